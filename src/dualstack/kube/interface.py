@@ -1,0 +1,67 @@
+"""Kubernetes as the controllers see it: five verbs on JSON objects, and typed refusals."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+from dualstack.errors import KubeError
+from dualstack.model.kinds import Kind, Manifest
+
+PatchType = Literal["merge", "strategic", "json"]
+
+
+class Conflict(KubeError):
+    """409 Conflict: the object has changed since it was read."""
+
+
+class AlreadyExists(KubeError):
+    """409 AlreadyExists."""
+
+
+class NotFound(KubeError):
+    """404: the object, or the type, is not there."""
+
+
+class Invalid(KubeError):
+    """422 or 400: the API server refused the content."""
+
+
+class Unavailable(KubeError):
+    """The API server could not be reached, or answered 429 or 5xx; the same request may succeed later."""
+
+
+class Kube(Protocol):
+    """Access to one Kubernetes API. Every method raises a `KubeError` of this module and nothing else."""
+
+    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest | None:
+        """The object, or None if it is not there."""
+        ...
+
+    async def list(self, kind: Kind, namespace: str | None = None, *, labels: str | None = None) -> list[Manifest]:
+        """All objects of one or of all namespaces; `labels` is a label selector such as `k8s-app=kube-dns`."""
+        ...
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
+        """Create; AlreadyExists if the name is taken."""
+        ...
+
+    async def replace(self, kind: Kind, manifest: Manifest, *, subresource: str | None = None) -> Manifest:
+        """PUT the whole object; Conflict if its resourceVersion is not the current one."""
+        ...
+
+    async def patch(
+        self,
+        kind: Kind,
+        name: str,
+        body: Any,
+        namespace: str | None = None,
+        *,
+        patch_type: PatchType = "merge",
+        subresource: str | None = None,
+    ) -> Manifest:
+        """Patch the object or its subresource; NotFound if it is not there."""
+        ...
+
+    async def delete(self, kind: Kind, name: str, namespace: str | None = None) -> None:
+        """Delete; no error if it is not there."""
+        ...

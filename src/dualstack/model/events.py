@@ -1,0 +1,85 @@
+"""What happens during a migration, as one stream of typed events (DESIGN.md 3.9).
+
+Terminal, log, report and metrics all read this stream. An event is a small frozen struct; `at` is in seconds since the
+Unix epoch of the migration's clock. As JSON each event is one object on one line, tagged by `event`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
+    """Base of all events."""
+
+    at: float
+    shoot: str
+    """Technical ID of the shoot, e.g. `shoot--foo--bar`."""
+
+
+class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase.started"):
+    """A phase of the migration began; `phase` is one of `PHASES`."""
+
+    phase: str
+
+
+class PhaseFinished(Event, frozen=True, kw_only=True, tag="phase.finished"):
+    """The phase reached its end and was verified."""
+
+    phase: str
+
+
+class StepStarted(Event, frozen=True, kw_only=True, tag="step.started"):
+    """A step (a planned transition, a barrier or a gate) began."""
+
+    step: str
+    detail: str = ""
+    targets: tuple[str, ...] = ()
+
+
+class StepFinished(Event, frozen=True, kw_only=True, tag="step.finished"):
+    """The step's effect was read back."""
+
+    step: str
+    detail: str = ""
+
+
+class StepFailed(Event, frozen=True, kw_only=True, tag="step.failed"):
+    """The step did not succeed; it is planned again from facts unless `final`."""
+
+    step: str
+    detail: str = ""
+    final: bool = False
+
+
+class Progress(Event, frozen=True, kw_only=True, tag="progress"):
+    """Where the migration stands: counts of nodes and routes, and the expected seconds to the end if known."""
+
+    nodes: int
+    nodes_dual_stack: int
+    routes_left: int
+    eta: float | None = None
+
+
+AnyEvent = PhaseStarted | PhaseFinished | StepStarted | StepFinished | StepFailed | Progress
+
+PHASES = ("preparation", "cut-over", "ipv6", "control-plane", "roll-out", "dual-stack", "dns")
+"""The phases in the order in which they run."""
+
+Listener = Callable[[AnyEvent], None]
+"""Takes each event as it happens; must not block and must not raise."""
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+def encode(event: AnyEvent) -> bytes:
+    """The event as one line of JSON without the line end."""
+    return _encoder.encode(event)
+
+
+def decode(line: bytes | str) -> AnyEvent:
+    """The event that `encode` wrote; msgspec.DecodeError when the line holds none."""
+    return _decoder.decode(line)

@@ -1,0 +1,85 @@
+"""The kinds of Kubernetes objects that the migration touches, with the REST path of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Manifest = dict[str, Any]
+"""A Kubernetes object as JSON: `apiVersion`, `kind`, `metadata` and the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One resource type. `group` is empty for the core API."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def collection(self, namespace: str | None = None) -> str:
+        """The URL path of the collection; of all namespaces when `namespace` is None."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        return f"{root}{scope}/{self.plural}"
+
+    def item(self, name: str, namespace: str | None = None, subresource: str | None = None) -> str:
+        """The URL path of one object or of its subresource."""
+        tail = f"/{subresource}" if subresource else ""
+        return f"{self.collection(namespace)}/{name}{tail}"
+
+
+NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
+NODE = Kind("", "v1", "Node", "nodes", namespaced=False)
+POD = Kind("", "v1", "Pod", "pods")
+SERVICE = Kind("", "v1", "Service", "services")
+CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
+SECRET = Kind("", "v1", "Secret", "secrets")
+EVENT = Kind("", "v1", "Event", "events")
+DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
+REPLICA_SET = Kind("apps", "v1", "ReplicaSet", "replicasets")
+DAEMON_SET = Kind("apps", "v1", "DaemonSet", "daemonsets")
+LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
+CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
+
+SHOOT = Kind("core.gardener.cloud", "v1beta1", "Shoot", "shoots")
+
+CLUSTER = Kind("extensions.gardener.cloud", "v1alpha1", "Cluster", "clusters", namespaced=False)
+INFRASTRUCTURE = Kind("extensions.gardener.cloud", "v1alpha1", "Infrastructure", "infrastructures")
+NETWORK = Kind("extensions.gardener.cloud", "v1alpha1", "Network", "networks")
+CONTROL_PLANE = Kind("extensions.gardener.cloud", "v1alpha1", "ControlPlane", "controlplanes")
+WORKER = Kind("extensions.gardener.cloud", "v1alpha1", "Worker", "workers")
+OPERATING_SYSTEM_CONFIG = Kind(
+    "extensions.gardener.cloud", "v1alpha1", "OperatingSystemConfig", "operatingsystemconfigs"
+)
+MANAGED_RESOURCE = Kind("resources.gardener.cloud", "v1alpha1", "ManagedResource", "managedresources")
+
+MACHINE_CLASS = Kind("machine.sapcloud.io", "v1alpha1", "MachineClass", "machineclasses")
+MACHINE_DEPLOYMENT = Kind("machine.sapcloud.io", "v1alpha1", "MachineDeployment", "machinedeployments")
+MACHINE_SET = Kind("machine.sapcloud.io", "v1alpha1", "MachineSet", "machinesets")
+MACHINE = Kind("machine.sapcloud.io", "v1alpha1", "Machine", "machines")
+
+IP_POOL = Kind("crd.projectcalico.org", "v1", "IPPool", "ippools", namespaced=False)
+
+CUSTOM_KINDS = (
+    SHOOT,
+    CLUSTER,
+    INFRASTRUCTURE,
+    NETWORK,
+    CONTROL_PLANE,
+    WORKER,
+    OPERATING_SYSTEM_CONFIG,
+    MANAGED_RESOURCE,
+    MACHINE_CLASS,
+    MACHINE_DEPLOYMENT,
+    MACHINE_SET,
+    MACHINE,
+    IP_POOL,
+)
+"""The kinds that a plain Kubernetes API server learns from CustomResourceDefinitions or an aggregated server."""
