@@ -19,6 +19,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_d
     """Technical ID of the shoot, e.g. `shoot--foo--bar`."""
 
 
+class OperatorReady(Event, frozen=True, kw_only=True, tag="operator.ready"):
+    """The operator watches everything that it reconciles; `shoot` is empty."""
+
+
 class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase.started"):
     """A phase of the migration began; `phase` is one of `PHASES`."""
 
@@ -63,10 +67,38 @@ class Progress(Event, frozen=True, kw_only=True, tag="progress"):
     eta: float | None = None
 
 
-AnyEvent = PhaseStarted | PhaseFinished | StepStarted | StepFinished | StepFailed | Progress
+AnyEvent = OperatorReady | PhaseStarted | PhaseFinished | StepStarted | StepFinished | StepFailed | Progress
 
 PHASES = ("preparation", "cut-over", "ipv6", "control-plane", "roll-out", "dual-stack", "dns")
 """The phases in the order in which they run."""
+
+STEPS = (
+    "stop-cloud-controller-manager",
+    "save-routes",
+    "set-overlap-flag",
+    "add-secondary-range",
+    "add-alias-canary",
+    "add-aliases",
+    "delete-route-canary",
+    "delete-routes",
+    "clear-overlap-flag",
+    "set-stack-type",
+    "create-services-subnet",
+    "await-ipv6-prefixes",
+    "update-nat",
+    "create-firewall-rules",
+    "publish-status",
+    "reconcile-control-plane",
+    "reconcile-network",
+    "reconcile-workers",
+    "await-roll-out",
+    "update-kube-apiserver",
+    "update-kube-controller-manager",
+    "update-kube-proxy",
+    "restart-coredns",
+    "update-kube-dns",
+)
+"""The steps that act on the cluster or the cloud; barriers are `barrier-<aspect>`, gates `gate-<what>`."""
 
 Listener = Callable[[AnyEvent], None]
 """Takes each event as it happens; must not block and must not raise."""

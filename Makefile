@@ -1,0 +1,35 @@
+# The environment lives in .venv; everything else is the `dualstack` command and pytest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: rehearse rehearse-large test test-slow lint bench clean
+
+rehearse: $(STAMP)  ## rehearse the migration of examples/shoot.yaml
+	$(BIN)/dualstack rehearse examples/shoot.yaml
+
+rehearse-large: $(STAMP)  ## the same for 40 nodes in three zones
+	$(BIN)/dualstack rehearse examples/shoot-large.yaml
+
+test: $(STAMP)  ## the tests that take under five minutes together
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
+
+test-slow: $(STAMP)  ## the large example and the kills
+	$(BIN)/pytest -q -m slow
+
+lint: $(STAMP)  ## style, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:  ## remove the environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(STAMP): pyproject.toml requirements-dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name it with PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@

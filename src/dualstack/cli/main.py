@@ -1,0 +1,36 @@
+"""The `dualstack` command: parses arguments, and imports what a command needs only when that command runs."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from dualstack.cli.operator import operator
+from dualstack.cli.rehearse import rehearse
+from dualstack.cli.sim import sim
+from dualstack.errors import DualstackError, InvalidInput
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="dualstack", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Take a running IPv4-only Kubernetes cluster on Google Cloud to dual-stack without hurting a connection."""
+
+
+cli.add_command(rehearse)
+cli.add_command(operator)
+cli.add_command(sim)
+
+
+def main() -> None:
+    """Run the command line. Exit status: 0 done and verified, 1 failed, 2 the input cannot be used."""
+    try:
+        cli(prog_name="dualstack")
+    except InvalidInput as error:
+        for fault in error.faults:
+            click.echo(f"dualstack: {fault}", err=True)
+        sys.exit(2)
+    except DualstackError as error:
+        click.echo(f"dualstack: {error}", err=True)
+        sys.exit(1)

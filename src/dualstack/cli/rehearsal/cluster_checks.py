@@ -1,0 +1,181 @@
+"""Checks of what Kubernetes shows after the migration (gardener-behaviour.md 2.6, 6, 7, 8.1, 11)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Any
+
+import msgspec
+import yaml
+
+from dualstack.cli.rehearsal.endpoints import Endpoints
+from dualstack.model.conditions import find_condition
+from dualstack.model.kinds import (
+    CONFIG_MAP,
+    DAEMON_SET,
+    DEPLOYMENT,
+    MANAGED_RESOURCE,
+    NETWORK,
+    NODE,
+    POD,
+    SERVICE,
+    Manifest,
+)
+from dualstack.model.shoot import ShootView
+
+Verdict = tuple[bool, str]
+_BOTH = ["IPv4", "IPv6"]
+
+
+def flags(deployment: Manifest) -> dict[str, str]:
+    """The `--name=value` flags of the first container of a Deployment."""
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    words = [*container.get("command", []), *container.get("args", [])]
+    return dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
+
+
+def nodes_have_two_pod_cidrs(nodes: list[Manifest]) -> Verdict:
+    """Every Node has an IPv4 and an IPv6 pod CIDR, in this order."""
+    wrong = [
+        f"{node['metadata']['name']}: {node['spec'].get('podCIDRs')}"
+        for node in nodes
+        if [ip_network(cidr).version for cidr in node["spec"].get("podCIDRs", [])] != [4, 6]
+    ]
+    return bool(nodes) and not wrong, "; ".join(wrong) or f"{len(nodes)} of {len(nodes)} with [IPv4, IPv6]"
+
+
+async def nodes_ready(endpoints: Endpoints) -> Verdict:
+    """Every Node is Ready, its network available, and none is cordoned or waits for its initialisation."""
+    wrong: list[str] = []
+    nodes = await endpoints.list(NODE)
+    for node in nodes:
+        conditions = node["status"].get("conditions", [])
+        ready = find_condition(conditions, "Ready")
+        network = find_condition(conditions, "NetworkUnavailable")
+        if not ready or ready["status"] != "True":
+            wrong.append(f"{node['metadata']['name']} is not Ready")
+        elif not network or network["status"] != "False":
+            wrong.append(f"{node['metadata']['name']} has no network")
+        elif node["spec"].get("taints") or node["spec"].get("unschedulable"):
+            wrong.append(f"{node['metadata']['name']} is tainted or cordoned")
+    return not wrong, "; ".join(wrong) or f"{len(nodes)} of {len(nodes)} Ready, network available, no taint"
+
+
+async def cloud_controller_manager(endpoints: Endpoints, shoot: ShootView) -> Verdict:
+    """It runs, as cloud allocator, without routes, for both families."""
+    deployment = await endpoints.get(DEPLOYMENT, "cloud-controller-manager", shoot.technical_id)
+    found = flags(deployment)
+    ready = deployment["status"].get("readyReplicas", 0)
+    evidence = (
+        f"{ready} ready, {found.get('cidr-allocator-type')}, configure-cloud-routes={found.get('configure-cloud-routes')}, "
+        f"cluster-cidr={found.get('cluster-cidr')}"
+    )
+    good = (
+        ready == 1
+        and found.get("cidr-allocator-type") == "CloudAllocator"
+        and found.get("configure-cloud-routes") == "false"
+        and _two(found.get("cluster-cidr"))
+        and _two(found.get("service-cluster-ip-range"))
+    )
+    return good, evidence
+
+
+async def control_plane_flags(endpoints: Endpoints, shoot: ShootView) -> Verdict:
+    """kube-apiserver, kube-controller-manager, kube-proxy and ingress-gce have their dual-stack values."""
+    namespace = shoot.technical_id
+    api_server = flags(await endpoints.get(DEPLOYMENT, "kube-apiserver", namespace))
+    controller_manager = flags(await endpoints.get(DEPLOYMENT, "kube-controller-manager", namespace))
+    ingress = await endpoints.get(DEPLOYMENT, "ingress-gce", namespace)
+    proxy_map = await endpoints.get(CONFIG_MAP, "kube-proxy-config", "kube-system")
+    proxy = yaml.safe_load(proxy_map["data"]["config.yaml"])
+    proxy_set = await endpoints.get(DAEMON_SET, "kube-proxy", "kube-system")
+    wrong = [
+        what
+        for what, good in {
+            "kube-apiserver service-cluster-ip-range": _two(api_server.get("service-cluster-ip-range")),
+            "kube-controller-manager cluster-cidr": _two(controller_manager.get("cluster-cidr")),
+            "kube-controller-manager service-cluster-ip-range": _two(
+                controller_manager.get("service-cluster-ip-range")
+            ),
+            "kube-controller-manager node-cidr-mask-size-ipv4": "node-cidr-mask-size-ipv4" in controller_manager,
+            "kube-controller-manager node-cidr-mask-size-ipv6": "node-cidr-mask-size-ipv6" in controller_manager,
+            "kube-proxy clusterCIDR": _two(proxy.get("clusterCIDR")),
+            "kube-proxy roll-out": _rolled_out(proxy_set),
+            "ingress-gce": ingress["status"].get("readyReplicas", 0) == 1,
+        }.items()
+        if not good
+    ]
+    if wrong:
+        return False, f"not dual-stack: {', '.join(wrong)}"
+    return True, f"services {api_server['service-cluster-ip-range']}, pods {controller_manager['cluster-cidr']}"
+
+
+async def nothing_ignored(endpoints: Endpoints, shoot: ShootView) -> Verdict:
+    """No ManagedResource carries the annotations that held the cloud-controller-manager down."""
+    ignored = [
+        resource["metadata"]["name"]
+        for resource in await endpoints.list(MANAGED_RESOURCE, shoot.technical_id)
+        if resource["metadata"].get("annotations", {}).keys()
+        & {"resources.gardener.cloud/ignore", "gcp.provider.extensions.gardener.cloud/remove-ignore"}
+    ]
+    return not ignored, f"ignored: {ignored}" if ignored else "no ManagedResource is ignored"
+
+
+async def network_families(endpoints: Endpoints, shoot: ShootView) -> Verdict:
+    """The Network reports both families, and its CNI runs with both on every node."""
+    network = await endpoints.get(NETWORK, shoot.name, shoot.technical_id)
+    families = network["status"].get("ipFamilies")
+    name = "calico-node" if shoot.cni == "calico" else "cilium"
+    daemon_set = await endpoints.get(DAEMON_SET, name, "kube-system")
+    configuration = await endpoints.get(CONFIG_MAP, f"{shoot.cni}-config", "kube-system")
+    dual = _cni_is_dual(shoot.cni, configuration["data"])
+    evidence = f"Network {families}, {name} rolled out: {_rolled_out(daemon_set)}, configuration dual-stack: {dual}"
+    return families == _BOTH and _rolled_out(daemon_set) and dual, evidence
+
+
+def _cni_is_dual(cni: str, data: dict[str, str]) -> bool:
+    if cni == "cilium":
+        return data.get("enable-ipv4") == "true" and data.get("enable-ipv6") == "true"
+    ipam = next(
+        plugin["ipam"] for plugin in msgspec.json.decode(data["cni_network_config"])["plugins"] if "ipam" in plugin
+    )
+    return bool(len(ipam.get("ranges", [])) == 2 and data.get("calico_backend") == "bird")
+
+
+async def dns_service(endpoints: Endpoints) -> Verdict:
+    """kube-dns is PreferDualStack with a cluster IP of each family, IPv4 first."""
+    spec = (await endpoints.get(SERVICE, "kube-dns", "kube-system"))["spec"]
+    addresses = spec.get("clusterIPs", [])
+    good = spec.get("ipFamilyPolicy") == "PreferDualStack" and spec.get("ipFamilies") == _BOTH and len(addresses) == 2
+    return good, f"{spec.get('ipFamilyPolicy')} {addresses}"
+
+
+async def pod_addresses(endpoints: Endpoints) -> Verdict:
+    """Pods of the pod network: those that were made after the switch have both families, none has a wrong one."""
+    pods = [
+        pod
+        for pod in await endpoints.list(POD)
+        if not pod["spec"].get("hostNetwork") and pod["spec"].get("nodeName") and _on_a_shoot_node(pod)
+    ]
+    counts = [len(pod["status"].get("podIPs", [])) for pod in pods]
+    dns = [
+        len(pod["status"].get("podIPs", []))
+        for pod in pods
+        if pod["metadata"].get("labels", {}).get("k8s-app") == "kube-dns"
+    ]
+    evidence = f"{counts.count(2)} pods with two addresses, {counts.count(1)} older ones keep their IPv4 address"
+    return bool(dns) and set(dns) == {2} and set(counts) <= {1, 2}, evidence
+
+
+def _on_a_shoot_node(pod: Manifest) -> bool:
+    return not pod["spec"]["nodeName"].startswith("seed-")
+
+
+def _two(value: str | None) -> bool:
+    return bool(value) and [ip_network(part).version for part in str(value).split(",")] == [4, 6]
+
+
+def _rolled_out(daemon_set: dict[str, Any]) -> bool:
+    status = daemon_set["status"]
+    wanted = status.get("desiredNumberScheduled", 0)
+    return bool(wanted) and status.get("updatedNumberScheduled") == wanted == status.get("numberReady")

@@ -1,0 +1,272 @@
+"""One rehearsal from the Shoot on disk to the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import click
+
+from dualstack.cli.rehearsal.checks import Scene, verify
+from dualstack.cli.rehearsal.display import Display, make_display
+from dualstack.cli.rehearsal.endpoints import Endpoints, RequestRefused, WorldAddress
+from dualstack.cli.rehearsal.processes import Child, events, operator_arguments, start_world
+from dualstack.cli.rehearsal.record import Record, migration_constraints
+from dualstack.cli.rehearsal.result import Nodes, Result, ShootName, Time, encode
+from dualstack.cli.rehearsal.summary import summarise
+from dualstack.cli.shoot_file import read_shoot
+from dualstack.errors import DualstackError, InvalidInput
+from dualstack.model.events import STEPS, OperatorReady, StepStarted
+from dualstack.model.kinds import NODE, SHOOT
+from dualstack.model.shoot import ShootView
+
+_SILENCE = 3 * 3600.0
+"""Simulated seconds without any news after which a rehearsal is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line said."""
+
+    path: Path
+    nodes: int | None
+    strategy: str
+    rollout: str
+    speed: float
+    seed: int
+    faults: Path | None
+    kill_at: tuple[str, ...]
+    output: str
+
+
+class Failed(DualstackError):
+    """The migration did not reach its end; the message says why."""
+
+
+def run(options: Options) -> int:
+    """Rehearse and print the result; 0 if everything is verified, else 1. InvalidInput if it cannot be started."""
+    unknown = [step for step in options.kill_at if step not in STEPS]
+    if unknown:
+        raise InvalidInput(f"--kill-at {unknown[0]}: there is no such step; the steps are {', '.join(STEPS)}")
+    shoot = ShootView.of(read_shoot(options.path, options.nodes))
+    if "IPv6" in shoot.families:
+        raise InvalidInput(
+            f"{options.path}: spec.networking.ipFamilies: is {list(shoot.families)} already; "
+            "a rehearsal starts from an IPv4-only Shoot and adds IPv6 itself"
+        )
+    folder = Path(tempfile.mkdtemp(prefix="dualstack-rehearsal-"))
+    display = make_display(options.output)
+    try:
+        result = asyncio.run(Rehearsal(options, shoot, folder, display).run())
+    except KeyboardInterrupt:
+        click.echo("dualstack: interrupted; everything that was started has been stopped", err=True)
+        return 130
+    finally:
+        display.close()
+    if result.result == "succeeded":
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        click.echo(f"The logs of the operator and of the world are in {folder}", err=True)
+    click.echo(encode(result) if options.output == "json" else summarise(result))
+    return 0 if result.result == "succeeded" else 1
+
+
+class Rehearsal:
+    """The processes of one rehearsal, and what was seen of them."""
+
+    def __init__(self, options: Options, shoot: ShootView, folder: Path, display: Display) -> None:
+        self._options = options
+        self._shoot = shoot
+        self._folder = folder
+        self._display = display
+        self._record = Record()
+        self._kills_left = list(options.kill_at)
+        self._kills: list[dict[str, Any]] = []
+        self._operator: Child | None = None
+        self._ready = asyncio.Event()
+
+    async def run(self) -> Result:
+        """Start everything, pull the trigger, watch, verify, stop everything."""
+        started = time.monotonic()
+        self._display.say("Building the cluster in the simulated cloud ...")
+        world, address = await start_world(self._world_arguments(), self._folder / "world.log")
+        try:
+            async with aiohttp.ClientSession() as session, asyncio.timeout(None):
+                return await self._rehearse(world, address, Endpoints(address, session), started)
+        finally:
+            if self._operator:
+                await self._operator.stop()
+            await world.stop()
+
+    async def _rehearse(self, world: Child, address: WorldAddress, endpoints: Endpoints, started: float) -> Result:
+        operator = asyncio.create_task(self._run_operator(address))
+        reason: str | None = None
+        try:
+            await _first(operator, self._ready.wait())
+            nodes_at_start = [node["metadata"]["uid"] for node in await endpoints.list(NODE)]
+            await self._trigger(endpoints)
+            async with _running(self._watch_shoot(endpoints, address), self._refresh(endpoints, address)) as watchers:
+                await _first(operator, world.process.wait(), *watchers, self._until_done(endpoints, address))
+                if world.process.returncode is not None:
+                    raise world.ended()
+        except (DualstackError, aiohttp.ClientError) as error:
+            reason = str(error)
+        finally:
+            operator.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await operator
+        if not self._record.origin:
+            raise Failed(reason or "the operator did not become ready")
+        return await self._result(endpoints, address, nodes_at_start, reason, started)
+
+    def _world_arguments(self) -> list[str]:
+        options = self._options
+        arguments = [str(options.path), "--speed", repr(options.speed), "--seed", str(options.seed)]
+        if options.nodes is not None:
+            arguments += ["--nodes", str(options.nodes)]
+        if options.faults is not None:
+            arguments += ["--faults", str(options.faults)]
+        return arguments
+
+    async def _run_operator(self, address: WorldAddress) -> None:
+        """Keep the operator running and hear its events; start it again after each kill that was asked for."""
+        arguments = operator_arguments(address, self._options.strategy, self._options.rollout)
+        while True:
+            self._operator = await Child.start("operator", arguments, self._folder / "operator.log")
+            killed = await self._hear(self._operator, address)
+            await self._operator.process.wait()
+            if not killed:
+                raise self._operator.ended()
+
+    async def _hear(self, operator: Child, address: WorldAddress) -> bool:
+        async for event in events(operator):
+            if isinstance(event, OperatorReady):
+                self._ready.set()
+                continue
+            self._record.hear(event)
+            self._display.event(event, self._record)
+            if isinstance(event, StepStarted) and event.step in self._kills_left:
+                self._kills_left.remove(event.step)
+                operator.kill()
+                at = round(address.clock.now() - self._record.origin, 3)
+                self._kills.append({"step": event.step, "at": at})
+                self._display.say(f"Killed the operator at {event.step}; starting it again")
+                return True
+        return False
+
+    async def _trigger(self, endpoints: Endpoints) -> None:
+        """Add IPv6 to the Shoot as its owner would."""
+        self._record.origin = (await endpoints.control("/trigger", "POST"))["at"]
+        await endpoints.merge(
+            SHOOT,
+            self._shoot.name,
+            {"spec": {"networking": {"ipFamilies": ["IPv4", "IPv6"]}}},
+            self._shoot.namespace,
+        )
+
+    async def _watch_shoot(self, endpoints: Endpoints, address: WorldAddress) -> None:
+        while True:
+            async for shoot in endpoints.watch(SHOOT, self._shoot.name, self._shoot.namespace):
+                for change in self._record.see_shoot(shoot, address.clock.now()):
+                    self._display.constraint(change)
+
+    async def _refresh(self, endpoints: Endpoints, address: WorldAddress) -> None:
+        while True:
+            traffic = await endpoints.control("/traffic")
+            self._display.refresh(self._record, traffic, address.clock.now() - self._record.origin)
+            await asyncio.sleep(0.5)
+
+    async def _until_done(self, endpoints: Endpoints, address: WorldAddress) -> None:
+        """Return when the Shoot is dual-stack and at rest; Failed when it never will be."""
+        while True:
+            await asyncio.sleep(0.25)
+            shoot = await endpoints.get(SHOOT, self._shoot.name, self._shoot.namespace)
+            operation = shoot["status"].get("lastOperation", {})
+            if operation.get("state") == "Failed":
+                raise Failed(f"the Shoot has failed: {operation.get('description', 'no description')}")
+            if self._record.finished("dns") and self._at_rest(shoot):
+                return
+            now = address.clock.now() - self._record.origin
+            if self._options.rollout == "auto" and now - self._record.last_heard > _SILENCE:
+                raise Failed(
+                    f"nothing happened for {_SILENCE / 3600:.0f} simulated hours; the last news: {self._last()}"
+                )
+
+    def _at_rest(self, shoot: dict[str, Any]) -> bool:
+        return (
+            not migration_constraints(shoot)
+            and shoot["status"]["lastOperation"]["state"] == "Succeeded"
+            and shoot["status"].get("observedGeneration") == shoot["metadata"]["generation"]
+        )
+
+    def _last(self) -> str:
+        step = self._record.step
+        return f"{step.name} {step.state} {step.detail}" if step else "none"
+
+    async def _result(
+        self, endpoints: Endpoints, address: WorldAddress, nodes_at_start: list[str], reason: str | None, started: float
+    ) -> Result:
+        simulated = address.clock.now() - self._record.origin
+        traffic = await endpoints.control("/traffic")
+        compute = await endpoints.control("/compute/statistics")
+        scene = Scene(endpoints, self._shoot, self._record, traffic, self._options.strategy)
+        self._display.say("Verifying ...")
+        checks = await verify(scene, complete=reason is None)
+        failed = [check for check in checks if check.status == "failed"]
+        if reason is None and failed:
+            reason = "; ".join(f"{check.id}: {check.evidence}" for check in failed)
+        nodes = await endpoints.list(NODE)
+        return Result(
+            result="failed" if reason else "succeeded",
+            reason=reason,
+            shoot=ShootName(self._shoot.name, self._shoot.namespace, self._shoot.technical_id, self._shoot.cni),
+            strategy=self._options.strategy,
+            assumptions=tuple(await endpoints.control("/assumptions")),
+            time=Time(round(simulated, 3), round(time.monotonic() - started, 3)),
+            phases=tuple(self._record.phases),
+            constraints=tuple(self._record.constraints),
+            nodes=Nodes(
+                at_start=len(nodes_at_start),
+                at_end=len(nodes),
+                replaced=len([uid for uid in nodes_at_start if all(node["metadata"]["uid"] != uid for node in nodes)]),
+                dual_stack=sum(len(node["spec"].get("podCIDRs", [])) == 2 for node in nodes),
+            ),
+            traffic=traffic,
+            compute=compute,
+            checks=tuple(checks),
+            kills=tuple(self._kills),
+            faults=tuple(await endpoints.control("/faults")),
+        )
+
+
+async def _first(*awaitables: Any) -> None:
+    """Wait until the first of the awaitables ends, and raise what it raised; those that we made are cancelled."""
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
+    ours = [task for task, awaitable in zip(tasks, awaitables, strict=True) if task is not awaitable]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in ours:
+            task.cancel()
+        await asyncio.gather(*ours, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _running(*coroutines: Any) -> AsyncIterator[list[asyncio.Task[None]]]:
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,72 @@
+"""The result of a rehearsal for a person: what changed, how long it took, who lost sight of whom, what was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dualstack.cli.rehearsal.display import describe, duration
+from dualstack.cli.rehearsal.result import Result
+
+_MARKS = {"passed": "ok    ", "failed": "FAILED", "accepted": "LOSS  "}
+_MOST_PAIRS = 10
+
+
+def summarise(result: Result) -> str:
+    """The summary as lines of plain text."""
+    return "\n".join(_lines(result))
+
+
+def _lines(result: Result) -> Iterator[str]:
+    shoot = result.shoot
+    yield ""
+    yield f"{shoot.technical_id} ({shoot.cni}), strategy {result.strategy}: {result.result}"
+    if result.reason:
+        yield f"  {result.reason}"
+    yield ""
+    yield "What changed"
+    nodes = result.nodes
+    yield f"  nodes      {nodes.dual_stack} of {nodes.at_end} dual-stack, {nodes.replaced} of {nodes.at_start} replaced"
+    mutations = ", ".join(
+        f"{count} {method}" for method, count in sorted(result.compute["byMethod"].items()) if _mutates(method)
+    )
+    yield f"  compute    {result.compute['calls']} calls, {result.compute['mutations']} of them changes: {mutations or 'none'}"
+    for change in result.constraints:
+        yield f"  {duration(change.at):>9}  {describe(change)}"
+    yield ""
+    yield f"How long it took: {duration(result.time.simulated_seconds)} ({result.time.wall_seconds:.0f} s here)"
+    for phase in result.phases:
+        length = duration(phase.finished_at - phase.started_at) if phase.finished_at is not None else "not finished"
+        yield f"  {phase.name:<14}{length}"
+    yield ""
+    yield from _traffic(result)
+    for kill in result.kills:
+        yield f"  the operator was killed at {kill['step']} ({duration(kill['at'])}) and started again"
+    yield ""
+    yield "What was checked"
+    for check in result.checks:
+        yield f"  {_MARKS[check.status]} {check.id}: {check.evidence}"
+    if result.assumptions:
+        yield ""
+        yield "What this rests on (inferred facts about the cloud)"
+        for assumption in result.assumptions:
+            yield f"  - {assumption}"
+
+
+def _traffic(result: Result) -> Iterator[str]:
+    blackout = result.traffic["blackoutSeconds"]
+    broken = result.traffic["brokenPairs"]
+    if not broken:
+        yield f"Traffic: none of {result.traffic['pairs']} pairs lost sight of each other (blackout 0.0 s)"
+        return
+    yield (
+        f"Traffic: {len(broken)} pairs lost sight of each other; "
+        f"at most {blackout['max']:.1f} s, p99 {blackout['p99']:.1f} s"
+    )
+    for pair in broken[:_MOST_PAIRS]:
+        yield f"  {pair['from']} -> {pair['to']}: {pair['seconds']:.1f} s"
+    if len(broken) > _MOST_PAIRS:
+        yield f"  ... and {len(broken) - _MOST_PAIRS} more"
+
+
+def _mutates(method: str) -> bool:
+    return method.rsplit(".", 1)[-1] not in {"get", "list", "aggregatedList", "wait"}

@@ -1,0 +1,87 @@
+"""`dualstack rehearse`: the whole migration against a simulated cloud, watched and verified."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("shoot", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
+@click.option(
+    "--strategy",
+    type=click.Choice(["overlap", "gardener"]),
+    default="overlap",
+    show_default=True,
+    help="How routes become alias ranges: `overlap` loses no packet, `gardener` is upstream's order and loses some.",
+)
+@click.option(
+    "--rollout",
+    type=click.Choice(["auto", "manual"]),
+    default="auto",
+    show_default=True,
+    help="`auto` asks for the node roll-out by annotation; `manual` waits until somebody deletes the machines.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    help="Simulated seconds in one second of wall time.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="The same seed gives the same world and latencies."
+)
+@click.option(
+    "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as YAML."
+)
+@click.option(
+    "--kill-at",
+    multiple=True,
+    metavar="STEP",
+    help="Kill the operator with SIGKILL when STEP begins, then start it again. May be given several times.",
+)
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="`json` prints one object on standard output; progress goes to standard error.",
+)
+def rehearse(
+    shoot: Path,
+    nodes: int | None,
+    strategy: str,
+    rollout: str,
+    speed: float,
+    seed: int,
+    faults: Path | None,
+    kill_at: tuple[str, ...],
+    output: str,
+) -> None:
+    """Rehearse the migration of the cluster that SHOOT describes.
+
+    Starts a simulated Google Cloud and Kubernetes on loopback, builds the IPv4-only cluster in it, starts the operator as a
+    process of its own, adds IPv6 to the Shoot's spec.networking.ipFamilies, and watches until everything is dual-stack and
+    verified. Exit status 0 only if every check passed and the strategy `overlap` lost no packet.
+    """
+    from dualstack.cli.rehearsal.run import Options, run
+
+    sys.exit(
+        run(
+            Options(
+                path=shoot,
+                nodes=nodes,
+                strategy=strategy,
+                rollout=rollout,
+                speed=speed,
+                seed=seed,
+                faults=faults,
+                kill_at=kill_at,
+                output=output,
+            )
+        )
+    )

@@ -1,0 +1,47 @@
+"""`dualstack sim`: the simulated cloud on its own, for any client."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def sim() -> None:
+    """Run the simulated Google Cloud and Kubernetes on their own."""
+
+
+@sim.command()
+@click.argument("shoot", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Simulated seconds in one second of wall time.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same world.")
+@click.option(
+    "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as YAML."
+)
+def serve(shoot: Path, nodes: int | None, speed: float, seed: int, faults: Path | None) -> None:
+    """Serve the cluster that SHOOT describes, at rest and IPv4-only, until interrupted.
+
+    Prints one line of JSON with `computeEndpoint`, `kubeconfig` and `controlEndpoint` when everything is up.
+    """
+    from dualstack.cli.shoot_file import read_shoot
+    from dualstack.clock import ScaledClock
+    from dualstack_sim.world.serve import WorldOptions, run
+
+    run(
+        WorldOptions(
+            shoot=read_shoot(shoot, nodes),
+            nodes=nodes,
+            seed=seed,
+            faults=faults,
+            clock=ScaledClock(origin=time.time(), speed=speed),
+        )
+    )

@@ -1,0 +1,83 @@
+"""The control endpoint of a simulated world: what no cloud would tell, for whoever runs the rehearsal.
+
+    POST /trigger              traffic and Compute calls are accounted from now on; answers {"at": seconds since the epoch}
+    GET  /traffic              pairs, blackout, broken pairs
+    GET  /compute/statistics   calls since the trigger; `?agent=` counts only those whose User-Agent starts so
+    GET  /probe?from=&to=      where a packet from a host to an address goes at this instant
+    GET  /reachability?family= the pairs of end points that do not reach each other now
+    GET  /assumptions          inferred facts on which the verdict rests
+    GET  /faults               faults that were injected so far
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from dualstack.clock import Clock
+from dualstack_sim.compute.backend import Compute
+from dualstack_sim.fabric.fabric import Fabric
+from dualstack_sim.faults import FaultPlan
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: FaultPlan | None) -> web.Application:
+    """The application that answers on the control endpoint."""
+
+    async def trigger(_: web.Request) -> web.Response:
+        at = clock.now()
+        fabric.traffic.mark(at)
+        compute.reset_statistics()
+        return _answer({"at": at})
+
+    async def traffic(_: web.Request) -> web.Response:
+        return _answer(fabric.traffic.report(clock.now()).as_json())
+
+    async def statistics(request: web.Request) -> web.Response:
+        return _answer(compute.statistics(request.query.get("agent", "")))
+
+    async def probe(request: web.Request) -> web.Response:
+        source, destination = request.query.get("from", ""), request.query.get("to", "")
+        if source not in fabric.hosts:
+            return _refuse(f"from: {source!r} is no host of the network; the hosts are {sorted(fabric.hosts)}")
+        try:
+            ip_address(destination)
+        except ValueError:
+            return _refuse(f"to: {destination!r} is no IP address")
+        return _answer(msgspec.to_builtins(fabric.probe(source, destination)))
+
+    async def reachability(request: web.Request) -> web.Response:
+        family = request.query.get("family", "IPv4")
+        if family not in {"IPv4", "IPv6"}:
+            return _refuse(f"family: {family!r} is neither IPv4 nor IPv6")
+        pairs, unreachable = fabric.traffic.reachability(family)
+        return _answer({"pairs": pairs, "unreachable": unreachable})
+
+    async def assumptions(_: web.Request) -> web.Response:
+        return _answer(fabric.assumptions())
+
+    async def fired(_: web.Request) -> web.Response:
+        return _answer(faults.fired() if faults else [])
+
+    application = web.Application()
+    application.router.add_post("/trigger", trigger)
+    application.router.add_get("/traffic", traffic)
+    application.router.add_get("/compute/statistics", statistics)
+    application.router.add_get("/probe", probe)
+    application.router.add_get("/reachability", reachability)
+    application.router.add_get("/assumptions", assumptions)
+    application.router.add_get("/faults", fired)
+    return application
+
+
+def _answer(body: Any, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
+
+
+def _refuse(message: str) -> web.Response:
+    return _answer({"message": message}, status=400)

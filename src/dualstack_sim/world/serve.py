@@ -1,0 +1,150 @@
+"""`dualstack sim serve`: both clouds, the actors and the control endpoint in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import yaml
+from aiohttp import web
+
+from dualstack.clock import ScaledClock
+from dualstack.errors import DualstackError
+from dualstack.model.kinds import Manifest
+from dualstack.model.shoot import ShootView
+from dualstack_sim.actors.cast import Cast
+from dualstack_sim.chance import Chance
+from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.server import create_app as create_compute_app
+from dualstack_sim.fabric.fabric import Fabric
+from dualstack_sim.faults import FaultPlan, load_faults
+from dualstack_sim.kube.server import create_app as create_kube_app
+from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.builder import build
+from dualstack_sim.world.control import create_control
+
+_SETTLE_SECONDS = 1800.0
+"""Simulated seconds within which the actors must have brought the cluster to rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorldOptions:
+    """What to build, and how its time and chance run."""
+
+    shoot: Manifest
+    nodes: int | None
+    seed: int
+    faults: Path | None
+    clock: ScaledClock
+    project: str = "proj-1"
+
+
+class NotAtRest(DualstackError):
+    """The simulated cluster did not come to rest; a defect of the simulation or of the Shoot."""
+
+
+def run(options: WorldOptions) -> None:
+    """Serve until SIGINT or SIGTERM. Prints one line of JSON with the endpoints when the cluster is at rest."""
+    asyncio.run(_serve(options))
+
+
+async def _serve(options: WorldOptions) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        facts = await start(options, stack)
+        sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, object]:
+    """Bring a world up; it is taken down when `stack` closes. The facts that clients need to reach it."""
+    clock, chance = options.clock, Chance(options.seed)
+    faults = FaultPlan(load_faults(options.faults), chance) if options.faults else None
+    shoot = ShootView.of(options.shoot)
+    listeners = {name: _listen() for name in ("compute", "kubernetes", "control")}
+    urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
+
+    fabric = Fabric(clock, chance)
+    compute = Compute(
+        clock,
+        chance,
+        project=options.project,
+        regions={shoot.region: sorted({zone for pool in shoot.pools for zone in pool.zones})},
+        endpoint=urls["compute"],
+        on_commit=fabric.on_commit,
+        faults=faults,
+    )
+    store = KubeStore(clock, chance)
+    build(
+        store,
+        compute,
+        options.shoot,
+        nodes=options.nodes,
+        token_uri=f"{urls['compute']}/token",
+        clock=clock,
+        chance=chance,
+    )
+    control = create_control(clock, fabric, compute, faults)
+    applications = {"compute": create_compute_app(compute), "kubernetes": create_kube_app(store), "control": control}
+    for name, application in applications.items():
+        await _start_site(application, listeners[name], stack)
+
+    cast = Cast(
+        kubernetes=urls["kubernetes"],
+        compute=urls["compute"],
+        clock=clock,
+        chance=chance,
+        project=options.project,
+        namespace=shoot.technical_id,
+        endpoints=fabric.traffic,
+    )
+    await stack.enter_async_context(cast)
+    await cast.settled(_SETTLE_SECONDS)
+
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualstack-sim-")))
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(_kubeconfig(urls["kubernetes"]), encoding="utf-8")
+    return {
+        "computeEndpoint": urls["compute"],
+        "kubeconfig": str(kubeconfig),
+        "controlEndpoint": urls["control"],
+        "clock": {"origin": clock.origin, "speed": clock.speed},
+        "project": options.project,
+    }
+
+
+def _listen() -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    listener.setblocking(False)
+    return listener
+
+
+async def _start_site(application: web.Application, listener: socket.socket, stack: AsyncExitStack) -> None:
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listener).start()
+
+
+def _kubeconfig(server: str) -> str:
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "simulated", "cluster": {"server": server}}],
+            "users": [{"name": "anyone", "user": {"token": "simulated"}}],
+            "contexts": [{"name": "simulated", "context": {"cluster": "simulated", "user": "anyone"}}],
+            "current-context": "simulated",
+        },
+        sort_keys=False,
+    )
