@@ -64,9 +64,9 @@ def rehearse(
 ) -> None:
     """Rehearse the migration of the cluster that SHOOT describes.
 
-    Starts a simulated Google Cloud and Kubernetes on loopback, builds the IPv4-only cluster in it, starts the operator as a
-    process of its own, adds IPv6 to the Shoot's spec.networking.ipFamilies, and watches until everything is dual-stack and
-    verified. Exit status 0 only if every check passed and the strategy `overlap` lost no packet.
+    Starts a simulated Google Cloud and Kubernetes on loopback, builds the IPv4-only cluster in it, starts the operator
+    as a process of its own, adds IPv6 to the Shoot's spec.networking.ipFamilies, and watches until everything is
+    dual-stack and verified. Exit status 0 only if every check passed and the strategy `overlap` lost no packet.
     """
     from dualstack.cli.rehearsal.run import Options, run
 

@@ -11,7 +11,7 @@ from dualstack.model.shoot_validation import validate_shoot
 
 
 def read_shoot(path: Path, nodes: int | None = None) -> Manifest:
-    """The Shoot manifest in `path`, fit for a migration with `nodes` nodes; InvalidInput with every fault that it has."""
+    """The Shoot manifest in `path`, fit for a migration with `nodes` nodes; InvalidInput with all its faults."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

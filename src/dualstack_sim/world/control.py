@@ -1,12 +1,12 @@
 """The control endpoint of a simulated world: what no cloud would tell, for whoever runs the rehearsal.
 
-    POST /trigger              traffic and Compute calls are accounted from now on; answers {"at": seconds since the epoch}
-    GET  /traffic              pairs, blackout, broken pairs
-    GET  /compute/statistics   calls since the trigger; `?agent=` counts only those whose User-Agent starts so
-    GET  /probe?from=&to=      where a packet from a host to an address goes at this instant
-    GET  /reachability?family= the pairs of end points that do not reach each other now
-    GET  /assumptions          inferred facts on which the verdict rests
-    GET  /faults               faults that were injected so far
+POST /trigger              traffic and Compute calls are accounted from now on; answers {"at": epoch seconds}
+GET  /traffic              pairs, blackout, broken pairs
+GET  /compute/statistics   calls since the trigger; `?agent=` counts only those whose User-Agent starts so
+GET  /probe?from=&to=      where a packet from a host to an address goes at this instant
+GET  /reachability?family= the pairs of end points that do not reach each other now
+GET  /assumptions          inferred facts on which the verdict rests
+GET  /faults               faults that were injected so far
 """
 
 from __future__ import annotations

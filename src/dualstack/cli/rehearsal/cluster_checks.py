@@ -66,10 +66,8 @@ async def cloud_controller_manager(endpoints: Endpoints, shoot: ShootView) -> Ve
     deployment = await endpoints.get(DEPLOYMENT, "cloud-controller-manager", shoot.technical_id)
     found = flags(deployment)
     ready = deployment["status"].get("readyReplicas", 0)
-    evidence = (
-        f"{ready} ready, {found.get('cidr-allocator-type')}, configure-cloud-routes={found.get('configure-cloud-routes')}, "
-        f"cluster-cidr={found.get('cluster-cidr')}"
-    )
+    shown = ("cidr-allocator-type", "configure-cloud-routes", "cluster-cidr")
+    evidence = f"{ready} ready, {', '.join(f'{name}={found.get(name)}' for name in shown)}"
     good = (
         ready == 1
         and found.get("cidr-allocator-type") == "CloudAllocator"

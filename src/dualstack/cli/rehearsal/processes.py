@@ -79,17 +79,15 @@ class Child:
 async def start_world(arguments: list[str], log: Path) -> tuple[Child, WorldAddress]:
     """Start `dualstack sim serve` and wait until it says where it listens."""
     world = await Child.start("simulated world", ["sim", "serve", *arguments], log)
-    if world.process.stdout is None:
-        raise world.ended()
     try:
-        line = await asyncio.wait_for(world.process.stdout.readline(), _START_SECONDS)
-        if not line:
-            await world.process.wait()
-            raise world.ended()
-        return world, WorldAddress.parse(line)
+        line = await asyncio.wait_for(anext(world.lines(), b""), _START_SECONDS)
     except BaseException:
         await world.stop()
         raise
+    if not line:
+        await world.process.wait()
+        raise world.ended()
+    return world, WorldAddress.parse(line)
 
 
 def operator_arguments(address: WorldAddress, strategy: str, rollout: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What was seen during a rehearsal: phases, steps, constraints, counts. Times are simulated seconds since the trigger."""
+"""What was seen during a rehearsal: phases, steps, constraints, counts. Times: simulated seconds since the trigger."""
 
 from __future__ import annotations
 

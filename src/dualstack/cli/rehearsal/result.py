@@ -1,4 +1,4 @@
-"""The result of a rehearsal, as `--output json` prints it (schema `dualstack.rehearsal/v1`). Times are simulated seconds."""
+"""The result of a rehearsal as `--output json` prints it (`dualstack.rehearsal/v1`). Times are simulated seconds."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import click
 
 from dualstack.cli.rehearsal.checks import Scene, verify
 from dualstack.cli.rehearsal.display import Display, make_display
-from dualstack.cli.rehearsal.endpoints import Endpoints, RequestRefused, WorldAddress
+from dualstack.cli.rehearsal.endpoints import Endpoints, WorldAddress
 from dualstack.cli.rehearsal.processes import Child, events, operator_arguments, start_world
 from dualstack.cli.rehearsal.record import Record, migration_constraints
 from dualstack.cli.rehearsal.result import Nodes, Result, ShootName, Time, encode

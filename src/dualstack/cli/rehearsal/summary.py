@@ -29,7 +29,8 @@ def _lines(result: Result) -> Iterator[str]:
     mutations = ", ".join(
         f"{count} {method}" for method, count in sorted(result.compute["byMethod"].items()) if _mutates(method)
     )
-    yield f"  compute    {result.compute['calls']} calls, {result.compute['mutations']} of them changes: {mutations or 'none'}"
+    compute = result.compute
+    yield f"  compute    {compute['calls']} calls, {compute['mutations']} of them changes: {mutations or 'none'}"
     for change in result.constraints:
         yield f"  {duration(change.at):>9}  {describe(change)}"
     yield ""
