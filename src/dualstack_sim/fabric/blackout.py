@@ -1,0 +1,150 @@
+"""For how long each ordered pair of end points was in the dark, and the report that sums it up.
+
+Only pairs that ever lost sight of each other have a record.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+Pair = tuple[str, str]
+"""(source host, destination host)"""
+
+
+@dataclass(slots=True)
+class _Record:
+    seconds: float
+    first: float
+    reason: str
+    dark_since: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenPair:
+    """A pair that was dark for `seconds` in all, first at `since` for `reason` (seconds since the epoch)."""
+
+    source: str
+    destination: str
+    family: int
+    seconds: float
+    since: float
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "from": self.source,
+            "to": self.destination,
+            "family": f"IPv{self.family}",
+            "seconds": round(self.seconds, 6),
+            "since": self.since,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyReport:
+    """One IP family. `pairs` were there at the mark, `later_pairs` came after it; seconds are per ordered pair.
+
+    `maximum` and `total` are over all pairs since the mark, `p99` (nearest rank) over those of the mark; `current` is
+    how many are dark right now.
+    """
+
+    pairs: int
+    later_pairs: int
+    maximum: float
+    p99: float
+    total: float
+    current: int
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "pairs": self.pairs,
+            "later_pairs": self.later_pairs,
+            "blackout_seconds": {
+                "max": round(self.maximum, 6),
+                "p99": round(self.p99, 6),
+                "total": round(self.total, 6),
+            },
+            "current": self.current,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficReport:
+    """What traffic suffered between the mark and `at`; IPv4 first, since every pair has it."""
+
+    at: float
+    marked_at: float | None
+    ipv4: FamilyReport
+    ipv6: FamilyReport
+    broken_pairs: tuple[BrokenPair, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """`pairs`, `later_pairs`, `blackout_seconds`, `current` of IPv4, the same under `ipv6`, and `broken_pairs`."""
+        return {
+            "at": self.at,
+            "marked_at": self.marked_at,
+            **self.ipv4.as_json(),
+            "ipv6": self.ipv6.as_json(),
+            "broken_pairs": [pair.as_json() for pair in self.broken_pairs],
+        }
+
+
+class BlackoutBook:
+    """The records of one IP family."""
+
+    def __init__(self, family: int) -> None:
+        self.family = family
+        self.dark = 0
+        self._records: dict[Pair, _Record] = {}
+
+    def set(self, at: float, pair: Pair, loss: str | None) -> None:
+        """From `at` on the pair is in the dark for the reason `loss`, or sees light (None)."""
+        record = self._records.get(pair)
+        if loss is None:
+            if record is not None and record.dark_since is not None:
+                record.seconds += max(0.0, at - record.dark_since)
+                record.dark_since = None
+                self.dark -= 1
+                if record.seconds <= 0.0:
+                    del self._records[pair]  # two changes at one instant: nothing was ever lost
+        elif record is None:
+            self._records[pair] = _Record(0.0, at, loss, at)
+            self.dark += 1
+        elif record.dark_since is None:
+            record.dark_since = at
+            self.dark += 1
+
+    def restart(self, at: float) -> None:
+        """Count from `at`; pairs that are dark stay dark."""
+        self._records = {
+            pair: _Record(0.0, at, record.reason, at)
+            for pair, record in self._records.items()
+            if record.dark_since is not None
+        }
+
+    def broken(self, at: float) -> list[BrokenPair]:
+        """Pairs that have been dark at all until `at`, the longest first."""
+        pairs = []
+        for (source, destination), record in self._records.items():
+            running = max(0.0, at - record.dark_since) if record.dark_since is not None else 0.0
+            seconds = record.seconds + running
+            if seconds > 0.0:
+                pairs.append(BrokenPair(source, destination, self.family, seconds, record.first, record.reason))
+        return sorted(pairs, key=lambda pair: (-pair.seconds, pair.source, pair.destination))
+
+    def report(self, broken: list[BrokenPair], marked: frozenset[str], later_pairs: int) -> FamilyReport:
+        """Sum up `broken` (from `broken()`, same instant); `marked` are the hosts that were there at the mark."""
+        pairs = len(marked) * max(0, len(marked) - 1)
+        of_mark = [pair.seconds for pair in broken if pair.source in marked and pair.destination in marked]
+        rank = pairs - math.ceil(0.99 * pairs)  # how many pairs are allowed to be worse
+        return FamilyReport(
+            pairs=pairs,
+            later_pairs=later_pairs,
+            maximum=broken[0].seconds if broken else 0.0,
+            p99=of_mark[rank] if rank < len(of_mark) else 0.0,
+            total=math.fsum(pair.seconds for pair in broken),
+            current=self.dark,
+        )

@@ -1,0 +1,57 @@
+"""The whole way of a packet: may the sender send it, where does the network take it, does the receiver take it in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dualstack_sim.fabric.blocks import Address
+from dualstack_sim.fabric.forwarding import Verdict, forward
+from dualstack_sim.fabric.ingress import admitted, may_send
+from dualstack_sim.fabric.ledger import Ledger
+from dualstack_sim.fabric.profile import FabricKnobs
+
+NOT_RUNNING = "INSTANCE_NOT_RUNNING"
+
+
+class Carrier:
+    """Carries packets between hosts. `homes` holds the network of every running VM and is kept up by its owner."""
+
+    def __init__(self, homes: Mapping[str, Ledger], knobs: FabricKnobs) -> None:
+        self.homes = homes
+        self._knobs = knobs
+        self._memory: dict[tuple[str, Address, frozenset[str]], Verdict] = {}
+
+    def forget(self) -> None:
+        """Something came into force: what is remembered about hosts that see everything no longer holds."""
+        self._memory.clear()
+
+    def carry(self, source: str, source_address: Address, destination: Address) -> Verdict:
+        """The fate of a packet of a pod on `source` (or of the VM itself) at this instant."""
+        home = self.homes.get(source)
+        if home is None:
+            return Verdict(None, NOT_RUNNING, "the source VM is not running")
+        view = home.views[source]
+        sender = view.machine(source)
+        if sender is not None and not may_send(sender, view.interfaces_of(source), source_address):
+            return Verdict(None, "FOREIGN_IP_DISALLOWED", f"the source VM {source} has canIpForward false")
+        verdict = self._forward(home, source, sender.tags if sender is not None else frozenset(), destination)
+        return verdict if verdict.delivered_to is None else self._receive(home, verdict, source_address)
+
+    def _forward(self, home: Ledger, source: str, tags: frozenset[str], destination: Address) -> Verdict:
+        if not home.up_to_date(source):
+            return forward(home.views[source], source, destination, self._knobs)
+        key = (home.network, destination, tags)
+        verdict = self._memory.get(key)
+        if verdict is None:
+            verdict = self._memory[key] = forward(home.views[source], source, destination, self._knobs)
+        return verdict
+
+    def _receive(self, home: Ledger, verdict: Verdict, source_address: Address) -> Verdict:
+        receiver = verdict.delivered_to or ""
+        if self.homes.get(receiver) is not home:
+            return Verdict(None, NOT_RUNNING, f"{verdict.rule}; {receiver} is not running")
+        view = home.views[receiver]
+        machine = view.machine(receiver)
+        if machine is None or not admitted(view, machine, source_address):
+            return Verdict(None, "FIREWALL_RULE", f"{verdict.rule}; the firewall of {receiver} refuses the source")
+        return verdict

@@ -1,0 +1,160 @@
+"""From a commit of the Compute API to the facts that changed by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dualstack_sim.compute.commits import Commit
+from dualstack_sim.fabric.blocks import Block, parse_block
+from dualstack_sim.fabric.facts import (
+    Fact,
+    FirewallRule,
+    Interface,
+    Key,
+    Machine,
+    PortRange,
+    StaticRoute,
+    SubnetFlag,
+    SubnetRanges,
+)
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The state of one thing from now on; `fact` is None when it is gone."""
+
+    network: str
+    key: Key
+    fact: Fact | None
+
+
+def changes(commit: Commit) -> list[Change]:
+    """What hosts must learn of `commit`; nothing when it changed only what does not matter to forwarding."""
+    before = dict(_facts(commit.collection, commit.before))
+    after = dict(_facts(commit.collection, commit.after))
+    gone = [Change(network, key, None) for network, key in before if (network, key) not in after]
+    return gone + [Change(*place, fact) for place, fact in after.items() if before.get(place) != fact]
+
+
+def _facts(collection: str, resource: Resource | None) -> Iterator[tuple[tuple[str, Key], Fact]]:
+    if resource is None:
+        return
+    match collection:
+        case "subnetworks":
+            network, facts = _last(resource["network"]), _subnet_facts(resource)
+        case "routes" if "nextHopNetwork" not in resource:
+            network, facts = _last(resource["network"]), iter((_route(resource),))
+        case "firewalls" if resource.get("direction", "INGRESS") == "INGRESS" and not resource.get("disabled"):
+            network, facts = _last(resource["network"]), iter((_firewall(resource),))
+        case "instances":
+            yield from _instance_facts(resource)
+            return
+        case _:  # networks carry nothing that forwarding asks for; subnet routes follow from the subnets themselves
+            return
+    for fact in facts:
+        yield (network, fact.key), fact
+
+
+def _subnet_facts(resource: Resource) -> Iterator[Fact]:
+    region, name = _last(resource["region"]), resource["name"]
+    texts = [resource.get("ipCidrRange")]
+    texts += [secondary["ipCidrRange"] for secondary in resource.get("secondaryIpRanges") or ()]
+    texts.append(
+        resource.get("externalIpv6Prefix") or resource.get("internalIpv6Prefix") or resource.get("ipv6CidrRange")
+    )
+    yield SubnetRanges(region, name, tuple(parse_block(text) for text in texts if text))
+    yield SubnetFlag(region, name, bool(resource.get("allowSubnetCidrRoutesOverlap")))
+
+
+def _route(resource: Resource) -> StaticRoute:
+    instance = resource.get("nextHopInstance")
+    others = sorted(field for field in resource if field.startswith("nextHop") and resource[field])
+    return StaticRoute(
+        name=resource["name"],
+        destination=parse_block(resource["destRange"]),
+        priority=int(resource.get("priority", 1000)),
+        instance=_last(instance) if instance else None,
+        region=_region_of_zone(_zone(instance)) if instance else "",
+        next_hop="instance" if instance else _last(str(resource[others[0]])) if others else "",
+        tags=frozenset(resource.get("tags") or ()),
+    )
+
+
+def _instance_facts(resource: Resource) -> Iterator[tuple[tuple[str, Key], Fact]]:
+    interfaces = resource.get("networkInterfaces") or []
+    if not interfaces:
+        return
+    machine = Machine(
+        name=resource["name"],
+        region=_region_of_zone(_last(resource["zone"])),
+        running=resource.get("status") == "RUNNING",
+        can_ip_forward=bool(resource.get("canIpForward")),
+        tags=frozenset((resource.get("tags") or {}).get("items") or ()),
+    )
+    yield (_last(interfaces[0]["network"]), machine.key), machine
+    for number, body in enumerate(interfaces):
+        interface = _interface(resource["name"], body.get("name", f"nic{number}"), body)
+        yield (_last(body["network"]), interface.key), interface
+
+
+def _interface(instance: str, name: str, body: Resource) -> Interface:
+    primary = body.get("networkIP")
+    # an alias that is still a bare mask has no addresses yet
+    aliases = [alias["ipCidrRange"] for alias in body.get("aliasIpRanges") or ()]
+    return Interface(
+        instance=instance,
+        name=name,
+        primary=parse_block(primary) if primary else None,
+        aliases=tuple(parse_block(alias) for alias in aliases if not alias.startswith("/")),
+        ipv6=_ipv6_range(body),
+    )
+
+
+def _ipv6_range(body: Resource) -> Block | None:
+    """The /96 of a dual-stack NIC, external or internal (compute-api.md 7.1)."""
+    for config in body.get("ipv6AccessConfigs") or ():
+        if config.get("externalIpv6"):
+            return parse_block(f"{config['externalIpv6']}/{config.get('externalIpv6PrefixLength', 96)}")
+    if body.get("ipv6Address"):
+        return parse_block(f"{body['ipv6Address']}/{body.get('internalIpv6PrefixLength', 96)}")
+    return None
+
+
+def _firewall(resource: Resource) -> FirewallRule:
+    sources = resource.get("sourceRanges")
+    if not sources and not resource.get("sourceTags") and not resource.get("sourceServiceAccounts"):
+        sources = ["0.0.0.0/0"]
+    return FirewallRule(
+        name=resource["name"],
+        priority=int(resource.get("priority", 1000)),
+        allow=not resource.get("denied"),
+        sources=tuple(parse_block(text) for text in sources or ()),
+        traffic=tuple(_port_range(entry) for entry in resource.get("allowed") or resource.get("denied") or ()),
+        target_tags=frozenset(resource.get("targetTags") or ()),
+    )
+
+
+def _port_range(entry: Resource) -> PortRange:
+    ports = []
+    for text in entry.get("ports") or ():
+        low, _, high = str(text).partition("-")
+        ports.append((int(low), int(high or low)))
+    return PortRange(str(entry["IPProtocol"]).lower(), tuple(ports))
+
+
+def _last(url: str) -> str:
+    return url.rstrip("/").rpartition("/")[2]
+
+
+def _zone(url: str) -> str:
+    """The zone in an instance URL `.../zones/Z/instances/I`; empty when there is none."""
+    parts = url.split("/")
+    return parts[parts.index("zones") + 1] if "zones" in parts[:-1] else ""
+
+
+def _region_of_zone(zone: str) -> str:
+    return zone.rpartition("-")[0]

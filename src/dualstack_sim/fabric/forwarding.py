@@ -1,0 +1,143 @@
+"""Where a packet goes, by the documented order of VPC routing, as one host sees it (cutover.md R5 to R8, E11)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dualstack_sim.fabric.blocks import Address, Block
+from dualstack_sim.fabric.facts import FirewallRule, Interface, Machine, StaticRoute, SubnetRanges
+from dualstack_sim.fabric.profile import FabricKnobs
+
+DELIVERED = "DELIVERED"
+
+
+class View(Protocol):
+    """One network as one host knows it at one instant."""
+
+    def subnets(self) -> Iterable[SubnetRanges]: ...
+
+    def overlap_allowed(self, region: str, subnet: str) -> bool: ...
+
+    def interfaces_at(self, address: Address) -> Iterable[Interface]: ...
+
+    def routes_to(self, address: Address) -> Iterable[StaticRoute]: ...
+
+    def machine(self, name: str) -> Machine | None: ...
+
+    def firewall_rules(self) -> Iterable[FirewallRule]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The fate of a packet: the VM that gets it, or None, and why.
+
+    `reason` is DELIVERED or a cause of loss, in the words of the Network Management API where it has one; `rule` says
+    which rule decided.
+    """
+
+    delivered_to: str | None
+    reason: str
+    rule: str
+
+
+def forward(view: View, host: str, destination: Address, knobs: FabricKnobs) -> Verdict:
+    """Where the network takes a packet that `host` sends to `destination`, before any firewall."""
+    local = _local_range(view, destination)
+    if local is None:
+        return _by_static_route(view, host, destination)
+    subnet, block = local
+    owner = _matched(view, destination, block, knobs)
+    if owner is not None:
+        return Verdict(owner, DELIVERED, f"R5: subnet route {block} of {subnet.subnet}, matched resource")
+    if destination[0] == 4 and view.overlap_allowed(subnet.region, subnet.subnet):
+        return _hybrid_second_pass(view, destination, subnet, block)
+    return Verdict(None, "UNKNOWN_INTERNAL_ADDRESS", f"R8: subnet route {block} of {subnet.subnet}, no such resource")
+
+
+def _local_range(view: View, destination: Address) -> tuple[SubnetRanges, Block] | None:
+    """The most specific subnet range around the destination; ranges of one network never overlap by intent, but a
+    host that is behind may hold two that do."""
+    found: tuple[SubnetRanges, Block] | None = None
+    for subnet in view.subnets():
+        for block in subnet.ranges:
+            if block.contains(destination) and (
+                found is None or (block.shift, subnet.key) < (found[1].shift, found[0].key)
+            ):
+                found = (subnet, block)
+    return found
+
+
+def _matched(view: View, destination: Address, block: Block, knobs: FabricKnobs) -> str | None:
+    """The running VM that has the destination as an address of its own (knob K3: or in an alias range)."""
+    owners = []
+    for interface in view.interfaces_at(destination):
+        for own in interface.blocks:
+            counts = knobs.alias_matched or own not in interface.aliases
+            machine = view.machine(interface.instance)
+            if counts and own.contains(destination) and block.covers(own) and machine is not None and machine.running:
+                owners.append((own.shift, interface.instance))
+    return min(owners)[1] if owners else None
+
+
+def _hybrid_second_pass(view: View, destination: Address, subnet: SubnetRanges, block: Block) -> Verdict:
+    """R6 and R7: the subnet route is hybrid and nothing in it has the address."""
+    routes = [
+        route
+        for route in view.routes_to(destination)
+        if not route.tags and route.destination.shift <= block.shift  # tagged and broader ones are removed
+    ]
+    where = f"hybrid subnet route {block} of {subnet.subnet}"
+    if not routes:
+        return Verdict(None, "HYBRID_SUBNET_NO_ROUTE", f"R6: {where}, unmatched, no route left")
+    route = _best(view, routes, destination)
+    if route.instance is not None and route.region != subnet.region:
+        return Verdict(None, "HYBRID_SUBNET_REGION_MISMATCH", f"R7: {where}, next hop of {route.name} elsewhere")
+    return _take(view, route, destination, f"R6: {where}, unmatched, then ")
+
+
+def _by_static_route(view: View, host: str, destination: Address) -> Verdict:
+    sender = view.machine(host)
+    tags = sender.tags if sender is not None else frozenset()
+    routes = [route for route in view.routes_to(destination) if not route.tags or route.tags & tags]
+    if not routes:
+        return Verdict(None, "NO_ROUTE", "R5: no route to the destination")
+    return _take(view, _best(view, routes, destination), destination, "R5: ")
+
+
+def _best(view: View, routes: list[StaticRoute], destination: Address) -> StaticRoute:
+    """Most specific destination first, then a next hop that runs, then priority; equals share by destination.
+
+    A more specific route whose next hop is down still hides the broader ones.
+    """
+    narrowest = min(route.destination.shift for route in routes)
+    ranked = sorted(
+        ((not _next_hop_runs(view, route), route.priority), route.name, route)
+        for route in routes
+        if route.destination.shift == narrowest
+    )
+    equal = [route for rank, _, route in ranked if rank == ranked[0][0]]
+    return equal[destination[1] % len(equal)]
+
+
+def _next_hop_runs(view: View, route: StaticRoute) -> bool:
+    if route.instance is None:
+        return True
+    machine = view.machine(route.instance)
+    return machine is not None and machine.running
+
+
+def _take(view: View, route: StaticRoute, destination: Address, how: str) -> Verdict:
+    rule = f"{how}static route {route.name} to {route.destination}"
+    if route.instance is None:
+        internet = route.next_hop == "default-internet-gateway"
+        return Verdict(None, "PRIVATE_TRAFFIC_TO_INTERNET" if internet else "LEFT_THE_NETWORK", rule)
+    machine = view.machine(route.instance)
+    if machine is None:
+        return Verdict(None, "ROUTE_NEXT_HOP_RESOURCE_NOT_FOUND", rule)
+    if not machine.running:
+        return Verdict(None, "INSTANCE_NOT_RUNNING", rule)
+    if not machine.can_ip_forward:
+        return Verdict(None, "FOREIGN_IP_DISALLOWED", rule)
+    return Verdict(route.instance, DELIVERED, rule)

@@ -1,0 +1,42 @@
+"""Whether a VM takes a packet in: VPC firewall rules, and whether a sender may use the source address it uses."""
+
+from __future__ import annotations
+
+from dualstack_sim.fabric.blocks import Address
+from dualstack_sim.fabric.facts import FirewallRule, Interface, Machine
+from dualstack_sim.fabric.forwarding import View
+
+PROBE_PROTOCOL = "tcp"
+PROBE_PORT = 8080
+"""What stands for pod traffic. Pods use any port, so a rule that opens a single port to the world does not count."""
+
+
+def admitted(view: View, machine: Machine, source: Address) -> bool:
+    """Whether the firewall of the network lets pod traffic from `source` into `machine`, as that VM's host sees it.
+
+    Lowest priority number wins, deny before allow at equal priority, nothing matching is the implied deny; a rule for
+    IPv4 ranges says nothing about IPv6 (compute-api.md 8).
+    """
+    best: tuple[int, bool] | None = None
+    for rule in view.firewall_rules():
+        rank = (rule.priority, rule.allow)
+        if (best is None or rank < best) and _applies(rule, machine, source):
+            best = rank
+    return best is not None and best[1]
+
+
+def _applies(rule: FirewallRule, machine: Machine, source: Address) -> bool:
+    if rule.target_tags and not rule.target_tags & machine.tags:
+        return False
+    return any(block.contains(source) for block in rule.sources) and any(
+        entry.protocol in (PROBE_PROTOCOL, "6", "all")
+        and (not entry.ports or any(low <= PROBE_PORT <= high for low, high in entry.ports))
+        for entry in rule.traffic
+    )
+
+
+def may_send(machine: Machine, interfaces: list[Interface], source: Address) -> bool:
+    """Anti-spoofing: a source that is no address of the VM needs canIpForward (compute-api.md 10, last but one)."""
+    if machine.can_ip_forward:
+        return True
+    return any(block.contains(source) for interface in interfaces for block in interface.blocks)
