@@ -1,0 +1,116 @@
+"""Keys to be reconciled: each at most once at a time, later or after a growing delay if asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+from dualstack.errors import DualstackError
+
+from .timers import Timers
+
+Key = TypeVar("Key", bound=Hashable)
+
+_log = logging.getLogger(__name__)
+
+
+class Workqueue(Generic[Key]):
+    """Dedupes keys. A key added while it is worked on comes again when that work is done."""
+
+    def __init__(self, timers: Timers, *, name: str, backoff: float = 0.5, longest: float = 30.0) -> None:
+        """`backoff` seconds after a first failure, doubled for each further one up to `longest` (simulated)."""
+        self.name = name
+        self._timers = timers
+        self._backoff = backoff
+        self._longest = longest
+        self._ready: deque[Key] = deque()
+        self._dirty: set[Key] = set()
+        self._working: set[Key] = set()
+        self._delayed: set[Key] = set()
+        self._failures: dict[Key, int] = {}
+        self._available = asyncio.Event()
+
+    def add(self, key: Key) -> None:
+        """Have `key` worked on as soon as possible."""
+        if key in self._dirty:
+            return
+        self._dirty.add(key)
+        if key not in self._working:
+            self._offer(key)
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Have `key` worked on when `seconds` have passed."""
+        self._timers.after(seconds, lambda: self.add(key))
+
+    def add_soon(self, key: Key, seconds: float = 1.0) -> None:
+        """Have `key` worked on within `seconds`; further calls until then are one: it gathers bursts of changes."""
+        if key in self._dirty or key in self._delayed:
+            return
+        self._delayed.add(key)
+
+        def due() -> None:
+            self._delayed.discard(key)
+            self.add(key)
+
+        self._timers.after(seconds, due)
+
+    def add_backoff(self, key: Key) -> None:
+        """Have `key` worked on after a delay that doubles with each call until `forget`."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        self.add_after(key, min(self._longest, self._backoff * 2.0 ** min(failures, 20)))
+
+    def failures(self, key: Key) -> int:
+        """Calls of `add_backoff` since the last `forget`."""
+        return self._failures.get(key, 0)
+
+    def forget(self, key: Key) -> None:
+        """Start the delays of `key` anew."""
+        self._failures.pop(key, None)
+
+    async def get(self) -> Key:
+        """The next key, which is worked on until `done`."""
+        while not self._ready:
+            self._available.clear()
+            await self._available.wait()
+        key = self._ready.popleft()
+        self._dirty.discard(key)
+        self._working.add(key)
+        return key
+
+    def done(self, key: Key) -> None:
+        """The work on `key`, begun by `get`, has ended."""
+        self._working.discard(key)
+        if key in self._dirty:
+            self._offer(key)
+
+    async def serve(self, reconcile: Callable[[Key], Awaitable[float | None]], *, workers: int = 1) -> None:
+        """Work until cancelled. `reconcile` returns the seconds until it wants the key again, or None.
+
+        A refusal of either API is a reason to try again later; anything else is a defect and ends the actor.
+        """
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(self._work(reconcile))
+
+    async def _work(self, reconcile: Callable[[Key], Awaitable[float | None]]) -> None:
+        while True:
+            key = await self.get()
+            try:
+                again = await reconcile(key)
+            except DualstackError as refusal:
+                _log.debug("%s %s: %s", self.name, key, refusal)
+                self.add_backoff(key)
+            else:
+                self.forget(key)
+                if again is not None:
+                    self.add_after(key, again)
+            finally:
+                self.done(key)
+
+    def _offer(self, key: Key) -> None:
+        self._ready.append(key)
+        self._available.set()
