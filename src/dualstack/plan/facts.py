@@ -1,0 +1,255 @@
+"""What the cut-over is planned from: the observed state of routes, range, aliases, flag and controller.
+
+Facts hold what was read from the two APIs and nothing that was merely intended. Two memories of the engine travel with
+them, `quiet` and `passed`; they never take part in comparing facts, and losing them only makes the plan wait longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Literal
+
+Aspect = Literal["flag", "range", "aliases", "routes", "controller"]
+ASPECTS: tuple[Aspect, ...] = ("flag", "range", "aliases", "routes", "controller")
+
+
+@dataclass(frozen=True, slots=True)
+class SubnetFacts:
+    """The nodes subnet. `flag_visible`: the answer carried `allowSubnetCidrRoutesOverlap` at all (cutover.md E12)."""
+
+    name: str
+    region: str
+    overlap_flag: bool = False
+    flag_visible: bool = True
+    stack_type: str = "IPV4_ONLY"
+    secondary_ranges: tuple[tuple[str, str], ...] = ()
+    """Pairs of range name and CIDR, in the order of the API."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """A static route. `instance` and `zone` are empty when the next hop is no instance."""
+
+    name: str
+    destination: str
+    instance: str = ""
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRoute:
+    """An entry of `InfrastructureState.routes` (gardener-behaviour.md 3.5)."""
+
+    instance_name: str
+    destination_cidr: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class AliasFacts:
+    """An alias IP range of nic0."""
+
+    cidr: str
+    range_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """A machine of this cluster. `pod_cidr` is `Node.spec.podCIDR`, None while there is no Node or it has none yet."""
+
+    name: str
+    zone: str
+    pod_cidr: str | None
+    instance_exists: bool = True
+    running: bool = True
+    aliases: tuple[AliasFacts, ...] = ()
+    """The aliases of nic0 in the order of the API."""
+    subnet_ok: bool = True
+    """nic0 is in the subnet that gets the range (cutover.md R12)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerFacts:
+    """The cloud-controller-manager. `ignored`: its ManagedResource carries both annotations (GB 4.6 step 3)."""
+
+    replicas: int
+    pods: int
+    ignored: bool
+
+    @property
+    def gone(self) -> bool:
+        """No pod of it runs and nothing will bring one back."""
+        return self.replicas == 0 and self.pods == 0 and self.ignored
+
+
+@dataclass(frozen=True)
+class CutoverFacts:
+    """One consistent observation. `routes` are provably ours (gardener-behaviour.md 12.9); `foreign_routes` are not,
+    but have their destination inside the pod CIDR."""
+
+    pods_cidr: str
+    range_name: str
+    subnet: SubnetFacts
+    routes: tuple[RouteFacts, ...]
+    nodes: tuple[NodeFacts, ...]
+    saved_routes: tuple[SavedRoute, ...]
+    controller: ControllerFacts
+    foreign_routes: tuple[RouteFacts, ...] = ()
+    quiet: Mapping[Aspect, float] = field(default_factory=dict, compare=False)
+    """Seconds since each aspect was last observed to change; an absent one counts as 0."""
+    passed: Mapping[str, tuple[Aspect, ...]] = field(default_factory=dict, compare=False)
+    """The gates that passed, by id, each with the aspects that have not changed since."""
+
+    # What belongs together.
+
+    @cached_property
+    def node_of(self) -> Mapping[str, NodeFacts]:
+        """The machines whose VM exists, by name."""
+        return {node.name: node for node in self.nodes if node.instance_exists}
+
+    @cached_property
+    def routes_to(self) -> Mapping[str, tuple[RouteFacts, ...]]:
+        """Our routes by the name of the VM they lead to."""
+        routes: dict[str, list[RouteFacts]] = {}
+        for route in self.routes:
+            routes.setdefault(route.instance, []).append(route)
+        return {instance: tuple(found) for instance, found in routes.items()}
+
+    @cached_property
+    def holders(self) -> Mapping[str, frozenset[str]]:
+        """The names of the VMs that hold each CIDR as an alias in our range."""
+        holders: dict[str, set[str]] = {}
+        for node in self.node_of.values():
+            for alias in node.aliases:
+                if alias.range_name == self.range_name:
+                    holders.setdefault(alias.cidr, set()).add(node.name)
+        return {cidr: frozenset(names) for cidr, names in holders.items()}
+
+    @cached_property
+    def pod_cidr_of(self) -> Mapping[str, str]:
+        """The pod CIDR that each existing VM must be reached by; VMs that have none yet are not in it.
+
+        `Node.spec.podCIDR` is the source of truth (W11). A VM whose Node is gone may still run pods, so the route that
+        leads to it, or led to it when it was saved, speaks for it unless it holds an alias of its own.
+        """
+        saved = {entry.instance_name: entry.destination_cidr for entry in self.saved_routes}
+        owed: dict[str, str] = {}
+        for node in self.node_of.values():
+            if node.pod_cidr:
+                owed[node.name] = node.pod_cidr
+            elif not any(alias.range_name == self.range_name for alias in node.aliases):
+                routes = self.routes_to.get(node.name)
+                cidr = routes[0].destination if routes else saved.get(node.name)
+                if cidr and cidr not in self._taken:
+                    owed[node.name] = cidr
+        return owed
+
+    @cached_property
+    def _taken(self) -> frozenset[str]:
+        return frozenset(node.pod_cidr for node in self.node_of.values() if node.pod_cidr)
+
+    # What is in place.
+
+    @property
+    def range_present(self) -> bool:
+        """The subnet has exactly our secondary range: its name and the whole pod CIDR."""
+        return (self.range_name, self.pods_cidr) in self.subnet.secondary_ranges
+
+    def aliased(self, name: str) -> bool:
+        """The VM holds its pod CIDR as an alias in our range, at whatever position, and no other VM holds it too."""
+        return self.holders.get(self.pod_cidr_of[name]) == frozenset({name})
+
+    def alias_in_place(self, name: str) -> bool:
+        """As `aliased`, and first in the list, where cloud-controller-manager looks for it (GB 12.6)."""
+        first = self.node_of[name].aliases[:1]
+        return self.aliased(name) and first == (AliasFacts(self.pod_cidr_of[name], self.range_name),)
+
+    def routed(self, name: str) -> bool:
+        """A static route of ours leads from the VM's pod CIDR to the VM."""
+        return any(route.destination == self.pod_cidr_of[name] for route in self.routes_to.get(name, ()))
+
+    def reachable(self, name: str) -> bool:
+        """The settled network delivers packets for the VM's pod CIDR to it (cutover.md 2).
+
+        A subnet range comes before every static route (R5). An address in it that a VM holds goes to that VM;
+        one that nobody holds falls through to the static route only while the overlap flag is on (R6, R8).
+        """
+        if not self.range_present:
+            return self.routed(name)
+        if self.holders.get(self.pod_cidr_of[name]):
+            return self.aliased(name)
+        return self.subnet.overlap_flag and self.routed(name)
+
+    @cached_property
+    def unreachable(self) -> tuple[str, ...]:
+        """The VMs whose pod CIDR the settled network does not deliver, sorted."""
+        return tuple(sorted(name for name in self.pod_cidr_of if not self.reachable(name)))
+
+    # What remains.
+
+    @cached_property
+    def without_alias(self) -> tuple[str, ...]:
+        """The VMs that still need their alias: running ones first, then by name."""
+        missing = [name for name in self.pod_cidr_of if not self.alias_in_place(name)]
+        return tuple(sorted(missing, key=lambda name: (not self.node_of[name].running, name)))
+
+    @cached_property
+    def live_routes(self) -> tuple[RouteFacts, ...]:
+        """Our routes that carry traffic: their VM exists and the destination is its pod CIDR. By instance name."""
+        live = [route for route in self.routes if self.pod_cidr_of.get(route.instance) == route.destination]
+        return tuple(sorted(live, key=lambda route: (route.instance, route.name)))
+
+    @cached_property
+    def stale_routes(self) -> tuple[RouteFacts, ...]:
+        """Our routes that carry nothing: their VM is gone or has another pod CIDR."""
+        live = set(self.live_routes)
+        return tuple(route for route in self.routes if route not in live)
+
+    @property
+    def unsaved(self) -> tuple[SavedRoute, ...]:
+        """Our routes that are not in the saved list yet, as entries of it."""
+        return tuple(dict.fromkeys(entry for entry in map(as_saved, self.routes) if entry not in self.saved_routes))
+
+    @property
+    def finished(self) -> bool:
+        """Nothing of the cut-over remains.
+
+        A flag that is on while nothing of ours is open, and that someone else's route needs, is not ours to clear.
+        """
+        open_work = self.routes or self.saved_routes or self.without_alias or not self.range_present
+        return not open_work and (not self.subnet.overlap_flag or bool(self.foreign_routes))
+
+    # The memories of the engine.
+
+    def quiet_for(self, *aspects: Aspect) -> float:
+        """Seconds since any of `aspects` was last observed to change."""
+        return min(self.quiet.get(aspect, 0.0) for aspect in aspects)
+
+    def stirred(self, *aspects: Aspect) -> CutoverFacts:
+        """These facts with `aspects` changed just now; gates that vouch for one of them have to pass again."""
+        passed = {gate: seen for gate, seen in self.passed.items() if not set(seen) & set(aspects)}
+        return replace(self, quiet={**self.quiet, **dict.fromkeys(aspects, 0.0)}, passed=passed)
+
+    def after(self, seconds: float) -> CutoverFacts:
+        """These facts when nothing has changed for `seconds` more."""
+        return replace(self, quiet={aspect: self.quiet.get(aspect, 0.0) + seconds for aspect in ASPECTS})
+
+
+def as_saved(route: RouteFacts) -> SavedRoute:
+    """The entry of the saved list that stands for `route`."""
+    return SavedRoute(route.instance, route.destination, route.zone)
+
+
+@lru_cache(maxsize=4096)
+def network(cidr: str) -> IPv4Network | IPv6Network:
+    """`cidr` parsed; ValueError if it is none."""
+    return ip_network(cidr)
+
+
+def overlap(first: str, second: str) -> bool:
+    """The two CIDRs share an address; False across IP families."""
+    one, other = network(first), network(second)
+    return one.version == other.version and one.overlaps(other)

@@ -1,0 +1,41 @@
+"""How long the cut-over waits and how much it dares at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Durations in seconds. The defaults are cutover.md 4 unless another source stands beside them."""
+
+    batch_size: int = 10
+    """Aliases added together (4.3)."""
+    barrier_flag: float = 120.0
+    """From the flag to the range: no host may see the range before the flag (4.1, E10)."""
+    barrier_range: float = 120.0
+    """From the range to the first alias: loss would show at once here, and the range can still be removed (4.2)."""
+    barrier_canary: float = 60.0
+    """From the canary's alias to the next: the slowest host must have taken it (E: delays up to 60 s, section 11)."""
+    soak_aliases: float = 300.0
+    """From the last alias to the first deleted route (4.3)."""
+    barrier_route_canary: float = 300.0
+    """From the canary's route to the next: the first proof that the aliases carry the traffic (4.4)."""
+    barrier_routes: float = 120.0
+    """Between the later stages of deleting routes (4.4)."""
+    delete_shares: tuple[float, ...] = (0.1, 0.5, 1.0)
+    """Share of the routes gone after each stage that follows the canary, ascending to 1 (4.4)."""
+    observe_every: float = 30.0
+    """Longest time that a barrier waits without looking (E15: somebody may undo a step)."""
+    gate_patience: float = 300.0
+    """How long a gate may keep failing before the cut-over stops: a node needs a minute to be Ready again."""
+    attempts: int = 8
+    """How often one target may need the same step, and how many failures in a row are retried."""
+    backoff: tuple[float, float] = (2.0, 60.0)
+    """First and longest wait before a step whose effect did not show is planned again."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.attempts < 1 or self.observe_every <= 0:
+            raise ValueError("batch_size and attempts must be at least 1, observe_every above 0")
+        if list(self.delete_shares) != sorted(self.delete_shares) or self.delete_shares[-1:] != (1.0,):
+            raise ValueError(f"delete_shares must ascend to 1.0, not {self.delete_shares}")
