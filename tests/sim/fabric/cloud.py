@@ -1,0 +1,132 @@
+"""A small VPC in Compute's own JSON: one node subnet, a few VMs, a route for each; every change is a commit."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dualstack_sim.chance import Chance
+from dualstack_sim.compute.commits import Commit
+from dualstack_sim.fabric import Fabric, FabricKnobs, LagProfile
+
+BASE = "https://www.googleapis.com/compute/v1/projects/proj-1"
+NETWORK = f"{BASE}/global/networks/net"
+REGION = "europe-west1"
+PODS = "10.96.0.0/11"
+
+
+@dataclass
+class StillClock:
+    """A clock that stands; tests name every instant themselves."""
+
+    time: float = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def node(number: int) -> str:
+    return f"node-{number}"
+
+
+def pods(number: int) -> str:
+    return f"10.96.{number}.0/24"
+
+
+def pod(number: int) -> str:
+    return f"10.96.{number}.2"
+
+
+def ipv6_base(number: int) -> str:
+    return f"2600:1900:4010:1:0:{number:x}:0:0"
+
+
+class Cloud:
+    """Holds resources and hands a commit for each change to `sink`."""
+
+    def __init__(self, sink: Callable[[Commit], None]) -> None:
+        self._sink = sink
+        self._resources: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def put(self, at: float, collection: str, resource: dict[str, Any]) -> None:
+        place = (collection, resource["name"])
+        before = self._resources.get(place)
+        self._resources[place] = resource
+        self._sink(Commit(at, collection, resource["name"], before, resource))
+
+    def change(self, at: float, collection: str, name: str, **fields: Any) -> None:
+        resource = copy.deepcopy(self._resources[collection, name])
+        resource.update(fields)
+        self.put(at, collection, resource)
+
+    def delete(self, at: float, collection: str, name: str) -> None:
+        self._sink(Commit(at, collection, name, self._resources.pop((collection, name)), None))
+
+    def subnet(self, at: float, name: str = "nodes", cidr: str = "10.250.0.0/16", region: str = REGION) -> None:
+        body = {"name": name, "network": NETWORK, "region": f"{BASE}/regions/{region}", "ipCidrRange": cidr}
+        self.put(at, "subnetworks", {**body, "stackType": "IPV4_ONLY", "allowSubnetCidrRoutesOverlap": False})
+
+    def flag(self, at: float, value: bool) -> None:
+        self.change(at, "subnetworks", "nodes", allowSubnetCidrRoutesOverlap=value)
+
+    def ranges(self, at: float, *cidrs: str) -> None:
+        listing = [{"rangeName": f"range-{cidr}", "ipCidrRange": cidr} for cidr in cidrs]
+        self.change(at, "subnetworks", "nodes", secondaryIpRanges=listing)
+
+    def vm(self, at: float, number: int, *, zone: str = f"{REGION}-b", status: str = "RUNNING", **fields: Any) -> None:
+        nic = {"name": "nic0", "network": NETWORK, "networkIP": f"10.250.0.{number + 10}", "stackType": "IPV4_ONLY"}
+        body = {"name": node(number), "zone": f"{BASE}/zones/{zone}", "status": status, "canIpForward": True}
+        self.put(at, "instances", {**body, "tags": {"items": ["nodes"]}, "networkInterfaces": [nic], **fields})
+
+    def aliases(self, at: float, number: int, *cidrs: str) -> None:
+        self._interface(at, number, aliasIpRanges=[{"ipCidrRange": cidr} for cidr in cidrs])
+
+    def dual_stack(self, at: float, number: int) -> None:
+        config = {"type": "DIRECT_IPV6", "externalIpv6": ipv6_base(number), "externalIpv6PrefixLength": 96}
+        self._interface(at, number, stackType="IPV4_IPV6", ipv6AccessConfigs=[config])
+
+    def route(self, at: float, number: int, **fields: Any) -> None:
+        body = {"name": f"route-{number}", "network": NETWORK, "destRange": pods(number), "priority": 1000}
+        hop = f"{BASE}/zones/{REGION}-b/instances/{node(number)}"
+        self.put(at, "routes", {**body, "nextHopInstance": hop, **fields})
+
+    def drop_route(self, at: float, number: int) -> None:
+        self.delete(at, "routes", f"route-{number}")
+
+    def firewall(self, at: float, name: str = "allow-pods", *sources: str, **fields: Any) -> None:
+        body = {"name": name, "network": NETWORK, "direction": "INGRESS", "priority": 1000}
+        allowed = [{"IPProtocol": "tcp", "ports": ["1-65535"]}, {"IPProtocol": "icmp"}]
+        ranges = list(sources) or ["10.0.0.0/8"]
+        self.put(at, "firewalls", {**body, "sourceRanges": ranges, "allowed": allowed, **fields})
+
+    def _interface(self, at: float, number: int, **fields: Any) -> None:
+        nic = {**self._resources["instances", node(number)]["networkInterfaces"][0], **fields}
+        self.change(at, "instances", node(number), networkInterfaces=[nic])
+
+
+def cluster(
+    numbers: Iterable[int] = (1, 2),
+    *,
+    lag: LagProfile | None = None,
+    knobs: FabricKnobs | None = None,
+    seed: int = 0,
+    joined: bool = True,
+) -> tuple[Fabric, Cloud]:
+    """A cluster at rest in S0 (cutover.md 2) at time 0, its nodes end points, traffic marked."""
+    fabric = Fabric(StillClock(), Chance(seed), lag or LagProfile.fixed(0.0), knobs)
+    cloud = Cloud(fabric.on_commit)
+    cloud.subnet(0.0)
+    cloud.firewall(0.0)
+    for number in numbers:
+        cloud.vm(0.0, number)
+        cloud.route(0.0, number)
+        if joined:
+            fabric.traffic.join(0.0, node(number), [pods(number)])
+    fabric.rest(0.0)
+    fabric.traffic.mark(0.0)
+    return fabric, cloud
