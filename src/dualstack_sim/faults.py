@@ -144,10 +144,14 @@ class _Reader:
         self._loader = loader
 
     def rules(self, root: yaml.Node | None) -> list[FaultRule]:
-        fields = self._fields(root, "", {"faults"}) if root is not None else {}
-        listing = fields.get("faults")
+        if root is not None and not isinstance(root, yaml.MappingNode):
+            self._complain(root, "the file", "must be a mapping with one field, faults")
+            return []
+        listing = self._fields(root, "", {"faults"}).get("faults") if root is not None else None
         if not isinstance(listing, yaml.SequenceNode):
-            self._complain(listing or root, "faults", "must be a list of rules; see docs of dualstack_sim.faults")
+            self._complain(
+                listing or root, "faults", "must be a list of rules, each such as {method: routes.delete, latency: 30}"
+            )
             return []
         rules = [self._rule(node, f"faults[{number}]") for number, node in enumerate(listing.value)]
         return [rule for rule in rules if rule is not None]
@@ -238,7 +242,7 @@ class _Reader:
         """The fields of a mapping by name; complains about what is no mapping and about unknown and double fields."""
         fields: dict[str, yaml.Node] = {}
         if not isinstance(node, yaml.MappingNode):
-            self._complain(node, where or "the file", f"must be a mapping with {', '.join(sorted(known))}")
+            self._complain(node, where, f"must be a mapping with {', '.join(sorted(known))}")
             return fields
         for key, value in node.value:
             name = str(key.value)

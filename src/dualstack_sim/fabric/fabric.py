@@ -49,8 +49,6 @@ class Fabric:
         self._order = count()
         self._ledgers: dict[str, Ledger] = {}
         self._homes: dict[str, Ledger] = {}
-        self._incarnations = count()
-        self._incarnation: dict[str, int] = {}
         self._subnet_news: dict[tuple[str, str, str], float] = {}
         self._overlap_used = False
         self._most_interfaces = 0
@@ -117,22 +115,17 @@ class Fabric:
         own = change.key[1] if change.key[0] == "machine" else None
         for host in ledger.views:
             if host == own:  # a host knows at once what became of its own VM
-                self._show(at, ledger, host, self._incarnation[host], change.key, version, change.fact)
+                self._show(at, ledger, host, change.key, version, change.fact)
             else:
                 due = self._due(at, host, change, version)
-                show = partial(self._show, ledger=ledger, host=host, incarnation=self._incarnation[host])
-                show = partial(show, key=change.key, version=version, fact=change.fact)
+                show = partial(self._show, ledger=ledger, host=host, key=change.key, version=version, fact=change.fact)
                 self._schedule(due, show, is_news=True)
         if own is not None:
             self._power(at, ledger, own, change.fact)
         self._note_overlap(ledger, change)
 
-    def _show(
-        self, at: float, ledger: Ledger, host: str, incarnation: int, key: Key, version: int, fact: Fact | None
-    ) -> None:
-        if self._incarnation.get(host) != incarnation:
-            return  # that VM was stopped in the meantime; a new start begins with the truth
-        seen = ledger.deliver(host, key, version, fact)
+    def _show(self, at: float, ledger: Ledger, host: str, key: Key, version: int, fact: Fact | None) -> None:
+        seen = ledger.deliver(host, key, version, fact)  # None also for a VM that was stopped or started since
         if seen is not None:
             self.traffic.seen(at, ledger, host, seen)
 
@@ -142,13 +135,11 @@ class Fabric:
         if runs and name not in self._homes:
             ledger.open_view(name)
             self._homes[name] = ledger
-            self._incarnation[name] = next(self._incarnations)
             self.traffic.look_around(at, name)
         elif not runs and self._homes.get(name) is ledger:
             self.traffic.drop(at, name)
             ledger.close_view(name)
             del self._homes[name]
-            del self._incarnation[name]
 
     def _due(self, at: float, host: str, change: Change, version: int) -> float:
         """When `host` will see the change (knob K4: for one subnet not before what was changed earlier)."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dualstack_sim.fabric import Fabric, FabricKnobs, LagProfile
 
-from .cloud import PODS, Cloud, cluster, ipv6_base, node, pod, pods
+from .cloud import PODS, REGION, Cloud, cluster, ipv6_base, node, pod, pods
 
 FIXED = LagProfile(alias=(2.0, 2.0), route=(3.0, 3.0), subnet=(1.0, 1.0), machine=(0.0, 0.0), firewall=(0.0, 0.0))
 
@@ -244,14 +244,13 @@ def test_the_same_seed_gives_the_same_blackout_whatever_is_asked_in_between() ->
 
 
 Move = tuple[str, int]
-MOVES = st.lists(
-    st.tuples(st.sampled_from(["route", "alias", "range", "flag", "stop", "traffic"]), st.integers(1, 3)), max_size=14
-)
+KINDS = ["route", "reroute", "alias", "range", "flag", "stop", "traffic", "forward", "firewall"]
+MOVES = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(1, 3)), max_size=16)
 
 
 def make_move(fabric: Fabric, cloud: Cloud, at: float, move: Move, state: set[Move]) -> None:
     """Switch one thing of the cluster; `state` holds what is switched."""
-    what, number = move if move[0] not in ("range", "flag") else (move[0], 0)
+    what, number = move if move[0] not in ("range", "flag", "firewall") else (move[0], 0)
     on = (what, number) not in state
     state ^= {(what, number)}
     match what:
@@ -259,6 +258,15 @@ def make_move(fabric: Fabric, cloud: Cloud, at: float, move: Move, state: set[Mo
             cloud.drop_route(at, number)
         case "route":
             cloud.route(at, number)
+        case "reroute" if ("route", number) not in state:
+            hop = f"zones/{REGION}-b/instances/{node(number % 3 + 1 if on else number)}"
+            cloud.route(at, number, nextHopInstance=hop)
+        case "reroute":
+            state ^= {(what, number)}
+        case "forward":
+            cloud.change(at, "instances", node(number), canIpForward=not on)
+        case "firewall":
+            cloud.change(at, "firewalls", "allow-pods", targetTags=["nobody"] if on else [])
         case "alias":
             cloud.aliases(at, number, *([pods(number)] if on else []))
         case "range":
@@ -302,6 +310,10 @@ def test_accounting_equals_sampling_at_every_step(moves: list[Move], seed: int) 
     for at, move in sorted(schedule):
         make_move(accounted, cloud, at, move, states[0])
         make_move(sampled, other, at, move, states[1])
+
+    if seed % 2:  # every other world has a guest agent that takes aliases on node 3
+        for fabric in (accounted, sampled):
+            fabric.traffic.join(0.5, node(3), [pods(3)], steals_aliases=True)
 
     total = 0.0
     for cell in range(80):
