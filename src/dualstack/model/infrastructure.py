@@ -29,7 +29,8 @@ class _Root(_Struct, frozen=True):
 
     def to_raw(self) -> Manifest:
         """The RawExtension with `apiVersion` and `kind`; empty fields are left out."""
-        return {"apiVersion": API_VERSION, "kind": type(self).__name__, **msgspec.to_builtins(self)}
+        content: Manifest = msgspec.json.decode(msgspec.json.encode(self))
+        return {"apiVersion": API_VERSION, "kind": type(self).__name__, **content}
 
 
 class CloudRouter(_Struct, frozen=True):
