@@ -1,19 +1,29 @@
 """Carries the cut-over out: observe, plan, perform the first step, read its effect back, and again from the start.
 
 The engine keeps no plan. What it does next follows from what it observes, so it may be killed anywhere and started
-again; what it remembers (since when an aspect is quiet, which gates passed) only saves waiting.
+again; what it remembers (since when an aspect is quiet, which gates passed) only saves waiting. When it gives up, it
+does so between two steps, where the cluster rests in a state that the invariants allow.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Protocol, TypeVar
 
 from dualstack.clock import Clock
-from dualstack.model.events import Listener
+from dualstack.engine.memory import Memory
+from dualstack.engine.patience import Patience
+from dualstack.engine.progress import Odometer
+from dualstack.errors import ComputeError, DualstackError, GateFailed, KubeError
+from dualstack.model.events import Listener, StepFailed, StepFinished, StepStarted
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.invariants import check
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import Strategy
-from dualstack.plan.transitions import Gate, Transition
+from dualstack.plan.strategy import Strategy, obstacles
+from dualstack.plan.transitions import Barrier, Gate, Transition
+
+Result = TypeVar("Result")
 
 
 class Actuator(Protocol):
@@ -39,4 +49,142 @@ class Actuator(Protocol):
 async def run_cutover(
     actuator: Actuator, strategy: Strategy, settings: Settings, clock: Clock, emit: Listener, shoot: str
 ) -> None:
-    """Bring the cluster of `actuator` to the end of the cut-over; return at once when nothing remains."""
+    """Bring the cluster of `actuator` to the end of the cut-over; return at once when nothing remains.
+
+    Raises GateFailed when a precondition or a gate is not met (before anything is changed, where that can be foreseen),
+    InvariantBroken for a defect of the plan, and the actuator's own error when it is not to be retried.
+    """
+    await _Run(actuator, strategy, settings, clock, emit, shoot).to_the_end()
+
+
+class _Run:
+    """One run: the actuator, the plan, and the three small memories that live as long as the run."""
+
+    def __init__(
+        self, actuator: Actuator, strategy: Strategy, settings: Settings, clock: Clock, emit: Listener, shoot: str
+    ) -> None:
+        self._actuator = actuator
+        self._strategy = strategy
+        self._settings = settings
+        self._clock = clock
+        self._emit = emit
+        self._shoot = shoot
+        self._memory = Memory(clock)
+        self._patience = Patience(settings)
+        self._odometer = Odometer(strategy, settings)
+
+    async def to_the_end(self) -> None:
+        facts = await self._observe()
+        if not facts.unreachable and (problems := obstacles(self._strategy, facts, self._settings)):
+            raise GateFailed("; ".join(problems))
+        while (transition := self._next(facts)) is not None:
+            self._emit(
+                StepStarted(
+                    at=self._clock.now(),
+                    shoot=self._shoot,
+                    step=transition.id,
+                    detail=transition.describe(),
+                    targets=transition.targets,
+                )
+            )
+            try:
+                facts = await self._take(transition, facts)
+            except DualstackError as error:
+                self._failed(transition, str(error), final=True)
+                raise
+
+    def _next(self, facts: CutoverFacts) -> Transition | None:
+        return self._strategy.next_transition(facts, self._settings)
+
+    async def _take(self, transition: Transition, facts: CutoverFacts) -> CutoverFacts:
+        """Try the step once and return what is there then, whether or not it succeeded."""
+        match transition:
+            case Barrier():
+                return await self._wait(transition, facts)
+            case Gate():
+                return await self._pass(transition, facts)
+            case _:
+                return await self._perform(transition, facts)
+
+    async def _perform(self, transition: Transition, facts: CutoverFacts) -> CutoverFacts:
+        if problems := transition.precondition(facts):
+            raise GateFailed("; ".join(problems))
+        check(self._strategy.invariants, facts, transition)
+        self._patience.begin(transition)
+        try:
+            await self._actuator.perform(transition)
+        except (ComputeError, KubeError) as error:
+            wait = self._patience.wait_after(error)
+            if wait is None:
+                raise
+            return await self._again(transition, str(error), wait)
+        facts = await self._observe()
+        if transition.done(facts):
+            self._finished(transition, facts)
+            return facts
+        wait = self._patience.wait_unseen()
+        if wait is None:
+            raise GateFailed("the cloud reports success, but what was asked for is not there")
+        return await self._again(transition, "its whole effect does not show yet", wait)
+
+    async def _wait(self, barrier: Barrier, facts: CutoverFacts) -> CutoverFacts:
+        """Wait until the barrier opens, or until what is observed makes another step the next one.
+
+        A change of one of its aspects closes the barrier again; one that never comes to rest fails.
+        """
+        deadline = self._clock.now() + barrier.seconds * self._settings.attempts
+        while self._next(facts) == barrier:
+            if self._clock.now() > deadline:
+                raise GateFailed(f"{' and '.join(barrier.aspects)} keep changing")
+            await self._clock.sleep(min(barrier.remaining(facts), self._settings.observe_every))
+            facts = await self._observe()
+        return self._left(barrier, facts, passed=barrier.remaining(facts) <= 0)
+
+    async def _pass(self, gate: Gate, facts: CutoverFacts) -> CutoverFacts:
+        """Check until the gate passes, its patience is over, or another step has become the next one."""
+        deadline = self._clock.now() + self._settings.gate_patience
+        while problems := await self._insist(partial(self._actuator.check, gate, facts)):
+            if self._clock.now() >= deadline:
+                raise GateFailed("; ".join(problems))
+            await self._clock.sleep(self._settings.observe_every / 2)
+            facts = await self._observe()
+            if self._next(facts) != gate:
+                return self._left(gate, facts, passed=False)
+        self._memory.note_passed(gate)
+        return self._left(gate, gate.effect(facts), passed=True)
+
+    def _left(self, transition: Barrier | Gate, facts: CutoverFacts, *, passed: bool) -> CutoverFacts:
+        if passed:
+            self._finished(transition, facts)
+        else:
+            self._failed(transition, "something changed underneath; planned again", final=False)
+        return facts
+
+    async def _again(self, transition: Transition, reason: str, wait: float) -> CutoverFacts:
+        self._failed(transition, f"{reason}; planned again in {wait:.0f} s", final=False)
+        await self._clock.sleep(wait)
+        return await self._observe()
+
+    async def _observe(self) -> CutoverFacts:
+        return self._memory.recall(await self._insist(self._actuator.observe))
+
+    async def _insist(self, read: Callable[[], Awaitable[Result]]) -> Result:
+        """Read again for as long as there is a reason to."""
+        patience = Patience(self._settings)
+        while True:
+            try:
+                return await read()
+            except (ComputeError, KubeError) as error:
+                wait = patience.wait_after(error)
+                if wait is None:
+                    raise
+                await self._clock.sleep(wait)
+
+    def _finished(self, transition: Transition, facts: CutoverFacts) -> None:
+        self._patience.succeeded()
+        now = self._clock.now()
+        self._emit(StepFinished(at=now, shoot=self._shoot, step=transition.id, detail=transition.describe()))
+        self._emit(self._odometer.read(facts, transition.id, now, self._shoot))
+
+    def _failed(self, transition: Transition, reason: str, *, final: bool) -> None:
+        self._emit(StepFailed(at=self._clock.now(), shoot=self._shoot, step=transition.id, detail=reason, final=final))

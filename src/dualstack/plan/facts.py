@@ -202,12 +202,6 @@ class CutoverFacts:
         live = [route for route in self.routes if self.pod_cidr_of.get(route.instance) == route.destination]
         return tuple(sorted(live, key=lambda route: (route.instance, route.name)))
 
-    @cached_property
-    def stale_routes(self) -> tuple[RouteFacts, ...]:
-        """Our routes that carry nothing: their VM is gone or has another pod CIDR."""
-        live = set(self.live_routes)
-        return tuple(route for route in self.routes if route not in live)
-
     @property
     def unsaved(self) -> tuple[SavedRoute, ...]:
         """Our routes that are not in the saved list yet, as entries of it."""

@@ -1,13 +1,28 @@
-"""How the routes move: the strategies by name."""
+"""How the routes move: the strategies by name, what each promises, what each costs."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from dualstack.errors import InvalidInput
+from dualstack.plan import gardener, overlap
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.invariants import ALWAYS, MAKE_BEFORE_BREAK, Invariant
 from dualstack.plan.settings import Settings
-from dualstack.plan.transitions import Transition, walk
+from dualstack.plan.transitions import (
+    AddAliases,
+    AddSecondaryRange,
+    Barrier,
+    ClearOverlapFlag,
+    DeleteRoutes,
+    SetOverlapFlag,
+    SetStackType,
+    StopController,
+    Transition,
+    walk,
+)
 
 Planner = Callable[[CutoverFacts, Settings], Transition | None]
 """The next step from these facts; None when nothing remains."""
@@ -15,11 +30,110 @@ Planner = Callable[[CutoverFacts, Settings], Transition | None]
 
 @dataclass(frozen=True)
 class Strategy:
-    """An order in which the routes move, with what it promises."""
+    """An order in which the routes move, the invariants that it keeps, and the pace at which it looks at operations.
+
+    `poll` is the interval in seconds at which a running operation is looked at; 0 means as soon as it is done.
+    """
 
     name: str
     next_transition: Planner
+    invariants: tuple[Invariant, ...]
+    poll: float = 0.0
+
+    @property
+    def lossless(self) -> bool:
+        """The order keeps every pod CIDR reachable at every instant."""
+        return self.invariants == MAKE_BEFORE_BREAK
 
     def transitions(self, facts: CutoverFacts, settings: Settings) -> Iterator[Transition]:
         """Everything that remains from `facts` to the goal."""
         return walk(facts, lambda reached: self.next_transition(reached, settings))
+
+
+STRATEGIES = {
+    "overlap": Strategy("overlap", overlap.next_transition, MAKE_BEFORE_BREAK),
+    "gardener": Strategy("gardener", gardener.next_transition, ALWAYS, poll=10.0),
+}
+"""By name; Gardener's operation polling is 10 s (gardener-behaviour.md W31)."""
+
+DEFAULT = "overlap"
+
+
+def choose(name: str) -> Strategy:
+    """The strategy called `name`; InvalidInput if there is none."""
+    if name not in STRATEGIES:
+        raise InvalidInput(f"unknown strategy {name!r}; there are {', '.join(STRATEGIES)}")
+    return STRATEGIES[name]
+
+
+def obstacles(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> list[str]:
+    """What will not be met of the first step on the way from `facts` that cannot be taken (W2, W32)."""
+    for transition in strategy.transitions(facts, settings):
+        if problems := transition.precondition(facts):
+            return problems
+        facts = transition.effect(facts)
+    return []
+
+
+def describe_outage(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> str:
+    """What pods will notice of the cut-over from `facts`, in one sentence."""
+    if strategy.lossless:
+        dark = len(facts.unreachable)
+        repaired = f"; the pods of {dark} nodes are cut off already and come back with their aliases" if dark else ""
+        return f"No packet is expected to be lost{repaired}."
+    seconds = outage(strategy, facts, settings)
+    if seconds == 0:
+        return "No route is deleted any more, so no further node is cut off."
+    count = len(facts.live_routes)
+    return (
+        f"The pods of all {count} nodes are cut off from other nodes at once; the first come back after about "
+        f"{outage(strategy, facts, settings, first=True):.0f} s, the last after about {seconds:.0f} s."
+    )
+
+
+def outage(strategy: Strategy, facts: CutoverFacts, settings: Settings, *, first: bool = False) -> float:
+    """Expected seconds from the first deleted route until the last (or `first`) VM that it cut off has its alias."""
+    elapsed, start, end = 0.0, None, 0.0
+    for transition in strategy.transitions(facts, settings):
+        after = transition.effect(facts)
+        if start is None and len(after.unreachable) > len(facts.unreachable):
+            start = elapsed
+        elapsed += duration(transition, facts, strategy)
+        if start is not None and isinstance(transition, AddAliases):
+            end = elapsed
+            if first:
+                break
+        facts = after
+    return 0.0 if start is None else end - start
+
+
+def estimate(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> float:
+    """Expected seconds from `facts` to the end of the cut-over."""
+    seconds = 0.0
+    for transition in strategy.transitions(facts, settings):
+        seconds += duration(transition, facts, strategy)
+        facts = transition.effect(facts)
+    return seconds
+
+
+def duration(transition: Transition, facts: CutoverFacts, strategy: Strategy) -> float:
+    """Expected seconds that `transition` takes from `facts`: medians of compute-api.md 2.5.
+
+    Operations that run together take as long as the slowest, half as long again as the median.
+    """
+    match transition:
+        case Barrier():
+            return max(0.0, transition.remaining(facts))
+        case StopController():
+            return 30.0 if transition.wait and facts.controller.pods else 1.0  # the grace period of a pod (W8)
+        case SetOverlapFlag() | AddSecondaryRange() | ClearOverlapFlag() | SetStackType():
+            seconds = 8.0
+        case AddAliases():
+            seconds = 5.0
+        case DeleteRoutes():
+            seconds = 4.0
+        case _:
+            return 1.0
+    if len(transition.targets) > 1:
+        seconds *= 1.5
+    return math.ceil(seconds / strategy.poll) * strategy.poll if strategy.poll else seconds

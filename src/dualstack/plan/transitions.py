@@ -154,7 +154,7 @@ class AddAliases(Transition):
         if not facts.range_present:
             return [f"subnet {facts.subnet.name} has no range {facts.range_name}"]
         return [
-            problem for name in self.targets if name in facts.pod_cidr_of for problem in _alias_obstacles(facts, name)
+            problem for name in self.targets if name in facts.pod_cidr_of for problem in alias_obstacles(facts, name)
         ]
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
@@ -322,7 +322,9 @@ class Barrier(Transition):
         return self.seconds - facts.quiet_for(*self.aspects)
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        return facts.after(max(0.0, self.remaining(facts)))
+        waited = facts.after(max(0.0, self.remaining(facts)))
+        known = {aspect: max(self.seconds, waited.quiet_for(aspect)) for aspect in self.aspects}
+        return replace(waited, quiet={**waited.quiet, **known})
 
     def inverse(self) -> Transition | str:
         return "time does not run back"
@@ -356,25 +358,18 @@ def awaited_aliases(facts: CutoverFacts) -> list[str]:
 
 
 def walk(facts: CutoverFacts, following: Callable[[CutoverFacts], Transition | None]) -> Iterator[Transition]:
-    """Everything that remains from `facts`, each step planned from what the one before it is expected to leave."""
+    """Everything that remains from `facts`, each step planned from what the one before it is expected to leave.
+
+    Ends after a step whose precondition is not met: nothing can be foretold from there.
+    """
     while (transition := following(facts)) is not None:
         yield transition
+        if transition.precondition(facts):
+            return
         facts = transition.effect(facts)
 
 
-def _range_obstacles(facts: CutoverFacts) -> list[str]:
-    """Why the pod CIDR cannot become the range: name or addresses taken, a NIC elsewhere (R11, R12)."""
-    if facts.range_present:
-        return []
-    problems = [
-        f"subnet {facts.subnet.name} has range {name} ({cidr}), in the way of {facts.range_name} ({facts.pods_cidr})"
-        for name, cidr in facts.subnet.secondary_ranges
-        if name == facts.range_name or overlap(cidr, facts.pods_cidr)
-    ]
-    return problems + [problem for name in facts.without_alias for problem in _alias_obstacles(facts, name)]
-
-
-def _alias_obstacles(facts: CutoverFacts, name: str) -> list[str]:
+def alias_obstacles(facts: CutoverFacts, name: str) -> list[str]:
     """Why the VM cannot take its pod CIDR: NIC in another subnet, CIDR held by another VM, another alias held (R12)."""
     node, cidr = facts.node_of[name], facts.pod_cidr_of[name]
     problems = []
@@ -393,3 +388,15 @@ def _alias_obstacles(facts: CutoverFacts, name: str) -> list[str]:
         if alias.range_name == facts.range_name and alias.cidr != cidr
     ]
     return problems
+
+
+def _range_obstacles(facts: CutoverFacts) -> list[str]:
+    """Why the pod CIDR cannot become the range: name or addresses taken, a NIC elsewhere (R11, R12)."""
+    if facts.range_present:
+        return []
+    problems = [
+        f"subnet {facts.subnet.name} has range {name} ({cidr}), in the way of {facts.range_name} ({facts.pods_cidr})"
+        for name, cidr in facts.subnet.secondary_ranges
+        if name == facts.range_name or overlap(cidr, facts.pods_cidr)
+    ]
+    return problems + [problem for name in facts.without_alias for problem in alias_obstacles(facts, name)]

@@ -1,0 +1,67 @@
+"""What the engine remembers between two observations: since when each aspect is quiet, and which gates passed.
+
+A change is dated by the observation that first showed it, which is never too early. After a restart everything counts
+from the restart, so that a lost memory only makes barriers wait longer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dualstack.clock import Clock
+from dualstack.plan.facts import ASPECTS, AliasFacts, Aspect, ControllerFacts, CutoverFacts, RouteFacts
+from dualstack.plan.transitions import Gate
+
+
+class Memory:
+    """Of one run of the cut-over."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: CutoverFacts | None = None
+        self._since: dict[Aspect, float] = {}
+        self._passed: dict[str, tuple[Aspect, ...]] = {}
+
+    def recall(self, observed: CutoverFacts) -> CutoverFacts:
+        """`observed` with `quiet` and `passed` filled in."""
+        now = self._clock.now()
+        changed = ASPECTS if self._last is None else changes(self._last, observed)
+        self._since.update(dict.fromkeys(changed, now))
+        self._passed = {gate: seen for gate, seen in self._passed.items() if not set(seen) & set(changed)}
+        self._last = observed
+        quiet = {aspect: now - since for aspect, since in self._since.items()}
+        return replace(observed, quiet=quiet, passed=dict(self._passed))
+
+    def note_passed(self, gate: Gate) -> None:
+        """`gate` has passed; that holds until one of its aspects changes."""
+        self._passed[gate.id] = gate.aspects
+
+
+def changes(before: CutoverFacts, after: CutoverFacts) -> tuple[Aspect, ...]:
+    """The aspects that differ between two observations."""
+    changed = {
+        "flag": before.subnet.overlap_flag != after.subnet.overlap_flag,
+        "range": _our_ranges(before) != _our_ranges(after),
+        "aliases": _aliases_changed(before, after),
+        "routes": _routes(before) != _routes(after),
+        "controller": _controller(before) != _controller(after),
+    }
+    return tuple(aspect for aspect in ASPECTS if changed[aspect])
+
+
+def _our_ranges(facts: CutoverFacts) -> tuple[tuple[str, str], ...]:
+    return tuple(entry for entry in facts.subnet.secondary_ranges if entry[0] == facts.range_name)
+
+
+def _aliases_changed(before: CutoverFacts, after: CutoverFacts) -> bool:
+    """A VM that exists holds other aliases than before. A VM that has vanished needs nobody to learn anything."""
+    held: dict[str, tuple[AliasFacts, ...]] = {node.name: node.aliases for node in before.node_of.values()}
+    return any(held.get(node.name, ()) != node.aliases for node in after.node_of.values())
+
+
+def _routes(facts: CutoverFacts) -> frozenset[RouteFacts]:
+    return frozenset(facts.routes)
+
+
+def _controller(facts: CutoverFacts) -> ControllerFacts:
+    return facts.controller

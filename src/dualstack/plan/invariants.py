@@ -1,0 +1,98 @@
+"""What must hold after every step, by name.
+
+An invariant looks at the facts before and after a step and names what the step broke. What was broken before is not the
+step's doing: a plan may start from a half-done migration, and its first steps are the cure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from dualstack.errors import InvariantBroken
+from dualstack.plan.facts import CutoverFacts, as_saved
+from dualstack.plan.transitions import Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """A rule with its source. `broken` tells what `after` breaks of it that `before` did not, one sentence each."""
+
+    name: str
+    source: str
+    broken: Callable[[CutoverFacts, CutoverFacts], list[str]]
+
+
+def check(invariants: Iterable[Invariant], before: CutoverFacts, transition: Transition) -> None:
+    """InvariantBroken, naming the invariant, when the expected effect of `transition` breaks one."""
+    after = transition.effect(before)
+    for invariant in invariants:
+        if broken := invariant.broken(before, after):
+            raise InvariantBroken(f"{invariant.name}: {transition.id} would break it: {'; '.join(broken)}")
+
+
+def _lost(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    known = set(before.unreachable)
+    return [f"pod CIDR {after.pod_cidr_of[name]} of VM {name}" for name in after.unreachable if name not in known]
+
+
+def _deleted_without_alias(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    kept = set(after.routes)
+    return [
+        f"route {route.name} of VM {route.instance}"
+        for route in before.live_routes
+        if route not in kept and not before.aliased(route.instance)
+    ]
+
+
+def _deleted_unsaved(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    kept, saved = set(after.routes), set(before.saved_routes)
+    return [f"route {route.name}" for route in before.routes if route not in kept and as_saved(route) not in saved]
+
+
+def _deleted_beside_controller(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    deleted = len(before.routes) > len(after.routes)
+    return [f"{before.controller.pods} pods run"] if deleted and not before.controller.gone else []
+
+
+def _flag_off_over_routes(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    cleared = before.subnet.overlap_flag and not after.subnet.overlap_flag
+    inside = [*after.routes, *after.foreign_routes]
+    return [f"route {route.name}" for route in inside] if cleared and after.range_present else []
+
+
+def _alias_off(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    known = set(_misplaced(before))
+    return [f"VM {name}" for name in _misplaced(after) if name not in known]
+
+
+def _misplaced(facts: CutoverFacts) -> list[str]:
+    """The VMs that hold an alias in our range which is not their pod CIDR, or not the first."""
+    held = {name for names in facts.holders.values() for name in names}
+    return sorted(name for name in held if name in facts.pod_cidr_of and not facts.alias_in_place(name))
+
+
+def _forgotten(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    kept = set(after.saved_routes)
+    return [
+        f"VM {entry.instance_name}"
+        for entry in before.saved_routes
+        if entry not in kept and entry.instance_name in before.pod_cidr_of and not before.aliased(entry.instance_name)
+    ]
+
+
+POD_CIDR_REACHABLE = Invariant("pod-cidr-reachable", "DESIGN.md 3.3, cutover.md 2", _lost)
+ALIAS_BEFORE_DELETE = Invariant("alias-before-delete", "cutover.md 0.1", _deleted_without_alias)
+SAVED_BEFORE_DELETE = Invariant("saved-before-delete", "gardener-behaviour.md W12", _deleted_unsaved)
+CONTROLLER_GONE_BEFORE_DELETE = Invariant(
+    "controller-gone-before-delete", "cutover.md 3.9, gardener-behaviour.md W8", _deleted_beside_controller
+)
+FLAG_WHILE_ROUTES = Invariant("flag-while-routes", "cutover.md 4.6", _flag_off_over_routes)
+ALIAS_IS_POD_CIDR = Invariant("alias-is-pod-cidr", "gardener-behaviour.md 12.6", _alias_off)
+SAVED_UNTIL_ALIASED = Invariant("saved-until-aliased", "gardener-behaviour.md W13", _forgotten)
+
+ALWAYS = (SAVED_BEFORE_DELETE, ALIAS_IS_POD_CIDR, SAVED_UNTIL_ALIASED)
+"""What even an order that loses packets keeps."""
+
+MAKE_BEFORE_BREAK = (POD_CIDR_REACHABLE, ALIAS_BEFORE_DELETE, CONTROLLER_GONE_BEFORE_DELETE, FLAG_WHILE_ROUTES, *ALWAYS)
+"""What an order keeps that loses nothing."""
