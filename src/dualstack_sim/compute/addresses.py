@@ -1,0 +1,166 @@
+"""CIDRs and who holds which address of a subnetwork (compute-api.md 5.4, 5.5, 7.1; cutover.md E8)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from itertools import chain
+
+Network = IPv4Network | IPv6Network
+
+VM_PREFIX = 96
+"""Each VM takes a /96 of its subnetwork's /64 (compute-api.md 5.5)."""
+
+
+@lru_cache(maxsize=65536)
+def parse_cidr(text: str) -> Network | None:
+    """The network written in `text`, None unless it has a length and no host bits."""
+    if "/" not in text:
+        return None
+    try:
+        return ip_network(text)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=65536)
+def parse_ipv4(text: str) -> IPv4Network | None:
+    """Like `parse_cidr`, IPv4 only."""
+    network = parse_cidr(text)
+    return network if isinstance(network, IPv4Network) else None
+
+
+def fits_within(inner: Network, outer: Network) -> bool:
+    """Whether `inner` equals or lies inside `outer`; False across address families."""
+    return (
+        inner.version == outer.version
+        and inner.prefixlen >= outer.prefixlen
+        and int(inner.network_address) >> (outer.max_prefixlen - outer.prefixlen)
+        == int(outer.network_address) >> (outer.max_prefixlen - outer.prefixlen)
+    )
+
+
+def overlaps(one: Network, other: Network) -> bool:
+    return fits_within(one, other) or fits_within(other, one)
+
+
+def uncompressed(address: IPv6Address) -> str:
+    """Eight groups without leading zeros: how the API prints IPv6 (compute-api.md 5.1)."""
+    number = int(address)
+    return ":".join(f"{number >> shift & 0xFFFF:x}" for shift in range(112, -16, -16))
+
+
+def uncompressed_prefix(network: IPv6Network) -> str:
+    return f"{uncompressed(network.network_address)}/{network.prefixlen}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Block:
+    """Addresses `first` to `last` (integers, inclusive) and the resource that holds them."""
+
+    first: int
+    last: int
+    holder: str = field(compare=False)
+
+
+def block_of(network: Network, holder: str) -> Block:
+    return Block(int(network.network_address), int(network.broadcast_address), holder)
+
+
+def usable_primary(network: IPv4Network) -> tuple[int, int]:
+    """First and last usable address of a primary range: two at each end are reserved (compute-api.md 5.4)."""
+    return int(network.network_address) + 2, int(network.broadcast_address) - 2
+
+
+def _aligned(address: int, size: int) -> int:
+    """The first multiple of `size` from `address` on."""
+    return -(-address // size) * size
+
+
+class AddressBook:
+    """Who holds which IPv4 block and which /96 in one subnetwork.
+
+    Holds start when a request is accepted and end when the operation that gives them up is done.
+    Static routes reserve nothing (E8).
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[Block] = []
+        self._floors: dict[tuple[int, int, int], int] = {}
+        self._six: dict[int, str] = {}
+        self._next_six = 1
+
+    def holder(self, first: int, last: int) -> Block | None:
+        """Some block that shares an address with `first`..`last`."""
+        index = bisect_right(self._blocks, Block(last, 1 << 33, ""))
+        if index and self._blocks[index - 1].last >= first:
+            return self._blocks[index - 1]
+        return None
+
+    def holder_within(self, network: Network) -> Block | None:
+        return self.holder(int(network.network_address), int(network.broadcast_address))
+
+    def hold(self, block: Block) -> None:
+        """Take a free block."""
+        insort(self._blocks, block)
+
+    def release(self, block: Block) -> None:
+        """Give a block back; nothing happens if `block.holder` does not hold exactly this one."""
+        index = bisect_left(self._blocks, block)
+        if index < len(self._blocks) and self._blocks[index] == block and self._blocks[index].holder == block.holder:
+            del self._blocks[index]
+            self._floors = {
+                where: min(floor, max(_aligned(where[0], where[2]), block.first & -where[2]))
+                for where, floor in self._floors.items()
+            }
+
+    def lowest_free(self, first: int, last: int, size: int) -> int | None:
+        """The lowest aligned run of `size` (a power of two) free addresses in `first`..`last`; None without one."""
+        where = (first, last, size)
+        candidate = self._floors.get(where, _aligned(first, size))
+        index = bisect_right(self._blocks, Block(candidate, 1 << 33, ""))
+        if index and self._blocks[index - 1].last >= candidate:
+            index -= 1
+        while candidate + size - 1 <= last:
+            if index >= len(self._blocks) or self._blocks[index].first > candidate + size - 1:
+                self._floors[where] = candidate
+                return candidate
+            if self._blocks[index].last >= candidate:
+                candidate = (self._blocks[index].last // size + 1) * size
+            index += 1
+        self._floors[where] = candidate
+        return None
+
+    def blocks(self) -> tuple[Block, ...]:
+        return tuple(self._blocks)
+
+    # -- IPv6: the n-th /96 of the subnetwork's /64
+
+    def take_six(self, holder: str) -> int | None:
+        """The number of the next free /96 in the first /65, without the first /96 (compute-api.md 5.5)."""
+        limit = 1 << (VM_PREFIX - 65)
+        for number in chain(range(self._next_six, limit), range(1, self._next_six)):
+            if number not in self._six:
+                self._six[number] = holder
+                self._next_six = number + 1
+                return number
+        return None
+
+    def release_six(self, number: int) -> None:
+        self._six.pop(number, None)
+
+
+def vm_prefix(subnetwork: IPv6Network, number: int) -> IPv6Network:
+    """The `number`-th /96 of a /64."""
+    return IPv6Network((int(subnetwork.network_address) + (number << (128 - VM_PREFIX)), VM_PREFIX))
+
+
+def vm_prefix_number(address: str) -> int:
+    """The inverse of `vm_prefix` for an address as the API prints it."""
+    return int(IPv6Address(address)) >> (128 - VM_PREFIX) & 0xFFFFFFFF
+
+
+def dotted(address: int) -> str:
+    return str(IPv4Address(address))

@@ -1,0 +1,64 @@
+"""What is going to happen when: one heap of simulated instants behind one asyncio task."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable
+
+from dualstack.clock import Clock
+
+Happening = Callable[[float], None]
+
+
+class Agenda:
+    """Runs happenings in the order of their instants and hands each its own instant, however late the machine is.
+
+    The task lives only while something is due, so an idle world costs nothing.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._heap: list[tuple[float, int, Happening]] = []
+        self._ordinal = itertools.count()
+        self._runner: asyncio.Task[None] | None = None
+        self._nap: asyncio.Task[None] | None = None
+
+    def at(self, instant: float, happening: Happening) -> None:
+        """Let `happening(instant)` run when the clock reaches `instant`. Needs a running event loop."""
+        entry = (instant, next(self._ordinal), happening)
+        heapq.heappush(self._heap, entry)
+        if self._runner is None or self._runner.done():
+            self._runner = asyncio.get_running_loop().create_task(self._run(), name="compute-agenda")
+        elif self._heap[0] is entry and self._nap is not None:
+            self._nap.cancel()
+
+    def catch_up(self) -> float:
+        """Run what is due by now and return the present instant.
+
+        Every request does this first, so that it sees the state of its instant and not that of a late timer.
+        """
+        now = self._clock.now()
+        while self._heap and self._heap[0][0] <= now:
+            instant, _, happening = heapq.heappop(self._heap)
+            happening(instant)
+        return now
+
+    async def _run(self) -> None:
+        while self._heap:
+            now = self.catch_up()
+            if not self._heap:
+                return
+            self._nap = asyncio.ensure_future(self._clock.sleep(self._heap[0][0] - now))
+            await asyncio.wait({self._nap})
+            self._nap = None
+
+    async def close(self) -> None:
+        """Forget everything that has not happened."""
+        self._heap.clear()
+        runner, self._runner = self._runner, None
+        for task in (self._nap, runner):
+            if task is not None and not task.done():
+                task.cancel()
+                await asyncio.wait({task})

@@ -1,0 +1,332 @@
+"""One simulated project: every call of the API as a function of state, clock and seed. No HTTP in here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from dualstack.clock import Clock
+from dualstack_sim.chance import Chance
+
+from .agenda import Agenda
+from .commits import CommitListener
+from .errors import ApiError, ConnectionCut, Json, invalid, not_found
+from .firewalls import Firewalls
+from .instances import Instances
+from .interference import Fault, Faults, HttpFault
+from .inventory import Inventory
+from .knobs import Knobs
+from .latency import LatencyProfile
+from .listing import aggregated_document, list_document
+from .networks import Networks
+from .operations import Effect, Operations, Work
+from .partial import read_mask, select
+from .places import Places
+from .project import Call, Project
+from .quotas import Limits, RateMeter, Statistics
+from .references import GLOBAL, Key, Links
+from .reservations import Reservations
+from .routers import Routers
+from .routes import Routes
+from .subnetworks import Subnetworks
+
+DEFAULT_ENDPOINT = "https://www.googleapis.com/compute/v1"
+DEFAULT_REGIONS: Mapping[str, Sequence[str]] = {"europe-west1": ("europe-west1-b", "europe-west1-c", "europe-west1-d")}
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_KINDS = {
+    "networks": "network", "subnetworks": "subnetwork", "routes": "route", "instances": "instance",
+    "firewalls": "firewall", "routers": "router", "addresses": "address", "operations": "operation",
+    "regions": "region", "zones": "zone", "machineTypes": "machineType",
+}  # fmt: skip
+_HOMES = {"subnetworks": "regions", "routers": "regions", "addresses": "regions", "instances": "zones"}
+
+Read = Callable[[Call], Json]
+Mutation = Callable[[Call], Work]
+
+
+class Compute:
+    """The simulated Compute Engine of one project. Time comes from `clock`, chance from `chance` alone.
+
+    `endpoint` is the externally visible root of all links, ending in `/compute/v1`; `on_commit` is called for every
+    effective change, in the order of simulated time; `faults` is asked once for each request.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        chance: Chance,
+        *,
+        project: str = "proj-1",
+        regions: Mapping[str, Sequence[str]] = DEFAULT_REGIONS,
+        endpoint: str | None = None,
+        knobs: Knobs = Knobs(),  # noqa: B008
+        quotas: Limits = Limits(),  # noqa: B008
+        latency: LatencyProfile = LatencyProfile(),  # noqa: B008
+        on_commit: CommitListener | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        number = str(chance.generator("project-number", project).randrange(10**11, 10**12))
+        links = Links(endpoint or DEFAULT_ENDPOINT, project, number)
+        self._agenda = Agenda(clock)
+        self._clock = clock
+        self._faults = faults
+        self._placing = False
+        self._statistics = Statistics()
+        self._meter = RateMeter(quotas, number)
+        self._operations = Operations(links, chance, latency, self._agenda.at)
+        self.project = Project(
+            name=project,
+            number=number,
+            regions={region: tuple(zones) for region, zones in regions.items()},
+            links=links,
+            chance=chance,
+            knobs=knobs,
+            limits=quotas,
+            latency=latency,
+            inventory=Inventory(links, chance.seed, on_commit),
+            operations=self._operations,
+            later=self._later,
+        )
+        self._routes = Routes(self.project)
+        self._reservations = Reservations(self.project)
+        self._places = Places(self.project)
+        self._reads = self._reading_methods()
+        self._mutations = self._mutating_methods()
+
+    # -- the methods
+
+    def _mutating_methods(self) -> dict[str, Mutation]:
+        networks, subnetworks = Networks(self.project), Subnetworks(self.project)
+        instances, firewalls, routers = Instances(self.project), Firewalls(self.project), Routers(self.project)
+        return {
+            "networks.insert": networks.insert,
+            "networks.patch": networks.patch,
+            "networks.delete": networks.delete,
+            "subnetworks.insert": subnetworks.insert,
+            "subnetworks.patch": subnetworks.patch,
+            "subnetworks.delete": subnetworks.delete,
+            "subnetworks.expandIpCidrRange": subnetworks.expand,
+            "subnetworks.setPrivateIpGoogleAccess": subnetworks.set_private_access,
+            "routes.insert": self._routes.insert,
+            "routes.delete": self._routes.delete,
+            "instances.insert": instances.insert,
+            "instances.delete": instances.delete,
+            "instances.start": instances.start,
+            "instances.stop": instances.stop,
+            "instances.updateNetworkInterface": instances.update_interface,
+            "instances.setTags": instances.set_tags,
+            "instances.setLabels": instances.set_labels,
+            "instances.setMetadata": instances.set_metadata,
+            "firewalls.insert": firewalls.insert,
+            "firewalls.patch": firewalls.patch,
+            "firewalls.update": firewalls.update,
+            "firewalls.delete": firewalls.delete,
+            "routers.insert": routers.insert,
+            "routers.patch": routers.patch,
+            "routers.update": routers.update,
+            "routers.delete": routers.delete,
+            "addresses.insert": self._reservations.insert,
+            "addresses.delete": self._reservations.delete,
+            "globalAddresses.insert": self._reservations.insert,
+            "globalAddresses.delete": self._reservations.delete,
+        }
+
+    def _reading_methods(self) -> dict[str, Read]:
+        reads: dict[str, Read] = {
+            "projects.get": self._places.project,
+            "regions.get": self._places.region,
+            "zones.get": self._places.zone,
+            "regions.list": lambda call: self._list(call, "regions", self._places.regions()),
+            "zones.list": lambda call: self._list(call, "zones", self._places.zones()),
+            "machineTypes.get": self._places.machine_type,
+            "routes.get": self._routes.get,
+            "addresses.get": self._reservations.get,
+            "globalAddresses.get": self._reservations.get,
+        }
+        for collection in ("networks", "subnetworks", "instances", "firewalls", "routers"):
+            reads[f"{collection}.get"] = self._getter(collection)
+        for collection in ("networks", "subnetworks", "routes", "instances", "firewalls", "routers", "addresses"):
+            reads[f"{collection}.list"] = self._lister(collection)
+        reads["globalAddresses.list"] = self._lister("addresses")
+        for collection in ("subnetworks", "instances", "routers", "addresses"):
+            reads[f"{collection}.aggregatedList"] = self._aggregator(collection)
+        reads["globalOperations.aggregatedList"] = self._aggregator("operations")
+        for service in ("globalOperations", "regionOperations", "zoneOperations"):
+            reads[f"{service}.get"] = self._operation
+            reads[f"{service}.list"] = self._lister("operations")
+            reads[f"{service}.delete"] = self._forget_operation
+        return reads
+
+    def _getter(self, collection: str) -> Read:
+        return lambda call: self.project.inventory.get(Key(collection, call.scope, call.name))
+
+    def _lister(self, collection: str) -> Read:
+        return lambda call: self._list(call, collection, self._rows(collection, call.scope, call.now))
+
+    def _aggregator(self, collection: str) -> Read:
+        return lambda call: self._aggregate(call, collection)
+
+    def _operation(self, call: Call) -> Json:
+        return self._operations.render(self._operations.get(Key("operations", call.scope, call.name)), call.now)
+
+    def _forget_operation(self, call: Call) -> Json:
+        self._operations.delete(Key("operations", call.scope, call.name))
+        return {}
+
+    # -- lists
+
+    def _rows(self, collection: str, scope: str, now: float) -> Iterable[Json]:
+        if collection == "operations":
+            return [self._operations.render(operation, now) for operation in self._operations.all(scope)]
+        if collection == "routes":
+            return self._routes.shown()
+        if collection == "addresses":
+            return self._reservations.shown(scope)
+        return self.project.inventory.table(collection, scope).values()
+
+    def _list(self, call: Call, collection: str, rows: Iterable[Json]) -> Json:
+        path = f"{call.scope}/{collection}".lstrip("/")
+        link = self.project.links.within(path)
+        return list_document(_KINDS[collection], f"projects/{self.project.name}/{path}", link, rows, call.query)
+
+    def _aggregate(self, call: Call, collection: str) -> Json:
+        regions = [f"regions/{region}" for region in sorted(self.project.regions)]
+        zones = [f"zones/{zone}" for names in self.project.regions.values() for zone in names]
+        scopes = {"regions": regions, "zones": sorted(zones)}.get(_HOMES.get(collection, ""), [])
+        if collection == "addresses":
+            scopes = [GLOBAL, *regions]
+        if collection == "operations" or call.query.get("includeAllScopes", "").lower() == "true":
+            scopes = [GLOBAL, *regions, *sorted(zones)]
+        path = f"aggregated/{collection}"
+        return aggregated_document(
+            _KINDS[collection],
+            f"projects/{self.project.name}/{path}",
+            self.project.links.within(path),
+            scopes,
+            lambda scope: self._rows(collection, scope, call.now),
+            call.query,
+        )
+
+    # -- a request
+
+    async def answer(
+        self,
+        method: str,
+        scope: str,
+        name: str = "",
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Json:
+        """Carry out one request: count it, charge its quota, let faults interfere, and return the response document.
+
+        Raises ApiError for everything that is refused and ConnectionCut where a fault wants no answer.
+        """
+        call = Call(method, scope, name, self._agenda.catch_up(), query or {}, body or {})
+        self._statistics.count(method)
+        self._check(call)
+        fault = self._consult(call)
+        if fault and fault.cut == "before":
+            raise ConnectionCut
+        if fault and fault.error_before:
+            raise _http(fault.error_before)
+        document = await self._carry_out(call, fault)
+        if fault and fault.cut == "after":
+            raise ConnectionCut
+        if fault and fault.error_after:
+            raise _http(fault.error_after)
+        fields = call.query.get("fields")
+        return select(document, read_mask(fields)) if fields else document
+
+    def _check(self, call: Call) -> None:
+        region = self.project.region_of(call.scope) if "/" in call.scope else ""
+        try:
+            self._meter.charge(call.method, call.scope, region, call.now)
+        except ApiError:
+            self._statistics.rate_limited += 1
+            raise
+        if call.method not in ("regions.get", "zones.get"):
+            self.project.check_scope(call.scope)
+
+    def _consult(self, call: Call) -> Fault | None:
+        if self._faults is None:
+            return None
+        return self._faults.consult(call.method, call.name or str(call.body.get("name", "")))
+
+    async def _carry_out(self, call: Call, fault: Fault | None) -> Json:
+        mutation = self._mutations.get(call.method)
+        if mutation is not None:
+            return self._mutate(call, mutation, fault)
+        if fault and fault.latency:
+            await self._clock.sleep(fault.latency)
+            call = Call(call.method, call.scope, call.name, self._agenda.catch_up(), call.query, call.body)
+        if call.method.endswith("Operations.wait"):
+            operation = await self._operations.wait(Key("operations", call.scope, call.name), call.now)
+            return self._operations.render(operation, self._agenda.catch_up())
+        read = self._reads.get(call.method)
+        if read is None:
+            raise not_found(f"projects/{self.project.name}/{call.scope}/{call.method}")
+        return read(call)
+
+    def _mutate(self, call: Call, mutation: Mutation, fault: Fault | None) -> Json:
+        request_id = call.query.get("requestId", "")
+        if request_id and (not _UUID.fullmatch(request_id) or not request_id.strip("0-")):
+            raise invalid("requestId", request_id, "Must be a valid UUID; the zero UUID is not supported.")
+        earlier = self._operations.replay(f"{call.method} {call.scope} {call.name}", request_id)
+        if earlier is None:
+            work = mutation(call)
+            earlier = self._operations.start(call.now, call.method, work, fault)
+            if request_id:
+                self._operations.remember(f"{call.method} {call.scope} {call.name}", request_id, earlier)
+        return self._operations.render(earlier, call.now)
+
+    def _later(self, at: float, delay: float, effect: Effect) -> None:
+        if self._placing:
+            effect(at)
+        else:
+            self._agenda.at(at + delay, effect)
+
+    # -- the world builder's side
+
+    def place(self, collection: str, scope: str, body: Mapping[str, Any]) -> Json:
+        """Insert a resource at rest: same validation, defaults and allocation, but effective at once.
+
+        `scope` is `global`, `regions/R` or `zones/Z`. Needs no event loop; not counted. Raises ApiError.
+        """
+        self.project.check_scope(scope)
+        call = Call(f"{collection}.insert", scope, "", self._clock.now(), {}, body)
+        self._placing = True
+        try:
+            work = self._mutations[call.method](call)
+            self._operations.at_once(call.now, work)
+        finally:
+            self._placing = False
+        return self.project.inventory.get(work.target)
+
+    def find(self, collection: str, scope: str, name: str) -> Json | None:
+        """A resource as it stands now; read, never change."""
+        self._agenda.catch_up()
+        return self.project.inventory.find(Key(collection, scope, name))
+
+    def statistics(self) -> Json:
+        """`{"calls", "mutations", "byMethod", "rateLimited"}` since the start."""
+        return self._statistics.document()
+
+    def snapshot(self) -> dict[str, dict[str, Json]]:
+        """Collection -> `scope/name` -> resource, everything that is there now."""
+        self._agenda.catch_up()
+        return self.project.inventory.snapshot()
+
+    def operations_running(self) -> int:
+        """How many operations have not ended."""
+        self._agenda.catch_up()
+        return self._operations.running()
+
+    async def close(self) -> None:
+        """Drop everything that was still to happen."""
+        await self._agenda.close()
+
+
+def _http(fault: HttpFault) -> ApiError:
+    return ApiError(fault.status, fault.reason, fault.message)

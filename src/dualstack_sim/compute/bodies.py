@@ -1,0 +1,66 @@
+"""What a request body must look like before anything else is asked about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import Json, bad_request, invalid
+
+Schema = Mapping[str, type]
+
+_WORDS = {str: "a string", bool: "a boolean", int: "a number", list: "an array", dict: "an object"}
+
+
+def accept(body: Mapping[str, Any], schema: Schema, where: str = "resource") -> Json:
+    """The fields that were given, without nulls: absent and null mean unchanged (compute-api.md 5.3).
+
+    Unknown fields and wrong types are refused with 400.
+    """
+    accepted: Json = {}
+    for field, value in body.items():
+        kind = schema.get(field)
+        if kind is None:
+            raise bad_request(
+                f"Invalid JSON payload received. Unknown name \"{field}\" at '{where}': Cannot find field."
+            )
+        if value is not None:
+            accepted[field] = _typed(value, kind, f"{where}.{field}")
+    return accepted
+
+
+def _typed(value: Any, kind: type, where: str) -> Any:
+    if kind is int:
+        if isinstance(value, str) and value.lstrip("-").isdigit() and len(value) < 20:
+            return int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        raise invalid(where, value, "Must be a number.")
+    if not isinstance(value, kind):
+        raise invalid(where, value, f"Must be {_WORDS[kind]}.")
+    return value
+
+
+def accept_list(value: list[Any], schema: Schema, where: str) -> list[Json]:
+    """A list of objects of one schema."""
+    result = []
+    for index, entry in enumerate(value):
+        if not isinstance(entry, dict):
+            raise invalid(f"{where}[{index}]", entry, "Must be an object.")
+        result.append(accept(entry, schema, f"{where}[{index}]"))
+    return result
+
+
+def accept_strings(value: list[Any], where: str) -> list[str]:
+    """A list of strings."""
+    for index, entry in enumerate(value):
+        if not isinstance(entry, str):
+            raise invalid(f"{where}[{index}]", entry, "Must be a string.")
+    return value
+
+
+def one_of(value: Any, allowed: tuple[str, ...], where: str) -> str:
+    """An enum value."""
+    if value not in allowed:
+        raise invalid(where, value, f"Must be one of: {', '.join(allowed)}.")
+    return str(value)

@@ -1,0 +1,312 @@
+"""VM instances: life cycle, interface updates, tags, labels, metadata (compute-api.md 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .bodies import accept, accept_list, accept_strings
+from .errors import (
+    ApiError,
+    Json,
+    OperationFailed,
+    already_exists,
+    condition_not_met,
+    invalid,
+    required,
+)
+from .holdings import Holdings, release_interface
+from .interfaces import SCHEMA as INTERFACE_SCHEMA
+from .interfaces import furnish, revise_interface
+from .inventory import timestamp
+from .operations import Work
+from .project import Call, Project
+from .references import Key, check_name
+
+SCHEMA: dict[str, type] = {
+    "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "tags": dict,
+    "machineType": str, "status": str, "statusMessage": str, "zone": str, "canIpForward": bool,
+    "networkInterfaces": list, "disks": list, "metadata": dict, "serviceAccounts": list, "scheduling": dict,
+    "cpuPlatform": str, "labels": dict, "labelFingerprint": str, "minCpuPlatform": str, "guestAccelerators": list,
+    "startRestricted": bool, "deletionProtection": bool, "hostname": str, "shieldedInstanceConfig": dict,
+    "shieldedInstanceIntegrityPolicy": dict, "advancedMachineFeatures": dict, "reservationAffinity": dict,
+    "confidentialInstanceConfig": dict, "displayDevice": dict, "fingerprint": str, "privateIpv6GoogleAccess": str,
+    "lastStartTimestamp": str, "lastStopTimestamp": str, "lastSuspendedTimestamp": str, "resourcePolicies": list,
+    "resourceStatus": dict, "satisfiesPzs": bool, "satisfiesPzi": bool, "instanceEncryptionKey": dict,
+    "keyRevocationActionType": str, "networkPerformanceConfig": dict, "params": dict, "sourceMachineImage": str,
+    "sourceMachineImageEncryptionKey": dict, "workloadIdentityConfig": dict, "localSsdEncryptionMode": str,
+}  # fmt: skip
+_ECHOED = (
+    "description", "disks", "serviceAccounts", "minCpuPlatform", "guestAccelerators", "hostname",
+    "shieldedInstanceConfig", "advancedMachineFeatures", "reservationAffinity", "confidentialInstanceConfig",
+    "displayDevice", "resourcePolicies", "networkPerformanceConfig", "keyRevocationActionType",
+)  # fmt: skip
+_SCHEDULING: Json = {
+    "onHostMaintenance": "MIGRATE",
+    "automaticRestart": True,
+    "preemptible": False,
+    "provisioningModel": "STANDARD",
+}
+_STAGING = 0.4
+"""The part of a start after which a VM is STAGING and no more PROVISIONING."""
+
+
+class Instances:
+    """instances.insert, delete, start, stop, updateNetworkInterface, setTags, setLabels, setMetadata."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    # -- insert
+
+    def insert(self, call: Call) -> Work:
+        project = self._project
+        body = accept(call.body, SCHEMA)
+        for field in ("name", "machineType"):
+            if not body.get(field):
+                raise required(f"resource.{field}")
+        key = Key("instances", call.scope, check_name(body["name"]))
+        if project.inventory.find(key):
+            raise already_exists(project.links.partial(key))
+        machine = self._machine_type(call.scope, body["machineType"])
+        entries = body.get("networkInterfaces")
+        if not entries:
+            raise invalid("resource.networkInterfaces", "", "At least one network interface is required.")
+        resource = self._described(call, key, machine, body)
+        holdings = Holdings(project, project.links.partial(key))
+        try:
+            interfaces = [furnish(project, key, index, entry, holdings) for index, entry in enumerate(entries)]
+        except OperationFailed as failed:
+            holdings.give_back()
+            return Work(key, resource["id"], "insert", lambda at: None, failure=failed.failure)
+        except ApiError:
+            holdings.give_back()
+            raise
+        resource["networkInterfaces"] = interfaces
+        return self._insertion(key, resource, holdings)
+
+    def _insertion(self, key: Key, resource: Json, holdings: Holdings) -> Work:
+        project = self._project
+
+        def abandon(at: float) -> None:
+            holdings.give_back()
+            project.inventory.put(at, key, None)
+
+        return Work(
+            key,
+            resource["id"],
+            "insert",
+            lambda at: self._set(at, key, {"status": "RUNNING", "lastStartTimestamp": timestamp(at)}),
+            begin=lambda at: project.inventory.put(at, key, resource),
+            stages=((_STAGING, lambda at: self._set(at, key, {"status": "STAGING"})),),
+            abandon=abandon,
+        )
+
+    def _described(self, call: Call, key: Key, machine: str, body: Json) -> Json:
+        inventory = self._project.inventory
+        resource = inventory.identity(key, "instance", call.now) | {
+            "status": "PROVISIONING",
+            "zone": self._project.links.within(call.scope),
+            "machineType": machine,
+            "canIpForward": body.get("canIpForward", False),
+            "cpuPlatform": "Intel Broadwell",
+            "tags": self._tags(key, body.get("tags", {})),
+            "metadata": self._metadata(key, body.get("metadata", {})),
+            "labelFingerprint": inventory.fingerprint(key, "labels"),
+            "fingerprint": inventory.fingerprint(key),
+            "scheduling": _SCHEDULING | body.get("scheduling", {}),
+            "startRestricted": False,
+            "deletionProtection": body.get("deletionProtection", False),
+        }
+        if body.get("labels"):
+            resource["labels"] = _strings(body["labels"], "resource.labels")
+        return resource | {field: body[field] for field in _ECHOED if body.get(field)}
+
+    def _machine_type(self, scope: str, text: str) -> str:
+        key = self._project.links.read(text, "machineTypes", scope)
+        if key is None or key.scope != scope:
+            why = "The referenced machineType resource cannot be found in the zone of the instance."
+            raise invalid("resource.machineType", text, why)
+        check_name(key.name)
+        return self._project.links.full(key)
+
+    # -- life cycle
+
+    def delete(self, call: Call) -> Work:
+        """Addresses are given up only when the operation is done (compute-api.md 7.5)."""
+        project = self._project
+        key, resource = self._target(call, exclusive=True)
+        if resource["deletionProtection"]:
+            why = "Resource cannot be deleted if it's protected against deletion."
+            raise ApiError(400, "invalidUsage", f"Invalid resource usage: '{why}'.")
+        status = resource["status"]
+
+        def finish(at: float) -> None:
+            for interface in project.inventory.get(key)["networkInterfaces"]:
+                release_interface(project, self._subnetwork(interface), interface, project.links.partial(key))
+            project.inventory.put(at, key, None)
+
+        return Work(
+            key,
+            resource["id"],
+            "delete",
+            finish,
+            begin=lambda at: self._set(at, key, {"status": "STOPPING"}),
+            abandon=lambda at: self._set(at, key, {"status": status}),
+        )
+
+    def stop(self, call: Call) -> Work:
+        key, resource = self._target(call, exclusive=True)
+        status = resource["status"]
+        return Work(
+            key,
+            resource["id"],
+            "stop",
+            lambda at: self._set(at, key, {"status": "TERMINATED", "lastStopTimestamp": timestamp(at)}),
+            begin=lambda at: self._set(at, key, {"status": "STOPPING" if status == "RUNNING" else status}),
+            abandon=lambda at: self._set(at, key, {"status": status}),
+        )
+
+    def start(self, call: Call) -> Work:
+        key, resource = self._target(call, exclusive=True)
+        status = resource["status"]
+        starting = "PROVISIONING" if status == "TERMINATED" else status
+        return Work(
+            key,
+            resource["id"],
+            "start",
+            lambda at: self._set(at, key, {"status": "RUNNING", "lastStartTimestamp": timestamp(at)}),
+            begin=lambda at: self._set(at, key, {"status": starting}),
+            abandon=lambda at: self._set(at, key, {"status": status}),
+        )
+
+    # -- changes that leave the VM alone
+
+    def update_interface(self, call: Call) -> Work:
+        """instances.updateNetworkInterface: two at a time on one VM are refused like a stale fingerprint (412)."""
+        project = self._project
+        key, resource = self._target(call, exclusive=False)
+        name = call.query.get("networkInterface", "")
+        if not name:
+            raise required("networkInterface")
+        current = next((entry for entry in resource["networkInterfaces"] if entry["name"] == name), None)
+        if current is None:
+            raise invalid("networkInterface", name, "The instance has no such network interface.")
+        body = accept(call.body, INTERFACE_SCHEMA)
+        if "fingerprint" in body and project.operations.is_busy(_interface_lock(key, name)):
+            raise condition_not_met()
+        holdings = Holdings(project, project.links.partial(key))
+        try:
+            change = revise_interface(project, key, resource["status"], current, body, holdings)
+        except OperationFailed as failed:
+            holdings.give_back()
+            return Work(
+                key, resource["id"], "updateNetworkInterface", lambda at: None, failure=failed.failure, exclusive=False
+            )
+        except ApiError:
+            holdings.give_back()
+            raise
+
+        def finish(at: float) -> None:
+            change.release()
+            interfaces = [
+                self._revised(key, entry, change.apply(entry)) if entry["name"] == name else entry
+                for entry in project.inventory.get(key)["networkInterfaces"]
+            ]
+            self._set(at, key, {"networkInterfaces": interfaces})
+
+        return Work(
+            key,
+            resource["id"],
+            "updateNetworkInterface",
+            finish,
+            abandon=lambda at: holdings.give_back(),
+            exclusive=False,
+            also_busy=(_interface_lock(key, name),),
+        )
+
+    def _revised(self, key: Key, before: Json, after: Json) -> Json:
+        if after == before:
+            return before
+        return after | {"fingerprint": self._project.inventory.fingerprint(key, before["name"])}
+
+    def set_tags(self, call: Call) -> Work:
+        key, resource = self._target(call, exclusive=False)
+        body = accept(call.body, {"items": list, "fingerprint": str})
+        if body.get("fingerprint") != resource["tags"]["fingerprint"]:
+            raise condition_not_met()
+        accept_strings(body.get("items", []), "resource.items")
+        return self._aspect(key, resource, "setTags", lambda: {"tags": self._tags(key, body)})
+
+    def set_labels(self, call: Call) -> Work:
+        key, resource = self._target(call, exclusive=False)
+        body = accept(call.body, {"labels": dict, "labelFingerprint": str})
+        if body.get("labelFingerprint") != resource["labelFingerprint"]:
+            raise condition_not_met("Labels fingerprint either invalid or resource labels have changed")
+        labels = _strings(body.get("labels", {}), "labels")
+        fingerprint = self._project.inventory.fingerprint
+        return self._aspect(
+            key, resource, "setLabels", lambda: {"labels": labels, "labelFingerprint": fingerprint(key, "labels")}
+        )
+
+    def set_metadata(self, call: Call) -> Work:
+        key, resource = self._target(call, exclusive=False)
+        body = accept(call.body, {"kind": str, "items": list, "fingerprint": str})
+        if body.get("fingerprint") != resource["metadata"]["fingerprint"]:
+            raise condition_not_met("Supplied fingerprint does not match current metadata fingerprint.")
+        self._metadata_items(body)
+        return self._aspect(key, resource, "setMetadata", lambda: {"metadata": self._metadata(key, body)})
+
+    def _aspect(self, key: Key, resource: Json, kind: str, change: Callable[[], Json]) -> Work:
+        return Work(key, resource["id"], kind, lambda at: self._set(at, key, change()), exclusive=False)
+
+    # -- parts
+
+    def _target(self, call: Call, *, exclusive: bool) -> tuple[Key, Json]:
+        key = self._project.inventory.canonical(Key("instances", call.scope, call.name))
+        if exclusive:
+            self._project.require_idle(key)
+        else:
+            self._project.require_unlocked(key)
+        return key, self._project.inventory.get(key)
+
+    def _subnetwork(self, interface: Json) -> Key:
+        key = self._project.links.read(interface["subnetwork"], "subnetworks", "")
+        if key is None:
+            raise invalid("resource.subnetwork", interface["subnetwork"], "Malformed link.")
+        return key
+
+    def _set(self, at: float, key: Key, change: Json) -> None:
+        """Change an instance if there is anything to change."""
+        current = self._project.inventory.get(key)
+        if any(current.get(field) != value for field, value in change.items()):
+            self._project.inventory.put(at, key, current | change)
+
+    def _tags(self, key: Key, body: Json) -> Json:
+        """Always there, with a fingerprint even if empty (compute-api.md 1.3)."""
+        tags: Json = {"fingerprint": self._project.inventory.fingerprint(key, "tags")}
+        items = accept_strings(body.get("items") or [], "resource.tags.items")
+        return tags | ({"items": sorted(items)} if items else {})
+
+    def _metadata(self, key: Key, body: Json) -> Json:
+        metadata: Json = {
+            "kind": "compute#metadata",
+            "fingerprint": self._project.inventory.fingerprint(key, "metadata"),
+        }
+        items = self._metadata_items(body)
+        return metadata | ({"items": items} if items else {})
+
+    @staticmethod
+    def _metadata_items(body: Json) -> list[Json]:
+        return accept_list(body.get("items") or [], {"key": str, "value": str}, "resource.metadata.items")
+
+
+def _interface_lock(key: Key, name: str) -> Key:
+    return Key("networkInterfaces", key.scope, f"{key.name}/{name}")
+
+
+def _strings(value: Mapping[str, Any], where: str) -> Json:
+    for name, text in value.items():
+        if not isinstance(text, str):
+            raise invalid(f"{where}['{name}']", text, "Must be a string.")
+    return dict(value)

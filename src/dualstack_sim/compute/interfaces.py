@@ -1,0 +1,223 @@
+"""Network interfaces: how a new one is furnished and what may change on a running VM (compute-api.md 7.1 to 7.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from typing import Any
+
+from .addresses import dotted, fits_within, parse_ipv4, uncompressed
+from .aliases import merged, read_wishes, revise, take
+from .bodies import accept, accept_list, one_of
+from .errors import ApiError, Json, bad_request, condition_not_met, invalid, not_ready, required
+from .holdings import Holdings, release_aliases, release_six
+from .project import Project
+from .references import GLOBAL, Key
+
+SCHEMA: dict[str, type] = {
+    "kind": str, "name": str, "network": str, "subnetwork": str, "networkIP": str, "fingerprint": str, "stackType": str,
+    "nicType": str, "aliasIpRanges": list, "aliasIpv6Ranges": list, "accessConfigs": list, "ipv6AccessType": str,
+    "ipv6AccessConfigs": list, "ipv6Address": str, "internalIpv6PrefixLength": int, "queueCount": int,
+    "networkAttachment": str, "enableVpcScopedDns": bool, "igmpQuery": str, "parentNicName": str, "serviceClassId": str,
+    "vlan": int,
+}  # fmt: skip
+ACCESS_SCHEMA: dict[str, type] = {
+    "kind": str, "type": str, "name": str, "natIP": str, "networkTier": str, "setPublicPtr": bool,
+    "publicPtrDomainName": str, "externalIpv6": str, "externalIpv6PrefixLength": int, "securityPolicy": str,
+    "ipCollection": str,
+}  # fmt: skip
+STACKS = ("IPV4_ONLY", "IPV4_IPV6")
+_SIX = ("ipv6AccessType", "ipv6AccessConfigs", "ipv6Address", "internalIpv6PrefixLength")
+
+
+# -- a new interface
+
+
+def furnish(project: Project, instance: Key, index: int, entry: Any, holdings: Holdings) -> Json:
+    """The interface as the API shows it, its addresses held. ApiError or OperationFailed if it cannot be."""
+    where = f"resource.networkInterfaces[{index}]"
+    if not isinstance(entry, Mapping):
+        raise invalid(where, entry, "Must be an object.")
+    body = accept(entry, SCHEMA, where)
+    key, subnetwork = _subnetwork(project, instance, body, where)
+    stack = one_of(body.get("stackType") or "IPV4_ONLY", STACKS, f"{where}.stackType")
+    if stack == "IPV4_IPV6":
+        _require_dual(project, key, subnetwork, f"{where}.stackType")
+    wishes = read_wishes(project, body.get("aliasIpRanges", []), f"{where}.aliasIpRanges")
+    interface: Json = {
+        "kind": "compute#networkInterface",
+        "name": f"nic{index}",
+        "network": subnetwork["network"],
+        "subnetwork": subnetwork["selfLink"],
+        "networkIP": _own_address(key, subnetwork, body.get("networkIP"), f"{where}.networkIP", holdings),
+        "fingerprint": project.inventory.fingerprint(instance, f"nic{index}"),
+        "stackType": stack,
+    }
+    if body.get("nicType"):
+        interface["nicType"] = body["nicType"]
+    aliases = take(project, holdings, key, subnetwork, wishes)
+    if aliases:
+        interface["aliasIpRanges"] = aliases
+    if body.get("accessConfigs"):
+        configs = accept_list(body["accessConfigs"], ACCESS_SCHEMA, f"{where}.accessConfigs")
+        interface["accessConfigs"] = [_access_config(project, instance, index, config) for config in configs]
+    if stack == "IPV4_IPV6":
+        interface |= _six_fields(key, subnetwork, holdings)
+    return interface
+
+
+def _subnetwork(project: Project, instance: Key, body: Json, where: str) -> tuple[Key, Json]:
+    region = f"regions/{project.region_of(instance.scope)}"
+    if not body.get("subnetwork"):
+        if not body.get("network"):
+            raise invalid(f"{where}.network", "", "At least one of network and subnetwork must be specified.")
+        project.reference(f"{where}.network", body["network"], "networks", GLOBAL, "network")
+        why = "Network interface must specify a subnet if the network resource is in custom subnet mode."
+        raise invalid(f"{where}.subnetwork", "", why)
+    field = f"{where}.subnetwork"
+    key, subnetwork = project.reference(field, body["subnetwork"], "subnetworks", region, "subnetwork")
+    if key.scope != region:
+        raise invalid(field, body["subnetwork"], "The subnetwork is not in the region of the instance.")
+    if body.get("network"):
+        network, _ = project.reference(f"{where}.network", body["network"], "networks", GLOBAL, "network")
+        if project.links.full(network) != subnetwork["network"]:
+            raise invalid(field, body["subnetwork"], "The subnetwork does not belong to the specified network.")
+    project.require_unlocked(key)
+    return key, subnetwork
+
+
+def _own_address(key: Key, subnetwork: Json, wanted: str | None, where: str, holdings: Holdings) -> str:
+    whole = IPv4Network(subnetwork["ipCidrRange"])
+    if not wanted:
+        return holdings.take_address(key, whole)
+    own = parse_ipv4(f"{wanted}/32")
+    if own is None or not fits_within(own, whole):
+        raise invalid(where, wanted, "IP address is outside of the subnetwork's primary range.")
+    last = int(whole.broadcast_address)
+    if int(own.network_address) - int(whole.network_address) < 2 or last - int(own.network_address) < 2:
+        raise invalid(where, wanted, "IP address is reserved.")
+    holdings.take_block(key, own)
+    return wanted
+
+
+def _require_dual(project: Project, key: Key, subnetwork: Json, where: str) -> None:
+    """A dual-stack interface needs a dual-stack subnetwork whose prefix is there (compute-api.md 7.2)."""
+    if subnetwork["stackType"] != "IPV4_IPV6":
+        why = f"The subnetwork '{project.links.partial(key)}' does not support IPv6: its stack type is IPV4_ONLY."
+        raise invalid(where, "IPV4_IPV6", why)
+    if "ipv6CidrRange" not in subnetwork:
+        raise not_ready(project.links.partial(key))
+
+
+def _access_config(project: Project, instance: Key, index: int, config: Json) -> Json:
+    number = project.chance.generator("external-address", *instance, index).randrange(1 << 20)
+    return {
+        "kind": "compute#accessConfig",
+        "type": config.get("type") or "ONE_TO_ONE_NAT",
+        "name": config.get("name") or "External NAT",
+        "natIP": config.get("natIP") or dotted(int(IPv4Address("34.64.0.0")) + number),
+        "networkTier": config.get("networkTier") or "PREMIUM",
+    }
+
+
+def _six_fields(key: Key, subnetwork: Json, holdings: Holdings) -> Json:
+    """The /96 of a dual-stack interface, spelled as the access type demands (compute-api.md 7.1)."""
+    taken = holdings.take_six(key, IPv6Network(subnetwork["ipv6CidrRange"]))
+    base = uncompressed(taken.network_address)
+    if subnetwork["ipv6AccessType"] == "INTERNAL":
+        return {"ipv6AccessType": "INTERNAL", "ipv6Address": base, "internalIpv6PrefixLength": taken.prefixlen}
+    config = {
+        "kind": "compute#accessConfig",
+        "type": "DIRECT_IPV6",
+        "name": "external-ipv6",
+        "externalIpv6": base,
+        "externalIpv6PrefixLength": taken.prefixlen,
+        "networkTier": "PREMIUM",
+    }
+    return {"ipv6AccessType": "EXTERNAL", "ipv6AccessConfigs": [config]}
+
+
+# -- a changed interface
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceChange:
+    """A checked change: `apply` yields the new interface, `release` gives up what it no longer holds."""
+
+    apply: Callable[[Json], Json]
+    release: Callable[[], None]
+
+
+def revise_interface(
+    project: Project, instance: Key, status: str, current: Json, body: Json, holdings: Holdings
+) -> InterfaceChange:
+    """updateNetworkInterface (compute-api.md 7.3). New addresses are held; ApiError or OperationFailed otherwise.
+
+    Clients may send the whole interface as they read it: what equals the present value is no change.
+    """
+    if "fingerprint" not in body:
+        raise required("resource.fingerprint")
+    if body["fingerprint"] != current["fingerprint"]:
+        raise condition_not_met()
+    _refuse_fixed(current, body, status)
+    wanted = body.get("stackType") or current["stackType"]
+    stack_changes = wanted != current["stackType"]
+    present: list[Json] = current.get("aliasIpRanges", [])
+    wishes = read_wishes(project, body.get("aliasIpRanges", present), "resource.aliasIpRanges")
+    revision = revise(present, wishes)
+    if stack_changes and (revision.added or revision.removed):
+        raise bad_request("Alias IP ranges and stack type cannot be changed in the same request.")
+    region = f"regions/{project.region_of(instance.scope)}"
+    key, subnetwork = project.reference(
+        "resource.subnetwork", current["subnetwork"], "subnetworks", region, "subnetwork"
+    )
+    if stack_changes or revision.added:
+        project.require_unlocked(key)
+    if stack_changes:
+        return _stack_change(project, key, subnetwork, wanted, current, holdings)
+    taken = take(project, holdings, key, subnetwork, revision.added)
+    aliases = merged(wishes, revision.added, taken)
+    holder = project.links.partial(instance)
+
+    def apply(interface: Json) -> Json:
+        kept = {field: value for field, value in interface.items() if field != "aliasIpRanges"}
+        return kept | ({"aliasIpRanges": aliases} if aliases else {})
+
+    return InterfaceChange(apply, lambda: release_aliases(project, key, revision.removed, holder))
+
+
+def _stack_change(
+    project: Project, key: Key, subnetwork: Json, wanted: str, current: Json, holdings: Holdings
+) -> InterfaceChange:
+    one_of(wanted, STACKS, "resource.stackType")
+    if wanted == "IPV4_ONLY":
+        return InterfaceChange(
+            lambda interface: (
+                {field: value for field, value in interface.items() if field not in _SIX} | {"stackType": "IPV4_ONLY"}
+            ),
+            lambda: release_six(project, key, current),
+        )
+    _require_dual(project, key, subnetwork, "resource.stackType")
+    fields = _six_fields(key, subnetwork, holdings)
+    return InterfaceChange(lambda interface: interface | fields | {"stackType": "IPV4_IPV6"}, lambda: None)
+
+
+def _refuse_fixed(current: Json, body: Json, status: str) -> None:
+    """What this call cannot change, on a running VM or at all."""
+    if "accessConfigs" in body and body["accessConfigs"] != current.get("accessConfigs", []):
+        raise _unsupported("accessConfigs")
+    if "ipv6AccessConfigs" in body and body["ipv6AccessConfigs"] != current.get("ipv6AccessConfigs", []):
+        raise _unsupported("ipv6AccessConfigs")
+    for field in ("network", "subnetwork", "networkIP"):
+        if body.get(field) and not current[field].endswith(body[field].rpartition("projects/")[2]):
+            if status != "TERMINATED":
+                raise invalid(f"resource.{field}", body[field], "The instance must be stopped to change this field.")
+            raise _unsupported(field)
+    for field in ("name", "nicType"):
+        if body.get(field) and body[field] != current.get(field):
+            raise _unsupported(field)
+
+
+def _unsupported(field: str) -> ApiError:
+    return invalid(f"resource.{field}", "", "Updating this field is not supported.")

@@ -1,0 +1,63 @@
+"""How long operations take (compute-api.md 2.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dualstack_sim.chance import Chance
+
+MEDIANS: Mapping[str, float] = {
+    "networks.insert": 12.0,
+    "networks.patch": 6.0,
+    "networks.delete": 12.0,
+    "subnetworks.insert": 8.0,
+    "subnetworks.patch": 8.0,
+    "subnetworks.delete": 10.0,
+    "subnetworks.expandIpCidrRange": 60.0,
+    "subnetworks.setPrivateIpGoogleAccess": 6.0,
+    "routes.insert": 4.0,
+    "routes.delete": 4.0,
+    "firewalls.insert": 3.0,
+    "firewalls.patch": 3.0,
+    "firewalls.update": 3.0,
+    "firewalls.delete": 3.0,
+    "routers.insert": 8.0,
+    "routers.patch": 6.0,
+    "routers.update": 6.0,
+    "routers.delete": 6.0,
+    "addresses.insert": 3.0,
+    "addresses.delete": 3.0,
+    "globalAddresses.insert": 3.0,
+    "globalAddresses.delete": 3.0,
+    "instances.insert": 15.0,
+    "instances.delete": 45.0,
+    "instances.start": 12.0,
+    "instances.stop": 30.0,
+    "instances.updateNetworkInterface": 5.0,
+    "instances.setTags": 2.0,
+    "instances.setLabels": 2.0,
+    "instances.setMetadata": 2.0,
+}
+"""Simulated seconds. What no evidence covers is inferred from its neighbours."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyProfile:
+    """Lognormal around `medians` with a tail, everything times `factor`."""
+
+    medians: Mapping[str, float] = field(default_factory=lambda: MEDIANS)
+    factor: float = 1.0
+    sigma: float = 0.25
+    tail: float = 0.01
+    ipv6_prefix: tuple[float, float] = (2.0, 18.0)
+    """Seconds from the end of the operation to the subnet's /64, uniformly."""
+
+    def operation(self, chance: Chance, method: str, target: str, ordinal: int) -> float:
+        """Seconds of the `ordinal`-th operation of this kind on this target; the same whatever else happens."""
+        median = self.medians.get(method, 5.0) * self.factor
+        return chance.latency(median, "operation", method, target, ordinal, sigma=self.sigma, tail=self.tail)
+
+    def prefix_assignment(self, chance: Chance, subnetwork: str, ordinal: int) -> float:
+        low, high = self.ipv6_prefix
+        return chance.uniform(low, high, "ipv6-prefix", subnetwork, ordinal) * self.factor

@@ -1,0 +1,151 @@
+"""VPC networks (compute-api.md 5.1)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, IPv6Network
+from typing import Any
+
+from .addresses import parse_cidr, uncompressed_prefix
+from .bodies import accept, one_of
+from .errors import ApiError, Json, OperationFailure, already_exists, in_use_failure, invalid, required
+from .operations import Work
+from .project import Call, Project
+from .references import GLOBAL, Key, check_name
+from .routes import add_default_route, is_default_route
+
+SCHEMA: dict[str, type] = {
+    "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "selfLinkWithId": str, "name": str,
+    "description": str, "autoCreateSubnetworks": bool, "routingConfig": dict, "mtu": int, "IPv4Range": str,
+    "gatewayIPv4": str, "enableUlaInternalIpv6": bool, "internalIpv6Range": str, "subnetworks": list, "peerings": list,
+    "firewallPolicy": str, "networkFirewallPolicyEnforcementOrder": str, "networkProfile": str, "params": dict,
+}  # fmt: skip
+_ULA = IPv6Network("fd20::/20")
+_PATCHED = (
+    "routingConfig",
+    "mtu",
+    "enableUlaInternalIpv6",
+    "internalIpv6Range",
+    "networkFirewallPolicyEnforcementOrder",
+)
+
+
+class Networks:
+    """networks.insert, patch, delete. Get and list come from the listing."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def insert(self, call: Call) -> Work:
+        project = self._project
+        body = accept(call.body, SCHEMA)
+        if "name" not in body:
+            raise required("resource.name")
+        key = Key("networks", GLOBAL, check_name(body["name"]))
+        if project.inventory.find(key):
+            raise already_exists(project.links.partial(key))
+        if body.get("autoCreateSubnetworks") is not False:
+            why = "Only custom subnet mode networks can be created here."
+            raise invalid("resource.autoCreateSubnetworks", body.get("autoCreateSubnetworks", ""), why)
+        _check(body)
+        resource = project.inventory.identity(key, "network", call.now)
+        resource |= {
+            "selfLinkWithId": f"{project.links.within('global/networks')}/{resource['id']}",
+            "autoCreateSubnetworks": False,
+            "routingConfig": {"routingMode": "REGIONAL", "bgpBestPathSelectionMode": "LEGACY"}
+            | body.get("routingConfig", {}),
+            "networkFirewallPolicyEnforcementOrder": body.get(
+                "networkFirewallPolicyEnforcementOrder", "AFTER_CLASSIC_FIREWALL"
+            ),
+        }
+        for field in ("description", "mtu", "enableUlaInternalIpv6"):
+            if field in body:
+                resource[field] = body[field]
+        if resource.get("enableUlaInternalIpv6"):
+            resource["internalIpv6Range"] = self._unique_local(key, body.get("internalIpv6Range"))
+
+        def finish(at: float) -> None:
+            project.inventory.put(at, key, resource)
+            add_default_route(project, at, key, "0.0.0.0/0")
+
+        return Work(
+            key,
+            resource["id"],
+            "insert",
+            finish,
+            begin=lambda at: project.inventory.put(at, key, resource, effective=False),
+            abandon=lambda at: project.inventory.put(at, key, None, effective=False),
+        )
+
+    def patch(self, call: Call) -> Work:
+        project = self._project
+        key = project.inventory.canonical(Key("networks", GLOBAL, call.name))
+        project.require_idle(key)
+        current = project.inventory.get(key)
+        body = accept(call.body, SCHEMA)
+        _check(body)
+        change = {field: body[field] for field in _PATCHED if field in body}
+        if "routingConfig" in change:
+            change["routingConfig"] = current["routingConfig"] | change["routingConfig"]
+        if current.get("enableUlaInternalIpv6") and change.get("enableUlaInternalIpv6") is False:
+            why = "ULA internal IPv6 ranges can not be disabled."
+            raise invalid("resource.enableUlaInternalIpv6", "False", why)
+        wanted = change.pop("internalIpv6Range", None)
+        if change.get("enableUlaInternalIpv6") and "internalIpv6Range" not in current:
+            change["internalIpv6Range"] = self._unique_local(key, wanted)
+        return Work(
+            key, current["id"], "patch", lambda at: project.inventory.put(at, key, project.inventory.get(key) | change)
+        )
+
+    def delete(self, call: Call) -> Work:
+        """Fails inside the operation while something uses the network (compute-api.md 2.4)."""
+        project = self._project
+        key = project.inventory.canonical(Key("networks", GLOBAL, call.name))
+        project.require_idle(key)
+        resource = project.inventory.get(key)
+
+        def finish(at: float) -> None:
+            for route, document in list(project.inventory.all("routes")):
+                if document["network"] == resource["selfLink"]:
+                    project.inventory.put(at, route, None)
+            project.inventory.put(at, key, None)
+
+        return Work(key, resource["id"], "delete", finish, failure=self._user(key, resource["selfLink"]))
+
+    def _user(self, key: Key, link: str) -> OperationFailure | None:
+        for collection in ("subnetworks", "firewalls", "routers", "instances", "routes"):
+            for user, resource in self._project.inventory.all(collection):
+                if _uses(resource, link) and not is_default_route(resource):
+                    links = self._project.links
+                    return in_use_failure("network", links.partial(key), links.partial(user))
+        return None
+
+    def _unique_local(self, key: Key, wanted: Any) -> str:
+        taken = {resource.get("internalIpv6Range") for _, resource in self._project.inventory.all("networks")}
+        if wanted is not None:
+            network = parse_cidr(wanted) if isinstance(wanted, str) else None
+            if not isinstance(network, IPv6Network) or network.prefixlen != 48 or not network.subnet_of(_ULA):
+                raise invalid("resource.internalIpv6Range", wanted, "Must be a /48 inside fd20::/20.")
+            if uncompressed_prefix(network) in taken:
+                raise ApiError(409, "alreadyExists", f"The range '{wanted}' is already in use.")
+            return uncompressed_prefix(network)
+        ordinal = 0
+        while True:
+            bits = self._project.chance.generator("unique-local", key.name, ordinal).getrandbits(28)
+            prefix = IPv6Network((IPv6Address(int(_ULA.network_address) + (bits << 80)), 48))
+            if uncompressed_prefix(prefix) not in taken:
+                return uncompressed_prefix(prefix)
+            ordinal += 1
+
+
+def _uses(resource: Json, network: str) -> bool:
+    if resource.get("network") == network:
+        return True
+    return any(interface.get("network") == network for interface in resource.get("networkInterfaces", ()))
+
+
+def _check(body: Json) -> None:
+    mode = body.get("routingConfig", {}).get("routingMode")
+    if mode is not None:
+        one_of(mode, ("GLOBAL", "REGIONAL"), "resource.routingConfig.routingMode")
+    if "mtu" in body and not 1300 <= body["mtu"] <= 8896:
+        raise invalid("resource.mtu", body["mtu"], "Must be between 1300 and 8896.")

@@ -1,0 +1,256 @@
+"""Asynchronous operations: from acceptance over PENDING and RUNNING to DONE (compute-api.md 2.1, 2.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from dualstack_sim.chance import Chance
+
+from .errors import ApiError, Json, OperationFailure, not_found
+from .interference import Fault
+from .inventory import timestamp
+from .latency import LatencyProfile
+from .references import Key, Links
+
+WAIT_LIMIT = 120.0
+"""`wait` returns after this many simulated seconds, finished or not (compute-api.md 2.1)."""
+
+KEPT = 20_000
+"""Finished operations stay readable; beyond this many the oldest is forgotten."""
+
+USER = "gardener@example.iam.gserviceaccount.com"
+
+Effect = Callable[[float], None]
+
+
+def nothing(_at: float) -> None:
+    """The effect of an operation that changes nothing."""
+
+
+@dataclass(slots=True)
+class Work:
+    """A mutation that was accepted. All effects are handed the instant at which they are due.
+
+    begin: at acceptance (reserve, show). stages: (fraction of the latency, effect). finish: when DONE.
+    abandon: instead of `finish`, undoes `begin`. failure: known at acceptance, surfaces when DONE; nothing is begun.
+    exclusive: no other mutation of the target may start meanwhile. also_busy: parts that count as busy meanwhile.
+    """
+
+    target: Key
+    target_id: str
+    kind: str
+    finish: Effect
+    begin: Effect = nothing
+    abandon: Effect = nothing
+    stages: Sequence[tuple[float, Effect]] = ()
+    failure: OperationFailure | None = None
+    exclusive: bool = True
+    also_busy: tuple[Key, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Operation:
+    """One operation and what became of it. Instants are simulated seconds since the epoch."""
+
+    name: str
+    id: str
+    key: Key
+    work: Work
+    inserted: float
+    starts: float
+    ended: float | None = None
+    failure: OperationFailure | None = None
+    client_id: str = ""
+    watchers: list[asyncio.Future[None]] = field(default_factory=list)
+
+
+class Operations:
+    """Starts, renders and remembers operations, and knows which resources are busy."""
+
+    def __init__(
+        self, links: Links, chance: Chance, latency: LatencyProfile, schedule: Callable[[float, Effect], None]
+    ):
+        self._links = links
+        self._chance = chance
+        self._latency = latency
+        self._schedule = schedule
+        self._known: dict[Key, Operation] = {}
+        self._replays: dict[tuple[str, str], Operation] = {}
+        self._ordinals: dict[tuple[str, Key], int] = {}
+        self._exclusive: dict[Key, int] = {}
+        self._shared: dict[Key, int] = {}
+
+    # -- what is busy
+
+    def is_locked(self, key: Key) -> bool:
+        """Whether an operation that owns the whole resource runs on it."""
+        return self._exclusive.get(key, 0) > 0
+
+    def is_busy(self, key: Key) -> bool:
+        """Whether any operation runs on the resource."""
+        return self.is_locked(key) or self._shared.get(key, 0) > 0
+
+    def _occupy(self, work: Work, step: int) -> None:
+        counts = self._exclusive if work.exclusive else self._shared
+        for key in (work.target, *work.also_busy):
+            left = counts.get(key, 0) + step
+            if left:
+                counts[key] = left
+            else:
+                counts.pop(key, None)
+
+    # -- the course of an operation
+
+    def replay(self, request: str, request_id: str) -> Operation | None:
+        """The operation that an earlier request with the same requestId started (compute-api.md 1.4)."""
+        return self._replays.get((request, request_id)) if request_id else None
+
+    def remember(self, request: str, request_id: str, operation: Operation) -> None:
+        """Let a repetition of `request` (method and path) find `operation`."""
+        operation.client_id = request_id
+        self._replays[request, request_id] = operation
+
+    def start(self, now: float, method: str, work: Work, fault: Fault | None) -> Operation:
+        """Accept `work`: begin it and schedule the rest."""
+        ordinal = self._ordinals.get((method, work.target), 0)
+        self._ordinals[method, work.target] = ordinal + 1
+        seconds = self._latency.operation(self._chance, method, self._links.partial(work.target), ordinal)
+        if fault:
+            seconds += fault.latency
+        operation = self._register(now, method, work, ordinal, seconds)
+        self._occupy(work, 1)
+        if work.failure is None:
+            work.begin(now)
+            for fraction, effect in work.stages:
+                self._schedule(now + fraction * seconds, effect)
+        injected = OperationFailure(*fault.operation_error) if fault and fault.operation_error else None
+        self._schedule(now + seconds, lambda at: self._end(operation, at, injected))
+        return operation
+
+    def _register(self, now: float, method: str, work: Work, ordinal: int, seconds: float) -> Operation:
+        generator = self._chance.generator("operation-name", method, *work.target, ordinal)
+        digits = f"{generator.getrandbits(116):029x}"
+        name = f"operation-{int(now * 1000)}-{digits[:13]}-{digits[13:21]}-{digits[21:29]}"
+        key = Key("operations", work.target.scope, name)
+        identity = str(generator.randrange(10**17, 9 * 10**18))
+        operation = Operation(name, identity, key, work, now, now + min(0.3, seconds / 10))
+        self._known[key] = operation
+        if len(self._known) > KEPT:
+            self._forget_oldest()
+        return operation
+
+    def _forget_oldest(self) -> None:
+        oldest = next((key for key, operation in self._known.items() if operation.ended is not None), None)
+        if oldest is not None:
+            del self._known[oldest]
+
+    def _end(self, operation: Operation, at: float, injected: OperationFailure | None) -> None:
+        work = operation.work
+        self._occupy(work, -1)
+        if work.failure is not None:
+            operation.failure = work.failure
+        elif injected is not None:
+            operation.failure = injected
+            work.abandon(at)
+        else:
+            work.finish(at)
+        operation.ended = at
+        for watcher in operation.watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+        operation.watchers.clear()
+
+    @staticmethod
+    def at_once(now: float, work: Work) -> None:
+        """Carry out `work` without an operation: the way a world is furnished before time starts.
+
+        Raises ApiError where the operation would have failed.
+        """
+        if work.failure is not None:
+            raise ApiError(work.failure.http_status, work.failure.code, work.failure.message)
+        work.begin(now)
+        for _, effect in work.stages:
+            effect(now)
+        work.finish(now)
+
+    # -- reading
+
+    def get(self, key: Key) -> Operation:
+        operation = self._known.get(key)
+        if operation is None:
+            raise not_found(self._links.partial(key))
+        return operation
+
+    def delete(self, key: Key) -> None:
+        """Forget a finished operation; a running one stays."""
+        if self.get(key).ended is not None:
+            del self._known[key]
+
+    def all(self, scope: str | None = None) -> list[Operation]:
+        return [operation for key, operation in self._known.items() if scope is None or key.scope == scope]
+
+    def running(self) -> int:
+        return sum(1 for operation in self._known.values() if operation.ended is None)
+
+    async def wait(self, key: Key, now: float) -> Operation:
+        """Return when the operation is DONE, or `WAIT_LIMIT` after `now`."""
+        operation = self.get(key)
+        if operation.ended is None:
+            watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            operation.watchers.append(watcher)
+
+            def give_up(_at: float) -> None:
+                if not watcher.done():
+                    watcher.set_result(None)
+
+            self._schedule(now + WAIT_LIMIT, give_up)
+            await watcher
+        return operation
+
+    def render(self, operation: Operation, now: float) -> Json:
+        """The operation as clients read it (compute-api.md 2.1); the state follows from the instant alone."""
+        work = operation.work
+        document: Json = {
+            "kind": "compute#operation",
+            "id": operation.id,
+            "name": operation.name,
+            "operationType": work.kind,
+            "targetLink": self._links.full(work.target),
+            "targetId": work.target_id,
+            "status": "PENDING",
+            "progress": 0,
+            "user": USER,
+            "insertTime": timestamp(operation.inserted),
+            "selfLink": self._links.full(operation.key),
+        }
+        place = work.target.scope.partition("/")[0]
+        if place in ("regions", "zones"):
+            document[place[:-1]] = self._links.within(work.target.scope)
+        if operation.client_id:
+            document["clientOperationId"] = operation.client_id
+        if now >= operation.starts:
+            document["status"] = "RUNNING"
+            document["startTime"] = timestamp(operation.starts)
+        if operation.ended is not None:
+            document.update(self._outcome(operation, operation.ended))
+        return document
+
+    @staticmethod
+    def _outcome(operation: Operation, ended: float) -> Json:
+        outcome: Json = {
+            "status": "DONE",
+            "progress": 100,
+            "startTime": timestamp(operation.starts),
+            "endTime": timestamp(ended),
+        }
+        failure = operation.failure
+        if failure is not None:
+            error: Json = {"code": failure.code, "message": failure.message}
+            if failure.details:
+                error["errorDetails"] = list(failure.details)
+            outcome["error"] = {"errors": [error]}
+            outcome["httpErrorStatusCode"] = failure.http_status
+            outcome["httpErrorMessage"] = failure.http_message
+        return outcome

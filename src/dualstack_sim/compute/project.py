@@ -1,0 +1,95 @@
+"""Everything one simulated project holds, and what all its collections need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dualstack_sim.chance import Chance
+
+from .addresses import AddressBook
+from .errors import Json, invalid, not_ready
+from .inventory import Inventory
+from .knobs import Knobs
+from .latency import LatencyProfile
+from .operations import Effect, Operations
+from .quotas import Limits
+from .references import Key, Links, unknown_reference
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, parsed. `scope` is `global`, `regions/R`, `zones/Z`, `aggregated` or "" (the project itself).
+
+    `now` is its instant in simulated seconds since the epoch.
+    """
+
+    method: str
+    scope: str
+    name: str
+    now: float
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Project:
+    """State and services shared by the collections of one project."""
+
+    name: str
+    number: str
+    regions: Mapping[str, tuple[str, ...]]
+    links: Links
+    chance: Chance
+    knobs: Knobs
+    limits: Limits
+    latency: LatencyProfile
+    inventory: Inventory
+    operations: Operations
+    later: Callable[[float, float, Effect], None]
+    """`later(instant, delay, effect)`: at once while the world is being furnished."""
+    books: dict[Key, AddressBook] = field(default_factory=dict)
+    intents: dict[Key, Json] = field(default_factory=dict)
+    """Subnetworks as the operations that run on them will leave them: their ranges count already."""
+
+    def zone_region(self, zone: str) -> str | None:
+        return next((region for region, zones in self.regions.items() if zone in zones), None)
+
+    def region_of(self, scope: str) -> str:
+        """The region of a regional or zonal scope."""
+        kind, _, place = scope.partition("/")
+        return place if kind == "regions" else self.zone_region(place) or place
+
+    def check_scope(self, scope: str) -> None:
+        """Refuse regions and zones that are not there."""
+        kind, _, place = scope.partition("/")
+        if kind == "regions" and place not in self.regions:
+            raise invalid("region", place, "Unknown region.")
+        if kind == "zones" and self.zone_region(place) is None:
+            raise invalid("zone", place, "Unknown zone.")
+
+    def book(self, subnetwork: Key) -> AddressBook:
+        """The addresses of a subnetwork."""
+        book = self.books.get(subnetwork)
+        if book is None:
+            book = self.books[subnetwork] = AddressBook()
+        return book
+
+    def reference(self, field_name: str, value: Any, collection: str, scope: str, noun: str) -> tuple[Key, Json]:
+        """The resource a body refers to; 400 if it is not there."""
+        key = self.links.read(value, collection, scope) if isinstance(value, str) else None
+        resource = self.inventory.find(key) if key else None
+        if key is None or resource is None:
+            raise unknown_reference(field_name, value, noun)
+        return Key(key.collection, key.scope, resource["name"]), resource
+
+    def require_unlocked(self, key: Key) -> None:
+        """400 resourceNotReady while an operation owns the resource (compute-api.md 3)."""
+        if self.operations.is_locked(key):
+            raise not_ready(self.links.partial(key))
+
+    def require_idle(self, key: Key) -> None:
+        """400 resourceNotReady while any operation works on the resource."""
+        if self.operations.is_busy(key):
+            raise not_ready(self.links.partial(key))

@@ -1,0 +1,133 @@
+"""Rate quotas in fixed one-minute windows, allocation limits, and the count of what was called (compute-api.md 4)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from .errors import ApiError, Json
+
+WINDOW = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`requests_per_minute`: for each group, with exceptions by group name. The rest are allocation quotas."""
+
+    requests_per_minute: int = 1500
+    by_group: dict[str, int] = field(default_factory=dict)
+    static_routes_per_network: int = 200
+    secondary_ranges_per_subnetwork: int = 170
+    alias_ranges_per_interface: int = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A rate quota as error texts name it."""
+
+    name: str
+    metric: str
+    limit: str
+
+
+_GROUPS = {
+    "read": ("ReadRequestsPerMinutePer", "Read requests", "Read requests per minute"),
+    "list": ("ListRequestsPerMinutePer", "List requests", "List requests per minute"),
+    "operation": ("OperationReadRequestsPerMinutePer", "Operation read requests", "Operation read requests per minute"),
+    "heavy": (
+        "HeavyWeightReadRequestsPerMinutePer",
+        "Heavy-weight read requests",
+        "Heavy-weight read requests per minute",
+    ),
+    "default": ("QueriesPerMinutePer", "Queries", "Queries per minute"),
+}
+
+
+def group_of(method: str, scope: str) -> Group:
+    """The group a method is charged to (compute-api.md 4.1)."""
+    collection, _, verb = method.partition(".")
+    if verb in ("aggregatedList", "wait"):
+        kind = "heavy"
+    elif verb == "get":
+        kind = "operation" if collection.endswith("Operations") else "read"
+    elif verb == "list":
+        kind = "list"
+    else:
+        kind = "default"
+    name, metric, limit = _GROUPS[kind]
+    if scope.startswith(("regions/", "zones/")):
+        return Group(f"{name}Region", metric, f"{limit} per region")
+    return Group(f"{name}Project", metric, f"{limit} per project")
+
+
+class RateMeter:
+    """Counts requests per group and window; the windows start at full minutes of simulated time."""
+
+    def __init__(self, limits: Limits, project_number: str) -> None:
+        self._limits = limits
+        self._consumer = f"project_number:{project_number}"
+        self._window = -1
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def charge(self, method: str, scope: str, region: str, now: float) -> None:
+        """Count one request; 403 rateLimitExceeded when the group has used its window up."""
+        window = int(now // WINDOW)
+        if window != self._window:
+            self._window = window
+            self._counts.clear()
+        group = group_of(method, scope)
+        limit = self._limits.by_group.get(group.name, self._limits.requests_per_minute)
+        place = region if group.name.endswith("Region") else ""
+        if self._counts[group.name, place] >= limit:
+            raise self._exceeded(group, limit, place)
+        self._counts[group.name, place] += 1
+
+    def _exceeded(self, group: Group, limit: int, place: str) -> ApiError:
+        message = (
+            f"Quota exceeded for quota metric '{group.metric}' and limit '{group.limit}' of service "
+            f"'compute.googleapis.com' for consumer '{self._consumer}'."
+        )
+        detail: Json = {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": "RATE_LIMIT_EXCEEDED",
+            "domain": "googleapis.com",
+            "metadata": {
+                "consumer": self._consumer.replace("project_number:", "projects/"),
+                "quota_limit": group.name,
+                "quota_limit_value": str(limit),
+                "quota_location": place or "global",
+                "quota_metric": f"compute.googleapis.com/{group.metric.lower().replace(' ', '_').replace('-', '_')}",
+                "service": "compute.googleapis.com",
+            },
+        }
+        return ApiError(
+            403, "rateLimitExceeded", message, domain="usageLimits", rpc_status="PERMISSION_DENIED", details=(detail,)
+        )
+
+
+_READS = ("get", "list", "aggregatedList", "wait")
+
+
+class Statistics:
+    """What was asked of the API since it started."""
+
+    def __init__(self) -> None:
+        self.by_method: Counter[str] = Counter()
+        self.rate_limited = 0
+
+    def count(self, method: str) -> None:
+        self.by_method[method] += 1
+
+    def document(self) -> Json:
+        """`{"calls", "mutations", "byMethod", "rateLimited"}`; deleting a finished operation is no mutation."""
+        mutations = sum(
+            number
+            for method, number in self.by_method.items()
+            if method.rpartition(".")[2] not in _READS and not method.endswith("Operations.delete")
+        )
+        return {
+            "calls": self.by_method.total(),
+            "mutations": mutations,
+            "byMethod": dict(sorted(self.by_method.items())),
+            "rateLimited": self.rate_limited,
+        }

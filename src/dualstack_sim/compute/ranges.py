@@ -1,0 +1,94 @@
+"""Which address ranges may stand beside each other in a network (compute-api.md 5.4, 6.2; cutover.md E2 to E6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .addresses import Network, fits_within, overlaps, parse_cidr
+from .errors import Json, invalid
+from .project import Project
+from .references import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A range of a subnetwork that is there, or will be when the operation that adds it is done."""
+
+    network: Network
+    subnetwork: Key
+    flagged: bool
+    """Whether custom routes may lie in it, now and after the operation that may be running."""
+
+
+def range_texts(subnetwork: Json) -> Iterator[str]:
+    """All ranges of a subnetwork as written: primary, secondary, IPv6."""
+    yield subnetwork["ipCidrRange"]
+    for entry in subnetwork.get("secondaryIpRanges", ()):
+        yield entry["ipCidrRange"]
+    for field in ("externalIpv6Prefix", "internalIpv6Prefix"):
+        if field in subnetwork:
+            yield subnetwork[field]
+
+
+def is_flagged(subnetwork: Json) -> bool:
+    return bool(subnetwork.get("allowSubnetCidrRoutesOverlap"))
+
+
+def claims(project: Project, network: str) -> Iterator[Claim]:
+    """Every range claimed in the network with URL `network`."""
+    for key, subnetwork in project.inventory.all("subnetworks"):
+        if subnetwork["network"] != network:
+            continue
+        intent = project.intents.get(key, subnetwork)
+        hybrid = is_flagged(subnetwork) and is_flagged(intent)
+        for text in {*range_texts(subnetwork), *range_texts(intent)}:
+            parsed = parse_cidr(text)
+            if parsed is not None:
+                yield Claim(parsed, key, hybrid and parsed.version == 4)
+
+
+def static_routes(project: Project, network: str) -> Iterator[Json]:
+    """The static routes of a network: those that are there and those that are being made."""
+    for _, route in project.inventory.all("routes"):
+        if route["network"] == network:
+            yield route
+
+
+def refuse_overlap(project: Project, network: str, candidate: Network, field: str) -> None:
+    """E2: a range may overlap no other range of the network, in whatever region."""
+    for claim in claims(project, network):
+        if overlaps(claim.network, candidate):
+            region = claim.subnetwork.scope.partition("/")[2]
+            why = (
+                f"Invalid IPCidrRange: {candidate} conflicts with existing subnetwork '{claim.subnetwork.name}' "
+                f"in region '{region}'."
+            )
+            raise invalid(field, candidate, why)
+
+
+def route_inside(project: Project, network: str, candidate: Network) -> Json | None:
+    """A static route whose destination equals or lies inside `candidate`."""
+    for route in static_routes(project, network):
+        destination = parse_cidr(route["destRange"])
+        if destination is not None and fits_within(destination, candidate):
+            return route
+    return None
+
+
+def refuse_routes_inside(project: Project, network: str, candidate: Network, field: str) -> None:
+    """E3: without the overlap flag a new range may contain no static route's destination."""
+    route = route_inside(project, network, candidate)
+    if route is not None:
+        why = (
+            f"Invalid IPCidrRange: {candidate} conflicts with existing route '{route['name']}' ({route['destRange']})."
+        )
+        raise invalid(field, candidate, why)
+
+
+def covering_claim(project: Project, network: str, destination: Network, *, flagged_allowed: bool) -> Claim | None:
+    """E4, E5: the range that forbids a static route to `destination`."""
+    for claim in claims(project, network):
+        if fits_within(destination, claim.network) and not (claim.flagged and flagged_allowed):
+            return claim
+    return None

@@ -1,0 +1,147 @@
+"""Cloud Routers with NAT (compute-api.md 8): no fingerprint, "not ready" while an edit runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .bodies import accept, accept_list, one_of
+from .errors import Json, already_exists, invalid, required
+from .operations import Work
+from .project import Call, Project
+from .references import GLOBAL, Key, check_name
+
+SCHEMA: dict[str, type] = {
+    "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "region": str,
+    "network": str, "interfaces": list, "bgpPeers": list, "bgp": dict, "nats": list,
+    "encryptedInterconnectRouter": bool, "md5AuthenticationKeys": list, "nccGateway": str, "params": dict,
+}  # fmt: skip
+NAT_SCHEMA: dict[str, type] = {
+    "name": str, "type": str, "sourceSubnetworkIpRangesToNat": str, "subnetworks": list, "natIps": list,
+    "drainNatIps": list, "natIpAllocateOption": str, "autoNetworkTier": str, "minPortsPerVm": int, "maxPortsPerVm": int,
+    "enableDynamicPortAllocation": bool, "enableEndpointIndependentMapping": bool, "udpIdleTimeoutSec": int,
+    "icmpIdleTimeoutSec": int, "tcpEstablishedIdleTimeoutSec": int, "tcpTransitoryIdleTimeoutSec": int,
+    "tcpTimeWaitTimeoutSec": int, "logConfig": dict, "rules": list, "endpointTypes": list, "nat64Subnetworks": list,
+    "sourceSubnetworkIpRangesToNat64": str,
+}  # fmt: skip
+_NAT_SUBNETWORK: dict[str, type] = {"name": str, "sourceIpRangesToNat": list, "secondaryIpRangeNames": list}
+_SOURCES = ("ALL_SUBNETWORKS_ALL_IP_RANGES", "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES", "LIST_OF_SUBNETWORKS")
+_CHANGED = ("description", "interfaces", "bgpPeers", "bgp", "nats", "encryptedInterconnectRouter")
+_NAT_DEFAULTS: Json = {
+    "type": "PUBLIC", "endpointTypes": ["ENDPOINT_TYPE_VM"], "enableEndpointIndependentMapping": False,
+    "icmpIdleTimeoutSec": 30, "udpIdleTimeoutSec": 30, "tcpEstablishedIdleTimeoutSec": 1200,
+    "tcpTransitoryIdleTimeoutSec": 30, "tcpTimeWaitTimeoutSec": 120, "autoNetworkTier": "PREMIUM",
+}  # fmt: skip
+
+
+class Routers:
+    """routers.insert, patch, update, delete."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def insert(self, call: Call) -> Work:
+        project = self._project
+        body = accept(call.body, SCHEMA)
+        for field in ("name", "network"):
+            if field not in body:
+                raise required(f"resource.{field}")
+        key = Key("routers", call.scope, check_name(body["name"]))
+        if project.inventory.find(key):
+            raise already_exists(project.links.partial(key))
+        network, _ = project.reference("resource.network", body["network"], "networks", GLOBAL, "network")
+        project.require_unlocked(network)
+        resource = project.inventory.identity(key, "router", call.now) | {
+            "region": project.links.within(call.scope),
+            "network": project.links.full(network),
+            "encryptedInterconnectRouter": body.get("encryptedInterconnectRouter", False),
+        }
+        resource |= self._changes(call.scope, resource["network"], body)
+        return Work(
+            key,
+            resource["id"],
+            "insert",
+            lambda at: project.inventory.put(at, key, resource),
+            begin=lambda at: project.inventory.put(at, key, resource, effective=False),
+            abandon=lambda at: project.inventory.put(at, key, None, effective=False),
+        )
+
+    def patch(self, call: Call) -> Work:
+        """JSON merge: `nats` is replaced as a whole list."""
+        key, current = self._target(call)
+        change = self._changes(call.scope, current["network"], accept(call.body, SCHEMA))
+        return self._put(key, current, "patch", _tidy(current | change))
+
+    def update(self, call: Call) -> Work:
+        key, current = self._target(call)
+        kept = {field: value for field, value in current.items() if field not in _CHANGED}
+        change = self._changes(call.scope, current["network"], accept(call.body, SCHEMA))
+        return self._put(key, current, "update", _tidy(kept | change))
+
+    def delete(self, call: Call) -> Work:
+        key, resource = self._target(call)
+        return Work(key, resource["id"], "delete", lambda at: self._project.inventory.put(at, key, None))
+
+    def _put(self, key: Key, current: Json, kind: str, after: Json) -> Work:
+        return Work(key, current["id"], kind, lambda at: self._project.inventory.put(at, key, after))
+
+    def _target(self, call: Call) -> tuple[Key, Json]:
+        key = self._project.inventory.canonical(Key("routers", call.scope, call.name))
+        self._project.require_idle(key)
+        return key, self._project.inventory.get(key)
+
+    def _changes(self, scope: str, network: str, body: Json) -> Json:
+        change = {field: body[field] for field in _CHANGED if field in body}
+        if "nats" in change:
+            change["nats"] = self._nats(scope, network, body["nats"])
+        return change
+
+    def _nats(self, scope: str, network: str, entries: list[Any]) -> list[Json]:
+        names: set[str] = set()
+        result = []
+        for index, entry in enumerate(accept_list(entries, NAT_SCHEMA, "resource.nats")):
+            where = f"resource.nats[{index}]"
+            for field in ("name", "sourceSubnetworkIpRangesToNat"):
+                if not entry.get(field):
+                    raise required(f"{where}.{field}")
+            check_name(entry["name"])
+            if entry["name"] in names:
+                raise invalid(f"{where}.name", entry["name"], "Duplicate NAT name.")
+            names.add(entry["name"])
+            result.append(_NAT_DEFAULTS | entry | self._nat_parts(scope, network, entry, where))
+        return result
+
+    def _nat_parts(self, scope: str, network: str, entry: Json, where: str) -> Json:
+        one_of(entry["sourceSubnetworkIpRangesToNat"], _SOURCES, f"{where}.sourceSubnetworkIpRangesToNat")
+        option = one_of(entry.get("natIpAllocateOption"), ("AUTO_ONLY", "MANUAL_ONLY"), f"{where}.natIpAllocateOption")
+        if (option == "MANUAL_ONLY") != bool(entry.get("natIps")):
+            raise invalid(f"{where}.natIps", "", "natIps go with natIpAllocateOption MANUAL_ONLY and only with it.")
+        parts: Json = {}
+        if entry.get("natIps"):
+            parts["natIps"] = [
+                self._project.links.full(
+                    self._project.reference(f"{where}.natIps[{index}]", value, "addresses", scope, "address")[0]
+                )
+                for index, value in enumerate(entry["natIps"])
+            ]
+        if entry.get("subnetworks"):
+            parts["subnetworks"] = [
+                self._nat_subnetwork(scope, network, subnetwork, f"{where}.subnetworks[{index}]")
+                for index, subnetwork in enumerate(
+                    accept_list(entry["subnetworks"], _NAT_SUBNETWORK, f"{where}.subnetworks")
+                )
+            ]
+        return parts
+
+    def _nat_subnetwork(self, scope: str, network: str, entry: Json, where: str) -> Json:
+        key, subnetwork = self._project.reference(
+            f"{where}.name", entry.get("name", ""), "subnetworks", scope, "subnetwork"
+        )
+        self._project.require_unlocked(key)
+        if subnetwork["network"] != network:
+            raise invalid(f"{where}.name", entry["name"], "The subnetwork is not in the network of the router.")
+        return entry | {"name": subnetwork["selfLink"]}
+
+
+def _tidy(resource: Json) -> Json:
+    """Empty lists are not shown."""
+    return {field: value for field, value in resource.items() if value != []}

@@ -1,0 +1,91 @@
+"""Secondary ranges of a subnetwork: what a new list may change (compute-api.md 5.4, cutover.md R11)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import Any
+
+from .addresses import parse_ipv4
+from .bodies import accept_list
+from .errors import Json, in_use, invalid, required
+from .project import Project
+from .ranges import is_flagged, refuse_overlap, refuse_routes_inside
+from .references import Key, check_name
+
+SCHEMA: dict[str, type] = {"rangeName": str, "ipCidrRange": str, "reservedInternalRange": str, "ipVersion": str}
+MINIMUM_PREFIX = 29
+_FIELD = "resource.secondaryIpRanges"
+
+
+def first_ranges(project: Project, value: list[Any]) -> list[Json]:
+    """The ranges of a new subnetwork; how they go with others is checked by the caller."""
+    entries = accept_list(value, SCHEMA, _FIELD)
+    limit = project.limits.secondary_ranges_per_subnetwork
+    if len(entries) > limit:
+        raise invalid(_FIELD, "", f"At most {limit} secondary IP ranges are allowed.")
+    names: set[str] = set()
+    result = []
+    for index, entry in enumerate(entries):
+        where = f"{_FIELD}[{index}]"
+        for field in ("rangeName", "ipCidrRange"):
+            if not entry.get(field):
+                raise required(f"{where}.{field}")
+        check_name(entry["rangeName"])
+        if entry["rangeName"] in names:
+            raise invalid(f"{where}.rangeName", entry["rangeName"], "Duplicate secondary range name.")
+        names.add(entry["rangeName"])
+        _network(entry["ipCidrRange"], f"{where}.ipCidrRange")
+        result.append({"rangeName": entry["rangeName"], "ipCidrRange": entry["ipCidrRange"]})
+    return result
+
+
+def changed_ranges(project: Project, key: Key, current: Json, value: list[Any]) -> list[Json]:
+    """The list that replaces the current one: pure addition or pure removal, nothing resized or in use removed."""
+    wanted = first_ranges(project, value)
+    present = {entry["rangeName"]: entry["ipCidrRange"] for entry in current.get("secondaryIpRanges", ())}
+    added: list[str] = []
+    for index, entry in enumerate(wanted):
+        where = f"{_FIELD}[{index}].ipCidrRange"
+        name, text = entry["rangeName"], entry["ipCidrRange"]
+        if name not in present:
+            _check_addition(project, current, text, added, where)
+            added.append(text)
+        elif present[name] != text:
+            raise invalid(where, text, f"Existing secondary range cannot be modified: {text}.")
+    kept = {entry["rangeName"] for entry in wanted}
+    removed = [text for name, text in present.items() if name not in kept]
+    if added and removed:
+        why = (
+            "Cannot add and remove secondary IP ranges in the same request. "
+            f"Added ranges: [{', '.join(added)}]. Removed ranges: [{', '.join(removed)}]."
+        )
+        raise invalid(_FIELD, "", why)
+    for text in removed:
+        _check_removal(project, key, text)
+    return wanted
+
+
+def _check_addition(project: Project, current: Json, text: str, added: list[str], where: str) -> None:
+    network = _network(text, where)
+    refuse_overlap(project, current["network"], network, where)
+    for other in added:
+        if _network(other, where).overlaps(network):
+            raise invalid(where, text, f"Invalid IPCidrRange: {text} conflicts with another range of the request.")
+    if not is_flagged(current):
+        refuse_routes_inside(project, current["network"], network, where)
+
+
+def _check_removal(project: Project, key: Key, text: str) -> None:
+    network = parse_ipv4(text)
+    user = project.book(key).holder_within(network) if network else None
+    if user is not None:
+        raise in_use("subnetwork", project.links.partial(key), user.holder)
+
+
+def _network(text: str, where: str) -> IPv4Network:
+    network = parse_ipv4(text)
+    if network is None:
+        raise invalid(where, text, f"Invalid IPCidrRange: {text} is not a valid IPv4 CIDR range.")
+    if network.prefixlen > MINIMUM_PREFIX:
+        raise invalid(where, text, f"Invalid IPCidrRange: {text} must be /{MINIMUM_PREFIX} or larger.")
+    return network
