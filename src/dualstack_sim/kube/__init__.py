@@ -1,0 +1,1 @@
+"""The simulated Kubernetes API: one server that plays garden, seed and shoot cluster."""

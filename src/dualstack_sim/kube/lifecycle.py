@@ -1,0 +1,174 @@
+"""What the server itself decides about an object when it is created or changed: metadata, status, generation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dualstack_sim.kube.status import StatusError, bad_request, forbidden_value, invalid
+from dualstack_sim.kube.types import ResourceType
+
+Tree = dict[str, Any]
+
+_USERS_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
+"""What a client may change of an object's metadata."""
+
+
+def without_nulls(tree: Any) -> Any:
+    """`tree` without members that are null: what Go's decoder leaves of it. The tree itself where there are none."""
+    if isinstance(tree, dict):
+        kept = {key: without_nulls(value) for key, value in tree.items() if value is not None}
+        return kept if len(kept) != len(tree) or any(kept[key] is not tree[key] for key in kept) else tree
+    if isinstance(tree, list):
+        items = [without_nulls(item) for item in tree]
+        return items if any(new is not old for new, old in zip(items, tree, strict=True)) else tree
+    return tree
+
+
+def checked_body(resource: ResourceType, version: str, body: Any) -> Tree:
+    """`body` as an object of `resource` with apiVersion and kind filled in; 400 if it is something else."""
+    if not isinstance(body, dict):
+        raise bad_request(f"the object provided is not a JSON object but a {type(body).__name__}")
+    expected = resource.api_version(version)
+    for field, value in (("apiVersion", expected), ("kind", resource.kind)):
+        given = body.get(field)
+        if given is None and resource.custom:
+            raise bad_request(f"Object '{field[0].upper()}{field[1:]}' is missing in the request body")
+        if given not in (None, value):
+            raise bad_request(f"{field} in the data ({given}) does not match the expected {field} ({value})")
+    metadata = body.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise bad_request(f"{resource.kind}.metadata must be an object")
+    for field in ("spec", "status"):
+        if not resource.custom and not isinstance(body.get(field), dict | None):
+            raise bad_request(_misfit(resource, version, f"{field} must be an object"))
+    _check_metadata(resource, version, metadata or {})
+    tidy = body if resource.custom else without_nulls(body)
+    rest = {key: value for key, value in tidy.items() if key not in ("apiVersion", "kind", "metadata")}
+    return {"apiVersion": expected, "kind": resource.kind, "metadata": without_nulls(metadata or {}), **rest}
+
+
+def _misfit(resource: ResourceType, version: str, why: str) -> str:
+    return f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}: {why}'
+
+
+def misfit(resource: ResourceType, version: str, error: Exception) -> StatusError:
+    """400: the body has something of the wrong shape in it, over which `error` was raised."""
+    return bad_request(_misfit(resource, version, str(error)))
+
+
+def _check_metadata(resource: ResourceType, version: str, metadata: Tree) -> None:
+    for field in ("labels", "annotations"):
+        values = metadata.get(field)
+        if values is not None and not (
+            isinstance(values, dict) and all(isinstance(value, str | None) for value in values.values())
+        ):
+            raise bad_request(_misfit(resource, version, f"metadata.{field} must be a map of strings"))
+    for field, member in (("finalizers", str), ("ownerReferences", dict)):
+        values = metadata.get(field)
+        if values is not None and not (isinstance(values, list) and all(isinstance(value, member) for value in values)):
+            raise bad_request(_misfit(resource, version, f"metadata.{field} must be a list"))
+    for field in ("name", "generateName", "namespace", "resourceVersion", "uid"):
+        if not isinstance(metadata.get(field), str | None):
+            raise bad_request(_misfit(resource, version, f"metadata.{field} must be a string"))
+
+
+def _users_part(metadata: Tree) -> Tree:
+    return {field: metadata[field] for field in _USERS_METADATA if metadata.get(field)}
+
+
+def initial_status(resource: ResourceType, body: Tree) -> Tree | None:
+    """The status that a new object has, whatever its creator wrote; None for none."""
+    if resource.keeps_status_on_create or not resource.has_status:
+        return body.get("status")
+    if resource.key == ("", "pods"):
+        return {"phase": "Pending", "qosClass": _quality_of_service(body.get("spec") or {})}
+    return None if resource.custom else {}
+
+
+def _quality_of_service(spec: Tree) -> str:
+    resources = [container.get("resources") or {} for container in spec.get("containers") or ()]
+    if not any(each.get("requests") or each.get("limits") for each in resources):
+        return "BestEffort"
+    guaranteed = all(
+        (each.get("limits") or {}).keys() >= {"cpu", "memory"}
+        and (each.get("requests") or each["limits"]) == each["limits"]
+        for each in resources
+    )
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def newborn(resource: ResourceType, body: Tree, *, name: str, namespace: str | None, uid: str, created: str) -> Tree:
+    """`body` as a new object: the server's metadata set, foreign metadata dropped, status reset."""
+    given = body["metadata"]
+    metadata: Tree = {"name": name}
+    if given.get("generateName"):
+        metadata["generateName"] = given["generateName"]
+    if namespace is not None:
+        metadata["namespace"] = namespace
+    metadata.update(uid=uid, creationTimestamp=created, **_users_part(given))
+    if resource.generation != "none":
+        metadata["generation"] = 1
+    if given.get("managedFields"):
+        metadata["managedFields"] = given["managedFields"]
+    status = initial_status(resource, body)
+    rest = {key: value for key, value in body.items() if key not in ("metadata", "status")}
+    manifest = {**rest, "metadata": metadata}
+    return manifest if status is None else {**manifest, "status": status}
+
+
+def successor(resource: ResourceType, old: Tree, body: Tree, subresource: str | None, *, applied: bool = False) -> Tree:
+    """`body` as the next content of `old`: what this request may not change is taken from `old`."""
+    metadata = _next_metadata(old["metadata"], body["metadata"], applied=applied)
+    if subresource == "status":
+        new = {**{key: value for key, value in old.items() if key != "status"}, "metadata": old["metadata"]}
+        if resource.status_carries_metadata:
+            new["metadata"] = metadata
+        return {**new, "status": body["status"]} if body.get("status") is not None else new
+    new = {**body, "metadata": metadata}
+    if resource.has_status:
+        new.pop("status", None)
+        if "status" in old:
+            new["status"] = old["status"]
+    return _with_generation(resource, old, new)
+
+
+def _next_metadata(old: Tree, given: Tree, *, applied: bool) -> Tree:
+    fixed = {field: value for field, value in old.items() if field not in (*_USERS_METADATA, "managedFields")}
+    metadata = {**fixed, **_users_part(given)}
+    managed = given.get("managedFields") if applied or given.get("managedFields") == [] else old.get("managedFields")
+    return {**metadata, "managedFields": managed} if managed else metadata
+
+
+def _with_generation(resource: ResourceType, old: Tree, new: Tree) -> Tree:
+    if resource.generation == "none" or not _counts(resource, old, new):
+        return new
+    generation = old["metadata"].get("generation", 0) + 1
+    return {**new, "metadata": {**new["metadata"], "generation": generation}}
+
+
+def _counts(resource: ResourceType, old: Tree, new: Tree) -> bool:
+    """Whether the change is one that the generation counts."""
+    if resource.generation == "all-but-status":
+        ignored = ("metadata", "status", "apiVersion") if resource.has_status else ("metadata", "apiVersion")
+        keys = (old.keys() | new.keys()).difference(ignored)
+        return any(old.get(key) != new.get(key) for key in keys)
+    if old.get("spec") != new.get("spec"):
+        return True
+    # Deployments count annotations too, because the rollback annotation once was an instruction.
+    return resource.generation == "spec-and-annotations" and old["metadata"].get("annotations") != new["metadata"].get(
+        "annotations"
+    )
+
+
+def check_finalizers(resource: ResourceType, old: Tree, new: Tree) -> None:
+    """422 if a finalizer is added to an object that is being deleted."""
+    if "deletionTimestamp" not in old["metadata"]:
+        return
+    before = old["metadata"].get("finalizers") or ()
+    added = [each for each in new["metadata"].get("finalizers") or () if each not in before]
+    if added:
+        shown = "[]string{" + ", ".join(f'"{each}"' for each in added) + "}"
+        detail = f"no new finalizers can be added if the object is being deleted, found new finalizers {shown}"
+        raise invalid(
+            resource.group, resource.kind, old["metadata"]["name"], [forbidden_value("metadata.finalizers", detail)]
+        )
