@@ -6,9 +6,8 @@ Lists are treated as values: every function returns a new list, or the same one 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
-
-from dualstack.clock import rfc3339
 
 Condition = dict[str, Any]
 """`{type, status, reason, message, lastTransitionTime, ...}` as in the API."""
@@ -47,7 +46,7 @@ def with_condition(
     `lastTransitionTime` moves only with the status, `update_key` with any of status, reason and message. When all
     three are there already, the condition stays as it is, time stamps included, so that writing it changes nothing.
     """
-    stamp = rfc3339(now)
+    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     old = find_condition(conditions, kind)
     wanted = {"status": status, "reason": reason, "message": message}
     if old is None:
