@@ -1,0 +1,70 @@
+"""One client for each service account: built from the Secret `cloudprovider`, kept while its content stays the same."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from dualstack.clock import Clock
+from dualstack.errors import InvalidInput
+
+from .client import DEFAULT_ENDPOINT, ComputeClient
+from .credentials import Credentials, GoogleCredentials
+
+KEY = "serviceaccount.json"
+"""The key of the Secret that holds the service account (docs/objects.md)."""
+
+CredentialsFor = Callable[[Mapping[str, Any]], Credentials]
+
+
+class ComputeClients:
+    """Hands out clients by credentials. Close it when the process ends."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        endpoint: str = DEFAULT_ENDPOINT,
+        credentials_for: CredentialsFor = GoogleCredentials.service_account,
+    ) -> None:
+        self._clock = clock
+        self._endpoint = endpoint
+        self._credentials_for = credentials_for
+        self._clients: dict[str, ComputeClient] = {}
+
+    def of(self, secret: Mapping[str, Any]) -> ComputeClient:
+        """The client for a Secret with a service account key. InvalidInput or Unauthenticated when it holds none."""
+        info, digest = service_account(secret)
+        client = self._clients.get(digest)
+        if client is None:
+            client = ComputeClient(
+                info["project_id"], self._clock, credentials=self._credentials_for(info), endpoint=self._endpoint
+            )
+            self._clients[digest] = client
+        return client
+
+    async def close(self) -> None:
+        """Close every client."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.close()
+
+
+def service_account(secret: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """The service account in the Secret, and a digest of it; InvalidInput says what is wrong with it."""
+    encoded = (secret.get("data") or {}).get(KEY)
+    if not encoded:
+        raise InvalidInput(f"secret has no key {KEY}")
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+        info = msgspec.json.decode(raw)
+    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+        raise InvalidInput(f"secret key {KEY} holds no JSON document: {error}") from error
+    if not isinstance(info, dict) or not isinstance(info.get("project_id"), str) or not info["project_id"]:
+        raise InvalidInput(f"secret key {KEY} names no project_id")
+    return info, hashlib.sha256(raw).hexdigest()

@@ -1,0 +1,218 @@
+"""Compute Engine over REST: one project, paced, retried where that is safe, every refusal typed (compute-api.md 1-4).
+
+Paths are relative to the project: `global/routes`, `regions/europe-west1/subnetworks/x`. Every method raises a
+`ComputeRefusal` of `dualstack.gce.errors` and nothing else. Mutations return when their operation is DONE.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from dualstack.clock import Clock
+from dualstack.errors import InvalidInput
+
+from .credentials import Anonymous, Credentials
+from .errors import NotFound, NotReady, RateLimited, Transient, no_answer, refusal
+from .operations import Operations, Resource
+from .pacing import QUICK, Pace, QuotaPause
+
+DEFAULT_ENDPOINT = "https://compute.googleapis.com"
+TIMEOUT = 60.0
+"""Wall seconds after which a request counts as unanswered."""
+
+ATTEMPTS = 8
+"""How often one request is made when its refusals pass by themselves (5xx, no answer, not ready)."""
+
+WINDOWS = 10
+"""How many quota windows one request waits for."""
+
+RETRY = Pace(first=1.0, growth=2.0, ceiling=15.0)
+
+Resources = list[Resource]
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class ComputeClient:
+    """One project of Compute Engine.
+
+    endpoint: `http(s)://host[:port]`, with or without `/compute/v1`. mutations: how many were asked for, retries aside.
+    """
+
+    def __init__(
+        self, project: str, clock: Clock, *, credentials: Credentials | None = None, endpoint: str = DEFAULT_ENDPOINT
+    ) -> None:
+        self.project = project
+        self.mutations = 0
+        self._clock = clock
+        self._credentials = credentials or Anonymous()
+        self._root = endpoint_root(endpoint)
+        self._base = f"{self._root}/compute/v1/projects/{project}"
+        self._session: aiohttp.ClientSession | None = None
+        self._pause = QuotaPause(clock)
+        self._operations = Operations(self, clock)
+
+    async def close(self) -> None:
+        """Stop polling and close all connections."""
+        await self._operations.close()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    # -- reading
+
+    async def get(self, path: str, *, fields: str | None = None) -> Resource:
+        """The resource; NotFound when it is not there. An empty path is the project itself."""
+        return await self._request("GET", path, query={"fields": fields})
+
+    async def find(self, path: str, *, fields: str | None = None) -> Resource | None:
+        """The resource, or None when it is not there."""
+        try:
+            return await self.get(path, fields=fields)
+        except NotFound:
+            return None
+
+    async def list(self, path: str, *, filter: str | None = None, fields: str | None = None) -> Resources:  # noqa: A002
+        """All items of a collection, over all pages; `fields` must name `nextPageToken`."""
+        items: Resources = []
+        async for page in self._pages(path, filter, fields):
+            items.extend(page.get("items") or ())
+        return items
+
+    async def aggregated(
+        self,
+        collection: str,
+        *,
+        filter: str | None = None,  # noqa: A002
+        fields: str | None = None,
+    ) -> Resources:
+        """The items of `collection` in all zones or regions, over all pages (compute-api.md 1.2)."""
+        items: Resources = []
+        async for page in self._pages(f"aggregated/{collection}", filter, fields):
+            for scope in (page.get("items") or {}).values():
+                items.extend(scope.get(collection) or ())
+        return items
+
+    async def _pages(self, path: str, selection: str | None, fields: str | None) -> AsyncIterator[Resource]:
+        token: str | None = None
+        while True:
+            page = await self._request("GET", path, query={"filter": selection, "fields": fields, "pageToken": token})
+            yield page
+            token = page.get("nextPageToken")
+            if not token:
+                return
+
+    # -- changing
+
+    async def post(self, path: str, body: Mapping[str, Any], *, pace: Pace = QUICK) -> Resource:
+        """POST to a collection (insert) or to a method's path; the finished operation."""
+        return await self._mutate("POST", path, body, {}, pace)
+
+    async def patch(self, path: str, body: Mapping[str, Any], *, pace: Pace = QUICK, **query: str) -> Resource:
+        """PATCH; the finished operation."""
+        return await self._mutate("PATCH", path, body, query, pace)
+
+    async def delete(self, path: str, *, pace: Pace = QUICK) -> bool:
+        """DELETE; whether it was there. What is gone already is deleted (gardener-behaviour.md W21)."""
+        try:
+            await self._mutate("DELETE", path, None, {}, pace)
+        except NotFound:
+            return False
+        return True
+
+    async def _mutate(
+        self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str], pace: Pace
+    ) -> Resource:
+        # One id for all attempts: the repeat of one that was carried out yields its operation (compute-api.md 1.4).
+        identified: dict[str, str | None] = {**query, "requestId": str(uuid.uuid4())}
+        self.mutations += 1
+        operation = await self._request(method, path, body, identified)
+        return await self._operations.finished(operation, call=f"{method} {path}", pace=pace)
+
+    # -- requests
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str | None] | None = None,
+    ) -> Resource:
+        """One request, repeated where that cannot hurt: nothing was done, or the id makes the repeat harmless."""
+        delays = RETRY.delays()
+        attempts = windows = 0
+        while True:
+            await self._pause.passed()
+            try:
+                return await self._send(method, path, body, query or {})
+            except RateLimited:
+                windows += 1
+                if windows >= WINDOWS:
+                    raise
+                self._pause.hit()
+            except (Transient, NotReady):
+                attempts += 1
+                if attempts >= ATTEMPTS:
+                    raise
+                await self._clock.sleep(next(delays))
+
+    async def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str | None]
+    ) -> Resource:
+        call = f"{method} {path}"
+        headers = {"Accept": "application/json"}
+        authorization = await self._credentials.authorization()
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = _encode(body)
+        url = f"{self._base}/{path}" if path else self._base
+        params = {name: value for name, value in query.items() if value is not None}
+        try:
+            async with self._open().request(method, url, data=data, headers=headers, params=params) as response:
+                raw = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise no_answer(error, call=call) from error
+        return _answer(response.status, raw, call)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            loopback = urlsplit(self._root).hostname in ("127.0.0.1", "::1", "localhost")
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+                connector=aiohttp.TCPConnector(limit=32),
+                trust_env=not loopback,
+            )
+        return self._session
+
+
+def endpoint_root(endpoint: str) -> str:
+    """The endpoint without `/compute/v1`; InvalidInput when it is no http(s) URL."""
+    root = endpoint.rstrip("/").removesuffix("/v1").removesuffix("/compute")
+    parts = urlsplit(root)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInput(f"compute endpoint {endpoint!r}: must be an http or https URL")
+    return root
+
+
+def _answer(status: int, raw: bytes, call: str) -> Resource:
+    try:
+        decoded = _decode(raw) if raw else {}
+    except msgspec.DecodeError as error:
+        if status >= 400:
+            raise refusal(status, None, call=call) from error
+        raise no_answer(error, call=call) from error
+    if status >= 400:
+        raise refusal(status, decoded, call=call)
+    if not isinstance(decoded, dict):
+        raise no_answer(ValueError("the answer is no JSON object"), call=call)
+    return decoded

@@ -1,0 +1,128 @@
+"""Who we are to Compute Engine: bearer tokens of a service account or of the environment (google-auth).
+
+google-auth is synchronous and has no transport without a further dependency; a token is fetched once an hour, so a
+thread and the standard library's HTTP client are enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from .errors import ComputeRefusal, Transient, Unauthenticated
+
+SCOPE = "https://www.googleapis.com/auth/compute"
+TIMEOUT = 30.0
+"""Wall seconds for one answer of the token endpoint."""
+
+
+class Credentials(Protocol):
+    """Yields the value of the Authorization header."""
+
+    async def authorization(self) -> str | None:
+        """`Bearer <token>`, or None to send no header; Unauthenticated or Transient when there is no token."""
+        ...
+
+
+class Anonymous:
+    """Sends no header: for end points that ask for none."""
+
+    async def authorization(self) -> str | None:
+        return None
+
+
+class GoogleCredentials:
+    """Wraps credentials of google-auth; refreshes them in a thread when they are about to expire."""
+
+    def __init__(self, credentials: Any) -> None:
+        self._credentials = credentials
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    def service_account(cls, info: Mapping[str, Any]) -> GoogleCredentials:
+        """From the content of `serviceaccount.json`; Unauthenticated when it is no usable key."""
+        module: Any = importlib.import_module("google.oauth2.service_account")
+        try:
+            return cls(module.Credentials.from_service_account_info(dict(info), scopes=[SCOPE]))
+        except (ValueError, TypeError, KeyError) as error:  # google-auth's MalformedError is a ValueError
+            raise Unauthenticated("invalid_client", f"the service account key cannot be used: {error}") from error
+
+    @classmethod
+    def from_environment(cls) -> GoogleCredentials:
+        """Application default credentials; Unauthenticated when the environment has none."""
+        auth: Any = importlib.import_module("google.auth")
+        failures: Any = importlib.import_module("google.auth.exceptions")
+        try:
+            credentials, _project = auth.default(scopes=[SCOPE], request=_send)
+        except failures.GoogleAuthError as error:
+            raise Unauthenticated("cannot fetch token", str(error)) from error
+        return cls(credentials)
+
+    async def authorization(self) -> str | None:
+        if not self._credentials.valid:
+            async with self._lock:
+                if not self._credentials.valid:
+                    await asyncio.to_thread(self._refresh)
+        return f"Bearer {self._credentials.token}"
+
+    def _refresh(self) -> None:
+        failures: Any = importlib.import_module("google.auth.exceptions")
+        try:
+            self._credentials.refresh(_send)
+        except failures.GoogleAuthError as error:
+            passing = isinstance(error, failures.TransportError) or error.retryable
+            raise _no_token(error, passing=passing) from error
+
+
+def _no_token(error: Exception, *, passing: bool) -> ComputeRefusal:
+    words = f"cannot fetch token: {error}"
+    return Transient("tokenUnavailable", words) if passing else Unauthenticated("invalid_client", words)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What google-auth reads of an HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class _Refused(urllib.request.HTTPErrorProcessor):
+    """Hands answers of every status to the caller; google-auth reads the status itself."""
+
+    def http_response(self, request: urllib.request.Request, response: Any) -> Any:
+        return response
+
+    https_response = http_response
+
+
+def _send(
+    url: str,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    **_unused: object,
+) -> _Answer:
+    """google-auth's transport: one request, over http:// as well as https://."""
+    failures: Any = importlib.import_module("google.auth.exceptions")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise failures.TransportError(f"token endpoint {url}: only http and https are supported")
+    handlers: list[urllib.request.BaseHandler] = [_Refused()]
+    if parts.hostname in ("127.0.0.1", "::1", "localhost"):
+        # A loopback server is never behind a proxy, whatever the environment says.
+        handlers.append(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, data=body, headers=dict(headers or {}), method=method)  # noqa: S310 (checked above)
+    try:
+        with urllib.request.build_opener(*handlers).open(request, timeout=timeout or TIMEOUT) as response:
+            return _Answer(response.status, dict(response.headers.items()), response.read())
+    except (OSError, urllib.error.URLError) as error:
+        raise failures.TransportError(f"token endpoint {url}: {error}") from error

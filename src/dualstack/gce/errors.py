@@ -1,0 +1,226 @@
+"""What Compute Engine refuses, as types: who is at fault, and whether and when a retry makes sense (compute-api.md 2).
+
+ComputeError
+└── ComputeRefusal      anything the API or an operation said no to
+    ├── NotFound            404 notFound, RESOURCE_NOT_FOUND
+    ├── AlreadyExists       409 alreadyExists, RESOURCE_ALREADY_EXISTS
+    ├── StaleFingerprint    412 conditionNotMet: read again, then try again
+    ├── NotReady            400 resourceNotReady: another operation runs on the resource
+    ├── RateLimited         403 rateLimitExceeded: the quota window is used up
+    ├── QuotaExceeded       allocation quota, exhausted pools
+    ├── InUse               the resource or the address is used by another one
+    ├── Invalid             400 invalid, required, ...; also overlapping ranges and UNSUPPORTED_OPERATION
+    ├── PermissionDenied    403 forbidden
+    ├── Unauthenticated     401, or no token could be fetched
+    └── Transient           5xx, an internal error of an operation, a connection that broke
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dualstack.errors import ComputeError
+from dualstack.model.error_codes import (
+    CONFIGURATION_PROBLEM,
+    DEPENDENCIES,
+    QUOTA_EXCEEDED,
+    RATE_LIMITS_EXCEEDED,
+    RETRYABLE_DEPENDENCIES,
+    UNAUTHENTICATED,
+    UNAUTHORIZED,
+    codes_of,
+)
+
+
+class ComputeRefusal(ComputeError):
+    """A refusal in the cloud's own words.
+
+    reason: the word that the API gives (`notFound`, `QUOTA_EXCEEDED`, ...); message: its sentence; status: HTTP status,
+    0 when there was no answer; call: what was asked; retry_after: seconds after which the same makes sense again, None
+    if never; codes: Gardener's, by class first, else by the words of the text (gardener-behaviour.md 3.4).
+    """
+
+    retry_after: float | None = None
+    class_codes: tuple[str, ...] = ()
+
+    def __init__(self, reason: str, message: str, *, status: int = 0, call: str = "") -> None:
+        self.reason = reason
+        self.message = message
+        self.status = status
+        self.call = call
+        described = f"Error {status}: {message}, {reason}" if status else f"{reason}: {message}"
+        super().__init__(f"{call}: {described}" if call else described)
+        self.codes = self.class_codes or codes_of(str(self))
+
+
+class NotFound(ComputeRefusal):
+    """The resource is not there."""
+
+    class_codes = (CONFIGURATION_PROBLEM,)
+
+
+class AlreadyExists(ComputeRefusal):
+    """The name is taken."""
+
+
+class StaleFingerprint(ComputeRefusal):
+    """The resource has changed since it was read: read it again and try again."""
+
+    retry_after = 1.0
+
+
+class NotReady(ComputeRefusal):
+    """Another operation runs on the resource (compute-api.md 3)."""
+
+    retry_after = 5.0
+    class_codes = (RETRYABLE_DEPENDENCIES,)
+
+
+class RateLimited(ComputeRefusal):
+    """The quota window is used up; it is refilled at the start of the next minute (compute-api.md 4.1)."""
+
+    retry_after = 60.0
+    class_codes = (RATE_LIMITS_EXCEEDED,)
+
+
+class QuotaExceeded(ComputeRefusal):
+    """An allocation quota, or the cloud's stock, is used up."""
+
+    class_codes = (QUOTA_EXCEEDED,)
+
+
+class InUse(ComputeRefusal):
+    """The resource or the address is used by another one."""
+
+    class_codes = (DEPENDENCIES,)
+
+
+class Invalid(ComputeRefusal):
+    """The request can never succeed in this state of the project; overlapping ranges among others."""
+
+    class_codes = (CONFIGURATION_PROBLEM,)
+
+
+class PermissionDenied(ComputeRefusal):
+    """The service account may not do this."""
+
+    class_codes = (UNAUTHORIZED,)
+
+
+class Unauthenticated(ComputeRefusal):
+    """There is no token, or it is not accepted."""
+
+    class_codes = (UNAUTHENTICATED,)
+
+
+class Transient(ComputeRefusal):
+    """No answer, or one that says nothing about the request."""
+
+    retry_after = 5.0
+
+
+_CLASSES: tuple[tuple[type[ComputeRefusal], frozenset[str]], ...] = (
+    (NotFound, frozenset({"notFound", "RESOURCE_NOT_FOUND"})),
+    (AlreadyExists, frozenset({"alreadyExists", "RESOURCE_ALREADY_EXISTS"})),
+    (StaleFingerprint, frozenset({"conditionNotMet", "CONDITION_NOT_MET"})),
+    (NotReady, frozenset({"resourceNotReady", "RESOURCE_NOT_READY"})),
+    (RateLimited, frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RESOURCE_OPERATION_RATE_EXCEEDED"})),
+    (
+        QuotaExceeded,
+        frozenset(
+            {
+                "quotaExceeded",
+                "QUOTA_EXCEEDED",
+                "ZONE_RESOURCE_POOL_EXHAUSTED",
+                "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS",
+                "RESOURCE_POOL_EXHAUSTED",
+                "IP_SPACE_EXHAUSTED",
+                "IP_SPACE_EXHAUSTED_WITH_DETAILS",
+            }
+        ),
+    ),
+    (
+        InUse,
+        frozenset(
+            {
+                "resourceInUseByAnotherResource",
+                "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE",
+                "IP_IN_USE_BY_ANOTHER_RESOURCE",
+            }
+        ),
+    ),
+    (
+        Invalid,
+        frozenset(
+            {
+                "invalid",
+                "required",
+                "invalidParameter",
+                "badRequest",
+                "invalidUsage",
+                "INVALID_FIELD_VALUE",
+                "INVALID_USAGE",
+                "UNSUPPORTED_OPERATION",
+            }
+        ),
+    ),
+    (PermissionDenied, frozenset({"forbidden"})),
+    (Unauthenticated, frozenset({"authError"})),
+    (Transient, frozenset({"backendError", "internalError", "INTERNAL_ERROR"})),
+)
+
+_BY_REASON = {reason: refusal for refusal, reasons in _CLASSES for reason in reasons}
+_BY_STATUS: dict[int, type[ComputeRefusal]] = {
+    400: Invalid,
+    401: Unauthenticated,
+    403: PermissionDenied,
+    404: NotFound,
+    409: AlreadyExists,
+    412: StaleFingerprint,
+    413: QuotaExceeded,
+    429: RateLimited,
+}
+
+
+def refusal(status: int, answer: object, *, call: str = "") -> ComputeRefusal:
+    """The error that an HTTP answer of 400 and above stands for; `answer` is its decoded body, whatever it holds."""
+    body = answer.get("error") if isinstance(answer, Mapping) else None
+    error: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+    first = _first(error.get("errors"))
+    reason = str(first.get("reason") or error.get("status") or "")
+    message = str(error.get("message") or first.get("message") or f"HTTP status {status}")
+    kind = _class_of(status, reason)
+    return kind(reason or kind.__name__, message, status=status, call=call)
+
+
+def operation_refusal(operation: Mapping[str, Any], *, call: str = "") -> ComputeRefusal | None:
+    """The error of a finished operation, or None when it succeeded (compute-api.md 2.2)."""
+    errors = (operation.get("error") or {}).get("errors") or ()
+    if not errors:
+        return None
+    first = _first(errors)
+    reason = str(first.get("code") or "")
+    message = "; ".join(str(entry.get("message") or entry.get("code") or "") for entry in errors)
+    status = int(operation.get("httpErrorStatusCode") or 0)
+    kind = _class_of(status, reason)
+    described = f"operation {operation.get('name', '')!r} failed: {message}"
+    return kind(reason or kind.__name__, described, status=status, call=call)
+
+
+def no_answer(cause: BaseException, *, call: str = "") -> Transient:
+    """The request may or may not have been carried out."""
+    words = " ".join(str(cause).split()) or type(cause).__name__
+    return Transient("noAnswer", words, call=call)
+
+
+def _class_of(status: int, reason: str) -> type[ComputeRefusal]:
+    """By reason where it is known. A server error is never the request's fault, whatever reason it gives."""
+    if status >= 500:
+        return Transient
+    return _BY_REASON.get(reason) or _BY_STATUS.get(status) or (Invalid if 400 <= status < 500 else ComputeRefusal)
+
+
+def _first(errors: object) -> Mapping[str, Any]:
+    found = next(iter(errors), None) if isinstance(errors, Iterable) else None
+    return found if isinstance(found, Mapping) else {}

@@ -1,0 +1,167 @@
+"""Operations awaited together: one poller for each scope, however many wait (compute-api.md 2.1; W31).
+
+While several operations are waited for, one list of those that still run answers for all; only those that are no
+longer in it are read one by one, once, for their outcome. Between looks the delay grows from half a second to five.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from dualstack.clock import Clock
+
+from .errors import ComputeRefusal, NotFound, RateLimited, Transient, operation_refusal
+from .pacing import QUICK, Pace
+
+Resource = dict[str, Any]
+
+FEW = 3
+"""Up to this many operations are read by name; more are listed."""
+
+WIDTH = 10
+"""Outcomes read at a time."""
+
+PATIENCE = 20
+"""Looks in a row that may fail for passing reasons before those who wait are told."""
+
+
+class Reader(Protocol):
+    """The reading half of the client."""
+
+    async def get(self, path: str, *, fields: str | None = None) -> Resource: ...
+
+    async def list(self, path: str, *, filter: str | None = None, fields: str | None = None) -> list[Resource]: ...  # noqa: A002
+
+
+def scope_of(operation: Mapping[str, Any]) -> str:
+    """`global`, `regions/<r>` or `zones/<z>` of an operation."""
+    for kind in ("zone", "region"):
+        link = operation.get(kind)
+        if link:
+            return f"{kind}s/{str(link).rpartition('/')[2]}"
+    return "global"
+
+
+class Operations:
+    """Waits for operations of one project."""
+
+    def __init__(self, reader: Reader, clock: Clock) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._pollers: dict[tuple[str, Pace], _Poller] = {}
+
+    async def finished(self, operation: Resource, *, call: str = "", pace: Pace = QUICK) -> Resource:
+        """The operation when it is DONE; raises the typed error that it ended with."""
+        if operation.get("status") != "DONE":
+            key = (scope_of(operation), pace)
+            poller = self._pollers.get(key)
+            if poller is None:
+                poller = self._pollers[key] = _Poller(self._reader, self._clock, *key)
+            operation = await poller.outcome(str(operation["name"]))
+        failed = operation_refusal(operation, call=call)
+        if failed is not None:
+            raise failed
+        return operation
+
+    async def close(self) -> None:
+        """Stop polling; whoever still waits is cancelled."""
+        pollers, self._pollers = self._pollers, {}
+        for poller in pollers.values():
+            await poller.stop()
+
+
+class _Poller:
+    """Looks after the operations of one scope while anybody waits for one."""
+
+    def __init__(self, reader: Reader, clock: Clock, scope: str, pace: Pace) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._path = f"{scope}/operations"
+        self._pace = pace
+        self._delays = pace.delays()
+        self._waiting: dict[str, list[asyncio.Future[Resource]]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._failures = 0
+
+    async def outcome(self, name: str) -> Resource:
+        waiter: asyncio.Future[Resource] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(name, []).append(waiter)
+        # A new operation is looked after quickly again.
+        self._delays = self._pace.delays()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._poll(), name=f"poll {self._path}")
+        return await waiter
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _poll(self) -> None:
+        try:
+            while self._drop_those_who_left():
+                await self._clock.sleep(next(self._delays))
+                try:
+                    await self._look()
+                except ComputeRefusal as error:
+                    self._bear(error)
+                else:
+                    self._failures = 0
+        finally:
+            for name in list(self._waiting):
+                self._settle(name, Transient("pollingEnded", f"nobody looks after operation {name!r} any more"))
+
+    def _drop_those_who_left(self) -> bool:
+        """Forget operations that nobody waits for any more; whether any is left."""
+        for name in [name for name, waiters in self._waiting.items() if all(waiter.done() for waiter in waiters)]:
+            del self._waiting[name]
+        return bool(self._waiting)
+
+    def _bear(self, error: ComputeRefusal) -> None:
+        """A passing refusal says nothing about the operations; any other, or too many of them, ends the waiting."""
+        self._failures += 1
+        if isinstance(error, Transient | RateLimited) and self._failures < PATIENCE:
+            return
+        for name in list(self._waiting):
+            self._settle(name, error)
+
+    async def _look(self) -> None:
+        names = list(self._waiting)
+        if len(names) > FEW:
+            running = await self._reader.list(
+                self._path, filter='status != "DONE"', fields="items(name,status),nextPageToken"
+            )
+            still = {entry["name"] for entry in running if entry.get("status") != "DONE"}
+            names = [name for name in names if name not in still]
+        for start in range(0, len(names), WIDTH):
+            await self._read(names[start : start + WIDTH])
+
+    async def _read(self, names: list[str]) -> None:
+        answers = await asyncio.gather(
+            *(self._reader.get(f"{self._path}/{name}") for name in names), return_exceptions=True
+        )
+        passing: ComputeRefusal | None = None
+        for name, answer in zip(names, answers, strict=True):
+            if isinstance(answer, dict):
+                if answer.get("status") == "DONE":
+                    self._settle(name, answer)
+            elif isinstance(answer, NotFound):
+                # What became of it must be read from its target; the caller looks again.
+                self._settle(name, Transient("operationForgotten", f"operation {name!r} is no longer known"))
+            elif isinstance(answer, ComputeRefusal):
+                passing = answer
+            else:
+                raise answer
+        if passing is not None:
+            raise passing
+
+    def _settle(self, name: str, outcome: Resource | ComputeRefusal) -> None:
+        for waiter in self._waiting.pop(name, ()):
+            if waiter.done():
+                continue
+            if isinstance(outcome, ComputeRefusal):
+                waiter.set_exception(outcome)
+            else:
+                waiter.set_result(outcome)

@@ -1,0 +1,65 @@
+"""Reading Compute resources: the few fields the product decides by, as typed values; the rest stays a plain dict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceReference:
+    """An instance as a URL or a partial path names it."""
+
+    project: str | None
+    zone: str
+    name: str
+
+
+def instance_reference(link: str) -> InstanceReference | None:
+    """`[.../projects/<p>/]zones/<z>/instances/<i>`; None when the link names no instance (W27)."""
+    parts = urlsplit(link).path.strip("/").split("/")
+    if len(parts) < 4 or parts[-4] != "zones" or parts[-2] != "instances":
+        return None
+    project = parts[-5] if len(parts) >= 6 and parts[-6] == "projects" else None
+    return InstanceReference(project, parts[-3], parts[-1])
+
+
+def last_segment(link: str) -> str:
+    """The name at the end of a link."""
+    return link.rstrip("/").rpartition("/")[2]
+
+
+def same_resource(left: str, right: str) -> bool:
+    """Whether two links name the same resource, whatever host and API version they carry (compute-api.md 1.1)."""
+    return _from_project(left) == _from_project(right)
+
+
+def first_interface(instance: Mapping[str, Any]) -> Mapping[str, Any]:
+    """nic0, else the first one (gardener-behaviour.md 8.1); empty when there is none."""
+    interfaces: list[Mapping[str, Any]] = instance.get("networkInterfaces") or []
+    return next((entry for entry in interfaces if entry.get("name") == "nic0"), interfaces[0] if interfaces else {})
+
+
+def secondary_ranges(subnetwork: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """(name, CIDR) of each secondary range, in the subnet's order."""
+    return tuple((entry["rangeName"], entry["ipCidrRange"]) for entry in subnetwork.get("secondaryIpRanges") or ())
+
+
+def alias_ranges(interface: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """(CIDR, range name) of each alias range, in the interface's order; the name is empty for the primary range."""
+    return tuple(
+        (entry["ipCidrRange"], entry.get("subnetworkRangeName") or "") for entry in interface.get("aliasIpRanges") or ()
+    )
+
+
+def ipv6_prefix(subnetwork: Mapping[str, Any]) -> str | None:
+    """The subnet's external /64 as the cloud spells it, or None while it has none."""
+    return subnetwork.get("externalIpv6Prefix") or None
+
+
+def _from_project(link: str) -> str:
+    path = urlsplit(link).path
+    _, found, rest = path.partition("projects/")
+    return rest if found else path.strip("/")
