@@ -1,0 +1,152 @@
+"""Who gives a Node its pod CIDRs: the cluster's own range, or the VM's NIC (gardener-behaviour.md 8.1, 8.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from ipaddress import IPv4Network, ip_network
+
+from dualstack.model.conditions import find_condition
+from dualstack.model.kinds import NODE, Manifest
+
+from .api import ActorContext, Informer, KubeRefusal, ObjectKey, Resource, key_of
+from .cloud_nodes import Machines, ipv6_address
+from .controller_flags import ControllerFlags
+from .node_network import UNAVAILABLE_TAINT, set_network_available
+from .recorder import Recorder
+
+_MOST_RETRIES = 20
+_FIRST_RETRY, _LONGEST_RETRY = 0.25, 15.0
+
+
+class NoCidrs(Exception):
+    """The VM has not what the cluster's stack type needs; the message is the allocator's."""
+
+
+class CloudAllocator:
+    """Pod CIDRs are the first alias range and the first /112 of the NIC's /96."""
+
+    def __init__(self, context: ActorContext, flags: ControllerFlags, machines: Machines, nodes: Informer) -> None:
+        self._context = context
+        self._kube = context.named("cloud-controller-manager")[0]
+        self._stack_type = flags.stack_type
+        self._machines = machines
+        self._nodes = nodes
+        self._queue = context.queue("cloud-allocator")
+        self._failures: dict[ObjectKey, int] = {}
+        self._recorder = Recorder(context, "cidrAllocator")
+
+    def node_changed(self, old: Manifest | None, new: Manifest) -> None:
+        """Queue a Node that is new, has no CIDR, or whose network is not known to be available (8.1)."""
+        condition = find_condition(new.get("status", {}).get("conditions", []), "NetworkUnavailable")
+        tainted = any(taint["key"] == UNAVAILABLE_TAINT for taint in new["spec"].get("taints") or ())
+        unsettled = not new["spec"].get("podCIDR") or condition is None or condition["status"] != "False" or tainted
+        if old is None or unsettled:
+            self._queue.add(key_of(new))
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._recorder.run())
+            group.create_task(self._queue.serve(self._allocate, workers=4))
+
+    async def _allocate(self, key: ObjectKey) -> float | None:
+        node = self._nodes.get(key[1])
+        if node is None:
+            return None
+        try:
+            await self._update(node)
+        except NoCidrs as refusal:
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            if failures == 1:
+                self._recorder.record(node, "CIDRNotAvailable", f"Node {key[1]} status is now: {refusal}", warning=True)
+            if failures > _MOST_RETRIES:
+                del self._failures[key]
+                return None
+            return min(_LONGEST_RETRY, _FIRST_RETRY * 2.0**failures)
+        self._failures.pop(key, None)
+        return None
+
+    async def _update(self, node: Manifest) -> None:
+        name = node["metadata"]["name"]
+        if not node["spec"].get("providerID"):
+            raise NoCidrs(f"node {name} doesn't have providerID")
+        instance = await self._machines.of(node)
+        if instance is None:
+            raise NoCidrs(f"failed to get instance of node {name}")
+        cidrs = nic_cidrs(name, instance["networkInterfaces"][:1], self._stack_type)
+        if node["spec"].get("podCIDRs", []) != cidrs:
+            try:
+                node = await self._kube.patch(NODE, name, {"spec": {"podCIDR": cidrs[0], "podCIDRs": cidrs}})
+            except KubeRefusal as refusal:
+                self._recorder.record(
+                    node, "CIDRAssignmentFailed", f"Node {name} status is now: CIDRAssignmentFailed", warning=True
+                )
+                raise NoCidrs(str(refusal)) from refusal
+        now = self._context.clock.now()
+        self._nodes.observe(
+            await set_network_available(self._kube, node, "NodeController create implicit route", now, available=True)
+        )
+
+
+class RangeAllocator:
+    """Pod CIDRs are the lowest free blocks of the cluster's ranges."""
+
+    def __init__(self, context: ActorContext, flags: ControllerFlags, machines: Machines, nodes: Informer) -> None:
+        self._kube = context.named("cloud-controller-manager")[0]
+        self._cluster = next(network for network in flags.cluster_cidrs if isinstance(network, IPv4Network))
+        self._mask = flags.node_mask
+        self._nodes = nodes
+        self._queue = context.queue("range-allocator")
+
+    def node_changed(self, old: Manifest | None, new: Manifest) -> None:
+        """Queue a Node without a pod CIDR."""
+        if not new["spec"].get("podCIDR"):
+            self._queue.add(key_of(new))
+
+    async def run(self) -> None:
+        await self._queue.serve(self._allocate)
+
+    async def _allocate(self, key: ObjectKey) -> float | None:
+        node = self._nodes.get(key[1])
+        if node is None or node["spec"].get("podCIDR"):
+            return None
+        taken = [cidr for other in self._nodes.all() for cidr in other["spec"].get("podCIDRs") or ()]
+        cidr = lowest_free(self._cluster, self._mask, taken)
+        if cidr is None:
+            return 15.0
+        self._nodes.observe(await self._kube.patch(NODE, key[1], {"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}}))
+        return None
+
+
+def nic_cidrs(node: str, interfaces: list[Resource], stack_type: str) -> list[str]:
+    """The pod CIDRs that a VM's NIC gives its Node (8.1 steps 3, 5 and 6); NoCidrs with the allocator's words."""
+    aliases = [entry["ipCidrRange"] for nic in interfaces for entry in nic.get("aliasIpRanges") or ()]
+    address = next((ipv6_address(nic) for nic in interfaces), None)
+    if not aliases and not address:
+        raise NoCidrs(f"failed to allocate cidr: Node {node} has no ranges from which CIDRs can be allocated")
+    ipv4 = aliases[:1]
+    ipv6 = [str(ip_network(f"{address}/112", strict=False))] if address else []
+    cidrs = {"IPv4": ipv4, "IPv6": ipv6, "IPv4_IPv6": [*ipv4, *ipv6], "IPv6_IPv4": [*ipv6, *ipv4]}[stack_type]
+    if len(cidrs) != stack_type.count("IPv"):
+        raise NoCidrs(
+            f"failed to allocate cidr: Node {node} has no ranges from which CIDRs can be allocated "
+            f"for the cluster stack family {stack_type}"
+        )
+    return cidrs
+
+
+def lowest_free(cluster: IPv4Network, mask: int, taken: Iterable[str]) -> str | None:
+    """The lowest block of size /mask of `cluster` that overlaps none of `taken`; None when there is none left."""
+    size = 1 << (32 - mask)
+    occupied: set[int] = set()
+    for cidr in taken:
+        network = ip_network(cidr)
+        if isinstance(network, IPv4Network) and network.overlaps(cluster):
+            start = int(network.network_address) // size
+            end = int(network.broadcast_address) // size
+            occupied.update(range(start, end + 1))
+    first = int(cluster.network_address) // size
+    for block in range(first, first + cluster.num_addresses // size):
+        if block not in occupied:
+            return str(IPv4Network((block * size, mask)))
+    return None

@@ -1,0 +1,133 @@
+"""The node controllers of the cloud-controller-manager: they initialise Nodes and remove those without a VM.
+
+gardener-behaviour.md 8.2, 8.5. The initial condition NetworkUnavailable=True is not written: Gardener's webhook in the
+shoot takes it away again (6.5), so nobody ever sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from ipaddress import IPv6Address
+
+from dualstack.errors import DualstackError
+from dualstack.model.kinds import NODE, Manifest
+
+from .api import ActorContext, ComputeApi, Informer, ObjectKey, Resource, key_of
+from .recorder import Recorder
+
+UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
+_MONITOR_SECONDS = 60.0
+
+
+class Machines:
+    """The VMs behind Nodes, found by provider ID or, for a Node without one, by name in all zones."""
+
+    def __init__(self, context: ActorContext) -> None:
+        self._compute: ComputeApi = context.named("cloud-controller-manager")[1]
+
+    async def of(self, node: Manifest) -> Resource | None:
+        """The instance resource of a Node; None if there is no such VM."""
+        provider_id = node["spec"].get("providerID", "")
+        if provider_id:
+            zone, name = provider_id.removeprefix("gce:///").split("/")[1:]
+            return await self._compute.get(f"zones/{zone}/instances/{name}")
+        name = node["metadata"]["name"]
+        found = await self._compute.aggregated("instances", matching=f"name eq {name}")
+        return found[0] if found else None
+
+    async def names(self) -> set[str]:
+        """The names of all VMs of the project."""
+        fields = "nextPageToken,items/*/instances/name"
+        return {instance["name"] for instance in await self._compute.aggregated("instances", fields=fields)}
+
+
+class CloudNodes:
+    """Initialises each Node once, and deletes Nodes whose VM is gone."""
+
+    def __init__(self, context: ActorContext, machines: Machines, nodes: Informer) -> None:
+        self._context = context
+        self._kube = context.named("cloud-controller-manager")[0]
+        self._machines = machines
+        self._nodes = nodes
+        self._queue = context.queue("cloud-nodes")
+        self._recorder = Recorder(context, "cloud-node-controller")
+
+    def node_changed(self, node: Manifest) -> None:
+        """Queue a Node that waits to be initialised."""
+        if any(taint["key"] == UNINITIALIZED for taint in node["spec"].get("taints") or ()):
+            self._queue.add(key_of(node))
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._recorder.run())
+            group.create_task(self._queue.serve(self._initialise, workers=4))
+            group.create_task(self._watch_over_machines())
+
+    async def _initialise(self, key: ObjectKey) -> float | None:
+        node = self._nodes.get(key[1])
+        if node is None or all(taint["key"] != UNINITIALIZED for taint in node["spec"].get("taints") or ()):
+            return None
+        instance = await self._machines.of(node)
+        if instance is None:
+            return 5.0
+        name = node["metadata"]["name"]
+        zone = str(instance["zone"]).rsplit("/", 1)[-1]
+        left = [taint for taint in node["spec"]["taints"] if taint["key"] != UNINITIALIZED]
+        await self._kube.patch(
+            NODE,
+            name,
+            {"status": {"addresses": addresses(instance)}},
+            patch_type="merge",
+            subresource="status",
+        )
+        written = await self._kube.patch(
+            NODE,
+            name,
+            {
+                "metadata": {
+                    "labels": {
+                        "topology.kubernetes.io/zone": zone,
+                        "topology.kubernetes.io/region": zone.rsplit("-", 1)[0],
+                        "node.kubernetes.io/instance-type": str(instance["machineType"]).rsplit("/", 1)[-1],
+                    }
+                },
+                "spec": {"providerID": f"gce:///{self._context.project}/{zone}/{name}", "taints": left or None},
+            },
+        )
+        self._nodes.observe(written)
+        self._recorder.record(written, "Synced", "Node synced successfully")
+        return None
+
+    async def _watch_over_machines(self) -> None:
+        while True:
+            await self._context.clock.sleep(_MONITOR_SECONDS)
+            with suppress(DualstackError):  # looked after again in the next round
+                await self._delete_abandoned()
+
+    async def _delete_abandoned(self) -> None:
+        known = [node for node in self._nodes.all() if node["spec"].get("providerID")]
+        names = await self._machines.names()
+        for node in known:
+            name = node["metadata"]["name"]
+            if name not in names and await self._machines.of(node) is None:
+                self._recorder.record(node, "DeletingNode", f"Deleting node {name} because it does not exist")
+                await self._kube.delete(NODE, name, uid=node["metadata"]["uid"])
+
+
+def addresses(instance: Resource) -> list[dict[str, str]]:
+    """The Node addresses of a VM: InternalIP v4, InternalIP v6 if its NIC has one, Hostname (8.2)."""
+    interface = instance["networkInterfaces"][0]
+    found = [{"type": "InternalIP", "address": interface["networkIP"]}]
+    ipv6 = ipv6_address(interface)
+    if ipv6:
+        found.append({"type": "InternalIP", "address": ipv6})
+    return [*found, {"type": "Hostname", "address": instance["name"]}]
+
+
+def ipv6_address(interface: Resource) -> str | None:
+    """The first address of the NIC's /96 (8.1 step 5), in canonical spelling."""
+    text = interface.get("ipv6Address") or next(
+        (entry["externalIpv6"] for entry in reversed(interface.get("ipv6AccessConfigs") or ())), ""
+    )
+    return str(IPv6Address(text)) if text else None

@@ -1,0 +1,54 @@
+"""The flags of a cloud-controller-manager, as its pod's command line gives them (gardener-behaviour.md 6.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from dualstack.model.kinds import Manifest
+
+STACK_TYPES = {(4,): "IPv4", (4, 6): "IPv4_IPv6", (6, 4): "IPv6_IPv4", (6,): "IPv6"}
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerFlags:
+    """What one start of the cloud-controller-manager was told."""
+
+    cluster_name: str
+    allocator: str
+    """`RangeAllocator` or `CloudAllocator`."""
+    allocate_node_cidrs: bool
+    configure_cloud_routes: bool
+    cluster_cidrs: tuple[IPv4Network | IPv6Network, ...]
+    service_ranges: tuple[IPv4Network | IPv6Network, ...]
+    node_mask: int
+
+    @classmethod
+    def of(cls, pod: Manifest) -> ControllerFlags:
+        """Read the command of the pod's first container; ValueError when a CIDR is none."""
+        container = pod["spec"]["containers"][0]
+        words = [*container.get("command", ()), *container.get("args", ())]
+        flags = dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
+        return cls(
+            cluster_name=flags.get("cluster-name", "kubernetes"),
+            allocator=flags.get("cidr-allocator-type", "RangeAllocator"),
+            allocate_node_cidrs=flags.get("allocate-node-cidrs") == "true",
+            configure_cloud_routes=flags.get("configure-cloud-routes", "true") == "true",
+            cluster_cidrs=_networks(flags.get("cluster-cidr", "")),
+            service_ranges=_networks(flags.get("service-cluster-ip-range", "")),
+            node_mask=int(flags.get("node-cidr-mask-size-ipv4", flags.get("node-cidr-mask-size", "24"))),
+        )
+
+    @property
+    def stack_type(self) -> str:
+        """The cluster's stack type, which the cloud allocator takes from the service ranges (8.1)."""
+        return STACK_TYPES[tuple(network.version for network in self.service_ranges)]
+
+    @property
+    def runs_routes(self) -> bool:
+        """Whether the route controller is started (8.4)."""
+        return self.allocate_node_cidrs and self.configure_cloud_routes
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())

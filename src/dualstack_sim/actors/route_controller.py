@@ -1,0 +1,115 @@
+"""The route controller: one static route for each pod CIDR, synced every ten seconds (gardener-behaviour.md 8.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from ipaddress import ip_network
+
+from dualstack.model.kinds import Manifest
+from dualstack.model.names import ROUTE_DESCRIPTION, ROUTE_PRIORITY
+
+from .api import ActorContext, ComputeConflict, Informer, Resource
+from .controller_flags import ControllerFlags
+from .node_network import set_network_available
+from .recorder import Recorder
+from .refusals import ComputeNotFound, ComputeRefusal, KubeRefusal, OperationFailed
+
+PERIOD_SECONDS = 10.0
+_CREATED = "RouteController created a route"
+_FAILED = "RouteController failed to create a route"
+
+
+class RouteController:
+    """Creates what is missing, deletes what no Node wants, and tells each Node whether its routes stand."""
+
+    def __init__(self, context: ActorContext, flags: ControllerFlags, nodes: Informer) -> None:
+        self._context = context
+        self._kube, self._compute = context.named("route-controller")
+        self._flags = flags
+        self._nodes = nodes
+        self._prefix = flags.cluster_name[:26]
+        self._recorder = Recorder(context, "route_controller")
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._recorder.run())
+            group.create_task(self._sync_for_ever())
+
+    async def _sync_for_ever(self) -> None:
+        while True:
+            with suppress(ComputeRefusal):  # the next period tries again, as the real one does
+                await self._sync()
+            await self._context.clock.sleep(PERIOD_SECONDS)
+
+    async def _sync(self) -> None:
+        nodes = [node for node in self._nodes.all() if node["spec"].get("podCIDRs") and node["spec"].get("providerID")]
+        if not nodes:
+            return
+        routes = await self._compute.list("global/routes", matching=self._filter(await self._network(nodes[0])))
+        found = {(route.get("nextHopInstance", "").rsplit("/", 1)[-1], route["destRange"]) for route in routes}
+        wanted = {(node["metadata"]["name"], cidr) for node in nodes for cidr in node["spec"]["podCIDRs"]}
+        async with asyncio.TaskGroup() as group:
+            for node in nodes:
+                missing = [cidr for cidr in node["spec"]["podCIDRs"] if (node["metadata"]["name"], cidr) not in found]
+                group.create_task(self._ensure(node, missing))
+            for route in routes:
+                target = route.get("nextHopInstance", "").rsplit("/", 1)[-1]
+                if (target, route["destRange"]) not in wanted and self._inside(route["destRange"]):
+                    group.create_task(self._delete(route))
+
+    async def _network(self, node: Manifest) -> str:
+        """The URL of the cluster's network, which the real one takes from its configuration file (6.3)."""
+        zone, name = node["spec"]["providerID"].removeprefix("gce:///").split("/")[1:]
+        instance = await self._compute.get(f"zones/{zone}/instances/{name}", fields="networkInterfaces(network)")
+        if instance is None:
+            raise ComputeNotFound(404, "notFound", f"The resource '{name}' was not found")
+        return str(instance["networkInterfaces"][0]["network"])
+
+    def _filter(self, network: str) -> str:
+        return f"(name eq {self._prefix}-.*) (network eq {network}) (description eq {ROUTE_DESCRIPTION})"
+
+    async def _ensure(self, node: Manifest, missing: list[str]) -> None:
+        problem = None
+        for cidr in missing:
+            problem = await self._create(node, cidr) or problem
+        if problem:
+            self._recorder.record(node, "FailedToCreateRoute", problem, warning=True)
+        message = _FAILED if problem else _CREATED
+        now = self._context.clock.now()
+        with suppress(KubeRefusal):  # a Node that vanished, or that somebody else wrote: the next period looks again
+            self._nodes.observe(await set_network_available(self._kube, node, message, now, available=problem is None))
+
+    async def _create(self, node: Manifest, cidr: str) -> str | None:
+        """Create one route; the refusal in words, or None. A name that is taken counts as done."""
+        zone, name = node["spec"]["providerID"].removeprefix("gce:///").split("/")[1:]
+        body: Resource = {
+            "name": f"{self._prefix}-{node['metadata']['uid']}",
+            "destRange": cidr,
+            "nextHopInstance": f"zones/{zone}/instances/{name}",
+            "network": await self._network(node),
+            "priority": ROUTE_PRIORITY,
+            "description": ROUTE_DESCRIPTION,
+        }
+        try:
+            await self._compute.wait(await self._compute.insert("global/routes", body))
+        except ComputeConflict:
+            return None
+        except (ComputeRefusal, OperationFailed) as refusal:
+            return f"Could not create route {body['name']} {cidr} for node {name}: {refusal}"
+        return None
+
+    async def _delete(self, route: Resource) -> None:
+        try:
+            await self._compute.wait(await self._compute.delete(f"global/routes/{route['name']}"))
+        except (ComputeRefusal, OperationFailed):
+            return  # listed again in the next period
+
+    def _inside(self, cidr: str) -> bool:
+        network = ip_network(cidr)
+        return any(
+            network.version == cluster.version
+            and int(cluster.network_address) <= int(network.network_address)
+            and int(network.broadcast_address) <= int(cluster.broadcast_address)
+            for cluster in self._flags.cluster_cidrs
+        )
