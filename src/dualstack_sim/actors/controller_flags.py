@@ -28,7 +28,7 @@ class ControllerFlags:
         """Read the command of the pod's first container; ValueError when a CIDR is none."""
         container = pod["spec"]["containers"][0]
         words = [*container.get("command", ()), *container.get("args", ())]
-        flags = dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
+        flags: dict[str, str] = dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
         return cls(
             cluster_name=flags.get("cluster-name", "kubernetes"),
             allocator=flags.get("cidr-allocator-type", "RangeAllocator"),
@@ -36,7 +36,7 @@ class ControllerFlags:
             configure_cloud_routes=flags.get("configure-cloud-routes", "true") == "true",
             cluster_cidrs=_networks(flags.get("cluster-cidr", "")),
             service_ranges=_networks(flags.get("service-cluster-ip-range", "")),
-            node_mask=int(flags.get("node-cidr-mask-size-ipv4", flags.get("node-cidr-mask-size", "24"))),
+            node_mask=int(flags.get("node-cidr-mask-size-ipv4") or flags.get("node-cidr-mask-size") or "24"),
         )
 
     @property
