@@ -73,7 +73,7 @@ def test_all_that_a_file_can_say(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ("", "faults: must be a list of rules"),
-        ("[]", ":1: the file: must be a mapping with faults"),
+        ("[]", ":1: the file: must be a mapping with one field, faults"),
         ("faults: 3", ":1: faults: must be a list of rules"),
         ("faults: [\n", ":2: not YAML"),
         ("a: 1\n---\nb: 2\n", "not YAML"),

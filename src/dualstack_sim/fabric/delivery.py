@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dualstack_sim.fabric.blocks import Address
 from dualstack_sim.fabric.forwarding import Verdict, forward
-from dualstack_sim.fabric.ingress import admitted, may_send
+from dualstack_sim.fabric.ingress import admitted, owns
 from dualstack_sim.fabric.ledger import Ledger
 from dualstack_sim.fabric.profile import FabricKnobs
 
@@ -32,7 +32,7 @@ class Carrier:
             return Verdict(None, NOT_RUNNING, "the source VM is not running")
         view = home.views[source]
         sender = view.machine(source)
-        if sender is not None and not may_send(sender, view.interfaces_of(source), source_address):
+        if sender is not None and not sender.can_ip_forward and not owns(view.interfaces_of(source), source_address):
             return Verdict(None, "FOREIGN_IP_DISALLOWED", f"the source VM {source} has canIpForward false")
         verdict = self._forward(home, source, sender.tags if sender is not None else frozenset(), destination)
         return verdict if verdict.delivered_to is None else self._receive(home, verdict, source_address)

@@ -35,8 +35,9 @@ def _applies(rule: FirewallRule, machine: Machine, source: Address) -> bool:
     )
 
 
-def may_send(machine: Machine, interfaces: list[Interface], source: Address) -> bool:
-    """Anti-spoofing: a source that is no address of the VM needs canIpForward (compute-api.md 10, last but one)."""
-    if machine.can_ip_forward:
-        return True
+def owns(interfaces: list[Interface], source: Address) -> bool:
+    """Whether a VM may use `source` even without canIpForward: it is one of its own addresses, an alias too.
+
+    The source address of anything else is taken for forged (compute-api.md 10).
+    """
     return any(block.contains(source) for interface in interfaces for block in interface.blocks)

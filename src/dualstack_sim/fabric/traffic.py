@@ -6,7 +6,7 @@ what the destination's host sees of itself, or who is there at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,14 +28,15 @@ Schedule = Callable[[float, Callable[[float], None]], None]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A node whose pods can be talked to: at most one pod CIDR for each family."""
+    """A node whose pods can be talked to: at most one pod CIDR for each family.
+
+    `addresses` has for each family the address that stands for its pods.
+    """
 
     host: str
     cidrs: tuple[Block, ...]
+    addresses: Mapping[int, Address]
     steals_aliases: bool = False
-
-    def cidr(self, family: int) -> Block | None:
-        return next((block for block in self.cidrs if block.version == family), None)
 
 
 class Traffic:
@@ -60,7 +61,8 @@ class Traffic:
         blocks = tuple(parse_block(cidr) for cidr in cidrs)
         if not blocks or len({block.version for block in blocks}) != len(blocks):
             raise ValueError(f"{host} needs one pod CIDR for each IP family, not {list(cidrs)}")
-        self._schedule(at, partial(self._join, endpoint=Endpoint(host, blocks, steals_aliases)))
+        addresses = {block.version: block.address(POD) for block in blocks}
+        self._schedule(at, partial(self._join, endpoint=Endpoint(host, blocks, addresses, steals_aliases)))
 
     def leave(self, at: float, host: str) -> None:
         """Nobody talks to the pods of `host` any more, nor they to others."""
@@ -88,8 +90,7 @@ class Traffic:
     def source_address(self, host: str, family: int) -> Address | None:
         """The address that a pod of `host` sends from; None when `host` is no end point of that family."""
         endpoint = self._endpoints.get(host)
-        cidr = endpoint.cidr(family) if endpoint is not None else None
-        return cidr.address(POD) if cidr is not None else None
+        return endpoint.addresses.get(family) if endpoint is not None else None
 
     def judge(self, verdict: Verdict, owner: Endpoint | None) -> Verdict:
         """A verdict of the network, corrected by who should have got the packet."""
@@ -173,18 +174,16 @@ class Traffic:
         destinations = list(destinations)
         for family in families:
             book = self._books[family]
-            targets = [(endpoint, cidr) for endpoint in destinations if (cidr := endpoint.cidr(family)) is not None]
+            targets = [endpoint for endpoint in destinations if family in endpoint.addresses]
             for source in sources:
-                cidr = source.cidr(family)
-                if cidr is None:
-                    continue
-                for destination, target in targets:
-                    if destination is not source:
-                        loss = self._loss(source, cidr.address(POD), destination, target.address(POD))
-                        book.set(at, (source.host, destination.host), loss)
+                if family in source.addresses:
+                    for destination in targets:
+                        if destination is not source:
+                            loss = self._loss(source, destination, family)
+                            book.set(at, (source.host, destination.host), loss)
 
-    def _loss(self, source: Endpoint, sender: Address, destination: Endpoint, target: Address) -> str | None:
-        verdict = self._carrier.carry(source.host, sender, target)
+    def _loss(self, source: Endpoint, destination: Endpoint, family: int) -> str | None:
+        verdict = self._carrier.carry(source.host, source.addresses[family], destination.addresses[family])
         if verdict.delivered_to == destination.host and not destination.steals_aliases:
             return None
         verdict = self.judge(verdict, destination)
