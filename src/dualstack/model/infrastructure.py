@@ -23,7 +23,7 @@ class _Root(_Struct, frozen=True):
     def from_raw(cls, raw: Any) -> Self:
         """The object in a RawExtension; InvalidInput names the field that has the wrong type."""
         try:
-            return msgspec.convert(raw or {}, cls)
+            return msgspec.convert(_without_nulls(raw or {}), cls)
         except msgspec.ValidationError as error:
             raise InvalidInput(f"{cls.__name__}: {error}") from error
 
@@ -31,6 +31,13 @@ class _Root(_Struct, frozen=True):
         """The RawExtension with `apiVersion` and `kind`; empty fields are left out."""
         content: Manifest = msgspec.json.decode(msgspec.json.encode(self))
         return {"apiVersion": API_VERSION, "kind": type(self).__name__, **content}
+
+
+def _without_nulls(value: Any) -> Any:
+    """`value` without the keys that are null, which the API reads as absent."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
+    return [_without_nulls(entry) for entry in value] if isinstance(value, list) else value
 
 
 class CloudRouter(_Struct, frozen=True):

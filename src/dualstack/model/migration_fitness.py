@@ -1,0 +1,72 @@
+"""What a migration needs of a Shoot beyond what the API checks (gardener-behaviour.md 1.7, last paragraph).
+
+A Shoot that is still IPv4-only is judged as the dual-stack Shoot that it is about to become.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dualstack.model import cidr
+from dualstack.model.defaults import DEFAULT_MASK_IPV4, dig, is_workerless
+from dualstack.model.family_validation import family_update_fault
+from dualstack.model.faults import Fault, invalid, not_supported, required
+from dualstack.model.kinds import Manifest
+from dualstack.model.pools import Pool
+from dualstack.model.ranges_validation import infrastructure_ranges, spelled_well
+
+_NETWORKING = "spec.networking"
+_OVERLAY = "overlay must be set to false in conjunction with IPv6"
+_RESERVED_ADDRESSES = 4
+"""GCP keeps the first two and the last two addresses of a primary range (compute-api.md 5)."""
+
+
+def fitness_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
+    """Faults of a Shoot with defaults; `node_count` as in `validate_shoot`."""
+    provider = dig(shoot, "spec", "provider", "type")
+    if provider and provider != "gcp":
+        yield not_supported("spec.provider.type", provider, ("gcp",))
+    if is_workerless(shoot):
+        yield required("spec.provider.workers", "a workerless Shoot has no nodes that could become dual-stack")
+        return
+    networking = dig(shoot, "spec", "networking")
+    if networking.get("type") not in (None, "", "calico", "cilium"):
+        yield not_supported(f"{_NETWORKING}.type", networking["type"], ("calico", "cilium"))
+    families = networking["ipFamilies"]
+    if families == ["IPv6", "IPv4"]:
+        yield family_update_fault(["IPv4"], families)
+    yield from _overlay_faults(shoot)
+    yield from _room_faults(shoot, node_count)
+
+
+def _overlay_faults(shoot: Manifest) -> Iterator[Fault]:
+    """Native routing must be stated: with an overlay there are no routes to convert (W24)."""
+    networking = dig(shoot, "spec", "networking")
+    stated = dig(networking, "providerConfig", "overlay", "enabled")
+    if stated is None:
+        yield invalid(f"{_NETWORKING}.ipFamilies", networking["ipFamilies"], _OVERLAY)
+    elif stated is not False:
+        yield invalid(f"{_NETWORKING}.providerConfig.overlay.enabled", stated, _OVERLAY)
+
+
+def _room_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
+    """Pod and worker range must hold the nodes and those that come in addition while they are replaced."""
+    try:
+        pools = [Pool.of(pool) for pool in dig(shoot, "spec", "provider", "workers")]
+        surge = sum(pool.max_surge for pool in pools)
+        nodes = sum(pool.minimum for pool in pools) if node_count is None else max(node_count, len(pools))
+    except (KeyError, TypeError, ValueError):
+        return  # a pool that cannot be read is reported by its own rules
+    wanted = f"the worker pools need {nodes + surge} ({nodes} nodes and {surge} more while they are replaced)"
+    pods = dig(shoot, "spec", "networking", "pods")
+    mask = dig(shoot, "spec", "kubernetes", "kubeControllerManager", "nodeCIDRMaskSize") or DEFAULT_MASK_IPV4
+    if spelled_well(pods) and cidr.family(pods) == "IPv4" and 0 < mask <= 32:
+        room = cidr.blocks(pods, mask)
+        if room < nodes + surge:
+            yield invalid(f"{_NETWORKING}.pods", pods, f"has room for {room} nodes with a /{mask} each, but {wanted}")
+    for field, text in infrastructure_ranges(shoot).items():
+        if field.endswith("internal") or cidr.family(text) != "IPv4":
+            continue
+        room = max(0, cidr.parse_loosely(text).num_addresses - _RESERVED_ADDRESSES)
+        if room < nodes + surge:
+            yield invalid(field, text, f"has room for {room} nodes, but {wanted}")
