@@ -62,24 +62,44 @@ class FamilyReport:
         return {
             "pairs": self.pairs,
             "later_pairs": self.later_pairs,
-            "blackout_seconds": {
-                "max": round(self.maximum, 6),
-                "p99": round(self.p99, 6),
-                "total": round(self.total, 6),
-            },
+            "blackout_seconds": self.blackout_seconds,
             "current": self.current,
         }
+
+    @property
+    def blackout_seconds(self) -> dict[str, float]:
+        """`max`, `p99` and `total`, to the microsecond."""
+        return {"max": round(self.maximum, 6), "p99": round(self.p99, 6), "total": round(self.total, 6)}
 
 
 @dataclass(frozen=True, slots=True)
 class TrafficReport:
-    """What traffic suffered between the mark and `at`; IPv4 first, since every pair has it."""
+    """What traffic suffered between the mark (None: since ever) and `at`.
+
+    `broken_pairs` are of both families, IPv4 first; the properties are those of IPv4, which every pair has.
+    """
 
     at: float
     marked_at: float | None
     ipv4: FamilyReport
     ipv6: FamilyReport
     broken_pairs: tuple[BrokenPair, ...]
+
+    @property
+    def pairs(self) -> int:
+        return self.ipv4.pairs
+
+    @property
+    def later_pairs(self) -> int:
+        return self.ipv4.later_pairs
+
+    @property
+    def blackout_seconds(self) -> dict[str, float]:
+        return self.ipv4.blackout_seconds
+
+    @property
+    def current(self) -> int:
+        return self.ipv4.current
 
     def as_json(self) -> dict[str, Any]:
         """`pairs`, `later_pairs`, `blackout_seconds`, `current` of IPv4, the same under `ipv6`, and `broken_pairs`."""

@@ -66,3 +66,10 @@ class FabricKnobs:
     def __post_init__(self) -> None:
         if self.subnet_order not in ("reordered", "fifo"):
             raise ValueError(f"subnet_order must be 'reordered' or 'fifo', not {self.subnet_order!r}")
+
+
+PROFILES = {
+    "documented": FabricKnobs(),
+    "pessimistic": FabricKnobs(alias_matched=False),
+}
+"""Knobs by name: the most likely reading of the documents, and the worst case that they leave open."""

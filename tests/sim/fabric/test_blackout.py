@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualstack_sim.fabric import Fabric, FabricKnobs, LagProfile
+from dualstack_sim.fabric import PROFILES, Fabric, FabricKnobs, LagProfile
 
 from .cloud import PODS, REGION, Cloud, cluster, ipv6_base, node, pod, pods
 
@@ -33,7 +33,8 @@ def test_dark_from_the_withdrawal_until_the_alias_as_the_hosts_see_them() -> Non
     ]
     assert [pair.reason for pair in report.broken_pairs] == ["NO_ROUTE", "UNKNOWN_INTERNAL_ADDRESS"]
     assert (report.ipv4.maximum, report.ipv4.total, report.ipv4.p99) == (9.0, 15.0, 9.0)
-    assert (report.ipv4.pairs, report.ipv4.later_pairs, report.ipv4.current) == (2, 0, 0)
+    assert (report.pairs, report.later_pairs, report.current) == (2, 0, 0)
+    assert report.blackout_seconds == {"max": 9.0, "p99": 9.0, "total": 15.0}
 
 
 def test_the_time_of_the_question_does_not_matter() -> None:
@@ -227,6 +228,14 @@ def test_k4_without_barriers_between_flag_and_range_only_news_in_order_are_safe(
         suffered[order] = fabric.traffic.report(200.0).ipv4.total
     assert suffered["fifo"] == 0.0
     assert suffered["reordered"] > 0.0
+
+
+def test_under_the_pessimistic_profile_make_before_break_loses_when_the_routes_go() -> None:
+    numbers = range(1, 4)
+    fabric, cloud = cluster(numbers, lag=LagProfile(), knobs=PROFILES["pessimistic"])
+    overlap(cloud, numbers, barrier=10.0)
+    assert fabric.traffic.report(130.0).broken_pairs == ()
+    assert {pair.reason for pair in fabric.traffic.report(139.0).broken_pairs} == {"HYBRID_SUBNET_NO_ROUTE"}
 
 
 def test_the_same_seed_gives_the_same_blackout_whatever_is_asked_in_between() -> None:

@@ -1,0 +1,131 @@
+"""The fabric behind the simulated Compute API itself: what the API commits is what packets follow."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from dualstack.clock import ScaledClock
+from dualstack_sim.chance import Chance
+from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.errors import ConnectionCut
+from dualstack_sim.compute.interference import Fault
+from dualstack_sim.fabric import Fabric, LagProfile
+from dualstack_sim.faults import FaultPlan, FaultRule
+
+from .cloud import PODS, REGION, node, pod, pods
+
+ZONE = f"zones/{REGION}-b"
+SUBNET = f"regions/{REGION}"
+
+
+class World:
+    """Two nodes with routes at rest, under a clock that runs 500 times as fast as the wall."""
+
+    def __init__(self, *rules: FaultRule) -> None:
+        clock = ScaledClock(time.time(), 500.0)
+        self.clock = clock
+        self.faults = FaultPlan(list(rules), Chance(0), clock)
+        self.fabric = Fabric(clock, Chance(0), LagProfile.fixed(1.0))
+        self.compute = Compute(clock, Chance(0), on_commit=self.fabric.on_commit, faults=self.faults)
+        place = self.compute.place
+        place("networks", "global", {"name": "net", "autoCreateSubnetworks": False})
+        place(
+            "subnetworks", SUBNET, {"name": "nodes", "network": "global/networks/net", "ipCidrRange": "10.250.0.0/16"}
+        )
+        allowed = [{"IPProtocol": "tcp"}]
+        rule = {"name": "pods", "network": "global/networks/net", "sourceRanges": [PODS], "allowed": allowed}
+        place("firewalls", "global", rule)
+        for number in (1, 2):
+            nic = {"network": "global/networks/net", "subnetwork": f"{SUBNET}/subnetworks/nodes"}
+            body = {"name": node(number), "machineType": f"{ZONE}/machineTypes/e2-medium", "canIpForward": True}
+            place("instances", ZONE, {**body, "networkInterfaces": [nic]})
+            hop = f"{ZONE}/instances/{node(number)}"
+            route = {"name": f"route-{number}", "network": "global/networks/net", "destRange": pods(number)}
+            place("routes", "global", {**route, "nextHopInstance": hop})
+            self.fabric.traffic.join(clock.now(), node(number), [pods(number)])
+        self.fabric.rest(clock.now())
+        self.fabric.traffic.mark(clock.now())
+
+    async def call(self, method: str, scope: str, name: str, **request: Any) -> dict[str, Any]:
+        """Call, and wait for the operation and for two seconds more, in which every host sees its effect."""
+        operation = await self.compute.answer(method, scope, name, **request)
+        sort = {"g": "global", "r": "region", "z": "zone"}[scope[0]]
+        while operation["status"] != "DONE":
+            operation = await self.compute.answer(f"{sort}Operations.wait", scope, operation["name"])
+        await self.clock.sleep(2.0)
+        return operation
+
+    async def patch_subnet(self, **fields: Any) -> None:
+        current = await self.compute.answer("subnetworks.get", SUBNET, "nodes")
+        await self.call("subnetworks.patch", SUBNET, "nodes", body={**fields, "fingerprint": current["fingerprint"]})
+
+    async def set_alias(self, number: int) -> None:
+        current = await self.compute.answer("instances.get", ZONE, node(number))
+        alias = {"ipCidrRange": pods(number), "subnetworkRangeName": "ipv4-pod-cidr"}
+        body = {"aliasIpRanges": [alias], "fingerprint": current["networkInterfaces"][0]["fingerprint"]}
+        query = {"networkInterface": "nic0"}
+        await self.call("instances.updateNetworkInterface", ZONE, node(number), query=query, body=body)
+
+    async def to_aliases(self) -> None:
+        await self.patch_subnet(allowSubnetCidrRoutesOverlap=True)
+        await self.patch_subnet(secondaryIpRanges=[{"rangeName": "ipv4-pod-cidr", "ipCidrRange": PODS}])
+        for number in (1, 2):
+            await self.set_alias(number)
+
+
+async def test_make_before_break_through_the_api_loses_nothing() -> None:
+    world = World()
+    assert world.fabric.probe(node(1), pod(2)).rule.startswith("R5: static route route-2")
+    await world.to_aliases()
+    for number in (1, 2):
+        await world.call("routes.delete", "global", f"route-{number}")
+    await world.patch_subnet(allowSubnetCidrRoutesOverlap=False)
+    assert world.fabric.probe(node(1), pod(2)).rule == "R5: subnet route 10.96.0.0/11 of nodes, matched resource"
+    report = world.fabric.traffic.report(world.clock.now())
+    assert (report.ipv4.pairs, report.ipv4.total, report.broken_pairs) == (2, 0.0, ())
+    await world.compute.close()
+
+
+async def test_a_route_that_is_deleted_too_early_is_a_loss_until_its_alias_is_there() -> None:
+    world = World()
+    await world.call("routes.delete", "global", "route-2")
+    assert world.fabric.probe(node(1), pod(2)).delivered_to is None
+    assert world.fabric.traffic.report(world.clock.now()).ipv4.current == 1
+    await world.to_aliases()
+    report = world.fabric.traffic.report(world.clock.now())
+    assert report.ipv4.current == 0
+    assert [(pair.source, pair.destination) for pair in report.broken_pairs] == [(node(1), node(2))]
+    assert report.ipv4.maximum > 10.0
+    await world.compute.close()
+
+
+async def test_a_vm_that_is_deleted_leaves_the_fabric() -> None:
+    world = World()
+    await world.call("instances.delete", ZONE, node(2))
+    assert world.fabric.probe(node(1), pod(2)).delivered_to is None
+    assert world.fabric.hosts == [node(1)]
+    assert world.fabric.traffic.report(world.clock.now()).broken_pairs == ()
+    await world.compute.close()
+
+
+async def test_a_fault_plan_makes_an_operation_fail_without_effect() -> None:
+    failure = Fault(operation_error=("INTERNAL_ERROR", "Internal error."))
+    world = World(FaultRule("routes.delete", failure, target="route-2"))
+    operation = await world.call("routes.delete", "global", "route-2")
+    assert operation["error"]["errors"][0]["code"] == "INTERNAL_ERROR"
+    assert world.fabric.probe(node(1), pod(2)).delivered_to == node(2)
+    assert [fired.target for fired in world.faults.fired] == ["route-2"]
+    await world.call("routes.delete", "global", "route-2")
+    assert world.fabric.probe(node(1), pod(2)).delivered_to is None
+    await world.compute.close()
+
+
+async def test_a_connection_that_is_cut_gives_no_answer() -> None:
+    world = World(FaultRule("routes.*", Fault(cut="before"), probability=1.0))
+    with pytest.raises(ConnectionCut):
+        await world.compute.answer("routes.get", "global", "route-1")
+    assert await world.compute.answer("routes.get", "global", "route-1")
+    await world.compute.close()
