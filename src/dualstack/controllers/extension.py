@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from dualstack.clock import Clock, parse_rfc3339, rfc3339
-from dualstack.errors import DualstackError
-from dualstack.kube.interface import Kube, NotFound
+from dualstack.errors import ComputeError, DualstackError
+from dualstack.kube.interface import Invalid, Kube, NotFound
 from dualstack.model.error_codes import codes_of
 from dualstack.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTURE, NETWORK, WORKER, Kind, Manifest
+from dualstack.model.names import OPERATION, TIMESTAMP, extension_finalizer
 
-OPERATION = "gardener.cloud/operation"
-TIMESTAMP = "gardener.cloud/timestamp"
 IGNORED_OPERATIONS = ("wait-for-state", "migrate", "restore")
 """Operations of a control-plane migration, which is not ours to carry out."""
 
@@ -45,7 +44,7 @@ class Extension:
 
     @property
     def finalizer(self) -> str:
-        return f"extensions.gardener.cloud/{self.noun}"
+        return extension_finalizer(self.noun)
 
 
 INFRASTRUCTURE_EXTENSION = Extension(INFRASTRUCTURE, "infrastructure")
@@ -183,8 +182,14 @@ def is_failed(shoot: Manifest) -> bool:
 
 
 def error_codes(error: DualstackError) -> tuple[str, ...]:
-    """Gardener's codes: those of the error's class, else those that its text matches (gardener-behaviour.md 3.4)."""
-    return tuple(error.codes) or codes_of(str(error))
+    """Gardener's codes (gardener-behaviour.md 3.4): those of the error's class, else those that its text matches.
+
+    Only the words of a cloud or of a refusal are matched. A conflict between two writers of a Kubernetes object, say,
+    is no `ERR_INFRA_DEPENDENCIES`.
+    """
+    if error.codes:
+        return tuple(error.codes)
+    return codes_of(str(error)) if isinstance(error, ComputeError | Invalid) else ()
 
 
 def sentence(text: str) -> str:

@@ -1,0 +1,21 @@
+"""Writing ManagedResources: manifests into a Secret, and the object that points to it (docs/objects.md, Seed)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dualstack.controllers.apply import apply
+from dualstack.kube.interface import Kube
+from dualstack.model.kinds import MANAGED_RESOURCE, SECRET, Manifest
+from dualstack.render import managed_resource
+
+
+async def apply_managed(
+    kube: Kube, name: str, namespace: str, objects: Sequence[Manifest], *, seed: bool = False
+) -> bool:
+    """Have the resource manager apply exactly these objects. True if something was written.
+
+    The Secret comes first, so that the resource manager never sees a ManagedResource without its content.
+    """
+    changed = await apply(kube, SECRET, managed_resource.secret(name, namespace, objects))
+    return await apply(kube, MANAGED_RESOURCE, managed_resource.managed_resource(name, namespace, seed=seed)) or changed

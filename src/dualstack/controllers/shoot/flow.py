@@ -1,0 +1,261 @@
+"""One pass over a Shoot, in Gardener's order (gardener-behaviour.md 2.7), every step gated on the one before.
+
+The spec is that of the moment when the pass began; a change that comes meanwhile gets a pass of its own. The status
+is carried along as it is written, and with it the lists of addresses that each component may have (2.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dualstack.clock import Clock
+from dualstack.controllers.apply import apply
+from dualstack.controllers.extension import (
+    CONTROL_PLANE_EXTENSION,
+    INFRASTRUCTURE_EXTENSION,
+    NETWORK_EXTENSION,
+    WORKER_EXTENSION,
+    Extension,
+)
+from dualstack.controllers.managed import apply_managed
+from dualstack.controllers.rollout import await_in_cluster, missing_in_cluster
+from dualstack.controllers.shoot import dns, roll_out
+from dualstack.controllers.shoot.extensions import ExtensionRequests
+from dualstack.controllers.shoot.observation import machine_classes_match, nodes_facts
+from dualstack.controllers.shoot.progress import Reporter
+from dualstack.controllers.shoot.record import ShootRecord
+from dualstack.kube.interface import Kube, NotFound
+from dualstack.model.constraints import Change, nodes_constraint_at_end, nodes_constraint_at_start
+from dualstack.model.defaults import dig, tasks_of
+from dualstack.model.infrastructure import InfrastructureStatus
+from dualstack.model.kinds import DEPLOYMENT, INFRASTRUCTURE, NODE, OPERATING_SYSTEM_CONFIG, Manifest
+from dualstack.model.names import (
+    DNS_MIGRATION,
+    MANAGED_RESOURCE_KUBE_PROXY,
+    NODES_MIGRATION,
+    TASK_DEPLOY_INFRASTRUCTURE,
+)
+from dualstack.model.networks import kubelet_dns, networks
+from dualstack.model.shoot import ShootView
+from dualstack.render import extensions as render
+from dualstack.render import kube_apiserver, kube_controller_manager, kube_proxy, kubelet
+
+_COUNT_NODES_EVERY = 30.0
+"""Seconds between two counts of the nodes while they are being replaced."""
+
+
+class Pass:
+    """One pass of the flow over one Shoot."""
+
+    def __init__(self, kube: Kube, clock: Clock, record: ShootRecord, reporter: Reporter, shoot: Manifest) -> None:
+        self._kube = kube
+        self._clock = clock
+        self._record = record
+        self._report = reporter
+        self._requests = ExtensionRequests(kube, clock)
+        self._shoot = shoot
+        self._infrastructure = InfrastructureStatus()
+        self._counted = 0.0
+
+    async def run(self) -> None:
+        """Everything once. Raises the first DualstackError; what was done until then stands and is not done again."""
+        view = self._view()
+        self._shown_phase()
+        if not view.workerless:
+            await self._start()
+            await self._reconcile_infrastructure()
+        await self._update_api_server()
+        if not view.workerless:
+            await self._update_cluster(view)
+
+    async def _update_cluster(self, view: ShootView) -> None:
+        await self._reconcile_control_plane()
+        await self._reconcile_network()
+        if not view.hibernated:
+            await self._update_kube_proxy()
+            await self._update_coredns()
+        await self._reconcile_workers()
+        if not view.hibernated:
+            await self._finish()
+
+    def _view(self) -> ShootView:
+        return ShootView.of(self._shoot)
+
+    def _take(self, shoot: Manifest) -> None:
+        """Carry the status along; the spec stays that of the beginning."""
+        self._shoot = {**self._shoot, "status": shoot.get("status") or {}}
+
+    def _is_migrating(self) -> bool:
+        constraint = self._view().constraint(NODES_MIGRATION)
+        return constraint is not None and constraint != "True"
+
+    def _shown_phase(self) -> None:
+        """The phases that begin with a pass."""
+        view = self._view()
+        if view.constraint(NODES_MIGRATION) == "True" and view.dual_stack:
+            self._report.enter("dual-stack")
+        elif view.constraint(DNS_MIGRATION) is not None:
+            self._report.enter("dns")
+
+    async def _progress(self, percent: int, description: str) -> None:
+        self._take(await self._record.processing(percent, description))
+
+    async def _change(self, changes: Sequence[Change]) -> None:
+        if changes:
+            self._take(await self._record.change_constraints(changes))
+
+    async def _start(self) -> None:
+        """Rules A to E, then the Cluster: extensions never see the new families without the constraint (W1)."""
+        view = self._view()
+        nodes = await self._kube.list(NODE)
+        await self._change(nodes_constraint_at_start(await nodes_facts(self._kube, view, nodes)))
+        await self._record.sync_cluster(self._shoot)
+        requests = roll_out.pending(self._shoot)
+        if requests and not await self._deferred():
+            await roll_out.annotate_templates(self._kube, view, requests)
+
+    async def _deferred(self) -> bool:
+        """Whether new machines would still be of the old kind, so that a roll-out would be in vain (5.2)."""
+        return self._is_migrating() and not await machine_classes_match(self._kube, self._view())
+
+    async def _reconcile_infrastructure(self) -> None:
+        await self._progress(10, "Deploying Shoot infrastructure.")
+        view = self._view()
+        wanted = render.infrastructure(view)
+        forced = TASK_DEPLOY_INFRASTRUCTURE in tasks_of(self._shoot)
+        live = await self._kube.get(INFRASTRUCTURE, view.name, view.technical_id)
+        if forced and self._is_migrating() and dig(live, "status", "lastOperation", "state") == "Succeeded":
+            self._report.enter("preparation")
+        stamp = await self._requests.ask_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=forced)
+        self._report.leave_if("preparation")
+        if stamp is not None:
+            await self._progress(15, "Waiting until Shoot infrastructure has been reconciled.")
+            found = await self._requests.wait(INFRASTRUCTURE_EXTENSION, view.name, view.technical_id, stamp)
+        else:
+            found = await self._found(INFRASTRUCTURE_EXTENSION, view)
+        self._infrastructure = InfrastructureStatus.from_raw(dig(found, "status", "providerStatus"))
+        self._take(await self._record.networking(networking_of(found, view)))
+        await self._record.sync_cluster(self._shoot)
+        if forced:
+            await self._record.task_done(TASK_DEPLOY_INFRASTRUCTURE)
+
+    async def _found(self, extension: Extension, view: ShootView) -> Manifest:
+        found = await self._kube.get(extension.kind, view.name, view.technical_id)
+        if found is None:
+            raise NotFound(f"{extension.kind.kind} {view.technical_id}/{view.name} has gone")
+        return found
+
+    async def _update_api_server(self) -> None:
+        """kube-apiserver before everything that relies on its ranges, rolled out before the CNI changes (W43)."""
+        await self._progress(30, "Deploying Kubernetes API server and controller manager.")
+        view = self._view()
+        current = networks(view)
+        await self._deploy("update-kube-apiserver", kube_apiserver.deployment(view, current))
+        await self._deploy("update-kube-controller-manager", kube_controller_manager.deployment(view, current))
+
+    async def _deploy(self, step: str, wanted: Manifest) -> None:
+        if await missing_in_cluster(self._kube, [wanted]) is None:
+            await apply(self._kube, DEPLOYMENT, wanted)
+            return
+        async with self._report.step(step):
+            await apply(self._kube, DEPLOYMENT, wanted)
+            await await_in_cluster(self._kube, self._clock, [wanted])
+
+    async def _reconcile_control_plane(self) -> None:
+        await self._progress(45, "Waiting until Shoot control plane has been reconciled.")
+        view = self._view()
+        if await self._deferred():
+            self._report.enter("control-plane")
+        wanted = render.control_plane(view, self._infrastructure)
+        await self._reconcile("reconcile-control-plane", CONTROL_PLANE_EXTENSION, wanted)
+
+    async def _reconcile_network(self) -> None:
+        await self._progress(55, "Waiting until Shoot network plugin has been reconciled.")
+        await self._reconcile("reconcile-network", NETWORK_EXTENSION, render.network(self._view()))
+
+    async def _reconcile(self, step: str, extension: Extension, wanted: Manifest, *, count: bool = False) -> None:
+        async with self._report.step(step):
+            stamp = await self._requests.ask(extension, wanted)
+            metadata = wanted["metadata"]
+            observe = self._count_nodes if count else None
+            await self._requests.wait(extension, metadata["name"], metadata["namespace"], stamp, observe)
+
+    async def _update_kube_proxy(self) -> None:
+        await self._progress(65, "Deploying kube-proxy system component.")
+        view = self._view()
+        objects = kube_proxy.objects(view, networks(view))
+        if await missing_in_cluster(self._kube, objects) is None:
+            await apply_managed(self._kube, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
+            return
+        async with self._report.step("update-kube-proxy"):
+            await apply_managed(self._kube, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
+            await await_in_cluster(self._kube, self._clock, objects)
+
+    async def _update_coredns(self) -> None:
+        await self._progress(75, "Deploying CoreDNS system component.")
+        migration = dns.DnsMigration(self._kube, self._clock, self._report)
+        if await migration.restart(self._view()):
+            await self._change(await migration.readiness(self._view()))
+            await self._record.sync_cluster(self._shoot)
+        await migration.deploy(self._view())
+
+    async def _reconcile_workers(self) -> None:
+        await self._progress(85, "Waiting until Shoot worker nodes have been reconciled.")
+        view = self._view()
+        await self._publish_dns(view)
+        wanted = render.worker(view, self._infrastructure)
+        requests = roll_out.pending(self._shoot)
+        if requests and await self._deferred():
+            await self._reconcile("reconcile-workers", WORKER_EXTENSION, wanted)
+            await roll_out.annotate_templates(self._kube, view, requests)
+        if requests and self._is_migrating():
+            self._report.enter("roll-out")
+            await self._reconcile("await-roll-out", WORKER_EXTENSION, wanted, count=True)
+        else:
+            await self._reconcile("reconcile-workers", WORKER_EXTENSION, wanted)
+        if self._is_migrating():
+            self._report.enter("roll-out")
+
+    async def _publish_dns(self, view: ShootView) -> None:
+        """The kubelets learn of an address of kube-dns only when it is served (W46)."""
+        service_ips = await dns.service_ips(self._kube)
+        addresses = kubelet_dns(view, networks(view), service_ips=service_ips)
+        for pool in view.pools:
+            await apply(self._kube, OPERATING_SYSTEM_CONFIG, kubelet.operating_system_config(view, pool, addresses))
+
+    async def _count_nodes(self) -> None:
+        if self._clock.now() - self._counted >= _COUNT_NODES_EVERY:
+            self._counted = self._clock.now()
+            self._report.nodes(await self._kube.list(NODE))
+
+    async def _finish(self) -> None:
+        """Rules F to K, then the rules of DNSServiceMigrationReady."""
+        nodes = await self._kube.list(NODE)
+        before = self._view()
+        if before.constraint(NODES_MIGRATION) is not None:
+            self._report.nodes(nodes)
+        await self._change(nodes_constraint_at_end(await nodes_facts(self._kube, before, nodes)))
+        migration = dns.DnsMigration(self._kube, self._clock, self._report)
+        if before.constraint(DNS_MIGRATION) is not None:
+            await self._change(await migration.readiness(self._view()))
+        self._reached(before, self._view())
+
+    def _reached(self, before: ShootView, after: ShootView) -> None:
+        """Report the phases that the constraints say are over."""
+        if before.constraint(NODES_MIGRATION) not in (None, "True") and after.constraint(NODES_MIGRATION) == "True":
+            self._report.leave()
+        elif before.constraint(NODES_MIGRATION) and after.constraint(NODES_MIGRATION) is None:
+            self._report.leave()
+            if after.constraint(DNS_MIGRATION) is not None:
+                self._report.enter("dns")
+        elif before.constraint(DNS_MIGRATION) and after.constraint(DNS_MIGRATION) is None:
+            self._report.leave()
+
+
+def networking_of(infrastructure: Manifest, view: ShootView) -> Manifest:
+    """`status.networking` of the Shoot, from the Infrastructure; its legacy `nodesCIDR` when it has no more (3.2)."""
+    found = dig(infrastructure, "status", "networking")
+    if not found:
+        nodes = dig(infrastructure, "status", "nodesCIDR") or view.nodes
+        found = {"pods": [view.pods], "services": [view.services], "nodes": [nodes] if nodes else []}
+    return {**found, "egressCIDRs": dig(infrastructure, "status", "egressCIDRs") or []}

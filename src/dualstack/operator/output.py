@@ -1,0 +1,151 @@
+"""What the operator says: events as JSON lines, logs to standard error, counts for Prometheus."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+from dualstack.errors import InvalidInput
+from dualstack.model.events import (
+    PHASES,
+    AnyEvent,
+    Listener,
+    PhaseFinished,
+    PhaseStarted,
+    Progress,
+    StepFailed,
+    StepFinished,
+    encode,
+)
+from dualstack.operator.queue import Key
+
+
+class EventStream:
+    """Writes each event as one line at once, so that a killed process has said all that it did."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream: BinaryIO | None = stream
+
+    @classmethod
+    def open(cls, target: str) -> EventStream:
+        """To the file, which is appended to, or to standard output for `-`; InvalidInput if it cannot be opened."""
+        if target == "-":
+            return cls(sys.stdout.buffer)
+        try:
+            return cls(Path(target).open("ab"))
+        except OSError as error:
+            raise InvalidInput(f"--events {target}: {error.strerror}") from error
+
+    def write(self, event: AnyEvent) -> None:
+        """Write the event. A reader that has gone is no reason to stop a migration."""
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(encode(event) + b"\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._stream = None
+            structlog.get_logger("dualstack.events").warning("nobody reads the events any more")
+
+
+class Metrics:
+    """Counts for Prometheus, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._reconciles = Counter(
+            "dualstack_reconciles",
+            "Reconciles by controller and how they ended",
+            ["controller", "result"],
+            registry=self.registry,
+        )
+        self._steps = Counter(
+            "dualstack_steps", "Steps by shoot and how they ended", ["shoot", "step", "result"], registry=self.registry
+        )
+        self._phase = Gauge(
+            "dualstack_phase", "Whether a phase of the migration runs", ["shoot", "phase"], registry=self.registry
+        )
+        self._nodes = Gauge("dualstack_nodes", "Nodes by stack", ["shoot", "stack"], registry=self.registry)
+        self._routes = Gauge("dualstack_routes_left", "Node routes left", ["shoot"], registry=self.registry)
+
+    def serve(self, port: int) -> Callable[[], None]:
+        """Serve /metrics on all interfaces; returns what stops it. InvalidInput if the port is taken."""
+        try:
+            server, thread = start_http_server(port, registry=self.registry)
+        except OSError as error:
+            raise InvalidInput(f"--metrics-port {port}: {error.strerror}") from error
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join(timeout=1.0)
+
+        return stop
+
+    def outcome(self, key: Key, result: str) -> None:
+        """Count a reconcile."""
+        self._reconciles.labels(key.controller, result).inc()
+
+    def event(self, event: AnyEvent) -> None:
+        """Take an event of the migration."""
+        match event:
+            case PhaseStarted(shoot=shoot, phase=name):
+                for phase in PHASES:
+                    self._phase.labels(shoot, phase).set(phase == name)
+            case PhaseFinished(shoot=shoot, phase=name):
+                self._phase.labels(shoot, name).set(0)
+            case StepFinished(shoot=shoot, step=step):
+                self._steps.labels(shoot, step, "finished").inc()
+            case StepFailed(shoot=shoot, step=step):
+                self._steps.labels(shoot, step, "failed").inc()
+            case Progress(shoot=shoot, nodes=nodes, nodes_dual_stack=dual, routes_left=routes):
+                self._nodes.labels(shoot, "dual").set(dual)
+                self._nodes.labels(shoot, "single").set(nodes - dual)
+                self._routes.labels(shoot).set(routes)
+            case _:
+                pass
+
+
+def log_event(event: AnyEvent) -> None:
+    """The event as a log line, except counts, which change too often."""
+    if isinstance(event, Progress):
+        return
+    fields = {name: getattr(event, name) for name in event.__struct_fields__ if name != "at"}
+    structlog.get_logger("dualstack").info(str(event.__struct_config__.tag), **fields)
+
+
+def all_of(*listeners: Listener) -> Listener:
+    """One listener that tells all."""
+
+    def tell(event: AnyEvent) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return tell
+
+
+def configure_logging(*, debug: bool = False) -> None:
+    """Everything to standard error: our lines as key=value, warnings and errors of the libraries with them."""
+    level = logging.DEBUG if debug else logging.INFO
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.WARNING,
+        format="timestamp=%(asctime)s level=%(levelname)s logger=%(name)s event=%(message)r",
+    )

@@ -1,0 +1,128 @@
+"""A queue of keys: one worker for each key, a key that comes while it is worked on is worked on once more.
+
+Reconciles are level-triggered. So a key says only where to look, ten requests for it are one, and a reconcile that
+fails or asks for it is repeated after a while, or as soon as somebody adds the key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import structlog
+
+from dualstack.clock import Clock
+from dualstack.errors import DualstackError
+from dualstack.operator.backoff import delay_after, reason_of
+
+
+class Key(NamedTuple):
+    """Which controller looks at which object."""
+
+    controller: str
+    namespace: str
+    name: str
+
+
+Reconcile = Callable[[Key], Awaitable[float | None]]
+"""Brings the object where it should be. Returns after how many seconds to look again; None when it rests."""
+
+Outcome = Callable[[Key, str], None]
+"""Hears how each reconcile ended: `Succeeded`, or the reason of the failure."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """One key that is being worked on or waits for its next turn."""
+
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class KeyedQueue:
+    """Runs `reconcile` for keys. Failures are logged and retried; none of them ends the queue."""
+
+    def __init__(self, reconcile: Reconcile, clock: Clock, outcome: Outcome | None = None) -> None:
+        self._reconcile = reconcile
+        self._clock = clock
+        self._outcome = outcome or (lambda key, result: None)
+        self._work: dict[Key, _Work] = {}
+        self._closed = False
+        self._log = structlog.get_logger("dualstack.queue")
+
+    def add(self, key: Key) -> None:
+        """Have the key reconciled: now, or once more if it is being reconciled; a delay that it waits for ends."""
+        if self._closed:
+            return
+        work = self._work.get(key)
+        if work is not None:
+            work.wake.set()
+            return
+        work = self._work[key] = _Work()
+        work.task = asyncio.create_task(self._run(key, work), name=f"{key.controller} {key.namespace}/{key.name}")
+
+    async def close(self) -> None:
+        """Cancel what runs and return when it has ended. Interrupted reconciles are resumed from facts."""
+        self._closed = True
+        tasks = [work.task for work in self._work.values() if work.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._work.clear()
+
+    def __len__(self) -> int:
+        """How many keys are worked on or wait."""
+        return len(self._work)
+
+    async def _run(self, key: Key, work: _Work) -> None:
+        failures = 0
+        while True:
+            work.wake.clear()
+            again, error = await self._try(key)
+            if error is not None:
+                failures += 1
+                again = delay_after(error, failures)
+                self._report(key, error, again, failures)
+            else:
+                failures = 0
+                self._outcome(key, "Succeeded")
+            if again is None and not work.wake.is_set():
+                del self._work[key]
+                return
+            if again:
+                await self._rest(again, work.wake)
+
+    async def _try(self, key: Key) -> tuple[float | None, BaseException | None]:
+        """The result of one reconcile, in a task of its own so that a defect in it stays in it."""
+        attempt = asyncio.ensure_future(self._reconcile(key))
+        try:
+            await asyncio.wait({attempt})
+        except asyncio.CancelledError:
+            attempt.cancel()
+            await asyncio.wait({attempt})
+            raise
+        if attempt.cancelled():
+            return None, asyncio.CancelledError("the reconcile was cancelled")
+        error = attempt.exception()
+        return (None, error) if error is not None else (attempt.result(), None)
+
+    async def _rest(self, seconds: float, wake: asyncio.Event) -> None:
+        """Return after `seconds` of the clock, or as soon as the key is added."""
+        timer = asyncio.ensure_future(self._clock.sleep(seconds))
+        added = asyncio.ensure_future(wake.wait())
+        try:
+            await asyncio.wait({timer, added}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+            added.cancel()
+
+    def _report(self, key: Key, error: BaseException, again: float, failures: int) -> None:
+        reason = reason_of(error)
+        self._outcome(key, reason)
+        fields = {**key._asdict(), "reason": reason, "error": str(error), "retry_in": round(again, 1)}
+        if isinstance(error, DualstackError):
+            self._log.warning("reconcile failed", failures=failures, codes=list(error.codes), **fields)
+        else:
+            self._log.error("defect in a reconcile", failures=failures, exc_info=error, **fields)
