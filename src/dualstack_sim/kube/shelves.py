@@ -80,6 +80,21 @@ class Shelves:
     def watch(self, resource: ResourceType, version: int, namespace: str | None, selects: Predicate | None) -> Watcher:
         return self.shelf(resource).history.watch(version, namespace, selects)
 
+    def forget(self, resource: ResourceType, watcher: Watcher) -> None:
+        """The watch has ended."""
+        if (shelf := self._shelves.get(resource.storage)) is not None:
+            shelf.history.forget(watcher)
+
+    def close_watches(self) -> None:
+        """End all watches, as a server does that shuts down."""
+        for shelf in self._shelves.values():
+            shelf.history.close()
+
+    def compact(self) -> None:
+        """Forget the history of all types: a watch that starts at any past version gets 410."""
+        for shelf in self._shelves.values():
+            shelf.history.compact()
+
     def put(self, resource: ResourceType, manifest: dict[str, Any], previous: Record | None) -> Record:
         """Store `manifest` as the successor of `previous` (None: a new object)."""
         self.version += 1

@@ -1,0 +1,282 @@
+"""The verbs: what each method does to a collection, an object, or a subresource."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from dualstack_sim.kube.deletion import DeleteOptions, delete_options
+from dualstack_sim.kube.negotiation import (
+    JSON,
+    Form,
+    accepted_form,
+    answer,
+    media_type_of,
+    parsed,
+)
+from dualstack_sim.kube.paging import Page
+from dualstack_sim.kube.records import Record
+from dualstack_sim.kube.requests import flag, selection, whole_number, write_options
+from dualstack_sim.kube.scale import Scales
+from dualstack_sim.kube.status import (
+    bad_request,
+    expired,
+    method_not_allowed,
+    not_found,
+    success,
+    too_large_resource_version,
+    unknown_path,
+    unsupported_media_type,
+)
+from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.kube.subresources import Subresources, review
+from dualstack_sim.kube.tables import partial_metadata, table, table_form
+from dualstack_sim.kube.trees import encoded
+from dualstack_sim.kube.types import ResourceType
+from dualstack_sim.kube.watching import WatchRequest, serve_watch
+from dualstack_sim.kube.writes import Patch, Target, patch_types
+
+_Handler = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
+
+
+class Resources:
+    """Answers every request below `/api/v1` and `/apis/<group>/<version>`."""
+
+    def __init__(self, store: KubeStore) -> None:
+        self._store = store
+        self._scales = Scales(store.shelves, store.writer)
+        self._subresources = Subresources(store)
+        self._collection: dict[str, _Handler] = {
+            "GET": self._list_or_watch,
+            "POST": self._create,
+            "DELETE": self._delete_collection,
+        }
+        self._object: dict[str, _Handler] = {
+            "GET": self._get,
+            "PUT": self._update,
+            "PATCH": self._patch,
+            "DELETE": self._delete,
+        }
+        self._subresource: dict[str, _Handler] = {
+            "GET": self._get_subresource,
+            "PUT": self._update,
+            "PATCH": self._patch,
+            "POST": self._post_subresource,
+        }
+
+    async def handle(self, http: web.Request, target: Target) -> web.StreamResponse:
+        """Answer one request. Raises StatusError for every refusal."""
+        if target.subresource is not None:
+            handlers = self._subresource
+            self._check_subresource(target)
+        else:
+            handlers = self._object if target.name else self._collection
+        handler = handlers.get(http.method)
+        if handler is None or ("get" not in target.resource.verbs and http.method != "POST"):
+            raise method_not_allowed()
+        return await handler(http, target)
+
+    @staticmethod
+    def _check_subresource(target: Target) -> None:
+        resource = target.resource
+        served = {each.name for each in resource.subresources}
+        if resource.has_status:
+            served.add("status")
+        if resource.scale is not None:
+            served.add("scale")
+        if target.subresource not in served:
+            raise unknown_path()
+
+    def _existing(self, target: Target) -> Record:
+        record = self._store.shelves.get(target.resource, target.namespace, target.name)
+        if record is None:
+            raise not_found(target.resource.group, target.resource.plural, target.name)
+        return record
+
+    # --- reading ---
+
+    async def _get(self, http: web.Request, target: Target) -> web.StreamResponse:
+        if flag(http.query, "watch"):
+            return await self._watch(http, target, f"metadata.name={target.name}")
+        return self._one(http, target, self._existing(target))
+
+    async def _get_subresource(self, http: web.Request, target: Target) -> web.StreamResponse:
+        record = self._existing(target)
+        match target.subresource:
+            case "scale":
+                return answer(self._scales.get(target))
+            case "log":
+                return web.Response(text="", content_type="text/plain")
+            case "status":
+                return self._one(http, target, record)
+            case _:
+                raise method_not_allowed()
+
+    def _one(self, http: web.Request, target: Target, record: Record, status: int = 200) -> web.Response:
+        form, media_type = accepted_form(http.headers.get("Accept"))
+        if form == "metadata":
+            return answer(partial_metadata(record), status=status)
+        if form == "table":
+            return answer(self._table(http, target, [record], {"resourceVersion": str(record.version)}), status=status)
+        return answer(record.encoded(target.api_version), media_type, status)
+
+    def _table(
+        self, http: web.Request, target: Target, records: list[Record], metadata: dict[str, Any]
+    ) -> dict[str, Any]:
+        return table(
+            table_form(target.resource, target.version),
+            records,
+            now=self._store.clock.now(),
+            api_version=target.api_version,
+            include=http.query.get("includeObject", "Metadata"),
+            metadata=metadata,
+        )
+
+    async def _list_or_watch(self, http: web.Request, target: Target) -> web.StreamResponse:
+        query = http.query
+        if flag(query, "watch"):
+            return await self._watch(http, target)
+        form, media_type = accepted_form(http.headers.get("Accept"))
+        selects = selection(target, query)
+        self._check_version(query)
+        page = self._store.pager.page(
+            target.resource, target.namespace, selects, whole_number(query, "limit") or 0, query.get("continue", "")
+        )
+        return self._listed(http, target, page, form, media_type)
+
+    def _check_version(self, query: Mapping[str, str]) -> None:
+        """Lists are always of the current state, which satisfies every version but a future or an exact past one."""
+        if query.get("continue"):
+            return
+        version, current = whole_number(query, "resourceVersion"), self._store.shelves.version
+        if not version:
+            return
+        if version > current:
+            raise too_large_resource_version(version, current)
+        if query.get("resourceVersionMatch") == "Exact" and version != current:
+            raise expired(f"The resourceVersion for the provided list is too old: {version} ({current})")
+
+    def _listed(self, http: web.Request, target: Target, page: Page, form: Form, media_type: str) -> web.Response:
+        metadata: dict[str, Any] = {"resourceVersion": str(page.version)}
+        if page.token:
+            metadata["continue"] = page.token
+        if page.remaining is not None:
+            metadata["remainingItemCount"] = page.remaining
+        if form == "table":
+            return answer(self._table(http, target, page.records, metadata))
+        if form == "metadata":
+            items = b",".join(encoded(partial_metadata(record)) for record in page.records)
+            return answer(_list_document("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, items))
+        items = b",".join([record.encoded(target.api_version) for record in page.records])
+        document = _list_document(target.resource.list_kind, target.api_version, metadata, items)
+        return answer(document, media_type)
+
+    async def _watch(self, http: web.Request, target: Target, only: str = "") -> web.StreamResponse:
+        query: Mapping[str, str] = http.query
+        if only:
+            query = {**query, "fieldSelector": only}
+        form, _ = accepted_form(http.headers.get("Accept"))
+        version = whole_number(query, "resourceVersion")
+        timeout = whole_number(query, "timeoutSeconds")
+        request = WatchRequest(
+            target=target,
+            selects=selection(target, query),
+            version=version or None,
+            bookmarks=flag(query, "allowWatchBookmarks"),
+            initial_events=flag(query, "sendInitialEvents"),
+            timeout=None if not timeout else float(timeout),
+            form=form,
+            include=query.get("includeObject", "Metadata"),
+        )
+        return await serve_watch(self._store, request, http)
+
+    # --- writing ---
+
+    @staticmethod
+    async def _body(http: web.Request) -> Any:
+        return parsed(await http.read(), media_type_of(http.headers))
+
+    async def _create(self, http: web.Request, target: Target) -> web.StreamResponse:
+        body, options = await self._body(http), write_options(http.query)
+        if target.resource.verbs == ("create",):
+            return answer(review(target.resource, body), status=201)
+        return self._one(http, target, self._store.writer.create(target, body, options), 201)
+
+    async def _update(self, http: web.Request, target: Target) -> web.StreamResponse:
+        if http.method == "PATCH":
+            raise method_not_allowed()
+        body, options = await self._body(http), write_options(http.query)
+        match target.subresource:
+            case None | "status":
+                return self._one(http, target, self._store.writer.update(target, body, options))
+            case "scale":
+                return answer(self._scales.put(target, body, options))
+            case "finalize":
+                return self._one(http, target, self._finalize(target))
+            case _:
+                raise method_not_allowed()
+
+    def _finalize(self, target: Target) -> Record:
+        """A namespace is finalised by the server itself, as soon as it is empty."""
+        return self._store.deletion.settle(target.resource, self._existing(target))
+
+    async def _patch(self, http: web.Request, target: Target) -> web.StreamResponse:
+        media_type, options = media_type_of(http.headers), write_options(http.query)
+        if media_type not in patch_types(target.resource):
+            raise unsupported_media_type(patch_types(target.resource))
+        patch = Patch(media_type, parsed(await http.read(), media_type))
+        match target.subresource:
+            case None | "status":
+                record, created = self._store.writer.patch(target, patch, options)
+                return self._one(http, target, record, 201 if created else 200)
+            case "scale":
+                return answer(self._scales.patch(target, patch, options))
+            case _:
+                raise method_not_allowed()
+
+    async def _post_subresource(self, http: web.Request, target: Target) -> web.StreamResponse:
+        body = await self._body(http)
+        document = self._subresources.post(target, body, write_options(http.query))
+        if document is None:
+            raise method_not_allowed()
+        return answer(document, status=201)
+
+    # --- deleting ---
+
+    async def _delete_options(self, http: web.Request) -> DeleteOptions:
+        data = await http.read()
+        body = parsed(data, media_type_of(http.headers)) if data.strip() else {}
+        if not isinstance(body, dict):
+            raise bad_request("DeleteOptions must be an object")
+        return delete_options(body, dict(http.query))
+
+    async def _delete(self, http: web.Request, target: Target) -> web.StreamResponse:
+        options = await self._delete_options(http)
+        record, gone = self._store.deletion.delete(target.resource, target.namespace, target.name, options)
+        if gone and not target.resource.returns_deleted:
+            return answer(_deleted(target.resource, record))
+        return self._one(http, target, record)
+
+    async def _delete_collection(self, http: web.Request, target: Target) -> web.StreamResponse:
+        if "deletecollection" not in target.resource.verbs:
+            raise method_not_allowed()
+        if target.resource.namespaced and target.namespace is None:
+            raise method_not_allowed()
+        options = await self._delete_options(http)
+        page = self._store.pager.page(target.resource, target.namespace, selection(target, http.query))
+        for record in page.records:
+            # An earlier deletion may have taken this one along.
+            if self._store.shelves.get(target.resource, record.namespace, record.name) is not None:
+                self._store.deletion.delete(target.resource, record.namespace, record.name, options)
+        return self._listed(http, target, page, "object", JSON)
+
+
+def _list_document(kind: str, api_version: str, metadata: dict[str, Any], items: bytes) -> bytes:
+    head = encoded({"kind": kind, "apiVersion": api_version, "metadata": metadata})
+    return b'%s,"items":[%s]}' % (head[:-1], items)
+
+
+def _deleted(resource: ResourceType, record: Record) -> dict[str, Any]:
+    return success(name=record.name, group=resource.group, plural=resource.plural, uid=record.uid)

@@ -1,0 +1,144 @@
+"""The Kubernetes API over HTTP: routing, discovery, health, and refusals as `metav1.Status`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from aiohttp import web
+
+from dualstack_sim.kube import discovery, openapi
+from dualstack_sim.kube.negotiation import answer, media_ranges
+from dualstack_sim.kube.requests import resource_target
+from dualstack_sim.kube.resources import Resources
+from dualstack_sim.kube.status import StatusError, internal, method_not_allowed, unknown_path
+from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.kube.trees import encoded
+
+_log = logging.getLogger(__name__)
+
+_MAXIMUM_BODY = 3 * 1024 * 1024
+"""Bytes; etcd takes 1.5 MiB, the API server's own limit for a request body is 3 MiB."""
+
+_OPENAPI_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+
+STORE: web.AppKey[KubeStore] = web.AppKey("store", KubeStore)
+
+
+class _Server:
+    def __init__(self, store: KubeStore) -> None:
+        self._store = store
+        self._resources = Resources(store)
+        self._documents: dict[tuple[str, bool], tuple[int, bytes]] = {}
+
+    async def handle(self, http: web.Request) -> web.StreamResponse:
+        """Answer anything; whatever goes wrong is a Status."""
+        try:
+            return await self._answer(http)
+        except StatusError as refusal:
+            return _refused(refusal)
+        except web.HTTPException as error:
+            reason = "RequestEntityTooLarge" if error.status == 413 else "BadRequest"
+            return _refused(StatusError(error.status, reason, error.reason))
+        except ConnectionError:
+            raise
+        except Exception:  # noqa: BLE001 - a defect here must not leave the client without an answer
+            _log.exception("%s %s", http.method, http.path)
+            return _refused(internal("Internal error occurred; the server's log has the reason"))
+
+    async def _answer(self, http: web.Request) -> web.StreamResponse:
+        segments = http.path.strip("/").split("/")
+        head, length = segments[0], len(segments)
+        if (head == "api" and length > 2) or (head == "apis" and length > 3):
+            return await self._resources.handle(http, resource_target(self._store.registry, segments))
+        if http.method not in ("GET", "HEAD"):
+            raise method_not_allowed() if head in ("api", "apis") else unknown_path()
+        return self._about(http, segments)
+
+    def _about(self, http: web.Request, segments: list[str]) -> web.Response:
+        """What is asked about the server rather than of its objects."""
+        match segments:
+            case ["healthz" | "livez" | "readyz", *_]:
+                return web.Response(text="ok")
+            case ["version"]:
+                return answer(discovery.version_document())
+            case ["api"] | ["apis"]:
+                return self._roots(http, segments[0])
+            case ["openapi", *rest]:
+                return self._openapi(http, rest)
+            case ["api", "v1"]:
+                return self._found(discovery.resource_list(self._store.registry, "", "v1"))
+            case ["apis", group]:
+                return self._found(discovery.group_document(self._store.registry, group))
+            case ["apis", group, version]:
+                return self._found(discovery.resource_list(self._store.registry, group, version))
+            case [""]:
+                return answer({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi", "/readyz", "/version"]})
+            case _:
+                raise unknown_path()
+
+    @staticmethod
+    def _found(document: dict[str, Any] | None) -> web.Response:
+        if document is None:
+            raise unknown_path()
+        return answer(document)
+
+    def _roots(self, http: web.Request, root: str) -> web.Response:
+        """`/api` and `/apis`, in the aggregated form for those who prefer it. The bytes are kept until types change."""
+        aggregated = _wants_aggregated(http.headers.get("Accept", ""))
+        registry = self._store.registry
+        kept = self._documents.get((root, aggregated))
+        if kept is None or kept[0] != registry.revision:
+            if aggregated:
+                document = discovery.aggregated(registry, core=root == "api")
+            else:
+                document = discovery.core_versions() if root == "api" else discovery.group_list(registry)
+            kept = self._documents[root, aggregated] = (registry.revision, encoded(document))
+        response = answer(kept[1])
+        if aggregated:
+            response.headers["Content-Type"] = discovery.AGGREGATED
+        return response
+
+    def _openapi(self, http: web.Request, rest: list[str]) -> web.Response:
+        registry = self._store.registry
+        match rest:
+            case ["v2"]:
+                if _OPENAPI_V2_PROTOBUF in http.headers.get("Accept", ""):
+                    return web.Response(body=openapi.swagger_protobuf(), headers={"Content-Type": _OPENAPI_V2_PROTOBUF})
+                return answer(openapi.swagger())
+            case ["v3"]:
+                return answer(openapi.index(registry))
+            case ["v3", *root]:
+                return self._found(openapi.document(registry, "/".join(root)))
+            case _:
+                raise unknown_path()
+
+
+def _wants_aggregated(accept: str) -> bool:
+    for media_type, parameters in media_ranges(accept):
+        if parameters.get("as") == "APIGroupDiscoveryList" and parameters.get("v") == "v2":
+            return True
+        if media_type in ("application/json", "*/*") and "as" not in parameters:
+            return False
+    return False
+
+
+def _refused(refusal: StatusError) -> web.Response:
+    response = answer(refusal.document(), status=refusal.code)
+    seconds = (refusal.details or {}).get("retryAfterSeconds")
+    if seconds:
+        response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def create_app(store: KubeStore) -> web.Application:
+    """The server for `store`. Run it in the thread and loop in which the store is used."""
+    app = web.Application(client_max_size=_MAXIMUM_BODY)
+    app[STORE] = store
+    app.router.add_route("*", "/{path:.*}", _Server(store).handle)
+
+    async def close_watches(_: web.Application) -> None:
+        store.shelves.close_watches()
+
+    app.on_shutdown.append(close_watches)
+    return app
