@@ -12,7 +12,6 @@ GET  /faults               faults that were injected so far
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -20,7 +19,7 @@ from aiohttp import web
 
 from dualstack.clock import Clock
 from dualstack_sim.compute.backend import Compute
-from dualstack_sim.fabric.fabric import Fabric
+from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -36,7 +35,7 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
         return _answer({"at": at})
 
     async def traffic(_: web.Request) -> web.Response:
-        return _answer(fabric.traffic.report(clock.now()).as_json())
+        return _answer(_camel(fabric.traffic.report(clock.now()).as_json()))
 
     async def statistics(request: web.Request) -> web.Response:
         return _answer(compute.statistics(request.query.get("agent", "")))
@@ -44,35 +43,43 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
     async def probe(request: web.Request) -> web.Response:
         source, destination = request.query.get("from", ""), request.query.get("to", "")
         if source not in fabric.hosts:
-            return _refuse(f"from: {source!r} is no host of the network; the hosts are {sorted(fabric.hosts)}")
+            return _refuse(f"from: {source!r} is no host of the network; the hosts are {fabric.hosts}")
         try:
-            ip_address(destination)
+            return _answer(msgspec.to_builtins(fabric.probe(source, destination)))
         except ValueError:
             return _refuse(f"to: {destination!r} is no IP address")
-        return _answer(msgspec.to_builtins(fabric.probe(source, destination)))
-
-    async def reachability(request: web.Request) -> web.Response:
-        family = request.query.get("family", "IPv4")
-        if family not in {"IPv4", "IPv6"}:
-            return _refuse(f"family: {family!r} is neither IPv4 nor IPv6")
-        pairs, unreachable = fabric.traffic.reachability(family)
-        return _answer({"pairs": pairs, "unreachable": unreachable})
 
     async def assumptions(_: web.Request) -> web.Response:
         return _answer(fabric.assumptions())
 
     async def fired(_: web.Request) -> web.Response:
-        return _answer(faults.fired() if faults else [])
+        return _answer(
+            {
+                "fired": [fault.as_json() for fault in faults.fired] if faults else [],
+                "neverMatched": faults.idle() if faults else [],
+            }
+        )
 
     application = web.Application()
     application.router.add_post("/trigger", trigger)
     application.router.add_get("/traffic", traffic)
     application.router.add_get("/compute/statistics", statistics)
     application.router.add_get("/probe", probe)
-    application.router.add_get("/reachability", reachability)
     application.router.add_get("/assumptions", assumptions)
     application.router.add_get("/faults", fired)
     return application
+
+
+def _camel(value: Any) -> Any:
+    """Keys in the style of Kubernetes and Compute: `brokenPairs`, not `broken_pairs`."""
+    if isinstance(value, dict):
+        return {_camel_word(key): _camel(entry) for key, entry in value.items()}
+    return [_camel(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _camel_word(word: str) -> str:
+    first, *rest = word.split("_")
+    return first + "".join(part.capitalize() for part in rest)
 
 
 def _answer(body: Any, status: int = 200) -> web.Response:

@@ -23,7 +23,7 @@ from dualstack_sim.actors.cast import Cast
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.backend import Compute
 from dualstack_sim.compute.server import create_app as create_compute_app
-from dualstack_sim.fabric.fabric import Fabric
+from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults
 from dualstack_sim.kube.server import create_app as create_kube_app
 from dualstack_sim.kube.store import KubeStore
@@ -69,7 +69,7 @@ async def _serve(options: WorldOptions) -> None:
 async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, object]:
     """Bring a world up; it is taken down when `stack` closes. The facts that clients need to reach it."""
     clock, chance = options.clock, Chance(options.seed)
-    faults = FaultPlan(load_faults(options.faults), chance) if options.faults else None
+    faults = FaultPlan(load_faults(options.faults), chance, clock) if options.faults else None
     shoot = ShootView.of(options.shoot)
     listeners = {name: _listen() for name in ("compute", "kubernetes", "control")}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
@@ -110,6 +110,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
     )
     await stack.enter_async_context(cast)
     await cast.settled(_SETTLE_SECONDS)
+    fabric.rest(clock.now())
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualstack-sim-")))
     kubeconfig = folder / "kubeconfig"

@@ -72,7 +72,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     compute: dict[str, Any]
     checks: tuple[Check, ...]
     kills: tuple[dict[str, Any], ...]
-    faults: tuple[dict[str, Any], ...]
+    faults: dict[str, Any]
 
 
 def encode(result: Result) -> str:

@@ -243,7 +243,7 @@ class Rehearsal:
             compute=compute,
             checks=tuple(checks),
             kills=tuple(self._kills),
-            faults=tuple(await endpoints.control("/faults")),
+            faults=await endpoints.control("/faults"),
         )
 
 
