@@ -1,0 +1,73 @@
+"""A plan cut off after any of its steps and made again from the facts finishes, and keeps its invariants on the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import STRATEGIES, choose
+from dualstack.plan.transitions import DeleteRoutes
+
+from .hosts import delivered_to, view_of
+from .worlds import at_goal, at_rest, last, restarted, states
+
+SETTINGS = Settings(batch_size=2)
+
+
+@pytest.mark.parametrize("nodes", range(7))
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_prefix_is_finished_by_either_strategy(name: str, nodes: int) -> None:
+    start = at_rest(nodes)
+    reached = [start, *(facts for _, facts in states(choose(name), start, SETTINGS))]
+    assert at_goal(reached[-1])
+    for facts in reached:
+        for resumed_by in STRATEGIES.values():
+            end = last(resumed_by, restarted(facts), SETTINGS)
+            assert at_goal(end), (name, resumed_by.name)
+            assert not end.unreachable
+
+
+@pytest.mark.parametrize("nodes", range(7))
+def test_overlap_keeps_every_invariant_through_every_resumption(nodes: int) -> None:
+    overlap = choose("overlap")
+    start = at_rest(nodes)
+    for cut in [start, *(facts for _, facts in states(overlap, start, SETTINGS))]:
+        facts = restarted(cut)
+        for transition in overlap.transitions(facts, SETTINGS):
+            assert transition.precondition(facts) == []
+            check(MAKE_BEFORE_BREAK, facts, transition)
+            facts = transition.effect(facts)
+            for node in facts.nodes:
+                assert node.pod_cidr
+                assert delivered_to(view_of(facts), node.pod_cidr) == {node.name}, transition.id
+
+
+@pytest.mark.parametrize("nodes", range(1, 7))
+def test_overlap_finishes_what_gardener_left_half_done_and_breaks_nothing_more(nodes: int) -> None:
+    overlap = choose("overlap")
+    start = at_rest(nodes)
+    for _, cut in states(choose("gardener"), start, SETTINGS):
+        facts = restarted(cut)
+        for transition in overlap.transitions(facts, SETTINGS):
+            check(MAKE_BEFORE_BREAK, facts, transition)
+            facts = transition.effect(facts)
+        assert at_goal(facts)
+
+
+@pytest.mark.parametrize("nodes", range(1, 7))
+def test_each_node_is_handled_once(nodes: int) -> None:
+    for strategy in STRATEGIES.values():
+        plan = list(strategy.transitions(at_rest(nodes), SETTINGS))
+        for steps in (("add-alias-canary", "add-aliases"), ("delete-route-canary", "delete-routes")):
+            targets = [target for step in plan if step.id in steps for target in step.targets]
+            assert len(targets) == len(set(targets)) == nodes
+
+
+def test_gardener_deletes_before_it_makes() -> None:
+    lost = [
+        facts.unreachable
+        for transition, facts in states(choose("gardener"), at_rest(3), SETTINGS)
+        if isinstance(transition, DeleteRoutes)
+    ]
+    assert lost == [("node-0", "node-1", "node-2")]

@@ -1,0 +1,92 @@
+"""Barriers keep what they claim: whatever each host has seen so far, no packet goes astray (cutover.md 2)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import Strategy, choose
+
+from .hosts import Hosts
+from .worlds import at_rest, restarted
+
+SETTINGS = Settings(batch_size=2)
+PROPAGATION = 60.0
+"""The slowest host that the emulator's rules know (cutover.md 11)."""
+
+
+def losses(
+    strategy: Strategy,
+    start: CutoverFacts,
+    settings: Settings,
+    *,
+    propagation: float = PROPAGATION,
+    killed_after: int | None = None,
+) -> set[str]:
+    """The VMs that some host may not reach at some instant of the plan, which is killed once after that many steps."""
+    facts, hosts, lost, steps = start, Hosts.at_rest(start, propagation), set[str](), 0
+    while (transition := strategy.next_transition(facts, settings)) is not None:
+        after = transition.effect(facts)
+        waited = max(after.quiet_for(aspect) - facts.quiet_for(aspect) for aspect in ("controller", "flag", "routes"))
+        facts = after
+        hosts.observe(facts, max(0.0, waited))
+        lost |= hosts.losses(facts)
+        steps += 1
+        if steps == killed_after:
+            facts = restarted(facts)
+    assert facts.finished
+    return lost
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3, 5])
+@pytest.mark.parametrize("propagation", [0.0, PROPAGATION, 119.0])
+def test_overlap_loses_in_no_view(nodes: int, propagation: float) -> None:
+    assert losses(choose("overlap"), at_rest(nodes), SETTINGS, propagation=propagation) == set()
+
+
+def test_overlap_loses_in_no_view_wherever_it_is_killed() -> None:
+    overlap, start = choose("overlap"), at_rest(4)
+    steps = len(list(overlap.transitions(start, SETTINGS)))
+    for killed_after in range(1, steps + 1):
+        assert losses(overlap, start, SETTINGS, killed_after=killed_after) == set(), killed_after
+
+
+def test_gardener_cuts_off_every_node() -> None:
+    assert losses(choose("gardener"), at_rest(3), SETTINGS, propagation=0.0) == {"node-0", "node-1", "node-2"}
+
+
+ALL = {"node-0", "node-1", "node-2"}
+
+
+@pytest.mark.parametrize(
+    ("impatient", "lost"),
+    [
+        (replace(SETTINGS, barrier_flag=0.0), ALL),
+        (replace(SETTINGS, barrier_flag=PROPAGATION - 1), ALL),
+        (replace(SETTINGS, soak_aliases=0.0), {"node-0"}),
+        (replace(SETTINGS, soak_aliases=0.0, barrier_route_canary=0.0, barrier_routes=0.0), ALL),
+    ],
+    ids=["no-flag-barrier", "short-flag-barrier", "no-soak", "no-soak-and-nothing-after-the-canary"],
+)
+def test_without_the_barriers_that_prevent_loss_overlap_loses(impatient: Settings, lost: set[str]) -> None:
+    assert losses(choose("overlap"), at_rest(3), replace(impatient, barrier_canary=0.0)) == lost
+
+
+@pytest.mark.parametrize(
+    "impatient",
+    [
+        replace(SETTINGS, barrier_range=0.0),
+        replace(SETTINGS, barrier_canary=0.0),
+        replace(SETTINGS, barrier_route_canary=0.0, barrier_routes=0.0),
+    ],
+    ids=["range", "canary", "routes"],
+)
+def test_the_other_barriers_are_there_to_notice_loss_not_to_prevent_it(impatient: Settings) -> None:
+    assert losses(choose("overlap"), at_rest(3), impatient) == set()
+
+
+def test_hosts_slower_than_the_barriers_lose() -> None:
+    assert losses(choose("overlap"), at_rest(2), SETTINGS, propagation=1000.0)

@@ -1,0 +1,88 @@
+"""Clusters for the tests of the cut-over: at rest, half-done, and run on by pure simulation of facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from dualstack.plan.facts import (
+    AliasFacts,
+    ControllerFacts,
+    CutoverFacts,
+    NodeFacts,
+    RouteFacts,
+    SubnetFacts,
+)
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import Strategy
+from dualstack.plan.transitions import Transition
+
+PODS = "10.96.0.0/16"
+RANGE = "ipv4-pod-cidr"
+ZONE = "europe-west1-b"
+RUNNING = ControllerFacts(replicas=1, pods=1, ignored=False)
+STOPPED = ControllerFacts(replicas=0, pods=0, ignored=True)
+
+
+def cidr(number: int) -> str:
+    """The pod CIDR of node `number`."""
+    return f"10.96.{number}.0/24"
+
+
+def node(number: int) -> NodeFacts:
+    return NodeFacts(name=f"node-{number}", zone=ZONE, pod_cidr=cidr(number))
+
+
+def route(number: int) -> RouteFacts:
+    return RouteFacts(name=f"route-{number}", destination=cidr(number), instance=f"node-{number}", zone=ZONE)
+
+
+def alias(number: int) -> AliasFacts:
+    return AliasFacts(cidr(number), RANGE)
+
+
+def at_rest(nodes: int) -> CutoverFacts:
+    """IPv4 only: a route for each of `nodes` nodes, cloud-controller-manager running (GB 11.1)."""
+    return CutoverFacts(
+        pods_cidr=PODS,
+        range_name=RANGE,
+        subnet=SubnetFacts(name="shoot--foo--bar-nodes", region="europe-west1"),
+        routes=tuple(route(number) for number in range(nodes)),
+        nodes=tuple(node(number) for number in range(nodes)),
+        saved_routes=(),
+        controller=RUNNING,
+    )
+
+
+def restarted(facts: CutoverFacts) -> CutoverFacts:
+    """`facts` as a new process sees them, which remembers nothing."""
+    return replace(facts, quiet={}, passed={})
+
+
+def states(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> Iterator[tuple[Transition, CutoverFacts]]:
+    """Each step that remains, with the facts after it."""
+    for transition in strategy.transitions(facts, settings):
+        facts = transition.effect(facts)
+        yield transition, facts
+
+
+def last(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> CutoverFacts:
+    """The facts at the end of the plan."""
+    for _, reached in states(strategy, facts, settings):
+        facts = reached
+    return facts
+
+
+def at_goal(facts: CutoverFacts) -> bool:
+    """What the cut-over is for, read off the facts one by one."""
+    return (
+        not facts.routes
+        and not facts.saved_routes
+        and not facts.subnet.overlap_flag
+        and (RANGE, PODS) in facts.subnet.secondary_ranges
+        and all(
+            node.aliases[:1] == (AliasFacts(node.pod_cidr, RANGE),)
+            for node in facts.nodes
+            if node.instance_exists and node.pod_cidr
+        )
+    )
