@@ -16,7 +16,6 @@ import yaml
 from aiohttp import web
 
 from dualstack.clock import ScaledClock
-from dualstack.errors import DualstackError
 from dualstack.model.kinds import Manifest
 from dualstack.model.shoot import ShootView
 from dualstack_sim.actors.cast import Cast
@@ -44,10 +43,6 @@ class WorldOptions:
     faults: Path | None
     clock: ScaledClock
     project: str = "proj-1"
-
-
-class NotAtRest(DualstackError):
-    """The simulated cluster did not come to rest; a defect of the simulation or of the Shoot."""
 
 
 def run(options: WorldOptions) -> None:
@@ -106,6 +101,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         chance=chance,
         project=options.project,
         namespace=shoot.technical_id,
+        shoot=shoot.name,
         endpoints=fabric.traffic,
     )
     await stack.enter_async_context(cast)
