@@ -27,6 +27,7 @@ from dualstack.errors import DualstackError, InvalidInput
 from dualstack.model.events import STEPS, OperatorReady, StepStarted
 from dualstack.model.kinds import NODE, SHOOT
 from dualstack.model.shoot import ShootView
+from dualstack_sim.faults import load_faults
 
 _SILENCE = 3 * 3600.0
 """Simulated seconds without any news after which a rehearsal is given up."""
@@ -62,6 +63,8 @@ def run(options: Options) -> int:
             f"{options.path}: spec.networking.ipFamilies: is {list(shoot.families)} already; "
             "a rehearsal starts from an IPv4-only Shoot and adds IPv6 itself"
         )
+    if options.faults:
+        load_faults(options.faults)
     folder = Path(tempfile.mkdtemp(prefix="dualstack-rehearsal-"))
     display = make_display(options.output)
     try:
