@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -74,8 +74,11 @@ SEED_NODE = "seed-worker-0"
 class Endpoints(Protocol):
     """Whoever watches which nodes' pods can talk to each other (the fabric's traffic)."""
 
-    def join(self, at: float, host: str, cidrs: list[str]) -> None:
-        """From `at` (seconds since the epoch) pods with addresses in `cidrs` run on `host`."""
+    def join(self, at: float, host: str, cidrs: Sequence[str], *, steals_aliases: bool = False) -> None:
+        """From `at` (seconds since the epoch) pods with addresses in `cidrs` run on `host`.
+
+        `steals_aliases`: its guest agent takes alias ranges for the host itself (cutover.md R13, E16).
+        """
         ...
 
     def leave(self, at: float, host: str) -> None:
@@ -86,7 +89,7 @@ class Endpoints(Protocol):
 class NoEndpoints:
     """Nobody watches."""
 
-    def join(self, at: float, host: str, cidrs: list[str]) -> None:
+    def join(self, at: float, host: str, cidrs: Sequence[str], *, steals_aliases: bool = False) -> None:
         """Not interested."""
 
     def leave(self, at: float, host: str) -> None:
@@ -104,6 +107,8 @@ class ActorContext:
     namespace: str
     shoot: str
     endpoints: Endpoints = field(default_factory=NoEndpoints)
+    guest_agent_takes_aliases: bool = False
+    """Whether VMs run a guest agent with `ip_aliases = true`; Gardener ships `false` (cutover.md R13)."""
     informers: Informers = field(init=False)
     timers: Timers = field(init=False)
 

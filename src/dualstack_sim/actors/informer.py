@@ -109,15 +109,18 @@ class Informer:
     async def run(self) -> None:
         """List and watch until cancelled, through every restart of the server."""
         version: str | None = None
+        delay = 1.0
         while True:
             try:
                 if version is None:
                     version = await self._relist()
                 version = await self._follow(version)
+                delay = 1.0
             except Expired:
                 version = None
             except KubeRefusal:
-                await self._clock.sleep(1.0)
+                await self._clock.sleep(delay)
+                delay = min(delay * 2.0, 30.0)
 
     async def _relist(self) -> str:
         listing = await self._kube.list(self.kind)

@@ -20,6 +20,10 @@ class Timers:
         self._sleeper: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
 
+    def now(self) -> float:
+        """Simulated seconds since the epoch."""
+        return self._clock.now()
+
     def after(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call `callback` (which must neither block nor raise) when `seconds` have passed."""
         at = self._clock.now() + seconds

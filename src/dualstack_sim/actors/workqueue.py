@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
@@ -29,7 +30,7 @@ class Workqueue(Generic[Key]):
         self._ready: deque[Key] = deque()
         self._dirty: set[Key] = set()
         self._working: set[Key] = set()
-        self._delayed: set[Key] = set()
+        self._due: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._available = asyncio.Event()
 
@@ -42,20 +43,25 @@ class Workqueue(Generic[Key]):
             self._offer(key)
 
     def add_after(self, key: Key, seconds: float) -> None:
-        """Have `key` worked on when `seconds` have passed."""
-        self._timers.after(seconds, lambda: self.add(key))
+        """Have `key` worked on when `seconds` have passed, or sooner.
+
+        One appointment for each key, the earliest; it lapses when the key is worked on before. So a reconcile that
+        wants to come again says so each time, and bursts of changes are gathered.
+        """
+        due = self._timers.now() + seconds
+        if key in self._dirty or self._due.get(key, math.inf) <= due:
+            return
+        self._due[key] = due
+
+        def arrive() -> None:
+            if self._due.get(key) == due:
+                self.add(key)
+
+        self._timers.after(seconds, arrive)
 
     def add_soon(self, key: Key, seconds: float = 1.0) -> None:
-        """Have `key` worked on within `seconds`; further calls until then are one: it gathers bursts of changes."""
-        if key in self._dirty or key in self._delayed:
-            return
-        self._delayed.add(key)
-
-        def due() -> None:
-            self._delayed.discard(key)
-            self.add(key)
-
-        self._timers.after(seconds, due)
+        """Have `key` worked on within `seconds`: for changes that come in bursts."""
+        self.add_after(key, seconds)
 
     def add_backoff(self, key: Key) -> None:
         """Have `key` worked on after a delay that doubles with each call until `forget`."""
@@ -78,6 +84,7 @@ class Workqueue(Generic[Key]):
             await self._available.wait()
         key = self._ready.popleft()
         self._dirty.discard(key)
+        self._due.pop(key, None)
         self._working.add(key)
         return key
 

@@ -1,0 +1,129 @@
+"""The machines on which pods run: the shoot's VMs as Compute shows them, and the seed's own node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+
+from dualstack.model.kinds import MACHINE, Manifest
+
+from .api import SEED_NODE, ActorContext
+from .cni import CniConfiguration, HostLocal, Network
+from .compute_api import Resource
+from .refusals import ComputeRefusal
+
+ROLE_TAG = "kubernetes-io-role-node"
+"""The network tag that every node VM of a Gardener shoot carries."""
+
+_FIELDS = "items/*/instances(name,zone,status,tags/items,networkInterfaces),nextPageToken"
+_LOOK_SECONDS = 5.0
+_REST_LOOKS = 6
+"""At rest only every so many looks go to Compute."""
+
+
+@dataclass(slots=True)
+class Host:
+    """A machine with a kubelet. `cni` is what its last CNI pod wrote; `lost_at` when its VM was found not running."""
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    ranges: tuple[Network, ...] | None = None
+    """Pod ranges that do not come from a Node object."""
+    booted: bool = False
+    boots: int = 0
+    boot_at: float | None = None
+    lost_at: float | None = None
+    joined: bool = False
+    cni: CniConfiguration | None = None
+    local: HostLocal = field(default_factory=HostLocal)
+    waiting: set[tuple[str, str]] = field(default_factory=set)
+    """Keys of the pods that can start only when something about the host changes."""
+
+
+def seed_host() -> Host:
+    """The seed's node: always there, single-stack, with ranges that no shoot sees."""
+    return Host(
+        name=SEED_NODE,
+        addresses=("10.242.0.2",),
+        ranges=(ip_network("10.243.0.0/24"),),
+        booted=True,
+        cni=CniConfiguration("calico", (4,)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Vm:
+    """A VM as far as its guest matters. `addresses` of nic0: IPv4, then IPv6 if it has one."""
+
+    name: str
+    zone: str
+    status: str
+    addresses: tuple[str, ...]
+
+    @property
+    def running(self) -> bool:
+        return self.status == "RUNNING"
+
+
+def vm_of(instance: Resource) -> Vm:
+    """What the guest agent knows of its VM."""
+    nic = (instance.get("networkInterfaces") or [{}])[0]
+    external = [config.get("externalIpv6") for config in nic.get("ipv6AccessConfigs", ())]
+    addresses = [nic.get("networkIP"), nic.get("ipv6Address"), *external]
+    zone = str(instance.get("zone", "")).rsplit("/", 1)[-1]
+    return Vm(instance["name"], zone, instance.get("status", ""), tuple(filter(None, addresses))[:2])
+
+
+class VmWatch:
+    """Looks at the shoot's VMs every 5 s while machines come or go, every 30 s while all of them run.
+
+    A real kubelet lives in its VM and needs no API to know that it runs; this is how the simulated one does.
+    """
+
+    def __init__(self, context: ActorContext, changed: Callable[[str], None]) -> None:
+        """`changed` is called with the name of each VM that came, went or changed."""
+        self.vms: dict[str, Vm] = {}
+        self._context = context
+        _, self._compute = context.named("simulated-guests")
+        self._machines = context.informers.of(MACHINE)
+        self._changed = changed
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        looks = 0
+        while True:
+            if looks % _REST_LOOKS == 0 or not self._settled():
+                try:
+                    self._take(await self.look())
+                except ComputeRefusal:
+                    looks = -1
+            looks += 1
+            await self._context.clock.sleep(_LOOK_SECONDS)
+
+    async def look(self) -> dict[str, Vm]:
+        """The shoot's VMs by name, from one request."""
+        instances = await self._compute.aggregated("instances", fields=_FIELDS)
+        wanted = {ROLE_TAG, self._context.namespace}
+        return {
+            instance["name"]: vm_of(instance)
+            for instance in instances
+            if wanted <= set(instance.get("tags", {}).get("items", ()))
+        }
+
+    def _take(self, seen: dict[str, Vm]) -> None:
+        before, self.vms = self.vms, seen
+        for name in before.keys() | seen.keys():
+            if before.get(name) != seen.get(name):
+                self._changed(name)
+
+    def _settled(self) -> bool:
+        """Whether each Machine has its running VM and each VM its Machine, and none is about to go."""
+        machines = self._machines.all(self._context.namespace)
+        if len(machines) != len(self.vms) or not self.vms:
+            return False
+        return all(self._in_place(machine) for machine in machines)
+
+    def _in_place(self, machine: Manifest) -> bool:
+        vm = self.vms.get(machine["metadata"]["name"])
+        return vm is not None and vm.running and not machine["metadata"].get("deletionTimestamp")

@@ -1,0 +1,282 @@
+"""The kubelets of all node VMs, and that of the seed: Nodes registered, kept ready, and pods run on them.
+
+Simplified: leases are renewed every ten minutes instead of every ten seconds and Node heartbeats come every hour, for
+nothing here judges a node by them; that a VM has stopped is seen in Compute and told as kube-controller-manager would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from dualstack.clock import rfc3339
+from dualstack.model.kinds import CONFIG_MAP, LEASE, MACHINE, NODE, POD, Manifest
+
+from .api import SEED_NODE, ActorContext, ObjectKey, read
+from .cni import CONFIG_MAPS, cidrs_of
+from .hosts import Host, Vm, VmWatch, seed_host
+from .pod_runner import PodRunner
+from .pod_status import pressure_conditions, ready_condition
+from .pods import BY_NODE, by_node, condition, controller_of, is_ready, is_true
+from .recorder import Recorder
+from .refusals import AlreadyExists, NotFound
+
+UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
+END_POINT = "network-problem-detector-pod"
+"""The DaemonSet whose pod makes a node an end point of watched traffic (docs/objects.md)."""
+
+LEASE_NAMESPACE = "kube-node-lease"
+_BOOT_SECONDS = (30.0, 50.0)
+_RENEW_SECONDS = 600.0
+_HEARTBEAT_RENEWALS = 6
+_MONITOR_GRACE_SECONDS = 40.0
+_NOT_READY = "container runtime network not ready: cni config uninitialized"
+
+
+class Kubelet:
+    """One actor for all nodes. Nodes that are Ready when it starts count as booted, their CNI as configured."""
+
+    def __init__(self, context: ActorContext, recorder: Recorder) -> None:
+        self._context = context
+        self._recorder = recorder
+        self._kube, _ = context.named("kubelet")
+        self._nodes = context.informers.of(NODE)
+        self._pods = context.informers.of(POD)
+        self._machines = context.informers.of(MACHINE)
+        self._queue = context.queue("nodes")
+        self._renewals = context.queue("node leases")
+        self._renewed: dict[str, int] = {}
+        self._hosts: dict[str, Host] = {SEED_NODE: seed_host()}
+        self._vms = VmWatch(context, lambda name: self._queue.add(("", name)))
+        self._runner = PodRunner(context, recorder, self._hosts, lambda name: self._queue.add(("", name)))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._pods.index(BY_NODE, by_node)
+        await self._context.informers.synced(NODE, POD, CONFIG_MAP)
+        self._nodes.subscribe(self._node_changed)
+        self._pods.subscribe(self._pod_changed)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._vms.run())
+            group.create_task(self._runner.run())
+            group.create_task(self._queue.serve(self._reconcile, workers=4))
+            group.create_task(self._renewals.serve(self._renew))
+
+    def _node_changed(self, old: Manifest | None, new: Manifest | None) -> None:
+        node = new or old
+        if node is not None:
+            self._queue.add(("", node["metadata"]["name"]))
+
+    def _pod_changed(self, old: Manifest | None, new: Manifest | None) -> None:
+        """Only the pods that decide about a node matter here, and only when they become ready."""
+        if new is None or not is_ready(new) or (old is not None and is_ready(old)):
+            return
+        kind, name = controller_of(new)
+        if kind == "DaemonSet" and (name == END_POINT or name in CONFIG_MAPS):
+            self._queue.add(("", new["spec"].get("nodeName", "")))
+
+    async def _reconcile(self, key: ObjectKey) -> float | None:
+        name = key[1]
+        vm = self._vms.vms.get(name)
+        host = self._hosts.get(name)
+        if name == SEED_NODE:
+            return None
+        if vm is None or not vm.running:
+            return await self._mourn(host, gone=vm is None) if host is not None else None
+        if host is None:
+            host = self._hosts[name] = self._meet(vm)
+        host.addresses, host.lost_at = vm.addresses, None
+        if not host.booted:
+            wait = self._boot(host)
+            if wait > 0:
+                return wait
+            await self._register(vm)
+            host.booted = True
+            self._runner.revisit_all(host)
+            self._renewals.add(key)
+        return await self._tend(host)
+
+    def _meet(self, vm: Vm) -> Host:
+        """A VM seen for the first time. If its Node is Ready, it has been at work since before we looked."""
+        host = Host(vm.name, vm.addresses)
+        node = self._nodes.get(vm.name)
+        if node is not None and is_true(node, "Ready"):
+            host.booted = True
+            self._runner.take_cni_configuration(host)
+            self._runner.revisit_all(host)
+            # Spread over the period, so that not all nodes renew at the same time.
+            period = self._context.chance.uniform(0.0, _RENEW_SECONDS, "lease", vm.name)
+            self._renewals.add_after(("", vm.name), period)
+        return host
+
+    def _boot(self, host: Host) -> float:
+        """Seconds until the guest is up."""
+        now = self._context.clock.now()
+        if host.boot_at is None:
+            host.boots += 1
+            host.boot_at = now + self._context.chance.uniform(*_BOOT_SECONDS, "boot", host.name, host.boots)
+        return host.boot_at - now
+
+    async def _register(self, vm: Vm) -> None:
+        manifest = node_of(vm, self._context.namespace, self._machines.get(vm.name, self._context.namespace))
+        now = rfc3339(self._context.clock.now())
+        not_ready = ready_condition(None, "False", "KubeletNotReady", _NOT_READY, now)
+        manifest["status"]["conditions"] = [*pressure_conditions(now), not_ready]
+        try:
+            node = await self._kube.create(NODE, manifest)
+        except AlreadyExists:
+            return
+        self._nodes.observe(node)
+        self._recorder.record(node, "Starting", "Starting kubelet.")
+
+    async def _tend(self, host: Host) -> float | None:
+        """Keep the Node's readiness true, and make it an end point once pods can run."""
+        node = self._nodes.get(host.name)
+        if node is None:
+            # Not registered again until the VM boots, as a real kubelet; without its Node the pods go as well.
+            self._leave(host)
+            return None
+        if cidrs_of(node):
+            self._runner.revisit(host)
+        await self._post_readiness(host, node)
+        self._join(host)
+        return None
+
+    async def _post_readiness(self, host: Host, node: Manifest) -> None:
+        works = host.cni is not None and bool(cidrs_of(node))
+        wanted = (
+            ("True", "KubeletReady", "kubelet is posting ready status")
+            if works
+            else ("False", "KubeletNotReady", _NOT_READY)
+        )
+        before = condition(node, "Ready")
+        if before is not None and (before.get("status"), before.get("reason")) == wanted[:2]:
+            return
+        await self._post(host.name, [ready_condition(before, *wanted, rfc3339(self._context.clock.now()))])
+        if works:
+            self._recorder.record(node, "NodeReady", f"Node {host.name} status is now: NodeReady")
+
+    async def _post(self, name: str, conditions: list[dict[str, Any]]) -> None:
+        """Only the given conditions change (merged by type): others belong to the cloud-controller-manager."""
+        patch = {"status": {"conditions": conditions}}
+        try:
+            answer = await self._kube.patch(NODE, name, patch, patch_type="strategic", subresource="status")
+        except NotFound:
+            return
+        self._nodes.observe(answer)
+
+    def _join(self, host: Host) -> None:
+        node = self._nodes.get(host.name)
+        if host.joined or node is None or not is_true(node, "Ready"):
+            return
+        end_points = (pod for pod in self._pods.indexed(BY_NODE, host.name) if controller_of(pod)[1] == END_POINT)
+        if any(is_ready(pod) for pod in end_points):
+            host.joined = True
+            self._context.endpoints.join(
+                self._context.clock.now(),
+                host.name,
+                [str(cidr) for cidr in cidrs_of(node)],
+                steals_aliases=self._context.guest_agent_takes_aliases,
+            )
+
+    def _leave(self, host: Host) -> None:
+        if host.joined:
+            host.joined = False
+            self._context.endpoints.leave(self._context.clock.now(), host.name)
+
+    async def _mourn(self, host: Host, *, gone: bool) -> float | None:
+        """The VM does not run, its kubelet is silent: after 40 s the Node is Unknown, by kube-controller-manager."""
+        now = self._context.clock.now()
+        self._leave(host)
+        host.booted, host.boot_at = False, None
+        if host.lost_at is None:
+            host.lost_at = now
+        node = self._nodes.get(host.name)
+        if node is None:
+            if gone:
+                del self._hosts[host.name]
+            return None
+        silent_for = now - host.lost_at
+        if silent_for < _MONITOR_GRACE_SECONDS:
+            return _MONITOR_GRACE_SECONDS - silent_for
+        before = condition(node, "Ready")
+        if before is not None and before.get("status") != "Unknown":
+            words = ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
+            await self._post(host.name, [ready_condition(before, *words, rfc3339(now))])
+        return None
+
+    async def _renew(self, key: ObjectKey) -> float | None:
+        host = self._hosts.get(key[1])
+        if host is None or not host.booted:
+            return None
+        self._renewed[host.name] = self._renewed.get(host.name, 0) + 1
+        await self._renew_lease(host.name)
+        node = self._nodes.get(host.name)
+        if self._renewed[host.name] % _HEARTBEAT_RENEWALS == 0 and node is not None:
+            now = rfc3339(self._context.clock.now())
+            await self._post(
+                host.name, [{**(condition(node, "Ready") or {}), "type": "Ready", "lastHeartbeatTime": now}]
+            )
+        return _RENEW_SECONDS
+
+    async def _renew_lease(self, name: str) -> None:
+        spec = {
+            "holderIdentity": name,
+            "leaseDurationSeconds": int(2 * _RENEW_SECONDS),
+            "renewTime": rfc3339(self._context.clock.now(), fraction=True),
+        }
+        try:
+            await self._kube.patch(LEASE, name, {"spec": spec}, LEASE_NAMESPACE)
+        except NotFound:
+            metadata = {"name": name, "namespace": LEASE_NAMESPACE}
+            lease = {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata, "spec": spec}
+            await self._kube.create(LEASE, lease)
+
+
+def node_of(vm: Vm, namespace: str, machine: Manifest | None) -> Manifest:
+    """The Node as its kubelet registers it: uninitialised, with the labels of its pool."""
+    labels = {
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/hostname": vm.name,
+        "kubernetes.io/os": "linux",
+        "node.kubernetes.io/role": "node",
+    }
+    pool = pool_of(vm.name, namespace)
+    if pool:
+        labels["worker.gardener.cloud/pool"] = pool
+    labels |= read(machine, "spec", "nodeTemplate", "metadata", "labels") or {}
+    taints = [
+        {"key": UNINITIALIZED, "value": "true", "effect": "NoSchedule"},
+        *(read(machine, "spec", "nodeTemplate", "spec", "taints") or ()),
+    ]
+    resources = {"cpu": "2", "memory": "8Gi", "pods": "110"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": vm.name, "labels": labels},
+        "spec": {"taints": taints},
+        "status": {
+            "addresses": [{"type": "Hostname", "address": vm.name}],
+            "capacity": resources,
+            "allocatable": resources,
+            "nodeInfo": {
+                "architecture": "amd64",
+                "operatingSystem": "linux",
+                "osImage": "Garden Linux",
+                "kernelVersion": "6.12.0",
+                "containerRuntimeVersion": "containerd://2.0.0",
+                "kubeletVersion": "v1.32.0",
+                "kubeProxyVersion": "v1.32.0",
+                "machineID": "",
+                "systemUUID": "",
+                "bootID": "",
+            },
+        },
+    }
+
+
+def pool_of(vm: str, namespace: str) -> str | None:
+    """The worker pool in a machine's name `<technical ID>-<pool>-z<zone>-<hash>-<suffix>`; None if it is none."""
+    match = re.fullmatch(rf"{re.escape(namespace)}-(.+)-z\d+-[^-]+-[^-]+", vm)
+    return match[1] if match else None

@@ -1,0 +1,64 @@
+"""The pod garbage collector of kube-controller-manager: pods of Nodes that are no more are deleted by force."""
+
+from __future__ import annotations
+
+from dualstack.model.kinds import NODE, POD, Manifest
+
+from .api import SEED_NODE, ActorContext, ObjectKey, key_of
+from .pods import BY_NODE, by_node
+from .refusals import Conflict
+
+_QUARANTINE_SECONDS = 40.0
+"""How long a Node must have been missing."""
+
+
+class PodCollector:
+    """Event-driven: a Node goes, or a pod is seen whose Node is not there."""
+
+    def __init__(self, context: ActorContext) -> None:
+        self._context = context
+        self._kube, _ = context.named("pod-garbage-collector")
+        self._nodes = context.informers.of(NODE)
+        self._pods = context.informers.of(POD)
+        self._queue = context.queue("pod collector")
+        self._missing_since: dict[str, float] = {}
+
+    async def run(self) -> None:
+        self._pods.index(BY_NODE, by_node)
+        await self._context.informers.synced(NODE, POD)
+        self._nodes.subscribe(self._node_changed)
+        self._pods.subscribe(self._pod_changed)
+        await self._queue.serve(self._reconcile)
+
+    def _node_changed(self, old: Manifest | None, new: Manifest | None) -> None:
+        if new is not None:
+            self._missing_since.pop(new["metadata"]["name"], None)
+        elif old is not None:
+            self._queue.add(key_of(old))
+
+    def _pod_changed(self, _old: Manifest | None, new: Manifest | None) -> None:
+        for name in by_node(new) if new is not None else ():
+            if name != SEED_NODE and name not in self._missing_since and self._nodes.get(name) is None:
+                self._queue.add(("", name))
+
+    async def _reconcile(self, key: ObjectKey) -> float | None:
+        name = key[1]
+        pods = self._pods.indexed(BY_NODE, name)
+        if name == SEED_NODE or not pods or self._nodes.get(name) is not None:
+            self._missing_since.pop(name, None)
+            return None
+        now = self._context.clock.now()
+        left = self._missing_since.setdefault(name, now) + _QUARANTINE_SECONDS - now
+        if left > 0:
+            return left
+        for pod in pods:
+            await self._collect(pod)
+        return _QUARANTINE_SECONDS
+
+    async def _collect(self, pod: Manifest) -> None:
+        metadata = pod["metadata"]
+        try:
+            await self._kube.delete(POD, metadata["name"], metadata["namespace"], grace_seconds=0, uid=metadata["uid"])
+        except Conflict:
+            return  # another pod has taken the name
+        self._pods.forget(pod)

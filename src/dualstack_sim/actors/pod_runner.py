@@ -1,0 +1,242 @@
+"""What kubelets do with pods: start them with addresses from the node's CNI, report them, and let them end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from dualstack.clock import rfc3339
+from dualstack.model.kinds import CONFIG_MAP, NODE, POD, Manifest
+
+from . import pod_status
+from .api import ActorContext, ObjectKey, key_of
+from .cni import CONFIG_MAPS, CniFailure, Network, cidrs_of, configuration, missing_families, primary_first
+from .hosts import Host
+from .pods import BY_NODE, by_node, controller_of, is_ready, is_terminating
+from .recorder import Recorder
+from .refusals import Conflict, NotFound
+
+_START_SECONDS = 4.0
+"""Median of pulling, sandbox and start together."""
+_STOP_SECONDS = 2.0
+"""Median until a container has ended after SIGTERM."""
+_SLOW_TO_STOP = frozenset({"cloud-controller-manager"})
+"""Containers that take their whole grace period: the leader works on until it is killed (gardener-behaviour.md W8)."""
+_RETRY_SANDBOX_SECONDS = 15.0
+
+
+@dataclass(slots=True)
+class Run:
+    """How far a pod has come on its node; times in simulated seconds since the epoch."""
+
+    uid: str
+    host: str
+    start_at: float | None = None
+    stop_at: float | None = None
+    refused: str = ""
+
+
+class PodRunner:
+    """Runs the pods of all hosts; calls `cni_started(host)` when a CNI pod has written its configuration."""
+
+    def __init__(
+        self,
+        context: ActorContext,
+        recorder: Recorder,
+        hosts: Mapping[str, Host],
+        cni_started: Callable[[str], None],
+    ) -> None:
+        self._context = context
+        self._recorder = recorder
+        self._hosts = hosts
+        self._cni_started = cni_started
+        self._kube, _ = context.named("kubelet")
+        self._pods = context.informers.of(POD)
+        self._nodes = context.informers.of(NODE)
+        self._config_maps = context.informers.of(CONFIG_MAP)
+        self._queue = context.queue("pods")
+        self._runs: dict[ObjectKey, Run] = {}
+
+    async def run(self) -> None:
+        self._pods.index(BY_NODE, by_node)
+        await self._context.informers.synced(POD, NODE, CONFIG_MAP)
+        self._pods.subscribe(self._pod_changed)
+        await self._queue.serve(self._reconcile, workers=6)
+
+    def revisit(self, host: Host) -> None:
+        """Something that pods may wait for has changed on the host."""
+        for key in host.waiting:
+            self._queue.add(key)
+        host.waiting.clear()
+
+    def revisit_all(self, host: Host) -> None:
+        """The host has booted: all its pods are its business now."""
+        host.waiting.clear()
+        for pod in self._pods.indexed(BY_NODE, host.name):
+            self._queue.add(key_of(pod))
+
+    def take_cni_configuration(self, host: Host, config_map: str | None = None) -> bool:
+        """Let the host's CNI be what the ConfigMap (any of them if not named) says now; whether there was one."""
+        names = (config_map,) if config_map else tuple(CONFIG_MAPS.values())
+        for name in names:
+            manifest = self._config_maps.get(name, "kube-system")
+            if manifest is None:
+                continue
+            try:
+                host.cni = configuration(manifest)
+            except CniFailure as failure:
+                self._recorder.record(manifest, "InvalidCNIConfiguration", str(failure), warning=True)
+                continue
+            return True
+        return False
+
+    def _pod_changed(self, _old: Manifest | None, new: Manifest | None) -> None:
+        if new is None:
+            self._release(_old)
+        elif new["spec"].get("nodeName") in self._hosts:
+            self._queue.add(key_of(new))
+
+    def _release(self, pod: Manifest | None) -> None:
+        """A pod is gone: its addresses are free again."""
+        if pod is None:
+            return
+        run = self._runs.get(key_of(pod))
+        host = self._hosts.get(pod["spec"].get("nodeName", ""))
+        if host is not None:
+            host.local.release(pod["metadata"]["uid"])
+            host.waiting.discard(key_of(pod))
+        if run is not None and run.uid == pod["metadata"]["uid"]:
+            del self._runs[key_of(pod)]
+
+    async def _reconcile(self, key: ObjectKey) -> float | None:
+        pod = self._pods.get(key[1], key[0])
+        host = self._hosts.get(pod["spec"].get("nodeName", "")) if pod is not None else None
+        if pod is None or host is None or not host.booted:
+            return None
+        run = self._runs.get(key)
+        if run is None or run.uid != pod["metadata"]["uid"]:
+            run = self._runs[key] = Run(pod["metadata"]["uid"], host.name)
+        if is_terminating(pod):
+            return await self._end(pod, run)
+        if pod.get("status", {}).get("phase", "Pending") != "Pending":
+            self._remember(pod, host)
+            return None
+        return await self._start(pod, host, run)
+
+    def _remember(self, pod: Manifest, host: Host) -> None:
+        """Pods that ran before this kubelet looked keep their addresses."""
+        if not pod["spec"].get("hostNetwork"):
+            addresses = [each["ip"] for each in pod.get("status", {}).get("podIPs") or ()]
+            host.local.restore(pod["metadata"]["uid"], addresses)
+
+    async def _start(self, pod: Manifest, host: Host, run: Run) -> float | None:
+        now = self._context.clock.now()
+        if run.start_at is None:
+            metadata = pod["metadata"]
+            run.start_at = now + self._context.chance.latency(
+                _START_SECONDS, "start", metadata["namespace"], metadata["name"]
+            )
+            await self._report(pod, pod_status.creating(pod, host.addresses, rfc3339(now)))
+        if run.start_at > now:
+            return run.start_at - now
+        addresses = self._addresses(pod, host, run)
+        if addresses is None:
+            host.waiting.add(key_of(pod))
+            return _RETRY_SANDBOX_SECONDS if run.refused else None
+        unready = self._start_cni(pod, host)
+        await self._report(pod, pod_status.running(pod, host.addresses, addresses, rfc3339(now), unready=unready))
+        if controller_of(pod)[0] != "DaemonSet":
+            names = ", ".join(container["name"] for container in pod["spec"].get("containers", ()))
+            self._recorder.record(pod, "Started", f"Started container {names}")
+        return None
+
+    def _addresses(self, pod: Manifest, host: Host, run: Run) -> list[str] | None:
+        """The pod's addresses, primary family first; None when the CNI is not there yet or refuses."""
+        if pod["spec"].get("hostNetwork"):
+            return self._host_addresses(host)
+        ranges = self._ranges(host)
+        if host.cni is None or not ranges:
+            return None
+        try:
+            chosen = host.local.allocate(pod["metadata"]["uid"], ranges, host.cni.families)
+        except CniFailure as failure:
+            self._refuse(pod, run, host.cni.plugin, str(failure))
+            return None
+        return primary_first(chosen, ranges[0].version)
+
+    def _refuse(self, pod: Manifest, run: Run, plugin: str, reason: str) -> None:
+        """The pod stays in ContainerCreating; said once for each reason."""
+        if run.refused == reason:
+            return
+        run.refused = reason
+        sandbox = self._context.chance.word(64, "sandbox", run.uid, alphabet="0123456789abcdef")
+        message = (
+            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "
+            f'"{sandbox}": plugin type="{plugin}" failed (add): {reason}'
+        )
+        self._recorder.record(pod, "FailedCreatePodSandBox", message, warning=True)
+
+    def _start_cni(self, pod: Manifest, host: Host) -> str | None:
+        """A starting CNI pod writes the node's configuration; why it does not become ready, if it does not."""
+        kind, name = controller_of(pod)
+        if kind != "DaemonSet" or name not in CONFIG_MAPS:
+            return None
+        before = host.cni
+        if not self.take_cni_configuration(host, CONFIG_MAPS[name]) or host.cni is None:
+            return f"ConfigMap {CONFIG_MAPS[name]} holds no usable configuration"
+        missing = missing_families(host.cni, self._ranges(host)) if host.cni.agent_needs_ranges else ()
+        if missing and self._ranges(host):
+            host.cni = before
+            return f"required IPv{missing[0]} PodCIDR not available"
+        self.revisit(host)
+        self._cni_started(host.name)
+        return None
+
+    def _ranges(self, host: Host) -> list[Network]:
+        if host.ranges is not None:
+            return list(host.ranges)
+        node = self._nodes.get(host.name)
+        return cidrs_of(node) if node is not None else []
+
+    def _host_addresses(self, host: Host) -> list[str]:
+        """The Node's InternalIPs; before the cloud has told them, those of the NIC."""
+        node = self._nodes.get(host.name)
+        told = [
+            each["address"]
+            for each in (node or {}).get("status", {}).get("addresses") or ()
+            if each.get("type") == "InternalIP"
+        ]
+        return told or list(host.addresses)
+
+    async def _end(self, pod: Manifest, run: Run) -> float | None:
+        now = self._context.clock.now()
+        metadata = pod["metadata"]
+        if run.stop_at is None:
+            run.stop_at = now + self._stop_seconds(pod)
+        if run.stop_at > now:
+            return run.stop_at - now
+        try:
+            await self._kube.delete(POD, metadata["name"], metadata["namespace"], grace_seconds=0, uid=metadata["uid"])
+        except Conflict:
+            return None  # another pod has taken the name: this one is gone
+        self._pods.forget(pod)
+        return None
+
+    def _stop_seconds(self, pod: Manifest) -> float:
+        metadata = pod["metadata"]
+        grace = float(metadata.get("deletionGracePeriodSeconds") or 0)
+        if not is_ready(pod):
+            return min(grace, 1.0)
+        if any(container["name"] in _SLOW_TO_STOP for container in pod["spec"].get("containers", ())):
+            return grace
+        return min(grace, self._context.chance.latency(_STOP_SECONDS, "stop", metadata["namespace"], metadata["name"]))
+
+    async def _report(self, pod: Manifest, status: dict[str, object]) -> None:
+        metadata = pod["metadata"]
+        try:
+            answer = await self._kube.patch(
+                POD, metadata["name"], {"status": status}, metadata["namespace"], subresource="status"
+            )
+        except NotFound:
+            return
+        self._pods.observe(answer)

@@ -1,0 +1,147 @@
+"""The ReplicaSet controller: as many pods as asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from dualstack.model.kinds import POD, REPLICA_SET, Manifest
+
+from .api import SEED_NODE, ActorContext, ObjectKey, key_of
+from .pods import (
+    BY_OWNER,
+    NAME_ALPHABET,
+    by_owner,
+    condition,
+    controller_of,
+    is_active,
+    is_ready,
+    is_terminating,
+    pod_of,
+    seconds_to_available,
+)
+from .refusals import AlreadyExists, Conflict, NotFound
+
+_AT_ONCE = 10
+"""Pods created or deleted together in one go."""
+
+
+class ReplicaSetController:
+    """Pods of the seed's namespace are bound to the seed's node at once (docs/objects.md), others by the scheduler."""
+
+    def __init__(self, context: ActorContext) -> None:
+        self._context = context
+        self._kube, _ = context.named("replicaset-controller")
+        self._sets = context.informers.of(REPLICA_SET)
+        self._pods = context.informers.of(POD)
+        self._queue = context.queue("replica sets")
+        self._ordinals: dict[str, int] = {}
+
+    async def run(self) -> None:
+        self._pods.index(BY_OWNER, by_owner)
+        await self._context.informers.synced(REPLICA_SET, POD)
+        self._sets.subscribe(self._set_changed)
+        self._pods.subscribe(self._pod_changed)
+        await self._queue.serve(self._reconcile, workers=4)
+
+    def _set_changed(self, _old: Manifest | None, new: Manifest | None) -> None:
+        if new is not None:
+            self._queue.add(key_of(new))
+
+    def _pod_changed(self, old: Manifest | None, new: Manifest | None) -> None:
+        pod = new or old
+        if pod is None:
+            return
+        kind, name = controller_of(pod)
+        if kind == "ReplicaSet":
+            self._queue.add_soon((pod["metadata"]["namespace"], name), 0.5)
+
+    async def _reconcile(self, key: ObjectKey) -> float | None:
+        replica_set = self._sets.get(key[1], key[0])
+        if replica_set is None or is_terminating(replica_set):
+            return None
+        active = self._active(replica_set)
+        surplus = len(active) - int(replica_set["spec"].get("replicas", 1))
+        if surplus < 0:
+            await self._create(replica_set, -surplus)
+        elif surplus > 0:
+            await self._delete(first_to_go(active)[:surplus])
+        return await self._publish(replica_set)
+
+    def _active(self, replica_set: Manifest) -> list[Manifest]:
+        return [pod for pod in self._pods.indexed(BY_OWNER, replica_set["metadata"]["uid"]) if is_active(pod)]
+
+    async def _create(self, replica_set: Manifest, count: int) -> None:
+        for start in range(0, count, _AT_ONCE):
+            batch = range(min(_AT_ONCE, count - start))
+            await asyncio.gather(*(self._create_one(replica_set) for _ in batch))
+
+    async def _create_one(self, replica_set: Manifest) -> None:
+        metadata = replica_set["metadata"]
+        ordinal = self._ordinals.get(metadata["uid"], 0)
+        self._ordinals[metadata["uid"]] = ordinal + 1
+        suffix = self._context.chance.word(5, "pod", metadata["uid"], ordinal, alphabet=NAME_ALPHABET)
+        node = SEED_NODE if metadata["namespace"] == self._context.namespace else None
+        pod = pod_of(REPLICA_SET, replica_set, name=f"{metadata['name']}-{suffix}", node=node)
+        try:
+            self._pods.observe(await self._kube.create(POD, pod))
+        except AlreadyExists:
+            self._queue.add(key_of(replica_set))  # the next ordinal gives another name
+
+    async def _delete(self, pods: list[Manifest]) -> None:
+        for start in range(0, len(pods), _AT_ONCE):
+            await asyncio.gather(*(self._delete_one(pod) for pod in pods[start : start + _AT_ONCE]))
+
+    async def _delete_one(self, pod: Manifest) -> None:
+        metadata = pod["metadata"]
+        try:
+            answer = await self._kube.delete(POD, metadata["name"], metadata["namespace"], uid=metadata["uid"])
+        except Conflict:
+            return  # another pod has taken the name: the watch will tell
+        if answer is None or answer.get("kind") == "Status":
+            self._pods.forget(pod)
+        else:
+            self._pods.observe(answer)
+
+    async def _publish(self, replica_set: Manifest) -> float | None:
+        """Write the status if it changed; the seconds until some pod will have been ready for long enough."""
+        least = replica_set["spec"].get("minReadySeconds", 0)
+        now = self._context.clock.now()
+        active = self._active(replica_set)
+        waits = [seconds_to_available(pod, least, now) for pod in active]
+        status: dict[str, Any] = {
+            "replicas": len(active),
+            "fullyLabeledReplicas": len(active),
+            "readyReplicas": sum(1 for pod in active if is_ready(pod)),
+            "availableReplicas": sum(1 for wait in waits if wait == 0),
+            "observedGeneration": replica_set["metadata"].get("generation", 0),
+        }
+        if any(replica_set.get("status", {}).get(name, 0) != value for name, value in status.items()):
+            metadata = replica_set["metadata"]
+            patch = {"status": status}
+            try:
+                self._sets.observe(
+                    await self._kube.patch(
+                        REPLICA_SET, metadata["name"], patch, metadata["namespace"], subresource="status"
+                    )
+                )
+            except NotFound:
+                return None
+        return min((wait for wait in waits if wait), default=None)
+
+
+def first_to_go(pods: Iterable[Manifest]) -> list[Manifest]:
+    """Which pods to delete first: unbound, then not running, then not ready, then the youngest, then by name."""
+
+    def worth(pod: Manifest) -> tuple[bool, bool, bool]:
+        running = pod.get("status", {}).get("phase") == "Running"
+        return bool(pod["spec"].get("nodeName")), running, is_ready(pod)
+
+    def ready_since(pod: Manifest) -> str:
+        ready = condition(pod, "Ready")
+        return str((ready or {}).get("lastTransitionTime") or pod["metadata"].get("creationTimestamp") or "")
+
+    by_name = sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
+    youngest_first = sorted(by_name, key=ready_since, reverse=True)
+    return sorted(youngest_first, key=worth)

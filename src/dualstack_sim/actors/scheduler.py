@@ -1,0 +1,144 @@
+"""The scheduler: binds pods that wait to Nodes that take them, the emptiest first, spread by owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dualstack.model.kinds import NODE, POD, Manifest
+
+from .api import ActorContext, ObjectKey, key_of, owner_uid
+from .pods import BY_NODE, by_node, condition, is_active, is_terminating, is_true, repelling, selected
+from .recorder import Recorder
+from .refusals import Conflict, NotFound
+
+_NAMES = ("", "default-scheduler")
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Why a Node does not take a pod, in upstream's words."""
+
+    reason: str
+
+
+def misfit(pod: Manifest, node: Manifest, pods_there: int) -> Misfit | None:
+    """Why the Node does not take the pod; None if it does."""
+    spec = node.get("spec") or {}
+    if spec.get("unschedulable"):
+        return Misfit("node(s) were unschedulable")
+    if not is_true(node, "Ready"):
+        return Misfit("node(s) had untolerated taint {node.kubernetes.io/not-ready: }")
+    repelled = repelling(spec.get("taints") or (), pod["spec"].get("tolerations") or ())
+    if repelled:
+        return Misfit(f"node(s) had untolerated taint {{{repelled[0].get('key')}: {repelled[0].get('value', '')}}}")
+    if not selected(node["metadata"].get("labels"), pod["spec"].get("nodeSelector")):
+        return Misfit("node(s) didn't match Pod's node affinity/selector")
+    if pods_there >= int((node.get("status", {}).get("allocatable") or {}).get("pods", 110)):
+        return Misfit("Too many pods")
+    return None
+
+
+def refusal_message(misfits: Iterable[Misfit]) -> str:
+    """`0/3 nodes are available: 1 node(s) were unschedulable, ...`"""
+    counts: dict[str, int] = {}
+    for each in misfits:
+        counts[each.reason] = counts.get(each.reason, 0) + 1
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+    total = sum(counts.values())
+    return f"0/{total} nodes are available: {reasons}." if total else "no nodes available to schedule pods"
+
+
+class Scheduler:
+    """One pod after the other. What does not fit anywhere waits for a Node to change."""
+
+    def __init__(self, context: ActorContext, recorder: Recorder) -> None:
+        self._context = context
+        self._kube, _ = context.named("kube-scheduler")
+        self._recorder = recorder
+        self._pods = context.informers.of(POD)
+        self._nodes = context.informers.of(NODE)
+        self._queue = context.queue("scheduler")
+        self._stranded: set[ObjectKey] = set()
+        self._assumed: dict[ObjectKey, tuple[str, str | None]] = {}
+        """Node and owner of pods whose binding the watch has not shown yet."""
+
+    async def run(self) -> None:
+        self._pods.index(BY_NODE, by_node)
+        await self._context.informers.synced(POD, NODE)
+        self._pods.subscribe(self._pod_changed)
+        self._nodes.subscribe(self._node_changed)
+        await self._queue.serve(self._schedule)
+
+    def _pod_changed(self, old: Manifest | None, new: Manifest | None) -> None:
+        pod = new or old
+        if pod is None:
+            return
+        if new is None or not _waits(new):
+            self._assumed.pop(key_of(pod), None)
+        elif key_of(pod) not in self._stranded:
+            self._queue.add(key_of(pod))
+
+    def _node_changed(self, old: Manifest | None, new: Manifest | None) -> None:
+        if old is not None and new is not None and _openness(old) == _openness(new):
+            return
+        for key in self._stranded:
+            self._queue.add_soon(key, 0.5)
+
+    async def _schedule(self, key: ObjectKey) -> float | None:
+        pod = self._pods.get(key[1], key[0])
+        self._stranded.discard(key)
+        if pod is None or not _waits(pod) or key in self._assumed:
+            return None
+        node = self._choose(pod)
+        if node is None:
+            self._stranded.add(key)
+            await self._tell_stranded(pod)
+            return None
+        try:
+            await self._kube.bind(key[1], key[0], node)
+        except (Conflict, NotFound):
+            return None  # bound or gone: the watch will tell
+        self._assumed[key] = (node, owner_uid(pod))
+        self._recorder.record(pod, "Scheduled", f"Successfully assigned {key[0]}/{key[1]} to {node}")
+        return None
+
+    def _choose(self, pod: Manifest) -> str | None:
+        owner = owner_uid(pod)
+        best: tuple[int, int, str] | None = None
+        for node in self._nodes.all():
+            name = node["metadata"]["name"]
+            there = [each for each in self._pods.indexed(BY_NODE, name) if is_active(each)]
+            if misfit(pod, node, len(there)) is not None:
+                continue
+            owners = [*map(owner_uid, there), *(each for place, each in self._assumed.values() if place == name)]
+            siblings = owners.count(owner) if owner is not None else 0
+            best = min(best or (siblings, len(owners), name), (siblings, len(owners), name))
+        return best[2] if best else None
+
+    async def _tell_stranded(self, pod: Manifest) -> None:
+        misfits = (
+            misfit(pod, node, len(self._pods.indexed(BY_NODE, node["metadata"]["name"]))) for node in self._nodes.all()
+        )
+        message = refusal_message(each for each in misfits if each is not None)
+        before = condition(pod, "PodScheduled")
+        if before is not None and before.get("reason") == "Unschedulable":
+            return
+        self._recorder.record(pod, "FailedScheduling", message, warning=True)
+        scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        metadata = pod["metadata"]
+        patch = {"status": {"conditions": [scheduled]}}
+        self._pods.observe(
+            await self._kube.patch(POD, metadata["name"], patch, metadata["namespace"], subresource="status")
+        )
+
+
+def _waits(pod: Manifest) -> bool:
+    spec = pod["spec"]
+    return not spec.get("nodeName") and not is_terminating(pod) and spec.get("schedulerName", "") in _NAMES
+
+
+def _openness(node: Manifest) -> tuple[object, ...]:
+    """What of a Node decides whether pods are bound to it."""
+    spec = node.get("spec") or {}
+    return is_true(node, "Ready"), spec.get("unschedulable"), spec.get("taints"), node["metadata"].get("labels")
