@@ -181,7 +181,7 @@ class _Run:
                 await self._clock.sleep(wait)
 
     def _finished(self, transition: Transition, facts: CutoverFacts) -> None:
-        self._patience.succeeded()
+        self._patience.succeeded(transition)
         now = self._clock.now()
         self._emit(StepFinished(at=now, shoot=self._shoot, step=transition.id, detail=transition.describe()))
         self._emit(self._odometer.read(facts, transition.id, now, self._shoot))

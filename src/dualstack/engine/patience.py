@@ -12,32 +12,33 @@ from dualstack.plan.transitions import Transition
 
 
 class Patience:
-    """Counts failures in a row, and how often each target needed the same step."""
+    """Counts failures in a row, and how often the same step was done for the same target."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._failures = 0
-        self._needed: Counter[tuple[str, str]] = Counter()
+        self._done: Counter[tuple[str, str]] = Counter()
 
     def begin(self, transition: Transition) -> None:
-        """GateFailed when a target needs this step once too often: somebody keeps undoing it."""
+        """GateFailed when the step was done for a target often enough: somebody keeps undoing it."""
         for target in transition.targets or ("",):
-            self._needed[transition.id, target] += 1
-            if self._needed[transition.id, target] > self._settings.attempts:
+            if self._done[transition.id, target] >= self._settings.attempts:
                 raise GateFailed(
-                    f"{transition.id}{f' of {target}' if target else ''} was needed more than "
-                    f"{self._settings.attempts} times: it fails, or something undoes it"
+                    f"{transition.id}{f' of {target}' if target else ''} was done {self._settings.attempts} times "
+                    "and is needed again: something keeps undoing it"
                 )
 
-    def succeeded(self) -> None:
-        """The row of failures is over."""
+    def succeeded(self, transition: Transition) -> None:
+        """The step is done; the row of failures is over."""
         self._failures = 0
+        for target in transition.targets or ("",):
+            self._done[transition.id, target] += 1
 
     def wait_after(self, error: DualstackError) -> float | None:
         """Seconds after which a retry makes sense; None when there is no reason to, or none any more."""
         backoff = self._backoff()
         self._failures += 1
-        if self._failures > self._settings.attempts:
+        if self._failures >= self._settings.attempts:
             return None
         if isinstance(error, ComputeRefusal):
             return error.retry_after if error.retry_after is None else max(error.retry_after, backoff)
@@ -47,7 +48,7 @@ class Patience:
         """Seconds until a step whose effect did not show is planned again; None when that was often enough."""
         backoff = self._backoff()
         self._failures += 1
-        return None if self._failures > self._settings.attempts else backoff
+        return None if self._failures >= self._settings.attempts else backoff
 
     def _backoff(self) -> float:
         first, longest = self._settings.backoff

@@ -30,7 +30,7 @@ class Settings:
     gate_patience: float = 300.0
     """How long a gate may keep failing before the cut-over stops: a node needs a minute to be Ready again."""
     attempts: int = 8
-    """How often one target may need the same step, and how many failures in a row are retried."""
+    """How often a failing step is tried, and how often one is done for a target that keeps losing it."""
     backoff: tuple[float, float] = (2.0, 60.0)
     """First and longest wait before a step whose effect did not show is planned again."""
 

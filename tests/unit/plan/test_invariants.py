@@ -1,0 +1,92 @@
+"""Each invariant, broken on purpose, is caught by its name; no other cries with it without reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from dualstack.errors import InvariantBroken
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.invariants import ALWAYS, MAKE_BEFORE_BREAK, check
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import choose
+from dualstack.plan.transitions import (
+    AddSecondaryRange,
+    ClearOverlapFlag,
+    ClearSavedRoutes,
+    DeleteRoutes,
+    Transition,
+)
+from tests.property.worlds import RUNNING, alias, at_rest, states
+
+SETTINGS = Settings()
+
+
+@dataclass(frozen=True)
+class Blunder(Transition):
+    """Does what no plan of ours does."""
+
+    does: Callable[[CutoverFacts], CutoverFacts] = lambda facts: facts
+    id = "blunder"
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        return self.does(facts)
+
+    def inverse(self) -> Transition | str:
+        return "none"
+
+
+def after(step: str) -> CutoverFacts:
+    reached = [facts for transition, facts in states(choose("overlap"), at_rest(3), SETTINGS) if transition.id == step]
+    return reached[-1]
+
+
+def _swap(facts: CutoverFacts) -> CutoverFacts:
+    first, *others = facts.nodes
+    return replace(facts, nodes=(replace(first, aliases=(alias(77), *first.aliases)), *others))
+
+
+BROKEN = [
+    ("pod-cidr-reachable", at_rest(3), AddSecondaryRange()),
+    ("pod-cidr-reachable", at_rest(3), DeleteRoutes(("route-1",))),
+    ("pod-cidr-reachable", after("add-secondary-range"), ClearOverlapFlag()),
+    ("alias-before-delete", after("barrier-range"), DeleteRoutes(("route-2",))),
+    ("saved-before-delete", replace(after("add-aliases"), saved_routes=()), DeleteRoutes(("route-0",))),
+    ("controller-gone-before-delete", replace(after("add-aliases"), controller=RUNNING), DeleteRoutes(("route-0",))),
+    ("flag-while-routes", after("add-aliases"), ClearOverlapFlag()),
+    ("alias-is-pod-cidr", after("add-aliases"), Blunder(does=_swap)),
+    ("saved-until-aliased", after("save-routes"), ClearSavedRoutes()),
+]
+
+
+@pytest.mark.parametrize(("name", "facts", "transition"), BROKEN)
+def test_a_broken_invariant_is_caught_by_its_name(name: str, facts: CutoverFacts, transition: Transition) -> None:
+    (invariant,) = [known for known in MAKE_BEFORE_BREAK if known.name == name]
+    with pytest.raises(InvariantBroken, match=f"^{name}: {transition.id} would break it: "):
+        check([invariant], facts, transition)
+
+
+def test_every_invariant_has_been_broken_here_and_names_its_source() -> None:
+    assert {name for name, _, _ in BROKEN} == {invariant.name for invariant in MAKE_BEFORE_BREAK}
+    assert all(invariant.source for invariant in MAKE_BEFORE_BREAK)
+
+
+def test_what_was_broken_before_is_not_held_against_a_step() -> None:
+    dark = replace(at_rest(3), routes=())
+    check(MAKE_BEFORE_BREAK, dark, AddSecondaryRange())
+    with pytest.raises(InvariantBroken, match="pod-cidr-reachable"):
+        check(MAKE_BEFORE_BREAK, at_rest(3), AddSecondaryRange())
+
+
+def test_gardeners_order_keeps_what_it_can_and_breaks_the_rest() -> None:
+    gardener, facts = choose("gardener"), at_rest(3)
+    caught = set()
+    for transition in gardener.transitions(facts, SETTINGS):
+        check(ALWAYS, facts, transition)
+        for invariant in MAKE_BEFORE_BREAK:
+            if invariant.broken(facts, transition.effect(facts)):
+                caught.add(invariant.name)
+        facts = transition.effect(facts)
+    assert caught == {"pod-cidr-reachable", "alias-before-delete", "controller-gone-before-delete"}

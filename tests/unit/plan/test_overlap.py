@@ -1,0 +1,260 @@
+"""The order that loses nothing, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, RouteFacts, SavedRoute, as_saved
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import choose
+from dualstack.plan.transitions import (
+    AddAliases,
+    AddSecondaryRange,
+    ClearOverlapFlag,
+    DeleteRoutes,
+    SetOverlapFlag,
+    Transition,
+)
+from tests.property.worlds import (
+    PODS,
+    RANGE,
+    RUNNING,
+    STOPPED,
+    ZONE,
+    alias,
+    at_goal,
+    at_rest,
+    cidr,
+    last,
+    node,
+    restarted,
+    route,
+)
+
+OVERLAP = choose("overlap")
+SETTINGS = Settings()
+
+
+def steps(facts: CutoverFacts, settings: Settings = SETTINGS) -> list[str]:
+    return [transition.id for transition in OVERLAP.transitions(facts, settings)]
+
+
+def following(facts: CutoverFacts) -> Transition:
+    transition = OVERLAP.next_transition(facts, SETTINGS)
+    assert transition is not None
+    return transition
+
+
+def with_range(facts: CutoverFacts, *, flag: bool) -> CutoverFacts:
+    subnet = replace(facts.subnet, secondary_ranges=((RANGE, PODS),), overlap_flag=flag)
+    return replace(facts, subnet=subnet, controller=STOPPED, saved_routes=tuple(map(as_saved, facts.routes)))
+
+
+def aliased(facts: CutoverFacts, *numbers: int) -> CutoverFacts:
+    nodes = tuple(
+        replace(known, aliases=(alias(number),)) if number in numbers else known
+        for number, known in enumerate(facts.nodes)
+    )
+    return replace(facts, nodes=nodes)
+
+
+def test_the_whole_order_for_three_nodes() -> None:
+    assert steps(at_rest(3)) == [
+        "stop-cloud-controller-manager",
+        "save-routes",
+        "set-overlap-flag",
+        "barrier-flag",
+        "add-secondary-range",
+        "barrier-range",
+        "add-alias-canary",
+        "barrier-alias-canary",
+        "gate-alias-canary",
+        "add-aliases",
+        "barrier-aliases",
+        "gate-aliases",
+        "delete-route-canary",
+        "barrier-route-canary",
+        "gate-route-canary",
+        "delete-routes",
+        "barrier-routes",
+        "gate-routes",
+        "delete-routes",
+        "clear-overlap-flag",
+        "clear-saved-routes",
+    ]
+
+
+def test_forty_nodes_move_in_batches_and_their_routes_in_stages() -> None:
+    plan = list(OVERLAP.transitions(at_rest(40), SETTINGS))
+    added = [len(step.targets) for step in plan if isinstance(step, AddAliases)]
+    deleted = [len(step.targets) for step in plan if isinstance(step, DeleteRoutes)]
+    assert added == [1, 10, 10, 10, 9]
+    assert deleted == [1, 3, 16, 20]  # 1, then 10 %, 50 % and all of 40
+
+
+def test_a_finished_cluster_needs_nothing() -> None:
+    assert steps(last(OVERLAP, at_rest(3), SETTINGS)) == []
+
+
+def test_a_controller_that_comes_back_is_stopped_before_the_next_step() -> None:
+    facts = replace(with_range(at_rest(2), flag=True), controller=RUNNING)
+    assert following(facts).id == "stop-cloud-controller-manager"
+
+
+def test_what_gardener_left_without_routes_gets_its_aliases_at_once_without_flag_or_barrier() -> None:
+    saved = tuple(SavedRoute(f"node-{number}", cidr(number), ZONE) for number in range(3))
+    facts = replace(at_rest(3), routes=(), saved_routes=saved, controller=STOPPED)
+    plan = list(OVERLAP.transitions(facts, SETTINGS))
+    assert [step.id for step in plan] == ["add-secondary-range", "add-aliases", "clear-saved-routes"]
+    assert plan[1].targets == ("node-0", "node-1", "node-2")
+
+
+def test_a_lost_saved_list_is_rebuilt_from_the_nodes() -> None:
+    facts = replace(at_rest(2), routes=(), saved_routes=(), controller=STOPPED)
+    assert at_goal(last(OVERLAP, facts, SETTINGS))
+
+
+def test_a_saved_route_speaks_for_a_vm_whose_node_is_gone() -> None:
+    orphan = replace(node(0), pod_cidr=None)
+    saved = (SavedRoute("node-0", cidr(0), ZONE),)
+    facts = replace(at_rest(0), nodes=(orphan,), saved_routes=saved, controller=STOPPED)
+    end = last(OVERLAP, facts, SETTINGS)
+    assert end.nodes[0].aliases == (alias(0),)
+
+
+def test_a_node_that_never_had_a_route_gets_an_alias() -> None:
+    facts = replace(at_rest(2), nodes=(*at_rest(2).nodes, node(7)))
+    assert last(OVERLAP, facts, SETTINGS).node_of["node-7"].aliases == (alias(7),)
+
+
+def test_the_route_of_a_vm_that_is_gone_is_deleted_last_and_never_aliased() -> None:
+    facts = replace(at_rest(2), routes=(*at_rest(2).routes, route(9)))
+    plan = list(OVERLAP.transitions(facts, SETTINGS))
+    deletes = [step for step in plan if isinstance(step, DeleteRoutes)]
+    assert deletes[0].targets == ("route-0",)
+    assert deletes[-1].targets == ("route-9",)
+    assert all("node-9" not in step.targets for step in plan if isinstance(step, AddAliases))
+
+
+def test_stale_routes_alone_go_before_the_range_so_that_no_flag_is_needed() -> None:
+    facts = replace(at_rest(0), routes=(route(9),))
+    assert steps(facts) == [
+        "stop-cloud-controller-manager",
+        "save-routes",
+        "delete-routes",
+        "add-secondary-range",
+        "clear-saved-routes",
+    ]
+
+
+def test_with_the_flag_off_over_nodes_that_depend_on_routes_the_flag_comes_first() -> None:
+    facts = aliased(with_range(at_rest(3), flag=False), 0)
+    assert facts.unreachable == ("node-1", "node-2")
+    assert isinstance(following(facts), SetOverlapFlag)
+    assert following(facts).effect(facts).unreachable == ()
+
+
+def test_with_the_flag_off_and_all_aliases_there_routes_go_without_it() -> None:
+    facts = aliased(with_range(at_rest(2), flag=False), 0, 1)
+    assert "set-overlap-flag" not in steps(facts)
+
+
+def test_a_vm_that_nothing_leads_to_is_helped_before_the_barrier_of_the_range() -> None:
+    facts = with_range(at_rest(3), flag=True)
+    facts = replace(facts, routes=facts.routes[1:])
+    assert following(facts) == AddAliases(("node-0",))
+
+
+def test_one_vm_that_cannot_be_helped_does_not_hold_up_the_others() -> None:
+    facts = replace(with_range(at_rest(3), flag=False), routes=())
+    facts = replace(facts, nodes=(replace(facts.nodes[0], subnet_ok=False), *facts.nodes[1:]))
+    rescue = following(facts)
+    assert rescue == AddAliases(("node-1", "node-2"))
+    *_, stuck = OVERLAP.transitions(facts, SETTINGS)
+    assert stuck == AddAliases(("node-0",))
+    assert stuck.precondition(rescue.effect(facts)) == [f"nic0 of VM node-0 is not in subnet {facts.subnet.name}"]
+
+
+def test_stopped_vms_come_last() -> None:
+    facts = at_rest(3)
+    facts = replace(facts, nodes=(replace(facts.nodes[0], running=False), *facts.nodes[1:]))
+    added = [step.targets for step in OVERLAP.transitions(facts, SETTINGS) if isinstance(step, AddAliases)]
+    assert added == [("node-1",), ("node-2", "node-0")]
+
+
+def test_an_alias_that_is_not_the_first_is_put_there() -> None:
+    other = AliasFacts("10.250.7.0/28", "user-range")
+    facts = last(OVERLAP, at_rest(1), SETTINGS)
+    facts = replace(facts, nodes=(replace(facts.nodes[0], aliases=(other, alias(0))),))
+    assert last(OVERLAP, facts, SETTINGS).nodes[0].aliases == (alias(0), other)
+
+
+def test_ranges_of_others_stay() -> None:
+    facts = at_rest(1)
+    facts = replace(facts, subnet=replace(facts.subnet, secondary_ranges=(("user-range", "192.168.0.0/24"),)))
+    end = last(OVERLAP, facts, SETTINGS)
+    assert end.subnet.secondary_ranges == (("user-range", "192.168.0.0/24"), (RANGE, PODS))
+
+
+def test_a_restart_amid_the_deletes_waits_again_and_goes_on_with_its_stage() -> None:
+    facts = aliased(with_range(at_rest(10), flag=True), *range(10))
+    facts = restarted(replace(facts, routes=facts.routes[3:]))
+    plan = list(OVERLAP.transitions(facts, SETTINGS))
+    assert [step.id for step in plan[:2]] == ["barrier-aliases", "gate-aliases"]
+    deleted = [len(step.targets) for step in plan if isinstance(step, DeleteRoutes)]
+    assert deleted == [2, 5]  # the half of ten, then the rest
+
+
+def test_clearing_the_flag_waits_until_every_alias_is_known() -> None:
+    facts = aliased(with_range(at_rest(1), flag=True), 0)
+    facts = restarted(replace(facts, routes=()))
+    assert steps(facts)[:2] == ["barrier-aliases", "clear-overlap-flag"]
+
+
+def test_a_new_vm_with_its_own_alias_is_left_alone() -> None:
+    fresh = NodeFacts("new", ZONE, pod_cidr=None, aliases=(AliasFacts("10.96.99.0/24", RANGE),))
+    facts = with_range(at_rest(1), flag=True)
+    facts = replace(facts, nodes=(*facts.nodes, fresh))
+    assert last(OVERLAP, facts, SETTINGS).node_of["new"] == fresh
+
+
+def test_a_foreign_route_inside_the_pod_cidr_stops_the_plan_at_the_flag() -> None:
+    facts = replace(at_rest(1), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),))
+    *_, refused = OVERLAP.transitions(facts, SETTINGS)
+    assert isinstance(refused, SetOverlapFlag)
+    assert refused.precondition(facts) == [
+        f"route vpn (10.96.200.0/24) lies in the pod CIDR {PODS} and is not this cluster's"
+    ]
+
+
+def test_a_foreign_route_that_turns_up_later_keeps_the_flag_on() -> None:
+    facts = aliased(with_range(at_rest(1), flag=True), 0)
+    facts = replace(facts, routes=(), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),)).after(1000.0)
+    refused = following(facts)
+    assert isinstance(refused, ClearOverlapFlag)
+    assert refused.precondition(facts) == ["route vpn (10.96.200.0/24) still lies in the range"]
+
+
+def test_a_flag_that_someone_else_needs_after_the_end_is_left_alone() -> None:
+    facts = last(OVERLAP, at_rest(1), SETTINGS)
+    facts = replace(
+        facts,
+        subnet=replace(facts.subnet, overlap_flag=True),
+        foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),),
+    )
+    assert steps(facts) == []
+
+
+def test_a_restart_between_range_and_canary_waits_for_the_range_again() -> None:
+    facts = restarted(with_range(at_rest(2), flag=True))
+    assert steps(facts)[:2] == ["barrier-range", "add-alias-canary"]
+
+
+@pytest.mark.parametrize(("quiet", "step"), [(119.0, "barrier-flag"), (120.0, "add-secondary-range")])
+def test_the_range_waits_until_the_flag_has_been_quiet_for_two_minutes(quiet: float, step: str) -> None:
+    facts = replace(at_rest(1), controller=STOPPED, saved_routes=tuple(map(as_saved, at_rest(1).routes)))
+    facts = replace(facts, subnet=replace(facts.subnet, overlap_flag=True), quiet={"flag": quiet})
+    assert following(facts).id == step
+    assert AddSecondaryRange().precondition(facts) == []

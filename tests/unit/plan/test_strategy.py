@@ -1,0 +1,101 @@
+"""Strategies by name, and what they tell before they start: obstacles, outage, time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualstack.errors import InvalidInput
+from dualstack.plan.facts import RouteFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import STRATEGIES, choose, describe_outage, estimate, obstacles, outage
+from dualstack.plan.transitions import AddAliases
+from tests.property.worlds import RANGE, alias, at_rest, last, node
+
+SETTINGS = Settings()
+OVERLAP, GARDENER = choose("overlap"), choose("gardener")
+
+
+def test_an_unknown_strategy_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InvalidInput, match="unknown strategy 'yolo'; there are overlap, gardener"):
+        choose("yolo")
+
+
+def test_gardeners_order_and_pace() -> None:
+    plan = list(GARDENER.transitions(at_rest(2), SETTINGS))
+    assert [step.id for step in plan] == [
+        "stop-cloud-controller-manager",
+        "save-routes",
+        "delete-routes",
+        "set-stack-type",
+        "add-secondary-range",
+        "add-aliases",
+        "add-aliases",
+        "clear-saved-routes",
+    ]
+    assert [step.targets for step in plan if isinstance(step, AddAliases)] == [("node-0",), ("node-1",)]
+
+
+def test_a_cluster_in_order_has_no_obstacles() -> None:
+    assert obstacles(OVERLAP, at_rest(4), SETTINGS) == []
+    assert obstacles(GARDENER, at_rest(4), SETTINGS) == []
+    assert obstacles(OVERLAP, at_rest(0), SETTINGS) == []
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_obstacles_are_foreseen_from_the_start_and_told_together(name: str) -> None:
+    facts = at_rest(3)
+    thief = replace(node(8), pod_cidr=None, aliases=(alias(0),))
+    facts = replace(
+        facts,
+        nodes=(*facts.nodes[:2], replace(facts.nodes[2], subnet_ok=False), thief),
+        foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),),
+    )
+    told = "\n".join(obstacles(choose(name), facts, SETTINGS))
+    assert "node-8 holds" in told
+    assert "nic0 of VM node-2" in told
+    assert "vpn" in told or "routes lie in the pod CIDR" in told
+
+
+def test_what_pods_will_notice_is_one_sentence() -> None:
+    assert describe_outage(OVERLAP, at_rest(3), SETTINGS) == "No packet is expected to be lost."
+    dark = replace(at_rest(3), routes=())
+    assert describe_outage(OVERLAP, dark, SETTINGS) == (
+        "No packet is expected to be lost; the pods of 3 nodes are cut off already and come back with their aliases."
+    )
+    assert describe_outage(GARDENER, at_rest(3), SETTINGS) == (
+        "The pods of all 3 nodes are cut off from other nodes at once; the first come back after about 40 s, "
+        "the last after about 60 s."
+    )
+    assert describe_outage(GARDENER, dark, SETTINGS) == ("No route is deleted any more, so no further node is cut off.")
+
+
+def test_the_outage_of_gardeners_order_grows_with_the_nodes() -> None:
+    assert outage(OVERLAP, at_rest(40), SETTINGS) == 0.0
+    assert outage(GARDENER, at_rest(40), SETTINGS) - outage(GARDENER, at_rest(20), SETTINGS) == 200.0
+
+
+def test_the_estimate_is_the_sum_of_waits_and_operations_and_shrinks_to_nothing() -> None:
+    start = at_rest(3)
+    waits = 120.0 + 120.0 + 60.0 + 300.0 + 300.0 + 120.0
+    assert waits < estimate(OVERLAP, start, SETTINGS) < waits + 180.0
+    seconds, facts = [], start
+    for transition in OVERLAP.transitions(start, SETTINGS):
+        seconds.append(estimate(OVERLAP, facts, SETTINGS))
+        facts = transition.effect(facts)
+    assert seconds == sorted(seconds, reverse=True)
+    assert estimate(OVERLAP, last(OVERLAP, start, SETTINGS), SETTINGS) == 0.0
+
+
+def test_a_taken_range_name_stops_both_strategies() -> None:
+    facts = at_rest(1)
+    facts = replace(facts, subnet=replace(facts.subnet, secondary_ranges=((RANGE, "10.99.0.0/16"),)))
+    assert obstacles(OVERLAP, facts, SETTINGS) == obstacles(GARDENER, facts, SETTINGS) != []
+
+
+def test_settings_that_cannot_work_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        Settings(batch_size=0)
+    with pytest.raises(ValueError, match="ascend to 1"):
+        Settings(delete_shares=(0.5, 0.1))

@@ -1,0 +1,210 @@
+"""Single steps: exact and idempotent effects, preconditions in words, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from dualstack.plan.facts import AliasFacts, ControllerFacts, CutoverFacts, NodeFacts, RouteFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import STRATEGIES, choose
+from dualstack.plan.transitions import (
+    AddAliases,
+    AddSecondaryRange,
+    Barrier,
+    ClearOverlapFlag,
+    ClearSavedRoutes,
+    DeleteRoutes,
+    Gate,
+    RemoveAliases,
+    RemoveSecondaryRange,
+    SaveRoutes,
+    SetOverlapFlag,
+    StopController,
+    Transition,
+)
+from tests.property.worlds import PODS, RANGE, RUNNING, STOPPED, alias, at_rest, cidr, node, states
+
+SETTINGS = Settings(batch_size=2)
+OVERLAP = choose("overlap")
+
+
+def after(step: str, nodes: int = 3) -> CutoverFacts:
+    """The facts after the last step named `step` of the order that loses nothing."""
+    reached = [facts for transition, facts in states(OVERLAP, at_rest(nodes), SETTINGS) if transition.id == step]
+    return reached[-1]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_an_effect_is_idempotent_and_not_there_before(name: str) -> None:
+    facts = at_rest(3)
+    for transition in choose(name).transitions(facts, SETTINGS):
+        reached = transition.effect(facts)
+        assert transition.done(reached)
+        if not isinstance(transition, Barrier | Gate):
+            assert not transition.done(facts), transition.id
+        facts = reached
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_step_has_a_way_back_that_leads_back_or_says_why_there_is_none(name: str) -> None:
+    facts = at_rest(3)
+    backed = set()
+    for transition in choose(name).transitions(facts, SETTINGS):
+        reached, inverse = transition.effect(facts), transition.inverse()
+        if isinstance(inverse, Transition):
+            assert inverse.effect(reached) == facts, transition.id
+            backed.add(transition.id)
+        else:
+            assert inverse
+        facts = reached
+    assert {"add-secondary-range", "add-aliases"} <= backed
+
+
+def test_the_way_back_from_the_aliases_meets_its_own_preconditions() -> None:
+    facts = after("add-aliases")
+    for step in (RemoveAliases(("node-0", "node-1", "node-2")), RemoveSecondaryRange(), ClearOverlapFlag()):
+        assert step.precondition(facts) == []
+        facts = step.effect(facts)
+        assert facts.unreachable == ()
+    assert facts.subnet == at_rest(3).subnet
+
+
+def test_aliases_are_not_given_up_without_a_route_to_fall_back_to() -> None:
+    facts = replace(after("add-aliases"), routes=())
+    assert RemoveAliases(("node-1",)).precondition(facts) == ["VM node-1 has no route to fall back to"]
+    facts = after("add-aliases")
+    facts = replace(facts, subnet=replace(facts.subnet, overlap_flag=False))
+    assert RemoveAliases(("node-1",)).precondition(facts) == [
+        "the overlap flag is off, so that routes in the range carry nothing"
+    ]
+    assert RemoveSecondaryRange().precondition(facts)[0] == f"VM node-0 holds an alias in {RANGE}"
+
+
+def test_a_target_that_has_vanished_is_skipped() -> None:
+    facts = after("add-secondary-range")
+    facts = replace(facts, nodes=facts.nodes[1:])
+    step = AddAliases(("node-0", "node-1"))
+    assert step.precondition(facts) == []
+    assert step.effect(facts).holders == {cidr(1): frozenset({"node-1"})}
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda known: replace(known, subnet_ok=False), "nic0 of VM node-0 is not in subnet shoot--foo--bar-nodes"),
+        (
+            lambda known: replace(known, aliases=(alias(77),)),
+            f"VM node-0 holds {cidr(77)} in range {RANGE}, but its pod CIDR is {cidr(0)}",
+        ),
+        (
+            lambda known: replace(known, pod_cidr="10.200.0.0/24"),
+            f"pod CIDR 10.200.0.0/24 of VM node-0 lies outside {PODS}",
+        ),
+    ],
+    ids=["other-subnet", "other-alias", "outside"],
+)
+def test_what_keeps_a_vm_from_its_alias_is_named(damage: Callable[[NodeFacts], NodeFacts], problem: str) -> None:
+    facts = after("add-secondary-range")
+    facts = replace(facts, nodes=(damage(facts.nodes[0]), *facts.nodes[1:]))
+    assert AddAliases(("node-0",)).precondition(facts) == [problem]
+    assert AddAliases(("node-1",)).precondition(facts) == []
+
+
+def test_an_alias_held_by_another_vm_is_named() -> None:
+    facts = after("add-secondary-range")
+    thief = replace(node(8), pod_cidr=None, aliases=(alias(0),))
+    facts = replace(facts, nodes=(*facts.nodes, thief))
+    assert AddAliases(("node-0",)).precondition(facts) == [
+        f"VM node-8 holds {cidr(0)}, the pod CIDR of VM node-0, as an alias"
+    ]
+
+
+def test_no_alias_without_the_range() -> None:
+    assert AddAliases(("node-0",)).precondition(at_rest(1)) == [f"subnet shoot--foo--bar-nodes has no range {RANGE}"]
+
+
+@pytest.mark.parametrize("taken", [(RANGE, "10.97.0.0/16"), ("user-range", "10.96.128.0/20")])
+def test_a_range_in_the_way_is_found_before_the_flag_is_set(taken: tuple[str, str]) -> None:
+    facts = at_rest(1)
+    facts = replace(facts, subnet=replace(facts.subnet, secondary_ranges=(taken,)))
+    expected = [f"subnet {facts.subnet.name} has range {taken[0]} ({taken[1]}), in the way of {RANGE} ({PODS})"]
+    assert SetOverlapFlag().precondition(facts) == expected
+    assert AddSecondaryRange().precondition(replace(facts, routes=())) == expected
+
+
+def test_the_range_is_not_added_over_routes_without_the_flag() -> None:
+    assert AddSecondaryRange().precondition(at_rest(2)) == [
+        "2 routes lie in the pod CIDR and the overlap flag is off: route-0"
+    ]
+    foreign = replace(at_rest(0), foreign_routes=(RouteFacts("vpn", "10.96.9.0/24"),))
+    assert len(AddSecondaryRange().precondition(foreign)) == 1
+
+
+def test_no_route_is_deleted_that_is_not_saved_not_replaced_or_would_come_back() -> None:
+    facts = after("add-aliases")
+    step = DeleteRoutes(("route-0", "route-1"))
+    assert step.precondition(facts) == []
+    assert step.precondition(replace(facts, saved_routes=facts.saved_routes[1:])) == ["route route-0 is not saved"]
+    bare = replace(facts, nodes=(replace(facts.nodes[0], aliases=()), *facts.nodes[1:]))
+    assert step.precondition(bare) == [f"VM node-0 has no alias {cidr(0)}; its route route-0 is all that it has"]
+    assert replace(step, alias_first=False).precondition(bare) == []
+    running = replace(facts, controller=RUNNING)
+    assert step.precondition(running) == ["cloud-controller-manager still runs and would re-create the routes"]
+
+
+def test_the_flag_is_not_cleared_over_a_route_or_a_vm_without_alias() -> None:
+    facts = after("delete-routes")
+    assert ClearOverlapFlag().precondition(facts) == []
+    back = replace(facts, routes=at_rest(1).routes)
+    assert ClearOverlapFlag().precondition(back) == [f"route route-0 ({cidr(0)}) still lies in the range"]
+    bare = replace(facts, nodes=(replace(facts.nodes[0], aliases=()), *facts.nodes[1:]))
+    assert ClearOverlapFlag().precondition(bare) == ["VM node-0 has no alias yet"]
+
+
+def test_the_saved_list_is_kept_until_each_of_its_vms_has_its_alias_or_is_gone() -> None:
+    facts = after("clear-overlap-flag")
+    bare = replace(facts, nodes=(replace(facts.nodes[0], aliases=()), *facts.nodes[1:]))
+    assert ClearSavedRoutes().precondition(bare) == ["the pod CIDR of VM node-0 is delivered by no alias yet"]
+    assert ClearSavedRoutes().precondition(replace(facts, nodes=facts.nodes[1:])) == []
+
+
+def test_saving_adds_what_is_missing_and_keeps_what_is_there() -> None:
+    first = SaveRoutes().effect(at_rest(1)).saved_routes
+    grown = SaveRoutes().effect(replace(at_rest(3), saved_routes=first))
+    assert [entry.instance_name for entry in grown.saved_routes] == ["node-0", "node-1", "node-2"]
+    assert SaveRoutes().effect(grown) == grown
+
+
+def test_stopping_without_waiting_leaves_the_pods_to_themselves() -> None:
+    assert StopController().effect(at_rest(1)).controller == STOPPED
+    left = StopController(wait=False).effect(at_rest(1)).controller
+    assert left == ControllerFacts(replicas=0, pods=1, ignored=True)
+    assert not left.gone
+
+
+def test_a_change_closes_barriers_and_gates_that_depend_on_it_alone() -> None:
+    gate = Gate(what="routes", aspects=("routes",))
+    barrier = Barrier(what="routes", aspects=("routes", "aliases"), seconds=120.0)
+    facts = barrier.effect(gate.effect(at_rest(2)))
+    assert barrier.remaining(facts) == 0.0
+    assert gate.id in facts.passed
+    changed = facts.stirred("aliases")
+    assert barrier.remaining(changed) == 120.0
+    assert gate.id in changed.passed
+    assert gate.id not in facts.stirred("routes").passed
+
+
+def test_what_is_touched_is_told_in_a_few_words() -> None:
+    assert AddAliases(("a", "b", "c")).describe() == "a, b, c"
+    assert AddAliases(("a", "b", "c", "d")).describe() == "a, b and 2 more"
+    assert Barrier(what="flag", aspects=("flag",), seconds=120.0).describe() == "flag quiet for 120 s"
+
+
+def test_only_our_own_alias_moves_when_it_is_added() -> None:
+    other = AliasFacts("10.250.7.0/28", "user-range")
+    facts = after("add-secondary-range")
+    facts = replace(facts, nodes=(replace(facts.nodes[0], aliases=(other,)),))
+    assert AddAliases(("node-0",)).effect(facts).nodes[0].aliases == (alias(0), other)
