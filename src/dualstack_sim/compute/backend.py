@@ -325,6 +325,7 @@ class Compute:
 
     async def close(self) -> None:
         """Drop everything that was still to happen."""
+        self._operations.release_watchers()
         await self._agenda.close()
 
 

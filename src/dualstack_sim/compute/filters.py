@@ -19,6 +19,10 @@ _TOKEN = re.compile(
     r"""|(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<word>[^\s()=<>!:"']+))"""
 )
 _LONGEST = 2048
+_REPETITIONS = 4
+"""More unbounded repetitions are refused: unlike RE2, this matcher may need time beyond all measure for them."""
+_UNBOUNDED = re.compile(r"(?<!\\)(?:[*+]|\{\d+,\})")
+_NESTED = re.compile(r"[*+}][^()]*\)[*+{]")
 
 
 @lru_cache(maxsize=256)
@@ -90,6 +94,8 @@ def _legacy_term(part: str, text: str) -> Predicate:
     field, operator, literal = match.groups()
     if len(literal) > 1 and literal[0] == literal[-1] and literal[0] in "\"'":
         literal = literal[1:-1]
+    if len(_UNBOUNDED.findall(literal)) > _REPETITIONS or _NESTED.search(literal):
+        raise invalid("filter", text, "The regular expression is too complex.")
     try:
         pattern = re.compile(literal)
     except re.error:
@@ -179,10 +185,25 @@ def _comparison(field: str, operator: str, literal: str) -> Predicate:
     if operator == ":":
         return lambda resource: _has(lookup(resource, field), literal)
     if operator in ("=", "!="):
-        pattern = re.compile(".*".join(re.escape(part) for part in literal.split("*")), re.DOTALL)
-        wanted = operator == "="
-        return lambda resource: (pattern.fullmatch(_text(lookup(resource, field))) is not None) is wanted
+        parts, wanted = literal.split("*"), operator == "="
+        return lambda resource: _matches(_text(lookup(resource, field)), parts) is wanted
     return lambda resource: _ordered(lookup(resource, field), operator, literal)
+
+
+def _matches(text: str, parts: list[str]) -> bool:
+    """Whether `text` consists of `parts` with anything between them."""
+    first, *rest = parts
+    if not rest:
+        return text == first
+    if not text.startswith(first):
+        return False
+    position = len(first)
+    for part in rest[:-1]:
+        found = text.find(part, position)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return len(text) - len(rest[-1]) >= position and text.endswith(rest[-1])
 
 
 def _has(value: Any, literal: str) -> bool:

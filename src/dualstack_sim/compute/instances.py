@@ -285,7 +285,8 @@ class Instances:
     def _tags(self, key: Key, body: Json) -> Json:
         """Always there, with a fingerprint even if empty (compute-api.md 1.3)."""
         tags: Json = {"fingerprint": self._project.inventory.fingerprint(key, "tags")}
-        items = accept_strings(body.get("items") or [], "resource.tags.items")
+        given = accept(body, {"items": list, "fingerprint": str}, "resource.tags")
+        items = accept_strings(given.get("items", []), "resource.tags.items")
         return tags | ({"items": sorted(items)} if items else {})
 
     def _metadata(self, key: Key, body: Json) -> Json:
@@ -298,7 +299,8 @@ class Instances:
 
     @staticmethod
     def _metadata_items(body: Json) -> list[Json]:
-        return accept_list(body.get("items") or [], {"key": str, "value": str}, "resource.metadata.items")
+        given = accept(body, {"kind": str, "items": list, "fingerprint": str}, "resource.metadata")
+        return accept_list(given.get("items", []), {"key": str, "value": str}, "resource.metadata.items")
 
 
 def _interface_lock(key: Key, name: str) -> Key:

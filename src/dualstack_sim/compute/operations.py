@@ -209,6 +209,13 @@ class Operations:
             await watcher
         return operation
 
+    def release_watchers(self) -> None:
+        """Let everybody who waits go: the server is about to stop."""
+        for operation in self._known.values():
+            for watcher in operation.watchers:
+                if not watcher.done():
+                    watcher.set_result(None)
+
     def render(self, operation: Operation, now: float) -> Json:
         """The operation as clients read it (compute-api.md 2.1); the state follows from the instant alone."""
         work = operation.work

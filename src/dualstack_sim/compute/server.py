@@ -29,13 +29,13 @@ def create_app(compute: Compute) -> web.Application:
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_documented_errors])
     app.router.add_post("/token", _token)
     app.router.add_route("*", "/{path:.*}", api)
-    app.on_cleanup.append(close)
+    app.on_shutdown.append(close)
     return app
 
 
 async def _answer(compute: Compute, request: web.Request) -> web.StreamResponse:
     try:
-        address = locate(request.method, request.path)
+        address = locate(request.method, request.rel_url.raw_path)
         if address.project not in (compute.project.name, compute.project.number):
             raise not_found(f"projects/{address.project}")
         body = await _body(request)
@@ -56,7 +56,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
         return {}
     try:
         body = _decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise unreadable(f"Invalid JSON payload received. {error}") from None
     if not isinstance(body, dict):
         raise unreadable("Invalid JSON payload received. Must be an object.")

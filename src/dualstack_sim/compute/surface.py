@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from .errors import ApiError, bad_request, not_found
 from .references import GLOBAL, check_path
@@ -37,8 +38,8 @@ class Address(NamedTuple):
 
 
 def locate(verb: str, path: str) -> Address:
-    """The method behind `verb` and `path` (`/compute/v1/projects/...`); ApiError 400 or 404 if there is none."""
-    parts = path.strip("/").split("/")
+    """The method behind `verb` and `path` (`/compute/v1/projects/...`, still quoted); ApiError if there is none."""
+    parts = [unquote(part) for part in path.strip("/").split("/")]
     if len(parts) < 4 or parts[0] != "compute" or parts[1] not in VERSIONS or parts[2] != "projects":
         raise _unknown(verb, path)
     project, rest = parts[3], parts[4:]

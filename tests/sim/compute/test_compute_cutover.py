@@ -1,0 +1,211 @@
+"""The calls of the migration in their order, over HTTP, and what each of them leaves behind."""
+
+from __future__ import annotations
+
+from dualstack.clock import parse_rfc3339
+from dualstack_sim.compute.knobs import Knobs
+
+from .cloud import NODES, POD_RANGE, ZONE, Cloud, Setting, instance, route, running
+
+
+async def test_overlap_order_moves_routes_to_aliases(cloud: Cloud) -> None:
+    cloud.furnish(nodes=3)
+
+    await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
+    await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
+    for number in range(3):
+        body = await cloud.aliases(f"vm{number}", f"100.96.{number}.0/24")
+        await cloud.do("PATCH", f"{ZONE}/instances/vm{number}/updateNetworkInterface", body, networkInterface="nic0")
+    for number in range(3):
+        await cloud.do("DELETE", f"global/routes/shoot--foo--bar-{number}")
+    await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=False)
+
+    subnetwork = await cloud.get(NODES)
+    assert subnetwork["allowSubnetCidrRoutesOverlap"] is False
+    assert subnetwork["secondaryIpRanges"] == [POD_RANGE]
+    assert (await cloud.interface("vm2"))["aliasIpRanges"] == [
+        {"ipCidrRange": "100.96.2.0/24", "subnetworkRangeName": "ipv4-pod-cidr"}
+    ]
+    names = [entry["name"] for entry in (await cloud.get("global/routes"))["items"]]
+    assert not [name for name in names if name.startswith("shoot--")]
+
+
+async def test_gardener_order_needs_routes_gone_first(cloud: Cloud) -> None:
+    cloud.furnish(nodes=1)
+
+    error = await cloud.nodes_refused(secondaryIpRanges=[POD_RANGE])
+    assert error["code"] == 400
+    assert error["errors"][0]["reason"] == "invalid"
+
+    await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
+    await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
+    await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
+    # Gardener echoes the whole interface with one alias appended.
+    interface = await cloud.interface("vm0")
+    interface["aliasIpRanges"] = [{"ipCidrRange": "100.96.0.0/24", "subnetworkRangeName": "ipv4-pod-cidr"}]
+    path = f"{ZONE}/instances/vm0/updateNetworkInterface"
+    await cloud.do("PATCH", path, interface, networkInterface="nic0")
+    # Repeating it appends a duplicate, which is collapsed.
+    interface = await cloud.interface("vm0")
+    interface["aliasIpRanges"] = interface["aliasIpRanges"] * 2
+    await cloud.do("PATCH", path, interface, networkInterface="nic0")
+    assert len((await cloud.interface("vm0"))["aliasIpRanges"]) == 1
+
+
+async def test_ipv6_prefix_comes_some_seconds_after_the_patch(cloud: Cloud) -> None:
+    cloud.furnish()
+    operation = await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
+    done = next(commit for commit in cloud.commits if commit.after and commit.after.get("stackType") == "IPV4_IPV6")
+    assert done.after is not None
+    assert "externalIpv6Prefix" not in done.after
+    assert operation["status"] == "DONE"
+    await cloud.clock.sleep(20)
+
+    by_id = await cloud.get(f"regions/europe-west1/subnetworks/{done.after['id']}")
+    assert by_id["externalIpv6Prefix"].endswith(":0:0:0:0/64")
+    assert by_id["externalIpv6Prefix"].startswith("2600:1900:4010:")
+    assert by_id["fingerprint"] == done.after["fingerprint"]
+    assigned = next(commit for commit in cloud.commits if commit.after and "externalIpv6Prefix" in commit.after)
+    assert 2.0 <= assigned.at - done.at <= 20.0
+    routes = (await cloud.get("global/routes"))["items"]
+    assert [entry["destRange"] for entry in routes if "nextHopGateway" in entry].count("::/0") == 1
+
+
+async def test_new_node_gets_lowest_alias_and_first_96(cloud: Cloud) -> None:
+    cloud.furnish(nodes=1)
+    await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
+    await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
+    await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
+    await cloud.clock.sleep(20)
+    alias = {"ipCidrRange": "/24", "subnetworkRangeName": "ipv4-pod-cidr"}
+    body = instance("new", stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL", aliasIpRanges=[alias])
+
+    operation = await cloud.begin("POST", f"{ZONE}/instances", body)
+    assert (await cloud.get(f"{ZONE}/instances/new"))["status"] in ("PROVISIONING", "STAGING")
+    await cloud.ended(operation)
+
+    created = await cloud.get(f"{ZONE}/instances/new")
+    assert created["status"] == "RUNNING"
+    assert "fingerprint" in created["tags"]
+    interface = created["networkInterfaces"][0]
+    # Static routes reserve nothing: the block of vm0's route is handed out (cutover.md E8).
+    assert interface["aliasIpRanges"] == [{"ipCidrRange": "100.96.0.0/24", "subnetworkRangeName": "ipv4-pod-cidr"}]
+    prefix = (await cloud.get(NODES))["externalIpv6Prefix"]
+    config = interface["ipv6AccessConfigs"][0]
+    assert config["externalIpv6"] == prefix.replace(":0:0:0:0/64", ":0:1:0:0")
+    assert config["externalIpv6PrefixLength"] == 96
+    assert config["type"] == "DIRECT_IPV6"
+    statuses = [c.after["status"] if c.after else None for c in cloud.commits if c.name == "new"]
+    assert statuses == ["PROVISIONING", "STAGING", "RUNNING"]
+
+
+async def test_addresses_are_free_again_only_when_the_delete_is_done(cloud: Cloud) -> None:
+    cloud.furnish(nodes=2)
+    operation = await cloud.begin("DELETE", f"{ZONE}/instances/vm0")
+    assert (await cloud.get(f"{ZONE}/instances/vm0"))["status"] == "STOPPING"
+    await cloud.do("POST", f"{ZONE}/instances", instance("early"))
+    assert (await cloud.interface("early"))["networkIP"] == "10.250.0.4"
+    await cloud.ended(operation)
+    assert (await cloud.refused("GET", f"{ZONE}/instances/vm0"))["code"] == 404
+    await cloud.do("POST", f"{ZONE}/instances", instance("late"))
+    assert (await cloud.interface("late"))["networkIP"] == "10.250.0.2"
+
+
+async def test_route_survives_its_instance_with_a_warning(cloud: Cloud) -> None:
+    cloud.furnish(nodes=1)
+    assert "warnings" not in await cloud.get("global/routes/shoot--foo--bar-0")
+    await cloud.do("DELETE", f"{ZONE}/instances/vm0")
+    warned = await cloud.get("global/routes/shoot--foo--bar-0")
+    assert warned["warnings"][0]["code"] == "NEXT_HOP_INSTANCE_NOT_FOUND"
+    # It still stands in the way of a range.
+    assert (await cloud.nodes_refused(secondaryIpRanges=[POD_RANGE]))["code"] == 400
+    cloud.compute.place("instances", ZONE, instance("vm0"))
+    assert "warnings" not in await cloud.get("global/routes/shoot--foo--bar-0")
+
+
+async def test_route_into_a_range_fails_inside_the_operation(cloud: Cloud) -> None:
+    cloud.furnish(nodes=1)
+    error = await cloud.fail("POST", "global/routes", route("bad", "10.250.7.0/24", "vm0"))
+    assert error["code"] == "UNSUPPORTED_OPERATION"
+    assert "10.250.7.0/24 hides the address space of the network (10.250.0.0/16)" in error["message"]
+    assert (await cloud.refused("GET", "global/routes/bad"))["code"] == 404
+    await cloud.do("POST", "global/routes", route("broader", "10.0.0.0/8", "vm0"))
+
+
+async def test_knob_one_decides_about_routes_into_a_flagged_range() -> None:
+    for choice in ("deny", "allow"):
+        knobs = Knobs(new_route_in_flagged_range="allow" if choice == "allow" else "deny")
+        async with running(Setting(knobs=knobs)) as cloud:
+            cloud.furnish(nodes=1)
+            await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
+            await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
+            operation = await cloud.ended(
+                await cloud.begin("POST", "global/routes", route("again", "100.96.7.0/24", "vm0"))
+            )
+            assert ("error" in operation) is (choice == "deny")
+
+
+async def test_route_conflict_can_surface_in_the_request() -> None:
+    async with running(Setting(knobs=Knobs(route_conflict="request"))) as cloud:
+        cloud.furnish(nodes=1)
+        error = await cloud.refused("POST", "global/routes", route("bad", "10.250.7.0/24", "vm0"))
+        assert error["code"] == 400
+        assert error["message"].startswith("Invalid value for field 'resource.destRange': '10.250.7.0/24'. ")
+        assert error["message"].count("Invalid value") == 1
+
+
+async def test_knob_two_decides_whether_the_flag_clears_over_routes() -> None:
+    for knobs in (Knobs(), Knobs(clear_flag_over_routes="accept")):
+        async with running(Setting(knobs=knobs)) as cloud:
+            cloud.furnish(nodes=1)
+            await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
+            await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
+            if knobs.clear_flag_over_routes == "accept":
+                await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=False)
+                assert (await cloud.get(NODES))["allowSubnetCidrRoutesOverlap"] is False
+            else:
+                assert (await cloud.nodes_refused(allowSubnetCidrRoutesOverlap=False))["code"] == 400
+                assert (await cloud.get(NODES))["allowSubnetCidrRoutesOverlap"] is True
+
+
+async def test_knob_five_hides_the_flag() -> None:
+    async with running(Setting(knobs=Knobs(overlap_flag="hidden"))) as cloud:
+        cloud.furnish(nodes=1)
+        await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
+        assert "allowSubnetCidrRoutesOverlap" not in await cloud.get(NODES)
+        assert (await cloud.nodes_refused(secondaryIpRanges=[POD_RANGE]))["code"] == 400
+
+
+async def test_stack_type_of_a_running_interface_changes_both_ways(cloud: Cloud) -> None:
+    cloud.furnish(nodes=1)
+    await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
+    await cloud.clock.sleep(20)
+    path = f"{ZONE}/instances/vm0/updateNetworkInterface"
+
+    async def change(stack: str) -> dict[str, object]:
+        fingerprint = (await cloud.interface("vm0"))["fingerprint"]
+        body = {"fingerprint": fingerprint, "stackType": stack}
+        await cloud.do("PATCH", path, body, networkInterface="nic0")
+        return await cloud.interface("vm0")
+
+    dual = await change("IPV4_IPV6")
+    assert dual["stackType"] == "IPV4_IPV6"
+    assert dual["ipv6AccessType"] == "EXTERNAL"
+    single = await change("IPV4_ONLY")
+    assert single["stackType"] == "IPV4_ONLY"
+    assert "ipv6AccessConfigs" not in single
+
+
+async def test_commits_carry_the_scheduled_instant(cloud: Cloud) -> None:
+    cloud.furnish(nodes=1)
+    operation = await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
+    commit = cloud.commits[-1]
+    assert (commit.collection, commit.name, commit.after) == ("routes", "shoot--foo--bar-0", None)
+    assert commit.before is not None
+    assert commit.before["destRange"] == "100.96.0.0/24"
+    again = cloud.compute.find("routes", "global", "shoot--foo--bar-0")
+    assert again is None
+    latency = cloud.compute.project.latency.operation(
+        cloud.compute.project.chance, "routes.delete", "projects/proj-1/global/routes/shoot--foo--bar-0", 0
+    )
+    assert abs(commit.at - latency - parse_rfc3339(operation["insertTime"])) < 0.002

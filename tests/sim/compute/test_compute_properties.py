@@ -1,0 +1,211 @@
+"""Whatever is asked in whatever order, the cloud keeps its invariants (cutover.md 11)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from ipaddress import IPv4Network, ip_network
+from itertools import combinations
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dualstack_sim.chance import Chance
+from dualstack_sim.compute.addresses import fits_within, overlaps
+from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.commits import Commit
+from dualstack_sim.compute.errors import ApiError, Json
+from dualstack_sim.compute.knobs import Knobs
+
+from .cloud import MACHINE, NETWORK, NODES, REGION, ZONE, instance, route
+
+DESTINATIONS = ["100.96.0.0/24", "100.96.1.0/24", "100.96.0.0/16", "100.64.0.0/10", "10.250.3.0/24", "10.0.0.0/8"]
+RANGES = [("pods", "100.96.0.0/16"), ("more", "100.96.1.0/24"), ("wide", "100.64.0.0/10"), ("clash", "10.250.0.0/24")]
+ALIASES = ["100.96.0.0/24", "100.96.1.0/24", "100.96.0.0/25", "/24", "/30", "10.250.9.0/28"]
+NAMES = ["a", "b", "c"]
+
+
+class HandClock:
+    """Time that passes when the test says so; nobody sleeps to its end."""
+
+    def __init__(self) -> None:
+        self.present = 1_800_000_000.0
+
+    def now(self) -> float:
+        return self.present
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.Event().wait()
+
+
+class World:
+    """A cloud that is asked without HTTP, and what it committed."""
+
+    def __init__(self, knobs: Knobs) -> None:
+        self.clock = HandClock()
+        self.commits: list[Commit] = []
+        self.compute = Compute(self.clock, Chance(3), knobs=knobs, on_commit=self.commits.append)
+        self.compute.place("networks", "global", {"name": "vpc", "autoCreateSubnetworks": False})
+        self.compute.place("subnetworks", REGION, {"name": "nodes", "network": NETWORK, "ipCidrRange": "10.250.0.0/16"})
+
+    async def ask(self, method: str, scope: str, name: str = "", body: Json | None = None, **query: str) -> None:
+        """A refusal is an answer; anything else than ApiError is a defect."""
+        with suppress(ApiError):
+            await self.compute.answer(method, scope, name, body=body or {}, query=query)
+
+    def nodes(self) -> Json:
+        found = self.compute.find("subnetworks", REGION, "nodes")
+        assert found is not None
+        return found
+
+    async def patch(self, **change: Any) -> None:
+        await self.ask("subnetworks.patch", REGION, "nodes", {"fingerprint": self.nodes()["fingerprint"], **change})
+
+    async def interface(self, name: str, **change: Any) -> None:
+        found = self.compute.find("instances", ZONE, name)
+        fingerprint = found["networkInterfaces"][0]["fingerprint"] if found else "none"
+        body = {"fingerprint": fingerprint, **change}
+        await self.ask("instances.updateNetworkInterface", ZONE, name, body, networkInterface="nic0")
+
+
+def alias(text: str, range_name: str) -> Json:
+    return {"ipCidrRange": text, **({"subnetworkRangeName": range_name} if range_name else {})}
+
+
+async def step(world: World, action: tuple[Any, ...]) -> None:
+    match action:
+        case ("wait", seconds):
+            world.clock.present += seconds
+        case ("route", name, destination):
+            await world.ask("routes.insert", "global", body=route(name, destination, "a"))
+        case ("ranges", picks):
+            await world.patch(secondaryIpRanges=[{"rangeName": n, "ipCidrRange": c} for n, c in picks])
+        case ("flag", value):
+            await world.patch(allowSubnetCidrRoutesOverlap=value)
+        case ("stack", value):
+            await world.patch(stackType=value, ipv6AccessType="EXTERNAL")
+        case ("vm", name, stack, text, range_name):
+            aliases = [alias(text, range_name)] if text else []
+            await world.ask("instances.insert", ZONE, body=instance(name, stackType=stack, aliasIpRanges=aliases))
+        case ("alias", name, texts, range_name):
+            await world.interface(name, aliasIpRanges=[alias(text, range_name) for text in texts])
+        case ("nic", name, stack):
+            await world.interface(name, stackType=stack)
+        case ("subnet", name, text):
+            body = {"name": name, "network": NETWORK, "ipCidrRange": text}
+            await world.ask("subnetworks.insert", REGION, body=body)
+        case ("delete", collection, name):
+            scope = {"routes": "global", "instances": ZONE, "subnetworks": REGION}[collection]
+            await world.ask(f"{collection}.delete", scope, name)
+
+
+NAME = st.sampled_from(NAMES)
+RANGE_NAME = st.sampled_from(["pods", "more", "wide", ""])
+STACK = st.sampled_from(["IPV4_ONLY", "IPV4_IPV6"])
+ACTIONS = st.one_of(
+    st.tuples(st.just("wait"), st.sampled_from([1.0, 5.0, 60.0, 200.0])),
+    st.tuples(st.just("route"), NAME, st.sampled_from(DESTINATIONS)),
+    st.tuples(st.just("delete"), st.sampled_from(["routes", "instances", "subnetworks"]), NAME),
+    st.tuples(st.just("ranges"), st.lists(st.sampled_from(RANGES), max_size=2)),
+    st.tuples(st.just("flag"), st.booleans()),
+    st.tuples(st.just("stack"), STACK),
+    st.tuples(st.just("vm"), NAME, STACK, st.sampled_from(["", *ALIASES]), RANGE_NAME),
+    st.tuples(st.just("alias"), NAME, st.lists(st.sampled_from(ALIASES), max_size=3), RANGE_NAME),
+    st.tuples(st.just("nic"), NAME, STACK),
+    st.tuples(st.just("subnet"), NAME, st.sampled_from(["10.250.1.0/24", "100.96.0.0/24", "192.168.0.0/24"])),
+)
+
+
+def check(world: World) -> None:
+    """The invariants over everything that is shown now."""
+    shown = world.compute.snapshot()
+    subnetworks = list(shown.get("subnetworks", {}).values())
+    ranges = [(ip_network(text), subnetwork) for subnetwork in subnetworks for text in texts(subnetwork)]
+    for (one, _), (other, _) in combinations(ranges, 2):
+        assert not overlaps(one, other)
+    for found in shown.get("routes", {}).values():
+        destination = ip_network(found["destRange"])
+        for whole, subnetwork in ranges:
+            inside = fits_within(destination, whole)
+            assert not inside or subnetwork["allowSubnetCidrRoutesOverlap"], (found, subnetwork)
+    check_addresses(shown, {subnetwork["selfLink"]: subnetwork for subnetwork in subnetworks})
+
+
+def texts(subnetwork: Json) -> list[str]:
+    found = [subnetwork["ipCidrRange"], *(entry["ipCidrRange"] for entry in subnetwork.get("secondaryIpRanges", []))]
+    if "externalIpv6Prefix" in subnetwork:
+        found.append(subnetwork["externalIpv6Prefix"])
+    return found
+
+
+def check_addresses(shown: dict[str, dict[str, Json]], subnetworks: dict[str, Json]) -> None:
+    blocks: list[IPv4Network] = []
+    sixes: list[str] = []
+    for found in shown.get("instances", {}).values():
+        interface = found["networkInterfaces"][0]
+        subnetwork = subnetworks[interface["subnetwork"]]
+        blocks.append(IPv4Network(interface["networkIP"]))
+        assert blocks[-1].subnet_of(IPv4Network(subnetwork["ipCidrRange"]))
+        named = {entry["rangeName"]: entry["ipCidrRange"] for entry in subnetwork.get("secondaryIpRanges", [])}
+        for entry in interface.get("aliasIpRanges", []):
+            whole = named[entry["subnetworkRangeName"]] if "subnetworkRangeName" in entry else subnetwork["ipCidrRange"]
+            blocks.append(IPv4Network(entry["ipCidrRange"]))
+            assert blocks[-1].subnet_of(IPv4Network(whole))
+        assert ("ipv6AccessConfigs" in interface) == (interface["stackType"] == "IPV4_IPV6")
+        sixes += [config["externalIpv6"] for config in interface.get("ipv6AccessConfigs", [])]
+    for one, other in combinations(blocks, 2):
+        assert not one.overlaps(other)
+    assert len(sixes) == len(set(sixes))
+
+
+async def live(knobs: Knobs, actions: list[tuple[Any, ...]]) -> None:
+    world = World(knobs)
+    try:
+        for action in actions:
+            await step(world, action)
+            check(world)
+        world.clock.present += 10_000.0
+        assert world.compute.operations_running() == 0
+        check(world)
+        check_story(world)
+        await check_nothing_leaks(world)
+    finally:
+        await world.compute.close()
+
+
+def check_story(world: World) -> None:
+    """The commits tell the present state, in the order of time, each starting where the one before ended."""
+    story: dict[tuple[str, str], Json | None] = {}
+    assert [commit.at for commit in world.commits] == sorted(commit.at for commit in world.commits)
+    for commit in world.commits:
+        assert story.get((commit.collection, commit.name)) is commit.before
+        story[commit.collection, commit.name] = commit.after
+    shown = world.compute.snapshot()
+    for collection in ("subnetworks", "routes", "instances"):
+        told = {name: after for (kind, name), after in story.items() if kind == collection and after is not None}
+        assert told == {found["name"]: found for found in shown.get(collection, {}).values()}
+
+
+async def check_nothing_leaks(world: World) -> None:
+    """When all VMs are gone every address is free."""
+    for name in NAMES:
+        await world.ask("instances.delete", ZONE, name)
+    world.clock.present += 10_000.0
+    if world.compute.find("subnetworks", REGION, "nodes") is not None:
+        body = {"name": "last", "machineType": MACHINE, "networkInterfaces": [{"subnetwork": NODES}]}
+        made = world.compute.place("instances", ZONE, body)
+        assert made["networkInterfaces"][0]["networkIP"] == "10.250.0.2"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ACTIONS, max_size=40))
+def test_random_lives_keep_the_invariants(actions: list[tuple[Any, ...]]) -> None:
+    asyncio.run(live(Knobs(), [("vm", "a", "IPV4_ONLY", "", ""), ("wait", 200.0), *actions]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(ACTIONS, max_size=40))
+def test_random_lives_with_routes_allowed_under_the_flag(actions: list[tuple[Any, ...]]) -> None:
+    knobs = Knobs(new_route_in_flagged_range="allow")
+    asyncio.run(live(knobs, [("vm", "a", "IPV4_ONLY", "", ""), ("wait", 200.0), ("flag", True), *actions]))
