@@ -1,0 +1,30 @@
+"""The service account key that the product authenticates with against the simulated cloud."""
+
+from __future__ import annotations
+
+import base64
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from dualstack.model.kinds import SECRET, Manifest
+from dualstack.model.names import CLOUD_PROVIDER_SECRET, SERVICE_ACCOUNT_KEY
+from dualstack.render.workload import manifest
+
+
+def cloud_provider_secret(namespace: str, project: str, token_uri: str) -> Manifest:
+    """Secret `cloudprovider` with a fresh RSA key, which is good for the simulated token endpoint only."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    account = {
+        "type": "service_account",
+        "project_id": project,
+        "private_key_id": "simulated",
+        "private_key": pem,
+        "client_email": f"gardener@{project}.iam.gserviceaccount.com",
+        "client_id": "100000000000000000001",
+        "token_uri": token_uri,
+    }
+    encoded = base64.b64encode(msgspec.json.encode(account)).decode()
+    return manifest(SECRET, CLOUD_PROVIDER_SECRET, namespace, type="Opaque", data={SERVICE_ACCOUNT_KEY: encoded})
