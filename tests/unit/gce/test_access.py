@@ -17,7 +17,6 @@ from dualstack.gce.errors import Transient, Unauthenticated
 
 from .conftest import Server
 
-
 NOWHERE = "http://127.0.0.1:1/token"
 """A port on which nobody listens."""
 

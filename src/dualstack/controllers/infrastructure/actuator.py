@@ -1,0 +1,271 @@
+"""Carries the transitions of the cut-over out against Compute and Kubernetes (`dualstack.engine.cutover.Actuator`)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from dualstack.clock import Clock
+from dualstack.errors import GateFailed
+from dualstack.gce import ComputeClient
+from dualstack.gce.errors import NotFound, StaleFingerprint
+from dualstack.gce.pacing import QUICK, Pace
+from dualstack.gce.resources import first_interface
+from dualstack.model.infrastructure import SavedRoute as StoredRoute
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.transitions import (
+    AddAliases,
+    AddSecondaryRange,
+    ClearOverlapFlag,
+    ClearSavedRoutes,
+    DeleteRoutes,
+    Gate,
+    RemoveAliases,
+    RemoveSecondaryRange,
+    SaveRoutes,
+    SetOverlapFlag,
+    SetStackType,
+    StopController,
+    Transition,
+)
+
+from .controller_manager import CloudControllerManager
+from .desired import DUAL_STACK, Body, Desired
+from .observation import Observation, Observer
+from .record import InfrastructureRecord
+from .together import at_most
+
+WIDTH = 50
+"""Targets of one transition that are worked on side by side; the plan decides how many it dares at once."""
+
+ATTEMPTS = 5
+"""How often a resource is read again because it changed between reading and writing."""
+
+Change = Callable[[Mapping[str, Any]], Body | None]
+"""From a resource as read to the body of its PATCH without fingerprint; None when it is as wanted already."""
+
+
+class CloudActuator:
+    """The two APIs for one Shoot. `perform` acts on what the last `observe` saw, and on nothing else."""
+
+    def __init__(
+        self,
+        *,
+        compute: ComputeClient,
+        desired: Desired,
+        observer: Observer,
+        record: InfrastructureRecord,
+        manager: CloudControllerManager,
+        clock: Clock,
+        pace: Pace = QUICK,
+    ) -> None:
+        self._compute = compute
+        self._desired = desired
+        self._observer = observer
+        self._record = record
+        self._manager = manager
+        self._clock = clock
+        self._pace = pace
+        self._last: Observation | None = None
+
+    # -- the engine's side
+
+    async def observe(self) -> CutoverFacts:
+        """What is there now, freshly read."""
+        self._last = await self._observer.observe()
+        return self._last.facts
+
+    async def perform(self, transition: Transition) -> None:
+        """Carry the transition out; return when all its operations are done."""
+        match transition:
+            case StopController():
+                await self._manager.stop(wait=transition.wait)
+            case SaveRoutes():
+                await self._save()
+            case ClearSavedRoutes():
+                await self._forget()
+            case AddAliases():
+                await self._each(transition.targets, self._add_alias)
+            case RemoveAliases():
+                await self._each(transition.targets, self._remove_aliases)
+            case DeleteRoutes():
+                await self._each(transition.targets, self._delete_route)
+            case SetOverlapFlag():
+                await self._patch_subnet(lambda subnet: _flag(subnet, on=True))
+            case ClearOverlapFlag():
+                await self._patch_subnet(lambda subnet: _flag(subnet, on=False))
+            case AddSecondaryRange():
+                await self._patch_subnet(self._with_range)
+            case RemoveSecondaryRange():
+                await self._patch_subnet(self._without_range)
+            case SetStackType():
+                await self._patch_subnet(_dual_stack)
+            case _:
+                raise GateFailed(f"step {transition.id} cannot be carried out here")
+
+    async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
+        """Aliases as the Nodes say, every Node well, nobody interfering; the same for every gate.
+
+        A gate stands before what cannot be taken back, so it asks for everything that can be asked for.
+        """
+        del gate
+        problems = [
+            f"route {route.name} ({route.destination}) appeared in the pod CIDR" for route in facts.foreign_routes
+        ]
+        problems += [f"route {route.instance_name} ({route.destination_cidr}) appeared" for route in facts.unsaved]
+        if not facts.controller.gone:
+            problems.append("cloud-controller-manager runs again")
+        if not facts.range_present:
+            problems.append(f"subnet {facts.subnet.name} has no range {facts.range_name} any more")
+        problems += [f"the pod CIDR of VM {name} is delivered by nothing" for name in facts.unreachable]
+        problems += [
+            f"the alias of VM {name} is not its Node's pod CIDR, or not the first"
+            for name in facts.pod_cidr_of
+            if facts.node_of[name].aliases and not facts.alias_in_place(name)
+        ]
+        running = {node.name for node in facts.nodes if node.running and node.pod_cidr}
+        unwell = self._last.unwell if self._last else {}
+        return problems + [f"node {name} {why}" for name, why in sorted(unwell.items()) if name in running]
+
+    # -- the saved list
+
+    async def _save(self) -> None:
+        unsaved = self._facts().unsaved
+        await self._record.add_routes(
+            tuple(StoredRoute(entry.instance_name, entry.destination_cidr, entry.zone) for entry in unsaved)
+        )
+
+    async def _forget(self) -> None:
+        """Only what was just observed to be done leaves the list (W13)."""
+        facts = self._facts()
+        self._needed(facts, "clear-saved-routes", facts.routes == ())
+        await self._record.remove_routes(
+            lambda entry: entry.instance_name not in facts.pod_cidr_of or facts.aliased(entry.instance_name)
+        )
+
+    # -- aliases
+
+    async def _add_alias(self, name: str) -> None:
+        facts = self._facts()
+        wanted = facts.pod_cidr_of.get(name)
+        if wanted is None:
+            return
+        ours = {"ipCidrRange": wanted, "subnetworkRangeName": facts.range_name}
+
+        def change(interface: Mapping[str, Any]) -> Body | None:
+            aliases = [_plain(alias) for alias in interface.get("aliasIpRanges") or ()]
+            others = [alias for alias in aliases if alias != ours]
+            # The cloud-controller-manager reads the first entry only; what others put there stays behind it.
+            return None if aliases[:1] == [ours] else {"aliasIpRanges": [ours, *others]}
+
+        await self._patch_interface(name, change)
+
+    async def _remove_aliases(self, name: str) -> None:
+        ours = self._facts().range_name
+
+        def change(interface: Mapping[str, Any]) -> Body | None:
+            aliases = [_plain(alias) for alias in interface.get("aliasIpRanges") or ()]
+            kept = [alias for alias in aliases if alias.get("subnetworkRangeName") != ours]
+            return None if kept == aliases else {"aliasIpRanges": kept}
+
+        await self._patch_interface(name, change)
+
+    async def _patch_interface(self, name: str, change: Change) -> None:
+        """Read, change and write nic0; again when it changed meanwhile. A VM that has vanished needs nothing."""
+        node = self._facts().node_of.get(name)
+        if node is None:
+            return
+        path = f"zones/{node.zone}/instances/{name}"
+
+        async def once() -> None:
+            interface = first_interface(await self._compute.get(path, fields="name,networkInterfaces"))
+            body = change(interface)
+            if body is not None:
+                body = body | {"fingerprint": interface["fingerprint"]}
+                await self._compute.patch(
+                    f"{path}/updateNetworkInterface", body, pace=self._pace, networkInterface=interface["name"]
+                )
+
+        try:
+            await self._until_current(once)
+        except NotFound:
+            if await self._compute.find(path, fields="name") is not None:
+                raise
+
+    # -- routes
+
+    async def _delete_route(self, name: str) -> None:
+        """A route that the last observation did not prove to be ours is never deleted (DESIGN.md 3.8)."""
+        if any(route.name == name for route in self._facts().routes):
+            await self._compute.delete(f"global/routes/{name}", pace=self._pace)
+
+    # -- the subnet
+
+    async def _patch_subnet(self, change: Change) -> None:
+        path = self._desired.subnet_path(self._desired.nodes_subnet)
+
+        async def once() -> None:
+            subnet = await self._compute.get(path)
+            body = change(subnet)
+            if body is not None:
+                await self._compute.patch(path, body | {"fingerprint": subnet["fingerprint"]}, pace=self._pace)
+
+        await self._until_current(once)
+
+    def _with_range(self, subnet: Mapping[str, Any]) -> Body | None:
+        ranges = _ranges(subnet)
+        ours = self._desired.pod_range()
+        return None if ours in ranges else {"secondaryIpRanges": [*ranges, ours]}
+
+    def _without_range(self, subnet: Mapping[str, Any]) -> Body | None:
+        ranges = _ranges(subnet)
+        kept = [entry for entry in ranges if entry["rangeName"] != self._desired.pod_range()["rangeName"]]
+        return None if kept == ranges else {"secondaryIpRanges": kept}
+
+    # -- how
+
+    def _facts(self) -> CutoverFacts:
+        if self._last is None:
+            raise GateFailed("nothing has been observed yet")
+        return self._last.facts
+
+    @staticmethod
+    def _needed(facts: CutoverFacts, step: str, condition: bool) -> None:
+        if not condition:
+            raise GateFailed(f"{step}: {len(facts.routes)} routes of ours are still there")
+
+    async def _until_current(self, once: Callable[[], Awaitable[None]]) -> None:
+        """Read and write again while the fingerprint is stale."""
+        for attempt in range(ATTEMPTS):
+            try:
+                await once()
+            except StaleFingerprint:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                await self._clock.sleep(1.0)
+            else:
+                return
+
+    async def _each(self, targets: Iterable[str], act: Callable[[str], Awaitable[None]]) -> None:
+        """All targets; the first error in their order once every one was tried."""
+        await at_most(WIDTH, *(act(name) for name in targets))
+
+
+def _flag(subnet: Mapping[str, Any], *, on: bool) -> Body | None:
+    return None if bool(subnet.get("allowSubnetCidrRoutesOverlap")) == on else {"allowSubnetCidrRoutesOverlap": on}
+
+
+def _dual_stack(subnet: Mapping[str, Any]) -> Body | None:
+    return None if subnet.get("stackType") == DUAL_STACK["stackType"] else dict(DUAL_STACK)
+
+
+def _ranges(subnet: Mapping[str, Any]) -> list[Body]:
+    """The secondary ranges in the form in which they are sent; newer answers carry more fields than a request may."""
+    return [
+        {"rangeName": entry["rangeName"], "ipCidrRange": entry["ipCidrRange"]}
+        for entry in subnet.get("secondaryIpRanges") or ()
+    ]
+
+
+def _plain(alias: Mapping[str, Any]) -> Body:
+    return {field: alias[field] for field in ("ipCidrRange", "subnetworkRangeName") if alias.get(field)}

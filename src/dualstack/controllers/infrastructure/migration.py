@@ -1,0 +1,127 @@
+"""The cut-over as one task of the Infrastructure flow: whether it is needed, and what is left behind when it fails.
+
+Needed is decided by facts: routes of ours, saved routes, VMs without alias, or the range missing (W1, W7). The
+constraint of the Shoot says nothing about it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from dualstack.clock import Clock
+from dualstack.engine.cutover import run_cutover
+from dualstack.errors import DualstackError, InvalidInput
+from dualstack.gce import ComputeClient, Resource
+from dualstack.gce.pacing import QUICK, UPSTREAM, Pace
+from dualstack.gce.resources import secondary_ranges
+from dualstack.kube.interface import Kube
+from dualstack.model import cidr
+from dualstack.model.events import Listener
+from dualstack.model.shoot import ShootView
+from dualstack.plan.facts import CutoverFacts, as_saved
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import Strategy
+
+from .actuator import CloudActuator
+from .controller_manager import CloudControllerManager
+from .desired import Desired
+from .observation import Observer
+from .record import InfrastructureRecord
+from .reporting import Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """The cut-over of one Shoot."""
+
+    compute: ComputeClient
+    kube: Kube
+    clock: Clock
+    emit: Listener
+    reporter: Reporter
+    record: InfrastructureRecord
+    desired: Desired
+    shoot: ShootView
+    strategy: Strategy
+    settings: Settings
+
+    async def run(self) -> None:
+        """Carry the cut-over to its end if anything remains of it. Raises a DualstackError with the cluster at rest."""
+        manager = CloudControllerManager(self.kube, self.clock, self.desired.ns)
+        actuator = self._actuator(manager)
+        facts = await actuator.observe()
+        if facts.finished:
+            return
+        if not facts.unreachable:
+            await self._refuse_conflicts()
+        with self.reporter.phase("cut-over"):
+            try:
+                await run_cutover(actuator, self.strategy, self.settings, self.clock, self.emit, self.desired.ns)
+            except DualstackError:
+                # What failed is what is reported; a cloud that answers nothing now cannot be read either.
+                with suppress(DualstackError):
+                    await self._step_back(actuator, manager)
+                raise
+
+    def _actuator(self, manager: CloudControllerManager) -> CloudActuator:
+        observer = Observer(self.compute, self.kube, self.record, manager, self.desired, self.shoot)
+        return CloudActuator(
+            compute=self.compute,
+            desired=self.desired,
+            observer=observer,
+            record=self.record,
+            manager=manager,
+            clock=self.clock,
+            pace=pace_of(self.strategy),
+        )
+
+    async def _refuse_conflicts(self) -> None:
+        """Both ranges are going to be ranges of the VPC: see that no other subnet has them, before anything is changed
+        (W2, W32)."""
+        network = await self.compute.get(f"global/networks/{self.desired.vpc}", fields="selfLink")
+        subnets = await self.compute.aggregated(
+            "subnetworks",
+            filter=f"(network eq {network['selfLink']})",
+            fields="items/*/subnetworks(name,region,ipCidrRange,secondaryIpRanges),nextPageToken",
+        )
+        faults = range_conflicts(subnets, self.desired)
+        if faults:
+            raise InvalidInput(*faults)
+
+    @staticmethod
+    async def _step_back(actuator: CloudActuator, manager: CloudControllerManager) -> None:
+        """Give the cloud-controller-manager back while every route is still there (W4, W5).
+
+        Once a route is deleted the old configuration would only re-create it, so then it stays away until the
+        cut-over is finished.
+        """
+        if nothing_deleted(await actuator.observe()):
+            await manager.give_back()
+
+
+def pace_of(strategy: Strategy) -> Pace:
+    """How often running operations are looked at."""
+    return UPSTREAM if strategy.poll else QUICK
+
+
+def nothing_deleted(facts: CutoverFacts) -> bool:
+    """Every VM still has its route, and every saved route that leads to a VM is still there."""
+    routes = {as_saved(route) for route in facts.routes}
+    saved = {entry for entry in facts.saved_routes if entry.instance_name in facts.node_of}
+    return saved <= routes and all(facts.routed(name) for name in facts.pod_cidr_of)
+
+
+def range_conflicts(subnets: list[Resource], desired: Desired) -> list[str]:
+    """The pod and service ranges that other subnets of the VPC have already, one line each."""
+    wanted = [("pods", desired.pods, desired.nodes_subnet), ("services", desired.services, desired.services_subnet)]
+    faults = []
+    for subnet in subnets:
+        taken = [subnet["ipCidrRange"], *(text for _, text in secondary_ranges(subnet))]
+        faults += [
+            f"spec.networking.{name}: Invalid value: {text!r}: overlaps {other} of subnet {subnet['name']}"
+            for name, text, own in wanted
+            for other in taken
+            if subnet["name"] != own and cidr.overlap(text, other)
+        ]
+    return faults

@@ -1,0 +1,107 @@
+"""The Infrastructure controller: one level-triggered reconcile under Gardener's protocol (GB 3.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dualstack.clock import Clock
+from dualstack.controllers.extension import INFRASTRUCTURE_EXTENSION, ExtensionReconciler
+from dualstack.errors import InvalidInput
+from dualstack.gce import ComputeClient, ComputeClients
+from dualstack.kube.interface import Kube
+from dualstack.model.events import Listener
+from dualstack.model.kinds import SECRET, Manifest
+from dualstack.model.shoot import ShootView
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import DEFAULT, Strategy, choose
+
+from .desired import Desired
+from .flow import InfrastructureFlow
+from .migration import Migration, pace_of
+from .record import InfrastructureRecord
+from .reporting import Reporter
+from .status import Fields
+
+STRATEGY = "dualstack.dev/strategy"
+"""Annotation of a Shoot: the strategy for it, instead of the controller's."""
+
+
+class InfrastructureController:
+    """Reconciles Infrastructures of type gcp.
+
+    strategy: how routes move unless a Shoot asks for another one; InvalidInput for an unknown one.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        computes: ComputeClients,
+        clock: Clock,
+        emit: Listener,
+        *,
+        strategy: str = DEFAULT,
+        settings: Settings | None = None,
+    ) -> None:
+        choose(strategy)
+        self._kube = kube
+        self._computes = computes
+        self._clock = clock
+        self._emit = emit
+        self._strategy = strategy
+        self._settings = settings or Settings()
+        self._protocol = ExtensionReconciler(kube, clock, INFRASTRUCTURE_EXTENSION, self._act)
+
+    async def reconcile(self, name: str, namespace: str) -> float | None:
+        """Bring one Infrastructure to Succeeded; None at rest. Raises the error that also stands in the status."""
+        return await self._protocol.reconcile(name, namespace)
+
+    async def _act(self, infrastructure: Manifest, shoot: Manifest) -> Fields:
+        view = ShootView.of(shoot)
+        compute = await self._compute(infrastructure)
+        strategy = choose(view.annotations.get(STRATEGY, self._strategy))
+        return await self._flow(infrastructure, view, compute, strategy).run()
+
+    def _flow(
+        self, infrastructure: Manifest, view: ShootView, compute: ComputeClient, strategy: Strategy
+    ) -> InfrastructureFlow:
+        metadata = infrastructure["metadata"]
+        record = InfrastructureRecord(self._kube, metadata["name"], metadata["namespace"])
+        reporter = Reporter(self._emit, self._clock, view.technical_id)
+        desired = Desired.of(view, project=compute.project, region=infrastructure["spec"]["region"])
+        migration = Migration(
+            compute=compute,
+            kube=self._kube,
+            clock=self._clock,
+            emit=self._emit,
+            reporter=reporter,
+            record=record,
+            desired=desired,
+            shoot=view,
+            strategy=strategy,
+            settings=self._settings,
+        )
+        return InfrastructureFlow(
+            compute=compute,
+            clock=self._clock,
+            desired=desired,
+            shoot=view,
+            record=record,
+            reporter=reporter,
+            migration=migration,
+            pace=pace_of(strategy),
+            migrating=desired.dual and not _shows_ipv6(infrastructure),
+        )
+
+    async def _compute(self, infrastructure: Manifest) -> ComputeClient:
+        reference = infrastructure["spec"]["secretRef"]
+        secret = await self._kube.get(SECRET, reference["name"], reference["namespace"])
+        if secret is None:
+            raise InvalidInput(
+                f"secret {reference['namespace']}/{reference['name']} with the cloud credentials is missing"
+            )
+        return self._computes.of(secret)
+
+
+def _shows_ipv6(infrastructure: Manifest) -> bool:
+    networking: dict[str, Any] = (infrastructure.get("status") or {}).get("networking") or {}
+    return len(networking.get("nodes") or ()) == 2

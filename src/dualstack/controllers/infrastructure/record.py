@@ -1,0 +1,103 @@
+"""The Infrastructure object as a memory: what must survive a crash is written, read back, and never shrinks by itself.
+
+`status.state` is written only here, one write at a time, each against the version that was read (W11 to W14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dualstack.errors import GateFailed
+from dualstack.kube.interface import Conflict, Kube, NotFound
+from dualstack.model.infrastructure import API_VERSION, InfrastructureState, SavedRoute, state_of
+from dualstack.model.kinds import INFRASTRUCTURE, Manifest
+
+ATTEMPTS = 5
+"""How often a write is tried against the newest version."""
+
+Fields = dict[str, Any]
+
+
+class InfrastructureRecord:
+    """One Infrastructure. Every method raises a `KubeError`, or GateFailed when a write did not take."""
+
+    def __init__(self, kube: Kube, name: str, namespace: str) -> None:
+        self._kube = kube
+        self._name = name
+        self._namespace = namespace
+
+    async def read(self) -> Manifest:
+        """The object; NotFound when it is gone."""
+        found = await self._kube.get(INFRASTRUCTURE, self._name, self._namespace)
+        if found is None:
+            raise NotFound(f"Infrastructure {self._namespace}/{self._name} is gone")
+        return found
+
+    async def state(self) -> InfrastructureState:
+        """`status.state`; empty when there is none."""
+        return state_in(await self.read())
+
+    async def publish(self, fields: Fields) -> None:
+        """Merge `fields` into the status where they differ from what is there (W3)."""
+        found = await self.read()
+        status = found.get("status") or {}
+        changed = {name: value for name, value in fields.items() if status.get(name) != value}
+        if changed:
+            await self._kube.patch(
+                INFRASTRUCTURE, self._name, {"status": changed}, self._namespace, subresource="status"
+            )
+
+    async def merge_data(self, data: dict[str, str]) -> None:
+        """Add keys to `state.data`; others stay."""
+        known = (await self.state()).data
+        if any(known.get(key) != value for key, value in data.items()):
+            await self._write(lambda _: {"data": data})
+
+    async def add_routes(self, routes: tuple[SavedRoute, ...]) -> None:
+        """Add to the saved list, keep what is in it, and read it back; GateFailed if it is not there then (W12)."""
+
+        def union(state: InfrastructureState) -> Fields:
+            return {"routes": [_raw(route) for route in dict.fromkeys((*state.routes, *routes))]}
+
+        await self._write(union)
+        missing = [route.instance_name for route in routes if route not in (await self.state()).routes]
+        if missing:
+            raise GateFailed(f"the saved routes of {', '.join(missing)} were not there when read back")
+
+    async def remove_routes(self, done: Callable[[SavedRoute], bool]) -> None:
+        """Take those entries from the saved list that were observed to be done (W13)."""
+
+        def rest(state: InfrastructureState) -> Fields:
+            return {"routes": [_raw(route) for route in state.routes if not done(route)] or None}
+
+        await self._write(rest)
+
+    async def _write(self, change: Callable[[InfrastructureState], Fields]) -> None:
+        for attempt in range(ATTEMPTS):
+            found = await self.read()
+            state = {"apiVersion": API_VERSION, "kind": InfrastructureState.__name__, **change(state_in(found))}
+            body = {
+                "metadata": {"resourceVersion": found["metadata"].get("resourceVersion")},
+                "status": {"state": state},
+            }
+            try:
+                await self._kube.patch(INFRASTRUCTURE, self._name, body, self._namespace, subresource="status")
+            except Conflict:
+                if attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+
+def state_in(infrastructure: Manifest) -> InfrastructureState:
+    """`status.state` of an Infrastructure."""
+    return state_of((infrastructure.get("status") or {}).get("state"))
+
+
+def _raw(route: SavedRoute) -> Fields:
+    return {
+        "instanceName": route.instance_name,
+        "destinationCIDR": route.destination_cidr,
+        "zone": route.zone,
+    }
