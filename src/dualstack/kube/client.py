@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import httpx2  # what lightkube speaks HTTP with; its errors pass through lightkube unchanged
 import msgspec
 from lightkube.config.kubeconfig import KubeConfig
-from lightkube.config.models import User
+from lightkube.config.models import Cluster, User
 from lightkube.core.async_client import AsyncClient
 from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.core.generic_client import ALL_NS
@@ -19,6 +17,7 @@ from lightkube.generic_resource import Generic, create_api_info
 from lightkube.types import PatchType as LightkubePatchType
 
 from dualstack.errors import InvalidInput, KubeError
+from dualstack.kube.connection import Connection
 from dualstack.kube.interface import AlreadyExists, Conflict, Invalid, NotFound, PatchType, Unavailable
 from dualstack.model.kinds import Kind, Manifest
 
@@ -44,24 +43,32 @@ class LightkubeKube:
         self._resources: dict[tuple[Kind, str | None], type[Any]] = {}
 
     @classmethod
-    def from_kubeconfig(cls, path: Path | str) -> LightkubeKube:
-        """Connects to the current context of the file; InvalidInput if the file cannot be used."""
-        try:
-            config = KubeConfig.from_file(path).get()
-        except (ConfigError, OSError, KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
-            raise InvalidInput(f"kubeconfig {path}: {_reason(error)}") from error
-        if config is None:
-            raise InvalidInput(f"kubeconfig {path}: no current context")
-        if config.user is None:
-            config = config._replace(user=User())
-        # A loopback server is never behind a proxy, whatever the environment says.
-        loopback = urlsplit(config.cluster.server).hostname in ("127.0.0.1", "::1", "localhost")
-        client = AsyncClient(
-            config,
-            timeout=httpx2.Timeout(TIMEOUT),
-            trust_env=not loopback,
-            field_manager="dualstack",
+    def connect(cls, connection: Connection) -> LightkubeKube:
+        """A client for this connection; nothing is sent yet."""
+        cluster = Cluster(
+            server=connection.server,
+            certificate_auth=connection.certificate_authority,
+            certificate_auth_data=connection.certificate_authority_data,
+            insecure=connection.insecure,
         )
+        user = User(
+            username=connection.username,
+            password=connection.password,
+            token=connection.token,
+            client_cert=connection.client_certificate,
+            client_cert_data=connection.client_certificate_data,
+            client_key=connection.client_key,
+            client_key_data=connection.client_key_data,
+        )
+        try:
+            client = AsyncClient(
+                KubeConfig.from_one(cluster=cluster, user=user),
+                timeout=httpx2.Timeout(TIMEOUT),
+                trust_env=not connection.is_loopback,
+                field_manager="dualstack",
+            )
+        except (ConfigError, OSError, ValueError) as error:
+            raise InvalidInput(f"kubeconfig: {_reason(error)}") from error
         return cls(client)
 
     async def close(self) -> None:
@@ -188,7 +195,7 @@ async def _answer(call: Awaitable[Result]) -> Result:
     except ApiError as error:
         raise _refusal(error) from error
     except httpx2.HTTPStatusError as error:
-        raise _status_refusal(error.response.status_code, None, _reason(error)) from error
+        raise refusal_of_status(error.response.status_code, None, _reason(error)) from error
     except httpx2.HTTPError as error:
         raise Unavailable(f"Kubernetes API: {_reason(error)}") from error
     except msgspec.MsgspecError as error:
@@ -197,10 +204,11 @@ async def _answer(call: Awaitable[Result]) -> Result:
 
 def _refusal(error: ApiError) -> KubeError:
     status = error.status
-    return _status_refusal(status.code or 0, status.reason, status.message or "refused without a message")
+    return refusal_of_status(status.code or 0, status.reason, status.message or "refused without a message")
 
 
-def _status_refusal(code: int, reason: str | None, message: str) -> KubeError:
+def refusal_of_status(code: int, reason: str | None, message: str) -> KubeError:
+    """The typed error for an HTTP status and the reason of its `metav1.Status`, if it came with one."""
     if code == 404:
         return NotFound(message)
     if code == 409:

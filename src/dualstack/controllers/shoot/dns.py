@@ -10,7 +10,7 @@ from dualstack.controllers.shoot.progress import Reporter
 from dualstack.controllers.waiting import wait_until
 from dualstack.kube.interface import Kube
 from dualstack.model.conditions import find_condition
-from dualstack.model.constraints import Change, coredns_restart_due, dns_constraint
+from dualstack.model.constraints import DNS_READY, Change, coredns_restart_due, dns_constraint
 from dualstack.model.defaults import dig
 from dualstack.model.kinds import DEPLOYMENT, SERVICE, Manifest
 from dualstack.model.names import COREDNS, DNS_MIGRATION, KUBE_DNS, KUBE_SYSTEM, MANAGED_RESOURCE_COREDNS, RESTARTED_AT
@@ -52,7 +52,13 @@ class DnsMigration:
         return True
 
     async def readiness(self, shoot: ShootView) -> tuple[Change, ...]:
-        """What is to become of the constraint as things are now (gardener-behaviour.md 2.3)."""
+        """The constraint becomes True when the pods, or after a crash the Service already, have every family."""
+        facts = await dns_facts(self._kube, shoot)
+        ready = facts.pods_ready or facts.service_ready
+        return (DNS_READY,) if facts.dns_constraint is not None and ready else ()
+
+    async def completion(self, shoot: ShootView) -> tuple[Change, ...]:
+        """What is to become of the constraint at the end of a pass, when the kubelets know what is served (2.3)."""
         return dns_constraint(await dns_facts(self._kube, shoot))
 
     async def deploy(self, shoot: ShootView) -> None:

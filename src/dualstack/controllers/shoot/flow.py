@@ -237,7 +237,7 @@ class Pass:
         await self._change(nodes_constraint_at_end(await nodes_facts(self._kube, before, nodes)))
         migration = dns.DnsMigration(self._kube, self._clock, self._report)
         if before.constraint(DNS_MIGRATION) is not None:
-            await self._change(await migration.readiness(self._view()))
+            await self._change(await migration.completion(self._view()))
         self._reached(before, self._view())
 
     def _reached(self, before: ShootView, after: ShootView) -> None:
