@@ -1,0 +1,196 @@
+"""The golden scenario's cluster on both simulated servers, and the controller against their HTTP end points."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from aiohttp import web
+
+from dualstack.clock import ScaledClock, rfc3339
+from dualstack.controllers.infrastructure import InfrastructureController
+from dualstack.gce import ComputeClients
+from dualstack.kube.client import LightkubeKube
+from dualstack.kube.connection import Connection
+from dualstack.model import kinds, names
+from dualstack.model.events import AnyEvent, PhaseFinished, PhaseStarted, StepStarted
+from dualstack.model.kinds import Manifest
+from dualstack.plan.settings import Settings
+from dualstack_sim.chance import Chance
+from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.interference import Faults
+from dualstack_sim.compute.server import create_app as compute_app
+from dualstack_sim.fabric import Fabric
+from dualstack_sim.kube.server import create_app as kube_app
+from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.builder import World, build
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+NS = "shoot--foo--bar"
+SPEED = 400.0
+SUBNET = "regions/europe-west1"
+ZONE = "zones/europe-west1-b"
+
+
+@dataclass
+class Scene:
+    """One cluster. The pod of the cloud-controller-manager is the only pod; it takes `grace` seconds to go."""
+
+    clock: ScaledClock
+    compute: Compute
+    store: KubeStore
+    fabric: Fabric
+    world: World
+    kubernetes_url: str
+    compute_url: str
+    kube: LightkubeKube
+    clients: ComputeClients
+    events: list[AnyEvent] = field(default_factory=list)
+    grace: float = 20.0
+
+    @property
+    def namespace(self) -> str:
+        return self.world.technical_id
+
+    @property
+    def shoot(self) -> str:
+        return str(self.world.shoot["metadata"]["name"])
+
+    def controller(self, **options: Any) -> InfrastructureController:
+        """A controller of its own, as after a restart of the process."""
+        return InfrastructureController(self.kube, self.clients, self.clock, self.events.append, **options)
+
+    def trigger(
+        self, *, families: tuple[str, ...] = ("IPv4", "IPv6"), annotations: dict[str, str] | None = None
+    ) -> None:
+        """What the shoot controller does before the Infrastructure's turn: Shoot, Cluster, annotations."""
+        metadata = {"annotations": annotations or {}}
+        shoot = self.store.patch(
+            kinds.SHOOT,
+            self.shoot,
+            {"metadata": metadata, "spec": {"networking": {"ipFamilies": list(families)}}},
+            self.world.shoot["metadata"]["namespace"],
+        )
+        self.store.patch(kinds.CLUSTER, self.namespace, {"spec": {"shoot": shoot}})
+        self.request()
+
+    def request(self) -> None:
+        """Ask for a reconcile by Gardener's annotations."""
+        annotations = {names.OPERATION: names.RECONCILE, names.TIMESTAMP: rfc3339(self.clock.now(), fraction=True)}
+        self.store.patch(kinds.INFRASTRUCTURE, self.shoot, {"metadata": {"annotations": annotations}}, self.namespace)
+
+    def infrastructure(self) -> Manifest:
+        found = self.store.get(kinds.INFRASTRUCTURE, self.shoot, self.namespace)
+        assert found is not None
+        return found
+
+    def mutations(self) -> int:
+        return int(self.compute.statistics()["mutations"])
+
+    async def resource(self, method: str, scope: str, name: str) -> dict[str, Any]:
+        return await self.compute.answer(method, scope, name)
+
+    async def subnet(self, name: str = f"{NS}-nodes") -> dict[str, Any]:
+        return await self.resource("subnetworks.get", SUBNET, name)
+
+    async def node_routes(self) -> list[dict[str, Any]]:
+        listed = await self.compute.answer("routes.list", "global")
+        return [route for route in listed.get("items", ()) if route["description"] == names.ROUTE_DESCRIPTION]
+
+    def steps(self) -> list[str]:
+        """The steps that were started, in order, without barriers and gates."""
+        started = [event.step for event in self.events if isinstance(event, StepStarted)]
+        return [step for step in started if not step.startswith(("barrier-", "gate-"))]
+
+    def phases(self) -> list[tuple[str, str]]:
+        """("started" or "finished", phase), in order."""
+        words = {PhaseStarted: "started", PhaseFinished: "finished"}
+        return [
+            (words[type(event)], event.phase)
+            for event in self.events
+            if isinstance(event, PhaseStarted | PhaseFinished)
+        ]
+
+
+@asynccontextmanager
+async def scene(
+    *, nodes: int | None = None, faults: Faults | None = None, example: str = "shoot.yaml"
+) -> AsyncIterator[Scene]:
+    """Both servers on loopback, with the cluster at rest."""
+    clock = ScaledClock(time.time(), SPEED)
+    chance = Chance(3)
+    fabric = Fabric(clock, chance)
+    runners: list[web.AppRunner] = []
+
+    async def serve(application: web.Application) -> str:
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        runners.append(runner)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return "http://{}:{}".format(*runner.addresses[0][:2])
+
+    manifest = yaml.safe_load((EXAMPLES / example).read_text(encoding="utf-8"))
+    zones = sorted({zone for pool in manifest["spec"]["provider"]["workers"] for zone in pool["zones"]})
+    compute = Compute(
+        clock, chance, regions={manifest["spec"]["region"]: zones}, on_commit=fabric.on_commit, faults=faults
+    )
+    store = KubeStore(clock, chance)
+    compute_url = await serve(compute_app(compute))
+    kubernetes_url = await serve(kube_app(store))
+    world = build(store, compute, manifest, nodes=nodes, token_uri=f"{compute_url}/token", clock=clock, chance=chance)
+    for node in world.nodes:
+        fabric.traffic.join(clock.now(), node.name, [node.pod_cidr])
+    fabric.rest(clock.now())
+    fabric.traffic.mark(clock.now())
+    kube = LightkubeKube.connect(Connection(server=kubernetes_url))
+    clients = ComputeClients(clock, endpoint=compute_url)
+    made = Scene(clock, compute, store, fabric, world, kubernetes_url, compute_url, kube, clients)
+    keeper = asyncio.create_task(_keep_pod(made))
+    try:
+        yield made
+    finally:
+        keeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeper
+        await clients.close()
+        await kube.close()
+        for runner in runners:
+            await runner.cleanup()
+
+
+async def _keep_pod(made: Scene) -> None:
+    """The cloud-controller-manager's pod: there while its Deployment wants one, gone `grace` seconds later."""
+    name = "cloud-controller-manager-0"
+    while True:
+        deployment = made.store.get(kinds.DEPLOYMENT, names.CLOUD_CONTROLLER_MANAGER, made.namespace)
+        assert deployment is not None
+        wanted = deployment["spec"]["replicas"] > 0
+        there = made.store.get(kinds.POD, name, made.namespace) is not None
+        labels = deployment["spec"]["selector"]["matchLabels"]
+        if wanted and not there:
+            pod = {
+                "metadata": {"name": name, "namespace": made.namespace, "labels": labels},
+                "spec": {"containers": [{"name": "ccm", "image": "ccm"}]},
+            }
+            made.store.upsert(kinds.POD, {"apiVersion": "v1", "kind": "Pod", **pod})
+        elif there and not wanted:
+            await made.clock.sleep(made.grace)
+            made.store.delete(kinds.POD, name, made.namespace)
+        await made.clock.sleep(2.0)
+
+
+QUICK = Settings(
+    barrier_flag=65.0,
+    barrier_range=65.0,
+    barrier_canary=65.0,
+    soak_aliases=70.0,
+    barrier_route_canary=65.0,
+    barrier_routes=65.0,
+)
+"""Barriers just above the slowest host of the simulated fabric."""
