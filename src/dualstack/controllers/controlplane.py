@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-
-import msgspec
-
 from dualstack.clock import Clock
 from dualstack.controllers.extension import CONTROL_PLANE_EXTENSION, ExtensionReconciler, RequeueAfter, Status
 from dualstack.controllers.managed import apply_managed
 from dualstack.controllers.rollout import await_in_cluster
 from dualstack.errors import InvalidInput
+from dualstack.gce.access import service_account
 from dualstack.kube.interface import Kube
 from dualstack.model.defaults import dig
 from dualstack.model.infrastructure import InfrastructureStatus
@@ -22,7 +18,6 @@ from dualstack.model.names import (
     MANAGED_RESOURCE_CONTROL_PLANE,
     OPERATION,
     REMOVE_IGNORE,
-    SERVICE_ACCOUNT_KEY,
 )
 from dualstack.model.shoot import ShootView
 from dualstack.render import control_plane
@@ -81,15 +76,8 @@ class ControlPlaneController:
 
 async def project_of(kube: Kube, namespace: str) -> str:
     """The project in the service account key of Secret `cloudprovider`; InvalidInput when there is none."""
-    field = f'Secret {namespace}/{CLOUD_PROVIDER_SECRET}: data["{SERVICE_ACCOUNT_KEY}"]'
     secret = await kube.get(SECRET, CLOUD_PROVIDER_SECRET, namespace)
-    encoded = dig(secret, "data", SERVICE_ACCOUNT_KEY)
-    if not encoded:
-        raise InvalidInput(f"{field}: Required value")
-    try:
-        project = msgspec.json.decode(base64.b64decode(encoded)).get("project_id")
-    except (binascii.Error, msgspec.DecodeError, AttributeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{field}: Invalid value: not a service account key") from error
-    if not project:
-        raise InvalidInput(f"{field}: Invalid value: has no project_id")
-    return str(project)
+    if secret is None:
+        raise InvalidInput(f"Secret {namespace}/{CLOUD_PROVIDER_SECRET}: Not found")
+    info, _ = service_account(secret)
+    return str(info["project_id"])

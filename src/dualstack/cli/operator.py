@@ -1,0 +1,77 @@
+"""`dualstack operator`: the product itself, as a process that runs until it is told to stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--kubeconfig",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The Kubernetes API to watch; its current context is used.",
+)
+@click.option(
+    "--compute-endpoint",
+    metavar="URL",
+    default="https://compute.googleapis.com",
+    show_default=True,
+    help="The Compute Engine API.",
+)
+@click.option(
+    "--strategy",
+    type=click.Choice(["overlap", "gardener"]),
+    default="overlap",
+    show_default=True,
+    help="How pod routes become alias ranges. `gardener` loses connections.",
+)
+@click.option(
+    "--rollout",
+    type=click.Choice(["auto", "manual"]),
+    default="manual",
+    show_default=True,
+    help="Whether to ask for the nodes' replacement as soon as new machines are dual-stack.",
+)
+@click.option("--events", metavar="FILE", help="Append what happens to FILE as JSON lines; `-` is standard output.")
+@click.option("--clock-origin", type=float, default=0.0, help="Wall time at which a scaled clock agrees with the wall.")
+@click.option(
+    "--clock-speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    help="Seconds of the cluster in one second of wall time.",
+)
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
+@click.option("--health-port", type=click.IntRange(1, 65535), help="Serve /healthz on this port.")
+@click.option("--debug", is_flag=True, help="Log more.")
+def operator(
+    kubeconfig: Path,
+    compute_endpoint: str,
+    strategy: str,
+    rollout: str,
+    events: str | None,
+    clock_origin: float,
+    clock_speed: float,
+    metrics_port: int | None,
+    health_port: int | None,
+    debug: bool,
+) -> None:
+    """Watch Shoots and carry those that ask for IPv6 to dual-stack; runs until SIGTERM or SIGINT."""
+    from dualstack.clock import ScaledClock
+    from dualstack.operator.process import OperatorOptions, run
+
+    run(
+        OperatorOptions(
+            kubeconfig=kubeconfig,
+            compute_endpoint=compute_endpoint,
+            strategy=strategy,
+            rollout=rollout,
+            events=events,
+            clock=ScaledClock(origin=clock_origin, speed=clock_speed),
+            metrics_port=metrics_port,
+            health_port=health_port,
+            debug=debug,
+        )
+    )

@@ -1,0 +1,43 @@
+"""The controllers, put together: the one place that knows which of them there are and what each is made of."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from dualstack.clock import Clock
+from dualstack.controllers.controlplane import ControlPlaneController
+from dualstack.controllers.infrastructure.reconcile import InfrastructureController
+from dualstack.controllers.network import NetworkController
+from dualstack.controllers.shoot import ShootController
+from dualstack.controllers.workers import WorkersController
+from dualstack.gce.access import ComputeClients
+from dualstack.kube.interface import Kube
+from dualstack.model.events import Listener
+
+
+class Controller(Protocol):
+    """What the queue calls."""
+
+    async def reconcile(self, name: str, namespace: str) -> float | None:
+        """Bring the object where it should be; seconds to the next look, or None at rest."""
+        ...
+
+
+@asynccontextmanager
+async def assemble(
+    kube: Kube, clock: Clock, emit: Listener, *, compute_endpoint: str, strategy: str, rollout: str
+) -> AsyncIterator[Mapping[str, Controller]]:
+    """All controllers by the name under which their objects are queued; what they hold open is closed at the end."""
+    computes = ComputeClients(clock, endpoint=compute_endpoint)
+    try:
+        yield {
+            "shoot": ShootController(kube, clock, emit, rollout=rollout),
+            "infrastructure": InfrastructureController(kube, computes, clock, emit, strategy=strategy),
+            "controlplane": ControlPlaneController(kube, clock),
+            "network": NetworkController(kube, clock),
+            "worker": WorkersController(kube, clock),
+        }
+    finally:
+        await computes.close()
