@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from .operations import Operations, Resource
 from .pacing import QUICK, Pace, QuotaPause
 
 DEFAULT_ENDPOINT = "https://compute.googleapis.com"
+USER_AGENT = f"dualstack/{version('dualstack')}"
 TIMEOUT = 60.0
 """Wall seconds after which a request counts as unanswered."""
 
@@ -167,7 +169,7 @@ class ComputeClient:
         self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str | None]
     ) -> Resource:
         call = f"{method} {path}"
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
         authorization = await self._credentials.authorization()
         if authorization is not None:
             headers["Authorization"] = authorization

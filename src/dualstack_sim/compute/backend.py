@@ -188,7 +188,10 @@ class Compute:
     def _list(self, call: Call, collection: str, rows: Iterable[Json]) -> Json:
         path = f"{call.scope}/{collection}".lstrip("/")
         link = self.project.links.within(path)
-        return list_document(_KINDS[collection], f"projects/{self.project.name}/{path}", link, rows, call.query)
+        identity = f"projects/{self.project.name}/{path}"
+        if collection == "routes":
+            return list_document("route", identity, link, rows, call.query, self._routes.with_warnings)
+        return list_document(_KINDS[collection], identity, link, rows, call.query)
 
     def _aggregate(self, call: Call, collection: str) -> Json:
         regions = [f"regions/{region}" for region in sorted(self.project.regions)]
@@ -218,14 +221,15 @@ class Compute:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        caller: str = "",
     ) -> Json:
         """Carry out one request: count it, charge its quota, let faults interfere, and return the response document.
 
-        Raises ApiError for everything that is refused and ConnectionCut where a fault wants no answer.
+        `caller` is the User-Agent it is counted for. Raises ApiError for everything that is refused and ConnectionCut where a fault wants no answer.
         """
         call = Call(method, scope, name, self._agenda.catch_up(), query or {}, body or {})
-        self._statistics.count(method)
-        self._check(call)
+        self._statistics.count(caller, method)
+        self._check(call, caller)
         fault = self._consult(call)
         if fault and fault.cut == "before":
             raise ConnectionCut
@@ -239,12 +243,12 @@ class Compute:
         fields = call.query.get("fields")
         return select(document, read_mask(fields)) if fields else document
 
-    def _check(self, call: Call) -> None:
+    def _check(self, call: Call, caller: str) -> None:
         region = self.project.region_of(call.scope) if "/" in call.scope else ""
         try:
             self._meter.charge(call.method, call.scope, region, call.now)
         except ApiError:
-            self._statistics.rate_limited += 1
+            self._statistics.count_rate_limited(caller)
             raise
         if call.method not in ("regions.get", "zones.get"):
             self.project.check_scope(call.scope)
@@ -309,9 +313,13 @@ class Compute:
         self._agenda.catch_up()
         return self.project.inventory.find(Key(collection, scope, name))
 
-    def statistics(self) -> Json:
-        """`{"calls", "mutations", "byMethod", "rateLimited"}` since the start."""
-        return self._statistics.document()
+    def statistics(self, caller: str = "") -> Json:
+        """`{"calls", "mutations", "byMethod", "rateLimited"}` of callers whose User-Agent begins with `caller`."""
+        return self._statistics.document(caller)
+
+    def reset_statistics(self) -> None:
+        """Count calls from zero."""
+        self._statistics.reset()
 
     def snapshot(self) -> dict[str, dict[str, Json]]:
         """Collection -> `scope/name` -> resource, everything that is there now."""

@@ -109,25 +109,42 @@ _READS = ("get", "list", "aggregatedList", "wait")
 
 
 class Statistics:
-    """What was asked of the API since it started."""
+    """What was asked of the API since it started, or since `reset`, by caller."""
 
     def __init__(self) -> None:
-        self.by_method: Counter[str] = Counter()
-        self.rate_limited = 0
+        self._calls: Counter[tuple[str, str]] = Counter()
+        self._rate_limited: Counter[str] = Counter()
 
-    def count(self, method: str) -> None:
-        self.by_method[method] += 1
+    def count(self, caller: str, method: str) -> None:
+        """One call; `caller` is its User-Agent."""
+        self._calls[caller, method] += 1
 
-    def document(self) -> Json:
-        """`{"calls", "mutations", "byMethod", "rateLimited"}`; deleting a finished operation is no mutation."""
+    def count_rate_limited(self, caller: str) -> None:
+        """One call that was refused because its quota window was used up."""
+        self._rate_limited[caller] += 1
+
+    def reset(self) -> None:
+        """Count from zero."""
+        self._calls.clear()
+        self._rate_limited.clear()
+
+    def document(self, caller: str = "") -> Json:
+        """`{"calls", "mutations", "byMethod", "rateLimited"}` of the callers whose User-Agent begins with `caller`.
+
+        Deleting a finished operation is no mutation.
+        """
+        by_method: Counter[str] = Counter()
+        for (agent, method), number in self._calls.items():
+            if agent.startswith(caller):
+                by_method[method] += number
         mutations = sum(
             number
-            for method, number in self.by_method.items()
+            for method, number in by_method.items()
             if method.rpartition(".")[2] not in _READS and not method.endswith("Operations.delete")
         )
         return {
-            "calls": self.by_method.total(),
+            "calls": by_method.total(),
             "mutations": mutations,
-            "byMethod": dict(sorted(self.by_method.items())),
-            "rateLimited": self.rate_limited,
+            "byMethod": dict(sorted(by_method.items())),
+            "rateLimited": sum(n for agent, n in self._rate_limited.items() if agent.startswith(caller)),
         }

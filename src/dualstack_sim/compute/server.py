@@ -39,7 +39,14 @@ async def _answer(compute: Compute, request: web.Request) -> web.StreamResponse:
         if address.project not in (compute.project.name, compute.project.number):
             raise not_found(f"projects/{address.project}")
         body = await _body(request)
-        document = await compute.answer(address.method, address.scope, address.name, query=request.query, body=body)
+        document = await compute.answer(
+            address.method,
+            address.scope,
+            address.name,
+            query=request.query,
+            body=body,
+            caller=request.headers.get("User-Agent", ""),
+        )
     except ConnectionCut:
         if request.transport is not None:
             request.transport.abort()

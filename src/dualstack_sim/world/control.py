@@ -2,7 +2,7 @@
 
 POST /trigger              traffic and Compute calls are accounted from now on; answers {"at": epoch seconds}
 GET  /traffic              pairs, blackout, broken pairs
-GET  /compute/statistics   calls since the trigger; `?agent=` counts only those whose User-Agent starts so
+GET  /compute/statistics   calls since the trigger; `?caller=` only of User-Agents that begin so
 GET  /probe?from=&to=      where a packet from a host to an address goes at this instant
 GET  /reachability?family= the pairs of end points that do not reach each other now
 GET  /assumptions          inferred facts on which the verdict rests
@@ -38,7 +38,7 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
         return _answer(_camel(fabric.traffic.report(clock.now()).as_json()))
 
     async def statistics(request: web.Request) -> web.Response:
-        return _answer(compute.statistics(request.query.get("agent", "")))
+        return _answer(compute.statistics(request.query.get("caller", "")))
 
     async def probe(request: web.Request) -> web.Response:
         source, destination = request.query.get("from", ""), request.query.get("to", "")

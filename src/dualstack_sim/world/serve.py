@@ -19,6 +19,7 @@ from dualstack.clock import ScaledClock
 from dualstack.model.kinds import Manifest
 from dualstack.model.shoot import ShootView
 from dualstack_sim.actors.cast import Cast
+from dualstack_sim.actors.service_addresses import ServiceAddresses
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.backend import Compute
 from dualstack_sim.compute.server import create_app as create_compute_app
@@ -75,7 +76,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         chance,
         project=options.project,
         regions={shoot.region: sorted({zone for pool in shoot.pools for zone in pool.zones})},
-        endpoint=urls["compute"],
+        endpoint=f"{urls['compute']}/compute/v1",
         on_commit=fabric.on_commit,
         faults=faults,
     )
@@ -89,6 +90,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         clock=clock,
         chance=chance,
     )
+    store.admission.register("", "services", ServiceAddresses(store, shoot.technical_id))
     control = create_control(clock, fabric, compute, faults)
     applications = {"compute": create_compute_app(compute), "kubernetes": create_kube_app(store), "control": control}
     for name, application in applications.items():

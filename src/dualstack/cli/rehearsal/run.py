@@ -219,7 +219,7 @@ class Rehearsal:
     ) -> Result:
         simulated = address.clock.now() - self._record.origin
         traffic = await endpoints.control("/traffic")
-        compute = await endpoints.control("/compute/statistics")
+        compute = await endpoints.control("/compute/statistics?caller=dualstack/")
         scene = Scene(endpoints, self._shoot, self._record, traffic, self._options.strategy)
         self._display.say("Verifying ...")
         checks = await verify(scene, complete=reason is None)
