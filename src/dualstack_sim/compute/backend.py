@@ -225,7 +225,8 @@ class Compute:
     ) -> Json:
         """Carry out one request: count it, charge its quota, let faults interfere, and return the response document.
 
-        `caller` is the User-Agent it is counted for. Raises ApiError for everything that is refused and ConnectionCut where a fault wants no answer.
+        `caller` is the User-Agent it is counted for. Raises ApiError for everything that is refused and ConnectionCut
+        where a fault wants no answer.
         """
         call = Call(method, scope, name, self._agenda.catch_up(), query or {}, body or {})
         self._statistics.count(caller, method)
