@@ -82,6 +82,7 @@ STEPS = (
     "delete-route-canary",
     "delete-routes",
     "clear-overlap-flag",
+    "clear-saved-routes",
     "set-stack-type",
     "create-services-subnet",
     "await-ipv6-prefixes",

@@ -218,7 +218,7 @@ class Rehearsal:
         self, endpoints: Endpoints, address: WorldAddress, nodes_at_start: list[str], reason: str | None, started: float
     ) -> Result:
         simulated = address.clock.now() - self._record.origin
-        traffic = await endpoints.control("/traffic")
+        traffic = since_trigger(await endpoints.control("/traffic"), self._record.origin)
         compute = await endpoints.control("/compute/statistics?caller=dualstack/")
         scene = Scene(endpoints, self._shoot, self._record, traffic, self._options.strategy)
         self._display.say("Verifying ...")
@@ -248,6 +248,22 @@ class Rehearsal:
             kills=tuple(self._kills),
             faults=await endpoints.control("/faults"),
         )
+
+
+def since_trigger(traffic: dict[str, Any], origin: float) -> dict[str, Any]:
+    """The world's account of traffic with times in seconds since the trigger, to the millisecond."""
+
+    def seconds(value: Any) -> Any:
+        return round(value, 3) if isinstance(value, float) else value
+
+    account: dict[str, Any] = {key: value for key, value in traffic.items() if key not in {"at", "markedAt"}}
+    for family in (account, account["ipv6"]):
+        family["blackoutSeconds"] = {key: seconds(value) for key, value in family["blackoutSeconds"].items()}
+    account["brokenPairs"] = [
+        {key: seconds(value - origin if key == "since" else value) for key, value in pair.items()}
+        for pair in account["brokenPairs"]
+    ]
+    return account
 
 
 async def _first(*awaitables: Any) -> None:
