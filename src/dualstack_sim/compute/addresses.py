@@ -136,6 +136,10 @@ class AddressBook:
     def blocks(self) -> tuple[Block, ...]:
         return tuple(self._blocks)
 
+    def is_empty(self) -> bool:
+        """Whether nobody holds anything, of either family."""
+        return not self._blocks and not self._six
+
     # -- IPv6: the n-th /96 of the subnetwork's /64
 
     def take_six(self, holder: str) -> int | None:

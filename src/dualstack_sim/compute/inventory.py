@@ -28,6 +28,7 @@ class Inventory:
         self._listener = listener
         self._tables: dict[tuple[str, str], dict[str, Json]] = {}
         self._by_id: dict[tuple[str, str, str], str] = {}
+        self._of_network: dict[tuple[str, str], dict[Key, Json]] = {}
         self._published: dict[Key, Json] = {}
         self._revisions: dict[Key, int] = {}
         self._incarnations: dict[Key, int] = {}
@@ -65,8 +66,9 @@ class Inventory:
                 for name, resource in table.items():
                     yield Key(kind, scope, name), resource
 
-    def scopes(self, collection: str) -> list[str]:
-        return [scope for kind, scope in self._tables if kind == collection]
+    def of_network(self, collection: str, network: str) -> dict[Key, Json]:
+        """The resources of a collection whose `network` is this URL; for reading."""
+        return self._of_network.setdefault((collection, network), {})
 
     def put(self, at: float, key: Key, resource: Json | None, *, effective: bool = True) -> None:
         """Show `resource` from now on, or nothing at all if it is None; `effective` also tells the listener.
@@ -78,9 +80,11 @@ class Inventory:
             gone = table.pop(key.name, None)
             if gone is not None:
                 self._by_id.pop((key.collection, key.scope, gone["id"]), None)
+                self.of_network(key.collection, gone.get("network", "")).pop(key, None)
         else:
             table[key.name] = resource
             self._by_id[key.collection, key.scope, resource["id"]] = key.name
+            self.of_network(key.collection, resource.get("network", ""))[key] = resource
         if effective:
             self._publish(at, key, resource)
 
@@ -90,10 +94,6 @@ class Inventory:
             self._published[key] = after
         if self._listener is not None and key.collection in PUBLISHED and before is not after:
             self._listener(Commit(at, key.collection, key.name, before, after))
-
-    def is_effective(self, key: Key) -> bool:
-        """Whether the resource has become effective, so that it counts for more than its name."""
-        return key in self._published
 
     def identity(self, key: Key, kind: str, at: float) -> Json:
         """What the server adds to every new resource. A resource made again under its name has another id."""

@@ -62,9 +62,20 @@ def _offset(token: str) -> int:
     raise invalid("pageToken", token, "The page token is not valid.")
 
 
-def list_document(kind: str, path: str, link: str, resources: Iterable[Json], query: Mapping[str, str]) -> Json:
-    """`{kind, id, items?, nextPageToken?, selfLink}`; `items` absent when there are none."""
-    rows, token = page(resources, query)
+def list_document(
+    kind: str,
+    path: str,
+    link: str,
+    resources: Iterable[Json],
+    query: Mapping[str, str],
+    finished: Callable[[Json], Json] = lambda row: row,
+) -> Json:
+    """`{kind, id, items?, nextPageToken?, selfLink}`; `items` absent when there are none.
+
+    `finished` adds to each row of the page what would be too dear to add to all.
+    """
+    chosen, token = page(resources, query)
+    rows = [finished(row) for row in chosen]
     document: Json = {"kind": f"compute#{kind}List", "id": path, "selfLink": link}
     if rows:
         document["items"] = rows

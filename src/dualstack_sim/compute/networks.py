@@ -104,9 +104,8 @@ class Networks:
         resource = project.inventory.get(key)
 
         def finish(at: float) -> None:
-            for route, document in list(project.inventory.all("routes")):
-                if document["network"] == resource["selfLink"]:
-                    project.inventory.put(at, route, None)
+            for route in list(project.inventory.of_network("routes", resource["selfLink"])):
+                project.inventory.put(at, route, None)
             project.inventory.put(at, key, None)
 
         return Work(key, resource["id"], "delete", finish, failure=self._user(key, resource["selfLink"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from .addresses import Network, fits_within, overlaps, parse_cidr
@@ -37,9 +37,7 @@ def is_flagged(subnetwork: Json) -> bool:
 
 def claims(project: Project, network: str) -> Iterator[Claim]:
     """Every range claimed in the network with URL `network`."""
-    for key, subnetwork in project.inventory.all("subnetworks"):
-        if subnetwork["network"] != network:
-            continue
+    for key, subnetwork in project.inventory.of_network("subnetworks", network).items():
         intent = project.intents.get(key, subnetwork)
         hybrid = is_flagged(subnetwork) and is_flagged(intent)
         for text in {*range_texts(subnetwork), *range_texts(intent)}:
@@ -48,11 +46,9 @@ def claims(project: Project, network: str) -> Iterator[Claim]:
                 yield Claim(parsed, key, hybrid and parsed.version == 4)
 
 
-def static_routes(project: Project, network: str) -> Iterator[Json]:
+def static_routes(project: Project, network: str) -> Collection[Json]:
     """The static routes of a network: those that are there and those that are being made."""
-    for _, route in project.inventory.all("routes"):
-        if route["network"] == network:
-            yield route
+    return project.inventory.of_network("routes", network).values()
 
 
 def refuse_overlap(project: Project, network: str, candidate: Network, field: str) -> None:

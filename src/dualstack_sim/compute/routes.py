@@ -41,7 +41,7 @@ def add_default_route(project: Project, at: float, network: Key, destination: st
     link = project.links.full(network)
     if any(route["destRange"] == destination for route in static_routes(project, link)):
         return
-    ordinal = len(list(static_routes(project, link)))
+    ordinal = len(static_routes(project, link))
     key = Key("routes", GLOBAL, f"default-route-{_hex(project.name, network.name, destination, str(ordinal))}")
     resource = project.inventory.identity(key, "route", at) | {
         "description": "Default route to the Internet.",
@@ -80,16 +80,15 @@ class Routes:
         self._project = project
 
     def shown(self) -> Iterator[Json]:
-        """All routes of the project, static ones with their warnings."""
-        for route in self._project.inventory.table("routes", GLOBAL).values():
-            yield self._with_warnings(route)
+        """All routes of the project, static ones without their warnings."""
+        yield from self._project.inventory.table("routes", GLOBAL).values()
         yield from subnet_routes(self._project)
 
     def get(self, call: Call) -> Json:
         key = Key("routes", GLOBAL, call.name)
         found = self._project.inventory.find(key)
         if found is not None:
-            return self._with_warnings(found)
+            return self.with_warnings(found)
         local = self._subnet_route(call.name)
         return local if local is not None else self._project.inventory.get(key)
 
@@ -184,7 +183,7 @@ class Routes:
     def _quota(self, network: str) -> OperationFailure | None:
         """STATIC_ROUTES_PER_NETWORK counts IPv4 and IPv6 together (compute-api.md 4.2)."""
         limit = self._project.limits.static_routes_per_network
-        if sum(1 for _ in static_routes(self._project, network)) < limit:
+        if len(static_routes(self._project, network)) < limit:
             return None
         message = f"Quota 'STATIC_ROUTES_PER_NETWORK' exceeded.  Limit: {float(limit)}"
         if self._project.knobs.static_route_quota == "request":
@@ -199,7 +198,7 @@ class Routes:
         }
         return OperationFailure("QUOTA_EXCEEDED", message, 403, "FORBIDDEN", ({"quotaInfo": quota},))
 
-    def _with_warnings(self, route: Json) -> Json:
+    def with_warnings(self, route: Json) -> Json:
         """A route stays when its next hop goes, and says so (compute-api.md 6.1)."""
         hop = route.get("nextHopInstance")
         code = self._hop_warning(hop, route["network"]) if hop else None

@@ -23,6 +23,8 @@ from dualstack_sim.compute.latency import LatencyProfile
 from dualstack_sim.compute.quotas import Limits
 from dualstack_sim.compute.server import create_app
 
+from .discovery import faults_of
+
 Json = dict[str, Any]
 
 SPEED = 2000.0
@@ -36,7 +38,10 @@ MACHINE = f"{ZONE}/machineTypes/n1-standard-2"
 
 @dataclass
 class Cloud:
-    """`compute` and a client of it. Paths are relative to the project."""
+    """`compute` and a client of it that checks every response against the published schema.
+
+    Paths are relative to the project.
+    """
 
     compute: Compute
     clock: ScaledClock
@@ -54,7 +59,9 @@ class Cloud:
     ) -> tuple[int, Json]:
         url = f"{self.root}/compute/{version}/projects/proj-1/{path}".rstrip("/")
         async with self.session.request(verb, url, json=body, params=query) as response:
-            return response.status, await response.json()
+            document: Json = await response.json()
+        assert not faults_of(document), faults_of(document)
+        return response.status, document
 
     async def get(self, path: str, **query: str) -> Json:
         status, document = await self.call("GET", path, None, **query)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dualstack.clock import parse_rfc3339
 from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.compute.references import Key
 
-from .cloud import NODES, POD_RANGE, ZONE, Cloud, Setting, instance, route, running
+from .cloud import NODES, POD_RANGE, REGION, ZONE, Cloud, Setting, instance, route, running
 
 
 async def test_overlap_order_moves_routes_to_aliases(cloud: Cloud) -> None:
@@ -145,6 +146,33 @@ async def test_knob_one_decides_about_routes_into_a_flagged_range() -> None:
             assert ("error" in operation) is (choice == "deny")
 
 
+async def test_flag_that_is_being_cleared_allows_no_route_any_more() -> None:
+    async with running(Setting(knobs=Knobs(new_route_in_flagged_range="allow"))) as cloud:
+        cloud.furnish(nodes=1)
+        await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
+        await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
+        await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
+        body = {"fingerprint": await cloud.fingerprint(), "allowSubnetCidrRoutesOverlap": False}
+        clearing = await cloud.begin("PATCH", NODES, body)
+        error = await cloud.fail("POST", "global/routes", route("late", "100.96.7.0/24", "vm0"))
+        assert error["code"] == "UNSUPPORTED_OPERATION"
+        await cloud.ended(clearing)
+
+
+async def test_removed_range_is_free_for_others(cloud: Cloud) -> None:
+    cloud.furnish(nodes=1)
+    await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
+    await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
+    body = {"fingerprint": await cloud.fingerprint(), "secondaryIpRanges": []}
+    removing = await cloud.begin("PATCH", NODES, body)
+    # Until the operation is done the range is there.
+    assert (await cloud.fail("POST", "global/routes", route("r", "100.96.0.0/24", "vm0")))["code"] == (
+        "UNSUPPORTED_OPERATION"
+    )
+    await cloud.ended(removing)
+    await cloud.do("POST", "global/routes", route("r", "100.96.0.0/24", "vm0"))
+
+
 async def test_route_conflict_can_surface_in_the_request() -> None:
     async with running(Setting(knobs=Knobs(route_conflict="request"))) as cloud:
         cloud.furnish(nodes=1)
@@ -194,6 +222,9 @@ async def test_stack_type_of_a_running_interface_changes_both_ways(cloud: Cloud)
     single = await change("IPV4_ONLY")
     assert single["stackType"] == "IPV4_ONLY"
     assert "ipv6AccessConfigs" not in single
+    # The /96 is free again: with the VM gone nothing is held.
+    await cloud.do("DELETE", f"{ZONE}/instances/vm0")
+    assert cloud.compute.project.book(Key("subnetworks", REGION, "nodes")).is_empty()
 
 
 async def test_commits_carry_the_scheduled_instant(cloud: Cloud) -> None:

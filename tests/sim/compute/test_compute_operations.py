@@ -10,9 +10,10 @@ import aiohttp
 import pytest
 
 from dualstack.clock import parse_rfc3339
+from dualstack_sim.compute.errors import ApiError
 from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.compute.latency import MEDIANS, LatencyProfile
-from dualstack_sim.compute.quotas import Limits, group_of
+from dualstack_sim.compute.quotas import Limits, RateMeter, group_of
 
 from .cloud import NODES, REGION, ZONE, Cloud, Setting, instance, route, running
 
@@ -140,23 +141,40 @@ async def test_static_route_quota_fails_inside_the_operation() -> None:
 # -- rate quotas and statistics
 
 
-async def test_rate_quota_counts_by_group_in_fixed_windows() -> None:
-    async with running(Setting(speed=20.0, quotas=Limits(requests_per_minute=5))) as cloud:
-        await cloud.clock.sleep(61 - cloud.clock.now() % 60)
-        for _ in range(5):
-            await cloud.get("global/routes")
+def test_rate_quota_counts_by_group_and_place_in_fixed_windows() -> None:
+    meter = RateMeter(Limits(requests_per_minute=2, by_group={"ReadRequestsPerMinutePerProject": 1}), "1")
+    minute = 1_800_000_000.0
+    for second in (10.0, 20.0):
+        meter.charge("routes.list", "global", "", minute + second)
+    with pytest.raises(ApiError) as exceeded:
+        meter.charge("routes.list", "global", "", minute + 59.9)
+    assert exceeded.value.status == 403
+    # Another group, another place and the next window have quotas of their own.
+    meter.charge("routes.get", "global", "", minute + 59.9)
+    with pytest.raises(ApiError):
+        meter.charge("networks.get", "global", "", minute + 59.9)
+    for region in ("a", "b"):
+        meter.charge("subnetworks.list", f"regions/{region}", region, minute + 59.9)
+        meter.charge("instances.list", f"zones/{region}-1", region, minute + 59.9)
+        with pytest.raises(ApiError):
+            meter.charge("instances.list", f"zones/{region}-2", region, minute + 59.9)
+    meter.charge("routes.list", "global", "", minute + 60.0)
+
+
+async def test_exceeded_rate_quota_has_the_shape_of_the_front_end() -> None:
+    async with running(Setting(quotas=Limits(by_group={"ListRequestsPerMinutePerProject": 0}))) as cloud:
         error = await cloud.refused("GET", "global/routes")
         assert error["code"] == 403
         assert error["errors"][0]["domain"] == "usageLimits"
         assert error["errors"][0]["reason"] == "rateLimitExceeded"
         assert error["status"] == "PERMISSION_DENIED"
-        assert "'List requests per minute per project' of service 'compute.googleapis.com'" in error["message"]
-        # Another group and another place are not affected.
-        await cloud.get("")
-        await cloud.get(f"{REGION}/subnetworks")
-        await cloud.clock.sleep(61 - cloud.clock.now() % 60)
-        await cloud.get("global/routes")
-        assert cloud.compute.statistics()["rateLimited"] == 1
+        assert error["details"][0]["metadata"]["quota_limit"] == "ListRequestsPerMinutePerProject"
+        assert error["message"].startswith(
+            "Quota exceeded for quota metric 'List requests' and limit 'List requests per minute per project' of "
+            "service 'compute.googleapis.com' for consumer 'project_number:"
+        )
+        statistics = cloud.compute.statistics()
+        assert (statistics["calls"], statistics["rateLimited"]) == (1, 1)
 
 
 @pytest.mark.parametrize(

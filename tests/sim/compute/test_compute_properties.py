@@ -17,6 +17,7 @@ from dualstack_sim.compute.backend import Compute
 from dualstack_sim.compute.commits import Commit
 from dualstack_sim.compute.errors import ApiError, Json
 from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.compute.references import Key
 
 from .cloud import MACHINE, NETWORK, NODES, REGION, ZONE, instance, route
 
@@ -192,6 +193,8 @@ async def check_nothing_leaks(world: World) -> None:
     for name in NAMES:
         await world.ask("instances.delete", ZONE, name)
     world.clock.present += 10_000.0
+    assert world.compute.operations_running() == 0
+    assert world.compute.project.book(Key("subnetworks", REGION, "nodes")).is_empty()
     if world.compute.find("subnetworks", REGION, "nodes") is not None:
         body = {"name": "last", "machineType": MACHINE, "networkInterfaces": [{"subnetwork": NODES}]}
         made = world.compute.place("instances", ZONE, body)
