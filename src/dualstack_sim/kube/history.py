@@ -143,6 +143,10 @@ class History:
     def forget(self, watcher: Watcher) -> None:
         self._watchers.discard(watcher)
 
+    def watchers(self) -> int:
+        """How many watches are open."""
+        return len(self._watchers)
+
     def close(self) -> None:
         """End all watches; their clients list again."""
         for watcher in self._watchers:

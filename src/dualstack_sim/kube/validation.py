@@ -75,6 +75,8 @@ def _owner_faults(manifest: Tree) -> list[Cause]:
 def _pod_cidr_faults(cidrs: list[str]) -> list[Cause]:
     faults, families = [], []
     for at, cidr in enumerate(cidrs):
+        if not isinstance(cidr, str):
+            raise TypeError(f"spec.podCIDRs[{at}] must be a string")
         try:
             families.append(ipaddress.ip_network(cidr, strict=False).version)
         except ValueError:
