@@ -202,10 +202,11 @@ class CutoverFacts:
         live = [route for route in self.routes if self.pod_cidr_of.get(route.instance) == route.destination]
         return tuple(sorted(live, key=lambda route: (route.instance, route.name)))
 
-    @property
+    @cached_property
     def unsaved(self) -> tuple[SavedRoute, ...]:
         """Our routes that are not in the saved list yet, as entries of it."""
-        return tuple(dict.fromkeys(entry for entry in map(as_saved, self.routes) if entry not in self.saved_routes))
+        saved = set(self.saved_routes)
+        return tuple(dict.fromkeys(entry for entry in map(as_saved, self.routes) if entry not in saved))
 
     @property
     def finished(self) -> bool:

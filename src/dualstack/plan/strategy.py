@@ -21,7 +21,6 @@ from dualstack.plan.transitions import (
     SetStackType,
     StopController,
     Transition,
-    walk,
 )
 
 Planner = Callable[[CutoverFacts, Settings], Transition | None]
@@ -46,8 +45,15 @@ class Strategy:
         return self.invariants == MAKE_BEFORE_BREAK
 
     def transitions(self, facts: CutoverFacts, settings: Settings) -> Iterator[Transition]:
-        """Everything that remains from `facts` to the goal."""
-        return walk(facts, lambda reached: self.next_transition(reached, settings))
+        """Everything that remains from `facts`, each step planned from what the one before is expected to leave.
+
+        Ends after a step whose precondition is not met: nothing can be foretold from there.
+        """
+        while (transition := self.next_transition(facts, settings)) is not None:
+            yield transition
+            if transition.precondition(facts):
+                return
+            facts = transition.effect(facts)
 
 
 STRATEGIES = {

@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -158,9 +157,9 @@ class AddAliases(Transition):
         ]
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        nodes = list(facts.nodes)
+        nodes, targets = list(facts.nodes), set(self.targets)
         for index, node in enumerate(nodes):
-            if node.name in self.targets and node.name in facts.pod_cidr_of:
+            if node.name in targets and node.name in facts.pod_cidr_of:
                 ours = AliasFacts(facts.pod_cidr_of[node.name], facts.range_name)
                 others = tuple(alias for alias in node.aliases if alias != ours)
                 nodes[index] = replace(node, aliases=(ours, *others))
@@ -186,8 +185,9 @@ class DeleteRoutes(Transition):
         return "delete-route-canary" if self.canary else "delete-routes"
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
-        routes = [route for route in facts.routes if route.name in self.targets]
-        problems = [f"route {route.name} is not saved" for route in routes if as_saved(route) not in facts.saved_routes]
+        targets, unsaved = set(self.targets), set(facts.unsaved)
+        routes = [route for route in facts.routes if route.name in targets]
+        problems = [f"route {route.name} is not saved" for route in routes if as_saved(route) in unsaved]
         if self.alias_first:
             live = set(facts.live_routes)
             problems += [
@@ -200,7 +200,8 @@ class DeleteRoutes(Transition):
         return problems
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        kept = tuple(route for route in facts.routes if route.name not in self.targets)
+        targets = set(self.targets)
+        kept = tuple(route for route in facts.routes if route.name not in targets)
         return replace(facts, routes=kept).stirred(*self.changes)
 
     def inverse(self) -> Transition | str:
@@ -237,7 +238,12 @@ class ClearSavedRoutes(Transition):
     id = "clear-saved-routes"
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
-        return [f"the pod CIDR of VM {name} is delivered by no alias yet" for name in awaited_aliases(facts)]
+        awaited = dict.fromkeys(entry.instance_name for entry in facts.saved_routes)
+        return [
+            f"the pod CIDR of VM {name} is delivered by no alias yet"
+            for name in awaited
+            if name in facts.pod_cidr_of and not facts.aliased(name)
+        ]
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         return replace(facts, saved_routes=())
@@ -274,9 +280,10 @@ class RemoveAliases(Transition):
         return problems
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        targets = set(self.targets)
         nodes = tuple(
             replace(node, aliases=tuple(alias for alias in node.aliases if alias.range_name != facts.range_name))
-            if node.name in self.targets
+            if node.name in targets
             else node
             for node in facts.nodes
         )
@@ -349,24 +356,6 @@ class Gate(Transition):
 
     def inverse(self) -> Transition | str:
         return "a check changes nothing"
-
-
-def awaited_aliases(facts: CutoverFacts) -> list[str]:
-    """The VMs of the saved list that exist and whose alias has not been observed."""
-    names = dict.fromkeys(entry.instance_name for entry in facts.saved_routes)
-    return [name for name in names if name in facts.pod_cidr_of and not facts.aliased(name)]
-
-
-def walk(facts: CutoverFacts, following: Callable[[CutoverFacts], Transition | None]) -> Iterator[Transition]:
-    """Everything that remains from `facts`, each step planned from what the one before it is expected to leave.
-
-    Ends after a step whose precondition is not met: nothing can be foretold from there.
-    """
-    while (transition := following(facts)) is not None:
-        yield transition
-        if transition.precondition(facts):
-            return
-        facts = transition.effect(facts)
 
 
 def alias_obstacles(facts: CutoverFacts, name: str) -> list[str]:

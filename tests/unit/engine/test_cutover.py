@@ -73,6 +73,19 @@ async def test_barriers_take_their_time_and_gates_are_checked() -> None:
     lose_nothing(cluster)
 
 
+async def test_a_gate_has_to_pass_again_after_each_stage_of_deletes() -> None:
+    cluster = Cluster(at_rest(10))
+    await run(cluster)
+    deleted = [len(step.targets) for step in cluster.performed if isinstance(step, DeleteRoutes)]
+    assert deleted == [1, 4, 5]
+    assert cluster.checked.count("gate-routes") == 1
+    larger = Cluster(at_rest(20))
+    await run(larger)
+    deleted = [len(step.targets) for step in larger.performed if isinstance(step, DeleteRoutes)]
+    assert deleted == [1, 1, 8, 10]
+    assert larger.checked.count("gate-routes") == 2
+
+
 async def test_a_finished_cluster_is_only_looked_at() -> None:
     cluster = Cluster(at_rest(2))
     await run(cluster)

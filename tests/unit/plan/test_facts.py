@@ -1,0 +1,104 @@
+"""What the observed facts say: which pod CIDR a VM is owed, what reaches it, what remains."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, RouteFacts, SavedRoute, overlap
+from tests.property.worlds import PODS, RANGE, STOPPED, ZONE, alias, at_rest, cidr, node, route
+
+
+def without_node(*, routes: tuple[RouteFacts, ...] = (), saved: tuple[SavedRoute, ...] = ()) -> CutoverFacts:
+    """One VM whose Node object is gone, and one ordinary node."""
+    nodeless = replace(node(0), pod_cidr=None)
+    return replace(at_rest(0), nodes=(nodeless, node(1)), routes=routes, saved_routes=saved)
+
+
+def test_the_node_is_the_source_of_truth() -> None:
+    astray = RouteFacts("route-0", cidr(5), "node-0", ZONE)
+    facts = replace(at_rest(1), routes=(astray,), saved_routes=(SavedRoute("node-0", cidr(6), ZONE),))
+    assert facts.pod_cidr_of == {"node-0": cidr(0)}
+    assert facts.live_routes == ()
+
+
+def test_a_route_or_else_a_saved_one_speaks_for_a_vm_without_node() -> None:
+    assert "node-0" not in without_node().pod_cidr_of
+    assert without_node(routes=(route(0),)).pod_cidr_of["node-0"] == cidr(0)
+    assert without_node(saved=(SavedRoute("node-0", cidr(0), ZONE),)).pod_cidr_of["node-0"] == cidr(0)
+
+
+def test_a_cidr_that_a_node_has_by_now_is_not_owed_to_a_vm_without_node() -> None:
+    assert "node-0" not in without_node(saved=(SavedRoute("node-0", cidr(1), ZONE),)).pod_cidr_of
+
+
+def test_a_vm_that_brought_its_own_alias_is_owed_nothing_until_it_has_a_node() -> None:
+    facts = without_node(routes=(route(0),))
+    fresh = replace(facts.nodes[0], aliases=(alias(42),))
+    assert "node-0" not in replace(facts, nodes=(fresh, facts.nodes[1])).pod_cidr_of
+
+
+def test_a_vm_that_is_gone_is_owed_nothing_even_if_its_node_stays() -> None:
+    facts = at_rest(1)
+    assert replace(facts, nodes=(replace(facts.nodes[0], instance_exists=False),)).pod_cidr_of == {}
+
+
+@pytest.mark.parametrize(
+    ("ranged", "flag", "routed", "holder", "reachable"),
+    [
+        (False, False, True, None, True),
+        (False, True, True, None, True),
+        (False, True, False, None, False),
+        (True, False, True, None, False),
+        (True, True, True, None, True),
+        (True, True, False, None, False),
+        (True, False, False, 0, True),
+        (True, True, True, 0, True),
+        (True, True, True, 8, False),
+    ],
+)
+def test_the_documented_order_of_routing(
+    *, ranged: bool, flag: bool, routed: bool, holder: int | None, reachable: bool
+) -> None:
+    """cutover.md 2: no range, static; range, alias; flag, static again; another VM's alias wins over all."""
+    facts = at_rest(1)
+    other = NodeFacts("node-8", ZONE, pod_cidr=None, aliases=(alias(0),) if holder == 8 else ())
+    owner = replace(facts.nodes[0], aliases=(alias(0),) if holder == 0 else ())
+    facts = replace(
+        facts,
+        subnet=replace(facts.subnet, overlap_flag=flag, secondary_ranges=((RANGE, PODS),) if ranged else ()),
+        routes=facts.routes if routed else (),
+        nodes=(owner, other),
+    )
+    assert facts.reachable("node-0") is reachable
+    assert facts.unreachable == (() if reachable else ("node-0",))
+
+
+def test_an_alias_in_another_range_counts_for_nothing() -> None:
+    facts = at_rest(1)
+    held = replace(facts.nodes[0], aliases=(AliasFacts(cidr(0), "user-range"),))
+    assert not replace(facts, nodes=(held,)).aliased("node-0")
+
+
+def test_a_range_with_our_name_and_other_addresses_is_not_ours() -> None:
+    facts = at_rest(1)
+    assert not replace(facts, subnet=replace(facts.subnet, secondary_ranges=((RANGE, "10.97.0.0/16"),))).range_present
+
+
+def test_memories_take_no_part_in_comparing() -> None:
+    facts = at_rest(1)
+    assert replace(facts, quiet={"flag": 7.0}, passed={"gate-routes": ("routes",)}) == facts
+    assert replace(facts, controller=STOPPED) != facts
+
+
+def test_an_aspect_that_was_never_observed_is_not_quiet() -> None:
+    facts = replace(at_rest(1), quiet={"flag": 100.0})
+    assert facts.quiet_for("flag") == 100.0
+    assert facts.quiet_for("flag", "routes") == 0.0
+
+
+def test_families_never_overlap() -> None:
+    assert overlap("10.96.0.0/16", "10.96.7.0/24")
+    assert not overlap("10.96.0.0/16", "10.97.0.0/24")
+    assert not overlap("0.0.0.0/0", "::/0")
