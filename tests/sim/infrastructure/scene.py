@@ -24,9 +24,9 @@ from dualstack.model.kinds import Manifest
 from dualstack.plan.settings import Settings
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.interference import Faults
 from dualstack_sim.compute.server import create_app as compute_app
 from dualstack_sim.fabric import Fabric
+from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.builder import World, build
@@ -46,6 +46,7 @@ class Scene:
     compute: Compute
     store: KubeStore
     fabric: Fabric
+    faults: FaultPlan
     world: World
     kubernetes_url: str
     compute_url: str
@@ -64,7 +65,8 @@ class Scene:
 
     def controller(self, **options: Any) -> InfrastructureController:
         """A controller of its own, as after a restart of the process."""
-        return InfrastructureController(self.kube, self.clients, self.clock, self.events.append, **options)
+        emit = options.pop("emit", self.events.append)
+        return InfrastructureController(self.kube, self.clients, self.clock, emit, **options)
 
     def trigger(
         self, *, families: tuple[str, ...] = ("IPv4", "IPv6"), annotations: dict[str, str] | None = None
@@ -90,11 +92,36 @@ class Scene:
         assert found is not None
         return found
 
+    def controller_manager_is_ignored(self) -> bool:
+        """Whether the ManagedResource of the cloud-controller-manager carries Gardener's two annotations."""
+        resource = self.store.get(kinds.MANAGED_RESOURCE, names.MANAGED_RESOURCE_CONTROL_PLANE, self.namespace)
+        assert resource is not None
+        annotations = resource["metadata"].get("annotations") or {}
+        return annotations.get(names.IGNORE) == annotations.get(names.REMOVE_IGNORE) == "true"
+
+    def controller_manager_replicas(self) -> int:
+        deployment = self.store.get(kinds.DEPLOYMENT, names.CLOUD_CONTROLLER_MANAGER, self.namespace)
+        assert deployment is not None
+        return int(deployment["spec"]["replicas"])
+
+    def lost(self) -> float:
+        """The longest blackout of any pair so far, in seconds."""
+        return float(self.fabric.traffic.report(self.clock.now()).blackout_seconds["max"])
+
     def mutations(self) -> int:
         return int(self.compute.statistics()["mutations"])
 
     async def resource(self, method: str, scope: str, name: str) -> dict[str, Any]:
         return await self.compute.answer(method, scope, name)
+
+    async def change(
+        self, method: str, scope: str, name: str, *, query: dict[str, str] | None = None, **body: Any
+    ) -> None:
+        """Somebody else's mutation, to its end."""
+        operation = await self.compute.answer(method, scope, name, query=query, body=body)
+        kind = "zoneOperations" if scope.startswith("zones/") else "regionOperations"
+        while operation["status"] != "DONE":
+            operation = await self.compute.answer(f"{kind}.wait", scope, operation["name"])
 
     async def subnet(self, name: str = f"{NS}-nodes") -> dict[str, Any]:
         return await self.resource("subnetworks.get", SUBNET, name)
@@ -119,9 +146,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(
-    *, nodes: int | None = None, faults: Faults | None = None, example: str = "shoot.yaml"
-) -> AsyncIterator[Scene]:
+async def scene(*rules: FaultRule, nodes: int | None = None, example: str = "shoot.yaml") -> AsyncIterator[Scene]:
     """Both servers on loopback, with the cluster at rest."""
     clock = ScaledClock(time.time(), SPEED)
     chance = Chance(3)
@@ -137,6 +162,7 @@ async def scene(
 
     manifest = yaml.safe_load((EXAMPLES / example).read_text(encoding="utf-8"))
     zones = sorted({zone for pool in manifest["spec"]["provider"]["workers"] for zone in pool["zones"]})
+    faults = FaultPlan(list(rules), chance, clock)
     compute = Compute(
         clock, chance, regions={manifest["spec"]["region"]: zones}, on_commit=fabric.on_commit, faults=faults
     )
@@ -150,7 +176,7 @@ async def scene(
     fabric.traffic.mark(clock.now())
     kube = LightkubeKube.connect(Connection(server=kubernetes_url))
     clients = ComputeClients(clock, endpoint=compute_url)
-    made = Scene(clock, compute, store, fabric, world, kubernetes_url, compute_url, kube, clients)
+    made = Scene(clock, compute, store, fabric, faults, world, kubernetes_url, compute_url, kube, clients)
     keeper = asyncio.create_task(_keep_pod(made))
     try:
         yield made

@@ -119,7 +119,7 @@ def range_conflicts(subnets: list[Resource], desired: Desired) -> list[str]:
     for subnet in subnets:
         taken = [subnet["ipCidrRange"], *(text for _, text in secondary_ranges(subnet))]
         faults += [
-            f"spec.networking.{name}: Invalid value: {text!r}: overlaps {other} of subnet {subnet['name']}"
+            f'spec.networking.{name}: Invalid value: "{text}": overlaps {other} of subnet {subnet["name"]}'
             for name, text, own in wanted
             for other in taken
             if subnet["name"] != own and cidr.overlap(text, other)

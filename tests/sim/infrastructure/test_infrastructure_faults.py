@@ -1,0 +1,226 @@
+"""What goes wrong on the way (gardener-behaviour.md 11.12): the end is the same, and nothing is lost meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from dualstack.controllers.infrastructure.reporting import TaskFailed
+from dualstack.model import kinds
+from dualstack.model.events import AnyEvent, StepStarted
+from dualstack_sim.compute.interference import Fault, HttpFault
+from dualstack_sim.faults import FaultRule
+
+from .end_state import assert_end_state
+from .scene import NS, QUICK, SUBNET, ZONE, Scene, scene
+
+STALE = HttpFault(412, "conditionNotMet", "Invalid fingerprint.")
+
+
+async def killed_at(made: Scene, step: str, *, after: float) -> None:
+    """Run a controller and take it down `after` simulated seconds into `step`."""
+    reached = asyncio.Event()
+
+    def listen(event: AnyEvent) -> None:
+        made.events.append(event)
+        if isinstance(event, StepStarted) and event.step == step:
+            reached.set()
+
+    controller = made.controller(settings=QUICK, emit=listen)
+    running = asyncio.create_task(controller.reconcile(made.shoot, made.namespace))
+    await asyncio.wait_for(reached.wait(), timeout=60)
+    await made.clock.sleep(after)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert running.cancelled()
+
+
+@pytest.mark.parametrize(
+    ("step", "after"),
+    [
+        ("add-aliases", 3.0),
+        ("delete-routes", 0.0),
+        ("create-services-subnet", 3.0),
+        pytest.param("stop-cloud-controller-manager", 3.0, marks=pytest.mark.slow),
+        pytest.param("save-routes", 0.0, marks=pytest.mark.slow),
+        pytest.param("set-overlap-flag", 3.0, marks=pytest.mark.slow),
+        pytest.param("add-secondary-range", 0.0, marks=pytest.mark.slow),
+        pytest.param("add-aliases", 0.0, marks=pytest.mark.slow),
+        pytest.param("delete-routes", 3.0, marks=pytest.mark.slow),
+        pytest.param("clear-overlap-flag", 0.0, marks=pytest.mark.slow),
+    ],
+)
+async def test_killed_and_started_again_it_finishes_without_a_lost_packet(step: str, after: float) -> None:
+    async with scene() as made:
+        made.trigger()
+        await killed_at(made, step, after=after)
+        assert made.infrastructure()["status"]["lastOperation"]["state"] == "Processing"
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        FaultRule("instances.updateNetworkInterface", Fault(error_before=STALE), count=3),
+        FaultRule(
+            "instances.updateNetworkInterface", Fault(operation_error=("INTERNAL_ERROR", "Internal error.")), nth=2
+        ),
+        FaultRule("instances.updateNetworkInterface", Fault(cut="after"), count=2),
+        FaultRule("routes.delete", Fault(cut="after"), count=2),
+        FaultRule("routes.delete", Fault(operation_error=("INTERNAL_ERROR", "Internal error."))),
+        FaultRule("subnetworks.patch", Fault(error_after=HttpFault()), count=2),
+        FaultRule("subnetworks.patch", Fault(error_before=HttpFault(400, "resourceNotReady", "is not ready")), count=2),
+        FaultRule("routes.list", Fault(error_before=HttpFault(403, "rateLimitExceeded", "Quota exceeded"))),
+        FaultRule("zoneOperations.get", Fault(error_before=HttpFault()), count=4),
+        FaultRule("firewalls.insert", Fault(cut="before")),
+    ],
+    ids=lambda rule: f"{rule.method}-{rule.nth}",
+)
+async def test_passing_faults_are_borne(rule: FaultRule) -> None:
+    async with scene(rule) as made:
+        made.trigger()
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        assert made.faults.fired
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
+
+async def test_a_refusal_before_the_first_delete_gives_the_cloud_controller_manager_back() -> None:
+    """W4, W5: nothing has been deleted, so whoever was stopped is released."""
+    forbidden = HttpFault(403, "forbidden", "Required 'compute.subnetworks.update' permission")
+    async with scene(FaultRule("subnetworks.patch", Fault(error_before=forbidden), count=99)) as made:
+        made.trigger()
+        with pytest.raises(TaskFailed):
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        assert not made.controller_manager_is_ignored()
+        assert len(await made.node_routes()) == 3
+        status = made.infrastructure()["status"]
+        assert status["lastOperation"]["state"] == "Error"
+        assert status["lastError"]["codes"] == ["ERR_INFRA_UNAUTHORIZED"]
+        description = status["lastError"]["description"]
+        assert description.startswith(
+            'Error reconciling infrastructure: failed to "ensure kubernetes routes cleanup": '
+        )
+        assert "Required 'compute.subnetworks.update' permission" in description
+        assert made.lost() == 0.0
+
+
+async def test_a_refusal_after_the_first_delete_leaves_it_stopped() -> None:
+    """W6: in its old configuration it would only re-create what was deleted."""
+    forbidden = HttpFault(403, "forbidden", "Required 'compute.routes.delete' permission")
+    async with scene(FaultRule("routes.delete", Fault(error_before=forbidden), nth=2, count=99)) as made:
+        made.trigger()
+        with pytest.raises(TaskFailed):
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        assert made.controller_manager_is_ignored()
+        assert made.controller_manager_replicas() == 0
+        assert len(await made.node_routes()) == 2
+        assert len(made.infrastructure()["status"]["state"]["routes"]) == 3
+        assert made.lost() == 0.0
+
+
+async def delete_all_routes(made: Scene) -> None:
+    for route in await made.node_routes():
+        operation = await made.compute.answer("routes.delete", "global", route["name"])
+        while operation["status"] != "DONE":
+            operation = await made.compute.answer("globalOperations.wait", "global", operation["name"])
+
+
+async def test_a_migration_that_lost_its_memory_half_way_is_finished_from_the_nodes() -> None:
+    """11.12, first line: routes gone, aliases missing, the saved list wiped (W11, W15)."""
+    async with scene() as made:
+        made.trigger()
+        await delete_all_routes(made)
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await assert_end_state(made)
+        assert "set-overlap-flag" not in made.steps()
+
+
+async def test_a_foreign_route_in_the_pod_range_stops_the_migration_before_it_changes_anything() -> None:
+    async with scene() as made:
+        made.trigger()
+        network = (await made.subnet())["network"]
+        body = {"name": "of-someone-else", "network": network, "destRange": "100.100.0.0/24", "priority": 1000}
+        gateway = "global/gateways/default-internet-gateway"
+        made.compute.place("routes", "global", {**body, "nextHopGateway": gateway})
+        before = made.mutations()
+        with pytest.raises(TaskFailed, match="of-someone-else"):
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        assert made.mutations() == before
+        assert not made.controller_manager_is_ignored()
+        assert made.controller_manager_replicas() == 1
+
+
+async def test_a_subnet_of_someone_else_in_the_service_range_stops_it_too() -> None:
+    """W2, W32: upstream notices after the routes are gone."""
+    async with scene() as made:
+        made.trigger()
+        network = (await made.subnet())["network"]
+        body = {"name": "of-someone-else", "network": network, "ipCidrRange": "100.70.0.0/16"}
+        made.compute.place("subnetworks", SUBNET, body)
+        before = made.mutations()
+        with pytest.raises(TaskFailed, match=r'spec\.networking\.services: Invalid value: "100\.64\.0\.0/13"'):
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        assert made.mutations() == before
+        assert made.controller_manager_replicas() == 1
+
+
+async def test_what_users_added_survives() -> None:
+    """W29: a secondary range of the user, an alias in it, and a NAT of the user in our router."""
+    async with scene() as made:
+        subnet = await made.subnet()
+        extra = {"rangeName": "of-the-user", "ipCidrRange": "10.99.0.0/20"}
+        await made.change(
+            "subnetworks.patch", SUBNET, subnet["name"], secondaryIpRanges=[extra], fingerprint=subnet["fingerprint"]
+        )
+        name = made.world.nodes[1].name
+        interface = (await made.resource("instances.get", ZONE, name))["networkInterfaces"][0]
+        alias = {"ipCidrRange": "10.99.0.0/28", "subnetworkRangeName": "of-the-user"}
+        await made.change(
+            "instances.updateNetworkInterface",
+            ZONE,
+            name,
+            query={"networkInterface": "nic0"},
+            aliasIpRanges=[alias],
+            fingerprint=interface["fingerprint"],
+        )
+        router = await made.resource("routers.get", SUBNET, f"{NS}-cloud-router")
+        theirs = {
+            "name": "of-the-user",
+            "natIpAllocateOption": "AUTO_ONLY",
+            "sourceSubnetworkIpRangesToNat": "LIST_OF_SUBNETWORKS",
+        }
+        await made.change("routers.patch", SUBNET, router["name"], nats=[*router["nats"], theirs])
+
+        made.trigger()
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+
+        ranges = (await made.subnet())["secondaryIpRanges"]
+        assert ranges == [extra, {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}]
+        interface = (await made.resource("instances.get", ZONE, name))["networkInterfaces"][0]
+        assert interface["aliasIpRanges"] == [
+            {"ipCidrRange": made.world.nodes[1].pod_cidr, "subnetworkRangeName": "ipv4-pod-cidr"},
+            alias,
+        ]
+        router = await made.resource("routers.get", SUBNET, f"{NS}-cloud-router")
+        assert "of-the-user" in [nat["name"] for nat in router["nats"]]
+        assert made.lost() == 0.0
+
+
+async def test_a_machine_that_is_gone_is_no_obstacle() -> None:
+    """Its route is stale: deleted, never turned into an alias, and its absence is no error."""
+    async with scene() as made:
+        gone = made.world.nodes[2]
+        operation = await made.compute.answer("instances.delete", ZONE, gone.name)
+        while operation["status"] != "DONE":
+            operation = await made.compute.answer("zoneOperations.wait", ZONE, operation["name"])
+        made.store.patch(kinds.MACHINE, gone.name, {"metadata": {"finalizers": None}}, made.namespace)
+        made.store.delete(kinds.MACHINE, gone.name, made.namespace)
+        made.store.delete(kinds.NODE, gone.name)
+        made.trigger()
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        assert await made.node_routes() == []
+        assert made.infrastructure()["status"]["lastOperation"]["state"] == "Succeeded"
