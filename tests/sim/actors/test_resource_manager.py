@@ -1,0 +1,249 @@
+"""ManagedResources: applied, kept applied, ignored, judged (gardener-behaviour.md 2.10)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import yaml
+
+from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT, IP_POOL, MANAGED_RESOURCE, SECRET, SERVICE, Manifest
+from dualstack_sim.actors.api import Actor, ActorContext
+from dualstack_sim.actors.deployments import DeploymentController
+from dualstack_sim.actors.kubelet import Kubelet
+from dualstack_sim.actors.manifest_merge import BadManifest, documents, kind_of, merged
+from dualstack_sim.actors.pods import condition
+from dualstack_sim.actors.recorder import Recorder
+from dualstack_sim.actors.replica_sets import ReplicaSetController
+from dualstack_sim.actors.resource_manager import ResourceManager
+
+from .stage import NS, Stage, deployment, playing
+
+NAME = "extension-controlplane-seed"
+
+
+def troupe(context: ActorContext) -> Sequence[Actor]:
+    recorder = Recorder(context, "kubelet")
+    return [
+        recorder,
+        Kubelet(context, recorder),
+        ReplicaSetController(context),
+        DeploymentController(context),
+        ResourceManager(context),
+    ]
+
+
+def controller_manager(replicas: int = 1, *flags: str) -> Manifest:
+    manifest = deployment("cloud-controller-manager", replicas, namespace=NS)
+    manifest["spec"]["template"]["spec"]["containers"][0]["command"] = ["/ccm", *flags]
+    return {"apiVersion": "apps/v1", "kind": "Deployment", **manifest}
+
+
+def config(**data: str) -> Manifest:
+    metadata = {"name": "cloud-provider-config", "namespace": NS}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def secret(*manifests: Manifest, name: str = NAME) -> Manifest:
+    text = "---\n".join(yaml.safe_dump(manifest) for manifest in manifests)
+    return {
+        "metadata": {"name": name, "namespace": NS},
+        "data": {"objects.yaml": base64.b64encode(text.encode()).decode()},
+    }
+
+
+def place(stage: Stage, *manifests: Manifest) -> None:
+    stage.store.upsert(SECRET, secret(*manifests))
+    if stage.store.get(MANAGED_RESOURCE, NAME, NS) is None:
+        stage.store.create(
+            MANAGED_RESOURCE,
+            {
+                "apiVersion": MANAGED_RESOURCE.api_version,
+                "kind": MANAGED_RESOURCE.kind,
+                "metadata": {"name": NAME, "namespace": NS},
+                "spec": {"class": "seed", "secretRefs": [{"name": NAME}]},
+            },
+        )
+
+
+def told(stage: Stage, kind: str) -> tuple[str, str, str]:
+    found = condition(stage.get(MANAGED_RESOURCE, NAME, NS), kind) or {}
+    return found.get("status", ""), found.get("reason", ""), found.get("message", "")
+
+
+def replicas(stage: Stage) -> int:
+    return int(stage.get(DEPLOYMENT, "cloud-controller-manager", NS)["spec"]["replicas"])
+
+
+def annotate(stage: Stage, value: str | None) -> None:
+    patch = {"metadata": {"annotations": {"resources.gardener.cloud/ignore": value}}}
+    stage.store.patch(MANAGED_RESOURCE, NAME, patch, NS)
+
+
+async def test_what_the_secret_holds_is_applied_and_what_left_it_is_deleted() -> None:
+    async with playing(troupe) as stage:
+        pool: Manifest = {
+            "apiVersion": IP_POOL.api_version,
+            "kind": "IPPool",
+            "metadata": {"name": "default-ipv4-ippool"},
+            "spec": {"cidr": "100.96.0.0/11"},
+        }
+        place(stage, controller_manager(1, "--cidr-allocator-type=RangeAllocator"), config(a="1"), pool)
+        await stage.eventually(lambda: told(stage, "ResourcesHealthy")[1] == "ResourcesHealthy")
+        assert told(stage, "ResourcesApplied") == ("True", "ApplySucceeded", "All resources are applied.")
+        words = ("False", "ResourcesRolledOut", "All resources have been fully rolled out.")
+        await stage.eventually(lambda: told(stage, "ResourcesProgressing") == words)
+        assert stage.get(IP_POOL, "default-ipv4-ippool")["spec"] == {"cidr": "100.96.0.0/11"}
+        listed = stage.get(MANAGED_RESOURCE, NAME, NS)["status"]["resources"]
+        assert {"apiVersion": "v1", "kind": "ConfigMap", "namespace": NS, "name": "cloud-provider-config"} in listed
+        place(stage, controller_manager(1, "--cidr-allocator-type=CloudAllocator"))
+        await stage.eventually(lambda: stage.store.get(CONFIG_MAP, "cloud-provider-config", NS) is None)
+        assert stage.store.get(IP_POOL, "default-ipv4-ippool") is None
+        container = stage.get(DEPLOYMENT, "cloud-controller-manager", NS)["spec"]["template"]["spec"]["containers"][0]
+        assert container["command"] == ["/ccm", "--cidr-allocator-type=CloudAllocator"]
+        await stage.eventually(lambda: len(stage.get(MANAGED_RESOURCE, NAME, NS)["status"]["resources"]) == 1)
+
+
+async def test_a_manual_scale_is_undone_within_a_minute_unless_ignored() -> None:
+    async with playing(troupe) as stage:
+        place(stage, controller_manager())
+        await stage.eventually(lambda: told(stage, "ResourcesHealthy")[1] == "ResourcesHealthy")
+        start = stage.clock.now()
+        await stage.context.kube.scale(DEPLOYMENT, "cloud-controller-manager", NS, 0)
+        await stage.eventually(lambda: replicas(stage) == 1)
+        assert stage.clock.now() - start < 75.0
+        annotate(stage, "true")
+        ignored = ("ManagedResourceIgnored", "ManagedResource is marked to be ignored.")
+        await stage.eventually(lambda: told(stage, "ResourcesApplied") == ("True", *ignored))
+        assert told(stage, "ResourcesHealthy") == ("True", *ignored)
+        assert told(stage, "ResourcesProgressing") == ("False", *ignored)
+        await stage.context.kube.scale(DEPLOYMENT, "cloud-controller-manager", NS, 0)
+        place(stage, controller_manager(1, "--new"))
+        await stage.throughout(lambda: replicas(stage) == 0, 130.0)
+        annotate(stage, None)
+        await stage.eventually(lambda: replicas(stage) == 1)
+        assert stage.store.list(DEPLOYMENT, NS)[0]["spec"]["template"]["spec"]["containers"][0]["command"] == [
+            "/ccm",
+            "--new",
+        ]
+
+
+async def test_what_others_added_stays_and_at_rest_nothing_is_written() -> None:
+    async with playing(troupe) as stage:
+        place(stage, controller_manager(), config(a="1"))
+        await stage.eventually(lambda: told(stage, "ResourcesHealthy")[1] == "ResourcesHealthy")
+        annotations = {"metadata": {"annotations": {"foreign": "yes"}}, "data": {"foreign": "no"}}
+        stage.store.patch(CONFIG_MAP, "cloud-provider-config", annotations, NS)
+        await stage.eventually(lambda: stage.get(CONFIG_MAP, "cloud-provider-config", NS)["data"] == {"a": "1"})
+        assert stage.get(CONFIG_MAP, "cloud-provider-config", NS)["metadata"]["annotations"] == {"foreign": "yes"}
+        versions = [
+            stage.get(kind, name, NS)["metadata"]["resourceVersion"]
+            for kind, name in ((DEPLOYMENT, "cloud-controller-manager"), (MANAGED_RESOURCE, NAME))
+        ]
+        await stage.clock.sleep(130.0)
+        assert versions == [
+            stage.get(kind, name, NS)["metadata"]["resourceVersion"]
+            for kind, name in ((DEPLOYMENT, "cloud-controller-manager"), (MANAGED_RESOURCE, NAME))
+        ]
+
+
+async def test_an_unhealthy_deployment_is_named() -> None:
+    async with playing(lambda context: [ResourceManager(context)]) as stage:
+        place(stage, controller_manager())
+        await stage.eventually(lambda: told(stage, "ResourcesHealthy")[0] == "False")
+        _, reason, message = told(stage, "ResourcesHealthy")
+        assert reason == "DeploymentUnhealthy"
+        assert message.startswith(
+            f'Deployment "{NS}/cloud-controller-manager" is unhealthy: observed generation outdated'
+        )
+        assert told(stage, "ResourcesProgressing")[1] == "DeploymentProgressing"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({"x": base64.b64encode(b"- 1").decode()}, "DecodingFailed"),
+        ({"x": "%%"}, "DecodingFailed"),
+        (None, "CannotReadSecret"),
+    ],
+)
+async def test_what_cannot_be_applied_is_said(data: dict[str, str] | None, reason: str) -> None:
+    async with playing(troupe) as stage:
+        place(stage)
+        if data is None:
+            stage.store.delete(SECRET, NAME, NS)
+        else:
+            stage.store.upsert(SECRET, {"metadata": {"name": NAME, "namespace": NS}, "data": data})
+        await stage.eventually(lambda: told(stage, "ResourcesApplied")[1] == reason)
+        place(stage, config(a="1"))
+        await stage.eventually(lambda: told(stage, "ResourcesApplied")[1] == "ApplySucceeded")
+
+
+async def test_a_managed_resource_takes_its_resources_with_it() -> None:
+    async with playing(troupe) as stage:
+        place(stage, config(a="1"))
+        await stage.eventually(lambda: stage.store.get(CONFIG_MAP, "cloud-provider-config", NS))
+        stage.store.delete(MANAGED_RESOURCE, NAME, NS)
+        await stage.eventually(lambda: stage.store.get(CONFIG_MAP, "cloud-provider-config", NS) is None)
+
+
+def service(**spec: Any) -> Manifest:
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kube-dns"}, "spec": spec}
+
+
+def test_a_service_keeps_the_addresses_that_its_manifest_does_not_name() -> None:
+    port = {"name": "dns", "port": 53, "protocol": "UDP"}
+    live = service(
+        clusterIP="100.64.0.10",
+        clusterIPs=["100.64.0.10"],
+        ipFamilies=["IPv4"],
+        ipFamilyPolicy="SingleStack",
+        ports=[{**port, "nodePort": 30053}],
+    )
+    kept = merged(live, service(ports=[port]))
+    assert kept["spec"] == live["spec"]
+    dual = ["100.64.0.10", "2600:1900:4010:5678::a"]
+    grown = merged(live, service(clusterIPs=dual, ipFamilyPolicy="PreferDualStack", ports=[port]))["spec"]
+    assert grown["clusterIPs"] == dual
+    assert grown["clusterIP"] == dual[0]
+    assert "ipFamilies" not in grown
+
+
+def test_what_a_manifest_no_longer_says_is_gone_but_the_status_stays() -> None:
+    live = {
+        "kind": "ConfigMap",
+        "metadata": {"name": "a", "labels": {"x": "1"}},
+        "data": {},
+        "binaryData": {},
+        "status": 1,
+    }
+    desired = {"kind": "ConfigMap", "metadata": {"name": "a", "labels": {"y": "2"}}, "data": {"k": "v"}}
+    assert merged(live, desired) == {
+        "kind": "ConfigMap",
+        "metadata": {"name": "a", "labels": {"x": "1", "y": "2"}},
+        "data": {"k": "v"},
+        "status": 1,
+    }
+
+
+def test_replicas_are_the_manifests_unless_it_gives_them_away() -> None:
+    live, desired = controller_manager(5), controller_manager(1)
+    assert merged(live, desired)["spec"]["replicas"] == 1
+    desired["metadata"]["annotations"] = {"resources.gardener.cloud/preserve-replicas": "true"}
+    assert merged(live, desired)["spec"]["replicas"] == 5
+
+
+def test_types_are_known_or_guessed() -> None:
+    metadata = {"name": "x"}
+    assert kind_of({"apiVersion": "v1", "kind": "Service", "metadata": metadata}) == SERVICE
+    guessed = kind_of({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata})
+    assert guessed.plural == "networkpolicies"
+    with pytest.raises(BadManifest):
+        kind_of({"metadata": metadata})
+
+
+def test_documents_of_a_secret_may_be_several_to_a_key_and_empty() -> None:
+    text = base64.b64encode(b"---\n---\nkind: A\nmetadata: {name: a}\n---\nkind: B\nmetadata: {name: b}\n").decode()
+    assert [each["kind"] for each in documents({"data": {"x": text}})] == ["A", "B"]

@@ -1,0 +1,197 @@
+"""Cluster IPs, as the kube-apiserver that runs gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dualstack.clock import ScaledClock
+from dualstack.model.kinds import DEPLOYMENT, NAMESPACE, POD, SERVICE, Manifest
+from dualstack_sim.actors.service_addresses import ServiceAddresses
+from dualstack_sim.chance import Chance
+from dualstack_sim.kube.status import StatusError
+from dualstack_sim.kube.store import KubeStore
+
+from .stage import NS
+
+S4, S6 = "100.64.0.0/13", "2600:1900:4010:5678::/108"
+
+
+def apiserver_spec(ranges: str) -> Manifest:
+    command = ["/usr/local/bin/kube-apiserver", f"--service-cluster-ip-range={ranges}"]
+    return {"containers": [{"name": "kube-apiserver", "image": "x", "command": command}]}
+
+
+def pod(name: str, ranges: str) -> Manifest:
+    return {
+        "metadata": {"name": name, "namespace": NS, "labels": {"role": "kube-apiserver"}},
+        "spec": {**apiserver_spec(ranges), "nodeName": "seed-worker-0"},
+    }
+
+
+class Cluster:
+    def __init__(self, ranges: str = S4) -> None:
+        self.store = KubeStore(ScaledClock(), Chance(1))
+        self.store.create(NAMESPACE, {"metadata": {"name": NS}})
+        labels = {"role": "kube-apiserver"}
+        template = {"metadata": {"labels": labels}, "spec": apiserver_spec(ranges)}
+        self.store.create(
+            DEPLOYMENT,
+            {
+                "metadata": {"name": "kube-apiserver", "namespace": NS},
+                "spec": {"selector": {"matchLabels": labels}, "template": template},
+            },
+        )
+        self.store.admission.register("", "services", ServiceAddresses(self.store, NS))
+
+    def run_apiserver(self, name: str, ranges: str) -> None:
+        self.store.create(POD, pod(name, ranges))
+        status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        self.store.patch(POD, name, {"status": status}, NS, subresource="status")
+
+    def end_apiserver(self, name: str) -> None:
+        self.store.delete(POD, name, NS, grace=0)
+
+    def create(self, name: str = "web", **spec: Any) -> Manifest:
+        body = {"metadata": {"name": name, "namespace": "default"}, "spec": {"ports": [{"port": 80}], **spec}}
+        found: Manifest = self.store.create(SERVICE, body)["spec"]
+        return found
+
+    def patch(self, name: str = "web", **spec: Any) -> Manifest:
+        found: Manifest = self.store.patch(SERVICE, name, {"spec": spec}, "default")["spec"]
+        return found
+
+
+def shape(spec: Manifest) -> tuple[str, list[str], int]:
+    assert spec["clusterIP"] == spec["clusterIPs"][0]
+    return spec["ipFamilyPolicy"], spec["ipFamilies"], len(spec["clusterIPs"])
+
+
+def test_a_single_stack_cluster_gives_one_address_in_its_range() -> None:
+    cluster = Cluster()
+    first, second = cluster.create("a"), cluster.create("b")
+    assert shape(first) == ("SingleStack", ["IPv4"], 1)
+    assert first["clusterIP"] == "100.64.1.1"
+    assert second["clusterIP"] == "100.64.1.2"
+    assert shape(cluster.create("c", ipFamilyPolicy="PreferDualStack")) == ("PreferDualStack", ["IPv4"], 1)
+
+
+def test_a_single_stack_cluster_refuses_what_needs_two_families() -> None:
+    cluster = Cluster()
+    with pytest.raises(StatusError) as caught:
+        cluster.create(ipFamilyPolicy="RequireDualStack")
+    assert caught.value.code == 422
+    assert caught.value.message == (
+        'Service "web" is invalid: spec.ipFamilyPolicy: Invalid value: "RequireDualStack": '
+        "this cluster is not configured for dual-stack services"
+    )
+    with pytest.raises(StatusError, match=r'spec.ipFamilies.0.: Invalid value: "IPv6": not configured on this cluster'):
+        cluster.create(ipFamilies=["IPv6"])
+    both = ["100.64.0.10", "2600:1900:4010:5678::a"]
+    with pytest.raises(StatusError, match="not configured on this cluster"):
+        cluster.create(clusterIPs=both, ipFamilyPolicy="PreferDualStack")
+
+
+def test_an_address_that_is_asked_for_is_given_or_refused() -> None:
+    cluster = Cluster()
+    assert cluster.create("kube-dns", clusterIP="100.64.0.10")["clusterIPs"] == ["100.64.0.10"]
+    with pytest.raises(StatusError) as caught:
+        cluster.create("other", clusterIP="100.64.0.10")
+    assert caught.value.message == (
+        'Service "other" is invalid: spec.clusterIPs: Invalid value: []string{"100.64.0.10"}: '
+        "failed to allocate IP 100.64.0.10: provided IP is already allocated"
+    )
+    with pytest.raises(StatusError) as caught:
+        cluster.create("other", clusterIP="10.0.0.1")
+    assert caught.value.message == (
+        'Service "other" is invalid: spec.clusterIPs: Invalid value: []string{"10.0.0.1"}: failed to allocate IP '
+        "10.0.0.1: the provided IP (10.0.0.1) is not in the valid range. The range of valid IPs is 100.64.0.0/13"
+    )
+    with pytest.raises(StatusError, match="must be a valid IP address"):
+        cluster.create("other", clusterIP="nonsense")
+
+
+def test_headless_services_and_names_have_families_and_no_address() -> None:
+    cluster = Cluster()
+    headless = cluster.create("a", clusterIP="None")
+    assert (headless["clusterIP"], headless["clusterIPs"], headless["ipFamilies"]) == ("None", ["None"], ["IPv4"])
+    assert "clusterIP" not in cluster.create("b", type="ExternalName", externalName="example.org")
+
+
+def test_ranges_are_those_of_the_pods_that_run_until_the_last_old_one_is_gone() -> None:
+    cluster = Cluster()
+    cluster.run_apiserver("old-1", S4)
+    cluster.run_apiserver("old-2", S4)
+    assert shape(cluster.create("a", ipFamilyPolicy="PreferDualStack"))[2] == 1
+    cluster.run_apiserver("new-1", f"{S4},{S6}")
+    cluster.end_apiserver("old-1")
+    assert shape(cluster.create("b", ipFamilyPolicy="PreferDualStack"))[2] == 1
+    with pytest.raises(StatusError):
+        cluster.create("c", ipFamilyPolicy="RequireDualStack")
+    cluster.end_apiserver("old-2")
+    assert shape(cluster.create("c", ipFamilyPolicy="RequireDualStack")) == ("RequireDualStack", ["IPv4", "IPv6"], 2)
+    cluster.end_apiserver("new-1")
+    assert shape(cluster.create("d", ipFamilyPolicy="PreferDualStack"))[2] == 2
+
+
+def test_a_dual_stack_cluster_gives_two_addresses_to_those_who_want_them() -> None:
+    cluster = Cluster(f"{S4},{S6}")
+    assert shape(cluster.create("a")) == ("SingleStack", ["IPv4"], 1)
+    both = cluster.create("b", ipFamilyPolicy="PreferDualStack")
+    assert shape(both) == ("PreferDualStack", ["IPv4", "IPv6"], 2)
+    assert both["clusterIPs"] == ["100.64.1.2", "2600:1900:4010:5678::101"]
+    assert shape(cluster.create("c", ipFamilies=["IPv6"])) == ("SingleStack", ["IPv6"], 1)
+    assert shape(cluster.create("d", ipFamilies=["IPv6", "IPv4"])) == ("RequireDualStack", ["IPv6", "IPv4"], 2)
+    with pytest.raises(StatusError, match="when multiple ipFamilies are specified"):
+        cluster.create("e", ipFamilyPolicy="SingleStack", ipFamilies=["IPv4", "IPv6"])
+
+
+def test_a_service_grows_to_two_addresses_and_shrinks_again() -> None:
+    cluster = Cluster(f"{S4},{S6}")
+    first = cluster.create("kube-dns", clusterIP="100.64.0.10")
+    assert shape(first)[2] == 1
+    wanted = ["100.64.0.10", "2600:1900:4010:5678::a"]
+    grown = cluster.patch("kube-dns", ipFamilyPolicy="PreferDualStack", clusterIPs=wanted)
+    assert shape(grown) == ("PreferDualStack", ["IPv4", "IPv6"], 2)
+    assert grown["clusterIPs"] == wanted
+    shrunk = cluster.patch("kube-dns", ipFamilyPolicy="SingleStack")
+    assert shape(shrunk) == ("SingleStack", ["IPv4"], 1)
+    again = cluster.patch("kube-dns", ipFamilyPolicy="PreferDualStack")
+    assert again["clusterIPs"] == ["100.64.0.10", "2600:1900:4010:5678::101"]
+
+
+def test_an_update_that_asks_for_nothing_changes_nothing() -> None:
+    cluster = Cluster()
+    cluster.create("a", ipFamilyPolicy="PreferDualStack")
+    cluster.run_apiserver("new", f"{S4},{S6}")
+    assert shape(cluster.patch("a", sessionAffinity="ClientIP"))[2] == 1
+    body = cluster.store.get(SERVICE, "a", "default")
+    assert body is not None
+    for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+        del body["spec"][name]
+    assert cluster.store.replace(SERVICE, body)["spec"]["clusterIP"] == "100.64.1.1"
+
+
+def test_the_primary_address_and_family_are_for_life() -> None:
+    cluster = Cluster(f"{S4},{S6}")
+    cluster.create("a")
+    with pytest.raises(StatusError, match="may not change once set"):
+        cluster.patch("a", clusterIP="100.64.9.9", clusterIPs=["100.64.9.9"])
+    with pytest.raises(StatusError, match=r"spec.ipFamilies.0.*may not change once set"):
+        cluster.patch("a", ipFamilies=["IPv6"])
+
+
+def test_a_full_range_is_said() -> None:
+    cluster = Cluster("10.0.0.0/30")
+    cluster.create("a")
+    cluster.create("b")
+    with pytest.raises(StatusError, match="range is full"):
+        cluster.create("c")
+
+
+def test_without_any_kube_apiserver_services_are_left_alone() -> None:
+    store = KubeStore(ScaledClock(), Chance(1))
+    store.admission.register("", "services", ServiceAddresses(store, NS))
+    body = {"metadata": {"name": "a", "namespace": "default"}, "spec": {"ports": [{"port": 80}]}}
+    assert "clusterIP" not in store.create(SERVICE, body)["spec"]
