@@ -1,0 +1,138 @@
+"""Firewall rules, routers with NAT, addresses: what a node pool needs besides (compute-api.md 8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .cloud import NETWORK, NODES, REGION, Cloud
+
+RULE: dict[str, Any] = {
+    "name": "allow-internal-access",
+    "network": NETWORK,
+    "allowed": [{"IPProtocol": "icmp"}, {"IPProtocol": "tcp", "ports": ["1-65535"]}],
+    "sourceRanges": ["100.96.0.0/11", "10.250.0.0/16"],
+}
+NAT: dict[str, Any] = {
+    "name": "cloud-nat",
+    "natIpAllocateOption": "AUTO_ONLY",
+    "sourceSubnetworkIpRangesToNat": "LIST_OF_SUBNETWORKS",
+    "subnetworks": [{"name": NODES, "sourceIpRangesToNat": ["ALL_IP_RANGES"]}],
+    "minPortsPerVm": 2048,
+}
+
+
+async def test_firewall_patch_keeps_and_update_resets(cloud: Cloud) -> None:
+    cloud.furnish()
+    await cloud.do("POST", "global/firewalls", RULE | {"description": "old", "priority": 900})
+    path = "global/firewalls/allow-internal-access"
+    assert (await cloud.get(path))["direction"] == "INGRESS"
+    await cloud.do("PATCH", path, {"sourceRanges": ["10.0.0.0/8"]})
+    patched = await cloud.get(path)
+    assert (patched["sourceRanges"], patched["priority"], patched["description"]) == (["10.0.0.0/8"], 900, "old")
+    await cloud.do("PUT", path, {"allowed": RULE["allowed"], "disabled": True})
+    updated = await cloud.get(path)
+    assert (updated["sourceRanges"], updated["priority"], updated["disabled"]) == (["0.0.0.0/0"], 1000, True)
+    assert updated["id"] == patched["id"]
+    await cloud.do("DELETE", path)
+    assert [commit.after is None for commit in cloud.commits if commit.collection == "firewalls"][-1] is True
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sourceRanges": ["10.0.0.0/8", "fd00::/8"]},
+        {"sourceRanges": ["10.0.0.1/8"]},
+        {"priority": 70000},
+        {"allowed": []},
+        {"denied": [{"IPProtocol": "all"}]},
+        {"direction": "SIDEWAYS"},
+        {"network": "global/networks/none"},
+    ],
+)
+async def test_bad_rules_are_refused(cloud: Cloud, change: dict[str, Any]) -> None:
+    cloud.furnish()
+    assert (await cloud.refused("POST", "global/firewalls", RULE | change))["code"] == 400
+
+
+async def test_router_nats_are_replaced_as_a_whole(cloud: Cloud) -> None:
+    cloud.furnish()
+    path = f"{REGION}/routers/router"
+    await cloud.do("POST", f"{REGION}/routers", {"name": "router", "network": NETWORK})
+    running = await cloud.begin("PATCH", path, {"nats": [NAT]})
+    busy = await cloud.refused("PATCH", path, {"nats": []})
+    assert busy["message"] == "The resource 'projects/proj-1/regions/europe-west1/routers/router' is not ready"
+    await cloud.ended(running)
+    shown = (await cloud.get(path))["nats"]
+    assert [nat["minPortsPerVm"] for nat in shown] == [2048]
+    # A subnetwork that a NAT names cannot go.
+    assert (await cloud.refused("DELETE", NODES))["errors"][0]["reason"] == "resourceInUseByAnotherResource"
+    await cloud.do("PATCH", path, {"nats": [NAT | {"name": "other"}]})
+    assert [nat["name"] for nat in (await cloud.get(path))["nats"]] == ["other"]
+    await cloud.do("PATCH", path, {"nats": []})
+    assert "nats" not in await cloud.get(path)
+    await cloud.do("DELETE", NODES)
+
+
+async def test_manual_nat_addresses_are_in_use(cloud: Cloud) -> None:
+    cloud.furnish()
+    await cloud.do("POST", f"{REGION}/addresses", {"name": "nat-ip"})
+    assert (await cloud.get(f"{REGION}/addresses/nat-ip"))["status"] == "RESERVED"
+    nat = NAT | {"natIpAllocateOption": "MANUAL_ONLY", "natIps": [f"{REGION}/addresses/nat-ip"]}
+    router = {"name": "router", "network": NETWORK, "nats": [nat]}
+    await cloud.do("POST", f"{REGION}/routers", router)
+    address = await cloud.get(f"{REGION}/addresses/nat-ip")
+    assert (address["status"], len(address["users"])) == ("IN_USE", 1)
+    assert (await cloud.get(f"{REGION}/addresses"))["items"] == [address]
+    assert (await cloud.refused("DELETE", f"{REGION}/addresses/nat-ip"))["code"] == 400
+    await cloud.do("DELETE", f"{REGION}/routers/router")
+    await cloud.do("DELETE", f"{REGION}/addresses/nat-ip")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"natIpAllocateOption": "MANUAL_ONLY"},
+        {"natIpAllocateOption": "SOMETIMES"},
+        {"name": "Bad"},
+        {"subnetworks": [{"name": "regions/europe-west1/subnetworks/none"}]},
+        {"unknown": 1},
+    ],
+)
+async def test_bad_nats_are_refused(cloud: Cloud, change: dict[str, Any]) -> None:
+    cloud.furnish()
+    body = {"name": "router", "network": NETWORK, "nats": [NAT | change]}
+    assert (await cloud.refused("POST", f"{REGION}/routers", body))["code"] == 400
+
+
+async def test_internal_address_blocks_vms_and_aliases(cloud: Cloud) -> None:
+    cloud.furnish(nodes=1)
+    body = {"name": "vip", "addressType": "INTERNAL", "subnetwork": NODES}
+    await cloud.do("POST", f"{REGION}/addresses", body)
+    assert (await cloud.get(f"{REGION}/addresses/vip"))["address"] == "10.250.0.3"
+    taken = body | {"name": "other", "address": "10.250.0.2"}
+    assert (await cloud.fail("POST", f"{REGION}/addresses", taken))["code"] == "IP_IN_USE_BY_ANOTHER_RESOURCE"
+    await cloud.do("DELETE", f"{REGION}/addresses/vip")
+    await cloud.do("POST", f"{REGION}/addresses", body | {"name": "again"})
+    assert (await cloud.get(f"{REGION}/addresses/again"))["address"] == "10.250.0.3"
+
+
+async def test_primary_range_only_grows(cloud: Cloud) -> None:
+    cloud.furnish(nodes=1)
+    path = f"{NODES}/expandIpCidrRange"
+    for wrong in ("10.250.0.0/17", "10.250.0.0/16", "10.0.0.1/8", "192.168.0.0/16"):
+        assert (await cloud.refused("POST", path, {"ipCidrRange": wrong}))["code"] == 400
+    # A route of a pod lies in the way of this one.
+    assert (await cloud.refused("POST", path, {"ipCidrRange": "0.0.0.0/0"}))["code"] == 400
+    await cloud.do("POST", path, {"ipCidrRange": "10.248.0.0/14"})
+    assert (await cloud.get(NODES))["ipCidrRange"] == "10.248.0.0/14"
+
+
+async def test_statistics_tell_callers_apart(cloud: Cloud) -> None:
+    url = f"{cloud.root}/compute/v1/projects/proj-1"
+    for agent in ("dualstack/1", "dualstack/1", "other"):
+        async with cloud.session.get(url, headers={"User-Agent": agent}) as response:
+            assert response.status == 200
+    assert cloud.compute.statistics("dualstack")["calls"] == 2
+    assert cloud.compute.statistics()["calls"] == 3
