@@ -1,0 +1,243 @@
+"""MachineDeployments: one MachineSet for each template, and the rolling step from one to the next (5.2, 11.5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dualstack.clock import rfc3339
+from dualstack.model.kinds import MACHINE_DEPLOYMENT, MACHINE_SET, Manifest
+
+from .api import ActorContext, ObjectKey, key_of
+from .machine_facts import HASH_LABEL, adoption, is_orphan_of, same_template, stripped, template_hash
+from .pods import BY_OWNER, by_owner, condition, controller_of, is_terminating, owner_reference
+from .refusals import AlreadyExists, NotFound
+from .rollout import Scale, budget, next_scales
+
+REVISION = "deployment.kubernetes.io/revision"
+_KEPT_SETS = 10
+
+
+class MachineDeployments:
+    """RollingUpdate by the arithmetic of Kubernetes' Deployments; availability is that of the machine sets."""
+
+    def __init__(self, context: ActorContext) -> None:
+        self._context = context
+        self._kube, _ = context.named("machine-controller-manager")
+        self._deployments = context.informers.of(MACHINE_DEPLOYMENT)
+        self._sets = context.informers.of(MACHINE_SET)
+        self._queue = context.queue("machine deployments")
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._sets.index(BY_OWNER, by_owner)
+        await self._context.informers.synced(MACHINE_DEPLOYMENT, MACHINE_SET)
+        self._deployments.subscribe(self._deployment_changed)
+        self._sets.subscribe(self._set_changed)
+        await self._queue.serve(self._reconcile, workers=4)
+
+    def _deployment_changed(self, _old: Manifest | None, new: Manifest | None) -> None:
+        if new is not None:
+            self._queue.add(key_of(new))
+
+    def _set_changed(self, old: Manifest | None, new: Manifest | None) -> None:
+        machine_set = new or old
+        if machine_set is None:
+            return
+        kind, name = controller_of(machine_set)
+        if kind == MACHINE_DEPLOYMENT.kind:
+            self._queue.add_soon((machine_set["metadata"]["namespace"], name), 0.5)
+
+    async def _reconcile(self, key: ObjectKey) -> float | None:
+        deployment = self._deployments.get(key[1], key[0])
+        if deployment is None or is_terminating(deployment):
+            return None
+        await self._adopt(deployment)
+        if not deployment["spec"].get("paused"):
+            await self._roll(deployment)
+        new, old = self._split(deployment)
+        await self._publish(deployment, new, old)
+        await self._tidy(deployment, old)
+        return None
+
+    def _split(self, deployment: Manifest) -> tuple[Manifest | None, list[Manifest]]:
+        """The set of the present template, if there is one, and the others, oldest first."""
+        sets = self._sets.indexed(BY_OWNER, deployment["metadata"]["uid"])
+        sets = sorted(sets, key=lambda each: (str(each["metadata"].get("creationTimestamp", "")), key_of(each)))
+        template = deployment["spec"]["template"]
+        fitting = (s for s in sets if not is_terminating(s) and same_template(s["spec"]["template"], template))
+        new = next(fitting, None)
+        return new, [each for each in sets if each is not new]
+
+    async def _adopt(self, deployment: Manifest) -> None:
+        for orphan in self._sets.all(deployment["metadata"]["namespace"]):
+            if is_orphan_of(orphan, deployment) and not is_terminating(orphan):
+                await self._patch_set(orphan, adoption(MACHINE_DEPLOYMENT, deployment, orphan))
+
+    async def _roll(self, deployment: Manifest) -> None:
+        spec = deployment["spec"]
+        new, old = self._split(deployment)
+        if new is None:
+            new = await self._create(deployment, old)
+        new = await self._hand_on(deployment, new)
+        wanted = int(spec.get("replicas", 0))
+        limits = budget((spec.get("strategy") or {}).get("rollingUpdate"), wanted)
+        changes = next_scales(wanted, limits, _scale(new), [_scale(each) for each in old])
+        by_name = {each["metadata"]["name"]: each for each in (new, *old)}
+        await asyncio.gather(
+            *(self._patch_set(by_name[name], {"spec": {"replicas": count}}) for name, count in changes.items())
+        )
+
+    async def _create(self, deployment: Manifest, sets: Sequence[Manifest]) -> Manifest:
+        """The MachineSet of the present template, without machines yet; another hash if its name is taken."""
+        collisions = 0
+        while True:
+            hashed = template_hash(deployment["spec"]["template"], collisions)
+            try:
+                created = await self._kube.create(MACHINE_SET, machine_set_of(deployment, hashed, _revision(sets)))
+            except AlreadyExists:
+                collisions += 1
+                continue
+            self._sets.observe(created)
+            return created
+
+    async def _hand_on(self, deployment: Manifest, machine_set: Manifest) -> Manifest:
+        """Give the present set what changes without new machines: node template and minReadySeconds."""
+        body = drift(deployment, machine_set)
+        return await self._patch_set(machine_set, body, json=True) if body else machine_set
+
+    async def _patch_set(self, machine_set: Manifest, body: Any, *, json: bool = False) -> Manifest:
+        name, namespace = machine_set["metadata"]["name"], machine_set["metadata"]["namespace"]
+        patch_type: Any = "json" if json else "merge"
+        answer = await self._kube.patch(MACHINE_SET, name, body, namespace, patch_type=patch_type)
+        self._sets.observe(answer)
+        return answer
+
+    async def _publish(self, deployment: Manifest, new: Manifest | None, old: Sequence[Manifest]) -> None:
+        status = deployment_status(deployment, new, old, rfc3339(self._context.clock.now()))
+        live = deployment.get("status") or {}
+        if all(live.get(name) == value or (not value and name not in live) for name, value in status.items()):
+            return
+        metadata = deployment["metadata"]
+        try:
+            answer = await self._kube.patch(
+                MACHINE_DEPLOYMENT, metadata["name"], {"status": status}, metadata["namespace"], subresource="status"
+            )
+        except NotFound:
+            return
+        self._deployments.observe(answer)
+
+    async def _tidy(self, deployment: Manifest, old: Sequence[Manifest]) -> None:
+        """Delete the oldest sets without machines beyond revisionHistoryLimit."""
+        idle = [s for s in old if not s["spec"].get("replicas") and not (s.get("status") or {}).get("replicas")]
+        limit = int(deployment["spec"].get("revisionHistoryLimit", _KEPT_SETS))
+        for each in idle[: max(0, len(idle) - limit)]:
+            await self._kube.delete(MACHINE_SET, each["metadata"]["name"], each["metadata"]["namespace"])
+
+
+def drift(deployment: Manifest, machine_set: Manifest) -> list[dict[str, Any]]:
+    """The JSON patch that brings the set's node template and minReadySeconds up to date; empty if they are."""
+    wanted, has = deployment["spec"], machine_set["spec"]
+    patch: list[dict[str, Any]] = []
+    if wanted.get("minReadySeconds", 0) != has.get("minReadySeconds", 0):
+        patch.append({"op": "add", "path": "/spec/minReadySeconds", "value": wanted.get("minReadySeconds", 0)})
+    node = (wanted["template"].get("spec") or {}).get("nodeTemplate")
+    if stripped({"node": node}) != stripped({"node": (has["template"].get("spec") or {}).get("nodeTemplate")}):
+        patch.append({"op": "add", "path": "/spec/template/spec/nodeTemplate", "value": node or {}})
+    return patch
+
+
+def deployment_status(deployment: Manifest, new: Manifest | None, old: Sequence[Manifest], now: str) -> dict[str, Any]:
+    """The status from those of the machine sets; `now` stamps conditions that change."""
+    wanted = int(deployment["spec"].get("replicas", 0))
+    every = [*old, new] if new is not None else list(old)
+    replicas, available = _total(every, "replicas"), _total(every, "availableReplicas")
+    updated = _total([new] if new is not None else [], "replicas")
+    limits = budget((deployment["spec"].get("strategy") or {}).get("rollingUpdate"), wanted)
+    name = new["metadata"]["name"] if new is not None else ""
+    complete = updated == wanted == replicas == available
+    conditions = [_available(available >= wanted - limits.unavailable), _progressing(complete, name)]
+    return {
+        "observedGeneration": int(deployment["metadata"].get("generation", 0)),
+        "replicas": replicas,
+        "updatedReplicas": updated,
+        "readyReplicas": _total(every, "readyReplicas"),
+        "availableReplicas": available,
+        "unavailableReplicas": max(0, wanted - available, replicas - available),
+        "conditions": [_stamped(each, condition(deployment, each["type"]), now) for each in conditions],
+    }
+
+
+def _available(enough: bool) -> dict[str, str]:
+    return {
+        "type": "Available",
+        "status": "True" if enough else "False",
+        "reason": "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable",
+        "message": f"Deployment {'has' if enough else 'does not have'} minimum availability.",
+    }
+
+
+def _progressing(complete: bool, machine_set: str) -> dict[str, str]:
+    reason, words = (
+        ("NewMachineSetAvailable", "has successfully progressed")
+        if complete
+        else ("MachineSetUpdated", "is progressing")
+    )
+    message = f'Machine set "{machine_set}" {words}.'
+    return {"type": "Progressing", "status": "True", "reason": reason, "message": message}
+
+
+def _stamped(fresh: dict[str, str], before: Mapping[str, Any] | None, now: str) -> dict[str, str]:
+    """With the times of the condition before as far as nothing changed."""
+    known = before or {}
+    same = all(known.get(name) == value for name, value in fresh.items())
+    kept = known.get("status") == fresh["status"]
+    return {
+        **fresh,
+        "lastUpdateTime": known.get("lastUpdateTime", now) if same else now,
+        "lastTransitionTime": known.get("lastTransitionTime", now) if kept else now,
+    }
+
+
+def _scale(machine_set: Manifest) -> Scale:
+    return Scale(
+        machine_set["metadata"]["name"],
+        int(machine_set["spec"].get("replicas", 0)),
+        int((machine_set.get("status") or {}).get("availableReplicas", 0)),
+    )
+
+
+def _total(sets: Sequence[Manifest], name: str) -> int:
+    return sum(int((each.get("status") or {}).get(name, 0)) for each in sets)
+
+
+def _revision(sets: Sequence[Manifest]) -> int:
+    revisions = [(each["metadata"].get("annotations") or {}).get(REVISION, "0") for each in sets]
+    return max((int(text) for text in revisions if text.isdigit()), default=0) + 1
+
+
+def machine_set_of(deployment: Manifest, hashed: str, revision: int) -> Manifest:
+    """The MachineSet `<deployment>-<hash>` of the deployment's template, with no replicas."""
+    metadata, spec = deployment["metadata"], deployment["spec"]
+    template = spec["template"]
+    template_metadata = template.get("metadata") or {}
+    labels = {**(template_metadata.get("labels") or {}), HASH_LABEL: hashed}
+    selector = (spec.get("selector") or {}).get("matchLabels") or {}
+    return {
+        "apiVersion": MACHINE_SET.api_version,
+        "kind": MACHINE_SET.kind,
+        "metadata": {
+            "name": f"{metadata['name']}-{hashed}",
+            "namespace": metadata["namespace"],
+            "labels": labels,
+            "annotations": {REVISION: str(revision)},
+            "ownerReferences": [owner_reference(MACHINE_DEPLOYMENT, deployment)],
+        },
+        "spec": {
+            "replicas": 0,
+            "minReadySeconds": spec.get("minReadySeconds", 0),
+            "selector": {"matchLabels": {**selector, HASH_LABEL: hashed}},
+            "template": {**template, "metadata": {**template_metadata, "labels": labels}},
+        },
+    }

@@ -1,0 +1,150 @@
+"""What a Machine, its class and its Node say about it, and which machine goes first (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dualstack.clock import parse_rfc3339
+from dualstack.model.kinds import Kind, Manifest
+
+from .pods import condition, is_terminating, owner_reference
+
+HASH_LABEL = "machine-template-hash"
+PRIORITY = "machinepriority.machine.sapcloud.io"
+FORCE_DELETION = "force-deletion"
+_MIDDLE_PRIORITY = 3
+_FROM_WORST_TO_BEST = ("Terminating", "Failed", "CrashLoopBackOff", "Unknown", "", "Pending", "Available", "Running")
+_MUST_BE_FALSE = ("KernelDeadlock", "ReadonlyFilesystem", "DiskPressure", "NetworkUnavailable")
+
+
+def phase_of(machine: Manifest) -> str:
+    """`status.currentStatus.phase`, empty as long as nothing has been done for the machine."""
+    return str(machine.get("status", {}).get("currentStatus", {}).get("phase", ""))
+
+
+def is_active(machine: Manifest) -> bool:
+    """Whether its MachineSet counts on it."""
+    return not is_terminating(machine) and phase_of(machine) not in ("Failed", "Terminating")
+
+
+def is_running(machine: Manifest) -> bool:
+    """Whether it is a ready replica: joined, healthy and not about to go."""
+    return not is_terminating(machine) and phase_of(machine) == "Running"
+
+
+def updated_at(machine: Manifest) -> float:
+    """When the phase was last written, in seconds since the epoch; its creation if never."""
+    stamp = machine.get("status", {}).get("currentStatus", {}).get("lastUpdateTime")
+    return parse_rfc3339(stamp or machine["metadata"]["creationTimestamp"])
+
+
+def first_to_go(machines: Iterable[Manifest]) -> list[Manifest]:
+    """The order in which a MachineSet gives machines up: lowest priority, worst phase, youngest, then by name."""
+    by_name = sorted(machines, key=lambda machine: str(machine["metadata"]["name"]))
+    youngest_first = sorted(by_name, key=lambda machine: machine["metadata"].get("creationTimestamp", ""), reverse=True)
+    return sorted(youngest_first, key=lambda machine: (_priority(machine), _rank(machine)))
+
+
+def _priority(machine: Manifest) -> int:
+    try:
+        return int((machine["metadata"].get("annotations") or {}).get(PRIORITY, _MIDDLE_PRIORITY))
+    except ValueError:
+        return _MIDDLE_PRIORITY
+
+
+def _rank(machine: Manifest) -> int:
+    phase = phase_of(machine)
+    return _FROM_WORST_TO_BEST.index(phase) if phase in _FROM_WORST_TO_BEST else len(_FROM_WORST_TO_BEST)
+
+
+def node_problem(node: Manifest | None) -> str | None:
+    """Why a machine with this Node is not healthy; None if it is.
+
+    Ready must be True, and none of the conditions that the machine controller watches by default may be other than
+    False: an unreachable network counts, which is how failed routes cost machines.
+    """
+    if node is None:
+        return "the Node object is missing"
+    ready = condition(node, "Ready")
+    if ready is None or ready.get("status") != "True":
+        return f"Ready is {(ready or {}).get('status', 'missing')}"
+    for name in _MUST_BE_FALSE:
+        found = condition(node, name)
+        if found is not None and found.get("status") != "False":
+            return f"{name} is {found.get('status')}"
+    return None
+
+
+def essence(conditions: Iterable[Mapping[str, Any]] | None) -> list[tuple[Any, ...]]:
+    """Conditions without their heartbeats, to be compared."""
+    names = ("type", "status", "reason", "message", "lastTransitionTime")
+    return sorted(tuple(str(each.get(name, "")) for name in names) for each in conditions or ())
+
+
+def zone_of(provider_id: str) -> str:
+    """The zone in `gce:///<project>/<zone>/<name>`; ValueError for anything else."""
+    parts = provider_id.removeprefix("gce:///").split("/")
+    if not provider_id.startswith("gce:///") or len(parts) != 3 or not all(parts):
+        raise ValueError(f"{provider_id!r} is no provider ID of the form gce:///<project>/<zone>/<name>")
+    return parts[1]
+
+
+def same_template(one: Manifest, other: Manifest) -> bool:
+    """Whether two machine templates make the same machines.
+
+    The hash label is not part of the template, and the node template is not either: it is handed on to existing
+    machine sets and replaces no machine (gardener-behaviour.md 5.2).
+    """
+    return bool(_comparable(one) == _comparable(other))
+
+
+def _comparable(template: Manifest) -> Any:
+    metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
+    return stripped(
+        {
+            "labels": {key: text for key, text in (metadata.get("labels") or {}).items() if key != HASH_LABEL},
+            "annotations": metadata.get("annotations"),
+            "spec": {key: value for key, value in spec.items() if key not in ("nodeTemplate", "providerID")},
+        }
+    )
+
+
+def stripped(value: Any) -> Any:
+    """`value` without anything empty in it, so that absent and empty compare equal."""
+    if isinstance(value, dict):
+        kept = {key: stripped(each) for key, each in value.items()}
+        return {key: each for key, each in kept.items() if each not in (None, {}, [], "")}
+    if isinstance(value, list):
+        return [stripped(each) for each in value]
+    return value
+
+
+def template_hash(template: Manifest, collisions: int = 0) -> str:
+    """Five hex digits for a machine template; another five for each collision."""
+    text = json.dumps([_comparable(template), collisions], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:5]
+
+
+def is_orphan_of(manifest: Manifest, owner: Manifest) -> bool:
+    """Whether it has no controller and the owner's selector takes it."""
+    metadata = manifest["metadata"]
+    if any(reference.get("controller") for reference in metadata.get("ownerReferences") or ()):
+        return False
+    wanted = (owner["spec"].get("selector") or {}).get("matchLabels") or {}
+    labels = metadata.get("labels") or {}
+    return (
+        metadata["namespace"] == owner["metadata"]["namespace"]
+        and bool(wanted)
+        and all(labels.get(key) == text for key, text in wanted.items())
+    )
+
+
+def adoption(kind: Kind, owner: Manifest, orphan: Manifest) -> Manifest:
+    """The patch by which `owner` (of `kind`) takes the orphan over."""
+    references = orphan["metadata"].get("ownerReferences") or []
+    return {
+        "metadata": {"uid": orphan["metadata"]["uid"], "ownerReferences": [*references, owner_reference(kind, owner)]}
+    }

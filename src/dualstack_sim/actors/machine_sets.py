@@ -1,0 +1,156 @@
+"""MachineSets: as many machines as asked for (gardener-behaviour.md 5.2, 11.5)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from dualstack.model.kinds import MACHINE, MACHINE_SET, Manifest
+from dualstack.model.names import MACHINE_FINALIZER
+
+from .api import ActorContext, ObjectKey, key_of
+from .machine_facts import adoption, first_to_go, is_active, is_orphan_of, is_running, phase_of
+from .pods import (
+    BY_OWNER,
+    NAME_ALPHABET,
+    by_owner,
+    controller_of,
+    is_terminating,
+    owner_reference,
+    seconds_to_available,
+)
+from .refusals import AlreadyExists, Conflict, NotFound
+
+
+class MachineSets:
+    """Replaces machines that failed or that somebody deletes; gives up the least valuable ones first."""
+
+    def __init__(self, context: ActorContext) -> None:
+        self._context = context
+        self._kube, _ = context.named("machine-controller-manager")
+        self._sets = context.informers.of(MACHINE_SET)
+        self._machines = context.informers.of(MACHINE)
+        self._queue = context.queue("machine sets")
+        self._ordinals: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._machines.index(BY_OWNER, by_owner)
+        await self._context.informers.synced(MACHINE_SET, MACHINE)
+        self._sets.subscribe(self._set_changed)
+        self._machines.subscribe(self._machine_changed)
+        await self._queue.serve(self._reconcile, workers=4)
+
+    def _set_changed(self, _old: Manifest | None, new: Manifest | None) -> None:
+        if new is not None:
+            self._queue.add(key_of(new))
+
+    def _machine_changed(self, old: Manifest | None, new: Manifest | None) -> None:
+        machine = new or old
+        if machine is None:
+            return
+        kind, name = controller_of(machine)
+        if kind == MACHINE_SET.kind:
+            self._queue.add_soon((machine["metadata"]["namespace"], name), 0.5)
+
+    async def _reconcile(self, key: ObjectKey) -> float | None:
+        machine_set = self._sets.get(key[1], key[0])
+        if machine_set is None or is_terminating(machine_set):
+            return None
+        await self._adopt(machine_set)
+        owned = self._owned(machine_set)
+        await self._delete([each for each in owned if phase_of(each) == "Failed" and not is_terminating(each)])
+        active = [machine for machine in owned if is_active(machine)]
+        surplus = len(active) - int(machine_set["spec"].get("replicas", 0))
+        if surplus < 0:
+            await asyncio.gather(*(self._create(machine_set) for _ in range(-surplus)))
+        elif surplus > 0:
+            await self._delete(first_to_go(active)[:surplus])
+        return await self._publish(machine_set)
+
+    def _owned(self, machine_set: Manifest) -> list[Manifest]:
+        return self._machines.indexed(BY_OWNER, machine_set["metadata"]["uid"])
+
+    async def _adopt(self, machine_set: Manifest) -> None:
+        for machine in self._machines.all(machine_set["metadata"]["namespace"]):
+            if is_orphan_of(machine, machine_set) and not is_terminating(machine):
+                body = adoption(MACHINE_SET, machine_set, machine)
+                name, namespace = machine["metadata"]["name"], machine["metadata"]["namespace"]
+                self._machines.observe(await self._kube.patch(MACHINE, name, body, namespace))
+
+    async def _create(self, machine_set: Manifest) -> None:
+        metadata = machine_set["metadata"]
+        ordinal = self._ordinals.get(metadata["uid"], 0)
+        self._ordinals[metadata["uid"]] = ordinal + 1
+        suffix = self._context.chance.word(5, "machine-of-set", metadata["name"], ordinal, alphabet=NAME_ALPHABET)
+        try:
+            answer = await self._kube.create(MACHINE, machine_of(machine_set, f"{metadata['name']}-{suffix}"))
+        except AlreadyExists:
+            self._queue.add(key_of(machine_set))  # the next ordinal gives another name
+            return
+        self._machines.observe(answer)
+
+    async def _delete(self, machines: list[Manifest]) -> None:
+        await asyncio.gather(*(self._delete_one(machine) for machine in machines))
+
+    async def _delete_one(self, machine: Manifest) -> None:
+        metadata = machine["metadata"]
+        try:
+            answer = await self._kube.delete(MACHINE, metadata["name"], metadata["namespace"], uid=metadata["uid"])
+        except Conflict:
+            return  # another machine has taken the name: the watch will tell
+        if answer is None or answer.get("kind") == "Status":
+            self._machines.forget(machine)
+        else:
+            self._machines.observe(answer)
+
+    async def _publish(self, machine_set: Manifest) -> float | None:
+        """Write the status if it changed; the seconds until some machine will have been ready for long enough."""
+        status, wait = set_status(machine_set, self._owned(machine_set), self._context.clock.now())
+        metadata, live = machine_set["metadata"], machine_set.get("status") or {}
+        if any(live.get(name, 0) != value for name, value in status.items()):
+            try:
+                answer = await self._kube.patch(
+                    MACHINE_SET, metadata["name"], {"status": status}, metadata["namespace"], subresource="status"
+                )
+            except NotFound:
+                return None
+            self._sets.observe(answer)
+        return wait
+
+
+def set_status(machine_set: Manifest, machines: list[Manifest], now: float) -> tuple[dict[str, int], float | None]:
+    """The status, and the seconds until it changes by itself.
+
+    `replicas` counts machines that are going, too: an old machine is there until its VM is gone.
+    """
+    least = machine_set["spec"].get("minReadySeconds", 0)
+    running = [machine for machine in machines if is_running(machine)]
+    waits = [seconds_to_available(machine, least, now) for machine in running]
+    status = {
+        "replicas": len(machines),
+        "fullyLabeledReplicas": len(machines),
+        "readyReplicas": len(running),
+        "availableReplicas": sum(1 for wait in waits if wait == 0),
+        "observedGeneration": int(machine_set["metadata"].get("generation", 0)),
+    }
+    return status, min((wait for wait in waits if wait), default=None)
+
+
+def machine_of(machine_set: Manifest, name: str) -> Manifest:
+    """The Machine `name` from the set's template."""
+    template = machine_set["spec"]["template"]
+    metadata: dict[str, Any] = template.get("metadata") or {}
+    return {
+        "apiVersion": MACHINE.api_version,
+        "kind": MACHINE.kind,
+        "metadata": {
+            "name": name,
+            "namespace": machine_set["metadata"]["namespace"],
+            "labels": dict(metadata.get("labels") or {}),
+            **({"annotations": dict(metadata["annotations"])} if metadata.get("annotations") else {}),
+            "finalizers": [MACHINE_FINALIZER],
+            "ownerReferences": [owner_reference(MACHINE_SET, machine_set)],
+        },
+        "spec": dict(template.get("spec") or {}),
+    }

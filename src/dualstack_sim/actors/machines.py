@@ -1,0 +1,305 @@
+"""Machines: a VM for each, its health by its Node, and the orderly end of both (gardener-behaviour.md 5.3, 11.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dualstack.clock import parse_rfc3339, rfc3339
+from dualstack.model.kinds import MACHINE, MACHINE_CLASS, NODE, POD, Manifest
+from dualstack.model.names import MACHINE_FINALIZER
+
+from .api import ActorContext, ObjectKey, key_of, read
+from .drain import Drainer
+from .machine_facts import FORCE_DELETION, essence, node_problem, phase_of, updated_at, zone_of
+from .machine_instances import InvalidClass, MachineInstances
+from .pods import BY_NODE, by_node, condition, is_terminating
+from .refusals import ComputeRefusal, Conflict, NotFound, OperationFailed
+
+CREATION_SECONDS = 1200.0
+HEALTH_SECONDS = 600.0
+DRAIN_SECONDS = 7200.0
+"""How long a machine may take to join, may be unhealthy, and may be drained before its pods are deleted."""
+
+_FORCE_AFTER_NOT_READY_SECONDS = 300.0
+_FIRST_RETRY, _LONGEST_RETRY = 5.0, 180.0
+_TURN_SECONDS = 30.0
+_AT_ONCE = 50
+
+
+class MachineLife:
+    """One reconcile for each machine, up to fifty at a time: a creation or deletion waits for its VM."""
+
+    def __init__(self, context: ActorContext) -> None:
+        self._context = context
+        self._clock = context.clock
+        self._kube, _ = context.named("machine-controller-manager")
+        self._machines = context.informers.of(MACHINE)
+        self._nodes = context.informers.of(NODE)
+        self._pods = context.informers.of(POD)
+        self._queue = context.queue("machines")
+        self._instances = MachineInstances(context)
+        self._drainer = Drainer(context)
+        self._failures: dict[str, tuple[int, float]] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._pods.index(BY_NODE, by_node)
+        await self._context.informers.synced(MACHINE, NODE, POD)
+        self._machines.subscribe(self._machine_changed)
+        self._nodes.subscribe(self._node_changed)
+        self._pods.subscribe(self._pod_changed)
+        await self._queue.serve(self._reconcile, workers=_AT_ONCE)
+
+    def _machine_changed(self, old: Manifest | None, new: Manifest | None) -> None:
+        if new is not None:
+            self._queue.add(key_of(new))
+        elif old is not None:
+            self._failures.pop(old["metadata"]["uid"], None)
+
+    def _node_changed(self, old: Manifest | None, new: Manifest | None) -> None:
+        node = new or old
+        if node is None or (old is not None and new is not None and _conditions(old) == _conditions(new)):
+            return
+        self._queue.add((self._context.namespace, node["metadata"]["name"]))
+
+    def _pod_changed(self, old: Manifest | None, new: Manifest | None) -> None:
+        """A pod is gone: perhaps the last one of a Node that is drained."""
+        if new is not None or old is None:
+            return
+        name = old["spec"].get("nodeName", "")
+        machine = self._machines.get(name, self._context.namespace)
+        if machine is not None and is_terminating(machine):
+            self._queue.add_soon((self._context.namespace, name))
+
+    async def _reconcile(self, key: ObjectKey) -> float | None:
+        machine = self._machines.get(key[1], key[0])
+        if machine is None:
+            return None
+        try:
+            if is_terminating(machine):
+                return await self._end(machine)
+            if MACHINE_FINALIZER not in (machine["metadata"].get("finalizers") or ()):
+                machine = await self._hold(machine)
+            if not machine["spec"].get("providerID"):
+                return await self._create(machine)
+            return await self._check(machine)
+        except NotFound:
+            return None  # deleted while we looked: the watch tells
+
+    async def _hold(self, machine: Manifest) -> Manifest:
+        finalizers = [*(machine["metadata"].get("finalizers") or ()), MACHINE_FINALIZER]
+        return await self._patch(machine, {"metadata": {"finalizers": finalizers}})
+
+    # -- creation
+
+    async def _create(self, machine: Manifest) -> float | None:
+        metadata, wait = machine["metadata"], self._postponed_for(machine)
+        if phase_of(machine) == "Failed" or wait > 0:
+            return wait or None
+        try:
+            machine_class = await self._class_of(machine)
+            provider_id = await self._instances.create(metadata["name"], machine_class)
+        except (ComputeRefusal, OperationFailed, InvalidClass) as refusal:
+            return await self._creation_failed(machine, str(refusal))
+        self._failures.pop(metadata["uid"], None)
+        change = {"metadata": {"labels": {"node": metadata["name"]}}, "spec": {"providerID": provider_id}}
+        machine = await self._patch(machine, change)
+        await self._write(machine, "Pending", "Creating machine on cloud provider", "Processing", "Create")
+        return self._left_to_join(machine)
+
+    async def _class_of(self, machine: Manifest) -> Manifest:
+        """Read anew for each VM: it is updated in place, and the next VM is of its present form (5.1)."""
+        name = read(machine, "spec", "class", "name") or ""
+        found = await self._kube.get(MACHINE_CLASS, name, machine["metadata"]["namespace"]) if name else None
+        if found is None:
+            raise InvalidClass(f'machineclass.machine.sapcloud.io "{name}" not found')
+        return found
+
+    async def _creation_failed(self, machine: Manifest, why: str) -> float | None:
+        """Tell, and try again after a growing delay until the machine's time to join is over."""
+        if self._left_to_join(machine) <= 0:
+            await self._give_up_joining(machine)
+            return None
+        wait = self._postpone(machine)
+        await self._tell_failure(machine, "CrashLoopBackOff", f"Cloud provider message - {why}", "Create")
+        return wait
+
+    def _left_to_join(self, machine: Manifest) -> float:
+        return parse_rfc3339(machine["metadata"]["creationTimestamp"]) + CREATION_SECONDS - self._clock.now()
+
+    async def _give_up_joining(self, machine: Manifest) -> None:
+        name = machine["metadata"]["name"]
+        words = f"Machine {name} failed to join the cluster in 20m0s minutes."
+        await self._write(machine, "Failed", words, "Failed", "Create")
+
+    # -- health
+
+    async def _check(self, machine: Manifest) -> float | None:
+        """Follow the Node's health. Seconds until the machine's patience with it ends, if it is not healthy."""
+        node = self._nodes.get(machine["metadata"]["name"])
+        problem, phase = node_problem(node), phase_of(machine)
+        if phase == "Failed":
+            return None
+        if phase in ("Running", "Unknown"):
+            if problem is not None:
+                return await self._unhealthy(machine, problem, node)
+            await self._healthy(machine, node)
+            return None
+        if problem is None:
+            words = f"Machine {machine['metadata']['name']} successfully joined the cluster"
+            await self._write(machine, "Running", words, "Successful", "Create", node=node)
+            return None
+        left = self._left_to_join(machine)
+        if left <= 0:
+            await self._give_up_joining(machine)
+            return None
+        if phase != "Pending":
+            await self._write(machine, "Pending", "Creating machine on cloud provider", "Processing", "Create")
+        return left
+
+    async def _healthy(self, machine: Manifest, node: Manifest | None) -> None:
+        if phase_of(machine) == "Unknown":
+            words = f"Machine {machine['metadata']['name']} successfully re-joined the cluster"
+            await self._write(machine, "Running", words, "Successful", "HealthCheck", node=node)
+        elif essence(read(machine, "status", "conditions")) != essence(read(node, "status", "conditions")):
+            await self._patch(machine, {"status": {"conditions": _conditions(node)}}, subresource="status")
+
+    async def _unhealthy(self, machine: Manifest, problem: str, node: Manifest | None) -> float | None:
+        name = machine["metadata"]["name"]
+        if phase_of(machine) == "Running":
+            words = f"Machine {name} is unhealthy - changing MachineState to Unknown. {problem}"
+            await self._write(machine, "Unknown", words, "Processing", "HealthCheck", node=node)
+            return HEALTH_SECONDS
+        left = updated_at(machine) + HEALTH_SECONDS - self._clock.now()
+        if left > 0:
+            return left
+        if self._others_in_progress(machine):
+            return _TURN_SECONDS
+        words = f"Machine {name} health checks failing since last 10m0s minutes. Updating machine phase to Failed."
+        await self._write(machine, "Failed", f"{words} {problem}", "Failed", "HealthCheck", node=node)
+        return None
+
+    def _others_in_progress(self, machine: Manifest) -> bool:
+        """Whether another machine of the deployment is being replaced: one at a time, or an outage takes them all."""
+        deployment = (machine["metadata"].get("labels") or {}).get("name")
+        return any(
+            is_terminating(other) or phase_of(other) in ("", "Pending", "CrashLoopBackOff", "Failed", "Terminating")
+            for other in self._machines.all(machine["metadata"]["namespace"])
+            if (other["metadata"].get("labels") or {}).get("name") == deployment and key_of(other) != key_of(machine)
+        )
+
+    # -- end
+
+    async def _end(self, machine: Manifest) -> float | None:
+        """Drain the Node, delete the VM, then the Node, and let the Machine go."""
+        metadata = machine["metadata"]
+        finalizers = metadata.get("finalizers") or []
+        if MACHINE_FINALIZER not in finalizers:
+            return None
+        if phase_of(machine) != "Terminating":
+            words = "Machine deletion process initiated. Cordoning and draining the node"
+            machine = await self._write(machine, "Terminating", words, "Processing", "Delete")
+        node = self._nodes.get(metadata["name"])
+        if node is not None:
+            wait = await self._drainer.drain(node, force=self._must_force(machine, node))
+            if wait is not None:
+                return wait
+        wait = await self._delete_vm(machine)
+        if wait > 0:
+            return wait
+        if node is not None:
+            await self._delete_node(node)
+        rest = [each for each in finalizers if each != MACHINE_FINALIZER]
+        await self._kube.patch(MACHINE, metadata["name"], {"metadata": {"finalizers": rest}}, metadata["namespace"])
+        self._machines.forget(machine)
+        return None
+
+    def _must_force(self, machine: Manifest, node: Manifest) -> bool:
+        """Whether to wait for nobody: asked for, drained for two hours, or a Node that has not been ready for long."""
+        metadata, now = machine["metadata"], self._clock.now()
+        if (metadata.get("labels") or {}).get(FORCE_DELETION) == "True":
+            return True
+        if now >= parse_rfc3339(metadata["deletionTimestamp"]) + DRAIN_SECONDS:
+            return True
+        ready = condition(node, "Ready")
+        if ready is None or ready.get("status") == "True" or not ready.get("lastTransitionTime"):
+            return False
+        return now >= parse_rfc3339(ready["lastTransitionTime"]) + _FORCE_AFTER_NOT_READY_SECONDS
+
+    async def _delete_vm(self, machine: Manifest) -> float:
+        """0 when the VM is gone, else the seconds until the next attempt."""
+        wait = self._postponed_for(machine)
+        if wait > 0:
+            return wait
+        zone = await self._zone_of(machine)
+        if zone is None:
+            return 0.0
+        try:
+            await self._instances.delete(machine["metadata"]["name"], zone)
+        except (ComputeRefusal, OperationFailed) as refusal:
+            wait = self._postpone(machine)
+            await self._tell_failure(machine, "Terminating", f"VM deletion failed: {refusal}", "Delete")
+            return wait
+        return 0.0
+
+    async def _zone_of(self, machine: Manifest) -> str | None:
+        """Where the VM is or, if its creation was never finished, would be; None when nobody knows."""
+        provider_id = machine["spec"].get("providerID")
+        try:
+            if provider_id:
+                return zone_of(provider_id)
+            zone = read(await self._class_of(machine), "providerSpec", "zone")
+        except (ValueError, InvalidClass):
+            return None
+        return str(zone) if zone else None
+
+    async def _delete_node(self, node: Manifest) -> None:
+        metadata = node["metadata"]
+        try:
+            await self._kube.delete(NODE, metadata["name"], uid=metadata["uid"])
+        except Conflict:
+            return  # another Node has taken the name
+        self._nodes.forget(node)
+
+    # -- attempts that failed, and writes
+
+    def _postpone(self, machine: Manifest) -> float:
+        """Note a failed attempt; the seconds until the next one, longer each time."""
+        uid = machine["metadata"]["uid"]
+        attempts, _ = self._failures.get(uid, (0, 0.0))
+        wait = min(_LONGEST_RETRY, _FIRST_RETRY * 2.0 ** min(attempts, 10))
+        self._failures[uid] = attempts + 1, self._clock.now() + wait
+        return wait
+
+    def _postponed_for(self, machine: Manifest) -> float:
+        """Seconds until the next attempt: changes of the Machine, our own among them, do not bring it forward."""
+        _, due = self._failures.get(machine["metadata"]["uid"], (0, 0.0))
+        return max(0.0, due - self._clock.now())
+
+    async def _tell_failure(self, machine: Manifest, phase: str, words: str, operation: str) -> None:
+        """Once for each reason: the time stamp alone is not worth a write."""
+        if phase_of(machine) != phase or read(machine, "status", "lastOperation", "description") != words:
+            await self._write(machine, phase, words, "Failed", operation)
+
+    async def _write(
+        self, machine: Manifest, phase: str, words: str, state: str, operation: str, *, node: Manifest | None = None
+    ) -> Manifest:
+        """Set phase and last operation and, with `node`, the conditions that are copied from it."""
+        now = rfc3339(self._clock.now())
+        status: dict[str, Any] = {
+            "currentStatus": {"phase": phase, "lastUpdateTime": now, "timeoutActive": state == "Processing"},
+            "lastOperation": {"description": words, "state": state, "type": operation, "lastUpdateTime": now},
+        }
+        if node is not None:
+            status["conditions"] = _conditions(node)
+        return await self._patch(machine, {"status": status}, subresource="status")
+
+    async def _patch(self, machine: Manifest, body: Manifest, *, subresource: str | None = None) -> Manifest:
+        metadata = machine["metadata"]
+        answer = await self._kube.patch(MACHINE, metadata["name"], body, metadata["namespace"], subresource=subresource)
+        self._machines.observe(answer)
+        return answer
+
+
+def _conditions(node: Manifest | None) -> list[dict[str, Any]]:
+    return list(read(node, "status", "conditions") or ())
