@@ -18,7 +18,6 @@ from dualstack.controllers.network import NetworkController
 from dualstack.controllers.rollout import KINDS
 from dualstack.controllers.workers import WorkersController
 from dualstack.errors import DualstackError, GateFailed
-from dualstack.kube.interface import Kube
 from dualstack.model import kinds
 from dualstack.model.cidr import services_range
 from dualstack.model.defaults import dig
@@ -196,6 +195,10 @@ class ScriptedWorld:
             kinds.WORKER: WorkersController(self.kube, self.clock),
         }
 
+    def controller(self, kind: Kind) -> Any:
+        """The controller of an extension kind."""
+        return self._controllers[kind]
+
     async def react(self) -> None:
         """Everything that the cluster does until it has nothing to do."""
         self._manage_resources()
@@ -330,8 +333,3 @@ class ScriptedWorld:
 
 
 _CONTAINER = {"name": "coredns", "image": "coredns"}
-
-
-def as_kube(kube: StoreKube) -> Kube:
-    """For mypy: the fake is a Kube."""
-    return kube
