@@ -114,7 +114,7 @@ async def _further_reconcile(scene: Scene) -> Verdict:
 
 
 async def _nodes(scene: Scene) -> Verdict:
-    return cluster_checks.nodes_have_two_pod_cidrs(await scene.endpoints.list(NODE))
+    return cluster_checks.nodes_have_two_pod_cidrs(await scene.endpoints.list_all(NODE))
 
 
 _LOOKS: dict[str, Callable[[Scene], Awaitable[Verdict]]] = {

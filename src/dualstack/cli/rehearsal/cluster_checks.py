@@ -47,7 +47,7 @@ def nodes_have_two_pod_cidrs(nodes: list[Manifest]) -> Verdict:
 async def nodes_ready(endpoints: Endpoints) -> Verdict:
     """Every Node is Ready, its network available, and none is cordoned or waits for its initialisation."""
     wrong: list[str] = []
-    nodes = await endpoints.list(NODE)
+    nodes = await endpoints.list_all(NODE)
     for node in nodes:
         conditions = node["status"].get("conditions", [])
         ready = find_condition(conditions, "Ready")
@@ -112,7 +112,7 @@ async def nothing_ignored(endpoints: Endpoints, shoot: ShootView) -> Verdict:
     """No ManagedResource carries the annotations that held the cloud-controller-manager down."""
     ignored = [
         resource["metadata"]["name"]
-        for resource in await endpoints.list(MANAGED_RESOURCE, shoot.technical_id)
+        for resource in await endpoints.list_all(MANAGED_RESOURCE, shoot.technical_id)
         if resource["metadata"].get("annotations", {}).keys()
         & {"resources.gardener.cloud/ignore", "gcp.provider.extensions.gardener.cloud/remove-ignore"}
     ]
@@ -152,7 +152,7 @@ async def pod_addresses(endpoints: Endpoints) -> Verdict:
     """Pods of the pod network: those that were made after the switch have both families, none has a wrong one."""
     pods = [
         pod
-        for pod in await endpoints.list(POD)
+        for pod in await endpoints.list_all(POD)
         if not pod["spec"].get("hostNetwork") and pod["spec"].get("nodeName") and _on_a_shoot_node(pod)
     ]
     counts = [len(pod["status"].get("podIPs", [])) for pod in pods]

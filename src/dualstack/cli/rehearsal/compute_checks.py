@@ -40,7 +40,7 @@ async def nodes_subnet_state(endpoints: Endpoints, shoot: ShootView) -> Verdict:
 async def interfaces(endpoints: Endpoints, shoot: ShootView) -> Verdict:
     """Every node's NIC is dual-stack and has the node's pod CIDR as its first alias."""
     wrong: list[str] = []
-    nodes = await endpoints.list(NODE)
+    nodes = await endpoints.list_all(NODE)
     for node in nodes:
         zone, name = node["spec"]["providerID"].removeprefix("gce:///").split("/")[1:]
         interface = (await endpoints.compute(f"zones/{zone}/instances/{name}"))["networkInterfaces"][0]

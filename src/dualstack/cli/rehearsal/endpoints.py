@@ -63,7 +63,7 @@ class Endpoints:
         answer: Manifest = await self._request("GET", self._kubernetes + kind.item(name, namespace))
         return answer
 
-    async def list(self, kind: Kind, namespace: str | None = None, labels: str | None = None) -> list[Manifest]:
+    async def list_all(self, kind: Kind, namespace: str | None = None, labels: str | None = None) -> list[Manifest]:
         """All Kubernetes objects of a kind, of one namespace or of all."""
         parameters = {"labelSelector": labels} if labels else {}
         answer = await self._request("GET", self._kubernetes + kind.collection(namespace), params=parameters)

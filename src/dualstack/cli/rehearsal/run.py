@@ -114,7 +114,7 @@ class Rehearsal:
         reason: str | None = None
         try:
             await _first(operator, self._ready.wait())
-            nodes_at_start = [node["metadata"]["uid"] for node in await endpoints.list(NODE)]
+            nodes_at_start = [node["metadata"]["uid"] for node in await endpoints.list_all(NODE)]
             await self._trigger(endpoints)
             async with _running(self._watch_shoot(endpoints, address), self._refresh(endpoints, address)) as watchers:
                 await _first(operator, world.process.wait(), *watchers, self._until_done(endpoints, address))
@@ -226,7 +226,7 @@ class Rehearsal:
         failed = [check for check in checks if check.status == "failed"]
         if reason is None and failed:
             reason = "; ".join(f"{check.id}: {check.evidence}" for check in failed)
-        nodes = await endpoints.list(NODE)
+        nodes = await endpoints.list_all(NODE)
         return Result(
             result="failed" if reason else "succeeded",
             reason=reason,
