@@ -62,13 +62,16 @@ def daemon_tolerations(template: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"key": key, "operator": "Exists", "effect": effect} for key, effect in troubles.items()]
 
 
-def fits(template: Mapping[str, Any], node: Manifest) -> bool:
-    """Whether a pod of the template belongs on the Node."""
+def fitting(template: Mapping[str, Any], nodes: Iterable[Manifest]) -> list[str]:
+    """The names of the Nodes on which a pod of the template belongs."""
     spec = template.get("spec") or {}
-    if not selected(node["metadata"].get("labels"), spec.get("nodeSelector")):
-        return False
     tolerations = [*(spec.get("tolerations") or ()), *daemon_tolerations(template)]
-    return not repelling(node.get("spec", {}).get("taints") or (), tolerations)
+    return [
+        node["metadata"]["name"]
+        for node in nodes
+        if selected(node["metadata"].get("labels"), spec.get("nodeSelector"))
+        and not repelling(node.get("spec", {}).get("taints") or (), tolerations)
+    ]
 
 
 def muster(pods: Iterable[Manifest], wanted: Iterable[str], hashed: str) -> Roster:
@@ -153,8 +156,7 @@ class DaemonSetController:
         return None
 
     def _muster(self, daemon_set: Manifest, hashed: str) -> Roster:
-        template = daemon_set["spec"]["template"]
-        wanted = [node["metadata"]["name"] for node in self._nodes.all() if fits(template, node)]
+        wanted = fitting(daemon_set["spec"]["template"], self._nodes.all())
         return muster(self._pods.indexed(BY_OWNER, daemon_set["metadata"]["uid"]), wanted, hashed)
 
     @staticmethod

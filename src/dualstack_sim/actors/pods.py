@@ -94,6 +94,9 @@ def _matches(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
 
 def repelling(taints: Iterable[Mapping[str, Any]], tolerations: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The taints that keep a new pod away (PreferNoSchedule does not)."""
+    taints = list(taints)
+    if not taints:
+        return []
     tolerations = list(tolerations)
     return [
         taint

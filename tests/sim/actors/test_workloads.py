@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, POD, REPLICA_SET, Manifest
 from dualstack_sim.actors.api import SEED_NODE, Actor, ActorContext
-from dualstack_sim.actors.daemon_sets import DaemonSetController, fits, muster, to_renew
+from dualstack_sim.actors.daemon_sets import DaemonSetController, fitting, muster, to_renew
 from dualstack_sim.actors.deployments import DeploymentController
 from dualstack_sim.actors.kubelet import Kubelet
 from dualstack_sim.actors.pod_collector import PodCollector
@@ -257,9 +257,13 @@ def test_how_a_daemon_set_is_mustered_and_renewed() -> None:
     assert [each["metadata"]["name"] for each in to_renew(roster, 4)] == ["c", "b"]
 
 
+def fits(manifest: Manifest, node: Manifest) -> bool:
+    return fitting(manifest, [node]) == ["n"]
+
+
 def test_daemon_pods_come_to_cordoned_nodes_but_not_through_foreign_taints() -> None:
     taint = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
-    node: Manifest = {"metadata": {"labels": {"disk": "fast"}}, "spec": {"taints": [taint]}}
+    node: Manifest = {"metadata": {"name": "n", "labels": {"disk": "fast"}}, "spec": {"taints": [taint]}}
     assert fits(template("agent"), node)
     assert fits(template("agent", nodeSelector={"disk": "fast"}), node)
     assert not fits(template("agent", nodeSelector={"disk": "slow"}), node)
