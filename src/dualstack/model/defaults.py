@@ -40,7 +40,10 @@ def with_defaults(shoot: Manifest) -> Manifest:
         result = _default(result, mask_for(max_pods(shoot)), *manager, "nodeCIDRMaskSize")
         if "IPv6" in families:
             result = _default(result, DEFAULT_MASK_IPV6, *manager, "nodeCIDRMaskSizeIPv6")
-    pools = [{"maxSurge": 1, "maxUnavailable": 0, **pool} for pool in dig(result, "spec", "provider", "workers")]
+    pools = [
+        {"maxSurge": 1, "maxUnavailable": 0, **{key: value for key, value in pool.items() if value is not None}}
+        for pool in dig(result, "spec", "provider", "workers")
+    ]
     return _put(result, pools, "spec", "provider", "workers")
 
 

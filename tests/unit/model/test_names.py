@@ -1,0 +1,43 @@
+"""Names that other tools look for (gardener-behaviour.md 4.1, 5.1, 8.4)."""
+
+from __future__ import annotations
+
+from dualstack.model import names
+
+_NS = "shoot--foo--bar"
+
+
+def test_names_in_compute() -> None:
+    assert names.vpc(_NS) == "shoot--foo--bar"
+    assert names.nodes_subnet(_NS) == "shoot--foo--bar-nodes"
+    assert names.internal_subnet(_NS) == "shoot--foo--bar-internal"
+    assert names.services_subnet(_NS) == "shoot--foo--bar-services"
+    assert names.cloud_router(_NS) == "shoot--foo--bar-cloud-router"
+    assert names.cloud_nat(_NS) == "shoot--foo--bar-cloud-nat"
+    assert names.firewall_internal(_NS) == "shoot--foo--bar-allow-internal-access"
+    assert names.firewall_internal_ipv6(_NS) == "shoot--foo--bar-allow-internal-access-ipv6"
+    assert names.firewall_health_checks(_NS) == "shoot--foo--bar-allow-health-checks"
+    assert names.firewall_health_checks_ipv6(_NS) == "shoot--foo--bar-allow-health-checks-ipv6"
+    assert names.POD_RANGE_NAME == "ipv4-pod-cidr"
+
+
+def test_routes_carry_at_most_26_characters_of_the_cluster_name() -> None:
+    long = "shoot--project--a-long-name"
+    assert len(long) == 27
+
+    assert names.route_prefix(_NS) == "shoot--foo--bar-"
+    assert names.route_prefix(long) == "shoot--project--a-long-nam-"
+    assert names.route(_NS, "u-a") == "shoot--foo--bar-u-a"
+
+
+def test_names_of_machines() -> None:
+    deployment = names.machine_deployment(_NS, "w1", 0)
+
+    assert deployment == "shoot--foo--bar-w1-z1"
+    assert names.machine_class(deployment, "11111") == "shoot--foo--bar-w1-z1-11111"
+    assert names.provider_id("proj-1", "europe-west1-b", "vm") == "gce:///proj-1/europe-west1-b/vm"
+    assert names.node_tags(_NS) == (_NS, "kubernetes-io-cluster-shoot--foo--bar", "kubernetes-io-role-node")
+
+
+def test_finalizers_are_in_lower_case() -> None:
+    assert names.extension_finalizer("ControlPlane") == "extensions.gardener.cloud/controlplane"
