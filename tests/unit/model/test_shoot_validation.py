@@ -88,8 +88,10 @@ _API_FAULTS: list[tuple[tuple[tuple[str, Any], ...], str]] = [
     ),
     (
         (("spec/networking/services", "100.100.0.0/16"),),
-        ('spec.networking.services: Invalid value: "100.100.0.0/16": shoot pod network intersects with '
-         'shoot service network'),
+        (
+            'spec.networking.services: Invalid value: "100.100.0.0/16": shoot pod network intersects with '
+            "shoot service network"
+        ),
     ),
     (
         (("spec/networking/pods", "10.0.0.0/8"),),
@@ -97,8 +99,10 @@ _API_FAULTS: list[tuple[tuple[tuple[str, Any], ...], str]] = [
     ),
     (
         (("spec/networking/services", "10.250.0.0/24"),),
-        ('spec.networking.services: Invalid value: "10.250.0.0/24": shoot service network intersects '
-         'with shoot node network'),
+        (
+            'spec.networking.services: Invalid value: "10.250.0.0/24": shoot service network intersects '
+            "with shoot node network"
+        ),
     ),
     (
         (("spec/kubernetes/kubeControllerManager/nodeCIDRMaskSize", 15),),
@@ -106,8 +110,10 @@ _API_FAULTS: list[tuple[tuple[tuple[str, Any], ...], str]] = [
     ),
     (
         (("spec/kubernetes/kubeControllerManager/nodeCIDRMaskSizeIPv6", 64),),
-        (f"{_MANAGER}.nodeCIDRMaskSizeIPv6: Forbidden: nodeCIDRMaskSizeIPv6 cannot be set for IPv4 "
-         "single-stack clusters"),
+        (
+            f"{_MANAGER}.nodeCIDRMaskSizeIPv6: Forbidden: nodeCIDRMaskSizeIPv6 cannot be set for IPv4 "
+            "single-stack clusters"
+        ),
     ),
     (
         (
@@ -135,15 +141,19 @@ _API_FAULTS: list[tuple[tuple[tuple[str, Any], ...], str]] = [
             ("spec/networking/ipFamilies", ["IPv4", "IPv6"]),
             ("spec/networking/providerConfig/ipam", {"type": "calico-ipam"}),
         ),
-        ('spec.networking.providerConfig.ipam.type: Invalid value: "calico-ipam": IPAM type "calico-ipam" is only '
-        'supported for IPv4 single-stack shoots, use "host-local" instead'),
+        (
+            'spec.networking.providerConfig.ipam.type: Invalid value: "calico-ipam": IPAM type "calico-ipam" is only '
+            'supported for IPv4 single-stack shoots, use "host-local" instead'
+        ),
     ),
     ((("spec/region", ""),), "spec.region: Required value: must specify a region"),
     ((("metadata/namespace", _GONE),), "metadata.namespace: Required value: namespace is required"),
     (
         (("metadata/name", "a-much-too-long-name"),),
-        ('metadata.name: Invalid value: "a-much-too-long-name": the length of the shoot name and the project name must '
-        "not exceed 21 characters (project: foo; shoot: a-much-too-long-name)"),
+        (
+            'metadata.name: Invalid value: "a-much-too-long-name": the length of the shoot name and the project name must '
+            "not exceed 21 characters (project: foo; shoot: a-much-too-long-name)"
+        ),
     ),
     (
         (("spec/provider/workers/0/maximum", 2),),
@@ -151,8 +161,10 @@ _API_FAULTS: list[tuple[tuple[tuple[str, Any], ...], str]] = [
     ),
     (
         (("spec/provider/workers/0/maxSurge", 0),),
-        ("spec.provider.workers[0].maxUnavailable: Invalid value: 0: may not be 0 when both `maxSurge` and "
-        "`maxUnavailable` are 0"),
+        (
+            "spec.provider.workers[0].maxUnavailable: Invalid value: 0: may not be 0 when both `maxSurge` and "
+            "`maxUnavailable` are 0"
+        ),
     ),
     (
         (("spec/provider/workers/0/zones", []),),
@@ -160,8 +172,10 @@ _API_FAULTS: list[tuple[tuple[tuple[str, Any], ...], str]] = [
     ),
     (
         (("spec/provider/infrastructureConfig/networks/workers", "10.251.0.0/16"),),
-        (f'{_NETWORKS}.workers: Invalid value: "10.251.0.0/16": must be a subset of '
-         '"spec.networking.nodes" ("10.250.0.0/16")'),
+        (
+            f'{_NETWORKS}.workers: Invalid value: "10.251.0.0/16": must be a subset of '
+            '"spec.networking.nodes" ("10.250.0.0/16")'
+        ),
     ),
     (
         (("spec/provider/infrastructureConfig/networks/workers", _GONE),),
@@ -173,8 +187,10 @@ _API_FAULTS: list[tuple[tuple[tuple[str, Any], ...], str]] = [
     ),
     (
         (("spec/provider/infrastructureConfig/networks/internal", "10.250.128.0/17"),),
-        (f'{_NETWORKS}.internal: Invalid value: "10.250.128.0/17": must not overlap with "spec.networking.nodes" '
-        '("10.250.0.0/16")'),
+        (
+            f'{_NETWORKS}.internal: Invalid value: "10.250.128.0/17": must not overlap with "spec.networking.nodes" '
+            '("10.250.0.0/16")'
+        ),
     ),
     (
         (("spec/provider/infrastructureConfig/networks/vpc", {"name": "mine"}),),
@@ -182,8 +198,10 @@ _API_FAULTS: list[tuple[tuple[tuple[str, Any], ...], str]] = [
     ),
     (
         (("spec/provider/infrastructureConfig/networks/vpc", {"name": "mine", "cloudRouter": {}}),),
-        (f"{_NETWORKS}.vpc.cloudRouter.name: Invalid value: null: cloud router name must be specified "
-         "when reusing a VPC"),
+        (
+            f"{_NETWORKS}.vpc.cloudRouter.name: Invalid value: null: cloud router name must be specified "
+            "when reusing a VPC"
+        ),
     ),
     (
         (("spec/provider/infrastructureConfig/networks/vpc", {}),),
@@ -191,9 +209,11 @@ _API_FAULTS: list[tuple[tuple[tuple[str, Any], ...], str]] = [
     ),
     (
         (("spec/provider/infrastructureConfig/networks/flowLogs", {"aggregationInterval": "INTERVAL_1_SEC"}),),
-        (f'{_NETWORKS}.flowLogs.aggregationInterval: Unsupported value: "INTERVAL_1_SEC": supported values: '
-        ('"INTERVAL_5_SEC", "INTERVAL_30_SEC", "INTERVAL_1_MIN", "INTERVAL_5_MIN", "INTERVAL_10_MIN", '
-         '"INTERVAL_15_MIN"''),
+        (
+            f'{_NETWORKS}.flowLogs.aggregationInterval: Unsupported value: "INTERVAL_1_SEC": supported values: '
+            '"INTERVAL_5_SEC", "INTERVAL_30_SEC", "INTERVAL_1_MIN", "INTERVAL_5_MIN", "INTERVAL_10_MIN", '
+            '"INTERVAL_15_MIN"'
+        ),
     ),
     (
         (("spec/provider/infrastructureConfig/networks/mtu", 9000),),
@@ -245,8 +265,10 @@ def test_a_rehearsal_wants_native_routing_even_of_an_ipv4_shoot() -> None:
 
 def test_a_rehearsal_refuses_ipv6_first() -> None:
     assert texts(changed(("spec/networking/ipFamilies", ["IPv6", "IPv4"]))) == [
-        ("spec.networking.ipFamilies: Forbidden: unsupported IP family update: oldIPFamilies=[IPv4], "
-        "newIPFamilies=[IPv6 IPv4]")
+        (
+            "spec.networking.ipFamilies: Forbidden: unsupported IP family update: oldIPFamilies=[IPv4], "
+            "newIPFamilies=[IPv6 IPv4]"
+        )
     ]
 
 
@@ -271,8 +293,10 @@ def test_the_pod_range_must_hold_the_nodes_and_their_surge() -> None:
 
     assert texts(small) == []
     assert texts(tiny) == [
-        ('spec.networking.pods: Invalid value: "100.96.0.0/23": has room for 2 nodes with a /24 each, but the worker '
-        "pools need 4 (3 nodes and 1 more while they are replaced)")
+        (
+            'spec.networking.pods: Invalid value: "100.96.0.0/23": has room for 2 nodes with a /24 each, but the worker '
+            "pools need 4 (3 nodes and 1 more while they are replaced)"
+        )
     ]
     assert len(texts(small, node_count=4)) == 1
 
@@ -282,8 +306,10 @@ def test_the_worker_range_must_hold_them_too() -> None:
 
     assert texts(shoot) == []
     assert texts(shoot, node_count=4) == [
-        (f'{_NETWORKS}.workers: Invalid value: "10.250.0.0/29": has room for 4 nodes, but the worker pools need 5 '
-        "(4 nodes and 1 more while they are replaced)")
+        (
+            f'{_NETWORKS}.workers: Invalid value: "10.250.0.0/29": has room for 4 nodes, but the worker pools need 5 '
+            "(4 nodes and 1 more while they are replaced)"
+        )
     ]
 
 
