@@ -8,9 +8,10 @@ from typing import Any
 
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import MACHINE_DEPLOYMENT, MACHINE_SET, Manifest
+from dualstack.model.names import MACHINE_FINALIZER
 
 from .api import ActorContext, ObjectKey, key_of
-from .machine_facts import HASH_LABEL, adoption, is_orphan_of, same_template, stripped, template_hash
+from .machine_facts import HASH_LABEL, adoption, is_orphan_of, released, same_template, stripped, template_hash
 from .pods import BY_OWNER, by_owner, condition, controller_of, is_terminating, owner_reference
 from .refusals import AlreadyExists, NotFound
 from .rollout import Scale, budget, next_scales
@@ -51,7 +52,10 @@ class MachineDeployments:
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
         deployment = self._deployments.get(key[1], key[0])
-        if deployment is None or is_terminating(deployment):
+        if deployment is None:
+            return None
+        if is_terminating(deployment):
+            await self._end(deployment)
             return None
         await self._adopt(deployment)
         if not deployment["spec"].get("paused"):
@@ -128,11 +132,24 @@ class MachineDeployments:
             return
         self._deployments.observe(answer)
 
+    async def _end(self, deployment: Manifest) -> None:
+        """Delete the sets, and let the deployment go when the last one is gone."""
+        metadata = deployment["metadata"]
+        sets = self._sets.indexed(BY_OWNER, metadata["uid"])
+        for each in sets:
+            if not is_terminating(each):
+                await self._kube.delete(MACHINE_SET, each["metadata"]["name"], each["metadata"]["namespace"])
+        release = released(deployment)
+        if not sets and release is not None:
+            await self._kube.patch(MACHINE_DEPLOYMENT, metadata["name"], release, metadata["namespace"])
+
     async def _tidy(self, deployment: Manifest, old: Sequence[Manifest]) -> None:
         """Delete the oldest sets without machines beyond revisionHistoryLimit."""
         idle = [s for s in old if not s["spec"].get("replicas") and not (s.get("status") or {}).get("replicas")]
         limit = int(deployment["spec"].get("revisionHistoryLimit", _KEPT_SETS))
         for each in idle[: max(0, len(idle) - limit)]:
+            if is_terminating(each):
+                continue
             await self._kube.delete(MACHINE_SET, each["metadata"]["name"], each["metadata"]["namespace"])
 
 
@@ -184,7 +201,7 @@ def _progressing(complete: bool, machine_set: str) -> dict[str, str]:
         if complete
         else ("MachineSetUpdated", "is progressing")
     )
-    message = f'Machine set "{machine_set}" {words}.'
+    message = f'MachineSet "{machine_set}" {words}.'
     return {"type": "Progressing", "status": "True", "reason": reason, "message": message}
 
 
@@ -232,6 +249,7 @@ def machine_set_of(deployment: Manifest, hashed: str, revision: int) -> Manifest
             "namespace": metadata["namespace"],
             "labels": labels,
             "annotations": {REVISION: str(revision)},
+            "finalizers": [MACHINE_FINALIZER],
             "ownerReferences": [owner_reference(MACHINE_DEPLOYMENT, deployment)],
         },
         "spec": {

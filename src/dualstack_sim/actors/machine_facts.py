@@ -9,6 +9,7 @@ from typing import Any
 
 from dualstack.clock import parse_rfc3339
 from dualstack.model.kinds import Kind, Manifest
+from dualstack.model.names import MACHINE_FINALIZER
 
 from .pods import condition, is_terminating, owner_reference
 
@@ -39,6 +40,16 @@ def updated_at(machine: Manifest) -> float:
     """When the phase was last written, in seconds since the epoch; its creation if never."""
     stamp = machine.get("status", {}).get("currentStatus", {}).get("lastUpdateTime")
     return parse_rfc3339(stamp or machine["metadata"]["creationTimestamp"])
+
+
+def seconds_to_available(machine: Manifest, least_ready: float, now: float) -> float:
+    """0 when a running machine's Node has been ready for `least_ready` seconds, else what is missing.
+
+    Without a copy of the Node's conditions the time since which it runs counts.
+    """
+    since = (condition(machine, "Ready") or {}).get("lastTransitionTime")
+    start = parse_rfc3339(since) if since else updated_at(machine)
+    return max(0.0, start + least_ready - now)
 
 
 def first_to_go(machines: Iterable[Manifest]) -> list[Manifest]:
@@ -148,3 +159,11 @@ def adoption(kind: Kind, owner: Manifest, orphan: Manifest) -> Manifest:
     return {
         "metadata": {"uid": orphan["metadata"]["uid"], "ownerReferences": [*references, owner_reference(kind, owner)]}
     }
+
+
+def released(manifest: Manifest) -> Manifest | None:
+    """The patch that takes the machine controller's finalizer off; None if it is not there."""
+    finalizers = manifest["metadata"].get("finalizers") or []
+    if MACHINE_FINALIZER not in finalizers:
+        return None
+    return {"metadata": {"finalizers": [each for each in finalizers if each != MACHINE_FINALIZER]}}

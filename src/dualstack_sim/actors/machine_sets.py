@@ -9,7 +9,16 @@ from dualstack.model.kinds import MACHINE, MACHINE_SET, Manifest
 from dualstack.model.names import MACHINE_FINALIZER
 
 from .api import ActorContext, ObjectKey, key_of
-from .machine_facts import adoption, first_to_go, is_active, is_orphan_of, is_running, phase_of
+from .machine_facts import (
+    adoption,
+    first_to_go,
+    is_active,
+    is_orphan_of,
+    is_running,
+    phase_of,
+    released,
+    seconds_to_available,
+)
 from .pods import (
     BY_OWNER,
     NAME_ALPHABET,
@@ -17,7 +26,6 @@ from .pods import (
     controller_of,
     is_terminating,
     owner_reference,
-    seconds_to_available,
 )
 from .refusals import AlreadyExists, Conflict, NotFound
 
@@ -55,7 +63,10 @@ class MachineSets:
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
         machine_set = self._sets.get(key[1], key[0])
-        if machine_set is None or is_terminating(machine_set):
+        if machine_set is None:
+            return None
+        if is_terminating(machine_set):
+            await self._end(machine_set)
             return None
         await self._adopt(machine_set)
         owned = self._owned(machine_set)
@@ -103,6 +114,14 @@ class MachineSets:
             self._machines.forget(machine)
         else:
             self._machines.observe(answer)
+
+    async def _end(self, machine_set: Manifest) -> None:
+        """Delete the machines, and let the set go when the last one is gone."""
+        owned, metadata = self._owned(machine_set), machine_set["metadata"]
+        await self._delete([machine for machine in owned if not is_terminating(machine)])
+        release = released(machine_set)
+        if not owned and release is not None:
+            await self._kube.patch(MACHINE_SET, metadata["name"], release, metadata["namespace"])
 
     async def _publish(self, machine_set: Manifest) -> float | None:
         """Write the status if it changed; the seconds until some machine will have been ready for long enough."""

@@ -10,7 +10,7 @@ from dualstack.model.names import MACHINE_FINALIZER
 
 from .api import ActorContext, ObjectKey, key_of, read
 from .drain import Drainer
-from .machine_facts import FORCE_DELETION, essence, node_problem, phase_of, updated_at, zone_of
+from .machine_facts import FORCE_DELETION, essence, node_problem, phase_of, released, updated_at, zone_of
 from .machine_instances import InvalidClass, MachineInstances
 from .pods import BY_NODE, by_node, condition, is_terminating
 from .refusals import ComputeRefusal, Conflict, NotFound, OperationFailed
@@ -192,9 +192,8 @@ class MachineLife:
 
     async def _end(self, machine: Manifest) -> float | None:
         """Drain the Node, delete the VM, then the Node, and let the Machine go."""
-        metadata = machine["metadata"]
-        finalizers = metadata.get("finalizers") or []
-        if MACHINE_FINALIZER not in finalizers:
+        metadata, release = machine["metadata"], released(machine)
+        if release is None:
             return None
         if phase_of(machine) != "Terminating":
             words = "Machine deletion process initiated. Cordoning and draining the node"
@@ -209,8 +208,7 @@ class MachineLife:
             return wait
         if node is not None:
             await self._delete_node(node)
-        rest = [each for each in finalizers if each != MACHINE_FINALIZER]
-        await self._kube.patch(MACHINE, metadata["name"], {"metadata": {"finalizers": rest}}, metadata["namespace"])
+        await self._kube.patch(MACHINE, metadata["name"], release, metadata["namespace"])
         self._machines.forget(machine)
         return None
 
