@@ -31,6 +31,16 @@ _BOOT_SECONDS = (30.0, 50.0)
 _RENEW_SECONDS = 600.0
 _HEARTBEAT_RENEWALS = 6
 _MONITOR_GRACE_SECONDS = 40.0
+_NODE_INFO = {
+    "architecture": "amd64",
+    "operatingSystem": "linux",
+    "osImage": "Garden Linux",
+    "kernelVersion": "6.12.44-cloud-amd64",
+    "containerRuntimeVersion": "containerd://2.1.4",
+    "kubeletVersion": "v1.33.4",
+    "kubeProxyVersion": "v1.33.4",
+}
+"""What a Node says of itself when there is no other to go by."""
 _NOT_READY = "container runtime network not ready: cni config uninitialized"
 
 
@@ -119,7 +129,12 @@ class Kubelet:
         return host.boot_at - now
 
     async def _register(self, vm: Vm) -> None:
-        manifest = node_of(vm, self._context.namespace, self._machines.get(vm.name, self._context.namespace))
+        namespace = self._context.namespace
+        sibling = next(iter(self._nodes.all()), None)
+        manifest = node_of(vm, namespace, self._machines.get(vm.name, namespace), sibling)
+        manifest["status"]["nodeInfo"] |= {
+            name: self._context.chance.uid(name, vm.name) for name in ("bootID", "machineID", "systemUUID")
+        }
         now = rfc3339(self._context.clock.now())
         not_ready = ready_condition(None, "False", "KubeletNotReady", _NOT_READY, now)
         manifest["status"]["conditions"] = [*pressure_conditions(now), not_ready]
@@ -234,13 +249,15 @@ class Kubelet:
             await self._kube.create(LEASE, lease)
 
 
-def node_of(vm: Vm, namespace: str, machine: Manifest | None) -> Manifest:
-    """The Node as its kubelet registers it: uninitialised, with the labels of its pool."""
+def node_of(vm: Vm, namespace: str, machine: Manifest | None, sibling: Manifest | None = None) -> Manifest:
+    """The Node as its kubelet registers it: uninitialised, with the labels of its pool.
+
+    Size and versions are those of `sibling`, another Node of the cluster: a migration changes neither.
+    """
     labels = {
         "kubernetes.io/arch": "amd64",
         "kubernetes.io/hostname": vm.name,
         "kubernetes.io/os": "linux",
-        "node.kubernetes.io/role": "node",
     }
     pool = pool_of(vm.name, namespace)
     if pool:
@@ -250,7 +267,7 @@ def node_of(vm: Vm, namespace: str, machine: Manifest | None) -> Manifest:
         {"key": UNINITIALIZED, "value": "true", "effect": "NoSchedule"},
         *(read(machine, "spec", "nodeTemplate", "spec", "taints") or ()),
     ]
-    resources = {"cpu": "2", "memory": "8Gi", "pods": "110"}
+    resources = read(sibling, "status", "capacity") or {"cpu": "2", "memory": "8Gi", "pods": "110"}
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -260,18 +277,8 @@ def node_of(vm: Vm, namespace: str, machine: Manifest | None) -> Manifest:
             "addresses": [{"type": "Hostname", "address": vm.name}],
             "capacity": resources,
             "allocatable": resources,
-            "nodeInfo": {
-                "architecture": "amd64",
-                "operatingSystem": "linux",
-                "osImage": "Garden Linux",
-                "kernelVersion": "6.12.0",
-                "containerRuntimeVersion": "containerd://2.0.0",
-                "kubeletVersion": "v1.32.0",
-                "kubeProxyVersion": "v1.32.0",
-                "machineID": "",
-                "systemUUID": "",
-                "bootID": "",
-            },
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+            "nodeInfo": {**_NODE_INFO, **(read(sibling, "status", "nodeInfo") or {})},
         },
     }
 

@@ -228,3 +228,7 @@ def test_the_pool_is_read_from_the_machines_name_and_its_template_adds_to_it() -
     assert node["metadata"]["labels"]["team"] == "blue"
     assert [taint["key"] for taint in node["spec"]["taints"]][1] == "dedicated"
     assert not is_true(node, "Ready")
+    sibling = {"status": {"capacity": {"pods": "64"}, "nodeInfo": {"kubeletVersion": "v1.31.0"}}}
+    status = node_of(Vm("a", "z", "RUNNING", ()), NS, None, sibling)["status"]
+    assert status["allocatable"] == {"pods": "64"}
+    assert status["nodeInfo"]["kubeletVersion"] == "v1.31.0"
