@@ -9,6 +9,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
+from dualstack_sim.kube.protobuf import PROTOBUF, decoded_protobuf
 from dualstack_sim.kube.status import bad_request, not_acceptable, unsupported_media_type
 from dualstack_sim.kube.trees import decoded, encoded
 
@@ -65,6 +66,8 @@ def parsed(data: bytes, media_type: str) -> Any:
         return _json(data)
     if media_type == YAML or media_type.endswith("+yaml"):
         return _yaml(data)
+    if media_type == PROTOBUF:
+        return decoded_protobuf(data)
     raise unsupported_media_type((JSON, YAML))
 
 

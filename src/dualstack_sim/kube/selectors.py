@@ -155,17 +155,26 @@ def selector_text(selector: Any) -> str:
     return ",".join(parts)
 
 
-def _field_value(manifest: dict[str, Any], name: str) -> str:
+_WHERE_ABSENT = {"spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0"}
+
+
+def _event_source(manifest: dict[str, Any]) -> str:
+    return str(lookup(manifest, ("source", "component"), "") or manifest.get("reportingComponent") or "")
+
+
+def _field(name: str) -> Callable[[dict[str, Any]], str]:
+    """Reads the field `name` as the string that selectors compare. Every watch calls it for every change."""
     if name == "source":
-        return str(lookup(manifest, ("source", "component"), "") or manifest.get("reportingComponent") or "")
-    value = lookup(manifest, name.split("."), "")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value == "" and name in ("spec.unschedulable", "spec.hostNetwork"):
-        return "false"
-    if value == "" and name == "status.replicas":
-        return "0"
-    return str(value)
+        return _event_source
+    path, absent = tuple(name.split(".")), _WHERE_ABSENT.get(name, "")
+
+    def read(manifest: dict[str, Any]) -> str:
+        value = lookup(manifest, path, absent)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return value if isinstance(value, str) else str(value)
+
+    return read
 
 
 def field_predicate(resource: ResourceType, text: str) -> Predicate | None:
@@ -173,7 +182,7 @@ def field_predicate(resource: ResourceType, text: str) -> Predicate | None:
     if not text.strip():
         return None
     allowed = _ANY_TYPE + _FIELDS.get(resource.key, ())
-    requirements: list[tuple[str, bool, str]] = []
+    requirements: list[tuple[Callable[[dict[str, Any]], str], bool, str]] = []
     for part in text.split(","):
         for operator in ("!=", "==", "="):
             name, found, value = part.partition(operator)
@@ -184,10 +193,13 @@ def field_predicate(resource: ResourceType, text: str) -> Predicate | None:
         name = name.strip()
         if name not in allowed:
             raise bad_request(f"field label not supported: {name}")
-        requirements.append((name, operator != "!=", value.strip()))
+        requirements.append((_field(name), operator != "!=", value.strip()))
+    if len(requirements) == 1:
+        (read, equal, wanted) = requirements[0]
+        return lambda manifest: (read(manifest) == wanted) is equal
 
     def matches(manifest: dict[str, Any]) -> bool:
-        return all((_field_value(manifest, name) == value) is equal for name, equal, value in requirements)
+        return all((read(manifest) == value) is equal for read, equal, value in requirements)
 
     return matches
 

@@ -8,6 +8,7 @@ from typing import Any
 from dualstack_sim.kube.history import Change, History, Watcher
 from dualstack_sim.kube.records import Record
 from dualstack_sim.kube.selectors import Predicate
+from dualstack_sim.kube.status import expired
 from dualstack_sim.kube.types import ResourceType, TypeKey
 
 Listener = Callable[[ResourceType, Change], None]
@@ -78,6 +79,10 @@ class Shelves:
         return self.shelf(resource).get(namespace, name)
 
     def watch(self, resource: ResourceType, version: int, namespace: str | None, selects: Predicate | None) -> Watcher:
+        """A watch of all changes after `version`; 410 if some are forgotten."""
+        if version > self.version:
+            # The client knows a future that a restore has undone; it has to list again.
+            raise expired(f"Too large resource version: {version}, current: {self.version}")
         return self.shelf(resource).history.watch(version, namespace, selects)
 
     def forget(self, resource: ResourceType, watcher: Watcher) -> None:

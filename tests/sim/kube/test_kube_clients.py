@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -113,7 +114,7 @@ async def test_lightkube_deletes_a_pod_with_grace(store: KubeStore, client: ligh
 async def test_a_kopf_operator_follows_and_patches(store: KubeStore, url: str) -> None:
     store.create(CRD, widget_definition())
     store.create(WIDGET, widget("early", size=1))
-    seen: asyncio.Queue[tuple[str | None, str]] = asyncio.Queue()
+    loop, seen = asyncio.get_running_loop(), asyncio.Queue[tuple[str | None, str]]()
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -122,16 +123,19 @@ async def test_a_kopf_operator_follows_and_patches(store: KubeStore, url: str) -
 
     @kopf.on.event("example.org", "v1", "widgets", registry=registry)
     async def follow(event: kopf.RawEvent, name: str, patch: kopf.Patch, **_: Any) -> None:
-        seen.put_nowait((event["type"], name))
+        loop.call_soon_threadsafe(seen.put_nowait, (event["type"], name))
         if event["type"] != "DELETED":
             patch.status["seen"] = True
 
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
-    stop = asyncio.Event()
-    operator = asyncio.create_task(
-        kopf.operator(registry=registry, settings=settings, standalone=True, namespaces=["default"], stop_flag=stop)
-    )
+    stop = threading.Event()
+
+    def operate() -> None:
+        kopf.run(registry=registry, settings=settings, standalone=True, namespaces=["default"], stop_flag=stop)
+
+    # In a loop of its own: an operator that ends takes all tasks of its loop with it, the server's too.
+    operator = asyncio.create_task(asyncio.to_thread(operate))
     try:
         async with asyncio.timeout(20):
             assert await seen.get() == (None, "early")

@@ -61,7 +61,14 @@ async def test_verbs(http: aiohttp.ClientSession) -> None:
         ("POST", PATH, b'{"metadata": {"name": "a", "namespace": "b"}}', {}, 400, "BadRequest"),
         ("POST", PATH, b"{}", {}, 422, "Invalid"),
         ("POST", PATH, b": [", {"Content-Type": "application/yaml"}, 400, "BadRequest"),
-        ("POST", PATH, b"k8s", {"Content-Type": "application/vnd.kubernetes.protobuf"}, 415, "UnsupportedMediaType"),
+        (
+            "POST",
+            PATH,
+            b"k8s\x00",
+            {"Content-Type": "application/vnd.kubernetes.protobuf"},
+            415,
+            "UnsupportedMediaType",
+        ),
         (
             "POST",
             "/api/v1/namespaces/default/pods",
@@ -71,6 +78,7 @@ async def test_verbs(http: aiohttp.ClientSession) -> None:
             "BadRequest",
         ),
         ("POST", "/api/v1/namespaces/default/pods", b'{"metadata":{"name":"a"},"spec":[]}', {}, 400, "BadRequest"),
+        ("POST", PATH, b"\xd9\xd9\xf7", {"Content-Type": "application/cbor"}, 415, "UnsupportedMediaType"),
         ("POST", "/api/v1/nodes", b'{"metadata":{"name":"a"},"spec":{"podCIDRs":[1]}}', {}, 400, "BadRequest"),
         ("PATCH", f"{PATH}/a", b"{}", {"Content-Type": "application/json"}, 415, "UnsupportedMediaType"),
         ("PATCH", f"{PATH}/a", b"[]", {"Content-Type": "application/merge-patch+json"}, 400, "BadRequest"),

@@ -14,7 +14,18 @@ from typing import Any
 import pytest
 import yaml
 
-from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, POD, REPLICA_SET, SERVICE, Manifest
+from dualstack.model.kinds import (
+    CONFIG_MAP,
+    DAEMON_SET,
+    DEPLOYMENT,
+    NAMESPACE,
+    NODE,
+    POD,
+    REPLICA_SET,
+    SECRET,
+    SERVICE,
+    Manifest,
+)
 from dualstack_sim.kube.history import Change
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.kube.types import ResourceType
@@ -124,6 +135,24 @@ async def test_custom_resources(store: KubeStore, kubectl: Kubectl) -> None:
     await kubectl("delete", "crd", "widgets.example.org")
 
 
+async def test_create_what_kubectl_sends_as_protobuf(store: KubeStore, kubectl: Kubectl) -> None:
+    await kubectl("create", "namespace", "shop")
+    await kubectl("-n", "shop", "create", "configmap", "c", "--from-literal=a=b", "--from-literal=empty=")
+    await kubectl("-n", "shop", "create", "secret", "generic", "s", "--from-literal=p=q")
+    await kubectl("-n", "shop", "create", "serviceaccount", "bob")
+    config, secret = store.get(CONFIG_MAP, "c", "shop"), store.get(SECRET, "s", "shop")
+    assert config is not None
+    assert secret is not None
+    assert config["data"] == {"a": "b", "empty": ""}
+    assert (secret["type"], secret["data"]) == ("Opaque", {"p": "cQ=="})
+    assert (await kubectl("-n", "shop", "create", "token", "bob")).startswith("simulated-token-of-")
+    assert await kubectl("auth", "can-i", "delete", "nodes") == "yes\n"
+    refusal = await kubectl("create", "deployment", "web", "--image=web:1", fails=True)
+    assert "the body of the request was in an unknown format" in refusal
+    await kubectl("delete", "namespace", "shop")
+    assert store.get(NAMESPACE, "shop") is None
+
+
 async def test_patch(store: KubeStore, kubectl: Kubectl, web_deployment: Manifest) -> None:
     store.create(DEPLOYMENT, web_deployment)
     container = '{"spec":{"template":{"spec":{"containers":[{"name":"web","image":"web:2"}]}}}}'
@@ -199,6 +228,7 @@ async def test_cordon_drain_and_uncordon(
     assert "SchedulingDisabled" not in await kubectl("get", "node", "n1")
 
 
+@pytest.mark.slow
 async def test_a_drain_waits_for_the_budget(store: KubeStore, kubectl: Kubectl, node: Manifest) -> None:
     store.create(POD, pod("web", node="n1", labels={"app": "web"}))
     store.patch(POD, "web", ready(), "default", subresource="status")

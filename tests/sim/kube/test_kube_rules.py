@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dualstack.model.kinds import CRD, DEPLOYMENT, NODE, POD, REPLICA_SET, SERVICE, Manifest
 from dualstack_sim.kube.ages import duration
 from dualstack_sim.kube.builtin import BUILTIN_TYPES
 from dualstack_sim.kube.jsonpath import find
+from dualstack_sim.kube.protobuf import decoded_protobuf
 from dualstack_sim.kube.selectors import field_predicate, label_predicate
 from dualstack_sim.kube.status import StatusError
 from dualstack_sim.kube.store import KubeStore
@@ -217,6 +220,17 @@ def test_paths_of_printer_columns(path: str, found: list[Any]) -> None:
         "metadata": {"annotations": {"a.b/c": "x"}},
     }
     assert find(tree, path) == found
+
+
+@given(st.binary(max_size=60), st.sampled_from([b"", b"k8s\x00", b"k8s\x00\x0a\x0f\x0a\x02v1\x12\x09Namespace\x12"]))
+def test_protobuf_is_read_or_refused(tail: bytes, head: bytes) -> None:
+    def outcome() -> object:
+        try:
+            return type(decoded_protobuf(head + tail))
+        except StatusError as refusal:
+            return refusal.code
+
+    assert outcome() in (dict, 400, 415)
 
 
 def test_versions_are_preferred_as_kubernetes_does() -> None:
