@@ -1,7 +1,7 @@
 """The simulated Kubernetes API: one server that plays garden, seed and shoot cluster.
 
-`KubeStore` (store) holds the objects and all rules, `create_app` (server) serves it over HTTP to kubectl, lightkube, kopf
-and anything else that speaks JSON. Where it is simpler than the real server:
+`KubeStore` (store) holds the objects and all rules, `create_app` (server) serves it over HTTP to kubectl, lightkube,
+kopf and anything else that speaks JSON. Where it is simpler than the real server:
 
 - Owner collection, CustomResourceDefinitions, budgets: what upstream's controllers do after a moment happens at once.
 - Pods on a node (`spec.nodeName`) wait for their kubelet's final delete; nobody schedules, nobody runs anything.
