@@ -1,0 +1,69 @@
+"""Which watch events wake a controller."""
+
+from __future__ import annotations
+
+from dualstack.model.kinds import Manifest
+from dualstack.operator.interest import ExtensionInterest, NodeInterest, ShootInterest
+from dualstack.operator.queue import Key
+
+OPERATION = "gardener.cloud/operation"
+
+
+def shoot(generation: int = 1, operation: str | None = None, uid: str = "u") -> Manifest:
+    annotations = {OPERATION: operation} if operation else {}
+    metadata = {"name": "bar", "namespace": "garden-foo", "uid": uid, "generation": generation}
+    return {"kind": "Shoot", "metadata": {**metadata, "annotations": annotations}}
+
+
+def test_a_shoot_wakes_when_first_seen_changed_or_asked() -> None:
+    interest = ShootInterest()
+    assert interest.wakes(shoot())
+    assert not interest.wakes(shoot())
+    assert interest.wakes(shoot(generation=2))
+    assert interest.wakes(shoot(2, "reconcile"))
+    assert not interest.wakes(shoot(2)), "the annotation is removed by ourselves"
+    assert interest.wakes(shoot(2, "reconcile"))
+    assert interest.wakes(shoot(3)), "the removal comes together with a new spec"
+    assert interest.wakes(shoot(1, uid="v")), "another Shoot of the same name"
+    assert interest.known() == [Key("shoot", "garden-foo", "bar")]
+    interest.forget(shoot())
+    assert interest.known() == []
+
+
+def extension(state: str, operation: str | None = None, kind: str = "Worker", type_: str = "gcp") -> Manifest:
+    annotations = {OPERATION: operation} if operation else {}
+    return {
+        "kind": kind,
+        "metadata": {"name": "bar", "namespace": "shoot--foo--bar", "uid": kind + type_, "annotations": annotations},
+        "spec": {"type": type_},
+        "status": {"lastOperation": {"state": state}},
+    }
+
+
+def test_an_extension_wakes_when_asked_or_found_unfinished() -> None:
+    interest = ExtensionInterest()
+    assert interest.wakes(extension("Processing")), "a process before us was cut off"
+    assert not interest.wakes(extension("Error")), "our own report; the queue knows when to try again"
+    assert interest.wakes(extension("Succeeded", "reconcile"))
+    assert not interest.wakes(extension("Succeeded"))
+    interest.forget(extension("Succeeded"))
+    assert not interest.wakes(extension("Succeeded"))
+
+
+def test_extensions_of_others_are_not_ours() -> None:
+    interest = ExtensionInterest()
+    assert not interest.wakes(extension("Error", "reconcile", type_="aws"))
+    assert not interest.wakes(extension("Error", "reconcile", kind="Network", type_="gcp"))
+    assert interest.wakes(extension("Error", "reconcile", kind="Network", type_="cilium"))
+
+
+def node(*cidrs: str) -> Manifest:
+    return {"kind": "Node", "metadata": {"name": "n"}, "spec": {"podCIDRs": list(cidrs)} if cidrs else {}}
+
+
+def test_a_node_wakes_when_its_pod_cidrs_change() -> None:
+    interest = NodeInterest()
+    assert interest.wakes(node())
+    assert not interest.wakes(node()), "a heartbeat"
+    assert interest.wakes(node("100.96.0.0/24", "2600::/112"))
+    assert not interest.wakes(node("100.96.0.0/24", "2600::/112"))
