@@ -119,7 +119,7 @@ class Scene:
     ) -> None:
         """Somebody else's mutation, to its end."""
         operation = await self.compute.answer(method, scope, name, query=query, body=body)
-        kind = "zoneOperations" if scope.startswith("zones/") else "regionOperations"
+        kind = {"z": "zoneOperations", "r": "regionOperations", "g": "globalOperations"}[scope[0]]
         while operation["status"] != "DONE":
             operation = await self.compute.answer(f"{kind}.wait", scope, operation["name"])
 
@@ -146,8 +146,10 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(*rules: FaultRule, nodes: int | None = None, example: str = "shoot.yaml") -> AsyncIterator[Scene]:
-    """Both servers on loopback, with the cluster at rest."""
+async def scene(
+    *rules: FaultRule, nodes: int | None = None, example: str = "shoot.yaml", empty: bool = False
+) -> AsyncIterator[Scene]:
+    """Both servers on loopback, with the cluster at rest; `empty`: a project in which nothing has been created yet."""
     clock = ScaledClock(time.time(), SPEED)
     chance = Chance(3)
     fabric = Fabric(clock, chance)
@@ -167,10 +169,11 @@ async def scene(*rules: FaultRule, nodes: int | None = None, example: str = "sho
         clock, chance, regions={manifest["spec"]["region"]: zones}, on_commit=fabric.on_commit, faults=faults
     )
     store = KubeStore(clock, chance)
+    built = Compute(clock, chance, regions=compute.project.regions) if empty else compute
     compute_url = await serve(compute_app(compute))
     kubernetes_url = await serve(kube_app(store))
-    world = build(store, compute, manifest, nodes=nodes, token_uri=f"{compute_url}/token", clock=clock, chance=chance)
-    for node in world.nodes:
+    world = build(store, built, manifest, nodes=nodes, token_uri=f"{compute_url}/token", clock=clock, chance=chance)
+    for node in () if empty else world.nodes:
         fabric.traffic.join(clock.now(), node.name, [node.pod_cidr])
     fabric.rest(clock.now())
     fabric.traffic.mark(clock.now())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack.errors import InvalidInput
+from dualstack.model import kinds
 
 from .end_state import assert_end_state
-from .scene import QUICK, scene
+from .scene import NS, QUICK, SUBNET, scene
 
 
 async def test_an_ipv4_cluster_at_rest_is_left_alone() -> None:
@@ -118,3 +120,66 @@ async def test_the_large_example_is_recognised_at_rest_and_migrated() -> None:
         made.request()
         await controller.reconcile(made.shoot, made.namespace)
         assert made.mutations() == before
+
+
+@pytest.mark.parametrize("families", [("IPv4",), ("IPv4", "IPv6")])
+async def test_in_an_empty_project_everything_is_created(families: tuple[str, ...]) -> None:
+    async with scene(empty=True) as made:
+        made.trigger(families=families)
+        controller = made.controller(settings=QUICK)
+        await controller.reconcile(made.shoot, made.namespace)
+        dual = len(families) == 2
+        subnet = await made.subnet()
+        assert subnet["stackType"] == ("IPV4_IPV6" if dual else "IPV4_ONLY")
+        assert [entry["rangeName"] for entry in subnet.get("secondaryIpRanges", [])] == ["ipv4-pod-cidr"] * dual
+        router = await made.resource("routers.get", SUBNET, f"{NS}-cloud-router")
+        assert [nat["name"] for nat in router["nats"]] == [f"{NS}-cloud-nat"]
+        listed = await made.compute.answer("firewalls.list", "global")
+        assert len(listed["items"]) == (4 if dual else 2)
+        status = made.infrastructure()["status"]
+        assert status["lastOperation"]["state"] == "Succeeded"
+        assert len(status["networking"]["nodes"]) == len(families)
+        before = made.mutations()
+        made.request()
+        await controller.reconcile(made.shoot, made.namespace)
+        assert made.mutations() == before
+
+
+async def test_what_somebody_took_away_or_changed_is_put_right() -> None:
+    async with scene() as made:
+        await made.change("firewalls.delete", "global", f"{NS}-allow-health-checks")
+        await made.change("firewalls.patch", "global", f"{NS}-allow-internal-access", sourceRanges=["10.0.0.0/8"])
+        await made.change("routers.patch", SUBNET, f"{NS}-cloud-router", nats=[])
+        made.request()
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.resource("firewalls.get", "global", f"{NS}-allow-health-checks")
+        internal = await made.resource("firewalls.get", "global", f"{NS}-allow-internal-access")
+        assert sorted(internal["sourceRanges"]) == ["10.250.0.0/16", "100.96.0.0/11"]
+        router = await made.resource("routers.get", SUBNET, f"{NS}-cloud-router")
+        assert len(router["nats"]) == 1
+
+
+async def test_missing_things_of_the_user_are_named() -> None:
+    async with scene(example="shoot-large.yaml") as made:
+        await made.change("routers.patch", SUBNET, "shop-live-router", nats=[])
+        await made.change("addresses.delete", SUBNET, "shop-egress-2")
+        made.request()
+        with pytest.raises(TaskFailed, match='natIPNames: Not found: "shop-egress-2"'):
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.change("routers.delete", SUBNET, "shop-live-router")
+        with pytest.raises(TaskFailed):
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        error = made.infrastructure()["status"]["lastError"]
+        assert error["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
+
+
+async def test_without_credentials_the_reason_stands_in_the_status() -> None:
+    async with scene() as made:
+        made.request()
+        made.store.patch(kinds.SECRET, "cloudprovider", {"data": {"serviceaccount.json": "e30="}}, made.namespace)
+        with pytest.raises(InvalidInput, match="project_id"):
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        made.store.delete(kinds.SECRET, "cloudprovider", made.namespace)
+        with pytest.raises(InvalidInput, match="secret shoot--foo--bar/cloudprovider"):
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        assert "is missing" in made.infrastructure()["status"]["lastError"]["description"]
