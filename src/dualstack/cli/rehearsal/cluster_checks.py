@@ -137,7 +137,7 @@ def _cni_is_dual(cni: str, data: dict[str, str]) -> bool:
     ipam = next(
         plugin["ipam"] for plugin in msgspec.json.decode(data["cni_network_config"])["plugins"] if "ipam" in plugin
     )
-    return bool(len(ipam.get("ranges", [])) == 2 and data.get("calico_backend") == "bird")
+    return len(ipam.get("ranges", [])) == 2 and ipam.get("assign_ipv4") == ipam.get("assign_ipv6") == "true"
 
 
 async def dns_service(endpoints: Endpoints) -> Verdict:
