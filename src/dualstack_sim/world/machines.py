@@ -10,6 +10,7 @@ from dualstack.model.shoot import ShootView
 from dualstack.render.machine_class import machine_class, machine_deployment
 from dualstack.render.workload import manifest
 from dualstack_sim.world.census import Home, Resident
+from dualstack_sim.world.nodes import conditions
 
 TEMPLATE_HASH = "machine-template-hash"
 """Label that tells MachineSets of one MachineDeployment apart."""
@@ -89,6 +90,7 @@ def machine_of(shoot: ShootView, node: Resident, owner: Manifest, project: str, 
         shoot.technical_id,
         spec={**template["spec"], "providerID": provider_id(project, node.zone, node.name)},
         status={
+            "conditions": conditions(now),
             "currentStatus": {"phase": "Running", "lastUpdateTime": stamp},
             "lastOperation": {
                 "type": "Create",

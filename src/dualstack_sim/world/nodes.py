@@ -38,7 +38,7 @@ def node_of(shoot: ShootView, node: Resident, vm: Manifest, template: Manifest, 
             ],
             "capacity": capacity,
             "allocatable": capacity,
-            "conditions": _conditions(rfc3339(now)),
+            "conditions": conditions(now),
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
             "nodeInfo": _node_info(shoot, vm["id"]),
         },
@@ -65,7 +65,9 @@ def _labels(shoot: ShootView, node: Resident, template: Manifest) -> dict[str, s
     }
 
 
-def _conditions(stamp: str) -> list[dict[str, Any]]:
+def conditions(now: float) -> list[dict[str, Any]]:
+    """The conditions of a healthy Node whose route exists; its Machine has a copy of them."""
+    stamp = rfc3339(now)
     times = {"lastHeartbeatTime": stamp, "lastTransitionTime": stamp}
     words = [
         ("NetworkUnavailable", "False", "RouteCreated", "RouteController created a route"),

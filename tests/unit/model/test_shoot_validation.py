@@ -151,8 +151,8 @@ _API_FAULTS: list[tuple[tuple[tuple[str, Any], ...], str]] = [
     (
         (("metadata/name", "a-much-too-long-name"),),
         (
-            'metadata.name: Invalid value: "a-much-too-long-name": the length of the shoot name and the project name must '
-            "not exceed 21 characters (project: foo; shoot: a-much-too-long-name)"
+            'metadata.name: Invalid value: "a-much-too-long-name": the length of the shoot name and the project name '
+            "must not exceed 21 characters (project: foo; shoot: a-much-too-long-name)"
         ),
     ),
     (
@@ -294,8 +294,8 @@ def test_the_pod_range_must_hold_the_nodes_and_their_surge() -> None:
     assert texts(small) == []
     assert texts(tiny) == [
         (
-            'spec.networking.pods: Invalid value: "100.96.0.0/23": has room for 2 nodes with a /24 each, but the worker '
-            "pools need 4 (3 nodes and 1 more while they are replaced)"
+            'spec.networking.pods: Invalid value: "100.96.0.0/23": has room for 2 nodes with a /24 each, but the '
+            "worker pools need 4 (3 nodes and 1 more while they are replaced)"
         )
     ]
     assert len(texts(small, node_count=4)) == 1
@@ -436,7 +436,7 @@ def test_no_shoot_whatsoever_makes_the_validation_fail(edits: list[tuple[tuple[s
     """Every mangled Shoot gets faults or a view, never an exception."""
     shoot: Any = deepcopy(_LARGE)
     for path, value in edits:
-        target = shoot
+        target: Any = shoot
         for step in path[:-1]:
             try:
                 target = target[step]
@@ -444,7 +444,8 @@ def test_no_shoot_whatsoever_makes_the_validation_fail(edits: list[tuple[tuple[s
                 target = None
                 break
         last = path[-1]
-        if isinstance(target, dict) or isinstance(target, list) and isinstance(last, int) and last < len(target):
+        fits = isinstance(target, list) and isinstance(last, int) and last < len(target)
+        if isinstance(target, dict) or fits:
             target[last] = value
 
     faults = validate_shoot(shoot)
