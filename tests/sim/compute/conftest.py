@@ -4,10 +4,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from .cloud import Cloud, running
+from .cloud import Cloud, Setting, running
 
 
 @pytest.fixture
 async def cloud() -> AsyncIterator[Cloud]:
     async with running() as made:
+        yield made
+
+
+@pytest.fixture
+async def held() -> AsyncIterator[Cloud]:
+    """A cloud in which time stands still unless the test moves it: what is under way stays under way."""
+    async with running(Setting(by_hand=True)) as made:
         yield made

@@ -6,7 +6,7 @@ from dualstack.clock import parse_rfc3339
 from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.compute.references import Key
 
-from .cloud import NODES, POD_RANGE, REGION, ZONE, Cloud, Setting, instance, route, running
+from .cloud import NODES, POD_RANGE, REGION, ZONE, Cloud, HandClock, Setting, instance, route, running
 
 
 async def test_overlap_order_moves_routes_to_aliases(cloud: Cloud) -> None:
@@ -72,44 +72,45 @@ async def test_ipv6_prefix_comes_some_seconds_after_the_patch(cloud: Cloud) -> N
     assert [entry["destRange"] for entry in routes if "nextHopGateway" in entry].count("::/0") == 1
 
 
-async def test_new_node_gets_lowest_alias_and_first_96(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
-    await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
-    await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
-    await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
-    await cloud.clock.sleep(20)
+async def test_new_node_gets_lowest_alias_and_first_96(held: Cloud) -> None:
+    held.furnish(nodes=1)
+    await held.patch_nodes(allowSubnetCidrRoutesOverlap=True)
+    await held.patch_nodes(secondaryIpRanges=[POD_RANGE])
+    await held.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
+    assert isinstance(held.clock, HandClock)
+    held.clock.advance(20)
     alias = {"ipCidrRange": "/24", "subnetworkRangeName": "ipv4-pod-cidr"}
     body = instance("new", stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL", aliasIpRanges=[alias])
 
-    operation = await cloud.begin("POST", f"{ZONE}/instances", body)
-    assert (await cloud.get(f"{ZONE}/instances/new"))["status"] in ("PROVISIONING", "STAGING")
-    await cloud.ended(operation)
+    operation = await held.begin("POST", f"{ZONE}/instances", body)
+    assert (await held.get(f"{ZONE}/instances/new"))["status"] == "PROVISIONING"
+    await held.ended(operation)
 
-    created = await cloud.get(f"{ZONE}/instances/new")
+    created = await held.get(f"{ZONE}/instances/new")
     assert created["status"] == "RUNNING"
     assert "fingerprint" in created["tags"]
     interface = created["networkInterfaces"][0]
     # Static routes reserve nothing: the block of vm0's route is handed out (cutover.md E8).
     assert interface["aliasIpRanges"] == [{"ipCidrRange": "100.96.0.0/24", "subnetworkRangeName": "ipv4-pod-cidr"}]
-    prefix = (await cloud.get(NODES))["externalIpv6Prefix"]
+    prefix = (await held.get(NODES))["externalIpv6Prefix"]
     config = interface["ipv6AccessConfigs"][0]
     assert config["externalIpv6"] == prefix.replace(":0:0:0:0/64", ":0:1:0:0")
     assert config["externalIpv6PrefixLength"] == 96
     assert config["type"] == "DIRECT_IPV6"
-    statuses = [c.after["status"] if c.after else None for c in cloud.commits if c.name == "new"]
+    statuses = [c.after["status"] if c.after else None for c in held.commits if c.name == "new"]
     assert statuses == ["PROVISIONING", "STAGING", "RUNNING"]
 
 
-async def test_addresses_are_free_again_only_when_the_delete_is_done(cloud: Cloud) -> None:
-    cloud.furnish(nodes=2)
-    operation = await cloud.begin("DELETE", f"{ZONE}/instances/vm0")
-    assert (await cloud.get(f"{ZONE}/instances/vm0"))["status"] == "STOPPING"
-    await cloud.do("POST", f"{ZONE}/instances", instance("early"))
-    assert (await cloud.interface("early"))["networkIP"] == "10.250.0.4"
-    await cloud.ended(operation)
-    assert (await cloud.refused("GET", f"{ZONE}/instances/vm0"))["code"] == 404
-    await cloud.do("POST", f"{ZONE}/instances", instance("late"))
-    assert (await cloud.interface("late"))["networkIP"] == "10.250.0.2"
+async def test_addresses_are_free_again_only_when_the_delete_is_done(held: Cloud) -> None:
+    held.furnish(nodes=2)
+    operation = await held.begin("DELETE", f"{ZONE}/instances/vm0")
+    assert (await held.get(f"{ZONE}/instances/vm0"))["status"] == "STOPPING"
+    await held.do("POST", f"{ZONE}/instances", instance("early"))
+    assert (await held.interface("early"))["networkIP"] == "10.250.0.4"
+    await held.ended(operation)
+    assert (await held.refused("GET", f"{ZONE}/instances/vm0"))["code"] == 404
+    await held.do("POST", f"{ZONE}/instances", instance("late"))
+    assert (await held.interface("late"))["networkIP"] == "10.250.0.2"
 
 
 async def test_route_survives_its_instance_with_a_warning(cloud: Cloud) -> None:
@@ -147,7 +148,7 @@ async def test_knob_one_decides_about_routes_into_a_flagged_range() -> None:
 
 
 async def test_flag_that_is_being_cleared_allows_no_route_any_more() -> None:
-    async with running(Setting(knobs=Knobs(new_route_in_flagged_range="allow"))) as cloud:
+    async with running(Setting(by_hand=True, knobs=Knobs(new_route_in_flagged_range="allow"))) as cloud:
         cloud.furnish(nodes=1)
         await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
         await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
@@ -159,18 +160,18 @@ async def test_flag_that_is_being_cleared_allows_no_route_any_more() -> None:
         await cloud.ended(clearing)
 
 
-async def test_removed_range_is_free_for_others(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
-    await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
-    await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
-    body = {"fingerprint": await cloud.fingerprint(), "secondaryIpRanges": []}
-    removing = await cloud.begin("PATCH", NODES, body)
+async def test_removed_range_is_free_for_others(held: Cloud) -> None:
+    held.furnish(nodes=1)
+    await held.do("DELETE", "global/routes/shoot--foo--bar-0")
+    await held.patch_nodes(secondaryIpRanges=[POD_RANGE])
+    body = {"fingerprint": await held.fingerprint(), "secondaryIpRanges": []}
+    removing = await held.begin("PATCH", NODES, body)
     # Until the operation is done the range is there.
-    assert (await cloud.fail("POST", "global/routes", route("r", "100.96.0.0/24", "vm0")))["code"] == (
+    assert (await held.fail("POST", "global/routes", route("r", "100.96.0.0/24", "vm0")))["code"] == (
         "UNSUPPORTED_OPERATION"
     )
-    await cloud.ended(removing)
-    await cloud.do("POST", "global/routes", route("r", "100.96.0.0/24", "vm0"))
+    await held.ended(removing)
+    await held.do("POST", "global/routes", route("r", "100.96.0.0/24", "vm0"))
 
 
 async def test_route_conflict_can_surface_in_the_request() -> None:

@@ -56,23 +56,23 @@ async def test_bad_rules_are_refused(cloud: Cloud, change: dict[str, Any]) -> No
     assert (await cloud.refused("POST", "global/firewalls", RULE | change))["code"] == 400
 
 
-async def test_router_nats_are_replaced_as_a_whole(cloud: Cloud) -> None:
-    cloud.furnish()
+async def test_router_nats_are_replaced_as_a_whole(held: Cloud) -> None:
+    held.furnish()
     path = f"{REGION}/routers/router"
-    await cloud.do("POST", f"{REGION}/routers", {"name": "router", "network": NETWORK})
-    running = await cloud.begin("PATCH", path, {"nats": [NAT]})
-    busy = await cloud.refused("PATCH", path, {"nats": []})
+    await held.do("POST", f"{REGION}/routers", {"name": "router", "network": NETWORK})
+    running = await held.begin("PATCH", path, {"nats": [NAT]})
+    busy = await held.refused("PATCH", path, {"nats": []})
     assert busy["message"] == "The resource 'projects/proj-1/regions/europe-west1/routers/router' is not ready"
-    await cloud.ended(running)
-    shown = (await cloud.get(path))["nats"]
+    await held.ended(running)
+    shown = (await held.get(path))["nats"]
     assert [nat["minPortsPerVm"] for nat in shown] == [2048]
     # A subnetwork that a NAT names cannot go.
-    assert (await cloud.refused("DELETE", NODES))["errors"][0]["reason"] == "resourceInUseByAnotherResource"
-    await cloud.do("PATCH", path, {"nats": [NAT | {"name": "other"}]})
-    assert [nat["name"] for nat in (await cloud.get(path))["nats"]] == ["other"]
-    await cloud.do("PATCH", path, {"nats": []})
-    assert "nats" not in await cloud.get(path)
-    await cloud.do("DELETE", NODES)
+    assert (await held.refused("DELETE", NODES))["errors"][0]["reason"] == "resourceInUseByAnotherResource"
+    await held.do("PATCH", path, {"nats": [NAT | {"name": "other"}]})
+    assert [nat["name"] for nat in (await held.get(path))["nats"]] == ["other"]
+    await held.do("PATCH", path, {"nats": []})
+    assert "nats" not in await held.get(path)
+    await held.do("DELETE", NODES)
 
 
 async def test_manual_nat_addresses_are_in_use(cloud: Cloud) -> None:

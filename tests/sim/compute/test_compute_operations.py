@@ -115,7 +115,7 @@ async def test_wait_returns_when_done_and_not_before(cloud: Cloud) -> None:
 
 
 async def test_wait_gives_up_after_two_minutes() -> None:
-    latency = LatencyProfile(medians=dict(MEDIANS) | {"routes.delete": 500.0}, tail=0.0)
+    latency = LatencyProfile(medians=dict(MEDIANS) | {"routes.delete": 50_000.0}, tail=0.0)
     async with running(Setting(latency=latency)) as cloud:
         cloud.furnish(nodes=1)
         operation = await cloud.begin("DELETE", "global/routes/shoot--foo--bar-0")

@@ -19,25 +19,12 @@ from dualstack_sim.compute.errors import ApiError, Json
 from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.compute.references import Key
 
-from .cloud import MACHINE, NETWORK, NODES, REGION, ZONE, instance, route
+from .cloud import MACHINE, NETWORK, NODES, REGION, ZONE, HandClock, instance, route
 
 DESTINATIONS = ["100.96.0.0/24", "100.96.1.0/24", "100.96.0.0/16", "100.64.0.0/10", "10.250.3.0/24", "10.0.0.0/8"]
 RANGES = [("pods", "100.96.0.0/16"), ("more", "100.96.1.0/24"), ("wide", "100.64.0.0/10"), ("clash", "10.250.0.0/24")]
 ALIASES = ["100.96.0.0/24", "100.96.1.0/24", "100.96.0.0/25", "/24", "/30", "10.250.9.0/28"]
 NAMES = ["a", "b", "c"]
-
-
-class HandClock:
-    """Time that passes when the test says so; nobody sleeps to its end."""
-
-    def __init__(self) -> None:
-        self.present = 1_800_000_000.0
-
-    def now(self) -> float:
-        return self.present
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.Event().wait()
 
 
 class World:

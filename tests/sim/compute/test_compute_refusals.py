@@ -139,44 +139,65 @@ async def test_internal_stack_is_one_way(cloud: Cloud) -> None:
 # -- not ready
 
 
-async def test_busy_subnetwork_is_not_ready(cloud: Cloud) -> None:
-    cloud.furnish()
-    fingerprint = await cloud.fingerprint()
-    running = await cloud.begin("PATCH", NODES, {"fingerprint": fingerprint, "allowSubnetCidrRoutesOverlap": True})
+async def test_busy_subnetwork_is_not_ready(held: Cloud) -> None:
+    held.furnish()
+    fingerprint = await held.fingerprint()
+    running = await held.begin("PATCH", NODES, {"fingerprint": fingerprint, "allowSubnetCidrRoutesOverlap": True})
     for verb, path, body in (
         ("PATCH", NODES, {"fingerprint": fingerprint, "secondaryIpRanges": [POD_RANGE]}),
         ("POST", f"{ZONE}/instances", instance("vm")),
         ("DELETE", NODES, None),
         ("POST", f"{NODES}/setPrivateIpGoogleAccess", {"privateIpGoogleAccess": True}),
     ):
-        error = await cloud.refused(verb, path, body)
+        error = await held.refused(verb, path, body)
         assert error["errors"][0]["reason"] == "resourceNotReady"
         assert error["message"] == f"The resource 'projects/proj-1/{NODES}' is not ready"
-    await cloud.ended(running)
-    await cloud.do("POST", f"{ZONE}/instances", instance("vm"))
+    await held.ended(running)
+    await held.do("POST", f"{ZONE}/instances", instance("vm"))
 
 
-async def test_new_network_is_not_ready(cloud: Cloud) -> None:
-    running = await cloud.begin("POST", "global/networks", {"name": "fresh", "autoCreateSubnetworks": False})
+async def test_new_network_is_not_ready(held: Cloud) -> None:
+    running = await held.begin("POST", "global/networks", {"name": "fresh", "autoCreateSubnetworks": False})
     body = {"name": "s", "network": "global/networks/fresh", "ipCidrRange": "10.0.0.0/24"}
-    error = await cloud.refused("POST", f"{REGION}/subnetworks", body)
+    error = await held.refused("POST", f"{REGION}/subnetworks", body)
     assert error["errors"][0]["reason"] == "resourceNotReady"
-    await cloud.ended(running)
-    await cloud.do("POST", f"{REGION}/subnetworks", body)
+    await held.ended(running)
+    await held.do("POST", f"{REGION}/subnetworks", body)
 
 
 # -- interfaces
 
 
-async def test_interface_fingerprint_missing_is_400_and_stale_is_412(cloud: Cloud) -> None:
-    await with_range(cloud)
-    body = await cloud.aliases("vm0", "100.96.0.0/24")
+async def test_interface_fingerprint_missing_is_400_and_stale_is_412(held: Cloud) -> None:
+    await with_range(held)
+    body = await held.aliases("vm0", "100.96.0.0/24")
     missing = {"aliasIpRanges": body["aliasIpRanges"]}
-    assert (await cloud.refused("PATCH", NIC, missing, networkInterface="nic0"))["code"] == 400
-    running = await cloud.begin("PATCH", NIC, body, networkInterface="nic0")
-    assert (await cloud.refused("PATCH", NIC, body, networkInterface="nic0"))["code"] == 412
-    await cloud.ended(running)
-    assert (await cloud.refused("PATCH", NIC, body, networkInterface="nic0"))["code"] == 412
+    assert (await held.refused("PATCH", NIC, missing, networkInterface="nic0"))["code"] == 400
+    running = await held.begin("PATCH", NIC, body, networkInterface="nic0")
+    assert (await held.refused("PATCH", NIC, body, networkInterface="nic0"))["code"] == 412
+    await held.ended(running)
+    assert (await held.refused("PATCH", NIC, body, networkInterface="nic0"))["code"] == 412
+
+
+async def test_busy_instance_is_not_deleted_and_a_deleted_one_not_changed(held: Cloud) -> None:
+    await with_range(held, nodes=2)
+    body = await held.aliases("vm0", "100.96.0.0/24")
+    updating = await held.begin("PATCH", NIC, body, networkInterface="nic0")
+    error = await held.refused("DELETE", f"{ZONE}/instances/vm0")
+    assert error["errors"][0]["reason"] == "resourceNotReady"
+    await held.ended(updating)
+    await held.begin("DELETE", f"{ZONE}/instances/vm0")
+    body = await held.aliases("vm0")
+    error = await held.refused("PATCH", NIC, body, networkInterface="nic0")
+    assert error["errors"][0]["reason"] == "resourceNotReady"
+
+
+async def test_alias_is_not_added_while_its_subnetwork_changes(held: Cloud) -> None:
+    await with_range(held)
+    await held.begin("PATCH", NODES, {"fingerprint": await held.fingerprint(), "enableFlowLogs": True})
+    body = await held.aliases("vm0", "100.96.0.0/24")
+    error = await held.refused("PATCH", NIC, body, networkInterface="nic0")
+    assert error["message"] == f"The resource 'projects/proj-1/{NODES}' is not ready"
 
 
 async def test_aliases_are_not_added_and_removed_together(cloud: Cloud) -> None:
