@@ -1,0 +1,142 @@
+"""What the garden API makes of a Shoot (gardener-behaviour.md 1.2 to 1.8, 11.2)."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from dualstack.clock import ScaledClock
+from dualstack.model.kinds import CRD, NAMESPACE, SHOOT, Manifest
+from dualstack_sim.chance import Chance
+from dualstack_sim.kube.status import StatusError
+from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world import admission
+from dualstack_sim.world.definitions import definitions
+from tests.unit.model import golden
+
+_DUAL = ["IPv4", "IPv6"]
+
+
+@pytest.fixture
+def store() -> KubeStore:
+    """A garden API with the Shoot type and its admission, and one project."""
+    garden = KubeStore(ScaledClock(), Chance(1))
+    for definition in definitions():
+        garden.create(CRD, definition)
+    garden.create(NAMESPACE, {"metadata": {"name": "garden-foo"}})
+    admission.register(garden.admission)
+    return garden
+
+
+def _create(store: KubeStore, **networking: Any) -> Manifest:
+    shoot = deepcopy(golden.shoot_file())
+    shoot["spec"]["networking"] |= networking
+    return store.create(SHOOT, shoot)
+
+
+def _patch(store: KubeStore, **networking: Any) -> Manifest:
+    return store.patch(SHOOT, "bar", {"spec": {"networking": networking}}, "garden-foo")
+
+
+def test_the_edit_that_starts_the_migration(store: KubeStore) -> None:
+    created = _create(store)
+
+    edited = _patch(store, ipFamilies=_DUAL)
+
+    assert edited["spec"]["kubernetes"]["kubeControllerManager"]["nodeCIDRMaskSizeIPv6"] == 64
+    assert edited["metadata"]["annotations"]["shoot.gardener.cloud/tasks"] == "deployInfrastructure"
+    assert edited["metadata"]["generation"] == created["metadata"]["generation"] + 1
+
+
+def test_creation_defaults_and_asks_for_no_task(store: KubeStore) -> None:
+    shoot = deepcopy(golden.shoot_file())
+    del shoot["spec"]["networking"]["ipFamilies"]
+    del shoot["spec"]["networking"]["providerConfig"]
+
+    created = store.create(SHOOT, shoot)
+
+    assert created["spec"]["networking"]["ipFamilies"] == ["IPv4"]
+    assert created["spec"]["networking"]["providerConfig"] == {
+        "overlay": {"enabled": False},
+        "snatToUpstreamDNS": {"enabled": False},
+    }
+    assert "shoot.gardener.cloud/tasks" not in created["metadata"].get("annotations", {})
+    assert created["spec"]["maintenance"] == shoot["spec"]["maintenance"]
+
+
+def test_an_update_without_the_overlay_keeps_the_old_one(store: KubeStore) -> None:
+    _create(store)
+
+    edited = _patch(store, providerConfig={"overlay": None})
+
+    assert edited["spec"]["networking"]["providerConfig"]["overlay"] == {"enabled": False}
+
+
+def test_another_infrastructure_config_asks_for_its_deployment(store: KubeStore) -> None:
+    _create(store)
+    change = {"spec": {"provider": {"infrastructureConfig": {"networks": {"cloudNAT": {"minPortsPerVM": 64}}}}}}
+
+    edited = store.patch(SHOOT, "bar", change, "garden-foo")
+
+    assert edited["metadata"]["annotations"]["shoot.gardener.cloud/tasks"] == "deployInfrastructure"
+
+
+@pytest.mark.parametrize("families", [["IPv6"], ["IPv6", "IPv4"]])
+def test_families_that_cannot_be_reached(store: KubeStore, families: list[str]) -> None:
+    _create(store)
+
+    with pytest.raises(StatusError) as refused:
+        _patch(store, ipFamilies=families)
+
+    assert refused.value.code == 422
+    assert (
+        "spec.networking.ipFamilies: Forbidden: unsupported IP family update: oldIPFamilies=[IPv4], "
+        f"newIPFamilies=[{' '.join(families)}]"
+    ) in refused.value.message
+
+
+def test_ipv6_over_an_overlay_is_refused(store: KubeStore) -> None:
+    _create(store, providerConfig={"overlay": {"enabled": True}})
+
+    with pytest.raises(StatusError) as refused:
+        _patch(store, ipFamilies=_DUAL)
+
+    assert refused.value.message == (
+        'Shoot.core.gardener.cloud "bar" is invalid: spec.networking.providerConfig.overlay.enabled: Invalid value: '
+        "true: overlay must be set to false in conjunction with IPv6"
+    )
+    assert refused.value.details is not None
+    assert refused.value.details["causes"] == [
+        {
+            "reason": "FieldValueInvalid",
+            "message": "Invalid value: true: overlay must be set to false in conjunction with IPv6",
+            "field": "spec.networking.providerConfig.overlay.enabled",
+        }
+    ]
+
+
+def test_the_way_back_is_refused_by_the_mask(store: KubeStore) -> None:
+    _create(store)
+    _patch(store, ipFamilies=_DUAL)
+
+    with pytest.raises(StatusError, match="nodeCIDRMaskSizeIPv6 cannot be set for IPv4 single-stack clusters"):
+        _patch(store, ipFamilies=["IPv4"])
+
+
+def test_metadata_and_status_pass_whatever_the_spec_is(store: KubeStore) -> None:
+    _create(store)
+
+    store.patch(SHOOT, "bar", {"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}}, "garden-foo")
+    stored = store.patch(SHOOT, "bar", {"status": {"technicalID": "x"}}, "garden-foo", subresource="status")
+
+    assert stored["status"] == {"technicalID": "x"}
+    assert stored["metadata"]["annotations"] == {"gardener.cloud/operation": "reconcile"}
+
+
+def test_a_spec_of_the_wrong_shape_is_refused_in_words(store: KubeStore) -> None:
+    _create(store)
+
+    with pytest.raises(StatusError, match=r"spec\.networking\.pods: Invalid value: 5: must be a string"):
+        _patch(store, pods=5)

@@ -1,0 +1,92 @@
+"""How many nodes, where, and what they are called."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dualstack.model.cidr import contains, overlaps
+from dualstack.model.defaults import with_defaults
+from dualstack.model.kinds import Manifest
+from dualstack.model.shoot import ShootView, load_shoot
+from dualstack_sim.chance import Chance
+from dualstack_sim.world.census import apportion, residents, with_node_count
+from tests.unit.model import golden
+
+_LARGE = load_shoot((golden.EXAMPLES / "shoot-large.yaml").read_text(encoding="utf-8"))
+
+
+def _counts(shoot: Manifest) -> dict[str, int]:
+    return {pool["name"]: pool["minimum"] for pool in shoot["spec"]["provider"]["workers"]}
+
+
+@given(st.integers(0, 500), st.lists(st.integers(0, 50), min_size=1, max_size=6))
+def test_shares_add_up_and_nobody_goes_without(total: int, weights: list[int]) -> None:
+    counts = apportion(total, weights)
+
+    assert sum(counts) == max(total, len(weights))
+    assert min(counts) >= 1
+    heavier = sorted(zip(weights, counts, strict=True))
+    assert [count for _, count in heavier] == sorted(count for _, count in heavier) or len(set(weights)) < len(weights)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        (None, {"general": 30, "memory": 10}),
+        (8, {"general": 6, "memory": 2}),
+        (100, {"general": 75, "memory": 25}),
+        (1, {"general": 1, "memory": 1}),
+    ],
+)
+def test_nodes_are_spread_in_proportion(nodes: int | None, expected: dict[str, int]) -> None:
+    shoot = with_node_count(_LARGE, nodes)
+
+    assert _counts(shoot) == expected
+    for pool in shoot["spec"]["provider"]["workers"]:
+        assert pool["maximum"] >= pool["minimum"]
+
+
+def test_without_a_number_the_shoot_stays_as_it_is() -> None:
+    assert with_node_count(_LARGE, None) == with_defaults(_LARGE)
+
+
+@pytest.mark.parametrize("nodes", [2, 7, 40, 90])
+def test_every_node_has_a_name_and_a_range_of_its_own(nodes: int) -> None:
+    view = ShootView.of(with_node_count(_LARGE, nodes))
+
+    people = residents(view, Chance(3))
+
+    assert len(people) == nodes == len({person.name for person in people})
+    ranges = [person.pod_cidr for person in people]
+    assert overlaps(ranges) == []
+    assert all(contains(view.pods, cidr) and cidr.endswith("/24") for cidr in ranges)
+    assert all(len(person.name) <= 63 for person in people)
+
+
+def test_zones_of_a_pool_differ_by_one_node_at_most() -> None:
+    people = residents(ShootView.of(with_node_count(_LARGE, 17)), Chance(3))
+
+    for pool in ("general", "memory"):
+        zones = [person.zone for person in people if person.home.pool.name == pool]
+        counts = [zones.count(zone) for zone in sorted(set(zones))]
+        assert max(counts) - min(counts) <= 1
+
+
+def test_names_follow_the_seed() -> None:
+    view = ShootView.of(with_node_count(_LARGE, None))
+
+    first, again, other = ([person.name for person in residents(view, Chance(seed))] for seed in (1, 1, 2))
+
+    assert first == again
+    assert not set(first) & set(other)
+
+
+def test_a_world_without_nodes_is_possible() -> None:
+    shoot = deepcopy(golden.shoot_file())
+    shoot["spec"]["provider"]["workers"][0]["minimum"] = 0
+
+    assert residents(ShootView.of(with_node_count(shoot, None)), Chance(1)) == []
