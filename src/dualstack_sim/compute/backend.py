@@ -60,12 +60,13 @@ class Compute:
         project: str = "proj-1",
         regions: Mapping[str, Sequence[str]] = DEFAULT_REGIONS,
         endpoint: str | None = None,
-        knobs: Knobs = Knobs(),  # noqa: B008
-        quotas: Limits = Limits(),  # noqa: B008
-        latency: LatencyProfile = LatencyProfile(),  # noqa: B008
+        knobs: Knobs | None = None,
+        quotas: Limits | None = None,
+        latency: LatencyProfile | None = None,
         on_commit: CommitListener | None = None,
         faults: Faults | None = None,
     ) -> None:
+        knobs, quotas, latency = knobs or Knobs(), quotas or Limits(), latency or LatencyProfile()
         number = str(chance.generator("project-number", project).randrange(10**11, 10**12))
         links = Links(endpoint or DEFAULT_ENDPOINT, project, number)
         self._agenda = Agenda(clock)
