@@ -100,7 +100,8 @@ class DisruptionController:
         record = self._shelves.get(resource, namespace, owner["name"]) if resource else None
         if resource is None or record is None or resource.scale is None:
             return 0
-        return int(lookup(record.manifest, resource.scale.spec, 0))
+        replicas = lookup(record.manifest, resource.scale.spec, 0)
+        return replicas if isinstance(replicas, int) else 0
 
     def _refresh(self, budget: Record) -> None:
         resource = self._registry.get(_BUDGETS)

@@ -10,8 +10,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from dualstack_sim.kube.columns import row_maker
+from dualstack_sim.kube.crds import custom_type
+from dualstack_sim.kube.disruption import is_ready
 from dualstack_sim.kube.selectors import selects
-from dualstack_sim.kube.status import Cause, forbidden_value, invalid, invalid_value, required_value
+from dualstack_sim.kube.status import Cause, forbidden_value, invalid, invalid_value, required_value, unsupported_value
 from dualstack_sim.kube.trees import lookup
 from dualstack_sim.kube.types import ResourceType
 
@@ -137,6 +140,10 @@ def _workload_faults(new: Tree, old: Tree | None) -> list[Cause]:
 def _pod_faults(new: Tree, old: Tree | None) -> list[Cause]:
     if not lookup(new, ("spec", "containers")):
         return [required_value("spec.containers")]
+    is_ready(new)  # reads the conditions, as everybody will who sees the pod
+    grace = lookup(new, ("spec", "terminationGracePeriodSeconds"), 0)
+    if not isinstance(grace, int):
+        raise TypeError("spec.terminationGracePeriodSeconds must be an integer")
     if old is None:
         return []
     before, after = lookup(old, ("spec", "nodeName")), lookup(new, ("spec", "nodeName"))
@@ -190,6 +197,38 @@ def _definition_faults(new: Tree, _: Tree | None) -> list[Cause]:
                 "spec.versions", f"{len(versions)} versions", "must have exactly one version marked as storage version"
             )
         )
+    if spec.get("scope") not in (None, "Cluster", "Namespaced"):
+        faults.append(unsupported_value("spec.scope", f'"{spec["scope"]}"', ("Cluster", "Namespaced")))
+    if not faults:
+        _check_described(custom_type(new))
+    return faults
+
+
+def _check_described(resource: ResourceType) -> None:
+    """TypeError if a definition has something else where names belong."""
+    names: list[Any] = [resource.group, resource.kind, resource.plural, resource.singular]
+    names += [*resource.versions, *resource.short_names, *resource.categories]
+    for columns in resource.printer_columns.values():
+        names += [text for column in columns for text in (column.name, column.path, column.type)]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("names, versions and printer columns of a definition must be strings")
+
+
+def _budget_faults(new: Tree, _: Tree | None) -> list[Cause]:
+    spec = new.get("spec") or {}
+    selects(spec.get("selector"), {})
+    faults = []
+    for field in ("minAvailable", "maxUnavailable"):
+        value = spec.get(field)
+        if isinstance(value, bool) or not isinstance(value, int | str | None):
+            raise TypeError(f"spec.{field} must be a number or a percentage")
+        if isinstance(value, str) and not re.fullmatch(r"[0-9]+%", value):
+            detail = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%')"
+            faults.append(invalid_value(f"spec.{field}", f'"{value}"', detail))
+        if isinstance(value, int) and value < 0:
+            faults.append(invalid_value(f"spec.{field}", str(value), "must be greater than or equal to 0"))
+    if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
+        faults.append(invalid_value("spec", "{...}", "minAvailable and maxUnavailable cannot be both set"))
     return faults
 
 
@@ -201,12 +240,26 @@ _CHECKS: dict[tuple[str, str], Check] = {
     ("apps", "replicasets"): _workload_faults,
     ("apps", "daemonsets"): _workload_faults,
     ("apps", "statefulsets"): _workload_faults,
+    ("policy", "poddisruptionbudgets"): _budget_faults,
     ("apiextensions.k8s.io", "customresourcedefinitions"): _definition_faults,
 }
 
 
+def _check_shape(resource: ResourceType, manifest: Tree) -> None:
+    """Raises what reading the object raises, if something in it has the wrong shape.
+
+    Upstream decodes into types. Here, what can be shown as a row of a table is what everybody else can read too.
+    """
+    if made := row_maker(resource):
+        made[1](manifest, 0.0)
+
+
 def validate(resource: ResourceType, new: Tree, old: Tree | None) -> None:
-    """422 with every fault of `new`; `old` is the stored object on update, None on create."""
+    """422 with every fault of `new`; `old` is the stored object on update, None on create.
+
+    TypeError, AttributeError, KeyError or ValueError when something in `new` has the wrong shape.
+    """
+    _check_shape(resource, new)
     name = new["metadata"].get("name") or ""
     faults = [] if old is not None else _name_faults(resource, name)
     faults += _owner_faults(new)

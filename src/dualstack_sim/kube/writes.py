@@ -154,10 +154,9 @@ class Writer:
         if target.subresource is None:
             new = self._admission.admit("UPDATE", resource, old.manifest, new)
         check_finalizers(resource, old.manifest, new)
-        if target.subresource != "status" or resource.key == ("", "nodes"):
-            self._shaped(target, lambda: validate(resource, new, old.manifest))
         if new == old.manifest:
             return old
+        self._shaped(target, lambda: validate(resource, new, old.manifest))
         if options.dry_run:
             return Record(new, old.version)
         if self._deletion.releasable(new):
