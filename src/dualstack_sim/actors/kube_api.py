@@ -44,13 +44,13 @@ class KubeApi:
     """One API server at `base_url`, over a shared session. Every method raises a `KubeRefusal` and nothing else."""
 
     def __init__(self, base_url: str, session: aiohttp.ClientSession, *, user_agent: str = "actor") -> None:
-        self._base = base_url.rstrip("/")
+        self.url = base_url.rstrip("/")
         self._session = session
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
 
     def named(self, user_agent: str) -> KubeApi:
         """The same API and session under another User-Agent."""
-        return KubeApi(self._base, self._session, user_agent=user_agent)
+        return KubeApi(self.url, self._session, user_agent=user_agent)
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest | None:
         """The object, or None if it (or its type) is not there."""
@@ -163,7 +163,7 @@ class KubeApi:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
         try:
             async with self._session.get(
-                self._base + kind.collection(namespace), params=params, headers=self._headers, timeout=timeout
+                self.url + kind.collection(namespace), params=params, headers=self._headers, timeout=timeout
             ) as response:
                 if response.status >= 400:
                     raise kube_refusal(response.status, await _status(response))
@@ -186,7 +186,7 @@ class KubeApi:
             headers, data = {**headers, "Content-Type": content_type}, _encode(body)
         try:
             async with self._session.request(
-                method, self._base + path, data=data, headers=headers, params=params
+                method, self.url + path, data=data, headers=headers, params=params
             ) as response:
                 if response.status >= 400:
                     raise kube_refusal(response.status, await _status(response))
