@@ -1,0 +1,146 @@
+"""Single transitions against the simulated cloud: each does what its effect says, once, and can be taken back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualstack.controllers.infrastructure.actuator import CloudActuator
+from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.controllers.infrastructure.desired import Desired
+from dualstack.controllers.infrastructure.observation import Observer
+from dualstack.controllers.infrastructure.record import InfrastructureRecord
+from dualstack.errors import GateFailed
+from dualstack.gce import ComputeClient
+from dualstack.model import kinds
+from dualstack.model.shoot import ShootView
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.overlap import GATE_ALIASES
+from dualstack.plan.transitions import (
+    AddAliases,
+    AddSecondaryRange,
+    ClearOverlapFlag,
+    DeleteRoutes,
+    RemoveAliases,
+    RemoveSecondaryRange,
+    SaveRoutes,
+    SetOverlapFlag,
+    StopController,
+    Transition,
+)
+
+from .scene import Scene, scene
+
+
+async def actuator_of(made: Scene) -> tuple[CloudActuator, ComputeClient]:
+    shoot = ShootView.of(made.world.shoot)
+    secret = made.store.get(kinds.SECRET, "cloudprovider", made.namespace)
+    assert secret is not None
+    compute = made.clients.of(secret)
+    desired = Desired.of(shoot, project=compute.project, region=shoot.region)
+    record = InfrastructureRecord(made.kube, made.shoot, made.namespace)
+    manager = CloudControllerManager(made.kube, made.clock, made.namespace)
+    observer = Observer(compute, made.kube, record, manager, desired, shoot)
+    actuator = CloudActuator(
+        compute=compute, desired=desired, observer=observer, record=record, manager=manager, clock=made.clock
+    )
+    return actuator, compute
+
+
+async def carried_out(actuator: CloudActuator, transition: Transition) -> CutoverFacts:
+    """Perform, observe, and see that the whole effect is there."""
+    before = await actuator.observe()
+    await actuator.perform(transition)
+    after = await actuator.observe()
+    assert transition.effect(before) == after
+    return after
+
+
+async def test_the_facts_of_a_cluster_at_rest() -> None:
+    async with scene() as made:
+        actuator, _ = await actuator_of(made)
+        facts = await actuator.observe()
+        assert {node.name: node.pod_cidr for node in facts.nodes} == {
+            node.name: node.pod_cidr for node in made.world.nodes
+        }
+        assert {route.instance: route.destination for route in facts.routes} == dict(facts.pod_cidr_of)
+        assert all(node.running and node.subnet_ok and not node.aliases for node in facts.nodes)
+        assert facts.foreign_routes == ()
+        assert facts.subnet.flag_visible
+        assert not facts.subnet.overlap_flag
+        assert facts.unreachable == ()
+
+
+async def test_each_step_and_its_inverse_do_what_they_say() -> None:
+    async with scene() as made:
+        actuator, compute = await actuator_of(made)
+        names = tuple(node.name for node in made.world.nodes)
+        start = await actuator.observe()
+        await carried_out(actuator, StopController())
+        await carried_out(actuator, SaveRoutes())
+        await carried_out(actuator, SetOverlapFlag())
+        await carried_out(actuator, AddSecondaryRange())
+        facts = await carried_out(actuator, AddAliases(names))
+        assert await actuator.check(GATE_ALIASES, facts) == []
+
+        # A second time there is nothing to send.
+        sent = compute.mutations
+        for transition in (SetOverlapFlag(), AddSecondaryRange(), AddAliases(names)):
+            await carried_out(actuator, transition)
+        assert compute.mutations == sent
+
+        await carried_out(actuator, RemoveAliases(names))
+        await carried_out(actuator, RemoveSecondaryRange())
+        end = await carried_out(actuator, ClearOverlapFlag())
+        assert (end.subnet, end.nodes, end.routes) == (start.subnet, start.nodes, start.routes)
+
+
+async def test_a_route_that_was_not_proven_ours_is_not_deleted() -> None:
+    async with scene() as made:
+        actuator, compute = await actuator_of(made)
+        network = (await made.subnet())["network"]
+        body = {"name": "of-someone-else", "network": network, "destRange": "100.100.0.0/24"}
+        gateway = "global/gateways/default-internet-gateway"
+        made.compute.place("routes", "global", {**body, "nextHopGateway": gateway})
+        with pytest.raises(GateFailed, match="nothing has been observed"):
+            await actuator.perform(DeleteRoutes(("of-someone-else",)))
+        await actuator.observe()
+        await actuator.perform(DeleteRoutes(("of-someone-else",)))
+        assert compute.mutations == 0
+        await made.resource("routes.get", "global", "of-someone-else")
+
+
+async def test_a_gate_names_everything_that_speaks_against_going_on() -> None:
+    async with scene() as made:
+        actuator, _ = await actuator_of(made)
+        first, second, third = made.world.nodes
+        not_ready = {"conditions": [{"type": "Ready", "status": "False"}]}
+        no_network = {
+            "conditions": [{"type": "Ready", "status": "True"}, {"type": "NetworkUnavailable", "status": "True"}]
+        }
+        made.store.patch(kinds.NODE, first.name, {"status": not_ready}, subresource="status")
+        made.store.patch(kinds.NODE, second.name, {"status": no_network}, subresource="status")
+        facts = await actuator.observe()
+        problems = "\n".join(await actuator.check(GATE_ALIASES, facts))
+        assert f"node {first.name} is not Ready" in problems
+        assert f"node {second.name} says that its network is unavailable" in problems
+        assert third.name not in problems.replace("appeared", "").split("node ", 1)[1]
+        assert "cloud-controller-manager runs again" in problems
+        assert "has no range ipv4-pod-cidr" in problems
+        assert f"route {third.name} ({third.pod_cidr}) appeared" in problems
+        lost = replace(facts, routes=())
+        assert any("delivered by nothing" in problem for problem in await actuator.check(GATE_ALIASES, lost))
+
+
+async def test_a_vm_that_vanishes_meanwhile_needs_no_alias() -> None:
+    async with scene() as made:
+        actuator, _ = await actuator_of(made)
+        names = tuple(node.name for node in made.world.nodes)
+        await carried_out(actuator, SetOverlapFlag())
+        await carried_out(actuator, AddSecondaryRange())
+        await made.change("instances.delete", f"zones/{made.world.nodes[0].zone}", names[0])
+        await actuator.perform(AddAliases(names))
+        facts = await actuator.observe()
+        assert names[0] not in facts.pod_cidr_of
+        assert facts.without_alias == ()
