@@ -35,6 +35,8 @@ def fitness_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
     families = networking["ipFamilies"]
     if families == ["IPv6", "IPv4"]:
         yield family_update_fault(["IPv4"], families)
+    if dig(shoot, "spec", "hibernation", "enabled"):
+        yield invalid("spec.hibernation.enabled", True, "a hibernated Shoot has no nodes that could become dual-stack")
     yield from _overlay_faults(shoot)
     yield from _room_faults(shoot, node_count)
 
@@ -57,6 +59,9 @@ def _room_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
         nodes = sum(pool.minimum for pool in pools) if node_count is None else max(node_count, len(pools))
     except (KeyError, TypeError, ValueError):
         return  # a pool that cannot be read is reported by its own rules
+    if nodes == 0:
+        message = "the pools' minimum makes no node, but there must be one that could become dual-stack"
+        yield invalid("spec.provider.workers", 0, message)
     wanted = f"the worker pools need {nodes + surge} ({nodes} nodes and {surge} more while they are replaced)"
     pods = dig(shoot, "spec", "networking", "pods")
     mask = dig(shoot, "spec", "kubernetes", "kubeControllerManager", "nodeCIDRMaskSize") or DEFAULT_MASK_IPV4

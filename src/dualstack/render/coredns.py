@@ -6,7 +6,7 @@ from dualstack.model.kinds import DEPLOYMENT, SERVICE, Manifest
 from dualstack.model.names import COREDNS, KUBE_DNS, KUBE_SYSTEM, RESTARTED_AT
 from dualstack.model.networks import Networks, dns_is_dual
 from dualstack.model.shoot import ShootView
-from dualstack.render.workload import config_map, manifest
+from dualstack.render.workload import config_map, manifest, tolerations
 
 _LABELS = {"k8s-app": "kube-dns"}
 _COREFILE = """.:8053 {
@@ -33,13 +33,13 @@ def objects(shoot: ShootView, networks: Networks, *, restarted_at: str | None = 
     """ConfigMap, Deployment and Service. `restarted_at` (RFC 3339): the pods' annotation, old or new."""
     return [
         config_map(COREDNS, KUBE_SYSTEM, {"Corefile": _COREFILE}, _LABELS),
-        deployment(restarted_at),
+        deployment(shoot, restarted_at),
         service(shoot, networks),
     ]
 
 
-def deployment(restarted_at: str | None) -> Manifest:
-    """Two replicas, never fewer than one."""
+def deployment(shoot: ShootView, restarted_at: str | None) -> Manifest:
+    """Two replicas, never fewer than one; they tolerate the taints of the pools, else they might have no place."""
     result = manifest(
         DEPLOYMENT,
         COREDNS,
@@ -55,7 +55,10 @@ def deployment(restarted_at: str | None) -> Manifest:
                 },
                 "spec": {
                     "priorityClassName": "system-cluster-critical",
-                    "tolerations": [{"key": "CriticalAddonsOnly", "operator": "Exists"}],
+                    "tolerations": [
+                        {"key": "CriticalAddonsOnly", "operator": "Exists"},
+                        *tolerations(shoot.pools),
+                    ],
                     "terminationGracePeriodSeconds": 30,
                     "containers": [
                         {

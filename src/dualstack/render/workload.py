@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, Manifest
 from dualstack.model.names import KUBE_SYSTEM, SEED_NODE
+from dualstack.model.pools import Pool
 
 
 def manifest(kind: Any, name: str, namespace: str | None = None, **content: Any) -> Manifest:
@@ -41,6 +42,19 @@ def flags_of(deployment: Manifest) -> dict[str, str]:
 def checksum(content: Any) -> str:
     """SHA256 of any JSON value, for annotations that make a workload roll with its configuration."""
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+
+
+def tolerations(pools: Iterable[Pool]) -> list[Manifest]:
+    """One toleration for each different taint of the pools."""
+    result: list[Manifest] = []
+    for taint in (taint for pool in pools for taint in pool.taints):
+        value = {"operator": "Equal", "value": taint["value"]} if taint.get("value") else {"operator": "Exists"}
+        toleration = {"key": taint.get("key", ""), **value}
+        if taint.get("effect"):
+            toleration["effect"] = taint["effect"]
+        if toleration not in result:
+            result.append(toleration)
+    return result
 
 
 def seed_deployment(

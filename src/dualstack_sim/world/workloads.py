@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, SERVICE, Kind, Manifest
 from dualstack.model.names import KUBE_SYSTEM
 from dualstack.model.networks import Networks
-from dualstack.render.workload import daemon_set, manifest
+from dualstack.model.pools import Pool
+from dualstack.render.workload import daemon_set, manifest, tolerations
 
 POD_DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 
@@ -34,7 +37,7 @@ def services(networks: Networks, web_address: str) -> list[tuple[Kind, Manifest]
     ]
 
 
-def workloads(nodes: int) -> list[tuple[Kind, Manifest]]:
+def workloads(nodes: int, pools: Iterable[Pool]) -> list[tuple[Kind, Manifest]]:
     """The end points of the watched traffic, and a Deployment with a disruption budget that drains have to respect."""
     end_points = daemon_set(
         "network-problem-detector-pod",
@@ -54,6 +57,7 @@ def workloads(nodes: int) -> list[tuple[Kind, Manifest]]:
             "template": {
                 "metadata": {"labels": _WEB},
                 "spec": {
+                    "tolerations": tolerations(pools),
                     "terminationGracePeriodSeconds": 10,
                     "containers": [{"name": "web", "image": "web:1.0.0", "ports": [{"containerPort": 8080}]}],
                 },

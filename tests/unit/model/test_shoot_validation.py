@@ -287,6 +287,23 @@ def test_a_rehearsal_refuses_a_workerless_shoot() -> None:
     assert "spec.networking.pods: Forbidden: this field should not be set for workerless Shoot clusters" in texts(shoot)
 
 
+def test_there_must_be_a_node() -> None:
+    """A migration of a cluster at zero succeeds (W38), but there is nothing to rehearse on it."""
+    empty = changed(("spec/provider/workers/0/minimum", 0))
+    asleep = changed(("spec/hibernation/enabled", True))
+
+    assert texts(empty) == [
+        (
+            "spec.provider.workers: Invalid value: 0: the pools' minimum makes no node, but there must be one that "
+            "could become dual-stack"
+        )
+    ]
+    assert texts(empty, node_count=2) == []
+    assert texts(asleep) == [
+        ("spec.hibernation.enabled: Invalid value: true: a hibernated Shoot has no nodes that could become dual-stack")
+    ]
+
+
 def test_the_pod_range_must_hold_the_nodes_and_their_surge() -> None:
     small = changed(("spec/networking/pods", "100.96.0.0/22"))
     tiny = changed(("spec/networking/pods", "100.96.0.0/23"))

@@ -281,6 +281,23 @@ def test_coredns_restarts_by_an_annotation_on_its_pods() -> None:
     assert restarted["replicas"] == 2
 
 
+def test_coredns_tolerates_the_taints_of_the_pools() -> None:
+    shoot = golden.shoot_in("P0")
+    shoot["spec"]["provider"]["workers"][0]["taints"] = [
+        {"key": "dedicated", "value": "jobs", "effect": "NoSchedule"},
+        {"key": "gpu", "effect": "NoExecute"},
+    ]
+    view = ShootView.of(shoot)
+
+    spec = _named(coredns.objects(view, networks(view)), "Deployment", "coredns")["spec"]["template"]["spec"]
+
+    assert spec["tolerations"] == [
+        {"key": "CriticalAddonsOnly", "operator": "Exists"},
+        {"key": "dedicated", "operator": "Equal", "value": "jobs", "effect": "NoSchedule"},
+        {"key": "gpu", "operator": "Exists", "effect": "NoExecute"},
+    ]
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_kubelets(phase: str) -> None:
     view = golden.view_in(phase)
