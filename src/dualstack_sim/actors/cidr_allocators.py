@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, ip_network
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import NODE, Manifest
 
-from .api import ActorContext, Informer, KubeRefusal, ObjectKey, Resource, key_of
+from .api import ActorContext, ComputeRefusal, Informer, KubeRefusal, ObjectKey, Resource, key_of
 from .cloud_nodes import Machines, ipv6_address
 from .controller_flags import ControllerFlags
 from .node_network import UNAVAILABLE_TAINT, set_network_available
@@ -17,10 +17,15 @@ from .recorder import Recorder
 
 _MOST_RETRIES = 20
 _FIRST_RETRY, _LONGEST_RETRY = 0.25, 15.0
+_NOT_AVAILABLE = "CIDRNotAvailable"
 
 
 class NoCidrs(Exception):
-    """The VM has not what the cluster's stack type needs; the message is the allocator's."""
+    """The Node gets no CIDRs; the message is the allocator's. `event` is the reason of the event that tells it."""
+
+    def __init__(self, message: str, event: str | None = None) -> None:
+        super().__init__(message)
+        self.event = event
 
 
 class CloudAllocator:
@@ -56,32 +61,38 @@ class CloudAllocator:
         try:
             await self._update(node)
         except NoCidrs as refusal:
-            failures = self._failures[key] = self._failures.get(key, 0) + 1
-            if failures == 1:
-                self._recorder.record(node, "CIDRNotAvailable", f"Node {key[1]} status is now: {refusal}", warning=True)
-            if failures > _MOST_RETRIES:
-                del self._failures[key]
-                return None
-            return min(_LONGEST_RETRY, _FIRST_RETRY * 2.0**failures)
+            return self._retry_in(key, node, refusal.event)
+        except KubeRefusal:
+            return self._retry_in(key, node, None)
         self._failures.pop(key, None)
         return None
+
+    def _retry_in(self, key: ObjectKey, node: Manifest, event: str | None) -> float | None:
+        """Seconds until the next attempt; None after the twentieth, when only an event brings the Node back (8.1)."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        if event and failures == 1:  # the real one repeats it, and the API server counts one event up
+            self._recorder.record(node, event, f"Node {key[1]} status is now: {event}", warning=True)
+        if failures > _MOST_RETRIES:
+            del self._failures[key]
+            return None
+        return min(_LONGEST_RETRY, _FIRST_RETRY * 2.0 ** (failures - 1))
 
     async def _update(self, node: Manifest) -> None:
         name = node["metadata"]["name"]
         if not node["spec"].get("providerID"):
             raise NoCidrs(f"node {name} doesn't have providerID")
-        instance = await self._machines.of(node)
+        try:
+            instance = await self._machines.of(node)
+        except ComputeRefusal as refusal:
+            raise NoCidrs(f"failed to get instance of node {name}: {refusal}", _NOT_AVAILABLE) from refusal
         if instance is None:
-            raise NoCidrs(f"failed to get instance of node {name}")
+            raise NoCidrs(f"failed to get instance of node {name}: not found", _NOT_AVAILABLE)
         cidrs = nic_cidrs(name, instance["networkInterfaces"][:1], self._stack_type)
         if node["spec"].get("podCIDRs", []) != cidrs:
             try:
                 node = await self._kube.patch(NODE, name, {"spec": {"podCIDR": cidrs[0], "podCIDRs": cidrs}})
             except KubeRefusal as refusal:
-                self._recorder.record(
-                    node, "CIDRAssignmentFailed", f"Node {name} status is now: CIDRAssignmentFailed", warning=True
-                )
-                raise NoCidrs(str(refusal)) from refusal
+                raise NoCidrs(str(refusal), "CIDRAssignmentFailed") from refusal
         now = self._context.clock.now()
         self._nodes.observe(
             await set_network_available(self._kube, node, "NodeController create implicit route", now, available=True)
@@ -118,12 +129,24 @@ class RangeAllocator:
         return None
 
 
+def check_nodes(flags: ControllerFlags, nodes: Iterable[Manifest]) -> None:
+    """ValueError for a Node with more CIDRs than the cluster has: the range allocator does not start then (8.3)."""
+    if not flags.allocate_node_cidrs or flags.allocator != "RangeAllocator":
+        return
+    for node in nodes:
+        cidrs = node["spec"].get("podCIDRs") or ()
+        if len(cidrs) > len(flags.cluster_cidrs):
+            name = node["metadata"]["name"]
+            raise ValueError(f"node {name} has {len(cidrs)} pod CIDRs, the cluster has {len(flags.cluster_cidrs)}")
+
+
 def nic_cidrs(node: str, interfaces: list[Resource], stack_type: str) -> list[str]:
     """The pod CIDRs that a VM's NIC gives its Node (8.1 steps 3, 5 and 6); NoCidrs with the allocator's words."""
     aliases = [entry["ipCidrRange"] for nic in interfaces for entry in nic.get("aliasIpRanges") or ()]
     address = next((ipv6_address(nic) for nic in interfaces), None)
     if not aliases and not address:
-        raise NoCidrs(f"failed to allocate cidr: Node {node} has no ranges from which CIDRs can be allocated")
+        words = f"failed to allocate cidr: Node {node} has no ranges from which CIDRs can be allocated"
+        raise NoCidrs(words, _NOT_AVAILABLE)
     ipv4 = aliases[:1]
     ipv6 = [str(ip_network(f"{address}/112", strict=False))] if address else []
     cidrs = {"IPv4": ipv4, "IPv6": ipv6, "IPv4_IPv6": [*ipv4, *ipv6], "IPv6_IPv4": [*ipv6, *ipv4]}[stack_type]

@@ -6,18 +6,21 @@ A pod that terminates acts until it is gone (W8): its route controller may bring
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 
 from dualstack.model.conditions import is_true
 from dualstack.model.kinds import NODE, POD, Manifest
 
 from .api import ActorContext, Informer, key_of
-from .cidr_allocators import CloudAllocator, RangeAllocator
+from .cidr_allocators import CloudAllocator, RangeAllocator, check_nodes
 from .cloud_nodes import CloudNodes, Machines
 from .controller_flags import ControllerFlags
 from .route_controller import RouteController
 
 COMPONENT = "cloud-controller-manager"
+
+_log = logging.getLogger(__name__)
 
 
 class CloudControllerManager:
@@ -43,9 +46,8 @@ class CloudControllerManager:
                 if _uid(leader) != _uid(self._leader):
                     if task is not None:
                         await _cancel(task)
-                    self._leader, task = leader, None
-                    if leader is not None:
-                        self._term = Term(self._context, ControllerFlags.of(leader), self._nodes)
+                    self._leader, self._term, task = leader, self._begin(leader), None
+                    if self._term is not None:
                         task = asyncio.create_task(self._term.run())
                         task.add_done_callback(lambda _: self._changed.set())
                 elif task is not None and task.done():
@@ -54,6 +56,18 @@ class CloudControllerManager:
         finally:
             if task is not None:
                 await _cancel(task)
+
+    def _begin(self, leader: Manifest | None) -> Term | None:
+        """The leader's term; None without a leader, or when the process exits at its start (8.3)."""
+        if leader is None:
+            return None
+        try:
+            flags = ControllerFlags.of(leader)
+            check_nodes(flags, self._nodes.all())
+        except ValueError as refusal:
+            _log.error("%s does not start: %s", leader["metadata"]["name"], refusal)
+            return None
+        return Term(self._context, flags, self._nodes)
 
     def _elect(self) -> Manifest | None:
         """The leader while its pod exists; then the oldest pod that is ready."""

@@ -1,4 +1,5 @@
-"""The node controllers of the cloud-controller-manager: they initialise Nodes and remove those without a VM.
+"""The node controllers of the cloud-controller-manager: they initialise Nodes, keep their addresses, and remove
+those without a VM.
 
 gardener-behaviour.md 8.2, 8.5. The initial condition NetworkUnavailable=True is not written: Gardener's webhook in the
 shoot takes it away again (6.5), so nobody ever sees it.
@@ -11,12 +12,15 @@ from contextlib import suppress
 from ipaddress import IPv6Address
 
 from dualstack.errors import DualstackError
+from dualstack.model.conditions import is_true
 from dualstack.model.kinds import NODE, Manifest
 
 from .api import ActorContext, ComputeApi, Informer, ObjectKey, Resource, key_of
 from .recorder import Recorder
 
 UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
+SHUTDOWN = "node.cloudprovider.kubernetes.io/shutdown"
+_STOPPED = ("TERMINATED", "STOPPED", "SUSPENDED")
 _MONITOR_SECONDS = 60.0
 
 
@@ -36,10 +40,10 @@ class Machines:
         found = await self._compute.aggregated("instances", matching=f"name eq {name}")
         return found[0] if found else None
 
-    async def names(self) -> set[str]:
-        """The names of all VMs of the project."""
-        fields = "nextPageToken,items/*/instances/name"
-        return {instance["name"] for instance in await self._compute.aggregated("instances", fields=fields)}
+    async def all(self) -> dict[str, Resource]:
+        """Name, status and interfaces of all VMs of the project, by name."""
+        fields = "nextPageToken,items/*/instances(name,status,networkInterfaces)"
+        return {instance["name"]: instance for instance in await self._compute.aggregated("instances", fields=fields)}
 
 
 class CloudNodes:
@@ -103,16 +107,48 @@ class CloudNodes:
         while True:
             await self._context.clock.sleep(_MONITOR_SECONDS)
             with suppress(DualstackError):  # looked after again in the next round
-                await self._delete_abandoned()
+                await self._compare(await self._machines.all())
 
-    async def _delete_abandoned(self) -> None:
-        known = [node for node in self._nodes.all() if node["spec"].get("providerID")]
-        names = await self._machines.names()
-        for node in known:
-            name = node["metadata"]["name"]
-            if name not in names and await self._machines.of(node) is None:
-                self._recorder.record(node, "DeletingNode", f"Deleting node {name} because it does not exist")
-                await self._kube.delete(NODE, name, uid=node["metadata"]["uid"])
+    async def _compare(self, instances: dict[str, Resource]) -> None:
+        """Bring every initialised Node in line with its VM."""
+        for node in self._nodes.all():
+            if not node["spec"].get("providerID"):
+                continue
+            instance = instances.get(node["metadata"]["name"])
+            with suppress(DualstackError):  # one Node that changes meanwhile is no reason to leave the others
+                if instance is None:
+                    await self._delete_abandoned(node)
+                else:
+                    await self._keep_addresses(node, instance)
+                    await self._mark_shutdown(node, stopped=instance["status"] in _STOPPED)
+
+    async def _delete_abandoned(self, node: Manifest) -> None:
+        """Delete the Node if its VM is not merely new."""
+        name = node["metadata"]["name"]
+        if await self._machines.of(node) is None:
+            self._recorder.record(node, "DeletingNode", f"Deleting node {name} because it does not exist")
+            await self._kube.delete(NODE, name, uid=node["metadata"]["uid"])
+
+    async def _keep_addresses(self, node: Manifest, instance: Resource) -> None:
+        wanted = addresses(instance)
+        if node.get("status", {}).get("addresses") == wanted:
+            return
+        body = {"status": {"addresses": wanted}}
+        self._nodes.observe(
+            await self._kube.patch(NODE, node["metadata"]["name"], body, patch_type="merge", subresource="status")
+        )
+
+    async def _mark_shutdown(self, node: Manifest, *, stopped: bool) -> None:
+        """Taint a Node that is not ready because its VM is shut down, until the VM is back."""
+        before = node["spec"].get("taints") or []
+        ready = is_true(node.get("status", {}).get("conditions", []), "Ready")
+        taints = [taint for taint in before if taint["key"] != SHUTDOWN]
+        if stopped and not ready:
+            taints.append({"key": SHUTDOWN, "effect": "NoSchedule"})
+        if taints != before:
+            self._nodes.observe(
+                await self._kube.patch(NODE, node["metadata"]["name"], {"spec": {"taints": taints or None}})
+            )
 
 
 def addresses(instance: Resource) -> list[dict[str, str]]:

@@ -25,11 +25,11 @@ class ControllerFlags:
 
     @classmethod
     def of(cls, pod: Manifest) -> ControllerFlags:
-        """Read the command of the pod's first container; ValueError when a CIDR is none."""
+        """Read the command of the pod's first container; ValueError for flags with which the real one exits."""
         container = pod["spec"]["containers"][0]
         words = [*container.get("command", ()), *container.get("args", ())]
         flags: dict[str, str] = dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
-        return cls(
+        found = cls(
             cluster_name=flags.get("cluster-name", "kubernetes"),
             allocator=flags.get("cidr-allocator-type", "RangeAllocator"),
             allocate_node_cidrs=flags.get("allocate-node-cidrs") == "true",
@@ -38,6 +38,23 @@ class ControllerFlags:
             service_ranges=_networks(flags.get("service-cluster-ip-range", "")),
             node_mask=int(flags.get("node-cidr-mask-size-ipv4") or flags.get("node-cidr-mask-size") or "24"),
         )
+        if found.allocate_node_cidrs:
+            found.check()
+        return found
+
+    def check(self) -> None:
+        """ValueError, naming the flag, when the allocator cannot work with what it was given."""
+        if self.allocator not in ("RangeAllocator", "CloudAllocator"):
+            raise ValueError(f"--cidr-allocator-type: unrecognized CIDR allocator type: {self.allocator}")
+        if self.allocator == "CloudAllocator":
+            if tuple(network.version for network in self.service_ranges) not in STACK_TYPES:
+                raise ValueError("--service-cluster-ip-range: one range, or one of each family, is needed")
+            return
+        ranges = [network for network in self.cluster_cidrs if isinstance(network, IPv4Network)]
+        if not ranges:
+            raise ValueError("--cluster-cidr: an IPv4 range is needed")
+        if not ranges[0].prefixlen <= self.node_mask <= 32:
+            raise ValueError(f"--node-cidr-mask-size: /{self.node_mask} does not fit into {ranges[0]}")
 
     @property
     def stack_type(self) -> str:

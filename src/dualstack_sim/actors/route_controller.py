@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from ipaddress import ip_network
 
+from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import Manifest
 from dualstack.model.names import ROUTE_DESCRIPTION, ROUTE_PRIORITY
 
@@ -13,7 +14,7 @@ from .api import ActorContext, ComputeConflict, Informer, Resource
 from .controller_flags import ControllerFlags
 from .node_network import set_network_available
 from .recorder import Recorder
-from .refusals import ComputeNotFound, ComputeRefusal, KubeRefusal, OperationFailed
+from .refusals import ComputeRefusal, KubeRefusal, OperationFailed
 
 PERIOD_SECONDS = 10.0
 _CREATED = "RouteController created a route"
@@ -29,6 +30,7 @@ class RouteController:
         self._flags = flags
         self._nodes = nodes
         self._prefix = flags.cluster_name[:26]
+        self._network = ""
         self._recorder = Recorder(context, "route_controller")
 
     async def run(self) -> None:
@@ -44,9 +46,9 @@ class RouteController:
 
     async def _sync(self) -> None:
         nodes = [node for node in self._nodes.all() if node["spec"].get("podCIDRs") and node["spec"].get("providerID")]
-        if not nodes:
+        if not await self._find_network(nodes):
             return
-        routes = await self._compute.list("global/routes", matching=self._filter(await self._network(nodes[0])))
+        routes = await self._compute.list("global/routes", matching=self._filter())
         found = {(route.get("nextHopInstance", "").rsplit("/", 1)[-1], route["destRange"]) for route in routes}
         wanted = {(node["metadata"]["name"], cidr) for node in nodes for cidr in node["spec"]["podCIDRs"]}
         async with asyncio.TaskGroup() as group:
@@ -58,16 +60,19 @@ class RouteController:
                 if (target, route["destRange"]) not in wanted and self._inside(route["destRange"]):
                     group.create_task(self._delete(route))
 
-    async def _network(self, node: Manifest) -> str:
-        """The URL of the cluster's network, which the real one takes from its configuration file (6.3)."""
-        zone, name = node["spec"]["providerID"].removeprefix("gce:///").split("/")[1:]
-        instance = await self._compute.get(f"zones/{zone}/instances/{name}", fields="networkInterfaces(network)")
-        if instance is None:
-            raise ComputeNotFound(404, "notFound", f"The resource '{name}' was not found")
-        return str(instance["networkInterfaces"][0]["network"])
+    async def _find_network(self, nodes: list[Manifest]) -> bool:
+        """Learn once, from the first VM that is there, what the real one reads in its configuration file (6.3)."""
+        for node in nodes:
+            if self._network:
+                break
+            zone, name = node["spec"]["providerID"].removeprefix("gce:///").split("/")[1:]
+            instance = await self._compute.get(f"zones/{zone}/instances/{name}", fields="networkInterfaces(network)")
+            if instance is not None:
+                self._network = str(instance["networkInterfaces"][0]["network"])
+        return bool(self._network)
 
-    def _filter(self, network: str) -> str:
-        return f"(name eq {self._prefix}-.*) (network eq {network}) (description eq {ROUTE_DESCRIPTION})"
+    def _filter(self) -> str:
+        return f"(name eq {self._prefix}-.*) (network eq {self._network}) (description eq {ROUTE_DESCRIPTION})"
 
     async def _ensure(self, node: Manifest, missing: list[str]) -> None:
         problem = None
@@ -77,6 +82,11 @@ class RouteController:
             self._recorder.record(node, "FailedToCreateRoute", problem, warning=True)
         message = _FAILED if problem else _CREATED
         now = self._context.clock.now()
+        # Creating took a while: what others wrote meanwhile must not be undone.
+        node = self._nodes.get(node["metadata"]["name"]) or node
+        condition = find_condition(node.get("status", {}).get("conditions", []), "NetworkUnavailable")
+        if condition is not None and condition["status"] == ("True" if problem else "False"):
+            return
         with suppress(KubeRefusal):  # a Node that vanished, or that somebody else wrote: the next period looks again
             self._nodes.observe(await set_network_available(self._kube, node, message, now, available=problem is None))
 
@@ -87,7 +97,7 @@ class RouteController:
             "name": f"{self._prefix}-{node['metadata']['uid']}",
             "destRange": cidr,
             "nextHopInstance": f"zones/{zone}/instances/{name}",
-            "network": await self._network(node),
+            "network": self._network,
             "priority": ROUTE_PRIORITY,
             "description": ROUTE_DESCRIPTION,
         }
