@@ -1,0 +1,157 @@
+"""Machine deployments, classes and old machines for the tests of the machine controller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dualstack.model.kinds import MACHINE, MACHINE_CLASS, MACHINE_DEPLOYMENT, MACHINE_SET, NODE, POD, Manifest
+from dualstack_sim.actors.machine_facts import phase_of
+
+from .stage import NS, TAGS, Stage
+
+NAME = f"{NS}-w1-z1"
+CLASS = f"{NAME}-11111"
+DUAL_NIC = {
+    "useAliasIPs": True,
+    "subnetwork": "dual",
+    "disableExternalIP": True,
+    "stackType": "IPV4_IPV6",
+    "ipv6accessType": "EXTERNAL",
+    "ipCidrRange": "/24",
+    "subnetworkRangeName": "ipv4-pod-cidr",
+}
+SINGLE_NIC = {"subnetwork": "nodes", "disableExternalIP": True}
+POOL = {"metadata": {"labels": {"worker.gardener.cloud/pool": "w1"}}}
+
+
+def place_dual_subnet(stage: Stage, pods: str = "100.96.0.0/16") -> None:
+    """A dual-stack subnetwork with a secondary range for pods."""
+    body = {
+        "name": "dual",
+        "network": "projects/proj-1/global/networks/vpc",
+        "ipCidrRange": "10.251.0.0/16",
+        "stackType": "IPV4_IPV6",
+        "ipv6AccessType": "EXTERNAL",
+        "secondaryIpRanges": [{"rangeName": "ipv4-pod-cidr", "ipCidrRange": pods}],
+    }
+    stage.compute.place("subnetworks", "regions/europe-west1", body)
+
+
+def provider_spec(**changes: Any) -> Manifest:
+    return {
+        "canIpForward": True,
+        "deletionProtection": False,
+        "description": "Machine of Shoot bar created by machine-controller-manager.",
+        "disks": [{"autoDelete": True, "boot": True, "sizeGb": 50, "type": "pd-balanced", "image": "projects/g/image"}],
+        "labels": {"name": "bar"},
+        "machineType": "n1-standard-2",
+        "metadata": [{"key": "block-project-ssh-keys", "value": "TRUE"}],
+        "networkInterfaces": [DUAL_NIC],
+        "region": "europe-west1",
+        "scheduling": {"automaticRestart": True, "onHostMaintenance": "MIGRATE", "preemptible": False},
+        "serviceAccounts": [],
+        "tags": TAGS,
+        "zone": "europe-west1-b",
+        **changes,
+    }
+
+
+def place_class(stage: Stage, **changes: Any) -> None:
+    metadata = {"name": CLASS, "namespace": NS}
+    manifest = {"metadata": metadata, "provider": "GCP", "providerSpec": provider_spec(**changes)}
+    stage.store.upsert(MACHINE_CLASS, manifest)
+
+
+def machine_deployment(replicas: int, **spec: Any) -> Manifest:
+    rolling = {"maxSurge": 1, "maxUnavailable": 0}
+    return {
+        "metadata": {"name": NAME, "namespace": NS},
+        "spec": {
+            "replicas": replicas,
+            "minReadySeconds": 30,
+            "selector": {"matchLabels": {"name": NAME}},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
+            "template": {
+                "metadata": {"labels": {"name": NAME}},
+                "spec": {"class": {"kind": "MachineClass", "name": CLASS}, "nodeTemplate": POOL},
+            },
+            **spec,
+        },
+    }
+
+
+def place_deployment(stage: Stage, replicas: int, **spec: Any) -> None:
+    stage.store.create(MACHINE_DEPLOYMENT, machine_deployment(replicas, **spec))
+
+
+def change_deployment(stage: Stage, spec: Manifest) -> None:
+    stage.store.patch(MACHINE_DEPLOYMENT, NAME, {"spec": spec}, NS)
+
+
+def roll(stage: Stage, stamp: str = "2026-01-01T00:00:00Z") -> None:
+    """Ask for new machines as Gardener does (5.2)."""
+    change_deployment(stage, {"template": {"metadata": {"annotations": {"rollout-workers": stamp}}}})
+
+
+def deployment(stage: Stage) -> Manifest:
+    return stage.get(MACHINE_DEPLOYMENT, NAME, NS)
+
+
+def machines(stage: Stage, phase: str | None = None) -> list[Manifest]:
+    found = stage.store.list(MACHINE, NS)
+    return [machine for machine in found if phase is None or phase_of(machine) == phase]
+
+
+def machine_names(stage: Stage, phase: str | None = None) -> set[str]:
+    return {machine["metadata"]["name"] for machine in machines(stage, phase)}
+
+
+def replicas_of(stage: Stage) -> dict[str, int]:
+    return {each["metadata"]["name"]: each["spec"]["replicas"] for each in stage.store.list(MACHINE_SET, NS)}
+
+
+def node_names(stage: Stage) -> set[str]:
+    return {node["metadata"]["name"] for node in stage.store.list(NODE)}
+
+
+def settled(stage: Stage, replicas: int) -> bool:
+    """Whether all machines are of the present template and available, and no other is left."""
+    status = deployment(stage).get("status", {})
+    names = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+    seen = status.get("observedGeneration") == deployment(stage)["metadata"]["generation"]
+    return seen and {status.get(name, 0) for name in names} == {replicas}
+
+
+def place_controller_pod(stage: Stage, name: str = "ccm-1", *, status: Manifest | None = None, **flags: str) -> None:
+    """A pod of the cloud-controller-manager with these flags (underscores for dashes) on the seed's node."""
+    command = [f"--{flag.replace('_', '-')}={value}" for flag, value in {"cluster_name": NS, **flags}.items()]
+    container = {"name": "cloud-controller-manager", "image": "ccm:1", "command": ["/ccm", *command]}
+    labels = {"app": "kubernetes", "role": "cloud-controller-manager"}
+    stage.store.create(
+        POD,
+        {
+            "metadata": {"name": name, "namespace": NS, "labels": labels},
+            "spec": {"nodeName": "seed-worker-0", "containers": [container]},
+            **({"status": status} if status else {}),
+        },
+    )
+    if status:
+        stage.store.patch(POD, name, {"status": status}, NS, subresource="status")
+
+
+CLOUD_ALLOCATOR = {
+    "allocate_node_cidrs": "true",
+    "cidr_allocator_type": "CloudAllocator",
+    "cluster_cidr": "100.96.0.0/11,2600:1900:4010:1234::/64",
+    "service_cluster_ip_range": "100.64.0.0/13,2600:1900:4010:5678::/108",
+    "configure_cloud_routes": "false",
+}
+RANGE_ALLOCATOR = {
+    "allocate_node_cidrs": "true",
+    "cidr_allocator_type": "RangeAllocator",
+    "cluster_cidr": "100.96.0.0/11",
+    "service_cluster_ip_range": "100.64.0.0/13",
+    "node_cidr_mask_size_ipv4": "24",
+    "configure_cloud_routes": "true",
+}
+RUNNING = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
