@@ -24,6 +24,7 @@ _FORCE_AFTER_NOT_READY_SECONDS = 300.0
 _FIRST_RETRY, _LONGEST_RETRY = 5.0, 180.0
 _TURN_SECONDS = 30.0
 _AT_ONCE = 50
+_IN_PROGRESS = ("", "Pending", "CrashLoopBackOff", "Failed", "Terminating")
 
 
 class MachineLife:
@@ -40,6 +41,8 @@ class MachineLife:
         self._instances = MachineInstances(context)
         self._drainer = Drainer(context)
         self._failures: dict[str, tuple[int, float]] = {}
+        self._failing: set[ObjectKey] = set()
+        """Machines whose failure is being written at this moment."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -176,14 +179,18 @@ class MachineLife:
         if self._others_in_progress(machine):
             return _TURN_SECONDS
         words = f"Machine {name} health checks failing since last 10m0s minutes. Updating machine phase to Failed."
-        await self._write(machine, "Failed", f"{words} {problem}", "Failed", "HealthCheck", node=node)
+        self._failing.add(key_of(machine))
+        try:
+            await self._write(machine, "Failed", f"{words} {problem}", "Failed", "HealthCheck", node=node)
+        finally:
+            self._failing.discard(key_of(machine))
         return None
 
     def _others_in_progress(self, machine: Manifest) -> bool:
         """Whether another machine of the deployment is being replaced: one at a time, or an outage takes them all."""
         deployment = (machine["metadata"].get("labels") or {}).get("name")
         return any(
-            is_terminating(other) or phase_of(other) in ("", "Pending", "CrashLoopBackOff", "Failed", "Terminating")
+            is_terminating(other) or key_of(other) in self._failing or phase_of(other) in _IN_PROGRESS
             for other in self._machines.all(machine["metadata"]["namespace"])
             if (other["metadata"].get("labels") or {}).get("name") == deployment and key_of(other) != key_of(machine)
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from dualstack.model.kinds import MACHINE, MACHINE_CLASS, MACHINE_DEPLOYMENT, MACHINE_SET, NODE, POD, Manifest
+from dualstack.model.kinds import MACHINE, MACHINE_CLASS, MACHINE_DEPLOYMENT, MACHINE_SET, NODE, POD, Kind, Manifest
 from dualstack_sim.actors.machine_facts import phase_of
 
 from .stage import NS, TAGS, Stage
@@ -56,10 +57,16 @@ def provider_spec(**changes: Any) -> Manifest:
     }
 
 
+def typed(kind: Kind, manifest: Manifest) -> Manifest:
+    return {"apiVersion": kind.api_version, "kind": kind.kind, **manifest}
+
+
 def place_class(stage: Stage, **changes: Any) -> None:
     metadata = {"name": CLASS, "namespace": NS}
-    manifest = {"metadata": metadata, "provider": "GCP", "providerSpec": provider_spec(**changes)}
-    stage.store.upsert(MACHINE_CLASS, manifest)
+    stage.store.upsert(
+        MACHINE_CLASS,
+        typed(MACHINE_CLASS, {"metadata": metadata, "provider": "GCP", "providerSpec": provider_spec(**changes)}),
+    )
 
 
 def machine_deployment(replicas: int, **spec: Any) -> Manifest:
@@ -81,7 +88,7 @@ def machine_deployment(replicas: int, **spec: Any) -> Manifest:
 
 
 def place_deployment(stage: Stage, replicas: int, **spec: Any) -> None:
-    stage.store.create(MACHINE_DEPLOYMENT, machine_deployment(replicas, **spec))
+    stage.store.create(MACHINE_DEPLOYMENT, typed(MACHINE_DEPLOYMENT, machine_deployment(replicas, **spec)))
 
 
 def change_deployment(stage: Stage, spec: Manifest) -> None:
@@ -122,9 +129,11 @@ def settled(stage: Stage, replicas: int) -> bool:
     return seen and {status.get(name, 0) for name in names} == {replicas}
 
 
-def place_controller_pod(stage: Stage, name: str = "ccm-1", *, status: Manifest | None = None, **flags: str) -> None:
-    """A pod of the cloud-controller-manager with these flags (underscores for dashes) on the seed's node."""
-    command = [f"--{flag.replace('_', '-')}={value}" for flag, value in {"cluster_name": NS, **flags}.items()]
+def place_controller_pod(
+    stage: Stage, flags: Mapping[str, str], name: str = "ccm-1", *, status: Manifest | None = None
+) -> None:
+    """A pod of the cloud-controller-manager with these flags on the seed's node; with `status` if nobody runs it."""
+    command = [f"--{flag}={value}" for flag, value in {"cluster-name": NS, **flags}.items()]
     container = {"name": "cloud-controller-manager", "image": "ccm:1", "command": ["/ccm", *command]}
     labels = {"app": "kubernetes", "role": "cloud-controller-manager"}
     stage.store.create(
@@ -132,7 +141,6 @@ def place_controller_pod(stage: Stage, name: str = "ccm-1", *, status: Manifest 
         {
             "metadata": {"name": name, "namespace": NS, "labels": labels},
             "spec": {"nodeName": "seed-worker-0", "containers": [container]},
-            **({"status": status} if status else {}),
         },
     )
     if status:
@@ -140,18 +148,18 @@ def place_controller_pod(stage: Stage, name: str = "ccm-1", *, status: Manifest 
 
 
 CLOUD_ALLOCATOR = {
-    "allocate_node_cidrs": "true",
-    "cidr_allocator_type": "CloudAllocator",
-    "cluster_cidr": "100.96.0.0/11,2600:1900:4010:1234::/64",
-    "service_cluster_ip_range": "100.64.0.0/13,2600:1900:4010:5678::/108",
-    "configure_cloud_routes": "false",
+    "allocate-node-cidrs": "true",
+    "cidr-allocator-type": "CloudAllocator",
+    "cluster-cidr": "100.96.0.0/11,2600:1900:4010:1234::/64",
+    "service-cluster-ip-range": "100.64.0.0/13,2600:1900:4010:5678::/108",
+    "configure-cloud-routes": "false",
 }
 RANGE_ALLOCATOR = {
-    "allocate_node_cidrs": "true",
-    "cidr_allocator_type": "RangeAllocator",
-    "cluster_cidr": "100.96.0.0/11",
-    "service_cluster_ip_range": "100.64.0.0/13",
-    "node_cidr_mask_size_ipv4": "24",
-    "configure_cloud_routes": "true",
+    "allocate-node-cidrs": "true",
+    "cidr-allocator-type": "RangeAllocator",
+    "cluster-cidr": "100.96.0.0/11",
+    "service-cluster-ip-range": "100.64.0.0/13",
+    "node-cidr-mask-size-ipv4": "24",
+    "configure-cloud-routes": "true",
 }
 RUNNING = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}

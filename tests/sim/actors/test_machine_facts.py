@@ -272,12 +272,10 @@ class TestRequests:
 
 
 def test_a_drain_leaves_daemon_pods_and_static_pods_alone() -> None:
-    def pod(name: str, owner: str, **annotations: str) -> Manifest:
+    def pod(name: str, owner: str, annotations: Manifest | None = None) -> Manifest:
         reference = {"kind": owner, "name": "x", "controller": True}
-        annotated = {key.replace("_", "."): value for key, value in annotations.items()}
-        return {"metadata": {"name": name, "ownerReferences": [reference], "annotations": annotated}}
+        return {"metadata": {"name": name, "ownerReferences": [reference], "annotations": annotations or {}}}
 
-    static = pod("static", "Node")
-    static["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    static = pod("static", "Node", {"kubernetes.io/config.mirror": "x"})
     pods = [pod("web", "ReplicaSet"), pod("calico", "DaemonSet"), static]
     assert [each["metadata"]["name"] for each in movable(pods)] == ["web"]
