@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dualstack.errors import ComputeError, DualstackError, InvalidInput
+from dualstack.errors import DualstackError, InvalidInput
 from dualstack.kube.interface import Conflict, NotFound, Unavailable
 
 FIRST = 5.0
@@ -18,15 +18,13 @@ def delay_after(error: BaseException, failures: int) -> float:
     """
     if isinstance(error, Conflict):
         return min(_AT_ONCE * failures, FIRST)
-    if isinstance(error, InvalidInput):
+    if isinstance(error, InvalidInput) or isinstance(error.__cause__, InvalidInput):
         return LONGEST
     doubled = min(FIRST * 2.0 ** min(failures - 1, 10), LONGEST)
     if isinstance(error, Unavailable | NotFound):
         return min(doubled, 60.0)
-    if isinstance(error, ComputeError):
-        named = getattr(error, "retry_after", None)
-        return max(float(named), _AT_ONCE) if isinstance(named, int | float) else doubled
-    return doubled
+    named = getattr(error, "retry_after", None)
+    return max(float(named), _AT_ONCE) if isinstance(named, int | float) else doubled
 
 
 def reason_of(error: BaseException) -> str:

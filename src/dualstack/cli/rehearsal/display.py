@@ -25,7 +25,7 @@ class Display(Protocol):
 
     def constraint(self, change: ConstraintChange) -> None: ...
 
-    def refresh(self, record: Record, traffic: Mapping[str, Any], now: float) -> None: ...
+    def refresh(self, record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> None: ...
 
     def close(self) -> None: ...
 
@@ -80,7 +80,7 @@ class LineDisplay:
     def constraint(self, change: ConstraintChange) -> None:
         self.say(f"{duration(change.at):>14}  constraint {describe(change)}")
 
-    def refresh(self, record: Record, traffic: Mapping[str, Any], now: float) -> None:
+    def refresh(self, record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> None:
         """Lines tell what happened, not what stands still."""
 
     def close(self) -> None:
@@ -104,11 +104,11 @@ class LiveDisplay:
     def constraint(self, change: ConstraintChange) -> None:
         self.say(f"{duration(change.at):>14}  {describe(change)}")
 
-    def refresh(self, record: Record, traffic: Mapping[str, Any], now: float) -> None:
+    def refresh(self, record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> None:
         if self._live is None:
             self._live = Live(console=self._console, transient=True, auto_refresh=False)
             self._live.start()
-        self._live.update(panel(record, traffic, now), refresh=True)
+        self._live.update(panel(record, traffic, now, eta), refresh=True)
 
     def close(self) -> None:
         if self._live is not None:
@@ -116,8 +116,8 @@ class LiveDisplay:
             self._live = None
 
 
-def panel(record: Record, traffic: Mapping[str, Any], now: float) -> Group:
-    """The picture of the rehearsal at `now` simulated seconds after the trigger."""
+def panel(record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> Group:
+    """The picture of the rehearsal `now` simulated seconds after the trigger, `eta` of them before its end."""
     phases = Text()
     for name in PHASES:
         style = "green" if record.finished(name) else "bold cyan" if record.current_phase() == name else "dim"
@@ -140,6 +140,5 @@ def panel(record: Record, traffic: Mapping[str, Any], now: float) -> Group:
             style="bold red" if dark else "green" if not blackout else "yellow",
         ),
     )
-    eta = f", about {duration(record.progress.eta)} to go" if record.progress and record.progress.eta else ""
-    table.add_row("time", f"{duration(now)}{eta}")
+    table.add_row("time", duration(now) + (f", about {duration(eta)} to go" if eta else ""))
     return Group(phases, table)

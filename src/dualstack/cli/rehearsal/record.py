@@ -120,6 +120,19 @@ class Record:
         self.constraints += changes
         return changes
 
+    def went_through(self) -> bool:
+        """Whether the last constraint of the migration was seen to go."""
+        last = self.constraints[-1:]
+        return [(change.type, change.status) for change in last] == [(MIGRATION_CONSTRAINTS[-1], None)]
+
+    def close_phases(self) -> None:
+        """End the phases whose end was not reported, because the operator was killed in that very instant."""
+        at = self.constraints[-1].at if self.constraints else 0.0
+        self.phases = [
+            Phase(phase.name, phase.started_at, max(at, phase.started_at)) if phase.finished_at is None else phase
+            for phase in self.phases
+        ]
+
     def current_phase(self) -> str | None:
         """The phase that runs, or None between phases."""
         return next((phase.name for phase in reversed(self.phases) if phase.finished_at is None), None)

@@ -18,6 +18,7 @@ import click
 from dualstack.cli.rehearsal.checks import Scene, verify
 from dualstack.cli.rehearsal.display import Display, make_display
 from dualstack.cli.rehearsal.endpoints import Endpoints, WorldAddress
+from dualstack.cli.rehearsal.eta import remaining
 from dualstack.cli.rehearsal.processes import Child, events, operator_arguments, start_world
 from dualstack.cli.rehearsal.record import Record, migration_constraints
 from dualstack.cli.rehearsal.result import Nodes, Result, ShootName, Time, encode
@@ -28,6 +29,7 @@ from dualstack.model.events import STEPS, OperatorReady, StepStarted
 from dualstack.model.kinds import NODE, SHOOT
 from dualstack.model.shoot import ShootView
 from dualstack_sim.faults import load_faults
+from dualstack_sim.world.census import with_node_count
 
 _SILENCE = 3 * 3600.0
 """Simulated seconds without any news after which a rehearsal is given up."""
@@ -57,7 +59,7 @@ def run(options: Options) -> int:
     unknown = [step for step in options.kill_at if step not in STEPS]
     if unknown:
         raise InvalidInput(f"--kill-at {unknown[0]}: there is no such step; the steps are {', '.join(STEPS)}")
-    shoot = ShootView.of(read_shoot(options.path, options.nodes))
+    shoot = ShootView.of(with_node_count(read_shoot(options.path, options.nodes), options.nodes))
     if "IPv6" in shoot.families:
         raise InvalidInput(
             f"{options.path}: spec.networking.ipFamilies: is {list(shoot.families)} already; "
@@ -114,6 +116,11 @@ class Rehearsal:
         reason: str | None = None
         try:
             await _first(operator, self._ready.wait())
+            if self._options.rollout == "manual":
+                self._display.say(
+                    "When the machine classes are dual-stack, delete the machines one after the other: "
+                    f"kubectl --kubeconfig {address.kubeconfig} -n {self._shoot.technical_id} delete machine NAME"
+                )
             nodes_at_start = [node["metadata"]["uid"] for node in await endpoints.list_all(NODE)]
             await self._trigger(endpoints)
             async with _running(self._watch_shoot(endpoints, address), self._refresh(endpoints, address)) as watchers:
@@ -184,7 +191,8 @@ class Rehearsal:
     async def _refresh(self, endpoints: Endpoints, address: WorldAddress) -> None:
         while True:
             traffic = await endpoints.control("/traffic")
-            self._display.refresh(self._record, traffic, address.clock.now() - self._record.origin)
+            now = address.clock.now() - self._record.origin
+            self._display.refresh(self._record, traffic, now, remaining(self._record, self._shoot, now))
             await asyncio.sleep(0.5)
 
     async def _until_done(self, endpoints: Endpoints, address: WorldAddress) -> None:
@@ -195,7 +203,8 @@ class Rehearsal:
             operation = shoot["status"].get("lastOperation", {})
             if operation.get("state") == "Failed":
                 raise Failed(f"the Shoot has failed: {operation.get('description', 'no description')}")
-            if self._record.finished("dns") and self._at_rest(shoot):
+            if self._record.went_through() and self._at_rest(shoot):
+                await self._last_words(address)
                 return
             now = address.clock.now() - self._record.origin
             if self._options.rollout == "auto" and now - self._record.last_heard > _SILENCE:
@@ -209,6 +218,16 @@ class Rehearsal:
             and shoot["status"]["lastOperation"]["state"] == "Succeeded"
             and shoot["status"].get("observedGeneration") == shoot["metadata"]["generation"]
         )
+
+    async def _last_words(self, address: WorldAddress) -> None:
+        """Give the operator ten simulated seconds to report what the Shoot shows already."""
+        await address.clock.sleep(10.0)
+        self._record.close_phases()
+
+    async def _faults(self, endpoints: Endpoints) -> dict[str, Any]:
+        """What was injected, with times since the trigger like all others."""
+        account = await endpoints.control("/faults")
+        return {**account, "fired": [_since(self._record.origin, fault, "at") for fault in account["fired"]]}
 
     def _last(self) -> str:
         step = self._record.step
@@ -245,9 +264,13 @@ class Rehearsal:
             traffic=traffic,
             compute=compute,
             checks=tuple(checks),
-            kills=tuple(self._kills),
-            faults=await endpoints.control("/faults"),
+            kills=(*self._kills, *({"step": step, "at": None} for step in self._kills_left)),
+            faults=await self._faults(endpoints),
         )
+
+
+def _since(origin: float, entry: dict[str, Any], key: str) -> dict[str, Any]:
+    return {**entry, key: round(entry[key] - origin, 3)}
 
 
 def since_trigger(traffic: dict[str, Any], origin: float) -> dict[str, Any]:
@@ -260,8 +283,7 @@ def since_trigger(traffic: dict[str, Any], origin: float) -> dict[str, Any]:
     for family in (account, account["ipv6"]):
         family["blackoutSeconds"] = {key: seconds(value) for key, value in family["blackoutSeconds"].items()}
     account["brokenPairs"] = [
-        {key: seconds(value - origin if key == "since" else value) for key, value in pair.items()}
-        for pair in account["brokenPairs"]
+        {key: seconds(value) for key, value in _since(origin, pair, "since").items()} for pair in account["brokenPairs"]
     ]
     return account
 

@@ -41,7 +41,10 @@ def _lines(result: Result) -> Iterator[str]:
     yield ""
     yield from _traffic(result)
     for kill in result.kills:
-        yield f"  the operator was killed at {kill['step']} ({duration(kill['at'])}) and started again"
+        if kill["at"] is None:
+            yield f"  the operator was not killed at {kill['step']}: there was no such step in this migration"
+        else:
+            yield f"  the operator was killed at {kill['step']} ({duration(kill['at'])}) and started again"
     yield ""
     yield "What was checked"
     for check in result.checks:

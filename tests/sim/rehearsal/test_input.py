@@ -1,0 +1,132 @@
+"""What is refused before anything starts: each fault with its field and Gardener's words, several together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from dualstack.cli.rehearse import rehearse
+from dualstack.errors import InvalidInput
+
+from .command import EXAMPLE, dualstack
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+def shoot_with(edit: Edit, folder: Path) -> Path:
+    shoot = yaml.safe_load(EXAMPLE.read_text())
+    edit(shoot)
+    path = folder / "shoot.yaml"
+    path.write_text(yaml.safe_dump(shoot))
+    return path
+
+
+def refusal(*arguments: str) -> tuple[str, ...]:
+    """The faults for which the command line is refused; it must start nothing and so be quick by itself."""
+    outcome = CliRunner().invoke(rehearse, list(arguments))
+    assert isinstance(outcome.exception, InvalidInput), outcome.output
+    return outcome.exception.faults
+
+
+def networking(**values: Any) -> Edit:
+    return lambda shoot: shoot["spec"]["networking"].update(values)
+
+
+CASES: dict[str, tuple[Edit, str]] = {
+    "provider": (lambda shoot: shoot["spec"]["provider"].update(type="aws"), "spec.provider.type"),
+    "kind": (lambda shoot: shoot.update(kind="Seed"), "Shoot"),
+    "no nodes": (
+        lambda shoot: shoot["spec"]["networking"].pop("nodes"),
+        "spec.networking.nodes: Required value: a nodes CIDR must be provided for GCP shoots",
+    ),
+    "overlay": (
+        networking(providerConfig={"overlay": {"enabled": True}}),
+        "overlay must be set to false in conjunction with IPv6",
+    ),
+    "overlay not stated": (networking(providerConfig={}), "overlay must be set to false in conjunction with IPv6"),
+    "IPv6 only": (networking(ipFamilies=["IPv6"]), "IPv6 single-stack networking is not supported"),
+    "IPv6 first": (networking(ipFamilies=["IPv6", "IPv4"]), "spec.networking.ipFamilies"),
+    "overlap": (networking(services="100.96.0.0/16"), "spec.networking"),
+    "not canonical": (networking(pods="100.96.0.1/11"), "spec.networking.pods"),
+    "pods too small": (networking(pods="100.96.0.0/23"), "spec.networking.pods"),
+    "workerless": (lambda shoot: shoot["spec"]["provider"].update(workers=[]), "spec.provider.workers"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_refused_with_field_and_words(name: str, tmp_path: Path) -> None:
+    edit, words = CASES[name]
+    faults = refusal(str(shoot_with(edit, tmp_path)))
+    assert any(words in fault for fault in faults), faults
+
+
+def test_several_faults_are_told_together(tmp_path: Path) -> None:
+    together = ("no nodes", "not canonical", "overlay", "pods too small")
+
+    def edit(shoot: dict[str, Any]) -> None:
+        for name in together:
+            CASES[name][0](shoot)
+
+    faults = refusal(str(shoot_with(edit, tmp_path)))
+    for name in together:
+        assert any(CASES[name][1] in fault for fault in faults), (name, faults)
+
+
+@pytest.mark.parametrize("text", ["a: [", "", "- 1", "just words", "a: 1\n---\nb: 2"])
+def test_what_is_no_shoot_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "shoot.yaml"
+    path.write_text(text)
+    assert str(path) in refusal(str(path))[0]
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "shoot.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    assert "cannot be read" in refusal(str(path))[0]
+
+
+def test_more_nodes_than_the_pod_range_has_blocks(tmp_path: Path) -> None:
+    path = shoot_with(networking(pods="100.96.0.0/19"), tmp_path)
+    assert "spec.networking.pods" in refusal(str(path), "--nodes", "40")[0]
+
+
+def test_a_shoot_that_is_dual_stack_already(tmp_path: Path) -> None:
+    faults = refusal(str(shoot_with(networking(ipFamilies=["IPv4", "IPv6"]), tmp_path)))
+    assert "a rehearsal starts from an IPv4-only Shoot" in faults[0]
+
+
+def test_an_unknown_step_to_kill_at() -> None:
+    assert "add-aliases" in refusal(str(EXAMPLE), "--kill-at", "lunch")[0]
+
+
+def test_a_fault_file_with_mistakes(tmp_path: Path) -> None:
+    path = tmp_path / "faults.yaml"
+    path.write_text("faults:\n  - {method: routes.delete, nth: 0}\n")
+    assert f"{path}:2: faults[0]" in refusal(str(EXAMPLE), "--faults", str(path))[0]
+
+
+def test_the_process_says_it_on_standard_error_and_exits_with_2(tmp_path: Path) -> None:
+    started = time.monotonic()
+    outcome = dualstack("rehearse", str(shoot_with(CASES["overlay"][0], tmp_path)), "--output", "json")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("dualstack: ")
+    assert "Traceback" not in outcome.err
+    assert time.monotonic() - started < 60
+
+
+def test_unknown_fields_are_kept_not_refused(tmp_path: Path) -> None:
+    from dualstack.cli.shoot_file import read_shoot
+
+    def edit(shoot: dict[str, Any]) -> None:
+        shoot["spec"]["someday"] = {"a": 1}
+        shoot["spec"]["networking"]["tomorrow"] = True
+
+    shoot = read_shoot(shoot_with(edit, tmp_path))
+    assert shoot["spec"]["someday"] == {"a": 1}
+    assert shoot["spec"]["networking"]["tomorrow"] is True

@@ -1,0 +1,166 @@
+"""The main job as a user runs it: one command takes a cluster from IPv4 to dual-stack and says what happened."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from dualstack.cli.rehearsal.record import GOLDEN_CONSTRAINTS
+from dualstack.model.events import PHASES
+
+from .command import EXAMPLE, LARGE, SPEED, Outcome, rehearse, started
+
+KEYS = {
+    "schema",
+    "result",
+    "reason",
+    "shoot",
+    "strategy",
+    "assumptions",
+    "time",
+    "phases",
+    "constraints",
+    "nodes",
+    "traffic",
+    "compute",
+    "checks",
+    "kills",
+    "faults",
+}
+
+
+def succeeded(outcome: Outcome) -> None:
+    failed = [check for check in outcome.result["checks"] if check["status"] == "failed"]
+    assert (outcome.result["result"], outcome.result["reason"], failed) == ("succeeded", None, [])
+    assert outcome.status == 0
+
+
+@pytest.fixture(scope="module")
+def overlap() -> Outcome:
+    return rehearse()
+
+
+class TestOverlap:
+    def test_everything_is_verified(self, overlap: Outcome) -> None:
+        succeeded(overlap)
+        assert len(overlap.result["checks"]) >= 15
+
+    def test_standard_output_is_one_object_of_the_schema(self, overlap: Outcome) -> None:
+        assert overlap.result["schema"] == "dualstack.rehearsal/v1"
+        assert overlap.result.keys() == KEYS
+
+    def test_no_pair_loses_sight(self, overlap: Outcome) -> None:
+        traffic = overlap.result["traffic"]
+        assert traffic["pairs"] == 6
+        assert traffic["laterPairs"] > 0
+        assert traffic["blackoutSeconds"] == {"max": 0.0, "p99": 0.0, "total": 0.0}
+        assert traffic["brokenPairs"] == []
+
+    def test_the_verdict_names_what_it_rests_on(self, overlap: Outcome) -> None:
+        assert any("K3" in assumption for assumption in overlap.result["assumptions"])
+
+    def test_constraints_come_in_gardeners_order_and_words(self, overlap: Outcome) -> None:
+        changes = overlap.result["constraints"]
+        seen = [(change["type"], change["status"], change["reason"], change["message"]) for change in changes]
+        assert seen == list(GOLDEN_CONSTRAINTS)
+        assert [change["at"] for change in changes] == sorted(change["at"] for change in changes)
+
+    def test_every_phase_ran_once_in_order(self, overlap: Outcome) -> None:
+        phases = overlap.result["phases"]
+        assert [phase["name"] for phase in phases] == list(PHASES)
+        for phase, following in pairwise(phases):
+            assert phase["startedAt"] <= phase["finishedAt"] <= following["startedAt"]
+
+    def test_every_node_is_replaced_and_dual_stack(self, overlap: Outcome) -> None:
+        assert overlap.result["nodes"] == {"atStart": 3, "atEnd": 3, "replaced": 3, "dualStack": 3}
+
+    def test_compute_is_changed_as_little_as_possible(self, overlap: Outcome) -> None:
+        calls = overlap.result["compute"]["byMethod"]
+        assert calls["routes.delete"] == 3
+        assert calls["instances.updateNetworkInterface"] == 3
+        assert calls["subnetworks.patch"] == 4  # flag on, range, flag off, stack type
+        assert overlap.result["compute"]["mutations"] == 13
+        assert overlap.result["compute"]["rateLimited"] == 0
+
+
+def test_gardeners_order_darkens_every_pair() -> None:
+    """The simulator must be able to show the loss, else its zero means nothing."""
+    outcome = rehearse("--strategy", "gardener")
+    succeeded(outcome)
+    traffic = outcome.result["traffic"]
+    broken = {(pair["from"], pair["to"]): pair["seconds"] for pair in traffic["brokenPairs"]}
+    assert len(broken) == traffic["pairs"] == 6
+    assert all(seconds > 10.0 for seconds in broken.values())
+    assert {check["status"] for check in outcome.result["checks"] if check["id"] == "traffic.ipv4"} == {"accepted"}
+
+
+def test_kills_at_three_stages_of_the_cut_over_change_nothing() -> None:
+    steps = ["set-overlap-flag", "add-aliases", "delete-route-canary"]
+    outcome = rehearse(*(word for step in steps for word in ("--kill-at", step)))
+    succeeded(outcome)
+    assert [kill["step"] for kill in outcome.result["kills"]] == steps
+    assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
+    assert outcome.result["compute"]["byMethod"]["routes.delete"] >= 3
+
+
+def test_faults_are_survived_and_reported(tmp_path: Path) -> None:
+    faults = tmp_path / "faults.yaml"
+    faults.write_text(
+        "faults:\n"
+        "  - {method: routes.delete, operationError: {code: INTERNAL_ERROR, message: Internal error.}}\n"
+        "  - {method: instances.updateNetworkInterface, cut: after}\n"
+        "  - {method: subnetworks.patch, nth: 2, errorBefore: {status: 503}}\n"
+        "  - {method: routes.remove, latency: 1}\n"
+    )
+    outcome = rehearse("--faults", str(faults))
+    succeeded(outcome)
+    fired = outcome.result["faults"]["fired"]
+    assert sorted(fault["method"] for fault in fired) == [
+        "instances.updateNetworkInterface",
+        "routes.delete",
+        "subnetworks.patch",
+    ]
+    assert all(0.0 < fault["at"] < outcome.result["time"]["simulatedSeconds"] for fault in fired)
+    assert outcome.result["faults"]["neverMatched"] == [4]
+    assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
+
+
+def test_a_manual_roll_out_waits_until_somebody_deletes_the_machines() -> None:
+    arguments = ("rehearse", str(EXAMPLE), "--output", "json", "--speed", SPEED, "--rollout", "manual")
+    with started(*arguments) as process:
+        if process.stderr is None:
+            raise RuntimeError("standard error is not a pipe")
+        hint = ""
+        for line in process.stderr:
+            hint = hint or "".join(re.findall(r"kubectl .* delete machine", line))
+            if "control-plane: done" in line:
+                break
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # nobody reads on: keep the pipe empty
+        command = hint.removesuffix(" delete machine").split()
+        machines = subprocess.run(
+            [*command, "get", "machines", "-o", "name"], capture_output=True, text=True, check=True, timeout=30
+        )
+        for machine in machines.stdout.split():
+            subprocess.run([*command, "delete", machine], capture_output=True, check=True, timeout=60)
+        if process.stdout is None:
+            raise RuntimeError("standard output is not a pipe")
+        result = json.loads(process.stdout.read())
+    assert (result["result"], result["reason"]) == ("succeeded", None)
+    assert result["nodes"]["replaced"] == 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_forty_nodes_in_three_zones() -> None:
+    outcome = rehearse(shoot=LARGE, speed="120", within=180.0)
+    succeeded(outcome)
+    assert outcome.result["nodes"] == {"atStart": 40, "atEnd": 40, "replaced": 40, "dualStack": 40}
+    assert outcome.result["traffic"]["pairs"] == 40 * 39
+    assert outcome.result["traffic"]["blackoutSeconds"]["max"] == 0.0
+    assert outcome.result["shoot"]["cni"] == "cilium"

@@ -1,0 +1,160 @@
+"""`dualstack sim serve`: a world on its own that clients which other people wrote can be pointed at."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import compute_v1
+
+from .command import EXAMPLE, LARGE, served, started
+
+KUBECTL = "kubectl"
+NAMESPACE = "shoot--foo--bar"
+ANONYMOUS: Any = AnonymousCredentials
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[dict[str, Any]]:
+    with served(str(EXAMPLE), "--speed", "100") as facts:
+        yield facts
+
+
+def kubectl(world: dict[str, Any], *arguments: str) -> str:
+    done = subprocess.run(
+        [KUBECTL, "--kubeconfig", world["kubeconfig"], *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def ask(world: dict[str, Any], path: str, method: str = "GET") -> tuple[int, Any]:
+    host = world["controlEndpoint"].removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=10)
+    connection.request(method, path)
+    answer = connection.getresponse()
+    return answer.status, json.load(answer)
+
+
+def control(world: dict[str, Any], path: str, method: str = "GET") -> Any:
+    status, answer = ask(world, path, method)
+    assert status == 200, answer
+    return answer
+
+
+def compute(world: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "credentials": ANONYMOUS(),
+        "client_options": ClientOptions(api_endpoint=world["computeEndpoint"]),
+    }
+
+
+class TestKubernetes:
+    def test_the_cluster_is_at_rest(self, world: dict[str, Any]) -> None:
+        nodes = json.loads(kubectl(world, "get", "nodes", "-o", "json"))["items"]
+        assert [node["spec"]["podCIDRs"] for node in nodes] == [["100.96.0.0/24"], ["100.96.2.0/24"], ["100.96.1.0/24"]]
+        pods = json.loads(kubectl(world, "get", "pods", "-A", "-o", "json"))["items"]
+        assert {pod["status"]["phase"] for pod in pods} == {"Running"}
+
+    def test_describe_apply_patch_scale_and_drain(self, world: dict[str, Any], tmp_path: Path) -> None:
+        node = kubectl(world, "get", "nodes", "-o", "name").split()[0].removeprefix("node/")
+        assert "PodCIDR" in kubectl(world, "describe", "node", node)
+        manifest = tmp_path / "map.yaml"
+        manifest.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: notes}\ndata: {a: '1'}\n")
+        assert "created" in kubectl(world, "apply", "-f", str(manifest))
+        kubectl(world, "patch", "configmap", "notes", "--type", "merge", "-p", '{"data":{"a":"2"}}')
+        assert kubectl(world, "get", "configmap", "notes", "-o", "jsonpath={.data.a}") == "2"
+        kubectl(world, "scale", "deployment", "web", "--replicas", "4")
+        kubectl(world, "rollout", "status", "deployment", "web", "--timeout", "30s")
+        kubectl(world, "drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout", "50s")
+        assert kubectl(world, "get", "node", node, "-o", "jsonpath={.spec.unschedulable}") == "true"
+        kubectl(world, "uncordon", node)
+
+    def test_the_garden_refuses_what_gardener_refuses(self, world: dict[str, Any]) -> None:
+        patch = '{"spec":{"networking":{"ipFamilies":["IPv6"]}}}'
+        arguments = ["-n", "garden-foo", "patch", "shoot", "bar", "--type", "merge", "-p", patch]
+        done = subprocess.run(
+            [KUBECTL, "--kubeconfig", world["kubeconfig"], *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "unsupported IP family update: oldIPFamilies=[IPv4], newIPFamilies=[IPv6]" in done.stderr
+
+
+class TestCompute:
+    def test_the_official_client_reads_the_cluster(self, world: dict[str, Any]) -> None:
+        routes = compute_v1.RoutesClient(**compute(world)).list(project=world["project"])
+        of_nodes = [route for route in routes if route.description == "k8s-node-route"]
+        assert sorted(route.dest_range for route in of_nodes) == ["100.96.0.0/24", "100.96.1.0/24", "100.96.2.0/24"]
+        instances = compute_v1.InstancesClient(**compute(world)).list(project=world["project"], zone="europe-west1-b")
+        assert {instance.network_interfaces[0].stack_type for instance in instances} == {"IPV4_ONLY"}
+
+    def test_the_official_client_writes(self, world: dict[str, Any]) -> None:
+        firewalls = compute_v1.FirewallsClient(**compute(world))
+        operations = compute_v1.GlobalOperationsClient(**compute(world))
+        rule = compute_v1.Firewall(
+            name="from-outside",
+            network=f"projects/{world['project']}/global/networks/{NAMESPACE}",
+            source_ranges=["192.0.2.0/24"],
+            allowed=[compute_v1.Allowed(I_p_protocol="tcp", ports=["443"])],
+        )
+        started_operation = firewalls.insert_unary(project=world["project"], firewall_resource=rule)
+        done = operations.wait(project=world["project"], operation=started_operation.name)
+        assert done.status == compute_v1.Operation.Status.DONE
+        assert firewalls.get(project=world["project"], firewall="from-outside").source_ranges == ["192.0.2.0/24"]
+
+
+class TestControl:
+    def test_a_packet_is_followed_through_the_view_of_a_host(self, world: dict[str, Any]) -> None:
+        nodes = json.loads(kubectl(world, "get", "nodes", "-o", "json"))["items"]
+        source, destination = nodes[0]["metadata"]["name"], nodes[1]["metadata"]["name"]
+        address = nodes[1]["spec"]["podCIDR"].replace(".0/24", ".2")
+        verdict = control(world, f"/probe?from={source}&to={address}")
+        assert verdict["delivered_to"] == destination
+
+    def test_traffic_is_accounted_from_the_trigger_on(self, world: dict[str, Any]) -> None:
+        control(world, "/trigger", "POST")
+        traffic = control(world, "/traffic")
+        assert (traffic["pairs"], traffic["current"], traffic["brokenPairs"]) == (6, 0, [])
+
+    @pytest.mark.parametrize("query", ["from=nobody&to=10.0.0.1", "from=&to=", "to=x"])
+    def test_a_bad_question_is_answered_in_one_sentence(self, query: str, world: dict[str, Any]) -> None:
+        status, answer = ask(world, f"/probe?{query}")
+        assert status == 400
+        assert "from:" in answer["message"]
+
+
+def names(world: dict[str, Any]) -> list[str]:
+    return kubectl(world, "get", "nodes", "-o", "name").split()
+
+
+def test_the_same_seed_gives_the_same_world_and_another_seed_another() -> None:
+    worlds = []
+    for seed in ("1", "1", "2"):
+        with served(str(LARGE), "--speed", "300", "--seed", seed, "--nodes", "4") as facts:
+            worlds.append(names(facts))
+    assert worlds[0] == worlds[1] != worlds[2]
+
+
+def test_an_interrupt_ends_it_and_leaves_nothing_behind() -> None:
+    with started("sim", "serve", str(EXAMPLE), "--speed", "300") as process:
+        if process.stdout is None:
+            raise RuntimeError("standard output is not a pipe")
+        facts = json.loads(process.stdout.readline())
+        assert Path(facts["kubeconfig"]).exists()
+    assert process.returncode == 0
+    assert not Path(facts["kubeconfig"]).exists()
