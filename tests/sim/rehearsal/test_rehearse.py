@@ -27,6 +27,7 @@ KEYS = {
     "phases",
     "constraints",
     "nodes",
+    "changes",
     "traffic",
     "compute",
     "checks",
@@ -79,6 +80,14 @@ class TestOverlap:
 
     def test_every_node_is_replaced_and_dual_stack(self, overlap: Outcome) -> None:
         assert overlap.result["nodes"] == {"atStart": 3, "atEnd": 3, "replaced": 3, "dualStack": 3}
+
+    def test_what_changed_is_told(self, overlap: Outcome) -> None:
+        changes = {change["what"]: (change["before"], change["after"]) for change in overlap.result["changes"]}
+        assert changes["node routes"] == ("3", "0")
+        assert changes["nodes"] == ("3 IPv4", "3 dual-stack")
+        assert changes["calico"] == ("IPv4", "IPv4, IPv6")
+        assert changes["kube-dns"][0] == "100.64.0.10"
+        assert changes["kube-dns"][1].startswith("100.64.0.10, 2600:")
 
     def test_compute_is_changed_as_little_as_possible(self, overlap: Outcome) -> None:
         calls = overlap.result["compute"]["byMethod"]

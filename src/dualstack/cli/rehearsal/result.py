@@ -36,6 +36,14 @@ class ConstraintChange(msgspec.Struct, frozen=True):
     message: str | None
 
 
+class Change(msgspec.Struct, frozen=True):
+    """Something that the migration left in another state."""
+
+    what: str
+    before: str
+    after: str
+
+
 class ShootName(msgspec.Struct, frozen=True):
     name: str
     namespace: str
@@ -68,6 +76,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     phases: tuple[Phase, ...]
     constraints: tuple[ConstraintChange, ...]
     nodes: Nodes
+    changes: tuple[Change, ...]
     traffic: dict[str, Any]
     compute: dict[str, Any]
     checks: tuple[Check, ...]

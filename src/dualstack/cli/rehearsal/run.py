@@ -15,13 +15,14 @@ from typing import Any
 import aiohttp
 import click
 
+from dualstack.cli.rehearsal import inventory
 from dualstack.cli.rehearsal.checks import Scene, verify
 from dualstack.cli.rehearsal.display import Display, make_display
 from dualstack.cli.rehearsal.endpoints import Endpoints, WorldAddress
 from dualstack.cli.rehearsal.eta import remaining
 from dualstack.cli.rehearsal.processes import Child, events, operator_arguments, start_world
 from dualstack.cli.rehearsal.record import Record, migration_constraints
-from dualstack.cli.rehearsal.result import Nodes, Result, ShootName, Time, encode
+from dualstack.cli.rehearsal.result import Change, Nodes, Result, ShootName, Time, encode
 from dualstack.cli.rehearsal.summary import summarise
 from dualstack.cli.shoot_file import read_shoot
 from dualstack.errors import DualstackError, InvalidInput
@@ -121,6 +122,7 @@ class Rehearsal:
                     "When the machine classes are dual-stack, delete the machines one after the other: "
                     f"kubectl --kubeconfig {address.kubeconfig} -n {self._shoot.technical_id} delete machine NAME"
                 )
+            before = await inventory.take(endpoints, self._shoot)
             nodes_at_start = [node["metadata"]["uid"] for node in await endpoints.list_all(NODE)]
             await self._trigger(endpoints)
             async with _running(self._watch_shoot(endpoints, address), self._refresh(endpoints, address)) as watchers:
@@ -135,7 +137,8 @@ class Rehearsal:
                 await operator
         if not self._record.origin:
             raise Failed(reason or "the operator did not become ready")
-        return await self._result(endpoints, address, nodes_at_start, reason, started)
+        changed = inventory.changes(before, await inventory.take(endpoints, self._shoot))
+        return await self._result(endpoints, address, nodes_at_start, changed, reason, started)
 
     def _world_arguments(self) -> list[str]:
         options = self._options
@@ -234,7 +237,13 @@ class Rehearsal:
         return f"{step.name} {step.state} {step.detail}" if step else "none"
 
     async def _result(
-        self, endpoints: Endpoints, address: WorldAddress, nodes_at_start: list[str], reason: str | None, started: float
+        self,
+        endpoints: Endpoints,
+        address: WorldAddress,
+        nodes_at_start: list[str],
+        changed: tuple[Change, ...],
+        reason: str | None,
+        started: float,
     ) -> Result:
         simulated = address.clock.now() - self._record.origin
         traffic = since_trigger(await endpoints.control("/traffic"), self._record.origin)
@@ -261,6 +270,7 @@ class Rehearsal:
                 replaced=len([uid for uid in nodes_at_start if all(node["metadata"]["uid"] != uid for node in nodes)]),
                 dual_stack=sum(len(node["spec"].get("podCIDRs", [])) == 2 for node in nodes),
             ),
+            changes=changed,
             traffic=traffic,
             compute=compute,
             checks=tuple(checks),

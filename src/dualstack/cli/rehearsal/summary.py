@@ -31,8 +31,12 @@ def _lines(result: Result) -> Iterator[str]:
     )
     compute = result.compute
     yield f"  compute    {compute['calls']} calls, {compute['mutations']} of them changes: {mutations or 'none'}"
+    for entry in result.changes:
+        yield f"  {entry.what}: {entry.before} -> {entry.after}"
+    yield ""
+    yield "Constraints"
     for change in result.constraints:
-        yield f"  {duration(change.at):>9}  {describe(change)}"
+        yield f"  {duration(change.at):>12}  {describe(change)}"
     yield ""
     yield f"How long it took: {duration(result.time.simulated_seconds)} ({result.time.wall_seconds:.0f} s here)"
     for phase in result.phases:
