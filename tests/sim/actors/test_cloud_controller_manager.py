@@ -1,0 +1,432 @@
+"""The cloud-controller-manager over both simulated APIs: it acts as long as a pod of it runs, by that pod's flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Network, ip_network
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dualstack.model.kinds import EVENT, NODE, POD, Manifest
+from dualstack_sim.actors.api import Actor, ActorContext
+from dualstack_sim.actors.cidr_allocators import NoCidrs, check_nodes, lowest_free, nic_cidrs
+from dualstack_sim.actors.cloud_controller_manager import CloudControllerManager
+from dualstack_sim.actors.cloud_nodes import SHUTDOWN, UNINITIALIZED, addresses
+from dualstack_sim.actors.controller_flags import ControllerFlags
+from dualstack_sim.actors.node_network import UNAVAILABLE_TAINT
+from dualstack_sim.actors.pods import condition
+from dualstack_sim.compute.references import Key
+
+from .machines import CLOUD_ALLOCATOR, RANGE_ALLOCATOR, RUNNING, place_controller_pod, place_dual_subnet
+from .stage import NS, TAGS, ZONE, Stage, playing
+
+A, B = f"{NS}-w1-z1-11111-aaaaa", f"{NS}-w1-z1-11111-bbbbb"
+POD_RANGE = {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}
+SIX = "2600:1900:4010:1234:0:1:0:0"
+SIX_RANGE = "2600:1900:4010:1234:0:1::/112"
+ALIAS = "100.96.3.0/24"
+CREATED = "RouteController created a route"
+
+
+def alone(context: ActorContext) -> Sequence[Actor]:
+    return [CloudControllerManager(context)]
+
+
+def start_controller(stage: Stage, flags: dict[str, str], name: str = "ccm-1") -> None:
+    place_controller_pod(stage, flags, name, status=RUNNING)
+
+
+def place_node(stage: Stage, name: str, *cidrs: str, ready: str = "True") -> str:
+    """A VM with its initialised Node; the Node's uid."""
+    stage.place_vm(name)
+    return register(stage, name, *cidrs, ready=ready)
+
+
+def register(stage: Stage, name: str, *cidrs: str, ready: str = "True") -> str:
+    """The initialised Node of a VM; its uid."""
+    nic = (vm(stage, name) or {"networkInterfaces": [{"networkIP": "10.250.0.99"}]})["networkInterfaces"][0]
+    spec = {"providerID": f"gce:///proj-1/europe-west1-b/{name}", "podCIDRs": list(cidrs)}
+    told = [{"type": "InternalIP", "address": nic["networkIP"]}, {"type": "Hostname", "address": name}]
+    conditions = [{"type": "Ready", "status": ready}]
+    status = {"addresses": told, "conditions": conditions}
+    node = stage.store.create(NODE, {"metadata": {"name": name}, "spec": spec, "status": status})
+    return str(node["metadata"]["uid"])
+
+
+def place_uninitialised(stage: Stage, name: str) -> None:
+    taint = {"key": UNINITIALIZED, "value": "true", "effect": "NoSchedule"}
+    stage.store.create(NODE, {"metadata": {"name": name}, "spec": {"taints": [taint]}})
+
+
+def place_dual_vm(stage: Stage, name: str) -> None:
+    nic = {
+        "subnetwork": "regions/europe-west1/subnetworks/dual",
+        "stackType": "IPV4_IPV6",
+        "aliasIpRanges": [{"ipCidrRange": "/24", "subnetworkRangeName": "ipv4-pod-cidr"}],
+    }
+    machine_type = f"{ZONE}/machineTypes/n1-standard-2"
+    body = {"name": name, "machineType": machine_type, "tags": {"items": TAGS}, "networkInterfaces": [nic]}
+    stage.compute.place("instances", ZONE, body)
+
+
+def vm(stage: Stage, name: str) -> dict[str, Any] | None:
+    return stage.compute.project.inventory.find(Key("instances", ZONE, name))
+
+
+def routes(stage: Stage) -> dict[str, str]:
+    """Destination by name of the routes that the controller may have made."""
+    table = stage.compute.project.inventory.table("routes", "global")
+    return {name: each["destRange"] for name, each in table.items() if each.get("description") == "k8s-node-route"}
+
+
+async def call(stage: Stage, method: str, scope: str, name: str, **request: Any) -> None:
+    """A change by somebody else, done."""
+    operation = await stage.compute.answer(method, scope, name, **request)
+    kind = {"global": "global", "regions": "region", "zones": "zone"}[scope.partition("/")[0]]
+    while operation["status"] != "DONE":
+        operation = await stage.compute.answer(f"{kind}Operations.wait", scope, operation["name"])
+    assert "error" not in operation, operation
+
+
+def network(stage: Stage, name: str) -> dict[str, Any]:
+    return condition(stage.get(NODE, name), "NetworkUnavailable") or {}
+
+
+def taints(stage: Stage, name: str) -> list[str]:
+    return [taint["key"] for taint in stage.get(NODE, name)["spec"].get("taints") or ()]
+
+
+def events(stage: Stage) -> list[tuple[str, str]]:
+    return [(each["reason"], each["message"]) for each in stage.store.list(EVENT, "default")]
+
+
+def end_pod(stage: Stage, name: str = "ccm-1") -> None:
+    stage.store.delete(POD, name, NS, grace=0)
+
+
+def pod_with(*command: str) -> Manifest:
+    return {"spec": {"containers": [{"command": ["/ccm", *command]}]}}
+
+
+class TestFlags:
+    def test_of_a_single_stack_cluster(self) -> None:
+        flags = ControllerFlags.of(pod_with(*(f"--{name}={value}" for name, value in RANGE_ALLOCATOR.items())))
+        assert flags.allocator == "RangeAllocator"
+        assert flags.runs_routes
+        assert (flags.node_mask, flags.stack_type) == (24, "IPv4")
+        assert flags.cluster_cidrs == (ip_network("100.96.0.0/11"),)
+
+    def test_of_a_dual_stack_cluster(self) -> None:
+        flags = ControllerFlags.of(pod_with(*(f"--{name}={value}" for name, value in CLOUD_ALLOCATOR.items())))
+        assert flags.stack_type == "IPv4_IPv6"
+        assert not flags.runs_routes
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"cluster-cidr": "100.96.0.0/99"}, "100.96.0.0/99"),
+            ({"cluster-cidr": ""}, "--cluster-cidr"),
+            ({"node-cidr-mask-size-ipv4": "8"}, "--node-cidr-mask-size"),
+            ({"cidr-allocator-type": "Guess"}, "unrecognized CIDR allocator type: Guess"),
+            ({"cidr-allocator-type": "CloudAllocator", "service-cluster-ip-range": ""}, "--service-cluster-ip-range"),
+        ],
+    )
+    def test_what_the_process_would_refuse(self, change: dict[str, str], words: str) -> None:
+        flags = {**RANGE_ALLOCATOR, **change}
+        with pytest.raises(ValueError, match=words):
+            ControllerFlags.of(pod_with(*(f"--{name}={value}" for name, value in flags.items())))
+
+    def test_a_node_with_more_cidrs_than_the_cluster_is_fatal_for_the_range_allocator(self) -> None:
+        dual = [{"metadata": {"name": "n"}, "spec": {"podCIDRs": ["100.96.0.0/24", "2600::/112"]}}]
+        single = ControllerFlags.of(pod_with(*(f"--{name}={value}" for name, value in RANGE_ALLOCATOR.items())))
+        cloud = ControllerFlags.of(pod_with(*(f"--{name}={value}" for name, value in CLOUD_ALLOCATOR.items())))
+        with pytest.raises(ValueError, match="node n has 2 pod CIDRs, the cluster has 1"):
+            check_nodes(single, dual)
+        check_nodes(cloud, dual)
+
+
+class TestCidrs:
+    @given(
+        st.integers(8, 20).flatmap(lambda length: st.tuples(st.just(length), st.integers(length, min(length + 6, 28)))),
+        st.data(),
+    )
+    def test_the_lowest_block_that_overlaps_nothing(self, lengths: tuple[int, int], data: st.DataObject) -> None:
+        length, mask = lengths
+        cluster = IPv4Network((int(IPv4Network("100.64.0.0/8", strict=False).network_address), length))
+        blocks = list(cluster.subnets(new_prefix=mask))
+        chosen = data.draw(st.sets(st.integers(0, len(blocks) - 1)))
+        taken = [*(str(blocks[index]) for index in chosen), "10.0.0.0/8", "2600::/112"]
+        expected = next((str(block) for index, block in enumerate(blocks) if index not in chosen), None)
+        assert lowest_free(cluster, mask, taken) == expected
+
+    def test_larger_and_smaller_ranges_count(self) -> None:
+        cluster = IPv4Network("100.96.0.0/11")
+        assert lowest_free(cluster, 24, ["100.96.0.0/22", "100.96.4.128/25"]) == "100.96.5.0/24"
+
+    @pytest.mark.parametrize(
+        ("nic", "stack_type", "cidrs"),
+        [
+            (([ALIAS, "100.96.9.0/24"], ""), "IPv4", [ALIAS]),
+            (([ALIAS], SIX), "IPv4", [ALIAS]),
+            (([ALIAS], SIX), "IPv4_IPv6", [ALIAS, SIX_RANGE]),
+            (([ALIAS], SIX), "IPv6_IPv4", [SIX_RANGE, ALIAS]),
+            (([], SIX), "IPv6", [SIX_RANGE]),
+        ],
+    )
+    def test_what_a_nic_gives_its_node(self, nic: tuple[list[str], str], stack_type: str, cidrs: list[str]) -> None:
+        assert nic_cidrs("n", [interface(*nic)], stack_type) == cidrs
+
+    @pytest.mark.parametrize(
+        ("nics", "stack_type", "words", "event"),
+        [
+            ([], "IPv4", "allocated", "CIDRNotAvailable"),
+            ([([], "")], "IPv4_IPv6", "allocated", "CIDRNotAvailable"),
+            ([([ALIAS], "")], "IPv4_IPv6", "for the cluster stack family IPv4_IPv6", None),
+            ([([], SIX)], "IPv4_IPv6", "for the cluster stack family IPv4_IPv6", None),
+            ([([], SIX)], "IPv4", "for the cluster stack family IPv4", None),
+        ],
+    )
+    def test_what_it_does_not_give_in_the_allocators_words(
+        self, nics: list[tuple[list[str], str]], stack_type: str, words: str, event: str | None
+    ) -> None:
+        with pytest.raises(NoCidrs) as refusal:
+            nic_cidrs("n", [interface(*nic) for nic in nics], stack_type)
+        assert str(refusal.value).startswith("failed to allocate cidr: Node n has no ranges from which CIDRs can be")
+        assert str(refusal.value).endswith(words)
+        assert refusal.value.event == event
+
+    def test_addresses_of_a_vm(self) -> None:
+        nic = {"networkIP": "10.250.0.5", **interface([ALIAS], SIX)}
+        assert addresses({"name": "vm", "networkInterfaces": [nic]}) == [
+            {"type": "InternalIP", "address": "10.250.0.5"},
+            {"type": "InternalIP", "address": "2600:1900:4010:1234:0:1::"},
+            {"type": "Hostname", "address": "vm"},
+        ]
+
+
+def interface(aliases: Iterable[str], six: str) -> dict[str, Any]:
+    configs = [{"externalIpv6": six}] if six else []
+    return {"aliasIpRanges": [{"ipCidrRange": cidr} for cidr in aliases], "ipv6AccessConfigs": configs}
+
+
+async def test_a_node_without_range_gets_the_lowest_and_a_route_to_it() -> None:
+    async with playing(alone) as stage:
+        first = place_node(stage, A, "100.96.0.0/24")
+        second = place_node(stage, B)
+        start_controller(stage, RANGE_ALLOCATOR)
+        await stage.eventually(lambda: network(stage, B))
+        assert stage.get(NODE, B)["spec"]["podCIDRs"] == ["100.96.1.0/24"]
+        await stage.eventually(lambda: len(routes(stage)) == 2)
+        assert routes(stage) == {f"{NS}-{first}": "100.96.0.0/24", f"{NS}-{second}": "100.96.1.0/24"}
+        route = stage.compute.project.inventory.get(Key("routes", "global", f"{NS}-{second}"))
+        assert route["nextHopInstance"].endswith(f"/{ZONE}/instances/{B}")
+        assert route["priority"] == 1000
+        await stage.eventually(lambda: network(stage, A))
+        for name in (A, B):
+            found = network(stage, name)
+            assert (found["status"], found["reason"], found["message"]) == ("False", "RouteCreated", CREATED)
+            assert taints(stage, name) == []
+
+
+async def test_only_a_pod_that_is_ready_acts() -> None:
+    async with playing(alone) as stage:
+        place_node(stage, A)
+        not_ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}
+        place_controller_pod(stage, RANGE_ALLOCATOR, status=not_ready)
+        await stage.throughout(lambda: not stage.get(NODE, A)["spec"].get("podCIDR"), 40.0)
+        stage.store.patch(POD, "ccm-1", {"status": RUNNING}, NS, subresource="status")
+        await stage.eventually(lambda: stage.get(NODE, A)["spec"].get("podCIDR"))
+
+
+async def test_a_terminating_pod_brings_a_deleted_route_back_until_it_is_gone() -> None:
+    async with playing(alone) as stage:
+        place_node(stage, A, "100.96.0.0/24")
+        start_controller(stage, RANGE_ALLOCATOR)
+        (name,) = await stage.eventually(lambda: routes(stage))
+        await stage.eventually(lambda: network(stage, A))
+        stage.store.delete(POD, "ccm-1", NS)
+        assert stage.get(POD, "ccm-1", NS)["metadata"]["deletionTimestamp"]
+        await call(stage, "routes.delete", "global", name)
+        assert routes(stage) == {}
+        await stage.eventually(lambda: routes(stage), 60.0)
+        end_pod(stage)
+        await stage.clock.sleep(5.0)
+        await call(stage, "routes.delete", "global", name)
+        await stage.throughout(lambda: routes(stage) == {}, 60.0)
+
+
+async def test_a_refused_route_makes_the_nodes_network_unavailable_until_it_can_be_made() -> None:
+    async with playing(alone) as stage:
+        place_node(stage, A, "100.96.0.0/24")
+        await change_ranges(stage, [POD_RANGE])
+        start_controller(stage, RANGE_ALLOCATOR)
+        await stage.eventually(lambda: taints(stage, A) == [UNAVAILABLE_TAINT])
+        await stage.eventually(lambda: network(stage, A))
+        found = network(stage, A)
+        assert (found["status"], found["reason"]) == ("True", "NoRouteCreated")
+        assert found["message"] == "RouteController failed to create a route"
+        assert await stage.eventually(
+            lambda: [text for reason, text in events(stage) if reason == "FailedToCreateRoute"]
+        )
+        await change_ranges(stage, [])
+        await stage.eventually(lambda: network(stage, A)["status"] == "False", 60.0)
+        assert taints(stage, A) == []
+        assert len(routes(stage)) == 1
+
+
+async def change_ranges(stage: Stage, ranges: list[dict[str, str]]) -> None:
+    subnet = stage.compute.project.inventory.get(Key("subnetworks", "regions/europe-west1", "nodes"))
+    body = {"fingerprint": subnet["fingerprint"], "secondaryIpRanges": ranges}
+    await call(stage, "subnetworks.patch", "regions/europe-west1", "nodes", body=body)
+
+
+async def test_stale_routes_go_and_those_of_others_stay() -> None:
+    async with playing(alone) as stage:
+        uid = place_node(stage, A, "100.96.0.0/24")
+        stage.place_vm(B)
+        for name, destination in (
+            (f"{NS}-gone", "100.96.9.0/24"),
+            (f"{NS}-far", "172.16.0.0/24"),
+            ("other-x", "100.97.0.0/24"),
+        ):
+            place_route(stage, name, destination)
+        place_route(stage, f"{NS}-by-hand", "100.96.8.0/24", "made by hand")
+        start_controller(stage, RANGE_ALLOCATOR)
+        await stage.eventually(lambda: f"{NS}-gone" not in routes(stage) and f"{NS}-{uid}" in routes(stage))
+        await stage.throughout(lambda: set(routes(stage)) == {f"{NS}-{uid}", f"{NS}-far", "other-x"}, 30.0)
+        assert stage.compute.project.inventory.find(Key("routes", "global", f"{NS}-by-hand"))
+
+
+def place_route(stage: Stage, name: str, destination: str, description: str = "k8s-node-route") -> None:
+    body = {"name": name, "destRange": destination, "description": description, "priority": 1000}
+    hop = {"network": "global/networks/vpc", "nextHopInstance": f"{ZONE}/instances/{B}"}
+    stage.compute.place("routes", "global", {**body, **hop})
+
+
+async def test_a_new_dual_stack_node_is_initialised_and_takes_its_ranges_from_the_nic() -> None:
+    async with playing(alone) as stage:
+        place_dual_subnet(stage)
+        place_dual_vm(stage, A)
+        place_uninitialised(stage, A)
+        start_controller(stage, CLOUD_ALLOCATOR)
+        await stage.eventually(lambda: network(stage, A))
+        node = stage.get(NODE, A)
+        assert taints(stage, A) == []
+        assert node["spec"]["providerID"] == f"gce:///proj-1/europe-west1-b/{A}"
+        labels = node["metadata"]["labels"]
+        assert labels["topology.kubernetes.io/zone"] == "europe-west1-b"
+        assert labels["topology.kubernetes.io/region"] == "europe-west1"
+        assert labels["node.kubernetes.io/instance-type"] == "n1-standard-2"
+        four, six = node["spec"]["podCIDRs"]
+        nic = (vm(stage, A) or {})["networkInterfaces"][0]
+        assert four == node["spec"]["podCIDR"] == nic["aliasIpRanges"][0]["ipCidrRange"]
+        told = [entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"]
+        assert told[0] == nic["networkIP"]
+        assert six == f"{told[1]}/112"
+        found = network(stage, A)
+        assert (found["status"], found["reason"]) == ("False", "RouteCreated")
+        assert found["message"] == "NodeController create implicit route"
+        assert routes(stage) == {}
+
+
+async def test_an_old_node_in_a_dual_stack_cluster_is_tried_twenty_times_and_stays_as_it_is() -> None:
+    async with playing(alone, speed=600.0) as stage:
+        place_node(stage, A, "100.96.0.0/24")
+        stage.store.patch(NODE, A, {"status": {"conditions": [settled_network()]}}, subresource="status")
+        await change_ranges(stage, [POD_RANGE])
+        nic = (vm(stage, A) or {})["networkInterfaces"][0]
+        aliases = [{"ipCidrRange": "100.96.0.0/24", "subnetworkRangeName": "ipv4-pod-cidr"}]
+        body = {"fingerprint": nic["fingerprint"], "aliasIpRanges": aliases}
+        query = {"networkInterface": "nic0"}
+        await call(stage, "instances.updateNetworkInterface", ZONE, A, query=query, body=body)
+        stage.compute.reset_statistics()
+        start_controller(stage, CLOUD_ALLOCATOR)
+
+        def attempts() -> int:
+            return int(stage.compute.statistics("cloud-controller-manager")["byMethod"].get("instances.get", 0))
+
+        await stage.eventually(lambda: attempts() == 21, 400.0)
+        await stage.throughout(lambda: attempts() == 21, 120.0)
+        assert stage.get(NODE, A)["spec"]["podCIDRs"] == ["100.96.0.0/24"]
+        assert network(stage, A)["message"] == CREATED
+        assert [reason for reason, _ in events(stage)] == []
+
+
+def settled_network() -> dict[str, str]:
+    return {"type": "NetworkUnavailable", "status": "False", "reason": "RouteCreated", "message": CREATED}
+
+
+async def test_a_vm_without_ranges_is_told_and_its_node_gets_none() -> None:
+    async with playing(alone) as stage:
+        place_node(stage, A)
+        start_controller(stage, CLOUD_ALLOCATOR)
+        await stage.eventually(lambda: "CIDRNotAvailable" in [reason for reason, _ in events(stage)])
+        assert not stage.get(NODE, A)["spec"].get("podCIDR")
+        assert network(stage, A) == {}
+
+
+async def test_a_range_that_a_node_may_not_take_any_more_is_told() -> None:
+    async with playing(alone) as stage:
+        place_dual_subnet(stage)
+        place_dual_vm(stage, A)
+        register(stage, A, "100.96.77.0/24")
+        start_controller(stage, CLOUD_ALLOCATOR)
+        await stage.eventually(lambda: "CIDRAssignmentFailed" in [reason for reason, _ in events(stage)])
+        assert stage.get(NODE, A)["spec"]["podCIDRs"] == ["100.96.77.0/24"]
+
+
+async def test_a_node_whose_vm_is_gone_is_deleted_and_one_that_is_shut_down_is_tainted() -> None:
+    async with playing(alone) as stage:
+        place_node(stage, A, "100.96.0.0/24", ready="Unknown")
+        register(stage, B, "100.96.1.0/24", ready="Unknown")
+        start_controller(stage, CLOUD_ALLOCATOR)
+        await stage.eventually(lambda: stage.store.get(NODE, B) is None, 120.0)
+        told = ("DeletingNode", f"Deleting node {B} because it does not exist")
+        await stage.eventually(lambda: told in events(stage))
+        assert taints(stage, A) == []
+        await call(stage, "instances.stop", ZONE, A)
+        await stage.eventually(lambda: taints(stage, A) == [SHUTDOWN], 120.0)
+        await call(stage, "instances.start", ZONE, A)
+        await stage.eventually(lambda: taints(stage, A) == [], 120.0)
+        assert stage.store.get(NODE, A) is not None
+
+
+async def test_a_node_learns_the_address_that_its_vm_gets_later() -> None:
+    async with playing(alone) as stage:
+        place_dual_subnet(stage)
+        nic = {"subnetwork": "regions/europe-west1/subnetworks/dual"}
+        machine_type = f"{ZONE}/machineTypes/n1-standard-2"
+        stage.compute.place("instances", ZONE, {"name": A, "machineType": machine_type, "networkInterfaces": [nic]})
+        register(stage, A, "100.96.0.0/24")
+        start_controller(stage, CLOUD_ALLOCATOR)
+        fingerprint = (vm(stage, A) or {})["networkInterfaces"][0]["fingerprint"]
+        body = {"fingerprint": fingerprint, "stackType": "IPV4_IPV6"}
+        query = {"networkInterface": "nic0"}
+        await call(stage, "instances.updateNetworkInterface", ZONE, A, query=query, body=body)
+        told = await stage.eventually(lambda: stage.get(NODE, A)["status"]["addresses"][2:], 120.0)
+        assert told == [{"type": "Hostname", "address": A}]
+        assert ":" in stage.get(NODE, A)["status"]["addresses"][1]["address"]
+
+
+async def test_one_pod_leads_and_the_next_one_begins_when_it_is_gone() -> None:
+    async with playing(alone) as stage:
+        place_node(stage, A, "100.96.0.0/24")
+        start_controller(stage, {**CLOUD_ALLOCATOR, "cluster-cidr": "100.96.0.0/11"})
+        await stage.clock.sleep(5.0)
+        start_controller(stage, RANGE_ALLOCATOR, "ccm-2")
+        await stage.throughout(lambda: routes(stage) == {}, 40.0)
+        end_pod(stage)
+        await stage.eventually(lambda: routes(stage))
+
+
+async def test_a_process_that_exits_at_its_start_does_nothing_and_the_next_pod_is_not_harmed() -> None:
+    async with playing(alone) as stage:
+        place_node(stage, A)
+        start_controller(stage, {**RANGE_ALLOCATOR, "cluster-cidr": "100.96.0.0/99"})
+        await stage.throughout(lambda: not stage.get(NODE, A)["spec"].get("podCIDR"), 30.0)
+        end_pod(stage)
+        start_controller(stage, RANGE_ALLOCATOR, "ccm-2")
+        await stage.eventually(lambda: stage.get(NODE, A)["spec"].get("podCIDR"))
