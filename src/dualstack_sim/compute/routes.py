@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from dualstack_sim.rules import enforced
+
 from .addresses import parse_cidr
 from .bodies import accept, accept_strings
 from .errors import Json, OperationFailure, already_exists, bad_request, invalid, quota_exceeded, required
@@ -173,7 +175,7 @@ class Routes:
         knobs = self._project.knobs
         allowed = knobs.new_route_in_flagged_range == "allow"
         claim = covering_claim(self._project, route["network"], destination, flagged_allowed=allowed)
-        if claim is None:
+        if claim is None or not enforced("routes.inside-range"):
             return None
         if knobs.route_conflict == "request":
             text = _HIDES.format(destination, claim.network).partition("'. ")[2]

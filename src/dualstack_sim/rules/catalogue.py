@@ -1,0 +1,8 @@
+"""All rules, area by area."""
+
+from __future__ import annotations
+
+from dualstack_sim.rules.registry import Rule
+from dualstack_sim.rules.routes import RULES as ROUTES
+
+CATALOGUE: tuple[Rule, ...] = (*ROUTES,)
