@@ -348,7 +348,7 @@ async def test_an_old_node_in_a_dual_stack_cluster_is_tried_twenty_times_and_sta
         def attempts() -> int:
             return int(stage.compute.statistics("cloud-controller-manager")["byMethod"].get("instances.get", 0))
 
-        await stage.eventually(lambda: attempts() == 21, 400.0)
+        await stage.eventually(lambda: attempts() == 21, 3000.0)
         await stage.throughout(lambda: attempts() == 21, 120.0)
         assert stage.get(NODE, A)["spec"]["podCIDRs"] == ["100.96.0.0/24"]
         assert network(stage, A)["message"] == CREATED
