@@ -9,6 +9,7 @@ from dualstack_sim.fabric.forwarding import Verdict, forward
 from dualstack_sim.fabric.ingress import admitted, owns
 from dualstack_sim.fabric.ledger import Ledger
 from dualstack_sim.fabric.profile import FabricKnobs
+from dualstack_sim.rules import enforced
 
 NOT_RUNNING = "INSTANCE_NOT_RUNNING"
 
@@ -32,7 +33,13 @@ class Carrier:
             return Verdict(None, NOT_RUNNING, "the source VM is not running")
         view = home.views[source]
         sender = view.machine(source)
-        if sender is not None and not sender.can_ip_forward and not owns(view.interfaces_of(source), source_address):
+        forged = (
+            sender is not None
+            and not sender.can_ip_forward
+            and not owns(view.interfaces_of(source), source_address)
+            and enforced("forwarding.source-check")
+        )
+        if forged:
             return Verdict(None, "FOREIGN_IP_DISALLOWED", f"the source VM {source} has canIpForward false")
         verdict = self._forward(home, source, sender.tags if sender is not None else frozenset(), destination)
         return verdict if verdict.delivered_to is None else self._receive(home, verdict, source_address)

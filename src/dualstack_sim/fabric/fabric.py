@@ -24,6 +24,7 @@ from dualstack_sim.fabric.forwarding import Verdict
 from dualstack_sim.fabric.ledger import Ledger
 from dualstack_sim.fabric.profile import FabricKnobs, LagProfile
 from dualstack_sim.fabric.traffic import Traffic
+from dualstack_sim.rules import enforced
 
 Action = Callable[[float], None]
 
@@ -143,9 +144,10 @@ class Fabric:
 
     def _due(self, at: float, host: str, change: Change, version: int) -> float:
         """When `host` will see the change (knob K4: for one subnet not before what was changed earlier)."""
-        low, high = self._lag.bounds(change.key[0])
+        low, high = self._lag.bounds(change.key[0]) if enforced("forwarding.eventually-consistent") else (0.0, 0.0)
         due = at + (self._chance.uniform(low, high, "lag", host, *change.key, version) if high > low else low)
-        if self._knobs.subnet_order == "fifo" and change.key[0] in ("ranges", "flag"):
+        in_order = self._knobs.subnet_order == "fifo" or not enforced("forwarding.subnet-order")
+        if in_order and change.key[0] in ("ranges", "flag"):
             _, region, subnet = change.key
             place = (host, region, subnet)
             due = max(due, self._subnet_news.get(place, -math.inf))

@@ -19,6 +19,7 @@ from dualstack_sim.fabric.facts import (
     SubnetFlag,
     SubnetRanges,
 )
+from dualstack_sim.rules import enforced
 
 Resource = dict[str, Any]
 
@@ -48,7 +49,7 @@ def _facts(collection: str, resource: Resource | None) -> Iterator[tuple[tuple[s
             network, facts = _last(resource["network"]), _subnet_facts(resource)
         case "routes" if "nextHopNetwork" not in resource:
             network, facts = _last(resource["network"]), iter((_route(resource),))
-        case "firewalls" if resource.get("direction", "INGRESS") == "INGRESS" and not resource.get("disabled"):
+        case "firewalls" if resource.get("direction", "INGRESS") == "INGRESS" and not _is_disabled(resource):
             network, facts = _last(resource["network"]), iter((_firewall(resource),))
         case "instances":
             yield from _instance_facts(resource)
@@ -57,6 +58,10 @@ def _facts(collection: str, resource: Resource | None) -> Iterator[tuple[tuple[s
             return
     for fact in facts:
         yield (network, fact.key), fact
+
+
+def _is_disabled(firewall: Resource) -> bool:
+    return bool(firewall.get("disabled")) and enforced("forwarding.firewall-disabled")
 
 
 def _subnet_facts(resource: Resource) -> Iterator[Fact]:

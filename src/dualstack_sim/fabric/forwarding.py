@@ -9,6 +9,7 @@ from typing import Protocol
 from dualstack_sim.fabric.blocks import Address, Block
 from dualstack_sim.fabric.facts import FirewallRule, Interface, Machine, StaticRoute, SubnetRanges
 from dualstack_sim.fabric.profile import FabricKnobs
+from dualstack_sim.rules import enforced
 
 DELIVERED = "DELIVERED"
 
@@ -45,14 +46,16 @@ class Verdict:
 def forward(view: View, host: str, destination: Address, knobs: FabricKnobs) -> Verdict:
     """Where the network takes a packet that `host` sends to `destination`, before any firewall."""
     local = _local_range(view, destination)
-    if local is None:
+    if local is None or not enforced("forwarding.subnet-before-static"):
         return _by_static_route(view, host, destination)
     subnet, block = local
     owner = _matched(view, destination, block, knobs)
     if owner is not None:
         return Verdict(owner, DELIVERED, f"R5: subnet route {block} of {subnet.subnet}, matched resource")
-    if destination[0] == 4 and view.overlap_allowed(subnet.region, subnet.subnet):
+    if view.overlap_allowed(subnet.region, subnet.subnet) and _has_second_pass(destination):
         return _hybrid_second_pass(view, destination, subnet, block)
+    if not enforced("forwarding.unmatched-drops"):
+        return _by_static_route(view, host, destination)
     return Verdict(None, "UNKNOWN_INTERNAL_ADDRESS", f"R8: subnet route {block} of {subnet.subnet}, no such resource")
 
 
@@ -71,14 +74,26 @@ def _local_range(view: View, destination: Address) -> tuple[SubnetRanges, Block]
 
 def _matched(view: View, destination: Address, block: Block, knobs: FabricKnobs) -> str | None:
     """The running VM that has the destination as an address of its own (knob K3: or in an alias range)."""
-    owners = []
-    for interface in view.interfaces_at(destination):
-        for own in interface.blocks:
-            counts = knobs.alias_matched or own not in interface.aliases
-            machine = view.machine(interface.instance)
-            if counts and own.contains(destination) and block.covers(own) and machine is not None and machine.running:
-                owners.append((own.shift, interface.instance))
+    owners = [
+        (own.shift, interface.instance)
+        for interface in view.interfaces_at(destination)
+        for own in interface.blocks
+        if own.contains(destination) and block.covers(own) and _counts(view, interface, own, knobs)
+    ]
     return min(owners)[1] if owners else None
+
+
+def _counts(view: View, interface: Interface, own: Block, knobs: FabricKnobs) -> bool:
+    if own in interface.aliases and not (knobs.alias_matched and enforced("forwarding.alias-matched")):
+        return False
+    machine = view.machine(interface.instance)
+    return machine is not None and (machine.running or not enforced("forwarding.owner-runs"))
+
+
+def _has_second_pass(destination: Address) -> bool:
+    if not enforced("forwarding.hybrid-second-pass"):
+        return False
+    return destination[0] == 4 or not enforced("forwarding.hybrid-ipv4-only")
 
 
 def _hybrid_second_pass(view: View, destination: Address, subnet: SubnetRanges, block: Block) -> Verdict:
@@ -86,13 +101,15 @@ def _hybrid_second_pass(view: View, destination: Address, subnet: SubnetRanges, 
     routes = [
         route
         for route in view.routes_to(destination)
-        if not route.tags and route.destination.shift <= block.shift  # tagged and broader ones are removed
+        if not (route.tags and enforced("forwarding.hybrid-untagged-only"))
+        and not (route.destination.shift > block.shift and enforced("forwarding.hybrid-no-broader"))
     ]
     where = f"hybrid subnet route {block} of {subnet.subnet}"
     if not routes:
         return Verdict(None, "HYBRID_SUBNET_NO_ROUTE", f"R6: {where}, unmatched, no route left")
     route = _best(view, routes, destination)
-    if route.instance is not None and route.region != subnet.region:
+    elsewhere = route.instance is not None and route.region != subnet.region
+    if elsewhere and enforced("forwarding.hybrid-same-region"):
         return Verdict(None, "HYBRID_SUBNET_REGION_MISMATCH", f"R7: {where}, next hop of {route.name} elsewhere")
     return _take(view, route, destination, f"R6: {where}, unmatched, then ")
 
@@ -100,7 +117,11 @@ def _hybrid_second_pass(view: View, destination: Address, subnet: SubnetRanges, 
 def _by_static_route(view: View, host: str, destination: Address) -> Verdict:
     sender = view.machine(host)
     tags = sender.tags if sender is not None else frozenset()
-    routes = [route for route in view.routes_to(destination) if not route.tags or route.tags & tags]
+    routes = [
+        route
+        for route in view.routes_to(destination)
+        if not route.tags or route.tags & tags or not enforced("forwarding.route-tags")
+    ]
     if not routes:
         return Verdict(None, "NO_ROUTE", "R5: no route to the destination")
     return _take(view, _best(view, routes, destination), destination, "R5: ")
@@ -111,14 +132,16 @@ def _best(view: View, routes: list[StaticRoute], destination: Address) -> Static
 
     A more specific route whose next hop is down still hides the broader ones.
     """
-    narrowest = min(route.destination.shift for route in routes)
-    ranked = sorted(
-        ((not _next_hop_runs(view, route), route.priority), route.name, route)
-        for route in routes
-        if route.destination.shift == narrowest
-    )
+    shifts = [route.destination.shift for route in routes]
+    narrowest = min(shifts) if enforced("forwarding.most-specific") else max(shifts)
+    ranked = sorted((_rank(view, route), route.name, route) for route in routes if route.destination.shift == narrowest)
     equal = [route for rank, _, route in ranked if rank == ranked[0][0]]
     return equal[destination[1] % len(equal)]
+
+
+def _rank(view: View, route: StaticRoute) -> tuple[bool, int]:
+    down = not _next_hop_runs(view, route) and enforced("forwarding.running-next-hop")
+    return down, route.priority if enforced("forwarding.route-priority") else 0
 
 
 def _next_hop_runs(view: View, route: StaticRoute) -> bool:
@@ -138,6 +161,6 @@ def _take(view: View, route: StaticRoute, destination: Address, how: str) -> Ver
         return Verdict(None, "ROUTE_NEXT_HOP_RESOURCE_NOT_FOUND", rule)
     if not machine.running:
         return Verdict(None, "INSTANCE_NOT_RUNNING", rule)
-    if not machine.can_ip_forward:
+    if not machine.can_ip_forward and enforced("forwarding.next-hop-forwards"):
         return Verdict(None, "FOREIGN_IP_DISALLOWED", rule)
     return Verdict(route.instance, DELIVERED, rule)

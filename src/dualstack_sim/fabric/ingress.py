@@ -5,6 +5,7 @@ from __future__ import annotations
 from dualstack_sim.fabric.blocks import Address
 from dualstack_sim.fabric.facts import FirewallRule, Interface, Machine
 from dualstack_sim.fabric.forwarding import View
+from dualstack_sim.rules import enforced
 
 PROBE_PROTOCOL = "tcp"
 PROBE_PORT = 8080
@@ -18,15 +19,17 @@ def admitted(view: View, machine: Machine, source: Address) -> bool:
     IPv4 ranges says nothing about IPv6 (compute-api.md 8).
     """
     best: tuple[int, bool] | None = None
+    allowed = False
     for rule in view.firewall_rules():
-        rank = (rule.priority, rule.allow)
+        priority = rule.priority if enforced("forwarding.firewall-priority") else 0
+        rank = (priority, rule.allow is enforced("forwarding.firewall-deny-first"))
         if (best is None or rank < best) and _applies(rule, machine, source):
-            best = rank
-    return best is not None and best[1]
+            best, allowed = rank, rule.allow
+    return allowed if best is not None else not enforced("forwarding.implied-deny")
 
 
 def _applies(rule: FirewallRule, machine: Machine, source: Address) -> bool:
-    if rule.target_tags and not rule.target_tags & machine.tags:
+    if rule.target_tags and not rule.target_tags & machine.tags and enforced("forwarding.firewall-targets"):
         return False
     return any(block.contains(source) for block in rule.sources) and any(
         entry.protocol in (PROBE_PROTOCOL, "6", "all")
@@ -40,4 +43,8 @@ def owns(interfaces: list[Interface], source: Address) -> bool:
 
     The source address of anything else is taken for forged (compute-api.md 10).
     """
-    return any(block.contains(source) for interface in interfaces for block in interface.blocks)
+    return any(
+        block.contains(source) and (block not in interface.aliases or enforced("forwarding.alias-source"))
+        for interface in interfaces
+        for block in interface.blocks
+    )

@@ -17,6 +17,7 @@ from dualstack_sim.fabric.facts import FirewallRule, Interface, Machine
 from dualstack_sim.fabric.forwarding import Verdict
 from dualstack_sim.fabric.ledger import HostView, Ledger, Seen
 from dualstack_sim.fabric.roster import Roster
+from dualstack_sim.rules import enforced
 
 FAMILIES = (4, 6)
 POD = 2
@@ -100,7 +101,8 @@ class Traffic:
             reason = f"delivered to {verdict.delivered_to}, but the pods are on {owner.host}"
             return Verdict(None, "DELIVERED_TO_ANOTHER_INSTANCE", f"{verdict.rule}; {reason}")
         home = self._carrier.homes[owner.host]
-        if owner.steals_aliases and any(nic.aliases for nic in home.views[owner.host].interfaces_of(owner.host)):
+        aliases = any(nic.aliases for nic in home.views[owner.host].interfaces_of(owner.host))
+        if owner.steals_aliases and aliases and enforced("forwarding.guest-agent"):
             return Verdict(None, "STOLEN_BY_GUEST_AGENT", f"{verdict.rule}; R13: the guest agent took the alias")
         return verdict
 

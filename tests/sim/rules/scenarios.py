@@ -1,0 +1,50 @@
+"""One small experiment for each rule: it answers whether the world behaves as the rule says.
+
+A scenario must answer True while its rule holds and False while it does not; the rest of the rules hold in both runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.sim.compute.cloud import Cloud, Setting, running
+
+Scenario = Callable[[], Awaitable[bool]]
+Experiment = Callable[[Cloud], Awaitable[bool]]
+
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def _enter(rule: str, scenario: Scenario) -> None:
+    if rule in SCENARIOS:
+        raise ValueError(f"two scenarios for {rule}")
+    SCENARIOS[rule] = scenario
+
+
+def in_fabric(rule: str) -> Callable[[Callable[[], bool]], Callable[[], bool]]:
+    """A scenario that asks the data path alone."""
+
+    def enter(experiment: Callable[[], bool]) -> Callable[[], bool]:
+        async def run() -> bool:
+            return experiment()
+
+        _enter(rule, run)
+        return experiment
+
+    return enter
+
+
+def over_http(rule: str, nodes: int = 1, **setting: Any) -> Callable[[Experiment], Experiment]:
+    """A scenario that talks to a fresh cloud with a subnetwork `nodes` and that many VMs with routes."""
+
+    def enter(experiment: Experiment) -> Experiment:
+        async def run() -> bool:
+            async with running(Setting(**setting)) as cloud:
+                cloud.furnish(nodes)
+                return await experiment(cloud)
+
+        _enter(rule, run)
+        return experiment
+
+    return enter
