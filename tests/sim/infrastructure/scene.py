@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +24,12 @@ from dualstack.model.kinds import Manifest
 from dualstack.plan.settings import Settings
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.compute.latency import LatencyProfile
+from dualstack_sim.compute.quotas import Limits
 from dualstack_sim.compute.server import create_app as compute_app
 from dualstack_sim.fabric import Fabric
+from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
@@ -147,15 +151,30 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    *rules: FaultRule, nodes: int | None = None, example: str = "shoot.yaml", empty: bool = False
+    *rules: FaultRule,
+    nodes: int | None = None,
+    example: str = "shoot.yaml",
+    empty: bool = False,
+    speed: float = SPEED,
+    seed: int = 3,
+    knobs: Knobs | None = None,
+    fabric_knobs: FabricKnobs | None = None,
+    quotas: Limits | None = None,
+    latency: LatencyProfile | None = None,
+    dress: Callable[[web.Application], None] | None = None,
 ) -> AsyncIterator[Scene]:
-    """Both servers on loopback, with the cluster at rest; `empty`: a project in which nothing has been created yet."""
-    clock = ScaledClock(time.time(), SPEED)
-    chance = Chance(3)
-    fabric = Fabric(clock, chance)
+    """Both servers on loopback, with the cluster at rest; `empty`: a project in which nothing has been created yet.
+
+    `dress` sees both applications before they serve.
+    """
+    clock = ScaledClock(time.time(), speed)
+    chance = Chance(seed)
+    fabric = Fabric(clock, chance, knobs=fabric_knobs)
     runners: list[web.AppRunner] = []
 
     async def serve(application: web.Application) -> str:
+        if dress is not None:
+            dress(application)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         runners.append(runner)
@@ -166,7 +185,14 @@ async def scene(
     zones = sorted({zone for pool in manifest["spec"]["provider"]["workers"] for zone in pool["zones"]})
     faults = FaultPlan(list(rules), chance, clock)
     compute = Compute(
-        clock, chance, regions={manifest["spec"]["region"]: zones}, on_commit=fabric.on_commit, faults=faults
+        clock,
+        chance,
+        regions={manifest["spec"]["region"]: zones},
+        knobs=knobs,
+        quotas=quotas,
+        latency=latency,
+        on_commit=fabric.on_commit,
+        faults=faults,
     )
     store = KubeStore(clock, chance)
     built = Compute(clock, chance, regions=compute.project.regions) if empty else compute
