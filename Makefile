@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: rehearse rehearse-large test test-slow lint bench clean
+.PHONY: rehearse rehearse-large test test-clients test-slow lint bench clean
 
 rehearse: $(STAMP)  ## rehearse the migration of examples/shoot.yaml
 	$(BIN)/dualstack rehearse examples/shoot.yaml
@@ -13,7 +13,10 @@ rehearse-large: $(STAMP)  ## the same for 40 nodes in three zones
 	$(BIN)/dualstack rehearse examples/shoot-large.yaml
 
 test: $(STAMP)  ## the tests that take under five minutes together
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not clients"
+
+test-clients: $(STAMP)  ## the simulated cloud against programs that others wrote; needs kubectl
+	$(BIN)/pytest -q -m "clients and not slow"
 
 test-slow: $(STAMP)  ## the large example and the kills
 	$(BIN)/pytest -q -m slow

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, Kind
 from dualstack_sim.actors.pods import is_ready
 
 from .stage import Stage, daemon_set, deployment, place_calico, playing
 from .test_workloads import complete, troupe
+
+pytestmark = pytest.mark.clients
 
 BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 

@@ -31,6 +31,8 @@ from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.kube.types import ResourceType
 from tests.sim.kube.objects import BUDGET, WIDGET, pod, ready, widget, widget_definition
 
+pytestmark = pytest.mark.clients
+
 Kubectl = Callable[..., Awaitable[str]]
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-import subprocess
-import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +10,7 @@ import pytest
 from dualstack.cli.rehearsal.record import GOLDEN_CONSTRAINTS
 from dualstack.model.events import PHASES
 
-from .command import EXAMPLE, LARGE, SPEED, Outcome, rehearse, started
+from .command import LARGE, Outcome, rehearse
 
 KEYS = {
     "schema",
@@ -138,30 +134,6 @@ def test_faults_are_survived_and_reported(tmp_path: Path) -> None:
     assert all(0.0 < fault["at"] < outcome.result["time"]["simulatedSeconds"] for fault in fired)
     assert outcome.result["faults"]["neverMatched"] == [4]
     assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
-
-
-def test_a_manual_roll_out_waits_until_somebody_deletes_the_machines() -> None:
-    arguments = ("rehearse", str(EXAMPLE), "--output", "json", "--speed", SPEED, "--rollout", "manual")
-    with started(*arguments) as process:
-        if process.stderr is None:
-            raise RuntimeError("standard error is not a pipe")
-        hint = ""
-        for line in process.stderr:
-            hint = hint or "".join(re.findall(r"kubectl .* delete machine", line))
-            if "control-plane: done" in line:
-                break
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # nobody reads on: keep the pipe empty
-        command = hint.removesuffix(" delete machine").split()
-        machines = subprocess.run(
-            [*command, "get", "machines", "-o", "name"], capture_output=True, text=True, check=True, timeout=30
-        )
-        for machine in machines.stdout.split():
-            subprocess.run([*command, "delete", machine], capture_output=True, check=True, timeout=60)
-        if process.stdout is None:
-            raise RuntimeError("standard output is not a pipe")
-        result = json.loads(process.stdout.read())
-    assert (result["result"], result["reason"]) == ("succeeded", None)
-    assert result["nodes"]["replaced"] == 3
 
 
 @pytest.mark.slow

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import http.client
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import compute_v1
 
 from .command import EXAMPLE, LARGE, served, started
 
-KUBECTL = "kubectl"
 NAMESPACE = "shoot--foo--bar"
 ANONYMOUS: Any = AnonymousCredentials
 
@@ -27,30 +26,26 @@ def world() -> Iterator[dict[str, Any]]:
         yield facts
 
 
-def kubectl(world: dict[str, Any], *arguments: str) -> str:
-    done = subprocess.run(
-        [KUBECTL, "--kubeconfig", world["kubeconfig"], *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def ask(world: dict[str, Any], path: str, method: str = "GET") -> tuple[int, Any]:
-    host = world["controlEndpoint"].removeprefix("http://")
-    connection = http.client.HTTPConnection(host, timeout=10)
+def ask(endpoint: str, path: str, method: str = "GET") -> tuple[int, Any]:
+    connection = http.client.HTTPConnection(endpoint.removeprefix("http://"), timeout=10)
     connection.request(method, path)
     answer = connection.getresponse()
     return answer.status, json.load(answer)
 
 
 def control(world: dict[str, Any], path: str, method: str = "GET") -> Any:
-    status, answer = ask(world, path, method)
+    status, answer = ask(world["controlEndpoint"], path, method)
     assert status == 200, answer
     return answer
+
+
+def listed(world: dict[str, Any], path: str) -> list[dict[str, Any]]:
+    """The items of a list of the simulated Kubernetes API."""
+    config = yaml.safe_load(Path(world["kubeconfig"]).read_text())
+    status, answer = ask(config["clusters"][0]["cluster"]["server"], path)
+    assert status == 200, answer
+    items: list[dict[str, Any]] = answer["items"]
+    return items
 
 
 def compute(world: dict[str, Any]) -> dict[str, Any]:
@@ -62,37 +57,10 @@ def compute(world: dict[str, Any]) -> dict[str, Any]:
 
 class TestKubernetes:
     def test_the_cluster_is_at_rest(self, world: dict[str, Any]) -> None:
-        nodes = json.loads(kubectl(world, "get", "nodes", "-o", "json"))["items"]
-        assert [node["spec"]["podCIDRs"] for node in nodes] == [["100.96.0.0/24"], ["100.96.2.0/24"], ["100.96.1.0/24"]]
-        pods = json.loads(kubectl(world, "get", "pods", "-A", "-o", "json"))["items"]
+        cidrs = sorted(node["spec"]["podCIDRs"] for node in listed(world, "/api/v1/nodes"))
+        assert cidrs == [["100.96.0.0/24"], ["100.96.1.0/24"], ["100.96.2.0/24"]]
+        pods = listed(world, "/api/v1/pods")
         assert {pod["status"]["phase"] for pod in pods} == {"Running"}
-
-    def test_describe_apply_patch_scale_and_drain(self, world: dict[str, Any], tmp_path: Path) -> None:
-        node = kubectl(world, "get", "nodes", "-o", "name").split()[0].removeprefix("node/")
-        assert "PodCIDR" in kubectl(world, "describe", "node", node)
-        manifest = tmp_path / "map.yaml"
-        manifest.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: notes}\ndata: {a: '1'}\n")
-        assert "created" in kubectl(world, "apply", "-f", str(manifest))
-        kubectl(world, "patch", "configmap", "notes", "--type", "merge", "-p", '{"data":{"a":"2"}}')
-        assert kubectl(world, "get", "configmap", "notes", "-o", "jsonpath={.data.a}") == "2"
-        kubectl(world, "scale", "deployment", "web", "--replicas", "4")
-        kubectl(world, "rollout", "status", "deployment", "web", "--timeout", "30s")
-        kubectl(world, "drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout", "50s")
-        assert kubectl(world, "get", "node", node, "-o", "jsonpath={.spec.unschedulable}") == "true"
-        kubectl(world, "uncordon", node)
-
-    def test_the_garden_refuses_what_gardener_refuses(self, world: dict[str, Any]) -> None:
-        patch = '{"spec":{"networking":{"ipFamilies":["IPv6"]}}}'
-        arguments = ["-n", "garden-foo", "patch", "shoot", "bar", "--type", "merge", "-p", patch]
-        done = subprocess.run(
-            [KUBECTL, "--kubeconfig", world["kubeconfig"], *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 1
-        assert "unsupported IP family update: oldIPFamilies=[IPv4], newIPFamilies=[IPv6]" in done.stderr
 
 
 class TestCompute:
@@ -120,7 +88,7 @@ class TestCompute:
 
 class TestControl:
     def test_a_packet_is_followed_through_the_view_of_a_host(self, world: dict[str, Any]) -> None:
-        nodes = json.loads(kubectl(world, "get", "nodes", "-o", "json"))["items"]
+        nodes = listed(world, "/api/v1/nodes")
         source, destination = nodes[0]["metadata"]["name"], nodes[1]["metadata"]["name"]
         address = nodes[1]["spec"]["podCIDR"].replace(".0/24", ".2")
         verdict = control(world, f"/probe?from={source}&to={address}")
@@ -133,13 +101,13 @@ class TestControl:
 
     @pytest.mark.parametrize("query", ["from=nobody&to=10.0.0.1", "from=&to=", "to=x"])
     def test_a_bad_question_is_answered_in_one_sentence(self, query: str, world: dict[str, Any]) -> None:
-        status, answer = ask(world, f"/probe?{query}")
+        status, answer = ask(world["controlEndpoint"], f"/probe?{query}")
         assert status == 400
         assert "from:" in answer["message"]
 
 
 def names(world: dict[str, Any]) -> list[str]:
-    return kubectl(world, "get", "nodes", "-o", "name").split()
+    return [node["metadata"]["name"] for node in listed(world, "/api/v1/nodes")]
 
 
 def test_the_same_seed_gives_the_same_world_and_another_seed_another() -> None:
