@@ -17,7 +17,7 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import Strategy
 from dualstack.plan.transitions import Transition
 
-PODS = "10.96.0.0/16"
+PODS = "10.96.0.0/11"
 RANGE = "ipv4-pod-cidr"
 ZONE = "europe-west1-b"
 RUNNING = ControllerFacts(replicas=1, pods=1, ignored=False)
@@ -26,7 +26,7 @@ STOPPED = ControllerFacts(replicas=0, pods=0, ignored=True)
 
 def cidr(number: int) -> str:
     """The pod CIDR of node `number`."""
-    return f"10.96.{number}.0/24"
+    return f"10.{96 + number // 256}.{number % 256}.0/24"
 
 
 def node(number: int) -> NodeFacts:

@@ -23,10 +23,11 @@ import click
 )
 @click.option(
     "--strategy",
-    type=click.Choice(["overlap", "gardener"]),
+    type=click.Choice(["overlap", "compressed", "gardener", "auto"]),
     default="overlap",
     show_default=True,
-    help="How pod routes become alias ranges. `gardener` loses connections.",
+    help="How pod routes become alias ranges. `compressed` and `gardener` lose connections; `auto` chooses "
+    "`compressed` only above the limits of hybrid subnets.",
 )
 @click.option(
     "--rollout",

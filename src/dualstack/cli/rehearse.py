@@ -13,10 +13,11 @@ import click
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
 @click.option(
     "--strategy",
-    type=click.Choice(["overlap", "gardener"]),
+    type=click.Choice(["overlap", "compressed", "gardener", "auto"]),
     default="overlap",
     show_default=True,
-    help="How routes become alias ranges: `overlap` loses no packet, `gardener` is upstream's order and loses some.",
+    help="How routes become alias ranges: `overlap` loses no packet, `compressed` cuts off for as short as can be, "
+    "`gardener` is upstream's order and pace, `auto` chooses by the size of the network.",
 )
 @click.option(
     "--rollout",

@@ -12,15 +12,16 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from dualstack.clock import Clock
+from dualstack.engine.blackout import BlackoutWatch
 from dualstack.engine.memory import Memory
 from dualstack.engine.patience import Patience
 from dualstack.engine.progress import Odometer
 from dualstack.errors import ComputeError, DualstackError, GateFailed, KubeError
-from dualstack.model.events import Listener, StepFailed, StepFinished, StepStarted
+from dualstack.model.events import Listener, OutageExpected, OutageMeasured, StepFailed, StepFinished, StepStarted
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import check
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import Strategy, obstacles
+from dualstack.plan.strategy import Strategy, describe_outage, obstacles, outage
 from dualstack.plan.transitions import Barrier, Gate, Transition
 
 Result = TypeVar("Result")
@@ -72,11 +73,15 @@ class _Run:
         self._memory = Memory(clock)
         self._patience = Patience(settings)
         self._odometer = Odometer(strategy, settings)
+        self._blackout = BlackoutWatch()
 
     async def to_the_end(self) -> None:
         facts = await self._observe()
         if not facts.unreachable and (problems := obstacles(self._strategy, facts, self._settings)):
             raise GateFailed("; ".join(problems))
+        self._blackout.begin(facts, self._clock.now())
+        if self._next(facts) is not None:
+            self._foretell(facts)
         while (transition := self._next(facts)) is not None:
             self._emit(
                 StepStarted(
@@ -92,6 +97,17 @@ class _Run:
             except DualstackError as error:
                 self._failed(transition, str(error), final=True)
                 raise
+
+    def _foretell(self, facts: CutoverFacts) -> None:
+        """Before anything is done, what it is going to cost."""
+        self._emit(
+            OutageExpected(
+                at=self._clock.now(),
+                shoot=self._shoot,
+                seconds=0.0 if self._strategy.lossless else outage(self._strategy, facts, self._settings),
+                detail=describe_outage(self._strategy, facts, self._settings),
+            )
+        )
 
     def _next(self, facts: CutoverFacts) -> Transition | None:
         return self._strategy.next_transition(facts, self._settings)
@@ -111,14 +127,15 @@ class _Run:
             raise GateFailed("; ".join(problems))
         check(self._strategy.invariants, facts, transition)
         self._patience.begin(transition)
+        begun = self._clock.now()
         try:
             await self._actuator.perform(transition)
         except (ComputeError, KubeError) as error:
             wait = self._patience.wait_after(error)
             if wait is None:
                 raise
-            return await self._again(transition, str(error), wait)
-        facts = await self._observe()
+            return self._seen(await self._again(transition, str(error), wait), begun)
+        facts = self._seen(await self._observe(), begun)
         if transition.done(facts):
             self._finished(transition, facts)
             return facts
@@ -126,6 +143,13 @@ class _Run:
         if wait is None:
             raise GateFailed("the cloud reports success, but what was asked for is not there")
         return await self._again(transition, "its whole effect does not show yet", wait)
+
+    def _seen(self, facts: CutoverFacts, begun: float) -> CutoverFacts:
+        """`facts`, once the watch over blackouts has taken them."""
+        now = self._clock.now()
+        if (over := self._blackout.follow(facts, begun=begun, now=now)) is not None:
+            self._emit(OutageMeasured(at=now, shoot=self._shoot, seconds=over[0], detail=over[1]))
+        return facts
 
     async def _wait(self, barrier: Barrier, facts: CutoverFacts) -> CutoverFacts:
         """Wait until the barrier opens, or until what is observed makes another step the next one.

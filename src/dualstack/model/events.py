@@ -67,7 +67,40 @@ class Progress(Event, frozen=True, kw_only=True, tag="progress"):
     eta: float | None = None
 
 
-AnyEvent = OperatorReady | PhaseStarted | PhaseFinished | StepStarted | StepFinished | StepFailed | Progress
+class StrategyChosen(Event, frozen=True, kw_only=True, tag="strategy.chosen"):
+    """How the routes are going to move, and why so."""
+
+    strategy: str
+    reason: str
+
+
+class OutageExpected(Event, frozen=True, kw_only=True, tag="outage.expected"):
+    """What pods will notice of the cut-over, told before it begins: `seconds` from the first deleted route until the
+    last node has its alias, 0 for an order that loses nothing."""
+
+    seconds: float
+    detail: str
+
+
+class OutageMeasured(Event, frozen=True, kw_only=True, tag="outage.measured"):
+    """How long some pod CIDR was delivered by nothing, by what the two APIs showed; hosts may take longer to learn."""
+
+    seconds: float
+    detail: str = ""
+
+
+AnyEvent = (
+    OperatorReady
+    | PhaseStarted
+    | PhaseFinished
+    | StepStarted
+    | StepFinished
+    | StepFailed
+    | Progress
+    | StrategyChosen
+    | OutageExpected
+    | OutageMeasured
+)
 
 PHASES = ("preparation", "cut-over", "ipv6", "control-plane", "roll-out", "dual-stack", "dns")
 """The phases in the order in which they run."""

@@ -104,7 +104,7 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
             return _closed(range_known, facts) or AddAliases(missing[:1], canary=True)
         canary_known = Barrier(what="alias-canary", aspects=("aliases",), seconds=settings.barrier_canary)
         return _closed(canary_known, facts) or GATE_ALIAS_CANARY
-    return AddAliases(missing[: settings.batch_size])
+    return AddAliases(missing[: settings.batch(len(facts.pod_cidr_of))])
 
 
 def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:

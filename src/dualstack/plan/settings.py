@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -10,7 +11,9 @@ class Settings:
     """Durations in seconds. The defaults are cutover.md 4 unless another source stands beside them."""
 
     batch_size: int = 10
-    """Aliases added together (4.3)."""
+    """Aliases added together (4.3), in a small cluster."""
+    batch_share: float = 0.1
+    """The same as a share of all VMs, in a large one: the operations are awaited together, so it takes no longer."""
     barrier_flag: float = 120.0
     """From the flag to the range: no host may see the range before the flag (4.1, E10)."""
     barrier_range: float = 120.0
@@ -33,6 +36,10 @@ class Settings:
     """How often a failing step is tried, and how often one is done for a target that keeps losing it."""
     backoff: tuple[float, float] = (2.0, 60.0)
     """First and longest wait before a step whose effect did not show is planned again."""
+
+    def batch(self, nodes: int) -> int:
+        """How many of `nodes` VMs take their alias together."""
+        return max(self.batch_size, math.ceil(self.batch_share * nodes))
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.attempts < 1 or self.observe_every <= 0:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from dualstack.errors import InvalidInput
-from dualstack.plan import gardener, overlap
+from dualstack.plan import compressed, gardener, overlap
 from dualstack.plan.facts import CutoverFacts
-from dualstack.plan.invariants import ALWAYS, MAKE_BEFORE_BREAK, Invariant
+from dualstack.plan.invariants import ALWAYS, CONTROLLER_GONE_BEFORE_DELETE, MAKE_BEFORE_BREAK, Invariant
 from dualstack.plan.settings import Settings
 from dualstack.plan.transitions import (
     AddAliases,
@@ -31,18 +31,15 @@ Planner = Callable[[CutoverFacts, Settings], Transition | None]
 class Strategy:
     """An order in which the routes move, the invariants that it keeps, and the pace at which it looks at operations.
 
-    `poll` is the interval in seconds at which a running operation is looked at; 0 means as soon as it is done.
+    `lossless`: it keeps every pod CIDR reachable at every instant. `poll` is the interval in seconds at which a running
+    operation is looked at; 0 means as soon as it is done.
     """
 
     name: str
     next_transition: Planner
     invariants: tuple[Invariant, ...]
+    lossless: bool = False
     poll: float = 0.0
-
-    @property
-    def lossless(self) -> bool:
-        """The order keeps every pod CIDR reachable at every instant."""
-        return self.invariants == MAKE_BEFORE_BREAK
 
     def transitions(self, facts: CutoverFacts, settings: Settings) -> Iterator[Transition]:
         """Everything that remains from `facts`, each step planned from what the one before is expected to leave.
@@ -57,19 +54,34 @@ class Strategy:
 
 
 STRATEGIES = {
-    "overlap": Strategy("overlap", overlap.next_transition, MAKE_BEFORE_BREAK),
+    "overlap": Strategy("overlap", overlap.next_transition, MAKE_BEFORE_BREAK, lossless=True),
+    "compressed": Strategy("compressed", compressed.next_transition, (CONTROLLER_GONE_BEFORE_DELETE, *ALWAYS)),
     "gardener": Strategy("gardener", gardener.next_transition, ALWAYS, poll=10.0),
 }
 """By name; Gardener's operation polling is 10 s (gardener-behaviour.md W31)."""
 
+AUTO = "auto"
+"""Not a strategy: the wish to have one chosen from facts (`dualstack.plan.automatic`)."""
+
 DEFAULT = "overlap"
+
+REQUESTS_PER_MINUTE = 1500
+"""What a project may send by default in one group of requests (compute-api.md 4.1)."""
 
 
 def choose(name: str) -> Strategy:
     """The strategy called `name`; InvalidInput if there is none."""
-    if name not in STRATEGIES:
-        raise InvalidInput(f"unknown strategy {name!r}; there are {', '.join(STRATEGIES)}")
+    validate(name)
+    if name == AUTO:
+        raise InvalidInput("strategy 'auto' is chosen from facts, which are not there yet")
     return STRATEGIES[name]
+
+
+def validate(name: str) -> None:
+    """InvalidInput unless `name` is a strategy or `auto`."""
+    known = (*STRATEGIES, AUTO)
+    if name not in known:
+        raise InvalidInput(f"unknown strategy {name!r}; there are {', '.join(known)}")
 
 
 def obstacles(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> list[str]:
@@ -125,7 +137,8 @@ def estimate(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> flo
 def duration(transition: Transition, facts: CutoverFacts, strategy: Strategy) -> float:
     """Expected seconds that `transition` takes from `facts`: medians of compute-api.md 2.5.
 
-    Operations that run together take as long as the slowest, half as long again as the median.
+    Operations that run together take as long as the slowest: one in a hundred takes five times the median. A minute
+    lets through so many requests as the quota says (4.1).
     """
     match transition:
         case Barrier():
@@ -140,6 +153,8 @@ def duration(transition: Transition, facts: CutoverFacts, strategy: Strategy) ->
             seconds = 4.0
         case _:
             return 1.0
-    if len(transition.targets) > 1:
-        seconds *= 1.5
+    count = len(transition.targets)
+    if count > 1:
+        seconds *= 1.5 + 6.0 * min(1.0, count / 100)
+    seconds += 60.0 * ((count - 1) // REQUESTS_PER_MINUTE) if count else 0.0
     return math.ceil(seconds / strategy.poll) * strategy.poll if strategy.poll else seconds

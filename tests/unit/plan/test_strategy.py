@@ -18,7 +18,7 @@ OVERLAP, GARDENER = choose("overlap"), choose("gardener")
 
 
 def test_an_unknown_strategy_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InvalidInput, match="unknown strategy 'yolo'; there are overlap, gardener"):
+    with pytest.raises(InvalidInput, match="unknown strategy 'yolo'; there are overlap, compressed, gardener, auto"):
         choose("yolo")
 
 

@@ -14,6 +14,7 @@ from dualstack.model.events import (
     StepFailed,
     StepFinished,
     StepStarted,
+    StrategyChosen,
 )
 from dualstack.model.kinds import Manifest
 
@@ -82,6 +83,8 @@ class Record:
     failures: list[str] = field(default_factory=list)
     progress: Progress | None = None
     last_heard: float = 0.0
+    strategy: str | None = None
+    """The strategy that ran last, once it is known."""
     _shown: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def hear(self, event: AnyEvent) -> None:
@@ -107,6 +110,8 @@ class Record:
                     self.step = replace(self.step, state="failed", detail=detail)
             case Progress():
                 self.progress = event
+            case StrategyChosen(strategy=name):
+                self.strategy = name
             case _:
                 pass
 

@@ -140,6 +140,10 @@ class Rehearsal:
         changed = inventory.changes(before, await inventory.take(endpoints, self._shoot))
         return await self._result(endpoints, address, nodes_at_start, changed, reason, started)
 
+    def _strategy(self) -> str:
+        """The strategy that ran: an annotation of the Shoot or the facts may have decided for another one."""
+        return self._record.strategy or self._options.strategy
+
     def _world_arguments(self) -> list[str]:
         options = self._options
         arguments = [str(options.path), "--speed", repr(options.speed), "--seed", str(options.seed)]
@@ -248,7 +252,7 @@ class Rehearsal:
         simulated = address.clock.now() - self._record.origin
         traffic = since_trigger(await endpoints.control("/traffic"), self._record.origin)
         compute = await endpoints.control("/compute/statistics?caller=dualstack/")
-        scene = Scene(endpoints, self._shoot, self._record, traffic, self._options.strategy)
+        scene = Scene(endpoints, self._shoot, self._record, traffic, self._strategy())
         self._display.say("Verifying ...")
         checks = await verify(scene, complete=reason is None)
         failed = [check for check in checks if check.status == "failed"]
@@ -259,7 +263,7 @@ class Rehearsal:
             result="failed" if reason else "succeeded",
             reason=reason,
             shoot=ShootName(self._shoot.name, self._shoot.namespace, self._shoot.technical_id, self._shoot.cni),
-            strategy=self._options.strategy,
+            strategy=self._strategy(),
             assumptions=tuple(await endpoints.control("/assumptions")),
             time=Time(round(simulated, 3), round(time.monotonic() - started, 3)),
             phases=tuple(self._record.phases),

@@ -12,6 +12,7 @@ from dualstack.gce.errors import NotFound, StaleFingerprint
 from dualstack.gce.pacing import QUICK, Pace
 from dualstack.gce.resources import first_interface
 from dualstack.model.infrastructure import SavedRoute as StoredRoute
+from dualstack.plan.compressed import GATE_READY
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.transitions import (
     AddAliases,
@@ -35,8 +36,11 @@ from .observation import Observation, Observer
 from .record import InfrastructureRecord
 from .together import at_most
 
-WIDTH = 50
-"""Targets of one transition that are worked on side by side; the plan decides how many it dares at once."""
+WIDTH = 1000
+"""Targets of one transition that are worked on side by side; the plan decides how many it dares at once.
+
+Most of the time they wait for operations, which are looked at together; the client bounds the requests in flight.
+"""
 
 ATTEMPTS = 5
 """How often a resource is read again because it changed between reading and writing."""
@@ -89,7 +93,7 @@ class CloudActuator:
             case RemoveAliases():
                 await self._each(transition.targets, self._remove_aliases)
             case DeleteRoutes():
-                await self._each(transition.targets, self._delete_route)
+                await self._delete_routes(transition.targets)
             case SetOverlapFlag():
                 await self._patch_subnet(lambda subnet: _flag(subnet, on=True))
             case ClearOverlapFlag():
@@ -104,18 +108,17 @@ class CloudActuator:
                 raise GateFailed(f"step {transition.id} cannot be carried out here")
 
     async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
-        """Aliases as the Nodes say, every Node well, nobody interfering; the same for every gate.
+        """Aliases as the Nodes say, every Node well, nobody interfering.
 
         A gate stands before what cannot be taken back, so it asks for everything that can be asked for.
         """
-        del gate
         problems = [
             f"route {route.name} ({route.destination}) appeared in the pod CIDR" for route in facts.foreign_routes
         ]
         problems += [f"route {route.instance_name} ({route.destination_cidr}) appeared" for route in facts.unsaved]
         if not facts.controller.gone:
             problems.append("cloud-controller-manager runs again")
-        if not facts.range_present:
+        if gate != GATE_READY and not facts.range_present:
             problems.append(f"subnet {facts.subnet.name} has no range {facts.range_name} any more")
         problems += [f"the pod CIDR of VM {name} is delivered by nothing" for name in facts.unreachable]
         problems += [
@@ -176,9 +179,14 @@ class CloudActuator:
         if node is None:
             return
         path = f"zones/{node.zone}/instances/{name}"
+        # What the last observation read saves a request; if it is out of date, the fingerprint says so.
+        known = [self._last.interfaces[name]] if self._last and name in self._last.interfaces else []
 
         async def once() -> None:
-            interface = first_interface(await self._compute.get(path, fields="name,networkInterfaces"))
+            if known:
+                interface = known.pop()
+            else:
+                interface = first_interface(await self._compute.get(path, fields="name,networkInterfaces"))
             body = change(interface)
             if body is not None:
                 body = body | {"fingerprint": interface["fingerprint"]}
@@ -194,10 +202,14 @@ class CloudActuator:
 
     # -- routes
 
-    async def _delete_route(self, name: str) -> None:
+    async def _delete_routes(self, targets: Iterable[str]) -> None:
         """A route that the last observation did not prove to be ours is never deleted (DESIGN.md 3.8)."""
-        if any(route.name == name for route in self._facts().routes):
+        ours = {route.name for route in self._facts().routes}
+
+        async def delete(name: str) -> None:
             await self._compute.delete(f"global/routes/{name}", pace=self._pace)
+
+        await self._each((name for name in targets if name in ours), delete)
 
     # -- the subnet
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 from dualstack.clock import Clock
 from dualstack.engine.cutover import run_cutover
@@ -17,13 +18,16 @@ from dualstack.gce.pacing import QUICK, UPSTREAM, Pace
 from dualstack.gce.resources import secondary_ranges
 from dualstack.kube.interface import Kube
 from dualstack.model import cidr
-from dualstack.model.events import Listener
+from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
 from dualstack.model.shoot import ShootView
+from dualstack.plan.automatic import Choice, decide
 from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import Strategy
+from dualstack.plan.strategy import AUTO, Strategy, choose, describe_outage
 
 from .actuator import CloudActuator
+from .announcement import announce
+from .census import count_network
 from .controller_manager import CloudControllerManager
 from .desired import Desired
 from .observation import Observer
@@ -33,7 +37,7 @@ from .reporting import Reporter
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """The cut-over of one Shoot."""
+    """The cut-over of one Shoot. `strategy` is the name of one, or `auto`."""
 
     compute: ComputeClient
     kube: Kube
@@ -43,37 +47,69 @@ class Migration:
     record: InfrastructureRecord
     desired: Desired
     shoot: ShootView
-    strategy: Strategy
+    strategy: str
     settings: Settings
 
     async def run(self) -> None:
         """Carry the cut-over to its end if anything remains of it. Raises a DualstackError with the cluster at rest."""
         manager = CloudControllerManager(self.kube, self.clock, self.desired.ns)
-        actuator = self._actuator(manager)
-        facts = await actuator.observe()
-        if facts.finished:
+        facts = await self._observer(manager).observe()
+        if facts.facts.finished:
             return
-        if not facts.unreachable:
+        if not facts.facts.unreachable:
             await self._refuse_conflicts()
         with self.reporter.phase("cut-over"):
+            strategy = await self._chosen(facts.facts)
+            actuator = self._actuator(manager, strategy)
             try:
-                await run_cutover(actuator, self.strategy, self.settings, self.clock, self.emit, self.desired.ns)
-            except DualstackError:
+                await self._carry_out(actuator, strategy)
+            except DualstackError as error:
                 # What failed is what is reported; a cloud that answers nothing now cannot be read either.
                 with suppress(DualstackError):
                     await self._step_back(actuator, manager)
+                await self._announce("CutOverStopped", str(error), kind="Warning")
                 raise
 
-    def _actuator(self, manager: CloudControllerManager) -> CloudActuator:
-        observer = Observer(self.compute, self.kube, self.record, manager, self.desired, self.shoot)
+    async def _chosen(self, facts: CutoverFacts) -> Strategy:
+        """The strategy of this run; what it is, why, and what it costs is said before anything is done."""
+        choice = Choice(self.strategy, "asked for")
+        if self.strategy == AUTO:
+            choice = decide(facts, await count_network(self.compute, self.desired, self.shoot))
+        strategy = choose(choice.strategy)
+        self.emit(
+            StrategyChosen(at=self.clock.now(), shoot=self.desired.ns, strategy=choice.strategy, reason=choice.reason)
+        )
+        cost = describe_outage(strategy, facts, self.settings)
+        await self._announce("StrategyChosen", f"{choice.strategy}: {choice.reason}. {cost}")
+        return strategy
+
+    async def _carry_out(self, actuator: CloudActuator, strategy: Strategy) -> None:
+        measured: list[OutageMeasured] = []
+
+        def emit(event: AnyEvent) -> None:
+            if isinstance(event, OutageMeasured):
+                measured.append(event)
+            self.emit(event)
+
+        await run_cutover(actuator, strategy, self.settings, self.clock, emit, self.desired.ns)
+        for outage in measured:
+            await self._announce("OutageMeasured", outage.detail)
+
+    async def _announce(self, reason: str, message: str, *, kind: Literal["Normal", "Warning"] = "Normal") -> None:
+        await announce(self.kube, self.clock, self.shoot.name, self.desired.ns, reason, message, kind=kind)
+
+    def _observer(self, manager: CloudControllerManager) -> Observer:
+        return Observer(self.compute, self.kube, self.record, manager, self.desired, self.shoot)
+
+    def _actuator(self, manager: CloudControllerManager, strategy: Strategy) -> CloudActuator:
         return CloudActuator(
             compute=self.compute,
             desired=self.desired,
-            observer=observer,
+            observer=self._observer(manager),
             record=self.record,
             manager=manager,
             clock=self.clock,
-            pace=pace_of(self.strategy),
+            pace=pace_of(strategy.name),
         )
 
     async def _refuse_conflicts(self) -> None:
@@ -100,9 +136,9 @@ class Migration:
             await manager.give_back()
 
 
-def pace_of(strategy: Strategy) -> Pace:
+def pace_of(strategy: str) -> Pace:
     """How often running operations are looked at."""
-    return UPSTREAM if strategy.poll else QUICK
+    return UPSTREAM if strategy != AUTO and choose(strategy).poll else QUICK
 
 
 def nothing_deleted(facts: CutoverFacts) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dualstack.gce import ComputeClient, Resource
@@ -29,10 +29,11 @@ INSTANCE_FIELDS = "items(name,status,networkInterfaces),nextPageToken"
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The facts, and which of the cluster's Nodes are not well: name to what is wrong with it."""
+    """The facts; which of the cluster's Nodes are not well: name to what is wrong with it; nic0 of each VM as read."""
 
     facts: CutoverFacts
     unwell: Mapping[str, str]
+    interfaces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ class Observer:
             ),
             controller=controller,
         )
-        return Observation(facts, unwell(nodes))
+        interfaces = {name: first_interface(instances[name]) for name in members if name in instances}
+        return Observation(facts, unwell(nodes), interfaces)
 
     async def _instances(self, zones: Iterable[str]) -> dict[str, Resource]:
         """The VMs whose names begin like the cluster's, by name; `zone` is the zone's name."""

@@ -13,7 +13,7 @@ from dualstack.model.events import Listener
 from dualstack.model.kinds import SECRET, Manifest
 from dualstack.model.shoot import ShootView
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import DEFAULT, Strategy, choose
+from dualstack.plan.strategy import DEFAULT, validate
 
 from .desired import Desired
 from .flow import InfrastructureFlow
@@ -29,7 +29,7 @@ STRATEGY = "dualstack.dev/strategy"
 class InfrastructureController:
     """Reconciles Infrastructures of type gcp.
 
-    strategy: how routes move unless a Shoot asks for another one; InvalidInput for an unknown one.
+    strategy: how routes move unless a Shoot asks for another way, or `auto`; InvalidInput for an unknown one.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class InfrastructureController:
         strategy: str = DEFAULT,
         settings: Settings | None = None,
     ) -> None:
-        choose(strategy)
+        validate(strategy)
         self._kube = kube
         self._computes = computes
         self._clock = clock
@@ -58,11 +58,12 @@ class InfrastructureController:
     async def _act(self, infrastructure: Manifest, shoot: Manifest) -> Fields:
         view = ShootView.of(shoot)
         compute = await self._compute(infrastructure)
-        strategy = choose(view.annotations.get(STRATEGY, self._strategy))
+        strategy = view.annotations.get(STRATEGY, self._strategy)
+        validate(strategy)
         return await self._flow(infrastructure, view, compute, strategy).run()
 
     def _flow(
-        self, infrastructure: Manifest, view: ShootView, compute: ComputeClient, strategy: Strategy
+        self, infrastructure: Manifest, view: ShootView, compute: ComputeClient, strategy: str
     ) -> InfrastructureFlow:
         metadata = infrastructure["metadata"]
         record = InfrastructureRecord(self._kube, metadata["name"], metadata["namespace"])

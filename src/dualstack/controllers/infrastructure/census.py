@@ -1,0 +1,48 @@
+"""Counting the whole VPC network, whoever its VMs and routes belong to: the limits of hybrid subnets hold for it."""
+
+from __future__ import annotations
+
+from dualstack.gce import ComputeClient
+from dualstack.gce.resources import same_resource
+from dualstack.model.shoot import ShootView
+from dualstack.plan.automatic import NetworkFacts
+
+from .desired import Desired
+from .routes import network_filter
+from .together import together
+
+
+async def count_network(compute: ComputeClient, desired: Desired, shoot: ShootView) -> NetworkFacts:
+    """Three lists over all zones and regions (cutover.md 3.2). Raises ComputeRefusal."""
+    link = str((await compute.get(f"global/networks/{desired.vpc}", fields="selfLink"))["selfLink"])
+    instances, routes, subnets = await together(
+        compute.aggregated("instances", fields="items/*/instances(networkInterfaces(network)),nextPageToken"),
+        compute.list(
+            "global/routes",
+            filter=network_filter(link),
+            fields="items(network,nextHopNetwork,nextHopPeering),nextPageToken",
+        ),
+        compute.aggregated(
+            "subnetworks", fields="items/*/subnetworks(name,network,allowSubnetCidrRoutesOverlap),nextPageToken"
+        ),
+    )
+    return NetworkFacts(
+        interfaces=sum(
+            same_resource(interface.get("network") or "", link)
+            for instance in instances
+            for interface in instance.get("networkInterfaces") or ()
+        ),
+        surge=sum(pool.max_surge for pool in shoot.pools),
+        custom_routes=sum(
+            same_resource(route.get("network") or "", link)
+            and not route.get("nextHopNetwork")
+            and not route.get("nextHopPeering")
+            for route in routes
+        ),
+        hybrid_subnets=sum(
+            same_resource(subnet.get("network") or "", link)
+            and bool(subnet.get("allowSubnetCidrRoutesOverlap"))
+            and subnet["name"] != desired.nodes_subnet
+            for subnet in subnets
+        ),
+    )

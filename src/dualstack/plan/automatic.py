@@ -1,0 +1,75 @@
+"""Which strategy fits a cluster: `overlap` inside the documented limits of hybrid subnets, else `compressed`.
+
+The limits hold for the whole VPC network, whoever its VMs and routes belong to (cutover.md 8, R16). Beyond them the
+cloud promises nothing for any VM of the network, which is worse than a known blackout of one cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dualstack.plan.facts import CutoverFacts
+
+MOST_INTERFACES = 130
+MOST_CUSTOM_ROUTES = 300
+MOST_HYBRID_SUBNETS = 25
+"""Per VPC network (R16)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """What the whole VPC network holds, counted over all clusters in it.
+
+    `surge` are the NICs that may come while machines are replaced, `hybrid_subnets` the other subnets that have the
+    overlap flag, `custom_routes` the static routes.
+    """
+
+    interfaces: int
+    surge: int
+    custom_routes: int
+    hybrid_subnets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The name of a strategy, and why it was chosen, as a clause."""
+
+    strategy: str
+    reason: str
+
+
+def decide(facts: CutoverFacts, network: NetworkFacts) -> Choice:
+    """The strategy for the cluster as it is, with the reason.
+
+    A cut-over that is under way without loss stays so, and one with nothing left to lose is finished in the short way
+    that `overlap` has for it.
+    """
+    if not facts.live_routes:
+        return Choice("overlap", "no route carries traffic any more, so nothing can be lost")
+    if facts.range_present:
+        return Choice("overlap", "the range lies over the routes already, so the rest loses nothing either")
+    if not facts.subnet.flag_visible:
+        return Choice("compressed", f"the API does not show allowSubnetCidrRoutesOverlap of {facts.subnet.name}")
+    if exceeded := _exceeded(network):
+        return Choice("compressed", f"the VPC network is above the limits of hybrid subnets: {', '.join(exceeded)}")
+    return Choice(
+        "overlap",
+        f"the VPC network is inside the limits of hybrid subnets: {_nics(network)} of {MOST_INTERFACES}, "
+        f"{network.custom_routes} static routes of {MOST_CUSTOM_ROUTES}, "
+        f"{network.hybrid_subnets + 1} hybrid subnets of {MOST_HYBRID_SUBNETS}",
+    )
+
+
+def _exceeded(network: NetworkFacts) -> list[str]:
+    exceeded = []
+    if network.interfaces + network.surge > MOST_INTERFACES:
+        exceeded.append(f"{_nics(network)}, limit {MOST_INTERFACES}")
+    if network.custom_routes > MOST_CUSTOM_ROUTES:
+        exceeded.append(f"{network.custom_routes} static routes, limit {MOST_CUSTOM_ROUTES}")
+    if network.hybrid_subnets >= MOST_HYBRID_SUBNETS:
+        exceeded.append(f"{network.hybrid_subnets} other hybrid subnets, limit {MOST_HYBRID_SUBNETS} with this one")
+    return exceeded
+
+
+def _nics(network: NetworkFacts) -> str:
+    return f"{network.interfaces} NICs and {network.surge} of a roll-out"

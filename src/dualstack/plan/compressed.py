@@ -1,0 +1,88 @@
+"""Gardener's order made as short as it can be: everything that can be done before the blackout is done before it.
+
+For networks above the limits of hybrid subnets (cutover.md 8). Between the first deleted route and the last alias the
+pods of different nodes cannot reach each other; nothing else is left to happen in that time. The first rule that yields
+is what happens next:
+
+    _stop        no route comes back behind our back
+    _save        before anything is deleted
+    _prepare     the subnet becomes dual-stack, and a last look: from here on there is no good place to stop
+    _delete      every route at once: the blackout begins
+    _range       one request
+    _aliases     every node at once: the blackout ends
+    _close       flag off, if somebody set it; the saved list has served
+
+A range that already lies over routes which carry traffic is a cut-over without loss under way: then it stays one.
+"""
+
+from __future__ import annotations
+
+from dualstack.plan import overlap
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.transitions import (
+    AddAliases,
+    AddSecondaryRange,
+    ClearOverlapFlag,
+    ClearSavedRoutes,
+    DeleteRoutes,
+    Gate,
+    SaveRoutes,
+    SetStackType,
+    StopController,
+    Transition,
+    alias_obstacles,
+)
+
+GATE_READY = Gate(what="ready", aspects=("controller", "routes", "aliases"))
+
+
+def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | None:
+    """The next step from `facts`; None when the cut-over is finished."""
+    if facts.finished:
+        return None
+    if facts.range_present and facts.live_routes:
+        return overlap.next_transition(facts, settings)
+    for rule in (_stop, _save, _prepare, _delete, _range, _aliases, _close):
+        if (transition := rule(facts)) is not None:
+            return transition
+    return None
+
+
+def _stop(facts: CutoverFacts) -> Transition | None:
+    return None if facts.controller.gone else StopController()
+
+
+def _save(facts: CutoverFacts) -> Transition | None:
+    return SaveRoutes() if facts.unsaved else None
+
+
+def _prepare(facts: CutoverFacts) -> Transition | None:
+    """Nothing of this while somebody is cut off already: then every second counts."""
+    if facts.unreachable or not facts.live_routes:
+        return None
+    if facts.subnet.stack_type != "IPV4_IPV6":
+        return SetStackType()
+    return None if GATE_READY.id in facts.passed else GATE_READY
+
+
+def _delete(facts: CutoverFacts) -> Transition | None:
+    names = tuple(route.name for route in facts.routes)
+    return DeleteRoutes(names, alias_first=False) if names else None
+
+
+def _range(facts: CutoverFacts) -> Transition | None:
+    return None if facts.range_present else AddSecondaryRange()
+
+
+def _aliases(facts: CutoverFacts) -> Transition | None:
+    """One that cannot take its alias comes last, so that it does not hold up the others."""
+    missing = facts.without_alias
+    ready = tuple(name for name in missing if not alias_obstacles(facts, name))
+    return AddAliases(ready or missing) if missing else None
+
+
+def _close(facts: CutoverFacts) -> Transition | None:
+    if facts.subnet.overlap_flag and not facts.foreign_routes:
+        return ClearOverlapFlag()
+    return ClearSavedRoutes() if facts.saved_routes else None

@@ -1,0 +1,63 @@
+"""How the routes move: what is chosen, what is said of it beforehand, what it costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualstack.model import kinds
+from dualstack.model.events import OutageExpected, OutageMeasured, StrategyChosen
+
+from .end_state import assert_end_state
+from .scene import QUICK, Scene, scene
+
+
+def announced(made: Scene) -> dict[str, str]:
+    """Reason and message of the Events on the Infrastructure."""
+    listed = made.store.list(kinds.EVENT, made.namespace)
+    return {event["reason"]: event["message"] for event in listed if event["involvedObject"]["name"] == made.shoot}
+
+
+async def test_compressed_foretells_its_blackout_and_measures_it() -> None:
+    async with scene() as made:
+        made.trigger(annotations={"dualstack.dev/strategy": "compressed"})
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await assert_end_state(made)
+        assert made.steps()[:7] == [
+            "stop-cloud-controller-manager",
+            "save-routes",
+            "set-stack-type",
+            "delete-routes",
+            "add-secondary-range",
+            "add-aliases",
+            "clear-saved-routes",
+        ]
+        (expected,) = [event for event in made.events if isinstance(event, OutageExpected)]
+        (measured,) = [event for event in made.events if isinstance(event, OutageMeasured)]
+        assert "3 nodes are cut off" in expected.detail
+        assert 0 < made.lost() < 60
+        assert measured.seconds == pytest.approx(made.lost(), abs=30)
+        assert announced(made)["StrategyChosen"] == f"compressed: asked for. {expected.detail}"
+        assert announced(made)["OutageMeasured"] == measured.detail
+
+
+async def test_auto_loses_nothing_where_that_is_possible_and_says_why() -> None:
+    async with scene() as made:
+        made.trigger()
+        await made.controller(settings=QUICK, strategy="auto").reconcile(made.shoot, made.namespace)
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+        (chosen,) = [event for event in made.events if isinstance(event, StrategyChosen)]
+        assert chosen.strategy == "overlap"
+        assert "3 NICs and 1 of a roll-out of 130, 4 static routes of 300, 1 hybrid subnets of 25" in chosen.reason
+        assert announced(made)["StrategyChosen"].endswith("No packet is expected to be lost.")
+
+
+async def test_auto_counts_the_vms_of_the_whole_network() -> None:
+    async with scene(nodes=130) as made:
+        made.trigger()
+        await made.controller(settings=QUICK, strategy="auto").reconcile(made.shoot, made.namespace)
+        (chosen,) = [event for event in made.events if isinstance(event, StrategyChosen)]
+        assert chosen.strategy == "compressed"
+        assert "130 NICs and 1 of a roll-out, limit 130" in chosen.reason
+        assert await made.node_routes() == []
+        assert made.lost() > 0

@@ -1,0 +1,65 @@
+"""Which strategy is chosen, and what is said of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualstack.errors import InvalidInput
+from dualstack.plan.automatic import NetworkFacts, decide
+from dualstack.plan.strategy import choose, validate
+from tests.property.worlds import PODS, RANGE, at_rest
+
+SMALL = NetworkFacts(interfaces=3, surge=1, custom_routes=3, hybrid_subnets=0)
+
+
+def test_inside_the_limits_nothing_is_lost() -> None:
+    choice = decide(at_rest(3), SMALL)
+    assert choice.strategy == "overlap"
+    assert choice.reason == (
+        "the VPC network is inside the limits of hybrid subnets: 3 NICs and 1 of a roll-out of 130, "
+        "3 static routes of 300, 1 hybrid subnets of 25"
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "strategy", "says"),
+    [
+        (replace(SMALL, interfaces=129), "overlap", "129 NICs and 1 of a roll-out of 130"),
+        (replace(SMALL, interfaces=130), "compressed", "130 NICs and 1 of a roll-out, limit 130"),
+        (replace(SMALL, custom_routes=300), "overlap", "300 static routes of 300"),
+        (replace(SMALL, custom_routes=301), "compressed", "301 static routes, limit 300"),
+        (replace(SMALL, hybrid_subnets=24), "overlap", "25 hybrid subnets of 25"),
+        (replace(SMALL, hybrid_subnets=25), "compressed", "25 other hybrid subnets"),
+    ],
+)
+def test_each_limit_of_the_network_counts(network: NetworkFacts, strategy: str, says: str) -> None:
+    choice = decide(at_rest(3), network)
+    assert choice.strategy == strategy
+    assert says in choice.reason
+
+
+def test_all_limits_that_are_exceeded_are_named() -> None:
+    reason = decide(at_rest(3), NetworkFacts(200, 20, 400, 30)).reason
+    assert "200 NICs" in reason
+    assert "400 static routes" in reason
+    assert "30 other hybrid subnets" in reason
+
+
+def test_an_api_that_does_not_know_the_flag_leaves_only_the_short_blackout() -> None:
+    facts = replace(at_rest(3), subnet=replace(at_rest(3).subnet, flag_visible=False))
+    assert decide(facts, SMALL).strategy == "compressed"
+
+
+def test_what_loses_nothing_any_more_is_not_judged_by_the_limits() -> None:
+    huge = replace(SMALL, interfaces=5000, custom_routes=5000)
+    assert decide(replace(at_rest(3), routes=()), huge).strategy == "overlap"
+    ranged = replace(at_rest(3).subnet, secondary_ranges=((RANGE, PODS),), overlap_flag=True)
+    assert decide(replace(at_rest(3), subnet=ranged), huge).strategy == "overlap"
+
+
+def test_auto_is_a_wish_and_no_strategy() -> None:
+    validate("auto")
+    with pytest.raises(InvalidInput, match="chosen from facts"):
+        choose("auto")

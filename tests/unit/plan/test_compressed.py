@@ -1,0 +1,93 @@
+"""The shortest blackout: everything before it that can be before it, and nothing in it that need not be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualstack.plan.compressed import GATE_READY
+from dualstack.plan.facts import CutoverFacts, RouteFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import choose, describe_outage, obstacles, outage
+from dualstack.plan.transitions import AddAliases, DeleteRoutes
+from tests.property.worlds import PODS, RANGE, STOPPED, at_goal, at_rest, last, restarted, states
+
+COMPRESSED, GARDENER, OVERLAP = choose("compressed"), choose("gardener"), choose("overlap")
+SETTINGS = Settings()
+
+
+def steps(facts: CutoverFacts) -> list[str]:
+    return [transition.id for transition in COMPRESSED.transitions(facts, SETTINGS)]
+
+
+def test_the_whole_order_for_forty_nodes() -> None:
+    plan = list(COMPRESSED.transitions(at_rest(40), SETTINGS))
+    assert [step.id for step in plan] == [
+        "stop-cloud-controller-manager",
+        "save-routes",
+        "set-stack-type",
+        "gate-ready",
+        "delete-routes",
+        "add-secondary-range",
+        "add-aliases",
+        "clear-saved-routes",
+    ]
+    assert [len(step.targets) for step in plan if isinstance(step, DeleteRoutes | AddAliases)] == [40, 40]
+
+
+def test_nothing_but_range_and_aliases_happens_while_pods_are_cut_off() -> None:
+    dark = [transition.id for transition, facts in states(COMPRESSED, at_rest(5), SETTINGS) if facts.unreachable]
+    assert dark == ["delete-routes", "add-secondary-range"]
+
+
+@pytest.mark.parametrize("cut_after", ["delete-routes", "add-secondary-range"])
+def test_killed_in_the_blackout_it_goes_on_at_once(cut_after: str) -> None:
+    facts = next(facts for step, facts in states(COMPRESSED, at_rest(3), SETTINGS) if step.id == cut_after)
+    following = COMPRESSED.next_transition(restarted(facts), SETTINGS)
+    assert following is not None
+    assert following.id == ("add-secondary-range" if cut_after == "delete-routes" else "add-aliases")
+
+
+def test_killed_amid_the_deletes_it_does_not_look_around_first() -> None:
+    facts = next(facts for step, facts in states(COMPRESSED, at_rest(3), SETTINGS) if step == GATE_READY)
+    half = restarted(replace(facts, routes=facts.routes[2:]))
+    assert steps(half)[0] == "delete-routes"
+
+
+def test_a_cut_over_without_loss_that_is_under_way_stays_one() -> None:
+    subnet = replace(at_rest(3).subnet, secondary_ranges=((RANGE, PODS),), overlap_flag=True)
+    facts = replace(at_rest(3), subnet=subnet)
+    assert steps(facts) == [transition.id for transition in OVERLAP.transitions(facts, SETTINGS)]
+
+
+def test_one_vm_that_cannot_take_its_alias_does_not_hold_up_the_others() -> None:
+    facts = replace(at_rest(3), routes=(), controller=STOPPED)
+    facts = replace(
+        facts,
+        subnet=replace(facts.subnet, secondary_ranges=((RANGE, PODS),)),
+        nodes=(replace(facts.nodes[0], subnet_ok=False), *facts.nodes[1:]),
+    )
+    assert COMPRESSED.next_transition(facts, SETTINGS) == AddAliases(("node-1", "node-2"))
+
+
+def test_what_would_stop_it_in_the_dark_is_told_before() -> None:
+    facts = replace(at_rest(2), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),))
+    assert "routes lie in the pod CIDR" in obstacles(COMPRESSED, facts, SETTINGS)[0]
+
+
+def test_the_blackout_is_foretold_and_much_shorter_than_gardeners() -> None:
+    assert describe_outage(COMPRESSED, at_rest(3), SETTINGS) == (
+        "The pods of all 3 nodes are cut off from other nodes at once; the first come back after about 23 s, "
+        "the last after about 23 s."
+    )
+    assert outage(GARDENER, at_rest(1000), SETTINGS) > 10 * outage(COMPRESSED, at_rest(1000), SETTINGS)
+
+
+def test_above_a_minutes_quota_every_further_minute_counts() -> None:
+    small, large = (outage(COMPRESSED, at_rest(count), SETTINGS) for count in (1500, 1501))
+    assert large - small == 120.0  # the deletes and the aliases
+
+
+def test_it_ends_where_the_others_end() -> None:
+    assert at_goal(last(COMPRESSED, at_rest(6), SETTINGS))
