@@ -8,6 +8,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from itertools import chain
 
+from dualstack_sim.rules import enforced
+
 Network = IPv4Network | IPv6Network
 
 VM_PREFIX = 96
@@ -48,6 +50,8 @@ def overlaps(one: Network, other: Network) -> bool:
 
 def uncompressed(address: IPv6Address) -> str:
     """Eight groups without leading zeros: how the API prints IPv6 (compute-api.md 5.1)."""
+    if not enforced("requests.uncompressed-ipv6"):
+        return str(address)
     number = int(address)
     return ":".join(f"{number >> shift & 0xFFFF:x}" for shift in range(112, -16, -16))
 

@@ -6,6 +6,8 @@ import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any, NamedTuple
 
+from dualstack_sim.rules import enforced
+
 from .addresses import fits_within, overlaps, parse_ipv4, usable_primary
 from .bodies import accept_list
 from .errors import ApiError, Json, bad_request, invalid
@@ -30,7 +32,7 @@ def read_wishes(project: Project, value: list[Any], where: str) -> list[Wish]:
     """The requested list, exact repetitions collapsed (compute-api.md 7.3)."""
     entries = accept_list(value, SCHEMA, where)
     limit = project.limits.alias_ranges_per_interface
-    if len(entries) > limit:
+    if len(entries) > limit and enforced("quotas.aliases-per-interface"):
         raise invalid(where, "", f"At most {limit} alias IP ranges are allowed for a network interface.")
     wishes: list[Wish] = []
     seen: set[tuple[IPv4Network, str]] = set()

@@ -8,6 +8,7 @@ from typing import Any
 
 from dualstack.clock import Clock
 from dualstack_sim.chance import Chance
+from dualstack_sim.rules import enforced
 
 from .agenda import Agenda
 from .commits import CommitListener
@@ -200,7 +201,8 @@ class Compute:
         scopes = {"regions": regions, "zones": sorted(zones)}.get(_HOMES.get(collection, ""), [])
         if collection == "addresses":
             scopes = [GLOBAL, *regions]
-        if collection == "operations" or call.query.get("includeAllScopes", "").lower() == "true":
+        everywhere = call.query.get("includeAllScopes", "").lower() == "true" and enforced("lists.all-scopes")
+        if collection == "operations" or everywhere:
             scopes = [GLOBAL, *regions, *sorted(zones)]
         path = f"aggregated/{collection}"
         return aggregated_document(
@@ -243,7 +245,10 @@ class Compute:
         if fault and fault.error_after:
             raise _http(fault.error_after)
         fields = call.query.get("fields")
-        return select(document, read_mask(fields)) if fields else document
+        if fields and enforced("requests.partial-response"):
+            selected: Json = select(document, read_mask(fields))
+            return selected
+        return document
 
     def _check(self, call: Call, caller: str) -> None:
         region = self.project.region_of(call.scope) if "/" in call.scope else ""
@@ -277,7 +282,8 @@ class Compute:
 
     def _mutate(self, call: Call, mutation: Mutation, fault: Fault | None) -> Json:
         request_id = call.query.get("requestId", "")
-        if request_id and (not _UUID.fullmatch(request_id) or not request_id.strip("0-")):
+        malformed = bool(request_id) and (not _UUID.fullmatch(request_id) or not request_id.strip("0-"))
+        if malformed and enforced("requests.request-id-form"):
             raise invalid("requestId", request_id, "Must be a valid UUID; the zero UUID is not supported.")
         earlier = self._operations.replay(f"{call.method} {call.scope} {call.name}", request_id)
         if earlier is None:

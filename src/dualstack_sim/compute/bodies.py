@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dualstack_sim.rules import enforced
+
 from .errors import Json, bad_request, invalid
 
 Schema = Mapping[str, type]
@@ -21,10 +23,12 @@ def accept(body: Mapping[str, Any], schema: Schema, where: str = "resource") -> 
     for field, value in body.items():
         kind = schema.get(field)
         if kind is None:
+            if not enforced("requests.unknown-field"):
+                continue
             raise bad_request(
                 f"Invalid JSON payload received. Unknown name \"{field}\" at '{where}': Cannot find field."
             )
-        if value is not None:
+        if value is not None or not enforced("requests.null-is-absent"):
             accepted[field] = _typed(value, kind, f"{where}.{field}")
     return accepted
 

@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from dualstack_sim.rules import enforced
+
 from .errors import ApiError, Json, invalid
 
 Predicate = Callable[[Json], bool]
@@ -60,7 +62,7 @@ def _text(value: Any) -> str:
 
 def _legacy(text: str) -> Predicate:
     terms = [_legacy_term(part, text) for part in _groups(text)]
-    return lambda resource: all(term(resource) for term in terms)
+    return lambda resource: (all if enforced("filters.groups-together") else any)(term(resource) for term in terms)
 
 
 def _groups(text: str) -> list[str]:
@@ -101,7 +103,12 @@ def _legacy_term(part: str, text: str) -> Predicate:
     except re.error:
         raise _bad(text) from None
     wanted = operator == "eq"
-    return lambda resource: (pattern.fullmatch(_text(lookup(resource, field))) is not None) is wanted
+
+    def holds(resource: Json) -> bool:
+        matching = pattern.fullmatch if enforced("filters.whole-field") else pattern.search
+        return (matching(_text(lookup(resource, field))) is not None) is wanted
+
+    return holds
 
 
 # -- AIP-160
@@ -153,7 +160,9 @@ class _Expression:
             if self._peek() == ("word", "AND"):
                 self._next += 1
             terms.append(self._term(depth))
-        return terms[0] if len(terms) == 1 else lambda resource: all(term(resource) for term in terms)
+        if len(terms) == 1:
+            return terms[0]
+        return lambda resource: (all if enforced("filters.side-by-side") else any)(term(resource) for term in terms)
 
     def _term(self, depth: int) -> Predicate:
         if self._peek() == ("word", "NOT"):
@@ -207,7 +216,7 @@ def _matches(text: str, parts: list[str]) -> bool:
 
 
 def _has(value: Any, literal: str) -> bool:
-    if literal == "*":
+    if literal == "*" and enforced("filters.presence"):
         return value not in (None, "", [], {})
     if isinstance(value, (list, dict)):
         return literal in value

@@ -7,6 +7,8 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
+from dualstack_sim.rules import enforced
+
 from .commits import PUBLISHED, Commit, CommitListener
 from .errors import Json, not_found
 from .references import Key, Links
@@ -16,7 +18,8 @@ _PACIFIC = timezone(timedelta(hours=-8))
 
 def timestamp(seconds: float) -> str:
     """RFC 3339 with milliseconds and a Pacific offset (compute-api.md 1.1). Winter time all year round."""
-    return datetime.fromtimestamp(seconds, UTC).astimezone(_PACIFIC).isoformat(timespec="milliseconds")
+    zone = _PACIFIC if enforced("requests.pacific-time") else UTC
+    return datetime.fromtimestamp(seconds, UTC).astimezone(zone).isoformat(timespec="milliseconds")
 
 
 class Inventory:
@@ -39,7 +42,7 @@ class Inventory:
         if table is None:
             return None
         found = table.get(key.name)
-        if found is None and key.name.isdigit():
+        if found is None and key.name.isdigit() and enforced("requests.numeric-id"):
             name = self._by_id.get((key.collection, key.scope, key.name))
             return table.get(name) if name else None
         return found

@@ -6,6 +6,8 @@ import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping
 
+from dualstack_sim.rules import enforced
+
 from .errors import Json, invalid
 from .filters import compile_filter
 
@@ -21,7 +23,7 @@ def page(resources: Iterable[Json], query: Mapping[str, str]) -> tuple[list[Json
     if query.get("filter"):
         resources = filter(compile_filter(query["filter"]), resources)
     order = query.get("orderBy", "")
-    if order not in ("", "name", "name asc", _NEWEST_FIRST):
+    if order not in ("", "name", "name asc", _NEWEST_FIRST) and enforced("lists.orders"):
         raise invalid("orderBy", order, "Supported are 'name' and 'creationTimestamp desc'.")
     newest_first = order == _NEWEST_FIRST
     rows = sorted(resources, key=_by_age if newest_first else _by_name, reverse=newest_first)
@@ -40,8 +42,8 @@ def _by_age(resource: Json) -> tuple[str, str]:
 
 def _size(text: str) -> int:
     if not text:
-        return LARGEST
-    if not (text.isascii() and text.isdigit()) or int(text[:9]) > LARGEST:
+        return LARGEST if enforced("lists.default-page") else 10 * LARGEST
+    if not (text.isascii() and text.isdigit()) or (int(text[:9]) > LARGEST and enforced("lists.largest-page")):
         raise invalid("maxResults", text, f"Must be between 0 and {LARGEST}.")
     return int(text) or LARGEST
 
@@ -77,7 +79,7 @@ def list_document(
     chosen, token = page(resources, query)
     rows = [finished(row) for row in chosen]
     document: Json = {"kind": f"compute#{kind}List", "id": path, "selfLink": link}
-    if rows:
+    if rows or not enforced("lists.no-empty-items"):
         document["items"] = rows
     if token:
         document["nextPageToken"] = token
@@ -101,7 +103,7 @@ def aggregated_document(
         shown = {field: value for field, value in row.items() if field != "\0scope"}
         items[row["\0scope"]].setdefault(collection, []).append(shown)
     for scope, content in items.items():
-        if not content:
+        if not content and enforced("lists.empty-scope-warning"):
             content["warning"] = {
                 "code": "NO_RESULTS_ON_PAGE",
                 "message": f"No results for the scope '{scope}'.",

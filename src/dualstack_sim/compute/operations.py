@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from dualstack_sim.chance import Chance
+from dualstack_sim.rules import enforced
 
 from .errors import ApiError, Json, OperationFailure, not_found
 from .interference import Fault
@@ -66,6 +67,11 @@ class Operation:
     watchers: list[asyncio.Future[None]] = field(default_factory=list)
 
 
+def _pending(seconds: float) -> float:
+    """For how long an operation that takes `seconds` is PENDING."""
+    return min(0.3, seconds / 10) if enforced("operations.begins-pending") else 0.0
+
+
 class Operations:
     """Starts, renders and remembers operations, and knows which resources are busy."""
 
@@ -105,7 +111,8 @@ class Operations:
 
     def replay(self, request: str, request_id: str) -> Operation | None:
         """The operation that an earlier request with the same requestId started (compute-api.md 1.4)."""
-        return self._replays.get((request, request_id)) if request_id else None
+        known = self._replays.get((request, request_id)) if request_id else None
+        return known if known is not None and enforced("requests.request-id-replay") else None
 
     def remember(self, request: str, request_id: str, operation: Operation) -> None:
         """Let a repetition of `request` (method and path) find `operation`."""
@@ -135,7 +142,7 @@ class Operations:
         name = f"operation-{int(now * 1000)}-{digits[:13]}-{digits[13:21]}-{digits[21:29]}"
         key = Key("operations", work.target.scope, name)
         identity = str(generator.randrange(10**17, 9 * 10**18))
-        operation = Operation(name, identity, key, work, now, now + min(0.3, seconds / 10))
+        operation = Operation(name, identity, key, work, now, now + _pending(seconds))
         self._known[key] = operation
         if len(self._known) > KEPT:
             self._forget_oldest()
@@ -185,7 +192,7 @@ class Operations:
 
     def delete(self, key: Key) -> None:
         """Forget a finished operation; a running one stays."""
-        if self.get(key).ended is not None:
+        if self.get(key).ended is not None or not enforced("operations.running-stays"):
             del self._known[key]
 
     def all(self, scope: str | None = None) -> list[Operation]:
@@ -205,7 +212,8 @@ class Operations:
                 if not watcher.done():
                     watcher.set_result(None)
 
-            self._schedule(now + WAIT_LIMIT, give_up)
+            if enforced("operations.wait-limit"):
+                self._schedule(now + WAIT_LIMIT, give_up)
             await watcher
         return operation
 
@@ -233,9 +241,9 @@ class Operations:
             "selfLink": self._links.full(operation.key),
         }
         place = work.target.scope.partition("/")[0]
-        if place in ("regions", "zones"):
+        if place in ("regions", "zones") and enforced("operations.scope-of-target"):
             document[place[:-1]] = self._links.within(work.target.scope)
-        if operation.client_id:
+        if operation.client_id and enforced("operations.client-operation-id"):
             document["clientOperationId"] = operation.client_id
         if now >= operation.starts:
             document["status"] = "RUNNING"
@@ -258,6 +266,7 @@ class Operations:
             if failure.details:
                 error["errorDetails"] = list(failure.details)
             outcome["error"] = {"errors": [error]}
-            outcome["httpErrorStatusCode"] = failure.http_status
-            outcome["httpErrorMessage"] = failure.http_message
+            if enforced("operations.http-status-of-failure"):
+                outcome["httpErrorStatusCode"] = failure.http_status
+                outcome["httpErrorMessage"] = failure.http_message
         return outcome

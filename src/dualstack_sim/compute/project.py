@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dualstack_sim.chance import Chance
+from dualstack_sim.rules import enforced
 
 from .addresses import AddressBook
 from .errors import Json, invalid, not_ready
@@ -64,9 +65,9 @@ class Project:
     def check_scope(self, scope: str) -> None:
         """Refuse regions and zones that are not there."""
         kind, _, place = scope.partition("/")
-        if kind == "regions" and place not in self.regions:
+        if kind == "regions" and place not in self.regions and enforced("requests.wrong-scope"):
             raise invalid("region", place, "Unknown region.")
-        if kind == "zones" and self.zone_region(place) is None:
+        if kind == "zones" and self.zone_region(place) is None and enforced("requests.wrong-scope"):
             raise invalid("zone", place, "Unknown zone.")
 
     def book(self, subnetwork: Key) -> AddressBook:
@@ -86,10 +87,10 @@ class Project:
 
     def require_unlocked(self, key: Key) -> None:
         """400 resourceNotReady while an operation owns the resource (compute-api.md 3)."""
-        if self.operations.is_locked(key):
+        if self.operations.is_locked(key) and enforced("operations.busy-reference"):
             raise not_ready(self.links.partial(key))
 
     def require_idle(self, key: Key) -> None:
         """400 resourceNotReady while any operation works on the resource."""
-        if self.operations.is_busy(key):
+        if self.operations.is_busy(key) and enforced("operations.busy-target"):
             raise not_ready(self.links.partial(key))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from dualstack_sim.rules import enforced
+
 from .errors import ApiError, Json
 
 WINDOW = 60.0
@@ -48,11 +50,13 @@ def group_of(method: str, scope: str) -> Group:
     collection, _, verb = method.partition(".")
     if verb in ("aggregatedList", "wait"):
         kind = "heavy"
-    elif verb == "get":
+    elif verb.startswith("get"):
         kind = "operation" if collection.endswith("Operations") else "read"
-    elif verb == "list":
+    elif verb.startswith("list"):
         kind = "list"
     else:
+        kind = "default"
+    if not enforced("quotas.groups"):
         kind = "default"
     name, metric, limit = _GROUPS[kind]
     if scope.startswith(("regions/", "zones/")):
@@ -72,13 +76,13 @@ class RateMeter:
     def charge(self, method: str, scope: str, region: str, now: float) -> None:
         """Count one request; 403 rateLimitExceeded when the group has used its window up."""
         window = int(now // WINDOW)
-        if window != self._window:
+        if window != self._window and (self._window < 0 or enforced("quotas.fixed-windows")):
             self._window = window
             self._counts.clear()
         group = group_of(method, scope)
         limit = self._limits.by_group.get(group.name, self._limits.requests_per_minute)
         place = region if group.name.endswith("Region") else ""
-        if self._counts[group.name, place] >= limit:
+        if self._counts[group.name, place] >= limit and enforced("quotas.requests-per-minute"):
             raise self._exceeded(group, limit, place)
         self._counts[group.name, place] += 1
 
@@ -106,6 +110,7 @@ class RateMeter:
 
 
 _READS = ("get", "list", "aggregatedList", "wait")
+"""How the verbs of methods begin that change nothing: `getRouterStatus` is one of them."""
 
 
 class Statistics:
@@ -140,7 +145,7 @@ class Statistics:
         mutations = sum(
             number
             for method, number in by_method.items()
-            if method.rpartition(".")[2] not in _READS and not method.endswith("Operations.delete")
+            if not method.rpartition(".")[2].startswith(_READS) and not method.endswith("Operations.delete")
         )
         return {
             "calls": by_method.total(),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from dualstack_sim.rules import enforced
+
 from .errors import ApiError, invalid, invalid_parameter
 
 NAME = r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -49,7 +51,7 @@ class Links:
         """
         match = _IN_PROJECT.search(text)
         if match:
-            if match[1] not in (self.project, self.number):
+            if match[1] not in (self.project, self.number) and enforced("requests.other-project"):
                 return None
             text = match[2]
         parts = text.split("/")
@@ -69,14 +71,14 @@ class Links:
 
 def check_name(value: object) -> str:
     """The name in a body (compute-api.md 1.1)."""
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not (_NAME.fullmatch(value) or not enforced("requests.name-form")):
         raise invalid("resource.name", value, f"Must be a match of regex '(?:{NAME})'")
     return value
 
 
 def check_path(value: str, *, numeric: bool = True) -> None:
     """A path parameter: a name, or for a resource its numeric id."""
-    if not (_PATH_NAME if numeric else _NAME).fullmatch(value):
+    if not (_PATH_NAME if numeric else _NAME).fullmatch(value) and enforced("requests.path-form"):
         raise invalid_parameter(value, f"Values must match the following regular expression: '{NAME}'")
 
 

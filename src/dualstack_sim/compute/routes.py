@@ -185,7 +185,7 @@ class Routes:
     def _quota(self, network: str) -> OperationFailure | None:
         """STATIC_ROUTES_PER_NETWORK counts IPv4 and IPv6 together (compute-api.md 4.2)."""
         limit = self._project.limits.static_routes_per_network
-        if len(static_routes(self._project, network)) < limit:
+        if len(static_routes(self._project, network)) < limit or not enforced("quotas.static-routes"):
             return None
         message = f"Quota 'STATIC_ROUTES_PER_NETWORK' exceeded.  Limit: {float(limit)}"
         if self._project.knobs.static_route_quota == "request":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Any
 
+from dualstack_sim.rules import enforced
+
 from .addresses import parse_ipv4
 from .bodies import accept_list
 from .errors import Json, in_use, invalid, required
@@ -21,7 +23,7 @@ def first_ranges(project: Project, value: list[Any]) -> list[Json]:
     """The ranges of a new subnetwork; how they go with others is checked by the caller."""
     entries = accept_list(value, SCHEMA, _FIELD)
     limit = project.limits.secondary_ranges_per_subnetwork
-    if len(entries) > limit:
+    if len(entries) > limit and enforced("quotas.secondary-ranges"):
         raise invalid(_FIELD, "", f"At most {limit} secondary IP ranges are allowed.")
     names: set[str] = set()
     result = []

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from dualstack_sim.rules import enforced
+
 from .backend import Compute
 from .errors import ApiError, ConnectionCut, Json, not_found, unreadable
 from .surface import locate
@@ -36,7 +38,7 @@ def create_app(compute: Compute) -> web.Application:
 async def _answer(compute: Compute, request: web.Request) -> web.StreamResponse:
     try:
         address = locate(request.method, request.rel_url.raw_path)
-        if address.project not in (compute.project.name, compute.project.number):
+        if not _is_project(compute, address.project):
             raise not_found(f"projects/{address.project}")
         body = await _body(request)
         document = await compute.answer(
@@ -54,6 +56,12 @@ async def _answer(compute: Compute, request: web.Request) -> web.StreamResponse:
     except ApiError as refused:
         return _json(refused.body(), refused.status)
     return _json(document, 200)
+
+
+def _is_project(compute: Compute, text: str) -> bool:
+    if text == compute.project.name:
+        return True
+    return text == compute.project.number and enforced("requests.project-number")
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from dualstack_sim.rules import enforced
+
 from .errors import ApiError, bad_request, not_found
 from .references import GLOBAL, check_path
 
-_GLOBAL = ("networks", "routes", "firewalls", "addresses", "operations")
+_GLOBAL = ("networks", "routes", "firewalls", "addresses", "operations", "images", "instanceTemplates")
 _REGIONAL = ("subnetworks", "routers", "addresses", "operations")
-_ZONAL = ("instances", "machineTypes", "operations")
-_AGGREGATED = ("subnetworks", "instances", "routers", "addresses", "operations")
+_ZONAL = ("instances", "machineTypes", "operations", "disks", "instanceGroupManagers", "instanceGroups")
+AGGREGATED = (
+    "subnetworks", "instances", "routers", "addresses", "operations", "disks", "machineTypes", "instanceTemplates",
+    "instanceGroupManagers", "instanceGroups",
+)  # fmt: skip
 _RENAMED = {
     (GLOBAL, "addresses"): "globalAddresses",
     (GLOBAL, "operations"): "globalOperations",
@@ -23,7 +28,12 @@ _NAMED = {"GET": "get", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 _CUSTOM = {
     ("POST", "expandIpCidrRange"), ("POST", "setPrivateIpGoogleAccess"), ("PATCH", "updateNetworkInterface"),
     ("POST", "setTags"), ("POST", "setLabels"), ("POST", "setMetadata"), ("POST", "start"), ("POST", "stop"),
-    ("POST", "wait"),
+    ("POST", "wait"), ("POST", "reset"), ("POST", "setMachineType"), ("POST", "setDeletionProtection"),
+    ("POST", "addAccessConfig"), ("POST", "deleteAccessConfig"), ("POST", "updateAccessConfig"),
+    ("GET", "getEffectiveFirewalls"), ("GET", "getRouterStatus"), ("POST", "addPeering"), ("POST", "removePeering"),
+    ("PATCH", "updatePeering"), ("GET", "listPeeringRoutes"), ("POST", "resize"), ("POST", "setInstanceTemplate"),
+    ("POST", "recreateInstances"), ("POST", "deleteInstances"), ("POST", "abandonInstances"),
+    ("POST", "listManagedInstances"), ("POST", "listInstances"),
 }  # fmt: skip
 VERSIONS = ("v1", "beta")
 
@@ -40,7 +50,7 @@ class Address(NamedTuple):
 def locate(verb: str, path: str) -> Address:
     """The method behind `verb` and `path` (`/compute/v1/projects/...`, still quoted); ApiError if there is none."""
     parts = [unquote(part) for part in path.strip("/").split("/")]
-    if len(parts) < 4 or parts[0] != "compute" or parts[1] not in VERSIONS or parts[2] != "projects":
+    if len(parts) < 4 or parts[0] != "compute" or not _is_served(parts[1]) or parts[2] != "projects":
         raise _unknown(verb, path)
     project, rest = parts[3], parts[4:]
     if not rest:
@@ -59,9 +69,13 @@ def locate(verb: str, path: str) -> Address:
     raise _unknown(verb, path)
 
 
+def _is_served(version: str) -> bool:
+    return version == "v1" or (version in VERSIONS and enforced("requests.beta-and-v1"))
+
+
 def _within(verb: str, path: str, project: str, place: str, scope: str, rest: list[str]) -> Address:
     collection = rest[0]
-    known = {GLOBAL: _GLOBAL, "regions": _REGIONAL, "zones": _ZONAL, "aggregated": _AGGREGATED}[place]
+    known = {GLOBAL: _GLOBAL, "regions": _REGIONAL, "zones": _ZONAL, "aggregated": AGGREGATED}[place]
     if collection not in known or len(rest) > 3:
         raise _unknown(verb, path)
     resource = _RENAMED.get((place, collection), collection)
@@ -71,6 +85,9 @@ def _within(verb: str, path: str, project: str, place: str, scope: str, rest: li
         if place != "aggregated" and verb in ("GET", "POST"):
             return Address(f"{resource}.{'list' if verb == 'GET' else 'insert'}", scope, "", project)
         raise _unknown(verb, path)
+    if collection == "images" and len(rest) == 3 and rest[1] == "family" and verb == "GET":
+        check_path(rest[2])
+        return Address("images.getFromFamily", scope, rest[2], project)
     if collection != "operations":
         check_path(rest[1])
     if len(rest) == 2 and verb in _NAMED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dualstack_sim.rules.forwarding import RULES as FORWARDING
 from dualstack_sim.rules.registry import Rule
+from dualstack_sim.rules.requests import RULES as REQUESTS
 from dualstack_sim.rules.routes import RULES as ROUTES
 
-CATALOGUE: tuple[Rule, ...] = (*ROUTES, *FORWARDING)
+CATALOGUE: tuple[Rule, ...] = (*REQUESTS, *ROUTES, *FORWARDING)

@@ -1,0 +1,236 @@
+"""Rules of requests, lists, filters, quotas and operations (compute-api.md 1 to 4)."""
+
+from __future__ import annotations
+
+from dualstack_sim.rules.registry import Rule
+
+RULES = (
+    Rule(
+        "requests.beta-and-v1",
+        "/compute/beta/ serves the same objects as /compute/v1/.",
+        "compute-api.md 1.1",
+        "documented",
+    ),
+    Rule(
+        "requests.project-number",
+        "A project is found under its number as well as under its id.",
+        "compute-api.md 1.1",
+        "observed",
+    ),
+    Rule(
+        "requests.path-form",
+        "A path parameter that is no name is refused with 400 invalidParameter.",
+        "compute-api.md 1.1",
+        "observed",
+    ),
+    Rule(
+        "requests.name-form",
+        "The name of a new resource must match [a-z](?:[-a-z0-9]{0,61}[a-z0-9])?.",
+        "compute-api.md 1.1",
+        "documented",
+    ),
+    Rule(
+        "requests.numeric-id",
+        "A resource is found under its numeric id as well as under its name.",
+        "compute-api.md 1.1",
+        "documented",
+    ),
+    Rule(
+        "requests.other-project",
+        "A reference into another project is not found.",
+        "compute-api.md 1.1",
+        "inferred",
+    ),
+    Rule(
+        "requests.unknown-field",
+        "A body with a field that its schema does not have is refused with 400.",
+        "compute-api.md 2.4",
+        "observed",
+    ),
+    Rule(
+        "requests.null-is-absent",
+        "A field that is null counts as absent: unchanged.",
+        "compute-api.md 5.3",
+        "documented",
+    ),
+    Rule(
+        "requests.request-id-replay",
+        "A repeated requestId starts nothing and returns the first operation.",
+        "compute-api.md 1.4",
+        "documented",
+    ),
+    Rule(
+        "requests.request-id-form",
+        "A requestId must be a UUID, and not the zero UUID.",
+        "compute-api.md 1.4",
+        "documented",
+    ),
+    Rule(
+        "requests.partial-response",
+        "`fields` reduces the response to the fields it names.",
+        "compute-api.md 1.2",
+        "documented",
+    ),
+    Rule(
+        "requests.wrong-scope",
+        "An unknown region or zone in the path is refused.",
+        "compute-api.md 1.1",
+        "inferred",
+    ),
+    Rule(
+        "requests.pacific-time",
+        "Time stamps are RFC 3339 with milliseconds and a Pacific offset.",
+        "compute-api.md 1.1",
+        "observed",
+    ),
+    Rule(
+        "requests.uncompressed-ipv6",
+        "IPv6 addresses are written as eight groups, never compressed.",
+        "compute-api.md 5.1, 5.5",
+        "observed",
+    ),
+    Rule(
+        "lists.largest-page",
+        "maxResults above 500 is refused.",
+        "compute-api.md 1.2",
+        "documented",
+    ),
+    Rule(
+        "lists.default-page",
+        "A page holds 500 resources unless maxResults asks for fewer.",
+        "compute-api.md 1.2",
+        "documented",
+    ),
+    Rule(
+        "lists.orders",
+        "orderBy knows `name` and `creationTimestamp desc` and nothing else.",
+        "compute-api.md 1.2",
+        "documented",
+    ),
+    Rule(
+        "lists.no-empty-items",
+        "A list without results has no `items`.",
+        "compute-api.md 1.2",
+        "documented",
+    ),
+    Rule(
+        "lists.empty-scope-warning",
+        "A scope of an aggregated list without results carries the warning NO_RESULTS_ON_PAGE.",
+        "compute-api.md 1.2",
+        "observed",
+    ),
+    Rule(
+        "lists.all-scopes",
+        "includeAllScopes adds the scopes of every type to an aggregated list.",
+        "compute-api.md 1.2",
+        "documented",
+    ),
+    Rule(
+        "filters.whole-field",
+        "A pattern of the legacy grammar must match the whole field.",
+        "compute-api.md 1.3",
+        "documented",
+    ),
+    Rule(
+        "filters.groups-together",
+        "Parenthesised terms of the legacy grammar must all hold.",
+        "compute-api.md 1.3",
+        "observed",
+    ),
+    Rule(
+        "filters.presence",
+        "`field:*` asks whether a field is there.",
+        "compute-api.md 1.3",
+        "documented",
+    ),
+    Rule(
+        "filters.side-by-side",
+        "Terms side by side in the AIP-160 grammar must all hold.",
+        "compute-api.md 1.3",
+        "documented",
+    ),
+    Rule(
+        "quotas.requests-per-minute",
+        "A group of methods that has used up its minute answers 403 rateLimitExceeded.",
+        "compute-api.md 4.1",
+        "documented",
+    ),
+    Rule(
+        "quotas.fixed-windows",
+        "The windows of rate quotas start at full minutes and are refilled at once.",
+        "compute-api.md 4.1",
+        "documented",
+    ),
+    Rule(
+        "quotas.groups",
+        "Reads, lists, operation reads, heavy reads and the rest have windows of their own.",
+        "compute-api.md 4.1",
+        "documented",
+    ),
+    Rule(
+        "quotas.static-routes",
+        "A network holds STATIC_ROUTES_PER_NETWORK static routes, 200 by default.",
+        "compute-api.md 4.2; cutover.md R14",
+        "documented",
+    ),
+    Rule(
+        "quotas.secondary-ranges",
+        "A subnetwork holds at most 170 secondary ranges.",
+        "compute-api.md 4.2; cutover.md R14",
+        "documented",
+    ),
+    Rule(
+        "quotas.aliases-per-interface",
+        "A network interface holds at most 150 alias IP ranges.",
+        "compute-api.md 4.2; cutover.md R14",
+        "documented",
+    ),
+    Rule(
+        "operations.begins-pending",
+        "A mutation answers with an operation that is PENDING before it is RUNNING.",
+        "compute-api.md 2.1",
+        "documented",
+    ),
+    Rule(
+        "operations.wait-limit",
+        "`wait` returns after two minutes even if the operation still runs.",
+        "compute-api.md 2.1",
+        "documented",
+    ),
+    Rule(
+        "operations.client-operation-id",
+        "An operation names the requestId that started it as clientOperationId.",
+        "compute-api.md 1.4",
+        "documented",
+    ),
+    Rule(
+        "operations.http-status-of-failure",
+        "An operation that failed carries httpErrorStatusCode and httpErrorMessage beside its error.",
+        "compute-api.md 2.2",
+        "observed",
+    ),
+    Rule(
+        "operations.scope-of-target",
+        "The operation of a zonal or regional resource names its zone or region.",
+        "compute-api.md 2.1",
+        "documented",
+    ),
+    Rule(
+        "operations.running-stays",
+        "Deleting an operation that still runs does not make it disappear.",
+        "compute-api.md 2.1",
+        "inferred",
+    ),
+    Rule(
+        "operations.busy-target",
+        "A resource that an operation works on refuses another change with 400 resourceNotReady.",
+        "compute-api.md 3",
+        "observed",
+    ),
+    Rule(
+        "operations.busy-reference",
+        "A resource that an operation owns cannot be referred to: 400 resourceNotReady.",
+        "compute-api.md 3",
+        "observed",
+    ),
+)
