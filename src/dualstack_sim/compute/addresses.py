@@ -75,7 +75,8 @@ def block_of(network: Network, holder: str) -> Block:
 
 def usable_primary(network: IPv4Network) -> tuple[int, int]:
     """First and last usable address of a primary range: two at each end are reserved (compute-api.md 5.4)."""
-    return int(network.network_address) + 2, int(network.broadcast_address) - 2
+    reserved = 2 if enforced("subnetworks.reserved-addresses") else 0
+    return int(network.network_address) + reserved, int(network.broadcast_address) - reserved
 
 
 def _aligned(address: int, size: int) -> int:
@@ -94,7 +95,7 @@ class AddressBook:
         self._blocks: list[Block] = []
         self._floors: dict[tuple[int, int, int], int] = {}
         self._six: dict[int, str] = {}
-        self._next_six = 1
+        self._next_six = 0
 
     def holder(self, first: int, last: int) -> Block | None:
         """Some block that shares an address with `first`..`last`."""
@@ -149,7 +150,8 @@ class AddressBook:
     def take_six(self, holder: str) -> int | None:
         """The number of the next free /96 in the first /65, without the first /96 (compute-api.md 5.5)."""
         limit = 1 << (VM_PREFIX - 65)
-        for number in chain(range(self._next_six, limit), range(1, self._next_six)):
+        first = 1 if enforced("interfaces.first-prefix-skipped") else 0
+        for number in chain(range(max(first, self._next_six), limit), range(first, self._next_six)):
             if number not in self._six:
                 self._six[number] = holder
                 self._next_six = number + 1

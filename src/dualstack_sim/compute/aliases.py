@@ -13,6 +13,7 @@ from .bodies import accept_list
 from .errors import ApiError, Json, bad_request, invalid
 from .holdings import Holdings
 from .project import Project
+from .ranges import route_inside
 from .references import Key
 
 SCHEMA: dict[str, type] = {"ipCidrRange": str, "subnetworkRangeName": str, "ipVersion": str}
@@ -39,7 +40,7 @@ def read_wishes(project: Project, value: list[Any], where: str) -> list[Wish]:
     for index, entry in enumerate(entries):
         wish = _read(entry, f"{where}[{index}].ipCidrRange")
         if wish.network is not None:
-            if (wish.network, wish.range_name) in seen:
+            if (wish.network, wish.range_name) in seen and enforced("aliases.repetitions-collapse"):
                 continue
             seen.add((wish.network, wish.range_name))
         wishes.append(wish)
@@ -66,6 +67,7 @@ def take(project: Project, holdings: Holdings, key: Key, subnetwork: Json, wishe
     """The concrete entries for `wishes`, held. ApiError for a bad wish, OperationFailed if addresses are taken."""
     for wish in wishes:
         _check(subnetwork, wish)
+        _ask_routes(project, subnetwork, wish)
     _refuse_self_overlap([wish for wish in wishes if wish.network is not None])
     taken: dict[int, IPv4Network] = {}
     for index, wish in enumerate(wishes):
@@ -94,6 +96,8 @@ def range_named(subnetwork: Json, wish: Wish) -> IPv4Network:
     for entry in subnetwork.get("secondaryIpRanges", ()):
         if entry["rangeName"] == wish.range_name:
             return IPv4Network(entry["ipCidrRange"])
+    if not enforced("aliases.known-range"):
+        return IPv4Network(subnetwork["ipCidrRange"])
     where = wish.where.replace("ipCidrRange", "subnetworkRangeName")
     raise invalid(where, wish.range_name, f"Secondary range does not exist in subnetwork '{subnetwork['name']}'.")
 
@@ -104,13 +108,22 @@ def _check(subnetwork: Json, wish: Wish) -> None:
         if wish.prefix < whole.prefixlen:
             raise invalid(wish.where, f"/{wish.prefix}", f"The alias IP range does not fit into {whole}.")
         return
-    if not fits_within(wish.network, whole):
+    if not fits_within(wish.network, whole) and enforced("aliases.inside-range"):
         why = f"The alias IP range is not within the {_described(wish)} range {whole} of the subnetwork."
         raise invalid(wish.where, wish.network, why)
     if not wish.range_name:
         first, last = usable_primary(whole)
         if int(wish.network.network_address) < first or int(wish.network.broadcast_address) > last:
             raise invalid(wish.where, wish.network, "The alias IP range contains reserved addresses of the subnetwork.")
+
+
+def _ask_routes(project: Project, subnetwork: Json, wish: Wish) -> None:
+    """Routes reserve no addresses (compute-api.md 7.2): they are asked only when that rule is switched off."""
+    if wish.network is None or enforced("aliases.routes-not-asked"):
+        return
+    route = route_inside(project, subnetwork["network"], wish.network)
+    if route is not None:
+        raise invalid(wish.where, wish.network, f"The alias IP range conflicts with route '{route['name']}'.")
 
 
 def _described(wish: Wish) -> str:
@@ -137,7 +150,7 @@ def revise(present: list[Json], wishes: list[Wish]) -> Revision:
     wanted = {(str(wish.network), wish.range_name) for wish in wishes if wish.network is not None}
     added = [wish for wish in wishes if wish.network is None or (str(wish.network), wish.range_name) not in have]
     removed = [entry for identity, entry in have.items() if identity not in wanted]
-    if added and removed:
+    if added and removed and enforced("aliases.add-and-remove"):
         raise simultaneous()
     return Revision(added, removed)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack_sim.rules import enforced
+
 from .addresses import parse_cidr
 from .bodies import accept, accept_list, accept_strings, one_of
 from .errors import Json, already_exists, invalid, required
@@ -63,7 +65,7 @@ class Firewalls:
         key, current = self._target(call)
         body = accept(call.body, SCHEMA)
         network = self._network(body) if "network" in body else current["network"]
-        if network != current["network"]:
+        if network != current["network"] and enforced("firewalls.network-fixed"):
             raise invalid("resource.network", body["network"], "The network of a firewall rule cannot be changed.")
         identity = {field: current[field] for field in _SERVER_SIDE}
         after = identity | self._rule(current | body if keep else body, network)
@@ -84,9 +86,9 @@ class Firewalls:
         """The checked rule with its defaults."""
         direction = one_of(body.get("direction", "INGRESS"), ("INGRESS", "EGRESS"), "resource.direction")
         priority = body.get("priority", 1000)
-        if not 0 <= priority <= 65535:
+        if not 0 <= priority <= 65535 and enforced("firewalls.priority"):
             raise invalid("resource.priority", priority, "Must be between 0 and 65535.")
-        if bool(body.get("allowed")) == bool(body.get("denied")):
+        if bool(body.get("allowed")) == bool(body.get("denied")) and enforced("firewalls.allow-or-deny"):
             raise invalid("resource.allowed", "", "Exactly one of allowed and denied must be specified.")
         rule: Json = {
             "network": network,
@@ -103,9 +105,8 @@ class Firewalls:
             if body.get(field):
                 rule[field] = accept_strings(body[field], f"resource.{field}")
         _check_families(rule)
-        if direction == "INGRESS" and not any(
-            rule.get(f) for f in ("sourceRanges", "sourceTags", "sourceServiceAccounts")
-        ):
+        sources = any(rule.get(field) for field in ("sourceRanges", "sourceTags", "sourceServiceAccounts"))
+        if direction == "INGRESS" and not sources and enforced("firewalls.default-source"):
             rule["sourceRanges"] = ["0.0.0.0/0"]
         if direction == "EGRESS" and not rule.get("destinationRanges"):
             rule["destinationRanges"] = ["0.0.0.0/0"]
@@ -131,5 +132,5 @@ def _check_families(rule: Json) -> None:
             if network is None:
                 raise invalid(f"resource.{field}[{index}]", text, "Must be a valid CIDR range.")
             versions.add(network.version)
-    if len(versions) > 1:
+    if len(versions) > 1 and enforced("firewalls.one-family"):
         raise invalid("resource.sourceRanges", "", "IPv4 and IPv6 ranges cannot be mixed in one firewall rule.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 
+from dualstack_sim.rules import enforced
+
 from .addresses import Block, block_of, dotted, parse_ipv4, usable_primary, vm_prefix, vm_prefix_number
 from .errors import Json, OperationFailed, OperationFailure
 from .project import Project
@@ -22,7 +24,7 @@ class Holdings:
     def take_block(self, subnetwork: Key, network: IPv4Network) -> None:
         """Exactly this block; the operation fails if somebody holds a part of it (compute-api.md 7.2)."""
         book = self._project.book(subnetwork)
-        if book.holder_within(network) is not None:
+        if book.holder_within(network) is not None and enforced("aliases.taken"):
             shown = str(network.network_address) if network.prefixlen == 32 else str(network)
             message = f"IP '{shown}' is already being used by another resource."
             raise OperationFailed(OperationFailure("IP_IN_USE_BY_ANOTHER_RESOURCE", message))
@@ -38,7 +40,10 @@ class Holdings:
         first, last = int(whole.network_address), int(whole.broadcast_address)
         if primary:
             first, last = usable_primary(whole)
-        start = self._lowest(subnetwork, whole, first, last, 1 << (32 - prefix))
+        size = 1 << (32 - prefix)
+        if not enforced("aliases.lowest-free"):
+            first += size
+        start = self._lowest(subnetwork, whole, first, last, size)
         return IPv4Network((start, prefix))
 
     def take_six(self, subnetwork: Key, prefix: IPv6Network) -> IPv6Network:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
+from dualstack_sim.rules import enforced
+
 from .addresses import parse_cidr, uncompressed_prefix
 from .bodies import accept, one_of
 from .errors import ApiError, Json, OperationFailure, already_exists, in_use_failure, invalid, required
@@ -65,7 +67,8 @@ class Networks:
 
         def finish(at: float) -> None:
             project.inventory.put(at, key, resource)
-            add_default_route(project, at, key, "0.0.0.0/0")
+            if enforced("networks.internet-route"):
+                add_default_route(project, at, key, "0.0.0.0/0")
 
         return Work(
             key,
@@ -86,7 +89,8 @@ class Networks:
         change = {field: body[field] for field in _PATCHED if field in body}
         if "routingConfig" in change:
             change["routingConfig"] = current["routingConfig"] | change["routingConfig"]
-        if current.get("enableUlaInternalIpv6") and change.get("enableUlaInternalIpv6") is False:
+        cleared = current.get("enableUlaInternalIpv6") and change.get("enableUlaInternalIpv6") is False
+        if cleared and enforced("networks.unique-local-stays"):
             why = "ULA internal IPv6 ranges can not be disabled."
             raise invalid("resource.enableUlaInternalIpv6", "False", why)
         wanted = change.pop("internalIpv6Range", None)
@@ -113,7 +117,7 @@ class Networks:
     def _user(self, key: Key, link: str) -> OperationFailure | None:
         for collection in ("subnetworks", "firewalls", "routers", "instances", "routes"):
             for user, resource in self._project.inventory.all(collection):
-                if _uses(resource, link) and not is_default_route(resource):
+                if _uses(resource, link) and not is_default_route(resource) and enforced("networks.in-use"):
                     links = self._project.links
                     return in_use_failure("network", links.partial(key), links.partial(user))
         return None
@@ -122,7 +126,8 @@ class Networks:
         taken = {resource.get("internalIpv6Range") for _, resource in self._project.inventory.all("networks")}
         if wanted is not None:
             network = parse_cidr(wanted) if isinstance(wanted, str) else None
-            if not isinstance(network, IPv6Network) or network.prefixlen != 48 or not network.subnet_of(_ULA):
+            fits = isinstance(network, IPv6Network) and network.prefixlen == 48 and network.subnet_of(_ULA)
+            if not isinstance(network, IPv6Network) or (not fits and enforced("networks.unique-local-range")):
                 raise invalid("resource.internalIpv6Range", wanted, "Must be a /48 inside fd20::/20.")
             if uncompressed_prefix(network) in taken:
                 raise ApiError(409, "alreadyExists", f"The range '{wanted}' is already in use.")
@@ -146,5 +151,5 @@ def _check(body: Json) -> None:
     mode = body.get("routingConfig", {}).get("routingMode")
     if mode is not None:
         one_of(mode, ("GLOBAL", "REGIONAL"), "resource.routingConfig.routingMode")
-    if "mtu" in body and not 1300 <= body["mtu"] <= 8896:
+    if "mtu" in body and not 1300 <= body["mtu"] <= 8896 and enforced("networks.mtu"):
         raise invalid("resource.mtu", body["mtu"], "Must be between 1300 and 8896.")

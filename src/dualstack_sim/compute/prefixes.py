@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv6Network
 
+from dualstack_sim.rules import enforced
+
 from .addresses import uncompressed_prefix
 from .errors import Json
 from .project import Project
@@ -28,6 +30,8 @@ class Prefixes:
         self._ordinals[key] = ordinal + 1
         name = self._project.links.partial(key)
         delay = self._project.latency.prefix_assignment(self._project.chance, name, ordinal)
+        if not enforced("subnetworks.prefix-comes-later"):
+            delay = 0.0
         identity = self._project.inventory.get(key)["id"]
         self._project.later(at, delay, lambda due: self._assign(due, key, identity))
 
@@ -46,12 +50,12 @@ class Prefixes:
         if intent is not None:
             self._project.intents[key] = intent | given
         network = self._project.links.read(current["network"], "networks", GLOBAL)
-        if access == "EXTERNAL" and network is not None:
+        if access == "EXTERNAL" and network is not None and enforced("routes.internet-ipv6"):
             add_default_route(self._project, at, network, "::/0")
 
     def _prefix_for(self, key: Key, access: str, subnetwork: Json) -> IPv6Network:
         known = self._given.get(key)
-        if known is not None:
+        if known is not None and enforced("subnetworks.prefix-remembered"):
             return known[1]
         prefix = self._external(key) if access == "EXTERNAL" else self._internal(subnetwork["network"])
         self._taken.add(prefix)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from dualstack_sim.rules import enforced
+
 from .addresses import Network, fits_within, overlaps, parse_cidr
 from .errors import Json, invalid
 from .project import Project
@@ -35,6 +37,11 @@ def is_flagged(subnetwork: Json) -> bool:
     return bool(subnetwork.get("allowSubnetCidrRoutesOverlap"))
 
 
+def admits_routes(subnetwork: Json) -> bool:
+    """R1, E3: whether a new range of the subnetwork may contain static routes."""
+    return is_flagged(subnetwork) and enforced("subnetworks.flag-admits-routes")
+
+
 def claims(project: Project, network: str) -> Iterator[Claim]:
     """Every range claimed in the network with URL `network`."""
     for key, subnetwork in project.inventory.of_network("subnetworks", network).items():
@@ -54,7 +61,7 @@ def static_routes(project: Project, network: str) -> Collection[Json]:
 def refuse_overlap(project: Project, network: str, candidate: Network, field: str) -> None:
     """E2: a range may overlap no other range of the network, in whatever region."""
     for claim in claims(project, network):
-        if overlaps(claim.network, candidate):
+        if overlaps(claim.network, candidate) and enforced("subnetworks.range-overlap"):
             region = claim.subnetwork.scope.partition("/")[2]
             why = (
                 f"Invalid IPCidrRange: {candidate} conflicts with existing subnetwork '{claim.subnetwork.name}' "
@@ -75,16 +82,13 @@ def route_inside(project: Project, network: str, candidate: Network) -> Json | N
 def refuse_routes_inside(project: Project, network: str, candidate: Network, field: str) -> None:
     """E3: without the overlap flag a new range may contain no static route's destination."""
     route = route_inside(project, network, candidate)
-    if route is not None:
+    if route is not None and enforced("subnetworks.routes-in-range"):
         why = (
             f"Invalid IPCidrRange: {candidate} conflicts with existing route '{route['name']}' ({route['destRange']})."
         )
         raise invalid(field, candidate, why)
 
 
-def covering_claim(project: Project, network: str, destination: Network, *, flagged_allowed: bool) -> Claim | None:
-    """E4, E5: the range that forbids a static route to `destination`."""
-    for claim in claims(project, network):
-        if fits_within(destination, claim.network) and not (claim.flagged and flagged_allowed):
-            return claim
-    return None
+def covering_claim(project: Project, network: str, destination: Network) -> Claim | None:
+    """E4, E5: the range in which a static route to `destination` would lie."""
+    return next((claim for claim in claims(project, network) if fits_within(destination, claim.network)), None)

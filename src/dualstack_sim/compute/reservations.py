@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
+from dualstack_sim.rules import enforced
+
 from .addresses import dotted, fits_within, parse_ipv4, usable_primary
 from .bodies import accept, one_of
 from .errors import ApiError, Json, OperationFailed, already_exists, in_use, invalid, required
@@ -75,7 +77,7 @@ class Reservations:
         key = project.inventory.canonical(Key("addresses", call.scope, call.name))
         project.require_idle(key)
         resource = self._with_users(project.inventory.get(key))
-        if resource.get("users"):
+        if resource.get("users") and enforced("addresses.in-use"):
             raise in_use("address", project.links.partial(key), resource["users"][0].partition("/compute/v1/")[2])
 
         def finish(at: float) -> None:
@@ -120,7 +122,8 @@ class Reservations:
         first, last = usable_primary(whole)
         if own is None or not fits_within(own, whole) or not first <= int(own.network_address) <= last:
             raise invalid("resource.address", wanted, "Must be a usable address of the subnetwork's primary range.")
-        holdings.take_block(key, own)
+        if enforced("addresses.internal-held"):
+            holdings.take_block(key, own)
         return fields | {"address": wanted}
 
     def _with_users(self, resource: Json) -> Json:

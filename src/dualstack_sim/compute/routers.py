@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack_sim.rules import enforced
+
 from .bodies import accept, accept_list, one_of
 from .errors import Json, already_exists, invalid, required
 from .operations import Work
@@ -69,6 +71,8 @@ class Routers:
         """JSON merge: `nats` is replaced as a whole list."""
         key, current = self._target(call)
         change = self._changes(call.scope, current["network"], accept(call.body, SCHEMA))
+        if "nats" in change and not enforced("routers.nats-replaced"):
+            change["nats"] = [*current.get("nats", ()), *change["nats"]]
         return self._put(key, current, "patch", _tidy(current | change))
 
     def update(self, call: Call) -> Work:
@@ -113,7 +117,8 @@ class Routers:
     def _nat_parts(self, scope: str, network: str, entry: Json, where: str) -> Json:
         one_of(entry["sourceSubnetworkIpRangesToNat"], _SOURCES, f"{where}.sourceSubnetworkIpRangesToNat")
         option = one_of(entry.get("natIpAllocateOption"), ("AUTO_ONLY", "MANUAL_ONLY"), f"{where}.natIpAllocateOption")
-        if (option == "MANUAL_ONLY") != bool(entry.get("natIps")):
+        mismatch = (option == "MANUAL_ONLY") != bool(entry.get("natIps"))
+        if mismatch and enforced("routers.nat-addresses"):
             raise invalid(f"{where}.natIps", "", "natIps go with natIpAllocateOption MANUAL_ONLY and only with it.")
         parts: Json = {}
         if entry.get("natIps"):
@@ -137,7 +142,7 @@ class Routers:
             f"{where}.name", entry.get("name", ""), "subnetworks", scope, "subnetwork"
         )
         self._project.require_unlocked(key)
-        if subnetwork["network"] != network:
+        if subnetwork["network"] != network and enforced("routers.nat-subnetwork"):
             raise invalid(f"{where}.name", entry["name"], "The subnetwork is not in the network of the router.")
         return entry | {"name": subnetwork["selfLink"]}
 

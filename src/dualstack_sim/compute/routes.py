@@ -12,7 +12,7 @@ from .bodies import accept, accept_strings
 from .errors import Json, OperationFailure, already_exists, bad_request, invalid, quota_exceeded, required
 from .operations import Work
 from .project import Call, Project
-from .ranges import covering_claim, range_texts, static_routes
+from .ranges import Claim, covering_claim, range_texts, static_routes
 from .references import GLOBAL, Key, check_name, unknown_reference
 
 SCHEMA: dict[str, type] = {
@@ -84,7 +84,8 @@ class Routes:
     def shown(self) -> Iterator[Json]:
         """All routes of the project, static ones without their warnings."""
         yield from self._project.inventory.table("routes", GLOBAL).values()
-        yield from subnet_routes(self._project)
+        if enforced("routes.subnet-routes-listed"):
+            yield from subnet_routes(self._project)
 
     def get(self, call: Call) -> Json:
         key = Key("routes", GLOBAL, call.name)
@@ -117,7 +118,7 @@ class Routes:
     def delete(self, call: Call) -> Work:
         project = self._project
         local = self._subnet_route(call.name)
-        if local is not None:
+        if local is not None and enforced("routes.subnet-routes-stay"):
             raise bad_request(f"The local route '{call.name}' cannot be deleted.")
         key = project.inventory.canonical(Key("routes", GLOBAL, call.name))
         project.require_idle(key)
@@ -130,14 +131,14 @@ class Routes:
             if field not in body:
                 raise required(f"resource.{field}")
         key = Key("routes", GLOBAL, check_name(body["name"]))
-        if project.inventory.find(key) or self._subnet_route(key.name):
+        if (project.inventory.find(key) or self._subnet_route(key.name)) and enforced("routes.name-taken"):
             raise already_exists(project.links.partial(key))
         network, _ = project.reference("resource.network", body["network"], "networks", GLOBAL, "network")
         project.require_unlocked(network)
         if parse_cidr(body["destRange"]) is None:
             raise invalid("resource.destRange", body["destRange"], "Must be a CIDR address range.")
-        priority = body.get("priority", 1000)
-        if not 0 <= priority <= 65535:
+        priority = body.get("priority", 1000 if enforced("routes.default-priority") else 0)
+        if not 0 <= priority <= 65535 and enforced("routes.priority"):
             raise invalid("resource.priority", priority, "Must be between 0 and 65535.")
         resource = project.inventory.identity(key, "route", call.now) | {
             "description": body.get("description", ""),
@@ -154,11 +155,14 @@ class Routes:
         given = [field for field in _NEXT_HOPS if body.get(field)]
         if not given:
             raise required("resource.nextHop")
-        if len(given) > 1:
+        if len(given) > 1 and enforced("routes.one-next-hop"):
             raise invalid(f"resource.{given[1]}", body[given[1]], "Exactly one next hop must be specified.")
         field, value = given[0], body[given[0]]
         links = self._project.links
         if field == "nextHopInstance":
+            named = links.read(value, "instances", "zones/-")
+            if named and self._project.inventory.find(named) is None and not enforced("routes.next-hop-exists"):
+                return {field: links.full(named)}
             instance, _ = self._project.reference(f"resource.{field}", value, "instances", "zones/-", "instance")
             return {field: links.full(instance)}
         if field == "nextHopGateway":
@@ -173,14 +177,19 @@ class Routes:
         if destination is None:
             return None
         knobs = self._project.knobs
-        allowed = knobs.new_route_in_flagged_range == "allow"
-        claim = covering_claim(self._project, route["network"], destination, flagged_allowed=allowed)
-        if claim is None or not enforced("routes.inside-range"):
+        claim = covering_claim(self._project, route["network"], destination)
+        if claim is None or not self._is_forbidden(claim):
             return None
-        if knobs.route_conflict == "request":
+        if knobs.route_conflict == "request" or not enforced("routes.conflict-in-operation"):
             text = _HIDES.format(destination, claim.network).partition("'. ")[2]
             raise invalid("resource.destRange", destination, text)
         return OperationFailure("UNSUPPORTED_OPERATION", _HIDES.format(destination, claim.network))
+
+    def _is_forbidden(self, claim: Claim) -> bool:
+        """E5: knob K1 decides about a range that admits routes which were there before it."""
+        if claim.flagged and self._project.knobs.new_route_in_flagged_range == "allow":
+            return False
+        return enforced("routes.inside-flagged-range") if claim.flagged else enforced("routes.inside-range")
 
     def _quota(self, network: str) -> OperationFailure | None:
         """STATIC_ROUTES_PER_NETWORK counts IPv4 and IPv6 together (compute-api.md 4.2)."""
@@ -216,10 +225,13 @@ class Routes:
     def _hop_warning(self, hop: str, network: str) -> str | None:
         key = self._project.links.read(hop, "instances", "zones/-")
         instance = self._project.inventory.find(key) if key else None
-        if instance is None:
+        if instance is None and enforced("routes.lost-next-hop"):
             return "NEXT_HOP_INSTANCE_NOT_FOUND"
+        if instance is None:
+            return None
         if all(interface["network"] != network for interface in instance["networkInterfaces"]):
             return "NEXT_HOP_INSTANCE_NOT_ON_NETWORK"
-        if instance["status"] != "RUNNING":
+        if instance["status"] != "RUNNING" and enforced("routes.stopped-next-hop"):
             return "NEXT_HOP_NOT_RUNNING"
-        return None if instance.get("canIpForward") else "NEXT_HOP_CANNOT_IP_FORWARD"
+        forwards = instance.get("canIpForward") or not enforced("routes.next-hop-cannot-forward")
+        return None if forwards else "NEXT_HOP_CANNOT_IP_FORWARD"

@@ -11,7 +11,7 @@ from .addresses import parse_ipv4
 from .bodies import accept_list
 from .errors import Json, in_use, invalid, required
 from .project import Project
-from .ranges import is_flagged, refuse_overlap, refuse_routes_inside
+from .ranges import admits_routes, refuse_overlap, refuse_routes_inside
 from .references import Key, check_name
 
 SCHEMA: dict[str, type] = {"rangeName": str, "ipCidrRange": str, "reservedInternalRange": str, "ipVersion": str}
@@ -33,7 +33,7 @@ def first_ranges(project: Project, value: list[Any]) -> list[Json]:
             if not entry.get(field):
                 raise required(f"{where}.{field}")
         check_name(entry["rangeName"])
-        if entry["rangeName"] in names:
+        if entry["rangeName"] in names and enforced("subnetworks.range-names"):
             raise invalid(f"{where}.rangeName", entry["rangeName"], "Duplicate secondary range name.")
         names.add(entry["rangeName"])
         _network(entry["ipCidrRange"], f"{where}.ipCidrRange")
@@ -43,6 +43,8 @@ def first_ranges(project: Project, value: list[Any]) -> list[Json]:
 
 def changed_ranges(project: Project, key: Key, current: Json, value: list[Any]) -> list[Json]:
     """The list that replaces the current one: pure addition or pure removal, nothing resized or in use removed."""
+    if not value and not enforced("subnetworks.empty-list-clears"):
+        value = current.get("secondaryIpRanges", [])
     wanted = first_ranges(project, value)
     present = {entry["rangeName"]: entry["ipCidrRange"] for entry in current.get("secondaryIpRanges", ())}
     added: list[str] = []
@@ -52,11 +54,11 @@ def changed_ranges(project: Project, key: Key, current: Json, value: list[Any]) 
         if name not in present:
             _check_addition(project, current, text, added, where)
             added.append(text)
-        elif present[name] != text:
+        elif present[name] != text and enforced("subnetworks.range-fixed"):
             raise invalid(where, text, f"Existing secondary range cannot be modified: {text}.")
     kept = {entry["rangeName"] for entry in wanted}
     removed = [text for name, text in present.items() if name not in kept]
-    if added and removed:
+    if added and removed and enforced("subnetworks.add-and-remove"):
         why = (
             "Cannot add and remove secondary IP ranges in the same request. "
             f"Added ranges: [{', '.join(added)}]. Removed ranges: [{', '.join(removed)}]."
@@ -73,14 +75,14 @@ def _check_addition(project: Project, current: Json, text: str, added: list[str]
     for other in added:
         if _network(other, where).overlaps(network):
             raise invalid(where, text, f"Invalid IPCidrRange: {text} conflicts with another range of the request.")
-    if not is_flagged(current):
+    if not admits_routes(current):
         refuse_routes_inside(project, current["network"], network, where)
 
 
 def _check_removal(project: Project, key: Key, text: str) -> None:
     network = parse_ipv4(text)
     user = project.book(key).holder_within(network) if network else None
-    if user is not None:
+    if user is not None and enforced("subnetworks.range-in-use"):
         raise in_use("subnetwork", project.links.partial(key), user.holder)
 
 
@@ -88,6 +90,6 @@ def _network(text: str, where: str) -> IPv4Network:
     network = parse_ipv4(text)
     if network is None:
         raise invalid(where, text, f"Invalid IPCidrRange: {text} is not a valid IPv4 CIDR range.")
-    if network.prefixlen > MINIMUM_PREFIX:
+    if network.prefixlen > MINIMUM_PREFIX and enforced("subnetworks.smallest-range"):
         raise invalid(where, text, f"Invalid IPCidrRange: {text} must be /{MINIMUM_PREFIX} or larger.")
     return network

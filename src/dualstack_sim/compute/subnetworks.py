@@ -6,13 +6,15 @@ from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Any
 
+from dualstack_sim.rules import enforced
+
 from .addresses import dotted, parse_ipv4
 from .bodies import accept, one_of
 from .errors import Json, already_exists, condition_not_met, in_use, invalid, required
 from .operations import Work
 from .prefixes import Prefixes, without_prefix
 from .project import Call, Project
-from .ranges import is_flagged, refuse_overlap, refuse_routes_inside, route_inside
+from .ranges import admits_routes, is_flagged, refuse_overlap, refuse_routes_inside, route_inside
 from .references import GLOBAL, Key, check_name
 from .secondary import MINIMUM_PREFIX, changed_ranges, first_ranges
 
@@ -104,7 +106,7 @@ class Subnetworks:
         for field in ("description", "role"):
             if field in body:
                 resource[field] = body[field]
-        if project.knobs.overlap_flag == "shown":
+        if self._knows_flag():
             resource["allowSubnetCidrRoutesOverlap"] = body.get("allowSubnetCidrRoutesOverlap", False)
         if body.get("secondaryIpRanges"):
             resource["secondaryIpRanges"] = first_ranges(project, body["secondaryIpRanges"])
@@ -122,7 +124,7 @@ class Subnetworks:
                 raise invalid(field, text, f"Invalid IPCidrRange: {text} conflicts with another range of the request.")
             seen.append(network)
             refuse_overlap(self._project, resource["network"], network, field)
-            if not is_flagged(resource):
+            if not admits_routes(resource):
                 refuse_routes_inside(self._project, resource["network"], network, field)
 
     def _stack_of_new(self, body: Json, network: Json) -> str:
@@ -134,9 +136,12 @@ class Subnetworks:
     @staticmethod
     def _access_type(value: Any, network: Json) -> str:
         if not value:
-            raise required("resource.ipv6AccessType")
+            if enforced("subnetworks.access-type-needed"):
+                raise required("resource.ipv6AccessType")
+            value = "EXTERNAL"
         access = one_of(value, ("EXTERNAL", "INTERNAL"), "resource.ipv6AccessType")
-        if access == "INTERNAL" and "internalIpv6Range" not in network:
+        lacks_range = access == "INTERNAL" and "internalIpv6Range" not in network
+        if lacks_range and enforced("subnetworks.internal-needs-range"):
             why = "The network does not have a ULA internal IPv6 range assigned."
             raise invalid("resource.ipv6AccessType", access, why)
         return access
@@ -147,12 +152,12 @@ class Subnetworks:
         key, current = self._changeable(call)
         body = accept(call.body, SCHEMA)
         frozen = [field for field in IMMUTABLE if field in body]
-        if frozen:
+        if frozen and enforced("subnetworks.immutable-fields"):
             why = f"The following field(s) specified in the request cannot be modified: [{', '.join(frozen)}]"
             raise invalid("resource", _excerpt(body), why)
         self._check_fingerprint(body, current)
         kinds = [kind for kind, fields in KINDS.items() if any(field in body for field in fields)]
-        if len(kinds) > 1:
+        if len(kinds) > 1 and enforced("subnetworks.one-kind-of-change"):
             raise invalid("resource", _excerpt(body), "Only one field can be updated at a time.")
         if not kinds:
             return self._change(key, "patch", dict)
@@ -172,16 +177,20 @@ class Subnetworks:
         change = {field: body[field] for field in KINDS[kind] if field in body}
         return lambda now: now | change
 
+    def _knows_flag(self) -> bool:
+        """K5, E12."""
+        return self._project.knobs.overlap_flag == "shown" and enforced("subnetworks.flag-in-v1")
+
     def _flag_change(self, current: Json, flag: bool) -> Callable[[Json], Json]:
         """R1, R4; E6: clearing the flag over routes that conflict; E12: a version that does not know it."""
         knobs = self._project.knobs
-        if knobs.overlap_flag == "hidden":
+        if not self._knows_flag():
             return lambda now: now
         if not flag and is_flagged(current) and knobs.clear_flag_over_routes == "refuse":
             for text in (current["ipCidrRange"], *(r["ipCidrRange"] for r in current.get("secondaryIpRanges", ()))):
                 network = parse_ipv4(text)
                 route = route_inside(self._project, current["network"], network) if network else None
-                if route is not None:
+                if route is not None and enforced("subnetworks.flag-off-over-routes"):
                     why = f"The range {text} conflicts with existing route '{route['name']}' ({route['destRange']})."
                     raise invalid("resource.allowSubnetCidrRoutesOverlap", "False", why)
         return lambda now: now | {"allowSubnetCidrRoutesOverlap": flag}
@@ -190,7 +199,7 @@ class Subnetworks:
         """compute-api.md 5.5. An empty string, as some clients force it out, changes nothing."""
         stack, access = body.get("stackType") or "", body.get("ipv6AccessType") or ""
         known = current.get("ipv6AccessType") or self._prefixes.remembered(key)
-        if access and known and access != known:
+        if access and known and access != known and enforced("subnetworks.access-type-stays"):
             raise invalid("resource.ipv6AccessType", access, "The IPv6 access type cannot be changed.")
         if not stack or stack == current["stackType"]:
             if access and not known:
@@ -200,9 +209,9 @@ class Subnetworks:
         if stack == "IPV4_IPV6":
             network_key = self._project.links.read(current["network"], "networks", GLOBAL)
             network = self._project.inventory.get(network_key) if network_key else {}
-            self._access_type(access or known, network)
-            return lambda now: now | {"stackType": "IPV4_IPV6", "ipv6AccessType": access or known}
-        if known != "EXTERNAL":
+            chosen = self._access_type(access or known, network)
+            return lambda now: now | {"stackType": "IPV4_IPV6", "ipv6AccessType": chosen}
+        if known != "EXTERNAL" and enforced("subnetworks.internal-stays-dual"):
             why = "Changing the stack type from IPV4_IPV6 to IPV4_ONLY is not supported for internal IPv6."
             raise invalid("resource.stackType", stack, why)
         return lambda now: without_prefix(now) | {"stackType": "IPV4_ONLY"}
@@ -215,12 +224,12 @@ class Subnetworks:
             raise required("ipCidrRange")
         wanted = _range(body["ipCidrRange"], "ipCidrRange")
         present = _range(current["ipCidrRange"], "ipCidrRange")
-        if not present.subnet_of(wanted) or present == wanted:
+        if (not present.subnet_of(wanted) or present == wanted) and enforced("subnetworks.expand-only"):
             why = "The new range must be a superset of the current range."
             raise invalid("ipCidrRange", wanted, f"Invalid IPCidrRange: {why}")
-        for added in wanted.address_exclude(present):
+        for added in wanted.address_exclude(present) if present.subnet_of(wanted) else ():
             refuse_overlap(self._project, current["network"], added, "ipCidrRange")
-            if not is_flagged(current):
+            if not admits_routes(current):
                 refuse_routes_inside(self._project, current["network"], added, "ipCidrRange")
         change = {"ipCidrRange": str(wanted), "gatewayAddress": dotted(int(wanted.network_address) + 1)}
         return self._change(key, "expandIpCidrRange", lambda now: now | change)
@@ -239,7 +248,7 @@ class Subnetworks:
 
     @staticmethod
     def _check_fingerprint(body: Json, current: Json) -> None:
-        if body.get("fingerprint") != current["fingerprint"]:
+        if body.get("fingerprint") != current["fingerprint"] and enforced("subnetworks.fingerprint"):
             raise condition_not_met()
 
     def _change(self, key: Key, kind: str, change: Callable[[Json], Json]) -> Work:
@@ -259,7 +268,9 @@ class Subnetworks:
             after = change(before)
             if after == before:
                 return
-            project.inventory.put(at, key, after | {"fingerprint": project.inventory.fingerprint(key)})
+            if enforced("subnetworks.fingerprint-changes"):
+                after = after | {"fingerprint": project.inventory.fingerprint(key)}
+            project.inventory.put(at, key, after)
             if after["stackType"] == "IPV4_IPV6" and before["stackType"] == "IPV4_ONLY":
                 self._prefixes.assign_later(at, key)
 
@@ -284,11 +295,12 @@ class Subnetworks:
 
     def _user(self, key: Key, resource: Json) -> str:
         blocks = self._project.book(key).blocks()
-        if blocks:
+        if blocks and enforced("subnetworks.in-use"):
             return blocks[0].holder
         for router, document in self._project.inventory.all("routers"):
             for nat in document.get("nats", ()):
-                if any(entry.get("name") == resource["selfLink"] for entry in nat.get("subnetworks", ())):
+                named = any(entry.get("name") == resource["selfLink"] for entry in nat.get("subnetworks", ()))
+                if named and enforced("subnetworks.in-use-by-nat"):
                     return self._project.links.partial(router)
         return ""
 
@@ -297,7 +309,7 @@ def _range(text: str, field: str) -> IPv4Network:
     network = parse_ipv4(text)
     if network is None:
         raise invalid(field, text, f"Invalid IPCidrRange: {text} is not a valid IPv4 CIDR range.")
-    if network.prefixlen > MINIMUM_PREFIX:
+    if network.prefixlen > MINIMUM_PREFIX and enforced("subnetworks.smallest-range"):
         raise invalid(field, text, f"Invalid IPCidrRange: {text} must be /{MINIMUM_PREFIX} or larger.")
     return network
 
