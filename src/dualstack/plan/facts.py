@@ -78,6 +78,8 @@ class ControllerFacts:
     replicas: int
     pods: int
     ignored: bool
+    absent: bool = False
+    """There is no Deployment of it, so nothing runs and nothing can be restored."""
 
     @property
     def gone(self) -> bool:
@@ -98,6 +100,8 @@ class CutoverFacts:
     saved_routes: tuple[SavedRoute, ...]
     controller: ControllerFacts
     foreign_routes: tuple[RouteFacts, ...] = ()
+    drill_routes: tuple[str, ...] = ()
+    """Names of throwaway routes that a drill left behind; they lead to an unused block of the pod CIDR."""
     quiet: Mapping[Aspect, float] = field(default_factory=dict, compare=False)
     """Seconds since each aspect was last observed to change; an absent one counts as 0."""
     passed: Mapping[str, tuple[Aspect, ...]] = field(default_factory=dict, compare=False)
@@ -183,6 +187,10 @@ class CutoverFacts:
             return self.aliased(name)
         return self.subnet.overlap_flag and self.routed(name)
 
+    def settled(self, name: str) -> bool:
+        """One way alone delivers the VM's pod CIDR, and does so for good: its alias, or its route without a range."""
+        return self.aliased(name) or (not self.range_present and self.routed(name))
+
     @cached_property
     def unreachable(self) -> tuple[str, ...]:
         """The VMs whose pod CIDR the settled network does not deliver, sorted."""
@@ -214,8 +222,36 @@ class CutoverFacts:
 
         A flag that is on while nothing of ours is open, and that someone else's route needs, is not ours to clear.
         """
-        open_work = self.routes or self.saved_routes or self.without_alias or not self.range_present
+        open_work = (
+            self.routes or self.drill_routes or self.saved_routes or self.without_alias or not self.range_present
+        )
         return not open_work and (not self.subnet.overlap_flag or bool(self.foreign_routes))
+
+    # What remains on the way back.
+
+    @cached_property
+    def to_route(self) -> Mapping[str, str]:
+        """The CIDR that each VM must have a route for before it may give up its alias."""
+        held = {name: cidr for cidr, names in self.holders.items() if len(names) == 1 for name in names}
+        return {**held, **self.pod_cidr_of}
+
+    @cached_property
+    def unrouted(self) -> tuple[str, ...]:
+        """The VMs that no static route of ours leads to, by name."""
+        led = {(route.instance, route.destination) for route in self.routes}
+        return tuple(sorted(name for name, cidr in self.to_route.items() if (name, cidr) not in led))
+
+    @cached_property
+    def all_holders(self) -> tuple[str, ...]:
+        """The VMs that hold any alias in our range, by name."""
+        return tuple(sorted({name for names in self.holders.values() for name in names}))
+
+    @property
+    def on_routes(self) -> bool:
+        """Nothing of the cut-over is left but perhaps a stopped cloud-controller-manager: every VM has its route."""
+        ours = self.drill_routes or self.saved_routes or self.all_holders or self.unrouted
+        ranges = [name for name, _ in self.subnet.secondary_ranges if name == self.range_name]
+        return not ours and not ranges and not self.subnet.overlap_flag
 
     # The memories of the engine.
 

@@ -72,12 +72,19 @@ def _misplaced(facts: CutoverFacts) -> list[str]:
     return sorted(name for name in held if name in facts.pod_cidr_of and not facts.alias_in_place(name))
 
 
+def _unaliased_without_route(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    given_up = set(before.all_holders) - set(after.all_holders)
+    bare = given_up & set(before.unrouted)
+    closed = given_up if before.range_present and not before.subnet.overlap_flag else set()
+    return [f"VM {name}" for name in sorted(name for name in bare | closed if name in after.node_of)]
+
+
 def _forgotten(before: CutoverFacts, after: CutoverFacts) -> list[str]:
     kept = set(after.saved_routes)
     return [
         f"VM {entry.instance_name}"
         for entry in before.saved_routes
-        if entry not in kept and entry.instance_name in before.pod_cidr_of and not before.aliased(entry.instance_name)
+        if entry not in kept and entry.instance_name in before.pod_cidr_of and not before.settled(entry.instance_name)
     ]
 
 
@@ -89,10 +96,20 @@ CONTROLLER_GONE_BEFORE_DELETE = Invariant(
 )
 FLAG_WHILE_ROUTES = Invariant("flag-while-routes", "cutover.md 4.6", _flag_off_over_routes)
 ALIAS_IS_POD_CIDR = Invariant("alias-is-pod-cidr", "gardener-behaviour.md 12.6", _alias_off)
-SAVED_UNTIL_ALIASED = Invariant("saved-until-aliased", "gardener-behaviour.md W13", _forgotten)
+SAVED_UNTIL_DELIVERED = Invariant("saved-until-delivered", "gardener-behaviour.md W13", _forgotten)
+ROUTE_BEFORE_UNALIAS = Invariant("route-before-unalias", "cutover.md 2, rollback of S3", _unaliased_without_route)
 
-ALWAYS = (SAVED_BEFORE_DELETE, ALIAS_IS_POD_CIDR, SAVED_UNTIL_ALIASED)
+ALWAYS = (SAVED_BEFORE_DELETE, ALIAS_IS_POD_CIDR, SAVED_UNTIL_DELIVERED)
 """What even an order that loses packets keeps."""
 
 MAKE_BEFORE_BREAK = (POD_CIDR_REACHABLE, ALIAS_BEFORE_DELETE, CONTROLLER_GONE_BEFORE_DELETE, FLAG_WHILE_ROUTES, *ALWAYS)
 """What an order keeps that loses nothing."""
+
+MAKE_BEFORE_BREAK_BACKWARDS = (
+    POD_CIDR_REACHABLE,
+    ROUTE_BEFORE_UNALIAS,
+    FLAG_WHILE_ROUTES,
+    ALIAS_IS_POD_CIDR,
+    SAVED_UNTIL_DELIVERED,
+)
+"""What the way back keeps."""

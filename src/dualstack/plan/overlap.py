@@ -5,13 +5,14 @@ harm inside a step; barriers keep them from lagging behind by more than one. Eac
 and yields the next step of its stage, or nothing when its stage is done. The first that yields is what happens next:
 
     _stop        cloud-controller-manager would re-create routes, and tells the nodes that they have no network
+    _clean       what a drill left behind when it was cut off
     _save        before anything is deleted
     _stale       routes that carry nothing go when no other is left
     _flag        lets the range be added over the routes: packets that no alias claims fall through to them
     _range       from here on an alias, once there, wins over the route
     _rescue      whatever nobody delivers now (a half-done migration) gets its alias at once
     _aliases     canary, then batches
-    _routes      canary, then a tenth, half, all
+    _routes      the drill, if asked for; canary, then a tenth, half, all
     _clear       flag off
     _forget      the saved list has served
 """
@@ -20,8 +21,10 @@ from __future__ import annotations
 
 import math
 
+from dualstack.plan.back import GATE_DRILL
 from dualstack.plan.facts import CutoverFacts, RouteFacts
 from dualstack.plan.settings import Settings
+from dualstack.plan.stages import Stage
 from dualstack.plan.transitions import (
     AddAliases,
     AddSecondaryRange,
@@ -30,6 +33,7 @@ from dualstack.plan.transitions import (
     ClearSavedRoutes,
     DeleteRoutes,
     Gate,
+    RemoveDrillRoutes,
     SaveRoutes,
     SetOverlapFlag,
     StopController,
@@ -42,12 +46,20 @@ GATE_ALIASES = Gate(what="aliases", aspects=("aliases",))
 GATE_ROUTE_CANARY = Gate(what="route-canary", aspects=("routes",))
 GATE_ROUTES = Gate(what="routes", aspects=("routes",))
 
+RETREATS = {
+    GATE_ALIAS_CANARY.id: Stage.RANGE,
+    GATE_ALIASES.id: Stage.RANGE,
+    GATE_ROUTE_CANARY.id: Stage.ALIASES,
+    GATE_ROUTES.id: Stage.ALIASES,
+}
+"""The stage before, for each gate that fails: the aliases go again, or the routes come back (cutover.md 4)."""
+
 
 def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | None:
     """The next step from `facts`; None when the cut-over is finished."""
     if facts.finished:
         return None
-    for rule in (_stop, _save, _stale, _flag, _range, _rescue, _aliases, _routes, _clear, _forget):
+    for rule in (_stop, _clean, _save, _stale, _flag, _range, _rescue, _aliases, _routes, _clear, _forget):
         if (transition := rule(facts, settings)) is not None:
             return transition
     return None
@@ -56,6 +68,10 @@ def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | Non
 def _stop(facts: CutoverFacts, _: Settings) -> Transition | None:
     """Looked at before every step, because somebody may scale it up again (W10)."""
     return None if facts.controller.gone else StopController()
+
+
+def _clean(facts: CutoverFacts, _: Settings) -> Transition | None:
+    return RemoveDrillRoutes() if facts.drill_routes else None
 
 
 def _save(facts: CutoverFacts, _: Settings) -> Transition | None:
@@ -118,6 +134,8 @@ def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:
     total = max(len(live), _once_live(facts))
     gone = total - len(live)
     if gone == 0:
+        if settings.drill and GATE_DRILL.id not in facts.passed:
+            return GATE_DRILL
         return DeleteRoutes(_names(live[:1]), canary=True)
     first = gone == 1
     canary_known = Barrier(what="route-canary", aspects=("routes",), seconds=settings.barrier_route_canary)

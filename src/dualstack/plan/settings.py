@@ -28,6 +28,8 @@ class Settings:
     """Between the later stages of deleting routes (4.4)."""
     delete_shares: tuple[float, ...] = (0.1, 0.5, 1.0)
     """Share of the routes gone after each stage that follows the canary, ascending to 1 (4.4)."""
+    drill: bool = False
+    """Before the first route is deleted, try whether it could be created again; stop if not (4.4, K1)."""
     observe_every: float = 30.0
     """Longest time that a barrier waits without looking (E15: somebody may undo a step)."""
     gate_patience: float = 300.0

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
 from dualstack.errors import InvalidInput
-from dualstack.plan import compressed, gardener, overlap
+from dualstack.plan import back, compressed, gardener, overlap
 from dualstack.plan.facts import CutoverFacts
-from dualstack.plan.invariants import ALWAYS, CONTROLLER_GONE_BEFORE_DELETE, MAKE_BEFORE_BREAK, Invariant
+from dualstack.plan.invariants import (
+    ALWAYS,
+    CONTROLLER_GONE_BEFORE_DELETE,
+    MAKE_BEFORE_BREAK,
+    MAKE_BEFORE_BREAK_BACKWARDS,
+    Invariant,
+)
 from dualstack.plan.settings import Settings
+from dualstack.plan.stages import Stage
 from dualstack.plan.transitions import (
     AddAliases,
     AddSecondaryRange,
     Barrier,
     ClearOverlapFlag,
     DeleteRoutes,
+    RemoveAliases,
+    RemoveSecondaryRange,
+    RestoreRoutes,
     SetOverlapFlag,
     SetStackType,
     StopController,
@@ -40,6 +51,8 @@ class Strategy:
     invariants: tuple[Invariant, ...]
     lossless: bool = False
     poll: float = 0.0
+    retreats: Mapping[str, Stage] = field(default_factory=dict)
+    """To which stage a failed gate, by its id, leads back; nowhere when it is not in here."""
 
     def transitions(self, facts: CutoverFacts, settings: Settings) -> Iterator[Transition]:
         """Everything that remains from `facts`, each step planned from what the one before is expected to leave.
@@ -54,7 +67,9 @@ class Strategy:
 
 
 STRATEGIES = {
-    "overlap": Strategy("overlap", overlap.next_transition, MAKE_BEFORE_BREAK, lossless=True),
+    "overlap": Strategy(
+        "overlap", overlap.next_transition, MAKE_BEFORE_BREAK, lossless=True, retreats=overlap.RETREATS
+    ),
     "compressed": Strategy("compressed", compressed.next_transition, (CONTROLLER_GONE_BEFORE_DELETE, *ALWAYS)),
     "gardener": Strategy("gardener", gardener.next_transition, ALWAYS, poll=10.0),
 }
@@ -82,6 +97,12 @@ def validate(name: str) -> None:
     known = (*STRATEGIES, AUTO)
     if name not in known:
         raise InvalidInput(f"unknown strategy {name!r}; there are {', '.join(known)}")
+
+
+def way_back(to: Stage = Stage.ROUTES) -> Strategy:
+    """Down to the stage `to` without loss; all the way, cloud-controller-manager comes back as well."""
+    planner = partial(back.next_transition, to=min(to, Stage.ALIASES))
+    return Strategy("back", planner, MAKE_BEFORE_BREAK_BACKWARDS, lossless=True)
 
 
 def obstacles(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> list[str]:
@@ -145,11 +166,11 @@ def duration(transition: Transition, facts: CutoverFacts, strategy: Strategy) ->
             return max(0.0, transition.remaining(facts))
         case StopController():
             return 30.0 if transition.wait and facts.controller.pods else 1.0  # the grace period of a pod (W8)
-        case SetOverlapFlag() | AddSecondaryRange() | ClearOverlapFlag() | SetStackType():
+        case SetOverlapFlag() | AddSecondaryRange() | RemoveSecondaryRange() | ClearOverlapFlag() | SetStackType():
             seconds = 8.0
-        case AddAliases():
+        case AddAliases() | RemoveAliases():
             seconds = 5.0
-        case DeleteRoutes():
+        case DeleteRoutes() | RestoreRoutes():
             seconds = 4.0
         case _:
             return 1.0

@@ -11,52 +11,42 @@
     SetStackType        the subnet becomes dual-stack (only where Gardener's order wants it in between)
     Barrier, Gate       wait until every host must have seen what was issued; check before going on
 
-`effect` is exact and idempotent: a transition is done when its effect no longer changes the observed facts.
+and what takes them back:
+
+    RestoreRoutes       static routes are created again
+    RemoveAliases       VMs give their alias up
+    RemoveSecondaryRange  the pod CIDR is no range of the subnet any more
+    RestoreController   cloud-controller-manager comes back as it was
+    RemoveDrillRoutes   what a drill left behind goes
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
-from dualstack.plan.facts import AliasFacts, Aspect, CutoverFacts, as_saved, overlap
+from dualstack.plan.facts import AliasFacts, CutoverFacts, RouteFacts, as_saved, overlap
+from dualstack.plan.transition import Barrier, Gate, Transition
 
-
-@dataclass(frozen=True)
-class Transition(ABC):
-    """One planned step. `targets` are names of VMs or of routes, empty for a step on the subnet or the controller."""
-
-    targets: tuple[str, ...] = ()
-    changes: ClassVar[tuple[Aspect, ...]] = ()
-    """The aspects that the step changes."""
-
-    @property
-    @abstractmethod
-    def id(self) -> str:
-        """The step's name in events (docs/objects.md)."""
-
-    def precondition(self, facts: CutoverFacts) -> list[str]:
-        """What speaks against performing the step now, one sentence each; empty when it may be performed."""
-        del facts
-        return []
-
-    @abstractmethod
-    def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        """The facts once the step has been performed. Targets that have vanished meanwhile are skipped."""
-
-    @abstractmethod
-    def inverse(self) -> Transition | str:
-        """The step that takes this one back, or why there is none."""
-
-    def done(self, facts: CutoverFacts) -> bool:
-        """The observed `facts` show the whole effect."""
-        return self.effect(facts) == facts
-
-    def describe(self) -> str:
-        """What is touched, in a few words."""
-        count = len(self.targets)
-        return ", ".join(self.targets) if count <= 3 else f"{', '.join(self.targets[:2])} and {count - 2} more"
+__all__ = [
+    "AddAliases",
+    "AddSecondaryRange",
+    "Barrier",
+    "ClearOverlapFlag",
+    "ClearSavedRoutes",
+    "DeleteRoutes",
+    "Gate",
+    "RemoveAliases",
+    "RemoveDrillRoutes",
+    "RemoveSecondaryRange",
+    "RestoreController",
+    "RestoreRoutes",
+    "SaveRoutes",
+    "SetOverlapFlag",
+    "SetStackType",
+    "StopController",
+    "Transition",
+    "alias_obstacles",
+]
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ class StopController(Transition):
         return replace(facts, controller=stopped).stirred(*self.changes)
 
     def inverse(self) -> Transition | str:
-        return "the ControlPlane controller brings it back with the new allocator; the old one would re-create routes"
+        return "RestoreController gives it back; how many replicas it has then is for its chart to say"
 
 
 @dataclass(frozen=True)
@@ -205,9 +195,7 @@ class DeleteRoutes(Transition):
         return replace(facts, routes=kept).stirred(*self.changes)
 
     def inverse(self) -> Transition | str:
-        return (
-            "a static route inside a subnet range may be refused (R2 against R3); the saved list tells what to create"
-        )
+        return "RestoreRoutes, where the cloud takes a static route inside a subnet range (R2 against R3)"
 
 
 @dataclass(frozen=True)
@@ -242,7 +230,7 @@ class ClearSavedRoutes(Transition):
         return [
             f"the pod CIDR of VM {name} is delivered by no alias yet"
             for name in awaited
-            if name in facts.pod_cidr_of and not facts.aliased(name)
+            if name in facts.pod_cidr_of and not facts.settled(name)
         ]
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
@@ -266,15 +254,70 @@ class SetStackType(Transition):
 
 
 @dataclass(frozen=True)
+class RestoreController(Transition):
+    """Both annotations leave the ManagedResource; the resource manager then restores what its chart says (GB 4.8)."""
+
+    changes = ("controller",)
+    id = "restore-cloud-controller-manager"
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        return replace(facts, controller=replace(facts.controller, ignored=facts.controller.absent)).stirred(
+            "controller"
+        )
+
+    def inverse(self) -> Transition | str:
+        return StopController()
+
+
+@dataclass(frozen=True)
+class RestoreRoutes(Transition):
+    """The VMs `targets` get their static route again, as cloud-controller-manager would make it (GB 8.4)."""
+
+    changes = ("routes",)
+    id = "restore-routes"
+
+    def precondition(self, facts: CutoverFacts) -> list[str]:
+        if facts.range_present and not facts.subnet.overlap_flag:
+            return ["the overlap flag is off, so that no route can be created inside the range (R8)"]
+        return []
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        missing = [name for name in self.targets if name in facts.unrouted]
+        routes = tuple(
+            RouteFacts(f"to-{name}", facts.to_route[name], name, facts.node_of[name].zone) for name in missing
+        )
+        return replace(facts, routes=facts.routes + routes).stirred(*self.changes)
+
+    def inverse(self) -> Transition | str:
+        return "DeleteRoutes of what was created, while the aliases carry the traffic"
+
+
+@dataclass(frozen=True)
+class RemoveDrillRoutes(Transition):
+    """Throwaway routes that a drill left behind when it was cut off."""
+
+    id = "remove-drill-routes"
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        return replace(facts, drill_routes=())
+
+    def inverse(self) -> Transition | str:
+        return "nothing depends on them"
+
+
+@dataclass(frozen=True)
 class RemoveAliases(Transition):
     """The VMs `targets` give their alias up; safe only while their routes are there and the flag is on."""
 
+    canary: bool = False
     changes = ("aliases",)
-    id = "remove-aliases"
+
+    @property
+    def id(self) -> str:
+        return "remove-alias-canary" if self.canary else "remove-aliases"
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
-        owed = [name for name in self.targets if name in facts.pod_cidr_of]
-        problems = [f"VM {name} has no route to fall back to" for name in owed if not facts.routed(name)]
+        problems = [f"VM {name} has no route to fall back to" for name in self.targets if name in facts.unrouted]
         if facts.range_present and not facts.subnet.overlap_flag:
             problems.append("the overlap flag is off, so that routes in the range carry nothing")
         return problems
@@ -310,52 +353,6 @@ class RemoveSecondaryRange(Transition):
 
     def inverse(self) -> Transition | str:
         return AddSecondaryRange()
-
-
-@dataclass(frozen=True)
-class Barrier(Transition):
-    """Wait until `aspects` have been quiet for `seconds`: by then every host must have seen what was issued (R5)."""
-
-    what: str = ""
-    aspects: tuple[Aspect, ...] = ()
-    seconds: float = 0.0
-
-    @property
-    def id(self) -> str:
-        return f"barrier-{self.what}"
-
-    def remaining(self, facts: CutoverFacts) -> float:
-        """Seconds still to wait; zero or less when the barrier is open."""
-        return self.seconds - facts.quiet_for(*self.aspects)
-
-    def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        waited = facts.after(max(0.0, self.remaining(facts)))
-        known = {aspect: max(self.seconds, waited.quiet_for(aspect)) for aspect in self.aspects}
-        return replace(waited, quiet={**waited.quiet, **known})
-
-    def inverse(self) -> Transition | str:
-        return "time does not run back"
-
-    def describe(self) -> str:
-        return f"{' and '.join(self.aspects)} quiet for {self.seconds:g} s"
-
-
-@dataclass(frozen=True)
-class Gate(Transition):
-    """A check that must pass before the next step; it has to pass again when one of `aspects` changes."""
-
-    what: str = ""
-    aspects: tuple[Aspect, ...] = ()
-
-    @property
-    def id(self) -> str:
-        return f"gate-{self.what}"
-
-    def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        return replace(facts, passed={**facts.passed, self.id: self.aspects})
-
-    def inverse(self) -> Transition | str:
-        return "a check changes nothing"
 
 
 def alias_obstacles(facts: CutoverFacts, name: str) -> list[str]:

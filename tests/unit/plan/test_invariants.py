@@ -57,7 +57,7 @@ BROKEN = [
     ("controller-gone-before-delete", replace(after("add-aliases"), controller=RUNNING), DeleteRoutes(("route-0",))),
     ("flag-while-routes", after("add-aliases"), ClearOverlapFlag()),
     ("alias-is-pod-cidr", after("add-aliases"), Blunder(does=_swap)),
-    ("saved-until-aliased", after("save-routes"), ClearSavedRoutes()),
+    ("saved-until-delivered", after("add-secondary-range"), ClearSavedRoutes()),
 ]
 
 
