@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dualstack.clock import Clock
@@ -13,14 +14,13 @@ from dualstack_sim.rules import enforced
 from .agenda import Agenda
 from .commits import CommitListener
 from .errors import ApiError, ConnectionCut, Json, invalid, not_found
-from .firewalls import Firewalls
-from .instances import Instances
+from .images import Images
 from .interference import Fault, Faults, HttpFault
 from .inventory import Inventory
 from .knobs import Knobs
 from .latency import LatencyProfile
 from .listing import aggregated_document, list_document
-from .networks import Networks
+from .methods import Mutation, Read, mutations, reads
 from .operations import Effect, Operations, Work
 from .partial import read_mask, select
 from .places import Places
@@ -28,9 +28,8 @@ from .project import Call, Project
 from .quotas import Limits, RateMeter, Statistics
 from .references import GLOBAL, Key, Links
 from .reservations import Reservations
-from .routers import Routers
 from .routes import Routes
-from .subnetworks import Subnetworks
+from .surface import AGGREGATED
 
 DEFAULT_ENDPOINT = "https://www.googleapis.com/compute/v1"
 DEFAULT_REGIONS: Mapping[str, Sequence[str]] = {"europe-west1": ("europe-west1-b", "europe-west1-c", "europe-west1-d")}
@@ -38,12 +37,16 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _KINDS = {
     "networks": "network", "subnetworks": "subnetwork", "routes": "route", "instances": "instance",
     "firewalls": "firewall", "routers": "router", "addresses": "address", "operations": "operation",
-    "regions": "region", "zones": "zone", "machineTypes": "machineType",
+    "regions": "region", "zones": "zone", "machineTypes": "machineType", "disks": "disk", "images": "image",
+    "instanceTemplates": "instanceTemplate", "instanceGroupManagers": "instanceGroupManager",
+    "instanceGroups": "instanceGroup",
 }  # fmt: skip
-_HOMES = {"subnetworks": "regions", "routers": "regions", "addresses": "regions", "instances": "zones"}
-
-Read = Callable[[Call], Json]
-Mutation = Callable[[Call], Work]
+_HOMES: Mapping[str, str] = {
+    "subnetworks": "regions", "routers": "regions", "addresses": "regions", "instances": "zones", "disks": "zones",
+    "machineTypes": "zones", "instanceGroupManagers": "zones", "instanceGroups": "zones",
+}  # fmt: skip
+_PLAIN = ("networks", "subnetworks", "instances", "firewalls", "routers", "disks", "instanceTemplates")
+"""Collections that are read as they are stored."""
 
 
 class Compute:
@@ -89,76 +92,36 @@ class Compute:
             inventory=Inventory(links, chance.seed, on_commit),
             operations=self._operations,
             later=self._later,
+            run=self._run,
         )
         self._routes = Routes(self.project)
         self._reservations = Reservations(self.project)
         self._places = Places(self.project)
+        self._images = Images(self.project)
         self._reads = self._reading_methods()
-        self._mutations = self._mutating_methods()
+        self._mutations = mutations(self.project, self._routes, self._reservations)
 
     # -- the methods
 
-    def _mutating_methods(self) -> dict[str, Mutation]:
-        networks, subnetworks = Networks(self.project), Subnetworks(self.project)
-        instances, firewalls, routers = Instances(self.project), Firewalls(self.project), Routers(self.project)
-        return {
-            "networks.insert": networks.insert,
-            "networks.patch": networks.patch,
-            "networks.delete": networks.delete,
-            "subnetworks.insert": subnetworks.insert,
-            "subnetworks.patch": subnetworks.patch,
-            "subnetworks.delete": subnetworks.delete,
-            "subnetworks.expandIpCidrRange": subnetworks.expand,
-            "subnetworks.setPrivateIpGoogleAccess": subnetworks.set_private_access,
-            "routes.insert": self._routes.insert,
-            "routes.delete": self._routes.delete,
-            "instances.insert": instances.insert,
-            "instances.delete": instances.delete,
-            "instances.start": instances.start,
-            "instances.stop": instances.stop,
-            "instances.updateNetworkInterface": instances.update_interface,
-            "instances.setTags": instances.set_tags,
-            "instances.setLabels": instances.set_labels,
-            "instances.setMetadata": instances.set_metadata,
-            "firewalls.insert": firewalls.insert,
-            "firewalls.patch": firewalls.patch,
-            "firewalls.update": firewalls.update,
-            "firewalls.delete": firewalls.delete,
-            "routers.insert": routers.insert,
-            "routers.patch": routers.patch,
-            "routers.update": routers.update,
-            "routers.delete": routers.delete,
-            "addresses.insert": self._reservations.insert,
-            "addresses.delete": self._reservations.delete,
-            "globalAddresses.insert": self._reservations.insert,
-            "globalAddresses.delete": self._reservations.delete,
-        }
-
     def _reading_methods(self) -> dict[str, Read]:
-        reads: dict[str, Read] = {
-            "projects.get": self._places.project,
-            "regions.get": self._places.region,
-            "zones.get": self._places.zone,
+        methods: dict[str, Read] = {
             "regions.list": lambda call: self._list(call, "regions", self._places.regions()),
             "zones.list": lambda call: self._list(call, "zones", self._places.zones()),
-            "machineTypes.get": self._places.machine_type,
-            "routes.get": self._routes.get,
-            "addresses.get": self._reservations.get,
-            "globalAddresses.get": self._reservations.get,
+            "images.list": lambda call: self._list(call, "images", self._images.rows(call)),
+            "globalAddresses.list": self._lister("addresses"),
         }
-        for collection in ("networks", "subnetworks", "instances", "firewalls", "routers"):
-            reads[f"{collection}.get"] = self._getter(collection)
-        for collection in ("networks", "subnetworks", "routes", "instances", "firewalls", "routers", "addresses"):
-            reads[f"{collection}.list"] = self._lister(collection)
-        reads["globalAddresses.list"] = self._lister("addresses")
-        for collection in ("subnetworks", "instances", "routers", "addresses"):
-            reads[f"{collection}.aggregatedList"] = self._aggregator(collection)
-        reads["globalOperations.aggregatedList"] = self._aggregator("operations")
+        for collection in _PLAIN:
+            methods[f"{collection}.get"] = self._getter(collection)
+        for collection in (*_PLAIN, "routes", "addresses", "machineTypes"):
+            methods[f"{collection}.list"] = self._lister(collection)
+        for collection in AGGREGATED:
+            service = "globalOperations" if collection == "operations" else collection
+            methods[f"{service}.aggregatedList"] = self._aggregator(collection)
         for service in ("globalOperations", "regionOperations", "zoneOperations"):
-            reads[f"{service}.get"] = self._operation
-            reads[f"{service}.list"] = self._lister("operations")
-            reads[f"{service}.delete"] = self._forget_operation
-        return reads
+            methods[f"{service}.get"] = self._operation
+            methods[f"{service}.list"] = self._lister("operations")
+            methods[f"{service}.delete"] = self._forget_operation
+        return methods | reads(self.project, self._routes, self._reservations)
 
     def _getter(self, collection: str) -> Read:
         return lambda call: self.project.inventory.get(Key(collection, call.scope, call.name))
@@ -185,6 +148,8 @@ class Compute:
             return self._routes.shown()
         if collection == "addresses":
             return self._reservations.shown(scope)
+        if collection == "machineTypes":
+            return self._places.machine_types(scope)
         return self.project.inventory.table(collection, scope).values()
 
     def _list(self, call: Call, collection: str, rows: Iterable[Json]) -> Json:
@@ -198,7 +163,7 @@ class Compute:
     def _aggregate(self, call: Call, collection: str) -> Json:
         regions = [f"regions/{region}" for region in sorted(self.project.regions)]
         zones = [f"zones/{zone}" for names in self.project.regions.values() for zone in names]
-        scopes = {"regions": regions, "zones": sorted(zones)}.get(_HOMES.get(collection, ""), [])
+        scopes = {"regions": regions, "zones": sorted(zones)}.get(_HOMES.get(collection, ""), [GLOBAL])
         if collection == "addresses":
             scopes = [GLOBAL, *regions]
         everywhere = call.query.get("includeAllScopes", "").lower() == "true" and enforced("lists.all-scopes")
@@ -225,13 +190,14 @@ class Compute:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         caller: str = "",
+        project: str = "",
     ) -> Json:
         """Carry out one request: count it, charge its quota, let faults interfere, and return the response document.
 
-        `caller` is the User-Agent it is counted for. Raises ApiError for everything that is refused and ConnectionCut
-        where a fault wants no answer.
+        `caller` is the User-Agent it is counted for, `project` the one whose images are asked for. Raises ApiError for
+        everything that is refused and ConnectionCut where a fault wants no answer.
         """
-        call = Call(method, scope, name, self._agenda.catch_up(), query or {}, body or {})
+        call = Call(method, scope, name, self._agenda.catch_up(), query or {}, body or {}, project)
         self._statistics.count(caller, method)
         self._check(call, caller)
         fault = self._consult(call)
@@ -271,7 +237,7 @@ class Compute:
             return self._mutate(call, mutation, fault)
         if fault and fault.latency:
             await self._clock.sleep(fault.latency)
-            call = Call(call.method, call.scope, call.name, self._agenda.catch_up(), call.query, call.body)
+            call = replace(call, now=self._agenda.catch_up())
         if call.method.endswith("Operations.wait"):
             operation = await self._operations.wait(Key("operations", call.scope, call.name), call.now)
             return self._operations.render(operation, self._agenda.catch_up())
@@ -298,6 +264,12 @@ class Compute:
             effect(at)
         else:
             self._agenda.at(at + delay, effect)
+
+    def _run(self, at: float, method: str, work: Work) -> None:
+        if self._placing:
+            self._operations.at_once(at, work)
+        else:
+            self._operations.start(at, method, work, None)
 
     # -- the world builder's side
 

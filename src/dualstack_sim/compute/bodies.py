@@ -63,6 +63,14 @@ def accept_strings(value: list[Any], where: str) -> list[str]:
     return value
 
 
+def accept_labels(value: Mapping[str, Any], where: str) -> Json:
+    """A map of strings."""
+    for name, text in value.items():
+        if not isinstance(text, str):
+            raise invalid(f"{where}['{name}']", text, "Must be a string.")
+    return dict(value)
+
+
 def one_of(value: Any, allowed: tuple[str, ...], where: str) -> str:
     """An enum value."""
     if value not in allowed:

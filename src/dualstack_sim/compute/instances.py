@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from .bodies import accept, accept_list, accept_strings
+from dualstack_sim.rules import enforced
+
+from .bodies import accept, accept_labels, accept_list, accept_strings
+from .disks import DiskPlan, plan_disks, release_disks
 from .errors import (
     ApiError,
     Json,
@@ -37,7 +39,7 @@ SCHEMA: dict[str, type] = {
     "sourceMachineImageEncryptionKey": dict, "workloadIdentityConfig": dict, "localSsdEncryptionMode": str,
 }  # fmt: skip
 _ECHOED = (
-    "description", "disks", "serviceAccounts", "minCpuPlatform", "guestAccelerators", "hostname",
+    "description", "serviceAccounts", "minCpuPlatform", "guestAccelerators", "hostname",
     "shieldedInstanceConfig", "advancedMachineFeatures", "reservationAffinity", "confidentialInstanceConfig",
     "displayDevice", "resourcePolicies", "networkPerformanceConfig", "keyRevocationActionType",
 )  # fmt: skip
@@ -66,15 +68,16 @@ class Instances:
             if not body.get(field):
                 raise required(f"resource.{field}")
         key = Key("instances", call.scope, check_name(body["name"]))
-        if project.inventory.find(key):
+        if project.inventory.find(key) and enforced("instances.name-taken"):
             raise already_exists(project.links.partial(key))
-        machine = self._machine_type(call.scope, body["machineType"])
+        machine = machine_type(project, call.scope, body["machineType"])
         entries = body.get("networkInterfaces")
         if not entries:
             raise invalid("resource.networkInterfaces", "", "At least one network interface is required.")
         resource = self._described(call, key, machine, body)
         holdings = Holdings(project, project.links.partial(key))
         try:
+            disks = plan_disks(project, key, call.now, body.get("disks", []))
             interfaces = [furnish(project, key, index, entry, holdings) for index, entry in enumerate(entries)]
         except OperationFailed as failed:
             holdings.give_back()
@@ -83,22 +86,32 @@ class Instances:
             holdings.give_back()
             raise
         resource["networkInterfaces"] = interfaces
-        return self._insertion(key, resource, holdings)
+        if disks.attached:
+            resource["disks"] = disks.attached
+        return self._insertion(key, resource, holdings, disks)
 
-    def _insertion(self, key: Key, resource: Json, holdings: Holdings) -> Work:
+    def _insertion(self, key: Key, resource: Json, holdings: Holdings, disks: DiskPlan) -> Work:
         project = self._project
+
+        def begin(at: float) -> None:
+            disks.begin(project, at)
+            project.inventory.put(at, key, resource)
 
         def abandon(at: float) -> None:
             holdings.give_back()
+            disks.abandon(project, at)
             project.inventory.put(at, key, None)
+
+        def staging(at: float) -> None:
+            self._set(at, key, {"status": "STAGING"})
 
         return Work(
             key,
             resource["id"],
             "insert",
             lambda at: self._set(at, key, {"status": "RUNNING", "lastStartTimestamp": timestamp(at)}),
-            begin=lambda at: project.inventory.put(at, key, resource),
-            stages=((_STAGING, lambda at: self._set(at, key, {"status": "STAGING"})),),
+            begin=begin,
+            stages=((_STAGING, staging),) if enforced("instances.staging") else (),
             abandon=abandon,
         )
 
@@ -119,16 +132,10 @@ class Instances:
             "deletionProtection": body.get("deletionProtection", False),
         }
         if body.get("labels"):
-            resource["labels"] = _strings(body["labels"], "resource.labels")
+            resource["labels"] = accept_labels(body["labels"], "resource.labels")
+        if "items" not in resource["tags"] and not enforced("instances.tags-always-there"):
+            del resource["tags"]
         return resource | {field: body[field] for field in _ECHOED if body.get(field)}
-
-    def _machine_type(self, scope: str, text: str) -> str:
-        key = self._project.links.read(text, "machineTypes", scope)
-        if key is None or key.scope != scope:
-            why = "The referenced machineType resource cannot be found in the zone of the instance."
-            raise invalid("resource.machineType", text, why)
-        check_name(key.name)
-        return self._project.links.full(key)
 
     # -- life cycle
 
@@ -136,14 +143,25 @@ class Instances:
         """Addresses are given up only when the operation is done (compute-api.md 7.5)."""
         project = self._project
         key, resource = self._target(call, exclusive=True)
-        if resource["deletionProtection"]:
+        if resource["deletionProtection"] and enforced("instances.deletion-protection"):
             why = "Resource cannot be deleted if it's protected against deletion."
             raise ApiError(400, "invalidUsage", f"Invalid resource usage: '{why}'.")
         status = resource["status"]
 
-        def finish(at: float) -> None:
-            for interface in project.inventory.get(key)["networkInterfaces"]:
+        def release() -> None:
+            gone = project.inventory.get(key)
+            for interface in gone["networkInterfaces"]:
                 release_interface(project, self._subnetwork(interface), interface, project.links.partial(key))
+
+        def begin(at: float) -> None:
+            if enforced("instances.stopping"):
+                self._set(at, key, {"status": "STOPPING"})
+            if not enforced("instances.addresses-held-while-deleted"):
+                release()
+
+        def finish(at: float) -> None:
+            release()
+            release_disks(project, at, project.inventory.get(key))
             project.inventory.put(at, key, None)
 
         return Work(
@@ -151,7 +169,7 @@ class Instances:
             resource["id"],
             "delete",
             finish,
-            begin=lambda at: self._set(at, key, {"status": "STOPPING"}),
+            begin=begin,
             abandon=lambda at: self._set(at, key, {"status": status}),
         )
 
@@ -193,7 +211,8 @@ class Instances:
         if current is None:
             raise invalid("networkInterface", name, "The instance has no such network interface.")
         body = accept(call.body, INTERFACE_SCHEMA)
-        if "fingerprint" in body and project.operations.is_busy(_interface_lock(key, name)):
+        busy = "fingerprint" in body and project.operations.is_busy(_interface_lock(key, name))
+        if busy and enforced("interfaces.one-change-at-a-time"):
             raise condition_not_met()
         holdings = Holdings(project, project.links.partial(key))
         try:
@@ -226,14 +245,14 @@ class Instances:
         )
 
     def _revised(self, key: Key, before: Json, after: Json) -> Json:
-        if after == before:
-            return before
+        if after == before or not enforced("interfaces.fingerprint-changes"):
+            return after
         return after | {"fingerprint": self._project.inventory.fingerprint(key, before["name"])}
 
     def set_tags(self, call: Call) -> Work:
         key, resource = self._target(call, exclusive=False)
         body = accept(call.body, {"items": list, "fingerprint": str})
-        if body.get("fingerprint") != resource["tags"]["fingerprint"]:
+        if body.get("fingerprint") != resource["tags"]["fingerprint"] and enforced("instances.tags-fingerprint"):
             raise condition_not_met()
         accept_strings(body.get("items", []), "resource.items")
         return self._aspect(key, resource, "setTags", lambda: {"tags": self._tags(key, body)})
@@ -241,9 +260,10 @@ class Instances:
     def set_labels(self, call: Call) -> Work:
         key, resource = self._target(call, exclusive=False)
         body = accept(call.body, {"labels": dict, "labelFingerprint": str})
-        if body.get("labelFingerprint") != resource["labelFingerprint"]:
+        stale = body.get("labelFingerprint") != resource["labelFingerprint"]
+        if stale and enforced("instances.labels-fingerprint"):
             raise condition_not_met("Labels fingerprint either invalid or resource labels have changed")
-        labels = _strings(body.get("labels", {}), "labels")
+        labels = accept_labels(body.get("labels", {}), "labels")
         fingerprint = self._project.inventory.fingerprint
         return self._aspect(
             key, resource, "setLabels", lambda: {"labels": labels, "labelFingerprint": fingerprint(key, "labels")}
@@ -252,7 +272,8 @@ class Instances:
     def set_metadata(self, call: Call) -> Work:
         key, resource = self._target(call, exclusive=False)
         body = accept(call.body, {"kind": str, "items": list, "fingerprint": str})
-        if body.get("fingerprint") != resource["metadata"]["fingerprint"]:
+        stale = body.get("fingerprint") != resource["metadata"]["fingerprint"]
+        if stale and enforced("instances.metadata-fingerprint"):
             raise condition_not_met("Supplied fingerprint does not match current metadata fingerprint.")
         self._metadata_items(body)
         return self._aspect(key, resource, "setMetadata", lambda: {"metadata": self._metadata(key, body)})
@@ -307,8 +328,11 @@ def _interface_lock(key: Key, name: str) -> Key:
     return Key("networkInterfaces", key.scope, f"{key.name}/{name}")
 
 
-def _strings(value: Mapping[str, Any], where: str) -> Json:
-    for name, text in value.items():
-        if not isinstance(text, str):
-            raise invalid(f"{where}['{name}']", text, "Must be a string.")
-    return dict(value)
+def machine_type(project: Project, scope: str, text: str) -> str:
+    """The full URL of a machine type of the zone."""
+    key = project.links.read(text, "machineTypes", scope)
+    if key is None or key.scope != scope:
+        why = "The referenced machineType resource cannot be found in the zone of the instance."
+        raise invalid("resource.machineType", text, why)
+    check_name(key.name)
+    return project.links.full(key)

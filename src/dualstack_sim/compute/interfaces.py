@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from .addresses import dotted, fits_within, parse_ipv4, uncompressed
+from dualstack_sim.rules import enforced
+
+from .access_configs import SCHEMA as ACCESS_SCHEMA
+from .access_configs import access_config
+from .addresses import fits_within, parse_ipv4, uncompressed, usable_primary
 from .aliases import merged, read_wishes, revise, take
 from .bodies import accept, accept_list, one_of
 from .errors import ApiError, Json, bad_request, condition_not_met, invalid, not_ready, required
@@ -21,11 +25,6 @@ SCHEMA: dict[str, type] = {
     "ipv6AccessConfigs": list, "ipv6Address": str, "internalIpv6PrefixLength": int, "queueCount": int,
     "networkAttachment": str, "enableVpcScopedDns": bool, "igmpQuery": str, "parentNicName": str, "serviceClassId": str,
     "vlan": int,
-}  # fmt: skip
-ACCESS_SCHEMA: dict[str, type] = {
-    "kind": str, "type": str, "name": str, "natIP": str, "networkTier": str, "setPublicPtr": bool,
-    "publicPtrDomainName": str, "externalIpv6": str, "externalIpv6PrefixLength": int, "securityPolicy": str,
-    "ipCollection": str,
 }  # fmt: skip
 STACKS = ("IPV4_ONLY", "IPV4_IPV6")
 _SIX = ("ipv6AccessType", "ipv6AccessConfigs", "ipv6Address", "internalIpv6PrefixLength")
@@ -41,7 +40,8 @@ def furnish(project: Project, instance: Key, index: int, entry: Any, holdings: H
         raise invalid(where, entry, "Must be an object.")
     body = accept(entry, SCHEMA, where)
     key, subnetwork = _subnetwork(project, instance, body, where)
-    stack = one_of(body.get("stackType") or "IPV4_ONLY", STACKS, f"{where}.stackType")
+    default = "IPV4_ONLY" if enforced("interfaces.default-stack") else subnetwork["stackType"]
+    stack = one_of(body.get("stackType") or default, STACKS, f"{where}.stackType")
     if stack == "IPV4_IPV6":
         _require_dual(project, key, subnetwork, f"{where}.stackType")
     wishes = read_wishes(project, body.get("aliasIpRanges", []), f"{where}.aliasIpRanges")
@@ -61,7 +61,9 @@ def furnish(project: Project, instance: Key, index: int, entry: Any, holdings: H
         interface["aliasIpRanges"] = aliases
     if body.get("accessConfigs"):
         configs = accept_list(body["accessConfigs"], ACCESS_SCHEMA, f"{where}.accessConfigs")
-        interface["accessConfigs"] = [_access_config(project, instance, index, config) for config in configs]
+        interface["accessConfigs"] = [
+            access_config(project, instance, f"nic{index}", config, f"{where}.accessConfigs[0]") for config in configs
+        ]
     if stack == "IPV4_IPV6":
         interface |= _six_fields(key, subnetwork, holdings)
     return interface
@@ -94,8 +96,8 @@ def _own_address(key: Key, subnetwork: Json, wanted: str | None, where: str, hol
     own = parse_ipv4(f"{wanted}/32")
     if own is None or not fits_within(own, whole):
         raise invalid(where, wanted, "IP address is outside of the subnetwork's primary range.")
-    last = int(whole.broadcast_address)
-    if int(own.network_address) - int(whole.network_address) < 2 or last - int(own.network_address) < 2:
+    first, last = usable_primary(whole)
+    if not first <= int(own.network_address) <= last:
         raise invalid(where, wanted, "IP address is reserved.")
     holdings.take_block(key, own)
     return wanted
@@ -103,22 +105,11 @@ def _own_address(key: Key, subnetwork: Json, wanted: str | None, where: str, hol
 
 def _require_dual(project: Project, key: Key, subnetwork: Json, where: str) -> None:
     """A dual-stack interface needs a dual-stack subnetwork whose prefix is there (compute-api.md 7.2)."""
-    if subnetwork["stackType"] != "IPV4_IPV6":
+    if subnetwork["stackType"] != "IPV4_IPV6" and enforced("interfaces.dual-needs-dual"):
         why = f"The subnetwork '{project.links.partial(key)}' does not support IPv6: its stack type is IPV4_ONLY."
         raise invalid(where, "IPV4_IPV6", why)
     if "ipv6CidrRange" not in subnetwork:
         raise not_ready(project.links.partial(key))
-
-
-def _access_config(project: Project, instance: Key, index: int, config: Json) -> Json:
-    number = project.chance.generator("external-address", *instance, index).randrange(1 << 20)
-    return {
-        "kind": "compute#accessConfig",
-        "type": config.get("type") or "ONE_TO_ONE_NAT",
-        "name": config.get("name") or "External NAT",
-        "natIP": config.get("natIP") or dotted(int(IPv4Address("34.64.0.0")) + number),
-        "networkTier": config.get("networkTier") or "PREMIUM",
-    }
 
 
 def _six_fields(key: Key, subnetwork: Json, holdings: Holdings) -> Json:
@@ -156,17 +147,22 @@ def revise_interface(
 
     Clients may send the whole interface as they read it: what equals the present value is no change.
     """
-    if "fingerprint" not in body:
+    if "fingerprint" not in body and enforced("interfaces.fingerprint-needed"):
         raise required("resource.fingerprint")
-    if body["fingerprint"] != current["fingerprint"]:
+    stale = body.get("fingerprint", current["fingerprint"]) != current["fingerprint"]
+    if stale and enforced("interfaces.fingerprint-stale"):
         raise condition_not_met()
     _refuse_fixed(current, body, status)
     wanted = body.get("stackType") or current["stackType"]
     stack_changes = wanted != current["stackType"]
     present: list[Json] = current.get("aliasIpRanges", [])
-    wishes = read_wishes(project, body.get("aliasIpRanges", present), "resource.aliasIpRanges")
+    requested = body.get("aliasIpRanges", present)
+    if not requested and not enforced("aliases.empty-list-clears"):
+        requested = present
+    wishes = read_wishes(project, requested, "resource.aliasIpRanges")
     revision = revise(present, wishes)
-    if stack_changes and (revision.added or revision.removed):
+    both = stack_changes and (revision.added or revision.removed)
+    if both and enforced("interfaces.one-kind-of-change"):
         raise bad_request("Alias IP ranges and stack type cannot be changed in the same request.")
     region = f"regions/{project.region_of(instance.scope)}"
     key, subnetwork = project.reference(
@@ -205,13 +201,13 @@ def _stack_change(
 
 def _refuse_fixed(current: Json, body: Json, status: str) -> None:
     """What this call cannot change, on a running VM or at all."""
-    if "accessConfigs" in body and body["accessConfigs"] != current.get("accessConfigs", []):
-        raise _unsupported("accessConfigs")
-    if "ipv6AccessConfigs" in body and body["ipv6AccessConfigs"] != current.get("ipv6AccessConfigs", []):
-        raise _unsupported("ipv6AccessConfigs")
+    for field in ("accessConfigs", "ipv6AccessConfigs"):
+        differs = field in body and body[field] != current.get(field, [])
+        if differs and enforced("interfaces.access-configs-fixed"):
+            raise _unsupported(field)
     for field in ("network", "subnetwork", "networkIP"):
         if body.get(field) and not current[field].endswith(body[field].rpartition("projects/")[2]):
-            if status != "TERMINATED":
+            if status != "TERMINATED" and enforced("interfaces.address-fixed"):
                 raise invalid(f"resource.{field}", body[field], "The instance must be stopped to change this field.")
             raise _unsupported(field)
     for field in ("name", "nicType"):

@@ -19,6 +19,12 @@ _SMALL = {
     "g1-small": (1, 1740),
 }
 
+_LISTED = (
+    *(f"{series}-{kind}-{size}" for series in ("e2", "n1", "n2", "n2d") for kind in _MEMORY_PER_CPU
+      for size in (2, 4, 8, 16, 32)),
+    *_SMALL,
+)  # fmt: skip
+
 
 class Places:
     """projects.get, regions, zones, machineTypes."""
@@ -100,29 +106,38 @@ class Places:
             "supportsPzs": False,
         }
 
+    def machine_types(self, scope: str) -> list[Json]:
+        """What a list shows; more types than these can be had by name."""
+        if not scope.startswith("zones/"):
+            return []
+        return [self._machine_type(scope, name) for name in _LISTED]
+
     def machine_type(self, call: Call) -> Json:
         """Any type whose name tells its size."""
         self._project.check_scope(call.scope)
-        standard = _STANDARD.fullmatch(call.name)
-        key = Key("machineTypes", call.scope, call.name)
+        return self._machine_type(call.scope, call.name)
+
+    def _machine_type(self, scope: str, name: str) -> Json:
+        standard = _STANDARD.fullmatch(name)
+        key = Key("machineTypes", scope, name)
         if standard:
             cpus = int(standard[2])
             memory = cpus * _MEMORY_PER_CPU[standard[1]]
-        elif call.name in _SMALL:
-            cpus, memory = _SMALL[call.name]
+        elif name in _SMALL:
+            cpus, memory = _SMALL[name]
         else:
             raise not_found(self._project.links.partial(key))
         return {
             "kind": "compute#machineType",
             "id": str(100_000 + cpus),
-            "name": call.name,
+            "name": name,
             "description": f"{cpus} vCPUs, {memory / 1024:g} GB RAM",
             "creationTimestamp": _CREATED,
             "selfLink": self._project.links.full(key),
-            "zone": call.scope.partition("/")[2],
+            "zone": scope.partition("/")[2],
             "guestCpus": cpus,
             "memoryMb": memory,
-            "isSharedCpu": call.name in _SMALL,
+            "isSharedCpu": name in _SMALL,
             "maximumPersistentDisks": 128,
             "maximumPersistentDisksSizeGb": "263168",
             "imageSpaceGb": 0,

@@ -14,7 +14,7 @@ from .errors import Json, invalid, not_ready
 from .inventory import Inventory
 from .knobs import Knobs
 from .latency import LatencyProfile
-from .operations import Effect, Operations
+from .operations import Effect, Operations, Work
 from .quotas import Limits
 from .references import Key, Links, unknown_reference
 
@@ -32,6 +32,8 @@ class Call:
     now: float
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
+    project: str = ""
+    """Whose resources are asked for, where it need not be this project: public images."""
 
 
 @dataclass(slots=True)
@@ -50,6 +52,8 @@ class Project:
     operations: Operations
     later: Callable[[float, float, Effect], None]
     """`later(instant, delay, effect)`: at once while the world is being furnished."""
+    run: Callable[[float, str, Work], None]
+    """`run(instant, method, work)`: start an operation that no request asked for, as a managed group does."""
     books: dict[Key, AddressBook] = field(default_factory=dict)
     intents: dict[Key, Json] = field(default_factory=dict)
     """Subnetworks as the operations that run on them will leave them: their ranges count already."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from aiohttp import web
+from yarl import URL
 
 from dualstack_sim.rules import enforced
 
 from .backend import Compute
+from .batch import Answer, Part, answer_batch
 from .errors import ApiError, ConnectionCut, Json, not_found, unreadable
+from .images import PUBLIC as PUBLIC_IMAGES
 from .surface import locate
 
 LARGEST_BODY = 4 * 1024 * 1024
 _HEADERS = {"Server": "ESF", "Vary": "Origin, X-Origin, Referer", "X-Content-Type-Options": "nosniff"}
+log = logging.getLogger(__name__)
+_INTERNAL = ApiError(500, "backendError", "Internal error encountered.").body()
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -25,11 +32,15 @@ def create_app(compute: Compute) -> web.Application:
     async def api(request: web.Request) -> web.StreamResponse:
         return await _answer(compute, request)
 
+    async def batch(request: web.Request) -> web.StreamResponse:
+        return await _batch(compute, request)
+
     async def close(_app: web.Application) -> None:
         await compute.close()
 
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_documented_errors])
     app.router.add_post("/token", _token)
+    app.router.add_post("/batch{path:.*}", batch)
     app.router.add_route("*", "/{path:.*}", api)
     app.on_shutdown.append(close)
     return app
@@ -37,18 +48,9 @@ def create_app(compute: Compute) -> web.Application:
 
 async def _answer(compute: Compute, request: web.Request) -> web.StreamResponse:
     try:
-        address = locate(request.method, request.rel_url.raw_path)
-        if not _is_project(compute, address.project):
-            raise not_found(f"projects/{address.project}")
-        body = await _body(request)
-        document = await compute.answer(
-            address.method,
-            address.scope,
-            address.name,
-            query=request.query,
-            body=body,
-            caller=request.headers.get("User-Agent", ""),
-        )
+        raw = await request.read() if request.can_read_body else b""
+        caller = request.headers.get("User-Agent", "")
+        document = await _carry_out(compute, request.method, request.rel_url.raw_path, request.query, raw, caller)
     except ConnectionCut:
         if request.transport is not None:
             request.transport.abort()
@@ -58,15 +60,54 @@ async def _answer(compute: Compute, request: web.Request) -> web.StreamResponse:
     return _json(document, 200)
 
 
+async def _carry_out(compute: Compute, verb: str, path: str, query: Mapping[str, str], raw: bytes, caller: str) -> Json:
+    address = locate(verb, path)
+    public = address.method.startswith("images.") and address.project in PUBLIC_IMAGES
+    if not public and not _is_project(compute, address.project):
+        raise not_found(f"projects/{address.project}")
+    return await compute.answer(
+        address.method,
+        address.scope,
+        address.name,
+        query=query,
+        body=_body(raw),
+        caller=caller,
+        project=address.project,
+    )
+
+
+async def _batch(compute: Compute, request: web.Request) -> web.StreamResponse:
+    """Several requests in one, as gcloud and google-api-python-client send them (compute-api.md 9.1)."""
+    caller = request.headers.get("User-Agent", "")
+
+    async def answer(part: Part) -> Answer:
+        try:
+            url = URL(part.target, encoded=True)
+            document = await _carry_out(compute, part.verb, url.raw_path, url.query, part.body, caller)
+        except ConnectionCut:
+            return Answer(503, _encode(ApiError(503, "backendError", "Backend Error").body()))
+        except ApiError as refused:
+            return Answer(refused.status, _encode(refused.body()))
+        except Exception:
+            log.exception("a request in a batch failed for a reason of our own")
+            return Answer(500, _encode(_INTERNAL))
+        return Answer(200, _encode(document))
+
+    try:
+        kind, body = await answer_batch(request.headers.get("Content-Type", ""), await request.read(), answer)
+    except ApiError as refused:
+        return _json(refused.body(), refused.status)
+    return web.Response(body=body, headers={**_HEADERS, "Content-Type": kind})
+
+
 def _is_project(compute: Compute, text: str) -> bool:
     if text == compute.project.name:
         return True
     return text == compute.project.number and enforced("requests.project-number")
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
+def _body(raw: bytes) -> dict[str, Any]:
     """The JSON object in the body, {} if there is no body."""
-    raw = await request.read() if request.can_read_body else b""
     if not raw:
         return {}
     try:
@@ -89,9 +130,12 @@ def _json(document: Json, status: int) -> web.Response:
 
 @web.middleware
 async def _documented_errors(request: web.Request, handler: Any) -> web.StreamResponse:
-    """What the framework refuses by itself takes the documented shape too."""
+    """What the framework refuses by itself, and what fails unforeseen, takes the documented shape too."""
     try:
         response: web.StreamResponse = await handler(request)
     except web.HTTPException as error:
         return _json(ApiError(error.status, "badRequest", error.reason).body(), error.status)
+    except Exception:
+        log.exception("%s %s failed for a reason of our own", request.method, request.rel_url.raw_path)
+        return _json(_INTERNAL, 500)
     return response

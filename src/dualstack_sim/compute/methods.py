@@ -1,0 +1,106 @@
+"""Discovery id -> the function that carries it out: every mutation, and the reads that are more than a look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .access_configs import AccessConfigs
+from .disks import Disks
+from .effective_firewalls import EffectiveFirewalls
+from .errors import Json
+from .firewalls import Firewalls
+from .images import Images
+from .instances import Instances
+from .machine_changes import MachineChanges
+from .networks import Networks
+from .operations import Work
+from .places import Places
+from .project import Call, Project
+from .reservations import Reservations
+from .routers import Routers
+from .routes import Routes
+from .subnetworks import Subnetworks
+
+Read = Callable[[Call], Json]
+Mutation = Callable[[Call], Work]
+
+
+def mutations(project: Project, routes: Routes, reservations: Reservations) -> dict[str, Mutation]:
+    """Every method that starts an operation."""
+    return {
+        **_network_mutations(project, routes, reservations),
+        **_machine_mutations(project),
+    }
+
+
+def _network_mutations(project: Project, routes: Routes, reservations: Reservations) -> dict[str, Mutation]:
+    networks, subnetworks = Networks(project), Subnetworks(project)
+    firewalls, routers = Firewalls(project), Routers(project)
+    return {
+        "networks.insert": networks.insert,
+        "networks.patch": networks.patch,
+        "networks.delete": networks.delete,
+        "subnetworks.insert": subnetworks.insert,
+        "subnetworks.patch": subnetworks.patch,
+        "subnetworks.delete": subnetworks.delete,
+        "subnetworks.expandIpCidrRange": subnetworks.expand,
+        "subnetworks.setPrivateIpGoogleAccess": subnetworks.set_private_access,
+        "routes.insert": routes.insert,
+        "routes.delete": routes.delete,
+        "firewalls.insert": firewalls.insert,
+        "firewalls.patch": firewalls.patch,
+        "firewalls.update": firewalls.update,
+        "firewalls.delete": firewalls.delete,
+        "routers.insert": routers.insert,
+        "routers.patch": routers.patch,
+        "routers.update": routers.update,
+        "routers.delete": routers.delete,
+        "addresses.insert": reservations.insert,
+        "addresses.delete": reservations.delete,
+        "globalAddresses.insert": reservations.insert,
+        "globalAddresses.delete": reservations.delete,
+    }
+
+
+def _machine_mutations(project: Project) -> dict[str, Mutation]:
+    instances, disks = Instances(project), Disks(project)
+    access, changes = AccessConfigs(project), MachineChanges(project)
+    return {
+        "instances.insert": instances.insert,
+        "instances.delete": instances.delete,
+        "instances.start": instances.start,
+        "instances.stop": instances.stop,
+        "instances.updateNetworkInterface": instances.update_interface,
+        "instances.setTags": instances.set_tags,
+        "instances.setLabels": instances.set_labels,
+        "instances.setMetadata": instances.set_metadata,
+        "instances.addAccessConfig": access.add,
+        "instances.deleteAccessConfig": access.delete,
+        "instances.updateAccessConfig": access.update,
+        "instances.update": changes.update,
+        "instances.setMachineType": changes.set_machine_type,
+        "instances.setDeletionProtection": changes.set_deletion_protection,
+        "instances.reset": changes.reset,
+        "disks.insert": disks.insert,
+        "disks.delete": disks.delete,
+        "disks.resize": disks.resize,
+        "disks.setLabels": disks.set_labels,
+    }
+
+
+def reads(project: Project, routes: Routes, reservations: Reservations) -> dict[str, Read]:
+    """The methods that read one thing and compute something about it."""
+    places, images, firewalls = Places(project), Images(project), EffectiveFirewalls(project)
+    return {
+        "projects.get": places.project,
+        "regions.get": places.region,
+        "zones.get": places.zone,
+        "machineTypes.get": places.machine_type,
+        "images.get": images.get,
+        "images.getFromFamily": images.from_family,
+        "routes.get": routes.get,
+        "addresses.get": reservations.get,
+        "globalAddresses.get": reservations.get,
+        "networks.getEffectiveFirewalls": firewalls.of_network,
+        "instances.getEffectiveFirewalls": firewalls.of_instance,
+    }
