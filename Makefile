@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: rehearse rehearse-large test test-clients test-slow lint bench clean
+.PHONY: rehearse rehearse-large test test-clients test-slow lint bench clean crash
 
 rehearse: $(STAMP)  ## rehearse the migration of examples/shoot.yaml
 	$(BIN)/dualstack rehearse examples/shoot.yaml
@@ -20,6 +20,9 @@ test-clients: $(STAMP)  ## the simulated cloud against programs that others wrot
 
 test-slow: $(STAMP)  ## the large example and the kills
 	$(BIN)/pytest -q -m slow
+
+crash: $(STAMP)  ## kill the product before and after every call of a migration; CRASH="--sample 40 --seed 1" for some
+	$(BIN)/python -m tests.crash $(CRASH)
 
 lint: $(STAMP)  ## style, types, layers
 	$(BIN)/ruff check .

@@ -162,9 +162,24 @@ def operation_of(found: Manifest) -> str | None:
 
 
 def is_pending(found: Manifest) -> bool:
-    """Whether there is something to do: asked to, or never succeeded (gardener-behaviour.md 3.3)."""
+    """Whether there is something to do: asked to, never succeeded, or asked after the last success.
+
+    The first two are gardener-behaviour.md 3.3. The third is a request whose annotation was taken off by a process
+    that ended right then: whoever waits for an answer (3.2) would wait in vain.
+    """
     last = (found.get("status") or {}).get("lastOperation") or {}
-    return operation_of(found) is not None or last.get("state") != "Succeeded"
+    return operation_of(found) is not None or last.get("state") != "Succeeded" or _unanswered(found, last)
+
+
+def _unanswered(found: Manifest, last: Mapping[str, Any]) -> bool:
+    asked = (found["metadata"].get("annotations") or {}).get(TIMESTAMP)
+    answered = last.get("lastUpdateTime")
+    if not asked or not answered:
+        return False
+    try:
+        return int(parse_rfc3339(asked)) > parse_rfc3339(answered)
+    except ValueError:
+        return False
 
 
 def operation_type(found: Manifest) -> str:

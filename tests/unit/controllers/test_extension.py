@@ -64,6 +64,19 @@ class Scene:
         self.store.patch(WORKER, "bar", {"metadata": {"annotations": ASKED}}, NS)
 
 
+async def test_a_request_whose_annotation_was_taken_off_by_a_process_that_died_is_answered() -> None:
+    """Given a success before the request, when the operation is gone but nothing was begun, then it acts."""
+    scene = Scene()
+    earlier = {"state": "Succeeded", "type": "Create", "lastUpdateTime": "2027-01-15T07:00:00Z"}
+    scene.store.patch(WORKER, "bar", {"status": {"lastOperation": earlier}}, NS, subresource="status")
+    scene.store.patch(WORKER, "bar", {"metadata": {"annotations": {"gardener.cloud/operation": None}}}, NS)
+    await scene.reconciler.reconcile("bar", NS)
+    assert len(scene.seen) == 1
+    assert unfinished(scene.worker(), ASKED["gardener.cloud/timestamp"]) is None
+    await scene.reconciler.reconcile("bar", NS)
+    assert len(scene.seen) == 1
+
+
 async def test_the_operation_is_gone_and_processing_shown_before_it_acts() -> None:
     scene = Scene()
     assert await scene.reconciler.reconcile("bar", NS) is None

@@ -1,0 +1,95 @@
+"""`python -m tests.crash`: kill the product before and after every call of a migration; a table of what became of it.
+
+Each row is one migration of three nodes in a world of its own: the point of the kill, the call it hit, how the
+migration ended after a new start, and the longest blackout of any pair in seconds. Exit status 1 if any row is bad.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Iterator
+
+import click
+import msgspec
+
+from .trial import Verdict
+from .tripwire import Point
+from .workers import verdicts_of
+
+MUTATIONS = 0.6
+"""Share of a sample that hits calls which change something; most calls of a migration only look."""
+
+
+@click.command()
+@click.option("--sample", type=click.IntRange(1), help="This many points instead of all.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Which points a sample takes.")
+@click.option(
+    "--speed", type=click.FloatRange(1), default=1000.0, show_default=True, help="Seconds in one of wall time."
+)
+@click.option("--strategy", default="overlap", show_default=True)
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Worlds side by side.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of the table.")
+def main(sample: int | None, seed: int, speed: float, strategy: str, jobs: int, as_json: bool) -> None:
+    """Kill the product at the calls of a migration of three nodes, and see that each ends well."""
+    began = time.monotonic()
+    (baseline,) = verdicts_of([None], speed=speed, strategy=strategy, jobs=1)
+    if not baseline.good:
+        raise click.ClickException(f"the migration fails without a kill: {baseline.outcome}")
+    points = list(_points(baseline.calls, sample, seed))
+
+    def say(line: str) -> None:
+        click.echo(line, err=as_json)
+
+    say(f"{len(baseline.calls)} calls without a kill; {len(points)} points")
+    say(f"{'point':>12}  {'outcome':<12} {'blackout':>8}  call")
+    verdicts = []
+    for verdict in verdicts_of(points, speed=speed, strategy=strategy, jobs=jobs):
+        verdicts.append(verdict)
+        say(f"{verdict.point!s:>12}  {verdict.outcome:<12} {verdict.blackout:>8.1f}  {verdict.call}")
+    bad = [verdict for verdict in verdicts if not verdict.good]
+    summary = {
+        "points": len(verdicts),
+        "killed": sum(bool(verdict.call) for verdict in verdicts),
+        "bad": len(bad),
+        "blackoutMax": max((verdict.blackout for verdict in verdicts), default=0.0),
+        "wallSeconds": round(time.monotonic() - began, 1),
+    }
+    if as_json:
+        rows = [msgspec.structs.asdict(_Row.of(verdict)) for verdict in verdicts]
+        click.echo(msgspec.json.encode({**summary, "rows": rows}))
+    else:
+        click.echo(", ".join(f"{name} {value}" for name, value in summary.items()))
+    sys.exit(1 if bad else 0)
+
+
+class _Row(msgspec.Struct):
+    point: str
+    call: str
+    outcome: str
+    blackout: float
+    seconds: float
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> _Row:
+        return cls(str(verdict.point), verdict.call, verdict.outcome, verdict.blackout, round(verdict.seconds, 1))
+
+
+def _points(calls: tuple[str, ...], sample: int | None, seed: int) -> Iterator[Point]:
+    """Both sides of every call, or a seeded choice of them in which changes weigh more."""
+    changes: list[Point] = []
+    looks: list[Point] = []
+    for number, call in enumerate(calls, start=1):
+        pair = (Point(number, "before"), Point(number, "after"))
+        (looks if call.startswith("GET ") else changes).extend(pair)
+    if sample is None:
+        return iter(sorted(changes + looks))
+    chance = random.Random(seed)
+    count = min(len(changes), round(sample * MUTATIONS))
+    chosen = chance.sample(changes, count)
+    return iter(sorted(chosen + chance.sample(looks, min(len(looks), sample - count))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Operators as real processes, started and killed with SIGKILL by way of the nursery."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+from tests.sim.infrastructure.scene import Scene
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: sim
+contexts: [{{name: sim, context: {{cluster: sim, user: sim}}}}]
+clusters: [{{name: sim, cluster: {{server: "{server}"}}}}]
+users: [{{name: sim, user: {{}}}}]
+"""
+
+
+class Nursery:
+    """The process that forks operators (`tests.crash.nursery`). One call at a time."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def open(cls) -> Nursery:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.crash.nursery"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        return cls(process)
+
+    async def close(self) -> None:
+        """Kill what runs and end."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.wait()
+
+    async def start(self, arguments: list[str], log: Path) -> int:
+        """The process ID of a new operator."""
+        return await self._ask({"start": arguments, "log": str(log)})
+
+    async def kill(self, pid: int) -> None:
+        """SIGKILL; returns when the process is gone. An AssertionError if it had ended by itself."""
+        status = await self._ask({"kill": pid})
+        assert status == signal.SIGKILL, f"the operator had ended by itself with wait status {status}"
+
+    async def _ask(self, command: dict[str, object]) -> int:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        async with self._turn:
+            stdin.write(json.dumps(command).encode() + b"\n")
+            return int(await stdout.readline())
+
+
+class Operator:
+    """The operator of one scene, which may be killed and started again."""
+
+    def __init__(self, nursery: Nursery, made: Scene, folder: Path, strategy: str) -> None:
+        self._nursery = nursery
+        self._made = made
+        self._strategy = strategy
+        self._kubeconfig = folder / "kubeconfig"
+        self._kubeconfig.write_text(KUBECONFIG.format(server=made.kubernetes_url), encoding="utf-8")
+        self.log = folder / "operator.log"
+        self.starts = 0
+        self._pid = 0
+
+    async def start(self) -> None:
+        """Start it with the scene's clock."""
+        clock = self._made.clock
+        self._pid = await self._nursery.start(
+            [
+                "operator",
+                *("--kubeconfig", str(self._kubeconfig)),
+                *("--compute-endpoint", self._made.compute_url),
+                *("--strategy", self._strategy),
+                *("--clock-origin", repr(clock.origin)),
+                *("--clock-speed", repr(clock.speed)),
+            ],
+            self.log,
+        )
+        self.starts += 1
+
+    async def kill(self) -> None:
+        """SIGKILL: no handler runs, nothing is flushed."""
+        pid, self._pid = self._pid, 0
+        if pid:
+            await self._nursery.kill(pid)

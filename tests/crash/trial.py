@@ -1,0 +1,105 @@
+"""One trial: the Infrastructure migration of three nodes, killed at one call, started again, and judged."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from dualstack.clock import rfc3339
+from dualstack.model import kinds, names
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.scene import Scene, scene
+
+from .operators import Nursery, Operator
+from .tripwire import Point, Tripwire
+
+PATIENCE = 4 * 3600.0
+"""Simulated seconds within which a migration ends, or never does."""
+
+LOOK = 20.0
+"""Simulated seconds between two looks at the Infrastructure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How one trial ended. `outcome`: `ok`, `not reached` when there were fewer calls, or what is wrong."""
+
+    point: Point | None
+    call: str
+    outcome: str
+    blackout: float
+    seconds: float
+    """Simulated, from the trigger to the end."""
+    calls: tuple[str, ...]
+
+    @property
+    def good(self) -> bool:
+        return self.outcome in ("ok", "not reached") and self.blackout == 0.0
+
+
+async def trial(nursery: Nursery, point: Point | None, *, speed: float, strategy: str = "overlap") -> Verdict:
+    """Run one migration; with `point` the operator is killed there once."""
+    wire = Tripwire(point)
+    folder = Path(tempfile.mkdtemp(prefix="dualstack-crash-"))
+    async with scene(speed=speed, dress=wire.hang) as made:
+        operator = Operator(nursery, made, folder, strategy)
+        restarts: list[asyncio.Task[None]] = []
+
+        async def kill() -> None:
+            await operator.kill()
+            restarts.append(asyncio.create_task(operator.start()))
+
+        wire.kill = kill
+        began = made.clock.now()
+        _trigger(made)
+        await operator.start()
+        try:
+            outcome = await _ended(made, began + PATIENCE)
+        finally:
+            await asyncio.gather(*restarts)
+            await operator.kill()
+        if outcome == "ok" and point is not None and not wire.struck:
+            outcome = "not reached"
+        if outcome in ("ok", "not reached"):
+            shutil.rmtree(folder)
+        else:
+            outcome = f"{outcome}; log: {operator.log}"
+        return Verdict(point, wire.struck, outcome, made.lost(), made.clock.now() - began, tuple(wire.calls))
+
+
+def _trigger(made: Scene) -> None:
+    """What the shoot controller leaves behind when it has handed over to the Infrastructure controller.
+
+    The Shoot itself stays as it is: without machines and kubelets in this scene it could not be carried further.
+    """
+    shoot = made.store.get(kinds.SHOOT, made.shoot, made.world.shoot["metadata"]["namespace"])
+    assert shoot is not None
+    shoot["spec"]["networking"]["ipFamilies"] = ["IPv4", "IPv6"]
+    made.store.patch(kinds.CLUSTER, made.namespace, {"spec": {"shoot": shoot}})
+    annotations = {names.OPERATION: names.RECONCILE, names.TIMESTAMP: rfc3339(made.clock.now(), fraction=True)}
+    made.store.patch(kinds.INFRASTRUCTURE, made.shoot, {"metadata": {"annotations": annotations}}, made.namespace)
+
+
+async def _ended(made: Scene, deadline: float) -> str:
+    """`ok` when the migration ends as it should, else what is wrong."""
+    while not _succeeded(made):
+        if made.clock.now() > deadline:
+            operation = made.infrastructure()["status"].get("lastOperation")
+            return f"hangs: {operation}"
+        await made.clock.sleep(LOOK)
+    try:
+        await assert_end_state(made)
+    except AssertionError as error:
+        return f"wrong end: {' '.join(str(error).split())[:200]}"
+    return "ok"
+
+
+def _succeeded(made: Scene) -> bool:
+    infrastructure = made.infrastructure()
+    status = infrastructure["status"]
+    asked = names.OPERATION in (infrastructure["metadata"].get("annotations") or {})
+    dual = len((status.get("networking") or {}).get("nodes") or ()) == 2
+    return dual and not asked and status["lastOperation"]["state"] == "Succeeded"

@@ -1,0 +1,77 @@
+"""Counts the product's calls where they arrive, and takes the product down at one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aiohttp import web
+
+Side = Literal["before", "after"]
+"""Before the call is carried out, or after it was but before its answer is sent."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Point:
+    """The `number`-th call of both APIs together, counted from 1."""
+
+    number: int
+    side: Side
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.side}"
+
+
+@dataclass
+class Tripwire:
+    """Hangs in both servers. Watches that stay open are no calls: nothing depends on how they end."""
+
+    point: Point | None = None
+    kill: Callable[[], Awaitable[None]] | None = None
+    calls: list[str] = field(default_factory=list)
+    """Method and path of each call in the order of arrival."""
+    struck: str = ""
+    """The call at which the product was killed."""
+
+    def hang(self, application: web.Application) -> None:
+        """Watch the calls of an application that does not serve yet."""
+
+        @web.middleware
+        async def watch(request: web.Request, handler: Any) -> web.StreamResponse:
+            return await self._pass(request, handler)
+
+        application.middlewares.insert(0, watch)
+
+    async def _pass(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.query.get("watch") in ("true", "1"):
+            return await self._answer(request, handler)
+        self.calls.append(f"{request.method} {_short(request.path)}")
+        if self.point is None or len(self.calls) != self.point.number:
+            return await self._answer(request, handler)
+        self.struck = self.calls[-1]
+        # The body must be here already, or what follows the kill could not be carried out.
+        await request.read()
+        if self.point.side == "before":
+            await self._strike()
+            return web.Response(status=503)
+        response = await self._answer(request, handler)
+        await self._strike()
+        return response
+
+    @staticmethod
+    async def _answer(request: web.Request, handler: Any) -> web.StreamResponse:
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    async def _strike(self) -> None:
+        assert self.kill is not None
+        await self.kill()
+
+
+def _short(path: str) -> str:
+    """The path without what all paths of an API have in common."""
+    for start in ("/compute/v1/projects/proj-1/", "/apis/", "/api/v1/"):
+        path = path.removeprefix(start)
+    head, operations, _ = path.partition("/operations/")
+    return f"{head}/operations/..." if operations else path

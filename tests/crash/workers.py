@@ -1,0 +1,47 @@
+"""Trials in processes of their own, so that every core carries one world."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import get_context
+from multiprocessing.queues import Queue
+
+from .operators import Nursery
+from .trial import Verdict, trial
+from .tripwire import Point
+
+
+def verdicts_of(points: Sequence[Point | None], *, speed: float, strategy: str, jobs: int) -> Iterator[Verdict]:
+    """The verdicts as they come, from `jobs` processes; RuntimeError if one of these ends too early."""
+    context = get_context("spawn")
+    results: Queue[Verdict] = context.Queue()
+    workers = [
+        context.Process(target=_work, args=(points[start::jobs], speed, strategy, results)) for start in range(jobs)
+    ]
+    for worker in workers:
+        worker.start()
+    left = len(points)
+    while left:
+        try:
+            yield results.get(timeout=2.0)
+            left -= 1
+        except queue.Empty:
+            if any(worker.exitcode for worker in workers):
+                raise RuntimeError("a process that ran trials has failed") from None
+    for worker in workers:
+        worker.join()
+
+
+def _work(points: Sequence[Point | None], speed: float, strategy: str, results: Queue[Verdict]) -> None:
+    asyncio.run(_trials(points, speed, strategy, results.put))
+
+
+async def _trials(points: Sequence[Point | None], speed: float, strategy: str, hear: Callable[[Verdict], None]) -> None:
+    nursery = await Nursery.open()
+    try:
+        for point in points:
+            hear(await trial(nursery, point, speed=speed, strategy=strategy))
+    finally:
+        await nursery.close()
