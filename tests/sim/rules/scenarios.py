@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.sim.compute.cloud import Cloud, Setting, running
+from tests.sim.compute.cloud import Cloud, Json, Setting, running
 
 Scenario = Callable[[], Awaitable[bool]]
 Experiment = Callable[[Cloud], Awaitable[bool]]
@@ -48,3 +48,20 @@ def over_http(rule: str, nodes: int = 1, **setting: Any) -> Callable[[Experiment
         return experiment
 
     return enter
+
+
+async def status(cloud: Cloud, verb: str, path: str, body: object = None, **query: str) -> int:
+    """The HTTP status of a request; the body may be anything, and so may be the answer."""
+    async with cloud.session.request(
+        verb, f"{cloud.root}/compute/v1/projects/proj-1/{path}", json=body, params=query
+    ) as response:
+        return response.status
+
+
+async def failure(cloud: Cloud, verb: str, path: str, body: Json | None = None, **query: str) -> str:
+    """What a mutation comes to: "" for success, the reason of a refusal, or the code of the operation's error."""
+    code, document = await cloud.call(verb, path, body, **query)
+    if code >= 400:
+        return str(document["error"]["errors"][0]["reason"])
+    operation = await cloud.ended(document)
+    return str(operation["error"]["errors"][0]["code"]) if "error" in operation else ""

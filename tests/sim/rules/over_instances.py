@@ -1,0 +1,289 @@
+"""Scenarios of the areas `instances`, `interfaces`, `aliases`, `firewalls`, `routers` and `addresses`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.sim.compute.cloud import NETWORK, NODES, REGION, ZONE, Cloud, HandClock, Json, instance
+
+from .over_networks import EXTERNAL, NIC, hybrid, prefix
+from .scenarios import failure, over_http, status
+
+VM = f"{ZONE}/instances/vm0"
+INSTANCES = f"{ZONE}/instances"
+PUBLIC = {"name": "External NAT", "type": "ONE_TO_ONE_NAT"}
+FIREWALL = {"name": "rule", "network": NETWORK, "allowed": [{"IPProtocol": "tcp"}]}
+NAT = {"sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES", "natIpAllocateOption": "AUTO_ONLY"}
+
+
+async def updated(cloud: Cloud, **change: Any) -> str:
+    """What an update of vm0's interface comes to; with its present fingerprint unless another is given."""
+    fingerprint = (await cloud.interface("vm0"))["fingerprint"]
+    return await failure(cloud, "PATCH", NIC, {"fingerprint": fingerprint, **change}, networkInterface="nic0")
+
+
+def pods(cidr: str, name: str = "ipv4-pod-cidr") -> Json:
+    return {"ipCidrRange": cidr, "subnetworkRangeName": name}
+
+
+async def dual(cloud: Cloud) -> None:
+    await cloud.patch_nodes(**EXTERNAL)
+    await prefix(cloud)
+
+
+# -- instances
+
+
+@over_http("instances.name-taken")
+async def name_taken(cloud: Cloud) -> bool:
+    return await failure(cloud, "POST", INSTANCES, instance("vm0")) == "alreadyExists"
+
+
+@over_http("instances.staging", nodes=0, by_hand=True)
+async def staging(cloud: Cloud) -> bool:
+    await cloud.begin("POST", INSTANCES, instance("vm0"))
+    seen = set()
+    for _ in range(600):
+        assert isinstance(cloud.clock, HandClock)
+        seen.add((await cloud.get(VM))["status"])
+        cloud.clock.advance(0.5)
+        if "RUNNING" in seen:
+            break
+    return seen == {"PROVISIONING", "STAGING", "RUNNING"}
+
+
+@over_http("instances.stopping", by_hand=True)
+async def stopping(cloud: Cloud) -> bool:
+    await cloud.begin("DELETE", VM)
+    return str((await cloud.get(VM))["status"]) == "STOPPING"
+
+
+@over_http("instances.addresses-held-while-deleted", by_hand=True)
+async def addresses_held_while_deleted(cloud: Cloud) -> bool:
+    address = (await cloud.interface("vm0"))["networkIP"]
+    await cloud.begin("DELETE", VM)
+    return await failure(cloud, "POST", INSTANCES, instance("vm1", networkIP=address)) != ""
+
+
+@over_http("instances.deletion-protection", nodes=0)
+async def deletion_protection(cloud: Cloud) -> bool:
+    await cloud.do("POST", INSTANCES, instance("vm0") | {"deletionProtection": True})
+    return await status(cloud, "DELETE", VM) == 400
+
+
+@over_http("instances.tags-always-there")
+async def tags_always_there(cloud: Cloud) -> bool:
+    return "fingerprint" in (await cloud.get(VM)).get("tags", {})
+
+
+@over_http("instances.tags-fingerprint")
+async def tags_fingerprint(cloud: Cloud) -> bool:
+    return await status(cloud, "POST", f"{VM}/setTags", {"items": ["a"], "fingerprint": "AAAAAAAAAAA="}) == 412
+
+
+@over_http("instances.labels-fingerprint")
+async def labels_fingerprint(cloud: Cloud) -> bool:
+    body = {"labels": {"a": "b"}, "labelFingerprint": "AAAAAAAAAAA="}
+    return await status(cloud, "POST", f"{VM}/setLabels", body) == 412
+
+
+@over_http("instances.metadata-fingerprint")
+async def metadata_fingerprint(cloud: Cloud) -> bool:
+    return await status(cloud, "POST", f"{VM}/setMetadata", {"items": [], "fingerprint": "AAAAAAAAAAA="}) == 412
+
+
+# -- interfaces
+
+
+@over_http("interfaces.fingerprint-needed")
+async def fingerprint_needed(cloud: Cloud) -> bool:
+    return await status(cloud, "PATCH", NIC, {"aliasIpRanges": []}, networkInterface="nic0") == 400
+
+
+@over_http("interfaces.fingerprint-stale")
+async def fingerprint_stale(cloud: Cloud) -> bool:
+    return await updated(cloud, fingerprint="AAAAAAAAAAA=") == "conditionNotMet"
+
+
+@over_http("interfaces.fingerprint-changes")
+async def fingerprint_changes(cloud: Cloud) -> bool:
+    before = (await cloud.interface("vm0"))["fingerprint"]
+    assert await updated(cloud, aliasIpRanges=[{"ipCidrRange": "/28"}]) == ""
+    return str((await cloud.interface("vm0"))["fingerprint"]) != before
+
+
+@over_http("interfaces.one-change-at-a-time", by_hand=True)
+async def one_change_at_a_time(cloud: Cloud) -> bool:
+    body = {"fingerprint": (await cloud.interface("vm0"))["fingerprint"], "aliasIpRanges": [{"ipCidrRange": "/28"}]}
+    codes = [await status(cloud, "PATCH", NIC, body, networkInterface="nic0") for _ in range(2)]
+    return codes == [200, 412]
+
+
+@over_http("interfaces.one-kind-of-change")
+async def one_kind_of_change(cloud: Cloud) -> bool:
+    await dual(cloud)
+    return await updated(cloud, stackType="IPV4_IPV6", aliasIpRanges=[{"ipCidrRange": "/28"}]) == "badRequest"
+
+
+@over_http("interfaces.default-stack")
+async def default_stack(cloud: Cloud) -> bool:
+    await dual(cloud)
+    await cloud.do("POST", INSTANCES, instance("vm1"))
+    return str((await cloud.interface("vm1"))["stackType"]) == "IPV4_ONLY"
+
+
+@over_http("interfaces.dual-needs-dual")
+async def dual_needs_dual(cloud: Cloud) -> bool:
+    return await updated(cloud, stackType="IPV4_IPV6") == "invalid"
+
+
+@over_http("interfaces.address-fixed")
+async def address_fixed(cloud: Cloud) -> bool:
+    body = {"fingerprint": (await cloud.interface("vm0"))["fingerprint"], "networkIP": "10.250.0.99"}
+    code, document = await cloud.call("PATCH", NIC, body, networkInterface="nic0")
+    return code == 400 and "must be stopped" in str(document["error"]["message"])
+
+
+@over_http("interfaces.access-configs-fixed")
+async def access_configs_fixed(cloud: Cloud) -> bool:
+    return await updated(cloud, accessConfigs=[PUBLIC]) == "invalid"
+
+
+@over_http("interfaces.first-prefix-skipped")
+async def first_prefix_skipped(cloud: Cloud) -> bool:
+    await dual(cloud)
+    assert await updated(cloud, stackType="IPV4_IPV6") == ""
+    config = (await cloud.interface("vm0"))["ipv6AccessConfigs"][0]
+    return str(config["externalIpv6"]) != (await prefix(cloud)).partition("/")[0]
+
+
+# -- aliases
+
+
+@over_http("aliases.add-and-remove")
+async def add_and_remove(cloud: Cloud) -> bool:
+    await hybrid(cloud)
+    assert await updated(cloud, aliasIpRanges=[pods("100.96.0.0/24")]) == ""
+    return await updated(cloud, aliasIpRanges=[pods("100.96.1.0/24")]) == "badRequest"
+
+
+@over_http("aliases.empty-list-clears")
+async def empty_list_clears(cloud: Cloud) -> bool:
+    assert await updated(cloud, aliasIpRanges=[{"ipCidrRange": "/28"}]) == ""
+    await updated(cloud, aliasIpRanges=[])
+    return "aliasIpRanges" not in await cloud.interface("vm0")
+
+
+@over_http("aliases.inside-range")
+async def inside_range(cloud: Cloud) -> bool:
+    await hybrid(cloud)
+    return await updated(cloud, aliasIpRanges=[pods("100.200.0.0/24")]) == "invalid"
+
+
+@over_http("aliases.known-range")
+async def known_range(cloud: Cloud) -> bool:
+    return await updated(cloud, aliasIpRanges=[pods("/28", "no-such-range")]) == "invalid"
+
+
+@over_http("aliases.taken", nodes=2)
+async def taken(cloud: Cloud) -> bool:
+    await hybrid(cloud)
+    path = f"{ZONE}/instances/vm1/updateNetworkInterface"
+    await cloud.do("PATCH", path, await cloud.aliases("vm1", "100.96.1.0/24"), networkInterface="nic0")
+    return await updated(cloud, aliasIpRanges=[pods("100.96.1.0/24")]) == "IP_IN_USE_BY_ANOTHER_RESOURCE"
+
+
+@over_http("aliases.routes-not-asked")
+async def routes_not_asked(cloud: Cloud) -> bool:
+    await hybrid(cloud)
+    return await updated(cloud, aliasIpRanges=[pods("100.96.0.0/24")]) == ""
+
+
+@over_http("aliases.lowest-free")
+async def lowest_free(cloud: Cloud) -> bool:
+    await hybrid(cloud)
+    assert await updated(cloud, aliasIpRanges=[pods("/24")]) == ""
+    return list((await cloud.interface("vm0"))["aliasIpRanges"]) == [pods("100.96.0.0/24")]
+
+
+@over_http("aliases.repetitions-collapse")
+async def repetitions_collapse(cloud: Cloud) -> bool:
+    await hybrid(cloud)
+    return await updated(cloud, aliasIpRanges=[pods("100.96.0.0/24")] * 2) == ""
+
+
+# -- firewalls
+
+
+async def rule(cloud: Cloud, **fields: Any) -> str:
+    """What it comes to when a firewall rule is inserted."""
+    return await failure(cloud, "POST", "global/firewalls", FIREWALL | fields)
+
+
+@over_http("firewalls.one-family")
+async def one_family(cloud: Cloud) -> bool:
+    return await rule(cloud, sourceRanges=["10.0.0.0/8", "2600::/16"]) == "invalid"
+
+
+@over_http("firewalls.default-source")
+async def default_source(cloud: Cloud) -> bool:
+    assert await rule(cloud) == ""
+    return (await cloud.get("global/firewalls/rule")).get("sourceRanges") == ["0.0.0.0/0"]
+
+
+@over_http("firewalls.priority")
+async def firewall_priority(cloud: Cloud) -> bool:
+    return await rule(cloud, priority=70000) == "invalid"
+
+
+@over_http("firewalls.allow-or-deny")
+async def allow_or_deny(cloud: Cloud) -> bool:
+    return await rule(cloud, denied=[{"IPProtocol": "udp"}]) == "invalid"
+
+
+@over_http("firewalls.network-fixed")
+async def network_fixed(cloud: Cloud) -> bool:
+    cloud.compute.place("networks", "global", {"name": "other", "autoCreateSubnetworks": False})
+    assert await rule(cloud) == ""
+    return await failure(cloud, "PATCH", "global/firewalls/rule", {"network": "global/networks/other"}) == "invalid"
+
+
+# -- routers and addresses
+
+
+@over_http("routers.nats-replaced")
+async def nats_replaced(cloud: Cloud) -> bool:
+    body = {"name": "router", "network": NETWORK, "nats": [NAT | {"name": "first"}]}
+    await cloud.do("POST", f"{REGION}/routers", body)
+    await cloud.do("PATCH", f"{REGION}/routers/router", {"nats": [NAT | {"name": "second"}]})
+    return [nat["name"] for nat in (await cloud.get(f"{REGION}/routers/router"))["nats"]] == ["second"]
+
+
+@over_http("routers.nat-addresses")
+async def nat_addresses(cloud: Cloud) -> bool:
+    nat = NAT | {"name": "nat", "natIpAllocateOption": "MANUAL_ONLY"}
+    return await failure(cloud, "POST", f"{REGION}/routers", {"name": "r", "network": NETWORK, "nats": [nat]}) != ""
+
+
+@over_http("routers.nat-subnetwork")
+async def nat_subnetwork(cloud: Cloud) -> bool:
+    cloud.compute.place("networks", "global", {"name": "other", "autoCreateSubnetworks": False})
+    entry = {"name": NODES, "sourceIpRangesToNat": ["ALL_IP_RANGES"]}
+    nat = NAT | {"name": "nat", "sourceSubnetworkIpRangesToNat": "LIST_OF_SUBNETWORKS", "subnetworks": [entry]}
+    body = {"name": "r", "network": "global/networks/other", "nats": [nat]}
+    return await failure(cloud, "POST", f"{REGION}/routers", body) == "invalid"
+
+
+@over_http("addresses.in-use")
+async def address_in_use(cloud: Cloud) -> bool:
+    await cloud.do("POST", f"{REGION}/addresses", {"name": "public"})
+    nat = NAT | {"name": "nat", "natIpAllocateOption": "MANUAL_ONLY", "natIps": [f"{REGION}/addresses/public"]}
+    await cloud.do("POST", f"{REGION}/routers", {"name": "r", "network": NETWORK, "nats": [nat]})
+    return await status(cloud, "DELETE", f"{REGION}/addresses/public") == 400
+
+
+@over_http("addresses.internal-held")
+async def internal_held(cloud: Cloud) -> bool:
+    body = {"name": "inner", "addressType": "INTERNAL", "subnetwork": NODES, "address": "10.250.0.77"}
+    await cloud.do("POST", f"{REGION}/addresses", body)
+    return await failure(cloud, "POST", INSTANCES, instance("vm1", networkIP="10.250.0.77")) != ""
