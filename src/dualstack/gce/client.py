@@ -21,7 +21,7 @@ from dualstack.errors import InvalidInput
 from .credentials import Anonymous, Credentials
 from .errors import NotFound, NotReady, RateLimited, Transient, no_answer, refusal
 from .operations import Operations, Resource
-from .pacing import QUICK, Pace, QuotaPause
+from .pacing import QUICK, Pace, QuotaWindows, group_of
 
 DEFAULT_ENDPOINT = "https://compute.googleapis.com"
 USER_AGENT = f"dualstack/{version('dualstack')}"
@@ -58,7 +58,7 @@ class ComputeClient:
         self._root = endpoint_root(endpoint)
         self._base = f"{self._root}/compute/v1/projects/{project}"
         self._session: aiohttp.ClientSession | None = None
-        self._pause = QuotaPause(clock)
+        self._windows = QuotaWindows(clock)
         self._operations = Operations(self, clock)
 
     async def close(self) -> None:
@@ -88,6 +88,11 @@ class ComputeClient:
             items.extend(page.get("items") or ())
         return items
 
+    async def newest_first(self, path: str, *, fields: str | None = None) -> AsyncIterator[Resources]:
+        """The items of a collection page by page, what was created last first; `fields` as for `list`."""
+        async for page in self._pages(path, None, fields, order="creationTimestamp desc"):
+            yield page.get("items") or []
+
     async def aggregated(
         self,
         collection: str,
@@ -102,10 +107,13 @@ class ComputeClient:
                 items.extend(scope.get(collection) or ())
         return items
 
-    async def _pages(self, path: str, selection: str | None, fields: str | None) -> AsyncIterator[Resource]:
+    async def _pages(
+        self, path: str, selection: str | None, fields: str | None, order: str | None = None
+    ) -> AsyncIterator[Resource]:
+        query = {"filter": selection, "fields": fields, "orderBy": order}
         token: str | None = None
         while True:
-            page = await self._request("GET", path, query={"filter": selection, "fields": fields, "pageToken": token})
+            page = await self._request("GET", path, query={**query, "pageToken": token})
             yield page
             token = page.get("nextPageToken")
             if not token:
@@ -149,16 +157,17 @@ class ComputeClient:
     ) -> Resource:
         """One request, repeated where that cannot hurt: nothing was done, or the id makes the repeat harmless."""
         delays = RETRY.delays()
+        group = group_of(method, path)
         attempts = windows = 0
         while True:
-            await self._pause.passed()
+            await self._windows.turn(group)
             try:
                 return await self._send(method, path, body, query or {})
-            except RateLimited:
+            except RateLimited as refused:
                 windows += 1
                 if windows >= WINDOWS:
                     raise
-                self._pause.hit()
+                self._windows.refused(group, refused.limit)
             except (Transient, NotReady):
                 attempts += 1
                 if attempts >= ATTEMPTS:

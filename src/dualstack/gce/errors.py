@@ -78,10 +78,14 @@ class NotReady(ComputeRefusal):
 
 
 class RateLimited(ComputeRefusal):
-    """The quota window is used up; it is refilled at the start of the next minute (compute-api.md 4.1)."""
+    """The quota window is used up; it is refilled at the start of the next minute (compute-api.md 4.1).
+
+    limit: requests per minute, where the refusal names them.
+    """
 
     retry_after = 60.0
     class_codes = (RATE_LIMITS_EXCEEDED,)
+    limit: int | None = None
 
 
 class QuotaExceeded(ComputeRefusal):
@@ -191,7 +195,17 @@ def refusal(status: int, answer: object, *, call: str = "") -> ComputeRefusal:
     reason = str(first.get("reason") or error.get("status") or "")
     message = str(error.get("message") or first.get("message") or f"HTTP status {status}")
     kind = _class_of(status, reason)
-    return kind(reason or kind.__name__, message, status=status, call=call)
+    refused = kind(reason or kind.__name__, message, status=status, call=call)
+    if isinstance(refused, RateLimited):
+        refused.limit = _stated_limit(error.get("details"))
+    return refused
+
+
+def _stated_limit(details: object) -> int | None:
+    """`quota_limit_value` of the ErrorInfo (compute-api.md 4.1), if it is there and makes sense."""
+    metadata = _first(details).get("metadata")
+    text = str(metadata.get("quota_limit_value") or "") if isinstance(metadata, Mapping) else ""
+    return int(text) or None if text.isdecimal() else None
 
 
 def operation_refusal(operation: Mapping[str, Any], *, call: str = "") -> ComputeRefusal | None:

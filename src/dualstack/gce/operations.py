@@ -1,13 +1,13 @@
 """Operations awaited together: one poller for each scope, however many wait (compute-api.md 2.1; W31).
 
-While several operations are waited for, one list of those that still run answers for all; only those that are no
-longer in it are read one by one, once, for their outcome. Between looks the delay grows from half a second to five.
+While several operations are waited for, one list answers for all: the newest come first, so that its first page has
+them, with their outcome. Between looks the delay grows from half a second to five.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from dualstack.clock import Clock
@@ -23,6 +23,8 @@ FEW = 3
 WIDTH = 10
 """Outcomes read at a time."""
 
+FIELDS = "items(name,status,error,httpErrorStatusCode,httpErrorMessage,targetLink,zone,region),nextPageToken"
+
 PATIENCE = 20
 """Looks in a row that may fail for passing reasons before those who wait are told."""
 
@@ -32,7 +34,7 @@ class Reader(Protocol):
 
     async def get(self, path: str, *, fields: str | None = None) -> Resource: ...
 
-    async def list(self, path: str, *, filter: str | None = None, fields: str | None = None) -> list[Resource]: ...  # noqa: A002
+    def newest_first(self, path: str, *, fields: str | None = None) -> AsyncIterator[list[Resource]]: ...
 
 
 def scope_of(operation: Mapping[str, Any]) -> str:
@@ -87,9 +89,10 @@ class _Poller:
 
     async def outcome(self, name: str) -> Resource:
         waiter: asyncio.Future[Resource] = asyncio.get_running_loop().create_future()
+        if len(self._waiting) < FEW:
+            # Few are looked after quickly; in a stream of many each look serves all that came meanwhile.
+            self._delays = self._pace.delays()
         self._waiting.setdefault(name, []).append(waiter)
-        # A new operation is looked after quickly again.
-        self._delays = self._pace.delays()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._poll(), name=f"poll {self._path}")
         return await waiter
@@ -128,15 +131,20 @@ class _Poller:
             self._settle(name, error)
 
     async def _look(self) -> None:
-        names = list(self._waiting)
-        if len(names) > FEW:
-            running = await self._reader.list(
-                self._path, filter='status != "DONE"', fields="items(name,status),nextPageToken"
-            )
-            still = {entry["name"] for entry in running if entry.get("status") != "DONE"}
-            names = [name for name in names if name not in still]
-        for start in range(0, len(names), WIDTH):
-            await self._read(names[start : start + WIDTH])
+        if len(self._waiting) <= FEW:
+            await self._read(list(self._waiting))
+            return
+        unseen = set(self._waiting)
+        async for page in self._reader.newest_first(self._path, fields=FIELDS):
+            for operation in page:
+                unseen.discard(operation["name"])
+                if operation.get("status") == "DONE":
+                    self._settle(operation["name"], operation)
+            if not unseen:
+                return
+        missing = sorted(unseen)
+        for start in range(0, len(missing), WIDTH):
+            await self._read(missing[start : start + WIDTH])
 
     async def _read(self, names: list[str]) -> None:
         answers = await asyncio.gather(

@@ -34,20 +34,83 @@ UPSTREAM = Pace(first=10.0, growth=1.0, ceiling=10.0)
 """gardener-behaviour.md 4.4: every ten seconds, as the strategy `gardener` does for comparison."""
 
 
-class QuotaPause:
-    """Holds every request back until the next window, once one was told that the window is used up."""
+def group_of(method: str, path: str) -> str:
+    """The rate quota that a request is charged to, as far as requests share one (compute-api.md 4.1).
+
+    Kind of request and the region it concerns; zones are charged to their region.
+    """
+    home, _, rest = path.partition("/")
+    place, _, rest = rest.partition("/") if home in ("regions", "zones") else ("", "", rest)
+    region = place.rpartition("-")[0] if home == "zones" else place
+    collection, _, name = rest.partition("/")
+    if method != "GET":
+        kind = "change"
+    elif home == "aggregated":
+        kind = "heavy"
+    elif not name and collection:
+        kind = "list"
+    else:
+        kind = "operation" if collection == "operations" else "read"
+    return f"{kind} {region}".strip()
+
+
+class QuotaWindows:
+    """Keeps each group of requests within its quota, which is learned from being refused (fixed windows).
+
+    Nothing is held back before the first refusal. From then on requests beyond what a window bears wait for the next
+    one, so that many who wait do not all ask in vain. A window that was used up without a refusal raises the estimate:
+    others who share the quota may have become quieter.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._until = 0.0
+        self._groups: dict[str, _Group] = {}
 
-    def hit(self) -> None:
-        """A request was refused with rateLimitExceeded."""
-        now = self._clock.now()
-        self._until = max(self._until, (now // WINDOW + 1) * WINDOW)
+    async def turn(self, group: str) -> None:
+        """Return when a request of the group makes sense, and count it."""
+        known = self._groups.setdefault(group, _Group())
+        while True:
+            now = self._clock.now()
+            wait = known.take(int(now // WINDOW))
+            if not wait:
+                return
+            await self._clock.sleep((known.window + 1) * WINDOW - now)
 
-    async def passed(self) -> None:
-        """Return when requests make sense again."""
-        wait = self._until - self._clock.now()
-        if wait > 0:
-            await self._clock.sleep(wait)
+    def refused(self, group: str, stated: int | None = None) -> None:
+        """A request of the group was refused with rateLimitExceeded; `stated` is the limit that the refusal names."""
+        known = self._groups.setdefault(group, _Group())
+        known.refuse(int(self._clock.now() // WINDOW), stated)
+
+
+LEAST = 10
+"""A window bears at least this many: clocks differ, so the count at the first refusal may belong to two windows."""
+
+
+@dataclass(slots=True)
+class _Group:
+    window: int = -1
+    count: int = 0
+    limit: int | None = None
+    closed: bool = False
+
+    def take(self, window: int) -> bool:
+        """Count a request in `window`; True when it has to wait for the next one."""
+        if window > self.window:
+            self._begin(window)
+        if self.closed or (self.limit is not None and self.count >= self.limit):
+            return True
+        self.count += 1
+        return False
+
+    def refuse(self, window: int, stated: int | None) -> None:
+        if window > self.window:
+            self._begin(window)
+        if not self.closed:
+            # Requests on their way were counted, too; that overestimates by a few at most.
+            self.limit = stated or max(self.count - 1, LEAST)
+        self.closed = True
+
+    def _begin(self, window: int) -> None:
+        if self.limit is not None and not self.closed and self.count >= self.limit:
+            self.limit += max(1, self.limit // 4)
+        self.window, self.count, self.closed = window, 0, False

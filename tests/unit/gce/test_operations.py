@@ -31,8 +31,8 @@ class World:
             return 200, operation(self.started[-1], "RUNNING", **ZONE)
         if asked.path == "zones/z1/operations":
             self.looks -= 1
-            running = self.started if self.looks > 0 else []
-            return 200, {"items": [{"name": name, "status": "RUNNING"} for name in running]}
+            status = "RUNNING" if self.looks > 0 else "DONE"
+            return 200, {"items": [operation(name, status, **ZONE) for name in reversed(self.started)]}
         return 200, operation(asked.path.rpartition("/")[2], "RUNNING" if self.looks > 0 else "DONE", **ZONE)
 
 
@@ -42,8 +42,37 @@ async def test_a_hundred_operations_cost_one_list_a_look(server: Server, client:
     lists = server.calls("GET", "zones/z1/operations")
     reads = [asked for asked in server.asked if asked.path.startswith("zones/z1/operations/")]
     assert 4 <= len(lists) <= 8
-    assert len(reads) == 100
-    assert lists[0].query["filter"] == 'status != "DONE"'
+    assert reads == []
+    assert lists[0].query["orderBy"] == "creationTimestamp desc"
+
+
+async def test_the_error_of_one_among_many_is_told_to_who_waits_for_it(server: Server, client: ComputeClient) -> None:
+    failed = {"errors": [{"code": "INTERNAL_ERROR", "message": "Internal error."}]}
+
+    def answer(asked: Asked) -> Answer | None:
+        if asked.method == "PATCH":
+            return 200, operation(f"op-{asked.path.rpartition('/')[2]}", "RUNNING", **ZONE)
+        ended = [operation(f"op-i{n}", **ZONE) for n in range(9)]
+        ended[7]["error"] = failed
+        return 200, {"items": ended}
+
+    server.hook = answer
+    patches = (client.patch(f"zones/z1/instances/i{n}", {}) for n in range(9))
+    ends = await asyncio.gather(*patches, return_exceptions=True)
+    assert [index for index, end in enumerate(ends) if isinstance(end, Transient)] == [7]
+
+
+async def test_an_operation_that_no_list_shows_is_read_by_name(server: Server, client: ComputeClient) -> None:
+    def answer(asked: Asked) -> Answer | None:
+        if asked.method == "PATCH":
+            return 200, operation(f"op-{asked.path.rpartition('/')[2]}", "RUNNING", **ZONE)
+        if asked.path == "zones/z1/operations":
+            return 200, {}
+        return 200, operation(asked.path.rpartition("/")[2], **ZONE)
+
+    server.hook = answer
+    ends = await asyncio.gather(*(client.patch(f"zones/z1/instances/i{n}", {}) for n in range(9)))
+    assert [end["status"] for end in ends] == ["DONE"] * 9
 
 
 async def test_few_operations_are_read_by_name(server: Server, client: ComputeClient) -> None:
