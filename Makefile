@@ -30,6 +30,9 @@ lint: $(STAMP)  ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: $(STAMP)  ## how fast the simulated Compute Engine is, as JSON
+	@$(BIN)/python -m tests.bench.run
+
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from dualstack_sim.rules import enforced
 
 from .errors import Json, invalid
 from .filters import compile_filter
 
+Entry = TypeVar("Entry")
 LARGEST = 500
 _NEWEST_FIRST = "creationTimestamp desc"
 
@@ -20,16 +22,33 @@ def page(resources: Iterable[Json], query: Mapping[str, str]) -> tuple[list[Json
 
     Query: `filter`, `orderBy` (name or creationTimestamp desc), `maxResults` 0 to 500, `pageToken`.
     """
+    return _page(resources, query, _plain)
+
+
+def _page(
+    entries: Iterable[Entry], query: Mapping[str, str], resource: Callable[[Entry], Json]
+) -> tuple[list[Entry], str]:
+    """The same for entries of which `resource` reads the resource."""
     if query.get("filter"):
-        resources = filter(compile_filter(query["filter"]), resources)
+        matches = compile_filter(query["filter"])
+        entries = (entry for entry in entries if matches(resource(entry)))
     order = query.get("orderBy", "")
     if order not in ("", "name", "name asc", _NEWEST_FIRST) and enforced("lists.orders"):
         raise invalid("orderBy", order, "Supported are 'name' and 'creationTimestamp desc'.")
     newest_first = order == _NEWEST_FIRST
-    rows = sorted(resources, key=_by_age if newest_first else _by_name, reverse=newest_first)
+    rank = _by_age if newest_first else _by_name
+    rows = sorted(entries, key=lambda entry: rank(resource(entry)), reverse=newest_first)
     start = _offset(query.get("pageToken", ""))
     end = start + _size(query.get("maxResults", ""))
     return rows[start:end], _token(end) if end < len(rows) else ""
+
+
+def _plain(row: Json) -> Json:
+    return row
+
+
+def _placed(entry: tuple[str, Json]) -> Json:
+    return entry[1]
 
 
 def _by_name(resource: Json) -> str:
@@ -70,7 +89,7 @@ def list_document(
     link: str,
     resources: Iterable[Json],
     query: Mapping[str, str],
-    finished: Callable[[Json], Json] = lambda row: row,
+    finished: Callable[[Json], Json] = _plain,
 ) -> Json:
     """`{kind, id, items?, nextPageToken?, selfLink}`; `items` absent when there are none.
 
@@ -96,12 +115,11 @@ def aggregated_document(
 ) -> Json:
     """`items` maps every scope to its resources or to a warning that it has none."""
     collection = path.rpartition("/")[2]
-    flat = [row | {"\0scope": scope} for scope in scopes for row in rows_of(scope)]
-    rows, token = page(flat, query)
+    placed = [(scope, row) for scope in scopes for row in rows_of(scope)]
+    chosen, token = _page(placed, query, _placed)
     items: Json = {scope: {} for scope in scopes}
-    for row in rows:
-        shown = {field: value for field, value in row.items() if field != "\0scope"}
-        items[row["\0scope"]].setdefault(collection, []).append(shown)
+    for scope, row in chosen:
+        items[scope].setdefault(collection, []).append(row)
     for scope, content in items.items():
         if not content and enforced("lists.empty-scope-warning"):
             content["warning"] = {
