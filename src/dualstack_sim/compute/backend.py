@@ -23,9 +23,10 @@ from .listing import aggregated_document, list_document
 from .methods import Mutation, Read, mutations, reads
 from .operations import Effect, Operations, Work
 from .partial import read_mask, select
+from .peerings import Peerings
 from .places import Places
 from .project import Call, Project
-from .quotas import Limits, RateMeter, Statistics
+from .quotas import Limits, RateMeter, Statistics, concurrency_exceeded
 from .references import GLOBAL, Key, Links
 from .reservations import Reservations
 from .routes import Routes
@@ -109,6 +110,7 @@ class Compute:
             "zones.list": lambda call: self._list(call, "zones", self._places.zones()),
             "images.list": lambda call: self._list(call, "images", self._images.rows(call)),
             "globalAddresses.list": self._lister("addresses"),
+            "networks.listPeeringRoutes": self._peering_routes,
         }
         for collection in _PLAIN:
             methods[f"{collection}.get"] = self._getter(collection)
@@ -159,6 +161,14 @@ class Compute:
         if collection == "routes":
             return list_document("route", identity, link, rows, call.query, self._routes.with_warnings)
         return list_document(_KINDS[collection], identity, link, rows, call.query)
+
+    def _peering_routes(self, call: Call) -> Json:
+        path = f"global/networks/{call.name}/listPeeringRoutes"
+        rows = [row | {"name": row["destRange"]} for row in Peerings(self.project).routes(call)]
+        return list_document(
+            "exchangedPeeringRoutes", f"projects/{self.project.name}/{path}", self.project.links.within(path), rows,
+            call.query, lambda row: {field: value for field, value in row.items() if field != "name"},
+        )  # fmt: skip
 
     def _aggregate(self, call: Call, collection: str) -> Json:
         regions = [f"regions/{region}" for region in sorted(self.project.regions)]
@@ -253,11 +263,26 @@ class Compute:
             raise invalid("requestId", request_id, "Must be a valid UUID; the zero UUID is not supported.")
         earlier = self._operations.replay(f"{call.method} {call.scope} {call.name}", request_id)
         if earlier is None:
+            self._check_concurrency(call)
             work = mutation(call)
             earlier = self._operations.start(call.now, call.method, work, fault)
             if request_id:
                 self._operations.remember(f"{call.method} {call.scope} {call.name}", request_id, earlier)
         return self._operations.render(earlier, call.now)
+
+    def _check_concurrency(self, call: Call) -> None:
+        """Operations at once: those of the project's global scope, and those of each region with its zones."""
+        scopes, place = [call.scope], GLOBAL
+        if call.scope != GLOBAL:
+            place = self.project.region_of(call.scope)
+            scopes = [f"regions/{place}", *(f"zones/{zone}" for zone in self.project.regions[place])]
+        limits = self.project.limits
+        of_type = limits.concurrent_operations_by_type.get(call.method)
+        too_many = self._operations.running_in(scopes) >= limits.concurrent_operations or (
+            of_type is not None and self._operations.running_in(scopes, call.method) >= of_type
+        )
+        if too_many and enforced("quotas.concurrent-operations"):
+            raise concurrency_exceeded(self.project.number, place)
 
     def _later(self, at: float, delay: float, effect: Effect) -> None:
         if self._placing:

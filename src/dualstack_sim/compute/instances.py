@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dualstack_sim.rules import enforced
 
+from .allocations import check_interfaces
 from .bodies import accept, accept_labels, accept_list, accept_strings
 from .disks import DiskPlan, plan_disks, release_disks
 from .errors import (
@@ -79,6 +80,7 @@ class Instances:
         try:
             disks = plan_disks(project, key, call.now, body.get("disks", []))
             interfaces = [furnish(project, key, index, entry, holdings) for index, entry in enumerate(entries)]
+            check_interfaces(project, interfaces)
         except OperationFailed as failed:
             holdings.give_back()
             return Work(key, resource["id"], "insert", lambda at: None, failure=failed.failure)

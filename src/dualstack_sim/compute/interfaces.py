@@ -13,6 +13,7 @@ from .access_configs import SCHEMA as ACCESS_SCHEMA
 from .access_configs import access_config
 from .addresses import fits_within, parse_ipv4, uncompressed, usable_primary
 from .aliases import merged, read_wishes, revise, take
+from .allocations import check_aliases
 from .bodies import accept, accept_list, one_of
 from .errors import ApiError, Json, bad_request, condition_not_met, invalid, not_ready, required
 from .holdings import Holdings, release_aliases, release_six
@@ -172,6 +173,7 @@ def revise_interface(
         project.require_unlocked(key)
     if stack_changes:
         return _stack_change(project, key, subnetwork, wanted, current, holdings)
+    check_aliases(project, current["network"], len(revision.added))
     taken = take(project, holdings, key, subnetwork, revision.added)
     aliases = merged(wishes, revision.added, taken)
     holder = project.links.partial(instance)

@@ -12,6 +12,7 @@ from dualstack_sim.rules import enforced
 from .commits import PUBLISHED, Commit, CommitListener
 from .errors import Json, not_found
 from .references import Key, Links
+from .usage import Usage
 
 _PACIFIC = timezone(timedelta(hours=-8))
 
@@ -35,6 +36,7 @@ class Inventory:
         self._published: dict[Key, Json] = {}
         self._revisions: dict[Key, int] = {}
         self._incarnations: dict[Key, int] = {}
+        self.usage = Usage()
 
     def find(self, key: Key) -> Json | None:
         """The resource under its name or its numeric id."""
@@ -79,6 +81,8 @@ class Inventory:
         An insert shows its resource while the operation still runs: that is not yet effective.
         """
         table = self._tables.setdefault(key[:2], {})
+        if key.collection == "instances":
+            self.usage.replace(table.get(key.name), resource)
         if resource is None:
             gone = table.pop(key.name, None)
             if gone is not None:

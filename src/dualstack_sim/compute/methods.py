@@ -14,6 +14,7 @@ from .instances import Instances
 from .machine_changes import MachineChanges
 from .networks import Networks
 from .operations import Work
+from .peerings import Peerings
 from .places import Places
 from .project import Call, Project
 from .reservations import Reservations
@@ -34,12 +35,15 @@ def mutations(project: Project, routes: Routes, reservations: Reservations) -> d
 
 
 def _network_mutations(project: Project, routes: Routes, reservations: Reservations) -> dict[str, Mutation]:
-    networks, subnetworks = Networks(project), Subnetworks(project)
+    networks, subnetworks, peerings = Networks(project), Subnetworks(project), Peerings(project)
     firewalls, routers = Firewalls(project), Routers(project)
     return {
         "networks.insert": networks.insert,
         "networks.patch": networks.patch,
         "networks.delete": networks.delete,
+        "networks.addPeering": peerings.add,
+        "networks.updatePeering": peerings.update,
+        "networks.removePeering": peerings.remove,
         "subnetworks.insert": subnetworks.insert,
         "subnetworks.patch": subnetworks.patch,
         "subnetworks.delete": subnetworks.delete,

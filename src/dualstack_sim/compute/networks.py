@@ -115,6 +115,10 @@ class Networks:
         return Work(key, resource["id"], "delete", finish, failure=self._user(key, resource["selfLink"]))
 
     def _user(self, key: Key, link: str) -> OperationFailure | None:
+        peerings = self._project.inventory.get(key).get("peerings", ())
+        if peerings and enforced("networks.in-use"):
+            peer = peerings[0]["network"].partition("/compute/v1/")[2]
+            return in_use_failure("network", self._project.links.partial(key), peer)
         for collection in ("subnetworks", "firewalls", "routers", "instances", "routes"):
             for user, resource in self._project.inventory.all(collection):
                 if _uses(resource, link) and not is_default_route(resource) and enforced("networks.in-use"):

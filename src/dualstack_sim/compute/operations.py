@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from dualstack_sim.chance import Chance
@@ -64,6 +65,7 @@ class Operation:
     ended: float | None = None
     failure: OperationFailure | None = None
     client_id: str = ""
+    method: str = ""
     watchers: list[asyncio.Future[None]] = field(default_factory=list)
 
 
@@ -87,6 +89,7 @@ class Operations:
         self._ordinals: dict[tuple[str, Key], int] = {}
         self._exclusive: dict[Key, int] = {}
         self._shared: dict[Key, int] = {}
+        self._running: Counter[tuple[str, str]] = Counter()
 
     # -- what is busy
 
@@ -106,6 +109,14 @@ class Operations:
                 counts[key] = left
             else:
                 counts.pop(key, None)
+
+    def running_in(self, scopes: Collection[str], method: str = "") -> int:
+        """How many operations of these scopes have not ended, of one method or of all."""
+        return sum(
+            number
+            for (scope, kind), number in self._running.items()
+            if scope in scopes and (not method or kind == method)
+        )
 
     # -- the course of an operation
 
@@ -127,6 +138,8 @@ class Operations:
         if fault:
             seconds += fault.latency
         operation = self._register(now, method, work, ordinal, seconds)
+        operation.method = method
+        self._running[work.target.scope, method] += 1
         self._occupy(work, 1)
         if work.failure is None:
             work.begin(now)
@@ -156,6 +169,7 @@ class Operations:
     def _end(self, operation: Operation, at: float, injected: OperationFailure | None) -> None:
         work = operation.work
         self._occupy(work, -1)
+        self._running[work.target.scope, operation.method] -= 1
         if work.failure is not None:
             operation.failure = work.failure
         elif injected is not None:

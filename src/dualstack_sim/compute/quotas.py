@@ -21,6 +21,17 @@ class Limits:
     static_routes_per_network: int = 200
     secondary_ranges_per_subnetwork: int = 170
     alias_ranges_per_interface: int = 150
+    instances_per_network: int = 15_000
+    """Network interfaces."""
+    aliases_per_network: int = 15_000
+    """Alias ranges, whatever their size."""
+    subnet_ranges_per_network: int = 300
+    """Primary, secondary and IPv6 ranges together."""
+    peerings_per_network: int = 25
+    concurrent_operations: int = 4_000
+    """Operations that have not ended: the global ones of the project, and those of each region."""
+    concurrent_operations_by_type: dict[str, int] = field(default_factory=dict)
+    """The same for single methods, such as `routes.insert`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,24 @@ class RateMeter:
         return ApiError(
             403, "rateLimitExceeded", message, domain="usageLimits", rpc_status="PERMISSION_DENIED", details=(detail,)
         )
+
+
+def concurrency_exceeded(number: str, place: str) -> ApiError:
+    """403 when too many operations run at once in `place`, `global` or a region (compute-api.md 3)."""
+    detail: Json = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "CONCURRENT_OPERATIONS_QUOTA_EXCEEDED",
+        "domain": "compute.googleapis.com",
+        "metadatas": {"containerType": "PROJECT", "containerId": number, "location": place},
+    }
+    return ApiError(
+        403,
+        "rateLimitExceeded",
+        "Rate Limit Exceeded",
+        domain="usageLimits",
+        rpc_status="PERMISSION_DENIED",
+        details=(detail,),
+    )
 
 
 _READS = ("get", "list", "aggregatedList", "wait")

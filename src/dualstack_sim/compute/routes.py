@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 from dualstack_sim.rules import enforced
 
-from .addresses import parse_cidr
+from .addresses import Network, parse_cidr
+from .allocations import STATIC_ROUTES, exhausted, fits
 from .bodies import accept, accept_strings
-from .errors import Json, OperationFailure, already_exists, bad_request, invalid, quota_exceeded, required
+from .errors import Json, OperationFailure, already_exists, bad_request, invalid, required
 from .operations import Work
+from .peers import peer_claim, refuse_during_peering
 from .project import Call, Project
 from .ranges import Claim, covering_claim, range_texts, static_routes
 from .references import GLOBAL, Key, check_name, unknown_reference
@@ -123,6 +125,7 @@ class Routes:
         key = project.inventory.canonical(Key("routes", GLOBAL, call.name))
         project.require_idle(key)
         resource = project.inventory.get(key)
+        refuse_during_peering(project, Key("networks", GLOBAL, resource["network"].rpartition("/")[2]))
         return Work(key, resource["id"], "delete", lambda at: project.inventory.put(at, key, None))
 
     def _new(self, call: Call, body: Json) -> tuple[Key, Json]:
@@ -134,6 +137,7 @@ class Routes:
         if (project.inventory.find(key) or self._subnet_route(key.name)) and enforced("routes.name-taken"):
             raise already_exists(project.links.partial(key))
         network, _ = project.reference("resource.network", body["network"], "networks", GLOBAL, "network")
+        refuse_during_peering(project, network)
         project.require_unlocked(network)
         if parse_cidr(body["destRange"]) is None:
             raise invalid("resource.destRange", body["destRange"], "Must be a CIDR address range.")
@@ -179,11 +183,25 @@ class Routes:
         knobs = self._project.knobs
         claim = covering_claim(self._project, route["network"], destination)
         if claim is None or not self._is_forbidden(claim):
-            return None
+            return self._peer_conflict(route["network"], destination)
         if knobs.route_conflict == "request" or not enforced("routes.conflict-in-operation"):
             text = _HIDES.format(destination, claim.network).partition("'. ")[2]
             raise invalid("resource.destRange", destination, text)
         return OperationFailure("UNSUPPORTED_OPERATION", _HIDES.format(destination, claim.network))
+
+    def _peer_conflict(self, network: str, destination: Network) -> OperationFailure | None:
+        """R10: nor may it hide a range of a peer."""
+        found = peer_claim(self._project, network, destination)
+        if found is None or not enforced("peering.route-inside-range"):
+            return None
+        text = (
+            f"{destination} hides the address space of the peer network from peering ({found[0]}). Cannot change the "
+            "routing of packets destined for the peer network."
+        )
+        if self._project.knobs.route_conflict == "request":
+            raise invalid("resource.destRange", destination, text)
+        message = f"Invalid value for field 'resource.destRange': '{destination}'. {text}"
+        return OperationFailure("UNSUPPORTED_OPERATION", message)
 
     def _is_forbidden(self, claim: Claim) -> bool:
         """E5: knob K1 decides about a range that admits routes which were there before it."""
@@ -193,21 +211,9 @@ class Routes:
 
     def _quota(self, network: str) -> OperationFailure | None:
         """STATIC_ROUTES_PER_NETWORK counts IPv4 and IPv6 together (compute-api.md 4.2)."""
-        limit = self._project.limits.static_routes_per_network
-        if len(static_routes(self._project, network)) < limit or not enforced("quotas.static-routes"):
+        if fits(self._project, network, STATIC_ROUTES, 1) or not enforced("quotas.static-routes"):
             return None
-        message = f"Quota 'STATIC_ROUTES_PER_NETWORK' exceeded.  Limit: {float(limit)}"
-        if self._project.knobs.static_route_quota == "request":
-            raise quota_exceeded(message)
-        name = network.rpartition("/")[2]
-        identity = self._project.inventory.get(Key("networks", GLOBAL, name))["id"]
-        quota: Json = {
-            "metricName": "compute.googleapis.com/static_routes_per_vpc_network",
-            "limitName": "STATIC-ROUTES-PER-VPC-NETWORK",
-            "limit": float(limit),
-            "dimensions": {"network_id": identity},
-        }
-        return OperationFailure("QUOTA_EXCEEDED", message, 403, "FORBIDDEN", ({"quotaInfo": quota},))
+        return exhausted(self._project, network, STATIC_ROUTES)
 
     def with_warnings(self, route: Json) -> Json:
         """A route stays when its next hop goes, and says so (compute-api.md 6.1)."""

@@ -10,6 +10,7 @@ from dualstack_sim.rules import enforced
 from .addresses import parse_ipv4
 from .bodies import accept_list
 from .errors import Json, in_use, invalid, required
+from .peers import refuse_peer_ranges
 from .project import Project
 from .ranges import admits_routes, refuse_overlap, refuse_routes_inside
 from .references import Key, check_name
@@ -72,6 +73,7 @@ def changed_ranges(project: Project, key: Key, current: Json, value: list[Any]) 
 def _check_addition(project: Project, current: Json, text: str, added: list[str], where: str) -> None:
     network = _network(text, where)
     refuse_overlap(project, current["network"], network, where)
+    refuse_peer_ranges(project, current["network"], network, where)
     for other in added:
         if _network(other, where).overlaps(network):
             raise invalid(where, text, f"Invalid IPCidrRange: {text} conflicts with another range of the request.")

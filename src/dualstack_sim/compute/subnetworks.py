@@ -9,12 +9,14 @@ from typing import Any
 from dualstack_sim.rules import enforced
 
 from .addresses import dotted, parse_ipv4
+from .allocations import ranges_failure
 from .bodies import accept, one_of
 from .errors import Json, already_exists, condition_not_met, in_use, invalid, required
 from .operations import Work
+from .peers import refuse_peer_ranges
 from .prefixes import Prefixes, without_prefix
 from .project import Call, Project
-from .ranges import admits_routes, is_flagged, refuse_overlap, refuse_routes_inside, route_inside
+from .ranges import admits_routes, is_flagged, range_texts, refuse_overlap, refuse_routes_inside, route_inside
 from .references import GLOBAL, Key, check_name
 from .secondary import MINIMUM_PREFIX, changed_ranges, first_ranges
 
@@ -88,6 +90,7 @@ class Subnetworks:
             finish,
             begin=lambda at: project.inventory.put(at, key, resource, effective=False),
             abandon=lambda at: project.inventory.put(at, key, None, effective=False),
+            failure=ranges_failure(project, resource["network"], sum(1 for _ in range_texts(resource))),
         )
 
     def _described(self, call: Call, key: Key, network: Key, primary: IPv4Network, body: Json) -> Json:
@@ -124,6 +127,7 @@ class Subnetworks:
                 raise invalid(field, text, f"Invalid IPCidrRange: {text} conflicts with another range of the request.")
             seen.append(network)
             refuse_overlap(self._project, resource["network"], network, field)
+            refuse_peer_ranges(self._project, resource["network"], network, field)
             if not admits_routes(resource):
                 refuse_routes_inside(self._project, resource["network"], network, field)
 
@@ -229,6 +233,7 @@ class Subnetworks:
             raise invalid("ipCidrRange", wanted, f"Invalid IPCidrRange: {why}")
         for added in wanted.address_exclude(present) if present.subnet_of(wanted) else ():
             refuse_overlap(self._project, current["network"], added, "ipCidrRange")
+            refuse_peer_ranges(self._project, current["network"], added, "ipCidrRange")
             if not admits_routes(current):
                 refuse_routes_inside(self._project, current["network"], added, "ipCidrRange")
         change = {"ipCidrRange": str(wanted), "gatewayAddress": dotted(int(wanted.network_address) + 1)}
@@ -255,6 +260,7 @@ class Subnetworks:
         """Effective when the operation is done; until then what it will claim counts as claimed."""
         project = self._project
         current = project.inventory.get(key)
+        more = max(0, sum(1 for _ in range_texts(change(current))) - sum(1 for _ in range_texts(current)))
 
         def begin(_at: float) -> None:
             project.intents[key] = change(current)
@@ -274,7 +280,8 @@ class Subnetworks:
             if after["stackType"] == "IPV4_IPV6" and before["stackType"] == "IPV4_ONLY":
                 self._prefixes.assign_later(at, key)
 
-        return Work(key, current["id"], kind, finish, begin=begin, abandon=abandon)
+        failure = ranges_failure(project, current["network"], more)
+        return Work(key, current["id"], kind, finish, begin=begin, abandon=abandon, failure=failure)
 
     # -- delete
 

@@ -1,0 +1,90 @@
+"""Allocation quotas of a network: what is used, and the failure when it is used up (compute-api.md 4.2)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from dualstack_sim.rules import enforced
+
+from .errors import Json, OperationFailed, OperationFailure, quota_exceeded
+from .project import Project
+from .ranges import range_texts, static_routes
+from .references import GLOBAL, Key
+
+
+class Quota(NamedTuple):
+    """One per-network quota under its internal and its monitoring name."""
+
+    name: str
+    metric: str
+
+
+STATIC_ROUTES = Quota("STATIC_ROUTES_PER_NETWORK", "static_routes_per_vpc_network")
+SUBNET_RANGES = Quota("SUBNET_RANGES_PER_NETWORK", "subnet_ranges_per_vpc_network")
+INSTANCES = Quota("INSTANCES_PER_NETWORK_GLOBAL", "instances_per_vpc_network")
+ALIASES = Quota("ALIASES_PER_NETWORK_GLOBAL", "ip_aliases_per_vpc_network")
+
+
+def used(project: Project, network: str, quota: Quota) -> int:
+    """How much of the quota the network with this link uses."""
+    if quota is STATIC_ROUTES:
+        return len(static_routes(project, network))
+    if quota is SUBNET_RANGES:
+        subnetworks = project.inventory.of_network("subnetworks", network).values()
+        return sum(1 for subnetwork in subnetworks for _ in range_texts(subnetwork))
+    usage = project.inventory.usage
+    return usage.interfaces[network] if quota is INSTANCES else usage.aliases[network]
+
+
+def limit_of(project: Project, quota: Quota) -> int:
+    limits = project.limits
+    return {
+        STATIC_ROUTES: limits.static_routes_per_network,
+        SUBNET_RANGES: limits.subnet_ranges_per_network,
+        INSTANCES: limits.instances_per_network,
+        ALIASES: limits.aliases_per_network,
+    }[quota]
+
+
+def fits(project: Project, network: str, quota: Quota, more: int) -> bool:
+    """Whether `more` can be taken besides what is there. Nothing more always fits."""
+    return not more or used(project, network, quota) + more <= limit_of(project, quota)
+
+
+def exhausted(project: Project, network: str, quota: Quota) -> OperationFailure:
+    """The failure inside the operation; as an ApiError where the knob wants the refusal at once."""
+    limit = float(limit_of(project, quota))
+    message = f"Quota '{quota.name}' exceeded.  Limit: {limit}"
+    if project.knobs.static_route_quota == "request":
+        raise quota_exceeded(message)
+    identity = project.inventory.get(Key("networks", GLOBAL, network.rpartition("/")[2]))["id"]
+    details: Json = {
+        "metricName": f"compute.googleapis.com/{quota.metric}",
+        "limitName": quota.metric.upper().replace("_", "-"),
+        "limit": limit,
+        "dimensions": {"network_id": identity},
+    }
+    return OperationFailure("QUOTA_EXCEEDED", message, 403, "FORBIDDEN", ({"quotaInfo": details},))
+
+
+def check_interfaces(project: Project, interfaces: list[Json]) -> None:
+    """OperationFailed if the networks cannot take these new interfaces or their aliases."""
+    for network, number in Counter(interface["network"] for interface in interfaces).items():
+        if not fits(project, network, INSTANCES, number) and enforced("quotas.instances"):
+            raise OperationFailed(exhausted(project, network, INSTANCES))
+        aliases = sum(len(i.get("aliasIpRanges", ())) for i in interfaces if i["network"] == network)
+        check_aliases(project, network, aliases)
+
+
+def check_aliases(project: Project, network: str, more: int) -> None:
+    """OperationFailed if the network cannot take that many alias ranges more."""
+    if not fits(project, network, ALIASES, more) and enforced("quotas.aliases"):
+        raise OperationFailed(exhausted(project, network, ALIASES))
+
+
+def ranges_failure(project: Project, network: str, more: int) -> OperationFailure | None:
+    """The failure of an operation that would give the network that many subnetwork ranges more."""
+    if fits(project, network, SUBNET_RANGES, more) or not enforced("quotas.subnet-ranges"):
+        return None
+    return exhausted(project, network, SUBNET_RANGES)
