@@ -6,11 +6,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dualstack.cli.rehearsal.record import GOLDEN_CONSTRAINTS
 from dualstack.model.events import PHASES
 
-from .command import LARGE, Outcome, rehearse
+from .command import EXAMPLE, LARGE, Outcome, rehearse
 
 KEYS = {
     "schema",
@@ -18,6 +19,7 @@ KEYS = {
     "reason",
     "shoot",
     "strategy",
+    "profile",
     "assumptions",
     "time",
     "phases",
@@ -134,6 +136,18 @@ def test_faults_are_survived_and_reported(tmp_path: Path) -> None:
     assert all(0.0 < fault["at"] < outcome.result["time"]["simulatedSeconds"] for fault in fired)
     assert outcome.result["faults"]["neverMatched"] == [4]
     assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
+
+
+def test_the_owners_taints_are_no_fault_and_pools_may_go_without_surge(tmp_path: Path) -> None:
+    shoot = yaml.safe_load(EXAMPLE.read_text())
+    pools = shoot["spec"]["provider"]["workers"]
+    tainted = {"name": "w2", "minimum": 1, "maximum": 1, "maxSurge": 0, "maxUnavailable": 1}
+    pools.append({**pools[0], **tainted, "taints": [{"key": "dedicated", "value": "db", "effect": "NoSchedule"}]})
+    path = tmp_path / "shoot.yaml"
+    path.write_text(yaml.safe_dump(shoot))
+    outcome = rehearse("--nodes", "2", shoot=path)
+    succeeded(outcome)
+    assert outcome.result["nodes"]["replaced"] == 2
 
 
 @pytest.mark.slow

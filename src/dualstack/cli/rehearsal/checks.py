@@ -129,7 +129,7 @@ _LOOKS: dict[str, Callable[[Scene], Awaitable[Verdict]]] = {
     "compute.interfaces": lambda scene: compute_checks.interfaces(scene.endpoints, scene.shoot),
     "compute.firewall": lambda scene: compute_checks.firewall_rules(scene.endpoints, scene.shoot),
     "nodes.pod-cidrs": _nodes,
-    "nodes.ready": lambda scene: cluster_checks.nodes_ready(scene.endpoints),
+    "nodes.ready": lambda scene: cluster_checks.nodes_ready(scene.endpoints, scene.shoot),
     "control-plane.cloud-controller-manager": lambda scene: cluster_checks.cloud_controller_manager(
         scene.endpoints, scene.shoot
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Any
 
@@ -21,10 +22,12 @@ from dualstack.model.kinds import (
     SERVICE,
     Manifest,
 )
+from dualstack.model.names import POOL_LABEL
 from dualstack.model.shoot import ShootView
 
 Verdict = tuple[bool, str]
 _BOTH = ["IPv4", "IPv6"]
+_Taint = tuple[str, str, str]
 
 
 def flags(deployment: Manifest) -> dict[str, str]:
@@ -44,21 +47,34 @@ def nodes_have_two_pod_cidrs(nodes: list[Manifest]) -> Verdict:
     return bool(nodes) and not wrong, "; ".join(wrong) or f"{len(nodes)} of {len(nodes)} with [IPv4, IPv6]"
 
 
-async def nodes_ready(endpoints: Endpoints) -> Verdict:
-    """Every Node is Ready, its network available, and none is cordoned or waits for its initialisation."""
-    wrong: list[str] = []
+async def nodes_ready(endpoints: Endpoints, shoot: ShootView) -> Verdict:
+    """Every Node is Ready, its network available, and none is cordoned or waits for its initialisation.
+
+    The taints that the owner gave to a pool belong there.
+    """
+    of_pools = {pool.name: {_taint(taint) for taint in pool.taints} for pool in shoot.pools}
     nodes = await endpoints.list_all(NODE)
-    for node in nodes:
-        conditions = node["status"].get("conditions", [])
-        ready = find_condition(conditions, "Ready")
-        network = find_condition(conditions, "NetworkUnavailable")
-        if not ready or ready["status"] != "True":
-            wrong.append(f"{node['metadata']['name']} is not Ready")
-        elif not network or network["status"] != "False":
-            wrong.append(f"{node['metadata']['name']} has no network")
-        elif node["spec"].get("taints") or node["spec"].get("unschedulable"):
-            wrong.append(f"{node['metadata']['name']} is tainted or cordoned")
+    wrong = [f"{node['metadata']['name']} {fault}" for node in nodes if (fault := _node_fault(node, of_pools))]
     return not wrong, "; ".join(wrong) or f"{len(nodes)} of {len(nodes)} Ready, network available, no taint"
+
+
+def _node_fault(node: Manifest, of_pools: Mapping[str, set[_Taint]]) -> str | None:
+    conditions = node["status"].get("conditions", [])
+    ready = find_condition(conditions, "Ready")
+    network = find_condition(conditions, "NetworkUnavailable")
+    if not ready or ready["status"] != "True":
+        return "is not Ready"
+    if not network or network["status"] != "False":
+        return "has no network"
+    pool = node["metadata"].get("labels", {}).get(POOL_LABEL, "")
+    taints = {_taint(taint) for taint in node["spec"].get("taints") or ()}
+    if taints - of_pools.get(pool, set()) or node["spec"].get("unschedulable"):
+        return "is tainted or cordoned"
+    return None
+
+
+def _taint(taint: Mapping[str, Any]) -> _Taint:
+    return taint["key"], taint.get("value") or "", taint["effect"]
 
 
 async def cloud_controller_manager(endpoints: Endpoints, shoot: ShootView) -> Verdict:
