@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from dualstack.model.events import AnyEvent, decode
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
+_NOTICE_SECONDS = 1.0
 
 
 class ProcessEnded(DualstackError):
@@ -60,10 +62,21 @@ class Child:
         if self.process.returncode is None:
             self.process.kill()
 
+    def terminate(self) -> None:
+        """SIGTERM: it puts away what is its own and ends."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+
+    async def has_ended(self) -> bool:
+        """Whether it is gone, given a moment to be seen so: its closed ports are noticed sooner than its end."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), _NOTICE_SECONDS)
+        return self.process.returncode is not None
+
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL if it takes longer than ten seconds of wall time."""
         if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.terminate()
             try:
                 await asyncio.wait_for(self.process.wait(), _STOP_SECONDS)
             except TimeoutError:

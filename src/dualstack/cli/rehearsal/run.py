@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -30,6 +31,7 @@ from dualstack.model.events import STEPS, OperatorReady, StepStarted
 from dualstack.model.kinds import NODE, SHOOT
 from dualstack.model.shoot import ShootView
 from dualstack_sim.faults import load_faults
+from dualstack_sim.rules.profiles import Profile, choose
 from dualstack_sim.world.census import with_node_count
 
 _SILENCE = 3 * 3600.0
@@ -47,6 +49,8 @@ class Options:
     speed: float
     seed: int
     faults: Path | None
+    profile: str
+    knobs: tuple[str, ...]
     kill_at: tuple[str, ...]
     output: str
 
@@ -68,19 +72,25 @@ def run(options: Options) -> int:
         )
     if options.faults:
         load_faults(options.faults)
+    profile = choose(options.profile, options.knobs)
     folder = Path(tempfile.mkdtemp(prefix="dualstack-rehearsal-"))
     display = make_display(options.output)
+    logs = f"The logs of the operator and of the world are in {folder}"
     try:
-        result = asyncio.run(Rehearsal(options, shoot, folder, display).run())
-    except KeyboardInterrupt:
+        result = asyncio.run(Rehearsal(options, shoot, profile, folder, display).run())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        shutil.rmtree(folder, ignore_errors=True)
         click.echo("dualstack: interrupted; everything that was started has been stopped", err=True)
         return 130
+    except DualstackError:
+        click.echo(logs, err=True)
+        raise
     finally:
         display.close()
     if result.result == "succeeded":
         shutil.rmtree(folder, ignore_errors=True)
     else:
-        click.echo(f"The logs of the operator and of the world are in {folder}", err=True)
+        click.echo(logs, err=True)
     click.echo(encode(result) if options.output == "json" else summarise(result))
     return 0 if result.result == "succeeded" else 1
 
@@ -88,8 +98,9 @@ def run(options: Options) -> int:
 class Rehearsal:
     """The processes of one rehearsal, and what was seen of them."""
 
-    def __init__(self, options: Options, shoot: ShootView, folder: Path, display: Display) -> None:
+    def __init__(self, options: Options, shoot: ShootView, profile: Profile, folder: Path, display: Display) -> None:
         self._options = options
+        self._profile = profile
         self._shoot = shoot
         self._folder = folder
         self._display = display
@@ -102,15 +113,18 @@ class Rehearsal:
     async def run(self) -> Result:
         """Start everything, pull the trigger, watch, verify, stop everything."""
         started = time.monotonic()
+        _be_stopped_by(signal.SIGTERM, signal.SIGHUP)
         self._display.say("Building the cluster in the simulated cloud ...")
         world, address = await start_world(self._world_arguments(), self._folder / "world.log")
         try:
             async with aiohttp.ClientSession() as session, asyncio.timeout(None):
                 return await self._rehearse(world, address, Endpoints(address, session), started)
         finally:
-            if self._operator:
-                await self._operator.stop()
-            await world.stop()
+            children = [child for child in (self._operator, world) if child]
+            for child in children:
+                child.terminate()  # before the first await: an impatient second Ctrl-C cuts that short
+            for child in children:
+                await child.stop()
 
     async def _rehearse(self, world: Child, address: WorldAddress, endpoints: Endpoints, started: float) -> Result:
         operator = asyncio.create_task(self._run_operator(address))
@@ -135,6 +149,8 @@ class Rehearsal:
             operator.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await operator
+        if reason and await world.has_ended():
+            raise world.ended()
         if not self._record.origin:
             raise Failed(reason or "the operator did not become ready")
         changed = inventory.changes(before, await inventory.take(endpoints, self._shoot))
@@ -151,6 +167,9 @@ class Rehearsal:
             arguments += ["--nodes", str(options.nodes)]
         if options.faults is not None:
             arguments += ["--faults", str(options.faults)]
+        arguments += ["--profile", options.profile]
+        for knob in options.knobs:
+            arguments += ["--knob", knob]
         return arguments
 
     async def _run_operator(self, address: WorldAddress) -> None:
@@ -264,6 +283,7 @@ class Rehearsal:
             reason=reason,
             shoot=ShootName(self._shoot.name, self._shoot.namespace, self._shoot.technical_id, self._shoot.cni),
             strategy=self._strategy(),
+            profile=self._profile.name,
             assumptions=tuple(await endpoints.control("/assumptions")),
             time=Time(round(simulated, 3), round(time.monotonic() - started, 3)),
             phases=tuple(self._record.phases),
@@ -281,6 +301,14 @@ class Rehearsal:
             kills=(*self._kills, *({"step": step, "at": None} for step in self._kills_left)),
             faults=await self._faults(endpoints),
         )
+
+
+def _be_stopped_by(*numbers: signal.Signals) -> None:
+    """Let the signals end the current task as Ctrl-C does, unless whoever started us wants them ignored (`nohup`)."""
+    task = asyncio.current_task()
+    for number in numbers:
+        if task and signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 def _since(origin: float, entry: dict[str, Any], key: str) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""How a rehearsal ends when somebody ends it: nothing of it stays, and the reason is told."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .command import EXAMPLE, SPEED
+
+
+@contextlib.contextmanager
+def rehearsal(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A rehearsal with a folder of its own for what is temporary, from when the operator has begun the cut-over."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dualstack", "rehearse", str(EXAMPLE), "--output", "json", "--speed", SPEED],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(folder)},
+        start_new_session=True,
+    )
+    try:
+        assert process.stderr is not None
+        assert any("stop-cloud-controller-manager" in line for line in process.stderr)
+        yield process
+    finally:
+        for pid in [*children(process.pid), process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.communicate()
+
+
+def children(pid: int) -> dict[int, str]:
+    """The child processes of `pid` with their command lines."""
+    table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in table.splitlines()]
+    return {int(row[0]): row[2] for row in rows if int(row[1]) == pid and len(row) > 2}
+
+
+def is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_everything_and_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    with rehearsal(tmp_path) as process:
+        started = children(process.pid)
+        assert len(started) == 2
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out) == (130, "")
+        assert "Traceback" not in err
+        assert not [pid for pid in started if is_there(pid)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_interrupts_at_once_stop_everything_too(tmp_path: Path) -> None:
+    with rehearsal(tmp_path) as process:
+        started = children(process.pid)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        deadline = time.monotonic() + 10
+        while any(is_there(pid) for pid in started) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not [pid for pid in started if is_there(pid)]
+
+
+def test_the_end_of_the_world_is_told_as_such(tmp_path: Path) -> None:
+    with rehearsal(tmp_path) as process:
+        started = children(process.pid)
+        world = next(pid for pid, arguments in started.items() if "sim serve" in arguments)
+        os.kill(world, signal.SIGKILL)
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out) == (1, "")
+        assert "the simulated world ended with status -9" in err
+        assert str(tmp_path) in err
+        assert not [pid for pid in started if is_there(pid)]
