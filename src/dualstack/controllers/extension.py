@@ -2,6 +2,7 @@
 
 The shoot controller asks for a reconcile with two annotations; the extension controller removes the operation first,
 writes Processing/1, acts, and writes Succeeded/100 or Error/50. What acting means is the only thing that differs.
+Deletion and the two halves of a control-plane migration go the same way, with their own words (`operations.py`).
 """
 
 from __future__ import annotations
@@ -17,14 +18,26 @@ from dualstack.model.error_codes import codes_of
 from dualstack.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTURE, NETWORK, WORKER, Kind, Manifest
 from dualstack.model.names import OPERATION, TIMESTAMP, extension_finalizer
 
-IGNORED_OPERATIONS = ("wait-for-state", "migrate", "restore")
-"""Operations of a control-plane migration, which is not ours to carry out."""
+from .operations import (
+    DELETE,
+    MIGRATE,
+    RESTORE,
+    WAIT_FOR_STATE,
+    Words,
+    operation_of,
+    operation_type,
+    sentence,
+    words_of,
+)
 
 Status = Mapping[str, Any]
 """Fields that a successful reconcile adds to the status; None removes a field."""
 
 Act = Callable[[Manifest, Manifest], Awaitable[Status]]
 """Takes the extension object and the fresh Shoot of its Cluster; raises a DualstackError when it does not succeed."""
+
+Check = Callable[[Manifest, Manifest], Awaitable[None]]
+"""Looks at the configuration before anything is done; raises a DualstackError when it cannot be used."""
 
 
 class RequeueAfter(DualstackError):
@@ -54,13 +67,29 @@ WORKER_EXTENSION = Extension(WORKER, "worker")
 
 
 @dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """What an extension can do besides reconciling: undo everything, and hand over to another seed.
+
+    A restore is a reconcile (gardener-behaviour.md 10).
+    """
+
+    check: Check
+    delete: Act
+    migrate: Act
+
+
+@dataclass(frozen=True, slots=True)
 class ExtensionReconciler:
-    """Runs `act` on an extension object under the protocol of gardener-behaviour.md 3.3."""
+    """Runs `act` on an extension object under the protocol of gardener-behaviour.md 3.3.
+
+    Without a `lifecycle` the object is only ever reconciled: its deletion and its migration are left to others.
+    """
 
     kube: Kube
     clock: Clock
     extension: Extension
     act: Act
+    lifecycle: Lifecycle | None = None
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
         """Bring one object to Succeeded. Returns seconds to the next look, or None at rest.
@@ -68,25 +97,58 @@ class ExtensionReconciler:
         Raises the error that is also written to the status, so that the queue retries with backoff.
         """
         found = await self.kube.get(self.extension.kind, name, namespace)
-        if found is None or found["metadata"].get("deletionTimestamp") or not is_pending(found):
-            return None
-        if operation_of(found) in IGNORED_OPERATIONS:
+        if found is None or not self._concerns_us(found):
             return None
         shoot = await self._shoot(namespace)
         if is_failed(shoot):
             return None
         kind = operation_type(found)
-        found = await self._begin(found, kind)
+        words = words_of(kind, self.extension.noun, self.extension.kind.kind)
+        found = await self._begin(found, kind, words)
+        stage = f"error checking {self.extension.noun} config"
         try:
-            status = await self.act(found, shoot)
+            if self.lifecycle is not None and kind not in (DELETE, MIGRATE):
+                await self.lifecycle.check(found, shoot)
+            stage = words.error
+            status = await self._action(kind)(found, shoot)
         except RequeueAfter as waiting:
-            await self._failed(found, kind, waiting)
+            await self._failed(found, kind, stage, waiting)
             return waiting.seconds
         except DualstackError as error:
-            await self._failed(found, kind, error)
+            await self._failed(found, kind, stage, error)
             raise
-        await self._succeeded(found, kind, status)
+        if kind == RESTORE:
+            found = await self._change(found, {"annotations": {OPERATION: None}})
+        await self._succeeded(found, kind, words, status)
+        if kind in (DELETE, MIGRATE):
+            await self._release(found)
         return None
+
+    def _concerns_us(self, found: Manifest) -> bool:
+        """Whether there is something to do that this controller does."""
+        if not is_pending(found) or operation_of(found) == WAIT_FOR_STATE:
+            return False
+        kind = operation_type(found)
+        if self.lifecycle is None and kind in (DELETE, MIGRATE, RESTORE):
+            return False
+        # Nothing of ours holds an object without the finalizer (3.3); nor is there anything to hand over.
+        held = self.extension.finalizer in (found["metadata"].get("finalizers") or ())
+        return held or not found["metadata"].get("deletionTimestamp")
+
+    def _action(self, kind: str) -> Act:
+        if self.lifecycle is None or kind not in (DELETE, MIGRATE):
+            return self.act
+        return self.lifecycle.delete if kind == DELETE else self.lifecycle.migrate
+
+    async def _release(self, found: Manifest) -> None:
+        """Take the finalizer and the operation off; a deleted object is gone with that."""
+        metadata = found["metadata"]
+        found = await self.kube.get(self.extension.kind, metadata["name"], metadata["namespace"]) or found
+        finalizers = [name for name in found["metadata"].get("finalizers") or () if name != self.extension.finalizer]
+        change: dict[str, Any] = {"finalizers": finalizers or None}
+        if operation_of(found) is not None:
+            change["annotations"] = {OPERATION: None}
+        await self._change(found, change)
 
     async def _shoot(self, namespace: str) -> Manifest:
         cluster = await self.kube.get(CLUSTER, namespace)
@@ -95,37 +157,37 @@ class ExtensionReconciler:
         shoot: Manifest = cluster["spec"]["shoot"]
         return shoot
 
-    async def _begin(self, found: Manifest, kind: str) -> Manifest:
+    async def _begin(self, found: Manifest, kind: str, words: Words) -> Manifest:
+        """Finalizer on and `reconcile` off; `migrate` and `restore` stay while they last (3.3)."""
         metadata = found["metadata"]
         change: dict[str, Any] = {}
-        if OPERATION in (metadata.get("annotations") or {}):
+        if operation_of(found) not in (None, MIGRATE.lower(), RESTORE.lower()):
             change["annotations"] = {OPERATION: None}
         finalizers = metadata.get("finalizers") or []
-        if self.extension.finalizer not in finalizers:
+        if self.extension.finalizer not in finalizers and kind not in (DELETE, MIGRATE):
             change["finalizers"] = [*finalizers, self.extension.finalizer]
         if change:
-            found = await self.kube.patch(
-                self.extension.kind, metadata["name"], {"metadata": change}, metadata["namespace"]
-            )
-        await self._write(
-            found, {"lastOperation": self._operation(kind, "Processing", 1, f"Reconciling the {self.extension.noun}.")}
-        )
+            found = await self._change(found, change)
+        await self._write(found, {"lastOperation": self._operation(kind, "Processing", 1, words.begin)})
         return found
 
-    async def _succeeded(self, found: Manifest, kind: str, status: Status) -> None:
-        description = f"Successfully reconciled {self.extension.noun}."
+    async def _change(self, found: Manifest, metadata: dict[str, Any]) -> Manifest:
+        name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]
+        return await self.kube.patch(self.extension.kind, name, {"metadata": metadata}, namespace)
+
+    async def _succeeded(self, found: Manifest, kind: str, words: Words, status: Status) -> None:
         await self._write(
             found,
             {
                 **status,
-                "lastOperation": self._operation(kind, "Succeeded", 100, description),
+                "lastOperation": self._operation(kind, "Succeeded", 100, words.success),
                 "lastError": None,
                 "observedGeneration": found["metadata"].get("generation"),
             },
         )
 
-    async def _failed(self, found: Manifest, kind: str, error: DualstackError) -> None:
-        description = sentence(f"error reconciling {self.extension.noun}: {error}")
+    async def _failed(self, found: Manifest, kind: str, stage: str, error: DualstackError) -> None:
+        description = sentence(f"{stage}: {error}")
         codes = error_codes(error)
         last_error: dict[str, Any] = {"description": description, "lastUpdateTime": rfc3339(self.clock.now())}
         if codes:
@@ -155,18 +217,14 @@ class ExtensionReconciler:
         )
 
 
-def operation_of(found: Manifest) -> str | None:
-    """The value of `gardener.cloud/operation`, if any."""
-    value: str | None = (found["metadata"].get("annotations") or {}).get(OPERATION)
-    return value
-
-
 def is_pending(found: Manifest) -> bool:
-    """Whether there is something to do: asked to, never succeeded, or asked after the last success.
+    """Whether there is something to do: asked to, never succeeded, being deleted, or asked after the last success.
 
-    The first two are gardener-behaviour.md 3.3. The third is a request whose annotation was taken off by a process
+    The first three are gardener-behaviour.md 3.3. The last is a request whose annotation was taken off by a process
     that ended right then: whoever waits for an answer (3.2) would wait in vain.
     """
+    if found["metadata"].get("deletionTimestamp"):
+        return True
     last = (found.get("status") or {}).get("lastOperation") or {}
     return operation_of(found) is not None or last.get("state") != "Succeeded" or _unanswered(found, last)
 
@@ -180,14 +238,6 @@ def _unanswered(found: Manifest, last: Mapping[str, Any]) -> bool:
         return int(parse_rfc3339(asked)) > parse_rfc3339(answered)
     except ValueError:
         return False
-
-
-def operation_type(found: Manifest) -> str:
-    """`Create` until the first success, then `Reconcile` (gardener-behaviour.md 3.3)."""
-    last = (found.get("status") or {}).get("lastOperation")
-    if not last or (last.get("type") == "Create" and last.get("state") != "Succeeded"):
-        return "Create"
-    return "Reconcile"
 
 
 def is_failed(shoot: Manifest) -> bool:
@@ -205,13 +255,6 @@ def error_codes(error: DualstackError) -> tuple[str, ...]:
     if error.codes:
         return tuple(error.codes)
     return codes_of(str(error)) if isinstance(error, ComputeError | Invalid) else ()
-
-
-def sentence(text: str) -> str:
-    """First letter upper case, a full stop at the end, as Gardener writes descriptions."""
-    text = text.strip()
-    text = text[:1].upper() + text[1:]
-    return text if text.endswith(".") else f"{text}."
 
 
 def unfinished(found: Manifest | None, timestamp: str) -> str | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dualstack.controllers.extension import is_pending, operation_of
+from dualstack.controllers.extension import is_pending
+from dualstack.controllers.operations import operation_of
 from dualstack.model.kinds import Manifest
-from dualstack.model.names import OPERATION
+from dualstack.model.names import OPERATION, RECONCILE
 from dualstack.operator.queue import Key
 
 TYPES = {"Network": ("calico", "cilium")}
@@ -45,24 +46,29 @@ class ShootInterest:
 
 
 class ExtensionInterest:
-    """An extension object matters when it asks for a reconcile, or is seen first and unfinished (3.3)."""
+    """An extension object matters when it is seen first and unfinished, when it is asked for something, and when it is
+    deleted (3.3)."""
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
+        self._seen: dict[str, tuple[str | None, bool]] = {}
 
     def wakes(self, found: Manifest) -> bool:
-        """Whether the event is a reason to reconcile the object."""
+        """Whether the event is a reason to look at the object."""
         wanted = TYPES.get(found.get("kind", ""), GCP)
         if (found.get("spec") or {}).get("type") not in wanted:
             return False
-        uid = found["metadata"].get("uid", "")
-        first = uid not in self._seen
-        self._seen.add(uid)
-        return is_pending(found) if first else operation_of(found) is not None
+        uid, operation = found["metadata"].get("uid", ""), operation_of(found)
+        mark = (operation, bool(found["metadata"].get("deletionTimestamp")))
+        known = self._seen.get(uid)
+        self._seen[uid] = mark
+        if known is None:
+            return is_pending(found)
+        # `migrate` and `restore` stay while they are carried out, so that their own status writes show them again.
+        return operation == RECONCILE or (mark != known and mark != (None, False))
 
     def forget(self, found: Manifest) -> None:
         """The object has gone."""
-        self._seen.discard(found["metadata"].get("uid", ""))
+        self._seen.pop(found["metadata"].get("uid", ""), None)
 
 
 class NodeInterest:

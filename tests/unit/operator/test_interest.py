@@ -50,6 +50,19 @@ def test_an_extension_wakes_when_asked_or_found_unfinished() -> None:
     assert not interest.wakes(extension("Succeeded"))
 
 
+def test_an_extension_wakes_once_for_what_stays_while_it_is_carried_out() -> None:
+    """3.3: `migrate`, `restore` and the mark of deletion are still there at each write of the status."""
+    interest = ExtensionInterest()
+    interest.wakes(extension("Succeeded"))
+    assert interest.wakes(extension("Succeeded", "migrate"))
+    assert not interest.wakes(extension("Error", "migrate")), "our own report"
+    assert not interest.wakes(extension("Succeeded")), "taken off by ourselves"
+    deleted = extension("Succeeded")
+    deleted["metadata"]["deletionTimestamp"] = "2027-01-15T08:00:00Z"
+    assert interest.wakes(deleted)
+    assert not interest.wakes(deleted)
+
+
 def test_extensions_of_others_are_not_ours() -> None:
     interest = ExtensionInterest()
     assert not interest.wakes(extension("Error", "reconcile", type_="aws"))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dualstack.clock import Clock, rfc3339
-from dualstack.controllers.extension import sentence
+from dualstack.controllers.operations import sentence
 from dualstack.kube.interface import Conflict, Kube, NotFound
 from dualstack.model.constraints import Change, apply_changes
 from dualstack.model.defaults import dig, remove_tasks
