@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from dualstack.cli.cloud_options import cloud_profile
+
 
 @click.command()
 @click.argument("shoot", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -39,6 +41,7 @@ import click
 @click.option(
     "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as YAML."
 )
+@cloud_profile
 @click.option(
     "--kill-at",
     multiple=True,
@@ -60,6 +63,8 @@ def rehearse(
     speed: float,
     seed: int,
     faults: Path | None,
+    profile: str,
+    knobs: tuple[str, ...],
     kill_at: tuple[str, ...],
     output: str,
 ) -> None:
@@ -81,6 +86,8 @@ def rehearse(
                 speed=speed,
                 seed=seed,
                 faults=faults,
+                profile=profile,
+                knobs=knobs,
                 kill_at=kill_at,
                 output=output,
             )

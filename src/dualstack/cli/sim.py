@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from dualstack.cli.cloud_options import cloud_profile
+
 
 @click.group()
 def sim() -> None:
@@ -27,13 +29,23 @@ def sim() -> None:
 @click.option(
     "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as YAML."
 )
-def serve(shoot: Path, nodes: int | None, speed: float, seed: int, faults: Path | None) -> None:
+@cloud_profile
+def serve(
+    shoot: Path,
+    nodes: int | None,
+    speed: float,
+    seed: int,
+    faults: Path | None,
+    profile: str,
+    knobs: tuple[str, ...],
+) -> None:
     """Serve the cluster that SHOOT describes, at rest and IPv4-only, until interrupted.
 
     Prints one line of JSON with `computeEndpoint`, `kubeconfig` and `controlEndpoint` when everything is up.
     """
     from dualstack.cli.shoot_file import read_shoot
     from dualstack.clock import ScaledClock
+    from dualstack_sim.rules.profiles import choose
     from dualstack_sim.world.serve import WorldOptions, run
 
     run(
@@ -43,5 +55,25 @@ def serve(shoot: Path, nodes: int | None, speed: float, seed: int, faults: Path 
             seed=seed,
             faults=faults,
             clock=ScaledClock(origin=time.time(), speed=speed),
+            profile=choose(profile, knobs),
         )
     )
+
+
+@sim.command()
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def rules(output: str) -> None:
+    """Print every rule that the simulated cloud enforces, with where it comes from and how sure it is.
+
+    `documented`: Google says so; `observed`: somebody saw it; `inferred`: the likeliest reading of what is known.
+    """
+    import msgspec
+
+    from dualstack_sim.rules import RULES
+
+    if output == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode([rule.as_json() for rule in RULES.values()])))
+        return
+    for rule in RULES.values():
+        click.echo(f"{rule.id}  [{rule.tag}]  {rule.source}\n    {rule.statement}")
+    click.echo(f"{len(RULES)} rules")

@@ -22,6 +22,9 @@ class Knobs:
     overlap_flag: Literal["shown", "hidden"] = "shown"
     """K5: v1 knows the flag. `hidden`: it is ignored silently and never read back."""
 
+    hybrid_limits: Literal["advice", "enforced"] = "advice"
+    """The flag is refused in a network beyond the limits of hybrid subnets (R16, compute-api.md 11.2)."""
+
     route_conflict: Literal["operation", "request"] = "operation"
     """Where `hides the address space` surfaces: inside the operation (E4, R9) or as HTTP 400 (compute-api.md 6.2)."""
 

@@ -12,6 +12,9 @@ from .errors import Json, invalid
 from .project import Project
 from .references import Key
 
+HYBRID_INSTANCES = 130
+HYBRID_ROUTES = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -92,3 +95,18 @@ def refuse_routes_inside(project: Project, network: str, candidate: Network, fie
 def covering_claim(project: Project, network: str, destination: Network) -> Claim | None:
     """E4, E5: the range in which a static route to `destination` would lie."""
     return next((claim for claim in claims(project, network) if fits_within(destination, claim.network)), None)
+
+
+def refuse_beyond_hybrid_limits(project: Project, network: str) -> None:
+    """R16: what Google says a network with a hybrid subnet may hold; enforced only if a knob says so."""
+    instances = sum(
+        any(interface["network"] == network for interface in instance["networkInterfaces"])
+        for _, instance in project.inventory.all("instances")
+    )
+    for found, limit, noun in (
+        (instances, HYBRID_INSTANCES, "instances"),
+        (len(static_routes(project, network)), HYBRID_ROUTES, "custom routes"),
+    ):
+        if found > limit:
+            why = f"The network has {found} {noun}, more than the {limit} that hybrid subnets support."
+            raise invalid("resource.allowSubnetCidrRoutesOverlap", "True", why)

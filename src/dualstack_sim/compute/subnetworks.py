@@ -16,7 +16,7 @@ from .operations import Work
 from .peers import refuse_peer_ranges
 from .prefixes import Prefixes, without_prefix
 from .project import Call, Project
-from .ranges import admits_routes, is_flagged, range_texts, refuse_overlap, refuse_routes_inside, route_inside
+from .ranges import admits_routes, is_flagged, range_texts, refuse_beyond_hybrid_limits, refuse_overlap, refuse_routes_inside, route_inside
 from .references import GLOBAL, Key, check_name
 from .secondary import MINIMUM_PREFIX, changed_ranges, first_ranges
 
@@ -190,6 +190,8 @@ class Subnetworks:
         knobs = self._project.knobs
         if not self._knows_flag():
             return lambda now: now
+        if flag and knobs.hybrid_limits == "enforced":
+            refuse_beyond_hybrid_limits(self._project, current["network"])
         if not flag and is_flagged(current) and knobs.clear_flag_over_routes == "refuse":
             for text in (current["ipCidrRange"], *(r["ipCidrRange"] for r in current.get("secondaryIpRanges", ()))):
                 network = parse_ipv4(text)

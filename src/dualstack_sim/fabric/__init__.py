@@ -6,6 +6,6 @@
 from dualstack_sim.fabric.blackout import BrokenPair, FamilyReport, TrafficReport
 from dualstack_sim.fabric.fabric import Fabric
 from dualstack_sim.fabric.forwarding import Verdict
-from dualstack_sim.fabric.profile import PROFILES, FabricKnobs, LagProfile
+from dualstack_sim.fabric.profile import FabricKnobs, LagProfile
 
-__all__ = ["PROFILES", "BrokenPair", "Fabric", "FabricKnobs", "FamilyReport", "LagProfile", "TrafficReport", "Verdict"]
+__all__ = ["BrokenPair", "Fabric", "FabricKnobs", "FamilyReport", "LagProfile", "TrafficReport", "Verdict"]

@@ -53,7 +53,7 @@ def forward(view: View, host: str, destination: Address, knobs: FabricKnobs) -> 
     if owner is not None:
         return Verdict(owner, DELIVERED, f"R5: subnet route {block} of {subnet.subnet}, matched resource")
     if view.overlap_allowed(subnet.region, subnet.subnet) and _has_second_pass(destination):
-        return _hybrid_second_pass(view, destination, subnet, block)
+        return _hybrid_second_pass(view, destination, subnet, block, knobs)
     if not enforced("forwarding.unmatched-drops"):
         return _by_static_route(view, host, destination)
     return Verdict(None, "UNKNOWN_INTERNAL_ADDRESS", f"R8: subnet route {block} of {subnet.subnet}, no such resource")
@@ -96,13 +96,20 @@ def _has_second_pass(destination: Address) -> bool:
     return destination[0] == 4 or not enforced("forwarding.hybrid-ipv4-only")
 
 
-def _hybrid_second_pass(view: View, destination: Address, subnet: SubnetRanges, block: Block) -> Verdict:
+def _serves_unmatched(knobs: FabricKnobs) -> bool:
+    return knobs.unmatched_to_instances and enforced("forwarding.hybrid-to-instances")
+
+
+def _hybrid_second_pass(
+    view: View, destination: Address, subnet: SubnetRanges, block: Block, knobs: FabricKnobs
+) -> Verdict:
     """R6 and R7: the subnet route is hybrid and nothing in it has the address."""
     routes = [
         route
         for route in view.routes_to(destination)
         if not (route.tags and enforced("forwarding.hybrid-untagged-only"))
         and not (route.destination.shift > block.shift and enforced("forwarding.hybrid-no-broader"))
+        and (route.instance is None or _serves_unmatched(knobs))
     ]
     where = f"hybrid subnet route {block} of {subnet.subnet}"
     if not routes:

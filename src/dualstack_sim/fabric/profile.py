@@ -63,13 +63,9 @@ class FabricKnobs:
     subnet_order: Literal["reordered", "fifo"] = "reordered"
     """K4, E10: whether a host may see changes of one subnet in another order than they were made."""
 
+    unmatched_to_instances: bool = True
+    """Static routes to instances serve addresses that no resource has in a hybrid subnet (compute-api.md 11.2)."""
+
     def __post_init__(self) -> None:
         if self.subnet_order not in ("reordered", "fifo"):
             raise ValueError(f"subnet_order must be 'reordered' or 'fifo', not {self.subnet_order!r}")
-
-
-PROFILES = {
-    "documented": FabricKnobs(),
-    "pessimistic": FabricKnobs(alias_matched=False),
-}
-"""Knobs by name: the most likely reading of the documents, and the worst case that they leave open."""

@@ -24,6 +24,12 @@ RULES = (
         "documented",
     ),
     Rule(
+        "forwarding.hybrid-to-instances",
+        "Static routes to instances serve the second pass as routes to tunnels do.",
+        "cutover.md 0, R6; compute-api.md 11.2",
+        "inferred",
+    ),
+    Rule(
         "forwarding.hybrid-untagged-only",
         "Static routes with network tags are left out of the second pass.",
         "cutover.md R6, E11",

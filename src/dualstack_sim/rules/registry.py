@@ -64,6 +64,10 @@ class Registry(Mapping[str, Rule]):
         self._exercised.add(rule)
         return self._holds[rule]
 
+    def all_hold(self) -> bool:
+        """Whether no rule is switched off just now."""
+        return all(self._holds.values())
+
     @contextmanager
     def without(self, *rules: str) -> Iterator[None]:
         """Let the rules not hold inside the `with` block; KeyError if there is no such rule."""

@@ -21,6 +21,7 @@ from dualstack.clock import Clock
 from dualstack_sim.compute.backend import Compute
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan
+from dualstack_sim.rules import RULES
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -32,6 +33,7 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
         at = clock.now()
         fabric.traffic.mark(at)
         compute.reset_statistics()
+        RULES.restart()
         return _answer({"at": at})
 
     async def traffic(_: web.Request) -> web.Response:
@@ -50,7 +52,7 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
             return _refuse(f"to: {destination!r} is no IP address")
 
     async def assumptions(_: web.Request) -> web.Response:
-        return _answer(fabric.assumptions())
+        return _answer([*fabric.assumptions(), *inferred_rules()])
 
     async def fired(_: web.Request) -> web.Response:
         return _answer(
@@ -68,6 +70,15 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
     application.router.add_get("/assumptions", assumptions)
     application.router.add_get("/faults", fired)
     return application
+
+
+def inferred_rules() -> list[str]:
+    """The inferred rules of the Compute API that something depended on; the fabric speaks for itself."""
+    return [
+        f"{rule.statement} (rule {rule.id}; {rule.source}; inferred)"
+        for rule in RULES.exercised()
+        if rule.tag == "inferred" and rule.area != "forwarding"
+    ]
 
 
 def _camel(value: Any) -> Any:

@@ -8,7 +8,7 @@ import socket
 import sys
 import tempfile
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -27,6 +27,7 @@ from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults
 from dualstack_sim.kube.server import create_app as create_kube_app
 from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.rules.profiles import Profile, choose
 from dualstack_sim.world.builder import build
 from dualstack_sim.world.control import create_control
 
@@ -44,6 +45,7 @@ class WorldOptions:
     faults: Path | None
     clock: ScaledClock
     project: str = "proj-1"
+    profile: Profile = field(default_factory=choose)
 
 
 def run(options: WorldOptions) -> None:
@@ -70,13 +72,14 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
     listeners = {name: _listen() for name in ("compute", "kubernetes", "control")}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
 
-    fabric = Fabric(clock, chance)
+    fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric)
     compute = Compute(
         clock,
         chance,
         project=options.project,
         regions={shoot.region: sorted({zone for pool in shoot.pools for zone in pool.zones})},
         endpoint=f"{urls['compute']}/compute/v1",
+        knobs=options.profile.knobs,
         on_commit=fabric.on_commit,
         faults=faults,
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualstack_sim.fabric import PROFILES, Fabric, FabricKnobs, LagProfile
+from dualstack_sim.fabric import Fabric, FabricKnobs, LagProfile
 
 from .cloud import PODS, REGION, Cloud, cluster, ipv6_base, node, pod, pods
 
@@ -232,7 +232,7 @@ def test_k4_without_barriers_between_flag_and_range_only_news_in_order_are_safe(
 
 def test_under_the_pessimistic_profile_make_before_break_loses_when_the_routes_go() -> None:
     numbers = range(1, 4)
-    fabric, cloud = cluster(numbers, lag=LagProfile(), knobs=PROFILES["pessimistic"])
+    fabric, cloud = cluster(numbers, lag=LagProfile(), knobs=FabricKnobs(alias_matched=False))
     overlap(cloud, numbers, barrier=10.0)
     assert fabric.traffic.report(130.0).broken_pairs == ()
     assert {pair.reason for pair in fabric.traffic.report(139.0).broken_pairs} == {"HYBRID_SUBNET_NO_ROUTE"}

@@ -150,6 +150,16 @@ def test_the_owners_taints_are_no_fault_and_pools_may_go_without_surge(tmp_path:
     assert outcome.result["nodes"]["replaced"] == 2
 
 
+def test_a_single_node_and_a_proxy_without_cluster_cidr(tmp_path: Path) -> None:
+    shoot = yaml.safe_load(EXAMPLE.read_text())
+    shoot["spec"]["kubernetes"]["kubeProxy"]["mode"] = "IPVS"
+    path = tmp_path / "shoot.yaml"
+    path.write_text(yaml.safe_dump(shoot))
+    outcome = rehearse("--nodes", "1", shoot=path)
+    succeeded(outcome)
+    assert outcome.result["traffic"]["pairs"] == 0
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_forty_nodes_in_three_zones() -> None:

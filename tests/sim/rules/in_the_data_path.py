@@ -35,6 +35,14 @@ def hybrid_second_pass() -> bool:
     return arrives(fabric)
 
 
+@in_fabric("forwarding.hybrid-to-instances")
+def hybrid_to_instances() -> bool:
+    fabric, cloud = cluster()
+    cloud.flag(1.0, True)
+    cloud.ranges(2.0, PODS)
+    return arrives(fabric)
+
+
 @in_fabric("forwarding.hybrid-untagged-only")
 def hybrid_untagged_only() -> bool:
     fabric, cloud = cluster()

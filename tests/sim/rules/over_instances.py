@@ -109,7 +109,7 @@ async def fingerprint_stale(cloud: Cloud) -> bool:
 async def fingerprint_changes(cloud: Cloud) -> bool:
     before = (await cloud.interface("vm0"))["fingerprint"]
     assert await updated(cloud, aliasIpRanges=[{"ipCidrRange": "/28"}]) == ""
-    return str((await cloud.interface("vm0"))["fingerprint"]) != before
+    return bool((await cloud.interface("vm0"))["fingerprint"] != before)
 
 
 @over_http("interfaces.one-change-at-a-time", by_hand=True)

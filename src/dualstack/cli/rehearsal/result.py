@@ -71,6 +71,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     shoot: ShootName
     strategy: str
+    profile: str
     assumptions: tuple[str, ...]
     time: Time
     phases: tuple[Phase, ...]

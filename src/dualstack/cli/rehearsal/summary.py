@@ -55,7 +55,7 @@ def _lines(result: Result) -> Iterator[str]:
         yield f"  {_MARKS[check.status]} {check.id}: {check.evidence}"
     if result.assumptions:
         yield ""
-        yield "What this rests on (inferred facts about the cloud)"
+        yield f"What this rests on (profile {result.profile} of the cloud; inferred facts)"
         for assumption in result.assumptions:
             yield f"  - {assumption}"
 
