@@ -38,6 +38,7 @@ def fitness_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
     if dig(shoot, "spec", "hibernation", "enabled"):
         yield invalid("spec.hibernation.enabled", True, "a hibernated Shoot has no nodes that could become dual-stack")
     yield from _overlay_faults(shoot)
+    yield from _zone_faults(shoot)
     yield from _room_faults(shoot, node_count)
 
 
@@ -49,6 +50,16 @@ def _overlay_faults(shoot: Manifest) -> Iterator[Fault]:
         yield invalid(f"{_NETWORKING}.ipFamilies", networking["ipFamilies"], _OVERLAY)
     elif stated is not False:
         yield invalid(f"{_NETWORKING}.providerConfig.overlay.enabled", stated, _OVERLAY)
+
+
+def _zone_faults(shoot: Manifest) -> Iterator[Fault]:
+    """The nodes subnet is of one region; routes to instances of another are none that overlap may rest on (R6)."""
+    region = dig(shoot, "spec", "region")
+    for index, pool in enumerate(dig(shoot, "spec", "provider", "workers")):
+        for position, zone in enumerate(pool.get("zones") or ()):
+            if region and not zone.startswith(f"{region}-"):
+                field = f"spec.provider.workers[{index}].zones[{position}]"
+                yield invalid(field, zone, f"must be a zone of the region {region}")
 
 
 def _room_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:

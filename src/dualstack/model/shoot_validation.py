@@ -35,7 +35,9 @@ def validate_shoot(shoot: Manifest, *, node_count: int | None = None) -> tuple[F
     shape = shape_faults(shoot)
     if shape:
         return shape
-    return _once((*validate_spec(shoot), *fitness_faults(with_defaults(shoot), node_count)))
+    complete = with_defaults(shoot)
+    to_be = _network_plugin_faults(complete, ["IPv4", "IPv6"])
+    return _once((*validate_spec(shoot), *fitness_faults(complete, node_count), *to_be))
 
 
 def validate_spec(shoot: Manifest) -> tuple[Fault, ...]:
@@ -53,7 +55,7 @@ def validate_spec(shoot: Manifest) -> tuple[Fault, ...]:
             *mask_faults(complete),
             *range_faults(complete),
             *pool_faults(complete),
-            *_network_plugin_faults(complete),
+            *_network_plugin_faults(complete, complete["spec"]["networking"]["ipFamilies"]),
         ]
         if dig(complete, "spec", "provider", "type") == "gcp":
             faults += [*_provider_faults(complete), *validate_infrastructure(complete)]
@@ -116,11 +118,11 @@ def _networking_faults(shoot: Manifest) -> Iterator[Fault]:
         yield required(f"{_NETWORKING}.type", "networking type must be provided")
 
 
-def _network_plugin_faults(shoot: Manifest) -> Iterator[Fault]:
-    """Section 1.8."""
+def _network_plugin_faults(shoot: Manifest, families: list[str]) -> Iterator[Fault]:
+    """Section 1.8, for the families that the Shoot has or is about to have."""
     networking = dig(shoot, "spec", "networking")
     kind = dig(networking, "providerConfig", "ipam", "type")
-    if networking.get("type") == "calico" and kind == "calico-ipam" and networking["ipFamilies"] != ["IPv4"]:
+    if dig(networking, "type") == "calico" and kind == "calico-ipam" and families != ["IPv4"]:
         yield invalid(
             f"{_NETWORKING}.providerConfig.ipam.type",
             kind,

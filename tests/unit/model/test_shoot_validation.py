@@ -287,6 +287,24 @@ def test_a_rehearsal_refuses_a_workerless_shoot() -> None:
     assert "spec.networking.pods: Forbidden: this field should not be set for workerless Shoot clusters" in texts(shoot)
 
 
+def test_a_rehearsal_judges_the_shoot_that_is_to_be() -> None:
+    ipam = changed(("spec/networking/providerConfig/ipam", {"type": "calico-ipam"}))
+
+    assert [str(fault) for fault in validate_spec(ipam)] == []
+    assert texts(ipam) == [
+        (
+            'spec.networking.providerConfig.ipam.type: Invalid value: "calico-ipam": IPAM type "calico-ipam" is only '
+            'supported for IPv4 single-stack shoots, use "host-local" instead'
+        )
+    ]
+
+
+def test_all_zones_must_be_of_the_region() -> None:
+    assert texts(changed(("spec/provider/workers/0/zones", ["europe-west1-b", "us-east1-b"]))) == [
+        'spec.provider.workers[0].zones[1]: Invalid value: "us-east1-b": must be a zone of the region europe-west1'
+    ]
+
+
 def test_there_must_be_a_node() -> None:
     """A migration of a cluster at zero succeeds (W38), but there is nothing to rehearse on it."""
     empty = changed(("spec/provider/workers/0/minimum", 0))
