@@ -125,7 +125,8 @@ class _Builder:
         metadata = {key: value for key, value in wanted["metadata"].items() if key in _KEPT_METADATA}
         metadata["finalizers"] = ["gardener"]
         created = self.store.create(kinds.SHOOT, {**wanted, "metadata": metadata})
-        view = ShootView.of(created)
+        known = {"technicalID": ShootView.of(wanted).technical_id}  # the API takes no status on create
+        view = ShootView.of({**created, "status": known})
         status = shoot_status(view, foundation, self.now)
         return ShootView.of(self.store.upsert(kinds.SHOOT, {**created, "status": status}))
 

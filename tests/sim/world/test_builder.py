@@ -418,6 +418,18 @@ def test_a_shoot_that_is_dual_stack_already_is_refused() -> None:
         _build(shoot)
 
 
+def test_a_technical_id_in_the_status_is_kept() -> None:
+    """Older clusters have other names than those that are made today, and longer ones."""
+    shoot = _read("shoot.yaml")
+    shoot["status"] = {"technicalID": "shoot-garden-of-long-ago-bar"}
+
+    scene = _build(shoot)
+
+    assert scene.ns == "shoot-garden-of-long-ago-bar"
+    assert scene.get(kinds.SHOOT, "bar", "garden-foo")["status"]["technicalID"] == scene.ns
+    assert scene.get(kinds.DEPLOYMENT, "cloud-controller-manager", scene.ns)
+
+
 def test_placing_calls_nothing_that_is_counted(small: _Scene) -> None:
     assert small.compute.statistics()["calls"] == 0
     assert small.compute.operations_running() == 0
