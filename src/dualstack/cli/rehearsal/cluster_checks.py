@@ -113,7 +113,7 @@ async def control_plane_flags(endpoints: Endpoints, shoot: ShootView) -> Verdict
             ),
             "kube-controller-manager node-cidr-mask-size-ipv4": "node-cidr-mask-size-ipv4" in controller_manager,
             "kube-controller-manager node-cidr-mask-size-ipv6": "node-cidr-mask-size-ipv6" in controller_manager,
-            "kube-proxy clusterCIDR": _two(proxy.get("clusterCIDR")),
+            "kube-proxy clusterCIDR": shoot.proxy_mode == "IPVS" or _two(proxy.get("clusterCIDR")),
             "kube-proxy roll-out": _rolled_out(proxy_set),
             "ingress-gce": ingress["status"].get("readyReplicas", 0) == 1,
         }.items()
