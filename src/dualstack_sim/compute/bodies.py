@@ -9,7 +9,8 @@ from dualstack_sim.rules import enforced
 
 from .errors import Json, bad_request, invalid
 
-Schema = Mapping[str, type]
+Schema = Mapping[str, Any]
+"""Field -> what it holds: a type, a tuple of the enum values, `[what]` for a list of it, or the schema of an object."""
 
 _WORDS = {str: "a string", bool: "a boolean", int: "a number", list: "an array", dict: "an object"}
 
@@ -33,7 +34,17 @@ def accept(body: Mapping[str, Any], schema: Schema, where: str = "resource") -> 
     return accepted
 
 
-def _typed(value: Any, kind: type, where: str) -> Any:
+def _typed(value: Any, kind: Any, where: str) -> Any:
+    if isinstance(kind, Mapping):
+        return accept(_typed(value, dict, where), kind, where)
+    if isinstance(kind, list):
+        return [_typed(entry, kind[0], f"{where}[{index}]") for index, entry in enumerate(_typed(value, list, where))]
+    if isinstance(kind, tuple):
+        return one_of(_typed(value, str, where), kind, where)
+    return _plain(value, kind, where)
+
+
+def _plain(value: Any, kind: type, where: str) -> Any:
     if kind is int:
         if isinstance(value, str) and value.lstrip("-").isdigit() and len(value) < 20:
             return int(value)

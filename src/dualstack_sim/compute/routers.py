@@ -12,20 +12,27 @@ from .operations import Work
 from .project import Call, Project
 from .references import GLOBAL, Key, check_name
 
-SCHEMA: dict[str, type] = {
+_RANGES = [{"range": str, "description": str}]
+_BGP = {
+    "asn": int, "advertiseMode": ("DEFAULT", "CUSTOM"), "advertisedGroups": [("ALL_SUBNETS",)],
+    "advertisedIpRanges": _RANGES, "keepaliveInterval": int, "identifierRange": str,
+}  # fmt: skip
+SCHEMA: dict[str, Any] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "region": str,
-    "network": str, "interfaces": list, "bgpPeers": list, "bgp": dict, "nats": list,
+    "network": str, "interfaces": list, "bgpPeers": list, "bgp": _BGP, "nats": list,
     "encryptedInterconnectRouter": bool, "md5AuthenticationKeys": list, "nccGateway": str, "params": dict,
 }  # fmt: skip
-NAT_SCHEMA: dict[str, type] = {
-    "name": str, "type": str, "sourceSubnetworkIpRangesToNat": str, "subnetworks": list, "natIps": list,
-    "drainNatIps": list, "natIpAllocateOption": str, "autoNetworkTier": str, "minPortsPerVm": int, "maxPortsPerVm": int,
-    "enableDynamicPortAllocation": bool, "enableEndpointIndependentMapping": bool, "udpIdleTimeoutSec": int,
+_LOG = {"enable": bool, "filter": ("ALL", "ERRORS_ONLY", "TRANSLATIONS_ONLY")}
+NAT_SCHEMA: dict[str, Any] = {
+    "name": str, "type": str, "sourceSubnetworkIpRangesToNat": str, "subnetworks": list, "natIps": [str],
+    "drainNatIps": [str], "natIpAllocateOption": str, "autoNetworkTier": str, "minPortsPerVm": int,
+    "maxPortsPerVm": int, "enableDynamicPortAllocation": bool, "enableEndpointIndependentMapping": bool, "udpIdleTimeoutSec": int,
     "icmpIdleTimeoutSec": int, "tcpEstablishedIdleTimeoutSec": int, "tcpTransitoryIdleTimeoutSec": int,
-    "tcpTimeWaitTimeoutSec": int, "logConfig": dict, "rules": list, "endpointTypes": list, "nat64Subnetworks": list,
+    "tcpTimeWaitTimeoutSec": int, "logConfig": _LOG, "rules": list, "endpointTypes": [str], "nat64Subnetworks": list,
     "sourceSubnetworkIpRangesToNat64": str,
 }  # fmt: skip
-_NAT_SUBNETWORK: dict[str, type] = {"name": str, "sourceIpRangesToNat": list, "secondaryIpRangeNames": list}
+_WHICH = ("ALL_IP_RANGES", "PRIMARY_IP_RANGE", "LIST_OF_SECONDARY_IP_RANGES")
+_NAT_SUBNETWORK: dict[str, Any] = {"name": str, "sourceIpRangesToNat": [_WHICH], "secondaryIpRangeNames": [str]}
 _SOURCES = ("ALL_SUBNETWORKS_ALL_IP_RANGES", "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES", "LIST_OF_SUBNETWORKS")
 _CHANGED = ("description", "interfaces", "bgpPeers", "bgp", "nats", "encryptedInterconnectRouter")
 _NAT_DEFAULTS: Json = {

@@ -124,8 +124,9 @@ async def ask(request: tuple[str, str, str], body: Json) -> str:
             compute.find("instances", ZONE, "vm0") or {}, compute.find("subnetworks", REGION, "nodes") or {}
         )
         body = {field: right if value == FINGERPRINT else value for field, value in body.items()}
+    query = {"networkInterface": "nic0"} if method == "instances.updateNetworkInterface" else {}
     try:
-        operation = await compute.answer(method, scope, name, body=body, query={"networkInterface": "nic0"})
+        operation = await compute.answer(method, scope, name, body=body, query=query)
     except ApiError as refused:
         error = refused.body()["error"]
         return f"{error['code']} {error['errors'][0]['reason']}"
