@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from dualstack.cli.speed import Speed
+
 
 @click.command()
 @click.option(
@@ -40,7 +42,7 @@ import click
 @click.option("--clock-origin", type=float, default=0.0, help="Wall time at which a scaled clock agrees with the wall.")
 @click.option(
     "--clock-speed",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Speed(),
     default=1.0,
     help="Seconds of the cluster in one second of wall time.",
 )

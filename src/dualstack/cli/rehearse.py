@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from dualstack.cli.speed import Speed
+
 from dualstack.cli.cloud_options import cloud_profile
 
 
@@ -30,7 +32,7 @@ from dualstack.cli.cloud_options import cloud_profile
 )
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Speed(),
     default=120.0,
     show_default=True,
     help="Simulated seconds in one second of wall time.",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from dualstack.cli.speed import Speed
+
 from dualstack.cli.cloud_options import cloud_profile
 
 
@@ -20,7 +22,7 @@ def sim() -> None:
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Speed(),
     default=1.0,
     show_default=True,
     help="Simulated seconds in one second of wall time.",

@@ -101,6 +101,12 @@ def test_a_shoot_that_is_dual_stack_already(tmp_path: Path) -> None:
     assert "a rehearsal starts from an IPv4-only Shoot" in faults[0]
 
 
+@pytest.mark.parametrize("speed", ["nan", "inf", "0", "-1", "1e300", "fast"])
+def test_a_speed_at_which_nothing_can_run(speed: str) -> None:
+    outcome = CliRunner().invoke(rehearse, [str(EXAMPLE), "--speed", speed])
+    assert (outcome.exit_code, "Invalid value for '--speed'" in outcome.output) == (2, True)
+
+
 def test_an_unknown_step_to_kill_at() -> None:
     assert "add-aliases" in refusal(str(EXAMPLE), "--kill-at", "lunch")[0]
 
