@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from dualstack.cli.speed import Speed
-
 from dualstack.cli.cloud_options import cloud_profile
+from dualstack.cli.speed import Speed
 
 
 @click.group()
