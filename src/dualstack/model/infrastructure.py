@@ -1,13 +1,19 @@
-"""The gcp.provider.extensions.gardener.cloud/v1alpha1 types, wire names verbatim (gardener-behaviour.md 3.5)."""
+"""The gcp.provider.extensions.gardener.cloud/v1alpha1 types, wire names verbatim (gardener-behaviour.md 3.5).
+
+Fields stand in the order of upstream's types, which is the order in which Go writes them. What Go writes although it is
+empty has a default made by a function: only such a default is written here.
+"""
 
 from __future__ import annotations
 
+import json
 from typing import Any, Self
 
 import msgspec
 
 from dualstack.errors import InvalidInput
 from dualstack.model.kinds import Manifest
+from dualstack.model.terraform import has_resources, has_service_account
 
 API_VERSION = "gcp.provider.extensions.gardener.cloud/v1alpha1"
 
@@ -28,9 +34,27 @@ class _Root(_Struct, frozen=True):
             raise InvalidInput(f"{cls.__name__}: {error}") from error
 
     def to_raw(self) -> Manifest:
-        """The RawExtension with `apiVersion` and `kind`; empty fields are left out."""
+        """The RawExtension with `kind` and `apiVersion` first, then the fields in order; empty ones are left out."""
         content: Manifest = msgspec.json.decode(msgspec.json.encode(self))
-        return {"apiVersion": API_VERSION, "kind": type(self).__name__, **content}
+        return {"kind": type(self).__name__, "apiVersion": API_VERSION, **content}
+
+    def to_json(self) -> bytes:
+        """The very bytes that Go's encoding/json makes of upstream's type."""
+        return go_json(self.to_raw())
+
+
+_ESCAPED = {"&": "\\u0026", "<": "\\u003c", ">": "\\u003e", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+"""What Go escapes in strings although JSON does not ask for it."""
+
+
+def go_json(value: Any) -> bytes:
+    """`value` in the spelling of Go's encoding/json: no spaces, UTF-8, `&`, `<` and `>` escaped, order as given."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return "".join(_ESCAPED.get(character, character) for character in text).encode()
+
+
+def _empty() -> str:
+    return ""
 
 
 def _without_nulls(value: Any) -> Any:
@@ -50,11 +74,11 @@ class VPC(_Struct, frozen=True):
 
 
 class NatIPName(_Struct, frozen=True):
-    name: str = ""
+    name: str = msgspec.field(default_factory=_empty)
 
 
 class EndpointIndependentMapping(_Struct, frozen=True):
-    enabled: bool = False
+    enabled: bool = msgspec.field(default_factory=lambda: False)
 
 
 class CloudNAT(_Struct, frozen=True):
@@ -80,10 +104,10 @@ class FlowLogs(_Struct, frozen=True):
 
 class NetworkConfig(_Struct, frozen=True):
     vpc: VPC | None = None
-    internal: str | None = None
-    worker: str = ""
-    workers: str = ""
     cloud_nat: CloudNAT | None = msgspec.field(default=None, name="cloudNAT")
+    internal: str | None = None
+    worker: str = msgspec.field(default_factory=_empty)
+    workers: str = msgspec.field(default_factory=_empty)
     flow_logs: FlowLogs | None = None
     mtu: int | None = None
 
@@ -145,7 +169,7 @@ class InfrastructureStatus(_Root, frozen=True):
     """`Infrastructure.status.providerStatus`; `networks.ipfamilies` really is in lower case."""
 
     networks: NetworkStatus = msgspec.field(default_factory=NetworkStatus)
-    service_account_email: str = ""
+    service_account_email: str = msgspec.field(default_factory=_empty)
 
     def subnet(self, purpose: str) -> str | None:
         """The name of the subnet with this purpose, or None."""
@@ -173,9 +197,25 @@ class InfrastructureState(_Root, frozen=True):
     data: dict[str, str] = msgspec.field(default_factory=dict)
     routes: tuple[SavedRoute, ...] = ()
 
+    def to_raw(self) -> Manifest:
+        """As Go writes a map, the keys of `data` are sorted."""
+        raw = _Root.to_raw(self)
+        return raw | ({"data": dict(sorted(self.data.items()))} if self.data else {})
+
+
+def has_flow_state(raw: Any) -> bool:
+    """Whether a saved state is of this API version. Its kind does not matter: it was `FlowState` once (3.5)."""
+    return isinstance(raw, dict) and raw.get("apiVersion") == API_VERSION
+
 
 def state_of(raw: Any) -> InfrastructureState:
-    """The saved state. Whatever is not of this API version is Terraform's, of which only existence counts (10)."""
-    if raw and (not isinstance(raw, dict) or raw.get("apiVersion") != API_VERSION):
-        return InfrastructureState(data={RESOURCES_EXIST: "true"})
-    return InfrastructureState.from_raw(raw)
+    """The saved state; of Terraform's, into which any other is taken over, only what exists counts (10)."""
+    if not raw or has_flow_state(raw):
+        return InfrastructureState.from_raw(raw)
+    return terraform_state(raw)
+
+
+def terraform_state(raw: Any) -> InfrastructureState:
+    """The state of today that says what Terraform's said."""
+    data = {RESOURCES_EXIST: "true"} if has_resources(raw) else {}
+    return InfrastructureState(data=data | ({SERVICE_ACCOUNT_EXISTS: "true"} if has_service_account(raw) else {}))

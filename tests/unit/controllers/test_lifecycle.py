@@ -144,7 +144,7 @@ async def test_a_restore_waits_for_the_state_and_is_then_a_reconcile() -> None:
     assert during["metadata"]["finalizers"] == [FINALIZER]
     assert during["status"]["lastOperation"]["description"] == "Restoring the Infrastructure."
     assert scene.shown() == ("Restore", "Succeeded", 100, "Successfully restored Infrastructure.")
-    assert OPERATION not in scene.now()["metadata"]["annotations"]
+    assert OPERATION not in scene.now()["metadata"].get("annotations", {})
 
 
 async def test_a_config_that_is_refused_is_told_in_its_own_words_and_nothing_is_done() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from typing import Any
+
 import pytest
 
 from dualstack.errors import InvalidInput
@@ -16,6 +20,7 @@ from dualstack.model.infrastructure import (
     StatusRouter,
     StatusVPC,
     Subnet,
+    has_flow_state,
     state_of,
 )
 
@@ -39,6 +44,7 @@ def test_the_status_has_gardeners_spelling() -> None:
             "natIPs": [{"ip": "34.1.2.3"}],
             "ipfamilies": ["IPv4", "IPv6"],
         },
+        "serviceAccountEmail": "",
     }
 
 
@@ -75,9 +81,74 @@ def test_the_kind_of_a_saved_state_does_not_matter() -> None:
     assert state_of(None) == InfrastructureState()
 
 
-def test_a_state_of_terraform_says_only_that_resources_exist() -> None:
+def test_the_status_has_the_very_bytes_of_upstream() -> None:
+    """Go writes kind, then version, then the fields in the order of the type; the e-mail even if empty."""
+    assert _STATUS.to_json() == (
+        b'{"kind":"InfrastructureStatus","apiVersion":"gcp.provider.extensions.gardener.cloud/v1alpha1",'
+        b'"networks":{"vpc":{"name":"NS","cloudRouter":{"name":"NS-cloud-router"}},'
+        b'"subnets":[{"name":"NS-nodes","purpose":"nodes"},{"name":"NS-services","purpose":"services"}],'
+        b'"natIPs":[{"ip":"34.1.2.3"}],"ipfamilies":["IPv4","IPv6"]},"serviceAccountEmail":""}'
+    )
+
+
+def test_the_state_has_the_very_bytes_of_upstream() -> None:
+    """Go sorts the keys of a map, and escapes what HTML could take amiss."""
+    data = {"services-subnet-ipv6-cidr": "2600::/64", "resources_exist": "true", "a": "<&>"}
+    state = InfrastructureState(data=data, routes=(SavedRoute("vm", "100.96.0.0/24", "europe-west1-b"),))
+    assert state.to_json() == (
+        b'{"kind":"InfrastructureState","apiVersion":"gcp.provider.extensions.gardener.cloud/v1alpha1",'
+        rb'"data":{"a":"\u003c\u0026\u003e","resources_exist":"true","services-subnet-ipv6-cidr":"2600::/64"},'
+        b'"routes":[{"instanceName":"vm","destinationCIDR":"100.96.0.0/24","zone":"europe-west1-b"}]}'
+    )
+
+
+def test_the_config_has_the_very_bytes_of_upstream() -> None:
+    config = InfrastructureConfig.from_raw(
+        {
+            "networks": {
+                "flowLogs": {"flowSampling": 0.5},
+                "workers": "10.250.0.0/16",
+                "internal": "10.251.0.0/16",
+                "cloudNAT": {"natIPNames": [{"name": "one"}], "endpointIndependentMapping": {}, "minPortsPerVM": 64},
+                "vpc": {"name": "mine"},
+            }
+        }
+    )
+    assert config.to_json() == (
+        b'{"kind":"InfrastructureConfig","apiVersion":"gcp.provider.extensions.gardener.cloud/v1alpha1",'
+        b'"networks":{"vpc":{"name":"mine"},'
+        b'"cloudNAT":{"endpointIndependentMapping":{"enabled":false},"minPortsPerVM":64,"natIPNames":[{"name":"one"}]},'
+        b'"internal":"10.251.0.0/16","worker":"","workers":"10.250.0.0/16","flowLogs":{"flowSampling":0.5}}}'
+    )
+
+
+_ACCOUNT = {"type": "google_service_account", "name": "serviceaccount", "instances": [{"attributes": {}}]}
+_TERRAFORM = {"version": 4, "resources": [{"type": "google_compute_network", "instances": [{}]}, _ACCOUNT]}
+_OLDER = {"version": 3, "modules": [{"resources": {"google_service_account.x": {"type": "google_service_account"}}}]}
+_BOTH = {"resources_exist": "true", "service_account_exist": "true"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "data"),
+    [
+        ({"version": 4, "resources": []}, {"resources_exist": "true"}),
+        (_TERRAFORM, _BOTH),
+        (_OLDER, _BOTH),
+        ({"data": json.dumps(_TERRAFORM), "encoding": "none"}, _BOTH),
+        ({"data": base64.b64encode(json.dumps(_TERRAFORM).encode()).decode(), "encoding": "base64"}, _BOTH),
+        ({"data": "", "encoding": "none"}, {}),
+        ({"data": "no JSON", "encoding": "none"}, {"resources_exist": "true"}),
+        ({"data": "~", "encoding": "base64"}, {"resources_exist": "true"}),
+        (
+            {"version": 4, "resources": [{"type": "google_service_account", "instances": []}]},
+            {"resources_exist": "true"},
+        ),
+    ],
+)
+def test_a_state_of_terraform_says_only_what_exists(raw: Any, data: dict[str, str]) -> None:
     """Section 10."""
-    assert state_of({"version": 4, "resources": []}).data == {"resources_exist": "true"}
+    assert not has_flow_state(raw)
+    assert state_of(raw).data == data
 
 
 def test_the_config_has_every_field_of_the_table() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dualstack.errors import GateFailed
 from dualstack.kube.interface import Conflict, Kube, NotFound
-from dualstack.model.infrastructure import API_VERSION, InfrastructureState, SavedRoute, state_of
+from dualstack.model.infrastructure import API_VERSION, InfrastructureState, SavedRoute, has_flow_state, state_of
 from dualstack.model.kinds import INFRASTRUCTURE, Manifest
 
 ATTEMPTS = 5
@@ -50,8 +50,9 @@ class InfrastructureRecord:
 
     async def merge_data(self, data: dict[str, str]) -> None:
         """Add keys to `state.data`; others stay."""
-        known = (await self.state()).data
-        if any(known.get(key) != value for key, value in data.items()):
+        found = await self.read()
+        known = state_in(found).data
+        if any(known.get(key) != value for key, value in data.items()) or _is_foreign(_raw_state(found)):
             await self._write(lambda _: {"data": data})
 
     async def add_routes(self, routes: tuple[SavedRoute, ...]) -> None:
@@ -76,7 +77,9 @@ class InfrastructureRecord:
     async def _write(self, change: Callable[[InfrastructureState], Fields]) -> None:
         for attempt in range(ATTEMPTS):
             found = await self.read()
-            state = {"apiVersion": API_VERSION, "kind": InfrastructureState.__name__, **change(state_in(found))}
+            known = state_in(found)
+            state = {"kind": InfrastructureState.__name__, "apiVersion": API_VERSION, **change(known)}
+            state = _taken_over(_raw_state(found), known) | state | _data(known, state)
             body = {
                 "metadata": {"resourceVersion": found["metadata"].get("resourceVersion")},
                 "status": {"state": state},
@@ -92,7 +95,27 @@ class InfrastructureRecord:
 
 def state_in(infrastructure: Manifest) -> InfrastructureState:
     """`status.state` of an Infrastructure."""
-    return state_of((infrastructure.get("status") or {}).get("state"))
+    return state_of(_raw_state(infrastructure))
+
+
+def _raw_state(infrastructure: Manifest) -> Any:
+    return (infrastructure.get("status") or {}).get("state")
+
+
+def _is_foreign(raw: Any) -> bool:
+    return bool(raw) and not has_flow_state(raw)
+
+
+def _taken_over(raw: Any, known: InfrastructureState) -> Fields:
+    """Takes what Terraform had written out of the state, and keeps what it said (gardener-behaviour.md 10)."""
+    if not _is_foreign(raw):
+        return {}
+    return dict.fromkeys(raw if isinstance(raw, dict) else ()) | {"data": known.data}
+
+
+def _data(known: InfrastructureState, change: Fields) -> Fields:
+    """All keys at once, because what is there may not be a map yet."""
+    return {"data": known.data | change["data"]} if "data" in change else {}
 
 
 def _raw(route: SavedRoute) -> Fields:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -95,6 +96,33 @@ async def test_keys_of_the_data_are_merged_and_written_only_when_they_differ(
     writes = len(kube.writes)
     await record.merge_data({"nodes-subnet-ipv6-cidr": "x"})
     assert len(kube.writes) == writes
+
+
+@pytest.mark.parametrize("envelope", [False, True])
+async def test_a_state_of_terraform_is_taken_over_whole(
+    record: InfrastructureRecord, store: KubeStore, envelope: bool
+) -> None:
+    """gardener-behaviour.md 10: nothing of it stays but what it said."""
+    terraform = {"version": 4, "resources": [{"type": "google_service_account", "instances": [{}]}]}
+    raw = {"data": json.dumps(terraform), "encoding": "none"} if envelope else terraform
+    state = dict.fromkeys(await raw_state(record)) | raw
+    store.patch(INFRASTRUCTURE, "bar", {"status": {"state": state}}, NS, subresource="status")
+    await record.merge_data({"resources_exist": "true"})
+    assert await raw_state(record) == {
+        "kind": "InfrastructureState",
+        "apiVersion": API_VERSION,
+        "data": {"resources_exist": "true", "service_account_exist": "true"},
+    }
+
+
+async def test_a_state_of_terraform_is_taken_over_with_the_saved_routes(
+    record: InfrastructureRecord, store: KubeStore
+) -> None:
+    state = dict.fromkeys(await raw_state(record)) | {"version": 4, "resources": []}
+    store.patch(INFRASTRUCTURE, "bar", {"status": {"state": state}}, NS, subresource="status")
+    await record.add_routes((A,))
+    assert (await record.state()).routes == (A,)
+    assert set(await raw_state(record)) == {"apiVersion", "kind", "data", "routes"}
 
 
 async def test_a_concurrent_writer_is_read_again(record: InfrastructureRecord, kube: Kube) -> None:
