@@ -48,6 +48,7 @@ from dualstack.cli.speed import Speed
 )
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
 @click.option("--health-port", type=click.IntRange(1, 65535), help="Serve /healthz on this port.")
+@click.option("--lifeline", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
 @click.option("--debug", is_flag=True, help="Log more.")
 def operator(
     kubeconfig: Path,
@@ -59,6 +60,7 @@ def operator(
     clock_speed: float,
     metrics_port: int | None,
     health_port: int | None,
+    lifeline: bool,
     debug: bool,
 ) -> None:
     """Watch Shoots and carry those that ask for IPv6 to dual-stack; runs until SIGTERM or SIGINT."""
@@ -75,6 +77,7 @@ def operator(
             clock=ScaledClock(origin=clock_origin, speed=clock_speed),
             metrics_port=metrics_port,
             health_port=health_port,
+            lifeline=lifeline,
             debug=debug,
         )
     )

@@ -30,6 +30,7 @@ def sim() -> None:
 @click.option(
     "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as YAML."
 )
+@click.option("--lifeline", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
 @cloud_profile
 def serve(
     shoot: Path,
@@ -37,6 +38,7 @@ def serve(
     speed: float,
     seed: int,
     faults: Path | None,
+    lifeline: bool,
     profile: str,
     knobs: tuple[str, ...],
 ) -> None:
@@ -55,6 +57,7 @@ def serve(
             nodes=nodes,
             seed=seed,
             faults=faults,
+            lifeline=lifeline,
             clock=ScaledClock(origin=time.time(), speed=speed),
             profile=choose(profile, knobs),
         )

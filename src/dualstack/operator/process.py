@@ -16,6 +16,7 @@ import structlog
 from dualstack.clock import ScaledClock
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import read_connection
+from dualstack.lifeline import hold
 from dualstack.model.events import Listener, OperatorReady
 from dualstack.operator.assembly import Controller, assemble
 from dualstack.operator.output import EventStream, Metrics, all_of, configure_logging, log_event
@@ -38,6 +39,7 @@ class OperatorOptions:
     clock: ScaledClock
     metrics_port: int | None = None
     health_port: int | None = None
+    lifeline: bool = False
     debug: bool = False
 
 
@@ -75,7 +77,7 @@ async def operate(options: OperatorOptions) -> None:
         stack.push_async_callback(queue.close)
         first_shoot = asyncio.Event()
         watches = Watches(queue.add, connection, first_shoot.set)
-        shell = _Shell(watches, queue, options.health_port)
+        shell = _Shell(watches, queue, options.health_port, lifeline=options.lifeline)
 
         async def ready() -> None:
             await shell.started.wait()
@@ -88,10 +90,11 @@ async def operate(options: OperatorOptions) -> None:
 class _Shell:
     """kopf inside our loop. It ends when a signal comes: first our reconciles, then its watches."""
 
-    def __init__(self, watches: Watches, queue: KeyedQueue, health_port: int | None) -> None:
+    def __init__(self, watches: Watches, queue: KeyedQueue, health_port: int | None, *, lifeline: bool) -> None:
         self._watches = watches
         self._queue = queue
         self._health = f"http://0.0.0.0:{health_port}/healthz" if health_port else None
+        self._lifeline = lifeline
         self.started = asyncio.Event()
         self._stop = asyncio.Event()
         self._ending: asyncio.Future[None] | None = None
@@ -122,6 +125,8 @@ class _Shell:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._end, number)
+        if self._lifeline:
+            hold(lambda: self._end(signal.SIGHUP))
 
     def _end(self, number: int) -> None:
         if self._ending is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
@@ -16,6 +17,7 @@ import yaml
 from aiohttp import web
 
 from dualstack.clock import ScaledClock
+from dualstack.lifeline import hold
 from dualstack.model.kinds import Manifest
 from dualstack.model.shoot import ShootView
 from dualstack_sim.actors.cast import Cast
@@ -45,23 +47,40 @@ class WorldOptions:
     faults: Path | None
     clock: ScaledClock
     project: str = "proj-1"
+    lifeline: bool = False
     profile: Profile = field(default_factory=choose)
 
 
 def run(options: WorldOptions) -> None:
-    """Serve until SIGINT or SIGTERM. Prints one line of JSON with the endpoints when the cluster is at rest."""
+    """Serve until SIGINT, SIGTERM or SIGHUP, or until the lifeline is cut. Prints one line of JSON with the endpoints when the cluster is at rest."""
     asyncio.run(_serve(options))
 
 
 async def _serve(options: WorldOptions) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with AsyncExitStack() as stack:
-        facts = await start(options, stack)
-        sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
-        sys.stdout.flush()
-        await stop.wait()
+    end = _EndOnce(asyncio.current_task())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:
+            asyncio.get_running_loop().add_signal_handler(number, end)
+    if options.lifeline:
+        hold(end)
+    with contextlib.suppress(asyncio.CancelledError):
+        async with AsyncExitStack() as stack:
+            facts = await start(options, stack)
+            sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
+            sys.stdout.flush()
+            await asyncio.Event().wait()
+
+
+class _EndOnce:
+    """Ends a task wherever it stands, also while the cluster is not at rest yet; what it has begun is put away."""
+
+    def __init__(self, task: asyncio.Task[None] | None) -> None:
+        self._task = task
+
+    def __call__(self) -> None:
+        task, self._task = self._task, None
+        if task:
+            task.cancel()
 
 
 async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, object]:

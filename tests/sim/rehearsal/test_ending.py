@@ -78,6 +78,17 @@ def test_two_interrupts_at_once_stop_everything_too(tmp_path: Path) -> None:
         assert not [pid for pid in started if is_there(pid)]
 
 
+def test_after_a_kill_nothing_runs_on(tmp_path: Path) -> None:
+    with rehearsal(tmp_path) as process:
+        started = children(process.pid)
+        process.kill()
+        deadline = time.monotonic() + 20
+        while any(is_there(pid) for pid in started) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not [pid for pid in started if is_there(pid)]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("dualstack-sim-")] == []
+
+
 def test_the_end_of_the_world_is_told_as_such(tmp_path: Path) -> None:
     with rehearsal(tmp_path) as process:
         started = children(process.pid)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,17 @@ def test_the_same_seed_gives_the_same_world_and_another_seed_another() -> None:
         with served(str(LARGE), "--speed", "300", "--seed", seed, "--nodes", "4") as facts:
             worlds.append(names(facts))
     assert worlds[0] == worlds[1] != worlds[2]
+
+
+def test_an_interrupt_ends_it_while_the_cluster_is_not_at_rest_yet() -> None:
+    with started("sim", "serve", str(EXAMPLE), "--speed", "0.5") as process:
+        time.sleep(3.0)
+        asked = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 0
+        assert time.monotonic() - asked < 5
+        assert process.stdout is not None
+        assert process.stdout.read() == ""
 
 
 def test_an_interrupt_ends_it_and_leaves_nothing_behind() -> None:

@@ -35,14 +35,15 @@ class Child:
 
     @classmethod
     async def start(cls, name: str, arguments: list[str], log: Path) -> Child:
-        """Start `dualstack ARGUMENTS`; standard output is a pipe, standard error is appended to `log`."""
+        """Start `dualstack ARGUMENTS`, to end with this process at the latest; standard output is a pipe, standard error is appended to `log`."""
         with log.open("ab") as stream:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "dualstack",
                 *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
+                "--lifeline",
+                stdin=asyncio.subprocess.PIPE,  # never written: it closes with this process
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stream,
                 limit=1 << 20,
