@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from itertools import chain
+from typing import Any
 
 from dualstack_sim.rules import enforced
 
@@ -140,6 +141,26 @@ class AddressBook:
 
     def blocks(self) -> tuple[Block, ...]:
         return tuple(self._blocks)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON; `load` is the inverse."""
+        return {
+            "blocks": [[block.first, block.last, block.holder] for block in self._blocks],
+            "six": {str(number): holder for number, holder in sorted(self._six.items())},
+            "nextSix": self._next_six,
+        }
+
+    @classmethod
+    def load(cls, state: dict[str, Any]) -> AddressBook:
+        book = cls()
+        book._blocks = sorted(Block(int(first), int(last), str(holder)) for first, last, holder in state["blocks"])
+        book._six = {int(number): str(holder) for number, holder in state["six"].items()}
+        book._next_six = int(state["nextSix"])
+        return book
+
+    def is_untouched(self) -> bool:
+        """Whether nobody holds anything and the next /96 is the first."""
+        return self.is_empty() and self._next_six == 0
 
     def is_empty(self) -> bool:
         """Whether nobody holds anything, of either family."""

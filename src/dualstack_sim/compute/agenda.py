@@ -54,6 +54,16 @@ class Agenda:
             await asyncio.wait({self._nap})
             self._nap = None
 
+    def finish(self) -> None:
+        """Let everything happen that is still to come, in order, without waiting for its time."""
+        while self._heap:
+            instant, _, happening = heapq.heappop(self._heap)
+            happening(instant)
+
+    def clear(self) -> None:
+        """Forget everything that has not happened; what is scheduled later on still happens."""
+        self._heap.clear()
+
     async def close(self) -> None:
         """Forget everything that has not happened."""
         self._heap.clear()

@@ -38,6 +38,10 @@ class Inventory:
         self._incarnations: dict[Key, int] = {}
         self.usage = Usage()
 
+    def reseed(self, seed: int) -> None:
+        """Let ids and fingerprints come from another seed from now on."""
+        self._seed = seed
+
     def find(self, key: Key) -> Json | None:
         """The resource under its name or its numeric id."""
         table = self._tables.get(key[:2])
@@ -125,6 +129,31 @@ class Inventory:
         text = "\x1f".join(str(part) for part in (self._seed, *parts))
         return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
+    def dump(self) -> Json:
+        """Everything as JSON; `load` is the inverse."""
+        return {
+            "resources": self.snapshot(),
+            "revisions": {" ".join(key): number for key, number in sorted(self._revisions.items())},
+            "incarnations": {" ".join(key): number for key, number in sorted(self._incarnations.items())},
+        }
+
+    def load(self, at: float, state: Json) -> None:
+        """Replace everything from `at` on and tell the listener what became different."""
+        wanted = {
+            _key(collection, path): resource
+            for collection, resources in state["resources"].items()
+            for path, resource in resources.items()
+        }
+        revisions = {Key(*text.split(" ")): int(number) for text, number in state["revisions"].items()}
+        incarnations = {Key(*text.split(" ")): int(number) for text, number in state["incarnations"].items()}
+        for key in [Key(*place, name) for place, table in self._tables.items() for name in table]:
+            if key not in wanted:
+                self.put(at, key, None)
+        for key, resource in wanted.items():
+            known = self.find(key)
+            self.put(at, key, known if known == resource else resource)
+        self._revisions, self._incarnations = revisions, incarnations
+
     def snapshot(self) -> dict[str, dict[str, Json]]:
         """Collection -> `scope/name` -> resource."""
         result: dict[str, dict[str, Json]] = {}
@@ -133,3 +162,8 @@ class Inventory:
                 shown = result.setdefault(collection, {})
                 shown.update({f"{scope}/{name}": table[name] for name in sorted(table)})
         return result
+
+
+def _key(collection: str, path: str) -> Key:
+    scope, _, name = path.rpartition("/")
+    return Key(collection, scope, name)

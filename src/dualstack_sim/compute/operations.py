@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from dualstack_sim.chance import Chance
 from dualstack_sim.rules import enforced
 
@@ -90,6 +92,10 @@ class Operations:
         self._exclusive: dict[Key, int] = {}
         self._shared: dict[Key, int] = {}
         self._running: Counter[tuple[str, str]] = Counter()
+
+    def reseed(self, chance: Chance) -> None:
+        """Let latencies and names come from another seed from now on."""
+        self._chance = chance
 
     # -- what is busy
 
@@ -231,6 +237,29 @@ class Operations:
             await watcher
         return operation
 
+    def dump(self) -> Json:
+        """The operations that ended and what is remembered of requests, as JSON; `load` is the inverse."""
+        ended = [operation for operation in self._known.values() if operation.ended is not None]
+        return {
+            "ended": [_written(operation) for operation in ended],
+            "replays": [
+                [request, request_id, *operation.key]
+                for (request, request_id), operation in self._replays.items()
+                if operation.key in self._known
+            ],
+            "ordinals": [[method, *key, number] for (method, key), number in self._ordinals.items()],
+        }
+
+    def load(self, state: Json) -> None:
+        """Forget everything, running operations too, and remember what `state` says."""
+        known = {operation.key: operation for operation in map(_read, state["ended"])}
+        replays = {(str(request), str(request_id)): known[Key(*key)] for request, request_id, *key in state["replays"]}
+        ordinals = {(str(method), Key(*key)): int(number) for method, *key, number in state["ordinals"]}
+        self.release_watchers()
+        self._known, self._replays, self._ordinals = known, replays, ordinals
+        for counts in (self._exclusive, self._shared, self._running):
+            counts.clear()
+
     def release_watchers(self) -> None:
         """Let everybody who waits go: the server is about to stop."""
         for operation in self._known.values():
@@ -284,3 +313,36 @@ class Operations:
                 outcome["httpErrorStatusCode"] = failure.http_status
                 outcome["httpErrorMessage"] = failure.http_message
         return outcome
+
+
+def _written(operation: Operation) -> Json:
+    work = operation.work
+    return {
+        "key": list(operation.key),
+        "id": operation.id,
+        "target": list(work.target),
+        "targetId": work.target_id,
+        "kind": work.kind,
+        "method": operation.method,
+        "clientId": operation.client_id,
+        "inserted": operation.inserted,
+        "starts": operation.starts,
+        "ended": operation.ended,
+        "failure": msgspec.to_builtins(operation.failure),
+    }
+
+
+def _read(state: Json) -> Operation:
+    key = Key(*state["key"])
+    return Operation(
+        name=key.name,
+        id=state["id"],
+        key=key,
+        work=Work(Key(*state["target"]), state["targetId"], state["kind"], nothing),
+        inserted=float(state["inserted"]),
+        starts=float(state["starts"]),
+        ended=float(state["ended"]),
+        failure=msgspec.convert(state["failure"], OperationFailure | None),
+        client_id=state["clientId"],
+        method=state["method"],
+    )

@@ -20,9 +20,9 @@ class Prefixes:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._given: dict[Key, tuple[str, IPv6Network]] = {}
-        self._taken: set[IPv6Network] = set()
-        self._ordinals: dict[Key, int] = {}
+        self._given = project.prefixes.given
+        self._taken = project.prefixes.taken
+        self._ordinals = project.prefixes.ordinals
 
     def assign_later(self, at: float, key: Key) -> None:
         """Give the subnetwork its /64 some seconds after the operation that made it dual-stack ended at `at`."""
@@ -34,6 +34,11 @@ class Prefixes:
             delay = 0.0
         identity = self._project.inventory.get(key)["id"]
         self._project.later(at, delay, lambda due: self._assign(due, key, identity))
+
+    def assign_again(self, at: float, key: Key) -> None:
+        """Let a prefix that was on its way when a state was taken come from `at` on; it was counted already."""
+        self._ordinals[key] = max(0, self._ordinals.get(key, 0) - 1)
+        self.assign_later(at, key)
 
     def _assign(self, at: float, key: Key, identity: str) -> None:
         """The subnetwork may be gone or single-stack again by now. Its fingerprint stays: nobody asked for a change."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Network
 from typing import Any
 
 from dualstack_sim.chance import Chance
@@ -37,6 +38,37 @@ class Call:
 
 
 @dataclass(slots=True)
+class GivenPrefixes:
+    """The /64s that subnetworks have or had, with their access types, and how often each was asked for one."""
+
+    given: dict[Key, tuple[str, IPv6Network]] = field(default_factory=dict)
+    taken: set[IPv6Network] = field(default_factory=set)
+    ordinals: dict[Key, int] = field(default_factory=dict)
+
+    def dump(self) -> Json:
+        """As JSON; `load` is the inverse."""
+        return {
+            "given": {" ".join(key): [access, str(prefix)] for key, (access, prefix) in sorted(self.given.items())},
+            "ordinals": {" ".join(key): number for key, number in sorted(self.ordinals.items())},
+        }
+
+    def load(self, state: Json) -> None:
+        given = {_key(text): (str(access), IPv6Network(prefix)) for text, (access, prefix) in state["given"].items()}
+        ordinals = {_key(text): int(number) for text, number in state["ordinals"].items()}
+        self.given.clear()
+        self.given.update(given)
+        self.ordinals.clear()
+        self.ordinals.update(ordinals)
+        self.taken.clear()
+        self.taken.update(prefix for _, prefix in given.values())
+
+
+def _key(text: str) -> Key:
+    collection, scope, name = text.split(" ")
+    return Key(collection, scope, name)
+
+
+@dataclass(slots=True)
 class Project:
     """State and services shared by the collections of one project."""
 
@@ -54,7 +86,10 @@ class Project:
     """`later(instant, delay, effect)`: at once while the world is being furnished."""
     run: Callable[[float, str, Work], None]
     """`run(instant, method, work)`: start an operation that no request asked for, as a managed group does."""
+    placing: bool = False
+    """Whether the world is being furnished: everything is effective at once."""
     books: dict[Key, AddressBook] = field(default_factory=dict)
+    prefixes: GivenPrefixes = field(default_factory=GivenPrefixes)
     intents: dict[Key, Json] = field(default_factory=dict)
     """Subnetworks as the operations that run on them will leave them: their ranges count already."""
 
