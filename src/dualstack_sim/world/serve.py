@@ -52,7 +52,10 @@ class WorldOptions:
 
 
 def run(options: WorldOptions) -> None:
-    """Serve until SIGINT, SIGTERM or SIGHUP, or until the lifeline is cut. Prints one line of JSON with the endpoints when the cluster is at rest."""
+    """Serve until SIGINT, SIGTERM or SIGHUP, or until the lifeline is cut.
+
+    Prints one line of JSON with the endpoints when the cluster is at rest.
+    """
     asyncio.run(_serve(options))
 
 

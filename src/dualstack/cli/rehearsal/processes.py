@@ -35,7 +35,10 @@ class Child:
 
     @classmethod
     async def start(cls, name: str, arguments: list[str], log: Path) -> Child:
-        """Start `dualstack ARGUMENTS`, to end with this process at the latest; standard output is a pipe, standard error is appended to `log`."""
+        """Start `dualstack ARGUMENTS`, to end with this process at the latest.
+
+        Standard output is a pipe, standard error is appended to `log`.
+        """
         with log.open("ab") as stream:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
