@@ -14,7 +14,7 @@ from dualstack.plan.facts import CutoverFacts
 Key = tuple[str, ...]
 View = dict[Key, bool]
 
-MOST_IN_FLIGHT = 12
+MOST_IN_FLIGHT = 13
 """Views grow as two to the number of changes in flight; a test that needs more is too large."""
 
 

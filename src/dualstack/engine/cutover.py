@@ -21,17 +21,25 @@ from dualstack.model.events import Listener, OutageExpected, OutageMeasured, Ste
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import check
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import Strategy, describe_outage, obstacles, outage
+from dualstack.plan.stages import Stage
+from dualstack.plan.strategy import Strategy, describe_outage, obstacles, outage, way_back
 from dualstack.plan.transitions import Barrier, Gate, Transition
 
 Result = TypeVar("Result")
+
+
+class Redirected(DualstackError):
+    """Another way is wanted from now on; the message says by whom. Every stage is a good place to turn round."""
 
 
 class Actuator(Protocol):
     """The two APIs, as the engine needs them. Every method raises only a `DualstackError`."""
 
     async def observe(self) -> CutoverFacts:
-        """What is there now, freshly read; `quiet` and `passed` stay empty. CIDRs and names in canonical form."""
+        """What is there now, freshly read; `quiet` and `passed` stay empty. CIDRs and names in canonical form.
+
+        Redirected when the run is to end here because another one is wanted.
+        """
         ...
 
     async def perform(self, transition: Transition) -> None:
@@ -43,7 +51,10 @@ class Actuator(Protocol):
         ...
 
     async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
-        """What speaks against going on past `gate`, one sentence each; empty when it passes."""
+        """What speaks against going on past `gate`, one sentence each; empty when it passes.
+
+        GateFailed when it cannot pass however long one waits.
+        """
         ...
 
 
@@ -53,7 +64,8 @@ async def run_cutover(
     """Bring the cluster of `actuator` to the end of the cut-over; return at once when nothing remains.
 
     Raises GateFailed when a precondition or a gate is not met (before anything is changed, where that can be foreseen),
-    InvariantBroken for a defect of the plan, and the actuator's own error when it is not to be retried.
+    InvariantBroken for a defect of the plan, and the actuator's own error when it is not to be retried. Before the
+    GateFailed of a gate goes up, its stage has been rolled back where the strategy knows the way.
     """
     await _Run(actuator, strategy, settings, clock, emit, shoot).to_the_end()
 
@@ -62,7 +74,14 @@ class _Run:
     """One run: the actuator, the plan, and the three small memories that live as long as the run."""
 
     def __init__(
-        self, actuator: Actuator, strategy: Strategy, settings: Settings, clock: Clock, emit: Listener, shoot: str
+        self,
+        actuator: Actuator,
+        strategy: Strategy,
+        settings: Settings,
+        clock: Clock,
+        emit: Listener,
+        shoot: str,
+        memory: Memory | None = None,
     ) -> None:
         self._actuator = actuator
         self._strategy = strategy
@@ -70,7 +89,7 @@ class _Run:
         self._clock = clock
         self._emit = emit
         self._shoot = shoot
-        self._memory = Memory(clock)
+        self._memory = memory or Memory(clock)
         self._patience = Patience(settings)
         self._odometer = Odometer(strategy, settings)
         self._blackout = BlackoutWatch()
@@ -94,9 +113,27 @@ class _Run:
             )
             try:
                 facts = await self._take(transition, facts)
+            except Redirected as error:
+                self._failed(transition, str(error), final=False)
+                raise
+            except GateFailed as error:
+                stage = self._strategy.retreats.get(transition.id)
+                self._failed(transition, str(error), final=stage is None)
+                if stage is None:
+                    raise
+                raise GateFailed(f"{error}; {await self._retreat(stage)}") from error
             except DualstackError as error:
                 self._failed(transition, str(error), final=True)
                 raise
+
+    async def _retreat(self, stage: Stage) -> str:
+        """Roll back to `stage`, in the order that loses nothing; what came of it, as a clause."""
+        back = _Run(self._actuator, way_back(stage), self._settings, self._clock, self._emit, self._shoot, self._memory)
+        try:
+            await back.to_the_end()
+        except (GateFailed, ComputeError, KubeError) as error:
+            return f"the stage cannot be rolled back, so that everything rests as it is: {error}"
+        return f"the stage was rolled back to {stage.words}"
 
     def _foretell(self, facts: CutoverFacts) -> None:
         """Before anything is done, what it is going to cost."""
@@ -141,7 +178,7 @@ class _Run:
             return facts
         wait = self._patience.wait_unseen()
         if wait is None:
-            raise GateFailed("the cloud reports success, but what was asked for is not there")
+            raise GateFailed(f"the cloud reports success, but what was asked for is not there{transition.doubt}")
         return await self._again(transition, "its whole effect does not show yet", wait)
 
     def _seen(self, facts: CutoverFacts, begun: float) -> CutoverFacts:
@@ -175,7 +212,8 @@ class _Run:
             if self._next(facts) != gate:
                 return self._left(gate, facts, passed=False)
         self._memory.note_passed(gate)
-        return self._left(gate, gate.effect(facts), passed=True)
+        # What follows may be destructive, so it is planned from what is there now.
+        return self._left(gate, await self._observe(), passed=True)
 
     def _left(self, transition: Barrier | Gate, facts: CutoverFacts, *, passed: bool) -> CutoverFacts:
         if passed:

@@ -19,6 +19,8 @@ class Transition(ABC):
     targets: tuple[str, ...] = ()
     changes: ClassVar[tuple[Aspect, ...]] = ()
     """The aspects that the step changes."""
+    doubt: ClassVar[str] = ""
+    """What it means when the cloud reports success but the effect never shows; continues a sentence."""
 
     @property
     @abstractmethod

@@ -88,6 +88,7 @@ class SetOverlapFlag(Transition):
 
     changes = ("flag",)
     id = "set-overlap-flag"
+    doubt = ": this version of the API does not know allowSubnetCidrRoutesOverlap and ignores it (cutover.md K5)"
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
         foreign = [

@@ -230,8 +230,8 @@ async def test_a_gate_is_given_time_and_then_fails_in_a_safe_state() -> None:
 
     cluster = Cluster(at_rest(3), problems={"gate-route-canary": ["node-0 is not Ready"] * 1000})
     events = await failing(cluster, GateFailed, "node-0 is not Ready")
-    assert failed(events) == [("gate-route-canary", True)]
-    assert cluster.steps[-1] == "delete-route-canary"
+    assert failed(events) == [("gate-route-canary", False)]
+    assert cluster.steps[-2:] == ["delete-route-canary", "restore-routes"]
     lose_nothing(cluster)
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from dualstack.clock import Clock
+from dualstack.engine.cutover import Redirected
 from dualstack.errors import GateFailed
 from dualstack.gce import ComputeClient
-from dualstack.gce.errors import NotFound, StaleFingerprint
+from dualstack.gce.errors import AlreadyExists, NotFound, StaleFingerprint
 from dualstack.gce.pacing import QUICK, Pace
 from dualstack.gce.resources import first_interface
+from dualstack.model import names
 from dualstack.model.infrastructure import SavedRoute as StoredRoute
+from dualstack.plan.back import GATE_DRILL
 from dualstack.plan.compressed import GATE_READY
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.overlap import GATE_ROUTE_CANARY, GATE_ROUTES
 from dualstack.plan.transitions import (
     AddAliases,
     AddSecondaryRange,
@@ -22,7 +28,10 @@ from dualstack.plan.transitions import (
     DeleteRoutes,
     Gate,
     RemoveAliases,
+    RemoveDrillRoutes,
     RemoveSecondaryRange,
+    RestoreController,
+    RestoreRoutes,
     SaveRoutes,
     SetOverlapFlag,
     SetStackType,
@@ -32,8 +41,10 @@ from dualstack.plan.transitions import (
 
 from .controller_manager import CloudControllerManager
 from .desired import DUAL_STACK, Body, Desired
+from .drill import Drill
 from .observation import Observation, Observer
 from .record import InfrastructureRecord
+from .routes import route_body
 from .together import at_most
 
 WIDTH = 1000
@@ -45,8 +56,18 @@ Most of the time they wait for operations, which are looked at together; the cli
 ATTEMPTS = 5
 """How often a resource is read again because it changed between reading and writing."""
 
+UNMATCHED = (
+    "an alias without a route does not carry its traffic: this cloud does not count an alias IP range as a matched "
+    "resource of a subnet with allowSubnetCidrRoutesOverlap (cutover.md K3)"
+)
+"""What nodes that do not reach each other mean once routes are gone and every alias reads back as it should."""
+
 Change = Callable[[Mapping[str, Any]], Body | None]
 """From a resource as read to the body of its PATCH without fingerprint; None when it is as wanted already."""
+
+
+Redirection = Callable[[], Awaitable[str | None]]
+"""Why the run is to end because another way is wanted; None to go on."""
 
 
 class CloudActuator:
@@ -62,6 +83,7 @@ class CloudActuator:
         manager: CloudControllerManager,
         clock: Clock,
         pace: Pace = QUICK,
+        redirection: Redirection | None = None,
     ) -> None:
         self._compute = compute
         self._desired = desired
@@ -70,30 +92,50 @@ class CloudActuator:
         self._manager = manager
         self._clock = clock
         self._pace = pace
+        self._redirection = redirection
+        self._drill = Drill(compute, desired, pace)
         self._last: Observation | None = None
 
     # -- the engine's side
 
     async def observe(self) -> CutoverFacts:
         """What is there now, freshly read."""
+        if self._redirection is not None and (reason := await self._redirection()) is not None:
+            raise Redirected(reason)
         self._last = await self._observer.observe()
         return self._last.facts
 
     async def perform(self, transition: Transition) -> None:
         """Carry the transition out; return when all its operations are done."""
         match transition:
-            case StopController():
-                await self._manager.stop(wait=transition.wait)
-            case SaveRoutes():
-                await self._save()
-            case ClearSavedRoutes():
-                await self._forget()
+            case StopController() | RestoreController() | SaveRoutes() | ClearSavedRoutes():
+                await self._prepare_or_close(transition)
             case AddAliases():
                 await self._each(transition.targets, self._add_alias)
             case RemoveAliases():
                 await self._each(transition.targets, self._remove_aliases)
             case DeleteRoutes():
                 await self._delete_routes(transition.targets)
+            case RestoreRoutes():
+                await self._each(transition.targets, self._restore_route)
+            case RemoveDrillRoutes():
+                await self._drill.clean(self._facts().drill_routes)
+            case _:
+                await self._change_subnet(transition)
+
+    async def _prepare_or_close(self, transition: Transition) -> None:
+        match transition:
+            case StopController():
+                await self._manager.stop(wait=transition.wait)
+            case RestoreController():
+                await self._manager.give_back()
+            case SaveRoutes():
+                await self._save()
+            case _:
+                await self._forget()
+
+    async def _change_subnet(self, transition: Transition) -> None:
+        match transition:
             case SetOverlapFlag():
                 await self._patch_subnet(lambda subnet: _flag(subnet, on=True))
             case ClearOverlapFlag():
@@ -112,6 +154,8 @@ class CloudActuator:
 
         A gate stands before what cannot be taken back, so it asks for everything that can be asked for.
         """
+        if gate == GATE_DRILL:
+            await self._drill.run(facts, self._observation().network)
         problems = [
             f"route {route.name} ({route.destination}) appeared in the pod CIDR" for route in facts.foreign_routes
         ]
@@ -128,7 +172,10 @@ class CloudActuator:
         ]
         running = {node.name for node in facts.nodes if node.running and node.pod_cidr}
         unwell = self._last.unwell if self._last else {}
-        return problems + [f"node {name} {why}" for name, why in sorted(unwell.items()) if name in running]
+        problems += [f"node {name} {why}" for name, why in sorted(unwell.items()) if name in running]
+        if gate in (GATE_ROUTE_CANARY, GATE_ROUTES) and any("NetworkProblem" in why for why in unwell.values()):
+            problems.append(UNMATCHED)
+        return problems
 
     # -- the saved list
 
@@ -141,9 +188,9 @@ class CloudActuator:
     async def _forget(self) -> None:
         """Only what was just observed to be done leaves the list (W13)."""
         facts = self._facts()
-        self._needed(facts, "clear-saved-routes", facts.routes == ())
+        self._needed(facts, "clear-saved-routes", not facts.range_present or facts.routes == ())
         await self._record.remove_routes(
-            lambda entry: entry.instance_name not in facts.pod_cidr_of or facts.aliased(entry.instance_name)
+            lambda entry: entry.instance_name not in facts.pod_cidr_of or facts.settled(entry.instance_name)
         )
 
     # -- aliases
@@ -180,7 +227,7 @@ class CloudActuator:
             return
         path = f"zones/{node.zone}/instances/{name}"
         # What the last observation read saves a request; if it is out of date, the fingerprint says so.
-        known = [self._last.interfaces[name]] if self._last and name in self._last.interfaces else []
+        known = [found for found in [self._observation().interfaces.get(name)] if found is not None]
 
         async def once() -> None:
             if known:
@@ -211,6 +258,19 @@ class CloudActuator:
 
         await self._each((name for name in targets if name in ours), delete)
 
+    async def _restore_route(self, name: str) -> None:
+        """As cloud-controller-manager makes it, which then takes it for its own (GB 8.4)."""
+        facts = self._facts()
+        node = facts.node_of.get(name)
+        if node is None or name not in facts.unrouted:
+            return
+        seen = self._observation()
+        uid = seen.uids.get(name) or str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
+        instance = f"projects/{self._desired.project}/zones/{node.zone}/instances/{name}"
+        body = route_body(names.route(self._desired.ns, uid), seen.network, facts.to_route[name], instance)
+        with suppress(AlreadyExists):
+            await self._compute.post("global/routes", body, pace=self._pace)
+
     # -- the subnet
 
     async def _patch_subnet(self, change: Change) -> None:
@@ -236,10 +296,13 @@ class CloudActuator:
 
     # -- how
 
-    def _facts(self) -> CutoverFacts:
+    def _observation(self) -> Observation:
         if self._last is None:
             raise GateFailed("nothing has been observed yet")
-        return self._last.facts
+        return self._last
+
+    def _facts(self) -> CutoverFacts:
+        return self._observation().facts
 
     @staticmethod
     def _needed(facts: CutoverFacts, step: str, condition: bool) -> None:

@@ -37,7 +37,7 @@ class CloudControllerManager:
         """
         deployment = await self.kube.get(DEPLOYMENT, names.CLOUD_CONTROLLER_MANAGER, self.namespace)
         if deployment is None:
-            return ControllerFacts(replicas=0, pods=0, ignored=True)
+            return ControllerFacts(replicas=0, pods=0, ignored=True, absent=True)
         resource = await self.kube.get(MANAGED_RESOURCE, names.MANAGED_RESOURCE_CONTROL_PLANE, self.namespace)
         return ControllerFacts(
             replicas=deployment["spec"].get("replicas", 1),
@@ -63,6 +63,11 @@ class CloudControllerManager:
             if self.clock.now() >= deadline:
                 raise GateFailed(f"cloud-controller-manager still has {facts.pods} pods after {PATIENCE:.0f} s")
             await self.clock.sleep(POLL)
+
+    async def is_ours_to_give_back(self) -> bool:
+        """Whether its ManagedResource carries both annotations, by which a cut-over has stopped it."""
+        resource = await self.kube.get(MANAGED_RESOURCE, names.MANAGED_RESOURCE_CONTROL_PLANE, self.namespace)
+        return resource is not None and _ignored(resource)
 
     async def give_back(self) -> None:
         """Remove both annotations; the resource manager then restores it as its chart says (W4)."""

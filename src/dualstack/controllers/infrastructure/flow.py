@@ -57,6 +57,9 @@ class InfrastructureFlow:
         if self.desired.dual:
             with task("ensure kubernetes routes cleanup"):
                 await self.migration.run()
+        else:
+            with task("restore kubernetes routes"):
+                await self.migration.abandon()
         with self.reporter.phase("ipv6", silent=not self.migrating):
             return await self._addresses(network["selfLink"])
 

@@ -11,21 +11,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dualstack.clock import Clock
-from dualstack.engine.cutover import run_cutover
-from dualstack.errors import DualstackError, InvalidInput
+from dualstack.engine.cutover import Redirected, run_cutover
+from dualstack.errors import DualstackError, GateFailed, InvalidInput
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.pacing import QUICK, UPSTREAM, Pace
 from dualstack.gce.resources import secondary_ranges
-from dualstack.kube.interface import Kube
+from dualstack.kube.interface import Kube, NotFound
 from dualstack.model import cidr
 from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
+from dualstack.model.kinds import CLUSTER, Manifest
 from dualstack.model.shoot import ShootView
 from dualstack.plan.automatic import Choice, decide
+from dualstack.plan.back import irreversible
 from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import AUTO, Strategy, choose, describe_outage
+from dualstack.plan.stages import Stage, stage_of
+from dualstack.plan.strategy import AUTO, Strategy, choose, describe_outage, way_back
 
-from .actuator import CloudActuator
+from .actuator import CloudActuator, Redirection
 from .announcement import announce
 from .census import count_network
 from .controller_manager import CloudControllerManager
@@ -33,6 +36,18 @@ from .desired import Desired
 from .observation import Observer
 from .record import InfrastructureRecord
 from .reporting import Reporter
+
+CUT_OVER = "dualstack.dev/cut-over"
+"""Annotation of a Shoot: `back` takes the cut-over back while nothing else acts on it yet, and holds it there."""
+
+BACK = "back"
+
+DRILL = "dualstack.dev/drill"
+"""Annotation of a Shoot: `true` has the rollback drill done before the first route is deleted."""
+
+
+class Held(DualstackError):
+    """Nothing is wrong and nothing goes on: somebody asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +66,95 @@ class Migration:
     settings: Settings
 
     async def run(self) -> None:
-        """Carry the cut-over to its end if anything remains of it. Raises a DualstackError with the cluster at rest."""
+        """Carry the cut-over to its end if anything remains of it, or back if the Shoot asks for that.
+
+        Raises a DualstackError with the cluster at rest; Held when it is back on its routes and is to stay there.
+        """
+        while True:
+            try:
+                return await (self._forward() if await self._recall() is None else self._back())
+            except Redirected:
+                continue
+
+    async def abandon(self) -> None:
+        """Take back what a cut-over has left in a cluster that is to be IPv4 alone (gardener-behaviour.md 11.12)."""
         manager = CloudControllerManager(self.kube, self.clock, self.desired.ns)
-        facts = await self._observer(manager).observe()
-        if facts.facts.finished:
+        if await manager.is_ours_to_give_back() or (await self.record.state()).routes:
+            await self._descend(manager, "the Shoot is IPv4 alone again", None)
+
+    async def _forward(self) -> None:
+        manager = CloudControllerManager(self.kube, self.clock, self.desired.ns)
+        facts = (await self._observer(manager).observe()).facts
+        if facts.finished:
             return
-        if not facts.facts.unreachable:
+        if not facts.unreachable:
             await self._refuse_conflicts()
         with self.reporter.phase("cut-over"):
-            strategy = await self._chosen(facts.facts)
-            actuator = self._actuator(manager, strategy)
+            strategy = await self._chosen(facts)
+            actuator = self._actuator(manager, strategy, self._recall)
             try:
                 await self._carry_out(actuator, strategy)
+            except Redirected:
+                raise
             except DualstackError as error:
                 # What failed is what is reported; a cloud that answers nothing now cannot be read either.
                 with suppress(DualstackError):
                     await self._step_back(actuator, manager)
                 await self._announce("CutOverStopped", str(error), kind="Warning")
                 raise
+
+    async def _back(self) -> None:
+        """To the routes, and stay there."""
+        if await self._published():
+            raise GateFailed(
+                f"{CUT_OVER}: back: the infrastructure is dual-stack already and other parts act on it; to return to "
+                "IPv4 set spec.networking.ipFamilies to [IPv4], by which the pods keep their alias ranges"
+            )
+        manager = CloudControllerManager(self.kube, self.clock, self.desired.ns)
+        await self._descend(manager, f"annotation {CUT_OVER}: {BACK}", self._withdrawn)
+        raise Held(
+            f"the cluster is on its routes again as annotation {CUT_OVER}: {BACK} asks, and stays there until the "
+            "annotation is removed or spec.networking.ipFamilies is [IPv4]"
+        )
+
+    async def _descend(self, manager: CloudControllerManager, why: str, redirection: Redirection | None) -> None:
+        facts = (await self._observer(manager).observe()).facts
+        strategy = way_back()
+        if strategy.next_transition(facts, self.settings) is None:
+            return
+        self.emit(StrategyChosen(at=self.clock.now(), shoot=self.desired.ns, strategy=strategy.name, reason=why))
+        told = "; ".join(irreversible(facts)) or "everything can be taken back"
+        await self._announce("GoingBack", f"{why}: from {stage_of(facts).words} to {Stage.ROUTES.words}; {told}")
+        try:
+            await self._carry_out(self._actuator(manager, strategy, redirection), strategy)
+        except GateFailed as error:
+            await self._announce("WayBackRefused", str(error), kind="Warning")
+            if stage_of(facts) is Stage.DONE:
+                # The flag was set only to try whether the routes can come back.
+                forward = choose("overlap")
+                await self._carry_out(self._actuator(manager, forward, None), forward)
+            raise
+        await self._announce("BackOnRoutes", "every node has its route; cloud-controller-manager comes back as it was")
+
+    async def _recall(self) -> str | None:
+        """Why the way forward is not wanted, as the Shoot says now; None while it is."""
+        annotations = (await self._shoot_now())["metadata"].get("annotations") or {}
+        return f"annotation {CUT_OVER}: {BACK} asks for the way back" if annotations.get(CUT_OVER) == BACK else None
+
+    async def _withdrawn(self) -> str | None:
+        return None if await self._recall() else f"annotation {CUT_OVER}: {BACK} is gone"
+
+    async def _shoot_now(self) -> Manifest:
+        cluster = await self.kube.get(CLUSTER, self.desired.ns)
+        if cluster is None:
+            raise NotFound(f"Cluster {self.desired.ns} is gone")
+        shoot: Manifest = cluster["spec"]["shoot"]
+        return shoot
+
+    async def _published(self) -> bool:
+        """Others have been told that the infrastructure is dual-stack, and act on it."""
+        networking = ((await self.record.read()).get("status") or {}).get("networking") or {}
+        return len(networking.get("nodes") or ()) > 1
 
     async def _chosen(self, facts: CutoverFacts) -> Strategy:
         """The strategy of this run; what it is, why, and what it costs is said before anything is done."""
@@ -101,7 +187,9 @@ class Migration:
     def _observer(self, manager: CloudControllerManager) -> Observer:
         return Observer(self.compute, self.kube, self.record, manager, self.desired, self.shoot)
 
-    def _actuator(self, manager: CloudControllerManager, strategy: Strategy) -> CloudActuator:
+    def _actuator(
+        self, manager: CloudControllerManager, strategy: Strategy, redirection: Redirection | None
+    ) -> CloudActuator:
         return CloudActuator(
             compute=self.compute,
             desired=self.desired,
@@ -109,7 +197,8 @@ class Migration:
             record=self.record,
             manager=manager,
             clock=self.clock,
-            pace=pace_of(strategy.name),
+            pace=UPSTREAM if strategy.poll else QUICK,
+            redirection=redirection,
         )
 
     async def _refuse_conflicts(self) -> None:

@@ -19,21 +19,31 @@ from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, SavedRoute
 
 from .controller_manager import CloudControllerManager
 from .desired import Desired
+from .drill import DESCRIPTION, drill_name
 from .record import InfrastructureRecord
 from .routes import FIELDS as ROUTE_FIELDS
 from .routes import Ownership, deployments_of, network_filter, split
 from .together import together
+
+NETWORK_PROBLEMS = ("ClusterNetworkProblem", "HostNetworkProblem")
+"""Conditions that the network problem detector sets on Nodes."""
 
 INSTANCE_FIELDS = "items(name,status,networkInterfaces),nextPageToken"
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The facts; which of the cluster's Nodes are not well: name to what is wrong with it; nic0 of each VM as read."""
+    """The facts, and what goes with them.
+
+    unwell: which of the cluster's Nodes are not well, with what is wrong. interfaces: nic0 of each VM as read. uids: of
+    the Nodes. network: link of the VPC network.
+    """
 
     facts: CutoverFacts
     unwell: Mapping[str, str]
     interfaces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    uids: Mapping[str, str] = field(default_factory=dict)
+    network: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,9 @@ class Observer:
             self._instances(zones),
         )
         members = self._members(nodes, machines, zones, instances)
+        leftover = drill_name(self.desired.ns)
+        drills = [route for route in routes if route["name"] == leftover and route.get("description") == DESCRIPTION]
+        routes = [route for route in routes if route not in drills]
         ours, foreign = split(routes, self._ownership(subnet, state, members, instances, zones))
         facts = CutoverFacts(
             pods_cidr=cidr.canonical(self.desired.pods),
@@ -69,6 +82,7 @@ class Observer:
             subnet=_subnet(subnet, self.desired),
             routes=tuple(ours),
             foreign_routes=tuple(foreign),
+            drill_routes=tuple(route["name"] for route in drills),
             nodes=tuple(_node(name, member, instances.get(name), subnet) for name, member in members.items()),
             saved_routes=tuple(
                 SavedRoute(route.instance_name, cidr.canonical(route.destination_cidr), route.zone)
@@ -77,7 +91,8 @@ class Observer:
             controller=controller,
         )
         interfaces = {name: first_interface(instances[name]) for name in members if name in instances}
-        return Observation(facts, unwell(nodes), interfaces)
+        uids = {node["metadata"]["name"]: node["metadata"]["uid"] for node in nodes}
+        return Observation(facts, unwell(nodes), interfaces, uids, subnet["network"])
 
     async def _instances(self, zones: Iterable[str]) -> dict[str, Resource]:
         """The VMs whose names begin like the cluster's, by name; `zone` is the zone's name."""
@@ -149,7 +164,17 @@ def unwell(nodes: Iterable[Manifest]) -> dict[str, str]:
             found[node["metadata"]["name"]] = "is not Ready"
         elif condition_status(conditions, "NetworkUnavailable") == "True":
             found[node["metadata"]["name"]] = "says that its network is unavailable"
+        elif problem := _network_problem(conditions):
+            found[node["metadata"]["name"]] = problem
     return found
+
+
+def _network_problem(conditions: Iterable[Mapping[str, Any]]) -> str:
+    """What Gardener's network problem detector says on the Node: the one who tries whether pods reach each other."""
+    for condition in conditions:
+        if condition.get("type") in NETWORK_PROBLEMS and condition.get("status") == "True":
+            return f"reports {condition['type']}: {condition.get('message') or 'no details'}"
+    return ""
 
 
 def _subnet(subnet: Resource, desired: Desired) -> SubnetFacts:

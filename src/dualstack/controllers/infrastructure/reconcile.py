@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dualstack.clock import Clock
@@ -17,7 +18,7 @@ from dualstack.plan.strategy import DEFAULT, validate
 
 from .desired import Desired
 from .flow import InfrastructureFlow
-from .migration import Migration, pace_of
+from .migration import DRILL, Migration, pace_of
 from .record import InfrastructureRecord
 from .reporting import Reporter
 from .status import Fields
@@ -79,7 +80,7 @@ class InfrastructureController:
             desired=desired,
             shoot=view,
             strategy=strategy,
-            settings=self._settings,
+            settings=replace(self._settings, drill=self._settings.drill or view.annotations.get(DRILL) == "true"),
         )
         return InfrastructureFlow(
             compute=compute,

@@ -81,6 +81,18 @@ def deployments_of(pools: Iterable[tuple[str, Collection[str]]], ns: str) -> tup
     return tuple(names.machine_deployment(ns, pool, index) for pool, zones in pools for index in range(len(zones)))
 
 
+def route_body(name: str, network: str, destination: str, instance: str) -> dict[str, Any]:
+    """The route that cloud-controller-manager makes for a node (GB 8.4); `network` and `instance` are links."""
+    return {
+        "name": name,
+        "description": names.ROUTE_DESCRIPTION,
+        "network": network,
+        "destRange": destination,
+        "nextHopInstance": instance,
+        "priority": 1000,
+    }
+
+
 def _inside(destination: str, pods: str) -> bool:
     try:
         return cidr.contains(pods, destination)
