@@ -1,0 +1,78 @@
+"""Every reading of what the documents leave open, K1 to K5 (cutover.md 11): no loss, or the product stops in time."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal
+
+import pytest
+
+from dualstack.controllers.infrastructure.reporting import TaskFailed
+from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.fabric.profile import FabricKnobs
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.scene import QUICK, Scene, scene
+
+from .detector import detector
+
+SPEED = 800.0
+
+AllowDeny = Literal["allow", "deny"]
+AcceptRefuse = Literal["accept", "refuse"]
+Order = Literal["fifo", "reordered"]
+Shown = Literal["shown", "hidden"]
+
+K1: tuple[AllowDeny, ...] = ("allow", "deny")
+K2: tuple[AcceptRefuse, ...] = ("accept", "refuse")
+K3 = (True, False)
+K4: tuple[Order, ...] = ("fifo", "reordered")
+K5: tuple[Shown, ...] = ("shown", "hidden")
+
+DOCUMENTED = ("deny", "refuse", True, "reordered", "shown")
+WORST = ("deny", "refuse", False, "reordered", "hidden")
+UNMATCHED = ("deny", "accept", False, "reordered", "shown")
+QUICKLY = (DOCUMENTED, WORST, UNMATCHED)
+
+
+def combinations() -> list[object]:
+    """All thirty-two; three of them in the quick suite."""
+    return [
+        pytest.param(*values, marks=() if values in QUICKLY else pytest.mark.slow)
+        for values in itertools.product(K1, K2, K3, K4, K5)
+    ]
+
+
+@pytest.mark.parametrize(("k1", "k2", "k3", "k4", "k5"), combinations())
+async def test_no_loss_or_stopped_in_time(k1: AllowDeny, k2: AcceptRefuse, k3: bool, k4: Order, k5: Shown) -> None:
+    knobs = Knobs(new_route_in_flagged_range=k1, clear_flag_over_routes=k2, overlap_flag=k5)
+    fabric = FabricKnobs(alias_matched=k3, subnet_order=k4)
+    async with scene(speed=SPEED, knobs=knobs, fabric_knobs=fabric) as made, detector(made):
+        made.trigger()
+        if k5 == "hidden":
+            await assert_stopped_unharmed(made)
+        elif not k3:
+            await assert_stopped_at_the_canary(made)
+        else:
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await assert_end_state(made)
+            assert made.lost() == 0.0
+
+
+async def assert_stopped_unharmed(made: Scene) -> None:
+    """K5: a flag that cannot be read back is no flag. Nothing has changed, and the message says why."""
+    with pytest.raises(TaskFailed, match="allowSubnetCidrRoutesOverlap"):
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+    assert "secondaryIpRanges" not in await made.subnet()
+    assert len(await made.node_routes()) == 3
+    assert not made.controller_manager_is_ignored()
+    assert made.lost() == 0.0
+
+
+async def assert_stopped_at_the_canary(made: Scene) -> None:
+    """K3: an alias that only the regular subnet honours shows when the canary's route is gone, and only there."""
+    with pytest.raises(TaskFailed, match="does not count an alias IP range as a matched") as stopped:
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+    assert "pods do not reach" in str(stopped.value)
+    broken = made.fabric.traffic.report(made.clock.now()).broken_pairs
+    assert len({pair.destination for pair in broken}) == 1
+    assert len(await made.node_routes()) >= 2
