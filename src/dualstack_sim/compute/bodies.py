@@ -51,6 +51,10 @@ def _plain(value: Any, kind: type, where: str) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):
             return value
         raise invalid(where, value, "Must be a number.")
+    if kind is float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+        raise invalid(where, value, "Must be a number.")
     if not isinstance(value, kind):
         raise invalid(where, value, f"Must be {_WORDS[kind]}.")
     return value

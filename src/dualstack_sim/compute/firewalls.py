@@ -12,12 +12,13 @@ from .errors import Json, already_exists, invalid, required
 from .operations import Work
 from .project import Call, Project
 from .references import GLOBAL, Key, check_name
+from .shapes import FIREWALL_LOG, PARAMETERS
 
-SCHEMA: dict[str, type] = {
+SCHEMA: dict[str, Any] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "network": str,
     "priority": int, "sourceRanges": list, "destinationRanges": list, "sourceTags": list, "targetTags": list,
     "sourceServiceAccounts": list, "targetServiceAccounts": list, "allowed": list, "denied": list, "direction": str,
-    "disabled": bool, "logConfig": dict, "enableLogging": bool, "params": dict,
+    "disabled": bool, "logConfig": FIREWALL_LOG, "enableLogging": bool, "params": PARAMETERS,
 }  # fmt: skip
 _RULE: dict[str, type] = {"IPProtocol": str, "ports": list}
 _RANGES = ("sourceRanges", "destinationRanges")

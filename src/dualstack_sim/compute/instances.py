@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from dualstack_sim.rules import enforced
 
 from .allocations import check_interfaces
-from .bodies import accept, accept_labels, accept_list, accept_strings
+from .bodies import Schema, accept, accept_labels, accept_list, accept_strings
 from .disks import DiskPlan, plan_disks, release_disks
 from .errors import (
     ApiError,
@@ -25,18 +26,21 @@ from .inventory import timestamp
 from .operations import Work
 from .project import Call, Project
 from .references import Key, check_name
+from .shapes import ACCELERATORS, DISPLAY, PARAMETERS, RESERVATION, SCHEDULING, SERVICE_ACCOUNTS, SHIELDED
 
-SCHEMA: dict[str, type] = {
+SCHEMA: Schema = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "tags": dict,
     "machineType": str, "status": str, "statusMessage": str, "zone": str, "canIpForward": bool,
-    "networkInterfaces": list, "disks": list, "metadata": dict, "serviceAccounts": list, "scheduling": dict,
-    "cpuPlatform": str, "labels": dict, "labelFingerprint": str, "minCpuPlatform": str, "guestAccelerators": list,
-    "startRestricted": bool, "deletionProtection": bool, "hostname": str, "shieldedInstanceConfig": dict,
-    "shieldedInstanceIntegrityPolicy": dict, "advancedMachineFeatures": dict, "reservationAffinity": dict,
-    "confidentialInstanceConfig": dict, "displayDevice": dict, "fingerprint": str, "privateIpv6GoogleAccess": str,
-    "lastStartTimestamp": str, "lastStopTimestamp": str, "lastSuspendedTimestamp": str, "resourcePolicies": list,
+    "networkInterfaces": list, "disks": list, "metadata": dict, "serviceAccounts": SERVICE_ACCOUNTS,
+    "scheduling": SCHEDULING,
+    "cpuPlatform": str, "labels": dict, "labelFingerprint": str, "minCpuPlatform": str,
+    "guestAccelerators": ACCELERATORS,
+    "startRestricted": bool, "deletionProtection": bool, "hostname": str, "shieldedInstanceConfig": SHIELDED,
+    "shieldedInstanceIntegrityPolicy": dict, "advancedMachineFeatures": dict, "reservationAffinity": RESERVATION,
+    "confidentialInstanceConfig": dict, "displayDevice": DISPLAY, "fingerprint": str, "privateIpv6GoogleAccess": str,
+    "lastStartTimestamp": str, "lastStopTimestamp": str, "lastSuspendedTimestamp": str, "resourcePolicies": [str],
     "resourceStatus": dict, "satisfiesPzs": bool, "satisfiesPzi": bool, "instanceEncryptionKey": dict,
-    "keyRevocationActionType": str, "networkPerformanceConfig": dict, "params": dict, "sourceMachineImage": str,
+    "keyRevocationActionType": str, "networkPerformanceConfig": dict, "params": PARAMETERS, "sourceMachineImage": str,
     "sourceMachineImageEncryptionKey": dict, "workloadIdentityConfig": dict, "localSsdEncryptionMode": str,
 }  # fmt: skip
 _ECHOED = (
@@ -50,6 +54,7 @@ _SCHEDULING: Json = {
     "preemptible": False,
     "provisioningModel": "STANDARD",
 }
+_METADATA_KEY = re.compile(r"[a-zA-Z0-9-_]{1,128}")
 _STAGING = 0.4
 """The part of a start after which a VM is STAGING and no more PROVISIONING."""
 
@@ -323,7 +328,12 @@ class Instances:
     @staticmethod
     def _metadata_items(body: Json) -> list[Json]:
         given = accept(body, {"kind": str, "items": list, "fingerprint": str}, "resource.metadata")
-        return accept_list(given.get("items", []), {"key": str, "value": str}, "resource.metadata.items")
+        items = accept_list(given.get("items", []), {"key": str, "value": str}, "resource.metadata.items")
+        for index, item in enumerate(items):
+            if not _METADATA_KEY.fullmatch(item.get("key", "")):
+                where = f"resource.metadata.items[{index}].key"
+                raise invalid(where, item.get("key", ""), f"Must be a match of regex '{_METADATA_KEY.pattern}'")
+        return items
 
 
 def _interface_lock(key: Key, name: str) -> Key:

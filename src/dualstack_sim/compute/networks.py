@@ -8,18 +8,19 @@ from typing import Any
 from dualstack_sim.rules import enforced
 
 from .addresses import parse_cidr, uncompressed_prefix
-from .bodies import accept, one_of
+from .bodies import accept
 from .errors import ApiError, Json, OperationFailure, already_exists, in_use_failure, invalid, required
 from .operations import Work
 from .project import Call, Project
 from .references import GLOBAL, Key, check_name
 from .routes import add_default_route, is_default_route
+from .shapes import PARAMETERS, ROUTING
 
-SCHEMA: dict[str, type] = {
+SCHEMA: dict[str, Any] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "selfLinkWithId": str, "name": str,
-    "description": str, "autoCreateSubnetworks": bool, "routingConfig": dict, "mtu": int, "IPv4Range": str,
+    "description": str, "autoCreateSubnetworks": bool, "routingConfig": ROUTING, "mtu": int, "IPv4Range": str,
     "gatewayIPv4": str, "enableUlaInternalIpv6": bool, "internalIpv6Range": str, "subnetworks": list, "peerings": list,
-    "firewallPolicy": str, "networkFirewallPolicyEnforcementOrder": str, "networkProfile": str, "params": dict,
+    "firewallPolicy": str, "networkFirewallPolicyEnforcementOrder": str, "networkProfile": str, "params": PARAMETERS,
 }  # fmt: skip
 _ULA = IPv6Network("fd20::/20")
 _PATCHED = (
@@ -152,8 +153,5 @@ def _uses(resource: Json, network: str) -> bool:
 
 
 def _check(body: Json) -> None:
-    mode = body.get("routingConfig", {}).get("routingMode")
-    if mode is not None:
-        one_of(mode, ("GLOBAL", "REGIONAL"), "resource.routingConfig.routingMode")
     if "mtu" in body and not 1300 <= body["mtu"] <= 8896 and enforced("networks.mtu"):
         raise invalid("resource.mtu", body["mtu"], "Must be between 1300 and 8896.")

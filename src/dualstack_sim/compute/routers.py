@@ -11,6 +11,7 @@ from .errors import Json, already_exists, invalid, required
 from .operations import Work
 from .project import Call, Project
 from .references import GLOBAL, Key, check_name
+from .shapes import PARAMETERS
 
 _RANGES = [{"range": str, "description": str}]
 _BGP = {
@@ -20,13 +21,14 @@ _BGP = {
 SCHEMA: dict[str, Any] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "region": str,
     "network": str, "interfaces": list, "bgpPeers": list, "bgp": _BGP, "nats": list,
-    "encryptedInterconnectRouter": bool, "md5AuthenticationKeys": list, "nccGateway": str, "params": dict,
+    "encryptedInterconnectRouter": bool, "md5AuthenticationKeys": list, "nccGateway": str, "params": PARAMETERS,
 }  # fmt: skip
 _LOG = {"enable": bool, "filter": ("ALL", "ERRORS_ONLY", "TRANSLATIONS_ONLY")}
 NAT_SCHEMA: dict[str, Any] = {
     "name": str, "type": str, "sourceSubnetworkIpRangesToNat": str, "subnetworks": list, "natIps": [str],
     "drainNatIps": [str], "natIpAllocateOption": str, "autoNetworkTier": str, "minPortsPerVm": int,
-    "maxPortsPerVm": int, "enableDynamicPortAllocation": bool, "enableEndpointIndependentMapping": bool, "udpIdleTimeoutSec": int,
+    "maxPortsPerVm": int, "enableDynamicPortAllocation": bool, "enableEndpointIndependentMapping": bool,
+    "udpIdleTimeoutSec": int,
     "icmpIdleTimeoutSec": int, "tcpEstablishedIdleTimeoutSec": int, "tcpTransitoryIdleTimeoutSec": int,
     "tcpTimeWaitTimeoutSec": int, "logConfig": _LOG, "rules": list, "endpointTypes": [str], "nat64Subnetworks": list,
     "sourceSubnetworkIpRangesToNat64": str,

@@ -16,17 +16,28 @@ from .operations import Work
 from .peers import refuse_peer_ranges
 from .prefixes import Prefixes, without_prefix
 from .project import Call, Project
-from .ranges import admits_routes, is_flagged, range_texts, refuse_beyond_hybrid_limits, refuse_overlap, refuse_routes_inside, route_inside
+from .ranges import (
+    admits_routes,
+    is_flagged,
+    range_texts,
+    refuse_beyond_hybrid_limits,
+    refuse_overlap,
+    refuse_routes_inside,
+    route_inside,
+)
 from .references import GLOBAL, Key, check_name
 from .secondary import MINIMUM_PREFIX, changed_ranges, first_ranges
+from .shapes import FLOW_LOG, PARAMETERS
 
-SCHEMA: dict[str, type] = {
+SCHEMA: dict[str, Any] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "network": str,
     "ipCidrRange": str, "gatewayAddress": str, "region": str, "privateIpGoogleAccess": bool, "secondaryIpRanges": list,
     "fingerprint": str, "enableFlowLogs": bool, "privateIpv6GoogleAccess": str, "ipv6CidrRange": str,
     "externalIpv6Prefix": str, "internalIpv6Prefix": str, "stackType": str, "ipv6AccessType": str, "purpose": str,
-    "role": str, "state": str, "logConfig": dict, "allowSubnetCidrRoutesOverlap": bool, "reservedInternalRange": str,
-    "ipCollection": str, "ipv6GceEndpoint": str, "params": dict, "resolveSubnetMask": str, "utilizationDetails": dict,
+    "role": str, "state": str, "logConfig": FLOW_LOG, "allowSubnetCidrRoutesOverlap": bool,
+    "reservedInternalRange": str,
+    "ipCollection": str, "ipv6GceEndpoint": str, "params": PARAMETERS, "resolveSubnetMask": str,
+    "utilizationDetails": dict,
     "systemReservedExternalIpv6Ranges": list, "systemReservedInternalIpv6Ranges": list,
 }  # fmt: skip
 IMMUTABLE = ("name", "network", "region", "description", "ipCidrRange", "privateIpGoogleAccess")

@@ -1,0 +1,49 @@
+"""What the objects inside request bodies may hold: names, types and enums of the published description."""
+
+from __future__ import annotations
+
+from .bodies import Schema
+
+PARAMETERS: Schema = {"resourceManagerTags": dict, "requestValidForDuration": dict}
+
+ROUTING: Schema = {
+    "routingMode": ("GLOBAL", "REGIONAL"), "bgpBestPathSelectionMode": ("LEGACY", "STANDARD"),
+    "bgpAlwaysCompareMed": bool, "bgpInterRegionCost": ("ADD_COST_TO_MED", "DEFAULT"),
+    "effectiveBgpAlwaysCompareMed": bool, "effectiveBgpInterRegionCost": ("ADD_COST_TO_MED", "DEFAULT"),
+}  # fmt: skip
+
+FIREWALL_LOG: Schema = {"enable": bool, "metadata": ("EXCLUDE_ALL_METADATA", "INCLUDE_ALL_METADATA")}
+
+FLOW_LOG: Schema = {
+    "enable": bool, "filterExpr": str, "flowSampling": float, "metadataFields": [str],
+    "aggregationInterval": (
+        "INTERVAL_5_SEC", "INTERVAL_30_SEC", "INTERVAL_1_MIN", "INTERVAL_5_MIN", "INTERVAL_10_MIN", "INTERVAL_15_MIN",
+    ),
+    "metadata": ("CUSTOM_METADATA", "EXCLUDE_ALL_METADATA", "INCLUDE_ALL_METADATA"),
+}  # fmt: skip
+
+_DURATION: Schema = {"seconds": str, "nanos": int}
+
+SCHEDULING: Schema = {
+    "automaticRestart": bool, "availabilityDomain": int, "exposeHostTopology": bool, "hostErrorTimeoutSeconds": int,
+    "gracefulShutdown": {"enabled": bool, "maxDuration": _DURATION},
+    "instanceTerminationAction": ("DELETE", "INSTANCE_TERMINATION_ACTION_UNSPECIFIED", "STOP"),
+    "localSsdRecoveryTimeout": _DURATION, "locationHint": str, "maxRunDuration": _DURATION, "minNodeCpus": int,
+    "nodeAffinities": [{"key": str, "operator": ("IN", "NOT_IN", "OPERATOR_UNSPECIFIED"), "values": [str]}],
+    "onHostMaintenance": ("MIGRATE", "TERMINATE"), "onInstanceStopAction": {"discardLocalSsd": bool},
+    "preemptible": bool, "preemptionNoticeDuration": _DURATION,
+    "protectionTier": (
+        "PROTECTION_TIER_CAPACITY_OPTIMIZED", "PROTECTION_TIER_STANDARD", "PROTECTION_TIER_UNSPECIFIED",
+    ),
+    "provisioningModel": ("FLEX_START", "RESERVATION_BOUND", "SPOT", "STANDARD"), "skipGuestOsShutdown": bool,
+    "terminationTime": str,
+}  # fmt: skip
+
+SERVICE_ACCOUNTS = [{"email": str, "scopes": [str]}]
+ACCELERATORS = [{"acceleratorType": str, "acceleratorCount": int}]
+SHIELDED: Schema = {"enableSecureBoot": bool, "enableVtpm": bool, "enableIntegrityMonitoring": bool}
+DISPLAY: Schema = {"enableDisplay": bool}
+RESERVATION: Schema = {
+    "consumeReservationType": ("ANY_RESERVATION", "NO_RESERVATION", "SPECIFIC_RESERVATION", "UNSPECIFIED"),
+    "key": str, "values": [str],
+}  # fmt: skip
