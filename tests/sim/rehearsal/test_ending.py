@@ -35,7 +35,10 @@ def rehearsal(folder: Path) -> Iterator[subprocess.Popen[str]]:
         for pid in [*children(process.pid), process.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        process.communicate()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
 
 
 def children(pid: int) -> dict[int, str]:
@@ -62,6 +65,16 @@ def test_a_signal_stops_everything_and_leaves_nothing_behind(number: signal.Sign
         out, err = process.communicate(timeout=20)
         assert (process.returncode, out) == (130, "")
         assert "Traceback" not in err
+        assert not [pid for pid in started if is_there(pid)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_reader_of_the_progress_it_ends(tmp_path: Path) -> None:
+    with rehearsal(tmp_path) as process:
+        started = children(process.pid)
+        assert process.stderr is not None
+        process.stderr.close()
+        assert process.wait(timeout=30) == 1
         assert not [pid for pid in started if is_there(pid)]
     assert list(tmp_path.iterdir()) == []
 

@@ -82,6 +82,9 @@ def run(options: Options) -> int:
         shutil.rmtree(folder, ignore_errors=True)
         click.echo("dualstack: interrupted; everything that was started has been stopped", err=True)
         return 130
+    except (BrokenPipeError, SystemExit):  # whoever read the progress has seen enough, and the console says so
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     except DualstackError:
         click.echo(logs, err=True)
         raise
