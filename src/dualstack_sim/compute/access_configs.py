@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import Any
 
+from dualstack_sim.rules import enforced
+
 from .addresses import dotted
 from .bodies import accept, one_of
 from .errors import Json, bad_request, invalid, not_found, required
@@ -25,7 +27,7 @@ def access_config(project: Project, instance: Key, interface: str, body: Json, w
     """A new access config with its defaults; an address that is named must be no other VM's."""
     wanted = body.get("natIP")
     user = nat_users(project).get(wanted, "") if wanted else ""
-    if user:
+    if user and enforced("access.address-once"):
         why = f"The address is already being used by '{user.partition('/compute/v1/')[2]}'."
         raise invalid(f"{where}.natIP", wanted, why)
     number = project.chance.generator("external-address", *instance, interface).randrange(1 << 20)
@@ -58,7 +60,7 @@ class AccessConfigs:
     def add(self, call: Call) -> Work:
         key, interface = self._interface(call)
         body = accept(call.body, SCHEMA)
-        if interface.get("accessConfigs"):
+        if interface.get("accessConfigs") and enforced("access.one-config"):
             raise bad_request("At most one access config currently supported.")
         config = access_config(self._project, key, interface["name"], body, "resource")
         return self._work(call, key, interface["name"], [config])

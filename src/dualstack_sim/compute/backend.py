@@ -12,14 +12,18 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.rules import enforced
 
 from .agenda import Agenda
-from .commits import CommitListener
+from .commits import Commit, CommitListener
 from .errors import ApiError, ConnectionCut, Json, invalid, not_found
 from .images import Images
 from .interference import Fault, Faults, HttpFault
 from .inventory import Inventory
+from .journal import Journal, Served
 from .knobs import Knobs
 from .latency import LatencyProfile
-from .listing import aggregated_document, list_document
+from .listing import aggregated_document, list_document, page
+from .managed_groups import ManagedGroups
+from .managed_instances import ManagedInstances
+from .memory import dump, load, read
 from .methods import Mutation, Read, mutations, reads
 from .operations import Effect, Operations, Work
 from .partial import read_mask, select
@@ -76,9 +80,11 @@ class Compute:
         links = Links(endpoint or DEFAULT_ENDPOINT, project, number)
         self._agenda = Agenda(clock)
         self._clock = clock
+        self._on_commit = on_commit
         self._faults = faults
-        self._placing = False
         self._statistics = Statistics()
+        self._loading = False
+        self.journal = Journal()
         self._meter = RateMeter(quotas, number)
         self._operations = Operations(links, chance, latency, self._agenda.at)
         self.project = Project(
@@ -90,7 +96,7 @@ class Compute:
             knobs=knobs,
             limits=quotas,
             latency=latency,
-            inventory=Inventory(links, chance.seed, on_commit),
+            inventory=Inventory(links, chance.seed, self._committed),
             operations=self._operations,
             later=self._later,
             run=self._run,
@@ -99,8 +105,10 @@ class Compute:
         self._reservations = Reservations(self.project)
         self._places = Places(self.project)
         self._images = Images(self.project)
+        self._managed = ManagedInstances(self.project)
+        self._groups = ManagedGroups(self.project, self._managed)
         self._reads = self._reading_methods()
-        self._mutations = mutations(self.project, self._routes, self._reservations)
+        self._mutations = mutations(self.project, self._routes, self._reservations, self._groups)
 
     # -- the methods
 
@@ -111,6 +119,11 @@ class Compute:
             "images.list": lambda call: self._list(call, "images", self._images.rows(call)),
             "globalAddresses.list": self._lister("addresses"),
             "networks.listPeeringRoutes": self._peering_routes,
+            "instanceGroupManagers.get": self._groups.get,
+            "instanceGroupManagers.list": self._lister("instanceGroupManagers"),
+            "instanceGroupManagers.listManagedInstances": self._managed_instances,
+            "instanceGroups.get": self._groups.group_get,
+            "instanceGroups.list": self._lister("instanceGroups"),
         }
         for collection in _PLAIN:
             methods[f"{collection}.get"] = self._getter(collection)
@@ -150,6 +163,10 @@ class Compute:
             return self._routes.shown()
         if collection == "addresses":
             return self._reservations.shown(scope)
+        if collection == "instanceGroupManagers":
+            return self._groups.rows(scope)
+        if collection == "instanceGroups":
+            return self._groups.group_rows(scope)
         if collection == "machineTypes":
             return self._places.machine_types(scope)
         return self.project.inventory.table(collection, scope).values()
@@ -169,6 +186,17 @@ class Compute:
             "exchangedPeeringRoutes", f"projects/{self.project.name}/{path}", self.project.links.within(path), rows,
             call.query, lambda row: {field: value for field, value in row.items() if field != "name"},
         )  # fmt: skip
+
+    def _managed_instances(self, call: Call) -> Json:
+        rows, token = page(self._groups.managed(call), call.query)
+        document: Json = {"managedInstances": rows} if rows else {}
+        return document | ({"nextPageToken": token} if token else {})
+
+    def _committed(self, commit: Commit) -> None:
+        if self._on_commit is not None:
+            self._on_commit(commit)
+        if commit.collection == "instances" and not self._loading:
+            self._managed.notice(commit)
 
     def _aggregate(self, call: Call, collection: str) -> Json:
         regions = [f"regions/{region}" for region in sorted(self.project.regions)]
@@ -208,7 +236,20 @@ class Compute:
         everything that is refused and ConnectionCut where a fault wants no answer.
         """
         call = Call(method, scope, name, self._agenda.catch_up(), query or {}, body or {}, project)
-        self._statistics.count(caller, method)
+        status = 200
+        try:
+            return await self._respond(call, caller)
+        except ApiError as refused:
+            status = refused.status
+            raise
+        except ConnectionCut:
+            status = 0
+            raise
+        finally:
+            self.journal.note(Served(call.now, method, scope, _target(call), status, caller))
+
+    async def _respond(self, call: Call, caller: str) -> Json:
+        self._statistics.count(caller, call.method)
         self._check(call, caller)
         fault = self._consult(call)
         if fault and fault.cut == "before":
@@ -239,7 +280,7 @@ class Compute:
     def _consult(self, call: Call) -> Fault | None:
         if self._faults is None:
             return None
-        return self._faults.consult(call.method, call.name or str(call.body.get("name", "")))
+        return self._faults.consult(call.method, _target(call))
 
     async def _carry_out(self, call: Call, fault: Fault | None) -> Json:
         mutation = self._mutations.get(call.method)
@@ -285,13 +326,13 @@ class Compute:
             raise concurrency_exceeded(self.project.number, place)
 
     def _later(self, at: float, delay: float, effect: Effect) -> None:
-        if self._placing:
+        if self.project.placing:
             effect(at)
         else:
             self._agenda.at(at + delay, effect)
 
     def _run(self, at: float, method: str, work: Work) -> None:
-        if self._placing:
+        if self.project.placing:
             self._operations.at_once(at, work)
         else:
             self._operations.start(at, method, work, None)
@@ -305,12 +346,12 @@ class Compute:
         """
         self.project.check_scope(scope)
         call = Call(f"{collection}.insert", scope, "", self._clock.now(), {}, body)
-        self._placing = True
+        self.project.placing = True
         try:
             work = self._mutations[call.method](call)
             self._operations.at_once(call.now, work)
         finally:
-            self._placing = False
+            self.project.placing = False
         return self.project.inventory.get(work.target)
 
     def find(self, collection: str, scope: str, name: str) -> Json | None:
@@ -331,6 +372,33 @@ class Compute:
         self._agenda.catch_up()
         return self.project.inventory.snapshot()
 
+    def dump(self) -> Json:
+        """The whole state; ApiError 409 while operations run."""
+        self._agenda.catch_up()
+        return dump(self.project)
+
+    def load(self, state: Any) -> None:
+        """Replace the whole state; what was under way is dropped. ApiError 400 if `state` is none."""
+        now = self._agenda.catch_up()
+        good = read(self.project, state)
+        self._agenda.clear()
+        self._loading = True
+        try:
+            load(self.project, now, good)
+        finally:
+            self._loading = False
+
+    def finish(self) -> None:
+        """End everything that is under way at once, as if its time had come."""
+        self._agenda.finish()
+
+    def reseed(self, seed: int) -> None:
+        """Let everything that is drawn from now on come from another seed."""
+        chance = Chance(seed)
+        self.project.chance = chance
+        self.project.inventory.reseed(seed)
+        self._operations.reseed(chance)
+
     def operations_running(self) -> int:
         """How many operations have not ended."""
         self._agenda.catch_up()
@@ -340,6 +408,11 @@ class Compute:
         """Drop everything that was still to happen."""
         self._operations.release_watchers()
         await self._agenda.close()
+
+
+def _target(call: Call) -> str:
+    """The name of what a request is about, "" for lists."""
+    return call.name or str(call.body.get("name", ""))
 
 
 def _http(fault: HttpFault) -> ApiError:

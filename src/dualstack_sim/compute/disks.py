@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dualstack_sim.rules import enforced
+
 from .bodies import accept, accept_labels, accept_list, one_of
 from .errors import (
     ApiError,
@@ -77,7 +79,7 @@ class Disks:
 
     def delete(self, call: Call) -> Work:
         key, resource = self._target(call)
-        if resource.get("users"):
+        if resource.get("users") and enforced("disks.in-use"):
             user = resource["users"][0].partition("/compute/v1/")[2]
             raise in_use("disk", self._project.links.partial(key), user)
         return Work(key, resource["id"], "delete", lambda at: self._project.inventory.put(at, key, None))
@@ -87,7 +89,7 @@ class Disks:
         key, resource = self._target(call)
         body = accept(call.body, {"sizeGb": int})
         wanted = _size(body.get("sizeGb", 0), "sizeGb")
-        if wanted <= int(resource["sizeGb"]):
+        if wanted <= int(resource["sizeGb"]) and enforced("disks.only-grow"):
             why = f"New disk size '{wanted}' GiB must be larger than existing size '{resource['sizeGb']}' GiB."
             raise invalid("sizeGb", wanted, why)
         return self._change(key, resource, "resizeDisk", {"sizeGb": str(wanted)})
@@ -205,7 +207,8 @@ def release_disks(project: Project, at: float, instance: Json) -> None:
             continue
         users = [user for user in disk.get("users", ()) if user != instance["selfLink"]]
         kept = _without_users(disk) | ({"users": users} if users else {})
-        project.inventory.put(at, key, None if attached.get("autoDelete") else kept)
+        goes = attached.get("autoDelete") and enforced("disks.auto-delete")
+        project.inventory.put(at, key, None if goes else kept)
 
 
 def _without_users(disk: Json) -> Json:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack_sim.rules import enforced
+
 from .bodies import accept, one_of
 from .errors import Json, bad_request, condition_not_met, invalid, required
 from .instances import SCHEMA, machine_type
@@ -50,7 +52,7 @@ class MachineChanges:
         body = accept(call.body, {"machineType": str})
         if not body.get("machineType"):
             raise required("machineType")
-        if current["status"] != "TERMINATED":
+        if current["status"] != "TERMINATED" and enforced("machines.type-when-stopped"):
             raise bad_request("Cannot change machine type of a running instance. The instance must be stopped.")
         change = {"machineType": machine_type(self._project, key.scope, body["machineType"])}
         return self._change(key, current, "setMachineType", change)
@@ -86,7 +88,8 @@ class MachineChanges:
             raise invalid("minimalAction", least, "Must not be more disruptive than mostDisruptiveAllowedAction.")
         for name in change:
             running = current["status"] not in ("TERMINATED", "STOPPED")
-            if running and _ACTIONS.index(_NEEDED[name]) > _ACTIONS.index(most):
+            too_much = running and _ACTIONS.index(_NEEDED[name]) > _ACTIONS.index(most)
+            if too_much and enforced("machines.most-disruptive-action"):
                 why = f"The update of '{name}' needs {_NEEDED[name]}, but mostDisruptiveAllowedAction is {most}."
                 raise invalid(f"resource.{name}", change[name], why)
 

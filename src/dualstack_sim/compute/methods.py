@@ -10,8 +10,10 @@ from .effective_firewalls import EffectiveFirewalls
 from .errors import Json
 from .firewalls import Firewalls
 from .images import Images
+from .instance_templates import InstanceTemplates
 from .instances import Instances
 from .machine_changes import MachineChanges
+from .managed_groups import ManagedGroups
 from .networks import Networks
 from .operations import Work
 from .peerings import Peerings
@@ -26,11 +28,14 @@ Read = Callable[[Call], Json]
 Mutation = Callable[[Call], Work]
 
 
-def mutations(project: Project, routes: Routes, reservations: Reservations) -> dict[str, Mutation]:
+def mutations(
+    project: Project, routes: Routes, reservations: Reservations, groups: ManagedGroups
+) -> dict[str, Mutation]:
     """Every method that starts an operation."""
     return {
         **_network_mutations(project, routes, reservations),
         **_machine_mutations(project),
+        **_group_mutations(project, groups),
     }
 
 
@@ -89,6 +94,22 @@ def _machine_mutations(project: Project) -> dict[str, Mutation]:
         "disks.delete": disks.delete,
         "disks.resize": disks.resize,
         "disks.setLabels": disks.set_labels,
+    }
+
+
+def _group_mutations(project: Project, groups: ManagedGroups) -> dict[str, Mutation]:
+    templates = InstanceTemplates(project)
+    return {
+        "instanceTemplates.insert": templates.insert,
+        "instanceTemplates.delete": templates.delete,
+        "instanceGroupManagers.insert": groups.insert,
+        "instanceGroupManagers.patch": groups.patch,
+        "instanceGroupManagers.delete": groups.delete,
+        "instanceGroupManagers.resize": groups.resize,
+        "instanceGroupManagers.setInstanceTemplate": groups.set_template,
+        "instanceGroupManagers.recreateInstances": groups.recreate,
+        "instanceGroupManagers.deleteInstances": groups.delete_instances,
+        "instanceGroupManagers.abandonInstances": groups.abandon,
     }
 
 

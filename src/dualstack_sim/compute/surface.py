@@ -33,7 +33,7 @@ _CUSTOM = {
     ("GET", "getEffectiveFirewalls"), ("GET", "getRouterStatus"), ("POST", "addPeering"), ("POST", "removePeering"),
     ("PATCH", "updatePeering"), ("GET", "listPeeringRoutes"), ("POST", "resize"), ("POST", "setInstanceTemplate"),
     ("POST", "recreateInstances"), ("POST", "deleteInstances"), ("POST", "abandonInstances"),
-    ("POST", "listManagedInstances"), ("POST", "listInstances"),
+    ("POST", "listManagedInstances"),
 }  # fmt: skip
 VERSIONS = ("v1", "beta")
 

@@ -9,11 +9,11 @@ import pytest
 
 from dualstack_sim.rules import RULES, Registry, Rule
 
-from . import in_the_data_path, over_instances, over_networks, over_peering, over_requests
+from . import in_the_data_path, over_instances, over_machines, over_networks, over_peering, over_requests
 from .scenarios import SCENARIOS
 
 SOURCES = Path(__file__).parents[3] / "src" / "dualstack_sim"
-MODULES = (in_the_data_path, over_instances, over_networks, over_peering, over_requests)
+MODULES = (in_the_data_path, over_instances, over_machines, over_networks, over_peering, over_requests)
 
 
 def test_each_rule_has_a_scenario_and_each_scenario_a_rule() -> None:
