@@ -197,7 +197,7 @@ class _Run:
         while self._next(facts) == barrier:
             if self._clock.now() > deadline:
                 raise GateFailed(f"{' and '.join(barrier.aspects)} keep changing")
-            await self._clock.sleep(min(barrier.remaining(facts), self._settings.observe_every))
+            await self._clock.sleep(min(barrier.remaining(facts), self._settings.look_every(len(facts.nodes))))
             facts = await self._observe()
         return self._left(barrier, facts, passed=barrier.remaining(facts) <= 0)
 

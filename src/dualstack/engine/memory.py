@@ -6,8 +6,6 @@ from the restart, so that a lost memory only makes barriers wait longer.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dualstack.clock import Clock
 from dualstack.plan.facts import ASPECTS, AliasFacts, Aspect, ControllerFacts, CutoverFacts, RouteFacts
 from dualstack.plan.transitions import Gate
@@ -30,7 +28,7 @@ class Memory:
         self._passed = {gate: seen for gate, seen in self._passed.items() if not set(seen) & set(changed)}
         self._last = observed
         quiet = {aspect: now - since for aspect, since in self._since.items()}
-        return replace(observed, quiet=quiet, passed=dict(self._passed))
+        return observed.remembering(quiet=quiet, passed=dict(self._passed))
 
     def note_passed(self, gate: Gate) -> None:
         """`gate` has passed; that holds until one of its aspects changes."""

@@ -15,6 +15,8 @@ ROLLOUT_WORKERS = "rollout-workers"
 RESTARTED_AT = "gardener.cloud/restarted-at"
 IGNORE = "resources.gardener.cloud/ignore"
 REMOVE_IGNORE = "gcp.provider.extensions.gardener.cloud/remove-ignore"
+CUT_OVER = "dualstack.dev/cut-over"
+"""Ours, on a Shoot: `back` takes the cut-over back while nothing else acts on it yet, and holds it there."""
 
 # Finalizers -------------------------------------------------------------------------------------------------------
 

@@ -135,7 +135,7 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
             return RemoveAliases(holders[:1], canary=True)
         canary = Barrier(what="unalias-canary", aspects=("aliases",), seconds=settings.barrier_canary)
         return _closed(canary, facts) or GATE_UNALIAS_CANARY
-    return RemoveAliases(holders[: settings.batch(len(facts.to_route))])
+    return RemoveAliases(holders[: settings.batch(len(facts.to_route), len(facts.to_route) - len(holders))])
 
 
 def _range(facts: CutoverFacts, _: Settings) -> Transition | None:

@@ -266,7 +266,21 @@ class CutoverFacts:
 
     def after(self, seconds: float) -> CutoverFacts:
         """These facts when nothing has changed for `seconds` more."""
-        return replace(self, quiet={aspect: self.quiet.get(aspect, 0.0) + seconds for aspect in ASPECTS})
+        return self.remembering(quiet={aspect: self.quiet.get(aspect, 0.0) + seconds for aspect in ASPECTS})
+
+    def remembering(
+        self, *, quiet: Mapping[Aspect, float] | None = None, passed: Mapping[str, tuple[Aspect, ...]] | None = None
+    ) -> CutoverFacts:
+        """The same facts with other memories. What was derived from the facts stays derived: in a large cluster that is
+        what planning takes its time for."""
+        fresh = replace(
+            self, quiet=self.quiet if quiet is None else quiet, passed=self.passed if passed is None else passed
+        )
+        fresh.__dict__.update({name: value for name, value in self.__dict__.items() if name not in _FIELDS})
+        return fresh
+
+
+_FIELDS = frozenset(CutoverFacts.__dataclass_fields__)
 
 
 def as_saved(route: RouteFacts) -> SavedRoute:

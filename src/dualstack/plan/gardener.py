@@ -45,7 +45,7 @@ def _subnet(facts: CutoverFacts) -> Transition | None:
 
 def _aliases(facts: CutoverFacts) -> Transition | None:
     if facts.without_alias:
-        return AddAliases(facts.without_alias[:1])
+        return AddAliases(facts.without_alias, one_by_one=True)
     if facts.subnet.overlap_flag and not facts.foreign_routes:
         return ClearOverlapFlag()
     return ClearSavedRoutes() if facts.saved_routes else None

@@ -11,7 +11,7 @@ and yields the next step of its stage, or nothing when its stage is done. The fi
     _flag        lets the range be added over the routes: packets that no alias claims fall through to them
     _range       from here on an alias, once there, wins over the route
     _rescue      whatever nobody delivers now (a half-done migration) gets its alias at once
-    _aliases     canary, then batches
+    _aliases     canary, then a tenth, half, all
     _routes      the drill, if asked for; canary, then a tenth, half, all
     _clear       flag off
     _forget      the saved list has served
@@ -120,7 +120,8 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
             return _closed(range_known, facts) or AddAliases(missing[:1], canary=True)
         canary_known = Barrier(what="alias-canary", aspects=("aliases",), seconds=settings.barrier_canary)
         return _closed(canary_known, facts) or GATE_ALIAS_CANARY
-    return AddAliases(missing[: settings.batch(len(facts.pod_cidr_of))])
+    total = len(facts.pod_cidr_of)
+    return AddAliases(missing[: settings.batch(total, total - len(missing))])
 
 
 def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:

@@ -137,10 +137,12 @@ def outage(strategy: Strategy, facts: CutoverFacts, settings: Settings, *, first
         after = transition.effect(facts)
         if start is None and len(after.unreachable) > len(facts.unreachable):
             start = elapsed
-        elapsed += duration(transition, facts, strategy)
+        before, elapsed = elapsed, elapsed + duration(transition, facts, strategy)
         if start is not None and isinstance(transition, AddAliases):
             end = elapsed
             if first:
+                one = AddAliases(transition.targets[:1])
+                end = before + duration(one, facts, strategy) if transition.one_by_one else elapsed
                 break
         facts = after
     return 0.0 if start is None else end - start
@@ -175,6 +177,8 @@ def duration(transition: Transition, facts: CutoverFacts, strategy: Strategy) ->
         case _:
             return 1.0
     count = len(transition.targets)
+    if isinstance(transition, AddAliases) and transition.one_by_one:
+        return count * duration(AddAliases(transition.targets[:1]), facts, strategy)
     if count > 1:
         seconds *= 1.5 + 6.0 * min(1.0, count / 100)
     seconds += 60.0 * ((count - 1) // REQUESTS_PER_MINUTE) if count else 0.0

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from dualstack.plan.facts import Aspect, CutoverFacts
@@ -69,7 +69,7 @@ class Barrier(Transition):
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         waited = facts.after(max(0.0, self.remaining(facts)))
         known = {aspect: max(self.seconds, waited.quiet_for(aspect)) for aspect in self.aspects}
-        return replace(waited, quiet={**waited.quiet, **known})
+        return waited.remembering(quiet={**waited.quiet, **known})
 
     def inverse(self) -> Transition | str:
         return "time does not run back"
@@ -90,7 +90,7 @@ class Gate(Transition):
         return f"gate-{self.what}"
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        return replace(facts, passed={**facts.passed, self.id: self.aspects})
+        return facts.remembering(passed={**facts.passed, self.id: self.aspects})
 
     def inverse(self) -> Transition | str:
         return "a check changes nothing"

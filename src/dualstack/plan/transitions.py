@@ -131,9 +131,13 @@ class AddSecondaryRange(Transition):
 
 @dataclass(frozen=True)
 class AddAliases(Transition):
-    """The VMs `targets` take their pod CIDR as explicit alias, first in the list, others kept (R12, GB 12.6)."""
+    """The VMs `targets` take their pod CIDR as explicit alias, first in the list, others kept (R12, GB 12.6).
+
+    `one_by_one`: each is awaited before the next is begun, as Gardener does (W19).
+    """
 
     canary: bool = False
+    one_by_one: bool = False
     changes = ("aliases",)
 
     @property

@@ -31,10 +31,10 @@ def test_gardeners_order_and_pace() -> None:
         "set-stack-type",
         "add-secondary-range",
         "add-aliases",
-        "add-aliases",
         "clear-saved-routes",
     ]
-    assert [step.targets for step in plan if isinstance(step, AddAliases)] == [("node-0",), ("node-1",)]
+    aliases = [step for step in plan if isinstance(step, AddAliases)]
+    assert aliases == [AddAliases(("node-0", "node-1"), one_by_one=True)]
 
 
 def test_a_cluster_in_order_has_no_obstacles() -> None:

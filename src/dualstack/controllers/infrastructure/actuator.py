@@ -111,7 +111,7 @@ class CloudActuator:
             case StopController() | RestoreController() | SaveRoutes() | ClearSavedRoutes():
                 await self._prepare_or_close(transition)
             case AddAliases():
-                await self._each(transition.targets, self._add_alias)
+                await self._each(transition.targets, self._add_alias, 1 if transition.one_by_one else WIDTH)
             case RemoveAliases():
                 await self._each(transition.targets, self._remove_aliases)
             case DeleteRoutes():
@@ -321,9 +321,9 @@ class CloudActuator:
             else:
                 return
 
-    async def _each(self, targets: Iterable[str], act: Callable[[str], Awaitable[None]]) -> None:
+    async def _each(self, targets: Iterable[str], act: Callable[[str], Awaitable[None]], width: int = WIDTH) -> None:
         """All targets; the first error in their order once every one was tried."""
-        await at_most(WIDTH, *(act(name) for name in targets))
+        await at_most(width, *(act(name) for name in targets))
 
 
 def _flag(subnet: Mapping[str, Any], *, on: bool) -> Body | None:

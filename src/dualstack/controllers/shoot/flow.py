@@ -30,6 +30,7 @@ from dualstack.model.defaults import dig, tasks_of
 from dualstack.model.infrastructure import InfrastructureStatus
 from dualstack.model.kinds import DEPLOYMENT, INFRASTRUCTURE, NODE, OPERATING_SYSTEM_CONFIG, Manifest
 from dualstack.model.names import (
+    CUT_OVER,
     DNS_MIGRATION,
     MANAGED_RESOURCE_KUBE_PROXY,
     NODES_MIGRATION,
@@ -130,7 +131,9 @@ class Pass:
         self._report.leave_if("preparation")
         if stamp is not None:
             await self._progress(15, "Waiting until Shoot infrastructure has been reconciled.")
-            found = await self._requests.wait(INFRASTRUCTURE_EXTENSION, view.name, view.technical_id, stamp)
+            found = await self._requests.wait(
+                INFRASTRUCTURE_EXTENSION, view.name, view.technical_id, stamp, self._relay_wishes
+            )
         else:
             found = await self._found(INFRASTRUCTURE_EXTENSION, view)
         self._infrastructure = InfrastructureStatus.from_raw(dig(found, "status", "providerStatus"))
@@ -138,6 +141,19 @@ class Pass:
         await self._record.sync_cluster(self._shoot)
         if forced:
             await self._record.task_done(TASK_DEPLOY_INFRASTRUCTURE)
+
+    async def _relay_wishes(self) -> None:
+        """Whoever annotates the Shoot while its infrastructure is changed need not wait for the next pass."""
+        annotations = (await self._record.read())["metadata"].get("annotations") or {}
+        metadata = self._shoot["metadata"]
+        known = metadata.get("annotations") or {}
+        if annotations.get(CUT_OVER) == known.get(CUT_OVER):
+            return
+        wishes = {key: value for key, value in known.items() if key != CUT_OVER}
+        if CUT_OVER in annotations:
+            wishes[CUT_OVER] = annotations[CUT_OVER]
+        self._shoot = {**self._shoot, "metadata": {**metadata, "annotations": wishes}}
+        await self._record.sync_cluster(self._shoot)
 
     async def _found(self, extension: Extension, view: ShootView) -> Manifest:
         found = await self._kube.get(extension.kind, view.name, view.technical_id)
