@@ -20,7 +20,7 @@ class DualstackError(Exception):
 class InvalidInput(DualstackError):
     """What the user gave cannot be used. `faults` holds one line for each thing that is wrong."""
 
-    codes = ("ERR_CONFIGURATION_PROBLEM",)
+    codes: tuple[str, ...] = ("ERR_CONFIGURATION_PROBLEM",)
 
     def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))

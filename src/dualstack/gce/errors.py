@@ -11,12 +11,14 @@ ComputeError
     ├── InUse               the resource or the address is used by another one
     ├── Invalid             400 invalid, required, ...; also overlapping ranges and UNSUPPORTED_OPERATION
     ├── PermissionDenied    403 forbidden
+    ├── PolicyViolated      412 conditionNotMet of an organization policy: only its administrator can help
     ├── Unauthenticated     401, or no token could be fetched
     └── Transient           5xx, an internal error of an operation, a connection that broke
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -112,6 +114,16 @@ class PermissionDenied(ComputeRefusal):
     class_codes = (UNAUTHORIZED,)
 
 
+class PolicyViolated(ComputeRefusal):
+    """An organization policy forbids it. The cloud says it with the reason of a stale fingerprint (W32)."""
+
+    class_codes = (CONFIGURATION_PROBLEM,)
+
+    def __init__(self, reason: str, message: str, *, status: int = 0, call: str = "") -> None:
+        remedy = "; an administrator of the organization has to allow it for this project"
+        super().__init__(reason, message.rstrip(".") + remedy, status=status, call=call)
+
+
 class Unauthenticated(ComputeRefusal):
     """There is no token, or it is not accepted."""
 
@@ -187,6 +199,10 @@ _BY_STATUS: dict[int, type[ComputeRefusal]] = {
 }
 
 
+_POLICY = re.compile(r"\bconstraints/[a-z]+\.[A-Za-z]+\b.*\bviolate|\bviolates? constraint constraints/", re.IGNORECASE)
+"""How an organization policy speaks, e.g. `Constraint constraints/compute.disableVpcExternalIpv6 violated for ...`."""
+
+
 def refusal(status: int, answer: object, *, call: str = "") -> ComputeRefusal:
     """The error that an HTTP answer of 400 and above stands for; `answer` is its decoded body, whatever it holds."""
     body = answer.get("error") if isinstance(answer, Mapping) else None
@@ -194,7 +210,7 @@ def refusal(status: int, answer: object, *, call: str = "") -> ComputeRefusal:
     first = _first(error.get("errors"))
     reason = str(first.get("reason") or error.get("status") or "")
     message = str(error.get("message") or first.get("message") or f"HTTP status {status}")
-    kind = _class_of(status, reason)
+    kind = _class_of(status, reason, message)
     refused = kind(reason or kind.__name__, message, status=status, call=call)
     if isinstance(refused, RateLimited):
         refused.limit = _stated_limit(error.get("details"))
@@ -217,7 +233,7 @@ def operation_refusal(operation: Mapping[str, Any], *, call: str = "") -> Comput
     reason = str(first.get("code") or "")
     message = "; ".join(str(entry.get("message") or entry.get("code") or "") for entry in errors)
     status = int(operation.get("httpErrorStatusCode") or 0)
-    kind = _class_of(status, reason)
+    kind = _class_of(status, reason, message)
     described = f"operation {operation.get('name', '')!r} failed: {message}"
     return kind(reason or kind.__name__, described, status=status, call=call)
 
@@ -228,10 +244,12 @@ def no_answer(cause: BaseException, *, call: str = "") -> Transient:
     return Transient("noAnswer", words, call=call)
 
 
-def _class_of(status: int, reason: str) -> type[ComputeRefusal]:
+def _class_of(status: int, reason: str, message: str) -> type[ComputeRefusal]:
     """By reason where it is known. A server error is never the request's fault, whatever reason it gives."""
     if status >= 500:
         return Transient
+    if _POLICY.search(message):
+        return PolicyViolated
     return _BY_REASON.get(reason) or _BY_STATUS.get(status) or (Invalid if 400 <= status < 500 else ComputeRefusal)
 
 

@@ -30,6 +30,7 @@ async def test_overlap_migrates_without_a_lost_packet_and_then_changes_nothing()
         await assert_end_state(made)
         assert made.lost() == 0.0
         assert made.steps() == [
+            "create-services-subnet",
             "stop-cloud-controller-manager",
             "save-routes",
             "set-overlap-flag",
@@ -42,7 +43,6 @@ async def test_overlap_migrates_without_a_lost_packet_and_then_changes_nothing()
             "clear-overlap-flag",
             "clear-saved-routes",
             "set-stack-type",
-            "create-services-subnet",
             "await-ipv6-prefixes",
             "create-firewall-rules",
             "publish-status",
@@ -164,12 +164,16 @@ async def test_missing_things_of_the_user_are_named() -> None:
         await made.change("routers.patch", SUBNET, "shop-live-router", nats=[])
         await made.change("addresses.delete", SUBNET, "shop-egress-2")
         made.request()
-        with pytest.raises(TaskFailed, match='natIPNames: Not found: "shop-egress-2"'):
+        with pytest.raises(InvalidInput, match=r'cloudNAT\.natIPNames\[1\]\.name: Not found: "shop-egress-2"'):
             await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        description = made.infrastructure()["status"]["lastError"]["description"]
+        assert description.startswith("Error checking infrastructure config: networks.cloudNAT.natIPNames[1].name: ")
+        made.compute.place("addresses", SUBNET, {"name": "shop-egress-2"})
         await made.change("routers.delete", SUBNET, "shop-live-router")
         with pytest.raises(TaskFailed):
             await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
         error = made.infrastructure()["status"]["lastError"]
+        assert "failed to locate user-managed CloudRouter [Name=shop-live-router]" in error["description"]
         assert error["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
 
 

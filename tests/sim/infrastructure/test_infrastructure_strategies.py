@@ -22,7 +22,8 @@ async def test_compressed_foretells_its_blackout_and_measures_it() -> None:
         made.trigger(annotations={"dualstack.dev/strategy": "compressed"})
         await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
         await assert_end_state(made)
-        assert made.steps()[:7] == [
+        assert made.steps()[:8] == [
+            "create-services-subnet",
             "stop-cloud-controller-manager",
             "save-routes",
             "set-stack-type",

@@ -22,6 +22,7 @@ from .desired import Body, Desired
 from .migration import Migration
 from .record import InfrastructureRecord
 from .reporting import Reporter, task
+from .services import ServicesSubnet
 from .status import Fields, Prefixes
 from .together import together
 
@@ -45,11 +46,14 @@ class InfrastructureFlow:
     record: InfrastructureRecord
     reporter: Reporter
     migration: Migration
+    services: ServicesSubnet
     pace: Pace
     migrating: bool
 
     async def run(self) -> Fields:
         """Bring everything to what is desired; the fields of the status. Raises TaskFailed."""
+        # Before anything is made: whoever deletes the Shoot later must know that there is something to look for.
+        await self.record.merge_data(status.state_data(Prefixes()))
         with task("ensure VPC"):
             network = await self._network()
         with task("ensure worker subnet"):
@@ -72,7 +76,7 @@ class InfrastructureFlow:
         prefixes = Prefixes()
         if self.desired.dual:
             with task("ensure IPv6 services subnet"):
-                await self._services_subnet(network)
+                await self.services.ensure(network)
             with task("ensure IPv6 CIDR services"):
                 prefixes = await self._prefixes()
         await self.record.merge_data(status.state_data(prefixes))
@@ -165,17 +169,6 @@ class InfrastructureFlow:
         if found is not None and not cidr.same(found["ipCidrRange"], wanted["ipCidrRange"]):
             expanded = {"ipCidrRange": wanted["ipCidrRange"]}
             await self.compute.post(f"{path}/expandIpCidrRange", expanded, pace=self.pace)
-
-    async def _services_subnet(self, network: str) -> None:
-        path = self.desired.subnet_path(self.desired.services_subnet)
-        found = await self.compute.find(path)
-        if found is None:
-            with self.reporter.step("create-services-subnet", self.desired.services_subnet):
-                body = self.desired.services_body(network)
-                await self.compute.post(self.desired.regional("subnetworks"), body, pace=self.pace)
-            return
-        for change in difference.stack_type_changes(found):
-            await self.compute.patch(path, change.body | {"fingerprint": found["fingerprint"]}, pace=self.pace)
 
     async def _prefixes(self) -> Prefixes:
         """Both /64s, as soon as the cloud has assigned them (W30)."""

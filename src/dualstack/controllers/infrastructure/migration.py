@@ -12,14 +12,13 @@ from typing import Literal
 
 from dualstack.clock import Clock
 from dualstack.engine.cutover import Redirected, run_cutover
-from dualstack.errors import DualstackError, GateFailed, InvalidInput
-from dualstack.gce import ComputeClient, Resource
+from dualstack.errors import DualstackError, GateFailed
+from dualstack.gce import ComputeClient
 from dualstack.gce.pacing import QUICK, UPSTREAM, Pace
-from dualstack.gce.resources import secondary_ranges
 from dualstack.kube.interface import Kube, NotFound
-from dualstack.model import cidr
 from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
 from dualstack.model.kinds import CLUSTER, Manifest
+from dualstack.model.names import CUT_OVER
 from dualstack.model.shoot import ShootView
 from dualstack.plan.automatic import Choice, decide
 from dualstack.plan.back import irreversible
@@ -34,11 +33,9 @@ from .census import count_network
 from .controller_manager import CloudControllerManager
 from .desired import Desired
 from .observation import Observer
+from .preflight import Preflight
 from .record import InfrastructureRecord
 from .reporting import Reporter
-
-CUT_OVER = "dualstack.dev/cut-over"
-"""Annotation of a Shoot: `back` takes the cut-over back while nothing else acts on it yet, and holds it there."""
 
 BACK = "back"
 
@@ -63,6 +60,7 @@ class Migration:
     desired: Desired
     shoot: ShootView
     strategy: str
+    preflight: Preflight
     settings: Settings
 
     async def run(self) -> None:
@@ -88,7 +86,7 @@ class Migration:
         if facts.finished:
             return
         if not facts.unreachable:
-            await self._refuse_conflicts()
+            await self.preflight.check(facts)
         with self.reporter.phase("cut-over"):
             strategy = await self._chosen(facts)
             actuator = self._actuator(manager, strategy, self._recall)
@@ -201,19 +199,6 @@ class Migration:
             redirection=redirection,
         )
 
-    async def _refuse_conflicts(self) -> None:
-        """Both ranges are going to be ranges of the VPC: see that no other subnet has them, before anything is changed
-        (W2, W32)."""
-        network = await self.compute.get(f"global/networks/{self.desired.vpc}", fields="selfLink")
-        subnets = await self.compute.aggregated(
-            "subnetworks",
-            filter=f"(network eq {network['selfLink']})",
-            fields="items/*/subnetworks(name,region,ipCidrRange,secondaryIpRanges),nextPageToken",
-        )
-        faults = range_conflicts(subnets, self.desired)
-        if faults:
-            raise InvalidInput(*faults)
-
     @staticmethod
     async def _step_back(actuator: CloudActuator, manager: CloudControllerManager) -> None:
         """Give the cloud-controller-manager back while every route is still there (W4, W5).
@@ -235,18 +220,3 @@ def nothing_deleted(facts: CutoverFacts) -> bool:
     routes = {as_saved(route) for route in facts.routes}
     saved = {entry for entry in facts.saved_routes if entry.instance_name in facts.node_of}
     return saved <= routes and all(facts.routed(name) for name in facts.pod_cidr_of)
-
-
-def range_conflicts(subnets: list[Resource], desired: Desired) -> list[str]:
-    """The pod and service ranges that other subnets of the VPC have already, one line each."""
-    wanted = [("pods", desired.pods, desired.nodes_subnet), ("services", desired.services, desired.services_subnet)]
-    faults = []
-    for subnet in subnets:
-        taken = [subnet["ipCidrRange"], *(text for _, text in secondary_ranges(subnet))]
-        faults += [
-            f'spec.networking.{name}: Invalid value: "{text}": overlaps {other} of subnet {subnet["name"]}'
-            for name, text, own in wanted
-            for other in taken
-            if subnet["name"] != own and cidr.overlap(text, other)
-        ]
-    return faults

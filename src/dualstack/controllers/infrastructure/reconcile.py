@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from dualstack.clock import Clock
-from dualstack.controllers.extension import INFRASTRUCTURE_EXTENSION, ExtensionReconciler
+from dualstack.controllers.extension import INFRASTRUCTURE_EXTENSION, ExtensionReconciler, Lifecycle
 from dualstack.errors import InvalidInput
 from dualstack.gce import ComputeClient, ComputeClients
 from dualstack.kube.interface import Kube
@@ -16,12 +16,17 @@ from dualstack.model.shoot import ShootView
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import DEFAULT, validate
 
+from .config_check import check_config
+from .deletion import InfrastructureDeletion, exists
 from .desired import Desired
 from .flow import InfrastructureFlow
 from .migration import DRILL, Migration, pace_of
+from .preflight import Preflight
 from .record import InfrastructureRecord
 from .reporting import Reporter
+from .services import ServicesSubnet
 from .status import Fields
+from .terraformer import clean_leftovers
 
 STRATEGY = "dualstack.dev/strategy"
 """Annotation of a Shoot: the strategy for it, instead of the controller's."""
@@ -50,7 +55,14 @@ class InfrastructureController:
         self._emit = emit
         self._strategy = strategy
         self._settings = settings or Settings()
-        self._protocol = ExtensionReconciler(kube, clock, INFRASTRUCTURE_EXTENSION, self._act)
+        self._protocol = ExtensionReconciler(
+            kube,
+            clock,
+            INFRASTRUCTURE_EXTENSION,
+            self._act,
+            # The state that another seed takes over is that of a finished reconcile (gardener-behaviour.md 10).
+            Lifecycle(check=self._check, delete=self._delete, migrate=self._act),
+        )
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
         """Bring one Infrastructure to Succeeded; None at rest. Raises the error that also stands in the status."""
@@ -61,7 +73,26 @@ class InfrastructureController:
         compute = await self._compute(infrastructure)
         strategy = view.annotations.get(STRATEGY, self._strategy)
         validate(strategy)
-        return await self._flow(infrastructure, view, compute, strategy).run()
+        fields = await self._flow(infrastructure, view, compute, strategy).run()
+        await clean_leftovers(self._kube, infrastructure["metadata"]["name"], infrastructure["metadata"]["namespace"])
+        return fields
+
+    async def _check(self, infrastructure: Manifest, shoot: Manifest) -> None:
+        view = ShootView.of(shoot)
+        if view.infrastructure_config.nat_ip_names:
+            compute = await self._compute(infrastructure)
+            await check_config(compute, _desired(infrastructure, view, compute))
+
+    async def _delete(self, infrastructure: Manifest, shoot: Manifest) -> Fields:
+        view = ShootView.of(shoot)
+        metadata = infrastructure["metadata"]
+        record = InfrastructureRecord(self._kube, metadata["name"], metadata["namespace"])
+        if exists((await record.state()).data):
+            compute = await self._compute(infrastructure)
+            desired = _desired(infrastructure, view, compute)
+            await InfrastructureDeletion(compute, self._kube, self._clock, desired, view, record).run()
+        await clean_leftovers(self._kube, metadata["name"], metadata["namespace"])
+        return {}
 
     def _flow(
         self, infrastructure: Manifest, view: ShootView, compute: ComputeClient, strategy: str
@@ -69,7 +100,8 @@ class InfrastructureController:
         metadata = infrastructure["metadata"]
         record = InfrastructureRecord(self._kube, metadata["name"], metadata["namespace"])
         reporter = Reporter(self._emit, self._clock, view.technical_id)
-        desired = Desired.of(view, project=compute.project, region=infrastructure["spec"]["region"])
+        desired = _desired(infrastructure, view, compute)
+        services = ServicesSubnet(compute, desired, reporter, pace_of(strategy))
         migration = Migration(
             compute=compute,
             kube=self._kube,
@@ -80,6 +112,7 @@ class InfrastructureController:
             desired=desired,
             shoot=view,
             strategy=strategy,
+            preflight=Preflight(compute, desired, services),
             settings=replace(self._settings, drill=self._settings.drill or view.annotations.get(DRILL) == "true"),
         )
         return InfrastructureFlow(
@@ -90,6 +123,7 @@ class InfrastructureController:
             record=record,
             reporter=reporter,
             migration=migration,
+            services=services,
             pace=pace_of(strategy),
             migrating=desired.dual and not _shows_ipv6(infrastructure),
         )
@@ -102,6 +136,10 @@ class InfrastructureController:
                 f"secret {reference['namespace']}/{reference['name']} with the cloud credentials is missing"
             )
         return self._computes.of(secret)
+
+
+def _desired(infrastructure: Manifest, view: ShootView, compute: ComputeClient) -> Desired:
+    return Desired.of(view, project=compute.project, region=infrastructure["spec"]["region"])
 
 
 def _shows_ipv6(infrastructure: Manifest) -> bool:

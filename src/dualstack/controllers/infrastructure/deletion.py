@@ -1,0 +1,153 @@
+"""Undoing what the Infrastructure controller and the cloud-controller-manager have made (gardener-behaviour.md 4.3).
+
+What is there is found in the cloud, not in the Shoot's status (W35). Everything goes by its exact name or by the exact
+rule of ownership, and what is gone already is done; tasks are named as Gardener names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dualstack.clock import Clock
+from dualstack.gce import ComputeClient
+from dualstack.gce.pacing import QUICK, Pace
+from dualstack.gce.resources import same_resource
+from dualstack.kube.interface import Kube
+from dualstack.model import names
+from dualstack.model.infrastructure import RESOURCES_EXIST, SERVICE_ACCOUNT_EXISTS
+from dualstack.model.shoot import ShootView
+
+from .announcement import announce
+from .desired import Desired
+from .record import InfrastructureRecord
+from .reporting import task
+from .routes import FIELDS as ROUTE_FIELDS
+from .routes import Ownership, deployments_of, network_filter, split
+from .together import together
+
+FIREWALL_FIELDS = "items(name,network,targetTags),nextPageToken"
+CLUSTER_FIREWALL_PREFIX = "k8s-"
+"""What the names of the rules begin with that the cloud-controller-manager makes for load balancers."""
+
+
+def exists(data: Mapping[str, str]) -> bool:
+    """Whether anything was ever made, by the state's data. A Shoot whose credentials never worked can be deleted."""
+    return data.get(RESOURCES_EXIST, "").lower() == "true"
+
+
+@dataclass(frozen=True, slots=True)
+class InfrastructureDeletion:
+    """Everything of one Shoot, taken away."""
+
+    compute: ComputeClient
+    kube: Kube
+    clock: Clock
+    desired: Desired
+    shoot: ShootView
+    record: InfrastructureRecord
+    pace: Pace = QUICK
+
+    async def run(self) -> None:
+        """Delete in the order of 4.3, branches side by side; TaskFailed names what could not be deleted."""
+        network = await self._network()
+        await together(
+            self._routes(network),
+            self._firewalls(network),
+            self._subnet("destroy internal subnet", self.desired.internal_subnet),
+            self._subnet("destroy services subnet", self.desired.services_subnet),
+            self._router_and_nodes(),
+        )
+        if not self.desired.config.user_vpc:
+            with task("destroy vpc"):
+                await self.compute.delete(f"global/networks/{self.desired.vpc}", pace=self.pace)
+        if (await self.record.state()).data.get(SERVICE_ACCOUNT_EXISTS) == "true":
+            await self._tell_of_service_account()
+
+    async def _network(self) -> str | None:
+        """The selfLink of the VPC; None when it is gone, and with it all that needs it."""
+        with task("destroy vpc"):
+            found = await self.compute.find(f"global/networks/{self.desired.vpc}", fields="selfLink")
+        return str(found["selfLink"]) if found else None
+
+    async def _routes(self, network: str | None) -> None:
+        if network is None:
+            return
+        with task("destroy kubernetes routes"):
+            listed = await self.compute.list("global/routes", filter=network_filter(network), fields=ROUTE_FIELDS)
+            ours, _ = split(listed, await self._ownership(network))
+            await together(*(self.compute.delete(f"global/routes/{route.name}", pace=self.pace) for route in ours))
+
+    async def _ownership(self, network: str) -> Ownership:
+        """The Machines are gone by now, so that a route is known by the machine deployment that made its VM (W22)."""
+        pools = tuple((pool.name, pool.zones) for pool in self.shoot.pools)
+        saved = (await self.record.state()).routes
+        return Ownership(
+            network=network,
+            pods=self.desired.pods,
+            ns=self.desired.ns,
+            machines=frozenset(),
+            vms=frozenset(),
+            zones=frozenset(zone for _, zones in pools for zone in zones),
+            deployments=deployments_of(pools, self.desired.ns),
+            remembered=frozenset((route.instance_name, route.destination_cidr) for route in saved),
+        )
+
+    async def _firewalls(self, network: str | None) -> None:
+        """Our own four, and those for load balancers of this cluster's nodes."""
+        ns = self.desired.ns
+        own = (
+            names.firewall_internal(ns),
+            names.firewall_internal_ipv6(ns),
+            names.firewall_health_checks(ns),
+            names.firewall_health_checks_ipv6(ns),
+        )
+        with task("destroy infrastructure firewall"):
+            listed = await self.compute.list("global/firewalls", fields=FIREWALL_FIELDS)
+            doomed = [
+                rule["name"]
+                for rule in listed
+                if rule["name"] in own
+                or (
+                    network is not None
+                    and rule["name"].startswith(CLUSTER_FIREWALL_PREFIX)
+                    and ns in (rule.get("targetTags") or ())
+                    and same_resource(rule.get("network") or "", network)
+                )
+            ]
+            await together(*(self.compute.delete(f"global/firewalls/{name}", pace=self.pace) for name in doomed))
+
+    async def _subnet(self, name: str, subnet: str) -> None:
+        with task(name):
+            await self.compute.delete(self.desired.subnet_path(subnet), pace=self.pace)
+
+    async def _router_and_nodes(self) -> None:
+        """A NAT holds its subnet, so it goes first: with our router, or out of the user's."""
+        path = self.desired.regional("routers", self.desired.router)
+        if self.desired.config.user_router:
+            with task("destroy nats"):
+                await self._nat(path)
+        else:
+            with task("ensure router deleted"):
+                await self.compute.delete(path, pace=self.pace)
+        await self._subnet("destroy worker subnet", self.desired.nodes_subnet)
+
+    async def _nat(self, path: str) -> None:
+        router = await self.compute.find(path)
+        nats = (router or {}).get("nats") or ()
+        kept = [nat for nat in nats if nat.get("name") != names.cloud_nat(self.desired.ns)]
+        if len(kept) < len(nats):
+            await self.compute.patch(path, {"nats": kept}, pace=self.pace)
+
+    async def _tell_of_service_account(self) -> None:
+        """An account of the Terraform era is the project's, not Compute's: somebody else has to remove it."""
+        await announce(
+            self.kube,
+            self.clock,
+            self.shoot.name,
+            self.desired.ns,
+            "ServiceAccountLeft",
+            f"the service account {self.desired.ns} of project {self.desired.project}, which was made for the nodes, "
+            "is not deleted with the infrastructure",
+            kind="Warning",
+        )
