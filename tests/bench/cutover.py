@@ -194,7 +194,7 @@ def _permitted(size: int, strategy: str, slowest: dict[str, float]) -> float:
         stages = len(settings.delete_shares)
         barriers = settings.barrier_flag + settings.barrier_range + settings.barrier_canary + settings.soak_aliases
         barriers += settings.barrier_route_canary + (stages - 1) * settings.barrier_routes
-        batches = 1 + math.ceil((size - 1) / settings.batch(size))
+        batches = 1 + len(settings.alias_shares)
     if strategy == "gardener":
         batches = 2 * size  # polled every ten seconds, and most operations take less
         return batches / 2 * 10.0 + sum(slowest.values())

@@ -17,8 +17,11 @@ from .pacing import QUICK, Pace
 
 Resource = dict[str, Any]
 
-FEW = 3
-"""Up to this many operations are read by name; more are listed."""
+FEW = 1
+"""Up to this many operations are read by name; more are listed: each look is one request."""
+
+CROWDED = 2.0
+"""Seconds before the first look at many: hardly an operation ends sooner, and never do all."""
 
 WIDTH = 10
 """Outcomes read at a time."""
@@ -105,7 +108,7 @@ class _Poller:
     async def _poll(self) -> None:
         try:
             while self._drop_those_who_left():
-                await self._clock.sleep(next(self._delays))
+                await self._clock.sleep(max(next(self._delays), CROWDED if len(self._waiting) > FEW else 0.0))
                 try:
                     await self._look()
                 except ComputeRefusal as error:
