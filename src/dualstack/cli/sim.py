@@ -47,8 +47,8 @@ def serve(
     Prints one line of JSON with `computeEndpoint`, `kubeconfig` and `controlEndpoint` when everything is up.
     """
     from dualstack.cli.shoot_file import read_shoot
-    from dualstack.clock import ScaledClock
     from dualstack_sim.rules.profiles import choose
+    from dualstack_sim.world.control_clock import SteppableClock
     from dualstack_sim.world.serve import WorldOptions, run
 
     run(
@@ -58,7 +58,64 @@ def serve(
             seed=seed,
             faults=faults,
             lifeline=lifeline,
-            clock=ScaledClock(origin=time.time(), speed=speed),
+            clock=SteppableClock(origin=time.time(), speed=speed),
+            profile=choose(profile, knobs),
+        )
+    )
+
+
+@sim.command()
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File from which the state is loaded at the start, if it is there, and to which it is saved at the end.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default="any free one", help="Port of the Compute API."
+)
+@click.option(
+    "--speed",
+    type=Speed(),
+    default=1.0,
+    show_default=True,
+    help="Simulated seconds in one second of wall time.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same ids and latencies.")
+@click.option(
+    "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as YAML."
+)
+@click.option("--project", default="proj-1", show_default=True, help="Name of the one project that there is.")
+@click.option("--region", default="europe-west1", show_default=True, help="Its region; the zones are b, c and d.")
+@cloud_profile
+def compute(
+    state: Path | None,
+    port: int,
+    speed: float,
+    seed: int,
+    faults: Path | None,
+    project: str,
+    region: str,
+    profile: str,
+    knobs: tuple[str, ...],
+) -> None:
+    """Serve a simulated Compute Engine on loopback, empty or as a file says, until interrupted.
+
+    Prints one line of JSON with `computeEndpoint` and `controlEndpoint` when it is up. docs/simulated-compute.md says
+    how to point clients at it.
+    """
+    from dualstack_sim.rules.profiles import choose
+    from dualstack_sim.world.compute_serve import ComputeOptions, run
+    from dualstack_sim.world.control_clock import SteppableClock
+
+    run(
+        ComputeOptions(
+            clock=SteppableClock(origin=time.time(), speed=speed),
+            state=state,
+            port=port,
+            seed=seed,
+            faults=faults,
+            project=project,
+            region=region,
             profile=choose(profile, knobs),
         )
     )

@@ -7,6 +7,8 @@ GET  /probe?from=&to=      where a packet from a host to an address goes at this
 GET  /reachability?family= the pairs of end points that do not reach each other now
 GET  /assumptions          inferred facts on which the verdict rests
 GET  /faults               faults that were injected so far
+
+The rest commands the simulated Compute Engine: see `control_state`.
 """
 
 from __future__ import annotations
@@ -22,8 +24,14 @@ from dualstack_sim.compute.backend import Compute
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan
 from dualstack_sim.rules import RULES
+from dualstack_sim.world.control_clock import SteppableClock
+from dualstack_sim.world.control_state import LARGEST_STATE, StateControl
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+STATE = web.AppKey("state", StateControl)
+"""Where the application keeps the part that commands the state."""
 
 
 def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: FaultPlan | None) -> web.Application:
@@ -31,6 +39,8 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
 
     async def trigger(_: web.Request) -> web.Response:
         at = clock.now()
+        if isinstance(clock, SteppableClock):
+            clock.fix("a rehearsal is under way, and its operator keeps time by the formula of this clock")
         fabric.traffic.mark(at)
         compute.reset_statistics()
         RULES.restart()
@@ -62,7 +72,9 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
             }
         )
 
-    application = web.Application()
+    application = web.Application(client_max_size=LARGEST_STATE)
+    application[STATE] = StateControl(clock, compute)
+    application[STATE].add_routes(application.router)
     application.router.add_post("/trigger", trigger)
     application.router.add_get("/traffic", traffic)
     application.router.add_get("/compute/statistics", statistics)

@@ -24,6 +24,7 @@ from dualstack_sim.actors.cast import Cast
 from dualstack_sim.actors.service_addresses import ServiceAddresses
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.errors import ApiError
 from dualstack_sim.compute.server import create_app as create_compute_app
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults
@@ -31,7 +32,8 @@ from dualstack_sim.kube.server import create_app as create_kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile, choose
 from dualstack_sim.world.builder import build
-from dualstack_sim.world.control import create_control
+from dualstack_sim.world.control import STATE, create_control
+from dualstack_sim.world.control_clock import SteppableClock
 
 _SETTLE_SECONDS = 1800.0
 """Simulated seconds within which the actors must have brought the cluster to rest."""
@@ -45,7 +47,7 @@ class WorldOptions:
     nodes: int | None
     seed: int
     faults: Path | None
-    clock: ScaledClock
+    clock: ScaledClock | SteppableClock
     project: str = "proj-1"
     lifeline: bool = False
     profile: Profile = field(default_factory=choose)
@@ -134,6 +136,8 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
     await stack.enter_async_context(cast)
     await cast.settled(_SETTLE_SECONDS)
     fabric.rest(clock.now())
+    with contextlib.suppress(ApiError):  # somebody from outside is at work already: there is no state to go back to
+        control[STATE].remember_start()
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualstack-sim-")))
     kubeconfig = folder / "kubeconfig"

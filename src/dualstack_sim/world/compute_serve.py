@@ -1,0 +1,140 @@
+"""`dualstack sim compute`: the simulated Compute Engine on its own, with a control endpoint and a state file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from dualstack.errors import InvalidInput
+from dualstack_sim.chance import Chance
+from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.errors import ApiError
+from dualstack_sim.compute.memory import digest
+from dualstack_sim.compute.server import create_app
+from dualstack_sim.fabric import Fabric
+from dualstack_sim.faults import FaultPlan, load_faults
+from dualstack_sim.rules.profiles import Profile, choose
+from dualstack_sim.world.control import STATE, create_control
+from dualstack_sim.world.control_clock import SteppableClock
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeOptions:
+    """What to serve, and how its time and chance run. `port` 0 takes any free one; `state` may not be there yet."""
+
+    clock: SteppableClock
+    state: Path | None = None
+    port: int = 0
+    seed: int = 0
+    faults: Path | None = None
+    project: str = "proj-1"
+    region: str = "europe-west1"
+    profile: Profile = field(default_factory=choose)
+
+
+def run(options: ComputeOptions) -> None:
+    """Serve until SIGINT or SIGTERM; prints one line of JSON with the endpoints when everything is up.
+
+    InvalidInput for a state that cannot be loaded and for a port that is taken.
+    """
+    asyncio.run(_serve(options))
+
+
+async def _serve(options: ComputeOptions) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        compute, facts = await start(options, stack)
+        sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+        if options.state is not None:
+            compute.finish()
+            write_state(options.state, compute, options.clock.now())
+
+
+async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute, dict[str, Any]]:
+    """Bring the server up; it is taken down when `stack` closes. The facts are what clients need to reach it."""
+    clock, chance = options.clock, Chance(options.seed)
+    faults = FaultPlan(load_faults(options.faults), chance, clock) if options.faults else None
+    listeners = {"compute": _listen(options.port), "control": _listen(0)}
+    urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
+    fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric)
+    compute = Compute(
+        clock,
+        chance,
+        project=options.project,
+        regions={options.region: [f"{options.region}-{letter}" for letter in "bcd"]},
+        endpoint=f"{urls['compute']}/compute/v1",
+        knobs=options.profile.knobs,
+        on_commit=fabric.on_commit,
+        faults=faults,
+    )
+    if options.state is not None and options.state.exists():
+        read_state(options.state, compute)
+    fabric.rest(clock.now())
+    control = create_control(clock, fabric, compute, faults)
+    control[STATE].remember_start()
+    for application, listener in ((create_app(compute), listeners["compute"]), (control, listeners["control"])):
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, listener).start()
+    return compute, {
+        "computeEndpoint": urls["compute"],
+        "controlEndpoint": urls["control"],
+        "project": options.project,
+        "region": options.region,
+        "profile": options.profile.name,
+        "clock": {"origin": clock.origin, "speed": clock.speed},
+    }
+
+
+def read_state(path: Path, compute: Compute) -> None:
+    """Load what `write_state` or GET /dump wrote; InvalidInput if the file holds no such thing."""
+    try:
+        document = msgspec.json.decode(path.read_bytes())
+        compute.load(document.get("state", document) if isinstance(document, dict) else document)
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise InvalidInput(f"{path}: {error}") from None
+    except ApiError as error:
+        raise InvalidInput(f"{path}: {error.message}") from None
+
+
+def write_state(path: Path, compute: Compute, at: float) -> None:
+    """Replace the file by the present state, wholly or not at all."""
+    state = compute.dump()
+    document = msgspec.json.encode({"digest": digest(state), "at": at, "state": state})
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(document)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        listener = socket.create_server(("127.0.0.1", port), backlog=512)
+    except OSError as error:
+        raise InvalidInput(f"--port {port}: {error.strerror}") from None
+    listener.setblocking(False)
+    return listener

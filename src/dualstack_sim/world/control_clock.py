@@ -1,0 +1,89 @@
+"""A clock whose pace can be changed and that can be moved on while it runs, for worlds that nobody else keeps time of.
+
+A rehearsal shares its time by formula (docs/decisions/0002-time.md): the operator cannot know that the pace changed.
+Whoever knows of such a party fixes the clock; it then refuses to be changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from dualstack.errors import DualstackError
+
+_SOON = 1e-6
+"""Seconds of wall time that a sleeper may wake early."""
+
+
+class ClockFixed(DualstackError):
+    """The clock may not be changed; the message says who relies on it."""
+
+
+class SteppableClock:
+    """Implements `dualstack.clock.Clock`. Agrees with the wall at the wall time `origin` and then runs at `speed`.
+
+    As long as it is not changed it is the `ScaledClock` of the same origin and speed.
+    """
+
+    def __init__(self, origin: float, speed: float = 1.0) -> None:
+        if not 0.0 <= speed < float("inf"):
+            raise ValueError(f"clock speed must be 0 or more, not {speed}")
+        self.origin = origin
+        self._wall = origin
+        self._then = origin
+        self._speed = speed
+        self._sleepers: set[asyncio.Future[None]] = set()
+        self._fixed_for = ""
+
+    @property
+    def speed(self) -> float:
+        """Simulated seconds in one second of wall time; 0 stands still."""
+        return self._speed
+
+    def now(self) -> float:
+        return self._then + (time.time() - self._wall) * self._speed
+
+    async def sleep(self, seconds: float) -> None:
+        due = self.now() + max(0.0, seconds)
+        while (left := due - self.now()) > _SOON * self._speed:
+            change = asyncio.get_running_loop().create_future()
+            self._sleepers.add(change)
+            try:
+                await asyncio.wait({change}, timeout=left / self._speed if self._speed else None)
+            finally:
+                self._sleepers.discard(change)
+
+    def set_speed(self, speed: float) -> None:
+        """Go on from the present instant at another pace. ValueError below 0, ClockFixed if somebody relies on it."""
+        if not 0.0 <= speed < float("inf"):
+            raise ValueError(f"clock speed must be 0 or more, not {speed}")
+        self._refuse_if_fixed()
+        self._then, self._wall = self.now(), time.time()
+        self._speed = speed
+        self._wake()
+
+    def step(self, seconds: float) -> None:
+        """Let `seconds` pass at once. ValueError for a step back, ClockFixed if somebody relies on the clock."""
+        if not 0.0 <= seconds < float("inf"):
+            raise ValueError(f"time only goes on: a step must be 0 or more seconds, not {seconds}")
+        self._refuse_if_fixed()
+        self._then += seconds
+        self._wake()
+
+    def fix(self, reason: str) -> None:
+        """Refuse changes from now on, because of `reason`."""
+        self._fixed_for = reason
+
+    @property
+    def fixed_for(self) -> str:
+        """Why the clock may not be changed; "" if it may."""
+        return self._fixed_for
+
+    def _refuse_if_fixed(self) -> None:
+        if self._fixed_for:
+            raise ClockFixed(f"the time of this world cannot be changed: {self._fixed_for}")
+
+    def _wake(self) -> None:
+        for sleeper in self._sleepers:
+            if not sleeper.done():
+                sleeper.set_result(None)

@@ -1,0 +1,173 @@
+"""The part of the control endpoint that commands the simulated Compute Engine: its state, chance, time and journal.
+
+GET  /dump                       {"digest", "at", "state"}: everything as one document; 409 while operations run
+POST /load                       a document of /dump, or its state; answers {"digest"}
+POST /reset                      back to the state at the start; answers {"digest"}
+POST /finish                     end all operations at once, as if their time had come
+POST /seed                       {"seed": 7}: everything drawn from now on comes from that seed
+GET  /clock                      {"now", "speed", "fixedFor"}
+POST /clock                      {"speed": 60}, {"step": 30}, or both: the pace first, then the step
+GET  /requests?method=&caller=&limit=   the latest requests to Compute, oldest first
+GET  /rules                      every rule that is enforced, with source and tag
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from dualstack.clock import Clock
+from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.errors import ApiError
+from dualstack_sim.compute.memory import digest
+from dualstack_sim.rules import RULES
+from dualstack_sim.world.control_clock import ClockFixed, SteppableClock
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+LARGEST_STATE = 256 * 1024 * 1024
+PRODUCT = "dualstack/"
+"""How the User-Agent of the product begins; its operator keeps time by formula."""
+
+
+class Refused(Exception):
+    """A command that cannot be carried out, with its HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class StateControl:
+    """The handlers. `initial` is the state that a reset goes back to: the present one."""
+
+    def __init__(self, clock: Clock, compute: Compute) -> None:
+        self._clock = clock
+        self._compute = compute
+        self._initial: dict[str, Any] | None = None
+
+    def remember_start(self) -> None:
+        """Let `/reset` come back to the present state. ApiError while operations run."""
+        self._initial = self._compute.dump()
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/dump", _guarded(self.dump))
+        router.add_post("/load", _guarded(self.load))
+        router.add_post("/reset", _guarded(self.reset))
+        router.add_post("/finish", _guarded(self.finish))
+        router.add_post("/seed", _guarded(self.seed))
+        router.add_get("/clock", _guarded(self.clock))
+        router.add_post("/clock", _guarded(self.change_clock))
+        router.add_get("/requests", _guarded(self.requests))
+        router.add_get("/rules", _guarded(self.rules))
+
+    async def dump(self, _: web.Request) -> Any:
+        state = self._compute.dump()
+        return {"digest": digest(state), "at": self._clock.now(), "state": state}
+
+    async def load(self, request: web.Request) -> Any:
+        body = await _object(request)
+        self._compute.load(body.get("state", body))
+        return {"digest": digest(self._compute.dump())}
+
+    async def reset(self, _: web.Request) -> Any:
+        if self._initial is None:
+            raise Refused(409, "this world is still being built")
+        self._compute.load(self._initial)
+        self._compute.journal.clear()
+        self._compute.reset_statistics()
+        return {"digest": digest(self._compute.dump())}
+
+    async def finish(self, _: web.Request) -> Any:
+        self._compute.finish()
+        return {"running": self._compute.operations_running()}
+
+    async def seed(self, request: web.Request) -> Any:
+        seed = (await _object(request)).get("seed")
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise Refused(400, f"seed: must be a whole number, not {seed!r}")
+        self._compute.reseed(seed)
+        return {"seed": seed}
+
+    async def clock(self, _: web.Request) -> Any:
+        return self._time()
+
+    async def change_clock(self, request: web.Request) -> Any:
+        body = await _object(request)
+        clock = self._changeable()
+        unknown = sorted(set(body) - {"speed", "step"})
+        if unknown or not body:
+            raise Refused(400, f"say speed, step or both, not {unknown}")
+        for name, value in body.items():
+            if not isinstance(value, (int, float)) or isinstance(value, bool):
+                raise Refused(400, f"{name}: must be a number, not {value!r}")
+        try:
+            if "speed" in body:
+                clock.set_speed(float(body["speed"]))
+            if "step" in body:
+                clock.step(float(body["step"]))
+        except ValueError as error:
+            raise Refused(400, str(error)) from None
+        except ClockFixed as error:
+            raise Refused(409, str(error)) from None
+        return self._time()
+
+    async def requests(self, request: web.Request) -> Any:
+        query = request.query
+        limit = query.get("limit", "1000")
+        if not (limit.isascii() and limit.isdigit()):
+            raise Refused(400, f"limit: must be a whole number, not {limit!r}")
+        journal = self._compute.journal
+        entries = journal.entries(method=query.get("method", ""), caller=query.get("caller", ""), limit=int(limit[:9]))
+        return {"total": journal.total, "requests": entries}
+
+    async def rules(self, _: web.Request) -> Any:
+        return [rule.as_json() for rule in RULES.values()]
+
+    def _time(self) -> dict[str, Any]:
+        speed = getattr(self._clock, "speed", 1.0)
+        return {"now": self._clock.now(), "speed": speed, "fixedFor": self._fixed_for()}
+
+    def _fixed_for(self) -> str:
+        if not isinstance(self._clock, SteppableClock):
+            return "it was built with a clock of fixed pace"
+        if not self._clock.fixed_for and self._compute.statistics(PRODUCT)["calls"]:
+            self._clock.fix("the operator of dualstack keeps its own time by the formula of this clock")
+        return self._clock.fixed_for
+
+    def _changeable(self) -> SteppableClock:
+        reason = self._fixed_for()
+        if reason or not isinstance(self._clock, SteppableClock):
+            raise Refused(409, f"the time of this world cannot be changed: {reason}")
+        return self._clock
+
+
+def _guarded(handler: Callable[[web.Request], Awaitable[Any]]) -> Handler:
+    """Answers in JSON, refusals too: {"message"}."""
+
+    async def guarded(request: web.Request) -> web.Response:
+        try:
+            return _answer(await handler(request))
+        except Refused as refused:
+            return _answer({"message": str(refused)}, refused.status)
+        except ApiError as refused:
+            return _answer({"message": refused.message}, refused.status)
+
+    return guarded
+
+
+async def _object(request: web.Request) -> dict[str, Any]:
+    try:
+        body = msgspec.json.decode(await request.read())
+    except msgspec.DecodeError as error:
+        raise Refused(400, f"the body is no JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Refused(400, "the body must be a JSON object")
+    return body
+
+
+def _answer(body: Any, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")

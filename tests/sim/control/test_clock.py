@@ -1,0 +1,84 @@
+"""A clock that can be changed while somebody sleeps by it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from dualstack.clock import ScaledClock
+from dualstack_sim.world.control_clock import ClockFixed, SteppableClock
+
+
+def test_unchanged_it_is_the_scaled_clock_of_the_same_formula() -> None:
+    origin = time.time() - 3.0
+    steppable, scaled = SteppableClock(origin, 120.0), ScaledClock(origin, 120.0)
+    before = scaled.now()
+    assert before <= steppable.now() <= scaled.now()
+
+
+async def test_who_sleeps_wakes_when_time_is_stepped_beyond() -> None:
+    clock = SteppableClock(time.time(), 0.0)
+    start = clock.now()
+    sleeper = asyncio.create_task(clock.sleep(60.0))
+    await asyncio.sleep(0)
+    clock.step(59.0)
+    await asyncio.sleep(0.02)
+    assert not sleeper.done()
+    clock.step(1.0)
+    await asyncio.wait_for(sleeper, 1.0)
+    assert clock.now() == pytest.approx(start + 60.0)
+
+
+async def test_who_sleeps_keeps_to_the_new_pace() -> None:
+    clock = SteppableClock(time.time(), 0.0)
+    sleeper = asyncio.create_task(clock.sleep(1000.0))
+    await asyncio.sleep(0)
+    clock.set_speed(100_000.0)
+    await asyncio.wait_for(sleeper, 2.0)
+
+
+async def test_slowing_down_lets_nobody_wake_early() -> None:
+    clock = SteppableClock(time.time(), 10_000.0)
+    due = clock.now() + 1000.0
+    sleeper = asyncio.create_task(clock.sleep(1000.0))
+    await asyncio.sleep(0.01)
+    clock.set_speed(0.0)
+    await asyncio.sleep(0.15)
+    assert not sleeper.done()
+    clock.set_speed(100_000.0)
+    await asyncio.wait_for(sleeper, 2.0)
+    assert clock.now() >= due - 1.0
+
+
+async def test_sleeping_for_nothing_returns_at_once_even_when_time_stands() -> None:
+    await asyncio.wait_for(SteppableClock(time.time(), 0.0).sleep(-5.0), 1.0)
+
+
+def test_time_does_not_jump_when_the_pace_changes() -> None:
+    clock = SteppableClock(time.time(), 0.0)
+    before = clock.now()
+    clock.set_speed(2.0)
+    clock.set_speed(0.0)
+    assert before <= clock.now() < before + 1.0
+
+
+def test_a_fixed_clock_refuses_changes_and_says_why() -> None:
+    clock = SteppableClock(time.time())
+    clock.fix("a rehearsal is under way")
+    with pytest.raises(ClockFixed, match="a rehearsal is under way"):
+        clock.set_speed(2.0)
+    with pytest.raises(ClockFixed):
+        clock.step(1.0)
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_time_neither_goes_back_nor_leaps(value: float) -> None:
+    clock = SteppableClock(time.time())
+    with pytest.raises(ValueError, match="must be 0 or more"):
+        clock.set_speed(value)
+    with pytest.raises(ValueError, match="must be 0 or more"):
+        clock.step(value)
+    with pytest.raises(ValueError, match="must be 0 or more"):
+        SteppableClock(time.time(), value)

@@ -1,0 +1,68 @@
+"""`dualstack sim compute` and `dualstack sim rules` as a user runs them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.sim.rehearsal.command import dualstack, started
+
+NETWORKS = "/compute/v1/projects/mine/global/networks"
+
+
+def ask(url: str, body: Any = None) -> Any:
+    place = urlsplit(url)
+    connection = http.client.HTTPConnection(place.netloc, timeout=10)
+    connection.request(
+        "POST" if body is not None else "GET", place.path, json.dumps(body) if body is not None else None
+    )
+    return json.load(connection.getresponse())
+
+
+def test_the_state_outlives_the_server(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    arguments = ("sim", "compute", "--state", str(path), "--project", "mine", "--profile", "pessimistic")
+    with started(*arguments) as process:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())
+        assert (facts["project"], facts["profile"]) == ("mine", "pessimistic")
+        ask(facts["computeEndpoint"] + NETWORKS, {"name": "vpc", "autoCreateSubnetworks": False})
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
+        assert (process.returncode, errors) == (0, "")
+    with started(*arguments) as process:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())
+        network = ask(facts["computeEndpoint"] + NETWORKS + "/vpc")
+        assert network["selfLink"] == facts["computeEndpoint"] + NETWORKS + "/vpc"
+        assert ask(facts["controlEndpoint"] + "/dump")["digest"] == json.loads(path.read_text())["digest"]
+
+
+def test_a_bad_state_file_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    path.write_text("{}")
+    outcome = dualstack("sim", "compute", "--state", str(path))
+    assert (outcome.status, outcome.out) == (2, "")
+    assert (
+        outcome.err
+        == f"dualstack: {path}: This is no state that can be loaded: it has no schema dualstack.compute/v1\n"
+    )
+
+
+def test_unknown_knobs_and_profiles_are_told_in_one_line() -> None:
+    for arguments in (("--profile", "hopeful"), ("--knob", "K9=x"), ("--knob", "K1=x")):
+        outcome = dualstack("sim", "compute", *arguments)
+        assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1), outcome.err
+
+
+def test_the_rules_are_printed_with_source_and_tag() -> None:
+    rules = json.loads(dualstack("sim", "rules", "--output", "json").out)
+    assert len(rules) >= 80
+    assert {"id", "statement", "source", "tag"} == set(rules[0])
+    text = dualstack("sim", "rules").out
+    for rule in rules:
+        assert f"{rule['id']}  [{rule['tag']}]  {rule['source']}\n    {rule['statement']}\n" in text
