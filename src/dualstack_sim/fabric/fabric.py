@@ -136,9 +136,9 @@ class Fabric:
         if runs and name not in self._homes:
             ledger.open_view(name)
             self._homes[name] = ledger
-            self.traffic.look_around(at, name)
+            self.traffic.power(at, name, runs=True)
         elif not runs and self._homes.get(name) is ledger:
-            self.traffic.drop(at, name)
+            self.traffic.power(at, name, runs=False)
             ledger.close_view(name)
             del self._homes[name]
 

@@ -51,13 +51,15 @@ class Traffic:
         self._owners: BlockIndex[str] = BlockIndex()
         self._books = {family: BlackoutBook(family) for family in FAMILIES}
         self._rosters = {family: Roster() for family in FAMILIES}
+        self._stopped: set[str] = set()
         self._marked_at: float | None = None
 
     def join(self, at: float, host: str, cidrs: Sequence[str], *, steals_aliases: bool = False) -> None:
         """The pods of `host` in `cidrs` can be talked to from `at` on; joining again replaces what was said before.
 
         `steals_aliases`: its guest agent runs with ip_aliases=true (cutover.md R13, E16). A VM that stops running
-        leaves by itself. ValueError if a CIDR is none, or for two CIDRs of one family.
+        leaves by itself, and one that was stopped before `at` does not come back by the word of somebody who has not
+        noticed yet. ValueError if a CIDR is none, or for two CIDRs of one family.
         """
         blocks = tuple(parse_block(cidr) for cidr in cidrs)
         if not blocks or len({block.version for block in blocks}) != len(blocks):
@@ -106,6 +108,15 @@ class Traffic:
             return Verdict(None, "STOLEN_BY_GUEST_AGENT", f"{verdict.rule}; R13: the guest agent took the alias")
         return verdict
 
+    def power(self, at: float, host: str, *, runs: bool) -> None:
+        """The VM of `host` has started or stopped running."""
+        if runs:
+            self._stopped.discard(host)
+            self.look_around(at, host)
+        else:
+            self._stopped.add(host)
+            self.drop(at, host)
+
     def drop(self, at: float, host: str) -> None:
         """`host` is no end point from `at` on; at once, unlike `leave`."""
         endpoint = self._endpoints.pop(host, None)
@@ -153,7 +164,7 @@ class Traffic:
 
     def _join(self, at: float, endpoint: Endpoint) -> None:
         known = self._endpoints.get(endpoint.host)
-        if known == endpoint:
+        if known == endpoint or endpoint.host in self._stopped:
             return
         if known is not None and any(block not in endpoint.cidrs for block in known.cidrs):
             self.drop(at, endpoint.host)

@@ -118,6 +118,18 @@ def test_an_end_point_on_no_vm_is_dark_from_the_start() -> None:
     assert report.ipv4.later_pairs == 2
 
 
+def test_a_vm_that_was_stopped_is_no_end_point_by_the_word_of_somebody_late_and_is_one_when_it_runs_again() -> None:
+    fabric, cloud = cluster((1, 2), lag=LagProfile.fixed(0.0))
+    cloud.change(10.0, "instances", node(2), status="STOPPING")
+    fabric.traffic.join(11.0, node(2), [pods(2)])
+    report = fabric.traffic.report(15.0)
+    assert (report.broken_pairs, report.ipv4.current) == ((), 0)
+    cloud.change(20.0, "instances", node(2), status="RUNNING")
+    fabric.traffic.join(21.0, node(2), [pods(2)])
+    cloud.drop_route(22.0, 2)
+    assert fabric.traffic.report(25.0).ipv4.maximum == 3.0
+
+
 def test_later_pairs_are_counted_once_however_often_a_node_comes_back() -> None:
     fabric, cloud = cluster((1, 2), lag=LagProfile.fixed(0.0))
     for number in (3, 4):
