@@ -114,6 +114,8 @@ def _body(raw: bytes) -> dict[str, Any]:
         body = _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise unreadable(f"Invalid JSON payload received. {error}") from None
+    if body == "":  # how the client for Node spells a method that takes no body, `operations.wait` for one
+        return {}
     if not isinstance(body, dict):
         raise unreadable("Invalid JSON payload received. Must be an object.")
     return body

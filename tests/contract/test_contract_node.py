@@ -1,0 +1,40 @@
+"""@google-cloud/compute on Node, installed from tests/contract/node/package-lock.json by `make test-clients`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.sim.compute.cloud import Setting, make, served
+
+from .story import LIFE, REFUSALS, Step, check_end_of_life, furnish
+
+HOME = Path(__file__).parent / "node"
+pytestmark = pytest.mark.clients
+
+
+def outcomes(root: str, steps: Sequence[Step]) -> list[str]:
+    said = json.dumps({"port": urlsplit(root).port, "steps": [step.as_json() for step in steps]})
+    ran = subprocess.run(["node", "run.mjs"], cwd=HOME, input=said, capture_output=True, text=True, timeout=100)
+    assert ran.returncode == 0, ran.stderr
+    found: list[str] = json.loads(ran.stdout)
+    return found
+
+
+def test_the_node_client_lives_the_migration() -> None:
+    compute, _, _ = make(Setting())
+    with served(compute) as root:
+        assert outcomes(root, LIFE) == [""] * len(LIFE)
+        check_end_of_life(compute)
+
+
+def test_the_node_client_is_refused() -> None:
+    compute, _, _ = make(Setting())
+    furnish(compute)
+    with served(compute) as root:
+        assert outcomes(root, REFUSALS) == [step.refused for step in REFUSALS]
