@@ -179,6 +179,10 @@ class AddressBook:
                 return number
         return None
 
+    def sixes(self) -> int:
+        """How many /96s are taken."""
+        return len(self._six)
+
     def release_six(self, number: int) -> None:
         self._six.pop(number, None)
 

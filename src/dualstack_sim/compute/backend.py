@@ -35,6 +35,8 @@ from .references import GLOBAL, Key, Links
 from .reservations import Reservations
 from .routes import Routes
 from .surface import AGGREGATED
+from .utilization import VIEW as UTILIZATION
+from .utilization import with_utilization
 
 DEFAULT_ENDPOINT = "https://www.googleapis.com/compute/v1"
 DEFAULT_REGIONS: Mapping[str, Sequence[str]] = {"europe-west1": ("europe-west1-b", "europe-west1-c", "europe-west1-d")}
@@ -127,6 +129,7 @@ class Compute:
         }
         for collection in _PLAIN:
             methods[f"{collection}.get"] = self._getter(collection)
+        methods["subnetworks.get"] = self._subnetwork
         for collection in (*_PLAIN, "routes", "addresses", "machineTypes"):
             methods[f"{collection}.list"] = self._lister(collection)
         for collection in AGGREGATED:
@@ -138,11 +141,23 @@ class Compute:
             methods[f"{service}.delete"] = self._forget_operation
         return methods | reads(self.project, self._routes, self._reservations)
 
+    def _viewed(self, call: Call, collection: str, rows: Iterable[Json]) -> Iterable[Json]:
+        """The rows as the view of the request shows them."""
+        if collection != "subnetworks" or call.query.get("views") != UTILIZATION:
+            return rows
+        return [with_utilization(self.project, row) for row in rows]
+
+    def _subnetwork(self, call: Call) -> Json:
+        found = self.project.inventory.get(Key("subnetworks", call.scope, call.name))
+        return next(iter(self._viewed(call, "subnetworks", [found])))
+
     def _getter(self, collection: str) -> Read:
         return lambda call: self.project.inventory.get(Key(collection, call.scope, call.name))
 
     def _lister(self, collection: str) -> Read:
-        return lambda call: self._list(call, collection, self._rows(collection, call.scope, call.now))
+        return lambda call: self._list(
+            call, collection, self._viewed(call, collection, self._rows(collection, call.scope, call.now))
+        )
 
     def _aggregator(self, collection: str) -> Read:
         return lambda call: self._aggregate(call, collection)
@@ -213,7 +228,7 @@ class Compute:
             f"projects/{self.project.name}/{path}",
             self.project.links.within(path),
             scopes,
-            lambda scope: self._rows(collection, scope, call.now),
+            lambda scope: self._viewed(call, collection, self._rows(collection, scope, call.now)),
             call.query,
         )
 

@@ -11,12 +11,12 @@ from dualstack_sim.rules import enforced
 
 from .access_configs import SCHEMA as ACCESS_SCHEMA
 from .access_configs import access_config
-from .addresses import fits_within, parse_ipv4, uncompressed, usable_primary
+from .addresses import block_of, fits_within, parse_ipv4, uncompressed, usable_primary
 from .aliases import merged, read_wishes, revise, take
 from .allocations import check_aliases
 from .bodies import accept, accept_list, one_of
 from .errors import ApiError, Json, bad_request, condition_not_met, invalid, not_ready, required
-from .holdings import Holdings, release_aliases, release_six
+from .holdings import Holdings, release_aliases, release_interface, release_six
 from .project import Project
 from .references import GLOBAL, Key
 
@@ -154,6 +154,8 @@ def revise_interface(
     if stale and enforced("interfaces.fingerprint-stale"):
         raise condition_not_met()
     _refuse_fixed(current, body, status)
+    if _moves(current, body):
+        return _relocation(project, instance, current, body, holdings)
     wanted = body.get("stackType") or current["stackType"]
     stack_changes = wanted != current["stackType"]
     present: list[Json] = current.get("aliasIpRanges", [])
@@ -201,6 +203,38 @@ def _stack_change(
     return InterfaceChange(lambda interface: interface | fields | {"stackType": "IPV4_IPV6"}, lambda: None)
 
 
+def _moves(current: Json, body: Json) -> bool:
+    """Whether the request gives the interface another subnetwork or another address."""
+    fields = ("network", "subnetwork", "networkIP")
+    return any(body.get(f) and not current[f].endswith(body[f].rpartition("projects/")[2]) for f in fields)
+
+
+def _relocation(project: Project, instance: Key, current: Json, body: Json, holdings: Holdings) -> InterfaceChange:
+    """Another subnetwork, with new addresses and the aliases of the request, or another address in the same one."""
+    holder = project.links.partial(instance)
+    wish: Json = {
+        field: body[field] for field in ("network", "subnetwork", "networkIP", "aliasIpRanges") if field in body
+    }
+    if "subnetwork" not in wish:
+        wish["subnetwork"] = current["subnetwork"]
+    key, subnetwork = _subnetwork(project, instance, wish, "resource")
+    if subnetwork["selfLink"] == current["subnetwork"]:
+        wanted = body.get("networkIP") or None
+        own = _own_address(key, subnetwork, wanted, "resource.networkIP", holdings)
+        before = block_of(IPv4Network(current["networkIP"]), holder)
+        return InterfaceChange(
+            lambda interface: interface | {"networkIP": own}, lambda: project.book(key).release(before)
+        )
+    if body.get("networkIP") == current["networkIP"]:
+        wish.pop("networkIP")
+    index = int(current["name"].removeprefix("nic"))
+    stack = body.get("stackType") or current["stackType"]
+    fresh = furnish(project, instance, index, wish | {"stackType": stack}, holdings)
+    kept = {field: current[field] for field in ("accessConfigs", "nicType") if field in current}
+    left = project.links.read(current["subnetwork"], "subnetworks", "") or key
+    return InterfaceChange(lambda _: fresh | kept, lambda: release_interface(project, left, current, holder))
+
+
 def _refuse_fixed(current: Json, body: Json, status: str) -> None:
     """What this call cannot change, on a running VM or at all."""
     for field in ("accessConfigs", "ipv6AccessConfigs"):
@@ -208,10 +242,9 @@ def _refuse_fixed(current: Json, body: Json, status: str) -> None:
         if differs and enforced("interfaces.access-configs-fixed"):
             raise _unsupported(field)
     for field in ("network", "subnetwork", "networkIP"):
-        if body.get(field) and not current[field].endswith(body[field].rpartition("projects/")[2]):
-            if status != "TERMINATED" and enforced("interfaces.address-fixed"):
-                raise invalid(f"resource.{field}", body[field], "The instance must be stopped to change this field.")
-            raise _unsupported(field)
+        differs = body.get(field) and not current[field].endswith(body[field].rpartition("projects/")[2])
+        if differs and status != "TERMINATED" and enforced("interfaces.address-fixed"):
+            raise invalid(f"resource.{field}", body[field], "The instance must be stopped to change this field.")
     for field in ("name", "nicType"):
         if body.get(field) and body[field] != current.get(field):
             raise _unsupported(field)

@@ -20,6 +20,7 @@ from .peerings import Peerings
 from .places import Places
 from .project import Call, Project
 from .reservations import Reservations
+from .router_status import RouterStatus
 from .routers import Routers
 from .routes import Routes
 from .subnetworks import Subnetworks
@@ -126,6 +127,7 @@ def reads(project: Project, routes: Routes, reservations: Reservations) -> dict[
         "routes.get": routes.get,
         "addresses.get": reservations.get,
         "globalAddresses.get": reservations.get,
+        "routers.getRouterStatus": RouterStatus(project).get,
         "networks.getEffectiveFirewalls": firewalls.of_network,
         "instances.getEffectiveFirewalls": firewalls.of_instance,
     }
