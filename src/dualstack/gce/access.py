@@ -13,7 +13,7 @@ import msgspec
 from dualstack.clock import Clock
 from dualstack.errors import InvalidInput
 
-from .client import DEFAULT_ENDPOINT, ComputeClient
+from .client import DEFAULT_ENDPOINT, ComputeClient, endpoint_root
 from .credentials import Credentials, GoogleCredentials
 
 KEY = "serviceaccount.json"
@@ -23,7 +23,7 @@ CredentialsFor = Callable[[Mapping[str, Any]], Credentials]
 
 
 class ComputeClients:
-    """Hands out clients by credentials. Close it when the process ends."""
+    """Hands out clients by credentials; InvalidInput for an endpoint that is no URL. Close it when the process ends."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class ComputeClients:
         credentials_for: CredentialsFor = GoogleCredentials.service_account,
     ) -> None:
         self._clock = clock
-        self._endpoint = endpoint
+        self._endpoint = endpoint_root(endpoint)
         self._credentials_for = credentials_for
         self._clients: dict[str, ComputeClient] = {}
 

@@ -96,6 +96,12 @@ async def test_a_refused_token_is_told_apart_from_a_silent_endpoint(
     await clients.close()
 
 
+@pytest.mark.parametrize("endpoint", ["", "nowhere", "ftp://example.org", "http://"])
+def test_an_endpoint_that_is_no_url_is_refused_before_anything_is_asked(endpoint: str, clock: ScaledClock) -> None:
+    with pytest.raises(InvalidInput, match="must be an http or https URL"):
+        ComputeClients(clock, endpoint=endpoint)
+
+
 async def test_the_environment_may_name_the_account(
     server: Server,
     clock: ScaledClock,
