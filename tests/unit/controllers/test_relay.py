@@ -1,0 +1,41 @@
+"""What the Shoot's owner asks for while the Infrastructure is at work reaches it without a further pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dualstack.model import kinds
+from dualstack.model.defaults import dig
+from dualstack.model.names import CUT_OVER
+
+from .scripted_world import NS
+from .test_golden import Migration
+
+
+@pytest.mark.parametrize("value", ["back", None])
+async def test_an_annotation_of_the_shoot_is_relayed_while_its_infrastructure_is_waited_for(
+    value: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migration = Migration()
+    if value is None:
+        body = {"metadata": {"annotations": {CUT_OVER: "back"}}}
+        migration.world.store.patch(kinds.SHOOT, "bar", body, "garden-foo")
+    migration.trigger()
+    seen: list[Any] = []
+    react = migration.world.clock.sleep
+
+    async def sleep(seconds: float) -> None:
+        """Nobody answers for three looks; the annotation changes after the first."""
+        seen.append(dig(migration.get(kinds.CLUSTER, NS, None), "spec", "shoot", "metadata", "annotations", CUT_OVER))
+        if len(seen) == 1:
+            body = {"metadata": {"annotations": {CUT_OVER: value}}}
+            migration.world.store.patch(kinds.SHOOT, "bar", body, "garden-foo")
+        if len(seen) >= 3:
+            await react(seconds)
+
+    monkeypatch.setattr(migration.world.clock, "sleep", sleep)
+    await migration.controller.reconcile("bar", "garden-foo")
+    before = None if value else "back"
+    assert seen[:3] == [before, value, value]
