@@ -1,0 +1,72 @@
+"""A cluster that is steered forward and back at random while things happen underneath (hypothesis, stateful)."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.invariants import check
+from dualstack.plan.settings import Settings
+from dualstack.plan.stages import Stage
+from dualstack.plan.strategy import STRATEGIES, Strategy, choose, way_back
+
+from .hosts import delivered_to, view_of
+from .test_disturbances import DISTURBANCES, Disturbance
+from .worlds import at_goal, at_rest, last, restarted
+
+SETTINGS = Settings(batch_size=2)
+DIRECTIONS: tuple[Strategy, ...] = (*STRATEGIES.values(), *(way_back(stage) for stage in list(Stage)[:4]))
+
+
+def dark(facts: CutoverFacts) -> set[str]:
+    """The VMs that a host which has seen everything does not reach, judged without the product's own rule."""
+    view = view_of(facts)
+    return {name for name, owed in facts.pod_cidr_of.items() if delivered_to(view, owed) != {name}}
+
+
+class Cluster(RuleBasedStateMachine):
+    """Steps of any strategy in any mixture, and everything that may happen between two of them."""
+
+    @initialize(nodes=st.integers(0, 6))
+    def begin(self, nodes: int) -> None:
+        self.facts = at_rest(nodes)
+
+    @rule(direction=st.sampled_from(DIRECTIONS), count=st.integers(1, 6))
+    def go(self, direction: Strategy, count: int) -> None:
+        """What is met keeps the invariants of its strategy; without loss by name is without loss in deed."""
+        for _ in range(count):
+            transition = direction.next_transition(self.facts, SETTINGS)
+            if transition is None or transition.precondition(self.facts):
+                return
+            check(direction.invariants, self.facts, transition)
+            after = transition.effect(self.facts)
+            if direction.lossless:
+                assert dark(after) & set(self.facts.pod_cidr_of) <= dark(self.facts), transition.id
+            self.facts = after
+
+    @rule(disturb=st.sampled_from(DISTURBANCES), number=st.integers(0, 5))
+    def happen(self, disturb: Disturbance, number: int) -> None:
+        self.facts = disturb(self.facts, number)
+
+    @rule()
+    def kill(self) -> None:
+        self.facts = restarted(self.facts)
+
+    @invariant()
+    def the_goal_is_always_in_reach(self) -> None:
+        if not hasattr(self, "facts"):
+            return
+        end = last(choose("overlap"), self.facts, SETTINGS)
+        assert at_goal(end)
+
+    @invariant()
+    def the_beginning_is_always_in_reach(self) -> None:
+        if not hasattr(self, "facts"):
+            return
+        assert last(way_back(), self.facts, SETTINGS).on_routes
+
+
+Cluster.TestCase.settings = settings(max_examples=50, stateful_step_count=15, deadline=None)
+TestCluster = Cluster.TestCase
