@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -50,7 +51,7 @@ class Generated:
                 return ""
             return self._finished(getattr(client, f"{method}_unary")(request=request))
         except exceptions.GoogleAPICallError as refused:
-            return str(int(refused.code))
+            return str(refused.code.value if isinstance(refused.code, HTTPStatus) else refused.code)
 
     def _body(self, step: Step) -> Json:
         if step.body.get("fingerprint") != CURRENT:
@@ -106,7 +107,10 @@ class Discovered:
         return str(operation["error"]["errors"][0]["code"]) if "error" in operation else ""
 
 
-CLIENTS = {"google-cloud-compute": Generated, "google-api-python-client": Discovered}
+CLIENTS: dict[str, type[Generated] | type[Discovered]] = {
+    "google-cloud-compute": Generated,
+    "google-api-python-client": Discovered,
+}
 
 
 @contextmanager
