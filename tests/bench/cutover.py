@@ -120,6 +120,7 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
         await runner.cleanup()
     statistics = compute.statistics()
     return _figures(size, strategy, dark, statistics, minutes, slowest) | {
+        "state": _state(store, name, ns),
         "totalSeconds": round(total, 1),
         "permittedSeconds": round(_permitted(size, strategy, slowest), 1),
         "wallSeconds": round(time.monotonic() - wall, 1),
@@ -131,12 +132,18 @@ def _counted(application: web.Application, minutes: Counter[tuple[str, int]], cl
     async def count(request: web.Request, handler: Any) -> web.StreamResponse:
         minute = int(clock.now() // 60)
         minutes["calls", minute] += 1
-        minutes["mutations", minute] += request.method != "GET"
         response: web.StreamResponse = await handler(request)
+        if request.method != "GET" and response.status == 200:
+            minutes[_group(request.path), minute] += 1
         return response
 
     application.middlewares.insert(0, count)
     return application
+
+
+def _group(path: str) -> str:
+    """The quota that a mutation is charged to."""
+    return "global changes" if "/global/" in path else "regional changes"
 
 
 def _trigger(store: KubeStore, clock: VirtualClock, shoot: kinds.Manifest, ns: str) -> None:
@@ -145,6 +152,11 @@ def _trigger(store: KubeStore, clock: VirtualClock, shoot: kinds.Manifest, ns: s
     store.patch(kinds.CLUSTER, ns, {"spec": {"shoot": changed}})
     annotations = {names.OPERATION: names.RECONCILE, names.TIMESTAMP: rfc3339(clock.now(), fraction=True)}
     store.patch(kinds.INFRASTRUCTURE, shoot["metadata"]["name"], {"metadata": {"annotations": annotations}}, ns)
+
+
+def _state(store: KubeStore, name: str, ns: str) -> str:
+    found = store.get(kinds.INFRASTRUCTURE, name, ns)
+    return str(found["status"]["lastOperation"]["state"]) if found else "gone"
 
 
 async def _slowest(compute: Compute, region: str, zones: list[str]) -> dict[str, float]:
@@ -225,6 +237,10 @@ def _figures(
         "mutationsPerNode": round(statistics["mutations"] / size, 3),
         "rateLimited": statistics["rateLimited"],
         "peakCallsPerMinute": max(count for (kind, _), count in minutes.items() if kind == "calls"),
+        "windows": {
+            group: [minutes[kind, minute] for kind, minute in sorted(minutes) if kind == group]
+            for group in ("global changes", "regional changes")
+        },
         "slowestOperations": {kind: round(seconds, 1) for kind, seconds in sorted(slowest.items())},
         "byMethod": statistics["byMethod"],
     }

@@ -6,6 +6,7 @@ Paths are relative to the project: `global/routes`, `regions/europe-west1/subnet
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from importlib.metadata import version
@@ -30,6 +31,9 @@ TIMEOUT = 60.0
 
 ATTEMPTS = 8
 """How often one request is made when its refusals pass by themselves (5xx, no answer, not ready)."""
+
+CONNECTIONS = 32
+"""Requests on their way at a time."""
 
 WINDOWS = 10
 """How many quota windows one request waits for."""
@@ -59,6 +63,7 @@ class ComputeClient:
         self._base = f"{self._root}/compute/v1/projects/{project}"
         self._session: aiohttp.ClientSession | None = None
         self._windows = QuotaWindows(clock)
+        self._slots = asyncio.Semaphore(CONNECTIONS)
         self._operations = Operations(self, clock)
 
     async def close(self) -> None:
@@ -160,9 +165,13 @@ class ComputeClient:
         group = group_of(method, path)
         attempts = windows = 0
         while True:
-            await self._windows.turn(group)
+            await self._windows.room(group)
             try:
-                return await self._send(method, path, body, query or {})
+                async with self._slots:
+                    # Whoever waited for a slot may have been overtaken by a refusal.
+                    if not self._windows.take(group):
+                        continue
+                    return await self._send(method, path, body, query or {})
             except RateLimited as refused:
                 windows += 1
                 if windows >= WINDOWS:
@@ -200,7 +209,7 @@ class ComputeClient:
             loopback = urlsplit(self._root).hostname in ("127.0.0.1", "::1", "localhost")
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT),
-                connector=aiohttp.TCPConnector(limit=32),
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS),
                 trust_env=not loopback,
             )
         return self._session

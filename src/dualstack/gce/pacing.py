@@ -58,8 +58,8 @@ class QuotaWindows:
     """Keeps each group of requests within its quota, which is learned from being refused (fixed windows).
 
     Nothing is held back before the first refusal. From then on requests beyond what a window bears wait for the next
-    one, so that many who wait do not all ask in vain. A window that was used up without a refusal raises the estimate:
-    others who share the quota may have become quieter.
+    one, so that many who wait do not all ask in vain. A window that was used up without a refusal raises an estimate
+    that no refusal has stated: others who share the quota may have become quieter.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -68,12 +68,18 @@ class QuotaWindows:
 
     async def turn(self, group: str) -> None:
         """Return when a request of the group makes sense, and count it."""
+        while not self.take(group):
+            await self.room(group)
+
+    def take(self, group: str) -> bool:
+        """Count a request of the group; False, and not counted, when it has to wait for `room`."""
+        return self._groups.setdefault(group, _Group()).take(int(self._clock.now() // WINDOW))
+
+    async def room(self, group: str) -> None:
+        """Return at the start of a window when the present one is used up."""
         known = self._groups.setdefault(group, _Group())
-        while True:
-            now = self._clock.now()
-            wait = known.take(int(now // WINDOW))
-            if not wait:
-                return
+        now = self._clock.now()
+        if known.full(int(now // WINDOW)):
             await self._clock.sleep((known.window + 1) * WINDOW - now)
 
     def refused(self, group: str, stated: int | None = None) -> None:
@@ -91,26 +97,30 @@ class _Group:
     window: int = -1
     count: int = 0
     limit: int | None = None
+    stated: bool = False
     closed: bool = False
 
-    def take(self, window: int) -> bool:
-        """Count a request in `window`; True when it has to wait for the next one."""
+    def full(self, window: int) -> bool:
+        """Whether a request has to wait for the next window."""
         if window > self.window:
             self._begin(window)
-        if self.closed or (self.limit is not None and self.count >= self.limit):
-            return True
+        return self.closed or (self.limit is not None and self.count >= self.limit)
+
+    def take(self, window: int) -> bool:
+        if self.full(window):
+            return False
         self.count += 1
-        return False
+        return True
 
     def refuse(self, window: int, stated: int | None) -> None:
         if window > self.window:
             self._begin(window)
         if not self.closed:
             # Requests on their way were counted, too; that overestimates by a few at most.
-            self.limit = stated or max(self.count - 1, LEAST)
+            self.limit, self.stated = stated or max(self.count - 1, LEAST), stated is not None
         self.closed = True
 
     def _begin(self, window: int) -> None:
-        if self.limit is not None and not self.closed and self.count >= self.limit:
+        if self.limit is not None and not self.stated and not self.closed and self.count >= self.limit:
             self.limit += max(1, self.limit // 4)
         self.window, self.count, self.closed = window, 0, False
