@@ -30,6 +30,18 @@ class Holdings:
             raise OperationFailed(OperationFailure("IP_IN_USE_BY_ANOTHER_RESOURCE", message))
         self._hold(subnetwork, block_of(network, self._holder))
 
+    def take_own(self, subnetwork: Key, network: IPv4Network) -> None:
+        """An address of the primary range by its number: a reserved one may be used by one VM (compute-api.md 8)."""
+        reserved = self._project.book(subnetwork).holder_within(network)
+        if reserved is None or "/addresses/" not in reserved.holder or not enforced("addresses.reserved-for-vm"):
+            self.take_block(subnetwork, network)
+            return
+        link, own = self._project.links.full(subnetwork), str(network.network_address)
+        for _, vm in self._project.inventory.all("instances"):
+            for interface in vm["networkInterfaces"]:
+                if interface["networkIP"] == own and interface["subnetwork"] == link:
+                    self.take_block(subnetwork, network)
+
     def take_address(self, subnetwork: Key, whole: IPv4Network) -> str:
         """The lowest free address of the primary range."""
         first, last = usable_primary(whole)

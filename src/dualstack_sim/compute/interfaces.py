@@ -100,7 +100,7 @@ def _own_address(key: Key, subnetwork: Json, wanted: str | None, where: str, hol
     first, last = usable_primary(whole)
     if not first <= int(own.network_address) <= last:
         raise invalid(where, wanted, "IP address is reserved.")
-    holdings.take_block(key, own)
+    holdings.take_own(key, own)
     return wanted
 
 

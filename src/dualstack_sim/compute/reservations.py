@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from dualstack_sim.rules import enforced
 
-from .addresses import dotted, fits_within, parse_ipv4, usable_primary
+from .addresses import dotted, fits_within, parse_ipv4, uncompressed, usable_primary, vm_prefix_number
 from .bodies import accept, one_of
 from .errors import ApiError, Json, OperationFailed, already_exists, in_use, invalid, required
 from .holdings import Holdings
@@ -20,6 +20,8 @@ SCHEMA: dict[str, type] = {
     "addressType": str, "purpose": str, "subnetwork": str, "network": str, "ipv6EndpointType": str, "labels": dict,
     "labelFingerprint": str, "ipCollection": str,
 }  # fmt: skip
+_GLOBAL_POOL = 0x2600_1901_0000_0000 << 64
+"""Global IPv6 addresses differ in their fourth group."""
 
 
 class Reservations:
@@ -30,10 +32,12 @@ class Reservations:
 
     def shown(self, scope: str) -> list[Json]:
         """All addresses of a scope with their present users."""
-        return [self._with_users(resource) for resource in self._project.inventory.table("addresses", scope).values()]
+        resources = self._project.inventory.table("addresses", scope).values()
+        users = self._users() if resources else {}
+        return [self._with_users(resource, users) for resource in resources]
 
     def get(self, call: Call) -> Json:
-        return self._with_users(self._project.inventory.get(Key("addresses", call.scope, call.name)))
+        return self._with_users(self._project.inventory.get(Key("addresses", call.scope, call.name)), self._users())
 
     def insert(self, call: Call) -> Work:
         project = self._project
@@ -55,7 +59,7 @@ class Reservations:
         if call.scope.startswith("regions/"):
             resource["region"] = project.links.within(call.scope)
         try:
-            resource |= self._internal(call.scope, body, holdings) if kind == "INTERNAL" else self._external(key, body)
+            resource |= self._chosen(key, kind, body, holdings)
         except OperationFailed as failed:
             return Work(key, resource["id"], "insert", lambda at: None, failure=failed.failure)
 
@@ -76,7 +80,7 @@ class Reservations:
         project = self._project
         key = project.inventory.canonical(Key("addresses", call.scope, call.name))
         project.require_idle(key)
-        resource = self._with_users(project.inventory.get(key))
+        resource = self._with_users(project.inventory.get(key), self._users())
         if resource.get("users") and enforced("addresses.in-use"):
             raise in_use("address", project.links.partial(key), resource["users"][0].partition("/compute/v1/")[2])
 
@@ -88,9 +92,40 @@ class Reservations:
                     for block in project.book(subnetwork).blocks():
                         if block.holder == holder:
                             project.book(subnetwork).release(block)
+                    if resource.get("ipVersion") == "IPV6":
+                        project.book(subnetwork).release_six(vm_prefix_number(resource["address"]))
             project.inventory.put(at, key, None)
 
         return Work(key, resource["id"], "delete", finish)
+
+    def _chosen(self, key: Key, kind: str, body: Json, holdings: Holdings) -> Json:
+        version = one_of(body.get("ipVersion") or "IPV4", ("IPV4", "IPV6"), "resource.ipVersion")
+        if version == "IPV6":
+            return {"ipVersion": "IPV6"} | self._six(key, kind, body, holdings)
+        return self._internal(key.scope, body, holdings) if kind == "INTERNAL" else self._external(key, body)
+
+    def _six(self, key: Key, kind: str, body: Json, holdings: Holdings) -> Json:
+        """A global address of the pool of load balancers, or a /96 of a dual-stack subnetwork."""
+        if not key.scope.startswith("regions/"):
+            number = self._project.chance.generator("reserved-ipv6", *key).getrandbits(16)
+            return {"address": uncompressed(IPv6Address(_GLOBAL_POOL + (number << 64)))}
+        subnetwork_key, subnetwork = self._project.reference(
+            "resource.subnetwork", body.get("subnetwork"), "subnetworks", key.scope, "subnetwork"
+        )
+        self._project.require_unlocked(subnetwork_key)
+        if subnetwork.get("ipv6AccessType") != kind or "ipv6CidrRange" not in subnetwork:
+            why = f"The subnetwork has no {kind.lower()} IPv6 range."
+            raise invalid("resource.subnetwork", body["subnetwork"], why)
+        if body.get("address"):
+            raise invalid("resource.address", body["address"], "IPv6 addresses are chosen by the server.")
+        endpoint = one_of(body.get("ipv6EndpointType") or "VM", ("VM", "NETLB"), "resource.ipv6EndpointType")
+        taken = holdings.take_six(subnetwork_key, IPv6Network(subnetwork["ipv6CidrRange"]))
+        fields = {"ipv6EndpointType": endpoint} if kind == "EXTERNAL" else {"purpose": "GCE_ENDPOINT"}
+        return fields | {
+            "subnetwork": subnetwork["selfLink"],
+            "address": uncompressed(taken.network_address),
+            "prefixLength": taken.prefixlen,
+        }
 
     def _external(self, key: Key, body: Json) -> Json:
         """Any free public address; one that is asked for by number is taken at its word."""
@@ -126,11 +161,21 @@ class Reservations:
             holdings.take_block(key, own)
         return fields | {"address": wanted}
 
-    def _with_users(self, resource: Json) -> Json:
-        link = resource["selfLink"]
-        users = [
-            router["selfLink"]
-            for _, router in self._project.inventory.all("routers")
-            if any(link in nat.get("natIps", ()) for nat in router.get("nats", ()))
-        ]
-        return resource | {"status": "IN_USE", "users": users} if users else resource
+    def _users(self) -> dict[tuple[str, str], list[str]]:
+        """(address, subnetwork or "") or ("", address link) -> links of what uses it: VMs and NATs."""
+        users: dict[tuple[str, str], list[str]] = {}
+        for _, vm in self._project.inventory.all("instances"):
+            for interface in vm["networkInterfaces"]:
+                users.setdefault((interface["networkIP"], interface["subnetwork"]), []).append(vm["selfLink"])
+                for config in interface.get("accessConfigs", ()):
+                    users.setdefault((config["natIP"], ""), []).append(vm["selfLink"])
+        for _, router in self._project.inventory.all("routers"):
+            for link in {link for nat in router.get("nats", ()) for link in nat.get("natIps", ())}:
+                users.setdefault(("", link), []).append(router["selfLink"])
+        return users
+
+    @staticmethod
+    def _with_users(resource: Json, users: dict[tuple[str, str], list[str]]) -> Json:
+        own = (resource["address"], resource.get("subnetwork", ""))
+        found = [*users.get(("", resource["selfLink"]), ()), *users.get(own, ())]
+        return resource | {"status": "IN_USE", "users": found} if found else resource

@@ -78,6 +78,12 @@ RULES = (
         "inferred",
     ),
     Rule(
+        "addresses.reserved-for-vm",
+        "A reserved internal address can be given to one VM, and is then IN_USE by it.",
+        "compute-api.md 8",
+        "inferred",
+    ),
+    Rule(
         "machines.type-when-stopped",
         "The machine type of a VM changes only while it is stopped.",
         "compute-api.md 7.5",

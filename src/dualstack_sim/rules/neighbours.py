@@ -61,7 +61,7 @@ RULES = (
     ),
     Rule(
         "addresses.internal-held",
-        "A reserved internal address is taken: neither an instance nor an alias range gets it.",
+        "A reserved internal address is taken: no alias range and no other reservation gets it.",
         "compute-api.md 8",
         "inferred",
     ),

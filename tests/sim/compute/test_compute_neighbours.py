@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .cloud import NETWORK, NODES, REGION, Cloud
+from .cloud import MACHINE, NETWORK, NODES, REGION, ZONE, Cloud
 
 RULE: dict[str, Any] = {
     "name": "allow-internal-access",
@@ -136,3 +136,43 @@ async def test_statistics_tell_callers_apart(cloud: Cloud) -> None:
             assert response.status == 200
     assert cloud.compute.statistics("dualstack")["calls"] == 2
     assert cloud.compute.statistics()["calls"] == 3
+
+
+async def test_ipv6_addresses_come_from_the_subnetwork(cloud: Cloud) -> None:
+    cloud.furnish()
+    six = {"stackType": "IPV4_IPV6", "ipv6AccessType": "EXTERNAL"}
+    cloud.compute.place(
+        "subnetworks", REGION, {"name": "dual", "network": NETWORK, "ipCidrRange": "10.9.0.0/16", **six}
+    )
+    dual = f"{REGION}/subnetworks/dual"
+    body = {"name": "six", "ipVersion": "IPV6", "subnetwork": dual, "ipv6EndpointType": "VM"}
+    await cloud.do("POST", f"{REGION}/addresses", body)
+    address = await cloud.get(f"{REGION}/addresses/six")
+    prefix = (await cloud.get(dual))["externalIpv6Prefix"].partition(":0:0:0:0/")[0]
+    assert (address["address"], address["prefixLength"]) == (f"{prefix}:0:1:0:0", 96)
+    vm = {"machineType": MACHINE, "networkInterfaces": [{"subnetwork": dual, "stackType": "IPV4_IPV6"}]}
+    await cloud.do("POST", f"{ZONE}/instances", vm | {"name": "vm"})
+    config = (await cloud.interface("vm"))["ipv6AccessConfigs"][0]
+    assert config["externalIpv6"] == f"{prefix}:0:2:0:0"
+    await cloud.do("DELETE", f"{REGION}/addresses/six")
+    for bad in (
+        {"subnetwork": NODES},
+        {"addressType": "INTERNAL"},
+        {"ipv6EndpointType": "MOON"},
+        {"ipVersion": "IPV5"},
+    ):
+        assert (await cloud.refused("POST", f"{REGION}/addresses", body | bad))["code"] == 400
+    await cloud.do("POST", "global/addresses", {"name": "front", "ipVersion": "IPV6"})
+    assert (await cloud.get("global/addresses/front"))["address"].startswith("2600:1901:0:")
+
+
+async def test_an_external_address_shows_the_vm_that_has_it(cloud: Cloud) -> None:
+    cloud.furnish()
+    await cloud.do("POST", f"{REGION}/addresses", {"name": "front"})
+    number = (await cloud.get(f"{REGION}/addresses/front"))["address"]
+    vm = {"name": "vm", "machineType": MACHINE, "networkInterfaces": [{"subnetwork": NODES}]}
+    vm["networkInterfaces"] = [{"subnetwork": NODES, "accessConfigs": [{"natIP": number}]}]
+    await cloud.do("POST", f"{ZONE}/instances", vm)
+    address = await cloud.get(f"{REGION}/addresses/front")
+    assert (address["status"], address["users"]) == ("IN_USE", [(await cloud.get(f"{ZONE}/instances/vm"))["selfLink"]])
+    assert (await cloud.refused("DELETE", f"{REGION}/addresses/front"))["code"] == 400

@@ -286,4 +286,5 @@ async def address_in_use(cloud: Cloud) -> bool:
 async def internal_held(cloud: Cloud) -> bool:
     body = {"name": "inner", "addressType": "INTERNAL", "subnetwork": NODES, "address": "10.250.0.77"}
     await cloud.do("POST", f"{REGION}/addresses", body)
-    return await failure(cloud, "POST", INSTANCES, instance("vm1", networkIP="10.250.0.77")) != ""
+    vm = instance("vm1", aliasIpRanges=[{"ipCidrRange": "10.250.0.77/32"}])
+    return await failure(cloud, "POST", INSTANCES, vm) != ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.sim.compute.cloud import NETWORK, NODES, ZONE, Cloud, instance
+from tests.sim.compute.cloud import NETWORK, NODES, REGION, ZONE, Cloud, instance
 
 from .scenarios import over_http, status
 
@@ -126,3 +126,15 @@ async def most_disruptive_action(cloud: Cloud) -> bool:
     whole = await cloud.get(f"{ZONE}/instances/vm0") | {"canIpForward": False}
     query = {"mostDisruptiveAllowedAction": "NO_EFFECT"}
     return await status(cloud, "PUT", f"{ZONE}/instances/vm0", whole, **query) == 400
+
+
+@over_http("addresses.reserved-for-vm")
+async def reserved_for_vm(cloud: Cloud) -> bool:
+    reserved = {"name": "vip", "addressType": "INTERNAL", "subnetwork": NODES, "address": "10.250.0.9"}
+    await cloud.do("POST", f"{REGION}/addresses", reserved)
+    outcomes = [
+        "error"
+        in await cloud.ended(await cloud.begin("POST", f"{ZONE}/instances", instance(name, networkIP="10.250.0.9")))
+        for name in ("first", "second")
+    ]
+    return outcomes == [False, True] and (await cloud.get(f"{REGION}/addresses/vip"))["status"] == "IN_USE"
