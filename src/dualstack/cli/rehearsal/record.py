@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -60,6 +61,10 @@ def migration_constraints(shoot: Manifest) -> dict[str, tuple[Any, ...]]:
     }
 
 
+_GIVEN_UP = 5
+"""As often as this the same step must be given up for the same reason to be hopeless."""
+
+
 @dataclass(slots=True)
 class Step:
     """The step that runs, or the last that ran."""
@@ -85,6 +90,8 @@ class Record:
     last_heard: float = 0.0
     strategy: str | None = None
     """The strategy that ran last, once it is known."""
+    refusals: Counter[str] = field(default_factory=Counter)
+    """What was given up for a reason that planning again does not remove, and how often."""
     _shown: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def hear(self, event: AnyEvent) -> None:
@@ -104,7 +111,8 @@ class Record:
             case StepFinished(step=name, detail=detail):
                 if self.step and self.step.name == name:
                     self.step = replace(self.step, state="done", detail=detail or self.step.detail)
-            case StepFailed(step=name, detail=detail):
+            case StepFailed(step=name, detail=detail, final=final):
+                self.refusals[f"{name}: {detail}"] += final
                 self.failures.append(f"{name}: {detail}")
                 if self.step and self.step.name == name:
                     self.step = replace(self.step, state="failed", detail=detail)
@@ -124,6 +132,10 @@ class Record:
         self._shown = dict(now)
         self.constraints += changes
         return changes
+
+    def hopeless(self) -> str | None:
+        """What the operator gave up again and again for the same reason."""
+        return next((refusal for refusal, times in self.refusals.items() if times >= _GIVEN_UP), None)
 
     def went_through(self) -> bool:
         """Whether the last constraint of the migration was seen to go."""

@@ -235,6 +235,9 @@ class Rehearsal:
             if self._record.went_through() and self._at_rest(shoot):
                 await self._last_words(address)
                 return
+            hopeless = self._record.hopeless()
+            if hopeless:
+                raise Failed(f"the operator stopped, and planning again does not help: {hopeless}")
             now = address.clock.now() - self._record.origin
             if self._options.rollout == "auto" and now - self._record.last_heard > _SILENCE:
                 raise Failed(
