@@ -199,7 +199,7 @@ _BY_STATUS: dict[int, type[ComputeRefusal]] = {
 }
 
 
-_POLICY = re.compile(r"\bconstraints/[a-z]+\.[A-Za-z]+\b.*\bviolate|\bviolates? constraint constraints/", re.IGNORECASE)
+_POLICY = re.compile(r"\bconstraints/[a-z]+\.\w+\b.*\bviolate|\bviolates? constraint constraints/", re.IGNORECASE)
 """How an organization policy speaks, e.g. `Constraint constraints/compute.disableVpcExternalIpv6 violated for ...`."""
 
 

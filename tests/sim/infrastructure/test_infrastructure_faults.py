@@ -88,7 +88,7 @@ async def test_passing_faults_are_borne(rule: FaultRule) -> None:
         assert made.lost() == 0.0
 
 
-async def test_a_refusal_before_the_first_delete_gives_the_cloud_controller_manager_back() -> None:
+async def test_w4_w5_a_refusal_before_the_first_delete_gives_the_cloud_controller_manager_back() -> None:
     """W4, W5: nothing has been deleted, so whoever was stopped is released."""
     forbidden = HttpFault(403, "forbidden", "Required 'compute.subnetworks.update' permission")
     async with scene(FaultRule("subnetworks.patch", Fault(error_before=forbidden), count=99)) as made:
@@ -108,7 +108,7 @@ async def test_a_refusal_before_the_first_delete_gives_the_cloud_controller_mana
         assert made.lost() == 0.0
 
 
-async def test_a_refusal_after_the_first_delete_leaves_it_stopped() -> None:
+async def test_w6_a_refusal_after_the_first_delete_leaves_it_stopped() -> None:
     """W6: in its old configuration it would only re-create what was deleted."""
     forbidden = HttpFault(403, "forbidden", "Required 'compute.routes.delete' permission")
     async with scene(FaultRule("routes.delete", Fault(error_before=forbidden), nth=2, count=99)) as made:
@@ -129,7 +129,7 @@ async def delete_all_routes(made: Scene) -> None:
             operation = await made.compute.answer("globalOperations.wait", "global", operation["name"])
 
 
-async def test_a_migration_that_lost_its_memory_half_way_is_finished_from_the_nodes() -> None:
+async def test_w11_a_migration_that_lost_its_memory_half_way_is_finished_from_the_nodes() -> None:
     """11.12, first line: routes gone, aliases missing, the saved list wiped (W11, W15)."""
     async with scene() as made:
         made.trigger()
@@ -154,7 +154,7 @@ async def test_a_foreign_route_in_the_pod_range_stops_the_migration_before_it_ch
         assert made.controller_manager_replicas() == 1
 
 
-async def test_a_subnet_of_someone_else_in_the_service_range_stops_it_too() -> None:
+async def test_w2_a_subnet_of_someone_else_in_the_service_range_stops_it_too() -> None:
     """W2, W32: upstream notices after the routes are gone."""
     async with scene() as made:
         made.trigger()
@@ -168,7 +168,7 @@ async def test_a_subnet_of_someone_else_in_the_service_range_stops_it_too() -> N
         assert made.controller_manager_replicas() == 1
 
 
-async def test_what_users_added_survives() -> None:
+async def test_w29_what_users_added_survives() -> None:
     """W29: a secondary range of the user, an alias in it, and a NAT of the user in our router."""
     async with scene() as made:
         subnet = await made.subnet()

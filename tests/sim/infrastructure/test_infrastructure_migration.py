@@ -22,7 +22,7 @@ async def test_an_ipv4_cluster_at_rest_is_left_alone() -> None:
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Succeeded"
 
 
-async def test_overlap_migrates_without_a_lost_packet_and_then_changes_nothing() -> None:
+async def test_w20_overlap_migrates_without_a_lost_packet_and_then_changes_nothing() -> None:
     async with scene() as made:
         made.trigger()
         controller = made.controller(settings=QUICK)
@@ -74,7 +74,7 @@ async def test_gardeners_order_ends_in_the_same_state_and_loses_packets() -> Non
         assert "set-overlap-flag" not in made.steps()
 
 
-async def test_the_controller_waits_for_the_pods_of_the_cloud_controller_manager() -> None:
+async def test_w8_the_controller_waits_for_the_pods_of_the_cloud_controller_manager() -> None:
     async with scene() as made:
         made.trigger()
         await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)

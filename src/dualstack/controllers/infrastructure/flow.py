@@ -82,26 +82,29 @@ class InfrastructureFlow:
         await self.record.merge_data(status.state_data(prefixes))
         with task("ensure IP addresses"):
             nat_ips = await self._nat_ips()
+        fields = await self._fields(prefixes, tuple(address["address"] for address in nat_ips))
+        if self.migrating:
+            # What follows may fail, and does not make this any less true (W3).
+            await self.record.publish({name: fields[name] for name in ("providerStatus", "networking")})
         with task("ensure router"):
             router = await self._router(network)
         with task("ensure nats"):
             await self._nat(router, nodes["selfLink"], tuple(address["selfLink"] for address in nat_ips))
         with task("ensure firewall"):
             await self._firewalls(network, prefixes)
-        return await self._published(prefixes, tuple(address["address"] for address in nat_ips))
+        if self.migrating:
+            with self.reporter.step("publish-status"):
+                await self.record.publish(fields)
+        return fields
 
-    async def _published(self, prefixes: Prefixes, nat_ips: tuple[str, ...]) -> Fields:
-        fields: Fields = {
+    async def _fields(self, prefixes: Prefixes, nat_ips: tuple[str, ...]) -> Fields:
+        return {
             "providerStatus": status.provider_status(
                 self.desired, self.shoot, nat_ips=nat_ips, state=await self.record.state()
             ),
             "networking": status.networking(self.shoot, prefixes),
             "egressCIDRs": status.egress(nat_ips, prefixes),
         }
-        if self.migrating:
-            with self.reporter.step("publish-status"):
-                await self.record.publish(fields)
-        return fields
 
     # -- VPC and subnets
 

@@ -125,7 +125,7 @@ class InfrastructureController:
             migration=migration,
             services=services,
             pace=pace_of(strategy),
-            migrating=desired.dual and not _shows_ipv6(infrastructure),
+            migrating=desired.dual and not _has_arrived(infrastructure),
         )
 
     async def _compute(self, infrastructure: Manifest) -> ComputeClient:
@@ -142,6 +142,8 @@ def _desired(infrastructure: Manifest, view: ShootView, compute: ComputeClient) 
     return Desired.of(view, project=compute.project, region=infrastructure["spec"]["region"])
 
 
-def _shows_ipv6(infrastructure: Manifest) -> bool:
-    networking: dict[str, Any] = (infrastructure.get("status") or {}).get("networking") or {}
-    return len(networking.get("nodes") or ()) == 2
+def _has_arrived(infrastructure: Manifest) -> bool:
+    """Whether a reconcile with IPv6 was carried to its end; part of its status is there before that (W3)."""
+    status: dict[str, Any] = infrastructure.get("status") or {}
+    nodes = (status.get("networking") or {}).get("nodes") or ()
+    return len(nodes) == 2 and (status.get("lastOperation") or {}).get("state") == "Succeeded"

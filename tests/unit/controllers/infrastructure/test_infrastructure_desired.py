@@ -49,7 +49,7 @@ def test_the_services_subnet_takes_the_ipv4_service_range_and_a_prefix() -> None
     }
 
 
-def test_the_internal_subnet_stays_ipv4() -> None:
+def test_w33_the_internal_subnet_stays_ipv4() -> None:
     assert desired().internal(NETWORK) is None
     body = desired(networks={"internal": "10.251.0.0/16"}).internal(NETWORK)
     assert body is not None

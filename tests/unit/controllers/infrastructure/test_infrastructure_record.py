@@ -80,7 +80,7 @@ async def test_saved_routes_are_added_once_and_stay(record: InfrastructureRecord
     assert state["routes"][0] == {"instanceName": f"{NS}-a", "destinationCIDR": "100.96.0.0/24", "zone": "z"}
 
 
-async def test_only_what_is_done_leaves_and_an_empty_list_is_left_out(record: InfrastructureRecord) -> None:
+async def test_w13_only_what_is_done_leaves_and_an_empty_list_is_left_out(record: InfrastructureRecord) -> None:
     await record.add_routes((A, B, C))
     await record.remove_routes(lambda route: route == B)
     assert (await record.state()).routes == (A, C)
@@ -125,7 +125,7 @@ async def test_a_state_of_terraform_is_taken_over_with_the_saved_routes(
     assert set(await raw_state(record)) == {"apiVersion", "kind", "data", "routes"}
 
 
-async def test_a_concurrent_writer_is_read_again(record: InfrastructureRecord, kube: Kube) -> None:
+async def test_w14_a_concurrent_writer_is_read_again(record: InfrastructureRecord, kube: Kube) -> None:
     kube.conflicts = ATTEMPTS - 1
     await record.add_routes((A,))
     assert (await record.state()).routes == (A,)
@@ -134,7 +134,7 @@ async def test_a_concurrent_writer_is_read_again(record: InfrastructureRecord, k
         await record.add_routes((B,))
 
 
-async def test_a_write_that_did_not_take_stops_everything(record: InfrastructureRecord, kube: Kube) -> None:
+async def test_w12_a_write_that_did_not_take_stops_everything(record: InfrastructureRecord, kube: Kube) -> None:
     """W12: upstream deletes the routes all the same."""
     kube.forgets = True
     with pytest.raises(GateFailed, match="not there when read back"):

@@ -62,7 +62,7 @@ def test_a_route_of_a_machine_is_ours() -> None:
         {"nextHopInstance": f"{BASE}/zones/europe-west1-b"},
     ],
 )
-def test_a_route_in_the_pod_range_that_misses_one_mark_is_foreign(fields: dict[str, Any]) -> None:
+def test_w22_a_route_in_the_pod_range_that_misses_one_mark_is_foreign(fields: dict[str, Any]) -> None:
     ours, foreign = split([route(**fields)], OURS)
     assert ours == []
     assert len(foreign) == 1

@@ -1,0 +1,274 @@
+"""Weaknesses of upstream (gardener-behaviour.md 4.10), each met by name; docs/weaknesses.md has the whole list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dualstack.controllers.infrastructure.preflight import NotFit
+from dualstack.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gce.errors import PolicyViolated
+from dualstack.model import kinds, names
+from dualstack.model.events import AnyEvent, StepFinished, StepStarted
+from dualstack.model.infrastructure import API_VERSION, InfrastructureState, InfrastructureStatus
+from dualstack_sim.compute.interference import Fault, HttpFault
+from dualstack_sim.compute.latency import LatencyProfile
+from dualstack_sim.faults import FaultRule
+
+from .end_state import assert_end_state
+from .scene import NS, QUICK, SUBNET, ZONE, Scene, scene
+
+POLICY = HttpFault(
+    412, "conditionNotMet", "Constraint constraints/compute.disableVpcExternalIpv6 violated for projects/proj-1."
+)
+FORBIDDEN = HttpFault(403, "forbidden", "Required 'compute.x' permission for 'y'")
+
+
+async def migrate(made: Scene, **options: Any) -> None:
+    await made.controller(settings=QUICK, **options).reconcile(made.shoot, made.namespace)
+
+
+async def test_w1_the_first_run_converts_the_routes_without_any_constraint() -> None:
+    """Also W7: what is left to do is read from the cloud, not from the Shoot."""
+    async with scene() as made:
+        made.trigger()
+        cluster = made.store.get(kinds.CLUSTER, made.namespace)
+        assert cluster is not None
+        constraints = cluster["spec"]["shoot"]["status"]["constraints"]
+        assert names.NODES_MIGRATION not in [constraint["type"] for constraint in constraints]
+        await migrate(made)
+        await assert_end_state(made)
+
+
+async def test_w3_what_is_true_is_published_although_a_later_task_fails() -> None:
+    async with scene(FaultRule("firewalls.insert", Fault(error_before=FORBIDDEN), count=2)) as made:
+        made.trigger()
+        with pytest.raises(TaskFailed, match="ensure firewall"):
+            await migrate(made)
+        status = made.infrastructure()["status"]
+        assert status["lastOperation"]["state"] == "Error"
+        assert len(status["networking"]["nodes"]) == 2
+        assert status["providerStatus"]["networks"]["ipfamilies"] == ["IPv4", "IPv6"]
+        await migrate(made)
+        await assert_end_state(made)
+        assert made.phases()[-1] == ("finished", "ipv6")
+
+
+async def test_w10_a_controller_that_comes_back_amid_the_deletes_is_stopped_again() -> None:
+    async with scene() as made:
+        made.trigger()
+        meddled: list[str] = []
+
+        def listen(event: AnyEvent) -> None:
+            made.events.append(event)
+            if isinstance(event, StepFinished) and event.step == "delete-route-canary" and not meddled:
+                meddled.append(event.step)
+                body = {"spec": {"replicas": 1}}
+                made.store.patch(kinds.DEPLOYMENT, names.CLOUD_CONTROLLER_MANAGER, body, made.namespace)
+
+        await migrate(made, emit=listen)
+        assert meddled
+        await assert_end_state(made)
+        assert made.controller_manager_replicas() == 0
+        assert made.steps().count("stop-cloud-controller-manager") == 2
+        assert made.lost() == 0.0
+
+
+async def test_w16_alias_operation_is_awaited() -> None:
+    """And its failure seen: the route stays until the alias is read back."""
+    failing = Fault(operation_error=("INTERNAL_ERROR", "Internal error."))
+    async with scene(FaultRule("instances.updateNetworkInterface", failing, nth=2)) as made:
+        made.trigger()
+        await migrate(made)
+        assert made.faults.fired
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
+
+async def test_w17_a_refused_alias_is_told_in_the_clouds_words() -> None:
+    async with scene(FaultRule("instances.updateNetworkInterface", Fault(error_before=FORBIDDEN), count=99)) as made:
+        made.trigger()
+        with pytest.raises(TaskFailed):
+            await migrate(made)
+        error = made.infrastructure()["status"]["lastError"]
+        assert FORBIDDEN.message in error["description"]
+        assert error["codes"] == ["ERR_INFRA_UNAUTHORIZED"]
+        assert made.lost() == 0.0
+
+
+async def test_w18_an_alias_that_is_there_is_not_added_again() -> None:
+    """A migration that was cut off between two aliases: the range there, one alias there, routes still there."""
+    async with scene() as made:
+        subnet = await made.subnet()
+        for body in (
+            {"allowSubnetCidrRoutesOverlap": True},
+            {"secondaryIpRanges": [{"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}]},
+        ):
+            fingerprint = (await made.subnet())["fingerprint"]
+            await made.change("subnetworks.patch", SUBNET, subnet["name"], fingerprint=fingerprint, **body)
+        node = made.world.nodes[0]
+        await put_alias(made, node.name, node.pod_cidr)
+        made.trigger()
+        await migrate(made)
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
+
+async def test_w19_aliases_are_added_side_by_side() -> None:
+    async with scene(nodes=9) as made:
+        made.trigger()
+        await migrate(made)
+        took = {
+            step: sum(
+                (1 if isinstance(event, StepFinished) else -1) * event.at
+                for event in made.events
+                if isinstance(event, StepStarted | StepFinished) and event.step == step
+            )
+            for step in ("add-alias-canary", "add-aliases")
+        }
+        assert took["add-aliases"] < 5 * took["add-alias-canary"], "eight, one after the other, would take eight times"
+
+
+async def test_w21_a_route_that_somebody_else_deleted_is_deleted() -> None:
+    gone = HttpFault(404, "notFound", "The resource 'projects/proj-1/global/routes/x' was not found")
+    async with scene(FaultRule("routes.delete", Fault(error_after=gone))) as made:
+        made.trigger()
+        await migrate(made)
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
+
+async def test_w30_a_prefix_may_take_longer_than_half_a_minute() -> None:
+    async with scene(latency=LatencyProfile(ipv6_prefix=(45.0, 60.0))) as made:
+        made.trigger()
+        await migrate(made)
+        await assert_end_state(made)
+
+
+async def test_w31_an_error_while_an_operation_is_looked_at_is_borne() -> None:
+    rules = (FaultRule("zoneOperations.*", Fault(error_before=HttpFault()), count=4),)
+    async with scene(*rules) as made:
+        made.trigger()
+        await migrate(made)
+        assert made.faults.fired
+        await assert_end_state(made)
+
+
+async def test_w32_a_policy_against_ipv6_is_met_before_anything_else_is_touched() -> None:
+    async with scene(FaultRule("subnetworks.insert", Fault(error_before=POLICY), count=99)) as made:
+        made.trigger()
+        before = made.mutations()
+        with pytest.raises(TaskFailed) as caught:
+            await migrate(made)
+        assert isinstance(caught.value.__cause__, PolicyViolated)
+        error = made.infrastructure()["status"]["lastError"]
+        assert "constraints/compute.disableVpcExternalIpv6" in error["description"]
+        assert error["description"].endswith("conditionNotMet.")
+        assert "an administrator of the organization has to allow it" in error["description"]
+        assert error["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
+        assert made.mutations() == before + 1, "the one that was refused"
+        assert made.controller_manager_replicas() == 1
+        assert len(await made.node_routes()) == 3
+
+
+async def test_w32_everything_that_is_in_the_way_is_told_at_once_and_nothing_is_changed() -> None:
+    async with scene() as made:
+        network = (await made.subnet())["network"]
+        other = {"name": "of-someone-else", "network": network, "ipCidrRange": "100.70.0.0/16"}
+        made.compute.place("subnetworks", SUBNET, other)
+        gateway = "global/gateways/default-internet-gateway"
+        route = {"name": "into-services", "network": network, "destRange": "100.65.0.0/24", "priority": 1000}
+        made.compute.place("routes", "global", {**route, "nextHopGateway": gateway})
+        made.trigger()
+        before = made.mutations()
+        with pytest.raises(TaskFailed) as caught:
+            await migrate(made)
+        cause = caught.value.__cause__
+        assert isinstance(cause, NotFit)
+        services = 'spec.networking.services: Invalid value: "100.64.0.0/13": '
+        assert cause.faults == (
+            f"{services}overlaps 100.70.0.0/16 of subnet of-someone-else",
+            f"{services}static route into-services leads into it (100.65.0.0/24)",
+        )
+        assert made.mutations() == before
+
+
+async def put_alias(made: Scene, name: str, text: str) -> None:
+    interface = (await made.resource("instances.get", ZONE, name))["networkInterfaces"][0]
+    await made.change(
+        "instances.updateNetworkInterface",
+        ZONE,
+        name,
+        query={"networkInterface": "nic0"},
+        aliasIpRanges=[{"ipCidrRange": text, "subnetworkRangeName": "ipv4-pod-cidr"}],
+        fingerprint=interface["fingerprint"],
+    )
+
+
+async def interrupt(made: Scene, *, stopped: bool, ranged: bool, aliases: int, stored: bool) -> None:
+    """The state in which a migration of Gardener's was cut off: the routes are gone in all of them."""
+    if stopped:
+        annotations = {"metadata": {"annotations": {names.REMOVE_IGNORE: "true", names.IGNORE: "true"}}}
+        made.store.patch(kinds.MANAGED_RESOURCE, names.MANAGED_RESOURCE_CONTROL_PLANE, annotations, made.namespace)
+        body = {"spec": {"replicas": 0}}
+        made.store.patch(kinds.DEPLOYMENT, names.CLOUD_CONTROLLER_MANAGER, body, made.namespace)
+    for route in await made.node_routes():
+        await made.change("routes.delete", "global", route["name"])
+    if ranged:
+        subnet = await made.subnet()
+        pods = {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}
+        await made.change(
+            "subnetworks.patch", SUBNET, subnet["name"], fingerprint=subnet["fingerprint"], secondaryIpRanges=[pods]
+        )
+    for node in made.world.nodes[:aliases]:
+        await put_alias(made, node.name, node.pod_cidr)
+    routes = [{"instanceName": n.name, "destinationCIDR": n.pod_cidr, "zone": n.zone} for n in made.world.nodes]
+    state = {"apiVersion": API_VERSION, "kind": "InfrastructureState", "data": {"resources_exist": "true"}}
+    status = {"state": state | ({"routes": routes} if stored else {}), "lastOperation": {"state": "Error"}}
+    made.store.patch(kinds.INFRASTRUCTURE, made.shoot, {"status": status}, made.namespace, subresource="status")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"stopped": True, "ranged": False, "aliases": 0, "stored": True},
+        {"stopped": True, "ranged": False, "aliases": 0, "stored": False},
+        {"stopped": False, "ranged": False, "aliases": 0, "stored": False},
+        {"stopped": True, "ranged": True, "aliases": 0, "stored": False},
+        {"stopped": True, "ranged": True, "aliases": 1, "stored": True},
+        {"stopped": False, "ranged": True, "aliases": 2, "stored": False},
+        {"stopped": True, "ranged": True, "aliases": 3, "stored": True},
+        {"stopped": True, "ranged": True, "aliases": 3, "stored": False},
+    ],
+    ids=lambda where: ",".join(f"{name}={int(value)}" for name, value in where.items()),
+)
+async def test_w7_w11_w13_w24_a_migration_of_gardeners_is_finished_wherever_it_was_cut_off(where: Any) -> None:
+    """Take-over: routes gone; the controller stopped or not, the range, some aliases, the saved list there or not."""
+    async with scene() as made:
+        await interrupt(made, **where)
+        made.trigger()
+        await migrate(made)
+        await assert_end_state(made)
+        assert made.controller_manager_replicas() == 0 or where["aliases"] == 3
+        before = made.mutations()
+        made.request()
+        await migrate(made)
+        assert made.mutations() == before
+
+
+async def test_what_we_write_is_what_upstream_would_load() -> None:
+    """Every field has the name and the type of upstream's, and there is no other."""
+    async with scene() as made:
+        made.trigger()
+        await migrate(made)
+        status = made.infrastructure()["status"]
+        assert InfrastructureState.from_raw(status["state"]).to_raw() == status["state"]
+        assert InfrastructureStatus.from_raw(status["providerStatus"]).to_raw() == status["providerStatus"]
+        assert status["state"]["kind"] == "InfrastructureState"
+        assert set(status["state"]["data"]) == {
+            "resources_exist",
+            "nodes-subnet-ipv6-cidr",
+            "services-subnet-ipv6-cidr",
+        }
+        assert status["providerStatus"]["networks"]["vpc"]["cloudRouter"] == {"name": f"{NS}-cloud-router"}
