@@ -5,6 +5,7 @@ A Shoot that is still IPv4-only is judged as the dual-stack Shoot that it is abo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from dualstack.model import cidr
@@ -12,11 +13,14 @@ from dualstack.model.defaults import DEFAULT_MASK_IPV4, dig, is_workerless
 from dualstack.model.family_validation import family_update_fault
 from dualstack.model.faults import Fault, invalid, not_supported, required
 from dualstack.model.kinds import Manifest
+from dualstack.model.names import firewall_internal_ipv6
 from dualstack.model.pools import Pool
 from dualstack.model.ranges_validation import infrastructure_ranges, spelled_well
 
 _NETWORKING = "spec.networking"
 _OVERLAY = "overlay must be set to false in conjunction with IPv6"
+_LONGEST_RESOURCE_NAME = 63
+_RESOURCE_NAME = re.compile(r"[a-z][-a-z0-9]{0,61}[a-z0-9]")
 _RESERVED_ADDRESSES = 4
 """GCP keeps the first two and the last two addresses of a primary range (compute-api.md 5)."""
 
@@ -29,6 +33,7 @@ def fitness_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
     if is_workerless(shoot):
         yield required("spec.provider.workers", "a workerless Shoot has no nodes that could become dual-stack")
         return
+    yield from _name_faults(shoot)
     networking = dig(shoot, "spec", "networking")
     if networking.get("type") not in (None, "", "calico", "cilium"):
         yield not_supported(f"{_NETWORKING}.type", networking["type"], ("calico", "cilium"))
@@ -40,6 +45,15 @@ def fitness_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
     yield from _overlay_faults(shoot)
     yield from _zone_faults(shoot)
     yield from _room_faults(shoot, node_count)
+
+
+def _name_faults(shoot: Manifest) -> Iterator[Fault]:
+    """The names of the cloud's resources come from the technical ID, the longest first needed by the migration."""
+    given = dig(shoot, "status", "technicalID")
+    if given and not _RESOURCE_NAME.fullmatch(firewall_internal_ipv6(given)):
+        longest = _LONGEST_RESOURCE_NAME - len(firewall_internal_ipv6(""))
+        message = f"must be at most {longest} lower case letters, digits and hyphens, for resources are named after it"
+        yield invalid("status.technicalID", given, message)
 
 
 def _overlay_faults(shoot: Manifest) -> Iterator[Fault]:

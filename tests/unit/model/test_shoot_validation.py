@@ -305,6 +305,18 @@ def test_all_zones_must_be_of_the_region() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("technical_id", "fits"),
+    [("shoot-garden-bar", True), ("s" * 36, True), ("s" * 37, False), ("No/such", False), ("7up", False)],
+)
+def test_resources_can_be_named_after_the_technical_id(technical_id: str, fits: bool) -> None:
+    expected = (
+        f'status.technicalID: Invalid value: "{technical_id}": must be at most 36 lower case letters, digits and '
+        "hyphens, for resources are named after it"
+    )
+    assert texts(changed(("status", {"technicalID": technical_id}))) == ([] if fits else [expected])
+
+
 def test_there_must_be_a_node() -> None:
     """A migration of a cluster at zero succeeds (W38), but there is nothing to rehearse on it."""
     empty = changed(("spec/provider/workers/0/minimum", 0))
