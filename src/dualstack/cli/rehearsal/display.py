@@ -13,7 +13,17 @@ from rich.text import Text
 
 from dualstack.cli.rehearsal.record import Record
 from dualstack.cli.rehearsal.result import ConstraintChange
-from dualstack.model.events import PHASES, AnyEvent, PhaseFinished, PhaseStarted, StepFailed, StepStarted
+from dualstack.model.events import (
+    PHASES,
+    AnyEvent,
+    OutageExpected,
+    OutageMeasured,
+    PhaseFinished,
+    PhaseStarted,
+    StepFailed,
+    StepStarted,
+    StrategyChosen,
+)
 
 
 class Display(Protocol):
@@ -75,7 +85,8 @@ class LineDisplay:
             case StepFailed(step=step, detail=detail):
                 self.say(f"{at}  {step} FAILED: {detail}")
             case _:
-                pass
+                if (said := announced(event)) is not None:
+                    self.say(f"{at}  {said}")
 
     def constraint(self, change: ConstraintChange) -> None:
         self.say(f"{duration(change.at):>14}  constraint {describe(change)}")
@@ -100,6 +111,8 @@ class LiveDisplay:
     def event(self, event: AnyEvent, record: Record) -> None:
         if isinstance(event, StepFailed):
             self.say(f"{event.step} failed: {event.detail}")
+        elif (said := announced(event)) is not None:
+            self.say(said)
 
     def constraint(self, change: ConstraintChange) -> None:
         self.say(f"{duration(change.at):>14}  {describe(change)}")
@@ -114,6 +127,19 @@ class LiveDisplay:
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+
+def announced(event: AnyEvent) -> str | None:
+    """How the routes move and what that costs, in words; None for every other event."""
+    match event:
+        case StrategyChosen(strategy=strategy, reason=reason):
+            return f"strategy {strategy}: {reason}"
+        case OutageExpected(detail=detail):
+            return detail
+        case OutageMeasured(detail=detail):
+            return f"Measured: {detail}"
+        case _:
+            return None
 
 
 def panel(record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> Group:
