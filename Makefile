@@ -32,8 +32,9 @@ lint: $(STAMP)  ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)  ## how fast the simulated Compute Engine is, as JSON
+bench: $(STAMP)  ## how fast the simulated Compute Engine is, and what the cut-over of large clusters costs: two JSON documents
 	@$(BIN)/python -m tests.bench.run
+	@$(BIN)/python -m tests.bench.cutover
 
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) $(NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

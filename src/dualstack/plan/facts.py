@@ -288,7 +288,7 @@ def as_saved(route: RouteFacts) -> SavedRoute:
     return SavedRoute(route.instance, route.destination, route.zone)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def network(cidr: str) -> IPv4Network | IPv6Network:
     """`cidr` parsed; ValueError if it is none."""
     return ip_network(cidr)
