@@ -54,7 +54,8 @@ def run(options: ComputeOptions) -> None:
 async def _serve(options: ComputeOptions) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         compute, facts = await start(options, stack)
         sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
