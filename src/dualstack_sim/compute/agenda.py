@@ -5,11 +5,21 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import logging
 from collections.abc import Callable
 
 from dualstack.clock import Clock
 
 Happening = Callable[[float], None]
+log = logging.getLogger(__name__)
+
+
+def _let_happen(instant: float, happening: Happening) -> None:
+    """One happening that fails does not take the rest of the world with it."""
+    try:
+        happening(instant)
+    except Exception:
+        log.exception("what was due at %.3f failed for a reason of our own", instant)
 
 
 class Agenda:
@@ -42,7 +52,7 @@ class Agenda:
         now = self._clock.now()
         while self._heap and self._heap[0][0] <= now:
             instant, _, happening = heapq.heappop(self._heap)
-            happening(instant)
+            _let_happen(instant, happening)
         return now
 
     async def _run(self) -> None:
@@ -58,7 +68,7 @@ class Agenda:
         """Let everything happen that is still to come, in order, without waiting for its time."""
         while self._heap:
             instant, _, happening = heapq.heappop(self._heap)
-            happening(instant)
+            _let_happen(instant, happening)
 
     def clear(self) -> None:
         """Forget everything that has not happened; what is scheduled later on still happens."""

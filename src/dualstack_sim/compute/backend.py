@@ -402,6 +402,8 @@ class Compute:
             load(self.project, now, good)
         finally:
             self._loading = False
+        for group, _ in list(self.project.inventory.all("instanceGroupManagers")):
+            self._managed.reconcile(now, group)
 
     def finish(self) -> None:
         """End everything that is under way at once, as if its time had come."""

@@ -53,7 +53,7 @@ class ManagedInstances:
         self._project.inventory.put(at, self._key(group, record), None, effective=False)
 
     def _key(self, group: Key, record: Json) -> Key:
-        return Key("managedInstances", group.scope, f"{group.name}/{record['name']}")
+        return Key("managedInstances", group.scope, f"{group.name}:{record['name']}")
 
     def add(self, at: float, group: Key, base: str, version: Json) -> Json:
         """A record of a VM that is to be made, under a name that is free."""
@@ -61,7 +61,7 @@ class ManagedInstances:
         while True:
             generator = self._project.chance.generator("managed-instance", *group, round(at * 1000), ordinal)
             name = f"{base}-{''.join(generator.choice(_LETTERS) for _ in range(4))}"
-            key = Key("managedInstances", group.scope, f"{group.name}/{name}")
+            key = Key("managedInstances", group.scope, f"{group.name}:{name}")
             taken = self._project.inventory.find(Key("instances", group.scope, name))
             if taken is None and self._project.inventory.find(key) is None:
                 break

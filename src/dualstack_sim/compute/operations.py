@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ WAIT_LIMIT = 120.0
 
 KEPT = 20_000
 """Finished operations stay readable; beyond this many the oldest is forgotten."""
+
+log = logging.getLogger(__name__)
 
 USER = "gardener@example.iam.gserviceaccount.com"
 
@@ -74,6 +77,16 @@ class Operation:
 def _pending(seconds: float) -> float:
     """For how long an operation that takes `seconds` is PENDING."""
     return min(0.3, seconds / 10) if enforced("operations.begins-pending") else 0.0
+
+
+def _finish(work: Work, at: float) -> OperationFailure | None:
+    """Let the effect take place; what fails unforeseen ends the operation as the cloud's own faults do."""
+    try:
+        work.finish(at)
+    except Exception:
+        log.exception("the operation on %s failed for a reason of our own", work.target)
+        return OperationFailure("INTERNAL_ERROR", "Internal error. Please try again.", 500, "INTERNAL SERVER ERROR")
+    return None
 
 
 class Operations:
@@ -182,7 +195,7 @@ class Operations:
             operation.failure = injected
             work.abandon(at)
         else:
-            work.finish(at)
+            operation.failure = _finish(work, at)
         operation.ended = at
         for watcher in operation.watchers:
             if not watcher.done():

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.inventory import Inventory
 
-from .cloud import MACHINE, NETWORK, NODES, ZONE, Cloud, instance
+from .cloud import MACHINE, NETWORK, NODES, ZONE, Cloud, HandClock, Setting, instance, running
 
 BOOT: dict[str, Any] = {
     "boot": True,
@@ -240,3 +241,43 @@ async def test_what_fails_unforeseen_takes_the_documented_shape(cloud: Cloud, mo
     assert (error["code"], error["errors"][0]["reason"]) == (500, "backendError")
     parts = await _post_batch(cloud, _batch(("GET", f"/compute/v1/projects/proj-1/{NODES}", None)))
     assert parts[0][0] == "HTTP/1.1 500 Internal Server Error"
+
+
+async def test_what_fails_unforeseen_inside_an_operation_ends_it(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud.furnish(nodes=1)
+    operation = await cloud.begin("POST", f"{ZONE}/instances/vm0/stop")
+
+    def broken(*_args: Any, **_options: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Inventory, "put", broken)
+    ended = await cloud.ended(operation)
+    monkeypatch.undo()
+    assert ended["error"]["errors"][0]["code"] == "INTERNAL_ERROR"
+    assert ended["httpErrorStatusCode"] == 500
+    await cloud.do("POST", f"{ZONE}/instances/vm0/stop")
+    assert (await cloud.get(f"{ZONE}/instances/vm0"))["status"] == "TERMINATED"
+
+
+async def test_the_whole_surface_is_dumped_and_loaded() -> None:
+    async with running(Setting(by_hand=True)) as first, running(Setting(by_hand=True)) as second:
+        first.furnish(nodes=2)
+        body = {"name": "old", "properties": {"machineType": "n1-standard-2", "networkInterfaces": [
+            {"network": NETWORK, "subnetwork": f"projects/proj-1/{NODES}"}]}}  # fmt: skip
+        first.compute.place("instanceTemplates", "global", body)
+        group = {"name": "pool", "targetSize": 2, "instanceTemplate": "global/instanceTemplates/old"}
+        first.compute.place("instanceGroupManagers", ZONE, group)
+        first.compute.place("instances", ZONE, instance("vm") | {"disks": [BOOT]})
+        second.compute.load(first.compute.dump())
+        assert second.compute.snapshot() == first.compute.snapshot()
+        assert second.compute.dump() == first.compute.dump()
+        path = f"{ZONE}/instanceGroupManagers/pool"
+        rows = (await second.call("POST", f"{path}/listManagedInstances"))[1]["managedInstances"]
+        names = [row["name"] for row in rows]
+        await second.do("POST", f"{path}/deleteInstances", {"instances": [f"{ZONE}/instances/{names[0]}"]})
+        for _ in range(100):
+            assert isinstance(second.clock, HandClock)
+            second.clock.advance(1.0)
+            second.compute.operations_running()
+        assert (await second.get(path))["status"]["isStable"]
+        assert (await second.refused("GET", f"{ZONE}/instances/{names[0]}"))["code"] == 404
