@@ -272,3 +272,42 @@ async def test_what_we_write_is_what_upstream_would_load() -> None:
             "services-subnet-ipv6-cidr",
         }
         assert status["providerStatus"]["networks"]["vpc"]["cloudRouter"] == {"name": f"{NS}-cloud-router"}
+
+
+async def test_w32_a_vm_that_is_stopped_gets_its_alias_like_any_other() -> None:
+    async with scene() as made:
+        await made.change("instances.stop", ZONE, made.world.nodes[1].name)
+        made.trigger()
+        await migrate(made)
+        await assert_end_state(made)
+
+
+async def test_w33_what_upstream_made_dual_is_left_alone() -> None:
+    """An Infrastructure at rest from upstream, whose internal subnet is dual-stack, needs no mutating call."""
+    async with scene(example="shoot-large.yaml", nodes=4) as made:
+        made.trigger()
+        await migrate(made)
+        internal = await made.subnet(f"{made.namespace}-internal")
+        dual = {"stackType": "IPV4_IPV6", "ipv6AccessType": "EXTERNAL", "fingerprint": internal["fingerprint"]}
+        await made.change("subnetworks.patch", SUBNET, internal["name"], **dual)
+        before = made.mutations()
+        made.request()
+        await migrate(made)
+        assert made.mutations() == before
+
+
+async def test_a_worker_range_that_grows_is_expanded_in_place() -> None:
+    async with scene() as made:
+        cluster = made.store.get(kinds.CLUSTER, made.namespace)
+        assert cluster is not None
+        spec = cluster["spec"]["shoot"]["spec"]
+        spec["networking"]["nodes"] = "10.250.0.0/15"
+        spec["provider"]["infrastructureConfig"]["networks"]["workers"] = "10.250.0.0/15"
+        made.store.replace(kinds.CLUSTER, cluster)
+        made.request()
+        await migrate(made)
+        assert (await made.subnet())["ipCidrRange"] == "10.250.0.0/15"
+        before = made.mutations()
+        made.request()
+        await migrate(made)
+        assert made.mutations() == before
