@@ -138,6 +138,7 @@ def test_faults_are_survived_and_reported(tmp_path: Path) -> None:
     assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
 
 
+@pytest.mark.slow
 def test_the_owners_taints_are_no_fault_and_pools_may_go_without_surge(tmp_path: Path) -> None:
     shoot = yaml.safe_load(EXAMPLE.read_text())
     pools = shoot["spec"]["provider"]["workers"]
@@ -150,6 +151,7 @@ def test_the_owners_taints_are_no_fault_and_pools_may_go_without_surge(tmp_path:
     assert outcome.result["nodes"]["replaced"] == 2
 
 
+@pytest.mark.slow
 def test_a_single_node_and_a_proxy_without_cluster_cidr(tmp_path: Path) -> None:
     shoot = yaml.safe_load(EXAMPLE.read_text())
     shoot["spec"]["kubernetes"]["kubeProxy"]["mode"] = "IPVS"
