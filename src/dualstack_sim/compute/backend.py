@@ -46,14 +46,14 @@ _KINDS = {
     "firewalls": "firewall", "routers": "router", "addresses": "address", "operations": "operation",
     "regions": "region", "zones": "zone", "machineTypes": "machineType", "disks": "disk", "images": "image",
     "instanceTemplates": "instanceTemplate", "instanceGroupManagers": "instanceGroupManager",
-    "instanceGroups": "instanceGroup",
+    "instanceGroups": "instanceGroup", "autoscalers": "autoscaler",
 }  # fmt: skip
 _HOMES: Mapping[str, str] = {
     "subnetworks": "regions", "routers": "regions", "addresses": "regions", "instances": "zones", "disks": "zones",
-    "machineTypes": "zones", "instanceGroupManagers": "zones", "instanceGroups": "zones",
+    "machineTypes": "zones", "instanceGroupManagers": "zones", "instanceGroups": "zones", "autoscalers": "zones",
 }  # fmt: skip
-_PLAIN = ("networks", "subnetworks", "instances", "firewalls", "routers", "disks", "instanceTemplates")
-"""Collections that are read as they are stored."""
+_PLAIN = ("networks", "subnetworks", "instances", "firewalls", "routers", "disks", "instanceTemplates", "autoscalers")
+"""Collections that are read as they are stored. There are never autoscalers, but clients ask for them."""
 
 
 class Compute:

@@ -12,10 +12,10 @@ from .references import GLOBAL, check_path
 
 _GLOBAL = ("networks", "routes", "firewalls", "addresses", "operations", "images", "instanceTemplates")
 _REGIONAL = ("subnetworks", "routers", "addresses", "operations")
-_ZONAL = ("instances", "machineTypes", "operations", "disks", "instanceGroupManagers", "instanceGroups")
+_ZONAL = ("instances", "machineTypes", "operations", "disks", "instanceGroupManagers", "instanceGroups", "autoscalers")
 AGGREGATED = (
     "subnetworks", "instances", "routers", "addresses", "operations", "disks", "machineTypes", "instanceTemplates",
-    "instanceGroupManagers", "instanceGroups",
+    "instanceGroupManagers", "instanceGroups", "autoscalers",
 )  # fmt: skip
 _RENAMED = {
     (GLOBAL, "addresses"): "globalAddresses",

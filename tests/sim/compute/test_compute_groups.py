@@ -89,6 +89,11 @@ async def test_a_group_makes_its_vms_from_the_template(cloud: Cloud) -> None:
     ]] == ["pool"]  # fmt: skip
 
 
+async def test_clients_that_ask_for_autoscalers_learn_that_there_are_none(cloud: Cloud) -> None:
+    assert "items" not in await cloud.get(f"{ZONE}/autoscalers")
+    assert (await cloud.refused("GET", f"{ZONE}/autoscalers/any"))["code"] == 404
+
+
 async def test_a_proactive_group_replaces_with_surge_and_is_never_short(cloud: Cloud) -> None:
     await make_group(cloud, updatePolicy=ROLLING)
     before = await forwarding(cloud)
