@@ -50,8 +50,6 @@ class Tripwire:
         if self.point is None or len(self.calls) != self.point.number:
             return await self._answer(request, handler)
         self.struck = self.calls[-1]
-        # The body must be here already, or what follows the kill could not be carried out.
-        await request.read()
         if self.point.side == "before":
             await self._strike()
             return web.Response(status=503)
