@@ -9,13 +9,14 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import click
 import msgspec
 
 from .trial import Verdict
-from .tripwire import Point
+from .tripwire import SIDES, Point, kind_of
 from .workers import verdicts_of
 
 MUTATIONS = 0.6
@@ -43,11 +44,11 @@ def main(sample: int | None, seed: int, speed: float, strategy: str, jobs: int, 
         click.echo(line, err=as_json)
 
     say(f"{len(baseline.calls)} calls without a kill; {len(points)} points")
-    say(f"{'point':>12}  {'outcome':<12} {'blackout':>8}  call")
+    say(f"{'point':>18}  {'outcome':<12} {'blackout':>8}  call")
     verdicts = []
     for verdict in verdicts_of(points, speed=speed, strategy=strategy, jobs=jobs):
         verdicts.append(verdict)
-        say(f"{verdict.point!s:>12}  {verdict.outcome:<12} {verdict.blackout:>8.1f}  {verdict.call}")
+        say(f"{verdict.point!s:>18}  {verdict.outcome:<12} {verdict.blackout:>8.1f}  {verdict.call}")
     bad = [verdict for verdict in verdicts if not verdict.good]
     summary = {
         "points": len(verdicts),
@@ -78,11 +79,9 @@ class _Row(msgspec.Struct):
 
 def _points(calls: tuple[str, ...], sample: int | None, seed: int) -> Iterator[Point]:
     """Both sides of every call, or a seeded choice of them in which changes weigh more."""
-    changes: list[Point] = []
-    looks: list[Point] = []
-    for number, call in enumerate(calls, start=1):
-        pair = (Point(number, "before"), Point(number, "after"))
-        (looks if call.startswith("GET ") else changes).extend(pair)
+    totals = Counter(kind_of(call) for call in calls)
+    changes = [Point("change", number, side) for number in range(1, totals["change"] + 1) for side in SIDES]
+    looks = [Point("look", number, side) for number in range(1, totals["look"] + 1) for side in SIDES]
     if sample is None:
         return iter(sorted(changes + looks))
     chance = random.Random(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,16 +12,29 @@ from aiohttp import web
 Side = Literal["before", "after"]
 """Before the call is carried out, or after it was but before its answer is sent."""
 
+SIDES: tuple[Side, ...] = ("before", "after")
+
+Kind = Literal["change", "look"]
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Point:
-    """The `number`-th call of both APIs together, counted from 1."""
+    """The `number`-th call of its kind to both APIs together, counted from 1.
 
+    Changes are counted apart from looks: how often one looks depends on time, so that only their numbers vary.
+    """
+
+    kind: Kind
     number: int
     side: Side
 
     def __str__(self) -> str:
-        return f"{self.number} {self.side}"
+        return f"{self.kind} {self.number} {self.side}"
+
+
+def kind_of(call: str) -> Kind:
+    """The kind of a call given as method and path."""
+    return "look" if call.startswith("GET ") else "change"
 
 
 @dataclass
@@ -33,6 +47,7 @@ class Tripwire:
     """Method and path of each call in the order of arrival."""
     struck: str = ""
     """The call at which the product was killed."""
+    _counts: Counter[Kind] = field(default_factory=Counter)
 
     def hang(self, application: web.Application) -> None:
         """Watch the calls of an application that does not serve yet."""
@@ -46,8 +61,11 @@ class Tripwire:
     async def _pass(self, request: web.Request, handler: Any) -> web.StreamResponse:
         if request.query.get("watch") in ("true", "1"):
             return await self._answer(request, handler)
-        self.calls.append(f"{request.method} {_short(request.path)}")
-        if self.point is None or len(self.calls) != self.point.number:
+        call = f"{request.method} {_short(request.path)}"
+        self.calls.append(call)
+        kind = kind_of(call)
+        self._counts[kind] += 1
+        if self.point is None or (self.point.kind, self.point.number) != (kind, self._counts[kind]):
             return await self._answer(request, handler)
         self.struck = self.calls[-1]
         if self.point.side == "before":
