@@ -303,7 +303,7 @@ def make_move(fabric: Fabric, cloud: Cloud, at: float, move: Move, state: set[Mo
 
 
 def is_end_point(number: int, at: float, schedule: list[tuple[float, Move]]) -> bool:
-    """Whether the node joined and neither left nor stopped since."""
+    """Whether the node joined while its VM ran, and neither left nor stopped since."""
     present, runs, wants = True, True, True
     for when, (what, who) in schedule:
         if when > at or who != number:
@@ -311,7 +311,8 @@ def is_end_point(number: int, at: float, schedule: list[tuple[float, Move]]) -> 
         if what == "stop":
             present, runs = present and not runs, not runs
         elif what == "traffic":
-            present = wants = not wants
+            wants = not wants
+            present = wants and runs
     return present
 
 
