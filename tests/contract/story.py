@@ -12,8 +12,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.latency import LatencyProfile
+from tests.sim.compute.cloud import Setting
 
 Json = dict[str, Any]
+
+SETTING = Setting(latency=LatencyProfile(ipv6_prefix=(0.0, 0.0)))
+"""The story does not poll for the subnet's /64, so it is there when the operation is done."""
 
 PROJECT, REGION, ZONE = "proj-1", "europe-west1", "europe-west1-b"
 NETWORK = f"projects/{PROJECT}/global/networks/vpc"

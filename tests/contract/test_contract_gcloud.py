@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from dualstack_sim.compute.backend import Compute
-from tests.sim.compute.cloud import Setting, make, served
+from tests.sim.compute.cloud import make, served
 
-from .story import PROJECT, REGION, ZONE, check_end_of_life, furnish
+from .story import PROJECT, REGION, SETTING, ZONE, check_end_of_life, furnish
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
 Gcloud = Callable[[str], subprocess.CompletedProcess[str]]
@@ -49,7 +49,7 @@ REFUSALS = {
 
 @pytest.fixture
 def compute() -> Compute:
-    return make(Setting())[0]
+    return make(SETTING)[0]
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.sim.compute.cloud import Setting, make, served
+from tests.sim.compute.cloud import make, served
 
-from .story import LIFE, REFUSALS, Step, check_end_of_life, furnish
+from .story import LIFE, REFUSALS, SETTING, Step, check_end_of_life, furnish
 
 HOME = Path(__file__).parent / "node"
 pytestmark = pytest.mark.clients
@@ -29,14 +29,14 @@ def outcomes(root: str, steps: Sequence[Step]) -> list[str]:
 
 
 def test_the_node_client_lives_the_migration() -> None:
-    compute, _, _ = make(Setting())
+    compute, _, _ = make(SETTING)
     with served(compute) as root:
         assert outcomes(root, LIFE) == [""] * len(LIFE)
         check_end_of_life(compute)
 
 
 def test_the_node_client_is_refused() -> None:
-    compute, _, _ = make(Setting())
+    compute, _, _ = make(SETTING)
     furnish(compute)
     with served(compute) as root:
         assert outcomes(root, REFUSALS) == [step.refused for step in REFUSALS]

@@ -18,9 +18,9 @@ from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
 from dualstack_sim.compute.backend import Compute
-from tests.sim.compute.cloud import Setting, make, served
+from tests.sim.compute.cloud import make, served
 
-from .story import CURRENT, LIFE, PROJECT, REFUSALS, REGION, ZONE, Json, Step, check_end_of_life, furnish
+from .story import CURRENT, LIFE, PROJECT, REFUSALS, REGION, SETTING, ZONE, Json, Step, check_end_of_life, furnish
 
 ANONYMOUS: Any = AnonymousCredentials
 Outcome = Callable[[Step], str]
@@ -121,7 +121,7 @@ def client_of(name: str, compute: Compute) -> Iterator[Outcome]:
 
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_client_lives_the_migration(name: str) -> None:
-    compute, _, _ = make(Setting())
+    compute, _, _ = make(SETTING)
     with client_of(name, compute) as outcome:
         for step in LIFE:
             assert outcome(step) == "", step
@@ -130,7 +130,7 @@ def test_a_client_lives_the_migration(name: str) -> None:
 
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_client_is_refused(name: str) -> None:
-    compute, _, _ = make(Setting())
+    compute, _, _ = make(SETTING)
     furnish(compute)
     with client_of(name, compute) as outcome:
         assert [outcome(step) for step in REFUSALS] == [step.refused for step in REFUSALS]
