@@ -8,7 +8,6 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import aiohttp
 import click
 
 from dualstack.cli.rehearsal import inventory
+from dualstack.cli.rehearsal.accounts import faults_since, traffic_since
 from dualstack.cli.rehearsal.checks import Scene, verify
 from dualstack.cli.rehearsal.display import Display, make_display
 from dualstack.cli.rehearsal.endpoints import Endpoints, WorldAddress
@@ -25,6 +25,7 @@ from dualstack.cli.rehearsal.processes import Child, events, operator_arguments,
 from dualstack.cli.rehearsal.record import Record, migration_constraints
 from dualstack.cli.rehearsal.result import Change, Nodes, Result, ShootName, Time, encode
 from dualstack.cli.rehearsal.summary import summarise
+from dualstack.cli.rehearsal.tasks import first_of, running
 from dualstack.cli.shoot_file import read_shoot
 from dualstack.errors import DualstackError, InvalidInput
 from dualstack.model.events import STEPS, OperatorReady, StepStarted
@@ -133,7 +134,7 @@ class Rehearsal:
         operator = asyncio.create_task(self._run_operator(address))
         reason: str | None = None
         try:
-            await _first(operator, self._ready.wait())
+            await first_of(operator, self._ready.wait())
             if self._options.rollout == "manual":
                 self._display.say(
                     "When the machine classes are dual-stack, delete the machines one after the other: "
@@ -142,8 +143,8 @@ class Rehearsal:
             before = await inventory.take(endpoints, self._shoot)
             nodes_at_start = [node["metadata"]["uid"] for node in await endpoints.list_all(NODE)]
             await self._trigger(endpoints)
-            async with _running(self._watch_shoot(endpoints, address), self._refresh(endpoints, address)) as watchers:
-                await _first(operator, world.process.wait(), *watchers, self._until_done(endpoints, address))
+            async with running(self._watch_shoot(endpoints, address), self._refresh(endpoints, address)) as watchers:
+                await first_of(operator, world.process.wait(), *watchers, self._until_done(endpoints, address))
                 if world.process.returncode is not None:
                     raise world.ended()
         except (DualstackError, aiohttp.ClientError) as error:
@@ -256,11 +257,6 @@ class Rehearsal:
         await address.clock.sleep(10.0)
         self._record.close_phases()
 
-    async def _faults(self, endpoints: Endpoints) -> dict[str, Any]:
-        """What was injected, with times since the trigger like all others."""
-        account = await endpoints.control("/faults")
-        return {**account, "fired": [_since(self._record.origin, fault, "at") for fault in account["fired"]]}
-
     def _last(self) -> str:
         step = self._record.step
         return f"{step.name} {step.state} {step.detail}" if step else "none"
@@ -275,7 +271,7 @@ class Rehearsal:
         started: float,
     ) -> Result:
         simulated = address.clock.now() - self._record.origin
-        traffic = since_trigger(await endpoints.control("/traffic"), self._record.origin)
+        traffic = traffic_since(await endpoints.control("/traffic"), self._record.origin)
         compute = await endpoints.control("/compute/statistics?caller=dualstack/")
         scene = Scene(endpoints, self._shoot, self._record, traffic, self._strategy())
         self._display.say("Verifying ...")
@@ -305,7 +301,7 @@ class Rehearsal:
             compute=compute,
             checks=tuple(checks),
             kills=(*self._kills, *({"step": step, "at": None} for step in self._kills_left)),
-            faults=await self._faults(endpoints),
+            faults=faults_since(await endpoints.control("/faults"), self._record.origin),
         )
 
 
@@ -315,47 +311,3 @@ def _be_stopped_by(*numbers: signal.Signals) -> None:
     for number in numbers:
         if task and signal.getsignal(number) is not signal.SIG_IGN:
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-
-
-def _since(origin: float, entry: dict[str, Any], key: str) -> dict[str, Any]:
-    return {**entry, key: round(entry[key] - origin, 3)}
-
-
-def since_trigger(traffic: dict[str, Any], origin: float) -> dict[str, Any]:
-    """The world's account of traffic with times in seconds since the trigger, to the millisecond."""
-
-    def seconds(value: Any) -> Any:
-        return round(value, 3) if isinstance(value, float) else value
-
-    account: dict[str, Any] = {key: value for key, value in traffic.items() if key not in {"at", "markedAt"}}
-    for family in (account, account["ipv6"]):
-        family["blackoutSeconds"] = {key: seconds(value) for key, value in family["blackoutSeconds"].items()}
-    account["brokenPairs"] = [
-        {key: seconds(value) for key, value in _since(origin, pair, "since").items()} for pair in account["brokenPairs"]
-    ]
-    return account
-
-
-async def _first(*awaitables: Any) -> None:
-    """Wait until the first of the awaitables ends, and raise what it raised; those that we made are cancelled."""
-    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
-    ours = [task for task, awaitable in zip(tasks, awaitables, strict=True) if task is not awaitable]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in ours:
-            task.cancel()
-        await asyncio.gather(*ours, return_exceptions=True)
-
-
-@contextlib.asynccontextmanager
-async def _running(*coroutines: Any) -> AsyncIterator[list[asyncio.Task[None]]]:
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        yield tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
