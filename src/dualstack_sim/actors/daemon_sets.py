@@ -13,6 +13,7 @@ from typing import Any
 from dualstack.model.kinds import DAEMON_SET, NODE, POD, Manifest
 
 from .api import ActorContext, ObjectKey, key_of
+from .pod_deletion import delete_pods
 from .pods import (
     BY_OWNER,
     NAME_ALPHABET,
@@ -26,7 +27,7 @@ from .pods import (
     selected,
     template_hash,
 )
-from .refusals import AlreadyExists, Conflict, NotFound
+from .refusals import AlreadyExists, NotFound
 from .rollout import share
 
 HASH_LABEL = "controller-revision-hash"
@@ -150,7 +151,7 @@ class DaemonSetController:
             return None
         hashed = template_hash(daemon_set["spec"]["template"])
         roster = self._muster(daemon_set, hashed)
-        await self._delete([*roster.strays, *self._renewals(daemon_set, roster)])
+        await delete_pods(self._kube, self._pods, [*roster.strays, *self._renewals(daemon_set, roster)])
         await self._create(daemon_set, roster.vacant, hashed)
         await self._publish(daemon_set, hashed)
         return None
@@ -191,21 +192,6 @@ class DaemonSetController:
             self._pods.observe(await self._kube.create(POD, pod))
         except AlreadyExists:
             self._queue.add(key_of(daemon_set))  # the next ordinal gives another name
-
-    async def _delete(self, pods: list[Manifest]) -> None:
-        for start in range(0, len(pods), _AT_ONCE):
-            await asyncio.gather(*(self._delete_one(pod) for pod in pods[start : start + _AT_ONCE]))
-
-    async def _delete_one(self, pod: Manifest) -> None:
-        metadata = pod["metadata"]
-        try:
-            answer = await self._kube.delete(POD, metadata["name"], metadata["namespace"], uid=metadata["uid"])
-        except Conflict:
-            return  # another pod has taken the name: the watch will tell
-        if answer is None or answer.get("kind") == "Status":
-            self._pods.forget(pod)
-        else:
-            self._pods.observe(answer)
 
     async def _publish(self, daemon_set: Manifest, hashed: str) -> None:
         status = daemon_set_status(daemon_set, self._muster(daemon_set, hashed))

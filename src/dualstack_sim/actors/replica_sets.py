@@ -9,6 +9,7 @@ from typing import Any
 from dualstack.model.kinds import POD, REPLICA_SET, Manifest
 
 from .api import SEED_NODE, ActorContext, ObjectKey, key_of
+from .pod_deletion import delete_pods
 from .pods import (
     BY_OWNER,
     NAME_ALPHABET,
@@ -21,7 +22,7 @@ from .pods import (
     pod_of,
     seconds_to_available,
 )
-from .refusals import AlreadyExists, Conflict, NotFound
+from .refusals import AlreadyExists, NotFound
 
 _AT_ONCE = 10
 """Pods created or deleted together in one go."""
@@ -66,7 +67,7 @@ class ReplicaSetController:
         if surplus < 0:
             await self._create(replica_set, -surplus)
         elif surplus > 0:
-            await self._delete(first_to_go(active)[:surplus])
+            await delete_pods(self._kube, self._pods, first_to_go(active)[:surplus])
         return await self._publish(replica_set)
 
     def _active(self, replica_set: Manifest) -> list[Manifest]:
@@ -88,21 +89,6 @@ class ReplicaSetController:
             self._pods.observe(await self._kube.create(POD, pod))
         except AlreadyExists:
             self._queue.add(key_of(replica_set))  # the next ordinal gives another name
-
-    async def _delete(self, pods: list[Manifest]) -> None:
-        for start in range(0, len(pods), _AT_ONCE):
-            await asyncio.gather(*(self._delete_one(pod) for pod in pods[start : start + _AT_ONCE]))
-
-    async def _delete_one(self, pod: Manifest) -> None:
-        metadata = pod["metadata"]
-        try:
-            answer = await self._kube.delete(POD, metadata["name"], metadata["namespace"], uid=metadata["uid"])
-        except Conflict:
-            return  # another pod has taken the name: the watch will tell
-        if answer is None or answer.get("kind") == "Status":
-            self._pods.forget(pod)
-        else:
-            self._pods.observe(answer)
 
     async def _publish(self, replica_set: Manifest) -> float | None:
         """Write the status if it changed; the seconds until some pod will have been ready for long enough."""
