@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .contract.witness import Witness, install
+from tests.contract.witness import Witness, install
 
 WITNESS = Witness()
 

@@ -39,10 +39,9 @@ from dualstack_sim.compute.quotas import Limits
 from dualstack_sim.compute.server import create_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.builder import build
+from tests.bench.reachability import PROPAGATION, Darkness
+from tests.bench.virtual_time import VirtualClock, VirtualLoop
 from tests.unit.controllers.store_kube import StoreKube
-
-from .reachability import PROPAGATION, Darkness
-from .virtual_time import VirtualClock, VirtualLoop
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 SIZES = (100, 130, 1000, 5000)

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from .client import Request, drive, fetch
+from tests.bench.client import Request, drive, fetch
 
 ROOT = "/compute/v1/projects/proj-1"
 ZONE = "zones/europe-west1-b"

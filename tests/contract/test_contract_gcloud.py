@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from dualstack_sim.compute.backend import Compute
+from tests.contract.story import PROJECT, REGION, SETTING, ZONE, check_end_of_life, furnish
 from tests.sim.compute.cloud import make, served
-
-from .story import PROJECT, REGION, SETTING, ZONE, check_end_of_life, furnish
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
 Gcloud = Callable[[str], subprocess.CompletedProcess[str]]

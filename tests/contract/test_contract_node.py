@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.contract.story import LIFE, REFUSALS, SETTING, Step, check_end_of_life, furnish
 from tests.sim.compute.cloud import make, served
-
-from .story import LIFE, REFUSALS, SETTING, Step, check_end_of_life, furnish
 
 HOME = Path(__file__).parent / "node"
 pytestmark = pytest.mark.clients

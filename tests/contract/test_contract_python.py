@@ -18,9 +18,20 @@ from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
 from dualstack_sim.compute.backend import Compute
+from tests.contract.story import (
+    CURRENT,
+    LIFE,
+    PROJECT,
+    REFUSALS,
+    REGION,
+    SETTING,
+    ZONE,
+    Json,
+    Step,
+    check_end_of_life,
+    furnish,
+)
 from tests.sim.compute.cloud import make, served
-
-from .story import CURRENT, LIFE, PROJECT, REFUSALS, REGION, SETTING, ZONE, Json, Step, check_end_of_life, furnish
 
 ANONYMOUS: Any = AnonymousCredentials
 Outcome = Callable[[Step], str]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .schema import error_faults, request_faults, response_faults
+from tests.contract.schema import error_faults, request_faults, response_faults
 
 ROUTE = {"kind": "compute#route", "id": "1", "name": "r", "priority": 1000, "destRange": "10.0.0.0/8"}
 

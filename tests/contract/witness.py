@@ -11,8 +11,7 @@ from typing import Any
 from dualstack_sim.compute.backend import Compute
 from dualstack_sim.compute.errors import ApiError
 from dualstack_sim.rules import RULES
-
-from .schema import Json, error_faults, request_faults, response_faults
+from tests.contract.schema import Json, error_faults, request_faults, response_faults
 
 _LONGEST = 20
 

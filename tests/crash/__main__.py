@@ -15,9 +15,9 @@ from collections.abc import Iterator
 import click
 import msgspec
 
-from .trial import Verdict
-from .tripwire import SIDES, Point, kind_of
-from .workers import verdicts_of
+from tests.crash.trial import Verdict
+from tests.crash.tripwire import SIDES, Point, kind_of
+from tests.crash.workers import verdicts_of
 
 MUTATIONS = 0.6
 """Share of a sample that hits calls which change something; most calls of a migration only look."""

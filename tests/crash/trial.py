@@ -10,11 +10,10 @@ from pathlib import Path
 
 from dualstack.clock import rfc3339
 from dualstack.model import kinds, names
+from tests.crash.operators import Nursery, Operator
+from tests.crash.tripwire import Point, Tripwire
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import Scene, scene
-
-from .operators import Nursery, Operator
-from .tripwire import Point, Tripwire
 
 PATIENCE = 4 * 3600.0
 """Simulated seconds within which a migration ends, or never does."""

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.queues import Queue
 
-from .operators import Nursery
-from .trial import Verdict, trial
-from .tripwire import Point
+from tests.crash.operators import Nursery
+from tests.crash.trial import Verdict, trial
+from tests.crash.tripwire import Point
 
 
 def verdicts_of(points: Sequence[Point | None], *, speed: float, strategy: str, jobs: int) -> Iterator[Verdict]:

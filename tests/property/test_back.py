@@ -22,10 +22,9 @@ from dualstack.plan.transitions import (
     RestoreRoutes,
     Transition,
 )
-
-from .hosts import delivered_to, view_of
-from .test_views import PROPAGATION, losses
-from .worlds import PODS, RUNNING, at_goal, at_rest, last, node, restarted, states
+from tests.property.hosts import delivered_to, view_of
+from tests.property.test_views import PROPAGATION, losses
+from tests.property.worlds import PODS, RUNNING, at_goal, at_rest, last, node, restarted, states
 
 SETTINGS = Settings(batch_size=2)
 BACK = way_back()

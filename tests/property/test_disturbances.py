@@ -13,9 +13,8 @@ from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES, choose
 from dualstack.plan.transitions import SetOverlapFlag
-
-from .hosts import delivered_to, view_of
-from .worlds import RANGE, RUNNING, ZONE, alias, at_goal, at_rest, cidr, node, restarted, route, states
+from tests.property.hosts import delivered_to, view_of
+from tests.property.worlds import RANGE, RUNNING, ZONE, alias, at_goal, at_rest, cidr, node, restarted, route, states
 
 SETTINGS = Settings(batch_size=2)
 MOST_STEPS = 200

@@ -11,10 +11,9 @@ from dualstack.plan.invariants import check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
 from dualstack.plan.strategy import STRATEGIES, Strategy, choose, way_back
-
-from .hosts import delivered_to, view_of
-from .test_disturbances import DISTURBANCES, Disturbance
-from .worlds import at_goal, at_rest, last, restarted
+from tests.property.hosts import delivered_to, view_of
+from tests.property.test_disturbances import DISTURBANCES, Disturbance
+from tests.property.worlds import at_goal, at_rest, last, restarted
 
 SETTINGS = Settings(batch_size=2)
 DIRECTIONS: tuple[Strategy, ...] = (*STRATEGIES.values(), *(way_back(stage) for stage in list(Stage)[:4]))

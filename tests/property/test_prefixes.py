@@ -8,9 +8,8 @@ from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES, choose
 from dualstack.plan.transitions import DeleteRoutes
-
-from .hosts import delivered_to, view_of
-from .worlds import at_goal, at_rest, last, restarted, states
+from tests.property.hosts import delivered_to, view_of
+from tests.property.worlds import at_goal, at_rest, last, restarted, states
 
 SETTINGS = Settings(batch_size=2)
 

@@ -9,9 +9,8 @@ import pytest
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import Strategy, choose
-
-from .hosts import Hosts
-from .worlds import at_rest, restarted, states
+from tests.property.hosts import Hosts
+from tests.property.worlds import at_rest, restarted, states
 
 SETTINGS = Settings(batch_size=2)
 PROPAGATION = 60.0

@@ -12,13 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dualstack.clock import Clock, parse_rfc3339, rfc3339
-from dualstack.errors import ComputeError, DualstackError
-from dualstack.kube.interface import Invalid, Kube, NotFound
-from dualstack.model.error_codes import codes_of
-from dualstack.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTURE, NETWORK, WORKER, Kind, Manifest
-from dualstack.model.names import OPERATION, TIMESTAMP, extension_finalizer
-
-from .operations import (
+from dualstack.controllers.operations import (
     DELETE,
     MIGRATE,
     RESTORE,
@@ -29,6 +23,11 @@ from .operations import (
     sentence,
     words_of,
 )
+from dualstack.errors import ComputeError, DualstackError
+from dualstack.kube.interface import Invalid, Kube, NotFound
+from dualstack.model.error_codes import codes_of
+from dualstack.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTURE, NETWORK, WORKER, Kind, Manifest
+from dualstack.model.names import OPERATION, TIMESTAMP, extension_finalizer
 
 Status = Mapping[str, Any]
 """Fields that a successful reconcile adds to the status; None removes a field."""

@@ -1,7 +1,7 @@
 """Compute Engine over REST: client, credentials, operations, typed errors."""
 
-from .access import ComputeClients
-from .client import ComputeClient
-from .operations import Resource
+from dualstack.gce.access import ComputeClients
+from dualstack.gce.client import ComputeClient
+from dualstack.gce.operations import Resource
 
 __all__ = ["ComputeClient", "ComputeClients", "Resource"]

@@ -12,9 +12,8 @@ import msgspec
 
 from dualstack.clock import Clock
 from dualstack.errors import InvalidInput
-
-from .client import DEFAULT_ENDPOINT, ComputeClient, endpoint_root
-from .credentials import Credentials, GoogleCredentials
+from dualstack.gce.client import DEFAULT_ENDPOINT, ComputeClient, endpoint_root
+from dualstack.gce.credentials import Credentials, GoogleCredentials
 
 KEY = "serviceaccount.json"
 """The key of the Secret that holds the service account (docs/objects.md)."""

@@ -18,11 +18,10 @@ import msgspec
 
 from dualstack.clock import Clock
 from dualstack.errors import InvalidInput
-
-from .credentials import Anonymous, Credentials
-from .errors import NotFound, NotReady, RateLimited, Transient, no_answer, refusal
-from .operations import Operations, Resource
-from .pacing import QUICK, Pace, QuotaWindows, group_of
+from dualstack.gce.credentials import Anonymous, Credentials
+from dualstack.gce.errors import NotFound, NotReady, RateLimited, Transient, no_answer, refusal
+from dualstack.gce.operations import Operations, Resource
+from dualstack.gce.pacing import QUICK, Pace, QuotaWindows, group_of
 
 DEFAULT_ENDPOINT = "https://compute.googleapis.com"
 USER_AGENT = f"dualstack/{version('dualstack')}"

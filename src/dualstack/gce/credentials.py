@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from .errors import ComputeRefusal, Transient, Unauthenticated
+from dualstack.gce.errors import ComputeRefusal, Transient, Unauthenticated
 
 SCOPE = "https://www.googleapis.com/auth/compute"
 TIMEOUT = 30.0

@@ -11,9 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from dualstack.clock import Clock
-
-from .errors import ComputeRefusal, NotFound, RateLimited, Transient, operation_refusal
-from .pacing import QUICK, Pace
+from dualstack.gce.errors import ComputeRefusal, NotFound, RateLimited, Transient, operation_refusal
+from dualstack.gce.pacing import QUICK, Pace
 
 Resource = dict[str, Any]
 

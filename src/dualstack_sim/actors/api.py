@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dualstack.clock import Clock
-from dualstack_sim.chance import Chance
-
-from .compute_api import ComputeApi, Resource
-from .informer import Informer, Informers, ObjectKey, key_of, owner_uid, read, version_of
-from .kube_api import KubeApi, Listing, PatchType, WatchEvent
-from .refusals import (
+from dualstack_sim.actors.compute_api import ComputeApi, Resource
+from dualstack_sim.actors.informer import Informer, Informers, ObjectKey, key_of, owner_uid, read, version_of
+from dualstack_sim.actors.kube_api import KubeApi, Listing, PatchType, WatchEvent
+from dualstack_sim.actors.refusals import (
     AlreadyExists,
     ComputeConflict,
     ComputeNotFound,
@@ -28,8 +26,9 @@ from .refusals import (
     TooManyRequests,
     Unreachable,
 )
-from .timers import Timers
-from .workqueue import Workqueue
+from dualstack_sim.actors.timers import Timers
+from dualstack_sim.actors.workqueue import Workqueue
+from dualstack_sim.chance import Chance
 
 __all__ = [
     "Actor",

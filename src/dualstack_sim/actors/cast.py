@@ -13,19 +13,18 @@ from dualstack.clock import Clock
 from dualstack.errors import DualstackError
 from dualstack.model.conditions import is_true
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, MACHINE_DEPLOYMENT, NODE, POD, Manifest
+from dualstack_sim.actors.api import Actor, ActorContext, ComputeApi, Endpoints, KubeApi, run_actors
+from dualstack_sim.actors.cloud_controller_manager import CloudControllerManager
+from dualstack_sim.actors.daemon_sets import DaemonSetController
+from dualstack_sim.actors.deployments import DeploymentController
+from dualstack_sim.actors.kubelet import Kubelet
+from dualstack_sim.actors.machine_controller import MachineController
+from dualstack_sim.actors.pod_collector import PodCollector
+from dualstack_sim.actors.recorder import Recorder
+from dualstack_sim.actors.replica_sets import ReplicaSetController
+from dualstack_sim.actors.resource_manager import ResourceManager
+from dualstack_sim.actors.scheduler import Scheduler
 from dualstack_sim.chance import Chance
-
-from .api import Actor, ActorContext, ComputeApi, Endpoints, KubeApi, run_actors
-from .cloud_controller_manager import CloudControllerManager
-from .daemon_sets import DaemonSetController
-from .deployments import DeploymentController
-from .kubelet import Kubelet
-from .machine_controller import MachineController
-from .pod_collector import PodCollector
-from .recorder import Recorder
-from .replica_sets import ReplicaSetController
-from .resource_manager import ResourceManager
-from .scheduler import Scheduler
 
 
 class NotAtRest(DualstackError):

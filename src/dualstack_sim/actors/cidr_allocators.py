@@ -8,12 +8,11 @@ from ipaddress import IPv4Network, ip_network
 
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import NODE, Manifest
-
-from .api import ActorContext, ComputeRefusal, Informer, KubeRefusal, ObjectKey, Resource, key_of
-from .cloud_nodes import Machines, ipv6_address
-from .controller_flags import ControllerFlags
-from .node_network import UNAVAILABLE_TAINT, set_network_available
-from .recorder import Recorder
+from dualstack_sim.actors.api import ActorContext, ComputeRefusal, Informer, KubeRefusal, ObjectKey, Resource, key_of
+from dualstack_sim.actors.cloud_nodes import Machines, ipv6_address
+from dualstack_sim.actors.controller_flags import ControllerFlags
+from dualstack_sim.actors.node_network import UNAVAILABLE_TAINT, set_network_available
+from dualstack_sim.actors.recorder import Recorder
 
 _MOST_RETRIES = 20
 _FIRST_RETRY, _LONGEST_RETRY = 0.25, 15.0

@@ -14,9 +14,8 @@ from ipaddress import IPv6Address
 from dualstack.errors import DualstackError
 from dualstack.model.conditions import is_true
 from dualstack.model.kinds import NODE, Manifest
-
-from .api import ActorContext, ComputeApi, Informer, ObjectKey, Resource, key_of
-from .recorder import Recorder
+from dualstack_sim.actors.api import ActorContext, ComputeApi, Informer, ObjectKey, Resource, key_of
+from dualstack_sim.actors.recorder import Recorder
 
 UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
 SHUTDOWN = "node.cloudprovider.kubernetes.io/shutdown"

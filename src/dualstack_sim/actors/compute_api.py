@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from .refusals import ComputeNotFound, ComputeRefusal, OperationFailed, compute_refusal
+from dualstack_sim.actors.refusals import ComputeNotFound, ComputeRefusal, OperationFailed, compute_refusal
 
 Resource = dict[str, Any]
 """A Compute resource or operation as JSON."""

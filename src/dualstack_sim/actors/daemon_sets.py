@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dualstack.model.kinds import DAEMON_SET, NODE, POD, Manifest
-
-from .api import ActorContext, ObjectKey, key_of
-from .pod_deletion import delete_pods
-from .pods import (
+from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.pod_deletion import delete_pods
+from dualstack_sim.actors.pods import (
     BY_OWNER,
     NAME_ALPHABET,
     by_owner,
@@ -27,8 +26,8 @@ from .pods import (
     selected,
     template_hash,
 )
-from .refusals import AlreadyExists, NotFound
-from .rollout import share
+from dualstack_sim.actors.refusals import AlreadyExists, NotFound
+from dualstack_sim.actors.rollout import share
 
 HASH_LABEL = "controller-revision-hash"
 

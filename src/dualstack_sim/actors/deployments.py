@@ -8,11 +8,18 @@ from typing import Any
 
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import DEPLOYMENT, POD, REPLICA_SET, Manifest
-
-from .api import ActorContext, ObjectKey, key_of
-from .pods import BY_OWNER, by_owner, condition, controller_of, is_terminating, owner_reference, template_hash
-from .refusals import AlreadyExists, NotFound
-from .rollout import Scale, budget, next_scales
+from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.pods import (
+    BY_OWNER,
+    by_owner,
+    condition,
+    controller_of,
+    is_terminating,
+    owner_reference,
+    template_hash,
+)
+from dualstack_sim.actors.refusals import AlreadyExists, NotFound
+from dualstack_sim.actors.rollout import Scale, budget, next_scales
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"

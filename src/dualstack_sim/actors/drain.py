@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from dualstack.model.kinds import NODE, POD, Manifest
-
-from .api import ActorContext
-from .pods import BY_NODE, controller_of, is_terminating
-from .refusals import Conflict, KubeRefusal, NotFound
+from dualstack_sim.actors.api import ActorContext
+from dualstack_sim.actors.pods import BY_NODE, controller_of, is_terminating
+from dualstack_sim.actors.refusals import Conflict, KubeRefusal, NotFound
 
 LOOK_AGAIN_SECONDS = 20.0
 """Seconds between two attempts at a pod whose budget does not allow its eviction, as the machine controller's."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dualstack.model.kinds import Manifest
-
-from .pods import is_true
-from .rollout import share
+from dualstack_sim.actors.pods import is_true
+from dualstack_sim.actors.rollout import share
 
 
 def unhealthy(manifest: Manifest) -> str | None:

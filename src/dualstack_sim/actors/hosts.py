@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 
 from dualstack.model.kinds import MACHINE, Manifest
-
-from .api import SEED_NODE, ActorContext
-from .cni import CniConfiguration, HostLocal, Network
-from .compute_api import Resource
-from .refusals import ComputeRefusal
+from dualstack_sim.actors.api import SEED_NODE, ActorContext
+from dualstack_sim.actors.cni import CniConfiguration, HostLocal, Network
+from dualstack_sim.actors.compute_api import Resource
+from dualstack_sim.actors.refusals import ComputeRefusal
 
 ROLE_TAG = "kubernetes-io-role-node"
 """The network tag that every node VM of a Gardener shoot carries."""

@@ -12,9 +12,8 @@ from typing import Any
 
 from dualstack.clock import Clock
 from dualstack.model.kinds import Kind, Manifest
-
-from .kube_api import KubeApi
-from .refusals import Expired, KubeRefusal
+from dualstack_sim.actors.kube_api import KubeApi
+from dualstack_sim.actors.refusals import Expired, KubeRefusal
 
 ObjectKey = tuple[str, str]
 """Namespace ("" for cluster scope) and name."""

@@ -10,8 +10,7 @@ import aiohttp
 import msgspec
 
 from dualstack.model.kinds import POD, Kind, Manifest
-
-from .refusals import Expired, NotFound, Unreachable, kube_refusal
+from dualstack_sim.actors.refusals import Expired, NotFound, Unreachable, kube_refusal
 
 PatchType = Literal["merge", "strategic", "json"]
 

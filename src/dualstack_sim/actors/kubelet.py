@@ -12,15 +12,14 @@ from typing import Any
 
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import CONFIG_MAP, LEASE, MACHINE, NODE, POD, Manifest
-
-from .api import SEED_NODE, ActorContext, ObjectKey, read
-from .cni import CONFIG_MAPS, cidrs_of
-from .hosts import Host, Vm, VmWatch, seed_host
-from .pod_runner import PodRunner
-from .pod_status import pressure_conditions, ready_condition
-from .pods import BY_NODE, by_node, condition, controller_of, is_ready, is_true
-from .recorder import Recorder
-from .refusals import AlreadyExists, NotFound
+from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey, read
+from dualstack_sim.actors.cni import CONFIG_MAPS, cidrs_of
+from dualstack_sim.actors.hosts import Host, Vm, VmWatch, seed_host
+from dualstack_sim.actors.pod_runner import PodRunner
+from dualstack_sim.actors.pod_status import pressure_conditions, ready_condition
+from dualstack_sim.actors.pods import BY_NODE, by_node, condition, controller_of, is_ready, is_true
+from dualstack_sim.actors.recorder import Recorder
+from dualstack_sim.actors.refusals import AlreadyExists, NotFound
 
 UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
 END_POINT = "network-problem-detector-pod"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 
-from .api import ActorContext
-from .machine_deployments import MachineDeployments
-from .machine_sets import MachineSets
-from .machines import MachineLife
+from dualstack_sim.actors.api import ActorContext
+from dualstack_sim.actors.machine_deployments import MachineDeployments
+from dualstack_sim.actors.machine_sets import MachineSets
+from dualstack_sim.actors.machines import MachineLife
 
 
 class MachineController:

@@ -9,12 +9,19 @@ from typing import Any
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import MACHINE_DEPLOYMENT, MACHINE_SET, Manifest
 from dualstack.model.names import MACHINE_FINALIZER
-
-from .api import ActorContext, ObjectKey, key_of
-from .machine_facts import HASH_LABEL, adoption, is_orphan_of, released, same_template, stripped, template_hash
-from .pods import BY_OWNER, by_owner, condition, controller_of, is_terminating, owner_reference
-from .refusals import AlreadyExists, NotFound
-from .rollout import Scale, budget, next_scales
+from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.machine_facts import (
+    HASH_LABEL,
+    adoption,
+    is_orphan_of,
+    released,
+    same_template,
+    stripped,
+    template_hash,
+)
+from dualstack_sim.actors.pods import BY_OWNER, by_owner, condition, controller_of, is_terminating, owner_reference
+from dualstack_sim.actors.refusals import AlreadyExists, NotFound
+from dualstack_sim.actors.rollout import Scale, budget, next_scales
 
 REVISION = "deployment.kubernetes.io/revision"
 _KEPT_SETS = 10

@@ -10,8 +10,7 @@ from typing import Any
 from dualstack.clock import parse_rfc3339
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.model.names import MACHINE_FINALIZER
-
-from .pods import condition, is_terminating, owner_reference
+from dualstack_sim.actors.pods import condition, is_terminating, owner_reference
 
 HASH_LABEL = "machine-template-hash"
 PRIORITY = "machinepriority.machine.sapcloud.io"

@@ -7,9 +7,8 @@ from typing import Any
 
 from dualstack.errors import DualstackError
 from dualstack.model.kinds import Manifest
-
-from .api import ActorContext, Resource
-from .refusals import ComputeConflict, ComputeNotFound, ComputeRefusal
+from dualstack_sim.actors.api import ActorContext, Resource
+from dualstack_sim.actors.refusals import ComputeConflict, ComputeNotFound, ComputeRefusal
 
 _LOOK_SECONDS = 5.0
 _PATIENCE_SECONDS = 300.0

@@ -7,9 +7,8 @@ from typing import Any
 
 from dualstack.model.kinds import MACHINE, MACHINE_SET, Manifest
 from dualstack.model.names import MACHINE_FINALIZER
-
-from .api import ActorContext, ObjectKey, key_of
-from .machine_facts import (
+from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.machine_facts import (
     adoption,
     first_to_go,
     is_active,
@@ -19,15 +18,8 @@ from .machine_facts import (
     released,
     seconds_to_available,
 )
-from .pods import (
-    BY_OWNER,
-    NAME_ALPHABET,
-    by_owner,
-    controller_of,
-    is_terminating,
-    owner_reference,
-)
-from .refusals import AlreadyExists, Conflict, NotFound
+from dualstack_sim.actors.pods import BY_OWNER, NAME_ALPHABET, by_owner, controller_of, is_terminating, owner_reference
+from dualstack_sim.actors.refusals import AlreadyExists, Conflict, NotFound
 
 
 class MachineSets:

@@ -7,13 +7,20 @@ from typing import Any
 from dualstack.clock import parse_rfc3339, rfc3339
 from dualstack.model.kinds import MACHINE, MACHINE_CLASS, NODE, POD, Manifest
 from dualstack.model.names import MACHINE_FINALIZER
-
-from .api import ActorContext, ObjectKey, key_of, read
-from .drain import Drainer
-from .machine_facts import FORCE_DELETION, essence, node_problem, phase_of, released, updated_at, zone_of
-from .machine_instances import InvalidClass, MachineInstances
-from .pods import BY_NODE, by_node, condition, is_terminating
-from .refusals import ComputeRefusal, Conflict, NotFound, OperationFailed
+from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of, read
+from dualstack_sim.actors.drain import Drainer
+from dualstack_sim.actors.machine_facts import (
+    FORCE_DELETION,
+    essence,
+    node_problem,
+    phase_of,
+    released,
+    updated_at,
+    zone_of,
+)
+from dualstack_sim.actors.machine_instances import InvalidClass, MachineInstances
+from dualstack_sim.actors.pods import BY_NODE, by_node, condition, is_terminating
+from dualstack_sim.actors.refusals import ComputeRefusal, Conflict, NotFound, OperationFailed
 
 CREATION_SECONDS = 1200.0
 HEALTH_SECONDS = 600.0

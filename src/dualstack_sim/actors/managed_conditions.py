@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dualstack.model.kinds import Manifest
-
-from .health import progressing, unhealthy
-from .pods import condition
+from dualstack_sim.actors.health import progressing, unhealthy
+from dualstack_sim.actors.pods import condition
 
 APPLIED, HEALTHY, PROGRESSING = "ResourcesApplied", "ResourcesHealthy", "ResourcesProgressing"
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dualstack.model.conditions import HEARTBEAT_TIME, find_condition, with_condition
 from dualstack.model.kinds import NODE, Manifest
-
-from .kube_api import KubeApi
+from dualstack_sim.actors.kube_api import KubeApi
 
 UNAVAILABLE_TAINT = "node.kubernetes.io/network-unavailable"
 

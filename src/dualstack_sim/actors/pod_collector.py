@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dualstack.model.kinds import NODE, POD, Manifest
-
-from .api import SEED_NODE, ActorContext, ObjectKey, key_of
-from .pods import BY_NODE, by_node
-from .refusals import Conflict
+from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.pods import BY_NODE, by_node
+from dualstack_sim.actors.refusals import Conflict
 
 _QUARANTINE_SECONDS = 40.0
 """How long a Node must have been missing."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from dualstack.model.kinds import POD, Manifest
-
-from .informer import Informer
-from .kube_api import KubeApi
-from .refusals import Conflict
+from dualstack_sim.actors.informer import Informer
+from dualstack_sim.actors.kube_api import KubeApi
+from dualstack_sim.actors.refusals import Conflict
 
 _AT_ONCE = 10
 

@@ -7,14 +7,21 @@ from dataclasses import dataclass
 
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import CONFIG_MAP, NODE, POD, Manifest
-
-from . import pod_status
-from .api import ActorContext, ObjectKey, key_of
-from .cni import CONFIG_MAPS, CniFailure, Network, cidrs_of, configuration, missing_families, primary_first
-from .hosts import Host
-from .pods import BY_NODE, by_node, controller_of, is_ready, is_terminating
-from .recorder import Recorder
-from .refusals import Conflict, NotFound
+from dualstack_sim.actors import pod_status
+from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.cni import (
+    CONFIG_MAPS,
+    CniFailure,
+    Network,
+    cidrs_of,
+    configuration,
+    missing_families,
+    primary_first,
+)
+from dualstack_sim.actors.hosts import Host
+from dualstack_sim.actors.pods import BY_NODE, by_node, controller_of, is_ready, is_terminating
+from dualstack_sim.actors.recorder import Recorder
+from dualstack_sim.actors.refusals import Conflict, NotFound
 
 _START_SECONDS = 4.0
 """Median of pulling, sandbox and start together."""

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dualstack.model.kinds import Manifest
-
-from .pods import condition
+from dualstack_sim.actors.pods import condition
 
 
 def creating(pod: Manifest, host_addresses: Sequence[str], now: str) -> dict[str, Any]:

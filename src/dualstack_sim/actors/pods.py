@@ -9,8 +9,7 @@ from typing import Any
 
 from dualstack.clock import parse_rfc3339
 from dualstack.model.kinds import Kind, Manifest
-
-from .informer import owner_uid
+from dualstack_sim.actors.informer import owner_uid
 
 NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """What generated names are made of: no vowels, nothing that looks like something else."""

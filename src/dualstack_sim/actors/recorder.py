@@ -7,9 +7,8 @@ from collections import deque
 
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import EVENT, Manifest
-
-from .api import ActorContext
-from .refusals import KubeRefusal
+from dualstack_sim.actors.api import ActorContext
+from dualstack_sim.actors.refusals import KubeRefusal
 
 
 class Recorder:

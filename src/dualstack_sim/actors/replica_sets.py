@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from dualstack.model.kinds import POD, REPLICA_SET, Manifest
-
-from .api import SEED_NODE, ActorContext, ObjectKey, key_of
-from .pod_deletion import delete_pods
-from .pods import (
+from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.pod_deletion import delete_pods
+from dualstack_sim.actors.pods import (
     BY_OWNER,
     NAME_ALPHABET,
     by_owner,
@@ -22,7 +21,7 @@ from .pods import (
     pod_of,
     seconds_to_available,
 )
-from .refusals import AlreadyExists, NotFound
+from dualstack_sim.actors.refusals import AlreadyExists, NotFound
 
 _AT_ONCE = 10
 """Pods created or deleted together in one go."""

@@ -17,12 +17,11 @@ from dualstack.model.kinds import (
     Kind,
     Manifest,
 )
-
-from .api import ActorContext, ObjectKey, key_of, read
-from .managed_conditions import Verdict, applied, ignored, judged, not_applied, rendered
-from .manifest_merge import BadManifest, content, documents, kind_of, merged
-from .pods import is_terminating
-from .refusals import KubeRefusal, NotFound, Unreachable
+from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of, read
+from dualstack_sim.actors.managed_conditions import Verdict, applied, ignored, judged, not_applied, rendered
+from dualstack_sim.actors.manifest_merge import BadManifest, content, documents, kind_of, merged
+from dualstack_sim.actors.pods import is_terminating
+from dualstack_sim.actors.refusals import KubeRefusal, NotFound, Unreachable
 
 IGNORE = "resources.gardener.cloud/ignore"
 _SYNC_SECONDS = 60.0

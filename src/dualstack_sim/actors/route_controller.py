@@ -9,12 +9,11 @@ from ipaddress import ip_network
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import Manifest
 from dualstack.model.names import ROUTE_DESCRIPTION, ROUTE_PRIORITY
-
-from .api import ActorContext, ComputeConflict, Informer, Resource
-from .controller_flags import ControllerFlags
-from .node_network import set_network_available
-from .recorder import Recorder
-from .refusals import ComputeRefusal, KubeRefusal, OperationFailed
+from dualstack_sim.actors.api import ActorContext, ComputeConflict, Informer, Resource
+from dualstack_sim.actors.controller_flags import ControllerFlags
+from dualstack_sim.actors.node_network import set_network_available
+from dualstack_sim.actors.recorder import Recorder
+from dualstack_sim.actors.refusals import ComputeRefusal, KubeRefusal, OperationFailed
 
 PERIOD_SECONDS = 10.0
 _CREATED = "RouteController created a route"

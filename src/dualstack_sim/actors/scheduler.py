@@ -6,11 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dualstack.model.kinds import NODE, POD, Manifest
-
-from .api import ActorContext, ObjectKey, key_of, owner_uid
-from .pods import BY_NODE, by_node, condition, is_active, is_terminating, is_true, repelling, selected
-from .recorder import Recorder
-from .refusals import Conflict, NotFound
+from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of, owner_uid
+from dualstack_sim.actors.pods import (
+    BY_NODE,
+    by_node,
+    condition,
+    is_active,
+    is_terminating,
+    is_true,
+    repelling,
+    selected,
+)
+from dualstack_sim.actors.recorder import Recorder
+from dualstack_sim.actors.refusals import Conflict, NotFound
 
 _NAMES = ("", "default-scheduler")
 

@@ -11,11 +11,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from dualstack.model.kinds import DEPLOYMENT, POD, SERVICE, Kind, Manifest
+from dualstack_sim.actors.pods import is_active, is_ready
 from dualstack_sim.kube.admission import Operation
 from dualstack_sim.kube.status import Cause, StatusError, invalid, invalid_value
 from dualstack_sim.kube.store import KubeStore
-
-from .pods import is_active, is_ready
 
 Network = IPv4Network | IPv6Network
 Spec = dict[str, Any]

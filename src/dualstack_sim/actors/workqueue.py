@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 from dualstack.errors import DualstackError
-
-from .timers import Timers
+from dualstack_sim.actors.timers import Timers
 
 Key = TypeVar("Key", bound=Hashable)
 

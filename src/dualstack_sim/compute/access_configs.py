@@ -5,14 +5,13 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import Any
 
+from dualstack_sim.compute.addresses import dotted
+from dualstack_sim.compute.bodies import accept, one_of
+from dualstack_sim.compute.errors import Json, bad_request, invalid, not_found, required
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import Key
 from dualstack_sim.rules import enforced
-
-from .addresses import dotted
-from .bodies import accept, one_of
-from .errors import Json, bad_request, invalid, not_found, required
-from .operations import Work
-from .project import Call, Project
-from .references import Key
 
 SCHEMA: dict[str, type] = {
     "kind": str, "type": str, "name": str, "natIP": str, "networkTier": str, "setPublicPtr": bool,

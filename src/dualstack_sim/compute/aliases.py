@@ -6,15 +6,14 @@ import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any, NamedTuple
 
+from dualstack_sim.compute.addresses import fits_within, overlaps, parse_ipv4, usable_primary
+from dualstack_sim.compute.bodies import accept_list
+from dualstack_sim.compute.errors import ApiError, Json, bad_request, invalid
+from dualstack_sim.compute.holdings import Holdings
+from dualstack_sim.compute.project import Project
+from dualstack_sim.compute.ranges import route_inside
+from dualstack_sim.compute.references import Key
 from dualstack_sim.rules import enforced
-
-from .addresses import fits_within, overlaps, parse_ipv4, usable_primary
-from .bodies import accept_list
-from .errors import ApiError, Json, bad_request, invalid
-from .holdings import Holdings
-from .project import Project
-from .ranges import route_inside
-from .references import Key
 
 SCHEMA: dict[str, type] = {"ipCidrRange": str, "subnetworkRangeName": str, "ipVersion": str}
 _MASK = re.compile(r"/([0-9]|[12][0-9]|3[0-2])")

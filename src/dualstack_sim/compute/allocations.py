@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
+from dualstack_sim.compute.errors import Json, OperationFailed, OperationFailure, quota_exceeded
+from dualstack_sim.compute.project import Project
+from dualstack_sim.compute.ranges import range_texts, static_routes
+from dualstack_sim.compute.references import GLOBAL, Key
 from dualstack_sim.rules import enforced
-
-from .errors import Json, OperationFailed, OperationFailure, quota_exceeded
-from .project import Project
-from .ranges import range_texts, static_routes
-from .references import GLOBAL, Key
 
 
 class Quota(NamedTuple):

@@ -9,34 +9,33 @@ from typing import Any
 
 from dualstack.clock import Clock
 from dualstack_sim.chance import Chance
+from dualstack_sim.compute.agenda import Agenda
+from dualstack_sim.compute.commits import Commit, CommitListener
+from dualstack_sim.compute.errors import ApiError, ConnectionCut, Json, invalid, not_found
+from dualstack_sim.compute.images import Images
+from dualstack_sim.compute.interference import Fault, Faults, HttpFault
+from dualstack_sim.compute.inventory import Inventory
+from dualstack_sim.compute.journal import Journal, Served
+from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.compute.latency import LatencyProfile
+from dualstack_sim.compute.listing import aggregated_document, list_document, page
+from dualstack_sim.compute.managed_groups import ManagedGroups
+from dualstack_sim.compute.managed_instances import ManagedInstances
+from dualstack_sim.compute.memory import dump, load, read
+from dualstack_sim.compute.methods import Mutation, Read, mutations, reads
+from dualstack_sim.compute.operations import Effect, Operations, Work
+from dualstack_sim.compute.partial import read_mask, select
+from dualstack_sim.compute.peerings import Peerings
+from dualstack_sim.compute.places import Places
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.quotas import Limits, RateMeter, Statistics, concurrency_exceeded
+from dualstack_sim.compute.references import GLOBAL, Key, Links
+from dualstack_sim.compute.reservations import Reservations
+from dualstack_sim.compute.routes import Routes
+from dualstack_sim.compute.surface import AGGREGATED
+from dualstack_sim.compute.utilization import VIEW as UTILIZATION
+from dualstack_sim.compute.utilization import with_utilization
 from dualstack_sim.rules import enforced
-
-from .agenda import Agenda
-from .commits import Commit, CommitListener
-from .errors import ApiError, ConnectionCut, Json, invalid, not_found
-from .images import Images
-from .interference import Fault, Faults, HttpFault
-from .inventory import Inventory
-from .journal import Journal, Served
-from .knobs import Knobs
-from .latency import LatencyProfile
-from .listing import aggregated_document, list_document, page
-from .managed_groups import ManagedGroups
-from .managed_instances import ManagedInstances
-from .memory import dump, load, read
-from .methods import Mutation, Read, mutations, reads
-from .operations import Effect, Operations, Work
-from .partial import read_mask, select
-from .peerings import Peerings
-from .places import Places
-from .project import Call, Project
-from .quotas import Limits, RateMeter, Statistics, concurrency_exceeded
-from .references import GLOBAL, Key, Links
-from .reservations import Reservations
-from .routes import Routes
-from .surface import AGGREGATED
-from .utilization import VIEW as UTILIZATION
-from .utilization import with_utilization
 
 DEFAULT_ENDPOINT = "https://www.googleapis.com/compute/v1"
 DEFAULT_REGIONS: Mapping[str, Sequence[str]] = {"europe-west1": ("europe-west1-b", "europe-west1-c", "europe-west1-d")}

@@ -9,7 +9,7 @@ from email.parser import BytesParser
 from http import HTTPStatus
 from typing import NamedTuple
 
-from .errors import bad_request
+from dualstack_sim.compute.errors import bad_request
 
 MOST_PARTS = 1000
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dualstack_sim.compute.errors import Json, bad_request, invalid
 from dualstack_sim.rules import enforced
-
-from .errors import Json, bad_request, invalid
 
 Schema = Mapping[str, Any]
 """Field -> what it holds: a type, a tuple of the enum values, `[what]` for a list of it, or the schema of an object."""

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dualstack_sim.rules import enforced
-
-from .bodies import accept, accept_labels, accept_list, one_of
-from .errors import (
+from dualstack_sim.compute.bodies import accept, accept_labels, accept_list, one_of
+from dualstack_sim.compute.errors import (
     ApiError,
     Json,
     OperationFailed,
@@ -20,9 +18,10 @@ from .errors import (
     invalid,
     required,
 )
-from .operations import Work
-from .project import Call, Project
-from .references import Key, check_name
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import Key, check_name
+from dualstack_sim.rules import enforced
 
 SCHEMA: dict[str, type] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "zone": str,

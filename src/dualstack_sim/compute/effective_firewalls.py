@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .errors import Json, invalid, required
-from .project import Call, Project
-from .references import GLOBAL, Key
+from dualstack_sim.compute.errors import Json, invalid, required
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import GLOBAL, Key
 
 
 class EffectiveFirewalls:

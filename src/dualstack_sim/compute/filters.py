@@ -8,9 +8,8 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from dualstack_sim.compute.errors import ApiError, Json, invalid
 from dualstack_sim.rules import enforced
-
-from .errors import ApiError, Json, invalid
 
 Predicate = Callable[[Json], bool]
 

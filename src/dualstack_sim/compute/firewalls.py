@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack_sim.compute.addresses import parse_cidr
+from dualstack_sim.compute.bodies import accept, accept_list, accept_strings, one_of
+from dualstack_sim.compute.errors import Json, already_exists, invalid, required
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import GLOBAL, Key, check_name
+from dualstack_sim.compute.shapes import FIREWALL_LOG, PARAMETERS
 from dualstack_sim.rules import enforced
-
-from .addresses import parse_cidr
-from .bodies import accept, accept_list, accept_strings, one_of
-from .errors import Json, already_exists, invalid, required
-from .operations import Work
-from .project import Call, Project
-from .references import GLOBAL, Key, check_name
-from .shapes import FIREWALL_LOG, PARAMETERS
 
 SCHEMA: dict[str, Any] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "network": str,

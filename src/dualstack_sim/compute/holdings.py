@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 
+from dualstack_sim.compute.addresses import (
+    Block,
+    block_of,
+    dotted,
+    parse_ipv4,
+    usable_primary,
+    vm_prefix,
+    vm_prefix_number,
+)
+from dualstack_sim.compute.errors import Json, OperationFailed, OperationFailure
+from dualstack_sim.compute.project import Project
+from dualstack_sim.compute.references import Key
 from dualstack_sim.rules import enforced
-
-from .addresses import Block, block_of, dotted, parse_ipv4, usable_primary, vm_prefix, vm_prefix_number
-from .errors import Json, OperationFailed, OperationFailure
-from .project import Project
-from .references import Key
 
 
 class Holdings:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from .errors import Json, not_found
-from .project import Call, Project
-from .references import GLOBAL, Key
+from dualstack_sim.compute.errors import Json, not_found
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import GLOBAL, Key
 
 PUBLIC: Mapping[str, Mapping[str, str]] = {
     "cos-cloud": {"cos-stable": "cos-stable-121-18867-90-4"},

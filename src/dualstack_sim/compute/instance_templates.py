@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack_sim.compute.aliases import read_wishes
+from dualstack_sim.compute.bodies import accept, accept_list
+from dualstack_sim.compute.disks import ATTACHED
+from dualstack_sim.compute.errors import Json, already_exists, in_use, invalid, required
+from dualstack_sim.compute.instances import SCHEMA as INSTANCE
+from dualstack_sim.compute.interfaces import SCHEMA as INTERFACE
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import GLOBAL, Key, check_name
 from dualstack_sim.rules import enforced
-
-from .aliases import read_wishes
-from .bodies import accept, accept_list
-from .disks import ATTACHED
-from .errors import Json, already_exists, in_use, invalid, required
-from .instances import SCHEMA as INSTANCE
-from .interfaces import SCHEMA as INTERFACE
-from .operations import Work
-from .project import Call, Project
-from .references import GLOBAL, Key, check_name
 
 SCHEMA: dict[str, type] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str,

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from dualstack_sim.rules import enforced
-
-from .allocations import check_interfaces
-from .bodies import Schema, accept, accept_labels, accept_list, accept_strings
-from .disks import DiskPlan, plan_disks, release_disks
-from .errors import (
+from dualstack_sim.compute.allocations import check_interfaces
+from dualstack_sim.compute.bodies import Schema, accept, accept_labels, accept_list, accept_strings
+from dualstack_sim.compute.disks import DiskPlan, plan_disks, release_disks
+from dualstack_sim.compute.errors import (
     ApiError,
     Json,
     OperationFailed,
@@ -19,14 +17,23 @@ from .errors import (
     invalid,
     required,
 )
-from .holdings import Holdings, release_interface
-from .interfaces import SCHEMA as INTERFACE_SCHEMA
-from .interfaces import furnish, revise_interface
-from .inventory import timestamp
-from .operations import Work
-from .project import Call, Project
-from .references import Key, check_name
-from .shapes import ACCELERATORS, DISPLAY, PARAMETERS, RESERVATION, SCHEDULING, SERVICE_ACCOUNTS, SHIELDED
+from dualstack_sim.compute.holdings import Holdings, release_interface
+from dualstack_sim.compute.interfaces import SCHEMA as INTERFACE_SCHEMA
+from dualstack_sim.compute.interfaces import furnish, revise_interface
+from dualstack_sim.compute.inventory import timestamp
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import Key, check_name
+from dualstack_sim.compute.shapes import (
+    ACCELERATORS,
+    DISPLAY,
+    PARAMETERS,
+    RESERVATION,
+    SCHEDULING,
+    SERVICE_ACCOUNTS,
+    SHIELDED,
+)
+from dualstack_sim.rules import enforced
 
 SCHEMA: Schema = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "tags": dict,

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
+from dualstack_sim.compute.access_configs import SCHEMA as ACCESS_SCHEMA
+from dualstack_sim.compute.access_configs import access_config
+from dualstack_sim.compute.addresses import block_of, fits_within, parse_ipv4, uncompressed, usable_primary
+from dualstack_sim.compute.aliases import merged, read_wishes, revise, take
+from dualstack_sim.compute.allocations import check_aliases
+from dualstack_sim.compute.bodies import accept, accept_list, one_of
+from dualstack_sim.compute.errors import ApiError, Json, bad_request, condition_not_met, invalid, not_ready, required
+from dualstack_sim.compute.holdings import Holdings, release_aliases, release_interface, release_six
+from dualstack_sim.compute.project import Project
+from dualstack_sim.compute.references import GLOBAL, Key
 from dualstack_sim.rules import enforced
-
-from .access_configs import SCHEMA as ACCESS_SCHEMA
-from .access_configs import access_config
-from .addresses import block_of, fits_within, parse_ipv4, uncompressed, usable_primary
-from .aliases import merged, read_wishes, revise, take
-from .allocations import check_aliases
-from .bodies import accept, accept_list, one_of
-from .errors import ApiError, Json, bad_request, condition_not_met, invalid, not_ready, required
-from .holdings import Holdings, release_aliases, release_interface, release_six
-from .project import Project
-from .references import GLOBAL, Key
 
 SCHEMA: dict[str, type] = {
     "kind": str, "name": str, "network": str, "subnetwork": str, "networkIP": str, "fingerprint": str, "stackType": str,

@@ -7,12 +7,11 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
+from dualstack_sim.compute.commits import PUBLISHED, Commit, CommitListener
+from dualstack_sim.compute.errors import Json, not_found
+from dualstack_sim.compute.references import Key, Links
+from dualstack_sim.compute.usage import Usage
 from dualstack_sim.rules import enforced
-
-from .commits import PUBLISHED, Commit, CommitListener
-from .errors import Json, not_found
-from .references import Key, Links
-from .usage import Usage
 
 _PACIFIC = timezone(timedelta(hours=-8))
 

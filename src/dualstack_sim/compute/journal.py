@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .errors import Json
+from dualstack_sim.compute.errors import Json
 
 KEPT = 20_000
 

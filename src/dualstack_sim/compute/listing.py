@@ -7,10 +7,9 @@ import binascii
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from dualstack_sim.compute.errors import Json, invalid
+from dualstack_sim.compute.filters import compile_filter
 from dualstack_sim.rules import enforced
-
-from .errors import Json, invalid
-from .filters import compile_filter
 
 Entry = TypeVar("Entry")
 LARGEST = 500

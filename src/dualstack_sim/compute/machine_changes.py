@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack_sim.compute.bodies import accept, one_of
+from dualstack_sim.compute.errors import Json, bad_request, condition_not_met, invalid, required
+from dualstack_sim.compute.instances import SCHEMA, machine_type
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import Key
 from dualstack_sim.rules import enforced
-
-from .bodies import accept, one_of
-from .errors import Json, bad_request, condition_not_met, invalid, required
-from .instances import SCHEMA, machine_type
-from .operations import Work
-from .project import Call, Project
-from .references import Key
 
 _ACTIONS = ("NO_EFFECT", "REFRESH", "RESTART")
 _NEEDED = {

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from dualstack_sim.compute.bodies import accept, accept_strings
+from dualstack_sim.compute.errors import Json, already_exists, condition_not_met, invalid, required
+from dualstack_sim.compute.managed_instances import ManagedInstances, outdated_of
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import Key, check_name
+from dualstack_sim.compute.update_policy import read_policy, read_versions, require_template, version_of
 from dualstack_sim.rules import enforced
-
-from .bodies import accept, accept_strings
-from .errors import Json, already_exists, condition_not_met, invalid, required
-from .managed_instances import ManagedInstances, outdated_of
-from .operations import Work
-from .project import Call, Project
-from .references import Key, check_name
-from .update_policy import read_policy, read_versions, require_template, version_of
 
 SCHEMA: dict[str, type] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "zone": str,

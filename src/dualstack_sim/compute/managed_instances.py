@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack_sim.compute.commits import Commit
+from dualstack_sim.compute.errors import ApiError, Json, OperationFailure
+from dualstack_sim.compute.instances import Instances
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import GLOBAL, Key
+from dualstack_sim.compute.update_policy import version_of
 from dualstack_sim.rules import enforced
-
-from .commits import Commit
-from .errors import ApiError, Json, OperationFailure
-from .instances import Instances
-from .project import Call, Project
-from .references import GLOBAL, Key
-from .update_policy import version_of
 
 RETRY = 30.0
 """Simulated seconds after which a VM that could not be made or deleted is tried again."""

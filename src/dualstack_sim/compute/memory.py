@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from .addresses import AddressBook
-from .errors import ApiError, Json
-from .inventory import Inventory
-from .operations import Operations
-from .prefixes import Prefixes
-from .project import GivenPrefixes, Project
-from .references import Key
+from dualstack_sim.compute.addresses import AddressBook
+from dualstack_sim.compute.errors import ApiError, Json
+from dualstack_sim.compute.inventory import Inventory
+from dualstack_sim.compute.operations import Operations
+from dualstack_sim.compute.prefixes import Prefixes
+from dualstack_sim.compute.project import GivenPrefixes, Project
+from dualstack_sim.compute.references import Key
 
 SCHEMA = "dualstack.compute/v1"
 _NEUTRAL = b"https://www.googleapis.com/compute/v1"

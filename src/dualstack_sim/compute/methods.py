@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .access_configs import AccessConfigs
-from .disks import Disks
-from .effective_firewalls import EffectiveFirewalls
-from .errors import Json
-from .firewalls import Firewalls
-from .images import Images
-from .instance_templates import InstanceTemplates
-from .instances import Instances
-from .machine_changes import MachineChanges
-from .managed_groups import ManagedGroups
-from .networks import Networks
-from .operations import Work
-from .peerings import Peerings
-from .places import Places
-from .project import Call, Project
-from .reservations import Reservations
-from .router_status import RouterStatus
-from .routers import Routers
-from .routes import Routes
-from .subnetworks import Subnetworks
+from dualstack_sim.compute.access_configs import AccessConfigs
+from dualstack_sim.compute.disks import Disks
+from dualstack_sim.compute.effective_firewalls import EffectiveFirewalls
+from dualstack_sim.compute.errors import Json
+from dualstack_sim.compute.firewalls import Firewalls
+from dualstack_sim.compute.images import Images
+from dualstack_sim.compute.instance_templates import InstanceTemplates
+from dualstack_sim.compute.instances import Instances
+from dualstack_sim.compute.machine_changes import MachineChanges
+from dualstack_sim.compute.managed_groups import ManagedGroups
+from dualstack_sim.compute.networks import Networks
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.peerings import Peerings
+from dualstack_sim.compute.places import Places
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.reservations import Reservations
+from dualstack_sim.compute.router_status import RouterStatus
+from dualstack_sim.compute.routers import Routers
+from dualstack_sim.compute.routes import Routes
+from dualstack_sim.compute.subnetworks import Subnetworks
 
 Read = Callable[[Call], Json]
 Mutation = Callable[[Call], Work]

@@ -5,16 +5,23 @@ from __future__ import annotations
 from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
+from dualstack_sim.compute.addresses import parse_cidr, uncompressed_prefix
+from dualstack_sim.compute.bodies import accept
+from dualstack_sim.compute.errors import (
+    ApiError,
+    Json,
+    OperationFailure,
+    already_exists,
+    in_use_failure,
+    invalid,
+    required,
+)
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import GLOBAL, Key, check_name
+from dualstack_sim.compute.routes import add_default_route, is_default_route
+from dualstack_sim.compute.shapes import PARAMETERS, ROUTING
 from dualstack_sim.rules import enforced
-
-from .addresses import parse_cidr, uncompressed_prefix
-from .bodies import accept
-from .errors import ApiError, Json, OperationFailure, already_exists, in_use_failure, invalid, required
-from .operations import Work
-from .project import Call, Project
-from .references import GLOBAL, Key, check_name
-from .routes import add_default_route, is_default_route
-from .shapes import PARAMETERS, ROUTING
 
 SCHEMA: dict[str, Any] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "selfLinkWithId": str, "name": str,

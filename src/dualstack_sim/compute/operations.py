@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from dualstack_sim.chance import Chance
+from dualstack_sim.compute.errors import ApiError, Json, OperationFailure, not_found
+from dualstack_sim.compute.interference import Fault
+from dualstack_sim.compute.inventory import timestamp
+from dualstack_sim.compute.latency import LatencyProfile
+from dualstack_sim.compute.references import Key, Links
 from dualstack_sim.rules import enforced
-
-from .errors import ApiError, Json, OperationFailure, not_found
-from .interference import Fault
-from .inventory import timestamp
-from .latency import LatencyProfile
-from .references import Key, Links
 
 WAIT_LIMIT = 120.0
 """`wait` returns after this many simulated seconds, finished or not (compute-api.md 2.1)."""

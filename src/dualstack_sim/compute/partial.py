@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from .errors import ApiError, invalid_parameter
+from dualstack_sim.compute.errors import ApiError, invalid_parameter
 
 Mask = dict[str, "Mask | None"]
 """Field -> mask of its parts, None for all of it."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from dualstack_sim.compute.addresses import parse_cidr
+from dualstack_sim.compute.bodies import accept, one_of
+from dualstack_sim.compute.errors import Json, bad_request, invalid, required
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.peers import peering_in_progress, peering_lock, refuse_overlapping_networks
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.ranges import claims, static_routes
+from dualstack_sim.compute.references import GLOBAL, Key, check_name, unknown_reference
 from dualstack_sim.rules import enforced
-
-from .addresses import parse_cidr
-from .bodies import accept, one_of
-from .errors import Json, bad_request, invalid, required
-from .operations import Work
-from .peers import peering_in_progress, peering_lock, refuse_overlapping_networks
-from .project import Call, Project
-from .ranges import claims, static_routes
-from .references import GLOBAL, Key, check_name, unknown_reference
 
 PEERING: dict[str, type] = {
     "name": str, "network": str, "autoCreateRoutes": bool, "exchangeSubnetRoutes": bool, "exportCustomRoutes": bool,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dualstack_sim.compute.addresses import Network, fits_within, overlaps
+from dualstack_sim.compute.errors import ApiError, Json, bad_request, invalid
+from dualstack_sim.compute.project import Project
+from dualstack_sim.compute.ranges import Claim, claims, route_inside
+from dualstack_sim.compute.references import GLOBAL, Key
 from dualstack_sim.rules import enforced
-
-from .addresses import Network, fits_within, overlaps
-from .errors import ApiError, Json, bad_request, invalid
-from .project import Project
-from .ranges import Claim, claims, route_inside
-from .references import GLOBAL, Key
 
 
 def peering_lock(network: Key) -> Key:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from .errors import Json, not_found
-from .project import Call, Project
-from .references import Key
+from dualstack_sim.compute.errors import Json, not_found
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import Key
 
 _CREATED = "1969-12-31T16:00:00.000-08:00"
 _STANDARD = re.compile(r"[a-z0-9]+-(standard|highmem|highcpu)-([0-9]{1,3})")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from ipaddress import IPv6Network
 
+from dualstack_sim.compute.addresses import uncompressed_prefix
+from dualstack_sim.compute.errors import Json
+from dualstack_sim.compute.project import Project
+from dualstack_sim.compute.references import GLOBAL, Key
+from dualstack_sim.compute.routes import add_default_route
 from dualstack_sim.rules import enforced
-
-from .addresses import uncompressed_prefix
-from .errors import Json
-from .project import Project
-from .references import GLOBAL, Key
-from .routes import add_default_route
 
 _REGIONAL_POOL = 0x2600_1900_4010
 

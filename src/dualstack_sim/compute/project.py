@@ -8,16 +8,15 @@ from ipaddress import IPv6Network
 from typing import Any
 
 from dualstack_sim.chance import Chance
+from dualstack_sim.compute.addresses import AddressBook
+from dualstack_sim.compute.errors import Json, invalid, not_ready
+from dualstack_sim.compute.inventory import Inventory
+from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.compute.latency import LatencyProfile
+from dualstack_sim.compute.operations import Effect, Operations, Work
+from dualstack_sim.compute.quotas import Limits
+from dualstack_sim.compute.references import Key, Links, unknown_reference
 from dualstack_sim.rules import enforced
-
-from .addresses import AddressBook
-from .errors import Json, invalid, not_ready
-from .inventory import Inventory
-from .knobs import Knobs
-from .latency import LatencyProfile
-from .operations import Effect, Operations, Work
-from .quotas import Limits
-from .references import Key, Links, unknown_reference
 
 
 @dataclass(frozen=True, slots=True)

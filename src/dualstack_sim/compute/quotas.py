@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from dualstack_sim.compute.errors import ApiError, Json
 from dualstack_sim.rules import enforced
-
-from .errors import ApiError, Json
 
 WINDOW = 60.0
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from dualstack_sim.compute.addresses import Network, fits_within, overlaps, parse_cidr
+from dualstack_sim.compute.errors import Json, invalid
+from dualstack_sim.compute.project import Project
+from dualstack_sim.compute.references import Key
 from dualstack_sim.rules import enforced
-
-from .addresses import Network, fits_within, overlaps, parse_cidr
-from .errors import Json, invalid
-from .project import Project
-from .references import Key
 
 HYBRID_INSTANCES = 130
 HYBRID_ROUTES = 300

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from dualstack_sim.compute.errors import ApiError, invalid, invalid_parameter
 from dualstack_sim.rules import enforced
-
-from .errors import ApiError, invalid, invalid_parameter
 
 NAME = r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _NAME = re.compile(NAME)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from dualstack_sim.compute.addresses import (
+    dotted,
+    fits_within,
+    parse_ipv4,
+    uncompressed,
+    usable_primary,
+    vm_prefix_number,
+)
+from dualstack_sim.compute.bodies import accept, one_of
+from dualstack_sim.compute.errors import ApiError, Json, OperationFailed, already_exists, in_use, invalid, required
+from dualstack_sim.compute.holdings import Holdings
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import Key, check_name
 from dualstack_sim.rules import enforced
-
-from .addresses import dotted, fits_within, parse_ipv4, uncompressed, usable_primary, vm_prefix_number
-from .bodies import accept, one_of
-from .errors import ApiError, Json, OperationFailed, already_exists, in_use, invalid, required
-from .holdings import Holdings
-from .operations import Work
-from .project import Call, Project
-from .references import Key, check_name
 
 SCHEMA: dict[str, type] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "address": str,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .addresses import dotted
-from .errors import Json
-from .project import Call, Project
-from .references import Key
+from dualstack_sim.compute.addresses import dotted
+from dualstack_sim.compute.errors import Json
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import Key
 
 PORTS_PER_ADDRESS = 64_512
 _DEFAULT_PORTS = 64

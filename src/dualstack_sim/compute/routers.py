@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack_sim.compute.bodies import accept, accept_list, one_of
+from dualstack_sim.compute.errors import Json, already_exists, invalid, required
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.references import GLOBAL, Key, check_name
+from dualstack_sim.compute.shapes import PARAMETERS
 from dualstack_sim.rules import enforced
-
-from .bodies import accept, accept_list, one_of
-from .errors import Json, already_exists, invalid, required
-from .operations import Work
-from .project import Call, Project
-from .references import GLOBAL, Key, check_name
-from .shapes import PARAMETERS
 
 _RANGES = [{"range": str, "description": str}]
 _BGP = {

@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from dualstack_sim.compute.addresses import Network, parse_cidr
+from dualstack_sim.compute.allocations import STATIC_ROUTES, exhausted, fits
+from dualstack_sim.compute.bodies import accept, accept_strings
+from dualstack_sim.compute.errors import Json, OperationFailure, already_exists, bad_request, invalid, required
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.peers import peer_claim, refuse_during_peering
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.ranges import Claim, covering_claim, range_texts, static_routes
+from dualstack_sim.compute.references import GLOBAL, Key, check_name, unknown_reference
 from dualstack_sim.rules import enforced
-
-from .addresses import Network, parse_cidr
-from .allocations import STATIC_ROUTES, exhausted, fits
-from .bodies import accept, accept_strings
-from .errors import Json, OperationFailure, already_exists, bad_request, invalid, required
-from .operations import Work
-from .peers import peer_claim, refuse_during_peering
-from .project import Call, Project
-from .ranges import Claim, covering_claim, range_texts, static_routes
-from .references import GLOBAL, Key, check_name, unknown_reference
 
 SCHEMA: dict[str, type] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "network": str,

@@ -5,15 +5,14 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Any
 
+from dualstack_sim.compute.addresses import parse_ipv4
+from dualstack_sim.compute.bodies import accept_list
+from dualstack_sim.compute.errors import Json, in_use, invalid, required
+from dualstack_sim.compute.peers import refuse_peer_ranges
+from dualstack_sim.compute.project import Project
+from dualstack_sim.compute.ranges import admits_routes, refuse_overlap, refuse_routes_inside
+from dualstack_sim.compute.references import Key, check_name
 from dualstack_sim.rules import enforced
-
-from .addresses import parse_ipv4
-from .bodies import accept_list
-from .errors import Json, in_use, invalid, required
-from .peers import refuse_peer_ranges
-from .project import Project
-from .ranges import admits_routes, refuse_overlap, refuse_routes_inside
-from .references import Key, check_name
 
 SCHEMA: dict[str, type] = {"rangeName": str, "ipCidrRange": str, "reservedInternalRange": str, "ipVersion": str}
 MINIMUM_PREFIX = 29

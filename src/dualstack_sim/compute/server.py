@@ -10,13 +10,12 @@ import msgspec
 from aiohttp import web
 from yarl import URL
 
+from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.batch import Answer, Part, answer_batch
+from dualstack_sim.compute.errors import ApiError, ConnectionCut, Json, not_found, unreadable
+from dualstack_sim.compute.images import PUBLIC as PUBLIC_IMAGES
+from dualstack_sim.compute.surface import locate
 from dualstack_sim.rules import enforced
-
-from .backend import Compute
-from .batch import Answer, Part, answer_batch
-from .errors import ApiError, ConnectionCut, Json, not_found, unreadable
-from .images import PUBLIC as PUBLIC_IMAGES
-from .surface import locate
 
 LARGEST_BODY = 4 * 1024 * 1024
 _HEADERS = {"Server": "ESF", "Vary": "Origin, X-Origin, Referer", "X-Content-Type-Options": "nosniff"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .bodies import Schema
+from dualstack_sim.compute.bodies import Schema
 
 PARAMETERS: Schema = {"resourceManagerTags": dict, "requestValidForDuration": dict}
 

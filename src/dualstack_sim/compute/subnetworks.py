@@ -6,17 +6,15 @@ from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Any
 
-from dualstack_sim.rules import enforced
-
-from .addresses import dotted, parse_ipv4
-from .allocations import ranges_failure
-from .bodies import accept, one_of
-from .errors import Json, already_exists, condition_not_met, in_use, invalid, required
-from .operations import Work
-from .peers import refuse_peer_ranges
-from .prefixes import Prefixes, without_prefix
-from .project import Call, Project
-from .ranges import (
+from dualstack_sim.compute.addresses import dotted, parse_ipv4
+from dualstack_sim.compute.allocations import ranges_failure
+from dualstack_sim.compute.bodies import accept, one_of
+from dualstack_sim.compute.errors import Json, already_exists, condition_not_met, in_use, invalid, required
+from dualstack_sim.compute.operations import Work
+from dualstack_sim.compute.peers import refuse_peer_ranges
+from dualstack_sim.compute.prefixes import Prefixes, without_prefix
+from dualstack_sim.compute.project import Call, Project
+from dualstack_sim.compute.ranges import (
     admits_routes,
     is_flagged,
     range_texts,
@@ -25,9 +23,10 @@ from .ranges import (
     refuse_routes_inside,
     route_inside,
 )
-from .references import GLOBAL, Key, check_name
-from .secondary import MINIMUM_PREFIX, changed_ranges, first_ranges
-from .shapes import FLOW_LOG, PARAMETERS
+from dualstack_sim.compute.references import GLOBAL, Key, check_name
+from dualstack_sim.compute.secondary import MINIMUM_PREFIX, changed_ranges, first_ranges
+from dualstack_sim.compute.shapes import FLOW_LOG, PARAMETERS
+from dualstack_sim.rules import enforced
 
 SCHEMA: dict[str, Any] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "network": str,

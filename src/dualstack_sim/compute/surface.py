@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from dualstack_sim.compute.errors import ApiError, bad_request, not_found
+from dualstack_sim.compute.references import GLOBAL, check_path
 from dualstack_sim.rules import enforced
-
-from .errors import ApiError, bad_request, not_found
-from .references import GLOBAL, check_path
 
 _GLOBAL = ("networks", "routes", "firewalls", "addresses", "operations", "images", "instanceTemplates")
 _REGIONAL = ("subnetworks", "routers", "addresses", "operations")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack_sim.compute.bodies import accept, accept_list, one_of
+from dualstack_sim.compute.errors import Json, invalid, required
+from dualstack_sim.compute.project import Project
+from dualstack_sim.compute.references import GLOBAL
 from dualstack_sim.rules import enforced
-
-from .bodies import accept, accept_list, one_of
-from .errors import Json, invalid, required
-from .project import Project
-from .references import GLOBAL
 
 POLICY: dict[str, type] = {
     "type": str, "instanceRedistributionType": str, "minimalAction": str, "mostDisruptiveAllowedAction": str,

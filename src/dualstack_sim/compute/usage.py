@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .errors import Json
+from dualstack_sim.compute.errors import Json
 
 
 class Usage:

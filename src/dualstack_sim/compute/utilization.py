@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from .addresses import VM_PREFIX, Block
-from .errors import Json
-from .project import Project
-from .references import Key
+from dualstack_sim.compute.addresses import VM_PREFIX, Block
+from dualstack_sim.compute.errors import Json
+from dualstack_sim.compute.project import Project
+from dualstack_sim.compute.references import Key
 
 VIEW = "WITH_UTILIZATION"
 _RESERVED = 4

@@ -7,8 +7,7 @@ from typing import Any
 
 from dualstack.model.kinds import MACHINE, MACHINE_CLASS, MACHINE_DEPLOYMENT, MACHINE_SET, NODE, POD, Kind, Manifest
 from dualstack_sim.actors.machine_facts import phase_of
-
-from .stage import NS, TAGS, Stage
+from tests.sim.actors.stage import NS, TAGS, Stage
 
 NAME = f"{NS}-w1-z1"
 CLASS = f"{NAME}-11111"

@@ -6,8 +6,7 @@ import pytest
 
 from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT, MACHINE, POD, Kind, Manifest
 from dualstack_sim.actors.api import AlreadyExists, Conflict, KubeRefusal, NotFound, TooManyRequests, Unreachable
-
-from .stage import ZONE, deployment, playing, template
+from tests.sim.actors.stage import ZONE, deployment, playing, template
 
 BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 

@@ -13,8 +13,17 @@ from dualstack_sim.actors.hosts import Vm, vm_of
 from dualstack_sim.actors.kubelet import Kubelet, node_of, pool_of
 from dualstack_sim.actors.pods import condition, is_ready, is_true
 from dualstack_sim.actors.recorder import Recorder
-
-from .stage import NS, ZONE, Stage, addresses_of, calico_config, daemon_set, place_calico, playing, template
+from tests.sim.actors.stage import (
+    NS,
+    ZONE,
+    Stage,
+    addresses_of,
+    calico_config,
+    daemon_set,
+    place_calico,
+    playing,
+    template,
+)
 
 DUAL = ("100.96.3.0/24", "2600:1900:4010:1234:0:1::/112")
 

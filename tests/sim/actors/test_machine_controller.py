@@ -29,8 +29,7 @@ from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.replica_sets import ReplicaSetController
 from dualstack_sim.actors.scheduler import Scheduler
 from dualstack_sim.compute.references import Key
-
-from .machines import (
+from tests.sim.actors.machines import (
     CLASS,
     CLOUD_ALLOCATOR,
     NAME,
@@ -49,8 +48,8 @@ from .machines import (
     settled,
     typed,
 )
-from .stage import NS, ZONE, Stage, place_calico, playing, ready_node
-from .stage import deployment as workload
+from tests.sim.actors.stage import NS, ZONE, Stage, place_calico, playing, ready_node
+from tests.sim.actors.stage import deployment as workload
 
 BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 FINALIZER = "machine.sapcloud.io/machine-controller-manager"

@@ -25,8 +25,7 @@ from dualstack_sim.actors.machine_facts import (
 )
 from dualstack_sim.actors.machine_instances import class_faults, instance_body
 from dualstack_sim.actors.machine_sets import machine_of, set_status
-
-from .machines import DUAL_NIC, NAME, SINGLE_NIC, machine_deployment, provider_spec
+from tests.sim.actors.machines import DUAL_NIC, NAME, SINGLE_NIC, machine_deployment, provider_spec
 
 NOW = 1_750_000_000.0
 

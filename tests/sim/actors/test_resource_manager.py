@@ -19,8 +19,7 @@ from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.replica_sets import ReplicaSetController
 from dualstack_sim.actors.resource_manager import ResourceManager
 from dualstack_sim.actors.service_addresses import ServiceAddresses
-
-from .stage import NS, Stage, deployment, playing
+from tests.sim.actors.stage import NS, Stage, deployment, playing
 
 NAME = "extension-controlplane-seed"
 

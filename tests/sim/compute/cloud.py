@@ -22,8 +22,7 @@ from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.compute.latency import LatencyProfile
 from dualstack_sim.compute.quotas import Limits
 from dualstack_sim.compute.server import create_app
-
-from .discovery import faults_of
+from tests.sim.compute.discovery import faults_of
 
 Json = dict[str, Any]
 

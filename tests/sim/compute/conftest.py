@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from .cloud import Cloud, Setting, running
+from tests.sim.compute.cloud import Cloud, Setting, running
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
 from dualstack_sim.compute.backend import Compute
-
-from .cloud import MACHINE, NETWORK, Setting, make, served
+from tests.sim.compute.cloud import MACHINE, NETWORK, Setting, make, served
 
 ANONYMOUS: Any = AnonymousCredentials
 PROJECT, REGION, ZONE = "proj-1", "europe-west1", "europe-west1-b"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dualstack.clock import parse_rfc3339
 from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.compute.references import Key
-
-from .cloud import NODES, POD_RANGE, REGION, ZONE, Cloud, HandClock, Setting, instance, route, running
+from tests.sim.compute.cloud import NODES, POD_RANGE, REGION, ZONE, Cloud, HandClock, Setting, instance, route, running
 
 
 async def test_overlap_order_moves_routes_to_aliases(cloud: Cloud) -> None:

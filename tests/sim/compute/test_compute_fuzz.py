@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualstack_sim.compute.errors import ApiError, Json
-
-from .cloud import MACHINE, NETWORK, NODES, REGION, ZONE, Setting, furnish, make, route
+from tests.sim.compute.cloud import MACHINE, NETWORK, NODES, REGION, ZONE, Setting, furnish, make, route
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .cloud import NETWORK, NODES, POD_RANGE, ZONE, Cloud, HandClock, Setting, running
+from tests.sim.compute.cloud import NETWORK, NODES, POD_RANGE, ZONE, Cloud, HandClock, Setting, running
 
 TEMPLATES, GROUPS = "global/instanceTemplates", f"{ZONE}/instanceGroupManagers"
 GROUP = f"{GROUPS}/pool"

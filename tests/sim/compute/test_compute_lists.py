@@ -8,8 +8,7 @@ from dualstack_sim.compute.errors import ApiError
 from dualstack_sim.compute.filters import compile_filter
 from dualstack_sim.compute.listing import page
 from dualstack_sim.compute.partial import read_mask, select
-
-from .cloud import NETWORK, REGION, ZONE, Cloud, Json, Setting, instance, running
+from tests.sim.compute.cloud import NETWORK, REGION, ZONE, Cloud, Json, Setting, instance, running
 
 LINK = "https://www.googleapis.com/compute/v1/projects/proj-1/global/networks/vpc"
 ROUTES: list[Json] = [

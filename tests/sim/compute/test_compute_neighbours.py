@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .cloud import MACHINE, NETWORK, NODES, REGION, ZONE, Cloud
+from tests.sim.compute.cloud import MACHINE, NETWORK, NODES, REGION, ZONE, Cloud
 
 RULE: dict[str, Any] = {
     "name": "allow-internal-access",

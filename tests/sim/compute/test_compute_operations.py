@@ -14,8 +14,7 @@ from dualstack_sim.compute.errors import ApiError
 from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.compute.latency import MEDIANS, LatencyProfile
 from dualstack_sim.compute.quotas import Limits, RateMeter, group_of
-
-from .cloud import NODES, REGION, ZONE, Cloud, Setting, instance, route, running
+from tests.sim.compute.cloud import NODES, REGION, ZONE, Cloud, Setting, instance, route, running
 
 
 async def test_operation_goes_from_pending_to_done(cloud: Cloud) -> None:

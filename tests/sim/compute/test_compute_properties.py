@@ -18,8 +18,7 @@ from dualstack_sim.compute.commits import Commit
 from dualstack_sim.compute.errors import ApiError, Json
 from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.compute.references import Key
-
-from .cloud import MACHINE, NETWORK, NODES, REGION, ZONE, HandClock, instance, route
+from tests.sim.compute.cloud import MACHINE, NETWORK, NODES, REGION, ZONE, HandClock, instance, route
 
 DESTINATIONS = ["100.96.0.0/24", "100.96.1.0/24", "100.96.0.0/16", "100.64.0.0/10", "10.250.3.0/24", "10.0.0.0/8"]
 RANGES = [("pods", "100.96.0.0/16"), ("more", "100.96.1.0/24"), ("wide", "100.64.0.0/10"), ("clash", "10.250.0.0/24")]

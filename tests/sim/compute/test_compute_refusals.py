@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .cloud import NETWORK, NODES, POD_RANGE, REGION, ZONE, Cloud, instance, route
+from tests.sim.compute.cloud import NETWORK, NODES, POD_RANGE, REGION, ZONE, Cloud, instance, route
 
 NIC = f"{ZONE}/instances/vm0/updateNetworkInterface"
 

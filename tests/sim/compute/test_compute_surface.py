@@ -10,8 +10,7 @@ import pytest
 
 from dualstack_sim.compute.backend import Compute
 from dualstack_sim.compute.inventory import Inventory
-
-from .cloud import MACHINE, NETWORK, NODES, ZONE, Cloud, HandClock, Setting, instance, running
+from tests.sim.compute.cloud import MACHINE, NETWORK, NODES, ZONE, Cloud, HandClock, Setting, instance, running
 
 BOOT: dict[str, Any] = {
     "boot": True,

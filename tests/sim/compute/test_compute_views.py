@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .cloud import NETWORK, NODES, POD_RANGE, REGION, ZONE, Cloud, instance, route
+from tests.sim.compute.cloud import NETWORK, NODES, POD_RANGE, REGION, ZONE, Cloud, instance, route
 
 NAT: dict[str, Any] = {
     "name": "nat",

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualstack_sim.fabric import Fabric, FabricKnobs, LagProfile
-
-from .cloud import PODS, REGION, Cloud, cluster, ipv6_base, node, pod, pods
+from tests.sim.fabric.cloud import PODS, REGION, Cloud, cluster, ipv6_base, node, pod, pods
 
 FIXED = LagProfile(alias=(2.0, 2.0), route=(3.0, 3.0), subnet=(1.0, 1.0), machine=(0.0, 0.0), firewall=(0.0, 0.0))
 

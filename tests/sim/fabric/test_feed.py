@@ -10,8 +10,7 @@ from dualstack_sim.compute.commits import Commit
 from dualstack_sim.fabric.blocks import Block, BlockIndex, format_address, parse_address, parse_block
 from dualstack_sim.fabric.facts import Fact, Interface, PortRange, StaticRoute, SubnetFlag, SubnetRanges
 from dualstack_sim.fabric.feed import changes
-
-from .cloud import BASE, NETWORK, PODS, Cloud
+from tests.sim.fabric.cloud import BASE, NETWORK, PODS, Cloud
 
 
 def recorded() -> tuple[Cloud, list[Commit]]:

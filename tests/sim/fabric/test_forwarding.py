@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dualstack_sim.fabric import Fabric, FabricKnobs, Verdict
-
-from .cloud import BASE, PODS, Cloud, cluster, ipv6_base, node, pod, pods
+from tests.sim.fabric.cloud import BASE, PODS, Cloud, cluster, ipv6_base, node, pod, pods
 
 
 def probe(fabric: Fabric, destination: str, source: int = 1) -> Verdict:

@@ -7,8 +7,7 @@ from dualstack_sim.fabric import Fabric, LagProfile
 from dualstack_sim.fabric.blocks import parse_address, parse_block
 from dualstack_sim.fabric.facts import Machine, StaticRoute, SubnetRanges
 from dualstack_sim.fabric.ledger import Ledger, Seen
-
-from .cloud import PODS, Cloud, StillClock, cluster, node, pod
+from tests.sim.fabric.cloud import PODS, Cloud, StillClock, cluster, node, pod
 
 ROUTE = StaticRoute("r", parse_block("10.96.1.0/24"), instance="a", region="europe-west1")
 OTHER = StaticRoute("r", parse_block("10.96.1.0/24"), instance="b", region="europe-west1")

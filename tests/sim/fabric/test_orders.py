@@ -19,8 +19,7 @@ from dualstack_sim.fabric.feed import Change, changes
 from dualstack_sim.fabric.forwarding import forward
 from dualstack_sim.fabric.ledger import Ledger
 from dualstack_sim.fabric.profile import FabricKnobs
-
-from .cloud import PODS, Cloud, node, pod, pods
+from tests.sim.fabric.cloud import PODS, Cloud, node, pod, pods
 
 Step = Callable[[Cloud], None]
 Event = tuple[str, list[Change]]

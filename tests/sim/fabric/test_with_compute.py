@@ -14,8 +14,7 @@ from dualstack_sim.compute.errors import ConnectionCut
 from dualstack_sim.compute.interference import Fault
 from dualstack_sim.fabric import Fabric, LagProfile
 from dualstack_sim.faults import FaultPlan, FaultRule
-
-from .cloud import PODS, REGION, node, pod, pods
+from tests.sim.fabric.cloud import PODS, REGION, node, pod, pods
 
 ZONE = f"zones/{REGION}-b"
 SUBNET = f"regions/{REGION}"

@@ -10,10 +10,9 @@ import pytest
 from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
+from tests.sim.faults.detector import detector
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import QUICK, Scene, scene
-
-from .detector import detector
 
 SPEED = 800.0
 

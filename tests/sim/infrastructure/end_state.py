@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dualstack.model import cidr
-
-from .scene import NS, ZONE, Scene
+from tests.sim.infrastructure.scene import NS, ZONE, Scene
 
 
 async def assert_end_state(made: Scene) -> None:

@@ -29,8 +29,7 @@ from dualstack.plan.transitions import (
     StopController,
     Transition,
 )
-
-from .scene import Scene, scene
+from tests.sim.infrastructure.scene import Scene, scene
 
 
 async def actuator_of(made: Scene) -> tuple[CloudActuator, ComputeClient]:

@@ -10,9 +10,8 @@ from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack.model import kinds
 from dualstack.model.events import AnyEvent, StepStarted
 from dualstack_sim.compute.knobs import Knobs
-
-from .end_state import assert_end_state
-from .scene import NS, QUICK, ZONE, Scene, scene
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.scene import NS, QUICK, ZONE, Scene, scene
 
 ALLOW = Knobs(new_route_in_flagged_range="allow")
 BACK = {"dualstack.dev/cut-over": "back"}

@@ -11,9 +11,8 @@ from dualstack.model import kinds
 from dualstack.model.events import AnyEvent, StepStarted
 from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
-
-from .end_state import assert_end_state
-from .scene import NS, QUICK, SUBNET, ZONE, Scene, scene
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, ZONE, Scene, scene
 
 STALE = HttpFault(412, "conditionNotMet", "Invalid fingerprint.")
 

@@ -12,9 +12,8 @@ from dualstack.model import kinds, names
 from dualstack.model.infrastructure import API_VERSION
 from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
-
-from .end_state import assert_end_state
-from .scene import NS, QUICK, SUBNET, Scene, scene
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, Scene, scene
 
 COLLECTIONS = (
     ("networks", "global"),

@@ -7,9 +7,8 @@ import pytest
 from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack.errors import InvalidInput
 from dualstack.model import kinds
-
-from .end_state import assert_end_state
-from .scene import NS, QUICK, SUBNET, scene
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, scene
 
 
 async def test_an_ipv4_cluster_at_rest_is_left_alone() -> None:

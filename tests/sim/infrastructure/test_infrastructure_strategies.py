@@ -6,9 +6,8 @@ import pytest
 
 from dualstack.model import kinds
 from dualstack.model.events import OutageExpected, OutageMeasured, StrategyChosen
-
-from .end_state import assert_end_state
-from .scene import QUICK, Scene, scene
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.scene import QUICK, Scene, scene
 
 
 def announced(made: Scene) -> dict[str, str]:

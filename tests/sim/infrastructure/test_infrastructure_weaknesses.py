@@ -15,9 +15,8 @@ from dualstack.model.infrastructure import API_VERSION, InfrastructureState, Inf
 from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.compute.latency import LatencyProfile
 from dualstack_sim.faults import FaultRule
-
-from .end_state import assert_end_state
-from .scene import NS, QUICK, SUBNET, ZONE, Scene, scene
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, ZONE, Scene, scene
 
 POLICY = HttpFault(
     412, "conditionNotMet", "Constraint constraints/compute.disableVpcExternalIpv6 violated for projects/proj-1."

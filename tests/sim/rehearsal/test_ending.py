@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .command import EXAMPLE, SPEED
+from tests.sim.rehearsal.command import EXAMPLE, SPEED
 
 
 @contextlib.contextmanager

@@ -13,8 +13,7 @@ from click.testing import CliRunner
 
 from dualstack.cli.rehearse import rehearse
 from dualstack.errors import InvalidInput
-
-from .command import EXAMPLE, dualstack
+from tests.sim.rehearsal.command import EXAMPLE, dualstack
 
 Edit = Callable[[dict[str, Any]], None]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .command import EXAMPLE, SPEED, served, started
+from tests.sim.rehearsal.command import EXAMPLE, SPEED, served, started
 
 pytestmark = pytest.mark.clients
 

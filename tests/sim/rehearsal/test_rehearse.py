@@ -10,8 +10,7 @@ import yaml
 
 from dualstack.cli.rehearsal.record import GOLDEN_CONSTRAINTS
 from dualstack.model.events import PHASES
-
-from .command import EXAMPLE, LARGE, Outcome, rehearse
+from tests.sim.rehearsal.command import EXAMPLE, LARGE, Outcome, rehearse
 
 KEYS = {
     "schema",

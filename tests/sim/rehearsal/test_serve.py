@@ -16,7 +16,7 @@ from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import compute_v1
 
-from .command import EXAMPLE, LARGE, served, started
+from tests.sim.rehearsal.command import EXAMPLE, LARGE, served, started
 
 NAMESPACE = "shoot--foo--bar"
 ANONYMOUS: Any = AnonymousCredentials

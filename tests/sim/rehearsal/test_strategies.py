@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .command import EXAMPLE, rehearse
+from tests.sim.rehearsal.command import EXAMPLE, rehearse
 
 pytestmark = pytest.mark.slow
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dualstack_sim.fabric import Fabric, LagProfile
 from tests.sim.fabric.cloud import PODS, cluster, node, pod, pods
-
-from .scenarios import in_fabric
+from tests.sim.rules.scenarios import in_fabric
 
 
 def arrives(fabric: Fabric, destination: str = pod(2), *, at: float = 100.0, source: int = 1, target: int = 2) -> bool:

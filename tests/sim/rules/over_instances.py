@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.sim.compute.cloud import NETWORK, NODES, REGION, ZONE, Cloud, HandClock, Json, instance
-
-from .over_networks import EXTERNAL, NIC, hybrid, prefix
-from .scenarios import failure, over_http, status
+from tests.sim.rules.over_networks import EXTERNAL, NIC, hybrid, prefix
+from tests.sim.rules.scenarios import failure, over_http, status
 
 VM = f"{ZONE}/instances/vm0"
 INSTANCES = f"{ZONE}/instances"

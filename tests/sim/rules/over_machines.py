@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.sim.compute.cloud import NETWORK, NODES, REGION, ZONE, Cloud, instance
-
-from .scenarios import over_http, status
+from tests.sim.rules.scenarios import over_http, status
 
 TEMPLATES, GROUPS = "global/instanceTemplates", f"{ZONE}/instanceGroupManagers"
 GROUP = f"{GROUPS}/pool"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.sim.compute.cloud import NETWORK, NODES, POD_RANGE, REGION, ZONE, Cloud, Json, instance, route
-
-from .scenarios import failure, over_http, status
+from tests.sim.rules.scenarios import failure, over_http, status
 
 SUBNETS = f"{REGION}/subnetworks"
 ULA = {"name": "six", "autoCreateSubnetworks": False, "enableUlaInternalIpv6": True}

@@ -6,8 +6,7 @@ from typing import Any
 
 from dualstack_sim.compute.quotas import Limits
 from tests.sim.compute.cloud import NETWORK, NODES, REGION, ZONE, Cloud, instance, route
-
-from .scenarios import over_http, status
+from tests.sim.rules.scenarios import over_http, status
 
 PEER = "projects/proj-1/global/networks/peer"
 ROUTES = "global/routes"

@@ -8,8 +8,7 @@ import uuid
 from dualstack_sim.compute.latency import LatencyProfile
 from dualstack_sim.compute.quotas import Limits
 from tests.sim.compute.cloud import NETWORK, NODES, REGION, ZONE, Cloud, HandClock, route
-
-from .scenarios import over_http, status
+from tests.sim.rules.scenarios import over_http, status
 
 OTHER = {"name": "other", "autoCreateSubnetworks": False}
 

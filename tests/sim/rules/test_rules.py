@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from dualstack_sim.rules import RULES, Registry, Rule
-
-from . import in_the_data_path, over_instances, over_machines, over_networks, over_peering, over_requests
-from .scenarios import SCENARIOS
+from tests.sim.rules import in_the_data_path, over_instances, over_machines, over_networks, over_peering, over_requests
+from tests.sim.rules.scenarios import SCENARIOS
 
 SOURCES = Path(__file__).parents[3] / "src" / "dualstack_sim"
 MODULES = (in_the_data_path, over_instances, over_machines, over_networks, over_peering, over_requests)

@@ -42,8 +42,7 @@ from dualstack.render.workload import flags_of, manifest
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world import admission, definitions
-
-from .store_kube import StoreKube
+from tests.unit.controllers.store_kube import StoreKube
 
 START = 1_800_000_000.0
 NS = "shoot--foo--bar"

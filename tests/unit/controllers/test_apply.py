@@ -9,9 +9,8 @@ from dualstack.controllers.rollout import daemon_set_missing, deployment_missing
 from dualstack.model.kinds import CONFIG_MAP, NAMESPACE, Manifest
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
-
-from .scripted_world import ScriptedClock
-from .store_kube import StoreKube
+from tests.unit.controllers.scripted_world import ScriptedClock
+from tests.unit.controllers.store_kube import StoreKube
 
 
 def test_defaults_of_the_server_are_kept() -> None:

@@ -21,9 +21,8 @@ from dualstack.render.workload import manifest
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.definitions import definitions
-
-from .scripted_world import ScriptedClock
-from .store_kube import StoreKube
+from tests.unit.controllers.scripted_world import ScriptedClock
+from tests.unit.controllers.store_kube import StoreKube
 
 NS = "shoot--foo--bar"
 ASKED = {"gardener.cloud/operation": "reconcile", "gardener.cloud/timestamp": "2027-01-15T08:00:00.5Z"}

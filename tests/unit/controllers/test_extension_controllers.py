@@ -14,9 +14,8 @@ from dualstack.model import kinds
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.model.shoot import ShootView, load_shoot
 from dualstack.render import extensions
-
-from .scripted_world import NS, START, ScriptedClock, ScriptedWorld
-from .test_golden import EXAMPLE
+from tests.unit.controllers.scripted_world import NS, START, ScriptedClock, ScriptedWorld
+from tests.unit.controllers.test_golden import EXAMPLE
 
 ASK = {"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}}
 

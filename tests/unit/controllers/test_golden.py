@@ -17,8 +17,7 @@ from dualstack.render.kubelet import cluster_dns_of
 from dualstack.render.workload import flags_of
 from dualstack_sim.kube.history import Change
 from dualstack_sim.kube.types import ResourceType
-
-from .scripted_world import NS, Killed, ScriptedWorld
+from tests.unit.controllers.scripted_world import NS, Killed, ScriptedWorld
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "shoot.yaml"
 

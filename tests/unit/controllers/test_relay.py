@@ -9,9 +9,8 @@ import pytest
 from dualstack.model import kinds
 from dualstack.model.defaults import dig
 from dualstack.model.names import CUT_OVER
-
-from .scripted_world import NS
-from .test_golden import Migration
+from tests.unit.controllers.scripted_world import NS
+from tests.unit.controllers.test_golden import Migration
 
 
 @pytest.mark.parametrize("value", ["back", None])

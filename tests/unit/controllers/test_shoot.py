@@ -17,9 +17,8 @@ from dualstack.model.shoot import ShootView, load_shoot
 from dualstack.render.kubelet import cluster_dns_of
 from dualstack_sim.kube.history import Change
 from dualstack_sim.kube.types import ResourceType
-
-from .scripted_world import NS
-from .test_golden import EXAMPLE, GOLDEN, Migration
+from tests.unit.controllers.scripted_world import NS
+from tests.unit.controllers.test_golden import EXAMPLE, GOLDEN, Migration
 
 REST: Manifest = {
     "metadata": {"name": "bar", "generation": 2},

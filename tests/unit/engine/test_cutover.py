@@ -18,8 +18,7 @@ from dualstack.plan.strategy import STRATEGIES, Strategy, choose
 from dualstack.plan.transitions import DeleteRoutes, SaveRoutes, Transition
 from tests.property.hosts import delivered_to, view_of
 from tests.property.worlds import RUNNING, alias, at_goal, at_rest, node, route
-
-from .cluster import Cluster, FakeClock, Killed, failed, finished, once, started
+from tests.unit.engine.cluster import Cluster, FakeClock, Killed, failed, finished, once, started
 
 SETTINGS = Settings(batch_size=2)
 OVERLAP = choose("overlap")

@@ -11,8 +11,7 @@ from dualstack.engine.memory import Memory, changes
 from dualstack.plan.facts import ASPECTS, AliasFacts, CutoverFacts
 from dualstack.plan.transitions import AddAliases, AddSecondaryRange, DeleteRoutes, Gate, SetOverlapFlag, StopController
 from tests.property.worlds import alias, at_rest, node
-
-from .cluster import FakeClock
+from tests.unit.engine.cluster import FakeClock
 
 CHANGES: list[tuple[str, Callable[[CutoverFacts], CutoverFacts]]] = [
     ("flag", SetOverlapFlag().effect),

@@ -15,9 +15,8 @@ from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.strategy import choose, way_back
 from dualstack.plan.transitions import Gate
 from tests.property.worlds import at_goal, at_rest
-
-from .cluster import Cluster, FakeClock, failed, started
-from .test_cutover import SETTINGS, lose_nothing, run
+from tests.unit.engine.cluster import Cluster, FakeClock, failed, started
+from tests.unit.engine.test_cutover import SETTINGS, lose_nothing, run
 
 OVERLAP, COMPRESSED = choose("overlap"), choose("compressed")
 NEVER = ["node-0 is not Ready"] * 1000

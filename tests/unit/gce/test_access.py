@@ -16,8 +16,7 @@ from dualstack.errors import InvalidInput
 from dualstack.gce import ComputeClients
 from dualstack.gce.credentials import GoogleCredentials
 from dualstack.gce.errors import Transient, Unauthenticated
-
-from .conftest import Server
+from tests.unit.gce.conftest import Server
 
 NOWHERE = "http://127.0.0.1:1/token"
 """A port on which nobody listens."""

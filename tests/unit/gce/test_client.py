@@ -20,8 +20,7 @@ from dualstack.gce.errors import (
     StaleFingerprint,
     Transient,
 )
-
-from .conftest import Server, operation, refused
+from tests.unit.gce.conftest import Server, operation, refused
 
 SUBNET = "regions/europe-west1/subnetworks/s"
 

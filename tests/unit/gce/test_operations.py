@@ -11,8 +11,7 @@ from dualstack.gce import ComputeClient
 from dualstack.gce.errors import Invalid, NotFound, QuotaExceeded, Transient
 from dualstack.gce.operations import FEW, PATIENCE, scope_of
 from dualstack.gce.pacing import UPSTREAM
-
-from .conftest import Answer, Asked, Server, not_found, operation
+from tests.unit.gce.conftest import Answer, Asked, Server, not_found, operation
 
 ZONE = {"zone": "https://www.googleapis.com/compute/v1/projects/proj-1/zones/z1"}
 

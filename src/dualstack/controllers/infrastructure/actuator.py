@@ -8,6 +8,13 @@ from contextlib import suppress
 from typing import Any
 
 from dualstack.clock import Clock
+from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.controllers.infrastructure.desired import DUAL_STACK, Body, Desired
+from dualstack.controllers.infrastructure.drill import Drill
+from dualstack.controllers.infrastructure.observation import Observation, Observer
+from dualstack.controllers.infrastructure.record import InfrastructureRecord
+from dualstack.controllers.infrastructure.routes import route_body
+from dualstack.controllers.infrastructure.together import at_most
 from dualstack.engine.cutover import Redirected
 from dualstack.errors import GateFailed
 from dualstack.gce import ComputeClient
@@ -38,14 +45,6 @@ from dualstack.plan.transitions import (
     StopController,
     Transition,
 )
-
-from .controller_manager import CloudControllerManager
-from .desired import DUAL_STACK, Body, Desired
-from .drill import Drill
-from .observation import Observation, Observer
-from .record import InfrastructureRecord
-from .routes import route_body
-from .together import at_most
 
 WIDTH = 1000
 """Targets of one transition that are worked on side by side; the plan decides how many it dares at once.

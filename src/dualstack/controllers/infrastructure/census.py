@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from dualstack.controllers.infrastructure.desired import Desired
+from dualstack.controllers.infrastructure.routes import network_filter
+from dualstack.controllers.infrastructure.together import together
 from dualstack.gce import ComputeClient
 from dualstack.gce.resources import same_resource
 from dualstack.model.shoot import ShootView
 from dualstack.plan.automatic import NetworkFacts
-
-from .desired import Desired
-from .routes import network_filter
-from .together import together
 
 
 async def count_network(compute: ComputeClient, desired: Desired, shoot: ShootView) -> NetworkFacts:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from dualstack.controllers.infrastructure.desired import Desired
+from dualstack.controllers.infrastructure.together import together
 from dualstack.errors import InvalidInput
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.resources import last_segment
-
-from .desired import Desired
-from .together import together
 
 
 async def check_config(compute: ComputeClient, desired: Desired) -> None:

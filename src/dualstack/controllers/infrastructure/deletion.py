@@ -10,6 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dualstack.clock import Clock
+from dualstack.controllers.infrastructure.announcement import announce
+from dualstack.controllers.infrastructure.desired import Desired
+from dualstack.controllers.infrastructure.record import InfrastructureRecord
+from dualstack.controllers.infrastructure.reporting import task
+from dualstack.controllers.infrastructure.routes import FIELDS as ROUTE_FIELDS
+from dualstack.controllers.infrastructure.routes import Ownership, deployments_of, network_filter, split
+from dualstack.controllers.infrastructure.together import together
 from dualstack.gce import ComputeClient
 from dualstack.gce.pacing import QUICK, Pace
 from dualstack.gce.resources import same_resource
@@ -17,14 +24,6 @@ from dualstack.kube.interface import Kube
 from dualstack.model import names
 from dualstack.model.infrastructure import RESOURCES_EXIST, SERVICE_ACCOUNT_EXISTS
 from dualstack.model.shoot import ShootView
-
-from .announcement import announce
-from .desired import Desired
-from .record import InfrastructureRecord
-from .reporting import task
-from .routes import FIELDS as ROUTE_FIELDS
-from .routes import Ownership, deployments_of, network_filter, split
-from .together import together
 
 FIREWALL_FIELDS = "items(name,network,targetTags),nextPageToken"
 CLUSTER_FIREWALL_PREFIX = "k8s-"

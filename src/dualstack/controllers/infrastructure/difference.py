@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dualstack.controllers.infrastructure.desired import DUAL_STACK, Body, Desired
 from dualstack.gce.resources import same_resource
 from dualstack.model import cidr
-
-from .desired import DUAL_STACK, Body, Desired
 
 Current = Mapping[str, Any]
 

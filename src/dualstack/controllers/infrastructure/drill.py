@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dualstack.controllers.infrastructure.desired import Desired
+from dualstack.controllers.infrastructure.routes import route_body
 from dualstack.errors import GateFailed
 from dualstack.gce import ComputeClient
 from dualstack.gce.errors import AlreadyExists, ComputeRefusal
@@ -15,9 +17,6 @@ from dualstack.gce.pacing import Pace
 from dualstack.model import names
 from dualstack.plan.back import unused_block
 from dualstack.plan.facts import CutoverFacts
-
-from .desired import Desired
-from .routes import route_body
 
 DESCRIPTION = "dualstack-rollback-drill"
 

@@ -9,6 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dualstack.clock import Clock
+from dualstack.controllers.infrastructure import difference, status
+from dualstack.controllers.infrastructure.desired import Body, Desired
+from dualstack.controllers.infrastructure.migration import Migration
+from dualstack.controllers.infrastructure.record import InfrastructureRecord
+from dualstack.controllers.infrastructure.reporting import Reporter, task
+from dualstack.controllers.infrastructure.services import ServicesSubnet
+from dualstack.controllers.infrastructure.status import Fields, Prefixes
+from dualstack.controllers.infrastructure.together import together
 from dualstack.errors import InvalidInput
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.errors import StaleFingerprint, Transient
@@ -16,15 +24,6 @@ from dualstack.gce.pacing import Pace
 from dualstack.gce.resources import ipv6_prefix
 from dualstack.model import cidr
 from dualstack.model.shoot import ShootView
-
-from . import difference, status
-from .desired import Body, Desired
-from .migration import Migration
-from .record import InfrastructureRecord
-from .reporting import Reporter, task
-from .services import ServicesSubnet
-from .status import Fields, Prefixes
-from .together import together
 
 ROUNDS = 10
 """Requests on one subnet until it counts as not to be changed: a handful of aspects, and some that came too late."""

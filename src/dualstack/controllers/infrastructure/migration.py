@@ -11,6 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dualstack.clock import Clock
+from dualstack.controllers.infrastructure.actuator import CloudActuator, Redirection
+from dualstack.controllers.infrastructure.announcement import announce
+from dualstack.controllers.infrastructure.census import count_network
+from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.controllers.infrastructure.desired import Desired
+from dualstack.controllers.infrastructure.observation import Observer
+from dualstack.controllers.infrastructure.preflight import Preflight
+from dualstack.controllers.infrastructure.record import InfrastructureRecord
+from dualstack.controllers.infrastructure.reporting import Reporter
 from dualstack.engine.cutover import Redirected, run_cutover
 from dualstack.errors import DualstackError, GateFailed
 from dualstack.gce import ComputeClient
@@ -26,16 +35,6 @@ from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.strategy import AUTO, Strategy, choose, describe_outage, way_back
-
-from .actuator import CloudActuator, Redirection
-from .announcement import announce
-from .census import count_network
-from .controller_manager import CloudControllerManager
-from .desired import Desired
-from .observation import Observer
-from .preflight import Preflight
-from .record import InfrastructureRecord
-from .reporting import Reporter
 
 BACK = "back"
 

@@ -7,6 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.controllers.infrastructure.desired import Desired
+from dualstack.controllers.infrastructure.drill import DESCRIPTION, drill_name
+from dualstack.controllers.infrastructure.record import InfrastructureRecord
+from dualstack.controllers.infrastructure.routes import FIELDS as ROUTE_FIELDS
+from dualstack.controllers.infrastructure.routes import Ownership, deployments_of, network_filter, split
+from dualstack.controllers.infrastructure.together import together
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.resources import alias_ranges, first_interface, same_resource, secondary_ranges
 from dualstack.kube.interface import Kube
@@ -16,14 +23,6 @@ from dualstack.model.infrastructure import InfrastructureState
 from dualstack.model.kinds import MACHINE, NODE, Manifest
 from dualstack.model.shoot import ShootView
 from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, SavedRoute, SubnetFacts
-
-from .controller_manager import CloudControllerManager
-from .desired import Desired
-from .drill import DESCRIPTION, drill_name
-from .record import InfrastructureRecord
-from .routes import FIELDS as ROUTE_FIELDS
-from .routes import Ownership, deployments_of, network_filter, split
-from .together import together
 
 NETWORK_PROBLEMS = ("ClusterNetworkProblem", "HostNetworkProblem")
 """Conditions that the network problem detector sets on Nodes."""

@@ -12,17 +12,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dualstack.controllers.infrastructure.desired import Desired
+from dualstack.controllers.infrastructure.routes import network_filter
+from dualstack.controllers.infrastructure.services import ServicesSubnet
+from dualstack.controllers.infrastructure.together import together
 from dualstack.errors import InvalidInput
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.resources import same_resource, secondary_ranges
 from dualstack.model import cidr, names
 from dualstack.model.error_codes import CONFIGURATION_PROBLEM, QUOTA_EXCEEDED
 from dualstack.plan.facts import CutoverFacts
-
-from .desired import Desired
-from .routes import network_filter
-from .services import ServicesSubnet
-from .together import together
 
 SECONDARY_RANGES = 170
 """Secondary ranges that a subnet may have; a fixed limit (compute-api.md 4.2)."""

@@ -7,6 +7,17 @@ from typing import Any
 
 from dualstack.clock import Clock
 from dualstack.controllers.extension import INFRASTRUCTURE_EXTENSION, ExtensionReconciler, Lifecycle
+from dualstack.controllers.infrastructure.config_check import check_config
+from dualstack.controllers.infrastructure.deletion import InfrastructureDeletion, exists
+from dualstack.controllers.infrastructure.desired import Desired
+from dualstack.controllers.infrastructure.flow import InfrastructureFlow
+from dualstack.controllers.infrastructure.migration import DRILL, Migration, pace_of
+from dualstack.controllers.infrastructure.preflight import Preflight
+from dualstack.controllers.infrastructure.record import InfrastructureRecord
+from dualstack.controllers.infrastructure.reporting import Reporter
+from dualstack.controllers.infrastructure.services import ServicesSubnet
+from dualstack.controllers.infrastructure.status import Fields
+from dualstack.controllers.infrastructure.terraformer import clean_leftovers
 from dualstack.errors import InvalidInput
 from dualstack.gce import ComputeClient, ComputeClients
 from dualstack.kube.interface import Kube
@@ -15,18 +26,6 @@ from dualstack.model.kinds import SECRET, Manifest
 from dualstack.model.shoot import ShootView
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import DEFAULT, validate
-
-from .config_check import check_config
-from .deletion import InfrastructureDeletion, exists
-from .desired import Desired
-from .flow import InfrastructureFlow
-from .migration import DRILL, Migration, pace_of
-from .preflight import Preflight
-from .record import InfrastructureRecord
-from .reporting import Reporter
-from .services import ServicesSubnet
-from .status import Fields
-from .terraformer import clean_leftovers
 
 STRATEGY = "dualstack.dev/strategy"
 """Annotation of a Shoot: the strategy for it, instead of the controller's."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dualstack.controllers.infrastructure import difference
+from dualstack.controllers.infrastructure.desired import Desired
+from dualstack.controllers.infrastructure.reporting import Reporter
 from dualstack.gce import ComputeClient
 from dualstack.gce.pacing import Pace
-
-from . import difference
-from .desired import Desired
-from .reporting import Reporter
 
 
 @dataclass(frozen=True, slots=True)

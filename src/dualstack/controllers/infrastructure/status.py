@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dualstack.controllers.infrastructure.desired import Desired
 from dualstack.errors import InvalidInput
 from dualstack.model import cidr
 from dualstack.model.infrastructure import (
@@ -21,8 +22,6 @@ from dualstack.model.infrastructure import (
     Subnet,
 )
 from dualstack.model.shoot import ShootView
-
-from .desired import Desired
 
 Fields = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .shoots import N6, NETWORK, NS, S6, SUBNET, desired
+from tests.unit.controllers.infrastructure.shoots import N6, NETWORK, NS, S6, SUBNET, desired
 
 
 def test_the_nodes_subnet_of_a_dual_stack_shoot() -> None:

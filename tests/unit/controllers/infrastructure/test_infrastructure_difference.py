@@ -15,8 +15,7 @@ from dualstack.controllers.infrastructure.difference import (
     nodes_subnet_changes,
     stack_type_changes,
 )
-
-from .shoots import N6, NETWORK, NS, S6, SUBNET, desired
+from tests.unit.controllers.infrastructure.shoots import N6, NETWORK, NS, S6, SUBNET, desired
 
 SUBNET_AS_READ: dict[str, Any] = {
     "allowSubnetCidrRoutesOverlap": False,

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from dualstack.controllers.infrastructure.routes import Ownership, deployments_of, split
-
-from .shoots import BASE, NETWORK, NS
+from tests.unit.controllers.infrastructure.shoots import BASE, NETWORK, NS
 
 VM = f"{NS}-w1-z1-11111-aaaaa"
 OURS = Ownership(

@@ -16,8 +16,7 @@ from dualstack.controllers.infrastructure.status import (
 )
 from dualstack.errors import InvalidInput
 from dualstack.model.infrastructure import InfrastructureState
-
-from .shoots import N6, NS, S6, desired, view
+from tests.unit.controllers.infrastructure.shoots import N6, NS, S6, desired, view
 
 BOTH = Prefixes(N6, S6)
 

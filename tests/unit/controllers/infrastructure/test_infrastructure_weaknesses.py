@@ -30,9 +30,9 @@ from dualstack.plan.facts import AliasFacts, ControllerFacts, CutoverFacts, Node
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.definitions import definitions
+from tests.unit.controllers.infrastructure.shoots import NETWORK, NS, desired
 
 from ..store_kube import StoreKube  # noqa: TID252 (the tests have no common root package)
-from .shoots import NETWORK, NS, desired
 
 CLOCK = ScaledClock(time.time(), 10_000)
 RANGE = "ipv4-pod-cidr"
