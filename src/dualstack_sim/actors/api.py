@@ -84,6 +84,10 @@ class Endpoints(Protocol):
         """From `at` no pods run on `host`."""
         ...
 
+    def dark(self, at: float) -> Sequence[tuple[str, str]]:
+        """(source host, destination host) of which no packet between pods gets across at `at`, over IPv4."""
+        ...
+
 
 class NoEndpoints:
     """Nobody watches."""
@@ -93,6 +97,10 @@ class NoEndpoints:
 
     def leave(self, at: float, host: str) -> None:
         """Not interested."""
+
+    def dark(self, at: float) -> Sequence[tuple[str, str]]:
+        """Nobody knows of any."""
+        return ()
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from dualstack_sim.actors.daemon_sets import DaemonSetController
 from dualstack_sim.actors.deployments import DeploymentController
 from dualstack_sim.actors.kubelet import Kubelet
 from dualstack_sim.actors.machine_controller import MachineController
+from dualstack_sim.actors.network_problem_detector import NetworkProblemDetector
 from dualstack_sim.actors.pod_collector import PodCollector
 from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.replica_sets import ReplicaSetController
@@ -82,6 +83,7 @@ class Cast:
             ResourceManager(context),
             CloudControllerManager(context),
             MachineController(context),
+            NetworkProblemDetector(context),
         ]
         self._task = asyncio.create_task(run_actors(context, actors))
         return self

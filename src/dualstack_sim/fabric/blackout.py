@@ -145,6 +145,12 @@ class BlackoutBook:
             if record.dark_since is not None
         }
 
+    def dark_pairs(self) -> list[Pair]:
+        """Pairs that are in the dark now."""
+        if not self.dark:
+            return []
+        return [pair for pair, record in self._records.items() if record.dark_since is not None]
+
     def broken(self, at: float) -> list[BrokenPair]:
         """Pairs that have been dark at all until `at`, the longest first."""
         pairs = []

@@ -85,6 +85,11 @@ class Traffic:
         )
         return TrafficReport(at, self._marked_at, ipv4, ipv6, (*broken[4], *broken[6]))
 
+    def dark(self, at: float) -> Sequence[tuple[str, str]]:
+        """The ordered pairs of hosts of which no IPv4 packet between pods gets across at `at`."""
+        self._settle(at)
+        return self._books[4].dark_pairs()
+
     def owner(self, destination: Address) -> Endpoint | None:
         """The end point whose pods have the address."""
         hosts = sorted(self._owners.around(destination))

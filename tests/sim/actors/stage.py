@@ -40,6 +40,7 @@ class Traffic:
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     stealing: set[str] = field(default_factory=set)
+    unseen: list[tuple[str, str]] = field(default_factory=list)
 
     def join(self, at: float, host: str, cidrs: Sequence[str], *, steals_aliases: bool = False) -> None:
         assert at > 0
@@ -50,6 +51,10 @@ class Traffic:
     def leave(self, at: float, host: str) -> None:
         assert at > 0
         self.left.append(host)
+
+    def dark(self, at: float) -> Sequence[tuple[str, str]]:
+        assert at > 0
+        return self.unseen
 
 
 @dataclass

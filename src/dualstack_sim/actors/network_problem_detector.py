@@ -1,0 +1,88 @@
+"""Gardener's network problem detector: Nodes say in a condition which other nodes their pods do not reach.
+
+Its agents connect to each other, which takes a way there and a way back. A node complains when a fifth of the others
+is out of reach: one dark node among many complains itself, and the others do not.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from dualstack.model.conditions import HEARTBEAT_TIME, find_condition, with_condition
+from dualstack.model.kinds import NODE, Manifest
+from dualstack_sim.actors.api import ActorContext
+from dualstack_sim.actors.refusals import KubeRefusal
+
+CONDITION = "ClusterNetworkProblem"
+PERIOD = 10.0
+"""Seconds between two rounds."""
+
+SHARE = 0.2
+"""The share of the other nodes that must be out of reach before a node complains."""
+
+_NAMED = 5
+"""How many of them its message names."""
+
+
+class NetworkProblemDetector:
+    """Evaluates what the watched traffic suffers, for all nodes at once; writes only what has changed."""
+
+    def __init__(self, context: ActorContext) -> None:
+        self._clock = context.clock
+        self._endpoints = context.endpoints
+        self._kube, _ = context.named("network-problem-detector")
+        self._informers = context.informers
+        self._nodes = context.informers.of(NODE)
+        self._said: dict[str, str] = {}
+        """The message of each Node that complains."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self._informers.synced(NODE)
+        while True:
+            found = complaints(self._endpoints.dark(self._clock.now()), [_name(node) for node in self._nodes.all()])
+            for name in sorted(found.keys() | self._said.keys()):
+                if found.get(name) != self._said.get(name):
+                    await self._say(name, found.get(name))
+            await self._clock.sleep(PERIOD)
+
+    async def _say(self, name: str, message: str | None) -> None:
+        """What could not be written is written in the next round."""
+        node = self._nodes.get(name)
+        if node is not None:
+            conditions = (node.get("status") or {}).get("conditions") or []
+            status, reason = ("True", "FailedNetworkChecks") if message else ("False", "NoNetworkProblems")
+            text = message or "no cluster network problems"
+            changed = with_condition(
+                conditions, CONDITION, status, reason, text, now=self._clock.now(), update_key=HEARTBEAT_TIME
+            )
+            body = {"status": {"conditions": [find_condition(changed, CONDITION)]}}
+            try:
+                await self._kube.patch(NODE, name, body, patch_type="strategic", subresource="status")
+            except KubeRefusal:
+                return
+        if message is None:
+            self._said.pop(name, None)
+        else:
+            self._said[name] = message
+
+
+def complaints(dark: Iterable[tuple[str, str]], nodes: Sequence[str]) -> dict[str, str]:
+    """What each node has to complain of, by its name."""
+    unreached: dict[str, set[str]] = defaultdict(set)
+    for source, destination in dark:
+        unreached[source].add(destination)
+        unreached[destination].add(source)
+    enough = SHARE * (len(nodes) - 1)
+    return {name: _message(unreached[name]) for name in nodes if name in unreached and len(unreached[name]) >= enough}
+
+
+def _message(unreached: set[str]) -> str:
+    named = sorted(unreached)[:_NAMED]
+    more = f" and {len(unreached) - len(named)} more" if len(unreached) > len(named) else ""
+    return f"pods do not reach {', '.join(named)}{more}"
+
+
+def _name(node: Manifest) -> str:
+    return str(node["metadata"]["name"])
