@@ -3,6 +3,7 @@
 DualstackError
 ├── InvalidInput            what the user gave cannot be used; nothing was started
 ├── GateFailed              a check between two transitions did not pass; the cluster rests in a safe state
+│   └── Unsupported         the cloud does not do what the strategy rests on; trying again does not help
 ├── ComputeError            Compute Engine refused or failed (subclasses in dualstack.gce.errors)
 ├── KubeError               the Kubernetes API refused or failed (subclasses in dualstack.kube.interface)
 └── InvariantBroken         a plan would leave a pod CIDR unreachable; a defect, never executed
@@ -29,6 +30,12 @@ class InvalidInput(DualstackError):
 
 class GateFailed(DualstackError):
     """A check between two transitions did not pass. The state that was reached is stable and is resumed from facts."""
+
+
+class Unsupported(GateFailed):
+    """The cloud does not do what the strategy rests on. Only another strategy helps, which a person has to choose."""
+
+    codes: tuple[str, ...] = ("ERR_CONFIGURATION_PROBLEM",)
 
 
 class ComputeError(DualstackError):

@@ -16,13 +16,13 @@ from dualstack.engine.blackout import BlackoutWatch
 from dualstack.engine.memory import Memory
 from dualstack.engine.patience import Patience
 from dualstack.engine.progress import Odometer
-from dualstack.errors import ComputeError, DualstackError, GateFailed, KubeError
+from dualstack.errors import ComputeError, DualstackError, GateFailed, KubeError, Unsupported
 from dualstack.model.events import Listener, OutageExpected, OutageMeasured, StepFailed, StepFinished, StepStarted
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
-from dualstack.plan.strategy import Strategy, describe_outage, obstacles, outage, way_back
+from dualstack.plan.strategy import UNMATCHED, Strategy, describe_outage, obstacles, outage, way_back
 from dualstack.plan.transitions import Barrier, Gate, Transition
 
 Result = TypeVar("Result")
@@ -64,8 +64,9 @@ async def run_cutover(
     """Bring the cluster of `actuator` to the end of the cut-over; return at once when nothing remains.
 
     Raises GateFailed when a precondition or a gate is not met (before anything is changed, where that can be foreseen),
-    InvariantBroken for a defect of the plan, and the actuator's own error when it is not to be retried. Before the
-    GateFailed of a gate goes up, its stage has been rolled back where the strategy knows the way.
+    Unsupported when aliases turn out to carry nothing, InvariantBroken for a defect of the plan, and the actuator's own
+    error when it is not to be retried. Before the GateFailed of a gate goes up, its stage has been rolled back where
+    the strategy knows the way.
     """
     await _Run(actuator, strategy, settings, clock, emit, shoot).to_the_end()
 
@@ -121,14 +122,16 @@ class _Run:
                 self._failed(transition, str(error), final=stage is None)
                 if stage is None:
                     raise
-                raise GateFailed(f"{error}; {await self._retreat(stage)}") from error
+                if (await self._observe()).unmatched:
+                    raise Unsupported(f"{error}; {await self._retreat(UNMATCHED, Stage.ROUTES)}") from error
+                raise GateFailed(f"{error}; {await self._retreat(way_back(stage), stage)}") from error
             except DualstackError as error:
                 self._failed(transition, str(error), final=True)
                 raise
 
-    async def _retreat(self, stage: Stage) -> str:
-        """Roll back to `stage`, in the order that loses nothing; what came of it, as a clause."""
-        back = _Run(self._actuator, way_back(stage), self._settings, self._clock, self._emit, self._shoot, self._memory)
+    async def _retreat(self, way: Strategy, stage: Stage) -> str:
+        """Roll back to `stage`, in the order that loses nothing more; what came of it, as a clause."""
+        back = _Run(self._actuator, way, self._settings, self._clock, self._emit, self._shoot, self._memory)
         try:
             await back.to_the_end()
         except (GateFailed, ComputeError, KubeError) as error:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dualstack.errors import DualstackError, InvalidInput
+from dualstack.errors import DualstackError, InvalidInput, Unsupported
 from dualstack.kube.interface import Conflict, NotFound, Unavailable
 
 FIRST = 5.0
 LONGEST = 300.0
 _AT_ONCE = 1.0
+_FOR_A_PERSON = (InvalidInput, Unsupported)
 
 
 def delay_after(error: BaseException, failures: int) -> float:
     """Seconds until the next try after `failures` failures in a row, this one included.
 
     A stale object is read again at once. What the cloud names a time for gets that time. Everything else doubles from
-    five seconds to five minutes; an input that cannot be used waits the longest, for nothing but its owner changes it.
+    five seconds to five minutes; what only a person can change waits the longest.
     """
     if isinstance(error, Conflict):
         return min(_AT_ONCE * failures, FIRST)
-    if isinstance(error, InvalidInput) or isinstance(error.__cause__, InvalidInput):
+    if isinstance(error, _FOR_A_PERSON) or isinstance(error.__cause__, _FOR_A_PERSON):
         return LONGEST
     doubled = min(FIRST * 2.0 ** min(failures - 1, 10), LONGEST)
     if isinstance(error, Unavailable | NotFound):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.unmatched import REASON
 
 MOST_INTERFACES = 130
 MOST_CUSTOM_ROUTES = 300
@@ -38,8 +39,8 @@ class Choice:
     reason: str
 
 
-def decide(facts: CutoverFacts, network: NetworkFacts) -> Choice:
-    """The strategy for the cluster as it is, with the reason.
+def decide(facts: CutoverFacts, network: NetworkFacts, *, aliases_unmatched: bool = False) -> Choice:
+    """The strategy for the cluster as it is, with the reason. `aliases_unmatched`: what `overlap` rests on has failed.
 
     A cut-over that is under way without loss stays so, and one with nothing left to lose is finished in the short way
     that `overlap` has for it.
@@ -48,6 +49,8 @@ def decide(facts: CutoverFacts, network: NetworkFacts) -> Choice:
         return Choice("overlap", "no route carries traffic any more, so nothing can be lost")
     if facts.range_present:
         return Choice("overlap", "the range lies over the routes already, so the rest loses nothing either")
+    if aliases_unmatched:
+        return Choice("compressed", f"{REASON}, as was seen before")
     if not facts.subnet.flag_visible:
         return Choice("compressed", f"the API does not show allowSubnetCidrRoutesOverlap of {facts.subnet.name}")
     if exceeded := _exceeded(network):

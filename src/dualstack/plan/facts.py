@@ -12,8 +12,8 @@ from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 
-Aspect = Literal["flag", "range", "aliases", "routes", "controller"]
-ASPECTS: tuple[Aspect, ...] = ("flag", "range", "aliases", "routes", "controller")
+Aspect = Literal["flag", "range", "aliases", "routes", "controller", "decoys"]
+ASPECTS: tuple[Aspect, ...] = ("flag", "range", "aliases", "routes", "controller", "decoys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,26 @@ class ControllerFacts:
         return self.replicas == 0 and self.pods == 0 and self.ignored
 
 
+@dataclass(frozen=True, slots=True)
+class DecoyFacts:
+    """What there is of the throwaway VM on which the cloud is tried (`dualstack.plan.decoys`).
+
+    vm: it exists. blocks: the CIDRs of D1, D2 and D3, read back from it; empty when it does not run. routes, aliases:
+    the CIDRs that lead to it. prober: the pods that try to reach it are asked for.
+    """
+
+    vm: bool = False
+    blocks: tuple[str, ...] = ()
+    routes: frozenset[str] = frozenset()
+    aliases: frozenset[str] = frozenset()
+    prober: bool = False
+
+    @property
+    def present(self) -> bool:
+        """Something of it is there."""
+        return self.vm or bool(self.routes) or self.prober
+
+
 @dataclass(frozen=True)
 class CutoverFacts:
     """One consistent observation. `routes` are provably ours (gardener-behaviour.md 12.9); `foreign_routes` are not,
@@ -102,6 +122,9 @@ class CutoverFacts:
     foreign_routes: tuple[RouteFacts, ...] = ()
     drill_routes: tuple[str, ...] = ()
     """Names of throwaway routes that a drill left behind; they lead to an unused block of the pod CIDR."""
+    decoys: DecoyFacts = DecoyFacts()
+    complaining: frozenset[str] = field(default=frozenset(), compare=False)
+    """The Nodes that report that their pods do not reach others."""
     quiet: Mapping[Aspect, float] = field(default_factory=dict, compare=False)
     """Seconds since each aspect was last observed to change; an absent one counts as 0."""
     passed: Mapping[str, tuple[Aspect, ...]] = field(default_factory=dict, compare=False)
@@ -222,9 +245,8 @@ class CutoverFacts:
 
         A flag that is on while nothing of ours is open, and that someone else's route needs, is not ours to clear.
         """
-        open_work = (
-            self.routes or self.drill_routes or self.saved_routes or self.without_alias or not self.range_present
-        )
+        ours = self.routes or self.drill_routes or self.decoys.present or self.saved_routes
+        open_work = ours or self.without_alias or not self.range_present
         return not open_work and (not self.subnet.overlap_flag or bool(self.foreign_routes))
 
     # What remains on the way back.
@@ -249,9 +271,21 @@ class CutoverFacts:
     @property
     def on_routes(self) -> bool:
         """Nothing of the cut-over is left but perhaps a stopped cloud-controller-manager: every VM has its route."""
-        ours = self.drill_routes or self.saved_routes or self.all_holders or self.unrouted
+        leftovers = self.drill_routes or self.decoys.present or self.saved_routes
+        ours = leftovers or self.all_holders or self.unrouted
         ranges = [name for name, _ in self.subnet.secondary_ranges if name == self.range_name]
         return not ours and not ranges and not self.subnet.overlap_flag
+
+    @cached_property
+    def unmatched(self) -> tuple[str, ...]:
+        """The VMs without a route whose aliases carry nothing: what cutover.md K3 fears of a subnet with the flag.
+
+        Empty unless the Node of each VM that lives on its alias alone complains.
+        """
+        if not (self.range_present and self.subnet.overlap_flag):
+            return ()
+        bare = tuple(name for name in self.unrouted if name in self.pod_cidr_of and self.aliased(name))
+        return bare if self.complaining.issuperset(bare) else ()
 
     # The memories of the engine.
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dualstack.errors import InvariantBroken
-from dualstack.plan.facts import CutoverFacts, as_saved
+from dualstack.plan.decoys import GATE_HANDOVER
+from dualstack.plan.facts import CutoverFacts, as_saved, overlap
 from dualstack.plan.transitions import Transition
 
 
@@ -32,8 +33,14 @@ def check(invariants: Iterable[Invariant], before: CutoverFacts, transition: Tra
 
 
 def _lost(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    return [problem for problem, _ in _newly_lost(before, after)]
+
+
+def _newly_lost(before: CutoverFacts, after: CutoverFacts) -> list[tuple[str, str]]:
+    """A sentence and the VM's name."""
     known = set(before.unreachable)
-    return [f"pod CIDR {after.pod_cidr_of[name]} of VM {name}" for name in after.unreachable if name not in known]
+    lost = [name for name in after.unreachable if name not in known]
+    return [(f"pod CIDR {after.pod_cidr_of[name]} of VM {name}", name) for name in lost]
 
 
 def _deleted_without_alias(before: CutoverFacts, after: CutoverFacts) -> list[str]:
@@ -57,8 +64,25 @@ def _deleted_beside_controller(before: CutoverFacts, after: CutoverFacts) -> lis
 
 def _flag_off_over_routes(before: CutoverFacts, after: CutoverFacts) -> list[str]:
     cleared = before.subnet.overlap_flag and not after.subnet.overlap_flag
-    inside = [*after.routes, *after.foreign_routes]
-    return [f"route {route.name}" for route in inside] if cleared and after.range_present else []
+    inside = [f"route {route.name}" for route in (*after.routes, *after.foreign_routes)]
+    inside += [f"the decoys' route to {cidr}" for cidr in sorted(after.decoys.routes)]
+    return inside if cleared and after.range_present else []
+
+
+def _deleted_unproven(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    kept = set(after.routes)
+    gone = [f"route {route.name}" for route in before.live_routes if route not in kept]
+    return gone if before.decoys.present and GATE_HANDOVER.id not in before.passed else []
+
+
+def _decoy_in_use(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    fresh = set(after.decoys.blocks) - set(before.decoys.blocks)
+    return [
+        f"block {block} and the pod CIDR of VM {name}"
+        for block in sorted(fresh)
+        for name, cidr in after.pod_cidr_of.items()
+        if overlap(block, cidr)
+    ]
 
 
 def _alias_off(before: CutoverFacts, after: CutoverFacts) -> list[str]:
@@ -79,6 +103,11 @@ def _unaliased_without_route(before: CutoverFacts, after: CutoverFacts) -> list[
     return [f"VM {name}" for name in sorted(name for name in bare | closed if name in after.node_of)]
 
 
+def _lost_beside_dark(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    dark = set(before.unmatched)
+    return [problem for problem, name in _newly_lost(before, after) if name not in dark]
+
+
 def _forgotten(before: CutoverFacts, after: CutoverFacts) -> list[str]:
     kept = set(after.saved_routes)
     return [
@@ -94,15 +123,27 @@ SAVED_BEFORE_DELETE = Invariant("saved-before-delete", "gardener-behaviour.md W1
 CONTROLLER_GONE_BEFORE_DELETE = Invariant(
     "controller-gone-before-delete", "cutover.md 3.9, gardener-behaviour.md W8", _deleted_beside_controller
 )
+PROOF_BEFORE_DELETE = Invariant("proof-before-delete", "cutover.md 4.5", _deleted_unproven)
+DECOYS_APART = Invariant("decoys-apart", "cutover.md 4.5", _decoy_in_use)
 FLAG_WHILE_ROUTES = Invariant("flag-while-routes", "cutover.md 4.6", _flag_off_over_routes)
 ALIAS_IS_POD_CIDR = Invariant("alias-is-pod-cidr", "gardener-behaviour.md 12.6", _alias_off)
 SAVED_UNTIL_DELIVERED = Invariant("saved-until-delivered", "gardener-behaviour.md W13", _forgotten)
 ROUTE_BEFORE_UNALIAS = Invariant("route-before-unalias", "cutover.md 2, rollback of S3", _unaliased_without_route)
 
+ROUTED_STAY_REACHABLE = Invariant("routed-stay-reachable", "cutover.md 11, K3", _lost_beside_dark)
+
 ALWAYS = (SAVED_BEFORE_DELETE, ALIAS_IS_POD_CIDR, SAVED_UNTIL_DELIVERED)
 """What even an order that loses packets keeps."""
 
-MAKE_BEFORE_BREAK = (POD_CIDR_REACHABLE, ALIAS_BEFORE_DELETE, CONTROLLER_GONE_BEFORE_DELETE, FLAG_WHILE_ROUTES, *ALWAYS)
+MAKE_BEFORE_BREAK = (
+    POD_CIDR_REACHABLE,
+    ALIAS_BEFORE_DELETE,
+    CONTROLLER_GONE_BEFORE_DELETE,
+    FLAG_WHILE_ROUTES,
+    PROOF_BEFORE_DELETE,
+    DECOYS_APART,
+    *ALWAYS,
+)
 """What an order keeps that loses nothing."""
 
 MAKE_BEFORE_BREAK_BACKWARDS = (
@@ -113,3 +154,6 @@ MAKE_BEFORE_BREAK_BACKWARDS = (
     SAVED_UNTIL_DELIVERED,
 )
 """What the way back keeps."""
+
+ALIASES_CARRY_NOTHING = (ROUTED_STAY_REACHABLE, FLAG_WHILE_ROUTES, ALIAS_IS_POD_CIDR, SAVED_UNTIL_DELIVERED)
+"""What the way back keeps where VMs are dark in spite of their aliases."""

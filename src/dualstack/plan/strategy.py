@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from dualstack.errors import InvalidInput
-from dualstack.plan import back, compressed, gardener, overlap
+from dualstack.plan import back, compressed, gardener, overlap, unmatched
+from dualstack.plan.decoy_steps import AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import (
+    ALIASES_CARRY_NOTHING,
     ALWAYS,
     CONTROLLER_GONE_BEFORE_DELETE,
     MAKE_BEFORE_BREAK,
@@ -105,6 +107,10 @@ def way_back(to: Stage = Stage.ROUTES) -> Strategy:
     return Strategy("back", planner, MAKE_BEFORE_BREAK_BACKWARDS, lossless=True)
 
 
+UNMATCHED = Strategy("unmatched", unmatched.next_transition, ALIASES_CARRY_NOTHING, lossless=True)
+"""All the way back where aliases carry nothing."""
+
+
 def obstacles(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> list[str]:
     """What will not be met of the first step on the way from `facts` that cannot be taken (W2, W32)."""
     for transition in strategy.transitions(facts, settings):
@@ -170,9 +176,11 @@ def duration(transition: Transition, facts: CutoverFacts, strategy: Strategy) ->
             return 30.0 if transition.wait and facts.controller.pods else 1.0  # the grace period of a pod (W8)
         case SetOverlapFlag() | AddSecondaryRange() | RemoveSecondaryRange() | ClearOverlapFlag() | SetStackType():
             seconds = 8.0
-        case AddAliases() | RemoveAliases():
+        case CreateDecoys() | RemoveDecoys():
+            return 60.0  # a VM starts, and a pod on each node; or they end
+        case AddAliases() | RemoveAliases() | AliasDecoys():
             seconds = 5.0
-        case DeleteRoutes() | RestoreRoutes():
+        case DeleteRoutes() | RestoreRoutes() | DropDecoyRoute():
             seconds = 4.0
         case _:
             return 1.0

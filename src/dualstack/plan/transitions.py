@@ -115,6 +115,7 @@ class AddSecondaryRange(Transition):
     def precondition(self, facts: CutoverFacts) -> list[str]:
         problems = _range_obstacles(facts)
         inside = [route.name for route in (*facts.routes, *facts.foreign_routes)]
+        inside += [f"of the decoys to {cidr}" for cidr in sorted(facts.decoys.routes)]
         if inside and not facts.subnet.overlap_flag:
             problems.append(f"{len(inside)} routes lie in the pod CIDR and the overlap flag is off: {inside[0]}")
         return problems
@@ -215,6 +216,7 @@ class ClearOverlapFlag(Transition):
             return []
         inside = [*facts.routes, *facts.foreign_routes]
         problems = [f"route {route.name} ({route.destination}) still lies in the range" for route in inside]
+        problems += ["the decoys are still there"] if facts.decoys.present else []
         return problems + [f"VM {name} has no alias yet" for name in facts.pod_cidr_of if not facts.aliased(name)]
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
@@ -312,9 +314,13 @@ class RemoveDrillRoutes(Transition):
 
 @dataclass(frozen=True)
 class RemoveAliases(Transition):
-    """The VMs `targets` give their alias up; safe only while their routes are there and the flag is on."""
+    """The VMs `targets` give their alias up; safe only while their routes are there and the flag is on.
+
+    `dark`: their aliases carry nothing, so that there is nothing to lose.
+    """
 
     canary: bool = False
+    dark: bool = False
     changes = ("aliases",)
 
     @property
@@ -322,7 +328,8 @@ class RemoveAliases(Transition):
         return "remove-alias-canary" if self.canary else "remove-aliases"
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
-        problems = [f"VM {name} has no route to fall back to" for name in self.targets if name in facts.unrouted]
+        bare = () if self.dark else facts.unrouted
+        problems = [f"VM {name} has no route to fall back to" for name in self.targets if name in bare]
         if facts.range_present and not facts.subnet.overlap_flag:
             problems.append("the overlap flag is off, so that routes in the range carry nothing")
         return problems

@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 
 from dualstack.controllers.infrastructure.reporting import TaskFailed
+from dualstack.errors import Unsupported
 from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
 from tests.sim.faults.detector import detector
@@ -68,10 +69,28 @@ async def assert_stopped_unharmed(made: Scene) -> None:
 
 
 async def assert_stopped_at_the_canary(made: Scene) -> None:
-    """K3: an alias that only the regular subnet honours shows when the canary's route is gone, and only there."""
+    """K3: an alias that only the regular subnet honours shows when the canary's route is gone, and only there.
+
+    Then every node gets its route back, whatever K1 says; it is not tried again; and another strategy is free to go.
+    """
     with pytest.raises(TaskFailed, match="does not count an alias IP range as a matched") as stopped:
         await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
-    assert "pods do not reach" in str(stopped.value)
-    broken = made.fabric.traffic.report(made.clock.now()).broken_pairs
-    assert len({pair.destination for pair in broken}) == 1
-    assert len(await made.node_routes()) >= 2
+    assert isinstance(stopped.value.__cause__, Unsupported)
+    assert "rolled back to routes alone" in str(stopped.value)
+    assert made.infrastructure()["status"]["lastError"]["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
+    await made.clock.sleep(60.0)
+    report = made.fabric.traffic.report(made.clock.now())
+    assert len({pair.destination for pair in report.broken_pairs}) == 1
+    assert report.current == 0
+    assert len(await made.node_routes()) == 3
+    assert not made.controller_manager_is_ignored()
+
+    before = made.mutations()
+    made.request()
+    with pytest.raises(TaskFailed, match="as was seen before; annotate the Shoot with"):
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+    assert made.mutations() == before
+
+    made.trigger(annotations={"dualstack.dev/strategy": "compressed"})
+    await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+    await assert_end_state(made)

@@ -91,6 +91,7 @@ class Cluster:
             saved_routes=facts.saved_routes,
             controller=facts.controller,
             foreign_routes=facts.foreign_routes,
+            complaining=facts.complaining,
         )
         self.states.append(self.facts)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from dualstack.engine.cutover import Redirected, run_cutover
-from dualstack.errors import GateFailed
+from dualstack.errors import GateFailed, Unsupported
 from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
@@ -72,6 +72,27 @@ async def test_where_the_cloud_takes_no_route_back_everything_rests_as_it_is() -
     assert stage_of(cluster.facts) is Stage.CUT
     assert len(cluster.facts.routes) == 3
     lose_nothing(cluster)
+
+
+async def test_where_aliases_carry_nothing_routes_come_back_although_the_cloud_takes_none_in_the_range() -> None:
+    """K3 no and K1 deny: aliases and range have to go first."""
+    start = at_rest(4)
+    start = replace(start, complaining=frozenset(start.pod_cidr_of))
+    cluster = Refusing(start, problems={"gate-route-canary": list(NEVER)})
+    with pytest.raises(Unsupported) as refused:
+        await run(cluster)
+    assert str(refused.value) == "node-0 is not Ready; the stage was rolled back to routes alone"
+    assert refused.value.codes == ("ERR_CONFIGURATION_PROBLEM",)
+    assert cluster.facts.on_routes
+    assert cluster.steps[-7:] == [
+        "remove-aliases",
+        "remove-aliases",
+        "remove-secondary-range",
+        "restore-routes",
+        "clear-overlap-flag",
+        "clear-saved-routes",
+        "restore-cloud-controller-manager",
+    ]
 
 
 async def test_the_drill_stops_before_the_first_route_is_deleted_when_none_could_come_back() -> None:

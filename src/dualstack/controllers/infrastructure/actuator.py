@@ -26,7 +26,6 @@ from dualstack.model.infrastructure import SavedRoute as StoredRoute
 from dualstack.plan.back import GATE_DRILL
 from dualstack.plan.compressed import GATE_READY
 from dualstack.plan.facts import CutoverFacts
-from dualstack.plan.overlap import GATE_ROUTE_CANARY, GATE_ROUTES
 from dualstack.plan.transitions import (
     AddAliases,
     AddSecondaryRange,
@@ -45,6 +44,7 @@ from dualstack.plan.transitions import (
     StopController,
     Transition,
 )
+from dualstack.plan.unmatched import REASON
 
 WIDTH = 1000
 """Targets of one transition that are worked on side by side; the plan decides how many it dares at once.
@@ -54,12 +54,6 @@ Most of the time they wait for operations, which are looked at together; the cli
 
 ATTEMPTS = 5
 """How often a resource is read again because it changed between reading and writing."""
-
-UNMATCHED = (
-    "an alias without a route does not carry its traffic: this cloud does not count an alias IP range as a matched "
-    "resource of a subnet with allowSubnetCidrRoutesOverlap (cutover.md K3)"
-)
-"""What nodes that do not reach each other mean once routes are gone and every alias reads back as it should."""
 
 Change = Callable[[Mapping[str, Any]], Body | None]
 """From a resource as read to the body of its PATCH without fingerprint; None when it is as wanted already."""
@@ -172,8 +166,8 @@ class CloudActuator:
         running = {node.name for node in facts.nodes if node.running and node.pod_cidr}
         unwell = self._last.unwell if self._last else {}
         problems += [f"node {name} {why}" for name, why in sorted(unwell.items()) if name in running]
-        if gate in (GATE_ROUTE_CANARY, GATE_ROUTES) and any("NetworkProblem" in why for why in unwell.values()):
-            problems.append(UNMATCHED)
+        if facts.unmatched:
+            problems.append(REASON)
         return problems
 
     # -- the saved list

@@ -21,13 +21,13 @@ from dualstack.controllers.infrastructure.preflight import Preflight
 from dualstack.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.controllers.infrastructure.reporting import Reporter
 from dualstack.engine.cutover import Redirected, run_cutover
-from dualstack.errors import DualstackError, GateFailed
+from dualstack.errors import DualstackError, GateFailed, Unsupported
 from dualstack.gce import ComputeClient
 from dualstack.gce.pacing import QUICK, UPSTREAM, Pace
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
 from dualstack.model.kinds import CLUSTER, Manifest
-from dualstack.model.names import CUT_OVER
+from dualstack.model.names import ALIASES_UNMATCHED, CUT_OVER
 from dualstack.model.shoot import ShootView
 from dualstack.plan.automatic import Choice, decide
 from dualstack.plan.back import irreversible
@@ -35,6 +35,7 @@ from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.strategy import AUTO, Strategy, choose, describe_outage, way_back
+from dualstack.plan.unmatched import REASON
 
 BACK = "back"
 
@@ -97,6 +98,8 @@ class Migration:
                 # What failed is what is reported; a cloud that answers nothing now cannot be read either.
                 with suppress(DualstackError):
                     await self._step_back(actuator, manager)
+                    if isinstance(error, Unsupported):
+                        await self.record.annotate(ALIASES_UNMATCHED, "true")
                 await self._announce("CutOverStopped", str(error), kind="Warning")
                 raise
 
@@ -156,8 +159,16 @@ class Migration:
     async def _chosen(self, facts: CutoverFacts) -> Strategy:
         """The strategy of this run; what it is, why, and what it costs is said before anything is done."""
         choice = Choice(self.strategy, "asked for")
+        unmatched = await self.record.annotation(ALIASES_UNMATCHED) == "true"
         if self.strategy == AUTO:
-            choice = decide(facts, await count_network(self.compute, self.desired, self.shoot))
+            choice = decide(
+                facts, await count_network(self.compute, self.desired, self.shoot), aliases_unmatched=unmatched
+            )
+        elif unmatched and self.strategy == "overlap" and facts.live_routes and not facts.range_present:
+            raise Unsupported(
+                f"{REASON}, as was seen before; annotate the Shoot with dualstack.dev/strategy: compressed, or remove "
+                f"annotation {ALIASES_UNMATCHED} of the Infrastructure to try it again"
+            )
         strategy = choose(choice.strategy)
         self.emit(
             StrategyChosen(at=self.clock.now(), shoot=self.desired.ns, strategy=choice.strategy, reason=choice.reason)

@@ -88,6 +88,7 @@ class Observer:
                 for route in state.routes
             ),
             controller=controller,
+            complaining=complaining(nodes),
         )
         interfaces = {name: first_interface(instances[name]) for name in members if name in instances}
         uids = {node["metadata"]["name"]: node["metadata"]["uid"] for node in nodes}
@@ -166,6 +167,15 @@ def unwell(nodes: Iterable[Manifest]) -> dict[str, str]:
         elif problem := _network_problem(conditions):
             found[node["metadata"]["name"]] = problem
     return found
+
+
+def complaining(nodes: Iterable[Manifest]) -> frozenset[str]:
+    """The Nodes whose pods do not reach others, by what the network problem detector says."""
+    return frozenset(
+        node["metadata"]["name"]
+        for node in nodes
+        if _network_problem((node.get("status") or {}).get("conditions") or ())
+    )
 
 
 def _network_problem(conditions: Iterable[Mapping[str, Any]]) -> str:

@@ -34,6 +34,17 @@ class InfrastructureRecord:
             raise NotFound(f"Infrastructure {self._namespace}/{self._name} is gone")
         return found
 
+    async def annotation(self, name: str) -> str | None:
+        """The value of an annotation; None when it is not there."""
+        value: str | None = ((await self.read())["metadata"].get("annotations") or {}).get(name)
+        return value
+
+    async def annotate(self, name: str, value: str) -> None:
+        """Set an annotation."""
+        await self._kube.patch(
+            INFRASTRUCTURE, self._name, {"metadata": {"annotations": {name: value}}}, self._namespace
+        )
+
     async def state(self) -> InfrastructureState:
         """`status.state`; empty when there is none."""
         return state_in(await self.read())

@@ -1,0 +1,91 @@
+"""Aliases that carry nothing (cutover.md K3): who has a route keeps it, and who lost it gets it back, whatever happens.
+
+Unlike in the other tests, a host here sends what lies in a flagged range along the static route, alias or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from dualstack.errors import InvariantBroken
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.invariants import ALIASES_CARRY_NOTHING, ROUTED_STAY_REACHABLE, check
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import UNMATCHED, choose
+from dualstack.plan.transitions import RemoveAliases, Transition
+from tests.property.hosts import Hosts, View, delivered_to
+from tests.property.test_views import PROPAGATION
+from tests.property.worlds import at_goal, at_rest, last, restarted, states
+
+SETTINGS = Settings(batch_size=2)
+OVERLAP = choose("overlap")
+
+
+def dark(nodes: int, gone: int) -> CutoverFacts:
+    """The cut-over with the routes of the first `gone` nodes deleted, whose Nodes complain."""
+    for _, facts in states(OVERLAP, at_rest(nodes), SETTINGS):
+        if len(facts.routes) == nodes - gone and not facts.without_alias:
+            return replace(restarted(facts), complaining=frozenset(facts.unrouted))
+    raise AssertionError("the plan has no such state")
+
+
+def unmatched(view: View, cidr: str) -> frozenset[str]:
+    """As `delivered_to`, with aliases that count for nothing while the flag is on."""
+    seen = {key: value for key, value in view.items() if key[0] != "alias"} if view[("flag",)] else view
+    return delivered_to(seen, cidr)
+
+
+@pytest.mark.parametrize("nodes", range(1, 7))
+@pytest.mark.parametrize("propagation", [0.0, PROPAGATION, 119.0])
+@pytest.mark.parametrize("deliver", [unmatched, delivered_to])
+def test_who_has_a_route_loses_nothing_whatever_hosts_have_seen(
+    nodes: int, propagation: float, deliver: Callable[[View, str], frozenset[str]]
+) -> None:
+    """Also if the aliases did carry traffic after all: then the dark ones were dark for another reason."""
+    facts = dark(nodes, 1)
+    hosts, bare = Hosts.at_rest(facts, propagation), set(facts.unrouted)
+    for transition, after in states(UNMATCHED, facts, SETTINGS):
+        assert transition.precondition(facts) == []
+        waited = after.quiet_for("flag") - facts.quiet_for("flag")
+        facts = after
+        hosts.observe(facts, max(0.0, waited))
+        for view in hosts.views():
+            for node in facts.nodes:
+                if node.name not in bare and node.pod_cidr:
+                    assert deliver(view, node.pod_cidr) == {node.name}
+    assert facts.on_routes
+    assert not facts.unreachable
+    assert not facts.controller.ignored
+
+
+@pytest.mark.parametrize(("nodes", "gone"), [(1, 1), (3, 1), (6, 1), (6, 3)])
+def test_every_prefix_is_resumed_and_leads_forward_as_well(nodes: int, gone: int) -> None:
+    start = dark(nodes, gone)
+    before = start
+    for transition, facts in states(UNMATCHED, start, SETTINGS):
+        check(ALIASES_CARRY_NOTHING, before, transition)
+        before = facts
+        again = replace(restarted(facts), complaining=start.complaining)
+        assert last(UNMATCHED, again, SETTINGS).on_routes
+        assert at_goal(last(OVERLAP, again, SETTINGS))
+
+
+def test_it_is_believed_only_when_everybody_without_a_route_complains() -> None:
+    facts = dark(6, 3)
+    assert facts.unmatched == ("node-0", "node-1", "node-2")
+    assert replace(facts, complaining=frozenset({"node-0", "node-1", "node-5"})).unmatched == ()
+    assert replace(facts, subnet=replace(facts.subnet, overlap_flag=False)).unmatched == ()
+    assert dark(3, 0).unmatched == ()
+
+
+def test_an_alias_that_may_carry_traffic_is_not_taken_from_who_has_nothing_else() -> None:
+    facts = dark(3, 1)
+    (bare,) = facts.unrouted
+    broken: Transition = RemoveAliases((bare,), dark=True)
+    assert not ROUTED_STAY_REACHABLE.broken(facts, broken.effect(facts))
+    with pytest.raises(InvariantBroken, match="routed-stay-reachable"):
+        check((ROUTED_STAY_REACHABLE,), replace(facts, complaining=frozenset()), broken)
+    assert RemoveAliases((bare,)).precondition(facts) == [f"VM {bare} has no route to fall back to"]
