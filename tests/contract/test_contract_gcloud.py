@@ -81,14 +81,19 @@ def test_gcloud_lives_the_migration(gcloud: Gcloud, compute: Compute) -> None:
 
 
 def test_gcloud_wipes_the_aliases_that_it_is_not_told_again(gcloud: Gcloud, compute: Compute) -> None:
-    """compute-api.md 7.3: the command sends an empty list."""
+    """compute-api.md 7.3, cutover.md E13: the command sends an empty list."""
     furnish(compute)
-    place = f"compute instances network-interfaces update vm0 --zone={ZONE}"
-    ran = gcloud(f"{place} --stack-type=IPV4_ONLY")
-    assert ran.returncode == 0, ran.stderr
+    for command in (
+        f"compute networks subnets update nodes --region={REGION} --stack-type=IPV4_IPV6 --ipv6-access-type=external",
+        f"compute instances network-interfaces update vm0 --zone={ZONE} --stack-type=IPV4_IPV6",
+    ):
+        ran = gcloud(command)
+        assert ran.returncode == 0, ran.stderr
     found = compute.find("instances", f"zones/{ZONE}", "vm0")
     assert found is not None
-    assert "aliasIpRanges" not in found["networkInterfaces"][0]
+    interface = found["networkInterfaces"][0]
+    assert interface["stackType"] == "IPV4_IPV6"
+    assert "aliasIpRanges" not in interface
 
 
 def test_gcloud_is_refused(gcloud: Gcloud, compute: Compute) -> None:

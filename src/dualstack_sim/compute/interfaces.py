@@ -163,7 +163,7 @@ def revise_interface(
         requested = present
     wishes = read_wishes(project, requested, "resource.aliasIpRanges")
     revision = revise(present, wishes)
-    both = stack_changes and (revision.added or revision.removed)
+    both = stack_changes and requested and (revision.added or revision.removed)
     if both and enforced("interfaces.one-kind-of-change"):
         raise bad_request("Alias IP ranges and stack type cannot be changed in the same request.")
     region = f"regions/{project.region_of(instance.scope)}"
@@ -172,18 +172,33 @@ def revise_interface(
     )
     if stack_changes or revision.added:
         project.require_unlocked(key)
+    holder = project.links.partial(instance)
     if stack_changes:
-        return _stack_change(project, key, subnetwork, wanted, current, holdings)
+        change = _stack_change(project, key, subnetwork, wanted, current, holdings)
+        return change if requested else _with_aliases_cleared(change, project, key, current, holder)
     check_aliases(project, current["network"], len(revision.added))
     taken = take(project, holdings, key, subnetwork, revision.added)
     aliases = merged(wishes, revision.added, taken)
-    holder = project.links.partial(instance)
+    return InterfaceChange(
+        lambda interface: _without_aliases(interface) | ({"aliasIpRanges": aliases} if aliases else {}),
+        lambda: release_aliases(project, key, revision.removed, holder),
+    )
 
-    def apply(interface: Json) -> Json:
-        kept = {field: value for field, value in interface.items() if field != "aliasIpRanges"}
-        return kept | ({"aliasIpRanges": aliases} if aliases else {})
 
-    return InterfaceChange(apply, lambda: release_aliases(project, key, revision.removed, holder))
+def _without_aliases(interface: Json) -> Json:
+    return {field: value for field, value in interface.items() if field != "aliasIpRanges"}
+
+
+def _with_aliases_cleared(
+    change: InterfaceChange, project: Project, key: Key, current: Json, holder: str
+) -> InterfaceChange:
+    """The same change, and no aliases any more: a client that names only the stack type may send an empty list (E13)."""
+
+    def release() -> None:
+        change.release()
+        release_aliases(project, key, current.get("aliasIpRanges", []), holder)
+
+    return InterfaceChange(lambda interface: _without_aliases(change.apply(interface)), release)
 
 
 def _stack_change(

@@ -85,7 +85,7 @@ RULES = (
     ),
     Rule(
         "interfaces.one-kind-of-change",
-        "Alias ranges and the stack type are not changed in one request.",
+        "Alias ranges are not set in the request that changes the stack type; an empty list clears them there too.",
         "compute-api.md 11.8",
         "inferred",
     ),

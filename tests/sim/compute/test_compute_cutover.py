@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dualstack.clock import parse_rfc3339
 from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.compute.references import Key
@@ -223,6 +225,32 @@ async def test_stack_type_of_a_running_interface_changes_both_ways(cloud: Cloud)
     assert single["stackType"] == "IPV4_ONLY"
     assert "ipv6AccessConfigs" not in single
     # The /96 is free again: with the VM gone nothing is held.
+    await cloud.do("DELETE", f"{ZONE}/instances/vm0")
+    assert cloud.compute.project.book(Key("subnetworks", REGION, "nodes")).is_empty()
+
+
+@pytest.mark.parametrize("stack", ["IPV4_IPV6", "IPV4_ONLY"])
+async def test_e13_an_empty_list_beside_a_new_stack_type_wipes_the_aliases(cloud: Cloud, stack: str) -> None:
+    cloud.furnish(nodes=1)
+    await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
+    await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
+    await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
+    await cloud.clock.sleep(20)
+    path = f"{ZONE}/instances/vm0/updateNetworkInterface"
+
+    async def change(**fields: object) -> None:
+        body = {"fingerprint": (await cloud.interface("vm0"))["fingerprint"], **fields}
+        await cloud.do("PATCH", path, body, networkInterface="nic0")
+
+    if stack == "IPV4_ONLY":
+        await change(stackType="IPV4_IPV6")
+    await change(aliasIpRanges=[{"ipCidrRange": "100.96.0.0/24", "subnetworkRangeName": "ipv4-pod-cidr"}])
+    await change(stackType=stack, aliasIpRanges=[])
+    interface = await cloud.interface("vm0")
+    assert "aliasIpRanges" not in interface
+    assert interface["stackType"] == stack
+    # What was wiped is free: the range can go, and so can everything else.
+    await cloud.patch_nodes(secondaryIpRanges=[])
     await cloud.do("DELETE", f"{ZONE}/instances/vm0")
     assert cloud.compute.project.book(Key("subnetworks", REGION, "nodes")).is_empty()
 
