@@ -3,7 +3,8 @@
 Rules keep the letters of 2.2. Reasons and messages are Gardener's. Better than upstream, in the same words: a node
 counts as migrated by its families, not by their number, and no node at all with machine classes of the target is
 success (W38); an Infrastructure without a networking status is not ready (W39); the constraint of a dual-stack target
-goes only when every node is migrated (W47).
+goes only when every node is migrated (W47), and what it said on the way back to IPv4 does not let anything become
+dual-stack while a node is not.
 """
 
 from __future__ import annotations
@@ -88,10 +89,17 @@ class NodesFacts:
 
 
 def nodes_constraint_at_start(facts: NodesFacts) -> tuple[Change, ...]:
-    """Rules A to E: what the start of a reconcile does, before the Cluster is written (fixes W1)."""
-    if facts.nodes_constraint is not None or facts.network_families is None or facts.network_ready:
+    """Rules A to E: what the start of a reconcile does, before the Cluster is written (fixes W1).
+
+    Unlike rule E, True is taken back when a dual-stack target has nodes of one family: the way back says True without
+    waiting for nodes (rule D), and who turns round again would get a dual-stack CNI on nodes without an IPv6 range.
+    """
+    if facts.network_families is None or facts.network_ready:
         return ()
-    return (_progress(facts),)
+    if facts.nodes_constraint is None:
+        return (_progress(facts),)
+    too_early = facts.nodes_constraint == "True" and facts.dual_target and not facts.nodes_migrated
+    return (NODES_NOT_MIGRATED,) if too_early else ()
 
 
 def nodes_constraint_at_end(facts: NodesFacts) -> tuple[Change, ...]:
@@ -148,7 +156,8 @@ def dns_constraint(facts: DnsFacts) -> tuple[Change, ...]:
 
 def coredns_restart_due(facts: DnsFacts) -> bool:
     """Whether CoreDNS has to be restarted to get addresses of every family (2.6, restart annotation)."""
-    return facts.dns_constraint == DNS_MIGRATING.status and bool(facts.pod_ips) and not facts.pods_ready
+    lacking = any(not set(facts.families) <= set(families_of(ips)) for ips in facts.pod_ips)
+    return facts.dns_constraint == DNS_MIGRATING.status and lacking
 
 
 def apply_changes(constraints: Sequence[Condition], changes: Sequence[Change], *, now: float) -> list[Condition]:

@@ -89,6 +89,14 @@ class OutageMeasured(Event, frozen=True, kw_only=True, tag="outage.measured"):
     detail: str = ""
 
 
+class Notice(Event, frozen=True, kw_only=True, tag="notice"):
+    """What a person should know before it is done, with the names of what it is about; `reason` as in a Kubernetes
+    Event."""
+
+    reason: str
+    detail: str
+
+
 AnyEvent = (
     OperatorReady
     | PhaseStarted
@@ -100,10 +108,14 @@ AnyEvent = (
     | StrategyChosen
     | OutageExpected
     | OutageMeasured
+    | Notice
 )
 
 PHASES = ("preparation", "cut-over", "ipv6", "control-plane", "roll-out", "dual-stack", "dns")
 """The phases in the order in which they run."""
+
+PHASES_BACK = ("single-stack", "roll-out")
+"""The phases of the way back from a dual-stack cluster to IPv4."""
 
 STEPS = (
     "stop-cloud-controller-manager",

@@ -75,10 +75,17 @@ def family_update_fault(before: list[str], after: list[str]) -> Fault:
     return forbidden(_FAMILIES_FIELD, f"unsupported IP family update: oldIPFamilies={old}, newIPFamilies={new}")
 
 
-def mask_update_faults(old: Manifest, new: Manifest) -> Iterator[Fault]:
-    """Section 1.3, immutability: the IPv6 mask may go from unset to set, once."""
+def mask_update_faults(old: Manifest, new: Manifest, *, mask_may_leave: bool = False) -> Iterator[Fault]:
+    """Section 1.3, immutability: the IPv6 mask may go from unset to set, once.
+
+    With that no Shoot that got the default can return to [IPv4], for which the mask is forbidden. `mask_may_leave` is
+    the garden in which it may leave together with IPv6.
+    """
+    returns = dig(new, "spec", "networking", "ipFamilies") == ["IPv4"]
     for key in ("nodeCIDRMaskSize", "nodeCIDRMaskSizeIPv6"):
         before: Any = dig(old, "spec", "kubernetes", "kubeControllerManager", key)
         after: Any = dig(new, "spec", "kubernetes", "kubeControllerManager", key)
+        if mask_may_leave and returns and key == "nodeCIDRMaskSizeIPv6" and after is None:
+            continue
         if before is not None and before != after:
             yield invalid(f"{_MANAGER}.{key}", after, "field is immutable")

@@ -110,6 +110,11 @@ class ShootView:
         return self.families != ("IPv4",) or (status is not None and len(status.nodes) == 2)
 
     @property
+    def returning(self) -> bool:
+        """Whether the spec wants IPv4 alone of a cluster whose infrastructure is dual-stack (9)."""
+        return self.dual_stack_infrastructure and not self.dual_stack
+
+    @property
     def workerless(self) -> bool:
         return not self.pools
 

@@ -62,8 +62,11 @@ def validate_spec(shoot: Manifest) -> tuple[Fault, ...]:
     return _once(faults)
 
 
-def validate_update(old: Manifest, new: Manifest) -> tuple[Fault, ...]:
-    """What the API refuses because of what the Shoot was before; `old` and `new` are complete manifests."""
+def validate_update(old: Manifest, new: Manifest, *, mask_may_leave: bool = False) -> tuple[Fault, ...]:
+    """What the API refuses because of what the Shoot was before; `old` and `new` are complete manifests.
+
+    `mask_may_leave` as in `mask_update_faults`.
+    """
     if shape_faults(new):
         return ()
     before, after = dig(old, "spec", "networking"), dig(new, "spec", "networking")
@@ -74,7 +77,7 @@ def validate_update(old: Manifest, new: Manifest) -> tuple[Fault, ...]:
         value = dig(before, key)
         if after and value and dig(after, key) != value:
             faults.append(invalid(f"{_NETWORKING}.{key}", dig(after, key), "field is immutable"))
-    faults += [*family_update_faults(old, new), *mask_update_faults(old, new)]
+    faults += [*family_update_faults(old, new), *mask_update_faults(old, new, mask_may_leave=mask_may_leave)]
     if dig(new, "spec", "provider", "type") == "gcp":
         faults += validate_infrastructure_update(old, new)
     return _once(faults)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from dualstack.errors import InvalidInput
 from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs, LagProfile
+from dualstack_sim.world.admission import Garden
 
 LAGS: Mapping[str, LagProfile] = {
     "prompt": LagProfile.fixed(0.5),
@@ -28,7 +29,7 @@ class Knob:
 
     name: str
     question: str
-    part: Literal["compute", "fabric", "lag"]
+    part: Literal["compute", "fabric", "lag", "garden"]
     field: str
     settings: Mapping[str, Any]
     number: str = ""
@@ -113,6 +114,13 @@ KNOBS = (
         "lag",
         LAGS,
     ),
+    Knob(
+        "ipv6-mask",
+        "May nodeCIDRMaskSizeIPv6 leave a Shoot together with IPv6? (not in the version of gardener-behaviour.md 1.3)",
+        "garden",
+        "mask_may_leave",
+        {"stays": False, "may-leave": True},
+    ),
 )
 _BY_NAME = {name: knob for knob in KNOBS for name in (knob.name, knob.number) if name}
 
@@ -127,6 +135,7 @@ _DOCUMENTED = {
     "route-conflict": "operation",
     "static-route-quota": "operation",
     "propagation": "usual",
+    "ipv6-mask": "stays",
 }
 PROFILES: Mapping[str, Mapping[str, str]] = {
     "documented": _DOCUMENTED,
@@ -146,6 +155,7 @@ PROFILES: Mapping[str, Mapping[str, str]] = {
         "route-conflict": "request",
         "static-route-quota": "request",
         "propagation": "prompt",
+        "ipv6-mask": "may-leave",
     },
 }
 """`documented`: what the documents say, and where they contradict each other the reading that costs us more.
@@ -161,6 +171,7 @@ class Profile:
     knobs: Knobs
     fabric: FabricKnobs
     lag: LagProfile
+    garden: Garden
 
 
 def choose(profile: str = "documented", changes: tuple[str, ...] = ()) -> Profile:
@@ -171,7 +182,7 @@ def choose(profile: str = "documented", changes: tuple[str, ...] = ()) -> Profil
     for change in changes:
         knob, value = _read(change)
         answers[knob.name] = value
-    parts: dict[str, dict[str, Any]] = {"compute": {}, "fabric": {}, "lag": {}}
+    parts: dict[str, dict[str, Any]] = {"compute": {}, "fabric": {}, "lag": {}, "garden": {}}
     for knob in KNOBS:
         parts[knob.part][knob.field] = knob.settings[answers[knob.name]]
     differing = [f"{name}={value}" for name, value in answers.items() if PROFILES[profile][name] != value]
@@ -181,6 +192,7 @@ def choose(profile: str = "documented", changes: tuple[str, ...] = ()) -> Profil
         knobs=replace(Knobs(), **parts["compute"]),
         fabric=replace(FabricKnobs(), **parts["fabric"]),
         lag=parts["lag"]["lag"],
+        garden=Garden(**parts["garden"]),
     )
 
 

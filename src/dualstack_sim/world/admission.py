@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from dualstack.model.defaults import add_task, dig, with_defaults
@@ -14,23 +15,39 @@ from dualstack_sim.kube.admission import AdmissionRegistry, Operation
 from dualstack_sim.kube.status import Cause, invalid
 
 
-def register(admission: AdmissionRegistry) -> None:
+@dataclass(frozen=True, slots=True)
+class Garden:
+    """What differs between gardens; the default is the version that was read (gardener-behaviour.md 0)."""
+
+    mask_may_leave: bool = False
+    """Whether nodeCIDRMaskSizeIPv6 may leave a Shoot together with IPv6 (1.3)."""
+
+
+def register(admission: AdmissionRegistry, garden: Garden | None = None) -> None:
     """Have Shoots defaulted, mutated and validated from now on."""
-    admission.register(SHOOT.group, SHOOT.plural, admit_shoot)
+    admission.register(SHOOT.group, SHOOT.plural, ShootAdmission(garden or Garden()))
 
 
-def admit_shoot(operation: Operation, kind: Kind, old: Manifest | None, new: Manifest) -> Manifest:
-    """The Shoot to store; a StatusError 422 with every fault when it is refused. A change of metadata always passes."""
-    if old is not None and old.get("spec") == new.get("spec"):
-        return new
-    faults = shape_faults(new)
-    if faults:
-        raise _refusal(new, faults)
-    complete = with_defaults(_with_overlay(operation, old, new))
-    faults = (*validate_spec(complete), *(validate_update(old, complete) if old is not None else ()))
-    if faults:
-        raise _refusal(new, faults)
-    return _with_tasks(old, complete)
+@dataclass(frozen=True, slots=True)
+class ShootAdmission:
+    """The hook for Shoots of one garden."""
+
+    garden: Garden
+
+    def __call__(self, operation: Operation, kind: Kind, old: Manifest | None, new: Manifest) -> Manifest:
+        """The Shoot to store; a StatusError 422 with every fault when it is refused. Metadata may always change."""
+        if old is not None and old.get("spec") == new.get("spec"):
+            return new
+        faults = shape_faults(new)
+        if faults:
+            raise _refusal(new, faults)
+        complete = with_defaults(_with_overlay(operation, old, new))
+        faults = validate_spec(complete)
+        if old is not None:
+            faults += validate_update(old, complete, mask_may_leave=self.garden.mask_may_leave)
+        if faults:
+            raise _refusal(new, faults)
+        return _with_tasks(old, complete)
 
 
 def _with_overlay(operation: Operation, old: Manifest | None, new: Manifest) -> Manifest:

@@ -23,6 +23,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.backend import Compute
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world import admission, machines, workloads
+from dualstack_sim.world.admission import Garden
 from dualstack_sim.world.census import Home, Resident, homes, residents, with_node_count
 from dualstack_sim.world.cloud import Foundation, check_routes_fit, lay_foundation, place_route, place_vm
 from dualstack_sim.world.credentials import cloud_provider_secret
@@ -76,12 +77,13 @@ def build(
     token_uri: str,
     clock: Clock,
     chance: Chance,
+    garden: Garden | None = None,
 ) -> World:
     """Place T0 of `shoot`, with `nodes` nodes instead of the pools' minimum if given, in both servers.
 
     InvalidInput when the Shoot is not IPv4-only, or has more nodes than the VPC can have routes.
     """
-    return _Builder(store, compute, token_uri, clock.now() - _AGE, chance).build(with_node_count(shoot, nodes))
+    return _Builder(store, compute, token_uri, clock.now() - _AGE, chance, garden).build(with_node_count(shoot, nodes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class _Builder:
     token_uri: str
     now: float
     chance: Chance
+    garden: Garden | None
 
     @property
     def project(self) -> str:
@@ -116,7 +119,7 @@ class _Builder:
     def _prepare_apis(self, view: ShootView) -> None:
         for definition in definitions():
             self.store.create(kinds.CRD, definition)
-        admission.register(self.store.admission)
+        admission.register(self.store.admission, self.garden)
         for name in dict.fromkeys(("garden", view.namespace, view.technical_id)):
             if self.store.get(kinds.NAMESPACE, name) is None:
                 self.store.create(kinds.NAMESPACE, manifest(kinds.NAMESPACE, name))

@@ -116,6 +116,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         token_uri=f"{urls['compute']}/token",
         clock=clock,
         chance=chance,
+        garden=options.profile.garden,
     )
     store.admission.register("", "services", ServiceAddresses(store, shoot.technical_id))
     control = create_control(clock, fabric, compute, faults)

@@ -21,13 +21,17 @@ _DUAL = ["IPv4", "IPv6"]
 
 @pytest.fixture
 def store() -> KubeStore:
+    return _garden(admission.Garden())
+
+
+def _garden(garden: admission.Garden) -> KubeStore:
     """A garden API with the Shoot type and its admission, and one project."""
-    garden = KubeStore(ScaledClock(), Chance(1))
+    store = KubeStore(ScaledClock(), Chance(1))
     for definition in definitions():
-        garden.create(CRD, definition)
-    garden.create(NAMESPACE, {"metadata": {"name": "garden-foo"}})
-    admission.register(garden.admission)
-    return garden
+        store.create(CRD, definition)
+    store.create(NAMESPACE, {"metadata": {"name": "garden-foo"}})
+    admission.register(store.admission, garden)
+    return store
 
 
 def _create(store: KubeStore, **networking: Any) -> Manifest:
@@ -123,6 +127,39 @@ def test_the_way_back_is_refused_by_the_mask(store: KubeStore) -> None:
 
     with pytest.raises(StatusError, match="nodeCIDRMaskSizeIPv6 cannot be set for IPv4 single-stack clusters"):
         _patch(store, ipFamilies=["IPv4"])
+
+
+def test_the_way_back_is_refused_without_the_mask_too(store: KubeStore) -> None:
+    """gardener-behaviour.md 1.3: forbidden for [IPv4], immutable once set, so that no edit is accepted."""
+    _create(store)
+    _patch(store, ipFamilies=_DUAL)
+
+    with pytest.raises(StatusError, match="nodeCIDRMaskSizeIPv6: Invalid value: null: field is immutable"):
+        store.patch(SHOOT, "bar", RETURN, "garden-foo")
+
+
+def test_the_mask_leaves_with_ipv6_where_the_garden_lets_it() -> None:
+    store = _garden(admission.Garden(mask_may_leave=True))
+    created = _create(store)
+    _patch(store, ipFamilies=_DUAL)
+
+    back = store.patch(SHOOT, "bar", RETURN, "garden-foo")
+
+    assert back["spec"] == created["spec"]
+    with pytest.raises(StatusError, match="nodeCIDRMaskSize: Invalid value: 25: field is immutable"):
+        store.patch(SHOOT, "bar", _manager(nodeCIDRMaskSize=25), "garden-foo")
+    _patch(store, ipFamilies=_DUAL)
+    with pytest.raises(StatusError, match="nodeCIDRMaskSizeIPv6: Invalid value: 80: field is immutable"):
+        store.patch(SHOOT, "bar", _manager(nodeCIDRMaskSizeIPv6=80), "garden-foo")
+
+
+def _manager(**settings: Any) -> Manifest:
+    return {"spec": {"kubernetes": {"kubeControllerManager": settings}}}
+
+
+RETURN: Manifest = {
+    "spec": {**_manager(nodeCIDRMaskSizeIPv6=None)["spec"], "networking": {"ipFamilies": ["IPv4"]}},
+}
 
 
 def test_metadata_and_status_pass_whatever_the_spec_is(store: KubeStore) -> None:

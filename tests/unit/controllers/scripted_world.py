@@ -50,6 +50,10 @@ NODES_IPV6, SERVICES_IPV6 = "2600:1900:4010:1234::/64", "2600:1900:4010:5678::/6
 PROJECT = "proj-1"
 
 
+_AGES = ("old", "new", "newer", "newest")
+"""What the names of nodes say of the roll-out that made them."""
+
+
 class Killed(BaseException):
     """The operator's process ends here."""
 
@@ -85,6 +89,7 @@ class ScriptedWorld:
         self.infrastructure_fails = 0
         self.roll_nodes = True
         self._busy = False
+        self._requests: list[str] = []
         self._lay(shoot)
         self.restart_operator()
         self.clock.react = self.react
@@ -94,7 +99,7 @@ class ScriptedWorld:
     def _lay(self, shoot: Manifest) -> None:
         for definition in definitions.definitions():
             self.store.create(kinds.CRD, definition)
-        admission.register(self.store.admission)
+        admission.register(self.store.admission, admission.Garden(mask_may_leave=True))
         for namespace in ("garden-foo", NS):
             self.store.create(kinds.NAMESPACE, {"metadata": {"name": namespace}})
         view = ShootView.of(shoot)
@@ -224,12 +229,12 @@ class ScriptedWorld:
         return self._infrastructure_status(ShootView.of(shoot))
 
     def _infrastructure_status(self, view: ShootView) -> Manifest:
-        dual = view.dual_stack
+        dual = view.dual_stack_infrastructure
         subnets = [{"name": f"{NS}-nodes", "purpose": "nodes"}]
         if dual:
             subnets.append({"name": f"{NS}-services", "purpose": "services"})
         provider = {
-            "networks": {"vpc": {"name": NS}, "subnets": subnets, "ipfamilies": list(view.families)},
+            "networks": {"vpc": {"name": NS}, "subnets": subnets, "ipfamilies": ["IPv4", *(["IPv6"] if dual else [])]},
         }
         return {
             "providerStatus": InfrastructureStatus.from_raw(provider).to_raw(),
@@ -301,23 +306,34 @@ class ScriptedWorld:
     def _roll_machines(self) -> None:
         """Replace one node whose pool was asked to be rolled, with what the machine class says now."""
         for deployment in self.store.list(kinds.MACHINE_DEPLOYMENT, NS) if self.roll_nodes else []:
-            if dig(deployment, "spec", "template", "metadata", "annotations", ROLLOUT_WORKERS):
+            if self._asked(deployment):
                 self.replace_node(deployment)
+
+    def _asked(self, deployment: Manifest) -> str | None:
+        """The last request for a roll-out; each makes nodes of an age of its own."""
+        stamp: str | None = dig(deployment, "spec", "template", "metadata", "annotations", ROLLOUT_WORKERS)
+        if stamp and stamp not in self._requests:
+            self._requests.append(stamp)
+        return stamp
+
+    def _age(self) -> str:
+        return _AGES[max(1, len(self._requests))]
 
     def replace_node(self, deployment: Manifest) -> None:
         """Replace the first node of the first machine set by one of the current class."""
         pool = deployment["metadata"]["labels"][POOL_LABEL]
-        old = [name for name in self._names(pool) if "-old-" in name]
+        self._asked(deployment)
+        old = [name for name in self._names(pool) if f"-{self._age()}-" not in name]
         if not old:
             return
         found = self.store.get(kinds.MACHINE_CLASS, deployment["spec"]["template"]["spec"]["class"]["name"], NS)
         assert found is not None
         index = int(old[0].rpartition("-")[2])
-        cidrs = [f"100.96.{100 + index}.0/24"]
+        cidrs = [f"100.96.{_AGES.index(self._age()) * 50 + index}.0/24"]
         if machine_class.is_dual_stack(found):
             cidrs.append(f"2600:1900:4010:1234:0:{index + 1}::/112")
         self.store.delete(kinds.NODE, old[0])
-        self._add_node(f"{pool}-new-{index}", pool, cidrs)
+        self._add_node(f"{pool}-{self._age()}-{index}", pool, cidrs)
 
     def _names(self, pool: str) -> list[str]:
         return [node["metadata"]["name"] for node in self.store.list(kinds.NODE, labels=f"{POOL_LABEL}={pool}")]
@@ -325,8 +341,7 @@ class ScriptedWorld:
     def _report_machines(self) -> None:
         for deployment in self.store.list(kinds.MACHINE_DEPLOYMENT, NS):
             names = self._names(deployment["metadata"]["labels"][POOL_LABEL])
-            asked = dig(deployment, "spec", "template", "metadata", "annotations", ROLLOUT_WORKERS)
-            new = sum("-new-" in name for name in names) if asked else len(names)
+            new = sum(f"-{self._age()}-" in name for name in names) if self._asked(deployment) else len(names)
             counts = {"replicas": len(names), "updatedReplicas": new, "availableReplicas": len(names)}
             self._report(kinds.MACHINE_DEPLOYMENT, deployment, counts)
 

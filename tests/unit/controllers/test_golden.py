@@ -53,6 +53,14 @@ class Migration:
         change = {"spec": {"networking": {"ipFamilies": ["IPv4", "IPv6"]}}}
         self.world.store.patch(kinds.SHOOT, "bar", change, "garden-foo")
 
+    def trigger_back(self) -> None:
+        """As the owner of the cluster has to write it: the mask of the other family leaves with it."""
+        spec = {
+            "networking": {"ipFamilies": ["IPv4"]},
+            "kubernetes": {"kubeControllerManager": {"nodeCIDRMaskSizeIPv6": None}},
+        }
+        self.world.store.patch(kinds.SHOOT, "bar", {"spec": spec}, "garden-foo")
+
     async def turn(self) -> float | None:
         """One reconcile, and the wait that it asks for."""
         again = await self.controller.reconcile("bar", "garden-foo")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,8 +78,17 @@ def test_rule_d_the_way_back_does_not_wait_for_nodes() -> None:
     )
 
 
-def test_rule_e_a_constraint_that_is_there_stays_as_it_is() -> None:
-    assert nodes_constraint_at_start(replace(_TRIGGERED, nodes_constraint="True")) == ()
+@pytest.mark.parametrize(("status", "node"), [("Progressing", _OLD), ("Progressing", _NEW), ("True", _NEW)])
+def test_rule_e_a_constraint_that_is_there_stays_as_it_is(status: str, node: tuple[str, ...]) -> None:
+    assert nodes_constraint_at_start(replace(_TRIGGERED, nodes_constraint=status, node_pod_cidrs=(node,))) == ()
+
+
+def test_who_turns_round_on_the_way_back_waits_for_the_nodes_again() -> None:
+    """Upstream leaves True from the way back, and everything becomes dual-stack at once, whatever the nodes are."""
+    facts = replace(_TRIGGERED, nodes_constraint="True", node_pod_cidrs=(_NEW, _OLD))
+
+    assert nodes_constraint_at_start(facts) == (rules.NODES_NOT_MIGRATED,)
+    assert nodes_constraint_at_start(replace(facts, network_families=_DUAL)) == ()
 
 
 def test_rule_f_without_constraint_the_end_changes_nothing() -> None:
@@ -191,6 +201,13 @@ def test_dns_is_done_when_the_service_has_both() -> None:
 
 def test_coredns_is_not_restarted_once_dns_is_ready() -> None:
     assert not coredns_restart_due(replace(_DNS, dns_constraint="True"))
+
+
+def test_coredns_needs_no_restart_to_lose_a_family() -> None:
+    facts = replace(_DNS, families=("IPv4",), pod_ips=(_BOTH, _BOTH))
+
+    assert not coredns_restart_due(facts)
+    assert dns_constraint(facts) == (RemoveConstraint(DNS_MIGRATION),)
 
 
 def test_constraints_of_others_survive() -> None:

@@ -151,6 +151,8 @@ class ShootController:
         if view.constraint(NODES_MIGRATION) == "True":
             if not facts.network_ready or facts.nodes_migrated:
                 return await self._pass_unless_stuck(record, shoot)
+            if view.returning:
+                reporter.enter("roll-out")
         elif facts.nodes_migrated and (changes := nodes_constraint_at_end(facts)):
             reporter.enter("roll-out")
             await record.change_constraints(changes)
@@ -164,7 +166,7 @@ class ShootController:
         self, record: ShootRecord, view: ShootView, facts: NodesFacts, nodes: list[Manifest]
     ) -> float:
         """Ask for the nodes' replacement once, if that is ours to ask; then wait for it."""
-        if not self._automatic or not facts.machine_classes_match or not view.dual_stack:
+        if not self._automatic or not facts.machine_classes_match:
             return LOOK_AGAIN
         machines = await self._kube.list(MACHINE, view.technical_id)
         deployments = await self._kube.list(MACHINE_DEPLOYMENT, view.technical_id)

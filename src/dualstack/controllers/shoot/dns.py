@@ -68,8 +68,8 @@ class DnsMigration:
         if await missing_in_cluster(self._kube, objects) is None:
             await apply_managed(self._kube, MANAGED_RESOURCE_COREDNS, shoot.technical_id, objects)
             return
-        dual = shoot.constraint(DNS_MIGRATION) is not None and dns_is_dual(shoot)
-        async with self._report.step("update-kube-dns" if dual else "update-coredns"):
+        migrating = shoot.returning or (shoot.constraint(DNS_MIGRATION) is not None and dns_is_dual(shoot))
+        async with self._report.step("update-kube-dns" if migrating else "update-coredns"):
             await apply_managed(self._kube, MANAGED_RESOURCE_COREDNS, shoot.technical_id, objects)
             await await_in_cluster(self._kube, self._clock, objects)
 

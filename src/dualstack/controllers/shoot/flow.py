@@ -1,5 +1,8 @@
 """One pass over a Shoot, in Gardener's order (gardener-behaviour.md 2.7), every step gated on the one before.
 
+On the way back to IPv4 (9) the components go in the opposite order: nothing may use an address that is not served any
+more, so whoever publishes addresses loses IPv6 first and kube-apiserver, which has their ranges, last.
+
 The spec is that of the moment when the pass began; a change that comes meanwhile gets a pass of its own. The status
 is carried along as it is written, and with it the lists of addresses that each component may have (2.4).
 """
@@ -21,11 +24,17 @@ from dualstack.controllers.managed import apply_managed
 from dualstack.controllers.rollout import await_in_cluster, missing_in_cluster
 from dualstack.controllers.shoot import dns, roll_out
 from dualstack.controllers.shoot.extensions import ExtensionRequests
+from dualstack.controllers.shoot.notices import tell_of_load_balancers, tell_of_return
 from dualstack.controllers.shoot.observation import machine_classes_match, nodes_facts
 from dualstack.controllers.shoot.progress import Reporter
 from dualstack.controllers.shoot.record import ShootRecord
 from dualstack.kube.interface import Kube, NotFound
-from dualstack.model.constraints import Change, nodes_constraint_at_end, nodes_constraint_at_start
+from dualstack.model.constraints import (
+    NODES_NOT_MIGRATED,
+    Change,
+    nodes_constraint_at_end,
+    nodes_constraint_at_start,
+)
 from dualstack.model.defaults import dig, tasks_of
 from dualstack.model.infrastructure import InfrastructureStatus
 from dualstack.model.kinds import DEPLOYMENT, INFRASTRUCTURE, NODE, OPERATING_SYSTEM_CONFIG, Manifest
@@ -62,22 +71,37 @@ class Pass:
         """Everything once. Raises the first DualstackError; what was done until then stands and is not done again."""
         view = self._view()
         self._shown_phase()
-        if not view.workerless:
-            await self._start()
-            await self._reconcile_infrastructure()
-        await self._update_api_server()
-        if not view.workerless:
-            await self._update_cluster(view)
+        if view.workerless:
+            await self._update_api_server()
+            await self._update_controller_manager()
+            return
+        await self._start()
+        await self._reconcile_infrastructure()
+        await (self._narrow(view) if view.returning else self._widen(view))
+        await self._reconcile_workers()
+        if not view.hibernated:
+            await self._finish()
 
-    async def _update_cluster(self, view: ShootView) -> None:
+    async def _widen(self, view: ShootView) -> None:
+        """Every component is awaited before the next, kube-apiserver first: nobody uses what is not served (W43)."""
+        await self._update_api_server()
+        await self._update_controller_manager()
         await self._reconcile_control_plane()
         await self._reconcile_network()
         if not view.hibernated:
             await self._update_kube_proxy()
             await self._update_coredns()
-        await self._reconcile_workers()
+
+    async def _narrow(self, view: ShootView) -> None:
+        """The mirror of `_widen`: kubelets forget the address of kube-dns before kube-dns gives it back, and so on."""
         if not view.hibernated:
-            await self._finish()
+            await self._publish_dns(view)
+            await self._update_coredns()
+            await self._update_kube_proxy()
+        await self._reconcile_network()
+        await self._reconcile_control_plane()
+        await self._update_controller_manager()
+        await self._update_api_server()
 
     def _view(self) -> ShootView:
         return ShootView.of(self._shoot)
@@ -87,13 +111,17 @@ class Pass:
         self._shoot = {**self._shoot, "status": shoot.get("status") or {}}
 
     def _is_migrating(self) -> bool:
-        constraint = self._view().constraint(NODES_MIGRATION)
-        return constraint is not None and constraint != "True"
+        """Whether nodes are still to be replaced, as far as the constraint says; on the way back True does not deny it."""
+        view = self._view()
+        constraint = view.constraint(NODES_MIGRATION)
+        return constraint is not None and (constraint != "True" or view.returning)
 
     def _shown_phase(self) -> None:
         """The phases that begin with a pass."""
         view = self._view()
-        if view.constraint(NODES_MIGRATION) == "True" and view.dual_stack:
+        if view.returning:
+            return
+        if view.constraint(NODES_MIGRATION) == "True":
             self._report.enter("dual-stack")
         elif view.constraint(DNS_MIGRATION) is not None:
             self._report.enter("dns")
@@ -109,11 +137,22 @@ class Pass:
         """Rules A to E, then the Cluster: extensions never see the new families without the constraint (W1)."""
         view = self._view()
         nodes = await self._kube.list(NODE)
-        await self._change(nodes_constraint_at_start(await nodes_facts(self._kube, view, nodes)))
+        changes = nodes_constraint_at_start(await nodes_facts(self._kube, view, nodes))
+        await self._tell(view, changes)
+        await self._change(changes)
+        if view.returning and await self._deferred():
+            self._report.enter("single-stack")
         await self._record.sync_cluster(self._shoot)
         requests = roll_out.pending(self._shoot)
         if requests and not await self._deferred():
             await roll_out.annotate_templates(self._kube, view, requests)
+
+    async def _tell(self, view: ShootView, changes: Sequence[Change]) -> None:
+        """What cannot be undone, or is not done, before anything is; again if the pass is cut off right here."""
+        if NODES_NOT_MIGRATED in changes:
+            await tell_of_load_balancers(self._kube, self._clock, self._report, view)
+        elif view.returning and dig(self._shoot, "status", "observedGeneration") != view.generation:
+            await tell_of_return(self._kube, self._clock, self._report, view)
 
     async def _deferred(self) -> bool:
         """Whether new machines would still be of the old kind, so that a roll-out would be in vain (5.2)."""
@@ -125,7 +164,12 @@ class Pass:
         wanted = render.infrastructure(view)
         forced = TASK_DEPLOY_INFRASTRUCTURE in tasks_of(self._shoot)
         live = await self._kube.get(INFRASTRUCTURE, view.name, view.technical_id)
-        if forced and self._is_migrating() and dig(live, "status", "lastOperation", "state") == "Succeeded":
+        if (
+            forced
+            and view.dual_stack
+            and self._is_migrating()
+            and dig(live, "status", "lastOperation", "state") == "Succeeded"
+        ):
             self._report.enter("preparation")
         stamp = await self._requests.ask_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=forced)
         self._report.leave_if("preparation")
@@ -162,12 +206,14 @@ class Pass:
         return found
 
     async def _update_api_server(self) -> None:
-        """kube-apiserver before everything that relies on its ranges, rolled out before the CNI changes (W43)."""
-        await self._progress(30, "Deploying Kubernetes API server and controller manager.")
+        await self._progress(30, "Deploying Kubernetes API server.")
         view = self._view()
-        current = networks(view)
-        await self._deploy("update-kube-apiserver", kube_apiserver.deployment(view, current))
-        await self._deploy("update-kube-controller-manager", kube_controller_manager.deployment(view, current))
+        await self._deploy("update-kube-apiserver", kube_apiserver.deployment(view, networks(view)))
+
+    async def _update_controller_manager(self) -> None:
+        await self._progress(35, "Deploying Kubernetes controller manager.")
+        view = self._view()
+        await self._deploy("update-kube-controller-manager", kube_controller_manager.deployment(view, networks(view)))
 
     async def _deploy(self, step: str, wanted: Manifest) -> None:
         if await missing_in_cluster(self._kube, [wanted]) is None:
@@ -180,7 +226,7 @@ class Pass:
     async def _reconcile_control_plane(self) -> None:
         await self._progress(45, "Waiting until Shoot control plane has been reconciled.")
         view = self._view()
-        if await self._deferred():
+        if view.dual_stack and await self._deferred():
             self._report.enter("control-plane")
         wanted = render.control_plane(view, self._infrastructure)
         await self._reconcile("reconcile-control-plane", CONTROL_PLANE_EXTENSION, wanted)
@@ -210,7 +256,7 @@ class Pass:
     async def _update_coredns(self) -> None:
         await self._progress(75, "Deploying CoreDNS system component.")
         migration = dns.DnsMigration(self._kube, self._clock, self._report)
-        if await migration.restart(self._view()):
+        if not self._view().returning and await migration.restart(self._view()):
             await self._change(await migration.readiness(self._view()))
             await self._record.sync_cluster(self._shoot)
         await migration.deploy(self._view())
@@ -254,11 +300,16 @@ class Pass:
         migration = dns.DnsMigration(self._kube, self._clock, self._report)
         if before.constraint(DNS_MIGRATION) is not None:
             await self._change(await migration.completion(self._view()))
+            if before.dual_stack and self._view().constraint(DNS_MIGRATION) is None:
+                await tell_of_load_balancers(self._kube, self._clock, self._report, before)
         self._reached(before, self._view())
 
     def _reached(self, before: ShootView, after: ShootView) -> None:
         """Report the phases that the constraints say are over."""
-        if before.constraint(NODES_MIGRATION) not in (None, "True") and after.constraint(NODES_MIGRATION) == "True":
+        if before.returning:
+            if after.constraint(NODES_MIGRATION) is None:
+                self._report.leave()
+        elif before.constraint(NODES_MIGRATION) not in (None, "True") and after.constraint(NODES_MIGRATION) == "True":
             self._report.leave()
         elif before.constraint(NODES_MIGRATION) and after.constraint(NODES_MIGRATION) is None:
             self._report.leave()

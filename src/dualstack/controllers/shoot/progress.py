@@ -10,6 +10,7 @@ from dualstack.errors import DualstackError
 from dualstack.model.cidr import families
 from dualstack.model.events import (
     Listener,
+    Notice,
     PhaseFinished,
     PhaseStarted,
     Progress,
@@ -63,6 +64,10 @@ class Reporter:
     def step_failed(self, name: str, detail: str, *, final: bool = False) -> None:
         """The step did not succeed."""
         self._emit(StepFailed(at=self._clock.now(), shoot=self._shoot, step=name, detail=detail, final=final))
+
+    def notice(self, reason: str, detail: str) -> None:
+        """Tell what a person should know before it is done."""
+        self._emit(Notice(at=self._clock.now(), shoot=self._shoot, reason=reason, detail=detail))
 
     def nodes(self, nodes: Iterable[Manifest]) -> None:
         """Report the counts of nodes and of dual-stack nodes, if they have changed; no route is left by then."""

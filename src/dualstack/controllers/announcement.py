@@ -1,0 +1,52 @@
+"""What a person should find without reading logs: Kubernetes Events."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from typing import Literal
+
+from dualstack.clock import Clock, rfc3339
+from dualstack.errors import KubeError
+from dualstack.kube.interface import Kube
+from dualstack.model.kinds import EVENT, Kind
+
+LONGEST = 1024
+"""Characters of a message; the API refuses longer ones."""
+
+EventType = Literal["Normal", "Warning"]
+
+
+async def announce_about(
+    kube: Kube,
+    clock: Clock,
+    about: Kind,
+    name: str,
+    namespace: str,
+    reason: str,
+    message: str,
+    *,
+    kind: EventType = "Normal",
+) -> None:
+    """Write an Event about an object. One that cannot be written is no reason to stop anything."""
+    now = rfc3339(clock.now())
+    body = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{name}.{uuid.uuid4().hex[:16]}", "namespace": namespace},
+        "involvedObject": {
+            "apiVersion": about.api_version,
+            "kind": about.kind,
+            "name": name,
+            "namespace": namespace,
+        },
+        "reason": reason,
+        "message": message[:LONGEST],
+        "type": kind,
+        "count": 1,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "source": {"component": f"dualstack-{about.kind.lower()}"},
+    }
+    with suppress(KubeError):
+        await kube.create(EVENT, body)
