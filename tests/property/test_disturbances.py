@@ -79,6 +79,24 @@ def flag_is_cleared(facts: CutoverFacts, _: int) -> CutoverFacts:
     return replace(facts, subnet=replace(facts.subnet, overlap_flag=False)).stirred("flag")
 
 
+def decoy_vanishes(facts: CutoverFacts, _: int) -> CutoverFacts:
+    """Its routes and the probing pods stay."""
+    gone = replace(facts.decoys, vm=False, blocks=(), aliases=frozenset())
+    return replace(facts, decoys=gone).stirred("decoys") if facts.decoys.vm else facts
+
+
+def decoy_stops(facts: CutoverFacts, _: int) -> CutoverFacts:
+    return replace(facts, decoys=replace(facts.decoys, blocks=())).stirred("decoys") if facts.decoys.vm else facts
+
+
+def node_gets_a_block_of_the_decoys(facts: CutoverFacts, number: int) -> CutoverFacts:
+    """A VM that appears while cloud-controller-manager runs again."""
+    if not facts.decoys.blocks or any(known.name == "late" for known in facts.nodes):
+        return facts
+    block = facts.decoys.blocks[number % len(facts.decoys.blocks)]
+    return replace(facts, nodes=(*facts.nodes, NodeFacts(name="late", zone=ZONE, pod_cidr=block)))
+
+
 def killed(facts: CutoverFacts, _: int) -> CutoverFacts:
     return restarted(facts)
 
@@ -93,6 +111,9 @@ DISTURBANCES: tuple[Disturbance, ...] = (
     alias_is_lost,
     route_is_lost,
     flag_is_cleared,
+    decoy_vanishes,
+    decoy_stops,
+    node_gets_a_block_of_the_decoys,
     killed,
 )
 

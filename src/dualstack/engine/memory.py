@@ -43,6 +43,7 @@ def changes(before: CutoverFacts, after: CutoverFacts) -> tuple[Aspect, ...]:
         "aliases": _aliases_changed(before, after),
         "routes": _routes(before) != _routes(after),
         "controller": _controller(before) != _controller(after),
+        "decoys": before.decoys != after.decoys,
     }
     return tuple(aspect for aspect in ASPECTS if changed[aspect])
 

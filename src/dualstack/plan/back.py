@@ -4,7 +4,7 @@ The mirror of `overlap`: make the old way, wait until every host knows it, then 
 yields is what happens next; each stands for the stage that it leaves:
 
     _stop        nobody interferes
-    _clean       what a drill left behind
+    _clean       what a drill left behind, and decoys
     _rescue      whoever nothing delivers gets the way that is nearest: route, flag or alias
     _flag        S5: routes may lie in the range again
     _routes      S4: a throwaway route shows whether the cloud takes it (K1); then all of them
@@ -19,9 +19,9 @@ What cannot be taken back is told by `irreversible` before anything is done.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
-
-from dualstack.plan.facts import CutoverFacts, network
+from dualstack.plan.blocks import unused_blocks
+from dualstack.plan.decoy_steps import RemoveDecoys
+from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
 from dualstack.plan.transitions import (
@@ -69,23 +69,7 @@ def irreversible(facts: CutoverFacts) -> list[str]:
 
 def unused_block(facts: CutoverFacts) -> str | None:
     """The last block of the pod CIDR, as large as a node's, that nothing uses; None when there is none."""
-    pods = network(facts.pods_cidr)
-    used = [network(cidr) for cidr in _used(facts)]
-    size = max((block.prefixlen for block in used), default=min(pods.prefixlen + 8, 32))
-    if not isinstance(pods, IPv4Network) or size < pods.prefixlen:
-        return None
-    step = 1 << (32 - size)
-    for first in range(int(pods.broadcast_address) + 1 - step, int(pods.network_address) - 1, -step):
-        block = IPv4Network((first, size))
-        if not any(isinstance(taken, IPv4Network) and block.overlaps(taken) for taken in used):
-            return str(block)
-    return None
-
-
-def _used(facts: CutoverFacts) -> set[str]:
-    routes = {route.destination for route in (*facts.routes, *facts.foreign_routes)}
-    pods = {node.pod_cidr for node in facts.nodes if node.pod_cidr}
-    return routes | pods | set(facts.holders) | {entry.destination_cidr for entry in facts.saved_routes}
+    return next(iter(unused_blocks(facts, 1)), None)
 
 
 def _stop(facts: CutoverFacts) -> Transition | None:
@@ -93,7 +77,9 @@ def _stop(facts: CutoverFacts) -> Transition | None:
 
 
 def _clean(facts: CutoverFacts, _: Settings) -> Transition | None:
-    return RemoveDrillRoutes() if facts.drill_routes else None
+    if facts.drill_routes:
+        return RemoveDrillRoutes()
+    return RemoveDecoys() if facts.decoys.present else None
 
 
 def _rescue(facts: CutoverFacts, _: Settings) -> Transition | None:

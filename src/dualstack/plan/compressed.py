@@ -5,6 +5,7 @@ pods of different nodes cannot reach each other; nothing else is left to happen 
 is what happens next:
 
     _stop        no route comes back behind our back
+    _clean       decoys of a cut-over that was to lose nothing
     _save        before anything is deleted
     _prepare     the subnet becomes dual-stack, and a last look: from here on there is no good place to stop
     _delete      every route at once: the blackout begins
@@ -18,6 +19,7 @@ A range that already lies over routes which carry traffic is a cut-over without 
 from __future__ import annotations
 
 from dualstack.plan import overlap
+from dualstack.plan.decoy_steps import RemoveDecoys
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.transitions import (
@@ -43,7 +45,7 @@ def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | Non
         return None
     if facts.range_present and facts.live_routes:
         return overlap.next_transition(facts, settings)
-    for rule in (_stop, _save, _prepare, _delete, _range, _aliases, _close):
+    for rule in (_stop, _clean, _save, _prepare, _delete, _range, _aliases, _close):
         if (transition := rule(facts)) is not None:
             return transition
     return None
@@ -51,6 +53,10 @@ def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | Non
 
 def _stop(facts: CutoverFacts) -> Transition | None:
     return None if facts.controller.gone else StopController()
+
+
+def _clean(facts: CutoverFacts) -> Transition | None:
+    return RemoveDecoys() if facts.decoys.present else None
 
 
 def _save(facts: CutoverFacts) -> Transition | None:

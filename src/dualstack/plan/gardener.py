@@ -7,6 +7,7 @@ is looked at anew (W7), and aliases are awaited (W16).
 
 from __future__ import annotations
 
+from dualstack.plan.decoy_steps import RemoveDecoys
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.transitions import (
@@ -29,6 +30,8 @@ def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | Non
         return None
     if facts.controller.replicas or not facts.controller.ignored:
         return StopController(wait=False)
+    if facts.decoys.present:
+        return RemoveDecoys()
     if facts.unsaved:
         return SaveRoutes()
     if facts.routes:

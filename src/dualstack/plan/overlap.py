@@ -6,11 +6,14 @@ and yields the next step of its stage, or nothing when its stage is done. The fi
 
     _stop        cloud-controller-manager would re-create routes, and tells the nodes that they have no network
     _clean       what a drill left behind when it was cut off
+    tidy         decoys that are of no use any more
     _save        before anything is deleted
     _stale       routes that carry nothing go when no other is left
+    prepare      decoys, if asked for: made and reached while routes alone carry everything
     _flag        lets the range be added over the routes: packets that no alias claims fall through to them
     _range       from here on an alias, once there, wins over the route
     _rescue      whatever nobody delivers now (a half-done migration) gets its alias at once
+    prove        on the decoys, what every node is about to depend on
     _aliases     canary, then a tenth, half, all
     _routes      the drill, if asked for; canary, then a tenth, half, all
     _clear       flag off
@@ -21,6 +24,7 @@ from __future__ import annotations
 
 import math
 
+from dualstack.plan import decoys
 from dualstack.plan.back import GATE_DRILL
 from dualstack.plan.facts import CutoverFacts, RouteFacts
 from dualstack.plan.settings import Settings
@@ -46,7 +50,7 @@ GATE_ALIASES = Gate(what="aliases", aspects=("aliases",))
 GATE_ROUTE_CANARY = Gate(what="route-canary", aspects=("routes",))
 GATE_ROUTES = Gate(what="routes", aspects=("routes",))
 
-RETREATS = {
+RETREATS = decoys.RETREATS | {
     GATE_ALIAS_CANARY.id: Stage.RANGE,
     GATE_ALIASES.id: Stage.RANGE,
     GATE_ROUTE_CANARY.id: Stage.ALIASES,
@@ -59,7 +63,7 @@ def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | Non
     """The next step from `facts`; None when the cut-over is finished."""
     if facts.finished:
         return None
-    for rule in (_stop, _clean, _save, _stale, _flag, _range, _rescue, _aliases, _routes, _clear, _forget):
+    for rule in _RULES:
         if (transition := rule(facts, settings)) is not None:
             return transition
     return None
@@ -185,3 +189,21 @@ def _stage_end(total: int, gone: int, settings: Settings) -> int:
 
 def _names(routes: tuple[RouteFacts, ...]) -> tuple[str, ...]:
     return tuple(route.name for route in routes)
+
+
+_RULES = (
+    _stop,
+    _clean,
+    decoys.tidy,
+    _save,
+    _stale,
+    decoys.prepare,
+    _flag,
+    _range,
+    _rescue,
+    decoys.prove,
+    _aliases,
+    _routes,
+    _clear,
+    _forget,
+)

@@ -31,6 +31,8 @@ class Settings:
     """Share of the routes gone after each stage that follows the canary, ascending to 1 (4.4)."""
     drill: bool = False
     """Before the first route is deleted, try whether it could be created again; stop if not (4.4, K1)."""
+    decoys: bool = False
+    """Before any node is touched, have the cloud prove on a throwaway VM that aliases are matched (4.5)."""
     observe_every: float = 30.0
     """Longest time that a barrier waits without looking (E15: somebody may undo a step), in a small cluster."""
     observe_share: float = 0.3

@@ -80,10 +80,14 @@ class Barrier(Transition):
 
 @dataclass(frozen=True)
 class Gate(Transition):
-    """A check that must pass before the next step; it has to pass again when one of `aspects` changes."""
+    """A check that must pass before the next step; it has to pass again when one of `aspects` changes.
+
+    `means`: what a failure says about the cloud; whoever checks adds it to the problems if they come from nothing else.
+    """
 
     what: str = ""
     aspects: tuple[Aspect, ...] = ()
+    means: str = ""
 
     @property
     def id(self) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from dualstack.errors import InvariantBroken
-from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.decoy_steps import CreateDecoys
+from dualstack.plan.facts import CutoverFacts, DecoyFacts
 from dualstack.plan.invariants import ALWAYS, MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import choose
@@ -19,7 +20,7 @@ from dualstack.plan.transitions import (
     DeleteRoutes,
     Transition,
 )
-from tests.property.worlds import RUNNING, alias, at_rest, states
+from tests.property.worlds import RUNNING, alias, at_rest, cidr, states
 
 SETTINGS = Settings()
 
@@ -48,6 +49,11 @@ def _swap(facts: CutoverFacts) -> CutoverFacts:
     return replace(facts, nodes=(replace(first, aliases=(alias(77), *first.aliases)), *others))
 
 
+WITH_DECOYS = replace(
+    after("add-aliases"),
+    decoys=DecoyFacts(vm=True, blocks=("10.127.255.0/24",), routes=frozenset(("10.127.255.0/24",))),
+)
+
 BROKEN = [
     ("pod-cidr-reachable", at_rest(3), AddSecondaryRange()),
     ("pod-cidr-reachable", at_rest(3), DeleteRoutes(("route-1",))),
@@ -56,6 +62,9 @@ BROKEN = [
     ("saved-before-delete", replace(after("add-aliases"), saved_routes=()), DeleteRoutes(("route-0",))),
     ("controller-gone-before-delete", replace(after("add-aliases"), controller=RUNNING), DeleteRoutes(("route-0",))),
     ("flag-while-routes", after("add-aliases"), ClearOverlapFlag()),
+    ("flag-while-routes", replace(WITH_DECOYS, routes=()), ClearOverlapFlag()),
+    ("proof-before-delete", WITH_DECOYS, DeleteRoutes(("route-0",))),
+    ("decoys-apart", at_rest(3), CreateDecoys(blocks=("10.127.255.0/24", "10.127.254.0/24", cidr(1)))),
     ("alias-is-pod-cidr", after("add-aliases"), Blunder(does=_swap)),
     ("saved-until-delivered", after("add-secondary-range"), ClearSavedRoutes()),
 ]

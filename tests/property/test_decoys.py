@@ -1,0 +1,198 @@
+"""With decoys nothing of a node is touched before the cloud has proven itself, and nothing of them stays behind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualstack.plan.back import unused_block
+from dualstack.plan.blocks import unused_blocks
+from dualstack.plan.decoy_steps import CreateDecoys
+from dualstack.plan.decoys import GATE_HANDOVER, GATES
+from dualstack.plan.facts import CutoverFacts, DecoyFacts
+from dualstack.plan.invariants import MAKE_BEFORE_BREAK, MAKE_BEFORE_BREAK_BACKWARDS, check
+from dualstack.plan.settings import Settings
+from dualstack.plan.stages import Stage
+from dualstack.plan.strategy import STRATEGIES, choose, obstacles, way_back
+from tests.property.test_disturbances import decoy_stops, decoy_vanishes, node_gets_a_block_of_the_decoys
+from tests.property.test_views import PROPAGATION, losses
+from tests.property.worlds import at_goal, at_rest, cidr, last, node, restarted, route, states
+
+WANTED = Settings(batch_size=2, decoys=True)
+UNWANTED = Settings(batch_size=2)
+OVERLAP = choose("overlap")
+BACK = way_back()
+
+
+def reached(nodes: int, settings: Settings = WANTED) -> list[CutoverFacts]:
+    """Every state on the way, as the process sees it that brought it about."""
+    start = at_rest(nodes)
+    return [start, *(facts for _, facts in states(OVERLAP, start, settings))]
+
+
+def steps(facts: CutoverFacts, settings: Settings = WANTED) -> list[str]:
+    return [transition.id for transition in OVERLAP.transitions(facts, settings)]
+
+
+def after(step: str, nodes: int = 3) -> CutoverFacts:
+    return next(facts for transition, facts in states(OVERLAP, at_rest(nodes), WANTED) if transition.id == step)
+
+
+def test_the_whole_way_with_decoys() -> None:
+    assert steps(at_rest(3)) == [
+        "stop-cloud-controller-manager",
+        "save-routes",
+        "create-decoys",
+        "gate-decoy-ready",
+        "set-overlap-flag",
+        "barrier-flag",
+        "add-secondary-range",
+        "barrier-range",
+        "gate-decoy-static",
+        "alias-decoys",
+        "gate-decoy-alias",
+        "drop-decoy-route",
+        "barrier-decoy-route",
+        "gate-decoy-handover",
+        "add-alias-canary",
+        "barrier-alias-canary",
+        "gate-alias-canary",
+        "add-aliases",
+        "barrier-aliases",
+        "gate-aliases",
+        "delete-route-canary",
+        "remove-decoys",
+        "barrier-route-canary",
+        "gate-route-canary",
+        "delete-routes",
+        "barrier-routes",
+        "gate-routes",
+        "delete-routes",
+        "clear-overlap-flag",
+        "clear-saved-routes",
+    ]
+
+
+def test_without_the_option_the_plan_knows_of_no_decoys() -> None:
+    assert not [step for step in steps(at_rest(3), UNWANTED) if "decoy" in step]
+
+
+def test_nothing_of_a_node_is_touched_before_every_proof() -> None:
+    for facts in reached(4):
+        if GATE_HANDOVER.id not in facts.passed and facts.decoys.present:
+            assert len(facts.live_routes) == 4
+            assert not facts.all_holders
+
+
+@pytest.mark.parametrize("nodes", range(7))
+@pytest.mark.parametrize("resumed_by", STRATEGIES)
+@pytest.mark.parametrize("settings", [WANTED, UNWANTED], ids=["still-wanted", "wanted-no-more"])
+def test_every_prefix_is_finished_and_leaves_nothing_behind(nodes: int, resumed_by: str, settings: Settings) -> None:
+    for cut in reached(nodes):
+        for facts in (cut, restarted(cut)):
+            end = last(choose(resumed_by), facts, settings)
+            assert at_goal(end)
+            assert end.finished
+            assert end.decoys == DecoyFacts()
+
+
+@pytest.mark.parametrize("nodes", range(7))
+def test_every_invariant_holds_through_every_resumption(nodes: int) -> None:
+    for cut in reached(nodes):
+        facts = restarted(cut)
+        for transition in OVERLAP.transitions(facts, WANTED):
+            assert transition.precondition(facts) == []
+            check(MAKE_BEFORE_BREAK, facts, transition)
+            facts = transition.effect(facts)
+            assert not facts.unreachable
+
+
+@pytest.mark.parametrize("to", list(Stage)[:4])
+@pytest.mark.parametrize("nodes", range(1, 5))
+def test_every_way_back_takes_the_decoys_along(nodes: int, to: Stage) -> None:
+    for cut in reached(nodes):
+        facts = cut
+        for transition in way_back(to).transitions(facts, WANTED):
+            assert transition.precondition(facts) == []
+            check(MAKE_BEFORE_BREAK_BACKWARDS, facts, transition)
+            facts = transition.effect(facts)
+        assert facts.decoys == DecoyFacts()
+        assert not facts.unreachable
+
+
+@pytest.mark.parametrize("gate", [gate.id for gate in GATES])
+def test_a_proof_that_fails_leads_back_to_the_routes(gate: str) -> None:
+    assert OVERLAP.retreats[gate] is Stage.ROUTES
+    before = restarted(after(gate))
+    end = last(way_back(OVERLAP.retreats[gate]), before, WANTED)
+    assert end.on_routes
+    assert len(end.live_routes) == 3
+    assert not end.controller.ignored
+
+
+@pytest.mark.parametrize("nodes", [1, 4])
+@pytest.mark.parametrize("propagation", [0.0, PROPAGATION, 119.0])
+def test_no_host_loses_a_packet(nodes: int, propagation: float) -> None:
+    assert losses(OVERLAP, at_rest(nodes), WANTED, propagation=propagation) == set()
+
+
+def test_no_host_loses_a_packet_wherever_it_is_killed() -> None:
+    for killed_after in range(1, len(steps(at_rest(3))) + 1):
+        assert losses(OVERLAP, at_rest(3), WANTED, killed_after=killed_after) == set(), killed_after
+
+
+def test_a_restart_proves_again_what_it_does_not_remember() -> None:
+    resumed = steps(restarted(after("add-aliases")))
+    proofs = [step for step in resumed if step.startswith("gate-decoy")]
+    assert proofs == ["gate-decoy-static", "gate-decoy-alias", "gate-decoy-handover"]
+    assert resumed.index("gate-decoy-handover") < resumed.index("delete-route-canary")
+
+
+def test_once_a_route_of_a_node_is_gone_there_is_nothing_left_to_prove() -> None:
+    assert steps(restarted(after("delete-route-canary")))[0] == "remove-decoys"
+    assert not [step for step in steps(restarted(after("remove-decoys"))) if "decoy" in step]
+
+
+def test_where_the_range_is_there_already_aliases_alone_are_proven() -> None:
+    facts = next(facts for step, facts in states(OVERLAP, at_rest(2), UNWANTED) if step.id == "add-aliases")
+    resumed = steps(restarted(facts))
+    assert resumed[:2] == ["create-decoys", "barrier-range"]
+    assert [step for step in resumed if "decoy" in step] == [
+        "create-decoys",
+        "alias-decoys",
+        "gate-decoy-alias",
+        "barrier-decoy-route",
+        "gate-decoy-handover",
+        "remove-decoys",
+    ]
+
+
+def test_nobody_waits_for_decoys_in_the_dark() -> None:
+    resumed = steps(replace(at_rest(3), routes=(route(0),)))
+    assert resumed.index("add-aliases") < resumed.index("create-decoys") < resumed.index("delete-route-canary")
+
+
+@pytest.mark.parametrize("disturb", [decoy_vanishes, decoy_stops, node_gets_a_block_of_the_decoys])
+def test_decoys_that_are_of_no_use_any_more_are_made_anew(disturb: object) -> None:
+    assert callable(disturb)
+    for cut in reached(3):
+        facts = disturb(restarted(cut), 1)
+        end = last(OVERLAP, facts, WANTED)
+        assert at_goal(end)
+        assert not end.decoys.present
+
+
+def test_the_blocks_are_the_last_that_nothing_uses() -> None:
+    taken = replace(at_rest(2), nodes=(node(0), replace(node(1), pod_cidr="10.127.254.0/24")))
+    assert unused_blocks(taken, 3) == ("10.127.255.0/24", "10.127.253.0/24", "10.127.252.0/24")
+    with_decoys = replace(taken, decoys=DecoyFacts(vm=True, blocks=unused_blocks(taken, 3)))
+    assert unused_block(with_decoys) == "10.127.251.0/24"
+
+
+def test_too_small_a_pod_cidr_is_refused_before_anything_is_done() -> None:
+    small = replace(at_rest(2), pods_cidr="10.96.0.0/22")
+    assert [cidr(0), cidr(1)] == ["10.96.0.0/24", "10.96.1.0/24"]
+    assert obstacles(OVERLAP, small, WANTED) == ["the decoy check needs 3 unused blocks of 10.96.0.0/22; there are 2"]
+    assert obstacles(OVERLAP, small, UNWANTED) == []
+    assert CreateDecoys(blocks=unused_blocks(small, 3)).precondition(small) != []
