@@ -139,15 +139,16 @@ def started(draw: st.DrawFn) -> CutoverFacts:
         st.tuples(st.integers(0, 20), st.sampled_from(DISTURBANCES), st.integers(0, 5)),
         max_size=6,
     ),
+    decoys=st.booleans(),
 )
 def test_whatever_happens_underneath_overlap_loses_nothing_of_its_own_and_finishes(
-    facts: CutoverFacts, disturbances: list[tuple[int, Disturbance, int]]
+    facts: CutoverFacts, disturbances: list[tuple[int, Disturbance, int]], decoys: bool
 ) -> None:
-    overlap = choose("overlap")
+    overlap, chosen = choose("overlap"), replace(SETTINGS, decoys=decoys)
     for step in range(MOST_STEPS):
         for _, disturb, number in (entry for entry in disturbances if entry[0] == step):
             facts = disturb(facts, number)
-        transition = overlap.next_transition(facts, SETTINGS)
+        transition = overlap.next_transition(facts, chosen)
         if transition is None:
             if all(entry[0] <= step for entry in disturbances):
                 break
@@ -162,6 +163,7 @@ def test_whatever_happens_underneath_overlap_loses_nothing_of_its_own_and_finish
     else:
         raise AssertionError("the cut-over does not come to an end")
     assert at_goal(facts)
+    assert not facts.decoys.present
 
 
 @given(facts=started(), name=st.sampled_from(sorted(STRATEGIES)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -32,11 +34,11 @@ class Cluster(RuleBasedStateMachine):
     def begin(self, nodes: int) -> None:
         self.facts = at_rest(nodes)
 
-    @rule(direction=st.sampled_from(DIRECTIONS), count=st.integers(1, 6))
-    def go(self, direction: Strategy, count: int) -> None:
+    @rule(direction=st.sampled_from(DIRECTIONS), count=st.integers(1, 6), decoys=st.booleans())
+    def go(self, direction: Strategy, count: int, decoys: bool) -> None:
         """What is met keeps the invariants of its strategy; without loss by name is without loss in deed."""
         for _ in range(count):
-            transition = direction.next_transition(self.facts, SETTINGS)
+            transition = direction.next_transition(self.facts, replace(SETTINGS, decoys=decoys))
             if transition is None or transition.precondition(self.facts):
                 return
             check(direction.invariants, self.facts, transition)
@@ -57,8 +59,10 @@ class Cluster(RuleBasedStateMachine):
     def the_goal_is_always_in_reach(self) -> None:
         if not hasattr(self, "facts"):
             return
-        end = last(choose("overlap"), self.facts, SETTINGS)
-        assert at_goal(end)
+        for decoys in (False, True):
+            end = last(choose("overlap"), self.facts, replace(SETTINGS, decoys=decoys))
+            assert at_goal(end)
+            assert not end.decoys.present
 
     @invariant()
     def the_beginning_is_always_in_reach(self) -> None:
