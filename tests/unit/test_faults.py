@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dualstack.errors import InvalidInput
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.interference import Fault, Faults, HttpFault
-from dualstack_sim.faults import FaultPlan, FaultRule, load_faults
+from dualstack_sim.compute.interference import Fault, Faults, HttpFault, Meanwhile, Squeeze, VmEnd
+from dualstack_sim.compute.quotas import LIMITS, group_names
+from dualstack_sim.faults import FaultPlan, FaultRule, load_faults, parse_faults
 
 LATE = Fault(latency=30.0)
 
@@ -48,6 +50,14 @@ faults:
     latency: 30
   - {method: subnetworks.patch, errorBefore: {status: 500, reason: internalError, message: oops}, cut: after}
   - {method: subnetworks.patch, errorAfter: {}}
+  - {method: routes.insert, pending: 120}
+  - {method: "*.list", stale: 600}
+  - {method: subnetworks.patch, meanwhile: {body: {secondaryIpRanges: [{rangeName: other, ipCidrRange: 10.9.0.0/20}]}}}
+  - {method: instances.updateNetworkInterface, meanwhile: {method: instances.setLabels, body: {labels: {by: them}}}}
+  - {method: routes.insert, quota: {limit: STATIC_ROUTES_PER_NETWORK, value: 0}}
+  - {method: routes.list, quota: {limit: ListRequestsPerMinutePerProject, value: 5, seconds: 90}}
+  - {method: routes.delete, vm: {becomes: deleted, name: "shoot--*"}}
+  - {method: instances.get, vm: {becomes: stopped}}
 """
 
 
@@ -66,14 +76,34 @@ def test_all_that_a_file_can_say(tmp_path: Path) -> None:
             fault=Fault(error_before=HttpFault(500, "internalError", "oops"), cut="after"),
         ),
         FaultRule(method="subnetworks.patch", fault=Fault(error_after=HttpFault())),
+        FaultRule(method="routes.insert", fault=Fault(pending=120)),
+        FaultRule(method="*.list", fault=Fault(stale=600)),
+        FaultRule(
+            method="subnetworks.patch",
+            fault=Fault(
+                meanwhile=Meanwhile({"secondaryIpRanges": [{"rangeName": "other", "ipCidrRange": "10.9.0.0/20"}]})
+            ),
+        ),
+        FaultRule(
+            method="instances.updateNetworkInterface",
+            fault=Fault(meanwhile=Meanwhile({"labels": {"by": "them"}}, "instances.setLabels")),
+        ),
+        FaultRule(method="routes.insert", fault=Fault(quota=Squeeze("STATIC_ROUTES_PER_NETWORK", 0))),
+        FaultRule(method="routes.list", fault=Fault(quota=Squeeze("ListRequestsPerMinutePerProject", 5, 90))),
+        FaultRule(method="routes.delete", fault=Fault(vm=VmEnd("deleted", "shoot--*"))),
+        FaultRule(method="instances.get", fault=Fault(vm=VmEnd("stopped"))),
     ]
+
+
+def test_json_says_the_same(tmp_path: Path) -> None:
+    assert parse_faults(yaml.safe_load(FULL)) == load_faults(write(tmp_path, FULL))
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", "faults: must be a list of rules"),
-        ("[]", ":1: the file: must be a mapping with one field, faults"),
+        ("[]", ":1: the document: must be a mapping with one field, faults"),
         ("faults: 3", ":1: faults: must be a list of rules"),
         ("faults: [\n", ":2: not YAML"),
         ("a: 1\n---\nb: 2\n", "not YAML"),
@@ -101,6 +131,27 @@ def test_all_that_a_file_can_say(tmp_path: Path) -> None:
         (
             "faults:\n- {method: a.b, errorAfter: {status: 200}}\n",
             "faults[0].errorAfter.status: must be an HTTP status 400..599, not '200'",
+        ),
+        (
+            "faults:\n- {method: a.b, stale: 601}\n",
+            "faults[0].stale: must be seconds above 0 and at most 600, not '601'",
+        ),
+        ("faults:\n- {method: a.b, pending: 0}\n", "faults[0].pending: must be seconds above 0, not '0'"),
+        ("faults:\n- {method: a.b, meanwhile: patch}\n", "faults[0].meanwhile: must be a mapping with body, method"),
+        (
+            "faults:\n- {method: a.b, meanwhile: {method: c.d}}\n",
+            "faults[0].meanwhile.method: must be another method of a, on the same resource, not 'c.d'",
+        ),
+        ("faults:\n- {method: a.b, meanwhile: {body: 3}}\n", "faults[0].meanwhile.body: must be the body of a request"),
+        ("faults:\n- {method: a.b, quota: {limit: ROUTES, value: 1}}\n", "faults[0].quota.limit: must be one of REQU"),
+        (
+            "faults:\n- {method: a.b, quota: {limit: CONCURRENT_OPERATIONS}}\n",
+            "faults[0].quota.value: is required; give a whole number from 0",
+        ),
+        ("faults:\n- {method: a.b, vm: {name: x}}\n", "faults[0].vm.becomes: is required; give stopped or deleted"),
+        (
+            "faults:\n- {method: a.b, vm: {becomes: ill}}\n",
+            "faults[0].vm.becomes: must be stopped or deleted, not 'ill'",
         ),
         ("faults:\n- {method: a.b, operationError: {kode: X}}\n", "faults[0].operationError.kode: is not known"),
         ("faults:\n- {method: a.b, method: c.d, latency: 1}\n", "faults[0].method: is given twice; remove one"),
@@ -181,8 +232,79 @@ def test_every_fault_that_fired_is_on_record() -> None:
             "rule": 2,
             "method": "routes.delete",
             "target": "r",
+            "kinds": ["latency", "operationError", "errorBefore", "errorAfter", "cut"],
             "effect": "2.5 s later, operation error INTERNAL_ERROR, HTTP 503 without effect, "
             "HTTP 500 after the effect, connection cut after the effect",
         }
     ]
     assert faults.idle() == [1]
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ([], "the document: must be a mapping with one field, faults"),
+        ({"faults": 3}, "faults: must be a list of rules"),
+        ({"faults": [{"latency": 3}]}, "faults[0].method: is required; give a method such as routes.delete, or a glob"),
+        ({"faults": [{"method": "a.b", "latency": "3"}]}, "faults[0].latency: must be seconds above 0, not '3'"),
+    ],
+)
+def test_a_bad_document_is_refused_with_field_and_remedy(document: object, expected: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_faults(document)
+    assert [fault[: len(expected)] for fault in caught.value.faults] == [expected]
+
+
+def test_a_document_that_is_nested_without_end_is_refused() -> None:
+    document: list[object] = []
+    for _ in range(5000):
+        document = [document]
+    with pytest.raises(InvalidInput, match="nested too deeply"):
+        parse_faults({"faults": document})
+
+
+@pytest.mark.parametrize(
+    ("fault", "possible"),
+    [
+        (Fault(stale=5), {"routes.list", "routes.get"}),
+        (Fault(pending=5), {"routes.insert"}),
+        (Fault(operation_error=("A", "b")), {"routes.insert"}),
+        (Fault(meanwhile=Meanwhile()), {"routes.insert"}),
+        (Fault(stale=5, pending=5), set()),
+        (Fault(vm=VmEnd("stopped", "x")), {"routes.list", "routes.get", "routes.insert", "globalOperations.get"}),
+    ],
+)
+def test_a_rule_matches_only_requests_on_which_it_can_happen(fault: Fault, possible: set[str]) -> None:
+    rule = FaultRule("*", fault)
+    methods = ("routes.list", "routes.get", "routes.insert", "globalOperations.get")
+    assert {method for method in methods if rule.matches(method, "")} == possible
+
+
+def test_rules_that_are_declared_later_count_from_zero() -> None:
+    faults = plan(FaultRule("routes.delete", LATE, count=2))
+    assert faults.consult("routes.delete", "r") is LATE
+    other = Fault(stale=3)
+    faults.declare([FaultRule("networks.get", LATE), FaultRule("routes.get", other, nth=2)])
+    assert [faults.consult(*request) for request in [("routes.delete", "r"), *[("routes.get", "r")] * 2]] == [
+        None,
+        None,
+        other,
+    ]
+    assert [record.fault for record in faults.fired] == [LATE, other]
+    assert faults.idle() == [1]
+    faults.declare([])
+    assert faults.consult("routes.get", "r") is None
+
+
+def test_what_could_not_be_brought_about_is_on_record() -> None:
+    faults = plan(FaultRule("routes.delete", Fault(vm=VmEnd("stopped", "x"))))
+    faults.consult("routes.delete", "r")
+    faults.in_vain("no running VM is called 'x'")
+    told = faults.fired[0].as_json()
+    assert (told["kinds"], told["effect"]) == (["vm"], "VM x stopped")
+    assert told["inVain"] == "no running VM is called 'x'"
+
+
+def test_every_quota_that_can_be_squeezed_is_one_of_the_error_texts() -> None:
+    assert "ReadRequestsPerMinutePerRegion" in group_names()
+    assert {"STATIC_ROUTES_PER_NETWORK", "ALIASES_PER_NETWORK_GLOBAL", "REQUESTS_PER_MINUTE"} <= set(LIMITS)

@@ -12,6 +12,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.agenda import Agenda
 from dualstack_sim.compute.commits import Commit, CommitListener
 from dualstack_sim.compute.errors import ApiError, ConnectionCut, Json, invalid, not_found
+from dualstack_sim.compute.happenings import Happenings
 from dualstack_sim.compute.images import Images
 from dualstack_sim.compute.interference import Fault, Faults, HttpFault
 from dualstack_sim.compute.inventory import Inventory
@@ -86,7 +87,7 @@ class Compute:
         self._statistics = Statistics()
         self._loading = False
         self.journal = Journal()
-        self._meter = RateMeter(quotas, number)
+        self._meter = RateMeter(number)
         self._operations = Operations(links, chance, latency, self._agenda.at)
         self.project = Project(
             name=project,
@@ -110,6 +111,7 @@ class Compute:
         self._groups = ManagedGroups(self.project, self._managed)
         self._reads = self._reading_methods()
         self._mutations = mutations(self.project, self._routes, self._reservations, self._groups)
+        self._happenings = Happenings(self.project, self._mutations, self._agenda.at)
 
     # -- the methods
 
@@ -284,7 +286,7 @@ class Compute:
     def _check(self, call: Call, caller: str) -> None:
         region = self.project.region_of(call.scope) if "/" in call.scope else ""
         try:
-            self._meter.charge(call.method, call.scope, region, call.now)
+            self._meter.charge(call.method, call.scope, region, call.now, self.project.limits)
         except ApiError:
             self._statistics.count_rate_limited(caller)
             raise
@@ -292,9 +294,14 @@ class Compute:
             self.project.check_scope(call.scope)
 
     def _consult(self, call: Call) -> Fault | None:
-        if self._faults is None:
-            return None
-        return self._faults.consult(call.method, _target(call))
+        """What goes wrong with the request; what happens beside it has happened then."""
+        fault = self._faults.consult(call.method, _target(call)) if self._faults is not None else None
+        if fault and self._faults is not None:
+            try:
+                self._happenings.happen(call, fault)
+            except ApiError as refused:
+                self._faults.in_vain(refused.message)
+        return fault
 
     async def _carry_out(self, call: Call, fault: Fault | None) -> Json:
         mutation = self._mutations.get(call.method)
@@ -309,6 +316,9 @@ class Compute:
         read = self._reads.get(call.method)
         if read is None:
             raise not_found(f"projects/{self.project.name}/{call.scope}/{call.method}")
+        if fault and fault.stale:
+            with self.project.inventory.as_of(call.now - fault.stale):
+                return read(call)
         return read(call)
 
     def _mutate(self, call: Call, mutation: Mutation, fault: Fault | None) -> Json:
@@ -396,6 +406,7 @@ class Compute:
         now = self._agenda.catch_up()
         good = read(self.project, state)
         self._agenda.clear()
+        self._happenings.forget()
         self._loading = True
         try:
             load(self.project, now, good)
@@ -414,6 +425,8 @@ class Compute:
         self.project.chance = chance
         self.project.inventory.reseed(seed)
         self._operations.reseed(chance)
+        if self._faults is not None:
+            self._faults.reseed(seed)
 
     def operations_running(self) -> int:
         """How many operations have not ended."""

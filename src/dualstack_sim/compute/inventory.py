@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 
 from dualstack_sim.compute.commits import PUBLISHED, Commit, CommitListener
@@ -12,6 +14,11 @@ from dualstack_sim.compute.errors import Json, not_found
 from dualstack_sim.compute.references import Key, Links
 from dualstack_sim.compute.usage import Usage
 from dualstack_sim.rules import enforced
+
+HISTORY_SECONDS = 600.0
+"""For how many simulated seconds what was there before is kept ..."""
+_HISTORY_CHANGES = 10_000
+"""... and how many changes at most."""
 
 _PACIFIC = timezone(timedelta(hours=-8))
 
@@ -35,6 +42,8 @@ class Inventory:
         self._published: dict[Key, Json] = {}
         self._revisions: dict[Key, int] = {}
         self._incarnations: dict[Key, int] = {}
+        self._history: deque[tuple[float, Key, Json | None]] = deque(maxlen=_HISTORY_CHANGES)
+        """Instants of changes, what changed, and what was there before."""
         self.usage = Usage()
 
     def reseed(self, seed: int) -> None:
@@ -83,6 +92,14 @@ class Inventory:
 
         An insert shows its resource while the operation still runs: that is not yet effective.
         """
+        self._history.append((at, key, self.table(key.collection, key.scope).get(key.name)))
+        while self._history[0][0] < at - HISTORY_SECONDS:
+            self._history.popleft()
+        self._show(key, resource)
+        if effective:
+            self._publish(at, key, resource)
+
+    def _show(self, key: Key, resource: Json | None) -> None:
         table = self._tables.setdefault(key[:2], {})
         if key.collection == "instances":
             self.usage.replace(table.get(key.name), resource)
@@ -95,8 +112,21 @@ class Inventory:
             table[key.name] = resource
             self._by_id[key.collection, key.scope, resource["id"]] = key.name
             self.of_network(key.collection, resource.get("network", ""))[key] = resource
-        if effective:
-            self._publish(at, key, resource)
+
+    @contextmanager
+    def as_of(self, instant: float) -> Iterator[None]:
+        """Show what was there at an earlier instant, fingerprints and all, or as early as is remembered."""
+        undone: list[tuple[Key, Json | None]] = []
+        for at, key, before in reversed(self._history):
+            if at <= instant:
+                break
+            undone.append((key, self.table(key.collection, key.scope).get(key.name)))
+            self._show(key, before)
+        try:
+            yield
+        finally:
+            for key, resource in reversed(undone):
+                self._show(key, resource)
 
     def _publish(self, at: float, key: Key, after: Json | None) -> None:
         before = self._published.pop(key, None)
@@ -152,6 +182,7 @@ class Inventory:
             known = self.find(key)
             self.put(at, key, known if known == resource else resource)
         self._revisions, self._incarnations = revisions, incarnations
+        self._history.clear()
 
     def snapshot(self) -> dict[str, dict[str, Json]]:
         """Collection -> `scope/name` -> resource."""

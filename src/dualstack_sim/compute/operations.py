@@ -153,27 +153,29 @@ class Operations:
         ordinal = self._ordinals.get((method, work.target), 0)
         self._ordinals[method, work.target] = ordinal + 1
         seconds = self._latency.operation(self._chance, method, self._links.partial(work.target), ordinal)
+        wait = 0.0
         if fault:
             seconds += fault.latency
-        operation = self._register(now, method, work, ordinal, seconds)
+            wait = fault.pending
+        operation = self._register(now, method, work, ordinal, wait + _pending(seconds))
         operation.method = method
         self._running[work.target.scope, method] += 1
         self._occupy(work, 1)
         if work.failure is None:
             work.begin(now)
             for fraction, effect in work.stages:
-                self._schedule(now + fraction * seconds, effect)
+                self._schedule(now + wait + fraction * seconds, effect)
         injected = OperationFailure(*fault.operation_error) if fault and fault.operation_error else None
-        self._schedule(now + seconds, lambda at: self._end(operation, at, injected))
+        self._schedule(now + wait + seconds, lambda at: self._end(operation, at, injected))
         return operation
 
-    def _register(self, now: float, method: str, work: Work, ordinal: int, seconds: float) -> Operation:
+    def _register(self, now: float, method: str, work: Work, ordinal: int, pending: float) -> Operation:
         generator = self._chance.generator("operation-name", method, *work.target, ordinal)
         digits = f"{generator.getrandbits(116):029x}"
         name = f"operation-{int(now * 1000)}-{digits[:13]}-{digits[13:21]}-{digits[21:29]}"
         key = Key("operations", work.target.scope, name)
         identity = str(generator.randrange(10**17, 9 * 10**18))
-        operation = Operation(name, identity, key, work, now, now + _pending(seconds))
+        operation = Operation(name, identity, key, work, now, now + pending)
         self._known[key] = operation
         if len(self._known) > KEPT:
             self._forget_oldest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dualstack_sim.compute.errors import ApiError, Json
 from dualstack_sim.rules import enforced
@@ -33,6 +33,27 @@ class Limits:
     """The same for single methods, such as `routes.insert`."""
 
 
+LIMITS = {
+    "REQUESTS_PER_MINUTE": "requests_per_minute",
+    "CONCURRENT_OPERATIONS": "concurrent_operations",
+    "STATIC_ROUTES_PER_NETWORK": "static_routes_per_network",
+    "SUBNET_RANGES_PER_NETWORK": "subnet_ranges_per_network",
+    "INSTANCES_PER_NETWORK_GLOBAL": "instances_per_network",
+    "ALIASES_PER_NETWORK_GLOBAL": "aliases_per_network",
+    "PEERINGS_PER_NETWORK": "peerings_per_network",
+}
+"""Name of a quota -> field of `Limits`; requests per minute are those of every group that has no limit of its own."""
+
+
+def lowered(limits: Limits, name: str, value: int) -> Limits:
+    """`limits` with one of `LIMITS`, or of the groups that `group_names` tells, at `value` if that is lower."""
+    field_name = LIMITS.get(name)
+    if field_name is None:
+        present = limits.by_group.get(name, limits.requests_per_minute)
+        return replace(limits, by_group={**limits.by_group, name: min(value, present)})
+    return replace(limits, **{field_name: min(value, getattr(limits, field_name))})
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """A rate quota as error texts name it."""
@@ -53,6 +74,11 @@ _GROUPS = {
     ),
     "default": ("QueriesPerMinutePer", "Queries", "Queries per minute"),
 }
+
+
+def group_names() -> list[str]:
+    """Every group of rate quotas, of the project and of a region, as error texts name it."""
+    return sorted(f"{name}{place}" for name, _, _ in _GROUPS.values() for place in ("Project", "Region"))
 
 
 def group_of(method: str, scope: str) -> Group:
@@ -77,20 +103,19 @@ def group_of(method: str, scope: str) -> Group:
 class RateMeter:
     """Counts requests per group and window; the windows start at full minutes of simulated time."""
 
-    def __init__(self, limits: Limits, project_number: str) -> None:
-        self._limits = limits
+    def __init__(self, project_number: str) -> None:
         self._consumer = f"project_number:{project_number}"
         self._window = -1
         self._counts: Counter[tuple[str, str]] = Counter()
 
-    def charge(self, method: str, scope: str, region: str, now: float) -> None:
+    def charge(self, method: str, scope: str, region: str, now: float, limits: Limits) -> None:
         """Count one request; 403 rateLimitExceeded when the group has used its window up."""
         window = int(now // WINDOW)
         if window != self._window and (self._window < 0 or enforced("quotas.fixed-windows")):
             self._window = window
             self._counts.clear()
         group = group_of(method, scope)
-        limit = self._limits.by_group.get(group.name, self._limits.requests_per_minute)
+        limit = limits.by_group.get(group.name, limits.requests_per_minute)
         place = region if group.name.endswith("Region") else ""
         if self._counts[group.name, place] >= limit and enforced("quotas.requests-per-minute"):
             raise self._exceeded(group, limit, place)

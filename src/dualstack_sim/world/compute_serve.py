@@ -69,7 +69,7 @@ async def _serve(options: ComputeOptions) -> None:
 async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute, dict[str, Any]]:
     """Bring the server up; it is taken down when `stack` closes. The facts are what clients need to reach it."""
     clock, chance = options.clock, Chance(options.seed)
-    faults = FaultPlan(load_faults(options.faults), chance, clock) if options.faults else None
+    faults = FaultPlan(load_faults(options.faults) if options.faults else (), chance, clock)
     listeners = {"compute": _listen(options.port), "control": _listen(0)}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
     fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric)

@@ -4,16 +4,13 @@ POST /trigger              traffic and Compute calls are accounted from now on; 
 GET  /traffic              pairs, blackout, broken pairs
 GET  /compute/statistics   calls since the trigger; `?caller=` only of User-Agents that begin so
 GET  /probe?from=&to=      where a packet from a host to an address goes at this instant
-GET  /reachability?family= the pairs of end points that do not reach each other now
 GET  /assumptions          inferred facts on which the verdict rests
-GET  /faults               faults that were injected so far
 
-The rest commands the simulated Compute Engine: see `control_state`.
+The rest commands the simulated Compute Engine and what goes wrong in it: see `control_state`, `control_faults`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -24,17 +21,16 @@ from dualstack_sim.compute.backend import Compute
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan
 from dualstack_sim.rules import RULES
+from dualstack_sim.world.control_answers import answer
 from dualstack_sim.world.control_clock import SteppableClock
+from dualstack_sim.world.control_faults import FaultControl
 from dualstack_sim.world.control_state import LARGEST_STATE, StateControl
-
-Handler = Callable[[web.Request], Awaitable[web.Response]]
-
 
 STATE = web.AppKey("state", StateControl)
 """Where the application keeps the part that commands the state."""
 
 
-def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: FaultPlan | None) -> web.Application:
+def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: FaultPlan) -> web.Application:
     """The application that answers on the control endpoint."""
 
     async def trigger(_: web.Request) -> web.Response:
@@ -44,33 +40,25 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
         fabric.traffic.mark(at)
         compute.reset_statistics()
         RULES.restart()
-        return _answer({"at": at})
+        return answer({"at": at})
 
     async def traffic(_: web.Request) -> web.Response:
-        return _answer(_camel(fabric.traffic.report(clock.now()).as_json()))
+        return answer(_camel(fabric.traffic.report(clock.now()).as_json()))
 
     async def statistics(request: web.Request) -> web.Response:
-        return _answer(compute.statistics(request.query.get("caller", "")))
+        return answer(compute.statistics(request.query.get("caller", "")))
 
     async def probe(request: web.Request) -> web.Response:
         source, destination = request.query.get("from", ""), request.query.get("to", "")
         if source not in fabric.hosts:
             return _refuse(f"from: {source!r} is no host of the network; the hosts are {fabric.hosts}")
         try:
-            return _answer(msgspec.to_builtins(fabric.probe(source, destination)))
+            return answer(msgspec.to_builtins(fabric.probe(source, destination)))
         except ValueError:
             return _refuse(f"to: {destination!r} is no IP address")
 
     async def assumptions(_: web.Request) -> web.Response:
-        return _answer([*fabric.assumptions(), *inferred_rules()])
-
-    async def fired(_: web.Request) -> web.Response:
-        return _answer(
-            {
-                "fired": [fault.as_json() for fault in faults.fired] if faults else [],
-                "neverMatched": faults.idle() if faults else [],
-            }
-        )
+        return answer([*fabric.assumptions(), *inferred_rules()])
 
     application = web.Application(client_max_size=LARGEST_STATE)
     application[STATE] = StateControl(clock, compute)
@@ -80,7 +68,7 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
     application.router.add_get("/compute/statistics", statistics)
     application.router.add_get("/probe", probe)
     application.router.add_get("/assumptions", assumptions)
-    application.router.add_get("/faults", fired)
+    FaultControl(faults).add_routes(application.router)
     return application
 
 
@@ -105,9 +93,5 @@ def _camel_word(word: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
-def _answer(body: Any, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
-
-
 def _refuse(message: str) -> web.Response:
-    return _answer({"message": message}, status=400)
+    return answer({"message": message}, status=400)

@@ -13,32 +13,20 @@ GET  /rules                      every rule that is enforced, with source and ta
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from dualstack.clock import Clock
 from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.errors import ApiError
 from dualstack_sim.compute.memory import digest
 from dualstack_sim.rules import RULES
+from dualstack_sim.world.control_answers import Refused, guarded, json_object
 from dualstack_sim.world.control_clock import ClockFixed, SteppableClock
-
-Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 LARGEST_STATE = 256 * 1024 * 1024
 PRODUCT = "dualstack/"
 """How the User-Agent of the product begins; its operator keeps time by formula."""
-
-
-class Refused(Exception):
-    """A command that cannot be carried out, with its HTTP status."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class StateControl:
@@ -54,22 +42,22 @@ class StateControl:
         self._initial = self._compute.dump()
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        router.add_get("/dump", _guarded(self.dump))
-        router.add_post("/load", _guarded(self.load))
-        router.add_post("/reset", _guarded(self.reset))
-        router.add_post("/finish", _guarded(self.finish))
-        router.add_post("/seed", _guarded(self.seed))
-        router.add_get("/clock", _guarded(self.clock))
-        router.add_post("/clock", _guarded(self.change_clock))
-        router.add_get("/requests", _guarded(self.requests))
-        router.add_get("/rules", _guarded(self.rules))
+        router.add_get("/dump", guarded(self.dump))
+        router.add_post("/load", guarded(self.load))
+        router.add_post("/reset", guarded(self.reset))
+        router.add_post("/finish", guarded(self.finish))
+        router.add_post("/seed", guarded(self.seed))
+        router.add_get("/clock", guarded(self.clock))
+        router.add_post("/clock", guarded(self.change_clock))
+        router.add_get("/requests", guarded(self.requests))
+        router.add_get("/rules", guarded(self.rules))
 
     async def dump(self, _: web.Request) -> Any:
         state = self._compute.dump()
         return {"digest": digest(state), "at": self._clock.now(), "state": state}
 
     async def load(self, request: web.Request) -> Any:
-        body = await _object(request)
+        body = await json_object(request)
         self._compute.load(body.get("state", body))
         return {"digest": digest(self._compute.dump())}
 
@@ -86,7 +74,7 @@ class StateControl:
         return {"running": self._compute.operations_running()}
 
     async def seed(self, request: web.Request) -> Any:
-        seed = (await _object(request)).get("seed")
+        seed = (await json_object(request)).get("seed")
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise Refused(400, f"seed: must be a whole number, not {seed!r}")
         self._compute.reseed(seed)
@@ -96,7 +84,7 @@ class StateControl:
         return self._time()
 
     async def change_clock(self, request: web.Request) -> Any:
-        body = await _object(request)
+        body = await json_object(request)
         clock = self._changeable()
         unknown = sorted(set(body) - {"speed", "step"})
         if unknown or not body:
@@ -143,31 +131,3 @@ class StateControl:
         if reason or not isinstance(self._clock, SteppableClock):
             raise Refused(409, f"the time of this world cannot be changed: {reason}")
         return self._clock
-
-
-def _guarded(handler: Callable[[web.Request], Awaitable[Any]]) -> Handler:
-    """Answers in JSON, refusals too: {"message"}."""
-
-    async def guarded(request: web.Request) -> web.Response:
-        try:
-            return _answer(await handler(request))
-        except Refused as refused:
-            return _answer({"message": str(refused)}, refused.status)
-        except ApiError as refused:
-            return _answer({"message": refused.message}, refused.status)
-
-    return guarded
-
-
-async def _object(request: web.Request) -> dict[str, Any]:
-    try:
-        body = msgspec.json.decode(await request.read())
-    except msgspec.DecodeError as error:
-        raise Refused(400, f"the body is no JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise Refused(400, "the body must be a JSON object")
-    return body
-
-
-def _answer(body: Any, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")

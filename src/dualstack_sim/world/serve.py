@@ -91,7 +91,7 @@ class _EndOnce:
 async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, object]:
     """Bring a world up; it is taken down when `stack` closes. The facts that clients need to reach it."""
     clock, chance = options.clock, Chance(options.seed)
-    faults = FaultPlan(load_faults(options.faults), chance, clock) if options.faults else None
+    faults = FaultPlan(load_faults(options.faults) if options.faults else (), chance, clock)
     shoot = ShootView.of(options.shoot)
     listeners = {name: _listen() for name in ("compute", "kubernetes", "control")}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}

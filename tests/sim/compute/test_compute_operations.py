@@ -141,23 +141,24 @@ async def test_static_route_quota_fails_inside_the_operation() -> None:
 
 
 def test_rate_quota_counts_by_group_and_place_in_fixed_windows() -> None:
-    meter = RateMeter(Limits(requests_per_minute=2, by_group={"ReadRequestsPerMinutePerProject": 1}), "1")
+    meter = RateMeter("1")
+    limits = Limits(requests_per_minute=2, by_group={"ReadRequestsPerMinutePerProject": 1})
     minute = 1_800_000_000.0
     for second in (10.0, 20.0):
-        meter.charge("routes.list", "global", "", minute + second)
+        meter.charge("routes.list", "global", "", minute + second, limits)
     with pytest.raises(ApiError) as exceeded:
-        meter.charge("routes.list", "global", "", minute + 59.9)
+        meter.charge("routes.list", "global", "", minute + 59.9, limits)
     assert exceeded.value.status == 403
     # Another group, another place and the next window have quotas of their own.
-    meter.charge("routes.get", "global", "", minute + 59.9)
+    meter.charge("routes.get", "global", "", minute + 59.9, limits)
     with pytest.raises(ApiError):
-        meter.charge("networks.get", "global", "", minute + 59.9)
+        meter.charge("networks.get", "global", "", minute + 59.9, limits)
     for region in ("a", "b"):
-        meter.charge("subnetworks.list", f"regions/{region}", region, minute + 59.9)
-        meter.charge("instances.list", f"zones/{region}-1", region, minute + 59.9)
+        meter.charge("subnetworks.list", f"regions/{region}", region, minute + 59.9, limits)
+        meter.charge("instances.list", f"zones/{region}-1", region, minute + 59.9, limits)
         with pytest.raises(ApiError):
-            meter.charge("instances.list", f"zones/{region}-2", region, minute + 59.9)
-    meter.charge("routes.list", "global", "", minute + 60.0)
+            meter.charge("instances.list", f"zones/{region}-2", region, minute + 59.9, limits)
+    meter.charge("routes.list", "global", "", minute + 60.0, limits)
 
 
 async def test_exceeded_rate_quota_has_the_shape_of_the_front_end() -> None:
@@ -215,6 +216,12 @@ class Script:
     def consult(self, method: str, target: str) -> Fault | None:
         self.asked.append((method, target))
         return self.fault if method == self.method and self.asked.count((method, target)) == 1 else None
+
+    def in_vain(self, why: str) -> None:
+        raise AssertionError(why)
+
+    def reseed(self, seed: int) -> None:
+        """Nothing is left to chance."""
 
 
 DELETE = ("DELETE", "global/routes/shoot--foo--bar-0")

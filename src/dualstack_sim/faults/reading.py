@@ -1,112 +1,20 @@
-"""Faults on request and by seed: a small YAML file that says which Compute requests go wrong, and how.
-
-    faults:
-      - method: routes.delete          # discovery id without "compute.", or a glob such as "*.delete"
-        target: "shoot--foo--bar-*"    # name of the resource, or a glob; default "*"
-        nth: 2                         # from the second such request on (default 1) ...
-        count: 3                       # ... this many times (default 1)
-        operationError: {code: INTERNAL_ERROR, message: "Internal error."}
-      - method: instances.updateNetworkInterface
-        probability: 0.1               # instead of nth: each such request, by the seed
-        count: 5
-        latency: 30                    # simulated seconds more
-      - {method: subnetworks.patch, errorBefore: {status: 503}}
-      - {method: subnetworks.patch, nth: 2, cut: after}   # took effect, but the answer never arrived
-
-`errorBefore` and `errorAfter` are HTTP errors without and with the effect, `cut: before|after` closes the connection.
-One rule may combine several. A request counts for every rule that matches it; the first rule that fires decides.
-"""
+"""Reads fault documents: YAML files and JSON objects, with everything that is wrong told at once."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import yaml
 
-from dualstack.clock import Clock
 from dualstack.errors import InvalidInput
-from dualstack_sim.chance import Chance
-from dualstack_sim.compute.interference import Fault, HttpFault
-
-
-@dataclass(frozen=True, slots=True)
-class FaultRule:
-    """Which requests go wrong (`method`, `target`: globs), when (`nth` on, or `probability`), how often, and how."""
-
-    method: str
-    fault: Fault
-    target: str = "*"
-    nth: int = 1
-    probability: float | None = None
-    count: int = 1
-
-    def matches(self, method: str, target: str) -> bool:
-        return fnmatchcase(method, self.method) and fnmatchcase(target, self.target)
-
-
-@dataclass(frozen=True, slots=True)
-class FiredFault:
-    """A fault that was handed out: the rule's place in the file (from 1) and the request that it hit."""
-
-    at: float
-    rule: int
-    method: str
-    target: str
-    fault: Fault
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "at": self.at,
-            "rule": self.rule,
-            "method": self.method,
-            "target": self.target,
-            "effect": _describe(self.fault),
-        }
-
-
-class FaultPlan:
-    """Decides by rules what goes wrong; implements `dualstack_sim.compute.interference.Faults`."""
-
-    def __init__(self, rules: list[FaultRule], chance: Chance, clock: Clock) -> None:
-        self.fired: list[FiredFault] = []
-        self._rules = rules
-        self._chance = chance
-        self._clock = clock
-        self._matched = [0] * len(rules)
-        self._left = [rule.count for rule in rules]
-        self._asked: dict[tuple[str, str], int] = {}
-
-    def consult(self, method: str, target: str) -> Fault | None:
-        """What goes wrong with this request; each call is one request."""
-        ordinal = self._asked[method, target] = self._asked.get((method, target), 0) + 1
-        chosen: int | None = None
-        for number, rule in enumerate(self._rules):
-            if rule.matches(method, target):
-                self._matched[number] += 1
-                if chosen is None and self._fires(number, rule, (method, target, ordinal)):
-                    chosen = number
-        if chosen is None:
-            return None
-        self._left[chosen] -= 1
-        fault = self._rules[chosen].fault
-        self.fired.append(FiredFault(self._clock.now(), chosen + 1, method, target, fault))
-        return fault
-
-    def idle(self) -> list[int]:
-        """Places (from 1) of the rules that never matched a request; most likely their method or target is misspelt."""
-        return [number for number, matched in enumerate(self._matched, start=1) if not matched]
-
-    def _fires(self, number: int, rule: FaultRule, request: tuple[str, str, int]) -> bool:
-        if not self._left[number]:
-            return False
-        if rule.probability is None:
-            return self._matched[number] >= rule.nth
-        return self._chance.uniform(0.0, 1.0, "fault", number, *request) < rule.probability
+from dualstack_sim.compute.interference import Fault, HttpFault, Meanwhile, Squeeze, VmEnd
+from dualstack_sim.compute.inventory import HISTORY_SECONDS
+from dualstack_sim.compute.quotas import LIMITS, group_names
+from dualstack_sim.faults.rules import FaultRule
 
 
 def load_faults(path: Path | str) -> list[FaultRule]:
@@ -125,7 +33,19 @@ def load_faults(path: Path | str) -> list[FaultRule]:
         raise InvalidInput(f"{where}: not YAML ({problem}); correct the syntax") from error
     except RecursionError as error:
         raise InvalidInput(f"{path}: nested too deeply; a fault file is a flat list of rules") from error
-    reader = _Reader(str(path), loader)
+    return _read(_Reader(str(path), loader), root)
+
+
+def parse_faults(document: Any) -> list[FaultRule]:
+    """The rules in a decoded JSON document; InvalidInput with field and what to do for everything wrong with it."""
+    try:
+        root = yaml.SafeDumper(StringIO()).represent_data(document)
+    except RecursionError as error:
+        raise InvalidInput("the document is nested too deeply; it is a flat list of rules") from error
+    return _read(_Reader("", yaml.SafeLoader("")), root)
+
+
+def _read(reader: _Reader, root: yaml.Node | None) -> list[FaultRule]:
     rules = reader.rules(root)
     if reader.problems:
         raise InvalidInput(*reader.problems)
@@ -136,7 +56,7 @@ _MISSING = object()
 
 
 class _Reader:
-    """Reads rules from YAML nodes and collects what is wrong, each with its line."""
+    """Reads rules from YAML nodes and collects what is wrong, each with its line where the nodes come from a file."""
 
     def __init__(self, path: str, loader: yaml.SafeLoader) -> None:
         self.problems: list[str] = []
@@ -145,7 +65,7 @@ class _Reader:
 
     def rules(self, root: yaml.Node | None) -> list[FaultRule]:
         if root is not None and not isinstance(root, yaml.MappingNode):
-            self._complain(root, "the file", "must be a mapping with one field, faults")
+            self._complain(root, "the document", "must be a mapping with one field, faults")
             return []
         listing = self._fields(root, "", {"faults"}).get("faults") if root is not None else None
         if not isinstance(listing, yaml.SequenceNode):
@@ -164,7 +84,7 @@ class _Reader:
         if "nth" in fields and "probability" in fields:
             self._complain(fields["probability"], f"{where}.probability", "cannot go with nth; keep one of the two")
         method = self._take(fields, where, "method", _method, "a method such as routes.delete, or a glob")
-        fault = self._fault(node, fields, where)
+        fault = self._fault(node, fields, where, str(method))
         rule = FaultRule(
             method=cast(str, method),
             fault=fault,
@@ -180,9 +100,10 @@ class _Reader:
             return None
         return rule
 
-    def _fault(self, node: yaml.Node, fields: Mapping[str, yaml.Node], where: str) -> Fault:
+    def _fault(self, node: yaml.Node, fields: Mapping[str, yaml.Node], where: str, method: str) -> Fault:
         if not fields.keys() & _EFFECTS:
             self._complain(node, where, f"does nothing; give at least one of {', '.join(sorted(_EFFECTS))}")
+        past = f"seconds above 0 and at most {HISTORY_SECONDS:g}"
         return Fault(
             latency=cast(float, self._take(fields, where, "latency", _seconds, "seconds above 0", 0.0)),
             operation_error=self._operation_error(fields, f"{where}.operationError"),
@@ -192,7 +113,45 @@ class _Reader:
                 'Literal["before", "after"] | None',
                 self._take(fields, where, "cut", lambda value: value in ("before", "after"), "before or after", None),
             ),
+            pending=cast(float, self._take(fields, where, "pending", _seconds, "seconds above 0", 0.0)),
+            stale=cast(float, self._take(fields, where, "stale", _remembered, past, 0.0)),
+            meanwhile=self._meanwhile(fields, f"{where}.meanwhile", method),
+            quota=self._quota(fields, f"{where}.quota"),
+            vm=self._vm(fields, f"{where}.vm"),
         )
+
+    def _meanwhile(self, fields: Mapping[str, yaml.Node], where: str, method: str) -> Meanwhile | None:
+        if "meanwhile" not in fields:
+            return None
+        parts = self._fields(fields["meanwhile"], where, {"method", "body"})
+        wanted = "the body of a request, such as {labels: {by: somebody}}"
+        body = self._take(parts, where, "body", lambda value: isinstance(value, dict), wanted, {})
+        collection = method.partition(".")[0]
+
+        def fitting(value: object) -> bool:
+            return _exact(value) and str(value).partition(".")[0] == collection
+
+        other = self._take(parts, where, "method", fitting, f"another method of {collection}, on the same resource", "")
+        return Meanwhile(cast("dict[str, Any]", body), cast(str, other))
+
+    def _quota(self, fields: Mapping[str, yaml.Node], where: str) -> Squeeze | None:
+        if "quota" not in fields:
+            return None
+        names = [*LIMITS, *group_names()]
+        parts = self._fields(fields["quota"], where, {"limit", "value", "seconds"})
+        limit = self._take(parts, where, "limit", lambda value: value in names, f"one of {', '.join(names)}")
+        value = self._take(parts, where, "value", _amount, "a whole number from 0")
+        seconds = self._take(parts, where, "seconds", _seconds, "seconds above 0", None)
+        return Squeeze(cast(str, limit), cast(int, value), cast("float | None", seconds))
+
+    def _vm(self, fields: Mapping[str, yaml.Node], where: str) -> VmEnd | None:
+        if "vm" not in fields:
+            return None
+        parts = self._fields(fields["vm"], where, {"becomes", "name"})
+        known = ("stopped", "deleted")
+        becomes = self._take(parts, where, "becomes", lambda value: value in known, "stopped or deleted")
+        name = self._take(parts, where, "name", _text, "the name of a VM, or a glob", "")
+        return VmEnd(cast('Literal["stopped", "deleted"]', becomes), cast(str, name))
 
     def _operation_error(self, fields: Mapping[str, yaml.Node], where: str) -> tuple[str, str] | None:
         if "operationError" not in fields:
@@ -255,16 +214,23 @@ class _Reader:
         return fields
 
     def _complain(self, node: yaml.Node | None, where: str, what: str) -> None:
-        line = f":{node.start_mark.line + 1}" if node is not None else ""
-        self.problems.append(f"{self._path}{line}: {where}: {what}")
+        mark = node.start_mark if node is not None else None
+        place = f"{self._path}:{mark.line + 1}: " if mark is not None else f"{self._path}: " if self._path else ""
+        self.problems.append(f"{place}{where}: {what}")
 
 
-_EFFECTS = {"latency", "operationError", "errorBefore", "errorAfter", "cut"}
+_EFFECTS = {
+    "latency", "pending", "operationError", "errorBefore", "errorAfter", "cut", "stale", "meanwhile", "quota", "vm",
+}  # fmt: skip
 _RULE_FIELDS = {"method", "target", "nth", "probability", "count"} | _EFFECTS
 
 
 def _method(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(r"[A-Za-z*?!\[\]]+(\.[A-Za-z*?!\[\]]+)?", value) is not None
+
+
+def _exact(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z]+\.[A-Za-z]+", value) is not None
 
 
 def _text(value: object) -> bool:
@@ -275,6 +241,10 @@ def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def _amount(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -283,26 +253,13 @@ def _seconds(value: object) -> bool:
     return _number(value) and 0 < cast(float, value) < float("inf")
 
 
+def _remembered(value: object) -> bool:
+    return _seconds(value) and cast(float, value) <= HISTORY_SECONDS
+
+
 def _share(value: object) -> bool:
     return _number(value) and 0 < cast(float, value) <= 1
 
 
 def _status(value: object) -> bool:
     return _whole(value) and 400 <= cast(int, value) <= 599
-
-
-def _describe(fault: Fault) -> str:
-    return ", ".join(_parts(fault))
-
-
-def _parts(fault: Fault) -> Iterator[str]:
-    if fault.latency:
-        yield f"{fault.latency:g} s later"
-    if fault.operation_error:
-        yield f"operation error {fault.operation_error[0]}"
-    if fault.error_before:
-        yield f"HTTP {fault.error_before.status} without effect"
-    if fault.error_after:
-        yield f"HTTP {fault.error_after.status} after the effect"
-    if fault.cut:
-        yield f"connection cut {fault.cut} the effect"

@@ -1,0 +1,54 @@
+"""How the control endpoint answers: JSON in and out, refusals as {"message"}."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from dualstack.errors import InvalidInput
+from dualstack_sim.compute.errors import ApiError
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class Refused(Exception):
+    """A command that cannot be carried out, with its HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def guarded(handler: Callable[[web.Request], Awaitable[Any]]) -> Handler:
+    """Answers what `handler` returns, and what it raises as a refusal."""
+
+    async def answering(request: web.Request) -> web.Response:
+        try:
+            return answer(await handler(request))
+        except Refused as refused:
+            return answer({"message": str(refused)}, refused.status)
+        except InvalidInput as refused:
+            return answer({"message": str(refused)}, 400)
+        except ApiError as refused:
+            return answer({"message": refused.message}, refused.status)
+
+    return answering
+
+
+async def json_object(request: web.Request) -> dict[str, Any]:
+    """The body; Refused with 400 if it is no JSON object."""
+    try:
+        body = msgspec.json.decode(await request.read())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(400, f"the body is no JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Refused(400, "the body must be a JSON object")
+    return body
+
+
+def answer(body: Any, status: int = 200) -> web.Response:
+    """`body` as JSON."""
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
