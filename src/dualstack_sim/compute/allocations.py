@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dualstack_sim.compute.errors import Json, OperationFailed, OperationFailure, quota_exceeded
 from dualstack_sim.compute.project import Project
-from dualstack_sim.compute.ranges import range_texts, static_routes
+from dualstack_sim.compute.ranges import number_of_ranges, static_routes
 from dualstack_sim.compute.references import GLOBAL, Key
 from dualstack_sim.rules import enforced
 
@@ -31,7 +31,7 @@ def used(project: Project, network: str, quota: Quota) -> int:
         return len(static_routes(project, network))
     if quota is SUBNET_RANGES:
         subnetworks = project.inventory.of_network("subnetworks", network).values()
-        return sum(1 for subnetwork in subnetworks for _ in range_texts(subnetwork))
+        return sum(number_of_ranges(subnetwork) for subnetwork in subnetworks)
     usage = project.inventory.usage
     return usage.interfaces[network] if quota is INSTANCES else usage.aliases[network]
 
@@ -77,13 +77,25 @@ def check_interfaces(project: Project, interfaces: list[Json]) -> None:
 
 
 def check_aliases(project: Project, network: str, more: int) -> None:
-    """OperationFailed if the network cannot take that many alias ranges more."""
-    if not fits(project, network, ALIASES, more) and enforced("quotas.aliases"):
+    """OperationFailed if the network cannot take that many alias ranges more than it has and will have."""
+    coming = project.aliases_coming[network] if more else 0
+    if not fits(project, network, ALIASES, more + coming) and enforced("quotas.aliases"):
         raise OperationFailed(exhausted(project, network, ALIASES))
 
 
 def ranges_failure(project: Project, network: str, more: int) -> OperationFailure | None:
-    """The failure of an operation that would give the network that many subnetwork ranges more."""
-    if fits(project, network, SUBNET_RANGES, more) or not enforced("quotas.subnet-ranges"):
+    """The failure of an operation that would give the network that many ranges more than it has and will have."""
+    if fits(project, network, SUBNET_RANGES, more + _ranges_coming(project, network) if more else 0) or not enforced(
+        "quotas.subnet-ranges"
+    ):
         return None
     return exhausted(project, network, SUBNET_RANGES)
+
+
+def _ranges_coming(project: Project, network: str) -> int:
+    """Ranges that operations under way will add to subnetworks of the network."""
+    return sum(
+        max(0, number_of_ranges(project.intents[key]) - number_of_ranges(subnetwork))
+        for key, subnetwork in project.inventory.of_network("subnetworks", network).items()
+        if key in project.intents
+    )

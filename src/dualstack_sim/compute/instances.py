@@ -240,7 +240,15 @@ class Instances:
             holdings.give_back()
             raise
 
+        def count(number: int) -> None:
+            project.aliases_coming[current["network"]] += number
+
+        def abandon(_at: float) -> None:
+            count(-change.more_aliases)
+            holdings.give_back()
+
         def finish(at: float) -> None:
+            count(-change.more_aliases)
             change.release()
             interfaces = [
                 self._revised(key, entry, change.apply(entry)) if entry["name"] == name else entry
@@ -253,7 +261,8 @@ class Instances:
             resource["id"],
             "updateNetworkInterface",
             finish,
-            abandon=lambda at: holdings.give_back(),
+            begin=lambda at: count(change.more_aliases),
+            abandon=abandon,
             exclusive=False,
             also_busy=(_interface_lock(key, name),),
         )

@@ -138,6 +138,7 @@ class InterfaceChange:
 
     apply: Callable[[Json], Json]
     release: Callable[[], None]
+    more_aliases: int = 0
 
 
 def revise_interface(
@@ -182,6 +183,7 @@ def revise_interface(
     return InterfaceChange(
         lambda interface: _without_aliases(interface) | ({"aliasIpRanges": aliases} if aliases else {}),
         lambda: release_aliases(project, key, revision.removed, holder),
+        len(revision.added),
     )
 
 
@@ -192,7 +194,7 @@ def _without_aliases(interface: Json) -> Json:
 def _with_aliases_cleared(
     change: InterfaceChange, project: Project, key: Key, current: Json, holder: str
 ) -> InterfaceChange:
-    """The same change, and no aliases any more: a client that names only the stack type may send an empty list (E13)."""
+    """The same change, and no aliases any more (E13): who names a stack type only may send an empty list."""
 
     def release() -> None:
         change.release()

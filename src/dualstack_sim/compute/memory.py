@@ -79,6 +79,7 @@ def load(project: Project, at: float, state: Json) -> None:
     project.books.clear()
     project.books.update(_books(state))
     project.intents.clear()
+    project.aliases_coming.clear()
     project.inventory.load(at, state["inventory"])
     _expect_prefixes(project, at)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Network
@@ -91,6 +92,8 @@ class Project:
     prefixes: GivenPrefixes = field(default_factory=GivenPrefixes)
     intents: dict[Key, Json] = field(default_factory=dict)
     """Subnetworks as the operations that run on them will leave them: their ranges count already."""
+    aliases_coming: Counter[str] = field(default_factory=Counter)
+    """Network link -> alias ranges that operations under way will add to interfaces: they count already."""
 
     def zone_region(self, zone: str) -> str | None:
         return next((region for region, zones in self.regions.items() if zone in zones), None)

@@ -35,6 +35,10 @@ def range_texts(subnetwork: Json) -> Iterator[str]:
             yield subnetwork[field]
 
 
+def number_of_ranges(subnetwork: Json) -> int:
+    return sum(1 for _ in range_texts(subnetwork))
+
+
 def is_flagged(subnetwork: Json) -> bool:
     return bool(subnetwork.get("allowSubnetCidrRoutesOverlap"))
 

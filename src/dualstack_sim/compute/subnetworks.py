@@ -17,7 +17,7 @@ from dualstack_sim.compute.project import Call, Project
 from dualstack_sim.compute.ranges import (
     admits_routes,
     is_flagged,
-    range_texts,
+    number_of_ranges,
     refuse_beyond_hybrid_limits,
     refuse_overlap,
     refuse_routes_inside,
@@ -100,7 +100,7 @@ class Subnetworks:
             finish,
             begin=lambda at: project.inventory.put(at, key, resource, effective=False),
             abandon=lambda at: project.inventory.put(at, key, None, effective=False),
-            failure=ranges_failure(project, resource["network"], sum(1 for _ in range_texts(resource))),
+            failure=ranges_failure(project, resource["network"], number_of_ranges(resource)),
         )
 
     def _described(self, call: Call, key: Key, network: Key, primary: IPv4Network, body: Json) -> Json:
@@ -272,7 +272,7 @@ class Subnetworks:
         """Effective when the operation is done; until then what it will claim counts as claimed."""
         project = self._project
         current = project.inventory.get(key)
-        more = max(0, sum(1 for _ in range_texts(change(current))) - sum(1 for _ in range_texts(current)))
+        more = max(0, number_of_ranges(change(current)) - number_of_ranges(current))
 
         def begin(_at: float) -> None:
             project.intents[key] = change(current)

@@ -6,8 +6,21 @@ import pytest
 
 from dualstack.clock import parse_rfc3339
 from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.compute.quotas import Limits
 from dualstack_sim.compute.references import Key
-from tests.sim.compute.cloud import NODES, POD_RANGE, REGION, ZONE, Cloud, HandClock, Setting, instance, route, running
+from tests.sim.compute.cloud import (
+    NETWORK,
+    NODES,
+    POD_RANGE,
+    REGION,
+    ZONE,
+    Cloud,
+    HandClock,
+    Setting,
+    instance,
+    route,
+    running,
+)
 
 
 async def test_overlap_order_moves_routes_to_aliases(cloud: Cloud) -> None:
@@ -253,6 +266,31 @@ async def test_e13_an_empty_list_beside_a_new_stack_type_wipes_the_aliases(cloud
     await cloud.patch_nodes(secondaryIpRanges=[])
     await cloud.do("DELETE", f"{ZONE}/instances/vm0")
     assert cloud.compute.project.book(Key("subnetworks", REGION, "nodes")).is_empty()
+
+
+async def test_aliases_that_are_under_way_count_against_the_quota() -> None:
+    async with running(Setting(by_hand=True, quotas=Limits(aliases_per_network=1))) as cloud:
+        cloud.furnish(nodes=2)
+        path = f"{ZONE}/instances/vm{{}}/updateNetworkInterface"
+        bodies = [
+            {"fingerprint": (await cloud.interface(name))["fingerprint"], "aliasIpRanges": [{"ipCidrRange": "/28"}]}
+            for name in ("vm0", "vm1")
+        ]
+        first = await cloud.begin("PATCH", path.format(0), bodies[0], networkInterface="nic0")
+        error = await cloud.fail("PATCH", path.format(1), bodies[1], networkInterface="nic0")
+        assert (error["code"], "ALIASES_PER_NETWORK_GLOBAL" in error["message"]) == ("QUOTA_EXCEEDED", True)
+        assert "error" not in await cloud.ended(first)
+
+
+async def test_ranges_that_are_under_way_count_against_the_quota() -> None:
+    async with running(Setting(by_hand=True, quotas=Limits(subnet_ranges_per_network=2))) as cloud:
+        cloud.furnish()
+        body = {"fingerprint": await cloud.fingerprint(), "secondaryIpRanges": [POD_RANGE]}
+        first = await cloud.begin("PATCH", NODES, body)
+        other = {"name": "other", "network": NETWORK, "ipCidrRange": "192.168.0.0/24"}
+        error = await cloud.fail("POST", f"{REGION}/subnetworks", other)
+        assert (error["code"], "SUBNET_RANGES_PER_NETWORK" in error["message"]) == ("QUOTA_EXCEEDED", True)
+        assert "error" not in await cloud.ended(first)
 
 
 async def test_commits_carry_the_scheduled_instant(cloud: Cloud) -> None:

@@ -17,6 +17,7 @@ from dualstack_sim.compute.backend import Compute
 from dualstack_sim.compute.commits import Commit
 from dualstack_sim.compute.errors import ApiError, Json
 from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.compute.quotas import Limits
 from dualstack_sim.compute.references import Key
 from tests.sim.compute.cloud import MACHINE, NETWORK, NODES, REGION, ZONE, HandClock, instance, route
 
@@ -29,10 +30,11 @@ NAMES = ["a", "b", "c"]
 class World:
     """A cloud that is asked without HTTP, and what it committed."""
 
-    def __init__(self, knobs: Knobs) -> None:
+    def __init__(self, knobs: Knobs, limits: Limits | None = None) -> None:
         self.clock = HandClock()
         self.commits: list[Commit] = []
-        self.compute = Compute(self.clock, Chance(3), knobs=knobs, on_commit=self.commits.append)
+        self.limits = limits or Limits()
+        self.compute = Compute(self.clock, Chance(3), knobs=knobs, quotas=self.limits, on_commit=self.commits.append)
         self.compute.place("networks", "global", {"name": "vpc", "autoCreateSubnetworks": False})
         self.compute.place("subnetworks", REGION, {"name": "nodes", "network": NETWORK, "ipCidrRange": "10.250.0.0/16"})
 
@@ -110,12 +112,12 @@ def check(world: World) -> None:
     subnetworks = list(shown.get("subnetworks", {}).values())
     ranges = [(ip_network(text), subnetwork) for subnetwork in subnetworks for text in texts(subnetwork)]
     for (one, _), (other, _) in combinations(ranges, 2):
-        assert not overlaps(one, other)
+        assert not overlaps(one, other), "two ranges overlap"
     for found in shown.get("routes", {}).values():
         destination = ip_network(found["destRange"])
         for whole, subnetwork in ranges:
             inside = fits_within(destination, whole)
-            assert not inside or subnetwork["allowSubnetCidrRoutesOverlap"], (found, subnetwork)
+            assert not inside or subnetwork["allowSubnetCidrRoutesOverlap"], "a route inside an unflagged range"
     check_addresses(shown, {subnetwork["selfLink"]: subnetwork for subnetwork in subnetworks})
 
 
@@ -136,13 +138,15 @@ def check_addresses(shown: dict[str, dict[str, Json]], subnetworks: dict[str, Js
         assert blocks[-1].subnet_of(IPv4Network(subnetwork["ipCidrRange"]))
         named = {entry["rangeName"]: entry["ipCidrRange"] for entry in subnetwork.get("secondaryIpRanges", [])}
         for entry in interface.get("aliasIpRanges", []):
-            whole = named[entry["subnetworkRangeName"]] if "subnetworkRangeName" in entry else subnetwork["ipCidrRange"]
+            name = entry.get("subnetworkRangeName", "")
+            assert not name or name in named, "an alias of no range"
             blocks.append(IPv4Network(entry["ipCidrRange"]))
-            assert blocks[-1].subnet_of(IPv4Network(whole))
+            whole = IPv4Network(named[name] if name else subnetwork["ipCidrRange"])
+            assert blocks[-1].subnet_of(whole), "an alias outside its range"
         assert ("ipv6AccessConfigs" in interface) == (interface["stackType"] == "IPV4_IPV6")
         sixes += [config["externalIpv6"] for config in interface.get("ipv6AccessConfigs", [])]
     for one, other in combinations(blocks, 2):
-        assert not one.overlaps(other)
+        assert not one.overlaps(other), "an address twice"
     assert len(sixes) == len(set(sixes))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -16,19 +15,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from dualstack_sim.chance import Chance
+from dualstack_sim.compute.allocations import ALIASES as ALIAS_QUOTA
+from dualstack_sim.compute.allocations import INSTANCES, STATIC_ROUTES, SUBNET_RANGES, Quota, limit_of, used
 from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.errors import Json
 from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.compute.quotas import Limits
 from tests.sim.compute.test_compute_properties import (
     ALIASES,
     DESTINATIONS,
     NAME,
     NAMES,
-    RANGE_NAME,
     RANGES,
     STACK,
     World,
     check,
     step,
+    texts,
 )
 
 KNOBS = st.builds(
@@ -37,8 +40,45 @@ KNOBS = st.builds(
     clear_flag_over_routes=st.just("refuse"),
     route_conflict=st.sampled_from(["operation", "request"]),
 )
+LIMITS = st.sampled_from(
+    [
+        Limits(),
+        Limits(
+            static_routes_per_network=2, subnet_ranges_per_network=2, instances_per_network=2, aliases_per_network=1
+        ),
+    ]
+)
+CUT_OVER: tuple[tuple[Any, ...], ...] = (
+    ("vm", "a", "IPV4_ONLY", "", ""),
+    ("vm", "b", "IPV4_ONLY", "", ""),
+    ("route", "a", "100.96.0.0/24"),
+    ("flag", True),
+    ("ranges", [("pods", "100.96.0.0/16")]),
+    ("alias", "a", ["100.96.0.0/24"], "pods"),
+    ("alias", "b", ["100.96.1.0/24"], "pods"),
+    ("delete", "routes", "a"),
+    ("flag", False),
+)
+"""The calls of the cut-over of two nodes: a sequence may begin after any of them."""
+
+MOSTLY_PODS = st.sampled_from(["pods", "pods", "pods", "more", "wide", ""])
+
+THEN = st.sampled_from([200.0, 200.0, 5.0, 0.0])
+"""Simulated seconds until the next call: most operations end before, some do not."""
+
 LONG = 10_000.0
 """Simulated seconds in which every operation ends."""
+
+
+def counted(shown: dict[str, dict[str, Json]]) -> dict[Quota, int]:
+    """What the one network has of each thing that a quota is about."""
+    interfaces = [nic for found in shown.get("instances", {}).values() for nic in found["networkInterfaces"]]
+    return {
+        STATIC_ROUTES: len(shown.get("routes", {})),
+        SUBNET_RANGES: sum(len(texts(found)) for found in shown.get("subnetworks", {}).values()),
+        INSTANCES: len(interfaces),
+        ALIAS_QUOTA: sum(len(nic.get("aliasIpRanges", ())) for nic in interfaces),
+    }
 
 
 class AnySequence(RuleBasedStateMachine):
@@ -47,54 +87,53 @@ class AnySequence(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.world = World(Knobs())
 
-    def do(self, *action: Any) -> None:
+    def do(self, *action: Any, then: float = 200.0) -> None:
+        """Make the call and let `then` seconds pass."""
         self.loop.run_until_complete(step(self.world, action))
+        self.world.clock.present += then
 
-    @initialize(knobs=KNOBS)
-    def begin(self, knobs: Knobs) -> None:
-        self.world = World(knobs)
-        self.do("vm", "a", "IPV4_ONLY", "", "")
-        self.do("wait", 200.0)
+    @initialize(knobs=KNOBS, limits=LIMITS, calls=st.integers(0, len(CUT_OVER)))
+    def begin(self, knobs: Knobs, limits: Limits, calls: int) -> None:
+        """Somewhere on the way from routes to aliases."""
+        self.world = World(knobs, limits)
+        for action in CUT_OVER[:calls]:
+            self.do(*action)
 
-    @rule(seconds=st.sampled_from([1.0, 5.0, 60.0, 200.0]))
-    def wait(self, seconds: float) -> None:
-        self.do("wait", seconds)
+    @rule(name=NAME, destination=st.sampled_from(DESTINATIONS), then=THEN)
+    def insert_route(self, name: str, destination: str, then: float) -> None:
+        self.do("route", name, destination, then=then)
 
-    @rule(name=NAME, destination=st.sampled_from(DESTINATIONS))
-    def insert_route(self, name: str, destination: str) -> None:
-        self.do("route", name, destination)
+    @rule(collection=st.sampled_from(["routes", "instances", "subnetworks"]), name=NAME, then=THEN)
+    def delete(self, collection: str, name: str, then: float) -> None:
+        self.do("delete", collection, name, then=then)
 
-    @rule(collection=st.sampled_from(["routes", "instances", "subnetworks"]), name=NAME)
-    def delete(self, collection: str, name: str) -> None:
-        self.do("delete", collection, name)
+    @rule(picks=st.lists(st.sampled_from(RANGES), max_size=2), then=THEN)
+    def set_ranges(self, picks: list[tuple[str, str]], then: float) -> None:
+        self.do("ranges", picks, then=then)
 
-    @rule(picks=st.lists(st.sampled_from(RANGES), max_size=2))
-    def set_ranges(self, picks: list[tuple[str, str]]) -> None:
-        self.do("ranges", picks)
+    @rule(value=st.booleans(), then=THEN)
+    def set_flag(self, value: bool, then: float) -> None:
+        self.do("flag", value, then=then)
 
-    @rule(value=st.booleans())
-    def set_flag(self, value: bool) -> None:
-        self.do("flag", value)
+    @rule(value=STACK, then=THEN)
+    def set_stack(self, value: str, then: float) -> None:
+        self.do("stack", value, then=then)
 
-    @rule(value=STACK)
-    def set_stack(self, value: str) -> None:
-        self.do("stack", value)
+    @rule(name=NAME, stack=STACK, text=st.sampled_from(["", *ALIASES]), range_name=MOSTLY_PODS, then=THEN)
+    def insert_vm(self, name: str, stack: str, text: str, range_name: str, then: float) -> None:
+        self.do("vm", name, stack, text, range_name, then=then)
 
-    @rule(name=NAME, stack=STACK, text=st.sampled_from(["", *ALIASES]), range_name=RANGE_NAME)
-    def insert_vm(self, name: str, stack: str, text: str, range_name: str) -> None:
-        self.do("vm", name, stack, text, range_name)
+    @rule(name=NAME, wanted=st.lists(st.sampled_from(ALIASES), max_size=2), range_name=MOSTLY_PODS, then=THEN)
+    def set_aliases(self, name: str, wanted: list[str], range_name: str, then: float) -> None:
+        self.do("alias", name, wanted, range_name, then=then)
 
-    @rule(name=NAME, texts=st.lists(st.sampled_from(ALIASES), max_size=3), range_name=RANGE_NAME)
-    def set_aliases(self, name: str, texts: list[str], range_name: str) -> None:
-        self.do("alias", name, texts, range_name)
+    @rule(name=NAME, stack=STACK, then=THEN)
+    def set_interface_stack(self, name: str, stack: str, then: float) -> None:
+        self.do("nic", name, stack, then=then)
 
-    @rule(name=NAME, stack=STACK)
-    def set_interface_stack(self, name: str, stack: str) -> None:
-        self.do("nic", name, stack)
-
-    @rule(name=NAME, text=st.sampled_from(["10.250.1.0/24", "100.96.0.0/24", "192.168.0.0/24"]))
-    def insert_subnetwork(self, name: str, text: str) -> None:
-        self.do("subnet", name, text)
+    @rule(name=NAME, text=st.sampled_from(["10.250.1.0/24", "100.96.0.0/24", "192.168.0.0/24"]), then=THEN)
+    def insert_subnetwork(self, name: str, text: str, then: float) -> None:
+        self.do("subnet", name, text, then=then)
 
     @rule()
     def save_and_restore(self) -> None:
@@ -103,7 +142,7 @@ class AnySequence(RuleBasedStateMachine):
         text = json.dumps(self.world.compute.dump())
         other = Compute(self.world.clock, Chance(99))
         other.load(json.loads(text))
-        assert json.dumps(other.dump()) == text
+        assert json.dumps(other.dump()) == text, "dump and load are not inverse"
         assert other.snapshot() == self.world.compute.snapshot()
         self.world.compute.load(json.loads(text))
         assert json.dumps(self.world.compute.dump()) == text
@@ -113,21 +152,25 @@ class AnySequence(RuleBasedStateMachine):
         check(self.world)
 
     @invariant()
-    def counters_equal_what_is_there(self) -> None:
-        compute = self.world.compute
-        shown = compute.snapshot()
-        interfaces, aliases = Counter[str](), Counter[str]()
-        for found in shown.get("instances", {}).values():
-            for interface in found["networkInterfaces"]:
-                interfaces[interface["network"]] += 1
-                aliases[interface["network"]] += len(interface.get("aliasIpRanges", ()))
-        usage = compute.project.inventory.usage
-        assert +usage.interfaces == interfaces
-        assert +usage.aliases == +aliases
+    def counters_equal_what_is_there_and_keep_their_limits(self) -> None:
+        """What comes by itself with an IPv6 prefix, a range and a route, asks for no quota."""
+        project = self.world.compute.project
+        shown = self.world.compute.snapshot()
+        by_itself = {
+            SUBNET_RANGES: sum("externalIpv6Prefix" in found for found in shown.get("subnetworks", {}).values()),
+            STATIC_ROUTES: sum(found["destRange"] == "::/0" for found in shown["routes"].values()),
+        }
+        for quota, number in counted(shown).items():
+            assert used(project, self.network(), quota) == number, f"miscounted: {quota.name}"
+            assert number - by_itself.get(quota, 0) <= limit_of(project, quota), f"above the limit: {quota.name}"
+
+    def network(self) -> str:
+        (found,) = self.world.compute.snapshot()["networks"].values()
+        return str(found["selfLink"])
 
     def let_everything_end(self) -> None:
         self.world.clock.present += LONG
-        assert self.world.compute.operations_running() == 0
+        assert self.world.compute.operations_running() == 0, "an operation does not end"
 
     def teardown(self) -> None:
         try:
@@ -136,15 +179,13 @@ class AnySequence(RuleBasedStateMachine):
             for name in NAMES:
                 self.do("delete", "instances", name)
             self.let_everything_end()
-            usage = self.world.compute.project.inventory.usage
-            assert not +usage.interfaces
-            assert not +usage.aliases
+            self.counters_equal_what_is_there_and_keep_their_limits()
         finally:
             self.loop.run_until_complete(self.world.compute.close())
             self.loop.close()
 
 
 AnySequence.TestCase.settings = settings(
-    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestAnySequence = AnySequence.TestCase
