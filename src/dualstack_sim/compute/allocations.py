@@ -55,7 +55,7 @@ def exhausted(project: Project, network: str, quota: Quota) -> OperationFailure:
     """The failure inside the operation; as an ApiError where the knob wants the refusal at once."""
     limit = float(limit_of(project, quota))
     message = f"Quota '{quota.name}' exceeded.  Limit: {limit}"
-    if project.knobs.static_route_quota == "request":
+    if project.knobs.network_quotas == "request":
         raise quota_exceeded(message)
     identity = project.inventory.get(Key("networks", GLOBAL, network.rpartition("/")[2]))["id"]
     details: Json = {

@@ -28,5 +28,5 @@ class Knobs:
     route_conflict: Literal["operation", "request"] = "operation"
     """Where `hides the address space` surfaces: inside the operation (E4, R9) or as HTTP 400 (compute-api.md 6.2)."""
 
-    static_route_quota: Literal["operation", "request"] = "operation"
-    """Where an exhausted STATIC_ROUTES_PER_NETWORK surfaces (compute-api.md 4.2)."""
+    network_quotas: Literal["operation", "request"] = "operation"
+    """Where an exhausted quota of a network surfaces: routes, ranges, VMs, aliases (compute-api.md 4.2, 11.5)."""

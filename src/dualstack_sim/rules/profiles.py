@@ -101,10 +101,10 @@ KNOBS = (
         {"operation": "operation", "request": "request"},
     ),
     Knob(
-        "static-route-quota",
-        "Where does a route beyond STATIC_ROUTES_PER_NETWORK fail? (compute-api.md 11.5)",
+        "network-quotas",
+        "Where does what exceeds an allocation quota of its network fail: a route, range, VM, alias? (compute-api.md 11.5)",
         "compute",
-        "static_route_quota",
+        "network_quotas",
         {"operation": "operation", "request": "request"},
     ),
     Knob(
@@ -133,7 +133,7 @@ _DOCUMENTED = {
     "unmatched-to-instances": "yes",
     "hybrid-limits": "advice",
     "route-conflict": "operation",
-    "static-route-quota": "operation",
+    "network-quotas": "operation",
     "propagation": "usual",
     "ipv6-mask": "stays",
 }
@@ -153,7 +153,7 @@ PROFILES: Mapping[str, Mapping[str, str]] = {
         "clear-flag-over-routes": "accept",
         "subnet-order": "fifo",
         "route-conflict": "request",
-        "static-route-quota": "request",
+        "network-quotas": "request",
         "propagation": "prompt",
         "ipv6-mask": "may-leave",
     },
