@@ -23,6 +23,11 @@ from dualstack.cli.speed import Speed
     "`gardener` is upstream's order and pace, `auto` chooses by the size of the network.",
 )
 @click.option(
+    "--decoys",
+    is_flag=True,
+    help="Annotate the Shoot so that the cloud has to prove itself on a throwaway VM before any node is touched.",
+)
+@click.option(
     "--rollout",
     type=click.Choice(["auto", "manual"]),
     default="auto",
@@ -47,7 +52,13 @@ from dualstack.cli.speed import Speed
     "--kill-at",
     multiple=True,
     metavar="STEP",
-    help="Kill the operator with SIGKILL when STEP begins, then start it again. May be given several times.",
+    help="Kill the operator with SIGKILL when STEP begins, then start it again; `back:STEP` on the way back. May be "
+    "given several times.",
+)
+@click.option(
+    "--and-back",
+    is_flag=True,
+    help="When everything is dual-stack and verified, go back to IPv4 and verify that too.",
 )
 @click.option(
     "--output",
@@ -60,6 +71,7 @@ def rehearse(
     shoot: Path,
     nodes: int | None,
     strategy: str,
+    decoys: bool,
     rollout: str,
     speed: float,
     seed: int,
@@ -67,6 +79,7 @@ def rehearse(
     profile: str,
     knobs: tuple[str, ...],
     kill_at: tuple[str, ...],
+    and_back: bool,
     output: str,
 ) -> None:
     """Rehearse the migration of the cluster that SHOOT describes.
@@ -83,6 +96,7 @@ def rehearse(
                 path=shoot,
                 nodes=nodes,
                 strategy=strategy,
+                decoys=decoys,
                 rollout=rollout,
                 speed=speed,
                 seed=seed,
@@ -91,6 +105,7 @@ def rehearse(
                 knobs=knobs,
                 kill_at=kill_at,
                 output=output,
+                and_back=and_back,
             )
         )
     )

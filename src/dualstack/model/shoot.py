@@ -57,6 +57,7 @@ class ShootView:
     infrastructure_config: InfrastructureConfig
     hibernated: bool
     proxy_mode: str
+    kube_proxy_enabled: bool
     status_networking: NetworkingStatus | None
     constraints: tuple[Condition, ...]
     annotations: Mapping[str, str]
@@ -92,6 +93,7 @@ class ShootView:
             infrastructure_config=InfrastructureConfig.from_raw(dig(shoot, "spec", "provider", "infrastructureConfig")),
             hibernated=bool(dig(shoot, "spec", "hibernation", "enabled")),
             proxy_mode=dig(shoot, "spec", "kubernetes", "kubeProxy", "mode") or "IPTables",
+            kube_proxy_enabled=dig(shoot, "spec", "kubernetes", "kubeProxy", "enabled") is not False,
             status_networking=_status_networking(shoot),
             constraints=tuple(dig(shoot, "status", "constraints") or ()),
             annotations=dig(shoot, "metadata", "annotations") or {},

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_serv
 from dualstack.errors import InvalidInput
 from dualstack.model.events import (
     PHASES,
+    PHASES_BACK,
     AnyEvent,
     Listener,
     PhaseFinished,
@@ -96,7 +97,7 @@ class Metrics:
         """Take an event of the migration."""
         match event:
             case PhaseStarted(shoot=shoot, phase=name):
-                for phase in PHASES:
+                for phase in (*PHASES, *PHASES_BACK):
                     self._phase.labels(shoot, phase).set(phase == name)
             case PhaseFinished(shoot=shoot, phase=name):
                 self._phase.labels(shoot, name).set(0)

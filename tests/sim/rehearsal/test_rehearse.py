@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dualstack.cli.rehearsal.record import GOLDEN_CONSTRAINTS
-from dualstack.model.events import PHASES
+from dualstack.cli.rehearsal.direction import GOLDEN_CONSTRAINTS, GOLDEN_CONSTRAINTS_BACK
+from dualstack.model.events import PHASES, PHASES_BACK
 from tests.sim.rehearsal.command import EXAMPLE, LARGE, Outcome, rehearse
 
 KEYS = {
@@ -23,6 +23,7 @@ KEYS = {
     "time",
     "phases",
     "constraints",
+    "notices",
     "nodes",
     "changes",
     "traffic",
@@ -170,3 +171,37 @@ def test_forty_nodes_in_three_zones() -> None:
     assert outcome.result["traffic"]["pairs"] == 40 * 39
     assert outcome.result["traffic"]["blackoutSeconds"]["max"] == 0.0
     assert outcome.result["shoot"]["cni"] == "cilium"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("cluster", [EXAMPLE, LARGE], ids=["calico", "cilium"])
+def test_w34_there_and_back_without_a_lost_packet(cluster: Path) -> None:
+    """The finished migration goes back to IPv4; kills on both ways; nothing is left to do, and nothing grows again."""
+    kills = ["add-aliases", "back:update-kube-dns", "back:update-kube-apiserver"]
+    words = [word for step in kills for word in ("--kill-at", step)]
+    outcome = rehearse("--and-back", "--nodes", "3", *words, shoot=cluster, within=150.0)
+    succeeded(outcome)
+    assert [kill["step"] for kill in outcome.result["kills"] if kill["at"]] == kills
+    back = outcome.result["back"]
+    assert [(check["id"], check["evidence"]) for check in back["checks"] if check["status"] != "passed"] == []
+    assert {check["id"] for check in back["checks"]} >= {"reconcile.nothing-to-do", "reconcile.still-ipv4"}
+    changes = [
+        (change["type"], change["status"], change["reason"], change["message"]) for change in back["constraints"]
+    ]
+    assert changes == list(GOLDEN_CONSTRAINTS_BACK)
+    assert [phase["name"] for phase in back["phases"]] == list(PHASES_BACK)
+    assert back["nodes"] == {"atStart": 3, "atEnd": 3, "replaced": 3, "dualStack": 0}
+    assert {notice["reason"] for notice in back["notices"]} == {"ReturningToIPv4"}
+    assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
+    assert any("nodeCIDRMaskSizeIPv6" in assumption for assumption in outcome.result["assumptions"])
+
+
+@pytest.mark.slow
+def test_a_garden_that_keeps_the_mask_refuses_the_way_back_in_its_words() -> None:
+    """gardener-behaviour.md 1.3, of the version that was read."""
+    outcome = rehearse("--and-back", "--knob", "ipv6-mask=stays")
+    assert outcome.status == 1
+    assert "nodeCIDRMaskSizeIPv6: Invalid value: null: field is immutable" in outcome.result["reason"]
+    assert outcome.result["nodes"]["dualStack"] == 3
+    assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dualstack.cli.rehearsal import cluster_checks, compute_checks
+from dualstack.cli.rehearsal import back_checks, cluster_checks, compute_checks
+from dualstack.cli.rehearsal.direction import FORWARD
 from dualstack.cli.rehearsal.endpoints import Endpoints, RequestRefused
-from dualstack.cli.rehearsal.record import GOLDEN_CONSTRAINTS, Record, migration_constraints
+from dualstack.cli.rehearsal.record import Record, migration_constraints
 from dualstack.cli.rehearsal.result import Check
 from dualstack.model.kinds import NODE, SHOOT
 from dualstack.model.shoot import ShootView
@@ -32,11 +33,13 @@ class Scene:
 
 
 async def verify(scene: Scene, *, complete: bool) -> list[Check]:
-    """Run every check; when the migration did not reach its end (`complete` is False), only that of the traffic."""
+    """Run every check of the scene's direction; when it did not come to its end (`complete` is False), only that of
+    the traffic."""
     checks = [_ipv4_traffic(scene)]
     if not complete:
         return checks
-    for name, look in _LOOKS.items():
+    looks = _LOOKS if scene.record.direction is FORWARD else _LOOKS_BACK
+    for name, look in looks.items():
         try:
             passed, evidence = await look(scene)
         except (RequestRefused, LookupError, TypeError, ValueError) as error:
@@ -76,7 +79,7 @@ async def _constraints(scene: Scene) -> Verdict:
 
 async def _constraint_order(scene: Scene) -> Verdict:
     seen = [(change.type, change.status, change.reason, change.message) for change in scene.record.constraints]
-    if tuple(seen) == GOLDEN_CONSTRAINTS:
+    if tuple(seen) == scene.record.direction.constraints:
         return True, f"{len(seen)} changes in Gardener's order and words"
     return False, f"seen: {[entry[:3] for entry in seen]}"
 
@@ -140,4 +143,22 @@ _LOOKS: dict[str, Callable[[Scene], Awaitable[Verdict]]] = {
     "dns.service": lambda scene: cluster_checks.dns_service(scene.endpoints),
     "pods.addresses": lambda scene: cluster_checks.pod_addresses(scene.endpoints),
     "reconcile.nothing-to-do": _further_reconcile,
+}
+
+_LOOKS_BACK: dict[str, Callable[[Scene], Awaitable[Verdict]]] = {
+    "constraints.order": _constraint_order,
+    "constraints.none-left": _constraints,
+    "compute.routes": lambda scene: compute_checks.no_node_route(scene.endpoints, scene.shoot),
+    "compute.subnet": lambda scene: back_checks.subnet_keeps_the_range(scene.endpoints, scene.shoot),
+    "compute.interfaces": lambda scene: back_checks.interfaces_ipv4(scene.endpoints, scene.shoot),
+    "nodes.pod-cidrs": lambda scene: back_checks.nodes_have_one_pod_cidr(scene.endpoints, scene.shoot),
+    "nodes.ready": lambda scene: cluster_checks.nodes_ready(scene.endpoints, scene.shoot),
+    "control-plane.flags": lambda scene: back_checks.components_ipv4(scene.endpoints, scene.shoot),
+    "control-plane.ignore-annotation": lambda scene: cluster_checks.nothing_ignored(scene.endpoints, scene.shoot),
+    "network.families": lambda scene: back_checks.network_is_ipv4(scene.endpoints, scene.shoot),
+    "dns.service": lambda scene: back_checks.dns_is_single_stack(scene.endpoints, scene.shoot),
+    "pods.addresses": lambda scene: back_checks.pods_have_ipv4_alone(scene.endpoints, scene.shoot),
+    "reconcile.nothing-to-do": _further_reconcile,
+    # Last, for the lists of addresses grow again with the next reconcile where that is not prevented (W34).
+    "reconcile.still-ipv4": lambda scene: back_checks.components_ipv4(scene.endpoints, scene.shoot),
 }

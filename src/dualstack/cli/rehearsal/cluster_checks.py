@@ -114,7 +114,7 @@ async def control_plane_flags(endpoints: Endpoints, shoot: ShootView) -> Verdict
             "kube-controller-manager node-cidr-mask-size-ipv4": "node-cidr-mask-size-ipv4" in controller_manager,
             "kube-controller-manager node-cidr-mask-size-ipv6": "node-cidr-mask-size-ipv6" in controller_manager,
             "kube-proxy clusterCIDR": shoot.proxy_mode == "IPVS" or _two(proxy.get("clusterCIDR")),
-            "kube-proxy roll-out": _rolled_out(proxy_set),
+            "kube-proxy roll-out": is_rolled_out(proxy_set),
             "ingress-gce": ingress["status"].get("readyReplicas", 0) == 1,
         }.items()
         if not good
@@ -142,12 +142,13 @@ async def network_families(endpoints: Endpoints, shoot: ShootView) -> Verdict:
     name = "calico-node" if shoot.cni == "calico" else "cilium"
     daemon_set = await endpoints.get(DAEMON_SET, name, "kube-system")
     configuration = await endpoints.get(CONFIG_MAP, f"{shoot.cni}-config", "kube-system")
-    dual = _cni_is_dual(shoot.cni, configuration["data"])
-    evidence = f"Network {families}, {name} rolled out: {_rolled_out(daemon_set)}, configuration dual-stack: {dual}"
-    return families == _BOTH and _rolled_out(daemon_set) and dual, evidence
+    dual = cni_is_dual(shoot.cni, configuration["data"])
+    evidence = f"Network {families}, {name} rolled out: {is_rolled_out(daemon_set)}, configuration dual-stack: {dual}"
+    return families == _BOTH and is_rolled_out(daemon_set) and dual, evidence
 
 
-def _cni_is_dual(cni: str, data: dict[str, str]) -> bool:
+def cni_is_dual(cni: str, data: dict[str, str]) -> bool:
+    """Whether the data of the CNI's ConfigMap configures both families."""
     if cni == "cilium":
         return data.get("enable-ipv4") == "true" and data.get("enable-ipv6") == "true"
     ipam = next(
@@ -166,11 +167,7 @@ async def dns_service(endpoints: Endpoints) -> Verdict:
 
 async def pod_addresses(endpoints: Endpoints) -> Verdict:
     """Pods of the pod network: those that were made after the switch have both families, none has a wrong one."""
-    pods = [
-        pod
-        for pod in await endpoints.list_all(POD)
-        if not pod["spec"].get("hostNetwork") and pod["spec"].get("nodeName") and _on_a_shoot_node(pod)
-    ]
+    pods = pods_on_nodes(await endpoints.list_all(POD))
     counts = [len(pod["status"].get("podIPs", [])) for pod in pods]
     dns = [
         len(pod["status"].get("podIPs", []))
@@ -181,15 +178,23 @@ async def pod_addresses(endpoints: Endpoints) -> Verdict:
     return bool(dns) and set(dns) == {2} and set(counts) <= {1, 2}, evidence
 
 
-def _on_a_shoot_node(pod: Manifest) -> bool:
-    return not pod["spec"]["nodeName"].startswith("seed-")
+def pods_on_nodes(pods: list[Manifest]) -> list[Manifest]:
+    """The pods that have an address of the pod network, on nodes of the shoot."""
+    return [
+        pod
+        for pod in pods
+        if not pod["spec"].get("hostNetwork")
+        and pod["spec"].get("nodeName")
+        and not pod["spec"]["nodeName"].startswith("seed-")
+    ]
 
 
 def _two(value: str | None) -> bool:
     return bool(value) and [ip_network(part).version for part in str(value).split(",")] == [4, 6]
 
 
-def _rolled_out(daemon_set: dict[str, Any]) -> bool:
+def is_rolled_out(daemon_set: dict[str, Any]) -> bool:
+    """Whether every pod of the DaemonSet is of its new form and ready."""
     status = daemon_set["status"]
     wanted = status.get("desiredNumberScheduled", 0)
     return bool(wanted) and status.get("updatedNumberScheduled") == wanted == status.get("numberReady")

@@ -42,8 +42,7 @@ async def interfaces(endpoints: Endpoints, shoot: ShootView) -> Verdict:
     wrong: list[str] = []
     nodes = await endpoints.list_all(NODE)
     for node in nodes:
-        zone, name = node["spec"]["providerID"].removeprefix("gce:///").split("/")[1:]
-        interface = (await endpoints.compute(f"zones/{zone}/instances/{name}"))["networkInterfaces"][0]
+        name, interface = node["metadata"]["name"], await interface_of(endpoints, node)
         aliases = [alias["ipCidrRange"] for alias in interface.get("aliasIpRanges", [])]
         addresses = interface.get("ipv6AccessConfigs", [])
         pod_cidrs = node["spec"].get("podCIDRs", [])
@@ -56,6 +55,13 @@ async def interfaces(endpoints: Endpoints, shoot: ShootView) -> Verdict:
     return not wrong, "; ".join(
         wrong
     ) or f"{len(nodes)} of {len(nodes)} IPV4_IPV6, alias first and equal to the pod CIDR"
+
+
+async def interface_of(endpoints: Endpoints, node: Manifest) -> Manifest:
+    """The NIC of the node's VM."""
+    zone, name = node["spec"]["providerID"].removeprefix("gce:///").split("/")[1:]
+    interface: Manifest = (await endpoints.compute(f"zones/{zone}/instances/{name}"))["networkInterfaces"][0]
+    return interface
 
 
 def _inside(cidrs: list[str], address: str) -> bool:

@@ -14,12 +14,13 @@ from rich.text import Text
 from dualstack.cli.rehearsal.record import Record
 from dualstack.cli.rehearsal.result import ConstraintChange
 from dualstack.model.events import (
-    PHASES,
     AnyEvent,
+    Notice,
     OutageExpected,
     OutageMeasured,
     PhaseFinished,
     PhaseStarted,
+    PropagationMeasured,
     StepFailed,
     StepStarted,
     StrategyChosen,
@@ -130,14 +131,16 @@ class LiveDisplay:
 
 
 def announced(event: AnyEvent) -> str | None:
-    """How the routes move and what that costs, in words; None for every other event."""
+    """What an event has to tell in words: how the routes move, what that costs, what stays behind; else None."""
     match event:
         case StrategyChosen(strategy=strategy, reason=reason):
             return f"strategy {strategy}: {reason}"
         case OutageExpected(detail=detail):
             return detail
-        case OutageMeasured(detail=detail):
+        case OutageMeasured(detail=detail) | PropagationMeasured(detail=detail):
             return f"Measured: {detail}"
+        case Notice(detail=detail):
+            return f"Note: {detail}"
         case _:
             return None
 
@@ -145,7 +148,7 @@ def announced(event: AnyEvent) -> str | None:
 def panel(record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> Group:
     """The picture of the rehearsal `now` simulated seconds after the trigger, `eta` of them before its end."""
     phases = Text()
-    for name in PHASES:
+    for name in record.direction.phases:
         style = "green" if record.finished(name) else "bold cyan" if record.current_phase() == name else "dim"
         phases.append(f" {name} ", style=style)
     table = Table.grid(padding=(0, 2))

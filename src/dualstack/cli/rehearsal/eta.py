@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from dualstack.cli.rehearsal.direction import FORWARD
 from dualstack.cli.rehearsal.record import Record
-from dualstack.model.events import PHASES
 from dualstack.model.shoot import ShootView
 
 _SECONDS_PER_WAVE = 600.0
@@ -18,6 +18,7 @@ _TYPICAL = {
     "control-plane": 60.0,
     "dual-stack": 120.0,
     "dns": 100.0,
+    "single-stack": 240.0,
 }
 _DAEMON_SET_SECONDS = 8.0
 """One node of a DaemonSet's rolling update."""
@@ -28,7 +29,8 @@ def remaining(record: Record, shoot: ShootView, now: float) -> float | None:
     if not record.phases:
         return None
     current = record.current_phase() or record.phases[-1].name
-    later = PHASES[PHASES.index(current) + 1 :]
+    phases = record.direction.phases
+    later = phases[phases.index(current) + 1 :] if current in phases else ()
     nodes = record.progress.nodes if record.progress else sum(pool.minimum for pool in shoot.pools)
     return _of_current(record, shoot, current, now, nodes) + sum(_typical(phase, shoot, nodes) for phase in later)
 
@@ -41,9 +43,18 @@ def _of_current(record: Record, shoot: ShootView, phase: str, now: float, nodes:
     progress = record.progress
     if phase == "cut-over" and progress and progress.eta is not None:
         return progress.eta
-    if phase == "roll-out" and progress and progress.nodes_dual_stack:
-        return elapsed / progress.nodes_dual_stack * max(0, shoot_nodes(shoot, nodes) - progress.nodes_dual_stack)
+    done = _migrated(record)
+    if phase == "roll-out" and done:
+        return elapsed / done * max(0, shoot_nodes(shoot, nodes) - done)
     return max(0.0, _typical(phase, shoot, nodes) - elapsed)
+
+
+def _migrated(record: Record) -> int:
+    """How many nodes have the families of the way's end."""
+    if record.progress is None:
+        return 0
+    dual = record.progress.nodes_dual_stack
+    return dual if record.direction is FORWARD else record.progress.nodes - dual
 
 
 def shoot_nodes(shoot: ShootView, nodes: int) -> int:

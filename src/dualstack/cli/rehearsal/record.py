@@ -6,9 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dualstack.cli.rehearsal.result import ConstraintChange, Phase
+from dualstack.cli.rehearsal.direction import FORWARD, MIGRATION_CONSTRAINTS, Direction
+from dualstack.cli.rehearsal.result import ConstraintChange, Phase, Told
 from dualstack.model.events import (
     AnyEvent,
+    Notice,
     PhaseFinished,
     PhaseStarted,
     Progress,
@@ -18,38 +20,6 @@ from dualstack.model.events import (
     StrategyChosen,
 )
 from dualstack.model.kinds import Manifest
-
-MIGRATION_CONSTRAINTS = ("DualStackNodesMigrationReady", "DNSServiceMigrationReady")
-
-GOLDEN_CONSTRAINTS = (
-    (
-        "DualStackNodesMigrationReady",
-        "Progressing",
-        "NodesNotMigrated",
-        "Migrating node pod CIDRs to match target network stack.",
-    ),
-    (
-        "DualStackNodesMigrationReady",
-        "True",
-        "NodesMigrated",
-        "All node pod CIDRs migrated to target network stack.",
-    ),
-    ("DualStackNodesMigrationReady", None, None, None),
-    (
-        "DNSServiceMigrationReady",
-        "Progressing",
-        "DNSServiceMigration",
-        "The shoot is migrating the kube-dns service.",
-    ),
-    (
-        "DNSServiceMigrationReady",
-        "True",
-        "DNSServiceMigration",
-        "The coreDNS pods are ready for DNS service migration.",
-    ),
-    ("DNSServiceMigrationReady", None, None, None),
-)
-"""Type, status, reason and message of every change in a migration, in order (gardener-behaviour.md 2.2, 2.3, 11)."""
 
 
 def migration_constraints(shoot: Manifest) -> dict[str, tuple[Any, ...]]:
@@ -78,8 +48,9 @@ class Step:
 
 @dataclass(slots=True)
 class Record:
-    """Collects what the operator reports and what the Shoot shows."""
+    """Collects what the operator reports and what the Shoot shows while it goes one way."""
 
+    direction: Direction = FORWARD
     origin: float = 0.0
     """When the trigger was pulled, on the rehearsal's clock."""
     phases: list[Phase] = field(default_factory=list)
@@ -87,6 +58,7 @@ class Record:
     step: Step | None = None
     failures: list[str] = field(default_factory=list)
     progress: Progress | None = None
+    notices: list[Told] = field(default_factory=list)
     last_heard: float = 0.0
     strategy: str | None = None
     """The strategy that ran last, once it is known."""
@@ -118,6 +90,8 @@ class Record:
                     self.step = replace(self.step, state="failed", detail=detail)
             case Progress():
                 self.progress = event
+            case Notice(reason=reason, detail=detail):
+                self.notices.append(Told(at, reason, detail))
             case StrategyChosen(strategy=name):
                 self.strategy = name
             case _:
@@ -138,9 +112,9 @@ class Record:
         return next((refusal for refusal, times in self.refusals.items() if times >= _GIVEN_UP), None)
 
     def went_through(self) -> bool:
-        """Whether the last constraint of the migration was seen to go."""
+        """Whether the last constraint of this way was seen to go."""
         last = self.constraints[-1:]
-        return [(change.type, change.status) for change in last] == [(MIGRATION_CONSTRAINTS[-1], None)]
+        return [(change.type, change.status) for change in last] == [(self.direction.constraints[-1][0], None)]
 
     def close_phases(self) -> None:
         """End the phases whose end was not reported, because the operator was killed in that very instant."""

@@ -19,7 +19,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Phase(msgspec.Struct, frozen=True, rename="camel"):
-    """A phase of `dualstack.model.events.PHASES`; `finished_at` is None for the phase in which the rehearsal ended."""
+    """A phase of `dualstack.model.events`; `finished_at` is None for the phase in which the rehearsal ended."""
 
     name: str
     started_at: float
@@ -63,8 +63,31 @@ class Nodes(msgspec.Struct, frozen=True, rename="camel"):
     dual_stack: int
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What a person was told before it was done."""
+
+    at: float
+    reason: str
+    detail: str
+
+
+class WayBack(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was seen of the way back to IPv4. Its times count from the edit that started it."""
+
+    simulated_seconds: float
+    phases: tuple[Phase, ...]
+    constraints: tuple[ConstraintChange, ...]
+    notices: tuple[Told, ...]
+    nodes: Nodes
+    changes: tuple[Change, ...]
+    checks: tuple[Check, ...]
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a rehearsal has to say. `traffic` and `compute` are what the simulated world accounted."""
+    """Everything that a rehearsal has to say. `traffic` and `compute` are what the simulated world accounted, in all.
+
+    `back` is there only if the rehearsal went back as well.
+    """
 
     schema: str = "dualstack.rehearsal/v1"
     result: Literal["succeeded", "failed"]
@@ -76,6 +99,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     time: Time
     phases: tuple[Phase, ...]
     constraints: tuple[ConstraintChange, ...]
+    notices: tuple[Told, ...]
     nodes: Nodes
     changes: tuple[Change, ...]
     traffic: dict[str, Any]
@@ -83,6 +107,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     kills: tuple[dict[str, Any], ...]
     faults: dict[str, Any]
+    back: WayBack | msgspec.UnsetType = msgspec.UNSET
 
 
 def encode(result: Result) -> str:

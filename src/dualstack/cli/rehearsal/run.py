@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 import signal
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import click
+import msgspec
 
 from dualstack.cli.rehearsal import inventory
 from dualstack.cli.rehearsal.accounts import faults_since, traffic_since
 from dualstack.cli.rehearsal.checks import Scene, verify
+from dualstack.cli.rehearsal.direction import BACK, FORWARD, Direction
 from dualstack.cli.rehearsal.display import Display, make_display
 from dualstack.cli.rehearsal.endpoints import Endpoints, WorldAddress
 from dualstack.cli.rehearsal.eta import remaining
 from dualstack.cli.rehearsal.processes import Child, events, operator_arguments, start_world
 from dualstack.cli.rehearsal.record import Record, migration_constraints
-from dualstack.cli.rehearsal.result import Change, Nodes, Result, ShootName, Time, encode
+from dualstack.cli.rehearsal.result import Change, Check, Nodes, Result, ShootName, Time, WayBack, encode
 from dualstack.cli.rehearsal.summary import summarise
 from dualstack.cli.rehearsal.tasks import first_of, running
 from dualstack.cli.shoot_file import read_shoot
 from dualstack.errors import DualstackError, InvalidInput
 from dualstack.model.events import STEPS, OperatorReady, StepStarted
-from dualstack.model.kinds import NODE, SHOOT
+from dualstack.model.kinds import NODE, SHOOT, Manifest
+from dualstack.model.names import DECOYS
 from dualstack.model.shoot import ShootView
 from dualstack_sim.faults import load_faults
 from dualstack_sim.rules.profiles import Profile, choose
@@ -46,6 +48,7 @@ class Options:
     path: Path
     nodes: int | None
     strategy: str
+    decoys: bool
     rollout: str
     speed: float
     seed: int
@@ -54,6 +57,19 @@ class Options:
     knobs: tuple[str, ...]
     kill_at: tuple[str, ...]
     output: str
+    and_back: bool = False
+
+
+ON_THE_WAY_BACK = "back:"
+"""What `--kill-at` puts before a step of the way back."""
+
+MASK = "ipv6-mask"
+"""The knob of the garden without which no Shoot returns to IPv4; a rehearsal of that turns it unless it is given."""
+
+MASK_MAY_LEAVE = (
+    "The garden API lets nodeCIDRMaskSizeIPv6 leave a Shoot together with IPv6 (gardener-behaviour.md 1.3: the version "
+    "that was read does not, and so refuses every way back)."
+)
 
 
 class Failed(DualstackError):
@@ -62,7 +78,7 @@ class Failed(DualstackError):
 
 def run(options: Options) -> int:
     """Rehearse and print the result; 0 if everything is verified, else 1. InvalidInput if it cannot be started."""
-    unknown = [step for step in options.kill_at if step not in STEPS]
+    unknown = [step for step in options.kill_at if step.removeprefix(ON_THE_WAY_BACK) not in STEPS]
     if unknown:
         raise InvalidInput(f"--kill-at {unknown[0]}: there is no such step; the steps are {', '.join(STEPS)}")
     shoot = ShootView.of(with_node_count(read_shoot(options.path, options.nodes), options.nodes))
@@ -73,6 +89,8 @@ def run(options: Options) -> int:
         )
     if options.faults:
         load_faults(options.faults)
+    if options.and_back and not any(knob.startswith(f"{MASK}=") for knob in options.knobs):
+        options = replace(options, knobs=(*options.knobs, f"{MASK}=may-leave"))
     profile = choose(options.profile, options.knobs)
     folder = Path(tempfile.mkdtemp(prefix="dualstack-rehearsal-"))
     display = make_display(options.output)
@@ -99,6 +117,30 @@ def run(options: Options) -> int:
     return 0 if result.result == "succeeded" else 1
 
 
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What one way came to; `reason` is None when it ended well. `simulated` is in seconds."""
+
+    record: Record
+    nodes: Nodes
+    changed: tuple[Change, ...]
+    checks: tuple[Check, ...]
+    reason: str | None
+    simulated: float
+
+    def way_back(self) -> WayBack:
+        """This leg as the result shows the way back."""
+        return WayBack(
+            simulated_seconds=self.simulated,
+            phases=tuple(self.record.phases),
+            constraints=tuple(self.record.constraints),
+            notices=tuple(self.record.notices),
+            nodes=self.nodes,
+            changes=self.changed,
+            checks=self.checks,
+        )
+
+
 class Rehearsal:
     """The processes of one rehearsal, and what was seen of them."""
 
@@ -113,6 +155,9 @@ class Rehearsal:
         self._kills: list[dict[str, Any]] = []
         self._operator: Child | None = None
         self._ready = asyncio.Event()
+        self._origin = 0.0
+        """When the first trigger was pulled: traffic is accounted from then on."""
+        self._verifying = False
 
     async def run(self) -> Result:
         """Start everything, pull the trigger, watch, verify, stop everything."""
@@ -132,16 +177,36 @@ class Rehearsal:
 
     async def _rehearse(self, world: Child, address: WorldAddress, endpoints: Endpoints, started: float) -> Result:
         operator = asyncio.create_task(self._run_operator(address))
-        reason: str | None = None
         try:
-            await first_of(operator, self._ready.wait())
+            await self._until_ready(operator, world)
             if self._options.rollout == "manual":
                 self._display.say(
-                    "When the machine classes are dual-stack, delete the machines one after the other: "
+                    "When the machine classes are of the new kind, delete the machines one after the other: "
                     f"kubectl --kubeconfig {address.kubeconfig} -n {self._shoot.technical_id} delete machine NAME"
                 )
-            before = await inventory.take(endpoints, self._shoot)
-            nodes_at_start = [node["metadata"]["uid"] for node in await endpoints.list_all(NODE)]
+            legs = [await self._go(FORWARD, operator, world, endpoints)]
+            if self._options.and_back and legs[0].reason is None:
+                self._display.say("And back to IPv4 ...")
+                legs.append(await self._go(BACK, operator, world, endpoints))
+        finally:
+            operator.cancel()
+            await asyncio.gather(operator, return_exceptions=True)
+        return await self._result(endpoints, legs, started)
+
+    async def _until_ready(self, operator: asyncio.Task[None], world: Child) -> None:
+        try:
+            await first_of(operator, self._ready.wait())
+        except DualstackError as error:
+            raise world.ended() if await world.has_ended() else Failed(str(error)) from error
+
+    async def _go(self, direction: Direction, operator: asyncio.Task[None], world: Child, endpoints: Endpoints) -> Leg:
+        """Start one way, watch it to its end, and verify what is there."""
+        address = endpoints.address
+        self._record = record = Record(direction)
+        before = await inventory.take(endpoints, self._shoot)
+        nodes_before = [node["metadata"]["uid"] for node in await endpoints.list_all(NODE)]
+        reason: str | None = None
+        try:
             await self._trigger(endpoints)
             async with running(self._watch_shoot(endpoints, address), self._refresh(endpoints, address)) as watchers:
                 await first_of(operator, world.process.wait(), *watchers, self._until_done(endpoints, address))
@@ -149,16 +214,27 @@ class Rehearsal:
                     raise world.ended()
         except (DualstackError, aiohttp.ClientError) as error:
             reason = str(error)
-        finally:
-            operator.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await operator
         if reason and await world.has_ended():
             raise world.ended()
-        if not self._record.origin:
-            raise Failed(reason or "the operator did not become ready")
+        simulated = address.clock.now() - record.origin
         changed = inventory.changes(before, await inventory.take(endpoints, self._shoot))
-        return await self._result(endpoints, address, nodes_at_start, changed, reason, started)
+        checks = await self._verify(endpoints, complete=reason is None)
+        failed = [check for check in checks if check.status == "failed"]
+        if reason is None and failed:
+            reason = "; ".join(f"{check.id}: {check.evidence}" for check in failed)
+        nodes = _count(nodes_before, await endpoints.list_all(NODE))
+        return Leg(record, nodes, changed, tuple(checks), reason, round(simulated, 3))
+
+    async def _verify(self, endpoints: Endpoints, *, complete: bool) -> list[Check]:
+        """Look at everything; what the operator does for that is no news of the migration."""
+        self._display.say("Verifying ...")
+        self._verifying = True
+        try:
+            traffic = traffic_since(await endpoints.control("/traffic"), self._origin)
+            scene = Scene(endpoints, self._shoot, self._record, traffic, self._strategy())
+            return await verify(scene, complete=complete)
+        finally:
+            self._verifying = False
 
     def _strategy(self) -> str:
         """The strategy that ran: an annotation of the Shoot or the facts may have decided for another one."""
@@ -190,27 +266,33 @@ class Rehearsal:
         async for event in events(operator):
             if isinstance(event, OperatorReady):
                 self._ready.set()
+            if self._verifying or isinstance(event, OperatorReady):
                 continue
             self._record.hear(event)
             self._display.event(event, self._record)
-            if isinstance(event, StepStarted) and event.step in self._kills_left:
-                self._kills_left.remove(event.step)
+            if isinstance(event, StepStarted) and (step := self._step_here(event.step)) in self._kills_left:
+                self._kills_left.remove(step)
                 operator.kill()
-                at = round(address.clock.now() - self._record.origin, 3)
-                self._kills.append({"step": event.step, "at": at})
+                at = round(address.clock.now() - self._origin, 3)
+                self._kills.append({"step": step, "at": at})
                 self._display.say(f"Killed the operator at {event.step}; starting it again")
                 return True
         return False
 
+    def _step_here(self, step: str) -> str:
+        """The step as `--kill-at` names it."""
+        return f"{ON_THE_WAY_BACK}{step}" if self._record.direction is BACK else step
+
     async def _trigger(self, endpoints: Endpoints) -> None:
-        """Add IPv6 to the Shoot as its owner would."""
-        self._record.origin = (await endpoints.control("/trigger", "POST"))["at"]
-        await endpoints.merge(
-            SHOOT,
-            self._shoot.name,
-            {"spec": {"networking": {"ipFamilies": ["IPv4", "IPv6"]}}},
-            self._shoot.namespace,
-        )
+        """Write into the Shoot what its owner would."""
+        direction = self._record.direction
+        if direction is FORWARD:
+            self._origin = (await endpoints.control("/trigger", "POST"))["at"]
+        self._record.origin = self._origin if direction is FORWARD else endpoints.address.clock.now()
+        edit = dict(direction.edit)
+        if self._options.decoys and direction is FORWARD:
+            edit["metadata"] = {"annotations": {DECOYS: "true"}}
+        await endpoints.merge(SHOOT, self._shoot.name, edit, self._shoot.namespace)
 
     async def _watch_shoot(self, endpoints: Endpoints, address: WorldAddress) -> None:
         while True:
@@ -226,7 +308,7 @@ class Rehearsal:
             await asyncio.sleep(0.5)
 
     async def _until_done(self, endpoints: Endpoints, address: WorldAddress) -> None:
-        """Return when the Shoot is dual-stack and at rest; Failed when it never will be."""
+        """Return when the Shoot has reached the end of the way and is at rest; Failed when it never will."""
         while True:
             await asyncio.sleep(0.25)
             shoot = await endpoints.get(SHOOT, self._shoot.name, self._shoot.namespace)
@@ -261,48 +343,43 @@ class Rehearsal:
         step = self._record.step
         return f"{step.name} {step.state} {step.detail}" if step else "none"
 
-    async def _result(
-        self,
-        endpoints: Endpoints,
-        address: WorldAddress,
-        nodes_at_start: list[str],
-        changed: tuple[Change, ...],
-        reason: str | None,
-        started: float,
-    ) -> Result:
-        simulated = address.clock.now() - self._record.origin
-        traffic = traffic_since(await endpoints.control("/traffic"), self._record.origin)
-        compute = await endpoints.control("/compute/statistics?caller=dualstack/")
-        scene = Scene(endpoints, self._shoot, self._record, traffic, self._strategy())
-        self._display.say("Verifying ...")
-        checks = await verify(scene, complete=reason is None)
-        failed = [check for check in checks if check.status == "failed"]
-        if reason is None and failed:
-            reason = "; ".join(f"{check.id}: {check.evidence}" for check in failed)
-        nodes = await endpoints.list_all(NODE)
+    async def _result(self, endpoints: Endpoints, legs: list[Leg], started: float) -> Result:
+        there = legs[0]
+        reason = next((leg.reason for leg in legs if leg.reason), None)
+        assumptions = await endpoints.control("/assumptions")
+        if len(legs) > 1 and self._profile.garden.mask_may_leave:
+            assumptions.append(MASK_MAY_LEAVE)
         return Result(
             result="failed" if reason else "succeeded",
             reason=reason,
             shoot=ShootName(self._shoot.name, self._shoot.namespace, self._shoot.technical_id, self._shoot.cni),
             strategy=self._strategy(),
             profile=self._profile.name,
-            assumptions=tuple(await endpoints.control("/assumptions")),
-            time=Time(round(simulated, 3), round(time.monotonic() - started, 3)),
-            phases=tuple(self._record.phases),
-            constraints=tuple(self._record.constraints),
-            nodes=Nodes(
-                at_start=len(nodes_at_start),
-                at_end=len(nodes),
-                replaced=len([uid for uid in nodes_at_start if all(node["metadata"]["uid"] != uid for node in nodes)]),
-                dual_stack=sum(len(node["spec"].get("podCIDRs", [])) == 2 for node in nodes),
-            ),
-            changes=changed,
-            traffic=traffic,
-            compute=compute,
-            checks=tuple(checks),
+            assumptions=tuple(assumptions),
+            time=Time(sum(leg.simulated for leg in legs), round(time.monotonic() - started, 3)),
+            phases=tuple(there.record.phases),
+            constraints=tuple(there.record.constraints),
+            notices=tuple(there.record.notices),
+            nodes=there.nodes,
+            changes=there.changed,
+            traffic=traffic_since(await endpoints.control("/traffic"), self._origin),
+            compute=await endpoints.control("/compute/statistics?caller=dualstack/"),
+            checks=there.checks,
             kills=(*self._kills, *({"step": step, "at": None} for step in self._kills_left)),
-            faults=faults_since(await endpoints.control("/faults"), self._record.origin),
+            faults=faults_since(await endpoints.control("/faults"), self._origin),
+            back=legs[1].way_back() if len(legs) > 1 else msgspec.UNSET,
         )
+
+
+def _count(before: list[str], nodes: list[Manifest]) -> Nodes:
+    """`before`: the UIDs of the nodes that were there when the way began."""
+    left = {node["metadata"]["uid"] for node in nodes}
+    return Nodes(
+        at_start=len(before),
+        at_end=len(nodes),
+        replaced=len(set(before) - left),
+        dual_stack=sum(len(node["spec"].get("podCIDRs", [])) == 2 for node in nodes),
+    )
 
 
 def _be_stopped_by(*numbers: signal.Signals) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import UnsetType
+
 from dualstack.cli.rehearsal.display import describe, duration
-from dualstack.cli.rehearsal.result import Result
+from dualstack.cli.rehearsal.result import Check, Phase, Result, WayBack
 
 _MARKS = {"passed": "ok    ", "failed": "FAILED", "accepted": "LOSS  "}
 _MOST_PAIRS = 10
@@ -17,6 +19,17 @@ def summarise(result: Result) -> str:
 
 
 def _lines(result: Result) -> Iterator[str]:
+    yield from _forward(result)
+    if not isinstance(result.back, UnsetType):
+        yield from _back(result.back)
+    if result.assumptions:
+        yield ""
+        yield f"What this rests on (profile {result.profile} of the cloud; inferred facts)"
+        for assumption in result.assumptions:
+            yield f"  - {assumption}"
+
+
+def _forward(result: Result) -> Iterator[str]:
     shoot = result.shoot
     yield ""
     yield f"{shoot.technical_id} ({shoot.cni}), strategy {result.strategy}: {result.result}"
@@ -31,17 +44,12 @@ def _lines(result: Result) -> Iterator[str]:
     )
     compute = result.compute
     yield f"  compute    {compute['calls']} calls, {compute['mutations']} of them changes: {mutations or 'none'}"
-    for entry in result.changes:
-        yield f"  {entry.what}: {entry.before} -> {entry.after}"
-    yield ""
-    yield "Constraints"
-    for change in result.constraints:
-        yield f"  {duration(change.at):>12}  {describe(change)}"
-    yield ""
-    yield f"How long it took: {duration(result.time.simulated_seconds)} ({result.time.wall_seconds:.0f} s here)"
-    for phase in result.phases:
-        length = duration(phase.finished_at - phase.started_at) if phase.finished_at is not None else "not finished"
-        yield f"  {phase.name:<14}{length}"
+    yield from _course(result)
+    there = result.time.simulated_seconds
+    if not isinstance(result.back, UnsetType):
+        there -= result.back.simulated_seconds
+    yield f"How long it took: {duration(there)} ({result.time.wall_seconds:.0f} s here in all)"
+    yield from _phases(result.phases)
     yield ""
     yield from _traffic(result)
     for kill in result.kills:
@@ -49,15 +57,43 @@ def _lines(result: Result) -> Iterator[str]:
             yield f"  the operator was not killed at {kill['step']}: there was no such step in this migration"
         else:
             yield f"  the operator was killed at {kill['step']} ({duration(kill['at'])}) and started again"
+    yield from _checks(result.checks)
+
+
+def _back(back: WayBack) -> Iterator[str]:
+    yield ""
+    yield f"And back to IPv4: {duration(back.simulated_seconds)}"
+    nodes = back.nodes
+    yield f"  nodes      {nodes.dual_stack} of {nodes.at_end} dual-stack, {nodes.replaced} of {nodes.at_start} replaced"
+    yield from _course(back)
+    yield from _phases(back.phases)
+    yield from _checks(back.checks)
+
+
+def _course(leg: Result | WayBack) -> Iterator[str]:
+    """What changed, what was told, the constraints, and the phases."""
+    for entry in leg.changes:
+        yield f"  {entry.what}: {entry.before} -> {entry.after}"
+    for notice in leg.notices:
+        yield f"  note: {notice.detail}"
+    yield ""
+    yield "Constraints"
+    for change in leg.constraints:
+        yield f"  {duration(change.at):>12}  {describe(change)}"
+    yield ""
+
+
+def _phases(phases: tuple[Phase, ...]) -> Iterator[str]:
+    for phase in phases:
+        length = duration(phase.finished_at - phase.started_at) if phase.finished_at is not None else "not finished"
+        yield f"  {phase.name:<14}{length}"
+
+
+def _checks(checks: tuple[Check, ...]) -> Iterator[str]:
     yield ""
     yield "What was checked"
-    for check in result.checks:
+    for check in checks:
         yield f"  {_MARKS[check.status]} {check.id}: {check.evidence}"
-    if result.assumptions:
-        yield ""
-        yield f"What this rests on (profile {result.profile} of the cloud; inferred facts)"
-        for assumption in result.assumptions:
-            yield f"  - {assumption}"
 
 
 def _traffic(result: Result) -> Iterator[str]:

@@ -111,7 +111,7 @@ class Pass:
         self._shoot = {**self._shoot, "status": shoot.get("status") or {}}
 
     def _is_migrating(self) -> bool:
-        """Whether nodes are still to be replaced, as far as the constraint says; on the way back True does not deny it."""
+        """Whether the constraint says that nodes are still to be replaced; on the way back True does not deny it."""
         view = self._view()
         constraint = view.constraint(NODES_MIGRATION)
         return constraint is not None and (constraint != "True" or view.returning)
