@@ -7,6 +7,7 @@ import sys
 import click
 
 from dualstack.cli.operator import operator
+from dualstack.cli.prober import prober
 from dualstack.cli.rehearse import rehearse
 from dualstack.cli.sim import sim
 from dualstack.errors import DualstackError, InvalidInput
@@ -21,6 +22,7 @@ def cli() -> None:
 cli.add_command(rehearse)
 cli.add_command(operator)
 cli.add_command(sim)
+cli.add_command(prober)
 
 
 def main() -> None:

@@ -38,6 +38,12 @@ from dualstack.cli.speed import Speed
     show_default=True,
     help="Whether to ask for the nodes' replacement as soon as new machines are dual-stack.",
 )
+@click.option(
+    "--prober-image",
+    metavar="IMAGE",
+    default="",
+    help="Image with this program for the pods that try the decoys; needed by Shoots that ask for the decoy check.",
+)
 @click.option("--events", metavar="FILE", help="Append what happens to FILE as JSON lines; `-` is standard output.")
 @click.option("--clock-origin", type=float, default=0.0, help="Wall time at which a scaled clock agrees with the wall.")
 @click.option(
@@ -55,6 +61,7 @@ def operator(
     compute_endpoint: str,
     strategy: str,
     rollout: str,
+    prober_image: str,
     events: str | None,
     clock_origin: float,
     clock_speed: float,
@@ -73,6 +80,7 @@ def operator(
             compute_endpoint=compute_endpoint,
             strategy=strategy,
             rollout=rollout,
+            prober_image=prober_image,
             events=events,
             clock=ScaledClock(origin=clock_origin, speed=clock_speed),
             metrics_port=metrics_port,

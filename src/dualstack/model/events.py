@@ -89,6 +89,13 @@ class OutageMeasured(Event, frozen=True, kw_only=True, tag="outage.measured"):
     detail: str = ""
 
 
+class PropagationMeasured(Event, frozen=True, kw_only=True, tag="propagation.measured"):
+    """How long the slowest host took to learn of an alias, as the probing pods of the decoy check saw it."""
+
+    seconds: float
+    detail: str
+
+
 class Notice(Event, frozen=True, kw_only=True, tag="notice"):
     """What a person should know before it is done, with the names of what it is about; `reason` as in a Kubernetes
     Event."""
@@ -108,6 +115,7 @@ AnyEvent = (
     | StrategyChosen
     | OutageExpected
     | OutageMeasured
+    | PropagationMeasured
     | Notice
 )
 
@@ -134,6 +142,10 @@ STEPS = (
     "remove-secondary-range",
     "restore-cloud-controller-manager",
     "remove-drill-routes",
+    "create-decoys",
+    "alias-decoys",
+    "drop-decoy-route",
+    "remove-decoys",
     "set-stack-type",
     "create-services-subnet",
     "await-ipv6-prefixes",

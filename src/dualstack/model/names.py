@@ -19,6 +19,8 @@ L4_RBS = "cloud.google.com/l4-rbs"
 """`enabled` on a Service: ingress-gce looks after its load balancer, not cloud-controller-manager (6.4)."""
 ALIASES_UNMATCHED = "dualstack.dev/aliases-unmatched"
 """Ours, on an Infrastructure: this cloud was seen not to serve alias ranges of a subnet with the overlap flag."""
+DECOYS = "dualstack.dev/decoys"
+"""Ours, on a Shoot: `true` has the cloud prove itself on decoys before any node is touched."""
 CUT_OVER = "dualstack.dev/cut-over"
 """Ours, on a Shoot: `back` takes the cut-over back while nothing else acts on it yet, and holds it there."""
 

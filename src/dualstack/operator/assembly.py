@@ -27,14 +27,23 @@ class Controller(Protocol):
 
 @asynccontextmanager
 async def assemble(
-    kube: Kube, clock: Clock, emit: Listener, *, compute_endpoint: str, strategy: str, rollout: str
+    kube: Kube,
+    clock: Clock,
+    emit: Listener,
+    *,
+    compute_endpoint: str,
+    strategy: str,
+    rollout: str,
+    prober_image: str = "",
 ) -> AsyncIterator[Mapping[str, Controller]]:
     """All controllers by the name under which their objects are queued; what they hold open is closed at the end."""
     computes = ComputeClients(clock, endpoint=compute_endpoint)
     try:
         yield {
             "shoot": ShootController(kube, clock, emit, rollout=rollout),
-            "infrastructure": InfrastructureController(kube, computes, clock, emit, strategy=strategy),
+            "infrastructure": InfrastructureController(
+                kube, computes, clock, emit, strategy=strategy, prober_image=prober_image
+            ),
             "controlplane": ControlPlaneController(kube, clock),
             "network": NetworkController(kube, clock),
             "worker": WorkersController(kube, clock),

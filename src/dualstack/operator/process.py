@@ -41,6 +41,7 @@ class OperatorOptions:
     health_port: int | None = None
     lifeline: bool = False
     debug: bool = False
+    prober_image: str = ""
 
 
 def run(options: OperatorOptions) -> None:
@@ -71,6 +72,7 @@ async def operate(options: OperatorOptions) -> None:
                 compute_endpoint=options.compute_endpoint,
                 strategy=options.strategy,
                 rollout=options.rollout,
+                prober_image=options.prober_image,
             )
         )
         queue = KeyedQueue(_dispatch(controllers), options.clock, metrics.outcome)

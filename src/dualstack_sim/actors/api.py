@@ -84,6 +84,10 @@ class Endpoints(Protocol):
         """From `at` no pods run on `host`."""
         ...
 
+    def reaches(self, at: float, host: str, address: str) -> bool:
+        """Whether a pod of `host` that calls `address` at `at` hears an answer."""
+        ...
+
     def dark(self, at: float) -> Sequence[tuple[str, str]]:
         """(source host, destination host) of which no packet between pods gets across at `at`, over IPv4."""
         ...
@@ -97,6 +101,10 @@ class NoEndpoints:
 
     def leave(self, at: float, host: str) -> None:
         """Not interested."""
+
+    def reaches(self, at: float, host: str, address: str) -> bool:
+        """Nobody answers."""
+        return False
 
     def dark(self, at: float) -> Sequence[tuple[str, str]]:
         """Nobody knows of any."""

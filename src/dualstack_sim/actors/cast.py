@@ -21,6 +21,7 @@ from dualstack_sim.actors.kubelet import Kubelet
 from dualstack_sim.actors.machine_controller import MachineController
 from dualstack_sim.actors.network_problem_detector import NetworkProblemDetector
 from dualstack_sim.actors.pod_collector import PodCollector
+from dualstack_sim.actors.prober import Prober
 from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.replica_sets import ReplicaSetController
 from dualstack_sim.actors.resource_manager import ResourceManager
@@ -84,6 +85,7 @@ class Cast:
             CloudControllerManager(context),
             MachineController(context),
             NetworkProblemDetector(context),
+            Prober(context),
         ]
         self._task = asyncio.create_task(run_actors(context, actors))
         return self

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dualstack_sim.fabric.blackout import BlackoutBook, TrafficReport
-from dualstack_sim.fabric.blocks import Address, Block, BlockIndex, parse_block
+from dualstack_sim.fabric.blocks import Address, Block, BlockIndex, parse_address, parse_block
 from dualstack_sim.fabric.delivery import Carrier
 from dualstack_sim.fabric.facts import FirewallRule, Interface, Machine
 from dualstack_sim.fabric.forwarding import Verdict
@@ -89,6 +89,19 @@ class Traffic:
         """The ordered pairs of hosts of which no IPv4 packet between pods gets across at `at`."""
         self._settle(at)
         return self._books[4].dark_pairs()
+
+    def reaches(self, at: float, host: str, address: str) -> bool:
+        """Whether a pod of `host` that calls `address` at `at` hears an answer: there, and back from whoever got it."""
+        self._settle(at)
+        destination = parse_address(address)
+        source = self.source_address(host, destination[0])
+        if source is None:
+            return False
+        there = self.judge(self._carrier.carry(host, source, destination), self.owner(destination))
+        if there.delivered_to is None:
+            return False
+        back = self._carrier.carry(there.delivered_to, destination, source)
+        return self.judge(back, self.owner(source)).delivered_to == host
 
     def owner(self, destination: Address) -> Endpoint | None:
         """The end point whose pods have the address."""

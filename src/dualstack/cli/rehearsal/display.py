@@ -21,6 +21,7 @@ from dualstack.model.events import (
     PhaseFinished,
     PhaseStarted,
     PropagationMeasured,
+    PropagationMeasured,
     StepFailed,
     StepStarted,
     StrategyChosen,

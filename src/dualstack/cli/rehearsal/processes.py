@@ -21,6 +21,10 @@ _STOP_SECONDS = 10.0
 _NOTICE_SECONDS = 1.0
 
 
+PROBER_IMAGE = "dualstack:rehearsed"
+"""Nobody pulls it: the simulated world plays these pods."""
+
+
 class ProcessEnded(DualstackError):
     """A process of the rehearsal ended although it was still needed; the message has the end of its log."""
 
@@ -119,6 +123,8 @@ def operator_arguments(address: WorldAddress, strategy: str, rollout: str) -> li
         strategy,
         "--rollout",
         rollout,
+        "--prober-image",
+        PROBER_IMAGE,
         "--events",
         "-",
         "--clock-origin",

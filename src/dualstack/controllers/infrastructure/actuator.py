@@ -9,6 +9,7 @@ from typing import Any
 
 from dualstack.clock import Clock
 from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.controllers.infrastructure.decoys import Decoys
 from dualstack.controllers.infrastructure.desired import DUAL_STACK, Body, Desired
 from dualstack.controllers.infrastructure.drill import Drill
 from dualstack.controllers.infrastructure.observation import Observation, Observer
@@ -25,6 +26,8 @@ from dualstack.model import names
 from dualstack.model.infrastructure import SavedRoute as StoredRoute
 from dualstack.plan.back import GATE_DRILL
 from dualstack.plan.compressed import GATE_READY
+from dualstack.plan.decoy_steps import AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.decoys import GATES as DECOY_GATES
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.transitions import (
     AddAliases,
@@ -74,6 +77,7 @@ class CloudActuator:
         observer: Observer,
         record: InfrastructureRecord,
         manager: CloudControllerManager,
+        decoys: Decoys,
         clock: Clock,
         pace: Pace = QUICK,
         redirection: Redirection | None = None,
@@ -87,6 +91,7 @@ class CloudActuator:
         self._pace = pace
         self._redirection = redirection
         self._drill = Drill(compute, desired, pace)
+        self._decoys = decoys
         self._last: Observation | None = None
 
     # -- the engine's side
@@ -113,6 +118,9 @@ class CloudActuator:
                 await self._each(transition.targets, self._restore_route)
             case RemoveDrillRoutes():
                 await self._drill.clean(self._facts().drill_routes)
+            case CreateDecoys() | AliasDecoys() | DropDecoyRoute() | RemoveDecoys():
+                seen = self._observation()
+                await self._decoys.perform(transition, seen.facts, network=seen.network, zone=seen.decoy_zone)
             case _:
                 await self._change_subnet(transition)
 
@@ -147,6 +155,8 @@ class CloudActuator:
 
         A gate stands before what cannot be taken back, so it asks for everything that can be asked for.
         """
+        if gate in DECOY_GATES:
+            return await self._decoys.check(gate, facts)
         if gate == GATE_DRILL:
             await self._drill.run(facts, self._observation().network)
         problems = [

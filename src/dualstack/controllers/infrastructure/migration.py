@@ -15,9 +15,10 @@ from dualstack.controllers.infrastructure.actuator import CloudActuator, Redirec
 from dualstack.controllers.infrastructure.announcement import announce
 from dualstack.controllers.infrastructure.census import count_network
 from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.controllers.infrastructure.decoys import Decoys
 from dualstack.controllers.infrastructure.desired import Desired
 from dualstack.controllers.infrastructure.observation import Observer
-from dualstack.controllers.infrastructure.preflight import Preflight
+from dualstack.controllers.infrastructure.preflight import NotFit, Preflight, decoy_faults
 from dualstack.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.controllers.infrastructure.reporting import Reporter
 from dualstack.engine.cutover import Redirected, run_cutover
@@ -62,6 +63,7 @@ class Migration:
     strategy: str
     preflight: Preflight
     settings: Settings
+    decoys: Decoys
 
     async def run(self) -> None:
         """Carry the cut-over to its end if anything remains of it, or back if the Shoot asks for that.
@@ -86,6 +88,7 @@ class Migration:
         if facts.finished:
             return
         if not facts.unreachable:
+            await self._check_decoys(facts)
             await self.preflight.check(facts)
         with self.reporter.phase("cut-over"):
             strategy = await self._chosen(facts)
@@ -102,6 +105,13 @@ class Migration:
                         await self.record.annotate(ALIASES_UNMATCHED, "true")
                 await self._announce("CutOverStopped", str(error), kind="Warning")
                 raise
+
+    async def _check_decoys(self, facts: CutoverFacts) -> None:
+        """NotFit when they are asked for and cannot be had."""
+        if self.settings.decoys and facts.live_routes and not facts.decoys.present:
+            census = await count_network(self.compute, self.desired, self.shoot)
+            if faults := decoy_faults(facts, census, image=self.decoys.image):
+                raise NotFit(faults, ())
 
     async def _back(self) -> None:
         """To the routes, and stay there."""
@@ -193,7 +203,7 @@ class Migration:
         await announce(self.kube, self.clock, self.shoot.name, self.desired.ns, reason, message, kind=kind)
 
     def _observer(self, manager: CloudControllerManager) -> Observer:
-        return Observer(self.compute, self.kube, self.record, manager, self.desired, self.shoot)
+        return Observer(self.compute, self.kube, self.record, manager, self.desired, self.shoot, self.decoys)
 
     def _actuator(
         self, manager: CloudControllerManager, strategy: Strategy, redirection: Redirection | None
@@ -204,6 +214,7 @@ class Migration:
             observer=self._observer(manager),
             record=self.record,
             manager=manager,
+            decoys=self.decoys,
             clock=self.clock,
             pace=UPSTREAM if strategy.poll else QUICK,
             redirection=redirection,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.controllers.infrastructure.decoys import Decoys, decoy_name, is_decoy_route
 from dualstack.controllers.infrastructure.desired import Desired
 from dualstack.controllers.infrastructure.drill import DESCRIPTION, drill_name
 from dualstack.controllers.infrastructure.record import InfrastructureRecord
@@ -27,7 +28,7 @@ from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, SavedRoute
 NETWORK_PROBLEMS = ("ClusterNetworkProblem", "HostNetworkProblem")
 """Conditions that the network problem detector sets on Nodes."""
 
-INSTANCE_FIELDS = "items(name,status,networkInterfaces),nextPageToken"
+INSTANCE_FIELDS = "items(name,status,description,networkInterfaces),nextPageToken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Observation:
     """The facts, and what goes with them.
 
     unwell: which of the cluster's Nodes are not well, with what is wrong. interfaces: nic0 of each VM as read. uids: of
-    the Nodes. network: link of the VPC network.
+    the Nodes. network: link of the VPC network. decoy_zone: where the decoy VM is, None while there is none.
     """
 
     facts: CutoverFacts
@@ -43,6 +44,7 @@ class Observation:
     interfaces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     uids: Mapping[str, str] = field(default_factory=dict)
     network: str = ""
+    decoy_zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Observer:
     manager: CloudControllerManager
     desired: Desired
     shoot: ShootView
+    decoys: Decoys
 
     async def observe(self) -> Observation:
         """Everything as it is now; the nodes subnet must exist."""
@@ -73,7 +76,9 @@ class Observer:
         members = self._members(nodes, machines, zones, instances)
         leftover = drill_name(self.desired.ns)
         drills = [route for route in routes if route["name"] == leftover and route.get("description") == DESCRIPTION]
-        routes = [route for route in routes if route not in drills]
+        to_decoys = [route for route in routes if is_decoy_route(route, self.desired.ns)]
+        routes = [route for route in routes if route not in drills and route not in to_decoys]
+        decoy = instances.get(decoy_name(self.desired.ns))
         ours, foreign = split(routes, self._ownership(subnet, state, members, instances, zones))
         facts = CutoverFacts(
             pods_cidr=cidr.canonical(self.desired.pods),
@@ -81,6 +86,7 @@ class Observer:
             subnet=_subnet(subnet, self.desired),
             routes=tuple(ours),
             foreign_routes=tuple(foreign),
+            decoys=await self.decoys.observe(decoy, to_decoys),
             drill_routes=tuple(route["name"] for route in drills),
             nodes=tuple(_node(name, member, instances.get(name), subnet) for name, member in members.items()),
             saved_routes=tuple(
@@ -92,7 +98,9 @@ class Observer:
         )
         interfaces = {name: first_interface(instances[name]) for name in members if name in instances}
         uids = {node["metadata"]["name"]: node["metadata"]["uid"] for node in nodes}
-        return Observation(facts, unwell(nodes), interfaces, uids, subnet["network"])
+        return Observation(
+            facts, unwell(nodes), interfaces, uids, subnet["network"], decoy["zone"] if decoy is not None else None
+        )
 
     async def _instances(self, zones: Iterable[str]) -> dict[str, Resource]:
         """The VMs whose names begin like the cluster's, by name; `zone` is the zone's name."""

@@ -21,6 +21,9 @@ from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.resources import same_resource, secondary_ranges
 from dualstack.model import cidr, names
 from dualstack.model.error_codes import CONFIGURATION_PROBLEM, QUOTA_EXCEEDED
+from dualstack.plan.automatic import MOST_INTERFACES, NetworkFacts
+from dualstack.plan.blocks import unused_blocks
+from dualstack.plan.decoy_steps import BLOCKS
 from dualstack.plan.facts import CutoverFacts
 
 SECONDARY_RANGES = 170
@@ -123,6 +126,23 @@ def interface_faults(facts: CutoverFacts) -> list[str]:
         for name in facts.pod_cidr_of
         if not facts.node_of[name].subnet_ok
     ]
+
+
+def decoy_faults(facts: CutoverFacts, network: NetworkFacts, *, image: str) -> list[str]:
+    """What speaks against the decoy check: no pods to probe with, no blocks, no room for one VM more (R16)."""
+    faults = []
+    if not image:
+        faults.append("metadata.annotations[dualstack.dev/decoys]: the operator runs without --prober-image")
+    if (free := len(unused_blocks(facts, BLOCKS))) < BLOCKS:
+        faults.append(
+            f"metadata.annotations[dualstack.dev/decoys]: {free} of {BLOCKS} blocks of the pod range are free"
+        )
+    if network.interfaces + network.surge >= MOST_INTERFACES:
+        faults.append(
+            f"metadata.annotations[dualstack.dev/decoys]: {network.interfaces} NICs and {network.surge} of a roll-out "
+            f"leave no room for the decoys' in a VPC network with a hybrid subnet, which may have {MOST_INTERFACES}"
+        )
+    return faults
 
 
 def firewall_shortage(project: Mapping[str, Any], firewalls: Iterable[Resource], desired: Desired) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from dualstack.clock import Clock
 from dualstack.controllers.extension import INFRASTRUCTURE_EXTENSION, ExtensionReconciler, Lifecycle
 from dualstack.controllers.infrastructure.config_check import check_config
+from dualstack.controllers.infrastructure.decoys import Decoys
 from dualstack.controllers.infrastructure.deletion import InfrastructureDeletion, exists
 from dualstack.controllers.infrastructure.desired import Desired
 from dualstack.controllers.infrastructure.flow import InfrastructureFlow
@@ -23,6 +24,7 @@ from dualstack.gce import ComputeClient, ComputeClients
 from dualstack.kube.interface import Kube
 from dualstack.model.events import Listener
 from dualstack.model.kinds import SECRET, Manifest
+from dualstack.model.names import DECOYS
 from dualstack.model.shoot import ShootView
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import DEFAULT, validate
@@ -35,6 +37,7 @@ class InfrastructureController:
     """Reconciles Infrastructures of type gcp.
 
     strategy: how routes move unless a Shoot asks for another way, or `auto`; InvalidInput for an unknown one.
+    prober_image: of the pods that the decoy check needs; without one it is refused.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class InfrastructureController:
         *,
         strategy: str = DEFAULT,
         settings: Settings | None = None,
+        prober_image: str = "",
     ) -> None:
         validate(strategy)
         self._kube = kube
@@ -54,6 +58,7 @@ class InfrastructureController:
         self._emit = emit
         self._strategy = strategy
         self._settings = settings or Settings()
+        self._prober_image = prober_image
         self._protocol = ExtensionReconciler(
             kube,
             clock,
@@ -101,6 +106,21 @@ class InfrastructureController:
         reporter = Reporter(self._emit, self._clock, view.technical_id)
         desired = _desired(infrastructure, view, compute)
         services = ServicesSubnet(compute, desired, reporter, pace_of(strategy))
+        settings = replace(
+            self._settings,
+            drill=self._settings.drill or view.annotations.get(DRILL) == "true",
+            decoys=self._settings.decoys or view.annotations.get(DECOYS) == "true",
+        )
+        decoys = Decoys(
+            compute,
+            self._kube,
+            self._clock,
+            self._emit,
+            desired,
+            pace_of(strategy),
+            wanted=settings.decoys,
+            image=self._prober_image,
+        )
         migration = Migration(
             compute=compute,
             kube=self._kube,
@@ -112,7 +132,8 @@ class InfrastructureController:
             shoot=view,
             strategy=strategy,
             preflight=Preflight(compute, desired, services),
-            settings=replace(self._settings, drill=self._settings.drill or view.annotations.get(DRILL) == "true"),
+            settings=settings,
+            decoys=decoys,
         )
         return InfrastructureFlow(
             compute=compute,

@@ -1,0 +1,243 @@
+"""The decoy VM with its blocks, routes and probing pods, in the cloud and in the cluster (`dualstack.plan.decoys`).
+
+The VM is made first and removed last, so that as long as anything of it may be there, the VM tells so. It carries its
+blocks in its description, from where they are read back. It has none of the nodes' network tags, by which the machine
+controller would take it for an orphan, and neither a service account nor an external address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from dualstack.clock import Clock
+from dualstack.controllers.apply import apply
+from dualstack.controllers.infrastructure.desired import Body, Desired
+from dualstack.controllers.infrastructure.routes import route_body
+from dualstack.controllers.infrastructure.together import together
+from dualstack.errors import GateFailed
+from dualstack.gce import ComputeClient, Resource
+from dualstack.gce.errors import AlreadyExists
+from dualstack.gce.pacing import Pace
+from dualstack.gce.resources import alias_ranges, first_interface, last_segment
+from dualstack.kube.interface import Conflict, Kube
+from dualstack.model import cidr, names
+from dualstack.model.events import Listener, PropagationMeasured
+from dualstack.model.kinds import DAEMON_SET, LEASE, NAMESPACE
+from dualstack.model.probes import NAME as PROBER
+from dualstack.model.probes import NAMESPACE as PROBER_HOME
+from dualstack.model.probes import STALE, Report, read_report
+from dualstack.plan.decoy_steps import BLOCKS, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.decoys import GATE_ALIAS, GATE_HANDOVER, GATE_READY, GATE_STATIC
+from dualstack.plan.facts import CutoverFacts, DecoyFacts
+from dualstack.plan.transitions import Gate
+from dualstack.render.prober import prober
+
+DESCRIPTION = "dualstack-decoy"
+MACHINE_TYPE = "e2-micro"
+ALIVE = ("PROVISIONING", "STAGING", "RUNNING")
+_NAMED = 3
+"""How many nodes a problem names."""
+
+DecoyStep = CreateDecoys | AliasDecoys | DropDecoyRoute | RemoveDecoys
+
+PROVEN_BY = {GATE_READY.id: (0, 2), GATE_STATIC.id: (0,), GATE_ALIAS.id: (1,), GATE_HANDOVER.id: (1, 2)}
+"""Which blocks must be reached for a gate, from every node."""
+
+SCRIPT = """#!/bin/sh
+# The decoys' addresses on an interface of their own, as pods have theirs; no alias is taken for the host itself.
+if ! grep -qs '^ip_aliases = false' /etc/default/instance_configs.cfg; then
+  printf '[IpForwarding]\\nip_aliases = false\\n' >> /etc/default/instance_configs.cfg
+  systemctl try-restart google-guest-agent || true
+fi
+ip route flush table local proto 66 2>/dev/null
+ip link add decoys type dummy 2>/dev/null
+ip link set decoys up
+for address in {addresses}; do ip address replace "$address/32" dev decoys; done
+"""
+
+
+def decoy_name(ns: str) -> str:
+    """The name of the VM, one for each cluster."""
+    return f"{ns}-{DESCRIPTION}"
+
+
+def route_names(ns: str) -> tuple[str, str]:
+    """The routes to the first and to the last block."""
+    return f"{decoy_name(ns)}-1", f"{decoy_name(ns)}-{BLOCKS}"
+
+
+def address_in(block: str) -> str:
+    """The address of a block that is probed."""
+    return cidr.at_offset(block, min(2, cidr.blocks(block, 32) - 1))
+
+
+def is_decoy_route(route: Mapping[str, Any], ns: str) -> bool:
+    """By name and description; it is no node's route (W22), and cloud-controller-manager does not look at it."""
+    return route["name"] in route_names(ns) and route.get("description") == DESCRIPTION
+
+
+@dataclass(slots=True)
+class Decoys:
+    """Those of one Shoot. `wanted`: they have been asked for. `image`: of the probing pods."""
+
+    compute: ComputeClient
+    kube: Kube
+    clock: Clock
+    emit: Listener
+    desired: Desired
+    pace: Pace
+    wanted: bool = False
+    image: str = ""
+    _aliased_at: float | None = None
+
+    async def observe(self, instance: Resource | None, routes: Iterable[Resource]) -> DecoyFacts:
+        """What there is; `instance` is the VM of our name, `routes` those of the decoys."""
+        ours = instance is not None and str(instance.get("description") or "").startswith(DESCRIPTION)
+        leading = frozenset(cidr.canonical(route["destRange"]) for route in routes)
+        if not (ours or leading or self.wanted):
+            return DecoyFacts()
+        prober_there = await self._prober_there()
+        if instance is None or not ours:
+            return DecoyFacts(routes=leading, prober=prober_there)
+        blocks = tuple(str(instance["description"]).split()[1:])
+        aliases = frozenset(
+            cidr.canonical(text)
+            for text, name in alias_ranges(first_interface(instance))
+            if name == names.POD_RANGE_NAME and "/" in text
+        )
+        usable = len(blocks) == BLOCKS and instance.get("status") in ALIVE
+        return DecoyFacts(True, blocks if usable else (), leading, aliases, prober_there)
+
+    async def perform(self, step: DecoyStep, facts: CutoverFacts, *, network: str, zone: str | None) -> None:
+        """Carry out one of the steps; what is done already is no error. `zone`: of the VM, None while there is none."""
+        match step:
+            case CreateDecoys():
+                await self._create(step.blocks, facts, network, zone)
+            case AliasDecoys():
+                await self._alias(facts, zone)
+            case DropDecoyRoute():
+                await self.compute.delete(f"global/routes/{route_names(self.desired.ns)[-1]}", pace=self.pace)
+            case RemoveDecoys():
+                await self.remove(zone)
+
+    async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
+        """From which nodes what the gate asks for is not reached, one sentence for each block."""
+        expected = {node.name for node in facts.nodes if node.running and node.pod_cidr}
+        oldest = self.clock.now() - min(STALE, facts.quiet_for("decoys", "flag", "range"))
+        leases = await self.kube.list(LEASE, PROBER_HOME)
+        reports = {report.node: report for lease in leases if (report := read_report(lease)) and report.at >= oldest}
+        silent = sorted(expected - reports.keys())
+        problems = [f"the probing pods of {_some(silent)} have not reported yet"] if silent else []
+        heard = [reports[name] for name in sorted(expected & reports.keys())]
+        for number in PROVEN_BY[gate.id]:
+            block = facts.decoys.blocks[number]
+            lost = [report.node for report in heard if not _reached(report, block, steadily=gate == GATE_HANDOVER)]
+            if lost:
+                problems.append(f"{block} of the decoy VM is not reached from {_some(lost)}")
+                if gate.means and len(lost) == len(expected):
+                    problems.append(gate.means)
+        if gate == GATE_ALIAS and not problems:
+            self._tell_propagation(heard, facts.decoys.blocks[1])
+        return problems
+
+    def _tell_propagation(self, reports: list[Report], block: str) -> None:
+        """Hosts learn of an alias after it is there: how long that took, by the first probe of each that arrived."""
+        if self._aliased_at is None:
+            return
+        firsts = [first for report in reports if (first := report.of(address_in(block)).first) is not None]
+        seconds = max([0.0, *(first - self._aliased_at for first in firsts)])
+        detail = f"the last of {len(firsts)} hosts knew of the decoys' alias {seconds:.0f} s after it was there"
+        self.emit(
+            PropagationMeasured(at=self.clock.now(), shoot=self.desired.ns, seconds=round(seconds, 1), detail=detail)
+        )
+
+    # -- making
+
+    async def _create(self, blocks: tuple[str, ...], facts: CutoverFacts, network: str, zone: str | None) -> None:
+        if zone is None:
+            zone = await self._create_vm(blocks, facts)
+        path = f"projects/{self.desired.project}/zones/{zone}/instances/{decoy_name(self.desired.ns)}"
+        if not facts.range_present:
+            first, last = route_names(self.desired.ns)
+            await together(self._route(first, blocks[0], path, network), self._route(last, blocks[-1], path, network))
+        home = await self.kube.get(NAMESPACE, PROBER_HOME)
+        if home is not None and home["metadata"].get("deletionTimestamp"):
+            raise Conflict(f"namespace {PROBER_HOME} of earlier probing pods is still being removed")
+        for kind, manifest in prober(self.image, [address_in(block) for block in blocks]):
+            await apply(self.kube, kind, manifest)
+
+    async def _create_vm(self, blocks: tuple[str, ...], facts: CutoverFacts) -> str:
+        """Beside a node and from its image; the zone."""
+        node = next((node for node in facts.node_of.values() if node.running), None)
+        if node is None:
+            raise GateFailed("the decoy check needs a running node")
+        vm = self._vm(node.zone, await self._image(node.zone, node.name), blocks)
+        with suppress(AlreadyExists):
+            await self.compute.post(f"zones/{node.zone}/instances", vm, pace=self.pace)
+        return node.zone
+
+    async def _image(self, zone: str, node: str) -> str:
+        instance = await self.compute.get(f"zones/{zone}/instances/{node}", fields="disks(boot,source)")
+        source = next(disk["source"] for disk in instance["disks"] if disk.get("boot"))
+        disk = await self.compute.get(f"zones/{zone}/disks/{last_segment(source)}", fields="sourceImage")
+        return str(disk["sourceImage"])
+
+    def _vm(self, zone: str, image: str, blocks: tuple[str, ...]) -> Body:
+        subnet = self.desired.subnet_path(self.desired.nodes_subnet)
+        script = SCRIPT.replace("{addresses}", " ".join(address_in(block) for block in blocks))
+        return {
+            "name": decoy_name(self.desired.ns),
+            "description": " ".join((DESCRIPTION, *blocks)),
+            "machineType": f"zones/{zone}/machineTypes/{MACHINE_TYPE}",
+            "canIpForward": True,
+            "labels": {"k8s-cluster-name": self.desired.ns, "dualstack": "decoy"},
+            "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"sourceImage": image}}],
+            "networkInterfaces": [{"subnetwork": f"projects/{self.desired.project}/{subnet}"}],
+            # Whichever of the two the image knows: the guest agent's key, or cloud-init's.
+            "metadata": {"items": [{"key": key, "value": script} for key in ("startup-script", "user-data")]},
+        }
+
+    async def _route(self, name: str, block: str, instance: str, network: str) -> None:
+        body = route_body(name, network, block, instance) | {"description": DESCRIPTION}
+        with suppress(AlreadyExists):
+            await self.compute.post("global/routes", body, pace=self.pace)
+
+    async def _alias(self, facts: CutoverFacts, zone: str | None) -> None:
+        path = f"zones/{zone}/instances/{decoy_name(self.desired.ns)}"
+        interface = first_interface(await self.compute.get(path, fields="name,networkInterfaces"))
+        aliases = [{"ipCidrRange": block, "subnetworkRangeName": facts.range_name} for block in facts.decoys.blocks[1:]]
+        body = {"aliasIpRanges": aliases, "fingerprint": interface["fingerprint"]}
+        await self.compute.patch(
+            f"{path}/updateNetworkInterface", body, pace=self.pace, networkInterface=interface["name"]
+        )
+        self._aliased_at = self.clock.now()
+
+    # -- removing
+
+    async def remove(self, zone: str | None) -> None:
+        """All of it, the VM last; what is gone already is no error."""
+        await self.kube.delete(NAMESPACE, PROBER_HOME)
+        await together(
+            *(self.compute.delete(f"global/routes/{name}", pace=self.pace) for name in route_names(self.desired.ns))
+        )
+        if zone is not None:
+            await self.compute.delete(f"zones/{zone}/instances/{decoy_name(self.desired.ns)}", pace=self.pace)
+
+    async def _prober_there(self) -> bool:
+        home = await self.kube.get(NAMESPACE, PROBER_HOME)
+        if home is None or home["metadata"].get("deletionTimestamp"):
+            return False
+        return await self.kube.get(DAEMON_SET, PROBER, PROBER_HOME) is not None
+
+
+def _reached(report: Report, block: str, *, steadily: bool) -> bool:
+    sight = report.of(address_in(block))
+    return sight.reached and not (steadily and sight.interruptions)
+
+
+def _some(nodes: list[str]) -> str:
+    more = f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else ""
+    return f"node{'s' if len(nodes) > 1 else ''} {', '.join(nodes[:_NAMED])}{more}"

@@ -1,0 +1,103 @@
+"""`dualstack prober`: connects to each address once a second, each time anew, and keeps one Lease up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from dualstack.clock import Clock, ScaledClock
+from dualstack.errors import InvalidInput
+from dualstack.kube.client import LightkubeKube
+from dualstack.kube.connection import Connection, read_connection
+from dualstack.kube.interface import Conflict, Kube, NotFound, Unavailable
+from dualstack.model.kinds import LEASE
+from dualstack.model.probes import NAMESPACE, PERIOD, PORT, Logbook
+
+TIMEOUT = 0.9
+"""Wall seconds within which an address must answer: less than the period, so that probes do not pile up."""
+
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a pod finds its service account."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProberOptions:
+    """node: of whom the report is. addresses: IPv4. kubeconfig: None in a pod, which knows its cluster."""
+
+    node: str
+    addresses: tuple[str, ...]
+    port: int = PORT
+    kubeconfig: Path | None = None
+
+
+def run(options: ProberOptions) -> None:
+    """Probe until the process is ended. InvalidInput without a cluster, KubeError when it refuses the report."""
+    connection = read_connection(options.kubeconfig) if options.kubeconfig else connection_of_pod(os.environ)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_run(options, connection))
+
+
+async def _run(options: ProberOptions, connection: Connection) -> None:
+    kube = LightkubeKube.connect(connection)
+    try:
+        await probe(options, kube, ScaledClock())
+    finally:
+        await kube.close()
+
+
+async def probe(options: ProberOptions, kube: Kube, clock: Clock) -> None:
+    """Probe and report until cancelled. A report that the API server cannot take now is written a period later."""
+    book = Logbook(options.node, options.addresses)
+    while True:
+        begun = clock.now()
+        answers = await asyncio.gather(*(arrives(address, options.port) for address in options.addresses))
+        now = clock.now()
+        for address, arrived in zip(options.addresses, answers, strict=True):
+            book.note(address, arrived=arrived, at=now)
+        if book.due(now):
+            try:
+                await _report(kube, book, now)
+            except (Unavailable, Conflict) as error:
+                structlog.get_logger("dualstack").warning("report not written", error=str(error))
+        await clock.sleep(PERIOD - (clock.now() - begun))
+
+
+async def arrives(address: str, port: int) -> bool:
+    """Whether anybody at the address answers a connection, be it by refusing it; no more than `TIMEOUT` is waited."""
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            _, writer = await asyncio.open_connection(address, port)
+    except (ConnectionRefusedError, ConnectionResetError):
+        return True
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def connection_of_pod(environment: Mapping[str, str], account: Path = ACCOUNT) -> Connection:
+    """The cluster that this pod runs in; InvalidInput outside of one."""
+    host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        raise InvalidInput("--kubeconfig: is required outside of a pod (KUBERNETES_SERVICE_HOST is not set)")
+    try:
+        token = (account / "token").read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InvalidInput(f"the token of the service account, {account / 'token'}: {error.strerror}") from error
+    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    return Connection(server=server, certificate_authority=str(account / "ca.crt"), token=token)
+
+
+async def _report(kube: Kube, book: Logbook, now: float) -> None:
+    lease = book.lease(now)
+    try:
+        await kube.patch(LEASE, lease["metadata"]["name"], lease, NAMESPACE)
+    except NotFound:
+        await kube.create(LEASE, lease)
+    book.written(now)
