@@ -33,9 +33,16 @@ class GateFailed(DualstackError):
 
 
 class Unsupported(GateFailed):
-    """The cloud does not do what the strategy rests on. Only another strategy helps, which a person has to choose."""
+    """The cloud does not do what the strategy rests on. Only another strategy helps, which a person has to choose.
+
+    `because`: what it does not do, as a clause.
+    """
 
     codes: tuple[str, ...] = ("ERR_CONFIGURATION_PROBLEM",)
+
+    def __init__(self, message: str, because: str) -> None:
+        super().__init__(message)
+        self.because = because
 
 
 class ComputeError(DualstackError):

@@ -89,3 +89,21 @@ def test_an_alias_that_may_carry_traffic_is_not_taken_from_who_has_nothing_else(
     with pytest.raises(InvariantBroken, match="routed-stay-reachable"):
         check((ROUTED_STAY_REACHABLE,), replace(facts, complaining=frozenset()), broken)
     assert RemoveAliases((bare,)).precondition(facts) == [f"VM {bare} has no route to fall back to"]
+
+
+@pytest.mark.parametrize("nodes", range(2, 7))
+def test_where_routes_carry_nothing_under_the_range_the_plan_asks_before_it_goes_on(nodes: int) -> None:
+    """R6 may not hold for next hops that are instances: then everybody is cut off by the range, at once."""
+    everybody = frozenset(at_rest(nodes).pod_cidr_of)
+    for _, facts in states(OVERLAP, at_rest(nodes), SETTINGS):
+        dark = replace(restarted(facts), complaining=everybody)
+        if facts.range_present and facts.without_alias:
+            step = OVERLAP.next_transition(dark, SETTINGS)
+            assert step is not None
+            assert step.id == "gate-range"
+            assert [step.id for step in UNMATCHED.transitions(dark, SETTINGS)][:4].count("remove-secondary-range") == 1
+            assert last(UNMATCHED, dark, SETTINGS).on_routes
+            assert at_goal(last(OVERLAP, dark, SETTINGS))
+        else:
+            assert not dark.unserved
+            assert not replace(dark, complaining=everybody - {"node-1"}).unserved

@@ -24,6 +24,7 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
 from dualstack.plan.strategy import UNMATCHED, Strategy, describe_outage, obstacles, outage, way_back
 from dualstack.plan.transitions import Barrier, Gate, Transition
+from dualstack.plan.unmatched import reason
 
 Result = TypeVar("Result")
 
@@ -122,8 +123,9 @@ class _Run:
                 self._failed(transition, str(error), final=stage is None)
                 if stage is None:
                     raise
-                if (await self._observe()).unmatched:
-                    raise Unsupported(f"{error}; {await self._retreat(UNMATCHED, Stage.ROUTES)}") from error
+                if (because := reason(await self._observe())) is not None:
+                    told = f"{error}; {await self._retreat(UNMATCHED, Stage.ROUTES)}"
+                    raise Unsupported(told, because) from error
                 raise GateFailed(f"{error}; {await self._retreat(way_back(stage), stage)}") from error
             except DualstackError as error:
                 self._failed(transition, str(error), final=True)
@@ -206,9 +208,9 @@ class _Run:
 
     async def _pass(self, gate: Gate, facts: CutoverFacts) -> CutoverFacts:
         """Check until the gate passes, its patience is over, or another step has become the next one."""
-        deadline = self._clock.now() + self._settings.gate_patience
+        begun = self._clock.now()
         while problems := await self._insist(partial(self._actuator.check, gate, facts)):
-            if self._clock.now() >= deadline:
+            if self._clock.now() >= begun + self._patience_with(facts):
                 raise GateFailed("; ".join(problems))
             await self._clock.sleep(self._settings.observe_every / 2)
             facts = await self._observe()
@@ -217,6 +219,11 @@ class _Run:
         self._memory.note_passed(gate)
         # What follows may be destructive, so it is planned from what is there now.
         return self._left(gate, await self._observe(), passed=True)
+
+    def _patience_with(self, facts: CutoverFacts) -> float:
+        if facts.unserved:
+            return 0.0
+        return self._settings.complaint_patience if facts.unmatched else self._settings.gate_patience
 
     def _left(self, transition: Barrier | Gate, facts: CutoverFacts, *, passed: bool) -> CutoverFacts:
         if passed:

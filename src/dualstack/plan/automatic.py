@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dualstack.plan.facts import CutoverFacts
-from dualstack.plan.unmatched import REASON
 
 MOST_INTERFACES = 130
 MOST_CUSTOM_ROUTES = 300
@@ -39,8 +38,10 @@ class Choice:
     reason: str
 
 
-def decide(facts: CutoverFacts, network: NetworkFacts, *, aliases_unmatched: bool = False) -> Choice:
-    """The strategy for the cluster as it is, with the reason. `aliases_unmatched`: what `overlap` rests on has failed.
+def decide(facts: CutoverFacts, network: NetworkFacts, *, unsupported: str | None = None) -> Choice:
+    """The strategy for the cluster as it is, with the reason.
+
+    `unsupported`: what `overlap` rests on, and this cloud was seen not to do.
 
     A cut-over that is under way without loss stays so, and one with nothing left to lose is finished in the short way
     that `overlap` has for it.
@@ -49,8 +50,8 @@ def decide(facts: CutoverFacts, network: NetworkFacts, *, aliases_unmatched: boo
         return Choice("overlap", "no route carries traffic any more, so nothing can be lost")
     if facts.range_present:
         return Choice("overlap", "the range lies over the routes already, so the rest loses nothing either")
-    if aliases_unmatched:
-        return Choice("compressed", f"{REASON}, as was seen before")
+    if unsupported:
+        return Choice("compressed", f"{unsupported}, as was seen before")
     if not facts.subnet.flag_visible:
         return Choice("compressed", f"the API does not show allowSubnetCidrRoutesOverlap of {facts.subnet.name}")
     if exceeded := _exceeded(network):

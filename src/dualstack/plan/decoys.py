@@ -32,12 +32,7 @@ from dualstack.plan.facts import CutoverFacts, overlap
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
 from dualstack.plan.transition import Barrier, Gate, Transition
-from dualstack.plan.unmatched import REASON
-
-UNSERVED = (
-    "a static route to a VM does not serve addresses that no resource of a subnet with allowSubnetCidrRoutesOverlap "
-    "has (compute-api.md 11.2)"
-)
+from dualstack.plan.unmatched import REASON, UNSERVED
 
 GATE_READY = Gate(what="decoy-ready", aspects=("decoys",))
 GATE_STATIC = Gate(what="decoy-static", aspects=("flag", "range"), means=UNSERVED)

@@ -287,6 +287,13 @@ class CutoverFacts:
         bare = tuple(name for name in self.unrouted if name in self.pod_cidr_of and self.aliased(name))
         return bare if self.complaining.issuperset(bare) else ()
 
+    @property
+    def unserved(self) -> bool:
+        """Every route is there and every Node complains: routes do not carry what lies under the range (R6)."""
+        running = {name for name in self.pod_cidr_of if self.node_of[name].running}
+        depending = self.range_present and self.subnet.overlap_flag and self.without_alias and not self.unrouted
+        return bool(depending and len(running) > 1 and self.complaining.issuperset(running))
+
     # The memories of the engine.
 
     def quiet_for(self, *aspects: Aspect) -> float:

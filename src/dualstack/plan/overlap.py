@@ -13,6 +13,7 @@ and yields the next step of its stage, or nothing when its stage is done. The fi
     _flag        lets the range be added over the routes: packets that no alias claims fall through to them
     _range       from here on an alias, once there, wins over the route
     _rescue      whatever nobody delivers now (a half-done migration) gets its alias at once
+    _served      nobody may be cut off by the range
     prove        on the decoys, what every node is about to depend on
     _aliases     canary, then a tenth, half, all
     _routes      the drill, if asked for; canary, then a tenth, half, all
@@ -45,12 +46,14 @@ from dualstack.plan.transitions import (
     alias_obstacles,
 )
 
+GATE_RANGE = Gate(what="range", aspects=("range",))
 GATE_ALIAS_CANARY = Gate(what="alias-canary", aspects=("range",))
 GATE_ALIASES = Gate(what="aliases", aspects=("aliases",))
 GATE_ROUTE_CANARY = Gate(what="route-canary", aspects=("routes",))
 GATE_ROUTES = Gate(what="routes", aspects=("routes",))
 
 RETREATS = decoys.RETREATS | {
+    GATE_RANGE.id: Stage.FLAG,
     GATE_ALIAS_CANARY.id: Stage.RANGE,
     GATE_ALIASES.id: Stage.RANGE,
     GATE_ROUTE_CANARY.id: Stage.ALIASES,
@@ -113,6 +116,11 @@ def _rescue(facts: CutoverFacts, _: Settings) -> Transition | None:
     return AddAliases(ready) if ready else None
 
 
+def _served(facts: CutoverFacts, _: Settings) -> Transition | None:
+    """Loss appears at once here, at every node; no barrier is waited for then (cutover.md 4.2)."""
+    return _unpassed(GATE_RANGE, facts) if facts.unserved else None
+
+
 def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
     """The canary is over once any VM holds its alias; a restart waits for it and checks it again."""
     missing = facts.without_alias
@@ -145,7 +153,7 @@ def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:
     first = gone == 1
     canary_known = Barrier(what="route-canary", aspects=("routes",), seconds=settings.barrier_route_canary)
     stage_known = Barrier(what="routes", aspects=("routes",), seconds=settings.barrier_routes)
-    waiting = _closed(canary_known if first else stage_known, facts)
+    waiting = None if facts.unmatched else _closed(canary_known if first else stage_known, facts)
     waiting = waiting or _unpassed(GATE_ROUTE_CANARY if first else GATE_ROUTES, facts)
     return waiting or DeleteRoutes(_names(live[: _stage_end(total, gone, settings) - gone]))
 
@@ -201,6 +209,7 @@ _RULES = (
     _flag,
     _range,
     _rescue,
+    _served,
     decoys.prove,
     _aliases,
     _routes,

@@ -39,6 +39,8 @@ class Settings:
     """Seconds for each VM, in a large one: looking takes a request for each 500 VMs and routes."""
     gate_patience: float = 300.0
     """How long a gate may keep failing before the cut-over stops: a node needs a minute to be Ready again."""
+    complaint_patience: float = 60.0
+    """The same where the Nodes say that the cloud does not do what the cut-over rests on: then somebody is cut off."""
     attempts: int = 8
     """How often a failing step is tried, and how often one is done for a target that keeps losing it."""
     backoff: tuple[float, float] = (2.0, 60.0)

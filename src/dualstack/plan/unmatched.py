@@ -1,11 +1,14 @@
-"""The way back where aliases carry nothing: the cloud does not count them as matched resources (cutover.md K3).
+"""The way back where the cloud does not do what the order without loss rests on.
 
-It shows when the canary has lost its route. Every other VM lives on its route, which serves what no resource has; the
-canary is dark, and its route cannot come back while the range is there, unless the cloud takes it (K1). So the range
-goes, and before it the aliases, which nobody misses. The first rule that yields is what happens next:
+Either aliases carry nothing, because they are no matched resources (cutover.md K3). It shows when the canary has lost
+its route: every other VM lives on its route, but that of the canary cannot come back while the range is there, unless
+the cloud takes it (K1). Or routes carry nothing under the range (R6). It shows at once, and at every node.
+
+In both cases the range has to go, and before it the aliases, which nobody misses. No gate could pass meanwhile. The
+first rule that yields is what happens next:
 
     _stop        nobody interferes
-    _aliases     those of VMs that have a route, once every host knows route and flag; then those of the dark ones
+    _aliases     those of VMs that have a route, once every host knows the flag; then those of the dark ones
     _range       with it goes what kept the routes from coming back
 
 and then as `back`: the missing routes at once, the flag, the saved list, cloud-controller-manager.
@@ -19,6 +22,10 @@ from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.transitions import Barrier, RemoveAliases, RemoveSecondaryRange, StopController, Transition
 
+UNSERVED = (
+    "a static route to a VM does not serve addresses that no resource of a subnet with allowSubnetCidrRoutesOverlap "
+    "has (cutover.md R6; compute-api.md 11.2)"
+)
 REASON = (
     "an alias without a route does not carry its traffic: this cloud does not count an alias IP range as a matched "
     "resource of a subnet with allowSubnetCidrRoutesOverlap (cutover.md K3)"
@@ -27,7 +34,7 @@ REASON = (
 
 def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | None:
     """The next step from `facts` down to the routes; None when they are all that is left."""
-    if not (facts.range_present and facts.unrouted):
+    if not facts.range_present:
         return back.next_transition(facts, settings)
     if not facts.controller.gone:
         return StopController()
@@ -41,6 +48,12 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
     routed = tuple(name for name in facts.all_holders if name not in bare)
     if not routed:
         return RemoveAliases(facts.all_holders, dark=True) if facts.all_holders else None
-    seconds = max(settings.barrier_flag, settings.barrier_routes)
-    known = Barrier(what="restored-routes", aspects=("routes", "flag"), seconds=seconds)
+    known = Barrier(what="flag", aspects=("flag",), seconds=settings.barrier_flag)
     return known if known.remaining(facts) > 0 else RemoveAliases(routed)
+
+
+def reason(facts: CutoverFacts) -> str | None:
+    """What the cloud does not do, by what the Nodes say; None while nothing speaks for that."""
+    if facts.unserved:
+        return UNSERVED
+    return REASON if facts.unmatched else None

@@ -49,10 +49,11 @@ def forward(view: View, host: str, destination: Address, knobs: FabricKnobs) -> 
     if local is None or not enforced("forwarding.subnet-before-static"):
         return _by_static_route(view, host, destination)
     subnet, block = local
-    owner = _matched(view, destination, block, knobs)
+    hybrid = view.overlap_allowed(subnet.region, subnet.subnet)
+    owner = _matched(view, destination, block, aliases=knobs.alias_matched or not hybrid)
     if owner is not None:
         return Verdict(owner, DELIVERED, f"R5: subnet route {block} of {subnet.subnet}, matched resource")
-    if view.overlap_allowed(subnet.region, subnet.subnet) and _has_second_pass(destination):
+    if hybrid and _has_second_pass(destination):
         return _hybrid_second_pass(view, destination, subnet, block, knobs)
     if not enforced("forwarding.unmatched-drops"):
         return _by_static_route(view, host, destination)
@@ -72,19 +73,22 @@ def _local_range(view: View, destination: Address) -> tuple[SubnetRanges, Block]
     return found
 
 
-def _matched(view: View, destination: Address, block: Block, knobs: FabricKnobs) -> str | None:
-    """The running VM that has the destination as an address of its own (knob K3: or in an alias range)."""
+def _matched(view: View, destination: Address, block: Block, *, aliases: bool) -> str | None:
+    """The running VM that has the destination as an address of its own, or in an alias range if `aliases` count.
+
+    They do in an ordinary subnet; whether they do in a hybrid one is knob K3.
+    """
     owners = [
         (own.shift, interface.instance)
         for interface in view.interfaces_at(destination)
         for own in interface.blocks
-        if own.contains(destination) and block.covers(own) and _counts(view, interface, own, knobs)
+        if own.contains(destination) and block.covers(own) and _counts(view, interface, own, aliases=aliases)
     ]
     return min(owners)[1] if owners else None
 
 
-def _counts(view: View, interface: Interface, own: Block, knobs: FabricKnobs) -> bool:
-    if own in interface.aliases and not (knobs.alias_matched and enforced("forwarding.alias-matched")):
+def _counts(view: View, interface: Interface, own: Block, *, aliases: bool) -> bool:
+    if own in interface.aliases and not (aliases and enforced("forwarding.alias-matched")):
         return False
     machine = view.machine(interface.instance)
     return machine is not None and (machine.running or not enforced("forwarding.owner-runs"))

@@ -118,6 +118,8 @@ def test_k3_no_an_alias_does_not_count_as_matched() -> None:
     assert probe(fabric, pod(2)).rule.startswith("R6")
     cloud.drop_route(0.4, 2)
     assert probe(fabric, pod(2)).reason == "HYBRID_SUBNET_NO_ROUTE"
+    cloud.flag(0.5, False)
+    assert probe(fabric, pod(2)).delivered_to == node(2), "in an ordinary subnet it always does"
 
 
 def test_the_most_specific_route_wins_then_priority() -> None:

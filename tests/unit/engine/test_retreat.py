@@ -76,8 +76,7 @@ async def test_where_the_cloud_takes_no_route_back_everything_rests_as_it_is() -
 
 async def test_where_aliases_carry_nothing_routes_come_back_although_the_cloud_takes_none_in_the_range() -> None:
     """K3 no and K1 deny: aliases and range have to go first."""
-    start = at_rest(4)
-    start = replace(start, complaining=frozenset(start.pod_cidr_of))
+    start = replace(at_rest(4), complaining=frozenset({"node-0"}))
     cluster = Refusing(start, problems={"gate-route-canary": list(NEVER)})
     with pytest.raises(Unsupported) as refused:
         await run(cluster)
@@ -92,6 +91,23 @@ async def test_where_aliases_carry_nothing_routes_come_back_although_the_cloud_t
         "clear-overlap-flag",
         "clear-saved-routes",
         "restore-cloud-controller-manager",
+    ]
+
+
+async def test_where_routes_carry_nothing_under_the_range_it_goes_at_once() -> None:
+    """No barrier and no patience while everybody is cut off."""
+    start = at_rest(4)
+    start = replace(start, complaining=frozenset(start.pod_cidr_of))
+    cluster = Cluster(start, problems={"gate-range": list(NEVER)})
+    events: list[AnyEvent] = []
+    with pytest.raises(Unsupported, match="rolled back to routes alone"):
+        await run_cutover(cluster, OVERLAP, SETTINGS, FakeClock(), events.append, "shoot--foo--bar")
+    assert cluster.facts.on_routes
+    steps = started(events)
+    assert steps[steps.index("add-secondary-range") :][:3] == [
+        "add-secondary-range",
+        "gate-range",
+        "remove-secondary-range",
     ]
 
 

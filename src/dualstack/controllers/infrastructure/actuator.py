@@ -47,7 +47,7 @@ from dualstack.plan.transitions import (
     StopController,
     Transition,
 )
-from dualstack.plan.unmatched import REASON
+from dualstack.plan.unmatched import reason
 
 WIDTH = 1000
 """Targets of one transition that are worked on side by side; the plan decides how many it dares at once.
@@ -176,8 +176,8 @@ class CloudActuator:
         running = {node.name for node in facts.nodes if node.running and node.pod_cidr}
         unwell = self._last.unwell if self._last else {}
         problems += [f"node {name} {why}" for name, why in sorted(unwell.items()) if name in running]
-        if facts.unmatched:
-            problems.append(REASON)
+        if (because := reason(facts)) is not None:
+            problems.append(because)
         return problems
 
     # -- the saved list

@@ -28,7 +28,7 @@ from dualstack.gce.pacing import QUICK, UPSTREAM, Pace
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
 from dualstack.model.kinds import CLUSTER, Manifest
-from dualstack.model.names import ALIASES_UNMATCHED, CUT_OVER
+from dualstack.model.names import CUT_OVER, OVERLAP_UNSUPPORTED
 from dualstack.model.shoot import ShootView
 from dualstack.plan.automatic import Choice, decide
 from dualstack.plan.back import irreversible
@@ -36,7 +36,6 @@ from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.strategy import AUTO, Strategy, choose, describe_outage, way_back
-from dualstack.plan.unmatched import REASON
 
 BACK = "back"
 
@@ -102,7 +101,7 @@ class Migration:
                 with suppress(DualstackError):
                     await self._step_back(actuator, manager)
                     if isinstance(error, Unsupported):
-                        await self.record.annotate(ALIASES_UNMATCHED, "true")
+                        await self.record.annotate(OVERLAP_UNSUPPORTED, error.because)
                 await self._announce("CutOverStopped", str(error), kind="Warning")
                 raise
 
@@ -169,15 +168,15 @@ class Migration:
     async def _chosen(self, facts: CutoverFacts) -> Strategy:
         """The strategy of this run; what it is, why, and what it costs is said before anything is done."""
         choice = Choice(self.strategy, "asked for")
-        unmatched = await self.record.annotation(ALIASES_UNMATCHED) == "true"
+        unsupported = await self.record.annotation(OVERLAP_UNSUPPORTED)
         if self.strategy == AUTO:
-            choice = decide(
-                facts, await count_network(self.compute, self.desired, self.shoot), aliases_unmatched=unmatched
-            )
-        elif unmatched and self.strategy == "overlap" and facts.live_routes and not facts.range_present:
+            network = await count_network(self.compute, self.desired, self.shoot)
+            choice = decide(facts, network, unsupported=unsupported)
+        elif unsupported and self.strategy == "overlap" and facts.live_routes and not facts.range_present:
             raise Unsupported(
-                f"{REASON}, as was seen before; annotate the Shoot with dualstack.dev/strategy: compressed, or remove "
-                f"annotation {ALIASES_UNMATCHED} of the Infrastructure to try it again"
+                f"{unsupported}, as was seen before; annotate the Shoot with dualstack.dev/strategy: compressed, or "
+                f"remove annotation {OVERLAP_UNSUPPORTED} of the Infrastructure to try it again",
+                unsupported,
             )
         strategy = choose(choice.strategy)
         self.emit(
