@@ -19,3 +19,10 @@ async def apply_managed(
     """
     changed = await apply(kube, SECRET, managed_resource.secret(name, namespace, objects))
     return await apply(kube, MANAGED_RESOURCE, managed_resource.managed_resource(name, namespace, seed=seed)) or changed
+
+
+async def delete_managed(kube: Kube, name: str, namespace: str) -> None:
+    """Have the resource manager delete what the ManagedResource holds; nothing to do when there is none."""
+    for kind in (MANAGED_RESOURCE, SECRET):
+        if await kube.get(kind, name, namespace) is not None:
+            await kube.delete(kind, name, namespace)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import msgspec
-import yaml
 
 from dualstack.errors import InvalidInput
 from dualstack.model.conditions import Condition, condition_status
@@ -15,6 +14,7 @@ from dualstack.model.defaults import DEFAULT_MASK_IPV4, dig, max_pods, with_defa
 from dualstack.model.infrastructure import InfrastructureConfig
 from dualstack.model.kinds import SHOOT, Manifest
 from dualstack.model.pools import Pool
+from dualstack.model.strict_yaml import documents
 
 _MOST_VALUES = 200_000
 """More values than this come from anchors that multiply each other, not from a Shoot."""
@@ -127,13 +127,10 @@ class ShootView:
 
 def load_shoot(text: str) -> Manifest:
     """The Shoot in a YAML or JSON document, every field kept; InvalidInput says what it is instead."""
-    try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"not YAML: {' '.join(str(error).split())}") from error
-    if len(documents) != 1:
-        raise InvalidInput(f"holds {len(documents) or 'no'} documents; exactly one Shoot is expected")
-    manifest = _as_json(documents[0])
+    found = documents(text)
+    if len(found) != 1:
+        raise InvalidInput(f"holds {len(found) or 'no'} documents; exactly one Shoot is expected")
+    manifest = _as_json(found[0])
     if not isinstance(manifest, dict):
         raise InvalidInput(f"not a Shoot: the document is a {_NAMES.get(type(manifest), 'value')}, not a mapping")
     faults = []

@@ -131,6 +131,7 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
     _REAL: (f"{_NETWORKS}.flowLogs.flowSampling",),
     _BOOLEAN: (
         "spec.hibernation.enabled",
+        "spec.kubernetes.kubeProxy.enabled",
         f"{_NAT}.enableDynamicPortAllocation",
         f"{_NAT}.endpointIndependentMapping.enabled",
     ),

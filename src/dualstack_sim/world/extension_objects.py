@@ -124,10 +124,11 @@ def managed_contents(
     shoot: ShootView, networks: Networks, foundation: Foundation, project: str
 ) -> dict[str, list[Manifest]]:
     """What each ManagedResource of the technical namespace holds (docs/objects.md, Seed)."""
+    proxy = {names.MANAGED_RESOURCE_KUBE_PROXY: kube_proxy.objects(shoot, networks)}
     return {
         names.MANAGED_RESOURCE_CONTROL_PLANE: control_plane.objects(shoot, foundation.status, project),
         names.managed_resource_network(shoot.cni): network.objects(shoot, networks),
-        names.MANAGED_RESOURCE_KUBE_PROXY: kube_proxy.objects(shoot, networks),
+        **(proxy if shoot.kube_proxy_enabled else {}),
         names.MANAGED_RESOURCE_COREDNS: coredns.objects(shoot, networks),
     }
 

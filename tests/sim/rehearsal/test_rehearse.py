@@ -163,6 +163,17 @@ def test_a_single_node_and_a_proxy_without_cluster_cidr(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_cluster_without_kube_proxy(tmp_path: Path) -> None:
+    shoot = yaml.safe_load(LARGE.read_text())
+    shoot["spec"]["kubernetes"]["kubeProxy"]["enabled"] = False
+    path = tmp_path / "shoot.yaml"
+    path.write_text(yaml.safe_dump(shoot))
+    outcome = rehearse("--nodes", "3", shoot=path)
+    succeeded(outcome)
+    assert "update-kube-proxy" not in outcome.err
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_forty_nodes_in_three_zones() -> None:
     outcome = rehearse(shoot=LARGE, speed="120", within=180.0)

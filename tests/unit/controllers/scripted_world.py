@@ -160,7 +160,7 @@ class ScriptedWorld:
         for name, objects, seed in (
             ("extension-controlplane-seed", control_plane_objects(view, provider, PROJECT), True),
             ("extension-networking-calico-config", network.objects(view, current), False),
-            ("shoot-core-kube-proxy", kube_proxy.objects(view, current), False),
+            *([("shoot-core-kube-proxy", kube_proxy.objects(view, current), False)] if view.kube_proxy_enabled else []),
             ("shoot-core-coredns", coredns.objects(view, current), False),
         ):
             self.store.create(kinds.SECRET, managed_resource.secret(name, NS, objects))

@@ -35,8 +35,8 @@ GOLDEN = [
 class Migration:
     """A world, a shoot controller, and what was seen of both."""
 
-    def __init__(self, *, rollout: str = "auto") -> None:
-        self.world = ScriptedWorld(load_shoot(EXAMPLE.read_text()))
+    def __init__(self, *, rollout: str = "auto", shoot: Manifest | None = None) -> None:
+        self.world = ScriptedWorld(shoot or load_shoot(EXAMPLE.read_text()))
         self.rollout = rollout
         self.constraints: list[tuple[str, str | None, str | None, str | None]] = []
         self.operations: list[str] = []

@@ -225,3 +225,28 @@ async def test_a_resource_that_somebody_else_has_ignored_stays_ignored() -> None
     assert await migration.world.controller(kinds.CONTROL_PLANE).reconcile("bar", NS) is None
     metadata = migration.get(kinds.MANAGED_RESOURCE, "extension-controlplane-seed")["metadata"]
     assert metadata["annotations"] == {"resources.gardener.cloud/ignore": "true"}
+
+
+PROXY = ("shoot-core-kube-proxy", NS)
+
+
+async def test_a_cluster_without_kube_proxy_gets_none() -> None:
+    shoot = load_shoot(EXAMPLE.read_text())
+    shoot["spec"]["kubernetes"]["kubeProxy"]["enabled"] = False
+    migration = Migration(shoot=shoot)
+    migration.trigger()
+    await migration.until_rest()
+    assert migration.constraints == GOLDEN
+    for kind in (kinds.MANAGED_RESOURCE, kinds.SECRET):
+        assert migration.world.store.get(kind, *PROXY) is None
+    assert "update-kube-proxy" not in migration.steps()
+
+
+async def test_kube_proxy_goes_when_it_is_switched_off() -> None:
+    migration = Migration()
+    off = {"spec": {"kubernetes": {"kubeProxy": {"enabled": False}}}}
+    migration.world.store.patch(kinds.SHOOT, "bar", off, "garden-foo")
+    await migration.until_rest()
+    for kind in (kinds.MANAGED_RESOURCE, kinds.SECRET):
+        assert migration.world.store.get(kind, *PROXY) is None
+    assert migration.shoot()["status"]["lastOperation"]["state"] == "Succeeded"

@@ -24,6 +24,13 @@ from tests.unit.model import golden
         ("hello", "is a string, not a mapping"),
         ("&a [*a]", "anchors"),
         ("a: &a [x, x]\nb: !!binary notbase64=\n", "not YAML"),
+        (
+            "a: 1\nb: {c: 2,\n  c: 3}\n",
+            'not YAML: key "c" is already set in this mapping in "<unicode string>", line 3',
+        ),
+        ('{"a": 1, "a": 1}', 'key "a" is already set'),
+        ("1: a\n1: b\n", 'key "1" is already set'),
+        ("[a]: 1\n[a]: 2\n", "not YAML"),
     ],
 )
 def test_what_is_no_mapping_is_refused_in_one_sentence(text: str, words: str) -> None:
@@ -57,6 +64,15 @@ def test_unknown_fields_are_kept() -> None:
     text = "apiVersion: core.gardener.cloud/v1beta1\nkind: Shoot\nspec: {futureField: {deep: [1, null]}}\n"
 
     assert load_shoot(text)["spec"]["futureField"] == {"deep": [1, None]}
+
+
+def test_what_a_merge_brings_may_be_overridden() -> None:
+    text = (
+        "apiVersion: core.gardener.cloud/v1beta1\nkind: Shoot\n"
+        "x: &pool {minimum: 1, maximum: 2}\nspec: {<<: *pool, minimum: 3}\n"
+    )
+
+    assert load_shoot(text)["spec"] == {"minimum": 3, "maximum": 2}
 
 
 def test_yaml_dates_become_text() -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from ipaddress import ip_network
-from typing import Any
 
-import yaml
-
-from dualstack.cli.rehearsal.cluster_checks import cni_is_dual, flags, is_rolled_out, pods_on_nodes
+from dualstack.cli.rehearsal.cluster_checks import cni_is_dual, flags, is_rolled_out, pods_on_nodes, proxy_has
 from dualstack.cli.rehearsal.compute_checks import interface_of, nodes_subnet_resource
 from dualstack.cli.rehearsal.endpoints import Endpoints
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, NETWORK, NODE, POD, SERVICE
@@ -64,22 +60,12 @@ async def components_ipv4(endpoints: Endpoints, shoot: ShootView) -> Verdict:
         "cloud-controller-manager configure-cloud-routes": cloud.get("configure-cloud-routes") == "false",
         "cloud-controller-manager ready": cloud_deployment["status"].get("readyReplicas") == 1,
         "ingress-gce": ingress["spec"]["replicas"] == 0,
-        **(await _proxy(endpoints, shoot) if shoot.kube_proxy_enabled else {}),
+        **(await proxy_has(endpoints, shoot, 1)),
     }
     wrong = [what for what, good in wanted.items() if not good]
     if wrong:
         return False, f"not as for IPv4: {', '.join(wrong)}"
     return True, f"services {api_server['service-cluster-ip-range']}, pods {manager['cluster-cidr']}, no routes"
-
-
-async def _proxy(endpoints: Endpoints, shoot: ShootView) -> Mapping[str, bool]:
-    content = await endpoints.get(CONFIG_MAP, "kube-proxy-config", "kube-system")
-    proxy: dict[str, Any] = yaml.safe_load(content["data"]["config.yaml"])
-    proxy_set = await endpoints.get(DAEMON_SET, "kube-proxy", "kube-system")
-    return {
-        "kube-proxy clusterCIDR": shoot.proxy_mode == "IPVS" or proxy.get("clusterCIDR") == shoot.pods,
-        "kube-proxy roll-out": is_rolled_out(proxy_set),
-    }
 
 
 async def nodes_have_one_pod_cidr(endpoints: Endpoints, shoot: ShootView) -> Verdict:

@@ -22,7 +22,7 @@ from dualstack.model.kinds import (
     SERVICE,
     Manifest,
 )
-from dualstack.model.names import POOL_LABEL
+from dualstack.model.names import KUBE_PROXY, KUBE_PROXY_CONFIG, POOL_LABEL
 from dualstack.model.shoot import ShootView
 
 Verdict = tuple[bool, str]
@@ -100,9 +100,6 @@ async def control_plane_flags(endpoints: Endpoints, shoot: ShootView) -> Verdict
     api_server = flags(await endpoints.get(DEPLOYMENT, "kube-apiserver", namespace))
     controller_manager = flags(await endpoints.get(DEPLOYMENT, "kube-controller-manager", namespace))
     ingress = await endpoints.get(DEPLOYMENT, "ingress-gce", namespace)
-    proxy_map = await endpoints.get(CONFIG_MAP, "kube-proxy-config", "kube-system")
-    proxy = yaml.safe_load(proxy_map["data"]["config.yaml"])
-    proxy_set = await endpoints.get(DAEMON_SET, "kube-proxy", "kube-system")
     wrong = [
         what
         for what, good in {
@@ -113,15 +110,28 @@ async def control_plane_flags(endpoints: Endpoints, shoot: ShootView) -> Verdict
             ),
             "kube-controller-manager node-cidr-mask-size-ipv4": "node-cidr-mask-size-ipv4" in controller_manager,
             "kube-controller-manager node-cidr-mask-size-ipv6": "node-cidr-mask-size-ipv6" in controller_manager,
-            "kube-proxy clusterCIDR": shoot.proxy_mode == "IPVS" or _two(proxy.get("clusterCIDR")),
-            "kube-proxy roll-out": is_rolled_out(proxy_set),
             "ingress-gce": ingress["status"].get("readyReplicas", 0) == 1,
+            **(await proxy_has(endpoints, shoot, 2)),
         }.items()
         if not good
     ]
     if wrong:
         return False, f"not dual-stack: {', '.join(wrong)}"
     return True, f"services {api_server['service-cluster-ip-range']}, pods {controller_manager['cluster-cidr']}"
+
+
+async def proxy_has(endpoints: Endpoints, shoot: ShootView, families: int) -> dict[str, bool]:
+    """Whether kube-proxy has so many pod ranges and runs with them everywhere; is gone where the Shoot wants none."""
+    if not shoot.kube_proxy_enabled:
+        left = [found["metadata"]["name"] for found in await endpoints.list_all(DAEMON_SET, "kube-system")]
+        return {"kube-proxy": KUBE_PROXY not in left}
+    content = await endpoints.get(CONFIG_MAP, KUBE_PROXY_CONFIG, "kube-system")
+    ranges = yaml.safe_load(content["data"]["config.yaml"]).get("clusterCIDR", "").split(",")
+    right = [ip_network(part).version for part in ranges if part] == [4, 6][:families]
+    return {
+        "kube-proxy clusterCIDR": shoot.proxy_mode == "IPVS" or right,
+        "kube-proxy roll-out": is_rolled_out(await endpoints.get(DAEMON_SET, KUBE_PROXY, "kube-system")),
+    }
 
 
 async def nothing_ignored(endpoints: Endpoints, shoot: ShootView) -> Verdict:

@@ -20,7 +20,7 @@ from dualstack.controllers.extension import (
     WORKER_EXTENSION,
     Extension,
 )
-from dualstack.controllers.managed import apply_managed
+from dualstack.controllers.managed import apply_managed, delete_managed
 from dualstack.controllers.rollout import await_in_cluster, missing_in_cluster
 from dualstack.controllers.shoot import dns, roll_out
 from dualstack.controllers.shoot.extensions import ExtensionRequests
@@ -245,6 +245,9 @@ class Pass:
     async def _update_kube_proxy(self) -> None:
         await self._progress(65, "Deploying kube-proxy system component.")
         view = self._view()
+        if not view.kube_proxy_enabled:
+            await delete_managed(self._kube, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id)
+            return
         objects = kube_proxy.objects(view, networks(view))
         if await missing_in_cluster(self._kube, objects) is None:
             await apply_managed(self._kube, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
