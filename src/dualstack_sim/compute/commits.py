@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-PUBLISHED = frozenset({"networks", "subnetworks", "routes", "instances", "firewalls"})
+PUBLISHED = frozenset({"networks", "subnetworks", "routes", "instances", "firewalls", "routers"})
 
 
 @dataclass(frozen=True, slots=True)

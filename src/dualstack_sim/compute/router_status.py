@@ -1,13 +1,14 @@
-"""routers.getRouterStatus: what the NATs of a router do, as far as it follows from VMs and addresses (2.1, 8)."""
+"""routers.getRouterStatus: what the NATs of a router do and what its BGP peers hear (compute-api.md 2.1, 8)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from dualstack_sim.compute.addresses import dotted
+from dualstack_sim.compute.advertising import advertised_by, policy
 from dualstack_sim.compute.errors import Json
 from dualstack_sim.compute.project import Call, Project
-from dualstack_sim.compute.references import Key
+from dualstack_sim.compute.references import GLOBAL, Key
 
 PORTS_PER_ADDRESS = 64_512
 _DEFAULT_PORTS = 64
@@ -15,7 +16,7 @@ _POOL = 35 << 24 | 190 << 16
 
 
 class RouterStatus:
-    """Counts the VMs that each NAT serves and the addresses that they need. There are no BGP sessions here."""
+    """Counts the VMs that each NAT serves and the addresses that they need. BGP peers listen and say nothing."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -26,7 +27,29 @@ class RouterStatus:
         nats = [self._nat(call.scope, router, nat) for nat in router.get("nats", ())]
         if nats:
             result["natStatus"] = nats
+        peers = [self._peer(router, peer) for peer in router.get("bgpPeers", ())]
+        if peers:
+            result["bgpPeerStatus"] = peers
         return {"kind": "compute#routerStatusResponse", "result": result}
+
+    def _peer(self, router: Json, peer: Json) -> Json:
+        inventory, links = self._project.inventory, self._project.links
+        key = links.read(router["network"], "networks", GLOBAL)
+        subnetworks = inventory.of_network("subnetworks", router["network"]).values()
+        heard = advertised_by(policy(router, peer), router, inventory.get(key) if key else {}, subnetworks)
+        status: Json = {
+            field: peer[field] for field in ("name", "ipAddress", "peerIpAddress", "linkedVpnTunnel") if field in peer
+        }
+        down = peer.get("enable") == "FALSE"
+        return status | {
+            "status": "DOWN" if down else "UP",
+            "state": "Idle" if down else "Established",
+            "numLearnedRoutes": 0,
+            "advertisedRoutes": [
+                {"kind": "compute#route", "network": router["network"], "destRange": text, "priority": 100}
+                for text in heard
+            ],
+        }
 
     def _nat(self, scope: str, router: Json, nat: Json) -> Json:
         served = sum(1 for interface in self._interfaces(scope, router["network"]) if _serves(nat, interface))

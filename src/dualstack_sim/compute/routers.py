@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack_sim.compute.advertising import BGP_DEFAULTS
 from dualstack_sim.compute.bodies import accept, accept_list, one_of
 from dualstack_sim.compute.errors import Json, already_exists, invalid, required
 from dualstack_sim.compute.operations import Work
@@ -78,7 +79,7 @@ class Routers:
     def patch(self, call: Call) -> Work:
         """JSON merge: `nats` is replaced as a whole list."""
         key, current = self._target(call)
-        change = self._changes(call.scope, current["network"], accept(call.body, SCHEMA))
+        change = self._changes(call.scope, current["network"], accept(call.body, SCHEMA), current.get("bgp", {}))
         if "nats" in change and not enforced("routers.nats-replaced"):
             change["nats"] = [*current.get("nats", ()), *change["nats"]]
         return self._put(key, current, "patch", _tidy(current | change))
@@ -101,8 +102,11 @@ class Routers:
         self._project.require_idle(key)
         return key, self._project.inventory.get(key)
 
-    def _changes(self, scope: str, network: str, body: Json) -> Json:
+    def _changes(self, scope: str, network: str, body: Json, bgp: Json | None = None) -> Json:
+        """The fields of `body`, checked; what it leaves out of `bgp` stays as in the present one."""
         change = {field: body[field] for field in _CHANGED if field in body}
+        if "bgp" in change:
+            change["bgp"] = BGP_DEFAULTS | (bgp or {}) | change["bgp"]
         if "nats" in change:
             change["nats"] = self._nats(scope, network, body["nats"])
         return change

@@ -15,6 +15,7 @@ from itertools import count
 from dualstack.clock import Clock
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.commits import Commit
+from dualstack_sim.fabric.advertisements import Advertisements
 from dualstack_sim.fabric.assumptions import assumptions
 from dualstack_sim.fabric.blocks import Address, parse_address
 from dualstack_sim.fabric.delivery import Carrier
@@ -35,7 +36,8 @@ PATIENCE = 60.0
 class Fabric:
     """The data path of all VPC networks of one project.
 
-    `on_commit` is to be called for each commit of the Compute API; `traffic` watches pairs of end points. VM names are
+    `on_commit` is to be called for each commit of the Compute API; `traffic` watches pairs of end points, and
+    `advertisements` what is told to the world outside of the VPC. VM names are
     taken to be unique in the project.
     """
 
@@ -54,10 +56,12 @@ class Fabric:
         self._overlap_used = False
         self._most_interfaces = 0
         self._carrier = Carrier(self._homes, self._knobs)
+        self.advertisements = Advertisements()
         self.traffic = Traffic(self._carrier, self._schedule, self.settle)
 
     def on_commit(self, commit: Commit) -> None:
         """Take note of a commit; it is in force from `commit.at` and travels to the hosts from there."""
+        self.advertisements.note(commit)
         for change in changes(commit):
             self._schedule(commit.at, partial(self._enforce, change=change))
         self.settle(commit.at - PATIENCE)

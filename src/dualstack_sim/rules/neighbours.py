@@ -54,6 +54,18 @@ RULES = (
         "documented",
     ),
     Rule(
+        "routers.default-mode-advertises-subnets",
+        "A Cloud Router in DEFAULT mode advertises every subnet range, a secondary one as soon as it is there.",
+        "cutover.md R15, E17",
+        "documented",
+    ),
+    Rule(
+        "routers.advertise-their-region",
+        "With REGIONAL routing a Cloud Router advertises the subnet ranges of its own region only.",
+        "cutover.md R15; compute-api.md 5.1",
+        "inferred",
+    ),
+    Rule(
         "addresses.in-use",
         "An address that a NAT uses cannot be deleted.",
         "compute-api.md 8",

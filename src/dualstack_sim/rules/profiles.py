@@ -102,7 +102,7 @@ KNOBS = (
     ),
     Knob(
         "network-quotas",
-        "Where does what exceeds an allocation quota of its network fail: a route, range, VM, alias? (compute-api.md 11.5)",
+        "Where does a route, range, VM or alias beyond a quota of its network fail? (compute-api.md 11.5)",
         "compute",
         "network_quotas",
         {"operation": "operation", "request": "request"},

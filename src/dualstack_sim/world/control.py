@@ -4,6 +4,7 @@ POST /trigger              traffic and Compute calls are accounted from now on; 
 GET  /traffic              pairs, blackout, broken pairs
 GET  /compute/statistics   calls since the trigger; `?caller=` only of User-Agents that begin so
 GET  /probe?from=&to=      where a packet from a host to an address goes at this instant
+GET  /advertisements       ranges that Cloud Routers began or ceased to advertise
 GET  /assumptions          inferred facts on which the verdict rests
 
 The rest commands the simulated Compute Engine and what goes wrong in it: see `control_state`, `control_faults`.
@@ -57,6 +58,9 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
         except ValueError:
             return _refuse(f"to: {destination!r} is no IP address")
 
+    async def advertisements(_: web.Request) -> web.Response:
+        return answer(msgspec.to_builtins(fabric.advertisements.events))
+
     async def assumptions(_: web.Request) -> web.Response:
         return answer([*fabric.assumptions(), *inferred_rules()])
 
@@ -67,6 +71,7 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
     application.router.add_get("/traffic", traffic)
     application.router.add_get("/compute/statistics", statistics)
     application.router.add_get("/probe", probe)
+    application.router.add_get("/advertisements", advertisements)
     application.router.add_get("/assumptions", assumptions)
     FaultControl(faults).add_routes(application.router)
     return application

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from aiohttp import web
 
 from dualstack.clock import ScaledClock
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.backend import DEFAULT_REGIONS, Compute
 from dualstack_sim.compute.commits import Commit
 from dualstack_sim.compute.interference import Faults
 from dualstack_sim.compute.knobs import Knobs
@@ -189,6 +189,7 @@ class Setting:
     quotas: Limits = field(default_factory=Limits)
     latency: LatencyProfile = field(default_factory=LatencyProfile)
     faults: Faults | None = None
+    regions: Mapping[str, Sequence[str]] = field(default_factory=lambda: DEFAULT_REGIONS)
 
 
 def make(setting: Setting) -> tuple[Compute, ScaledClock | HandClock, list[Commit]]:
@@ -197,6 +198,7 @@ def make(setting: Setting) -> tuple[Compute, ScaledClock | HandClock, list[Commi
     compute = Compute(
         clock,
         Chance(setting.seed),
+        regions=setting.regions,
         endpoint=setting.endpoint,
         knobs=setting.knobs,
         quotas=setting.quotas,

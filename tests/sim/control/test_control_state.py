@@ -210,3 +210,21 @@ class TestStateFile:
 
 def _names(folder: Path) -> list[str]:
     return [entry.name for entry in folder.iterdir()]
+
+
+async def test_e17_the_control_endpoint_tells_what_routers_advertise(served: Served) -> None:
+    await served.network("vpc")
+    region = "/compute/v1/projects/proj-1/regions/europe-west1"
+    body: dict[str, Any] = {"name": "router", "network": "global/networks/vpc", "bgp": {"asn": 64512}}
+    assert (await served.compute("POST", f"{region}/routers", body))[0] == 200
+    await served.good("POST", "/finish")
+    assert await served.good("GET", "/advertisements") == []
+    ranges = [{"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}]
+    body = {"name": "nodes", "network": "global/networks/vpc", "ipCidrRange": "10.250.0.0/16"}
+    assert (await served.compute("POST", f"{region}/subnetworks", body | {"secondaryIpRanges": ranges}))[0] == 200
+    await served.good("POST", "/finish")
+    events = await served.good("GET", "/advertisements")
+    assert [(event["router"], event["cidr"], event["advertised"]) for event in events] == [
+        ("router", "10.250.0.0/16", True),
+        ("router", "100.96.0.0/11", True),
+    ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.sim.compute.cloud import NETWORK, NODES, REGION, ZONE, Cloud, HandClock, Json, instance
+from dualstack_sim.compute.backend import DEFAULT_REGIONS
+from tests.sim.compute.cloud import NETWORK, NODES, POD_RANGE, REGION, ZONE, Cloud, HandClock, Json, instance
 from tests.sim.rules.over_networks import EXTERNAL, NIC, hybrid, prefix
 from tests.sim.rules.scenarios import failure, over_http, status
 
@@ -12,6 +13,9 @@ VM = f"{ZONE}/instances/vm0"
 INSTANCES = f"{ZONE}/instances"
 PUBLIC = {"name": "External NAT", "type": "ONE_TO_ONE_NAT"}
 FIREWALL = {"name": "rule", "network": NETWORK, "allowed": [{"IPProtocol": "tcp"}]}
+REGIONS = {**DEFAULT_REGIONS, "us-east1": ("us-east1-b",)}
+BGP = {"asn": 64512}
+PEER = {"name": "on-premises", "interfaceName": "if-0", "peerAsn": 64513, "peerIpAddress": "169.254.1.2"}
 NAT = {"sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES", "natIpAllocateOption": "AUTO_ONLY"}
 
 
@@ -250,6 +254,12 @@ async def network_fixed(cloud: Cloud) -> bool:
 # -- routers and addresses
 
 
+async def advertised(cloud: Cloud, router: str, region: str = REGION) -> list[str]:
+    """What the peer of a router hears."""
+    (peer,) = (await cloud.get(f"{region}/routers/{router}/getRouterStatus"))["result"]["bgpPeerStatus"]
+    return [str(found["destRange"]) for found in peer["advertisedRoutes"]]
+
+
 @over_http("routers.nats-replaced")
 async def nats_replaced(cloud: Cloud) -> bool:
     body = {"name": "router", "network": NETWORK, "nats": [NAT | {"name": "first"}]}
@@ -271,6 +281,23 @@ async def nat_subnetwork(cloud: Cloud) -> bool:
     nat = NAT | {"name": "nat", "sourceSubnetworkIpRangesToNat": "LIST_OF_SUBNETWORKS", "subnetworks": [entry]}
     body = {"name": "r", "network": "global/networks/other", "nats": [nat]}
     return await failure(cloud, "POST", f"{REGION}/routers", body) == "invalid"
+
+
+@over_http("routers.default-mode-advertises-subnets", nodes=0)
+async def default_mode_advertises_subnets(cloud: Cloud) -> bool:
+    await cloud.do("POST", f"{REGION}/routers", {"name": "r", "network": NETWORK, "bgp": BGP, "bgpPeers": [PEER]})
+    await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
+    return await advertised(cloud, "r") == ["10.250.0.0/16", POD_RANGE["ipCidrRange"]]
+
+
+@over_http("routers.advertise-their-region", nodes=0, regions=REGIONS)
+async def advertise_their_region(cloud: Cloud) -> bool:
+    far = "regions/us-east1"
+    await cloud.do("POST", f"{far}/routers", {"name": "r", "network": NETWORK, "bgp": BGP, "bgpPeers": [PEER]})
+    near = await advertised(cloud, "r", far)
+    await cloud.do("PATCH", "global/networks/vpc", {"routingConfig": {"routingMode": "GLOBAL"}})
+    assert await advertised(cloud, "r", far) == ["10.250.0.0/16"]
+    return near == []
 
 
 @over_http("addresses.in-use")

@@ -1,0 +1,65 @@
+"""When Cloud Routers began and ceased to tell the other end of a VPN or interconnect of a range (cutover.md E17)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dualstack_sim.compute.advertising import advertised
+from dualstack_sim.compute.commits import Commit
+
+_WATCHED = frozenset({"networks", "subnetworks", "routers"})
+
+
+@dataclass(frozen=True, slots=True)
+class Advertisement:
+    """`cidr` is advertised by a router from `at` on, or is no more."""
+
+    at: float
+    region: str
+    router: str
+    cidr: str
+    advertised: bool
+
+
+class Advertisements:
+    """Follows the commits of networks, subnetworks and routers; the last of `events` is the latest."""
+
+    def __init__(self) -> None:
+        self.events: list[Advertisement] = []
+        self._resources: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._heard: dict[tuple[str, str], frozenset[str]] = {}
+
+    def note(self, commit: Commit) -> None:
+        """Take note of a commit: what a router says anew or no more becomes an event at the commit's instant."""
+        if commit.collection not in _WATCHED:
+            return
+        region = _last((commit.after or commit.before or {}).get("region", ""))
+        place = (commit.collection, region, commit.name)
+        if commit.after is None:
+            self._resources.pop(place, None)
+        else:
+            self._resources[place] = commit.after
+        routers = {(where, name) for kind, where, name in self._resources if kind == "routers"}
+        for router in sorted(routers | set(self._heard)):
+            self._compare(commit.at, router)
+
+    def _compare(self, at: float, router: tuple[str, str]) -> None:
+        resource = self._resources.get(("routers", *router))
+        now = frozenset(self._said_by(resource) if resource is not None else ())
+        before = self._heard.get(router, frozenset())
+        self._heard[router] = now
+        self.events += [Advertisement(at, *router, cidr, cidr in now) for cidr in sorted(now ^ before)]
+
+    def _said_by(self, router: dict[str, Any]) -> list[str]:
+        network = self._resources.get(("networks", "", _last(router["network"])), {})
+        subnetworks = [
+            resource
+            for (kind, _, _), resource in self._resources.items()
+            if kind == "subnetworks" and _last(resource["network"]) == _last(router["network"])
+        ]
+        return advertised(router, network, subnetworks)
+
+
+def _last(url: str) -> str:
+    return url.rpartition("/")[2]
