@@ -1,7 +1,7 @@
 """What the published description of the API lets a request and a response contain.
 
-The description is the discovery document that google-api-python-client ships. Every check returns the list of faults
-as sentences, [] if there are none.
+The descriptions of v1 and beta are the discovery documents that google-api-python-client ships. Every check returns
+the list of faults as sentences, [] if there are none.
 """
 
 from __future__ import annotations
@@ -28,44 +28,76 @@ _ERROR = {"code": int, "message": str, "errors": list, "status": str, "details":
 _ERROR_ENTRY = {"message": str, "domain": str, "reason": str, "location": str, "locationType": str}
 
 
-@cache
-def description() -> Json:
-    """The discovery document of v1."""
-    source = files("googleapiclient.discovery_cache") / "documents" / "compute.v1.json"
-    loaded: Json = json.loads(source.read_text(encoding="utf-8"))
-    return loaded
+class Description:
+    """What one version of the API says of itself."""
 
+    def __init__(self, version: str) -> None:
+        source = files("googleapiclient.discovery_cache") / "documents" / f"compute.{version}.json"
+        self._document: Json = json.loads(source.read_text(encoding="utf-8"))
 
-@cache
-def method(name: str) -> Json | None:
-    """The description of a method such as `routes.insert`; None if there is none of that name."""
-    collection, _, verb = name.partition(".")
-    found: Json | None = description()["resources"].get(collection, {}).get("methods", {}).get(verb)
-    return found
+    def method(self, name: str) -> Json | None:
+        """The description of a method such as `routes.insert`; None if there is none of that name."""
+        collection, _, verb = name.partition(".")
+        found: Json | None = self._document["resources"].get(collection, {}).get("methods", {}).get(verb)
+        return found
 
+    def request_faults(self, name: str, query: Mapping[str, str], body: Mapping[str, Any]) -> list[str]:
+        """What is wrong with a request of method `name`: unknown or mistyped parameters and fields."""
+        described = self.method(name)
+        if described is None:
+            return [f"{name}: no such method"]
+        known = {**self._document["parameters"], **described.get("parameters", {})}
+        faults = [fault for parameter, text in query.items() for fault in _parameter(name, parameter, text, known)]
+        if not body:
+            return faults
+        if "request" not in described:
+            return [*faults, f"{name}: takes no body, but got {sorted(body)}"]
+        return faults + self._check(dict(body), described["request"], name, lenient=True)
 
-def request_faults(name: str, query: Mapping[str, str], body: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a request of method `name`: unknown or mistyped parameters and fields."""
-    described = method(name)
-    if described is None:
-        return [f"{name}: no such method"]
-    known = {**description()["parameters"], **described.get("parameters", {})}
-    faults = [fault for parameter, text in query.items() for fault in _parameter(name, parameter, text, known)]
-    if not body:
+    def response_faults(self, name: str, document: Json) -> list[str]:
+        """What is wrong with the document that answers method `name`; a selection of its fields is right too."""
+        described = self.method(name)
+        if described is None:
+            return [f"{name}: no such method"]
+        if "response" not in described:
+            return [f"{name}: answers nothing, but got {sorted(document)}"] if document else []
+        return self._check(document, described["response"], name, lenient=False)
+
+    def _check(self, value: Any, schema: Json, where: str, *, lenient: bool) -> list[str]:
+        """`lenient`: what servers accept beside it, null for an absent field and numbers in either spelling."""
+        if "$ref" in schema:
+            schema = self._document["schemas"][schema["$ref"]]
+        if lenient and value is None:
+            return []
+        kind = schema.get("type", "any")
+        if kind in ("string", "integer", "number") and "format" in schema:
+            return _FORMATS.get(schema["format"], _scalar)(value, schema, where, lenient)
+        if kind in ("array", "object"):
+            return self._container(value, schema, where, lenient)
+        return [] if kind == "any" else _scalar(value, schema, where, lenient)
+
+    def _container(self, value: Any, schema: Json, where: str, lenient: bool) -> list[str]:
+        if not _is(value, _TYPES[schema["type"]]):
+            return [f"{where}: {value!r} is no {schema['type']}"]
+        faults: list[str] = []
+        if schema["type"] == "array":
+            for index, entry in enumerate(value):
+                faults += self._check(entry, schema["items"], f"{where}[{index}]", lenient=lenient)
+            return faults
+        properties, others = schema.get("properties", {}), schema.get("additionalProperties")
+        for field, part in value.items():
+            known = properties.get(field, others)
+            if known is None:
+                faults.append(f"{where}: unknown field {field!r}")
+            else:
+                faults += self._check(part, known, f"{where}.{field}", lenient=lenient)
         return faults
-    if "request" not in described:
-        return [*faults, f"{name}: takes no body, but got {sorted(body)}"]
-    return faults + _check(dict(body), described["request"], name, lenient=True)
 
 
-def response_faults(name: str, document: Json) -> list[str]:
-    """What is wrong with the document that answers method `name`; a selection of its fields is right too."""
-    described = method(name)
-    if described is None:
-        return [f"{name}: no such method"]
-    if "response" not in described:
-        return [f"{name}: answers nothing, but got {sorted(document)}"] if document else []
-    return _check(document, described["response"], name, lenient=False)
+@cache
+def description(version: str = "v1") -> Description:
+    """What `v1` or `beta` says of itself."""
+    return Description(version)
 
 
 def error_faults(document: Json) -> list[str]:
@@ -106,38 +138,6 @@ def _parameter(name: str, parameter: str, text: str, known: Json) -> list[str]:
     if schema["type"] == "boolean":
         return [] if text.lower() in ("true", "false") else [f"{where}: {text!r} is no boolean"]
     return _text(text, schema, where)
-
-
-def _check(value: Any, schema: Json, where: str, *, lenient: bool) -> list[str]:
-    """`lenient`: what servers accept beside it, null for an absent field and numbers in either spelling."""
-    if "$ref" in schema:
-        schema = description()["schemas"][schema["$ref"]]
-    if lenient and value is None:
-        return []
-    kind = schema.get("type", "any")
-    if kind in ("string", "integer", "number") and "format" in schema:
-        return _FORMATS.get(schema["format"], _scalar)(value, schema, where, lenient)
-    if kind in ("array", "object"):
-        return _container(value, schema, where, lenient)
-    return [] if kind == "any" else _scalar(value, schema, where, lenient)
-
-
-def _container(value: Any, schema: Json, where: str, lenient: bool) -> list[str]:
-    if not _is(value, _TYPES[schema["type"]]):
-        return [f"{where}: {value!r} is no {schema['type']}"]
-    faults: list[str] = []
-    if schema["type"] == "array":
-        for index, entry in enumerate(value):
-            faults += _check(entry, schema["items"], f"{where}[{index}]", lenient=lenient)
-        return faults
-    properties, others = schema.get("properties", {}), schema.get("additionalProperties")
-    for field, part in value.items():
-        known = properties.get(field, others)
-        if known is None:
-            faults.append(f"{where}: unknown field {field!r}")
-        else:
-            faults += _check(part, known, f"{where}.{field}", lenient=lenient)
-    return faults
 
 
 def _is(value: Any, kinds: tuple[type, ...]) -> bool:

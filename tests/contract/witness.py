@@ -1,19 +1,51 @@
 """Sees every request that the simulated Compute Engine answers, and holds it against the published description.
 
-`install` makes every `Compute` of this process report to a list; nothing of what the callers see changes.
+In the process of the tests the check is made at once. A process that the tests start (`dualstack sim serve` and
+`sim compute`, the world of a rehearsal) writes down what it saw, one JSON line for each request, and the tests check it
+afterwards: so it is not slowed down, and what it saw outlives a SIGKILL. Nothing of what callers see changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
+import msgspec
+
+import dualstack_sim.compute.server as server
 from dualstack_sim.compute.backend import Compute
 from dualstack_sim.compute.errors import ApiError
+from dualstack_sim.compute.surface import Address, locate
 from dualstack_sim.rules import RULES
-from tests.contract.schema import Json, error_faults, request_faults, response_faults
+from tests.contract.schema import Json, description, error_faults
 
+FOLDER = "DUALSTACK_TEST_WITNESS"
+"""The variable that tells processes where to write what they see."""
+
+_ROOT = Path(__file__).parents[2]
 _LONGEST = 20
+_VERSION = ContextVar("version", default="v1")
+"""Under which version of the API the request came."""
+
+
+class Sight(msgspec.Struct):
+    """One request and its answer, or the refusal of it."""
+
+    method: str
+    version: str
+    query: dict[str, str]
+    body: dict[str, Any]
+    answer: dict[str, Any] | None = None
+    refusal: dict[str, Any] | None = None
+
+
+class Watcher(Protocol):
+    def see(self, sight: Sight) -> None: ...
 
 
 class Witness:
@@ -23,15 +55,32 @@ class Witness:
         self.answers = 0
         self.refusals = 0
         self.faults: list[str] = []
+        self._known: set[bytes] = set()
+        self._read: dict[Path, int] = {}
 
-    def answered(self, method: str, query: Mapping[str, str], body: Mapping[str, Any], document: Json) -> None:
+    def see(self, sight: Sight) -> None:
+        what = f"{sight.version} {sight.method}"
+        if sight.refusal is not None:
+            self.refusals += 1
+            self._note(f"{what}: refusal", error_faults(sight.refusal))
+            return
         self.answers += 1
-        self._note(f"{method}: accepted request", request_faults(method, query, body))
-        self._note(f"{method}: response", response_faults(method, document))
+        api = description(sight.version)
+        self._note(f"{what}: accepted request", api.request_faults(sight.method, sight.query, sight.body))
+        self._note(f"{what}: response", api.response_faults(sight.method, sight.answer or {}))
 
-    def refused(self, method: str, refusal: ApiError) -> None:
-        self.refusals += 1
-        self._note(f"{method}: refusal", error_faults(refusal.body()))
+    def read(self, folder: Path) -> None:
+        """Check what processes wrote to `folder` since the last call; what was seen before is not checked again."""
+        for path in sorted(folder.iterdir()):
+            with path.open("rb") as stream:
+                stream.seek(self._read.get(path, 0))
+                for line in stream:
+                    if not line.endswith(b"\n"):  # still being written
+                        break
+                    self._read[path] = self._read.get(path, 0) + len(line)
+                    if line not in self._known:
+                        self._known.add(line)
+                        self.see(_decode(line))
 
     def take(self) -> list[str]:
         """The faults since the last call."""
@@ -42,9 +91,49 @@ class Witness:
         self.faults += [f"{what}: {fault}" for fault in faults[: _LONGEST - len(self.faults)]]
 
 
-def install(witness: Witness) -> None:
-    """Let `witness` see every answer of every `Compute`, unless a rule is switched off just then."""
+_decode = msgspec.json.Decoder(Sight).decode
+
+
+class _Recorder:
+    """Writes down what it sees, each line whole and at once."""
+
+    def __init__(self, folder: str) -> None:
+        self._file = os.open(Path(folder, f"{os.getpid()}.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def see(self, sight: Sight) -> None:
+        os.write(self._file, msgspec.json.encode(sight) + b"\n")
+
+
+def record() -> None:
+    """Write down what this process sees, where its environment says."""
+    install(_Recorder(os.environ[FOLDER]))
+
+
+@contextmanager
+def watched_processes() -> Iterator[Path]:
+    """Let every process that is started from here on write down what it sees; yields the folder."""
+    before = {name: os.environ.get(name) for name in (FOLDER, "PYTHONPATH")}
+    with TemporaryDirectory(prefix="dualstack-witness-") as folder:
+        paths = [str(_ROOT / "tests" / "startup"), str(_ROOT), *filter(None, [before["PYTHONPATH"]])]
+        os.environ.update({FOLDER: folder, "PYTHONPATH": os.pathsep.join(paths)})
+        try:
+            yield Path(folder)
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+def install(watcher: Watcher) -> None:
+    """Let `watcher` see every answer of every `Compute`, unless a rule is switched off just then."""
     answer = Compute.answer
+
+    def located(verb: str, path: str) -> Address:
+        address = locate(verb, path)
+        _VERSION.set(path.split("/")[2])
+        return address
 
     async def seen(
         self: Compute,
@@ -56,14 +145,16 @@ def install(witness: Witness) -> None:
         body: Mapping[str, Any] | None = None,
         **rest: Any,
     ) -> Json:
+        sight = Sight(method, _VERSION.get(), dict(query or {}), dict(body or {}))
         try:
-            document = await answer(self, method, scope, name, query=query, body=body, **rest)
+            sight.answer = await answer(self, method, scope, name, query=query, body=body, **rest)
         except ApiError as refusal:
-            if RULES.all_hold():
-                witness.refused(method, refusal)
+            sight.refusal = refusal.body()
             raise
-        if RULES.all_hold():
-            witness.answered(method, query or {}, body or {}, document)
-        return document
+        finally:
+            if RULES.all_hold() and (sight.refusal or sight.answer) is not None:
+                watcher.see(sight)
+        return sight.answer
 
+    setattr(server, "locate", located)  # noqa: B010 - what is replaced is told aloud, here and below
     setattr(Compute, "answer", seen)  # noqa: B010 - mypy refuses to see a method assigned, and rightly elsewhere
