@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -22,12 +23,16 @@ _PREFIX_OF_SERVICES = 108
 _PREFIX_OF_NODE = 112
 """The cloud allocator gives a node the first /112 of its VM's /96 (gardener-behaviour.md 8.1)."""
 
+_REMEMBERED = 16384
+"""Texts whose range is remembered: each look at a cluster brings the same ones."""
+
 
 def parse(text: str) -> Range:
     """The range that `text` spells canonically; ValueError when it is no CIDR or has host bits set."""
     return ip_network(_with_prefix(text))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def parse_loosely(text: str) -> Range:
     """The range that holds the address in `text`, host bits or not; ValueError when it is no CIDR."""
     return ip_interface(_with_prefix(text)).network
@@ -38,6 +43,7 @@ def is_canonical(text: str) -> bool:
     return ip_interface(_with_prefix(text)).ip == parse_loosely(text).network_address
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def canonical(text: str) -> str:
     """The shortest spelling of a range, e.g. `2600:1900::/64` for `2600:1900:0:0:0:0:0:0/64`."""
     return str(parse_loosely(text))

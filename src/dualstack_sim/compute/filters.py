@@ -61,6 +61,8 @@ def _text(value: Any) -> str:
 
 def _legacy(text: str) -> Predicate:
     terms = [_legacy_term(part, text) for part in _groups(text)]
+    if len(terms) == 1:
+        return terms[0]
     return lambda resource: (all if enforced("filters.groups-together") else any)(term(resource) for term in terms)
 
 

@@ -73,7 +73,8 @@ class InfrastructureRecord:
             return {"routes": [_raw(route) for route in dict.fromkeys((*state.routes, *routes))]}
 
         await self._write(union)
-        missing = [route.instance_name for route in routes if route not in (await self.state()).routes]
+        kept = set((await self.state()).routes)
+        missing = [route.instance_name for route in routes if route not in kept]
         if missing:
             raise GateFailed(f"the saved routes of {', '.join(missing)} were not there when read back")
 
