@@ -126,7 +126,10 @@ class _Run:
                 if (because := reason(await self._observe())) is not None:
                     told = f"{error}; {await self._retreat(UNMATCHED, Stage.ROUTES)}"
                     raise Unsupported(told, because) from error
-                raise GateFailed(f"{error}; {await self._retreat(way_back(stage), stage)}") from error
+                told = f"{error}; {await self._retreat(way_back(stage), stage)}"
+                if isinstance(error, Unsupported):
+                    raise Unsupported(told, error.because) from error
+                raise GateFailed(told) from error
             except DualstackError as error:
                 self._failed(transition, str(error), final=True)
                 raise
@@ -211,7 +214,8 @@ class _Run:
         begun = self._clock.now()
         while problems := await self._insist(partial(self._actuator.check, gate, facts)):
             if self._clock.now() >= begun + self._patience_with(facts):
-                raise GateFailed("; ".join(problems))
+                told = "; ".join(problems)
+                raise Unsupported(told, gate.means) if gate.means and gate.means in problems else GateFailed(told)
             await self._clock.sleep(self._settings.observe_every / 2)
             facts = await self._observe()
             if self._next(facts) != gate:

@@ -64,6 +64,11 @@ class Logbook:
         self._answered: dict[str, float] = {}
         self._written: tuple[float, dict[str, Sight]] | None = None
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What the book is about."""
+        return tuple(self._sights)
+
     def note(self, address: str, *, arrived: bool, at: float) -> None:
         """A probe was answered, or not."""
         sight = self._sights[address]

@@ -8,11 +8,13 @@ import pytest
 
 from dualstack.controllers.infrastructure.actuator import CloudActuator
 from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.controllers.infrastructure.decoys import Decoys
 from dualstack.controllers.infrastructure.desired import Desired
 from dualstack.controllers.infrastructure.observation import Observer
 from dualstack.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.errors import GateFailed
 from dualstack.gce import ComputeClient
+from dualstack.gce.pacing import QUICK
 from dualstack.model import kinds
 from dualstack.model.shoot import ShootView
 from dualstack.plan.facts import CutoverFacts
@@ -40,9 +42,16 @@ async def actuator_of(made: Scene) -> tuple[CloudActuator, ComputeClient]:
     desired = Desired.of(shoot, project=compute.project, region=shoot.region)
     record = InfrastructureRecord(made.kube, made.shoot, made.namespace)
     manager = CloudControllerManager(made.kube, made.clock, made.namespace)
-    observer = Observer(compute, made.kube, record, manager, desired, shoot)
+    decoys = Decoys(compute, made.kube, made.clock, made.events.append, desired, QUICK)
+    observer = Observer(compute, made.kube, record, manager, desired, shoot, decoys)
     actuator = CloudActuator(
-        compute=compute, desired=desired, observer=observer, record=record, manager=manager, clock=made.clock
+        compute=compute,
+        desired=desired,
+        observer=observer,
+        record=record,
+        manager=manager,
+        decoys=decoys,
+        clock=made.clock,
     )
     return actuator, compute
 

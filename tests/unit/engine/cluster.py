@@ -92,6 +92,7 @@ class Cluster:
             controller=facts.controller,
             foreign_routes=facts.foreign_routes,
             complaining=facts.complaining,
+            decoys=facts.decoys,
         )
         self.states.append(self.facts)
 

@@ -21,7 +21,6 @@ from dualstack.model.events import (
     PhaseFinished,
     PhaseStarted,
     PropagationMeasured,
-    PropagationMeasured,
     StepFailed,
     StepStarted,
     StrategyChosen,

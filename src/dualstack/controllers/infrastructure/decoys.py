@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from dualstack.clock import Clock
 from dualstack.controllers.apply import apply
@@ -74,9 +74,21 @@ def address_in(block: str) -> str:
     return cidr.at_offset(block, min(2, cidr.blocks(block, 32) - 1))
 
 
+def is_decoy(instance: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
+    """Whether the VM of our name, if there is one, is ours."""
+    return instance is not None and str(instance.get("description") or "").startswith(DESCRIPTION)
+
+
 def is_decoy_route(route: Mapping[str, Any], ns: str) -> bool:
     """By name and description; it is no node's route (W22), and cloud-controller-manager does not look at it."""
     return route["name"] in route_names(ns) and route.get("description") == DESCRIPTION
+
+
+async def remove_from_cloud(compute: ComputeClient, ns: str, zone: str | None, pace: Pace) -> None:
+    """The routes, and the VM if there is one; what is gone already is no error."""
+    await together(*(compute.delete(f"global/routes/{name}", pace=pace) for name in route_names(ns)))
+    if zone is not None:
+        await compute.delete(f"zones/{zone}/instances/{decoy_name(ns)}", pace=pace)
 
 
 @dataclass(slots=True)
@@ -93,14 +105,13 @@ class Decoys:
     image: str = ""
     _aliased_at: float | None = None
 
-    async def observe(self, instance: Resource | None, routes: Iterable[Resource]) -> DecoyFacts:
-        """What there is; `instance` is the VM of our name, `routes` those of the decoys."""
-        ours = instance is not None and str(instance.get("description") or "").startswith(DESCRIPTION)
+    async def observe(self, instance: Mapping[str, Any] | None, routes: Iterable[Resource]) -> DecoyFacts:
+        """What there is; `instance` is the VM, `routes` those that lead to it."""
         leading = frozenset(cidr.canonical(route["destRange"]) for route in routes)
-        if not (ours or leading or self.wanted):
+        if not (instance or leading or self.wanted):
             return DecoyFacts()
         prober_there = await self._prober_there()
-        if instance is None or not ours:
+        if instance is None:
             return DecoyFacts(routes=leading, prober=prober_there)
         blocks = tuple(str(instance["description"]).split()[1:])
         aliases = frozenset(
@@ -121,7 +132,8 @@ class Decoys:
             case DropDecoyRoute():
                 await self.compute.delete(f"global/routes/{route_names(self.desired.ns)[-1]}", pace=self.pace)
             case RemoveDecoys():
-                await self.remove(zone)
+                await self.kube.delete(NAMESPACE, PROBER_HOME)
+                await remove_from_cloud(self.compute, self.desired.ns, zone, self.pace)
 
     async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
         """From which nodes what the gate asks for is not reached, one sentence for each block."""
@@ -175,8 +187,7 @@ class Decoys:
         if node is None:
             raise GateFailed("the decoy check needs a running node")
         vm = self._vm(node.zone, await self._image(node.zone, node.name), blocks)
-        with suppress(AlreadyExists):
-            await self.compute.post(f"zones/{node.zone}/instances", vm, pace=self.pace)
+        await self.compute.post(f"zones/{node.zone}/instances", vm, pace=self.pace)
         return node.zone
 
     async def _image(self, zone: str, node: str) -> str:
@@ -214,17 +225,6 @@ class Decoys:
             f"{path}/updateNetworkInterface", body, pace=self.pace, networkInterface=interface["name"]
         )
         self._aliased_at = self.clock.now()
-
-    # -- removing
-
-    async def remove(self, zone: str | None) -> None:
-        """All of it, the VM last; what is gone already is no error."""
-        await self.kube.delete(NAMESPACE, PROBER_HOME)
-        await together(
-            *(self.compute.delete(f"global/routes/{name}", pace=self.pace) for name in route_names(self.desired.ns))
-        )
-        if zone is not None:
-            await self.compute.delete(f"zones/{zone}/instances/{decoy_name(self.desired.ns)}", pace=self.pace)
 
     async def _prober_there(self) -> bool:
         home = await self.kube.get(NAMESPACE, PROBER_HOME)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from dualstack.clock import Clock
 from dualstack.controllers.infrastructure.announcement import announce
+from dualstack.controllers.infrastructure.decoys import decoy_name, is_decoy, remove_from_cloud
 from dualstack.controllers.infrastructure.desired import Desired
 from dualstack.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.controllers.infrastructure.reporting import task
@@ -50,6 +51,7 @@ class InfrastructureDeletion:
     async def run(self) -> None:
         """Delete in the order of 4.3, branches side by side; TaskFailed names what could not be deleted."""
         network = await self._network()
+        await self._decoys()
         await together(
             self._routes(network),
             self._firewalls(network),
@@ -76,6 +78,15 @@ class InfrastructureDeletion:
             listed = await self.compute.list("global/routes", filter=network_filter(network), fields=ROUTE_FIELDS)
             ours, _ = split(listed, await self._ownership(network))
             await together(*(self.compute.delete(f"global/routes/{route.name}", pace=self.pace) for route in ours))
+
+    async def _decoys(self) -> None:
+        """A decoy VM of a cut-over that was never finished: it would keep the nodes' subnet."""
+        zones = sorted({zone for pool in self.shoot.pools for zone in pool.zones})
+        with task("destroy decoys"):
+            for zone in zones:
+                path = f"zones/{zone}/instances/{decoy_name(self.desired.ns)}"
+                if is_decoy(await self.compute.find(path, fields="description")):
+                    await remove_from_cloud(self.compute, self.desired.ns, zone, self.pace)
 
     async def _ownership(self, network: str) -> Ownership:
         """The Machines are gone by now, so that a route is known by the machine deployment that made its VM (W22)."""

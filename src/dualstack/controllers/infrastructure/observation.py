@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
-from dualstack.controllers.infrastructure.decoys import Decoys, decoy_name, is_decoy_route
+from dualstack.controllers.infrastructure.decoys import Decoys, decoy_name, is_decoy, is_decoy_route
 from dualstack.controllers.infrastructure.desired import Desired
 from dualstack.controllers.infrastructure.drill import DESCRIPTION, drill_name
 from dualstack.controllers.infrastructure.record import InfrastructureRecord
@@ -78,7 +78,8 @@ class Observer:
         drills = [route for route in routes if route["name"] == leftover and route.get("description") == DESCRIPTION]
         to_decoys = [route for route in routes if is_decoy_route(route, self.desired.ns)]
         routes = [route for route in routes if route not in drills and route not in to_decoys]
-        decoy = instances.get(decoy_name(self.desired.ns))
+        named = instances.get(decoy_name(self.desired.ns))
+        decoy = named if is_decoy(named) else None
         ours, foreign = split(routes, self._ownership(subnet, state, members, instances, zones))
         facts = CutoverFacts(
             pods_cidr=cidr.canonical(self.desired.pods),

@@ -1,0 +1,48 @@
+"""The probing pods of the decoy check, played in a scene that has no pods: the fabric says what answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
+
+from dualstack.model import kinds
+from dualstack.model.probes import NAME, NAMESPACE, Logbook
+from dualstack.render.prober import addresses_of
+from tests.sim.infrastructure.scene import Scene
+
+PERIOD = 5.0
+
+
+@asynccontextmanager
+async def probing(made: Scene, *, silent: Collection[str] = ()) -> AsyncIterator[None]:
+    """While entered, each node but the `silent` ones reports as long as the DaemonSet is there."""
+    task = asyncio.create_task(_probe(made, silent))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _probe(made: Scene, silent: Collection[str]) -> None:
+    books: dict[str, Logbook] = {}
+    while True:
+        daemon_set = made.store.get(kinds.DAEMON_SET, NAME, NAMESPACE)
+        if daemon_set is None:
+            books.clear()
+        else:
+            for node in made.world.nodes:
+                if node.name not in silent:
+                    _round(made, node.name, books.setdefault(node.name, Logbook(node.name, addresses_of(daemon_set))))
+        await made.clock.sleep(PERIOD)
+
+
+def _round(made: Scene, node: str, book: Logbook) -> None:
+    now = made.clock.now()
+    for address in book.addresses:
+        book.note(address, arrived=made.fabric.traffic.reaches(now, node, address), at=now)
+    if book.due(now):
+        made.store.upsert(kinds.LEASE, book.lease(now))
+        book.written(now)

@@ -1,0 +1,199 @@
+"""The decoy check over HTTP of both servers: what it proves, what it refuses, and that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dualstack.controllers.infrastructure.reporting import TaskFailed
+from dualstack.model import kinds
+from dualstack.model.events import AnyEvent, PropagationMeasured, StepStarted
+from dualstack.model.probes import NAME, NAMESPACE
+from dualstack_sim.fabric.profile import FabricKnobs
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.probing import probing
+from tests.sim.infrastructure.scene import NS, QUICK, ZONE, Scene, scene
+from tests.sim.infrastructure.test_infrastructure_back import BACK, annotate, assert_on_routes
+
+DECOYS = {"dualstack.dev/decoys": "true"}
+IMAGE = "registry.example/dualstack:1"
+STEPS = ("create-decoys", "alias-decoys", "drop-decoy-route", "remove-decoys")
+DECOY = f"{NS}-dualstack-decoy"
+
+
+async def reconcile(made: Scene, **options: Any) -> None:
+    await made.controller(**{"settings": QUICK, "prober_image": IMAGE} | options).reconcile(made.shoot, made.namespace)
+
+
+async def refusal(made: Scene, **options: Any) -> str:
+    with pytest.raises(TaskFailed) as stopped:
+        await reconcile(made, **options)
+    return str(stopped.value)
+
+
+async def assert_no_decoys(made: Scene) -> None:
+    listed = await made.compute.answer("instances.list", ZONE)
+    assert [instance["name"] for instance in listed["items"] if "decoy" in instance["name"]] == []
+    routes = await made.compute.answer("routes.list", "global")
+    assert [route["name"] for route in routes.get("items", ()) if "decoy" in route["name"]] == []
+    assert made.store.get(kinds.NAMESPACE, NAMESPACE) is None
+    assert made.store.list(kinds.LEASE, NAMESPACE) == []
+
+
+async def test_the_cloud_proves_itself_before_any_node_is_touched_and_nothing_is_left() -> None:
+    async with scene() as made, probing(made):
+        made.trigger(annotations=DECOYS)
+        await reconcile(made)
+        await assert_end_state(made)
+        await assert_no_decoys(made)
+        assert made.lost() == 0.0
+        steps = made.steps()
+        order = [steps.index(step) for step in (*STEPS[:3], "add-alias-canary", "delete-route-canary", STEPS[3])]
+        assert order == sorted(order)
+        (measured,) = [event for event in made.events if isinstance(event, PropagationMeasured)]
+        assert 0.0 <= measured.seconds < 60.0
+
+
+async def test_the_vm_and_the_pods_are_as_harmless_as_can_be() -> None:
+    async with scene() as made:
+        seen: dict[str, Any] = {}
+
+        def listen(event: AnyEvent) -> None:
+            if isinstance(event, StepStarted) and event.step == "gate-decoy-ready":
+                seen["pods"] = made.store.get(kinds.DAEMON_SET, NAME, NAMESPACE)
+                seen["role"] = made.store.get(kinds.ROLE, NAME, NAMESPACE)
+                annotate(made, BACK)
+
+        made.trigger(annotations=DECOYS)
+        running = asyncio.create_task(refusal(made, emit=listen))
+        while "pods" not in seen:
+            await made.clock.sleep(5.0)
+        vm = await made.resource("instances.get", ZONE, DECOY)
+        routes = await made.compute.answer("routes.list", "global")
+        assert "stays there until the annotation is removed" in await running
+        assert vm["canIpForward"] is True
+        assert "items" not in vm["tags"] or vm["tags"]["items"] == []
+        assert not vm.get("serviceAccounts")
+        assert not vm["networkInterfaces"][0].get("accessConfigs")
+        decoys = {route["name"]: route for route in routes["items"] if "decoy" in route["name"]}
+        assert sorted(decoys) == [f"{DECOY}-1", f"{DECOY}-3"]
+        assert {route["description"] for route in decoys.values()} == {"dualstack-decoy"}
+        script = next(item["value"] for item in vm["metadata"]["items"] if item["key"] == "startup-script")
+        assert "ip_aliases = false" in script
+        assert "100.127.255.2" in script
+        spec = seen["pods"]["spec"]["template"]["spec"]
+        assert "hostNetwork" not in spec
+        assert spec["containers"][0]["args"] == ["100.127.255.2", "100.127.254.2", "100.127.253.2"]
+        assert seen["role"]["rules"] == [
+            {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "patch"]}
+        ]
+        await assert_on_routes(made)
+        await assert_no_decoys(made)
+
+
+async def test_where_aliases_carry_nothing_not_even_the_canary_loses_a_packet() -> None:
+    async with scene(fabric_knobs=FabricKnobs(alias_matched=False)) as made, probing(made):
+        made.trigger(annotations=DECOYS)
+        said = await refusal(made)
+        assert "100.127.254.0/24 of the decoy VM is not reached from nodes" in said
+        assert "does not count an alias IP range as a matched resource" in said
+        assert "rolled back to routes alone" in said
+        assert made.lost() == 0.0
+        assert "add-alias-canary" not in made.steps()
+        await assert_on_routes(made)
+        await assert_no_decoys(made)
+
+
+async def test_pods_that_say_nothing_are_no_proof() -> None:
+    async with scene() as made:
+        silent = made.world.nodes[0].name
+        async with probing(made, silent=(silent,)):
+            made.trigger(annotations=DECOYS)
+            said = await refusal(made)
+        assert f"the probing pods of node {silent} have not reported yet" in said
+        assert "matched resource" not in said
+        assert "set-overlap-flag" not in made.steps()
+        await assert_on_routes(made)
+        await assert_no_decoys(made)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [*STEPS, "gate-decoy-static", "gate-decoy-alias", "gate-decoy-handover"])
+async def test_the_way_back_from_every_step_takes_them_along(step: str) -> None:
+    def listen(event: AnyEvent) -> None:
+        if isinstance(event, StepStarted) and event.step == step:
+            annotate(made, BACK | DECOYS)
+
+    async with scene(knobs=None) as made, probing(made):
+        made.trigger(annotations=DECOYS)
+        said = await refusal(made, emit=listen)
+        await assert_no_decoys(made)
+        assert made.lost() == 0.0
+        if step != "remove-decoys":  # by then a route is gone, which this cloud does not take back
+            assert "is on its routes again" in said
+            await assert_on_routes(made)
+
+
+async def test_decoys_that_are_wanted_no_more_go() -> None:
+    async with scene() as made, probing(made):
+        made.trigger(annotations=DECOYS)
+        stopped = asyncio.Event()
+
+        def listen(event: AnyEvent) -> None:
+            if isinstance(event, StepStarted) and event.step == "gate-decoy-alias":
+                stopped.set()
+
+        running = asyncio.create_task(reconcile(made, emit=listen))
+        await stopped.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        made.trigger(annotations={"dualstack.dev/decoys": "false"})
+        await reconcile(made)
+        await assert_end_state(made)
+        await assert_no_decoys(made)
+        assert made.lost() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "nodes", "said"),
+    [
+        ({"prober_image": ""}, None, "the operator runs without --prober-image"),
+        ({}, 129, "129 NICs and 1 of a roll-out leave no room for the decoys'"),
+    ],
+)
+async def test_what_cannot_be_had_is_refused_before_anything_is_done(
+    options: dict[str, Any], nodes: int | None, said: str
+) -> None:
+    async with scene(nodes=nodes) as made:
+        made.trigger(annotations=DECOYS)
+        before = made.mutations()
+        assert said in await refusal(made, **options)
+        assert made.mutations() == before
+        assert not made.controller_manager_is_ignored()
+
+
+async def test_a_cluster_that_is_deleted_takes_them_along() -> None:
+    async with scene() as made:
+        made.trigger(annotations=DECOYS)
+        ready = asyncio.Event()
+
+        def listen(event: AnyEvent) -> None:
+            if isinstance(event, StepStarted) and event.step == "gate-decoy-ready":
+                ready.set()
+
+        running = asyncio.create_task(reconcile(made, emit=listen))
+        await ready.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        for node in made.world.nodes:
+            await made.change("instances.delete", ZONE, node.name)
+        made.store.delete(kinds.INFRASTRUCTURE, made.shoot, made.namespace)
+        await reconcile(made)
+        listed = await made.compute.answer("instances.list", ZONE)
+        assert listed.get("items", []) == []
+        routes = await made.compute.answer("routes.list", "global")
+        assert [route["name"] for route in routes.get("items", ()) if "decoy" in route["name"]] == []
