@@ -7,7 +7,7 @@ import pytest
 from dualstack.model import kinds
 from dualstack.model.events import OutageExpected, OutageMeasured, StrategyChosen
 from tests.sim.infrastructure.end_state import assert_end_state
-from tests.sim.infrastructure.scene import QUICK, Scene, scene
+from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, Scene, scene
 
 
 def announced(made: Scene) -> dict[str, str]:
@@ -61,3 +61,17 @@ async def test_auto_counts_the_vms_of_the_whole_network() -> None:
         assert "130 NICs and 1 of a roll-out, limit 130" in chosen.reason
         assert await made.node_routes() == []
         assert made.lost() > 0
+
+
+@pytest.mark.parametrize("mode", ["DEFAULT", "CUSTOM"])
+async def test_r15_routers_that_will_advertise_the_pod_range_are_named_before_it_is_there(mode: str) -> None:
+    async with scene() as made:
+        body = {"name": "to-the-office", "network": f"global/networks/{NS}", "bgp": {"advertiseMode": mode}}
+        made.compute.place("routers", SUBNET, body)
+        made.trigger()
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await assert_end_state(made)
+        heard = [event.cidr for event in made.fabric.advertisements.events if event.router == "to-the-office"]
+        told = announced(made).get("PodRangeAdvertised", "")
+        assert ("100.96.0.0/11" in heard) is (mode == "DEFAULT")
+        assert ("Cloud Router to-the-office (europe-west1) will learn" in told) is (mode == "DEFAULT")

@@ -12,6 +12,7 @@ from typing import Literal
 
 from dualstack.clock import Clock
 from dualstack.controllers.infrastructure.actuator import CloudActuator, Redirection
+from dualstack.controllers.infrastructure.advertisements import advertising_routers
 from dualstack.controllers.infrastructure.announcement import announce
 from dualstack.controllers.infrastructure.census import count_network
 from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
@@ -41,6 +42,16 @@ BACK = "back"
 
 DRILL = "dualstack.dev/drill"
 """Annotation of a Shoot: `true` has the rollback drill done before the first route is deleted."""
+
+
+NO_WAY_TO_ROUTES = {
+    True: "the infrastructure is dual-stack already and other parts act on it; to return to IPv4 set "
+    "spec.networking.ipFamilies to [IPv4], by which the pods keep their alias ranges",
+    False: "the cluster has returned to IPv4, and its pods keep their alias ranges: Gardener gives new machines an alias "
+    "in the pod range and lets cloud-controller-manager make no routes as long as the status shows two node ranges, so "
+    "routes would not outlive the next node (gardener-behaviour.md 9); remove the annotation",
+}
+"""Why the annotation does not lead back to routes once the infrastructure is published, by whether IPv6 is wanted."""
 
 
 class Held(DualstackError):
@@ -75,6 +86,12 @@ class Migration:
             except Redirected:
                 continue
 
+    async def absence(self) -> str | None:
+        """What it means that the cloud-controller-manager is stopped; None when it is not, or cannot be asked about."""
+        with suppress(DualstackError):
+            return await CloudControllerManager(self.kube, self.clock, self.desired.ns).absence()
+        return None
+
     async def abandon(self) -> None:
         """Take back what a cut-over has left in a cluster that is to be IPv4 alone (gardener-behaviour.md 11.12)."""
         manager = CloudControllerManager(self.kube, self.clock, self.desired.ns)
@@ -91,6 +108,7 @@ class Migration:
             await self.preflight.check(facts)
         with self.reporter.phase("cut-over"):
             strategy = await self._chosen(facts)
+            await self._foretell_advertisements(facts)
             actuator = self._actuator(manager, strategy, self._recall)
             try:
                 await self._carry_out(actuator, strategy)
@@ -115,10 +133,7 @@ class Migration:
     async def _back(self) -> None:
         """To the routes, and stay there."""
         if await self._published():
-            raise GateFailed(
-                f"{CUT_OVER}: back: the infrastructure is dual-stack already and other parts act on it; to return to "
-                "IPv4 set spec.networking.ipFamilies to [IPv4], by which the pods keep their alias ranges"
-            )
+            raise GateFailed(f"{CUT_OVER}: back: {NO_WAY_TO_ROUTES[self.shoot.dual_stack]}")
         manager = CloudControllerManager(self.kube, self.clock, self.desired.ns)
         await self._descend(manager, f"annotation {CUT_OVER}: {BACK}", self._withdrawn)
         raise Held(
@@ -185,6 +200,17 @@ class Migration:
         cost = describe_outage(strategy, facts, self.settings)
         await self._announce("StrategyChosen", f"{choice.strategy}: {choice.reason}. {cost}")
         return strategy
+
+    async def _foretell_advertisements(self, facts: CutoverFacts) -> None:
+        """The other end of a VPN or interconnect learns of the range as soon as it is there (cutover.md 3.6, R15)."""
+        if facts.range_present:
+            return
+        if routers := await advertising_routers(self.compute, self.desired):
+            told = (
+                f"the BGP peers of Cloud Router {', '.join(routers)} will learn of pod range {self.desired.pods} as "
+                f"soon as subnet {self.desired.nodes_subnet} has it; where they must not, set mode CUSTOM first"
+            )
+            await self._announce("PodRangeAdvertised", told, kind="Warning")
 
     async def _carry_out(self, actuator: CloudActuator, strategy: Strategy) -> None:
         measured: list[OutageMeasured] = []
