@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class ProberOptions:
 
 def run(options: ProberOptions) -> None:
     """Probe until the process is ended. InvalidInput without a cluster, KubeError when it refuses the report."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     connection = read_connection(options.kubeconfig) if options.kubeconfig else connection_of_pod(os.environ)
     with suppress(KeyboardInterrupt):
         asyncio.run(_run(options, connection))

@@ -47,10 +47,9 @@ async def test_killed_after_any_change_it_ends_well_and_leaves_nothing(killed_af
 @pytest.mark.parametrize("gate", [gate.id for gate in GATES])
 async def test_a_proof_that_fails_takes_everything_back_and_says_so(gate: str) -> None:
     cluster = Cluster(at_rest(3), problems={gate: ["somebody is in the way"] * 1000})
-    with pytest.raises(
-        GateFailed, match="^somebody is in the way; the stage was rolled back to routes alone$"
-    ) as error:
+    with pytest.raises(GateFailed) as error:
         await run(cluster)
+    assert str(error.value) == "somebody is in the way; the stage was rolled back to routes alone"
     assert not isinstance(error.value, Unsupported)
     assert cluster.facts.on_routes
     assert not any("alias-canary" in step or step.startswith("delete-route") for step in cluster.steps)

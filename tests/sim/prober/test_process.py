@@ -1,0 +1,144 @@
+"""`dualstack prober` on loopback: an open port, a closed one and one that drops, reported to a simulated Kubernetes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from dualstack.clock import ScaledClock
+from dualstack.errors import InvalidInput
+from dualstack.model import kinds
+from dualstack.model.probes import NAMESPACE, Report, Sight, read_report
+from dualstack.prober.process import arrives, connection_of_pod
+from dualstack_sim.chance import Chance
+from dualstack_sim.kube.server import create_app
+from dualstack_sim.kube.store import KubeStore
+from tests.sim.rehearsal.command import dualstack
+
+LISTENING, CLOSED = "127.0.0.1", "127.0.0.2"
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{{name: c, cluster: {{server: "{server}"}}}}]
+users: [{{name: u, user: {{token: t}}}}]
+contexts: [{{name: x, context: {{cluster: c, user: u}}}}]
+current-context: x
+"""
+
+
+@contextmanager
+def full_backlog() -> Iterator[int]:
+    """A port whose queue of connections is full, so that the kernel drops what comes: what a lost packet looks like."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        waiting = []
+        try:
+            for _ in range(4):
+                caller = socket.socket()
+                caller.setblocking(False)
+                with suppress(BlockingIOError):
+                    caller.connect(address)
+                waiting.append(caller)
+            yield address[1]
+        finally:
+            for caller in waiting:
+                caller.close()
+
+
+@asynccontextmanager
+async def kubernetes() -> AsyncIterator[tuple[KubeStore, str]]:
+    store = KubeStore(ScaledClock(time.time(), 1.0), Chance(1))
+    store.create(kinds.NAMESPACE, {"metadata": {"name": NAMESPACE}})
+    runner = web.AppRunner(create_app(store), access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield store, "http://{}:{}".format(*runner.addresses[0][:2])
+    finally:
+        await runner.cleanup()
+
+
+async def reported(store: KubeStore, *, reached: set[str]) -> Report:
+    """The report of node-0 once it reaches exactly these addresses."""
+    async with asyncio.timeout(60):
+        while True:
+            lease = store.get(kinds.LEASE, "node-0", NAMESPACE)
+            report = read_report(lease) if lease else None
+            if report and {address for address, sight in report.sights.items() if sight.reached} == reached:
+                return report
+            await asyncio.sleep(0.05)
+
+
+async def test_answers_and_refusals_arrive_and_silence_does_not() -> None:
+    with socket.create_server((LISTENING, 0)) as server:
+        port = server.getsockname()[1]
+        assert await arrives(LISTENING, port)
+        assert await arrives(CLOSED, port)
+    with full_backlog() as dropping:
+        assert not await arrives("127.0.0.1", dropping)
+
+
+async def test_the_process_keeps_the_lease_of_its_node(tmp_path: Path) -> None:
+    with full_backlog() as port:
+        async with kubernetes() as (store, url):
+            kubeconfig = tmp_path / "kubeconfig"
+            kubeconfig.write_text(KUBECONFIG.format(server=url), encoding="utf-8")
+            words = ["prober", LISTENING, CLOSED, "--node", "node-0", "--port", str(port)]
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "dualstack", *words, "--kubeconfig", str(kubeconfig)
+            )
+            try:
+                report = await reported(store, reached={CLOSED})
+                assert report.of(LISTENING) == Sight()
+                assert report.of(CLOSED).first == pytest.approx(time.time(), abs=60)
+            finally:
+                process.terminate()
+                await process.wait()
+
+
+async def test_a_kubernetes_that_does_not_answer_now_hears_later(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(KUBECONFIG.format(server=f"http://127.0.0.1:{port}"), encoding="utf-8")
+    words = ["prober", CLOSED, "--node", "node-0", "--port", str(port), "--kubeconfig", str(kubeconfig)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "dualstack", *words, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stderr is not None
+        assert b"report not written" in await asyncio.wait_for(process.stderr.readline(), 60)
+        assert process.returncode is None
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def test_what_it_is_given_is_checked() -> None:
+    outcome = dualstack("prober", "not-an-address", "--node", "node-0")
+    assert outcome.status == 2
+    assert "'not-an-address' is no IP address" in outcome.err
+    outcome = dualstack("prober", "127.0.0.1", "--node", "node-0")
+    assert outcome.status == 2
+    assert "--kubeconfig: is required outside of a pod" in outcome.err
+
+
+def test_a_pod_knows_its_cluster(tmp_path: Path) -> None:
+    environment = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
+    with pytest.raises(InvalidInput, match="the token of the service account"):
+        connection_of_pod(environment, tmp_path)
+    (tmp_path / "token").write_text("abc\n", encoding="utf-8")
+    connection = connection_of_pod(environment, tmp_path)
+    assert connection.server == "https://[fd00::1]:6443"
+    assert connection.token == (tmp_path / "token").read_text(encoding="utf-8").strip()
+    assert connection.certificate_authority == str(tmp_path / "ca.crt")
