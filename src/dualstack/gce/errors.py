@@ -109,9 +109,11 @@ class Invalid(ComputeRefusal):
 
 
 class PermissionDenied(ComputeRefusal):
-    """The service account may not do this."""
+    """The service account may not do this, or the API is not enabled for the project, which its words tell."""
 
-    class_codes = (UNAUTHORIZED,)
+    def __init__(self, reason: str, message: str, *, status: int = 0, call: str = "") -> None:
+        super().__init__(reason, message, status=status, call=call)
+        self.codes = tuple(dict.fromkeys((UNAUTHORIZED, *codes_of(str(self)))))
 
 
 class PolicyViolated(ComputeRefusal):
