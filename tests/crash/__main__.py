@@ -30,12 +30,13 @@ MUTATIONS = 0.6
     "--speed", type=click.FloatRange(1), default=1000.0, show_default=True, help="Seconds in one of wall time."
 )
 @click.option("--strategy", default="overlap", show_default=True)
+@click.option("--decoys", is_flag=True, help="With the decoy check.")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Worlds side by side.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of the table.")
-def main(sample: int | None, seed: int, speed: float, strategy: str, jobs: int, as_json: bool) -> None:
+def main(sample: int | None, seed: int, speed: float, strategy: str, decoys: bool, jobs: int, as_json: bool) -> None:
     """Kill the product at the calls of a migration of three nodes, and see that each ends well."""
     began = time.monotonic()
-    (baseline,) = verdicts_of([None], speed=speed, strategy=strategy, jobs=1)
+    (baseline,) = verdicts_of([None], speed=speed, strategy=strategy, decoys=decoys, jobs=1)
     if not baseline.good:
         raise click.ClickException(f"the migration fails without a kill: {baseline.outcome}")
     points = list(_points(baseline.calls, sample, seed))
@@ -46,7 +47,7 @@ def main(sample: int | None, seed: int, speed: float, strategy: str, jobs: int, 
     say(f"{len(baseline.calls)} calls without a kill; {len(points)} points")
     say(f"{'point':>18}  {'outcome':<12} {'blackout':>8}  call")
     verdicts = []
-    for verdict in verdicts_of(points, speed=speed, strategy=strategy, jobs=jobs):
+    for verdict in verdicts_of(points, speed=speed, strategy=strategy, decoys=decoys, jobs=jobs):
         verdicts.append(verdict)
         say(f"{verdict.point!s:>18}  {verdict.outcome:<12} {verdict.blackout:>8.1f}  {verdict.call}")
     bad = [verdict for verdict in verdicts if not verdict.good]

@@ -82,6 +82,7 @@ class Operator:
                 *("--kubeconfig", str(self._kubeconfig)),
                 *("--compute-endpoint", self._made.compute_url),
                 *("--strategy", self._strategy),
+                *("--prober-image", "prober"),
                 *("--clock-origin", repr(clock.origin)),
                 *("--clock-speed", repr(clock.speed)),
             ],

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from dualstack.clock import rfc3339
 from dualstack.model import kinds, names
+from dualstack.model.names import DECOYS
 from tests.crash.operators import Nursery, Operator
 from tests.crash.tripwire import Point, Tripwire
-from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoys
+from tests.sim.infrastructure.probing import probing
 from tests.sim.infrastructure.scene import Scene, scene
 
 PATIENCE = 4 * 3600.0
@@ -39,11 +41,13 @@ class Verdict:
         return self.outcome in ("ok", "not reached") and self.blackout == 0.0
 
 
-async def trial(nursery: Nursery, point: Point | None, *, speed: float, strategy: str = "overlap") -> Verdict:
+async def trial(
+    nursery: Nursery, point: Point | None, *, speed: float, strategy: str = "overlap", decoys: bool = False
+) -> Verdict:
     """Run one migration; with `point` the operator is killed there once."""
     wire = Tripwire(point)
     folder = Path(tempfile.mkdtemp(prefix="dualstack-crash-"))
-    async with scene(speed=speed, dress=wire.hang) as made:
+    async with scene(speed=speed, dress=wire.hang) as made, probing(made):
         operator = Operator(nursery, made, folder, strategy)
         restarts: list[asyncio.Task[None]] = []
 
@@ -53,7 +57,7 @@ async def trial(nursery: Nursery, point: Point | None, *, speed: float, strategy
 
         wire.kill = kill
         began = made.clock.now()
-        _trigger(made)
+        _trigger(made, {DECOYS: "true"} if decoys else {})
         await operator.start()
         try:
             outcome = await _ended(made, began + PATIENCE)
@@ -69,7 +73,7 @@ async def trial(nursery: Nursery, point: Point | None, *, speed: float, strategy
         return Verdict(point, wire.struck, outcome, made.lost(), made.clock.now() - began, tuple(wire.calls))
 
 
-def _trigger(made: Scene) -> None:
+def _trigger(made: Scene, wishes: dict[str, str]) -> None:
     """What the shoot controller leaves behind when it has handed over to the Infrastructure controller.
 
     The Shoot itself stays as it is: without machines and kubelets in this scene it could not be carried further.
@@ -77,6 +81,7 @@ def _trigger(made: Scene) -> None:
     shoot = made.store.get(kinds.SHOOT, made.shoot, made.world.shoot["metadata"]["namespace"])
     assert shoot is not None
     shoot["spec"]["networking"]["ipFamilies"] = ["IPv4", "IPv6"]
+    shoot["metadata"]["annotations"] = (shoot["metadata"].get("annotations") or {}) | wishes
     made.store.patch(kinds.CLUSTER, made.namespace, {"spec": {"shoot": shoot}})
     annotations = {names.OPERATION: names.RECONCILE, names.TIMESTAMP: rfc3339(made.clock.now(), fraction=True)}
     made.store.patch(kinds.INFRASTRUCTURE, made.shoot, {"metadata": {"annotations": annotations}}, made.namespace)
@@ -91,6 +96,7 @@ async def _ended(made: Scene, deadline: float) -> str:
         await made.clock.sleep(LOOK)
     try:
         await assert_end_state(made)
+        await assert_no_decoys(made)
     except AssertionError as error:
         return f"wrong end: {' '.join(str(error).split())[:200]}"
     return "ok"

@@ -13,12 +13,15 @@ from tests.crash.trial import Verdict, trial
 from tests.crash.tripwire import Point
 
 
-def verdicts_of(points: Sequence[Point | None], *, speed: float, strategy: str, jobs: int) -> Iterator[Verdict]:
+def verdicts_of(
+    points: Sequence[Point | None], *, speed: float, strategy: str, jobs: int, decoys: bool = False
+) -> Iterator[Verdict]:
     """The verdicts as they come, from `jobs` processes; RuntimeError if one of these ends too early."""
     context = get_context("spawn")
     results: Queue[Verdict] = context.Queue()
     workers = [
-        context.Process(target=_work, args=(points[start::jobs], speed, strategy, results)) for start in range(jobs)
+        context.Process(target=_work, args=(points[start::jobs], speed, strategy, decoys, results))
+        for start in range(jobs)
     ]
     for worker in workers:
         worker.start()
@@ -34,14 +37,16 @@ def verdicts_of(points: Sequence[Point | None], *, speed: float, strategy: str, 
         worker.join()
 
 
-def _work(points: Sequence[Point | None], speed: float, strategy: str, results: Queue[Verdict]) -> None:
-    asyncio.run(_trials(points, speed, strategy, results.put))
+def _work(points: Sequence[Point | None], speed: float, strategy: str, decoys: bool, results: Queue[Verdict]) -> None:
+    asyncio.run(_trials(points, speed, strategy, decoys, results.put))
 
 
-async def _trials(points: Sequence[Point | None], speed: float, strategy: str, hear: Callable[[Verdict], None]) -> None:
+async def _trials(
+    points: Sequence[Point | None], speed: float, strategy: str, decoys: bool, hear: Callable[[Verdict], None]
+) -> None:
     nursery = await Nursery.open()
     try:
         for point in points:
-            hear(await trial(nursery, point, speed=speed, strategy=strategy))
+            hear(await trial(nursery, point, speed=speed, strategy=strategy, decoys=decoys))
     finally:
         await nursery.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dualstack.model import cidr
+from dualstack.model import cidr, kinds
+from dualstack.model.probes import NAMESPACE
 from tests.sim.infrastructure.scene import NS, ZONE, Scene
 
 
@@ -46,3 +47,13 @@ async def assert_end_state(made: Scene) -> None:
         cidr.canonical(services["externalIpv6Prefix"]),
     }
     await made.resource("firewalls.get", "global", f"{NS}-allow-health-checks-ipv6")
+
+
+async def assert_no_decoys(made: Scene) -> None:
+    """Nothing of the decoy check is left, in the cloud or in the cluster."""
+    listed = await made.compute.answer("instances.list", ZONE)
+    assert [instance["name"] for instance in listed["items"] if "decoy" in instance["name"]] == []
+    routes = await made.compute.answer("routes.list", "global")
+    assert [route["name"] for route in routes.get("items", ()) if "decoy" in route["name"]] == []
+    assert made.store.get(kinds.NAMESPACE, NAMESPACE) is None
+    assert made.store.list(kinds.LEASE, NAMESPACE) == []

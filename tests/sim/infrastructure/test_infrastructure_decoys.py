@@ -12,7 +12,7 @@ from dualstack.model import kinds
 from dualstack.model.events import AnyEvent, PropagationMeasured, StepStarted
 from dualstack.model.probes import NAME, NAMESPACE
 from dualstack_sim.fabric.profile import FabricKnobs
-from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoys
 from tests.sim.infrastructure.probing import probing
 from tests.sim.infrastructure.scene import NS, QUICK, ZONE, Scene, scene
 from tests.sim.infrastructure.test_infrastructure_back import BACK, annotate, assert_on_routes
@@ -31,15 +31,6 @@ async def refusal(made: Scene, **options: Any) -> str:
     with pytest.raises(TaskFailed) as stopped:
         await reconcile(made, **options)
     return str(stopped.value)
-
-
-async def assert_no_decoys(made: Scene) -> None:
-    listed = await made.compute.answer("instances.list", ZONE)
-    assert [instance["name"] for instance in listed["items"] if "decoy" in instance["name"]] == []
-    routes = await made.compute.answer("routes.list", "global")
-    assert [route["name"] for route in routes.get("items", ()) if "decoy" in route["name"]] == []
-    assert made.store.get(kinds.NAMESPACE, NAMESPACE) is None
-    assert made.store.list(kinds.LEASE, NAMESPACE) == []
 
 
 async def test_the_cloud_proves_itself_before_any_node_is_touched_and_nothing_is_left() -> None:
