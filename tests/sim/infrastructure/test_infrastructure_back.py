@@ -9,7 +9,9 @@ import pytest
 from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack.model import kinds
 from dualstack.model.events import AnyEvent, StepStarted
+from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, QUICK, ZONE, Scene, scene
 
@@ -124,6 +126,56 @@ async def test_what_others_act_on_already_is_not_taken_back_under_them() -> None
         assert "set spec.networking.ipFamilies to [IPv4]" in await reconcile(made)
         assert made.mutations() == before
 
+        ipv4_alone(made)
+        said = await reconcile(made)
+        assert "not outlive the next node" in said
+        assert "remove the annotation" in said
+        assert made.mutations() == before
+
+
+def ipv4_alone(made: Scene) -> None:
+    """The edit of the owner as the Cluster shows it."""
+    body = {"spec": {"shoot": {"spec": {"networking": {"ipFamilies": ["IPv4"]}}}}}
+    made.store.patch(kinds.CLUSTER, made.namespace, body)
+    made.request()
+
+
+async def test_families_taken_back_after_publication_keep_the_aliases() -> None:
+    """A later task fails for good, the Shoot's status shows nothing yet, and the cloud takes no route back."""
+    forbidden = HttpFault(403, "forbidden", "Required 'compute.firewalls.create' permission")
+    async with scene(FaultRule("firewalls.insert", Fault(error_before=forbidden), count=2)) as made:
+        made.trigger()
+        assert "compute.firewalls.create" in await reconcile(made)
+        ipv4_alone(made)
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        status = made.infrastructure()["status"]
+        assert status["lastOperation"]["state"] == "Succeeded"
+        assert status["providerStatus"]["networks"]["ipfamilies"] == ["IPv4", "IPv6"]
+        assert [len(status["networking"][key]) for key in ("nodes", "pods", "services")] == [2, 2, 2]
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
+
+async def test_families_taken_back_before_publication_say_where_the_way_leads_if_routes_cannot_come_back() -> None:
+    async with scene() as made:
+        made.trigger()
+
+        def stop(event: AnyEvent) -> None:
+            if isinstance(event, StepStarted) and event.step == "set-stack-type":
+                raise RuntimeError("the process dies here")
+
+        with pytest.raises(RuntimeError):
+            await made.controller(settings=QUICK, emit=stop).reconcile(made.shoot, made.namespace)
+        ipv4_alone(made)
+        said = await reconcile(made)
+        assert "the cloud refuses a static route inside the range" in said
+        assert "spec.networking.ipFamilies [IPv4, IPv6] leads on from here" in said
+        assert "cloud-controller-manager has been stopped" in said
+        made.trigger()
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
 
 async def test_families_taken_back_amid_the_cut_over_lead_back_to_routes() -> None:
     async with scene() as made:
@@ -135,10 +187,7 @@ async def test_families_taken_back_amid_the_cut_over_lead_back_to_routes() -> No
 
         with pytest.raises(RuntimeError):
             await made.controller(settings=QUICK, emit=stop).reconcile(made.shoot, made.namespace)
-        # Validation refuses this once nodeCIDRMaskSizeIPv6 is set; not every release of Gardener sets it.
-        body = {"spec": {"shoot": {"spec": {"networking": {"ipFamilies": ["IPv4"]}}}}}
-        made.store.patch(kinds.CLUSTER, made.namespace, body)
-        made.request()
+        ipv4_alone(made)
         await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
         await assert_on_routes(made)
         assert made.lost() == 0.0

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
+from dualstack.clock import parse_rfc3339
 from dualstack.controllers.infrastructure.reporting import TaskFailed
-from dualstack.model import kinds
+from dualstack.model import kinds, names
+from dualstack.model.conditions import with_condition
 from dualstack.model.events import AnyEvent, StepStarted
 from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
@@ -119,6 +121,28 @@ async def test_w6_a_refusal_after_the_first_delete_leaves_it_stopped() -> None:
         assert len(await made.node_routes()) == 2
         assert len(made.infrastructure()["status"]["state"]["routes"]) == 3
         assert made.lost() == 0.0
+
+
+async def test_w4_while_it_is_stopped_the_error_says_since_when_and_what_that_means() -> None:
+    """Once routes have gone it is not given back, whatever fails later; that must not pass in silence."""
+    forbidden = HttpFault(403, "forbidden", "Required 'compute.firewalls.create' permission")
+    async with scene(FaultRule("firewalls.insert", Fault(error_before=forbidden), count=2)) as made:
+        made.trigger()
+        ignored = with_condition(
+            [], "ResourcesApplied", "True", "ManagedResourceIgnored", "...", now=parse_rfc3339("2027-01-15T08:12:03Z")
+        )
+        status = {"status": {"conditions": ignored}}
+        name = names.MANAGED_RESOURCE_CONTROL_PLANE
+        made.store.patch(kinds.MANAGED_RESOURCE, name, status, made.namespace, subresource="status")
+        with pytest.raises(TaskFailed):
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        assert made.controller_manager_is_ignored()
+        description = made.infrastructure()["status"]["lastError"]["description"]
+        assert "Required 'compute.firewalls.create' permission" in description
+        assert "; cloud-controller-manager has been stopped since 2027-01-15T08:12:03Z and stays so" in description
+        assert made.infrastructure()["status"]["lastError"]["codes"] == ["ERR_INFRA_UNAUTHORIZED"]
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        assert "lastError" not in made.infrastructure()["status"]
 
 
 async def delete_all_routes(made: Scene) -> None:

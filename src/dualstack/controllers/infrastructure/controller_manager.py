@@ -18,6 +18,9 @@ from dualstack.plan.facts import ControllerFacts
 POLL = 2.0
 """Seconds between looks at its pods."""
 
+_IGNORED = "ManagedResourceIgnored"
+"""The reason in the conditions of a ManagedResource that is ignored (gardener-behaviour.md 2.10)."""
+
 PATIENCE = 180.0
 """Seconds until it counts as refusing to stop: a pod has a grace period of 30 s (W8)."""
 
@@ -68,6 +71,22 @@ class CloudControllerManager:
         """Whether its ManagedResource carries both annotations, by which a cut-over has stopped it."""
         resource = await self.kube.get(MANAGED_RESOURCE, names.MANAGED_RESOURCE_CONTROL_PLANE, self.namespace)
         return resource is not None and _ignored(resource)
+
+    async def absence(self) -> str | None:
+        """What a cut-over's stop means for the cluster, and since when it lasts; None when nobody has stopped it (W4).
+
+        The time is that from which its ManagedResource has called itself ignored.
+        """
+        resource = await self.kube.get(MANAGED_RESOURCE, names.MANAGED_RESOURCE_CONTROL_PLANE, self.namespace)
+        if resource is None or not _ignored(resource):
+            return None
+        conditions = (resource.get("status") or {}).get("conditions") or ()
+        times = [entry.get("lastUpdateTime", "") for entry in conditions if entry.get("reason") == _IGNORED]
+        since = f" since {min(times)}" if times else ""
+        return (
+            f"cloud-controller-manager has been stopped{since} and stays so until the infrastructure is done: "
+            "meanwhile no new node is initialised, no Node of a VM that has gone is removed, no load balancer changes"
+        )
 
     async def give_back(self) -> None:
         """Remove both annotations; the resource manager then restores it as its chart says (W4)."""

@@ -7,13 +7,14 @@ rest changes nothing. Tasks are named as Gardener names them, because their name
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from dualstack.clock import Clock
 from dualstack.controllers.infrastructure import difference, status
 from dualstack.controllers.infrastructure.desired import Body, Desired
 from dualstack.controllers.infrastructure.migration import Migration
 from dualstack.controllers.infrastructure.record import InfrastructureRecord
-from dualstack.controllers.infrastructure.reporting import Reporter, task
+from dualstack.controllers.infrastructure.reporting import Reporter, TaskFailed, task
 from dualstack.controllers.infrastructure.services import ServicesSubnet
 from dualstack.controllers.infrastructure.status import Fields, Prefixes
 from dualstack.controllers.infrastructure.together import together
@@ -27,6 +28,9 @@ from dualstack.model.shoot import ShootView
 
 ROUNDS = 10
 """Requests on one subnet until it counts as not to be changed: a handful of aspects, and some that came too late."""
+
+STALE_PACE = Pace(first=1.0, growth=2.0, ceiling=15.0)
+"""Between looks at a subnet whose fingerprint was stale: somebody else changes it, or a read lags behind."""
 
 PREFIX_PATIENCE = 600.0
 """Seconds until a missing IPv6 prefix is an error; the cloud takes from seconds to more than half a minute (W30)."""
@@ -50,7 +54,18 @@ class InfrastructureFlow:
     migrating: bool
 
     async def run(self) -> Fields:
-        """Bring everything to what is desired; the fields of the status. Raises TaskFailed."""
+        """Bring everything to what is desired; the fields of the status.
+
+        Raises TaskFailed, which also tells since when the cluster is without its cloud-controller-manager (W4).
+        """
+        try:
+            return await self._run()
+        except TaskFailed as error:
+            if (absence := await self.migration.absence()) is not None:
+                error.tell(absence)
+            raise
+
+    async def _run(self) -> Fields:
         # Before anything is made: whoever deletes the Shoot later must know that there is something to look for.
         await self.record.merge_data(status.state_data(Prefixes()))
         with task("ensure VPC"):
@@ -135,7 +150,7 @@ class InfrastructureFlow:
         Each request answers to a fingerprint of its own, so the subnet is read anew after each (compute-api.md 5.3).
         """
         path = self.desired.subnet_path(self.desired.nodes_subnet)
-        for _ in range(ROUNDS):
+        for delay in islice(STALE_PACE.delays(), ROUNDS):
             subnet = await self.compute.get(path)
             changes = difference.nodes_subnet_changes(subnet, self.desired)
             if not changes:
@@ -143,7 +158,7 @@ class InfrastructureFlow:
             try:
                 await self._change_subnet(path, subnet, changes[0])
             except StaleFingerprint:
-                await self.clock.sleep(1.0)
+                await self.clock.sleep(delay)
         raise Transient(
             "conditionNotMet", f"subnet {path} does not become what it should be: {changes[0].what} differs"
         )

@@ -47,9 +47,9 @@ DRILL = "dualstack.dev/drill"
 NO_WAY_TO_ROUTES = {
     True: "the infrastructure is dual-stack already and other parts act on it; to return to IPv4 set "
     "spec.networking.ipFamilies to [IPv4], by which the pods keep their alias ranges",
-    False: "the cluster has returned to IPv4, and its pods keep their alias ranges: Gardener gives new machines an alias "
-    "in the pod range and lets cloud-controller-manager make no routes as long as the status shows two node ranges, so "
-    "routes would not outlive the next node (gardener-behaviour.md 9); remove the annotation",
+    False: "the cluster has returned to IPv4, and its pods keep their alias ranges: as long as the status shows two "
+    "node ranges Gardener gives new machines an alias and has cloud-controller-manager make no routes, so that routes "
+    "would not outlive the next node (gardener-behaviour.md 9); remove the annotation",
 }
 """Why the annotation does not lead back to routes once the infrastructure is published, by whether IPv6 is wanted."""
 
@@ -96,7 +96,13 @@ class Migration:
         """Take back what a cut-over has left in a cluster that is to be IPv4 alone (gardener-behaviour.md 11.12)."""
         manager = CloudControllerManager(self.kube, self.clock, self.desired.ns)
         if await manager.is_ours_to_give_back() or (await self.record.state()).routes:
-            await self._descend(manager, "the Shoot is IPv4 alone again", None)
+            try:
+                await self._descend(manager, "the Shoot is IPv4 alone again", None)
+            except GateFailed as error:
+                onward = (
+                    "spec.networking.ipFamilies [IPv4, IPv6] leads on from here, and then back to IPv4 on alias ranges"
+                )
+                raise GateFailed(f"{error}; {onward}") from error
 
     async def _forward(self) -> None:
         manager = CloudControllerManager(self.kube, self.clock, self.desired.ns)

@@ -25,7 +25,7 @@ from dualstack.kube.interface import Kube
 from dualstack.model.events import Listener
 from dualstack.model.kinds import SECRET, Manifest
 from dualstack.model.names import DECOYS
-from dualstack.model.shoot import ShootView
+from dualstack.model.shoot import NetworkingStatus, ShootView
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import DEFAULT, validate
 
@@ -73,7 +73,7 @@ class InfrastructureController:
         return await self._protocol.reconcile(name, namespace)
 
     async def _act(self, infrastructure: Manifest, shoot: Manifest) -> Fields:
-        view = ShootView.of(shoot)
+        view = _as_published(ShootView.of(shoot), infrastructure)
         compute = await self._compute(infrastructure)
         strategy = view.annotations.get(STRATEGY, self._strategy)
         validate(strategy)
@@ -160,6 +160,19 @@ class InfrastructureController:
 
 def _desired(infrastructure: Manifest, view: ShootView, compute: ComputeClient) -> Desired:
     return Desired.of(view, project=compute.project, region=infrastructure["spec"]["region"])
+
+
+def _as_published(view: ShootView, infrastructure: Manifest) -> ShootView:
+    """The Shoot with the ranges that were published for it, which its own status shows only after a success (W3).
+
+    Whoever turns back to IPv4 in between finds routes gone that the cloud may never take again: it is a return from a
+    dual-stack infrastructure then, and no cut-over to be abandoned.
+    """
+    found: dict[str, list[str]] = (infrastructure.get("status") or {}).get("networking") or {}
+    if len(found.get("nodes") or ()) < 2 or (view.status_networking and len(view.status_networking.nodes) == 2):
+        return view
+    ranges = (tuple(found.get(kind) or ()) for kind in ("pods", "nodes", "services"))
+    return replace(view, status_networking=NetworkingStatus(*ranges))
 
 
 def _has_arrived(infrastructure: Manifest) -> bool:

@@ -28,6 +28,10 @@ class TaskFailed(DualstackError):
         self.codes = error_codes(cause)
         self.retry_after: float | None = getattr(cause, "retry_after", None)
 
+    def tell(self, what: str) -> None:
+        """Add what the failure means meanwhile."""
+        self.args = (f"{self}; {what}",)
+
 
 @contextmanager
 def task(name: str) -> Iterator[None]:
