@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from dualstack_sim.fabric.overload import SHARE
 from dualstack_sim.fabric.profile import FabricKnobs, LagProfile
-
-ADVISED_INSTANCES = 130
-"""Instances in a network with hybrid subnets that Google advises not to exceed (cutover.md R16)."""
 
 
 def assumptions(lag: LagProfile, knobs: FabricKnobs, *, overlap_used: bool, most_interfaces: int) -> list[str]:
-    """`most_interfaces`: the largest number of NICs in one network while one of its subnets was hybrid."""
+    """`most_interfaces`: the largest number of NICs in a network beyond the limits of hybrid subnets; 0 if none was."""
     propagation = (
         f"Every host applies a change at most {lag.longest:g} s after it took effect "
         "(lag profile, compute-api.md 10; inferred, Google only says 'eventually consistent')."
@@ -43,10 +41,11 @@ def assumptions(lag: LagProfile, knobs: FabricKnobs, *, overlap_used: bool, most
         "Switching allowSubnetCidrRoutesOverlap on or off moves no packet of addresses that a resource has "
         "(cutover.md 2, S1 and S5; inferred)."
     )
-    if most_interfaces > ADVISED_INSTANCES:
+    if most_interfaces:
+        unstable = knobs.beyond_limits == "unstable"
+        outcome = f"about one host in {1 / SHARE:.0f} reaches nothing in it" if unstable else "no packet is lost"
         sentences.append(
-            f"The network had up to {most_interfaces} NICs while a subnet was hybrid, more than the "
-            f"{ADVISED_INSTANCES} instances that Google advises; no loss was simulated for that "
-            "(cutover.md R16, E14; inferred)."
+            f"The network held more beside a hybrid subnet than Google advises, with up to {most_interfaces} NICs, and "
+            f"{outcome} (cutover.md R16, E14; inferred)."
         )
     return sentences

@@ -8,6 +8,7 @@ from dualstack_sim.fabric.blocks import Address
 from dualstack_sim.fabric.forwarding import Verdict, forward
 from dualstack_sim.fabric.ingress import admitted, owns
 from dualstack_sim.fabric.ledger import Ledger
+from dualstack_sim.fabric.overload import REASON, suffers
 from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.rules import enforced
 
@@ -41,6 +42,8 @@ class Carrier:
         )
         if forged:
             return Verdict(None, "FOREIGN_IP_DISALLOWED", f"the source VM {source} has canIpForward false")
+        if suffers(view, source, destination):
+            return Verdict(None, REASON, f"E14: {source} suffers from more than is advised beside hybrid subnets")
         verdict = self._forward(home, source, sender.tags if sender is not None else frozenset(), destination)
         return verdict if verdict.delivered_to is None else self._receive(home, verdict, source_address)
 

@@ -19,10 +19,11 @@ from dualstack_sim.fabric.advertisements import Advertisements
 from dualstack_sim.fabric.assumptions import assumptions
 from dualstack_sim.fabric.blocks import Address, parse_address
 from dualstack_sim.fabric.delivery import Carrier
-from dualstack_sim.fabric.facts import Fact, Key, Machine, SubnetFlag
+from dualstack_sim.fabric.facts import OVERLOAD, Fact, Key, Machine, SubnetFlag
 from dualstack_sim.fabric.feed import Change, changes
 from dualstack_sim.fabric.forwarding import Verdict
 from dualstack_sim.fabric.ledger import Ledger
+from dualstack_sim.fabric.overload import in_force, overload
 from dualstack_sim.fabric.profile import FabricKnobs, LagProfile
 from dualstack_sim.fabric.traffic import Traffic
 from dualstack_sim.rules import enforced
@@ -127,7 +128,7 @@ class Fabric:
                 self._schedule(due, show, is_news=True)
         if own is not None:
             self._power(at, ledger, own, change.fact)
-        self._note_overlap(ledger, change)
+        self._note_overlap(at, ledger, change)
 
     def _show(self, at: float, ledger: Ledger, host: str, key: Key, version: int, fact: Fact | None) -> None:
         seen = ledger.deliver(host, key, version, fact)  # None also for a VM that was stopped or started since
@@ -158,14 +159,17 @@ class Fabric:
             self._subnet_news[place] = due
         return due
 
-    def _note_overlap(self, ledger: Ledger, change: Change) -> None:
+    def _note_overlap(self, at: float, ledger: Ledger, change: Change) -> None:
+        """Watch the advised limits as soon as a subnet was ever hybrid (E14)."""
         if isinstance(change.fact, SubnetFlag) and change.fact.overlap:
             self._overlap_used = True
-        if self._overlap_used and change.key[0] in ("flag", "interface"):
-            flags = (ledger.truth.get(key) for key in ledger.keys_of_sort("flag"))
-            if any(isinstance(flag, SubnetFlag) and flag.overlap for flag in flags):
-                interfaces = sum(1 for key in ledger.keys_of_sort("interface") if key in ledger.truth)
-                self._most_interfaces = max(self._most_interfaces, interfaces)
+        if not self._overlap_used or change.key[0] not in ("flag", "interface", "route", "machine"):
+            return
+        now = overload(ledger, self._chance)
+        if now is not None:
+            self._most_interfaces = max(self._most_interfaces, in_force(ledger, "interface"))
+        if self._knobs.beyond_limits == "unstable" and ledger.truth.get(OVERLOAD) != now:
+            self._enforce(at, Change(change.network, OVERLOAD, now))
 
     def _own_address(self, host: str, family: int) -> Address | None:
         home = self._homes.get(host)

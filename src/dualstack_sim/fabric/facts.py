@@ -135,4 +135,21 @@ class FirewallRule:
         return ()
 
 
-Fact = SubnetRanges | SubnetFlag | StaticRoute | Interface | Machine | FirewallRule
+@dataclass(frozen=True, slots=True)
+class Overload:
+    """The network holds more than is advised beside hybrid subnets, and these hosts suffer from it (cutover.md E14)."""
+
+    hosts: frozenset[str]
+
+    @property
+    def key(self) -> Key:
+        return OVERLOAD
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        return ()
+
+
+OVERLOAD: Key = ("overload",)
+
+Fact = SubnetRanges | SubnetFlag | StaticRoute | Interface | Machine | FirewallRule | Overload

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dualstack_sim.fabric.blocks import Address, Block
-from dualstack_sim.fabric.facts import FirewallRule, Interface, Machine, StaticRoute, SubnetRanges
+from dualstack_sim.fabric.facts import FirewallRule, Interface, Machine, Overload, StaticRoute, SubnetRanges
 from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.rules import enforced
 
@@ -26,6 +26,8 @@ class View(Protocol):
     def routes_to(self, address: Address) -> Iterable[StaticRoute]: ...
 
     def machine(self, name: str) -> Machine | None: ...
+
+    def overload(self) -> Overload | None: ...
 
     def firewall_rules(self) -> Iterable[FirewallRule]: ...
 

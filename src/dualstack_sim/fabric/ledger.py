@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from dualstack_sim.fabric.blocks import Address, Block, BlockIndex
 from dualstack_sim.fabric.facts import (
+    OVERLOAD,
     Fact,
     FirewallRule,
     Interface,
     Key,
     Machine,
+    Overload,
     StaticRoute,
     SubnetFlag,
     SubnetRanges,
@@ -130,6 +132,8 @@ class Ledger:
         fact = new if new is not None else old
         if isinstance(fact, SubnetFlag):
             return set(self._filed.get(("ranges", fact.region, fact.subnet), ()))
+        if isinstance(fact, Overload):
+            return {block for key in self.keys_of_sort("ranges") for block in self._filed.get(key, ())}
         if isinstance(fact, Machine):
             return {block for key in self.keys_of_instance(fact.name) for block in self._filed.get(key, ())}
         before = set(old.blocks) if old is not None else set()
@@ -222,6 +226,10 @@ class HostView:
             if key[0] == "interface"
         )
         return [fact for fact in facts if isinstance(fact, Interface)]
+
+    def overload(self) -> Overload | None:
+        fact = self._ledger.seen(self._host, OVERLOAD)
+        return fact if isinstance(fact, Overload) else None
 
     def firewall_rules(self) -> Iterator[FirewallRule]:
         for key in self._ledger.keys_of_sort("firewall"):

@@ -41,7 +41,7 @@ class LagProfile:
                 return self.alias
             case "route":
                 return self.route
-            case "ranges" | "flag":
+            case "ranges" | "flag" | "overload":
                 return self.subnet
             case "machine":
                 return self.machine
@@ -65,6 +65,9 @@ class FabricKnobs:
 
     unmatched_to_instances: bool = True
     """Static routes to instances serve addresses that no resource has in a hybrid subnet (compute-api.md 11.2)."""
+
+    beyond_limits: Literal["unstable", "works"] = "unstable"
+    """E14: whether hosts suffer in a network beyond the advised limits of hybrid subnets (cutover.md R16)."""
 
     def __post_init__(self) -> None:
         if self.subnet_order not in ("reordered", "fifo"):

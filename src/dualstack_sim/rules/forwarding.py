@@ -54,6 +54,12 @@ RULES = (
         "observed",
     ),
     Rule(
+        "forwarding.hybrid-limits",
+        "With more NICs, routes or hybrid subnets than advised some hosts reach nothing in hybrid subnets.",
+        "cutover.md R16, E14",
+        "inferred",
+    ),
+    Rule(
         "forwarding.alias-matched",
         "An alias IP range counts as a matched resource of its subnet, in a hybrid one too (knob K3).",
         "cutover.md 0, E9",

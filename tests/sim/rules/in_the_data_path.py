@@ -83,6 +83,13 @@ def hybrid_ipv4_only() -> bool:
     return not arrives(fabric, "2600:1900:4010:1:0:99:0:5")
 
 
+@in_fabric("forwarding.hybrid-limits")
+def hybrid_limits() -> bool:
+    fabric, cloud = cluster(range(1, 132))
+    cloud.flag(1.0, True)
+    return not all(fabric.probe(node(number), "10.250.0.12", 100.0).delivered_to for number in range(1, 132))
+
+
 @in_fabric("forwarding.alias-matched")
 def alias_matched() -> bool:
     fabric, cloud = cluster()
