@@ -224,7 +224,9 @@ async def _keep_pod(made: Scene) -> None:
     name = "cloud-controller-manager-0"
     while True:
         deployment = made.store.get(kinds.DEPLOYMENT, names.CLOUD_CONTROLLER_MANAGER, made.namespace)
-        assert deployment is not None
+        if deployment is None:
+            await made.clock.sleep(2.0)
+            continue
         wanted = deployment["spec"]["replicas"] > 0
         there = made.store.get(kinds.POD, name, made.namespace) is not None
         labels = deployment["spec"]["selector"]["matchLabels"]

@@ -11,12 +11,12 @@ from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack.gce.errors import PolicyViolated
 from dualstack.model import kinds, names
 from dualstack.model.events import AnyEvent, StepFinished, StepStarted
-from dualstack.model.infrastructure import API_VERSION, InfrastructureState, InfrastructureStatus
 from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.compute.latency import LatencyProfile
 from dualstack_sim.faults import FaultRule
+from tests.sim.infrastructure import upstream
 from tests.sim.infrastructure.end_state import assert_end_state
-from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, ZONE, Scene, scene
+from tests.sim.infrastructure.scene import QUICK, SUBNET, ZONE, Scene, scene
 
 POLICY = HttpFault(
     412, "conditionNotMet", "Constraint constraints/compute.disableVpcExternalIpv6 violated for projects/proj-1."
@@ -107,7 +107,7 @@ async def test_w18_an_alias_that_is_there_is_not_added_again() -> None:
             fingerprint = (await made.subnet())["fingerprint"]
             await made.change("subnetworks.patch", SUBNET, subnet["name"], fingerprint=fingerprint, **body)
         node = made.world.nodes[0]
-        await put_alias(made, node.name, node.pod_cidr)
+        await upstream.put_alias(made, node.name, node.pod_cidr)
         made.trigger()
         await migrate(made)
         await assert_end_state(made)
@@ -191,86 +191,6 @@ async def test_w32_everything_that_is_in_the_way_is_told_at_once_and_nothing_is_
             f"{services}static route into-services leads into it (100.65.0.0/24)",
         )
         assert made.mutations() == before
-
-
-async def put_alias(made: Scene, name: str, text: str) -> None:
-    interface = (await made.resource("instances.get", ZONE, name))["networkInterfaces"][0]
-    await made.change(
-        "instances.updateNetworkInterface",
-        ZONE,
-        name,
-        query={"networkInterface": "nic0"},
-        aliasIpRanges=[{"ipCidrRange": text, "subnetworkRangeName": "ipv4-pod-cidr"}],
-        fingerprint=interface["fingerprint"],
-    )
-
-
-async def interrupt(made: Scene, *, stopped: bool, ranged: bool, aliases: int, stored: bool) -> None:
-    """The state in which a migration of Gardener's was cut off: the routes are gone in all of them."""
-    if stopped:
-        annotations = {"metadata": {"annotations": {names.REMOVE_IGNORE: "true", names.IGNORE: "true"}}}
-        made.store.patch(kinds.MANAGED_RESOURCE, names.MANAGED_RESOURCE_CONTROL_PLANE, annotations, made.namespace)
-        body = {"spec": {"replicas": 0}}
-        made.store.patch(kinds.DEPLOYMENT, names.CLOUD_CONTROLLER_MANAGER, body, made.namespace)
-    for route in await made.node_routes():
-        await made.change("routes.delete", "global", route["name"])
-    if ranged:
-        subnet = await made.subnet()
-        pods = {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}
-        await made.change(
-            "subnetworks.patch", SUBNET, subnet["name"], fingerprint=subnet["fingerprint"], secondaryIpRanges=[pods]
-        )
-    for node in made.world.nodes[:aliases]:
-        await put_alias(made, node.name, node.pod_cidr)
-    routes = [{"instanceName": n.name, "destinationCIDR": n.pod_cidr, "zone": n.zone} for n in made.world.nodes]
-    state = {"apiVersion": API_VERSION, "kind": "InfrastructureState", "data": {"resources_exist": "true"}}
-    status = {"state": state | ({"routes": routes} if stored else {}), "lastOperation": {"state": "Error"}}
-    made.store.patch(kinds.INFRASTRUCTURE, made.shoot, {"status": status}, made.namespace, subresource="status")
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        {"stopped": True, "ranged": False, "aliases": 0, "stored": True},
-        {"stopped": True, "ranged": False, "aliases": 0, "stored": False},
-        {"stopped": False, "ranged": False, "aliases": 0, "stored": False},
-        {"stopped": True, "ranged": True, "aliases": 0, "stored": False},
-        {"stopped": True, "ranged": True, "aliases": 1, "stored": True},
-        {"stopped": False, "ranged": True, "aliases": 2, "stored": False},
-        {"stopped": True, "ranged": True, "aliases": 3, "stored": True},
-        {"stopped": True, "ranged": True, "aliases": 3, "stored": False},
-    ],
-    ids=lambda where: ",".join(f"{name}={int(value)}" for name, value in where.items()),
-)
-async def test_w7_w11_w13_w24_a_migration_of_gardeners_is_finished_wherever_it_was_cut_off(where: Any) -> None:
-    """Take-over: routes gone; the controller stopped or not, the range, some aliases, the saved list there or not."""
-    async with scene() as made:
-        await interrupt(made, **where)
-        made.trigger()
-        await migrate(made)
-        await assert_end_state(made)
-        assert made.controller_manager_replicas() == 0 or where["aliases"] == 3
-        before = made.mutations()
-        made.request()
-        await migrate(made)
-        assert made.mutations() == before
-
-
-async def test_what_we_write_is_what_upstream_would_load() -> None:
-    """Every field has the name and the type of upstream's, and there is no other."""
-    async with scene() as made:
-        made.trigger()
-        await migrate(made)
-        status = made.infrastructure()["status"]
-        assert InfrastructureState.from_raw(status["state"]).to_raw() == status["state"]
-        assert InfrastructureStatus.from_raw(status["providerStatus"]).to_raw() == status["providerStatus"]
-        assert status["state"]["kind"] == "InfrastructureState"
-        assert set(status["state"]["data"]) == {
-            "resources_exist",
-            "nodes-subnet-ipv6-cidr",
-            "services-subnet-ipv6-cidr",
-        }
-        assert status["providerStatus"]["networks"]["vpc"]["cloudRouter"] == {"name": f"{NS}-cloud-router"}
 
 
 async def test_w32_a_vm_that_is_stopped_gets_its_alias_like_any_other() -> None:
