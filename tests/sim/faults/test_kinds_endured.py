@@ -1,0 +1,199 @@
+"""The product under each kind of fault: it ends well and nothing is lost, or it stops in time and says why."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dualstack.controllers.infrastructure.reporting import TaskFailed
+from dualstack.model.events import AnyEvent, StepStarted
+from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.faults import FaultRule, parse_faults
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, Scene, scene
+
+SPEED = 800.0
+PAGE = (Path(__file__).parents[3] / "docs" / "faults.md").read_text(encoding="utf-8")
+EXAMPLES = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
+KINDS = ["operationError", "pending", "stale", "meanwhile", "quota", "vm"]
+
+
+def rules(*entries: dict[str, Any]) -> list[FaultRule]:
+    return parse_faults({"faults": list(entries)})
+
+
+async def migrate(made: Scene) -> None:
+    await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+
+
+async def stopped(made: Scene, why: str) -> None:
+    """It gives up for this reason, and nothing is lost."""
+    with pytest.raises(TaskFailed, match=why):
+        await migrate(made)
+    assert made.lost() == 0.0
+    assert made.infrastructure()["status"]["lastOperation"]["state"] == "Error"
+
+
+@pytest.mark.parametrize("document", EXAMPLES, ids=KINDS)
+async def test_the_examples_of_the_page_are_endured(document: dict[str, Any]) -> None:
+    async with scene(*parse_faults(document), speed=SPEED) as made:
+        made.trigger()
+        await migrate(made)
+        assert made.faults.fired
+        assert made.faults.idle() == []
+        assert [fault.in_vain for fault in made.faults.fired if fault.in_vain] == []
+        made.faults.declare(())
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
+
+def test_the_json_of_the_page_is_a_fault_document() -> None:
+    (document,) = re.findall(r"-d '(.*)'", PAGE)
+    assert len(parse_faults(json.loads(document))) == 1
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"method": "subnetworks.patch", "pending": 400, "count": 3},
+        {"method": "routes.delete", "pending": 300},
+        {"method": "instances.list", "stale": 60, "count": 999},
+        {"method": "routes.list", "stale": 60, "count": 999},
+        {"method": "subnetworks.get", "stale": 60, "count": 999},
+        {"method": "*", "stale": 30, "probability": 0.3, "count": 999},
+        {"method": "routes.list", "quota": {"limit": "REQUESTS_PER_MINUTE", "value": 6, "seconds": 600}},
+        {"method": "routes.delete", "quota": {"limit": "REQUESTS_PER_MINUTE", "value": 0, "seconds": 120}},
+        {
+            "method": "instances.updateNetworkInterface",
+            "quota": {"limit": "CONCURRENT_OPERATIONS", "value": 1, "seconds": 300},
+        },
+        {"method": "instances.updateNetworkInterface", "vm": {"becomes": "stopped"}},
+        {"method": "routes.delete", "vm": {"becomes": "stopped", "name": "shoot--foo--bar-*"}},
+        {"method": "instances.updateNetworkInterface", "nth": 2, "meanwhile": {"body": {"aliasIpRanges": []}}},
+        {"method": "routes.delete", "count": 3, "meanwhile": {}},
+    ],
+    ids=lambda rule: "-".join([rule["method"], *sorted(rule.keys() - {"method", "count", "nth", "probability"})]),
+)
+async def test_harder_ones_are_endured_too(rule: dict[str, Any]) -> None:
+    async with scene(*rules(rule), speed=SPEED) as made:
+        made.trigger()
+        await migrate(made)
+        assert made.faults.fired
+        made.faults.declare(())
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
+
+async def test_a_resource_quota_stops_it_until_there_is_room_again() -> None:
+    """Given room for one alias, the first is made, the second is not, and no route is touched until all are there."""
+    squeeze = {"limit": "ALIASES_PER_NETWORK_GLOBAL", "value": 1, "seconds": 200}
+    rule = {"method": "instances.updateNetworkInterface", "nth": 2, "quota": squeeze}
+    async with scene(*rules(rule), speed=SPEED) as made:
+        made.trigger()
+        await stopped(made, r"Quota 'ALIASES_PER_NETWORK_GLOBAL' exceeded\.  Limit: 1\.0")
+        assert len(await made.node_routes()) == 3
+        assert not made.controller_manager_is_ignored()
+        made.request()
+        await migrate(made)
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
+
+async def test_a_range_for_which_there_is_no_quota_is_told() -> None:
+    rule = {"method": "subnetworks.patch", "quota": {"limit": "SUBNET_RANGES_PER_NETWORK", "value": 1}}
+    async with scene(*rules(rule), speed=SPEED) as made:
+        made.trigger()
+        await stopped(made, "Quota 'SUBNET_RANGES_PER_NETWORK' exceeded")
+        assert len(await made.node_routes()) == 3
+
+
+@pytest.mark.parametrize("method", ["instances.updateNetworkInterface", "routes.delete"])
+async def test_a_vm_that_somebody_deletes_is_left_out(method: str) -> None:
+    rule = {"method": method, "vm": {"becomes": "deleted", "name": "shoot--foo--bar-*"}}
+    async with scene(*rules(rule), speed=SPEED) as made:
+        made.trigger()
+        await migrate(made)
+        assert made.infrastructure()["status"]["lastOperation"]["state"] == "Succeeded"
+        assert await made.node_routes() == []
+        instances = made.compute.snapshot()["instances"].values()
+        assert len(instances) == 2
+        assert all(len(instance["networkInterfaces"][0]["aliasIpRanges"]) == 1 for instance in instances)
+        assert made.lost() == 0.0
+
+
+async def test_a_range_that_somebody_adds_meanwhile_stays() -> None:
+    other = {"rangeName": "others", "ipCidrRange": "10.99.0.0/20"}
+    rule = {"method": "subnetworks.patch", "nth": 2, "meanwhile": {"body": {"secondaryIpRanges": [other]}}}
+    async with scene(*rules(rule), speed=SPEED) as made:
+        made.trigger()
+        await migrate(made)
+        subnet = await made.subnet()
+        pods = {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}
+        assert subnet["secondaryIpRanges"] == [other, pods]
+        assert await made.node_routes() == []
+        assert made.lost() == 0.0
+
+
+async def test_a_flag_that_somebody_clears_meanwhile_stops_it_and_is_set_again() -> None:
+    rule = {
+        "method": "subnetworks.patch",
+        "nth": 2,
+        "meanwhile": {"body": {"allowSubnetCidrRoutesOverlap": False}},
+    }
+    async with scene(*rules(rule), speed=SPEED) as made:
+        made.trigger()
+        await stopped(made, "conflicts with existing route")
+        assert len(await made.node_routes()) == 3
+        made.request()
+        await migrate(made)
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
+
+async def test_a_services_subnet_that_somebody_makes_first_is_taken_the_next_time() -> None:
+    rule = {"method": "subnetworks.insert", "target": f"{NS}-services", "meanwhile": {"body": {"description": "them"}}}
+    async with scene(*rules(rule), speed=SPEED) as made:
+        made.trigger()
+        await stopped(made, "already exists")
+        made.request()
+        await migrate(made)
+        assert (await made.resource("subnetworks.get", SUBNET, f"{NS}-services"))["description"] == "them"
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
+
+@pytest.mark.parametrize("method", ["routes.list", "instances.list", "subnetworks.get", "*"])
+async def test_the_way_back_loses_nothing_to_stale_reads(method: str) -> None:
+    """Given lists that still show the routes that have just been deleted, no alias goes before its route is there."""
+    async with scene(speed=SPEED, knobs=Knobs(new_route_in_flagged_range="allow")) as made:
+        made.trigger()
+        await killed_at(made, "clear-overlap-flag")
+        assert await made.node_routes() == []
+        made.faults.declare(rules({"method": method, "stale": 60, "count": 999}))
+        made.trigger(annotations={"dualstack.dev/cut-over": "back"})
+        with pytest.raises(TaskFailed, match="on its routes again"):
+            await migrate(made)
+        assert made.faults.fired
+        made.faults.declare(())
+        assert len(await made.node_routes()) == 3
+        assert made.lost() == 0.0
+
+
+async def killed_at(made: Scene, step: str) -> None:
+    """Migrate until `step` begins, and end there as a killed process does."""
+    reached = asyncio.Event()
+
+    def listen(event: AnyEvent) -> None:
+        if isinstance(event, StepStarted) and event.step == step:
+            reached.set()
+
+    running = asyncio.create_task(made.controller(settings=QUICK, emit=listen).reconcile(made.shoot, made.namespace))
+    await asyncio.wait_for(reached.wait(), timeout=60)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
