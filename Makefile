@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NODE := tests/contract/node
 NODE_STAMP := $(NODE)/node_modules/.installed
+GO := tests/contract/go
+GO_CLIENT := $(GO)/build/contract
 
 .PHONY: rehearse rehearse-large test test-clients test-slow lint bench clean crash
 
@@ -17,7 +19,7 @@ rehearse-large: $(STAMP)  ## the same for 40 nodes in three zones
 test: $(STAMP)  ## the tests that take under five minutes together
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not clients"
 
-test-clients: $(STAMP) $(NODE_STAMP)  ## the simulated cloud against programs that others wrote; needs kubectl and node
+test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT)  ## the simulated cloud against programs that others wrote; needs kubectl, node and go
 	$(BIN)/pytest -q -m "clients and not slow"
 
 test-slow: $(STAMP)  ## the large example and the kills
@@ -37,11 +39,14 @@ bench: $(STAMP)  ## how fast the simulated Compute Engine is, and what the cut-o
 	@$(BIN)/python -m tests.bench.cutover
 
 clean:  ## remove the environment and all caches
-	rm -rf $(VENV) $(NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(NODE)/node_modules $(GO)/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json
 	npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund
 	touch $@
+
+$(GO_CLIENT): $(GO)/go.mod $(GO)/go.sum $(GO)/main.go
+	cd $(GO) && go build -o build/contract .
 
 $(STAMP): pyproject.toml requirements-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name it with PYTHON=")'

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.contract.story import LIFE, REFUSALS, SETTING, Step, check_end_of_life, furnish
+from tests.contract.story import LIFE, SETTING, WORLDS, Step, check_end_of_life, furnish, refused
 from tests.sim.compute.cloud import make, served
 
 HOME = Path(__file__).parent / "node"
@@ -34,8 +34,10 @@ def test_the_node_client_lives_the_migration() -> None:
         check_end_of_life(compute)
 
 
-def test_the_node_client_is_refused() -> None:
-    compute, _, _ = make(SETTING)
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_node_client_is_refused(world: str) -> None:
+    setting, steps = WORLDS[world]
+    compute, _, _ = make(setting)
     furnish(compute)
     with served(compute) as root:
-        assert outcomes(root, REFUSALS) == [step.refused for step in REFUSALS]
+        assert refused(outcomes(root, steps), steps) == []

@@ -52,7 +52,7 @@ async function outcome(step) {
   }
   try {
     const [answer] = await clients[step.service][step.verb](request);
-    if (step.verb === "get") {
+    if (step.verb === "get" || step.verb === "list" || !step.waits) {
       return "";
     }
     const operation = await finished(answer.latestResponse);
