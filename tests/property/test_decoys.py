@@ -43,9 +43,9 @@ def test_the_whole_way_with_decoys() -> None:
     assert steps(at_rest(3)) == [
         "stop-cloud-controller-manager",
         "save-routes",
+        "set-overlap-flag",
         "create-decoys",
         "gate-decoy-ready",
-        "set-overlap-flag",
         "barrier-flag",
         "add-secondary-range",
         "barrier-range",

@@ -11,8 +11,8 @@ reach an address in each of them:
 No node's alias and no node's route is touched before all three have been reached from every node. A proof that fails
 takes everything back to the routes. The steps, in their order:
 
-    CreateDecoys       S0: the VM, the routes of D1 and D3, the probing pods
-    GATE_READY         S0: both are reached by plain routing, so that what fails later is not the VM's fault
+    CreateDecoys       S1: the VM, the routes of D1 and D3, the probing pods
+    GATE_READY         S1: both are reached by plain routing, so that what fails later is not the VM's fault
     GATE_STATIC        S2: D1 is still reached
     AliasDecoys        S2: the VM takes D2 and D3 as aliases
     GATE_ALIAS         S2: D2 is reached
@@ -53,7 +53,7 @@ def tidy(facts: CutoverFacts, settings: Settings) -> Transition | None:
 
 
 def prepare(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """S0: made and reached while the routes alone carry everything."""
+    """S1: made and reached while the routes alone carry everything."""
     if not _wanted(facts, settings) or GATE_HANDOVER.id in facts.passed:
         return None
     create = CreateDecoys(blocks=facts.decoys.blocks or unused_blocks(facts, BLOCKS))

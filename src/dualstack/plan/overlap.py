@@ -9,8 +9,8 @@ and yields the next step of its stage, or nothing when its stage is done. The fi
     tidy         decoys that are of no use any more
     _save        before anything is deleted
     _stale       routes that carry nothing go when no other is left
-    prepare      decoys, if asked for: made and reached while routes alone carry everything
     _flag        lets the range be added over the routes: packets that no alias claims fall through to them
+    prepare      decoys, if asked for: made and reached while routes alone carry everything
     _range       from here on an alias, once there, wins over the route
     _rescue      whatever nobody delivers now (a half-done migration) gets its alias at once
     _served      nobody may be cut off by the range
@@ -205,8 +205,8 @@ _RULES = (
     decoys.tidy,
     _save,
     _stale,
-    decoys.prepare,
     _flag,
+    decoys.prepare,
     _range,
     _rescue,
     _served,

@@ -11,7 +11,10 @@ from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack.model import kinds
 from dualstack.model.events import AnyEvent, PropagationMeasured, StepStarted
 from dualstack.model.probes import NAME, NAMESPACE
+from dualstack_sim.compute.interference import Fault, HttpFault
+from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
+from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoys
 from tests.sim.infrastructure.probing import probing
 from tests.sim.infrastructure.scene import NS, QUICK, ZONE, Scene, scene
@@ -105,8 +108,31 @@ async def test_pods_that_say_nothing_are_no_proof() -> None:
             said = await refusal(made)
         assert f"the probing pods of node {silent} have not reported yet" in said
         assert "matched resource" not in said
-        assert "set-overlap-flag" not in made.steps()
+        assert "add-secondary-range" not in made.steps()
         await assert_on_routes(made)
+        await assert_no_decoys(made)
+
+
+@pytest.mark.parametrize("method", ["instances.insert", "routes.insert"])
+async def test_what_the_cloud_refuses_leaves_nothing_behind(method: str) -> None:
+    refused = HttpFault(403, "quotaExceeded", "Quota exceeded.")
+    async with scene(FaultRule(method, Fault(error_before=refused), count=1)) as made, probing(made):
+        made.trigger(annotations=DECOYS)
+        assert "Quota exceeded." in await refusal(made)
+        await assert_no_decoys(made)
+        assert not made.controller_manager_is_ignored()
+        made.request()
+        await reconcile(made)
+        await assert_end_state(made)
+        await assert_no_decoys(made)
+        assert made.lost() == 0.0
+
+
+async def test_where_the_api_ignores_the_flag_no_vm_is_made() -> None:
+    async with scene(knobs=Knobs(overlap_flag="hidden")) as made, probing(made):
+        made.trigger(annotations=DECOYS)
+        assert "ignores it (cutover.md K5)" in await refusal(made)
+        assert "create-decoys" not in made.steps()
         await assert_no_decoys(made)
 
 

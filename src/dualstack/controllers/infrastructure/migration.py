@@ -33,6 +33,7 @@ from dualstack.model.names import CUT_OVER, OVERLAP_UNSUPPORTED
 from dualstack.model.shoot import ShootView
 from dualstack.plan.automatic import Choice, decide
 from dualstack.plan.back import irreversible
+from dualstack.plan.decoy_steps import RemoveDecoys
 from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
@@ -253,13 +254,16 @@ class Migration:
 
     @staticmethod
     async def _step_back(actuator: CloudActuator, manager: CloudControllerManager) -> None:
-        """Give the cloud-controller-manager back while every route is still there (W4, W5).
+        """Give the cloud-controller-manager back while every route is still there (W4, W5), and remove decoys.
 
         Once a route is deleted the old configuration would only re-create it, so then it stays away until the
-        cut-over is finished.
+        cut-over is finished. Decoys that have begun to prove something stay, for new ones could not prove as much.
         """
-        if nothing_deleted(await actuator.observe()):
+        facts = await actuator.observe()
+        if nothing_deleted(facts):
             await manager.give_back()
+        if facts.decoys.present and not facts.range_present:
+            await actuator.perform(RemoveDecoys())
 
 
 def pace_of(strategy: str) -> Pace:
