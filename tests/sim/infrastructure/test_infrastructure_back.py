@@ -140,6 +140,23 @@ def ipv4_alone(made: Scene) -> None:
     made.request()
 
 
+async def test_w34_a_cluster_that_returned_needs_no_change_of_the_cloud_and_none_to_migrate_again() -> None:
+    async with scene() as made:
+        made.trigger()
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        before, status = made.mutations(), made.infrastructure()["status"]
+        for families in (ipv4_alone, Scene.trigger):
+            families(made)
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            now = made.infrastructure()["status"]
+            assert now["lastOperation"]["state"] == "Succeeded"
+            assert [now[key] for key in ("providerStatus", "networking")] == [
+                status[key] for key in ("providerStatus", "networking")
+            ]
+        assert made.mutations() == before
+        await assert_end_state(made)
+
+
 async def test_families_taken_back_after_publication_keep_the_aliases() -> None:
     """A later task fails for good, the Shoot's status shows nothing yet, and the cloud takes no route back."""
     forbidden = HttpFault(403, "forbidden", "Required 'compute.firewalls.create' permission")

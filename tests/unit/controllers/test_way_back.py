@@ -283,6 +283,41 @@ async def test_the_kills_cover_the_whole_way_back(finished: Migration) -> None:
     assert 5 < finished.world.clock.sleeps < 20
 
 
+class Deadly(list[tuple[str, str, str]]):
+    """The writes of a process that ends before its `at`-th one."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self._at = at
+
+    def append(self, write: tuple[str, str, str]) -> None:
+        super().append(write)
+        if len(self) == self._at:
+            raise Killed
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_killed_before_any_write_of_the_way_back_it_finishes() -> None:
+    migration = await _finished()
+    migration.world.kube.writes.clear()
+    migration.trigger_back()
+    await migration.until_rest()
+    for at in range(1, len(migration.world.kube.writes) + 1):
+        migration = await _finished()
+        migration.world.kube.writes = Deadly(at)
+        migration.trigger_back()
+        with pytest.raises(Killed):
+            await migration.until_rest()
+        migration.world.kube.writes = []
+        migration.restart()
+        await migration.world.react()
+        await migration.until_rest()
+        assert migration.constraints == GOLDEN_BACK, at
+        assert migration.operations == ["rollout-workers=*"], at
+        assert_ipv4(migration)
+
+
 async def test_an_ipv4_cluster_that_never_was_dual_stack_is_told_nothing() -> None:
     migration = Migration()
     controller = ShootController(migration.world.kube, migration.world.clock, migration.events.append)
