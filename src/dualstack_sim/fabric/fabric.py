@@ -22,6 +22,7 @@ from dualstack_sim.fabric.delivery import Carrier
 from dualstack_sim.fabric.facts import OVERLOAD, Fact, Key, Machine, SubnetFlag
 from dualstack_sim.fabric.feed import Change, changes
 from dualstack_sim.fabric.forwarding import Verdict
+from dualstack_sim.fabric.internet import arrive
 from dualstack_sim.fabric.ledger import Ledger
 from dualstack_sim.fabric.overload import in_force, overload
 from dualstack_sim.fabric.profile import FabricKnobs, LagProfile
@@ -99,6 +100,12 @@ class Fabric:
             reason = "INSTANCE_NOT_RUNNING" if source_host not in self._homes else "NO_ROUTE"
             return Verdict(None, reason, f"{source_host} has no IPv{destination[0]} address to send from")
         return self.traffic.judge(self._carrier.carry(source_host, source, destination), owner)
+
+    def probe_from_internet(self, source_ip: str, destination_ip: str, at: float | None = None) -> Verdict:
+        """The fate of a packet from somewhere on the internet; `at` as for `probe`. ValueError for no address."""
+        source, destination = parse_address(source_ip), parse_address(destination_ip)
+        self.settle(self._clock.now() if at is None else at)
+        return self.traffic.judge(arrive(self._ledgers.values(), source, destination), self.traffic.owner(destination))
 
     @property
     def hosts(self) -> list[str]:

@@ -144,6 +144,18 @@ RULES = (
         "documented",
     ),
     Rule(
+        "forwarding.internet-external-only",
+        "From the internet a VM is reached at its external IPv6 addresses only, not at unique local ones.",
+        "compute-api.md 5.5",
+        "documented",
+    ),
+    Rule(
+        "forwarding.internet-needs-route",
+        "Nothing of the internet is heard without a route that leads back: ::/0 to the internet gateway.",
+        "compute-api.md 5.1",
+        "inferred",
+    ),
+    Rule(
         "forwarding.guest-agent",
         "A guest agent with ip_aliases=true takes an alias range for the VM itself; its pods get no packet.",
         "cutover.md R13, E16",

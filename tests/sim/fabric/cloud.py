@@ -90,6 +90,9 @@ class Cloud:
         config = {"type": "DIRECT_IPV6", "externalIpv6": ipv6_base(number), "externalIpv6PrefixLength": 96}
         self._interface(at, number, stackType="IPV4_IPV6", ipv6AccessConfigs=[config])
 
+    def internal_six(self, at: float, number: int, base: str) -> None:
+        self._interface(at, number, stackType="IPV4_IPV6", ipv6Address=base, internalIpv6PrefixLength=96)
+
     def route(self, at: float, number: int, **fields: Any) -> None:
         body = {"name": f"route-{number}", "network": NETWORK, "destRange": pods(number), "priority": 1000}
         hop = f"{BASE}/zones/{REGION}-b/instances/{node(number)}"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dualstack_sim.fabric import Fabric, LagProfile
-from tests.sim.fabric.cloud import PODS, cluster, node, pod, pods
+from tests.sim.fabric.cloud import BASE, PODS, cluster, ipv6_base, node, pod, pods
 from tests.sim.rules.scenarios import in_fabric
+
+OUTSIDE = "2620:0:1000::1"
+INTERNET = f"{BASE}/global/gateways/default-internet-gateway"
 
 
 def arrives(fabric: Fabric, destination: str = pod(2), *, at: float = 100.0, source: int = 1, target: int = 2) -> bool:
@@ -194,6 +197,23 @@ def firewall_disabled() -> bool:
     fabric, cloud = cluster()
     cloud.firewall(1.0, "allow-pods", disabled=True)
     return not arrives(fabric)
+
+
+@in_fabric("forwarding.internet-external-only")
+def internet_external_only() -> bool:
+    fabric, cloud = cluster()
+    cloud.put(0.5, "routes", {"name": "out", "network": "net", "destRange": "::/0", "nextHopGateway": INTERNET})
+    cloud.firewall(0.5, "all", "::/0")
+    cloud.internal_six(1.0, 1, "fd20:1:2:3:0:1:0:0")
+    return fabric.probe_from_internet(OUTSIDE, "fd20:1:2:3:0:1:0:2", 100.0).delivered_to is None
+
+
+@in_fabric("forwarding.internet-needs-route")
+def internet_needs_route() -> bool:
+    fabric, cloud = cluster()
+    cloud.firewall(0.5, "all", "::/0")
+    cloud.dual_stack(1.0, 1)
+    return fabric.probe_from_internet(OUTSIDE, ipv6_base(1)[:-1] + "2", 100.0).reason == "NO_ROUTE"
 
 
 @in_fabric("forwarding.guest-agent")
