@@ -85,16 +85,23 @@ class ComputeClient:
         except NotFound:
             return None
 
-    async def list(self, path: str, *, filter: str | None = None, fields: str | None = None) -> Resources:  # noqa: A002
+    async def list(
+        self,
+        path: str,
+        *,
+        filter: str | None = None,  # noqa: A002
+        fields: str | None = None,
+        **query: str,
+    ) -> Resources:
         """All items of a collection, over all pages; `fields` must name `nextPageToken`."""
         items: Resources = []
-        async for page in self._pages(path, filter, fields):
+        async for page in self._pages(path, filter, fields, **query):
             items.extend(page.get("items") or ())
         return items
 
     async def newest_first(self, path: str, *, fields: str | None = None) -> AsyncIterator[Resources]:
         """The items of a collection page by page, what was created last first; `fields` as for `list`."""
-        async for page in self._pages(path, None, fields, order="creationTimestamp desc"):
+        async for page in self._pages(path, None, fields, orderBy="creationTimestamp desc"):
             yield page.get("items") or []
 
     async def aggregated(
@@ -112,12 +119,12 @@ class ComputeClient:
         return items
 
     async def _pages(
-        self, path: str, selection: str | None, fields: str | None, order: str | None = None
+        self, path: str, selection: str | None, fields: str | None, **query: str
     ) -> AsyncIterator[Resource]:
-        query = {"filter": selection, "fields": fields, "orderBy": order}
+        asked = {"filter": selection, "fields": fields, **query}
         token: str | None = None
         while True:
-            page = await self._request("GET", path, query={**query, "pageToken": token})
+            page = await self._request("GET", path, query={**asked, "pageToken": token})
             yield page
             token = page.get("nextPageToken")
             if not token:

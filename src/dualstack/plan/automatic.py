@@ -13,6 +13,7 @@ from dualstack.plan.facts import CutoverFacts
 MOST_INTERFACES = 130
 MOST_CUSTOM_ROUTES = 300
 MOST_HYBRID_SUBNETS = 25
+MOST_FORWARDING_RULES = 25
 """Per VPC network (R16)."""
 
 
@@ -21,13 +22,15 @@ class NetworkFacts:
     """What the whole VPC network holds, counted over all clusters in it.
 
     `surge` are the NICs that may come while machines are replaced, `hybrid_subnets` the other subnets that have the
-    overlap flag, `custom_routes` the static routes.
+    overlap flag, `custom_routes` the static routes, `forwarding_rules` those of internal passthrough load
+    balancers, None when they cannot be asked for.
     """
 
     interfaces: int
     surge: int
     custom_routes: int
     hybrid_subnets: int
+    forwarding_rules: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def decide(facts: CutoverFacts, network: NetworkFacts, *, unsupported: str | Non
         "overlap",
         f"the VPC network is inside the limits of hybrid subnets: {_nics(network)} of {MOST_INTERFACES}, "
         f"{network.custom_routes} static routes of {MOST_CUSTOM_ROUTES}, "
-        f"{network.hybrid_subnets + 1} hybrid subnets of {MOST_HYBRID_SUBNETS}",
+        f"{network.hybrid_subnets + 1} hybrid subnets of {MOST_HYBRID_SUBNETS}, {_balancers(network)}",
     )
 
 
@@ -72,7 +75,15 @@ def _exceeded(network: NetworkFacts) -> list[str]:
         exceeded.append(f"{network.custom_routes} static routes, limit {MOST_CUSTOM_ROUTES}")
     if network.hybrid_subnets >= MOST_HYBRID_SUBNETS:
         exceeded.append(f"{network.hybrid_subnets} other hybrid subnets, limit {MOST_HYBRID_SUBNETS} with this one")
+    if (network.forwarding_rules or 0) > MOST_FORWARDING_RULES:
+        exceeded.append(f"{network.forwarding_rules} internal forwarding rules, limit {MOST_FORWARDING_RULES}")
     return exceeded
+
+
+def _balancers(network: NetworkFacts) -> str:
+    if network.forwarding_rules is None:
+        return f"internal forwarding rules (limit {MOST_FORWARDING_RULES}) could not be counted"
+    return f"{network.forwarding_rules} internal forwarding rules of {MOST_FORWARDING_RULES}"
 
 
 def _nics(network: NetworkFacts) -> str:

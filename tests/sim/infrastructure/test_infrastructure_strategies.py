@@ -34,7 +34,7 @@ async def test_compressed_foretells_its_blackout_and_measures_it() -> None:
         (expected,) = [event for event in made.events if isinstance(event, OutageExpected)]
         (measured,) = [event for event in made.events if isinstance(event, OutageMeasured)]
         assert "3 nodes are cut off" in expected.detail
-        assert 0 < made.lost() < 60
+        assert 0 < made.lost() < 300  # about 45 s where the machine keeps up with the clock
         assert measured.seconds == pytest.approx(made.lost(), abs=30)
         assert announced(made)["StrategyChosen"] == f"compressed: asked for. {expected.detail}"
         assert announced(made)["OutageMeasured"] == measured.detail

@@ -19,7 +19,7 @@ def test_inside_the_limits_nothing_is_lost() -> None:
     assert choice.strategy == "overlap"
     assert choice.reason == (
         "the VPC network is inside the limits of hybrid subnets: 3 NICs and 1 of a roll-out of 130, "
-        "3 static routes of 300, 1 hybrid subnets of 25"
+        "3 static routes of 300, 1 hybrid subnets of 25, internal forwarding rules (limit 25) could not be counted"
     )
 
 
@@ -32,6 +32,8 @@ def test_inside_the_limits_nothing_is_lost() -> None:
         (replace(SMALL, custom_routes=301), "compressed", "301 static routes, limit 300"),
         (replace(SMALL, hybrid_subnets=24), "overlap", "25 hybrid subnets of 25"),
         (replace(SMALL, hybrid_subnets=25), "compressed", "25 other hybrid subnets"),
+        (replace(SMALL, forwarding_rules=25), "overlap", "25 internal forwarding rules of 25"),
+        (replace(SMALL, forwarding_rules=26), "compressed", "26 internal forwarding rules, limit 25"),
     ],
 )
 def test_each_limit_of_the_network_counts(network: NetworkFacts, strategy: str, says: str) -> None:
@@ -50,6 +52,11 @@ def test_all_limits_that_are_exceeded_are_named() -> None:
 def test_an_api_that_does_not_know_the_flag_leaves_only_the_short_blackout() -> None:
     facts = replace(at_rest(3), subnet=replace(at_rest(3).subnet, flag_visible=False))
     assert decide(facts, SMALL).strategy == "compressed"
+
+
+def test_what_the_cloud_was_seen_not_to_do_is_not_asked_of_it_again() -> None:
+    choice = decide(at_rest(3), SMALL, unsupported="it does not")
+    assert (choice.strategy, choice.reason) == ("compressed", "it does not, as was seen before")
 
 
 def test_what_loses_nothing_any_more_is_not_judged_by_the_limits() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dualstack.controllers.infrastructure.desired import Desired
 from dualstack.controllers.infrastructure.routes import network_filter
 from dualstack.controllers.infrastructure.together import together
-from dualstack.gce import ComputeClient
+from dualstack.gce import ComputeClient, Resource
+from dualstack.gce.errors import NotFound, PermissionDenied
 from dualstack.gce.resources import same_resource
 from dualstack.model.shoot import ShootView
 from dualstack.plan.automatic import NetworkFacts
 
 
 async def count_network(compute: ComputeClient, desired: Desired, shoot: ShootView) -> NetworkFacts:
-    """Three lists over all zones and regions (cutover.md 3.2). Raises ComputeRefusal."""
+    """Four lists over all zones and regions (cutover.md 3.2). Raises ComputeRefusal."""
     link = str((await compute.get(f"global/networks/{desired.vpc}", fields="selfLink"))["selfLink"])
     instances, routes, subnets = await together(
         compute.aggregated("instances", fields="items/*/instances(networkInterfaces(network)),nextPageToken"),
@@ -25,6 +26,7 @@ async def count_network(compute: ComputeClient, desired: Desired, shoot: ShootVi
             "subnetworks", fields="items/*/subnetworks(name,network,allowSubnetCidrRoutesOverlap),nextPageToken"
         ),
     )
+    balancers = await _forwarding_rules(compute)
     return NetworkFacts(
         interfaces=sum(
             same_resource(interface.get("network") or "", link)
@@ -44,4 +46,20 @@ async def count_network(compute: ComputeClient, desired: Desired, shoot: ShootVi
             and subnet["name"] != desired.nodes_subnet
             for subnet in subnets
         ),
+        forwarding_rules=None if balancers is None else sum(_is_internal(rule, link) for rule in balancers),
     )
+
+
+def _is_internal(rule: Resource, network: str) -> bool:
+    """Of an internal passthrough load balancer; proxies have scheme INTERNAL_MANAGED."""
+    return rule.get("loadBalancingScheme") == "INTERNAL" and same_resource(rule.get("network") or "", network)
+
+
+async def _forwarding_rules(compute: ComputeClient) -> list[Resource] | None:
+    """Of the whole project; None where nobody may ask, or where the API has none."""
+    try:
+        return await compute.aggregated(
+            "forwardingRules", fields="items/*/forwardingRules(loadBalancingScheme,network),nextPageToken"
+        )
+    except (NotFound, PermissionDenied):
+        return None

@@ -13,6 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from dualstack.controllers.infrastructure.desired import Desired
+from dualstack.controllers.infrastructure.neighbours import (
+    NETWORK_FIELDS,
+    learned_conflicts,
+    learned_ranges,
+    peer_conflicts,
+    peering_routes,
+    ranges_of,
+)
 from dualstack.controllers.infrastructure.routes import network_filter
 from dualstack.controllers.infrastructure.services import ServicesSubnet
 from dualstack.controllers.infrastructure.together import together
@@ -52,23 +60,30 @@ class Preflight:
     compute: ComputeClient
     desired: Desired
     services: ServicesSubnet
+    hybrid: bool = True
+    """The strategy may set the overlap flag, under which more routes count."""
 
     async def check(self, facts: CutoverFacts) -> None:
         """Raises NotFit with a line for each thing that is in the way, before any mutation.
 
         Else the cloud's refusal of the services subnet, with nothing else having been touched.
         """
-        network = await self.compute.get(f"global/networks/{self.desired.vpc}", fields="selfLink")
+        network = await self.compute.get(f"global/networks/{self.desired.vpc}", fields=NETWORK_FIELDS)
         link = str(network["selfLink"])
-        subnets, routes, firewalls, (project,) = await together(
+        subnets, routes, firewalls, peers, (project,) = await together(
             self.compute.aggregated("subnetworks", filter=network_filter(link), fields=SUBNET_FIELDS),
             self.compute.list("global/routes", filter=network_filter(link), fields=ROUTE_FIELDS),
             self.compute.list("global/firewalls", fields="items(name),nextPageToken"),
+            peering_routes(self.compute, network),
             self._project(),
         )
+        learned = await learned_ranges(self.compute, network) if self.hybrid else {}
+        desired, pending = self.desired, not facts.range_present
         faults = [
             *range_conflicts(subnets, self.desired),
             *route_conflicts(routes, link, self.desired),
+            *peer_conflicts(peers, ranges_of(desired, pods=pending)),
+            *learned_conflicts(learned, {desired.pods: "pods", desired.config.workers: "nodes"} if pending else {}),
             *foreign_routes(facts),
             *interface_faults(facts),
         ]

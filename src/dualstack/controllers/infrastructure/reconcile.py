@@ -27,7 +27,7 @@ from dualstack.model.kinds import SECRET, Manifest
 from dualstack.model.names import DECOYS
 from dualstack.model.shoot import NetworkingStatus, ShootView
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import DEFAULT, validate
+from dualstack.plan.strategy import AUTO, DEFAULT, validate
 
 STRATEGY = "dualstack.dev/strategy"
 """Annotation of a Shoot: the strategy for it, instead of the controller's."""
@@ -131,7 +131,7 @@ class InfrastructureController:
             desired=desired,
             shoot=view,
             strategy=strategy,
-            preflight=Preflight(compute, desired, services),
+            preflight=Preflight(compute, desired, services, hybrid=strategy in (AUTO, "overlap")),
             settings=settings,
             decoys=decoys,
         )

@@ -1,0 +1,88 @@
+"""Peered networks and BGP, looked at over HTTP before anything is changed (cutover.md R10, 3.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from dualstack.controllers.infrastructure.preflight import NotFit
+from dualstack.controllers.infrastructure.reporting import TaskFailed
+from dualstack.model.events import StrategyChosen
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, Scene, scene
+
+
+async def peered(made: Scene, cidr: str, **peering: Any) -> None:
+    """A network with one subnet, whose peering with ours is ACTIVE."""
+    made.compute.place("networks", "global", {"name": "peer", "autoCreateSubnetworks": False})
+    network = "projects/proj-1/global/networks/peer"
+    made.compute.place("subnetworks", SUBNET, {"name": "peer-nodes", "network": network, "ipCidrRange": cidr})
+    for one, other in ((NS, "peer"), ("peer", NS)):
+        body = {"name": f"to-{other}", "network": f"global/networks/{other}", "exchangeSubnetRoutes": True, **peering}
+        await made.change("networks.addPeering", "global", one, networkPeering=body)
+
+
+async def test_a_peer_that_has_the_services_range_is_seen_before_anything_is_changed() -> None:
+    async with scene(speed=800.0) as made:
+        await peered(made, "100.70.0.0/16")
+        made.trigger()
+        before = made.mutations()
+        with pytest.raises(TaskFailed) as caught:
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        assert isinstance(caught.value.__cause__, NotFit)
+        assert caught.value.__cause__.faults == (
+            'spec.networking.services: Invalid value: "100.64.0.0/13": overlaps 100.70.0.0/16 of a peered network',
+        )
+        assert made.mutations() == before
+
+
+async def test_a_static_route_that_a_peer_exports_is_seen_too() -> None:
+    async with scene(speed=800.0) as made:
+        await peered(made, "10.80.0.0/16", exportCustomRoutes=True, importCustomRoutes=True)
+        hop = "10.80.0.9"
+        network = "projects/proj-1/global/networks/peer"
+        body = {"name": "into-pods", "network": network, "destRange": "100.120.0.0/16", "priority": 1000}
+        made.compute.place("routes", "global", body | {"nextHopIp": hop})
+        made.trigger()
+        before = made.mutations()
+        with pytest.raises(TaskFailed, match=r"contains route 100.120.0.0/16 of a peered network"):
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        assert made.mutations() == before
+
+
+async def test_neighbours_that_have_nothing_of_ours_are_no_reason_to_refuse() -> None:
+    async with scene(speed=800.0) as made:
+        await peered(made, "10.80.0.0/16")
+        network = (await made.subnet())["network"]
+        router = {"name": "vpn", "network": network, "bgp": {"asn": 64512, "advertiseMode": "CUSTOM"}}
+        peer = {"name": "office", "peerAsn": 64513, "interfaceName": "if-0", "peerIpAddress": "169.254.0.2"}
+        made.compute.place("routers", SUBNET, router | {"bgpPeers": [peer]})
+        made.trigger()
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
+
+@pytest.mark.parametrize(("rules", "strategy"), [(25, "overlap"), (26, "compressed")])
+async def test_internal_load_balancers_count_for_auto_where_the_api_tells(rules: int, strategy: str) -> None:
+    """Those of other networks and schemes do not. The simulated API knows none of them: then it says so."""
+    link = f"https://www.googleapis.com/compute/v1/projects/proj-1/global/networks/{NS}"
+    ours = [{"loadBalancingScheme": "INTERNAL", "network": link}] * rules
+    others = [{"loadBalancingScheme": "INTERNAL_MANAGED", "network": link}, {"loadBalancingScheme": "EXTERNAL"}] * 9
+    page = {"items": {"regions/europe-west1": {"forwardingRules": ours + others}}}
+
+    @web.middleware
+    async def balancers(request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.path.endswith("/aggregated/forwardingRules"):
+            return web.json_response(page)
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    async with scene(speed=800.0, dress=lambda app: app.middlewares.insert(0, balancers)) as made:
+        made.trigger()
+        await made.controller(settings=QUICK, strategy="auto").reconcile(made.shoot, made.namespace)
+        chosen = [event for event in made.events if isinstance(event, StrategyChosen)]
+        assert [event.strategy for event in chosen] == [strategy]
+        assert f"{rules} internal forwarding rules" in chosen[0].reason
