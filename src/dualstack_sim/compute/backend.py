@@ -23,7 +23,8 @@ from dualstack_sim.compute.managed_instances import ManagedInstances
 from dualstack_sim.compute.memory import dump, load, read
 from dualstack_sim.compute.methods import Mutation, mutations
 from dualstack_sim.compute.operations import Effect, Operations, Work
-from dualstack_sim.compute.partial import read_mask, select
+from dualstack_sim.compute.parameters import asked_of
+from dualstack_sim.compute.partial import select
 from dualstack_sim.compute.project import Call, Project
 from dualstack_sim.compute.quotas import Limits, RateMeter, Statistics, concurrency_exceeded
 from dualstack_sim.compute.reading import Reading
@@ -131,6 +132,7 @@ class Compute:
     async def _respond(self, call: Call, caller: str) -> Json:
         self._statistics.count(caller, call.method)
         self._check(call, caller)
+        mask = asked_of(call.query)
         fault = self._consult(call)
         if fault and fault.cut == "before":
             raise ConnectionCut
@@ -141,11 +143,8 @@ class Compute:
             raise ConnectionCut
         if fault and fault.error_after:
             raise _http(fault.error_after)
-        fields = call.query.get("fields")
-        if fields and enforced("requests.partial-response"):
-            selected: Json = select(document, read_mask(fields))
-            return selected
-        return document
+        selected: Json = select(document, mask)
+        return selected
 
     def _check(self, call: Call, caller: str) -> None:
         region = self.project.region_of(call.scope) if "/" in call.scope else ""

@@ -19,7 +19,9 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<open>\()|(?P<close>\))|(?P<operator><=|>=|!=|=|<|>|:)"""
     r"""|(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<word>[^\s()=<>!:"']+))"""
 )
-_LONGEST = 2048
+_MIXED = re.compile(r"""\A[^"'].*\s(?:AND|OR)\s""", re.DOTALL)
+"""An unquoted literal that goes on in the other grammar."""
+_LONGEST = 16_384
 _REPETITIONS = 4
 """More unbounded repetitions are refused: unlike RE2, this matcher may need time beyond all measure for them."""
 _UNBOUNDED = re.compile(r"(?<!\\)(?:[*+]|\{\d+,\})")
@@ -95,6 +97,8 @@ def _legacy_term(part: str, text: str) -> Predicate:
     if not match:
         raise _bad(text)
     field, operator, literal = match.groups()
+    if _MIXED.search(literal) and enforced("filters.one-grammar"):
+        raise _bad(text)
     if len(literal) > 1 and literal[0] == literal[-1] and literal[0] in "\"'":
         literal = literal[1:-1]
     if len(_UNBOUNDED.findall(literal)) > _REPETITIONS or _NESTED.search(literal):

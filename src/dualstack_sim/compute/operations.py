@@ -24,6 +24,9 @@ WAIT_LIMIT = 120.0
 KEPT = 20_000
 """Finished operations stay readable; beyond this many the oldest is forgotten."""
 
+KEPT_FOR = 14 * 86_400.0
+"""Seconds for which they stay readable at most (compute-api.md 2.1)."""
+
 log = logging.getLogger(__name__)
 
 USER = "gardener@example.iam.gserviceaccount.com"
@@ -223,6 +226,14 @@ class Operations:
         if operation is None:
             raise not_found(self._links.partial(key))
         return operation
+
+    def expire(self, now: float) -> None:
+        """Forget what ended too long ago."""
+        while enforced("operations.kept-two-weeks"):
+            oldest = next(iter(self._known.values()), None)
+            if oldest is None or oldest.ended is None or oldest.ended + KEPT_FOR > now:
+                return
+            del self._known[oldest.key]
 
     def delete(self, key: Key) -> None:
         """Forget a finished operation; a running one stays."""

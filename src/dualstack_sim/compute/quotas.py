@@ -75,10 +75,14 @@ _GROUPS = {
     "default": ("QueriesPerMinutePer", "Queries", "Queries per minute"),
 }
 
+_NAMES = {"QueriesPerMinutePerProject": "defaultPerMinutePerProject"}
+"""The one group that is not called after its pattern (compute-api.md 4.1)."""
+
 
 def group_names() -> list[str]:
     """Every group of rate quotas, of the project and of a region, as error texts name it."""
-    return sorted(f"{name}{place}" for name, _, _ in _GROUPS.values() for place in ("Project", "Region"))
+    names = (f"{name}{place}" for name, _, _ in _GROUPS.values() for place in ("Project", "Region"))
+    return sorted(_NAMES.get(name, name) for name in names)
 
 
 def group_of(method: str, scope: str) -> Group:
@@ -95,9 +99,8 @@ def group_of(method: str, scope: str) -> Group:
     if not enforced("quotas.groups"):
         kind = "default"
     name, metric, limit = _GROUPS[kind]
-    if scope.startswith(("regions/", "zones/")):
-        return Group(f"{name}Region", metric, f"{limit} per region")
-    return Group(f"{name}Project", metric, f"{limit} per project")
+    place = "Region" if scope.startswith(("regions/", "zones/")) else "Project"
+    return Group(_NAMES.get(f"{name}{place}", f"{name}{place}"), metric, f"{limit} per {place.lower()}")
 
 
 class RateMeter:

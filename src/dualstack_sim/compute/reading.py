@@ -97,6 +97,7 @@ class Reading:
         return lambda call: self._aggregate(call, collection)
 
     def _operation(self, call: Call) -> Json:
+        self._operations.expire(call.now)
         return self._operations.render(self._operations.get(Key("operations", call.scope, call.name)), call.now)
 
     def _forget_operation(self, call: Call) -> Json:
@@ -107,6 +108,7 @@ class Reading:
 
     def _rows(self, collection: str, scope: str, now: float) -> Iterable[Json]:
         if collection == "operations":
+            self._operations.expire(now)
             return [self._operations.render(operation, now) for operation in self._operations.all(scope)]
         if collection == "routes":
             return self._routes.shown()

@@ -5,19 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
+from multidict import MultiDict
 from yarl import URL
 
 from dualstack_sim.compute.backend import Compute
 from dualstack_sim.compute.batch import Answer, Part, answer_batch
-from dualstack_sim.compute.errors import ApiError, ConnectionCut, Json, not_found, unreadable
+from dualstack_sim.compute.errors import ApiError, ConnectionCut, Json, bad_request, not_found, unreadable
 from dualstack_sim.compute.images import PUBLIC as PUBLIC_IMAGES
 from dualstack_sim.compute.surface import locate
 from dualstack_sim.rules import enforced
 
 LARGEST_BODY = 4 * 1024 * 1024
+LONGEST_URL = 16 * 1024
+_LONGEST_LINE = 64 * 1024
+"""Longer request lines and headers are cut off by the framework, in words of its own."""
 _HEADERS = {"Server": "ESF", "Vary": "Origin, X-Origin, Referer", "X-Content-Type-Options": "nosniff"}
 log = logging.getLogger(__name__)
 _INTERNAL = ApiError(500, "backendError", "Internal error encountered.").body()
@@ -45,11 +50,26 @@ def create_app(compute: Compute) -> web.Application:
     return app
 
 
+def create_runner(application: web.Application) -> web.AppRunner:
+    """The runner of an application that holds this API: with lines long enough for the filters of clients."""
+    return web.AppRunner(
+        application,
+        access_log=None,
+        shutdown_timeout=0.2,
+        max_line_size=_LONGEST_LINE,
+        max_field_size=_LONGEST_LINE,
+    )
+
+
 async def _answer(compute: Compute, request: web.Request) -> web.StreamResponse:
     try:
+        _check_length(request.raw_path)
+        verb, query = request.method, request.query
         raw = await request.read() if request.can_read_body else b""
+        if _is_disguised(request):
+            verb, query, raw = "GET", MultiDict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True)), b""
         caller = request.headers.get("User-Agent", "")
-        document = await _carry_out(compute, request.method, request.rel_url.raw_path, request.query, raw, caller)
+        document = await _carry_out(compute, verb, request.rel_url.raw_path, query, raw, caller)
     except ConnectionCut:
         if request.transport is not None:
             request.transport.abort()
@@ -57,6 +77,17 @@ async def _answer(compute: Compute, request: web.Request) -> web.StreamResponse:
     except ApiError as refused:
         return _json(refused.body(), refused.status)
     return _json(document, 200)
+
+
+def _check_length(path: str) -> None:
+    if len(path) > LONGEST_URL:
+        raise ApiError(414, "uriTooLong", f"The requested URL is longer than {LONGEST_URL} bytes.")
+
+
+def _is_disguised(request: web.Request) -> bool:
+    """Whether a POST means a GET whose query did not fit into its URL, as google-api-python-client sends it."""
+    meant = request.headers.get("X-HTTP-Method-Override", "")
+    return request.method == "POST" and meant.upper() == "GET" and enforced("requests.method-override")
 
 
 async def _carry_out(compute: Compute, verb: str, path: str, query: Mapping[str, str], raw: bytes, caller: str) -> Json:
@@ -134,6 +165,11 @@ async def _documented_errors(request: web.Request, handler: Any) -> web.StreamRe
     """What the framework refuses by itself, and what fails unforeseen, takes the documented shape too."""
     try:
         response: web.StreamResponse = await handler(request)
+    except web.RequestPayloadError as error:
+        # The rest of the body cannot be read either, so the framework must not try, nor keep the connection.
+        request.content.feed_eof()
+        response = _json(bad_request(f"The body of the request cannot be read. {error}").body(), 400)
+        response.force_close()
     except web.HTTPException as error:
         return _json(ApiError(error.status, "badRequest", error.reason).body(), error.status)
     except Exception:

@@ -72,6 +72,18 @@ RULES = (
         "documented",
     ),
     Rule(
+        "requests.parameter-form",
+        "A query parameter that is a boolean or a choice takes no other value.",
+        "compute-api.md 1.2",
+        "inferred",
+    ),
+    Rule(
+        "requests.method-override",
+        "A POST with X-HTTP-Method-Override: GET is a GET, its body the query.",
+        "compute-api.md 9.1; google-api-python-client sends long queries so",
+        "observed",
+    ),
+    Rule(
         "requests.wrong-scope",
         "An unknown region or zone in the path is refused.",
         "compute-api.md 1.1",
@@ -136,6 +148,12 @@ RULES = (
         "Parenthesised terms of the legacy grammar must all hold.",
         "compute-api.md 1.3",
         "observed",
+    ),
+    Rule(
+        "filters.one-grammar",
+        "A filter of the legacy grammar has no terms of the other.",
+        "compute-api.md 1.3",
+        "documented",
     ),
     Rule(
         "filters.presence",
@@ -218,6 +236,12 @@ RULES = (
     Rule(
         "operations.running-stays",
         "Deleting an operation that still runs does not make it disappear.",
+        "compute-api.md 2.1",
+        "inferred",
+    ),
+    Rule(
+        "operations.kept-two-weeks",
+        "A finished operation can be read for 14 days and is forgotten then.",
         "compute-api.md 2.1",
         "inferred",
     ),

@@ -21,7 +21,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.backend import Compute
 from dualstack_sim.compute.errors import ApiError
 from dualstack_sim.compute.memory import digest
-from dualstack_sim.compute.server import create_app
+from dualstack_sim.compute.server import create_app, create_runner
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults
 from dualstack_sim.rules.profiles import Profile, choose
@@ -89,7 +89,7 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
     control = create_control(clock, fabric, compute, faults)
     control[STATE].remember_start()
     for application, listener in ((create_app(compute), listeners["compute"]), (control, listeners["control"])):
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
+        runner = create_runner(application)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listener).start()

@@ -26,6 +26,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.backend import Compute
 from dualstack_sim.compute.errors import ApiError
 from dualstack_sim.compute.server import create_app as create_compute_app
+from dualstack_sim.compute.server import create_runner
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults
 from dualstack_sim.kube.server import create_app as create_kube_app
@@ -159,7 +160,7 @@ def _listen() -> socket.socket:
 
 
 async def _start_site(application: web.Application, listener: socket.socket, stack: AsyncExitStack) -> None:
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
+    runner = create_runner(application)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.SockSite(runner, listener).start()

@@ -21,7 +21,7 @@ from dualstack_sim.compute.interference import Faults
 from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.compute.latency import LatencyProfile
 from dualstack_sim.compute.quotas import Limits
-from dualstack_sim.compute.server import create_app
+from dualstack_sim.compute.server import create_app, create_runner
 from tests.sim.compute.discovery import faults_of
 
 Json = dict[str, Any]
@@ -213,7 +213,7 @@ def make(setting: Setting) -> tuple[Compute, ScaledClock | HandClock, list[Commi
 async def running(setting: Setting | None = None) -> AsyncIterator[Cloud]:
     """A cloud on a loopback port of this event loop."""
     compute, clock, commits = make(setting or Setting())
-    runner = web.AppRunner(create_app(compute))
+    runner = create_runner(create_app(compute))
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -228,7 +228,7 @@ async def running(setting: Setting | None = None) -> AsyncIterator[Cloud]:
 def served(compute: Compute) -> Iterator[str]:
     """The root URL of a cloud on a loop of its own, for clients that block."""
     loop = asyncio.new_event_loop()
-    runner = web.AppRunner(create_app(compute))
+    runner = create_runner(create_app(compute))
 
     async def start() -> str:
         await runner.setup()

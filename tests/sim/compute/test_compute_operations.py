@@ -180,7 +180,7 @@ async def test_exceeded_rate_quota_has_the_shape_of_the_front_end() -> None:
 @pytest.mark.parametrize(
     ("method", "scope", "name"),
     [
-        ("routes.delete", "global", "QueriesPerMinutePerProject"),
+        ("routes.delete", "global", "defaultPerMinutePerProject"),
         ("routes.get", "global", "ReadRequestsPerMinutePerProject"),
         ("subnetworks.patch", "regions/r", "QueriesPerMinutePerRegion"),
         ("zoneOperations.get", "zones/z", "OperationReadRequestsPerMinutePerRegion"),

@@ -78,6 +78,21 @@ async def partial_response(cloud: Cloud) -> bool:
     return set(await cloud.get("global/networks/vpc", fields="name,id")) == {"name", "id"}
 
 
+@over_http("requests.parameter-form")
+async def parameter_form(cloud: Cloud) -> bool:
+    return await status(cloud, "GET", "aggregated/subnetworks", includeAllScopes="maybe") == 400
+
+
+@over_http("requests.method-override")
+async def method_override(cloud: Cloud) -> bool:
+    async with cloud.session.post(
+        f"{cloud.root}/compute/v1/projects/proj-1/global/networks",
+        data=b"filter=name+eq+vpc",
+        headers={"X-HTTP-Method-Override": "GET"},
+    ) as response:
+        return bool((await response.json()).get("kind") == "compute#networkList")
+
+
 @over_http("requests.wrong-scope")
 async def wrong_scope(cloud: Cloud) -> bool:
     return await status(cloud, "GET", "zones/mars-north1-a/instances") == 400
@@ -143,6 +158,11 @@ async def whole_field(cloud: Cloud) -> bool:
 @over_http("filters.groups-together")
 async def groups_together(cloud: Cloud) -> bool:
     return await names(cloud, "global/networks", filter="(name eq vpc) (description eq nothing)") == []
+
+
+@over_http("filters.one-grammar")
+async def one_grammar(cloud: Cloud) -> bool:
+    return await status(cloud, "GET", "global/networks", filter="name eq vpc AND mtu = 1460") == 400
 
 
 @over_http("filters.presence")
@@ -244,6 +264,14 @@ async def running_stays(cloud: Cloud) -> bool:
     path = f"global/operations/{(await cloud.begin('POST', 'global/networks', OTHER))['name']}"
     await status(cloud, "DELETE", path)
     return await status(cloud, "GET", path) == 200
+
+
+@over_http("operations.kept-two-weeks", by_hand=True)
+async def kept_two_weeks(cloud: Cloud) -> bool:
+    operation = await cloud.do("POST", "global/networks", OTHER)
+    assert isinstance(cloud.clock, HandClock)
+    cloud.clock.advance(15 * 86_400.0)
+    return await status(cloud, "GET", f"global/operations/{operation['name']}") == 404
 
 
 @over_http("operations.busy-target", by_hand=True)
