@@ -14,7 +14,7 @@ from dualstack.plan.facts import CutoverFacts, DecoyFacts
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK, MAKE_BEFORE_BREAK_BACKWARDS, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
-from dualstack.plan.strategy import STRATEGIES, choose, obstacles, way_back
+from dualstack.plan.strategy import STRATEGIES, UNMATCHED, choose, obstacles, way_back
 from tests.property.test_disturbances import decoy_stops, decoy_vanishes, node_gets_a_block_of_the_decoys
 from tests.property.test_views import PROPAGATION, losses
 from tests.property.worlds import at_goal, at_rest, cidr, last, node, restarted, route, states
@@ -119,6 +119,12 @@ def test_every_way_back_takes_the_decoys_along(nodes: int, to: Stage) -> None:
             facts = transition.effect(facts)
         assert facts.decoys == DecoyFacts()
         assert not facts.unreachable
+
+
+@pytest.mark.parametrize("nodes", range(1, 4))
+def test_so_does_the_way_back_where_the_cloud_does_not_do_what_it_should(nodes: int) -> None:
+    for cut in reached(nodes):
+        assert not last(UNMATCHED, cut, WANTED).decoys.present
 
 
 @pytest.mark.parametrize("gate", [gate.id for gate in GATES])

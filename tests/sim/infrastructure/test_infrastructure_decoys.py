@@ -17,7 +17,7 @@ from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoys
 from tests.sim.infrastructure.probing import probing
-from tests.sim.infrastructure.scene import NS, QUICK, ZONE, Scene, scene
+from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, ZONE, Scene, scene
 from tests.sim.infrastructure.test_infrastructure_back import BACK, annotate, assert_on_routes
 
 DECOYS = {"dualstack.dev/decoys": "true"}
@@ -110,6 +110,33 @@ async def test_pods_that_say_nothing_are_no_proof() -> None:
         assert "matched resource" not in said
         assert "add-secondary-range" not in made.steps()
         await assert_on_routes(made)
+        await assert_no_decoys(made)
+
+
+async def test_a_vm_that_cannot_be_read_back_is_made_anew() -> None:
+    async with scene() as made, probing(made):
+        inserted = made.compute.answer(
+            "instances.insert",
+            ZONE,
+            body={
+                "name": DECOY,
+                "description": "dualstack-decoy 100.127.255.0/24 somewhere else",
+                "machineType": f"{ZONE}/machineTypes/e2-micro",
+                "networkInterfaces": [{"subnetwork": f"{SUBNET}/subnetworks/{NS}-nodes"}],
+                "disks": [
+                    {
+                        "boot": True,
+                        "autoDelete": True,
+                        "initializeParams": {"sourceImage": "projects/p/global/images/i"},
+                    }
+                ],
+            },
+        )
+        await inserted
+        made.trigger(annotations=DECOYS)
+        await reconcile(made)
+        assert made.steps().index("remove-decoys") < made.steps().index("create-decoys")
+        await assert_end_state(made)
         await assert_no_decoys(made)
 
 

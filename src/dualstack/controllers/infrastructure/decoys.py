@@ -74,6 +74,15 @@ def address_in(block: str) -> str:
     return cidr.at_offset(block, min(2, cidr.blocks(block, 32) - 1))
 
 
+def blocks_of(description: str) -> tuple[str, ...]:
+    """The blocks that the VM's description lists; none when it lists anything else."""
+    blocks = description.split()[1:]
+    try:
+        return tuple(map(cidr.canonical, blocks)) if len(blocks) == BLOCKS else ()
+    except ValueError:
+        return ()
+
+
 def is_decoy(instance: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
     """Whether the VM of our name, if there is one, is ours."""
     return instance is not None and str(instance.get("description") or "").startswith(DESCRIPTION)
@@ -113,14 +122,14 @@ class Decoys:
         prober_there = await self._prober_there()
         if instance is None:
             return DecoyFacts(routes=leading, prober=prober_there)
-        blocks = tuple(str(instance["description"]).split()[1:])
+        blocks = blocks_of(str(instance["description"]))
         aliases = frozenset(
             cidr.canonical(text)
             for text, name in alias_ranges(first_interface(instance))
             if name == names.POD_RANGE_NAME and "/" in text
         )
-        usable = len(blocks) == BLOCKS and instance.get("status") in ALIVE
-        return DecoyFacts(True, blocks if usable else (), leading, aliases, prober_there)
+        alive = instance.get("status") in ALIVE
+        return DecoyFacts(True, blocks if alive else (), leading, aliases, prober_there)
 
     async def perform(self, step: DecoyStep, facts: CutoverFacts, *, network: str, zone: str | None) -> None:
         """Carry out one of the steps; what is done already is no error. `zone`: of the VM, None while there is none."""
