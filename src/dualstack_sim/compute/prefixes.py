@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv6Network
 
-from dualstack_sim.compute.addresses import uncompressed_prefix
-from dualstack_sim.compute.errors import Json
+from dualstack_sim.compute.addresses import parse_cidr, uncompressed_prefix
+from dualstack_sim.compute.errors import Json, invalid
 from dualstack_sim.compute.project import Project
 from dualstack_sim.compute.references import GLOBAL, Key
 from dualstack_sim.compute.routes import add_default_route
@@ -65,6 +65,23 @@ class Prefixes:
         self._taken.add(prefix)
         self._given[key] = (access, prefix)
         return prefix
+
+    def preset(self, text: str, access: str) -> IPv6Network | None:
+        """The external prefix that a new subnetwork asks for; None if it leaves the choice to the region's pool."""
+        if not text:
+            return None
+        prefix = parse_cidr(text)
+        if access != "EXTERNAL" or not isinstance(prefix, IPv6Network) or prefix.prefixlen != 64:
+            why = "Must be a /64 of a subnetwork with external IPv6 access."
+            raise invalid("resource.externalIpv6Prefix", text, why)
+        if prefix in self._taken:
+            raise invalid("resource.externalIpv6Prefix", text, "The range is already in use.")
+        return prefix
+
+    def reserve(self, key: Key, prefix: IPv6Network) -> None:
+        """Keep a preset prefix for its subnetwork, which gets it as any other does."""
+        self._taken.add(prefix)
+        self._given[key] = ("EXTERNAL", prefix)
 
     def _external(self, key: Key) -> IPv6Network:
         """An unused /64 of the region's pool."""

@@ -74,6 +74,16 @@ def refuse_overlap(project: Project, network: str, candidate: Network, field: st
                 f"in region '{region}'."
             )
             raise invalid(field, candidate, why)
+    _refuse_allocated(project, network, candidate, field)
+
+
+def _refuse_allocated(project: Project, network: str, candidate: Network, field: str) -> None:
+    """Ranges that are reserved for private service access."""
+    for resource in project.inventory.of_network("addresses", network).values():
+        allocated = parse_cidr(f"{resource['address']}/{resource.get('prefixLength', '')}")
+        if allocated is not None and overlaps(allocated, candidate) and enforced("addresses.allocated-range"):
+            why = f"Invalid IPCidrRange: {candidate} conflicts with reserved IP range '{allocated}'."
+            raise invalid(field, candidate, why)
 
 
 def route_inside(project: Project, network: str, candidate: Network) -> Json | None:

@@ -17,7 +17,8 @@ from dualstack_sim.compute.errors import ApiError, Json, OperationFailed, alread
 from dualstack_sim.compute.holdings import Holdings
 from dualstack_sim.compute.operations import Work
 from dualstack_sim.compute.project import Call, Project
-from dualstack_sim.compute.references import Key, check_name
+from dualstack_sim.compute.ranges import refuse_overlap
+from dualstack_sim.compute.references import GLOBAL, Key, check_name
 from dualstack_sim.rules import enforced
 
 SCHEMA: dict[str, type] = {
@@ -149,7 +150,24 @@ class Reservations:
                 return {"address": address}
             ordinal += 1
 
+    def _allocated(self, body: Json) -> Json:
+        """A range for private service access: no subnetwork of its network can have it (compute-api.md 5.4)."""
+        one_of(body.get("purpose"), ("VPC_PEERING",), "resource.purpose")
+        for field in ("address", "prefixLength"):
+            if not body.get(field):
+                raise required(f"resource.{field}")
+        key, network = self._project.reference("resource.network", body.get("network"), "networks", GLOBAL, "network")
+        self._project.require_unlocked(key)
+        wanted = parse_ipv4(f"{body['address']}/{body['prefixLength']}")
+        if wanted is None:
+            raise invalid("resource.address", body["address"], "Must be the first address of an IPv4 range.")
+        refuse_overlap(self._project, network["selfLink"], wanted, "resource.address")
+        fields = {field: body[field] for field in ("purpose", "address", "prefixLength")}
+        return fields | {"network": network["selfLink"]}
+
     def _internal(self, scope: str, body: Json, holdings: Holdings) -> Json:
+        if scope == GLOBAL:
+            return self._allocated(body)
         key, subnetwork = self._project.reference(
             "resource.subnetwork", body.get("subnetwork"), "subnetworks", scope, "subnetwork"
         )

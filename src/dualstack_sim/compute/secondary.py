@@ -16,6 +16,13 @@ from dualstack_sim.rules import enforced
 
 SCHEMA: dict[str, type] = {"rangeName": str, "ipCidrRange": str, "reservedInternalRange": str, "ipVersion": str}
 MINIMUM_PREFIX = 29
+PROHIBITED = tuple(
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "199.36.153.4/30", "199.36.153.8/30", "224.0.0.0/4",
+        "255.255.255.255/32",
+    )
+)  # fmt: skip
 _FIELD = "resource.secondaryIpRanges"
 
 
@@ -36,7 +43,7 @@ def first_ranges(project: Project, value: list[Any]) -> list[Json]:
         if entry["rangeName"] in names and enforced("subnetworks.range-names"):
             raise invalid(f"{where}.rangeName", entry["rangeName"], "Duplicate secondary range name.")
         names.add(entry["rangeName"])
-        _network(entry["ipCidrRange"], f"{where}.ipCidrRange")
+        subnet_range(entry["ipCidrRange"], f"{where}.ipCidrRange")
         result.append({"rangeName": entry["rangeName"], "ipCidrRange": entry["ipCidrRange"]})
     return result
 
@@ -70,11 +77,11 @@ def changed_ranges(project: Project, key: Key, current: Json, value: list[Any]) 
 
 
 def _check_addition(project: Project, current: Json, text: str, added: list[str], where: str) -> None:
-    network = _network(text, where)
+    network = subnet_range(text, where)
     refuse_overlap(project, current["network"], network, where)
     refuse_peer_ranges(project, current["network"], network, where)
     for other in added:
-        if _network(other, where).overlaps(network):
+        if subnet_range(other, where).overlaps(network):
             raise invalid(where, text, f"Invalid IPCidrRange: {text} conflicts with another range of the request.")
     if not admits_routes(current):
         refuse_routes_inside(project, current["network"], network, where)
@@ -87,10 +94,13 @@ def _check_removal(project: Project, key: Key, text: str) -> None:
         raise in_use("subnetwork", project.links.partial(key), user.holder)
 
 
-def _network(text: str, where: str) -> IPv4Network:
+def subnet_range(text: str, where: str) -> IPv4Network:
+    """An IPv4 range as a subnetwork may have it, if nobody else has it (compute-api.md 5.4)."""
     network = parse_ipv4(text)
     if network is None:
         raise invalid(where, text, f"Invalid IPCidrRange: {text} is not a valid IPv4 CIDR range.")
     if network.prefixlen > MINIMUM_PREFIX and enforced("subnetworks.smallest-range"):
         raise invalid(where, text, f"Invalid IPCidrRange: {text} must be /{MINIMUM_PREFIX} or larger.")
+    if any(network.overlaps(other) for other in PROHIBITED) and enforced("subnetworks.prohibited-ranges"):
+        raise invalid(where, text, f"Invalid IPCidrRange: {text} contains addresses that no subnetwork can have.")
     return network

@@ -24,7 +24,7 @@ from dualstack_sim.compute.ranges import (
     route_inside,
 )
 from dualstack_sim.compute.references import GLOBAL, Key, check_name
-from dualstack_sim.compute.secondary import MINIMUM_PREFIX, changed_ranges, first_ranges
+from dualstack_sim.compute.secondary import changed_ranges, first_ranges, subnet_range
 from dualstack_sim.compute.shapes import FLOW_LOG, PARAMETERS
 from dualstack_sim.rules import enforced
 
@@ -81,15 +81,18 @@ class Subnetworks:
             "resource.network", body["network"], "networks", GLOBAL, "network"
         )
         project.require_unlocked(network)
-        primary = _range(body["ipCidrRange"], "resource.ipCidrRange")
+        primary = subnet_range(body["ipCidrRange"], "resource.ipCidrRange")
         resource = self._described(call, key, network, primary, body)
         self._check_ranges(resource, body)
         access = self._stack_of_new(body, network_resource)
         if access:
             resource["ipv6AccessType"] = access
+        preset = self._prefixes.preset(body.get("externalIpv6Prefix", ""), access)
 
         def finish(at: float) -> None:
             project.inventory.put(at, key, resource)
+            if preset is not None:
+                self._prefixes.reserve(key, preset)
             if access:
                 self._prefixes.assign_later(at, key)
 
@@ -132,7 +135,7 @@ class Subnetworks:
             fields.append((f"resource.secondaryIpRanges[{index}].ipCidrRange", entry["ipCidrRange"]))
         seen: list[IPv4Network] = []
         for field, text in fields:
-            network = _range(text, field)
+            network = subnet_range(text, field)
             if any(network.overlaps(other) for other in seen):
                 raise invalid(field, text, f"Invalid IPCidrRange: {text} conflicts with another range of the request.")
             seen.append(network)
@@ -213,6 +216,9 @@ class Subnetworks:
 
     def _stack_change(self, key: Key, current: Json, body: Json) -> Callable[[Json], Json]:
         """compute-api.md 5.5. An empty string, as some clients force it out, changes nothing."""
+        for field in ("externalIpv6Prefix", "internalIpv6Prefix"):
+            if body.get(field) not in (None, "", current.get(field)) and enforced("subnetworks.prefix-preset"):
+                raise invalid(f"resource.{field}", body[field], "It can be chosen at creation only.")
         stack, access = body.get("stackType") or "", body.get("ipv6AccessType") or ""
         known = current.get("ipv6AccessType") or self._prefixes.remembered(key)
         if access and known and access != known and enforced("subnetworks.access-type-stays"):
@@ -238,8 +244,8 @@ class Subnetworks:
         body = accept(call.body, {"ipCidrRange": str})
         if "ipCidrRange" not in body:
             raise required("ipCidrRange")
-        wanted = _range(body["ipCidrRange"], "ipCidrRange")
-        present = _range(current["ipCidrRange"], "ipCidrRange")
+        wanted = subnet_range(body["ipCidrRange"], "ipCidrRange")
+        present = subnet_range(current["ipCidrRange"], "ipCidrRange")
         if (not present.subnet_of(wanted) or present == wanted) and enforced("subnetworks.expand-only"):
             why = "The new range must be a superset of the current range."
             raise invalid("ipCidrRange", wanted, f"Invalid IPCidrRange: {why}")
@@ -322,15 +328,6 @@ class Subnetworks:
                 if named and enforced("subnetworks.in-use-by-nat"):
                     return self._project.links.partial(router)
         return ""
-
-
-def _range(text: str, field: str) -> IPv4Network:
-    network = parse_ipv4(text)
-    if network is None:
-        raise invalid(field, text, f"Invalid IPCidrRange: {text} is not a valid IPv4 CIDR range.")
-    if network.prefixlen > MINIMUM_PREFIX and enforced("subnetworks.smallest-range"):
-        raise invalid(field, text, f"Invalid IPCidrRange: {text} must be /{MINIMUM_PREFIX} or larger.")
-    return network
 
 
 def _without(resource: Json, *fields: str) -> Json:

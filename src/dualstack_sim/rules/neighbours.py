@@ -72,6 +72,12 @@ RULES = (
         "documented",
     ),
     Rule(
+        "addresses.allocated-range",
+        "No subnetwork has a range that is reserved for private service access.",
+        "compute-api.md 5.4",
+        "observed",
+    ),
+    Rule(
         "addresses.internal-held",
         "A reserved internal address is taken: no alias range and no other reservation gets it.",
         "compute-api.md 8",

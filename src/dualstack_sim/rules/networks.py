@@ -120,6 +120,18 @@ RULES = (
         "inferred",
     ),
     Rule(
+        "subnetworks.prohibited-ranges",
+        "No subnetwork has this-network, loopback, link-local, multicast or broadcast addresses or Google's own VIPs.",
+        "compute-api.md 5.4",
+        "documented",
+    ),
+    Rule(
+        "subnetworks.prefix-preset",
+        "The IPv6 prefix of a subnetwork can be chosen when it is created and not later.",
+        "compute-api.md 5.5",
+        "observed",
+    ),
+    Rule(
         "subnetworks.empty-list-clears",
         "An empty list of secondary ranges removes all of them.",
         "compute-api.md 5.3; cutover.md E1",

@@ -308,6 +308,15 @@ async def address_in_use(cloud: Cloud) -> bool:
     return await status(cloud, "DELETE", f"{REGION}/addresses/public") == 400
 
 
+@over_http("addresses.allocated-range", nodes=0)
+async def allocated_range(cloud: Cloud) -> bool:
+    body = {"name": "services", "addressType": "INTERNAL", "purpose": "VPC_PEERING", "network": NETWORK}
+    await cloud.do("POST", "global/addresses", body | {"address": "172.16.0.0", "prefixLength": 16})
+    more = {"name": "more", "network": NETWORK, "ipCidrRange": "172.16.3.0/24"}
+    code, document = await cloud.call("POST", f"{REGION}/subnetworks", more)
+    return code == 400 and "conflicts with reserved IP range '172.16.0.0/16'" in str(document["error"]["message"])
+
+
 @over_http("addresses.internal-held")
 async def internal_held(cloud: Cloud) -> bool:
     body = {"name": "inner", "addressType": "INTERNAL", "subnetwork": NODES, "address": "10.250.0.77"}

@@ -158,6 +158,26 @@ async def smallest_range(cloud: Cloud) -> bool:
     return await failure(cloud, "POST", SUBNETS, subnet(cidr="10.1.0.0/30")) == "invalid"
 
 
+@over_http("subnetworks.prohibited-ranges")
+async def prohibited_ranges(cloud: Cloud) -> bool:
+    answers = [
+        await status(cloud, "POST", SUBNETS, subnet(f"s{number}", cidr))
+        for number, cidr in enumerate(("127.1.0.0/24", "169.254.1.0/24", "224.0.0.0/24", "255.255.255.0/24"))
+    ]
+    assert await patched(cloud, secondaryIpRanges=[SMALL | {"ipCidrRange": "240.1.0.0/16"}]) == ""
+    return answers == [400] * 4
+
+
+@over_http("subnetworks.prefix-preset", nodes=0)
+async def prefix_preset(cloud: Cloud) -> bool:
+    chosen = "2600:1900:4000:1ae:0:0:0:0/64"
+    await cloud.do("POST", SUBNETS, subnet(**EXTERNAL, externalIpv6Prefix=chosen))
+    await cloud.clock.sleep(200.0)
+    assert (await cloud.get(f"{SUBNETS}/more"))["externalIpv6Prefix"] == chosen
+    assert await failure(cloud, "POST", SUBNETS, subnet("b", "10.9.0.0/24", **EXTERNAL, externalIpv6Prefix=chosen))
+    return await patched(cloud, **EXTERNAL, externalIpv6Prefix="2600:1900:4000:1af:0:0:0:0/64") == "invalid"
+
+
 @over_http("subnetworks.empty-list-clears")
 async def empty_list_clears(cloud: Cloud) -> bool:
     await cloud.patch_nodes(secondaryIpRanges=[SMALL])
