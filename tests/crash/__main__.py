@@ -15,28 +15,47 @@ from collections.abc import Iterator
 import click
 import msgspec
 
-from tests.crash.trial import Verdict
+from tests.crash.trial import Course, Verdict, trial
 from tests.crash.tripwire import SIDES, Point, kind_of
+from tests.crash.whole import whole_trial
 from tests.crash.workers import verdicts_of
 
 MUTATIONS = 0.6
 """Share of a sample that hits calls which change something; most calls of a migration only look."""
 
+SPEED = 1000.0
+WHOLE_SPEED = 400.0
+"""Simulated seconds in one of wall time: actors compute more than an operator that waits."""
+
 
 @click.command()
 @click.option("--sample", type=click.IntRange(1), help="This many points instead of all.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Which points a sample takes.")
+@click.option("--whole", is_flag=True, help="The whole migration with all actors, from the Shoot to DNS.")
 @click.option(
-    "--speed", type=click.FloatRange(1), default=1000.0, show_default=True, help="Seconds in one of wall time."
+    "--speed", type=click.FloatRange(1), help="Seconds in one of wall time, by default 1000, and 400 of the whole."
 )
 @click.option("--strategy", default="overlap", show_default=True)
 @click.option("--decoys", is_flag=True, help="With the decoy check.")
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Worlds side by side.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=3, show_default=True, help="Worlds side by side; each mostly waits."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of the table.")
-def main(sample: int | None, seed: int, speed: float, strategy: str, decoys: bool, jobs: int, as_json: bool) -> None:
+def main(
+    sample: int | None,
+    seed: int,
+    whole: bool,
+    speed: float | None,
+    strategy: str,
+    decoys: bool,
+    jobs: int,
+    as_json: bool,
+) -> None:
     """Kill the product at the calls of a migration of three nodes, and see that each ends well."""
     began = time.monotonic()
-    (baseline,) = verdicts_of([None], speed=speed, strategy=strategy, decoys=decoys, jobs=1)
+    one = whole_trial if whole else trial
+    course = Course(speed or (WHOLE_SPEED if whole else SPEED), strategy, decoys)
+    (baseline,) = verdicts_of([None], one, course, jobs=1)
     if not baseline.good:
         raise click.ClickException(f"the migration fails without a kill: {baseline.outcome}")
     points = list(_points(baseline.calls, sample, seed))
@@ -47,7 +66,7 @@ def main(sample: int | None, seed: int, speed: float, strategy: str, decoys: boo
     say(f"{len(baseline.calls)} calls without a kill; {len(points)} points")
     say(f"{'point':>18}  {'outcome':<12} {'blackout':>8}  call")
     verdicts = []
-    for verdict in verdicts_of(points, speed=speed, strategy=strategy, decoys=decoys, jobs=jobs):
+    for verdict in verdicts_of(points, one, course, jobs=jobs):
         verdicts.append(verdict)
         say(f"{verdict.point!s:>18}  {verdict.outcome:<12} {verdict.blackout:>8.1f}  {verdict.call}")
     bad = [verdict for verdict in verdicts if not verdict.good]

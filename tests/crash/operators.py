@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.sim.infrastructure.scene import Scene
+from dualstack.clock import ScaledClock
 
 KUBECONFIG = """
 apiVersion: v1
@@ -61,37 +61,52 @@ class Nursery:
 
 
 class Operator:
-    """The operator of one scene, which may be killed and started again."""
+    """The operator of one world, which may be killed and started again. Its files are in `folder`."""
 
-    def __init__(self, nursery: Nursery, made: Scene, folder: Path, strategy: str) -> None:
-        self._nursery = nursery
-        self._made = made
-        self._strategy = strategy
-        self._kubeconfig = folder / "kubeconfig"
-        self._kubeconfig.write_text(KUBECONFIG.format(server=made.kubernetes_url), encoding="utf-8")
+    def __init__(
+        self,
+        nursery: Nursery,
+        clock: ScaledClock,
+        folder: Path,
+        *,
+        kubernetes: str,
+        compute: str,
+        strategy: str,
+        rollout: str = "manual",
+    ) -> None:
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(KUBECONFIG.format(server=kubernetes), encoding="utf-8")
+        self.folder = folder
         self.log = folder / "operator.log"
-        self.starts = 0
+        self._nursery = nursery
+        self._arguments = [
+            "operator",
+            *("--kubeconfig", str(kubeconfig)),
+            *("--compute-endpoint", compute),
+            *("--strategy", strategy),
+            *("--rollout", rollout),
+            *("--prober-image", "prober"),
+            *("--clock-origin", repr(clock.origin)),
+            *("--clock-speed", repr(clock.speed)),
+        ]
         self._pid = 0
+        self._restarts: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Start it with the scene's clock."""
-        clock = self._made.clock
-        self._pid = await self._nursery.start(
-            [
-                "operator",
-                *("--kubeconfig", str(self._kubeconfig)),
-                *("--compute-endpoint", self._made.compute_url),
-                *("--strategy", self._strategy),
-                *("--prober-image", "prober"),
-                *("--clock-origin", repr(clock.origin)),
-                *("--clock-speed", repr(clock.speed)),
-            ],
-            self.log,
-        )
-        self.starts += 1
+        """Start it with the world's clock."""
+        self._pid = await self._nursery.start(self._arguments, self.log)
 
     async def kill(self) -> None:
-        """SIGKILL: no handler runs, nothing is flushed."""
+        """SIGKILL: no handler runs, nothing is flushed. It is started again right after."""
+        await self._kill()
+        self._restarts.append(asyncio.create_task(self.start()))
+
+    async def close(self) -> None:
+        """Kill it for good."""
+        await asyncio.gather(*self._restarts)
+        await self._kill()
+
+    async def _kill(self) -> None:
         pid, self._pid = self._pid, 0
         if pid:
             await self._nursery.kill(pid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -23,6 +22,9 @@ PATIENCE = 4 * 3600.0
 LOOK = 20.0
 """Simulated seconds between two looks at the Infrastructure."""
 
+WELL = ("ok", "not reached")
+"""The good outcomes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -38,39 +40,56 @@ class Verdict:
 
     @property
     def good(self) -> bool:
-        return self.outcome in ("ok", "not reached") and self.blackout == 0.0
+        return self.outcome in WELL and self.blackout == 0.0
 
 
-async def trial(
-    nursery: Nursery, point: Point | None, *, speed: float, strategy: str = "overlap", decoys: bool = False
-) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What all trials of a run have in common. `speed`: simulated seconds in one of wall time."""
+
+    speed: float
+    strategy: str
+    decoys: bool = False
+
+    @property
+    def wishes(self) -> dict[str, str]:
+        """Annotations of the Shoot."""
+        return {DECOYS: "true"} if self.decoys else {}
+
+
+async def trial(nursery: Nursery, point: Point | None, course: Course) -> Verdict:
     """Run one migration; with `point` the operator is killed there once."""
     wire = Tripwire(point)
     folder = Path(tempfile.mkdtemp(prefix="dualstack-crash-"))
-    async with scene(speed=speed, dress=wire.hang) as made, probing(made):
-        operator = Operator(nursery, made, folder, strategy)
-        restarts: list[asyncio.Task[None]] = []
-
-        async def kill() -> None:
-            await operator.kill()
-            restarts.append(asyncio.create_task(operator.start()))
-
-        wire.kill = kill
+    async with scene(speed=course.speed, dress=wire.hang) as made, probing(made):
+        operator = Operator(
+            nursery,
+            made.clock,
+            folder,
+            kubernetes=made.kubernetes_url,
+            compute=made.compute_url,
+            strategy=course.strategy,
+        )
+        wire.kill = operator.kill
         began = made.clock.now()
-        _trigger(made, {DECOYS: "true"} if decoys else {})
+        _trigger(made, course.wishes)
         await operator.start()
         try:
             outcome = await _ended(made, began + PATIENCE)
         finally:
-            await asyncio.gather(*restarts)
-            await operator.kill()
-        if outcome == "ok" and point is not None and not wire.struck:
-            outcome = "not reached"
-        if outcome in ("ok", "not reached"):
-            shutil.rmtree(folder)
-        else:
-            outcome = f"{outcome}; log: {operator.log}"
-        return Verdict(point, wire.struck, outcome, made.lost(), made.clock.now() - began, tuple(wire.calls))
+            await operator.close()
+        return judged(wire, operator, outcome, made.lost(), made.clock.now() - began)
+
+
+def judged(wire: Tripwire, operator: Operator, outcome: str, blackout: float, seconds: float) -> Verdict:
+    """The verdict; what the operator left behind is kept only when something is wrong."""
+    if outcome == "ok" and wire.point is not None and not wire.struck:
+        outcome = "not reached"
+    if outcome in WELL:
+        shutil.rmtree(operator.folder)
+    else:
+        outcome = f"{outcome}; log: {operator.log}"
+    return Verdict(wire.point, wire.struck, outcome, blackout, seconds, tuple(wire.calls))
 
 
 def _trigger(made: Scene, wishes: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import cache
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -14,17 +15,22 @@ from dualstack.render.workload import manifest
 
 
 def cloud_provider_secret(namespace: str, project: str, token_uri: str) -> Manifest:
-    """Secret `cloudprovider` with a fresh RSA key, which is good for the simulated token endpoint only."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    """Secret `cloudprovider` with an RSA key that is good for the simulated token endpoint only."""
     account = {
         "type": "service_account",
         "project_id": project,
         "private_key_id": "simulated",
-        "private_key": pem,
+        "private_key": _private_key(),
         "client_email": f"gardener@{project}.iam.gserviceaccount.com",
         "client_id": "100000000000000000001",
         "token_uri": token_uri,
     }
     encoded = base64.b64encode(msgspec.json.encode(account)).decode()
     return manifest(SECRET, CLOUD_PROVIDER_SECRET, namespace, type="Opaque", data={SERVICE_ACCOUNT_KEY: encoded})
+
+
+@cache
+def _private_key() -> str:
+    """A fresh key for this process, as PEM: its worlds share it, because making one takes longer than a world."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

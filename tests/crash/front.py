@@ -1,0 +1,44 @@
+"""What stands between the product and an API of a world in another process, so that only its own calls are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+
+import aiohttp
+from aiohttp import web
+
+HOP_BY_HOP = ("Host", "Connection", "Transfer-Encoding", "Content-Length", "Content-Encoding", "Accept-Encoding")
+"""Headers that concern one connection, and what this end and the other settle between themselves."""
+
+LARGEST = 64 * 2**20
+
+
+async def open_front(target: str, dress: Callable[[web.Application], None], stack: AsyncExitStack) -> str:
+    """Pass every request on to `target` until `stack` closes; the URL to ask instead. `dress` sees the application."""
+    session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)))
+
+    async def pass_on(request: web.Request) -> web.StreamResponse:
+        headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
+        body = await request.read()
+        url = target.rstrip("/") + request.raw_path
+        async with session.request(request.method, url, data=body, headers=headers, allow_redirects=False) as answer:
+            response = web.StreamResponse(status=answer.status)
+            response.headers.update({name: value for name, value in answer.headers.items() if name not in HOP_BY_HOP})
+            if request.query.get("watch") not in ("true", "1"):
+                # Held back until the call is over: who kills the product then does so before it has the answer.
+                return web.Response(status=answer.status, headers=response.headers, body=await answer.read())
+            with suppress(ConnectionResetError):  # who watched is gone
+                await response.prepare(request)
+                async for piece in answer.content.iter_any():
+                    await response.write(piece)
+            return response
+
+    application = web.Application(client_max_size=LARGEST)
+    application.router.add_route("*", "/{path:.*}", pass_on)
+    dress(application)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return "http://{}:{}".format(*runner.addresses[0][:2])

@@ -1,0 +1,107 @@
+"""One trial of the whole migration: Shoot to DNS, with all actors, killed at one call, started again, and judged.
+
+The world is that of a rehearsal, in a process of its own, and so are the checks at the end.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import yaml
+
+from dualstack.cli.rehearsal.accounts import traffic_since
+from dualstack.cli.rehearsal.checks import Scene, verify
+from dualstack.cli.rehearsal.direction import FORWARD
+from dualstack.cli.rehearsal.endpoints import Endpoints
+from dualstack.cli.rehearsal.processes import start_world
+from dualstack.cli.rehearsal.record import Record, migration_constraints
+from dualstack.cli.rehearsal.tasks import running
+from dualstack.model.kinds import SHOOT, Manifest
+from dualstack.model.shoot import ShootView
+from tests.crash.front import open_front
+from tests.crash.operators import Nursery, Operator
+from tests.crash.trial import Course, Verdict, judged
+from tests.crash.tripwire import Point, Tripwire
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
+
+PATIENCE = 8 * 3600.0
+"""Simulated seconds within which a migration ends, or never does."""
+
+LOOK = 60.0
+"""Simulated seconds between two looks at the Shoot."""
+
+
+async def whole_trial(nursery: Nursery, point: Point | None, course: Course) -> Verdict:
+    """Run one migration; with `point` the operator is killed there once."""
+    wire = Tripwire(point)
+    folder = Path(tempfile.mkdtemp(prefix="dualstack-crash-"))
+    shoot = ShootView.of(yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")))
+    async with AsyncExitStack() as stack:
+        endpoints = await stack.enter_async_context(_world(folder, course.speed))
+        clock = endpoints.address.clock
+        kubernetes = await open_front(endpoints.address.kubernetes(), wire.hang, stack)
+        compute = await open_front(endpoints.address.compute, wire.hang, stack)
+        operator = Operator(
+            nursery, clock, folder, kubernetes=kubernetes, compute=compute, strategy=course.strategy, rollout="auto"
+        )
+        wire.kill = operator.kill
+        await operator.start()
+        try:
+            record = Record()
+            record.origin = (await endpoints.control("/trigger", "POST"))["at"]
+            edit = {**FORWARD.edit, "metadata": {"annotations": course.wishes}}
+            await endpoints.merge(SHOOT, shoot.name, edit, shoot.namespace)
+            outcome = await _ended(endpoints, record, shoot)
+            seconds = clock.now() - record.origin
+            traffic = traffic_since(await endpoints.control("/traffic"), record.origin)
+            if outcome == "ok":
+                outcome = await _checked(Scene(endpoints, shoot, record, traffic, course.strategy))
+        finally:
+            await operator.close()
+        return judged(wire, operator, outcome, traffic["blackoutSeconds"]["max"], seconds)
+
+
+@asynccontextmanager
+async def _world(folder: Path, speed: float) -> AsyncIterator[Endpoints]:
+    world, address = await start_world([str(EXAMPLE), "--speed", repr(speed), "--seed", "1"], folder / "world.log")
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Endpoints(address, session)
+    finally:
+        await world.stop()
+
+
+async def _ended(endpoints: Endpoints, record: Record, shoot: ShootView) -> str:
+    """`ok` when the Shoot has come to its end and rests, else what became of it."""
+    clock = endpoints.address.clock
+    async with running(_watch(endpoints, record, shoot)):
+        while True:
+            await clock.sleep(LOOK)
+            found = await endpoints.get(SHOOT, shoot.name, shoot.namespace)
+            if record.went_through() and _at_rest(found):
+                return "ok"
+            operation = found["status"].get("lastOperation") or {}
+            if operation.get("state") == "Failed" or clock.now() > record.origin + PATIENCE:
+                return f"hangs: {operation}; {migration_constraints(found)}"
+
+
+async def _watch(endpoints: Endpoints, record: Record, shoot: ShootView) -> None:
+    while True:
+        async for found in endpoints.watch(SHOOT, shoot.name, shoot.namespace):
+            record.see_shoot(found, endpoints.address.clock.now())
+
+
+def _at_rest(shoot: Manifest) -> bool:
+    succeeded = shoot["status"]["lastOperation"]["state"] == "Succeeded"
+    return bool(succeeded and shoot["status"].get("observedGeneration") == shoot["metadata"]["generation"])
+
+
+async def _checked(scene: Scene) -> str:
+    """`ok` when every check of a rehearsal passes, else those that do not."""
+    failed = [check for check in await verify(scene, complete=True) if check.status == "failed"]
+    return f"wrong end: {'; '.join(f'{check.id}: {check.evidence}' for check in failed)}" if failed else "ok"
