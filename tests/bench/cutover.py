@@ -2,7 +2,7 @@
 
 The whole Infrastructure migration against the simulated Compute Engine over HTTP at its latencies and quotas, in
 virtual time; Nodes and Machines stand in the store, and no kubelet runs. One process for each run, so that the memory
-of one is not counted for the next.
+of one is not counted for the next. Exit status 1 when a bound does not hold.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import math
 import subprocess
 import sys
 import time
-import tracemalloc
 from collections import Counter
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,44 +29,47 @@ from dualstack.gce.credentials import Anonymous
 from dualstack.model import kinds, names
 from dualstack.model.events import AnyEvent
 from dualstack.model.shoot import ShootView
-from dualstack.plan.facts import ControllerFacts, CutoverFacts, NodeFacts, RouteFacts, SubnetFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.commits import Commit
 from dualstack_sim.compute.quotas import Limits
 from dualstack_sim.compute.server import create_app
+from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.world.builder import build
+from dualstack_sim.world.builder import World, build
+from tests.bench.bounds import bounds_of
+from tests.bench.course import dark_bound, operations_of, permitted, slowest, steps_of
+from tests.bench.planning import plan
 from tests.bench.reachability import PROPAGATION, Darkness
 from tests.bench.virtual_time import VirtualClock, VirtualLoop
 from tests.unit.controllers.store_kube import StoreKube
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 SIZES = (100, 130, 1000, 5000)
-PER_MINUTE = Limits().requests_per_minute
-DEAREST = 1000
-"""Up to this size `gardener` runs unless it is asked for: it looks at everything after each node."""
+PAIRED = 130
+"""Up to this size every pair of nodes is watched by the fabric as well: pairs grow with the square."""
 
 
 @click.command()
 @click.option("--nodes", type=int, multiple=True, help="Sizes instead of 100, 130, 1000 and 5000.")
-@click.option("--strategy", multiple=True, type=click.Choice(["overlap", "compressed", "gardener"]))
+@click.option("--strategy", multiple=True, type=click.Choice(list(STRATEGIES)))
 @click.option("--one", is_flag=True, hidden=True)
 def main(nodes: tuple[int, ...], strategy: tuple[str, ...], one: bool) -> None:
     """Run every size with every strategy and print one JSON document."""
     if one:
-        click.echo(msgspec.json.encode(_run(nodes[0], strategy[0])))
+        click.echo(msgspec.json.encode(_run(nodes[0], strategy[0]) | {"planner": plan(nodes[0], strategy[0])}))
         return
-    sizes = nodes or SIZES
     rows = []
-    for size in sizes:
-        for name in strategy or ("overlap", "compressed", "gardener"):
-            if strategy or name != "gardener" or size <= DEAREST:
-                rows.append(_in_a_process(size, name))
-                click.echo(f"{size} {name}: {rows[-1]['totalSeconds']} s", err=True)
-    plans = [plan(size) for size in sizes]
-    click.echo(msgspec.json.format(msgspec.json.encode({"cutover": rows, "plan": plans, "reach": reach(rows, plans)})))
+    for size in nodes or SIZES:
+        for name in strategy or STRATEGIES:
+            rows.append(_in_a_process(size, name))
+            click.echo(f"{size} {name}: {rows[-1]['totalSeconds']} s", err=True)
+    bounds = bounds_of(rows)
+    document = {"schema": "dualstack.bench.cutover/v1", "rows": rows, "bounds": [bound.as_json() for bound in bounds]}
+    click.echo(msgspec.json.format(msgspec.json.encode(document)))
+    sys.exit(0 if all(bound.holds for bound in bounds) else 1)
 
 
 def _in_a_process(size: int, strategy: str) -> dict[str, Any]:
@@ -87,15 +89,18 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
     clock, chance = VirtualClock(), Chance(1)
     shoot = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     ns = ShootView.of(shoot).technical_id
-    dark = Darkness(names.nodes_subnet(ns), names.POD_RANGE_NAME)
+    dark, fabric = Darkness(names.nodes_subnet(ns), names.POD_RANGE_NAME), Fabric(clock, chance)
+    paired = size <= PAIRED
+
+    def on_commit(commit: Commit) -> None:
+        dark.on_commit(commit)
+        if paired:
+            fabric.on_commit(commit)
+
+    region = shoot["spec"]["region"]
     zones = sorted({zone for pool in shoot["spec"]["provider"]["workers"] for zone in pool["zones"]})
-    compute = Compute(
-        clock,
-        chance,
-        regions={shoot["spec"]["region"]: zones},
-        quotas=limits or Limits(static_routes_per_network=2 * size + 200),
-        on_commit=dark.on_commit,
-    )
+    limits = limits or Limits(static_routes_per_network=2 * size + 200)
+    compute = Compute(clock, chance, regions={region: zones}, quotas=limits, on_commit=on_commit)
     minutes: Counter[tuple[str, int]] = Counter()
     runner = web.AppRunner(_counted(create_app(compute), minutes, clock), access_log=None)
     await runner.setup()
@@ -110,20 +115,64 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
     _trigger(store, clock, world.shoot, ns)
     compute.reset_statistics()
     dark.start(node.name for node in world.nodes)
+    if paired:
+        _watch_pairs(fabric, world, clock.now())
     began, wall = clock.now(), time.monotonic()
     try:
         await controller.reconcile(name, ns)
-        total = clock.now() - began
-        slowest = await _slowest(compute, shoot["spec"]["region"], zones)
     finally:
         await clients.close()
         await runner.cleanup()
+    total = clock.now() - began
     statistics = compute.statistics()
-    return _figures(size, strategy, dark, statistics, minutes, slowest) | {
+    steps, operations = steps_of(events), await operations_of(compute, region, zones, began)
+    per_minute = limits.requests_per_minute
+    return {
+        "nodes": size,
+        "strategy": strategy,
         "state": _state(store, name, ns),
+        "blackoutSeconds": _spread(dark.blackouts()),
+        "pairs": _pairs(fabric, world, clock.now() + PROPAGATION) if paired else None,
+        "boundSeconds": round(dark_bound(steps, operations, per_minute, PROPAGATION), 1),
         "totalSeconds": round(total, 1),
-        "permittedSeconds": round(_permitted(size, strategy, slowest), 1),
+        "permittedSeconds": round(permitted(steps, operations, Settings(), per_minute), 1),
+        "callsPerNode": round(statistics["calls"] / size, 3),
+        "mutationsPerNode": round(statistics["mutations"] / size, 3),
+        "peakCallsPerMinute": max(count for (kind, _), count in minutes.items() if kind == "calls"),
+        "rateLimited": statistics["rateLimited"],
+        "windows": {
+            group: [minutes[kind, minute] for kind, minute in sorted(minutes) if kind == group]
+            for group in ("global changes", "regional changes")
+        },
+        "slowestOperations": {kind: round(seconds, 1) for kind, seconds in slowest(operations).items()},
+        "byMethod": statistics["byMethod"],
         "wallSeconds": round(time.monotonic() - wall, 1),
+    }
+
+
+def _watch_pairs(fabric: Fabric, world: World, at: float) -> None:
+    for node in world.nodes:
+        fabric.traffic.join(at, node.name, [node.pod_cidr])
+    fabric.rest(at)
+    fabric.traffic.mark(at)
+
+
+def _pairs(fabric: Fabric, world: World, at: float) -> dict[str, Any]:
+    """What hosts see, each with its own delay: for each node the longest blackout of a pair that leads to it."""
+    report = fabric.traffic.report(at)
+    longest = {node.name: 0.0 for node in world.nodes}
+    for pair in report.broken_pairs:
+        if pair.family == 4:
+            longest[pair.destination] = max(longest[pair.destination], pair.seconds)
+    return {"pairs": report.pairs, "blackoutSeconds": _spread(sorted(longest.values()))}
+
+
+def _spread(ascending: Sequence[float]) -> dict[str, float]:
+    """Nearest ranks."""
+    return {
+        "p50": round(ascending[math.ceil(0.5 * len(ascending)) - 1], 1),
+        "p99": round(ascending[math.ceil(0.99 * len(ascending)) - 1], 1),
+        "max": round(ascending[-1], 1),
     }
 
 
@@ -157,145 +206,6 @@ def _trigger(store: KubeStore, clock: VirtualClock, shoot: kinds.Manifest, ns: s
 def _state(store: KubeStore, name: str, ns: str) -> str:
     found = store.get(kinds.INFRASTRUCTURE, name, ns)
     return str(found["status"]["lastOperation"]["state"]) if found else "gone"
-
-
-async def _slowest(compute: Compute, region: str, zones: list[str]) -> dict[str, float]:
-    """The longest operation of each kind, in seconds."""
-    slowest: dict[str, float] = {}
-    scopes = [("globalOperations", "global"), ("regionOperations", f"regions/{region}")]
-    scopes += [("zoneOperations", f"zones/{zone}") for zone in zones]
-    for kind, scope in scopes:
-        token = ""
-        while True:
-            page = await compute.answer(f"{kind}.list", scope, query={"pageToken": token} if token else {})
-            for operation in page.get("items", ()):
-                target = operation["targetLink"].rsplit("/", 2)[1]
-                taken = _seconds(operation["endTime"]) - _seconds(operation["insertTime"])
-                key = f"{target}.{operation['operationType']}"
-                slowest[key] = max(slowest.get(key, 0.0), taken)
-            token = page.get("nextPageToken", "")
-            if not token:
-                break
-    return slowest
-
-
-def _seconds(stamp: str) -> float:
-    return datetime.fromisoformat(stamp).timestamp()
-
-
-def _bound(size: int, slowest: dict[str, float]) -> float:
-    """Slowest delete, range, slowest alias, propagation, and the minutes that quotas add (issue of `compressed`)."""
-    windows = 2 * (math.ceil(size / PER_MINUTE) - 1) * 60.0
-    return (
-        slowest.get("routes.delete", 0.0)
-        + slowest.get("subnetworks.patch", 0.0)
-        + slowest.get("instances.updateNetworkInterface", 0.0)
-        + PROPAGATION
-        + windows
-    )
-
-
-def _permitted(size: int, strategy: str, slowest: dict[str, float]) -> float:
-    """The shortest total: what the plan waits on purpose, its operations one after the other, and the quotas."""
-    settings = Settings()
-    barriers = 0.0
-    batches = 1
-    if strategy == "overlap":
-        stages = len(settings.delete_shares)
-        barriers = settings.barrier_flag + settings.barrier_range + settings.barrier_canary + settings.soak_aliases
-        barriers += settings.barrier_route_canary + (stages - 1) * settings.barrier_routes
-        batches = 1 + len(settings.alias_shares)
-    if strategy == "gardener":
-        batches = 2 * size  # polled every ten seconds, and most operations take less
-        return batches / 2 * 10.0 + sum(slowest.values())
-    windows = 2 * (math.ceil(size / PER_MINUTE) - 1) * 60.0
-    operations = sum(slowest.values()) + (batches - 1) * slowest["instances.updateNetworkInterface"]
-    return barriers + operations + windows + 30.0
-
-
-def _figures(
-    size: int,
-    strategy: str,
-    dark: Darkness,
-    statistics: dict[str, Any],
-    minutes: Counter[tuple[str, int]],
-    slowest: dict[str, float],
-) -> dict[str, Any]:
-    blackouts = dark.blackouts()
-    return {
-        "nodes": size,
-        "strategy": strategy,
-        "blackoutSeconds": {
-            "p50": round(blackouts[len(blackouts) // 2], 1),
-            "p99": round(blackouts[math.ceil(0.99 * len(blackouts)) - 1], 1),
-            "max": round(blackouts[-1], 1),
-        },
-        "boundSeconds": round(_bound(size, slowest), 1),
-        "callsPerNode": round(statistics["calls"] / size, 3),
-        "mutationsPerNode": round(statistics["mutations"] / size, 3),
-        "rateLimited": statistics["rateLimited"],
-        "peakCallsPerMinute": max(count for (kind, _), count in minutes.items() if kind == "calls"),
-        "windows": {
-            group: [minutes[kind, minute] for kind, minute in sorted(minutes) if kind == group]
-            for group in ("global changes", "regional changes")
-        },
-        "slowestOperations": {kind: round(seconds, 1) for kind, seconds in sorted(slowest.items())},
-        "byMethod": statistics["byMethod"],
-    }
-
-
-def plan(size: int) -> dict[str, Any]:
-    """Seconds of CPU and memory for the whole plan of `overlap`, every step of it, from a cluster at rest."""
-    facts = _at_rest(size)
-    settings, strategy = Settings(), STRATEGIES["overlap"]
-    begun = time.process_time()
-    steps = sum(1 for _ in strategy.transitions(facts, settings))
-    seconds = time.process_time() - begun
-    tracemalloc.start()
-    for _ in strategy.transitions(_at_rest(size), settings):
-        pass
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return {"nodes": size, "steps": steps, "seconds": round(seconds, 3), "megabytes": round(peak / 2**20, 1)}
-
-
-def _at_rest(size: int) -> CutoverFacts:
-    machines = [(f"node-{index:05}", f"100.{96 + index // 256}.{index % 256}.0/24") for index in range(size)]
-    return CutoverFacts(
-        pods_cidr="100.96.0.0/11",
-        range_name=names.POD_RANGE_NAME,
-        subnet=SubnetFacts("nodes", "europe-west1"),
-        routes=tuple(RouteFacts(f"route-{name}", cidr, name, "europe-west1-b") for name, cidr in machines),
-        nodes=tuple(NodeFacts(name, "europe-west1-b", cidr) for name, cidr in machines),
-        saved_routes=(),
-        controller=ControllerFacts(replicas=1, pods=1, ignored=False),
-    )
-
-
-def reach(rows: list[dict[str, Any]], plans: list[dict[str, Any]]) -> dict[str, bool]:
-    """The bounds of the issue that these rows can tell of, and whether each holds."""
-    by = {(row["nodes"], row["strategy"]): row for row in rows}
-    found = {
-        f"{row['strategy']} blackout at {row['nodes']}": row["blackoutSeconds"]["max"] == 0.0
-        if row["strategy"] == "overlap"
-        else row["blackoutSeconds"]["max"] <= 1.15 * row["boundSeconds"]
-        for row in rows
-        if row["strategy"] != "gardener"
-    }
-    found |= {
-        f"{row['strategy']} total time at {row['nodes']}": row["totalSeconds"] <= 1.2 * row["permittedSeconds"]
-        for row in rows
-        if row["strategy"] != "gardener"
-    }
-    for name in ("overlap", "compressed"):
-        if row := by.get((1000, name)):
-            found[f"{name} calls per node at 1000"] = row["callsPerNode"] <= 2.3 and row["mutationsPerNode"] <= 2.05
-    if (1000, "compressed") in by and (1000, "gardener") in by:
-        ours, theirs = (by[1000, name]["blackoutSeconds"]["max"] for name in ("compressed", "gardener"))
-        found["compressed ten times shorter than gardener at 1000"] = theirs >= 10 * ours
-    for made in plans:
-        found[f"plan for {made['nodes']}"] = made["seconds"] < 1.0 and made["megabytes"] < 200
-    return found
 
 
 if __name__ == "__main__":

@@ -1,0 +1,140 @@
+"""What a run consisted of: its steps with the operations that they waited for, and how fast each could have been.
+
+The shortest time of a step follows from what it waits for on purpose, from how long the cloud took over each of its
+operations, and from when the quota let each of them begin at the earliest (compute-api.md 4.1). Nothing is added for
+requests, for looking, or for what one might do better next time: a run cannot be faster than this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dualstack.model.events import AnyEvent, StepFailed, StepFinished, StepStarted
+from dualstack.plan.settings import Settings
+from dualstack_sim.compute.backend import Compute
+
+WINDOW = 60.0
+"""Seconds of a quota window, which begins at the full minute."""
+
+IN_THE_DARK = ("delete-routes", "add-secondary-range", "add-aliases")
+"""The steps of `compressed` between the first deleted route and the last alias."""
+
+ROUNDING = 0.01
+"""Seconds by which a time stamp of the cloud may differ from the clock's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step from its beginning to its end, in seconds since the epoch."""
+
+    id: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation of the cloud: `kind` is collection and verb, e.g. `routes.delete`."""
+
+    kind: str
+    began: float
+    seconds: float
+
+
+def steps_of(events: Iterable[AnyEvent]) -> list[Step]:
+    """The steps in order; one that was given up counts until then."""
+    steps: list[Step] = []
+    began: StepStarted | None = None
+    for event in events:
+        if isinstance(event, StepStarted):
+            began = event
+        elif isinstance(event, StepFinished | StepFailed) and began is not None:
+            steps.append(Step(began.step, began.at, event.at))
+            began = None
+    return steps
+
+
+async def operations_of(compute: Compute, region: str, zones: Iterable[str], since: float) -> list[Operation]:
+    """All operations that were begun at `since` or later, in the order of their beginning."""
+    found: list[Operation] = []
+    scopes = [("globalOperations", "global"), ("regionOperations", f"regions/{region}")]
+    scopes += [("zoneOperations", f"zones/{zone}") for zone in zones]
+    for collection, scope in scopes:
+        token = ""
+        while True:
+            query = {"pageToken": token} if token else {}
+            page = await compute.answer(f"{collection}.list", scope, query=query)
+            found += (_operation(entry) for entry in page.get("items", ()))
+            token = page.get("nextPageToken", "")
+            if not token:
+                break
+    return sorted((entry for entry in found if entry.began >= since - ROUNDING), key=lambda entry: entry.began)
+
+
+def slowest(operations: Iterable[Operation]) -> dict[str, float]:
+    """The longest operation of each kind, in seconds."""
+    longest: dict[str, float] = {}
+    for operation in operations:
+        longest[operation.kind] = max(longest.get(operation.kind, 0.0), operation.seconds)
+    return dict(sorted(longest.items()))
+
+
+def permitted(steps: Sequence[Step], operations: Sequence[Operation], settings: Settings, per_minute: int) -> float:
+    """The shortest time in which these steps can follow each other, in seconds.
+
+    Of the operations outside of them (prefixes, firewall rules), which may run side by side, only the longest counts.
+    """
+    outside = [entry for entry in operations if not any(_within(entry, step) for step in steps)]
+    waits = _waits(settings)
+    longest = max((entry.seconds for entry in outside), default=0.0)
+    return longest + sum(shortest(step, operations, waits, per_minute) for step in steps)
+
+
+def dark_bound(steps: Sequence[Step], operations: Sequence[Operation], per_minute: int, propagation: float) -> float:
+    """Slowest delete, range, slowest alias, and propagation, quotas counted (bound of `compressed`)."""
+    dark = [step for step in steps if step.id in IN_THE_DARK]
+    return propagation + sum(shortest(step, operations, {}, per_minute) for step in dark)
+
+
+def shortest(step: Step, operations: Iterable[Operation], waits: Mapping[str, float], per_minute: int) -> float:
+    """What the step waits for on purpose, or until its last operation ends if each begins as soon as the quota lets it.
+
+    In a window `per_minute` operations may begin, so that every further `per_minute` wait for the next full minute.
+    """
+    ended = step.began + min(waits.get(step.id, 0.0), step.ended - step.began)
+    first_window = step.began // WINDOW
+    for number, operation in enumerate(entry for entry in operations if _within(entry, step)):
+        window = number // per_minute
+        earliest = (first_window + window) * WINDOW if window else step.began
+        ended = max(ended, earliest + operation.seconds)
+    return ended - step.began
+
+
+def _waits(settings: Settings) -> dict[str, float]:
+    """Seconds that each barrier asks for."""
+    return {
+        "barrier-flag": settings.barrier_flag,
+        "barrier-range": settings.barrier_range,
+        "barrier-alias-canary": settings.barrier_canary,
+        "barrier-aliases": settings.soak_aliases,
+        "barrier-route-canary": settings.barrier_route_canary,
+        "barrier-routes": settings.barrier_routes,
+    }
+
+
+def _within(operation: Operation, step: Step) -> bool:
+    """A step waits for its operations; what begins when it ends belongs to the next one."""
+    return step.began - ROUNDING <= operation.began < step.ended - ROUNDING
+
+
+def _operation(entry: Mapping[str, Any]) -> Operation:
+    collection = entry["targetLink"].rsplit("/", 2)[1]
+    began = _seconds(entry["insertTime"])
+    return Operation(f"{collection}.{entry['operationType']}", began, _seconds(entry["endTime"]) - began)
+
+
+def _seconds(stamp: str) -> float:
+    return datetime.fromisoformat(stamp).timestamp()
