@@ -74,6 +74,15 @@ class Migration:
                 return
         raise AssertionError(f"no rest after {turns} turns; constraints {self.shoot()['status'].get('constraints')}")
 
+    async def through_a_kill(self) -> None:
+        """To rest, with a new process if this one is killed."""
+        try:
+            await self.until_rest()
+        except Killed:
+            self.restart()
+            await self.world.react()
+            await self.until_rest()
+
     def shoot(self) -> Manifest:
         return self.get(kinds.SHOOT, "bar", "garden-foo")
 
@@ -273,12 +282,7 @@ async def test_killed_at_any_wait_it_finishes(kill_at: int) -> None:
     migration = Migration()
     migration.world.clock.kill_at = kill_at
     migration.trigger()
-    try:
-        await migration.until_rest()
-    except Killed:
-        migration.restart()
-        await migration.world.react()
-        await migration.until_rest()
+    await migration.through_a_kill()
     assert migration.constraints == GOLDEN
     assert migration.operations == ["rollout-workers=*"]
     assert ("finished", "dns") in migration.phases()

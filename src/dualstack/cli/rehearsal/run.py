@@ -22,15 +22,16 @@ from dualstack.cli.rehearsal.direction import BACK, FORWARD, Direction
 from dualstack.cli.rehearsal.display import Display, make_display
 from dualstack.cli.rehearsal.endpoints import Endpoints, WorldAddress
 from dualstack.cli.rehearsal.eta import remaining
+from dualstack.cli.rehearsal.leg import Leg, count_nodes
 from dualstack.cli.rehearsal.processes import Child, events, operator_arguments, start_world
 from dualstack.cli.rehearsal.record import Record, migration_constraints
-from dualstack.cli.rehearsal.result import Change, Check, Nodes, Result, ShootName, Time, WayBack, encode
+from dualstack.cli.rehearsal.result import Check, Result, ShootName, Time, encode
 from dualstack.cli.rehearsal.summary import summarise
 from dualstack.cli.rehearsal.tasks import first_of, running
 from dualstack.cli.shoot_file import read_shoot
 from dualstack.errors import DualstackError, InvalidInput
 from dualstack.model.events import STEPS, OperatorReady, StepStarted
-from dualstack.model.kinds import NODE, SHOOT, Manifest
+from dualstack.model.kinds import NODE, SHOOT
 from dualstack.model.names import DECOYS
 from dualstack.model.shoot import ShootView
 from dualstack_sim.faults import load_faults
@@ -117,30 +118,6 @@ def run(options: Options) -> int:
     return 0 if result.result == "succeeded" else 1
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """What one way came to; `reason` is None when it ended well. `simulated` is in seconds."""
-
-    record: Record
-    nodes: Nodes
-    changed: tuple[Change, ...]
-    checks: tuple[Check, ...]
-    reason: str | None
-    simulated: float
-
-    def way_back(self) -> WayBack:
-        """This leg as the result shows the way back."""
-        return WayBack(
-            simulated_seconds=self.simulated,
-            phases=tuple(self.record.phases),
-            constraints=tuple(self.record.constraints),
-            notices=tuple(self.record.notices),
-            nodes=self.nodes,
-            changes=self.changed,
-            checks=self.checks,
-        )
-
-
 class Rehearsal:
     """The processes of one rehearsal, and what was seen of them."""
 
@@ -222,7 +199,7 @@ class Rehearsal:
         failed = [check for check in checks if check.status == "failed"]
         if reason is None and failed:
             reason = "; ".join(f"{check.id}: {check.evidence}" for check in failed)
-        nodes = _count(nodes_before, await endpoints.list_all(NODE))
+        nodes = count_nodes(nodes_before, await endpoints.list_all(NODE))
         return Leg(record, nodes, changed, tuple(checks), reason, round(simulated, 3))
 
     async def _verify(self, endpoints: Endpoints, *, complete: bool) -> list[Check]:
@@ -356,7 +333,7 @@ class Rehearsal:
             strategy=self._strategy(),
             profile=self._profile.name,
             assumptions=tuple(assumptions),
-            time=Time(sum(leg.simulated for leg in legs), round(time.monotonic() - started, 3)),
+            time=Time(round(sum(leg.simulated for leg in legs), 3), round(time.monotonic() - started, 3)),
             phases=tuple(there.record.phases),
             constraints=tuple(there.record.constraints),
             notices=tuple(there.record.notices),
@@ -369,17 +346,6 @@ class Rehearsal:
             faults=faults_since(await endpoints.control("/faults"), self._origin),
             back=legs[1].way_back() if len(legs) > 1 else msgspec.UNSET,
         )
-
-
-def _count(before: list[str], nodes: list[Manifest]) -> Nodes:
-    """`before`: the UIDs of the nodes that were there when the way began."""
-    left = {node["metadata"]["uid"] for node in nodes}
-    return Nodes(
-        at_start=len(before),
-        at_end=len(nodes),
-        replaced=len(set(before) - left),
-        dual_stack=sum(len(node["spec"].get("podCIDRs", [])) == 2 for node in nodes),
-    )
 
 
 def _be_stopped_by(*numbers: signal.Signals) -> None:
