@@ -41,6 +41,11 @@ class Description:
         found: Json | None = self._document["resources"].get(collection, {}).get("methods", {}).get(verb)
         return found
 
+    def schema(self, name: str) -> Json:
+        """The schema of a resource such as `Route`."""
+        found: Json = self._document["schemas"][name]
+        return found
+
     def request_faults(self, name: str, query: Mapping[str, str], body: Mapping[str, Any]) -> list[str]:
         """What is wrong with a request of method `name`: unknown or mistyped parameters and fields."""
         described = self.method(name)
@@ -66,7 +71,7 @@ class Description:
     def _check(self, value: Any, schema: Json, where: str, *, lenient: bool) -> list[str]:
         """`lenient`: what servers accept beside it, null for an absent field and numbers in either spelling."""
         if "$ref" in schema:
-            schema = self._document["schemas"][schema["$ref"]]
+            schema = self.schema(schema["$ref"])
         if lenient and value is None:
             return []
         kind = schema.get("type", "any")

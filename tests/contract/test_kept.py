@@ -1,0 +1,191 @@
+"""What a request may say at whatever depth is refused, or it is there when the resource is read.
+
+Each field of the published description is sent alone beside what an insert needs. What is accepted and cannot be read
+back stands in `NOT_SHOWN`, because Google does not show it either, or in `DROPPED`, where the simulator takes note of
+nothing: that list may only become shorter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.errors import ApiError
+from tests.contract.schema import description
+from tests.contract.story import MACHINE, NETWORK, NODES, PODS, REGION, SETTING, SPARE, ZONE, furnish
+from tests.sim.compute.cloud import make
+
+Json = dict[str, Any]
+Path = tuple[str | int, ...]
+
+NIC = {"subnetwork": NODES, "aliasIpRanges": [{"ipCidrRange": "/24", "subnetworkRangeName": PODS["rangeName"]}]}
+IMAGE = {"initializeParams": {"sourceImage": "projects/debian-cloud/global/images/family/debian-12"}}
+NAT = {
+    "name": "nat",
+    "natIpAllocateOption": "AUTO_ONLY",
+    "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
+}
+NEEDED: dict[str, tuple[str, str, Json]] = {
+    "networks": ("Network", "global", {"autoCreateSubnetworks": False}),
+    "subnetworks": (
+        "Subnetwork",
+        f"regions/{REGION}",
+        {
+            "network": NETWORK,
+            "ipCidrRange": "10.3.0.0/24",
+            "secondaryIpRanges": [{**SPARE, "ipCidrRange": "10.4.0.0/24"}],
+            "logConfig": {"enable": True},
+        },
+    ),
+    "routes": ("Route", "global", {"network": NETWORK, "destRange": "172.30.0.0/24", "nextHopIp": "10.250.0.9"}),
+    "firewalls": ("Firewall", "global", {"network": NETWORK, "allowed": [{"IPProtocol": "tcp"}]}),
+    "routers": ("Router", f"regions/{REGION}", {"network": NETWORK, "nats": [NAT]}),
+    "addresses": ("Address", f"regions/{REGION}", {}),
+    "disks": ("Disk", f"zones/{ZONE}", {"sizeGb": "10"}),
+    "instances": (
+        "Instance",
+        f"zones/{ZONE}",
+        {"machineType": MACHINE, "networkInterfaces": [NIC], "disks": [{"boot": True, **IMAGE}]},
+    ),
+    "instanceTemplates": (
+        "InstanceTemplate",
+        "global",
+        {"properties": {"machineType": "n1-standard-2", "networkInterfaces": [{"subnetwork": NODES}]}},
+    ),
+}
+
+NOT_SHOWN = (".params.", "initializeParams.", "EncryptionKey.", ".fingerprint", "Fingerprint", "sourceInstanceParams.")
+"""Parameters of the creation, secrets, and fingerprints, which are the server's to make."""
+
+DROPPED: dict[str, str] = {
+    "networks": """
+        IPv4Range internalIpv6Range networkProfile
+    """,
+    "subnetworks": """
+        internalIpv6Prefix ipCollection ipv6AccessType reservedInternalRange resolveSubnetMask
+        secondaryIpRanges.0.ipVersion secondaryIpRanges.0.reservedInternalRange
+    """,
+    "routes": """
+        nextHopNetwork
+    """,
+    "routers": """
+        md5AuthenticationKeys.0.key md5AuthenticationKeys.0.name nccGateway
+    """,
+    "addresses": """
+        ipCollection ipVersion ipv6EndpointType labels.key network prefixLength purpose subnetwork
+    """,
+    "disks": """
+        accessMode architecture guestOsFeatures.0.type licenses.0 options provisionedIops provisionedThroughput
+        resourcePolicies.0 sourceSnapshot storagePool
+    """,
+    "instances": """
+        disks.0.forceAttach disks.0.guestOsFeatures.0.type localSsdEncryptionMode
+        networkInterfaces.0.accessConfigs.0.externalIpv6 networkInterfaces.0.accessConfigs.0.externalIpv6PrefixLength
+        networkInterfaces.0.accessConfigs.0.ipCollection networkInterfaces.0.accessConfigs.0.publicPtrDomainName
+        networkInterfaces.0.accessConfigs.0.securityPolicy networkInterfaces.0.accessConfigs.0.setPublicPtr
+        networkInterfaces.0.aliasIpv6Ranges.0.ipCidrRange networkInterfaces.0.aliasIpv6Ranges.0.subnetworkRangeName
+        networkInterfaces.0.enableVpcScopedDns networkInterfaces.0.igmpQuery
+        networkInterfaces.0.internalIpv6PrefixLength networkInterfaces.0.ipv6AccessConfigs.0.externalIpv6
+        networkInterfaces.0.ipv6AccessConfigs.0.externalIpv6PrefixLength
+        networkInterfaces.0.ipv6AccessConfigs.0.ipCollection networkInterfaces.0.ipv6AccessConfigs.0.name
+        networkInterfaces.0.ipv6AccessConfigs.0.natIP networkInterfaces.0.ipv6AccessConfigs.0.networkTier
+        networkInterfaces.0.ipv6AccessConfigs.0.publicPtrDomainName
+        networkInterfaces.0.ipv6AccessConfigs.0.securityPolicy networkInterfaces.0.ipv6AccessConfigs.0.setPublicPtr
+        networkInterfaces.0.ipv6AccessConfigs.0.type networkInterfaces.0.ipv6Address
+        networkInterfaces.0.networkAttachment networkInterfaces.0.parentNicName networkInterfaces.0.queueCount
+        networkInterfaces.0.serviceClassId networkInterfaces.0.vlan privateIpv6GoogleAccess
+        shieldedInstanceIntegrityPolicy.updateAutoLearnPolicy sourceMachineImage workloadIdentityConfig.identity
+        workloadIdentityConfig.identityCertificateEnabled workloadIdentityConfig.identityType
+    """,
+    "instanceTemplates": """
+        sourceInstance
+    """,
+}
+
+
+def leaves(schema: Json, inside: tuple[str, ...] = ()) -> Iterator[tuple[Path, Any]]:
+    """Every field that may be sent, with a value of its type."""
+    if "output only" in schema.get("description", "").lower():
+        return
+    if "$ref" in schema:
+        if schema["$ref"] not in inside:
+            yield from leaves(description().schema(schema["$ref"]), (*inside, schema["$ref"]))
+        return
+    parts: dict[str | int, Json] = {}
+    if schema["type"] == "object":
+        parts = schema.get("properties") or {"key": schema["additionalProperties"]}
+    elif schema["type"] == "array":
+        parts = {0: schema["items"]}
+    else:
+        yield (), _value(schema)
+    for name, part in parts.items():
+        for path, value in leaves(part, inside):
+            yield (name, *path), value
+
+
+def _value(schema: Json) -> Any:
+    if "enum" in schema:
+        return schema["enum"][0]
+    if schema["type"] == "string":
+        return "7" if "64" in schema.get("format", "") else "text"
+    return True if schema["type"] == "boolean" else 7
+
+
+def say(part: Any, path: Path, value: Any) -> None:
+    """Put `value` where `path` leads to."""
+    here, *rest = path
+    if isinstance(here, int) and not part:
+        part.append(None)
+    if not rest:
+        part[here] = value
+        return
+    if isinstance(part, dict):
+        part.setdefault(here, [] if rest[0] == 0 else {})
+    elif part[here] is None:
+        part[here] = [] if rest[0] == 0 else {}
+    say(part[here], tuple(rest), value)
+
+
+def shown(part: Any, path: Path) -> Any:
+    for here in path:
+        if not part or (isinstance(part, dict) and here not in part):
+            return None
+        part = part[here]
+    return part
+
+
+async def accepted(compute: Compute, collection: str, scope: str, body: Json) -> Json | None:
+    """The resource as it is read after its insert; None if that is refused."""
+    try:
+        compute.place(collection, scope, body)
+    except ApiError:
+        return None
+    return await compute.answer(f"{collection}.get", scope, body["name"])
+
+
+@pytest.mark.parametrize("collection", NEEDED)
+async def test_what_is_accepted_is_kept(collection: str) -> None:
+    schema, scope, needed = NEEDED[collection]
+    compute, _, _ = make(SETTING)
+    furnish(compute)
+    before = compute.dump()
+    dropped, kept = set(), 0
+    for path, value in leaves({"$ref": schema}):
+        where = ".".join(map(str, (collection, *path)))
+        body = {"name": "new", **deepcopy(needed)}
+        if path == ("name",) or any(part in where for part in NOT_SHOWN):
+            continue
+        say(body, path, value)
+        found = await accepted(compute, collection, scope, body)
+        if found is None:
+            continue
+        compute.load(before)
+        if shown(found, path) is None:
+            dropped.add(where.partition(".")[2])
+        kept += 1
+    assert kept > len(dropped)
+    assert dropped <= set(DROPPED.get(collection, "").split())
