@@ -10,6 +10,7 @@ from typing import Any
 from dualstack.clock import Clock
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.agenda import Agenda
+from dualstack_sim.compute.bodies import accept
 from dualstack_sim.compute.commits import Commit, CommitListener
 from dualstack_sim.compute.errors import ApiError, ConnectionCut, Json, invalid, not_found
 from dualstack_sim.compute.happenings import Happenings
@@ -21,7 +22,7 @@ from dualstack_sim.compute.latency import LatencyProfile
 from dualstack_sim.compute.managed_groups import ManagedGroups
 from dualstack_sim.compute.managed_instances import ManagedInstances
 from dualstack_sim.compute.memory import dump, load, read
-from dualstack_sim.compute.methods import Mutation, mutations
+from dualstack_sim.compute.methods import Mutation, mutations, takes_body
 from dualstack_sim.compute.operations import Effect, Operations, Work
 from dualstack_sim.compute.parameters import asked_of
 from dualstack_sim.compute.partial import select
@@ -168,6 +169,8 @@ class Compute:
 
     async def _carry_out(self, call: Call, fault: Fault | None) -> Json:
         mutation = self._mutations.get(call.method)
+        if call.body and not (mutation and takes_body(call.method)):
+            accept(call.body, {})
         if mutation is not None:
             return self._mutate(call, mutation, fault)
         if fault and fault.latency:

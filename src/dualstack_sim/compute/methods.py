@@ -28,6 +28,18 @@ from dualstack_sim.compute.subnetworks import Subnetworks
 Read = Callable[[Call], Json]
 Mutation = Callable[[Call], Work]
 
+_WITHOUT_BODY = frozenset(
+    (
+        "instances.start", "instances.stop", "instances.reset", "instances.setDeletionProtection",
+        "instances.deleteAccessConfig", "instanceGroupManagers.resize",
+    )
+)  # fmt: skip
+
+
+def takes_body(method: str) -> bool:
+    """Whether a mutation says in its body what it wants; reads never do."""
+    return method not in _WITHOUT_BODY and not method.endswith(".delete")
+
 
 def mutations(
     project: Project, routes: Routes, reservations: Reservations, groups: ManagedGroups

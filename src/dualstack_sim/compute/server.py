@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import MultiDict
 from yarl import URL
 
@@ -25,6 +26,7 @@ _LONGEST_LINE = 64 * 1024
 """Longer request lines and headers are cut off by the framework, in words of its own."""
 _HEADERS = {"Server": "ESF", "Vary": "Origin, X-Origin, Referer", "X-Content-Type-Options": "nosniff"}
 log = logging.getLogger(__name__)
+_connections = logging.getLogger(f"{__name__}.connections")
 _INTERNAL = ApiError(500, "backendError", "Internal error encountered.").body()
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -50,11 +52,20 @@ def create_app(compute: Compute) -> web.Application:
     return app
 
 
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """What is no HTTP is the fault of who sends it: he is told so with 400, and nobody else."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_connections.addFilter(_is_worth_telling)
+
+
 def create_runner(application: web.Application) -> web.AppRunner:
     """The runner of an application that holds this API: with lines long enough for the filters of clients."""
     return web.AppRunner(
         application,
         access_log=None,
+        logger=_connections,
         shutdown_timeout=0.2,
         max_line_size=_LONGEST_LINE,
         max_field_size=_LONGEST_LINE,

@@ -78,12 +78,14 @@ def _within(verb: str, path: str, project: str, place: str, scope: str, rest: li
     if collection not in known or len(rest) > 3:
         raise _unknown(verb, path)
     resource = _RENAMED.get((place, collection), collection)
+    if place == "aggregated":
+        if verb != "GET" or len(rest) > 1:
+            raise _unknown(verb, path)
+        return Address(f"{resource}.aggregatedList", scope, "", project)
     if len(rest) == 1:
-        if place == "aggregated" and verb == "GET":
-            return Address(f"{resource}.aggregatedList", scope, "", project)
-        if place != "aggregated" and verb in ("GET", "POST"):
-            return Address(f"{resource}.{'list' if verb == 'GET' else 'insert'}", scope, "", project)
-        raise _unknown(verb, path)
+        if verb not in ("GET", "POST"):
+            raise _unknown(verb, path)
+        return Address(f"{resource}.{'list' if verb == 'GET' else 'insert'}", scope, "", project)
     if collection == "images" and len(rest) == 3 and rest[1] == "family" and verb == "GET":
         check_path(rest[2])
         return Address("images.getFromFamily", scope, rest[2], project)
