@@ -57,14 +57,20 @@ def decide(facts: CutoverFacts, network: NetworkFacts, *, unsupported: str | Non
         return Choice("compressed", f"{unsupported}, as was seen before")
     if not facts.subnet.flag_visible:
         return Choice("compressed", f"the API does not show allowSubnetCidrRoutesOverlap of {facts.subnet.name}")
-    if exceeded := _exceeded(network):
-        return Choice("compressed", f"the VPC network is above the limits of hybrid subnets: {', '.join(exceeded)}")
+    if above := beyond(network):
+        return Choice("compressed", above)
     return Choice(
         "overlap",
         f"the VPC network is inside the limits of hybrid subnets: {_nics(network)} of {MOST_INTERFACES}, "
         f"{network.custom_routes} static routes of {MOST_CUSTOM_ROUTES}, "
         f"{network.hybrid_subnets + 1} hybrid subnets of {MOST_HYBRID_SUBNETS}, {_balancers(network)}",
     )
+
+
+def beyond(network: NetworkFacts) -> str | None:
+    """That the network is above the limits, and which, as a clause; None inside them."""
+    exceeded = _exceeded(network)
+    return f"the VPC network is above the limits of hybrid subnets: {', '.join(exceeded)}" if exceeded else None
 
 
 def _exceeded(network: NetworkFacts) -> list[str]:

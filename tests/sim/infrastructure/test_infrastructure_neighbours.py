@@ -38,6 +38,16 @@ async def test_a_peer_that_has_the_services_range_is_seen_before_anything_is_cha
         assert made.mutations() == before
 
 
+async def test_a_range_that_is_allocated_to_private_services_is_seen_too() -> None:
+    async with scene(speed=800.0) as made:
+        network = (await made.subnet())["network"]
+        body = {"name": "psa", "address": "100.100.0.0", "prefixLength": 20, "purpose": "VPC_PEERING"}
+        made.compute.place("addresses", "global", body | {"addressType": "INTERNAL", "network": network})
+        made.trigger()
+        with pytest.raises(TaskFailed, match=r"overlaps 100.100.0.0/20 of reserved range psa"):
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+
+
 async def test_a_static_route_that_a_peer_exports_is_seen_too() -> None:
     async with scene(speed=800.0) as made:
         await peered(made, "10.80.0.0/16", exportCustomRoutes=True, importCustomRoutes=True)

@@ -1,4 +1,5 @@
-"""What other networks say of our ranges: peers (cutover.md R10), and who speaks BGP to our routers (cutover.md 3.5)."""
+"""What others say of our ranges: peers (cutover.md R10), services that have a range of the network allocated to them
+(cutover.md 3.4), and who speaks BGP to our routers (cutover.md 3.5)."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from dualstack.model import cidr
 
 NETWORK_FIELDS = "selfLink,peerings(state)"
 ROUTER_FIELDS = "items/*/routers(name,region,network,bgpPeers(name)),nextPageToken"
+ADDRESS_FIELDS = "items(name,address,prefixLength,purpose,network),nextPageToken"
 STATUS_FIELDS = "result(bestRoutes(destRange),bestRoutesForRouter(destRange))"
 
 
@@ -54,6 +56,19 @@ def peer_conflicts(routes: Iterable[Mapping[str, object]], ranges: Mapping[str, 
             if _overlap(text, there, inside=static)
         ]
     return list(dict.fromkeys(faults))
+
+
+def reserved_conflicts(addresses: Iterable[Resource], network: Resource, ranges: Mapping[str, str]) -> list[str]:
+    """Ranges of the network that are allocated to private services access: no subnet can have them."""
+    return [
+        f'spec.networking.{field}: Invalid value: "{text}": overlaps {there} of reserved range {address["name"]}'
+        for address in addresses
+        if address.get("purpose") == "VPC_PEERING"
+        and same_resource(address.get("network") or "", network["selfLink"])
+        and (there := f"{address.get('address')}/{address.get('prefixLength')}")
+        for text, field in ranges.items()
+        if _overlap(text, there, inside=False)
+    ]
 
 
 def learned_conflicts(learned: Mapping[str, set[str]], ranges: Mapping[str, str]) -> list[str]:

@@ -14,12 +14,14 @@ from typing import Any
 
 from dualstack.controllers.infrastructure.desired import Desired
 from dualstack.controllers.infrastructure.neighbours import (
+    ADDRESS_FIELDS,
     NETWORK_FIELDS,
     learned_conflicts,
     learned_ranges,
     peer_conflicts,
     peering_routes,
     ranges_of,
+    reserved_conflicts,
 )
 from dualstack.controllers.infrastructure.routes import network_filter
 from dualstack.controllers.infrastructure.services import ServicesSubnet
@@ -70,19 +72,22 @@ class Preflight:
         """
         network = await self.compute.get(f"global/networks/{self.desired.vpc}", fields=NETWORK_FIELDS)
         link = str(network["selfLink"])
-        subnets, routes, firewalls, peers, (project,) = await together(
+        subnets, routes, firewalls, peers, addresses, (project,) = await together(
             self.compute.aggregated("subnetworks", filter=network_filter(link), fields=SUBNET_FIELDS),
             self.compute.list("global/routes", filter=network_filter(link), fields=ROUTE_FIELDS),
             self.compute.list("global/firewalls", fields="items(name),nextPageToken"),
             peering_routes(self.compute, network),
+            self.compute.list("global/addresses", fields=ADDRESS_FIELDS),
             self._project(),
         )
         learned = await learned_ranges(self.compute, network) if self.hybrid else {}
         desired, pending = self.desired, not facts.range_present
+        ranges = ranges_of(desired, pods=pending)
         faults = [
             *range_conflicts(subnets, self.desired),
             *route_conflicts(routes, link, self.desired),
-            *peer_conflicts(peers, ranges_of(desired, pods=pending)),
+            *peer_conflicts(peers, ranges),
+            *reserved_conflicts(addresses, network, ranges),
             *learned_conflicts(learned, {desired.pods: "pods", desired.config.workers: "nodes"} if pending else {}),
             *foreign_routes(facts),
             *interface_faults(facts),
