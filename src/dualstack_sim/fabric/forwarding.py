@@ -48,6 +48,8 @@ class Verdict:
 def forward(view: View, host: str, destination: Address, knobs: FabricKnobs) -> Verdict:
     """Where the network takes a packet that `host` sends to `destination`, before any firewall."""
     local = _local_range(view, destination)
+    if local is None and (holder := _holder_of_six(view, destination)) is not None:
+        return Verdict(holder, DELIVERED, "compute-api.md 5.5: a VM keeps its IPv6 range when its subnet gives up IPv6")
     if local is None or not enforced("forwarding.subnet-before-static"):
         return _by_static_route(view, host, destination)
     subnet, block = local
@@ -60,6 +62,17 @@ def forward(view: View, host: str, destination: Address, knobs: FabricKnobs) -> 
     if not enforced("forwarding.unmatched-drops"):
         return _by_static_route(view, host, destination)
     return Verdict(None, "UNKNOWN_INTERNAL_ADDRESS", f"R8: subnet route {block} of {subnet.subnet}, no such resource")
+
+
+def _holder_of_six(view: View, destination: Address) -> str | None:
+    """The running VM with this IPv6 address in a subnet that was dual-stack once and is not now."""
+    if not enforced("forwarding.ipv6-outlives-subnet"):
+        return None
+    for interface in view.interfaces_at(destination):
+        if interface.ipv6 is not None and interface.ipv6.contains(destination):
+            machine = view.machine(interface.instance)
+            return interface.instance if machine is not None and machine.running else None
+    return None
 
 
 def _local_range(view: View, destination: Address) -> tuple[SubnetRanges, Block] | None:

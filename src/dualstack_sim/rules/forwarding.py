@@ -144,6 +144,12 @@ RULES = (
         "documented",
     ),
     Rule(
+        "forwarding.ipv6-outlives-subnet",
+        "Dual-stack VMs keep their IPv6 when their subnet goes back to IPv4 only.",
+        "compute-api.md 5.5",
+        "documented",
+    ),
+    Rule(
         "forwarding.internet-external-only",
         "From the internet a VM is reached at its external IPv6 addresses only, not at unique local ones.",
         "compute-api.md 5.5",

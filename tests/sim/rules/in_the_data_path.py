@@ -199,6 +199,18 @@ def firewall_disabled() -> bool:
     return not arrives(fabric)
 
 
+@in_fabric("forwarding.ipv6-outlives-subnet")
+def ipv6_outlives_subnet() -> bool:
+    fabric, cloud = cluster()
+    for number in (1, 2):
+        cloud.dual_stack(0.5, number)
+    cloud.firewall(0.5, "six", "2600:1900::/32")
+    cloud.change(1.0, "subnetworks", "nodes", externalIpv6Prefix="2600:1900:4010:1:0:0:0:0/64")
+    assert arrives(fabric, ipv6_base(2), at=2.0)
+    cloud.change(3.0, "subnetworks", "nodes", externalIpv6Prefix=None)
+    return arrives(fabric, ipv6_base(2), at=4.0)
+
+
 @in_fabric("forwarding.internet-external-only")
 def internet_external_only() -> bool:
     fabric, cloud = cluster()
