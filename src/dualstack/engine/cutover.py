@@ -28,6 +28,9 @@ from dualstack.plan.unmatched import reason
 
 Result = TypeVar("Result")
 
+FRESH = 5.0
+"""Seconds for which an observation counts as what is there now: about as long as one takes in a large cluster."""
+
 
 class Redirected(DualstackError):
     """Another way is wanted from now on; the message says by whom. Every stage is a good place to turn round."""
@@ -211,18 +214,19 @@ class _Run:
 
     async def _pass(self, gate: Gate, facts: CutoverFacts) -> CutoverFacts:
         """Check until the gate passes, its patience is over, or another step has become the next one."""
-        begun = self._clock.now()
+        begun = looked = self._clock.now()
         while problems := await self._insist(partial(self._actuator.check, gate, facts)):
             if self._clock.now() >= begun + self._patience_with(facts):
                 told = "; ".join(problems)
                 raise Unsupported(told, gate.means) if gate.means and gate.means in problems else GateFailed(told)
             await self._clock.sleep(self._settings.observe_every / 2)
-            facts = await self._observe()
+            facts, looked = await self._observe(), self._clock.now()
             if self._next(facts) != gate:
                 return self._left(gate, facts, passed=False)
         self._memory.note_passed(gate)
         # What follows may be destructive, so it is planned from what is there now.
-        return self._left(gate, await self._observe(), passed=True)
+        fresh = self._clock.now() - looked <= FRESH
+        return self._left(gate, self._memory.recall(facts) if fresh else await self._observe(), passed=True)
 
     def _patience_with(self, facts: CutoverFacts) -> float:
         if facts.unserved:

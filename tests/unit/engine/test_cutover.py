@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from dualstack.engine.cutover import run_cutover
+from dualstack.engine.cutover import FRESH, run_cutover
 from dualstack.errors import DualstackError, GateFailed, InvariantBroken
 from dualstack.gce.errors import Invalid, NotReady, StaleFingerprint
 from dualstack.kube.interface import Invalid as KubeInvalid
@@ -15,7 +15,7 @@ from dualstack.model.events import AnyEvent, Progress, StepStarted
 from dualstack.plan.facts import CutoverFacts, RouteFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES, Strategy, choose
-from dualstack.plan.transitions import DeleteRoutes, SaveRoutes, Transition
+from dualstack.plan.transitions import DeleteRoutes, Gate, SaveRoutes, Transition
 from tests.property.hosts import delivered_to, view_of
 from tests.property.worlds import RUNNING, alias, at_goal, at_rest, node, route
 from tests.unit.engine.cluster import Cluster, FakeClock, Killed, failed, finished, once, started
@@ -83,6 +83,37 @@ async def test_a_gate_has_to_pass_again_after_each_stage_of_deletes() -> None:
     deleted = [len(step.targets) for step in larger.performed if isinstance(step, DeleteRoutes)]
     assert deleted == [1, 1, 8, 10]
     assert larger.checked.count("gate-routes") == 2
+
+
+@dataclass
+class Gated(Cluster):
+    """Its gates take `seconds`. `looks`: for each gate how often was looked at the cluster until the next change."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    seconds: float = 0.0
+    looks: list[int] = field(default_factory=list)
+    _at_gate: int | None = None
+
+    async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
+        self._at_gate = self.observed
+        await self.clock.sleep(self.seconds)
+        return await super().check(gate, facts)
+
+    async def perform(self, transition: Transition) -> None:
+        if self._at_gate is not None:
+            self.looks.append(self.observed - self._at_gate)
+            self._at_gate = None
+        await super().perform(transition)
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(0.0, 0), (FRESH + 1.0, 1)])
+async def test_what_follows_a_gate_is_planned_from_fresh_facts(seconds: float, looks: int) -> None:
+    """Given a gate that answers at once, the look before it will do; given one that took its time, it will not."""
+    clock = FakeClock()
+    cluster = Gated(at_rest(20), clock=clock, seconds=seconds)
+    await run(cluster, clock=clock)
+    assert cluster.looks == [looks] * 5
+    lose_nothing(cluster)
 
 
 async def test_a_finished_cluster_is_only_looked_at() -> None:
