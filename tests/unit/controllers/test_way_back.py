@@ -150,6 +150,19 @@ def _service(name: str, spec: Manifest, annotations: dict[str, str]) -> Manifest
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}], **spec}}
 
 
+async def test_who_has_returned_long_ago_is_not_told_again(finished: Migration) -> None:
+    """The status shows both families for good, so any later edit finds the same Shoot."""
+    finished.trigger_back()
+    await finished.until_rest()
+    finished.events.clear()
+    off = {"spec": {"kubernetes": {"kubeProxy": {"enabled": False}}}}
+    finished.world.store.patch(kinds.SHOOT, "bar", off, "garden-foo")
+    await finished.until_rest()
+    assert [event for event in finished.events if isinstance(event, Notice)] == []
+    assert finished.phases() == []
+    assert finished.constraints == GOLDEN_BACK
+
+
 async def test_the_nodes_are_rolled_by_the_owner_if_that_is_asked_for(finished: Migration) -> None:
     finished.rollout = "manual"
     finished.restart()

@@ -148,10 +148,13 @@ class Pass:
             await roll_out.annotate_templates(self._kube, view, requests)
 
     async def _tell(self, view: ShootView, changes: Sequence[Change]) -> None:
-        """What cannot be undone, or is not done, before anything is; again if the pass is cut off right here."""
+        """What cannot be undone, or is not done, before anything is; again if this pass is cut off."""
+        turned = view.constraint(NODES_MIGRATION) is not None and (
+            dig(self._shoot, "status", "observedGeneration") != view.generation
+        )
         if NODES_NOT_MIGRATED in changes:
             await tell_of_load_balancers(self._kube, self._clock, self._report, view)
-        elif view.returning and dig(self._shoot, "status", "observedGeneration") != view.generation:
+        elif view.returning and (changes or turned):
             await tell_of_return(self._kube, self._clock, self._report, view)
 
     async def _deferred(self) -> bool:
