@@ -65,10 +65,11 @@ class Agenda:
             self._nap = None
 
     def finish(self) -> None:
-        """Let everything happen that is still to come, in order, without waiting for its time."""
+        """Let everything happen that is still to come, in order, at this instant instead of its own."""
+        now = self.catch_up()
         while self._heap:
-            instant, _, happening = heapq.heappop(self._heap)
-            _let_happen(instant, happening)
+            _, _, happening = heapq.heappop(self._heap)
+            _let_happen(now, happening)
 
     def clear(self) -> None:
         """Forget everything that has not happened; what is scheduled later on still happens."""

@@ -22,7 +22,7 @@ from dualstack_sim.compute.backend import Compute
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan
 from dualstack_sim.rules import RULES
-from dualstack_sim.world.control_answers import answer
+from dualstack_sim.world.control_answers import answer, json_refusals
 from dualstack_sim.world.control_clock import SteppableClock
 from dualstack_sim.world.control_faults import FaultControl
 from dualstack_sim.world.control_state import LARGEST_STATE, StateControl
@@ -51,6 +51,7 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
 
     async def probe(request: web.Request) -> web.Response:
         source, destination = request.query.get("from", ""), request.query.get("to", "")
+        fabric.settle(clock.now())
         if source not in fabric.hosts:
             return _refuse(f"from: {source!r} is no host of the network; the hosts are {fabric.hosts}")
         try:
@@ -64,7 +65,7 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
     async def assumptions(_: web.Request) -> web.Response:
         return answer([*fabric.assumptions(), *inferred_rules()])
 
-    application = web.Application(client_max_size=LARGEST_STATE)
+    application = web.Application(client_max_size=LARGEST_STATE, middlewares=[json_refusals])
     application[STATE] = StateControl(clock, compute)
     application[STATE].add_routes(application.router)
     application.router.add_post("/trigger", trigger)

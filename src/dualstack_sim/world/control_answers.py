@@ -11,7 +11,7 @@ from aiohttp import web
 from dualstack.errors import InvalidInput
 from dualstack_sim.compute.errors import ApiError
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Refused(Exception):
@@ -36,6 +36,15 @@ def guarded(handler: Callable[[web.Request], Awaitable[Any]]) -> Handler:
             return answer({"message": refused.message}, refused.status)
 
     return answering
+
+
+@web.middleware
+async def json_refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What the framework refuses by itself, such as an unknown path or too large a body, looks like the rest."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return answer({"message": f"{request.method} {request.path}: {error.reason}"}, error.status)
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:

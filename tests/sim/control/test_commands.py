@@ -66,3 +66,28 @@ def test_the_rules_are_printed_with_source_and_tag() -> None:
     text = dualstack("sim", "rules").out
     for rule in rules:
         assert f"{rule['id']}  [{rule['tag']}]  {rule['source']}\n    {rule['statement']}\n" in text
+
+
+def test_every_command_of_the_control_endpoint_works_on_a_running_server() -> None:
+    with started("sim", "compute", "--project", "mine", "--speed", "50") as process:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())
+        compute, control = facts["computeEndpoint"], facts["controlEndpoint"]
+        assert ask(f"{control}/seed", {"seed": 7}) == {"seed": 7}
+        assert ask(f"{control}/clock", {"speed": 0})["speed"] == 0.0
+        before = ask(f"{control}/dump")["digest"]
+        ask(compute + NETWORKS, {"name": "vpc", "autoCreateSubnetworks": False})
+        now = ask(f"{control}/clock")["now"]
+        assert ask(f"{control}/clock", {"step": 600})["now"] == now + 600
+        assert ask(f"{compute}{NETWORKS}/vpc")["name"] == "vpc"
+        dump = ask(f"{control}/dump")
+        assert ask(f"{control}/reset", {})["digest"] == before
+        assert "error" in ask(f"{compute}{NETWORKS}/vpc")
+        assert ask(f"{control}/load", dump)["digest"] == dump["digest"]
+        assert ask(f"{compute}{NETWORKS}/vpc")["name"] == "vpc"
+        served = [(entry["method"], entry["status"]) for entry in ask(f"{control}/requests")["requests"]]
+        assert served == [("networks.get", 404), ("networks.get", 200)]
+        assert ask(f"{control}/finish", {}) == {"running": 0}
+        assert ask(f"{control}/probe")["message"].startswith("from: ")
+        assert ask(f"{control}/faults", {"faults": []}) == {"rules": 0}
+        assert len(ask(f"{control}/rules")) >= 80
