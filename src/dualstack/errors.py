@@ -16,6 +16,8 @@ class DualstackError(Exception):
     """Base of all errors raised on purpose. `codes` are Gardener's error codes (gardener-behaviour.md 3.4)."""
 
     codes: tuple[str, ...] = ()
+    retry_after: float | None = None
+    """Seconds after which the same makes sense again; None where nobody can say."""
 
 
 class InvalidInput(DualstackError):

@@ -14,6 +14,7 @@ from dualstack.errors import DualstackError
 from dualstack.model import kinds
 from dualstack.model.events import AnyEvent, StepStarted
 from dualstack.model.migration_fitness import fitness_faults
+from dualstack.operator.backoff import delay_after
 from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.compute.latency import LatencyProfile
 from dualstack_sim.faults import FaultRule
@@ -156,6 +157,24 @@ async def test_row_6_a_refused_range_leaves_routes_and_controller(refusal: HttpF
         assert len(await made.node_routes()) == 3
         assert not made.controller_manager_is_ignored()
         assert made.lost() == 0.0
+
+
+async def test_row_6_where_the_routes_are_gone_by_then_they_come_back_and_the_controller_too() -> None:
+    """With `compressed` the range is asked for in the blackout. Upstream stays in it until somebody helps."""
+    refusal = HttpFault(
+        400, "invalid", "Invalid IPCidrRange: 100.96.0.0/11 conflicts with existing subnetwork 'other'."
+    )
+    rule = FaultRule("subnetworks.patch", Fault(error_before=refusal), nth=2, count=99)
+    async with scene(rule, speed=SPEED) as made:
+        made.trigger(annotations={"dualstack.dev/strategy": "compressed"})
+        with pytest.raises(TaskFailed, match="conflicts with existing subnetwork") as caught:
+            await migrate(made)
+        assert "delete-routes" in made.steps()
+        assert len(await made.node_routes()) == 3
+        assert not made.controller_manager_is_ignored()
+        assert delay_after(caught.value, failures=1) == 300.0, "each try cuts everybody off"
+        await made.clock.sleep(60.0)
+        assert made.fabric.traffic.report(made.clock.now()).current == 0
 
 
 async def test_row_7_a_slow_controller_is_awaited() -> None:

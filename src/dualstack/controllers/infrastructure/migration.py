@@ -55,6 +55,10 @@ NO_WAY_TO_ROUTES = {
 """Why the annotation does not lead back to routes once the infrastructure is published, by whether IPv6 is wanted."""
 
 
+PAUSE = 300.0
+"""Seconds until the next try after one that cut everybody off in vain."""
+
+
 class Held(DualstackError):
     """Nothing is wrong and nothing goes on: somebody asked for it."""
 
@@ -125,10 +129,24 @@ class Migration:
                 # What failed is what is reported; a cloud that answers nothing now cannot be read either.
                 with suppress(DualstackError):
                     await self._step_back(actuator, manager)
+                    if strategy.name == "compressed" and await self._recover(manager):
+                        error.retry_after = PAUSE
                     if isinstance(error, Unsupported):
                         await self.record.annotate(OVERLAP_UNSUPPORTED, error.because)
                 await self._announce("CutOverStopped", str(error), kind="Warning")
                 raise
+
+    async def _recover(self, manager: CloudControllerManager) -> bool:
+        """Routes again for who has none, where no range was made for their aliases (gardener-behaviour.md 11.12).
+
+        Whether that was needed. Each further try would cut everybody off again, so that it should not come soon.
+        """
+        facts = (await self._observer(manager).observe()).facts
+        if not facts.unreachable or facts.range_present:
+            return False
+        back = way_back()
+        await self._carry_out(self._actuator(manager, back, None), back)
+        return True
 
     async def _check_decoys(self, facts: CutoverFacts) -> None:
         """NotFit when they are asked for and cannot be had."""

@@ -26,7 +26,7 @@ class TaskFailed(DualstackError):
         super().__init__(f'failed to "{task}": {cause}')
         self.task = task
         self.codes = error_codes(cause)
-        self.retry_after: float | None = getattr(cause, "retry_after", None)
+        self.retry_after = cause.retry_after
 
     def tell(self, what: str) -> None:
         """Add what the failure means meanwhile."""
