@@ -169,19 +169,20 @@ class Compute:
 
     async def _carry_out(self, call: Call, fault: Fault | None) -> Json:
         mutation = self._mutations.get(call.method)
-        if call.body and not (mutation and takes_body(call.method)):
+        waits = call.method.endswith("Operations.wait")
+        if mutation is None and not waits and call.method not in self._reads:
+            raise not_found(f"projects/{self.project.name}/{call.scope}/{call.method}")
+        if call.body and (mutation is None or not takes_body(call.method)):
             accept(call.body, {})
         if mutation is not None:
             return self._mutate(call, mutation, fault)
         if fault and fault.latency:
             await self._clock.sleep(fault.latency)
             call = replace(call, now=self._agenda.catch_up())
-        if call.method.endswith("Operations.wait"):
+        if waits:
             operation = await self._operations.wait(Key("operations", call.scope, call.name), call.now)
             return self._operations.render(operation, self._agenda.catch_up())
-        read = self._reads.get(call.method)
-        if read is None:
-            raise not_found(f"projects/{self.project.name}/{call.scope}/{call.method}")
+        read = self._reads[call.method]
         if fault and fault.stale:
             with self.project.inventory.as_of(call.now - fault.stale):
                 return read(call)

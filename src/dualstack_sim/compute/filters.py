@@ -22,10 +22,11 @@ _TOKEN = re.compile(
 _MIXED = re.compile(r"""\A[^"'].*\s(?:AND|OR)\s""", re.DOTALL)
 """An unquoted literal that goes on in the other grammar."""
 _LONGEST = 16_384
-_REPETITIONS = 4
-"""More unbounded repetitions are refused: unlike RE2, this matcher may need time beyond all measure for them."""
-_UNBOUNDED = re.compile(r"(?<!\\)(?:[*+]|\{\d+,\})")
-_NESTED = re.compile(r"[*+}][^()]*\)[*+{]")
+_REPETITIONS, _CHOICES = 4, 10
+"""More repetitions or choices are refused: unlike RE2, this matcher may need time beyond all measure for them."""
+_REPETITION = re.compile(r"(?<!\\)(?:[*+]|\{\d*,\d*\})")
+_CHOICE = re.compile(r"(?<![\\(*+?}])\?|\([^()]*\|")
+_NESTED = re.compile(r"(?:[|*+}]|(?<!\()\?).*\)[*+{]")
 
 
 @lru_cache(maxsize=256)
@@ -101,11 +102,11 @@ def _legacy_term(part: str, text: str) -> Predicate:
         raise _bad(text)
     if len(literal) > 1 and literal[0] == literal[-1] and literal[0] in "\"'":
         literal = literal[1:-1]
-    if len(_UNBOUNDED.findall(literal)) > _REPETITIONS or _NESTED.search(literal):
+    if _is_too_complex(literal):
         raise invalid("filter", text, "The regular expression is too complex.")
     try:
         pattern = re.compile(literal)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         raise _bad(text) from None
     wanted = operator == "eq"
 
@@ -114,6 +115,11 @@ def _legacy_term(part: str, text: str) -> Predicate:
         return (matching(_text(lookup(resource, field))) is not None) is wanted
 
     return holds
+
+
+def _is_too_complex(pattern: str) -> bool:
+    repetitions, choices = _REPETITION.findall(pattern), _CHOICE.findall(pattern)
+    return len(repetitions) > _REPETITIONS or len(choices) > _CHOICES or bool(_NESTED.search(pattern))
 
 
 # -- AIP-160

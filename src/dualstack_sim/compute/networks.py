@@ -93,6 +93,7 @@ class Networks:
         project.require_idle(key)
         current = project.inventory.get(key)
         body = accept(call.body, SCHEMA)
+        check_name(body.get("name", current["name"]))
         _check(body)
         change = {field: body[field] for field in _PATCHED if field in body}
         if "routingConfig" in change:

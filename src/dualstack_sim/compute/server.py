@@ -176,11 +176,15 @@ async def _documented_errors(request: web.Request, handler: Any) -> web.StreamRe
     """What the framework refuses by itself, and what fails unforeseen, takes the documented shape too."""
     try:
         response: web.StreamResponse = await handler(request)
-    except web.RequestPayloadError as error:
+    except web.RequestPayloadError:
         # The rest of the body cannot be read either, so the framework must not try, nor keep the connection.
         request.content.feed_eof()
-        response = _json(bad_request(f"The body of the request cannot be read. {error}").body(), 400)
+        response = _json(
+            bad_request("The body of the request cannot be read: it is not encoded as it says.").body(), 400
+        )
         response.force_close()
+    except ConnectionError:
+        return web.Response()  # the client has hung up: nobody reads it
     except web.HTTPException as error:
         return _json(ApiError(error.status, "badRequest", error.reason).body(), error.status)
     except Exception:

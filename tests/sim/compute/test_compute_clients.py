@@ -187,6 +187,10 @@ def test_googleapiclient_reads_writes_and_pages() -> None:
             assert len(answer["items"]) == 1
             request = service.routes().list_next(request, answer)
         assert len(names) == len(set(names)) == 2
+        # A query that is too long for its URL goes as a POST that says it is a GET.
+        terms = " OR ".join([*(f'name = "network-{number:04}"' for number in range(120)), 'name = "vpc"'])
+        found = service.networks().list(project=PROJECT, filter=terms).execute()
+        assert [network["name"] for network in found["items"]] == ["vpc"]
         with pytest.raises(HttpError) as refused:
             service.networks().get(project=PROJECT, network="none").execute()
         assert refused.value.status_code == 404

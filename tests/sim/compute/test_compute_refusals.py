@@ -368,3 +368,25 @@ async def test_unknown_paths_get_the_documented_shape(cloud: Cloud, path: str) -
     status, document = await cloud.raw("GET", path)
     assert status in (400, 404)
     assert document["error"]["code"] == status
+
+
+async def test_a_name_is_taken_within_its_region_whatever_the_network(cloud: Cloud) -> None:
+    cloud.furnish()
+    await cloud.do("POST", "global/networks", {"name": "other", "autoCreateSubnetworks": False})
+    body = {"name": "nodes", "network": "projects/proj-1/global/networks/other", "ipCidrRange": "10.1.0.0/16"}
+    error = await cloud.refused("POST", f"{REGION}/subnetworks", body)
+    assert (error["code"], error["errors"][0]["reason"]) == (409, "alreadyExists")
+    assert error["message"] == f"The resource 'projects/proj-1/{NODES}' already exists"
+
+
+async def test_what_is_made_anew_under_its_old_name_has_another_id(cloud: Cloud) -> None:
+    cloud.furnish(nodes=1)
+    path = "global/routes/shoot--foo--bar-0"
+    before = await cloud.get(path)
+    gone = await cloud.do("DELETE", path)
+    assert gone["targetLink"] == before["selfLink"]
+    assert gone["targetId"] == before["id"]
+    await cloud.do("POST", "global/routes", route("shoot--foo--bar-0", "100.96.0.0/24", "vm0"))
+    after = await cloud.get(path)
+    assert after["id"] != before["id"]
+    assert after["id"].isdigit()
