@@ -3,7 +3,7 @@
 POST /trigger              traffic and Compute calls are accounted from now on; answers {"at": epoch seconds}
 GET  /traffic              pairs, blackout, broken pairs
 GET  /compute/statistics   calls since the trigger; `?caller=` only of User-Agents that begin so
-GET  /probe?from=&to=      where a packet from a host to an address goes at this instant
+GET  /probe?from=&to=      where a packet from a host, or from an address of the internet, to an address goes now
 GET  /advertisements       ranges that Cloud Routers began or ceased to advertise
 GET  /assumptions          inferred facts on which the verdict rests
 
@@ -20,6 +20,7 @@ from aiohttp import web
 from dualstack.clock import Clock
 from dualstack_sim.compute.backend import Compute
 from dualstack_sim.fabric import Fabric
+from dualstack_sim.fabric.blocks import parse_address
 from dualstack_sim.faults import FaultPlan
 from dualstack_sim.rules import RULES
 from dualstack_sim.world.control_answers import answer, json_refusals
@@ -52,10 +53,12 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
     async def probe(request: web.Request) -> web.Response:
         source, destination = request.query.get("from", ""), request.query.get("to", "")
         fabric.settle(clock.now())
-        if source not in fabric.hosts:
+        outside = _is_address(source)
+        if not outside and source not in fabric.hosts:
             return _refuse(f"from: {source!r} is no host of the network; the hosts are {fabric.hosts}")
+        ask = fabric.probe_from_internet if outside else fabric.probe
         try:
-            return answer(msgspec.to_builtins(fabric.probe(source, destination)))
+            return answer(msgspec.to_builtins(ask(source, destination)))
         except ValueError:
             return _refuse(f"to: {destination!r} is no IP address")
 
@@ -85,6 +88,15 @@ def inferred_rules() -> list[str]:
         for rule in RULES.exercised()
         if rule.tag == "inferred" and rule.area != "forwarding"
     ]
+
+
+def _is_address(text: str) -> bool:
+    """An IP address stands for somebody on the internet; names of VMs look different."""
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _camel(value: Any) -> Any:

@@ -212,6 +212,11 @@ def _names(folder: Path) -> list[str]:
     return [entry.name for entry in folder.iterdir()]
 
 
+async def test_a_packet_from_the_internet_can_be_asked_about(served: Served) -> None:
+    verdict = await served.good("GET", "/probe?from=2620:0:1000::1&to=2600:1900:4010:1::2")
+    assert (verdict["delivered_to"], verdict["reason"]) == (None, "NO_ROUTE")
+
+
 async def test_e17_the_control_endpoint_tells_what_routers_advertise(served: Served) -> None:
     await served.network("vpc")
     region = "/compute/v1/projects/proj-1/regions/europe-west1"
