@@ -18,6 +18,8 @@ def asked_of(query: Mapping[str, str]) -> Mask | None:
 
     It is read before anything is carried out, so that nobody is refused what has happened.
     """
+    if not query:
+        return None
     if enforced("requests.parameter-form"):
         _check(query)
     fields = query.get("fields")
