@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from dualstack_sim.compute.backend import Compute
-from tests.contract.story import PROJECT, REGION, SETTING, ZONE, check_end_of_life, furnish
+from tests.contract.story import PROJECT, REGION, SETTING, SMALL, STANDING, ZONE, check_end_of_life, furnish
 from tests.sim.compute.cloud import make, served
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
@@ -33,17 +35,58 @@ compute networks subnets update nodes --region={REGION} --stack-type=IPV4_IPV6 -
 compute instances network-interfaces update vm0 --zone={ZONE} --stack-type=IPV4_IPV6 --aliases=ipv4-pod-cidr:100.96.0.0/24
 """  # noqa: E501 - commands stay on one line
 
+SUBNET = f"compute networks subnets update nodes --region={REGION}"
+NIC = f"compute instances network-interfaces update --zone={ZONE}"
+HOP = f"--network=vpc --next-hop-instance-zone={ZONE} --next-hop-instance"
+MACHINE = f"compute instances create --zone={ZONE} --machine-type=n1-standard-2 --network-interface"
 REFUSALS = {
     "compute networks describe none": "was not found",
+    "compute routes delete none": "was not found",
+    "compute networks create Not_A_Name --subnet-mode=custom": "Must be a match of regex",
     "compute networks create vpc --subnet-mode=custom": "already exists",
     f"compute networks subnets create other --network=vpc --region={REGION} --range=10.250.4.0/24": "conflicts with",
+    f"compute networks subnets create other --network=vpc --region={REGION} --range=172.16.0.0/24": "conflicts with",
     f"compute networks subnets delete nodes --region={REGION}": "already being used by",
     "compute networks delete vpc": "already being used by",
-    f"compute routes create inside --network=vpc --destination-range=100.96.0.0/24 --next-hop-instance=vm0 "
-    f"--next-hop-instance-zone={ZONE}": "hides the address space of the network",
-    f"compute instances network-interfaces update vm0 --zone={ZONE} --stack-type=IPV4_IPV6 "
-    "--aliases=ipv4-pod-cidr:100.96.0.0/24": "Invalid value for field",
+    f"{SUBNET} --add-secondary-ranges=twice=10.250.0.0/24": "conflicts with",
+    f"{SUBNET} --add-secondary-ranges=over=172.16.0.0/12": "conflicts with existing route",
+    f"{SUBNET} --remove-secondary-ranges=ipv4-pod-cidr": "already being used by",
+    f"{SUBNET} --stack-type=IPV4_IPV6 --ipv6-access-type=internal": "Invalid value for field",
+    f"compute networks subnets update inner --region={REGION} --stack-type=IPV4_ONLY": "Invalid value for field",
+    f"compute routes create outside {HOP}=vm0 --destination-range=172.16.0.0/24": "already exists",
+    f"compute routes create inside {HOP}=vm0 --destination-range=100.96.0.0/24": "hides the address space",
+    f"compute routes create hopless {HOP}=none --destination-range=172.17.0.0/24": "Invalid value for field",
+    f"{MACHINE}=subnet=nodes,no-address,aliases=ipv4-pod-cidr:100.96.0.0/24 taken": "already being used by",
+    f"{MACHINE}=subnet=nodes,no-address,aliases=ipv4-pod-cidr:/11 full": "is exhausted",
+    f"{NIC} vm0 --aliases=ipv4-pod-cidr:100.96.7.0/24": "Cannot simultaneously add and remove alias IP ranges",
+    f"{NIC} vm1 --aliases=ipv4-pod-cidr:10.9.0.0/24": "Invalid value for field",
+    f"{NIC} vm1 --aliases=ipv4-pod-cidr:100.96.0.0/24": "already being used by",
+    f"{NIC} vm0 --stack-type=IPV4_IPV6 --aliases=ipv4-pod-cidr:100.96.0.0/24": "Invalid value for field",
 }
+"""gcloud reads fingerprints itself and sends one kind of change at a time, so that it is never refused for these."""
+
+
+@contextmanager
+def gcloud_at(compute: Compute, folder: Path) -> Iterator[Gcloud]:
+    """Carries out a command; its configuration is in `folder`."""
+    with served(compute) as root:
+        environment = {
+            **os.environ,
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{root}/",
+            "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+            "CLOUDSDK_CORE_PROJECT": PROJECT,
+            "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
+            "CLOUDSDK_CONFIG": str(folder),
+        }
+
+        def run(command: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                ["gcloud", *command.split()],
+                check=False, env=environment, capture_output=True, text=True, timeout=60,
+            )  # fmt: skip
+
+        yield run
 
 
 @pytest.fixture
@@ -53,23 +96,7 @@ def compute() -> Compute:
 
 @pytest.fixture
 def gcloud(compute: Compute, tmp_path: Path) -> Iterator[Gcloud]:
-    with served(compute) as root:
-        environment = {
-            **os.environ,
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{root}/",
-            "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
-            "CLOUDSDK_CORE_PROJECT": PROJECT,
-            "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
-            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
-            "CLOUDSDK_CONFIG": str(tmp_path),
-        }
-
-        def run(command: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                ["gcloud", *command.split()],
-                check=False, env=environment, capture_output=True, text=True, timeout=60,
-            )  # fmt: skip
-
+    with gcloud_at(compute, tmp_path) as run:
         yield run
 
 
@@ -96,9 +123,55 @@ def test_gcloud_wipes_the_aliases_that_it_is_not_told_again(gcloud: Gcloud, comp
     assert "aliasIpRanges" not in interface
 
 
+def check_refusals(gcloud: Gcloud, refusals: Mapping[str, str]) -> None:
+    for command, why in refusals.items():
+        ran = gcloud(command)
+        assert ran.returncode == 1, f"{command}\n{ran.stderr}"
+        assert why in ran.stderr, f"{command}\n{ran.stderr}"
+
+
+@pytest.mark.timeout(400)
 def test_gcloud_is_refused(gcloud: Gcloud, compute: Compute) -> None:
     furnish(compute)
-    for command, why in REFUSALS.items():
+    check_refusals(gcloud, REFUSALS)
+
+
+def test_gcloud_is_told_of_routes_that_keep_the_flag(gcloud: Gcloud, compute: Compute) -> None:
+    """cutover.md K2, as documented: refused."""
+    furnish(compute)
+    for command in (
+        f"beta {SUBNET} --allow-cidr-routes-overlap",
+        f"{SUBNET} --add-secondary-ranges=over=172.16.0.0/12",
+    ):
         ran = gcloud(command)
-        assert ran.returncode == 1, command
-        assert why in ran.stderr, f"{command}\n{ran.stderr}"
+        assert ran.returncode == 0, ran.stderr
+    check_refusals(gcloud, {f"beta {SUBNET} --no-allow-cidr-routes-overlap": "Invalid value for field"})
+
+
+def test_gcloud_is_told_of_quotas(tmp_path: Path) -> None:
+    """compute-api.md 4.2."""
+    compute, _, _ = make(SMALL)
+    furnish(compute)
+    with gcloud_at(compute, tmp_path) as gcloud:
+        check_refusals(
+            gcloud,
+            {
+                f"compute routes create third {HOP}=vm0 --destination-range=172.21.0.0/24": "exceeded",
+                f"{SUBNET} --add-secondary-ranges=third=10.78.0.0/24": "At most 2 secondary IP ranges",
+            },
+        )
+
+
+def test_gcloud_is_told_what_is_not_ready_and_what_was_asked_too_often(tmp_path: Path) -> None:
+    """compute-api.md 3, 4.1: time stands still, and with it the patch that was begun and the minute of the quota."""
+    compute, _, _ = make(STANDING)
+    furnish(compute)
+    with gcloud_at(compute, tmp_path) as gcloud:
+        found = compute.find("subnetworks", f"regions/{REGION}", "nodes")
+        assert found is not None
+        change = {"fingerprint": found["fingerprint"], "allowSubnetCidrRoutesOverlap": True}
+        asyncio.run(compute.answer("subnetworks.patch", f"regions/{REGION}", "nodes", body=change))
+        check_refusals(gcloud, {f"{MACHINE}=subnet=nodes,no-address vm2": "is not ready"})
+        assert gcloud("compute networks list").returncode == 0
+        assert gcloud("compute networks list").returncode == 0
+        check_refusals(gcloud, {"compute networks list": "Quota exceeded for quota metric 'List requests'"})

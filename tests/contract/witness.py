@@ -55,7 +55,7 @@ class Witness:
         self.answers = 0
         self.refusals = 0
         self.faults: list[str] = []
-        self._known: set[bytes] = set()
+        self._known: set[int] = set()
         self._read: dict[Path, int] = {}
 
     def see(self, sight: Sight) -> None:
@@ -78,8 +78,8 @@ class Witness:
                     if not line.endswith(b"\n"):  # still being written
                         break
                     self._read[path] = self._read.get(path, 0) + len(line)
-                    if line not in self._known:
-                        self._known.add(line)
+                    if hash(line) not in self._known:
+                        self._known.add(hash(line))
                         self.see(_decode(line))
 
     def take(self) -> list[str]:
