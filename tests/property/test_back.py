@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualstack.errors import InvariantBroken
-from dualstack.plan.back import irreversible, unused_block
+from dualstack.plan.back import irreversible
+from dualstack.plan.blocks import unused_block
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK_BACKWARDS, check
 from dualstack.plan.settings import Settings

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from dualstack.plan.back import unused_block
-from dualstack.plan.blocks import unused_blocks
-from dualstack.plan.decoy_steps import CreateDecoys
+from dualstack.plan.blocks import unused_block
+from dualstack.plan.decoy_steps import PARTS, AddDecoyRange, CreateDecoys, decoy_blocks
 from dualstack.plan.decoys import GATE_HANDOVER, GATES
 from dualstack.plan.facts import CutoverFacts, DecoyFacts
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK, MAKE_BEFORE_BREAK_BACKWARDS, check
@@ -47,30 +46,16 @@ def test_the_whole_way_with_decoys() -> None:
         "create-decoys",
         "gate-decoy-ready",
         "barrier-flag",
-        "add-secondary-range",
-        "barrier-range",
+        "add-decoy-range",
+        "barrier-decoy-range",
         "gate-decoy-static",
         "alias-decoys",
         "gate-decoy-alias",
         "drop-decoy-route",
         "barrier-decoy-route",
         "gate-decoy-handover",
-        "add-alias-canary",
-        "barrier-alias-canary",
-        "gate-alias-canary",
-        "add-aliases",
-        "barrier-aliases",
-        "gate-aliases",
-        "delete-route-canary",
         "remove-decoys",
-        "barrier-route-canary",
-        "gate-route-canary",
-        "delete-routes",
-        "barrier-routes",
-        "gate-routes",
-        "delete-routes",
-        "clear-overlap-flag",
-        "clear-saved-routes",
+        *(steps(at_rest(3), UNWANTED)[4:]),
     ]
 
 
@@ -79,10 +64,13 @@ def test_without_the_option_the_plan_knows_of_no_decoys() -> None:
 
 
 def test_nothing_of_a_node_is_touched_before_every_proof() -> None:
-    for facts in reached(4):
-        if GATE_HANDOVER.id not in facts.passed and facts.decoys.present:
+    for step, facts in states(OVERLAP, at_rest(4), WANTED):
+        if step.id == "add-secondary-range":
+            assert GATE_HANDOVER.id in facts.passed
+        if facts.decoys.present:
             assert len(facts.live_routes) == 4
             assert not facts.all_holders
+            assert not facts.range_present
 
 
 @pytest.mark.parametrize("nodes", range(7))
@@ -149,34 +137,18 @@ def test_no_host_loses_a_packet_wherever_it_is_killed() -> None:
 
 
 def test_a_restart_proves_again_what_it_does_not_remember() -> None:
-    resumed = steps(restarted(after("add-aliases")))
+    resumed = steps(restarted(after("drop-decoy-route")))
     proofs = [step for step in resumed if step.startswith("gate-decoy")]
     assert proofs == ["gate-decoy-static", "gate-decoy-alias", "gate-decoy-handover"]
-    assert resumed.index("gate-decoy-handover") < resumed.index("delete-route-canary")
+    assert resumed.index("gate-decoy-handover") < resumed.index("add-secondary-range")
 
 
-def test_once_a_route_of_a_node_is_gone_there_is_nothing_left_to_prove() -> None:
-    assert steps(restarted(after("delete-route-canary")))[0] == "remove-decoys"
-    assert not [step for step in steps(restarted(after("remove-decoys"))) if "decoy" in step]
-
-
-def test_where_the_range_is_there_already_aliases_alone_are_proven() -> None:
-    facts = next(facts for step, facts in states(OVERLAP, at_rest(2), UNWANTED) if step.id == "add-aliases")
-    resumed = steps(restarted(facts))
-    assert resumed[:2] == ["create-decoys", "barrier-range"]
-    assert [step for step in resumed if "decoy" in step] == [
-        "create-decoys",
-        "alias-decoys",
-        "gate-decoy-alias",
-        "barrier-decoy-route",
-        "gate-decoy-handover",
-        "remove-decoys",
-    ]
+def test_that_the_range_is_there_says_that_all_was_proven() -> None:
+    assert not [step for step in steps(restarted(after("add-secondary-range"))) if "decoy" in step]
 
 
 def test_nobody_waits_for_decoys_in_the_dark() -> None:
-    resumed = steps(replace(at_rest(3), routes=(route(0),)))
-    assert resumed.index("add-aliases") < resumed.index("create-decoys") < resumed.index("delete-route-canary")
+    assert not [step for step in steps(replace(at_rest(3), routes=(route(0),))) if "decoy" in step]
 
 
 @pytest.mark.parametrize("disturb", [decoy_vanishes, decoy_stops, node_gets_a_block_of_the_decoys])
@@ -189,16 +161,25 @@ def test_decoys_that_are_of_no_use_any_more_are_made_anew(disturb: object) -> No
         assert not end.decoys.present
 
 
-def test_the_blocks_are_the_last_that_nothing_uses() -> None:
+def test_the_home_is_the_last_that_nothing_uses() -> None:
     taken = replace(at_rest(2), nodes=(node(0), replace(node(1), pod_cidr="10.127.254.0/24")))
-    assert unused_blocks(taken, 3) == ("10.127.255.0/24", "10.127.253.0/24", "10.127.252.0/24")
-    with_decoys = replace(taken, decoys=DecoyFacts(vm=True, blocks=unused_blocks(taken, 3)))
+    assert unused_block(taken, holding=PARTS) == "10.127.248.0/22"
+    assert decoy_blocks("10.127.248.0/22") == ("10.127.248.0/24", "10.127.249.0/24", "10.127.250.0/24")
+    with_decoys = replace(at_rest(2), decoys=DecoyFacts(vm=True, home="10.127.252.0/22"))
     assert unused_block(with_decoys) == "10.127.251.0/24"
 
 
 def test_too_small_a_pod_cidr_is_refused_before_anything_is_done() -> None:
     small = replace(at_rest(2), pods_cidr="10.96.0.0/22")
     assert [cidr(0), cidr(1)] == ["10.96.0.0/24", "10.96.1.0/24"]
-    assert obstacles(OVERLAP, small, WANTED) == ["the decoy check needs 3 unused blocks of 10.96.0.0/22; there are 2"]
+    said = "the decoy check needs 4 unused blocks of 10.96.0.0/22 beside each other; there are none"
+    assert obstacles(OVERLAP, small, WANTED) == [said]
     assert obstacles(OVERLAP, small, UNWANTED) == []
-    assert CreateDecoys(blocks=unused_blocks(small, 3)).precondition(small) != []
+    assert CreateDecoys(home=unused_block(small, holding=PARTS) or "").precondition(small) == [said]
+
+
+def test_a_range_needs_the_flag_over_the_routes_of_the_decoys() -> None:
+    facts = after("create-decoys")
+    bare = replace(facts, subnet=replace(facts.subnet, overlap_flag=False))
+    assert AddDecoyRange().precondition(facts) == []
+    assert AddDecoyRange().precondition(bare) == ["the overlap flag is off, and routes lie in the decoys' blocks"]

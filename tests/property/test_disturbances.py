@@ -8,6 +8,8 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dualstack.plan.blocks import parts
+from dualstack.plan.decoy_steps import PARTS
 from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
@@ -81,19 +83,19 @@ def flag_is_cleared(facts: CutoverFacts, _: int) -> CutoverFacts:
 
 def decoy_vanishes(facts: CutoverFacts, _: int) -> CutoverFacts:
     """Its routes and the probing pods stay."""
-    gone = replace(facts.decoys, vm=False, blocks=(), aliases=frozenset())
+    gone = replace(facts.decoys, vm=False, home="", aliases=frozenset())
     return replace(facts, decoys=gone).stirred("decoys") if facts.decoys.vm else facts
 
 
 def decoy_stops(facts: CutoverFacts, _: int) -> CutoverFacts:
-    return replace(facts, decoys=replace(facts.decoys, blocks=())).stirred("decoys") if facts.decoys.vm else facts
+    return replace(facts, decoys=replace(facts.decoys, home="")).stirred("decoys") if facts.decoys.vm else facts
 
 
 def node_gets_a_block_of_the_decoys(facts: CutoverFacts, number: int) -> CutoverFacts:
     """A VM that appears while cloud-controller-manager runs again."""
-    if not facts.decoys.blocks or any(known.name == "late" for known in facts.nodes):
+    if not facts.decoys.home or any(known.name == "late" for known in facts.nodes):
         return facts
-    block = facts.decoys.blocks[number % len(facts.decoys.blocks)]
+    block = parts(facts.decoys.home, PARTS)[number % PARTS]
     return replace(facts, nodes=(*facts.nodes, NodeFacts(name="late", zone=ZONE, pod_cidr=block)))
 
 

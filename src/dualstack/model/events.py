@@ -143,6 +143,7 @@ STEPS = (
     "restore-cloud-controller-manager",
     "remove-drill-routes",
     "create-decoys",
+    "add-decoy-range",
     "alias-decoys",
     "drop-decoy-route",
     "remove-decoys",

@@ -19,7 +19,6 @@ What cannot be taken back is told by `irreversible` before anything is done.
 
 from __future__ import annotations
 
-from dualstack.plan.blocks import unused_blocks
 from dualstack.plan.decoy_steps import RemoveDecoys
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
@@ -65,11 +64,6 @@ def irreversible(facts: CutoverFacts) -> list[str]:
     if facts.subnet.stack_type == "IPV4_IPV6":
         told.append(f"subnet {facts.subnet.name} stays dual-stack: VMs may have taken IPv6 addresses in it")
     return told
-
-
-def unused_block(facts: CutoverFacts) -> str | None:
-    """The last block of the pod CIDR, as large as a node's, that nothing uses; None when there is none."""
-    return next(iter(unused_blocks(facts, 1)), None)
 
 
 def _stop(facts: CutoverFacts) -> Transition | None:

@@ -7,28 +7,32 @@ from ipaddress import IPv4Network
 from dualstack.plan.facts import CutoverFacts, network
 
 
-def unused_blocks(facts: CutoverFacts, count: int) -> tuple[str, ...]:
-    """The last `count` blocks of the pod CIDR, each as large as a node's, that nothing uses; fewer if there are fewer.
+def unused_block(facts: CutoverFacts, *, holding: int = 1) -> str | None:
+    """The last block of the pod CIDR that nothing uses and that holds as many blocks of a node's size as asked for, a
+    power of two; None when there is none.
 
     From the end, because cloud-controller-manager hands blocks out from the start.
     """
     pods = network(facts.pods_cidr)
     used = [network(cidr) for cidr in _used(facts)]
-    size = max((block.prefixlen for block in used), default=min(pods.prefixlen + 8, 32))
+    size = max((block.prefixlen for block in used), default=min(pods.prefixlen + 8, 32)) - (holding.bit_length() - 1)
     if not isinstance(pods, IPv4Network) or size < pods.prefixlen:
-        return ()
-    step, found = 1 << (32 - size), list[str]()
+        return None
+    step = 1 << (32 - size)
     for first in range(int(pods.broadcast_address) + 1 - step, int(pods.network_address) - 1, -step):
         block = IPv4Network((first, size))
         if not any(isinstance(taken, IPv4Network) and block.overlaps(taken) for taken in used):
-            found.append(str(block))
-        if len(found) == count:
-            break
-    return tuple(found)
+            return str(block)
+    return None
+
+
+def parts(block: str, count: int) -> tuple[str, ...]:
+    """`block` in `count` equal parts, a power of two."""
+    return tuple(str(part) for part in network(block).subnets(prefixlen_diff=count.bit_length() - 1))
 
 
 def _used(facts: CutoverFacts) -> set[str]:
     routes = {route.destination for route in (*facts.routes, *facts.foreign_routes)}
     pods = {node.pod_cidr for node in facts.nodes if node.pod_cidr}
     saved = {entry.destination_cidr for entry in facts.saved_routes}
-    return routes | pods | saved | set(facts.holders) | set(facts.decoys.blocks) | facts.decoys.routes
+    return routes | pods | saved | set(facts.holders) | facts.decoys.routes | ({facts.decoys.home} - {""})

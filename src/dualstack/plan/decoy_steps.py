@@ -4,46 +4,72 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from dualstack.plan.blocks import parts
 from dualstack.plan.facts import CutoverFacts, DecoyFacts
 from dualstack.plan.transition import Transition
 
-BLOCKS = 3
+PARTS = 4
+"""Blocks of a node's size that the decoys' home has: a power of two, of which the last is left alone."""
+
+
+def decoy_blocks(home: str) -> tuple[str, str, str]:
+    """D1, D2 and D3: a static route alone, an alias alone, both."""
+    static, alias, both, _ = parts(home, PARTS)
+    return static, alias, both
 
 
 @dataclass(frozen=True)
 class CreateDecoys(Transition):
-    """The VM with `blocks`, the routes to its first and last one while no range is there, and the probing pods."""
+    """The VM with its blocks in `home`, the routes to D1 and D3, and the probing pods; D3 may have lost its already."""
 
-    blocks: tuple[str, ...] = ()
+    home: str = ""
     changes = ("decoys",)
     id = "create-decoys"
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
-        if len(self.blocks) == BLOCKS:
+        if self.home:
             return []
-        return [f"the decoy check needs {BLOCKS} unused blocks of {facts.pods_cidr}; there are {len(self.blocks)}"]
+        return [f"the decoy check needs {PARTS} unused blocks of {facts.pods_cidr} beside each other; there are none"]
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        routes = facts.decoys.routes if facts.range_present else frozenset((self.blocks[0], self.blocks[-1]))
-        made = replace(facts.decoys, vm=True, blocks=self.blocks, routes=routes, prober=True)
+        static, _, both = decoy_blocks(self.home)
+        routes = facts.decoys.routes if facts.decoys.range else frozenset((static, both))
+        made = replace(facts.decoys, vm=True, home=self.home, routes=routes, prober=True)
         return replace(facts, decoys=made).stirred(*self.changes)
 
     def inverse(self) -> Transition | str:
         return RemoveDecoys()
 
     def describe(self) -> str:
-        return ", ".join(self.blocks)
+        return self.home
+
+
+@dataclass(frozen=True)
+class AddDecoyRange(Transition):
+    """The decoys' home becomes a range of the nodes subnet, which holds no block of any node."""
+
+    changes = ("decoys",)
+    id = "add-decoy-range"
+
+    def precondition(self, facts: CutoverFacts) -> list[str]:
+        return [] if facts.subnet.overlap_flag else ["the overlap flag is off, and routes lie in the decoys' blocks"]
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        return replace(facts, decoys=replace(facts.decoys, range=facts.decoys.home)).stirred(*self.changes)
+
+    def inverse(self) -> Transition | str:
+        return RemoveDecoys()
 
 
 @dataclass(frozen=True)
 class AliasDecoys(Transition):
-    """The VM takes its second and third block as aliases."""
+    """The VM takes D2 and D3 as aliases."""
 
     changes = ("decoys",)
     id = "alias-decoys"
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        aliases = facts.decoys.aliases | frozenset(facts.decoys.blocks[1:])
+        aliases = facts.decoys.aliases | frozenset(decoy_blocks(facts.decoys.home)[1:])
         return replace(facts, decoys=replace(facts.decoys, aliases=aliases)).stirred(*self.changes)
 
     def inverse(self) -> Transition | str:
@@ -52,13 +78,13 @@ class AliasDecoys(Transition):
 
 @dataclass(frozen=True)
 class DropDecoyRoute(Transition):
-    """The route to the third block goes, while its alias is there."""
+    """The route to D3 goes, while its alias is there."""
 
     changes = ("decoys",)
     id = "drop-decoy-route"
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        routes = facts.decoys.routes - frozenset(facts.decoys.blocks[-1:])
+        routes = facts.decoys.routes - {decoy_blocks(facts.decoys.home)[2]}
         return replace(facts, decoys=replace(facts.decoys, routes=routes)).stirred(*self.changes)
 
     def inverse(self) -> Transition | str:
@@ -67,7 +93,7 @@ class DropDecoyRoute(Transition):
 
 @dataclass(frozen=True)
 class RemoveDecoys(Transition):
-    """Probing pods, routes and VM go; nothing depends on them."""
+    """Probing pods, routes, range and VM go; nothing depends on them."""
 
     changes = ("decoys",)
     id = "remove-decoys"

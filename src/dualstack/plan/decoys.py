@@ -1,33 +1,42 @@
 """The decoy check: the cloud proves, where nobody uses it, what every node is about to depend on (cutover.md 4.5).
 
-While a node has route and alias, a packet that reaches it proves nothing: the route may have carried it. So one
-throwaway VM in the nodes' subnet takes three unused blocks at the end of the pod CIDR, and a pod on each node tries to
-reach an address in each of them:
+While a node has route and alias, a packet that reaches it proves nothing: the route may have carried it. And once the
+range lies over the nodes' routes, it is too late to ask whether these still carry anything. So both are asked before,
+in four unused blocks at the end of the pod CIDR, which one throwaway VM in the nodes' subnet owns. They become a range
+of the subnet on their own, without any block of a node, and a pod on each node tries to reach an address in each:
 
-    D1  a static route alone    proves in S2 that a hybrid subnet serves addresses which no resource has
+    D1  a static route alone    proves that a hybrid subnet serves addresses which no resource has (R6)
     D2  an alias alone          proves that an alias is a matched resource (K3); its first success is the propagation
     D3  both, then no route     rehearses what is going to happen to every node
 
-No node's alias and no node's route is touched before all three have been reached from every node. A proof that fails
-takes everything back to the routes. The steps, in their order:
+All of it happens in S1. A proof that fails takes everything back to the routes; no node has depended on anything new by
+then. The steps, in their order:
 
-    CreateDecoys       S1: the VM, the routes of D1 and D3, the probing pods
-    GATE_READY         S1: both are reached by plain routing, so that what fails later is not the VM's fault
-    GATE_STATIC        S2: D1 is still reached
-    AliasDecoys        S2: the VM takes D2 and D3 as aliases
-    GATE_ALIAS         S2: D2 is reached
-    DropDecoyRoute     S2: the route of D3 goes
-    GATE_HANDOVER      S2: D3 was reached all the while
-    RemoveDecoys       S4, as soon as the first node's route is gone; on every way back; whenever they are of no use
+    CreateDecoys       the VM, the routes of D1 and D3, the probing pods
+    GATE_READY         both are reached by plain routing, so that what fails later is not the VM's fault
+    AddDecoyRange      once every host knows the flag
+    GATE_STATIC        D1 is still reached
+    AliasDecoys        the VM takes D2 and D3 as aliases
+    GATE_ALIAS         D2 is reached
+    DropDecoyRoute     the route of D3 goes
+    GATE_HANDOVER      D3 was reached all the while
+    RemoveDecoys       before the pod CIDR becomes the range; on every way back; whenever they are of no use
 
-A process that is killed proves again what it does not remember. Where the range is there already when decoys are to be
-made, no route can be made in it (R2): then D2 and D3 are both aliases from the start, which still proves K3.
+That the range is there says that all was proven before it was added; a process that is killed before proves it again.
 """
 
 from __future__ import annotations
 
-from dualstack.plan.blocks import unused_blocks
-from dualstack.plan.decoy_steps import BLOCKS, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.blocks import unused_block
+from dualstack.plan.decoy_steps import (
+    PARTS,
+    AddDecoyRange,
+    AliasDecoys,
+    CreateDecoys,
+    DropDecoyRoute,
+    RemoveDecoys,
+    decoy_blocks,
+)
 from dualstack.plan.facts import CutoverFacts, overlap
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
@@ -35,9 +44,9 @@ from dualstack.plan.transition import Barrier, Gate, Transition
 from dualstack.plan.unmatched import REASON, UNSERVED
 
 GATE_READY = Gate(what="decoy-ready", aspects=("decoys",))
-GATE_STATIC = Gate(what="decoy-static", aspects=("flag", "range"), means=UNSERVED)
-GATE_ALIAS = Gate(what="decoy-alias", aspects=("flag", "range"), means=REASON)
-GATE_HANDOVER = Gate(what="decoy-handover", aspects=("flag", "range"), means=REASON)
+GATE_STATIC = Gate(what="decoy-static", aspects=("flag",), means=UNSERVED)
+GATE_ALIAS = Gate(what="decoy-alias", aspects=("flag",), means=REASON)
+GATE_HANDOVER = Gate(what="decoy-handover", aspects=("flag",), means=REASON)
 GATES = (GATE_READY, GATE_STATIC, GATE_ALIAS, GATE_HANDOVER)
 
 RETREATS = {gate.id: Stage.ROUTES for gate in GATES}
@@ -45,55 +54,55 @@ RETREATS = {gate.id: Stage.ROUTES for gate in GATES}
 
 
 def tidy(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """What is there of decoys goes when it is of no use: not asked for, proven, stopped, or a Node got its block."""
+    """What is there of decoys goes when it is of no use: not asked for, proven, stopped, or a Node got a block."""
     if not facts.decoys.present:
         return None
-    useless = facts.decoys.vm and not facts.decoys.blocks
+    useless = facts.decoys.vm and not facts.decoys.home
     return RemoveDecoys() if useless or in_the_way(facts) or not _wanted(facts, settings) else None
 
 
-def prepare(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """S1: made and reached while the routes alone carry everything."""
-    if not _wanted(facts, settings) or GATE_HANDOVER.id in facts.passed:
+def prove(facts: CutoverFacts, settings: Settings) -> Transition | None:
+    """S1: what remains of the check; None when it is over."""
+    if not _wanted(facts, settings):
         return None
-    create = CreateDecoys(blocks=facts.decoys.blocks or unused_blocks(facts, BLOCKS))
+    create = CreateDecoys(home=facts.decoys.home or unused_block(facts, holding=PARTS) or "")
     if create.precondition(facts) or not create.done(facts):
         return create
-    return None if facts.range_present else _unpassed(GATE_READY, facts)
+    return _add_range(facts, settings) or _hand_over(facts, settings)
 
 
-def prove(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """S2, or wherever a restart finds them missing before the first node's route goes."""
-    if not _wanted(facts, settings) or GATE_HANDOVER.id in facts.passed:
+def _add_range(facts: CutoverFacts, settings: Settings) -> Transition | None:
+    flag_known = Barrier(what="flag", aspects=("flag",), seconds=settings.barrier_flag)
+    range_known = Barrier(what="decoy-range", aspects=("decoys",), seconds=settings.barrier_range)
+    if not facts.decoys.range:
+        return _unpassed(GATE_READY, facts) or _closed(flag_known, facts) or AddDecoyRange()
+    if GATE_STATIC.id in facts.passed:
         return None
-    static, _, handed_over = facts.decoys.blocks
-    range_known = Barrier(what="range", aspects=("range",), seconds=settings.barrier_range)
-    if (waiting := _closed(range_known, facts)) is not None:
-        return waiting
-    if static in facts.decoys.routes and GATE_STATIC.id not in facts.passed:
-        return GATE_STATIC
+    return _closed(range_known, facts) or GATE_STATIC
+
+
+def _hand_over(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if not AliasDecoys().done(facts):
         return AliasDecoys()
-    if GATE_ALIAS.id not in facts.passed:
-        return GATE_ALIAS
-    if handed_over in facts.decoys.routes:
+    if (gate := _unpassed(GATE_ALIAS, facts)) is not None:
+        return gate
+    if decoy_blocks(facts.decoys.home)[2] in facts.decoys.routes:
         return DropDecoyRoute()
     dropped = Barrier(what="decoy-route", aspects=("decoys",), seconds=settings.barrier_routes)
     return _closed(dropped, facts) or GATE_HANDOVER
 
 
 def in_the_way(facts: CutoverFacts) -> bool:
-    """A Node has got a pod CIDR in a block of the decoys meanwhile."""
-    return any(overlap(block, cidr) for block in facts.decoys.blocks for cidr in facts.pod_cidr_of.values())
+    """A Node has got a pod CIDR in the decoys' home meanwhile."""
+    home = facts.decoys.home or facts.decoys.range
+    return bool(home) and any(overlap(home, cidr) for cidr in facts.pod_cidr_of.values())
 
 
 def _wanted(facts: CutoverFacts, settings: Settings) -> bool:
-    """Asked for, nobody is cut off, and no node depends on its alias alone yet."""
-    if not settings.decoys or facts.unreachable or not facts.live_routes:
+    """Asked for, not proven yet, nobody is cut off, and every node still depends on its route alone."""
+    if not settings.decoys or GATE_HANDOVER.id in facts.passed or facts.range_present:
         return False
-    led = {(route.instance, route.destination) for route in facts.live_routes}
-    saved = {(entry.instance_name, entry.destination_cidr) for entry in facts.saved_routes}
-    return not any((name, cidr) not in led for name, cidr in saved if facts.pod_cidr_of.get(name) == cidr)
+    return bool(facts.live_routes) and not facts.unreachable
 
 
 def _closed(barrier: Barrier, facts: CutoverFacts) -> Transition | None:

@@ -91,12 +91,14 @@ class ControllerFacts:
 class DecoyFacts:
     """What there is of the throwaway VM on which the cloud is tried (`dualstack.plan.decoys`).
 
-    vm: it exists. blocks: the CIDRs of D1, D2 and D3, read back from it; empty when it does not run. routes, aliases:
-    the CIDRs that lead to it. prober: the pods that try to reach it are asked for.
+    vm: it exists. home: the CIDR that its blocks are parts of, read back from it; empty when it does not run. range:
+    the CIDR of the trial range of the subnet, empty without one. routes, aliases: the CIDRs that lead to the VM.
+    prober: the pods that try to reach it are asked for.
     """
 
     vm: bool = False
-    blocks: tuple[str, ...] = ()
+    home: str = ""
+    range: str = ""
     routes: frozenset[str] = frozenset()
     aliases: frozenset[str] = frozenset()
     prober: bool = False
@@ -104,7 +106,7 @@ class DecoyFacts:
     @property
     def present(self) -> bool:
         """Something of it is there."""
-        return self.vm or bool(self.routes) or self.prober
+        return self.vm or bool(self.range) or bool(self.routes) or self.prober
 
 
 @dataclass(frozen=True)

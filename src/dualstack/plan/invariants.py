@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dualstack.errors import InvariantBroken
-from dualstack.plan.decoys import GATE_HANDOVER
 from dualstack.plan.facts import CutoverFacts, as_saved, overlap
 from dualstack.plan.transitions import Transition
 
@@ -69,19 +68,17 @@ def _flag_off_over_routes(before: CutoverFacts, after: CutoverFacts) -> list[str
     return inside if cleared and after.range_present else []
 
 
-def _deleted_unproven(before: CutoverFacts, after: CutoverFacts) -> list[str]:
-    kept = set(after.routes)
-    gone = [f"route {route.name}" for route in before.live_routes if route not in kept]
-    return gone if before.decoys.present and GATE_HANDOVER.id not in before.passed else []
+def _range_over_decoys(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    added = after.range_present and not before.range_present
+    return ["the decoys are still there"] if added and after.decoys.present else []
 
 
 def _decoy_in_use(before: CutoverFacts, after: CutoverFacts) -> list[str]:
-    fresh = set(after.decoys.blocks) - set(before.decoys.blocks)
+    home = after.decoys.home if after.decoys.home != before.decoys.home else ""
     return [
-        f"block {block} and the pod CIDR of VM {name}"
-        for block in sorted(fresh)
+        f"{home} and the pod CIDR of VM {name}"
         for name, cidr in after.pod_cidr_of.items()
-        if overlap(block, cidr)
+        if home and overlap(home, cidr)
     ]
 
 
@@ -123,7 +120,7 @@ SAVED_BEFORE_DELETE = Invariant("saved-before-delete", "gardener-behaviour.md W1
 CONTROLLER_GONE_BEFORE_DELETE = Invariant(
     "controller-gone-before-delete", "cutover.md 3.9, gardener-behaviour.md W8", _deleted_beside_controller
 )
-PROOF_BEFORE_DELETE = Invariant("proof-before-delete", "cutover.md 4.5", _deleted_unproven)
+PROOF_BEFORE_RANGE = Invariant("proof-before-range", "cutover.md 4.5", _range_over_decoys)
 DECOYS_APART = Invariant("decoys-apart", "cutover.md 4.5", _decoy_in_use)
 FLAG_WHILE_ROUTES = Invariant("flag-while-routes", "cutover.md 4.6", _flag_off_over_routes)
 ALIAS_IS_POD_CIDR = Invariant("alias-is-pod-cidr", "gardener-behaviour.md 12.6", _alias_off)
@@ -140,7 +137,7 @@ MAKE_BEFORE_BREAK = (
     ALIAS_BEFORE_DELETE,
     CONTROLLER_GONE_BEFORE_DELETE,
     FLAG_WHILE_ROUTES,
-    PROOF_BEFORE_DELETE,
+    PROOF_BEFORE_RANGE,
     DECOYS_APART,
     *ALWAYS,
 )

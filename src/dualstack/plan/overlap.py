@@ -10,11 +10,10 @@ and yields the next step of its stage, or nothing when its stage is done. The fi
     _save        before anything is deleted
     _stale       routes that carry nothing go when no other is left
     _flag        lets the range be added over the routes: packets that no alias claims fall through to them
-    prepare      decoys, if asked for: made and reached while routes alone carry everything
+    prove        on decoys, if asked for, what every node is about to depend on
     _range       from here on an alias, once there, wins over the route
     _rescue      whatever nobody delivers now (a half-done migration) gets its alias at once
     _served      nobody may be cut off by the range
-    prove        on the decoys, what every node is about to depend on
     _aliases     canary, then a tenth, half, all
     _routes      the drill, if asked for; canary, then a tenth, half, all
     _clear       flag off
@@ -206,11 +205,10 @@ _RULES = (
     _save,
     _stale,
     _flag,
-    decoys.prepare,
+    decoys.prove,
     _range,
     _rescue,
     _served,
-    decoys.prove,
     _aliases,
     _routes,
     _clear,

@@ -9,7 +9,7 @@ from functools import partial
 
 from dualstack.errors import InvalidInput
 from dualstack.plan import back, compressed, gardener, overlap, unmatched
-from dualstack.plan.decoy_steps import AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.decoy_steps import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import (
     ALIASES_CARRY_NOTHING,
@@ -174,7 +174,14 @@ def duration(transition: Transition, facts: CutoverFacts, strategy: Strategy) ->
             return max(0.0, transition.remaining(facts))
         case StopController():
             return 30.0 if transition.wait and facts.controller.pods else 1.0  # the grace period of a pod (W8)
-        case SetOverlapFlag() | AddSecondaryRange() | RemoveSecondaryRange() | ClearOverlapFlag() | SetStackType():
+        case (
+            SetOverlapFlag()
+            | AddSecondaryRange()
+            | AddDecoyRange()
+            | RemoveSecondaryRange()
+            | ClearOverlapFlag()
+            | SetStackType()
+        ):
             seconds = 8.0
         case CreateDecoys() | RemoveDecoys():
             return 60.0  # a VM starts, and a pod on each node; or they end

@@ -115,9 +115,10 @@ class AddSecondaryRange(Transition):
     def precondition(self, facts: CutoverFacts) -> list[str]:
         problems = _range_obstacles(facts)
         inside = [route.name for route in (*facts.routes, *facts.foreign_routes)]
-        inside += [f"of the decoys to {cidr}" for cidr in sorted(facts.decoys.routes)]
         if inside and not facts.subnet.overlap_flag:
             problems.append(f"{len(inside)} routes lie in the pod CIDR and the overlap flag is off: {inside[0]}")
+        if facts.decoys.present:
+            problems.append("the decoys are still there")
         return problems
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:

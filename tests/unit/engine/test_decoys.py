@@ -32,7 +32,7 @@ async def test_every_proof_is_asked_for_and_nothing_is_left() -> None:
     lose_nothing(cluster)
 
 
-@pytest.mark.parametrize("killed_after", range(14))
+@pytest.mark.parametrize("killed_after", range(15))
 async def test_killed_after_any_change_it_ends_well_and_leaves_nothing(killed_after: int) -> None:
     cluster = Cluster(at_rest(3), kill_after=killed_after)
     with pytest.raises(Killed):

@@ -20,7 +20,7 @@ from dualstack.plan.transitions import (
     DeleteRoutes,
     Transition,
 )
-from tests.property.worlds import RUNNING, alias, at_rest, cidr, states
+from tests.property.worlds import RUNNING, alias, at_rest, states
 
 SETTINGS = Settings()
 
@@ -49,10 +49,8 @@ def _swap(facts: CutoverFacts) -> CutoverFacts:
     return replace(facts, nodes=(replace(first, aliases=(alias(77), *first.aliases)), *others))
 
 
-WITH_DECOYS = replace(
-    after("add-aliases"),
-    decoys=DecoyFacts(vm=True, blocks=("10.127.255.0/24",), routes=frozenset(("10.127.255.0/24",))),
-)
+HOME = "10.127.252.0/22"
+WITH_DECOYS = replace(after("barrier-flag"), decoys=DecoyFacts(vm=True, home=HOME, routes=frozenset((HOME,))))
 
 BROKEN = [
     ("pod-cidr-reachable", at_rest(3), AddSecondaryRange()),
@@ -62,9 +60,9 @@ BROKEN = [
     ("saved-before-delete", replace(after("add-aliases"), saved_routes=()), DeleteRoutes(("route-0",))),
     ("controller-gone-before-delete", replace(after("add-aliases"), controller=RUNNING), DeleteRoutes(("route-0",))),
     ("flag-while-routes", after("add-aliases"), ClearOverlapFlag()),
-    ("flag-while-routes", replace(WITH_DECOYS, routes=()), ClearOverlapFlag()),
-    ("proof-before-delete", WITH_DECOYS, DeleteRoutes(("route-0",))),
-    ("decoys-apart", at_rest(3), CreateDecoys(blocks=("10.127.255.0/24", "10.127.254.0/24", cidr(1)))),
+    ("flag-while-routes", replace(after("add-aliases"), routes=(), decoys=WITH_DECOYS.decoys), ClearOverlapFlag()),
+    ("proof-before-range", WITH_DECOYS, AddSecondaryRange()),
+    ("decoys-apart", at_rest(3), CreateDecoys(home="10.96.0.0/22")),
     ("alias-is-pod-cidr", after("add-aliases"), Blunder(does=_swap)),
     ("saved-until-delivered", after("add-secondary-range"), ClearSavedRoutes()),
 ]

@@ -9,6 +9,7 @@ from typing import Any
 
 from dualstack.clock import Clock
 from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.controllers.infrastructure.decoys import RANGE as DECOY_RANGE
 from dualstack.controllers.infrastructure.decoys import Decoys
 from dualstack.controllers.infrastructure.desired import DUAL_STACK, Body, Desired
 from dualstack.controllers.infrastructure.drill import Drill
@@ -26,7 +27,7 @@ from dualstack.model import names
 from dualstack.model.infrastructure import SavedRoute as StoredRoute
 from dualstack.plan.back import GATE_DRILL
 from dualstack.plan.compressed import GATE_READY
-from dualstack.plan.decoy_steps import AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.decoy_steps import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
 from dualstack.plan.decoys import GATES as DECOY_GATES
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.transitions import (
@@ -121,6 +122,8 @@ class CloudActuator:
             case CreateDecoys() | AliasDecoys() | DropDecoyRoute() | RemoveDecoys():
                 seen = self._observation()
                 await self._decoys.perform(transition, seen.facts, network=seen.network, zone=seen.decoy_zone)
+                if isinstance(transition, RemoveDecoys) and seen.facts.decoys.range:
+                    await self._patch_subnet(lambda subnet: _without(subnet, DECOY_RANGE))
             case _:
                 await self._change_subnet(transition)
 
@@ -142,9 +145,12 @@ class CloudActuator:
             case ClearOverlapFlag():
                 await self._patch_subnet(lambda subnet: _flag(subnet, on=False))
             case AddSecondaryRange():
-                await self._patch_subnet(self._with_range)
+                await self._patch_subnet(lambda subnet: _with(subnet, self._desired.pod_range()))
             case RemoveSecondaryRange():
-                await self._patch_subnet(self._without_range)
+                await self._patch_subnet(lambda subnet: _without(subnet, self._desired.pod_range()["rangeName"]))
+            case AddDecoyRange():
+                ours = {"rangeName": DECOY_RANGE, "ipCidrRange": self._facts().decoys.home}
+                await self._patch_subnet(lambda subnet: _with(subnet, ours))
             case SetStackType():
                 await self._patch_subnet(_dual_stack)
             case _:
@@ -287,16 +293,6 @@ class CloudActuator:
 
         await self._until_current(once)
 
-    def _with_range(self, subnet: Mapping[str, Any]) -> Body | None:
-        ranges = _ranges(subnet)
-        ours = self._desired.pod_range()
-        return None if ours in ranges else {"secondaryIpRanges": [*ranges, ours]}
-
-    def _without_range(self, subnet: Mapping[str, Any]) -> Body | None:
-        ranges = _ranges(subnet)
-        kept = [entry for entry in ranges if entry["rangeName"] != self._desired.pod_range()["rangeName"]]
-        return None if kept == ranges else {"secondaryIpRanges": kept}
-
     # -- how
 
     def _observation(self) -> Observation:
@@ -327,6 +323,17 @@ class CloudActuator:
     async def _each(self, targets: Iterable[str], act: Callable[[str], Awaitable[None]], width: int = WIDTH) -> None:
         """All targets; the first error in their order once every one was tried."""
         await at_most(width, *(act(name) for name in targets))
+
+
+def _with(subnet: Mapping[str, Any], ours: Body) -> Body | None:
+    ranges = _ranges(subnet)
+    return None if ours in ranges else {"secondaryIpRanges": [*ranges, ours]}
+
+
+def _without(subnet: Mapping[str, Any], name: str) -> Body | None:
+    ranges = _ranges(subnet)
+    kept = [entry for entry in ranges if entry["rangeName"] != name]
+    return None if kept == ranges else {"secondaryIpRanges": kept}
 
 
 def _flag(subnet: Mapping[str, Any], *, on: bool) -> Body | None:

@@ -1,15 +1,15 @@
 """The decoy VM with its blocks, routes and probing pods, in the cloud and in the cluster (`dualstack.plan.decoys`).
 
-The VM is made first and removed last, so that as long as anything of it may be there, the VM tells so. It carries its
-blocks in its description, from where they are read back. It has none of the nodes' network tags, by which the machine
-controller would take it for an orphan, and neither a service account nor an external address.
+The VM is made first, so that as long as pods of it may be there, the VM or the trial range tells so. It carries the
+home of its blocks in its description, from where it is read back. It has none of the nodes' network tags, by which the
+machine controller would take it for an orphan, and neither a service account nor an external address.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from dualstack.clock import Clock
@@ -21,21 +21,23 @@ from dualstack.errors import GateFailed
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.errors import AlreadyExists
 from dualstack.gce.pacing import Pace
-from dualstack.gce.resources import alias_ranges, first_interface, last_segment
+from dualstack.gce.resources import alias_ranges, first_interface, last_segment, secondary_ranges
 from dualstack.kube.interface import Conflict, Kube
-from dualstack.model import cidr, names
+from dualstack.model import cidr
 from dualstack.model.events import Listener, PropagationMeasured
 from dualstack.model.kinds import DAEMON_SET, LEASE, NAMESPACE
 from dualstack.model.probes import NAME as PROBER
 from dualstack.model.probes import NAMESPACE as PROBER_HOME
 from dualstack.model.probes import STALE, Report, read_report
-from dualstack.plan.decoy_steps import BLOCKS, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.decoy_steps import AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys, decoy_blocks
 from dualstack.plan.decoys import GATE_ALIAS, GATE_HANDOVER, GATE_READY, GATE_STATIC
 from dualstack.plan.facts import CutoverFacts, DecoyFacts
 from dualstack.plan.transitions import Gate
 from dualstack.render.prober import prober
 
 DESCRIPTION = "dualstack-decoy"
+RANGE = "dualstack-decoys"
+"""The trial range of the nodes subnet."""
 MACHINE_TYPE = "e2-micro"
 ALIVE = ("PROVISIONING", "STAGING", "RUNNING")
 _NAMED = 3
@@ -65,8 +67,8 @@ def decoy_name(ns: str) -> str:
 
 
 def route_names(ns: str) -> tuple[str, str]:
-    """The routes to the first and to the last block."""
-    return f"{decoy_name(ns)}-1", f"{decoy_name(ns)}-{BLOCKS}"
+    """The routes to D1 and to D3."""
+    return f"{decoy_name(ns)}-1", f"{decoy_name(ns)}-3"
 
 
 def address_in(block: str) -> str:
@@ -74,13 +76,14 @@ def address_in(block: str) -> str:
     return cidr.at_offset(block, min(2, cidr.blocks(block, 32) - 1))
 
 
-def blocks_of(description: str) -> tuple[str, ...]:
-    """The blocks that the VM's description lists; none when it lists anything else."""
-    blocks = description.split()[1:]
+def home_of(description: str) -> str:
+    """Where the blocks of the VM are, by its description; empty when it says anything else."""
     try:
-        return tuple(map(cidr.canonical, blocks)) if len(blocks) == BLOCKS else ()
+        home = cidr.canonical(description.removeprefix(DESCRIPTION).strip())
+        decoy_blocks(home)
     except ValueError:
-        return ()
+        return ""
+    return home
 
 
 def is_decoy(instance: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
@@ -114,28 +117,30 @@ class Decoys:
     image: str = ""
     _aliased_at: float | None = None
 
-    async def observe(self, instance: Mapping[str, Any] | None, routes: Iterable[Resource]) -> DecoyFacts:
-        """What there is; `instance` is the VM, `routes` those that lead to it."""
+    async def observe(
+        self, instance: Mapping[str, Any] | None, routes: Iterable[Resource], subnet: Mapping[str, Any]
+    ) -> DecoyFacts:
+        """What there is; `instance` is the VM, `routes` those that lead to it, `subnet` that of the nodes."""
         leading = frozenset(cidr.canonical(route["destRange"]) for route in routes)
-        if not (instance or leading or self.wanted):
+        trial = next((cidr.canonical(text) for name, text in secondary_ranges(subnet) if name == RANGE), "")
+        if not (instance or leading or trial or self.wanted):
             return DecoyFacts()
-        prober_there = await self._prober_there()
+        there = DecoyFacts(range=trial, routes=leading, prober=await self._prober_there())
         if instance is None:
-            return DecoyFacts(routes=leading, prober=prober_there)
-        blocks = blocks_of(str(instance["description"]))
+            return there
         aliases = frozenset(
             cidr.canonical(text)
             for text, name in alias_ranges(first_interface(instance))
-            if name == names.POD_RANGE_NAME and "/" in text
+            if name == RANGE and "/" in text
         )
-        alive = instance.get("status") in ALIVE
-        return DecoyFacts(True, blocks if alive else (), leading, aliases, prober_there)
+        home = home_of(str(instance["description"])) if instance.get("status") in ALIVE else ""
+        return replace(there, vm=True, home=home, aliases=aliases)
 
     async def perform(self, step: DecoyStep, facts: CutoverFacts, *, network: str, zone: str | None) -> None:
         """Carry out one of the steps; what is done already is no error. `zone`: of the VM, None while there is none."""
         match step:
             case CreateDecoys():
-                await self._create(step.blocks, facts, network, zone)
+                await self._create(step.home, facts, network, zone)
             case AliasDecoys():
                 await self._alias(facts, zone)
             case DropDecoyRoute():
@@ -154,14 +159,14 @@ class Decoys:
         problems = [f"the probing pods of {_some(silent)} have not reported yet"] if silent else []
         heard = [reports[name] for name in sorted(expected & reports.keys())]
         for number in PROVEN_BY[gate.id]:
-            block = facts.decoys.blocks[number]
+            block = decoy_blocks(facts.decoys.home)[number]
             lost = [report.node for report in heard if not _reached(report, block, steadily=gate == GATE_HANDOVER)]
             if lost:
                 problems.append(f"{block} of the decoy VM is not reached from {_some(lost)}")
                 if gate.means and len(lost) == len(expected):
                     problems.append(gate.means)
         if gate == GATE_ALIAS and not problems:
-            self._tell_propagation(heard, facts.decoys.blocks[1])
+            self._tell_propagation(heard, decoy_blocks(facts.decoys.home)[1])
         return problems
 
     def _tell_propagation(self, reports: list[Report], block: str) -> None:
@@ -177,25 +182,26 @@ class Decoys:
 
     # -- making
 
-    async def _create(self, blocks: tuple[str, ...], facts: CutoverFacts, network: str, zone: str | None) -> None:
+    async def _create(self, home: str, facts: CutoverFacts, network: str, zone: str | None) -> None:
+        blocks = decoy_blocks(home)
         if zone is None:
-            zone = await self._create_vm(blocks, facts)
+            zone = await self._create_vm(home, facts)
         path = f"projects/{self.desired.project}/zones/{zone}/instances/{decoy_name(self.desired.ns)}"
-        if not facts.range_present:
+        if not facts.decoys.range:
             first, last = route_names(self.desired.ns)
             await together(self._route(first, blocks[0], path, network), self._route(last, blocks[-1], path, network))
-        home = await self.kube.get(NAMESPACE, PROBER_HOME)
-        if home is not None and home["metadata"].get("deletionTimestamp"):
+        namespace = await self.kube.get(NAMESPACE, PROBER_HOME)
+        if namespace is not None and namespace["metadata"].get("deletionTimestamp"):
             raise Conflict(f"namespace {PROBER_HOME} of earlier probing pods is still being removed")
         for kind, manifest in prober(self.image, [address_in(block) for block in blocks]):
             await apply(self.kube, kind, manifest)
 
-    async def _create_vm(self, blocks: tuple[str, ...], facts: CutoverFacts) -> str:
+    async def _create_vm(self, home: str, facts: CutoverFacts) -> str:
         """Beside a node and from its image; the zone."""
         node = next((node for node in facts.node_of.values() if node.running), None)
         if node is None:
             raise GateFailed("the decoy check needs a running node")
-        vm = self._vm(node.zone, await self._image(node.zone, node.name), blocks)
+        vm = self._vm(node.zone, await self._image(node.zone, node.name), home)
         await self.compute.post(f"zones/{node.zone}/instances", vm, pace=self.pace)
         return node.zone
 
@@ -205,12 +211,12 @@ class Decoys:
         disk = await self.compute.get(f"zones/{zone}/disks/{last_segment(source)}", fields="sourceImage")
         return str(disk["sourceImage"])
 
-    def _vm(self, zone: str, image: str, blocks: tuple[str, ...]) -> Body:
+    def _vm(self, zone: str, image: str, home: str) -> Body:
         subnet = self.desired.subnet_path(self.desired.nodes_subnet)
-        script = SCRIPT.replace("{addresses}", " ".join(address_in(block) for block in blocks))
+        script = SCRIPT.replace("{addresses}", " ".join(address_in(block) for block in decoy_blocks(home)))
         return {
             "name": decoy_name(self.desired.ns),
-            "description": " ".join((DESCRIPTION, *blocks)),
+            "description": f"{DESCRIPTION} {home}",
             "machineType": f"zones/{zone}/machineTypes/{MACHINE_TYPE}",
             "canIpForward": True,
             "labels": {"k8s-cluster-name": self.desired.ns, "dualstack": "decoy"},
@@ -228,7 +234,8 @@ class Decoys:
     async def _alias(self, facts: CutoverFacts, zone: str | None) -> None:
         path = f"zones/{zone}/instances/{decoy_name(self.desired.ns)}"
         interface = first_interface(await self.compute.get(path, fields="name,networkInterfaces"))
-        aliases = [{"ipCidrRange": block, "subnetworkRangeName": facts.range_name} for block in facts.decoys.blocks[1:]]
+        wanted = decoy_blocks(facts.decoys.home)[1:]
+        aliases = [{"ipCidrRange": block, "subnetworkRangeName": RANGE} for block in wanted]
         body = {"aliasIpRanges": aliases, "fingerprint": interface["fingerprint"]}
         await self.compute.patch(
             f"{path}/updateNetworkInterface", body, pace=self.pace, networkInterface=interface["name"]

@@ -15,7 +15,7 @@ from dualstack.gce import ComputeClient
 from dualstack.gce.errors import AlreadyExists, ComputeRefusal
 from dualstack.gce.pacing import Pace
 from dualstack.model import names
-from dualstack.plan.back import unused_block
+from dualstack.plan.blocks import unused_block
 from dualstack.plan.facts import CutoverFacts
 
 DESCRIPTION = "dualstack-rollback-drill"

@@ -282,12 +282,12 @@ class Migration:
         """Give the cloud-controller-manager back while every route is still there (W4, W5), and remove decoys.
 
         Once a route is deleted the old configuration would only re-create it, so then it stays away until the
-        cut-over is finished. Decoys that have begun to prove something stay, for new ones could not prove as much.
+        cut-over is finished.
         """
         facts = await actuator.observe()
         if nothing_deleted(facts):
             await manager.give_back()
-        if facts.decoys.present and not facts.range_present:
+        if facts.decoys.present:
             await actuator.perform(RemoveDecoys())
 
 

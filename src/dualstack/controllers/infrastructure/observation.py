@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.controllers.infrastructure.decoys import RANGE as DECOY_RANGE
 from dualstack.controllers.infrastructure.decoys import Decoys, decoy_name, is_decoy, is_decoy_route
 from dualstack.controllers.infrastructure.desired import Desired
 from dualstack.controllers.infrastructure.drill import DESCRIPTION, drill_name
@@ -87,7 +88,7 @@ class Observer:
             subnet=_subnet(subnet, self.desired),
             routes=tuple(ours),
             foreign_routes=tuple(foreign),
-            decoys=await self.decoys.observe(decoy, to_decoys),
+            decoys=await self.decoys.observe(decoy, to_decoys, subnet),
             drill_routes=tuple(route["name"] for route in drills),
             nodes=tuple(_node(name, member, instances.get(name), subnet) for name, member in members.items()),
             saved_routes=tuple(
@@ -202,7 +203,9 @@ def _subnet(subnet: Resource, desired: Desired) -> SubnetFacts:
         overlap_flag=bool(subnet.get("allowSubnetCidrRoutesOverlap")),
         flag_visible="allowSubnetCidrRoutesOverlap" in subnet,
         stack_type=subnet.get("stackType") or "IPV4_ONLY",
-        secondary_ranges=tuple((name, cidr.canonical(text)) for name, text in secondary_ranges(subnet)),
+        secondary_ranges=tuple(
+            (name, cidr.canonical(text)) for name, text in secondary_ranges(subnet) if name != DECOY_RANGE
+        ),
     )
 
 

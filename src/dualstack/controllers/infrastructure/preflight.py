@@ -32,8 +32,8 @@ from dualstack.gce.resources import same_resource, secondary_ranges
 from dualstack.model import cidr, names
 from dualstack.model.error_codes import CONFIGURATION_PROBLEM, QUOTA_EXCEEDED
 from dualstack.plan.automatic import MOST_INTERFACES, NetworkFacts
-from dualstack.plan.blocks import unused_blocks
-from dualstack.plan.decoy_steps import BLOCKS
+from dualstack.plan.blocks import unused_block
+from dualstack.plan.decoy_steps import PARTS
 from dualstack.plan.facts import CutoverFacts
 
 SECONDARY_RANGES = 170
@@ -153,9 +153,9 @@ def decoy_faults(facts: CutoverFacts, network: NetworkFacts, *, image: str) -> l
     faults = []
     if not image:
         faults.append("metadata.annotations[dualstack.dev/decoys]: the operator runs without --prober-image")
-    if (free := len(unused_blocks(facts, BLOCKS))) < BLOCKS:
+    if unused_block(facts, holding=PARTS) is None:
         faults.append(
-            f"metadata.annotations[dualstack.dev/decoys]: {free} of {BLOCKS} blocks of the pod range are free"
+            f"metadata.annotations[dualstack.dev/decoys]: no {PARTS} blocks of the pod range beside each other are free"
         )
     if network.interfaces + network.surge >= MOST_INTERFACES:
         faults.append(
