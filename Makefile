@@ -25,7 +25,7 @@ test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT)  ## the simulated cloud agains
 test-slow: $(STAMP)  ## the large example and the kills
 	$(BIN)/pytest -q -m slow
 
-crash: $(STAMP)  ## kill the product before and after every call of a migration; CRASH="--sample 40 --seed 1" for some
+crash: $(STAMP)  ## kill the product before and after every call of a migration; CRASH="--sample 40 --seed 1" for some, CRASH="--whole ..." with the Shoot, nodes and DNS
 	$(BIN)/python -m tests.crash $(CRASH)
 
 lint: $(STAMP)  ## style, types, layers

@@ -59,7 +59,8 @@ PAIRED = 130
 def main(nodes: tuple[int, ...], strategy: tuple[str, ...], one: bool) -> None:
     """Run every size with every strategy and print one JSON document."""
     if one:
-        click.echo(msgspec.json.encode(_run(nodes[0], strategy[0]) | {"planner": plan(nodes[0], strategy[0])}))
+        planner = plan(nodes[0], strategy[0])  # first, so that no world lies about in the memory
+        click.echo(msgspec.json.encode(_run(nodes[0], strategy[0]) | {"planner": planner}))
         return
     rows = []
     for size in nodes or SIZES:
