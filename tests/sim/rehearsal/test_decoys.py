@@ -31,6 +31,14 @@ def test_where_aliases_carry_nothing_nobody_loses_a_packet() -> None:
     assert outcome.result["compute"]["byMethod"]["instances.delete"] == 1
 
 
+def test_where_routes_carry_nothing_under_a_range_nobody_loses_a_packet() -> None:
+    outcome = rehearse("--decoys", "--profile", "pessimistic", "--knob", "K5=shown")
+    assert outcome.status == 1
+    assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
+    assert "a static route to a VM does not serve addresses" in outcome.result["reason"]
+    assert "add-secondary-range" not in outcome.err
+
+
 def test_the_annotation_asks_for_it_as_well_and_without_it_there_are_none(tmp_path: Path) -> None:
     shoot = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     shoot["metadata"].setdefault("annotations", {})["dualstack.dev/decoys"] = "true"
