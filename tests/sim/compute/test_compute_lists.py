@@ -53,12 +53,21 @@ def test_filters_that_clients_send(text: str, expected: list[int]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["name", "(name eq a", "name eq [", "name ==", "= x", "(name = a", "name eq (a+)+b", "x" * 3000, "a=b)", "((("],
+    ["name", "(name eq a", "name eq [", "name ==", "= x", "(name = a", "name eq (?=a)", "x" * 3000, "a=b)", "((("],
 )
 def test_bad_filters_are_refused(text: str) -> None:
     with pytest.raises(ApiError) as refused:
         compile_filter(text)
     assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(a*)*b", "(?:a?){500}a{500}"])
+def test_patterns_that_backtrack_without_end_elsewhere_are_read_in_time(pattern: str) -> None:
+    assert not compile_filter(f"name eq {pattern}")({"name": "a" * 5000 + "!"})
+
+
+def test_half_a_surrogate_pair_is_a_character_like_another() -> None:
+    assert compile_filter("name eq \ud800.*")({"name": "\ud800b"})
 
 
 @pytest.mark.parametrize(
