@@ -1,8 +1,9 @@
 """Starts operators within milliseconds: a process that has imported the product already, and forks.
 
-Reads commands from standard input, one JSON object a line, and answers each with one line: `{"start": [arguments],
-"log": path}` with the process ID, `{"kill": pid}` with the wait status once SIGKILL has taken effect. Each operator is
-a process of its own that runs the command line as a user would; only the imports are shared.
+Prints its own process ID when it is ready. Reads commands from standard input, one JSON object a line, and answers each
+with one line: `{"start": [arguments], "log": path}` with the process ID, `{"kill": pid}` with the wait status once
+SIGKILL has taken effect. Each operator is a process of its own that runs the command line as a user would; only the
+imports are shared.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ def main() -> None:
     """Serve until standard input ends; what still runs then is killed."""
     for module in PRELOADED:
         __import__(module)
+    _say(os.getpid())
     running: set[int] = set()
     for line in sys.stdin:
         command = json.loads(line)

@@ -34,6 +34,8 @@ class Nursery:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
+        assert process.stdout is not None
+        await process.stdout.readline()  # no world runs while it still imports
         return cls(process)
 
     async def close(self) -> None:

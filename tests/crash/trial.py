@@ -16,8 +16,8 @@ from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoy
 from tests.sim.infrastructure.probing import probing
 from tests.sim.infrastructure.scene import Scene, scene
 
-PATIENCE = 4 * 3600.0
-"""Simulated seconds within which a migration ends, or never does."""
+PATIENCE = 24 * 3600.0
+"""Simulated seconds within which a migration ends, or never does: more than a minute even on a busy machine."""
 
 LOOK = 20.0
 """Simulated seconds between two looks at the Infrastructure."""

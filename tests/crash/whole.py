@@ -29,7 +29,7 @@ from tests.crash.tripwire import Point, Tripwire
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 
-PATIENCE = 8 * 3600.0
+PATIENCE = 24 * 3600.0
 """Simulated seconds within which a migration ends, or never does."""
 
 LOOK = 60.0
