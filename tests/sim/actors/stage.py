@@ -52,6 +52,9 @@ class Traffic:
         assert at > 0
         self.left.append(host)
 
+    def reaches(self, at: float, host: str, address: str) -> bool:
+        return False
+
     def dark(self, at: float) -> Sequence[tuple[str, str]]:
         assert at > 0
         return self.unseen
