@@ -82,13 +82,20 @@ def slowest(operations: Iterable[Operation]) -> dict[str, float]:
     return dict(sorted(longest.items()))
 
 
-def permitted(steps: Sequence[Step], operations: Sequence[Operation], settings: Settings, per_minute: int) -> float:
+def permitted(
+    steps: Sequence[Step],
+    operations: Sequence[Operation],
+    settings: Settings,
+    per_minute: int,
+    prefixed: float,
+) -> float:
     """The shortest time in which these steps can follow each other, in seconds.
 
+    prefixed: since when the last IPv6 prefix that the cloud assigned is there, which it does after the operation.
     Of the operations outside of them (prefixes, firewall rules), which may run side by side, only the longest counts.
     """
     outside = [entry for entry in operations if not any(_within(entry, step) for step in steps)]
-    waits = _waits(settings)
+    waits = _waits(settings) | {step.id: prefixed - step.began for step in steps if step.id == "await-ipv6-prefixes"}
     longest = max((entry.seconds for entry in outside), default=0.0)
     return longest + sum(shortest(step, operations, waits, per_minute) for step in steps)
 

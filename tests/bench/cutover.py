@@ -93,8 +93,12 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
     dark, fabric = Darkness(names.nodes_subnet(ns), names.POD_RANGE_NAME), Fabric(clock, chance)
     paired = size <= PAIRED
 
+    prefixes: dict[str, float] = {}
+
     def on_commit(commit: Commit) -> None:
         dark.on_commit(commit)
+        if (commit.after or {}).get("externalIpv6Prefix"):
+            prefixes.setdefault(commit.name, commit.at)
         if paired:
             fabric.on_commit(commit)
 
@@ -136,7 +140,9 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
         "pairs": _pairs(fabric, world, clock.now() + PROPAGATION) if paired else None,
         "boundSeconds": round(dark_bound(steps, operations, per_minute, PROPAGATION), 1),
         "totalSeconds": round(total, 1),
-        "permittedSeconds": round(permitted(steps, operations, Settings(), per_minute), 1),
+        "permittedSeconds": round(
+            permitted(steps, operations, Settings(), per_minute, max(prefixes.values(), default=began)), 1
+        ),
         "callsPerNode": round(statistics["calls"] / size, 3),
         "mutationsPerNode": round(statistics["mutations"] / size, 3),
         "peakCallsPerMinute": max(count for (kind, _), count in minutes.items() if kind == "calls"),
