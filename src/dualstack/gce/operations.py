@@ -107,7 +107,9 @@ class _Poller:
     async def _poll(self) -> None:
         try:
             while self._drop_those_who_left():
-                await self._clock.sleep(max(next(self._delays), CROWDED if len(self._waiting) > FEW else 0.0))
+                delay = next(self._delays)
+                crowded = len(self._waiting) > FEW
+                await self._clock.sleep(max(delay, CROWDED) if crowded else min(delay, self._pace.alone))
                 try:
                     await self._look()
                 except ComputeRefusal as error:

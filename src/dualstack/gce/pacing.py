@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ class Pace:
     first: float = 0.5
     growth: float = 1.5
     ceiling: float = 5.0
+    alone: float = math.inf
+    """At most this many when a single operation is waited for: then everything else waits for it, too."""
 
     def delays(self) -> Iterator[float]:
         """The seconds before each look, without end."""
@@ -27,7 +30,7 @@ class Pace:
             delay = min(self.ceiling, delay * self.growth)
 
 
-QUICK = Pace()
+QUICK = Pace(alone=2.5)
 """gardener-behaviour.md W31: half a second up to five."""
 
 UPSTREAM = Pace(first=10.0, growth=1.0, ceiling=10.0)
