@@ -108,13 +108,13 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
         return None
     seconds = max(settings.barrier_flag, settings.barrier_routes)
     known = Barrier(what="restored-routes", aspects=("routes", "flag"), seconds=seconds)
-    if (waiting := _closed(known, facts) or _unpassed(GATE_RESTORED_ROUTES, facts)) is not None:
+    if (waiting := known.if_closed(facts) or GATE_RESTORED_ROUTES.if_unpassed(facts)) is not None:
         return waiting
     if GATE_UNALIAS_CANARY.id not in facts.passed:
         if len(holders) == len(facts.to_route):
             return RemoveAliases(holders[:1], canary=True)
         canary = Barrier(what="unalias-canary", aspects=("aliases",), seconds=settings.barrier_canary)
-        return _closed(canary, facts) or GATE_UNALIAS_CANARY
+        return canary.if_closed(facts) or GATE_UNALIAS_CANARY
     return RemoveAliases(holders[: settings.batch(len(facts.to_route), len(facts.to_route) - len(holders))])
 
 
@@ -127,7 +127,7 @@ def _clear(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if not facts.subnet.overlap_flag:
         return None
     known = Barrier(what="range-removed", aspects=("range",), seconds=settings.barrier_range)
-    return _closed(known, facts) or ClearOverlapFlag()
+    return known.if_closed(facts) or ClearOverlapFlag()
 
 
 def _forget(facts: CutoverFacts, _: Settings) -> Transition | None:
@@ -136,14 +136,6 @@ def _forget(facts: CutoverFacts, _: Settings) -> Transition | None:
 
 def _restore(facts: CutoverFacts, _: Settings) -> Transition | None:
     return RestoreController() if facts.controller.ignored and not facts.controller.absent else None
-
-
-def _closed(barrier: Barrier, facts: CutoverFacts) -> Transition | None:
-    return barrier if barrier.remaining(facts) > 0 else None
-
-
-def _unpassed(gate: Gate, facts: CutoverFacts) -> Transition | None:
-    return None if gate.id in facts.passed else gate
 
 
 _DESCENT = (

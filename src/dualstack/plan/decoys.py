@@ -75,21 +75,21 @@ def _add_range(facts: CutoverFacts, settings: Settings) -> Transition | None:
     flag_known = Barrier(what="flag", aspects=("flag",), seconds=settings.barrier_flag)
     range_known = Barrier(what="decoy-range", aspects=("decoys",), seconds=settings.barrier_range)
     if not facts.decoys.range:
-        return _unpassed(GATE_READY, facts) or _closed(flag_known, facts) or AddDecoyRange()
+        return GATE_READY.if_unpassed(facts) or flag_known.if_closed(facts) or AddDecoyRange()
     if GATE_STATIC.id in facts.passed:
         return None
-    return _closed(range_known, facts) or GATE_STATIC
+    return range_known.if_closed(facts) or GATE_STATIC
 
 
 def _hand_over(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if not AliasDecoys().done(facts):
         return AliasDecoys()
-    if (gate := _unpassed(GATE_ALIAS, facts)) is not None:
+    if (gate := GATE_ALIAS.if_unpassed(facts)) is not None:
         return gate
     if decoy_blocks(facts.decoys.home)[2] in facts.decoys.routes:
         return DropDecoyRoute()
     dropped = Barrier(what="decoy-route", aspects=("decoys",), seconds=settings.barrier_routes)
-    return _closed(dropped, facts) or GATE_HANDOVER
+    return dropped.if_closed(facts) or GATE_HANDOVER
 
 
 def in_the_way(facts: CutoverFacts) -> bool:
@@ -103,11 +103,3 @@ def _wanted(facts: CutoverFacts, settings: Settings) -> bool:
     if not settings.decoys or GATE_HANDOVER.id in facts.passed or facts.range_present:
         return False
     return bool(facts.live_routes) and not facts.unreachable
-
-
-def _closed(barrier: Barrier, facts: CutoverFacts) -> Transition | None:
-    return barrier if barrier.remaining(facts) > 0 else None
-
-
-def _unpassed(gate: Gate, facts: CutoverFacts) -> Transition | None:
-    return None if gate.id in facts.passed else gate

@@ -103,7 +103,7 @@ def _range(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if facts.range_present:
         return None
     flag_known = Barrier(what="flag", aspects=("flag",), seconds=settings.barrier_flag)
-    return (_closed(flag_known, facts) if facts.routes else None) or AddSecondaryRange()
+    return (flag_known.if_closed(facts) if facts.routes else None) or AddSecondaryRange()
 
 
 def _rescue(facts: CutoverFacts, _: Settings) -> Transition | None:
@@ -117,7 +117,7 @@ def _rescue(facts: CutoverFacts, _: Settings) -> Transition | None:
 
 def _served(facts: CutoverFacts, _: Settings) -> Transition | None:
     """Loss appears at once here, at every node; no barrier is waited for then (cutover.md 4.2)."""
-    return _unpassed(GATE_RANGE, facts) if facts.unserved else None
+    return GATE_RANGE.if_unpassed(facts) if facts.unserved else None
 
 
 def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
@@ -128,9 +128,9 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if GATE_ALIAS_CANARY.id not in facts.passed:
         if not any(facts.aliased(name) for name in facts.pod_cidr_of):
             range_known = Barrier(what="range", aspects=("range",), seconds=settings.barrier_range)
-            return _closed(range_known, facts) or AddAliases(missing[:1], canary=True)
+            return range_known.if_closed(facts) or AddAliases(missing[:1], canary=True)
         canary_known = Barrier(what="alias-canary", aspects=("aliases",), seconds=settings.barrier_canary)
-        return _closed(canary_known, facts) or GATE_ALIAS_CANARY
+        return canary_known.if_closed(facts) or GATE_ALIAS_CANARY
     total = len(facts.pod_cidr_of)
     return AddAliases(missing[: settings.batch(total, total - len(missing))])
 
@@ -141,7 +141,7 @@ def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if not live:
         return None
     soaked = Barrier(what="aliases", aspects=("aliases",), seconds=settings.soak_aliases)
-    if (waiting := _closed(soaked, facts) or _unpassed(GATE_ALIASES, facts)) is not None:
+    if (waiting := soaked.if_closed(facts) or GATE_ALIASES.if_unpassed(facts)) is not None:
         return waiting
     total = max(len(live), _once_live(facts))
     gone = total - len(live)
@@ -152,8 +152,8 @@ def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:
     first = gone == 1
     canary_known = Barrier(what="route-canary", aspects=("routes",), seconds=settings.barrier_route_canary)
     stage_known = Barrier(what="routes", aspects=("routes",), seconds=settings.barrier_routes)
-    waiting = None if facts.unmatched else _closed(canary_known if first else stage_known, facts)
-    waiting = waiting or _unpassed(GATE_ROUTE_CANARY if first else GATE_ROUTES, facts)
+    waiting = None if facts.unmatched else (canary_known if first else stage_known).if_closed(facts)
+    waiting = waiting or (GATE_ROUTE_CANARY if first else GATE_ROUTES).if_unpassed(facts)
     return waiting or DeleteRoutes(_names(live[: _stage_end(total, gone, settings) - gone]))
 
 
@@ -162,20 +162,11 @@ def _clear(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if not facts.subnet.overlap_flag:
         return None
     soaked = Barrier(what="aliases", aspects=("aliases",), seconds=settings.soak_aliases)
-    return _closed(soaked, facts) or ClearOverlapFlag()
+    return soaked.if_closed(facts) or ClearOverlapFlag()
 
 
 def _forget(facts: CutoverFacts, _: Settings) -> Transition | None:
     return ClearSavedRoutes() if facts.saved_routes else None
-
-
-def _closed(barrier: Barrier, facts: CutoverFacts) -> Transition | None:
-    """`barrier` while there is something to wait for."""
-    return barrier if barrier.remaining(facts) > 0 else None
-
-
-def _unpassed(gate: Gate, facts: CutoverFacts) -> Transition | None:
-    return None if gate.id in facts.passed else gate
 
 
 def _once_live(facts: CutoverFacts) -> int:

@@ -66,6 +66,10 @@ class Barrier(Transition):
         """Seconds still to wait; zero or less when the barrier is open."""
         return self.seconds - facts.quiet_for(*self.aspects)
 
+    def if_closed(self, facts: CutoverFacts) -> Barrier | None:
+        """The barrier while there is something to wait for."""
+        return self if self.remaining(facts) > 0 else None
+
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         waited = facts.after(max(0.0, self.remaining(facts)))
         known = {aspect: max(self.seconds, waited.quiet_for(aspect)) for aspect in self.aspects}
@@ -82,6 +86,10 @@ class Barrier(Transition):
 class Gate(Transition):
     """A check that must pass before the next step; it has to pass again when one of `aspects` changes.
 
+    What is checked is the same at each, whatever is there by then: every alias is its VM's pod CIDR and first in the
+    list, Nodes are Ready and complain of no network, nobody else's route lies in the range, cloud-controller-manager is
+    still away. A drill tries in the cloud instead whether a route can be made; a decoy's gate asks those who probe it.
+
     `means`: what a failure says about the cloud; whoever checks adds it to the problems if they come from nothing else.
     """
 
@@ -92,6 +100,10 @@ class Gate(Transition):
     @property
     def id(self) -> str:
         return f"gate-{self.what}"
+
+    def if_unpassed(self, facts: CutoverFacts) -> Gate | None:
+        """The gate until it has passed."""
+        return None if self.id in facts.passed else self
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         return facts.remembering(passed={**facts.passed, self.id: self.aspects})

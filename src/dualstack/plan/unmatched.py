@@ -49,7 +49,7 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if not routed:
         return RemoveAliases(facts.all_holders, dark=True) if facts.all_holders else None
     known = Barrier(what="flag", aspects=("flag",), seconds=settings.barrier_flag)
-    return known if known.remaining(facts) > 0 else RemoveAliases(routed)
+    return known.if_closed(facts) or RemoveAliases(routed)
 
 
 def reason(facts: CutoverFacts) -> str | None:

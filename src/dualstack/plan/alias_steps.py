@@ -1,0 +1,100 @@
+"""The steps on the VMs: their pod CIDR as an alias, given and taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dualstack.plan.facts import AliasFacts, CutoverFacts, overlap
+from dualstack.plan.transition import Transition
+
+
+@dataclass(frozen=True)
+class AddAliases(Transition):
+    """The VMs `targets` take their pod CIDR as explicit alias, first in the list, others kept (R12, GB 12.6).
+
+    `one_by_one`: each is awaited before the next is begun, as Gardener does (W19).
+    """
+
+    canary: bool = False
+    one_by_one: bool = False
+    changes = ("aliases",)
+
+    @property
+    def id(self) -> str:
+        return "add-alias-canary" if self.canary else "add-aliases"
+
+    def precondition(self, facts: CutoverFacts) -> list[str]:
+        if not facts.range_present:
+            return [f"subnet {facts.subnet.name} has no range {facts.range_name}"]
+        return [
+            problem for name in self.targets if name in facts.pod_cidr_of for problem in alias_obstacles(facts, name)
+        ]
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        nodes, targets = list(facts.nodes), set(self.targets)
+        for index, node in enumerate(nodes):
+            if node.name in targets and node.name in facts.pod_cidr_of:
+                ours = AliasFacts(facts.pod_cidr_of[node.name], facts.range_name)
+                others = tuple(alias for alias in node.aliases if alias != ours)
+                nodes[index] = replace(node, aliases=(ours, *others))
+        return replace(facts, nodes=tuple(nodes)).stirred(*self.changes)
+
+    def inverse(self) -> Transition | str:
+        return RemoveAliases(self.targets)
+
+
+@dataclass(frozen=True)
+class RemoveAliases(Transition):
+    """The VMs `targets` give their alias up; safe only while their routes are there and the flag is on.
+
+    `dark`: their aliases carry nothing, so that there is nothing to lose.
+    """
+
+    canary: bool = False
+    dark: bool = False
+    changes = ("aliases",)
+
+    @property
+    def id(self) -> str:
+        return "remove-alias-canary" if self.canary else "remove-aliases"
+
+    def precondition(self, facts: CutoverFacts) -> list[str]:
+        bare = () if self.dark else facts.unrouted
+        problems = [f"VM {name} has no route to fall back to" for name in self.targets if name in bare]
+        if facts.range_present and not facts.subnet.overlap_flag:
+            problems.append("the overlap flag is off, so that routes in the range carry nothing")
+        return problems
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        targets = set(self.targets)
+        nodes = tuple(
+            replace(node, aliases=tuple(alias for alias in node.aliases if alias.range_name != facts.range_name))
+            if node.name in targets
+            else node
+            for node in facts.nodes
+        )
+        return replace(facts, nodes=nodes).stirred(*self.changes)
+
+    def inverse(self) -> Transition | str:
+        return AddAliases(self.targets)
+
+
+def alias_obstacles(facts: CutoverFacts, name: str) -> list[str]:
+    """Why the VM cannot take its pod CIDR: NIC in another subnet, CIDR held by another VM, another alias held (R12)."""
+    node, cidr = facts.node_of[name], facts.pod_cidr_of[name]
+    problems = []
+    if not node.subnet_ok:
+        problems.append(f"nic0 of VM {name} is not in subnet {facts.subnet.name}")
+    if not overlap(cidr, facts.pods_cidr):
+        problems.append(f"pod CIDR {cidr} of VM {name} lies outside {facts.pods_cidr}")
+    problems += [
+        f"VM {other} holds {cidr}, the pod CIDR of VM {name}, as an alias"
+        for other in sorted(facts.holders.get(cidr, ()))
+        if other != name
+    ]
+    problems += [
+        f"VM {name} holds {alias.cidr} in range {alias.range_name}, but its pod CIDR is {cidr}"
+        for alias in node.aliases
+        if alias.range_name == facts.range_name and alias.cidr != cidr
+    ]
+    return problems

@@ -1,0 +1,153 @@
+"""The steps on the static routes, on the list that remembers them, and on who would re-create them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dualstack.plan.facts import CutoverFacts, RouteFacts, as_saved
+from dualstack.plan.transition import Transition
+
+
+@dataclass(frozen=True)
+class StopController(Transition):
+    """Both annotations on the ManagedResource, scale to zero, wait until the pods are gone (GB 4.6 steps 2 to 4, W8).
+
+    `wait` False leaves running pods to themselves, as Gardener does.
+    """
+
+    wait: bool = True
+    changes = ("controller",)
+    id = "stop-cloud-controller-manager"
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        pods = 0 if self.wait else facts.controller.pods
+        stopped = replace(facts.controller, replicas=0, pods=pods, ignored=True)
+        return replace(facts, controller=stopped).stirred(*self.changes)
+
+    def inverse(self) -> Transition | str:
+        return "RestoreController gives it back; how many replicas it has then is for its chart to say"
+
+
+@dataclass(frozen=True)
+class RestoreController(Transition):
+    """Both annotations leave the ManagedResource; the resource manager then restores what its chart says (GB 4.8)."""
+
+    changes = ("controller",)
+    id = "restore-cloud-controller-manager"
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        return replace(facts, controller=replace(facts.controller, ignored=facts.controller.absent)).stirred(
+            "controller"
+        )
+
+    def inverse(self) -> Transition | str:
+        return StopController()
+
+
+@dataclass(frozen=True)
+class SaveRoutes(Transition):
+    """All routes of ours into `InfrastructureState.routes`, read back before anything is deleted (W11, W12)."""
+
+    id = "save-routes"
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        return replace(facts, saved_routes=facts.saved_routes + facts.unsaved)
+
+    def inverse(self) -> Transition | str:
+        return ClearSavedRoutes()
+
+
+@dataclass(frozen=True)
+class ClearSavedRoutes(Transition):
+    """Entries leave `InfrastructureState.routes` once what they stand for was observed to be done (W13)."""
+
+    id = "clear-saved-routes"
+
+    def precondition(self, facts: CutoverFacts) -> list[str]:
+        awaited = dict.fromkeys(entry.instance_name for entry in facts.saved_routes)
+        return [
+            f"the pod CIDR of VM {name} is delivered by no alias yet"
+            for name in awaited
+            if name in facts.pod_cidr_of and not facts.settled(name)
+        ]
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        return replace(facts, saved_routes=())
+
+    def inverse(self) -> Transition | str:
+        return "the routes it listed are gone, and every VM has its alias"
+
+
+@dataclass(frozen=True)
+class DeleteRoutes(Transition):
+    """The static routes named `targets` go; one that is gone already counts as deleted (W21).
+
+    `alias_first` False deletes them whether or not an alias stands in, as Gardener does.
+    """
+
+    canary: bool = False
+    alias_first: bool = True
+    changes = ("routes",)
+
+    @property
+    def id(self) -> str:
+        return "delete-route-canary" if self.canary else "delete-routes"
+
+    def precondition(self, facts: CutoverFacts) -> list[str]:
+        targets, unsaved = set(self.targets), set(facts.unsaved)
+        routes = [route for route in facts.routes if route.name in targets]
+        problems = [f"route {route.name} is not saved" for route in routes if as_saved(route) in unsaved]
+        if self.alias_first:
+            live = set(facts.live_routes)
+            problems += [
+                f"VM {route.instance} has no alias {route.destination}; its route {route.name} is all that it has"
+                for route in routes
+                if route in live and not facts.aliased(route.instance)
+            ]
+            if not facts.controller.gone:
+                problems.append("cloud-controller-manager still runs and would re-create the routes")
+        return problems
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        targets = set(self.targets)
+        kept = tuple(route for route in facts.routes if route.name not in targets)
+        return replace(facts, routes=kept).stirred(*self.changes)
+
+    def inverse(self) -> Transition | str:
+        return "RestoreRoutes, where the cloud takes a static route inside a subnet range (R2 against R3)"
+
+
+@dataclass(frozen=True)
+class RestoreRoutes(Transition):
+    """The VMs `targets` get their static route again, as cloud-controller-manager would make it (GB 8.4)."""
+
+    changes = ("routes",)
+    id = "restore-routes"
+
+    def precondition(self, facts: CutoverFacts) -> list[str]:
+        if facts.range_present and not facts.subnet.overlap_flag:
+            return ["the overlap flag is off, so that no route can be created inside the range (R8)"]
+        return []
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        missing = [name for name in self.targets if name in facts.unrouted]
+        routes = tuple(
+            RouteFacts(f"to-{name}", facts.to_route[name], name, facts.node_of[name].zone) for name in missing
+        )
+        return replace(facts, routes=facts.routes + routes).stirred(*self.changes)
+
+    def inverse(self) -> Transition | str:
+        return "DeleteRoutes of what was created, while the aliases carry the traffic"
+
+
+@dataclass(frozen=True)
+class RemoveDrillRoutes(Transition):
+    """Throwaway routes that a drill left behind when it was cut off."""
+
+    id = "remove-drill-routes"
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        return replace(facts, drill_routes=())
+
+    def inverse(self) -> Transition | str:
+        return "nothing depends on them"
