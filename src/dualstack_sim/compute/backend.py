@@ -193,13 +193,16 @@ class Compute:
         malformed = bool(request_id) and (not _UUID.fullmatch(request_id) or not request_id.strip("0-"))
         if malformed and enforced("requests.request-id-form"):
             raise invalid("requestId", request_id, "Must be a valid UUID; the zero UUID is not supported.")
-        earlier = self._operations.replay(f"{call.method} {call.scope} {call.name}", request_id)
+        request = f"{call.method} {call.scope} {call.name}"
+        if request_id:
+            self._operations.expire(call.now)
+        earlier = self._operations.replay(request, request_id)
         if earlier is None:
             self._check_concurrency(call)
             work = mutation(call)
             earlier = self._operations.start(call.now, call.method, work, fault)
             if request_id:
-                self._operations.remember(f"{call.method} {call.scope} {call.name}", request_id, earlier)
+                self._operations.remember(request, request_id, earlier)
         return self._operations.render(earlier, call.now)
 
     def _check_concurrency(self, call: Call) -> None:

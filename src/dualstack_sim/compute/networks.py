@@ -154,6 +154,12 @@ class Networks:
             ordinal += 1
 
 
+def with_subnetworks(project: Project, network: Json) -> Json:
+    """The network as it is read: with the links of its subnetworks, if it has any."""
+    links = sorted(row["selfLink"] for row in project.inventory.of_network("subnetworks", network["selfLink"]).values())
+    return network | {"subnetworks": links} if links and enforced("networks.lists-subnetworks") else network
+
+
 def _uses(resource: Json, network: str) -> bool:
     if resource.get("network") == network:
         return True

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -150,6 +151,8 @@ class Operations:
         """Let a repetition of `request` (method and path) find `operation`."""
         operation.client_id = request_id
         self._replays[request, request_id] = operation
+        if len(self._replays) > KEPT:
+            _forget_oldest(self._replays)
 
     def start(self, now: float, method: str, work: Work, fault: Fault | None) -> Operation:
         """Accept `work`: begin it and schedule the rest."""
@@ -181,13 +184,8 @@ class Operations:
         operation = Operation(name, identity, key, work, now, now + pending)
         self._known[key] = operation
         if len(self._known) > KEPT:
-            self._forget_oldest()
+            _forget_oldest(self._known)
         return operation
-
-    def _forget_oldest(self) -> None:
-        oldest = next((key for key, operation in self._known.items() if operation.ended is not None), None)
-        if oldest is not None:
-            del self._known[oldest]
 
     def _end(self, operation: Operation, at: float, injected: OperationFailure | None) -> None:
         work = operation.work
@@ -228,12 +226,10 @@ class Operations:
         return operation
 
     def expire(self, now: float) -> None:
-        """Forget what ended too long ago."""
-        while enforced("operations.kept-two-weeks"):
-            oldest = next(iter(self._known.values()), None)
-            if oldest is None or oldest.ended is None or oldest.ended + KEPT_FOR > now:
-                return
-            del self._known[oldest.key]
+        """Forget what ended too long ago, and which requests started it."""
+        if enforced("operations.kept-two-weeks"):
+            _forget_old(self._known, now)
+            _forget_old(self._replays, now)
 
     def delete(self, key: Key) -> None:
         """Forget a finished operation; a running one stays."""
@@ -338,6 +334,22 @@ class Operations:
                 outcome["httpErrorStatusCode"] = failure.http_status
                 outcome["httpErrorMessage"] = failure.http_message
         return outcome
+
+
+def _forget_oldest(operations: dict[Any, Operation]) -> None:
+    """Forget the first that has ended; they stand in the order of their beginning."""
+    oldest = next((name for name, operation in operations.items() if operation.ended is not None), None)
+    if oldest is not None:
+        del operations[oldest]
+
+
+def _forget_old(operations: dict[Any, Operation], now: float) -> None:
+    """Forget the first ones, up to one that runs or ended less than `KEPT_FOR` before `now`."""
+    while operations:
+        name, operation = next(iter(operations.items()))
+        if operation.ended is None or operation.ended + KEPT_FOR > now:
+            return
+        del operations[name]
 
 
 def _written(operation: Operation) -> Json:

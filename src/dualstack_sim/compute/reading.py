@@ -9,6 +9,7 @@ from dualstack_sim.compute.images import Images
 from dualstack_sim.compute.listing import aggregated_document, list_document, page
 from dualstack_sim.compute.managed_groups import ManagedGroups
 from dualstack_sim.compute.methods import Read, reads
+from dualstack_sim.compute.networks import with_subnetworks
 from dualstack_sim.compute.peerings import Peerings
 from dualstack_sim.compute.places import Places
 from dualstack_sim.compute.project import Call, Project
@@ -63,7 +64,6 @@ class Reading:
         }
         for collection in _PLAIN:
             methods[f"{collection}.get"] = self._getter(collection)
-        methods["subnetworks.get"] = self._subnetwork
         for collection in (*_PLAIN, "routes", "addresses", "machineTypes"):
             methods[f"{collection}.list"] = self._lister(collection)
         for collection in AGGREGATED:
@@ -77,16 +77,18 @@ class Reading:
 
     def _viewed(self, call: Call, collection: str, rows: Iterable[Json]) -> Iterable[Json]:
         """The rows as the view of the request shows them."""
+        if collection == "networks":
+            return [with_subnetworks(self._project, row) for row in rows]
         if collection != "subnetworks" or call.query.get("views") != UTILIZATION:
             return rows
         return [with_utilization(self._project, row) for row in rows]
 
-    def _subnetwork(self, call: Call) -> Json:
-        found = self._project.inventory.get(Key("subnetworks", call.scope, call.name))
-        return next(iter(self._viewed(call, "subnetworks", [found])))
-
     def _getter(self, collection: str) -> Read:
-        return lambda call: self._project.inventory.get(Key(collection, call.scope, call.name))
+        return lambda call: self._get(call, collection)
+
+    def _get(self, call: Call, collection: str) -> Json:
+        found = self._project.inventory.get(Key(collection, call.scope, call.name))
+        return next(iter(self._viewed(call, collection, [found])))
 
     def _lister(self, collection: str) -> Read:
         return lambda call: self._list(

@@ -6,6 +6,12 @@ from dualstack_sim.rules.registry import Rule
 
 RULES = (
     Rule(
+        "networks.lists-subnetworks",
+        "A network names its subnetworks when it is read.",
+        "compute-api.md 5.1 (Network.subnetworks of the discovery document)",
+        "documented",
+    ),
+    Rule(
         "networks.internet-route",
         "A new network gets a static route 0.0.0.0/0 to the internet.",
         "compute-api.md 5.1",

@@ -13,8 +13,9 @@ from dualstack.clock import parse_rfc3339
 from dualstack_sim.compute.errors import ApiError
 from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.compute.latency import MEDIANS, LatencyProfile
+from dualstack_sim.compute.operations import KEPT_FOR
 from dualstack_sim.compute.quotas import Limits, RateMeter, group_of
-from tests.sim.compute.cloud import NODES, REGION, ZONE, Cloud, Setting, instance, route, running
+from tests.sim.compute.cloud import NODES, REGION, ZONE, Cloud, HandClock, Setting, instance, route, running
 
 
 async def test_operation_goes_from_pending_to_done(cloud: Cloud) -> None:
@@ -84,6 +85,18 @@ async def test_repeated_request_id_returns_the_same_operation(cloud: Cloud) -> N
     assert (await cloud.refused("POST", "global/routes", body, requestId=str(uuid.uuid4())))["code"] == 409
     for wrong in ("zero", str(uuid.UUID(int=0))):
         assert (await cloud.refused("POST", "global/routes", body, requestId=wrong))["code"] == 400
+
+
+async def test_request_ids_are_forgotten_with_their_operations() -> None:
+    async with running(Setting(by_hand=True)) as cloud:
+        assert isinstance(cloud.clock, HandClock)
+        cloud.furnish(nodes=1)
+        request = ("POST", "global/routes", route("extra", "100.97.0.0/24", "vm0"))
+        identity = str(uuid.uuid4())
+        await cloud.do(*request, requestId=identity)
+        cloud.clock.advance(KEPT_FOR + 1.0)
+        assert (await cloud.refused(*request, requestId=identity))["code"] == 409
+        assert cloud.compute.dump()["operations"]["replays"] == []
 
 
 async def test_same_seed_same_latencies_whatever_the_order() -> None:

@@ -71,6 +71,11 @@ async def unique_local_stays(cloud: Cloud) -> bool:
     return await status(cloud, "PATCH", "global/networks/six", {"enableUlaInternalIpv6": False}) == 400
 
 
+@over_http("networks.lists-subnetworks")
+async def lists_subnetworks(cloud: Cloud) -> bool:
+    return (await cloud.get(NODES))["selfLink"] in (await cloud.get("global/networks/vpc")).get("subnetworks", [])
+
+
 # -- subnetworks: fingerprint and kinds of change
 
 
