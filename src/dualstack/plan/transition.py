@@ -88,7 +88,7 @@ class Gate(Transition):
 
     What is checked is the same at each, whatever is there by then: every alias is its VM's pod CIDR and first in the
     list, Nodes are Ready and complain of no network, nobody else's route lies in the range, cloud-controller-manager is
-    still away. A drill tries in the cloud instead whether a route can be made; a decoy's gate asks those who probe it.
+    still away. A drill tries besides whether the cloud takes a route; a decoy's gate asks those who probe it.
 
     `means`: what a failure says about the cloud; whoever checks adds it to the problems if they come from nothing else.
     """
