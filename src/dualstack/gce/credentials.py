@@ -53,17 +53,6 @@ class GoogleCredentials:
         except (ValueError, TypeError, KeyError) as error:  # google-auth's MalformedError is a ValueError
             raise Unauthenticated("invalid_client", f"the service account key cannot be used: {error}") from error
 
-    @classmethod
-    def from_environment(cls) -> GoogleCredentials:
-        """Application default credentials; Unauthenticated when the environment has none."""
-        auth: Any = importlib.import_module("google.auth")
-        failures: Any = importlib.import_module("google.auth.exceptions")
-        try:
-            credentials, _project = auth.default(scopes=[SCOPE], request=_send)
-        except failures.GoogleAuthError as error:
-            raise Unauthenticated("cannot fetch token", str(error)) from error
-        return cls(credentials)
-
     async def authorization(self) -> str | None:
         if not self._credentials.valid:
             async with self._lock:

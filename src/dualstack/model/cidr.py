@@ -20,8 +20,6 @@ Address = IPv4Address | IPv6Address
 _PREFIX_OF_SERVICES = 108
 """kube-apiserver takes at most 20 host bits (gardener-behaviour.md 4.5)."""
 
-_PREFIX_OF_NODE = 112
-"""The cloud allocator gives a node the first /112 of its VM's /96 (gardener-behaviour.md 8.1)."""
 
 _REMEMBERED = 16384
 """Texts whose range is remembered: each look at a cluster brings the same ones."""
@@ -113,11 +111,6 @@ def overlaps(ranges: Sequence[str]) -> list[tuple[int, int]]:
 def services_range(prefix: str) -> str:
     """The IPv6 service range: the first /108 of the services subnet's /64 (gardener-behaviour.md 1.4)."""
     return _first_part(prefix, _PREFIX_OF_SERVICES)
-
-
-def node_range(prefix: str) -> str:
-    """A node's IPv6 pod range: the first /112 of its VM's /96 (gardener-behaviour.md 8.1)."""
-    return _first_part(prefix, _PREFIX_OF_NODE)
 
 
 def at_offset(network: str, offset: int) -> str:

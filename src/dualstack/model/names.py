@@ -8,7 +8,6 @@ OPERATION = "gardener.cloud/operation"
 TIMESTAMP = "gardener.cloud/timestamp"
 TASKS = "shoot.gardener.cloud/tasks"
 TASK_DEPLOY_INFRASTRUCTURE = "deployInfrastructure"
-TASK_RESTART_CORE_ADDONS = "restartCoreAddons"
 RECONCILE = "reconcile"
 ROLLOUT_WORKERS = "rollout-workers"
 """Operation `rollout-workers=<pools>` of a Shoot, and the annotation on the machines' template (5.2)."""
@@ -26,7 +25,6 @@ CUT_OVER = "dualstack.dev/cut-over"
 
 # Finalizers -------------------------------------------------------------------------------------------------------
 
-GARDENER_FINALIZER = "gardener"
 MACHINE_FINALIZER = "machine.sapcloud.io/machine-controller-manager"
 EXTENSION_FINALIZER_PREFIX = "extensions.gardener.cloud/"
 

@@ -16,9 +16,6 @@ from dualstack.operator.queue import Key
 EXTENSIONS = {INFRASTRUCTURE: "infrastructure", CONTROL_PLANE: "controlplane", NETWORK: "network", WORKER: "worker"}
 """The extension kinds and the controllers that reconcile them."""
 
-Handle = Callable[[str | None, Manifest], None]
-"""Takes the kind of change (None for what a list shows) and the object."""
-
 
 class Watches:
     """Registers what is watched, and turns events into keys."""

@@ -10,7 +10,6 @@ from dualstack.model.names import (
     CLOUD_PROVIDER_SECRET,
     POD_RANGE_NAME,
     POOL_LABEL,
-    ROLLOUT_WORKERS,
     node_tags,
     nodes_subnet,
 )
@@ -162,8 +161,3 @@ def machine_deployment(
     )
     result["metadata"]["labels"] = {"name": name, POOL_LABEL: pool.name}
     return result
-
-
-def rollout_annotations(stamp: str) -> dict[str, str]:
-    """The template annotation by which Gardener replaces a pool's machines (5.2); `stamp` is RFC 3339."""
-    return {ROLLOUT_WORKERS: stamp}

@@ -14,7 +14,6 @@ from dualstack.model import kinds
 from dualstack.model.kinds import Kind, Manifest
 
 PRESERVE_REPLICAS = "resources.gardener.cloud/preserve-replicas"
-ORIGIN = "resources.gardener.cloud/origin"
 
 _SERVER_OWNED = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "deletionTimestamp")
 _SERVICE_KEPT = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")

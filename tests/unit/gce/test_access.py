@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from dualstack.clock import ScaledClock
 from dualstack.errors import InvalidInput
 from dualstack.gce import ComputeClients
-from dualstack.gce.credentials import GoogleCredentials
 from dualstack.gce.errors import Transient, Unauthenticated
 from tests.unit.gce.conftest import Server
 
@@ -99,21 +97,3 @@ async def test_a_refused_token_is_told_apart_from_a_silent_endpoint(
 def test_an_endpoint_that_is_no_url_is_refused_before_anything_is_asked(endpoint: str, clock: ScaledClock) -> None:
     with pytest.raises(InvalidInput, match="must be an http or https URL"):
         ComputeClients(clock, endpoint=endpoint)
-
-
-async def test_the_environment_may_name_the_account(
-    server: Server,
-    clock: ScaledClock,
-    private_key: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    file = tmp_path / "account.json"
-    account = secret(private_key=private_key, token_uri=server.url + "/token")
-    file.write_bytes(base64.b64decode(account["data"]["serviceaccount.json"]))
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
-    server.on("POST", "token", (200, {"access_token": "tok", "expires_in": 3600, "token_type": "Bearer"}))
-    assert await GoogleCredentials.from_environment().authorization() == "Bearer tok"
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
-    with pytest.raises(Unauthenticated, match=r"missing\.json"):
-        GoogleCredentials.from_environment()

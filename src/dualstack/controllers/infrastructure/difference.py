@@ -71,15 +71,6 @@ def stack_type_changes(current: Current) -> list[SubnetChange]:
     return [SubnetChange("stack-type", dict(DUAL_STACK))]
 
 
-def has_pod_range(current: Current, desired: Desired) -> bool:
-    """Whether our secondary range is there, beside whatever else is."""
-    ours = desired.pod_range()
-    return any(
-        entry.get("rangeName") == ours["rangeName"] and cidr.same(entry["ipCidrRange"], ours["ipCidrRange"])
-        for entry in current.get("secondaryIpRanges") or ()
-    )
-
-
 def nats_change(router: Current, wanted: Body) -> Body | None:
     """The PATCH of the router that puts our NAT in its place and keeps all others, or None."""
     nats = list(router.get("nats") or ())

@@ -9,7 +9,6 @@ import pytest
 
 from dualstack.controllers.infrastructure.difference import (
     firewall_change,
-    has_pod_range,
     nats_change,
     network_change,
     nodes_subnet_changes,
@@ -72,14 +71,6 @@ def test_flow_logs_are_compared_by_value() -> None:
     assert change.body == {"logConfig": {"enable": True, **LOGS}}
     (off,) = nodes_subnet_changes(SUBNET_AS_READ | {"logConfig": same}, desired("IPv4"))
     assert off.body == {"logConfig": {"enable": False}}
-
-
-def test_the_pod_range_is_found_among_others_and_whatever_else_it_says() -> None:
-    ours = {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11", "ipVersion": "IPV4"}
-    other = {"rangeName": "of-the-user", "ipCidrRange": "10.99.0.0/20"}
-    assert has_pod_range({"secondaryIpRanges": [other, ours]}, desired())
-    assert not has_pod_range({"secondaryIpRanges": [other]}, desired())
-    assert not has_pod_range({"secondaryIpRanges": [ours | {"ipCidrRange": "100.96.0.0/12"}]}, desired())
 
 
 def test_nat_without_the_defaults_that_the_cloud_leaves_out_is_the_same() -> None:
