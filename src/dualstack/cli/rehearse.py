@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from dualstack.cli.cloud_options import cloud_profile
-from dualstack.cli.speed import Speed
+from dualstack.cli.cloud_options import simulated_world
 
 
 @click.command()
@@ -34,20 +33,7 @@ from dualstack.cli.speed import Speed
     show_default=True,
     help="`auto` asks for the node roll-out by annotation; `manual` waits until somebody deletes the machines.",
 )
-@click.option(
-    "--speed",
-    type=Speed(),
-    default=120.0,
-    show_default=True,
-    help="Simulated seconds in one second of wall time.",
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="The same seed gives the same world and latencies."
-)
-@click.option(
-    "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as YAML."
-)
-@cloud_profile
+@simulated_world(speed=120.0)
 @click.option(
     "--kill-at",
     multiple=True,

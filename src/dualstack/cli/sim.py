@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from dualstack.cli.cloud_options import cloud_profile
-from dualstack.cli.speed import Speed
+from dualstack.cli.cloud_options import simulated_world
 
 
 @click.group()
@@ -19,19 +18,8 @@ def sim() -> None:
 @sim.command()
 @click.argument("shoot", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
-@click.option(
-    "--speed",
-    type=Speed(),
-    default=1.0,
-    show_default=True,
-    help="Simulated seconds in one second of wall time.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same world.")
-@click.option(
-    "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as YAML."
-)
 @click.option("--lifeline", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
-@cloud_profile
+@simulated_world(speed=1.0)
 def serve(
     shoot: Path,
     nodes: int | None,
@@ -73,20 +61,9 @@ def serve(
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default="any free one", help="Port of the Compute API."
 )
-@click.option(
-    "--speed",
-    type=Speed(),
-    default=1.0,
-    show_default=True,
-    help="Simulated seconds in one second of wall time.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same ids and latencies.")
-@click.option(
-    "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as YAML."
-)
 @click.option("--project", default="proj-1", show_default=True, help="Name of the one project that there is.")
 @click.option("--region", default="europe-west1", show_default=True, help="Its region; the zones are b, c and d.")
-@cloud_profile
+@simulated_world(speed=1.0)
 def compute(
     state: Path | None,
     port: int,
