@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from dualstack_sim.compute.addresses import dotted
-from dualstack_sim.compute.bodies import accept, one_of
+from dualstack_sim.compute.bodies import accept, echoed, one_of
 from dualstack_sim.compute.errors import Json, bad_request, invalid, not_found, required
 from dualstack_sim.compute.operations import Work
 from dualstack_sim.compute.project import Call, Project
@@ -18,6 +18,7 @@ SCHEMA: dict[str, type] = {
     "publicPtrDomainName": str, "externalIpv6": str, "externalIpv6PrefixLength": int, "securityPolicy": str,
     "ipCollection": str,
 }  # fmt: skip
+_ECHOED = ("setPublicPtr", "publicPtrDomainName", "securityPolicy", "ipCollection")
 TYPES = ("ONE_TO_ONE_NAT",)
 TIERS = ("PREMIUM", "STANDARD", "FIXED_STANDARD", "STANDARD_OVERRIDES_FIXED_STANDARD")
 
@@ -36,7 +37,7 @@ def access_config(project: Project, instance: Key, interface: str, body: Json, w
         "name": body.get("name") or "External NAT",
         "natIP": wanted or dotted(int(IPv4Address("34.64.0.0")) + number),
         "networkTier": one_of(body.get("networkTier") or "PREMIUM", TIERS, f"{where}.networkTier"),
-    }
+    } | echoed(body, _ECHOED)
 
 
 def nat_users(project: Project) -> dict[str, str]:

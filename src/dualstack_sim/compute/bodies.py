@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from dualstack_sim.compute.errors import Json, bad_request, invalid
@@ -75,6 +75,25 @@ def accept_strings(value: list[Any], where: str) -> list[str]:
         if not isinstance(entry, str):
             raise invalid(f"{where}[{index}]", entry, "Must be a string.")
     return value
+
+
+def echoed(body: Json, fields: Collection[str]) -> Json:
+    """Those of the fields that were given: they are shown as they were sent, and nothing else depends on them."""
+    return {field: body[field] for field in fields if body.get(field) not in (None, "", [], {})}
+
+
+def refuse_changes(body: Json, current: Json, fields: Iterable[str]) -> None:
+    """Refuse what a method cannot change; clients may send the whole resource back as they read it."""
+    for field in fields:
+        if field in body and _bare(body[field]) != _bare(current.get(field)):
+            raise invalid(f"resource.{field}", "", "Updating this field is not supported.")
+
+
+def _bare(value: Any) -> Any:
+    """Without what the server adds, and nothing for what is empty."""
+    if isinstance(value, dict):
+        return {k: _bare(v) for k, v in value.items() if k not in ("kind", "fingerprint") and v not in ([], {})} or None
+    return None if value in ("", []) else value
 
 
 def accept_labels(value: Mapping[str, Any], where: str) -> Json:

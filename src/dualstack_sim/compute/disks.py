@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dualstack_sim.compute.bodies import accept, accept_labels, accept_list, one_of
+from dualstack_sim.compute.bodies import Schema, accept, accept_labels, accept_list, echoed, one_of
 from dualstack_sim.compute.errors import (
     ApiError,
     Json,
@@ -21,28 +20,34 @@ from dualstack_sim.compute.errors import (
 from dualstack_sim.compute.operations import Work
 from dualstack_sim.compute.project import Call, Project
 from dualstack_sim.compute.references import Key, check_name
+from dualstack_sim.compute.shapes import ARCHITECTURES, GUEST_FEATURES
 from dualstack_sim.rules import enforced
 
-SCHEMA: dict[str, type] = {
+SCHEMA: Schema = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "zone": str,
     "sizeGb": int, "type": str, "sourceImage": str, "sourceSnapshot": str, "labels": dict, "labelFingerprint": str,
-    "users": list, "status": str, "physicalBlockSizeBytes": int, "licenses": list, "guestOsFeatures": list,
-    "provisionedIops": int, "provisionedThroughput": int, "architecture": str, "resourcePolicies": list, "params": dict,
-    "accessMode": str, "diskEncryptionKey": dict, "options": str, "storagePool": str,
+    "users": list, "status": str, "physicalBlockSizeBytes": int, "licenses": [str], "guestOsFeatures": GUEST_FEATURES,
+    "provisionedIops": int, "provisionedThroughput": int, "architecture": ARCHITECTURES, "resourcePolicies": [str],
+    "params": dict, "accessMode": ("READ_ONLY_MANY", "READ_WRITE_MANY", "READ_WRITE_SINGLE"),
+    "diskEncryptionKey": dict, "options": str, "storagePool": str,
 }  # fmt: skip
-ATTACHED: dict[str, type] = {
+ATTACHED: Schema = {
     "kind": str, "type": str, "mode": str, "source": str, "deviceName": str, "index": int, "boot": bool,
     "autoDelete": bool, "interface": str, "diskSizeGb": int, "initializeParams": dict, "licenses": list,
-    "guestOsFeatures": list, "forceAttach": bool, "diskEncryptionKey": dict, "shieldedInstanceInitialState": dict,
-    "architecture": str, "savedState": str,
+    "guestOsFeatures": GUEST_FEATURES, "forceAttach": bool, "diskEncryptionKey": dict,
+    "shieldedInstanceInitialState": dict, "architecture": str, "savedState": str,
 }  # fmt: skip
-INITIALIZE: dict[str, type] = {
+INITIALIZE: Schema = {
     "diskName": str, "sourceImage": str, "diskSizeGb": int, "diskType": str, "labels": dict, "description": str,
     "sourceSnapshot": str, "sourceImageEncryptionKey": dict, "sourceSnapshotEncryptionKey": dict,
-    "resourcePolicies": list, "onUpdateAction": str, "provisionedIops": int, "provisionedThroughput": int,
-    "licenses": list, "storagePool": str, "architecture": str, "resourceManagerTags": dict, "replicaZones": list,
-    "enableConfidentialCompute": bool,
+    "resourcePolicies": [str], "onUpdateAction": str, "provisionedIops": int, "provisionedThroughput": int,
+    "licenses": [str], "storagePool": str, "architecture": ARCHITECTURES,
+    "resourceManagerTags": dict, "replicaZones": list, "enableConfidentialCompute": bool,
 }  # fmt: skip
+_ECHOED = (
+    "description", "accessMode", "architecture", "guestOsFeatures", "licenses", "options", "resourcePolicies",
+    "sourceSnapshot", "storagePool",
+)  # fmt: skip
 _DEFAULT_SIZE = 10
 _LARGEST = 65536
 
@@ -194,7 +199,7 @@ def _attachment(entry: Json, index: int, source: str, size: int) -> Json:
         "interface": entry.get("interface", "SCSI"),
         "diskSizeGb": str(size),
     }
-    return shown | ({"source": source} if source else {})
+    return shown | ({"source": source} if source else {}) | echoed(entry, ("guestOsFeatures",))
 
 
 def release_disks(project: Project, at: float, instance: Json) -> None:
@@ -214,7 +219,7 @@ def _without_users(disk: Json) -> Json:
     return {name: value for name, value in disk.items() if name != "users"}
 
 
-def _disk(project: Project, key: Key, now: float, origin: Mapping[str, Any], size: int | None, where: str) -> Json:
+def _disk(project: Project, key: Key, now: float, origin: Json, size: int | None, where: str) -> Json:
     zone = project.links.within(key.scope)
     kind = str(origin.get("diskType", "pd-standard")).rpartition("/")[2]
     resource = project.inventory.identity(key, "disk", now) | {
@@ -229,9 +234,9 @@ def _disk(project: Project, key: Key, now: float, origin: Mapping[str, Any], siz
         resource["sourceImage"] = _image_link(project, origin["sourceImage"])
     if origin.get("labels"):
         resource["labels"] = accept_labels(origin["labels"], "resource.labels")
-    if origin.get("description"):
-        resource["description"] = origin["description"]
-    return resource
+    provisioned = echoed(origin, ("provisionedIops", "provisionedThroughput"))
+    resource |= {name: str(number) for name, number in provisioned.items()}  # 64 bits travel as text
+    return resource | echoed(origin, _ECHOED)
 
 
 def _image_link(project: Project, text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dualstack_sim.compute.addresses import parse_cidr
-from dualstack_sim.compute.bodies import accept, accept_list, accept_strings, one_of
+from dualstack_sim.compute.bodies import accept, accept_list, accept_strings, one_of, refuse_changes
 from dualstack_sim.compute.errors import Json, already_exists, invalid, required
 from dualstack_sim.compute.operations import Work
 from dualstack_sim.compute.project import Call, Project
@@ -64,6 +64,7 @@ class Firewalls:
     def _replace(self, call: Call, kind: str, *, keep: bool) -> Work:
         key, current = self._target(call)
         body = accept(call.body, SCHEMA)
+        refuse_changes(body, current, ("name",))
         network = self._network(body) if "network" in body else current["network"]
         if network != current["network"] and enforced("firewalls.network-fixed"):
             raise invalid("resource.network", body["network"], "The network of a firewall rule cannot be changed.")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from dualstack_sim.compute.allocations import check_interfaces
-from dualstack_sim.compute.bodies import Schema, accept, accept_labels, accept_list, accept_strings
+from dualstack_sim.compute.bodies import Schema, accept, accept_labels, accept_list, accept_strings, echoed
 from dualstack_sim.compute.disks import DiskPlan, plan_disks, release_disks
 from dualstack_sim.compute.errors import (
     ApiError,
@@ -27,6 +27,7 @@ from dualstack_sim.compute.references import Key, check_name
 from dualstack_sim.compute.shapes import (
     ACCELERATORS,
     DISPLAY,
+    IDENTITY,
     PARAMETERS,
     RESERVATION,
     SCHEDULING,
@@ -43,18 +44,28 @@ SCHEMA: Schema = {
     "cpuPlatform": str, "labels": dict, "labelFingerprint": str, "minCpuPlatform": str,
     "guestAccelerators": ACCELERATORS,
     "startRestricted": bool, "deletionProtection": bool, "hostname": str, "shieldedInstanceConfig": SHIELDED,
-    "shieldedInstanceIntegrityPolicy": dict, "advancedMachineFeatures": dict, "reservationAffinity": RESERVATION,
-    "confidentialInstanceConfig": dict, "displayDevice": DISPLAY, "fingerprint": str, "privateIpv6GoogleAccess": str,
+    "shieldedInstanceIntegrityPolicy": {"updateAutoLearnPolicy": bool}, "advancedMachineFeatures": dict,
+    "reservationAffinity": RESERVATION,
+    "confidentialInstanceConfig": dict, "displayDevice": DISPLAY, "fingerprint": str,
+    "privateIpv6GoogleAccess": (
+        "ENABLE_BIDIRECTIONAL_ACCESS_TO_GOOGLE", "ENABLE_OUTBOUND_VM_ACCESS_TO_GOOGLE", "INHERIT_FROM_SUBNETWORK",
+    ),
     "lastStartTimestamp": str, "lastStopTimestamp": str, "lastSuspendedTimestamp": str, "resourcePolicies": [str],
     "resourceStatus": dict, "satisfiesPzs": bool, "satisfiesPzi": bool, "instanceEncryptionKey": dict,
     "keyRevocationActionType": str, "networkPerformanceConfig": dict, "params": PARAMETERS, "sourceMachineImage": str,
-    "sourceMachineImageEncryptionKey": dict, "workloadIdentityConfig": dict, "localSsdEncryptionMode": str,
+    "sourceMachineImageEncryptionKey": dict, "workloadIdentityConfig": IDENTITY,
+    "localSsdEncryptionMode": (
+        "EPHEMERAL_KEY_ENCRYPTION", "LOCAL_SSD_ENCRYPTION_MODE_UNSPECIFIED", "STANDARD_ENCRYPTION",
+    ),
 }  # fmt: skip
-_ECHOED = (
+ECHOED = (
     "description", "serviceAccounts", "minCpuPlatform", "guestAccelerators", "hostname",
     "shieldedInstanceConfig", "advancedMachineFeatures", "reservationAffinity", "confidentialInstanceConfig",
     "displayDevice", "resourcePolicies", "networkPerformanceConfig", "keyRevocationActionType",
+    "localSsdEncryptionMode", "privateIpv6GoogleAccess", "shieldedInstanceIntegrityPolicy", "sourceMachineImage",
+    "workloadIdentityConfig",
 )  # fmt: skip
+"""Shown as they were sent."""
 _SCHEDULING: Json = {
     "onHostMaintenance": "MIGRATE",
     "automaticRestart": True,
@@ -149,7 +160,7 @@ class Instances:
             resource["labels"] = accept_labels(body["labels"], "resource.labels")
         if "items" not in resource["tags"] and not enforced("instances.tags-always-there"):
             del resource["tags"]
-        return resource | {field: body[field] for field in _ECHOED if body.get(field)}
+        return resource | echoed(body, ECHOED)
 
     # -- life cycle
 

@@ -12,20 +12,24 @@ from dualstack_sim.compute.access_configs import access_config
 from dualstack_sim.compute.addresses import block_of, fits_within, parse_ipv4, uncompressed, usable_primary
 from dualstack_sim.compute.aliases import merged, read_wishes, revise, take
 from dualstack_sim.compute.allocations import check_aliases
-from dualstack_sim.compute.bodies import accept, accept_list, one_of
+from dualstack_sim.compute.bodies import Schema, accept, accept_list, echoed, one_of
 from dualstack_sim.compute.errors import ApiError, Json, bad_request, condition_not_met, invalid, not_ready, required
 from dualstack_sim.compute.holdings import Holdings, release_aliases, release_interface, release_six
 from dualstack_sim.compute.project import Project
 from dualstack_sim.compute.references import GLOBAL, Key
 from dualstack_sim.rules import enforced
 
-SCHEMA: dict[str, type] = {
+SCHEMA: Schema = {
     "kind": str, "name": str, "network": str, "subnetwork": str, "networkIP": str, "fingerprint": str, "stackType": str,
     "nicType": str, "aliasIpRanges": list, "aliasIpv6Ranges": list, "accessConfigs": list, "ipv6AccessType": str,
     "ipv6AccessConfigs": list, "ipv6Address": str, "internalIpv6PrefixLength": int, "queueCount": int,
-    "networkAttachment": str, "enableVpcScopedDns": bool, "igmpQuery": str, "parentNicName": str, "serviceClassId": str,
-    "vlan": int,
+    "networkAttachment": str, "enableVpcScopedDns": bool, "parentNicName": str, "serviceClassId": str,
+    "vlan": int, "igmpQuery": ("IGMP_QUERY_DISABLED", "IGMP_QUERY_V2"),
 }  # fmt: skip
+_ECHOED = (
+    "nicType", "enableVpcScopedDns", "igmpQuery", "networkAttachment", "parentNicName", "queueCount", "serviceClassId",
+    "vlan",
+)  # fmt: skip
 STACKS = ("IPV4_ONLY", "IPV4_IPV6")
 _SIX = ("ipv6AccessType", "ipv6AccessConfigs", "ipv6Address", "internalIpv6PrefixLength")
 
@@ -54,8 +58,7 @@ def furnish(project: Project, instance: Key, index: int, entry: Any, holdings: H
         "fingerprint": project.inventory.fingerprint(instance, f"nic{index}"),
         "stackType": stack,
     }
-    if body.get("nicType"):
-        interface["nicType"] = body["nicType"]
+    interface |= echoed(body, _ECHOED)
     aliases = take(project, holdings, key, subnetwork, wishes)
     if aliases:
         interface["aliasIpRanges"] = aliases
@@ -246,7 +249,7 @@ def _relocation(project: Project, instance: Key, current: Json, body: Json, hold
     index = int(current["name"].removeprefix("nic"))
     stack = body.get("stackType") or current["stackType"]
     fresh = furnish(project, instance, index, wish | {"stackType": stack}, holdings)
-    kept = {field: current[field] for field in ("accessConfigs", "nicType") if field in current}
+    kept = {field: current[field] for field in ("accessConfigs", *_ECHOED) if field in current}
     left = project.links.read(current["subnetwork"], "subnetworks", "") or key
     return InterfaceChange(lambda _: fresh | kept, lambda: release_interface(project, left, current, holder))
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from dualstack_sim.compute.bodies import accept, one_of
+from dualstack_sim.compute.bodies import accept, one_of, refuse_changes
 from dualstack_sim.compute.errors import Json, bad_request, condition_not_met, invalid, required
-from dualstack_sim.compute.instances import SCHEMA, machine_type
+from dualstack_sim.compute.instances import ECHOED, SCHEMA, machine_type
 from dualstack_sim.compute.operations import Work
 from dualstack_sim.compute.project import Call, Project
 from dualstack_sim.compute.references import Key
@@ -22,8 +20,8 @@ _NEEDED = {
     "scheduling": "REFRESH",
 }
 """Field that instances.update can change -> what that does to a running VM."""
-_ASPECTS = ("tags", "labels", "metadata", "networkInterfaces")
-"""These have methods of their own."""
+_FIXED = ("tags", "labels", "metadata", "networkInterfaces", "disks", *(set(ECHOED) - set(_NEEDED)))
+"""Some of these have methods of their own."""
 
 
 class MachineChanges:
@@ -75,9 +73,7 @@ class MachineChanges:
         for name in ("name", "id", "zone"):
             if name in body and body[name].rpartition("/")[2] != str(current[name]).rpartition("/")[2]:
                 raise invalid(f"resource.{name}", body[name], "Updating this field is not supported.")
-        for name in _ASPECTS:
-            if name in body and _comparable(body[name]) != _comparable(current.get(name)):
-                raise invalid(f"resource.{name}", "", "Updating this field is not supported.")
+        refuse_changes(body, current, _FIXED)
 
     @staticmethod
     def _check_action(call: Call, current: Json, change: Json) -> None:
@@ -106,10 +102,3 @@ class MachineChanges:
                 inventory.put(at, key, present | change | {"fingerprint": inventory.fingerprint(key)})
 
         return Work(key, current["id"], kind, finish, exclusive=False)
-
-
-def _comparable(value: Any) -> Any:
-    """Without what the server adds: clients send whole objects back as they read them."""
-    if isinstance(value, dict):
-        return {k: _comparable(v) for k, v in value.items() if k not in ("kind", "fingerprint") and v not in ([], {})}
-    return value

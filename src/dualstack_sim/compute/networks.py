@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 from dualstack_sim.compute.addresses import parse_cidr, uncompressed_prefix
-from dualstack_sim.compute.bodies import accept
+from dualstack_sim.compute.bodies import accept, refuse_changes
 from dualstack_sim.compute.errors import (
     ApiError,
     Json,
@@ -56,7 +56,7 @@ class Networks:
         if body.get("autoCreateSubnetworks") is not False:
             why = "Only custom subnet mode networks can be created here."
             raise invalid("resource.autoCreateSubnetworks", body.get("autoCreateSubnetworks", ""), why)
-        _check(body)
+        _check_new(body)
         resource = project.inventory.identity(key, "network", call.now)
         resource |= {
             "selfLinkWithId": f"{project.links.within('global/networks')}/{resource['id']}",
@@ -93,8 +93,8 @@ class Networks:
         project.require_idle(key)
         current = project.inventory.get(key)
         body = accept(call.body, SCHEMA)
-        check_name(body.get("name", current["name"]))
         _check(body)
+        refuse_changes(body, current, ("name", "description", "autoCreateSubnetworks", "IPv4Range", "networkProfile"))
         change = {field: body[field] for field in _PATCHED if field in body}
         if "routingConfig" in change:
             change["routingConfig"] = current["routingConfig"] | change["routingConfig"]
@@ -102,6 +102,8 @@ class Networks:
         if cleared and enforced("networks.unique-local-stays"):
             why = "ULA internal IPv6 ranges can not be disabled."
             raise invalid("resource.enableUlaInternalIpv6", "False", why)
+        if not change.get("enableUlaInternalIpv6"):
+            refuse_changes(body, current, ("internalIpv6Range",))
         wanted = change.pop("internalIpv6Range", None)
         if change.get("enableUlaInternalIpv6") and "internalIpv6Range" not in current:
             change["internalIpv6Range"] = self._unique_local(key, wanted)
@@ -164,6 +166,18 @@ def _uses(resource: Json, network: str) -> bool:
     if resource.get("network") == network:
         return True
     return any(interface.get("network") == network for interface in resource.get("networkInterfaces", ()))
+
+
+def _check_new(body: Json) -> None:
+    """Neither a legacy network, nor internal IPv6 that is not wanted, nor a profile: there are none of these here."""
+    _check(body)
+    if body.get("IPv4Range"):
+        raise invalid("resource.IPv4Range", body["IPv4Range"], "Legacy networks can no longer be created.")
+    if body.get("internalIpv6Range") and not body.get("enableUlaInternalIpv6"):
+        raise invalid("resource.internalIpv6Range", body["internalIpv6Range"], "Needs enableUlaInternalIpv6.")
+    if body.get("networkProfile"):
+        why = "The referenced network profile resource cannot be found."
+        raise invalid("resource.networkProfile", body["networkProfile"], why)
 
 
 def _check(body: Json) -> None:

@@ -12,7 +12,7 @@ from dualstack_sim.compute.addresses import (
     usable_primary,
     vm_prefix_number,
 )
-from dualstack_sim.compute.bodies import accept, one_of
+from dualstack_sim.compute.bodies import accept, accept_labels, echoed, one_of
 from dualstack_sim.compute.errors import ApiError, Json, OperationFailed, already_exists, in_use, invalid, required
 from dualstack_sim.compute.holdings import Holdings
 from dualstack_sim.compute.operations import Work
@@ -27,6 +27,7 @@ SCHEMA: dict[str, type] = {
     "addressType": str, "purpose": str, "subnetwork": str, "network": str, "ipv6EndpointType": str, "labels": dict,
     "labelFingerprint": str, "ipCollection": str,
 }  # fmt: skip
+_ECHOED = ("ipCollection", "ipVersion", "ipv6EndpointType", "labels", "purpose")
 _GLOBAL_POOL = 0x2600_1901_0000_0000 << 64
 """Global IPv6 addresses differ in their fourth group."""
 
@@ -56,13 +57,19 @@ class Reservations:
             raise already_exists(project.links.partial(key))
         kind = one_of(body.get("addressType", "EXTERNAL"), ("EXTERNAL", "INTERNAL"), "resource.addressType")
         holdings = Holdings(project, project.links.partial(key))
-        resource = project.inventory.identity(key, "address", call.now) | {
-            "description": body.get("description", ""),
-            "addressType": kind,
-            "status": "RESERVED",
-            "networkTier": body.get("networkTier", "PREMIUM"),
-            "labelFingerprint": project.inventory.fingerprint(key),
-        }
+        resource = (
+            project.inventory.identity(key, "address", call.now)
+            | {
+                "description": body.get("description", ""),
+                "addressType": kind,
+                "status": "RESERVED",
+                "networkTier": body.get("networkTier", "PREMIUM"),
+                "labelFingerprint": project.inventory.fingerprint(key),
+            }
+            | echoed(body, _ECHOED)
+        )
+        if "labels" in resource:
+            accept_labels(resource["labels"], "resource.labels")
         if call.scope.startswith("regions/"):
             resource["region"] = project.links.within(call.scope)
         try:
@@ -136,6 +143,9 @@ class Reservations:
 
     def _external(self, key: Key, body: Json) -> Json:
         """Any free public address; one that is asked for by number is taken at its word."""
+        for field in ("network", "prefixLength", "subnetwork"):
+            if body.get(field):
+                raise invalid(f"resource.{field}", body[field], "Can only be used with internal addresses.")
         taken = {resource["address"] for _, resource in self._project.inventory.all("addresses")}
         wanted = body.get("address")
         if wanted:

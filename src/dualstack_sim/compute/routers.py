@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dualstack_sim.compute.advertising import BGP_DEFAULTS
-from dualstack_sim.compute.bodies import accept, accept_list, one_of
+from dualstack_sim.compute.bodies import accept, accept_list, echoed, one_of, refuse_changes
 from dualstack_sim.compute.errors import Json, already_exists, invalid, required
 from dualstack_sim.compute.operations import Work
 from dualstack_sim.compute.project import Call, Project
@@ -21,7 +21,8 @@ _BGP = {
 SCHEMA: dict[str, Any] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "region": str,
     "network": str, "interfaces": list, "bgpPeers": list, "bgp": _BGP, "nats": list,
-    "encryptedInterconnectRouter": bool, "md5AuthenticationKeys": list, "nccGateway": str, "params": PARAMETERS,
+    "encryptedInterconnectRouter": bool, "md5AuthenticationKeys": [{"name": str, "key": str}], "nccGateway": str,
+    "params": PARAMETERS,
 }  # fmt: skip
 _LOG = {"enable": bool, "filter": ("ALL", "ERRORS_ONLY", "TRANSLATIONS_ONLY")}
 NAT_SCHEMA: dict[str, Any] = {
@@ -36,7 +37,10 @@ NAT_SCHEMA: dict[str, Any] = {
 _WHICH = ("ALL_IP_RANGES", "PRIMARY_IP_RANGE", "LIST_OF_SECONDARY_IP_RANGES")
 _NAT_SUBNETWORK: dict[str, Any] = {"name": str, "sourceIpRangesToNat": [_WHICH], "secondaryIpRangeNames": [str]}
 _SOURCES = ("ALL_SUBNETWORKS_ALL_IP_RANGES", "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES", "LIST_OF_SUBNETWORKS")
-_CHANGED = ("description", "interfaces", "bgpPeers", "bgp", "nats", "encryptedInterconnectRouter")
+_CHANGED = (
+    "description", "interfaces", "bgpPeers", "bgp", "nats", "encryptedInterconnectRouter", "md5AuthenticationKeys",
+    "nccGateway",
+)  # fmt: skip
 _NAT_DEFAULTS: Json = {
     "type": "PUBLIC", "endpointTypes": ["ENDPOINT_TYPE_VM"], "enableEndpointIndependentMapping": False,
     "icmpIdleTimeoutSec": 30, "udpIdleTimeoutSec": 30, "tcpEstablishedIdleTimeoutSec": 1200,
@@ -79,7 +83,7 @@ class Routers:
     def patch(self, call: Call) -> Work:
         """JSON merge: `nats` is replaced as a whole list."""
         key, current = self._target(call)
-        change = self._changes(call.scope, current["network"], accept(call.body, SCHEMA), current.get("bgp", {}))
+        change = self._changes(call.scope, current["network"], self._accepted(call, current), current.get("bgp", {}))
         if "nats" in change and not enforced("routers.nats-replaced"):
             change["nats"] = [*current.get("nats", ()), *change["nats"]]
         return self._put(key, current, "patch", _tidy(current | change))
@@ -87,7 +91,7 @@ class Routers:
     def update(self, call: Call) -> Work:
         key, current = self._target(call)
         kept = {field: value for field, value in current.items() if field not in _CHANGED}
-        change = self._changes(call.scope, current["network"], accept(call.body, SCHEMA))
+        change = self._changes(call.scope, current["network"], self._accepted(call, current))
         return self._put(key, current, "update", _tidy(kept | change))
 
     def delete(self, call: Call) -> Work:
@@ -102,11 +106,22 @@ class Routers:
         self._project.require_idle(key)
         return key, self._project.inventory.get(key)
 
+    def _accepted(self, call: Call, current: Json) -> Json:
+        """The body of a change, which leaves the router its name and its network."""
+        body = accept(call.body, SCHEMA)
+        refuse_changes(body, current, ("name",))
+        if body.get("network"):
+            key, _ = self._project.reference("resource.network", body["network"], "networks", GLOBAL, "network")
+            refuse_changes({"network": self._project.links.full(key)}, current, ("network",))
+        return body
+
     def _changes(self, scope: str, network: str, body: Json, bgp: Json | None = None) -> Json:
         """The fields of `body`, checked; what it leaves out of `bgp` stays as in the present one."""
         change = {field: body[field] for field in _CHANGED if field in body}
         if "bgp" in change:
             change["bgp"] = BGP_DEFAULTS | (bgp or {}) | change["bgp"]
+        if "md5AuthenticationKeys" in change:  # their names alone: the keys are secrets
+            change["md5AuthenticationKeys"] = [echoed(key, ("name",)) for key in change["md5AuthenticationKeys"]]
         if "nats" in change:
             change["nats"] = self._nats(scope, network, body["nats"])
         return change

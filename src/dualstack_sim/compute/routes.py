@@ -23,7 +23,7 @@ SCHEMA: dict[str, type] = {
     "nextHopInterconnectAttachment": str, "nextHopOrigin": str, "nextHopMed": int, "nextHopInterRegionCost": int,
     "warnings": list, "asPaths": list, "routeType": str, "routeStatus": str, "params": dict,
 }  # fmt: skip
-_NEXT_HOPS = ("nextHopInstance", "nextHopIp", "nextHopGateway", "nextHopIlb", "nextHopVpnTunnel")
+_NEXT_HOPS = ("nextHopInstance", "nextHopIp", "nextHopGateway", "nextHopIlb", "nextHopVpnTunnel", "nextHopNetwork")
 _HIDES = (
     "Invalid value for field 'resource.destRange': '{0}'. {0} hides the address space of the network ({1}). "
     "Cannot change the routing of packets destined for the network."
@@ -156,7 +156,7 @@ class Routes:
 
     def _next_hop(self, body: Json) -> Json:
         given = [field for field in _NEXT_HOPS if body.get(field)]
-        if not given:
+        if given in ([], ["nextHopNetwork"]):  # that is for the server's own routes
             raise required("resource.nextHop")
         if len(given) > 1 and enforced("routes.one-next-hop"):
             raise invalid(f"resource.{given[1]}", body[given[1]], "Exactly one next hop must be specified.")

@@ -6,15 +6,17 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from dualstack_sim.compute.addresses import parse_ipv4
-from dualstack_sim.compute.bodies import accept_list
+from dualstack_sim.compute.bodies import Schema, accept_list, echoed
 from dualstack_sim.compute.errors import Json, in_use, invalid, required
 from dualstack_sim.compute.peers import refuse_peer_ranges
 from dualstack_sim.compute.project import Project
 from dualstack_sim.compute.ranges import admits_routes, refuse_overlap, refuse_routes_inside
 from dualstack_sim.compute.references import Key, check_name
+from dualstack_sim.compute.shapes import IP_VERSIONS
 from dualstack_sim.rules import enforced
 
-SCHEMA: dict[str, type] = {"rangeName": str, "ipCidrRange": str, "reservedInternalRange": str, "ipVersion": str}
+SCHEMA: Schema = {"rangeName": str, "ipCidrRange": str, "reservedInternalRange": str, "ipVersion": IP_VERSIONS}
+_ECHOED = ("reservedInternalRange", "ipVersion")
 MINIMUM_PREFIX = 29
 PROHIBITED = tuple(
     IPv4Network(text)
@@ -44,7 +46,7 @@ def first_ranges(project: Project, value: list[Any]) -> list[Json]:
             raise invalid(f"{where}.rangeName", entry["rangeName"], "Duplicate secondary range name.")
         names.add(entry["rangeName"])
         subnet_range(entry["ipCidrRange"], f"{where}.ipCidrRange")
-        result.append({"rangeName": entry["rangeName"], "ipCidrRange": entry["ipCidrRange"]})
+        result.append({"rangeName": entry["rangeName"], "ipCidrRange": entry["ipCidrRange"]} | echoed(entry, _ECHOED))
     return result
 
 
@@ -73,7 +75,8 @@ def changed_ranges(project: Project, key: Key, current: Json, value: list[Any]) 
         raise invalid(_FIELD, "", why)
     for text in removed:
         _check_removal(project, key, text)
-    return wanted
+    known = {entry["rangeName"]: entry for entry in current.get("secondaryIpRanges", ())}
+    return [known.get(entry["rangeName"], {}) | entry for entry in wanted]
 
 
 def _check_addition(project: Project, current: Json, text: str, added: list[str], where: str) -> None:

@@ -14,12 +14,33 @@ ROUTING: Schema = {
 
 FIREWALL_LOG: Schema = {"enable": bool, "metadata": ("EXCLUDE_ALL_METADATA", "INCLUDE_ALL_METADATA")}
 
+MASKS = (
+    "ARP_ALL_RANGES", "ARP_BROADCAST_PRIMARY_RANGE", "ARP_BROADCAST_PRIMARY_RANGE_WITH_LEARNING", "ARP_PRIMARY_RANGE",
+)  # fmt: skip
+
 FLOW_LOG: Schema = {
     "enable": bool, "filterExpr": str, "flowSampling": float, "metadataFields": [str],
     "aggregationInterval": (
         "INTERVAL_5_SEC", "INTERVAL_30_SEC", "INTERVAL_1_MIN", "INTERVAL_5_MIN", "INTERVAL_10_MIN", "INTERVAL_15_MIN",
     ),
     "metadata": ("CUSTOM_METADATA", "EXCLUDE_ALL_METADATA", "INCLUDE_ALL_METADATA"),
+}  # fmt: skip
+
+GUEST_FEATURES = [
+    {
+        "type": (
+            "BARE_METAL_LINUX_COMPATIBLE", "BMSAI_CAPABLE", "CCA_CAPABLE", "FEATURE_TYPE_UNSPECIFIED", "GVNIC", "IDPF",
+            "MULTI_IP_SUBNET", "SECURE_BOOT", "SEV_CAPABLE", "SEV_LIVE_MIGRATABLE", "SEV_LIVE_MIGRATABLE_V2",
+            "SEV_SNP_CAPABLE", "SNP_SVSM_CAPABLE", "SUSPEND_SAFE_FPR", "TDX_CAPABLE", "UEFI_COMPATIBLE",
+            "VIRTIO_SCSI_MULTIQUEUE", "WINDOWS",
+        ),
+    },
+]  # fmt: skip
+ARCHITECTURES = ("ARCHITECTURE_UNSPECIFIED", "ARM64", "X86_64")
+IP_VERSIONS = ("IPV4", "IPV6")
+IDENTITY: Schema = {
+    "identity": str, "identityCertificateEnabled": bool,
+    "identityType": ("AGENT_IDENTITY", "IDENTITY_TYPE_UNSPECIFIED", "SERVICE_ACCOUNT"),
 }  # fmt: skip
 
 _DURATION: Schema = {"seconds": str, "nanos": int}

@@ -8,7 +8,7 @@ from typing import Any
 
 from dualstack_sim.compute.addresses import dotted, parse_ipv4
 from dualstack_sim.compute.allocations import ranges_failure
-from dualstack_sim.compute.bodies import accept, one_of
+from dualstack_sim.compute.bodies import accept, echoed, one_of
 from dualstack_sim.compute.errors import Json, already_exists, condition_not_met, in_use, invalid, required
 from dualstack_sim.compute.operations import Work
 from dualstack_sim.compute.peers import refuse_peer_ranges
@@ -25,7 +25,7 @@ from dualstack_sim.compute.ranges import (
 )
 from dualstack_sim.compute.references import GLOBAL, Key, check_name
 from dualstack_sim.compute.secondary import changed_ranges, first_ranges, subnet_range
-from dualstack_sim.compute.shapes import FLOW_LOG, PARAMETERS
+from dualstack_sim.compute.shapes import FLOW_LOG, MASKS, PARAMETERS
 from dualstack_sim.rules import enforced
 
 SCHEMA: dict[str, Any] = {
@@ -35,11 +35,20 @@ SCHEMA: dict[str, Any] = {
     "externalIpv6Prefix": str, "internalIpv6Prefix": str, "stackType": str, "ipv6AccessType": str, "purpose": str,
     "role": str, "state": str, "logConfig": FLOW_LOG, "allowSubnetCidrRoutesOverlap": bool,
     "reservedInternalRange": str,
-    "ipCollection": str, "ipv6GceEndpoint": str, "params": PARAMETERS, "resolveSubnetMask": str,
+    "ipCollection": str, "ipv6GceEndpoint": str, "params": PARAMETERS, "resolveSubnetMask": MASKS,
     "utilizationDetails": dict,
     "systemReservedExternalIpv6Ranges": list, "systemReservedInternalIpv6Ranges": list,
 }  # fmt: skip
-IMMUTABLE = ("name", "network", "region", "description", "ipCidrRange", "privateIpGoogleAccess")
+_ECHOED = ("description", "role", "reservedInternalRange", "ipCollection", "resolveSubnetMask")
+IMMUTABLE = (
+    "name",
+    "network",
+    "region",
+    "description",
+    "ipCidrRange",
+    "privateIpGoogleAccess",
+    "reservedInternalRange",
+)
 KINDS: dict[str, tuple[str, ...]] = {
     "flow logs": ("enableFlowLogs", "logConfig"),
     "stack type": ("stackType", "ipv6AccessType", "externalIpv6Prefix", "internalIpv6Prefix", "ipCollection"),
@@ -119,9 +128,7 @@ class Subnetworks:
             "stackType": body.get("stackType") or "IPV4_ONLY",
             "fingerprint": project.inventory.fingerprint(key),
         }
-        for field in ("description", "role"):
-            if field in body:
-                resource[field] = body[field]
+        resource |= echoed(body, _ECHOED)
         if self._knows_flag():
             resource["allowSubnetCidrRoutesOverlap"] = body.get("allowSubnetCidrRoutesOverlap", False)
         if body.get("secondaryIpRanges"):
@@ -216,7 +223,7 @@ class Subnetworks:
 
     def _stack_change(self, key: Key, current: Json, body: Json) -> Callable[[Json], Json]:
         """compute-api.md 5.5. An empty string, as some clients force it out, changes nothing."""
-        for field in ("externalIpv6Prefix", "internalIpv6Prefix"):
+        for field in ("externalIpv6Prefix", "internalIpv6Prefix", "ipCollection"):
             if body.get(field) not in (None, "", current.get(field)) and enforced("subnetworks.prefix-preset"):
                 raise invalid(f"resource.{field}", body[field], "It can be chosen at creation only.")
         stack, access = body.get("stackType") or "", body.get("ipv6AccessType") or ""
