@@ -9,6 +9,7 @@ from typing import Any
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import DEPLOYMENT, POD, REPLICA_SET, Manifest
 from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.deployment_status import complete, outlived, scale_of, shows, status_of
 from dualstack_sim.actors.pods import (
     BY_OWNER,
     by_owner,
@@ -19,7 +20,7 @@ from dualstack_sim.actors.pods import (
     template_hash,
 )
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound
-from dualstack_sim.actors.rollout import Scale, budget, next_scales
+from dualstack_sim.actors.rollout import budget, next_scales
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -83,7 +84,7 @@ class DeploymentController:
     async def _roll(self, deployment: Manifest, new: Manifest, old: Sequence[Manifest]) -> None:
         wanted = int(deployment["spec"].get("replicas", 1))
         limits = budget(deployment["spec"].get("strategy", {}).get("rollingUpdate"), wanted)
-        changes = next_scales(wanted, limits, _scale(new), [_scale(each) for each in old])
+        changes = next_scales(wanted, limits, scale_of(new), [scale_of(each) for each in old])
         await self._resize({each["metadata"]["name"]: each for each in (new, *old)}, changes)
 
     async def _recreate(self, deployment: Manifest, new: Manifest | None, old: Sequence[Manifest]) -> float | None:
@@ -130,8 +131,7 @@ class DeploymentController:
 
     async def _publish(self, deployment: Manifest, new: Manifest | None, old: Sequence[Manifest]) -> None:
         status = deployment_status(deployment, new, old, rfc3339(self._context.clock.now()))
-        live = deployment.get("status") or {}
-        if all(live.get(name) == value or (not value and name not in live) for name, value in status.items()):
+        if shows(deployment, status):
             return
         metadata = deployment["metadata"]
         try:
@@ -145,9 +145,7 @@ class DeploymentController:
 
     async def _tidy(self, deployment: Manifest, old: Sequence[Manifest]) -> None:
         """Delete the oldest ReplicaSets without replicas beyond revisionHistoryLimit."""
-        idle = [each for each in old if not each["spec"].get("replicas") and not each.get("status", {}).get("replicas")]
-        limit = int(deployment["spec"].get("revisionHistoryLimit", 10))
-        for each in idle[: max(0, len(idle) - limit)]:
+        for each in outlived(deployment, old):
             await self._kube.delete(REPLICA_SET, each["metadata"]["name"], each["metadata"]["namespace"])
 
 
@@ -159,35 +157,9 @@ def newest_of(deployment: Manifest, sets: Sequence[Manifest]) -> Manifest | None
 
 def deployment_status(deployment: Manifest, new: Manifest | None, old: Sequence[Manifest], now: str) -> dict[str, Any]:
     """The Deployment's status from those of its ReplicaSets; `now` stamps conditions that change."""
-    wanted = int(deployment["spec"].get("replicas", 1))
-    every = [*old, new] if new is not None else list(old)
-    replicas, available = _total(every, "replicas"), _total(every, "availableReplicas")
-    status: dict[str, Any] = {
-        "observedGeneration": deployment["metadata"].get("generation", 0),
-        "replicas": replicas,
-        "updatedReplicas": _total([new] if new is not None else [], "replicas"),
-        "readyReplicas": _total(every, "readyReplicas"),
-        "availableReplicas": available,
-        "unavailableReplicas": max(0, wanted - available, replicas - available),
-    }
-    limits = budget(deployment["spec"].get("strategy", {}).get("rollingUpdate"), wanted)
     name = new["metadata"]["name"] if new is not None else ""
-    complete = status["updatedReplicas"] == wanted == replicas == available
-    conditions = [
-        _available(available >= wanted - limits.unavailable),
-        _progressing(complete, name, condition(deployment, "Progressing")),
-    ]
-    status["conditions"] = [_stamped(each, condition(deployment, each["type"]), now) for each in conditions]
-    return status
-
-
-def _available(enough: bool) -> dict[str, str]:
-    return {
-        "type": "Available",
-        "status": "True" if enough else "False",
-        "reason": "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable",
-        "message": f"Deployment {'has' if enough else 'does not have'} minimum availability.",
-    }
+    progressing = _progressing(complete(deployment, new, old), name, condition(deployment, "Progressing"))
+    return status_of(deployment, new, old, progressing, now)
 
 
 def _progressing(complete: bool, replica_set: str, before: Mapping[str, Any] | None) -> dict[str, str]:
@@ -197,31 +169,6 @@ def _progressing(complete: bool, replica_set: str, before: Mapping[str, Any] | N
     if complete or (before is not None and before.get("message") == settled):
         return {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": settled}
     return {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "message": message}
-
-
-def _stamped(fresh: dict[str, str], before: Mapping[str, Any] | None, now: str) -> dict[str, str]:
-    """With the times of the condition before as far as nothing changed."""
-    if before is None:
-        return {**fresh, "lastUpdateTime": now, "lastTransitionTime": now}
-    same = all(before.get(name) == value for name, value in fresh.items())
-    kept = before.get("status") == fresh["status"]
-    return {
-        **fresh,
-        "lastUpdateTime": before.get("lastUpdateTime", now) if same else now,
-        "lastTransitionTime": before.get("lastTransitionTime", now) if kept else now,
-    }
-
-
-def _scale(replica_set: Manifest) -> Scale:
-    return Scale(
-        replica_set["metadata"]["name"],
-        int(replica_set["spec"].get("replicas", 1)),
-        int(replica_set.get("status", {}).get("availableReplicas", 0)),
-    )
-
-
-def _total(sets: Sequence[Manifest], name: str) -> int:
-    return sum(int(each.get("status", {}).get(name, 0)) for each in sets)
 
 
 def _same_template(deployment: Manifest, replica_set: Manifest) -> bool:

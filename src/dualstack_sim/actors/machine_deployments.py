@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import MACHINE_DEPLOYMENT, MACHINE_SET, Manifest
 from dualstack.model.names import MACHINE_FINALIZER
 from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.deployment_status import complete, outlived, scale_of, shows, status_of
 from dualstack_sim.actors.machine_facts import (
     HASH_LABEL,
     adoption,
@@ -19,12 +20,11 @@ from dualstack_sim.actors.machine_facts import (
     stripped,
     template_hash,
 )
-from dualstack_sim.actors.pods import BY_OWNER, by_owner, condition, controller_of, is_terminating, owner_reference
+from dualstack_sim.actors.pods import BY_OWNER, by_owner, controller_of, is_terminating, owner_reference
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound
-from dualstack_sim.actors.rollout import Scale, budget, next_scales
+from dualstack_sim.actors.rollout import budget, next_scales
 
 REVISION = "deployment.kubernetes.io/revision"
-_KEPT_SETS = 10
 
 
 class MachineDeployments:
@@ -94,7 +94,7 @@ class MachineDeployments:
         new = await self._hand_on(deployment, new)
         wanted = int(spec.get("replicas", 0))
         limits = budget((spec.get("strategy") or {}).get("rollingUpdate"), wanted)
-        changes = next_scales(wanted, limits, _scale(new), [_scale(each) for each in old])
+        changes = next_scales(wanted, limits, scale_of(new), [scale_of(each) for each in old])
         by_name = {each["metadata"]["name"]: each for each in (new, *old)}
         await asyncio.gather(
             *(self._patch_set(by_name[name], {"spec": {"replicas": count}}) for name, count in changes.items())
@@ -127,8 +127,7 @@ class MachineDeployments:
 
     async def _publish(self, deployment: Manifest, new: Manifest | None, old: Sequence[Manifest]) -> None:
         status = deployment_status(deployment, new, old, rfc3339(self._context.clock.now()))
-        live = deployment.get("status") or {}
-        if all(live.get(name) == value or (not value and name not in live) for name, value in status.items()):
+        if shows(deployment, status):
             return
         metadata = deployment["metadata"]
         try:
@@ -152,9 +151,7 @@ class MachineDeployments:
 
     async def _tidy(self, deployment: Manifest, old: Sequence[Manifest]) -> None:
         """Delete the oldest sets without machines beyond revisionHistoryLimit."""
-        idle = [s for s in old if not s["spec"].get("replicas") and not (s.get("status") or {}).get("replicas")]
-        limit = int(deployment["spec"].get("revisionHistoryLimit", _KEPT_SETS))
-        for each in idle[: max(0, len(idle) - limit)]:
+        for each in outlived(deployment, old):
             if is_terminating(each):
                 continue
             await self._kube.delete(MACHINE_SET, each["metadata"]["name"], each["metadata"]["namespace"])
@@ -174,32 +171,9 @@ def drift(deployment: Manifest, machine_set: Manifest) -> list[dict[str, Any]]:
 
 def deployment_status(deployment: Manifest, new: Manifest | None, old: Sequence[Manifest], now: str) -> dict[str, Any]:
     """The status from those of the machine sets; `now` stamps conditions that change."""
-    wanted = int(deployment["spec"].get("replicas", 0))
-    every = [*old, new] if new is not None else list(old)
-    replicas, available = _total(every, "replicas"), _total(every, "availableReplicas")
-    updated = _total([new] if new is not None else [], "replicas")
-    limits = budget((deployment["spec"].get("strategy") or {}).get("rollingUpdate"), wanted)
     name = new["metadata"]["name"] if new is not None else ""
-    complete = updated == wanted == replicas == available
-    conditions = [_available(available >= wanted - limits.unavailable), _progressing(complete, name)]
-    return {
-        "observedGeneration": int(deployment["metadata"].get("generation", 0)),
-        "replicas": replicas,
-        "updatedReplicas": updated,
-        "readyReplicas": _total(every, "readyReplicas"),
-        "availableReplicas": available,
-        "unavailableReplicas": max(0, wanted - available, replicas - available),
-        "conditions": [_stamped(each, condition(deployment, each["type"]), now) for each in conditions],
-    }
-
-
-def _available(enough: bool) -> dict[str, str]:
-    return {
-        "type": "Available",
-        "status": "True" if enough else "False",
-        "reason": "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable",
-        "message": f"Deployment {'has' if enough else 'does not have'} minimum availability.",
-    }
+    progressing = _progressing(complete(deployment, new, old), name)
+    return status_of(deployment, new, old, progressing, now)
 
 
 def _progressing(complete: bool, machine_set: str) -> dict[str, str]:
@@ -210,30 +184,6 @@ def _progressing(complete: bool, machine_set: str) -> dict[str, str]:
     )
     message = f'MachineSet "{machine_set}" {words}.'
     return {"type": "Progressing", "status": "True", "reason": reason, "message": message}
-
-
-def _stamped(fresh: dict[str, str], before: Mapping[str, Any] | None, now: str) -> dict[str, str]:
-    """With the times of the condition before as far as nothing changed."""
-    known = before or {}
-    same = all(known.get(name) == value for name, value in fresh.items())
-    kept = known.get("status") == fresh["status"]
-    return {
-        **fresh,
-        "lastUpdateTime": known.get("lastUpdateTime", now) if same else now,
-        "lastTransitionTime": known.get("lastTransitionTime", now) if kept else now,
-    }
-
-
-def _scale(machine_set: Manifest) -> Scale:
-    return Scale(
-        machine_set["metadata"]["name"],
-        int(machine_set["spec"].get("replicas", 0)),
-        int((machine_set.get("status") or {}).get("availableReplicas", 0)),
-    )
-
-
-def _total(sets: Sequence[Manifest], name: str) -> int:
-    return sum(int((each.get("status") or {}).get(name, 0)) for each in sets)
 
 
 def _revision(sets: Sequence[Manifest]) -> int:
