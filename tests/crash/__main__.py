@@ -1,7 +1,8 @@
 """`python -m tests.crash`: kill the product before and after every call of a migration; a table of what became of it.
 
 Each row is one migration of three nodes in a world of its own: the point of the kill, the call it hit, how the
-migration ended after a new start, and the longest blackout of any pair in seconds. Exit status 1 if any row is bad.
+migration ended after a new start, and the longest blackout of any pair in seconds. Exit status 1 if any row is bad, or
+if the simulated Compute Engine answered what the published description does not know.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 import click
 import msgspec
 
+from tests.contract.witness import Witness, watched_processes
 from tests.crash.trial import Course, Verdict, trial
 from tests.crash.tripwire import SIDES, Point, kind_of
 from tests.crash.whole import whole_trial
@@ -53,6 +55,7 @@ def main(
 ) -> None:
     """Kill the product at the calls of a migration of three nodes, and see that each ends well."""
     began = time.monotonic()
+    witness, seen = Witness(), click.get_current_context().with_resource(watched_processes())
     one = whole_trial if whole else trial
     course = Course(speed or (WHOLE_SPEED if whole else SPEED), strategy, decoys)
     (baseline,) = verdicts_of([None], one, course, jobs=1)
@@ -68,6 +71,7 @@ def main(
     verdicts = []
     for verdict in verdicts_of(points, one, course, jobs=jobs):
         verdicts.append(verdict)
+        witness.read(seen)
         say(f"{verdict.point!s:>18}  {verdict.outcome:<12} {verdict.blackout:>8.1f}  {verdict.call}")
     bad = [verdict for verdict in verdicts if not verdict.good]
     summary = {
@@ -75,6 +79,7 @@ def main(
         "killed": sum(bool(verdict.call) for verdict in verdicts),
         "bad": len(bad),
         "blackoutMax": max((verdict.blackout for verdict in verdicts), default=0.0),
+        "answersChecked": witness.answers,
         "wallSeconds": round(time.monotonic() - began, 1),
     }
     if as_json:
@@ -82,7 +87,10 @@ def main(
         click.echo(msgspec.json.encode({**summary, "rows": rows}))
     else:
         click.echo(", ".join(f"{name} {value}" for name, value in summary.items()))
-    sys.exit(1 if bad else 0)
+    faults = witness.take()
+    for fault in faults:
+        click.echo(fault, err=True)
+    sys.exit(1 if bad or faults else 0)
 
 
 class _Row(msgspec.Struct):
