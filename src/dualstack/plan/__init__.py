@@ -27,8 +27,8 @@ Nothing is remembered between two steps: whoever carries a step out (`dualstack.
 and asks again, and may be killed at any instant.
 
 Where a rule comes from stands behind it in brackets. "GB" and W1 to W49 are Gardener's behaviour and its known
-weaknesses (docs/weaknesses.md). "cutover.md", and a number alone in `settings`, is the study of the cut-over. Neither is
-part of this repository. The facts about Google's network that are cited here are:
+weaknesses (docs/weaknesses.md). "cutover.md", and a number alone in `settings`, is the study of the cut-over. These
+studies are not part of the repository. What they say of Google's network, as far as it is cited here:
 
     R1, R4    the flag lets a subnet's ranges overlap with static routes; it may be set and cleared at any time
     R2, R3    whether a NEW route may be made inside a flagged range: one document says no, another yes (K1)
