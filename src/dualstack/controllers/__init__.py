@@ -1,0 +1,1 @@
+"""One level-triggered reconcile for each kind of object: each starts from what is there, and may be killed anywhere."""

@@ -1,0 +1,1 @@
+"""The long-running process: watches become keys, keys become reconciles."""

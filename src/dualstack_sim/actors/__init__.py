@@ -1,0 +1,1 @@
+"""What acts in a real landscape beside the product: it talks to both APIs over HTTP. `cast` starts them all."""

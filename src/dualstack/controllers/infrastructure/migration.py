@@ -41,10 +41,6 @@ from dualstack.plan.strategy import AUTO, Strategy, choose, describe_outage, way
 
 BACK = "back"
 
-DRILL = "dualstack.dev/drill"
-"""Annotation of a Shoot: `true` has the rollback drill done before the first route is deleted."""
-
-
 NO_WAY_TO_ROUTES = {
     True: "the infrastructure is dual-stack already and other parts act on it; to return to IPv4 set "
     "spec.networking.ipFamilies to [IPv4], by which the pods keep their alias ranges",

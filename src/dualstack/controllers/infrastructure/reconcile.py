@@ -12,7 +12,7 @@ from dualstack.controllers.infrastructure.decoys import Decoys
 from dualstack.controllers.infrastructure.deletion import InfrastructureDeletion, exists
 from dualstack.controllers.infrastructure.desired import Desired
 from dualstack.controllers.infrastructure.flow import InfrastructureFlow
-from dualstack.controllers.infrastructure.migration import DRILL, Migration, pace_of
+from dualstack.controllers.infrastructure.migration import Migration, pace_of
 from dualstack.controllers.infrastructure.preflight import Preflight
 from dualstack.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.controllers.infrastructure.reporting import Reporter
@@ -24,13 +24,10 @@ from dualstack.gce import ComputeClient, ComputeClients
 from dualstack.kube.interface import Kube
 from dualstack.model.events import Listener
 from dualstack.model.kinds import SECRET, Manifest
-from dualstack.model.names import DECOYS
+from dualstack.model.names import DECOYS, DRILL, STRATEGY
 from dualstack.model.shoot import NetworkingStatus, ShootView
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import AUTO, DEFAULT, validate
-
-STRATEGY = "dualstack.dev/strategy"
-"""Annotation of a Shoot: the strategy for it, instead of the controller's."""
 
 
 class InfrastructureController:
