@@ -65,6 +65,9 @@ def read(project: Project, state: Any) -> Json:
         Inventory(project.links, 0, None).load(0.0, local["inventory"])
         _books(local)
         _regions(local)
+        _number(local)
+        for subnetwork in local["inventory"]["resources"].get("subnetworks", {}).values():
+            _awaits_prefix(subnetwork)
     except (LookupError, TypeError, ValueError, AttributeError, ApiError) as error:
         raise _unusable(f"{type(error).__name__}: {error}") from None
     return local
@@ -73,7 +76,7 @@ def read(project: Project, state: Any) -> Json:
 def load(project: Project, at: float, state: Json) -> None:
     """Let the project be as `state`, which `read` has found good, says from `at` on."""
     project.regions = _regions(state)
-    project.number = project.links.number = str(state["number"])
+    project.number = project.links.number = _number(state)
     project.prefixes.load(state["prefixes"])
     project.operations.load(state["operations"])
     project.books.clear()
@@ -94,14 +97,25 @@ def _books(state: Json) -> dict[Key, AddressBook]:
 
 
 def _regions(state: Json) -> dict[str, tuple[str, ...]]:
-    return {str(region): tuple(map(str, zones)) for region, zones in state["regions"].items()}
+    regions = {str(region): tuple(map(str, zones)) for region, zones in state["regions"].items()}
+    if not regions:
+        raise ValueError("there is no region")
+    return regions
+
+
+def _number(state: Json) -> str:
+    return str(state["number"])
+
+
+def _awaits_prefix(subnetwork: Json) -> bool:
+    return subnetwork["stackType"] == "IPV4_IPV6" and "ipv6CidrRange" not in subnetwork
 
 
 def _expect_prefixes(project: Project, at: float) -> None:
     """A subnetwork may have become dual-stack just before the state was taken: its prefix is still to come."""
     prefixes = Prefixes(project)
     for key, subnetwork in list(project.inventory.all("subnetworks")):
-        if subnetwork["stackType"] == "IPV4_IPV6" and "ipv6CidrRange" not in subnetwork:
+        if _awaits_prefix(subnetwork):
             prefixes.assign_again(at, key)
 
 

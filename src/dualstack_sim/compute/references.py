@@ -75,6 +75,11 @@ def check_name(value: object) -> str:
     return value
 
 
+def is_name(text: str) -> bool:
+    """Whether a project, a region or a resource may be called that."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_path(value: str, *, numeric: bool = True) -> None:
     """A path parameter: a name, or for a resource its numeric id."""
     if not (_PATH_NAME if numeric else _NAME).fullmatch(value) and enforced("requests.path-form"):

@@ -21,6 +21,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.backend import Compute
 from dualstack_sim.compute.errors import ApiError
 from dualstack_sim.compute.memory import digest
+from dualstack_sim.compute.references import NAME, is_name
 from dualstack_sim.compute.server import create_app, create_runner
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults
@@ -68,6 +69,7 @@ async def _serve(options: ComputeOptions) -> None:
 
 async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute, dict[str, Any]]:
     """Bring the server up; it is taken down when `stack` closes. The facts are what clients need to reach it."""
+    _check(options)
     clock, chance = options.clock, Chance(options.seed)
     faults = FaultPlan(load_faults(options.faults) if options.faults else (), chance, clock)
     listeners = {"compute": _listen(options.port), "control": _listen(0)}
@@ -97,10 +99,19 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
         "computeEndpoint": urls["compute"],
         "controlEndpoint": urls["control"],
         "project": options.project,
-        "region": options.region,
+        "region": next(iter(compute.project.regions)),
         "profile": options.profile.name,
         "clock": {"origin": clock.origin, "speed": clock.speed},
     }
+
+
+def _check(options: ComputeOptions) -> None:
+    """Say before anything is done what would fail at the first request, or when the state is to be saved."""
+    for option, name in (("--project", options.project), ("--region", options.region)):
+        if not is_name(name):
+            raise InvalidInput(f"{option} {name}: must match {NAME}")
+    if options.state is not None and not os.access(options.state.parent, os.W_OK | os.X_OK):
+        raise InvalidInput(f"--state {options.state}: its folder is not there, or nothing can be written to it")
 
 
 def read_state(path: Path, compute: Compute) -> None:

@@ -59,6 +59,14 @@ def test_unknown_knobs_and_profiles_are_told_in_one_line() -> None:
         assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1), outcome.err
 
 
+def test_names_and_a_folder_that_cannot_be_are_told_in_one_line(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere" / "state.json")
+    for option, value in (("--project", ""), ("--project", "a/b"), ("--region", "Europe"), ("--state", nowhere)):
+        outcome = dualstack("sim", "compute", option, value)
+        assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1), outcome.err
+        assert outcome.err.startswith(f"dualstack: {option} {value}: ")
+
+
 def test_the_rules_are_printed_with_source_and_tag() -> None:
     rules = json.loads(dualstack("sim", "rules", "--output", "json").out)
     assert len(rules) >= 80

@@ -9,7 +9,7 @@ import pytest
 from dualstack_sim.compute.commits import Commit
 from dualstack_sim.compute.errors import ApiError
 from dualstack_sim.compute.memory import digest
-from tests.sim.compute.cloud import NODES, POD_RANGE, REGION, ZONE, Cloud, Setting, instance, make, running
+from tests.sim.compute.cloud import NODES, POD_RANGE, REGION, ZONE, Cloud, Json, Setting, instance, make, running
 
 NIC = f"{ZONE}/instances/vm0/updateNetworkInterface"
 
@@ -112,6 +112,13 @@ async def test_a_prefix_that_was_on_its_way_still_comes() -> None:
         pytest.fail("the prefix never came")
 
 
+def without(part: Json, *path: str) -> Json:
+    """A copy that lacks what `path` leads to."""
+    field, *rest = path
+    kept = {name: value for name, value in part.items() if name != field}
+    return kept | {field: without(part[field], *rest)} if rest else kept
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -119,9 +126,14 @@ async def test_a_prefix_that_was_on_its_way_still_comes() -> None:
         lambda state: {},
         lambda state: state | {"schema": "something/v1"},
         lambda state: state | {"project": "other"},
+        lambda state: without(state, "number"),
+        lambda state: state | {"regions": {}},
         lambda state: state | {"addresses": {"one": {}}},
         lambda state: state | {"operations": {}},
         lambda state: state | {"inventory": {"resources": {"networks": []}}},
+        lambda state: without(
+            state, "inventory", "resources", "subnetworks", "regions/europe-west1/nodes", "stackType"
+        ),
         lambda state: state | {"prefixes": {"given": {"a b c": ["EXTERNAL", "no prefix"]}, "ordinals": {}}},
     ],
 )
