@@ -1,0 +1,74 @@
+"""README.md and docs: links lead somewhere, and what can be asked of the program or seen of it is named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from dualstack.cli.rehearse import rehearse
+from dualstack.cli.sim import compute
+from dualstack.model.events import STEPS
+from dualstack_sim.rules.profiles import KNOBS, PROFILES
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        path, _, anchor = link.partition("#")
+        if not path.startswith("http"):
+            target = page.parent / path if path else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize(
+    ("command", "page"), [(rehearse, "README.md"), (compute, "docs/simulated-compute.md")], ids=["rehearse", "compute"]
+)
+def test_every_option_is_told(command: click.Command, page: str) -> None:
+    options = {option.opts[0] for option in command.params if isinstance(option, click.Option) and not option.hidden}
+    assert {option for option in options if f"`{option}" not in text(page)} == set()
+
+
+def test_every_knob_is_told_with_its_answers() -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text("docs/simulated-compute.md").split("\n")
+    ]
+    told = {
+        cells[0].split("`")[1]: [cell.split()[0] for cell in cells[2:]]
+        for cells in rows
+        if len(cells) == 5 and "`" in cells[0]
+    }
+    order = ("documented", "pessimistic", "optimistic")
+    assert told == {knob.name: [PROFILES[profile][knob.name] for profile in order] for knob in KNOBS}
+
+
+def test_every_step_and_every_event_is_told() -> None:
+    page = text("docs/objects.md")
+    assert {step for step in STEPS if f"`{step}`" not in page} == set()
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src/dualstack/controllers").rglob("*.py")]
+    calls = (found for source in sources for found in re.findall(r"(?:announce|_tell)\((?s:(.*?))\n\n", source))
+    reasons = {reason for call in calls for reason in re.findall(r'"([A-Z][a-z]+(?:[A-Z][A-Za-z0-9]+)+)"', call)}
+    assert len(reasons) >= 9
+    assert {reason for reason in reasons if f"`{reason}`" not in page} == set()
+
+
+def test_every_annotation_of_ours_is_told() -> None:
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "src/dualstack").rglob("*.py"))
+    ours = {name for source in sources for name in re.findall(r'= "(dualstack\.dev/[a-z-]+)"', source)}
+    assert len(ours) >= 6
+    assert {name for name in ours if f"`{name}" not in text("docs/objects.md")} == set()
