@@ -51,6 +51,7 @@ class Actuator(Protocol):
 
         With several targets each is tried, and the error of the first that failed is raised in the end. Targets that
         have vanished, or are already as wanted, are no error. Whether it took effect is judged by `observe`.
+        Redirected, with nothing done, where a step cannot be taken back for certain and another way is wanted now.
         """
         ...
 

@@ -99,8 +99,7 @@ class CloudActuator:
 
     async def observe(self) -> CutoverFacts:
         """What is there now, freshly read."""
-        if self._redirection is not None and (reason := await self._redirection()) is not None:
-            raise Redirected(reason)
+        await self._follow_redirection()
         self._last = await self._observer.observe()
         return self._last.facts
 
@@ -114,11 +113,13 @@ class CloudActuator:
             case RemoveAliases():
                 await self._each(transition.targets, self._remove_aliases)
             case DeleteRoutes():
+                # The last moment: the cloud may not take the routes again, and a gate passed since the last look.
+                await self._follow_redirection()
                 await self._delete_routes(transition.targets)
             case RestoreRoutes():
                 await self._each(transition.targets, self._restore_route)
             case RemoveDrillRoutes():
-                await self._drill.clean(self._facts().drill_routes)
+                await self._drill.clean(self._observation().network)
             case CreateDecoys() | AliasDecoys() | DropDecoyRoute() | RemoveDecoys():
                 seen = self._observation()
                 await self._decoys.perform(transition, seen.facts, network=seen.network, zone=seen.decoy_zone)
@@ -185,6 +186,10 @@ class CloudActuator:
         if (because := reason(facts)) is not None:
             problems.append(because)
         return problems
+
+    async def _follow_redirection(self) -> None:
+        if self._redirection is not None and (because := await self._redirection()) is not None:
+            raise Redirected(because)
 
     # -- the saved list
 

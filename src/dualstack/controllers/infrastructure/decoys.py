@@ -8,20 +8,18 @@ machine controller would take it for an orphan, and neither a service account no
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from dualstack.clock import Clock
 from dualstack.controllers.apply import apply
 from dualstack.controllers.infrastructure.desired import Body, Desired
-from dualstack.controllers.infrastructure.routes import route_body
+from dualstack.controllers.infrastructure.throwaways import Throwaways
 from dualstack.controllers.infrastructure.together import together
 from dualstack.errors import GateFailed
 from dualstack.gce import ComputeClient, Resource
-from dualstack.gce.errors import AlreadyExists
 from dualstack.gce.pacing import Pace
-from dualstack.gce.resources import alias_ranges, first_interface, last_segment, secondary_ranges
+from dualstack.gce.resources import alias_ranges, first_interface, last_segment, same_resource, secondary_ranges
 from dualstack.kube.interface import Conflict, Kube
 from dualstack.model import cidr
 from dualstack.model.events import Listener, PropagationMeasured
@@ -86,21 +84,23 @@ def home_of(description: str) -> str:
     return home
 
 
-def is_decoy(instance: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
-    """Whether the VM of our name, if there is one, is ours."""
-    return instance is not None and str(instance.get("description") or "").startswith(DESCRIPTION)
+def is_decoy(instance: Mapping[str, Any] | None, network: str) -> TypeGuard[Mapping[str, Any]]:
+    """Whether the VM of our name, if there is one, is ours: by description and network."""
+    return (
+        instance is not None
+        and str(instance.get("description") or "").startswith(DESCRIPTION)
+        and same_resource(first_interface(instance).get("network") or "", network)
+    )
 
 
-def is_decoy_route(route: Mapping[str, Any], ns: str) -> bool:
-    """By name and description; it is no node's route (W22), and cloud-controller-manager does not look at it."""
-    return route["name"] in route_names(ns) and route.get("description") == DESCRIPTION
+def decoy_routes(desired: Desired, network: str) -> Throwaways:
+    """The routes to the decoys, by what proves them to be ours. cloud-controller-manager does not look at them."""
+    return Throwaways(route_names(desired.ns), DESCRIPTION, network, desired.pods, decoy_name(desired.ns))
 
 
-async def remove_from_cloud(compute: ComputeClient, ns: str, zone: str | None, pace: Pace) -> None:
-    """The routes, and the VM if there is one; what is gone already is no error."""
-    await together(*(compute.delete(f"global/routes/{name}", pace=pace) for name in route_names(ns)))
-    if zone is not None:
-        await compute.delete(f"zones/{zone}/instances/{decoy_name(ns)}", pace=pace)
+async def remove_vm(compute: ComputeClient, ns: str, zone: str, pace: Pace) -> None:
+    """The VM, which is known to be ours; if it is gone already, that is no error."""
+    await compute.delete(f"zones/{zone}/instances/{decoy_name(ns)}", pace=pace)
 
 
 @dataclass(slots=True)
@@ -144,10 +144,13 @@ class Decoys:
             case AliasDecoys():
                 await self._alias(facts, zone)
             case DropDecoyRoute():
-                await self.compute.delete(f"global/routes/{route_names(self.desired.ns)[-1]}", pace=self.pace)
+                last = route_names(self.desired.ns)[-1]
+                await decoy_routes(self.desired, network).remove(self.compute, self.pace, last)
             case RemoveDecoys():
                 await self.kube.delete(NAMESPACE, PROBER_HOME)
-                await remove_from_cloud(self.compute, self.desired.ns, zone, self.pace)
+                await decoy_routes(self.desired, network).remove(self.compute, self.pace)
+                if zone is not None:
+                    await remove_vm(self.compute, self.desired.ns, zone, self.pace)
 
     async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
         """From which nodes what the gate asks for is not reached, one sentence for each block."""
@@ -188,8 +191,9 @@ class Decoys:
             zone = await self._create_vm(home, facts)
         path = f"projects/{self.desired.project}/zones/{zone}/instances/{decoy_name(self.desired.ns)}"
         if not facts.decoys.range:
-            first, last = route_names(self.desired.ns)
-            await together(self._route(first, blocks[0], path, network), self._route(last, blocks[-1], path, network))
+            routes = decoy_routes(self.desired, network)
+            to = zip(routes.names, (blocks[0], blocks[-1]), strict=True)
+            await together(*(routes.make(self.compute, name, block, path, self.pace) for name, block in to))
         namespace = await self.kube.get(NAMESPACE, PROBER_HOME)
         if namespace is not None and namespace["metadata"].get("deletionTimestamp"):
             raise Conflict(f"namespace {PROBER_HOME} of earlier probing pods is still being removed")
@@ -225,11 +229,6 @@ class Decoys:
             # Whichever of the two the image knows: the guest agent's key, or cloud-init's.
             "metadata": {"items": [{"key": key, "value": script} for key in ("startup-script", "user-data")]},
         }
-
-    async def _route(self, name: str, block: str, instance: str, network: str) -> None:
-        body = route_body(name, network, block, instance) | {"description": DESCRIPTION}
-        with suppress(AlreadyExists):
-            await self.compute.post("global/routes", body, pace=self.pace)
 
     async def _alias(self, facts: CutoverFacts, zone: str | None) -> None:
         path = f"zones/{zone}/instances/{decoy_name(self.desired.ns)}"

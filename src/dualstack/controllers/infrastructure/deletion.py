@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from dualstack.clock import Clock
 from dualstack.controllers.infrastructure.announcement import announce
-from dualstack.controllers.infrastructure.decoys import decoy_name, is_decoy, remove_from_cloud
+from dualstack.controllers.infrastructure.decoys import decoy_name, decoy_routes, is_decoy, remove_vm
 from dualstack.controllers.infrastructure.desired import Desired
+from dualstack.controllers.infrastructure.drill import drill_routes
 from dualstack.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.controllers.infrastructure.reporting import task
 from dualstack.controllers.infrastructure.routes import FIELDS as ROUTE_FIELDS
@@ -51,7 +52,7 @@ class InfrastructureDeletion:
     async def run(self) -> None:
         """Delete in the order of 4.3, branches side by side; TaskFailed names what could not be deleted."""
         network = await self._network()
-        await self._decoys()
+        await self._throwaways(network)
         await together(
             self._routes(network),
             self._firewalls(network),
@@ -79,14 +80,20 @@ class InfrastructureDeletion:
             ours, _ = split(listed, await self._ownership(network))
             await together(*(self.compute.delete(f"global/routes/{route.name}", pace=self.pace) for route in ours))
 
-    async def _decoys(self) -> None:
-        """A decoy VM of a cut-over that was never finished: it would keep the nodes' subnet."""
+    async def _throwaways(self, network: str | None) -> None:
+        """Decoys and the drill's route of a cut-over that was never finished would keep the subnet and the VPC."""
+        if network is None:
+            return
         zones = sorted({zone for pool in self.shoot.pools for zone in pool.zones})
         with task("destroy decoys"):
             for zone in zones:
                 path = f"zones/{zone}/instances/{decoy_name(self.desired.ns)}"
-                if is_decoy(await self.compute.find(path, fields="description")):
-                    await remove_from_cloud(self.compute, self.desired.ns, zone, self.pace)
+                if is_decoy(await self.compute.find(path, fields="description,networkInterfaces"), network):
+                    await remove_vm(self.compute, self.desired.ns, zone, self.pace)
+            await together(
+                decoy_routes(self.desired, network).remove(self.compute, self.pace),
+                drill_routes(self.desired, network).remove(self.compute, self.pace),
+            )
 
     async def _ownership(self, network: str) -> Ownership:
         """The Machines are gone by now, so that a route is known by the machine deployment that made its VM (W22)."""

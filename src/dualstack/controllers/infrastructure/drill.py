@@ -6,13 +6,11 @@ the range is there, and the cut-over cannot be taken back without loss once the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from dualstack.controllers.infrastructure.desired import Desired
-from dualstack.controllers.infrastructure.routes import route_body
+from dualstack.controllers.infrastructure.throwaways import Throwaways
 from dualstack.errors import GateFailed
 from dualstack.gce import ComputeClient
-from dualstack.gce.errors import AlreadyExists, ComputeRefusal
+from dualstack.gce.errors import ComputeRefusal
 from dualstack.gce.pacing import Pace
 from dualstack.model import names
 from dualstack.plan.blocks import unused_block
@@ -35,12 +33,10 @@ class Drill:
         vm = next((node for node in facts.node_of.values() if node.running), None)
         if block is None or vm is None:
             raise GateFailed("the rollback drill needs a running VM and an unused block of the pod CIDR")
-        name = drill_name(self._desired.ns)
-        body = route_body(name, network, block, f"projects/{self._desired.project}/zones/{vm.zone}/instances/{vm.name}")
+        instance = f"projects/{self._desired.project}/zones/{vm.zone}/instances/{vm.name}"
         try:
-            await self._compute.post("global/routes", body | {"description": DESCRIPTION}, pace=self._pace)
-        except AlreadyExists:
-            pass
+            routes = drill_routes(self._desired, network)
+            await routes.make(self._compute, drill_name(self._desired.ns), block, instance, self._pace)
         except ComputeRefusal as error:
             if error.retry_after is not None:
                 raise
@@ -48,14 +44,18 @@ class Drill:
                 f"the cloud refuses a static route inside the range ({error}), so that deleted routes cannot be "
                 "created again without loss while the range is there"
             ) from error
-        await self.clean((name,))
+        await self.clean(network)
 
-    async def clean(self, leftovers: Iterable[str]) -> None:
-        """Delete throwaway routes; one that is gone already is no error."""
-        for name in leftovers:
-            await self._compute.delete(f"global/routes/{name}", pace=self._pace)
+    async def clean(self, network: str) -> None:
+        """Delete the throwaway route; if it is gone already, that is no error."""
+        await drill_routes(self._desired, network).remove(self._compute, self._pace)
 
 
 def drill_name(ns: str) -> str:
     """The name of the throwaway route, one for each cluster."""
     return names.route_prefix(ns) + "rollback-drill"
+
+
+def drill_routes(desired: Desired, network: str) -> Throwaways:
+    """The throwaway route, by what proves it to be this cluster's; `network` is a link."""
+    return Throwaways((drill_name(desired.ns),), DESCRIPTION, network, desired.pods, f"{desired.ns}-")

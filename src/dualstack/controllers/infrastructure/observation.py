@@ -9,9 +9,9 @@ from typing import Any
 
 from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
 from dualstack.controllers.infrastructure.decoys import RANGE as DECOY_RANGE
-from dualstack.controllers.infrastructure.decoys import Decoys, decoy_name, is_decoy, is_decoy_route
+from dualstack.controllers.infrastructure.decoys import Decoys, decoy_name, decoy_routes, is_decoy
 from dualstack.controllers.infrastructure.desired import Desired
-from dualstack.controllers.infrastructure.drill import DESCRIPTION, drill_name
+from dualstack.controllers.infrastructure.drill import drill_routes
 from dualstack.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.controllers.infrastructure.routes import FIELDS as ROUTE_FIELDS
 from dualstack.controllers.infrastructure.routes import Ownership, deployments_of, network_filter, split
@@ -75,12 +75,12 @@ class Observer:
             self._instances(zones),
         )
         members = self._members(nodes, machines, zones, instances)
-        leftover = drill_name(self.desired.ns)
-        drills = [route for route in routes if route["name"] == leftover and route.get("description") == DESCRIPTION]
-        to_decoys = [route for route in routes if is_decoy_route(route, self.desired.ns)]
+        of_drill, of_decoys = (made(self.desired, subnet["network"]) for made in (drill_routes, decoy_routes))
+        drills = [route for route in routes if of_drill.owns(route)]
+        to_decoys = [route for route in routes if of_decoys.owns(route)]
         routes = [route for route in routes if route not in drills and route not in to_decoys]
         named = instances.get(decoy_name(self.desired.ns))
-        decoy = named if is_decoy(named) else None
+        decoy = named if is_decoy(named, subnet["network"]) else None
         ours, foreign = split(routes, self._ownership(subnet, state, members, instances, zones))
         facts = CutoverFacts(
             pods_cidr=cidr.canonical(self.desired.pods),

@@ -70,7 +70,7 @@ def split(routes: Iterable[Mapping[str, Any]], ownership: Ownership) -> tuple[li
         if route.get("nextHopNetwork") or not same_resource(route.get("network") or "", ownership.network):
             continue
         destination = route.get("destRange") or ""
-        if not _inside(destination, ownership.pods):
+        if not is_inside(ownership.pods, destination):
             continue
         (ours if ownership.owns(route) else foreign).append(_facts(route))
     return ours, foreign
@@ -93,7 +93,8 @@ def route_body(name: str, network: str, destination: str, instance: str) -> dict
     }
 
 
-def _inside(destination: str, pods: str) -> bool:
+def is_inside(pods: str, destination: str) -> bool:
+    """Whether the destination lies in the pod CIDR; not if it is no CIDR."""
     try:
         return cidr.contains(pods, destination)
     except ValueError:
