@@ -92,13 +92,15 @@ async def test_harder_ones_are_endured_too(rule: dict[str, Any]) -> None:
 
 async def test_a_resource_quota_stops_it_until_there_is_room_again() -> None:
     """Given room for one alias, the first is made, the second is not, and no route is touched until all are there."""
-    squeeze = {"limit": "ALIASES_PER_NETWORK_GLOBAL", "value": 1, "seconds": 200}
+    seconds = 200.0
+    squeeze = {"limit": "ALIASES_PER_NETWORK_GLOBAL", "value": 1, "seconds": seconds}
     rule = {"method": "instances.updateNetworkInterface", "nth": 2, "quota": squeeze}
     async with scene(*rules(rule), speed=SPEED) as made:
         made.trigger()
         await stopped(made, r"Quota 'ALIASES_PER_NETWORK_GLOBAL' exceeded\.  Limit: 1\.0")
         assert len(await made.node_routes()) == 3
         assert not made.controller_manager_is_ignored()
+        await made.clock.sleep(seconds)
         made.request()
         await migrate(made)
         await assert_end_state(made)

@@ -16,6 +16,14 @@ import pytest
 from tests.sim.rehearsal.command import EXAMPLE, SPEED
 
 
+@pytest.fixture(autouse=True)
+def hang_up_is_heeded() -> Iterator[None]:
+    """A rehearsal inherits that SIGHUP is ignored (nohup), and honours it; here it is about the other case."""
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, inherited)
+
+
 @contextlib.contextmanager
 def rehearsal(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A rehearsal with a folder of its own for what is temporary, from when the operator has begun the cut-over."""
