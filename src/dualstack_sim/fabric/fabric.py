@@ -19,7 +19,7 @@ from dualstack_sim.fabric.advertisements import Advertisements
 from dualstack_sim.fabric.assumptions import assumptions
 from dualstack_sim.fabric.blocks import Address, parse_address
 from dualstack_sim.fabric.delivery import Carrier
-from dualstack_sim.fabric.facts import OVERLOAD, Fact, Key, Machine, SubnetFlag
+from dualstack_sim.fabric.facts import OVERLOAD, Fact, Key, Machine, Peering, SubnetFlag
 from dualstack_sim.fabric.feed import Change, changes
 from dualstack_sim.fabric.forwarding import Verdict
 from dualstack_sim.fabric.internet import arrive
@@ -57,7 +57,7 @@ class Fabric:
         self._subnet_news: dict[tuple[str, str, str], float] = {}
         self._overlap_used = False
         self._most_interfaces = 0
-        self._carrier = Carrier(self._homes, self._knobs)
+        self._carrier = Carrier(self._homes, self._ledgers, self._knobs)
         self.advertisements = Advertisements()
         self.traffic = Traffic(self._carrier, self._schedule, self.settle)
 
@@ -133,6 +133,9 @@ class Fabric:
                 due = self._due(at, host, change, version)
                 show = partial(self._show, ledger=ledger, host=host, key=change.key, version=version, fact=change.fact)
                 self._schedule(due, show, is_news=True)
+        if isinstance(change.fact, Peering):
+            for host in [name for name, home in self._homes.items() if home is ledger]:
+                self._look_over(host, change.fact)
         if own is not None:
             self._power(at, ledger, own, change.fact)
         self._note_overlap(at, ledger, change)
@@ -148,11 +151,21 @@ class Fabric:
         if runs and name not in self._homes:
             ledger.open_view(name)
             self._homes[name] = ledger
+            for peering in list(ledger.views[name].peerings()):
+                self._look_over(name, peering)
             self.traffic.power(at, name, runs=True)
         elif not runs and self._homes.get(name) is ledger:
             self.traffic.power(at, name, runs=False)
-            ledger.close_view(name)
+            for known in self._ledgers.values():
+                if name in known.views:
+                    known.close_view(name)
             del self._homes[name]
+
+    def _look_over(self, host: str, peering: Peering) -> None:
+        """A host sees the peer's network in its own time as well, until it stops."""
+        ledger = self._ledgers.setdefault(peering.peer, Ledger(peering.peer))
+        if host not in ledger.views:
+            ledger.open_view(host)
 
     def _due(self, at: float, host: str, change: Change, version: int) -> float:
         """When `host` will see the change (knob K4: for one subnet not before what was changed earlier)."""

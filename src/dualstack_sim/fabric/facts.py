@@ -150,6 +150,24 @@ class Overload:
         return ()
 
 
+@dataclass(frozen=True, slots=True)
+class Peering:
+    """One side's word in an ACTIVE peering: whether it exports and imports custom routes, and exchanges IPv6 ranges."""
+
+    peer: str
+    exports: bool = False
+    imports: bool = False
+    ipv6: bool = False
+
+    @property
+    def key(self) -> Key:
+        return ("peering", self.peer)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        return ()
+
+
 OVERLOAD: Key = ("overload",)
 
-Fact = SubnetRanges | SubnetFlag | StaticRoute | Interface | Machine | FirewallRule | Overload
+Fact = SubnetRanges | SubnetFlag | StaticRoute | Interface | Machine | FirewallRule | Overload | Peering

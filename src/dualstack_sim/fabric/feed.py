@@ -14,6 +14,7 @@ from dualstack_sim.fabric.facts import (
     Interface,
     Key,
     Machine,
+    Peering,
     PortRange,
     StaticRoute,
     SubnetFlag,
@@ -45,6 +46,8 @@ def _facts(collection: str, resource: Resource | None) -> Iterator[tuple[tuple[s
     if resource is None:
         return
     match collection:
+        case "networks":
+            network, facts = resource["name"], _peerings(resource)
         case "subnetworks":
             network, facts = _last(resource["network"]), _subnet_facts(resource)
         case "routes" if "nextHopNetwork" not in resource:
@@ -54,10 +57,21 @@ def _facts(collection: str, resource: Resource | None) -> Iterator[tuple[tuple[s
         case "instances":
             yield from _instance_facts(resource)
             return
-        case _:  # networks carry nothing that forwarding asks for; subnet routes follow from the subnets themselves
+        case _:  # subnet routes follow from the subnets themselves
             return
     for fact in facts:
         yield (network, fact.key), fact
+
+
+def _peerings(resource: Resource) -> Iterator[Fact]:
+    for body in resource.get("peerings") or ():
+        if body["state"] == "ACTIVE":
+            yield Peering(
+                peer=_last(body["network"]),
+                exports=bool(body.get("exportCustomRoutes")),
+                imports=bool(body.get("importCustomRoutes")),
+                ipv6=body.get("stackType") == "IPV4_IPV6",
+            )
 
 
 def _is_disabled(firewall: Resource) -> bool:

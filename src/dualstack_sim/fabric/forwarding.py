@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,6 +33,16 @@ class View(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Peer:
+    """A peer network as the sending host knows it, and whether its custom routes and IPv6 ranges come across."""
+
+    network: str
+    view: View
+    custom_routes: bool
+    ipv6: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The fate of a packet: the VM that gets it, or None, and why.
 
@@ -45,13 +55,33 @@ class Verdict:
     rule: str
 
 
-def forward(view: View, host: str, destination: Address, knobs: FabricKnobs) -> Verdict:
+def forward(view: View, host: str, destination: Address, knobs: FabricKnobs, peers: Sequence[Peer] = ()) -> Verdict:
     """Where the network takes a packet that `host` sends to `destination`, before any firewall."""
     local = _local_range(view, destination)
     if local is None and (holder := _holder_of_six(view, destination)) is not None:
         return Verdict(holder, DELIVERED, "compute-api.md 5.5: a VM keeps its IPv6 range when its subnet gives up IPv6")
+    peers = [peer for peer in peers if destination[0] == 4 or peer.ipv6 or not enforced("forwarding.peer-ipv6")]
+    where: View = view
+    if local is None:
+        where, local = _peer_range(peers, destination) or (view, None)
     if local is None or not enforced("forwarding.subnet-before-static"):
-        return _by_static_route(view, host, destination)
+        return _by_static_route(view, host, destination, peers)
+    return _by_subnet_route(where, local, destination, knobs) or _by_static_route(view, host, destination, peers)
+
+
+def _peer_range(peers: Sequence[Peer], destination: Address) -> tuple[View, tuple[SubnetRanges, Block]] | None:
+    """The peer with a subnet range around the destination; ranges of peers do not overlap (cutover.md R10)."""
+    for peer in peers:
+        found = _local_range(peer.view, destination)
+        if found is not None and enforced("forwarding.peer-subnets"):
+            return peer.view, found
+    return None
+
+
+def _by_subnet_route(
+    view: View, local: tuple[SubnetRanges, Block], destination: Address, knobs: FabricKnobs
+) -> Verdict | None:
+    """What the subnet route does, in the network that has the subnet; None: it leaves the packet to static routes."""
     subnet, block = local
     hybrid = view.overlap_allowed(subnet.region, subnet.subnet)
     owner = _matched(view, destination, block, aliases=knobs.alias_matched or not hybrid)
@@ -60,7 +90,7 @@ def forward(view: View, host: str, destination: Address, knobs: FabricKnobs) -> 
     if hybrid and _has_second_pass(destination):
         return _hybrid_second_pass(view, destination, subnet, block, knobs)
     if not enforced("forwarding.unmatched-drops"):
-        return _by_static_route(view, host, destination)
+        return None
     return Verdict(None, "UNKNOWN_INTERNAL_ADDRESS", f"R8: subnet route {block} of {subnet.subnet}, no such resource")
 
 
@@ -140,7 +170,7 @@ def _hybrid_second_pass(
     return _take(view, route, destination, f"R6: {where}, unmatched, then ")
 
 
-def _by_static_route(view: View, host: str, destination: Address) -> Verdict:
+def _by_static_route(view: View, host: str, destination: Address, peers: Sequence[Peer]) -> Verdict:
     sender = view.machine(host)
     tags = sender.tags if sender is not None else frozenset()
     routes = [
@@ -148,9 +178,36 @@ def _by_static_route(view: View, host: str, destination: Address) -> Verdict:
         for route in view.routes_to(destination)
         if not route.tags or route.tags & tags or not enforced("forwarding.route-tags")
     ]
-    if not routes:
+    local = _best(view, routes, destination) if routes else None
+    imported = _imported(peers, destination)
+    if imported is not None and (local is None or _precedes(imported[1], local)):
+        peer, route = imported
+        return _take(peer.view, route, destination, f"R5: by peering with {peer.network}, ")
+    if local is None:
         return Verdict(None, "NO_ROUTE", "R5: no route to the destination")
-    return _take(view, _best(view, routes, destination), destination, "R5: ")
+    return _take(view, local, destination, "R5: ")
+
+
+def _imported(peers: Sequence[Peer], destination: Address) -> tuple[Peer, StaticRoute] | None:
+    """The best custom route that peers export and this network imports: the most specific, then priority."""
+    best = [
+        (peer, _best(peer.view, routes, destination))
+        for peer in peers
+        if (peer.custom_routes or not enforced("forwarding.peer-custom-routes"))
+        and (routes := [route for route in peer.view.routes_to(destination) if _is_exchanged(route)])
+    ]
+    return min(best, key=lambda each: (each[1].destination.shift, each[1].priority, each[0].network), default=None)
+
+
+def _is_exchanged(route: StaticRoute) -> bool:
+    untagged = not route.tags or not enforced("forwarding.peer-untagged")
+    return untagged and route.next_hop != "default-internet-gateway"
+
+
+def _precedes(imported: StaticRoute, local: StaticRoute) -> bool:
+    if imported.destination == local.destination:
+        return not enforced("forwarding.local-before-peer")
+    return imported.destination.shift < local.destination.shift
 
 
 def _best(view: View, routes: list[StaticRoute], destination: Address) -> StaticRoute:

@@ -18,6 +18,7 @@ from dualstack_sim.fabric.facts import (
     Key,
     Machine,
     Overload,
+    Peering,
     StaticRoute,
     SubnetFlag,
     SubnetRanges,
@@ -90,7 +91,7 @@ class Ledger:
         return Seen(held.fact, fact)
 
     def open_view(self, host: str) -> None:
-        """A host that starts: it sees what is in force now."""
+        """A host that starts, or one of a network that peers with this one now: it sees what is in force."""
         self.views[host] = HostView(self, host)
         self._keys_behind[host] = 0
 
@@ -230,6 +231,12 @@ class HostView:
     def overload(self) -> Overload | None:
         fact = self._ledger.seen(self._host, OVERLOAD)
         return fact if isinstance(fact, Overload) else None
+
+    def peerings(self) -> Iterator[Peering]:
+        for key in self._ledger.keys_of_sort("peering"):
+            fact = self._ledger.seen(self._host, key)
+            if isinstance(fact, Peering):
+                yield fact
 
     def firewall_rules(self) -> Iterator[FirewallRule]:
         for key in self._ledger.keys_of_sort("firewall"):

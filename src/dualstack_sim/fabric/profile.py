@@ -39,7 +39,7 @@ class LagProfile:
         match sort:
             case "interface":
                 return self.alias
-            case "route":
+            case "route" | "peering":
                 return self.route
             case "ranges" | "flag" | "overload":
                 return self.subnet

@@ -13,7 +13,7 @@ from functools import partial
 from dualstack_sim.fabric.blackout import BlackoutBook, TrafficReport
 from dualstack_sim.fabric.blocks import Address, Block, BlockIndex, parse_address, parse_block
 from dualstack_sim.fabric.delivery import Carrier
-from dualstack_sim.fabric.facts import FirewallRule, Interface, Machine
+from dualstack_sim.fabric.facts import FirewallRule, Interface, Machine, Peering
 from dualstack_sim.fabric.forwarding import Verdict
 from dualstack_sim.fabric.ledger import HostView, Ledger, Seen
 from dualstack_sim.fabric.roster import Roster
@@ -173,6 +173,8 @@ class Traffic:
 
     def _concerns_itself(self, endpoint: Endpoint, fact: object, view: HostView) -> bool:
         """Whether the host learned something about its own VM that decides on more than who gets its packets."""
+        if isinstance(fact, Peering):
+            return True
         if isinstance(fact, Machine):
             return fact.name == endpoint.host
         if isinstance(fact, Interface) and fact.instance == endpoint.host:

@@ -12,6 +12,36 @@ RULES = (
         "documented",
     ),
     Rule(
+        "forwarding.peer-subnets",
+        "Hosts follow the subnet routes of ACTIVE peers, of primary and secondary ranges, and of no peer's peer.",
+        "cutover.md R5, R10, E17; compute-api.md 6.2",
+        "documented",
+    ),
+    Rule(
+        "forwarding.peer-custom-routes",
+        "Hosts follow a peer's static routes only if the peer exports custom routes and their network imports them.",
+        "cutover.md R10, 9 T14",
+        "documented",
+    ),
+    Rule(
+        "forwarding.peer-untagged",
+        "Static routes with network tags are not exchanged with peers, nor are those to the internet gateway.",
+        "cutover.md R10",
+        "documented",
+    ),
+    Rule(
+        "forwarding.peer-ipv6",
+        "IPv6 routes are exchanged only if both sides of the peering are IPV4_IPV6.",
+        "compute-api.md 5.4",
+        "documented",
+    ),
+    Rule(
+        "forwarding.local-before-peer",
+        "Of two static routes to one destination the local one precedes that of a peer.",
+        "cutover.md R5, R10",
+        "inferred",
+    ),
+    Rule(
         "forwarding.unmatched-drops",
         "A packet into a subnet range that no resource has is dropped and never falls through to static routes.",
         "cutover.md R8",

@@ -107,6 +107,21 @@ class Cloud:
         ranges = list(sources) or ["10.0.0.0/8"]
         self.put(at, "firewalls", {**body, "sourceRanges": ranges, "allowed": allowed, **fields})
 
+    def peer(self, at: float, *, custom: bool = True, stack: str = "IPV4_ONLY", name: str = "peer") -> None:
+        """A network with a VM of the same name that peers with ours; `custom`: we export custom routes to it."""
+        self.network(at, "net", name, exportCustomRoutes=True, stackType=stack)
+        self.network(at, name, "net", importCustomRoutes=custom, stackType=stack)
+        link = f"{BASE}/global/networks/{name}"
+        self.subnet(at, f"{name}-nodes", "10.80.0.0/16")
+        self.change(at, "subnetworks", f"{name}-nodes", network=link)
+        self.firewall(at, f"{name}-allow", network=link)
+        nic = {"name": "nic0", "network": link, "networkIP": "10.80.0.2"}
+        self.vm(at, 99, name=name, networkInterfaces=[nic])
+
+    def network(self, at: float, name: str, peer: str, **peering: Any) -> None:
+        body = {"name": f"to-{peer}", "network": f"{BASE}/global/networks/{peer}", "state": "ACTIVE"}
+        self.put(at, "networks", {"name": name, "peerings": [{**body, **peering}]})
+
     def _interface(self, at: float, number: int, **fields: Any) -> None:
         nic = {**self._resources["instances", node(number)]["networkInterfaces"][0], **fields}
         self.change(at, "instances", node(number), networkInterfaces=[nic])

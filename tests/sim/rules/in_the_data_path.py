@@ -22,6 +22,55 @@ def subnet_before_static() -> bool:
     return not arrives(fabric)
 
 
+def peer_arrives(fabric: Fabric, destination: str = pod(2), target: str = node(2)) -> bool:
+    return fabric.probe("peer", destination, 100.0).delivered_to == target
+
+
+@in_fabric("forwarding.peer-subnets")
+def peer_subnets() -> bool:
+    fabric, cloud = cluster()
+    cloud.peer(1.0)
+    return peer_arrives(fabric, "10.250.0.12")
+
+
+@in_fabric("forwarding.peer-custom-routes")
+def peer_custom_routes() -> bool:
+    fabric, cloud = cluster()
+    cloud.peer(1.0, custom=False)
+    return not peer_arrives(fabric)
+
+
+@in_fabric("forwarding.peer-untagged")
+def peer_untagged() -> bool:
+    fabric, cloud = cluster()
+    cloud.peer(1.0)
+    cloud.route(2.0, 2, tags=["nodes"])
+    return not peer_arrives(fabric)
+
+
+@in_fabric("forwarding.peer-ipv6")
+def peer_ipv6() -> bool:
+    fabric, cloud = cluster()
+    cloud.peer(1.0)
+    cloud.change(1.0, "subnetworks", "nodes", externalIpv6Prefix="2600:1900:4010:1:0:0:0:0/64")
+    cloud.dual_stack(2.0, 2)
+    cloud.firewall(2.0, "six", "2600::/16")
+    nic = {"name": "nic0", "network": f"{BASE}/global/networks/peer", "networkIP": "10.80.0.2"}
+    six = [{"externalIpv6": "2600:1900:4010:2:0:1:0:0", "externalIpv6PrefixLength": 96}]
+    cloud.change(2.0, "instances", "peer", networkInterfaces=[{**nic, "ipv6AccessConfigs": six}])
+    return not peer_arrives(fabric, ipv6_base(2))
+
+
+@in_fabric("forwarding.local-before-peer")
+def local_before_peer() -> bool:
+    fabric, cloud = cluster(joined=False)
+    cloud.peer(1.0)
+    network = f"{BASE}/global/networks/peer"
+    hop = f"{BASE}/zones/europe-west1-b/instances/peer"
+    cloud.route(2.0, 2, name="own", network=network, nextHopInstance=hop, priority=2000)
+    return peer_arrives(fabric, target="peer")
+
+
 @in_fabric("forwarding.unmatched-drops")
 def unmatched_drops() -> bool:
     fabric, cloud = cluster()

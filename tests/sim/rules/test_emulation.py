@@ -65,6 +65,7 @@ E1_TO_E18: dict[int, tuple[str, ...]] = {
     ),
     16: ("sim/fabric/test_blackout.py::test_the_guest_agent_steals_the_pods_of_a_node_as_long_as_it_has_an_alias",),
     17: (
+        "sim/fabric/test_peers.py::test_t14_a_peers_sender_reaches_every_node_through_all_steps_of_the_overlap_strategy",
         f"{ROUTERS}::test_e17_a_router_in_default_mode_advertises_the_pod_range_as_soon_as_it_is_there",
         "sim/control/test_control_state.py::test_e17_the_control_endpoint_tells_what_routers_advertise",
     ),
