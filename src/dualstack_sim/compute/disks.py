@@ -12,7 +12,6 @@ from dualstack_sim.compute.errors import (
     OperationFailed,
     OperationFailure,
     already_exists,
-    condition_not_met,
     in_use,
     invalid,
     required,
@@ -53,7 +52,7 @@ _LARGEST = 65536
 
 
 class Disks:
-    """disks.insert, delete, resize, setLabels. Get and list come from the listing."""
+    """disks.insert, delete, resize. Get and list come from the listing."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -96,27 +95,14 @@ class Disks:
         if wanted <= int(resource["sizeGb"]) and enforced("disks.only-grow"):
             why = f"New disk size '{wanted}' GiB must be larger than existing size '{resource['sizeGb']}' GiB."
             raise invalid("sizeGb", wanted, why)
-        return self._change(key, resource, "resizeDisk", {"sizeGb": str(wanted)})
-
-    def set_labels(self, call: Call) -> Work:
-        key, resource = self._target(call)
-        body = accept(call.body, {"labels": dict, "labelFingerprint": str})
-        if body.get("labelFingerprint") != resource["labelFingerprint"]:
-            raise condition_not_met("Labels fingerprint either invalid or resource labels have changed")
-        change = {
-            "labels": accept_labels(body.get("labels", {}), "labels"),
-            "labelFingerprint": self._project.inventory.fingerprint(key, "labels"),
-        }
-        return self._change(key, resource, "setLabels", change)
+        inventory = self._project.inventory
+        grown = {"sizeGb": str(wanted)}
+        return Work(key, resource["id"], "resizeDisk", lambda at: inventory.put(at, key, inventory.get(key) | grown))
 
     def _target(self, call: Call) -> tuple[Key, Json]:
         key = self._project.inventory.canonical(Key("disks", call.scope, call.name))
         self._project.require_idle(key)
         return key, self._project.inventory.get(key)
-
-    def _change(self, key: Key, resource: Json, kind: str, change: Json) -> Work:
-        inventory = self._project.inventory
-        return Work(key, resource["id"], kind, lambda at: inventory.put(at, key, inventory.get(key) | change))
 
 
 # -- the disks of one VM

@@ -12,6 +12,7 @@ from dualstack_sim.compute.firewalls import Firewalls
 from dualstack_sim.compute.images import Images
 from dualstack_sim.compute.instance_templates import InstanceTemplates
 from dualstack_sim.compute.instances import Instances
+from dualstack_sim.compute.labels import labels_setter
 from dualstack_sim.compute.machine_changes import MachineChanges
 from dualstack_sim.compute.managed_groups import ManagedGroups
 from dualstack_sim.compute.networks import Networks
@@ -81,6 +82,8 @@ def _network_mutations(project: Project, routes: Routes, reservations: Reservati
         "addresses.delete": reservations.delete,
         "globalAddresses.insert": reservations.insert,
         "globalAddresses.delete": reservations.delete,
+        "addresses.setLabels": labels_setter(project, "addresses"),
+        "globalAddresses.setLabels": labels_setter(project, "addresses"),
     }
 
 
@@ -106,7 +109,7 @@ def _machine_mutations(project: Project) -> dict[str, Mutation]:
         "disks.insert": disks.insert,
         "disks.delete": disks.delete,
         "disks.resize": disks.resize,
-        "disks.setLabels": disks.set_labels,
+        "disks.setLabels": labels_setter(project, "disks"),
     }
 
 

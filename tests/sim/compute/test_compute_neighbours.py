@@ -176,3 +176,15 @@ async def test_an_external_address_shows_the_vm_that_has_it(cloud: Cloud) -> Non
     address = await cloud.get(f"{REGION}/addresses/front")
     assert (address["status"], address["users"]) == ("IN_USE", [(await cloud.get(f"{ZONE}/instances/vm"))["selfLink"]])
     assert (await cloud.refused("DELETE", f"{REGION}/addresses/front"))["code"] == 400
+
+
+@pytest.mark.parametrize("place", [REGION, "global"])
+async def test_labels_of_an_address_are_replaced(cloud: Cloud, place: str) -> None:
+    path = f"{place}/addresses/labelled"
+    await cloud.do("POST", f"{place}/addresses", {"name": "labelled", "labels": {"a": "b"}})
+    address = await cloud.get(path)
+    assert address["labels"] == {"a": "b"}
+    change = {"labels": {"c": "d"}, "labelFingerprint": address["labelFingerprint"]}
+    await cloud.do("POST", f"{path}/setLabels", change)
+    assert (await cloud.get(path))["labels"] == {"c": "d"}
+    assert (await cloud.refused("POST", f"{path}/setLabels", change))["code"] == 412
