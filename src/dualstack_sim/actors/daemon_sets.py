@@ -12,12 +12,12 @@ from typing import Any
 
 from dualstack.model.kinds import DAEMON_SET, NODE, POD, Manifest
 from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.ownership import on_change, on_owned_change
 from dualstack_sim.actors.pod_deletion import delete_pods
 from dualstack_sim.actors.pods import (
     BY_OWNER,
     NAME_ALPHABET,
     by_owner,
-    controller_of,
     is_active,
     is_ready,
     is_terminating,
@@ -121,22 +121,10 @@ class DaemonSetController:
     async def run(self) -> None:
         self._pods.index(BY_OWNER, by_owner)
         await self._context.informers.synced(DAEMON_SET, POD, NODE)
-        self._sets.subscribe(self._set_changed)
-        self._pods.subscribe(self._pod_changed)
+        self._sets.subscribe(on_change(self._queue))
+        self._pods.subscribe(on_owned_change(self._queue, DAEMON_SET))
         self._nodes.subscribe(self._node_changed)
         await self._queue.serve(self._reconcile, workers=2)
-
-    def _set_changed(self, _old: Manifest | None, new: Manifest | None) -> None:
-        if new is not None:
-            self._queue.add(key_of(new))
-
-    def _pod_changed(self, old: Manifest | None, new: Manifest | None) -> None:
-        pod = new or old
-        if pod is None:
-            return
-        kind, name = controller_of(pod)
-        if kind == "DaemonSet":
-            self._queue.add_soon((pod["metadata"]["namespace"], name), 0.5)
 
     def _node_changed(self, old: Manifest | None, new: Manifest | None) -> None:
         if old is not None and new is not None and _placement(old) == _placement(new):

@@ -10,11 +10,11 @@ from dualstack.clock import rfc3339
 from dualstack.model.kinds import DEPLOYMENT, POD, REPLICA_SET, Manifest
 from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
 from dualstack_sim.actors.deployment_status import complete, outlived, scale_of, shows, status_of
+from dualstack_sim.actors.ownership import on_change, on_owned_change
 from dualstack_sim.actors.pods import (
     BY_OWNER,
     by_owner,
     condition,
-    controller_of,
     is_terminating,
     owner_reference,
     template_hash,
@@ -41,21 +41,9 @@ class DeploymentController:
         self._sets.index(BY_OWNER, by_owner)
         self._pods.index(BY_OWNER, by_owner)
         await self._context.informers.synced(DEPLOYMENT, REPLICA_SET, POD)
-        self._deployments.subscribe(self._deployment_changed)
-        self._sets.subscribe(self._set_changed)
+        self._deployments.subscribe(on_change(self._queue))
+        self._sets.subscribe(on_owned_change(self._queue, DEPLOYMENT))
         await self._queue.serve(self._reconcile, workers=4)
-
-    def _deployment_changed(self, _old: Manifest | None, new: Manifest | None) -> None:
-        if new is not None:
-            self._queue.add(key_of(new))
-
-    def _set_changed(self, old: Manifest | None, new: Manifest | None) -> None:
-        replica_set = new or old
-        if replica_set is None:
-            return
-        kind, name = controller_of(replica_set)
-        if kind == "Deployment":
-            self._queue.add_soon((replica_set["metadata"]["namespace"], name), 0.5)
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
         deployment = self._deployments.get(key[1], key[0])

@@ -20,7 +20,8 @@ from dualstack_sim.actors.machine_facts import (
     stripped,
     template_hash,
 )
-from dualstack_sim.actors.pods import BY_OWNER, by_owner, controller_of, is_terminating, owner_reference
+from dualstack_sim.actors.ownership import on_change, on_owned_change
+from dualstack_sim.actors.pods import BY_OWNER, by_owner, is_terminating, owner_reference
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound
 from dualstack_sim.actors.rollout import budget, next_scales
 
@@ -41,21 +42,9 @@ class MachineDeployments:
         """Until cancelled."""
         self._sets.index(BY_OWNER, by_owner)
         await self._context.informers.synced(MACHINE_DEPLOYMENT, MACHINE_SET)
-        self._deployments.subscribe(self._deployment_changed)
-        self._sets.subscribe(self._set_changed)
+        self._deployments.subscribe(on_change(self._queue))
+        self._sets.subscribe(on_owned_change(self._queue, MACHINE_DEPLOYMENT))
         await self._queue.serve(self._reconcile, workers=4)
-
-    def _deployment_changed(self, _old: Manifest | None, new: Manifest | None) -> None:
-        if new is not None:
-            self._queue.add(key_of(new))
-
-    def _set_changed(self, old: Manifest | None, new: Manifest | None) -> None:
-        machine_set = new or old
-        if machine_set is None:
-            return
-        kind, name = controller_of(machine_set)
-        if kind == MACHINE_DEPLOYMENT.kind:
-            self._queue.add_soon((machine_set["metadata"]["namespace"], name), 0.5)
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
         deployment = self._deployments.get(key[1], key[0])

@@ -18,7 +18,8 @@ from dualstack_sim.actors.machine_facts import (
     released,
     seconds_to_available,
 )
-from dualstack_sim.actors.pods import BY_OWNER, NAME_ALPHABET, by_owner, controller_of, is_terminating, owner_reference
+from dualstack_sim.actors.ownership import on_change, on_owned_change
+from dualstack_sim.actors.pods import BY_OWNER, NAME_ALPHABET, by_owner, is_terminating, owner_reference
 from dualstack_sim.actors.refusals import AlreadyExists, Conflict, NotFound
 
 
@@ -37,21 +38,9 @@ class MachineSets:
         """Until cancelled."""
         self._machines.index(BY_OWNER, by_owner)
         await self._context.informers.synced(MACHINE_SET, MACHINE)
-        self._sets.subscribe(self._set_changed)
-        self._machines.subscribe(self._machine_changed)
+        self._sets.subscribe(on_change(self._queue))
+        self._machines.subscribe(on_owned_change(self._queue, MACHINE_SET))
         await self._queue.serve(self._reconcile, workers=4)
-
-    def _set_changed(self, _old: Manifest | None, new: Manifest | None) -> None:
-        if new is not None:
-            self._queue.add(key_of(new))
-
-    def _machine_changed(self, old: Manifest | None, new: Manifest | None) -> None:
-        machine = new or old
-        if machine is None:
-            return
-        kind, name = controller_of(machine)
-        if kind == MACHINE_SET.kind:
-            self._queue.add_soon((machine["metadata"]["namespace"], name), 0.5)
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
         machine_set = self._sets.get(key[1], key[0])

@@ -8,13 +8,13 @@ from typing import Any
 
 from dualstack.model.kinds import POD, REPLICA_SET, Manifest
 from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.ownership import on_change, on_owned_change
 from dualstack_sim.actors.pod_deletion import delete_pods
 from dualstack_sim.actors.pods import (
     BY_OWNER,
     NAME_ALPHABET,
     by_owner,
     condition,
-    controller_of,
     is_active,
     is_ready,
     is_terminating,
@@ -41,21 +41,9 @@ class ReplicaSetController:
     async def run(self) -> None:
         self._pods.index(BY_OWNER, by_owner)
         await self._context.informers.synced(REPLICA_SET, POD)
-        self._sets.subscribe(self._set_changed)
-        self._pods.subscribe(self._pod_changed)
+        self._sets.subscribe(on_change(self._queue))
+        self._pods.subscribe(on_owned_change(self._queue, REPLICA_SET))
         await self._queue.serve(self._reconcile, workers=4)
-
-    def _set_changed(self, _old: Manifest | None, new: Manifest | None) -> None:
-        if new is not None:
-            self._queue.add(key_of(new))
-
-    def _pod_changed(self, old: Manifest | None, new: Manifest | None) -> None:
-        pod = new or old
-        if pod is None:
-            return
-        kind, name = controller_of(pod)
-        if kind == "ReplicaSet":
-            self._queue.add_soon((pod["metadata"]["namespace"], name), 0.5)
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
         replica_set = self._sets.get(key[1], key[0])
