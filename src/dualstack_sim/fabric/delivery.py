@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dualstack_sim.fabric.blocks import Address
 from dualstack_sim.fabric.forwarding import Peer, Verdict, forward
-from dualstack_sim.fabric.ingress import admitted, owns
+from dualstack_sim.fabric.ingress import admitted, let_out, owns
 from dualstack_sim.fabric.ledger import Ledger
 from dualstack_sim.fabric.overload import REASON, suffers
 from dualstack_sim.fabric.profile import FabricKnobs
@@ -44,6 +44,8 @@ class Carrier:
         )
         if forged:
             return Verdict(None, "FOREIGN_IP_DISALLOWED", f"the source VM {source} has canIpForward false")
+        if sender is not None and not let_out(view, sender, destination):
+            return Verdict(None, "FIREWALL_RULE", f"the firewall of {source} lets nothing out to the destination")
         if suffers(view, source, destination):
             return Verdict(None, REASON, f"E14: {source} suffers from more than is advised beside hybrid subnets")
         verdict = self._forward(home, source, sender.tags if sender is not None else frozenset(), destination)

@@ -117,18 +117,19 @@ class PortRange:
 
 @dataclass(frozen=True, slots=True)
 class FirewallRule:
-    """An enabled ingress rule. No target tags: every VM of the network."""
+    """An enabled rule. No target tags: every VM of the network. `ranges`: its sources, for egress its destinations."""
 
     name: str
     priority: int
     allow: bool
-    sources: tuple[Block, ...]
+    ranges: tuple[Block, ...]
     traffic: tuple[PortRange, ...]
     target_tags: frozenset[str] = frozenset()
+    egress: bool = False
 
     @property
     def key(self) -> Key:
-        return ("firewall", self.name)
+        return ("egress" if self.egress else "firewall", self.name)
 
     @property
     def blocks(self) -> tuple[Block, ...]:

@@ -52,7 +52,7 @@ def _facts(collection: str, resource: Resource | None) -> Iterator[tuple[tuple[s
             network, facts = _last(resource["network"]), _subnet_facts(resource)
         case "routes" if "nextHopNetwork" not in resource:
             network, facts = _last(resource["network"]), iter((_route(resource),))
-        case "firewalls" if resource.get("direction", "INGRESS") == "INGRESS" and not _is_disabled(resource):
+        case "firewalls" if not _is_disabled(resource):
             network, facts = _last(resource["network"]), iter((_firewall(resource),))
         case "instances":
             yield from _instance_facts(resource)
@@ -144,16 +144,18 @@ def _ipv6_range(body: Resource) -> Block | None:
 
 
 def _firewall(resource: Resource) -> FirewallRule:
-    sources = resource.get("sourceRanges")
-    if not sources and not resource.get("sourceTags") and not resource.get("sourceServiceAccounts"):
-        sources = ["0.0.0.0/0"]
+    egress = resource.get("direction") == "EGRESS"
+    ranges = resource.get("destinationRanges" if egress else "sourceRanges")
+    if not ranges and not resource.get("sourceTags") and not resource.get("sourceServiceAccounts"):
+        ranges = ["0.0.0.0/0"]
     return FirewallRule(
         name=resource["name"],
         priority=int(resource.get("priority", 1000)),
         allow=not resource.get("denied"),
-        sources=tuple(parse_block(text) for text in sources or ()),
+        ranges=tuple(parse_block(text) for text in ranges or ()),
         traffic=tuple(_port_range(entry) for entry in resource.get("allowed") or resource.get("denied") or ()),
         target_tags=frozenset(resource.get("targetTags") or ()),
+        egress=egress,
     )
 
 

@@ -31,6 +31,8 @@ class View(Protocol):
 
     def firewall_rules(self) -> Iterable[FirewallRule]: ...
 
+    def egress_rules(self) -> Iterable[FirewallRule]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:

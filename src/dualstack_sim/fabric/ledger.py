@@ -239,7 +239,13 @@ class HostView:
                 yield fact
 
     def firewall_rules(self) -> Iterator[FirewallRule]:
-        for key in self._ledger.keys_of_sort("firewall"):
+        return self._rules("firewall")
+
+    def egress_rules(self) -> Iterator[FirewallRule]:
+        return self._rules("egress")
+
+    def _rules(self, sort: str) -> Iterator[FirewallRule]:
+        for key in self._ledger.keys_of_sort(sort):
             fact = self._ledger.seen(self._host, key)
             if isinstance(fact, FirewallRule):
                 yield fact

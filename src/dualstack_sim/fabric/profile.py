@@ -45,7 +45,7 @@ class LagProfile:
                 return self.subnet
             case "machine":
                 return self.machine
-            case "firewall":
+            case "firewall" | "egress":
                 return self.firewall
         raise ValueError(f"no fact is of sort {sort!r}")
 

@@ -154,7 +154,12 @@ class Traffic:
             return
         fact = change.new if change.new is not None else change.old
         if isinstance(fact, FirewallRule):
-            self._look(at, self._endpoints.values(), [endpoint], _families_of(change))
+            everybody = self._endpoints.values()
+            families = _families_of(change)
+            if fact.egress:
+                self._look(at, [endpoint], everybody, families)
+            else:
+                self._look(at, everybody, [endpoint], families)
         elif self._concerns_itself(endpoint, fact, ledger.views[host]):
             self.look_around(at, host)
         else:
@@ -226,4 +231,4 @@ class Traffic:
 def _families_of(change: Seen) -> list[int]:
     """The families that a change of a firewall rule is about."""
     rules = [fact for fact in (change.old, change.new) if isinstance(fact, FirewallRule)]
-    return sorted({block.version for rule in rules for block in rule.sources})
+    return sorted({block.version for rule in rules for block in rule.ranges})

@@ -12,6 +12,12 @@ RULES = (
         "documented",
     ),
     Rule(
+        "forwarding.firewall-egress",
+        "Egress rules decide on what a VM sends, by priority, targets and destination ranges; all else may leave.",
+        "compute-api.md 8",
+        "documented",
+    ),
+    Rule(
         "forwarding.peer-subnets",
         "Hosts follow the subnet routes of ACTIVE peers, of primary and secondary ranges, and of no peer's peer.",
         "cutover.md R5, R10, E17; compute-api.md 6.2",

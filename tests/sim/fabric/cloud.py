@@ -107,6 +107,11 @@ class Cloud:
         ranges = list(sources) or ["10.0.0.0/8"]
         self.put(at, "firewalls", {**body, "sourceRanges": ranges, "allowed": allowed, **fields})
 
+    def egress(self, at: float, *ranges: str, allow: bool, name: str = "egress", **fields: Any) -> None:
+        entry = {"allowed" if allow else "denied": [{"IPProtocol": "all"}]}
+        body = {"name": name, "network": NETWORK, "direction": "EGRESS", "priority": 1000}
+        self.put(at, "firewalls", {**body, "destinationRanges": list(ranges), **entry, **fields})
+
     def peer(self, at: float, *, custom: bool = True, stack: str = "IPV4_ONLY", name: str = "peer") -> None:
         """A network with a VM of the same name that peers with ours; `custom`: we export custom routes to it."""
         self.network(at, "net", name, exportCustomRoutes=True, stackType=stack)

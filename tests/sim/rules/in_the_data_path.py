@@ -234,6 +234,13 @@ def firewall_deny_first() -> bool:
     return not arrives(fabric)
 
 
+@in_fabric("forwarding.firewall-egress")
+def firewall_egress() -> bool:
+    fabric, cloud = cluster()
+    cloud.egress(1.0, PODS, allow=False)
+    return not arrives(fabric)
+
+
 @in_fabric("forwarding.firewall-targets")
 def firewall_targets() -> bool:
     fabric, cloud = cluster()
