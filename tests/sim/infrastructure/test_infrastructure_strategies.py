@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dualstack.errors import InvalidInput
 from dualstack.model import kinds
 from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StrategyChosen
 from dualstack_sim.compute.quotas import Limits
@@ -99,3 +100,30 @@ async def test_r15_routers_that_will_advertise_the_pod_range_are_named_before_it
         told = announced(made).get("PodRangeAdvertised", "")
         assert ("100.96.0.0/11" in heard) is (mode == "DEFAULT")
         assert ("Cloud Router to-the-office (europe-west1) will learn" in told) is (mode == "DEFAULT")
+
+
+@pytest.mark.parametrize("strategy", ["compressed", "auto"])
+async def test_a_strategy_that_makes_no_decoys_is_not_refused_for_their_sake(strategy: str) -> None:
+    """No image to probe with, and above the limits no room for the VM: neither is needed."""
+    async with scene(nodes=131 if strategy == "auto" else None) as made:
+        made.trigger(annotations={"dualstack.dev/strategy": strategy, "dualstack.dev/decoys": "true"})
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await assert_end_state(made)
+        assert "create-decoys" not in made.steps()
+
+
+async def test_annotations_that_would_be_taken_for_no_wish_are_refused_all_at_once() -> None:
+    async with scene() as made:
+        made.trigger(
+            annotations={"dualstack.dev/drill": "yes", "dualstack.dev/decoys": "True", "dualstack.dev/cut-over": "Back"}
+        )
+        before = made.mutations()
+        with pytest.raises(InvalidInput) as refused:
+            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        assert sorted(refused.value.faults) == [
+            'metadata.annotations[dualstack.dev/cut-over]: Unsupported value: "Back": supported values: "back"',
+            'metadata.annotations[dualstack.dev/decoys]: Unsupported value: "True": supported values: "true", "false"',
+            'metadata.annotations[dualstack.dev/drill]: Unsupported value: "yes": supported values: "true", "false"',
+        ]
+        assert made.mutations() == before
+        assert made.infrastructure()["status"]["lastError"]["codes"] == ["ERR_CONFIGURATION_PROBLEM"]

@@ -110,11 +110,14 @@ class Migration:
         facts = (await self._observer(manager).observe()).facts
         if facts.finished:
             return
+        choice = await self._choice(facts)
+        strategy = choose(choice.strategy)
         if not facts.unreachable:
-            await self._check_decoys(facts)
+            if strategy.lossless:
+                await self._check_decoys(facts)
             await self.preflight.check(facts)
         with self.reporter.phase("cut-over"):
-            strategy = await self._chosen(facts)
+            await self._tell(choice, strategy, facts)
             await self._foretell_advertisements(facts)
             actuator = self._actuator(manager, strategy, self._recall)
             try:
@@ -201,28 +204,29 @@ class Migration:
         networking = ((await self.record.read()).get("status") or {}).get("networking") or {}
         return len(networking.get("nodes") or ()) > 1
 
-    async def _chosen(self, facts: CutoverFacts) -> Strategy:
-        """The strategy of this run; what it is, why, and what it costs is said before anything is done."""
-        choice = Choice(self.strategy, "asked for")
+    async def _choice(self, facts: CutoverFacts) -> Choice:
+        """The strategy of this run, and why; Unsupported if it is known that this cloud does not serve it."""
         unsupported = await self.record.annotation(OVERLAP_UNSUPPORTED)
         if self.strategy == AUTO:
             network = await count_network(self.compute, self.desired, self.shoot)
-            choice = decide(facts, network, unsupported=unsupported)
-        elif unsupported and self.strategy == "overlap" and facts.live_routes and not facts.range_present:
+            return decide(facts, network, unsupported=unsupported)
+        if self.strategy != "overlap" or not facts.live_routes or facts.range_present:
+            return Choice(self.strategy, "asked for")
+        if unsupported:
             raise Unsupported(
                 f"{unsupported}, as was seen before; annotate the Shoot with dualstack.dev/strategy: compressed, or "
                 f"remove annotation {OVERLAP_UNSUPPORTED} of the Infrastructure to try it again",
                 unsupported,
             )
-        elif self.strategy == "overlap" and facts.live_routes and not facts.range_present:
-            choice = Choice("overlap", await self._asked_for())
-        strategy = choose(choice.strategy)
+        return Choice("overlap", await self._asked_for())
+
+    async def _tell(self, choice: Choice, strategy: Strategy, facts: CutoverFacts) -> None:
+        """Which strategy it is, why, and what it costs, before anything is done."""
         self.emit(
             StrategyChosen(at=self.clock.now(), shoot=self.desired.ns, strategy=choice.strategy, reason=choice.reason)
         )
         cost = describe_outage(strategy, facts, self.settings)
         await self._announce("StrategyChosen", f"{choice.strategy}: {choice.reason}. {cost}")
-        return strategy
 
     async def _asked_for(self) -> str:
         """Why `overlap` is taken although nobody has looked at the limits: because somebody wants it (cutover.md 8)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from dualstack.controllers.infrastructure.decoys import Decoys
 from dualstack.controllers.infrastructure.deletion import InfrastructureDeletion, exists
 from dualstack.controllers.infrastructure.desired import Desired
 from dualstack.controllers.infrastructure.flow import InfrastructureFlow
-from dualstack.controllers.infrastructure.migration import Migration, pace_of
+from dualstack.controllers.infrastructure.migration import BACK, Migration, pace_of
 from dualstack.controllers.infrastructure.preflight import Preflight
 from dualstack.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.controllers.infrastructure.reporting import Reporter
@@ -24,7 +25,7 @@ from dualstack.gce import ComputeClient, ComputeClients
 from dualstack.kube.interface import Kube
 from dualstack.model.events import Listener
 from dualstack.model.kinds import SECRET, Manifest
-from dualstack.model.names import DECOYS, DRILL, STRATEGY
+from dualstack.model.names import CUT_OVER, DECOYS, DRILL, STRATEGY
 from dualstack.model.shoot import NetworkingStatus, ShootView
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import AUTO, DEFAULT, validate
@@ -74,6 +75,7 @@ class InfrastructureController:
         compute = await self._compute(infrastructure)
         strategy = view.annotations.get(STRATEGY, self._strategy)
         validate(strategy)
+        _validate_wishes(view.annotations)
         fields = await self._flow(infrastructure, view, compute, strategy).run()
         await clean_leftovers(self._kube, infrastructure["metadata"]["name"], infrastructure["metadata"]["namespace"])
         return fields
@@ -153,6 +155,22 @@ class InfrastructureController:
                 f"secret {reference['namespace']}/{reference['name']} with the cloud credentials is missing"
             )
         return self._computes.of(secret)
+
+
+WISHES = {DRILL: ("true", "false"), DECOYS: ("true", "false"), CUT_OVER: (BACK,)}
+"""Annotations of a Shoot with the values that they may have."""
+
+
+def _validate_wishes(annotations: Mapping[str, str]) -> None:
+    """InvalidInput for values that would be taken for no wish at all: who writes "yes" wants the check."""
+    faults = [
+        f'metadata.annotations[{name}]: Unsupported value: "{annotations[name]}": supported values: '
+        + ", ".join(f'"{value}"' for value in allowed)
+        for name, allowed in WISHES.items()
+        if annotations.get(name, allowed[0]) not in allowed
+    ]
+    if faults:
+        raise InvalidInput(*faults)
 
 
 def _desired(infrastructure: Manifest, view: ShootView, compute: ComputeClient) -> Desired:
