@@ -17,6 +17,7 @@ from dualstack_sim.faults import FaultPlan, FaultRule
 from tests.sim.fabric.cloud import PODS, REGION, node, pod, pods
 
 ZONE = f"zones/{REGION}-b"
+MACHINE = f"{ZONE}/machineTypes/e2-medium"
 SUBNET = f"regions/{REGION}"
 
 
@@ -39,7 +40,7 @@ class World:
         place("firewalls", "global", rule)
         for number in (1, 2):
             nic = {"network": "global/networks/net", "subnetwork": f"{SUBNET}/subnetworks/nodes"}
-            body = {"name": node(number), "machineType": f"{ZONE}/machineTypes/e2-medium", "canIpForward": True}
+            body = {"name": node(number), "machineType": MACHINE, "canIpForward": True}
             place("instances", ZONE, {**body, "networkInterfaces": [nic]})
             hop = f"{ZONE}/instances/{node(number)}"
             route = {"name": f"route-{number}", "network": "global/networks/net", "destRange": pods(number)}
@@ -98,6 +99,26 @@ async def test_a_route_that_is_deleted_too_early_is_a_loss_until_its_alias_is_th
     assert report.ipv4.current == 0
     assert [(pair.source, pair.destination) for pair in report.broken_pairs] == [(node(1), node(2))]
     assert report.ipv4.maximum > 10.0
+    await world.compute.close()
+
+
+async def test_a_peers_vm_keeps_reaching_pods_from_routes_to_aliases() -> None:
+    world = World()
+    place = world.compute.place
+    place("networks", "global", {"name": "peer", "autoCreateSubnetworks": False})
+    place("subnetworks", SUBNET, {"name": "far", "network": "global/networks/peer", "ipCidrRange": "10.80.0.0/16"})
+    nic = {"network": "global/networks/peer", "subnetwork": f"{SUBNET}/subnetworks/far"}
+    place("instances", ZONE, {"name": "bastion", "machineType": MACHINE, "networkInterfaces": [nic]})
+    await world.call("firewalls.patch", "global", "pods", body={"sourceRanges": [PODS, "10.80.0.0/16"]})
+    assert world.fabric.probe("bastion", pod(2)).reason == "PRIVATE_TRAFFIC_TO_INTERNET"
+    for network, peer, switch in (("net", "peer", "exportCustomRoutes"), ("peer", "net", "importCustomRoutes")):
+        peering = {"name": peer, "network": f"global/networks/{peer}", "exchangeSubnetRoutes": True, switch: True}
+        await world.call("networks.addPeering", "global", network, body={"networkPeering": peering})
+    assert world.fabric.probe("bastion", pod(2)).rule == "R5: by peering with net, static route route-2 to 10.96.2.0/24"
+    await world.to_aliases()
+    for number in (1, 2):
+        await world.call("routes.delete", "global", f"route-{number}")
+        assert world.fabric.probe("bastion", pod(number)).delivered_to == node(number)
     await world.compute.close()
 
 
