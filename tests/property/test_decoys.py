@@ -183,3 +183,9 @@ def test_a_range_needs_the_flag_over_the_routes_of_the_decoys() -> None:
     bare = replace(facts, subnet=replace(facts.subnet, overlap_flag=False))
     assert AddDecoyRange().precondition(facts) == []
     assert AddDecoyRange().precondition(bare) == ["the overlap flag is off, and routes lie in the decoys' blocks"]
+
+
+def test_a_removal_that_was_cut_short_is_finished_and_proves_nothing() -> None:
+    facts = after("gate-decoy-static")
+    half = restarted(replace(facts, decoys=replace(facts.decoys, routes=frozenset(), prober=False)))
+    assert steps(half)[0] == "remove-decoys"

@@ -54,10 +54,13 @@ RETREATS = {gate.id: Stage.ROUTES for gate in GATES}
 
 
 def tidy(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """What is there of decoys goes when it is of no use: not asked for, proven, stopped, or a Node got a block."""
+    """What is there of decoys goes when it is of no use: unwanted, proven, stopped, half removed, or in the way."""
     if not facts.decoys.present:
         return None
     useless = facts.decoys.vm and not facts.decoys.home
+    if facts.decoys.range and facts.decoys.home:
+        # Killed while they were being removed: without its route the first block would show what is not so (R6).
+        useless = decoy_blocks(facts.decoys.home)[0] not in facts.decoys.routes
     return RemoveDecoys() if useless or in_the_way(facts) or not _wanted(facts, settings) else None
 
 
