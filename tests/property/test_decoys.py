@@ -125,7 +125,7 @@ def test_a_proof_that_fails_leads_back_to_the_routes(gate: str) -> None:
     assert not end.controller.ignored
 
 
-@pytest.mark.parametrize("nodes", [1, 4])
+@pytest.mark.parametrize("nodes", range(1, 7))
 @pytest.mark.parametrize("propagation", [0.0, PROPAGATION, 119.0])
 def test_no_host_loses_a_packet(nodes: int, propagation: float) -> None:
     assert losses(OVERLAP, at_rest(nodes), WANTED, propagation=propagation) == set()

@@ -46,15 +46,19 @@ def test_overlap_loses_in_no_view(nodes: int, propagation: float) -> None:
     assert losses(choose("overlap"), at_rest(nodes), SETTINGS, propagation=propagation) == set()
 
 
-def test_overlap_loses_in_no_view_wherever_it_is_killed() -> None:
-    overlap, start = choose("overlap"), at_rest(4)
+@pytest.mark.parametrize("nodes", range(1, 7))
+def test_overlap_loses_in_no_view_wherever_it_is_killed(nodes: int) -> None:
+    overlap, start = choose("overlap"), at_rest(nodes)
     steps = len(list(overlap.transitions(start, SETTINGS)))
     for killed_after in range(1, steps + 1):
         assert losses(overlap, start, SETTINGS, killed_after=killed_after) == set(), killed_after
 
 
-def test_gardener_cuts_off_every_node() -> None:
-    assert losses(choose("gardener"), at_rest(3), SETTINGS, propagation=0.0) == {"node-0", "node-1", "node-2"}
+@pytest.mark.parametrize("nodes", range(1, 7))
+@pytest.mark.parametrize("propagation", [0.0, PROPAGATION])
+def test_gardener_cuts_off_every_node(nodes: int, propagation: float) -> None:
+    start = at_rest(nodes)
+    assert losses(choose("gardener"), start, SETTINGS, propagation=propagation) == set(start.pod_cidr_of)
 
 
 @pytest.mark.parametrize("nodes", range(1, 7))

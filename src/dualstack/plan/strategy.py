@@ -85,6 +85,9 @@ DEFAULT = "overlap"
 REQUESTS_PER_MINUTE = 1500
 """What a project may send by default in one group of requests (compute-api.md 4.1)."""
 
+PROPAGATION = 10.0
+"""Seconds until the slowest host knows an alias whose operation is done (compute-api.md 10)."""
+
 
 def choose(name: str) -> Strategy:
     """The strategy called `name`; InvalidInput if there is none."""
@@ -137,7 +140,7 @@ def describe_outage(strategy: Strategy, facts: CutoverFacts, settings: Settings)
 
 
 def outage(strategy: Strategy, facts: CutoverFacts, settings: Settings, *, first: bool = False) -> float:
-    """Expected seconds from the first deleted route until the last (or `first`) VM that it cut off has its alias."""
+    """Expected seconds from the first deleted route until every host knows the last (or `first`) alias in its place."""
     elapsed, start, end = 0.0, None, 0.0
     for transition in strategy.transitions(facts, settings):
         after = transition.effect(facts)
@@ -151,7 +154,7 @@ def outage(strategy: Strategy, facts: CutoverFacts, settings: Settings, *, first
                 end = before + duration(one, facts, strategy) if transition.one_by_one else elapsed
                 break
         facts = after
-    return 0.0 if start is None else end - start
+    return 0.0 if start is None else end - start + PROPAGATION
 
 
 def estimate(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> float:

@@ -78,8 +78,8 @@ def test_what_would_stop_it_in_the_dark_is_told_before() -> None:
 
 def test_the_blackout_is_foretold_and_much_shorter_than_gardeners() -> None:
     assert describe_outage(COMPRESSED, at_rest(3), SETTINGS) == (
-        "The pods of all 3 nodes are cut off from other nodes at once; the first come back after about 23 s, "
-        "the last after about 23 s."
+        "The pods of all 3 nodes are cut off from other nodes at once; the first come back after about 33 s, "
+        "the last after about 33 s."
     )
     assert outage(GARDENER, at_rest(1000), SETTINGS) > 10 * outage(COMPRESSED, at_rest(1000), SETTINGS)
 

@@ -65,8 +65,8 @@ def test_what_pods_will_notice_is_one_sentence() -> None:
         "No packet is expected to be lost; the pods of 3 nodes are cut off already and come back with their aliases."
     )
     assert describe_outage(GARDENER, at_rest(3), SETTINGS) == (
-        "The pods of all 3 nodes are cut off from other nodes at once; the first come back after about 40 s, "
-        "the last after about 60 s."
+        "The pods of all 3 nodes are cut off from other nodes at once; the first come back after about 50 s, "
+        "the last after about 70 s."
     )
     assert describe_outage(GARDENER, dark, SETTINGS) == ("No route is deleted any more, so no further node is cut off.")
 
