@@ -197,6 +197,8 @@ async def test_a_network_and_router_of_the_user_are_used_and_not_changed() -> No
         configure(made, internal=None, mtu=1500)
         await reconciled(made)
         after = await made.resource("networks.get", "global", "theirs")
+        assert len(before.pop("subnetworks")) == 2
+        assert after.pop("subnetworks") == [(await made.subnet())["selfLink"]]
         assert after == before
         assert after["routingConfig"]["routingMode"] == "GLOBAL"
         assert (await made.subnet())["network"] == before["selfLink"]

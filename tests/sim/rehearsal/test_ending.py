@@ -17,11 +17,12 @@ from tests.sim.rehearsal.command import EXAMPLE, SPEED
 
 
 @pytest.fixture(autouse=True)
-def hang_up_is_heeded() -> Iterator[None]:
-    """A rehearsal inherits that SIGHUP is ignored (nohup), and honours it; here it is about the other case."""
-    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def signals_are_heeded() -> Iterator[None]:
+    """A rehearsal inherits which signals are ignored (nohup, a job in the background); here it is about the others."""
+    inherited = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGHUP)}
     yield
-    signal.signal(signal.SIGHUP, inherited)
+    for number, handler in inherited.items():
+        signal.signal(number, handler)
 
 
 @contextlib.contextmanager
