@@ -58,6 +58,7 @@ def test_the_json_of_the_page_is_a_fault_document() -> None:
     assert len(parse_faults(json.loads(document))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule",
     [
@@ -170,6 +171,7 @@ async def test_a_services_subnet_that_somebody_makes_first_is_taken_the_next_tim
         assert made.lost() == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["routes.list", "instances.list", "subnetworks.get", "*"])
 async def test_the_way_back_loses_nothing_to_stale_reads(method: str) -> None:
     """Given lists that still show the routes that have just been deleted, no alias goes before its route is there."""

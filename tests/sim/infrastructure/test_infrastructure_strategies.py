@@ -77,6 +77,7 @@ async def test_overlap_above_the_limits_is_done_when_asked_for_and_the_risk_is_t
         assert chosen.reason.endswith("static routes, limit 300, beyond which Google advises against them")
 
 
+@pytest.mark.slow
 async def test_auto_counts_the_vms_of_the_whole_network() -> None:
     async with scene(nodes=130) as made:
         made.trigger()
@@ -102,7 +103,7 @@ async def test_r15_routers_that_will_advertise_the_pod_range_are_named_before_it
         assert ("Cloud Router to-the-office (europe-west1) will learn" in told) is (mode == "DEFAULT")
 
 
-@pytest.mark.parametrize("strategy", ["compressed", "auto"])
+@pytest.mark.parametrize("strategy", ["compressed", pytest.param("auto", marks=pytest.mark.slow)])
 async def test_a_strategy_that_makes_no_decoys_is_not_refused_for_their_sake(strategy: str) -> None:
     """No image to probe with, and above the limits no room for the VM: neither is needed."""
     async with scene(nodes=131 if strategy == "auto" else None) as made:

@@ -65,7 +65,14 @@ def is_there(pid: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_stops_everything_and_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
     with rehearsal(tmp_path) as process:
         started = children(process.pid)
@@ -78,6 +85,7 @@ def test_a_signal_stops_everything_and_leaves_nothing_behind(number: signal.Sign
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_without_a_reader_of_the_progress_it_ends(tmp_path: Path) -> None:
     with rehearsal(tmp_path) as process:
         started = children(process.pid)
@@ -88,6 +96,7 @@ def test_without_a_reader_of_the_progress_it_ends(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_interrupts_at_once_stop_everything_too(tmp_path: Path) -> None:
     with rehearsal(tmp_path) as process:
         started = children(process.pid)
@@ -100,6 +109,7 @@ def test_two_interrupts_at_once_stop_everything_too(tmp_path: Path) -> None:
         assert not [pid for pid in started if is_there(pid)]
 
 
+@pytest.mark.slow
 def test_after_a_kill_nothing_runs_on(tmp_path: Path) -> None:
     with rehearsal(tmp_path) as process:
         started = children(process.pid)

@@ -116,6 +116,7 @@ def test_kills_at_three_stages_of_the_cut_over_change_nothing() -> None:
     assert outcome.result["compute"]["byMethod"]["routes.delete"] >= 3
 
 
+@pytest.mark.slow
 def test_faults_are_survived_and_reported(tmp_path: Path) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text(
