@@ -22,6 +22,7 @@ from dualstack_sim.fabric.delivery import Carrier
 from dualstack_sim.fabric.facts import OVERLOAD, Fact, Key, Machine, Peering, SubnetFlag
 from dualstack_sim.fabric.feed import Change, changes
 from dualstack_sim.fabric.forwarding import Verdict
+from dualstack_sim.fabric.hosts import HostNames
 from dualstack_sim.fabric.internet import arrive
 from dualstack_sim.fabric.ledger import Ledger
 from dualstack_sim.fabric.overload import in_force, overload
@@ -39,8 +40,7 @@ class Fabric:
     """The data path of all VPC networks of one project.
 
     `on_commit` is to be called for each commit of the Compute API; `traffic` watches pairs of end points, and
-    `advertisements` what is told to the world outside of the VPC. VM names are
-    taken to be unique in the project.
+    `advertisements` what is told to the world outside of the VPC. Hosts are named as `HostNames` says.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Fabric:
         self._order = count()
         self._ledgers: dict[str, Ledger] = {}
         self._homes: dict[str, Ledger] = {}
+        self._names = HostNames()
         self._subnet_news: dict[tuple[str, str, str], float] = {}
         self._overlap_used = False
         self._most_interfaces = 0
@@ -64,7 +65,7 @@ class Fabric:
     def on_commit(self, commit: Commit) -> None:
         """Take note of a commit; it is in force from `commit.at` and travels to the hosts from there."""
         self.advertisements.note(commit)
-        for change in changes(commit):
+        for change in changes(commit, self._names.of):
             self._schedule(commit.at, partial(self._enforce, change=change))
         self.settle(commit.at - PATIENCE)
 
@@ -111,6 +112,10 @@ class Fabric:
     def hosts(self) -> list[str]:
         """Running VMs, as of the last question."""
         return sorted(self._homes)
+
+    def host(self, text: str) -> str | None:
+        """The running VM that NAME or ZONE/NAME means, as of the last question."""
+        return self._names.find(text, self._homes)
 
     def assumptions(self) -> list[str]:
         """The inferred facts on which a verdict rests so far, one sentence each with its source."""

@@ -20,6 +20,7 @@ from dualstack_sim.fabric.facts import (
     SubnetFlag,
     SubnetRanges,
 )
+from dualstack_sim.fabric.hosts import HostOf
 from dualstack_sim.rules import enforced
 
 Resource = dict[str, Any]
@@ -34,15 +35,15 @@ class Change:
     fact: Fact | None
 
 
-def changes(commit: Commit) -> list[Change]:
+def changes(commit: Commit, host_of: HostOf) -> list[Change]:
     """What hosts must learn of `commit`; nothing when it changed only what does not matter to forwarding."""
-    before = dict(_facts(commit.collection, commit.before))
-    after = dict(_facts(commit.collection, commit.after))
+    before = dict(_facts(commit.collection, commit.before, host_of))
+    after = dict(_facts(commit.collection, commit.after, host_of))
     gone = [Change(network, key, None) for network, key in before if (network, key) not in after]
     return gone + [Change(*place, fact) for place, fact in after.items() if before.get(place) != fact]
 
 
-def _facts(collection: str, resource: Resource | None) -> Iterator[tuple[tuple[str, Key], Fact]]:
+def _facts(collection: str, resource: Resource | None, host_of: HostOf) -> Iterator[tuple[tuple[str, Key], Fact]]:
     if resource is None:
         return
     match collection:
@@ -51,11 +52,11 @@ def _facts(collection: str, resource: Resource | None) -> Iterator[tuple[tuple[s
         case "subnetworks":
             network, facts = _last(resource["network"]), _subnet_facts(resource)
         case "routes" if "nextHopNetwork" not in resource:
-            network, facts = _last(resource["network"]), iter((_route(resource),))
+            network, facts = _last(resource["network"]), iter((_route(resource, host_of),))
         case "firewalls" if not _is_disabled(resource):
             network, facts = _last(resource["network"]), iter((_firewall(resource),))
         case "instances":
-            yield from _instance_facts(resource)
+            yield from _instance_facts(resource, host_of)
             return
         case _:  # subnet routes follow from the subnets themselves
             return
@@ -89,34 +90,35 @@ def _subnet_facts(resource: Resource) -> Iterator[Fact]:
     yield SubnetFlag(region, name, bool(resource.get("allowSubnetCidrRoutesOverlap")))
 
 
-def _route(resource: Resource) -> StaticRoute:
+def _route(resource: Resource, host_of: HostOf) -> StaticRoute:
     instance = resource.get("nextHopInstance")
     others = sorted(field for field in resource if field.startswith("nextHop") and resource[field])
     return StaticRoute(
         name=resource["name"],
         destination=parse_block(resource["destRange"]),
         priority=int(resource.get("priority", 1000)),
-        instance=_last(instance) if instance else None,
+        instance=host_of(_zone(instance), _last(instance)) if instance else None,
         region=_region_of_zone(_zone(instance)) if instance else "",
         next_hop="instance" if instance else _last(str(resource[others[0]])) if others else "",
         tags=frozenset(resource.get("tags") or ()),
     )
 
 
-def _instance_facts(resource: Resource) -> Iterator[tuple[tuple[str, Key], Fact]]:
+def _instance_facts(resource: Resource, host_of: HostOf) -> Iterator[tuple[tuple[str, Key], Fact]]:
     interfaces = resource.get("networkInterfaces") or []
     if not interfaces:
         return
+    zone = _last(resource["zone"])
     machine = Machine(
-        name=resource["name"],
-        region=_region_of_zone(_last(resource["zone"])),
+        name=host_of(zone, resource["name"]),
+        region=_region_of_zone(zone),
         running=resource.get("status") == "RUNNING",
         can_ip_forward=bool(resource.get("canIpForward")),
         tags=frozenset((resource.get("tags") or {}).get("items") or ()),
     )
     yield (_last(interfaces[0]["network"]), machine.key), machine
     for number, body in enumerate(interfaces):
-        interface = _interface(resource["name"], body.get("name", f"nic{number}"), body)
+        interface = _interface(machine.name, body.get("name", f"nic{number}"), body)
         yield (_last(body["network"]), interface.key), interface
 
 

@@ -53,12 +53,12 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
     async def probe(request: web.Request) -> web.Response:
         source, destination = request.query.get("from", ""), request.query.get("to", "")
         fabric.settle(clock.now())
-        outside = _is_address(source)
-        if not outside and source not in fabric.hosts:
+        host = fabric.host(source)
+        if host is None and not _is_address(source):
             return _refuse(f"from: {source!r} is no host of the network; the hosts are {fabric.hosts}")
-        ask = fabric.probe_from_internet if outside else fabric.probe
         try:
-            return answer(msgspec.to_builtins(ask(source, destination)))
+            verdict = fabric.probe(host, destination) if host else fabric.probe_from_internet(source, destination)
+            return answer(msgspec.to_builtins(verdict))
         except ValueError:
             return _refuse(f"to: {destination!r} is no IP address")
 

@@ -15,6 +15,7 @@ import pytest
 
 from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.fabric.feed import changes
+from dualstack_sim.fabric.hosts import HostNames
 from dualstack_sim.fabric.profile import FabricKnobs
 from tests.sim.compute.cloud import MACHINE, REGION, ZONE, Cloud, Json, Setting, running
 from tests.sim.fabric.cloud import Cloud as Stage
@@ -116,7 +117,7 @@ async def events(cloud: Cloud, steps: Sequence[Step]) -> list[Event]:
 
 
 def news(cloud: Cloud, since: int = 0) -> list[Event]:
-    told = [(f"{commit.collection}/{commit.name}", changes(commit)) for commit in cloud.commits[since:]]
+    told = [(f"{commit.collection}/{commit.name}", changes(commit, HostNames().of)) for commit in cloud.commits[since:]]
     return [event for event in told if event[1]]
 
 

@@ -10,6 +10,7 @@ from dualstack_sim.compute.commits import Commit
 from dualstack_sim.fabric.blocks import Block, BlockIndex, format_address, parse_address, parse_block
 from dualstack_sim.fabric.facts import Fact, Interface, PortRange, StaticRoute, SubnetFlag, SubnetRanges
 from dualstack_sim.fabric.feed import changes
+from dualstack_sim.fabric.hosts import HostNames
 from tests.sim.fabric.cloud import BASE, NETWORK, PODS, Cloud
 
 
@@ -19,7 +20,7 @@ def recorded() -> tuple[Cloud, list[Commit]]:
 
 
 def facts(commit: Commit) -> list[Fact | None]:
-    return [change.fact for change in changes(commit)]
+    return [change.fact for change in changes(commit, HostNames().of)]
 
 
 def test_flag_and_ranges_of_a_subnet_travel_apart() -> None:
@@ -63,7 +64,7 @@ def test_a_resource_that_is_gone_takes_its_facts_along() -> None:
     cloud, commits = recorded()
     cloud.vm(0.0, 1)
     cloud.delete(1.0, "instances", "node-1")
-    assert [(change.key, change.fact) for change in changes(commits[1])] == [
+    assert [(change.key, change.fact) for change in changes(commits[1], HostNames().of)] == [
         (("machine", "node-1"), None),
         (("interface", "node-1", "nic0"), None),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dualstack_sim.fabric import Fabric, FabricKnobs, Verdict
-from tests.sim.fabric.cloud import BASE, PODS, Cloud, cluster, ipv6_base, node, pod, pods
+from tests.sim.fabric.cloud import BASE, PODS, REGION, Cloud, cluster, ipv6_base, node, pod, pods
 
 
 def probe(fabric: Fabric, destination: str, source: int = 1) -> Verdict:
@@ -125,16 +125,21 @@ def test_k3_no_an_alias_does_not_count_as_matched() -> None:
 def test_the_most_specific_route_wins_then_priority() -> None:
     fabric, cloud = reach(0)
     cloud.route(
-        0.1, 2, name="broad", destRange="10.96.0.0/16", priority=1, nextHopInstance=f"zones/z-b/instances/{node(1)}"
+        0.1,
+        2,
+        name="broad",
+        destRange="10.96.0.0/16",
+        priority=1,
+        nextHopInstance=f"zones/{REGION}-b/instances/{node(1)}",
     )
     assert probe(fabric, "10.96.2.9").delivered_to == node(2)
-    cloud.route(0.2, 2, name="better", priority=10, nextHopInstance=f"zones/z-b/instances/{node(1)}")
+    cloud.route(0.2, 2, name="better", priority=10, nextHopInstance=f"zones/{REGION}-b/instances/{node(1)}")
     assert probe(fabric, "10.96.2.9").reason == "DELIVERED_TO_ANOTHER_INSTANCE"
 
 
 def test_a_next_hop_that_is_down_gives_way_to_its_equal_but_hides_the_broader_route() -> None:
     fabric, cloud = reach(0)
-    hop = f"zones/z-b/instances/{node(1)}"
+    hop = f"zones/{REGION}-b/instances/{node(1)}"
     cloud.route(0.1, 2, name="broad", destRange="10.96.0.0/16", nextHopInstance=hop)
     cloud.change(0.2, "instances", node(2), status="TERMINATED")
     assert probe(fabric, pod(2)).reason == "INSTANCE_NOT_RUNNING"

@@ -17,6 +17,7 @@ from dualstack_sim.compute.commits import Commit
 from dualstack_sim.fabric.blocks import parse_address
 from dualstack_sim.fabric.feed import Change, changes
 from dualstack_sim.fabric.forwarding import forward
+from dualstack_sim.fabric.hosts import HostNames
 from dualstack_sim.fabric.ledger import Ledger
 from dualstack_sim.fabric.profile import FabricKnobs
 from tests.sim.fabric.cloud import PODS, Cloud, node, pod, pods
@@ -151,7 +152,7 @@ class Recorder:
         return self.events
 
     def _note(self, commit: Commit) -> None:
-        self.events.append((f"{commit.collection}/{commit.name}", changes(commit)))
+        self.events.append((f"{commit.collection}/{commit.name}", changes(commit, HostNames().of)))
 
 
 def parts(pending: list[Event], fifo: bool) -> Iterator[tuple[int, ...]]:

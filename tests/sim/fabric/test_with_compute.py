@@ -122,6 +122,30 @@ async def test_a_peers_vm_keeps_reaching_pods_from_routes_to_aliases() -> None:
     await world.compute.close()
 
 
+async def test_vms_of_one_name_in_two_zones_are_two() -> None:
+    world = World()
+    place = world.compute.place
+    other = f"zones/{REGION}-c"
+    nic = {"network": "global/networks/net", "subnetwork": f"{SUBNET}/subnetworks/nodes"}
+    body = {"name": node(2), "machineType": f"{other}/machineTypes/e2-medium", "networkInterfaces": [nic]}
+    place("instances", other, {**body, "canIpForward": True})
+    hop = {"network": "global/networks/net", "nextHopInstance": f"{other}/instances/{node(2)}"}
+    place("routes", "global", {"name": "route-c", "destRange": pods(3), **hop})
+    namesake = f"{REGION}-c/{node(2)}"
+    world.fabric.traffic.join(world.clock.now(), namesake, [pods(3)])
+    world.fabric.rest(world.clock.now())
+    assert world.fabric.hosts == [namesake, node(1), node(2)]
+    assert world.fabric.probe(node(1), pod(2)).delivered_to == node(2)
+    assert world.fabric.probe(node(1), pod(3)).delivered_to == namesake
+    await world.call("instances.delete", ZONE, node(2))
+    assert world.fabric.probe(node(1), pod(2)).reason == "ROUTE_NEXT_HOP_RESOURCE_NOT_FOUND"
+    assert world.fabric.probe(node(1), pod(3)).delivered_to == namesake
+    assert world.fabric.host(node(2)) == world.fabric.host(namesake) == namesake
+    assert world.fabric.host(f"{REGION}-b/{node(1)}") == node(1)
+    assert world.fabric.host(f"{REGION}-b/{node(2)}") is None
+    await world.compute.close()
+
+
 async def test_a_vm_that_is_deleted_leaves_the_fabric() -> None:
     world = World()
     await world.call("instances.delete", ZONE, node(2))
