@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv6Network
 from typing import Any
 
-from dualstack_sim.compute.addresses import parse_cidr
+from dualstack_sim.compute.addresses import Network, parse_cidr, uncompressed_prefix
 from dualstack_sim.compute.bodies import accept, one_of
 from dualstack_sim.compute.errors import Json, bad_request, invalid, required
 from dualstack_sim.compute.operations import Work
@@ -110,24 +111,28 @@ class Peerings:
         return rows
 
     def _exchanged(self, network: str, sender: Json, receiver: Json, region: str) -> Iterator[Json]:
+        """Custom routes and IPv6 routes need the word of both sides: of the sender to be there, of both to be imported."""
         for claim in claims(self._project, network):
             home = claim.subnetwork.scope.partition("/")[2]
-            if not region or home == region:
+            if _allows(sender, claim.network) and (not region or home == region):
                 yield {
-                    "destRange": str(claim.network),
+                    "destRange": _written(claim.network),
                     "type": "SUBNET_PEERING_ROUTE",
                     "nextHopRegion": home,
                     "priority": 0,
-                    "imported": True,
+                    "imported": _allows(receiver, claim.network),
                 }
         if sender.get("exportCustomRoutes"):
             for route in static_routes(self._project, network):
-                if "nextHopGateway" not in route and not route.get("tags") and parse_cidr(route["destRange"]):
+                destination = parse_cidr(route["destRange"])
+                if "nextHopGateway" in route or route.get("tags") or destination is None:
+                    continue
+                if _allows(sender, destination):
                     yield {
                         "destRange": route["destRange"],
                         "type": "STATIC_PEERING_ROUTE",
                         "priority": route["priority"],
-                        "imported": bool(receiver.get("importCustomRoutes")),
+                        "imported": bool(receiver.get("importCustomRoutes")) and _allows(receiver, destination),
                     }
 
     # -- parts
@@ -204,6 +209,15 @@ class Peerings:
             after.append(peering | (_CONNECTED if connected else _WAITING))
         if after != network.get("peerings", []):
             inventory.put(at, key, network | {"peerings": after})
+
+
+def _written(network: Network) -> str:
+    return uncompressed_prefix(network) if isinstance(network, IPv6Network) else str(network)
+
+
+def _allows(side: Json, destination: Network) -> bool:
+    """Whether one side of a peering lets routes of the destination's IP family across."""
+    return destination.version == 4 or side.get("stackType") == "IPV4_IPV6" or not enforced("forwarding.peer-ipv6")
 
 
 def _peering_with(network: Json, link: str) -> Json | None:

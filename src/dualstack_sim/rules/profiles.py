@@ -212,5 +212,5 @@ def _read(change: str) -> tuple[Knob, str]:
         names = ", ".join(knob.named() for knob in KNOBS)
         raise InvalidInput(f"--knob {change}: is not NAME=VALUE with one of the names {names}")
     if value not in knob.settings:
-        raise InvalidInput(f"--knob {change}: {knob.name} is one of {', '.join(knob.settings)}")
+        raise InvalidInput(f"--knob {change}: {knob.name} is one of {', '.join(knob.settings)}: {knob.question}")
     return knob, value

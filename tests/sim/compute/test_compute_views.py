@@ -122,6 +122,28 @@ async def test_peers_exchange_routes(cloud: Cloud) -> None:
     await cloud.do("POST", "global/routes", route("free", "10.80.3.0/24", "vm0"))
 
 
+async def test_peers_exchange_ipv6_routes_if_both_sides_say_so(cloud: Cloud) -> None:
+    cloud.furnish(nodes=1)
+    await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
+    await cloud.clock.sleep(60)
+    prefix = (await cloud.get(f"{REGION}/subnetworks/nodes"))["externalIpv6Prefix"]
+    cloud.compute.place("networks", "global", {"name": "peer", "autoCreateSubnetworks": False})
+    for one, other in (("vpc", "peer"), ("peer", "vpc")):
+        peering = {"name": f"to-{other}", "network": f"global/networks/{other}", "exchangeSubnetRoutes": True}
+        await cloud.do("POST", f"global/networks/{one}/addPeering", {"networkPeering": peering})
+
+    async def six() -> list[bool]:
+        query = {"peeringName": "to-vpc", "region": "europe-west1", "direction": "INCOMING"}
+        rows = (await cloud.get("global/networks/peer/listPeeringRoutes", **query))["items"]
+        return [row["imported"] for row in rows if row["destRange"] == prefix]
+
+    assert await six() == []
+    for one, other, seen in (("vpc", "peer", [False]), ("peer", "vpc", [True])):
+        change = {"name": f"to-{other}", "stackType": "IPV4_IPV6"}
+        await cloud.do("PATCH", f"global/networks/{one}/updatePeering", {"networkPeering": change})
+        assert await six() == seen
+
+
 async def test_bad_peerings_are_refused(cloud: Cloud) -> None:
     cloud.furnish()
     add = "global/networks/vpc/addPeering"

@@ -55,7 +55,7 @@ def test_a_knob_that_says_what_the_profile_says_is_not_named() -> None:
         ("hopeful", (), "there are documented, pessimistic, optimistic"),
         ("documented", ("K9=yes",), "K1 new-route-in-flagged-range"),
         ("documented", ("K1",), "is not NAME=VALUE"),
-        ("documented", ("K1=perhaps",), "new-route-in-flagged-range is one of deny, allow"),
+        ("documented", ("K1=perhaps",), "new-route-in-flagged-range is one of deny, allow: May a route be made"),
     ],
 )
 def test_what_does_not_exist_is_refused(profile: str, knobs: tuple[str, ...], words: str) -> None:
