@@ -111,7 +111,7 @@ class Peerings:
         return rows
 
     def _exchanged(self, network: str, sender: Json, receiver: Json, region: str) -> Iterator[Json]:
-        """Custom routes and IPv6 routes need the word of both sides: of the sender to be there, of both to be imported."""
+        """Custom routes and IPv6 routes take the sender to be there, and both sides to be imported."""
         for claim in claims(self._project, network):
             home = claim.subnetwork.scope.partition("/")[2]
             if _allows(sender, claim.network) and (not region or home == region):
