@@ -28,7 +28,8 @@ async def open_front(target: str, dress: Callable[[web.Application], None], stac
             if request.query.get("watch") not in ("true", "1"):
                 # Held back until the call is over: who kills the product then does so before it has the answer.
                 return web.Response(status=answer.status, headers=response.headers, body=await answer.read())
-            with suppress(ConnectionResetError):  # who watched is gone
+            stack.callback(answer.close)  # when who watched is gone, nothing else ends a watch that has nothing to say
+            with suppress(aiohttp.ClientConnectionError, ConnectionResetError):
                 await response.prepare(request)
                 async for piece in answer.content.iter_any():
                     await response.write(piece)
