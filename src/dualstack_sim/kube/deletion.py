@@ -10,7 +10,7 @@ from dualstack_sim.kube.garbage import FOREGROUND, GarbageCollector
 from dualstack_sim.kube.history import Change
 from dualstack_sim.kube.records import Record
 from dualstack_sim.kube.shelves import Shelves
-from dualstack_sim.kube.status import bad_request, conflict, forbidden, not_found
+from dualstack_sim.kube.status import bad_request, conflict, forbidden
 from dualstack_sim.kube.trees import lookup
 from dualstack_sim.kube.types import Registry, ResourceType
 
@@ -65,9 +65,7 @@ class Deletion:
         self, resource: ResourceType, namespace: str | None, name: str, options: DeleteOptions
     ) -> tuple[Record, bool]:
         """Delete one object. Returns its last content, and whether it is gone. 404, 409."""
-        record = self._shelves.get(resource, namespace, name)
-        if record is None:
-            raise not_found(resource.group, resource.plural, name)
+        record = self._shelves.existing(resource, namespace, name)
         self._check_preconditions(resource, record, options)
         if resource.key == _NAMESPACES:
             self._check_namespace(resource, name)

@@ -24,7 +24,6 @@ from dualstack_sim.kube.status import (
     bad_request,
     expired,
     method_not_allowed,
-    not_found,
     success,
     too_large_resource_version,
     unknown_path,
@@ -89,21 +88,15 @@ class Resources:
         if target.subresource not in served:
             raise unknown_path()
 
-    def _existing(self, target: Target) -> Record:
-        record = self._store.shelves.get(target.resource, target.namespace, target.name)
-        if record is None:
-            raise not_found(target.resource.group, target.resource.plural, target.name)
-        return record
-
     # --- reading ---
 
     async def _get(self, http: web.Request, target: Target) -> web.StreamResponse:
         if flag(http.query, "watch"):
             return await self._watch(http, target, f"metadata.name={target.name}")
-        return self._one(http, target, self._existing(target))
+        return self._one(http, target, self._store.shelves.existing(*target.place))
 
     async def _get_subresource(self, http: web.Request, target: Target) -> web.StreamResponse:
-        record = self._existing(target)
+        record = self._store.shelves.existing(*target.place)
         match target.subresource:
             case "scale":
                 return answer(self._scales.get(target))
@@ -220,7 +213,7 @@ class Resources:
 
     def _finalize(self, target: Target) -> Record:
         """A namespace is finalised by the server itself, as soon as it is empty."""
-        return self._store.deletion.settle(target.resource, self._existing(target))
+        return self._store.deletion.settle(target.resource, self._store.shelves.existing(*target.place))
 
     async def _patch(self, http: web.Request, target: Target) -> web.StreamResponse:
         media_type, options = media_type_of(http.headers), write_options(http.query)

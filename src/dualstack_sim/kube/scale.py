@@ -13,7 +13,6 @@ from dualstack_sim.kube.status import (
     conflict,
     invalid,
     invalid_value,
-    not_found,
     unknown_path,
     unsupported_media_type,
 )
@@ -52,18 +51,12 @@ class Scales:
         self._shelves = shelves
         self._writer = writer
 
-    def _existing(self, target: Target) -> Record:
-        record = self._shelves.get(target.resource, target.namespace, target.name)
-        if record is None:
-            raise not_found(target.resource.group, target.resource.plural, target.name)
-        return record
-
     def get(self, target: Target) -> dict[str, Any]:
-        return scale_of(target.resource, self._existing(target))
+        return scale_of(target.resource, self._shelves.existing(*target.place))
 
     def put(self, target: Target, body: Any, options: WriteOptions) -> dict[str, Any]:
         """Set the replicas to those of the Scale `body`; 409 if it names a resourceVersion that is not current."""
-        record = self._existing(target)
+        record = self._shelves.existing(*target.place)
         paths = _paths(target.resource)
         replicas = lookup(body, ("spec", "replicas"), 0)
         if not isinstance(replicas, int) or isinstance(replicas, bool):

@@ -8,7 +8,7 @@ from typing import Any
 from dualstack_sim.kube.history import Change, History, Watcher
 from dualstack_sim.kube.records import Record
 from dualstack_sim.kube.selectors import Predicate
-from dualstack_sim.kube.status import expired
+from dualstack_sim.kube.status import expired, not_found
 from dualstack_sim.kube.types import ResourceType, TypeKey
 
 Listener = Callable[[ResourceType, Change], None]
@@ -77,6 +77,13 @@ class Shelves:
 
     def get(self, resource: ResourceType, namespace: str | None, name: str) -> Record | None:
         return self.shelf(resource).get(namespace, name)
+
+    def existing(self, resource: ResourceType, namespace: str | None, name: str) -> Record:
+        """The record; 404 if there is none."""
+        record = self.get(resource, namespace, name)
+        if record is None:
+            raise not_found(resource.group, resource.plural, name)
+        return record
 
     def watch(self, resource: ResourceType, version: int, namespace: str | None, selects: Predicate | None) -> Watcher:
         """A watch of all changes after `version`; 410 if some are forgotten."""

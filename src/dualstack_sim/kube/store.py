@@ -137,7 +137,7 @@ class KubeStore:
         target = self._target_of(kind, manifest, namespace)
         body = copied(manifest)
         body.setdefault("metadata", {}).pop("resourceVersion", None)
-        old = self.shelves.get(target.resource, target.namespace, target.name)
+        old = self.shelves.get(*target.place)
         record = self.writer.create(target, body) if old is None else self.writer.update(target, _at(body, old))
         if body.get("status") is not None and target.resource.has_status:
             status = Target(target.resource, target.version, target.namespace, record.name, "status")

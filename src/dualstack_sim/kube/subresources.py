@@ -7,7 +7,7 @@ from typing import Any
 from dualstack.clock import rfc3339
 from dualstack_sim.kube.deletion import delete_options
 from dualstack_sim.kube.records import Record
-from dualstack_sim.kube.status import bad_request, conflict, not_found
+from dualstack_sim.kube.status import bad_request, conflict
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.kube.trees import lookup
 from dualstack_sim.kube.types import ResourceType
@@ -31,13 +31,7 @@ class Subresources:
             return None
         if not isinstance(body, dict):
             raise bad_request("the body must be a JSON object")
-        return action(target, self._existing(target), body, options)
-
-    def _existing(self, target: Target) -> Record:
-        record = self._store.shelves.get(target.resource, target.namespace, target.name)
-        if record is None:
-            raise not_found(target.resource.group, target.resource.plural, target.name)
-        return record
+        return action(target, self._store.shelves.existing(*target.place), body, options)
 
     def _evict(self, target: Target, pod: Record, body: dict[str, Any], options: WriteOptions) -> dict[str, Any]:
         given = lookup(body, ("metadata", "name"), target.name)

@@ -58,6 +58,11 @@ class Target:
     def api_version(self) -> str:
         return self.resource.api_version(self.version)
 
+    @property
+    def place(self) -> tuple[ResourceType, str | None, str]:
+        """Where the object is among all `Shelves`."""
+        return self.resource, self.namespace, self.name
+
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
@@ -135,7 +140,7 @@ class Writer:
     ) -> Record:
         """Replace the object, or its status, by `body`. An update that changes nothing keeps the resourceVersion."""
         resource = self._home(target.resource)
-        old = self._existing(target)
+        old = self._shelves.existing(*target.place)
         checked = checked_body(target.resource, target.version, body)
         self._check_identity(target, old, checked)
         self._check_version(target, old, checked["metadata"].get("resourceVersion"))
@@ -169,7 +174,7 @@ class Writer:
             raise unsupported_media_type(patch_types(target.resource))
         if patch.media_type == APPLY_PATCH:
             return self._apply(target, patch.body, options)
-        old = self._existing(target)
+        old = self._shelves.existing(*target.place)
         current = in_version(old.manifest, target.api_version)
         body = self._shaped(target, lambda: self._patched(target.resource, current, patch))
         if not isinstance(body, dict):
@@ -196,7 +201,7 @@ class Writer:
         if checked["metadata"].get("name", target.name) != target.name:
             raise self._name_mismatch(checked["metadata"]["name"], target.name)
         by = Applier(options.manager, target.api_version, options.force, rfc3339(self._clock.now()))
-        old = self._shelves.get(target.resource, target.namespace, target.name)
+        old = self._shelves.get(*target.place)
         live = in_version(old.manifest, target.api_version) if old else None
         schema = merge_schema(target.resource)
         merged = self._shaped(target, lambda: server_side_apply(live, checked, schema, by))
@@ -226,12 +231,6 @@ class Writer:
             return step()
         except (TypeError, AttributeError, KeyError, ValueError, IndexError) as error:
             raise misfit(target.resource, target.version, error) from error
-
-    def _existing(self, target: Target) -> Record:
-        record = self._shelves.get(target.resource, target.namespace, target.name)
-        if record is None:
-            raise not_found(target.resource.group, target.resource.plural, target.name)
-        return record
 
     def _namespace(self, target: Target, body: dict[str, Any]) -> str | None:
         """The namespace in which to create; it must exist and not be on its way out."""
