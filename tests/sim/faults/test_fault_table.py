@@ -20,13 +20,9 @@ from dualstack_sim.compute.latency import LatencyProfile
 from dualstack_sim.faults import FaultRule
 from dualstack_sim.kube.status import StatusError
 from tests.sim.infrastructure.end_state import assert_end_state
-from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, ZONE, Scene, scene
+from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene, scene
 
 SPEED = 800.0
-
-
-async def migrate(made: Scene, **options: Any) -> None:
-    await made.controller(settings=QUICK, **options).reconcile(made.shoot, made.namespace)
 
 
 async def migrate_with(made: Scene, step: str, act: Callable[[], Awaitable[None]]) -> None:
@@ -38,23 +34,9 @@ async def migrate_with(made: Scene, step: str, act: Callable[[], Awaitable[None]
         if isinstance(event, StepStarted) and event.step == step and not happening:
             happening.append(asyncio.ensure_future(act()))
 
-    await migrate(made, emit=listen)
+    await made.reconcile(emit=listen)
     await asyncio.gather(*happening)
     assert happening, f"there was no step {step}"
-
-
-async def killed_at(made: Scene, step: str, **options: Any) -> None:
-    """Migrate until `step` begins, and end there as a killed process does."""
-    reached = asyncio.Event()
-
-    def listen(event: AnyEvent) -> None:
-        if isinstance(event, StepStarted) and event.step == step:
-            reached.set()
-
-    running = asyncio.create_task(migrate(made, emit=listen, **options))
-    await asyncio.wait_for(reached.wait(), timeout=60)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
 
 
 async def delete_instance(made: Scene, name: str) -> None:
@@ -67,7 +49,7 @@ async def test_row_1_killed_between_route_deletes_and_range_it_resumes() -> None
     """Upstream wipes the list and leaves the old nodes black-holed. Here Node CIDRs alone are enough to go on."""
     async with scene(speed=SPEED) as made:
         made.trigger()
-        await killed_at(made, "set-stack-type", strategy="gardener")
+        await made.killed_at("set-stack-type", strategy="gardener")
         assert await made.node_routes() == []
         assert "ipv4-pod-cidr" not in str(await made.subnet())
         state = made.infrastructure()["status"]["state"]
@@ -78,7 +60,7 @@ async def test_row_1_killed_between_route_deletes_and_range_it_resumes() -> None
             made.namespace,
             subresource="status",
         )
-        await migrate(made)
+        await made.reconcile()
         await assert_end_state(made)
 
 
@@ -97,7 +79,7 @@ async def test_row_2_without_a_saved_list_nothing_is_deleted() -> None:
         made.trigger()
         before = await made.subnet()
         with pytest.raises(DualstackError):
-            await migrate(made)
+            await made.reconcile()
         assert len(await made.node_routes()) == 3
         assert await made.subnet() == before
         assert "add-secondary-range" not in made.steps()
@@ -109,7 +91,7 @@ async def test_row_3_a_route_that_is_gone_already_is_deleted() -> None:
     gone = HttpFault(404, "notFound", "The resource 'projects/proj-1/global/routes/x' was not found")
     async with scene(FaultRule("routes.delete", Fault(error_after=gone), count=3), speed=SPEED) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         assert len(made.faults.fired) == 3
         await assert_end_state(made)
         assert made.lost() == 0.0
@@ -122,7 +104,7 @@ async def test_row_4_a_stale_fingerprint_is_read_again() -> None:
         FaultRule("instances.updateNetworkInterface", Fault(error_before=stale), count=3), speed=SPEED
     ) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         assert len(made.faults.fired) == 3
         await assert_end_state(made)
         assert made.lost() == 0.0
@@ -133,7 +115,7 @@ async def test_row_5_an_alias_whose_operation_fails_is_tried_again() -> None:
     failed = Fault(operation_error=("INTERNAL_ERROR", "Internal error."))
     async with scene(FaultRule("instances.updateNetworkInterface", failed, count=3), speed=SPEED) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         assert len(made.faults.fired) == 3
         await assert_end_state(made)
         assert made.lost() == 0.0
@@ -152,7 +134,7 @@ async def test_row_6_a_refused_range_leaves_routes_and_controller(refusal: HttpF
     async with scene(FaultRule("subnetworks.patch", Fault(error_before=refusal), nth=2), speed=SPEED) as made:
         made.trigger()
         with pytest.raises(TaskFailed) as caught:
-            await migrate(made)
+            await made.reconcile()
         assert refusal.message[:40] in str(caught.value)
         assert len(await made.node_routes()) == 3
         assert not made.controller_manager_is_ignored()
@@ -168,7 +150,7 @@ async def test_row_6_where_the_routes_are_gone_by_then_they_come_back_and_the_co
     async with scene(rule, speed=SPEED) as made:
         made.trigger(annotations={"dualstack.dev/strategy": "compressed"})
         with pytest.raises(TaskFailed, match="conflicts with existing subnetwork") as caught:
-            await migrate(made)
+            await made.reconcile()
         assert "delete-routes" in made.steps()
         assert len(await made.node_routes()) == 3
         assert not made.controller_manager_is_ignored()
@@ -182,7 +164,7 @@ async def test_row_7_a_slow_controller_is_awaited() -> None:
     async with scene(speed=SPEED) as made:
         made.grace = 30.0
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         begun = {event.step: event.at for event in reversed(made.events) if isinstance(event, StepStarted)}
         assert begun["save-routes"] - begun["stop-cloud-controller-manager"] >= 30.0
         await assert_end_state(made)
@@ -193,7 +175,7 @@ async def test_row_8_a_late_prefix_is_awaited() -> None:
     """Upstream gives up after 30 seconds."""
     async with scene(speed=SPEED, latency=LatencyProfile(ipv6_prefix=(45.0, 46.0))) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         await assert_end_state(made)
         assert "await-ipv6-prefixes" in made.steps()
 
@@ -227,7 +209,7 @@ async def test_row_10_a_stopped_vm_does_not_hold_up_the_others() -> None:
 
         made.trigger()
         await stop()
-        await migrate(made)
+        await made.reconcile()
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Succeeded"
         await assert_aliases(made, *(node.name for node in made.world.nodes))
 
@@ -241,7 +223,7 @@ async def test_row_11_a_second_shoot_with_the_same_services_is_seen_before_anyth
         made.trigger()
         before = made.mutations()
         with pytest.raises(TaskFailed, match="shoot--foo--other-services"):
-            await migrate(made)
+            await made.reconcile()
         assert made.mutations() == before
         assert made.controller_manager_replicas() == 1
 
@@ -287,7 +269,7 @@ async def test_row_13_a_cluster_without_nodes_has_nothing_to_wait_for() -> None:
             made.store.delete(kinds.MACHINE, node.name, made.namespace)
             made.store.delete(kinds.NODE, node.name)
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Succeeded"
         assert (await made.subnet())["stackType"] == "IPV4_IPV6"
 
@@ -298,7 +280,7 @@ async def test_row_14_an_overlay_given_up_in_the_same_edit_gets_aliases_or_is_re
         for route in await made.node_routes():
             await made.change("routes.delete", "global", route["name"])
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         await assert_end_state(made)
     shoot = made.world.shoot
     networking = {**shoot["spec"]["networking"], "providerConfig": {"overlay": {"enabled": True}}}
@@ -310,12 +292,12 @@ async def test_row_15_the_way_back_amid_the_cut_over_ends_on_routes() -> None:
     """The API refuses [IPv4] because of the IPv6 mask; the annotation takes back what was begun."""
     async with scene(speed=SPEED) as made:
         made.trigger()
-        await killed_at(made, "add-aliases")
+        await made.killed_at("add-aliases")
         with pytest.raises(StatusError, match="nodeCIDRMaskSizeIPv6"):
             made.trigger(families=("IPv4",))
         made.trigger(annotations={"dualstack.dev/cut-over": "back"})
         with pytest.raises(TaskFailed, match="on its routes again"):
-            await migrate(made)
+            await made.reconcile()
         assert len(await made.node_routes()) == 3
         assert "ipv4-pod-cidr" not in str((await made.subnet()).get("secondaryIpRanges"))
         assert not made.controller_manager_is_ignored()

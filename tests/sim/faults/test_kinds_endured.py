@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from pathlib import Path
@@ -12,11 +11,10 @@ import pytest
 import yaml
 
 from dualstack.controllers.infrastructure.reporting import TaskFailed
-from dualstack.model.events import AnyEvent, StepStarted
 from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.faults import FaultRule, parse_faults
 from tests.sim.infrastructure.end_state import assert_end_state
-from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, Scene, scene
+from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 
 SPEED = 800.0
 PAGE = (Path(__file__).parents[3] / "docs" / "faults.md").read_text(encoding="utf-8")
@@ -28,14 +26,10 @@ def rules(*entries: dict[str, Any]) -> list[FaultRule]:
     return parse_faults({"faults": list(entries)})
 
 
-async def migrate(made: Scene) -> None:
-    await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
-
-
 async def stopped(made: Scene, why: str) -> None:
     """It gives up for this reason, and nothing is lost."""
     with pytest.raises(TaskFailed, match=why):
-        await migrate(made)
+        await made.reconcile()
     assert made.lost() == 0.0
     assert made.infrastructure()["status"]["lastOperation"]["state"] == "Error"
 
@@ -44,7 +38,7 @@ async def stopped(made: Scene, why: str) -> None:
 async def test_the_examples_of_the_page_are_endured(document: dict[str, Any]) -> None:
     async with scene(*parse_faults(document), speed=SPEED) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         assert made.faults.fired
         assert made.faults.idle() == []
         assert [fault.in_vain for fault in made.faults.fired if fault.in_vain] == []
@@ -84,7 +78,7 @@ def test_the_json_of_the_page_is_a_fault_document() -> None:
 async def test_harder_ones_are_endured_too(rule: dict[str, Any]) -> None:
     async with scene(*rules(rule), speed=SPEED) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         assert made.faults.fired
         made.faults.declare(())
         await assert_end_state(made)
@@ -103,7 +97,7 @@ async def test_a_resource_quota_stops_it_until_there_is_room_again() -> None:
         assert not made.controller_manager_is_ignored()
         await made.clock.sleep(seconds)
         made.request()
-        await migrate(made)
+        await made.reconcile()
         await assert_end_state(made)
         assert made.lost() == 0.0
 
@@ -121,7 +115,7 @@ async def test_a_vm_that_somebody_deletes_is_left_out(method: str) -> None:
     rule = {"method": method, "vm": {"becomes": "deleted", "name": "shoot--foo--bar-*"}}
     async with scene(*rules(rule), speed=SPEED) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Succeeded"
         assert await made.node_routes() == []
         instances = made.compute.snapshot()["instances"].values()
@@ -135,7 +129,7 @@ async def test_a_range_that_somebody_adds_meanwhile_stays() -> None:
     rule = {"method": "subnetworks.patch", "nth": 2, "meanwhile": {"body": {"secondaryIpRanges": [other]}}}
     async with scene(*rules(rule), speed=SPEED) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         subnet = await made.subnet()
         pods = {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}
         assert subnet["secondaryIpRanges"] == [other, pods]
@@ -154,7 +148,7 @@ async def test_a_flag_that_somebody_clears_meanwhile_stops_it_and_is_set_again()
         await stopped(made, "conflicts with existing route")
         assert len(await made.node_routes()) == 3
         made.request()
-        await migrate(made)
+        await made.reconcile()
         await assert_end_state(made)
         assert made.lost() == 0.0
 
@@ -165,7 +159,7 @@ async def test_a_services_subnet_that_somebody_makes_first_is_taken_the_next_tim
         made.trigger()
         await stopped(made, "already exists")
         made.request()
-        await migrate(made)
+        await made.reconcile()
         assert (await made.resource("subnetworks.get", SUBNET, f"{NS}-services"))["description"] == "them"
         await assert_end_state(made)
         assert made.lost() == 0.0
@@ -177,27 +171,13 @@ async def test_the_way_back_loses_nothing_to_stale_reads(method: str) -> None:
     """Given lists that still show the routes that have just been deleted, no alias goes before its route is there."""
     async with scene(speed=SPEED, knobs=Knobs(new_route_in_flagged_range="allow")) as made:
         made.trigger()
-        await killed_at(made, "clear-overlap-flag")
+        await made.killed_at("clear-overlap-flag")
         assert await made.node_routes() == []
         made.faults.declare(rules({"method": method, "stale": 60, "count": 999}))
         made.trigger(annotations={"dualstack.dev/cut-over": "back"})
         with pytest.raises(TaskFailed, match="on its routes again"):
-            await migrate(made)
+            await made.reconcile()
         assert made.faults.fired
         made.faults.declare(())
         assert len(await made.node_routes()) == 3
         assert made.lost() == 0.0
-
-
-async def killed_at(made: Scene, step: str) -> None:
-    """Migrate until `step` begins, and end there as a killed process does."""
-    reached = asyncio.Event()
-
-    def listen(event: AnyEvent) -> None:
-        if isinstance(event, StepStarted) and event.step == step:
-            reached.set()
-
-    running = asyncio.create_task(made.controller(settings=QUICK, emit=listen).reconcile(made.shoot, made.namespace))
-    await asyncio.wait_for(reached.wait(), timeout=60)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)

@@ -13,7 +13,7 @@ from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
 from tests.sim.faults.detector import detector
 from tests.sim.infrastructure.end_state import assert_end_state
-from tests.sim.infrastructure.scene import QUICK, Scene, scene
+from tests.sim.infrastructure.scene import Scene, scene
 
 SPEED = 800.0
 
@@ -53,7 +53,7 @@ async def test_no_loss_or_stopped_in_time(k1: AllowDeny, k2: AcceptRefuse, k3: b
         elif not k3:
             await assert_stopped_at_the_canary(made)
         else:
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
             await assert_end_state(made)
             assert made.lost() == 0.0
 
@@ -61,7 +61,7 @@ async def test_no_loss_or_stopped_in_time(k1: AllowDeny, k2: AcceptRefuse, k3: b
 async def assert_stopped_unharmed(made: Scene) -> None:
     """K5: a flag that cannot be read back is no flag. Nothing has changed, and the message says why."""
     with pytest.raises(TaskFailed, match="allowSubnetCidrRoutesOverlap"):
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
     assert "secondaryIpRanges" not in await made.subnet()
     assert len(await made.node_routes()) == 3
     assert not made.controller_manager_is_ignored()
@@ -74,7 +74,7 @@ async def assert_stopped_at_the_canary(made: Scene) -> None:
     Then every node gets its route back, whatever K1 says; it is not tried again; and another strategy is free to go.
     """
     with pytest.raises(TaskFailed, match="does not count an alias IP range as a matched") as stopped:
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
     assert isinstance(stopped.value.__cause__, Unsupported)
     assert "rolled back to routes alone" in str(stopped.value)
     assert made.infrastructure()["status"]["lastError"]["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
@@ -88,9 +88,9 @@ async def assert_stopped_at_the_canary(made: Scene) -> None:
     before = made.mutations()
     made.request()
     with pytest.raises(TaskFailed, match="as was seen before; annotate the Shoot with"):
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
     assert made.mutations() == before
 
     made.trigger(annotations={"dualstack.dev/strategy": "compressed"})
-    await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+    await made.reconcile()
     await assert_end_state(made)

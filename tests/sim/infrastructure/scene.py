@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from aiohttp import web
 
 from dualstack.clock import ScaledClock, rfc3339
 from dualstack.controllers.infrastructure import InfrastructureController
+from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack.gce import ComputeClients
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import Connection
@@ -38,6 +40,7 @@ from dualstack_sim.world.builder import World, build
 EXAMPLES = Path(__file__).parents[3] / "examples"
 NS = "shoot--foo--bar"
 SPEED = 400.0
+PROBER_IMAGE = "registry.example/dualstack:1"
 SUBNET = "regions/europe-west1"
 ZONE = "zones/europe-west1-b"
 
@@ -71,6 +74,33 @@ class Scene:
         """A controller of its own, as after a restart of the process."""
         emit = options.pop("emit", self.events.append)
         return InfrastructureController(self.kube, self.clients, self.clock, emit, **options)
+
+    async def reconcile(self, **options: Any) -> float | None:
+        """One reconcile by a controller of its own, with short barriers unless `options` say otherwise."""
+        controller = self.controller(**{"settings": QUICK, "prober_image": PROBER_IMAGE} | options)
+        return await controller.reconcile(self.shoot, self.namespace)
+
+    async def refusal(self, **options: Any) -> str:
+        """One reconcile that does not succeed; what it says."""
+        with pytest.raises(TaskFailed) as stopped:
+            await self.reconcile(**options)
+        return str(stopped.value)
+
+    async def killed_at(self, step: str, *, after: float = 0.0, **options: Any) -> None:
+        """Reconcile, and `after` seconds into `step` end there as a killed process does."""
+        reached = asyncio.Event()
+
+        def listen(event: AnyEvent) -> None:
+            self.events.append(event)
+            if isinstance(event, StepStarted) and event.step == step:
+                reached.set()
+
+        running = asyncio.create_task(self.reconcile(emit=listen, **options))
+        await asyncio.wait_for(reached.wait(), timeout=60)
+        await self.clock.sleep(after)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert running.cancelled()
 
     def trigger(
         self, *, families: tuple[str, ...] = ("IPv4", "IPv6"), annotations: dict[str, str] | None = None

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack.model import kinds
 from dualstack.model.events import AnyEvent, StepStarted
 from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.end_state import assert_end_state
-from tests.sim.infrastructure.scene import NS, QUICK, ZONE, Scene, scene
+from tests.sim.infrastructure.scene import NS, ZONE, Scene, scene
 
 ALLOW = Knobs(new_route_in_flagged_range="allow")
 BACK = {"dualstack.dev/cut-over": "back"}
@@ -34,13 +33,6 @@ def back_at(made: Scene, step: str) -> Any:
             annotate(made, BACK)
 
     return listen
-
-
-async def reconcile(made: Scene, **options: Any) -> str:
-    """One reconcile that does not succeed; what it says."""
-    with pytest.raises(TaskFailed) as stopped:
-        await made.controller(settings=QUICK, **options).reconcile(made.shoot, made.namespace)
-    return str(stopped.value)
 
 
 async def assert_on_routes(made: Scene) -> None:
@@ -65,18 +57,18 @@ async def assert_on_routes(made: Scene) -> None:
 async def test_back_by_annotation_amid_the_cut_over_and_then_forward_again(step: str) -> None:
     async with scene(knobs=ALLOW) as made:
         made.trigger()
-        said = await reconcile(made, emit=back_at(made, step))
+        said = await made.refusal(emit=back_at(made, step))
         assert "the cluster is on its routes again as annotation dualstack.dev/cut-over: back asks" in said
         await assert_on_routes(made)
         assert made.lost() == 0.0
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Error"
 
         before = made.mutations()
-        assert "the cluster is on its routes again" in await reconcile(made)
+        assert "the cluster is on its routes again" in await made.refusal()
         assert made.mutations() == before
 
         annotate(made, {"dualstack.dev/cut-over": None})
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await assert_end_state(made)
         assert made.lost() == 0.0
 
@@ -84,7 +76,7 @@ async def test_back_by_annotation_amid_the_cut_over_and_then_forward_again(step:
 async def test_where_the_cloud_takes_no_route_back_the_way_back_is_refused_before_anything_is_changed() -> None:
     async with scene() as made:
         made.trigger()
-        said = await reconcile(made, emit=back_at(made, "barrier-route-canary"))
+        said = await made.refusal(emit=back_at(made, "barrier-route-canary"))
         assert "the cloud refuses a static route inside the range" in said
         assert "hides the address space" in said
         routes = await made.node_routes()
@@ -95,7 +87,7 @@ async def test_where_the_cloud_takes_no_route_back_the_way_back_is_refused_befor
         assert made.lost() == 0.0
 
         annotate(made, {"dualstack.dev/cut-over": None})
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await assert_end_state(made)
         assert made.lost() == 0.0
 
@@ -103,7 +95,7 @@ async def test_where_the_cloud_takes_no_route_back_the_way_back_is_refused_befor
 async def test_before_a_route_is_deleted_the_way_back_needs_nothing_of_the_cloud() -> None:
     async with scene() as made:
         made.trigger()
-        await reconcile(made, emit=back_at(made, "gate-aliases"))
+        await made.refusal(emit=back_at(made, "gate-aliases"))
         await assert_on_routes(made)
         assert made.lost() == 0.0
 
@@ -112,22 +104,22 @@ async def test_a_shoot_that_asks_for_it_from_the_start_is_not_touched() -> None:
     async with scene() as made:
         made.trigger(annotations=BACK)
         before = made.mutations()
-        assert "stays there until the annotation is removed" in await reconcile(made)
+        assert "stays there until the annotation is removed" in await made.refusal()
         assert made.mutations() == before
 
 
 async def test_what_others_act_on_already_is_not_taken_back_under_them() -> None:
     async with scene(knobs=ALLOW) as made:
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         annotate(made, BACK)
         made.request()
         before = made.mutations()
-        assert "set spec.networking.ipFamilies to [IPv4]" in await reconcile(made)
+        assert "set spec.networking.ipFamilies to [IPv4]" in await made.refusal()
         assert made.mutations() == before
 
         ipv4_alone(made)
-        said = await reconcile(made)
+        said = await made.refusal()
         assert "not outlive the next node" in said
         assert "remove the annotation" in said
         assert made.mutations() == before
@@ -143,11 +135,11 @@ def ipv4_alone(made: Scene) -> None:
 async def test_w34_a_cluster_that_returned_needs_no_change_of_the_cloud_and_none_to_migrate_again() -> None:
     async with scene() as made:
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         before, status = made.mutations(), made.infrastructure()["status"]
         for families in (ipv4_alone, Scene.trigger):
             families(made)
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
             now = made.infrastructure()["status"]
             assert now["lastOperation"]["state"] == "Succeeded"
             assert [now[key] for key in ("providerStatus", "networking")] == [
@@ -162,9 +154,9 @@ async def test_families_taken_back_after_publication_keep_the_aliases() -> None:
     forbidden = HttpFault(403, "forbidden", "Required 'compute.firewalls.create' permission")
     async with scene(FaultRule("firewalls.insert", Fault(error_before=forbidden), count=2)) as made:
         made.trigger()
-        assert "compute.firewalls.create" in await reconcile(made)
+        assert "compute.firewalls.create" in await made.refusal()
         ipv4_alone(made)
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         status = made.infrastructure()["status"]
         assert status["lastOperation"]["state"] == "Succeeded"
         assert status["providerStatus"]["networks"]["ipfamilies"] == ["IPv4", "IPv6"]
@@ -176,20 +168,14 @@ async def test_families_taken_back_after_publication_keep_the_aliases() -> None:
 async def test_families_taken_back_before_publication_say_where_the_way_leads_if_routes_cannot_come_back() -> None:
     async with scene() as made:
         made.trigger()
-
-        def stop(event: AnyEvent) -> None:
-            if isinstance(event, StepStarted) and event.step == "set-stack-type":
-                raise RuntimeError("the process dies here")
-
-        with pytest.raises(RuntimeError):
-            await made.controller(settings=QUICK, emit=stop).reconcile(made.shoot, made.namespace)
+        await made.killed_at("set-stack-type")
         ipv4_alone(made)
-        said = await reconcile(made)
+        said = await made.refusal()
         assert "the cloud refuses a static route inside the range" in said
         assert "spec.networking.ipFamilies [IPv4, IPv6] leads on from here" in said
         assert "cloud-controller-manager has been stopped" in said
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await assert_end_state(made)
         assert made.lost() == 0.0
 
@@ -197,15 +183,9 @@ async def test_families_taken_back_before_publication_say_where_the_way_leads_if
 async def test_families_taken_back_amid_the_cut_over_lead_back_to_routes() -> None:
     async with scene() as made:
         made.trigger()
-
-        def stop(event: AnyEvent) -> None:
-            if isinstance(event, StepStarted) and event.step == "barrier-aliases":
-                raise RuntimeError("the process dies here")
-
-        with pytest.raises(RuntimeError):
-            await made.controller(settings=QUICK, emit=stop).reconcile(made.shoot, made.namespace)
+        await made.killed_at("barrier-aliases")
         ipv4_alone(made)
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await assert_on_routes(made)
         assert made.lost() == 0.0
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Succeeded"
@@ -216,10 +196,10 @@ async def test_the_drill_tells_whether_there_is_a_way_back_before_the_first_rout
     async with scene(knobs=ALLOW if allowed else Knobs()) as made:
         made.trigger(annotations={"dualstack.dev/drill": "true"})
         if allowed:
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
             await assert_end_state(made)
         else:
-            assert "hides the address space" in await reconcile(made)
+            assert "hides the address space" in await made.refusal()
             assert len(await made.node_routes()) == 3
         assert made.lost() == 0.0
 
@@ -239,7 +219,7 @@ async def test_a_drill_that_was_cut_off_is_cleaned_up() -> None:
         await made.compute.answer("routes.insert", "global", body=body)
         await made.clock.sleep(60.0)
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await assert_end_state(made)
         names = [route["name"] for route in (await made.compute.answer("routes.list", "global"))["items"]]
         assert not any("drill" in name for name in names)

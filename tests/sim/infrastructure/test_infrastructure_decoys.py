@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack.model import kinds
 from dualstack.model.events import AnyEvent, PropagationMeasured, StepStarted
 from dualstack.model.probes import NAME, NAMESPACE
@@ -17,29 +16,18 @@ from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoys
 from tests.sim.infrastructure.probing import probing
-from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, ZONE, Scene, scene
+from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, scene
 from tests.sim.infrastructure.test_infrastructure_back import BACK, annotate, assert_on_routes
 
 DECOYS = {"dualstack.dev/decoys": "true"}
-IMAGE = "registry.example/dualstack:1"
 STEPS = ("create-decoys", "add-decoy-range", "alias-decoys", "drop-decoy-route", "remove-decoys")
 DECOY = f"{NS}-dualstack-decoy"
-
-
-async def reconcile(made: Scene, **options: Any) -> None:
-    await made.controller(**{"settings": QUICK, "prober_image": IMAGE} | options).reconcile(made.shoot, made.namespace)
-
-
-async def refusal(made: Scene, **options: Any) -> str:
-    with pytest.raises(TaskFailed) as stopped:
-        await reconcile(made, **options)
-    return str(stopped.value)
 
 
 async def test_the_cloud_proves_itself_before_any_node_is_touched_and_nothing_is_left() -> None:
     async with scene() as made, probing(made):
         made.trigger(annotations=DECOYS)
-        await reconcile(made)
+        await made.reconcile()
         await assert_end_state(made)
         await assert_no_decoys(made)
         assert made.lost() == 0.0
@@ -61,7 +49,7 @@ async def test_the_vm_and_the_pods_are_as_harmless_as_can_be() -> None:
                 annotate(made, BACK)
 
         made.trigger(annotations=DECOYS)
-        running = asyncio.create_task(refusal(made, emit=listen))
+        running = asyncio.create_task(made.refusal(emit=listen))
         while "pods" not in seen:
             await made.clock.sleep(5.0)
         vm = await made.resource("instances.get", ZONE, DECOY)
@@ -90,7 +78,7 @@ async def test_the_vm_and_the_pods_are_as_harmless_as_can_be() -> None:
 async def test_where_aliases_carry_nothing_not_even_the_canary_loses_a_packet() -> None:
     async with scene(fabric_knobs=FabricKnobs(alias_matched=False)) as made, probing(made):
         made.trigger(annotations=DECOYS)
-        said = await refusal(made)
+        said = await made.refusal()
         assert "100.127.253.0/24 of the decoy VM is not reached from nodes" in said
         assert "does not count an alias IP range as a matched resource" in said
         assert "rolled back to routes alone" in said
@@ -103,7 +91,7 @@ async def test_where_aliases_carry_nothing_not_even_the_canary_loses_a_packet() 
 async def test_where_routes_carry_nothing_under_a_range_nobody_notices() -> None:
     async with scene(fabric_knobs=FabricKnobs(unmatched_to_instances=False)) as made, probing(made):
         made.trigger(annotations=DECOYS)
-        said = await refusal(made)
+        said = await made.refusal()
         assert "100.127.252.0/24 of the decoy VM is not reached from nodes" in said
         assert "a static route to a VM does not serve addresses" in said
         assert made.lost() == 0.0
@@ -116,7 +104,7 @@ async def test_pods_that_say_nothing_are_no_proof() -> None:
         silent = made.world.nodes[0].name
         async with probing(made, silent=(silent,)):
             made.trigger(annotations=DECOYS)
-            said = await refusal(made)
+            said = await made.refusal()
         assert f"the probing pods of node {silent} have not reported yet" in said
         assert "matched resource" not in said
         assert "add-secondary-range" not in made.steps()
@@ -145,7 +133,7 @@ async def test_a_vm_that_cannot_be_read_back_is_made_anew() -> None:
         )
         await inserted
         made.trigger(annotations=DECOYS)
-        await reconcile(made)
+        await made.reconcile()
         assert made.steps().index("remove-decoys") < made.steps().index("create-decoys")
         await assert_end_state(made)
         await assert_no_decoys(made)
@@ -156,11 +144,11 @@ async def test_what_the_cloud_refuses_leaves_nothing_behind(method: str) -> None
     refused = HttpFault(403, "quotaExceeded", "Quota exceeded.")
     async with scene(FaultRule(method, Fault(error_before=refused), count=1)) as made, probing(made):
         made.trigger(annotations=DECOYS)
-        assert "Quota exceeded." in await refusal(made)
+        assert "Quota exceeded." in await made.refusal()
         await assert_no_decoys(made)
         assert not made.controller_manager_is_ignored()
         made.request()
-        await reconcile(made)
+        await made.reconcile()
         await assert_end_state(made)
         await assert_no_decoys(made)
         assert made.lost() == 0.0
@@ -169,7 +157,7 @@ async def test_what_the_cloud_refuses_leaves_nothing_behind(method: str) -> None
 async def test_where_the_api_ignores_the_flag_no_vm_is_made() -> None:
     async with scene(knobs=Knobs(overlap_flag="hidden")) as made, probing(made):
         made.trigger(annotations=DECOYS)
-        assert "ignores it (cutover.md K5)" in await refusal(made)
+        assert "ignores it (cutover.md K5)" in await made.refusal()
         assert "create-decoys" not in made.steps()
         await assert_no_decoys(made)
 
@@ -183,7 +171,7 @@ async def test_the_way_back_from_every_step_takes_them_along(step: str) -> None:
 
     async with scene(knobs=None) as made, probing(made):
         made.trigger(annotations=DECOYS)
-        said = await refusal(made, emit=listen)
+        said = await made.refusal(emit=listen)
         await assert_no_decoys(made)
         assert made.lost() == 0.0
         assert "is on its routes again" in said
@@ -193,19 +181,9 @@ async def test_the_way_back_from_every_step_takes_them_along(step: str) -> None:
 async def test_decoys_that_are_wanted_no_more_go() -> None:
     async with scene() as made, probing(made):
         made.trigger(annotations=DECOYS)
-        stopped = asyncio.Event()
-
-        def listen(event: AnyEvent) -> None:
-            if isinstance(event, StepStarted) and event.step == "gate-decoy-alias":
-                stopped.set()
-
-        running = asyncio.create_task(reconcile(made, emit=listen))
-        await stopped.wait()
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
+        await made.killed_at("gate-decoy-alias")
         made.trigger(annotations={"dualstack.dev/decoys": "false"})
-        await reconcile(made)
+        await made.reconcile()
         await assert_end_state(made)
         await assert_no_decoys(made)
         assert made.lost() == 0.0
@@ -224,7 +202,7 @@ async def test_what_cannot_be_had_is_refused_before_anything_is_done(
     async with scene(nodes=nodes) as made:
         made.trigger(annotations=DECOYS)
         before = made.mutations()
-        assert said in await refusal(made, **options)
+        assert said in await made.refusal(**options)
         assert made.mutations() == before
         assert not made.controller_manager_is_ignored()
 
@@ -232,21 +210,11 @@ async def test_what_cannot_be_had_is_refused_before_anything_is_done(
 async def test_a_cluster_that_is_deleted_takes_them_along() -> None:
     async with scene() as made:
         made.trigger(annotations=DECOYS)
-        ready = asyncio.Event()
-
-        def listen(event: AnyEvent) -> None:
-            if isinstance(event, StepStarted) and event.step == "gate-decoy-ready":
-                ready.set()
-
-        running = asyncio.create_task(reconcile(made, emit=listen))
-        await ready.wait()
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
+        await made.killed_at("gate-decoy-ready")
         for node in made.world.nodes:
             await made.change("instances.delete", ZONE, node.name)
         made.store.delete(kinds.INFRASTRUCTURE, made.shoot, made.namespace)
-        await reconcile(made)
+        await made.reconcile()
         listed = await made.compute.answer("instances.list", ZONE)
         assert listed.get("items", []) == []
         routes = await made.compute.answer("routes.list", "global")

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from dualstack.clock import parse_rfc3339
 from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack.model import kinds, names
 from dualstack.model.conditions import with_condition
-from dualstack.model.events import AnyEvent, StepStarted
 from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.end_state import assert_end_state
-from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, ZONE, Scene, scene
+from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene, scene
 
 STALE = HttpFault(412, "conditionNotMet", "Invalid fingerprint.")
-
-
-async def killed_at(made: Scene, step: str, *, after: float) -> None:
-    """Run a controller and take it down `after` simulated seconds into `step`."""
-    reached = asyncio.Event()
-
-    def listen(event: AnyEvent) -> None:
-        made.events.append(event)
-        if isinstance(event, StepStarted) and event.step == step:
-            reached.set()
-
-    controller = made.controller(settings=QUICK, emit=listen)
-    running = asyncio.create_task(controller.reconcile(made.shoot, made.namespace))
-    await asyncio.wait_for(reached.wait(), timeout=60)
-    await made.clock.sleep(after)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert running.cancelled()
 
 
 @pytest.mark.parametrize(
@@ -55,9 +34,9 @@ async def killed_at(made: Scene, step: str, *, after: float) -> None:
 async def test_killed_and_started_again_it_finishes_without_a_lost_packet(step: str, after: float) -> None:
     async with scene() as made:
         made.trigger()
-        await killed_at(made, step, after=after)
+        await made.killed_at(step, after=after)
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Processing"
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await assert_end_state(made)
         assert made.lost() == 0.0
 
@@ -83,7 +62,7 @@ async def test_killed_and_started_again_it_finishes_without_a_lost_packet(step: 
 async def test_passing_faults_are_borne(rule: FaultRule) -> None:
     async with scene(rule) as made:
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         assert made.faults.fired
         await assert_end_state(made)
         assert made.lost() == 0.0
@@ -95,7 +74,7 @@ async def test_w4_w5_a_refusal_before_the_first_delete_gives_the_cloud_controlle
     async with scene(FaultRule("subnetworks.patch", Fault(error_before=forbidden), count=99)) as made:
         made.trigger()
         with pytest.raises(TaskFailed):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         assert not made.controller_manager_is_ignored()
         assert len(await made.node_routes()) == 3
         status = made.infrastructure()["status"]
@@ -115,7 +94,7 @@ async def test_w6_a_refusal_after_the_first_delete_leaves_it_stopped() -> None:
     async with scene(FaultRule("routes.delete", Fault(error_before=forbidden), nth=2, count=99)) as made:
         made.trigger()
         with pytest.raises(TaskFailed):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         assert made.controller_manager_is_ignored()
         assert made.controller_manager_replicas() == 0
         assert len(await made.node_routes()) == 2
@@ -135,13 +114,13 @@ async def test_w4_while_it_is_stopped_the_error_says_since_when_and_what_that_me
         name = names.MANAGED_RESOURCE_CONTROL_PLANE
         made.store.patch(kinds.MANAGED_RESOURCE, name, status, made.namespace, subresource="status")
         with pytest.raises(TaskFailed):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         assert made.controller_manager_is_ignored()
         description = made.infrastructure()["status"]["lastError"]["description"]
         assert "Required 'compute.firewalls.create' permission" in description
         assert "; cloud-controller-manager has been stopped since 2027-01-15T08:12:03Z and stays so" in description
         assert made.infrastructure()["status"]["lastError"]["codes"] == ["ERR_INFRA_UNAUTHORIZED"]
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         assert "lastError" not in made.infrastructure()["status"]
 
 
@@ -157,7 +136,7 @@ async def test_w11_a_migration_that_lost_its_memory_half_way_is_finished_from_th
     async with scene() as made:
         made.trigger()
         await delete_all_routes(made)
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await assert_end_state(made)
         assert "set-overlap-flag" not in made.steps()
 
@@ -171,7 +150,7 @@ async def test_a_foreign_route_in_the_pod_range_stops_the_migration_before_it_ch
         made.compute.place("routes", "global", {**body, "nextHopGateway": gateway})
         before = made.mutations()
         with pytest.raises(TaskFailed, match="of-someone-else"):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         assert made.mutations() == before
         assert not made.controller_manager_is_ignored()
         assert made.controller_manager_replicas() == 1
@@ -186,7 +165,7 @@ async def test_w2_a_subnet_of_someone_else_in_the_service_range_stops_it_too() -
         made.compute.place("subnetworks", SUBNET, body)
         before = made.mutations()
         with pytest.raises(TaskFailed, match=r'spec\.networking\.services: Invalid value: "100\.64\.0\.0/13"'):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         assert made.mutations() == before
         assert made.controller_manager_replicas() == 1
 
@@ -219,7 +198,7 @@ async def test_w29_what_users_added_survives() -> None:
         await made.change("routers.patch", SUBNET, router["name"], nats=[*router["nats"], theirs])
 
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
 
         ranges = (await made.subnet())["secondaryIpRanges"]
         assert ranges == [extra, {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}]
@@ -244,6 +223,6 @@ async def test_a_machine_that_is_gone_is_no_obstacle() -> None:
         made.store.delete(kinds.MACHINE, gone.name, made.namespace)
         made.store.delete(kinds.NODE, gone.name)
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         assert await made.node_routes() == []
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Succeeded"

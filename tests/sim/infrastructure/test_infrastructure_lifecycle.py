@@ -43,7 +43,7 @@ async def delete_vms(made: Scene) -> None:
 
 async def delete(made: Scene) -> None:
     made.store.delete(kinds.INFRASTRUCTURE, made.shoot, made.namespace)
-    await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+    await made.reconcile()
 
 
 async def patch_state(made: Scene, state: dict[str, Any] | None) -> None:
@@ -58,7 +58,7 @@ async def patch_state(made: Scene, state: dict[str, Any] | None) -> None:
 async def test_nothing_is_left_of_a_deleted_shoot_with_its_own_network(dual: bool) -> None:
     async with scene() as made:
         made.trigger(families=("IPv4", "IPv6") if dual else ("IPv4",))
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         network = (await made.subnet())["network"]
         balancer = {"name": "k8s-fw-a1", "network": network, "targetTags": [NS], "allowed": [{"IPProtocol": "tcp"}]}
         made.compute.place("firewalls", "global", balancer | {"sourceRanges": ["0.0.0.0/0"]})
@@ -72,7 +72,7 @@ async def test_what_is_the_users_outlives_the_shoot() -> None:
     """The user's VPC, router, addresses, NATs, and the rules of another cluster in the same VPC (W22)."""
     async with scene(example="shoot-large.yaml", nodes=4) as made:
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         router = await made.resource("routers.get", SUBNET, "shop-live-router")
         theirs = {
             "name": "of-the-user",
@@ -103,7 +103,7 @@ async def test_w35_the_services_subnet_goes_even_if_the_shoot_has_forgotten_it()
     """Upstream looks at the Shoot's status; without it the subnet leaks and the VPC cannot be deleted."""
     async with scene() as made:
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         cluster = made.store.get(kinds.CLUSTER, made.namespace)
         assert cluster is not None
         shoot = cluster["spec"]["shoot"]
@@ -120,7 +120,7 @@ async def test_a_deletion_that_is_refused_says_what_and_is_finished_later() -> N
     async with scene(FaultRule("networks.delete", Fault(error_before=busy), count=1)) as made:
         await delete_vms(made)
         made.request()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         with pytest.raises(TaskFailed) as caught:
             await delete(made)
         assert isinstance(caught.value.__cause__, InUse)
@@ -138,7 +138,7 @@ async def test_where_nothing_was_made_nothing_is_asked() -> None:
     """4.3: not even credentials are needed."""
     async with scene() as made:
         made.request()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await patch_state(made, None)
         made.store.delete(kinds.SECRET, "cloudprovider", made.namespace)
         before = made.mutations()
@@ -180,7 +180,7 @@ async def test_w15_routes_saved_on_the_other_seed_become_aliases() -> None:
         await patch_state(made, state | {"routes": saved})
         annotations = {"metadata": {"annotations": {names.OPERATION: "restore"}}}
         made.store.patch(kinds.INFRASTRUCTURE, made.shoot, annotations, made.namespace)
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await assert_end_state(made)
         assert made.infrastructure()["status"]["lastOperation"]["type"] == "Restore"
 
@@ -195,7 +195,7 @@ async def test_a_shoot_of_the_terraform_era_is_taken_over() -> None:
             made.store.create(kind, {"apiVersion": "v1", "kind": kind.kind, "metadata": metadata})
         before = made.mutations()
         made.request()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         assert made.infrastructure()["status"]["state"] == {
             "kind": "InfrastructureState",
             "apiVersion": API_VERSION,

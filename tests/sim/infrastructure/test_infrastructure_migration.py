@@ -15,7 +15,7 @@ async def test_an_ipv4_cluster_at_rest_is_left_alone() -> None:
     async with scene() as made:
         made.request()
         before = made.mutations()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         assert made.mutations() == before
         assert made.events == []
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Succeeded"
@@ -67,7 +67,7 @@ async def test_w20_overlap_migrates_without_a_lost_packet_and_then_changes_nothi
 async def test_gardeners_order_ends_in_the_same_state_and_loses_packets() -> None:
     async with scene() as made:
         made.trigger(annotations={"dualstack.dev/strategy": "gardener"})
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await assert_end_state(made)
         assert made.lost() > 10.0
         assert "set-overlap-flag" not in made.steps()
@@ -76,7 +76,7 @@ async def test_gardeners_order_ends_in_the_same_state_and_loses_packets() -> Non
 async def test_w8_the_controller_waits_for_the_pods_of_the_cloud_controller_manager() -> None:
     async with scene() as made:
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         stopped = next(event for event in made.events if getattr(event, "step", "") == "stop-cloud-controller-manager")
         saved = next(event for event in made.events if getattr(event, "step", "") == "save-routes")
         assert saved.at - stopped.at >= made.grace
@@ -87,7 +87,7 @@ async def test_an_unknown_strategy_is_refused_before_anything_is_done() -> None:
         made.trigger(annotations={"dualstack.dev/strategy": "brute-force"})
         before = made.mutations()
         with pytest.raises(InvalidInput, match="unknown strategy 'brute-force'"):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         status = made.infrastructure()["status"]
         assert status["lastOperation"]["state"] == "Error"
         assert status["lastOperation"]["progress"] == 50
@@ -150,7 +150,7 @@ async def test_what_somebody_took_away_or_changed_is_put_right() -> None:
         await made.change("firewalls.patch", "global", f"{NS}-allow-internal-access", sourceRanges=["10.0.0.0/8"])
         await made.change("routers.patch", SUBNET, f"{NS}-cloud-router", nats=[])
         made.request()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await made.resource("firewalls.get", "global", f"{NS}-allow-health-checks")
         internal = await made.resource("firewalls.get", "global", f"{NS}-allow-internal-access")
         assert sorted(internal["sourceRanges"]) == ["10.250.0.0/16", "100.96.0.0/11"]
@@ -164,13 +164,13 @@ async def test_missing_things_of_the_user_are_named() -> None:
         await made.change("addresses.delete", SUBNET, "shop-egress-2")
         made.request()
         with pytest.raises(InvalidInput, match=r'cloudNAT\.natIPNames\[1\]\.name: Not found: "shop-egress-2"'):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         description = made.infrastructure()["status"]["lastError"]["description"]
         assert description.startswith("Error checking infrastructure config: networks.cloudNAT.natIPNames[1].name: ")
         made.compute.place("addresses", SUBNET, {"name": "shop-egress-2"})
         await made.change("routers.delete", SUBNET, "shop-live-router")
         with pytest.raises(TaskFailed):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         error = made.infrastructure()["status"]["lastError"]
         assert "failed to locate user-managed CloudRouter [Name=shop-live-router]" in error["description"]
         assert error["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
@@ -181,8 +181,8 @@ async def test_without_credentials_the_reason_stands_in_the_status() -> None:
         made.request()
         made.store.patch(kinds.SECRET, "cloudprovider", {"data": {"serviceaccount.json": "e30="}}, made.namespace)
         with pytest.raises(InvalidInput, match="project_id"):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         made.store.delete(kinds.SECRET, "cloudprovider", made.namespace)
         with pytest.raises(InvalidInput, match="secret shoot--foo--bar/cloudprovider"):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         assert "is missing" in made.infrastructure()["status"]["lastError"]["description"]

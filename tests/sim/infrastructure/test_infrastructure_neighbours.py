@@ -11,7 +11,7 @@ from dualstack.controllers.infrastructure.preflight import NotFit
 from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack.model.events import StrategyChosen
 from tests.sim.infrastructure.end_state import assert_end_state
-from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, Scene, scene
+from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 
 
 async def peered(made: Scene, cidr: str, **peering: Any) -> None:
@@ -30,7 +30,7 @@ async def test_a_peer_that_has_the_services_range_is_seen_before_anything_is_cha
         made.trigger()
         before = made.mutations()
         with pytest.raises(TaskFailed) as caught:
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         assert isinstance(caught.value.__cause__, NotFit)
         assert caught.value.__cause__.faults == (
             'spec.networking.services: Invalid value: "100.64.0.0/13": overlaps 100.70.0.0/16 of a peered network',
@@ -45,7 +45,7 @@ async def test_a_range_that_is_allocated_to_private_services_is_seen_too() -> No
         made.compute.place("addresses", "global", body | {"addressType": "INTERNAL", "network": network})
         made.trigger()
         with pytest.raises(TaskFailed, match=r"overlaps 100.100.0.0/20 of reserved range psa"):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
 
 
 async def test_a_static_route_that_a_peer_exports_is_seen_too() -> None:
@@ -58,7 +58,7 @@ async def test_a_static_route_that_a_peer_exports_is_seen_too() -> None:
         made.trigger()
         before = made.mutations()
         with pytest.raises(TaskFailed, match=r"contains route 100.120.0.0/16 of a peered network"):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         assert made.mutations() == before
 
 
@@ -70,7 +70,7 @@ async def test_neighbours_that_have_nothing_of_ours_are_no_reason_to_refuse() ->
         peer = {"name": "office", "peerAsn": 64513, "interfaceName": "if-0", "peerIpAddress": "169.254.0.2"}
         made.compute.place("routers", SUBNET, router | {"bgpPeers": [peer]})
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await assert_end_state(made)
         assert made.lost() == 0.0
 
@@ -92,7 +92,7 @@ async def test_internal_load_balancers_count_for_auto_where_the_api_tells(rules:
 
     async with scene(speed=800.0, dress=lambda app: app.middlewares.insert(0, balancers)) as made:
         made.trigger()
-        await made.controller(settings=QUICK, strategy="auto").reconcile(made.shoot, made.namespace)
+        await made.reconcile(strategy="auto")
         chosen = [event for event in made.events if isinstance(event, StrategyChosen)]
         assert [event.strategy for event in chosen] == [strategy]
         assert f"{rules} internal forwarding rules" in chosen[0].reason

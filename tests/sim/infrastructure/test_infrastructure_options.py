@@ -11,7 +11,7 @@ import pytest
 
 from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack.model import kinds
-from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, Scene, scene
+from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 
 NAT_DEFAULTS = {
     "natIpAllocateOption": "AUTO_ONLY",
@@ -69,10 +69,10 @@ def configure(made: Scene, **networks: Any) -> None:
 async def reconciled(made: Scene) -> None:
     """Reconcile, and once more without a mutating call."""
     made.request()
-    await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+    await made.reconcile()
     before = made.mutations()
     made.request()
-    await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+    await made.reconcile()
     assert made.mutations() == before
 
 
@@ -225,7 +225,7 @@ async def test_what_the_user_names_has_to_be_there(vpc: dict[str, Any], told: st
         configure(made, vpc=vpc)
         made.request()
         with pytest.raises(TaskFailed):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         error = made.infrastructure()["status"]["lastError"]
         assert told in error["description"]
         assert error["codes"] == ["ERR_CONFIGURATION_PROBLEM"]

@@ -9,7 +9,7 @@ from dualstack.model import kinds
 from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StrategyChosen
 from dualstack_sim.compute.quotas import Limits
 from tests.sim.infrastructure.end_state import assert_end_state
-from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, Scene, scene
+from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 
 INTERNET = "global/gateways/default-internet-gateway"
 
@@ -23,7 +23,7 @@ def announced(made: Scene) -> dict[str, str]:
 async def test_compressed_foretells_its_blackout_and_measures_it() -> None:
     async with scene(speed=100.0) as made:
         made.trigger(annotations={"dualstack.dev/strategy": "compressed"})
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await assert_end_state(made)
         assert made.steps()[:8] == [
             "create-services-subnet",
@@ -47,7 +47,7 @@ async def test_compressed_foretells_its_blackout_and_measures_it() -> None:
 async def test_auto_loses_nothing_where_that_is_possible_and_says_why() -> None:
     async with scene() as made:
         made.trigger()
-        await made.controller(settings=QUICK, strategy="auto").reconcile(made.shoot, made.namespace)
+        await made.reconcile(strategy="auto")
         await assert_end_state(made)
         assert made.lost() == 0.0
         (chosen,) = [event for event in made.events if isinstance(event, StrategyChosen)]
@@ -70,7 +70,7 @@ async def test_overlap_above_the_limits_is_done_when_asked_for_and_the_risk_is_t
             assert not isinstance(event, StrategyChosen), "that is enough"
 
         with pytest.raises(AssertionError):
-            await made.controller(settings=QUICK, emit=stop).reconcile(made.shoot, made.namespace)
+            await made.reconcile(emit=stop)
         (chosen,) = [event for event in made.events if isinstance(event, StrategyChosen)]
         assert chosen.strategy == "overlap"
         assert chosen.reason.startswith("asked for, although the VPC network is above the limits of hybrid subnets: 30")
@@ -81,7 +81,7 @@ async def test_overlap_above_the_limits_is_done_when_asked_for_and_the_risk_is_t
 async def test_auto_counts_the_vms_of_the_whole_network() -> None:
     async with scene(nodes=130) as made:
         made.trigger()
-        await made.controller(settings=QUICK, strategy="auto").reconcile(made.shoot, made.namespace)
+        await made.reconcile(strategy="auto")
         (chosen,) = [event for event in made.events if isinstance(event, StrategyChosen)]
         assert chosen.strategy == "compressed"
         assert "130 NICs and 1 of a roll-out, limit 130" in chosen.reason
@@ -95,7 +95,7 @@ async def test_r15_routers_that_will_advertise_the_pod_range_are_named_before_it
         body = {"name": "to-the-office", "network": f"global/networks/{NS}", "bgp": {"advertiseMode": mode}}
         made.compute.place("routers", SUBNET, body)
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await assert_end_state(made)
         heard = [event.cidr for event in made.fabric.advertisements.events if event.router == "to-the-office"]
         told = announced(made).get("PodRangeAdvertised", "")
@@ -108,7 +108,7 @@ async def test_a_strategy_that_makes_no_decoys_is_not_refused_for_their_sake(str
     """No image to probe with, and above the limits no room for the VM: neither is needed."""
     async with scene(nodes=131 if strategy == "auto" else None) as made:
         made.trigger(annotations={"dualstack.dev/strategy": strategy, "dualstack.dev/decoys": "true"})
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await assert_end_state(made)
         assert "create-decoys" not in made.steps()
 
@@ -120,7 +120,7 @@ async def test_annotations_that_would_be_taken_for_no_wish_are_refused_all_at_on
         )
         before = made.mutations()
         with pytest.raises(InvalidInput) as refused:
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         assert sorted(refused.value.faults) == [
             'metadata.annotations[dualstack.dev/cut-over]: Unsupported value: "Back": supported values: "back"',
             'metadata.annotations[dualstack.dev/decoys]: Unsupported value: "True": supported values: "true", "false"',

@@ -15,7 +15,7 @@ from dualstack.model import kinds
 from dualstack.model.infrastructure import InfrastructureState, InfrastructureStatus
 from tests.sim.infrastructure import upstream
 from tests.sim.infrastructure.end_state import assert_end_state
-from tests.sim.infrastructure.scene import NS, QUICK, Scene, scene
+from tests.sim.infrastructure.scene import NS, Scene, scene
 
 QUICKLY = {
     "routes gone, stopped, saved",
@@ -64,13 +64,13 @@ async def test_w7_w11_w13_w24_a_migration_of_gardeners_is_finished_wherever_it_w
             await upstream.put_alias(made, node.name, node.pod_cidr)
         upstream.write_state(made, routes=saved)
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         await assert_end_state(made)
         await made.clock.sleep(60.0)
         assert made.fabric.traffic.report(made.clock.now()).current == 0
         before = made.mutations()
         made.request()
-        await migrate(made)
+        await made.reconcile()
         assert made.mutations() == before
 
 
@@ -85,7 +85,7 @@ async def test_the_control_plane_has_moved_and_nothing_of_it_is_there_yet() -> N
         ):
             made.store.delete(kind, name, made.namespace)
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         await assert_end_state(made)
 
 
@@ -97,7 +97,7 @@ async def test_what_upstream_has_finished_needs_no_mutating_call(empty_list: boo
             set_routes(made, [])
         made.trigger()
         before = made.mutations()
-        await migrate(made)
+        await made.reconcile()
         assert made.mutations() == before
         if empty_list:
             # Upstream leaves the key out; a list without entries says the same, and stays.
@@ -109,7 +109,7 @@ async def test_at_rest_in_ipv4_it_needs_no_mutating_call() -> None:
     async with scene(speed=800.0) as made:
         before = made.mutations()
         made.request()
-        await migrate(made)
+        await made.reconcile()
         assert made.mutations() == before
 
 
@@ -117,7 +117,7 @@ async def test_what_we_write_is_what_upstream_would_load() -> None:
     """Every field has the name and the type of upstream's, and there is no other."""
     async with scene(speed=800.0) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         status = made.infrastructure()["status"]
         assert InfrastructureState.from_raw(status["state"]).to_raw() == status["state"]
         assert InfrastructureStatus.from_raw(status["providerStatus"]).to_raw() == status["providerStatus"]
@@ -133,7 +133,3 @@ async def test_what_we_write_is_what_upstream_would_load() -> None:
 def set_routes(made: Scene, routes: list[Any] | None) -> None:
     body = {"status": {"state": {"routes": routes}}}
     made.store.patch(kinds.INFRASTRUCTURE, made.shoot, body, made.namespace, subresource="status")
-
-
-async def migrate(made: Scene) -> None:
-    await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)

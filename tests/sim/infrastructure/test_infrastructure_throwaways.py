@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from dualstack.controllers.infrastructure.reporting import TaskFailed
 from tests.sim.infrastructure.probing import probing
-from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, ZONE, Scene, scene
+from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene, scene
 from tests.sim.infrastructure.test_infrastructure_back import ALLOW
 from tests.sim.infrastructure.test_infrastructure_lifecycle import delete, delete_vms, what_is_there
 
@@ -49,11 +48,7 @@ async def routes(made: Scene) -> list[str]:
 
 async def refusal(made: Scene, annotation: str) -> str:
     made.trigger(annotations={annotation: "true"})
-    with pytest.raises(TaskFailed) as stopped:
-        await made.controller(settings=QUICK, prober_image="registry.example/dualstack:1").reconcile(
-            made.shoot, made.namespace
-        )
-    return str(stopped.value)
+    return await made.refusal()
 
 
 @pytest.mark.parametrize("description", ["kept by hand", "dualstack-rollback-drill"])
@@ -82,7 +77,7 @@ async def test_a_decoy_check_does_not_delete_what_somebody_else_named_like_its_r
 async def test_what_was_cut_off_goes_with_its_shoot_and_what_is_named_like_it_stays() -> None:
     async with scene() as made:
         made.trigger(families=("IPv4",))
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         link = (await made.subnet())["network"]
         vm = made.world.nodes[0].name
         left: dict[str, Any] = {

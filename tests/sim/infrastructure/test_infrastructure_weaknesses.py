@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from dualstack.controllers.infrastructure.preflight import NotFit
@@ -16,16 +14,12 @@ from dualstack_sim.compute.latency import LatencyProfile
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure import upstream
 from tests.sim.infrastructure.end_state import assert_end_state
-from tests.sim.infrastructure.scene import QUICK, SUBNET, ZONE, Scene, scene
+from tests.sim.infrastructure.scene import SUBNET, ZONE, scene
 
 POLICY = HttpFault(
     412, "conditionNotMet", "Constraint constraints/compute.disableVpcExternalIpv6 violated for projects/proj-1."
 )
 FORBIDDEN = HttpFault(403, "forbidden", "Required 'compute.x' permission for 'y'")
-
-
-async def migrate(made: Scene, **options: Any) -> None:
-    await made.controller(settings=QUICK, **options).reconcile(made.shoot, made.namespace)
 
 
 async def test_w1_the_first_run_converts_the_routes_without_any_constraint() -> None:
@@ -36,7 +30,7 @@ async def test_w1_the_first_run_converts_the_routes_without_any_constraint() -> 
         assert cluster is not None
         constraints = cluster["spec"]["shoot"]["status"]["constraints"]
         assert names.NODES_MIGRATION not in [constraint["type"] for constraint in constraints]
-        await migrate(made)
+        await made.reconcile()
         await assert_end_state(made)
 
 
@@ -44,12 +38,12 @@ async def test_w3_what_is_true_is_published_although_a_later_task_fails() -> Non
     async with scene(FaultRule("firewalls.insert", Fault(error_before=FORBIDDEN), count=2)) as made:
         made.trigger()
         with pytest.raises(TaskFailed, match="ensure firewall"):
-            await migrate(made)
+            await made.reconcile()
         status = made.infrastructure()["status"]
         assert status["lastOperation"]["state"] == "Error"
         assert len(status["networking"]["nodes"]) == 2
         assert status["providerStatus"]["networks"]["ipfamilies"] == ["IPv4", "IPv6"]
-        await migrate(made)
+        await made.reconcile()
         await assert_end_state(made)
         assert made.phases()[-1] == ("finished", "ipv6")
 
@@ -66,7 +60,7 @@ async def test_w10_a_controller_that_comes_back_amid_the_deletes_is_stopped_agai
                 body = {"spec": {"replicas": 1}}
                 made.store.patch(kinds.DEPLOYMENT, names.CLOUD_CONTROLLER_MANAGER, body, made.namespace)
 
-        await migrate(made, emit=listen)
+        await made.reconcile(emit=listen)
         assert meddled
         await assert_end_state(made)
         assert made.controller_manager_replicas() == 0
@@ -79,7 +73,7 @@ async def test_w16_alias_operation_is_awaited() -> None:
     failing = Fault(operation_error=("INTERNAL_ERROR", "Internal error."))
     async with scene(FaultRule("instances.updateNetworkInterface", failing, nth=2)) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         assert made.faults.fired
         await assert_end_state(made)
         assert made.lost() == 0.0
@@ -89,7 +83,7 @@ async def test_w17_a_refused_alias_is_told_in_the_clouds_words() -> None:
     async with scene(FaultRule("instances.updateNetworkInterface", Fault(error_before=FORBIDDEN), count=99)) as made:
         made.trigger()
         with pytest.raises(TaskFailed):
-            await migrate(made)
+            await made.reconcile()
         error = made.infrastructure()["status"]["lastError"]
         assert FORBIDDEN.message in error["description"]
         assert error["codes"] == ["ERR_INFRA_UNAUTHORIZED"]
@@ -109,7 +103,7 @@ async def test_w18_an_alias_that_is_there_is_not_added_again() -> None:
         node = made.world.nodes[0]
         await upstream.put_alias(made, node.name, node.pod_cidr)
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         await assert_end_state(made)
         assert made.lost() == 0.0
 
@@ -117,7 +111,7 @@ async def test_w18_an_alias_that_is_there_is_not_added_again() -> None:
 async def test_w19_aliases_are_added_side_by_side() -> None:
     async with scene(nodes=9) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         took = {
             step: sum(
                 (1 if isinstance(event, StepFinished) else -1) * event.at
@@ -133,7 +127,7 @@ async def test_w21_a_route_that_somebody_else_deleted_is_deleted() -> None:
     gone = HttpFault(404, "notFound", "The resource 'projects/proj-1/global/routes/x' was not found")
     async with scene(FaultRule("routes.delete", Fault(error_after=gone))) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         await assert_end_state(made)
         assert made.lost() == 0.0
 
@@ -141,7 +135,7 @@ async def test_w21_a_route_that_somebody_else_deleted_is_deleted() -> None:
 async def test_w30_a_prefix_may_take_longer_than_half_a_minute() -> None:
     async with scene(latency=LatencyProfile(ipv6_prefix=(45.0, 60.0))) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         await assert_end_state(made)
 
 
@@ -149,7 +143,7 @@ async def test_w31_an_error_while_an_operation_is_looked_at_is_borne() -> None:
     rules = (FaultRule("zoneOperations.*", Fault(error_before=HttpFault()), count=4),)
     async with scene(*rules) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         assert made.faults.fired
         await assert_end_state(made)
 
@@ -159,7 +153,7 @@ async def test_w32_a_policy_against_ipv6_is_met_before_anything_else_is_touched(
         made.trigger()
         before = made.mutations()
         with pytest.raises(TaskFailed) as caught:
-            await migrate(made)
+            await made.reconcile()
         assert isinstance(caught.value.__cause__, PolicyViolated)
         error = made.infrastructure()["status"]["lastError"]
         assert "constraints/compute.disableVpcExternalIpv6" in error["description"]
@@ -182,7 +176,7 @@ async def test_w32_everything_that_is_in_the_way_is_told_at_once_and_nothing_is_
         made.trigger()
         before = made.mutations()
         with pytest.raises(TaskFailed) as caught:
-            await migrate(made)
+            await made.reconcile()
         cause = caught.value.__cause__
         assert isinstance(cause, NotFit)
         services = 'spec.networking.services: Invalid value: "100.64.0.0/13": '
@@ -197,7 +191,7 @@ async def test_w32_a_vm_that_is_stopped_gets_its_alias_like_any_other() -> None:
     async with scene() as made:
         await made.change("instances.stop", ZONE, made.world.nodes[1].name)
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         await assert_end_state(made)
 
 
@@ -205,13 +199,13 @@ async def test_w33_what_upstream_made_dual_is_left_alone() -> None:
     """An Infrastructure at rest from upstream, whose internal subnet is dual-stack, needs no mutating call."""
     async with scene(example="shoot-large.yaml", nodes=4) as made:
         made.trigger()
-        await migrate(made)
+        await made.reconcile()
         internal = await made.subnet(f"{made.namespace}-internal")
         dual = {"stackType": "IPV4_IPV6", "ipv6AccessType": "EXTERNAL", "fingerprint": internal["fingerprint"]}
         await made.change("subnetworks.patch", SUBNET, internal["name"], **dual)
         before = made.mutations()
         made.request()
-        await migrate(made)
+        await made.reconcile()
         assert made.mutations() == before
 
 
@@ -224,9 +218,9 @@ async def test_a_worker_range_that_grows_is_expanded_in_place() -> None:
         spec["provider"]["infrastructureConfig"]["networks"]["workers"] = "10.250.0.0/15"
         made.store.replace(kinds.CLUSTER, cluster)
         made.request()
-        await migrate(made)
+        await made.reconcile()
         assert (await made.subnet())["ipCidrRange"] == "10.250.0.0/15"
         before = made.mutations()
         made.request()
-        await migrate(made)
+        await made.reconcile()
         assert made.mutations() == before

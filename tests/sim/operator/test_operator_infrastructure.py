@@ -20,7 +20,7 @@ from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
 from tests.crash.operators import KUBECONFIG
 from tests.sim.infrastructure.end_state import assert_end_state
-from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, Scene, scene
+from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 from tests.sim.infrastructure.test_infrastructure_lifecycle import delete_vms, what_is_there
 from tests.sim.infrastructure.test_infrastructure_options import configure
 
@@ -82,7 +82,7 @@ def gone(made: Scene) -> Callable[[], bool]:
 async def test_a_deleted_infrastructure_leaves_nothing_in_the_cloud(dual: bool, tmp_path: Path) -> None:
     async with scene(speed=800.0) as made:
         made.trigger(families=("IPv4", "IPv6") if dual else ("IPv4",))
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         network = (await made.subnet())["network"]
         balancer = {"name": "k8s-fw-a1", "network": network, "targetTags": [NS], "allowed": [{"IPProtocol": "tcp"}]}
         made.compute.place("firewalls", "global", balancer | {"sourceRanges": ["0.0.0.0/0"]})
@@ -99,7 +99,7 @@ async def test_a_deleted_infrastructure_leaves_nothing_in_the_cloud(dual: bool, 
 async def test_a_deleted_infrastructure_in_a_network_of_the_user_leaves_what_is_theirs(tmp_path: Path) -> None:
     async with scene(example="shoot-large.yaml", nodes=4, speed=800.0) as made:
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         await delete_vms(made)
         async with operated(made, tmp_path):
             made.store.delete(kinds.INFRASTRUCTURE, made.shoot, made.namespace)
@@ -133,7 +133,7 @@ async def test_a_control_plane_that_moves(tmp_path: Path) -> None:
     """Migrate, wait-for-state and restore, one after the other; nothing changes in the cloud."""
     async with scene(speed=800.0) as made:
         made.trigger()
-        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        await made.reconcile()
         before = made.mutations()
         async with operated(made, tmp_path):
             ask(made, "migrate")
@@ -200,7 +200,7 @@ async def test_each_refusal_of_the_cloud_has_gardeners_code(fault: tuple[int, st
     async with scene(rule, empty=True, speed=800.0) as made:
         made.request()
         with pytest.raises(Exception, match="ensure firewall"):
-            await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+            await made.reconcile()
         error: dict[str, Any] = made.infrastructure()["status"]["lastError"]
         assert error["description"].startswith('Error reconciling infrastructure: failed to "ensure firewall": ')
         assert fault[2].rstrip(".") in error["description"]
