@@ -136,11 +136,12 @@ def shown(part: Any, path: Path) -> Any:
 
 
 async def accepted(compute: Compute, collection: str, scope: str, body: Json) -> Json | None:
-    """The resource as it is read after its insert; None if that is refused."""
+    """The resource as it is read after its insert, and after all was saved and loaded; None if it is refused."""
     try:
         compute.place(collection, scope, body)
     except ApiError:
         return None
+    compute.load(compute.dump())
     return await compute.answer(f"{collection}.get", scope, body["name"])
 
 
@@ -190,6 +191,7 @@ async def test_what_is_changed_is_changed(method: str) -> None:
         except ApiError:
             continue
         compute.finish()
+        compute.load(compute.dump())
         new = await compute.answer(f"{collection}.get", scope, "new")
         if shown(new, path) != value and shown(new, path) == shown(old, path):
             ignored.add(where)

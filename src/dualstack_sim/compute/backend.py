@@ -271,8 +271,11 @@ class Compute:
         self._agenda.catch_up()
         return dump(self.project)
 
-    def load(self, state: Any) -> None:
-        """Replace the whole state; what was under way is dropped. ApiError 400 if `state` is none."""
+    def load(self, state: Any) -> Json:
+        """Replace the whole state; what was under way is dropped. ApiError 400 if `state` is none.
+
+        Returns it as `dump` writes it. Managed groups that lack VMs begin to make them at once.
+        """
         now = self._agenda.catch_up()
         good = read(self.project, state)
         self._agenda.clear()
@@ -282,8 +285,10 @@ class Compute:
             load(self.project, now, good)
         finally:
             self._loading = False
+        taken = dump(self.project)
         for group, _ in list(self.project.inventory.all("instanceGroupManagers")):
             self._managed.reconcile(now, group)
+        return taken
 
     def finish(self) -> None:
         """End everything that is under way at once, as if its time had come."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from dualstack_sim.compute.addresses import parse_cidr
@@ -20,6 +21,7 @@ SCHEMA: dict[str, Any] = {
     "disabled": bool, "logConfig": FIREWALL_LOG, "enableLogging": bool, "params": PARAMETERS,
 }  # fmt: skip
 _RULE: dict[str, type] = {"IPProtocol": str, "ports": list}
+_PORT = re.compile(r"[0-9]{1,5}")
 _RANGES = ("sourceRanges", "destinationRanges")
 _LISTS = (*_RANGES, "sourceTags", "targetTags", "sourceServiceAccounts", "targetServiceAccounts")
 _SERVER_SIDE = ("kind", "id", "creationTimestamp", "selfLink", "name")
@@ -119,9 +121,18 @@ def _protocols(entries: list[Any], where: str) -> list[Json]:
     for index, entry in enumerate(accept_list(entries, _RULE, where)):
         if not entry.get("IPProtocol"):
             raise required(f"{where}[{index}].IPProtocol")
-        accept_strings(entry.get("ports", []), f"{where}[{index}].ports")
+        for number, text in enumerate(accept_strings(entry.get("ports", []), f"{where}[{index}].ports")):
+            if not _are_ports(text):
+                why = "Must be a port from 0 to 65535, or a range of such, as in 80 and 8000-9000."
+                raise invalid(f"{where}[{index}].ports[{number}]", text, why)
         result.append(entry)
     return result
+
+
+def _are_ports(text: str) -> bool:
+    low, dash, high = text.partition("-")
+    ends = [low, high] if dash else [low]
+    return all(_PORT.fullmatch(end) for end in ends) and int(low) <= int(ends[-1]) <= 65535
 
 
 def _check_families(rule: Json) -> None:

@@ -13,11 +13,10 @@ import msgspec
 
 from dualstack_sim.compute.addresses import AddressBook
 from dualstack_sim.compute.errors import ApiError, Json
-from dualstack_sim.compute.inventory import Inventory
-from dualstack_sim.compute.operations import Operations
 from dualstack_sim.compute.prefixes import Prefixes
-from dualstack_sim.compute.project import GivenPrefixes, Project
+from dualstack_sim.compute.project import Project
 from dualstack_sim.compute.references import Key
+from dualstack_sim.compute.soundness import check_state
 
 SCHEMA = "dualstack.compute/v1"
 _NEUTRAL = b"https://www.googleapis.com/compute/v1"
@@ -60,23 +59,16 @@ def read(project: Project, state: Any) -> Json:
         raise _unusable(f"it is of the project {state.get('project')!r}, not of {project.name!r}")
     local: Json = msgspec.json.decode(msgspec.json.encode(state).replace(_NEUTRAL, _endpoint(project)))
     try:
-        GivenPrefixes().load(local["prefixes"])
-        Operations(project.links, project.chance, project.latency, lambda at, effect: None).load(local["operations"])
-        Inventory(project.links, 0, None).load(0.0, local["inventory"])
-        _books(local)
-        _regions(local)
-        _number(local)
-        for subnetwork in local["inventory"]["resources"].get("subnetworks", {}).values():
-            _awaits_prefix(subnetwork)
-    except (LookupError, TypeError, ValueError, AttributeError, ApiError) as error:
-        raise _unusable(f"{type(error).__name__}: {error}") from None
+        check_state(project.links, local)
+    except ValueError as error:
+        raise _unusable(str(error)) from None
     return local
 
 
 def load(project: Project, at: float, state: Json) -> None:
     """Let the project be as `state`, which `read` has found good, says from `at` on."""
-    project.regions = _regions(state)
-    project.number = project.links.number = _number(state)
+    project.regions = {region: tuple(zones) for region, zones in state["regions"].items()}
+    project.number = project.links.number = state["number"]
     project.prefixes.load(state["prefixes"])
     project.operations.load(state["operations"])
     project.books.clear()
@@ -94,17 +86,6 @@ def digest(state: Json) -> str:
 
 def _books(state: Json) -> dict[Key, AddressBook]:
     return {text_key(text): AddressBook.load(entry) for text, entry in state["addresses"].items()}
-
-
-def _regions(state: Json) -> dict[str, tuple[str, ...]]:
-    regions = {str(region): tuple(map(str, zones)) for region, zones in state["regions"].items()}
-    if not regions:
-        raise ValueError("there is no region")
-    return regions
-
-
-def _number(state: Json) -> str:
-    return str(state["number"])
 
 
 def _awaits_prefix(subnetwork: Json) -> bool:

@@ -82,14 +82,14 @@ class Peerings:
             one_of(wish["stackType"], _STACKS, "networkPeering.stackType")
         change = {field: wish[field] for field in (*_SWITCHES, "stackType") if field in wish}
         after = [entry | change if entry == present else entry for entry in current["peerings"]]
-        return self._work(key, current, self._peer(present["network"])[0], "updatePeering", after)
+        return self._work(key, current, self._other_side(present), "updatePeering", after)
 
     def remove(self, call: Call) -> Work:
         key, current = self._target(call)
         body = accept(call.body, {"name": str})
         present = self._named(current, body.get("name"))
         after = [entry for entry in current["peerings"] if entry != present]
-        return self._work(key, current, self._peer(present["network"])[0], "removePeering", after)
+        return self._work(key, current, self._other_side(present), "removePeering", after)
 
     def routes(self, call: Call) -> list[Json]:
         """listPeeringRoutes: what the peer sends (INCOMING) or gets (OUTGOING), in one region."""
@@ -99,7 +99,7 @@ class Peerings:
         wanted = call.query.get("peeringName", "")
         rows: list[Json] = []
         for peering in current.get("peerings", ()):
-            peer = self._peer(peering["network"])[0]
+            peer = self._other_side(peering)
             if peering["state"] != "ACTIVE" or peer is None or (wanted and peering["name"] != wanted):
                 continue
             back = _peering_with(self._project.inventory.get(peer), current["selfLink"]) or {}
@@ -156,6 +156,11 @@ class Peerings:
         if self._project.inventory.find(key) is None:
             raise unknown_reference("networkPeering.network", text, "network")
         return key, links.full(key)
+
+    def _other_side(self, peering: Json) -> Key | None:
+        """The peer network; None if it is another project's, or is gone."""
+        key = self._project.links.read(peering["network"], "networks", GLOBAL)
+        return key if key is not None and self._project.inventory.find(key) else None
 
     def _check_new(self, current: Json, name: str, link: str) -> None:
         if link == current["selfLink"]:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack_sim.compute.addresses import parse_cidr
 from dualstack_sim.compute.advertising import BGP_DEFAULTS
 from dualstack_sim.compute.bodies import accept, accept_list, echoed, one_of, refuse_changes
 from dualstack_sim.compute.errors import Json, already_exists, invalid, required
 from dualstack_sim.compute.operations import Work
 from dualstack_sim.compute.project import Call, Project
 from dualstack_sim.compute.references import GLOBAL, Key, check_name
-from dualstack_sim.compute.shapes import PARAMETERS
+from dualstack_sim.compute.shapes import ADVERTISED, BGP_PEERS, PARAMETERS, ROUTER_INTERFACES
 from dualstack_sim.rules import enforced
 
-_RANGES = [{"range": str, "description": str}]
 _BGP = {
     "asn": int, "advertiseMode": ("DEFAULT", "CUSTOM"), "advertisedGroups": [("ALL_SUBNETS",)],
-    "advertisedIpRanges": _RANGES, "keepaliveInterval": int, "identifierRange": str,
+    "advertisedIpRanges": ADVERTISED, "keepaliveInterval": int, "identifierRange": str,
 }  # fmt: skip
 SCHEMA: dict[str, Any] = {
     "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "region": str,
-    "network": str, "interfaces": list, "bgpPeers": list, "bgp": _BGP, "nats": list,
+    "network": str, "interfaces": ROUTER_INTERFACES, "bgpPeers": BGP_PEERS, "bgp": _BGP, "nats": list,
     "encryptedInterconnectRouter": bool, "md5AuthenticationKeys": [{"name": str, "key": str}], "nccGateway": str,
     "params": PARAMETERS,
 }  # fmt: skip
@@ -118,6 +118,9 @@ class Routers:
     def _changes(self, scope: str, network: str, body: Json, bgp: Json | None = None) -> Json:
         """The fields of `body`, checked; what it leaves out of `bgp` stays as in the present one."""
         change = {field: body[field] for field in _CHANGED if field in body}
+        _check_advertised(body.get("bgp", {}), "resource.bgp")
+        for index, peer in enumerate(body.get("bgpPeers", ())):
+            _check_advertised(peer, f"resource.bgpPeers[{index}]")
         if "bgp" in change:
             change["bgp"] = BGP_DEFAULTS | (bgp or {}) | change["bgp"]
         if "md5AuthenticationKeys" in change:  # their names alone: the keys are secrets
@@ -172,6 +175,13 @@ class Routers:
         if subnetwork["network"] != network and enforced("routers.nat-subnetwork"):
             raise invalid(f"{where}.name", entry["name"], "The subnetwork is not in the network of the router.")
         return entry | {"name": subnetwork["selfLink"]}
+
+
+def _check_advertised(policy: Json, where: str) -> None:
+    for index, entry in enumerate(policy.get("advertisedIpRanges", ())):
+        text = entry.get("range", "")
+        if parse_cidr(text) is None:
+            raise invalid(f"{where}.advertisedIpRanges[{index}].range", text, "Must be a CIDR address range.")
 
 
 def _tidy(resource: Json) -> Json:

@@ -43,6 +43,30 @@ IDENTITY: Schema = {
     "identityType": ("AGENT_IDENTITY", "IDENTITY_TYPE_UNSPECIFIED", "SERVICE_ACCOUNT"),
 }  # fmt: skip
 
+ADVERTISED = [{"range": str, "description": str}]
+MANAGERS = ("MANAGED_BY_ATTACHMENT", "MANAGED_BY_USER")
+ROUTER_INTERFACES = [
+    {
+        "ipRange": str, "ipVersion": IP_VERSIONS, "linkedInterconnectAttachment": str, "linkedVpnTunnel": str,
+        "managementType": MANAGERS, "name": str, "privateIpAddress": str, "redundantInterface": str, "subnetwork": str,
+    },
+]  # fmt: skip
+BGP_PEERS = [
+    {
+        "advertiseMode": ("CUSTOM", "DEFAULT"), "advertisedGroups": [("ALL_SUBNETS",)],
+        "advertisedIpRanges": ADVERTISED, "advertisedRoutePriority": int, "customLearnedRoutePriority": int,
+        "bfd": {
+            "minReceiveInterval": int, "minTransmitInterval": int, "multiplier": int,
+            "sessionInitializationMode": ("ACTIVE", "DISABLED", "PASSIVE"),
+        },
+        "customLearnedIpRanges": [{"range": str}], "enable": ("FALSE", "TRUE"), "enableIpv4": bool, "enableIpv6": bool,
+        "exportPolicies": [str], "importPolicies": [str], "interfaceName": str, "ipAddress": str,
+        "ipv4NexthopAddress": str, "ipv6NexthopAddress": str, "managementType": MANAGERS,
+        "md5AuthenticationKeyName": str, "name": str, "peerAsn": int, "peerIpAddress": str,
+        "peerIpv4NexthopAddress": str, "peerIpv6NexthopAddress": str, "routerApplianceInstance": str,
+    },
+]  # fmt: skip
+
 _DURATION: Schema = {"seconds": str, "nanos": int}
 
 SCHEDULING: Schema = {

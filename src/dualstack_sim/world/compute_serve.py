@@ -85,11 +85,11 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
         on_commit=fabric.on_commit,
         faults=faults,
     )
-    if options.state is not None and options.state.exists():
-        read_state(options.state, compute)
+    state = options.state
+    initial = read_state(state, compute) if state is not None and state.exists() else compute.dump()
     fabric.rest(clock.now())
     control = create_control(clock, fabric, compute, faults)
-    control[STATE].remember_start()
+    control[STATE].remember_start(initial)
     for application, listener in ((create_app(compute), listeners["compute"]), (control, listeners["control"])):
         runner = create_runner(application)
         await runner.setup()
@@ -114,11 +114,11 @@ def _check(options: ComputeOptions) -> None:
         raise InvalidInput(f"--state {options.state}: its folder is not there, or nothing can be written to it")
 
 
-def read_state(path: Path, compute: Compute) -> None:
-    """Load what `write_state` or GET /dump wrote; InvalidInput if the file holds no such thing."""
+def read_state(path: Path, compute: Compute) -> dict[str, Any]:
+    """Load what `write_state` or GET /dump wrote, and return it; InvalidInput if the file holds no such thing."""
     try:
         document = msgspec.json.decode(path.read_bytes())
-        compute.load(document.get("state", document) if isinstance(document, dict) else document)
+        return compute.load(document.get("state", document) if isinstance(document, dict) else document)
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror}") from None
     except msgspec.DecodeError as error:

@@ -30,16 +30,16 @@ PRODUCT = "dualstack/"
 
 
 class StateControl:
-    """The handlers. `initial` is the state that a reset goes back to: the present one."""
+    """The handlers."""
 
     def __init__(self, clock: Clock, compute: Compute) -> None:
         self._clock = clock
         self._compute = compute
         self._initial: dict[str, Any] | None = None
 
-    def remember_start(self) -> None:
-        """Let `/reset` come back to the present state. ApiError while operations run."""
-        self._initial = self._compute.dump()
+    def remember_start(self, state: dict[str, Any]) -> None:
+        """Let `/reset` come back to `state`."""
+        self._initial = state
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_get("/dump", guarded(self.dump))
@@ -58,16 +58,15 @@ class StateControl:
 
     async def load(self, request: web.Request) -> Any:
         body = await json_object(request)
-        self._compute.load(body.get("state", body))
-        return {"digest": digest(self._compute.dump())}
+        return {"digest": digest(self._compute.load(body.get("state", body)))}
 
     async def reset(self, _: web.Request) -> Any:
         if self._initial is None:
             raise Refused(409, "this world is still being built")
-        self._compute.load(self._initial)
+        state = self._compute.load(self._initial)
         self._compute.journal.clear()
         self._compute.reset_statistics()
-        return {"digest": digest(self._compute.dump())}
+        return {"digest": digest(state)}
 
     async def finish(self, _: web.Request) -> Any:
         self._compute.finish()

@@ -139,7 +139,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
     await cast.settled(_SETTLE_SECONDS)
     fabric.rest(clock.now())
     with contextlib.suppress(ApiError):  # somebody from outside is at work already: there is no state to go back to
-        control[STATE].remember_start()
+        control[STATE].remember_start(compute.dump())
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualstack-sim-")))
     kubeconfig = folder / "kubeconfig"

@@ -48,12 +48,30 @@ async def test_firewall_patch_keeps_and_update_resets(cloud: Cloud) -> None:
         {"allowed": []},
         {"denied": [{"IPProtocol": "all"}]},
         {"direction": "SIDEWAYS"},
+        {"allowed": [{"IPProtocol": "tcp", "ports": ["http"]}]},
+        {"allowed": [{"IPProtocol": "tcp", "ports": ["90-80"]}]},
+        {"allowed": [{"IPProtocol": "tcp", "ports": ["65536"]}]},
         {"network": "global/networks/none"},
     ],
 )
 async def test_bad_rules_are_refused(cloud: Cloud, change: dict[str, Any]) -> None:
     cloud.furnish()
     assert (await cloud.refused("POST", "global/firewalls", RULE | change))["code"] == 400
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"bgp": {"asn": 64512, "advertisedIpRanges": [{"description": "d"}]}}, "bgp.advertisedIpRanges[0].range"),
+        ({"bgpPeers": [{"advertisedIpRanges": [{"range": "x"}]}]}, "bgpPeers[0].advertisedIpRanges[0].range"),
+        ({"bgpPeers": ["x"]}, "bgpPeers[0]"),
+        ({"interfaces": [7]}, "interfaces[0]"),
+    ],
+)
+async def test_bad_bgp_is_refused(cloud: Cloud, change: dict[str, Any], field: str) -> None:
+    cloud.furnish()
+    refusal = await cloud.refused("POST", f"{REGION}/routers", {"name": "r", "network": NETWORK} | change)
+    assert (refusal["code"], f"'resource.{field}'" in refusal["message"]) == (400, True)
 
 
 async def test_router_nats_are_replaced_as_a_whole(held: Cloud) -> None:

@@ -122,6 +122,17 @@ async def test_peers_exchange_routes(cloud: Cloud) -> None:
     await cloud.do("POST", "global/routes", route("free", "10.80.3.0/24", "vm0"))
 
 
+async def test_a_peering_with_a_network_that_is_gone_can_be_removed(cloud: Cloud) -> None:
+    cloud.furnish()
+    cloud.compute.place("networks", "global", {"name": "peer", "autoCreateSubnetworks": False})
+    peering = {"name": "p", "network": "global/networks/peer", "exchangeSubnetRoutes": True}
+    await cloud.do("POST", "global/networks/vpc/addPeering", {"networkPeering": peering})
+    await cloud.do("DELETE", "global/networks/peer")
+    assert "items" not in await cloud.get("global/networks/vpc/listPeeringRoutes")
+    await cloud.do("POST", "global/networks/vpc/removePeering", {"name": "p"})
+    assert "peerings" not in await cloud.get("global/networks/vpc")
+
+
 async def test_peers_exchange_ipv6_routes_if_both_sides_say_so(cloud: Cloud) -> None:
     cloud.furnish(nodes=1)
     await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
