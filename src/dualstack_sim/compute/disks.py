@@ -110,20 +110,18 @@ class Disks:
 
 @dataclass(slots=True)
 class DiskPlan:
-    """What a new VM does to disks: `attached` is how it lists them, `changed` the disks as they will be."""
+    """What a VM does to disks: `attached` is how it lists them, `changed` the disks as they are and as they will be."""
 
     attached: list[Json] = field(default_factory=list)
-    changed: dict[Key, Json] = field(default_factory=dict)
-    made: set[Key] = field(default_factory=set)
+    changed: dict[Key, tuple[Json | None, Json]] = field(default_factory=dict)
 
     def begin(self, project: Project, at: float) -> None:
-        for key, resource in self.changed.items():
-            project.inventory.put(at, key, resource, effective=False)
+        for key, (_, after) in self.changed.items():
+            project.inventory.put(at, key, after, effective=False)
 
     def abandon(self, project: Project, at: float) -> None:
-        for key, resource in self.changed.items():
-            left = None if key in self.made else _without_users(resource)
-            project.inventory.put(at, key, left, effective=False)
+        for key, (before, _) in self.changed.items():
+            project.inventory.put(at, key, before, effective=False)
 
 
 def plan_disks(project: Project, instance: Key, now: float, entries: list[Any]) -> DiskPlan:
@@ -137,13 +135,14 @@ def plan_disks(project: Project, instance: Key, now: float, entries: list[Any]) 
         if entry.get("type") == "SCRATCH":
             plan.attached.append(_attachment(entry, index, "", 375))
         elif entry.get("source"):
-            _attach(project, instance, plan, entry, index, where)
+            plan_attachment(project, instance, plan, entry, index, where)
         else:
             _make(project, instance, now, plan, entry, index)
     return plan
 
 
-def _attach(project: Project, instance: Key, plan: DiskPlan, entry: Json, index: int, where: str) -> None:
+def plan_attachment(project: Project, instance: Key, plan: DiskPlan, entry: Json, index: int, where: str) -> None:
+    """A disk that is there becomes the VM's; OperationFailed if it is attached already."""
     key, disk = project.reference(f"{where}.source", entry["source"], "disks", instance.scope, "disk")
     users = disk.get("users", [])
     if users and entry.get("mode") != "READ_ONLY":
@@ -152,7 +151,7 @@ def _attach(project: Project, instance: Key, plan: DiskPlan, entry: Json, index:
             f"'{users[0].partition('/compute/v1/')[2]}'"
         )
         raise OperationFailed(OperationFailure("RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", message))
-    plan.changed[key] = disk | {"users": [*users, project.links.full(instance)]}
+    plan.changed[key] = disk, disk | {"users": [*users, project.links.full(instance)]}
     plan.attached.append(_attachment(entry, index, disk["selfLink"], int(disk["sizeGb"])))
 
 
@@ -165,11 +164,8 @@ def _make(project: Project, instance: Key, now: float, plan: DiskPlan, entry: Js
         raise already_exists(project.links.partial(key))
     size = origin.get("diskSizeGb", entry.get("diskSizeGb"))
     disk = _disk(project, key, now, origin, size, f"{where}.diskSizeGb")
-    plan.changed[key] = disk | {
-        "users": [project.links.full(instance)],
-        "lastAttachTimestamp": disk["creationTimestamp"],
-    }
-    plan.made.add(key)
+    attached = {"users": [project.links.full(instance)], "lastAttachTimestamp": disk["creationTimestamp"]}
+    plan.changed[key] = None, disk | attached
     plan.attached.append(_attachment(entry, index, disk["selfLink"], int(disk["sizeGb"])))
 
 
@@ -191,18 +187,18 @@ def _attachment(entry: Json, index: int, source: str, size: int) -> Json:
 def release_disks(project: Project, at: float, instance: Json) -> None:
     """The VM is gone: its autoDelete disks go with it, the others are free again."""
     for attached in instance.get("disks", ()):
-        key = project.links.read(attached.get("source", ""), "disks", "")
-        disk = project.inventory.find(key) if key else None
-        if key is None or disk is None:
-            continue
+        goes = bool(attached.get("autoDelete")) and enforced("disks.auto-delete")
+        release_disk(project, at, instance, attached, goes=goes)
+
+
+def release_disk(project: Project, at: float, instance: Json, attached: Json, *, goes: bool = False) -> None:
+    """The VM has the disk no more, or nobody has if it `goes`."""
+    key = project.links.read(attached.get("source", ""), "disks", "")
+    disk = project.inventory.find(key) if key else None
+    if key is not None and disk is not None:
         users = [user for user in disk.get("users", ()) if user != instance["selfLink"]]
-        kept = _without_users(disk) | ({"users": users} if users else {})
-        goes = attached.get("autoDelete") and enforced("disks.auto-delete")
-        project.inventory.put(at, key, None if goes else kept)
-
-
-def _without_users(disk: Json) -> Json:
-    return {name: value for name, value in disk.items() if name != "users"}
+        kept = {name: value for name, value in disk.items() if name != "users"}
+        project.inventory.put(at, key, None if goes else kept | ({"users": users} if users else {}))
 
 
 def _disk(project: Project, key: Key, now: float, origin: Json, size: int | None, where: str) -> Json:

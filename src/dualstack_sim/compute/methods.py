@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dualstack_sim.compute.access_configs import AccessConfigs
+from dualstack_sim.compute.disk_attachments import DiskAttachments
 from dualstack_sim.compute.disks import Disks
 from dualstack_sim.compute.effective_firewalls import EffectiveFirewalls
 from dualstack_sim.compute.errors import Json
@@ -32,7 +33,7 @@ Mutation = Callable[[Call], Work]
 _WITHOUT_BODY = frozenset(
     (
         "instances.start", "instances.stop", "instances.reset", "instances.setDeletionProtection",
-        "instances.deleteAccessConfig", "instanceGroupManagers.resize",
+        "instances.deleteAccessConfig", "instances.detachDisk", "instanceGroupManagers.resize",
     )
 )  # fmt: skip
 
@@ -89,7 +90,7 @@ def _network_mutations(project: Project, routes: Routes, reservations: Reservati
 
 def _machine_mutations(project: Project) -> dict[str, Mutation]:
     instances, disks = Instances(project), Disks(project)
-    access, changes = AccessConfigs(project), MachineChanges(project)
+    access, changes, attachments = AccessConfigs(project), MachineChanges(project), DiskAttachments(project)
     return {
         "instances.insert": instances.insert,
         "instances.delete": instances.delete,
@@ -106,6 +107,8 @@ def _machine_mutations(project: Project) -> dict[str, Mutation]:
         "instances.setMachineType": changes.set_machine_type,
         "instances.setDeletionProtection": changes.set_deletion_protection,
         "instances.reset": changes.reset,
+        "instances.attachDisk": attachments.attach,
+        "instances.detachDisk": attachments.detach,
         "disks.insert": disks.insert,
         "disks.delete": disks.delete,
         "disks.resize": disks.resize,

@@ -202,6 +202,8 @@ class ServiceAccount(Shape):
 
 class AttachedDisk(Shape):
     device_name: str
+    index: Count
+    boot: bool
     source: str = ""
     auto_delete: bool = False
 

@@ -32,7 +32,7 @@ _CUSTOM = {
     ("GET", "getEffectiveFirewalls"), ("GET", "getRouterStatus"), ("POST", "addPeering"), ("POST", "removePeering"),
     ("PATCH", "updatePeering"), ("GET", "listPeeringRoutes"), ("POST", "resize"), ("POST", "setInstanceTemplate"),
     ("POST", "recreateInstances"), ("POST", "deleteInstances"), ("POST", "abandonInstances"),
-    ("POST", "listManagedInstances"),
+    ("POST", "listManagedInstances"), ("POST", "attachDisk"), ("POST", "detachDisk"),
 }  # fmt: skip
 VERSIONS = ("v1", "beta")
 

@@ -57,6 +57,44 @@ async def test_a_disk_that_is_taken_fails_the_second_vm_inside_its_operation(clo
     assert (await cloud.refused("GET", f"{ZONE}/instances/two"))["code"] == 404
 
 
+async def test_disks_come_and_go_while_a_vm_runs(cloud: Cloud) -> None:
+    cloud.furnish(nodes=2)
+    await cloud.do("POST", f"{ZONE}/disks", {"name": "data", "sizeGb": "20"})
+    attach, detach = (f"{ZONE}/instances/vm0/{verb}Disk" for verb in ("attach", "detach"))
+    body = {"source": f"projects/proj-1/{ZONE}/disks/data", "deviceName": "pvc"}
+    await cloud.do("POST", attach, body)
+    (shown,) = (await cloud.get(f"{ZONE}/instances/vm0"))["disks"]
+    assert (shown["deviceName"], shown["boot"], shown["diskSizeGb"]) == ("pvc", False, "20")
+    assert [user.rpartition("/")[2] for user in (await cloud.get(f"{ZONE}/disks/data"))["users"]] == ["vm0"]
+    for vm in ("vm0", "vm1"):
+        error = await cloud.fail("POST", f"{ZONE}/instances/{vm}/attachDisk", body)
+        assert error["code"] == "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"
+    await cloud.do("POST", detach, deviceName="pvc")
+    assert "disks" not in await cloud.get(f"{ZONE}/instances/vm0")
+    assert "users" not in await cloud.get(f"{ZONE}/disks/data")
+    await cloud.do("POST", f"{ZONE}/instances/vm1/attachDisk", body)
+
+
+async def test_what_cannot_be_attached_or_detached_is_refused(cloud: Cloud) -> None:
+    cloud.furnish()
+    await cloud.do("POST", f"{ZONE}/instances", instance("vm") | {"disks": [BOOT]})
+    for name in ("one", "two"):
+        await cloud.do("POST", f"{ZONE}/disks", {"name": name, "sizeGb": "20"})
+    attach, detach = (f"{ZONE}/instances/vm/{verb}Disk" for verb in ("attach", "detach"))
+    one = {"source": f"{ZONE}/disks/one", "deviceName": "pvc"}
+    for body in ({}, {"source": f"{ZONE}/disks/none"}, {"source": 7}):
+        assert (await cloud.refused("POST", attach, body))["code"] == 400
+    operation = await cloud.begin("POST", attach, one)
+    refusal = await cloud.refused("POST", attach, one | {"source": f"{ZONE}/disks/two"})
+    assert refusal["errors"][0]["reason"] == "resourceNotReady"
+    await cloud.ended(operation)
+    assert (await cloud.refused("POST", attach, one | {"source": f"{ZONE}/disks/two"}))["code"] == 400
+    for name in ("", "nothing", "persistent-disk-0"):
+        assert (await cloud.refused("POST", detach, deviceName=name))["code"] == 400
+    await cloud.do("POST", f"{ZONE}/instances/vm/stop")
+    await cloud.do("POST", detach, deviceName="persistent-disk-0")
+
+
 async def test_disks_grow_and_carry_labels(cloud: Cloud) -> None:
     cloud.furnish()
     await cloud.do("POST", f"{ZONE}/disks", {"name": "data", "sizeGb": "20"})

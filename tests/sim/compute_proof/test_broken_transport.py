@@ -30,7 +30,8 @@ CUSTOM = (
     "start", "stop", "wait", "reset", "setMachineType", "setDeletionProtection", "addAccessConfig",
     "deleteAccessConfig", "updateAccessConfig", "getEffectiveFirewalls", "getRouterStatus", "addPeering",
     "removePeering", "updatePeering", "listPeeringRoutes", "resize", "setInstanceTemplate", "recreateInstances",
-    "deleteInstances", "abandonInstances", "listManagedInstances", "noSuchMethod",
+    "deleteInstances", "abandonInstances", "listManagedInstances", "attachDisk",
+    "detachDisk", "noSuchMethod",
 )  # fmt: skip
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 NAMES = {"networks": "vpc", "subnetworks": "nodes", "instances": "vm0", "routes": "shoot--foo--bar-0"}
