@@ -12,13 +12,12 @@ import os
 import sys
 import time
 
-from aiohttp import web
-
 from dualstack.clock import ScaledClock
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.backend import Compute
 from dualstack_sim.compute.quotas import Limits
 from dualstack_sim.compute.server import create_app
+from tests.loopback import on_loopback
 
 UNLIMITED = 10**9
 REGION = "regions/europe-west1"
@@ -54,14 +53,10 @@ async def serve(nodes: int, core: int | None) -> None:
     furnish(compute, nodes)
     loaded = time.perf_counter() - begun
     gc.collect()
-    runner = web.AppRunner(create_app(compute), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    sys.stdout.write(json.dumps({"url": url, "load_seconds": loaded}) + "\n")
-    sys.stdout.flush()
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    await runner.cleanup()
+    async with on_loopback(create_app(compute)) as url:
+        sys.stdout.write(json.dumps({"url": url, "load_seconds": loaded}) + "\n")
+        sys.stdout.flush()
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":

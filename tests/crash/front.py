@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack, suppress
 import aiohttp
 from aiohttp import web
 
+from tests.loopback import on_loopback
+
 HOP_BY_HOP = ("Host", "Connection", "Transfer-Encoding", "Content-Length", "Content-Encoding", "Accept-Encoding")
 """Headers that concern one connection, and what this end and the other settle between themselves."""
 
@@ -38,8 +40,4 @@ async def open_front(target: str, dress: Callable[[web.Application], None], stac
     application = web.Application(client_max_size=LARGEST)
     application.router.add_route("*", "/{path:.*}", pass_on)
     dress(application)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return "http://{}:{}".format(*runner.addresses[0][:2])
+    return await stack.enter_async_context(on_loopback(application))

@@ -9,15 +9,7 @@ import sys
 from pathlib import Path
 
 from dualstack.clock import ScaledClock
-
-KUBECONFIG = """
-apiVersion: v1
-kind: Config
-current-context: sim
-contexts: [{{name: sim, context: {{cluster: sim, user: sim}}}}]
-clusters: [{{name: sim, cluster: {{server: "{server}"}}}}]
-users: [{{name: sim, user: {{}}}}]
-"""
+from tests.loopback import kubeconfig
 
 
 class Nursery:
@@ -76,14 +68,12 @@ class Operator:
         strategy: str,
         rollout: str = "manual",
     ) -> None:
-        kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(KUBECONFIG.format(server=kubernetes), encoding="utf-8")
         self.folder = folder
         self.log = folder / "operator.log"
         self._nursery = nursery
         self._arguments = [
             "operator",
-            *("--kubeconfig", str(kubeconfig)),
+            *("--kubeconfig", str(kubeconfig(folder, kubernetes))),
             *("--compute-endpoint", compute),
             *("--strategy", strategy),
             *("--rollout", rollout),

@@ -7,7 +7,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from dualstack.clock import rfc3339
 from dualstack.model import kinds, names
 from dualstack.model.names import DECOYS
 from tests.crash.operators import Nursery, Operator
@@ -102,8 +101,7 @@ def _trigger(made: Scene, wishes: dict[str, str]) -> None:
     shoot["spec"]["networking"]["ipFamilies"] = ["IPv4", "IPv6"]
     shoot["metadata"]["annotations"] = (shoot["metadata"].get("annotations") or {}) | wishes
     made.store.patch(kinds.CLUSTER, made.namespace, {"spec": {"shoot": shoot}})
-    annotations = {names.OPERATION: names.RECONCILE, names.TIMESTAMP: rfc3339(made.clock.now(), fraction=True)}
-    made.store.patch(kinds.INFRASTRUCTURE, made.shoot, {"metadata": {"annotations": annotations}}, made.namespace)
+    made.request()
 
 
 async def _ended(made: Scene, deadline: float) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import aiohttp
-from aiohttp import web
 
 from dualstack.clock import ScaledClock
 from dualstack.model.kinds import CONFIG_MAP, CRD, DAEMON_SET, DEPLOYMENT, NAMESPACE, NODE, POD, Kind, Manifest
@@ -22,6 +21,7 @@ from dualstack_sim.compute.server import create_app as compute_app
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.definitions import definitions
+from tests.loopback import on_loopback
 
 NS = "shoot--foo--bar"
 SPEED = 300.0
@@ -195,8 +195,8 @@ async def playing(actors: Actors, *, speed: float = SPEED, steals: bool = False)
     subnet = {"name": "nodes", "network": "projects/proj-1/global/networks/vpc", "ipCidrRange": "10.250.0.0/16"}
     compute.place("subnetworks", "regions/europe-west1", subnet)
     async with contextlib.AsyncExitStack() as stack:
-        kube_url = await _serve(kube_app(store), stack)
-        compute_url = await _serve(compute_app(compute), stack)
+        kube_url = await stack.enter_async_context(on_loopback(kube_app(store)))
+        compute_url = await stack.enter_async_context(on_loopback(compute_app(compute)))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         traffic = Traffic()
         context = ActorContext(
@@ -224,12 +224,3 @@ async def playing(actors: Actors, *, speed: float = SPEED, steals: bool = False)
 async def _after_furnishing(context: ActorContext, actors: Actors) -> None:
     """A test furnishes its stage before it first waits: then this runs."""
     await run_actors(context, actors(context))
-
-
-async def _serve(application: web.Application, stack: contextlib.AsyncExitStack) -> str:
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    return f"http://127.0.0.1:{runner.addresses[0][1]}"

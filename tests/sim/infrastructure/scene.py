@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 import yaml
 from aiohttp import web
 
+from dualstack.cli.rehearsal.tasks import running
 from dualstack.clock import ScaledClock, rfc3339
 from dualstack.controllers.infrastructure import InfrastructureController
 from dualstack.controllers.infrastructure.reporting import TaskFailed
@@ -36,6 +37,7 @@ from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.builder import World, build
+from tests.loopback import on_loopback
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 NS = "shoot--foo--bar"
@@ -95,12 +97,12 @@ class Scene:
             if isinstance(event, StepStarted) and event.step == step:
                 reached.set()
 
-        running = asyncio.create_task(self.reconcile(emit=listen, **options))
+        process = asyncio.create_task(self.reconcile(emit=listen, **options))
         await asyncio.wait_for(reached.wait(), timeout=60)
         await self.clock.sleep(after)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        assert running.cancelled()
+        process.cancel()
+        await asyncio.gather(process, return_exceptions=True)
+        assert process.cancelled()
 
     def trigger(
         self, *, families: tuple[str, ...] = ("IPv4", "IPv6"), annotations: dict[str, str] | None = None
@@ -200,17 +202,6 @@ async def scene(
     clock = ScaledClock(time.time(), speed)
     chance = Chance(seed)
     fabric = Fabric(clock, chance, knobs=fabric_knobs)
-    runners: list[web.AppRunner] = []
-
-    async def serve(application: web.Application) -> str:
-        if dress is not None:
-            dress(application)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        runners.append(runner)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return "http://{}:{}".format(*runner.addresses[0][:2])
-
     manifest = yaml.safe_load((EXAMPLES / example).read_text(encoding="utf-8"))
     zones = sorted({zone for pool in manifest["spec"]["provider"]["workers"] for zone in pool["zones"]})
     faults = FaultPlan(list(rules), chance, clock)
@@ -226,27 +217,24 @@ async def scene(
     )
     store = KubeStore(clock, chance)
     built = Compute(clock, chance, regions=compute.project.regions) if empty else compute
-    compute_url = await serve(compute_app(compute))
-    kubernetes_url = await serve(kube_app(store))
-    world = build(store, built, manifest, nodes=nodes, token_uri=f"{compute_url}/token", clock=clock, chance=chance)
-    for node in () if empty else world.nodes:
-        fabric.traffic.join(clock.now(), node.name, [node.pod_cidr])
-    fabric.rest(clock.now())
-    fabric.traffic.mark(clock.now())
-    kube = LightkubeKube.connect(Connection(server=kubernetes_url))
-    clients = ComputeClients(clock, endpoint=compute_url)
-    made = Scene(clock, compute, store, fabric, faults, world, kubernetes_url, compute_url, kube, clients)
-    keeper = asyncio.create_task(_keep_pod(made))
-    try:
+    applications = compute_app(compute), kube_app(store)
+    async with AsyncExitStack() as stack:
+        if dress is not None:
+            for application in applications:
+                dress(application)
+        compute_url, kubernetes_url = [await stack.enter_async_context(on_loopback(each)) for each in applications]
+        world = build(store, built, manifest, nodes=nodes, token_uri=f"{compute_url}/token", clock=clock, chance=chance)
+        for node in () if empty else world.nodes:
+            fabric.traffic.join(clock.now(), node.name, [node.pod_cidr])
+        fabric.rest(clock.now())
+        fabric.traffic.mark(clock.now())
+        kube = LightkubeKube.connect(Connection(server=kubernetes_url))
+        stack.push_async_callback(kube.close)
+        clients = ComputeClients(clock, endpoint=compute_url)
+        stack.push_async_callback(clients.close)
+        made = Scene(clock, compute, store, fabric, faults, world, kubernetes_url, compute_url, kube, clients)
+        await stack.enter_async_context(running(_keep_pod(made)))
         yield made
-    finally:
-        keeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeper
-        await clients.close()
-        await kube.close()
-        for runner in runners:
-            await runner.cleanup()
 
 
 async def _keep_pod(made: Scene) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
+from tests.loopback import on_loopback
 
 START = 1_750_000_000.0
 """2025-06-15T15:06:40Z."""
@@ -42,13 +42,8 @@ def store(clock: ManualClock) -> KubeStore:
 
 @pytest.fixture
 async def url(store: KubeStore) -> AsyncIterator[str]:
-    runner = web.AppRunner(create_app(store), access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    yield f"http://{host}:{port}"
-    await runner.cleanup()
+    async with on_loopback(create_app(store)) as root:
+        yield root
 
 
 @pytest.fixture

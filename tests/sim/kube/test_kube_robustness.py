@@ -7,7 +7,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from dualstack.model.kinds import CRD, DAEMON_SET, DEPLOYMENT, EVENT, NAMESPACE,
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
+from tests.loopback import on_loopback
 from tests.sim.kube.conftest import ManualClock
 from tests.sim.kube.objects import BUDGET, WIDGET, pod, widget, widget_definition
 
@@ -114,26 +114,19 @@ def test_no_body_breaks_the_server(requests: list[tuple[Kind, str, str | None, d
 
 
 async def disturb(store: KubeStore, requests: list[tuple[Kind, str, str | None, dict[str, Any]]]) -> None:
-    runner = web.AppRunner(create_app(store), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    try:
-        async with aiohttp.ClientSession(f"http://{host}:{port}") as http:
-            for kind, patch_type, subresource, body in requests:
-                name = "widgets.example.org" if kind == CRD else "web"
-                path = kind.item(name, "default", subresource)
-                query = {"fieldManager": "test", "force": "true"}
-                headers = {"Content-Type": f"application/{patch_type}"}
-                applied = {"apiVersion": kind.api_version, "kind": kind.kind, **body}
-                sent = applied if patch_type.startswith("apply") else body
-                await answered(http, "PATCH", path, params=query, json=sent, headers=headers)
-                await answered(http, "POST", kind.collection("default"), json={**body, "metadata": {"name": "new"}})
-                await answered(http, "GET", kind.collection(), headers=TABLE)
-            await answered(http, "DELETE", POD.item("web", "default"))
-            await answered(http, "DELETE", NODE.item("web"))
-    finally:
-        await runner.cleanup()
+    async with on_loopback(create_app(store)) as url, aiohttp.ClientSession(url) as http:
+        for kind, patch_type, subresource, body in requests:
+            name = "widgets.example.org" if kind == CRD else "web"
+            path = kind.item(name, "default", subresource)
+            query = {"fieldManager": "test", "force": "true"}
+            headers = {"Content-Type": f"application/{patch_type}"}
+            applied = {"apiVersion": kind.api_version, "kind": kind.kind, **body}
+            sent = applied if patch_type.startswith("apply") else body
+            await answered(http, "PATCH", path, params=query, json=sent, headers=headers)
+            await answered(http, "POST", kind.collection("default"), json={**body, "metadata": {"name": "new"}})
+            await answered(http, "GET", kind.collection(), headers=TABLE)
+        await answered(http, "DELETE", POD.item("web", "default"))
+        await answered(http, "DELETE", NODE.item("web"))
     other = KubeStore(ManualClock(), Chance(1))
     other.restore(store.snapshot())
     assert other.snapshot() == store.snapshot()

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from dualstack.model import kinds
 from dualstack.model.events import OperatorReady, decode
@@ -19,6 +18,7 @@ from dualstack.model.shoot import load_shoot
 from dualstack_sim.kube.history import Change
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.types import ResourceType
+from tests.loopback import kubeconfig, on_loopback
 from tests.unit.controllers.scripted_world import NS, ScriptedWorld
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "shoot.yaml"
@@ -38,11 +38,6 @@ class Running:
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
     world = ScriptedWorld(load_shoot(EXAMPLE.read_text()))
-    runner = web.AppRunner(create_app(world.store), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(_kubeconfig(f"http://127.0.0.1:{runner.addresses[0][1]}"))
     log = tmp_path / "log"
     changes: list[tuple[str, str]] = []
 
@@ -50,21 +45,21 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         changes.append((resource.plural, str(change.record.name)))
 
     world.store.listen(see)
-    with log.open("wb") as stream:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "dualstack", "operator", "--kubeconfig", str(kubeconfig)),
-            *("--compute-endpoint", "http://127.0.0.1:9", "--events", "-", "--clock-speed", "10"),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=stream,
-        )
-    assert process.stdout is not None
-    line = await asyncio.wait_for(process.stdout.readline(), 30)
-    assert isinstance(decode(line), OperatorReady), log.read_text()
-    yield Running(world, process, changes, log)
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
-    await runner.cleanup()
+    async with on_loopback(create_app(world.store)) as url:
+        with log.open("wb") as stream:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "dualstack", "operator", "--kubeconfig", str(kubeconfig(tmp_path, url))),
+                *("--compute-endpoint", "http://127.0.0.1:9", "--events", "-", "--clock-speed", "10"),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=stream,
+            )
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), 30)
+        assert isinstance(decode(line), OperatorReady), log.read_text()
+        yield Running(world, process, changes, log)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_a_cluster_at_rest_sees_no_write(running: Running) -> None:
@@ -123,14 +118,3 @@ async def _eventually(check: Callable[[], Awaitable[bool]], seconds: float = 20.
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"not within {seconds} s")
-
-
-def _kubeconfig(server: str) -> str:
-    return f"""
-apiVersion: v1
-kind: Config
-current-context: sim
-contexts: [{{name: sim, context: {{cluster: sim, user: sim}}}}]
-clusters: [{{name: sim, cluster: {{server: "{server}"}}}}]
-users: [{{name: sim, user: {{}}}}]
-"""

@@ -18,7 +18,7 @@ from dualstack.clock import rfc3339
 from dualstack.model import kinds, names
 from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
-from tests.crash.operators import KUBECONFIG
+from tests.loopback import kubeconfig
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 from tests.sim.infrastructure.test_infrastructure_lifecycle import delete_vms, what_is_there
@@ -30,9 +30,8 @@ FINALIZER = "extensions.gardener.cloud/infrastructure"
 @asynccontextmanager
 async def operated(made: Scene, folder: Path) -> AsyncIterator[None]:
     """The operator runs, on the scene's clock."""
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(KUBECONFIG.format(server=made.kubernetes_url), encoding="utf-8")
-    arguments = ["operator", "--kubeconfig", str(kubeconfig), "--compute-endpoint", made.compute_url]
+    client = kubeconfig(folder, made.kubernetes_url)
+    arguments = ["operator", "--kubeconfig", str(client), "--compute-endpoint", made.compute_url]
     arguments += ["--clock-origin", repr(made.clock.origin), "--clock-speed", repr(made.clock.speed)]
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from dualstack.clock import ScaledClock
 from dualstack.errors import InvalidInput
@@ -21,17 +20,10 @@ from dualstack.prober.process import arrives, connection_of_pod
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
+from tests.loopback import kubeconfig, on_loopback
 from tests.sim.rehearsal.command import dualstack
 
 LISTENING, CLOSED = "127.0.0.1", "127.0.0.2"
-KUBECONFIG = """
-apiVersion: v1
-kind: Config
-clusters: [{{name: c, cluster: {{server: "{server}"}}}}]
-users: [{{name: u, user: {{token: t}}}}]
-contexts: [{{name: x, context: {{cluster: c, user: u}}}}]
-current-context: x
-"""
 
 
 @contextmanager
@@ -59,13 +51,8 @@ def full_backlog() -> Iterator[int]:
 async def kubernetes() -> AsyncIterator[tuple[KubeStore, str]]:
     store = KubeStore(ScaledClock(time.time(), 1.0), Chance(1))
     store.create(kinds.NAMESPACE, {"metadata": {"name": NAMESPACE}})
-    runner = web.AppRunner(create_app(store), access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield store, "http://{}:{}".format(*runner.addresses[0][:2])
-    finally:
-        await runner.cleanup()
+    async with on_loopback(create_app(store)) as url:
+        yield store, url
 
 
 async def reported(store: KubeStore, *, reached: set[str]) -> Report:
@@ -91,11 +78,9 @@ async def test_answers_and_refusals_arrive_and_silence_does_not() -> None:
 async def test_the_process_keeps_the_lease_of_its_node(tmp_path: Path) -> None:
     with full_backlog() as port:
         async with kubernetes() as (store, url):
-            kubeconfig = tmp_path / "kubeconfig"
-            kubeconfig.write_text(KUBECONFIG.format(server=url), encoding="utf-8")
             words = ["prober", LISTENING, CLOSED, "--node", "node-0", "--port", str(port)]
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "dualstack", *words, "--kubeconfig", str(kubeconfig)
+                sys.executable, "-m", "dualstack", *words, "--kubeconfig", str(kubeconfig(tmp_path, url))
             )
             try:
                 report = await reported(store, reached={CLOSED})
@@ -109,9 +94,8 @@ async def test_the_process_keeps_the_lease_of_its_node(tmp_path: Path) -> None:
 async def test_a_kubernetes_that_does_not_answer_now_hears_later(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(KUBECONFIG.format(server=f"http://127.0.0.1:{port}"), encoding="utf-8")
-    words = ["prober", CLOSED, "--node", "node-0", "--port", str(port), "--kubeconfig", str(kubeconfig)]
+    client = kubeconfig(tmp_path, f"http://127.0.0.1:{port}")
+    words = ["prober", CLOSED, "--node", "node-0", "--port", str(port), "--kubeconfig", str(client)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "dualstack", *words, stderr=asyncio.subprocess.PIPE
     )

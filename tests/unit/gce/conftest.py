@@ -12,6 +12,7 @@ from aiohttp import web
 
 from dualstack.clock import ScaledClock
 from dualstack.gce import ComputeClient
+from tests.loopback import on_loopback
 
 Answer = tuple[int, Any]
 """HTTP status and JSON body."""
@@ -82,13 +83,8 @@ async def server() -> AsyncIterator[Server]:
     stand = Server()
     application = web.Application()
     application.router.add_route("*", "/{tail:.*}", stand.handle)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    stand.url = "http://{}:{}".format(*runner.addresses[0][:2])
-    yield stand
-    await runner.cleanup()
+    async with on_loopback(application) as stand.url:
+        yield stand
 
 
 @pytest.fixture

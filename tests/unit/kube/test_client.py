@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from dualstack.clock import ScaledClock
 from dualstack.errors import InvalidInput
@@ -18,6 +17,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.definitions import definitions
+from tests.loopback import on_loopback
 
 
 @pytest.fixture
@@ -27,12 +27,8 @@ async def url() -> AsyncIterator[str]:
         store.create(CRD, definition)
     for name in ("one", "two"):
         store.create(NAMESPACE, {"metadata": {"name": name}})
-    runner = web.AppRunner(create_app(store), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    yield f"http://{host}:{port}"
-    await runner.cleanup()
+    async with on_loopback(create_app(store)) as root:
+        yield root
 
 
 @pytest.fixture

@@ -1,0 +1,37 @@
+"""Servers on loopback, and the file that points Kubernetes clients at one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+_KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: sim
+contexts: [{{name: sim, context: {{cluster: sim, user: sim}}}}]
+clusters: [{{name: sim, cluster: {{server: "{server}"}}}}]
+users: [{{name: sim, user: {{}}}}]
+"""
+
+
+@asynccontextmanager
+async def on_loopback(application: web.Application) -> AsyncIterator[str]:
+    """Serve `application` on a free port; its URL."""
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield "http://{}:{}".format(*runner.addresses[0][:2])
+    finally:
+        await runner.cleanup()
+
+
+def kubeconfig(folder: Path, server: str) -> Path:
+    """A new file in `folder` for clients of `server`."""
+    path = folder / "kubeconfig"
+    path.write_text(_KUBECONFIG.format(server=server), encoding="utf-8")
+    return path
