@@ -18,7 +18,7 @@ from dualstack_sim.actors.pods import (
     selected,
 )
 from dualstack_sim.actors.recorder import Recorder
-from dualstack_sim.actors.refusals import Conflict, NotFound
+from dualstack_sim.actors.refusals import Conflict, KubeRefusal, NotFound
 
 _NAMES = ("", "default-scheduler")
 
@@ -69,7 +69,7 @@ class Scheduler:
         self._queue = context.queue("scheduler")
         self._stranded: set[ObjectKey] = set()
         self._assumed: dict[ObjectKey, tuple[str, str | None]] = {}
-        """Node and owner of pods whose binding the watch has not shown yet."""
+        """Node and owner of pods that are being bound, until the watch shows it."""
 
     async def run(self) -> None:
         self._pods.index(BY_NODE, by_node)
@@ -103,11 +103,14 @@ class Scheduler:
             self._stranded.add(key)
             await self._tell_stranded(pod)
             return None
+        self._assumed[key] = (node, owner_uid(pod))  # before the answer: the watch may be faster
         try:
             await self._kube.bind(key[1], key[0], node)
-        except (Conflict, NotFound):
-            return None  # bound or gone: the watch will tell
-        self._assumed[key] = (node, owner_uid(pod))
+        except KubeRefusal as refusal:
+            self._assumed.pop(key, None)
+            if isinstance(refusal, Conflict | NotFound):
+                return None  # bound or gone: the watch will tell
+            raise
         self._recorder.record(pod, "Scheduled", f"Successfully assigned {key[0]}/{key[1]} to {node}")
         return None
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import pytest
+
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, POD, REPLICA_SET, Manifest
 from dualstack_sim.actors.api import SEED_NODE, Actor, ActorContext
 from dualstack_sim.actors.daemon_sets import DaemonSetController, fitting, muster, to_renew
 from dualstack_sim.actors.deployments import DeploymentController
+from dualstack_sim.actors.kube_api import KubeApi
 from dualstack_sim.actors.kubelet import Kubelet
 from dualstack_sim.actors.pod_collector import PodCollector
 from dualstack_sim.actors.pods import is_active, is_ready
@@ -71,6 +74,26 @@ async def test_a_deployment_runs_its_pods_spread_over_the_nodes_and_scales() -> 
                 and not any(pod["metadata"].get("deletionTimestamp") for pod in stage.pods("web"))
             )
         )
+
+
+async def test_pods_spread_also_where_their_watch_is_faster_than_the_answer_to_the_binding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with playing(lambda context: [Scheduler(context, Recorder(context, "test"))]) as stage:
+        bind, pods = KubeApi.bind, stage.context.informers.of(POD)
+
+        async def answered_late(kube: KubeApi, name: str, namespace: str, node: str) -> None:
+            await bind(kube, name, namespace, node)
+            if node == "node-b":
+                await stage.eventually(lambda: (pods.get(name, namespace) or {"spec": {}})["spec"].get("nodeName"))
+
+        monkeypatch.setattr(KubeApi, "bind", answered_late)
+        furnish(stage, "node-a", "node-b")
+        for number in range(4):
+            metadata = {"name": f"web-{number}", "namespace": "default"}
+            stage.store.create(POD, {**template("web"), "metadata": metadata})
+        await stage.eventually(lambda: all(each["spec"].get("nodeName") for each in stage.pods()))
+        assert Counter(each["spec"]["nodeName"] for each in stage.pods()) == {"node-a": 2, "node-b": 2}
 
 
 async def test_a_new_template_rolls_within_its_limits_and_keeps_the_old_replica_set() -> None:
