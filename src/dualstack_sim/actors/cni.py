@@ -57,10 +57,10 @@ def configuration(config_map: Manifest) -> CniConfiguration:
 
 def _calico_families(text: str) -> tuple[int, ...]:
     try:
-        conf = json.loads(_PLACEHOLDER.sub("0", text))
+        configuration = json.loads(_PLACEHOLDER.sub("0", text))
     except ValueError as error:
         raise CniFailure(f"cni_network_config is not JSON: {error}") from error
-    ipam = _ipam(conf)
+    ipam = _ipam(configuration)
     if ipam is None:
         raise CniFailure("cni_network_config has no plugin with ipam")
     named = list(dict.fromkeys(_range_families(ipam)))
@@ -72,10 +72,10 @@ def _calico_families(text: str) -> tuple[int, ...]:
     return tuple(families)
 
 
-def _ipam(conf: Any) -> dict[str, Any] | None:
-    if not isinstance(conf, dict):
+def _ipam(configuration: Any) -> dict[str, Any] | None:
+    if not isinstance(configuration, dict):
         return None
-    for plugin in conf.get("plugins", [conf]):
+    for plugin in configuration.get("plugins", [configuration]):
         if isinstance(plugin, dict) and isinstance(plugin.get("ipam"), dict):
             ipam: dict[str, Any] = plugin["ipam"]
             return ipam
@@ -100,10 +100,10 @@ def cidrs_of(node: Manifest) -> list[Network]:
     return [ip_network(text) for text in texts]
 
 
-def missing_families(conf: CniConfiguration, cidrs: Iterable[Network]) -> tuple[int, ...]:
+def missing_families(configuration: CniConfiguration, cidrs: Iterable[Network]) -> tuple[int, ...]:
     """The families that the configuration asks for and the node has no range of."""
     present = {cidr.version for cidr in cidrs}
-    return tuple(family for family in conf.families if family not in present)
+    return tuple(family for family in configuration.families if family not in present)
 
 
 def primary_first(addresses: Iterable[Address], primary: int) -> list[str]:

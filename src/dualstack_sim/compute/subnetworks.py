@@ -92,7 +92,7 @@ class Subnetworks:
         project.require_unlocked(network)
         primary = subnet_range(body["ipCidrRange"], "resource.ipCidrRange")
         resource = self._described(call, key, network, primary, body)
-        self._check_ranges(resource, body)
+        self._check_ranges(resource)
         access = self._stack_of_new(body, network_resource)
         if access:
             resource["ipv6AccessType"] = access
@@ -135,7 +135,7 @@ class Subnetworks:
             resource["secondaryIpRanges"] = first_ranges(project, body["secondaryIpRanges"])
         return resource | _flow_logs(body, {})
 
-    def _check_ranges(self, resource: Json, body: Json) -> None:
+    def _check_ranges(self, resource: Json) -> None:
         """E2 and E3 for every range of a new subnetwork, which may not overlap each other either."""
         fields = [("resource.ipCidrRange", resource["ipCidrRange"])]
         for index, entry in enumerate(resource.get("secondaryIpRanges", ())):

@@ -169,7 +169,7 @@ def _hybrid_second_pass(
     elsewhere = route.instance is not None and route.region != subnet.region
     if elsewhere and enforced("forwarding.hybrid-same-region"):
         return Verdict(None, "HYBRID_SUBNET_REGION_MISMATCH", f"R7: {where}, next hop of {route.name} elsewhere")
-    return _take(view, route, destination, f"R6: {where}, unmatched, then ")
+    return _take(view, route, f"R6: {where}, unmatched, then ")
 
 
 def _by_static_route(view: View, host: str, destination: Address, peers: Sequence[Peer]) -> Verdict:
@@ -184,10 +184,10 @@ def _by_static_route(view: View, host: str, destination: Address, peers: Sequenc
     imported = _imported(peers, destination)
     if imported is not None and (local is None or _precedes(imported[1], local)):
         peer, route = imported
-        return _take(peer.view, route, destination, f"R5: by peering with {peer.network}, ")
+        return _take(peer.view, route, f"R5: by peering with {peer.network}, ")
     if local is None:
         return Verdict(None, "NO_ROUTE", "R5: no route to the destination")
-    return _take(view, local, destination, "R5: ")
+    return _take(view, local, "R5: ")
 
 
 def _imported(peers: Sequence[Peer], destination: Address) -> tuple[Peer, StaticRoute] | None:
@@ -236,7 +236,7 @@ def _next_hop_runs(view: View, route: StaticRoute) -> bool:
     return machine is not None and machine.running
 
 
-def _take(view: View, route: StaticRoute, destination: Address, how: str) -> Verdict:
+def _take(view: View, route: StaticRoute, how: str) -> Verdict:
     rule = f"{how}static route {route.name} to {route.destination}"
     if route.instance is None:
         internet = route.next_hop == "default-internet-gateway"

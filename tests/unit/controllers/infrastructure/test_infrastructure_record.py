@@ -19,8 +19,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.definitions import definitions
 from tests.unit.controllers.infrastructure.shoots import NS
-
-from ..store_kube import StoreKube  # noqa: TID252 (the tests have no common root package)
+from tests.unit.controllers.store_kube import StoreKube
 
 A, B, C = (SavedRoute(f"{NS}-{letter}", f"100.96.{number}.0/24", "z") for number, letter in enumerate("abc"))
 CLOCK = ScaledClock(time.time(), 10_000)

@@ -31,8 +31,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.definitions import definitions
 from tests.unit.controllers.infrastructure.shoots import NETWORK, NS, desired
-
-from ..store_kube import StoreKube  # noqa: TID252 (the tests have no common root package)
+from tests.unit.controllers.store_kube import StoreKube
 
 CLOCK = ScaledClock(time.time(), 10_000)
 RANGE = "ipv4-pod-cidr"
