@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -30,14 +31,45 @@ def access_config(project: Project, instance: Key, interface: str, body: Json, w
     if user and enforced("access.address-once"):
         why = f"The address is already being used by '{user.partition('/compute/v1/')[2]}'."
         raise invalid(f"{where}.natIP", wanted, why)
-    number = project.chance.generator("external-address", *instance, interface).randrange(1 << 20)
     return {
         "kind": "compute#accessConfig",
         "type": one_of(body.get("type") or "ONE_TO_ONE_NAT", TYPES, f"{where}.type"),
         "name": body.get("name") or "External NAT",
-        "natIP": wanted or dotted(int(IPv4Address("34.64.0.0")) + number),
+        "natIP": wanted or _drawn(project, *instance, interface),
         "networkTier": one_of(body.get("networkTier") or "PREMIUM", TIERS, f"{where}.networkTier"),
     } | echoed(body, _ECHOED)
+
+
+def _drawn(project: Project, *what: str) -> str:
+    number = project.chance.generator("external-address", *what).randrange(1 << 20)
+    return dotted(int(IPv4Address("34.64.0.0")) + number)
+
+
+def without_ephemeral(project: Project, interfaces: list[Json]) -> list[Json]:
+    """The interfaces of a VM that stops: external addresses that nobody reserved are given up (compute-api.md 7.5)."""
+    reserved = {address["address"] for _, address in project.inventory.all("addresses")}
+
+    def left(config: Json) -> Json:
+        kept = config.get("natIP") in reserved or not enforced("access.ephemeral-address")
+        return config if kept else {field: value for field, value in config.items() if field != "natIP"}
+
+    return [_with_configs(interface, left) for interface in interfaces]
+
+
+def with_ephemeral(project: Project, instance: Key, interfaces: list[Json]) -> list[Json]:
+    """The interfaces of a VM that starts: where an external address was given up there is another."""
+
+    def given(config: Json) -> Json:
+        if "natIP" in config:
+            return config
+        return config | {"natIP": _drawn(project, *instance, project.inventory.fingerprint(instance, "address"))}
+
+    return [_with_configs(interface, given) for interface in interfaces]
+
+
+def _with_configs(interface: Json, change: Callable[[Json], Json]) -> Json:
+    configs = interface.get("accessConfigs")
+    return interface | {"accessConfigs": [change(config) for config in configs]} if configs else interface
 
 
 def nat_users(project: Project) -> dict[str, str]:
@@ -79,7 +111,7 @@ class AccessConfigs:
         body = accept(call.body, SCHEMA)
         current = self._require(key, interface, body.get("name", "External NAT"))
         for field in ("natIP", "networkTier", "type"):
-            if body.get(field) and body[field] != current[field]:
+            if body.get(field) and body[field] != current.get(field):
                 raise invalid(f"resource.{field}", body[field], "Updating this field is not supported.")
         names = ("setPublicPtr", "publicPtrDomainName")
         return self._work(call, key, interface["name"], [current | {f: body[f] for f in names if f in body}])

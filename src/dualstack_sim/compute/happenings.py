@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from dualstack_sim.compute.access_configs import without_ephemeral
 from dualstack_sim.compute.errors import ApiError, Json
 from dualstack_sim.compute.interference import Fault, Meanwhile, Squeeze, VmEnd
 from dualstack_sim.compute.inventory import timestamp
@@ -85,8 +86,9 @@ class Happenings:
         if end.becomes == "deleted":
             self._delete(call.now, key)
         else:
+            interfaces = without_ephemeral(self._project, found[key]["networkInterfaces"])
             stopped = {"status": "TERMINATED", "lastStopTimestamp": timestamp(call.now)}
-            self._project.inventory.put(call.now, key, found[key] | stopped)
+            self._project.inventory.put(call.now, key, found[key] | stopped | {"networkInterfaces": interfaces})
 
     def _delete(self, at: float, vm: Key) -> None:
         """Somebody asks for it as anybody would, again and again while other operations are on it."""

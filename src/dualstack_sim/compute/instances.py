@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from dualstack_sim.compute.access_configs import with_ephemeral, without_ephemeral
 from dualstack_sim.compute.allocations import check_interfaces
 from dualstack_sim.compute.bodies import Schema, accept, accept_labels, accept_list, accept_strings, echoed
 from dualstack_sim.compute.disks import DiskPlan, plan_disks, release_disks
@@ -201,11 +202,17 @@ class Instances:
     def stop(self, call: Call) -> Work:
         key, resource = self._target(call, exclusive=True)
         status = resource["status"]
+
+        def finish(at: float) -> None:
+            interfaces = without_ephemeral(self._project, self._project.inventory.get(key)["networkInterfaces"])
+            stopped = {"status": "TERMINATED", "lastStopTimestamp": timestamp(at), "networkInterfaces": interfaces}
+            self._set(at, key, stopped)
+
         return Work(
             key,
             resource["id"],
             "stop",
-            lambda at: self._set(at, key, {"status": "TERMINATED", "lastStopTimestamp": timestamp(at)}),
+            finish,
             begin=lambda at: self._set(at, key, {"status": "STOPPING" if status == "RUNNING" else status}),
             abandon=lambda at: self._set(at, key, {"status": status}),
         )
@@ -214,11 +221,17 @@ class Instances:
         key, resource = self._target(call, exclusive=True)
         status = resource["status"]
         starting = "PROVISIONING" if status == "TERMINATED" else status
+
+        def finish(at: float) -> None:
+            interfaces = with_ephemeral(self._project, key, self._project.inventory.get(key)["networkInterfaces"])
+            started = {"status": "RUNNING", "lastStartTimestamp": timestamp(at), "networkInterfaces": interfaces}
+            self._set(at, key, started)
+
         return Work(
             key,
             resource["id"],
             "start",
-            lambda at: self._set(at, key, {"status": "RUNNING", "lastStartTimestamp": timestamp(at)}),
+            finish,
             begin=lambda at: self._set(at, key, {"status": starting}),
             abandon=lambda at: self._set(at, key, {"status": status}),
         )

@@ -202,7 +202,7 @@ class Reservations:
             for interface in vm["networkInterfaces"]:
                 users.setdefault((interface["networkIP"], interface["subnetwork"]), []).append(vm["selfLink"])
                 for config in interface.get("accessConfigs", ()):
-                    users.setdefault((config["natIP"], ""), []).append(vm["selfLink"])
+                    users.setdefault((config.get("natIP", ""), ""), []).append(vm["selfLink"])
         for _, router in self._project.inventory.all("routers"):
             for link in {link for nat in router.get("nats", ()) for link in nat.get("natIps", ())}:
                 users.setdefault(("", link), []).append(router["selfLink"])

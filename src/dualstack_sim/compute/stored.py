@@ -159,7 +159,7 @@ class AccessConfig(Shape):
     name: str
     type: str
     network_tier: str
-    nat_ip: str = field(name="natIP")
+    nat_ip: str = field(name="natIP", default="")
 
 
 class Ipv6AccessConfig(Shape):

@@ -72,6 +72,12 @@ RULES = (
         "observed",
     ),
     Rule(
+        "access.ephemeral-address",
+        "An external IPv4 address that nobody reserved is given up when its VM stops; another comes when it starts.",
+        "compute-api.md 7.5",
+        "inferred",
+    ),
+    Rule(
         "access.address-once",
         "An external address belongs to one VM at a time.",
         "compute-api.md 8",

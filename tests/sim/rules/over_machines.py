@@ -114,6 +114,21 @@ async def address_once(cloud: Cloud) -> bool:
     return await status(cloud, "POST", f"{ZONE}/instances/vm1/addAccessConfig", body, networkInterface="nic0") == 400
 
 
+@over_http("access.ephemeral-address")
+async def ephemeral_address(cloud: Cloud) -> bool:
+    await cloud.do("POST", f"{REGION}/addresses", {"name": "kept", "address": "34.1.2.3"})
+    seen = []
+    for name, body in (("ephemeral", {}), ("reserved", {"natIP": "34.1.2.3"})):
+        await cloud.do("POST", f"{ZONE}/instances", instance(name, accessConfigs=[body]))
+        for verb in ("", "stop", "start"):
+            if verb:
+                await cloud.do("POST", f"{ZONE}/instances/{name}/{verb}")
+            seen.append((await cloud.interface(name))["accessConfigs"][0].get("natIP"))
+    first, stopped, again, *reserved = seen
+    assert reserved == ["34.1.2.3"] * 3
+    return stopped is None and first != again
+
+
 @over_http("machines.type-when-stopped")
 async def type_when_stopped(cloud: Cloud) -> bool:
     body = {"machineType": f"{ZONE}/machineTypes/n1-standard-4"}
