@@ -17,6 +17,7 @@ from dualstack_sim.actors.api import Actor, ActorContext, ComputeApi, KubeApi, r
 from dualstack_sim.actors.pods import controller_of
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.references import Key
 from dualstack_sim.compute.server import create_app as compute_app
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
@@ -93,6 +94,9 @@ class Stage:
         found = self.store.get(kind, name, namespace)
         assert found is not None
         return found
+
+    def vm(self, name: str) -> dict[str, Any] | None:
+        return self.compute.project.inventory.find(Key("instances", ZONE, name))
 
     def place_node(self, name: str, *cidrs: str) -> None:
         """A VM that runs and its Node, Ready since before anybody looked."""

@@ -46,7 +46,7 @@ def place_node(stage: Stage, name: str, *cidrs: str, ready: str = "True") -> str
 
 def register(stage: Stage, name: str, *cidrs: str, ready: str = "True") -> str:
     """The initialised Node of a VM; its uid."""
-    nic = (vm(stage, name) or {"networkInterfaces": [{"networkIP": "10.250.0.99"}]})["networkInterfaces"][0]
+    nic = (stage.vm(name) or {"networkInterfaces": [{"networkIP": "10.250.0.99"}]})["networkInterfaces"][0]
     spec = {"providerID": f"gce:///proj-1/europe-west1-b/{name}", "podCIDRs": list(cidrs)}
     told = [{"type": "InternalIP", "address": nic["networkIP"]}, {"type": "Hostname", "address": name}]
     conditions = [{"type": "Ready", "status": ready}]
@@ -69,10 +69,6 @@ def place_dual_vm(stage: Stage, name: str) -> None:
     machine_type = f"{ZONE}/machineTypes/n1-standard-2"
     body = {"name": name, "machineType": machine_type, "tags": {"items": TAGS}, "networkInterfaces": [nic]}
     stage.compute.place("instances", ZONE, body)
-
-
-def vm(stage: Stage, name: str) -> dict[str, Any] | None:
-    return stage.compute.project.inventory.find(Key("instances", ZONE, name))
 
 
 def routes(stage: Stage) -> dict[str, str]:
@@ -320,7 +316,7 @@ async def test_a_new_dual_stack_node_is_initialised_and_takes_its_ranges_from_th
         assert labels["topology.kubernetes.io/region"] == "europe-west1"
         assert labels["node.kubernetes.io/instance-type"] == "n1-standard-2"
         four, six = node["spec"]["podCIDRs"]
-        nic = (vm(stage, A) or {})["networkInterfaces"][0]
+        nic = (stage.vm(A) or {})["networkInterfaces"][0]
         assert four == node["spec"]["podCIDR"] == nic["aliasIpRanges"][0]["ipCidrRange"]
         told = [entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"]
         assert told[0] == nic["networkIP"]
@@ -336,7 +332,7 @@ async def test_an_old_node_in_a_dual_stack_cluster_is_tried_twenty_times_and_sta
         place_node(stage, A, "100.96.0.0/24")
         stage.store.patch(NODE, A, {"status": {"conditions": [settled_network()]}}, subresource="status")
         await change_ranges(stage, [POD_RANGE])
-        nic = (vm(stage, A) or {})["networkInterfaces"][0]
+        nic = (stage.vm(A) or {})["networkInterfaces"][0]
         aliases = [{"ipCidrRange": "100.96.0.0/24", "subnetworkRangeName": "ipv4-pod-cidr"}]
         body = {"fingerprint": nic["fingerprint"], "aliasIpRanges": aliases}
         query = {"networkInterface": "nic0"}
@@ -401,7 +397,7 @@ async def test_a_node_learns_the_address_that_its_vm_gets_later() -> None:
         stage.compute.place("instances", ZONE, {"name": A, "machineType": machine_type, "networkInterfaces": [nic]})
         register(stage, A, "100.96.0.0/24")
         start_controller(stage, CLOUD_ALLOCATOR)
-        fingerprint = (vm(stage, A) or {})["networkInterfaces"][0]["fingerprint"]
+        fingerprint = (stage.vm(A) or {})["networkInterfaces"][0]["fingerprint"]
         body = {"fingerprint": fingerprint, "stackType": "IPV4_IPV6"}
         query = {"networkInterface": "nic0"}
         await call(stage, "instances.updateNetworkInterface", ZONE, A, query=query, body=body)

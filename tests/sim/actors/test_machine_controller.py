@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from dualstack.model.kinds import (
     DAEMON_SET,
@@ -28,7 +27,6 @@ from dualstack_sim.actors.pods import is_ready
 from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.replica_sets import ReplicaSetController
 from dualstack_sim.actors.scheduler import Scheduler
-from dualstack_sim.compute.references import Key
 from tests.sim.actors.machines import (
     CLASS,
     CLOUD_ALLOCATOR,
@@ -80,10 +78,6 @@ def furnish(stage: Stage) -> None:
     place_class(stage)
     place_calico(stage)
     place_controller_pod(stage, CLOUD_ALLOCATOR)
-
-
-def vm(stage: Stage, name: str) -> dict[str, Any] | None:
-    return stage.compute.project.inventory.find(Key("instances", ZONE, name))
 
 
 def vm_names(stage: Stage) -> set[str]:
@@ -150,7 +144,7 @@ async def test_a_deployment_becomes_machines_with_vms_and_dual_stack_nodes() -> 
             "type": "Create",
             "lastUpdateTime": "",
         }
-        nic = (vm(stage, name) or {})["networkInterfaces"][0]
+        nic = (stage.vm(name) or {})["networkInterfaces"][0]
         assert nic["aliasIpRanges"] == [{"ipCidrRange": "100.96.0.0/24", "subnetworkRangeName": "ipv4-pod-cidr"}]
         node = stage.get(NODE, name)
         assert node["metadata"]["labels"]["worker.gardener.cloud/pool"] == "w1"
@@ -206,10 +200,10 @@ async def test_a_budget_holds_a_drain_up_and_force_ends_it() -> None:
         stage.store.delete(MACHINE, name, NS)
         await stage.eventually(lambda: name in machine_names(stage, "Terminating"))
         await stage.eventually(lambda: stage.get(NODE, name)["spec"].get("unschedulable"))
-        await stage.throughout(lambda: vm(stage, name) is not None and any(map(is_ready, stage.pods("web"))), 90.0)
+        await stage.throughout(lambda: stage.vm(name) is not None and any(map(is_ready, stage.pods("web"))), 90.0)
         stage.store.patch(MACHINE, name, {"metadata": {"labels": {"force-deletion": "True"}}}, NS)
         await stage.eventually(lambda: name not in machine_names(stage), 180.0)
-        assert vm(stage, name) is None
+        assert stage.vm(name) is None
         assert stage.store.get(NODE, name) is None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from typing import Any
 
 import pytest
@@ -13,6 +12,8 @@ from hypothesis import strategies as st
 
 from tests.contract.schema import error_faults
 from tests.sim.compute.cloud import NETWORK, NODES, REGION, ZONE, Cloud, running
+
+pytestmark = pytest.mark.usefixtures("nothing_unforeseen")
 
 PROJECT = "/compute/v1/projects/proj-1"
 PATIENCE = 10.0
@@ -34,12 +35,6 @@ async def refusal(cloud: Cloud, verb: str, path: str, data: bytes | None = None)
         assert not error_faults(document), error_faults(document)
         assert document["error"]["code"] == response.status
         return response.status, document
-
-
-@pytest.fixture(autouse=True)
-def _nothing_unforeseen(caplog: pytest.LogCaptureFixture) -> Any:
-    yield
-    assert not [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
 
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
