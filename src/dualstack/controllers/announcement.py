@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import suppress
 from typing import Literal
 
 from dualstack.clock import Clock, rfc3339
 from dualstack.errors import KubeError
-from dualstack.kube.interface import Kube
+from dualstack.kube.interface import AlreadyExists, Kube
 from dualstack.model.kinds import EVENT, Kind
 
 LONGEST = 1024
@@ -27,13 +26,19 @@ async def announce_about(
     message: str,
     *,
     kind: EventType = "Normal",
-) -> None:
-    """Write an Event about an object. One that cannot be written is no reason to stop anything."""
+    generation: int | None = None,
+) -> bool:
+    """Write an Event about an object. One that cannot be written is no reason to stop anything.
+
+    With `generation` it is told once for that generation of the Shoot, whoever tried before and was killed; False when
+    it had been told.
+    """
+    suffix = uuid.uuid4().hex[:16] if generation is None else f"{reason.lower()}.{generation}"
     now = rfc3339(clock.now())
     body = {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": f"{name}.{uuid.uuid4().hex[:16]}", "namespace": namespace},
+        "metadata": {"name": f"{name}.{suffix}", "namespace": namespace},
         "involvedObject": {
             "apiVersion": about.api_version,
             "kind": about.kind,
@@ -48,5 +53,10 @@ async def announce_about(
         "lastTimestamp": now,
         "source": {"component": f"dualstack-{about.kind.lower()}"},
     }
-    with suppress(KubeError):
+    try:
         await kube.create(EVENT, body)
+    except AlreadyExists:
+        return False
+    except KubeError:
+        pass
+    return True

@@ -23,7 +23,7 @@ class NetworkFacts:
 
     `surge` are the NICs that may come while machines are replaced, `hybrid_subnets` the other subnets that have the
     overlap flag, `custom_routes` the static routes, `forwarding_rules` those of internal passthrough load
-    balancers, None when they cannot be asked for.
+    balancers, None when they cannot be asked for. `decoys` are the NICs that a decoy check is still to make.
     """
 
     interfaces: int
@@ -31,6 +31,7 @@ class NetworkFacts:
     custom_routes: int
     hybrid_subnets: int
     forwarding_rules: int | None = None
+    decoys: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def beyond(network: NetworkFacts) -> str | None:
 
 def _exceeded(network: NetworkFacts) -> list[str]:
     exceeded = []
-    if network.interfaces + network.surge > MOST_INTERFACES:
+    if network.interfaces + network.surge + network.decoys > MOST_INTERFACES:
         exceeded.append(f"{_nics(network)}, limit {MOST_INTERFACES}")
     if network.custom_routes > MOST_CUSTOM_ROUTES:
         exceeded.append(f"{network.custom_routes} static routes, limit {MOST_CUSTOM_ROUTES}")
@@ -93,4 +94,7 @@ def _balancers(network: NetworkFacts) -> str:
 
 
 def _nics(network: NetworkFacts) -> str:
-    return f"{network.interfaces} NICs and {network.surge} of a roll-out"
+    roll_out = f"{network.surge} of a roll-out"
+    if network.decoys:
+        return f"{network.interfaces} NICs, {roll_out} and {network.decoys} of the decoy check"
+    return f"{network.interfaces} NICs and {roll_out}"

@@ -95,18 +95,21 @@ async def test_r15_routers_that_will_advertise_the_pod_range_are_named_before_it
         body = {"name": "to-the-office", "network": f"global/networks/{NS}", "bgp": {"advertiseMode": mode}}
         made.compute.place("routers", SUBNET, body)
         made.trigger()
+        await made.killed_at("set-overlap-flag")
         await made.reconcile()
         await assert_end_state(made)
         heard = [event.cidr for event in made.fabric.advertisements.events if event.router == "to-the-office"]
         told = announced(made).get("PodRangeAdvertised", "")
         assert ("100.96.0.0/11" in heard) is (mode == "DEFAULT")
         assert ("Cloud Router to-the-office (europe-west1) will learn" in told) is (mode == "DEFAULT")
+        events = [event for event in made.store.list(kinds.EVENT, NS) if event["reason"] == "PodRangeAdvertised"]
+        assert len(events) == (mode == "DEFAULT")
 
 
 @pytest.mark.parametrize("strategy", ["compressed", pytest.param("auto", marks=pytest.mark.slow)])
 async def test_a_strategy_that_makes_no_decoys_is_not_refused_for_their_sake(strategy: str) -> None:
-    """No image to probe with, and above the limits no room for the VM: neither is needed."""
-    async with scene(nodes=131 if strategy == "auto" else None) as made:
+    """No image to probe with, and at the limit no room for the VM: neither is needed."""
+    async with scene(nodes=129 if strategy == "auto" else None) as made:
         made.trigger(annotations={"dualstack.dev/strategy": strategy, "dualstack.dev/decoys": "true"})
         await made.reconcile()
         await assert_end_state(made)

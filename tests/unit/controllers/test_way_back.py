@@ -279,6 +279,8 @@ async def test_killed_at_any_wait_of_the_way_back_it_finishes(kill_at: int) -> N
     migration.world.clock.kill_at = kill_at
     migration.trigger_back()
     await migration.through_a_kill()
+    assert len([seen for seen in migration.events if isinstance(seen, Notice)]) == 1
+    assert len(migration.world.store.list(kinds.EVENT, "garden-foo")) == 1
     assert migration.constraints == GOLDEN_BACK
     assert migration.operations == ["rollout-workers=*"]
     assert_ipv4(migration)

@@ -28,6 +28,12 @@ def test_inside_the_limits_nothing_is_lost() -> None:
     [
         (replace(SMALL, interfaces=129), "overlap", "129 NICs and 1 of a roll-out of 130"),
         (replace(SMALL, interfaces=130), "compressed", "130 NICs and 1 of a roll-out, limit 130"),
+        (replace(SMALL, interfaces=128, decoys=1), "overlap", "1 of a roll-out and 1 of the decoy check of 130"),
+        (
+            replace(SMALL, interfaces=129, decoys=1),
+            "compressed",
+            "129 NICs, 1 of a roll-out and 1 of the decoy check, limit 130",
+        ),
         (replace(SMALL, custom_routes=300), "overlap", "300 static routes of 300"),
         (replace(SMALL, custom_routes=301), "compressed", "301 static routes, limit 300"),
         (replace(SMALL, hybrid_subnets=24), "overlap", "25 hybrid subnets of 25"),

@@ -9,7 +9,17 @@ from dualstack.model.kinds import INFRASTRUCTURE
 
 
 async def announce(
-    kube: Kube, clock: Clock, name: str, namespace: str, reason: str, message: str, *, kind: EventType = "Normal"
+    kube: Kube,
+    clock: Clock,
+    name: str,
+    namespace: str,
+    reason: str,
+    message: str,
+    *,
+    kind: EventType = "Normal",
+    generation: int | None = None,
 ) -> None:
-    """Write an Event about the Infrastructure. One that cannot be written is no reason to stop anything."""
-    await announce_about(kube, clock, INFRASTRUCTURE, name, namespace, reason, message, kind=kind)
+    """Write an Event about the Infrastructure, as `announce_about` does."""
+    await announce_about(
+        kube, clock, INFRASTRUCTURE, name, namespace, reason, message, kind=kind, generation=generation
+    )

@@ -7,7 +7,7 @@ constraint of the Shoot says nothing about it.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dualstack.clock import Clock
@@ -209,7 +209,8 @@ class Migration:
         unsupported = await self.record.annotation(OVERLAP_UNSUPPORTED)
         if self.strategy == AUTO:
             network = await count_network(self.compute, self.desired, self.shoot)
-            return decide(facts, network, unsupported=unsupported)
+            to_make = self.settings.decoys and not facts.decoys.present
+            return decide(facts, replace(network, decoys=int(to_make)), unsupported=unsupported)
         if self.strategy != "overlap" or not facts.live_routes or facts.range_present:
             return Choice(self.strategy, "asked for")
         if unsupported:
@@ -242,7 +243,17 @@ class Migration:
                 f"the BGP peers of Cloud Router {', '.join(routers)} will learn of pod range {self.desired.pods} as "
                 f"soon as subnet {self.desired.nodes_subnet} has it; where they must not, set mode CUSTOM first"
             )
-            await self._announce("PodRangeAdvertised", told, kind="Warning")
+            shoot = self.shoot
+            await announce(
+                self.kube,
+                self.clock,
+                shoot.name,
+                self.desired.ns,
+                "PodRangeAdvertised",
+                told,
+                kind="Warning",
+                generation=shoot.generation,
+            )
 
     async def _carry_out(self, actuator: CloudActuator, strategy: Strategy) -> None:
         measured: list[OutageMeasured] = []

@@ -148,7 +148,7 @@ class Pass:
             await roll_out.annotate_templates(self._kube, view, requests)
 
     async def _tell(self, view: ShootView, changes: Sequence[Change]) -> None:
-        """What cannot be undone, or is not done, before anything is; again if this pass is cut off."""
+        """What cannot be undone, or is not done, before anything is."""
         turned = view.constraint(NODES_MIGRATION) is not None and (
             dig(self._shoot, "status", "observedGeneration") != view.generation
         )

@@ -36,7 +36,7 @@ async def tell_of_load_balancers(kube: Kube, clock: Clock, reporter: Reporter, s
 
 
 async def tell_of_return(kube: Kube, clock: Clock, reporter: Reporter, shoot: ShootView) -> None:
-    """What the way back to IPv4 takes away and what it leaves (gardener-behaviour.md 9)."""
+    """What the way back to IPv4 takes away and what it leaves (gardener-behaviour.md 9); once, also after a kill."""
     services = await kube.list(SERVICE)
     subnets = f"{nodes_subnet(shoot.technical_id)} and {services_subnet(shoot.technical_id)}"
     told = [
@@ -50,14 +50,25 @@ async def tell_of_return(kube: Kube, clock: Clock, reporter: Reporter, shoot: Sh
     balanced = _names(service for service in services if _is_load_balancer(service, by_ingress_gce=True))
     if balanced:
         told.append(f"load balancers that nobody looks after any more: {_listed(balanced)}")
-    await _tell(kube, clock, reporter, shoot, "ReturningToIPv4", "; ".join(told), "Warning")
+    message = "; ".join(told)
+    await _tell(kube, clock, reporter, shoot, "ReturningToIPv4", message, "Warning", generation=shoot.generation)
 
 
 async def _tell(
-    kube: Kube, clock: Clock, reporter: Reporter, shoot: ShootView, reason: str, message: str, kind: EventType
+    kube: Kube,
+    clock: Clock,
+    reporter: Reporter,
+    shoot: ShootView,
+    reason: str,
+    message: str,
+    kind: EventType,
+    *,
+    generation: int | None = None,
 ) -> None:
-    reporter.notice(reason, message)
-    await announce_about(kube, clock, SHOOT, shoot.name, shoot.namespace, reason, message, kind=kind)
+    if await announce_about(
+        kube, clock, SHOOT, shoot.name, shoot.namespace, reason, message, kind=kind, generation=generation
+    ):
+        reporter.notice(reason, message)
 
 
 def _is_load_balancer(service: Manifest, *, by_ingress_gce: bool) -> bool:
