@@ -28,6 +28,7 @@ _HIDES = (
     "Invalid value for field 'resource.destRange': '{0}'. {0} hides the address space of the network ({1}). "
     "Cannot change the routing of packets destined for the network."
 )
+_MOST_TAGS = 256
 
 
 def _hex(*parts: str) -> str:
@@ -152,6 +153,8 @@ class Routes:
         }
         if body.get("tags"):
             resource["tags"] = accept_strings(body["tags"], "resource.tags")
+            if len(resource["tags"]) > _MOST_TAGS and enforced("routes.tags"):
+                raise invalid("resource.tags", "", f"At most {_MOST_TAGS} network tags are allowed.")
         return key, resource
 
     def _next_hop(self, body: Json) -> Json:

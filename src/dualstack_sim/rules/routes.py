@@ -54,6 +54,12 @@ RULES = (
         "documented",
     ),
     Rule(
+        "routes.tags",
+        "A route has at most 256 network tags.",
+        "compute-api.md 4.2",
+        "documented",
+    ),
+    Rule(
         "routes.subnet-routes-listed",
         "The list of routes shows a route for every range of every subnetwork.",
         "compute-api.md 6.1",

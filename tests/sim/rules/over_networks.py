@@ -306,6 +306,11 @@ async def route_priority(cloud: Cloud) -> bool:
     return await routed(cloud, "10.2.0.0/24", priority=70000) == "invalid"
 
 
+@over_http("routes.tags")
+async def route_tags(cloud: Cloud) -> bool:
+    return await routed(cloud, "10.2.0.0/24", tags=[f"tag-{number}" for number in range(257)]) == "invalid"
+
+
 @over_http("routes.default-priority")
 async def default_priority(cloud: Cloud) -> bool:
     assert await routed(cloud, "10.2.0.0/24", priority=None) == ""
