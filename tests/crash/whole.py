@@ -43,7 +43,7 @@ async def whole_trial(nursery: Nursery, point: Point | None, course: Course) -> 
     shoot = ShootView.of(yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")))
     async with AsyncExitStack() as stack:
         endpoints = await stack.enter_async_context(_world(folder, course.speed))
-        clock = endpoints.address.clock
+        clock = endpoints.clock
         kubernetes = await open_front(endpoints.address.kubernetes(), wire.hang, stack)
         compute = await open_front(endpoints.address.compute, wire.hang, stack)
         operator = Operator(
@@ -78,7 +78,7 @@ async def _world(folder: Path, speed: float) -> AsyncIterator[Endpoints]:
 
 async def _ended(endpoints: Endpoints, record: Record, shoot: ShootView) -> str:
     """`ok` when the Shoot has come to its end and rests, else what became of it."""
-    clock = endpoints.address.clock
+    clock = endpoints.clock
     async with running(_watch(endpoints, record, shoot)):
         while True:
             await clock.sleep(LOOK)
@@ -93,7 +93,7 @@ async def _ended(endpoints: Endpoints, record: Record, shoot: ShootView) -> str:
 async def _watch(endpoints: Endpoints, record: Record, shoot: ShootView) -> None:
     while True:
         async for found in endpoints.watch(SHOOT, shoot.name, shoot.namespace):
-            record.see_shoot(found, endpoints.address.clock.now())
+            record.see_shoot(found, endpoints.clock.now())
 
 
 def _at_rest(shoot: Manifest) -> bool:

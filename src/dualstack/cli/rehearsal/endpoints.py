@@ -55,6 +55,7 @@ class Endpoints:
 
     def __init__(self, address: WorldAddress, session: aiohttp.ClientSession) -> None:
         self.address = address
+        self.clock = address.clock
         self._session = session
         self._kubernetes = address.kubernetes().rstrip("/")
 

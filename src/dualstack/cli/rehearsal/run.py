@@ -143,8 +143,8 @@ class Rehearsal:
         self._display.say("Building the cluster in the simulated cloud ...")
         world, address = await start_world(self._world_arguments(), self._folder / "world.log")
         try:
-            async with aiohttp.ClientSession() as session, asyncio.timeout(None):
-                return await self._rehearse(world, address, Endpoints(address, session), started)
+            async with aiohttp.ClientSession() as session:
+                return await self._rehearse(world, Endpoints(address, session), started)
         finally:
             children = [child for child in (self._operator, world) if child]
             for child in children:
@@ -152,14 +152,15 @@ class Rehearsal:
             for child in children:
                 await child.stop()
 
-    async def _rehearse(self, world: Child, address: WorldAddress, endpoints: Endpoints, started: float) -> Result:
-        operator = asyncio.create_task(self._run_operator(address))
+    async def _rehearse(self, world: Child, endpoints: Endpoints, started: float) -> Result:
+        operator = asyncio.create_task(self._run_operator(endpoints.address))
         try:
             await self._until_ready(operator, world)
             if self._options.rollout == "manual":
                 self._display.say(
                     "When the machine classes are of the new kind, delete the machines one after the other: "
-                    f"kubectl --kubeconfig {address.kubeconfig} -n {self._shoot.technical_id} delete machine NAME"
+                    f"kubectl --kubeconfig {endpoints.address.kubeconfig} -n {self._shoot.technical_id} "
+                    "delete machine NAME"
                 )
             legs = [await self._go(FORWARD, operator, world, endpoints)]
             if self._options.and_back and legs[0].reason is None:
@@ -178,22 +179,21 @@ class Rehearsal:
 
     async def _go(self, direction: Direction, operator: asyncio.Task[None], world: Child, endpoints: Endpoints) -> Leg:
         """Start one way, watch it to its end, and verify what is there."""
-        address = endpoints.address
         self._record = record = Record(direction)
         before = await inventory.take(endpoints, self._shoot)
         nodes_before = [node["metadata"]["uid"] for node in await endpoints.list_all(NODE)]
         reason: str | None = None
         try:
             await self._trigger(endpoints)
-            async with running(self._watch_shoot(endpoints, address), self._refresh(endpoints, address)) as watchers:
-                await first_of(operator, world.process.wait(), *watchers, self._until_done(endpoints, address))
+            async with running(self._watch_shoot(endpoints), self._refresh(endpoints)) as watchers:
+                await first_of(operator, world.process.wait(), *watchers, self._until_done(endpoints))
                 if world.process.returncode is not None:
                     raise world.ended()
         except (DualstackError, aiohttp.ClientError) as error:
             reason = str(error)
         if reason and await world.has_ended():
             raise world.ended()
-        simulated = address.clock.now() - record.origin
+        simulated = endpoints.clock.now() - record.origin
         changed = inventory.changes(before, await inventory.take(endpoints, self._shoot))
         checks = await self._verify(endpoints, complete=reason is None)
         failed = [check for check in checks if check.status == "failed"]
@@ -265,26 +265,26 @@ class Rehearsal:
         direction = self._record.direction
         if direction is FORWARD:
             self._origin = (await endpoints.control("/trigger", "POST"))["at"]
-        self._record.origin = self._origin if direction is FORWARD else endpoints.address.clock.now()
+        self._record.origin = self._origin if direction is FORWARD else endpoints.clock.now()
         edit = dict(direction.edit)
         if self._options.decoys and direction is FORWARD:
             edit["metadata"] = {"annotations": {DECOYS: "true"}}
         await endpoints.merge(SHOOT, self._shoot.name, edit, self._shoot.namespace)
 
-    async def _watch_shoot(self, endpoints: Endpoints, address: WorldAddress) -> None:
+    async def _watch_shoot(self, endpoints: Endpoints) -> None:
         while True:
             async for shoot in endpoints.watch(SHOOT, self._shoot.name, self._shoot.namespace):
-                for change in self._record.see_shoot(shoot, address.clock.now()):
+                for change in self._record.see_shoot(shoot, endpoints.clock.now()):
                     self._display.constraint(change)
 
-    async def _refresh(self, endpoints: Endpoints, address: WorldAddress) -> None:
+    async def _refresh(self, endpoints: Endpoints) -> None:
         while True:
             traffic = await endpoints.control("/traffic")
-            now = address.clock.now() - self._record.origin
+            now = endpoints.clock.now() - self._record.origin
             self._display.refresh(self._record, traffic, now, remaining(self._record, self._shoot, now))
             await asyncio.sleep(0.5)
 
-    async def _until_done(self, endpoints: Endpoints, address: WorldAddress) -> None:
+    async def _until_done(self, endpoints: Endpoints) -> None:
         """Return when the Shoot has reached the end of the way and is at rest; Failed when it never will."""
         while True:
             await asyncio.sleep(0.25)
@@ -293,12 +293,12 @@ class Rehearsal:
             if operation.get("state") == "Failed":
                 raise Failed(f"the Shoot has failed: {operation.get('description', 'no description')}")
             if self._record.went_through() and self._at_rest(shoot):
-                await self._last_words(address)
+                await self._last_words(endpoints)
                 return
             hopeless = self._record.hopeless()
             if hopeless:
                 raise Failed(f"the operator stopped, and planning again does not help: {hopeless}")
-            now = address.clock.now() - self._record.origin
+            now = endpoints.clock.now() - self._record.origin
             if self._options.rollout == "auto" and now - self._record.last_heard > _SILENCE:
                 raise Failed(
                     f"nothing happened for {_SILENCE / 3600:.0f} simulated hours; the last news: {self._last()}"
@@ -311,9 +311,9 @@ class Rehearsal:
             and shoot["status"].get("observedGeneration") == shoot["metadata"]["generation"]
         )
 
-    async def _last_words(self, address: WorldAddress) -> None:
+    async def _last_words(self, endpoints: Endpoints) -> None:
         """Give the operator ten simulated seconds to report what the Shoot shows already."""
-        await address.clock.sleep(10.0)
+        await endpoints.clock.sleep(10.0)
         self._record.close_phases()
 
     def _last(self) -> str:
