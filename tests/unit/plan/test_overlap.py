@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, RouteFacts, SavedRoute, as_saved
+from dualstack.plan.overlap import GATE_ALIASES
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import choose
 from dualstack.plan.transitions import (
@@ -211,6 +212,22 @@ def test_clearing_the_flag_waits_until_every_alias_is_known() -> None:
     facts = aliased(with_range(at_rest(1), flag=True), 0)
     facts = restarted(replace(facts, routes=()))
     assert steps(facts)[:2] == ["barrier-aliases", "clear-overlap-flag"]
+
+
+def test_an_alias_that_changed_is_vouched_for_anew_before_a_route_goes() -> None:
+    facts = aliased(with_range(at_rest(2), flag=True), 0, 1).after(1000.0)
+    assert following(facts) == GATE_ALIASES
+    facts = GATE_ALIASES.effect(facts)
+    assert following(facts).id == "delete-route-canary"
+    assert steps(facts.stirred("aliases"))[:2] == ["barrier-aliases", "gate-aliases"]
+
+
+def test_where_the_canary_is_dark_nobody_waits_to_say_so() -> None:
+    """The barrier would only make the blackout of the canary longer (K3)."""
+    facts = aliased(with_range(at_rest(3), flag=True), 0, 1, 2).after(1000.0)
+    facts = replace(GATE_ALIASES.effect(facts), routes=facts.routes[1:]).stirred("routes")
+    assert following(facts).id == "barrier-route-canary"
+    assert following(replace(facts, complaining=frozenset({"node-0"}))).id == "gate-route-canary"
 
 
 def test_a_new_vm_with_its_own_alias_is_left_alone() -> None:

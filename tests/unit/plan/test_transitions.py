@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dualstack.plan.facts import AliasFacts, ControllerFacts, CutoverFacts, NodeFacts, RouteFacts
+from dualstack.plan.facts import AliasFacts, ControllerFacts, CutoverFacts, DecoyFacts, NodeFacts, RouteFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES, choose
 from dualstack.plan.transitions import (
@@ -126,7 +126,9 @@ def test_no_alias_without_the_range() -> None:
     assert AddAliases(("node-0",)).precondition(at_rest(1)) == [f"subnet shoot--foo--bar-nodes has no range {RANGE}"]
 
 
-@pytest.mark.parametrize("taken", [(RANGE, "10.97.0.0/16"), ("user-range", "10.96.128.0/20")])
+@pytest.mark.parametrize(
+    "taken", [(RANGE, "10.97.0.0/16"), (RANGE, "192.168.0.0/16"), ("user-range", "10.96.128.0/20")]
+)
 def test_a_range_in_the_way_is_found_before_the_flag_is_set(taken: tuple[str, str]) -> None:
     facts = at_rest(1)
     facts = replace(facts, subnet=replace(facts.subnet, secondary_ranges=(taken,)))
@@ -141,6 +143,12 @@ def test_the_range_is_not_added_over_routes_without_the_flag() -> None:
     ]
     foreign = replace(at_rest(0), foreign_routes=(RouteFacts("vpn", "10.96.9.0/24"),))
     assert len(AddSecondaryRange().precondition(foreign)) == 1
+
+
+def test_neither_range_nor_end_of_the_flag_with_decoys_there() -> None:
+    facts = replace(at_rest(0), decoys=DecoyFacts(vm=True))
+    assert AddSecondaryRange().precondition(facts) == ["the decoys are still there"]
+    assert ClearOverlapFlag().precondition(AddSecondaryRange().effect(facts)) == ["the decoys are still there"]
 
 
 def test_no_route_is_deleted_that_is_not_saved_not_replaced_or_would_come_back() -> None:
