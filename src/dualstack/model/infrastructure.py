@@ -49,8 +49,17 @@ _ESCAPED = {"&": "\\u0026", "<": "\\u003c", ">": "\\u003e", "\u2028": "\\u2028",
 
 def go_json(value: Any) -> bytes:
     """`value` in the spelling of Go's encoding/json: no spaces, UTF-8, `&`, `<` and `>` escaped, order as given."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(_without_fractions(value), separators=(",", ":"), ensure_ascii=False)
     return "".join(_ESCAPED.get(character, character) for character in text).encode()
+
+
+def _without_fractions(value: Any) -> Any:
+    """`value` with its whole numbers as integers: Go writes no fraction that is none."""
+    if isinstance(value, dict):
+        return {key: _without_fractions(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_fractions(entry) for entry in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _empty() -> str:
@@ -160,7 +169,7 @@ class NatIP(_Struct, frozen=True):
 
 class NetworkStatus(_Struct, frozen=True):
     vpc: StatusVPC = msgspec.field(default_factory=StatusVPC)
-    subnets: tuple[Subnet, ...] = ()
+    subnets: tuple[Subnet, ...] = msgspec.field(default_factory=lambda: ())
     nat_ips: tuple[NatIP, ...] = msgspec.field(default=(), name="natIPs")
     ipfamilies: tuple[str, ...] = ()
 

@@ -122,6 +122,19 @@ def test_the_config_has_the_very_bytes_of_upstream() -> None:
     )
 
 
+@pytest.mark.parametrize(("given", "written"), [(1, b"1"), (1.0, b"1"), (0.0, b"0"), (0.25, b"0.25")])
+def test_a_whole_number_has_no_fraction_in_go(given: float, written: bytes) -> None:
+    config = InfrastructureConfig.from_raw({"networks": {"workers": "w", "flowLogs": {"flowSampling": given}}})
+    assert config.to_json().endswith(b'"flowLogs":{"flowSampling":' + written + b"}}}")
+
+
+def test_the_list_of_subnets_is_written_although_it_is_empty() -> None:
+    assert InfrastructureStatus().to_json() == (
+        b'{"kind":"InfrastructureStatus","apiVersion":"gcp.provider.extensions.gardener.cloud/v1alpha1",'
+        b'"networks":{"vpc":{},"subnets":[]},"serviceAccountEmail":""}'
+    )
+
+
 _ACCOUNT = {"type": "google_service_account", "name": "serviceaccount", "instances": [{"attributes": {}}]}
 _TERRAFORM = {"version": 4, "resources": [{"type": "google_compute_network", "instances": [{}]}, _ACCOUNT]}
 _OLDER = {"version": 3, "modules": [{"resources": {"google_service_account.x": {"type": "google_service_account"}}}]}
