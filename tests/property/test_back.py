@@ -67,6 +67,25 @@ def test_from_every_prefix_of_every_strategy_back_to_routes_and_from_every_prefi
         assert sorted(route.destination for route in facts.routes) == sorted(facts.pod_cidr_of.values())
 
 
+@pytest.mark.parametrize(
+    ("stage", "routed", "flag", "step"),
+    [
+        (Stage.FLAG, False, True, "restore-routes"),
+        (Stage.RANGE, True, False, "set-overlap-flag"),
+        (Stage.RANGE, False, False, "add-aliases"),
+        (Stage.RANGE, False, True, "add-aliases"),
+    ],
+)
+def test_whoever_is_cut_off_is_reached_again_before_anything_else(
+    stage: Stage, routed: bool, flag: bool, step: str
+) -> None:
+    """By what the cloud is sure to take: an alias where a route might be refused (K1)."""
+    facts = stands_at(stage)
+    dark = replace(facts, routes=facts.routes if routed else (), subnet=replace(facts.subnet, overlap_flag=flag))
+    assert dark.unreachable
+    assert steps(dark)[0] == step
+
+
 @pytest.mark.parametrize("nodes", range(1, 7))
 def test_the_way_back_is_resumed_after_every_step(nodes: int) -> None:
     for cut in reached_by("overlap", nodes):

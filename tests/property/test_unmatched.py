@@ -107,3 +107,8 @@ def test_where_routes_carry_nothing_under_the_range_the_plan_asks_before_it_goes
         else:
             assert not dark.unserved
             assert not replace(dark, complaining=everybody - {"node-1"}).unserved
+
+
+def test_a_node_that_has_nobody_to_reach_proves_nothing_by_its_complaint() -> None:
+    for _, facts in states(OVERLAP, at_rest(1), SETTINGS):
+        assert not replace(facts, complaining=frozenset(facts.pod_cidr_of)).unserved

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, RouteFacts, SavedRoute, as_saved
+from dualstack.plan.facts import AliasFacts, ControllerFacts, CutoverFacts, NodeFacts, RouteFacts, SavedRoute, as_saved
 from dualstack.plan.overlap import GATE_ALIASES
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import choose
@@ -99,8 +99,11 @@ def test_a_finished_cluster_needs_nothing() -> None:
     assert steps(last(OVERLAP, at_rest(3), SETTINGS)) == []
 
 
-def test_a_controller_that_comes_back_is_stopped_before_the_next_step() -> None:
-    facts = replace(with_range(at_rest(2), flag=True), controller=RUNNING)
+@pytest.mark.parametrize(
+    "back", [RUNNING, replace(STOPPED, replicas=1), replace(STOPPED, pods=1), replace(STOPPED, ignored=False)]
+)
+def test_a_controller_that_is_back_or_may_come_back_is_stopped_before_the_next_step(back: ControllerFacts) -> None:
+    facts = replace(with_range(at_rest(2), flag=True), controller=back)
     assert following(facts).id == "stop-cloud-controller-manager"
 
 
