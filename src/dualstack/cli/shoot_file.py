@@ -9,13 +9,29 @@ from dualstack.model.kinds import Manifest
 from dualstack.model.shoot import load_shoot
 from dualstack.model.shoot_validation import validate_shoot
 
+LARGEST = 3 * 1024 * 1024
+"""Bytes of a request that kube-apiserver takes."""
+
 
 def read_shoot(path: Path, nodes: int | None = None) -> Manifest:
     """The Shoot manifest in `path`, fit for a migration with `nodes` nodes; InvalidInput with all its faults."""
+    return parse_shoot(read_text(path), path, nodes)
+
+
+def read_text(path: Path) -> str:
+    """The text of the file, which may be a pipe and so be read once only; InvalidInput if it is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise InvalidInput(f"{path}: has more than 3 MiB, which no Kubernetes API takes; is it a Shoot?")
+        return content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path}: cannot be read: {error}") from error
+
+
+def parse_shoot(text: str, path: Path, nodes: int | None = None) -> Manifest:
+    """The Shoot manifest in `text`, which was read from `path`; otherwise as `read_shoot`."""
     try:
         shoot = load_shoot(text)
     except InvalidInput as error:

@@ -14,6 +14,10 @@ def documents(text: str) -> list[Any]:
     """All documents of `text` that are not empty; InvalidInput, in one sentence, when it is no YAML."""
     try:
         return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise InvalidInput(f"not YAML: {where}{error.problem}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidInput(f"not YAML: {' '.join(str(error).split())}") from error
 

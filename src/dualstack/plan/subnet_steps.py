@@ -15,7 +15,10 @@ class SetOverlapFlag(Transition):
 
     changes = ("flag",)
     id = "set-overlap-flag"
-    doubt = ": this version of the API does not know allowSubnetCidrRoutesOverlap and ignores it (cutover.md K5)"
+    doubt = (
+        ": this version of the API does not know allowSubnetCidrRoutesOverlap and ignores it (cutover.md K5); the "
+        "strategies compressed and auto do without"
+    )
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
         foreign = [

@@ -34,10 +34,15 @@ class Outcome:
         return parsed
 
 
-def dualstack(*arguments: str, within: float = 110.0) -> Outcome:
-    """Run the command to its end."""
+def dualstack(*arguments: str, within: float = 110.0, given: str | None = None) -> Outcome:
+    """Run the command to its end, with `given` as its standard input."""
     done = subprocess.run(
-        [sys.executable, "-m", "dualstack", *arguments], capture_output=True, text=True, timeout=within, check=False
+        [sys.executable, "-m", "dualstack", *arguments],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=within,
+        check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 

@@ -90,6 +90,24 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(str(path))[0]
 
 
+def test_where_it_is_no_yaml_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "shoot.yaml"
+    path.write_text("kind: Shoot\nspec: [1\nb: 2\n")
+    assert refusal(str(path)) == (f"{path}: not YAML: line 3, column 2: expected ',' or ']', but got ':'",)
+
+
+def test_what_is_too_large_for_kubernetes_is_not_even_read(tmp_path: Path) -> None:
+    path = tmp_path / "shoot.yaml"
+    path.write_text("a" * (3 * 1024 * 1024 + 1))
+    assert "more than 3 MiB" in refusal(str(path))[0]
+
+
+@pytest.mark.slow
+def test_a_shoot_from_a_pipe() -> None:
+    outcome = dualstack("rehearse", "/dev/stdin", "--nodes", "1", "--speed", "600", given=EXAMPLE.read_text())
+    assert (outcome.status, "succeeded" in outcome.out) == (0, True)
+
+
 def test_more_nodes_than_the_pod_range_has_blocks(tmp_path: Path) -> None:
     path = shoot_with(networking(pods="100.96.0.0/19"), tmp_path)
     assert "spec.networking.pods" in refusal(str(path), "--nodes", "40")[0]

@@ -26,7 +26,7 @@ from tests.unit.model import golden
         ("a: &a [x, x]\nb: !!binary notbase64=\n", "not YAML"),
         (
             "a: 1\nb: {c: 2,\n  c: 3}\n",
-            'not YAML: key "c" is already set in this mapping in "<unicode string>", line 3',
+            'not YAML: line 3, column 3: key "c" is already set in this mapping',
         ),
         ('{"a": 1, "a": 1}', 'key "a" is already set'),
         ("1: a\n1: b\n", 'key "1" is already set'),

@@ -28,7 +28,7 @@ from dualstack.cli.rehearsal.record import Record, migration_constraints
 from dualstack.cli.rehearsal.result import Check, Result, ShootName, Time, encode
 from dualstack.cli.rehearsal.summary import summarise
 from dualstack.cli.rehearsal.tasks import first_of, running
-from dualstack.cli.shoot_file import read_shoot
+from dualstack.cli.shoot_file import parse_shoot, read_text
 from dualstack.errors import DualstackError, InvalidInput
 from dualstack.model.events import STEPS, OperatorReady, StepStarted
 from dualstack.model.kinds import NODE, SHOOT
@@ -82,7 +82,8 @@ def run(options: Options) -> int:
     unknown = [step for step in options.kill_at if step.removeprefix(ON_THE_WAY_BACK) not in STEPS]
     if unknown:
         raise InvalidInput(f"--kill-at {unknown[0]}: there is no such step; the steps are {', '.join(STEPS)}")
-    shoot = ShootView.of(with_node_count(read_shoot(options.path, options.nodes), options.nodes))
+    text = read_text(options.path)
+    shoot = ShootView.of(with_node_count(parse_shoot(text, options.path, options.nodes), options.nodes))
     if "IPv6" in shoot.families:
         raise InvalidInput(
             f"{options.path}: spec.networking.ipFamilies: is {list(shoot.families)} already; "
@@ -94,6 +95,9 @@ def run(options: Options) -> int:
         options = replace(options, knobs=(*options.knobs, f"{MASK}=may-leave"))
     profile = choose(options.profile, options.knobs)
     folder = Path(tempfile.mkdtemp(prefix="dualstack-rehearsal-"))
+    given = folder / "shoot.yaml"  # for the world, which could not read a pipe again
+    given.write_text(text, encoding="utf-8")
+    options = replace(options, path=given)
     display = make_display(options.output)
     logs = f"The logs of the operator and of the world are in {folder}"
     try:
