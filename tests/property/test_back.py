@@ -17,6 +17,7 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.strategy import STRATEGIES, choose, obstacles, way_back
 from dualstack.plan.transitions import (
+    Barrier,
     ClearOverlapFlag,
     ClearSavedRoutes,
     RemoveAliases,
@@ -40,6 +41,10 @@ def reached_by(name: str, nodes: int) -> list[CutoverFacts]:
 
 def stands_at(stage: Stage, nodes: int = 3) -> CutoverFacts:
     return next(facts for facts in reversed(reached_by("overlap", nodes)) if stage_of(facts) is stage)
+
+
+def flagged(facts: CutoverFacts, *, on: bool) -> CutoverFacts:
+    return replace(facts, subnet=replace(facts.subnet, overlap_flag=on))
 
 
 def steps(facts: CutoverFacts, to: Stage = Stage.ROUTES) -> list[str]:
@@ -81,7 +86,7 @@ def test_whoever_is_cut_off_is_reached_again_before_anything_else(
 ) -> None:
     """By what the cloud is sure to take: an alias where a route might be refused (K1)."""
     facts = stands_at(stage)
-    dark = replace(facts, routes=facts.routes if routed else (), subnet=replace(facts.subnet, overlap_flag=flag))
+    dark = flagged(replace(facts, routes=facts.routes if routed else ()), on=flag)
     assert dark.unreachable
     assert steps(dark)[0] == step
 
@@ -113,6 +118,14 @@ def test_no_host_loses_a_packet_wherever_it_is_killed() -> None:
     start = stands_at(Stage.DONE)
     for killed_after in range(1, len(steps(start)) + 1):
         assert losses(BACK, start, SETTINGS, killed_after=killed_after) == set(), killed_after
+
+
+@pytest.mark.parametrize("slow", [replace(SETTINGS, barrier_flag=500.0), replace(SETTINGS, barrier_routes=500.0)])
+def test_aliases_go_when_both_flag_and_routes_must_be_known(slow: Settings) -> None:
+    (barrier,) = (
+        step for step in BACK.transitions(stands_at(Stage.DONE), slow) if step.id == "barrier-restored-routes"
+    )
+    assert barrier == Barrier(what="restored-routes", aspects=("routes", "flag"), seconds=500.0)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +215,8 @@ def test_a_drill_cut_short_is_cleaned_up_first_in_both_directions() -> None:
 BROKEN: list[tuple[str, CutoverFacts, Transition]] = [
     ("pod-cidr-reachable", stands_at(Stage.DONE), RemoveAliases(("node-0",))),
     ("route-before-unalias", stands_at(Stage.DONE), RemoveAliases(("node-1",))),
+    ("route-before-unalias", flagged(stands_at(Stage.DONE), on=True), RemoveAliases(("node-1",))),
+    ("route-before-unalias", flagged(stands_at(Stage.ALIASES), on=False), RemoveAliases(("node-1",))),
     ("flag-while-routes", stands_at(Stage.ALIASES), ClearOverlapFlag()),
     ("saved-until-delivered", stands_at(Stage.RANGE), ClearSavedRoutes()),
 ]

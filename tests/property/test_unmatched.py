@@ -18,7 +18,7 @@ from dualstack.plan.strategy import UNMATCHED, choose
 from dualstack.plan.transitions import RemoveAliases, Transition
 from tests.property.hosts import Hosts, View, delivered_to
 from tests.property.test_views import PROPAGATION
-from tests.property.worlds import at_goal, at_rest, last, restarted, states
+from tests.property.worlds import RUNNING, at_goal, at_rest, last, restarted, states
 
 SETTINGS = Settings(batch_size=2)
 OVERLAP = choose("overlap")
@@ -112,3 +112,10 @@ def test_where_routes_carry_nothing_under_the_range_the_plan_asks_before_it_goes
 def test_a_node_that_has_nobody_to_reach_proves_nothing_by_its_complaint() -> None:
     for _, facts in states(OVERLAP, at_rest(1), SETTINGS):
         assert not replace(facts, complaining=frozenset(facts.pod_cidr_of)).unserved
+
+
+def test_nobody_interferes_and_every_host_knows_the_flag_before_an_alias_goes() -> None:
+    facts = dark(3, 1)
+    steps = [step.id for step in UNMATCHED.transitions(replace(facts, controller=RUNNING), SETTINGS)]
+    assert steps[:3] == ["stop-cloud-controller-manager", "barrier-flag", "remove-aliases"]
+    assert next(step.id for step in UNMATCHED.transitions(facts.after(1000.0), SETTINGS)) == "remove-aliases"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dualstack.plan.compressed import GATE_READY
-from dualstack.plan.facts import CutoverFacts, RouteFacts
+from dualstack.plan.facts import CutoverFacts, RouteFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import choose, describe_outage, obstacles, outage
 from dualstack.plan.transitions import AddAliases, DeleteRoutes
@@ -87,6 +87,20 @@ def test_the_blackout_is_foretold_and_much_shorter_than_gardeners() -> None:
 def test_above_a_minutes_quota_every_further_minute_counts() -> None:
     small, large = (outage(COMPRESSED, at_rest(count), SETTINGS) for count in (1500, 1501))
     assert large - small == 120.0  # the deletes and the aliases
+
+
+@pytest.mark.parametrize("name", ["compressed", "gardener"])
+def test_a_flag_that_someone_elses_route_needs_does_not_keep_the_list_from_being_cleared(name: str) -> None:
+    facts = last(COMPRESSED, at_rest(2), SETTINGS)
+    flagged = replace(facts.subnet, overlap_flag=True)
+    saved = replace(facts, subnet=flagged, saved_routes=tuple(map(as_saved, at_rest(2).routes)))
+    foreign = replace(saved, foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),))
+    plan = list(choose(name).transitions(foreign, SETTINGS))
+    assert [step.id for step in plan] == ["clear-saved-routes"]
+    assert [step.id for step in choose(name).transitions(saved, SETTINGS)] == [
+        "clear-overlap-flag",
+        "clear-saved-routes",
+    ]
 
 
 def test_it_ends_where_the_others_end() -> None:

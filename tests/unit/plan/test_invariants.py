@@ -9,11 +9,12 @@ import pytest
 
 from dualstack.errors import InvariantBroken
 from dualstack.plan.decoy_steps import CreateDecoys
-from dualstack.plan.facts import CutoverFacts, DecoyFacts
+from dualstack.plan.facts import CutoverFacts, DecoyFacts, RouteFacts
 from dualstack.plan.invariants import ALWAYS, MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import choose
 from dualstack.plan.transitions import (
+    AddAliases,
     AddSecondaryRange,
     ClearOverlapFlag,
     ClearSavedRoutes,
@@ -49,6 +50,12 @@ def _swap(facts: CutoverFacts) -> CutoverFacts:
     return replace(facts, nodes=(replace(first, aliases=(alias(77), *first.aliases)), *others))
 
 
+def _swap_route_for_alias(facts: CutoverFacts) -> CutoverFacts:
+    """Both at once: a host that learns of the route first has nowhere to send to."""
+    return DeleteRoutes(("route-0",)).effect(AddAliases(("node-0",)).effect(facts))
+
+
+VPN = RouteFacts("vpn", "10.96.200.0/24")
 HOME = "10.127.252.0/22"
 WITH_DECOYS = replace(after("barrier-flag"), decoys=DecoyFacts(vm=True, home=HOME, routes=frozenset((HOME,))))
 
@@ -57,10 +64,12 @@ BROKEN = [
     ("pod-cidr-reachable", at_rest(3), DeleteRoutes(("route-1",))),
     ("pod-cidr-reachable", after("add-secondary-range"), ClearOverlapFlag()),
     ("alias-before-delete", after("barrier-range"), DeleteRoutes(("route-2",))),
+    ("alias-before-delete", after("barrier-range"), Blunder(does=_swap_route_for_alias)),
     ("saved-before-delete", replace(after("add-aliases"), saved_routes=()), DeleteRoutes(("route-0",))),
     ("controller-gone-before-delete", replace(after("add-aliases"), controller=RUNNING), DeleteRoutes(("route-0",))),
     ("flag-while-routes", after("add-aliases"), ClearOverlapFlag()),
     ("flag-while-routes", replace(after("add-aliases"), routes=(), decoys=WITH_DECOYS.decoys), ClearOverlapFlag()),
+    ("flag-while-routes", replace(after("add-aliases"), routes=(), foreign_routes=(VPN,)), ClearOverlapFlag()),
     ("proof-before-range", WITH_DECOYS, AddSecondaryRange()),
     ("decoys-apart", at_rest(3), CreateDecoys(home="10.96.0.0/22")),
     ("alias-is-pod-cidr", after("add-aliases"), Blunder(does=_swap)),
