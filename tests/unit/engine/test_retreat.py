@@ -8,7 +8,7 @@ import pytest
 
 from dualstack.engine.cutover import Redirected, run_cutover
 from dualstack.errors import GateFailed, Unsupported
-from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured
+from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StepStarted
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
@@ -109,6 +109,8 @@ async def test_where_routes_carry_nothing_under_the_range_it_goes_at_once() -> N
         "gate-range",
         "remove-secondary-range",
     ]
+    begun = {event.step: event.at for event in events if isinstance(event, StepStarted)}
+    assert begun["remove-secondary-range"] == begun["gate-range"]
 
 
 async def test_the_drill_stops_before_the_first_route_is_deleted_when_none_could_come_back() -> None:
