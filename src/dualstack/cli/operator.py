@@ -29,7 +29,7 @@ from dualstack.cli.speed import Speed
     default="overlap",
     show_default=True,
     help="How pod routes become alias ranges. `compressed` and `gardener` lose connections; `auto` chooses "
-    "`compressed` only above the limits of hybrid subnets.",
+    "`compressed` only where `overlap` does not fit.",
 )
 @click.option(
     "--rollout",

@@ -19,7 +19,7 @@ from dualstack.cli.cloud_options import simulated_world
     default="overlap",
     show_default=True,
     help="How routes become alias ranges: `overlap` loses no packet, `compressed` cuts off for as short as can be, "
-    "`gardener` is upstream's order and pace, `auto` chooses by the size of the network.",
+    "`gardener` is upstream's order and pace, `auto` chooses by the size of the network and by what the cloud offers.",
 )
 @click.option(
     "--decoys",

@@ -128,6 +128,10 @@ def test_an_unknown_step_to_kill_at() -> None:
     assert "add-aliases" in refusal(str(EXAMPLE), "--kill-at", "lunch")[0]
 
 
+def test_a_step_of_the_way_back_without_one() -> None:
+    assert "without --and-back" in refusal(str(EXAMPLE), "--kill-at", "back:update-kube-dns")[0]
+
+
 def test_a_fault_file_with_mistakes(tmp_path: Path) -> None:
     path = tmp_path / "faults.yaml"
     path.write_text("faults:\n  - {method: routes.delete, nth: 0}\n")

@@ -82,6 +82,9 @@ def run(options: Options) -> int:
     unknown = [step for step in options.kill_at if step.removeprefix(ON_THE_WAY_BACK) not in STEPS]
     if unknown:
         raise InvalidInput(f"--kill-at {unknown[0]}: there is no such step; the steps are {', '.join(STEPS)}")
+    lost = [step for step in options.kill_at if step.startswith(ON_THE_WAY_BACK)]
+    if lost and not options.and_back:
+        raise InvalidInput(f"--kill-at {lost[0]}: there is no way back without --and-back")
     text = read_text(options.path)
     shoot = ShootView.of(with_node_count(parse_shoot(text, options.path, options.nodes), options.nodes))
     if "IPv6" in shoot.families:

@@ -100,7 +100,9 @@ def _traffic(result: Result) -> Iterator[str]:
     blackout = result.traffic["blackoutSeconds"]
     broken = result.traffic["brokenPairs"]
     if not broken:
-        yield f"Traffic: none of {result.traffic['pairs']} pairs lost sight of each other (blackout 0.0 s)"
+        count = result.traffic.get("laterPairs", 0)
+        later = f", nor of {count} formed later," if count else ""
+        yield f"Traffic: none of {result.traffic['pairs']} pairs{later} lost sight of each other (blackout 0.0 s)"
         return
     yield (
         f"Traffic: {len(broken)} pairs lost sight of each other; "
