@@ -109,7 +109,11 @@ def test_the_config_has_the_very_bytes_of_upstream() -> None:
                 "flowLogs": {"flowSampling": 0.5},
                 "workers": "10.250.0.0/16",
                 "internal": "10.251.0.0/16",
-                "cloudNAT": {"natIPNames": [{"name": "one"}], "endpointIndependentMapping": {}, "minPortsPerVM": 64},
+                "cloudNAT": {
+                    "natIPNames": [{"name": "one"}, {}],
+                    "endpointIndependentMapping": {},
+                    "minPortsPerVM": 64,
+                },
                 "vpc": {"name": "mine"},
             }
         }
@@ -117,7 +121,7 @@ def test_the_config_has_the_very_bytes_of_upstream() -> None:
     assert config.to_json() == (
         b'{"kind":"InfrastructureConfig","apiVersion":"gcp.provider.extensions.gardener.cloud/v1alpha1",'
         b'"networks":{"vpc":{"name":"mine"},'
-        b'"cloudNAT":{"endpointIndependentMapping":{"enabled":false},"minPortsPerVM":64,"natIPNames":[{"name":"one"}]},'
+        b'"cloudNAT":{"endpointIndependentMapping":{"enabled":false},"minPortsPerVM":64,"natIPNames":[{"name":"one"},{"name":""}]},'
         b'"internal":"10.251.0.0/16","worker":"","workers":"10.250.0.0/16","flowLogs":{"flowSampling":0.5}}}'
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -30,8 +31,13 @@ class Kube(StoreKube):
 
     conflicts = 0
     forgets = False
+    meanwhile: Awaitable[None] | None = None
+    """What another writer does between a read and the write that follows."""
 
     async def patch(self, kind: Kind, name: str, body: Any, namespace: str | None = None, **options: Any) -> Manifest:
+        if self.meanwhile is not None:
+            other, self.meanwhile = self.meanwhile, None
+            await other
         if self.conflicts and kind is INFRASTRUCTURE:
             self.conflicts -= 1
             raise Conflict("the object has been modified")
@@ -131,6 +137,12 @@ async def test_w14_a_concurrent_writer_is_read_again(record: InfrastructureRecor
     kube.conflicts = ATTEMPTS
     with pytest.raises(Conflict):
         await record.add_routes((B,))
+
+
+async def test_w14_what_another_has_written_meanwhile_stays(record: InfrastructureRecord, kube: Kube) -> None:
+    kube.meanwhile = InfrastructureRecord(kube, "bar", NS).add_routes((B,))
+    await record.add_routes((A,))
+    assert (await record.state()).routes == (B, A)
 
 
 async def test_w12_a_write_that_did_not_take_stops_everything(record: InfrastructureRecord, kube: Kube) -> None:

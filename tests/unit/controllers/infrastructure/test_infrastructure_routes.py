@@ -56,6 +56,7 @@ def test_a_route_of_a_machine_is_ours() -> None:
         {"tags": ["only-some"]},
         {"instance": f"{NS}2-w1-z1-11111-aaaaa"},
         {"instance": f"{NS}-other-z1-11111-aaaaa"},
+        {"instance": f"{NS}-w1-z10-11111-aaaaa"},
         {"nextHopInstance": None, "nextHopIp": "10.250.0.2"},
         {"nextHopInstance": "https://nonsense"},
         {"nextHopInstance": f"{BASE}/zones/europe-west1-b"},

@@ -58,6 +58,14 @@ def test_provider_status_before_and_after() -> None:
     assert after["networks"]["natIPs"] == [{"ip": "34.1.2.3"}]
 
 
+def test_subnets_stand_in_gardeners_order_and_the_account_of_the_state_is_told() -> None:
+    internal = {"internal": "10.251.0.0/16"}
+    state = InfrastructureState(data={"ids/service-account-email": "nodes@proj-1.iam"})
+    told = provider_status(desired(networks=internal), view(networks=internal), nat_ips=(), state=state)
+    assert [subnet["purpose"] for subnet in told["networks"]["subnets"]] == ["nodes", "internal", "services"]
+    assert told["serviceAccountEmail"] == "nodes@proj-1.iam"
+
+
 def test_families_of_the_status_win_when_there_are_two() -> None:
     assert families(view("IPv4", status_nodes=("10.250.0.0/16", N6))) == ("IPv4", "IPv6")
     assert families(view("IPv4")) == ("IPv4",)
