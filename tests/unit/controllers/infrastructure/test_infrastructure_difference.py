@@ -86,6 +86,7 @@ def test_nat_without_the_defaults_that_the_cloud_leaves_out_is_the_same() -> Non
     sparse = {field: value for field, value in wanted.items() if field in kept}
     sparse["subnetworks"] = [{"name": SUBNET.replace("www.", "compute."), "sourceIpRangesToNat": ["ALL_IP_RANGES"]}]
     assert nats_change({"nats": [sparse]}, wanted) is None
+    assert nats_change({"nats": [sparse | {"maxPortsPerVm": 128}]}, wanted) is None  # means nothing without dynamic
 
 
 @pytest.mark.parametrize(
