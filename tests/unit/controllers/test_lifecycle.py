@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dualstack.controllers.extension import INFRASTRUCTURE_EXTENSION, ExtensionReconciler, Lifecycle, Status
-from dualstack.controllers.operations import operation_type
+from dualstack.controllers.operations import operation_type, sentence
 from dualstack.errors import DualstackError, InvalidInput
 from dualstack.model.kinds import CLUSTER, CRD, INFRASTRUCTURE, NAMESPACE, Manifest
 from dualstack.render.workload import manifest
@@ -119,6 +119,13 @@ async def test_a_migration_hands_the_object_over() -> None:
     assert await scene.reconcile() == []
 
 
+async def test_a_migration_puts_no_finalizer_on_what_has_none() -> None:
+    scene = Scene()
+    scene.ask("migrate")
+    assert await scene.reconcile() == ["migrate"]
+    assert "finalizers" not in scene.done[0][1]["metadata"]
+
+
 async def test_a_migration_that_was_cut_off_goes_on() -> None:
     scene = Scene()
     await scene.reconcile()
@@ -185,3 +192,8 @@ def test_the_first_that_holds_names_the_operation(
         metadata["deletionTimestamp"] = "2027-01-15T08:00:00Z"
     status = {"lastOperation": {"type": last[0], "state": last[1]}} if last else {}
     assert operation_type({"metadata": metadata, "status": status}) == expected
+
+
+@pytest.mark.parametrize("text", ["error x", "Error x", " error x.", "Error x. "])
+def test_a_sentence_has_one_capital_and_one_full_stop(text: str) -> None:
+    assert sentence(text) == "Error x."
