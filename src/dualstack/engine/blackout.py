@@ -19,12 +19,13 @@ class BlackoutWatch:
 
     def begin(self, facts: CutoverFacts, now: float) -> None:
         """The first observation. A blackout that is there already began at an unknown time."""
-        if facts.unreachable:
-            self._since, self._whole, self._most = now, False, len(facts.unreachable)
+        if dark := _dark(facts):
+            self._since, self._whole, self._most = now, False, dark
 
     def follow(self, facts: CutoverFacts, *, begun: float, now: float) -> tuple[float, str] | None:
         """Take what is there after a step that was begun at `begun`; seconds and text of a blackout that is over."""
-        dark = len(facts.unreachable)
+        # Complaints alone begin nothing: they may have another cause, until a run begins that is made for them.
+        dark = len(facts.unreachable) if self._since is None else _dark(facts)
         self._most = max(self._most, dark)
         if dark and self._since is None:
             self._since = begun
@@ -34,3 +35,8 @@ class BlackoutWatch:
         self._since, self._whole, self._most = None, True, 0
         bound = "at most" if whole else "at least"
         return seconds, f"the pods of {most} nodes were cut off from other nodes for {bound} {seconds:.1f} s"
+
+
+def _dark(facts: CutoverFacts) -> int:
+    """How many VMs nothing leads to, or only an alias that carries nothing (cutover.md K3)."""
+    return len({*facts.unreachable, *facts.unmatched})

@@ -9,6 +9,7 @@ import pytest
 
 from dualstack.controllers.infrastructure.reporting import TaskFailed
 from dualstack.errors import Unsupported
+from dualstack.model.events import OutageMeasured
 from dualstack_sim.compute.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
 from tests.sim.faults.detector import detector
@@ -78,6 +79,8 @@ async def assert_stopped_at_the_canary(made: Scene) -> None:
     assert isinstance(stopped.value.__cause__, Unsupported)
     assert "rolled back to routes alone" in str(stopped.value)
     assert made.infrastructure()["status"]["lastError"]["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
+    (measured,) = [event for event in made.events if isinstance(event, OutageMeasured)]
+    assert "the pods of 1 nodes were cut off from other nodes for at least" in measured.detail
     await made.clock.sleep(60.0)
     report = made.fabric.traffic.report(made.clock.now())
     assert len({pair.destination for pair in report.broken_pairs}) == 1
