@@ -59,7 +59,18 @@ async def test_every_window_is_used_and_few_ask_in_vain(states_it: bool) -> None
     first, *full = [quota.served[window] for window in sorted(quota.served)]
     assert first <= 150
     assert all(used >= 0.85 * 150 for used in full[:-1])
-    assert quota.refusals <= len(quota.served)
+    assert quota.refusals <= (1 if states_it else len(quota.served))
+
+
+async def test_who_is_refused_goes_on_as_soon_as_the_next_window_begins() -> None:
+    clock = ScriptedClock()
+    windows = QuotaWindows(clock)
+    await clock.sleep(WINDOW - clock.now() % WINDOW + 40.0)
+    await windows.turn("change")
+    windows.refused("change")
+    refused_at = clock.now()
+    await windows.turn("change")
+    assert clock.now() == refused_at + 20.0
 
 
 async def test_a_quota_that_grows_is_used_in_the_end() -> None:
