@@ -35,13 +35,15 @@ WORDS = {
     "ERR_INFRA_UNAUTHENTICATED": "Authentication failed, invalid character, invalid_client, cannot fetch token, "
     "InvalidSecretAccessKey",
     "ERR_INFRA_UNAUTHORIZED": "Unauthorized, SignatureDoesNotMatch, invalid_grant, "
-    "Authorization Profile was not found, no active subscriptions, not authorized, AccessDenied, Error 403, SERVICE_ACCOUNT_ACCESS_DENIED",
+    "Authorization Profile was not found, no active subscriptions, "
+    "not authorized, AccessDenied, Error 403, SERVICE_ACCOUNT_ACCESS_DENIED",
     "ERR_INFRA_QUOTA_EXCEEDED": "AddressLimitExceeded, Quotas, Quota of nothing exceeded, exceeded quota, "
     "Quota has been met, QUOTA_EXCEEDED, ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS",
     "ERR_INFRA_RATE_LIMITS_EXCEEDED": "RequestLimitExceeded, Throttling, Too many requests",
     "ERR_INFRA_DEPENDENCIES": "PendingVerification, Access Not Configured, accessNotConfigured, DependencyViolation, "
     "OptInRequired, Conflict, inactive billing state, is already being used, "
-    "timeout while waiting for state to become, InvalidCidrBlock, already busy for, internalerror, internal server error, A resource with the ID",
+    "timeout while waiting for state to become, "
+    "InvalidCidrBlock, already busy for, internalerror, internal server error, A resource with the ID",
     "ERR_RETRYABLE_INFRA_DEPENDENCIES": "RetryableError",
     "ERR_INFRA_RESOURCES_DEPLETED": "not available in the current hardware cluster, out of stock",
     "ERR_CONFIGURATION_PROBLEM": "not supported in your requested Availability Zone, notFound, Invalid value, "
