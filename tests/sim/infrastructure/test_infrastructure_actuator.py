@@ -31,7 +31,7 @@ from dualstack.plan.transitions import (
     StopController,
     Transition,
 )
-from tests.sim.infrastructure.scene import Scene, scene
+from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 
 
 async def actuator_of(made: Scene) -> tuple[CloudActuator, ComputeClient]:
@@ -78,6 +78,26 @@ async def test_the_facts_of_a_cluster_at_rest() -> None:
         assert facts.subnet.flag_visible
         assert not facts.subnet.overlap_flag
         assert facts.unreachable == ()
+
+
+async def test_a_vm_that_lies_in_another_subnet_or_does_not_run_is_seen_to() -> None:
+    async with scene() as made:
+        actuator, _ = await actuator_of(made)
+        network = (await made.subnet())["network"]
+        other = {"name": "other", "network": network, "ipCidrRange": "10.240.0.0/24"}
+        link = made.compute.place("subnetworks", SUBNET, other)["selfLink"]
+        zone, name = made.world.nodes[0].zone, f"{NS}-w1-z1-11111-elsewhere"
+        machine = f"zones/{zone}/machineTypes/e2-small"
+        nic = {"network": network, "subnetwork": link}
+        body = {"name": name, "machineType": machine, "networkInterfaces": [nic]}
+        made.compute.place("instances", f"zones/{zone}", body)
+        node = {"metadata": {"name": name}, "spec": {"providerID": f"gce:///proj-1/{zone}/{name}"}}
+        made.store.upsert(kinds.NODE, {"apiVersion": "v1", "kind": "Node", **node})
+        found = {node.name: node for node in (await actuator.observe()).nodes}
+        assert [node.name for node in found.values() if not node.subnet_ok] == [name]
+        await made.change("instances.stop", f"zones/{zone}", name)
+        found = {node.name: node for node in (await actuator.observe()).nodes}
+        assert [node.name for node in found.values() if not node.running] == [name]
 
 
 async def test_each_step_and_its_inverse_do_what_they_say() -> None:
