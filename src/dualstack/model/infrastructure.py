@@ -63,7 +63,13 @@ def _without_fractions(value: Any) -> Any:
 
 
 def _empty() -> str:
+    """The default of a text that is written although it is empty: msgspec leaves out plain defaults alone."""
     return ""
+
+
+def _no_subnets() -> tuple[Subnet, ...]:
+    """The default of a list that is written although it is empty."""
+    return ()
 
 
 def _without_nulls(value: Any) -> Any:
@@ -169,7 +175,7 @@ class NatIP(_Struct, frozen=True):
 
 class NetworkStatus(_Struct, frozen=True):
     vpc: StatusVPC = msgspec.field(default_factory=StatusVPC)
-    subnets: tuple[Subnet, ...] = msgspec.field(default_factory=lambda: ())
+    subnets: tuple[Subnet, ...] = msgspec.field(default_factory=_no_subnets)
     nat_ips: tuple[NatIP, ...] = msgspec.field(default=(), name="natIPs")
     ipfamilies: tuple[str, ...] = ()
 
