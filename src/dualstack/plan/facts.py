@@ -70,6 +70,10 @@ class NodeFacts:
     subnet_ok: bool = True
     """nic0 is in the subnet that gets the range (cutover.md R12)."""
 
+    def has_alias_in(self, range_name: str) -> bool:
+        """Any alias of that range; aliases of other ranges are the user's (W29)."""
+        return any(alias.range_name == range_name for alias in self.aliases)
+
 
 @dataclass(frozen=True, slots=True)
 class ControllerFacts:
@@ -169,7 +173,7 @@ class CutoverFacts:
         for node in self.node_of.values():
             if node.pod_cidr:
                 owed[node.name] = node.pod_cidr
-            elif not any(alias.range_name == self.range_name for alias in node.aliases):
+            elif not node.has_alias_in(self.range_name):
                 routes = self.routes_to.get(node.name)
                 cidr = routes[0].destination if routes else saved.get(node.name)
                 if cidr and cidr not in self._taken:

@@ -10,6 +10,7 @@ from dualstack.model import kinds, names
 from dualstack.model.conditions import with_condition
 from dualstack_sim.compute.interference import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
+from dualstack_sim.world.builder import WorldNode
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene, scene
 
@@ -170,25 +171,53 @@ async def test_w2_a_subnet_of_someone_else_in_the_service_range_stops_it_too() -
         assert made.controller_manager_replicas() == 1
 
 
+OF_THE_USER = {"rangeName": "of-the-user", "ipCidrRange": "10.99.0.0/20"}
+
+
+async def add_range_of_the_user(made: Scene) -> None:
+    subnet = await made.subnet()
+    ranges = [*subnet.get("secondaryIpRanges", ()), OF_THE_USER]
+    await made.change(
+        "subnetworks.patch", SUBNET, subnet["name"], secondaryIpRanges=ranges, fingerprint=subnet["fingerprint"]
+    )
+
+
+def aliases_of_the_user(made: Scene) -> dict[str, dict[str, str]]:
+    """An alias for each VM in the user's range."""
+    return {
+        node.name: {"ipCidrRange": f"10.99.0.{16 * index}/28", "subnetworkRangeName": "of-the-user"}
+        for index, node in enumerate(made.world.nodes)
+    }
+
+
+def alias_of(node: WorldNode) -> dict[str, str]:
+    return {"ipCidrRange": node.pod_cidr, "subnetworkRangeName": "ipv4-pod-cidr"}
+
+
+async def aliases(made: Scene) -> dict[str, list[dict[str, str]]]:
+    vms = [await made.resource("instances.get", ZONE, node.name) for node in made.world.nodes]
+    return {vm["name"]: vm["networkInterfaces"][0]["aliasIpRanges"] for vm in vms}
+
+
+async def set_aliases(made: Scene, name: str, wanted: list[dict[str, str]]) -> None:
+    interface = (await made.resource("instances.get", ZONE, name))["networkInterfaces"][0]
+    await made.change(
+        "instances.updateNetworkInterface",
+        ZONE,
+        name,
+        query={"networkInterface": "nic0"},
+        aliasIpRanges=wanted,
+        fingerprint=interface["fingerprint"],
+    )
+
+
 async def test_w29_what_users_added_survives() -> None:
-    """W29: a secondary range of the user, an alias in it, and a NAT of the user in our router."""
+    """W29: a range of the user, an alias of each VM in it, and a NAT of the user in our router; there, back, there."""
     async with scene() as made:
-        subnet = await made.subnet()
-        extra = {"rangeName": "of-the-user", "ipCidrRange": "10.99.0.0/20"}
-        await made.change(
-            "subnetworks.patch", SUBNET, subnet["name"], secondaryIpRanges=[extra], fingerprint=subnet["fingerprint"]
-        )
-        name = made.world.nodes[1].name
-        interface = (await made.resource("instances.get", ZONE, name))["networkInterfaces"][0]
-        alias = {"ipCidrRange": "10.99.0.0/28", "subnetworkRangeName": "of-the-user"}
-        await made.change(
-            "instances.updateNetworkInterface",
-            ZONE,
-            name,
-            query={"networkInterface": "nic0"},
-            aliasIpRanges=[alias],
-            fingerprint=interface["fingerprint"],
-        )
+        await add_range_of_the_user(made)
+        added = aliases_of_the_user(made)
+        for name, alias in added.items():
+            await set_aliases(made, name, [alias])
         router = await made.resource("routers.get", SUBNET, f"{NS}-cloud-router")
         theirs = {
             "name": "of-the-user",
@@ -198,15 +227,19 @@ async def test_w29_what_users_added_survives() -> None:
         await made.change("routers.patch", SUBNET, router["name"], nats=[*router["nats"], theirs])
 
         made.trigger()
-        await made.reconcile()
+        await made.killed_at("gate-aliases")
+        annotated = {"metadata": {"annotations": {"dualstack.dev/cut-over": "back"}}}
+        made.store.patch(kinds.CLUSTER, made.namespace, {"spec": {"shoot": annotated}})
+        assert "the cluster is on its routes again" in await made.refusal()
+        assert (await made.subnet())["secondaryIpRanges"] == [OF_THE_USER]
+        assert await aliases(made) == {name: [alias] for name, alias in added.items()}
 
+        made.trigger()
+        made.store.patch(kinds.CLUSTER, made.namespace, {"spec": {"shoot": {"metadata": {"annotations": None}}}})
+        await made.reconcile()
         ranges = (await made.subnet())["secondaryIpRanges"]
-        assert ranges == [extra, {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}]
-        interface = (await made.resource("instances.get", ZONE, name))["networkInterfaces"][0]
-        assert interface["aliasIpRanges"] == [
-            {"ipCidrRange": made.world.nodes[1].pod_cidr, "subnetworkRangeName": "ipv4-pod-cidr"},
-            alias,
-        ]
+        assert ranges == [OF_THE_USER, {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}]
+        assert await aliases(made) == {node.name: [alias_of(node), added[node.name]] for node in made.world.nodes}
         router = await made.resource("routers.get", SUBNET, f"{NS}-cloud-router")
         assert "of-the-user" in [nat["name"] for nat in router["nats"]]
         assert made.lost() == 0.0
@@ -226,3 +259,32 @@ async def test_a_machine_that_is_gone_is_no_obstacle() -> None:
         await made.reconcile()
         assert await made.node_routes() == []
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Succeeded"
+
+
+async def test_w22_a_route_that_was_saved_stays_ours_although_its_machine_has_gone() -> None:
+    """The machine is forgotten while its VM still runs: neither is the route a stranger's, nor does it stay."""
+    async with scene() as made:
+        made.trigger()
+        await made.killed_at("add-alias-canary")
+        gone = made.world.nodes[2]
+        made.store.patch(kinds.MACHINE, gone.name, {"metadata": {"finalizers": None}}, made.namespace)
+        made.store.delete(kinds.MACHINE, gone.name, made.namespace)
+        made.store.delete(kinds.NODE, gone.name)
+        await made.reconcile()
+        assert await made.node_routes() == []
+        assert made.infrastructure()["status"]["lastOperation"]["state"] == "Succeeded"
+
+
+@pytest.mark.parametrize("step", ["gate-alias-canary", "add-aliases"])
+async def test_an_alias_that_somebody_put_behind_another_comes_first_again(step: str) -> None:
+    """Where cloud-controller-manager looks (gardener-behaviour.md 12.6); it holds nothing up."""
+    async with scene() as made:
+        made.trigger()
+        await made.killed_at(step)
+        await add_range_of_the_user(made)
+        added = aliases_of_the_user(made)
+        for node in made.world.nodes:
+            await set_aliases(made, node.name, [added[node.name], alias_of(node)])
+        await made.reconcile()
+        assert await aliases(made) == {node.name: [alias_of(node), added[node.name]] for node in made.world.nodes}
+        assert made.lost() == 0.0

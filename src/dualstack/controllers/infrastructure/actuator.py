@@ -30,6 +30,7 @@ from dualstack.plan.compressed import GATE_READY
 from dualstack.plan.decoy_steps import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
 from dualstack.plan.decoys import GATES as DECOY_GATES
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.overlap import GATE_ALIAS_CANARY, GATE_RANGE
 from dualstack.plan.transitions import (
     AddAliases,
     AddSecondaryRange,
@@ -175,11 +176,12 @@ class CloudActuator:
         if gate != GATE_READY and not facts.range_present:
             problems.append(f"subnet {facts.subnet.name} has no range {facts.range_name} any more")
         problems += [f"the pod CIDR of VM {name} is delivered by nothing" for name in facts.unreachable]
-        problems += [
-            f"the alias of VM {name} is not its Node's pod CIDR, or not the first"
-            for name in facts.pod_cidr_of
-            if facts.node_of[name].aliases and not facts.alias_in_place(name)
-        ]
+        if gate not in (GATE_RANGE, GATE_ALIAS_CANARY):  # after which add-aliases mends it
+            problems += [
+                f"the alias of VM {name} is not its Node's pod CIDR, or not the first"
+                for name in facts.pod_cidr_of
+                if facts.node_of[name].has_alias_in(facts.range_name) and not facts.alias_in_place(name)
+            ]
         running = {node.name for node in facts.nodes if node.running and node.pod_cidr}
         unwell = self._last.unwell if self._last else {}
         problems += [f"node {name} {why}" for name, why in sorted(unwell.items()) if name in running]
