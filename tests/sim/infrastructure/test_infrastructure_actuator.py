@@ -17,13 +17,14 @@ from dualstack.gce import ComputeClient
 from dualstack.gce.pacing import QUICK
 from dualstack.model import kinds
 from dualstack.model.shoot import ShootView
-from dualstack.plan.facts import CutoverFacts
-from dualstack.plan.overlap import GATE_ALIASES
+from dualstack.plan.facts import AliasFacts, CutoverFacts
+from dualstack.plan.overlap import GATE_ALIAS_CANARY, GATE_ALIASES
 from dualstack.plan.transitions import (
     AddAliases,
     AddSecondaryRange,
     ClearOverlapFlag,
     DeleteRoutes,
+    Gate,
     RemoveAliases,
     RemoveSecondaryRange,
     SaveRoutes,
@@ -159,6 +160,25 @@ async def test_a_gate_names_everything_that_speaks_against_going_on() -> None:
         assert f"route {third.name} ({third.pod_cidr}) appeared" in problems
         lost = replace(facts, routes=())
         assert any("delivered by nothing" in problem for problem in await actuator.check(GATE_ALIASES, lost))
+
+
+async def test_an_alias_that_is_not_first_speaks_against_going_on_once_all_are_there() -> None:
+    async with scene() as made:
+        actuator, _ = await actuator_of(made)
+        facts = await actuator.observe()
+        name = made.world.nodes[0].name
+        users = AliasFacts("10.99.0.0/28", "of-the-user")
+        ours = AliasFacts(facts.pod_cidr_of[name], facts.range_name)
+        complaint = f"the alias of VM {name} is not its Node's pod CIDR, or not the first"
+
+        async def complains(gate: Gate, *aliases: AliasFacts) -> bool:
+            nodes = tuple(replace(node, aliases=aliases) if node.name == name else node for node in facts.nodes)
+            return complaint in await actuator.check(gate, replace(facts, nodes=nodes))
+
+        assert await complains(GATE_ALIASES, users, ours)
+        assert not await complains(GATE_ALIAS_CANARY, users, ours)
+        assert not await complains(GATE_ALIASES, ours, users)
+        assert not await complains(GATE_ALIASES, users)
 
 
 async def test_a_vm_that_vanishes_meanwhile_needs_no_alias() -> None:
