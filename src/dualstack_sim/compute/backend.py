@@ -154,8 +154,14 @@ class Compute:
         except ApiError:
             self._statistics.count_rate_limited(caller)
             raise
+        self._check_place(call)
+
+    def _check_place(self, call: Call) -> None:
         if call.method not in ("regions.get", "zones.get"):
             self.project.check_scope(call.scope)
+
+    def _unserved(self, call: Call) -> ApiError:
+        return not_found(f"projects/{self.project.name}/{call.scope}/{call.method}")
 
     def _consult(self, call: Call) -> Fault | None:
         """What goes wrong with the request; what happens beside it has happened then."""
@@ -171,7 +177,7 @@ class Compute:
         mutation = self._mutations.get(call.method)
         waits = call.method.endswith("Operations.wait")
         if mutation is None and not waits and call.method not in self._reads:
-            raise not_found(f"projects/{self.project.name}/{call.scope}/{call.method}")
+            raise self._unserved(call)
         if call.body and (mutation is None or not takes_body(call.method)):
             accept(call.body, {})
         if mutation is not None:
@@ -252,6 +258,18 @@ class Compute:
         """A resource as it stands now; read, never change."""
         self._agenda.catch_up()
         return self.project.inventory.find(Key(collection, scope, name))
+
+    def look(self, method: str, scope: str, name: str = "", *, query: Mapping[str, str], project: str = "") -> Json:
+        """What a get or list would answer, for an onlooker: not counted, not charged, and no fault interferes.
+
+        Raises ApiError for what the API refuses, and 404 for a method that does not read.
+        """
+        call = Call(method, scope, name, self._agenda.catch_up(), query, {}, project)
+        self._check_place(call)
+        if method not in self._reads:
+            raise self._unserved(call)
+        seen: Json = select(self._reads[method](call), asked_of(query))
+        return seen
 
     def statistics(self, caller: str = "") -> Json:
         """`{"calls", "mutations", "byMethod", "rateLimited"}` of callers whose User-Agent begins with `caller`."""

@@ -2,6 +2,7 @@
 
 POST /trigger              traffic and Compute calls are accounted from now on; answers {"at": epoch seconds}
 GET  /traffic              pairs, blackout, broken pairs
+GET  /compute/v1/projects/ what the same path of the Compute API answers, but undisturbed: no count, quota or fault
 GET  /compute/statistics   calls since the trigger; `?caller=` only of User-Agents that begin so
 GET  /probe?from=&to=      where a packet from a host, or from an address of the internet, to an address goes now
 GET  /advertisements       ranges that Cloud Routers began or ceased to advertise
@@ -19,11 +20,13 @@ from aiohttp import web
 
 from dualstack.clock import Clock
 from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.errors import not_found
+from dualstack_sim.compute.surface import locate
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.fabric.blocks import parse_address
 from dualstack_sim.faults import FaultPlan
 from dualstack_sim.rules import RULES
-from dualstack_sim.world.control_answers import answer, json_refusals
+from dualstack_sim.world.control_answers import answer, guarded, json_refusals
 from dualstack_sim.world.control_clock import SteppableClock
 from dualstack_sim.world.control_faults import FaultControl
 from dualstack_sim.world.control_state import LARGEST_STATE, StateControl
@@ -50,6 +53,12 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
     async def statistics(request: web.Request) -> web.Response:
         return answer(compute.statistics(request.query.get("caller", "")))
 
+    async def look(request: web.Request) -> Any:
+        address = locate("GET", request.rel_url.raw_path)
+        if address.project != compute.project.name:
+            raise not_found(f"projects/{address.project}")
+        return compute.look(address.method, address.scope, address.name, query=request.query, project=address.project)
+
     async def probe(request: web.Request) -> web.Response:
         source, destination = request.query.get("from", ""), request.query.get("to", "")
         fabric.settle(clock.now())
@@ -74,6 +83,7 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
     application.router.add_post("/trigger", trigger)
     application.router.add_get("/traffic", traffic)
     application.router.add_get("/compute/statistics", statistics)
+    application.router.add_get("/compute/v1/projects/{path:.*}", guarded(look))
     application.router.add_get("/probe", probe)
     application.router.add_get("/advertisements", advertisements)
     application.router.add_get("/assumptions", assumptions)

@@ -140,6 +140,24 @@ def test_faults_are_survived_and_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_who_judges_takes_no_fault_and_no_quota_from_the_product(tmp_path: Path) -> None:
+    """Given reads that fail and six requests a minute for good, the product copes and the verdict is not disturbed."""
+    faults = tmp_path / "faults.yaml"
+    faults.write_text(
+        "faults:\n"
+        "  - {method: firewalls.list, errorBefore: {status: 503}}\n"
+        "  - {method: subnetworks.get, errorBefore: {status: 503}, count: 3}\n"
+        "  - {method: routes.delete, quota: {limit: REQUESTS_PER_MINUTE, value: 6}}\n"
+    )
+    outcome = rehearse("--faults", str(faults))
+    succeeded(outcome)
+    before = {change["what"]: change["before"] for change in outcome.result["changes"]}
+    assert before["subnet shoot--foo--bar-nodes"] == "IPV4_ONLY"
+    assert [fault["at"] for fault in outcome.result["faults"]["fired"] if fault["at"] <= 0.0] == []
+    assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
+
+
+@pytest.mark.slow
 def test_the_owners_taints_are_no_fault_and_pools_may_go_without_surge(tmp_path: Path) -> None:
     shoot = yaml.safe_load(EXAMPLE.read_text())
     pools = shoot["spec"]["provider"]["workers"]

@@ -95,9 +95,11 @@ class Endpoints:
                     return
 
     async def compute(self, path: str) -> Manifest:
-        """A Compute resource, or a list of at most 500, at `path` below the project."""
-        base = self.address.compute.rstrip("/")
-        answer: Manifest = await self._request("GET", f"{base}/compute/v1/projects/{self.address.project}/{path}")
+        """A Compute resource, or a list of at most 500, at `path` below the project.
+
+        Asked of the control endpoint: to look must not use up quota, nor take the faults meant for the product.
+        """
+        answer: Manifest = await self.control(f"/compute/v1/projects/{self.address.project}/{path}")
         return answer
 
     async def compute_list(self, path: str) -> list[Manifest]:
