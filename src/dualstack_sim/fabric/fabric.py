@@ -84,6 +84,7 @@ class Fabric:
                 action(at)
             else:
                 heapq.heappush(self._heap, (due, number, is_news, action))
+        self.traffic.all_known(at)
 
     def probe(self, source_host: str, destination_ip: str, at: float | None = None) -> Verdict:
         """The fate of a packet from `source_host` to `destination_ip` at `at` (default: now).
@@ -158,9 +159,9 @@ class Fabric:
             self._homes[name] = ledger
             for peering in list(ledger.views[name].peerings()):
                 self._look_over(name, peering)
-            self.traffic.power(at, name, runs=True)
+            self.traffic.started(at, name, at + self._lag_in_force().longest)
         elif not runs and self._homes.get(name) is ledger:
-            self.traffic.power(at, name, runs=False)
+            self.traffic.stopped(at, name)
             for known in self._ledgers.values():
                 if name in known.views:
                     known.close_view(name)
@@ -172,9 +173,12 @@ class Fabric:
         if host not in ledger.views:
             ledger.open_view(host)
 
+    def _lag_in_force(self) -> LagProfile:
+        return self._lag if enforced("forwarding.eventually-consistent") else LagProfile.fixed(0.0)
+
     def _due(self, at: float, host: str, change: Change, version: int) -> float:
         """When `host` will see the change (knob K4: for one subnet not before what was changed earlier)."""
-        low, high = self._lag.bounds(change.key[0]) if enforced("forwarding.eventually-consistent") else (0.0, 0.0)
+        low, high = self._lag_in_force().bounds(change.key[0])
         due = at + (self._chance.uniform(low, high, "lag", host, *change.key, version) if high > low else low)
         in_order = self._knobs.subnet_order == "fifo" or not enforced("forwarding.subnet-order")
         if in_order and change.key[0] in ("ranges", "flag"):

@@ -52,11 +52,14 @@ class Traffic:
         self._books = {family: BlackoutBook(family) for family in FAMILIES}
         self._rosters = {family: Roster() for family in FAMILIES}
         self._stopped: set[str] = set()
+        self._known_at: dict[str, float] = {}
+        self._waiting: dict[str, Endpoint] = {}
         self._marked_at: float | None = None
 
     def join(self, at: float, host: str, cidrs: Sequence[str], *, steals_aliases: bool = False) -> None:
         """The pods of `host` in `cidrs` can be talked to from `at` on; joining again replaces what was said before.
 
+        A VM that has just started is an end point when every host has had its time to learn of it, not before.
         `steals_aliases`: its guest agent runs with ip_aliases=true (cutover.md R13, E16). A VM that stops running
         leaves by itself, and one that was stopped before `at` does not come back by the word of somebody who has not
         noticed yet. ValueError if a CIDR is none, or for two CIDRs of one family.
@@ -126,17 +129,27 @@ class Traffic:
             return Verdict(None, "STOLEN_BY_GUEST_AGENT", f"{verdict.rule}; R13: the guest agent took the alias")
         return verdict
 
-    def power(self, at: float, host: str, *, runs: bool) -> None:
-        """The VM of `host` has started or stopped running."""
-        if runs:
-            self._stopped.discard(host)
-            self.look_around(at, host)
-        else:
-            self._stopped.add(host)
-            self.drop(at, host)
+    def started(self, at: float, host: str, known_at: float) -> None:
+        """The VM of `host` runs since `at`; at `known_at` no other host can be without the news of it."""
+        self._stopped.discard(host)
+        self._known_at[host] = known_at
+        self.look_around(at, host)
+
+    def stopped(self, at: float, host: str) -> None:
+        """The VM of `host` runs no more."""
+        self._stopped.add(host)
+        self.drop(at, host)
+
+    def all_known(self, at: float) -> None:
+        """Every host knows of every VM at `at`: nobody has to wait."""
+        self._known_at.clear()
+        waiting, self._waiting = self._waiting, {}
+        for endpoint in waiting.values():
+            self._join(at, endpoint)
 
     def drop(self, at: float, host: str) -> None:
         """`host` is no end point from `at` on; at once, unlike `leave`."""
+        self._waiting.pop(host, None)
         endpoint = self._endpoints.pop(host, None)
         if endpoint is None:
             return
@@ -191,6 +204,11 @@ class Traffic:
         known = self._endpoints.get(endpoint.host)
         if known == endpoint or endpoint.host in self._stopped:
             return
+        known_at = self._known_at.get(endpoint.host, at)
+        if at < known_at:
+            self._waiting[endpoint.host] = endpoint
+            self._schedule(known_at, partial(self._enter, endpoint=endpoint))
+            return
         if known is not None and any(block not in endpoint.cidrs for block in known.cidrs):
             self.drop(at, endpoint.host)
             known = None
@@ -199,6 +217,12 @@ class Traffic:
             self._owners.add(block, endpoint.host)
             self._rosters[block.version].join(at, endpoint.host)
         self.look_around(at, endpoint.host)
+
+    def _enter(self, at: float, endpoint: Endpoint) -> None:
+        """The wait of an end point is over, unless it left meanwhile or another took its place."""
+        if self._waiting.get(endpoint.host) is endpoint:
+            del self._waiting[endpoint.host]
+            self._join(at, endpoint)
 
     def _mark(self, at: float) -> None:
         self._marked_at = at

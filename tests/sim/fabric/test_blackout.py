@@ -129,6 +129,49 @@ def test_a_vm_that_was_stopped_is_no_end_point_by_the_word_of_somebody_late_and_
     assert fabric.traffic.report(25.0).ipv4.maximum == 3.0
 
 
+def test_a_vm_that_has_just_started_is_an_end_point_when_every_host_can_know_of_it() -> None:
+    """What its pods miss before that nobody has lost; what is dark then is dark, however young the VM."""
+    fabric, cloud = cluster((1, 2), lag=LagProfile(machine=(60.0, 60.0)))
+    for number in (3, 4):
+        cloud.vm(10.0, number)
+    cloud.route(10.0, 3)
+    fabric.traffic.join(50.0, node(3), [pods(3)])
+    fabric.traffic.join(50.0, node(4), [pods(4)])
+    report = fabric.traffic.report(69.0)
+    assert (report.later_pairs, report.current, report.broken_pairs) == (0, 0, ())
+    report = fabric.traffic.report(75.0)
+    assert report.later_pairs == 10
+    assert {(pair.destination, pair.since, pair.seconds) for pair in report.broken_pairs} == {(node(4), 70.0, 5.0)}
+
+
+@pytest.mark.parametrize("ends", ["leaves", "stops", "comes again"])
+def test_an_end_point_that_waits_to_be_known_may_go_before(ends: str) -> None:
+    fabric, cloud = cluster((1, 2), lag=LagProfile(machine=(60.0, 60.0)))
+    cloud.vm(10.0, 3)
+    fabric.traffic.join(50.0, node(3), [pods(3)])
+    match ends:
+        case "leaves":
+            fabric.traffic.leave(55.0, node(3))
+        case "stops":
+            cloud.change(55.0, "instances", node(3), status="TERMINATED")
+        case _:
+            cloud.route(56.0, 3, destRange=pods(4))
+            fabric.traffic.join(56.0, node(3), [pods(4)])
+    report = fabric.traffic.report(130.0)
+    assert report.later_pairs == (4 if ends == "comes again" else 0)
+    assert report.broken_pairs == ()
+
+
+def test_in_a_world_at_rest_nobody_waits_to_be_known() -> None:
+    fabric, cloud = cluster((1, 2), lag=LagProfile.fixed(60.0))
+    cloud.vm(10.0, 3)
+    cloud.route(10.0, 3)
+    fabric.traffic.join(11.0, node(3), [pods(3)])
+    fabric.rest(12.0)
+    fabric.traffic.mark(12.0)
+    assert (fabric.traffic.report(13.0).pairs, fabric.traffic.report(13.0).broken_pairs) == (6, ())
+
+
 def test_later_pairs_are_counted_once_however_often_a_node_comes_back() -> None:
     fabric, cloud = cluster((1, 2), lag=LagProfile.fixed(0.0))
     for number in (3, 4):
@@ -301,18 +344,20 @@ def make_move(fabric: Fabric, cloud: Cloud, at: float, move: Move, state: set[Mo
             fabric.traffic.join(at, node(number), [pods(number)])
 
 
-def is_end_point(number: int, at: float, schedule: list[tuple[float, Move]]) -> bool:
-    """Whether the node joined while its VM ran, and neither left nor stopped since."""
+def is_end_point(number: int, at: float, schedule: list[tuple[float, Move]], longest: float) -> bool:
+    """Whether the node joined while its VM ran, and neither left nor stopped since; `longest`: until a VM is known."""
     present, runs, wants = True, True, True
+    known_at = 0.0
     for when, (what, who) in schedule:
         if when > at or who != number:
             continue
         if what == "stop":
             present, runs = present and not runs, not runs
+            known_at = when + longest if runs else known_at
         elif what == "traffic":
             wants = not wants
             present = wants and runs
-    return present
+    return present and at >= known_at
 
 
 STEP = 0.25
@@ -339,7 +384,7 @@ def test_accounting_equals_sampling_at_every_step(moves: list[Move], seed: int) 
     total = 0.0
     for cell in range(80):
         at = STEP * (cell + 0.5)
-        present = [number for number in (1, 2, 3) if is_end_point(number, at, sorted(schedule))]
+        present = [number for number in (1, 2, 3) if is_end_point(number, at, sorted(schedule), lag.longest)]
         for source, destination in permutations(present, 2):
             verdict = sampled.probe(node(source), pod(destination), at=at)
             total += STEP if verdict.delivered_to != node(destination) else 0.0
