@@ -10,8 +10,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.contract.witness import Witness, install, watched_processes
+
+settings.register_profile("unhurried", deadline=None)  # how long an example takes says more of the machine than of us
+settings.load_profile("unhurried")
 
 WITNESS = Witness()
 _OPEN = ExitStack()

@@ -236,7 +236,7 @@ def test_routes_inside_a_range_without_flag_cannot_be_restored() -> None:
     assert RestoreRoutes(("node-0",)).precondition(facts) != []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     nodes=st.integers(0, 6),
     name=st.sampled_from(sorted(STRATEGIES)),

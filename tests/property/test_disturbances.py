@@ -134,7 +134,7 @@ def started(draw: st.DrawFn) -> CutoverFacts:
     return restarted(draw(st.sampled_from(reached)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     facts=started(),
     disturbances=st.lists(
@@ -169,7 +169,7 @@ def test_whatever_happens_underneath_overlap_loses_nothing_of_its_own_and_finish
 
 
 @given(facts=started(), name=st.sampled_from(sorted(STRATEGIES)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_plan_is_made_from_a_finished_cluster(facts: CutoverFacts, name: str) -> None:
     strategy = choose(name)
     for transition in strategy.transitions(facts, SETTINGS):
@@ -178,7 +178,7 @@ def test_no_plan_is_made_from_a_finished_cluster(facts: CutoverFacts, name: str)
 
 
 @given(facts=started())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_flag_is_set_only_over_routes_that_carry_traffic(facts: CutoverFacts) -> None:
     for transition in choose("overlap").transitions(facts, SETTINGS):
         if isinstance(transition, SetOverlapFlag):

@@ -71,5 +71,5 @@ class Cluster(RuleBasedStateMachine):
         assert last(way_back(), self.facts, SETTINGS).on_routes
 
 
-Cluster.TestCase.settings = settings(max_examples=50, stateful_step_count=15, deadline=None)
+Cluster.TestCase.settings = settings(max_examples=50, stateful_step_count=15)
 TestCluster = Cluster.TestCase

@@ -246,7 +246,7 @@ async def test_a_terminating_pod_brings_a_deleted_route_back_until_it_is_gone() 
         assert stage.get(POD, "ccm-1", NS)["metadata"]["deletionTimestamp"]
         await call(stage, "routes.delete", "global", name)
         assert routes(stage) == {}
-        await stage.eventually(lambda: routes(stage), 60.0)
+        await stage.eventually(lambda: routes(stage))
         end_pod(stage)
         await stage.clock.sleep(5.0)
         await call(stage, "routes.delete", "global", name)
@@ -267,7 +267,7 @@ async def test_a_refused_route_makes_the_nodes_network_unavailable_until_it_can_
             lambda: [text for reason, text in events(stage) if reason == "FailedToCreateRoute"]
         )
         await change_ranges(stage, [])
-        await stage.eventually(lambda: network(stage, A)["status"] == "False", 60.0)
+        await stage.eventually(lambda: network(stage, A)["status"] == "False")
         assert taints(stage, A) == []
         assert len(routes(stage)) == 1
 
@@ -343,7 +343,7 @@ async def test_an_old_node_in_a_dual_stack_cluster_is_tried_twenty_times_and_sta
         def attempts() -> int:
             return int(stage.compute.statistics("cloud-controller-manager")["byMethod"].get("instances.get", 0))
 
-        await stage.eventually(lambda: attempts() == 21, 3000.0)
+        await stage.eventually(lambda: attempts() == 21)
         await stage.throughout(lambda: attempts() == 21, 120.0)
         assert stage.get(NODE, A)["spec"]["podCIDRs"] == ["100.96.0.0/24"]
         assert network(stage, A)["message"] == CREATED
@@ -378,14 +378,14 @@ async def test_a_node_whose_vm_is_gone_is_deleted_and_one_that_is_shut_down_is_t
         place_node(stage, A, "100.96.0.0/24", ready="Unknown")
         register(stage, B, "100.96.1.0/24", ready="Unknown")
         start_controller(stage, CLOUD_ALLOCATOR)
-        await stage.eventually(lambda: stage.store.get(NODE, B) is None, 120.0)
+        await stage.eventually(lambda: stage.store.get(NODE, B) is None)
         told = ("DeletingNode", f"Deleting node {B} because it does not exist")
         await stage.eventually(lambda: told in events(stage))
         assert taints(stage, A) == []
         await call(stage, "instances.stop", ZONE, A)
-        await stage.eventually(lambda: taints(stage, A) == [SHUTDOWN], 120.0)
+        await stage.eventually(lambda: taints(stage, A) == [SHUTDOWN])
         await call(stage, "instances.start", ZONE, A)
-        await stage.eventually(lambda: taints(stage, A) == [], 120.0)
+        await stage.eventually(lambda: taints(stage, A) == [])
         assert stage.store.get(NODE, A) is not None
 
 
@@ -401,7 +401,7 @@ async def test_a_node_learns_the_address_that_its_vm_gets_later() -> None:
         body = {"fingerprint": fingerprint, "stackType": "IPV4_IPV6"}
         query = {"networkInterface": "nic0"}
         await call(stage, "instances.updateNetworkInterface", ZONE, A, query=query, body=body)
-        told = await stage.eventually(lambda: stage.get(NODE, A)["status"]["addresses"][2:], 120.0)
+        told = await stage.eventually(lambda: stage.get(NODE, A)["status"]["addresses"][2:])
         assert told == [{"type": "Hostname", "address": A}]
         assert ":" in stage.get(NODE, A)["status"]["addresses"][1]["address"]
 

@@ -130,7 +130,7 @@ async def test_a_deployment_becomes_machines_with_vms_and_dual_stack_nodes() -> 
         phases: list[str] = []
         stage.context.informers.of(MACHINE).subscribe(lambda _, new: phases.append(phase_of(new)) if new else None)
         place_deployment(stage, 1)
-        await stage.eventually(lambda: settled(stage, 1), 1800.0)
+        await stage.eventually(lambda: settled(stage, 1))
 
         assert list(dict.fromkeys(phases)) == ["", "Pending", "Running"]
         (machine,) = machines(stage)
@@ -166,7 +166,7 @@ async def test_a_roll_out_replaces_every_machine_and_neither_lacks_nor_exceeds()
             "spec": {"maxUnavailable": 1, "selector": selector},
         }
         stage.store.create(BUDGET, budget)
-        await stage.eventually(lambda: settled(stage, 2) and sum(map(is_ready, stage.pods("web"))) == 4, 1800.0)
+        await stage.eventually(lambda: settled(stage, 2) and sum(map(is_ready, stage.pods("web"))) == 4)
         before, daemons = machine_names(stage), stage.store.list(DAEMON_SET)
         assert daemons
 
@@ -195,14 +195,14 @@ async def test_a_budget_holds_a_drain_up_and_force_ends_it() -> None:
         stage.store.create(DEPLOYMENT, workload("web", 1))
         spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}
         stage.store.create(BUDGET, {"metadata": {"name": "web", "namespace": "default"}, "spec": spec})
-        await stage.eventually(lambda: any(map(is_ready, stage.pods("web"))), 1800.0)
+        await stage.eventually(lambda: any(map(is_ready, stage.pods("web"))))
         (name,) = machine_names(stage)
         stage.store.delete(MACHINE, name, NS)
         await stage.eventually(lambda: name in machine_names(stage, "Terminating"))
         await stage.eventually(lambda: stage.get(NODE, name)["spec"].get("unschedulable"))
         await stage.throughout(lambda: stage.vm(name) is not None and any(map(is_ready, stage.pods("web"))), 90.0)
         stage.store.patch(MACHINE, name, {"metadata": {"labels": {"force-deletion": "True"}}}, NS)
-        await stage.eventually(lambda: name not in machine_names(stage), 180.0)
+        await stage.eventually(lambda: name not in machine_names(stage))
         assert stage.vm(name) is None
         assert stage.store.get(NODE, name) is None
 
@@ -211,10 +211,10 @@ async def test_a_deleted_machine_is_drained_and_replaced() -> None:
     async with playing(everybody) as stage:
         furnish(stage)
         place_deployment(stage, 1, minReadySeconds=0)
-        await stage.eventually(lambda: settled(stage, 1), 1800.0)
+        await stage.eventually(lambda: settled(stage, 1))
         (name,) = machine_names(stage)
         stage.store.delete(MACHINE, name, NS)
-        await stage.eventually(lambda: settled(stage, 1) and name not in machine_names(stage), 1800.0)
+        await stage.eventually(lambda: settled(stage, 1) and name not in machine_names(stage))
         assert node_names(stage) == vm_names(stage) == machine_names(stage)
 
 
@@ -248,18 +248,18 @@ async def test_machines_whose_nodes_are_gone_are_replaced_one_at_a_time() -> Non
     async with playing(alone, speed=1500.0) as stage:
         names = [f"{NAME}-11111-{letters}" for letters in ("aaaaa", "bbbbb")]
         place_old_set(stage, *names)
-        await stage.eventually(lambda: settled(stage, 2), 3000.0)
+        await stage.eventually(lambda: settled(stage, 2))
         for name in names:
             stage.store.delete(NODE, name)
-        await stage.eventually(lambda: machine_names(stage, "Unknown") == set(names), 3000.0)
+        await stage.eventually(lambda: machine_names(stage, "Unknown") == set(names))
         start = stage.clock.now()
-        await stage.eventually(lambda: len(machine_names(stage) & set(names)) == 1, 3000.0)
+        await stage.eventually(lambda: len(machine_names(stage) & set(names)) == 1)
         assert stage.clock.now() - start > 500.0
         # The replacement does not join, so it is not the other one's turn.
         await stage.throughout(lambda: len(machine_names(stage, "Unknown") & set(names)) == 1, 300.0)
         (new,) = machine_names(stage) - set(names)
         stage.store.create(NODE, ready_node(new, "100.96.7.0/24"))
-        await stage.eventually(lambda: not machine_names(stage) & set(names), 3000.0)
+        await stage.eventually(lambda: not machine_names(stage) & set(names))
 
 
 def say_ready(stage: Stage, name: str, status: str) -> None:
@@ -299,12 +299,12 @@ async def test_a_full_range_is_told_tried_again_and_given_up_after_twenty_minute
         place_dual_subnet(stage, pods="100.96.0.0/24")
         place_class(stage)
         place_deployment(stage, 2)
-        await stage.eventually(lambda: machines(stage, "CrashLoopBackOff"), 3000.0)
+        await stage.eventually(lambda: machines(stage, "CrashLoopBackOff"))
         (first,) = machine_names(stage, "CrashLoopBackOff")
         assert "IP_SPACE_EXHAUSTED" in described(stage)
-        await stage.eventually(lambda: first not in machine_names(stage), 6000.0)
+        await stage.eventually(lambda: first not in machine_names(stage))
         # The other one never became a Node, and had the only range: now it is free.
-        await stage.eventually(lambda: len(machines(stage, "Pending")) >= 1, 6000.0)
+        await stage.eventually(lambda: len(machines(stage, "Pending")) >= 1)
         assert first not in vm_names(stage)
 
 
@@ -324,7 +324,7 @@ async def test_deleting_the_deployment_leaves_nothing() -> None:
         stage.store.patch(MACHINE_DEPLOYMENT, NAME, {"metadata": {"finalizers": [FINALIZER]}}, NS)
         await stage.eventually(lambda: settled(stage, 2))
         stage.store.delete(MACHINE_DEPLOYMENT, NAME, NS)
-        await stage.eventually(lambda: stage.store.get(MACHINE_DEPLOYMENT, NAME, NS) is None, 1800.0)
+        await stage.eventually(lambda: stage.store.get(MACHINE_DEPLOYMENT, NAME, NS) is None)
         assert not machines(stage)
         assert not replicas_of(stage)
         assert not vm_names(stage)

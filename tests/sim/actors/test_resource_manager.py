@@ -133,6 +133,7 @@ async def test_a_manual_scale_is_undone_within_a_minute_unless_ignored() -> None
 async def test_what_others_added_stays_and_at_rest_nothing_is_written() -> None:
     async with playing(troupe) as stage:
         place(stage, controller_manager(), config(a="1"))
+        await stage.eventually(lambda: told(stage, "ResourcesApplied")[1] == "ApplySucceeded")
         await stage.eventually(lambda: told(stage, "ResourcesHealthy")[1] == "ResourcesHealthy")
         annotations = {"metadata": {"annotations": {"foreign": "yes"}}, "data": {"foreign": "no"}}
         stage.store.patch(CONFIG_MAP, "cloud-provider-config", annotations, NS)

@@ -93,7 +93,7 @@ def replaced(value: Any, path: tuple[Any, ...], part: Any) -> Any:
 SPOTS = [(request, path) for request, body in VALID.items() for path in places(body)]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.sampled_from(SPOTS), JSON)
 def test_a_wrong_part_is_refused_in_the_documented_shape(
     spot: tuple[tuple[str, str, str], tuple[Any, ...]], part: Any

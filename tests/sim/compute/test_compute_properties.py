@@ -191,13 +191,13 @@ async def check_nothing_leaks(world: World) -> None:
         assert made["networkInterfaces"][0]["networkIP"] == "10.250.0.2"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(ACTIONS, max_size=40))
 def test_random_lives_keep_the_invariants(actions: list[tuple[Any, ...]]) -> None:
     asyncio.run(live(Knobs(), [("vm", "a", "IPV4_ONLY", "", ""), ("wait", 200.0), *actions]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(ACTIONS, max_size=40))
 def test_random_lives_with_routes_allowed_under_the_flag(actions: list[tuple[Any, ...]]) -> None:
     knobs = Knobs(new_route_in_flagged_range="allow")

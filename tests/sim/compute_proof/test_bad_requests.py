@@ -102,7 +102,7 @@ FIELDS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(POSTS + PATCHES), st.dictionaries(FIELDS, JSON, max_size=4)), max_size=12))
 def test_any_fields_of_any_value_are_answered(requests: list[tuple[str, dict[str, Any]]]) -> None:
     asyncio.run(answered(requests))

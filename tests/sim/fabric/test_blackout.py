@@ -363,7 +363,7 @@ def is_end_point(number: int, at: float, schedule: list[tuple[float, Move]], lon
 STEP = 0.25
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(moves=MOVES, seed=st.integers(0, 1000))
 def test_accounting_equals_sampling_at_every_step(moves: list[Move], seed: int) -> None:
     """All times fall on a grid, so asking every pair once in each of its cells sums up to the exact blackout."""

@@ -101,7 +101,7 @@ def furnished(deployment: dict[str, Any]) -> KubeStore:
     return store
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(kinds, patch_types, st.sampled_from([None, "status", "scale"]), objects), min_size=1, max_size=4)
 )

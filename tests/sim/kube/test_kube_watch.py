@@ -197,7 +197,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps, st.integers(0, 25))
 def test_list_and_watch_together_show_the_present(changes: list[tuple[str, str, str]], split: int) -> None:
     """Whoever lists and then follows the watch knows what the store holds, with a selector and without."""

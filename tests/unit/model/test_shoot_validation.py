@@ -478,7 +478,7 @@ _PATHS = [path for path in _paths(_LARGE) if path]
 
 
 @given(st.lists(st.tuples(st.sampled_from(_PATHS), _junk), min_size=1, max_size=4))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_shoot_whatsoever_makes_the_validation_fail(edits: list[tuple[tuple[str | int, ...], Any]]) -> None:
     """Every mangled Shoot gets faults or a view, never an exception."""
     shoot: Any = deepcopy(_LARGE)
