@@ -12,6 +12,7 @@ from dualstack.cli.rehearsal.direction import FORWARD
 from dualstack.cli.rehearsal.endpoints import Endpoints, RequestRefused
 from dualstack.cli.rehearsal.record import Record, migration_constraints
 from dualstack.cli.rehearsal.result import Check
+from dualstack.cli.rehearsal.settling import settle
 from dualstack.model.kinds import NODE, SHOOT
 from dualstack.model.shoot import ShootView
 
@@ -38,6 +39,7 @@ async def verify(scene: Scene, *, complete: bool) -> list[Check]:
     checks = [_ipv4_traffic(scene)]
     if not complete:
         return checks
+    await settle(scene.endpoints, scene.shoot)
     looks = _LOOKS if scene.record.direction is FORWARD else _LOOKS_BACK
     for name, look in looks.items():
         try:
