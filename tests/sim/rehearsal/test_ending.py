@@ -52,7 +52,7 @@ def rehearsal(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 def children(pid: int) -> dict[int, str]:
     """The child processes of `pid` with their command lines."""
-    table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    table = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in table.splitlines()]
     return {int(row[0]): row[2] for row in rows if int(row[1]) == pid and len(row) > 2}
 
