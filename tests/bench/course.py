@@ -14,7 +14,7 @@ from typing import Any
 
 from dualstack.model.events import AnyEvent, StepFailed, StepFinished, StepStarted
 from dualstack.plan.settings import Settings
-from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.api.backend import Compute
 
 WINDOW = 60.0
 """Seconds of a quota window, which begins at the full minute."""

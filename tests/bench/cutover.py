@@ -23,28 +23,30 @@ import yaml
 from aiohttp import web
 
 from dualstack.clock import rfc3339
-from dualstack.controllers.infrastructure import InfrastructureController
+from dualstack.gardener.controllers.infrastructure import InfrastructureController
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model import names as gardener_names
+from dualstack.gardener.model.shoot import ShootView
 from dualstack.gce import ComputeClients
 from dualstack.gce.credentials import Anonymous
 from dualstack.model import kinds, names
 from dualstack.model.events import AnyEvent
-from dualstack.model.shoot import ShootView
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.commits import Commit
-from dualstack_sim.compute.quotas import Limits
-from dualstack_sim.compute.server import create_app
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.server import create_app
+from dualstack_sim.compute.project.commits import Commit
+from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.world.builder import World, build
+from dualstack_sim.world.gardener.builder import World, build
 from tests.bench.bounds import bounds_of
 from tests.bench.course import dark_bound, operations_of, permitted, slowest, steps_of
 from tests.bench.planning import plan
 from tests.bench.reachability import PROPAGATION, Darkness
 from tests.bench.virtual_time import VirtualClock, VirtualLoop
-from tests.unit.controllers.store_kube import StoreKube
+from tests.unit.gardener.controllers.store_kube import StoreKube
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 SIZES = (100, 130, 1000, 5000)
@@ -90,7 +92,7 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
     clock, chance = VirtualClock(), Chance(1)
     shoot = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     ns = ShootView.of(shoot).technical_id
-    dark, fabric = Darkness(names.nodes_subnet(ns), names.POD_RANGE_NAME), Fabric(clock, chance)
+    dark, fabric = Darkness(gardener_names.nodes_subnet(ns), names.POD_RANGE_NAME), Fabric(clock, chance)
     paired = size <= PAIRED
 
     prefixes: dict[str, float] = {}
@@ -205,13 +207,18 @@ def _group(path: str) -> str:
 def _trigger(store: KubeStore, clock: VirtualClock, shoot: kinds.Manifest, ns: str) -> None:
     networking = {**shoot["spec"]["networking"], "ipFamilies": ["IPv4", "IPv6"]}
     changed = {**shoot, "spec": {**shoot["spec"], "networking": networking}}
-    store.patch(kinds.CLUSTER, ns, {"spec": {"shoot": changed}})
-    annotations = {names.OPERATION: names.RECONCILE, names.TIMESTAMP: rfc3339(clock.now(), fraction=True)}
-    store.patch(kinds.INFRASTRUCTURE, shoot["metadata"]["name"], {"metadata": {"annotations": annotations}}, ns)
+    store.patch(gardener_kinds.CLUSTER, ns, {"spec": {"shoot": changed}})
+    annotations = {
+        gardener_names.OPERATION: gardener_names.RECONCILE,
+        gardener_names.TIMESTAMP: rfc3339(clock.now(), fraction=True),
+    }
+    store.patch(
+        gardener_kinds.INFRASTRUCTURE, shoot["metadata"]["name"], {"metadata": {"annotations": annotations}}, ns
+    )
 
 
 def _state(store: KubeStore, name: str, ns: str) -> str:
-    found = store.get(kinds.INFRASTRUCTURE, name, ns)
+    found = store.get(gardener_kinds.INFRASTRUCTURE, name, ns)
     return str(found["status"]["lastOperation"]["state"]) if found else "gone"
 
 

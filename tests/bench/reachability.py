@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from dualstack_sim.compute.commits import Commit
+from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.fabric.profile import LagProfile
 
 PROPAGATION = LagProfile().longest

@@ -14,9 +14,9 @@ import time
 
 from dualstack.clock import ScaledClock
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.quotas import Limits
-from dualstack_sim.compute.server import create_app
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.server import create_app
+from dualstack_sim.compute.project.quotas import Limits
 from tests.loopback import on_loopback
 
 UNLIMITED = 10**9

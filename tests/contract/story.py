@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.latency import LatencyProfile
-from dualstack_sim.compute.quotas import Limits
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.project.latency import LatencyProfile
+from dualstack_sim.compute.project.quotas import Limits
 from tests.sim.compute.cloud import Setting
 
 Json = dict[str, Any]

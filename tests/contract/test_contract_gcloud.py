@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.api.backend import Compute
 from tests.contract.story import PROJECT, REGION, SETTING, SMALL, STANDING, ZONE, check_end_of_life, furnish
 from tests.sim.compute.cloud import make, served
 

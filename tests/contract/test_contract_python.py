@@ -17,7 +17,7 @@ from google.cloud import compute_v1
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
-from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.api.backend import Compute
 from tests.contract.story import (
     CURRENT,
     LIFE,

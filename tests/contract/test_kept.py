@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.errors import ApiError
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.errors import ApiError
 from tests.contract.schema import description
 from tests.contract.story import MACHINE, NETWORK, NODES, PODS, REGION, SETTING, SPARE, ZONE, furnish
 from tests.sim.compute.cloud import make

@@ -17,10 +17,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-import dualstack_sim.compute.server as server
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.errors import ApiError
-from dualstack_sim.compute.surface import Address, locate
+import dualstack_sim.compute.api.server as server
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.errors import ApiError
+from dualstack_sim.compute.api.paths import Address, locate
 from dualstack_sim.rules import RULES
 from tests.contract.schema import Json, description, error_faults
 

@@ -7,8 +7,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from dualstack.model import kinds, names
-from dualstack.model.names import DECOYS
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model import names as gardener_names
+from dualstack.gardener.model.names import DECOYS
 from tests.crash.operators import Nursery, Operator
 from tests.crash.tripwire import Point, Tripwire
 from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoys
@@ -96,11 +97,11 @@ def _trigger(made: Scene, wishes: dict[str, str]) -> None:
 
     The Shoot itself stays as it is: without machines and kubelets in this scene it could not be carried further.
     """
-    shoot = made.store.get(kinds.SHOOT, made.shoot, made.world.shoot["metadata"]["namespace"])
+    shoot = made.store.get(gardener_kinds.SHOOT, made.shoot, made.world.shoot["metadata"]["namespace"])
     assert shoot is not None
     shoot["spec"]["networking"]["ipFamilies"] = ["IPv4", "IPv6"]
     shoot["metadata"]["annotations"] = (shoot["metadata"].get("annotations") or {}) | wishes
-    made.store.patch(kinds.CLUSTER, made.namespace, {"spec": {"shoot": shoot}})
+    made.store.patch(gardener_kinds.CLUSTER, made.namespace, {"spec": {"shoot": shoot}})
     made.request()
 
 
@@ -122,6 +123,6 @@ async def _ended(made: Scene, deadline: float) -> str:
 def _succeeded(made: Scene) -> bool:
     infrastructure = made.infrastructure()
     status = infrastructure["status"]
-    asked = names.OPERATION in (infrastructure["metadata"].get("annotations") or {})
+    asked = gardener_names.OPERATION in (infrastructure["metadata"].get("annotations") or {})
     dual = len((status.get("networking") or {}).get("nodes") or ()) == 2
     return dual and not asked and status["lastOperation"]["state"] == "Succeeded"

@@ -20,8 +20,9 @@ from dualstack.cli.rehearsal.endpoints import Endpoints
 from dualstack.cli.rehearsal.processes import start_world
 from dualstack.cli.rehearsal.record import Record, migration_constraints
 from dualstack.cli.rehearsal.tasks import running
-from dualstack.model.kinds import SHOOT, Manifest
-from dualstack.model.shoot import ShootView
+from dualstack.gardener.model.kinds import SHOOT
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.model.kinds import Manifest
 from tests.crash.front import open_front
 from tests.crash.operators import Nursery, Operator
 from tests.crash.trial import Course, Verdict, judged

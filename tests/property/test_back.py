@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualstack.errors import InvariantBroken
+from dualstack.model.errors import InvariantBroken
 from dualstack.plan.back import irreversible
 from dualstack.plan.blocks import unused_block
 from dualstack.plan.facts import CutoverFacts
@@ -145,6 +145,7 @@ def test_the_whole_way_from_the_end_to_the_beginning() -> None:
     assert steps(stands_at(Stage.DONE)) == [
         "set-overlap-flag",
         "gate-rollback-drill",
+        "rollback-drill",
         "restore-routes",
         "barrier-restored-routes",
         "gate-restored-routes",
@@ -160,7 +161,7 @@ def test_the_whole_way_from_the_end_to_the_beginning() -> None:
 
 
 def test_with_all_routes_left_no_drill_is_needed() -> None:
-    assert "gate-rollback-drill" not in steps(stands_at(Stage.ALIASES))
+    assert "rollback-drill" not in steps(stands_at(Stage.ALIASES))
     assert "restore-routes" not in steps(stands_at(Stage.RANGE))
 
 

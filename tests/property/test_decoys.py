@@ -8,8 +8,9 @@ import pytest
 
 from dualstack.plan.blocks import unused_block
 from dualstack.plan.decoy_steps import PARTS, AddDecoyRange, CreateDecoys, decoy_blocks
-from dualstack.plan.decoys import GATE_HANDOVER, GATES
 from dualstack.plan.facts import CutoverFacts, DecoyFacts
+from dualstack.plan.gates import DECOY_HANDOVER as GATE_HANDOVER
+from dualstack.plan.gates import DECOYS as GATES
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK, MAKE_BEFORE_BREAK_BACKWARDS, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage

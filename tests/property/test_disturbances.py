@@ -54,7 +54,7 @@ def vm_appears_with_alias(facts: CutoverFacts, number: int) -> CutoverFacts:
         return facts
     own = cidr(100 + number)
     fresh = NodeFacts(name=f"new-{number}", zone=ZONE, pod_cidr=own, aliases=(AliasFacts(own, RANGE),))
-    return replace(facts, nodes=(*(known for known in facts.nodes if known.name != fresh.name), fresh)).stirred(
+    return replace(facts, nodes=(*(known for known in facts.nodes if known.name != fresh.name), fresh)).with_changed(
         "aliases"
     )
 
@@ -63,32 +63,34 @@ def controller_comes_back(facts: CutoverFacts, number: int) -> CutoverFacts:
     """It runs again and re-creates the route of a live node (cutover.md E15)."""
     facts = replace(facts, controller=RUNNING)
     if f"node-{number}" not in facts.node_of or route(number) in facts.routes:
-        return facts.stirred("controller")
-    return replace(facts, routes=(*facts.routes, route(number))).stirred("controller", "routes")
+        return facts.with_changed("controller")
+    return replace(facts, routes=(*facts.routes, route(number))).with_changed("controller", "routes")
 
 
 def alias_is_lost(facts: CutoverFacts, number: int) -> CutoverFacts:
     """Somebody cleared it (compute-api.md 7.3, the gcloud trap)."""
     nodes = tuple(replace(known, aliases=()) if known.name == f"node-{number}" else known for known in facts.nodes)
-    return replace(facts, nodes=nodes).stirred("aliases")
+    return replace(facts, nodes=nodes).with_changed("aliases")
 
 
 def route_is_lost(facts: CutoverFacts, number: int) -> CutoverFacts:
-    return replace(facts, routes=tuple(known for known in facts.routes if known != route(number))).stirred("routes")
+    return replace(facts, routes=tuple(known for known in facts.routes if known != route(number))).with_changed(
+        "routes"
+    )
 
 
 def flag_is_cleared(facts: CutoverFacts, _: int) -> CutoverFacts:
-    return replace(facts, subnet=replace(facts.subnet, overlap_flag=False)).stirred("flag")
+    return replace(facts, subnet=replace(facts.subnet, overlap_flag=False)).with_changed("flag")
 
 
 def decoy_vanishes(facts: CutoverFacts, _: int) -> CutoverFacts:
     """Its routes and the probing pods stay."""
     gone = replace(facts.decoys, vm=False, home="", aliases=frozenset())
-    return replace(facts, decoys=gone).stirred("decoys") if facts.decoys.vm else facts
+    return replace(facts, decoys=gone).with_changed("decoys") if facts.decoys.vm else facts
 
 
 def decoy_stops(facts: CutoverFacts, _: int) -> CutoverFacts:
-    return replace(facts, decoys=replace(facts.decoys, home="")).stirred("decoys") if facts.decoys.vm else facts
+    return replace(facts, decoys=replace(facts.decoys, home="")).with_changed("decoys") if facts.decoys.vm else facts
 
 
 def node_gets_a_block_of_the_decoys(facts: CutoverFacts, number: int) -> CutoverFacts:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from dualstack.errors import InvariantBroken
+from dualstack.model.errors import InvariantBroken
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import ALIASES_CARRY_NOTHING, ROUTED_STAY_REACHABLE, check
 from dualstack.plan.settings import Settings

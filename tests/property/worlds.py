@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from dualstack.plan.facts import (
-    AliasFacts,
-    ControllerFacts,
-    CutoverFacts,
-    NodeFacts,
-    RouteFacts,
-    SubnetFacts,
-)
+from dualstack.plan.facts import AliasFacts, ControllerFacts, CutoverFacts, NodeFacts, RouteFacts, SubnetFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import Strategy
 from dualstack.plan.transitions import Transition

@@ -12,7 +12,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-_WATCHED = "dualstack_sim.compute.server"
+_WATCHED = "dualstack_sim.compute.api.server"
 
 
 class _Watched(Loader):

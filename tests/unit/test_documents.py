@@ -22,13 +22,15 @@ def text(name: str) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    content = page.read_text(encoding="utf-8")
+    titles = re.findall(r"^#+ (.*)$", content, re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    return slugs | set(re.findall(r'<a id="([^"]+)"', content))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", page.read_text(encoding="utf-8"))):
         path, _, anchor = link.partition("#")
         if not path.startswith("http"):
             target = page.parent / path if path else page
@@ -60,7 +62,7 @@ def test_every_knob_is_told_with_its_answers() -> None:
 def test_every_step_and_every_event_is_told() -> None:
     page = text("docs/objects.md")
     assert {step for step in STEPS if f"`{step}`" not in page} == set()
-    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src/dualstack/controllers").rglob("*.py")]
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src/dualstack/gardener/controllers").rglob("*.py")]
     calls = (found for source in sources for found in re.findall(r"(?:announce|_tell)\((?s:(.*?))\n\n", source))
     reasons = {reason for call in calls for reason in re.findall(r'"([A-Z][a-z]+(?:[A-Z][A-Za-z0-9]+)+)"', call)}
     assert len(reasons) >= 9

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dualstack.errors import InvalidInput
+from dualstack.model.errors import InvalidInput
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.interference import Fault, Faults, HttpFault, Meanwhile, Squeeze, VmEnd
-from dualstack_sim.compute.quotas import LIMITS, group_names
+from dualstack_sim.compute.api.fault_injection import Fault, Faults, HttpFault, Meanwhile, Squeeze, VmEnd
+from dualstack_sim.compute.project.quotas import LIMITS, group_names
 from dualstack_sim.faults import FaultPlan, FaultRule, load_faults, parse_faults
 
 LATE = Fault(latency=30.0)

@@ -1,4 +1,4 @@
-"""docs/weaknesses.md: a line with a test for each of the 49, and every test that it names exists."""
+"""docs/reference/weaknesses.md: a line with a test for each of the 49, and every test that it names exists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
-    for line in (ROOT / "docs" / "weaknesses.md").read_text(encoding="utf-8").splitlines()
+    for line in (ROOT / "docs/reference/weaknesses.md").read_text(encoding="utf-8").splitlines()
     if line.startswith("| W")
 ]
 

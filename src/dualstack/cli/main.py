@@ -10,7 +10,7 @@ from dualstack.cli.operator import operator
 from dualstack.cli.prober import prober
 from dualstack.cli.rehearse import rehearse
 from dualstack.cli.sim import sim
-from dualstack.errors import DualstackError, InvalidInput
+from dualstack.model.errors import DualstackError, InvalidInput
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dualstack.errors import InvalidInput
+from dualstack.gardener.model.shoot import load_shoot
+from dualstack.gardener.validation.shoot import validate_shoot
+from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Manifest
-from dualstack.model.shoot import load_shoot
-from dualstack.model.shoot_validation import validate_shoot
 
 LARGEST = 3 * 1024 * 1024
 """Bytes of a request that kube-apiserver takes."""

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from dualstack.clock import Clock
-from dualstack.errors import InvalidInput
 from dualstack.gce.client import DEFAULT_ENDPOINT, ComputeClient, endpoint_root
 from dualstack.gce.credentials import Credentials, GoogleCredentials
+from dualstack.model.errors import InvalidInput
 
 KEY = "serviceaccount.json"
 """The key of the Secret that holds the service account (docs/objects.md)."""

@@ -17,11 +17,11 @@ import aiohttp
 import msgspec
 
 from dualstack.clock import Clock
-from dualstack.errors import InvalidInput
 from dualstack.gce.credentials import Anonymous, Credentials
 from dualstack.gce.errors import NotFound, NotReady, RateLimited, Transient, no_answer, refusal
 from dualstack.gce.operations import Operations, Resource
 from dualstack.gce.pacing import QUICK, Pace, QuotaWindows, group_of
+from dualstack.model.errors import InvalidInput
 
 DEFAULT_ENDPOINT = "https://compute.googleapis.com"
 USER_AGENT = f"dualstack/{version('dualstack')}"

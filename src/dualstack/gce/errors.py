@@ -22,17 +22,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dualstack.errors import ComputeError
-from dualstack.model.error_codes import (
-    CONFIGURATION_PROBLEM,
-    DEPENDENCIES,
-    QUOTA_EXCEEDED,
-    RATE_LIMITS_EXCEEDED,
-    RETRYABLE_DEPENDENCIES,
-    UNAUTHENTICATED,
-    UNAUTHORIZED,
-    codes_of,
-)
+from dualstack.model.errors import ComputeError
 
 
 class ComputeRefusal(ComputeError):
@@ -40,11 +30,10 @@ class ComputeRefusal(ComputeError):
 
     reason: the word that the API gives (`notFound`, `QUOTA_EXCEEDED`, ...); message: its sentence; status: HTTP status,
     0 when there was no answer; call: what was asked; retry_after: seconds after which the same makes sense again, None
-    if never; codes: Gardener's, by class first, else by the words of the text (gardener-behaviour.md 3.4).
+    if never.
     """
 
     retry_after: float | None = None
-    class_codes: tuple[str, ...] = ()
 
     def __init__(self, reason: str, message: str, *, status: int = 0, call: str = "") -> None:
         self.reason = reason
@@ -53,13 +42,10 @@ class ComputeRefusal(ComputeError):
         self.call = call
         described = f"Error {status}: {message}, {reason}" if status else f"{reason}: {message}"
         super().__init__(f"{call}: {described}" if call else described)
-        self.codes = self.class_codes or codes_of(str(self))
 
 
 class NotFound(ComputeRefusal):
     """The resource is not there."""
-
-    class_codes = (CONFIGURATION_PROBLEM,)
 
 
 class AlreadyExists(ComputeRefusal):
@@ -76,7 +62,6 @@ class NotReady(ComputeRefusal):
     """Another operation runs on the resource (compute-api.md 3)."""
 
     retry_after = 5.0
-    class_codes = (RETRYABLE_DEPENDENCIES,)
 
 
 class RateLimited(ComputeRefusal):
@@ -86,40 +71,27 @@ class RateLimited(ComputeRefusal):
     """
 
     retry_after = 60.0
-    class_codes = (RATE_LIMITS_EXCEEDED,)
     limit: int | None = None
 
 
 class QuotaExceeded(ComputeRefusal):
     """An allocation quota, or the cloud's stock, is used up."""
 
-    class_codes = (QUOTA_EXCEEDED,)
-
 
 class InUse(ComputeRefusal):
     """The resource or the address is used by another one."""
-
-    class_codes = (DEPENDENCIES,)
 
 
 class Invalid(ComputeRefusal):
     """The request can never succeed in this state of the project; overlapping ranges among others."""
 
-    class_codes = (CONFIGURATION_PROBLEM,)
-
 
 class PermissionDenied(ComputeRefusal):
     """The service account may not do this, or the API is not enabled for the project, which its words tell."""
 
-    def __init__(self, reason: str, message: str, *, status: int = 0, call: str = "") -> None:
-        super().__init__(reason, message, status=status, call=call)
-        self.codes = tuple(dict.fromkeys((UNAUTHORIZED, *codes_of(str(self)))))
-
 
 class PolicyViolated(ComputeRefusal):
     """An organization policy forbids it. The cloud says it with the reason of a stale fingerprint (W32)."""
-
-    class_codes = (CONFIGURATION_PROBLEM,)
 
     def __init__(self, reason: str, message: str, *, status: int = 0, call: str = "") -> None:
         remedy = "; an administrator of the organization has to allow it for this project"
@@ -128,8 +100,6 @@ class PolicyViolated(ComputeRefusal):
 
 class Unauthenticated(ComputeRefusal):
     """There is no token, or it is not accepted."""
-
-    class_codes = (UNAUTHENTICATED,)
 
 
 class Transient(ComputeRefusal):

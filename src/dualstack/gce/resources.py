@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+DUAL_STACK = {"stackType": "IPV4_IPV6", "ipv6AccessType": "EXTERNAL"}
+"""The two fields of a dual-stack subnet; one request sets both
+(docs/reference/compute-engine.md#subnetwork-change-kinds)."""
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceReference:
@@ -63,3 +67,9 @@ def _from_project(link: str) -> str:
     path = urlsplit(link).path
     _, found, rest = path.partition("projects/")
     return rest if found else path.strip("/")
+
+
+def network_filter(network: str) -> str:
+    """The server-side filter for the resources of one network, by its selfLink, as cloud-controller-manager sends it
+    (docs/reference/weaknesses.md#w23)."""
+    return f"(network eq {network})"

@@ -16,9 +16,9 @@ from lightkube.core.resource import ApiInfo, GlobalResource, GlobalSubResource, 
 from lightkube.generic_resource import Generic, create_api_info
 from lightkube.types import PatchType as LightkubePatchType
 
-from dualstack.errors import InvalidInput, KubeError
 from dualstack.kube.connection import Connection
 from dualstack.kube.interface import AlreadyExists, Conflict, Invalid, NotFound, PatchType, Unavailable
+from dualstack.model.errors import InvalidInput, KubeError
 from dualstack.model.kinds import Kind, Manifest
 
 Result = TypeVar("Result")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from dualstack.errors import InvalidInput
+from dualstack.model.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)

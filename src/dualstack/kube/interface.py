@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol
 
-from dualstack.errors import KubeError
+from dualstack.model.errors import KubeError
 from dualstack.model.kinds import Kind, Manifest
 
 PatchType = Literal["merge", "strategic", "json"]

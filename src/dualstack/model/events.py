@@ -141,6 +141,7 @@ STEPS = (
     "remove-aliases",
     "remove-secondary-range",
     "restore-cloud-controller-manager",
+    "rollback-drill",
     "remove-drill-routes",
     "create-decoys",
     "add-decoy-range",

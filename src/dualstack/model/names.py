@@ -1,136 +1,20 @@
-"""The names, annotations and fixed words that Gardener gives to things. `ns` is always the shoot's technical ID."""
+"""Names that Kubernetes components give to things: system components, and the routes of cloud-controller-manager."""
 
 from __future__ import annotations
 
-# Annotations and their values -------------------------------------------------------------------------------------
-
-OPERATION = "gardener.cloud/operation"
-TIMESTAMP = "gardener.cloud/timestamp"
-TASKS = "shoot.gardener.cloud/tasks"
-TASK_DEPLOY_INFRASTRUCTURE = "deployInfrastructure"
-RECONCILE = "reconcile"
-ROLLOUT_WORKERS = "rollout-workers"
-"""Operation `rollout-workers=<pools>` of a Shoot, and the annotation on the machines' template (5.2)."""
-RESTARTED_AT = "gardener.cloud/restarted-at"
-IGNORE = "resources.gardener.cloud/ignore"
-REMOVE_IGNORE = "gcp.provider.extensions.gardener.cloud/remove-ignore"
+CLOUD_CONTROLLER_MANAGER = "cloud-controller-manager"
 L4_RBS = "cloud.google.com/l4-rbs"
 """`enabled` on a Service: ingress-gce looks after its load balancer, not cloud-controller-manager (6.4)."""
-OVERLAP_UNSUPPORTED = "dualstack.dev/overlap-unsupported"
-"""Ours, on an Infrastructure: what this cloud was seen not to do for a subnet with the overlap flag."""
-STRATEGY = "dualstack.dev/strategy"
-"""Ours, on a Shoot: the strategy of its cut-over, instead of the operator's."""
-DRILL = "dualstack.dev/drill"
-"""Ours, on a Shoot: `true` tries, before the first route goes, whether one could come back."""
-DECOYS = "dualstack.dev/decoys"
-"""Ours, on a Shoot: `true` has the cloud prove itself on decoys before any node is touched."""
-CUT_OVER = "dualstack.dev/cut-over"
-"""Ours, on a Shoot: `back` takes the cut-over back while nothing else acts on it yet, and holds it there."""
-
-# Finalizers -------------------------------------------------------------------------------------------------------
-
-MACHINE_FINALIZER = "machine.sapcloud.io/machine-controller-manager"
-EXTENSION_FINALIZER_PREFIX = "extensions.gardener.cloud/"
-
-
-def extension_finalizer(kind: str) -> str:
-    """The finalizer of an extension object of this kind, e.g. `extensions.gardener.cloud/infrastructure` (3.3)."""
-    return EXTENSION_FINALIZER_PREFIX + kind.lower()
-
-
-# Shoot constraints (2) --------------------------------------------------------------------------------------------
-
-NODES_MIGRATION = "DualStackNodesMigrationReady"
-DNS_MIGRATION = "DNSServiceMigrationReady"
-
-# Objects in the seed ----------------------------------------------------------------------------------------------
-
-CLOUD_CONTROLLER_MANAGER = "cloud-controller-manager"
-INGRESS_GCE = "ingress-gce"
-KUBE_API_SERVER = "kube-apiserver"
-KUBE_CONTROLLER_MANAGER = "kube-controller-manager"
-CLOUD_PROVIDER_SECRET = "cloudprovider"  # noqa: S105 (the name of a Secret, not one)
-SERVICE_ACCOUNT_KEY = "serviceaccount.json"
-CLOUD_PROVIDER_CONFIG = "cloud-provider-config"
-CLOUD_PROVIDER_CONFIG_INGRESS = "cloud-provider-config-ingress-gce"
-SEED_NODE = "seed-worker-0"
-
-MANAGED_RESOURCE_CONTROL_PLANE = "extension-controlplane-seed"
-MANAGED_RESOURCE_KUBE_PROXY = "shoot-core-kube-proxy"
-MANAGED_RESOURCE_COREDNS = "shoot-core-coredns"
-
-# Objects in the shoot ---------------------------------------------------------------------------------------------
-
 KUBE_SYSTEM = "kube-system"
 KUBE_PROXY = "kube-proxy"
 KUBE_PROXY_CONFIG = "kube-proxy-config"
 COREDNS = "coredns"
 KUBE_DNS = "kube-dns"
 KUBE_DNS_SELECTOR = "k8s-app=kube-dns"
-POOL_LABEL = "worker.gardener.cloud/pool"
-
-
-def managed_resource_network(cni: str) -> str:
-    """The ManagedResource of the CNI, e.g. `extension-networking-calico-config`."""
-    return f"extension-networking-{cni}-config"
-
-
-def operating_system_config(pool: str) -> str:
-    return f"gardener-node-agent-{pool}"
-
-
-# Compute (4.1) ----------------------------------------------------------------------------------------------------
-
 POD_RANGE_NAME = "ipv4-pod-cidr"
 ROUTE_DESCRIPTION = "k8s-node-route"
-NODES_SUBNET_DESCRIPTION = "gardener-managed worker subnet"
-INTERNAL_SUBNET_DESCRIPTION = "gardener-managed internal subnet"
-SERVICES_SUBNET_DESCRIPTION = "gardener-managed services subnet"
-ROUTER_DESCRIPTION = "gardener-managed router"
 ROUTE_PRIORITY = 1000
 _ROUTE_PREFIX_LENGTH = 26
-
-
-def vpc(ns: str) -> str:
-    """The managed VPC; a user's VPC has its own name."""
-    return ns
-
-
-def nodes_subnet(ns: str) -> str:
-    return f"{ns}-nodes"
-
-
-def internal_subnet(ns: str) -> str:
-    return f"{ns}-internal"
-
-
-def services_subnet(ns: str) -> str:
-    return f"{ns}-services"
-
-
-def cloud_router(ns: str) -> str:
-    """The managed router; a user's router has its own name."""
-    return f"{ns}-cloud-router"
-
-
-def cloud_nat(ns: str) -> str:
-    return f"{ns}-cloud-nat"
-
-
-def firewall_internal(ns: str) -> str:
-    return f"{ns}-allow-internal-access"
-
-
-def firewall_internal_ipv6(ns: str) -> str:
-    return f"{ns}-allow-internal-access-ipv6"
-
-
-def firewall_health_checks(ns: str) -> str:
-    return f"{ns}-allow-health-checks"
-
-
-def firewall_health_checks_ipv6(ns: str) -> str:
-    return f"{ns}-allow-health-checks-ipv6"
 
 
 def route_prefix(ns: str) -> str:
@@ -141,23 +25,6 @@ def route_prefix(ns: str) -> str:
 def route(ns: str, node_uid: str) -> str:
     """The name of the route to a node's pod CIDR (8.4)."""
     return route_prefix(ns) + node_uid
-
-
-def node_tags(ns: str) -> tuple[str, ...]:
-    """Network tags of the nodes' VMs (5.1)."""
-    return (ns, f"kubernetes-io-cluster-{ns}", "kubernetes-io-role-node")
-
-
-# Machines (5.1) ---------------------------------------------------------------------------------------------------
-
-
-def machine_deployment(ns: str, pool: str, zone_index: int) -> str:
-    """`<ns>-<pool>-z<i>`; `zone_index` counts from 0, the name from 1."""
-    return f"{ns}-{pool}-z{zone_index + 1}"
-
-
-def machine_class(deployment: str, pool_hash: str) -> str:
-    return f"{deployment}-{pool_hash}"
 
 
 def provider_id(project: str, zone: str, instance: str) -> str:

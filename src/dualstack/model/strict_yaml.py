@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from dualstack.errors import InvalidInput
+from dualstack.model.errors import InvalidInput
 
 
 def documents(text: str) -> list[Any]:

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from dualstack.clock import Clock
-from dualstack.controllers.controlplane import ControlPlaneController
-from dualstack.controllers.infrastructure.reconcile import InfrastructureController
-from dualstack.controllers.network import NetworkController
-from dualstack.controllers.shoot import ShootController
-from dualstack.controllers.workers import WorkersController
+from dualstack.gardener.controllers.controlplane import ControlPlaneController
+from dualstack.gardener.controllers.infrastructure.reconcile import InfrastructureController
+from dualstack.gardener.controllers.network import NetworkController
+from dualstack.gardener.controllers.shoot import ShootController
+from dualstack.gardener.controllers.workers import WorkersController
 from dualstack.gce.access import ComputeClients
 from dualstack.kube.interface import Kube
 from dualstack.model.events import Listener

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dualstack.errors import DualstackError, InvalidInput, Unsupported
 from dualstack.kube.interface import Conflict, NotFound, Unavailable
+from dualstack.model.errors import DualstackError, InvalidInput, Unsupported
 
 FIRST = 5.0
 LONGEST = 300.0

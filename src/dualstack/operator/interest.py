@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dualstack.controllers.extension import is_pending
-from dualstack.controllers.operations import operation_of
+from dualstack.gardener.controllers.extension import is_pending
+from dualstack.gardener.controllers.operations import operation_of
+from dualstack.gardener.model.names import OPERATION, RECONCILE
 from dualstack.model.kinds import Manifest
-from dualstack.model.names import OPERATION, RECONCILE
 from dualstack.operator.queue import Key
 
 TYPES = {"Network": ("calico", "cilium")}

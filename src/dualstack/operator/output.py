@@ -11,7 +11,7 @@ from typing import BinaryIO
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
-from dualstack.errors import InvalidInput
+from dualstack.model.errors import InvalidInput
 from dualstack.model.events import (
     PHASES,
     PHASES_BACK,

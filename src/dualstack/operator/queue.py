@@ -14,7 +14,8 @@ from typing import NamedTuple
 import structlog
 
 from dualstack.clock import Clock
-from dualstack.errors import DualstackError
+from dualstack.gardener.error_codes import error_codes
+from dualstack.model.errors import DualstackError
 from dualstack.operator.backoff import delay_after, reason_of
 
 
@@ -123,6 +124,6 @@ class KeyedQueue:
         self._outcome(key, reason)
         fields = {**key._asdict(), "reason": reason, "error": str(error), "retry_in": round(again, 1)}
         if isinstance(error, DualstackError):
-            self._log.warning("reconcile failed", failures=failures, codes=list(error.codes), **fields)
+            self._log.warning("reconcile failed", failures=failures, codes=list(error_codes(error)), **fields)
         else:
             self._log.error("defect in a reconcile", failures=failures, exc_info=error, **fields)

@@ -8,8 +8,9 @@ from typing import Any
 
 import kopf
 
+from dualstack.gardener.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
 from dualstack.kube.connection import Connection
-from dualstack.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, NETWORK, NODE, SHOOT, WORKER, Kind, Manifest
+from dualstack.model.kinds import NODE, Kind, Manifest
 from dualstack.operator.interest import ExtensionInterest, NodeInterest, ShootInterest, key_of
 from dualstack.operator.queue import Key
 

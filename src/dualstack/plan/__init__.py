@@ -23,12 +23,12 @@ Read in this order:
     strategy      the orders by name, what each costs and promises; automatic: which one fits
 
 A planner is a list of rules. The first rule that has something to do yields the next step; `None` means finished.
-Nothing is remembered between two steps: whoever carries a step out (`dualstack.engine.cutover`) reads the effect back
+Nothing is remembered between two steps: whoever carries a step out (`dualstack.cutover.run`) reads the effect back
 and asks again, and may be killed at any instant.
 
 Where a rule comes from stands behind it in brackets. "GB" and W1 to W49 are Gardener's behaviour and its known
-weaknesses (docs/weaknesses.md). "cutover.md", and a number alone in `settings`, is the study of the cut-over. These
-studies are not part of the repository. What they say of Google's network, as far as it is cited here:
+weaknesses (docs/reference/weaknesses.md). "cutover.md", and a number alone in `settings`, is the study of the
+cut-over. These studies are not part of the repository. What they say of Google's network, as far as it is cited here:
 
     R1, R4    the flag lets a subnet's ranges overlap with static routes; it may be set and cleared at any time
     R2, R3    whether a NEW route may be made inside a flagged range: one document says no, another yes (K1)

@@ -37,10 +37,7 @@ class AddAliases(Transition):
                 ours = AliasFacts(facts.pod_cidr_of[node.name], facts.range_name)
                 others = tuple(alias for alias in node.aliases if alias != ours)
                 nodes[index] = replace(node, aliases=(ours, *others))
-        return replace(facts, nodes=tuple(nodes)).stirred(*self.changes)
-
-    def inverse(self) -> Transition | str:
-        return RemoveAliases(self.targets)
+        return replace(facts, nodes=tuple(nodes)).with_changed(*self.changes)
 
 
 @dataclass(frozen=True)
@@ -73,10 +70,7 @@ class RemoveAliases(Transition):
             else node
             for node in facts.nodes
         )
-        return replace(facts, nodes=nodes).stirred(*self.changes)
-
-    def inverse(self) -> Transition | str:
-        return AddAliases(self.targets)
+        return replace(facts, nodes=nodes).with_changed(*self.changes)
 
 
 def alias_obstacles(facts: CutoverFacts, name: str) -> list[str]:

@@ -19,6 +19,7 @@ What cannot be taken back is told by `irreversible` before anything is done.
 
 from __future__ import annotations
 
+from dualstack.plan import gates
 from dualstack.plan.decoy_steps import RemoveDecoys
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
@@ -28,7 +29,6 @@ from dualstack.plan.transitions import (
     Barrier,
     ClearOverlapFlag,
     ClearSavedRoutes,
-    Gate,
     RemoveAliases,
     RemoveDrillRoutes,
     RemoveSecondaryRange,
@@ -38,11 +38,8 @@ from dualstack.plan.transitions import (
     StopController,
     Transition,
     alias_obstacles,
+    rollback_drill,
 )
-
-GATE_DRILL = Gate(what="rollback-drill", aspects=("flag", "range"))
-GATE_RESTORED_ROUTES = Gate(what="restored-routes", aspects=("routes", "flag"))
-GATE_UNALIAS_CANARY = Gate(what="unalias-canary", aspects=("routes", "flag"))
 
 
 def next_transition(facts: CutoverFacts, settings: Settings, to: Stage = Stage.ROUTES) -> Transition | None:
@@ -96,9 +93,8 @@ def _flag(facts: CutoverFacts, _: Settings) -> Transition | None:
 def _routes(facts: CutoverFacts, _: Settings) -> Transition | None:
     if not facts.unrouted:
         return None
-    if facts.range_present and GATE_DRILL.id not in facts.passed:
-        return GATE_DRILL
-    return RestoreRoutes(facts.unrouted)
+    drill = rollback_drill(facts) if facts.range_present else None
+    return drill or RestoreRoutes(facts.unrouted)
 
 
 def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
@@ -108,13 +104,13 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
         return None
     seconds = max(settings.barrier_flag, settings.barrier_routes)
     known = Barrier(what="restored-routes", aspects=("routes", "flag"), seconds=seconds)
-    if (waiting := known.if_closed(facts) or GATE_RESTORED_ROUTES.if_unpassed(facts)) is not None:
+    if (waiting := known.if_closed(facts) or gates.RESTORED_ROUTES.if_unpassed(facts)) is not None:
         return waiting
-    if GATE_UNALIAS_CANARY.id not in facts.passed:
+    if gates.UNALIAS_CANARY.id not in facts.passed:
         if len(holders) == len(facts.to_route):
             return RemoveAliases(holders[:1], canary=True)
         canary = Barrier(what="unalias-canary", aspects=("aliases",), seconds=settings.barrier_canary)
-        return canary.if_closed(facts) or GATE_UNALIAS_CANARY
+        return canary.if_closed(facts) or gates.UNALIAS_CANARY
     return RemoveAliases(holders[: settings.batch(len(facts.to_route), len(facts.to_route) - len(holders))])
 
 

@@ -18,7 +18,7 @@ A range that already lies over routes which carry traffic is a cut-over without 
 
 from __future__ import annotations
 
-from dualstack.plan import overlap
+from dualstack.plan import gates, overlap
 from dualstack.plan.decoy_steps import RemoveDecoys
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
@@ -28,15 +28,12 @@ from dualstack.plan.transitions import (
     ClearOverlapFlag,
     ClearSavedRoutes,
     DeleteRoutes,
-    Gate,
     SaveRoutes,
     SetStackType,
     StopController,
     Transition,
     alias_obstacles,
 )
-
-GATE_READY = Gate(what="ready", aspects=("controller", "routes", "aliases"))
 
 
 def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | None:
@@ -69,7 +66,7 @@ def _prepare(facts: CutoverFacts) -> Transition | None:
         return None
     if facts.subnet.stack_type != "IPV4_IPV6":
         return SetStackType()
-    return None if GATE_READY.id in facts.passed else GATE_READY
+    return gates.READY.if_unpassed(facts)
 
 
 def _delete(facts: CutoverFacts) -> Transition | None:

@@ -35,10 +35,7 @@ class CreateDecoys(Transition):
         static, _, both = decoy_blocks(self.home)
         routes = facts.decoys.routes if facts.decoys.range else frozenset((static, both))
         made = replace(facts.decoys, vm=True, home=self.home, routes=routes, prober=True)
-        return replace(facts, decoys=made).stirred(*self.changes)
-
-    def inverse(self) -> Transition | str:
-        return RemoveDecoys()
+        return replace(facts, decoys=made).with_changed(*self.changes)
 
     def describe(self) -> str:
         return self.home
@@ -55,10 +52,7 @@ class AddDecoyRange(Transition):
         return [] if facts.subnet.overlap_flag else ["the overlap flag is off, and routes lie in the decoys' blocks"]
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        return replace(facts, decoys=replace(facts.decoys, range=facts.decoys.home)).stirred(*self.changes)
-
-    def inverse(self) -> Transition | str:
-        return RemoveDecoys()
+        return replace(facts, decoys=replace(facts.decoys, range=facts.decoys.home)).with_changed(*self.changes)
 
 
 @dataclass(frozen=True)
@@ -70,10 +64,7 @@ class AliasDecoys(Transition):
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         aliases = facts.decoys.aliases | frozenset(decoy_blocks(facts.decoys.home)[1:])
-        return replace(facts, decoys=replace(facts.decoys, aliases=aliases)).stirred(*self.changes)
-
-    def inverse(self) -> Transition | str:
-        return RemoveDecoys()
+        return replace(facts, decoys=replace(facts.decoys, aliases=aliases)).with_changed(*self.changes)
 
 
 @dataclass(frozen=True)
@@ -85,10 +76,7 @@ class DropDecoyRoute(Transition):
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         routes = facts.decoys.routes - {decoy_blocks(facts.decoys.home)[2]}
-        return replace(facts, decoys=replace(facts.decoys, routes=routes)).stirred(*self.changes)
-
-    def inverse(self) -> Transition | str:
-        return "nothing depends on it"
+        return replace(facts, decoys=replace(facts.decoys, routes=routes)).with_changed(*self.changes)
 
 
 @dataclass(frozen=True)
@@ -99,7 +87,4 @@ class RemoveDecoys(Transition):
     id = "remove-decoys"
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        return replace(facts, decoys=DecoyFacts()).stirred(*self.changes)
-
-    def inverse(self) -> Transition | str:
-        return "made anew where they are needed"
+        return replace(facts, decoys=DecoyFacts()).with_changed(*self.changes)

@@ -27,6 +27,7 @@ That the range is there says that all was proven before it was added; a process 
 
 from __future__ import annotations
 
+from dualstack.plan import gates
 from dualstack.plan.blocks import unused_block
 from dualstack.plan.decoy_steps import (
     PARTS,
@@ -40,16 +41,9 @@ from dualstack.plan.decoy_steps import (
 from dualstack.plan.facts import CutoverFacts, overlap
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
-from dualstack.plan.transition import Barrier, Gate, Transition
-from dualstack.plan.unmatched import REASON, UNSERVED
+from dualstack.plan.transition import Barrier, Transition
 
-GATE_READY = Gate(what="decoy-ready", aspects=("decoys",))
-GATE_STATIC = Gate(what="decoy-static", aspects=("flag",), means=UNSERVED)
-GATE_ALIAS = Gate(what="decoy-alias", aspects=("flag",), means=REASON)
-GATE_HANDOVER = Gate(what="decoy-handover", aspects=("flag",), means=REASON)
-GATES = (GATE_READY, GATE_STATIC, GATE_ALIAS, GATE_HANDOVER)
-
-RETREATS = {gate.id: Stage.ROUTES for gate in GATES}
+RETREATS = {gate.id: Stage.ROUTES for gate in gates.DECOYS}
 """All the way: what the cloud does not do here, it will not do for the nodes either."""
 
 
@@ -78,21 +72,21 @@ def _add_range(facts: CutoverFacts, settings: Settings) -> Transition | None:
     flag_known = Barrier(what="flag", aspects=("flag",), seconds=settings.barrier_flag)
     range_known = Barrier(what="decoy-range", aspects=("decoys",), seconds=settings.barrier_range)
     if not facts.decoys.range:
-        return GATE_READY.if_unpassed(facts) or flag_known.if_closed(facts) or AddDecoyRange()
-    if GATE_STATIC.id in facts.passed:
+        return gates.DECOY_READY.if_unpassed(facts) or flag_known.if_closed(facts) or AddDecoyRange()
+    if gates.DECOY_STATIC.id in facts.passed:
         return None
-    return range_known.if_closed(facts) or GATE_STATIC
+    return range_known.if_closed(facts) or gates.DECOY_STATIC
 
 
 def _hand_over(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if not AliasDecoys().done(facts):
         return AliasDecoys()
-    if (gate := GATE_ALIAS.if_unpassed(facts)) is not None:
+    if (gate := gates.DECOY_ALIAS.if_unpassed(facts)) is not None:
         return gate
     if decoy_blocks(facts.decoys.home)[2] in facts.decoys.routes:
         return DropDecoyRoute()
     dropped = Barrier(what="decoy-route", aspects=("decoys",), seconds=settings.barrier_routes)
-    return dropped.if_closed(facts) or GATE_HANDOVER
+    return dropped.if_closed(facts) or gates.DECOY_HANDOVER
 
 
 def in_the_way(facts: CutoverFacts) -> bool:
@@ -103,6 +97,6 @@ def in_the_way(facts: CutoverFacts) -> bool:
 
 def _wanted(facts: CutoverFacts, settings: Settings) -> bool:
     """Asked for, not proven yet, nobody is cut off, and every node still depends on its route alone."""
-    if not settings.decoys or GATE_HANDOVER.id in facts.passed or facts.range_present:
+    if not settings.decoys or gates.DECOY_HANDOVER.id in facts.passed or facts.range_present:
         return False
     return bool(facts.live_routes) and not facts.unreachable

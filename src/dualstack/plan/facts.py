@@ -131,6 +131,8 @@ class CutoverFacts:
     decoys: DecoyFacts = DecoyFacts()
     complaining: frozenset[str] = field(default=frozenset(), compare=False)
     """The Nodes that report that their pods do not reach others."""
+    unhealthy: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Why each Node is not healthy, by name; healthy Nodes are not in it."""
     quiet: Mapping[Aspect, float] = field(default_factory=dict, compare=False)
     """Seconds since each aspect was last observed to change; an absent one counts as 0."""
     passed: Mapping[str, tuple[Aspect, ...]] = field(default_factory=dict, compare=False)
@@ -246,6 +248,11 @@ class CutoverFacts:
         return tuple(dict.fromkeys(entry for entry in map(as_saved, self.routes) if entry not in saved))
 
     @property
+    def begun(self) -> bool:
+        """Whether a cut-over has changed something already, or cloud-controller-manager is stopped for one."""
+        return bool(self.range_present or self.saved_routes or self.all_holders or self.controller.gone)
+
+    @property
     def finished(self) -> bool:
         """Nothing of the cut-over remains.
 
@@ -306,16 +313,16 @@ class CutoverFacts:
         """Seconds since any of `aspects` was last observed to change."""
         return min(self.quiet.get(aspect, 0.0) for aspect in aspects)
 
-    def stirred(self, *aspects: Aspect) -> CutoverFacts:
+    def with_changed(self, *aspects: Aspect) -> CutoverFacts:
         """These facts with `aspects` changed just now; gates that vouch for one of them have to pass again."""
         passed = {gate: seen for gate, seen in self.passed.items() if not set(seen) & set(aspects)}
         return replace(self, quiet={**self.quiet, **dict.fromkeys(aspects, 0.0)}, passed=passed)
 
     def after(self, seconds: float) -> CutoverFacts:
         """These facts when nothing has changed for `seconds` more."""
-        return self.remembering(quiet={aspect: self.quiet.get(aspect, 0.0) + seconds for aspect in ASPECTS})
+        return self.with_runtime_state(quiet={aspect: self.quiet.get(aspect, 0.0) + seconds for aspect in ASPECTS})
 
-    def remembering(
+    def with_runtime_state(
         self, *, quiet: Mapping[Aspect, float] | None = None, passed: Mapping[str, tuple[Aspect, ...]] | None = None
     ) -> CutoverFacts:
         """The same facts with other memories. What was derived from the facts stays derived: in a large cluster that is

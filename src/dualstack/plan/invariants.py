@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from dualstack.errors import InvariantBroken
+from dualstack.model.errors import InvariantBroken
 from dualstack.plan.facts import CutoverFacts, as_saved, overlap
 from dualstack.plan.transitions import Transition
 
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A rule with its source. `broken` tells what `after` breaks of it that `before` did not, one sentence each."""
+    """A rule. `broken` returns what `after` breaks of it that `before` did not, one sentence each."""
 
     name: str
-    source: str
     broken: Callable[[CutoverFacts, CutoverFacts], list[str]]
 
 
@@ -114,20 +113,18 @@ def _forgotten(before: CutoverFacts, after: CutoverFacts) -> list[str]:
     ]
 
 
-POD_CIDR_REACHABLE = Invariant("pod-cidr-reachable", "DESIGN.md 3.3, cutover.md 2", _lost)
-ALIAS_BEFORE_DELETE = Invariant("alias-before-delete", "cutover.md 0.1", _deleted_without_alias)
-SAVED_BEFORE_DELETE = Invariant("saved-before-delete", "gardener-behaviour.md W12", _deleted_unsaved)
-CONTROLLER_GONE_BEFORE_DELETE = Invariant(
-    "controller-gone-before-delete", "cutover.md 3.9, gardener-behaviour.md W8", _deleted_beside_controller
-)
-PROOF_BEFORE_RANGE = Invariant("proof-before-range", "cutover.md 4.5", _range_over_decoys)
-DECOYS_APART = Invariant("decoys-apart", "cutover.md 4.5", _decoy_in_use)
-FLAG_WHILE_ROUTES = Invariant("flag-while-routes", "cutover.md 4.6", _flag_off_over_routes)
-ALIAS_IS_POD_CIDR = Invariant("alias-is-pod-cidr", "gardener-behaviour.md 12.6", _alias_off)
-SAVED_UNTIL_DELIVERED = Invariant("saved-until-delivered", "gardener-behaviour.md W13", _forgotten)
-ROUTE_BEFORE_UNALIAS = Invariant("route-before-unalias", "cutover.md 2, rollback of S3", _unaliased_without_route)
+POD_CIDR_REACHABLE = Invariant("pod-cidr-reachable", _lost)
+ALIAS_BEFORE_DELETE = Invariant("alias-before-delete", _deleted_without_alias)
+SAVED_BEFORE_DELETE = Invariant("saved-before-delete", _deleted_unsaved)
+CONTROLLER_GONE_BEFORE_DELETE = Invariant("controller-gone-before-delete", _deleted_beside_controller)
+PROOF_BEFORE_RANGE = Invariant("proof-before-range", _range_over_decoys)
+DECOYS_APART = Invariant("decoys-apart", _decoy_in_use)
+FLAG_WHILE_ROUTES = Invariant("flag-while-routes", _flag_off_over_routes)
+ALIAS_IS_POD_CIDR = Invariant("alias-is-pod-cidr", _alias_off)
+SAVED_UNTIL_DELIVERED = Invariant("saved-until-delivered", _forgotten)
+ROUTE_BEFORE_UNALIAS = Invariant("route-before-unalias", _unaliased_without_route)
 
-ROUTED_STAY_REACHABLE = Invariant("routed-stay-reachable", "cutover.md 11, K3", _lost_beside_dark)
+ROUTED_STAY_REACHABLE = Invariant("routed-stay-reachable", _lost_beside_dark)
 
 ALWAYS = (SAVED_BEFORE_DELETE, ALIAS_IS_POD_CIDR, SAVED_UNTIL_DELIVERED)
 """What even an order that loses packets keeps."""

@@ -24,8 +24,7 @@ from __future__ import annotations
 
 import math
 
-from dualstack.plan import decoys
-from dualstack.plan.back import GATE_DRILL
+from dualstack.plan import decoys, gates
 from dualstack.plan.facts import CutoverFacts, RouteFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
@@ -36,27 +35,21 @@ from dualstack.plan.transitions import (
     ClearOverlapFlag,
     ClearSavedRoutes,
     DeleteRoutes,
-    Gate,
     RemoveDrillRoutes,
     SaveRoutes,
     SetOverlapFlag,
     StopController,
     Transition,
     alias_obstacles,
+    rollback_drill,
 )
 
-GATE_RANGE = Gate(what="range", aspects=("range",))
-GATE_ALIAS_CANARY = Gate(what="alias-canary", aspects=("range",))
-GATE_ALIASES = Gate(what="aliases", aspects=("aliases",))
-GATE_ROUTE_CANARY = Gate(what="route-canary", aspects=("routes",))
-GATE_ROUTES = Gate(what="routes", aspects=("routes",))
-
 RETREATS = decoys.RETREATS | {
-    GATE_RANGE.id: Stage.FLAG,
-    GATE_ALIAS_CANARY.id: Stage.RANGE,
-    GATE_ALIASES.id: Stage.RANGE,
-    GATE_ROUTE_CANARY.id: Stage.ALIASES,
-    GATE_ROUTES.id: Stage.ALIASES,
+    gates.RANGE.id: Stage.FLAG,
+    gates.ALIAS_CANARY.id: Stage.RANGE,
+    gates.ALIASES.id: Stage.RANGE,
+    gates.ROUTE_CANARY.id: Stage.ALIASES,
+    gates.ROUTES.id: Stage.ALIASES,
 }
 """The stage before, for each gate that fails: the aliases go again, or the routes come back (cutover.md 4)."""
 
@@ -117,7 +110,7 @@ def _rescue(facts: CutoverFacts, _: Settings) -> Transition | None:
 
 def _served(facts: CutoverFacts, _: Settings) -> Transition | None:
     """Loss appears at once here, at every node; no barrier is waited for then (cutover.md 4.2)."""
-    return GATE_RANGE.if_unpassed(facts) if facts.unserved else None
+    return gates.RANGE.if_unpassed(facts) if facts.unserved else None
 
 
 def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
@@ -125,12 +118,12 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
     missing = facts.without_alias
     if not missing:
         return None
-    if GATE_ALIAS_CANARY.id not in facts.passed:
+    if gates.ALIAS_CANARY.id not in facts.passed:
         if not any(facts.aliased(name) for name in facts.pod_cidr_of):
             range_known = Barrier(what="range", aspects=("range",), seconds=settings.barrier_range)
             return range_known.if_closed(facts) or AddAliases(missing[:1], canary=True)
         canary_known = Barrier(what="alias-canary", aspects=("aliases",), seconds=settings.barrier_canary)
-        return canary_known.if_closed(facts) or GATE_ALIAS_CANARY
+        return canary_known.if_closed(facts) or gates.ALIAS_CANARY
     total = len(facts.pod_cidr_of)
     return AddAliases(missing[: settings.batch(total, total - len(missing))])
 
@@ -141,19 +134,19 @@ def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if not live:
         return None
     soaked = Barrier(what="aliases", aspects=("aliases",), seconds=settings.soak_aliases)
-    if (waiting := soaked.if_closed(facts) or GATE_ALIASES.if_unpassed(facts)) is not None:
+    if (waiting := soaked.if_closed(facts) or gates.ALIASES.if_unpassed(facts)) is not None:
         return waiting
     total = max(len(live), _once_live(facts))
     gone = total - len(live)
     if gone == 0:
-        if settings.drill and GATE_DRILL.id not in facts.passed:
-            return GATE_DRILL
+        if settings.drill and (drill := rollback_drill(facts)) is not None:
+            return drill
         return DeleteRoutes(_names(live[:1]), canary=True)
     first = gone == 1
     canary_known = Barrier(what="route-canary", aspects=("routes",), seconds=settings.barrier_route_canary)
     stage_known = Barrier(what="routes", aspects=("routes",), seconds=settings.barrier_routes)
     waiting = None if facts.unmatched else (canary_known if first else stage_known).if_closed(facts)
-    waiting = waiting or (GATE_ROUTE_CANARY if first else GATE_ROUTES).if_unpassed(facts)
+    waiting = waiting or (gates.ROUTE_CANARY if first else gates.ROUTES).if_unpassed(facts)
     return waiting or DeleteRoutes(_names(live[: _stage_end(total, gone, settings) - gone]))
 
 

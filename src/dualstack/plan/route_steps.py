@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dualstack.plan.facts import CutoverFacts, RouteFacts, as_saved
-from dualstack.plan.transition import Transition
+from dualstack.plan import gates
+from dualstack.plan.facts import Aspect, CutoverFacts, RouteFacts, as_saved
+from dualstack.plan.transition import Proof, Transition
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,7 @@ class StopController(Transition):
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         pods = 0 if self.wait else facts.controller.pods
         stopped = replace(facts.controller, replicas=0, pods=pods, ignored=True)
-        return replace(facts, controller=stopped).stirred(*self.changes)
-
-    def inverse(self) -> Transition | str:
-        return "RestoreController gives it back; how many replicas it has then is for its chart to say"
+        return replace(facts, controller=stopped).with_changed(*self.changes)
 
 
 @dataclass(frozen=True)
@@ -36,12 +34,9 @@ class RestoreController(Transition):
     id = "restore-cloud-controller-manager"
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        return replace(facts, controller=replace(facts.controller, ignored=facts.controller.absent)).stirred(
+        return replace(facts, controller=replace(facts.controller, ignored=facts.controller.absent)).with_changed(
             "controller"
         )
-
-    def inverse(self) -> Transition | str:
-        return StopController()
 
 
 @dataclass(frozen=True)
@@ -52,9 +47,6 @@ class SaveRoutes(Transition):
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         return replace(facts, saved_routes=facts.saved_routes + facts.unsaved)
-
-    def inverse(self) -> Transition | str:
-        return ClearSavedRoutes()
 
 
 @dataclass(frozen=True)
@@ -73,9 +65,6 @@ class ClearSavedRoutes(Transition):
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         return replace(facts, saved_routes=())
-
-    def inverse(self) -> Transition | str:
-        return "the routes it listed are gone, and every VM has its alias"
 
 
 @dataclass(frozen=True)
@@ -111,10 +100,7 @@ class DeleteRoutes(Transition):
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         targets = set(self.targets)
         kept = tuple(route for route in facts.routes if route.name not in targets)
-        return replace(facts, routes=kept).stirred(*self.changes)
-
-    def inverse(self) -> Transition | str:
-        return "RestoreRoutes, where the cloud takes a static route inside a subnet range (R2 against R3)"
+        return replace(facts, routes=kept).with_changed(*self.changes)
 
 
 @dataclass(frozen=True)
@@ -134,10 +120,24 @@ class RestoreRoutes(Transition):
         routes = tuple(
             RouteFacts(f"to-{name}", facts.to_route[name], name, facts.node_of[name].zone) for name in missing
         )
-        return replace(facts, routes=facts.routes + routes).stirred(*self.changes)
+        return replace(facts, routes=facts.routes + routes).with_changed(*self.changes)
 
-    def inverse(self) -> Transition | str:
-        return "DeleteRoutes of what was created, while the aliases carry the traffic"
+
+@dataclass(frozen=True)
+class RollbackDrill(Proof):
+    """Create a temporary route to an unused block of the pod CIDR and delete it (docs/reference/cut-over.md#k1).
+
+    It fails when the cloud refuses routes inside the range, so that deleted routes could not be created again.
+    """
+
+    aspects: tuple[Aspect, ...] = ("flag", "range")
+    id = "rollback-drill"
+
+
+def rollback_drill(facts: CutoverFacts) -> Transition | None:
+    """The gate before the drill, then the drill; None when it has passed."""
+    drill = RollbackDrill().if_unpassed(facts)
+    return drill and (gates.ROLLBACK_DRILL.if_unpassed(facts) or drill)
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,3 @@ class RemoveDrillRoutes(Transition):
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         return replace(facts, drill_routes=())
-
-    def inverse(self) -> Transition | str:
-        return "nothing depends on them"

@@ -15,7 +15,7 @@ class SetOverlapFlag(Transition):
 
     changes = ("flag",)
     id = "set-overlap-flag"
-    doubt = (
+    no_effect_hint = (
         ": this version of the API does not know allowSubnetCidrRoutesOverlap and ignores it (cutover.md K5); the "
         "strategies compressed and auto do without"
     )
@@ -29,10 +29,7 @@ class SetOverlapFlag(Transition):
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         subnet = replace(facts.subnet, overlap_flag=True, flag_visible=True)
-        return replace(facts, subnet=subnet).stirred(*self.changes)
-
-    def inverse(self) -> Transition | str:
-        return ClearOverlapFlag()
+        return replace(facts, subnet=subnet).with_changed(*self.changes)
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,7 @@ class ClearOverlapFlag(Transition):
         return problems + [f"VM {name} has no alias yet" for name in facts.pod_cidr_of if not facts.aliased(name)]
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        return replace(facts, subnet=replace(facts.subnet, overlap_flag=False)).stirred(*self.changes)
-
-    def inverse(self) -> Transition | str:
-        return SetOverlapFlag()
+        return replace(facts, subnet=replace(facts.subnet, overlap_flag=False)).with_changed(*self.changes)
 
 
 @dataclass(frozen=True)
@@ -77,10 +71,7 @@ class AddSecondaryRange(Transition):
         if facts.range_present:
             return facts
         ranges = (*facts.subnet.secondary_ranges, (facts.range_name, facts.pods_cidr))
-        return replace(facts, subnet=replace(facts.subnet, secondary_ranges=ranges)).stirred(*self.changes)
-
-    def inverse(self) -> Transition | str:
-        return RemoveSecondaryRange()
+        return replace(facts, subnet=replace(facts.subnet, secondary_ranges=ranges)).with_changed(*self.changes)
 
 
 @dataclass(frozen=True)
@@ -96,10 +87,7 @@ class RemoveSecondaryRange(Transition):
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         ranges = tuple(entry for entry in facts.subnet.secondary_ranges if entry[0] != facts.range_name)
-        return replace(facts, subnet=replace(facts.subnet, secondary_ranges=ranges)).stirred(*self.changes)
-
-    def inverse(self) -> Transition | str:
-        return AddSecondaryRange()
+        return replace(facts, subnet=replace(facts.subnet, secondary_ranges=ranges)).with_changed(*self.changes)
 
 
 @dataclass(frozen=True)
@@ -110,9 +98,6 @@ class SetStackType(Transition):
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         return replace(facts, subnet=replace(facts.subnet, stack_type="IPV4_IPV6"))
-
-    def inverse(self) -> Transition | str:
-        return "left dual-stack: VMs may have taken IPv6 addresses in it"
 
 
 def _range_obstacles(facts: CutoverFacts) -> list[str]:

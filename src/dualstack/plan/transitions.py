@@ -29,8 +29,10 @@ from dualstack.plan.route_steps import (
     RemoveDrillRoutes,
     RestoreController,
     RestoreRoutes,
+    RollbackDrill,
     SaveRoutes,
     StopController,
+    rollback_drill,
 )
 from dualstack.plan.subnet_steps import (
     AddSecondaryRange,
@@ -54,10 +56,12 @@ __all__ = [
     "RemoveSecondaryRange",
     "RestoreController",
     "RestoreRoutes",
+    "RollbackDrill",
     "SaveRoutes",
     "SetOverlapFlag",
     "SetStackType",
     "StopController",
     "Transition",
     "alias_obstacles",
+    "rollback_drill",
 ]

@@ -22,15 +22,6 @@ from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.transitions import Barrier, RemoveAliases, RemoveSecondaryRange, StopController, Transition
 
-UNSERVED = (
-    "a static route to a VM does not serve addresses that no resource of a subnet with allowSubnetCidrRoutesOverlap "
-    "has (cutover.md R6; compute-api.md 11.2)"
-)
-REASON = (
-    "an alias without a route does not carry its traffic: this cloud does not count an alias IP range as a matched "
-    "resource of a subnet with allowSubnetCidrRoutesOverlap (cutover.md K3)"
-)
-
 
 def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | None:
     """The next step from `facts` down to the routes; None when they are all that is left."""
@@ -50,10 +41,3 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
         return RemoveAliases(facts.all_holders, dark=True) if facts.all_holders else None
     known = Barrier(what="flag", aspects=("flag",), seconds=settings.barrier_flag)
     return known.if_closed(facts) or RemoveAliases(routed)
-
-
-def reason(facts: CutoverFacts) -> str | None:
-    """What the cloud does not do, by what the Nodes say; None while nothing speaks for that."""
-    if facts.unserved:
-        return UNSERVED
-    return REASON if facts.unmatched else None

@@ -13,12 +13,12 @@ from pathlib import Path
 import structlog
 
 from dualstack.clock import Clock, ScaledClock
-from dualstack.errors import InvalidInput
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import Connection, read_connection
 from dualstack.kube.interface import Conflict, Kube, NotFound, Unavailable
+from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import LEASE
-from dualstack.model.probes import NAMESPACE, PERIOD, PORT, Logbook
+from dualstack.prober.report import NAMESPACE, PERIOD, PORT, Logbook
 
 TIMEOUT = 0.9
 """Wall seconds within which an address must answer: less than the period, so that probes do not pile up."""

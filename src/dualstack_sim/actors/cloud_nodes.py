@@ -11,8 +11,8 @@ import asyncio
 from contextlib import suppress
 from ipaddress import IPv6Address
 
-from dualstack.errors import DualstackError
 from dualstack.model.conditions import is_true
+from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import NODE, Manifest
 from dualstack_sim.actors.api import ActorContext, ComputeApi, Informer, ObjectKey, Resource, key_of
 from dualstack_sim.actors.recorder import Recorder

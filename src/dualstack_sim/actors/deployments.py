@@ -11,14 +11,7 @@ from dualstack.model.kinds import DEPLOYMENT, POD, REPLICA_SET, Manifest
 from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
 from dualstack_sim.actors.deployment_status import complete, outlived, scale_of, shows, status_of
 from dualstack_sim.actors.ownership import on_change, on_owned_change
-from dualstack_sim.actors.pods import (
-    BY_OWNER,
-    by_owner,
-    condition,
-    is_terminating,
-    owner_reference,
-    template_hash,
-)
+from dualstack_sim.actors.pods import BY_OWNER, by_owner, condition, is_terminating, owner_reference, template_hash
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound
 from dualstack_sim.actors.rollout import budget, next_scales
 

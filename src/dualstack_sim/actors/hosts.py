@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from dualstack.model.kinds import MACHINE, Manifest
+from dualstack.gardener.model.kinds import MACHINE
+from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.api import SEED_NODE, ActorContext
 from dualstack_sim.actors.cni import CniConfiguration, HostLocal, Network
 from dualstack_sim.actors.compute_api import Resource

@@ -11,7 +11,8 @@ import re
 from typing import Any
 
 from dualstack.clock import rfc3339
-from dualstack.model.kinds import CONFIG_MAP, LEASE, MACHINE, NODE, POD, Manifest
+from dualstack.gardener.model.kinds import MACHINE
+from dualstack.model.kinds import CONFIG_MAP, LEASE, NODE, POD, Manifest
 from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey, read
 from dualstack_sim.actors.cni import CONFIG_MAPS, cidrs_of
 from dualstack_sim.actors.hosts import Host, Vm, VmWatch, seed_host

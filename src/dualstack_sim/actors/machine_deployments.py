@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from dualstack.clock import rfc3339
-from dualstack.model.kinds import MACHINE_DEPLOYMENT, MACHINE_SET, Manifest
-from dualstack.model.names import MACHINE_FINALIZER
+from dualstack.gardener.model.kinds import MACHINE_DEPLOYMENT, MACHINE_SET
+from dualstack.gardener.model.names import MACHINE_FINALIZER
+from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
 from dualstack_sim.actors.deployment_status import complete, outlived, scale_of, shows, status_of
 from dualstack_sim.actors.machine_facts import (

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dualstack.clock import parse_rfc3339
+from dualstack.gardener.model.names import MACHINE_FINALIZER
 from dualstack.model.kinds import Kind, Manifest
-from dualstack.model.names import MACHINE_FINALIZER
 from dualstack_sim.actors.pods import condition, is_terminating, owner_reference
 
 HASH_LABEL = "machine-template-hash"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dualstack.errors import DualstackError
+from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.api import ActorContext, Resource
 from dualstack_sim.actors.refusals import ComputeConflict, ComputeNotFound, ComputeRefusal

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from dualstack.model.kinds import MACHINE, MACHINE_SET, Manifest
-from dualstack.model.names import MACHINE_FINALIZER
+from dualstack.gardener.model.kinds import MACHINE, MACHINE_SET
+from dualstack.gardener.model.names import MACHINE_FINALIZER
+from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
 from dualstack_sim.actors.machine_facts import (
     adoption,

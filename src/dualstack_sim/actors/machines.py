@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from dualstack.clock import parse_rfc3339, rfc3339
-from dualstack.model.kinds import MACHINE, MACHINE_CLASS, NODE, POD, Manifest
-from dualstack.model.names import MACHINE_FINALIZER
+from dualstack.gardener.model.kinds import MACHINE, MACHINE_CLASS
+from dualstack.gardener.model.names import MACHINE_FINALIZER
+from dualstack.model.kinds import NODE, POD, Manifest
 from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of, read
 from dualstack_sim.actors.drain import Drainer
 from dualstack_sim.actors.machine_facts import (

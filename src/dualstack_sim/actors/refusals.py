@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dualstack.errors import ComputeError, KubeError
+from dualstack.model.errors import ComputeError, KubeError
 
 
 class KubeRefusal(KubeError):

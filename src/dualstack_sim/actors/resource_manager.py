@@ -7,16 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dualstack.clock import rfc3339
-from dualstack.model.kinds import (
-    CONFIG_MAP,
-    DAEMON_SET,
-    DEPLOYMENT,
-    MANAGED_RESOURCE,
-    SECRET,
-    SERVICE,
-    Kind,
-    Manifest,
-)
+from dualstack.gardener.model.kinds import MANAGED_RESOURCE
+from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SECRET, SERVICE, Kind, Manifest
 from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of, read
 from dualstack_sim.actors.managed_conditions import Verdict, applied, ignored, judged, not_applied, rendered
 from dualstack_sim.actors.manifest_merge import BadManifest, content, documents, kind_of, merged

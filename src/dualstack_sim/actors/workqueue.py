@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from dualstack.errors import DualstackError
+from dualstack.model.errors import DualstackError
 from dualstack_sim.actors.timers import Timers
 
 Key = TypeVar("Key", bound=Hashable)

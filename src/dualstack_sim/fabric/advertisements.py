@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dualstack_sim.compute.advertising import advertised
-from dualstack_sim.compute.commits import Commit
+from dualstack_sim.compute.network.advertising import advertised
+from dualstack_sim.compute.project.commits import Commit
 
 _WATCHED = frozenset({"networks", "subnetworks", "routers"})
 

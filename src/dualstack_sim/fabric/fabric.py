@@ -14,7 +14,7 @@ from itertools import count
 
 from dualstack.clock import Clock
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.commits import Commit
+from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.fabric.advertisements import Advertisements
 from dualstack_sim.fabric.assumptions import assumptions
 from dualstack_sim.fabric.blocks import Address, parse_address

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dualstack_sim.compute.commits import Commit
+from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.fabric.blocks import Block, parse_block
 from dualstack_sim.fabric.facts import (
     Fact,

@@ -8,7 +8,7 @@ from typing import Any
 
 from dualstack.clock import Clock
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.interference import Fault
+from dualstack_sim.compute.api.fault_injection import Fault
 from dualstack_sim.faults.rules import FaultRule, describe, kinds_of
 
 
@@ -39,7 +39,7 @@ class FiredFault:
 
 
 class FaultPlan:
-    """Decides by rules what goes wrong; implements `dualstack_sim.compute.interference.Faults`."""
+    """Decides by rules what goes wrong; implements `dualstack_sim.compute.api.fault_injection.Faults`."""
 
     def __init__(self, rules: Sequence[FaultRule], chance: Chance, clock: Clock) -> None:
         self.fired: list[FiredFault] = []

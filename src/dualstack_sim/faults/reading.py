@@ -10,10 +10,10 @@ from typing import Any, Literal, cast
 
 import yaml
 
-from dualstack.errors import InvalidInput
-from dualstack_sim.compute.interference import Fault, HttpFault, Meanwhile, Squeeze, VmEnd
-from dualstack_sim.compute.inventory import HISTORY_SECONDS
-from dualstack_sim.compute.quotas import LIMITS, group_names
+from dualstack.model.errors import InvalidInput
+from dualstack_sim.compute.api.fault_injection import Fault, HttpFault, Meanwhile, Squeeze, VmEnd
+from dualstack_sim.compute.project.inventory import HISTORY_SECONDS
+from dualstack_sim.compute.project.quotas import LIMITS, group_names
 from dualstack_sim.faults.rules import FaultRule
 
 

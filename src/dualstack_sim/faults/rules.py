@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from dualstack_sim.compute.interference import Fault, Meanwhile, Squeeze, VmEnd
+from dualstack_sim.compute.api.fault_injection import Fault, Meanwhile, Squeeze, VmEnd
 
 _READS = ("get", "list", "aggregatedList")
 

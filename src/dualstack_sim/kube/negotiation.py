@@ -9,7 +9,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
-from dualstack_sim.kube.protobuf import PROTOBUF, decoded_protobuf
+from dualstack_sim.kube.kubectl.protobuf import PROTOBUF, decoded_protobuf
 from dualstack_sim.kube.status import bad_request, not_acceptable, unsupported_media_type
 from dualstack_sim.kube.trees import decoded, encoded
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dualstack_sim.kube.event_shapes import as_core_event, as_events_api_event
+from dualstack_sim.kube.kubectl.event_shapes import as_core_event, as_events_api_event
 from dualstack_sim.kube.trees import encoded
 
 

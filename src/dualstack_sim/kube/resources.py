@@ -8,14 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from dualstack_sim.kube.deletion import DeleteOptions, delete_options
-from dualstack_sim.kube.negotiation import (
-    JSON,
-    Form,
-    accepted_form,
-    answer,
-    media_type_of,
-    parsed,
-)
+from dualstack_sim.kube.kubectl.tables import partial_metadata, table, table_form
+from dualstack_sim.kube.negotiation import JSON, Form, accepted_form, answer, media_type_of, parsed
 from dualstack_sim.kube.paging import Page
 from dualstack_sim.kube.records import Record
 from dualstack_sim.kube.requests import flag, selection, whole_number, write_options
@@ -31,7 +25,6 @@ from dualstack_sim.kube.status import (
 )
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.kube.subresources import Subresources, review
-from dualstack_sim.kube.tables import partial_metadata, table, table_form
 from dualstack_sim.kube.trees import encoded
 from dualstack_sim.kube.types import ResourceType
 from dualstack_sim.kube.watching import WatchRequest, serve_watch

@@ -7,7 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from dualstack_sim.kube import discovery, openapi
+from dualstack_sim.kube import discovery
+from dualstack_sim.kube.kubectl import openapi
 from dualstack_sim.kube.negotiation import answer, media_ranges
 from dualstack_sim.kube.requests import resource_target
 from dualstack_sim.kube.resources import Resources

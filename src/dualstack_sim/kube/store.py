@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from dualstack.clock import Clock, parse_rfc3339
-from dualstack.errors import InvalidInput
+from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import NAMESPACE, Kind, Manifest
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.admission import AdmissionRegistry

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from dualstack_sim.kube.columns import row_maker
 from dualstack_sim.kube.crds import custom_type
 from dualstack_sim.kube.disruption import is_ready
+from dualstack_sim.kube.kubectl.columns import row_maker
 from dualstack_sim.kube.selectors import selects
 from dualstack_sim.kube.status import Cause, forbidden_value, invalid, invalid_value, required_value, unsupported_value
 from dualstack_sim.kube.trees import lookup

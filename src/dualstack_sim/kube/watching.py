@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from dualstack_sim.kube.history import Change, EventType, Watcher, watch_line
+from dualstack_sim.kube.kubectl.tables import TableForm, partial_metadata, table, table_form
 from dualstack_sim.kube.negotiation import JSON, Form
 from dualstack_sim.kube.records import Record
 from dualstack_sim.kube.selectors import Predicate
 from dualstack_sim.kube.status import StatusError
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.kube.tables import TableForm, partial_metadata, table, table_form
 from dualstack_sim.kube.trees import encoded
 from dualstack_sim.kube.writes import Target
 

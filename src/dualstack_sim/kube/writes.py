@@ -9,9 +9,9 @@ from typing import Any
 from dualstack.clock import Clock, rfc3339
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.admission import AdmissionRegistry
-from dualstack_sim.kube.apply import Applier, server_side_apply
 from dualstack_sim.kube.defaults import defaulted
 from dualstack_sim.kube.deletion import Deletion
+from dualstack_sim.kube.kubectl.apply import Applier, server_side_apply
 from dualstack_sim.kube.lifecycle import check_finalizers, checked_body, misfit, newborn, successor
 from dualstack_sim.kube.merge_schema import merge_schema
 from dualstack_sim.kube.patch import json_patch, merge_patch

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from dualstack.errors import InvalidInput
-from dualstack_sim.compute.knobs import Knobs
+from dualstack.model.errors import InvalidInput
+from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs, LagProfile
-from dualstack_sim.world.admission import Garden
+from dualstack_sim.world.gardener.admission import Garden
 
 LAGS: Mapping[str, LagProfile] = {
     "prompt": LagProfile.fixed(0.5),

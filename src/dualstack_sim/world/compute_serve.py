@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from dualstack.errors import InvalidInput
+from dualstack.model.errors import InvalidInput
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.errors import ApiError
-from dualstack_sim.compute.memory import digest
-from dualstack_sim.compute.references import NAME, is_name
-from dualstack_sim.compute.server import create_app, create_runner
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.errors import ApiError
+from dualstack_sim.compute.api.references import NAME, is_name
+from dualstack_sim.compute.api.server import create_app, create_runner
+from dualstack_sim.compute.project.snapshot import digest
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults
 from dualstack_sim.rules.profiles import Profile, choose

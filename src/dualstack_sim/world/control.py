@@ -19,9 +19,9 @@ import msgspec
 from aiohttp import web
 
 from dualstack.clock import Clock
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.errors import not_found
-from dualstack_sim.compute.surface import locate
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.errors import not_found
+from dualstack_sim.compute.api.paths import locate
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.fabric.blocks import parse_address
 from dualstack_sim.faults import FaultPlan

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from dualstack.errors import InvalidInput
-from dualstack_sim.compute.errors import ApiError
+from dualstack.model.errors import InvalidInput
+from dualstack_sim.compute.api.errors import ApiError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from dualstack.errors import DualstackError
+from dualstack.model.errors import DualstackError
 
 _SOON = 1e-6
 """Seconds of wall time that a sleeper may wake early."""

@@ -18,8 +18,8 @@ from typing import Any
 from aiohttp import web
 
 from dualstack.clock import Clock
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.memory import digest
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.project.snapshot import digest
 from dualstack_sim.rules import RULES
 from dualstack_sim.world.control_answers import Refused, guarded, json_object
 from dualstack_sim.world.control_clock import ClockFixed, SteppableClock

@@ -9,9 +9,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from dualstack.gardener.model.names import CLOUD_PROVIDER_SECRET, SERVICE_ACCOUNT_KEY
 from dualstack.model.kinds import SECRET, Manifest
-from dualstack.model.names import CLOUD_PROVIDER_SECRET, SERVICE_ACCOUNT_KEY
-from dualstack.render.workload import manifest
+from dualstack.model.manifests import manifest
 
 
 def cloud_provider_secret(namespace: str, project: str, token_uri: str) -> Manifest:

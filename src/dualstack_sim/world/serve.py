@@ -17,24 +17,24 @@ import yaml
 from aiohttp import web
 
 from dualstack.clock import ScaledClock
+from dualstack.gardener.model.shoot import ShootView
 from dualstack.lifeline import hold
 from dualstack.model.kinds import Manifest
-from dualstack.model.shoot import ShootView
-from dualstack_sim.actors.cast import Cast
+from dualstack_sim.actors.actor_group import Cast
 from dualstack_sim.actors.service_addresses import ServiceAddresses
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.errors import ApiError
-from dualstack_sim.compute.server import create_app as create_compute_app
-from dualstack_sim.compute.server import create_runner
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.errors import ApiError
+from dualstack_sim.compute.api.server import create_app as create_compute_app
+from dualstack_sim.compute.api.server import create_runner
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults
 from dualstack_sim.kube.server import create_app as create_kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile, choose
-from dualstack_sim.world.builder import build
 from dualstack_sim.world.control import STATE, create_control
 from dualstack_sim.world.control_clock import SteppableClock
+from dualstack_sim.world.gardener.builder import build
 
 _SETTLE_SECONDS = 1800.0
 """Simulated seconds within which the actors must have brought the cluster to rest."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dualstack.model.kinds import MACHINE, MACHINE_CLASS, MACHINE_DEPLOYMENT, MACHINE_SET, NODE, POD, Kind, Manifest
+from dualstack.gardener.model.kinds import MACHINE, MACHINE_CLASS, MACHINE_DEPLOYMENT, MACHINE_SET
+from dualstack.model.kinds import NODE, POD, Kind, Manifest
 from dualstack_sim.actors.machine_facts import phase_of
-from tests.sim.actors.stage import NS, TAGS, Stage
+from tests.sim.actors.fixtures import NS, TAGS, Stage
 
 NAME = f"{NS}-w1-z1"
 CLASS = f"{NAME}-11111"

@@ -18,9 +18,9 @@ from dualstack_sim.actors.cloud_nodes import SHUTDOWN, UNINITIALIZED, addresses
 from dualstack_sim.actors.controller_flags import ControllerFlags
 from dualstack_sim.actors.node_network import UNAVAILABLE_TAINT
 from dualstack_sim.actors.pods import condition
-from dualstack_sim.compute.references import Key
+from dualstack_sim.compute.api.references import Key
+from tests.sim.actors.fixtures import NS, TAGS, ZONE, Stage, playing
 from tests.sim.actors.machines import CLOUD_ALLOCATOR, RANGE_ALLOCATOR, RUNNING, place_controller_pod, place_dual_subnet
-from tests.sim.actors.stage import NS, TAGS, ZONE, Stage, playing
 
 A, B = f"{NS}-w1-z1-11111-aaaaa", f"{NS}-w1-z1-11111-bbbbb"
 POD_RANGE = {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}

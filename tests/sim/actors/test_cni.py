@@ -16,7 +16,7 @@ from dualstack_sim.actors.cni import (
     missing_families,
     primary_first,
 )
-from tests.sim.actors.stage import calico_config
+from tests.sim.actors.fixtures import calico_config
 
 V4, V6 = ip_network("100.96.3.0/24"), ip_network("2600:1900:4010:1234:0:1::/112")
 

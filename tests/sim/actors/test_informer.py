@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT, MACHINE, POD, Kind, Manifest
+from dualstack.gardener.model.kinds import MACHINE
+from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT, POD, Kind, Manifest
 from dualstack_sim.actors.api import AlreadyExists, Conflict, KubeRefusal, NotFound, TooManyRequests, Unreachable
-from tests.sim.actors.stage import ZONE, deployment, playing, template
+from tests.sim.actors.fixtures import ZONE, deployment, playing, template
 
 BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 

@@ -9,7 +9,7 @@ import pytest
 
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, Kind
 from dualstack_sim.actors.pods import is_ready
-from tests.sim.actors.stage import Stage, daemon_set, deployment, place_calico, playing
+from tests.sim.actors.fixtures import Stage, daemon_set, deployment, place_calico, playing
 from tests.sim.actors.test_workloads import complete, troupe
 
 pytestmark = pytest.mark.clients

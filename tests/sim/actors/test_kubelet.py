@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, EVENT, LEASE, MACHINE, NODE, POD, Manifest
+from dualstack.gardener.model.kinds import MACHINE
+from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, EVENT, LEASE, NODE, POD, Manifest
 from dualstack_sim.actors.api import Actor, ActorContext
 from dualstack_sim.actors.daemon_sets import DaemonSetController
 from dualstack_sim.actors.hosts import Vm, vm_of
 from dualstack_sim.actors.kubelet import Kubelet, node_of, pool_of
 from dualstack_sim.actors.pods import condition, is_ready, is_true
 from dualstack_sim.actors.recorder import Recorder
-from tests.sim.actors.stage import (
+from tests.sim.actors.fixtures import (
     NS,
     ZONE,
     Stage,

@@ -5,16 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dualstack.model.kinds import (
-    DAEMON_SET,
-    DEPLOYMENT,
-    MACHINE,
-    MACHINE_DEPLOYMENT,
-    MACHINE_SET,
-    NODE,
-    Kind,
-    Manifest,
-)
+from dualstack.gardener.model.kinds import MACHINE, MACHINE_DEPLOYMENT, MACHINE_SET
+from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, Kind, Manifest
 from dualstack_sim.actors.api import Actor, ActorContext
 from dualstack_sim.actors.cloud_controller_manager import CloudControllerManager
 from dualstack_sim.actors.daemon_sets import DaemonSetController
@@ -27,6 +19,8 @@ from dualstack_sim.actors.pods import is_ready
 from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.replica_sets import ReplicaSetController
 from dualstack_sim.actors.scheduler import Scheduler
+from tests.sim.actors.fixtures import NS, ZONE, Stage, place_calico, playing, ready_node
+from tests.sim.actors.fixtures import deployment as workload
 from tests.sim.actors.machines import (
     CLASS,
     CLOUD_ALLOCATOR,
@@ -46,8 +40,6 @@ from tests.sim.actors.machines import (
     settled,
     typed,
 )
-from tests.sim.actors.stage import NS, ZONE, Stage, place_calico, playing, ready_node
-from tests.sim.actors.stage import deployment as workload
 
 BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 FINALIZER = "machine.sapcloud.io/machine-controller-manager"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import NODE, Manifest
 from dualstack_sim.actors.network_problem_detector import CONDITION, NetworkProblemDetector, complaints
-from tests.sim.actors.stage import Stage, playing
+from tests.sim.actors.fixtures import Stage, playing
 
 
 def test_the_way_back_counts_as_much_as_the_way_there() -> None:

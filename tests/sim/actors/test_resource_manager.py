@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT, IP_POOL, MANAGED_RESOURCE, SECRET, SERVICE, Manifest
+from dualstack.gardener.model.kinds import MANAGED_RESOURCE
+from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT, IP_POOL, SECRET, SERVICE, Manifest
 from dualstack_sim.actors.api import Actor, ActorContext
 from dualstack_sim.actors.deployments import DeploymentController
 from dualstack_sim.actors.kubelet import Kubelet
@@ -19,7 +20,7 @@ from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.replica_sets import ReplicaSetController
 from dualstack_sim.actors.resource_manager import ResourceManager
 from dualstack_sim.actors.service_addresses import ServiceAddresses
-from tests.sim.actors.stage import NS, Stage, deployment, playing
+from tests.sim.actors.fixtures import NS, Stage, deployment, playing
 
 NAME = "extension-controlplane-seed"
 

@@ -12,7 +12,7 @@ from dualstack_sim.actors.service_addresses import ServiceAddresses
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.status import StatusError
 from dualstack_sim.kube.store import KubeStore
-from tests.sim.actors.stage import NS
+from tests.sim.actors.fixtures import NS
 
 S4, S6 = "100.64.0.0/13", "2600:1900:4010:5678::/108"
 

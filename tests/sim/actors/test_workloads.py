@@ -18,7 +18,7 @@ from dualstack_sim.actors.pods import is_active, is_ready
 from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.replica_sets import ReplicaSetController, first_to_go
 from dualstack_sim.actors.scheduler import Scheduler
-from tests.sim.actors.stage import NS, Stage, daemon_set, deployment, place_calico, playing, template
+from tests.sim.actors.fixtures import NS, Stage, daemon_set, deployment, place_calico, playing, template
 
 
 def troupe(context: ActorContext) -> Sequence[Actor]:

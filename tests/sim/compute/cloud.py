@@ -15,13 +15,13 @@ from aiohttp import web
 
 from dualstack.clock import ScaledClock
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.backend import DEFAULT_REGIONS, Compute
-from dualstack_sim.compute.commits import Commit
-from dualstack_sim.compute.interference import Faults
-from dualstack_sim.compute.knobs import Knobs
-from dualstack_sim.compute.latency import LatencyProfile
-from dualstack_sim.compute.quotas import Limits
-from dualstack_sim.compute.server import create_app, create_runner
+from dualstack_sim.compute.api.backend import DEFAULT_REGIONS, Compute
+from dualstack_sim.compute.api.fault_injection import Faults
+from dualstack_sim.compute.api.server import create_app, create_runner
+from dualstack_sim.compute.project.commits import Commit
+from dualstack_sim.compute.project.knobs import Knobs
+from dualstack_sim.compute.project.latency import LatencyProfile
+from dualstack_sim.compute.project.quotas import Limits
 
 Json = dict[str, Any]
 

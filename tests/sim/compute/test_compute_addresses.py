@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualstack_sim.compute.addresses import (
+from dualstack_sim.compute.network.addresses import (
     AddressBook,
     Block,
     block_of,

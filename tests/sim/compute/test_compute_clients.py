@@ -14,7 +14,7 @@ from google.cloud import compute_v1
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
-from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.api.backend import Compute
 from tests.sim.compute.cloud import MACHINE, NETWORK, Setting, make, served
 
 ANONYMOUS: Any = AnonymousCredentials

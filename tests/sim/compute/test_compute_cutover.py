@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dualstack.clock import parse_rfc3339
-from dualstack_sim.compute.knobs import Knobs
-from dualstack_sim.compute.quotas import Limits
-from dualstack_sim.compute.references import Key
+from dualstack_sim.compute.api.references import Key
+from dualstack_sim.compute.project.knobs import Knobs
+from dualstack_sim.compute.project.quotas import Limits
 from tests.sim.compute.cloud import (
     NETWORK,
     NODES,

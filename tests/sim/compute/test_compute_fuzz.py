@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualstack_sim.compute.errors import ApiError, Json
+from dualstack_sim.compute.api.errors import ApiError, Json
 from tests.sim.compute.cloud import MACHINE, NETWORK, NODES, REGION, ZONE, Setting, furnish, make, route
 
 SCALARS = st.one_of(

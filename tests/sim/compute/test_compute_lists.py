@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dualstack_sim.compute.errors import ApiError
-from dualstack_sim.compute.filters import compile_filter
-from dualstack_sim.compute.listing import page
-from dualstack_sim.compute.partial import read_mask, select
+from dualstack_sim.compute.api.errors import ApiError
+from dualstack_sim.compute.api.filters import compile_filter
+from dualstack_sim.compute.api.listing import page
+from dualstack_sim.compute.api.partial import read_mask, select
 from tests.sim.compute.cloud import NETWORK, REGION, ZONE, Cloud, Json, Setting, instance, running
 
 LINK = "https://www.googleapis.com/compute/v1/projects/proj-1/global/networks/vpc"

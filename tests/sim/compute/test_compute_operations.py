@@ -10,11 +10,11 @@ import aiohttp
 import pytest
 
 from dualstack.clock import parse_rfc3339
-from dualstack_sim.compute.errors import ApiError
-from dualstack_sim.compute.interference import Fault, HttpFault
-from dualstack_sim.compute.latency import MEDIANS, LatencyProfile
-from dualstack_sim.compute.operations import KEPT_FOR
-from dualstack_sim.compute.quotas import Limits, RateMeter, group_of
+from dualstack_sim.compute.api.errors import ApiError
+from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
+from dualstack_sim.compute.api.operations import KEPT_FOR
+from dualstack_sim.compute.project.latency import MEDIANS, LatencyProfile
+from dualstack_sim.compute.project.quotas import Limits, RateMeter, group_of
 from tests.sim.compute.cloud import NODES, REGION, ZONE, Cloud, HandClock, Setting, instance, route, running
 
 

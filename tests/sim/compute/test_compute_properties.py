@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.addresses import fits_within, overlaps
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.commits import Commit
-from dualstack_sim.compute.errors import ApiError, Json
-from dualstack_sim.compute.knobs import Knobs
-from dualstack_sim.compute.quotas import Limits
-from dualstack_sim.compute.references import Key
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.errors import ApiError, Json
+from dualstack_sim.compute.api.references import Key
+from dualstack_sim.compute.network.addresses import fits_within, overlaps
+from dualstack_sim.compute.project.commits import Commit
+from dualstack_sim.compute.project.knobs import Knobs
+from dualstack_sim.compute.project.quotas import Limits
 from tests.sim.compute.cloud import MACHINE, NETWORK, NODES, REGION, ZONE, HandClock, instance, route
 
 DESTINATIONS = ["100.96.0.0/24", "100.96.1.0/24", "100.96.0.0/16", "100.64.0.0/10", "10.250.3.0/24", "10.0.0.0/8"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.inventory import Inventory
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.project.inventory import Inventory
 from tests.sim.compute.cloud import MACHINE, NETWORK, NODES, ZONE, Cloud, HandClock, Setting, instance, running
 
 BOOT: dict[str, Any] = {

@@ -15,12 +15,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.allocations import ALIASES as ALIAS_QUOTA
-from dualstack_sim.compute.allocations import INSTANCES, STATIC_ROUTES, SUBNET_RANGES, Quota, limit_of, used
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.errors import Json
-from dualstack_sim.compute.knobs import Knobs
-from dualstack_sim.compute.quotas import Limits
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.errors import Json
+from dualstack_sim.compute.project.allocation_quotas import ALIASES as ALIAS_QUOTA
+from dualstack_sim.compute.project.allocation_quotas import (
+    INSTANCES,
+    STATIC_ROUTES,
+    SUBNET_RANGES,
+    Quota,
+    limit_of,
+    used,
+)
+from dualstack_sim.compute.project.knobs import Knobs
+from dualstack_sim.compute.project.quotas import Limits
 from tests.sim.compute.test_compute_properties import (
     ALIASES,
     DESTINATIONS,

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.errors import Json
-from dualstack_sim.compute.inventory import Inventory
-from dualstack_sim.compute.latency import LatencyProfile
-from dualstack_sim.compute.usage import Usage
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.errors import Json
+from dualstack_sim.compute.project.inventory import Inventory
+from dualstack_sim.compute.project.latency import LatencyProfile
+from dualstack_sim.compute.project.usage import Usage
 from dualstack_sim.rules import RULES
 from tests.sim.compute_proof.test_any_sequence import AnySequence
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric.feed import changes
 from dualstack_sim.fabric.hosts import HostNames
 from dualstack_sim.fabric.profile import FabricKnobs

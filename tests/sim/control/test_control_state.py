@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from dualstack.errors import InvalidInput
+from dualstack.model.errors import InvalidInput
 from dualstack_sim.rules import RULES
 from dualstack_sim.world.compute_serve import ComputeOptions, start, write_state
 from dualstack_sim.world.control_clock import SteppableClock

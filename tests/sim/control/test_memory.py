@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from dualstack_sim.compute.commits import Commit
-from dualstack_sim.compute.errors import ApiError
-from dualstack_sim.compute.memory import digest
+from dualstack_sim.compute.api.errors import ApiError
+from dualstack_sim.compute.project.commits import Commit
+from dualstack_sim.compute.project.snapshot import digest
 from tests.sim.compute.cloud import NODES, POD_RANGE, REGION, ZONE, Cloud, Json, Setting, instance, make, running
 
 NIC = f"{ZONE}/instances/vm0/updateNetworkInterface"

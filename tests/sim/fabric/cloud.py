@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.commits import Commit
+from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.fabric import Fabric, FabricKnobs, LagProfile
 
 BASE = "https://www.googleapis.com/compute/v1/projects/proj-1"

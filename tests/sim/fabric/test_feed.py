@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dualstack_sim.compute.commits import Commit
+from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.fabric.blocks import Block, BlockIndex, format_address, parse_address, parse_block
 from dualstack_sim.fabric.facts import Fact, Interface, PortRange, StaticRoute, SubnetFlag, SubnetRanges
 from dualstack_sim.fabric.feed import changes

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dualstack_sim.compute.commits import Commit
+from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.fabric.blocks import parse_address
 from dualstack_sim.fabric.feed import Change, changes
 from dualstack_sim.fabric.forwarding import forward

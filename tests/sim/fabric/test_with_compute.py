@@ -9,9 +9,9 @@ import pytest
 
 from dualstack.clock import ScaledClock
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.errors import ConnectionCut
-from dualstack_sim.compute.interference import Fault
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.errors import ConnectionCut
+from dualstack_sim.compute.api.fault_injection import Fault
 from dualstack_sim.fabric import Fabric, LagProfile
 from dualstack_sim.faults import FaultPlan, FaultRule
 from tests.sim.fabric.cloud import PODS, REGION, node, pod, pods

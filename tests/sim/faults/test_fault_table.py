@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from dualstack.controllers.infrastructure.reporting import TaskFailed
-from dualstack.errors import DualstackError
+from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.validation.migration_fitness import fitness_faults
 from dualstack.model import kinds
+from dualstack.model.errors import DualstackError
 from dualstack.model.events import AnyEvent, StepStarted
-from dualstack.model.migration_fitness import fitness_faults
 from dualstack.operator.backoff import delay_after
-from dualstack_sim.compute.interference import Fault, HttpFault
-from dualstack_sim.compute.latency import LatencyProfile
+from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
+from dualstack_sim.compute.project.latency import LatencyProfile
 from dualstack_sim.faults import FaultRule
 from dualstack_sim.kube.status import StatusError
 from tests.sim.infrastructure.end_state import assert_end_state
@@ -54,7 +55,7 @@ async def test_row_1_killed_between_route_deletes_and_range_it_resumes() -> None
         assert "ipv4-pod-cidr" not in str(await made.subnet())
         state = made.infrastructure()["status"]["state"]
         made.store.patch(
-            kinds.INFRASTRUCTURE,
+            gardener_kinds.INFRASTRUCTURE,
             made.shoot,
             {"status": {"state": {**state, "routes": None}}},
             made.namespace,
@@ -186,8 +187,8 @@ async def test_row_9_a_vm_that_is_deleted_meanwhile_is_left_out() -> None:
 
         async def vanish() -> None:
             await delete_instance(made, gone)
-            made.store.patch(kinds.MACHINE, gone, {"metadata": {"finalizers": None}}, made.namespace)
-            made.store.delete(kinds.MACHINE, gone, made.namespace)
+            made.store.patch(gardener_kinds.MACHINE, gone, {"metadata": {"finalizers": None}}, made.namespace)
+            made.store.delete(gardener_kinds.MACHINE, gone, made.namespace)
             made.store.delete(kinds.NODE, gone)
 
         made.trigger()
@@ -237,7 +238,7 @@ async def test_row_12_a_vm_that_is_added_meanwhile_gets_its_alias() -> None:
             subnetwork = (await made.subnet())["selfLink"]
             vm = {"name": new, "machineType": f"{ZONE}/machineTypes/n1-standard-2", "canIpForward": True}
             made.compute.place("instances", ZONE, {**vm, "networkInterfaces": [{"subnetwork": subnetwork}]})
-            for kind, namespace in ((kinds.MACHINE, made.namespace), (kinds.NODE, None)):
+            for kind, namespace in ((gardener_kinds.MACHINE, made.namespace), (kinds.NODE, None)):
                 found = made.store.get(kind, model, namespace)
                 assert found is not None
                 copy = {key: value for key, value in found.items() if key != "metadata"}
@@ -265,8 +266,8 @@ async def test_row_13_a_cluster_without_nodes_has_nothing_to_wait_for() -> None:
             await made.change("routes.delete", "global", route["name"])
         for node in made.world.nodes:
             await delete_instance(made, node.name)
-            made.store.patch(kinds.MACHINE, node.name, {"metadata": {"finalizers": None}}, made.namespace)
-            made.store.delete(kinds.MACHINE, node.name, made.namespace)
+            made.store.patch(gardener_kinds.MACHINE, node.name, {"metadata": {"finalizers": None}}, made.namespace)
+            made.store.delete(gardener_kinds.MACHINE, node.name, made.namespace)
             made.store.delete(kinds.NODE, node.name)
         made.trigger()
         await made.reconcile()

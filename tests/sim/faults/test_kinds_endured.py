@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dualstack.controllers.infrastructure.reporting import TaskFailed
-from dualstack_sim.compute.knobs import Knobs
+from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.faults import FaultRule, parse_faults
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene

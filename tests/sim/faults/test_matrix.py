@@ -7,10 +7,10 @@ from typing import Literal
 
 import pytest
 
-from dualstack.controllers.infrastructure.reporting import TaskFailed
-from dualstack.errors import Unsupported
+from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.model.errors import Unsupported
 from dualstack.model.events import OutageMeasured
-from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
 from tests.sim.faults.detector import detector
 from tests.sim.infrastructure.end_state import assert_end_state

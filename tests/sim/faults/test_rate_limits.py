@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dualstack.gce.client import CONNECTIONS
-from dualstack_sim.compute.quotas import Limits
+from dualstack_sim.compute.project.quotas import Limits
 from tests.bench.cutover import migrate
 from tests.bench.virtual_time import VirtualLoop
 

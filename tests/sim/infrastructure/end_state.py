@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dualstack.model import cidr, kinds
-from dualstack.model.probes import NAMESPACE
+from dualstack.prober.report import NAMESPACE
 from tests.sim.infrastructure.scene import NS, ZONE, Scene
 
 

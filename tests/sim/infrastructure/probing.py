@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 
 from dualstack.model import kinds
-from dualstack.model.probes import NAME, NAMESPACE, Logbook
-from dualstack.render.prober import addresses_of
+from dualstack.prober.manifest import addresses_of
+from dualstack.prober.report import NAME, NAMESPACE, Logbook
 from tests.sim.infrastructure.scene import Scene
 
 PERIOD = 5.0

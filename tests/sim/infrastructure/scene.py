@@ -16,8 +16,10 @@ from aiohttp import web
 
 from dualstack.cli.rehearsal.tasks import running
 from dualstack.clock import ScaledClock, rfc3339
-from dualstack.controllers.infrastructure import InfrastructureController
-from dualstack.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.infrastructure import InfrastructureController
+from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model import names as gardener_names
 from dualstack.gce import ComputeClients
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import Connection
@@ -26,17 +28,17 @@ from dualstack.model.events import AnyEvent, PhaseFinished, PhaseStarted, StepSt
 from dualstack.model.kinds import Manifest
 from dualstack.plan.settings import Settings
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.backend import Compute
-from dualstack_sim.compute.knobs import Knobs
-from dualstack_sim.compute.latency import LatencyProfile
-from dualstack_sim.compute.quotas import Limits
-from dualstack_sim.compute.server import create_app as compute_app
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.server import create_app as compute_app
+from dualstack_sim.compute.project.knobs import Knobs
+from dualstack_sim.compute.project.latency import LatencyProfile
+from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.world.builder import World, build
+from dualstack_sim.world.gardener.builder import World, build
 from tests.loopback import on_loopback
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -110,30 +112,37 @@ class Scene:
         """What the shoot controller does before the Infrastructure's turn: Shoot, Cluster, annotations."""
         metadata = {"annotations": annotations or {}}
         shoot = self.store.patch(
-            kinds.SHOOT,
+            gardener_kinds.SHOOT,
             self.shoot,
             {"metadata": metadata, "spec": {"networking": {"ipFamilies": list(families)}}},
             self.world.shoot["metadata"]["namespace"],
         )
-        self.store.patch(kinds.CLUSTER, self.namespace, {"spec": {"shoot": shoot}})
+        self.store.patch(gardener_kinds.CLUSTER, self.namespace, {"spec": {"shoot": shoot}})
         self.request()
 
     def request(self) -> None:
         """Ask for a reconcile by Gardener's annotations."""
-        annotations = {names.OPERATION: names.RECONCILE, names.TIMESTAMP: rfc3339(self.clock.now(), fraction=True)}
-        self.store.patch(kinds.INFRASTRUCTURE, self.shoot, {"metadata": {"annotations": annotations}}, self.namespace)
+        annotations = {
+            gardener_names.OPERATION: gardener_names.RECONCILE,
+            gardener_names.TIMESTAMP: rfc3339(self.clock.now(), fraction=True),
+        }
+        self.store.patch(
+            gardener_kinds.INFRASTRUCTURE, self.shoot, {"metadata": {"annotations": annotations}}, self.namespace
+        )
 
     def infrastructure(self) -> Manifest:
-        found = self.store.get(kinds.INFRASTRUCTURE, self.shoot, self.namespace)
+        found = self.store.get(gardener_kinds.INFRASTRUCTURE, self.shoot, self.namespace)
         assert found is not None
         return found
 
     def controller_manager_is_ignored(self) -> bool:
         """Whether the ManagedResource of the cloud-controller-manager carries Gardener's two annotations."""
-        resource = self.store.get(kinds.MANAGED_RESOURCE, names.MANAGED_RESOURCE_CONTROL_PLANE, self.namespace)
+        resource = self.store.get(
+            gardener_kinds.MANAGED_RESOURCE, gardener_names.MANAGED_RESOURCE_CONTROL_PLANE, self.namespace
+        )
         assert resource is not None
         annotations = resource["metadata"].get("annotations") or {}
-        return annotations.get(names.IGNORE) == annotations.get(names.REMOVE_IGNORE) == "true"
+        return annotations.get(gardener_names.IGNORE) == annotations.get(gardener_names.REMOVE_IGNORE) == "true"
 
     def controller_manager_replicas(self) -> int:
         deployment = self.store.get(kinds.DEPLOYMENT, names.CLOUD_CONTROLLER_MANAGER, self.namespace)

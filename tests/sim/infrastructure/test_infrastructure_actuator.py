@@ -6,19 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from dualstack.controllers.infrastructure.actuator import CloudActuator
-from dualstack.controllers.infrastructure.controller_manager import CloudControllerManager
-from dualstack.controllers.infrastructure.decoys import Decoys
-from dualstack.controllers.infrastructure.desired import Desired
-from dualstack.controllers.infrastructure.observation import Observer
-from dualstack.controllers.infrastructure.record import InfrastructureRecord
-from dualstack.errors import GateFailed
+from dualstack.cutover.actuator import CloudActuator
+from dualstack.cutover.decoys import Decoys
+from dualstack.gardener.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.gardener.controllers.infrastructure.desired import Desired
+from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.platform import GardenerPlatform
 from dualstack.gce import ComputeClient
 from dualstack.gce.pacing import QUICK
 from dualstack.model import kinds
-from dualstack.model.shoot import ShootView
+from dualstack.model.errors import GateFailed
+from dualstack.plan import gates
 from dualstack.plan.facts import AliasFacts, CutoverFacts
-from dualstack.plan.overlap import GATE_ALIAS_CANARY, GATE_ALIASES
 from dualstack.plan.transitions import (
     AddAliases,
     AddSecondaryRange,
@@ -43,14 +43,11 @@ async def actuator_of(made: Scene) -> tuple[CloudActuator, ComputeClient]:
     desired = Desired.of(shoot, project=compute.project, region=shoot.region)
     record = InfrastructureRecord(made.kube, made.shoot, made.namespace)
     manager = CloudControllerManager(made.kube, made.clock, made.namespace)
-    decoys = Decoys(compute, made.kube, made.clock, made.events.append, desired, QUICK)
-    observer = Observer(compute, made.kube, record, manager, desired, shoot, decoys)
+    decoys = Decoys(compute, made.kube, made.clock, made.events.append, desired.cluster, QUICK)
     actuator = CloudActuator(
         compute=compute,
-        desired=desired,
-        observer=observer,
-        record=record,
-        manager=manager,
+        cluster=desired.cluster,
+        platform=GardenerPlatform(made.kube, made.namespace, record, manager),
         decoys=decoys,
         clock=made.clock,
     )
@@ -111,7 +108,7 @@ async def test_each_step_and_its_inverse_do_what_they_say() -> None:
         await carried_out(actuator, SetOverlapFlag())
         await carried_out(actuator, AddSecondaryRange())
         facts = await carried_out(actuator, AddAliases(names))
-        assert await actuator.check(GATE_ALIASES, facts) == []
+        assert await actuator.check(gates.ALIASES, facts) == []
 
         # A second time there is nothing to send.
         sent = compute.mutations
@@ -151,15 +148,15 @@ async def test_a_gate_names_everything_that_speaks_against_going_on() -> None:
         made.store.patch(kinds.NODE, first.name, {"status": not_ready}, subresource="status")
         made.store.patch(kinds.NODE, second.name, {"status": no_network}, subresource="status")
         facts = await actuator.observe()
-        problems = "\n".join(await actuator.check(GATE_ALIASES, facts))
+        problems = "\n".join(await actuator.check(gates.ALIASES, facts))
         assert f"node {first.name} is not Ready" in problems
-        assert f"node {second.name} says that its network is unavailable" in problems
+        assert f"node {second.name} reports that its network is unavailable" in problems
         assert third.name not in problems.replace("appeared", "").split("node ", 1)[1]
-        assert "cloud-controller-manager runs again" in problems
-        assert "has no range ipv4-pod-cidr" in problems
+        assert "cloud-controller-manager is running again" in problems
+        assert "no longer has range ipv4-pod-cidr" in problems
         assert f"route {third.name} ({third.pod_cidr}) appeared" in problems
         lost = replace(facts, routes=())
-        assert any("delivered by nothing" in problem for problem in await actuator.check(GATE_ALIASES, lost))
+        assert any("no route or alias" in problem for problem in await actuator.check(gates.ALIASES, lost))
 
 
 async def test_an_alias_that_is_not_first_speaks_against_going_on_once_all_are_there() -> None:
@@ -169,16 +166,16 @@ async def test_an_alias_that_is_not_first_speaks_against_going_on_once_all_are_t
         name = made.world.nodes[0].name
         users = AliasFacts("10.99.0.0/28", "of-the-user")
         ours = AliasFacts(facts.pod_cidr_of[name], facts.range_name)
-        complaint = f"the alias of VM {name} is not its Node's pod CIDR, or not the first"
+        complaint = f"the alias of VM {name} is not its Node's pod CIDR, or is not the first in the list"
 
         async def complains(gate: Gate, *aliases: AliasFacts) -> bool:
             nodes = tuple(replace(node, aliases=aliases) if node.name == name else node for node in facts.nodes)
             return complaint in await actuator.check(gate, replace(facts, nodes=nodes))
 
-        assert await complains(GATE_ALIASES, users, ours)
-        assert not await complains(GATE_ALIAS_CANARY, users, ours)
-        assert not await complains(GATE_ALIASES, ours, users)
-        assert not await complains(GATE_ALIASES, users)
+        assert await complains(gates.ALIASES, users, ours)
+        assert not await complains(gates.ALIAS_CANARY, users, ours)
+        assert not await complains(gates.ALIASES, ours, users)
+        assert not await complains(gates.ALIASES, users)
 
 
 async def test_a_vm_that_vanishes_meanwhile_needs_no_alias() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from dualstack.model import kinds
+from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.model.events import AnyEvent, StepStarted
-from dualstack_sim.compute.interference import Fault, HttpFault
-from dualstack_sim.compute.knobs import Knobs
+from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
+from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, ZONE, Scene, scene
@@ -21,7 +21,7 @@ BACK = {"dualstack.dev/cut-over": "back"}
 def annotate(made: Scene, annotations: dict[str, Any]) -> None:
     """As the shoot controller relays what the Shoot's owner asks for while the Infrastructure is at work."""
     body = {"spec": {"shoot": {"metadata": {"annotations": annotations}}}}
-    made.store.patch(kinds.CLUSTER, made.namespace, body)
+    made.store.patch(gardener_kinds.CLUSTER, made.namespace, body)
 
 
 def back_at(made: Scene, step: str) -> Any:
@@ -58,7 +58,7 @@ async def test_back_by_annotation_amid_the_cut_over_and_then_forward_again(step:
     async with scene(knobs=ALLOW) as made:
         made.trigger()
         said = await made.refusal(emit=back_at(made, step))
-        assert "the cluster is on its routes again as annotation dualstack.dev/cut-over: back asks" in said
+        assert "the cluster is on its routes again, as annotation dualstack.dev/cut-over: back requests" in said
         await assert_on_routes(made)
         assert made.lost() == 0.0
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Error"
@@ -104,7 +104,7 @@ async def test_a_shoot_that_asks_for_it_from_the_start_is_not_touched() -> None:
     async with scene() as made:
         made.trigger(annotations=BACK)
         before = made.mutations()
-        assert "stays there until the annotation is removed" in await made.refusal()
+        assert "remove the annotation to go forward" in await made.refusal()
         assert made.mutations() == before
 
 
@@ -120,7 +120,7 @@ async def test_what_others_act_on_already_is_not_taken_back_under_them() -> None
 
         ipv4_alone(made)
         said = await made.refusal()
-        assert "not outlive the next node" in said
+        assert "would not exist for new nodes" in said
         assert "remove the annotation" in said
         assert made.mutations() == before
 
@@ -128,7 +128,7 @@ async def test_what_others_act_on_already_is_not_taken_back_under_them() -> None
 def ipv4_alone(made: Scene) -> None:
     """The edit of the owner as the Cluster shows it."""
     body = {"spec": {"shoot": {"spec": {"networking": {"ipFamilies": ["IPv4"]}}}}}
-    made.store.patch(kinds.CLUSTER, made.namespace, body)
+    made.store.patch(gardener_kinds.CLUSTER, made.namespace, body)
     made.request()
 
 
@@ -172,7 +172,7 @@ async def test_families_taken_back_before_publication_say_where_the_way_leads_if
         ipv4_alone(made)
         said = await made.refusal()
         assert "the cloud refuses a static route inside the range" in said
-        assert "spec.networking.ipFamilies [IPv4, IPv6] leads on from here" in said
+        assert "set spec.networking.ipFamilies to [IPv4, IPv6] to finish the migration" in said
         assert "cloud-controller-manager has been stopped" in said
         made.trigger()
         await made.reconcile()

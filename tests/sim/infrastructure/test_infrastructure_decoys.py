@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.model import kinds
 from dualstack.model.events import AnyEvent, PropagationMeasured, StepStarted
-from dualstack.model.probes import NAME, NAMESPACE
-from dualstack_sim.compute.interference import Fault, HttpFault
-from dualstack_sim.compute.knobs import Knobs
+from dualstack.prober.report import NAME, NAMESPACE
+from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
+from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoys
@@ -54,7 +55,7 @@ async def test_the_vm_and_the_pods_are_as_harmless_as_can_be() -> None:
             await made.clock.sleep(5.0)
         vm = await made.resource("instances.get", ZONE, DECOY)
         routes = await made.compute.answer("routes.list", "global")
-        assert "stays there until the annotation is removed" in await running
+        assert "remove the annotation to go forward" in await running
         assert vm["canIpForward"] is True
         assert "items" not in vm["tags"] or vm["tags"]["items"] == []
         assert not vm.get("serviceAccounts")
@@ -93,7 +94,7 @@ async def test_where_routes_carry_nothing_under_a_range_nobody_notices() -> None
         made.trigger(annotations=DECOYS)
         said = await made.refusal()
         assert "100.127.252.0/24 of the decoy VM is not reached from nodes" in said
-        assert "a static route to a VM does not serve addresses" in said
+        assert "a static route does not serve addresses" in said
         assert made.lost() == 0.0
         await assert_on_routes(made)
         await assert_no_decoys(made)
@@ -213,7 +214,7 @@ async def test_a_cluster_that_is_deleted_takes_them_along() -> None:
         await made.killed_at("gate-decoy-ready")
         for node in made.world.nodes:
             await made.change("instances.delete", ZONE, node.name)
-        made.store.delete(kinds.INFRASTRUCTURE, made.shoot, made.namespace)
+        made.store.delete(gardener_kinds.INFRASTRUCTURE, made.shoot, made.namespace)
         await made.reconcile()
         listed = await made.compute.answer("instances.list", ZONE)
         assert listed.get("items", []) == []

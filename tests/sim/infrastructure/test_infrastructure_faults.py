@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from dualstack.clock import parse_rfc3339
-from dualstack.controllers.infrastructure.reporting import TaskFailed
-from dualstack.model import kinds, names
+from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model import names as gardener_names
+from dualstack.model import kinds
 from dualstack.model.conditions import with_condition
-from dualstack_sim.compute.interference import Fault, HttpFault
+from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
-from dualstack_sim.world.builder import WorldNode
+from dualstack_sim.world.gardener.builder import WorldNode
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene, scene
 
@@ -112,8 +114,8 @@ async def test_w4_while_it_is_stopped_the_error_says_since_when_and_what_that_me
             [], "ResourcesApplied", "True", "ManagedResourceIgnored", "...", now=parse_rfc3339("2027-01-15T08:12:03Z")
         )
         status = {"status": {"conditions": ignored}}
-        name = names.MANAGED_RESOURCE_CONTROL_PLANE
-        made.store.patch(kinds.MANAGED_RESOURCE, name, status, made.namespace, subresource="status")
+        name = gardener_names.MANAGED_RESOURCE_CONTROL_PLANE
+        made.store.patch(gardener_kinds.MANAGED_RESOURCE, name, status, made.namespace, subresource="status")
         with pytest.raises(TaskFailed):
             await made.reconcile()
         assert made.controller_manager_is_ignored()
@@ -229,13 +231,15 @@ async def test_w29_what_users_added_survives() -> None:
         made.trigger()
         await made.killed_at("gate-aliases")
         annotated = {"metadata": {"annotations": {"dualstack.dev/cut-over": "back"}}}
-        made.store.patch(kinds.CLUSTER, made.namespace, {"spec": {"shoot": annotated}})
+        made.store.patch(gardener_kinds.CLUSTER, made.namespace, {"spec": {"shoot": annotated}})
         assert "the cluster is on its routes again" in await made.refusal()
         assert (await made.subnet())["secondaryIpRanges"] == [OF_THE_USER]
         assert await aliases(made) == {name: [alias] for name, alias in added.items()}
 
         made.trigger()
-        made.store.patch(kinds.CLUSTER, made.namespace, {"spec": {"shoot": {"metadata": {"annotations": None}}}})
+        made.store.patch(
+            gardener_kinds.CLUSTER, made.namespace, {"spec": {"shoot": {"metadata": {"annotations": None}}}}
+        )
         await made.reconcile()
         ranges = (await made.subnet())["secondaryIpRanges"]
         assert ranges == [OF_THE_USER, {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}]
@@ -252,8 +256,8 @@ async def test_a_machine_that_is_gone_is_no_obstacle() -> None:
         operation = await made.compute.answer("instances.delete", ZONE, gone.name)
         while operation["status"] != "DONE":
             operation = await made.compute.answer("zoneOperations.wait", ZONE, operation["name"])
-        made.store.patch(kinds.MACHINE, gone.name, {"metadata": {"finalizers": None}}, made.namespace)
-        made.store.delete(kinds.MACHINE, gone.name, made.namespace)
+        made.store.patch(gardener_kinds.MACHINE, gone.name, {"metadata": {"finalizers": None}}, made.namespace)
+        made.store.delete(gardener_kinds.MACHINE, gone.name, made.namespace)
         made.store.delete(kinds.NODE, gone.name)
         made.trigger()
         await made.reconcile()
@@ -267,8 +271,8 @@ async def test_w22_a_route_that_was_saved_stays_ours_although_its_machine_has_go
         made.trigger()
         await made.killed_at("add-alias-canary")
         gone = made.world.nodes[2]
-        made.store.patch(kinds.MACHINE, gone.name, {"metadata": {"finalizers": None}}, made.namespace)
-        made.store.delete(kinds.MACHINE, gone.name, made.namespace)
+        made.store.patch(gardener_kinds.MACHINE, gone.name, {"metadata": {"finalizers": None}}, made.namespace)
+        made.store.delete(gardener_kinds.MACHINE, gone.name, made.namespace)
         made.store.delete(kinds.NODE, gone.name)
         await made.reconcile()
         assert await made.node_routes() == []

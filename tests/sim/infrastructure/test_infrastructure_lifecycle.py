@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from dualstack.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model import names as gardener_names
+from dualstack.gardener.model.infrastructure import API_VERSION
 from dualstack.gce.errors import InUse
-from dualstack.model import kinds, names
-from dualstack.model.infrastructure import API_VERSION
-from dualstack_sim.compute.interference import Fault, HttpFault
+from dualstack.model import kinds
+from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, Scene, scene
@@ -42,7 +44,7 @@ async def delete_vms(made: Scene) -> None:
 
 
 async def delete(made: Scene) -> None:
-    made.store.delete(kinds.INFRASTRUCTURE, made.shoot, made.namespace)
+    made.store.delete(gardener_kinds.INFRASTRUCTURE, made.shoot, made.namespace)
     await made.reconcile()
 
 
@@ -50,7 +52,7 @@ async def patch_state(made: Scene, state: dict[str, Any] | None) -> None:
     before = made.infrastructure()["status"].get("state") or {}
     body = None if state is None else dict.fromkeys(before) | state
     made.store.patch(
-        kinds.INFRASTRUCTURE, made.shoot, {"status": {"state": body}}, made.namespace, subresource="status"
+        gardener_kinds.INFRASTRUCTURE, made.shoot, {"status": {"state": body}}, made.namespace, subresource="status"
     )
 
 
@@ -65,7 +67,7 @@ async def test_nothing_is_left_of_a_deleted_shoot_with_its_own_network(dual: boo
         await delete_vms(made)
         await delete(made)
         assert {name for found in (await what_is_there(made)).values() for name in found} == set()
-        assert made.store.get(kinds.INFRASTRUCTURE, made.shoot, made.namespace) is None
+        assert made.store.get(gardener_kinds.INFRASTRUCTURE, made.shoot, made.namespace) is None
 
 
 async def test_what_is_the_users_outlives_the_shoot() -> None:
@@ -104,12 +106,12 @@ async def test_w35_the_services_subnet_goes_even_if_the_shoot_has_forgotten_it()
     async with scene() as made:
         made.trigger()
         await made.reconcile()
-        cluster = made.store.get(kinds.CLUSTER, made.namespace)
+        cluster = made.store.get(gardener_kinds.CLUSTER, made.namespace)
         assert cluster is not None
         shoot = cluster["spec"]["shoot"]
         shoot["spec"]["networking"]["ipFamilies"] = ["IPv4"]
         shoot["status"].pop("networking", None)
-        made.store.replace(kinds.CLUSTER, cluster)
+        made.store.replace(gardener_kinds.CLUSTER, cluster)
         await delete_vms(made)
         await delete(made)
         assert (await what_is_there(made))["subnetworks"] == []
@@ -144,7 +146,7 @@ async def test_where_nothing_was_made_nothing_is_asked() -> None:
         before = made.mutations()
         await delete(made)
         assert made.mutations() == before
-        assert made.store.get(kinds.INFRASTRUCTURE, made.shoot, made.namespace) is None
+        assert made.store.get(gardener_kinds.INFRASTRUCTURE, made.shoot, made.namespace) is None
 
 
 async def test_a_control_plane_that_moves_takes_its_state_along() -> None:
@@ -155,12 +157,12 @@ async def test_a_control_plane_that_moves_takes_its_state_along() -> None:
         await controller.reconcile(made.shoot, made.namespace)
         before = made.mutations()
         for operation, kind in (("migrate", "Migrate"), ("restore", "Restore")):
-            annotations = {"metadata": {"annotations": {names.OPERATION: operation}}}
-            made.store.patch(kinds.INFRASTRUCTURE, made.shoot, annotations, made.namespace)
+            annotations = {"metadata": {"annotations": {gardener_names.OPERATION: operation}}}
+            made.store.patch(gardener_kinds.INFRASTRUCTURE, made.shoot, annotations, made.namespace)
             await controller.reconcile(made.shoot, made.namespace)
             infrastructure = made.infrastructure()
             assert infrastructure["status"]["lastOperation"]["type"] == kind
-            assert names.OPERATION not in infrastructure["metadata"]["annotations"]
+            assert gardener_names.OPERATION not in infrastructure["metadata"]["annotations"]
             assert bool(infrastructure["metadata"].get("finalizers")) is (operation == "restore")
             await assert_end_state(made)
         assert made.mutations() == before
@@ -178,8 +180,8 @@ async def test_w15_routes_saved_on_the_other_seed_become_aliases() -> None:
         made.trigger()
         state = {"apiVersion": API_VERSION, "kind": "InfrastructureState", "data": {"resources_exist": "true"}}
         await patch_state(made, state | {"routes": saved})
-        annotations = {"metadata": {"annotations": {names.OPERATION: "restore"}}}
-        made.store.patch(kinds.INFRASTRUCTURE, made.shoot, annotations, made.namespace)
+        annotations = {"metadata": {"annotations": {gardener_names.OPERATION: "restore"}}}
+        made.store.patch(gardener_kinds.INFRASTRUCTURE, made.shoot, annotations, made.namespace)
         await made.reconcile()
         await assert_end_state(made)
         assert made.infrastructure()["status"]["lastOperation"]["type"] == "Restore"

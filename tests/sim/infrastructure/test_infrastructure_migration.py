@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dualstack.controllers.infrastructure.reporting import TaskFailed
-from dualstack.errors import InvalidInput
+from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
 from dualstack.model import kinds
+from dualstack.model.errors import InvalidInput
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, scene
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from dualstack.controllers.infrastructure.preflight import NotFit
-from dualstack.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
 from dualstack.model.events import StrategyChosen
+from dualstack.preflight.checks import NotFit
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 

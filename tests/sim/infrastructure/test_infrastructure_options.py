@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from dualstack.controllers.infrastructure.reporting import TaskFailed
-from dualstack.model import kinds
+from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.model import kinds as gardener_kinds
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 
 NAT_DEFAULTS = {
@@ -53,7 +53,7 @@ BOTH = pytest.mark.parametrize("empty", [True, False], ids=["made", "changed"])
 
 def configure(made: Scene, **networks: Any) -> None:
     """Set keys of `infrastructureConfig.networks`; None takes one away."""
-    cluster = made.store.get(kinds.CLUSTER, made.namespace)
+    cluster = made.store.get(gardener_kinds.CLUSTER, made.namespace)
     assert cluster is not None
     cluster = deepcopy(cluster)
     spec = cluster["spec"]["shoot"]["spec"]
@@ -63,7 +63,7 @@ def configure(made: Scene, **networks: Any) -> None:
         del config[name]
     if "workers" in networks:
         spec["networking"]["nodes"] = networks["workers"]
-    made.store.replace(kinds.CLUSTER, cluster)
+    made.store.replace(gardener_kinds.CLUSTER, cluster)
 
 
 async def reconciled(made: Scene) -> None:

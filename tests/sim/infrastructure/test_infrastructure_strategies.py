@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dualstack.errors import InvalidInput
 from dualstack.model import kinds
+from dualstack.model.errors import InvalidInput
 from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StepFinished, StepStarted, StrategyChosen
-from dualstack_sim.compute.quotas import Limits
+from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.fabric.profile import LagProfile
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
@@ -51,7 +51,7 @@ async def test_compressed_foretells_its_blackout_and_measures_it() -> None:
         assert shortest <= measured.seconds <= longest
         # What hosts saw ended no later than the last of them learnt of an alias that was there to be seen.
         assert 0 < made.lost() <= measured.seconds + LagProfile().longest
-        assert announced(made)["StrategyChosen"] == f"compressed: asked for. {expected.detail}"
+        assert announced(made)["StrategyChosen"] == f"compressed: requested. {expected.detail}"
         assert announced(made)["OutageMeasured"] == measured.detail
 
 
@@ -84,7 +84,7 @@ async def test_overlap_above_the_limits_is_done_when_asked_for_and_the_risk_is_t
             await made.reconcile(emit=stop)
         (chosen,) = [event for event in made.events if isinstance(event, StrategyChosen)]
         assert chosen.strategy == "overlap"
-        assert chosen.reason.startswith("asked for, although the VPC network is above the limits of hybrid subnets: 30")
+        assert chosen.reason.startswith("requested, although the VPC network is above the limits of hybrid subnets: 30")
         assert chosen.reason.endswith("static routes, limit 300, beyond which Google advises against them")
 
 
@@ -112,7 +112,7 @@ async def test_r15_routers_that_will_advertise_the_pod_range_are_named_before_it
         heard = [event.cidr for event in made.fabric.advertisements.events if event.router == "to-the-office"]
         told = announced(made).get("PodRangeAdvertised", "")
         assert ("100.96.0.0/11" in heard) is (mode == "DEFAULT")
-        assert ("Cloud Router to-the-office (europe-west1) will learn" in told) is (mode == "DEFAULT")
+        assert ("Cloud Router to-the-office (europe-west1) will advertise pod range" in told) is (mode == "DEFAULT")
         events = [event for event in made.store.list(kinds.EVENT, NS) if event["reason"] == "PodRangeAdvertised"]
         assert len(events) == (mode == "DEFAULT")
 

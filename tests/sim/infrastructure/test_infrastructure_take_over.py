@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model.infrastructure import InfrastructureState, InfrastructureStatus
 from dualstack.model import kinds
-from dualstack.model.infrastructure import InfrastructureState, InfrastructureStatus
 from tests.sim.infrastructure import upstream
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, Scene, scene
@@ -81,7 +82,7 @@ async def test_the_control_plane_has_moved_and_nothing_of_it_is_there_yet() -> N
         upstream.write_state(made, routes=True)
         for kind, name in (
             (kinds.DEPLOYMENT, "cloud-controller-manager"),
-            (kinds.MANAGED_RESOURCE, "extension-controlplane-seed"),
+            (gardener_kinds.MANAGED_RESOURCE, "extension-controlplane-seed"),
         ):
             made.store.delete(kind, name, made.namespace)
         made.trigger()
@@ -132,4 +133,4 @@ async def test_what_we_write_is_what_upstream_would_load() -> None:
 
 def set_routes(made: Scene, routes: list[Any] | None) -> None:
     body = {"status": {"state": {"routes": routes}}}
-    made.store.patch(kinds.INFRASTRUCTURE, made.shoot, body, made.namespace, subresource="status")
+    made.store.patch(gardener_kinds.INFRASTRUCTURE, made.shoot, body, made.namespace, subresource="status")

@@ -1,16 +1,18 @@
-"""Weaknesses of upstream (gardener-behaviour.md 4.10), each met by name; docs/weaknesses.md has the whole list."""
+"""Weaknesses of upstream that need a cloud to show; docs/reference/weaknesses.md has the whole list."""
 
 from __future__ import annotations
 
 import pytest
 
-from dualstack.controllers.infrastructure.preflight import NotFit
-from dualstack.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model import names as gardener_names
 from dualstack.gce.errors import PolicyViolated
 from dualstack.model import kinds, names
 from dualstack.model.events import AnyEvent, StepFinished, StepStarted
-from dualstack_sim.compute.interference import Fault, HttpFault
-from dualstack_sim.compute.latency import LatencyProfile
+from dualstack.preflight.checks import NotFit
+from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
+from dualstack_sim.compute.project.latency import LatencyProfile
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure import upstream
 from tests.sim.infrastructure.end_state import assert_end_state
@@ -26,10 +28,10 @@ async def test_w1_the_first_run_converts_the_routes_without_any_constraint() -> 
     """Also W7: what is left to do is read from the cloud, not from the Shoot."""
     async with scene() as made:
         made.trigger()
-        cluster = made.store.get(kinds.CLUSTER, made.namespace)
+        cluster = made.store.get(gardener_kinds.CLUSTER, made.namespace)
         assert cluster is not None
         constraints = cluster["spec"]["shoot"]["status"]["constraints"]
-        assert names.NODES_MIGRATION not in [constraint["type"] for constraint in constraints]
+        assert gardener_names.NODES_MIGRATION not in [constraint["type"] for constraint in constraints]
         await made.reconcile()
         await assert_end_state(made)
 
@@ -211,12 +213,12 @@ async def test_w33_what_upstream_made_dual_is_left_alone() -> None:
 
 async def test_a_worker_range_that_grows_is_expanded_in_place() -> None:
     async with scene() as made:
-        cluster = made.store.get(kinds.CLUSTER, made.namespace)
+        cluster = made.store.get(gardener_kinds.CLUSTER, made.namespace)
         assert cluster is not None
         spec = cluster["spec"]["shoot"]["spec"]
         spec["networking"]["nodes"] = "10.250.0.0/15"
         spec["provider"]["infrastructureConfig"]["networks"]["workers"] = "10.250.0.0/15"
-        made.store.replace(kinds.CLUSTER, cluster)
+        made.store.replace(gardener_kinds.CLUSTER, cluster)
         made.request()
         await made.reconcile()
         assert (await made.subnet())["ipCidrRange"] == "10.250.0.0/15"

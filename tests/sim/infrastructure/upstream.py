@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model import names as gardener_names
+from dualstack.gardener.model.infrastructure import API_VERSION
 from dualstack.model import cidr, kinds, names
-from dualstack.model.infrastructure import API_VERSION
 from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene
 
 PODS, SERVICES = "100.96.0.0/11", "100.64.0.0/13"
@@ -15,8 +17,10 @@ ALL = ["1-65535"]
 
 
 async def stop_controller(made: Scene) -> None:
-    annotations = {"metadata": {"annotations": {names.REMOVE_IGNORE: "true", names.IGNORE: "true"}}}
-    made.store.patch(kinds.MANAGED_RESOURCE, names.MANAGED_RESOURCE_CONTROL_PLANE, annotations, made.namespace)
+    annotations = {"metadata": {"annotations": {gardener_names.REMOVE_IGNORE: "true", gardener_names.IGNORE: "true"}}}
+    made.store.patch(
+        gardener_kinds.MANAGED_RESOURCE, gardener_names.MANAGED_RESOURCE_CONTROL_PLANE, annotations, made.namespace
+    )
     body = {"spec": {"replicas": 0}}
     made.store.patch(kinds.DEPLOYMENT, names.CLOUD_CONTROLLER_MANAGER, body, made.namespace)
 
@@ -55,7 +59,7 @@ def write_state(made: Scene, *, routes: bool, succeeded: bool = False, **data: s
     }
     last = {"state": "Succeeded" if succeeded else "Error"}
     made.store.patch(
-        kinds.INFRASTRUCTURE,
+        gardener_kinds.INFRASTRUCTURE,
         made.shoot,
         {"status": {"state": state, "lastOperation": last}},
         made.namespace,

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualstack.model.kinds import CRD, DEPLOYMENT, NODE, POD, REPLICA_SET, SERVICE, Manifest
-from dualstack_sim.kube.ages import duration
 from dualstack_sim.kube.builtin import BUILTIN_TYPES
-from dualstack_sim.kube.jsonpath import find
-from dualstack_sim.kube.protobuf import decoded_protobuf
+from dualstack_sim.kube.kubectl.ages import duration
+from dualstack_sim.kube.kubectl.jsonpath import find
+from dualstack_sim.kube.kubectl.protobuf import decoded_protobuf
 from dualstack_sim.kube.selectors import field_predicate, label_predicate
 from dualstack_sim.kube.status import StatusError
 from dualstack_sim.kube.store import KubeStore

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from dualstack.model import kinds
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model.shoot import load_shoot
 from dualstack.model.events import OperatorReady, decode
-from dualstack.model.shoot import load_shoot
 from dualstack_sim.kube.history import Change
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.types import ResourceType
 from tests.loopback import kubeconfig, on_loopback
-from tests.unit.controllers.scripted_world import NS, ScriptedWorld
+from tests.unit.gardener.controllers.scripted_world import NS, ScriptedWorld
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "shoot.yaml"
 
@@ -80,10 +80,10 @@ async def test_an_extension_that_asks_is_reconciled(running: Running) -> None:
     """Given a Network that asks, when the watch shows it, then it is answered under Gardener's protocol (3.3)."""
     store = running.world.store
     annotations = {"gardener.cloud/operation": "reconcile", "gardener.cloud/timestamp": "2026-01-01T00:00:00.5Z"}
-    store.patch(kinds.NETWORK, "bar", {"metadata": {"annotations": annotations}}, NS)
+    store.patch(gardener_kinds.NETWORK, "bar", {"metadata": {"annotations": annotations}}, NS)
 
     async def answered() -> bool:
-        found = store.get(kinds.NETWORK, "bar", NS)
+        found = store.get(gardener_kinds.NETWORK, "bar", NS)
         assert found is not None
         taken = "gardener.cloud/operation" not in found["metadata"]["annotations"]
         return taken and found["status"]["lastOperation"]["description"] == "Successfully reconciled network."
@@ -96,12 +96,14 @@ async def test_an_extension_that_asks_is_reconciled(running: Running) -> None:
 async def test_it_ends_in_the_middle_of_a_reconcile(running: Running) -> None:
     """Given a reconcile that waits for the machines, when the signal comes, then the process does not wait for them."""
     store = running.world.store
-    deployment = store.list(kinds.MACHINE_DEPLOYMENT, NS)[0]
-    store.patch(kinds.MACHINE_DEPLOYMENT, deployment["metadata"]["name"], {"spec": {"replicas": 5}}, NS)
-    store.patch(kinds.WORKER, "bar", {"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}}, NS)
+    deployment = store.list(gardener_kinds.MACHINE_DEPLOYMENT, NS)[0]
+    store.patch(gardener_kinds.MACHINE_DEPLOYMENT, deployment["metadata"]["name"], {"spec": {"replicas": 5}}, NS)
+    store.patch(
+        gardener_kinds.WORKER, "bar", {"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}}, NS
+    )
 
     async def processing() -> bool:
-        found = store.get(kinds.WORKER, "bar", NS)
+        found = store.get(gardener_kinds.WORKER, "bar", NS)
         return found is not None and found["status"]["lastOperation"]["state"] == "Processing"
 
     await _eventually(processing)

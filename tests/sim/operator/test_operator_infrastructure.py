@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from dualstack.clock import rfc3339
-from dualstack.model import kinds, names
-from dualstack_sim.compute.interference import Fault, HttpFault
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model import names as gardener_names
+from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
 from tests.loopback import kubeconfig
 from tests.sim.infrastructure.end_state import assert_end_state
@@ -54,8 +55,10 @@ async def eventually(made: Scene, look: Callable[[], bool], within: float = 4 * 
 def ask(made: Scene, operation: str) -> str:
     """Annotate as gardenlet does; the timestamp."""
     stamp = rfc3339(made.clock.now(), fraction=True)
-    annotations = {names.OPERATION: operation, names.TIMESTAMP: stamp}
-    made.store.patch(kinds.INFRASTRUCTURE, made.shoot, {"metadata": {"annotations": annotations}}, made.namespace)
+    annotations = {gardener_names.OPERATION: operation, gardener_names.TIMESTAMP: stamp}
+    made.store.patch(
+        gardener_kinds.INFRASTRUCTURE, made.shoot, {"metadata": {"annotations": annotations}}, made.namespace
+    )
     return stamp
 
 
@@ -66,14 +69,14 @@ def answered(made: Scene, kind: str, state: str) -> Callable[[], bool]:
         found = made.infrastructure()
         last = found["status"].get("lastOperation") or {}
         return (last.get("type"), last.get("state")) == (kind, state) and (
-            names.OPERATION not in (found["metadata"].get("annotations") or {})
+            gardener_names.OPERATION not in (found["metadata"].get("annotations") or {})
         )
 
     return look
 
 
 def gone(made: Scene) -> Callable[[], bool]:
-    return lambda: made.store.get(kinds.INFRASTRUCTURE, made.shoot, made.namespace) is None
+    return lambda: made.store.get(gardener_kinds.INFRASTRUCTURE, made.shoot, made.namespace) is None
 
 
 @pytest.mark.slow
@@ -89,7 +92,7 @@ async def test_a_deleted_infrastructure_leaves_nothing_in_the_cloud(dual: bool, 
         assert bool((await what_is_there(made))["routes"]) is not dual
         await delete_vms(made)
         async with operated(made, tmp_path):
-            made.store.delete(kinds.INFRASTRUCTURE, made.shoot, made.namespace)
+            made.store.delete(gardener_kinds.INFRASTRUCTURE, made.shoot, made.namespace)
             await eventually(made, gone(made))
         assert {name for found in (await what_is_there(made)).values() for name in found} == set()
 
@@ -101,7 +104,7 @@ async def test_a_deleted_infrastructure_in_a_network_of_the_user_leaves_what_is_
         await made.reconcile()
         await delete_vms(made)
         async with operated(made, tmp_path):
-            made.store.delete(kinds.INFRASTRUCTURE, made.shoot, made.namespace)
+            made.store.delete(gardener_kinds.INFRASTRUCTURE, made.shoot, made.namespace)
             await eventually(made, gone(made))
         left = await what_is_there(made)
         assert left.pop("addresses") == ["shop-egress-1", "shop-egress-2"]
@@ -123,7 +126,7 @@ async def test_a_deletion_in_the_middle_of_a_cut_over_leaves_nothing_either(tmp_
         assert await made.node_routes()
         await delete_vms(made)
         async with operated(made, tmp_path):
-            made.store.delete(kinds.INFRASTRUCTURE, made.shoot, made.namespace)
+            made.store.delete(gardener_kinds.INFRASTRUCTURE, made.shoot, made.namespace)
             await eventually(made, gone(made))
         assert {name for found in (await what_is_there(made)).values() for name in found} == set()
 
@@ -146,7 +149,7 @@ async def test_a_control_plane_that_moves(tmp_path: Path) -> None:
             stamp = ask(made, "restore")
             await eventually(made, answered(made, "Restore", "Succeeded"))
             found = made.infrastructure()
-            assert found["metadata"]["annotations"][names.TIMESTAMP] == stamp
+            assert found["metadata"]["annotations"][gardener_names.TIMESTAMP] == stamp
             assert found["metadata"]["finalizers"] == [FINALIZER]
             assert found["status"]["lastOperation"]["description"] == "Successfully restored Infrastructure."
             await assert_end_state(made)
@@ -167,7 +170,7 @@ async def test_an_error_is_told_in_gardeners_form_and_leaves_no_trace_once_it_is
             assert error["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
             assert found["status"]["lastOperation"]["progress"] == 50
             assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
-            assert found["metadata"]["annotations"][names.TIMESTAMP] == stamp
+            assert found["metadata"]["annotations"][gardener_names.TIMESTAMP] == stamp
             made.compute.place("addresses", SUBNET, {"name": "egress-1"})
             await eventually(made, answered(made, "Reconcile", "Succeeded"))
             ask(made, "reconcile")

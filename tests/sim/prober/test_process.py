@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from dualstack.clock import ScaledClock
-from dualstack.errors import InvalidInput
 from dualstack.model import kinds
-from dualstack.model.probes import NAMESPACE, Report, Sight, read_report
+from dualstack.model.errors import InvalidInput
 from dualstack.prober.process import arrives, connection_of_pod
+from dualstack.prober.report import NAMESPACE, Report, Sight, read_report
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore

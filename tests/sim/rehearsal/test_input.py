@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from dualstack.cli.rehearse import rehearse
-from dualstack.errors import InvalidInput
+from dualstack.model.errors import InvalidInput
 from tests.sim.rehearsal.command import EXAMPLE, dualstack
 
 Edit = Callable[[dict[str, Any]], None]

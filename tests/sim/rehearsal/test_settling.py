@@ -15,13 +15,13 @@ from dualstack.cli.rehearsal.endpoints import Endpoints, WorldAddress
 from dualstack.cli.rehearsal.settling import EVERY, LOOKS, settle
 from dualstack.cli.shoot_file import read_shoot
 from dualstack.clock import ScaledClock
+from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.kinds import DAEMON_SET
-from dualstack.model.shoot import ShootView
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
 from tests.loopback import on_loopback
-from tests.sim.actors.stage import template
+from tests.sim.actors.fixtures import template
 from tests.sim.rehearsal.command import EXAMPLE
 
 SHOOT = ShootView.of(read_shoot(EXAMPLE))

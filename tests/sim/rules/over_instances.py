@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dualstack_sim.compute.backend import DEFAULT_REGIONS
+from dualstack_sim.compute.api.backend import DEFAULT_REGIONS
 from tests.sim.compute.cloud import NETWORK, NODES, POD_RANGE, REGION, ZONE, Cloud, HandClock, Json, instance
 from tests.sim.rules.over_networks import EXTERNAL, NIC, hybrid, prefix
 from tests.sim.rules.scenarios import failure, over_http, status

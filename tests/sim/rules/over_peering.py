@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dualstack_sim.compute.quotas import Limits
+from dualstack_sim.compute.project.quotas import Limits
 from tests.sim.compute.cloud import NETWORK, NODES, REGION, ZONE, Cloud, instance, route
 from tests.sim.rules.scenarios import over_http, status
 

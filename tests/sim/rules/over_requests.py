@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 
-from dualstack_sim.compute.latency import LatencyProfile
-from dualstack_sim.compute.quotas import Limits
+from dualstack_sim.compute.project.latency import LatencyProfile
+from dualstack_sim.compute.project.quotas import Limits
 from tests.sim.compute.cloud import NETWORK, NODES, REGION, ZONE, Cloud, HandClock, route
 from tests.sim.rules.scenarios import over_http, status
 

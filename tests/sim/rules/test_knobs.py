@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dualstack_sim.compute.knobs import Knobs
-from dualstack_sim.compute.quotas import Limits
+from dualstack_sim.compute.project.knobs import Knobs
+from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.fabric import FabricKnobs
 from tests.sim.compute.cloud import NETWORK, REGION, ZONE, Json, Setting, instance, route, running
 from tests.sim.fabric.cloud import PODS, cluster, node, pod

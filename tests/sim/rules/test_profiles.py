@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from dualstack.errors import InvalidInput
-from dualstack_sim.compute.knobs import Knobs
+from dualstack.model.errors import InvalidInput
+from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric import FabricKnobs, LagProfile
 from dualstack_sim.rules.profiles import KNOBS, PROFILES, choose
 

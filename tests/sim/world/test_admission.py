@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from dualstack.clock import ScaledClock
-from dualstack.model.kinds import CRD, NAMESPACE, SHOOT, Manifest
+from dualstack.gardener.model.kinds import SHOOT
+from dualstack.model.kinds import CRD, NAMESPACE, Manifest
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.status import StatusError
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.world import admission
-from dualstack_sim.world.definitions import definitions
+from dualstack_sim.world.gardener import admission
+from dualstack_sim.world.gardener.definitions import definitions
 from tests.unit.model import golden
 
 _DUAL = ["IPv4", "IPv6"]

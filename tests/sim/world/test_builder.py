@@ -12,22 +12,23 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from dualstack.clock import ScaledClock, parse_rfc3339
-from dualstack.errors import InvalidInput
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model.infrastructure import InfrastructureStatus
+from dualstack.gardener.model.networks import networks
+from dualstack.gardener.model.shoot import ShootView, load_shoot
+from dualstack.gardener.render import managed_resource
+from dualstack.gardener.render.machine_class import machine_class, machine_deployment
 from dualstack.model import kinds
 from dualstack.model.cidr import at_offset, contains
 from dualstack.model.conditions import find_condition
-from dualstack.model.infrastructure import InfrastructureStatus
+from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Manifest
-from dualstack.model.networks import networks
-from dualstack.model.shoot import ShootView, load_shoot
-from dualstack.render import managed_resource
-from dualstack.render.machine_class import machine_class, machine_deployment
-from dualstack.render.workload import flags_of
+from dualstack.model.manifests import flags_of
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.backend import Compute
+from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.world.builder import World, build
-from dualstack_sim.world.machines import TEMPLATE_HASH
+from dualstack_sim.world.gardener.builder import World, build
+from dualstack_sim.world.gardener.machines import TEMPLATE_HASH
 from tests.unit.model import golden
 
 _EXAMPLES = ("shoot.yaml", "shoot-large.yaml")
@@ -120,10 +121,12 @@ def test_unknown_fields_of_the_shoot_are_kept() -> None:
 
 
 def test_the_cluster_is_the_copy_of_the_shoot(scene: _Scene) -> None:
-    assert scene.get(kinds.CLUSTER, scene.ns)["spec"]["shoot"] == scene.world.shoot
+    assert scene.get(gardener_kinds.CLUSTER, scene.ns)["spec"]["shoot"] == scene.world.shoot
 
 
-@pytest.mark.parametrize("kind", [kinds.INFRASTRUCTURE, kinds.CONTROL_PLANE, kinds.NETWORK, kinds.WORKER])
+@pytest.mark.parametrize(
+    "kind", [gardener_kinds.INFRASTRUCTURE, gardener_kinds.CONTROL_PLANE, gardener_kinds.NETWORK, gardener_kinds.WORKER]
+)
 def test_every_extension_has_answered_the_last_request(scene: _Scene, kind: kinds.Kind) -> None:
     """The conditions of 3.2 under which gardenlet waits no longer."""
     found = scene.get(kind, scene.shoot.name, scene.ns)
@@ -140,7 +143,7 @@ def test_every_extension_has_answered_the_last_request(scene: _Scene, kind: kind
 
 
 def test_the_infrastructure_reports_what_is_in_the_cloud(scene: _Scene) -> None:
-    status = scene.get(kinds.INFRASTRUCTURE, scene.shoot.name, scene.ns)["status"]
+    status = scene.get(gardener_kinds.INFRASTRUCTURE, scene.shoot.name, scene.ns)["status"]
     provider = InfrastructureStatus.from_raw(status["providerStatus"]).networks
     region = f"regions/{scene.shoot.region}"
 
@@ -156,7 +159,7 @@ def test_the_infrastructure_reports_what_is_in_the_cloud(scene: _Scene) -> None:
 
 
 def test_the_infrastructure_of_the_golden_scenario_verbatim(small: _Scene) -> None:
-    status = small.get(kinds.INFRASTRUCTURE, "bar", "shoot--foo--bar")["status"]
+    status = small.get(gardener_kinds.INFRASTRUCTURE, "bar", "shoot--foo--bar")["status"]
 
     assert status["providerStatus"]["networks"] == {
         "vpc": {"name": "shoot--foo--bar", "cloudRouter": {"name": "shoot--foo--bar-cloud-router"}},
@@ -222,7 +225,7 @@ def test_the_firewall_lets_pods_and_nodes_in(scene: _Scene) -> None:
 def test_each_node_is_one_machine_one_vm_and_one_route(scene: _Scene) -> None:
     expected = sum(pool.minimum for pool in scene.shoot.pools)
     nodes = {node["metadata"]["name"]: node for node in scene.store.list(kinds.NODE)}
-    machines = {machine["metadata"]["name"] for machine in scene.store.list(kinds.MACHINE, scene.ns)}
+    machines = {machine["metadata"]["name"] for machine in scene.store.list(gardener_kinds.MACHINE, scene.ns)}
     routes = [
         route for route in scene.compute.snapshot()["routes"].values() if route["description"] == "k8s-node-route"
     ]
@@ -276,9 +279,11 @@ def test_the_labels_of_a_pool_are_on_its_nodes(large: _Scene) -> None:
 
 
 def test_machines_are_owned_by_sets_and_sets_by_deployments(scene: _Scene) -> None:
-    deployments = {each["metadata"]["uid"]: each for each in scene.store.list(kinds.MACHINE_DEPLOYMENT, scene.ns)}
-    sets = {each["metadata"]["uid"]: each for each in scene.store.list(kinds.MACHINE_SET, scene.ns)}
-    machines = scene.store.list(kinds.MACHINE, scene.ns)
+    deployments = {
+        each["metadata"]["uid"]: each for each in scene.store.list(gardener_kinds.MACHINE_DEPLOYMENT, scene.ns)
+    }
+    sets = {each["metadata"]["uid"]: each for each in scene.store.list(gardener_kinds.MACHINE_SET, scene.ns)}
+    machines = scene.store.list(gardener_kinds.MACHINE, scene.ns)
 
     assert len(deployments) == len(sets) == sum(len(pool.zones) for pool in scene.shoot.pools)
     for machine_set in sets.values():
@@ -300,18 +305,18 @@ def test_machines_are_owned_by_sets_and_sets_by_deployments(scene: _Scene) -> No
 
 def test_the_worker_controller_would_find_nothing_to_change(scene: _Scene) -> None:
     view = scene.shoot
-    raw = scene.get(kinds.WORKER, view.name, scene.ns)["spec"]["infrastructureProviderStatus"]
+    raw = scene.get(gardener_kinds.WORKER, view.name, scene.ns)["spec"]["infrastructureProviderStatus"]
     status = InfrastructureStatus.from_raw(raw)
     for pool in view.pools:
         for part in pool.parts:
             wanted = machine_class(view, status, pool, part)
-            found = scene.get(kinds.MACHINE_CLASS, wanted["metadata"]["name"], scene.ns)
+            found = scene.get(gardener_kinds.MACHINE_CLASS, wanted["metadata"]["name"], scene.ns)
             assert found["providerSpec"] == wanted["providerSpec"]
             assert found["providerSpec"]["networkInterfaces"] == [
                 {"subnetwork": f"{scene.ns}-nodes", "disableExternalIP": True}
             ]
             deployment = machine_deployment(view, pool, part, replicas=part.minimum)
-            live = scene.get(kinds.MACHINE_DEPLOYMENT, deployment["metadata"]["name"], scene.ns)
+            live = scene.get(gardener_kinds.MACHINE_DEPLOYMENT, deployment["metadata"]["name"], scene.ns)
             assert live["spec"] == deployment["spec"]
 
 
@@ -328,7 +333,7 @@ def test_every_managed_resource_is_applied_and_its_objects_are_there(scene: _Sce
     by_kind = {
         kind.kind: kind for kind in (kinds.CONFIG_MAP, kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.SERVICE, kinds.IP_POOL)
     }
-    resources = scene.store.list(kinds.MANAGED_RESOURCE, scene.ns)
+    resources = scene.store.list(gardener_kinds.MANAGED_RESOURCE, scene.ns)
 
     assert {each["metadata"]["name"] for each in resources} == {
         "extension-controlplane-seed",
@@ -394,7 +399,7 @@ def test_nodes_can_be_fewer_or_more_than_the_shoot_says() -> None:
     assert len(scene.world.nodes) == 8
     counts = [pool["minimum"] for pool in scene.world.shoot["spec"]["provider"]["workers"]]
     assert counts == [6, 2]
-    worker = scene.get(kinds.WORKER, "orders", scene.ns)
+    worker = scene.get(gardener_kinds.WORKER, "orders", scene.ns)
     assert sum(entry["minimum"] for entry in worker["status"]["machineDeployments"]) == 8
 
 
@@ -426,7 +431,7 @@ def test_a_technical_id_in_the_status_is_kept() -> None:
     scene = _build(shoot)
 
     assert scene.ns == "shoot-garden-of-long-ago-bar"
-    assert scene.get(kinds.SHOOT, "bar", "garden-foo")["status"]["technicalID"] == scene.ns
+    assert scene.get(gardener_kinds.SHOOT, "bar", "garden-foo")["status"]["technicalID"] == scene.ns
     assert scene.get(kinds.DEPLOYMENT, "cloud-controller-manager", scene.ns)
 
 

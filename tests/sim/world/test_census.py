@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dualstack.gardener.model.defaults import with_defaults
+from dualstack.gardener.model.shoot import ShootView, load_shoot
 from dualstack.model.cidr import contains, overlaps
-from dualstack.model.defaults import with_defaults
 from dualstack.model.kinds import Manifest
-from dualstack.model.shoot import ShootView, load_shoot
 from dualstack_sim.chance import Chance
-from dualstack_sim.world.census import apportion, residents, with_node_count
+from dualstack_sim.world.gardener.node_placements import apportion, residents, with_node_count
 from tests.unit.model import golden
 
 _LARGE = load_shoot((golden.EXAMPLES / "shoot-large.yaml").read_text(encoding="utf-8"))

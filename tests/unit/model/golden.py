@@ -5,9 +5,9 @@ from __future__ import annotations
 from copy import deepcopy
 from pathlib import Path
 
-from dualstack.model import constraints as rules
+from dualstack.gardener.model import constraints as rules
+from dualstack.gardener.model.shoot import ShootView, load_shoot
 from dualstack.model.kinds import Manifest
-from dualstack.model.shoot import ShootView, load_shoot
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 

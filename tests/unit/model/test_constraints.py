@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualstack.model import constraints as rules
-from dualstack.model.conditions import Condition, condition_status
-from dualstack.model.constraints import (
+from dualstack.gardener.model import constraints as rules
+from dualstack.gardener.model.constraints import (
     DnsFacts,
     NodesFacts,
     RemoveConstraint,
@@ -20,7 +19,8 @@ from dualstack.model.constraints import (
     nodes_constraint_at_end,
     nodes_constraint_at_start,
 )
-from dualstack.model.names import DNS_MIGRATION, NODES_MIGRATION
+from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION
+from dualstack.model.conditions import Condition, condition_status
 
 _DUAL = ("IPv4", "IPv6")
 _OLD, _NEW = ("100.96.0.0/24",), ("100.96.3.0/24", "2600:1900:4010:1234:0:1::/112")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualstack.model.defaults import add_task, mask_for, max_pods, remove_tasks, tasks_of, with_defaults
+from dualstack.gardener.model.defaults import add_task, mask_for, max_pods, remove_tasks, tasks_of, with_defaults
 from dualstack.model.kinds import Manifest
 from tests.unit.model import golden
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from dualstack.errors import InvalidInput
-from dualstack.model.infrastructure import (
+from dualstack.gardener.model.infrastructure import (
     API_VERSION,
     InfrastructureConfig,
     InfrastructureState,
@@ -23,6 +22,7 @@ from dualstack.model.infrastructure import (
     has_flow_state,
     state_of,
 )
+from dualstack.model.errors import InvalidInput
 
 _STATUS = InfrastructureStatus(
     networks=NetworkStatus(

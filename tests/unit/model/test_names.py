@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from dualstack.gardener.model import names as gardener_names
 from dualstack.model import names
 
 _NS = "shoot--foo--bar"
 
 
 def test_names_in_compute() -> None:
-    assert names.vpc(_NS) == "shoot--foo--bar"
-    assert names.nodes_subnet(_NS) == "shoot--foo--bar-nodes"
-    assert names.internal_subnet(_NS) == "shoot--foo--bar-internal"
-    assert names.services_subnet(_NS) == "shoot--foo--bar-services"
-    assert names.cloud_router(_NS) == "shoot--foo--bar-cloud-router"
-    assert names.cloud_nat(_NS) == "shoot--foo--bar-cloud-nat"
-    assert names.firewall_internal(_NS) == "shoot--foo--bar-allow-internal-access"
-    assert names.firewall_internal_ipv6(_NS) == "shoot--foo--bar-allow-internal-access-ipv6"
-    assert names.firewall_health_checks(_NS) == "shoot--foo--bar-allow-health-checks"
-    assert names.firewall_health_checks_ipv6(_NS) == "shoot--foo--bar-allow-health-checks-ipv6"
+    assert gardener_names.vpc(_NS) == "shoot--foo--bar"
+    assert gardener_names.nodes_subnet(_NS) == "shoot--foo--bar-nodes"
+    assert gardener_names.internal_subnet(_NS) == "shoot--foo--bar-internal"
+    assert gardener_names.services_subnet(_NS) == "shoot--foo--bar-services"
+    assert gardener_names.cloud_router(_NS) == "shoot--foo--bar-cloud-router"
+    assert gardener_names.cloud_nat(_NS) == "shoot--foo--bar-cloud-nat"
+    assert gardener_names.firewall_internal(_NS) == "shoot--foo--bar-allow-internal-access"
+    assert gardener_names.firewall_internal_ipv6(_NS) == "shoot--foo--bar-allow-internal-access-ipv6"
+    assert gardener_names.firewall_health_checks(_NS) == "shoot--foo--bar-allow-health-checks"
+    assert gardener_names.firewall_health_checks_ipv6(_NS) == "shoot--foo--bar-allow-health-checks-ipv6"
     assert names.POD_RANGE_NAME == "ipv4-pod-cidr"
 
 
@@ -31,13 +32,13 @@ def test_routes_carry_at_most_26_characters_of_the_cluster_name() -> None:
 
 
 def test_names_of_machines() -> None:
-    deployment = names.machine_deployment(_NS, "w1", 0)
+    deployment = gardener_names.machine_deployment(_NS, "w1", 0)
 
     assert deployment == "shoot--foo--bar-w1-z1"
-    assert names.machine_class(deployment, "11111") == "shoot--foo--bar-w1-z1-11111"
+    assert gardener_names.machine_class(deployment, "11111") == "shoot--foo--bar-w1-z1-11111"
     assert names.provider_id("proj-1", "europe-west1-b", "vm") == "gce:///proj-1/europe-west1-b/vm"
-    assert names.node_tags(_NS) == (_NS, "kubernetes-io-cluster-shoot--foo--bar", "kubernetes-io-role-node")
+    assert gardener_names.node_tags(_NS) == (_NS, "kubernetes-io-cluster-shoot--foo--bar", "kubernetes-io-role-node")
 
 
 def test_finalizers_are_in_lower_case() -> None:
-    assert names.extension_finalizer("ControlPlane") == "extensions.gardener.cloud/controlplane"
+    assert gardener_names.extension_finalizer("ControlPlane") == "extensions.gardener.cloud/controlplane"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dualstack.model.names import NODES_MIGRATION
-from dualstack.model.networks import (
+from dualstack.gardener.model.names import NODES_MIGRATION
+from dualstack.gardener.model.networks import (
     Phase,
     all_ranges,
     dns_is_dual,
@@ -14,7 +14,7 @@ from dualstack.model.networks import (
     networks,
     phase,
 )
-from dualstack.model.shoot import ShootView
+from dualstack.gardener.model.shoot import ShootView
 from tests.unit.model import golden
 
 _GATED, _OPEN = ("P0", "P1"), ("P2", "P3", "P4", "P5")

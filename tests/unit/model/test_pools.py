@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualstack.model.pools import Pool, resolve, share
+from dualstack.gardener.model.pools import Pool, resolve, share
 
 _POOL = {"name": "w", "minimum": 10, "maximum": 20, "maxSurge": 4, "maxUnavailable": 1, "zones": ["a", "b", "c"]}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dualstack.model.kinds import Manifest
-from dualstack.model.probes import HEARTBEAT, LOST_AFTER, Logbook, Report, Sight, read_report
+from dualstack.prober.report import HEARTBEAT, LOST_AFTER, Logbook, Report, Sight, read_report
 
 HERE, THERE = "100.127.255.2", "100.127.254.2"
 

@@ -6,8 +6,8 @@ from copy import deepcopy
 
 import pytest
 
-from dualstack.errors import InvalidInput
-from dualstack.model.shoot import ShootView, load_shoot, technical_id
+from dualstack.gardener.model.shoot import ShootView, load_shoot, technical_id
+from dualstack.model.errors import InvalidInput
 from tests.unit.model import golden
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualstack.model.defaults import with_defaults
+from dualstack.gardener.model.defaults import with_defaults
+from dualstack.gardener.model.shoot import ShootView, load_shoot
+from dualstack.gardener.validation.shoot import validate_shoot, validate_spec, validate_update
 from dualstack.model.kinds import Manifest
-from dualstack.model.shoot import ShootView, load_shoot
-from dualstack.model.shoot_validation import validate_shoot, validate_spec, validate_update
 from tests.unit.model import golden
 
 _MANAGER = "spec.kubernetes.kubeControllerManager"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from dualstack.errors import InvalidInput
+from dualstack.model.errors import InvalidInput
 from dualstack.model.events import (
     AnyEvent,
     PhaseFinished,

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from dualstack.errors import ComputeError, DualstackError, GateFailed, InvalidInput
 from dualstack.kube.interface import Conflict, Unavailable
+from dualstack.model.errors import ComputeError, DualstackError, GateFailed, InvalidInput
 from dualstack.operator.backoff import delay_after, reason_of
 from dualstack.operator.queue import Key, KeyedQueue
 

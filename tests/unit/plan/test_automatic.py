@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dualstack.errors import InvalidInput
+from dualstack.model.errors import InvalidInput
 from dualstack.plan.automatic import NetworkFacts, decide
 from dualstack.plan.strategy import choose, validate
 from tests.property.worlds import PODS, RANGE, at_rest

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dualstack.plan.compressed import GATE_READY
+from dualstack.plan import gates
 from dualstack.plan.facts import CutoverFacts, RouteFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import choose, describe_outage, obstacles, outage
@@ -50,7 +50,7 @@ def test_killed_in_the_blackout_it_goes_on_at_once(cut_after: str) -> None:
 
 
 def test_killed_amid_the_deletes_it_does_not_look_around_first() -> None:
-    facts = next(facts for step, facts in states(COMPRESSED, at_rest(3), SETTINGS) if step == GATE_READY)
+    facts = next(facts for step, facts in states(COMPRESSED, at_rest(3), SETTINGS) if step == gates.READY)
     half = restarted(replace(facts, routes=facts.routes[2:]))
     assert steps(half)[0] == "delete-routes"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from dualstack.errors import InvariantBroken
+from dualstack.model.errors import InvariantBroken
 from dualstack.plan.decoy_steps import CreateDecoys
 from dualstack.plan.facts import CutoverFacts, DecoyFacts, RouteFacts
 from dualstack.plan.invariants import ALWAYS, MAKE_BEFORE_BREAK, check
@@ -35,9 +35,6 @@ class Blunder(Transition):
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         return self.does(facts)
-
-    def inverse(self) -> Transition | str:
-        return "none"
 
 
 def after(step: str) -> CutoverFacts:
@@ -84,9 +81,8 @@ def test_a_broken_invariant_is_caught_by_its_name(name: str, facts: CutoverFacts
         check([invariant], facts, transition)
 
 
-def test_every_invariant_has_been_broken_here_and_names_its_source() -> None:
+def test_every_invariant_has_been_broken_here() -> None:
     assert {name for name, _, _ in BROKEN} == {invariant.name for invariant in MAKE_BEFORE_BREAK}
-    assert all(invariant.source for invariant in MAKE_BEFORE_BREAK)
 
 
 def test_what_was_broken_before_is_not_held_against_a_step() -> None:

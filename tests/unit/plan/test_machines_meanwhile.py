@@ -33,7 +33,7 @@ def test_w36_a_vm_without_pod_cidr_holds_nothing_up_and_gets_no_alias(name: str)
 @pytest.mark.parametrize("step", ["add-secondary-range", "add-alias-canary", "add-aliases", "barrier-aliases"])
 def test_w36_a_vm_whose_node_is_given_a_pod_cidr_late_gets_its_alias_before_any_route_goes(step: str) -> None:
     facts = reached(step)
-    facts = replace(facts, nodes=(*facts.nodes, replace(YOUNG, pod_cidr=cidr(40)))).stirred("aliases")
+    facts = replace(facts, nodes=(*facts.nodes, replace(YOUNG, pod_cidr=cidr(40)))).with_changed("aliases")
     plan = list(OVERLAP.transitions(facts, SETTINGS))
     served = next(number for number, step in enumerate(plan) if "young" in step.targets)
     deleted = next(number for number, step in enumerate(plan) if isinstance(step, DeleteRoutes))

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from dualstack.plan import gates
 from dualstack.plan.facts import AliasFacts, ControllerFacts, CutoverFacts, NodeFacts, RouteFacts, SavedRoute, as_saved
-from dualstack.plan.overlap import GATE_ALIASES
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import choose
 from dualstack.plan.transitions import (
@@ -219,16 +219,16 @@ def test_clearing_the_flag_waits_until_every_alias_is_known() -> None:
 
 def test_an_alias_that_changed_is_vouched_for_anew_before_a_route_goes() -> None:
     facts = aliased(with_range(at_rest(2), flag=True), 0, 1).after(1000.0)
-    assert following(facts) == GATE_ALIASES
-    facts = GATE_ALIASES.effect(facts)
+    assert following(facts) == gates.ALIASES
+    facts = gates.ALIASES.effect(facts)
     assert following(facts).id == "delete-route-canary"
-    assert steps(facts.stirred("aliases"))[:2] == ["barrier-aliases", "gate-aliases"]
+    assert steps(facts.with_changed("aliases"))[:2] == ["barrier-aliases", "gate-aliases"]
 
 
 def test_where_the_canary_is_dark_nobody_waits_to_say_so() -> None:
     """The barrier would only make the blackout of the canary longer (K3)."""
     facts = aliased(with_range(at_rest(3), flag=True), 0, 1, 2).after(1000.0)
-    facts = replace(GATE_ALIASES.effect(facts), routes=facts.routes[1:]).stirred("routes")
+    facts = replace(gates.ALIASES.effect(facts), routes=facts.routes[1:]).with_changed("routes")
     assert following(facts).id == "barrier-route-canary"
     assert following(replace(facts, complaining=frozenset({"node-0"}))).id == "gate-route-canary"
 

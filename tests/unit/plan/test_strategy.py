@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dualstack.errors import InvalidInput
+from dualstack.model.errors import InvalidInput
 from dualstack.plan.facts import RouteFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES, choose, describe_outage, estimate, obstacles, outage

@@ -7,10 +7,11 @@ from ipaddress import ip_network
 from dualstack.cli.rehearsal.cluster_checks import cni_is_dual, flags, is_rolled_out, pods_on_nodes, proxy_has
 from dualstack.cli.rehearsal.compute_checks import interface_of, nodes_subnet_resource
 from dualstack.cli.rehearsal.endpoints import Endpoints
-from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, NETWORK, NODE, POD, SERVICE
+from dualstack.gardener.model.kinds import NETWORK
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render.network import daemon_set_name
+from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, NODE, POD, SERVICE
 from dualstack.model.names import POD_RANGE_NAME
-from dualstack.model.shoot import ShootView
-from dualstack.render.network import daemon_set_name
 
 Verdict = tuple[bool, str]
 

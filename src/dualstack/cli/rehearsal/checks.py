@@ -13,8 +13,9 @@ from dualstack.cli.rehearsal.endpoints import Endpoints, RequestRefused
 from dualstack.cli.rehearsal.record import Record, migration_constraints
 from dualstack.cli.rehearsal.result import Check
 from dualstack.cli.rehearsal.settling import settle
-from dualstack.model.kinds import NODE, SHOOT
-from dualstack.model.shoot import ShootView
+from dualstack.gardener.model.kinds import SHOOT
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.model.kinds import NODE
 
 Verdict = tuple[bool, str]
 

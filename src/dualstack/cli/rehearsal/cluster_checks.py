@@ -10,20 +10,12 @@ import msgspec
 import yaml
 
 from dualstack.cli.rehearsal.endpoints import Endpoints
+from dualstack.gardener.model.kinds import MANAGED_RESOURCE, NETWORK
+from dualstack.gardener.model.names import POOL_LABEL
+from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.conditions import find_condition
-from dualstack.model.kinds import (
-    CONFIG_MAP,
-    DAEMON_SET,
-    DEPLOYMENT,
-    MANAGED_RESOURCE,
-    NETWORK,
-    NODE,
-    POD,
-    SERVICE,
-    Manifest,
-)
-from dualstack.model.names import KUBE_PROXY, KUBE_PROXY_CONFIG, POOL_LABEL
-from dualstack.model.shoot import ShootView
+from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, NODE, POD, SERVICE, Manifest
+from dualstack.model.names import KUBE_PROXY, KUBE_PROXY_CONFIG
 
 Verdict = tuple[bool, str]
 _BOTH = ["IPv4", "IPv6"]

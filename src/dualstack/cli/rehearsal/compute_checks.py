@@ -5,9 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from dualstack.cli.rehearsal.endpoints import Endpoints
+from dualstack.gardener.model.names import nodes_subnet
+from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.kinds import NODE, Manifest
-from dualstack.model.names import POD_RANGE_NAME, nodes_subnet
-from dualstack.model.shoot import ShootView
+from dualstack.model.names import POD_RANGE_NAME
 
 Verdict = tuple[bool, str]
 

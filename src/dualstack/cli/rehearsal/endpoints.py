@@ -12,7 +12,7 @@ import msgspec
 import yaml
 
 from dualstack.clock import ScaledClock
-from dualstack.errors import DualstackError
+from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import Kind, Manifest
 
 

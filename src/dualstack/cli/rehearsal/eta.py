@@ -6,7 +6,7 @@ import math
 
 from dualstack.cli.rehearsal.direction import FORWARD
 from dualstack.cli.rehearsal.record import Record
-from dualstack.model.shoot import ShootView
+from dualstack.gardener.model.shoot import ShootView
 
 _SECONDS_PER_WAVE = 600.0
 """A machine's creation, boot, minReadySeconds of 500 (gardener-behaviour.md 5.2) and the old one's removal."""

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dualstack.cli.rehearsal.cluster_checks import flags
 from dualstack.cli.rehearsal.endpoints import Endpoints, RequestRefused
 from dualstack.cli.rehearsal.result import Change
-from dualstack.model.kinds import DEPLOYMENT, NETWORK, NODE, SERVICE, Manifest
-from dualstack.model.names import ROUTE_DESCRIPTION, nodes_subnet, services_subnet
-from dualstack.model.shoot import ShootView
+from dualstack.gardener.model.kinds import NETWORK
+from dualstack.gardener.model.names import nodes_subnet, services_subnet
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.model.kinds import DEPLOYMENT, NODE, SERVICE, Manifest
+from dualstack.model.names import ROUTE_DESCRIPTION
 
 _ABSENT = "none"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from dualstack.cli.rehearsal.endpoints import WorldAddress
-from dualstack.errors import DualstackError
+from dualstack.model.errors import DualstackError
 from dualstack.model.events import AnyEvent, decode
 
 _START_SECONDS = 60.0

@@ -29,14 +29,15 @@ from dualstack.cli.rehearsal.result import Check, Result, ShootName, Time, encod
 from dualstack.cli.rehearsal.summary import summarise
 from dualstack.cli.rehearsal.tasks import first_of, running
 from dualstack.cli.shoot_file import parse_shoot, read_text
-from dualstack.errors import DualstackError, InvalidInput
+from dualstack.gardener.model.kinds import SHOOT
+from dualstack.gardener.model.names import DECOYS
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import STEPS, OperatorReady, StepStarted
-from dualstack.model.kinds import NODE, SHOOT
-from dualstack.model.names import DECOYS
-from dualstack.model.shoot import ShootView
+from dualstack.model.kinds import NODE
 from dualstack_sim.faults import load_faults
 from dualstack_sim.rules.profiles import Profile, choose
-from dualstack_sim.world.census import with_node_count
+from dualstack_sim.world.gardener.node_placements import with_node_count
 
 _SILENCE = 3 * 3600.0
 """Simulated seconds without any news after which a rehearsal is given up."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dualstack.cli.rehearsal.cluster_checks import nodes_ready
 from dualstack.cli.rehearsal.endpoints import Endpoints
+from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.kinds import DAEMON_SET, Manifest
-from dualstack.model.shoot import ShootView
 
 LOOKS = 40
 """Looks rather than seconds: on a busy machine minutes of a fast clock may pass in which nobody gets to act."""

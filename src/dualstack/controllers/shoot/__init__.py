@@ -1,5 +1,0 @@
-"""The shoot controller: one Shoot, pass after pass, until its migration is complete."""
-
-from dualstack.controllers.shoot.controller import ShootController
-
-__all__ = ["ShootController"]

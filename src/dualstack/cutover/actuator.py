@@ -1,0 +1,315 @@
+"""Performs the transitions of a cut-over on Compute and on the platform (`dualstack.cutover.run.Actuator`)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from dualstack.clock import Clock
+from dualstack.cutover.decoys import RANGE as DECOY_RANGE
+from dualstack.cutover.decoys import Decoys
+from dualstack.cutover.observation import Observation, Observer
+from dualstack.cutover.platform import Platform
+from dualstack.cutover.rollback_drill import RollbackDrill as Drill
+from dualstack.cutover.route_ownership import route_body
+from dualstack.cutover.run import DirectionChanged
+from dualstack.gce import ComputeClient
+from dualstack.gce.errors import AlreadyExists, NotFound, StaleFingerprint
+from dualstack.gce.gather import at_most
+from dualstack.gce.pacing import QUICK, Pace
+from dualstack.gce.resources import DUAL_STACK, first_interface
+from dualstack.model import names
+from dualstack.model.cluster import Cluster
+from dualstack.model.errors import GateFailed
+from dualstack.plan import gates
+from dualstack.plan.decoy_steps import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.transitions import (
+    AddAliases,
+    AddSecondaryRange,
+    ClearOverlapFlag,
+    ClearSavedRoutes,
+    DeleteRoutes,
+    Gate,
+    RemoveAliases,
+    RemoveDrillRoutes,
+    RemoveSecondaryRange,
+    RestoreController,
+    RestoreRoutes,
+    RollbackDrill,
+    SaveRoutes,
+    SetOverlapFlag,
+    SetStackType,
+    StopController,
+    Transition,
+)
+
+WIDTH = 1000
+"""Targets of one transition that are processed concurrently. The plan bounds the risk by the size of its batches.
+
+Most of the time they wait for operations, which are polled together; the client bounds the requests in flight.
+"""
+
+ATTEMPTS = 5
+"""How often a resource is read again because it changed between reading and writing."""
+
+Body = dict[str, Any]
+
+Change = Callable[[Mapping[str, Any]], Body | None]
+"""From a resource as read to the body of its PATCH without fingerprint; None when it needs no change."""
+
+Redirection = Callable[[], Awaitable[str | None]]
+"""Why the opposite direction is requested now; None to go on."""
+
+
+class CloudActuator:
+    """The two APIs for one cluster. `perform` acts on the last observation only."""
+
+    def __init__(
+        self,
+        *,
+        compute: ComputeClient,
+        cluster: Cluster,
+        platform: Platform,
+        decoys: Decoys,
+        clock: Clock,
+        pace: Pace = QUICK,
+        redirection: Redirection | None = None,
+    ) -> None:
+        self._compute = compute
+        self._cluster = cluster
+        self._platform = platform
+        self._observer = Observer(compute, platform, cluster, decoys)
+        self._clock = clock
+        self._pace = pace
+        self._redirection = redirection
+        self._drill = Drill(compute, cluster, pace)
+        self._decoys = decoys
+        self._last: Observation | None = None
+
+    async def observe(self) -> CutoverFacts:
+        """The current state."""
+        await self._follow_redirection()
+        self._last = await self._observer.observe()
+        return self._last.facts
+
+    async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
+        """Reasons not to pass `gate`: the decoys' probes for its own gates, `dualstack.plan.gates` for all others."""
+        return await self._decoys.check(gate, facts) if gate in gates.DECOYS else gates.problems(gate, facts)
+
+    async def perform(self, transition: Transition) -> None:
+        """Perform the transition; return when all its operations are done."""
+        match transition:
+            case StopController():
+                await self._platform.stop_route_controller(wait=transition.wait)
+            case RestoreController():
+                await self._platform.restore_route_controller()
+            case SaveRoutes():
+                await self._platform.save(self._facts().unsaved)
+            case ClearSavedRoutes():
+                await self._forget()
+            case AddAliases():
+                await self._each(transition.targets, self._add_alias, 1 if transition.one_by_one else WIDTH)
+            case RemoveAliases():
+                await self._each(transition.targets, self._remove_aliases)
+            case DeleteRoutes():
+                # The cloud may refuse to create these routes again, so this is the last moment to change direction.
+                await self._follow_redirection()
+                await self._delete_routes(transition.targets)
+            case RestoreRoutes():
+                await self._each(transition.targets, self._restore_route)
+            case RollbackDrill():
+                await self._drill.run(self._facts(), self._observation().network)
+            case RemoveDrillRoutes():
+                await self._drill.clean(self._observation().network)
+            case CreateDecoys() | AliasDecoys() | DropDecoyRoute() | RemoveDecoys():
+                await self._perform_on_decoys(transition)
+            case _:
+                await self._patch_subnet(self._subnet_change(transition))
+
+    def _subnet_change(self, transition: Transition) -> Change:
+        pod_range = self._cluster.pod_range
+        match transition:
+            case SetOverlapFlag():
+                return lambda subnet: _flag(subnet, on=True)
+            case ClearOverlapFlag():
+                return lambda subnet: _flag(subnet, on=False)
+            case AddSecondaryRange():
+                return lambda subnet: _with(subnet, pod_range)
+            case RemoveSecondaryRange():
+                return lambda subnet: _without(subnet, pod_range["rangeName"])
+            case AddDecoyRange():
+                trial = {"rangeName": DECOY_RANGE, "ipCidrRange": self._facts().decoys.home}
+                return lambda subnet: _with(subnet, trial)
+            case SetStackType():
+                return _dual_stack
+            case _:
+                raise GateFailed(f"step {transition.id} is not implemented by {type(self).__name__}")
+
+    async def _perform_on_decoys(self, step: CreateDecoys | AliasDecoys | DropDecoyRoute | RemoveDecoys) -> None:
+        seen = self._observation()
+        await self._decoys.perform(step, seen.facts, network=seen.network, zone=seen.decoy_zone)
+        if isinstance(step, RemoveDecoys) and seen.facts.decoys.range:
+            await self._patch_subnet(lambda subnet: _without(subnet, DECOY_RANGE))
+
+    async def _follow_redirection(self) -> None:
+        if self._redirection is not None and (because := await self._redirection()) is not None:
+            raise DirectionChanged(because)
+
+    async def _forget(self) -> None:
+        """Remove only what the last observation shows to be done (docs/reference/weaknesses.md#w13)."""
+        facts = self._facts()
+        if facts.range_present and facts.routes:
+            raise GateFailed(f"clear-saved-routes: {len(facts.routes)} routes of the cluster still exist")
+        await self._platform.forget(
+            lambda entry: entry.instance_name not in facts.pod_cidr_of or facts.settled(entry.instance_name)
+        )
+
+    # -- aliases
+
+    async def _add_alias(self, name: str) -> None:
+        facts = self._facts()
+        wanted = facts.pod_cidr_of.get(name)
+        if wanted is None:
+            return
+        ours = {"ipCidrRange": wanted, "subnetworkRangeName": facts.range_name}
+
+        def change(interface: Mapping[str, Any]) -> Body | None:
+            aliases = [_plain(alias) for alias in interface.get("aliasIpRanges") or ()]
+            others = [alias for alias in aliases if alias != ours]
+            # cloud-controller-manager reads only the first entry, so aliases of other owners stay behind it.
+            return None if aliases[:1] == [ours] else {"aliasIpRanges": [ours, *others]}
+
+        await self._patch_interface(name, change)
+
+    async def _remove_aliases(self, name: str) -> None:
+        ours = self._facts().range_name
+
+        def change(interface: Mapping[str, Any]) -> Body | None:
+            aliases = [_plain(alias) for alias in interface.get("aliasIpRanges") or ()]
+            kept = [alias for alias in aliases if alias.get("subnetworkRangeName") != ours]
+            return None if kept == aliases else {"aliasIpRanges": kept}
+
+        await self._patch_interface(name, change)
+
+    async def _patch_interface(self, name: str, change: Change) -> None:
+        """Read, change and write nic0; again when it changed in between. A VM that is gone is skipped."""
+        node = self._facts().node_of.get(name)
+        if node is None:
+            return
+        path = f"zones/{node.zone}/instances/{name}"
+        # The last observation saves a read; if it is out of date, the fingerprint is refused.
+        known = [found for found in [self._observation().interfaces.get(name)] if found is not None]
+
+        async def once() -> None:
+            if known:
+                interface = known.pop()
+            else:
+                interface = first_interface(await self._compute.get(path, fields="name,networkInterfaces"))
+            body = change(interface)
+            if body is not None:
+                body = body | {"fingerprint": interface["fingerprint"]}
+                await self._compute.patch(
+                    f"{path}/updateNetworkInterface", body, pace=self._pace, networkInterface=interface["name"]
+                )
+
+        try:
+            await self._until_current(once)
+        except NotFound:
+            if await self._compute.find(path, fields="name") is not None:
+                raise
+
+    # -- routes
+
+    async def _delete_routes(self, targets: Iterable[str]) -> None:
+        """Deletes only routes that the last observation proved to be the cluster's
+        (docs/reference/design-rules.md#ownership)."""
+        ours = {route.name for route in self._facts().routes}
+
+        async def delete(name: str) -> None:
+            await self._compute.delete(f"global/routes/{name}", pace=self._pace)
+
+        await self._each((name for name in targets if name in ours), delete)
+
+    async def _restore_route(self, name: str) -> None:
+        """Create the route as cloud-controller-manager does, which then adopts it."""
+        facts = self._facts()
+        node = facts.node_of.get(name)
+        if node is None or name not in facts.unrouted:
+            return
+        seen = self._observation()
+        uid = seen.uids.get(name) or str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
+        instance = self._cluster.instance(node.zone, name)
+        body = route_body(names.route(self._cluster.name, uid), seen.network, facts.to_route[name], instance)
+        with suppress(AlreadyExists):
+            await self._compute.post("global/routes", body, pace=self._pace)
+
+    # -- requests
+
+    async def _patch_subnet(self, change: Change) -> None:
+        path = self._cluster.nodes_subnet_path
+
+        async def once() -> None:
+            subnet = await self._compute.get(path)
+            body = change(subnet)
+            if body is not None:
+                await self._compute.patch(path, body | {"fingerprint": subnet["fingerprint"]}, pace=self._pace)
+
+        await self._until_current(once)
+
+    def _observation(self) -> Observation:
+        if self._last is None:
+            raise GateFailed("nothing has been observed yet")
+        return self._last
+
+    def _facts(self) -> CutoverFacts:
+        return self._observation().facts
+
+    async def _until_current(self, once: Callable[[], Awaitable[None]]) -> None:
+        """Repeat reading and writing while the fingerprint is stale."""
+        for attempt in range(ATTEMPTS):
+            try:
+                await once()
+            except StaleFingerprint:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                await self._clock.sleep(1.0)
+            else:
+                return
+
+    async def _each(self, targets: Iterable[str], act: Callable[[str], Awaitable[None]], width: int = WIDTH) -> None:
+        """Try all targets, then raise the first error in their order."""
+        await at_most(width, *(act(name) for name in targets))
+
+
+def _with(subnet: Mapping[str, Any], ours: Body) -> Body | None:
+    ranges = _ranges(subnet)
+    return None if ours in ranges else {"secondaryIpRanges": [*ranges, ours]}
+
+
+def _without(subnet: Mapping[str, Any], name: str) -> Body | None:
+    ranges = _ranges(subnet)
+    kept = [entry for entry in ranges if entry["rangeName"] != name]
+    return None if kept == ranges else {"secondaryIpRanges": kept}
+
+
+def _flag(subnet: Mapping[str, Any], *, on: bool) -> Body | None:
+    return None if bool(subnet.get("allowSubnetCidrRoutesOverlap")) == on else {"allowSubnetCidrRoutesOverlap": on}
+
+
+def _dual_stack(subnet: Mapping[str, Any]) -> Body | None:
+    return None if subnet.get("stackType") == DUAL_STACK["stackType"] else dict(DUAL_STACK)
+
+
+def _ranges(subnet: Mapping[str, Any]) -> list[Body]:
+    """The secondary ranges as a request may hold them; answers carry more fields."""
+    return [
+        {"rangeName": entry["rangeName"], "ipCidrRange": entry["ipCidrRange"]}
+        for entry in subnet.get("secondaryIpRanges") or ()
+    ]
+
+
+def _plain(alias: Mapping[str, Any]) -> Body:
+    return {field: alias[field] for field in ("ipCidrRange", "subnetworkRangeName") if alias.get(field)}

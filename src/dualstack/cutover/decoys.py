@@ -1,0 +1,265 @@
+"""The decoy VM with its blocks, routes and probing pods, in the cloud and in the cluster (`dualstack.plan.decoys`).
+
+The VM is made first, so that as long as pods of it may be there, the VM or the trial range tells so. It carries the
+home of its blocks in its description, from where it is read back. It has none of the nodes' network tags, by which the
+machine controller would take it for an orphan, and neither a service account nor an external address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard
+
+from dualstack.clock import Clock
+from dualstack.cutover.temporary_routes import TemporaryRoutes
+from dualstack.gce import ComputeClient, Resource
+from dualstack.gce.gather import gather_all
+from dualstack.gce.pacing import Pace
+from dualstack.gce.resources import alias_ranges, first_interface, last_segment, same_resource, secondary_ranges
+from dualstack.kube.apply import apply
+from dualstack.kube.interface import Conflict, Kube
+from dualstack.model import cidr
+from dualstack.model.cluster import Cluster
+from dualstack.model.errors import GateFailed
+from dualstack.model.events import Listener, PropagationMeasured
+from dualstack.model.kinds import DAEMON_SET, LEASE, NAMESPACE
+from dualstack.plan import gates
+from dualstack.plan.decoy_steps import AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys, decoy_blocks
+from dualstack.plan.facts import CutoverFacts, DecoyFacts
+from dualstack.plan.transitions import Gate
+from dualstack.prober.manifest import prober
+from dualstack.prober.report import NAME as PROBER
+from dualstack.prober.report import NAMESPACE as PROBER_HOME
+from dualstack.prober.report import STALE, Report, read_report
+
+DESCRIPTION = "dualstack-decoy"
+RANGE = "dualstack-decoys"
+"""The trial range of the nodes subnet."""
+MACHINE_TYPE = "e2-micro"
+ALIVE = ("PROVISIONING", "STAGING", "RUNNING")
+_NAMED = 3
+"""How many nodes a problem names."""
+
+DecoyStep = CreateDecoys | AliasDecoys | DropDecoyRoute | RemoveDecoys
+
+PROVEN_BY = {
+    gates.DECOY_READY.id: (0, 2),
+    gates.DECOY_STATIC.id: (0,),
+    gates.DECOY_ALIAS.id: (1,),
+    gates.DECOY_HANDOVER.id: (1, 2),
+}
+"""Which blocks must be reached for a gate, from every node."""
+
+SCRIPT = """#!/bin/sh
+# The decoys' addresses on an interface of their own, as pods have theirs; no alias is taken for the host itself.
+if ! grep -qs '^ip_aliases = false' /etc/default/instance_configs.cfg; then
+  printf '[IpForwarding]\\nip_aliases = false\\n' >> /etc/default/instance_configs.cfg
+  systemctl try-restart google-guest-agent || true
+fi
+ip route flush table local proto 66 2>/dev/null
+ip link add decoys type dummy 2>/dev/null
+ip link set decoys up
+for address in {addresses}; do ip address replace "$address/32" dev decoys; done
+"""
+
+
+def decoy_name(ns: str) -> str:
+    """The name of the VM, one for each cluster."""
+    return f"{ns}-{DESCRIPTION}"
+
+
+def route_names(ns: str) -> tuple[str, str]:
+    """The routes to D1 and to D3."""
+    return f"{decoy_name(ns)}-1", f"{decoy_name(ns)}-3"
+
+
+def address_in(block: str) -> str:
+    """The address of a block that is probed."""
+    return cidr.at_offset(block, min(2, cidr.blocks(block, 32) - 1))
+
+
+def home_of(description: str) -> str:
+    """Where the blocks of the VM are, by its description; empty when it says anything else."""
+    try:
+        home = cidr.canonical(description.removeprefix(DESCRIPTION).strip())
+        decoy_blocks(home)
+    except ValueError:
+        return ""
+    return home
+
+
+def is_decoy(instance: Mapping[str, Any] | None, network: str) -> TypeGuard[Mapping[str, Any]]:
+    """Whether the VM of our name, if there is one, is ours: by description and network."""
+    return (
+        instance is not None
+        and str(instance.get("description") or "").startswith(DESCRIPTION)
+        and same_resource(first_interface(instance).get("network") or "", network)
+    )
+
+
+def decoy_routes(cluster: Cluster, network: str) -> TemporaryRoutes:
+    """The routes to the decoys, by what proves them to be ours. cloud-controller-manager does not look at them."""
+    return TemporaryRoutes(route_names(cluster.name), DESCRIPTION, network, cluster.pods, decoy_name(cluster.name))
+
+
+async def remove_vm(compute: ComputeClient, ns: str, zone: str, pace: Pace) -> None:
+    """The VM, which is known to be ours; if it is gone already, that is no error."""
+    await compute.delete(f"zones/{zone}/instances/{decoy_name(ns)}", pace=pace)
+
+
+@dataclass(slots=True)
+class Decoys:
+    """Those of one Shoot. `wanted`: they have been asked for. `image`: of the probing pods."""
+
+    compute: ComputeClient
+    kube: Kube
+    clock: Clock
+    emit: Listener
+    cluster: Cluster
+    pace: Pace
+    wanted: bool = False
+    image: str = ""
+    _aliased_at: float | None = None
+
+    async def observe(
+        self, instance: Mapping[str, Any] | None, routes: Iterable[Resource], subnet: Mapping[str, Any]
+    ) -> DecoyFacts:
+        """What there is; `instance` is the VM, `routes` those that lead to it, `subnet` that of the nodes."""
+        leading = frozenset(cidr.canonical(route["destRange"]) for route in routes)
+        trial = next((cidr.canonical(text) for name, text in secondary_ranges(subnet) if name == RANGE), "")
+        if not (instance or leading or trial or self.wanted):
+            return DecoyFacts()
+        there = DecoyFacts(range=trial, routes=leading, prober=await self._prober_there())
+        if instance is None:
+            return there
+        aliases = frozenset(
+            cidr.canonical(text)
+            for text, name in alias_ranges(first_interface(instance))
+            if name == RANGE and "/" in text
+        )
+        home = home_of(str(instance["description"])) if instance.get("status") in ALIVE else ""
+        return replace(there, vm=True, home=home, aliases=aliases)
+
+    async def perform(self, step: DecoyStep, facts: CutoverFacts, *, network: str, zone: str | None) -> None:
+        """Carry out one of the steps; what is done already is no error. `zone`: of the VM, None while there is none."""
+        match step:
+            case CreateDecoys():
+                await self._create(step.home, facts, network, zone)
+            case AliasDecoys():
+                await self._alias(facts, zone)
+            case DropDecoyRoute():
+                last = route_names(self.cluster.name)[-1]
+                await decoy_routes(self.cluster, network).remove(self.compute, self.pace, last)
+            case RemoveDecoys():
+                await self.kube.delete(NAMESPACE, PROBER_HOME)
+                await decoy_routes(self.cluster, network).remove(self.compute, self.pace)
+                if zone is not None:
+                    await remove_vm(self.compute, self.cluster.name, zone, self.pace)
+
+    async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
+        """From which nodes what the gate asks for is not reached, one sentence for each block."""
+        expected = {node.name for node in facts.nodes if node.running and node.pod_cidr}
+        oldest = self.clock.now() - min(STALE, facts.quiet_for("decoys", "flag", "range"))
+        leases = await self.kube.list(LEASE, PROBER_HOME)
+        reports = {report.node: report for lease in leases if (report := read_report(lease)) and report.at >= oldest}
+        silent = sorted(expected - reports.keys())
+        problems = [f"the probing pods of {_some(silent)} have not reported yet"] if silent else []
+        heard = [reports[name] for name in sorted(expected & reports.keys())]
+        for number in PROVEN_BY[gate.id]:
+            block = decoy_blocks(facts.decoys.home)[number]
+            lost = [
+                report.node for report in heard if not _reached(report, block, steadily=gate == gates.DECOY_HANDOVER)
+            ]
+            if lost:
+                problems.append(f"{block} of the decoy VM is not reached from {_some(lost)}")
+                if gate.failure_implies and len(lost) == len(expected):
+                    problems.append(gate.failure_implies)
+        if gate == gates.DECOY_ALIAS and not problems:
+            self._tell_propagation(heard, decoy_blocks(facts.decoys.home)[1])
+        return problems
+
+    def _tell_propagation(self, reports: list[Report], block: str) -> None:
+        """Hosts learn of an alias after it is there: how long that took, by the first probe of each that arrived."""
+        if self._aliased_at is None:
+            return
+        firsts = [first for report in reports if (first := report.of(address_in(block)).first) is not None]
+        seconds = max([0.0, *(first - self._aliased_at for first in firsts)])
+        detail = f"the last of {len(firsts)} hosts knew of the decoys' alias {seconds:.0f} s after it was there"
+        self.emit(
+            PropagationMeasured(at=self.clock.now(), shoot=self.cluster.name, seconds=round(seconds, 1), detail=detail)
+        )
+
+    # -- making
+
+    async def _create(self, home: str, facts: CutoverFacts, network: str, zone: str | None) -> None:
+        blocks = decoy_blocks(home)
+        if zone is None:
+            zone = await self._create_vm(home, facts)
+        path = self.cluster.instance(zone, decoy_name(self.cluster.name))
+        if not facts.decoys.range:
+            routes = decoy_routes(self.cluster, network)
+            to = zip(routes.names, (blocks[0], blocks[-1]), strict=True)
+            await gather_all(*(routes.make(self.compute, name, block, path, self.pace) for name, block in to))
+        namespace = await self.kube.get(NAMESPACE, PROBER_HOME)
+        if namespace is not None and namespace["metadata"].get("deletionTimestamp"):
+            raise Conflict(f"namespace {PROBER_HOME} of earlier probing pods is still being removed")
+        for kind, manifest in prober(self.image, [address_in(block) for block in blocks]):
+            await apply(self.kube, kind, manifest)
+
+    async def _create_vm(self, home: str, facts: CutoverFacts) -> str:
+        """Beside a node and from its image; the zone."""
+        node = next((node for node in facts.node_of.values() if node.running), None)
+        if node is None:
+            raise GateFailed("the decoy check needs a running node")
+        vm = self._vm(node.zone, await self._image(node.zone, node.name), home)
+        await self.compute.post(f"zones/{node.zone}/instances", vm, pace=self.pace)
+        return node.zone
+
+    async def _image(self, zone: str, node: str) -> str:
+        instance = await self.compute.get(f"zones/{zone}/instances/{node}", fields="disks(boot,source)")
+        source = next(disk["source"] for disk in instance["disks"] if disk.get("boot"))
+        disk = await self.compute.get(f"zones/{zone}/disks/{last_segment(source)}", fields="sourceImage")
+        return str(disk["sourceImage"])
+
+    def _vm(self, zone: str, image: str, home: str) -> dict[str, Any]:
+        subnet = self.cluster.nodes_subnet_path
+        script = SCRIPT.replace("{addresses}", " ".join(address_in(block) for block in decoy_blocks(home)))
+        return {
+            "name": decoy_name(self.cluster.name),
+            "description": f"{DESCRIPTION} {home}",
+            "machineType": f"zones/{zone}/machineTypes/{MACHINE_TYPE}",
+            "canIpForward": True,
+            "labels": {"k8s-cluster-name": self.cluster.name, "dualstack": "decoy"},
+            "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"sourceImage": image}}],
+            "networkInterfaces": [{"subnetwork": f"projects/{self.cluster.project}/{subnet}"}],
+            # Whichever of the two the image knows: the guest agent's key, or cloud-init's.
+            "metadata": {"items": [{"key": key, "value": script} for key in ("startup-script", "user-data")]},
+        }
+
+    async def _alias(self, facts: CutoverFacts, zone: str | None) -> None:
+        path = f"zones/{zone}/instances/{decoy_name(self.cluster.name)}"
+        interface = first_interface(await self.compute.get(path, fields="name,networkInterfaces"))
+        wanted = decoy_blocks(facts.decoys.home)[1:]
+        aliases = [{"ipCidrRange": block, "subnetworkRangeName": RANGE} for block in wanted]
+        body = {"aliasIpRanges": aliases, "fingerprint": interface["fingerprint"]}
+        await self.compute.patch(
+            f"{path}/updateNetworkInterface", body, pace=self.pace, networkInterface=interface["name"]
+        )
+        self._aliased_at = self.clock.now()
+
+    async def _prober_there(self) -> bool:
+        home = await self.kube.get(NAMESPACE, PROBER_HOME)
+        if home is None or home["metadata"].get("deletionTimestamp"):
+            return False
+        return await self.kube.get(DAEMON_SET, PROBER, PROBER_HOME) is not None
+
+
+def _reached(report: Report, block: str, *, steadily: bool) -> bool:
+    sight = report.of(address_in(block))
+    return sight.reached and not (steadily and sight.interruptions)
+
+
+def _some(nodes: list[str]) -> str:
+    more = f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else ""
+    return f"node{'s' if len(nodes) > 1 else ''} {', '.join(nodes[:_NAMED])}{more}"

@@ -1,0 +1,176 @@
+"""Observes one cluster: a few lists, read side by side, whatever its size."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dualstack.cutover.decoys import RANGE as DECOY_RANGE
+from dualstack.cutover.decoys import Decoys, decoy_name, decoy_routes, is_decoy
+from dualstack.cutover.platform import Member, Platform
+from dualstack.cutover.rollback_drill import drill_routes
+from dualstack.cutover.route_ownership import FIELDS as ROUTE_FIELDS
+from dualstack.cutover.route_ownership import Ownership, split
+from dualstack.gce import ComputeClient, Resource
+from dualstack.gce.gather import gather_all
+from dualstack.gce.resources import alias_ranges, first_interface, network_filter, same_resource, secondary_ranges
+from dualstack.model import cidr
+from dualstack.model.cluster import Cluster
+from dualstack.model.conditions import condition_status
+from dualstack.model.kinds import Manifest
+from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, SavedRoute, SubnetFacts
+
+NETWORK_PROBLEMS = ("ClusterNetworkProblem", "HostNetworkProblem")
+"""Node conditions that Gardener's network problem detector sets."""
+
+INSTANCE_FIELDS = "items(name,status,description,networkInterfaces),nextPageToken"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The facts, and what the actuator needs beside them.
+
+    interfaces: nic0 of each VM as read, by the VM's name. uids: of the Nodes, by name. network: link of the VPC
+    network. decoy_zone: zone of the decoy VM; None while there is none.
+    """
+
+    facts: CutoverFacts
+    interfaces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    uids: Mapping[str, str] = field(default_factory=dict)
+    network: str = ""
+    decoy_zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Reads one cluster from Compute and from its platform. Raises ComputeRefusal or KubeError."""
+
+    compute: ComputeClient
+    platform: Platform
+    cluster: Cluster
+    decoys: Decoys
+
+    async def observe(self) -> Observation:
+        """The state as it is now. The nodes subnet must exist."""
+        subnet, saved, controller, found = await asyncio.gather(
+            self.compute.get(self.cluster.nodes_subnet_path),
+            self.platform.saved_routes(),
+            self.platform.route_controller(),
+            self.platform.members(),
+        )
+        members = {member.name: member for member in sorted(found, key=lambda member: member.name)}
+        zones = self._zones(members.values(), saved)
+        listed, instances = await asyncio.gather(
+            self.compute.list("global/routes", filter=network_filter(subnet["network"]), fields=ROUTE_FIELDS),
+            self._instances(zones),
+        )
+        of_drill, of_decoys = (made(self.cluster, subnet["network"]) for made in (drill_routes, decoy_routes))
+        drills = [route for route in listed if of_drill.owns(route)]
+        to_decoys = [route for route in listed if of_decoys.owns(route)]
+        routes = [route for route in listed if route not in drills and route not in to_decoys]
+        ownership = Ownership.of(
+            self.cluster, subnet["network"], machines=members, vms=instances, zones=zones, saved=saved
+        )
+        ours, foreign = split(routes, ownership)
+        named = instances.get(decoy_name(self.cluster.name))
+        decoy = named if is_decoy(named, subnet["network"]) else None
+        nodes = {name: member.node for name, member in members.items() if member.node is not None}
+        facts = CutoverFacts(
+            pods_cidr=cidr.canonical(self.cluster.pods),
+            range_name=self.cluster.pod_range_name,
+            subnet=_subnet(subnet, self.cluster),
+            routes=tuple(ours),
+            foreign_routes=tuple(foreign),
+            decoys=await self.decoys.observe(decoy, to_decoys, subnet),
+            drill_routes=tuple(route["name"] for route in drills),
+            nodes=tuple(_node(member, instances.get(name), subnet, zones) for name, member in members.items()),
+            saved_routes=saved,
+            controller=controller,
+            complaining=frozenset(name for name, node in nodes.items() if _network_problem(node)),
+            unhealthy={name: problem for name, node in nodes.items() if (problem := _problem(node))},
+        )
+        return Observation(
+            facts,
+            interfaces={name: first_interface(instances[name]) for name in members if name in instances},
+            uids={name: node["metadata"]["uid"] for name, node in nodes.items()},
+            network=subnet["network"],
+            decoy_zone=decoy["zone"] if decoy is not None else None,
+        )
+
+    async def _instances(self, zones: Iterable[str]) -> dict[str, Resource]:
+        """The VMs in these zones that can be the cluster's, by name; `zone` is the zone's name."""
+        prefix = self.cluster.vm_name_prefix
+
+        async def in_zone(zone: str) -> list[Resource]:
+            query = {"filter": f"name eq {prefix}.*"} if prefix else {}
+            found = await self.compute.list(f"zones/{zone}/instances", fields=INSTANCE_FIELDS, **query)
+            return [instance | {"zone": zone} for instance in found]
+
+        listed = await gather_all(*(in_zone(zone) for zone in zones))
+        return {instance["name"]: instance for found in listed for instance in found}
+
+    def _zones(self, members: Iterable[Member], saved: Iterable[SavedRoute]) -> list[str]:
+        """The zones in which the cluster has, or had, machines."""
+        zones = {*self.cluster.zones, *(route.zone for route in saved), *(member.zone for member in members)}
+        return sorted(zones - {""})
+
+
+def _problem(node: Manifest) -> str:
+    """Why the Node is not healthy; empty when it is Ready and has a network."""
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    if condition_status(conditions, "Ready") != "True":
+        return "is not Ready"
+    if condition_status(conditions, "NetworkUnavailable") == "True":
+        return "reports that its network is unavailable"
+    return _network_problem(node)
+
+
+def _network_problem(node: Manifest) -> str:
+    """What Gardener's network problem detector reports on the Node: it tries whether pods reach each other."""
+    for condition in (node.get("status") or {}).get("conditions") or ():
+        if condition.get("type") in NETWORK_PROBLEMS and condition.get("status") == "True":
+            return f"reports {condition['type']}: {condition.get('message') or 'no details'}"
+    return ""
+
+
+def _subnet(subnet: Resource, cluster: Cluster) -> SubnetFacts:
+    return SubnetFacts(
+        name=subnet["name"],
+        region=cluster.region,
+        overlap_flag=bool(subnet.get("allowSubnetCidrRoutesOverlap")),
+        flag_visible="allowSubnetCidrRoutesOverlap" in subnet,
+        stack_type=subnet.get("stackType") or "IPV4_ONLY",
+        secondary_ranges=tuple(
+            (name, cidr.canonical(text)) for name, text in secondary_ranges(subnet) if name != DECOY_RANGE
+        ),
+    )
+
+
+def _node(member: Member, instance: Resource | None, subnet: Resource, zones: list[str]) -> NodeFacts:
+    pod_cidr = _pod_cidr(member.node) if member.node else None
+    if instance is None:
+        zone = member.zone or next(iter(zones), "")
+        return NodeFacts(member.name, zone, pod_cidr, instance_exists=False, running=False)
+    interface = first_interface(instance)
+    return NodeFacts(
+        name=member.name,
+        zone=instance["zone"],
+        pod_cidr=pod_cidr,
+        running=instance.get("status") == "RUNNING",
+        aliases=tuple(AliasFacts(_alias(text), range_name) for text, range_name in alias_ranges(interface)),
+        subnet_ok=same_resource(interface.get("subnetwork") or "", subnet["selfLink"]),
+    )
+
+
+def _alias(text: str) -> str:
+    """The CIDR of an alias range, which Compute may also show as a single address."""
+    return cidr.canonical(text if "/" in text else f"{text}/32")
+
+
+def _pod_cidr(node: Manifest) -> str | None:
+    """The Node's IPv4 pod CIDR: the one that a route or an alias serves."""
+    spec = node.get("spec") or {}
+    ranges = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
+    return next((cidr.canonical(text) for text in ranges if cidr.family(text) == "IPv4"), None)

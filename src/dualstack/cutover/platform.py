@@ -1,0 +1,62 @@
+"""The seam between a cut-over and whatever manages the cluster: Gardener, kubeadm, kOps.
+
+A cut-over reads Compute itself. Everything that depends on how the cluster is managed goes through a `Platform`: which
+machines belong to it, where the list of saved routes is kept, and how its route controller is stopped and restored.
+`dualstack.gardener.platform` is Gardener's implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dualstack.model.kinds import Manifest
+from dualstack.plan.facts import ControllerFacts, SavedRoute
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A machine of the cluster. Machine, VM and Node share one name.
+
+    zone: empty when it is not known. node: its Node object; None while it has none.
+    """
+
+    name: str
+    zone: str
+    node: Manifest | None = None
+
+
+class Platform(Protocol):
+    """How one cluster is managed. Every method raises only a `DualstackError`."""
+
+    async def members(self) -> tuple[Member, ...]:
+        """The machines of the cluster, with or without a Node, in any order."""
+        ...
+
+    async def saved_routes(self) -> tuple[SavedRoute, ...]:
+        """The routes that `save` has recorded and `forget` has not removed."""
+        ...
+
+    async def save(self, routes: Iterable[SavedRoute]) -> None:
+        """Add routes to the saved list and read it back; GateFailed when they are not in it then."""
+        ...
+
+    async def forget(self, done: Callable[[SavedRoute], bool]) -> None:
+        """Remove the routes for which `done` is true from the saved list."""
+        ...
+
+    async def route_controller(self) -> ControllerFacts:
+        """The state of the controller that creates a route for each node."""
+        ...
+
+    async def stop_route_controller(self, *, wait: bool) -> None:
+        """Stop it, so that it stays stopped across reconciliations; with `wait`, return when its pods are gone.
+
+        Raises GateFailed when its pods do not terminate.
+        """
+        ...
+
+    async def restore_route_controller(self) -> None:
+        """Let its manager restore it. Does nothing unless `stop_route_controller` has stopped it."""
+        ...

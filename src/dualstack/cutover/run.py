@@ -1,0 +1,275 @@
+"""Runs a cut-over: observe, plan, perform the first step, read its effect back, start over.
+
+The run keeps no plan. The next step follows from what it observes, so the process may be killed at any point and
+started again. What it remembers (since when an aspect is unchanged, which gates passed) only saves waiting time. It
+gives up only between two steps, where the cluster is in a state that the invariants allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Protocol, TypeVar
+
+from dualstack.clock import Clock
+from dualstack.cutover.blackout import BlackoutWatch
+from dualstack.cutover.change_times import ChangeTimes
+from dualstack.cutover.estimate import ProgressEstimator
+from dualstack.cutover.retries import RetryBudget
+from dualstack.model.errors import ComputeError, DualstackError, GateFailed, KubeError, Unsupported
+from dualstack.model.events import Listener, OutageExpected, OutageMeasured, StepFailed, StepFinished, StepStarted
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.invariants import check
+from dualstack.plan.settings import Settings
+from dualstack.plan.stages import Stage
+from dualstack.plan.strategy import UNMATCHED, Strategy, describe_outage, obstacles, outage, way_back
+from dualstack.plan.transition import Proof
+from dualstack.plan.transitions import Barrier, Gate, Transition
+from dualstack.plan.unmatched_reasons import cloud_limitation
+
+Result = TypeVar("Result")
+
+FRESH = 5.0
+"""Seconds for which an observation counts as current: about as long as one takes in a large cluster."""
+
+
+class DirectionChanged(DualstackError):
+    """The run ends because the opposite direction is requested; the message says by what. Safe at every stage."""
+
+
+class Actuator(Protocol):
+    """The two APIs, as a run needs them. Every method raises only a `DualstackError`."""
+
+    async def observe(self) -> CutoverFacts:
+        """The current state; `quiet` and `passed` are empty. CIDRs and names are in canonical form.
+
+        Raises DirectionChanged when the run must end here.
+        """
+        ...
+
+    async def perform(self, transition: Transition) -> None:
+        """Perform any transition except barriers and gates; return when all its operations are done.
+
+        Tries every target, then raises the error of the first that failed. A target that is gone, or already in the
+        desired state, is not an error. The caller checks the effect by `observe`. Raises DirectionChanged, with
+        nothing done, when the step may be irreversible and the opposite direction is requested.
+        """
+        ...
+
+    async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
+        """Reasons not to pass `gate`, one sentence each; empty when it passes. Changes nothing."""
+        ...
+
+
+async def run_cutover(
+    actuator: Actuator, strategy: Strategy, settings: Settings, clock: Clock, emit: Listener, shoot: str
+) -> None:
+    """Bring the cluster of `actuator` to the end of the cut-over; return at once when nothing remains.
+
+    Raises GateFailed when a precondition or a gate is not met (before the first change, where that is predictable),
+    Unsupported when the cloud does not do what the strategy depends on, InvariantBroken for a defect of the plan, and
+    the actuator's own error when it is not retried. When a gate fails, its stage is rolled back before GateFailed is
+    raised, where the strategy defines a retreat.
+    """
+    await _Run(actuator, strategy, settings, clock, emit, shoot).to_the_end()
+
+
+class _Run:
+    """One run: the actuator, the plan, and the state that lives as long as the run."""
+
+    def __init__(
+        self,
+        actuator: Actuator,
+        strategy: Strategy,
+        settings: Settings,
+        clock: Clock,
+        emit: Listener,
+        shoot: str,
+        change_times: ChangeTimes | None = None,
+    ) -> None:
+        self._actuator = actuator
+        self._strategy = strategy
+        self._settings = settings
+        self._clock = clock
+        self._emit = emit
+        self._shoot = shoot
+        self._change_times = change_times or ChangeTimes(clock)
+        self._retries = RetryBudget(settings)
+        self._estimator = ProgressEstimator(strategy, settings)
+        self._blackout = BlackoutWatch()
+
+    async def to_the_end(self) -> None:
+        facts = await self._observe()
+        # An unfinished cut-over with unreachable nodes goes on: whatever is wrong, these nodes come first.
+        if not (facts.begun and facts.unreachable) and (problems := obstacles(self._strategy, facts, self._settings)):
+            raise GateFailed("; ".join(problems))
+        self._blackout.begin(facts, self._clock.now())
+        if self._next(facts) is not None:
+            self._announce_outage(facts)
+        while (transition := self._next(facts)) is not None:
+            self._emit(
+                StepStarted(
+                    at=self._clock.now(),
+                    shoot=self._shoot,
+                    step=transition.id,
+                    detail=transition.describe(),
+                    targets=transition.targets,
+                )
+            )
+            try:
+                facts = await self._take(transition, facts)
+            except DirectionChanged as error:
+                self._failed(transition, str(error), final=False)
+                raise
+            except GateFailed as error:
+                stage = self._strategy.retreats.get(transition.id)
+                self._failed(transition, str(error), final=stage is None)
+                if stage is None:
+                    raise
+                if (because := cloud_limitation(await self._observe())) is not None:
+                    message = f"{error}; {await self._retreat(UNMATCHED, Stage.ROUTES)}"
+                    raise Unsupported(message, because) from error
+                message = f"{error}; {await self._retreat(way_back(stage), stage)}"
+                if isinstance(error, Unsupported):
+                    raise Unsupported(message, error.because) from error
+                raise GateFailed(message) from error
+            except DualstackError as error:
+                self._failed(transition, str(error), final=True)
+                raise
+
+    async def _retreat(self, way: Strategy, stage: Stage) -> str:
+        """Roll back to `stage` without further loss; returns the outcome as a clause."""
+        back = _Run(self._actuator, way, self._settings, self._clock, self._emit, self._shoot, self._change_times)
+        try:
+            await back.to_the_end()
+        except (GateFailed, ComputeError, KubeError) as error:
+            return f"rolling back failed, the cluster stays as it is: {error}"
+        return f"rolled back to {stage.words}"
+
+    def _announce_outage(self, facts: CutoverFacts) -> None:
+        """Report the expected outage before the first change."""
+        self._emit(
+            OutageExpected(
+                at=self._clock.now(),
+                shoot=self._shoot,
+                seconds=0.0 if self._strategy.lossless else outage(self._strategy, facts, self._settings),
+                detail=describe_outage(self._strategy, facts, self._settings),
+            )
+        )
+
+    def _next(self, facts: CutoverFacts) -> Transition | None:
+        return self._strategy.next_transition(facts, self._settings)
+
+    async def _take(self, transition: Transition, facts: CutoverFacts) -> CutoverFacts:
+        """Try the step once and return the facts after it, whether or not it succeeded."""
+        match transition:
+            case Barrier():
+                return await self._wait(transition, facts)
+            case Gate():
+                return await self._pass(transition, facts)
+            case _:
+                return await self._perform(transition, facts)
+
+    async def _perform(self, transition: Transition, facts: CutoverFacts) -> CutoverFacts:
+        if problems := transition.precondition(facts):
+            raise GateFailed("; ".join(problems))
+        check(self._strategy.invariants, facts, transition)
+        self._retries.begin(transition)
+        begun = self._clock.now()
+        try:
+            await self._actuator.perform(transition)
+        except (ComputeError, KubeError) as error:
+            wait = self._retries.wait_after(error)
+            if wait is None:
+                raise
+            return self._seen(await self._again(transition, str(error), wait), begun)
+        facts = self._seen(await self._observe(), begun)
+        if transition.done(facts):
+            if isinstance(transition, Proof):
+                self._change_times.note_passed(transition)
+                facts = self._change_times.update(facts)
+            self._finished(transition, facts)
+            return facts
+        wait = self._retries.wait_for_effect()
+        if wait is None:
+            raise GateFailed(f"the cloud reports success, but the change is not visible{transition.no_effect_hint}")
+        return await self._again(transition, "change not fully visible yet", wait)
+
+    def _seen(self, facts: CutoverFacts, begun: float) -> CutoverFacts:
+        """Hand `facts` to the blackout watch; returns them."""
+        now = self._clock.now()
+        if (over := self._blackout.follow(facts, begun=begun, now=now)) is not None:
+            self._emit(OutageMeasured(at=now, shoot=self._shoot, seconds=over[0], detail=over[1]))
+        return facts
+
+    async def _wait(self, barrier: Barrier, facts: CutoverFacts) -> CutoverFacts:
+        """Wait until the barrier opens, or until the observed facts make another step the next one.
+
+        A change of one of its aspects closes the barrier again. Raises GateFailed when they keep changing.
+        """
+        deadline = self._clock.now() + barrier.seconds * self._settings.attempts
+        while self._next(facts) == barrier:
+            if self._clock.now() > deadline:
+                raise GateFailed(f"{' and '.join(barrier.aspects)} keep changing")
+            await self._clock.sleep(min(barrier.remaining(facts), self._settings.look_every(len(facts.nodes))))
+            facts = await self._observe()
+        return self._left(barrier, facts, passed=barrier.remaining(facts) <= 0)
+
+    async def _pass(self, gate: Gate, facts: CutoverFacts) -> CutoverFacts:
+        """Check until the gate passes, its time is up, or the observed facts make another step the next one."""
+        begun = looked = self._clock.now()
+        while problems := await self._with_retries(partial(self._actuator.check, gate, facts)):
+            if self._clock.now() >= begun + self._time_limit(facts):
+                message = "; ".join(problems)
+                if gate.failure_implies and gate.failure_implies in problems:
+                    raise Unsupported(message, gate.failure_implies)
+                raise GateFailed(message)
+            await self._clock.sleep(self._settings.observe_every / 2)
+            facts, looked = await self._observe(), self._clock.now()
+            if self._next(facts) != gate:
+                return self._left(gate, facts, passed=False)
+        self._change_times.note_passed(gate)
+        # The next step may be destructive, so it is planned from current facts.
+        fresh = self._clock.now() - looked <= FRESH
+        return self._left(gate, self._change_times.update(facts) if fresh else await self._observe(), passed=True)
+
+    def _time_limit(self, facts: CutoverFacts) -> float:
+        if facts.unserved:
+            return 0.0
+        return self._settings.complaint_patience if facts.unmatched else self._settings.gate_patience
+
+    def _left(self, transition: Barrier | Gate, facts: CutoverFacts, *, passed: bool) -> CutoverFacts:
+        if passed:
+            self._finished(transition, facts)
+        else:
+            self._failed(transition, "state changed; replanning", final=False)
+        return facts
+
+    async def _again(self, transition: Transition, reason: str, wait: float) -> CutoverFacts:
+        self._failed(transition, f"{reason}; replanning in {wait:.0f} s", final=False)
+        await self._clock.sleep(wait)
+        return await self._observe()
+
+    async def _observe(self) -> CutoverFacts:
+        return self._change_times.update(await self._with_retries(self._actuator.observe))
+
+    async def _with_retries(self, read: Callable[[], Awaitable[Result]]) -> Result:
+        """Read, and retry as the retry budget allows."""
+        retries = RetryBudget(self._settings)
+        while True:
+            try:
+                return await read()
+            except (ComputeError, KubeError) as error:
+                wait = retries.wait_after(error)
+                if wait is None:
+                    raise
+                await self._clock.sleep(wait)
+
+    def _finished(self, transition: Transition, facts: CutoverFacts) -> None:
+        self._retries.succeeded(transition)
+        now = self._clock.now()
+        self._emit(StepFinished(at=now, shoot=self._shoot, step=transition.id, detail=transition.describe()))
+        self._emit(self._estimator.read(facts, transition.id, now, self._shoot))
+
+    def _failed(self, transition: Transition, reason: str, *, final: bool) -> None:
+        self._emit(StepFailed(at=self._clock.now(), shoot=self._shoot, step=transition.id, detail=reason, final=final))

@@ -1,0 +1,164 @@
+"""Undoing what the Infrastructure controller and the cloud-controller-manager have made (gardener-behaviour.md 4.3).
+
+What is there is found in the cloud, not in the Shoot's status (W35). Everything goes by its exact name or by the exact
+rule of ownership, and what is gone already is done; tasks are named as Gardener names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dualstack.clock import Clock
+from dualstack.cutover.decoys import decoy_name, decoy_routes, is_decoy, remove_vm
+from dualstack.cutover.rollback_drill import drill_routes
+from dualstack.cutover.route_ownership import FIELDS as ROUTE_FIELDS
+from dualstack.cutover.route_ownership import Ownership, split
+from dualstack.gardener.controllers.infrastructure.announcement import announce
+from dualstack.gardener.controllers.infrastructure.desired import Desired
+from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
+from dualstack.gardener.controllers.infrastructure.reporting import task
+from dualstack.gardener.model import names as gardener_names
+from dualstack.gardener.model.infrastructure import RESOURCES_EXIST, SERVICE_ACCOUNT_EXISTS
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gce import ComputeClient
+from dualstack.gce.gather import gather_all
+from dualstack.gce.pacing import QUICK, Pace
+from dualstack.gce.resources import network_filter, same_resource
+from dualstack.kube.interface import Kube
+from dualstack.plan.facts import SavedRoute
+
+FIREWALL_FIELDS = "items(name,network,targetTags),nextPageToken"
+CLUSTER_FIREWALL_PREFIX = "k8s-"
+"""What the names of the rules begin with that the cloud-controller-manager makes for load balancers."""
+
+
+def exists(data: Mapping[str, str]) -> bool:
+    """Whether anything was ever made, by the state's data. A Shoot whose credentials never worked can be deleted."""
+    return data.get(RESOURCES_EXIST, "").lower() == "true"
+
+
+@dataclass(frozen=True, slots=True)
+class InfrastructureDeletion:
+    """Everything of one Shoot, taken away."""
+
+    compute: ComputeClient
+    kube: Kube
+    clock: Clock
+    desired: Desired
+    shoot: ShootView
+    record: InfrastructureRecord
+    pace: Pace = QUICK
+
+    async def run(self) -> None:
+        """Delete in the order of 4.3, branches side by side; TaskFailed names what could not be deleted."""
+        network = await self._network()
+        await self._throwaways(network)
+        await gather_all(
+            self._routes(network),
+            self._firewalls(network),
+            self._subnet("destroy internal subnet", self.desired.internal_subnet),
+            self._subnet("destroy services subnet", self.desired.services_subnet),
+            self._router_and_nodes(),
+        )
+        if not self.desired.config.user_vpc:
+            with task("destroy vpc"):
+                await self.compute.delete(f"global/networks/{self.desired.vpc}", pace=self.pace)
+        if (await self.record.state()).data.get(SERVICE_ACCOUNT_EXISTS) == "true":
+            await self._tell_of_service_account()
+
+    async def _network(self) -> str | None:
+        """The selfLink of the VPC; None when it is gone, and with it all that needs it."""
+        with task("destroy vpc"):
+            found = await self.compute.find(f"global/networks/{self.desired.vpc}", fields="selfLink")
+        return str(found["selfLink"]) if found else None
+
+    async def _routes(self, network: str | None) -> None:
+        if network is None:
+            return
+        with task("destroy kubernetes routes"):
+            listed = await self.compute.list("global/routes", filter=network_filter(network), fields=ROUTE_FIELDS)
+            ours, _ = split(listed, await self._ownership(network))
+            await gather_all(*(self.compute.delete(f"global/routes/{route.name}", pace=self.pace) for route in ours))
+
+    async def _throwaways(self, network: str | None) -> None:
+        """Decoys and the drill's route of a cut-over that was never finished would keep the subnet and the VPC."""
+        if network is None:
+            return
+        zones = sorted({zone for pool in self.shoot.pools for zone in pool.zones})
+        with task("destroy decoys"):
+            for zone in zones:
+                path = f"zones/{zone}/instances/{decoy_name(self.desired.ns)}"
+                if is_decoy(await self.compute.find(path, fields="description,networkInterfaces"), network):
+                    await remove_vm(self.compute, self.desired.ns, zone, self.pace)
+            await gather_all(
+                decoy_routes(self.desired.cluster, network).remove(self.compute, self.pace),
+                drill_routes(self.desired.cluster, network).remove(self.compute, self.pace),
+            )
+
+    async def _ownership(self, network: str) -> Ownership:
+        """The Machines are gone by now, so that a route is known by the machine deployment that made its VM (W22)."""
+        saved = [
+            SavedRoute(route.instance_name, route.destination_cidr, route.zone)
+            for route in (await self.record.state()).routes
+        ]
+        return Ownership.of(self.desired.cluster, network, saved=saved)
+
+    async def _firewalls(self, network: str | None) -> None:
+        """Our own four, and those for load balancers of this cluster's nodes."""
+        ns = self.desired.ns
+        own = (
+            gardener_names.firewall_internal(ns),
+            gardener_names.firewall_internal_ipv6(ns),
+            gardener_names.firewall_health_checks(ns),
+            gardener_names.firewall_health_checks_ipv6(ns),
+        )
+        with task("destroy infrastructure firewall"):
+            listed = await self.compute.list("global/firewalls", fields=FIREWALL_FIELDS)
+            doomed = [
+                rule["name"]
+                for rule in listed
+                if rule["name"] in own
+                or (
+                    network is not None
+                    and rule["name"].startswith(CLUSTER_FIREWALL_PREFIX)
+                    and ns in (rule.get("targetTags") or ())
+                    and same_resource(rule.get("network") or "", network)
+                )
+            ]
+            await gather_all(*(self.compute.delete(f"global/firewalls/{name}", pace=self.pace) for name in doomed))
+
+    async def _subnet(self, name: str, subnet: str) -> None:
+        with task(name):
+            await self.compute.delete(self.desired.subnet_path(subnet), pace=self.pace)
+
+    async def _router_and_nodes(self) -> None:
+        """A NAT holds its subnet, so it goes first: with our router, or out of the user's."""
+        path = self.desired.regional("routers", self.desired.router)
+        if self.desired.config.user_router:
+            with task("destroy nats"):
+                await self._nat(path)
+        else:
+            with task("ensure router deleted"):
+                await self.compute.delete(path, pace=self.pace)
+        await self._subnet("destroy worker subnet", self.desired.nodes_subnet)
+
+    async def _nat(self, path: str) -> None:
+        router = await self.compute.find(path)
+        nats = (router or {}).get("nats") or ()
+        kept = [nat for nat in nats if nat.get("name") != gardener_names.cloud_nat(self.desired.ns)]
+        if len(kept) < len(nats):
+            await self.compute.patch(path, {"nats": kept}, pace=self.pace)
+
+    async def _tell_of_service_account(self) -> None:
+        """An account of the Terraform era is the project's, not Compute's: somebody else has to remove it."""
+        await announce(
+            self.kube,
+            self.clock,
+            self.shoot.name,
+            self.desired.ns,
+            "ServiceAccountLeft",
+            f"the service account {self.desired.ns} of project {self.desired.project}, which was made for the nodes, "
+            "is not deleted with the infrastructure",
+            kind="Warning",
+        )

@@ -1,0 +1,273 @@
+"""The cut-over as one task of the Infrastructure flow: whether it is needed, in which direction, by which strategy.
+
+Facts decide whether it is needed: routes of the cluster, saved routes, VMs without alias, a missing range. The Shoot's
+constraint does not (docs/reference/weaknesses.md#w1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from dualstack.clock import Clock
+from dualstack.cutover.actuator import Redirection
+from dualstack.cutover.cut_over import CutOver
+from dualstack.cutover.decoys import Decoys
+from dualstack.cutover.run import DirectionChanged
+from dualstack.gardener.controllers.infrastructure.announcement import announce
+from dualstack.gardener.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.gardener.controllers.infrastructure.desired import Desired
+from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
+from dualstack.gardener.controllers.infrastructure.reporting import Reporter
+from dualstack.gardener.controllers.infrastructure.services import ServicesSubnet
+from dualstack.gardener.model.kinds import CLUSTER
+from dualstack.gardener.model.names import CUT_OVER, OVERLAP_UNSUPPORTED
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.platform import GardenerPlatform
+from dualstack.gce import ComputeClient
+from dualstack.gce.pacing import QUICK, UPSTREAM, Pace
+from dualstack.kube.interface import Kube, NotFound
+from dualstack.model.errors import DualstackError, GateFailed, Unsupported
+from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
+from dualstack.model.kinds import Manifest
+from dualstack.plan.automatic import Choice, beyond, decide
+from dualstack.plan.back import irreversible
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.stages import Stage, stage_of
+from dualstack.plan.strategy import AUTO, Strategy, choose, describe_outage, way_back
+from dualstack.preflight.advertisements import advertising_routers
+from dualstack.preflight.checks import NotFit, Preflight, decoy_faults
+from dualstack.preflight.network_usage import count_network
+
+BACK = "back"
+
+NO_WAY_TO_ROUTES = {
+    True: "the infrastructure is dual-stack and other components depend on it; to return to IPv4, set "
+    "spec.networking.ipFamilies to [IPv4]; pods keep their alias ranges",
+    False: "the cluster has returned to IPv4 and pods keep their alias ranges: while the status shows two node ranges, "
+    "Gardener gives new machines an alias and runs cloud-controller-manager without its route controller, so routes "
+    "would not exist for new nodes (docs/reference/gardener.md#rollback); remove the annotation",
+}
+"""Why the annotation does not lead back to routes once the infrastructure is published, by whether IPv6 is wanted."""
+
+
+class Paused(DualstackError):
+    """Nothing is wrong and nothing proceeds, as requested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """The cut-over of one Shoot. `strategy` is the name of one, or `auto`."""
+
+    compute: ComputeClient
+    kube: Kube
+    clock: Clock
+    emit: Listener
+    reporter: Reporter
+    record: InfrastructureRecord
+    desired: Desired
+    shoot: ShootView
+    strategy: str
+    preflight: Preflight
+    services: ServicesSubnet
+    settings: Settings
+    decoys: Decoys
+
+    async def run(self) -> None:
+        """Carry the cut-over to its end if anything of it remains, or back if the Shoot requests that.
+
+        Raises a DualstackError with the cluster at rest; Paused when it is back on its routes and must stay there.
+        """
+        while True:
+            try:
+                return await (self._forward() if await self._requested_back() is None else self._back())
+            except DirectionChanged:
+                continue
+
+    async def absence(self) -> str | None:
+        """What it means that cloud-controller-manager is stopped; None when it is not, or cannot be read."""
+        with suppress(DualstackError):
+            return await self._manager.absence()
+        return None
+
+    async def abandon(self) -> None:
+        """Undo what a cut-over left behind in a cluster that is IPv4-only again."""
+        if await self._manager.is_ours_to_give_back() or (await self.record.state()).routes:
+            try:
+                await self._descend("the Shoot is IPv4-only again", None)
+            except GateFailed as error:
+                onward = (
+                    "set spec.networking.ipFamilies to [IPv4, IPv6] to finish the migration, then back to [IPv4]; "
+                    "pods then keep their alias ranges"
+                )
+                raise GateFailed(f"{error}; {onward}") from error
+
+    async def _forward(self) -> None:
+        facts = await self._cut_over(self.emit).observe()
+        if facts.finished:
+            return
+        choice = await self._choice(facts)
+        strategy = choose(choice.strategy)
+        if not (facts.begun and facts.unreachable):
+            if strategy.lossless:
+                await self._check_decoys(facts)
+            await self.services.ensure(await self.preflight.check(facts))
+        with self.reporter.phase("cut-over"):
+            await self._announce_strategy(choice, strategy, facts)
+            await self._announce_advertisements(facts)
+            try:
+                await self._measured(lambda cut_over: cut_over.forward(strategy, self._requested_back))
+            except DirectionChanged:
+                raise
+            except DualstackError as error:
+                with suppress(DualstackError):
+                    if isinstance(error, Unsupported):
+                        await self.record.annotate(OVERLAP_UNSUPPORTED, error.because)
+                await self._announce("CutOverStopped", str(error), kind="Warning")
+                raise
+
+    async def _check_decoys(self, facts: CutoverFacts) -> None:
+        """Raises NotFit when decoys are requested and cannot be created."""
+        if self.settings.decoys and facts.live_routes and not facts.decoys.present:
+            usage = await count_network(self.compute, self.desired.cluster)
+            if faults := decoy_faults(facts, usage, image=self.decoys.image):
+                raise NotFit(faults, ())
+
+    async def _back(self) -> None:
+        """Return to routes, and stay there."""
+        if await self._published():
+            raise GateFailed(f"{CUT_OVER}: back: {NO_WAY_TO_ROUTES[self.shoot.dual_stack]}")
+        await self._descend(f"annotation {CUT_OVER}: {BACK}", self._withdrawn)
+        raise Paused(
+            f"the cluster is on its routes again, as annotation {CUT_OVER}: {BACK} requests; remove the annotation to "
+            "go forward, or set spec.networking.ipFamilies to [IPv4]"
+        )
+
+    async def _descend(self, why: str, redirection: Redirection | None) -> None:
+        facts = await self._cut_over(self.emit).observe()
+        strategy = way_back()
+        if strategy.next_transition(facts, self.settings) is None:
+            return
+        self.emit(StrategyChosen(at=self.clock.now(), shoot=self.desired.ns, strategy=strategy.name, reason=why))
+        remains = "; ".join(irreversible(facts)) or "everything can be undone"
+        await self._announce("GoingBack", f"{why}: from {stage_of(facts).words} to {Stage.ROUTES.words}; {remains}")
+        try:
+            await self._measured(lambda cut_over: cut_over.back(redirection))
+        except GateFailed as error:
+            await self._announce("WayBackRefused", str(error), kind="Warning")
+            if stage_of(facts) is Stage.DONE:
+                # The flag was set only to find out whether the routes can come back.
+                await self._measured(lambda cut_over: cut_over.forward(choose("overlap")))
+            raise
+        await self._announce("BackOnRoutes", "every node has its route; cloud-controller-manager is being restored")
+
+    async def _requested_back(self) -> str | None:
+        """The request for the way back in the current Shoot; None without one."""
+        annotations = (await self._shoot_now())["metadata"].get("annotations") or {}
+        return f"annotation {CUT_OVER}: {BACK} requests the way back" if annotations.get(CUT_OVER) == BACK else None
+
+    async def _withdrawn(self) -> str | None:
+        return None if await self._requested_back() else f"annotation {CUT_OVER}: {BACK} is gone"
+
+    async def _shoot_now(self) -> Manifest:
+        cluster = await self.kube.get(CLUSTER, self.desired.ns)
+        if cluster is None:
+            raise NotFound(f"Cluster {self.desired.ns} is gone")
+        shoot: Manifest = cluster["spec"]["shoot"]
+        return shoot
+
+    async def _published(self) -> bool:
+        """Whether the status shows a dual-stack infrastructure, on which other components depend."""
+        networking = ((await self.record.read()).get("status") or {}).get("networking") or {}
+        return len(networking.get("nodes") or ()) > 1
+
+    async def _choice(self, facts: CutoverFacts) -> Choice:
+        """The strategy of this run, with the reason. Raises Unsupported if the cloud is known not to support it."""
+        unsupported = await self.record.annotation(OVERLAP_UNSUPPORTED)
+        if self.strategy == AUTO:
+            network = await count_network(self.compute, self.desired.cluster)
+            to_make = self.settings.decoys and not facts.decoys.present
+            return decide(facts, replace(network, decoys=int(to_make)), unsupported=unsupported)
+        if self.strategy != "overlap" or not facts.live_routes or facts.range_present:
+            return Choice(self.strategy, "requested")
+        if unsupported:
+            raise Unsupported(
+                f"{unsupported}, as was seen before; annotate the Shoot with dualstack.dev/strategy: compressed, or "
+                f"remove annotation {OVERLAP_UNSUPPORTED} of the Infrastructure to try it again",
+                unsupported,
+            )
+        return Choice("overlap", await self._reason_when_requested())
+
+    async def _announce_strategy(self, choice: Choice, strategy: Strategy, facts: CutoverFacts) -> None:
+        """Announce the strategy, its reason and its cost before the first change."""
+        self.emit(
+            StrategyChosen(at=self.clock.now(), shoot=self.desired.ns, strategy=choice.strategy, reason=choice.reason)
+        )
+        cost = describe_outage(strategy, facts, self.settings)
+        await self._announce("StrategyChosen", f"{choice.strategy}: {choice.reason}. {cost}")
+
+    async def _reason_when_requested(self) -> str:
+        """The reason for an explicit `overlap`, with a warning above the limits of hybrid subnets."""
+        above = beyond(await count_network(self.compute, self.desired.cluster))
+        return f"requested, although {above}, beyond which Google advises against them" if above else "requested"
+
+    async def _announce_advertisements(self, facts: CutoverFacts) -> None:
+        """Warn that Cloud Routers will advertise the pod range (docs/reference/cut-over.md#r15)."""
+        if facts.range_present:
+            return
+        if routers := await advertising_routers(self.compute, self.desired.cluster):
+            named = ", ".join(routers)
+            message = (
+                f"Cloud Router {named} will advertise pod range {self.desired.pods} to its BGP peers as soon "
+                f"as subnet {self.desired.nodes_subnet} has it; to prevent that, set its advertise mode to CUSTOM first"
+            )
+            shoot = self.shoot
+            await announce(
+                self.kube,
+                self.clock,
+                shoot.name,
+                self.desired.ns,
+                "PodRangeAdvertised",
+                message,
+                kind="Warning",
+                generation=shoot.generation,
+            )
+
+    async def _measured(self, run: Callable[[CutOver], Awaitable[None]]) -> None:
+        """Run one direction, then announce each outage that it measured."""
+        measured: list[OutageMeasured] = []
+
+        def emit(event: AnyEvent) -> None:
+            if isinstance(event, OutageMeasured):
+                measured.append(event)
+            self.emit(event)
+
+        await run(self._cut_over(emit))
+        for outage in measured:
+            await self._announce("OutageMeasured", outage.detail)
+
+    async def _announce(self, reason: str, message: str, *, kind: Literal["Normal", "Warning"] = "Normal") -> None:
+        await announce(self.kube, self.clock, self.shoot.name, self.desired.ns, reason, message, kind=kind)
+
+    @property
+    def _manager(self) -> CloudControllerManager:
+        return CloudControllerManager(self.kube, self.clock, self.desired.ns)
+
+    def _cut_over(self, emit: Listener) -> CutOver:
+        return CutOver(
+            compute=self.compute,
+            cluster=self.desired.cluster,
+            platform=GardenerPlatform(self.kube, self.desired.ns, self.record, self._manager),
+            decoys=self.decoys,
+            clock=self.clock,
+            emit=emit,
+            settings=self.settings,
+        )
+
+
+def pace_of(strategy: str) -> Pace:
+    """How often running operations are polled."""
+    return UPSTREAM if strategy != AUTO and choose(strategy).poll else QUICK

@@ -1,0 +1,203 @@
+"""The Infrastructure controller: one level-triggered reconcile under Gardener's protocol (GB 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from dualstack.clock import Clock
+from dualstack.cutover.decoys import Decoys
+from dualstack.gardener.controllers.extension import INFRASTRUCTURE_EXTENSION, ExtensionReconciler, Lifecycle
+from dualstack.gardener.controllers.infrastructure.config_check import check_config
+from dualstack.gardener.controllers.infrastructure.deletion import InfrastructureDeletion, exists
+from dualstack.gardener.controllers.infrastructure.desired import Desired
+from dualstack.gardener.controllers.infrastructure.flow import InfrastructureFlow
+from dualstack.gardener.controllers.infrastructure.migration import BACK, Migration, pace_of
+from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
+from dualstack.gardener.controllers.infrastructure.reporting import Reporter
+from dualstack.gardener.controllers.infrastructure.services import ServicesSubnet
+from dualstack.gardener.controllers.infrastructure.status import Fields
+from dualstack.gardener.controllers.infrastructure.terraformer import clean_leftovers
+from dualstack.gardener.model.names import CUT_OVER, DECOYS, DRILL, STRATEGY
+from dualstack.gardener.model.shoot import NetworkingStatus, ShootView
+from dualstack.gce import ComputeClient, ComputeClients
+from dualstack.kube.interface import Kube
+from dualstack.model.errors import InvalidInput
+from dualstack.model.events import Listener
+from dualstack.model.kinds import SECRET, Manifest
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import AUTO, DEFAULT, validate
+from dualstack.preflight.checks import Preflight
+
+
+class InfrastructureController:
+    """Reconciles Infrastructures of type gcp.
+
+    strategy: how routes move unless a Shoot asks for another way, or `auto`; InvalidInput for an unknown one.
+    prober_image: of the pods that the decoy check needs; without one it is refused.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        computes: ComputeClients,
+        clock: Clock,
+        emit: Listener,
+        *,
+        strategy: str = DEFAULT,
+        settings: Settings | None = None,
+        prober_image: str = "",
+    ) -> None:
+        validate(strategy)
+        self._kube = kube
+        self._computes = computes
+        self._clock = clock
+        self._emit = emit
+        self._strategy = strategy
+        self._settings = settings or Settings()
+        self._prober_image = prober_image
+        self._protocol = ExtensionReconciler(
+            kube,
+            clock,
+            INFRASTRUCTURE_EXTENSION,
+            self._act,
+            # The state that another seed takes over is that of a finished reconcile (gardener-behaviour.md 10).
+            Lifecycle(check=self._check, delete=self._delete, migrate=self._act),
+        )
+
+    async def reconcile(self, name: str, namespace: str) -> float | None:
+        """Bring one Infrastructure to Succeeded; None at rest. Raises the error that also stands in the status."""
+        return await self._protocol.reconcile(name, namespace)
+
+    async def _act(self, infrastructure: Manifest, shoot: Manifest) -> Fields:
+        view = _as_published(ShootView.of(shoot), infrastructure)
+        compute = await self._compute(infrastructure)
+        strategy = view.annotations.get(STRATEGY, self._strategy)
+        validate(strategy)
+        _validate_annotations(view.annotations)
+        fields = await self._flow(infrastructure, view, compute, strategy).run()
+        await clean_leftovers(self._kube, infrastructure["metadata"]["name"], infrastructure["metadata"]["namespace"])
+        return fields
+
+    async def _check(self, infrastructure: Manifest, shoot: Manifest) -> None:
+        view = ShootView.of(shoot)
+        if view.infrastructure_config.nat_ip_names:
+            compute = await self._compute(infrastructure)
+            await check_config(compute, _desired(infrastructure, view, compute))
+
+    async def _delete(self, infrastructure: Manifest, shoot: Manifest) -> Fields:
+        view = ShootView.of(shoot)
+        metadata = infrastructure["metadata"]
+        record = InfrastructureRecord(self._kube, metadata["name"], metadata["namespace"])
+        if exists((await record.state()).data):
+            compute = await self._compute(infrastructure)
+            desired = _desired(infrastructure, view, compute)
+            await InfrastructureDeletion(compute, self._kube, self._clock, desired, view, record).run()
+        await clean_leftovers(self._kube, metadata["name"], metadata["namespace"])
+        return {}
+
+    def _flow(
+        self, infrastructure: Manifest, view: ShootView, compute: ComputeClient, strategy: str
+    ) -> InfrastructureFlow:
+        metadata = infrastructure["metadata"]
+        record = InfrastructureRecord(self._kube, metadata["name"], metadata["namespace"])
+        reporter = Reporter(self._emit, self._clock, view.technical_id)
+        desired = _desired(infrastructure, view, compute)
+        services = ServicesSubnet(compute, desired, reporter, pace_of(strategy))
+        settings = replace(
+            self._settings,
+            drill=self._settings.drill or view.annotations.get(DRILL) == "true",
+            decoys=self._settings.decoys or view.annotations.get(DECOYS) == "true",
+        )
+        decoys = Decoys(
+            compute,
+            self._kube,
+            self._clock,
+            self._emit,
+            desired.cluster,
+            pace_of(strategy),
+            wanted=settings.decoys,
+            image=self._prober_image,
+        )
+        migration = Migration(
+            compute=compute,
+            kube=self._kube,
+            clock=self._clock,
+            emit=self._emit,
+            reporter=reporter,
+            record=record,
+            desired=desired,
+            shoot=view,
+            strategy=strategy,
+            preflight=Preflight(
+                compute,
+                desired.cluster,
+                planned_firewalls=desired.ipv6_firewalls,
+                hybrid=strategy in (AUTO, "overlap"),
+            ),
+            services=services,
+            settings=settings,
+            decoys=decoys,
+        )
+        return InfrastructureFlow(
+            compute=compute,
+            clock=self._clock,
+            desired=desired,
+            shoot=view,
+            record=record,
+            reporter=reporter,
+            migration=migration,
+            services=services,
+            pace=pace_of(strategy),
+            migrating=desired.dual and not _has_arrived(infrastructure),
+        )
+
+    async def _compute(self, infrastructure: Manifest) -> ComputeClient:
+        reference = infrastructure["spec"]["secretRef"]
+        secret = await self._kube.get(SECRET, reference["name"], reference["namespace"])
+        if secret is None:
+            raise InvalidInput(
+                f"secret {reference['namespace']}/{reference['name']} with the cloud credentials is missing"
+            )
+        return self._computes.of(secret)
+
+
+ANNOTATION_VALUES = {DRILL: ("true", "false"), DECOYS: ("true", "false"), CUT_OVER: (BACK,)}
+"""Annotations of a Shoot with the values that they may have."""
+
+
+def _validate_annotations(annotations: Mapping[str, str]) -> None:
+    """Raises InvalidInput for a value that would otherwise be ignored, such as "yes"."""
+    faults = [
+        f'metadata.annotations[{name}]: Unsupported value: "{annotations[name]}": supported values: '
+        + ", ".join(f'"{value}"' for value in allowed)
+        for name, allowed in ANNOTATION_VALUES.items()
+        if annotations.get(name, allowed[0]) not in allowed
+    ]
+    if faults:
+        raise InvalidInput(*faults)
+
+
+def _desired(infrastructure: Manifest, view: ShootView, compute: ComputeClient) -> Desired:
+    return Desired.of(view, project=compute.project, region=infrastructure["spec"]["region"])
+
+
+def _as_published(view: ShootView, infrastructure: Manifest) -> ShootView:
+    """The Shoot with the ranges that were published for it, which its own status shows only after a success (W3).
+
+    Whoever turns back to IPv4 in between finds routes gone that the cloud may never take again: it is a return from a
+    dual-stack infrastructure then, and no cut-over to be abandoned.
+    """
+    found: dict[str, list[str]] = (infrastructure.get("status") or {}).get("networking") or {}
+    if len(found.get("nodes") or ()) < 2 or (view.status_networking and len(view.status_networking.nodes) == 2):
+        return view
+    ranges = (tuple(found.get(kind) or ()) for kind in ("pods", "nodes", "services"))
+    return replace(view, status_networking=NetworkingStatus(*ranges))
+
+
+def _has_arrived(infrastructure: Manifest) -> bool:
+    """Whether a reconcile with IPv6 was carried to its end; part of its status is there before that (W3)."""
+    status: dict[str, Any] = infrastructure.get("status") or {}
+    nodes = (status.get("networking") or {}).get("nodes") or ()
+    return len(nodes) == 2 and (status.get("lastOperation") or {}).get("state") == "Succeeded"

@@ -1,0 +1,5 @@
+"""The shoot controller: one Shoot, pass after pass, until its migration is complete."""
+
+from dualstack.gardener.controllers.shoot.controller import ShootController
+
+__all__ = ["ShootController"]

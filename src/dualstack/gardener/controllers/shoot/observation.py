@@ -1,0 +1,66 @@
+"""What the shoot controller looks at before it decides: facts of the cluster, read fresh, typed for the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dualstack.gardener.model.constraints import DnsFacts, NodesFacts
+from dualstack.gardener.model.kinds import INFRASTRUCTURE, MACHINE_CLASS, MACHINE_DEPLOYMENT, NETWORK
+from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.kube.interface import Kube
+from dualstack.model.conditions import condition_status
+from dualstack.model.json_path import dig
+from dualstack.model.kinds import NODE, POD, SERVICE, Manifest
+from dualstack.model.names import KUBE_DNS, KUBE_DNS_SELECTOR, KUBE_SYSTEM
+
+
+async def nodes_facts(kube: Kube, shoot: ShootView, nodes: Sequence[Manifest] | None = None) -> NodesFacts:
+    """Everything that DualStackNodesMigrationReady depends on; `nodes` if they have just been listed."""
+    namespace = shoot.technical_id
+    network = await kube.get(NETWORK, shoot.name, namespace)
+    infrastructure = await kube.get(INFRASTRUCTURE, shoot.name, namespace)
+    if nodes is None:
+        nodes = await kube.list(NODE)
+    families = dig(network, "status", "ipFamilies")
+    return NodesFacts(
+        families=shoot.families,
+        network_families=None if families is None else tuple(families),
+        node_pod_cidrs=tuple(tuple(dig(node, "spec", "podCIDRs") or ()) for node in nodes),
+        infrastructure_node_ranges=len(dig(infrastructure, "status", "networking", "nodes") or ()),
+        machine_classes_match=await machine_classes_match(kube, shoot),
+        nodes_constraint=shoot.constraint(NODES_MIGRATION),
+        dns_constraint=shoot.constraint(DNS_MIGRATION),
+    )
+
+
+async def dns_facts(kube: Kube, shoot: ShootView) -> DnsFacts:
+    """Everything that DNSServiceMigrationReady depends on. Pods that are on their way out do not count."""
+    service = await kube.get(SERVICE, KUBE_DNS, KUBE_SYSTEM)
+    pods = await kube.list(POD, KUBE_SYSTEM, labels=KUBE_DNS_SELECTOR)
+    return DnsFacts(
+        families=shoot.families,
+        service_cluster_ips=tuple(dig(service, "spec", "clusterIPs") or ()),
+        pod_ips=tuple(
+            tuple(entry["ip"] for entry in dig(pod, "status", "podIPs") or ())
+            for pod in pods
+            if not pod["metadata"].get("deletionTimestamp")
+        ),
+        dns_constraint=condition_status(shoot.constraints, DNS_MIGRATION),
+    )
+
+
+async def machine_classes_match(kube: Kube, shoot: ShootView) -> bool:
+    """Whether every MachineDeployment's class makes machines of the target: dual-stack NICs for a dual-stack spec.
+
+    False when there is no MachineDeployment yet.
+    """
+    deployments = await kube.list(MACHINE_DEPLOYMENT, shoot.technical_id)
+    wanted = {dig(deployment, "spec", "template", "spec", "class", "name") for deployment in deployments}
+    classes = {entry["metadata"]["name"]: entry for entry in await kube.list(MACHINE_CLASS, shoot.technical_id)}
+    return bool(wanted) and all(name in classes and _matches(classes[name], shoot) for name in wanted)
+
+
+def _matches(machine_class: Manifest, shoot: ShootView) -> bool:
+    interfaces = dig(machine_class, "providerSpec", "networkInterfaces") or [{}]
+    return bool((interfaces[0].get("stackType") == "IPV4_IPV6") == shoot.dual_stack)

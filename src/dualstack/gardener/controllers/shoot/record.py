@@ -1,0 +1,172 @@
+"""Writing the Shoot's status and its copy in the seed, and nothing else of it but the annotations Gardener removes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dualstack.clock import Clock, rfc3339
+from dualstack.gardener.controllers.operations import sentence
+from dualstack.gardener.model.constraints import Change, apply_changes
+from dualstack.gardener.model.defaults import remove_tasks
+from dualstack.gardener.model.kinds import CLUSTER, SHOOT
+from dualstack.gardener.model.names import OPERATION, TASKS
+from dualstack.gardener.model.shoot import technical_id
+from dualstack.kube.interface import Conflict, Kube, NotFound
+from dualstack.model.json_path import dig
+from dualstack.model.kinds import Manifest
+
+INITIALIZED = "Reconciliation of Shoot cluster initialized."
+SUCCEEDED = "Shoot cluster has been successfully reconciled."
+_ATTEMPTS = 5
+
+
+class ShootRecord:
+    """One Shoot in the garden. Every method works on the Shoot as it is at that moment."""
+
+    def __init__(self, kube: Kube, clock: Clock, name: str, namespace: str) -> None:
+        self._kube = kube
+        self._clock = clock
+        self._name = name
+        self._namespace = namespace
+
+    async def find(self) -> Manifest | None:
+        """The Shoot, or None when it is not there."""
+        return await self._kube.get(SHOOT, self._name, self._namespace)
+
+    async def read(self) -> Manifest:
+        """The Shoot; NotFound when it has gone."""
+        shoot = await self.find()
+        if shoot is None:
+            raise NotFound(f'shoots.core.gardener.cloud "{self._name}" not found')
+        return shoot
+
+    async def change_constraints(self, changes: Sequence[Change]) -> Manifest:
+        """Make the changes; constraints of others stay, whoever writes at the same time. The Shoot afterwards."""
+        shoot = await self.read()
+        for attempt in range(_ATTEMPTS):
+            current = dig(shoot, "status", "constraints") or []
+            wanted = apply_changes(current, changes, now=self._clock.now())
+            if wanted == current:
+                break
+            version = {"resourceVersion": shoot["metadata"]["resourceVersion"]}
+            try:
+                return await self._status({"constraints": wanted}, metadata=version)
+            except Conflict:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                shoot = await self.read()
+        return shoot
+
+    async def processing(self, progress: int, description: str) -> Manifest:
+        """lastOperation Processing with this percentage."""
+        return await self._status({"lastOperation": self._operation("Processing", progress, description)})
+
+    async def succeeded(self, generation: int) -> Manifest:
+        """lastOperation Succeeded/100; errors and requested roll-outs are done with (gardener-behaviour.md 5.2)."""
+        return await self._status(
+            {
+                "lastOperation": self._operation("Succeeded", 100, SUCCEEDED),
+                "lastErrors": None,
+                "manualWorkerPoolRollout": None,
+                "observedGeneration": generation,
+            }
+        )
+
+    async def failed(self, state: str, description: str, codes: Sequence[str], generation: int) -> None:
+        """lastOperation Error or Failed with one entry in lastErrors (gardener-behaviour.md 3.4)."""
+        text = sentence(description)
+        shown = text if state == "Failed" else f"{text} Operation will be retried."
+        current = dig(await self.read(), "status", "lastOperation", "progress") or 0
+        await self._status(
+            {
+                "lastOperation": self._operation(state, int(current), shown),
+                "lastErrors": [self._error(text, codes)],
+                "observedGeneration": generation,
+            }
+        )
+
+    async def refused(self, description: str, codes: Sequence[str]) -> None:
+        """Only lastErrors: a request was refused, the cluster is as it was."""
+        await self._status({"lastErrors": [self._error(sentence(description), codes)]})
+
+    async def networking(self, networking: Manifest) -> Manifest:
+        """Replace `status.networking` as a whole (gardener-behaviour.md 1.1)."""
+        keys = ("pods", "nodes", "services", "egressCIDRs")
+        wanted = {key: list(networking.get(key) or []) for key in keys}
+        shoot = await self.read()
+        if dig(shoot, "status", "networking") == wanted:
+            return shoot
+        return await self._status({"networking": wanted})
+
+    async def rollouts(self, value: dict[str, object]) -> Manifest:
+        """Set `status.manualWorkerPoolRollout`."""
+        return await self._status({"manualWorkerPoolRollout": value})
+
+    async def request(self, operation: str) -> None:
+        """Set `gardener.cloud/operation`, unless somebody else has asked for something just now."""
+        await self._annotate(OPERATION, lambda shoot: dig(shoot, "metadata", "annotations", OPERATION) or operation)
+
+    async def operation_taken(self, operation: str) -> Manifest:
+        """Remove `gardener.cloud/operation` if it still asks for `operation`. The Shoot afterwards."""
+
+        def left(shoot: Manifest) -> str | None:
+            current: str | None = dig(shoot, "metadata", "annotations", OPERATION)
+            return None if current == operation else current
+
+        return await self._annotate(OPERATION, left)
+
+    async def task_done(self, task: str) -> Manifest:
+        """Remove the task from `shoot.gardener.cloud/tasks`. The Shoot afterwards."""
+        return await self._annotate(TASKS, lambda shoot: remove_tasks(shoot, (task,)))
+
+    async def sync_cluster(self, shoot: Manifest) -> None:
+        """Copy the Shoot into `Cluster/<technical ID>`, which extensions read (gardener-behaviour.md 2.9)."""
+        metadata = {key: value for key, value in shoot["metadata"].items() if key != "managedFields"}
+        copied = {**shoot, "metadata": metadata}
+        name = technical_id(shoot)
+        live = await self._kube.get(CLUSTER, name)
+        if live is None:
+            spec = {"shoot": copied, "seed": {}, "cloudProfile": {}}
+            manifest = {"apiVersion": CLUSTER.api_version, "kind": CLUSTER.kind, "metadata": {"name": name}}
+            await self._kube.create(CLUSTER, {**manifest, "spec": spec})
+        elif live["spec"].get("shoot") != copied:
+            # A merge patch would keep keys that the Shoot no longer has.
+            change = [{"op": "add", "path": "/spec/shoot", "value": copied}]
+            await self._kube.patch(CLUSTER, name, change, patch_type="json")
+
+    def _operation(self, state: str, progress: int, description: str) -> dict[str, Any]:
+        return {
+            "type": "Reconcile",
+            "state": state,
+            "progress": progress,
+            "description": description,
+            "lastUpdateTime": rfc3339(self._clock.now()),
+        }
+
+    def _error(self, text: str, codes: Sequence[str]) -> dict[str, Any]:
+        error: dict[str, Any] = {"description": text, "lastUpdateTime": rfc3339(self._clock.now())}
+        return {**error, "codes": list(codes)} if codes else error
+
+    async def _status(self, status: Manifest, metadata: Manifest | None = None) -> Manifest:
+        body: Manifest = {"status": status}
+        if metadata:
+            body["metadata"] = metadata
+        return await self._kube.patch(SHOOT, self._name, body, self._namespace, subresource="status")
+
+    async def _annotate(self, annotation: str, value_of: Callable[[Manifest], str | None]) -> Manifest:
+        """Set or remove one annotation, its value decided on the very Shoot that is changed. The Shoot afterwards."""
+        shoot = await self.read()
+        for attempt in range(_ATTEMPTS):
+            value = value_of(shoot)
+            if value == dig(shoot, "metadata", "annotations", annotation):
+                break
+            version = shoot["metadata"]["resourceVersion"]
+            body = {"metadata": {"annotations": {annotation: value}, "resourceVersion": version}}
+            try:
+                return await self._kube.patch(SHOOT, self._name, body, self._namespace)
+            except Conflict:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                shoot = await self.read()
+        return shoot

@@ -1,0 +1,132 @@
+"""Replacing the nodes: the user's request by Gardener's annotation, and our own once the machine classes are ready.
+
+Which machines are still to be replaced is read from Nodes and MachineDeployments, never remembered: a Node that has
+one family and is younger than the last request of its pool was not meant by that request (gardener-behaviour.md 5.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from dualstack.clock import parse_rfc3339
+from dualstack.gardener.model.kinds import MACHINE_DEPLOYMENT
+from dualstack.gardener.model.names import OPERATION, POOL_LABEL, ROLLOUT_WORKERS
+from dualstack.gardener.model.names import machine_deployment as deployment_name
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.kube.interface import Kube
+from dualstack.model.cidr import families
+from dualstack.model.errors import InvalidInput
+from dualstack.model.json_path import dig
+from dualstack.model.kinds import Manifest
+
+PREFIX = f"{ROLLOUT_WORKERS}="
+ALL_POOLS = "*"
+
+
+def requested_pools(shoot: ShootView, operation: str) -> tuple[str, ...]:
+    """The pools that `rollout-workers=<pool>[,<pool>...]` or `rollout-workers=*` names.
+
+    InvalidInput with the field's path for what may not be rolled: an unknown pool, an in-place pool, no pool at all,
+    or a hibernated shoot.
+    """
+    field = f"metadata.annotations[{OPERATION}]"
+    value = operation.removeprefix(PREFIX)
+    known = {pool.name: pool for pool in shoot.pools}
+    if shoot.hibernated:
+        raise InvalidInput(f"{field}: Forbidden: cannot roll out workers while the shoot is hibernated")
+    if value == ALL_POOLS:
+        return tuple(name for name, pool in known.items() if not _in_place(pool.manifest))
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise InvalidInput(f"{field}: Required value: must provide at least one pool name via {PREFIX}<pool>")
+    if len(set(names)) != len(names):
+        raise InvalidInput(f'{field}: Duplicate value: "{value}"')
+    faults = [
+        f'{field}: Invalid value: "{name}": worker pool does not exist' for name in names if name not in known
+    ] + [
+        f'{field}: Invalid value: "{name}": worker pool uses an in-place update strategy'
+        for name in names
+        if name in known and _in_place(known[name].manifest)
+    ]
+    if faults:
+        raise InvalidInput(*faults)
+    return names
+
+
+def pending(shoot: Manifest) -> dict[str, str]:
+    """`status.manualWorkerPoolRollout.pendingWorkersRollouts`: time of the request by pool."""
+    entries = dig(shoot, "status", "manualWorkerPoolRollout", "pendingWorkersRollouts") or []
+    return {entry["name"]: entry["lastInitiationTime"] for entry in entries}
+
+
+def with_pending(current: dict[str, str], pools: Iterable[str], stamp: str) -> dict[str, object]:
+    """The value of `status.manualWorkerPoolRollout` with these pools requested at `stamp`."""
+    merged = {**current, **dict.fromkeys(pools, stamp)}
+    return {"pendingWorkersRollouts": [{"name": name, "lastInitiationTime": at} for name, at in merged.items()]}
+
+
+async def annotate_templates(kube: Kube, shoot: ShootView, requests: dict[str, str]) -> None:
+    """Give every MachineDeployment of the pools its template annotation, which makes new machine sets.
+
+    Idempotent: the time of the request is the value, and a later one is never overwritten.
+    """
+    for pool in shoot.pools:
+        stamp = requests.get(pool.name)
+        if stamp is None:
+            continue
+        for part in pool.parts:
+            name = deployment_name(shoot.technical_id, pool.name, part.index)
+            live = await kube.get(MACHINE_DEPLOYMENT, name, shoot.technical_id)
+            if live is None or _requested_at(live) >= parse_rfc3339(stamp):
+                continue
+            template = {"metadata": {"annotations": {ROLLOUT_WORKERS: stamp}}}
+            await kube.patch(MACHINE_DEPLOYMENT, name, {"spec": {"template": template}}, shoot.technical_id)
+
+
+def pools_to_request(
+    shoot: ShootView, nodes: Sequence[Manifest], machines: Sequence[Manifest], deployments: Sequence[Manifest]
+) -> tuple[str, ...]:
+    """The pools with nodes that no request so far will replace: of one family, and younger than the last request.
+
+    The machine's age counts: a Node registers a while after its machine was made of what was there then.
+    """
+    created = {machine["metadata"]["name"]: machine["metadata"]["creationTimestamp"] for machine in machines}
+    requested: dict[str, float] = {}
+    for pool in shoot.pools:
+        names = {deployment_name(shoot.technical_id, pool.name, part.index) for part in pool.parts}
+        times = [_requested_at(entry) for entry in deployments if entry["metadata"]["name"] in names]
+        if times and not _in_place(pool.manifest):
+            requested[pool.name] = min(times)
+    due = {
+        name
+        for node in nodes
+        if (name := dig(node, "metadata", "labels", POOL_LABEL)) in requested
+        and _is_left_behind(node, shoot)
+        and parse_rfc3339(created.get(node["metadata"]["name"], node["metadata"]["creationTimestamp"]))
+        >= requested[name]
+    }
+    return tuple(pool.name for pool in shoot.pools if pool.name in due)
+
+
+def operation_for(shoot: ShootView, pools: Sequence[str]) -> str:
+    """The value of `gardener.cloud/operation` that asks to roll these pools."""
+    return PREFIX + (ALL_POOLS if len(pools) == len(shoot.pools) else ",".join(pools))
+
+
+def _is_left_behind(node: Manifest, shoot: ShootView) -> bool:
+    """Whether the node has pod CIDRs and they are not of the wanted families; without any it is still being set up."""
+    cidrs = dig(node, "spec", "podCIDRs") or ()
+    return bool(cidrs) and families(cidrs) != shoot.families
+
+
+def _requested_at(deployment: Manifest) -> float:
+    """Seconds since the epoch of the last request, 0 if there was none or it cannot be read."""
+    stamp = dig(deployment, "spec", "template", "metadata", "annotations", ROLLOUT_WORKERS)
+    try:
+        return parse_rfc3339(stamp) if stamp else 0.0
+    except ValueError:
+        return 0.0
+
+
+def _in_place(pool: Manifest) -> bool:
+    return str(pool.get("updateStrategy", "")) in ("AutoInPlaceUpdate", "ManualInPlaceUpdate")

@@ -1,0 +1,1 @@
+"""Gardener's objects as typed values: Shoot, Infrastructure, pools, networks, constraints."""

@@ -1,0 +1,171 @@
+"""The state machines of the two migration constraints (gardener-behaviour.md 2.2, 2.3), as pure functions.
+
+Rules keep the letters of 2.2. Reasons and messages are Gardener's. Better than upstream, in the same words: a node
+counts as migrated by its families, not by their number, and no node at all with machine classes of the target is
+success (W38); an Infrastructure without a networking status is not ready (W39); the constraint of a dual-stack target
+goes only when every node is migrated (W47), and what it said on the way back to IPv4 does not let anything become
+dual-stack while a node is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION
+from dualstack.model.cidr import families as families_of
+from dualstack.model.conditions import Condition, with_condition, without_condition
+
+
+@dataclass(frozen=True, slots=True)
+class SetConstraint:
+    """The constraint gets this status, reason and message."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveConstraint:
+    """The constraint goes."""
+
+    type: str
+
+
+Change = SetConstraint | RemoveConstraint
+
+NODES_MIGRATED = SetConstraint(
+    NODES_MIGRATION, "True", "NodesMigrated", "All node pod CIDRs migrated to target network stack."
+)
+NODES_NOT_MIGRATED = SetConstraint(
+    NODES_MIGRATION, "Progressing", "NodesNotMigrated", "Migrating node pod CIDRs to match target network stack."
+)
+NODES_MIGRATING_BACK = SetConstraint(
+    NODES_MIGRATION, "True", "NodesMigrating", "Node pod CIDRs are currently migrated to target network stack."
+)
+DNS_MIGRATING = SetConstraint(
+    DNS_MIGRATION, "Progressing", "DNSServiceMigration", "The shoot is migrating the kube-dns service."
+)
+DNS_READY = SetConstraint(
+    DNS_MIGRATION, "True", "DNSServiceMigration", "The coreDNS pods are ready for DNS service migration."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodesFacts:
+    """What DualStackNodesMigrationReady depends on."""
+
+    families: tuple[str, ...]
+    """`spec.networking.ipFamilies`."""
+    network_families: tuple[str, ...] | None
+    """`Network.status.ipFamilies`; None when there is no Network or it has not reported."""
+    node_pod_cidrs: tuple[tuple[str, ...], ...]
+    """`spec.podCIDRs` of each Node."""
+    infrastructure_node_ranges: int
+    """Length of `Infrastructure.status.networking.nodes`; 0 when there is none."""
+    machine_classes_match: bool
+    """Whether every machine class already makes nodes of the target; asked only when there is no node."""
+    nodes_constraint: str | None
+    """The status that the constraint has; None when it is absent."""
+    dns_constraint: str | None
+
+    @property
+    def network_ready(self) -> bool:
+        """The CNI runs with exactly the families of the spec."""
+        return self.network_families is not None and set(self.network_families) == set(self.families)
+
+    @property
+    def nodes_migrated(self) -> bool:
+        """Every node has one pod CIDR of each family of the spec, in its order."""
+        if not self.node_pod_cidrs:
+            return self.machine_classes_match
+        return all(families_of(cidrs) == self.families for cidrs in self.node_pod_cidrs)
+
+    @property
+    def dual_target(self) -> bool:
+        return len(self.families) == 2
+
+
+def nodes_constraint_at_start(facts: NodesFacts) -> tuple[Change, ...]:
+    """Rules A to E: what the start of a reconcile does, before the Cluster is written (fixes W1).
+
+    Unlike rule E, True is taken back when a dual-stack target has nodes of one family: the way back says True without
+    waiting for nodes (rule D), and who turns round again would get a dual-stack CNI on nodes without an IPv6 range.
+    """
+    if facts.network_families is None or facts.network_ready:
+        return ()
+    if facts.nodes_constraint is None:
+        return (_progress(facts),)
+    too_early = facts.nodes_constraint == "True" and facts.dual_target and not facts.nodes_migrated
+    return (NODES_NOT_MIGRATED,) if too_early else ()
+
+
+def nodes_constraint_at_end(facts: NodesFacts) -> tuple[Change, ...]:
+    """Rules F to K: what a reconcile does after the workers are up to date."""
+    if facts.nodes_constraint is None or facts.infrastructure_node_ranges != 2:
+        return ()
+    if not facts.network_ready:
+        return (_progress(facts),)
+    if not facts.nodes_migrated:
+        return ()
+    if facts.dual_target and facts.dns_constraint is None:
+        return (RemoveConstraint(NODES_MIGRATION), DNS_MIGRATING)
+    return (RemoveConstraint(NODES_MIGRATION),)
+
+
+def _progress(facts: NodesFacts) -> SetConstraint:
+    """Rules B, C and D, which H repeats."""
+    if facts.nodes_migrated:
+        return NODES_MIGRATED
+    return NODES_NOT_MIGRATED if facts.dual_target else NODES_MIGRATING_BACK
+
+
+@dataclass(frozen=True, slots=True)
+class DnsFacts:
+    """What DNSServiceMigrationReady depends on."""
+
+    families: tuple[str, ...]
+    """`spec.networking.ipFamilies`."""
+    service_cluster_ips: tuple[str, ...]
+    """`spec.clusterIPs` of the live Service kube-system/kube-dns."""
+    pod_ips: tuple[tuple[str, ...], ...]
+    """`status.podIPs` of each pod with the label `k8s-app=kube-dns`."""
+    dns_constraint: str | None
+
+    @property
+    def service_ready(self) -> bool:
+        return set(families_of(self.service_cluster_ips)) == set(self.families)
+
+    @property
+    def pods_ready(self) -> bool:
+        return bool(self.pod_ips) and all(set(families_of(ips)) == set(self.families) for ips in self.pod_ips)
+
+
+def dns_constraint(facts: DnsFacts) -> tuple[Change, ...]:
+    """What is to become of DNSServiceMigrationReady (2.3)."""
+    if facts.dns_constraint is None or not facts.pod_ips:
+        return ()
+    if facts.service_ready:
+        return (RemoveConstraint(DNS_MIGRATION),)
+    if facts.pods_ready:
+        return (DNS_READY,)
+    return ()
+
+
+def coredns_restart_due(facts: DnsFacts) -> bool:
+    """Whether CoreDNS has to be restarted to get addresses of every family (2.6, restart annotation)."""
+    lacking = any(not set(facts.families) <= set(families_of(ips)) for ips in facts.pod_ips)
+    return facts.dns_constraint == DNS_MIGRATING.status and lacking
+
+
+def apply_changes(constraints: Sequence[Condition], changes: Sequence[Change], *, now: float) -> list[Condition]:
+    """The Shoot's constraints after the changes; what others wrote stays. `now` in seconds since the epoch."""
+    result = list(constraints)
+    for change in changes:
+        if isinstance(change, RemoveConstraint):
+            result = without_condition(result, change.type)
+        else:
+            result = with_condition(result, change.type, change.status, change.reason, change.message, now=now)
+    return result

@@ -1,0 +1,236 @@
+"""The gcp.provider.extensions.gardener.cloud/v1alpha1 types, wire names verbatim (gardener-behaviour.md 3.5).
+
+Fields stand in the order of upstream's types, which is the order in which Go writes them. What Go writes although it is
+empty has a default made by a function: only such a default is written here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Self
+
+import msgspec
+
+from dualstack.gardener.model.terraform import has_resources, has_service_account
+from dualstack.model.errors import InvalidInput
+from dualstack.model.kinds import Manifest
+
+API_VERSION = "gcp.provider.extensions.gardener.cloud/v1alpha1"
+
+
+class _Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """Base of the nested objects; unknown fields are tolerated on reading."""
+
+
+class _Root(_Struct, frozen=True):
+    """Base of the three objects that stand alone in a RawExtension."""
+
+    @classmethod
+    def from_raw(cls, raw: Any) -> Self:
+        """The object in a RawExtension; InvalidInput names the field that has the wrong type."""
+        try:
+            return msgspec.convert(_without_nulls(raw or {}), cls)
+        except msgspec.ValidationError as error:
+            raise InvalidInput(f"{cls.__name__}: {error}") from error
+
+    def to_raw(self) -> Manifest:
+        """The RawExtension with `kind` and `apiVersion` first, then the fields in order; empty ones are left out."""
+        content: Manifest = msgspec.json.decode(msgspec.json.encode(self))
+        return {"kind": type(self).__name__, "apiVersion": API_VERSION, **content}
+
+    def to_json(self) -> bytes:
+        """The very bytes that Go's encoding/json makes of upstream's type."""
+        return go_json(self.to_raw())
+
+
+_ESCAPED = {"&": "\\u0026", "<": "\\u003c", ">": "\\u003e", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+"""What Go escapes in strings although JSON does not ask for it."""
+
+
+def go_json(value: Any) -> bytes:
+    """`value` in the spelling of Go's encoding/json: no spaces, UTF-8, `&`, `<` and `>` escaped, order as given."""
+    text = json.dumps(_without_fractions(value), separators=(",", ":"), ensure_ascii=False)
+    return "".join(_ESCAPED.get(character, character) for character in text).encode()
+
+
+def _without_fractions(value: Any) -> Any:
+    """`value` with its whole numbers as integers: Go writes no fraction that is none."""
+    if isinstance(value, dict):
+        return {key: _without_fractions(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_fractions(entry) for entry in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _empty() -> str:
+    """The default of a text that is written although it is empty: msgspec leaves out plain defaults alone."""
+    return ""
+
+
+def _no_subnets() -> tuple[Subnet, ...]:
+    """The default of a list that is written although it is empty."""
+    return ()
+
+
+def _without_nulls(value: Any) -> Any:
+    """`value` without the keys that are null, which the API reads as absent."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
+    return [_without_nulls(entry) for entry in value] if isinstance(value, list) else value
+
+
+class CloudRouter(_Struct, frozen=True):
+    name: str | None = None
+
+
+class VPC(_Struct, frozen=True):
+    name: str | None = None
+    cloud_router: CloudRouter | None = None
+
+
+class NatIPName(_Struct, frozen=True):
+    name: str = msgspec.field(default_factory=_empty)
+
+
+class EndpointIndependentMapping(_Struct, frozen=True):
+    enabled: bool = msgspec.field(default_factory=lambda: False)
+
+
+class CloudNAT(_Struct, frozen=True):
+    """Cloud NAT; None means Gardener's default, which the comment behind each field gives (3.5, 4.4)."""
+
+    endpoint_independent_mapping: EndpointIndependentMapping | None = None
+    min_ports_per_vm: int | None = msgspec.field(default=None, name="minPortsPerVM")  # 2048
+    max_ports_per_vm: int | None = msgspec.field(default=None, name="maxPortsPerVM")  # 65536
+    enable_dynamic_port_allocation: bool = False
+    nat_ip_names: tuple[NatIPName, ...] = msgspec.field(default=(), name="natIPNames")
+    icmp_idle_timeout_sec: int | None = None  # 30
+    tcp_established_idle_timeout_sec: int | None = None  # 1200
+    tcp_time_wait_timeout_sec: int | None = None  # 120
+    tcp_transitory_idle_timeout_sec: int | None = None  # 30
+    udp_idle_timeout_sec: int | None = None  # 30
+
+
+class FlowLogs(_Struct, frozen=True):
+    aggregation_interval: str | None = None  # INTERVAL_5_MIN
+    flow_sampling: float | None = None  # 0.5
+    metadata: str | None = None  # EXCLUDE_ALL_METADATA
+
+
+class NetworkConfig(_Struct, frozen=True):
+    vpc: VPC | None = None
+    cloud_nat: CloudNAT | None = msgspec.field(default=None, name="cloudNAT")
+    internal: str | None = None
+    worker: str = msgspec.field(default_factory=_empty)
+    workers: str = msgspec.field(default_factory=_empty)
+    flow_logs: FlowLogs | None = None
+    mtu: int | None = None
+
+
+class InfrastructureConfig(_Root, frozen=True):
+    networks: NetworkConfig = msgspec.field(default_factory=NetworkConfig)
+
+    @property
+    def workers(self) -> str:
+        """CIDR of the nodes subnet: `workers`, else the deprecated `worker`."""
+        return self.networks.workers or self.networks.worker
+
+    @property
+    def user_vpc(self) -> str | None:
+        """Name of the user's VPC; None when Gardener manages one."""
+        return self.networks.vpc.name if self.networks.vpc else None
+
+    @property
+    def user_router(self) -> str | None:
+        """Name of the user's router; None when Gardener manages one."""
+        vpc = self.networks.vpc
+        return vpc.cloud_router.name if vpc and vpc.name and vpc.cloud_router else None
+
+    @property
+    def nat_ip_names(self) -> tuple[str, ...]:
+        """Names of the user's static addresses for NAT; empty when GCP allocates them."""
+        nat = self.networks.cloud_nat
+        return tuple(entry.name for entry in nat.nat_ip_names) if nat else ()
+
+
+class StatusRouter(_Struct, frozen=True):
+    name: str = ""
+
+
+class StatusVPC(_Struct, frozen=True):
+    name: str = ""
+    cloud_router: StatusRouter | None = None
+
+
+class Subnet(_Struct, frozen=True):
+    """A subnet and its purpose: `nodes`, `internal` or `services`, always in this order."""
+
+    name: str
+    purpose: str
+
+
+class NatIP(_Struct, frozen=True):
+    ip: str
+
+
+class NetworkStatus(_Struct, frozen=True):
+    vpc: StatusVPC = msgspec.field(default_factory=StatusVPC)
+    subnets: tuple[Subnet, ...] = msgspec.field(default_factory=_no_subnets)
+    nat_ips: tuple[NatIP, ...] = msgspec.field(default=(), name="natIPs")
+    ipfamilies: tuple[str, ...] = ()
+
+
+class InfrastructureStatus(_Root, frozen=True):
+    """`Infrastructure.status.providerStatus`; `networks.ipfamilies` really is in lower case."""
+
+    networks: NetworkStatus = msgspec.field(default_factory=NetworkStatus)
+    service_account_email: str = msgspec.field(default_factory=_empty)
+
+    def subnet(self, purpose: str) -> str | None:
+        """The name of the subnet with this purpose, or None."""
+        return next((subnet.name for subnet in self.networks.subnets if subnet.purpose == purpose), None)
+
+
+class SavedRoute(_Struct, frozen=True):
+    """A node route that is to become an alias range: instance name, its pod CIDR, its zone."""
+
+    instance_name: str
+    destination_cidr: str = msgspec.field(name="destinationCIDR")
+    zone: str
+
+
+RESOURCES_EXIST = "resources_exist"
+SERVICE_ACCOUNT_EXISTS = "service_account_exist"
+SERVICE_ACCOUNT_EMAIL = "ids/service-account-email"
+NODES_SUBNET_IPV6 = "nodes-subnet-ipv6-cidr"
+SERVICES_SUBNET_IPV6 = "services-subnet-ipv6-cidr"
+
+
+class InfrastructureState(_Root, frozen=True):
+    """`Infrastructure.status.state`; `routes` is left out when it is empty (11.1, 11.4 #8)."""
+
+    data: dict[str, str] = msgspec.field(default_factory=dict)
+    routes: tuple[SavedRoute, ...] = ()
+
+    def to_raw(self) -> Manifest:
+        """As Go writes a map, the keys of `data` are sorted."""
+        raw = _Root.to_raw(self)
+        return raw | ({"data": dict(sorted(self.data.items()))} if self.data else {})
+
+
+def has_flow_state(raw: Any) -> bool:
+    """Whether a saved state is of this API version. Its kind does not matter: it was `FlowState` once (3.5)."""
+    return isinstance(raw, dict) and raw.get("apiVersion") == API_VERSION
+
+
+def state_of(raw: Any) -> InfrastructureState:
+    """The saved state; of Terraform's, into which any other is taken over, only what exists counts (10)."""
+    if not raw or has_flow_state(raw):
+        return InfrastructureState.from_raw(raw)
+    return terraform_state(raw)
+
+
+def terraform_state(raw: Any) -> InfrastructureState:
+    """The state of today that says what Terraform's said."""
+    data = {RESOURCES_EXIST: "true"} if has_resources(raw) else {}
+    return InfrastructureState(data=data | ({SERVICE_ACCOUNT_EXISTS: "true"} if has_service_account(raw) else {}))

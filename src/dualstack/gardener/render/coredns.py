@@ -1,0 +1,105 @@
+"""CoreDNS and its Service kube-dns (gardener-behaviour.md 2.6; ManagedResource `shoot-core-coredns`)."""
+
+from __future__ import annotations
+
+from dualstack.gardener.model.names import RESTARTED_AT
+from dualstack.gardener.model.networks import Networks, dns_is_dual
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render.workload import tolerations
+from dualstack.model.kinds import DEPLOYMENT, SERVICE, Manifest
+from dualstack.model.manifests import config_map, manifest
+from dualstack.model.names import COREDNS, KUBE_DNS, KUBE_SYSTEM
+
+_LABELS = {"k8s-app": "kube-dns"}
+_COREFILE = """.:8053 {
+  health {
+    lameduck 15s
+  }
+  ready
+  kubernetes cluster.local in-addr.arpa ip6.arpa {
+    pods insecure
+    fallthrough in-addr.arpa ip6.arpa
+    ttl 30
+  }
+  prometheus :9153
+  loop
+  forward . /etc/resolv.conf
+  cache 30
+  reload
+  loadbalance round_robin
+}
+"""
+
+
+def objects(shoot: ShootView, networks: Networks, *, restarted_at: str | None = None) -> list[Manifest]:
+    """ConfigMap, Deployment and Service. `restarted_at` (RFC 3339): the pods' annotation, old or new."""
+    return [
+        config_map(COREDNS, KUBE_SYSTEM, {"Corefile": _COREFILE}, _LABELS),
+        deployment(shoot, restarted_at),
+        service(shoot, networks),
+    ]
+
+
+def deployment(shoot: ShootView, restarted_at: str | None) -> Manifest:
+    """Two replicas, never fewer than one; they tolerate the taints of the pools, else they might have no place."""
+    result = manifest(
+        DEPLOYMENT,
+        COREDNS,
+        KUBE_SYSTEM,
+        spec={
+            "replicas": 2,
+            "selector": {"matchLabels": _LABELS},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": {
+                "metadata": {
+                    "labels": _LABELS,
+                    **({"annotations": {RESTARTED_AT: restarted_at}} if restarted_at else {}),
+                },
+                "spec": {
+                    "priorityClassName": "system-cluster-critical",
+                    "tolerations": [
+                        {"key": "CriticalAddonsOnly", "operator": "Exists"},
+                        *tolerations(shoot.pools),
+                    ],
+                    "terminationGracePeriodSeconds": 30,
+                    "containers": [
+                        {
+                            "name": COREDNS,
+                            "image": "coredns/coredns:v1.12.2",
+                            "args": ["-conf", "/etc/coredns/Corefile"],
+                            "ports": [
+                                {"name": "dns-udp", "containerPort": 8053, "protocol": "UDP"},
+                                {"name": "dns-tcp", "containerPort": 8053, "protocol": "TCP"},
+                            ],
+                        }
+                    ],
+                },
+            },
+        },
+    )
+    result["metadata"]["labels"] = dict(_LABELS)
+    return result
+
+
+def service(shoot: ShootView, networks: Networks) -> Manifest:
+    """Service kube-dns: one address until the DNS constraint is True, then PreferDualStack with one of each family."""
+    addresses = networks.dns_ips if dns_is_dual(shoot) else networks.dns_ips[:1]
+    result = manifest(
+        SERVICE,
+        KUBE_DNS,
+        KUBE_SYSTEM,
+        spec={
+            "type": "ClusterIP",
+            "selector": _LABELS,
+            "ipFamilyPolicy": "PreferDualStack" if len(addresses) == 2 else "SingleStack",
+            "clusterIP": addresses[0],
+            "clusterIPs": list(addresses),
+            "ports": [
+                {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 8053},
+                {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 8053},
+                {"name": "metrics", "port": 9153, "protocol": "TCP", "targetPort": 9153},
+            ],
+        },
+    )
+    result["metadata"]["labels"] = {**_LABELS, "kubernetes.io/cluster-service": "true"}
+    return result

@@ -1,0 +1,113 @@
+"""The extension objects that the shoot controller writes (gardener-behaviour.md 3.1; docs/objects.md, Seed).
+
+Annotations that ask for a reconcile are the controller's business; here is only what the objects consist of.
+"""
+
+from __future__ import annotations
+
+from dualstack.gardener.model.infrastructure import InfrastructureStatus
+from dualstack.gardener.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTURE, NETWORK, WORKER
+from dualstack.gardener.model.names import CLOUD_PROVIDER_SECRET
+from dualstack.gardener.model.pools import Pool
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.model.kinds import Manifest
+from dualstack.model.manifests import manifest
+
+_TYPE = "gcp"
+
+
+def cluster(shoot: ShootView) -> Manifest:
+    """`Cluster/<technical ID>`: the copy of the Shoot that every extension reads."""
+    content = {
+        "shoot": shoot.manifest,
+        "seed": {
+            "apiVersion": "core.gardener.cloud/v1beta1",
+            "kind": "Seed",
+            "metadata": {"name": "seed"},
+            "spec": {"provider": {"type": _TYPE, "region": shoot.region}},
+        },
+        "cloudProfile": {},
+    }
+    return manifest(CLUSTER, shoot.technical_id, spec=content)
+
+
+def infrastructure(shoot: ShootView) -> Manifest:
+    """Nothing in its spec depends on the families: adding IPv6 does not raise the generation."""
+    return manifest(
+        INFRASTRUCTURE,
+        shoot.name,
+        shoot.technical_id,
+        spec={
+            "type": _TYPE,
+            "region": shoot.region,
+            "secretRef": _secret(shoot),
+            "providerConfig": shoot.manifest["spec"]["provider"]["infrastructureConfig"],
+        },
+    )
+
+
+def control_plane(shoot: ShootView, status: InfrastructureStatus) -> Manifest:
+    spec = {
+        "type": _TYPE,
+        "region": shoot.region,
+        "secretRef": _secret(shoot),
+        "infrastructureProviderStatus": status.to_raw(),
+    }
+    config = shoot.manifest["spec"]["provider"].get("controlPlaneConfig")
+    if config:
+        spec["providerConfig"] = config
+    return manifest(CONTROL_PLANE, shoot.name, shoot.technical_id, spec=spec)
+
+
+def network(shoot: ShootView) -> Manifest:
+    """The spec has every family at once, but IPv4 ranges only (2.6); the extension gates itself (7.1)."""
+    return manifest(
+        NETWORK,
+        shoot.name,
+        shoot.technical_id,
+        spec={
+            "type": shoot.cni,
+            "podCIDR": shoot.pods,
+            "serviceCIDR": shoot.services,
+            "ipFamilies": list(shoot.families),
+            "providerConfig": dict(shoot.network_config),
+        },
+    )
+
+
+def worker(shoot: ShootView, status: InfrastructureStatus) -> Manifest:
+    return manifest(
+        WORKER,
+        shoot.name,
+        shoot.technical_id,
+        spec={
+            "type": _TYPE,
+            "region": shoot.region,
+            "secretRef": _secret(shoot),
+            "infrastructureProviderStatus": status.to_raw(),
+            "pools": [_pool(shoot, pool) for pool in shoot.pools],
+        },
+    )
+
+
+def _pool(shoot: ShootView, pool: Pool) -> Manifest:
+    return {
+        "name": pool.name,
+        "minimum": pool.minimum,
+        "maximum": pool.maximum,
+        "maxSurge": pool.max_surge_setting,
+        "maxUnavailable": pool.max_unavailable_setting,
+        "zones": list(pool.zones),
+        "machineType": pool.machine_type,
+        "machineImage": {"name": pool.image_name, "version": pool.image_version},
+        "volume": {"type": pool.volume_type, "size": pool.volume_size},
+        "labels": dict(pool.labels),
+        "annotations": dict(pool.annotations),
+        "taints": [dict(taint) for taint in pool.taints],
+        "kubernetesVersion": shoot.kubernetes_version,
+        **({"providerConfig": pool.manifest["providerConfig"]} if pool.manifest.get("providerConfig") else {}),
+    }
+
+
+def _secret(shoot: ShootView) -> Manifest:
+    return {"name": CLOUD_PROVIDER_SECRET, "namespace": shoot.technical_id}

@@ -1,0 +1,57 @@
+"""ManagedResources: manifests in a Secret, and the object that points to it (docs/objects.md, Seed)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from dualstack.gardener.model.kinds import MANAGED_RESOURCE
+from dualstack.model.kinds import SECRET, Manifest
+from dualstack.model.manifests import manifest
+
+
+def managed_resource(name: str, namespace: str, *, seed: bool = False) -> Manifest:
+    """The ManagedResource `name`, whose Secret has the same name; `seed` gives it the class `seed`."""
+    spec: Manifest = {"secretRefs": [{"name": name}], "keepObjects": False}
+    if seed:
+        spec["class"] = "seed"
+    return manifest(MANAGED_RESOURCE, name, namespace, spec=spec)
+
+
+def secret(name: str, namespace: str, objects: Iterable[Manifest]) -> Manifest:
+    """The Secret with one key for each manifest, e.g. `daemonset__kube-system__kube-proxy.yaml`."""
+    data = {key_of(item): base64.b64encode(_dump(item)).decode() for item in objects}
+    return manifest(SECRET, name, namespace, type="Opaque", data=data)
+
+
+def objects_of(content: Manifest) -> list[Manifest]:
+    """The manifests in such a Secret; any key may hold several documents."""
+    return [
+        document
+        for key in sorted(content.get("data") or {})
+        for document in yaml.load_all(base64.b64decode(content["data"][key]), Loader=_LOADER)
+        if document
+    ]
+
+
+def key_of(item: Manifest) -> str:
+    """The key under which a manifest stands."""
+    metadata = item["metadata"]
+    words = (item["kind"], metadata.get("namespace", ""), metadata["name"])
+    return "__".join(words).lower().replace(":", "-") + ".yaml"
+
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: Any = type(
+    "Plain",
+    (getattr(yaml, "CSafeDumper", yaml.SafeDumper),),
+    # Shared values are written again instead of as anchors, which not every reader takes.
+    {"ignore_aliases": lambda _dumper, _data: True},
+)
+
+
+def _dump(item: Manifest) -> bytes:
+    return yaml.dump(item, Dumper=_DUMPER, sort_keys=False, encoding="utf-8")

@@ -1,0 +1,103 @@
+"""What a migration needs of a Shoot beyond what the API checks (gardener-behaviour.md 1.7, last paragraph).
+
+A Shoot that is still IPv4-only is judged as the dual-stack Shoot that it is about to become.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from dualstack.gardener.model.defaults import DEFAULT_MASK_IPV4, is_workerless
+from dualstack.gardener.model.names import firewall_internal_ipv6
+from dualstack.gardener.model.pools import Pool
+from dualstack.gardener.validation.families import family_update_fault
+from dualstack.gardener.validation.field_errors import Fault, invalid, not_supported, required
+from dualstack.gardener.validation.ranges import infrastructure_ranges, spelled_well
+from dualstack.model import cidr
+from dualstack.model.json_path import dig
+from dualstack.model.kinds import Manifest
+
+_NETWORKING = "spec.networking"
+_OVERLAY = "overlay must be set to false in conjunction with IPv6"
+_LONGEST_RESOURCE_NAME = 63
+_RESOURCE_NAME = re.compile(r"[a-z][-a-z0-9]{0,61}[a-z0-9]")
+_RESERVED_ADDRESSES = 4
+"""GCP keeps the first two and the last two addresses of a primary range (compute-api.md 5)."""
+
+
+def fitness_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
+    """Faults of a Shoot with defaults; `node_count` as in `validate_shoot`."""
+    provider = dig(shoot, "spec", "provider", "type")
+    if provider and provider != "gcp":
+        yield not_supported("spec.provider.type", provider, ("gcp",))
+    if is_workerless(shoot):
+        yield required("spec.provider.workers", "a workerless Shoot has no nodes that could become dual-stack")
+        return
+    yield from _name_faults(shoot)
+    networking = dig(shoot, "spec", "networking")
+    if networking.get("type") not in (None, "", "calico", "cilium"):
+        yield not_supported(f"{_NETWORKING}.type", networking["type"], ("calico", "cilium"))
+    families = networking["ipFamilies"]
+    if families == ["IPv6", "IPv4"]:
+        yield family_update_fault(["IPv4"], families)
+    if dig(shoot, "spec", "hibernation", "enabled"):
+        yield invalid("spec.hibernation.enabled", True, "a hibernated Shoot has no nodes that could become dual-stack")
+    yield from _overlay_faults(shoot)
+    yield from _zone_faults(shoot)
+    yield from _room_faults(shoot, node_count)
+
+
+def _name_faults(shoot: Manifest) -> Iterator[Fault]:
+    """The names of the cloud's resources come from the technical ID, the longest first needed by the migration."""
+    given = dig(shoot, "status", "technicalID")
+    if given and not _RESOURCE_NAME.fullmatch(firewall_internal_ipv6(given)):
+        longest = _LONGEST_RESOURCE_NAME - len(firewall_internal_ipv6(""))
+        message = f"must be at most {longest} lower case letters, digits and hyphens, for resources are named after it"
+        yield invalid("status.technicalID", given, message)
+
+
+def _overlay_faults(shoot: Manifest) -> Iterator[Fault]:
+    """Native routing must be stated: with an overlay there are no routes to convert (W24)."""
+    networking = dig(shoot, "spec", "networking")
+    stated = dig(networking, "providerConfig", "overlay", "enabled")
+    if stated is None:
+        yield invalid(f"{_NETWORKING}.ipFamilies", networking["ipFamilies"], _OVERLAY)
+    elif stated is not False:
+        yield invalid(f"{_NETWORKING}.providerConfig.overlay.enabled", stated, _OVERLAY)
+
+
+def _zone_faults(shoot: Manifest) -> Iterator[Fault]:
+    """The nodes subnet is of one region; routes to instances of another are none that overlap may rest on (R6)."""
+    region = dig(shoot, "spec", "region")
+    for index, pool in enumerate(dig(shoot, "spec", "provider", "workers")):
+        for position, zone in enumerate(pool.get("zones") or ()):
+            if region and not zone.startswith(f"{region}-"):
+                field = f"spec.provider.workers[{index}].zones[{position}]"
+                yield invalid(field, zone, f"must be a zone of the region {region}")
+
+
+def _room_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
+    """Pod and worker range must hold the nodes and those that come in addition while they are replaced."""
+    try:
+        pools = [Pool.of(pool) for pool in dig(shoot, "spec", "provider", "workers")]
+        surge = sum(pool.max_surge for pool in pools)
+        nodes = sum(pool.minimum for pool in pools) if node_count is None else max(node_count, len(pools))
+    except (KeyError, TypeError, ValueError):
+        return  # a pool that cannot be read is reported by its own rules
+    if nodes == 0:
+        message = "the pools' minimum makes no node, but there must be one that could become dual-stack"
+        yield invalid("spec.provider.workers", 0, message)
+    wanted = f"the worker pools need {nodes + surge} ({nodes} nodes and {surge} more while they are replaced)"
+    pods = dig(shoot, "spec", "networking", "pods")
+    mask = dig(shoot, "spec", "kubernetes", "kubeControllerManager", "nodeCIDRMaskSize") or DEFAULT_MASK_IPV4
+    if spelled_well(pods) and cidr.family(pods) == "IPv4" and 0 < mask <= 32:
+        room = cidr.blocks(pods, mask)
+        if room < nodes + surge:
+            yield invalid(f"{_NETWORKING}.pods", pods, f"has room for {room} nodes with a /{mask} each, but {wanted}")
+    for field, text in infrastructure_ranges(shoot).items():
+        if field.endswith("internal") or cidr.family(text) != "IPv4":
+            continue
+        room = max(0, cidr.parse_loosely(text).num_addresses - _RESERVED_ADDRESSES)
+        if room < nodes + surge:
+            yield invalid(field, text, f"has room for {room} nodes, but {wanted}")

@@ -1,0 +1,180 @@
+"""The types of the fields that the product reads from a Shoot. Whatever is not listed here is kept and not judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from dualstack.gardener.validation.field_errors import Fault, invalid
+from dualstack.model.kinds import Manifest
+
+_TEXT, _MAPPING, _LIST, _NUMBER, _BOOLEAN, _INT_OR_TEXT, _REAL = (
+    ("a string", (str,)),
+    ("a mapping", (dict,)),
+    ("a list", (list,)),
+    ("an integer", (int,)),
+    ("a boolean", (bool,)),
+    ("an integer or a string", (int, str)),
+    ("a number", (int, float)),
+)
+_Type = tuple[str, tuple[type, ...]]
+
+_NETWORKS = "spec.provider.infrastructureConfig.networks"
+_NAT = f"{_NETWORKS}.cloudNAT"
+_POOL = "spec.provider.workers[]"
+
+_TYPES: dict[_Type, tuple[str, ...]] = {
+    _MAPPING: (
+        "metadata",
+        "metadata.annotations",
+        "spec",
+        "spec.networking",
+        "spec.networking.providerConfig",
+        "spec.networking.providerConfig.overlay",
+        "spec.networking.providerConfig.ipam",
+        "spec.kubernetes",
+        "spec.kubernetes.kubelet",
+        "spec.kubernetes.kubeProxy",
+        "spec.kubernetes.kubeControllerManager",
+        "spec.hibernation",
+        "spec.provider",
+        "spec.provider.infrastructureConfig",
+        "spec.provider.controlPlaneConfig",
+        _NETWORKS,
+        f"{_NETWORKS}.vpc",
+        f"{_NETWORKS}.vpc.cloudRouter",
+        f"{_NETWORKS}.flowLogs",
+        _NAT,
+        f"{_NAT}.endpointIndependentMapping",
+        f"{_NAT}.natIPNames[]",
+        _POOL,
+        f"{_POOL}.labels",
+        f"{_POOL}.annotations",
+        f"{_POOL}.machine",
+        f"{_POOL}.machine.image",
+        f"{_POOL}.volume",
+        f"{_POOL}.kubernetes",
+        f"{_POOL}.kubernetes.kubelet",
+        f"{_POOL}.taints[]",
+        "status",
+        "status.networking",
+        "status.constraints[]",
+    ),
+    _LIST: (
+        "spec.networking.ipFamilies",
+        "spec.provider.workers",
+        f"{_NAT}.natIPNames",
+        f"{_POOL}.zones",
+        f"{_POOL}.taints",
+        "status.constraints",
+        "status.networking.pods",
+        "status.networking.nodes",
+        "status.networking.services",
+        "status.networking.egressCIDRs",
+    ),
+    _TEXT: (
+        "metadata.name",
+        "metadata.namespace",
+        "metadata.uid",
+        "metadata.annotations.*",
+        "spec.region",
+        "spec.networking.type",
+        "spec.networking.pods",
+        "spec.networking.nodes",
+        "spec.networking.services",
+        "spec.networking.ipFamilies[]",
+        "spec.networking.providerConfig.ipam.type",
+        "spec.kubernetes.version",
+        "spec.kubernetes.kubeProxy.mode",
+        "spec.provider.type",
+        f"{_NETWORKS}.vpc.name",
+        f"{_NETWORKS}.vpc.cloudRouter.name",
+        f"{_NETWORKS}.internal",
+        f"{_NETWORKS}.worker",
+        f"{_NETWORKS}.workers",
+        f"{_NETWORKS}.flowLogs.aggregationInterval",
+        f"{_NETWORKS}.flowLogs.metadata",
+        f"{_NAT}.natIPNames[].name",
+        f"{_POOL}.name",
+        f"{_POOL}.zones[]",
+        f"{_POOL}.labels.*",
+        f"{_POOL}.annotations.*",
+        f"{_POOL}.machine.type",
+        f"{_POOL}.machine.image.name",
+        f"{_POOL}.machine.image.version",
+        f"{_POOL}.volume.type",
+        f"{_POOL}.volume.size",
+        "status.technicalID",
+        "status.networking.pods[]",
+        "status.networking.nodes[]",
+        "status.networking.services[]",
+        "status.networking.egressCIDRs[]",
+        "status.constraints[].type",
+    ),
+    _NUMBER: (
+        "metadata.generation",
+        "spec.kubernetes.kubelet.maxPods",
+        "spec.kubernetes.kubeControllerManager.nodeCIDRMaskSize",
+        "spec.kubernetes.kubeControllerManager.nodeCIDRMaskSizeIPv6",
+        f"{_NETWORKS}.mtu",
+        f"{_NAT}.minPortsPerVM",
+        f"{_NAT}.maxPortsPerVM",
+        f"{_NAT}.icmpIdleTimeoutSec",
+        f"{_NAT}.tcpEstablishedIdleTimeoutSec",
+        f"{_NAT}.tcpTimeWaitTimeoutSec",
+        f"{_NAT}.tcpTransitoryIdleTimeoutSec",
+        f"{_NAT}.udpIdleTimeoutSec",
+        f"{_POOL}.minimum",
+        f"{_POOL}.maximum",
+        f"{_POOL}.kubernetes.kubelet.maxPods",
+    ),
+    _REAL: (f"{_NETWORKS}.flowLogs.flowSampling",),
+    _BOOLEAN: (
+        "spec.hibernation.enabled",
+        "spec.kubernetes.kubeProxy.enabled",
+        f"{_NAT}.enableDynamicPortAllocation",
+        f"{_NAT}.endpointIndependentMapping.enabled",
+    ),
+    _INT_OR_TEXT: (f"{_POOL}.maxSurge", f"{_POOL}.maxUnavailable"),
+}
+
+_NOT_NULL = ("metadata.name", f"{_POOL}.name", "spec.networking.ipFamilies[]")
+"""Fields whose absence is judged elsewhere, but which may not be there without a value."""
+
+
+def shape_faults(shoot: Manifest) -> tuple[Fault, ...]:
+    """Every field that has a type other than the API's; null counts as absent.
+
+    A Shoot without such faults can be read by `ShootView.of` and by the validation without a type error.
+    """
+    faults: list[Fault] = []
+    for (name, types), paths in _TYPES.items():
+        for path in paths:
+            for field, value in _values(shoot, path.split(".")):
+                if value is None and _is_optional(path):
+                    continue
+                if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+                    faults.append(invalid(field, value, f"must be {name}"))
+    return tuple(sorted(faults, key=lambda fault: fault.field))
+
+
+def _is_optional(path: str) -> bool:
+    return path not in _NOT_NULL and not path.endswith(("[]", "*"))
+
+
+def _values(value: Any, path: list[str], field: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value that `path` leads to, with its field path; what is missing on the way ends it."""
+    if not path:
+        yield field, value
+        return
+    if not isinstance(value, dict):
+        return
+    key, rest = path[0].removesuffix("[]"), path[1:]
+    keys = list(value) if key == "*" else [key] if key in value else []
+    for each in keys:
+        below = f"{field}.{each}" if field else each
+        if not path[0].endswith("[]"):
+            yield from _values(value[each], rest, below)
+        elif isinstance(value[each], list):
+            for index, entry in enumerate(value[each]):
+                yield from _values(entry, rest, f"{below}[{index}]")

@@ -1,0 +1,33 @@
+"""Waiting on a clock that was given: a check that says what is missing, asked again until it says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from dualstack.clock import Clock
+from dualstack.model.errors import DualstackError
+
+Check = Callable[[], Awaitable[str | None]]
+"""What is still missing, in words, or None when nothing is. May raise to give up at once."""
+
+
+class NotInTime(DualstackError):
+    """Something did not come about while there was no progress towards it; the same wait may succeed later."""
+
+
+async def wait_until(
+    check: Check, clock: Clock, *, what: str, interval: float = 10.0, patience: float = 600.0, extend: bool = False
+) -> None:
+    """Return when `check` finds nothing missing; NotInTime after `patience` seconds.
+
+    With `extend` the patience starts anew whenever the words of `check` change, so that slow progress is no failure.
+    """
+    deadline = clock.now() + patience
+    last: str | None = None
+    while (missing := await check()) is not None:
+        if extend and missing != last:
+            deadline = clock.now() + patience
+        last = missing
+        if clock.now() >= deadline:
+            raise NotInTime(f"{what}: {missing}, after waiting for {patience:.0f} s")
+        await clock.sleep(interval)

@@ -1,0 +1,67 @@
+"""The cluster as the cut-over, the preflight and the checks know it: names and ranges, whatever manages it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dualstack.model.names import POD_RANGE_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class NodePool:
+    """A group of nodes that are replaced together. `surge`: nodes that may exist in addition during a roll-out.
+
+    vm_name_prefixes: how the names of VMs begin that were created for this pool.
+    """
+
+    name: str
+    zones: tuple[str, ...]
+    surge: int = 1
+    vm_name_prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One cluster in one region of one project. CIDRs are IPv4.
+
+    name: as cloud-controller-manager gets it by `--cluster-name`; names of routes begin with it. network: name of the
+    VPC network. nodes: primary range of the nodes subnet, empty when it is not known. vm_name_prefix: how the names of
+    all its VMs begin; empty when nothing is known about them.
+    """
+
+    name: str
+    project: str
+    region: str
+    network: str
+    nodes_subnet: str
+    nodes: str
+    pods: str
+    services_subnet: str
+    services: str
+    pools: tuple[NodePool, ...] = ()
+    vm_name_prefix: str = ""
+    pod_range_name: str = POD_RANGE_NAME
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The zones of all pools, sorted."""
+        return tuple(sorted({zone for pool in self.pools for zone in pool.zones}))
+
+    @property
+    def surge(self) -> int:
+        """Nodes that may exist in addition while all pools are replaced."""
+        return sum(pool.surge for pool in self.pools)
+
+    @property
+    def nodes_subnet_path(self) -> str:
+        """The path of the nodes subnet below the project."""
+        return f"regions/{self.region}/subnetworks/{self.nodes_subnet}"
+
+    @property
+    def pod_range(self) -> dict[str, str]:
+        """The secondary range for pods, as Compute takes it."""
+        return {"rangeName": self.pod_range_name, "ipCidrRange": self.pods}
+
+    def instance(self, zone: str, name: str) -> str:
+        """The partial URL of one of its VMs."""
+        return f"projects/{self.project}/zones/{zone}/instances/{name}"

@@ -1,0 +1,69 @@
+"""All gates of the cut-over, and what each checks.
+
+Every gate checks the same, whatever the stage: a gate stands before a step that may be irreversible, so it requires
+everything that can be read. It passes when
+
+- no other route has its destination in the pod CIDR, and every route of the cluster is saved,
+- cloud-controller-manager is stopped,
+- the pod range is there (`needs_range`),
+- every pod CIDR is reachable by route or by alias,
+- every alias in the range is its VM's pod CIDR and the first in the list (`needs_aliases`),
+- every Node with a running VM is Ready, and none reports a network problem.
+
+The gates of the decoy check pass when the probes from every node arrive (`dualstack.cutover.decoys`).
+"""
+
+from __future__ import annotations
+
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.transition import Gate
+from dualstack.plan.unmatched_reasons import ALIASES_NOT_MATCHED, ROUTES_NOT_SERVED, cloud_limitation
+
+READY = Gate(what="ready", aspects=("controller", "routes", "aliases"), needs_range=False)
+"""`compressed`: before the first route is deleted."""
+
+RANGE = Gate(what="range", aspects=("range",), needs_aliases=False)
+"""The range is there and every node is still served by its route."""
+ALIAS_CANARY = Gate(what="alias-canary", aspects=("range",), needs_aliases=False)
+"""The first VM holds its alias. Aliases in the wrong place are corrected by the step that follows."""
+ALIASES = Gate(what="aliases", aspects=("aliases",))
+"""Every VM holds its alias; before the first route is deleted."""
+ROUTE_CANARY = Gate(what="route-canary", aspects=("routes",))
+"""The first VM lives on its alias alone."""
+ROUTES = Gate(what="routes", aspects=("routes",))
+"""Between the later batches of deleted routes."""
+
+ROLLBACK_DRILL = Gate(what="rollback-drill", aspects=("flag", "range"))
+"""Before a temporary route shows whether the cloud accepts routes inside the range."""
+RESTORED_ROUTES = Gate(what="restored-routes", aspects=("routes", "flag"))
+"""Way back: every VM has its route again; before the first alias is removed."""
+UNALIAS_CANARY = Gate(what="unalias-canary", aspects=("routes", "flag"))
+"""Way back: the first VM lives on its route alone."""
+
+DECOY_READY = Gate(what="decoy-ready", aspects=("decoys",))
+DECOY_STATIC = Gate(what="decoy-static", aspects=("flag",), failure_implies=ROUTES_NOT_SERVED)
+DECOY_ALIAS = Gate(what="decoy-alias", aspects=("flag",), failure_implies=ALIASES_NOT_MATCHED)
+DECOY_HANDOVER = Gate(what="decoy-handover", aspects=("flag",), failure_implies=ALIASES_NOT_MATCHED)
+DECOYS = (DECOY_READY, DECOY_STATIC, DECOY_ALIAS, DECOY_HANDOVER)
+
+
+def problems(gate: Gate, facts: CutoverFacts) -> list[str]:
+    """Why `gate` does not pass with these facts, one sentence each; empty when it passes. Not for decoy gates."""
+    found = [f"route {route.name} ({route.destination}) appeared in the pod CIDR" for route in facts.foreign_routes]
+    found += [f"route {route.instance_name} ({route.destination_cidr}) appeared" for route in facts.unsaved]
+    if not facts.controller.gone:
+        found.append("cloud-controller-manager is running again")
+    if gate.needs_range and not facts.range_present:
+        found.append(f"subnet {facts.subnet.name} no longer has range {facts.range_name}")
+    found += [f"the pod CIDR of VM {name} has no route or alias" for name in facts.unreachable]
+    if gate.needs_aliases:
+        found += [
+            f"the alias of VM {name} is not its Node's pod CIDR, or is not the first in the list"
+            for name in facts.pod_cidr_of
+            if facts.node_of[name].has_alias_in(facts.range_name) and not facts.alias_in_place(name)
+        ]
+    running = {node.name for node in facts.nodes if node.running and node.pod_cidr}
+    found += [f"node {name} {problem}" for name, problem in sorted(facts.unhealthy.items()) if name in running]
+    if (limitation := cloud_limitation(facts)) is not None:
+        found.append(limitation)
+    return found

@@ -1,0 +1,1 @@
+"""Read-only: the facts of a cluster and its project in, findings out."""

@@ -1,0 +1,1 @@
+"""What must hold after a migration, read from Compute and Kubernetes alone."""

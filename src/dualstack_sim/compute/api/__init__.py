@@ -1,0 +1,1 @@
+"""The API itself: paths, methods, request bodies, lists, operations, errors, faults."""

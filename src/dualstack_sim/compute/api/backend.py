@@ -1,0 +1,341 @@
+"""One simulated project: every call of the API as a function of state, clock and seed. No HTTP in here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dualstack.clock import Clock
+from dualstack_sim.chance import Chance
+from dualstack_sim.compute.api.bodies import accept
+from dualstack_sim.compute.api.errors import ApiError, ConnectionCut, Json, invalid, not_found
+from dualstack_sim.compute.api.fault_effects import Happenings
+from dualstack_sim.compute.api.fault_injection import Fault, Faults, HttpFault
+from dualstack_sim.compute.api.journal import Journal, Served
+from dualstack_sim.compute.api.methods import Mutation, mutations, takes_body
+from dualstack_sim.compute.api.operations import Effect, Operations, Work
+from dualstack_sim.compute.api.parameters import asked_of
+from dualstack_sim.compute.api.partial import select
+from dualstack_sim.compute.api.reading import Reading
+from dualstack_sim.compute.api.references import GLOBAL, Key, Links
+from dualstack_sim.compute.groups.managed_groups import ManagedGroups
+from dualstack_sim.compute.groups.managed_instances import ManagedInstances
+from dualstack_sim.compute.network.routes import Routes
+from dualstack_sim.compute.network.static_addresses import Reservations
+from dualstack_sim.compute.project.agenda import Agenda
+from dualstack_sim.compute.project.commits import Commit, CommitListener
+from dualstack_sim.compute.project.inventory import Inventory
+from dualstack_sim.compute.project.knobs import Knobs
+from dualstack_sim.compute.project.latency import LatencyProfile
+from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.project.quotas import Limits, RateMeter, Statistics, concurrency_exceeded
+from dualstack_sim.compute.project.snapshot import dump, load, read
+from dualstack_sim.rules import enforced
+
+DEFAULT_ENDPOINT = "https://www.googleapis.com/compute/v1"
+DEFAULT_REGIONS: Mapping[str, Sequence[str]] = {"europe-west1": ("europe-west1-b", "europe-west1-c", "europe-west1-d")}
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class Compute:
+    """The simulated Compute Engine of one project. Time comes from `clock`, chance from `chance` alone.
+
+    `endpoint` is the externally visible root of all links, ending in `/compute/v1`; `on_commit` is called for every
+    effective change, in the order of simulated time; `faults` is asked once for each request.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        chance: Chance,
+        *,
+        project: str = "proj-1",
+        regions: Mapping[str, Sequence[str]] = DEFAULT_REGIONS,
+        endpoint: str | None = None,
+        knobs: Knobs | None = None,
+        quotas: Limits | None = None,
+        latency: LatencyProfile | None = None,
+        on_commit: CommitListener | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        knobs, quotas, latency = knobs or Knobs(), quotas or Limits(), latency or LatencyProfile()
+        number = str(chance.generator("project-number", project).randrange(10**11, 10**12))
+        links = Links(endpoint or DEFAULT_ENDPOINT, project, number)
+        self._agenda = Agenda(clock)
+        self._clock = clock
+        self._on_commit = on_commit
+        self._faults = faults
+        self._statistics = Statistics()
+        self._loading = False
+        self.journal = Journal()
+        self._meter = RateMeter(number)
+        self._operations = Operations(links, chance, latency, self._agenda.at)
+        self.project = Project(
+            name=project,
+            number=number,
+            regions={region: tuple(zones) for region, zones in regions.items()},
+            links=links,
+            chance=chance,
+            knobs=knobs,
+            limits=quotas,
+            latency=latency,
+            inventory=Inventory(links, chance.seed, self._committed),
+            operations=self._operations,
+            later=self._later,
+            run=self._run,
+        )
+        routes, reservations = Routes(self.project), Reservations(self.project)
+        self._managed = ManagedInstances(self.project)
+        groups = ManagedGroups(self.project, self._managed)
+        self._reads = Reading(self.project, groups, routes, reservations).methods()
+        self._mutations = mutations(self.project, routes, reservations, groups)
+        self._happenings = Happenings(self.project, self._mutations, self._agenda.at)
+
+    def _committed(self, commit: Commit) -> None:
+        if self._on_commit is not None:
+            self._on_commit(commit)
+        if commit.collection == "instances" and not self._loading:
+            self._managed.notice(commit)
+
+    # -- a request
+
+    async def answer(
+        self,
+        method: str,
+        scope: str,
+        name: str = "",
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        caller: str = "",
+        project: str = "",
+    ) -> Json:
+        """Carry out one request: count it, charge its quota, let faults interfere, and return the response document.
+
+        `caller` is the User-Agent it is counted for, `project` the one whose images are asked for. Raises ApiError for
+        everything that is refused and ConnectionCut where a fault wants no answer.
+        """
+        call = Call(method, scope, name, self._agenda.catch_up(), query or {}, body or {}, project)
+        status = 200
+        try:
+            return await self._respond(call, caller)
+        except ApiError as refused:
+            status = refused.status
+            raise
+        except ConnectionCut:
+            status = 0
+            raise
+        finally:
+            self.journal.note(Served(call.now, method, scope, _target(call), status, caller))
+
+    async def _respond(self, call: Call, caller: str) -> Json:
+        self._statistics.count(caller, call.method)
+        self._check(call, caller)
+        mask = asked_of(call.query)
+        fault = self._consult(call)
+        if fault and fault.cut == "before":
+            raise ConnectionCut
+        if fault and fault.error_before:
+            raise _http(fault.error_before)
+        document = await self._carry_out(call, fault)
+        if fault and fault.cut == "after":
+            raise ConnectionCut
+        if fault and fault.error_after:
+            raise _http(fault.error_after)
+        selected: Json = select(document, mask)
+        return selected
+
+    def _check(self, call: Call, caller: str) -> None:
+        region = self.project.region_of(call.scope) if "/" in call.scope else ""
+        try:
+            self._meter.charge(call.method, call.scope, region, call.now, self.project.limits)
+        except ApiError:
+            self._statistics.count_rate_limited(caller)
+            raise
+        self._check_place(call)
+
+    def _check_place(self, call: Call) -> None:
+        if call.method not in ("regions.get", "zones.get"):
+            self.project.check_scope(call.scope)
+
+    def _unserved(self, call: Call) -> ApiError:
+        return not_found(f"projects/{self.project.name}/{call.scope}/{call.method}")
+
+    def _consult(self, call: Call) -> Fault | None:
+        """What goes wrong with the request; what happens beside it has happened then."""
+        fault = self._faults.consult(call.method, _target(call)) if self._faults is not None else None
+        if fault and self._faults is not None:
+            try:
+                self._happenings.happen(call, fault)
+            except ApiError as refused:
+                self._faults.in_vain(refused.message)
+        return fault
+
+    async def _carry_out(self, call: Call, fault: Fault | None) -> Json:
+        mutation = self._mutations.get(call.method)
+        waits = call.method.endswith("Operations.wait")
+        if mutation is None and not waits and call.method not in self._reads:
+            raise self._unserved(call)
+        if call.body and (mutation is None or not takes_body(call.method)):
+            accept(call.body, {})
+        if mutation is not None:
+            return self._mutate(call, mutation, fault)
+        if fault and fault.latency:
+            await self._clock.sleep(fault.latency)
+            call = replace(call, now=self._agenda.catch_up())
+        if waits:
+            operation = await self._operations.wait(Key("operations", call.scope, call.name), call.now)
+            return self._operations.render(operation, self._agenda.catch_up())
+        read = self._reads[call.method]
+        if fault and fault.stale:
+            with self.project.inventory.as_of(call.now - fault.stale):
+                return read(call)
+        return read(call)
+
+    def _mutate(self, call: Call, mutation: Mutation, fault: Fault | None) -> Json:
+        request_id = call.query.get("requestId", "")
+        malformed = bool(request_id) and (not _UUID.fullmatch(request_id) or not request_id.strip("0-"))
+        if malformed and enforced("requests.request-id-form"):
+            raise invalid("requestId", request_id, "Must be a valid UUID; the zero UUID is not supported.")
+        request = f"{call.method} {call.scope} {call.name}"
+        if request_id:
+            self._operations.expire(call.now)
+        earlier = self._operations.replay(request, request_id)
+        if earlier is None:
+            self._check_concurrency(call)
+            work = mutation(call)
+            earlier = self._operations.start(call.now, call.method, work, fault)
+            if request_id:
+                self._operations.remember(request, request_id, earlier)
+        return self._operations.render(earlier, call.now)
+
+    def _check_concurrency(self, call: Call) -> None:
+        """Operations at once: those of the project's global scope, and those of each region with its zones."""
+        scopes, place = [call.scope], GLOBAL
+        if call.scope != GLOBAL:
+            place = self.project.region_of(call.scope)
+            scopes = [f"regions/{place}", *(f"zones/{zone}" for zone in self.project.regions[place])]
+        limits = self.project.limits
+        of_type = limits.concurrent_operations_by_type.get(call.method)
+        too_many = self._operations.running_in(scopes) >= limits.concurrent_operations or (
+            of_type is not None and self._operations.running_in(scopes, call.method) >= of_type
+        )
+        if too_many and enforced("quotas.concurrent-operations"):
+            raise concurrency_exceeded(self.project.number, place)
+
+    def _later(self, at: float, delay: float, effect: Effect) -> None:
+        if self.project.placing:
+            effect(at)
+        else:
+            self._agenda.at(at + delay, effect)
+
+    def _run(self, at: float, method: str, work: Work) -> None:
+        if self.project.placing:
+            self._operations.at_once(at, work)
+        else:
+            self._operations.start(at, method, work, None)
+
+    # -- the world builder's side
+
+    def place(self, collection: str, scope: str, body: Mapping[str, Any]) -> Json:
+        """Insert a resource at rest: same validation, defaults and allocation, but effective at once.
+
+        `scope` is `global`, `regions/R` or `zones/Z`. Needs no event loop; not counted. Raises ApiError.
+        """
+        self.project.check_scope(scope)
+        call = Call(f"{collection}.insert", scope, "", self._clock.now(), {}, body)
+        self.project.placing = True
+        try:
+            work = self._mutations[call.method](call)
+            self._operations.at_once(call.now, work)
+        finally:
+            self.project.placing = False
+        return self.project.inventory.get(work.target)
+
+    def find(self, collection: str, scope: str, name: str) -> Json | None:
+        """A resource as it stands now; read, never change."""
+        self._agenda.catch_up()
+        return self.project.inventory.find(Key(collection, scope, name))
+
+    def look(self, method: str, scope: str, name: str = "", *, query: Mapping[str, str], project: str = "") -> Json:
+        """What a get or list would answer, for an onlooker: not counted, not charged, and no fault interferes.
+
+        Raises ApiError for what the API refuses, and 404 for a method that does not read.
+        """
+        call = Call(method, scope, name, self._agenda.catch_up(), query, {}, project)
+        self._check_place(call)
+        if method not in self._reads:
+            raise self._unserved(call)
+        seen: Json = select(self._reads[method](call), asked_of(query))
+        return seen
+
+    def statistics(self, caller: str = "") -> Json:
+        """`{"calls", "mutations", "byMethod", "rateLimited"}` of callers whose User-Agent begins with `caller`."""
+        return self._statistics.document(caller)
+
+    def reset_statistics(self) -> None:
+        """Count calls from zero."""
+        self._statistics.reset()
+
+    def snapshot(self) -> dict[str, dict[str, Json]]:
+        """Collection -> `scope/name` -> resource, everything that is there now."""
+        self._agenda.catch_up()
+        return self.project.inventory.snapshot()
+
+    def dump(self) -> Json:
+        """The whole state; ApiError 409 while operations run."""
+        self._agenda.catch_up()
+        return dump(self.project)
+
+    def load(self, state: Any) -> Json:
+        """Replace the whole state; what was under way is dropped. ApiError 400 if `state` is none.
+
+        Returns it as `dump` writes it. Managed groups that lack VMs begin to make them at once.
+        """
+        now = self._agenda.catch_up()
+        good = read(self.project, state)
+        self._agenda.clear()
+        self._happenings.forget()
+        self._loading = True
+        try:
+            load(self.project, now, good)
+        finally:
+            self._loading = False
+        taken = dump(self.project)
+        for group, _ in list(self.project.inventory.all("instanceGroupManagers")):
+            self._managed.reconcile(now, group)
+        return taken
+
+    def finish(self) -> None:
+        """End everything that is under way at once, as if its time had come."""
+        self._agenda.finish()
+
+    def reseed(self, seed: int) -> None:
+        """Let everything that is drawn from now on come from another seed."""
+        chance = Chance(seed)
+        self.project.chance = chance
+        self.project.inventory.reseed(seed)
+        self._operations.reseed(chance)
+        if self._faults is not None:
+            self._faults.reseed(seed)
+
+    def operations_running(self) -> int:
+        """How many operations have not ended."""
+        self._agenda.catch_up()
+        return self._operations.running()
+
+    async def close(self) -> None:
+        """Drop everything that was still to happen."""
+        self._operations.release_watchers()
+        await self._agenda.close()
+
+
+def _target(call: Call) -> str:
+    """The name of what a request is about, "" for lists."""
+    return call.name or str(call.body.get("name", ""))
+
+
+def _http(fault: HttpFault) -> ApiError:
+    return ApiError(fault.status, fault.reason, fault.message)

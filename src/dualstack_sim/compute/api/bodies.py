@@ -1,0 +1,111 @@
+"""What a request body must look like before anything else is asked about it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from dualstack_sim.compute.api.errors import Json, bad_request, invalid
+from dualstack_sim.rules import enforced
+
+Schema = Mapping[str, Any]
+"""Field -> what it holds: a type, a tuple of the enum values, `[what]` for a list of it, or the schema of an object."""
+
+_WORDS = {str: "a string", bool: "a boolean", int: "a number", list: "an array", dict: "an object"}
+
+
+def accept(body: Mapping[str, Any], schema: Schema, where: str = "resource") -> Json:
+    """The fields that were given, without nulls: absent and null mean unchanged (compute-api.md 5.3).
+
+    Unknown fields and wrong types are refused with 400.
+    """
+    accepted: Json = {}
+    for field, value in body.items():
+        kind = schema.get(field)
+        if kind is None:
+            if not enforced("requests.unknown-field"):
+                continue
+            raise bad_request(
+                f"Invalid JSON payload received. Unknown name \"{field}\" at '{where}': Cannot find field."
+            )
+        if value is not None or not enforced("requests.null-is-absent"):
+            accepted[field] = _typed(value, kind, f"{where}.{field}")
+    return accepted
+
+
+def _typed(value: Any, kind: Any, where: str) -> Any:
+    if isinstance(kind, Mapping):
+        return accept(_typed(value, dict, where), kind, where)
+    if isinstance(kind, list):
+        return [_typed(entry, kind[0], f"{where}[{index}]") for index, entry in enumerate(_typed(value, list, where))]
+    if isinstance(kind, tuple):
+        return one_of(_typed(value, str, where), kind, where)
+    return _plain(value, kind, where)
+
+
+def _plain(value: Any, kind: type, where: str) -> Any:
+    if kind is int:
+        if isinstance(value, str) and value.lstrip("-").isdigit() and len(value) < 20:
+            return int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        raise invalid(where, value, "Must be a number.")
+    if kind is float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+        raise invalid(where, value, "Must be a number.")
+    if not isinstance(value, kind):
+        raise invalid(where, value, f"Must be {_WORDS[kind]}.")
+    return value
+
+
+def accept_list(value: list[Any], schema: Schema, where: str) -> list[Json]:
+    """A list of objects of one schema."""
+    result = []
+    for index, entry in enumerate(value):
+        if not isinstance(entry, dict):
+            raise invalid(f"{where}[{index}]", entry, "Must be an object.")
+        result.append(accept(entry, schema, f"{where}[{index}]"))
+    return result
+
+
+def accept_strings(value: list[Any], where: str) -> list[str]:
+    """A list of strings."""
+    for index, entry in enumerate(value):
+        if not isinstance(entry, str):
+            raise invalid(f"{where}[{index}]", entry, "Must be a string.")
+    return value
+
+
+def echoed(body: Json, fields: Collection[str]) -> Json:
+    """Those of the fields that were given: they are shown as they were sent, and nothing else depends on them."""
+    return {field: body[field] for field in fields if body.get(field) not in (None, "", [], {})}
+
+
+def refuse_changes(body: Json, current: Json, fields: Iterable[str]) -> None:
+    """Refuse what a method cannot change; clients may send the whole resource back as they read it."""
+    for field in fields:
+        if field in body and _bare(body[field]) != _bare(current.get(field)):
+            raise invalid(f"resource.{field}", "", "Updating this field is not supported.")
+
+
+def _bare(value: Any) -> Any:
+    """Without what the server adds, and nothing for what is empty."""
+    if isinstance(value, dict):
+        return {k: _bare(v) for k, v in value.items() if k not in ("kind", "fingerprint") and v not in ([], {})} or None
+    return None if value in ("", []) else value
+
+
+def accept_labels(value: Mapping[str, Any], where: str) -> Json:
+    """A map of strings."""
+    for name, text in value.items():
+        if not isinstance(text, str):
+            raise invalid(f"{where}['{name}']", text, "Must be a string.")
+    return dict(value)
+
+
+def one_of(value: Any, allowed: tuple[str, ...], where: str) -> str:
+    """An enum value."""
+    if value not in allowed:
+        raise invalid(where, value, f"Must be one of: {', '.join(allowed)}.")
+    return str(value)

@@ -1,0 +1,128 @@
+"""What a fault lets happen beside the request that it hits: somebody else's change, the end of a VM, a lower quota."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from dualstack_sim.compute.api.errors import ApiError, Json
+from dualstack_sim.compute.api.fault_injection import Fault, Meanwhile, Squeeze, VmEnd
+from dualstack_sim.compute.api.methods import Mutation
+from dualstack_sim.compute.api.operations import Effect, Operations
+from dualstack_sim.compute.api.references import Key
+from dualstack_sim.compute.machines.access_configs import without_ephemeral
+from dualstack_sim.compute.project.inventory import timestamp
+from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.project.quotas import Limits, lowered
+
+_BUSY = 1.0
+"""Simulated seconds after which somebody tries again to delete a VM on which an operation runs."""
+
+_FINGERPRINTS: Mapping[str, tuple[str, str]] = {
+    "setLabels": ("labelFingerprint", "labelFingerprint"),
+    "setTags": ("fingerprint", "tags"),
+    "setMetadata": ("fingerprint", "metadata"),
+    "patch": ("fingerprint", "fingerprint"),
+    "update": ("fingerprint", "fingerprint"),
+}
+"""Verb -> the field of the body that takes the fingerprint, and the field of the resource that has it."""
+
+
+class Happenings:
+    """Brings about what faults say. `schedule` lets something happen at an instant."""
+
+    def __init__(
+        self, project: Project, mutations: Mapping[str, Mutation], schedule: Callable[[float, Effect], None]
+    ) -> None:
+        self._project = project
+        self._mutations = mutations
+        self._schedule = schedule
+        self._unsqueezed: Limits = project.limits
+        self._squeezes: list[Squeeze] = []
+
+    def happen(self, call: Call, fault: Fault) -> None:
+        """Bring about what `fault` says beside `call`. ApiError, with the reason, where that is not possible."""
+        if fault.quota is not None:
+            self._squeeze(call.now, fault.quota)
+        if fault.vm is not None:
+            self._end(call, fault.vm)
+        if fault.meanwhile is not None:
+            self._change(call, fault.meanwhile)
+
+    def forget(self) -> None:
+        """Let all quotas be as they were: what would have restored them is dropped with everything under way."""
+        self._squeezes.clear()
+        self._project.limits = self._unsqueezed
+
+    # -- a quota
+
+    def _squeeze(self, at: float, squeeze: Squeeze) -> None:
+        self._squeezes.append(squeeze)
+        self._apply_squeezes()
+        if squeeze.seconds is not None:
+            self._schedule(at + squeeze.seconds, lambda _at: self._release(squeeze))
+
+    def _release(self, squeeze: Squeeze) -> None:
+        if squeeze in self._squeezes:
+            self._squeezes.remove(squeeze)
+            self._apply_squeezes()
+
+    def _apply_squeezes(self) -> None:
+        limits = self._unsqueezed
+        for squeeze in self._squeezes:
+            limits = lowered(limits, squeeze.limit, squeeze.value)
+        self._project.limits = limits
+
+    # -- a VM
+
+    def _end(self, call: Call, end: VmEnd) -> None:
+        wanted = end.name or call.name
+        found = {key: vm for key, vm in self._project.inventory.all("instances") if fnmatchcase(key.name, wanted)}
+        running = sorted(key for key, vm in found.items() if vm["status"] == "RUNNING")
+        if not running:
+            raise ApiError(404, "notFound", f"no running VM is called {wanted!r}")
+        key = running[0]
+        if end.becomes == "deleted":
+            self._delete(call.now, key)
+        else:
+            interfaces = without_ephemeral(self._project, found[key]["networkInterfaces"])
+            stopped = {"status": "TERMINATED", "lastStopTimestamp": timestamp(call.now)}
+            self._project.inventory.put(call.now, key, found[key] | stopped | {"networkInterfaces": interfaces})
+
+    def _delete(self, at: float, vm: Key) -> None:
+        """Somebody asks for it as anybody would, again and again while other operations are on it."""
+        if self._project.operations.is_busy(vm):
+            self._schedule(at + _BUSY, lambda later: self._delete(later, vm))
+        elif self._project.inventory.find(vm) is not None:
+            call = Call("instances.delete", vm.scope, vm.name, at)
+            self._project.run(at, call.method, self._mutations[call.method](call))
+
+    # -- somebody else's change
+
+    def _change(self, call: Call, meanwhile: Meanwhile) -> None:
+        method = meanwhile.method or call.method
+        body = {**call.body, **meanwhile.body} if method.endswith(".insert") else dict(meanwhile.body)
+        other = replace(call, method=method, body=self._with_fingerprint(call, method, body))
+        mutation = self._mutations.get(method)
+        if mutation is None:
+            raise ApiError(404, "notFound", f"there is no method {method} that changes anything")
+        Operations.at_once(call.now, mutation(other))
+
+    def _with_fingerprint(self, call: Call, method: str, body: Json) -> Json:
+        """The body with the present fingerprint, as whoever has just read the resource sends it."""
+        collection, _, verb = method.partition(".")
+        resource = self._project.inventory.find(Key(collection, call.scope, call.name)) or {}
+        if verb == "updateNetworkInterface":
+            field, holder = "fingerprint", _interface(resource, call.query.get("networkInterface", ""))
+        elif verb in _FINGERPRINTS:
+            field, place = _FINGERPRINTS[verb]
+            holder = resource.get(place)
+        else:
+            return body
+        present = holder.get("fingerprint") if isinstance(holder, dict) else holder
+        return {field: present, **body} if present is not None else body
+
+
+def _interface(instance: Json, name: str) -> Json | None:
+    return next((entry for entry in instance.get("networkInterfaces", ()) if entry["name"] == name), None)

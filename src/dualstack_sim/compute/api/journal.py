@@ -1,0 +1,48 @@
+"""The requests that the API answered, the latest of them: for whoever wants to know what a client really does."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from dualstack_sim.compute.api.errors import Json
+
+KEPT = 20_000
+
+
+class Served(NamedTuple):
+    """One request. `status` is 0 where the connection was cut instead of an answer."""
+
+    at: float
+    method: str
+    scope: str
+    target: str
+    status: int
+    caller: str
+
+
+class Journal:
+    """The last `kept` requests, oldest first."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._entries: deque[Served] = deque(maxlen=kept)
+        self.total = 0
+
+    def note(self, served: Served) -> None:
+        self._entries.append(served)
+        self.total += 1
+
+    def entries(self, *, method: str = "", caller: str = "", limit: int = KEPT) -> list[Json]:
+        """The latest `limit` requests of that method id and of callers whose User-Agent begins with `caller`."""
+        chosen = list(self._matching(method, caller))
+        return [entry._asdict() for entry in chosen[max(0, len(chosen) - limit) :]]
+
+    def _matching(self, method: str, caller: str) -> Iterator[Served]:
+        for entry in self._entries:
+            if (not method or entry.method == method) and entry.caller.startswith(caller):
+                yield entry
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self.total = 0

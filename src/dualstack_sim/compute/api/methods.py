@@ -1,0 +1,151 @@
+"""Discovery id -> the function that carries it out: every mutation, and the reads that are more than a look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dualstack_sim.compute.api.errors import Json
+from dualstack_sim.compute.api.labels import labels_setter
+from dualstack_sim.compute.api.operations import Work
+from dualstack_sim.compute.groups.instance_templates import InstanceTemplates
+from dualstack_sim.compute.groups.managed_groups import ManagedGroups
+from dualstack_sim.compute.machines.access_configs import AccessConfigs
+from dualstack_sim.compute.machines.disk_attachments import DiskAttachments
+from dualstack_sim.compute.machines.disks import Disks
+from dualstack_sim.compute.machines.images import Images
+from dualstack_sim.compute.machines.instances import Instances
+from dualstack_sim.compute.machines.machine_changes import MachineChanges
+from dualstack_sim.compute.network.effective_firewalls import EffectiveFirewalls
+from dualstack_sim.compute.network.firewalls import Firewalls
+from dualstack_sim.compute.network.networks import Networks
+from dualstack_sim.compute.network.peerings import Peerings
+from dualstack_sim.compute.network.router_status import RouterStatus
+from dualstack_sim.compute.network.routers import Routers
+from dualstack_sim.compute.network.routes import Routes
+from dualstack_sim.compute.network.static_addresses import Reservations
+from dualstack_sim.compute.network.subnetworks import Subnetworks
+from dualstack_sim.compute.project.places import Places
+from dualstack_sim.compute.project.project import Call, Project
+
+Read = Callable[[Call], Json]
+Mutation = Callable[[Call], Work]
+
+_WITHOUT_BODY = frozenset(
+    (
+        "instances.start", "instances.stop", "instances.reset", "instances.setDeletionProtection",
+        "instances.deleteAccessConfig", "instances.detachDisk", "instanceGroupManagers.resize",
+    )
+)  # fmt: skip
+
+
+def takes_body(method: str) -> bool:
+    """Whether a mutation says in its body what it wants; reads never do."""
+    return method not in _WITHOUT_BODY and not method.endswith(".delete")
+
+
+def mutations(
+    project: Project, routes: Routes, reservations: Reservations, groups: ManagedGroups
+) -> dict[str, Mutation]:
+    """Every method that starts an operation."""
+    return {
+        **_network_mutations(project, routes, reservations),
+        **_machine_mutations(project),
+        **_group_mutations(project, groups),
+    }
+
+
+def _network_mutations(project: Project, routes: Routes, reservations: Reservations) -> dict[str, Mutation]:
+    networks, subnetworks, peerings = Networks(project), Subnetworks(project), Peerings(project)
+    firewalls, routers = Firewalls(project), Routers(project)
+    return {
+        "networks.insert": networks.insert,
+        "networks.patch": networks.patch,
+        "networks.delete": networks.delete,
+        "networks.addPeering": peerings.add,
+        "networks.updatePeering": peerings.update,
+        "networks.removePeering": peerings.remove,
+        "subnetworks.insert": subnetworks.insert,
+        "subnetworks.patch": subnetworks.patch,
+        "subnetworks.delete": subnetworks.delete,
+        "subnetworks.expandIpCidrRange": subnetworks.expand,
+        "subnetworks.setPrivateIpGoogleAccess": subnetworks.set_private_access,
+        "routes.insert": routes.insert,
+        "routes.delete": routes.delete,
+        "firewalls.insert": firewalls.insert,
+        "firewalls.patch": firewalls.patch,
+        "firewalls.update": firewalls.update,
+        "firewalls.delete": firewalls.delete,
+        "routers.insert": routers.insert,
+        "routers.patch": routers.patch,
+        "routers.update": routers.update,
+        "routers.delete": routers.delete,
+        "addresses.insert": reservations.insert,
+        "addresses.delete": reservations.delete,
+        "globalAddresses.insert": reservations.insert,
+        "globalAddresses.delete": reservations.delete,
+        "addresses.setLabels": labels_setter(project, "addresses"),
+        "globalAddresses.setLabels": labels_setter(project, "addresses"),
+    }
+
+
+def _machine_mutations(project: Project) -> dict[str, Mutation]:
+    instances, disks = Instances(project), Disks(project)
+    access, changes, attachments = AccessConfigs(project), MachineChanges(project), DiskAttachments(project)
+    return {
+        "instances.insert": instances.insert,
+        "instances.delete": instances.delete,
+        "instances.start": instances.start,
+        "instances.stop": instances.stop,
+        "instances.updateNetworkInterface": instances.update_interface,
+        "instances.setTags": instances.set_tags,
+        "instances.setLabels": instances.set_labels,
+        "instances.setMetadata": instances.set_metadata,
+        "instances.addAccessConfig": access.add,
+        "instances.deleteAccessConfig": access.delete,
+        "instances.updateAccessConfig": access.update,
+        "instances.update": changes.update,
+        "instances.setMachineType": changes.set_machine_type,
+        "instances.setDeletionProtection": changes.set_deletion_protection,
+        "instances.reset": changes.reset,
+        "instances.attachDisk": attachments.attach,
+        "instances.detachDisk": attachments.detach,
+        "disks.insert": disks.insert,
+        "disks.delete": disks.delete,
+        "disks.resize": disks.resize,
+        "disks.setLabels": labels_setter(project, "disks"),
+    }
+
+
+def _group_mutations(project: Project, groups: ManagedGroups) -> dict[str, Mutation]:
+    templates = InstanceTemplates(project)
+    return {
+        "instanceTemplates.insert": templates.insert,
+        "instanceTemplates.delete": templates.delete,
+        "instanceGroupManagers.insert": groups.insert,
+        "instanceGroupManagers.patch": groups.patch,
+        "instanceGroupManagers.delete": groups.delete,
+        "instanceGroupManagers.resize": groups.resize,
+        "instanceGroupManagers.setInstanceTemplate": groups.set_template,
+        "instanceGroupManagers.recreateInstances": groups.recreate,
+        "instanceGroupManagers.deleteInstances": groups.delete_instances,
+        "instanceGroupManagers.abandonInstances": groups.abandon,
+    }
+
+
+def reads(project: Project, routes: Routes, reservations: Reservations) -> dict[str, Read]:
+    """The methods that read one thing and compute something about it."""
+    places, images, firewalls = Places(project), Images(project), EffectiveFirewalls(project)
+    return {
+        "projects.get": places.project,
+        "regions.get": places.region,
+        "zones.get": places.zone,
+        "machineTypes.get": places.machine_type,
+        "images.get": images.get,
+        "images.getFromFamily": images.from_family,
+        "routes.get": routes.get,
+        "addresses.get": reservations.get,
+        "globalAddresses.get": reservations.get,
+        "routers.getRouterStatus": RouterStatus(project).get,
+        "networks.getEffectiveFirewalls": firewalls.of_network,
+        "instances.getEffectiveFirewalls": firewalls.of_instance,
+    }

@@ -1,0 +1,108 @@
+"""Which methods there are and under which paths (compute-api.md 1.1): the names are those of the discovery document."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from dualstack_sim.compute.api.errors import ApiError, bad_request, not_found
+from dualstack_sim.compute.api.references import GLOBAL, check_path
+from dualstack_sim.rules import enforced
+
+_GLOBAL = ("networks", "routes", "firewalls", "addresses", "operations", "images", "instanceTemplates")
+_REGIONAL = ("subnetworks", "routers", "addresses", "operations")
+_ZONAL = ("instances", "machineTypes", "operations", "disks", "instanceGroupManagers", "instanceGroups", "autoscalers")
+AGGREGATED = (
+    "subnetworks", "instances", "routers", "addresses", "operations", "disks", "machineTypes", "instanceTemplates",
+    "instanceGroupManagers", "instanceGroups", "autoscalers",
+)  # fmt: skip
+_RENAMED = {
+    (GLOBAL, "addresses"): "globalAddresses",
+    (GLOBAL, "operations"): "globalOperations",
+    ("regions", "operations"): "regionOperations",
+    ("zones", "operations"): "zoneOperations",
+    ("aggregated", "operations"): "globalOperations",
+}
+_NAMED = {"GET": "get", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
+_CUSTOM = {
+    ("POST", "expandIpCidrRange"), ("POST", "setPrivateIpGoogleAccess"), ("PATCH", "updateNetworkInterface"),
+    ("POST", "setTags"), ("POST", "setLabels"), ("POST", "setMetadata"), ("POST", "start"), ("POST", "stop"),
+    ("POST", "wait"), ("POST", "reset"), ("POST", "setMachineType"), ("POST", "setDeletionProtection"),
+    ("POST", "addAccessConfig"), ("POST", "deleteAccessConfig"), ("POST", "updateAccessConfig"),
+    ("GET", "getEffectiveFirewalls"), ("GET", "getRouterStatus"), ("POST", "addPeering"), ("POST", "removePeering"),
+    ("PATCH", "updatePeering"), ("GET", "listPeeringRoutes"), ("POST", "resize"), ("POST", "setInstanceTemplate"),
+    ("POST", "recreateInstances"), ("POST", "deleteInstances"), ("POST", "abandonInstances"),
+    ("POST", "listManagedInstances"), ("POST", "attachDisk"), ("POST", "detachDisk"),
+}  # fmt: skip
+VERSIONS = ("v1", "beta")
+
+
+class Address(NamedTuple):
+    """Where a request goes: method id, scope, name of the resource ("" for lists and inserts)."""
+
+    method: str
+    scope: str
+    name: str
+    project: str
+
+
+def locate(verb: str, path: str) -> Address:
+    """The method behind `verb` and `path` (`/compute/v1/projects/...`, still quoted); ApiError if there is none."""
+    parts = [unquote(part) for part in path.strip("/").split("/")]
+    if len(parts) < 4 or parts[0] != "compute" or not _is_served(parts[1]) or parts[2] != "projects":
+        raise _unknown(verb, path)
+    project, rest = parts[3], parts[4:]
+    if not rest:
+        return Address(f"projects.{_only_get(verb, path)}", "", project, project)
+    if rest[0] in (GLOBAL, "aggregated") and len(rest) >= 2:
+        return _within(verb, path, project, rest[0], rest[0], rest[1:])
+    if rest[0] in ("regions", "zones"):
+        if len(rest) == 1:
+            _only_get(verb, path)
+            return Address(f"{rest[0]}.list", "", "", project)
+        check_path(rest[1], numeric=False)
+        scope = f"{rest[0]}/{rest[1]}"
+        if len(rest) == 2:
+            return Address(f"{rest[0]}.{_only_get(verb, path)}", scope, rest[1], project)
+        return _within(verb, path, project, rest[0], scope, rest[2:])
+    raise _unknown(verb, path)
+
+
+def _is_served(version: str) -> bool:
+    return version == "v1" or (version in VERSIONS and enforced("requests.beta-and-v1"))
+
+
+def _within(verb: str, path: str, project: str, place: str, scope: str, rest: list[str]) -> Address:
+    collection = rest[0]
+    known = {GLOBAL: _GLOBAL, "regions": _REGIONAL, "zones": _ZONAL, "aggregated": AGGREGATED}[place]
+    if collection not in known or len(rest) > 3:
+        raise _unknown(verb, path)
+    resource = _RENAMED.get((place, collection), collection)
+    if place == "aggregated":
+        if verb != "GET" or len(rest) > 1:
+            raise _unknown(verb, path)
+        return Address(f"{resource}.aggregatedList", scope, "", project)
+    if len(rest) == 1:
+        if verb not in ("GET", "POST"):
+            raise _unknown(verb, path)
+        return Address(f"{resource}.{'list' if verb == 'GET' else 'insert'}", scope, "", project)
+    if collection == "images" and len(rest) == 3 and rest[1] == "family" and verb == "GET":
+        check_path(rest[2])
+        return Address("images.getFromFamily", scope, rest[2], project)
+    if collection != "operations":
+        check_path(rest[1])
+    if len(rest) == 2 and verb in _NAMED:
+        return Address(f"{resource}.{_NAMED[verb]}", scope, rest[1], project)
+    if len(rest) == 3 and (verb, rest[2]) in _CUSTOM:
+        return Address(f"{resource}.{rest[2]}", scope, rest[1], project)
+    raise _unknown(verb, path)
+
+
+def _only_get(verb: str, path: str) -> str:
+    if verb != "GET":
+        raise _unknown(verb, path)
+    return "get"
+
+
+def _unknown(verb: str, path: str) -> ApiError:
+    return not_found(f"{verb} {path}") if path.startswith("/compute/") else bad_request(f"Unknown path '{path}'.")

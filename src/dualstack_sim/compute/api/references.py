@@ -1,0 +1,90 @@
+"""Names and URLs of resources, in every spelling that clients send (compute-api.md 1.1)."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from dualstack_sim.compute.api.errors import ApiError, invalid, invalid_parameter
+from dualstack_sim.rules import enforced
+
+NAME = r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_NAME = re.compile(NAME)
+_PATH_NAME = re.compile(rf"{NAME}|[1-9][0-9]{{0,19}}")
+_IN_PROJECT = re.compile(r"(?:^|/)projects/([^/]+)/(.+)$")
+
+GLOBAL = "global"
+
+
+class Key(NamedTuple):
+    """Where a resource lives: `("subnetworks", "regions/europe-west1", "nodes")`."""
+
+    collection: str
+    scope: str
+    name: str
+
+
+class Links:
+    """Writes and reads the URLs of one project. `endpoint` ends in `/compute/v1`, without a slash."""
+
+    def __init__(self, endpoint: str, project: str, number: str) -> None:
+        self.endpoint = endpoint.rstrip("/")
+        self.project = project
+        self.number = number
+
+    def partial(self, key: Key) -> str:
+        """`projects/P/regions/R/subnetworks/S`: how messages name a resource."""
+        return f"projects/{self.project}/{key.scope}/{key.collection}/{key.name}"
+
+    def full(self, key: Key) -> str:
+        return f"{self.endpoint}/{self.partial(key)}"
+
+    def within(self, path: str) -> str:
+        """The URL of `path` in the project, such as `regions/europe-west1`."""
+        return f"{self.endpoint}/projects/{self.project}/{path}" if path else f"{self.endpoint}/projects/{self.project}"
+
+    def read(self, text: str, collection: str, scope: str) -> Key | None:
+        """The key that a full URL of any host, a partial path or a bare name means; None if it means nothing here.
+
+        A bare name lives in `scope`. A path of another project or of another collection is None.
+        """
+        match = _IN_PROJECT.search(text)
+        if match:
+            if match[1] not in (self.project, self.number) and enforced("requests.other-project"):
+                return None
+            text = match[2]
+        parts = text.split("/")
+        if len(parts) == 1 and not match and parts[0]:
+            return Key(collection, scope, parts[0])
+        if parts[0] == GLOBAL and len(parts) == 3 and parts[1] == collection:
+            return Key(collection, GLOBAL, parts[2])
+        if parts[0] in ("regions", "zones") and len(parts) == 4 and parts[2] == collection:
+            return Key(collection, f"{parts[0]}/{parts[1]}", parts[3])
+        return None
+
+    def region_of(self, scope: str, zones: dict[str, str]) -> str:
+        """The region (bare name) of a zonal or regional scope."""
+        place = scope.partition("/")[2]
+        return zones.get(place, place)
+
+
+def check_name(value: object) -> str:
+    """The name in a body (compute-api.md 1.1)."""
+    if not isinstance(value, str) or not (_NAME.fullmatch(value) or not enforced("requests.name-form")):
+        raise invalid("resource.name", value, f"Must be a match of regex '(?:{NAME})'")
+    return value
+
+
+def is_name(text: str) -> bool:
+    """Whether a project, a region or a resource may be called that."""
+    return _NAME.fullmatch(text) is not None
+
+
+def check_path(value: str, *, numeric: bool = True) -> None:
+    """A path parameter: a name, or for a resource its numeric id."""
+    if not (_PATH_NAME if numeric else _NAME).fullmatch(value) and enforced("requests.path-form"):
+        raise invalid_parameter(value, f"Values must match the following regular expression: '{NAME}'")
+
+
+def unknown_reference(field: str, value: object, noun: str) -> ApiError:
+    return invalid(field, value, f"The referenced {noun} resource cannot be found.")

@@ -1,0 +1,1 @@
+"""VMs with their interfaces, alias ranges and disks."""

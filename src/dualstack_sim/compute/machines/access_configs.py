@@ -1,0 +1,153 @@
+"""External IPv4 addresses of VMs: add, delete and update an access config (compute-api.md 7.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from typing import Any
+
+from dualstack_sim.compute.api.bodies import accept, echoed, one_of
+from dualstack_sim.compute.api.errors import Json, bad_request, invalid, not_found, required
+from dualstack_sim.compute.api.operations import Work
+from dualstack_sim.compute.api.references import Key
+from dualstack_sim.compute.network.addresses import dotted
+from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.rules import enforced
+
+SCHEMA: dict[str, type] = {
+    "kind": str, "type": str, "name": str, "natIP": str, "networkTier": str, "setPublicPtr": bool,
+    "publicPtrDomainName": str, "externalIpv6": str, "externalIpv6PrefixLength": int, "securityPolicy": str,
+    "ipCollection": str,
+}  # fmt: skip
+_ECHOED = ("setPublicPtr", "publicPtrDomainName", "securityPolicy", "ipCollection")
+TYPES = ("ONE_TO_ONE_NAT",)
+TIERS = ("PREMIUM", "STANDARD", "FIXED_STANDARD", "STANDARD_OVERRIDES_FIXED_STANDARD")
+
+
+def access_config(project: Project, instance: Key, interface: str, body: Json, where: str) -> Json:
+    """A new access config with its defaults; an address that is named must be no other VM's."""
+    wanted = body.get("natIP")
+    user = nat_users(project).get(wanted, "") if wanted else ""
+    if user and enforced("access.address-once"):
+        why = f"The address is already being used by '{user.partition('/compute/v1/')[2]}'."
+        raise invalid(f"{where}.natIP", wanted, why)
+    return {
+        "kind": "compute#accessConfig",
+        "type": one_of(body.get("type") or "ONE_TO_ONE_NAT", TYPES, f"{where}.type"),
+        "name": body.get("name") or "External NAT",
+        "natIP": wanted or _drawn(project, *instance, interface),
+        "networkTier": one_of(body.get("networkTier") or "PREMIUM", TIERS, f"{where}.networkTier"),
+    } | echoed(body, _ECHOED)
+
+
+def _drawn(project: Project, *what: str) -> str:
+    number = project.chance.generator("external-address", *what).randrange(1 << 20)
+    return dotted(int(IPv4Address("34.64.0.0")) + number)
+
+
+def without_ephemeral(project: Project, interfaces: list[Json]) -> list[Json]:
+    """The interfaces of a VM that stops: external addresses that nobody reserved are given up (compute-api.md 7.5)."""
+    reserved = {address["address"] for _, address in project.inventory.all("addresses")}
+
+    def left(config: Json) -> Json:
+        kept = config.get("natIP") in reserved or not enforced("access.ephemeral-address")
+        return config if kept else {field: value for field, value in config.items() if field != "natIP"}
+
+    return [_with_configs(interface, left) for interface in interfaces]
+
+
+def with_ephemeral(project: Project, instance: Key, interfaces: list[Json]) -> list[Json]:
+    """The interfaces of a VM that starts: where an external address was given up there is another."""
+
+    def given(config: Json) -> Json:
+        if "natIP" in config:
+            return config
+        return config | {"natIP": _drawn(project, *instance, project.inventory.fingerprint(instance, "address"))}
+
+    return [_with_configs(interface, given) for interface in interfaces]
+
+
+def _with_configs(interface: Json, change: Callable[[Json], Json]) -> Json:
+    configs = interface.get("accessConfigs")
+    return interface | {"accessConfigs": [change(config) for config in configs]} if configs else interface
+
+
+def nat_users(project: Project) -> dict[str, str]:
+    """External IPv4 address -> link of the VM that has it."""
+    return {
+        config["natIP"]: instance["selfLink"]
+        for _, instance in project.inventory.all("instances")
+        for interface in instance["networkInterfaces"]
+        for config in interface.get("accessConfigs", ())
+        if "natIP" in config
+    }
+
+
+class AccessConfigs:
+    """instances.addAccessConfig, deleteAccessConfig, updateAccessConfig. Each renews the interface's fingerprint."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def add(self, call: Call) -> Work:
+        key, interface = self._interface(call)
+        body = accept(call.body, SCHEMA)
+        if interface.get("accessConfigs") and enforced("access.one-config"):
+            raise bad_request("At most one access config currently supported.")
+        config = access_config(self._project, key, interface["name"], body, "resource")
+        return self._work(call, key, interface["name"], [config])
+
+    def delete(self, call: Call) -> Work:
+        key, interface = self._interface(call)
+        name = call.query.get("accessConfig", "")
+        if not name:
+            raise required("accessConfig")
+        self._require(key, interface, name)
+        return self._work(call, key, interface["name"], [])
+
+    def update(self, call: Call) -> Work:
+        """Neither the address nor the tier can be changed in place."""
+        key, interface = self._interface(call)
+        body = accept(call.body, SCHEMA)
+        current = self._require(key, interface, body.get("name", "External NAT"))
+        for field in ("natIP", "networkTier", "type"):
+            if body.get(field) and body[field] != current.get(field):
+                raise invalid(f"resource.{field}", body[field], "Updating this field is not supported.")
+        names = ("setPublicPtr", "publicPtrDomainName")
+        return self._work(call, key, interface["name"], [current | {f: body[f] for f in names if f in body}])
+
+    def _require(self, key: Key, interface: Json, name: str) -> Json:
+        for config in interface.get("accessConfigs", ()):
+            if config["name"] == name:
+                return dict(config)
+        raise not_found(f"{self._project.links.partial(key)}/{interface['name']}/accessConfigs/{name}")
+
+    def _interface(self, call: Call) -> tuple[Key, Json]:
+        key = self._project.inventory.canonical(Key("instances", call.scope, call.name))
+        self._project.require_unlocked(key)
+        name = call.query.get("networkInterface", "")
+        if not name:
+            raise required("networkInterface")
+        for interface in self._project.inventory.get(key)["networkInterfaces"]:
+            if interface["name"] == name:
+                return key, interface
+        raise invalid("networkInterface", name, "The instance has no such network interface.")
+
+    def _work(self, call: Call, key: Key, name: str, configs: list[Json]) -> Work:
+        inventory = self._project.inventory
+
+        def finish(at: float) -> None:
+            current = inventory.get(key)
+            interfaces = [
+                self._with(key, interface, configs) if interface["name"] == name else interface
+                for interface in current["networkInterfaces"]
+            ]
+            inventory.put(at, key, current | {"networkInterfaces": interfaces})
+
+        kind = call.method.rpartition(".")[2]
+        return Work(key, inventory.get(key)["id"], kind, finish, exclusive=False)
+
+    def _with(self, key: Key, interface: Json, configs: list[Any]) -> Json:
+        kept = {field: value for field, value in interface.items() if field != "accessConfigs"}
+        kept["fingerprint"] = self._project.inventory.fingerprint(key, interface["name"])
+        return kept | ({"accessConfigs": configs} if configs else {})

@@ -1,0 +1,237 @@
+"""Persistent disks, as far as VMs need them (compute-api.md 8): made, attached and deleted with their VM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from dualstack_sim.compute.api.bodies import Schema, accept, accept_labels, accept_list, echoed, one_of
+from dualstack_sim.compute.api.errors import (
+    ApiError,
+    Json,
+    OperationFailed,
+    OperationFailure,
+    already_exists,
+    in_use,
+    invalid,
+    required,
+)
+from dualstack_sim.compute.api.operations import Work
+from dualstack_sim.compute.api.references import Key, check_name
+from dualstack_sim.compute.api.shapes import ARCHITECTURES, GUEST_FEATURES
+from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.rules import enforced
+
+SCHEMA: Schema = {
+    "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "zone": str,
+    "sizeGb": int, "type": str, "sourceImage": str, "sourceSnapshot": str, "labels": dict, "labelFingerprint": str,
+    "users": list, "status": str, "physicalBlockSizeBytes": int, "licenses": [str], "guestOsFeatures": GUEST_FEATURES,
+    "provisionedIops": int, "provisionedThroughput": int, "architecture": ARCHITECTURES, "resourcePolicies": [str],
+    "params": dict, "accessMode": ("READ_ONLY_MANY", "READ_WRITE_MANY", "READ_WRITE_SINGLE"),
+    "diskEncryptionKey": dict, "options": str, "storagePool": str,
+}  # fmt: skip
+ATTACHED: Schema = {
+    "kind": str, "type": str, "mode": str, "source": str, "deviceName": str, "index": int, "boot": bool,
+    "autoDelete": bool, "interface": str, "diskSizeGb": int, "initializeParams": dict, "licenses": list,
+    "guestOsFeatures": GUEST_FEATURES, "forceAttach": bool, "diskEncryptionKey": dict,
+    "shieldedInstanceInitialState": dict, "architecture": str, "savedState": str,
+}  # fmt: skip
+INITIALIZE: Schema = {
+    "diskName": str, "sourceImage": str, "diskSizeGb": int, "diskType": str, "labels": dict, "description": str,
+    "sourceSnapshot": str, "sourceImageEncryptionKey": dict, "sourceSnapshotEncryptionKey": dict,
+    "resourcePolicies": [str], "onUpdateAction": str, "provisionedIops": int, "provisionedThroughput": int,
+    "licenses": [str], "storagePool": str, "architecture": ARCHITECTURES,
+    "resourceManagerTags": dict, "replicaZones": list, "enableConfidentialCompute": bool,
+}  # fmt: skip
+_ECHOED = (
+    "description", "accessMode", "architecture", "guestOsFeatures", "licenses", "options", "resourcePolicies",
+    "sourceSnapshot", "storagePool",
+)  # fmt: skip
+_DEFAULT_SIZE = 10
+_LARGEST = 65536
+
+
+class Disks:
+    """disks.insert, delete, resize. Get and list come from the listing."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def insert(self, call: Call) -> Work:
+        project = self._project
+        body = accept(call.body, SCHEMA)
+        if "name" not in body:
+            raise required("resource.name")
+        key = Key("disks", call.scope, check_name(body["name"]))
+        if project.inventory.find(key):
+            raise already_exists(project.links.partial(key))
+        origin: Json = dict(body)
+        if "type" in body:
+            origin["diskType"] = body["type"]
+        if call.query.get("sourceImage"):
+            origin["sourceImage"] = call.query["sourceImage"]
+        resource = _disk(project, key, call.now, origin, body.get("sizeGb"), "resource.sizeGb")
+        return Work(
+            key,
+            resource["id"],
+            "insert",
+            lambda at: project.inventory.put(at, key, resource),
+            begin=lambda at: project.inventory.put(at, key, resource, effective=False),
+            abandon=lambda at: project.inventory.put(at, key, None, effective=False),
+        )
+
+    def delete(self, call: Call) -> Work:
+        key, resource = self._target(call)
+        if resource.get("users") and enforced("disks.in-use"):
+            user = resource["users"][0].partition("/compute/v1/")[2]
+            raise in_use("disk", self._project.links.partial(key), user)
+        return Work(key, resource["id"], "delete", lambda at: self._project.inventory.put(at, key, None))
+
+    def resize(self, call: Call) -> Work:
+        """Only ever larger."""
+        key, resource = self._target(call)
+        body = accept(call.body, {"sizeGb": int})
+        wanted = _size(body.get("sizeGb", 0), "sizeGb")
+        if wanted <= int(resource["sizeGb"]) and enforced("disks.only-grow"):
+            why = f"New disk size '{wanted}' GiB must be larger than existing size '{resource['sizeGb']}' GiB."
+            raise invalid("sizeGb", wanted, why)
+        inventory = self._project.inventory
+        grown = {"sizeGb": str(wanted)}
+        return Work(key, resource["id"], "resizeDisk", lambda at: inventory.put(at, key, inventory.get(key) | grown))
+
+    def _target(self, call: Call) -> tuple[Key, Json]:
+        key = self._project.inventory.canonical(Key("disks", call.scope, call.name))
+        self._project.require_idle(key)
+        return key, self._project.inventory.get(key)
+
+
+# -- the disks of one VM
+
+
+@dataclass(slots=True)
+class DiskPlan:
+    """What a VM does to disks: `attached` is how it lists them, `changed` the disks as they are and as they will be."""
+
+    attached: list[Json] = field(default_factory=list)
+    changed: dict[Key, tuple[Json | None, Json]] = field(default_factory=dict)
+
+    def begin(self, project: Project, at: float) -> None:
+        for key, (_, after) in self.changed.items():
+            project.inventory.put(at, key, after, effective=False)
+
+    def abandon(self, project: Project, at: float) -> None:
+        for key, (before, _) in self.changed.items():
+            project.inventory.put(at, key, before, effective=False)
+
+
+def plan_disks(project: Project, instance: Key, now: float, entries: list[Any]) -> DiskPlan:
+    """Check and describe the disks of a new VM: made from `initializeParams` or attached by `source`.
+
+    ApiError for bad ones; OperationFailed if a disk is attached to another VM.
+    """
+    plan = DiskPlan()
+    for index, entry in enumerate(accept_list(entries, ATTACHED, "resource.disks")):
+        where = f"resource.disks[{index}]"
+        if entry.get("type") == "SCRATCH":
+            plan.attached.append(_attachment(entry, index, "", 375))
+        elif entry.get("source"):
+            plan_attachment(project, instance, plan, entry, index, where)
+        else:
+            _make(project, instance, now, plan, entry, index)
+    return plan
+
+
+def plan_attachment(project: Project, instance: Key, plan: DiskPlan, entry: Json, index: int, where: str) -> None:
+    """A disk that is there becomes the VM's; OperationFailed if it is attached already."""
+    key, disk = project.reference(f"{where}.source", entry["source"], "disks", instance.scope, "disk")
+    users = disk.get("users", [])
+    if users and entry.get("mode") != "READ_ONLY":
+        message = (
+            f"The disk resource '{project.links.partial(key)}' is already being used by "
+            f"'{users[0].partition('/compute/v1/')[2]}'"
+        )
+        raise OperationFailed(OperationFailure("RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", message))
+    plan.changed[key] = disk, disk | {"users": [*users, project.links.full(instance)]}
+    plan.attached.append(_attachment(entry, index, disk["selfLink"], int(disk["sizeGb"])))
+
+
+def _make(project: Project, instance: Key, now: float, plan: DiskPlan, entry: Json, index: int) -> None:
+    where = f"resource.disks[{index}].initializeParams"
+    origin = accept(entry.get("initializeParams", {}), INITIALIZE, where)
+    name = origin.get("diskName") or (instance.name if index == 0 else f"{instance.name}-{index}"[-63:])
+    key = Key("disks", instance.scope, check_name(name))
+    if project.inventory.find(key) or key in plan.changed:
+        raise already_exists(project.links.partial(key))
+    size = origin.get("diskSizeGb", entry.get("diskSizeGb"))
+    disk = _disk(project, key, now, origin, size, f"{where}.diskSizeGb")
+    attached = {"users": [project.links.full(instance)], "lastAttachTimestamp": disk["creationTimestamp"]}
+    plan.changed[key] = None, disk | attached
+    plan.attached.append(_attachment(entry, index, disk["selfLink"], int(disk["sizeGb"])))
+
+
+def _attachment(entry: Json, index: int, source: str, size: int) -> Json:
+    shown: Json = {
+        "kind": "compute#attachedDisk",
+        "type": entry.get("type", "PERSISTENT"),
+        "mode": one_of(entry.get("mode", "READ_WRITE"), ("READ_WRITE", "READ_ONLY"), f"resource.disks[{index}].mode"),
+        "deviceName": entry.get("deviceName") or f"persistent-disk-{index}",
+        "index": index,
+        "boot": entry.get("boot", index == 0),
+        "autoDelete": entry.get("autoDelete", False),
+        "interface": entry.get("interface", "SCSI"),
+        "diskSizeGb": str(size),
+    }
+    return shown | ({"source": source} if source else {}) | echoed(entry, ("guestOsFeatures",))
+
+
+def release_disks(project: Project, at: float, instance: Json) -> None:
+    """The VM is gone: its autoDelete disks go with it, the others are free again."""
+    for attached in instance.get("disks", ()):
+        goes = bool(attached.get("autoDelete")) and enforced("disks.auto-delete")
+        release_disk(project, at, instance, attached, goes=goes)
+
+
+def release_disk(project: Project, at: float, instance: Json, attached: Json, *, goes: bool = False) -> None:
+    """The VM has the disk no more, or nobody has if it `goes`."""
+    key = project.links.read(attached.get("source", ""), "disks", "")
+    disk = project.inventory.find(key) if key else None
+    if key is not None and disk is not None:
+        users = [user for user in disk.get("users", ()) if user != instance["selfLink"]]
+        kept = {name: value for name, value in disk.items() if name != "users"}
+        project.inventory.put(at, key, None if goes else kept | ({"users": users} if users else {}))
+
+
+def _disk(project: Project, key: Key, now: float, origin: Json, size: int | None, where: str) -> Json:
+    zone = project.links.within(key.scope)
+    kind = str(origin.get("diskType", "pd-standard")).rpartition("/")[2]
+    resource = project.inventory.identity(key, "disk", now) | {
+        "zone": zone,
+        "sizeGb": str(_size(_DEFAULT_SIZE if size is None else size, where)),
+        "status": "READY",
+        "type": f"{zone}/diskTypes/{kind}",
+        "labelFingerprint": project.inventory.fingerprint(key, "labels"),
+        "physicalBlockSizeBytes": "4096",
+    }
+    if origin.get("sourceImage"):
+        resource["sourceImage"] = _image_link(project, origin["sourceImage"])
+    if origin.get("labels"):
+        resource["labels"] = accept_labels(origin["labels"], "resource.labels")
+    provisioned = echoed(origin, ("provisionedIops", "provisionedThroughput"))
+    resource |= {name: str(number) for name, number in provisioned.items()}  # 64 bits travel as text
+    return resource | echoed(origin, _ECHOED)
+
+
+def _image_link(project: Project, text: str) -> str:
+    """Whose image it is does not matter here: it is taken at its word and shown as a full URL."""
+    if text.startswith("http"):
+        return text
+    prefix = project.links.endpoint
+    return f"{prefix}/{text}" if text.startswith("projects/") else project.links.within(text)
+
+
+def _size(size: int, where: str) -> int:
+    if not 1 <= size <= _LARGEST:
+        raise ApiError(
+            400, "invalid", f"Invalid value for field '{where}': '{size}'. Must be between 1 and {_LARGEST}."
+        )
+    return size

@@ -1,0 +1,390 @@
+"""VM instances: life cycle, interface updates, tags, labels, metadata (compute-api.md 7)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from dualstack_sim.compute.api.bodies import Schema, accept, accept_labels, accept_list, accept_strings, echoed
+from dualstack_sim.compute.api.errors import (
+    ApiError,
+    Json,
+    OperationFailed,
+    already_exists,
+    condition_not_met,
+    invalid,
+    required,
+)
+from dualstack_sim.compute.api.operations import Work
+from dualstack_sim.compute.api.references import Key, check_name
+from dualstack_sim.compute.api.shapes import (
+    ACCELERATORS,
+    DISPLAY,
+    IDENTITY,
+    PARAMETERS,
+    RESERVATION,
+    SCHEDULING,
+    SERVICE_ACCOUNTS,
+    SHIELDED,
+)
+from dualstack_sim.compute.machines.access_configs import with_ephemeral, without_ephemeral
+from dualstack_sim.compute.machines.allocation_transaction import Holdings, release_interface
+from dualstack_sim.compute.machines.disks import DiskPlan, plan_disks, release_disks
+from dualstack_sim.compute.machines.interfaces import SCHEMA as INTERFACE_SCHEMA
+from dualstack_sim.compute.machines.interfaces import furnish, revise_interface
+from dualstack_sim.compute.project.allocation_quotas import check_interfaces
+from dualstack_sim.compute.project.inventory import timestamp
+from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.rules import enforced
+
+SCHEMA: Schema = {
+    "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "tags": dict,
+    "machineType": str, "status": str, "statusMessage": str, "zone": str, "canIpForward": bool,
+    "networkInterfaces": list, "disks": list, "metadata": dict, "serviceAccounts": SERVICE_ACCOUNTS,
+    "scheduling": SCHEDULING,
+    "cpuPlatform": str, "labels": dict, "labelFingerprint": str, "minCpuPlatform": str,
+    "guestAccelerators": ACCELERATORS,
+    "startRestricted": bool, "deletionProtection": bool, "hostname": str, "shieldedInstanceConfig": SHIELDED,
+    "shieldedInstanceIntegrityPolicy": {"updateAutoLearnPolicy": bool}, "advancedMachineFeatures": dict,
+    "reservationAffinity": RESERVATION,
+    "confidentialInstanceConfig": dict, "displayDevice": DISPLAY, "fingerprint": str,
+    "privateIpv6GoogleAccess": (
+        "ENABLE_BIDIRECTIONAL_ACCESS_TO_GOOGLE", "ENABLE_OUTBOUND_VM_ACCESS_TO_GOOGLE", "INHERIT_FROM_SUBNETWORK",
+    ),
+    "lastStartTimestamp": str, "lastStopTimestamp": str, "lastSuspendedTimestamp": str, "resourcePolicies": [str],
+    "resourceStatus": dict, "satisfiesPzs": bool, "satisfiesPzi": bool, "instanceEncryptionKey": dict,
+    "keyRevocationActionType": str, "networkPerformanceConfig": dict, "params": PARAMETERS, "sourceMachineImage": str,
+    "sourceMachineImageEncryptionKey": dict, "workloadIdentityConfig": IDENTITY,
+    "localSsdEncryptionMode": (
+        "EPHEMERAL_KEY_ENCRYPTION", "LOCAL_SSD_ENCRYPTION_MODE_UNSPECIFIED", "STANDARD_ENCRYPTION",
+    ),
+}  # fmt: skip
+ECHOED = (
+    "description", "serviceAccounts", "minCpuPlatform", "guestAccelerators", "hostname",
+    "shieldedInstanceConfig", "advancedMachineFeatures", "reservationAffinity", "confidentialInstanceConfig",
+    "displayDevice", "resourcePolicies", "networkPerformanceConfig", "keyRevocationActionType",
+    "localSsdEncryptionMode", "privateIpv6GoogleAccess", "shieldedInstanceIntegrityPolicy", "sourceMachineImage",
+    "workloadIdentityConfig",
+)  # fmt: skip
+"""Shown as they were sent."""
+_SCHEDULING: Json = {
+    "onHostMaintenance": "MIGRATE",
+    "automaticRestart": True,
+    "preemptible": False,
+    "provisioningModel": "STANDARD",
+}
+_METADATA_KEY = re.compile(r"[a-zA-Z0-9-_]{1,128}")
+_STAGING = 0.4
+"""The part of a start after which a VM is STAGING and no more PROVISIONING."""
+
+
+class Instances:
+    """instances.insert, delete, start, stop, updateNetworkInterface, setTags, setLabels, setMetadata."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    # -- insert
+
+    def insert(self, call: Call) -> Work:
+        project = self._project
+        body = accept(call.body, SCHEMA)
+        for field in ("name", "machineType"):
+            if not body.get(field):
+                raise required(f"resource.{field}")
+        key = Key("instances", call.scope, check_name(body["name"]))
+        if project.inventory.find(key) and enforced("instances.name-taken"):
+            raise already_exists(project.links.partial(key))
+        machine = machine_type(project, call.scope, body["machineType"])
+        entries = body.get("networkInterfaces")
+        if not entries:
+            raise invalid("resource.networkInterfaces", "", "At least one network interface is required.")
+        resource = self._described(call, key, machine, body)
+        holdings = Holdings(project, project.links.partial(key))
+        try:
+            disks = plan_disks(project, key, call.now, body.get("disks", []))
+            interfaces = [furnish(project, key, index, entry, holdings) for index, entry in enumerate(entries)]
+            check_interfaces(project, interfaces)
+        except OperationFailed as failed:
+            holdings.give_back()
+            return Work(key, resource["id"], "insert", lambda at: None, failure=failed.failure)
+        except ApiError:
+            holdings.give_back()
+            raise
+        resource["networkInterfaces"] = interfaces
+        if disks.attached:
+            resource["disks"] = disks.attached
+        return self._insertion(key, resource, holdings, disks)
+
+    def _insertion(self, key: Key, resource: Json, holdings: Holdings, disks: DiskPlan) -> Work:
+        project = self._project
+
+        def begin(at: float) -> None:
+            disks.begin(project, at)
+            project.inventory.put(at, key, resource)
+
+        def abandon(at: float) -> None:
+            holdings.give_back()
+            disks.abandon(project, at)
+            project.inventory.put(at, key, None)
+
+        def staging(at: float) -> None:
+            self._set(at, key, {"status": "STAGING"})
+
+        return Work(
+            key,
+            resource["id"],
+            "insert",
+            lambda at: self._set(at, key, {"status": "RUNNING", "lastStartTimestamp": timestamp(at)}),
+            begin=begin,
+            stages=((_STAGING, staging),) if enforced("instances.staging") else (),
+            abandon=abandon,
+        )
+
+    def _described(self, call: Call, key: Key, machine: str, body: Json) -> Json:
+        inventory = self._project.inventory
+        resource = inventory.identity(key, "instance", call.now) | {
+            "status": "PROVISIONING",
+            "zone": self._project.links.within(call.scope),
+            "machineType": machine,
+            "canIpForward": body.get("canIpForward", False),
+            "cpuPlatform": "Intel Broadwell",
+            "tags": self._tags(key, body.get("tags", {})),
+            "metadata": self._metadata(key, body.get("metadata", {})),
+            "labelFingerprint": inventory.fingerprint(key, "labels"),
+            "fingerprint": inventory.fingerprint(key),
+            "scheduling": _SCHEDULING | body.get("scheduling", {}),
+            "startRestricted": False,
+            "deletionProtection": body.get("deletionProtection", False),
+        }
+        if body.get("labels"):
+            resource["labels"] = accept_labels(body["labels"], "resource.labels")
+        if "items" not in resource["tags"] and not enforced("instances.tags-always-there"):
+            del resource["tags"]
+        return resource | echoed(body, ECHOED)
+
+    # -- life cycle
+
+    def delete(self, call: Call) -> Work:
+        """Addresses are given up only when the operation is done (compute-api.md 7.5)."""
+        project = self._project
+        key, resource = self._target(call, exclusive=True)
+        if resource["deletionProtection"] and enforced("instances.deletion-protection"):
+            why = "Resource cannot be deleted if it's protected against deletion."
+            raise ApiError(400, "invalidUsage", f"Invalid resource usage: '{why}'.")
+        status = resource["status"]
+
+        def release() -> None:
+            gone = project.inventory.get(key)
+            for interface in gone["networkInterfaces"]:
+                release_interface(project, self._subnetwork(interface), interface, project.links.partial(key))
+
+        def begin(at: float) -> None:
+            if enforced("instances.stopping"):
+                self._set(at, key, {"status": "STOPPING"})
+            if not enforced("instances.addresses-held-while-deleted"):
+                release()
+
+        def finish(at: float) -> None:
+            release()
+            release_disks(project, at, project.inventory.get(key))
+            project.inventory.put(at, key, None)
+
+        return Work(
+            key,
+            resource["id"],
+            "delete",
+            finish,
+            begin=begin,
+            abandon=lambda at: self._set(at, key, {"status": status}),
+        )
+
+    def stop(self, call: Call) -> Work:
+        key, resource = self._target(call, exclusive=True)
+        status = resource["status"]
+
+        def finish(at: float) -> None:
+            interfaces = without_ephemeral(self._project, self._project.inventory.get(key)["networkInterfaces"])
+            stopped = {"status": "TERMINATED", "lastStopTimestamp": timestamp(at), "networkInterfaces": interfaces}
+            self._set(at, key, stopped)
+
+        return Work(
+            key,
+            resource["id"],
+            "stop",
+            finish,
+            begin=lambda at: self._set(at, key, {"status": "STOPPING" if status == "RUNNING" else status}),
+            abandon=lambda at: self._set(at, key, {"status": status}),
+        )
+
+    def start(self, call: Call) -> Work:
+        key, resource = self._target(call, exclusive=True)
+        status = resource["status"]
+        starting = "PROVISIONING" if status == "TERMINATED" else status
+
+        def finish(at: float) -> None:
+            interfaces = with_ephemeral(self._project, key, self._project.inventory.get(key)["networkInterfaces"])
+            started = {"status": "RUNNING", "lastStartTimestamp": timestamp(at), "networkInterfaces": interfaces}
+            self._set(at, key, started)
+
+        return Work(
+            key,
+            resource["id"],
+            "start",
+            finish,
+            begin=lambda at: self._set(at, key, {"status": starting}),
+            abandon=lambda at: self._set(at, key, {"status": status}),
+        )
+
+    # -- changes that leave the VM alone
+
+    def update_interface(self, call: Call) -> Work:
+        """instances.updateNetworkInterface: two at a time on one VM are refused like a stale fingerprint (412)."""
+        project = self._project
+        key, resource = self._target(call, exclusive=False)
+        name = call.query.get("networkInterface", "")
+        if not name:
+            raise required("networkInterface")
+        current = next((entry for entry in resource["networkInterfaces"] if entry["name"] == name), None)
+        if current is None:
+            raise invalid("networkInterface", name, "The instance has no such network interface.")
+        body = accept(call.body, INTERFACE_SCHEMA)
+        busy = "fingerprint" in body and project.operations.is_busy(_interface_lock(key, name))
+        if busy and enforced("interfaces.one-change-at-a-time"):
+            raise condition_not_met()
+        holdings = Holdings(project, project.links.partial(key))
+        try:
+            change = revise_interface(project, key, resource["status"], current, body, holdings)
+        except OperationFailed as failed:
+            holdings.give_back()
+            return Work(
+                key, resource["id"], "updateNetworkInterface", lambda at: None, failure=failed.failure, exclusive=False
+            )
+        except ApiError:
+            holdings.give_back()
+            raise
+
+        def count(number: int) -> None:
+            project.aliases_coming[current["network"]] += number
+
+        def abandon(_at: float) -> None:
+            count(-change.more_aliases)
+            holdings.give_back()
+
+        def finish(at: float) -> None:
+            count(-change.more_aliases)
+            change.release()
+            interfaces = [
+                self._revised(key, entry, change.apply(entry)) if entry["name"] == name else entry
+                for entry in project.inventory.get(key)["networkInterfaces"]
+            ]
+            self._set(at, key, {"networkInterfaces": interfaces})
+
+        return Work(
+            key,
+            resource["id"],
+            "updateNetworkInterface",
+            finish,
+            begin=lambda at: count(change.more_aliases),
+            abandon=abandon,
+            exclusive=False,
+            also_busy=(_interface_lock(key, name),),
+        )
+
+    def _revised(self, key: Key, before: Json, after: Json) -> Json:
+        if after == before or not enforced("interfaces.fingerprint-changes"):
+            return after
+        return after | {"fingerprint": self._project.inventory.fingerprint(key, before["name"])}
+
+    def set_tags(self, call: Call) -> Work:
+        key, resource = self._target(call, exclusive=False)
+        body = accept(call.body, {"items": list, "fingerprint": str})
+        if body.get("fingerprint") != resource["tags"]["fingerprint"] and enforced("instances.tags-fingerprint"):
+            raise condition_not_met()
+        accept_strings(body.get("items", []), "resource.items")
+        return self._aspect(key, resource, "setTags", lambda: {"tags": self._tags(key, body)})
+
+    def set_labels(self, call: Call) -> Work:
+        key, resource = self._target(call, exclusive=False)
+        body = accept(call.body, {"labels": dict, "labelFingerprint": str})
+        stale = body.get("labelFingerprint") != resource["labelFingerprint"]
+        if stale and enforced("instances.labels-fingerprint"):
+            raise condition_not_met("Labels fingerprint either invalid or resource labels have changed")
+        labels = accept_labels(body.get("labels", {}), "labels")
+        fingerprint = self._project.inventory.fingerprint
+        return self._aspect(
+            key, resource, "setLabels", lambda: {"labels": labels, "labelFingerprint": fingerprint(key, "labels")}
+        )
+
+    def set_metadata(self, call: Call) -> Work:
+        key, resource = self._target(call, exclusive=False)
+        body = accept(call.body, {"kind": str, "items": list, "fingerprint": str})
+        stale = body.get("fingerprint") != resource["metadata"]["fingerprint"]
+        if stale and enforced("instances.metadata-fingerprint"):
+            raise condition_not_met("Supplied fingerprint does not match current metadata fingerprint.")
+        self._metadata_items(body)
+        return self._aspect(key, resource, "setMetadata", lambda: {"metadata": self._metadata(key, body)})
+
+    def _aspect(self, key: Key, resource: Json, kind: str, change: Callable[[], Json]) -> Work:
+        return Work(key, resource["id"], kind, lambda at: self._set(at, key, change()), exclusive=False)
+
+    # -- parts
+
+    def _target(self, call: Call, *, exclusive: bool) -> tuple[Key, Json]:
+        key = self._project.inventory.canonical(Key("instances", call.scope, call.name))
+        if exclusive:
+            self._project.require_idle(key)
+        else:
+            self._project.require_unlocked(key)
+        return key, self._project.inventory.get(key)
+
+    def _subnetwork(self, interface: Json) -> Key:
+        key = self._project.links.read(interface["subnetwork"], "subnetworks", "")
+        if key is None:
+            raise invalid("resource.subnetwork", interface["subnetwork"], "Malformed link.")
+        return key
+
+    def _set(self, at: float, key: Key, change: Json) -> None:
+        """Change an instance if there is anything to change."""
+        current = self._project.inventory.get(key)
+        if any(current.get(field) != value for field, value in change.items()):
+            self._project.inventory.put(at, key, current | change)
+
+    def _tags(self, key: Key, body: Json) -> Json:
+        """Always there, with a fingerprint even if empty (compute-api.md 1.3)."""
+        tags: Json = {"fingerprint": self._project.inventory.fingerprint(key, "tags")}
+        given = accept(body, {"items": list, "fingerprint": str}, "resource.tags")
+        items = accept_strings(given.get("items", []), "resource.tags.items")
+        return tags | ({"items": sorted(items)} if items else {})
+
+    def _metadata(self, key: Key, body: Json) -> Json:
+        metadata: Json = {
+            "kind": "compute#metadata",
+            "fingerprint": self._project.inventory.fingerprint(key, "metadata"),
+        }
+        items = self._metadata_items(body)
+        return metadata | ({"items": items} if items else {})
+
+    @staticmethod
+    def _metadata_items(body: Json) -> list[Json]:
+        given = accept(body, {"kind": str, "items": list, "fingerprint": str}, "resource.metadata")
+        items = accept_list(given.get("items", []), {"key": str, "value": str}, "resource.metadata.items")
+        for index, item in enumerate(items):
+            if not _METADATA_KEY.fullmatch(item.get("key", "")):
+                where = f"resource.metadata.items[{index}].key"
+                raise invalid(where, item.get("key", ""), f"Must be a match of regex '{_METADATA_KEY.pattern}'")
+        return items
+
+
+def _interface_lock(key: Key, name: str) -> Key:
+    return Key("networkInterfaces", key.scope, f"{key.name}/{name}")
+
+
+def machine_type(project: Project, scope: str, text: str) -> str:
+    """The full URL of a machine type of the zone."""
+    key = project.links.read(text, "machineTypes", scope)
+    if key is None or key.scope != scope:
+        why = "The referenced machineType resource cannot be found in the zone of the instance."
+        raise invalid("resource.machineType", text, why)
+    check_name(key.name)
+    return project.links.full(key)

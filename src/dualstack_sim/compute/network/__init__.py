@@ -1,0 +1,1 @@
+"""VPC networks: subnetworks, routes, routers, firewalls, peerings, addresses."""

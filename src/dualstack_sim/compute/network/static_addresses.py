@@ -1,0 +1,215 @@
+"""Static addresses, regional and global (compute-api.md 8)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from dualstack_sim.compute.api.bodies import accept, accept_labels, echoed, one_of
+from dualstack_sim.compute.api.errors import ApiError, Json, OperationFailed, already_exists, in_use, invalid, required
+from dualstack_sim.compute.api.operations import Work
+from dualstack_sim.compute.api.references import GLOBAL, Key, check_name
+from dualstack_sim.compute.machines.allocation_transaction import Holdings
+from dualstack_sim.compute.network.addresses import (
+    dotted,
+    fits_within,
+    parse_ipv4,
+    uncompressed,
+    usable_primary,
+    vm_prefix_number,
+)
+from dualstack_sim.compute.network.range_conflicts import refuse_overlap
+from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.rules import enforced
+
+SCHEMA: dict[str, type] = {
+    "kind": str, "id": str, "creationTimestamp": str, "selfLink": str, "name": str, "description": str, "address": str,
+    "prefixLength": int, "status": str, "region": str, "users": list, "networkTier": str, "ipVersion": str,
+    "addressType": str, "purpose": str, "subnetwork": str, "network": str, "ipv6EndpointType": str, "labels": dict,
+    "labelFingerprint": str, "ipCollection": str,
+}  # fmt: skip
+_ECHOED = ("ipCollection", "ipVersion", "ipv6EndpointType", "labels", "purpose")
+_GLOBAL_POOL = 0x2600_1901_0000_0000 << 64
+"""Global IPv6 addresses differ in their fourth group."""
+
+
+class Reservations:
+    """addresses and globalAddresses: get, insert, delete and the addresses as a list shows them."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def shown(self, scope: str) -> list[Json]:
+        """All addresses of a scope with their present users."""
+        resources = self._project.inventory.table("addresses", scope).values()
+        users = self._users() if resources else {}
+        return [self._with_users(resource, users) for resource in resources]
+
+    def get(self, call: Call) -> Json:
+        return self._with_users(self._project.inventory.get(Key("addresses", call.scope, call.name)), self._users())
+
+    def insert(self, call: Call) -> Work:
+        project = self._project
+        body = accept(call.body, SCHEMA)
+        if "name" not in body:
+            raise required("resource.name")
+        key = Key("addresses", call.scope, check_name(body["name"]))
+        if project.inventory.find(key):
+            raise already_exists(project.links.partial(key))
+        kind = one_of(body.get("addressType", "EXTERNAL"), ("EXTERNAL", "INTERNAL"), "resource.addressType")
+        holdings = Holdings(project, project.links.partial(key))
+        resource = (
+            project.inventory.identity(key, "address", call.now)
+            | {
+                "description": body.get("description", ""),
+                "addressType": kind,
+                "status": "RESERVED",
+                "networkTier": body.get("networkTier", "PREMIUM"),
+                "labelFingerprint": project.inventory.fingerprint(key),
+            }
+            | echoed(body, _ECHOED)
+        )
+        if "labels" in resource:
+            accept_labels(resource["labels"], "resource.labels")
+        if call.scope.startswith("regions/"):
+            resource["region"] = project.links.within(call.scope)
+        try:
+            resource |= self._chosen(key, kind, body, holdings)
+        except OperationFailed as failed:
+            return Work(key, resource["id"], "insert", lambda at: None, failure=failed.failure)
+
+        def abandon(at: float) -> None:
+            holdings.give_back()
+            project.inventory.put(at, key, None, effective=False)
+
+        return Work(
+            key,
+            resource["id"],
+            "insert",
+            lambda at: project.inventory.put(at, key, resource),
+            begin=lambda at: project.inventory.put(at, key, resource, effective=False),
+            abandon=abandon,
+        )
+
+    def delete(self, call: Call) -> Work:
+        project = self._project
+        key = project.inventory.canonical(Key("addresses", call.scope, call.name))
+        project.require_idle(key)
+        resource = self._with_users(project.inventory.get(key), self._users())
+        if resource.get("users") and enforced("addresses.in-use"):
+            raise in_use("address", project.links.partial(key), resource["users"][0].partition("/compute/v1/")[2])
+
+        def finish(at: float) -> None:
+            if "subnetwork" in resource:
+                subnetwork = project.links.read(resource["subnetwork"], "subnetworks", "")
+                holder = project.links.partial(key)
+                if subnetwork is not None:
+                    for block in project.book(subnetwork).blocks():
+                        if block.holder == holder:
+                            project.book(subnetwork).release(block)
+                    if resource.get("ipVersion") == "IPV6":
+                        project.book(subnetwork).release_six(vm_prefix_number(resource["address"]))
+            project.inventory.put(at, key, None)
+
+        return Work(key, resource["id"], "delete", finish)
+
+    def _chosen(self, key: Key, kind: str, body: Json, holdings: Holdings) -> Json:
+        version = one_of(body.get("ipVersion") or "IPV4", ("IPV4", "IPV6"), "resource.ipVersion")
+        if version == "IPV6":
+            return {"ipVersion": "IPV6"} | self._six(key, kind, body, holdings)
+        return self._internal(key.scope, body, holdings) if kind == "INTERNAL" else self._external(key, body)
+
+    def _six(self, key: Key, kind: str, body: Json, holdings: Holdings) -> Json:
+        """A global address of the pool of load balancers, or a /96 of a dual-stack subnetwork."""
+        if not key.scope.startswith("regions/"):
+            number = self._project.chance.generator("reserved-ipv6", *key).getrandbits(16)
+            return {"address": uncompressed(IPv6Address(_GLOBAL_POOL + (number << 64)))}
+        subnetwork_key, subnetwork = self._project.reference(
+            "resource.subnetwork", body.get("subnetwork"), "subnetworks", key.scope, "subnetwork"
+        )
+        self._project.require_unlocked(subnetwork_key)
+        if subnetwork.get("ipv6AccessType") != kind or "ipv6CidrRange" not in subnetwork:
+            why = f"The subnetwork has no {kind.lower()} IPv6 range."
+            raise invalid("resource.subnetwork", body["subnetwork"], why)
+        if body.get("address"):
+            raise invalid("resource.address", body["address"], "IPv6 addresses are chosen by the server.")
+        endpoint = one_of(body.get("ipv6EndpointType") or "VM", ("VM", "NETLB"), "resource.ipv6EndpointType")
+        taken = holdings.take_six(subnetwork_key, IPv6Network(subnetwork["ipv6CidrRange"]))
+        fields = {"ipv6EndpointType": endpoint} if kind == "EXTERNAL" else {"purpose": "GCE_ENDPOINT"}
+        return fields | {
+            "subnetwork": subnetwork["selfLink"],
+            "address": uncompressed(taken.network_address),
+            "prefixLength": taken.prefixlen,
+        }
+
+    def _external(self, key: Key, body: Json) -> Json:
+        """Any free public address; one that is asked for by number is taken at its word."""
+        for field in ("network", "prefixLength", "subnetwork"):
+            if body.get(field):
+                raise invalid(f"resource.{field}", body[field], "Can only be used with internal addresses.")
+        taken = {resource["address"] for _, resource in self._project.inventory.all("addresses")}
+        wanted = body.get("address")
+        if wanted:
+            if wanted in taken:
+                raise ApiError(409, "alreadyExists", f"The address '{wanted}' is already reserved.")
+            return {"address": wanted}
+        ordinal = 0
+        while True:
+            number = self._project.chance.generator("reserved-address", *key, ordinal).randrange(1 << 20)
+            address = dotted(int(IPv4Address("34.80.0.0")) + number)
+            if address not in taken:
+                return {"address": address}
+            ordinal += 1
+
+    def _allocated(self, body: Json) -> Json:
+        """A range for private service access: no subnetwork of its network can have it (compute-api.md 5.4)."""
+        one_of(body.get("purpose"), ("VPC_PEERING",), "resource.purpose")
+        for field in ("address", "prefixLength"):
+            if not body.get(field):
+                raise required(f"resource.{field}")
+        key, network = self._project.reference("resource.network", body.get("network"), "networks", GLOBAL, "network")
+        self._project.require_unlocked(key)
+        wanted = parse_ipv4(f"{body['address']}/{body['prefixLength']}")
+        if wanted is None:
+            raise invalid("resource.address", body["address"], "Must be the first address of an IPv4 range.")
+        refuse_overlap(self._project, network["selfLink"], wanted, "resource.address")
+        fields = {field: body[field] for field in ("purpose", "address", "prefixLength")}
+        return fields | {"network": network["selfLink"]}
+
+    def _internal(self, scope: str, body: Json, holdings: Holdings) -> Json:
+        if scope == GLOBAL:
+            return self._allocated(body)
+        key, subnetwork = self._project.reference(
+            "resource.subnetwork", body.get("subnetwork"), "subnetworks", scope, "subnetwork"
+        )
+        self._project.require_unlocked(key)
+        whole = IPv4Network(subnetwork["ipCidrRange"])
+        fields = {"subnetwork": subnetwork["selfLink"], "purpose": body.get("purpose", "GCE_ENDPOINT")}
+        wanted = body.get("address")
+        if not wanted:
+            return fields | {"address": holdings.take_address(key, whole)}
+        own = parse_ipv4(f"{wanted}/32")
+        first, last = usable_primary(whole)
+        if own is None or not fits_within(own, whole) or not first <= int(own.network_address) <= last:
+            raise invalid("resource.address", wanted, "Must be a usable address of the subnetwork's primary range.")
+        if enforced("addresses.internal-held"):
+            holdings.take_block(key, own)
+        return fields | {"address": wanted}
+
+    def _users(self) -> dict[tuple[str, str], list[str]]:
+        """(address, subnetwork or "") or ("", address link) -> links of what uses it: VMs and NATs."""
+        users: dict[tuple[str, str], list[str]] = {}
+        for _, vm in self._project.inventory.all("instances"):
+            for interface in vm["networkInterfaces"]:
+                users.setdefault((interface["networkIP"], interface["subnetwork"]), []).append(vm["selfLink"])
+                for config in interface.get("accessConfigs", ()):
+                    users.setdefault((config.get("natIP", ""), ""), []).append(vm["selfLink"])
+        for _, router in self._project.inventory.all("routers"):
+            for link in {link for nat in router.get("nats", ()) for link in nat.get("natIps", ())}:
+                users.setdefault(("", link), []).append(router["selfLink"])
+        return users
+
+    @staticmethod
+    def _with_users(resource: Json, users: dict[tuple[str, str], list[str]]) -> Json:
+        own = (resource["address"], resource.get("subnetwork", ""))
+        found = [*users.get(("", resource["selfLink"]), ()), *users.get(own, ())]
+        return resource | {"status": "IN_USE", "users": found} if found else resource

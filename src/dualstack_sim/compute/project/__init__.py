@@ -1,0 +1,1 @@
+"""One project: its inventory, quotas, places, latency and saved state."""

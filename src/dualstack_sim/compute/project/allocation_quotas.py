@@ -1,0 +1,101 @@
+"""Allocation quotas of a network: what is used, and the failure when it is used up (compute-api.md 4.2)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from dualstack_sim.compute.api.errors import Json, OperationFailed, OperationFailure, quota_exceeded
+from dualstack_sim.compute.api.references import GLOBAL, Key
+from dualstack_sim.compute.network.range_conflicts import number_of_ranges, static_routes
+from dualstack_sim.compute.project.project import Project
+from dualstack_sim.rules import enforced
+
+
+class Quota(NamedTuple):
+    """One per-network quota under its internal and its monitoring name."""
+
+    name: str
+    metric: str
+
+
+STATIC_ROUTES = Quota("STATIC_ROUTES_PER_NETWORK", "static_routes_per_vpc_network")
+SUBNET_RANGES = Quota("SUBNET_RANGES_PER_NETWORK", "subnet_ranges_per_vpc_network")
+INSTANCES = Quota("INSTANCES_PER_NETWORK_GLOBAL", "instances_per_vpc_network")
+ALIASES = Quota("ALIASES_PER_NETWORK_GLOBAL", "ip_aliases_per_vpc_network")
+
+
+def used(project: Project, network: str, quota: Quota) -> int:
+    """How much of the quota the network with this link uses."""
+    if quota is STATIC_ROUTES:
+        return len(static_routes(project, network))
+    if quota is SUBNET_RANGES:
+        subnetworks = project.inventory.of_network("subnetworks", network).values()
+        return sum(number_of_ranges(subnetwork) for subnetwork in subnetworks)
+    usage = project.inventory.usage
+    return usage.interfaces[network] if quota is INSTANCES else usage.aliases[network]
+
+
+def limit_of(project: Project, quota: Quota) -> int:
+    limits = project.limits
+    return {
+        STATIC_ROUTES: limits.static_routes_per_network,
+        SUBNET_RANGES: limits.subnet_ranges_per_network,
+        INSTANCES: limits.instances_per_network,
+        ALIASES: limits.aliases_per_network,
+    }[quota]
+
+
+def fits(project: Project, network: str, quota: Quota, more: int) -> bool:
+    """Whether `more` can be taken besides what is there. Nothing more always fits."""
+    return not more or used(project, network, quota) + more <= limit_of(project, quota)
+
+
+def exhausted(project: Project, network: str, quota: Quota) -> OperationFailure:
+    """The failure inside the operation; as an ApiError where the knob wants the refusal at once."""
+    limit = float(limit_of(project, quota))
+    message = f"Quota '{quota.name}' exceeded.  Limit: {limit}"
+    if project.knobs.network_quotas == "request":
+        raise quota_exceeded(message)
+    identity = project.inventory.get(Key("networks", GLOBAL, network.rpartition("/")[2]))["id"]
+    details: Json = {
+        "metricName": f"compute.googleapis.com/{quota.metric}",
+        "limitName": quota.metric.upper().replace("_", "-"),
+        "limit": limit,
+        "dimensions": {"network_id": identity},
+    }
+    return OperationFailure("QUOTA_EXCEEDED", message, 403, "FORBIDDEN", ({"quotaInfo": details},))
+
+
+def check_interfaces(project: Project, interfaces: list[Json]) -> None:
+    """OperationFailed if the networks cannot take these new interfaces or their aliases."""
+    for network, number in Counter(interface["network"] for interface in interfaces).items():
+        if not fits(project, network, INSTANCES, number) and enforced("quotas.instances"):
+            raise OperationFailed(exhausted(project, network, INSTANCES))
+        aliases = sum(len(i.get("aliasIpRanges", ())) for i in interfaces if i["network"] == network)
+        check_aliases(project, network, aliases)
+
+
+def check_aliases(project: Project, network: str, more: int) -> None:
+    """OperationFailed if the network cannot take that many alias ranges more than it has and will have."""
+    coming = project.aliases_coming[network] if more else 0
+    if not fits(project, network, ALIASES, more + coming) and enforced("quotas.aliases"):
+        raise OperationFailed(exhausted(project, network, ALIASES))
+
+
+def ranges_failure(project: Project, network: str, more: int) -> OperationFailure | None:
+    """The failure of an operation that would give the network that many ranges more than it has and will have."""
+    if fits(project, network, SUBNET_RANGES, more + _ranges_coming(project, network) if more else 0) or not enforced(
+        "quotas.subnet-ranges"
+    ):
+        return None
+    return exhausted(project, network, SUBNET_RANGES)
+
+
+def _ranges_coming(project: Project, network: str) -> int:
+    """Ranges that operations under way will add to subnetworks of the network."""
+    return sum(
+        max(0, number_of_ranges(project.intents[key]) - number_of_ranges(subnetwork))
+        for key, subnetwork in project.inventory.of_network("subnetworks", network).items()
+        if key in project.intents
+    )

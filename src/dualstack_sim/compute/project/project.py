@@ -1,0 +1,137 @@
+"""Everything one simulated project holds, and what all its collections need."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv6Network
+from typing import Any
+
+from dualstack_sim.chance import Chance
+from dualstack_sim.compute.api.errors import Json, invalid, not_ready
+from dualstack_sim.compute.api.operations import Effect, Operations, Work
+from dualstack_sim.compute.api.references import Key, Links, unknown_reference
+from dualstack_sim.compute.network.addresses import AddressBook
+from dualstack_sim.compute.project.inventory import Inventory
+from dualstack_sim.compute.project.knobs import Knobs
+from dualstack_sim.compute.project.latency import LatencyProfile
+from dualstack_sim.compute.project.quotas import Limits
+from dualstack_sim.rules import enforced
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, parsed. `scope` is `global`, `regions/R`, `zones/Z`, `aggregated` or "" (the project itself).
+
+    `now` is its instant in simulated seconds since the epoch.
+    """
+
+    method: str
+    scope: str
+    name: str
+    now: float
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+    project: str = ""
+    """Whose resources are asked for, where it need not be this project: public images."""
+
+
+@dataclass(slots=True)
+class GivenPrefixes:
+    """The /64s that subnetworks have or had, with their access types, and how often each was asked for one."""
+
+    given: dict[Key, tuple[str, IPv6Network]] = field(default_factory=dict)
+    taken: set[IPv6Network] = field(default_factory=set)
+    ordinals: dict[Key, int] = field(default_factory=dict)
+
+    def dump(self) -> Json:
+        """As JSON; `load` is the inverse."""
+        return {
+            "given": {" ".join(key): [access, str(prefix)] for key, (access, prefix) in sorted(self.given.items())},
+            "ordinals": {" ".join(key): number for key, number in sorted(self.ordinals.items())},
+        }
+
+    def load(self, state: Json) -> None:
+        given = {_key(text): (str(access), IPv6Network(prefix)) for text, (access, prefix) in state["given"].items()}
+        ordinals = {_key(text): int(number) for text, number in state["ordinals"].items()}
+        self.given.clear()
+        self.given.update(given)
+        self.ordinals.clear()
+        self.ordinals.update(ordinals)
+        self.taken.clear()
+        self.taken.update(prefix for _, prefix in given.values())
+
+
+def _key(text: str) -> Key:
+    collection, scope, name = text.split(" ")
+    return Key(collection, scope, name)
+
+
+@dataclass(slots=True)
+class Project:
+    """State and services shared by the collections of one project."""
+
+    name: str
+    number: str
+    regions: Mapping[str, tuple[str, ...]]
+    links: Links
+    chance: Chance
+    knobs: Knobs
+    limits: Limits
+    latency: LatencyProfile
+    inventory: Inventory
+    operations: Operations
+    later: Callable[[float, float, Effect], None]
+    """`later(instant, delay, effect)`: at once while the world is being furnished."""
+    run: Callable[[float, str, Work], None]
+    """`run(instant, method, work)`: start an operation that no request asked for, as a managed group does."""
+    placing: bool = False
+    """Whether the world is being furnished: everything is effective at once."""
+    books: dict[Key, AddressBook] = field(default_factory=dict)
+    prefixes: GivenPrefixes = field(default_factory=GivenPrefixes)
+    intents: dict[Key, Json] = field(default_factory=dict)
+    """Subnetworks as the operations that run on them will leave them: their ranges count already."""
+    aliases_coming: Counter[str] = field(default_factory=Counter)
+    """Network link -> alias ranges that operations under way will add to interfaces: they count already."""
+
+    def zone_region(self, zone: str) -> str | None:
+        return next((region for region, zones in self.regions.items() if zone in zones), None)
+
+    def region_of(self, scope: str) -> str:
+        """The region of a regional or zonal scope."""
+        kind, _, place = scope.partition("/")
+        return place if kind == "regions" else self.zone_region(place) or place
+
+    def check_scope(self, scope: str) -> None:
+        """Refuse regions and zones that are not there."""
+        kind, _, place = scope.partition("/")
+        if kind == "regions" and place not in self.regions and enforced("requests.wrong-scope"):
+            raise invalid("region", place, "Unknown region.")
+        if kind == "zones" and self.zone_region(place) is None and enforced("requests.wrong-scope"):
+            raise invalid("zone", place, "Unknown zone.")
+
+    def book(self, subnetwork: Key) -> AddressBook:
+        """The addresses of a subnetwork."""
+        book = self.books.get(subnetwork)
+        if book is None:
+            book = self.books[subnetwork] = AddressBook()
+        return book
+
+    def reference(self, field_name: str, value: Any, collection: str, scope: str, noun: str) -> tuple[Key, Json]:
+        """The resource a body refers to; 400 if it is not there."""
+        key = self.links.read(value, collection, scope) if isinstance(value, str) else None
+        resource = self.inventory.find(key) if key else None
+        if key is None or resource is None:
+            raise unknown_reference(field_name, value, noun)
+        return Key(key.collection, key.scope, resource["name"]), resource
+
+    def require_unlocked(self, key: Key) -> None:
+        """400 resourceNotReady while an operation owns the resource (compute-api.md 3)."""
+        if self.operations.is_locked(key) and enforced("operations.busy-reference"):
+            raise not_ready(self.links.partial(key))
+
+    def require_idle(self, key: Key) -> None:
+        """400 resourceNotReady while any operation works on the resource."""
+        if self.operations.is_busy(key) and enforced("operations.busy-target"):
+            raise not_ready(self.links.partial(key))

@@ -1,0 +1,108 @@
+"""The whole state of a project as one JSON document, and back.
+
+A state is taken between operations: what an operation would still do cannot be written down. Links are written with
+Google's own endpoint, so that a state means the same wherever it is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from dualstack_sim.compute.api.errors import ApiError, Json
+from dualstack_sim.compute.api.references import Key
+from dualstack_sim.compute.network.addresses import AddressBook
+from dualstack_sim.compute.network.ipv6_prefixes import Prefixes
+from dualstack_sim.compute.project.project import Project
+from dualstack_sim.compute.project.state_validation import check_state
+
+SCHEMA = "dualstack.compute/v1"
+_NEUTRAL = b"https://www.googleapis.com/compute/v1"
+
+
+def key_text(key: Key) -> str:
+    return " ".join(key)
+
+
+def text_key(text: str) -> Key:
+    """The inverse of `key_text`; ValueError if it is none."""
+    collection, scope, name = text.split(" ")
+    return Key(collection, scope, name)
+
+
+def dump(project: Project) -> Json:
+    """The state; 409 while operations run."""
+    running = project.operations.running()
+    if running:
+        raise ApiError(409, "operationsRunning", f"{running} operations are running; a state is taken when all ended")
+    state = {
+        "schema": SCHEMA,
+        "project": project.name,
+        "number": project.number,
+        "regions": {region: list(zones) for region, zones in project.regions.items()},
+        "inventory": project.inventory.dump(),
+        "operations": project.operations.dump(),
+        "addresses": {key_text(key): book.dump() for key, book in project.books.items() if not book.is_untouched()},
+        "prefixes": project.prefixes.dump(),
+    }
+    neutral: Json = msgspec.json.decode(msgspec.json.encode(state).replace(_endpoint(project), _NEUTRAL))
+    return neutral
+
+
+def read(project: Project, state: Any) -> Json:
+    """The state with the links of this project; 400 if it is none, or one of a project of another name."""
+    if not isinstance(state, dict) or state.get("schema") != SCHEMA:
+        raise _unusable(f"it has no schema {SCHEMA}")
+    if state.get("project") != project.name:
+        raise _unusable(f"it is of the project {state.get('project')!r}, not of {project.name!r}")
+    local: Json = msgspec.json.decode(msgspec.json.encode(state).replace(_NEUTRAL, _endpoint(project)))
+    try:
+        check_state(project.links, local)
+    except ValueError as error:
+        raise _unusable(str(error)) from None
+    return local
+
+
+def load(project: Project, at: float, state: Json) -> None:
+    """Let the project be as `state`, which `read` has found good, says from `at` on."""
+    project.regions = {region: tuple(zones) for region, zones in state["regions"].items()}
+    project.number = project.links.number = state["number"]
+    project.prefixes.load(state["prefixes"])
+    project.operations.load(state["operations"])
+    project.books.clear()
+    project.books.update(_books(state))
+    project.intents.clear()
+    project.aliases_coming.clear()
+    project.inventory.load(at, state["inventory"])
+    _expect_prefixes(project, at)
+
+
+def digest(state: Json) -> str:
+    """The same for equal states and for no others."""
+    return hashlib.sha256(msgspec.json.encode(state, order="sorted")).hexdigest()
+
+
+def _books(state: Json) -> dict[Key, AddressBook]:
+    return {text_key(text): AddressBook.load(entry) for text, entry in state["addresses"].items()}
+
+
+def _awaits_prefix(subnetwork: Json) -> bool:
+    return subnetwork["stackType"] == "IPV4_IPV6" and "ipv6CidrRange" not in subnetwork
+
+
+def _expect_prefixes(project: Project, at: float) -> None:
+    """A subnetwork may have become dual-stack just before the state was taken: its prefix is still to come."""
+    prefixes = Prefixes(project)
+    for key, subnetwork in list(project.inventory.all("subnetworks")):
+        if _awaits_prefix(subnetwork):
+            prefixes.assign_again(at, key)
+
+
+def _endpoint(project: Project) -> bytes:
+    return project.links.endpoint.encode()
+
+
+def _unusable(why: str) -> ApiError:
+    return ApiError(400, "badState", f"This is no state that can be loaded: {why}")

@@ -1,0 +1,1 @@
+"""What only kubectl and other command-line clients need: tables, columns, OpenAPI, server-side apply."""

@@ -1,0 +1,1 @@
+"""A Gardener-shaped cluster at rest, built from a Shoot."""

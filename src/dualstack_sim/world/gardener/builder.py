@@ -1,0 +1,211 @@
+"""Building a cluster at rest: the state T0 of the golden scenario for any Shoot (gardener-behaviour.md 11.1).
+
+Everything stands as if it had been created long ago and nothing had happened since. Pods are the only thing that the
+actors have to add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dualstack.clock import Clock
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model.networks import Networks, kubelet_dns, networks
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render import extensions, kube_apiserver, kube_controller_manager
+from dualstack.gardener.render.kubelet import operating_system_config
+from dualstack.model import kinds
+from dualstack.model.cidr import at_offset
+from dualstack.model.errors import InvalidInput
+from dualstack.model.kinds import Kind, Manifest
+from dualstack.model.manifests import manifest
+from dualstack_sim.chance import Chance
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.credentials import cloud_provider_secret
+from dualstack_sim.world.gardener import admission, machines, workloads
+from dualstack_sim.world.gardener.admission import Garden
+from dualstack_sim.world.gardener.cloud import Foundation, check_routes_fit, lay_foundation, place_route, place_vm
+from dualstack_sim.world.gardener.definitions import definitions
+from dualstack_sim.world.gardener.extension_objects import (
+    extension_objects,
+    managed_contents,
+    managed_resource_objects,
+    shoot_status,
+)
+from dualstack_sim.world.gardener.node_placements import Home, Resident, homes, residents, with_node_count
+from dualstack_sim.world.gardener.nodes import node_of
+
+_AGE = 3600.0
+"""Seconds for which everything has been at rest: time stamps in statuses lie so far back."""
+_WEB_OFFSET = 20
+"""Place of Service web in the service range, behind the addresses that Gardener gives away."""
+
+_BY_KIND = {
+    kind.kind: kind for kind in (*gardener_kinds.CUSTOM_KINDS, kinds.CONFIG_MAP, kinds.DEPLOYMENT, kinds.DAEMON_SET)
+}
+_BY_KIND[kinds.SERVICE.kind] = kinds.SERVICE
+
+
+@dataclass(frozen=True, slots=True)
+class WorldNode:
+    """One node of the world."""
+
+    name: str
+    uid: str
+    pool: str
+    zone: str
+    address: str
+    pod_cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What was built: the Shoot as it is stored, its nodes, and the names that lead to the rest."""
+
+    shoot: Manifest
+    technical_id: str
+    project: str
+    network: str
+    nodes: tuple[WorldNode, ...]
+
+
+def build(
+    store: KubeStore,
+    compute: Compute,
+    shoot: Manifest,
+    *,
+    nodes: int | None,
+    token_uri: str,
+    clock: Clock,
+    chance: Chance,
+    garden: Garden | None = None,
+) -> World:
+    """Place T0 of `shoot`, with `nodes` nodes instead of the pools' minimum if given, in both servers.
+
+    InvalidInput when the Shoot is not IPv4-only, or has more nodes than the VPC can have routes.
+    """
+    return _Builder(store, compute, token_uri, clock.now() - _AGE, chance, garden).build(with_node_count(shoot, nodes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Builder:
+    store: KubeStore
+    compute: Compute
+    token_uri: str
+    now: float
+    chance: Chance
+    garden: Garden | None
+
+    @property
+    def project(self) -> str:
+        return self.compute.project.name
+
+    def build(self, wanted: Manifest) -> World:
+        view = ShootView.of(wanted)
+        if view.families != ("IPv4",):
+            raise InvalidInput(
+                f"spec.networking.ipFamilies: is {list(view.families)}; a world starts from an IPv4-only Shoot"
+            )
+        people, places = residents(view, self.chance), homes(view)
+        check_routes_fit(self.compute, view, people)
+        self._prepare_apis(view)
+        foundation = lay_foundation(self.compute, view)
+        view = self._place_shoot(wanted, foundation)
+        current = networks(view)
+        self._place_seed(view, current, foundation, places)
+        placed = self._place_nodes(view, foundation, places, people)
+        self._place_workloads(view, current, foundation, len(people))
+        return World(view.manifest, view.technical_id, self.project, foundation.network, placed)
+
+    def _prepare_apis(self, view: ShootView) -> None:
+        for definition in definitions():
+            self.store.create(kinds.CRD, definition)
+        admission.register(self.store.admission, self.garden)
+        for name in dict.fromkeys(("garden", view.namespace, view.technical_id)):
+            if self.store.get(kinds.NAMESPACE, name) is None:
+                self.store.create(kinds.NAMESPACE, manifest(kinds.NAMESPACE, name))
+
+    def _place_shoot(self, wanted: Manifest, foundation: Foundation) -> ShootView:
+        metadata = {key: value for key, value in wanted["metadata"].items() if key in _KEPT_METADATA}
+        metadata["finalizers"] = ["gardener"]
+        created = self.store.create(gardener_kinds.SHOOT, {**wanted, "metadata": metadata})
+        known = {"technicalID": ShootView.of(wanted).technical_id}  # the API takes no status on create
+        view = ShootView.of({**created, "status": known})
+        status = shoot_status(view, foundation, self.now)
+        return ShootView.of(self.store.upsert(gardener_kinds.SHOOT, {**created, "status": status}))
+
+    def _place_seed(self, view: ShootView, current: Networks, foundation: Foundation, places: list[Home]) -> None:
+        self.store.create(kinds.SECRET, cloud_provider_secret(view.technical_id, self.project, self.token_uri))
+        self._place([(gardener_kinds.CLUSTER, extensions.cluster(view))])
+        self._place(extension_objects(view, foundation, places, self.now))
+        dns = kubelet_dns(view, current)
+        self._place(
+            (gardener_kinds.OPERATING_SYSTEM_CONFIG, operating_system_config(view, pool, dns)) for pool in view.pools
+        )
+        self._place(
+            (kinds.DEPLOYMENT, _rolled_out(deployment))
+            for deployment in (
+                kube_apiserver.deployment(view, current),
+                kube_controller_manager.deployment(view, current),
+            )
+        )
+        self._place(machines.classes(view, foundation.status, places))
+
+    def _place_nodes(
+        self, view: ShootView, foundation: Foundation, places: list[Home], people: list[Resident]
+    ) -> tuple[WorldNode, ...]:
+        sets: dict[str, Manifest] = {}
+        for home in places:
+            deployment = self.store.upsert(
+                gardener_kinds.MACHINE_DEPLOYMENT, machines.deployment_of(view, home, self.now)
+            )
+            machine_set = self.store.upsert(gardener_kinds.MACHINE_SET, machines.set_of(view, home, deployment))
+            sets[home.deployment] = machine_set
+        return tuple(self._place_node(view, foundation, node, sets[node.home.deployment]) for node in people)
+
+    def _place_node(self, view: ShootView, foundation: Foundation, node: Resident, owner: Manifest) -> WorldNode:
+        machine = machines.machine_of(view, node, owner, self.project, self.now)
+        self.store.upsert(gardener_kinds.MACHINE, machine)
+        vm = place_vm(self.compute, view, foundation.status, node)
+        template = machine["spec"]["nodeTemplate"]
+        stored = self.store.upsert(kinds.NODE, node_of(view, node, vm, template, self.project, self.now))
+        uid = stored["metadata"]["uid"]
+        place_route(self.compute, view, foundation.network, node, vm, uid)
+        address = vm["networkInterfaces"][0]["networkIP"]
+        return WorldNode(node.name, uid, node.home.pool.name, node.zone, address, node.pod_cidr)
+
+    def _place_workloads(self, view: ShootView, current: Networks, foundation: Foundation, nodes: int) -> None:
+        contents = managed_contents(view, current, foundation, self.project)
+        for objects in contents.values():
+            self._place((_BY_KIND[item["kind"]], _at_rest(item)) for item in objects)
+        self._place(managed_resource_objects(view.technical_id, contents, self.now))
+        self._place(workloads.services(current, at_offset(view.services, _WEB_OFFSET)))
+        self._place(workloads.workloads(nodes, view.pools))
+
+    def _place(self, objects: Iterable[tuple[Kind, Manifest]]) -> None:
+        for kind, item in objects:
+            self.store.upsert(kind, item)
+
+
+_KEPT_METADATA = ("name", "namespace", "labels", "annotations")
+
+
+def _at_rest(item: Manifest) -> Manifest:
+    if item["kind"] == kinds.DEPLOYMENT.kind:
+        return _rolled_out(item)
+    return workloads.single_stack(item) if workloads.is_service(item) else item
+
+
+def _rolled_out(deployment: Manifest) -> Manifest:
+    """A Deployment with all its replicas available, as it will be as soon as the actors have made its pods."""
+    count = deployment["spec"]["replicas"]
+    status = {
+        "observedGeneration": 1,
+        "replicas": count,
+        "updatedReplicas": count,
+        "readyReplicas": count,
+        "availableReplicas": count,
+    }
+    return {**deployment, "status": status}

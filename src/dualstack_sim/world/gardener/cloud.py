@@ -1,0 +1,219 @@
+"""The cluster's resources in Compute at rest (gardener-behaviour.md 4.1, 4.4, 11.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dualstack.gardener.model import names as gardener_names
+from dualstack.gardener.model.infrastructure import (
+    CloudNAT,
+    InfrastructureStatus,
+    NatIP,
+    NetworkStatus,
+    StatusRouter,
+    StatusVPC,
+    Subnet,
+)
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render.machine_class import machine_class
+from dualstack.model import names
+from dualstack.model.errors import InvalidInput
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.world.gardener.node_placements import Resident
+
+Body = dict[str, Any]
+
+_GLOBAL = "global"
+_INTERNAL_ACCESS = [
+    {"IPProtocol": "icmp"},
+    {"IPProtocol": "ipip"},
+    {"IPProtocol": "tcp", "ports": ["1-65535"]},
+    {"IPProtocol": "udp", "ports": ["1-65535"]},
+]
+_NODE_PORTS = [
+    {"IPProtocol": "udp", "ports": ["30000-32767"]},
+    {"IPProtocol": "tcp", "ports": ["30000-32767"]},
+]
+_HEALTH_CHECKS = ["35.191.0.0/16", "209.85.204.0/22", "209.85.152.0/22", "130.211.0.0/22"]
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What the VMs stand on, as far as later steps need it: links, and the provider status that tells of it."""
+
+    network: str
+    nodes_subnet: str
+    nat_ips: tuple[str, ...]
+    status: InfrastructureStatus
+
+
+def lay_foundation(compute: Compute, shoot: ShootView) -> Foundation:
+    """Network, subnets, router with NAT, static addresses and firewall rules."""
+    config, ns = shoot.infrastructure_config, shoot.technical_id
+    region = f"regions/{shoot.region}"
+    vpc, router = config.user_vpc or gardener_names.vpc(ns), config.user_router or gardener_names.cloud_router(ns)
+    network = compute.place("networks", _GLOBAL, _network(vpc, config.networks.mtu))["selfLink"]
+    subnet = compute.place("subnetworks", region, _nodes_subnet(shoot, network))["selfLink"]
+    subnets = [Subnet(name=gardener_names.nodes_subnet(ns), purpose="nodes")]
+    if config.networks.internal:
+        compute.place("subnetworks", region, _internal_subnet(shoot, network))
+        subnets.append(Subnet(name=gardener_names.internal_subnet(ns), purpose="internal"))
+    addresses = [compute.place("addresses", region, {"name": name}) for name in config.nat_ip_names]
+    nat = _nat(shoot, subnet, [address["selfLink"] for address in addresses])
+    description = {} if config.user_router else {"description": gardener_names.ROUTER_DESCRIPTION}
+    compute.place("routers", region, {"name": router, "network": network, "nats": [nat], **description})
+    for rule in _firewall_rules(shoot, network):
+        compute.place("firewalls", _GLOBAL, rule)
+    nat_ips = tuple(address["address"] for address in addresses)
+    status = InfrastructureStatus(
+        networks=NetworkStatus(
+            vpc=StatusVPC(name=vpc, cloud_router=StatusRouter(name=router)),
+            subnets=tuple(subnets),
+            nat_ips=tuple(NatIP(ip=address) for address in nat_ips),
+            ipfamilies=shoot.families,
+        )
+    )
+    return Foundation(network, subnet, nat_ips, status)
+
+
+def check_routes_fit(compute: Compute, shoot: ShootView, nodes: Sequence[Resident]) -> None:
+    """InvalidInput when the VPC's quota of static routes is too small for one route to each node."""
+    limit = compute.project.limits.static_routes_per_network
+    most = limit - 1  # the default route to the internet is a static route, too
+    if len(nodes) > most:
+        raise InvalidInput(
+            f"{shoot.name}: {len(nodes)} nodes need as many static routes before the migration, but the quota "
+            f"STATIC_ROUTES_PER_NETWORK is {limit}; use at most {most} nodes"
+        )
+
+
+def place_vm(compute: Compute, shoot: ShootView, status: InfrastructureStatus, node: Resident) -> Body:
+    """The running VM of a node, as the machine controller would have created it (5.3)."""
+    spec = machine_class(shoot, status, node.home.pool, node.home.part)["providerSpec"]
+    disk = spec["disks"][0]
+    body = {
+        "name": node.name,
+        "description": spec["description"],
+        "canIpForward": spec["canIpForward"],
+        "deletionProtection": spec["deletionProtection"],
+        "machineType": f"zones/{node.zone}/machineTypes/{spec['machineType']}",
+        "labels": spec["labels"],
+        "scheduling": spec["scheduling"],
+        "tags": {"items": spec["tags"]},
+        "metadata": {"items": spec["metadata"]},
+        "disks": [
+            {
+                "autoDelete": disk["autoDelete"],
+                "boot": disk["boot"],
+                "initializeParams": {
+                    "diskSizeGb": str(disk["sizeGb"]),
+                    "diskType": f"zones/{node.zone}/diskTypes/{disk['type']}",
+                    "sourceImage": disk["image"],
+                },
+            }
+        ],
+        "networkInterfaces": [
+            {"subnetwork": f"regions/{shoot.region}/subnetworks/{spec['networkInterfaces'][0]['subnetwork']}"}
+        ],
+    }
+    return compute.place("instances", f"zones/{node.zone}", body)
+
+
+def place_route(compute: Compute, shoot: ShootView, network: str, node: Resident, vm: Body, node_uid: str) -> None:
+    """The static route to the node's pod CIDR, as cloud-controller-manager makes it (8.4)."""
+    compute.place(
+        "routes",
+        _GLOBAL,
+        {
+            "name": names.route(shoot.technical_id, node_uid),
+            "destRange": node.pod_cidr,
+            "nextHopInstance": vm["selfLink"],
+            "network": network,
+            "priority": names.ROUTE_PRIORITY,
+            "description": names.ROUTE_DESCRIPTION,
+        },
+    )
+
+
+def _network(name: str, mtu: int | None) -> Body:
+    body: Body = {"name": name, "autoCreateSubnetworks": False, "routingConfig": {"routingMode": "REGIONAL"}}
+    return {**body, "mtu": mtu} if mtu else body
+
+
+def _nodes_subnet(shoot: ShootView, network: str) -> Body:
+    config = shoot.infrastructure_config
+    body: Body = {
+        "name": gardener_names.nodes_subnet(shoot.technical_id),
+        "description": gardener_names.NODES_SUBNET_DESCRIPTION,
+        "ipCidrRange": config.workers,
+        "network": network,
+    }
+    logs = config.networks.flow_logs
+    if logs is not None:
+        body["enableFlowLogs"] = True
+        body["logConfig"] = {
+            "enable": True,
+            "aggregationInterval": logs.aggregation_interval or "INTERVAL_5_MIN",
+            "flowSampling": 0.5 if logs.flow_sampling is None else logs.flow_sampling,
+            "metadata": logs.metadata or "EXCLUDE_ALL_METADATA",
+        }
+    return body
+
+
+def _internal_subnet(shoot: ShootView, network: str) -> Body:
+    return {
+        "name": gardener_names.internal_subnet(shoot.technical_id),
+        "description": gardener_names.INTERNAL_SUBNET_DESCRIPTION,
+        "ipCidrRange": shoot.infrastructure_config.networks.internal,
+        "network": network,
+    }
+
+
+def _nat(shoot: ShootView, subnet: str, addresses: list[str]) -> Body:
+    """The NAT of 4.4 with the user's settings over Gardener's defaults."""
+    config = shoot.infrastructure_config.networks.cloud_nat or CloudNAT()
+    mapping = config.endpoint_independent_mapping
+    return {
+        "name": gardener_names.cloud_nat(shoot.technical_id),
+        "natIpAllocateOption": "MANUAL_ONLY" if addresses else "AUTO_ONLY",
+        **({"natIps": addresses} if addresses else {}),
+        "sourceSubnetworkIpRangesToNat": "LIST_OF_SUBNETWORKS",
+        "subnetworks": [{"name": subnet, "sourceIpRangesToNat": ["ALL_IP_RANGES"]}],
+        "minPortsPerVm": _or(config.min_ports_per_vm, 2048),
+        "maxPortsPerVm": _or(config.max_ports_per_vm, 65536),
+        "enableDynamicPortAllocation": config.enable_dynamic_port_allocation,
+        "enableEndpointIndependentMapping": mapping.enabled if mapping else False,
+        "icmpIdleTimeoutSec": _or(config.icmp_idle_timeout_sec, 30),
+        "tcpEstablishedIdleTimeoutSec": _or(config.tcp_established_idle_timeout_sec, 1200),
+        "tcpTimeWaitTimeoutSec": _or(config.tcp_time_wait_timeout_sec, 120),
+        "tcpTransitoryIdleTimeoutSec": _or(config.tcp_transitory_idle_timeout_sec, 30),
+        "udpIdleTimeoutSec": _or(config.udp_idle_timeout_sec, 30),
+        "logConfig": {"enable": True, "filter": "ERRORS_ONLY"},
+    }
+
+
+def _or(given: int | None, default: int) -> int:
+    return default if given is None else given
+
+
+def _firewall_rules(shoot: ShootView, network: str) -> list[Body]:
+    ns, networks = shoot.technical_id, shoot.infrastructure_config.networks
+    inside = [cidr for cidr in (shoot.pods, networks.internal, networks.workers, networks.worker) if cidr]
+    rules = (
+        (gardener_names.firewall_internal(ns), _INTERNAL_ACCESS, inside),
+        (gardener_names.firewall_health_checks(ns), _NODE_PORTS, _HEALTH_CHECKS),
+    )
+    return [
+        {
+            "name": name,
+            "network": network,
+            "direction": "INGRESS",
+            "priority": 1000,
+            "disabled": False,
+            "allowed": allowed,
+            "sourceRanges": list(dict.fromkeys(sources)),
+        }
+        for name, allowed, sources in rules
+    ]

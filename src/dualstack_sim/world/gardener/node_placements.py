@@ -1,0 +1,103 @@
+"""How many nodes a world has, where they are and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dualstack.gardener.model.defaults import with_defaults
+from dualstack.gardener.model.pools import Pool, ZonePart
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render.machine_class import deployment_name, machine_deployment
+from dualstack.model.cidr import block
+from dualstack.model.json_path import dig
+from dualstack.model.kinds import Manifest
+from dualstack.model.manifests import checksum
+from dualstack_sim.chance import Chance
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One zone of one pool: a MachineDeployment with its one MachineSet."""
+
+    pool: Pool
+    part: ZonePart
+    deployment: str
+    template_hash: str
+
+    @property
+    def machine_set(self) -> str:
+        return f"{self.deployment}-{self.template_hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """One node to be: its name is that of Machine, VM and Node."""
+
+    name: str
+    home: Home
+    pod_cidr: str
+
+    @property
+    def zone(self) -> str:
+        return self.home.part.zone
+
+
+def with_node_count(shoot: Manifest, nodes: int | None) -> Manifest:
+    """The Shoot with defaults whose pools have `nodes` nodes together; its own numbers when `nodes` is None.
+
+    Every pool gets at least one node, the rest in proportion to the pools' minimum (largest remainder). The pools'
+    numbers themselves are changed, so that nothing in the world finds too many or too few nodes.
+    """
+    complete = with_defaults(shoot)
+    if nodes is None:
+        return complete
+    pools = dig(complete, "spec", "provider", "workers")
+    counts = apportion(nodes, [pool.get("minimum", 0) for pool in pools])
+    changed = [
+        {**pool, "minimum": count, "maximum": max(count, pool.get("maximum", 0))}
+        for pool, count in zip(pools, counts, strict=True)
+    ]
+    spec = complete["spec"]
+    return {**complete, "spec": {**spec, "provider": {**spec["provider"], "workers": changed}}}
+
+
+def apportion(total: int, weights: Sequence[int]) -> list[int]:
+    """`total` things in proportion to `weights`, at least one each, by largest remainder; ties go to the first."""
+    if not any(weights):
+        weights = [1] * len(weights)
+    spare = max(0, total - len(weights))
+    exact = [spare * weight / sum(weights) for weight in weights]
+    counts = [int(share) for share in exact]
+    by_remainder = sorted(range(len(weights)), key=lambda index: (counts[index] - exact[index], index))
+    for index in by_remainder[: spare - sum(counts)]:
+        counts[index] += 1
+    return [1 + count for count in counts]
+
+
+def homes(shoot: ShootView) -> list[Home]:
+    """All zones of all pools."""
+    return [_home(shoot, pool, part) for pool in shoot.pools for part in pool.parts]
+
+
+def residents(shoot: ShootView, chance: Chance) -> list[Resident]:
+    """All nodes. Pod CIDRs are dealt in turn over the zones, as nodes of several zones join in no order."""
+    waiting = [[home] * home.part.minimum for home in homes(shoot)]
+    result: list[Resident] = []
+    while any(waiting):
+        for line in waiting:
+            if line:
+                home = line.pop()
+                cidr = block(shoot.pods, shoot.node_cidr_mask_size, len(result))
+                result.append(Resident(_name(home, len(line), chance), home, cidr))
+    return result
+
+
+def _home(shoot: ShootView, pool: Pool, part: ZonePart) -> Home:
+    template = machine_deployment(shoot, pool, part, replicas=0)["spec"]["template"]
+    return Home(pool, part, deployment_name(shoot, pool, part), checksum(template)[:5])
+
+
+def _name(home: Home, index: int, chance: Chance) -> str:
+    letters = "bcdfghjklmnpqrstvwxz2456789"
+    return f"{home.machine_set}-{chance.word(5, 'machine', home.machine_set, index, alphabet=letters)}"

@@ -1,0 +1,87 @@
+"""What runs in the shoot besides its system components (docs/objects.md, Shoot cluster)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dualstack.gardener.model.networks import Networks
+from dualstack.gardener.model.pools import Pool
+from dualstack.gardener.render.workload import tolerations
+from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, SERVICE, Kind, Manifest
+from dualstack.model.manifests import daemon_set, manifest
+from dualstack.model.names import KUBE_SYSTEM
+
+POD_DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+
+_NAMESPACE = "default"
+_WEB = {"app": "web"}
+_MOST_REPLICAS = 40
+_SINGLE_STACK: Manifest = {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
+
+
+def services(networks: Networks, web_address: str) -> list[tuple[Kind, Manifest]]:
+    """Service kubernetes at the API server's address, and Service web. Both keep IPv4 through the migration."""
+    kubernetes = {
+        "type": "ClusterIP",
+        **_addresses(networks.api_server_ips[0]),
+        "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 443}],
+    }
+    web = {
+        "type": "ClusterIP",
+        **_addresses(web_address),
+        "selector": _WEB,
+        "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080}],
+    }
+    return [
+        (SERVICE, manifest(SERVICE, "kubernetes", _NAMESPACE, spec=kubernetes)),
+        (SERVICE, manifest(SERVICE, "web", _NAMESPACE, spec=web)),
+    ]
+
+
+def workloads(nodes: int, pools: Iterable[Pool]) -> list[tuple[Kind, Manifest]]:
+    """The end points of the watched traffic, and a Deployment with a disruption budget that drains have to respect."""
+    end_points = daemon_set(
+        "network-problem-detector-pod",
+        "network-problem-detector:v0.26.0",
+        labels={"k8s-app": "network-problem-detector-pod"},
+        host_network=False,
+        max_unavailable="100%",
+    )
+    web = manifest(
+        DEPLOYMENT,
+        "web",
+        _NAMESPACE,
+        spec={
+            "replicas": min(2 * nodes, _MOST_REPLICAS),
+            "selector": {"matchLabels": _WEB},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+            "template": {
+                "metadata": {"labels": _WEB},
+                "spec": {
+                    "tolerations": tolerations(pools),
+                    "terminationGracePeriodSeconds": 10,
+                    "containers": [{"name": "web", "image": "web:1.0.0", "ports": [{"containerPort": 8080}]}],
+                },
+            },
+        },
+    )
+    budget = manifest(
+        POD_DISRUPTION_BUDGET,
+        "web",
+        _NAMESPACE,
+        spec={"maxUnavailable": "25%", "selector": {"matchLabels": _WEB}},
+    )
+    return [(DAEMON_SET, end_points), (DEPLOYMENT, web), (POD_DISRUPTION_BUDGET, budget)]
+
+
+def single_stack(service: Manifest) -> Manifest:
+    """A rendered Service with what the API server of an IPv4 cluster adds to it."""
+    return {**service, "spec": {**_SINGLE_STACK, **service["spec"]}}
+
+
+def is_service(item: Manifest) -> bool:
+    return item["kind"] == SERVICE.kind and item["metadata"].get("namespace") in (KUBE_SYSTEM, _NAMESPACE)
+
+
+def _addresses(address: str) -> Manifest:
+    return {"clusterIP": address, "clusterIPs": [address], **_SINGLE_STACK}

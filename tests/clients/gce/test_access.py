@@ -1,0 +1,100 @@
+"""Credentials: a service account from a Secret, its token endpoint, and one client for each account."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.clients.gce.conftest import Server
+
+from dualstack.clock import ScaledClock
+from dualstack.gardener.error_codes import error_codes
+from dualstack.gce import ComputeClients
+from dualstack.gce.errors import Transient, Unauthenticated
+from dualstack.model.errors import InvalidInput
+
+NOWHERE = "http://127.0.0.1:1/token"
+"""A port on which nobody listens."""
+
+
+@pytest.fixture(scope="module")
+def private_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return pem.decode()
+
+
+def secret(**fields: Any) -> dict[str, Any]:
+    account = {"type": "service_account", "project_id": "proj-1", "client_email": "a@proj-1.iam", **fields}
+    return {"data": {"serviceaccount.json": base64.b64encode(json.dumps(account).encode()).decode()}}
+
+
+async def test_a_token_is_fetched_once_and_sent_with_each_request(
+    server: Server, clock: ScaledClock, private_key: str
+) -> None:
+    clients = ComputeClients(clock, endpoint=server.url + "/compute/v1")
+    server.on("POST", "token", (200, {"access_token": "tok", "expires_in": 3600, "token_type": "Bearer"}))
+    server.on("GET", "global/networks/n", (200, {"name": "n"}))
+    client = clients.of(secret(private_key=private_key, token_uri=server.url + "/token"))
+    await client.get("global/networks/n")
+    await client.get("global/networks/n")
+    assert len(server.calls("POST", "token")) == 1
+    assert {asked.headers["Authorization"] for asked in server.calls("GET", "global/networks/n")} == {"Bearer tok"}
+    await clients.close()
+
+
+async def test_one_account_has_one_client(server: Server, clock: ScaledClock, private_key: str) -> None:
+    clients = ComputeClients(clock, endpoint=server.url)
+    first = secret(private_key=private_key, token_uri=server.url + "/token")
+    other = secret(private_key=private_key, token_uri=server.url + "/token", project_id="proj-2")
+    assert clients.of(first) is clients.of(json.loads(json.dumps(first)))
+    assert clients.of(other) is not clients.of(first)
+    assert clients.of(other).project == "proj-2"
+    await clients.close()
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ({}, "no key serviceaccount.json"),
+        ({"data": {"serviceaccount.json": "%%%"}}, "no JSON document"),
+        ({"data": {"serviceaccount.json": base64.b64encode(b"{").decode()}}, "no JSON document"),
+        ({"data": {"serviceaccount.json": base64.b64encode(b"[]").decode()}}, "no project_id"),
+    ],
+)
+async def test_a_secret_without_an_account_is_refused_with_a_reason(
+    clock: ScaledClock, broken: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        ComputeClients(clock).of(broken)
+
+
+async def test_a_key_that_is_none_is_a_matter_of_authentication(clock: ScaledClock) -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        ComputeClients(clock).of(secret(private_key="no key", token_uri=NOWHERE))
+    assert error_codes(caught.value) == ("ERR_INFRA_UNAUTHENTICATED",)
+
+
+async def test_a_refused_token_is_told_apart_from_a_silent_endpoint(
+    server: Server, clock: ScaledClock, private_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dualstack.gce.client.ATTEMPTS", 1)
+    clients = ComputeClients(clock, endpoint=server.url)
+    server.on("POST", "token", (401, {"error": "invalid_client", "error_description": "no such account"}))
+    refused = clients.of(secret(private_key=private_key, token_uri=server.url + "/token"))
+    with pytest.raises(Unauthenticated, match="no such account"):
+        await refused.get("global/networks/n")
+    silent = clients.of(secret(private_key=private_key, token_uri=NOWHERE))
+    with pytest.raises(Transient, match="cannot fetch token"):
+        await silent.get("global/networks/n")
+    await clients.close()
+
+
+@pytest.mark.parametrize("endpoint", ["", "nowhere", "ftp://example.org", "http://"])
+def test_an_endpoint_that_is_no_url_is_refused_before_anything_is_asked(endpoint: str, clock: ScaledClock) -> None:
+    with pytest.raises(InvalidInput, match="must be an http or https URL"):
+        ComputeClients(clock, endpoint=endpoint)

@@ -1,0 +1,187 @@
+"""`LightkubeKube` over HTTP against the simulated API: every verb, and every refusal as its type."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.loopback import on_loopback
+
+from dualstack.clock import ScaledClock
+from dualstack.gardener.model.kinds import SHOOT
+from dualstack.kube.client import LightkubeKube, refusal_of_status
+from dualstack.kube.connection import Connection, read_connection
+from dualstack.kube.interface import AlreadyExists, Conflict, Invalid, Kube, NotFound, Unavailable
+from dualstack.model.errors import InvalidInput
+from dualstack.model.kinds import CONFIG_MAP, CRD, DEPLOYMENT, NAMESPACE, NODE, Manifest
+from dualstack_sim.chance import Chance
+from dualstack_sim.kube.server import create_app
+from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.gardener.definitions import definitions
+
+
+@pytest.fixture
+async def url() -> AsyncIterator[str]:
+    store = KubeStore(ScaledClock(), Chance(1))
+    for definition in definitions():
+        store.create(CRD, definition)
+    for name in ("one", "two"):
+        store.create(NAMESPACE, {"metadata": {"name": name}})
+    async with on_loopback(create_app(store)) as root:
+        yield root
+
+
+@pytest.fixture
+async def kube(url: str) -> AsyncIterator[Kube]:
+    client = LightkubeKube.connect(Connection(server=url))
+    yield client
+    await client.close()
+
+
+def config_map(name: str, namespace: str = "one", labels: dict[str, str] | None = None) -> Manifest:
+    metadata = {"name": name, "namespace": namespace, "labels": labels or {}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "1"}}
+
+
+async def test_what_is_created_is_read_back(kube: Kube) -> None:
+    created = await kube.create(CONFIG_MAP, config_map("x"))
+    found = await kube.get(CONFIG_MAP, "x", "one")
+    assert found == created
+    assert found["data"] == {"a": "1"}
+    assert found["metadata"]["resourceVersion"]
+
+
+async def test_what_is_not_there_is_none(kube: Kube) -> None:
+    assert await kube.get(CONFIG_MAP, "x", "one") is None
+    assert await kube.get(NODE, "x") is None
+    await kube.delete(CONFIG_MAP, "x", "one")
+
+
+async def test_lists_span_namespaces_and_follow_selectors(kube: Kube) -> None:
+    await kube.create(CONFIG_MAP, config_map("x", "one", {"app": "a", "tier": "t"}))
+    await kube.create(CONFIG_MAP, config_map("y", "two", {"app": "a"}))
+    everywhere = await kube.list(CONFIG_MAP, labels="app=a")
+    assert [item["metadata"]["name"] for item in everywhere] == ["x", "y"]
+    assert [item["metadata"]["name"] for item in await kube.list(CONFIG_MAP, "two")] == ["y"]
+    both = await kube.list(CONFIG_MAP, labels="app=a,tier=t")
+    assert [(item["kind"], item["metadata"]["name"]) for item in both] == [("ConfigMap", "x")]
+    with pytest.raises(Invalid, match="only key=value"):
+        await kube.list(CONFIG_MAP, labels="app in (a)")
+
+
+async def test_a_stale_replace_is_a_conflict(kube: Kube) -> None:
+    stale = await kube.create(CONFIG_MAP, config_map("x"))
+    await kube.patch(CONFIG_MAP, "x", {"data": {"b": "2"}}, "one")
+    with pytest.raises(Conflict):
+        await kube.replace(CONFIG_MAP, stale)
+    fresh = await kube.get(CONFIG_MAP, "x", "one")
+    assert fresh is not None
+    replaced = await kube.replace(CONFIG_MAP, {**fresh, "data": {"c": "3"}})
+    assert replaced["data"] == {"c": "3"}
+
+
+async def test_every_patch_type_and_subresource(kube: Kube) -> None:
+    container = {"name": "main", "image": "one"}
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    await kube.create(
+        DEPLOYMENT,
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "one"}, "spec": spec},
+    )
+    images = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "two"}]}}}}
+    patched = await kube.patch(DEPLOYMENT, "d", images, "one", patch_type="strategic")
+    assert patched["spec"]["template"]["spec"]["containers"][0]["image"] == "two"
+    scaled = await kube.patch(DEPLOYMENT, "d", {"spec": {"replicas": 0}}, "one", subresource="scale")
+    assert scaled["spec"] == {"replicas": 0}
+    status = await kube.patch(DEPLOYMENT, "d", {"status": {"replicas": 7}}, "one", subresource="status")
+    assert (status["status"]["replicas"], status["spec"]["replicas"]) == (7, 0)
+    operations = [{"op": "add", "path": "/metadata/annotations", "value": {"x": "y"}}]
+    annotated = await kube.patch(DEPLOYMENT, "d", operations, "one", patch_type="json")
+    assert annotated["metadata"]["annotations"]["x"] == "y"
+
+
+async def test_custom_kinds_and_their_status(kube: Kube) -> None:
+    shoot = {"apiVersion": SHOOT.api_version, "kind": "Shoot", "metadata": {"name": "s", "namespace": "one"}}
+    await kube.create(SHOOT, {**shoot, "spec": {"unknown": {"kept": True}}})
+    await kube.patch(SHOOT, "s", {"status": {"technicalID": "t"}}, "one", subresource="status")
+    found = await kube.get(SHOOT, "s", "one")
+    assert found is not None
+    assert (found["spec"], found["status"]) == ({"unknown": {"kept": True}}, {"technicalID": "t"})
+    replaced = await kube.replace(SHOOT, {**found, "status": {"technicalID": "u"}}, subresource="status")
+    assert replaced["status"] == {"technicalID": "u"}
+
+
+async def test_refusals_have_their_types(kube: Kube) -> None:
+    await kube.create(CONFIG_MAP, config_map("x"))
+    with pytest.raises(AlreadyExists, match="already exists"):
+        await kube.create(CONFIG_MAP, config_map("x"))
+    with pytest.raises(NotFound, match='configmaps "y" not found'):
+        await kube.patch(CONFIG_MAP, "y", {}, "one")
+    with pytest.raises(Invalid):
+        await kube.create(CONFIG_MAP, config_map("Not A Name"))
+    with pytest.raises(Invalid, match="namespace is required"):
+        await kube.get(CONFIG_MAP, "x")
+
+
+async def test_a_server_that_is_away_is_unavailable() -> None:
+    client = LightkubeKube.connect(Connection(server="http://127.0.0.1:9"))
+    with pytest.raises(Unavailable):
+        await client.get(NODE, "x")
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "expected"),
+    [
+        (404, "NotFound", NotFound),
+        (409, "Conflict", Conflict),
+        (409, "AlreadyExists", AlreadyExists),
+        (422, "Invalid", Invalid),
+        (429, "TooManyRequests", Unavailable),
+        (500, None, Unavailable),
+    ],
+)
+def test_a_status_maps_to_one_type(code: int, reason: str | None, expected: type[Exception]) -> None:
+    assert type(refusal_of_status(code, reason, "words")) is expected
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: it
+contexts: [{name: it, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1", certificate-authority: ca.pem}}]
+users: [{name: u, user: {token: secret}}]
+"""
+
+
+def test_a_kubeconfig_is_read_with_paths_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    file.write_text(KUBECONFIG)
+    connection = read_connection(file)
+    assert (connection.server, connection.token) == ("http://127.0.0.1:1", "secret")
+    assert connection.certificate_authority == str(tmp_path / "ca.pem")
+    assert connection.is_loopback
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[", "not YAML"),
+        ("{}", "incomplete"),
+        (KUBECONFIG.replace("current-context: it", "current-context: other"), 'has no context "other"'),
+        (KUBECONFIG.replace("{name: u, user", "{name: v, user"), 'has no user "u"'),
+        (KUBECONFIG.replace("token: secret", "exec: {command: x}"), "exec is not supported"),
+    ],
+)
+def test_a_bad_kubeconfig_is_one_clear_error(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "kubeconfig"
+    file.write_text(text)
+    with pytest.raises(InvalidInput, match=words):
+        read_connection(file)
+
+
+def test_a_missing_kubeconfig_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="No such file"):
+        read_connection(tmp_path / "none")

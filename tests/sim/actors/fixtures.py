@@ -1,0 +1,234 @@
+"""Both simulated APIs behind HTTP, a VM or two, and the actors that a test wants to see act."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import aiohttp
+
+from dualstack.clock import ScaledClock
+from dualstack.model.kinds import CONFIG_MAP, CRD, DAEMON_SET, DEPLOYMENT, NAMESPACE, NODE, POD, Kind, Manifest
+from dualstack_sim.actors.api import Actor, ActorContext, ComputeApi, KubeApi, run_actors
+from dualstack_sim.actors.pods import controller_of
+from dualstack_sim.chance import Chance
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.references import Key
+from dualstack_sim.compute.api.server import create_app as compute_app
+from dualstack_sim.kube.server import create_app as kube_app
+from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.gardener.definitions import definitions
+from tests.loopback import on_loopback
+
+NS = "shoot--foo--bar"
+SPEED = 300.0
+PATIENCE = 60.0
+ZONE = "zones/europe-west1-b"
+TAGS = [NS, f"kubernetes-io-cluster-{NS}", "kubernetes-io-role-node"]
+TOLERATE_ALL = [{"operator": "Exists"}]
+
+Result = TypeVar("Result")
+Actors = Callable[[ActorContext], Sequence[Actor]]
+
+
+@dataclass
+class Traffic:
+    """Notes who joined with which ranges, and who left."""
+
+    joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    stealing: set[str] = field(default_factory=set)
+    unseen: list[tuple[str, str]] = field(default_factory=list)
+
+    def join(self, at: float, host: str, cidrs: Sequence[str], *, steals_aliases: bool = False) -> None:
+        assert at > 0
+        self.joined[host] = tuple(cidrs)
+        if steals_aliases:
+            self.stealing.add(host)
+
+    def leave(self, at: float, host: str) -> None:
+        assert at > 0
+        self.left.append(host)
+
+    def reaches(self, at: float, host: str, address: str) -> bool:
+        return False
+
+    def dark(self, at: float) -> Sequence[tuple[str, str]]:
+        assert at > 0
+        return self.unseen
+
+
+@dataclass
+class Stage:
+    store: KubeStore
+    compute: Compute
+    clock: ScaledClock
+    context: ActorContext
+    traffic: Traffic
+
+    async def eventually(self, look: Callable[[], Result | None]) -> Result:
+        """What `look` sees once it is true.
+
+        Fails after a minute of the wall clock: a busy machine takes seconds for what the simulated clock calls an hour.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            seen = look()
+            if seen:
+                return seen
+            assert time.monotonic() < deadline, "it did not happen"
+            await self.clock.sleep(1.0)
+
+    async def throughout(self, look: Callable[[], bool], seconds: float) -> None:
+        """`look` holds at every look for so long."""
+        deadline = self.clock.now() + seconds
+        while self.clock.now() < deadline:
+            assert look(), "it did not hold"
+            await self.clock.sleep(1.0)
+
+    def pods(self, owner: str = "", namespace: str | None = "default") -> list[Manifest]:
+        """Pods whose controller's name begins with `owner`."""
+        return [pod for pod in self.store.list(POD, namespace) if controller_of(pod)[1].startswith(owner)]
+
+    def get(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest:
+        found = self.store.get(kind, name, namespace)
+        assert found is not None
+        return found
+
+    def vm(self, name: str) -> dict[str, Any] | None:
+        return self.compute.project.inventory.find(Key("instances", ZONE, name))
+
+    def place_node(self, name: str, *cidrs: str) -> None:
+        """A VM that runs and its Node, Ready since before anybody looked."""
+        self.place_vm(name)
+        self.store.create(NODE, ready_node(name, *cidrs))
+
+    def place_vm(self, name: str) -> None:
+        nic = {"subnetwork": "regions/europe-west1/subnetworks/nodes"}
+        body = {
+            "name": name,
+            "machineType": f"{ZONE}/machineTypes/n1-standard-2",
+            "canIpForward": True,
+            "tags": {"items": TAGS},
+            "networkInterfaces": [nic],
+        }
+        self.compute.place("instances", ZONE, body)
+
+    def initialise(self, name: str, *cidrs: str, addresses: Sequence[str] = ("10.250.0.2",)) -> None:
+        """What the cloud-controller-manager does to a new Node."""
+        spec = {"spec": {"podCIDRs": list(cidrs), "taints": []}}
+        self.store.patch(NODE, name, spec)
+        told = [{"type": "InternalIP", "address": address} for address in addresses]
+        self.store.patch(NODE, name, {"status": {"addresses": told}}, subresource="status")
+
+
+def ready_node(name: str, *cidrs: str) -> Manifest:
+    return {
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "spec": {"podCIDRs": list(cidrs)},
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": "10.250.0.9"}],
+            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
+        },
+    }
+
+
+def template(app: str, **spec: Any) -> Manifest:
+    containers = spec.pop("containers", [{"name": app, "image": f"example.org/{app}:1"}])
+    return {"metadata": {"labels": {"app": app}}, "spec": {"containers": containers, **spec}}
+
+
+def deployment(name: str, replicas: int, *, namespace: str = "default", **spec: Any) -> Manifest:
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": template(name),
+            **spec,
+        },
+    }
+
+
+def daemon_set(name: str, *, namespace: str = "kube-system", **spec: Any) -> Manifest:
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "selector": {"matchLabels": {"app": name}},
+            "template": template(name, tolerations=TOLERATE_ALL, **spec),
+        },
+    }
+
+
+def place_deployment(stage: Stage, manifest: Manifest) -> None:
+    stage.store.create(DEPLOYMENT, manifest)
+
+
+def place_calico(stage: Stage, *, dual: bool = False) -> None:
+    """calico's ConfigMap and DaemonSet, and the end point that is watched on each node."""
+    stage.store.upsert(CONFIG_MAP, calico_config(dual=dual))
+    stage.store.create(DAEMON_SET, daemon_set("calico-node", hostNetwork=True))
+    stage.store.create(DAEMON_SET, daemon_set("network-problem-detector-pod"))
+
+
+def calico_config(*, dual: bool) -> Manifest:
+    single = '"subnet": "usePodCidr"'
+    both = '"ranges": [[{"subnet": "usePodCidrIPv6"}], [{"subnet": "usePodCidr"}]]'
+    ipam = f'{{"type": "host-local", {both if dual else single}}}'
+    conf = f'{{"plugins": [{{"type": "calico", "mtu": __CNI_MTU__, "ipam": {ipam}}}]}}'
+    return {
+        "metadata": {"name": "calico-config", "namespace": "kube-system"},
+        "data": {"calico_backend": "none", "cni_network_config": conf},
+    }
+
+
+def addresses_of(pod: Manifest) -> list[str]:
+    return [each["ip"] for each in pod.get("status", {}).get("podIPs") or ()]
+
+
+@contextlib.asynccontextmanager
+async def playing(actors: Actors, *, speed: float = SPEED, steals: bool = False) -> AsyncIterator[Stage]:
+    """A stage on which nothing stands yet but the subnetwork; `start` brings on the actors when it is furnished."""
+    clock = ScaledClock(time.time(), speed)
+    chance = Chance(7)
+    store, compute = KubeStore(clock, chance), Compute(clock, chance)
+    for definition in definitions():
+        store.create(CRD, definition)
+    store.create(NAMESPACE, {"metadata": {"name": NS}})
+    compute.place("networks", "global", {"name": "vpc", "autoCreateSubnetworks": False})
+    subnet = {"name": "nodes", "network": "projects/proj-1/global/networks/vpc", "ipCidrRange": "10.250.0.0/16"}
+    compute.place("subnetworks", "regions/europe-west1", subnet)
+    async with contextlib.AsyncExitStack() as stack:
+        kube_url = await stack.enter_async_context(on_loopback(kube_app(store)))
+        compute_url = await stack.enter_async_context(on_loopback(compute_app(compute)))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        traffic = Traffic()
+        context = ActorContext(
+            kube=KubeApi(kube_url, session),
+            compute=ComputeApi(compute_url, session, "proj-1"),
+            clock=clock,
+            chance=chance,
+            namespace=NS,
+            shoot="bar",
+            endpoints=traffic,
+            guest_agent_takes_aliases=steals,
+        )
+        stage = Stage(store, compute, clock, context, traffic)
+        task = asyncio.ensure_future(_after_furnishing(context, actors))
+        try:
+            yield stage
+            if task.done():
+                task.result()
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def _after_furnishing(context: ActorContext, actors: Actors) -> None:
+    """A test furnishes its stage before it first waits: then this runs."""
+    await run_actors(context, actors(context))

@@ -1,0 +1,129 @@
+"""A cluster in memory that an engine can act on: pure simulation of facts, with whatever may go wrong on request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dualstack.model.errors import DualstackError
+from dualstack.model.events import AnyEvent, StepFailed, StepFinished, StepStarted
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.transitions import Gate, Transition
+
+
+class Killed(BaseException):
+    """The process is gone; nothing in it may notice."""
+
+
+@dataclass
+class FakeClock:
+    """Time passes only when somebody sleeps."""
+
+    time: float = 1000.0
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += max(0.0, seconds)
+        await asyncio.sleep(0)
+
+
+@dataclass
+class Cluster:
+    """An `Actuator`. `facts` is what is there; every perform applies the transition's effect.
+
+    underneath: what else happens, asked before every observation; errors: raised by the performs of that number
+    (from 0), after their effect if `late`; ignored: ids of steps without effect; problems: of gates, by id, consumed
+    one by one; kill_after: number of the perform after which the process dies.
+    """
+
+    facts: CutoverFacts
+    underneath: Callable[[Cluster], CutoverFacts] | None = None
+    errors: dict[int, DualstackError] = field(default_factory=dict)
+    late: bool = False
+    read_errors: dict[int, DualstackError] = field(default_factory=dict)
+    ignored: frozenset[str] = frozenset()
+    problems: dict[str, list[str]] = field(default_factory=dict)
+    kill_after: int | None = None
+    performed: list[Transition] = field(default_factory=list)
+    checked: list[str] = field(default_factory=list)
+    observed: int = 0
+    states: list[CutoverFacts] = field(default_factory=list)
+
+    async def observe(self) -> CutoverFacts:
+        number, self.observed = self.observed, self.observed + 1
+        if number in self.read_errors:
+            raise self.read_errors[number]
+        if self.underneath is not None and (changed := self.underneath(self)) != self.facts:
+            self._become(changed)
+        return self.facts
+
+    async def perform(self, transition: Transition) -> None:
+        number = len(self.performed)
+        self.performed.append(transition)
+        error = self.errors.get(number)
+        if error is not None and not self.late:
+            raise error
+        if transition.id not in self.ignored:
+            self._become(transition.effect(self.facts))
+        if number == self.kill_after:
+            raise Killed
+        if error is not None:
+            raise error
+
+    async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
+        assert facts == self.facts
+        self.checked.append(gate.id)
+        waiting = self.problems.get(gate.id, [])
+        return [waiting.pop(0)] if waiting else []
+
+    def _become(self, facts: CutoverFacts) -> None:
+        self.facts = CutoverFacts(
+            pods_cidr=facts.pods_cidr,
+            range_name=facts.range_name,
+            subnet=facts.subnet,
+            routes=facts.routes,
+            nodes=facts.nodes,
+            saved_routes=facts.saved_routes,
+            controller=facts.controller,
+            foreign_routes=facts.foreign_routes,
+            complaining=facts.complaining,
+            decoys=facts.decoys,
+        )
+        self.states.append(self.facts)
+
+    @property
+    def steps(self) -> list[str]:
+        return [transition.id for transition in self.performed]
+
+
+def once(
+    when: Callable[[Cluster], bool], change: Callable[[CutoverFacts], CutoverFacts]
+) -> Callable[[Cluster], CutoverFacts]:
+    """`change` happens the first time that `when` holds."""
+    happened: list[bool] = []
+
+    def underneath(cluster: Cluster) -> CutoverFacts:
+        if happened or not when(cluster):
+            return cluster.facts
+        happened.append(True)
+        return change(cluster.facts)
+
+    return underneath
+
+
+def started(events: list[AnyEvent]) -> list[str]:
+    return [event.step for event in events if isinstance(event, StepStarted)]
+
+
+def finished(events: list[AnyEvent]) -> list[str]:
+    return [event.step for event in events if isinstance(event, StepFinished)]
+
+
+def failed(events: list[AnyEvent]) -> list[tuple[str, bool]]:
+    """Step and whether the failure was final."""
+    return [(event.step, event.final) for event in events if isinstance(event, StepFailed)]

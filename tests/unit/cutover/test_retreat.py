@@ -1,0 +1,189 @@
+"""A failed gate takes its stage back and says so; the drill and a change of mind stop the run between two steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from dualstack.cutover.run import DirectionChanged, run_cutover
+from dualstack.gardener.error_codes import error_codes
+from dualstack.model.errors import GateFailed, Unsupported
+from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StepStarted
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.stages import Stage, stage_of
+from dualstack.plan.strategy import choose, way_back
+from dualstack.plan.transitions import Transition
+from tests.property.worlds import at_goal, at_rest
+from tests.unit.cutover.cluster import Cluster, FakeClock, failed, started
+from tests.unit.cutover.test_cutover import SETTINGS, lose_nothing, run
+
+OVERLAP, COMPRESSED = choose("overlap"), choose("compressed")
+NEVER = ["node-0 is not Ready"] * 1000
+
+
+@dataclass
+class Refusing(Cluster):
+    """The cloud takes no static route inside the range (K1 deny)."""
+
+    async def perform(self, transition: Transition) -> None:
+        if transition.id == "rollback-drill":
+            raise GateFailed("the cloud refuses a static route inside the range")
+        await super().perform(transition)
+
+
+async def stopped(cluster: Cluster, settings: Settings = SETTINGS) -> tuple[str, list[AnyEvent]]:
+    """What the run says in the end, and its events."""
+    events: list[AnyEvent] = []
+    with pytest.raises(GateFailed) as refused:
+        await run_cutover(cluster, OVERLAP, settings, FakeClock(), events.append, "shoot--foo--bar")
+    return str(refused.value), events
+
+
+@pytest.mark.parametrize(
+    ("gate", "stage"),
+    [
+        ("gate-alias-canary", Stage.RANGE),
+        ("gate-aliases", Stage.RANGE),
+        ("gate-route-canary", Stage.ALIASES),
+        ("gate-routes", Stage.ALIASES),
+    ],
+)
+async def test_a_failed_gate_takes_its_stage_back_without_loss_and_says_so(gate: str, stage: Stage) -> None:
+    cluster = Cluster(at_rest(4), problems={gate: list(NEVER)})
+    said, events = await stopped(cluster)
+    assert said == f"node-0 is not Ready; rolled back to {stage.words}"
+    assert stage_of(cluster.facts) is stage
+    assert (gate, False) in failed(events)
+    lose_nothing(cluster)
+    cluster.problems = {}
+    await run(cluster)
+    assert at_goal(cluster.facts)
+    lose_nothing(cluster)
+
+
+async def test_where_the_cloud_takes_no_route_back_everything_rests_as_it_is() -> None:
+    cluster = Refusing(at_rest(4), problems={"gate-route-canary": list(NEVER)})
+    said, _ = await stopped(cluster)
+    assert said == (
+        "node-0 is not Ready; rolling back failed, the cluster stays as it is: "
+        "the cloud refuses a static route inside the range"
+    )
+    assert stage_of(cluster.facts) is Stage.CUT
+    assert len(cluster.facts.routes) == 3
+    lose_nothing(cluster)
+
+
+async def test_where_aliases_carry_nothing_routes_come_back_although_the_cloud_takes_none_in_the_range() -> None:
+    """K3 no and K1 deny: aliases and range have to go first."""
+    start = replace(at_rest(4), complaining=frozenset({"node-0"}))
+    cluster = Refusing(start, problems={"gate-route-canary": list(NEVER)})
+    with pytest.raises(Unsupported) as refused:
+        await run(cluster)
+    assert str(refused.value) == "node-0 is not Ready; rolled back to routes alone"
+    assert error_codes(refused.value) == ("ERR_CONFIGURATION_PROBLEM",)
+    assert cluster.facts.on_routes
+    assert cluster.steps[-7:] == [
+        "remove-aliases",
+        "remove-aliases",
+        "remove-secondary-range",
+        "restore-routes",
+        "clear-overlap-flag",
+        "clear-saved-routes",
+        "restore-cloud-controller-manager",
+    ]
+
+
+async def test_where_routes_carry_nothing_under_the_range_it_goes_at_once() -> None:
+    """No barrier and no patience while everybody is cut off."""
+    start = at_rest(4)
+    start = replace(start, complaining=frozenset(start.pod_cidr_of))
+    cluster = Cluster(start, problems={"gate-range": list(NEVER)})
+    events: list[AnyEvent] = []
+    with pytest.raises(Unsupported, match="rolled back to routes alone"):
+        await run_cutover(cluster, OVERLAP, SETTINGS, FakeClock(), events.append, "shoot--foo--bar")
+    assert cluster.facts.on_routes
+    steps = started(events)
+    assert steps[steps.index("add-secondary-range") :][:3] == [
+        "add-secondary-range",
+        "gate-range",
+        "remove-secondary-range",
+    ]
+    begun = {event.step: event.at for event in events if isinstance(event, StepStarted)}
+    assert begun["remove-secondary-range"] == begun["gate-range"]
+
+
+async def test_the_drill_stops_before_the_first_route_is_deleted_when_none_could_come_back() -> None:
+    cluster = Refusing(at_rest(3))
+    said, _ = await stopped(cluster, replace(SETTINGS, drill=True))
+    assert said == "the cloud refuses a static route inside the range"
+    assert stage_of(cluster.facts) is Stage.ALIASES
+    assert cluster.facts.routes == at_rest(3).routes
+
+
+async def test_the_drill_is_done_once_before_the_first_route_is_deleted() -> None:
+    cluster = Cluster(at_rest(3))
+    events = await run(cluster, settings=replace(SETTINGS, drill=True))
+    steps = started(events)
+    assert steps.count("rollback-drill") == 1
+    assert steps.index("rollback-drill") == steps.index("delete-route-canary") - 1
+    assert at_goal(cluster.facts)
+
+
+async def test_back_from_the_end_is_refused_by_the_drill_before_a_route_or_alias_is_touched() -> None:
+    done = Cluster(at_rest(3))
+    await run(done)
+    cluster = Refusing(done.facts)
+    with pytest.raises(GateFailed, match="the cloud refuses"):
+        await run(cluster, way_back())
+    assert cluster.steps == ["set-overlap-flag"]
+    lose_nothing(cluster)
+    await run(cluster)
+    assert at_goal(cluster.facts)
+
+
+async def test_back_and_forth_through_the_engine() -> None:
+    cluster = Cluster(at_rest(5))
+    for strategy in (OVERLAP, way_back(), OVERLAP, way_back()):
+        await run(cluster, strategy)
+        lose_nothing(cluster)
+    assert cluster.facts.on_routes
+
+
+async def test_a_change_of_mind_ends_the_run_between_two_steps() -> None:
+    def turn(cluster: Cluster) -> CutoverFacts:
+        if "add-aliases" in cluster.steps:
+            raise DirectionChanged("somebody wants it back")
+        return cluster.facts
+
+    cluster, events = Cluster(at_rest(3), underneath=turn), list[AnyEvent]()
+    with pytest.raises(DirectionChanged, match="wants it back"):
+        await run_cutover(cluster, OVERLAP, SETTINGS, FakeClock(), events.append, "shoot--foo--bar")
+    assert failed(events) == [("add-aliases", False)]
+    cluster.underneath = None
+    await run(cluster, way_back())
+    assert cluster.facts.on_routes
+    lose_nothing(cluster)
+
+
+async def test_compressed_tells_the_blackout_before_and_measures_it_after() -> None:
+    events = await run(Cluster(at_rest(3)), COMPRESSED)
+    first, *_ = events
+    assert isinstance(first, OutageExpected)
+    assert first.seconds > 20
+    assert "all 3 nodes are cut off" in first.detail
+    (measured,) = [event for event in events if isinstance(event, OutageMeasured)]
+    assert "the pods of 3 nodes could not reach other nodes for at most" in measured.detail
+
+
+async def test_a_blackout_that_was_found_is_measured_from_then() -> None:
+    events = await run(Cluster(replace(at_rest(2), routes=())))
+    (measured,) = [event for event in events if isinstance(event, OutageMeasured)]
+    assert "for at least" in measured.detail
+
+
+async def test_without_loss_nothing_is_measured() -> None:
+    events = await run(Cluster(at_rest(3)))
+    assert [event.seconds for event in events if isinstance(event, OutageExpected)] == [0.0]
+    assert not any(isinstance(event, OutageMeasured) for event in events)

@@ -1,0 +1,53 @@
+"""Retries have a reason, wait longer each time, and end."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualstack.cutover.retries import RetryBudget
+from dualstack.gce.errors import Invalid, NotReady, StaleFingerprint
+from dualstack.kube.interface import Conflict, NotFound, Unavailable
+from dualstack.model.errors import DualstackError, GateFailed
+from dualstack.plan.settings import Settings
+from dualstack.plan.transitions import AddAliases, SetOverlapFlag
+
+SETTINGS = Settings(attempts=5, backoff=(2.0, 10.0))
+
+
+@pytest.mark.parametrize(
+    ("error", "waits"),
+    [
+        (StaleFingerprint("conditionNotMet", "stale"), [2.0, 4.0, 8.0, 10.0, None]),
+        (NotReady("resourceNotReady", "busy"), [5.0, 5.0, 8.0, 10.0, None]),
+        (Unavailable("503"), [2.0, 4.0, 8.0, 10.0, None]),
+        (Conflict("409"), [2.0, 4.0, 8.0, 10.0, None]),
+        (Invalid("invalid", "no"), [None]),
+        (NotFound("404"), [None]),
+    ],
+)
+def test_the_wait_follows_the_reason_and_grows(error: DualstackError, waits: list[float | None]) -> None:
+    patience = RetryBudget(SETTINGS)
+    assert [patience.wait_after(error) for _ in waits] == waits
+
+
+def test_an_effect_that_does_not_show_is_awaited_as_long() -> None:
+    patience = RetryBudget(SETTINGS)
+    assert [patience.wait_for_effect() for _ in range(5)] == [2.0, 4.0, 8.0, 10.0, None]
+
+
+def test_success_ends_the_row_of_failures() -> None:
+    patience = RetryBudget(SETTINGS)
+    assert [patience.wait_for_effect(), patience.wait_for_effect()] == [2.0, 4.0]
+    patience.succeeded(SetOverlapFlag())
+    assert patience.wait_for_effect() == 2.0
+
+
+def test_a_step_may_be_needed_again_but_not_for_ever_and_each_target_counts_alone() -> None:
+    patience = RetryBudget(SETTINGS)
+    for _ in range(SETTINGS.attempts):
+        patience.begin(AddAliases(("node-0",)))
+        patience.succeeded(AddAliases(("node-0",)))
+    patience.begin(AddAliases(("node-1",)))
+    patience.begin(SetOverlapFlag())
+    with pytest.raises(GateFailed, match="add-aliases of node-0 was done 5 times and is needed again"):
+        patience.begin(AddAliases(("node-1", "node-0")))

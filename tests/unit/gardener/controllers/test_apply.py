@@ -1,0 +1,89 @@
+"""Laying what is wanted over what is there."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.gardener.controllers.scripted_world import ScriptedClock
+from tests.unit.gardener.controllers.store_kube import StoreKube
+
+from dualstack.gardener.controllers.rollout import daemon_set_missing, deployment_missing
+from dualstack.kube.apply import apply, covers, difference
+from dualstack.model.kinds import CONFIG_MAP, NAMESPACE, Manifest
+from dualstack_sim.chance import Chance
+from dualstack_sim.kube.store import KubeStore
+
+
+def test_defaults_of_the_server_are_kept() -> None:
+    live = {"spec": {"replicas": 1, "template": {"containers": [{"name": "a", "image": "1", "pull": "Always"}]}}}
+    wanted = {"spec": {"template": {"containers": [{"name": "a", "image": "1"}]}}}
+    assert difference(live, wanted) == {}
+    assert covers(live, wanted)
+
+
+def test_a_named_entry_is_merged_and_the_list_sent_whole() -> None:
+    live = {"spec": {"containers": [{"name": "a", "image": "1", "pull": "Always"}, {"name": "sidecar"}]}}
+    wanted = {"spec": {"containers": [{"name": "a", "image": "2"}, {"name": "b"}]}}
+    merged = [{"name": "a", "image": "2", "pull": "Always"}, {"name": "sidecar"}, {"name": "b"}]
+    assert difference(live, wanted) == {"spec": {"containers": merged}}
+    assert not covers(live, wanted)
+
+
+def test_a_list_without_names_is_replaced() -> None:
+    live = {"spec": {"command": ["x", "--a=1", "--b=2"]}}
+    assert difference(live, {"spec": {"command": ["x", "--a=1"]}}) == {"spec": {"command": ["x", "--a=1"]}}
+
+
+def test_keys_of_data_that_are_no_longer_wanted_go() -> None:
+    assert difference({"data": {"old": "1", "same": "2"}}, {"data": {"same": "2"}}) == {"data": {"old": None}}
+    assert difference({"data": {"old": "1"}}, {"data": {"new": "2"}}) == {"data": {"new": "2", "old": None}}
+
+
+def test_metadata_of_others_and_status_stay() -> None:
+    live = {"metadata": {"name": "x", "resourceVersion": "7", "labels": {"a": "b"}}, "status": {"c": 1}}
+    wanted = {"metadata": {"name": "x", "labels": {"d": "e"}}, "status": {"c": 2}}
+    assert difference(live, wanted) == {"metadata": {"labels": {"d": "e"}}}
+
+
+async def test_apply_creates_then_changes_then_does_nothing() -> None:
+    store = KubeStore(ScriptedClock(), Chance(1))
+    store.create(NAMESPACE, {"metadata": {"name": "one"}})
+    kube = StoreKube(store)
+    wanted: Manifest = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "x", "namespace": "one"},
+        "data": {"a": "1"},
+    }
+    assert await apply(kube, CONFIG_MAP, wanted)
+    assert not await apply(kube, CONFIG_MAP, wanted)
+    assert await apply(kube, CONFIG_MAP, {**wanted, "data": {"b": "2"}})
+    assert (store.get(CONFIG_MAP, "x", "one") or {})["data"] == {"b": "2"}
+    assert [verb for verb, _, _ in kube.writes] == ["create", "patch"]
+
+
+DONE = {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "observedGeneration": 3}
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({}, None),
+        ({"observedGeneration": 2}, "observed"),
+        ({"updatedReplicas": 1}, "1 of 2 replicas are updated"),
+        ({"replicas": 3}, "1 old replicas"),
+        ({"availableReplicas": 0}, "0 of 2 replicas are available"),
+    ],
+)
+def test_a_deployment_says_what_it_lacks(status: Manifest, words: str | None) -> None:
+    deployment = {"metadata": {"generation": 3}, "spec": {"replicas": 2}, "status": {**DONE, **status}}
+    missing = deployment_missing(deployment)
+    assert missing is None if words is None else words in str(missing)
+
+
+def test_pods_on_nodes_that_are_not_ready_hold_nobody_up() -> None:
+    status = {"desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 2, "observedGeneration": 1}
+    daemon_set = {"metadata": {"generation": 1}, "status": status}
+    assert daemon_set_missing(daemon_set) == "2 of 3 pods are available"
+    assert daemon_set_missing(daemon_set, nodes_not_ready=1) is None
+    stale = {**daemon_set, "status": {**status, "updatedNumberScheduled": 1}}
+    assert daemon_set_missing(stale, nodes_not_ready=1) == "1 of 3 pods are updated"

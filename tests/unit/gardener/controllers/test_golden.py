@@ -1,0 +1,298 @@
+"""The golden scenario (gardener-behaviour.md 11): order of constraints, phases and component values, and any crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.gardener.controllers.scripted_world import NS, Killed, ScriptedWorld
+
+from dualstack.gardener.controllers.shoot import ShootController
+from dualstack.gardener.controllers.shoot.extensions import ExtensionFailed
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model.shoot import load_shoot
+from dualstack.gardener.render.kubelet import cluster_dns_of
+from dualstack.model import kinds
+from dualstack.model.events import PHASES, AnyEvent, PhaseFinished, PhaseStarted, StepFinished, StepStarted
+from dualstack.model.kinds import Manifest
+from dualstack.model.manifests import flags_of
+from dualstack_sim.kube.history import Change
+from dualstack_sim.kube.types import ResourceType
+
+EXAMPLE = Path(__file__).parents[4] / "examples" / "shoot.yaml"
+
+NODES, DNS = "DualStackNodesMigrationReady", "DNSServiceMigrationReady"
+GOLDEN = [
+    (NODES, "Progressing", "NodesNotMigrated", "Migrating node pod CIDRs to match target network stack."),
+    (NODES, "True", "NodesMigrated", "All node pod CIDRs migrated to target network stack."),
+    (NODES, None, None, None),
+    (DNS, "Progressing", "DNSServiceMigration", "The shoot is migrating the kube-dns service."),
+    (DNS, "True", "DNSServiceMigration", "The coreDNS pods are ready for DNS service migration."),
+    (DNS, None, None, None),
+]
+
+
+class Migration:
+    """A world, a shoot controller, and what was seen of both."""
+
+    def __init__(self, *, rollout: str = "auto", shoot: Manifest | None = None) -> None:
+        self.world = ScriptedWorld(shoot or load_shoot(EXAMPLE.read_text()))
+        self.rollout = rollout
+        self.constraints: list[tuple[str, str | None, str | None, str | None]] = []
+        self.operations: list[str] = []
+        self.events: list[AnyEvent] = []
+        self._shown: dict[str, tuple[str, str, str]] = {}
+        self.world.store.listen(self._see)
+        self.restart()
+
+    def restart(self) -> None:
+        self.world.restart_operator()
+        self.controller = ShootController(self.world.kube, self.world.clock, self.events.append, rollout=self.rollout)
+
+    def trigger(self) -> None:
+        change = {"spec": {"networking": {"ipFamilies": ["IPv4", "IPv6"]}}}
+        self.world.store.patch(gardener_kinds.SHOOT, "bar", change, "garden-foo")
+
+    def trigger_back(self) -> None:
+        """As the owner of the cluster has to write it: the mask of the other family leaves with it."""
+        spec = {
+            "networking": {"ipFamilies": ["IPv4"]},
+            "kubernetes": {"kubeControllerManager": {"nodeCIDRMaskSizeIPv6": None}},
+        }
+        self.world.store.patch(gardener_kinds.SHOOT, "bar", {"spec": spec}, "garden-foo")
+
+    async def turn(self) -> float | None:
+        """One reconcile, and the wait that it asks for."""
+        again = await self.controller.reconcile("bar", "garden-foo")
+        if again:
+            await self.world.clock.sleep(again)
+        return again
+
+    async def until_rest(self, turns: int = 60) -> None:
+        for _ in range(turns):
+            if await self.turn() is None:
+                return
+        raise AssertionError(f"no rest after {turns} turns; constraints {self.shoot()['status'].get('constraints')}")
+
+    async def through_a_kill(self) -> None:
+        """To rest, with a new process if this one is killed."""
+        try:
+            await self.until_rest()
+        except Killed:
+            self.restart()
+            await self.world.react()
+            await self.until_rest()
+
+    def shoot(self) -> Manifest:
+        return self.get(gardener_kinds.SHOOT, "bar", "garden-foo")
+
+    def get(self, kind: kinds.Kind, name: str, namespace: str | None = NS) -> Manifest:
+        found = self.world.store.get(kind, name, namespace)
+        assert found is not None, f"{kind.plural} {name}"
+        return found
+
+    def flags(self, deployment: str) -> dict[str, str]:
+        return flags_of(self.get(kinds.DEPLOYMENT, deployment))
+
+    def phases(self) -> list[tuple[str, str]]:
+        kinds_of = {PhaseStarted: "started", PhaseFinished: "finished"}
+        return [
+            (kinds_of[type(event)], event.phase)
+            for event in self.events
+            if isinstance(event, PhaseStarted | PhaseFinished)
+        ]
+
+    def steps(self) -> list[str]:
+        return [event.step for event in self.events if isinstance(event, StepStarted)]
+
+    def _see(self, resource: ResourceType, change: Change) -> None:
+        if resource.plural != "shoots":
+            return
+        manifest: Any = change.record.manifest
+        operation = manifest["metadata"].get("annotations", {}).get("gardener.cloud/operation")
+        if operation and self.operations[-1:] != [operation]:
+            self.operations.append(operation)
+        now = {
+            entry["type"]: (entry["status"], entry["reason"], entry["message"])
+            for entry in manifest.get("status", {}).get("constraints") or ()
+        }
+        self.constraints += [(name, None, None, None) for name in self._shown if name not in now]
+        self.constraints += [(name, *shown) for name, shown in now.items() if self._shown.get(name) != shown]
+        self._shown = now
+
+
+@pytest.fixture
+def migration() -> Migration:
+    return Migration()
+
+
+async def test_an_ipv4_shoot_at_rest_is_left_alone(migration: Migration) -> None:
+    assert await migration.turn() is None
+    assert migration.world.kube.writes == []
+    assert migration.events == []
+
+
+async def test_the_constraints_come_in_golden_order(migration: Migration) -> None:
+    migration.trigger()
+    await migration.until_rest()
+    assert migration.constraints == GOLDEN
+
+
+async def test_the_phases_follow_each_other_and_all_end(migration: Migration) -> None:
+    migration.trigger()
+    await migration.until_rest()
+    ours = [name for name in PHASES if name not in ("cut-over", "ipv6")]
+    assert migration.phases() == [(word, name) for name in ours for word in ("started", "finished")]
+    started, finished = migration.steps(), [event.step for event in migration.events if isinstance(event, StepFinished)]
+    assert sorted(started) == sorted(finished)
+
+
+async def test_the_components_end_dual_stack(migration: Migration) -> None:
+    migration.trigger()
+    await migration.until_rest()
+    both_services = "100.64.0.0/13,2600:1900:4010:5678::/108"
+    both_pods = "100.96.0.0/11,2600:1900:4010:1234::/64"
+    assert migration.flags("kube-apiserver")["service-cluster-ip-range"] == both_services
+    manager = migration.flags("kube-controller-manager")
+    assert (manager["cluster-cidr"], manager["service-cluster-ip-range"]) == (both_pods, both_services)
+    assert (manager["node-cidr-mask-size-ipv4"], manager["node-cidr-mask-size-ipv6"]) == ("24", "64")
+    cloud = migration.flags("cloud-controller-manager")
+    assert (cloud["cidr-allocator-type"], cloud["configure-cloud-routes"]) == ("CloudAllocator", "false")
+    service = migration.get(kinds.SERVICE, "kube-dns", "kube-system")
+    assert service["spec"]["clusterIPs"] == ["100.64.0.10", "2600:1900:4010:5678::a"]
+    assert service["spec"]["ipFamilyPolicy"] == "PreferDualStack"
+    config = migration.get(gardener_kinds.OPERATING_SYSTEM_CONFIG, "gardener-node-agent-w1")
+    assert cluster_dns_of(config) == ("100.64.0.10", "2600:1900:4010:5678::a")
+    assert migration.get(gardener_kinds.NETWORK, "bar")["status"]["ipFamilies"] == ["IPv4", "IPv6"]
+    assert all(len(node["spec"]["podCIDRs"]) == 2 for node in migration.world.store.list(kinds.NODE))
+
+
+async def test_the_shoot_ends_as_gardener_leaves_it(migration: Migration) -> None:
+    migration.trigger()
+    await migration.until_rest()
+    shoot = migration.shoot()
+    assert shoot["status"]["constraints"] == []
+    assert shoot["status"]["lastOperation"]["state"] == "Succeeded"
+    assert shoot["status"]["lastOperation"]["description"] == "Shoot cluster has been successfully reconciled."
+    assert shoot["status"]["observedGeneration"] == shoot["metadata"]["generation"]
+    assert "manualWorkerPoolRollout" not in shoot["status"]
+    assert "shoot.gardener.cloud/tasks" not in shoot["metadata"].get("annotations", {})
+    assert shoot["status"]["networking"]["nodes"] == ["10.250.0.0/16", "2600:1900:4010:1234::/64"]
+
+
+async def test_everything_stays_ipv4_while_nodes_are_replaced(migration: Migration) -> None:
+    """gardener-behaviour.md 2.6, P1, and W25: the mask that belongs to the IPv4 range."""
+    migration.world.roll_nodes = False
+    migration.rollout = "manual"
+    migration.restart()
+    migration.trigger()
+    for _ in range(5):
+        await migration.turn()
+    assert [entry[:3] for entry in migration.constraints] == [(NODES, "Progressing", "NodesNotMigrated")]
+    assert migration.flags("kube-apiserver")["service-cluster-ip-range"] == "100.64.0.0/13"
+    assert migration.flags("kube-controller-manager")["node-cidr-mask-size"] == "24"
+    assert migration.get(gardener_kinds.NETWORK, "bar")["status"]["ipFamilies"] == ["IPv4"]
+    assert migration.get(gardener_kinds.NETWORK, "bar")["spec"]["ipFamilies"] == ["IPv4", "IPv6"]
+    assert migration.flags("cloud-controller-manager")["cidr-allocator-type"] == "CloudAllocator"
+    machine_class = migration.world.store.list(gardener_kinds.MACHINE_CLASS, NS)[0]
+    assert machine_class["providerSpec"]["networkInterfaces"][0]["stackType"] == "IPV4_IPV6"
+
+
+async def test_the_roll_out_is_asked_for_once(migration: Migration) -> None:
+    migration.trigger()
+    await migration.until_rest()
+    assert migration.operations == ["rollout-workers=*"]
+
+
+async def test_a_manual_roll_out_waits_for_a_person(migration: Migration) -> None:
+    migration.rollout = "manual"
+    migration.restart()
+    migration.trigger()
+    for _ in range(10):
+        assert await migration.turn() is not None
+    assert migration.operations == []
+    deployment = migration.world.store.list(gardener_kinds.MACHINE_DEPLOYMENT, NS)[0]
+    for _ in range(3):
+        migration.world.replace_node(deployment)
+    await migration.until_rest()
+    assert migration.constraints == GOLDEN
+
+
+async def test_the_constraint_is_there_before_the_cluster_shows_the_families(migration: Migration) -> None:
+    """W1: no extension ever sees two families without the constraint before the nodes are migrated."""
+    seen: list[tuple[int, str | None]] = []
+
+    def see(resource: ResourceType, change: Change) -> None:
+        if resource.plural == "clusters":
+            shoot: Any = change.record.manifest["spec"]["shoot"]
+            constraints = {entry["type"]: entry["status"] for entry in shoot["status"].get("constraints") or ()}
+            seen.append((len(shoot["spec"]["networking"]["ipFamilies"]), constraints.get(NODES)))
+
+    migration.world.store.listen(see)
+    migration.trigger()
+    await migration.until_rest()
+    statuses = [status for families, status in seen if families == 2]
+    assert statuses[0] == "Progressing"
+    changes = [status for index, status in enumerate(statuses) if index == 0 or statuses[index - 1] != status]
+    assert changes == ["Progressing", "True", None]
+
+
+async def test_a_reconcile_of_a_finished_shoot_changes_no_component(migration: Migration) -> None:
+    migration.trigger()
+    await migration.until_rest()
+    before = {kind: migration.world.store.list(kind) for kind in (kinds.DEPLOYMENT, kinds.SERVICE, kinds.SECRET)}
+    migration.world.store.patch(
+        gardener_kinds.SHOOT,
+        "bar",
+        {"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}},
+        "garden-foo",
+    )
+    migration.events.clear()
+    await migration.until_rest()
+    after = {kind: migration.world.store.list(kind) for kind in before}
+    assert after == before
+    assert migration.constraints == GOLDEN
+    assert migration.phases() == []
+    migration.world.kube.writes.clear()
+    assert await migration.turn() is None
+    assert migration.world.kube.writes == []
+
+
+async def test_a_failing_infrastructure_is_waited_for_and_then_reported(migration: Migration) -> None:
+    """gardener-behaviour.md 3.2, 3.4: ten minutes in error, then Error with the extension's own words."""
+    migration.world.infrastructure_fails = 1000
+    migration.trigger()
+    with pytest.raises(ExtensionFailed, match="the gate is shut"):
+        await migration.turn()
+    shoot = migration.shoot()
+    assert shoot["status"]["lastOperation"]["state"] == "Error"
+    assert shoot["status"]["lastOperation"]["description"].endswith("Operation will be retried.")
+    assert "Error reconciling infrastructure: the gate is shut." in shoot["status"]["lastErrors"][0]["description"]
+    migration.world.infrastructure_fails = 0
+    await migration.until_rest()
+    assert migration.constraints == GOLDEN
+    assert "lastErrors" not in migration.shoot()["status"]
+
+
+def _sleeps_of_a_migration() -> int:
+    """An upper bound that the crash test checks itself."""
+    return 30
+
+
+@pytest.mark.parametrize("kill_at", range(1, _sleeps_of_a_migration()))
+async def test_killed_at_any_wait_it_finishes(kill_at: int) -> None:
+    """Given a process that dies at some wait, when a new one starts, then it finishes in golden order, rolling once."""
+    migration = Migration()
+    migration.world.clock.kill_at = kill_at
+    migration.trigger()
+    await migration.through_a_kill()
+    assert migration.constraints == GOLDEN
+    assert migration.operations == ["rollout-workers=*"]
+    assert ("finished", "dns") in migration.phases()
+
+
+async def test_the_crash_test_covers_the_whole_migration(migration: Migration) -> None:
+    migration.trigger()
+    await migration.until_rest()
+    assert 15 < migration.world.clock.sleeps < _sleeps_of_a_migration()
