@@ -173,7 +173,7 @@ def test_the_home_is_the_last_that_nothing_uses() -> None:
 def test_too_small_a_pod_cidr_is_refused_before_anything_is_done() -> None:
     small = replace(at_rest(2), pods_cidr="10.96.0.0/22")
     assert [cidr(0), cidr(1)] == ["10.96.0.0/24", "10.96.1.0/24"]
-    said = "the decoy check needs 4 unused blocks of 10.96.0.0/22 beside each other; there are none"
+    said = "the decoy check needs 4 adjacent unused blocks of 10.96.0.0/22; there are none"
     assert obstacles(OVERLAP, small, WANTED) == [said]
     assert obstacles(OVERLAP, small, UNWANTED) == []
     assert CreateDecoys(home=unused_block(small, holding=PARTS) or "").precondition(small) == [said]
@@ -183,7 +183,7 @@ def test_a_range_needs_the_flag_over_the_routes_of_the_decoys() -> None:
     facts = after("create-decoys")
     bare = replace(facts, subnet=replace(facts.subnet, overlap_flag=False))
     assert AddDecoyRange().precondition(facts) == []
-    assert AddDecoyRange().precondition(bare) == ["the overlap flag is off, and routes lie in the decoys' blocks"]
+    assert AddDecoyRange().precondition(bare) == ["the overlap flag is off and routes lead to the decoys' blocks"]
 
 
 def test_a_removal_that_was_cut_short_is_finished_and_proves_nothing() -> None:

@@ -84,11 +84,11 @@ def test_it_is_believed_only_when_everybody_without_a_route_complains() -> None:
 def test_an_alias_that_may_carry_traffic_is_not_taken_from_who_has_nothing_else() -> None:
     facts = dark(3, 1)
     (bare,) = facts.unrouted
-    broken: Transition = RemoveAliases((bare,), dark=True)
+    broken: Transition = RemoveAliases((bare,), carry_nothing=True)
     assert not ROUTED_STAY_REACHABLE.broken(facts, broken.effect(facts))
     with pytest.raises(InvariantBroken, match="routed-stay-reachable"):
         check((ROUTED_STAY_REACHABLE,), replace(facts, complaining=frozenset()), broken)
-    assert RemoveAliases((bare,)).precondition(facts) == [f"VM {bare} has no route to fall back to"]
+    assert RemoveAliases((bare,)).precondition(facts) == [f"VM {bare} has no route that would replace its alias"]
 
 
 @pytest.mark.parametrize("nodes", range(2, 7))

@@ -225,7 +225,7 @@ class CloudActuator:
 
     async def _delete_routes(self, targets: Iterable[str]) -> None:
         """Deletes only routes that the last observation proved to be the cluster's
-        (docs/reference/design-rules.md#ownership)."""
+        (docs/reference/design-rules.md#provably-ours)."""
         ours = {route.name for route in self._facts().routes}
 
         async def delete(name: str) -> None:

@@ -1,8 +1,8 @@
-"""The decoy VM with its blocks, routes and probing pods, in the cloud and in the cluster (`dualstack.plan.decoys`).
+"""Creates, observes and removes the decoys: VM, blocks, routes, range and probe pods (`dualstack.plan.decoys`).
 
-The VM is made first, so that as long as pods of it may be there, the VM or the trial range tells so. It carries the
-home of its blocks in its description, from where it is read back. It has none of the nodes' network tags, by which the
-machine controller would take it for an orphan, and neither a service account nor an external address.
+The VM is created first, so that the VM or the decoys' range shows that probe pods may exist. Its description holds the
+CIDR of its blocks. It has none of the nodes' network tags, because the machine controller would delete it as an orphan,
+and neither a service account nor an external address.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from dualstack.prober.report import STALE, Report, read_report
 
 DESCRIPTION = "dualstack-decoy"
 RANGE = "dualstack-decoys"
-"""The trial range of the nodes subnet."""
+"""Name of the decoys' range in the nodes subnet."""
 MACHINE_TYPE = "e2-micro"
 ALIVE = ("PROVISIONING", "STAGING", "RUNNING")
 _NAMED = 3
-"""How many nodes a problem names."""
+"""How many nodes a message names."""
 
 DecoyStep = CreateDecoys | AliasDecoys | DropDecoyRoute | RemoveDecoys
 
@@ -49,10 +49,10 @@ PROVEN_BY = {
     gates.DECOY_ALIAS.id: (1,),
     gates.DECOY_HANDOVER.id: (1, 2),
 }
-"""Which blocks must be reached for a gate, from every node."""
+"""Which of the blocks D1, D2, D3 every node must reach for each gate."""
 
 SCRIPT = """#!/bin/sh
-# The decoys' addresses on an interface of their own, as pods have theirs; no alias is taken for the host itself.
+# Puts the decoys' addresses on an interface of their own, and keeps the guest agent from adding aliases to the host.
 if ! grep -qs '^ip_aliases = false' /etc/default/instance_configs.cfg; then
   printf '[IpForwarding]\\nip_aliases = false\\n' >> /etc/default/instance_configs.cfg
   systemctl try-restart google-guest-agent || true
@@ -75,12 +75,12 @@ def route_names(ns: str) -> tuple[str, str]:
 
 
 def address_in(block: str) -> str:
-    """The address of a block that is probed."""
+    """The address of a block that the probe pods probe."""
     return cidr.at_offset(block, min(2, cidr.blocks(block, 32) - 1))
 
 
 def home_of(description: str) -> str:
-    """Where the blocks of the VM are, by its description; empty when it says anything else."""
+    """The CIDR of the VM's blocks, from its description; empty when the description is different."""
     try:
         home = cidr.canonical(description.removeprefix(DESCRIPTION).strip())
         decoy_blocks(home)
@@ -90,7 +90,7 @@ def home_of(description: str) -> str:
 
 
 def is_decoy(instance: Mapping[str, Any] | None, network: str) -> TypeGuard[Mapping[str, Any]]:
-    """Whether the VM of our name, if there is one, is ours: by description and network."""
+    """Whether a VM with the decoy's name is ours: by description and network."""
     return (
         instance is not None
         and str(instance.get("description") or "").startswith(DESCRIPTION)
@@ -99,18 +99,18 @@ def is_decoy(instance: Mapping[str, Any] | None, network: str) -> TypeGuard[Mapp
 
 
 def decoy_routes(cluster: Cluster, network: str) -> TemporaryRoutes:
-    """The routes to the decoys, by what proves them to be ours. cloud-controller-manager does not look at them."""
+    """The routes to the decoys, with what proves them ours. cloud-controller-manager ignores them."""
     return TemporaryRoutes(route_names(cluster.name), DESCRIPTION, network, cluster.pods, decoy_name(cluster.name))
 
 
 async def remove_vm(compute: ComputeClient, ns: str, zone: str, pace: Pace) -> None:
-    """The VM, which is known to be ours; if it is gone already, that is no error."""
+    """Delete the VM, which must be ours. A missing VM is not an error."""
     await compute.delete(f"zones/{zone}/instances/{decoy_name(ns)}", pace=pace)
 
 
 @dataclass(slots=True)
 class Decoys:
-    """Those of one Shoot. `wanted`: they have been asked for. `image`: of the probing pods."""
+    """The decoys of one cluster. wanted: the check is requested. image: of the probe pods."""
 
     compute: ComputeClient
     kube: Kube
@@ -125,7 +125,7 @@ class Decoys:
     async def observe(
         self, instance: Mapping[str, Any] | None, routes: Iterable[Resource], subnet: Mapping[str, Any]
     ) -> DecoyFacts:
-        """What there is; `instance` is the VM, `routes` those that lead to it, `subnet` that of the nodes."""
+        """The current state. instance: the VM. routes: those that lead to it. subnet: the nodes subnet."""
         leading = frozenset(cidr.canonical(route["destRange"]) for route in routes)
         trial = next((cidr.canonical(text) for name, text in secondary_ranges(subnet) if name == RANGE), "")
         if not (instance or leading or trial or self.wanted):
@@ -142,7 +142,7 @@ class Decoys:
         return replace(there, vm=True, home=home, aliases=aliases)
 
     async def perform(self, step: DecoyStep, facts: CutoverFacts, *, network: str, zone: str | None) -> None:
-        """Carry out one of the steps; what is done already is no error. `zone`: of the VM, None while there is none."""
+        """Perform one of the steps, which may be done already. zone: of the VM; None while there is none."""
         match step:
             case CreateDecoys():
                 await self._create(step.home, facts, network, zone)
@@ -158,13 +158,13 @@ class Decoys:
                     await remove_vm(self.compute, self.cluster.name, zone, self.pace)
 
     async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
-        """From which nodes what the gate asks for is not reached, one sentence for each block."""
+        """The nodes from which a block of the gate is not reached, one sentence for each block."""
         expected = {node.name for node in facts.nodes if node.running and node.pod_cidr}
         oldest = self.clock.now() - min(STALE, facts.quiet_for("decoys", "flag", "range"))
         leases = await self.kube.list(LEASE, PROBER_HOME)
         reports = {report.node: report for lease in leases if (report := read_report(lease)) and report.at >= oldest}
         silent = sorted(expected - reports.keys())
-        problems = [f"the probing pods of {_some(silent)} have not reported yet"] if silent else []
+        problems = [f"the probe pods of {_some(silent)} have not reported yet"] if silent else []
         heard = [reports[name] for name in sorted(expected & reports.keys())]
         for number in PROVEN_BY[gate.id]:
             block = decoy_blocks(facts.decoys.home)[number]
@@ -176,16 +176,16 @@ class Decoys:
                 if gate.failure_implies and len(lost) == len(expected):
                     problems.append(gate.failure_implies)
         if gate == gates.DECOY_ALIAS and not problems:
-            self._tell_propagation(heard, decoy_blocks(facts.decoys.home)[1])
+            self._report_propagation(heard, decoy_blocks(facts.decoys.home)[1])
         return problems
 
-    def _tell_propagation(self, reports: list[Report], block: str) -> None:
-        """Hosts learn of an alias after it is there: how long that took, by the first probe of each that arrived."""
+    def _report_propagation(self, reports: list[Report], block: str) -> None:
+        """Report how long hosts took to apply the alias, by the first successful probe of each."""
         if self._aliased_at is None:
             return
         firsts = [first for report in reports if (first := report.of(address_in(block)).first) is not None]
         seconds = max([0.0, *(first - self._aliased_at for first in firsts)])
-        detail = f"the last of {len(firsts)} hosts knew of the decoys' alias {seconds:.0f} s after it was there"
+        detail = f"the last of {len(firsts)} hosts applied the decoys' alias {seconds:.0f} s after it was added"
         self.emit(
             PropagationMeasured(at=self.clock.now(), shoot=self.cluster.name, seconds=round(seconds, 1), detail=detail)
         )
@@ -203,12 +203,12 @@ class Decoys:
             await gather_all(*(routes.make(self.compute, name, block, path, self.pace) for name, block in to))
         namespace = await self.kube.get(NAMESPACE, PROBER_HOME)
         if namespace is not None and namespace["metadata"].get("deletionTimestamp"):
-            raise Conflict(f"namespace {PROBER_HOME} of earlier probing pods is still being removed")
+            raise Conflict(f"namespace {PROBER_HOME} of an earlier decoy check is still being deleted")
         for kind, manifest in prober(self.image, [address_in(block) for block in blocks]):
             await apply(self.kube, kind, manifest)
 
     async def _create_vm(self, home: str, facts: CutoverFacts) -> str:
-        """Beside a node and from its image; the zone."""
+        """Create the VM in the zone of a node and from its image; returns the zone."""
         node = next((node for node in facts.node_of.values() if node.running), None)
         if node is None:
             raise GateFailed("the decoy check needs a running node")
@@ -233,7 +233,7 @@ class Decoys:
             "labels": {"k8s-cluster-name": self.cluster.name, "dualstack": "decoy"},
             "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"sourceImage": image}}],
             "networkInterfaces": [{"subnetwork": f"projects/{self.cluster.project}/{subnet}"}],
-            # Whichever of the two the image knows: the guest agent's key, or cloud-init's.
+            # The guest agent's key and cloud-init's; an image knows one of them.
             "metadata": {"items": [{"key": key, "value": script} for key in ("startup-script", "user-data")]},
         }
 

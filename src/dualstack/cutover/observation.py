@@ -30,7 +30,7 @@ INSTANCE_FIELDS = "items(name,status,description,networkInterfaces),nextPageToke
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The facts, and what the actuator needs beside them.
+    """The facts, and what the actuator needs in addition.
 
     interfaces: nic0 of each VM as read, by the VM's name. uids: of the Nodes, by name. network: link of the VPC
     network. decoy_zone: zone of the decoy VM; None while there is none.

@@ -1,6 +1,6 @@
 """Decides whether and when a step is retried: only for a reason, and a bounded number of times.
 
-The rule is docs/reference/design-rules.md#retries; which errors are retried is in docs/architecture.md.
+The rule is docs/reference/design-rules.md#retry-needs-a-reason; which errors are retried is in docs/architecture.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decides which static routes are this cluster's (docs/reference/design-rules.md#ownership).
+"""Decides which static routes are this cluster's (docs/reference/design-rules.md#provably-ours).
 
 A route is the cluster's when all of this holds: its network is exactly the cluster's, its description is
 `k8s-node-route`, its name begins with the route prefix of the cluster's name, its destination lies in the pod CIDR, and

@@ -1,4 +1,4 @@
-"""Temporary routes: one for the rollback drill, two to the decoys (docs/reference/design-rules.md#ownership).
+"""Temporary routes: one for the rollback drill, two to the decoys (docs/reference/design-rules.md#provably-ours).
 
 A temporary route is ours when all of this holds: its name, network and description are exactly those that the step
 gives it, its destination lies in the pod CIDR, and it leads to a VM of this cluster. The name alone proves nothing: all

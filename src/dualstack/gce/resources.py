@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 DUAL_STACK = {"stackType": "IPV4_IPV6", "ipv6AccessType": "EXTERNAL"}
 """The two fields of a dual-stack subnet; one request sets both
-(docs/reference/compute-engine.md#subnetwork-change-kinds)."""
+(docs/reference/compute-engine.md#subnetwork-updates)."""
 
 
 @dataclass(frozen=True, slots=True)

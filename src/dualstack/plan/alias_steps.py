@@ -1,4 +1,4 @@
-"""The steps on the VMs: their pod CIDR as an alias, given and taken."""
+"""The steps on VMs: add and remove the alias range for the pod CIDR."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from dualstack.plan.transition import Transition
 
 @dataclass(frozen=True)
 class AddAliases(Transition):
-    """The VMs `targets` take their pod CIDR as explicit alias, first in the list, others kept (R12, GB 12.6).
+    """Add the pod CIDR of the VMs `targets` as their first alias range; other aliases stay
+    (docs/reference/gardener.md#interop-alias-is-pod-cidr).
 
-    `one_by_one`: each is awaited before the next is begun, as Gardener does (W19).
+    one_by_one: await each before the next, as upstream does (docs/reference/weaknesses.md#w19).
     """
 
     canary: bool = False
@@ -42,13 +43,13 @@ class AddAliases(Transition):
 
 @dataclass(frozen=True)
 class RemoveAliases(Transition):
-    """The VMs `targets` give their alias up; safe only while their routes are there and the flag is on.
+    """Remove the alias ranges of the VMs `targets`. Safe only while their routes exist and the overlap flag is set.
 
-    `dark`: their aliases carry nothing, so that there is nothing to lose.
+    carry_nothing: their aliases carry no traffic, so removing them loses nothing.
     """
 
     canary: bool = False
-    dark: bool = False
+    carry_nothing: bool = False
     changes = ("aliases",)
 
     @property
@@ -56,10 +57,10 @@ class RemoveAliases(Transition):
         return "remove-alias-canary" if self.canary else "remove-aliases"
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
-        bare = () if self.dark else facts.unrouted
-        problems = [f"VM {name} has no route to fall back to" for name in self.targets if name in bare]
+        bare = () if self.carry_nothing else facts.unrouted
+        problems = [f"VM {name} has no route that would replace its alias" for name in self.targets if name in bare]
         if facts.range_present and not facts.subnet.overlap_flag:
-            problems.append("the overlap flag is off, so that routes in the range carry nothing")
+            problems.append("the overlap flag is off, so routes in the range carry nothing")
         return problems
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
@@ -74,7 +75,7 @@ class RemoveAliases(Transition):
 
 
 def alias_obstacles(facts: CutoverFacts, name: str) -> list[str]:
-    """Why the VM cannot take its pod CIDR: NIC in another subnet, CIDR held by another VM, another alias held (R12)."""
+    """Why the VM cannot get its pod CIDR as an alias, one sentence each (docs/reference/cut-over.md#r12)."""
     node, cidr = facts.node_of[name], facts.pod_cidr_of[name]
     problems = []
     if not node.subnet_ok:

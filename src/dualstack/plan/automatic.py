@@ -1,7 +1,7 @@
-"""Which strategy fits a cluster: `overlap` inside the documented limits of hybrid subnets, else `compressed`.
+"""Chooses a strategy: `overlap` within the documented limits of hybrid subnets, else `compressed`.
 
-The limits hold for the whole VPC network, whoever its VMs and routes belong to (cutover.md 8, R16). Beyond them the
-cloud promises nothing for any VM of the network, which is worse than a known blackout of one cluster.
+The limits apply to the whole VPC network, including VMs and routes of others (docs/reference/cut-over.md#r16). Above
+them the cloud guarantees nothing for any VM of the network, which is worse than a known outage of one cluster.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ MOST_INTERFACES = 130
 MOST_CUSTOM_ROUTES = 300
 MOST_HYBRID_SUBNETS = 25
 MOST_FORWARDING_RULES = 25
-"""Per VPC network (R16)."""
+"""Per VPC network (docs/reference/cut-over.md#r16)."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkFacts:
-    """What the whole VPC network holds, counted over all clusters in it.
+    """Usage of the whole VPC network, by all clusters in it.
 
-    `surge` are the NICs that may come while machines are replaced, `hybrid_subnets` the other subnets that have the
-    overlap flag, `custom_routes` the static routes, `forwarding_rules` those of internal passthrough load
-    balancers, None when they cannot be asked for. `decoys` are the NICs that a decoy check is still to make.
+    surge: NICs that a roll-out may add. hybrid_subnets: other subnets with the overlap flag. custom_routes: static
+    routes. forwarding_rules: of internal passthrough load balancers; None when they cannot be read. decoys: NICs that
+    a decoy check will add.
     """
 
     interfaces: int
@@ -36,40 +36,40 @@ class NetworkFacts:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The name of a strategy, and why it was chosen, as a clause."""
+    """The name of a strategy, and the reason as a clause."""
 
     strategy: str
     reason: str
 
 
 def decide(facts: CutoverFacts, network: NetworkFacts, *, unsupported: str | None = None) -> Choice:
-    """The strategy for the cluster as it is, with the reason.
+    """The strategy for the current state, with the reason.
 
-    `unsupported`: what `overlap` rests on, and this cloud was seen not to do.
+    unsupported: what `overlap` depends on and this cloud was observed not to do.
 
-    A cut-over that is under way without loss stays so, and one with nothing left to lose is finished in the short way
-    that `overlap` has for it.
+    A cut-over in progress without loss stays so. One without live routes is finished by `overlap`, which then needs no
+    barriers.
     """
     if not facts.live_routes:
-        return Choice("overlap", "no route carries traffic any more, so nothing can be lost")
+        return Choice("overlap", "no route carries traffic, so nothing can be lost")
     if facts.range_present:
-        return Choice("overlap", "the range lies over the routes already, so the rest loses nothing either")
+        return Choice("overlap", "the range covers the routes already, so the remaining steps lose nothing")
     if unsupported:
-        return Choice("compressed", f"{unsupported}, as was seen before")
+        return Choice("compressed", f"{unsupported}, as observed before")
     if not facts.subnet.flag_visible:
         return Choice("compressed", f"the API does not show allowSubnetCidrRoutesOverlap of {facts.subnet.name}")
     if above := beyond(network):
         return Choice("compressed", above)
     return Choice(
         "overlap",
-        f"the VPC network is inside the limits of hybrid subnets: {_nics(network)} of {MOST_INTERFACES}, "
+        f"the VPC network is within the limits of hybrid subnets: {_nics(network)} of {MOST_INTERFACES}, "
         f"{network.custom_routes} static routes of {MOST_CUSTOM_ROUTES}, "
         f"{network.hybrid_subnets + 1} hybrid subnets of {MOST_HYBRID_SUBNETS}, {_balancers(network)}",
     )
 
 
 def beyond(network: NetworkFacts) -> str | None:
-    """That the network is above the limits, and which, as a clause; None inside them."""
+    """Which limits the network exceeds, as a clause; None within them."""
     exceeded = _exceeded(network)
     return f"the VPC network is above the limits of hybrid subnets: {', '.join(exceeded)}" if exceeded else None
 
@@ -89,7 +89,7 @@ def _exceeded(network: NetworkFacts) -> list[str]:
 
 def _balancers(network: NetworkFacts) -> str:
     if network.forwarding_rules is None:
-        return f"internal forwarding rules (limit {MOST_FORWARDING_RULES}) could not be counted"
+        return f"internal forwarding rules (limit {MOST_FORWARDING_RULES}) could not be read"
     return f"{network.forwarding_rules} internal forwarding rules of {MOST_FORWARDING_RULES}"
 
 

@@ -1,20 +1,21 @@
-"""The way back, from wherever the cut-over stands to an earlier stage, without losing a packet (cutover.md 4).
+"""The way back from any state of the cut-over to an earlier stage, without losing a packet
+(docs/reference/cut-over.md#rollback).
 
-The mirror of `overlap`: make the old way, wait until every host knows it, then break the new one. The first rule that
-yields is what happens next; each stands for the stage that it leaves:
+The mirror of `overlap`: make the old path, wait until every host knows it, then break the new one. The first rule that
+yields is the next step:
 
-    _stop        nobody interferes
-    _clean       what a drill left behind, and decoys
-    _rescue      whoever nothing delivers gets the way that is nearest: route, flag or alias
-    _flag        S5: routes may lie in the range again
-    _routes      S4: a throwaway route shows whether the cloud takes it (K1); then all of them
-    _aliases     S3: barrier and gate for the routes; canary, then batches give their alias up
-    _range       S2: the range goes; packets fall through to the routes before and after
-    _clear       S1: barrier, flag off
-    _forget      S0: the saved list is done with
-    _restore     S0: cloud-controller-manager comes back as it was
+    _stop        stop cloud-controller-manager
+    _clean       remove drill routes and decoys
+    _rescue      serve unreachable VMs by the nearest means: route, flag or alias
+    _flag        allow routes inside the range again
+    _routes      try a temporary route, then create all missing routes
+    _aliases     barrier and gate for the routes; remove the canary's alias, then batches
+    _range       remove the range; packets follow the routes before and after
+    _clear       barrier, then clear the flag
+    _forget      clear the saved list
+    _restore     restore cloud-controller-manager
 
-What cannot be taken back is told by `irreversible` before anything is done.
+`irreversible` lists beforehand what the way back cannot undo.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from dualstack.plan.transitions import (
 
 
 def next_transition(facts: CutoverFacts, settings: Settings, to: Stage = Stage.ROUTES) -> Transition | None:
-    """The next step from `facts` down to the stage `to`, at most S3; None when it is reached."""
+    """The next step from `facts` down to the stage `to`, at most `ALIASES`; None when it is reached."""
     for reached, rule in _DESCENT:
         if reached >= to and (transition := rule(facts, settings)) is not None:
             return transition if isinstance(transition, RestoreController) else _stop(facts) or transition
@@ -51,16 +52,16 @@ def next_transition(facts: CutoverFacts, settings: Settings, to: Stage = Stage.R
 
 
 def irreversible(facts: CutoverFacts) -> list[str]:
-    """What the way back from `facts` leaves, or may be refused, one sentence each."""
-    told = []
+    """What the way back from `facts` leaves behind, or the cloud may refuse, one sentence each."""
+    found = []
     if facts.range_present and facts.unrouted:
-        told.append(
+        found.append(
             f"{len(facts.unrouted)} routes have to be created inside the range, which the cloud may refuse; "
-            "a throwaway route shows it before anything else is changed"
+            "a temporary route shows it before anything else is changed"
         )
     if facts.subnet.stack_type == "IPV4_IPV6":
-        told.append(f"subnet {facts.subnet.name} stays dual-stack: VMs may have taken IPv6 addresses in it")
-    return told
+        found.append(f"subnet {facts.subnet.name} stays dual-stack: VMs may have taken IPv6 addresses in it")
+    return found
 
 
 def _stop(facts: CutoverFacts) -> Transition | None:
@@ -74,7 +75,7 @@ def _clean(facts: CutoverFacts, _: Settings) -> Transition | None:
 
 
 def _rescue(facts: CutoverFacts, _: Settings) -> Transition | None:
-    """Nothing can be lost here, and every second counts: no barrier, no gate, no drill."""
+    """These VMs have nothing to lose and every second counts: no barrier, no gate, no drill."""
     if not facts.unreachable:
         return None
     if not facts.range_present:
@@ -98,7 +99,7 @@ def _routes(facts: CutoverFacts, _: Settings) -> Transition | None:
 
 
 def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """A host that learns of the missing alias before it learns of route and flag would drop the packet."""
+    """A host that learns of the removed alias before it learns of route and flag would drop packets."""
     holders = facts.all_holders
     if not holders:
         return None
@@ -119,7 +120,7 @@ def _range(facts: CutoverFacts, _: Settings) -> Transition | None:
 
 
 def _clear(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """A host that learns of the flag before it learns that the range is gone would drop what the routes carry."""
+    """A host that learns of the flag before it learns that the range is gone would drop packets."""
     if not facts.subnet.overlap_flag:
         return None
     known = Barrier(what="range-removed", aspects=("range",), seconds=settings.barrier_range)
@@ -145,4 +146,4 @@ _DESCENT = (
     (Stage.ROUTES, _forget),
     (Stage.ROUTES, _restore),
 )
-"""Each rule with the lowest stage that it leads to."""
+"""Each rule with the lowest stage to which it leads."""

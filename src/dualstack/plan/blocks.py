@@ -1,4 +1,4 @@
-"""Blocks of the pod CIDR that nothing uses: what may be tried in them touches nobody."""
+"""Finds unused blocks of the pod CIDR, in which a test affects no node."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dualstack.plan.facts import CutoverFacts, network
 
 
 def unused_block(facts: CutoverFacts, *, holding: int = 1) -> str | None:
-    """The last block of the pod CIDR that nothing uses and that holds as many blocks of a node's size as asked for, a
-    power of two; None when there is none.
+    """The last unused block of the pod CIDR with room for `holding` node-sized blocks; None when there is none.
 
-    From the end, because cloud-controller-manager hands blocks out from the start.
+    holding: a power of two. The search starts at the end, because cloud-controller-manager allocates from the start.
     """
     pods = network(facts.pods_cidr)
     used = [network(cidr) for cidr in _used(facts)]

@@ -1,19 +1,19 @@
-"""Gardener's order made as short as it can be: everything that can be done before the blackout is done before it.
+"""Upstream's order with the shortest possible outage: everything that can be done before it is done before it.
 
-For networks above the limits of hybrid subnets (cutover.md 8). Between the first deleted route and the last alias the
-pods of different nodes cannot reach each other; nothing else is left to happen in that time. The first rule that yields
-is what happens next:
+For networks above the limits of hybrid subnets (docs/reference/cut-over.md#compressed). From the first deleted route to
+the last alias, pods on different nodes cannot reach each other; nothing else is left to do in that time. The first rule
+that yields is the next step:
 
-    _stop        no route comes back behind our back
-    _clean       decoys of a cut-over that was to lose nothing
-    _save        before anything is deleted
-    _prepare     the subnet becomes dual-stack, and a last look: from here on there is no good place to stop
-    _delete      every route at once: the blackout begins
-    _range       one request
-    _aliases     every node at once: the blackout ends
-    _close       flag off, if somebody set it; the saved list has served
+    _stop        stop cloud-controller-manager, so that no route is created again
+    _clean       remove decoys of an earlier attempt without loss
+    _save        record the routes
+    _prepare     make the subnet dual-stack, then check: from here on there is no good place to stop
+    _delete      delete every route at once: the outage begins
+    _range       add the range in one request
+    _aliases     add every alias at once: the outage ends
+    _close       clear the flag if it is set, and the saved list
 
-A range that already lies over routes which carry traffic is a cut-over without loss under way: then it stays one.
+A range that covers live routes already shows a cut-over without loss in progress, which then stays one.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _save(facts: CutoverFacts) -> Transition | None:
 
 
 def _prepare(facts: CutoverFacts) -> Transition | None:
-    """Nothing of this while somebody is cut off already: then every second counts."""
+    """Skipped while nodes are unreachable: then every second counts."""
     if facts.unreachable or not facts.live_routes:
         return None
     if facts.subnet.stack_type != "IPV4_IPV6":
@@ -79,7 +79,7 @@ def _range(facts: CutoverFacts) -> Transition | None:
 
 
 def _aliases(facts: CutoverFacts) -> Transition | None:
-    """One that cannot take its alias comes last, so that it does not hold up the others."""
+    """A VM that cannot get its alias comes last, so that it does not delay the others."""
     missing = facts.without_alias
     ready = tuple(name for name in missing if not alias_obstacles(facts, name))
     return AddAliases(ready or missing) if missing else None

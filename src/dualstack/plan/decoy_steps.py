@@ -1,4 +1,4 @@
-"""The steps of the decoy check (`dualstack.plan.decoys`): what each does to the facts, and what would take it back."""
+"""The steps of the decoy check (`dualstack.plan.decoys`)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dualstack.plan.facts import CutoverFacts, DecoyFacts
 from dualstack.plan.transition import Transition
 
 PARTS = 4
-"""Blocks of a node's size that the decoys' home has: a power of two, of which the last is left alone."""
+"""Number of node-sized blocks that the decoys need, a power of two; the last one is not used."""
 
 
 def decoy_blocks(home: str) -> tuple[str, str, str]:
-    """D1, D2 and D3: a static route alone, an alias alone, both."""
+    """The three blocks: D1 has a static route, D2 an alias, D3 both."""
     static, alias, both, _ = parts(home, PARTS)
     return static, alias, both
 
 
 @dataclass(frozen=True)
 class CreateDecoys(Transition):
-    """The VM with its blocks in `home`, the routes to D1 and D3, and the probing pods; D3 may have lost its already."""
+    """Create the VM with its blocks in `home`, the routes to D1 and D3, and the probe pods."""
 
     home: str = ""
     changes = ("decoys",)
@@ -29,7 +29,7 @@ class CreateDecoys(Transition):
     def precondition(self, facts: CutoverFacts) -> list[str]:
         if self.home:
             return []
-        return [f"the decoy check needs {PARTS} unused blocks of {facts.pods_cidr} beside each other; there are none"]
+        return [f"the decoy check needs {PARTS} adjacent unused blocks of {facts.pods_cidr}; there are none"]
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         static, _, both = decoy_blocks(self.home)
@@ -43,13 +43,13 @@ class CreateDecoys(Transition):
 
 @dataclass(frozen=True)
 class AddDecoyRange(Transition):
-    """The decoys' home becomes a range of the nodes subnet, which holds no block of any node."""
+    """Add the decoys' blocks as a secondary range of the nodes subnet; it contains no node's block."""
 
     changes = ("decoys",)
     id = "add-decoy-range"
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
-        return [] if facts.subnet.overlap_flag else ["the overlap flag is off, and routes lie in the decoys' blocks"]
+        return [] if facts.subnet.overlap_flag else ["the overlap flag is off and routes lead to the decoys' blocks"]
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         return replace(facts, decoys=replace(facts.decoys, range=facts.decoys.home)).with_changed(*self.changes)
@@ -57,7 +57,7 @@ class AddDecoyRange(Transition):
 
 @dataclass(frozen=True)
 class AliasDecoys(Transition):
-    """The VM takes D2 and D3 as aliases."""
+    """Add D2 and D3 as alias ranges of the VM."""
 
     changes = ("decoys",)
     id = "alias-decoys"
@@ -69,7 +69,7 @@ class AliasDecoys(Transition):
 
 @dataclass(frozen=True)
 class DropDecoyRoute(Transition):
-    """The route to D3 goes, while its alias is there."""
+    """Delete the route to D3 while its alias exists."""
 
     changes = ("decoys",)
     id = "drop-decoy-route"
@@ -81,7 +81,7 @@ class DropDecoyRoute(Transition):
 
 @dataclass(frozen=True)
 class RemoveDecoys(Transition):
-    """Probing pods, routes, range and VM go; nothing depends on them."""
+    """Delete probe pods, routes, range and VM. Nothing depends on them."""
 
     changes = ("decoys",)
     id = "remove-decoys"

@@ -1,28 +1,30 @@
-"""The decoy check: the cloud proves, where nobody uses it, what every node is about to depend on (cutover.md 4.5).
+"""The decoy check: prove on a temporary VM what every node is about to depend on (docs/reference/cut-over.md#decoys).
 
-While a node has route and alias, a packet that reaches it proves nothing: the route may have carried it. And once the
-range lies over the nodes' routes, it is too late to ask whether these still carry anything. So both are asked before,
-in four unused blocks at the end of the pod CIDR, which one throwaway VM in the nodes' subnet owns. They become a range
-of the subnet on their own, without any block of a node, and a pod on each node tries to reach an address in each:
+While a node has both route and alias, a packet that reaches it proves nothing: the route may have carried it. Once the
+range covers the nodes' routes, it is too late to find out whether these still carry traffic. So both are tested before,
+in four unused blocks at the end of the pod CIDR, on one temporary VM in the nodes subnet. The blocks become a secondary
+range of their own, without any node's block, and a pod on each node probes an address in each:
 
-    D1  a static route alone    proves that a hybrid subnet serves addresses which no resource has (R6)
-    D2  an alias alone          proves that an alias is a matched resource (K3); its first success is the propagation
-    D3  both, then no route     rehearses what is going to happen to every node
+    D1  a static route alone    proves that a hybrid subnet serves addresses that no resource holds
+                                (docs/reference/cut-over.md#r6)
+    D2  an alias alone          proves that an alias is a matched resource (docs/reference/cut-over.md#k3); measures
+                                propagation
+    D3  both, then no route     rehearses what happens to every node
 
-All of it happens in S1. A proof that fails takes everything back to the routes; no node has depended on anything new by
-then. The steps, in their order:
+The check runs while every node still depends on its route alone. When it fails, everything returns to routes. Its
+steps, in order:
 
-    CreateDecoys       the VM, the routes of D1 and D3, the probing pods
-    GATE_READY         both are reached by plain routing, so that what fails later is not the VM's fault
+    CreateDecoys       the VM, the routes to D1 and D3, the probe pods
+    DECOY_READY        both are reached by plain routing, so a later failure is not the VM's fault
     AddDecoyRange      once every host knows the flag
-    GATE_STATIC        D1 is still reached
-    AliasDecoys        the VM takes D2 and D3 as aliases
-    GATE_ALIAS         D2 is reached
-    DropDecoyRoute     the route of D3 goes
-    GATE_HANDOVER      D3 was reached all the while
-    RemoveDecoys       before the pod CIDR becomes the range; on every way back; whenever they are of no use
+    DECOY_STATIC       D1 is still reached
+    AliasDecoys        the VM gets D2 and D3 as aliases
+    DECOY_ALIAS        D2 is reached
+    DropDecoyRoute     the route to D3 is deleted
+    DECOY_HANDOVER     D3 was reached throughout
+    RemoveDecoys       before the pod CIDR becomes the range, on every way back, and when they are not needed
 
-That the range is there says that all was proven before it was added; a process that is killed before proves it again.
+A present pod range shows that the check passed before; a process killed earlier repeats it.
 """
 
 from __future__ import annotations
@@ -44,22 +46,22 @@ from dualstack.plan.stages import Stage
 from dualstack.plan.transition import Barrier, Transition
 
 RETREATS = {gate.id: Stage.ROUTES for gate in gates.DECOYS}
-"""All the way: what the cloud does not do here, it will not do for the nodes either."""
+"""Back to routes: what the cloud does not do for the decoys, it does not do for the nodes."""
 
 
 def tidy(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """What is there of decoys goes when it is of no use: unwanted, proven, stopped, half removed, or in the way."""
+    """Remove decoys that are not needed: not requested, proven, stopped, half removed, or in a Node's pod CIDR."""
     if not facts.decoys.present:
         return None
     useless = facts.decoys.vm and not facts.decoys.home
     if facts.decoys.range and facts.decoys.home:
-        # Killed while they were being removed: without its route the first block would show what is not so (R6).
+        # Killed during their removal: without its route, D1 would fail although the cloud serves such routes.
         useless = decoy_blocks(facts.decoys.home)[0] not in facts.decoys.routes
-    return RemoveDecoys() if useless or in_the_way(facts) or not _wanted(facts, settings) else None
+    return RemoveDecoys() if useless or overlaps_node(facts) or not _wanted(facts, settings) else None
 
 
 def prove(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """S1: what remains of the check; None when it is over."""
+    """The next step of the check; None when it is over or not requested."""
     if not _wanted(facts, settings):
         return None
     create = CreateDecoys(home=facts.decoys.home or unused_block(facts, holding=PARTS) or "")
@@ -89,14 +91,14 @@ def _hand_over(facts: CutoverFacts, settings: Settings) -> Transition | None:
     return dropped.if_closed(facts) or gates.DECOY_HANDOVER
 
 
-def in_the_way(facts: CutoverFacts) -> bool:
-    """A Node has got a pod CIDR in the decoys' home meanwhile."""
+def overlaps_node(facts: CutoverFacts) -> bool:
+    """Whether a Node has got a pod CIDR in the decoys' blocks in the meantime."""
     home = facts.decoys.home or facts.decoys.range
     return bool(home) and any(overlap(home, cidr) for cidr in facts.pod_cidr_of.values())
 
 
 def _wanted(facts: CutoverFacts, settings: Settings) -> bool:
-    """Asked for, not proven yet, nobody is cut off, and every node still depends on its route alone."""
+    """Requested, not proven yet, and every node is reachable by its route alone."""
     if not settings.decoys or gates.DECOY_HANDOVER.id in facts.passed or facts.range_present:
         return False
     return bool(facts.live_routes) and not facts.unreachable

@@ -1,7 +1,7 @@
-"""What the cut-over is planned from: the observed state of routes, range, aliases, flag and controller.
+"""What a cut-over is planned from: the observed state of routes, range, aliases, flag and controller.
 
-Facts hold what was read from the two APIs and nothing that was merely intended. Two memories of the engine travel with
-them, `quiet` and `passed`; they never take part in comparing facts, and losing them only makes the plan wait longer.
+Facts hold what was read from the two APIs, never what was intended. Two parts of the run's state travel with them,
+`quiet` and `passed`; they do not take part in comparisons, and losing them only makes the plan wait longer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ ASPECTS: tuple[Aspect, ...] = ("flag", "range", "aliases", "routes", "controller
 
 @dataclass(frozen=True, slots=True)
 class SubnetFacts:
-    """The nodes subnet. `flag_visible`: the answer carried `allowSubnetCidrRoutesOverlap` at all (cutover.md E12)."""
+    """The nodes subnet. flag_visible: the answer has `allowSubnetCidrRoutesOverlap`
+    (docs/reference/cut-over.md#e12)."""
 
     name: str
     region: str
@@ -41,7 +42,7 @@ class RouteFacts:
 
 @dataclass(frozen=True, slots=True)
 class SavedRoute:
-    """An entry of `InfrastructureState.routes` (gardener-behaviour.md 3.5)."""
+    """A route that is recorded before it is deleted."""
 
     instance_name: str
     destination_cidr: str
@@ -68,36 +69,36 @@ class NodeFacts:
     aliases: tuple[AliasFacts, ...] = ()
     """The aliases of nic0 in the order of the API."""
     subnet_ok: bool = True
-    """nic0 is in the subnet that gets the range (cutover.md R12)."""
+    """nic0 is in the subnet that gets the range (docs/reference/cut-over.md#r12)."""
 
     def has_alias_in(self, range_name: str) -> bool:
-        """Any alias of that range; aliases of other ranges are the user's (W29)."""
+        """Whether it has any alias of that range; aliases of other ranges are the user's."""
         return any(alias.range_name == range_name for alias in self.aliases)
 
 
 @dataclass(frozen=True, slots=True)
 class ControllerFacts:
-    """The cloud-controller-manager. `ignored`: its ManagedResource carries both annotations (GB 4.6 step 3)."""
+    """The controller that creates routes. ignored: it is stopped so that its manager does not start it again."""
 
     replicas: int
     pods: int
     ignored: bool
     absent: bool = False
-    """There is no Deployment of it, so nothing runs and nothing can be restored."""
+    """It is not deployed, so nothing runs and nothing can be restored."""
 
     @property
     def gone(self) -> bool:
-        """No pod of it runs and nothing will bring one back."""
+        """No pod of it runs, and nothing starts one."""
         return self.replicas == 0 and self.pods == 0 and self.ignored
 
 
 @dataclass(frozen=True, slots=True)
 class DecoyFacts:
-    """What there is of the throwaway VM on which the cloud is tried (`dualstack.plan.decoys`).
+    """The state of the decoy check (`dualstack.plan.decoys`).
 
-    vm: it exists. home: the CIDR that its blocks are parts of, read back from it; empty when it does not run. range:
-    the CIDR of the trial range of the subnet, empty without one. routes, aliases: the CIDRs that lead to the VM.
-    prober: the pods that try to reach it are asked for.
+    vm: the decoy VM exists. home: the CIDR of its blocks, read from the VM; empty when it does not run. range: the CIDR
+    of the decoys' range of the subnet; empty without one. routes, aliases: the CIDRs that lead to the VM. prober: the
+    DaemonSet of probe pods exists.
     """
 
     vm: bool = False
@@ -109,14 +110,17 @@ class DecoyFacts:
 
     @property
     def present(self) -> bool:
-        """Something of it is there."""
+        """Any part of it exists."""
         return self.vm or bool(self.range) or bool(self.routes) or self.prober
 
 
 @dataclass(frozen=True)
 class CutoverFacts:
-    """One consistent observation. `routes` are provably ours (gardener-behaviour.md 12.9); `foreign_routes` are not,
-    but have their destination inside the pod CIDR."""
+    """One consistent observation.
+
+    routes: provably the cluster's (docs/reference/design-rules.md#provably-ours). foreign_routes: all others with their
+    destination inside the pod CIDR.
+    """
 
     pods_cidr: str
     range_name: str
@@ -127,7 +131,7 @@ class CutoverFacts:
     controller: ControllerFacts
     foreign_routes: tuple[RouteFacts, ...] = ()
     drill_routes: tuple[str, ...] = ()
-    """Names of throwaway routes that a drill left behind; they lead to an unused block of the pod CIDR."""
+    """Names of temporary routes that a drill left behind; they lead to an unused block of the pod CIDR."""
     decoys: DecoyFacts = DecoyFacts()
     complaining: frozenset[str] = field(default=frozenset(), compare=False)
     """The Nodes that report that their pods do not reach others."""
@@ -138,7 +142,7 @@ class CutoverFacts:
     passed: Mapping[str, tuple[Aspect, ...]] = field(default_factory=dict, compare=False)
     """The gates that passed, by id, each with the aspects that have not changed since."""
 
-    # What belongs together.
+    # Derived indexes.
 
     @cached_property
     def node_of(self) -> Mapping[str, NodeFacts]:
@@ -147,7 +151,7 @@ class CutoverFacts:
 
     @cached_property
     def routes_to(self) -> Mapping[str, tuple[RouteFacts, ...]]:
-        """Our routes by the name of the VM they lead to."""
+        """The cluster's routes by the name of the VM to which they lead."""
         routes: dict[str, list[RouteFacts]] = {}
         for route in self.routes:
             routes.setdefault(route.instance, []).append(route)
@@ -155,7 +159,7 @@ class CutoverFacts:
 
     @cached_property
     def holders(self) -> Mapping[str, frozenset[str]]:
-        """The names of the VMs that hold each CIDR as an alias in our range."""
+        """The names of the VMs that hold each CIDR as an alias in the pod range."""
         holders: dict[str, set[str]] = {}
         for node in self.node_of.values():
             for alias in node.aliases:
@@ -165,22 +169,22 @@ class CutoverFacts:
 
     @cached_property
     def pod_cidr_of(self) -> Mapping[str, str]:
-        """The pod CIDR that each existing VM must be reached by; VMs that have none yet are not in it.
+        """The pod CIDR of each existing VM, by name; VMs without one are missing.
 
-        `Node.spec.podCIDR` is the source of truth (W11). A VM whose Node is gone may still run pods, so the route that
-        leads to it, or led to it when it was saved, speaks for it unless it holds an alias of its own.
+        `Node.spec.podCIDR` is the source of truth (docs/reference/weaknesses.md#w11). A VM whose Node is gone may still
+        run pods, so its route, or its saved route, counts unless it holds an alias of its own.
         """
         saved = {entry.instance_name: entry.destination_cidr for entry in self.saved_routes}
-        owed: dict[str, str] = {}
+        found: dict[str, str] = {}
         for node in self.node_of.values():
             if node.pod_cidr:
-                owed[node.name] = node.pod_cidr
+                found[node.name] = node.pod_cidr
             elif not node.has_alias_in(self.range_name):
                 routes = self.routes_to.get(node.name)
                 cidr = routes[0].destination if routes else saved.get(node.name)
                 if cidr and cidr not in self._taken:
-                    owed[node.name] = cidr
-        return owed
+                    found[node.name] = cidr
+        return found
 
     @cached_property
     def _taken(self) -> frozenset[str]:
@@ -190,27 +194,29 @@ class CutoverFacts:
 
     @property
     def range_present(self) -> bool:
-        """The subnet has exactly our secondary range: its name and the whole pod CIDR."""
+        """The subnet has exactly the pod range: its name and the whole pod CIDR."""
         return (self.range_name, self.pods_cidr) in self.subnet.secondary_ranges
 
     def aliased(self, name: str) -> bool:
-        """The VM holds its pod CIDR as an alias in our range, at whatever position, and no other VM holds it too."""
+        """Whether the VM, and no other, holds its pod CIDR as an alias in the pod range, at any position."""
         return self.holders.get(self.pod_cidr_of[name]) == frozenset({name})
 
     def alias_in_place(self, name: str) -> bool:
-        """As `aliased`, and first in the list, where cloud-controller-manager looks for it (GB 12.6)."""
+        """As `aliased`, and first in the list, where cloud-controller-manager reads it
+        (docs/reference/gardener.md#interop-alias-is-pod-cidr)."""
         first = self.node_of[name].aliases[:1]
         return self.aliased(name) and first == (AliasFacts(self.pod_cidr_of[name], self.range_name),)
 
     def routed(self, name: str) -> bool:
-        """A static route of ours leads from the VM's pod CIDR to the VM."""
+        """Whether a static route of the cluster leads to the VM for its pod CIDR."""
         return any(route.destination == self.pod_cidr_of[name] for route in self.routes_to.get(name, ()))
 
     def reachable(self, name: str) -> bool:
-        """The settled network delivers packets for the VM's pod CIDR to it (cutover.md 2).
+        """Whether the network, once settled, delivers packets for the VM's pod CIDR to it.
 
-        A subnet range comes before every static route (R5). An address in it that a VM holds goes to that VM;
-        one that nobody holds falls through to the static route only while the overlap flag is on (R6, R8).
+        A subnet range takes precedence over static routes (docs/reference/cut-over.md#r5). An address in it goes to the
+        VM that holds it; without one, it follows static routes only while the overlap flag is set
+        (docs/reference/cut-over.md#r6, docs/reference/cut-over.md#r8).
         """
         if not self.range_present:
             return self.routed(name)
@@ -219,31 +225,31 @@ class CutoverFacts:
         return self.subnet.overlap_flag and self.routed(name)
 
     def settled(self, name: str) -> bool:
-        """One way alone delivers the VM's pod CIDR, and does so for good: its alias, or its route without a range."""
+        """Whether one path serves the VM's pod CIDR permanently: its alias, or its route without a range."""
         return self.aliased(name) or (not self.range_present and self.routed(name))
 
     @cached_property
     def unreachable(self) -> tuple[str, ...]:
-        """The VMs whose pod CIDR the settled network does not deliver, sorted."""
+        """The VMs that are not `reachable`, sorted."""
         return tuple(sorted(name for name in self.pod_cidr_of if not self.reachable(name)))
 
     # What remains.
 
     @cached_property
     def without_alias(self) -> tuple[str, ...]:
-        """The VMs that still need their alias: running ones first, then by name."""
+        """The VMs that need their alias: running ones first, then by name."""
         missing = [name for name in self.pod_cidr_of if not self.alias_in_place(name)]
         return tuple(sorted(missing, key=lambda name: (not self.node_of[name].running, name)))
 
     @cached_property
     def live_routes(self) -> tuple[RouteFacts, ...]:
-        """Our routes that carry traffic: their VM exists and the destination is its pod CIDR. By instance name."""
+        """The cluster's routes whose VM exists and has the destination as pod CIDR, by instance name."""
         live = [route for route in self.routes if self.pod_cidr_of.get(route.instance) == route.destination]
         return tuple(sorted(live, key=lambda route: (route.instance, route.name)))
 
     @cached_property
     def unsaved(self) -> tuple[SavedRoute, ...]:
-        """Our routes that are not in the saved list yet, as entries of it."""
+        """The cluster's routes that are not in the saved list yet, as entries of it."""
         saved = set(self.saved_routes)
         return tuple(dict.fromkeys(entry for entry in map(as_saved, self.routes) if entry not in saved))
 
@@ -254,10 +260,7 @@ class CutoverFacts:
 
     @property
     def finished(self) -> bool:
-        """Nothing of the cut-over remains.
-
-        A flag that is on while nothing of ours is open, and that someone else's route needs, is not ours to clear.
-        """
+        """Whether nothing of the cut-over remains. A flag that a foreign route needs stays set."""
         ours = self.routes or self.drill_routes or self.decoys.present or self.saved_routes
         open_work = ours or self.without_alias or not self.range_present
         return not open_work and (not self.subnet.overlap_flag or bool(self.foreign_routes))
@@ -266,24 +269,24 @@ class CutoverFacts:
 
     @cached_property
     def to_route(self) -> Mapping[str, str]:
-        """The CIDR that each VM must have a route for before it may give up its alias."""
+        """The CIDR for which each VM needs a route before its alias can be removed, by name."""
         held = {name: cidr for cidr, names in self.holders.items() if len(names) == 1 for name in names}
         return {**held, **self.pod_cidr_of}
 
     @cached_property
     def unrouted(self) -> tuple[str, ...]:
-        """The VMs that no static route of ours leads to, by name."""
+        """The VMs without a static route of the cluster, by name."""
         led = {(route.instance, route.destination) for route in self.routes}
         return tuple(sorted(name for name, cidr in self.to_route.items() if (name, cidr) not in led))
 
     @cached_property
     def all_holders(self) -> tuple[str, ...]:
-        """The VMs that hold any alias in our range, by name."""
+        """The VMs that hold any alias in the pod range, by name."""
         return tuple(sorted({name for names in self.holders.values() for name in names}))
 
     @property
     def on_routes(self) -> bool:
-        """Nothing of the cut-over is left but perhaps a stopped cloud-controller-manager: every VM has its route."""
+        """Whether every VM has its route and nothing of the cut-over is left, except possibly a stopped controller."""
         leftovers = self.drill_routes or self.decoys.present or self.saved_routes
         ours = leftovers or self.all_holders or self.unrouted
         ranges = [name for name, _ in self.subnet.secondary_ranges if name == self.range_name]
@@ -291,9 +294,9 @@ class CutoverFacts:
 
     @cached_property
     def unmatched(self) -> tuple[str, ...]:
-        """The VMs without a route whose aliases carry nothing: what cutover.md K3 fears of a subnet with the flag.
+        """The VMs without a route whose aliases carry nothing (docs/reference/cut-over.md#k3).
 
-        Empty unless the Node of each VM that lives on its alias alone complains.
+        Empty unless the Node of each VM that has only its alias reports a network problem.
         """
         if not (self.range_present and self.subnet.overlap_flag):
             return ()
@@ -302,19 +305,20 @@ class CutoverFacts:
 
     @property
     def unserved(self) -> bool:
-        """Every route is there and every Node complains: routes do not carry what lies under the range (R6)."""
+        """Whether every route exists and every Node reports a network problem: routes do not serve addresses inside the
+        range (docs/reference/cut-over.md#r6)."""
         running = {name for name in self.pod_cidr_of if self.node_of[name].running}
         depending = self.range_present and self.subnet.overlap_flag and self.without_alias and not self.unrouted
         return bool(depending and len(running) > 1 and self.complaining.issuperset(running))
 
-    # The memories of the engine.
+    # State of the run.
 
     def quiet_for(self, *aspects: Aspect) -> float:
         """Seconds since any of `aspects` was last observed to change."""
         return min(self.quiet.get(aspect, 0.0) for aspect in aspects)
 
     def with_changed(self, *aspects: Aspect) -> CutoverFacts:
-        """These facts with `aspects` changed just now; gates that vouch for one of them have to pass again."""
+        """These facts with `aspects` changed just now; gates that depend on one of them must pass again."""
         passed = {gate: seen for gate, seen in self.passed.items() if not set(seen) & set(aspects)}
         return replace(self, quiet={**self.quiet, **dict.fromkeys(aspects, 0.0)}, passed=passed)
 
@@ -325,8 +329,8 @@ class CutoverFacts:
     def with_runtime_state(
         self, *, quiet: Mapping[Aspect, float] | None = None, passed: Mapping[str, tuple[Aspect, ...]] | None = None
     ) -> CutoverFacts:
-        """The same facts with other memories. What was derived from the facts stays derived: in a large cluster that is
-        what planning takes its time for."""
+        """The same facts with other run state. Keeps derived values, which take most of the planning time in a large
+        cluster."""
         fresh = replace(
             self, quiet=self.quiet if quiet is None else quiet, passed=self.passed if passed is None else passed
         )
@@ -338,17 +342,17 @@ _FIELDS = frozenset(CutoverFacts.__dataclass_fields__)
 
 
 def as_saved(route: RouteFacts) -> SavedRoute:
-    """The entry of the saved list that stands for `route`."""
+    """The entry of the saved list for `route`."""
     return SavedRoute(route.instance, route.destination, route.zone)
 
 
 @lru_cache(maxsize=16384)
 def network(cidr: str) -> IPv4Network | IPv6Network:
-    """`cidr` parsed; ValueError if it is none."""
+    """The parsed CIDR; raises ValueError."""
     return ip_network(cidr)
 
 
 def overlap(first: str, second: str) -> bool:
-    """The two CIDRs share an address; False across IP families."""
+    """Whether the two CIDRs share an address; False across IP families."""
     one, other = network(first), network(second)
     return one.version == other.version and one.overlaps(other)

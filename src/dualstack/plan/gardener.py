@@ -1,8 +1,10 @@
-"""Gardener's own order, for comparison: all routes away, subnet, range, aliases one by one (GB 4.6 and 4.7).
+"""Upstream's order, for comparison: delete all routes, then subnet, range, aliases one by one
+(docs/reference/gardener.md#route-cleanup).
 
-Every node is cut off from the moment its route is gone until its alias is there (GB 4.9, W20). What costs nobody a
-packet is repaired all the same: the list is read back before the deletes (W12) and survives a restart (W11), every step
-is looked at anew (W7), and aliases are awaited (W16).
+Every node is unreachable from the deletion of its route until its alias exists (docs/reference/weaknesses.md#w20). What
+costs no packet differs from upstream: the saved list is read back before routes are deleted, every step starts from
+observed state, and aliases are awaited (docs/reference/weaknesses.md#w7, docs/reference/weaknesses.md#w12,
+docs/reference/weaknesses.md#w16).
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | Non
 
 
 def _subnet(facts: CutoverFacts) -> Transition | None:
-    """One field for each PATCH, the stack type first (GB 4.4)."""
+    """One field for each PATCH, the stack type first (docs/reference/gardener.md#compute-requests)."""
     if facts.range_present:
         return None
     return AddSecondaryRange() if facts.subnet.stack_type == "IPV4_IPV6" else SetStackType()

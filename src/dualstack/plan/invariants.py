@@ -1,7 +1,7 @@
 """What must hold after every step, by name.
 
-An invariant looks at the facts before and after a step and names what the step broke. What was broken before is not the
-step's doing: a plan may start from a half-done migration, and its first steps are the cure.
+An invariant compares the facts before and after a step and names what the step breaks. It ignores what was broken
+before, because a plan may start from an unfinished migration that its first steps repair.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Invariant:
 
 
 def check(invariants: Iterable[Invariant], before: CutoverFacts, transition: Transition) -> None:
-    """InvariantBroken, naming the invariant, when the expected effect of `transition` breaks one."""
+    """Raises InvariantBroken, which names the invariant that the expected effect of `transition` breaks."""
     after = transition.effect(before)
     for invariant in invariants:
         if broken := invariant.broken(before, after):
@@ -35,7 +35,7 @@ def _lost(before: CutoverFacts, after: CutoverFacts) -> list[str]:
 
 
 def _newly_lost(before: CutoverFacts, after: CutoverFacts) -> list[tuple[str, str]]:
-    """A sentence and the VM's name."""
+    """Pairs of a clause and the name of the VM."""
     known = set(before.unreachable)
     lost = [name for name in after.unreachable if name not in known]
     return [(f"pod CIDR {after.pod_cidr_of[name]} of VM {name}", name) for name in lost]
@@ -69,7 +69,7 @@ def _flag_off_over_routes(before: CutoverFacts, after: CutoverFacts) -> list[str
 
 def _range_over_decoys(before: CutoverFacts, after: CutoverFacts) -> list[str]:
     added = after.range_present and not before.range_present
-    return ["the decoys are still there"] if added and after.decoys.present else []
+    return ["the decoys still exist"] if added and after.decoys.present else []
 
 
 def _decoy_in_use(before: CutoverFacts, after: CutoverFacts) -> list[str]:
@@ -87,7 +87,7 @@ def _alias_off(before: CutoverFacts, after: CutoverFacts) -> list[str]:
 
 
 def _misplaced(facts: CutoverFacts) -> list[str]:
-    """The VMs that hold an alias in our range which is not their pod CIDR, or not the first."""
+    """The VMs that hold an alias in the pod range which is not their pod CIDR, or not the first."""
     held = {name for names in facts.holders.values() for name in names}
     return sorted(name for name in held if name in facts.pod_cidr_of and not facts.alias_in_place(name))
 
@@ -99,9 +99,9 @@ def _unaliased_without_route(before: CutoverFacts, after: CutoverFacts) -> list[
     return [f"VM {name}" for name in sorted(name for name in bare | closed if name in after.node_of)]
 
 
-def _lost_beside_dark(before: CutoverFacts, after: CutoverFacts) -> list[str]:
-    dark = set(before.unmatched)
-    return [problem for problem, name in _newly_lost(before, after) if name not in dark]
+def _lost_with_working_alias(before: CutoverFacts, after: CutoverFacts) -> list[str]:
+    unmatched = set(before.unmatched)
+    return [problem for problem, name in _newly_lost(before, after) if name not in unmatched]
 
 
 def _forgotten(before: CutoverFacts, after: CutoverFacts) -> list[str]:
@@ -124,10 +124,10 @@ ALIAS_IS_POD_CIDR = Invariant("alias-is-pod-cidr", _alias_off)
 SAVED_UNTIL_DELIVERED = Invariant("saved-until-delivered", _forgotten)
 ROUTE_BEFORE_UNALIAS = Invariant("route-before-unalias", _unaliased_without_route)
 
-ROUTED_STAY_REACHABLE = Invariant("routed-stay-reachable", _lost_beside_dark)
+ROUTED_STAY_REACHABLE = Invariant("routed-stay-reachable", _lost_with_working_alias)
 
 ALWAYS = (SAVED_BEFORE_DELETE, ALIAS_IS_POD_CIDR, SAVED_UNTIL_DELIVERED)
-"""What even an order that loses packets keeps."""
+"""What every order keeps, even one that loses packets."""
 
 MAKE_BEFORE_BREAK = (
     POD_CIDR_REACHABLE,
@@ -138,7 +138,7 @@ MAKE_BEFORE_BREAK = (
     DECOYS_APART,
     *ALWAYS,
 )
-"""What an order keeps that loses nothing."""
+"""What an order without loss keeps."""
 
 MAKE_BEFORE_BREAK_BACKWARDS = (
     POD_CIDR_REACHABLE,
@@ -150,4 +150,4 @@ MAKE_BEFORE_BREAK_BACKWARDS = (
 """What the way back keeps."""
 
 ALIASES_CARRY_NOTHING = (ROUTED_STAY_REACHABLE, FLAG_WHILE_ROUTES, ALIAS_IS_POD_CIDR, SAVED_UNTIL_DELIVERED)
-"""What the way back keeps where VMs are dark in spite of their aliases."""
+"""What the way back keeps where VMs are unreachable in spite of their aliases."""

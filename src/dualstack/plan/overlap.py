@@ -1,23 +1,24 @@
-"""The order that loses nothing: flag, range, aliases, then routes away, then flag off (cutover.md 0.1 and 4).
+"""The order without loss: flag, range, aliases, then delete routes, then clear the flag
+(docs/reference/cut-over.md#overlap-order).
 
-Between any two steps the old and the new way lead to the same VM (cutover.md 2), so that hosts which lag behind do no
-harm inside a step; barriers keep them from lagging behind by more than one. Each rule below looks at the facts alone
-and yields the next step of its stage, or nothing when its stage is done. The first that yields is what happens next:
+Between any two steps the old and the new path lead to the same VM (docs/reference/cut-over.md#states), so a host that
+lags behind by one step does no harm; barriers keep every host from lagging behind by more. Each rule below depends on
+the facts alone and yields the next step of its stage, or None when its stage is done. The first that yields is next:
 
-    _stop        cloud-controller-manager would re-create routes, and tells the nodes that they have no network
-    _clean       what a drill left behind when it was cut off
-    tidy         decoys that are of no use any more
-    _save        before anything is deleted
-    _stale       routes that carry nothing go when no other is left
-    _flag        lets the range be added over the routes: packets that no alias claims fall through to them
-    prove        on decoys, if asked for, what every node is about to depend on
-    _range       from here on an alias, once there, wins over the route
-    _rescue      whatever nobody delivers now (a half-done migration) gets its alias at once
-    _served      nobody may be cut off by the range
-    _aliases     canary, then a tenth, half, all
-    _routes      the drill, if asked for; canary, then a tenth, half, all
-    _clear       flag off
-    _forget      the saved list has served
+    _stop        stop cloud-controller-manager, which would create routes again
+    _clean       delete the routes of an interrupted drill
+    tidy         remove decoys that are not needed
+    _save        record the routes
+    _stale       delete routes that carry nothing when no other is left
+    _flag        allow the range over the routes: packets to addresses without alias then follow the routes
+    prove        if requested, prove on decoys what every node is about to depend on
+    _range       add the range; from here on an alias takes precedence over the route
+    _rescue      add aliases of unreachable VMs (an unfinished migration) at once
+    _served      check that the range made no node unreachable
+    _aliases     add aliases: canary, then a tenth, half, all
+    _routes      delete routes: the drill if requested; canary, then a tenth, half, all
+    _clear       clear the flag
+    _forget      clear the saved list
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ RETREATS = decoys.RETREATS | {
     gates.ROUTE_CANARY.id: Stage.ALIASES,
     gates.ROUTES.id: Stage.ALIASES,
 }
-"""The stage before, for each gate that fails: the aliases go again, or the routes come back (cutover.md 4)."""
+"""The stage to which a failed gate leads back (docs/reference/cut-over.md#failures)."""
 
 
 def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | None:
@@ -65,7 +66,7 @@ def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | Non
 
 
 def _stop(facts: CutoverFacts, _: Settings) -> Transition | None:
-    """Looked at before every step, because somebody may scale it up again (W10)."""
+    """Checked before every step, because another program may scale it up again (docs/reference/weaknesses.md#w10)."""
     return None if facts.controller.gone else StopController()
 
 
@@ -78,14 +79,14 @@ def _save(facts: CutoverFacts, _: Settings) -> Transition | None:
 
 
 def _stale(facts: CutoverFacts, _: Settings) -> Transition | None:
-    """After the others, which have waited for the aliases; at once, so that no flag is needed, when there are none."""
+    """Last, when live routes have waited for their aliases; first, when there are none, so that no flag is needed."""
     return DeleteRoutes(_names(facts.routes)) if facts.routes and not facts.live_routes else None
 
 
 def _flag(facts: CutoverFacts, _: Settings) -> Transition | None:
-    """Needed as long as a packet may still depend on a route inside the range, or the range is to be added over one.
+    """Needed while a packet may depend on a route inside the range, or the range is to be added over one.
 
-    Foreign routes need it too for the range; the step's precondition then refuses, before anything is changed.
+    Foreign routes need it as well for the range; the step's precondition then refuses before the first change.
     """
     over_routes = not facts.range_present and (facts.routes or facts.foreign_routes)
     depending = facts.range_present and any(facts.routed(name) for name in facts.without_alias)
@@ -100,21 +101,22 @@ def _range(facts: CutoverFacts, settings: Settings) -> Transition | None:
 
 
 def _rescue(facts: CutoverFacts, _: Settings) -> Transition | None:
-    """All at once: nothing leads to these VMs, so nothing can be lost, and every second counts.
+    """All at once: these VMs are unreachable, so nothing can be lost and every second counts.
 
-    One that cannot take its alias waits for `_aliases`, which stops there, so that it does not hold up the others.
+    A VM that cannot get its alias is left to `_aliases`, which stops there, so that it does not delay the others.
     """
     ready = tuple(name for name in facts.unreachable if not alias_obstacles(facts, name))
     return AddAliases(ready) if ready else None
 
 
 def _served(facts: CutoverFacts, _: Settings) -> Transition | None:
-    """Loss appears at once here, at every node; no barrier is waited for then (cutover.md 4.2)."""
+    """Loss would appear at once and at every node, so this gate does not wait for a barrier
+    (docs/reference/cut-over.md#barrier-range)."""
     return gates.RANGE.if_unpassed(facts) if facts.unserved else None
 
 
 def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """The canary is over once any VM holds its alias; a restart waits for it and checks it again."""
+    """The canary stage ends when any VM holds its alias; after a restart it is awaited and checked again."""
     missing = facts.without_alias
     if not missing:
         return None
@@ -129,7 +131,7 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
 
 
 def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """Every VM holds its alias. A route that carries traffic goes only when every host must know the alias."""
+    """Every VM holds its alias. A live route is deleted only when every host knows the alias."""
     live = facts.live_routes
     if not live:
         return None
@@ -151,7 +153,7 @@ def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:
 
 
 def _clear(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """A host that learns of the flag before it learns of an alias would drop what the route still carried."""
+    """A host that learns of the flag before it learns of an alias would drop packets."""
     if not facts.subnet.overlap_flag:
         return None
     soaked = Barrier(what="aliases", aspects=("aliases",), seconds=settings.soak_aliases)
@@ -163,7 +165,7 @@ def _forget(facts: CutoverFacts, _: Settings) -> Transition | None:
 
 
 def _once_live(facts: CutoverFacts) -> int:
-    """How many VMs that exist have, or had when it was saved, a route to their pod CIDR."""
+    """Number of existing VMs with a saved route to their current pod CIDR."""
     return len(
         {
             entry.instance_name
@@ -174,7 +176,7 @@ def _once_live(facts: CutoverFacts) -> int:
 
 
 def _stage_end(total: int, gone: int, settings: Settings) -> int:
-    """How many routes are gone at the end of the stage that `gone` of `total` lie in."""
+    """Number of deleted routes at the end of the batch that `gone` of `total` belong to."""
     return next(end for share in settings.delete_shares if (end := math.ceil(share * total)) > gone)
 
 

@@ -1,4 +1,4 @@
-"""The steps on the static routes, on the list that remembers them, and on who would re-create them."""
+"""The steps on static routes, on the saved list, and on cloud-controller-manager, which would create them again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from dualstack.plan.transition import Proof, Transition
 
 @dataclass(frozen=True)
 class StopController(Transition):
-    """Both annotations on the ManagedResource, scale to zero, wait until the pods are gone (GB 4.6 steps 2 to 4, W8).
+    """Stop cloud-controller-manager, whose route controller would create the routes again
+    (docs/reference/weaknesses.md#w8).
 
-    `wait` False leaves running pods to themselves, as Gardener does.
+    wait: until its pods are gone. Upstream does not wait.
     """
 
     wait: bool = True
@@ -28,7 +29,7 @@ class StopController(Transition):
 
 @dataclass(frozen=True)
 class RestoreController(Transition):
-    """Both annotations leave the ManagedResource; the resource manager then restores what its chart says (GB 4.8)."""
+    """Let the manager of cloud-controller-manager restore it as configured."""
 
     changes = ("controller",)
     id = "restore-cloud-controller-manager"
@@ -41,7 +42,7 @@ class RestoreController(Transition):
 
 @dataclass(frozen=True)
 class SaveRoutes(Transition):
-    """All routes of ours into `InfrastructureState.routes`, read back before anything is deleted (W11, W12)."""
+    """Add all routes to the saved list and read it back before any is deleted (docs/reference/weaknesses.md#w12)."""
 
     id = "save-routes"
 
@@ -51,14 +52,14 @@ class SaveRoutes(Transition):
 
 @dataclass(frozen=True)
 class ClearSavedRoutes(Transition):
-    """Entries leave `InfrastructureState.routes` once what they stand for was observed to be done (W13)."""
+    """Remove entries from the saved list whose VMs are observed to be served (docs/reference/weaknesses.md#w13)."""
 
     id = "clear-saved-routes"
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
         awaited = dict.fromkeys(entry.instance_name for entry in facts.saved_routes)
         return [
-            f"the pod CIDR of VM {name} is delivered by no alias yet"
+            f"the pod CIDR of VM {name} has no alias yet"
             for name in awaited
             if name in facts.pod_cidr_of and not facts.settled(name)
         ]
@@ -69,9 +70,9 @@ class ClearSavedRoutes(Transition):
 
 @dataclass(frozen=True)
 class DeleteRoutes(Transition):
-    """The static routes named `targets` go; one that is gone already counts as deleted (W21).
+    """Delete the static routes `targets`. A missing route counts as deleted (docs/reference/weaknesses.md#w21).
 
-    `alias_first` False deletes them whether or not an alias stands in, as Gardener does.
+    alias_first: require an alias in place of each route.
     """
 
     canary: bool = False
@@ -89,12 +90,12 @@ class DeleteRoutes(Transition):
         if self.alias_first:
             live = set(facts.live_routes)
             problems += [
-                f"VM {route.instance} has no alias {route.destination}; its route {route.name} is all that it has"
+                f"VM {route.instance} has no alias {route.destination}; it is reachable by route {route.name} only"
                 for route in routes
                 if route in live and not facts.aliased(route.instance)
             ]
             if not facts.controller.gone:
-                problems.append("cloud-controller-manager still runs and would re-create the routes")
+                problems.append("cloud-controller-manager still runs and would create the routes again")
         return problems
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
@@ -105,14 +106,15 @@ class DeleteRoutes(Transition):
 
 @dataclass(frozen=True)
 class RestoreRoutes(Transition):
-    """The VMs `targets` get their static route again, as cloud-controller-manager would make it (GB 8.4)."""
+    """Create the static routes of the VMs `targets` as cloud-controller-manager does
+    (docs/reference/gardener.md#route-controller)."""
 
     changes = ("routes",)
     id = "restore-routes"
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
         if facts.range_present and not facts.subnet.overlap_flag:
-            return ["the overlap flag is off, so that no route can be created inside the range (R8)"]
+            return ["the overlap flag is off, so no route can be created inside the range"]
         return []
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
@@ -142,7 +144,7 @@ def rollback_drill(facts: CutoverFacts) -> Transition | None:
 
 @dataclass(frozen=True)
 class RemoveDrillRoutes(Transition):
-    """Throwaway routes that a drill left behind when it was cut off."""
+    """Delete temporary routes that an interrupted drill left behind."""
 
     id = "remove-drill-routes"
 

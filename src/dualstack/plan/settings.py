@@ -1,4 +1,7 @@
-"""How long the cut-over waits and how much it dares at once."""
+"""How long the cut-over waits, and how many VMs it changes at once.
+
+Why each wait has its length: docs/reference/cut-over.md#barriers.
+"""
 
 from __future__ import annotations
 
@@ -8,51 +11,52 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Durations in seconds. The defaults are cutover.md 4 unless another source stands beside them."""
+    """Durations are in seconds."""
 
     batch_size: int = 10
-    """Aliases added together at least (4.3)."""
+    """Minimum number of aliases that are added together (docs/reference/cut-over.md#batches)."""
     alias_shares: tuple[float, ...] = (0.1, 0.5, 1.0)
-    """Share of the VMs that hold their alias after each batch that follows the canary, ascending to 1. Each batch that
-    went well vouches for a larger one: its operations are awaited together, so that it takes hardly longer."""
+    """Share of the VMs that hold their alias after each batch that follows the canary, ascending to 1."""
     barrier_flag: float = 120.0
-    """From the flag to the range: no host may see the range before the flag (4.1, E10)."""
+    """From the flag to the range (docs/reference/cut-over.md#barrier-flag)."""
     barrier_range: float = 120.0
-    """From the range to the first alias: loss would show at once here, and the range can still be removed (4.2)."""
+    """From the range to the first alias (docs/reference/cut-over.md#barrier-range)."""
     barrier_canary: float = 60.0
-    """From the canary's alias to the next: the slowest host must have taken it (E: delays up to 60 s, section 11)."""
+    """From the canary's alias to the next (docs/reference/cut-over.md#barrier-alias-canary)."""
     soak_aliases: float = 300.0
-    """From the last alias to the first deleted route (4.3)."""
+    """From the last alias to the first deleted route (docs/reference/cut-over.md#soak)."""
     barrier_route_canary: float = 300.0
-    """From the canary's route to the next: the first proof that the aliases carry the traffic (4.4)."""
+    """From the canary's deleted route to the next (docs/reference/cut-over.md#barrier-route-canary)."""
     barrier_routes: float = 120.0
-    """Between the later stages of deleting routes (4.4)."""
+    """Between the later batches of deleted routes (docs/reference/cut-over.md#barrier-routes)."""
     delete_shares: tuple[float, ...] = (0.1, 0.5, 1.0)
-    """Share of the routes gone after each stage that follows the canary, ascending to 1 (4.4)."""
+    """Share of the routes that are deleted after each batch that follows the canary, ascending to 1."""
     drill: bool = False
-    """Before the first route is deleted, try whether it could be created again; stop if not (4.4, K1)."""
+    """Before the first route is deleted, try whether it could be created again; stop if not
+    (docs/reference/cut-over.md#drill)."""
     decoys: bool = False
-    """Before any node is touched, have the cloud prove on a throwaway VM that aliases are matched (4.5)."""
+    """Before any node is changed, run the decoy check (docs/reference/cut-over.md#decoys)."""
     observe_every: float = 30.0
-    """Longest time that a barrier waits without looking (E15: somebody may undo a step), in a small cluster."""
+    """Longest time between two observations during a barrier, in a small cluster (docs/reference/cut-over.md#e15)."""
     observe_share: float = 0.3
-    """Seconds for each VM, in a large one: looking takes a request for each 500 VMs and routes."""
+    """The same for each VM, in a large cluster: an observation takes a request for every 500 VMs and routes."""
     gate_patience: float = 300.0
-    """How long a gate may keep failing before the cut-over stops: a node needs a minute to be Ready again."""
+    """How long a gate may fail before the cut-over stops: a node needs a minute to become Ready again."""
     complaint_patience: float = 60.0
-    """The same where the Nodes say that the cloud does not do what the cut-over rests on: then somebody is cut off."""
+    """The same while Nodes report that the cloud does not do what `overlap` depends on, because pods are
+    unreachable."""
     attempts: int = 8
-    """How often a failing step is tried, and how often one is done for a target that keeps losing it."""
+    """How often a failing step is tried, and how often a step is repeated for a target that keeps losing its effect."""
     backoff: tuple[float, float] = (2.0, 60.0)
-    """First and longest wait before a step whose effect did not show is planned again."""
+    """First and longest wait before a step whose effect is not visible is planned again."""
 
     def batch(self, nodes: int, done: int) -> int:
-        """How many VMs are changed together next when `done` of `nodes` are."""
+        """Number of VMs that are changed together next when `done` of `nodes` are."""
         end = next((end for share in self.alias_shares if (end := math.ceil(share * nodes)) > done), nodes)
         return max(self.batch_size, end - done)
 
     def look_every(self, nodes: int) -> float:
-        """Seconds between two looks while a barrier of a cluster of `nodes` VMs waits."""
+        """Seconds between two observations during a barrier in a cluster of `nodes` VMs."""
         return max(self.observe_every, self.observe_share * nodes)
 
     def __post_init__(self) -> None:

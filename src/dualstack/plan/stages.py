@@ -1,4 +1,4 @@
-"""The states of the cut-over in which everything may rest, in their order (cutover.md 2)."""
+"""The states of the cut-over in which the cluster may stay, in order (docs/reference/cut-over.md#states)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dualstack.plan.facts import CutoverFacts
 
 
 class Stage(IntEnum):
-    """S0 to S5. The cut-over climbs, the way back descends; every stage can be left in both directions."""
+    """The cut-over ascends, the way back descends; every stage can be left in both directions."""
 
     ROUTES = 0
     FLAG = 1
@@ -19,7 +19,7 @@ class Stage(IntEnum):
 
     @property
     def words(self) -> str:
-        """The stage in words, as it stands in messages."""
+        """The stage as a clause for messages."""
         return _WORDS[self]
 
 
@@ -34,7 +34,7 @@ _WORDS = {
 
 
 def stage_of(facts: CutoverFacts) -> Stage:
-    """The highest stage of which `facts` show anything."""
+    """The highest stage that `facts` show any part of."""
     if not facts.range_present:
         return Stage.FLAG if facts.subnet.overlap_flag else Stage.ROUTES
     if not facts.all_holders:

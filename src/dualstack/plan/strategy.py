@@ -1,4 +1,4 @@
-"""How the routes move: the strategies by name, what each promises, what each costs."""
+"""The strategies by name: the order of steps, the invariants, the cost."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ from dualstack.plan.transitions import (
 )
 
 Planner = Callable[[CutoverFacts, Settings], Transition | None]
-"""The next step from these facts; None when nothing remains."""
+"""Returns the next step; None when nothing remains."""
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """An order in which the routes move, the invariants that it keeps, and the pace at which it looks at operations.
+    """An order of steps with the invariants that it keeps.
 
-    `lossless`: it keeps every pod CIDR reachable at every instant. `poll` is the interval in seconds at which a running
-    operation is looked at; 0 means as soon as it is done.
+    lossless: every pod CIDR stays reachable at every instant. poll: seconds between polls of a running operation; 0
+    uses the client's own pace.
     """
 
     name: str
@@ -54,12 +54,12 @@ class Strategy:
     lossless: bool = False
     poll: float = 0.0
     retreats: Mapping[str, Stage] = field(default_factory=dict)
-    """To which stage a failed gate, by its id, leads back; nowhere when it is not in here."""
+    """The stage to which a failed gate, by its id, leads back; a gate that is missing here leads nowhere."""
 
     def transitions(self, facts: CutoverFacts, settings: Settings) -> Iterator[Transition]:
-        """Everything that remains from `facts`, each step planned from what the one before is expected to leave.
+        """All remaining steps from `facts`, each planned from the expected effect of the one before.
 
-        Ends after a step whose precondition is not met: nothing can be foretold from there.
+        Ends after a step whose precondition is not met, because nothing is predictable from there.
         """
         while (transition := self.next_transition(facts, settings)) is not None:
             yield transition
@@ -75,47 +75,47 @@ STRATEGIES = {
     "compressed": Strategy("compressed", compressed.next_transition, (CONTROLLER_GONE_BEFORE_DELETE, *ALWAYS)),
     "gardener": Strategy("gardener", gardener.next_transition, ALWAYS, poll=10.0),
 }
-"""By name; Gardener's operation polling is 10 s (gardener-behaviour.md W31)."""
+"""By name. Upstream polls operations every 10 s (docs/reference/weaknesses.md#w31)."""
 
 AUTO = "auto"
-"""Not a strategy: the wish to have one chosen from facts (`dualstack.plan.automatic`)."""
+"""Not a strategy: requests that one is chosen from facts (`dualstack.plan.automatic`)."""
 
 DEFAULT = "overlap"
 
 REQUESTS_PER_MINUTE = 1500
-"""What a project may send by default in one group of requests (compute-api.md 4.1)."""
+"""Default rate quota of a project for one group of methods (docs/reference/compute-engine.md#rate-quotas)."""
 
 PROPAGATION = 10.0
-"""Seconds until the slowest host knows an alias whose operation is done (compute-api.md 10)."""
+"""Seconds until the slowest host applies an alias whose operation is done (docs/reference/cut-over.md#host-views)."""
 
 
 def choose(name: str) -> Strategy:
-    """The strategy called `name`; InvalidInput if there is none."""
+    """The strategy `name`. Raises InvalidInput for an unknown name and for `auto`."""
     validate(name)
     if name == AUTO:
-        raise InvalidInput("strategy 'auto' is chosen from facts, which are not there yet")
+        raise InvalidInput("strategy 'auto' must be resolved from facts first")
     return STRATEGIES[name]
 
 
 def validate(name: str) -> None:
-    """InvalidInput unless `name` is a strategy or `auto`."""
+    """Raises InvalidInput unless `name` is a strategy or `auto`."""
     known = (*STRATEGIES, AUTO)
     if name not in known:
-        raise InvalidInput(f"unknown strategy {name!r}; there are {', '.join(known)}")
+        raise InvalidInput(f"strategy: Unsupported value: {name!r}: must be one of {', '.join(known)}")
 
 
 def way_back(to: Stage = Stage.ROUTES) -> Strategy:
-    """Down to the stage `to` without loss; all the way, cloud-controller-manager comes back as well."""
+    """Down to the stage `to` without loss. Down to `ROUTES`, it restores cloud-controller-manager as well."""
     planner = partial(back.next_transition, to=min(to, Stage.ALIASES))
     return Strategy("back", planner, MAKE_BEFORE_BREAK_BACKWARDS, lossless=True)
 
 
 UNMATCHED = Strategy("unmatched", unmatched.next_transition, ALIASES_CARRY_NOTHING, lossless=True)
-"""All the way back where aliases carry nothing."""
+"""Back to routes where aliases carry nothing."""
 
 
 def obstacles(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> list[str]:
-    """What will not be met of the first step on the way from `facts` that cannot be taken (W2, W32)."""
+    """Unmet preconditions of the first step from `facts` that cannot be performed (docs/reference/weaknesses.md#w2)."""
     for transition in strategy.transitions(facts, settings):
         if problems := transition.precondition(facts):
             return problems
@@ -124,23 +124,26 @@ def obstacles(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> li
 
 
 def describe_outage(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> str:
-    """What pods will notice of the cut-over from `facts`, in one sentence."""
+    """The expected effect of the cut-over on pods, in one sentence."""
     if strategy.lossless:
-        dark = len(facts.unreachable)
-        repaired = f"; the pods of {dark} nodes are cut off already and come back with their aliases" if dark else ""
+        count = len(facts.unreachable)
+        repaired = (
+            f"; the pods of {count} nodes are unreachable already and recover with their aliases" if count else ""
+        )
         return f"No packet is expected to be lost{repaired}."
     seconds = outage(strategy, facts, settings)
     if seconds == 0:
-        return "No route is deleted any more, so no further node is cut off."
+        return "No route is left to delete, so no further node becomes unreachable."
     count = len(facts.live_routes)
     return (
-        f"The pods of all {count} nodes are cut off from other nodes at once; the first come back after about "
+        f"The pods of all {count} nodes become unreachable from other nodes at once; the first recover after about "
         f"{outage(strategy, facts, settings, first=True):.0f} s, the last after about {seconds:.0f} s."
     )
 
 
 def outage(strategy: Strategy, facts: CutoverFacts, settings: Settings, *, first: bool = False) -> float:
-    """Expected seconds from the first deleted route until every host knows the last (or `first`) alias in its place."""
+    """Expected seconds from the first deleted route until every host knows the last (or `first`) alias that replaces
+    one."""
     elapsed, start, end = 0.0, None, 0.0
     for transition in strategy.transitions(facts, settings):
         after = transition.effect(facts)
@@ -167,16 +170,16 @@ def estimate(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> flo
 
 
 def duration(transition: Transition, facts: CutoverFacts, strategy: Strategy) -> float:
-    """Expected seconds that `transition` takes from `facts`: medians of compute-api.md 2.5.
+    """Expected seconds of `transition` from `facts`: median latencies (docs/reference/compute-engine.md#latency).
 
-    Operations that run together take as long as the slowest: one in a hundred takes five times the median. A minute
-    lets through so many requests as the quota says (4.1).
+    Concurrent operations take as long as the slowest: one in a hundred takes five times the median. The rate quota
+    limits the requests of each minute (docs/reference/compute-engine.md#rate-quotas).
     """
     match transition:
         case Barrier():
             return max(0.0, transition.remaining(facts))
         case StopController():
-            return 30.0 if transition.wait and facts.controller.pods else 1.0  # the grace period of a pod (W8)
+            return 30.0 if transition.wait and facts.controller.pods else 1.0  # grace period of a pod
         case (
             SetOverlapFlag()
             | AddSecondaryRange()
@@ -187,7 +190,7 @@ def duration(transition: Transition, facts: CutoverFacts, strategy: Strategy) ->
         ):
             seconds = 8.0
         case CreateDecoys() | RemoveDecoys():
-            return 60.0  # a VM starts, and a pod on each node; or they end
+            return 60.0  # a VM and a pod on each node start or end
         case AddAliases() | RemoveAliases() | AliasDecoys():
             seconds = 5.0
         case DeleteRoutes() | RestoreRoutes() | DropDecoyRoute():

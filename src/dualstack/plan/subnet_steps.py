@@ -1,4 +1,4 @@
-"""The steps on the nodes subnet: its overlap flag, its range, its stack type."""
+"""The steps on the nodes subnet: overlap flag, pod range, stack type."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from dualstack.plan.transition import Transition
 
 @dataclass(frozen=True)
 class SetOverlapFlag(Transition):
-    """`allowSubnetCidrRoutesOverlap: true`, read back: an API that does not know the field ignores it (R1, E12)."""
+    """Set `allowSubnetCidrRoutesOverlap`. An API that does not know the field ignores it
+    (docs/reference/cut-over.md#r1, docs/reference/cut-over.md#e12)."""
 
     changes = ("flag",)
     id = "set-overlap-flag"
     no_effect_hint = (
-        ": this version of the API does not know allowSubnetCidrRoutesOverlap and ignores it (cutover.md K5); the "
-        "strategies compressed and auto do without"
+        ": this version of the API does not know allowSubnetCidrRoutesOverlap (docs/reference/cut-over.md#k5); use "
+        "strategy compressed or auto, which do not need it"
     )
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
         foreign = [
-            f"route {route.name} ({route.destination}) lies in the pod CIDR {facts.pods_cidr} and is not this cluster's"
+            f"route {route.name} ({route.destination}) leads into the pod CIDR {facts.pods_cidr} and is foreign"
             for route in facts.foreign_routes
         ]
         return foreign + _range_obstacles(facts)
@@ -34,7 +35,7 @@ class SetOverlapFlag(Transition):
 
 @dataclass(frozen=True)
 class ClearOverlapFlag(Transition):
-    """`allowSubnetCidrRoutesOverlap: false`: normal routing again (R4)."""
+    """Clear `allowSubnetCidrRoutesOverlap`: normal routing again (docs/reference/cut-over.md#r4)."""
 
     changes = ("flag",)
     id = "clear-overlap-flag"
@@ -43,8 +44,8 @@ class ClearOverlapFlag(Transition):
         if not facts.range_present:
             return []
         inside = [*facts.routes, *facts.foreign_routes]
-        problems = [f"route {route.name} ({route.destination}) still lies in the range" for route in inside]
-        problems += ["the decoys are still there"] if facts.decoys.present else []
+        problems = [f"route {route.name} ({route.destination}) still leads into the range" for route in inside]
+        problems += ["the decoys still exist"] if facts.decoys.present else []
         return problems + [f"VM {name} has no alias yet" for name in facts.pod_cidr_of if not facts.aliased(name)]
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
@@ -53,7 +54,7 @@ class ClearOverlapFlag(Transition):
 
 @dataclass(frozen=True)
 class AddSecondaryRange(Transition):
-    """The whole pod CIDR as one secondary range, beside those that are there (R11, compute-api.md 5.4)."""
+    """Add the pod CIDR as one secondary range; other ranges stay (docs/reference/cut-over.md#r11)."""
 
     changes = ("range",)
     id = "add-secondary-range"
@@ -62,9 +63,11 @@ class AddSecondaryRange(Transition):
         problems = _range_obstacles(facts)
         inside = [route.name for route in (*facts.routes, *facts.foreign_routes)]
         if inside and not facts.subnet.overlap_flag:
-            problems.append(f"{len(inside)} routes lie in the pod CIDR and the overlap flag is off: {inside[0]}")
+            problems.append(
+                f"{len(inside)} routes lead into the pod CIDR and the overlap flag is off, among them {inside[0]}"
+            )
         if facts.decoys.present:
-            problems.append("the decoys are still there")
+            problems.append("the decoys still exist")
         return problems
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
@@ -76,7 +79,7 @@ class AddSecondaryRange(Transition):
 
 @dataclass(frozen=True)
 class RemoveSecondaryRange(Transition):
-    """Our range leaves the subnet; refused by the API while a VM holds an alias in it (R11)."""
+    """Remove the pod range. The API refuses that while a VM holds an alias in it (docs/reference/cut-over.md#r11)."""
 
     changes = ("range",)
     id = "remove-secondary-range"
@@ -92,7 +95,7 @@ class RemoveSecondaryRange(Transition):
 
 @dataclass(frozen=True)
 class SetStackType(Transition):
-    """The nodes subnet becomes `IPV4_IPV6` (compute-api.md 5.5)."""
+    """Make the nodes subnet dual-stack (docs/reference/compute-engine.md#stack-type-with-access-type)."""
 
     id = "set-stack-type"
 
@@ -101,11 +104,12 @@ class SetStackType(Transition):
 
 
 def _range_obstacles(facts: CutoverFacts) -> list[str]:
-    """Why the pod CIDR cannot become the range: name or addresses taken, a NIC elsewhere (R11, R12)."""
+    """Why the pod CIDR cannot become the range, one sentence each (docs/reference/cut-over.md#r11,
+    docs/reference/cut-over.md#r12)."""
     if facts.range_present:
         return []
     problems = [
-        f"subnet {facts.subnet.name} has range {name} ({cidr}), in the way of {facts.range_name} ({facts.pods_cidr})"
+        f"range {name} ({cidr}) of subnet {facts.subnet.name} conflicts with {facts.range_name} ({facts.pods_cidr})"
         for name, cidr in facts.subnet.secondary_ranges
         if name == facts.range_name or overlap(cidr, facts.pods_cidr)
     ]

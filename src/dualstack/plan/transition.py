@@ -48,7 +48,8 @@ class Transition(ABC):
 
 @dataclass(frozen=True)
 class Barrier(Transition):
-    """Waits until `aspects` have not changed for `seconds`, by when every host has seen the last change (R5)."""
+    """Waits until `aspects` have not changed for `seconds`; by then every host has applied the last change
+    (docs/reference/cut-over.md#barriers)."""
 
     what: str = ""
     aspects: tuple[Aspect, ...] = ()

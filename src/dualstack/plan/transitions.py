@@ -1,23 +1,24 @@
-"""The steps of the cut-over, all in one place. Each says what it needs, what it does to the facts, what takes it back.
+"""All steps of the cut-over. Each states its precondition and its effect on the facts.
 
-`route_steps`: the static routes, and who would re-create them
+`route_steps`: static routes, the saved list, cloud-controller-manager
 
-    StopController        cloud-controller-manager to zero        RestoreController     it comes back as it was
-    SaveRoutes            what is going to be deleted             ClearSavedRoutes      the list is done with
-    DeleteRoutes          static routes go                        RestoreRoutes         they are created again
-                                                                  RemoveDrillRoutes     what a drill left behind goes
+    StopController        stop cloud-controller-manager           RestoreController     restore it
+    SaveRoutes            record the routes to be deleted         ClearSavedRoutes      remove them from the list
+    DeleteRoutes          delete static routes                    RestoreRoutes         create them again
+    RollbackDrill         try whether a route can be created      RemoveDrillRoutes     clean up after a drill
+
 `subnet_steps`: the nodes subnet
 
-    SetOverlapFlag        ranges may lie over static routes       ClearOverlapFlag      an ordinary subnet again
-    AddSecondaryRange     the pod CIDR becomes a range of it      RemoveSecondaryRange  it is none any more
-    SetStackType          dual-stack, where an order wants it in between; it stays
+    SetOverlapFlag        ranges may overlap with static routes   ClearOverlapFlag      normal routing again
+    AddSecondaryRange     add the pod CIDR as a range             RemoveSecondaryRange  remove it
+    SetStackType          make the subnet dual-stack
 
-`alias_steps`: the VMs
+`alias_steps`: VMs
 
-    AddAliases            VMs take their pod CIDR as an alias     RemoveAliases         they give it up
+    AddAliases            add the pod CIDR as an alias range      RemoveAliases         remove it
 
-`transition`: Barrier and Gate change nothing; wait until every host must have seen what was issued, and check before
-going on. The steps of the decoy check are in `decoy_steps`.
+`transition`: Barrier and Gate change nothing: a barrier waits until every host has applied a change, a gate checks.
+The steps of the decoy check are in `decoy_steps`.
 """
 
 from __future__ import annotations

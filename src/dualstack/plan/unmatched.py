@@ -1,17 +1,19 @@
-"""The way back where the cloud does not do what the order without loss rests on.
+"""The way back where the cloud does not do what `overlap` depends on.
 
-Either aliases carry nothing, because they are no matched resources (cutover.md K3). It shows when the canary has lost
-its route: every other VM lives on its route, but that of the canary cannot come back while the range is there, unless
-the cloud takes it (K1). Or routes carry nothing under the range (R6). It shows at once, and at every node.
+Either aliases carry nothing, because the cloud does not count them as matched resources
+(docs/reference/cut-over.md#k3). That shows when the canary has lost its route: every other VM still has its route, but
+the canary's cannot be created again while the range exists, unless the cloud accepts it
+(docs/reference/cut-over.md#k1). Or routes carry nothing under the range (docs/reference/cut-over.md#r6). That shows at
+once, at every node.
 
-In both cases the range has to go, and before it the aliases, which nobody misses. No gate could pass meanwhile. The
-first rule that yields is what happens next:
+In both cases the range must be removed, and before it the aliases, which carry nothing. No gate could pass in this
+state. The first rule that yields is the next step:
 
-    _stop        nobody interferes
-    _aliases     those of VMs that have a route, once every host knows the flag; then those of the dark ones
-    _range       with it goes what kept the routes from coming back
+    stop cloud-controller-manager, remove decoys
+    _aliases     of VMs with a route, once every host knows the flag; then those of the unreachable VMs
+    remove the range, which kept the routes from being created again
 
-and then as `back`: the missing routes at once, the flag, the saved list, cloud-controller-manager.
+Then as in `back`: the missing routes at once, the flag, the saved list, cloud-controller-manager.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from dualstack.plan.transitions import Barrier, RemoveAliases, RemoveSecondaryRa
 
 
 def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """The next step from `facts` down to the routes; None when they are all that is left."""
+    """The next step from `facts` back to routes; None when only routes are left."""
     if not facts.range_present:
         return back.next_transition(facts, settings)
     if not facts.controller.gone:
@@ -38,6 +40,6 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
     bare = set(facts.unrouted)
     routed = tuple(name for name in facts.all_holders if name not in bare)
     if not routed:
-        return RemoveAliases(facts.all_holders, dark=True) if facts.all_holders else None
+        return RemoveAliases(facts.all_holders, carry_nothing=True) if facts.all_holders else None
     known = Barrier(what="flag", aspects=("flag",), seconds=settings.barrier_flag)
     return known.if_closed(facts) or RemoveAliases(routed)

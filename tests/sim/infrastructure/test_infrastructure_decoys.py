@@ -106,7 +106,7 @@ async def test_pods_that_say_nothing_are_no_proof() -> None:
         async with probing(made, silent=(silent,)):
             made.trigger(annotations=DECOYS)
             said = await made.refusal()
-        assert f"the probing pods of node {silent} have not reported yet" in said
+        assert f"the probe pods of node {silent} have not reported yet" in said
         assert "matched resource" not in said
         assert "add-secondary-range" not in made.steps()
         await assert_on_routes(made)
@@ -158,7 +158,7 @@ async def test_what_the_cloud_refuses_leaves_nothing_behind(method: str) -> None
 async def test_where_the_api_ignores_the_flag_no_vm_is_made() -> None:
     async with scene(knobs=Knobs(overlap_flag="hidden")) as made, probing(made):
         made.trigger(annotations=DECOYS)
-        assert "ignores it (cutover.md K5)" in await made.refusal()
+        assert "does not know allowSubnetCidrRoutesOverlap" in await made.refusal()
         assert "create-decoys" not in made.steps()
         await assert_no_decoys(made)
 

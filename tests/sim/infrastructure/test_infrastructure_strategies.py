@@ -44,7 +44,7 @@ async def test_compressed_foretells_its_blackout_and_measures_it() -> None:
         ]
         (expected,) = [event for event in made.events if isinstance(event, OutageExpected)]
         (measured,) = [event for event in made.events if isinstance(event, OutageMeasured)]
-        assert "3 nodes are cut off" in expected.detail
+        assert "3 nodes become unreachable" in expected.detail
         first, last = "delete-routes", "add-aliases"
         longest = measured.at - at_step(made, StepStarted, first)
         shortest = at_step(made, StepStarted, last) - at_step(made, StepFinished, first)

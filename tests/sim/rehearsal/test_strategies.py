@@ -18,8 +18,8 @@ def test_compressed_tells_its_blackout_and_the_loss_is_accepted() -> None:
     assert outcome.result["strategy"] == "compressed"
     assert outcome.result["traffic"]["blackoutSeconds"]["max"] > 0.0
     assert {check["status"] for check in outcome.result["checks"] if check["id"] == "traffic.ipv4"} == {"accepted"}
-    assert "The pods of all 3 nodes are cut off from other nodes at once" in outcome.err
-    assert "Measured: the pods of 3 nodes were cut off" in outcome.err
+    assert "The pods of all 3 nodes become unreachable from other nodes at once" in outcome.err
+    assert "Measured: the pods of 3 nodes could not reach other nodes" in outcome.err
 
 
 def test_auto_names_the_strategy_that_ran_and_why() -> None:
@@ -27,7 +27,7 @@ def test_auto_names_the_strategy_that_ran_and_why() -> None:
     assert outcome.status == 0, outcome.err
     assert outcome.result["strategy"] == "overlap"
     assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
-    assert "strategy overlap: the VPC network is inside the limits of hybrid subnets" in outcome.err
+    assert "strategy overlap: the VPC network is within the limits of hybrid subnets" in outcome.err
 
 
 def test_the_annotation_of_the_shoot_comes_before_the_option(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ async def test_compressed_tells_the_blackout_before_and_measures_it_after() -> N
     first, *_ = events
     assert isinstance(first, OutageExpected)
     assert first.seconds > 20
-    assert "all 3 nodes are cut off" in first.detail
+    assert "all 3 nodes become unreachable" in first.detail
     (measured,) = [event for event in events if isinstance(event, OutageMeasured)]
     assert "the pods of 3 nodes could not reach other nodes for at most" in measured.detail
 

@@ -18,8 +18,8 @@ def test_inside_the_limits_nothing_is_lost() -> None:
     choice = decide(at_rest(3), SMALL)
     assert choice.strategy == "overlap"
     assert choice.reason == (
-        "the VPC network is inside the limits of hybrid subnets: 3 NICs and 1 of a roll-out of 130, "
-        "3 static routes of 300, 1 hybrid subnets of 25, internal forwarding rules (limit 25) could not be counted"
+        "the VPC network is within the limits of hybrid subnets: 3 NICs and 1 of a roll-out of 130, "
+        "3 static routes of 300, 1 hybrid subnets of 25, internal forwarding rules (limit 25) could not be read"
     )
 
 
@@ -62,7 +62,7 @@ def test_an_api_that_does_not_know_the_flag_leaves_only_the_short_blackout() -> 
 
 def test_what_the_cloud_was_seen_not_to_do_is_not_asked_of_it_again() -> None:
     choice = decide(at_rest(3), SMALL, unsupported="it does not")
-    assert (choice.strategy, choice.reason) == ("compressed", "it does not, as was seen before")
+    assert (choice.strategy, choice.reason) == ("compressed", "it does not, as observed before")
 
 
 def test_what_loses_nothing_any_more_is_not_judged_by_the_limits() -> None:
@@ -74,5 +74,5 @@ def test_what_loses_nothing_any_more_is_not_judged_by_the_limits() -> None:
 
 def test_auto_is_a_wish_and_no_strategy() -> None:
     validate("auto")
-    with pytest.raises(InvalidInput, match="chosen from facts"):
+    with pytest.raises(InvalidInput, match="resolved from facts"):
         choose("auto")

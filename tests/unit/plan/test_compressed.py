@@ -73,12 +73,12 @@ def test_one_vm_that_cannot_take_its_alias_does_not_hold_up_the_others() -> None
 
 def test_what_would_stop_it_in_the_dark_is_told_before() -> None:
     facts = replace(at_rest(2), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),))
-    assert "routes lie in the pod CIDR" in obstacles(COMPRESSED, facts, SETTINGS)[0]
+    assert "routes lead into the pod CIDR" in obstacles(COMPRESSED, facts, SETTINGS)[0]
 
 
 def test_the_blackout_is_foretold_and_much_shorter_than_gardeners() -> None:
     assert describe_outage(COMPRESSED, at_rest(3), SETTINGS) == (
-        "The pods of all 3 nodes are cut off from other nodes at once; the first come back after about 33 s, "
+        "The pods of all 3 nodes become unreachable from other nodes at once; the first recover after about 33 s, "
         "the last after about 33 s."
     )
     assert outage(GARDENER, at_rest(1000), SETTINGS) > 10 * outage(COMPRESSED, at_rest(1000), SETTINGS)

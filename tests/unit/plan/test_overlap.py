@@ -254,7 +254,7 @@ def test_a_foreign_route_that_turns_up_later_keeps_the_flag_on() -> None:
     facts = replace(facts, routes=(), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),)).after(1000.0)
     refused = following(facts)
     assert isinstance(refused, ClearOverlapFlag)
-    assert refused.precondition(facts) == ["route vpn (10.96.200.0/24) still lies in the range"]
+    assert refused.precondition(facts) == ["route vpn (10.96.200.0/24) still leads into the range"]
 
 
 def test_a_flag_that_someone_else_needs_after_the_end_is_left_alone() -> None:

@@ -18,7 +18,7 @@ OVERLAP, GARDENER = choose("overlap"), choose("gardener")
 
 
 def test_an_unknown_strategy_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InvalidInput, match="unknown strategy 'yolo'; there are overlap, compressed, gardener, auto"):
+    with pytest.raises(InvalidInput, match="'yolo': must be one of overlap, compressed, gardener, auto"):
         choose("yolo")
 
 
@@ -55,17 +55,17 @@ def test_obstacles_are_foreseen_from_the_start_and_told_together(name: str) -> N
     told = "\n".join(obstacles(choose(name), facts, SETTINGS))
     assert "node-8 holds" in told
     assert "nic0 of VM node-2" in told
-    assert "vpn" in told or "routes lie in the pod CIDR" in told
+    assert "vpn" in told or "routes lead into the pod CIDR" in told
 
 
 def test_what_pods_will_notice_is_one_sentence() -> None:
     assert describe_outage(OVERLAP, at_rest(3), SETTINGS) == "No packet is expected to be lost."
     dark = replace(at_rest(3), routes=())
     assert describe_outage(OVERLAP, dark, SETTINGS) == (
-        "No packet is expected to be lost; the pods of 3 nodes are cut off already and come back with their aliases."
+        "No packet is expected to be lost; the pods of 3 nodes are unreachable now and recover with their aliases."
     )
     assert describe_outage(GARDENER, at_rest(3), SETTINGS) == (
-        "The pods of all 3 nodes are cut off from other nodes at once; the first come back after about 50 s, "
+        "The pods of all 3 nodes become unreachable from other nodes at once; the first recover after about 50 s, "
         "the last after about 70 s."
     )
     assert describe_outage(GARDENER, dark, SETTINGS) == ("No route is deleted any more, so no further node is cut off.")

@@ -58,7 +58,7 @@ def test_the_way_back_from_the_aliases_meets_its_own_preconditions() -> None:
 
 def test_aliases_are_not_given_up_without_a_route_to_fall_back_to() -> None:
     facts = replace(after("add-aliases"), routes=())
-    assert RemoveAliases(("node-1",)).precondition(facts) == ["VM node-1 has no route to fall back to"]
+    assert RemoveAliases(("node-1",)).precondition(facts) == ["VM node-1 has no route that would replace its alias"]
     facts = after("add-aliases")
     facts = replace(facts, subnet=replace(facts.subnet, overlap_flag=False))
     assert RemoveAliases(("node-1",)).precondition(facts) == [
@@ -116,14 +116,14 @@ def test_no_alias_without_the_range() -> None:
 def test_a_range_in_the_way_is_found_before_the_flag_is_set(taken: tuple[str, str]) -> None:
     facts = at_rest(1)
     facts = replace(facts, subnet=replace(facts.subnet, secondary_ranges=(taken,)))
-    expected = [f"subnet {facts.subnet.name} has range {taken[0]} ({taken[1]}), in the way of {RANGE} ({PODS})"]
+    expected = [f"range {taken[0]} ({taken[1]}) of subnet {facts.subnet.name} conflicts with {RANGE} ({PODS})"]
     assert SetOverlapFlag().precondition(facts) == expected
     assert AddSecondaryRange().precondition(replace(facts, routes=())) == expected
 
 
 def test_the_range_is_not_added_over_routes_without_the_flag() -> None:
     assert AddSecondaryRange().precondition(at_rest(2)) == [
-        "2 routes lie in the pod CIDR and the overlap flag is off: route-0"
+        "2 routes lead into the pod CIDR and the overlap flag is off: route-0"
     ]
     foreign = replace(at_rest(0), foreign_routes=(RouteFacts("vpn", "10.96.9.0/24"),))
     assert len(AddSecondaryRange().precondition(foreign)) == 1
@@ -131,8 +131,8 @@ def test_the_range_is_not_added_over_routes_without_the_flag() -> None:
 
 def test_neither_range_nor_end_of_the_flag_with_decoys_there() -> None:
     facts = replace(at_rest(0), decoys=DecoyFacts(vm=True))
-    assert AddSecondaryRange().precondition(facts) == ["the decoys are still there"]
-    assert ClearOverlapFlag().precondition(AddSecondaryRange().effect(facts)) == ["the decoys are still there"]
+    assert AddSecondaryRange().precondition(facts) == ["the decoys still exist"]
+    assert ClearOverlapFlag().precondition(AddSecondaryRange().effect(facts)) == ["the decoys still exist"]
 
 
 def test_no_route_is_deleted_that_is_not_saved_not_replaced_or_would_come_back() -> None:
@@ -141,7 +141,7 @@ def test_no_route_is_deleted_that_is_not_saved_not_replaced_or_would_come_back()
     assert step.precondition(facts) == []
     assert step.precondition(replace(facts, saved_routes=facts.saved_routes[1:])) == ["route route-0 is not saved"]
     bare = replace(facts, nodes=(replace(facts.nodes[0], aliases=()), *facts.nodes[1:]))
-    assert step.precondition(bare) == [f"VM node-0 has no alias {cidr(0)}; its route route-0 is all that it has"]
+    assert step.precondition(bare) == [f"VM node-0 has no alias {cidr(0)}; it is reachable by route route-0 only"]
     assert replace(step, alias_first=False).precondition(bare) == []
     running = replace(facts, controller=RUNNING)
     assert step.precondition(running) == ["cloud-controller-manager still runs and would re-create the routes"]
@@ -151,7 +151,7 @@ def test_the_flag_is_not_cleared_over_a_route_or_a_vm_without_alias() -> None:
     facts = after("delete-routes")
     assert ClearOverlapFlag().precondition(facts) == []
     back = replace(facts, routes=at_rest(1).routes)
-    assert ClearOverlapFlag().precondition(back) == [f"route route-0 ({cidr(0)}) still lies in the range"]
+    assert ClearOverlapFlag().precondition(back) == [f"route route-0 ({cidr(0)}) still leads into the range"]
     bare = replace(facts, nodes=(replace(facts.nodes[0], aliases=()), *facts.nodes[1:]))
     assert ClearOverlapFlag().precondition(bare) == ["VM node-0 has no alias yet"]
 
@@ -159,7 +159,7 @@ def test_the_flag_is_not_cleared_over_a_route_or_a_vm_without_alias() -> None:
 def test_the_saved_list_is_kept_until_each_of_its_vms_has_its_alias_or_is_gone() -> None:
     facts = after("clear-overlap-flag")
     bare = replace(facts, nodes=(replace(facts.nodes[0], aliases=()), *facts.nodes[1:]))
-    assert ClearSavedRoutes().precondition(bare) == ["the pod CIDR of VM node-0 is delivered by no alias yet"]
+    assert ClearSavedRoutes().precondition(bare) == ["the pod CIDR of VM node-0 has no alias yet"]
     assert ClearSavedRoutes().precondition(replace(facts, nodes=facts.nodes[1:])) == []
 
 

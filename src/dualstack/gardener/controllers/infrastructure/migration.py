@@ -49,7 +49,7 @@ NO_WAY_TO_ROUTES = {
     "spec.networking.ipFamilies to [IPv4]; pods keep their alias ranges",
     False: "the cluster has returned to IPv4 and pods keep their alias ranges: while the status shows two node ranges, "
     "Gardener gives new machines an alias and runs cloud-controller-manager without its route controller, so routes "
-    "would not exist for new nodes (docs/reference/gardener.md#rollback); remove the annotation",
+    "would not exist for new nodes (docs/reference/gardener.md#return-to-ipv4); remove the annotation",
 }
 """Why the annotation does not lead back to routes once the infrastructure is published, by whether IPv6 is wanted."""
 

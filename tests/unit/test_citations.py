@@ -1,0 +1,62 @@
+"""Every citation leads to a place in the repository that a reader can open."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CITED = re.compile(r"\bdocs/[\w./-]+?\.md(?:#[\w-]+)?")
+UNREACHABLE = re.compile(
+    r"\bcompute-api\.md|\bgardener-behaviour\.md|(?<![\w/-])cutover\.md|\bfield\.md|(?<!/)\bDESIGN\.md|\bGB \d"
+)
+"""Documents that are not in the repository."""
+BARE_NUMBER = re.compile(r"\((?:\d{1,2}\.\d{1,2})(?:\)|[,;] \w| steps? | #)|(?<![\w#-])[RW]\d{1,2}\b(?!\])")
+"""A section or rule by its number alone, such as (4.2) or R5."""
+
+
+def tracked() -> list[Path]:
+    """The text files of the repository: those that git tracks, else all that a source distribution has."""
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True, check=False
+    ).stdout.split("\0")
+    found = [ROOT / name for name in listed if name] or [
+        path for folder in ("src", "tests", "docs") for path in (ROOT / folder).rglob("*.*")
+    ]
+    return [path for path in found if path.suffix in (".py", ".md", ".toml", ".yaml") and path.is_file()]
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """The headings of a page as GitHub links to them, and its explicit anchors."""
+    content = page.read_text(encoding="utf-8")
+    titles = re.findall(r"^#+ (.*)$", content, re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    return frozenset(slugs | set(re.findall(r'<a id="([^"]+)"', content)))
+
+
+def test_every_cited_anchor_exists() -> None:
+    broken = []
+    for path in tracked():
+        for citation in CITED.findall(path.read_text(encoding="utf-8")):
+            page, _, anchor = citation.partition("#")
+            target = ROOT / page
+            if not target.is_file() or (anchor and anchor not in anchors(target)):
+                broken.append(f"{path.relative_to(ROOT)}: {citation}")
+    assert broken == []
+
+
+@pytest.mark.parametrize("pattern", [UNREACHABLE, BARE_NUMBER], ids=["unreachable document", "bare number"])
+def test_nothing_cites_what_a_reader_cannot_open(pattern: re.Pattern[str]) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in tracked()
+        if path.parent != ROOT / "docs/reference" and path.name != Path(__file__).name
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert found == []
