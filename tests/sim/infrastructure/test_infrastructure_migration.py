@@ -92,7 +92,9 @@ async def test_an_unknown_strategy_is_refused_before_anything_is_done() -> None:
         assert status["lastOperation"]["state"] == "Error"
         assert status["lastOperation"]["progress"] == 50
         assert status["lastError"]["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
-        assert status["lastError"]["description"].startswith("Error reconciling infrastructure: strategy: Unsupported value")
+        assert status["lastError"]["description"].startswith(
+            "Error reconciling infrastructure: strategy: Unsupported value"
+        )
         assert made.mutations() == before
 
 

@@ -62,13 +62,15 @@ def test_what_pods_will_notice_is_one_sentence() -> None:
     assert describe_outage(OVERLAP, at_rest(3), SETTINGS) == "No packet is expected to be lost."
     dark = replace(at_rest(3), routes=())
     assert describe_outage(OVERLAP, dark, SETTINGS) == (
-        "No packet is expected to be lost; the pods of 3 nodes are unreachable now and recover with their aliases."
+        "No packet is expected to be lost; the pods of 3 nodes are unreachable already and recover with their aliases."
     )
     assert describe_outage(GARDENER, at_rest(3), SETTINGS) == (
         "The pods of all 3 nodes become unreachable from other nodes at once; the first recover after about 50 s, "
         "the last after about 70 s."
     )
-    assert describe_outage(GARDENER, dark, SETTINGS) == ("No route is deleted any more, so no further node is cut off.")
+    assert describe_outage(GARDENER, dark, SETTINGS) == (
+        "No route is left to delete, so no further node becomes unreachable."
+    )
 
 
 def test_the_outage_of_gardeners_order_grows_with_the_nodes() -> None:

@@ -62,7 +62,7 @@ def test_aliases_are_not_given_up_without_a_route_to_fall_back_to() -> None:
     facts = after("add-aliases")
     facts = replace(facts, subnet=replace(facts.subnet, overlap_flag=False))
     assert RemoveAliases(("node-1",)).precondition(facts) == [
-        "the overlap flag is off, so that routes in the range carry nothing"
+        "the overlap flag is off, so routes in the range carry nothing"
     ]
     assert RemoveSecondaryRange().precondition(facts)[0] == f"VM node-0 holds an alias in {RANGE}"
 
@@ -123,7 +123,7 @@ def test_a_range_in_the_way_is_found_before_the_flag_is_set(taken: tuple[str, st
 
 def test_the_range_is_not_added_over_routes_without_the_flag() -> None:
     assert AddSecondaryRange().precondition(at_rest(2)) == [
-        "2 routes lead into the pod CIDR and the overlap flag is off: route-0"
+        "2 routes lead into the pod CIDR and the overlap flag is off, among them route-0"
     ]
     foreign = replace(at_rest(0), foreign_routes=(RouteFacts("vpn", "10.96.9.0/24"),))
     assert len(AddSecondaryRange().precondition(foreign)) == 1
@@ -144,7 +144,7 @@ def test_no_route_is_deleted_that_is_not_saved_not_replaced_or_would_come_back()
     assert step.precondition(bare) == [f"VM node-0 has no alias {cidr(0)}; it is reachable by route route-0 only"]
     assert replace(step, alias_first=False).precondition(bare) == []
     running = replace(facts, controller=RUNNING)
-    assert step.precondition(running) == ["cloud-controller-manager still runs and would re-create the routes"]
+    assert step.precondition(running) == ["cloud-controller-manager still runs and would create the routes again"]
 
 
 def test_the_flag_is_not_cleared_over_a_route_or_a_vm_without_alias() -> None:
