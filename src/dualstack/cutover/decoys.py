@@ -100,7 +100,7 @@ def is_decoy(instance: Mapping[str, Any] | None, network: str) -> TypeGuard[Mapp
 
 def decoy_routes(cluster: Cluster, network: str) -> TemporaryRoutes:
     """The routes to the decoys, with what proves them ours. cloud-controller-manager ignores them."""
-    return TemporaryRoutes(route_names(cluster.name), DESCRIPTION, network, cluster.pods, decoy_name(cluster.name))
+    return TemporaryRoutes(route_names(cluster.name), DESCRIPTION, network, cluster.pods, (decoy_name(cluster.name),))
 
 
 async def remove_vm(compute: ComputeClient, ns: str, zone: str, pace: Pace) -> None:

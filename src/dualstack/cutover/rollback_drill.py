@@ -58,4 +58,4 @@ def drill_name(ns: str) -> str:
 
 def drill_routes(cluster: Cluster, network: str) -> TemporaryRoutes:
     """The temporary route, with what proves that it is this cluster's; `network` is a link."""
-    return TemporaryRoutes((drill_name(cluster.name),), DESCRIPTION, network, cluster.pods, f"{cluster.name}-")
+    return TemporaryRoutes((drill_name(cluster.name),), DESCRIPTION, network, cluster.pods, cluster.vm_name_prefixes)

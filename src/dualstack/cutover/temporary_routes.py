@@ -22,13 +22,15 @@ from dualstack.model.errors import GateFailed
 
 @dataclass(frozen=True, slots=True)
 class TemporaryRoutes:
-    """The routes of one step. network: link. pods: CIDR. vms: prefix of the names of the VMs that they lead to."""
+    """The routes of one step. network: link. pods: CIDR. vms: prefixes of the names of the VMs that they lead
+    to.
+    """
 
     names: tuple[str, ...]
     description: str
     network: str
     pods: str
-    vms: str
+    vms: tuple[str, ...]
 
     def owns(self, route: Mapping[str, Any]) -> bool:
         """Whether the route is provably one of them."""

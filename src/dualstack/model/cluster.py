@@ -48,6 +48,12 @@ class Cluster:
         return tuple(sorted({zone for pool in self.pools for zone in pool.zones}))
 
     @property
+    def vm_name_prefixes(self) -> tuple[str, ...]:
+        """How the names of its VMs begin: the common prefix, else those of the pools, else any name."""
+        of_pools = tuple(prefix for pool in self.pools for prefix in pool.vm_name_prefixes)
+        return (self.vm_name_prefix,) if self.vm_name_prefix else of_pools or ("",)
+
+    @property
     def surge(self) -> int:
         """Nodes that may exist in addition while all pools are replaced."""
         return sum(pool.surge for pool in self.pools)

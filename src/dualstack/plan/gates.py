@@ -3,7 +3,8 @@
 Every gate checks the same, whatever the stage: a gate stands before a step that may be irreversible, so it requires
 everything that can be read. It passes when
 
-- no other route has its destination in the pod CIDR, and every route of the cluster is saved,
+- no foreign route has its destination in the pod CIDR,
+- every route of the cluster is saved, else another program has created it (`needs_saved`),
 - cloud-controller-manager is stopped,
 - the pod range is there (`needs_range`),
 - every pod CIDR is reachable by route or by alias,
@@ -33,11 +34,11 @@ ROUTE_CANARY = Gate(what="route-canary", aspects=("routes",))
 ROUTES = Gate(what="routes", aspects=("routes",))
 """Between the later batches of deleted routes."""
 
-ROLLBACK_DRILL = Gate(what="rollback-drill", aspects=("flag", "range"))
+ROLLBACK_DRILL = Gate(what="rollback-drill", aspects=("flag", "range"), needs_saved=False)
 """Before a temporary route shows whether the cloud accepts routes inside the range."""
-RESTORED_ROUTES = Gate(what="restored-routes", aspects=("routes", "flag"))
+RESTORED_ROUTES = Gate(what="restored-routes", aspects=("routes", "flag"), needs_saved=False)
 """Way back: every VM has its route again; before the first alias is removed."""
-UNALIAS_CANARY = Gate(what="unalias-canary", aspects=("routes", "flag"))
+UNALIAS_CANARY = Gate(what="unalias-canary", aspects=("routes", "flag"), needs_saved=False)
 """Way back: the first VM lives on its route alone."""
 
 DECOY_READY = Gate(what="decoy-ready", aspects=("decoys",))
@@ -50,7 +51,8 @@ DECOYS = (DECOY_READY, DECOY_STATIC, DECOY_ALIAS, DECOY_HANDOVER)
 def problems(gate: Gate, facts: CutoverFacts) -> list[str]:
     """Why `gate` does not pass with these facts, one sentence each; empty when it passes. Not for decoy gates."""
     found = [f"route {route.name} ({route.destination}) appeared in the pod CIDR" for route in facts.foreign_routes]
-    found += [f"route {route.instance_name} ({route.destination_cidr}) appeared" for route in facts.unsaved]
+    if gate.needs_saved:
+        found += [f"route {route.instance_name} ({route.destination_cidr}) appeared" for route in facts.unsaved]
     if not facts.controller.gone:
         found.append("cloud-controller-manager is running again")
     if gate.needs_range and not facts.range_present:

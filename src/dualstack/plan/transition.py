@@ -95,12 +95,14 @@ class Gate(Proof):
     """A read-only check that must pass before the next step. `dualstack.plan.gates` has all gates and their rules.
 
     needs_range: the pod range must be there. needs_aliases: every alias in it must be its VM's pod CIDR and first in
-    the list. failure_implies: what the cloud does not do when nothing but the subject of this gate fails.
+    the list. needs_saved: every route of the cluster must be saved; not on the way back, which creates routes.
+    failure_implies: what the cloud does not do when nothing but the subject of this gate fails.
     """
 
     what: str = ""
     needs_range: bool = True
     needs_aliases: bool = True
+    needs_saved: bool = True
     failure_implies: str = ""
 
     @property
