@@ -1,9 +1,22 @@
-"""The whole way of a packet: may the sender send it, where does the network take it, does the receiver take it in."""
+"""Packets from the internet: to external IPv6 addresses of VMs, if there is a way back (compute-api.md 5.1, 5.5, 8).
+
+External IPv4 addresses are translated before they reach a VM, and no pod has one; they are not followed here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dualstack_sim.fabric.blocks import Address
+from dualstack_sim.fabric.facts import FirewallRule, Interface, Machine
+from dualstack_sim.fabric.forwarding import View
+from dualstack_sim.rules import enforced
+from dualstack_sim.chance import Chance
+from dualstack_sim.fabric.blocks import Address
+from dualstack_sim.fabric.facts import Overload, SubnetFlag
+from dualstack_sim.fabric.forwarding import View
+from dualstack_sim.fabric.ledger import Ledger
+from dualstack_sim.rules import enforced
 from collections.abc import Mapping
-
 from dualstack_sim.fabric.blocks import Address
 from dualstack_sim.fabric.forwarding import Peer, Verdict, forward
 from dualstack_sim.fabric.ingress import admitted, let_out, owns
@@ -11,6 +24,114 @@ from dualstack_sim.fabric.ledger import Ledger
 from dualstack_sim.fabric.overload import REASON, suffers
 from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.rules import enforced
+from collections.abc import Iterable
+from dualstack_sim.fabric.blocks import Address
+from dualstack_sim.fabric.facts import Interface, Machine
+from dualstack_sim.fabric.forwarding import DELIVERED, Verdict, View
+from dualstack_sim.fabric.ingress import admitted
+from dualstack_sim.fabric.ledger import Ledger
+from dualstack_sim.rules import enforced
+
+
+PROBE_PROTOCOL = "tcp"
+PROBE_PORT = 8080
+"""What stands for pod traffic. Pods use any port, so a rule that opens a single port to the world does not count."""
+
+
+def admitted(view: View, machine: Machine, source: Address) -> bool:
+    """Whether the firewall of the network lets pod traffic from `source` into `machine`, as that VM's host sees it.
+
+    Lowest priority number wins, deny before allow at equal priority, nothing matching is the implied deny; a rule for
+    IPv4 ranges says nothing about IPv6 (compute-api.md 8).
+    """
+    decided = _decision(view.firewall_rules(), machine, source)
+    return decided if decided is not None else not enforced("forwarding.implied-deny")
+
+
+def let_out(view: View, machine: Machine, destination: Address) -> bool:
+    """Whether the firewall lets pod traffic of `machine` out to `destination`: what nothing denies may leave."""
+    decided = _decision(view.egress_rules(), machine, destination)
+    return decided is not False or not enforced("forwarding.firewall-egress")
+
+
+def _decision(rules: Iterable[FirewallRule], machine: Machine, other: Address) -> bool | None:
+    """What the rules of one direction say about traffic with `other`; None when none of them matches."""
+    best: tuple[int, bool] | None = None
+    allowed: bool | None = None
+    for rule in rules:
+        priority = rule.priority if enforced("forwarding.firewall-priority") else 0
+        rank = (priority, rule.allow is enforced("forwarding.firewall-deny-first"))
+        if (best is None or rank < best) and _applies(rule, machine, other):
+            best, allowed = rank, rule.allow
+    return allowed
+
+
+def _applies(rule: FirewallRule, machine: Machine, other: Address) -> bool:
+    if rule.target_tags and not rule.target_tags & machine.tags and enforced("forwarding.firewall-targets"):
+        return False
+    return any(block.contains(other) for block in rule.ranges) and any(
+        entry.protocol in (PROBE_PROTOCOL, "6", "all")
+        and (not entry.ports or any(low <= PROBE_PORT <= high for low, high in entry.ports))
+        for entry in rule.traffic
+    )
+
+
+def owns(interfaces: list[Interface], source: Address) -> bool:
+    """Whether a VM may use `source` even without canIpForward: it is one of its own addresses, an alias too.
+
+    The source address of anything else is taken for forged (compute-api.md 10).
+    """
+    return any(
+        block.contains(source) and (block not in interface.aliases or enforced("forwarding.alias-source"))
+        for interface in interfaces
+        for block in interface.blocks
+    )
+
+
+ADVISED_INTERFACES = 130
+ADVISED_ROUTES = 300
+ADVISED_HYBRID_SUBNETS = 25
+SHARE = 0.1
+"""The part of the hosts that suffers, as far as a draw hits it."""
+
+REASON = "HYBRID_SUBNET_BEYOND_LIMITS"
+
+
+def overload(ledger: Ledger, chance: Chance) -> Overload | None:
+    """Who suffers in the network as it is; None when it is within the limits, or has no hybrid subnet."""
+    flags = [ledger.truth.get(key) for key in ledger.keys_of_sort("flag")]
+    hybrid = sum(isinstance(flag, SubnetFlag) and flag.overlap for flag in flags)
+    if not hybrid:
+        return None
+    beyond = (
+        hybrid > ADVISED_HYBRID_SUBNETS
+        or in_force(ledger, "interface") > ADVISED_INTERFACES
+        or in_force(ledger, "route") > ADVISED_ROUTES
+    )
+    if not beyond or not enforced("forwarding.hybrid-limits"):
+        return None
+    return Overload(frozenset(host for host in ledger.views if chance.uniform(0.0, 1.0, "overload", host) < SHARE))
+
+
+def in_force(ledger: Ledger, sort: str) -> int:
+    """How many things of a sort there are now."""
+    return sum(key in ledger.truth for key in ledger.keys_of_sort(sort))
+
+
+def suffers(view: View, host: str, destination: Address) -> bool:
+    """Whether a packet of `host` gets lost on its way into a hybrid subnet of an overloaded network."""
+    present = view.overload()
+    return (
+        present is not None
+        and host in present.hosts
+        and any(
+            block.contains(destination)
+            for subnet in view.subnets()
+            if view.overlap_allowed(subnet.region, subnet.subnet)
+            for block in subnet.ranges
+        )
+    )
+
 
 NOT_RUNNING = "INSTANCE_NOT_RUNNING"
 
@@ -88,3 +209,50 @@ class Carrier:
         if machine is None or not admitted(view, machine, source_address):
             return Verdict(None, "FIREWALL_RULE", f"{verdict.rule}; the firewall of {receiver} refuses the source")
         return verdict
+
+
+GATEWAY = "default-internet-gateway"
+
+
+def arrive(ledgers: Iterable[Ledger], source: Address, destination: Address) -> Verdict:
+    """The fate of a packet from `source`, which is no address of any VPC network, as the receiving host sees things."""
+    if _is_private(destination) and enforced("forwarding.internet-external-only"):
+        return Verdict(None, "NO_ROUTE", "the internet has no route to internal addresses")
+    for ledger in ledgers:
+        host = _owner(ledger, destination)
+        if host is not None:
+            return _take_in(ledger.views[host], host, source)
+    return Verdict(None, "NO_ROUTE", "no running VM has this external address")
+
+
+def _owner(ledger: Ledger, destination: Address) -> str | None:
+    for key in ledger.interface_keys_at(destination):
+        fact = ledger.truth.get(key)
+        owns = isinstance(fact, Interface) and fact.ipv6 is not None and fact.ipv6.contains(destination)
+        if isinstance(fact, Interface) and owns and fact.instance in ledger.views:
+            return fact.instance
+    return None
+
+
+def _take_in(view: View, host: str, source: Address) -> Verdict:
+    machine = view.machine(host)
+    if machine is None:
+        return Verdict(None, "INSTANCE_NOT_RUNNING", f"{host} is not running")
+    if not _leads_back(view, machine, source) and enforced("forwarding.internet-needs-route"):
+        return Verdict(None, "NO_ROUTE", f"no route of {host} leads back to the internet")
+    if not admitted(view, machine, source):
+        return Verdict(None, "FIREWALL_RULE", f"the firewall of {host} refuses the source")
+    return Verdict(host, DELIVERED, "an external IPv6 address of the VM")
+
+
+def _leads_back(view: View, machine: Machine, source: Address) -> bool:
+    return any(
+        route.next_hop == GATEWAY and (not route.tags or bool(route.tags & machine.tags))
+        for route in view.routes_to(source)
+    )
+
+
+def _is_private(destination: Address) -> bool:
+    """Every IPv4 address of a VM is; of IPv6, unique local addresses are (fc00::/7)."""
+    version, number = destination
+    return version == 4 or number >> 121 == 0xFC >> 1

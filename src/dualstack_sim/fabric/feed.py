@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
 from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.fabric.blocks import Block, parse_block
 from dualstack_sim.fabric.facts import (
@@ -22,6 +22,32 @@ from dualstack_sim.fabric.facts import (
 )
 from dualstack_sim.fabric.hosts import HostOf
 from dualstack_sim.rules import enforced
+
+
+HostOf = Callable[[str, str], str]
+"""`host_of(zone, name)`: what the VM `name` of `zone` is called."""
+
+
+class HostNames:
+    """VM names are unique in their zone only. A name keeps meaning the zone it was first seen in, so that a route to a
+    VM that is gone does not lead to its namesake in another zone."""
+
+    def __init__(self) -> None:
+        self._first_zone: dict[str, str] = {}
+
+    def of(self, zone: str, name: str) -> str:
+        """`name`, or `zone/name` for whoever is not the first of that name."""
+        return name if self._first_zone.setdefault(name, zone) == zone else f"{zone}/{name}"
+
+    def find(self, text: str, hosts: Collection[str]) -> str | None:
+        """Which of `hosts` is meant by NAME or ZONE/NAME; None if none is, or more than one may be."""
+        zone, _, name = text.rpartition("/")
+        exact = name if zone and self._first_zone.get(name) == zone else text
+        if exact in hosts:
+            return exact
+        namesakes = [host for host in hosts if host.endswith(f"/{text}")]
+        return namesakes[0] if len(namesakes) == 1 else None
+
 
 Resource = dict[str, Any]
 

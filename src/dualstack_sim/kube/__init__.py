@@ -1,13 +1,16 @@
-"""The simulated Kubernetes API: one server that plays garden, seed and shoot cluster.
+"""The simulated Kubernetes API: one server for the garden, seed and shoot clusters.
 
-`KubeStore` (store) holds the objects and all rules, `create_app` (server) serves it over HTTP to kubectl, lightkube,
-kopf and anything else that speaks JSON. Where it is simpler than the real server:
+The reason for one server is in docs/decisions/0003-one-api-server.md.
+`KubeStore` (store) holds the objects and applies all rules; `create_app` (server) serves it over HTTP to kubectl,
+lightkube, kopf and other clients that speak JSON. It is simpler than the real server in these points:
 
-- Owner collection, CustomResourceDefinitions, budgets: what upstream's controllers do after a moment happens at once.
-- Pods on a node (`spec.nodeName`) wait for their kubelet's final delete; nobody schedules, nobody runs anything.
-- Custom resources are stored as they come: no schema validation, pruning, defaulting or conversion between versions.
-- Server-side apply tracks appliers only (apply), validation covers what the migration can run into (validation).
-- No authentication or authorization: every request is the one user's, who may do everything.
-- `timeoutSeconds` of a watch and the interval of bookmarks are wall time; every other time is the clock's.
-- An Event lives an hour from its creation; the history that watches start from is bounded for each type.
+- Garbage collection, CustomResourceDefinitions and disruption budgets take effect at once, without the delay of
+  upstream's controllers.
+- The server has no scheduler and no kubelets. Pods with a node (`spec.nodeName`) wait for their kubelet's final delete.
+- Custom resources are stored as sent: no schema validation, pruning, defaulting or conversion between versions.
+- Server-side apply tracks `Apply` managers only (server_side_apply); validation covers the rules that a migration can
+  violate (validation).
+- There is no authentication or authorization: all requests come from one user with all permissions.
+- `timeoutSeconds` of a watch and the bookmark interval are wall time; all other times are simulated.
+- An Event expires one hour after its creation; the watch history of each type is bounded.
 """

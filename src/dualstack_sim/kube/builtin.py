@@ -1,4 +1,4 @@
-"""The types that every Kubernetes API server has, as far as the simulated cluster and its clients use them."""
+"""The built-in types that the simulated cluster and its clients use."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ _REVIEWS = (
 )
 
 BUILTIN_TYPES: tuple[ResourceType, ...] = _CORE + _APPS + _CLUSTER_SERVICES + _REVIEWS
-"""In the order in which discovery lists their groups."""
+"""All built-in types, in the order in which discovery lists their groups."""
 
 INITIAL_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
-"""Namespaces that exist as soon as the server runs."""
+"""Namespaces that exist when the server starts."""

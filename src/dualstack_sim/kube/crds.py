@@ -1,13 +1,12 @@
-"""CustomResourceDefinitions: what each of them makes the server serve."""
+"""CustomResourceDefinitions, and the resource types that they define."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from dualstack.clock import Clock, rfc3339
-from dualstack_sim.kube.history import Change
-from dualstack_sim.kube.shelves import Shelves
-from dualstack_sim.kube.trees import lookup
+from dualstack_sim.kube.objects import lookup
+from dualstack_sim.kube.storage import Change, Storage
 from dualstack_sim.kube.types import PrinterColumn, Registry, ResourceType, ScalePaths, version_priority
 
 _KEY = ("apiextensions.k8s.io", "customresourcedefinitions")
@@ -40,11 +39,11 @@ def _columns(version: dict[str, Any]) -> tuple[PrinterColumn, ...]:
 
 
 def custom_type(definition: dict[str, Any]) -> ResourceType:
-    """The resource type that a definition describes, with the versions it serves."""
+    """The resource type of a definition, with its served versions."""
     spec = definition["spec"]
     names = spec["names"]
     served = {each["name"]: each for each in spec["versions"] if each.get("served", True)}
-    # Subresources may differ between versions upstream; here a type has them in all versions or in none.
+    # Upstream, subresources may differ between versions; here all versions of a type have the same.
     subresources: dict[str, Any] = {}
     for version in served.values():
         subresources.update(version.get("subresources") or {})
@@ -68,31 +67,31 @@ def custom_type(definition: dict[str, Any]) -> ResourceType:
 
 
 class CustomTypes:
-    """Follows the definitions: a new one is served at once and Established, a deleted one takes its objects along."""
+    """Serves a new definition at once, with condition Established; deletes the objects of a deleted one."""
 
-    def __init__(self, registry: Registry, shelves: Shelves, clock: Clock) -> None:
+    def __init__(self, registry: Registry, storage: Storage, clock: Clock) -> None:
         self._registry = registry
-        self._shelves = shelves
+        self._storage = storage
         self._clock = clock
-        shelves.listen(self._observe)
+        storage.listen(self._observe)
 
     def _observe(self, resource: ResourceType, change: Change) -> None:
         if resource.key != _KEY:
             return
-        described = custom_type(change.record.manifest)
+        described = custom_type(change.object.manifest)
         if change.type == "DELETED":
             self._withdraw(described)
             return
         self._registry.add(described)
         if change.type == "ADDED":
-            established = self._established(change.record.manifest)
-            self._shelves.put(resource, {**change.record.manifest, "status": established}, change.record)
+            established = self._established(change.object.manifest)
+            self._storage.put(resource, {**change.object.manifest, "status": established}, change.object)
 
     def _withdraw(self, resource: ResourceType) -> None:
-        for record in self._shelves.shelf(resource).records():
-            if self._shelves.get(resource, record.namespace, record.name) is not None:
-                self._shelves.drop(resource, record)
-        self._shelves.remove_type(resource)
+        for stored in self._storage.collection(resource).objects():
+            if self._storage.get(resource, stored.namespace, stored.name) is not None:
+                self._storage.drop(resource, stored)
+        self._storage.remove_type(resource)
         self._registry.remove(resource.key)
 
     def _established(self, definition: dict[str, Any]) -> dict[str, Any]:
@@ -122,7 +121,7 @@ class CustomTypes:
         }
 
     def rebuild(self, definitions: list[dict[str, Any]]) -> None:
-        """Serve exactly the types of `definitions`."""
+        """Serve the types of `definitions` and no other custom types."""
         for resource in [each for each in self._registry if each.custom]:
             self._registry.remove(resource.key)
         for definition in definitions:

@@ -1,4 +1,4 @@
-"""Defaults that the real API server writes into objects, as far as clients and controllers rely on them."""
+"""Defaults of the real API server that clients and controllers rely on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dualstack_sim.kube.types import ResourceType
 Tree = dict[str, Any]
 
 
-def _with(tree: Tree | None, **defaults: Any) -> Tree:
-    """`tree` with `defaults` where it has nothing (or null)."""
+def _with_defaults(tree: Tree | None, **defaults: Any) -> Tree:
+    """`tree` with `defaults` for fields that are missing or null."""
     tree = tree or {}
     missing = {key: value for key, value in defaults.items() if tree.get(key) is None}
     return {**tree, **missing} if missing else tree
@@ -21,7 +21,7 @@ def _with(tree: Tree | None, **defaults: Any) -> Tree:
 def _container(container: Tree) -> Tree:
     image = str(container.get("image") or "")
     latest = image.endswith(":latest") or ":" not in image.rpartition("/")[2]
-    result = _with(
+    result = _with_defaults(
         container,
         resources={},
         terminationMessagePath="/dev/termination-log",
@@ -29,12 +29,12 @@ def _container(container: Tree) -> Tree:
         imagePullPolicy="Always" if latest and "@" not in image else "IfNotPresent",
     )
     if result.get("ports"):
-        result = {**result, "ports": [_with(port, protocol="TCP") for port in result["ports"]]}
+        result = {**result, "ports": [_with_defaults(port, protocol="TCP") for port in result["ports"]]}
     return result
 
 
 def _pod_spec(spec: Tree | None) -> Tree:
-    result = _with(
+    result = _with_defaults(
         spec,
         restartPolicy="Always",
         terminationGracePeriodSeconds=30,
@@ -53,8 +53,8 @@ def _template(template: Tree | None) -> Tree:
     return {**template, "metadata": template.get("metadata") or {}, "spec": _pod_spec(template.get("spec"))}
 
 
-def _tolerated(spec: Tree) -> Tree:
-    """The tolerations that admission adds to every pod, so that it survives five minutes of a node's absence."""
+def _with_tolerations(spec: Tree) -> Tree:
+    """Add the tolerations of the DefaultTolerationSeconds admission plugin: five minutes for an unreachable node."""
     tolerations = list(spec.get("tolerations") or ())
     for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
         if not any(
@@ -66,12 +66,12 @@ def _tolerated(spec: Tree) -> Tree:
 
 
 def _pod(pod: Tree) -> Tree:
-    spec = _with(_pod_spec(pod.get("spec")), enableServiceLinks=True, serviceAccountName="default", priority=0)
-    return {**pod, "spec": _tolerated(spec), "status": _pod_addresses(pod.get("status") or {})}
+    spec = _with_defaults(_pod_spec(pod.get("spec")), enableServiceLinks=True, serviceAccountName="default", priority=0)
+    return {**pod, "spec": _with_tolerations(spec), "status": _pod_addresses(pod.get("status") or {})}
 
 
 def _pod_addresses(status: Tree) -> Tree:
-    """podIP is the first of podIPs; where both are given and differ, the single field wins."""
+    """podIP is the first of podIPs; if they differ, podIP takes precedence."""
     single, several = status.get("podIP"), status.get("podIPs")
     if single and (not several or several[0].get("ip") != single):
         return {**status, "podIPs": [{"ip": single}]}
@@ -81,7 +81,7 @@ def _pod_addresses(status: Tree) -> Tree:
 
 
 def _node(node: Tree) -> Tree:
-    """podCIDR is the first of podCIDRs; where both are given and differ, the single field wins."""
+    """podCIDR is the first of podCIDRs; if they differ, podCIDR takes precedence."""
     spec = node.get("spec") or {}
     single, several = spec.get("podCIDR"), spec.get("podCIDRs")
     if single and (not several or several[0] != single):
@@ -92,32 +92,32 @@ def _node(node: Tree) -> Tree:
 
 
 def _deployment(deployment: Tree) -> Tree:
-    spec = _with(
+    spec = _with_defaults(
         deployment.get("spec"),
         replicas=1,
         strategy={"type": "RollingUpdate"},
         revisionHistoryLimit=10,
         progressDeadlineSeconds=600,
     )
-    strategy = _with(spec["strategy"], type="RollingUpdate")
+    strategy = _with_defaults(spec["strategy"], type="RollingUpdate")
     if strategy["type"] == "RollingUpdate":
-        rolling = _with(strategy.get("rollingUpdate"), maxUnavailable="25%", maxSurge="25%")
+        rolling = _with_defaults(strategy.get("rollingUpdate"), maxUnavailable="25%", maxSurge="25%")
         strategy = {**strategy, "rollingUpdate": rolling}
     return {**deployment, "spec": {**spec, "strategy": strategy, "template": _template(spec.get("template"))}}
 
 
 def _replica_set(replica_set: Tree) -> Tree:
-    spec = _with(replica_set.get("spec"), replicas=1)
+    spec = _with_defaults(replica_set.get("spec"), replicas=1)
     spec = {**spec, "template": _template(spec.get("template"))}
-    return {**replica_set, "spec": spec, "status": _with(replica_set.get("status"), replicas=0)}
+    return {**replica_set, "spec": spec, "status": _with_defaults(replica_set.get("status"), replicas=0)}
 
 
 def _daemon_set(daemon_set: Tree) -> Tree:
-    spec = _with(daemon_set.get("spec"), updateStrategy={"type": "RollingUpdate"}, revisionHistoryLimit=10)
-    update = _with(spec["updateStrategy"], type="RollingUpdate")
+    spec = _with_defaults(daemon_set.get("spec"), updateStrategy={"type": "RollingUpdate"}, revisionHistoryLimit=10)
+    update = _with_defaults(spec["updateStrategy"], type="RollingUpdate")
     if update["type"] == "RollingUpdate":
-        update = {**update, "rollingUpdate": _with(update.get("rollingUpdate"), maxUnavailable=1, maxSurge=0)}
-    status = _with(
+        update = {**update, "rollingUpdate": _with_defaults(update.get("rollingUpdate"), maxUnavailable=1, maxSurge=0)}
+    status = _with_defaults(
         daemon_set.get("status"),
         currentNumberScheduled=0,
         desiredNumberScheduled=0,
@@ -129,7 +129,7 @@ def _daemon_set(daemon_set: Tree) -> Tree:
 
 
 def _stateful_set(stateful_set: Tree) -> Tree:
-    spec = _with(
+    spec = _with_defaults(
         stateful_set.get("spec"),
         replicas=1,
         podManagementPolicy="OrderedReady",
@@ -137,17 +137,17 @@ def _stateful_set(stateful_set: Tree) -> Tree:
         updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
     )
     spec = {**spec, "template": _template(spec.get("template"))}
-    return {**stateful_set, "spec": spec, "status": _with(stateful_set.get("status"), replicas=0)}
+    return {**stateful_set, "spec": spec, "status": _with_defaults(stateful_set.get("status"), replicas=0)}
 
 
 def _service(service: Tree) -> Tree:
-    spec = _with(service.get("spec"), type="ClusterIP", sessionAffinity="None")
+    spec = _with_defaults(service.get("spec"), type="ClusterIP", sessionAffinity="None")
     if spec["type"] != "ExternalName":
-        spec = _with(spec, internalTrafficPolicy="Cluster")
+        spec = _with_defaults(spec, internalTrafficPolicy="Cluster")
     if spec.get("ports"):
-        ports = [_with(port, protocol="TCP", targetPort=port.get("port")) for port in spec["ports"]]
+        ports = [_with_defaults(port, protocol="TCP", targetPort=port.get("port")) for port in spec["ports"]]
         spec = {**spec, "ports": ports}
-    return {**service, "spec": spec, "status": _with(service.get("status"), loadBalancer={})}
+    return {**service, "spec": spec, "status": _with_defaults(service.get("status"), loadBalancer={})}
 
 
 def _namespace(namespace: Tree) -> Tree:
@@ -156,13 +156,13 @@ def _namespace(namespace: Tree) -> Tree:
     return {
         **namespace,
         "metadata": {**namespace["metadata"], "labels": labels},
-        "spec": _with(namespace.get("spec"), finalizers=["kubernetes"]),
-        "status": _with(namespace.get("status"), phase="Active"),
+        "spec": _with_defaults(namespace.get("spec"), finalizers=["kubernetes"]),
+        "status": _with_defaults(namespace.get("status"), phase="Active"),
     }
 
 
 def _secret(secret: Tree) -> Tree:
-    secret = _with(secret, type="Opaque")
+    secret = _with_defaults(secret, type="Opaque")
     plain = secret.get("stringData")
     if not plain:
         return secret
@@ -185,6 +185,6 @@ _DEFAULTS: dict[tuple[str, str], Callable[[Tree], Tree]] = {
 
 
 def defaulted(resource: ResourceType, manifest: Tree) -> Tree:
-    """`manifest` with the defaults of its type; a new tree where something is missing."""
+    """`manifest` with the defaults of its type."""
     default = _DEFAULTS.get(resource.key)
     return default(manifest) if default else manifest

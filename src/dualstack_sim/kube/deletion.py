@@ -1,18 +1,131 @@
-"""Deletion: grace periods, finalizers, propagation, and namespaces that take their content with them."""
+"""Deletion: grace periods, finalizers, propagation, garbage collection, and the content of namespaces."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from dualstack.clock import Clock, rfc3339
-from dualstack_sim.kube.garbage import FOREGROUND, GarbageCollector
-from dualstack_sim.kube.history import Change
-from dualstack_sim.kube.records import Record
-from dualstack_sim.kube.shelves import Shelves
+from dualstack_sim.kube.objects import StoredObject, lookup, replaced
 from dualstack_sim.kube.status import bad_request, conflict, forbidden
-from dualstack_sim.kube.trees import lookup
-from dualstack_sim.kube.types import Registry, ResourceType
+from dualstack_sim.kube.storage import Change, Storage
+from dualstack_sim.kube.types import Registry, ResourceType, TypeKey
+
+FOREGROUND = "foregroundDeletion"
+"""The finalizer of an object that waits for the deletion of its dependents."""
+
+Remove = Callable[[ResourceType, StoredObject, str], None]
+"""Deletes an object with the given propagation policy, if it still exists."""
+
+_Location = tuple[TypeKey, str | None, str]
+
+
+def _owner_uids(manifest: dict[str, Any]) -> list[str]:
+    return [owner["uid"] for owner in manifest["metadata"].get("ownerReferences") or ()]
+
+
+class GarbageCollector:
+    """Deletes dependents at the instant at which their last owner is deleted."""
+
+    def __init__(self, registry: Registry, storage: Storage, remove: Remove) -> None:
+        self._registry = registry
+        self._storage = storage
+        self._remove = remove
+        self._alive: dict[str, _Location] = {}
+        self._dependents: dict[str, dict[_Location, None]] = {}
+
+    def observe(self, resource: ResourceType, change: Change) -> None:
+        """Update the index; delete objects that the change leaves without an owner."""
+        stored = change.object
+        location = (resource.storage_key, stored.namespace, stored.name)
+        before = _owner_uids(change.previous.manifest) if change.previous else []
+        after = _owner_uids(stored.manifest) if change.type != "DELETED" else []
+        if before != after:
+            self._reindex(location, before, after)
+        if change.type == "ADDED":
+            self._alive[stored.uid] = location
+            if after and not any(uid in self._alive for uid in after):
+                self._remove(resource, stored, "Background")
+        elif change.type == "DELETED":
+            self._alive.pop(stored.uid, None)
+            self._collect(stored.uid)
+            for uid in before:
+                self._release(uid)
+
+    def rebuild(self, objects: list[tuple[ResourceType, StoredObject]]) -> None:
+        """Rebuild the index from `objects`, without deleting anything."""
+        self._alive = {}
+        self._dependents = {}
+        for resource, stored in objects:
+            location = (resource.storage_key, stored.namespace, stored.name)
+            self._alive[stored.uid] = location
+            self._reindex(location, [], _owner_uids(stored.manifest))
+
+    def _reindex(self, location: _Location, before: list[str], after: list[str]) -> None:
+        for uid in before:
+            held = self._dependents.get(uid)
+            if held is not None:
+                held.pop(location, None)
+                if not held:
+                    del self._dependents[uid]
+        for uid in after:
+            self._dependents.setdefault(uid, {})[location] = None
+
+    def dependents(self, uid: str) -> list[tuple[ResourceType, StoredObject]]:
+        """The objects with `uid` as an owner, in the order in which they named it."""
+        found = []
+        for key, namespace, name in list(self._dependents.get(uid, ())):
+            resource = self._registry.get(key)
+            stored = self._storage.get(resource, namespace, name) if resource else None
+            if resource is not None and stored is not None:
+                found.append((resource, stored))
+        return found
+
+    def orphan(self, uid: str) -> None:
+        """Remove the owner reference to `uid` from its dependents."""
+        for resource, stored in self.dependents(uid):
+            self._remove_owner(resource, stored, uid)
+
+    def _remove_owner(self, resource: ResourceType, stored: StoredObject, uid: str) -> None:
+        owners = [owner for owner in stored.metadata["ownerReferences"] if owner["uid"] != uid]
+        manifest = replaced(stored.manifest, ("metadata", "ownerReferences"), owners or None)
+        self._storage.put(resource, manifest, stored)
+
+    def _collect(self, uid: str) -> None:
+        for resource, stored in self.dependents(uid):
+            if any(owner in self._alive for owner in _owner_uids(stored.manifest)):
+                self._remove_owner(resource, stored, uid)
+            else:
+                self._remove(resource, stored, "Background")
+
+    def foreground(self, uid: str) -> None:
+        """Delete the dependents of `uid` before the object itself."""
+        for resource, stored in self.dependents(uid):
+            if not stored.being_deleted:
+                self._remove(resource, stored, "Foreground")
+        self._release(uid)
+
+    def _release(self, uid: str) -> None:
+        """Delete `uid` if it is in foreground deletion and no dependent blocks it."""
+        location = self._alive.get(uid)
+        if location is None:
+            return
+        key, namespace, name = location
+        resource = self._registry.get(key)
+        stored = self._storage.get(resource, namespace, name) if resource else None
+        if resource is None or stored is None or FOREGROUND not in (stored.metadata.get("finalizers") or ()):
+            return
+        blocking = any(
+            owner["uid"] == uid and owner.get("blockOwnerDeletion")
+            for _, dependent in self.dependents(uid)
+            for owner in dependent.metadata["ownerReferences"]
+        )
+        if not blocking:
+            rest = [each for each in stored.metadata["finalizers"] if each != FOREGROUND]
+            manifest = replaced(stored.manifest, ("metadata", "finalizers"), rest or None)
+            self._remove(resource, self._storage.put(resource, manifest, stored), "Background")
+
 
 _PODS = ("", "pods")
 _NAMESPACES = ("", "namespaces")
@@ -31,7 +144,7 @@ class DeleteOptions:
 
 
 def delete_options(body: dict[str, Any], query: dict[str, str]) -> DeleteOptions:
-    """The options from body and query; 400 for values that make no sense."""
+    """The options from body and query; 400 for invalid values."""
     grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
     if grace is not None:
         try:
@@ -51,98 +164,98 @@ def delete_options(body: dict[str, Any], query: dict[str, str]) -> DeleteOptions
 
 
 class Deletion:
-    """Removes objects, at once or when everything that holds them has let go."""
+    """Deletes objects, at once or when finalizers and grace period no longer hold them."""
 
-    def __init__(self, registry: Registry, shelves: Shelves, clock: Clock) -> None:
+    def __init__(self, registry: Registry, storage: Storage, clock: Clock) -> None:
         self._registry = registry
-        self._shelves = shelves
+        self._storage = storage
         self._clock = clock
-        self.garbage = GarbageCollector(registry, shelves, self._collect)
-        shelves.listen(self._observe)
+        self.garbage = GarbageCollector(registry, storage, self._collect)
+        storage.listen(self._observe)
         self._terminating: set[str] = set()
 
     def delete(
         self, resource: ResourceType, namespace: str | None, name: str, options: DeleteOptions
-    ) -> tuple[Record, bool]:
-        """Delete one object. Returns its last content, and whether it is gone. 404, 409."""
-        record = self._shelves.existing(resource, namespace, name)
-        self._check_preconditions(resource, record, options)
+    ) -> tuple[StoredObject, bool]:
+        """Delete one object. Returns its last content, and whether it is already removed. 404, 409."""
+        stored = self._storage.existing(resource, namespace, name)
+        self._check_preconditions(resource, stored, options)
         if resource.key == _NAMESPACES:
             self._check_namespace(resource, name)
         if options.dry_run:
-            return record, not self._holders(resource, record, options)[0]
+            return stored, not self._holds(resource, stored, options)[0]
         if options.propagation == "Orphan":
-            self.garbage.orphan(record.uid)
-        finalizers, grace = self._holders(resource, record, options)
+            self.garbage.orphan(stored.uid)
+        finalizers, grace = self._holds(resource, stored, options)
         if not finalizers and not grace and resource.key != _NAMESPACES:
-            return self._shelves.drop(resource, record), True
-        marked = self._mark(resource, record, finalizers, grace)
+            return self._storage.drop(resource, stored), True
+        marked = self._mark(resource, stored, finalizers, grace)
         if FOREGROUND in finalizers:
-            self.garbage.foreground(record.uid)
+            self.garbage.foreground(stored.uid)
         if resource.key == _NAMESPACES:
             self._empty(name)
-        still = self._shelves.get(resource, namespace, name)
+        still = self._storage.get(resource, namespace, name)
         return still or marked, still is None
 
-    def _check_preconditions(self, resource: ResourceType, record: Record, options: DeleteOptions) -> None:
-        if options.uid is not None and options.uid != record.uid:
-            why = f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {record.uid}"
-            raise conflict(resource.group, resource.plural, record.name, why)
-        if options.version is not None and options.version != str(record.version):
+    def _check_preconditions(self, resource: ResourceType, stored: StoredObject, options: DeleteOptions) -> None:
+        if options.uid is not None and options.uid != stored.uid:
+            why = f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {stored.uid}"
+            raise conflict(resource.group, resource.plural, stored.name, why)
+        if options.version is not None and options.version != str(stored.version):
             why = (
                 f"Precondition failed: ResourceVersion in precondition: {options.version}, "
-                f"ResourceVersion in object meta: {record.version}"
+                f"ResourceVersion in object meta: {stored.version}"
             )
-            raise conflict(resource.group, resource.plural, record.name, why)
+            raise conflict(resource.group, resource.plural, stored.name, why)
 
     def _check_namespace(self, resource: ResourceType, name: str) -> None:
         if name in ("default", "kube-system", "kube-public"):
             raise forbidden(resource.group, resource.plural, name, "this namespace may not be deleted")
 
-    def _holders(self, resource: ResourceType, record: Record, options: DeleteOptions) -> tuple[list[str], int]:
-        """The finalizers and the seconds of grace that keep the object for now."""
-        finalizers = list(record.metadata.get("finalizers") or ())
-        if options.propagation == "Foreground" and FOREGROUND not in finalizers and self.garbage.dependents(record.uid):
+    def _holds(self, resource: ResourceType, stored: StoredObject, options: DeleteOptions) -> tuple[list[str], int]:
+        """The finalizers and the grace period in seconds that delay the removal."""
+        finalizers = list(stored.metadata.get("finalizers") or ())
+        if options.propagation == "Foreground" and FOREGROUND not in finalizers and self.garbage.dependents(stored.uid):
             finalizers.append(FOREGROUND)
-        return finalizers, self._grace(resource, record, options.grace)
+        return finalizers, self._grace(resource, stored, options.grace)
 
-    def _grace(self, resource: ResourceType, record: Record, asked: int | None) -> int:
-        """Only pods on a node have grace: their kubelet ends it. A second deletion can only shorten it."""
-        spec = record.manifest.get("spec") or {}
-        ended = lookup(record.manifest, ("status", "phase")) in ("Succeeded", "Failed")
+    def _grace(self, resource: ResourceType, stored: StoredObject, asked: int | None) -> int:
+        """The grace period in seconds. Only pods on a node have one; a second delete can only shorten it."""
+        spec = stored.manifest.get("spec") or {}
+        ended = lookup(stored.manifest, ("status", "phase")) in ("Succeeded", "Failed")
         if resource.key != _PODS or not spec.get("nodeName") or ended:
             return 0
         own = spec.get("terminationGracePeriodSeconds")
         grace = asked if asked is not None else (_DEFAULT_GRACE if own is None else int(own))
-        running = record.metadata.get("deletionGracePeriodSeconds")
+        running = stored.metadata.get("deletionGracePeriodSeconds")
         return grace if running is None else min(grace, int(running))
 
-    def _mark(self, resource: ResourceType, record: Record, finalizers: list[str], grace: int) -> Record:
-        metadata = dict(record.metadata)
-        if not record.being_deleted or grace < int(metadata.get("deletionGracePeriodSeconds", 0)):
+    def _mark(self, resource: ResourceType, stored: StoredObject, finalizers: list[str], grace: int) -> StoredObject:
+        metadata = dict(stored.metadata)
+        if not stored.being_deleted or grace < int(metadata.get("deletionGracePeriodSeconds", 0)):
             metadata["deletionTimestamp"] = rfc3339(self._clock.now() + grace)
             metadata["deletionGracePeriodSeconds"] = grace
-            if not record.being_deleted and "generation" in metadata:
+            if not stored.being_deleted and "generation" in metadata:
                 metadata["generation"] += 1
         if finalizers:
             metadata["finalizers"] = finalizers
-        manifest = {**record.manifest, "metadata": metadata}
+        manifest = {**stored.manifest, "metadata": metadata}
         if resource.key == _NAMESPACES:
             manifest["status"] = {**(manifest.get("status") or {}), "phase": "Terminating"}
-        return record if manifest == record.manifest else self._shelves.put(resource, manifest, record)
+        return stored if manifest == stored.manifest else self._storage.put(resource, manifest, stored)
 
-    def settle(self, resource: ResourceType, record: Record) -> Record:
-        """Remove an object under deletion as soon as no finalizer and no grace keeps it; call after each update."""
+    def settle(self, resource: ResourceType, stored: StoredObject) -> StoredObject:
+        """Remove an object in deletion if no finalizer and no grace period holds it; call after each update."""
         if resource.key == _NAMESPACES:
-            self._finish_namespace(record.name)
-            return record
-        if not self.releasable(record.manifest):
-            return record
-        return self._shelves.drop(resource, record)
+            self._finish_namespace(stored.name)
+            return stored
+        if not self.releasable(stored.manifest):
+            return stored
+        return self._storage.drop(resource, stored)
 
     @staticmethod
     def releasable(manifest: dict[str, Any]) -> bool:
-        """Whether the object is under deletion and nothing holds it."""
+        """Whether the object is in deletion and no finalizer or grace period holds it."""
         metadata = manifest["metadata"]
         return (
             "deletionTimestamp" in metadata
@@ -150,48 +263,48 @@ class Deletion:
             and not metadata.get("deletionGracePeriodSeconds")
         )
 
-    def _collect(self, resource: ResourceType, record: Record, propagation: str) -> None:
-        """The garbage collector's way to delete."""
-        current = self._shelves.get(resource, record.namespace, record.name)
-        if current is None or current.uid != record.uid:
+    def _collect(self, resource: ResourceType, stored: StoredObject, propagation: str) -> None:
+        """Delete on behalf of the garbage collector."""
+        current = self._storage.get(resource, stored.namespace, stored.name)
+        if current is None or current.uid != stored.uid:
             return
         if current.being_deleted and self.releasable(current.manifest):
-            self._shelves.drop(resource, current)
+            self._storage.drop(resource, current)
         else:
-            self.delete(resource, record.namespace, record.name, DeleteOptions(propagation=propagation))
+            self.delete(resource, stored.namespace, stored.name, DeleteOptions(propagation=propagation))
 
     def _observe(self, resource: ResourceType, change: Change) -> None:
         self.garbage.observe(resource, change)
-        if change.type == "DELETED" and change.record.namespace in self._terminating:
-            self._finish_namespace(change.record.namespace)
+        if change.type == "DELETED" and change.object.namespace in self._terminating:
+            self._finish_namespace(change.object.namespace)
 
-    def _contents(self, namespace: str) -> list[tuple[ResourceType, Record]]:
+    def _contents(self, namespace: str) -> list[tuple[ResourceType, StoredObject]]:
         return [
-            (resource, record)
+            (resource, stored)
             for resource in list(self._registry)
             if resource.namespaced and resource.stored_as is None
-            for record in self._shelves.shelf(resource).records(namespace)
+            for stored in self._storage.collection(resource).objects(namespace)
         ]
 
     def _empty(self, namespace: str) -> None:
         self._terminating.add(namespace)
-        for resource, record in self._contents(namespace):
-            if not record.being_deleted:
-                self._collect(resource, record, "Background")
+        for resource, stored in self._contents(namespace):
+            if not stored.being_deleted:
+                self._collect(resource, stored, "Background")
         self._finish_namespace(namespace)
 
     def _finish_namespace(self, namespace: str) -> None:
         resource = self._registry.get(_NAMESPACES)
-        record = self._shelves.get(resource, None, namespace) if resource else None
-        if resource is None or record is None or namespace not in self._terminating:
+        stored = self._storage.get(resource, None, namespace) if resource else None
+        if resource is None or stored is None or namespace not in self._terminating:
             return
-        if not record.metadata.get("finalizers") and not self._contents(namespace):
+        if not stored.metadata.get("finalizers") and not self._contents(namespace):
             self._terminating.discard(namespace)
-            self._shelves.drop(resource, record)
+            self._storage.drop(resource, stored)
 
-    def rebuild(self, records: list[tuple[ResourceType, Record]]) -> None:
-        """Start over from `records` after a restore."""
-        self.garbage.rebuild(records)
+    def rebuild(self, objects: list[tuple[ResourceType, StoredObject]]) -> None:
+        """Rebuild all state from `objects` after a restore."""
+        self.garbage.rebuild(objects)
         self._terminating = {
-            record.name for resource, record in records if resource.key == _NAMESPACES and record.being_deleted
+            stored.name for resource, stored in objects if resource.key == _NAMESPACES and stored.being_deleted
         }

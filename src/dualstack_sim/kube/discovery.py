@@ -1,4 +1,4 @@
-"""Discovery: which groups, versions and resources are served, in the classic and in the aggregated form."""
+"""Discovery of the served groups, versions and resources, in the classic and in the aggregated form."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def group_document(registry: Registry, name: str) -> dict[str, Any] | None:
 
 
 def _subresources(resource: ResourceType) -> list[tuple[str, str, str, str, tuple[str, ...]]]:
-    """Name, group, version, kind and verbs of each; group and version are empty where they are the type's own."""
+    """Name, group, version, kind and verbs of each; group and version are empty if they are those of the type."""
     found: list[tuple[str, str, str, str, tuple[str, ...]]] = []
     if resource.has_status:
         found.append(("status", "", "", resource.kind, ("get", "patch", "update")))

@@ -1,16 +1,14 @@
-"""PodDisruptionBudgets: their status, as the disruption controller keeps it, and what an eviction may do."""
+"""PodDisruptionBudgets: the status that the disruption controller maintains, and the check of evictions."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from dualstack_sim.kube.history import Change
-from dualstack_sim.kube.records import Record
+from dualstack_sim.kube.objects import StoredObject, lookup
 from dualstack_sim.kube.selectors import selects
-from dualstack_sim.kube.shelves import Shelves
 from dualstack_sim.kube.status import Cause, StatusError, internal, too_many_requests
-from dualstack_sim.kube.trees import lookup
+from dualstack_sim.kube.storage import Change, Storage
 from dualstack_sim.kube.types import Registry, ResourceType, TypeKey
 
 _PODS: TypeKey = ("", "pods")
@@ -26,86 +24,86 @@ def is_ready(pod: dict[str, Any]) -> bool:
     )
 
 
-def _share(value: Any, total: int) -> int:
-    """An IntOrString against `total`; percentages round up, as the disruption controller rounds them."""
+def _scaled_value(value: Any, total: int) -> int:
+    """The value of an IntOrString; percentages of `total` round up, as in the disruption controller."""
     if isinstance(value, str):
         return math.ceil(int(value.rstrip("%")) * total / 100)
     return int(value)
 
 
-def _healthy(pod: Record) -> bool:
+def _healthy(pod: StoredObject) -> bool:
     return is_ready(pod.manifest) and not pod.being_deleted
 
 
 class DisruptionController:
-    """Keeps the status of every budget in step with the pods it selects, at once and not after a delay."""
+    """Updates the status of every budget at the instant at which its pods change."""
 
-    def __init__(self, registry: Registry, shelves: Shelves) -> None:
+    def __init__(self, registry: Registry, storage: Storage) -> None:
         self._registry = registry
-        self._shelves = shelves
-        shelves.listen(self._observe)
+        self._storage = storage
+        storage.listen(self._observe)
 
     def _observe(self, resource: ResourceType, change: Change) -> None:
         if resource.key == _BUDGETS and change.type != "DELETED":
-            self._refresh(change.record)
-        elif resource.key == _PODS and self._matters(change):
-            for budget in self._budgets(change.record):
+            self._refresh(change.object)
+        elif resource.key == _PODS and self._is_relevant(change):
+            for budget in self._budgets(change.object):
                 self._refresh(budget)
         elif resource.scale is not None and self._resized(resource, change):
-            self._refresh_namespace(change.record.namespace)
+            self._refresh_namespace(change.object.namespace)
 
     @staticmethod
-    def _matters(change: Change) -> bool:
+    def _is_relevant(change: Change) -> bool:
         before = change.previous
         if change.type != "MODIFIED" or before is None:
             return True
-        return _healthy(before) != _healthy(change.record) or before.labels != change.record.labels
+        return _healthy(before) != _healthy(change.object) or before.labels != change.object.labels
 
     @staticmethod
     def _resized(resource: ResourceType, change: Change) -> bool:
         if resource.scale is None or change.previous is None:
             return False
         path = resource.scale.spec
-        return bool(lookup(change.previous.manifest, path) != lookup(change.record.manifest, path))
+        return bool(lookup(change.previous.manifest, path) != lookup(change.object.manifest, path))
 
-    def _all(self, key: TypeKey, namespace: str | None) -> list[Record]:
+    def _all(self, key: TypeKey, namespace: str | None) -> list[StoredObject]:
         resource = self._registry.get(key)
-        return self._shelves.shelf(resource).records(namespace) if resource else []
+        return self._storage.collection(resource).objects(namespace) if resource else []
 
     def _refresh_namespace(self, namespace: str | None) -> None:
         for budget in self._all(_BUDGETS, namespace):
             self._refresh(budget)
 
-    def _budgets(self, pod: Record) -> list[Record]:
+    def _budgets(self, pod: StoredObject) -> list[StoredObject]:
         return [
             budget
             for budget in self._all(_BUDGETS, pod.namespace)
             if selects(lookup(budget.manifest, ("spec", "selector")), pod.labels)
         ]
 
-    def _expected(self, pods: list[Record]) -> int:
-        """How many pods there should be: the sum of what their controllers are scaled to."""
+    def _expected(self, pods: list[StoredObject]) -> int:
+        """The expected number of pods: the sum of the replicas of their controllers."""
         controllers: dict[str, int] = {}
         for pod in pods:
             owner = next((each for each in pod.metadata.get("ownerReferences") or () if each.get("controller")), None)
             if owner is None:
                 controllers[pod.uid] = 1
             elif owner["uid"] not in controllers:
-                controllers[owner["uid"]] = self._scaled_to(pod.namespace, owner)
+                controllers[owner["uid"]] = self._replicas_of(pod.namespace, owner)
         return sum(controllers.values())
 
-    def _scaled_to(self, namespace: str | None, owner: dict[str, Any]) -> int:
+    def _replicas_of(self, namespace: str | None, owner: dict[str, Any]) -> int:
         group = owner["apiVersion"].rpartition("/")[0]
         resource = self._registry.by_kind(group, owner["kind"])
-        record = self._shelves.get(resource, namespace, owner["name"]) if resource else None
-        if resource is None or record is None or resource.scale is None:
+        stored = self._storage.get(resource, namespace, owner["name"]) if resource else None
+        if resource is None or stored is None or resource.scale is None:
             return 0
-        replicas = lookup(record.manifest, resource.scale.spec, 0)
+        replicas = lookup(stored.manifest, resource.scale.spec, 0)
         return replicas if isinstance(replicas, int) else 0
 
-    def _refresh(self, budget: Record) -> None:
+    def _refresh(self, budget: StoredObject) -> None:
         resource = self._registry.get(_BUDGETS)
-        current = self._shelves.get(resource, budget.namespace, budget.name) if resource else None
+        current = self._storage.get(resource, budget.namespace, budget.name) if resource else None
         if resource is None or current is None:
             return
         spec = current.manifest.get("spec") or {}
@@ -113,11 +111,11 @@ class DisruptionController:
         healthy = sum(1 for pod in pods if _healthy(pod))
         if spec.get("maxUnavailable") is not None:
             expected = self._expected(pods)
-            desired = max(0, expected - _share(spec["maxUnavailable"], expected))
+            desired = max(0, expected - _scaled_value(spec["maxUnavailable"], expected))
         else:
             percentage = isinstance(spec.get("minAvailable"), str)
             expected = self._expected(pods) if percentage else len(pods)
-            desired = _share(spec.get("minAvailable", 1), expected)
+            desired = _scaled_value(spec.get("minAvailable", 1), expected)
         allowed = max(0, healthy - desired) if expected else 0
         status = {
             **(current.manifest.get("status") or {}),
@@ -128,9 +126,9 @@ class DisruptionController:
             "disruptionsAllowed": allowed,
         }
         if status != current.manifest.get("status"):
-            self._shelves.put(resource, {**current.manifest, "status": status}, current)
+            self._storage.put(resource, {**current.manifest, "status": status}, current)
 
-    def check_eviction(self, pod: Record) -> None:
+    def check_eviction(self, pod: StoredObject) -> None:
         """429 if evicting `pod` would violate a budget; 500 if several budgets select it."""
         if pod.being_deleted or lookup(pod.manifest, ("status", "phase")) in ("Succeeded", "Failed", "Pending"):
             return
@@ -146,11 +144,11 @@ class DisruptionController:
             raise refusal
 
     @staticmethod
-    def _refusal(budget: Record, pod: Record) -> StatusError | None:
+    def _refusal(budget: StoredObject, pod: StoredObject) -> StatusError | None:
         status = budget.manifest.get("status") or {}
         healthy, desired = status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
         if not is_ready(pod.manifest):
-            # IfHealthyBudget: a pod that serves nobody may go while the others are enough.
+            # IfHealthyBudget: an unhealthy pod may be evicted while enough other pods are healthy.
             if (
                 lookup(budget.manifest, ("spec", "unhealthyPodEvictionPolicy")) == "AlwaysAllow"
                 or healthy >= desired > 0

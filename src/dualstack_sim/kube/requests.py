@@ -1,20 +1,115 @@
-"""Reading a request: what its path names, and what its query asks for."""
+"""Requests and responses: paths, queries, media types, and bodies in JSON, YAML or protobuf."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Literal
 
-from dualstack_sim.kube.records import in_version
+import msgspec
+import yaml
+from aiohttp import web
+
+from dualstack_sim.kube.kubectl import PROTOBUF, decode_protobuf
+from dualstack_sim.kube.objects import decoded, encoded, in_version
 from dualstack_sim.kube.selectors import Predicate, both, field_predicate, label_predicate
-from dualstack_sim.kube.status import StatusError, bad_request, unknown_path
+from dualstack_sim.kube.status import StatusError, bad_request, not_acceptable, unknown_path, unsupported_media_type
 from dualstack_sim.kube.types import Registry
 from dualstack_sim.kube.writes import Target, WriteOptions
+
+JSON = "application/json"
+YAML = "application/yaml"
+
+Form = Literal["object", "table", "metadata"]
+"""The form of objects in a response: complete, as a Table, or as PartialObjectMetadata."""
+
+_META_FORMS: dict[str, Form] = {
+    "Table": "table",
+    "PartialObjectMetadata": "metadata",
+    "PartialObjectMetadataList": "metadata",
+}
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML as Kubernetes reads it: timestamps stay strings."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the base class declares it so
+        letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for letter, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def media_ranges(accept: str) -> list[tuple[str, dict[str, str]]]:
+    """The media ranges of an Accept header in order, each with its parameters."""
+    ranges = []
+    for item in accept.split(","):
+        media_type, *parameters = (part.strip() for part in item.split(";"))
+        pairs = (parameter.partition("=") for parameter in parameters)
+        ranges.append((media_type.lower(), {key: value for key, _, value in pairs}))
+    return ranges
+
+
+def accepted_form(accept: str | None) -> tuple[Form, str]:
+    """The first form in Accept that the server supports, and its media type. 406 if there is none."""
+    if not accept or accept == "*/*":
+        return "object", JSON
+    for media_type, parameters in media_ranges(accept):
+        if media_type not in (JSON, YAML, "*/*", "application/*", ""):
+            continue
+        kind = parameters.get("as")
+        if kind is None:
+            return "object", YAML if media_type == YAML else JSON
+        if kind in _META_FORMS and parameters.get("g") == "meta.k8s.io" and parameters.get("v") == "v1":
+            return _META_FORMS[kind], JSON
+    raise not_acceptable((JSON, YAML))
+
+
+def parsed(data: bytes, media_type: str) -> Any:
+    """The value in a body; 400 if it cannot be decoded, 415 if the server does not support `media_type`."""
+    if media_type in (JSON, "") or media_type.endswith("+json"):
+        return _json(data)
+    if media_type == YAML or media_type.endswith("+yaml"):
+        return _yaml(data)
+    if media_type == PROTOBUF:
+        return decode_protobuf(data)
+    raise unsupported_media_type((JSON, YAML))
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return decoded(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise bad_request(f"couldn't get version/kind; json parse error: {error}") from None
+
+
+def _yaml(data: bytes) -> Any:
+    try:
+        # A safe loader: it makes scalars, lists and maps only.
+        tree = yaml.load(data, Loader=_Loader)  # noqa: S506
+        return decoded(encoded(tree))
+    except (yaml.YAMLError, msgspec.DecodeError, TypeError, ValueError, RecursionError) as error:
+        raise bad_request(f"error decoding YAML: {' '.join(str(error).split())}") from None
+
+
+def media_type_of(headers: Mapping[str, str]) -> str:
+    """The media type of a body, without parameters."""
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def answer(document: Any, media_type: str = JSON, status: int = 200) -> web.Response:
+    """A response with `document`, a tree or encoded JSON."""
+    if media_type == YAML:
+        tree = decoded(document) if isinstance(document, bytes) else document
+        body = yaml.safe_dump(tree, sort_keys=False).encode()
+    else:
+        body = document if isinstance(document, bytes) else encoded(document)
+    return web.Response(body=body, status=status, content_type=media_type)
+
 
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 
 def resource_target(registry: Registry, segments: list[str]) -> Target:
-    """The target that the path segments name, from `api` or `apis` on; 404 if nothing is served there."""
+    """The target of a path, given its segments from `api` or `apis` on; 404 if nothing is served there."""
     if segments[0] == "api":
         group, version, rest = "", segments[1], segments[2:]
     else:
@@ -34,7 +129,7 @@ def resource_target(registry: Registry, segments: list[str]) -> Target:
 
 
 def selection(target: Target, query: Mapping[str, str]) -> Predicate | None:
-    """What the label and field selectors of the query select, of manifests as they are stored. 400."""
+    """The selection by labels and fields of a query, as a predicate on stored manifests. 400."""
     by_field = field_predicate(target.resource, query.get("fieldSelector", ""))
     if by_field is not None and target.resource.stored_as is not None:
         on_shown, api_version = by_field, target.api_version
@@ -46,7 +141,7 @@ def selection(target: Target, query: Mapping[str, str]) -> Predicate | None:
 
 
 def whole_number(query: Mapping[str, str], name: str) -> int | None:
-    """A query parameter that must be a number if it is there; 400 if it is not one."""
+    """An optional numeric query parameter; 400 if it is not a number."""
     text = query.get(name, "")
     if not text:
         return None
@@ -56,12 +151,12 @@ def whole_number(query: Mapping[str, str], name: str) -> int | None:
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
-    """A query parameter that is true or false; Go's spellings of true."""
+    """A boolean query parameter, in Go's spellings of true."""
     return query.get(name, "").lower() in ("1", "t", "true")
 
 
 def write_options(query: Mapping[str, str]) -> WriteOptions:
-    """`dryRun`, `fieldManager`, `force`; 400 for a dry run of an unknown kind."""
+    """`dryRun`, `fieldManager`, `force`; 400 for an unknown value of `dryRun`."""
     dry_run = query.get("dryRun", "")
     if dry_run not in ("", "All"):
         raise _bad_dry_run(dry_run)

@@ -1,4 +1,4 @@
-"""The verbs: what each method does to a collection, an object, or a subresource."""
+"""The handlers of each HTTP method for a collection, an object, or a subresource."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from typing import Any
 from aiohttp import web
 
 from dualstack_sim.kube.deletion import DeleteOptions, delete_options
-from dualstack_sim.kube.kubectl.tables import partial_metadata, table, table_form
-from dualstack_sim.kube.negotiation import JSON, Form, accepted_form, answer, media_type_of, parsed
-from dualstack_sim.kube.paging import Page
-from dualstack_sim.kube.records import Record
-from dualstack_sim.kube.requests import flag, selection, whole_number, write_options
-from dualstack_sim.kube.scale import Scales
+from dualstack_sim.kube.kubectl import table, table_form
+from dualstack_sim.kube.objects import StoredObject, encoded
+from dualstack_sim.kube.patches import Patch, patch_types
+from dualstack_sim.kube.requests import (
+    JSON,
+    Form,
+    accepted_form,
+    answer,
+    flag,
+    media_type_of,
+    parsed,
+    selection,
+    whole_number,
+    write_options,
+)
 from dualstack_sim.kube.status import (
     bad_request,
     expired,
@@ -23,35 +32,35 @@ from dualstack_sim.kube.status import (
     unknown_path,
     unsupported_media_type,
 )
+from dualstack_sim.kube.storage import Page
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.kube.subresources import Subresources, review
-from dualstack_sim.kube.trees import encoded
+from dualstack_sim.kube.subresources import Scales, Subresources, review
 from dualstack_sim.kube.types import ResourceType
 from dualstack_sim.kube.watching import WatchRequest, serve_watch
-from dualstack_sim.kube.writes import Patch, Target, patch_types
+from dualstack_sim.kube.writes import Target
 
 _Handler = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
 
 
 class Resources:
-    """Answers every request below `/api/v1` and `/apis/<group>/<version>`."""
+    """Handles all requests below `/api/v1` and `/apis/<group>/<version>`."""
 
     def __init__(self, store: KubeStore) -> None:
         self._store = store
-        self._scales = Scales(store.shelves, store.writer)
+        self._scales = Scales(store.storage, store.writer)
         self._subresources = Subresources(store)
-        self._collection: dict[str, _Handler] = {
+        self._collection_handlers: dict[str, _Handler] = {
             "GET": self._list_or_watch,
             "POST": self._create,
             "DELETE": self._delete_collection,
         }
-        self._object: dict[str, _Handler] = {
+        self._object_handlers: dict[str, _Handler] = {
             "GET": self._get,
             "PUT": self._update,
             "PATCH": self._patch,
             "DELETE": self._delete,
         }
-        self._subresource: dict[str, _Handler] = {
+        self._subresource_handlers: dict[str, _Handler] = {
             "GET": self._get_subresource,
             "PUT": self._update,
             "PATCH": self._patch,
@@ -59,12 +68,12 @@ class Resources:
         }
 
     async def handle(self, http: web.Request, target: Target) -> web.StreamResponse:
-        """Answer one request. Raises StatusError for every refusal."""
+        """Handle one request. Raises StatusError to reject it."""
         if target.subresource is not None:
-            handlers = self._subresource
+            handlers = self._subresource_handlers
             self._check_subresource(target)
         else:
-            handlers = self._object if target.name else self._collection
+            handlers = self._object_handlers if target.name else self._collection_handlers
         handler = handlers.get(http.method)
         if handler is None or ("get" not in target.resource.verbs and http.method != "POST"):
             raise method_not_allowed()
@@ -86,34 +95,34 @@ class Resources:
     async def _get(self, http: web.Request, target: Target) -> web.StreamResponse:
         if flag(http.query, "watch"):
             return await self._watch(http, target, f"metadata.name={target.name}")
-        return self._one(http, target, self._store.shelves.existing(*target.place))
+        return self._one(http, target, self._store.storage.existing(*target.location))
 
     async def _get_subresource(self, http: web.Request, target: Target) -> web.StreamResponse:
-        record = self._store.shelves.existing(*target.place)
+        stored = self._store.storage.existing(*target.location)
         match target.subresource:
             case "scale":
                 return answer(self._scales.get(target))
             case "log":
                 return web.Response(text="", content_type="text/plain")
             case "status":
-                return self._one(http, target, record)
+                return self._one(http, target, stored)
             case _:
                 raise method_not_allowed()
 
-    def _one(self, http: web.Request, target: Target, record: Record, status: int = 200) -> web.Response:
+    def _one(self, http: web.Request, target: Target, stored: StoredObject, status: int = 200) -> web.Response:
         form, media_type = accepted_form(http.headers.get("Accept"))
         if form == "metadata":
-            return answer(partial_metadata(record), status=status)
+            return answer(stored.partial_metadata(), status=status)
         if form == "table":
-            return answer(self._table(http, target, [record], {"resourceVersion": str(record.version)}), status=status)
-        return answer(record.encoded(target.api_version), media_type, status)
+            return answer(self._table(http, target, [stored], {"resourceVersion": str(stored.version)}), status=status)
+        return answer(stored.encoded(target.api_version), media_type, status)
 
     def _table(
-        self, http: web.Request, target: Target, records: list[Record], metadata: dict[str, Any]
+        self, http: web.Request, target: Target, objects: list[StoredObject], metadata: dict[str, Any]
     ) -> dict[str, Any]:
         return table(
             table_form(target.resource, target.version),
-            records,
+            objects,
             now=self._store.clock.now(),
             api_version=target.api_version,
             include=http.query.get("includeObject", "Metadata"),
@@ -133,10 +142,10 @@ class Resources:
         return self._listed(http, target, page, form, media_type)
 
     def _check_version(self, query: Mapping[str, str]) -> None:
-        """Lists are always of the current state, which satisfies every version but a future or an exact past one."""
+        """Lists show the current state, so only a future version or an exact past version is rejected."""
         if query.get("continue"):
             return
-        version, current = whole_number(query, "resourceVersion"), self._store.shelves.version
+        version, current = whole_number(query, "resourceVersion"), self._store.storage.version
         if not version:
             return
         if version > current:
@@ -151,11 +160,11 @@ class Resources:
         if page.remaining is not None:
             metadata["remainingItemCount"] = page.remaining
         if form == "table":
-            return answer(self._table(http, target, page.records, metadata))
+            return answer(self._table(http, target, page.objects, metadata))
         if form == "metadata":
-            items = b",".join(encoded(partial_metadata(record)) for record in page.records)
+            items = b",".join(encoded(stored.partial_metadata()) for stored in page.objects)
             return answer(_list_document("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, items))
-        items = b",".join([record.encoded(target.api_version) for record in page.records])
+        items = b",".join([stored.encoded(target.api_version) for stored in page.objects])
         document = _list_document(target.resource.list_kind, target.api_version, metadata, items)
         return answer(document, media_type)
 
@@ -204,9 +213,9 @@ class Resources:
             case _:
                 raise method_not_allowed()
 
-    def _finalize(self, target: Target) -> Record:
-        """A namespace is finalised by the server itself, as soon as it is empty."""
-        return self._store.deletion.settle(target.resource, self._store.shelves.existing(*target.place))
+    def _finalize(self, target: Target) -> StoredObject:
+        """The server finalizes a namespace itself as soon as it is empty."""
+        return self._store.deletion.settle(target.resource, self._store.storage.existing(*target.location))
 
     async def _patch(self, http: web.Request, target: Target) -> web.StreamResponse:
         media_type, options = media_type_of(http.headers), write_options(http.query)
@@ -215,8 +224,8 @@ class Resources:
         patch = Patch(media_type, parsed(await http.read(), media_type))
         match target.subresource:
             case None | "status":
-                record, created = self._store.writer.patch(target, patch, options)
-                return self._one(http, target, record, 201 if created else 200)
+                stored, created = self._store.writer.patch(target, patch, options)
+                return self._one(http, target, stored, 201 if created else 200)
             case "scale":
                 return answer(self._scales.patch(target, patch, options))
             case _:
@@ -240,10 +249,10 @@ class Resources:
 
     async def _delete(self, http: web.Request, target: Target) -> web.StreamResponse:
         options = await self._delete_options(http)
-        record, gone = self._store.deletion.delete(target.resource, target.namespace, target.name, options)
+        stored, gone = self._store.deletion.delete(target.resource, target.namespace, target.name, options)
         if gone and not target.resource.returns_deleted:
-            return answer(_deleted(target.resource, record))
-        return self._one(http, target, record)
+            return answer(_deleted(target.resource, stored))
+        return self._one(http, target, stored)
 
     async def _delete_collection(self, http: web.Request, target: Target) -> web.StreamResponse:
         if "deletecollection" not in target.resource.verbs:
@@ -252,10 +261,10 @@ class Resources:
             raise method_not_allowed()
         options = await self._delete_options(http)
         page = self._store.pager.page(target.resource, target.namespace, selection(target, http.query))
-        for record in page.records:
-            # An earlier deletion may have taken this one along.
-            if self._store.shelves.get(target.resource, record.namespace, record.name) is not None:
-                self._store.deletion.delete(target.resource, record.namespace, record.name, options)
+        for stored in page.objects:
+            # An earlier deletion may have removed this object too.
+            if self._store.storage.get(target.resource, stored.namespace, stored.name) is not None:
+                self._store.deletion.delete(target.resource, stored.namespace, stored.name, options)
         return self._listed(http, target, page, "object", JSON)
 
 
@@ -264,5 +273,5 @@ def _list_document(kind: str, api_version: str, metadata: dict[str, Any], items:
     return b'%s,"items":[%s]}' % (head[:-1], items)
 
 
-def _deleted(resource: ResourceType, record: Record) -> dict[str, Any]:
-    return success(name=record.name, group=resource.group, plural=resource.plural, uid=record.uid)
+def _deleted(resource: ResourceType, stored: StoredObject) -> dict[str, Any]:
+    return success(name=stored.name, group=resource.group, plural=resource.plural, uid=stored.uid)

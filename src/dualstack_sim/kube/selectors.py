@@ -1,4 +1,4 @@
-"""Label and field selectors: parsing what a query string carries, and matching objects with it."""
+"""Label and field selectors: parsing of query parameters, and matching of objects."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dualstack_sim.kube.objects import lookup
 from dualstack_sim.kube.status import StatusError, bad_request
-from dualstack_sim.kube.trees import lookup
 from dualstack_sim.kube.types import ResourceType
 
 Predicate = Callable[[dict[str, Any]], bool]
@@ -102,7 +102,7 @@ def _label_requirement(text: str, part: str) -> Callable[[Mapping[str, str]], bo
 
 
 def label_predicate(text: str) -> Predicate | None:
-    """What a `labelSelector` selects; None if it selects everything. 400 if it cannot be parsed."""
+    """The predicate of a `labelSelector`; None if it selects everything. 400 if it cannot be parsed."""
     if not text.strip():
         return None
     requirements = [_label_requirement(text, part) for part in _split_outside_parentheses(text)]
@@ -140,7 +140,7 @@ def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bo
 
 
 def selector_text(selector: Any) -> str:
-    """A LabelSelector, or a plain map of labels, in the form a query string carries."""
+    """A LabelSelector, or a plain map of labels, as a query parameter."""
     if isinstance(selector, str):
         return selector
     if not isinstance(selector, dict):
@@ -155,7 +155,7 @@ def selector_text(selector: Any) -> str:
     return ",".join(parts)
 
 
-_WHERE_ABSENT = {"spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0"}
+_DEFAULTS = {"spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0"}
 
 
 def _event_source(manifest: dict[str, Any]) -> str:
@@ -163,10 +163,10 @@ def _event_source(manifest: dict[str, Any]) -> str:
 
 
 def _field(name: str) -> Callable[[dict[str, Any]], str]:
-    """Reads the field `name` as the string that selectors compare. Every watch calls it for every change."""
+    """A function that reads the field `name` as a string. Watches call it for every change."""
     if name == "source":
         return _event_source
-    path, absent = tuple(name.split(".")), _WHERE_ABSENT.get(name, "")
+    path, absent = tuple(name.split(".")), _DEFAULTS.get(name, "")
 
     def read(manifest: dict[str, Any]) -> str:
         value = lookup(manifest, path, absent)
@@ -178,7 +178,7 @@ def _field(name: str) -> Callable[[dict[str, Any]], str]:
 
 
 def field_predicate(resource: ResourceType, text: str) -> Predicate | None:
-    """What a `fieldSelector` selects of `resource`; None if everything. 400 for a field that is not selectable."""
+    """The predicate of a `fieldSelector`; None if it selects everything. 400 for a field that is not selectable."""
     if not text.strip():
         return None
     allowed = _ANY_TYPE + _FIELDS.get(resource.key, ())
@@ -205,7 +205,7 @@ def field_predicate(resource: ResourceType, text: str) -> Predicate | None:
 
 
 def both(first: Predicate | None, second: Predicate | None) -> Predicate | None:
-    """The conjunction of two predicates, either of which may select everything."""
+    """The conjunction of two predicates; None selects everything."""
     if first is None or second is None:
         return first or second
     return lambda manifest: first(manifest) and second(manifest)

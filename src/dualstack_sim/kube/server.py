@@ -1,4 +1,4 @@
-"""The Kubernetes API over HTTP: routing, discovery, health, and refusals as `metav1.Status`."""
+"""The Kubernetes API over HTTP: routing, discovery, health, and errors as `metav1.Status`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import Any
 from aiohttp import web
 
 from dualstack_sim.kube import discovery
-from dualstack_sim.kube.kubectl import openapi
-from dualstack_sim.kube.negotiation import answer, media_ranges
-from dualstack_sim.kube.requests import resource_target
+from dualstack_sim.kube.kubectl import openapi_v2, openapi_v2_protobuf, openapi_v3, openapi_v3_index
+from dualstack_sim.kube.objects import encoded
+from dualstack_sim.kube.requests import answer, media_ranges, resource_target
 from dualstack_sim.kube.resources import Resources
 from dualstack_sim.kube.status import StatusError, internal, method_not_allowed, unknown_path
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.kube.trees import encoded
 
 _log = logging.getLogger(__name__)
 
 _MAXIMUM_BODY = 3 * 1024 * 1024
-"""Bytes; etcd takes 1.5 MiB, the API server's own limit for a request body is 3 MiB."""
+"""Bytes: the API server's limit for a request body (that of etcd is 1.5 MiB)."""
 
 _OPENAPI_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
@@ -33,19 +32,19 @@ class _Server:
         self._documents: dict[tuple[str, bool], tuple[int, bytes]] = {}
 
     async def handle(self, http: web.Request) -> web.StreamResponse:
-        """Answer anything; whatever goes wrong is a Status."""
+        """Handle any request; every error is a Status response."""
         try:
             return await self._answer(http)
-        except StatusError as refusal:
-            return _refused(refusal)
+        except StatusError as error:
+            return _error_response(error)
         except web.HTTPException as error:
             reason = "RequestEntityTooLarge" if error.status == 413 else "BadRequest"
-            return _refused(StatusError(error.status, reason, error.reason))
+            return _error_response(StatusError(error.status, reason, error.reason))
         except ConnectionError:
             raise
-        except Exception:  # noqa: BLE001 - a defect here must not leave the client without an answer
+        except Exception:  # noqa: BLE001 - the client needs a response even after a defect
             _log.exception("%s %s", http.method, http.path)
-            return _refused(internal("Internal error occurred; the server's log has the reason"))
+            return _error_response(internal("Internal error occurred; the server's log has the reason"))
 
     async def _answer(self, http: web.Request) -> web.StreamResponse:
         segments = http.path.strip("/").split("/")
@@ -57,7 +56,7 @@ class _Server:
         return self._about(http, segments)
 
     def _about(self, http: web.Request, segments: list[str]) -> web.Response:
-        """What is asked about the server rather than of its objects."""
+        """Handle requests about the server instead of its objects."""
         match segments:
             case ["healthz" | "livez" | "readyz", *_]:
                 return web.Response(text="ok")
@@ -85,7 +84,7 @@ class _Server:
         return answer(document)
 
     def _roots(self, http: web.Request, root: str) -> web.Response:
-        """`/api` and `/apis`, in the aggregated form for those who prefer it. The bytes are kept until types change."""
+        """`/api` and `/apis`, in the aggregated form if the client prefers it. Cached until types change."""
         aggregated = _wants_aggregated(http.headers.get("Accept", ""))
         registry = self._store.registry
         kept = self._documents.get((root, aggregated))
@@ -105,12 +104,12 @@ class _Server:
         match rest:
             case ["v2"]:
                 if _OPENAPI_V2_PROTOBUF in http.headers.get("Accept", ""):
-                    return web.Response(body=openapi.swagger_protobuf(), headers={"Content-Type": _OPENAPI_V2_PROTOBUF})
-                return answer(openapi.swagger())
+                    return web.Response(body=openapi_v2_protobuf(), headers={"Content-Type": _OPENAPI_V2_PROTOBUF})
+                return answer(openapi_v2())
             case ["v3"]:
-                return answer(openapi.index(registry))
+                return answer(openapi_v3_index(registry))
             case ["v3", *root]:
-                return self._found(openapi.document(registry, "/".join(root)))
+                return self._found(openapi_v3(registry, "/".join(root)))
             case _:
                 raise unknown_path()
 
@@ -124,22 +123,22 @@ def _wants_aggregated(accept: str) -> bool:
     return False
 
 
-def _refused(refusal: StatusError) -> web.Response:
-    response = answer(refusal.document(), status=refusal.code)
-    seconds = (refusal.details or {}).get("retryAfterSeconds")
+def _error_response(error: StatusError) -> web.Response:
+    response = answer(error.document(), status=error.code)
+    seconds = (error.details or {}).get("retryAfterSeconds")
     if seconds:
         response.headers["Retry-After"] = str(seconds)
     return response
 
 
 def create_app(store: KubeStore) -> web.Application:
-    """The server for `store`. Run it in the thread and loop in which the store is used."""
+    """The server for `store`. Run it in the thread and event loop that use the store."""
     app = web.Application(client_max_size=_MAXIMUM_BODY)
     app[STORE] = store
     app.router.add_route("*", "/{path:.*}", _Server(store).handle)
 
     async def close_watches(_: web.Application) -> None:
-        store.shelves.close_watches()
+        store.storage.close_watches()
 
     app.on_shutdown.append(close_watches)
     return app

@@ -1,4 +1,4 @@
-"""Refusals of the Kubernetes API: `metav1.Status` objects, worded as the real API server words them."""
+"""Errors of the Kubernetes API: `metav1.Status` objects with the texts of the real API server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One fault of one field, as `details.causes` lists it. `reason` is a `metav1.CauseType`."""
+    """One error of one field, as `details.causes` lists it. `reason` is a `metav1.CauseType`."""
 
     reason: str
     message: str
@@ -25,7 +25,7 @@ class Cause:
 
 
 def invalid_value(field: str, value: str, detail: str) -> Cause:
-    """`value` is written as it should appear: strings carry their own quotes."""
+    """`value` appears verbatim: strings include their quotes."""
     return Cause("FieldValueInvalid", f"Invalid value: {value}: {detail}", field)
 
 
@@ -43,7 +43,7 @@ def unsupported_value(field: str, value: str, supported: Sequence[str]) -> Cause
 
 
 class StatusError(Exception):
-    """The request is refused with HTTP `code`, `reason` (metav1.StatusReason) and `message`."""
+    """The request is rejected with HTTP `code`, `reason` (metav1.StatusReason) and `message`."""
 
     def __init__(self, code: int, reason: str, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class StatusError(Exception):
         self.details = details
 
     def document(self) -> dict[str, Any]:
-        """The `metav1.Status` object that answers the request."""
+        """The `metav1.Status` response."""
         body: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
@@ -69,7 +69,7 @@ class StatusError(Exception):
 
 
 def success(*, name: str, group: str, plural: str, uid: str | None = None) -> dict[str, Any]:
-    """The `metav1.Status` that answers a deletion that is complete."""
+    """The `metav1.Status` response of a completed deletion."""
     details = {"name": name, "kind": plural}
     if group:
         details["group"] = group
@@ -96,7 +96,7 @@ def not_found(group: str, plural: str, name: str) -> StatusError:
 
 
 def unknown_path() -> StatusError:
-    """What a path, or a resource type, that is not served answers."""
+    """404: the path or resource type is not served."""
     return StatusError(404, "NotFound", "the server could not find the requested resource", {})
 
 
@@ -106,14 +106,14 @@ def already_exists(group: str, plural: str, name: str) -> StatusError:
 
 
 def conflict(group: str, plural: str, name: str, why: str | None = None) -> StatusError:
-    """409; by default because the resourceVersion is not the current one."""
+    """409; by default because the resourceVersion is not current."""
     why = why or ("the object has been modified; please apply your changes to the latest version and try again")
     message = f'Operation cannot be fulfilled on {_qualified(group, plural)} "{name}": {why}'
     return StatusError(409, "Conflict", message, _details(name, group, plural))
 
 
 def apply_conflict(causes: Sequence[Cause]) -> StatusError:
-    """409: another field manager owns what an apply patch wants to change."""
+    """409: another field manager owns a field that an apply patch changes."""
     managers = ", ".join(f"conflict with {cause.message.removeprefix('conflict with ')}" for cause in causes)
     plural = "s" if len(causes) != 1 else ""
     fields = ", ".join(cause.field for cause in causes)
@@ -122,13 +122,13 @@ def apply_conflict(causes: Sequence[Cause]) -> StatusError:
 
 
 def forbidden(group: str, plural: str, name: str, why: str) -> StatusError:
-    """403: admission refuses. `why` follows the colon."""
+    """403: admission rejects the request. `why` follows the colon."""
     message = f'{_qualified(group, plural)} "{name}" is forbidden: {why}'
     return StatusError(403, "Forbidden", message, _details(name, group, plural))
 
 
 def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> StatusError:
-    """422: the object does not validate. All `causes` are reported together."""
+    """422: the object is invalid. All `causes` are reported together."""
     sentences = [cause.sentence for cause in causes]
     text = sentences[0] if len(sentences) == 1 else f"[{', '.join(sentences)}]"
     qualified = f"{kind}.{group}" if group else kind
@@ -137,7 +137,7 @@ def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> Status
 
 
 def unprocessable(message: str) -> StatusError:
-    """422 without causes: a JSON patch that does not fit the object."""
+    """422 without causes: a JSON patch that does not apply to the object."""
     return StatusError(422, "Invalid", message)
 
 
@@ -160,7 +160,7 @@ def unsupported_media_type(accepted: Sequence[str]) -> StatusError:
 
 
 def expired(message: str) -> StatusError:
-    """410: a resourceVersion, or a continue token, that is too old."""
+    """410: the resourceVersion or continue token is too old."""
     return StatusError(410, "Expired", message)
 
 

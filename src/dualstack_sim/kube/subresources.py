@@ -1,4 +1,4 @@
-"""What is created below an object and is no object itself: evictions, bindings, tokens; and access reviews."""
+"""Subresources other than status (scale, eviction, binding, token), and access reviews."""
 
 from __future__ import annotations
 
@@ -6,34 +6,103 @@ from typing import Any
 
 from dualstack.clock import rfc3339
 from dualstack_sim.kube.deletion import delete_options
-from dualstack_sim.kube.records import Record
-from dualstack_sim.kube.status import bad_request, conflict
+from dualstack_sim.kube.objects import StoredObject, lookup, replaced
+from dualstack_sim.kube.patches import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Patch, json_patch, merge_patch
+from dualstack_sim.kube.selectors import selector_text
+from dualstack_sim.kube.status import (
+    bad_request,
+    conflict,
+    invalid,
+    invalid_value,
+    unknown_path,
+    unsupported_media_type,
+)
+from dualstack_sim.kube.storage import Storage
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.kube.trees import lookup
-from dualstack_sim.kube.types import ResourceType
-from dualstack_sim.kube.writes import Target, WriteOptions
+from dualstack_sim.kube.types import ResourceType, ScalePaths
+from dualstack_sim.kube.writes import Target, WriteOptions, Writer
+
+
+def scale_of(resource: ResourceType, stored: StoredObject) -> dict[str, Any]:
+    """The `autoscaling/v1` Scale of a stored object; 404 if the type has none."""
+    paths = _paths(resource)
+    fields = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    metadata = {field: stored.metadata[field] for field in fields if field in stored.metadata}
+    status: dict[str, Any] = {"replicas": lookup(stored.manifest, paths.status, 0)}
+    if paths.selector is not None:
+        status["selector"] = selector_text(lookup(stored.manifest, paths.selector, ""))
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": metadata,
+        "spec": {"replicas": lookup(stored.manifest, paths.spec, 0)},
+        "status": status,
+    }
+
+
+def _paths(resource: ResourceType) -> ScalePaths:
+    if resource.scale is None:
+        raise unknown_path()
+    return resource.scale
+
+
+class Scales:
+    """Reads and writes scales."""
+
+    def __init__(self, storage: Storage, writer: Writer) -> None:
+        self._storage = storage
+        self._writer = writer
+
+    def get(self, target: Target) -> dict[str, Any]:
+        return scale_of(target.resource, self._storage.existing(*target.location))
+
+    def put(self, target: Target, body: Any, options: WriteOptions) -> dict[str, Any]:
+        """Set the replicas from the Scale `body`; 409 if its resourceVersion is not current."""
+        stored = self._storage.existing(*target.location)
+        paths = _paths(target.resource)
+        replicas = lookup(body, ("spec", "replicas"), 0)
+        if not isinstance(replicas, int) or isinstance(replicas, bool):
+            raise bad_request(f"Scale.spec.replicas must be an integer, not {replicas!r}")
+        if replicas < 0:
+            cause = invalid_value("spec.replicas", str(replicas), "must be greater than or equal to 0")
+            raise invalid("autoscaling", "Scale", target.name, [cause])
+        version = lookup(body, ("metadata", "resourceVersion"))
+        if version and version != str(stored.version):
+            raise conflict(target.resource.group, target.resource.plural, target.name)
+        new = replaced(stored.manifest, paths.spec, replicas)
+        if new != stored.manifest and "generation" in stored.metadata:
+            new = replaced(new, ("metadata", "generation"), stored.metadata["generation"] + 1)
+        return scale_of(target.resource, self._writer.commit(target, stored, new, options))
+
+    def patch(self, target: Target, patch: Patch, options: WriteOptions) -> dict[str, Any]:
+        """Patch the Scale. It has no lists, so a strategic merge patch is the same as a merge patch."""
+        if patch.media_type not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
+            raise unsupported_media_type((JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH))
+        change = json_patch if patch.media_type == JSON_PATCH else merge_patch
+        return self.put(target, change(self.get(target), patch.body), options)
+
 
 _CREATED = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
 class Subresources:
-    """Answers POST to subresources."""
+    """Handles POST to subresources."""
 
     def __init__(self, store: KubeStore) -> None:
         self._store = store
         self._posts = {"eviction": self._evict, "binding": self._bind, "token": self._token}
 
     def post(self, target: Target, body: Any, options: WriteOptions) -> dict[str, Any] | None:
-        """The answer (201), or None if nothing can be created there."""
+        """The response (201), or None if the subresource does not support POST."""
         names = {each.name for each in target.resource.subresources if "create" in each.verbs}
         action = self._posts.get(target.subresource or "")
         if action is None or target.subresource not in names:
             return None
         if not isinstance(body, dict):
             raise bad_request("the body must be a JSON object")
-        return action(target, self._store.shelves.existing(*target.place), body, options)
+        return action(target, self._store.storage.existing(*target.location), body, options)
 
-    def _evict(self, target: Target, pod: Record, body: dict[str, Any], options: WriteOptions) -> dict[str, Any]:
+    def _evict(self, target: Target, pod: StoredObject, body: dict[str, Any], options: WriteOptions) -> dict[str, Any]:
         given = lookup(body, ("metadata", "name"), target.name)
         if given != target.name:
             raise bad_request(f"name in URL does not match name in Eviction object: {target.name} != {given}")
@@ -42,7 +111,7 @@ class Subresources:
         self._store.deletion.delete(target.resource, target.namespace, target.name, deletion)
         return _CREATED
 
-    def _bind(self, target: Target, pod: Record, body: dict[str, Any], options: WriteOptions) -> dict[str, Any]:
+    def _bind(self, target: Target, pod: StoredObject, body: dict[str, Any], options: WriteOptions) -> dict[str, Any]:
         node = lookup(body, ("target", "name"))
         if not isinstance(node, str) or not node:
             raise bad_request("Binding.target.name: Required value")
@@ -66,7 +135,7 @@ class Subresources:
         self._store.writer.commit(target, pod, new, options)
         return _CREATED
 
-    def _token(self, target: Target, account: Record, body: dict[str, Any], _: WriteOptions) -> dict[str, Any]:
+    def _token(self, target: Target, account: StoredObject, body: dict[str, Any], _: WriteOptions) -> dict[str, Any]:
         seconds = lookup(body, ("spec", "expirationSeconds"), 3600)
         if not isinstance(seconds, int):
             raise bad_request("TokenRequest.spec.expirationSeconds must be an integer")
@@ -84,7 +153,7 @@ _USER = {"username": "admin", "groups": ["system:masters", "system:authenticated
 
 
 def review(resource: ResourceType, body: Any) -> dict[str, Any]:
-    """The answer to an access or token review: the server knows one user, who may do everything."""
+    """The response to an access or token review: there is one user, with all permissions."""
     if not isinstance(body, dict):
         raise bad_request("the body must be a JSON object")
     rules = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}

@@ -1,4 +1,4 @@
-"""Resource types that the server knows: what discovery says of each, and the rules that differ between them."""
+"""Resource types: their discovery information, and the rules that differ between types."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, Literal
 from dualstack.model.kinds import Kind
 
 TypeKey = tuple[str, str]
-"""Group and plural name: what identifies stored objects, whatever the version they are read in."""
+"""Group and plural name, which identify a type in all its versions."""
 
 GenerationRule = Literal["none", "spec", "spec-and-annotations", "all-but-status"]
-"""What `metadata.generation` counts changes of. `none`: the type has no generation."""
+"""Which changes increment `metadata.generation`. `none`: the type has no generation."""
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
 @dataclass(frozen=True, slots=True)
 class ScalePaths:
-    """Where a type keeps what its scale subresource shows. `selector` may lead to a label selector or to a string."""
+    """The paths of the fields in the scale subresource. At `selector` is a label selector or a string."""
 
     spec: tuple[str, ...] = ("spec", "replicas")
     status: tuple[str, ...] = ("status", "replicas")
@@ -28,7 +28,7 @@ class ScalePaths:
 
 @dataclass(frozen=True, slots=True)
 class Subresource:
-    """A subresource besides `status` and `scale`; `group`, `version` and `kind` are those of what it speaks."""
+    """A subresource other than `status` and `scale`; `group`, `version` and `kind` are those of its body."""
 
     name: str
     kind: str
@@ -51,7 +51,7 @@ class PrinterColumn:
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """One resource type. The first of `versions` is the preferred one and the one that objects are stored in."""
+    """One resource type. The first of `versions` is the preferred version and the storage version."""
 
     group: str
     versions: tuple[str, ...]
@@ -73,18 +73,18 @@ class ResourceType:
     status_carries_metadata: bool = False
     """Whether a write to `status` may change labels and annotations."""
     returns_deleted: bool = False
-    """Whether a completed deletion answers with the object instead of a Status."""
+    """Whether a completed deletion returns the object instead of a Status."""
     printer_columns: Mapping[str, tuple[PrinterColumn, ...]] = field(default_factory=dict)
     schemas: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     stored_as: TypeKey | None = None
-    """The type whose objects these are, when two groups show the same objects (events)."""
+    """The type that stores the objects, if two groups serve the same objects (events)."""
 
     @property
     def key(self) -> TypeKey:
         return (self.group, self.plural)
 
     @property
-    def storage(self) -> TypeKey:
+    def storage_key(self) -> TypeKey:
         return self.stored_as or self.key
 
     @property
@@ -109,12 +109,12 @@ class ResourceType:
 
 
 class Registry:
-    """All types that are served now; CustomResourceDefinitions add and remove some."""
+    """All served types; CustomResourceDefinitions add and remove some."""
 
     def __init__(self, types: Iterable[ResourceType] = ()) -> None:
         self._types: dict[TypeKey, ResourceType] = {}
         self.revision = 0
-        """Grows with every change, so that documents derived from the registry can be kept until then."""
+        """Incremented with every change, so that documents derived from the registry can be cached."""
         for each in types:
             self.add(each)
 
@@ -133,7 +133,7 @@ class Registry:
         return self._types.get(key)
 
     def served(self, group: str, version: str, plural: str) -> ResourceType | None:
-        """The type at this path, None when the server does not serve it in this version."""
+        """The type at this path; None if the server does not serve it in this version."""
         resource = self._types.get((group, plural))
         return resource if resource is not None and version in resource.versions else None
 
@@ -141,7 +141,7 @@ class Registry:
         return next((each for each in self if each.group == group and each.kind == kind), None)
 
     def groups(self) -> dict[str, list[str]]:
-        """Versions of each group, preferred first; the core group is the empty string."""
+        """Versions of each group, preferred version first; the core group is the empty string."""
         found: dict[str, list[str]] = {}
         for each in self:
             versions = found.setdefault(each.group, [])
@@ -157,7 +157,7 @@ class Registry:
 
 
 def version_priority(version: str) -> tuple[int, int, int, str]:
-    """Sort key that puts v2 before v1 before v1beta2 before v1beta1 before v1alpha1 before names of another form."""
+    """Sort key: v2, v1, v1beta2, v1beta1, v1alpha1, then names of another form."""
     digits, stage, number = "", "", ""
     body = version.removeprefix("v")
     for letter in body:

@@ -1,6 +1,6 @@
-"""Validation: the rules of the real API server that the migration, or a client's mistake, can run into.
+"""Validation: the rules of the real API server that a migration or a mistake of a client can violate.
 
-Thin on purpose: what is checked is checked as upstream words it, what is not listed here is accepted.
+It is incomplete on purpose: each rule has upstream's error text, and a field without a rule is accepted.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 
 from dualstack_sim.kube.crds import custom_type
 from dualstack_sim.kube.disruption import is_ready
-from dualstack_sim.kube.kubectl.columns import row_maker
+from dualstack_sim.kube.kubectl import printer
+from dualstack_sim.kube.objects import lookup
 from dualstack_sim.kube.selectors import selects
 from dualstack_sim.kube.status import Cause, forbidden_value, invalid, invalid_value, required_value, unsupported_value
-from dualstack_sim.kube.trees import lookup
 from dualstack_sim.kube.types import ResourceType
 
 Tree = dict[str, Any]
 Check = Callable[[Tree, Tree | None], list[Cause]]
-"""Faults of the new object, given the old one (None on create)."""
+"""The causes to reject a new object, given the old one (None on create)."""
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -44,7 +44,7 @@ _SERVICE_RULE = (
 _PATH_SEGMENT_GROUPS = frozenset({"rbac.authorization.k8s.io"})
 
 
-def _name_faults(resource: ResourceType, name: str) -> list[Cause]:
+def _name_causes(resource: ResourceType, name: str) -> list[Cause]:
     if resource.group in _PATH_SEGMENT_GROUPS:
         return (
             []
@@ -56,27 +56,27 @@ def _name_faults(resource: ResourceType, name: str) -> list[Cause]:
         pattern, rule, limit = _SERVICE_NAME, _SERVICE_RULE, 63
     elif resource.key == ("", "namespaces"):
         pattern, rule, limit = _LABEL, _LABEL_RULE, 63
-    faults = []
+    causes = []
     if len(name) > limit:
-        faults.append(invalid_value("metadata.name", f'"{name}"', f"must be no more than {limit} characters"))
+        causes.append(invalid_value("metadata.name", f'"{name}"', f"must be no more than {limit} characters"))
     if not pattern.fullmatch(name):
-        faults.append(invalid_value("metadata.name", f'"{name}"', rule))
-    return faults
+        causes.append(invalid_value("metadata.name", f'"{name}"', rule))
+    return causes
 
 
-def _owner_faults(manifest: Tree) -> list[Cause]:
-    faults = []
+def _owner_causes(manifest: Tree) -> list[Cause]:
+    causes = []
     for at, owner in enumerate(manifest["metadata"].get("ownerReferences") or ()):
-        faults += [
+        causes += [
             required_value(f"metadata.ownerReferences[{at}].{field}", f"{field} must not be empty")
             for field in ("apiVersion", "kind", "name", "uid")
             if not owner.get(field)
         ]
-    return faults
+    return causes
 
 
-def _pod_cidr_faults(cidrs: list[str]) -> list[Cause]:
-    faults, families = [], []
+def _pod_cidr_causes(cidrs: list[str]) -> list[Cause]:
+    causes, families = [], []
     for at, cidr in enumerate(cidrs):
         if not isinstance(cidr, str):
             raise TypeError(f"spec.podCIDRs[{at}] must be a string")
@@ -84,30 +84,30 @@ def _pod_cidr_faults(cidrs: list[str]) -> list[Cause]:
             families.append(ipaddress.ip_network(cidr, strict=False).version)
         except ValueError:
             detail = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
-            faults.append(invalid_value(f"spec.podCIDRs[{at}]", f'"{cidr}"', detail))
-    if not faults and (len(cidrs) > 2 or len(set(families)) != len(families)):
+            causes.append(invalid_value(f"spec.podCIDRs[{at}]", f'"{cidr}"', detail))
+    if not causes and (len(cidrs) > 2 or len(set(families)) != len(families)):
         shown = "[" + ",".join(f'"{cidr}"' for cidr in cidrs) + "]"
-        faults.append(invalid_value("spec.podCIDRs", shown, "may specify no more than one CIDR for each IP family"))
-    return faults
+        causes.append(invalid_value("spec.podCIDRs", shown, "may specify no more than one CIDR for each IP family"))
+    return causes
 
 
-def _node_faults(new: Tree, old: Tree | None) -> list[Cause]:
-    faults = _pod_cidr_faults(lookup(new, ("spec", "podCIDRs"), []))
+def _node_causes(new: Tree, old: Tree | None) -> list[Cause]:
+    causes = _pod_cidr_causes(lookup(new, ("spec", "podCIDRs"), []))
     if old is None:
-        return faults
+        return causes
     before, after = (lookup(each, ("spec", "podCIDRs"), []) for each in (old, new))
     if before and before != after:
         detail = 'node updates may not change podCIDR except from "" to valid'
-        faults.append(forbidden_value("spec.podCIDRs", detail))
+        causes.append(forbidden_value("spec.podCIDRs", detail))
     provider, now = (lookup(each, ("spec", "providerID"), "") for each in (old, new))
     if provider and provider != now:
         detail = 'node updates may not change providerID except from "" to valid'
-        faults.append(forbidden_value("spec.providerID", detail))
-    return faults
+        causes.append(forbidden_value("spec.providerID", detail))
+    return causes
 
 
 def _go_selector(selector: Tree | None) -> str:
-    """A label selector as Go prints it in upstream's messages."""
+    """A label selector as Go prints it in upstream's error texts."""
     labels = (selector or {}).get("matchLabels") or {}
     shown = ", ".join(f'"{key}":"{value}"' for key, value in sorted(labels.items()))
     return (
@@ -116,31 +116,31 @@ def _go_selector(selector: Tree | None) -> str:
     )
 
 
-def _workload_faults(new: Tree, old: Tree | None) -> list[Cause]:
+def _workload_causes(new: Tree, old: Tree | None) -> list[Cause]:
     selector = lookup(new, ("spec", "selector"))
-    faults = []
+    causes = []
     if not selector:
-        faults.append(required_value("spec.selector"))
+        causes.append(required_value("spec.selector"))
     else:
         labels = lookup(new, ("spec", "template", "metadata", "labels"), {})
         if not selects(selector, labels):
             shown = "map[string]string{" + ", ".join(f'"{key}":"{labels[key]}"' for key in sorted(labels)) + "}"
             detail = "`selector` does not match template `labels`"
-            faults.append(invalid_value("spec.template.metadata.labels", shown, detail))
+            causes.append(invalid_value("spec.template.metadata.labels", shown, detail))
     if not lookup(new, ("spec", "template", "spec", "containers")):
-        faults.append(required_value("spec.template.spec.containers"))
+        causes.append(required_value("spec.template.spec.containers"))
     replicas = lookup(new, ("spec", "replicas"), 0)
     if not isinstance(replicas, int) or replicas < 0:
-        faults.append(invalid_value("spec.replicas", str(replicas), "must be greater than or equal to 0"))
+        causes.append(invalid_value("spec.replicas", str(replicas), "must be greater than or equal to 0"))
     if old is not None and lookup(old, ("spec", "selector")) != selector:
-        faults.append(invalid_value("spec.selector", _go_selector(selector), "field is immutable"))
-    return faults
+        causes.append(invalid_value("spec.selector", _go_selector(selector), "field is immutable"))
+    return causes
 
 
-def _pod_faults(new: Tree, old: Tree | None) -> list[Cause]:
+def _pod_causes(new: Tree, old: Tree | None) -> list[Cause]:
     if not lookup(new, ("spec", "containers")):
         return [required_value("spec.containers")]
-    is_ready(new)  # reads the conditions, as everybody will who sees the pod
+    is_ready(new)  # raises if the conditions have the wrong type
     grace = lookup(new, ("spec", "terminationGracePeriodSeconds"), 0)
     if not isinstance(grace, int):
         raise TypeError("spec.terminationGracePeriodSeconds must be an integer")
@@ -157,26 +157,26 @@ def _pod_faults(new: Tree, old: Tree | None) -> list[Cause]:
     return []
 
 
-def _service_faults(new: Tree, old: Tree | None) -> list[Cause]:
+def _service_causes(new: Tree, old: Tree | None) -> list[Cause]:
     spec = new.get("spec") or {}
-    faults = []
+    causes = []
     if not spec.get("ports") and spec.get("clusterIP") != "None" and spec.get("type") != "ExternalName":
-        faults.append(required_value("spec.ports"))
+        causes.append(required_value("spec.ports"))
     if old is None or spec.get("type") == "ExternalName":
-        return faults
+        return causes
     before = lookup(old, ("spec", "clusterIPs"), [])
     after = spec.get("clusterIPs") or []
-    # The primary address is for life; the secondary one may come and go with the IP families.
+    # The primary address is immutable; the secondary one may change with the IP families.
     if before and after[:1] != before[:1]:
         shown = "[]string{" + ", ".join(f'"{address}"' for address in after) + "}" if after else "[]string(nil)"
-        faults.append(invalid_value("spec.clusterIPs[0]", shown, "may not change once set"))
-    return faults
+        causes.append(invalid_value("spec.clusterIPs[0]", shown, "may not change once set"))
+    return causes
 
 
-def _definition_faults(new: Tree, _: Tree | None) -> list[Cause]:
+def _definition_causes(new: Tree, _: Tree | None) -> list[Cause]:
     spec = new.get("spec") or {}
     names = spec.get("names") or {}
-    faults = [
+    causes = [
         required_value(f"spec.{field}")
         for field, value in (
             ("group", spec.get("group")),
@@ -185,27 +185,27 @@ def _definition_faults(new: Tree, _: Tree | None) -> list[Cause]:
         )
         if not value
     ]
-    faults += [required_value(f"spec.names.{field}") for field in ("plural", "kind") if not names.get(field)]
+    causes += [required_value(f"spec.names.{field}") for field in ("plural", "kind") if not names.get(field)]
     expected = f"{names.get('plural')}.{spec.get('group')}"
     name = new["metadata"].get("name")
-    if not faults and name != expected:
-        faults.append(invalid_value("metadata.name", f'"{name}"', 'must be spec.names.plural+"."+spec.group'))
+    if not causes and name != expected:
+        causes.append(invalid_value("metadata.name", f'"{name}"', 'must be spec.names.plural+"."+spec.group'))
     versions = spec.get("versions") or []
-    if not faults and sum(1 for each in versions if each.get("storage")) != 1:
-        faults.append(
+    if not causes and sum(1 for each in versions if each.get("storage")) != 1:
+        causes.append(
             invalid_value(
                 "spec.versions", f"{len(versions)} versions", "must have exactly one version marked as storage version"
             )
         )
     if spec.get("scope") not in (None, "Cluster", "Namespaced"):
-        faults.append(unsupported_value("spec.scope", f'"{spec["scope"]}"', ("Cluster", "Namespaced")))
-    if not faults:
-        _check_described(custom_type(new))
-    return faults
+        causes.append(unsupported_value("spec.scope", f'"{spec["scope"]}"', ("Cluster", "Namespaced")))
+    if not causes:
+        _check_name_types(custom_type(new))
+    return causes
 
 
-def _check_described(resource: ResourceType) -> None:
-    """TypeError if a definition has something else where names belong."""
+def _check_name_types(resource: ResourceType) -> None:
+    """Raise TypeError if a name in a definition is not a string."""
     names: list[Any] = [resource.group, resource.kind, resource.plural, resource.singular]
     names += [*resource.versions, *resource.short_names, *resource.categories]
     for columns in resource.printer_columns.values():
@@ -214,56 +214,49 @@ def _check_described(resource: ResourceType) -> None:
         raise TypeError("names, versions and printer columns of a definition must be strings")
 
 
-def _budget_faults(new: Tree, _: Tree | None) -> list[Cause]:
+def _budget_causes(new: Tree, _: Tree | None) -> list[Cause]:
     spec = new.get("spec") or {}
     selects(spec.get("selector"), {})
-    faults = []
+    causes = []
     for field in ("minAvailable", "maxUnavailable"):
         value = spec.get(field)
         if isinstance(value, bool) or not isinstance(value, int | str | None):
             raise TypeError(f"spec.{field} must be a number or a percentage")
         if isinstance(value, str) and not re.fullmatch(r"[0-9]+%", value):
             detail = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%')"
-            faults.append(invalid_value(f"spec.{field}", f'"{value}"', detail))
+            causes.append(invalid_value(f"spec.{field}", f'"{value}"', detail))
         if isinstance(value, int) and value < 0:
-            faults.append(invalid_value(f"spec.{field}", str(value), "must be greater than or equal to 0"))
+            causes.append(invalid_value(f"spec.{field}", str(value), "must be greater than or equal to 0"))
     if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
-        faults.append(invalid_value("spec", "{...}", "minAvailable and maxUnavailable cannot be both set"))
-    return faults
+        causes.append(invalid_value("spec", "{...}", "minAvailable and maxUnavailable cannot be both set"))
+    return causes
 
 
 _CHECKS: dict[tuple[str, str], Check] = {
-    ("", "nodes"): _node_faults,
-    ("", "pods"): _pod_faults,
-    ("", "services"): _service_faults,
-    ("apps", "deployments"): _workload_faults,
-    ("apps", "replicasets"): _workload_faults,
-    ("apps", "daemonsets"): _workload_faults,
-    ("apps", "statefulsets"): _workload_faults,
-    ("policy", "poddisruptionbudgets"): _budget_faults,
-    ("apiextensions.k8s.io", "customresourcedefinitions"): _definition_faults,
+    ("", "nodes"): _node_causes,
+    ("", "pods"): _pod_causes,
+    ("", "services"): _service_causes,
+    ("apps", "deployments"): _workload_causes,
+    ("apps", "replicasets"): _workload_causes,
+    ("apps", "daemonsets"): _workload_causes,
+    ("apps", "statefulsets"): _workload_causes,
+    ("policy", "poddisruptionbudgets"): _budget_causes,
+    ("apiextensions.k8s.io", "customresourcedefinitions"): _definition_causes,
 }
 
 
-def _check_shape(resource: ResourceType, manifest: Tree) -> None:
-    """Raises what reading the object raises, if something in it has the wrong shape.
-
-    Upstream decodes into types. Here, what can be shown as a row of a table is what everybody else can read too.
-    """
-    if made := row_maker(resource):
-        made[1](manifest, 0.0)
-
-
 def validate(resource: ResourceType, new: Tree, old: Tree | None) -> None:
-    """422 with every fault of `new`; `old` is the stored object on update, None on create.
+    """422 with all causes in `new`; `old` is the stored object on update, None on create.
 
-    TypeError, AttributeError, KeyError or ValueError when something in `new` has the wrong shape.
+    Raises TypeError, AttributeError, KeyError or ValueError if a field of `new` has the wrong type. Upstream decodes
+    into Go types; here, printing the object as a table row reads all the fields that clients rely on.
     """
-    _check_shape(resource, new)
+    if columns_and_row := printer(resource):
+        columns_and_row[1](new, 0.0)
     name = new["metadata"].get("name") or ""
-    faults = [] if old is not None else _name_faults(resource, name)
-    faults += _owner_faults(new)
+    causes = [] if old is not None else _name_causes(resource, name)
+    causes += _owner_causes(new)
     if check := _CHECKS.get(resource.key):
-        faults += check(new, old)
-    if faults:
-        raise invalid(resource.group, resource.kind, name, faults)
+        causes += check(new, old)
+    if causes:
+        raise invalid(resource.group, resource.kind, name, causes)

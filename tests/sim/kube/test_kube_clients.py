@@ -83,7 +83,7 @@ async def test_lightkube_generic_resources_and_status(store: KubeStore, client: 
 
 
 async def test_lightkube_watches(store: KubeStore, client: lightkube.AsyncClient) -> None:
-    version = str(store.shelves.version)
+    version = str(store.storage.version)
     store.create(NODE, {"metadata": {"name": "a"}})
 
     async def follow() -> list[tuple[str, str]]:

@@ -143,12 +143,12 @@ async def test_yaml_in_and_out(http: aiohttp.ClientSession) -> None:
 
 
 async def test_a_dry_run_tells_and_does_nothing(store: KubeStore, http: aiohttp.ClientSession) -> None:
-    before = store.shelves.version
+    before = store.storage.version
     status, made = await ask(http, "POST", f"{PATH}?dryRun=All", json=config_map("a"))
     assert (status, made["metadata"]["name"]) == (201, "a")
-    assert (store.shelves.version, store.get(CONFIG_MAP, "a", "default")) == (before, None)
+    assert (store.storage.version, store.get(CONFIG_MAP, "a", "default")) == (before, None)
     store.create(CONFIG_MAP, config_map("a"))
-    before = store.shelves.version
+    before = store.storage.version
     _, patched = await ask(
         http,
         "PATCH",
@@ -158,7 +158,7 @@ async def test_a_dry_run_tells_and_does_nothing(store: KubeStore, http: aiohttp.
     )
     assert patched["data"] == {"key": "2"}
     await ask(http, "DELETE", f"{PATH}/a?dryRun=All")
-    assert store.shelves.version == before
+    assert store.storage.version == before
 
 
 async def test_pages_show_one_instant(store: KubeStore, http: aiohttp.ClientSession) -> None:

@@ -26,7 +26,7 @@ from dualstack.model.kinds import (
     SERVICE,
     Manifest,
 )
-from dualstack_sim.kube.history import Change
+from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.kube.types import ResourceType
 from tests.sim.kube.objects import BUDGET, WIDGET, pod, ready, widget, widget_definition
@@ -201,9 +201,9 @@ def end_pods_at_once(store: KubeStore) -> None:
     """A kubelet without delay: a pod under deletion is gone a moment later."""
 
     def observe(resource: ResourceType, change: Change) -> None:
-        if resource.plural == "pods" and change.type == "MODIFIED" and change.record.being_deleted:
+        if resource.plural == "pods" and change.type == "MODIFIED" and change.object.being_deleted:
             asyncio.get_running_loop().call_later(
-                0.05, lambda: store.delete(POD, change.record.name, change.record.namespace, grace=0)
+                0.05, lambda: store.delete(POD, change.object.name, change.object.namespace, grace=0)
             )
 
     store.listen(observe)

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualstack.model.kinds import CONFIG_MAP, CRD, DEPLOYMENT, NODE, POD, SERVICE, Manifest
-from dualstack_sim.kube.patch import json_patch, merge_patch
+from dualstack_sim.kube.objects import copied
+from dualstack_sim.kube.patches import APPLY_PATCH, Patch, json_patch, merge_patch
 from dualstack_sim.kube.status import StatusError
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.kube.trees import copied
-from dualstack_sim.kube.writes import APPLY_PATCH, Patch, WriteOptions
+from dualstack_sim.kube.writes import WriteOptions
 from tests.sim.kube.objects import WIDGET, config_map, pod, widget, widget_definition
 
 scalars = st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", max_size=2)

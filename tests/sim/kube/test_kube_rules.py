@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from dualstack.model.kinds import CRD, DEPLOYMENT, NODE, POD, REPLICA_SET, SERVICE, Manifest
 from dualstack_sim.kube.builtin import BUILTIN_TYPES
-from dualstack_sim.kube.kubectl.ages import duration
-from dualstack_sim.kube.kubectl.jsonpath import find
-from dualstack_sim.kube.kubectl.protobuf import decoded_protobuf
+from dualstack_sim.kube.kubectl.printers import duration
+from dualstack_sim.kube.kubectl.protobuf import decode_protobuf
+from dualstack_sim.kube.kubectl.tables import find_values
 from dualstack_sim.kube.selectors import field_predicate, label_predicate
 from dualstack_sim.kube.status import StatusError
 from dualstack_sim.kube.store import KubeStore
@@ -219,14 +219,14 @@ def test_paths_of_printer_columns(path: str, found: list[Any]) -> None:
         "conditions": [{"type": "Ready", "status": "True"}, {"type": "Other", "status": "False"}],
         "metadata": {"annotations": {"a.b/c": "x"}},
     }
-    assert find(tree, path) == found
+    assert find_values(tree, path) == found
 
 
 @given(st.binary(max_size=60), st.sampled_from([b"", b"k8s\x00", b"k8s\x00\x0a\x0f\x0a\x02v1\x12\x09Namespace\x12"]))
 def test_protobuf_is_read_or_refused(tail: bytes, head: bytes) -> None:
     def outcome() -> object:
         try:
-            return type(decoded_protobuf(head + tail))
+            return type(decode_protobuf(head + tail))
         except StatusError as refusal:
             return refusal.code
 

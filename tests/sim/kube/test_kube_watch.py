@@ -76,7 +76,7 @@ async def test_an_object_enters_and_leaves_a_selection(store: KubeStore, http: a
         store.patch(CONFIG_MAP, "a", {"metadata": {"labels": {"in": value}}}, "default")
 
     store.create(CONFIG_MAP, config_map("a"))
-    version = str(store.shelves.version)
+    version = str(store.storage.version)
     async with watching(http, labelSelector="in=yes", resourceVersion=version) as stream:
         label("yes")
         store.patch(CONFIG_MAP, "a", {"data": {"key": "2"}}, "default")
@@ -85,7 +85,7 @@ async def test_an_object_enters_and_leaves_a_selection(store: KubeStore, http: a
         left = await stream.next()
         assert left["type"] == "DELETED"
         assert left["object"]["metadata"]["labels"] == {"in": "yes"}, "the content that the watcher knew"
-        assert left["object"]["metadata"]["resourceVersion"] == str(store.shelves.version)
+        assert left["object"]["metadata"]["resourceVersion"] == str(store.storage.version)
 
 
 async def test_a_kubelet_sees_only_its_pods(store: KubeStore, http: aiohttp.ClientSession) -> None:
@@ -101,7 +101,7 @@ async def test_a_kubelet_sees_only_its_pods(store: KubeStore, http: aiohttp.Clie
 
 
 async def test_a_forgotten_version_is_gone(store: KubeStore, http: aiohttp.ClientSession) -> None:
-    start = str(store.shelves.version)
+    start = str(store.storage.version)
     store.create(CONFIG_MAP, config_map("a"))
     for number in range(250):
         store.patch(CONFIG_MAP, "a", {"data": {"n": str(number)}}, "default")
@@ -116,18 +116,18 @@ async def test_a_forgotten_version_is_gone(store: KubeStore, http: aiohttp.Clien
 
 
 async def test_compaction_forgets_all(store: KubeStore, http: aiohttp.ClientSession) -> None:
-    start = str(store.shelves.version)
+    start = str(store.storage.version)
     store.create(CONFIG_MAP, config_map("a"))
-    store.shelves.compact()
+    store.storage.compact()
     async with watching(http, resourceVersion=start) as stream:
         assert (await stream.next())["object"]["code"] == 410
-    async with watching(http, resourceVersion=str(store.shelves.version)) as stream:
+    async with watching(http, resourceVersion=str(store.storage.version)) as stream:
         store.create(CONFIG_MAP, config_map("b"))
         assert await stream.seen(1) == [("ADDED", "b")]
 
 
 async def test_a_watch_ends_after_its_time(store: KubeStore, http: aiohttp.ClientSession) -> None:
-    async with watching(http, timeoutSeconds="1", resourceVersion=str(store.shelves.version)) as stream:
+    async with watching(http, timeoutSeconds="1", resourceVersion=str(store.storage.version)) as stream:
         assert await stream.is_over()
 
 
@@ -139,19 +139,19 @@ async def test_the_end_of_the_initial_events_is_marked(store: KubeStore, http: a
         bookmark = await stream.next()
         assert bookmark["type"] == "BOOKMARK"
         assert bookmark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
-        assert bookmark["object"]["metadata"]["resourceVersion"] == str(store.shelves.version)
+        assert bookmark["object"]["metadata"]["resourceVersion"] == str(store.storage.version)
 
 
 async def test_bookmarks_come_while_nothing_happens(
     store: KubeStore, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dualstack_sim.kube.watching._BOOKMARK_INTERVAL", 0.05)
-    monkeypatch.setattr("dualstack_sim.kube.watching._LOOK_AFTER_CLIENT", 0.02)
-    async with watching(http, allowWatchBookmarks="true", resourceVersion=str(store.shelves.version)) as stream:
+    monkeypatch.setattr("dualstack_sim.kube.watching._CLIENT_CHECK_INTERVAL", 0.02)
+    async with watching(http, allowWatchBookmarks="true", resourceVersion=str(store.storage.version)) as stream:
         store.create(NODE, {"metadata": {"name": "n"}})
         bookmark = await stream.next()
         assert (bookmark["type"], bookmark["object"]["kind"]) == ("BOOKMARK", "ConfigMap")
-        assert bookmark["object"]["metadata"]["resourceVersion"] == str(store.shelves.version)
+        assert bookmark["object"]["metadata"]["resourceVersion"] == str(store.storage.version)
 
 
 async def test_a_watch_as_a_table_sends_its_columns_once(store: KubeStore, http: aiohttp.ClientSession) -> None:
@@ -176,8 +176,8 @@ async def test_watches_of_a_type_end_with_its_definition(store: KubeStore, http:
 
 
 async def test_a_client_that_leaves_is_forgotten(store: KubeStore, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dualstack_sim.kube.watching._LOOK_AFTER_CLIENT", 0.02)
-    watchers = store.shelves.shelf(store.target(CONFIG_MAP).resource).history.watchers
+    monkeypatch.setattr("dualstack_sim.kube.watching._CLIENT_CHECK_INTERVAL", 0.02)
+    watchers = store.storage.collection(store.target(CONFIG_MAP).resource).history.watchers
     async with aiohttp.ClientSession(url) as http, watching(http):
         assert watchers() == 1
     for _ in range(500):
@@ -210,7 +210,7 @@ def test_list_and_watch_together_show_the_present(changes: list[tuple[str, str, 
         for at, (name, action, value) in enumerate([*changes, ("a", "drop", "x")]):
             if at == min(split, len(changes)):
                 known = versions(store, selector)
-                watcher = store.shelves.watch(target.resource, store.shelves.version, "default", selects)
+                watcher = store.storage.watch(target.resource, store.storage.version, "default", selects)
             if action == "put":
                 store.upsert(CONFIG_MAP, config_map(name, labels={"label": value}))
             else:

@@ -20,7 +20,7 @@ from dualstack.model.kinds import (
     Manifest,
 )
 from dualstack_sim.chance import Chance
-from dualstack_sim.kube.admission import Operation
+from dualstack_sim.kube.preparation import Operation
 from dualstack_sim.kube.status import StatusError, forbidden
 from dualstack_sim.kube.store import KubeStore
 from tests.sim.kube.objects import WIDGET, config_map, pod, widget, widget_definition
@@ -40,7 +40,7 @@ def test_a_created_object_gets_the_servers_metadata(store: KubeStore) -> None:
     assert made["metadata"]["creationTimestamp"] == "2025-06-15T15:06:40Z"
     assert made["metadata"]["uid"] != "mine"
     assert "generation" not in made["metadata"]
-    assert int(made["metadata"]["resourceVersion"]) == store.shelves.version
+    assert int(made["metadata"]["resourceVersion"]) == store.storage.version
 
 
 def test_uids_depend_on_the_seed_and_the_incarnation_only(clock: Any) -> None:
@@ -100,10 +100,10 @@ def test_a_stale_update_conflicts(store: KubeStore) -> None:
 
 def test_an_update_that_changes_nothing_keeps_the_version(store: KubeStore) -> None:
     made = store.create(CONFIG_MAP, config_map("one"))
-    before = store.shelves.version
+    before = store.storage.version
     assert store.replace(CONFIG_MAP, made) == made
     assert store.patch(CONFIG_MAP, "one", {"data": {"key": "value"}}, "default") == made
-    assert store.shelves.version == before
+    assert store.storage.version == before
 
 
 def test_an_update_without_version_is_for_those_types_that_allow_it(store: KubeStore) -> None:

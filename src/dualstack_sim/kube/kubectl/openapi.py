@@ -1,17 +1,17 @@
-"""OpenAPI documents, as much as clients ask of them.
+"""OpenAPI documents, as far as clients read them.
 
-kubectl looks for two things: whether PATCH of a kind takes `fieldValidation` (then it leaves validation to the
-server), and the schema of a kind (`kubectl explain`). Schemas of built-in kinds are permissive, those of custom
-resources are their definitions'. Strategic merge patch is left out of what PATCH consumes although it works: a client
-that found it here would compute patches from these schemas, which have no merge keys, instead of from its own types.
+kubectl reads two things: whether PATCH of a kind takes `fieldValidation` (then it leaves validation to the server),
+and the schema of a kind (`kubectl explain`). Schemas of built-in kinds are permissive; those of custom resources come
+from their definitions. The documents omit strategic merge patch although the server supports it: a client that found
+it here would compute patches from these schemas, which have no merge keys, instead of from its own types.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from dualstack_sim.kube.patches import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 from dualstack_sim.kube.types import Registry, ResourceType
-from dualstack_sim.kube.writes import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 
 _QUERY = ("dryRun", "fieldManager", "fieldValidation", "force")
 
@@ -73,8 +73,8 @@ def _root(group: str, version: str) -> str:
     return f"apis/{group}/{version}" if group else f"api/{version}"
 
 
-def index(registry: Registry) -> dict[str, Any]:
-    """`/openapi/v3`: where the document of each group and version is."""
+def openapi_v3_index(registry: Registry) -> dict[str, Any]:
+    """`/openapi/v3`: the URL of the document of each group and version."""
     return {
         "paths": {
             _root(group, version): {
@@ -86,7 +86,7 @@ def index(registry: Registry) -> dict[str, Any]:
     }
 
 
-def document(registry: Registry, root: str) -> dict[str, Any] | None:
+def openapi_v3(registry: Registry, root: str) -> dict[str, Any] | None:
     """`/openapi/v3/<root>` for a root such as `api/v1` or `apis/apps/v1`; None if it is not served."""
     prefix, _, rest = root.partition("/")
     group, _, version = rest.rpartition("/")
@@ -110,13 +110,13 @@ def document(registry: Registry, root: str) -> dict[str, Any] | None:
     }
 
 
-def swagger() -> dict[str, Any]:
-    """`/openapi/v2`: a document that says nothing, so that clients fall back to what they know."""
+def openapi_v2() -> dict[str, Any]:
+    """`/openapi/v2`: an empty document, so that clients fall back to their built-in types."""
     return {"swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.32.0"}, "paths": {}, "definitions": {}}
 
 
-def swagger_protobuf() -> bytes:
-    """The same as an `openapi.v2.Document` message: swagger = 1, info{title = 1, version = 2} = 2, paths = 8."""
+def openapi_v2_protobuf() -> bytes:
+    """`/openapi/v2` as an `openapi.v2.Document` message: swagger = 1, info{title = 1, version = 2} = 2, paths = 8."""
 
     def field(number: int, content: bytes) -> bytes:
         return bytes((number << 3 | 2, len(content))) + content

@@ -1,8 +1,8 @@
-"""Protobuf bodies of the few types that `kubectl create <type>` sends in no other form.
+"""Protobuf bodies of the few types that `kubectl create <type>` sends only as protobuf.
 
-kubectl takes answers in JSON, but writes what it makes itself (a namespace, a config map, a token request) as
-Kubernetes protobuf and does not fall back when that is refused. Field numbers are those of upstream's
-`generated.proto` files. Every other type in protobuf stays a 415.
+kubectl accepts JSON responses, but it sends the objects that it builds itself (a Namespace, a ConfigMap, a
+TokenRequest) as Kubernetes protobuf, without a fallback. Field numbers are those of upstream's `generated.proto` files.
+A protobuf body of any other type gets 415.
 """
 
 from __future__ import annotations
@@ -160,8 +160,8 @@ def _message(shape: _Shape, data: bytes) -> dict[str, Any]:
     return found
 
 
-def decoded_protobuf(data: bytes) -> dict[str, Any]:
-    """The object in a Kubernetes protobuf envelope; 415 for a type that is not read here, 400 for nonsense."""
+def decode_protobuf(data: bytes) -> dict[str, Any]:
+    """The object in a Kubernetes protobuf envelope; 415 for a type without a known shape, 400 for a malformed body."""
     envelope: _Shape = {1: _Field("type", {1: _Field("apiVersion"), 2: _Field("kind")}), 2: _Field("raw", "bytes")}
     if not data.startswith(_MAGIC):
         raise bad_request("the protobuf body cannot be read: it does not start with k8s")

@@ -1,10 +1,9 @@
-"""Server-side apply, simplified but honest.
+"""Server-side apply.
 
-Each manager's applied fields are recorded in `metadata.managedFields` (FieldsV1) and drive the next apply: fields it no
-longer states are removed unless another manager applied them too, and a field that another manager applied with
-another value is a conflict (409) unless forced. Simplified against upstream: only `Apply` managers own fields
-(ordinary updates are not tracked), lists merge by the single key of strategic merge, and lists of custom resources
-are atomic.
+`metadata.managedFields` (FieldsV1) records the fields that each manager applied. The next apply removes fields that the
+manager no longer sets and no other manager applied. A field that another manager applied with another value is a
+conflict (409) unless forced. It is simpler than upstream: only `Apply` managers own fields (updates are not tracked),
+lists merge by the single key of strategic merge, and lists of custom resources are atomic.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dualstack_sim.kube.merge_schema import MergeSchema
+from dualstack_sim.kube.objects import lookup
+from dualstack_sim.kube.patches import MergeSchema
 from dualstack_sim.kube.status import Cause, apply_conflict
-from dualstack_sim.kube.trees import lookup
 
 Path = tuple[str, ...]
-"""Steps as FieldsV1 writes them: `f:name`, `k:{"name":"x"}`, `v:"x"`."""
+"""Path elements in FieldsV1 notation: `f:name`, `k:{"name":"x"}`, `v:"x"`."""
 
 _UNOWNED = frozenset({("f:apiVersion",), ("f:kind",)})
 _UNOWNED_METADATA = frozenset(
@@ -41,7 +40,7 @@ _UNOWNED_METADATA = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Applier:
-    """Who applies: field manager, the version applied, whether conflicts are forced, and when (RFC 3339)."""
+    """The field manager, the applied API version, whether to force conflicts, and the time (RFC 3339)."""
 
     manager: str
     api_version: str
@@ -54,7 +53,7 @@ def _item_step(key: str, item: dict[str, Any]) -> str:
 
 
 def _leaves(tree: Any, schema: MergeSchema, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every field that `tree` states, with its value; an empty object counts as a field."""
+    """Every field in `tree` with its value; an empty object counts as a field."""
     if isinstance(tree, dict) and tree and not schema.replace:
         for key, value in tree.items():
             yield from _leaves(value, schema.child(key), (*path, f"f:{key}"))
@@ -125,7 +124,7 @@ def _matches(step: str, item: Any) -> bool:
 
 
 def _removed(tree: Any, path: Path) -> Any:
-    """`tree` without what is at `path`; containers stay, except list items whose `.` is removed."""
+    """`tree` without the field at `path`. Its parents stay, except list items whose `.` is removed."""
     step, *rest = path
     if isinstance(tree, dict) and step.startswith("f:"):
         name = step[2:]
@@ -166,7 +165,7 @@ def _conflicts(live: Any, owned: dict[Path, Any], others: dict[str, set[Path]]) 
 
 
 def server_side_apply(live: dict[str, Any] | None, config: dict[str, Any], schema: MergeSchema, by: Applier) -> Any:
-    """The object after `by` applied `config`; `live` is None when there is none yet. 409 for a conflict."""
+    """The object after `by` applied `config`; `live` is None for a new object. 409 for a conflict."""
     entries: list[dict[str, Any]] = list(lookup(live, ("metadata", "managedFields"), []))
     applied = {
         entry["manager"]: set(_flat(entry.get("fieldsV1") or {}))
@@ -196,7 +195,7 @@ def server_side_apply(live: dict[str, Any] | None, config: dict[str, Any], schem
 
 
 def _entries(entries: list[dict[str, Any]], applied: dict[str, set[Path]], by: Applier) -> list[dict[str, Any]]:
-    """managedFields anew; an entry with the same fields keeps its time, so that a repeated apply changes nothing."""
+    """The new managedFields; an entry with the same fields keeps its time, so a repeated apply changes nothing."""
     kept = [entry for entry in entries if entry.get("operation") != "Apply"]
     former = {entry["manager"]: entry for entry in entries if entry.get("operation") == "Apply"}
     for manager, paths in sorted(applied.items()):

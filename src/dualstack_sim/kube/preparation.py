@@ -1,20 +1,57 @@
-"""What the server itself decides about an object when it is created or changed: metadata, status, generation."""
+"""What the server does to a request body before validation: decoding, metadata, status, generation, admission."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, Protocol
 
+from dualstack.model.kinds import Kind, Manifest
+from dualstack_sim.kube.objects import copied
 from dualstack_sim.kube.status import StatusError, bad_request, forbidden_value, invalid
 from dualstack_sim.kube.types import ResourceType
 
+Operation = Literal["CREATE", "UPDATE"]
+
+
+class Admission(Protocol):
+    """Called on every create and on every update of the main resource (not of `status` or `scale`)."""
+
+    def __call__(self, operation: Operation, kind: Kind, old: Manifest | None, new: Manifest) -> Manifest:
+        """The object to store: `new`, modified in place or not. Raises `StatusError` to reject. `old` is a copy."""
+        ...
+
+
+class AdmissionRegistry:
+    """Admission hooks of each resource type, called in registration order."""
+
+    def __init__(self) -> None:
+        self._hooks: dict[tuple[str, str], list[Admission]] = {}
+
+    def register(self, group: str, plural: str, hook: Admission) -> None:
+        self._hooks.setdefault((group, plural), []).append(hook)
+
+    def admit(
+        self, operation: Operation, resource: ResourceType, old: Manifest | None, new: dict[str, Any]
+    ) -> dict[str, Any]:
+        """`new` after all hooks."""
+        hooks = self._hooks.get(resource.key)
+        if not hooks:
+            return new
+        kind = resource.as_kind()
+        # Hooks may modify their arguments, and stored objects share branches: pass private copies.
+        new = copied(new)
+        for hook in hooks:
+            new = hook(operation, kind, copied(old) if old is not None else None, new)
+        return new
+
+
 Tree = dict[str, Any]
 
-_USERS_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
-"""What a client may change of an object's metadata."""
+_CLIENT_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
+"""The metadata fields that a client may change."""
 
 
 def without_nulls(tree: Any) -> Any:
-    """`tree` without members that are null: what Go's decoder leaves of it. The tree itself where there are none."""
+    """`tree` without null fields, as Go's decoder drops them; the same tree if it has none."""
     if isinstance(tree, dict):
         kept = {key: without_nulls(value) for key, value in tree.items() if value is not None}
         return kept if len(kept) != len(tree) or any(kept[key] is not tree[key] for key in kept) else tree
@@ -24,8 +61,8 @@ def without_nulls(tree: Any) -> Any:
     return tree
 
 
-def checked_body(resource: ResourceType, version: str, body: Any) -> Tree:
-    """`body` as an object of `resource` with apiVersion and kind filled in; 400 if it is something else."""
+def decode_body(resource: ResourceType, version: str, body: Any) -> Tree:
+    """`body` as an object of `resource`, with apiVersion and kind filled in; 400 if it is not one."""
     if not isinstance(body, dict):
         raise bad_request(f"the object provided is not a JSON object but a {type(body).__name__}")
     expected = resource.api_version(version)
@@ -40,20 +77,20 @@ def checked_body(resource: ResourceType, version: str, body: Any) -> Tree:
         raise bad_request(f"{resource.kind}.metadata must be an object")
     for field in ("spec", "status"):
         if not resource.custom and not isinstance(body.get(field), dict | None):
-            raise bad_request(_misfit(resource, version, f"{field} must be an object"))
+            raise bad_request(_decode_message(resource, version, f"{field} must be an object"))
     _check_metadata(resource, version, metadata or {})
     tidy = body if resource.custom else without_nulls(body)
     rest = {key: value for key, value in tidy.items() if key not in ("apiVersion", "kind", "metadata")}
     return {"apiVersion": expected, "kind": resource.kind, "metadata": without_nulls(metadata or {}), **rest}
 
 
-def _misfit(resource: ResourceType, version: str, why: str) -> str:
+def _decode_message(resource: ResourceType, version: str, why: str) -> str:
     return f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}: {why}'
 
 
-def misfit(resource: ResourceType, version: str, error: Exception) -> StatusError:
-    """400: the body has something of the wrong shape in it, over which `error` was raised."""
-    return bad_request(_misfit(resource, version, str(error)))
+def decode_error(resource: ResourceType, version: str, error: Exception) -> StatusError:
+    """400: a field of the body has the wrong type, which raised `error`."""
+    return bad_request(_decode_message(resource, version, str(error)))
 
 
 def _check_metadata(resource: ResourceType, version: str, metadata: Tree) -> None:
@@ -62,30 +99,30 @@ def _check_metadata(resource: ResourceType, version: str, metadata: Tree) -> Non
         if values is not None and not (
             isinstance(values, dict) and all(isinstance(value, str | None) for value in values.values())
         ):
-            raise bad_request(_misfit(resource, version, f"metadata.{field} must be a map of strings"))
+            raise bad_request(_decode_message(resource, version, f"metadata.{field} must be a map of strings"))
     for field, member in (("finalizers", str), ("ownerReferences", dict)):
         values = metadata.get(field)
         if values is not None and not (isinstance(values, list) and all(isinstance(value, member) for value in values)):
-            raise bad_request(_misfit(resource, version, f"metadata.{field} must be a list"))
+            raise bad_request(_decode_message(resource, version, f"metadata.{field} must be a list"))
     for field in ("name", "generateName", "namespace", "resourceVersion", "uid"):
         if not isinstance(metadata.get(field), str | None):
-            raise bad_request(_misfit(resource, version, f"metadata.{field} must be a string"))
+            raise bad_request(_decode_message(resource, version, f"metadata.{field} must be a string"))
 
 
-def _users_part(metadata: Tree) -> Tree:
-    return {field: metadata[field] for field in _USERS_METADATA if metadata.get(field)}
+def _client_metadata(metadata: Tree) -> Tree:
+    return {field: metadata[field] for field in _CLIENT_METADATA if metadata.get(field)}
 
 
 def initial_status(resource: ResourceType, body: Tree) -> Tree | None:
-    """The status that a new object has, whatever its creator wrote; None for none."""
+    """The status of a new object, which ignores the request in most types; None for no status."""
     if resource.keeps_status_on_create or not resource.has_status:
         return body.get("status")
     if resource.key == ("", "pods"):
-        return {"phase": "Pending", "qosClass": _quality_of_service(body.get("spec") or {})}
+        return {"phase": "Pending", "qosClass": _qos_class(body.get("spec") or {})}
     return None if resource.custom else {}
 
 
-def _quality_of_service(spec: Tree) -> str:
+def _qos_class(spec: Tree) -> str:
     resources = [container.get("resources") or {} for container in spec.get("containers") or ()]
     if not any(each.get("requests") or each.get("limits") for each in resources):
         return "BestEffort"
@@ -97,15 +134,17 @@ def _quality_of_service(spec: Tree) -> str:
     return "Guaranteed" if guaranteed else "Burstable"
 
 
-def newborn(resource: ResourceType, body: Tree, *, name: str, namespace: str | None, uid: str, created: str) -> Tree:
-    """`body` as a new object: the server's metadata set, foreign metadata dropped, status reset."""
+def prepare_for_create(
+    resource: ResourceType, body: Tree, *, name: str, namespace: str | None, uid: str, created: str
+) -> Tree:
+    """`body` as a new object: sets the server's metadata, drops other metadata, resets the status."""
     given = body["metadata"]
     metadata: Tree = {"name": name}
     if given.get("generateName"):
         metadata["generateName"] = given["generateName"]
     if namespace is not None:
         metadata["namespace"] = namespace
-    metadata.update(uid=uid, creationTimestamp=created, **_users_part(given))
+    metadata.update(uid=uid, creationTimestamp=created, **_client_metadata(given))
     if resource.generation != "none":
         metadata["generation"] = 1
     if given.get("managedFields"):
@@ -116,8 +155,10 @@ def newborn(resource: ResourceType, body: Tree, *, name: str, namespace: str | N
     return manifest if status is None else {**manifest, "status": status}
 
 
-def successor(resource: ResourceType, old: Tree, body: Tree, subresource: str | None, *, applied: bool = False) -> Tree:
-    """`body` as the next content of `old`: what this request may not change is taken from `old`."""
+def prepare_for_update(
+    resource: ResourceType, old: Tree, body: Tree, subresource: str | None, *, applied: bool = False
+) -> Tree:
+    """`body` as an update of `old`: fields that this request may not change keep the value of `old`."""
     metadata = _next_metadata(old["metadata"], body["metadata"], applied=applied)
     if subresource == "status":
         new = {**{key: value for key, value in old.items() if key != "status"}, "metadata": old["metadata"]}
@@ -133,28 +174,28 @@ def successor(resource: ResourceType, old: Tree, body: Tree, subresource: str | 
 
 
 def _next_metadata(old: Tree, given: Tree, *, applied: bool) -> Tree:
-    fixed = {field: value for field, value in old.items() if field not in (*_USERS_METADATA, "managedFields")}
-    metadata = {**fixed, **_users_part(given)}
+    fixed = {field: value for field, value in old.items() if field not in (*_CLIENT_METADATA, "managedFields")}
+    metadata = {**fixed, **_client_metadata(given)}
     managed = given.get("managedFields") if applied or given.get("managedFields") == [] else old.get("managedFields")
     return {**metadata, "managedFields": managed} if managed else metadata
 
 
 def _with_generation(resource: ResourceType, old: Tree, new: Tree) -> Tree:
-    if resource.generation == "none" or not _counts(resource, old, new):
+    if resource.generation == "none" or not _increments_generation(resource, old, new):
         return new
     generation = old["metadata"].get("generation", 0) + 1
     return {**new, "metadata": {**new["metadata"], "generation": generation}}
 
 
-def _counts(resource: ResourceType, old: Tree, new: Tree) -> bool:
-    """Whether the change is one that the generation counts."""
+def _increments_generation(resource: ResourceType, old: Tree, new: Tree) -> bool:
+    """Whether the change increments `metadata.generation`."""
     if resource.generation == "all-but-status":
         ignored = ("metadata", "status", "apiVersion") if resource.has_status else ("metadata", "apiVersion")
         keys = (old.keys() | new.keys()).difference(ignored)
         return any(old.get(key) != new.get(key) for key in keys)
     if old.get("spec") != new.get("spec"):
         return True
-    # Deployments count annotations too, because the rollback annotation once was an instruction.
+    # Deployments count annotations too, because of the former rollback annotation.
     return resource.generation == "spec-and-annotations" and old["metadata"].get("annotations") != new["metadata"].get(
         "annotations"
     )

@@ -1,17 +1,115 @@
-"""The columns of the built-in types."""
+"""The printed columns of the built-in types, as the printers of the real server define them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dualstack_sim.kube.kubectl.ages import age
-from dualstack_sim.kube.kubectl.pod_rows import pod_row
+from dualstack.clock import parse_rfc3339
+from dualstack_sim.kube.objects import lookup
 from dualstack_sim.kube.selectors import selector_text
-from dualstack_sim.kube.trees import lookup
 from dualstack_sim.kube.types import PrinterColumn, ResourceType
 
+_UNKNOWN = "<unknown>"
+
+
+def duration(seconds: float) -> str:
+    """`45s`, `5m12s`, `3h`, `12d`: kubectl's short form, with a second unit only while the first is small."""
+    whole = int(seconds)
+    if whole < -1:
+        return "<invalid>"
+    whole = max(whole, 0)
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if minutes < 2:
+        return f"{whole}s"
+    if minutes < 10:
+        return _two(minutes, "m", whole % 60, "s")
+    if hours < 3:
+        return f"{minutes}m"
+    if hours < 8:
+        return _two(hours, "h", minutes % 60, "m")
+    if days < 2:
+        return f"{hours}h"
+    if days < 8:
+        return _two(days, "d", hours % 24, "h")
+    if days < 730:
+        return f"{days}d"
+    return _two(days // 365, "y", days % 365 if days < 2920 else 0, "d")
+
+
+def _two(major: int, unit: str, minor: int, smaller: str) -> str:
+    return f"{major}{unit}{minor}{smaller}" if minor else f"{major}{unit}"
+
+
+def age(stamp: Any, now: float) -> str:
+    """How long ago an RFC 3339 time stamp was."""
+    if not stamp:
+        return _UNKNOWN
+    try:
+        return duration(now - parse_rfc3339(stamp))
+    except (AttributeError, TypeError, ValueError):
+        return _UNKNOWN
+
+
 Tree = dict[str, Any]
+
+
+def _container_reason(state: Tree) -> str | None:
+    """Why a container waits, or how it terminated; None while it runs."""
+    if reason := lookup(state, ("waiting", "reason")):
+        return str(reason)
+    ended = state.get("terminated")
+    if ended:
+        return str(ended.get("reason") or f"ExitCode:{ended.get('exitCode', 0)}")
+    return None
+
+
+def pod_status(pod: Tree) -> str:
+    """The value of the STATUS column."""
+    status = pod.get("status") or {}
+    word = str(status.get("reason") or status.get("phase") or "Unknown")
+    initialising = _initialisation(status, lookup(pod, ("spec", "initContainers"), []))
+    if initialising:
+        word = initialising
+    else:
+        for container in status.get("containerStatuses") or ():
+            word = _container_reason(container.get("state") or {}) or word
+    if "deletionTimestamp" in pod["metadata"]:
+        return "Unknown" if status.get("reason") == "NodeLost" else "Terminating"
+    return word
+
+
+def _initialisation(status: Tree, containers: list[Any]) -> str | None:
+    for at, container in enumerate(status.get("initContainerStatuses") or ()):
+        state = container.get("state") or {}
+        if lookup(state, ("terminated", "exitCode")) == 0:
+            continue
+        reason = _container_reason(state)
+        if reason and reason != "PodInitializing":
+            return f"Init:{reason}"
+        return f"Init:{at}/{len(containers)}"
+    return None
+
+
+def pod_row(pod: Tree, now: float) -> list[Any]:
+    """Name, Ready, Status, Restarts, Age, IP, Node, Nominated Node, Readiness Gates."""
+    status, spec = pod.get("status") or {}, pod.get("spec") or {}
+    containers = status.get("containerStatuses") or ()
+    ready = sum(1 for each in containers if each.get("ready"))
+    addresses = status.get("podIPs") or ()
+    return [
+        pod["metadata"]["name"],
+        f"{ready}/{len(spec.get('containers') or ())}",
+        pod_status(pod),
+        str(sum(each.get("restartCount", 0) for each in containers)),
+        age(pod["metadata"].get("creationTimestamp"), now),
+        addresses[0].get("ip") if addresses else "<none>",
+        spec.get("nodeName") or "<none>",
+        status.get("nominatedNodeName") or "<none>",
+        "<none>",
+    ]
+
+
 Row = Callable[[Tree, float], list[Any]]
 """The cells of one object, at a time in seconds since the epoch."""
 
@@ -19,7 +117,7 @@ _NONE = "<none>"
 
 
 def _columns(text: str) -> tuple[PrinterColumn, ...]:
-    """Columns from their names; `*` marks those that only the wide output shows, `#` numbers."""
+    """Columns from a list of names; `*` marks columns of the wide output only, `#` numeric columns."""
     made = []
     for word in text.split("|"):
         name = word.strip("*# ")
@@ -252,6 +350,6 @@ _ROWS: dict[tuple[str, str], tuple[Sequence[PrinterColumn], Row]] = {
 }
 
 
-def row_maker(resource: ResourceType) -> tuple[Sequence[PrinterColumn], Row] | None:
-    """Columns and cells of a built-in type; None for a type without columns of its own."""
-    return _ROWS.get(resource.storage)
+def printer(resource: ResourceType) -> tuple[Sequence[PrinterColumn], Row] | None:
+    """The columns of a built-in type and the function that makes its cells; None for a type with default columns."""
+    return _ROWS.get(resource.storage_key)

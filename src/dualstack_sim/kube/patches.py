@@ -1,0 +1,304 @@
+"""The patch types of the Kubernetes API, except server-side apply. No function changes the tree that it patches.
+
+Strategic merge patch merges lists by key, for built-in types only. Which lists merge and which are replaced as a whole
+follows the `patchStrategy` and `patchMergeKey` tags of the upstream API types. A field without an entry here merges as
+upstream merges it without tags: objects by field, lists as a whole (`taints`, `tolerations`, `clusterIPs`).
+Directives: `$patch: delete|replace|merge`, `$retainKeys`, `$deleteFromPrimitiveList/<field>` and
+`$setElementOrder/<field>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsonpatch
+from jsonpointer import JsonPointer, JsonPointerException
+
+from dualstack_sim.kube.objects import copied
+from dualstack_sim.kube.status import bad_request, unprocessable
+from dualstack_sim.kube.types import ResourceType
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A patch body and its media type."""
+
+    media_type: str
+    body: Any
+
+
+def patch_types(resource: ResourceType) -> tuple[str, ...]:
+    """The patches a type accepts; strategic merge needs the merge keys that only built-in types have."""
+    if resource.custom:
+        return (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+    return (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+
+
+@dataclass(frozen=True, slots=True)
+class MergeSchema:
+    """How one field merges.
+
+    `key`: a list of objects that merges by this field. `values`: a list of scalars that merges as a set.
+    `replace`: an object that is replaced as a whole.
+    """
+
+    fields: Mapping[str, MergeSchema] = field(default_factory=dict)
+    key: str | None = None
+    values: bool = False
+    replace: bool = False
+
+    def child(self, name: str) -> MergeSchema:
+        return self.fields.get(name, PLAIN)
+
+
+PLAIN = MergeSchema()
+_SET = MergeSchema(values=True)
+
+
+def _by(key: str, **fields: MergeSchema) -> MergeSchema:
+    return MergeSchema(fields=fields, key=key)
+
+
+_METADATA = MergeSchema({"ownerReferences": _by("uid"), "finalizers": _SET})
+_CONDITIONS = _by("type")
+_CONTAINERS = _by(
+    "name",
+    env=_by("name"),
+    ports=_by("containerPort"),
+    volumeMounts=_by("mountPath"),
+    volumeDevices=_by("devicePath"),
+)
+_POD_SPEC = MergeSchema(
+    {
+        "containers": _CONTAINERS,
+        "initContainers": _CONTAINERS,
+        "ephemeralContainers": _CONTAINERS,
+        "volumes": _by("name"),
+        "imagePullSecrets": _by("name"),
+        "hostAliases": _by("ip"),
+        "topologySpreadConstraints": _by("topologyKey"),
+        "schedulingGates": _by("name"),
+        "resourceClaims": _by("name"),
+    }
+)
+_TEMPLATE = MergeSchema({"metadata": _METADATA, "spec": _POD_SPEC})
+_STATUS_WITH_CONDITIONS = MergeSchema({"conditions": _CONDITIONS})
+
+
+def _object(spec: MergeSchema = PLAIN, status: MergeSchema = PLAIN, **fields: MergeSchema) -> MergeSchema:
+    return MergeSchema({"metadata": _METADATA, "spec": spec, "status": status, **fields})
+
+
+_WORKLOAD = _object(MergeSchema({"template": _TEMPLATE}), _STATUS_WITH_CONDITIONS)
+
+_SCHEMAS: dict[tuple[str, str], MergeSchema] = {
+    ("", "nodes"): _object(
+        MergeSchema({"podCIDRs": _SET}), MergeSchema({"conditions": _CONDITIONS, "addresses": _by("type")})
+    ),
+    ("", "pods"): _object(
+        _POD_SPEC, MergeSchema({"conditions": _CONDITIONS, "podIPs": _by("ip"), "hostIPs": _by("ip")})
+    ),
+    ("", "services"): _object(MergeSchema({"ports": _by("port")}), _STATUS_WITH_CONDITIONS),
+    ("", "namespaces"): _object(status=_STATUS_WITH_CONDITIONS),
+    ("", "serviceaccounts"): _object(secrets=_by("name")),
+    ("", "persistentvolumeclaims"): _object(status=_STATUS_WITH_CONDITIONS),
+    ("", "replicationcontrollers"): _WORKLOAD,
+    ("apps", "deployments"): _WORKLOAD,
+    ("apps", "replicasets"): _WORKLOAD,
+    ("apps", "daemonsets"): _WORKLOAD,
+    ("apps", "statefulsets"): _WORKLOAD,
+    ("batch", "jobs"): _WORKLOAD,
+    ("batch", "cronjobs"): _object(MergeSchema({"jobTemplate": _object(MergeSchema({"template": _TEMPLATE}))})),
+    ("policy", "poddisruptionbudgets"): _object(
+        MergeSchema({"selector": MergeSchema(replace=True)}), _STATUS_WITH_CONDITIONS
+    ),
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): _object(webhooks=_by("name")),
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): _object(webhooks=_by("name")),
+}
+_DEFAULT = _object()
+
+
+def merge_schema(resource: ResourceType) -> MergeSchema:
+    """How objects of `resource` merge; custom resources have atomic lists except in their metadata."""
+    return _SCHEMAS.get(resource.key, _DEFAULT)
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """`target` after a merge patch (RFC 7386): null removes a field, lists and scalars are replaced."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
+def json_patch(target: Any, patch: Any) -> Any:
+    """`target` after a JSON patch (RFC 6902). 400 for a malformed patch, 422 if an operation does not apply."""
+    document = copied(target)
+    for operation in _operations(patch):
+        try:
+            document = jsonpatch.apply_patch(document, [{"value": None, **operation}], in_place=True)
+        except jsonpatch.JsonPatchTestFailed:
+            # The real server's library treats a missing member as null.
+            path = operation["path"]
+            if operation.get("value") is not None or JsonPointer(path).resolve(document, None) is not None:
+                raise unprocessable(f"testing value {path} failed: test failed") from None
+        except (jsonpatch.JsonPatchException, JsonPointerException):
+            where = operation["path"]
+            if operation["op"] not in ("remove", "replace"):
+                where = f'"{where}" at "{_missing_segment(document, operation)}"'
+            message = f"{operation['op']} operation does not apply: doc is missing path: {where}: missing value"
+            raise unprocessable(message) from None
+    return document
+
+
+def _operations(patch: Any) -> list[dict[str, Any]]:
+    if not isinstance(patch, list):
+        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+    for operation in patch:
+        if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
+            raise bad_request("invalid JSON patch: each operation needs op and path")
+        verb = operation.get("op")
+        if verb not in ("add", "remove", "replace", "test", "copy", "move"):
+            raise unprocessable(f"Unexpected kind: {verb}")
+        if verb in ("copy", "move") and not isinstance(operation.get("from"), str):
+            raise bad_request(f"invalid JSON patch: {verb} needs from")
+    return patch
+
+
+def _missing_segment(document: Any, operation: dict[str, Any]) -> str:
+    """The first segment of `from` or `path` that is not in the document; the whole path if it is not a pointer."""
+    paths = [operation["path"]]
+    if operation["op"] in ("copy", "move"):
+        paths.insert(0, operation["from"])
+    for path in paths:
+        try:
+            segments = jsonpatch.path_split(path)
+        except JsonPointerException:
+            return str(path)
+        for end, segment in enumerate(segments, start=1):
+            if JsonPointer.from_parts(segments[:end]).resolve(document, None) is None:
+                return segment
+    return ""
+
+
+_PATCH = "$patch"
+_RETAIN = "$retainKeys"
+_DELETE_VALUES = "$deleteFromPrimitiveList/"
+_ORDER = "$setElementOrder/"
+
+
+def strategic_merge(target: Any, patch: Any, schema: MergeSchema) -> Any:
+    """`target` after a strategic merge patch. 400 for an unknown directive or a body of the wrong shape."""
+    if not isinstance(patch, dict):
+        raise bad_request("a strategic merge patch must be an object")
+    return _merge_object(target if isinstance(target, dict) else {}, patch, schema)
+
+
+def _without_directives(value: Any) -> Any:
+    """A patch as the value of a new field: the tree without its directives."""
+    if isinstance(value, dict):
+        return {
+            key: _without_directives(child)
+            for key, child in value.items()
+            if child is not None and not key.startswith((_DELETE_VALUES, _ORDER)) and key not in (_PATCH, _RETAIN)
+        }
+    if isinstance(value, list):
+        return [
+            _without_directives(item)
+            for item in value
+            if not (isinstance(item, dict) and item.get(_PATCH) in ("delete", "replace"))
+        ]
+    return value
+
+
+def _merge_object(target: dict[str, Any], patch: dict[str, Any], schema: MergeSchema) -> dict[str, Any]:
+    directive = patch.get(_PATCH)
+    if directive == "delete":
+        return {}
+    if directive == "replace" or schema.replace:
+        replacement: dict[str, Any] = _without_directives(patch)
+        return replacement
+    if directive not in (None, "merge"):
+        raise bad_request(f"Unknown patch type found: {directive}")
+    merged = dict(target)
+    if _RETAIN in patch:
+        merged = {key: value for key, value in merged.items() if key in patch[_RETAIN]}
+    for key, value in patch.items():
+        if key in (_PATCH, _RETAIN) or key.startswith(_ORDER):
+            continue
+        if key.startswith(_DELETE_VALUES):
+            field = key.removeprefix(_DELETE_VALUES)
+            merged[field] = [item for item in merged.get(field) or () if item not in value]
+            continue
+        _merge_field(merged, key, value, schema.child(key), patch.get(_ORDER + key))
+    for key, order in patch.items():
+        field = key.removeprefix(_ORDER)
+        below = schema.child(field)
+        if key.startswith(_ORDER) and field not in patch and (below.key or below.values) and merged.get(field):
+            merged[field] = _ordered(merged[field], order, below)
+    return merged
+
+
+def _merge_field(
+    merged: dict[str, Any], key: str, value: Any, schema: MergeSchema, order: Sequence[Any] | None
+) -> None:
+    if value is None:
+        merged.pop(key, None)
+        return
+    current = merged.get(key)
+    if isinstance(value, dict):
+        merged[key] = _merge_object(current if isinstance(current, dict) else {}, value, schema)
+    elif isinstance(value, list) and (schema.key or schema.values):
+        items = current if isinstance(current, list) else []
+        result = _merge_keyed(items, value, schema) if schema.key else _merge_values(items, value)
+        merged[key] = _ordered(result, order, schema) if order else result
+    else:
+        merged[key] = _without_directives(value)
+
+
+def _merge_values(items: list[Any], patch: list[Any]) -> list[Any]:
+    return [*items, *(value for value in patch if value not in items)]
+
+
+def _merge_keyed(items: list[Any], patch: list[Any], schema: MergeSchema) -> list[Any]:
+    key = schema.key
+    if any(isinstance(entry, dict) and entry.get(_PATCH) == "replace" and key not in entry for entry in patch):
+        return [_without_directives(entry) for entry in patch if entry.get(_PATCH) is None]
+    result = list(items)
+    for entry in patch:
+        if not isinstance(entry, dict) or key not in entry:
+            raise bad_request(f"map: {entry} does not contain declared merge key: {key}")
+        position = next((at for at, item in enumerate(result) if item.get(key) == entry[key]), None)
+        if entry.get(_PATCH) == "delete":
+            result = [item for item in result if item.get(key) != entry[key]]
+        elif position is None:
+            result.append(_without_directives(entry))
+        else:
+            result[position] = _merge_object(result[position], entry, MergeSchema(schema.fields))
+    return result
+
+
+def _ordered(items: list[Any], order: Sequence[Any], schema: MergeSchema) -> list[Any]:
+    """`items` in the order that `order` gives; an item that it does not name stays behind its predecessor."""
+    key = schema.key
+    names = [entry.get(key) if key and isinstance(entry, dict) else entry for entry in order]
+    rank = {name: at for at, name in enumerate(names) if isinstance(name, str | int)}
+    last = -1.0
+    places = []
+    for at, item in enumerate(items):
+        name = item.get(key) if key and isinstance(item, dict) else item
+        last = rank.get(name, last) if isinstance(name, str | int) else last
+        places.append((last, name not in rank, at, item))
+    return [item for *_, item in sorted(places, key=lambda place: place[:3])]
