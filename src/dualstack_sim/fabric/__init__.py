@@ -1,6 +1,6 @@
-"""The VPC's data path: who can reach whom, as each host believes at each instant, and who was in the dark for how long.
+"""The data path of VPC networks: connectivity from the view of each host at each instant, and lost connectivity.
 
-`Fabric` takes commits of the simulated Compute API and answers questions; the other modules hold one idea each.
+`Fabric` receives the commits of the simulated Compute API and answers queries.
 """
 
 from dualstack_sim.fabric.blackout import BrokenPair, FamilyReport, TrafficReport

@@ -1,4 +1,4 @@
-"""When Cloud Routers began and ceased to tell the other end of a VPN or interconnect of a range (cutover.md E17)."""
+"""Advertisements of ranges by Cloud Routers over VPN or interconnect (docs/reference/cut-over.md#e17)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WATCHED = frozenset({"networks", "subnetworks", "routers"})
 
 @dataclass(frozen=True, slots=True)
 class Advertisement:
-    """`cidr` is advertised by a router from `at` on, or is no more."""
+    """From `at` on, a router advertises `cidr`, or no longer does."""
 
     at: float
     region: str
@@ -23,15 +23,15 @@ class Advertisement:
 
 
 class Advertisements:
-    """Follows the commits of networks, subnetworks and routers; the last of `events` is the latest."""
+    """Derives advertisements from commits of networks, subnetworks and routers. `events` is in order of time."""
 
     def __init__(self) -> None:
         self.events: list[Advertisement] = []
         self._resources: dict[tuple[str, str, str], dict[str, Any]] = {}
-        self._heard: dict[tuple[str, str], frozenset[str]] = {}
+        self._advertised: dict[tuple[str, str], frozenset[str]] = {}
 
-    def note(self, commit: Commit) -> None:
-        """Take note of a commit: what a router says anew or no more becomes an event at the commit's instant."""
+    def on_commit(self, commit: Commit) -> None:
+        """Add an event for each range that a router starts or stops advertising with this commit."""
         if commit.collection not in _WATCHED:
             return
         region = _last((commit.after or commit.before or {}).get("region", ""))
@@ -41,17 +41,17 @@ class Advertisements:
         else:
             self._resources[place] = commit.after
         routers = {(where, name) for kind, where, name in self._resources if kind == "routers"}
-        for router in sorted(routers | set(self._heard)):
+        for router in sorted(routers | set(self._advertised)):
             self._compare(commit.at, router)
 
     def _compare(self, at: float, router: tuple[str, str]) -> None:
         resource = self._resources.get(("routers", *router))
-        now = frozenset(self._said_by(resource) if resource is not None else ())
-        before = self._heard.get(router, frozenset())
-        self._heard[router] = now
+        now = frozenset(self._advertised_by(resource) if resource is not None else ())
+        before = self._advertised.get(router, frozenset())
+        self._advertised[router] = now
         self.events += [Advertisement(at, *router, cidr, cidr in now) for cidr in sorted(now ^ before)]
 
-    def _said_by(self, router: dict[str, Any]) -> list[str]:
+    def _advertised_by(self, router: dict[str, Any]) -> list[str]:
         network = self._resources.get(("networks", "", _last(router["network"])), {})
         subnetworks = [
             resource

@@ -1,18 +1,17 @@
-"""For how long each ordered pair of end points was in the dark, and the report that sums it up.
+"""How long each ordered pair of endpoints lost connectivity, and the report about it.
 
-Only pairs that ever lost sight of each other have a record.
+Only pairs that lost connectivity have a record.
 """
 
 from __future__ import annotations
 
 import math
-import math
 from dataclasses import dataclass
 from typing import Any
 
 
-class Roster:
-    """The hosts of one IP family that can be talked to, and which of their pairs came after the mark."""
+class EndpointPresence:
+    """The endpoints of one IP family: those present at the mark, and the number of pairs that first met after it."""
 
     def __init__(self) -> None:
         self.marked: frozenset[str] = frozenset()
@@ -43,7 +42,7 @@ class Roster:
         self._present = dict.fromkeys(self._present, at)
 
     def _have_met(self, host: str, present: str) -> bool:
-        """Whether the two were there together before; `present` is there now, `host` is about to come back."""
+        """Whether both were present at the same time before; `present` still is, and `host` joins again."""
         theirs = [*self._stays.get(present, ()), (self._present[present], math.inf)]
         return any(
             start <= other_end and other_start <= end
@@ -61,12 +60,12 @@ class _Record:
     seconds: float
     first: float
     reason: str
-    dark_since: float | None
+    unreachable_since: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenPair:
-    """A pair that was dark for `seconds` in all, first at `since` for `reason` (seconds since the epoch)."""
+    """A pair without connectivity for `seconds` in total, first at `since` (seconds since the epoch) for `reason`."""
 
     source: str
     destination: str
@@ -88,10 +87,10 @@ class BrokenPair:
 
 @dataclass(frozen=True, slots=True)
 class FamilyReport:
-    """One IP family. `pairs` were there at the mark, `later_pairs` came after it; seconds are per ordered pair.
+    """One IP family. `pairs` existed at the mark, `later_pairs` were added after it; seconds are per ordered pair.
 
-    `maximum` and `total` are over all pairs since the mark, `p99` (nearest rank) over those of the mark; `current` is
-    how many are dark right now.
+    `maximum` and `total` cover all pairs since the mark, `p99` (nearest rank) the pairs of the mark; `current` is the
+    number of pairs without connectivity now.
     """
 
     pairs: int
@@ -117,9 +116,9 @@ class FamilyReport:
 
 @dataclass(frozen=True, slots=True)
 class TrafficReport:
-    """What traffic suffered between the mark (None: since ever) and `at`.
+    """The blackouts between the mark (None: from the start) and `at`.
 
-    `broken_pairs` are of both families, IPv4 first; the properties are those of IPv4, which every pair has.
+    `broken_pairs` has both families, IPv4 first; the properties are those of IPv4, which every pair has.
     """
 
     at: float
@@ -155,65 +154,65 @@ class TrafficReport:
         }
 
 
-class BlackoutBook:
+class BlackoutRecords:
     """The records of one IP family."""
 
     def __init__(self, family: int) -> None:
         self.family = family
-        self.dark = 0
+        self.unreachable = 0
         self._records: dict[Pair, _Record] = {}
 
     def set(self, at: float, pair: Pair, loss: str | None) -> None:
-        """From `at` on the pair is in the dark for the reason `loss`, or sees light (None)."""
+        """From `at` on the pair has no connectivity, for the reason `loss`, or has connectivity (None)."""
         record = self._records.get(pair)
         if loss is None:
-            if record is not None and record.dark_since is not None:
-                record.seconds += max(0.0, at - record.dark_since)
-                record.dark_since = None
-                self.dark -= 1
+            if record is not None and record.unreachable_since is not None:
+                record.seconds += max(0.0, at - record.unreachable_since)
+                record.unreachable_since = None
+                self.unreachable -= 1
                 if record.seconds <= 0.0:
-                    del self._records[pair]  # two changes at one instant: nothing was ever lost
+                    del self._records[pair]  # two changes at one instant: no packet was lost
         elif record is None:
             self._records[pair] = _Record(0.0, at, loss, at)
-            self.dark += 1
-        elif record.dark_since is None:
-            record.dark_since = at
-            self.dark += 1
+            self.unreachable += 1
+        elif record.unreachable_since is None:
+            record.unreachable_since = at
+            self.unreachable += 1
 
     def restart(self, at: float) -> None:
-        """Count from `at`; pairs that are dark stay dark."""
+        """Count from `at`; unreachable pairs stay unreachable."""
         self._records = {
             pair: _Record(0.0, at, record.reason, at)
             for pair, record in self._records.items()
-            if record.dark_since is not None
+            if record.unreachable_since is not None
         }
 
-    def dark_pairs(self) -> list[Pair]:
-        """Pairs that are in the dark now."""
-        if not self.dark:
+    def unreachable_pairs(self) -> list[Pair]:
+        """Pairs without connectivity now."""
+        if not self.unreachable:
             return []
-        return [pair for pair, record in self._records.items() if record.dark_since is not None]
+        return [pair for pair, record in self._records.items() if record.unreachable_since is not None]
 
     def broken(self, at: float) -> list[BrokenPair]:
-        """Pairs that have been dark at all until `at`, the longest first."""
+        """Pairs that lost connectivity until `at`, the longest blackout first."""
         pairs = []
         for (source, destination), record in self._records.items():
-            running = max(0.0, at - record.dark_since) if record.dark_since is not None else 0.0
+            running = max(0.0, at - record.unreachable_since) if record.unreachable_since is not None else 0.0
             seconds = record.seconds + running
             if seconds > 0.0:
                 pairs.append(BrokenPair(source, destination, self.family, seconds, record.first, record.reason))
         return sorted(pairs, key=lambda pair: (-pair.seconds, pair.source, pair.destination))
 
     def report(self, broken: list[BrokenPair], marked: frozenset[str], later_pairs: int) -> FamilyReport:
-        """Sum up `broken` (from `broken()`, same instant); `marked` are the hosts that were there at the mark."""
+        """Summarize `broken` (from `broken()`, same instant); `marked` are the hosts that were present at the mark."""
         pairs = len(marked) * max(0, len(marked) - 1)
         of_mark = [pair.seconds for pair in broken if pair.source in marked and pair.destination in marked]
-        rank = pairs - math.ceil(0.99 * pairs)  # how many pairs are allowed to be worse
+        rank = pairs - math.ceil(0.99 * pairs)  # the number of pairs above the percentile
         return FamilyReport(
             pairs=pairs,
             later_pairs=later_pairs,
             maximum=broken[0].seconds if broken else 0.0,
             p99=of_mark[rank] if rank < len(of_mark) else 0.0,
             total=math.fsum(pair.seconds for pair in broken),
-            current=self.dark,
+            current=self.unreachable,
         )

@@ -1,6 +1,6 @@
-"""Address blocks as integers, and an index that finds the blocks around an address.
+"""Address blocks as integers, and an index that finds the blocks that contain an address.
 
-Forwarding is asked millions of times in one rehearsal; comparing shifted integers is what makes that affordable.
+A rehearsal makes millions of forwarding decisions; comparing shifted integers keeps them fast.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BITS = {4: 32, 6: 128}
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A CIDR. `shift` is the number of host bits, `prefix` the address without them."""
+    """A CIDR. `shift` is the number of host bits, `prefix` the address shifted right by them."""
 
     version: int
     prefix: int
@@ -35,11 +35,11 @@ class Block:
         return address[0] == self.version and address[1] >> self.shift == self.prefix
 
     def covers(self, other: Block) -> bool:
-        """Whether `other` equals this block or lies inside it."""
+        """Whether this block contains `other` or equals it."""
         return self.version == other.version and other.shift <= self.shift and self.contains(other.address())
 
     def address(self, offset: int = 0) -> Address:
-        """The address `offset` places into the block; the last one if the block is smaller than that."""
+        """The address at `offset`; the last address if the block is smaller."""
         return (self.version, (self.prefix << self.shift) + min(offset, (1 << self.shift) - 1))
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class Block:
 
 @lru_cache(maxsize=8192)
 def parse_block(text: str) -> Block:
-    """The block that `text` writes (host bits are dropped, a bare address is a block of one); ValueError if none."""
+    """The block of a CIDR (without host bits) or of a single address; ValueError if `text` is neither."""
     network = ipaddress.ip_network(text, strict=False)
     shift = network.max_prefixlen - network.prefixlen
     return Block(network.version, int(network.network_address) >> shift, shift)
@@ -56,7 +56,7 @@ def parse_block(text: str) -> Block:
 
 @lru_cache(maxsize=8192)
 def parse_address(text: str) -> Address:
-    """The address that `text` writes; ValueError if it is none."""
+    """The address in `text`; ValueError if it is not one."""
     address = ipaddress.ip_address(text)
     return (address.version, int(address))
 
@@ -67,7 +67,7 @@ def format_address(address: Address) -> str:
 
 
 class BlockIndex(Generic[K]):
-    """Keys filed under blocks; finds those whose block contains an address or touches another block."""
+    """Keys by block; finds the keys whose block contains an address or overlaps another block."""
 
     def __init__(self) -> None:
         self._tables: dict[tuple[int, int], dict[int, set[K]]] = {}
@@ -85,15 +85,15 @@ class BlockIndex(Generic[K]):
         if not table:
             self._tables.pop((block.version, block.shift), None)
 
-    def around(self, address: Address) -> Iterator[K]:
+    def containing(self, address: Address) -> Iterator[K]:
         """Keys of the blocks that contain `address`."""
         version, value = address
         for (table_version, shift), table in self._tables.items():
             if table_version == version:
                 yield from table.get(value >> shift, ())
 
-    def touching(self, block: Block) -> Iterator[K]:
-        """Keys of the blocks that contain `block` or lie inside it."""
+    def overlapping(self, block: Block) -> Iterator[K]:
+        """Keys of the blocks that overlap `block`."""
         value = block.prefix << block.shift
         for (version, shift), table in self._tables.items():
             if version != block.version:

@@ -1,7 +1,7 @@
-"""What a host's controller knows about its VPC network, cut into small keyed facts.
+"""What a host knows about its VPC network, as small facts with keys.
 
-Each fact travels to each host on its own. A subnet's flag and its ranges are two facts, so that they may arrive in
-either order (cutover.md E10).
+Each fact propagates to each host separately. The flag and the ranges of a subnet are two facts, so that they may
+arrive in either order (docs/reference/cut-over.md#e10).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from dualstack_sim.fabric.blocks import Block
 
 Key = tuple[str, ...]
-"""What a fact is about: its sort, then names. Two facts with one key are two states of one thing."""
+"""The kind of a fact, then names. Facts with the same key are states of the same resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubnetRanges:
-    """The ranges of a subnet: primary first, then secondary ones, then the IPv6 range if there is one."""
+    """The ranges of a subnet: the primary range, secondary ranges, and the IPv6 range if there is one."""
 
     region: str
     subnet: str
@@ -33,7 +33,7 @@ class SubnetRanges:
 
 @dataclass(frozen=True, slots=True)
 class SubnetFlag:
-    """allowSubnetCidrRoutesOverlap of a subnet: whether it is a hybrid subnet (cutover.md R1, R3)."""
+    """allowSubnetCidrRoutesOverlap of a subnet: whether it is a hybrid subnet (docs/reference/cut-over.md#r1)."""
 
     region: str
     subnet: str
@@ -50,7 +50,7 @@ class SubnetFlag:
 
 @dataclass(frozen=True, slots=True)
 class StaticRoute:
-    """A custom route. `instance` is the next hop VM; None when the next hop is something else, named by `next_hop`."""
+    """A static route. `instance` is the next hop VM; None for another next hop, which `next_hop` names."""
 
     name: str
     destination: Block
@@ -90,7 +90,7 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A VM: whether it runs, whether it may forward, its network tags, its region."""
+    """A VM: its state, canIpForward, network tags, and region."""
 
     name: str
     region: str
@@ -109,7 +109,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class PortRange:
-    """One entry of a firewall rule's allowed or denied list: a protocol and ports, no ports meaning all."""
+    """An allowed or denied entry of a firewall rule: a protocol and its ports; an empty list means all ports."""
 
     protocol: str
     ports: tuple[tuple[int, int], ...] = ()
@@ -117,7 +117,7 @@ class PortRange:
 
 @dataclass(frozen=True, slots=True)
 class FirewallRule:
-    """An enabled rule. No target tags: every VM of the network. `ranges`: its sources, for egress its destinations."""
+    """An enabled rule. Without target tags it applies to all VMs. `ranges`: sources, or destinations for egress."""
 
     name: str
     priority: int
@@ -138,7 +138,7 @@ class FirewallRule:
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """The network holds more than is advised beside hybrid subnets, and these hosts suffer from it (cutover.md E14)."""
+    """The network is beyond the limits of hybrid subnets, which affects `hosts` (docs/reference/cut-over.md#e14)."""
 
     hosts: frozenset[str]
 
@@ -153,7 +153,7 @@ class Overload:
 
 @dataclass(frozen=True, slots=True)
 class Peering:
-    """One side's word in an ACTIVE peering: whether it exports and imports custom routes, and exchanges IPv6 ranges."""
+    """One side of an ACTIVE peering: whether it exports and imports custom routes, and exchanges IPv6 ranges."""
 
     peer: str
     exports: bool = False

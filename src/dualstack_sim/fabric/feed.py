@@ -1,11 +1,11 @@
-"""From a commit of the Compute API to the facts that changed by it."""
+"""The facts that a commit of the Compute API changes, and the names of hosts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
+
 from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.fabric.blocks import Block, parse_block
 from dualstack_sim.fabric.facts import (
@@ -20,27 +20,28 @@ from dualstack_sim.fabric.facts import (
     SubnetFlag,
     SubnetRanges,
 )
-from dualstack_sim.fabric.hosts import HostOf
 from dualstack_sim.rules import enforced
 
-
 HostOf = Callable[[str, str], str]
-"""`host_of(zone, name)`: what the VM `name` of `zone` is called."""
+"""`host_of(zone, name)`: the host name of the VM `name` in `zone`."""
 
 
 class HostNames:
-    """VM names are unique in their zone only. A name keeps meaning the zone it was first seen in, so that a route to a
-    VM that is gone does not lead to its namesake in another zone."""
+    """Host names of VMs: NAME, or ZONE/NAME if a VM of another zone had the name first.
+
+    VM names are unique only in their zone. A name keeps its first zone, so that a route to a deleted VM does not lead
+    to a VM with the same name in another zone.
+    """
 
     def __init__(self) -> None:
         self._first_zone: dict[str, str] = {}
 
     def of(self, zone: str, name: str) -> str:
-        """`name`, or `zone/name` for whoever is not the first of that name."""
+        """The host name of the VM."""
         return name if self._first_zone.setdefault(name, zone) == zone else f"{zone}/{name}"
 
     def find(self, text: str, hosts: Collection[str]) -> str | None:
-        """Which of `hosts` is meant by NAME or ZONE/NAME; None if none is, or more than one may be."""
+        """The one of `hosts` with this NAME or ZONE/NAME; None if there is none or the name is ambiguous."""
         zone, _, name = text.rpartition("/")
         exact = name if zone and self._first_zone.get(name) == zone else text
         if exact in hosts:
@@ -54,7 +55,7 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The state of one thing from now on; `fact` is None when it is gone."""
+    """The new state of one resource; `fact` is None if it was deleted."""
 
     network: str
     key: Key
@@ -62,7 +63,7 @@ class Change:
 
 
 def changes(commit: Commit, host_of: HostOf) -> list[Change]:
-    """What hosts must learn of `commit`; nothing when it changed only what does not matter to forwarding."""
+    """The facts that `commit` changes; empty if it does not affect forwarding."""
     before = dict(_facts(commit.collection, commit.before, host_of))
     after = dict(_facts(commit.collection, commit.after, host_of))
     gone = [Change(network, key, None) for network, key in before if (network, key) not in after]
@@ -84,7 +85,7 @@ def _facts(collection: str, resource: Resource | None, host_of: HostOf) -> Itera
         case "instances":
             yield from _instance_facts(resource, host_of)
             return
-        case _:  # subnet routes follow from the subnets themselves
+        case _:  # subnet routes are derived from subnets
             return
     for fact in facts:
         yield (network, fact.key), fact
@@ -150,7 +151,7 @@ def _instance_facts(resource: Resource, host_of: HostOf) -> Iterator[tuple[tuple
 
 def _interface(instance: str, name: str, body: Resource) -> Interface:
     primary = body.get("networkIP")
-    # an alias that is still a bare mask has no addresses yet
+    # an alias that is only a mask has no addresses yet
     aliases = [alias["ipCidrRange"] for alias in body.get("aliasIpRanges") or ()]
     return Interface(
         instance=instance,
@@ -162,7 +163,7 @@ def _interface(instance: str, name: str, body: Resource) -> Interface:
 
 
 def _ipv6_range(body: Resource) -> Block | None:
-    """The /96 of a dual-stack NIC, external or internal (compute-api.md 7.1)."""
+    """The /96 of a dual-stack NIC, external or internal (docs/reference/compute-engine.md#vm-prefixes)."""
     for config in body.get("ipv6AccessConfigs") or ():
         if config.get("externalIpv6"):
             return parse_block(f"{config['externalIpv6']}/{config.get('externalIpv6PrefixLength', 96)}")

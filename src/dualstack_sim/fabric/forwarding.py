@@ -1,4 +1,4 @@
-"""Where a packet goes, by the documented order of VPC routing, as one host sees it (cutover.md R5 to R8, E11)."""
+"""Forwarding by the documented order of VPC routing, in the view of one host (docs/reference/cut-over.md#r5)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DELIVERED = "DELIVERED"
 
 
 class View(Protocol):
-    """One network as one host knows it at one instant."""
+    """One network in the view of one host at one instant."""
 
     def subnets(self) -> Iterable[SubnetRanges]: ...
 
@@ -36,7 +36,7 @@ class View(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A peer network as the sending host knows it, and whether its custom routes and IPv6 ranges come across."""
+    """A peer network in the view of the sending host, and whether it exchanges custom routes and IPv6 ranges."""
 
     network: str
     view: View
@@ -46,10 +46,10 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The fate of a packet: the VM that gets it, or None, and why.
+    """The VM that receives a packet, or None, and why.
 
-    `reason` is DELIVERED or a cause of loss, in the words of the Network Management API where it has one; `rule` says
-    which rule decided.
+    `reason` is DELIVERED or the cause of the loss, a value of the Network Management API where it has one; `rule`
+    describes the rule that decided.
     """
 
     delivered_to: str | None
@@ -57,11 +57,19 @@ class Verdict:
     rule: str
 
 
+def _ruled(text: str, anchor: str) -> str:
+    return f"{text} (docs/reference/cut-over.md#{anchor})"
+
+
 def forward(view: View, host: str, destination: Address, knobs: FabricKnobs, peers: Sequence[Peer] = ()) -> Verdict:
-    """Where the network takes a packet that `host` sends to `destination`, before any firewall."""
+    """The verdict of the network for a packet from `host` to `destination`, before any firewall."""
     local = _local_range(view, destination)
-    if local is None and (holder := _holder_of_six(view, destination)) is not None:
-        return Verdict(holder, DELIVERED, "compute-api.md 5.5: a VM keeps its IPv6 range when its subnet gives up IPv6")
+    if local is None and (holder := _holder_of_ipv6(view, destination)) is not None:
+        return Verdict(
+            holder,
+            DELIVERED,
+            "IPv6 range of a VM, whose subnet is IPv4 again (docs/reference/compute-engine.md#back-to-ipv4)",
+        )
     peers = [peer for peer in peers if destination[0] == 4 or peer.ipv6 or not enforced("forwarding.peer-ipv6")]
     where: View = view
     if local is None:
@@ -72,7 +80,10 @@ def forward(view: View, host: str, destination: Address, knobs: FabricKnobs, pee
 
 
 def _peer_range(peers: Sequence[Peer], destination: Address) -> tuple[View, tuple[SubnetRanges, Block]] | None:
-    """The peer with a subnet range around the destination; ranges of peers do not overlap (cutover.md R10)."""
+    """The peer with a subnet range that contains the destination.
+
+    Ranges of peers do not overlap (docs/reference/cut-over.md#r10).
+    """
     for peer in peers:
         found = _local_range(peer.view, destination)
         if found is not None and enforced("forwarding.peer-subnets"):
@@ -83,21 +94,26 @@ def _peer_range(peers: Sequence[Peer], destination: Address) -> tuple[View, tupl
 def _by_subnet_route(
     view: View, local: tuple[SubnetRanges, Block], destination: Address, knobs: FabricKnobs
 ) -> Verdict | None:
-    """What the subnet route does, in the network that has the subnet; None: it leaves the packet to static routes."""
+    """The verdict of the subnet route in the network of the subnet; None to continue with static routes."""
     subnet, block = local
     hybrid = view.overlap_allowed(subnet.region, subnet.subnet)
     owner = _matched(view, destination, block, aliases=knobs.alias_matched or not hybrid)
     if owner is not None:
-        return Verdict(owner, DELIVERED, f"R5: subnet route {block} of {subnet.subnet}, matched resource")
+        return Verdict(owner, DELIVERED, _ruled(f"subnet route {block} of {subnet.subnet}, matched resource", "r5"))
     if hybrid and _has_second_pass(destination):
         return _hybrid_second_pass(view, destination, subnet, block, knobs)
     if not enforced("forwarding.unmatched-drops"):
         return None
-    return Verdict(None, "UNKNOWN_INTERNAL_ADDRESS", f"R8: subnet route {block} of {subnet.subnet}, no such resource")
+    return Verdict(
+        None, "UNKNOWN_INTERNAL_ADDRESS", _ruled(f"subnet route {block} of {subnet.subnet}, no such resource", "r8")
+    )
 
 
-def _holder_of_six(view: View, destination: Address) -> str | None:
-    """The running VM with this IPv6 address in a subnet that was dual-stack once and is not now."""
+def _holder_of_ipv6(view: View, destination: Address) -> str | None:
+    """The running VM that kept this IPv6 address after its subnet changed back to IPv4.
+
+    Source: docs/reference/compute-engine.md#back-to-ipv4.
+    """
     if not enforced("forwarding.ipv6-outlives-subnet"):
         return None
     for interface in view.interfaces_at(destination):
@@ -108,8 +124,10 @@ def _holder_of_six(view: View, destination: Address) -> str | None:
 
 
 def _local_range(view: View, destination: Address) -> tuple[SubnetRanges, Block] | None:
-    """The most specific subnet range around the destination; ranges of one network never overlap by intent, but a
-    host that is behind may hold two that do."""
+    """The most specific subnet range that contains the destination.
+
+    Ranges of one network do not overlap, but a host that is not up to date may see two that do.
+    """
     found: tuple[SubnetRanges, Block] | None = None
     for subnet in view.subnets():
         for block in subnet.ranges:
@@ -121,9 +139,9 @@ def _local_range(view: View, destination: Address) -> tuple[SubnetRanges, Block]
 
 
 def _matched(view: View, destination: Address, block: Block, *, aliases: bool) -> str | None:
-    """The running VM that has the destination as an address of its own, or in an alias range if `aliases` count.
+    """The running VM with the destination as its own address, or in an alias range if `aliases` count.
 
-    They do in an ordinary subnet; whether they do in a hybrid one is knob K3.
+    They count in an ordinary subnet; in a hybrid subnet it is an open question (docs/reference/cut-over.md#k3).
     """
     owners = [
         (own.shift, interface.instance)
@@ -154,7 +172,7 @@ def _serves_unmatched(knobs: FabricKnobs) -> bool:
 def _hybrid_second_pass(
     view: View, destination: Address, subnet: SubnetRanges, block: Block, knobs: FabricKnobs
 ) -> Verdict:
-    """R6 and R7: the subnet route is hybrid and nothing in it has the address."""
+    """The verdict for an address without a resource in a hybrid subnet (docs/reference/cut-over.md#r6)."""
     routes = [
         route
         for route in view.routes_to(destination)
@@ -164,12 +182,14 @@ def _hybrid_second_pass(
     ]
     where = f"hybrid subnet route {block} of {subnet.subnet}"
     if not routes:
-        return Verdict(None, "HYBRID_SUBNET_NO_ROUTE", f"R6: {where}, unmatched, no route left")
+        return Verdict(None, "HYBRID_SUBNET_NO_ROUTE", _ruled(f"{where}, unmatched, no route left", "r6"))
     route = _best(view, routes, destination)
     elsewhere = route.instance is not None and route.region != subnet.region
     if elsewhere and enforced("forwarding.hybrid-same-region"):
-        return Verdict(None, "HYBRID_SUBNET_REGION_MISMATCH", f"R7: {where}, next hop of {route.name} elsewhere")
-    return _take(view, route, f"R6: {where}, unmatched, then ")
+        return Verdict(
+            None, "HYBRID_SUBNET_REGION_MISMATCH", _ruled(f"{where}, next hop of {route.name} elsewhere", "r7")
+        )
+    return _take(view, route, "r6", f"{where}, unmatched, then ")
 
 
 def _by_static_route(view: View, host: str, destination: Address, peers: Sequence[Peer]) -> Verdict:
@@ -184,14 +204,14 @@ def _by_static_route(view: View, host: str, destination: Address, peers: Sequenc
     imported = _imported(peers, destination)
     if imported is not None and (local is None or _precedes(imported[1], local)):
         peer, route = imported
-        return _take(peer.view, route, f"R5: by peering with {peer.network}, ")
+        return _take(peer.view, route, "r5", f"by peering with {peer.network}, ")
     if local is None:
-        return Verdict(None, "NO_ROUTE", "R5: no route to the destination")
-    return _take(view, local, "R5: ")
+        return Verdict(None, "NO_ROUTE", _ruled("no route to the destination", "r5"))
+    return _take(view, local, "r5")
 
 
 def _imported(peers: Sequence[Peer], destination: Address) -> tuple[Peer, StaticRoute] | None:
-    """The best custom route that peers export and this network imports: the most specific, then priority."""
+    """The best imported custom route of peers: the most specific destination, then priority."""
     best = [
         (peer, _best(peer.view, routes, destination))
         for peer in peers
@@ -213,9 +233,9 @@ def _precedes(imported: StaticRoute, local: StaticRoute) -> bool:
 
 
 def _best(view: View, routes: list[StaticRoute], destination: Address) -> StaticRoute:
-    """Most specific destination first, then a next hop that runs, then priority; equals share by destination.
+    """The most specific destination, then a running next hop, then priority; equal routes share by destination.
 
-    A more specific route whose next hop is down still hides the broader ones.
+    A more specific route with a stopped next hop still hides broader routes.
     """
     shifts = [route.destination.shift for route in routes]
     narrowest = min(shifts) if enforced("forwarding.most-specific") else max(shifts)
@@ -236,8 +256,8 @@ def _next_hop_runs(view: View, route: StaticRoute) -> bool:
     return machine is not None and machine.running
 
 
-def _take(view: View, route: StaticRoute, how: str) -> Verdict:
-    rule = f"{how}static route {route.name} to {route.destination}"
+def _take(view: View, route: StaticRoute, anchor: str, how: str = "") -> Verdict:
+    rule = _ruled(f"{how}static route {route.name} to {route.destination}", anchor)
     if route.instance is None:
         internet = route.next_hop == "default-internet-gateway"
         return Verdict(None, "PRIVATE_TRAFFIC_TO_INTERNET" if internet else "LEFT_THE_NETWORK", rule)

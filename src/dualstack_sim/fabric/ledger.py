@@ -1,7 +1,7 @@
-"""One network's facts as they are, and as each host still sees them.
+"""The facts of one network: the current state, and the view of each host.
 
-Hosts are behind only for the seconds after a change, so a view is kept as its difference from the truth: per key, the
-hosts that still hold an older state. Memory grows with what is in flight, not with hosts times facts.
+A host is behind only for seconds after a change, so a view is stored as its difference from the current state: for each
+key, the hosts that still see an older state. Memory grows with the changes in flight, not with hosts times facts.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from dualstack_sim.fabric.facts import (
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """The state of a key that a host sees although a newer one is in force."""
+class OlderState:
+    """The older state of a key that a host still sees."""
 
     version: int
     fact: Fact | None
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What changed in a host's view."""
+class ViewChange:
+    """A change in the view of a host."""
 
     old: Fact | None
     new: Fact | None
@@ -46,52 +46,52 @@ class Ledger:
 
     def __init__(self, network: str) -> None:
         self.network = network
-        self.truth: dict[Key, Fact] = {}
+        self.current: dict[Key, Fact] = {}
         self.views: dict[str, HostView] = {}
-        self._behind: dict[Key, dict[str, Held]] = {}
+        self._behind: dict[Key, dict[str, OlderState]] = {}
         self._keys_behind: dict[str, int] = {}
         self._versions: dict[Key, int] = {}
-        self._filed: dict[Key, set[Block]] = {}
-        self._sorts: dict[str, set[Key]] = {}
+        self._blocks: dict[Key, set[Block]] = {}
+        self._keys_by_kind: dict[str, set[Key]] = {}
         self._of_instance: dict[str, set[Key]] = {}
         self._interfaces: BlockIndex[Key] = BlockIndex()
         self._routes: BlockIndex[Key] = BlockIndex()
 
     def commit(self, key: Key, fact: Fact | None) -> int:
-        """Put a new state in force and return its version; every host goes on seeing what it saw before."""
-        old = self.truth.get(key)
+        """Put a new state in force and return its version; every host still sees its previous state."""
+        old = self.current.get(key)
         version = self._versions.get(key, 0)
         if self.views:
             behind = self._behind.setdefault(key, {})
             for host in self.views:
                 if host not in behind:
-                    behind[host] = Held(version, old)
+                    behind[host] = OlderState(version, old)
                     self._keys_behind[host] += 1
         self._versions[key] = version + 1
         if fact is None:
-            self.truth.pop(key, None)
+            self.current.pop(key, None)
         else:
-            self.truth[key] = fact
-            self._file(key, fact)
-        self._trim(key)
+            self.current[key] = fact
+            self._add_to_indexes(key, fact)
+        self._prune(key)
         return version + 1
 
-    def deliver(self, host: str, key: Key, version: int, fact: Fact | None) -> Seen | None:
-        """Let `host` see a state of `key`; None when it has seen that or a newer one already."""
+    def deliver(self, host: str, key: Key, version: int, fact: Fact | None) -> ViewChange | None:
+        """Show `host` a state of `key`; None if it has already seen that state or a newer one."""
         behind = self._behind.get(key)
-        held = behind.get(host) if behind is not None else None
-        if behind is None or held is None or held.version >= version:
+        older = behind.get(host) if behind is not None else None
+        if behind is None or older is None or older.version >= version:
             return None
         if version == self._versions[key]:
             del behind[host]
             self._keys_behind[host] -= 1
-            self._trim(key)
+            self._prune(key)
         else:
-            behind[host] = Held(version, fact)
-        return Seen(held.fact, fact)
+            behind[host] = OlderState(version, fact)
+        return ViewChange(older.fact, fact)
 
     def open_view(self, host: str) -> None:
-        """A host that starts, or one of a network that peers with this one now: it sees what is in force."""
+        """Add the view of a host that starts, or of a new peer network's host; it sees the current state."""
         self.views[host] = HostView(self, host)
         self._keys_behind[host] = 0
 
@@ -100,77 +100,77 @@ class Ledger:
         del self._keys_behind[host]
         for key in [key for key, behind in self._behind.items() if host in behind]:
             del self._behind[key][host]
-            self._trim(key)
+            self._prune(key)
 
     def up_to_date(self, host: str) -> bool:
-        """Whether the host sees everything as it is."""
+        """Whether the host sees the current state of all facts."""
         return not self._keys_behind[host]
 
     def seen(self, host: str, key: Key) -> Fact | None:
         behind = self._behind.get(key)
         if behind is not None:
-            held = behind.get(host)
-            if held is not None:
-                return held.fact
-        return self.truth.get(key)
+            older = behind.get(host)
+            if older is not None:
+                return older.fact
+        return self.current.get(key)
 
-    def keys_of_sort(self, sort: str) -> Iterable[Key]:
-        """Keys of one sort that are in force or still seen by somebody."""
-        return self._sorts.get(sort, ())
+    def keys_of_kind(self, kind: str) -> Iterable[Key]:
+        """Keys of one kind that are in force or still in the view of a host."""
+        return self._keys_by_kind.get(kind, ())
 
     def keys_of_instance(self, instance: str) -> Iterable[Key]:
-        """Its NICs, and the routes through it."""
+        """The keys of the NICs of a VM, and of the routes with the VM as next hop."""
         return self._of_instance.get(instance, ())
 
     def interface_keys_at(self, address: Address) -> Iterator[Key]:
-        return self._interfaces.around(address)
+        return self._interfaces.containing(address)
 
     def route_keys_at(self, address: Address) -> Iterator[Key]:
-        return self._routes.around(address)
+        return self._routes.containing(address)
 
-    def touched_by(self, old: Fact | None, new: Fact | None) -> set[Block]:
-        """The addresses whose forwarding may differ between two states of one thing."""
+    def affected_blocks(self, old: Fact | None, new: Fact | None) -> set[Block]:
+        """The addresses whose forwarding may differ between two states of one resource."""
         fact = new if new is not None else old
         if isinstance(fact, SubnetFlag):
-            return set(self._filed.get(("ranges", fact.region, fact.subnet), ()))
+            return set(self._blocks.get(("ranges", fact.region, fact.subnet), ()))
         if isinstance(fact, Overload):
-            return {block for key in self.keys_of_sort("ranges") for block in self._filed.get(key, ())}
+            return {block for key in self.keys_of_kind("ranges") for block in self._blocks.get(key, ())}
         if isinstance(fact, Machine):
-            return {block for key in self.keys_of_instance(fact.name) for block in self._filed.get(key, ())}
+            return {block for key in self.keys_of_instance(fact.name) for block in self._blocks.get(key, ())}
         before = set(old.blocks) if old is not None else set()
         after = set(new.blocks) if new is not None else set()
         if isinstance(fact, StaticRoute):
-            return before | after  # also when only its priority or next hop differ
+            return before | after  # also if only its priority or next hop differs
         return before ^ after
 
-    def _file(self, key: Key, fact: Fact) -> None:
-        filed = self._filed.setdefault(key, set())
+    def _add_to_indexes(self, key: Key, fact: Fact) -> None:
+        blocks = self._blocks.setdefault(key, set())
         index = self._index(key)
         for block in fact.blocks:
-            if block not in filed:
-                filed.add(block)
+            if block not in blocks:
+                blocks.add(block)
                 if index is not None:
                     index.add(block, key)
-        self._sorts.setdefault(key[0], set()).add(key)
+        self._keys_by_kind.setdefault(key[0], set()).add(key)
         instance = fact.instance if isinstance(fact, (Interface, StaticRoute)) else None
         if instance is not None:
             self._of_instance.setdefault(instance, set()).add(key)
 
-    def _trim(self, key: Key) -> None:
-        """Forget older states of `key` as soon as nobody sees them any more."""
+    def _prune(self, key: Key) -> None:
+        """Remove index entries of older states of `key` once no host sees them."""
         if self._behind.get(key):
             return
         self._behind.pop(key, None)
-        fact = self.truth.get(key)
-        filed = self._filed.get(key, set())
+        fact = self.current.get(key)
+        blocks = self._blocks.get(key, set())
         index = self._index(key)
-        for block in filed.difference(fact.blocks if fact is not None else ()):
-            filed.discard(block)
+        for block in blocks.difference(fact.blocks if fact is not None else ()):
+            blocks.discard(block)
             if index is not None:
                 index.discard(block, key)
         if fact is None:
-            self._filed.pop(key, None)
-            self._sorts.get(key[0], set()).discard(key)
+            self._blocks.pop(key, None)
+            self._keys_by_kind.get(key[0], set()).discard(key)
             for instance in [name for name, keys in self._of_instance.items() if key in keys]:
                 self._of_instance[instance].discard(key)
                 if not self._of_instance[instance]:
@@ -186,7 +186,7 @@ class Ledger:
 
 
 class HostView:
-    """The network as one host sees it right now; implements `forwarding.View`."""
+    """The view that one host has of the network now; implements `forwarding.View`."""
 
     __slots__ = ("_host", "_ledger")
 
@@ -195,7 +195,7 @@ class HostView:
         self._host = host
 
     def subnets(self) -> Iterator[SubnetRanges]:
-        for key in self._ledger.keys_of_sort("ranges"):
+        for key in self._ledger.keys_of_kind("ranges"):
             fact = self._ledger.seen(self._host, key)
             if isinstance(fact, SubnetRanges):
                 yield fact
@@ -233,7 +233,7 @@ class HostView:
         return fact if isinstance(fact, Overload) else None
 
     def peerings(self) -> Iterator[Peering]:
-        for key in self._ledger.keys_of_sort("peering"):
+        for key in self._ledger.keys_of_kind("peering"):
             fact = self._ledger.seen(self._host, key)
             if isinstance(fact, Peering):
                 yield fact
@@ -244,8 +244,8 @@ class HostView:
     def egress_rules(self) -> Iterator[FirewallRule]:
         return self._rules("egress")
 
-    def _rules(self, sort: str) -> Iterator[FirewallRule]:
-        for key in self._ledger.keys_of_sort(sort):
+    def _rules(self, kind: str) -> Iterator[FirewallRule]:
+        for key in self._ledger.keys_of_kind(kind):
             fact = self._ledger.seen(self._host, key)
             if isinstance(fact, FirewallRule):
                 yield fact

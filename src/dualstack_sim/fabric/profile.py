@@ -1,22 +1,23 @@
-"""The inferred facts about Google Cloud on which a verdict of the fabric rests, one sentence each."""
+"""Settings for undocumented behaviour of the data path (delays and knobs), and the assumptions that result."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-from dualstack_sim.fabric.overload import SHARE
-from dualstack_sim.fabric.profile import FabricKnobs, LagProfile
 
+AFFECTED_HOSTS = 0.1
+"""The expected share of hosts that a network beyond the advised limits affects."""
 
 Bounds = tuple[float, float]
-"""Shortest and longest lag in simulated seconds; equal bounds are a fixed lag."""
+"""Shortest and longest delay in simulated seconds; equal bounds are a fixed delay."""
 
 
 @dataclass(frozen=True, slots=True)
 class LagProfile:
-    """How long after its commit a change is seen by a host, drawn evenly (compute-api.md 10; all inferred).
+    """The delay from a commit until a host sees the change, uniformly distributed.
 
-    Google only says that propagation is eventually consistent (cutover.md R5).
+    All figures are inferred (docs/reference/compute-engine.md#propagation-figures); Google documents only that
+    propagation is eventually consistent (docs/reference/cut-over.md#r5).
     """
 
     alias: Bounds = (1.0, 10.0)
@@ -26,20 +27,20 @@ class LagProfile:
     firewall: Bounds = (0.5, 10.0)
 
     def __post_init__(self) -> None:
-        for sort in ("alias", "route", "subnet", "machine", "firewall"):
-            low, high = getattr(self, sort)
+        for kind in ("alias", "route", "subnet", "machine", "firewall"):
+            low, high = getattr(self, kind)
             if not 0.0 <= low <= high:
-                raise ValueError(f"lag of {sort} must be 0 <= shortest <= longest, not {low}..{high}")
+                raise ValueError(f"lag of {kind} must be 0 <= shortest <= longest, not {low}..{high}")
 
     @classmethod
     def fixed(cls, seconds: float) -> LagProfile:
-        """The same lag for everything; for tests and what-if questions."""
+        """The same delay for all changes; for tests and what-if questions."""
         bounds = (seconds, seconds)
         return cls(bounds, bounds, bounds, bounds, bounds)
 
-    def bounds(self, sort: str) -> Bounds:
-        """The bounds for a fact whose key starts with `sort`."""
-        match sort:
+    def bounds(self, kind: str) -> Bounds:
+        """The bounds for facts of a kind."""
+        match kind:
             case "interface":
                 return self.alias
             case "route" | "peering":
@@ -50,7 +51,7 @@ class LagProfile:
                 return self.machine
             case "firewall" | "egress":
                 return self.firewall
-        raise ValueError(f"no fact is of sort {sort!r}")
+        raise ValueError(f"no fact is of kind {kind!r}")
 
     @property
     def longest(self) -> float:
@@ -59,18 +60,20 @@ class LagProfile:
 
 @dataclass(frozen=True, slots=True)
 class FabricKnobs:
-    """Behaviour of the data path that only a test on real Google Cloud settles (cutover.md 9, 11)."""
+    """Behaviour of the data path that only a test on Google Cloud can determine (docs/reference/cut-over.md#knobs)."""
 
     alias_matched: bool = True
-    """K3, E9: an alias range counts as a matched resource of a hybrid subnet."""
+    """Knob K3: an alias range counts as a matched resource of a hybrid subnet (docs/reference/cut-over.md#k3)."""
     subnet_order: Literal["reordered", "fifo"] = "reordered"
-    """K4, E10: whether a host may see changes of one subnet in another order than they were made."""
+    """Knob K4: whether a host may see changes of one subnet out of order (docs/reference/cut-over.md#k4)."""
 
     unmatched_to_instances: bool = True
-    """Static routes to instances serve addresses that no resource has in a hybrid subnet (compute-api.md 11.2)."""
+    """In a hybrid subnet, static routes to instances serve addresses without a resource
+    (docs/reference/compute-engine.md#open-unmatched-to-instances)."""
 
     beyond_limits: Literal["unstable", "works"] = "unstable"
-    """E14: whether hosts suffer in a network beyond the advised limits of hybrid subnets (cutover.md R16)."""
+    """Whether hosts lose packets in a network beyond the advised limits of hybrid subnets
+    (docs/reference/cut-over.md#beyond-hybrid-limits)."""
 
     def __post_init__(self) -> None:
         if self.subnet_order not in ("reordered", "fifo"):
@@ -78,45 +81,45 @@ class FabricKnobs:
 
 
 def assumptions(lag: LagProfile, knobs: FabricKnobs, *, overlap_used: bool, most_interfaces: int) -> list[str]:
-    """`most_interfaces`: the largest number of NICs in a network beyond the limits of hybrid subnets; 0 if none was."""
+    """The inferred facts that a verdict of the fabric depends on, one sentence each with its source.
+
+    `most_interfaces`: the largest number of NICs in a network beyond the limits of hybrid subnets; 0 if none was.
+    """
     propagation = (
         f"Every host applies a change at most {lag.longest:g} s after it took effect "
-        "(lag profile, compute-api.md 10; inferred, Google only says 'eventually consistent')."
+        "(docs/reference/compute-engine.md#propagation-figures; inferred, documented is 'eventually consistent')."
     )
     flows = (
-        "While hosts apply a change each packet follows either the old or the new state, and established flows move "
-        "with new ones (cutover.md 2; inferred)."
+        "While hosts apply a change, each packet follows either the old or the new state, and established flows move "
+        "with new ones (docs/reference/cut-over.md#forwarding; inferred)."
     )
     sentences = [propagation, flows]
     if not overlap_used:
         return sentences
     sentences.append(
-        "In a hybrid subnet, packets to addresses that no resource has follow untagged static routes to instances of "
-        "the same region (cutover.md R6, R7; documented for hybrid subnets, inferred for next hop instances)."
+        "In a hybrid subnet, packets to addresses without a resource follow untagged static routes to instances of "
+        "the same region (docs/reference/cut-over.md#r6; documented for hybrid subnets, inferred for instances)."
     )
-    if knobs.alias_matched:
-        sentences.append(
-            "An alias IP range counts as a matched resource of a hybrid subnet (K3, cutover.md E9; inferred)."
-        )
-    else:
-        sentences.append(
-            "An alias IP range does not count as a matched resource of a hybrid subnet (K3 'no', cutover.md E9; "
-            "inferred)."
-        )
+    counts = "counts" if knobs.alias_matched else "does not count"
+    sentences.append(
+        f"An alias IP range {counts} as a matched resource of a hybrid subnet "
+        "(K3, docs/reference/cut-over.md#k3; inferred)."
+    )
     if knobs.subnet_order == "fifo":
         sentences.append(
-            "A host sees the changes of one subnet in the order in which they were made (K4 'fifo', cutover.md E10; "
-            "inferred)."
+            "A host sees the changes of one subnet in order (K4 'fifo', docs/reference/cut-over.md#k4; inferred)."
         )
     sentences.append(
-        "Switching allowSubnetCidrRoutesOverlap on or off moves no packet of addresses that a resource has "
-        "(cutover.md 2, S1 and S5; inferred)."
+        "Setting or clearing allowSubnetCidrRoutesOverlap does not affect packets to addresses with a resource "
+        "(docs/reference/cut-over.md#s1; inferred)."
     )
     if most_interfaces:
         unstable = knobs.beyond_limits == "unstable"
-        outcome = f"about one host in {1 / SHARE:.0f} reaches nothing in it" if unstable else "no packet is lost"
+        outcome = (
+            f"about one host in {1 / AFFECTED_HOSTS:.0f} reaches no address in it" if unstable else "no packet is lost"
+        )
         sentences.append(
-            f"The network held more beside a hybrid subnet than Google advises, with up to {most_interfaces} NICs, and "
-            f"{outcome} (cutover.md R16, E14; inferred)."
+            f"A network with a hybrid subnet was beyond the advised limits, with up to {most_interfaces} NICs, and "
+            f"{outcome} (docs/reference/cut-over.md#e14; inferred)."
         )
     return sentences

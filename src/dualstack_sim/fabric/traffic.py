@@ -1,7 +1,7 @@
-"""End points that talk to each other, and which of their pairs are in the dark at each instant.
+"""Endpoints that communicate, and which of their pairs have connectivity at each instant.
 
-A pair is looked at again only when something changed that it depends on: what the source host sees of the destination,
-what the destination's host sees of itself, or who is there at all.
+A pair is checked again only after a change that it depends on: in the source host's view of the destination, in the
+destination host's view of itself, or in the set of endpoints.
 """
 
 from __future__ import annotations
@@ -10,28 +10,27 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from dualstack_sim.fabric.blackout import BlackoutBook, TrafficReport
+from dualstack_sim.fabric.blackout import BlackoutRecords, EndpointPresence, TrafficReport
 from dualstack_sim.fabric.blocks import Address, Block, BlockIndex, parse_address, parse_block
-from dualstack_sim.fabric.delivery import Carrier
+from dualstack_sim.fabric.delivery import DataPath
 from dualstack_sim.fabric.facts import FirewallRule, Interface, Machine, Peering
 from dualstack_sim.fabric.forwarding import Verdict
-from dualstack_sim.fabric.ledger import HostView, Ledger, Seen
-from dualstack_sim.fabric.roster import Roster
+from dualstack_sim.fabric.ledger import HostView, Ledger, ViewChange
 from dualstack_sim.rules import enforced
 
 FAMILIES = (4, 6)
 POD = 2
-"""Which address of a pod CIDR stands for all of them."""
+"""The offset of the address that represents all addresses of a pod CIDR."""
 
 Schedule = Callable[[float, Callable[[float], None]], None]
-"""Runs an action at a simulated time, in order with all other changes."""
+"""Run an action at a simulated time, in order with all other events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A node whose pods can be talked to: at most one pod CIDR for each family.
+    """A node whose pods communicate, with at most one pod CIDR for each IP family.
 
-    `addresses` has for each family the address that stands for its pods.
+    `addresses` maps each family to the address that represents the pods.
     """
 
     host: str
@@ -41,28 +40,27 @@ class Endpoint:
 
 
 class Traffic:
-    """Watches every ordered pair of end points and accounts for how long each cannot get a packet across."""
+    """Observes every ordered pair of endpoints and records how long each has no connectivity."""
 
-    def __init__(self, carrier: Carrier, schedule: Schedule, settle: Callable[[float], None]) -> None:
-        self._carrier = carrier
+    def __init__(self, data_path: DataPath, schedule: Schedule, settle: Callable[[float], None]) -> None:
+        self._data_path = data_path
         self._schedule = schedule
         self._settle = settle
         self._endpoints: dict[str, Endpoint] = {}
         self._owners: BlockIndex[str] = BlockIndex()
-        self._books = {family: BlackoutBook(family) for family in FAMILIES}
-        self._rosters = {family: Roster() for family in FAMILIES}
+        self._blackouts = {family: BlackoutRecords(family) for family in FAMILIES}
+        self._presence = {family: EndpointPresence() for family in FAMILIES}
         self._stopped: set[str] = set()
         self._known_at: dict[str, float] = {}
         self._waiting: dict[str, Endpoint] = {}
         self._marked_at: float | None = None
 
     def join(self, at: float, host: str, cidrs: Sequence[str], *, steals_aliases: bool = False) -> None:
-        """The pods of `host` in `cidrs` can be talked to from `at` on; joining again replaces what was said before.
+        """Add or replace the endpoint `host`, whose pods in `cidrs` communicate from `at` on.
 
-        A VM that has just started is an end point when every host has had its time to learn of it, not before.
-        `steals_aliases`: its guest agent runs with ip_aliases=true (cutover.md R13, E16). A VM that stops running
-        leaves by itself, and one that was stopped before `at` does not come back by the word of somebody who has not
-        noticed yet. ValueError if a CIDR is none, or for two CIDRs of one family.
+        A VM that has just started becomes an endpoint when every host must have seen it. A VM that stops is removed
+        automatically, and a stopped VM does not become an endpoint. `steals_aliases`: its guest agent runs with
+        ip_aliases=true (docs/reference/cut-over.md#r13). ValueError for an invalid CIDR or two CIDRs of one family.
         """
         blocks = tuple(parse_block(cidr) for cidr in cidrs)
         if not blocks or len({block.version for block in blocks}) != len(blocks):
@@ -71,126 +69,134 @@ class Traffic:
         self._schedule(at, partial(self._join, endpoint=Endpoint(host, blocks, addresses, steals_aliases)))
 
     def leave(self, at: float, host: str) -> None:
-        """Nobody talks to the pods of `host` any more, nor they to others."""
+        """Remove the endpoint `host` at `at`."""
         self._schedule(at, partial(self.drop, host=host))
 
     def mark(self, at: float) -> None:
-        """Account from `at` on; forget all darkness before."""
+        """Count blackouts from `at` on; forget all earlier ones."""
         self._schedule(at, self._mark)
 
     def report(self, at: float) -> TrafficReport:
-        """What pairs suffered between the mark and `at`."""
+        """The blackouts of all pairs between the mark and `at`."""
         self._settle(at)
-        broken = {family: self._books[family].broken(at) for family in FAMILIES}
+        broken = {family: self._blackouts[family].broken(at) for family in FAMILIES}
         ipv4, ipv6 = (
-            self._books[family].report(broken[family], self._rosters[family].marked, self._rosters[family].later_pairs)
+            self._blackouts[family].report(
+                broken[family], self._presence[family].marked, self._presence[family].later_pairs
+            )
             for family in FAMILIES
         )
         return TrafficReport(at, self._marked_at, ipv4, ipv6, (*broken[4], *broken[6]))
 
-    def dark(self, at: float) -> Sequence[tuple[str, str]]:
-        """The ordered pairs of hosts of which no IPv4 packet between pods gets across at `at`."""
+    def unreachable_pairs(self, at: float) -> Sequence[tuple[str, str]]:
+        """The ordered pairs of hosts without IPv4 connectivity between their pods at `at`."""
         self._settle(at)
-        return self._books[4].dark_pairs()
+        return self._blackouts[4].unreachable_pairs()
 
     def reaches(self, at: float, host: str, address: str) -> bool:
-        """Whether a pod of `host` that calls `address` at `at` hears an answer: there, and back from whoever got it."""
+        """Whether a request of a pod of `host` to `address` at `at` and its response both arrive."""
         self._settle(at)
         destination = parse_address(address)
         source = self.source_address(host, destination[0])
         if source is None:
             return False
-        there = self.judge(self._carrier.carry(host, source, destination), self.owner(destination))
+        there = self.judge(self._data_path.send(host, source, destination), self.owner(destination))
         if there.delivered_to is None:
             return False
-        back = self._carrier.carry(there.delivered_to, destination, source)
+        back = self._data_path.send(there.delivered_to, destination, source)
         return self.judge(back, self.owner(source)).delivered_to == host
 
     def owner(self, destination: Address) -> Endpoint | None:
-        """The end point whose pods have the address."""
-        hosts = sorted(self._owners.around(destination))
+        """The endpoint whose pods have the address."""
+        hosts = sorted(self._owners.containing(destination))
         return self._endpoints[hosts[0]] if hosts else None
 
     def source_address(self, host: str, family: int) -> Address | None:
-        """The address that a pod of `host` sends from; None when `host` is no end point of that family."""
+        """The address that a pod of `host` sends from; None if `host` is not an endpoint of that family."""
         endpoint = self._endpoints.get(host)
         return endpoint.addresses.get(family) if endpoint is not None else None
 
     def judge(self, verdict: Verdict, owner: Endpoint | None) -> Verdict:
-        """A verdict of the network, corrected by who should have got the packet."""
+        """The verdict of the network, corrected if the packet did not reach its owner's pods."""
         if owner is None or verdict.delivered_to is None:
             return verdict
         if verdict.delivered_to != owner.host:
             reason = f"delivered to {verdict.delivered_to}, but the pods are on {owner.host}"
             return Verdict(None, "DELIVERED_TO_ANOTHER_INSTANCE", f"{verdict.rule}; {reason}")
-        home = self._carrier.homes[owner.host]
+        home = self._data_path.ledger_of[owner.host]
         aliases = any(nic.aliases for nic in home.views[owner.host].interfaces_of(owner.host))
         if owner.steals_aliases and aliases and enforced("forwarding.guest-agent"):
-            return Verdict(None, "STOLEN_BY_GUEST_AGENT", f"{verdict.rule}; R13: the guest agent took the alias")
+            return Verdict(
+                None,
+                "STOLEN_BY_GUEST_AGENT",
+                f"{verdict.rule}; taken by the guest agent (docs/reference/cut-over.md#r13)",
+            )
         return verdict
 
     def started(self, at: float, host: str, known_at: float) -> None:
-        """The VM of `host` runs since `at`; at `known_at` no other host can be without the news of it."""
+        """The VM of `host` started at `at`; at `known_at` all other hosts have seen it."""
         self._stopped.discard(host)
         self._known_at[host] = known_at
-        self.look_around(at, host)
+        self.recheck_host(at, host)
 
     def stopped(self, at: float, host: str) -> None:
-        """The VM of `host` runs no more."""
+        """The VM of `host` stopped."""
         self._stopped.add(host)
         self.drop(at, host)
 
-    def all_known(self, at: float) -> None:
-        """Every host knows of every VM at `at`: nobody has to wait."""
+    def admit_waiting(self, at: float) -> None:
+        """Add all waiting endpoints at `at`, because every host has seen every VM."""
         self._known_at.clear()
         waiting, self._waiting = self._waiting, {}
         for endpoint in waiting.values():
             self._join(at, endpoint)
 
     def drop(self, at: float, host: str) -> None:
-        """`host` is no end point from `at` on; at once, unlike `leave`."""
+        """Remove the endpoint `host` at once, unlike `leave`."""
         self._waiting.pop(host, None)
         endpoint = self._endpoints.pop(host, None)
         if endpoint is None:
             return
         for block in endpoint.cidrs:
             self._owners.discard(block, host)
-            self._rosters[block.version].leave(at, host)
+            self._presence[block.version].leave(at, host)
             for other in self._endpoints:
-                self._books[block.version].set(at, (host, other), None)
-                self._books[block.version].set(at, (other, host), None)
+                self._blackouts[block.version].set(at, (host, other), None)
+                self._blackouts[block.version].set(at, (other, host), None)
 
-    def seen(self, at: float, ledger: Ledger, host: str, change: Seen) -> None:
-        """The view of `host` changed."""
+    def view_changed(self, at: float, ledger: Ledger, host: str, change: ViewChange) -> None:
+        """Check the pairs that a change in the view of `host` affects."""
         endpoint = self._endpoints.get(host)
         if endpoint is None:
             return
         fact = change.new if change.new is not None else change.old
         if isinstance(fact, FirewallRule):
-            everybody = self._endpoints.values()
+            all_endpoints = self._endpoints.values()
             families = _families_of(change)
             if fact.egress:
-                self._look(at, [endpoint], everybody, families)
+                self._recheck(at, [endpoint], all_endpoints, families)
             else:
-                self._look(at, everybody, [endpoint], families)
-        elif self._concerns_itself(endpoint, fact, ledger.views[host]):
-            self.look_around(at, host)
+                self._recheck(at, all_endpoints, [endpoint], families)
+        elif self._affects_all_pairs(endpoint, fact, ledger.views[host]):
+            self.recheck_host(at, host)
         else:
             touched = {
-                owner for block in ledger.touched_by(change.old, change.new) for owner in self._owners.touching(block)
+                owner
+                for block in ledger.affected_blocks(change.old, change.new)
+                for owner in self._owners.overlapping(block)
             }
-            self._look(at, [endpoint], [self._endpoints[name] for name in sorted(touched)], FAMILIES)
+            self._recheck(at, [endpoint], [self._endpoints[name] for name in sorted(touched)], FAMILIES)
 
-    def look_around(self, at: float, host: str) -> None:
-        """Look again at every pair of `host`, in both directions."""
+    def recheck_host(self, at: float, host: str) -> None:
+        """Check every pair of `host` again, in both directions."""
         endpoint = self._endpoints.get(host)
         if endpoint is not None:
-            everybody = list(self._endpoints.values())
-            self._look(at, [endpoint], everybody, FAMILIES)
-            self._look(at, everybody, [endpoint], FAMILIES)
+            all_endpoints = list(self._endpoints.values())
+            self._recheck(at, [endpoint], all_endpoints, FAMILIES)
+            self._recheck(at, all_endpoints, [endpoint], FAMILIES)
 
-    def _concerns_itself(self, endpoint: Endpoint, fact: object, view: HostView) -> bool:
-        """Whether the host learned something about its own VM that decides on more than who gets its packets."""
+    def _affects_all_pairs(self, endpoint: Endpoint, fact: object, view: HostView) -> bool:
+        """Whether the change affects all pairs of the endpoint, not only those with certain destinations."""
         if isinstance(fact, Peering):
             return True
         if isinstance(fact, Machine):
@@ -207,7 +213,7 @@ class Traffic:
         known_at = self._known_at.get(endpoint.host, at)
         if at < known_at:
             self._waiting[endpoint.host] = endpoint
-            self._schedule(known_at, partial(self._enter, endpoint=endpoint))
+            self._schedule(known_at, partial(self._join_after_wait, endpoint=endpoint))
             return
         if known is not None and any(block not in endpoint.cidrs for block in known.cidrs):
             self.drop(at, endpoint.host)
@@ -215,11 +221,11 @@ class Traffic:
         self._endpoints[endpoint.host] = endpoint
         for block in endpoint.cidrs:
             self._owners.add(block, endpoint.host)
-            self._rosters[block.version].join(at, endpoint.host)
-        self.look_around(at, endpoint.host)
+            self._presence[block.version].join(at, endpoint.host)
+        self.recheck_host(at, endpoint.host)
 
-    def _enter(self, at: float, endpoint: Endpoint) -> None:
-        """The wait of an end point is over, unless it left meanwhile or another took its place."""
+    def _join_after_wait(self, at: float, endpoint: Endpoint) -> None:
+        """Add a waiting endpoint, unless it left or was replaced meanwhile."""
         if self._waiting.get(endpoint.host) is endpoint:
             del self._waiting[endpoint.host]
             self._join(at, endpoint)
@@ -227,32 +233,32 @@ class Traffic:
     def _mark(self, at: float) -> None:
         self._marked_at = at
         for family in FAMILIES:
-            self._books[family].restart(at)
-            self._rosters[family].mark(at)
+            self._blackouts[family].restart(at)
+            self._presence[family].mark(at)
 
-    def _look(
+    def _recheck(
         self, at: float, sources: Iterable[Endpoint], destinations: Iterable[Endpoint], families: Iterable[int]
     ) -> None:
         destinations = list(destinations)
         for family in families:
-            book = self._books[family]
+            blackouts = self._blackouts[family]
             targets = [endpoint for endpoint in destinations if family in endpoint.addresses]
             for source in sources:
                 if family in source.addresses:
                     for destination in targets:
                         if destination is not source:
                             loss = self._loss(source, destination, family)
-                            book.set(at, (source.host, destination.host), loss)
+                            blackouts.set(at, (source.host, destination.host), loss)
 
     def _loss(self, source: Endpoint, destination: Endpoint, family: int) -> str | None:
-        verdict = self._carrier.carry(source.host, source.addresses[family], destination.addresses[family])
+        verdict = self._data_path.send(source.host, source.addresses[family], destination.addresses[family])
         if verdict.delivered_to == destination.host and not destination.steals_aliases:
             return None
         verdict = self.judge(verdict, destination)
         return None if verdict.delivered_to is not None else verdict.reason
 
 
-def _families_of(change: Seen) -> list[int]:
-    """The families that a change of a firewall rule is about."""
+def _families_of(change: ViewChange) -> list[int]:
+    """The IP families that a change of a firewall rule affects."""
     rules = [fact for fact in (change.old, change.new) if isinstance(fact, FirewallRule)]
     return sorted({block.version for rule in rules for block in rule.ranges})

@@ -9,8 +9,7 @@ import pytest
 from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.fabric.blocks import Block, BlockIndex, format_address, parse_address, parse_block
 from dualstack_sim.fabric.facts import Fact, Interface, PortRange, StaticRoute, SubnetFlag, SubnetRanges
-from dualstack_sim.fabric.feed import changes
-from dualstack_sim.fabric.hosts import HostNames
+from dualstack_sim.fabric.feed import HostNames, changes
 from tests.sim.fabric.cloud import BASE, NETWORK, PODS, Cloud
 
 
@@ -115,10 +114,10 @@ class TestBlocks:
         blocks: dict[str, Block] = {text: parse_block(text) for text in texts}
         for text, block in blocks.items():
             index.add(block, text)
-        assert set(index.around(parse_address("10.96.1.7"))) == {"10.0.0.0/8", "10.96.1.0/24", "10.96.1.7/32"}
-        assert set(index.touching(parse_block("10.96.0.0/23"))) == {"10.0.0.0/8", "10.96.1.0/24", "10.96.1.7/32"}
-        assert set(index.touching(parse_block("::/0"))) == {"fd00::/64"}
+        assert set(index.containing(parse_address("10.96.1.7"))) == {"10.0.0.0/8", "10.96.1.0/24", "10.96.1.7/32"}
+        assert set(index.overlapping(parse_block("10.96.0.0/23"))) == {"10.0.0.0/8", "10.96.1.0/24", "10.96.1.7/32"}
+        assert set(index.overlapping(parse_block("::/0"))) == {"fd00::/64"}
         for text, block in blocks.items():
             index.discard(block, text)
-        assert list(index.touching(parse_block("0.0.0.0/0"))) == []
+        assert list(index.overlapping(parse_block("0.0.0.0/0"))) == []
         index.discard(blocks["10.0.0.0/8"], "10.0.0.0/8")

@@ -6,7 +6,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.fabric import Fabric, LagProfile
 from dualstack_sim.fabric.blocks import parse_address, parse_block
 from dualstack_sim.fabric.facts import Machine, StaticRoute, SubnetRanges
-from dualstack_sim.fabric.ledger import Ledger, Seen
+from dualstack_sim.fabric.ledger import Ledger, ViewChange
 from tests.sim.fabric.cloud import PODS, Cloud, StillClock, cluster, node, pod
 
 ROUTE = StaticRoute("r", parse_block("10.96.1.0/24"), instance="a", region="europe-west1")
@@ -27,7 +27,7 @@ def test_a_host_sees_the_old_state_until_the_new_one_is_delivered() -> None:
     version = ledger.commit(ROUTE.key, None)
     assert list(ledger.views["h"].routes_to(ADDRESS)) == [ROUTE]
     assert not ledger.up_to_date("h")
-    assert ledger.deliver("h", ROUTE.key, version, None) == Seen(ROUTE, None)
+    assert ledger.deliver("h", ROUTE.key, version, None) == ViewChange(ROUTE, None)
     assert list(ledger.views["h"].routes_to(ADDRESS)) == []
     assert list(ledger.views["g"].routes_to(ADDRESS)) == [ROUTE]
     assert (ledger.up_to_date("h"), ledger.up_to_date("g")) == (True, False)
@@ -36,26 +36,26 @@ def test_a_host_sees_the_old_state_until_the_new_one_is_delivered() -> None:
 def test_an_older_state_that_arrives_late_changes_nothing() -> None:
     ledger = ledger_with_hosts("h", "g")
     first, second = ledger.commit(ROUTE.key, None), ledger.commit(ROUTE.key, OTHER)
-    assert ledger.deliver("h", ROUTE.key, second, OTHER) == Seen(ROUTE, OTHER)
+    assert ledger.deliver("h", ROUTE.key, second, OTHER) == ViewChange(ROUTE, OTHER)
     assert ledger.deliver("h", ROUTE.key, first, None) is None
     assert list(ledger.views["h"].routes_to(ADDRESS)) == [OTHER]
     third = ledger.commit(ROUTE.key, None)
     assert ledger.deliver("h", ROUTE.key, second, OTHER) is None
-    assert ledger.deliver("g", ROUTE.key, second, OTHER) == Seen(ROUTE, OTHER)
+    assert ledger.deliver("g", ROUTE.key, second, OTHER) == ViewChange(ROUTE, OTHER)
     assert ledger.deliver("g", ROUTE.key, first, None) is None
-    assert ledger.deliver("g", ROUTE.key, third, None) == Seen(OTHER, None)
+    assert ledger.deliver("g", ROUTE.key, third, None) == ViewChange(OTHER, None)
 
 
 def test_a_route_that_goes_elsewhere_touches_its_destination() -> None:
     ledger = ledger_with_hosts()
-    assert ledger.touched_by(ROUTE, OTHER) == {ROUTE.destination}
+    assert ledger.affected_blocks(ROUTE, OTHER) == {ROUTE.destination}
 
 
 def test_a_new_range_touches_only_itself() -> None:
     nodes, both = (
         SubnetRanges("r", "s", tuple(map(parse_block, texts))) for texts in (["10.0.0.0/24"], ["10.0.0.0/24", PODS])
     )
-    assert Ledger("net").touched_by(nodes, both) == {parse_block(PODS)}
+    assert Ledger("net").affected_blocks(nodes, both) == {parse_block(PODS)}
 
 
 def test_a_host_that_starts_sees_what_is_in_force() -> None:
@@ -74,13 +74,13 @@ def test_what_nobody_sees_any_more_is_forgotten() -> None:
     ledger.close_view("g")
     assert list(ledger.route_keys_at(ADDRESS)) == []
     assert list(ledger.keys_of_instance("a")) == []
-    assert list(ledger.keys_of_sort("route")) == []
+    assert list(ledger.keys_of_kind("route")) == []
 
 
 def test_a_vm_touches_what_is_reached_through_it() -> None:
     ledger = ledger_with_hosts()
     machine = Machine("a", "europe-west1")
-    assert ledger.touched_by(machine, None) == {ROUTE.destination}
+    assert ledger.affected_blocks(machine, None) == {ROUTE.destination}
 
 
 def test_news_for_a_vm_that_was_stopped_does_not_reach_its_next_start() -> None:
@@ -133,15 +133,15 @@ def test_assumptions_name_what_the_verdict_rests_on() -> None:
     cloud.flag(10.0, True)
     fabric.settle(11.0)
     used = fabric.assumptions()
-    assert any("K3" in sentence and "E9" in sentence for sentence in used)
-    assert not any("advises" in sentence for sentence in used)
+    assert any("K3" in sentence and "docs/reference/cut-over.md#k3" in sentence for sentence in used)
+    assert not any("advised" in sentence for sentence in used)
     for number in range(3, 140):
         cloud.vm(
             12.0, number, networkInterfaces=[{"name": "nic0", "network": "net", "networkIP": f"10.250.1.{number}"}]
         )
     cloud.flag(20.0, False)
     fabric.settle(21.0)
-    assert any("139 NICs" in sentence for sentence in fabric.assumptions())
+    assert any("139 NICs" in sentence and "advised" in sentence for sentence in fabric.assumptions())
 
 
 def test_a_world_at_rest_is_seen_by_everybody_at_once() -> None:

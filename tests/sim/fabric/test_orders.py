@@ -15,9 +15,8 @@ import pytest
 
 from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.fabric.blocks import parse_address
-from dualstack_sim.fabric.feed import Change, changes
+from dualstack_sim.fabric.feed import Change, HostNames, changes
 from dualstack_sim.fabric.forwarding import forward
-from dualstack_sim.fabric.hosts import HostNames
 from dualstack_sim.fabric.ledger import Ledger
 from dualstack_sim.fabric.profile import FabricKnobs
 from tests.sim.fabric.cloud import PODS, Cloud, node, pod, pods

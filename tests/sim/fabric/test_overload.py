@@ -51,9 +51,9 @@ def test_e14_what_is_lost_is_accounted_and_only_inside_hybrid_ranges() -> None:
     assert fabric.traffic.report(20.0).ipv4.current == 0
     cloud.ranges(30.0, PODS)
     assert fabric.traffic.report(40.0).ipv4.current > 0
-    assert fabric.traffic.dark(40.0) != []
+    assert fabric.traffic.unreachable_pairs(40.0) != []
     cloud.ranges(50.0)
-    assert fabric.traffic.dark(60.0) == []
+    assert fabric.traffic.unreachable_pairs(60.0) == []
 
 
 def test_e14_the_optimistic_answer_is_that_nothing_happens() -> None:

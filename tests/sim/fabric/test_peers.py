@@ -68,7 +68,9 @@ def test_without_imported_routes_a_peer_reaches_pods_only_once_the_range_is_ther
     cloud.flag(2.0, True)
     assert lost(fabric, 3.0, 4.0) == {"NO_ROUTE"}
     cloud.ranges(5.0, PODS)
-    assert fabric.probe("peer", pod(2), 6.0).rule.startswith("R6: hybrid subnet route")
+    rule = fabric.probe("peer", pod(2), 6.0).rule
+    assert rule.startswith("hybrid subnet route")
+    assert rule.endswith("(docs/reference/cut-over.md#r6)")
     assert lost(fabric, 7.0, 8.0) == set()
 
 

@@ -52,9 +52,9 @@ class World:
     async def call(self, method: str, scope: str, name: str, **request: Any) -> dict[str, Any]:
         """Call, and wait for the operation and for two seconds more, in which every host sees its effect."""
         operation = await self.compute.answer(method, scope, name, **request)
-        sort = {"g": "global", "r": "region", "z": "zone"}[scope[0]]
+        kind = {"g": "global", "r": "region", "z": "zone"}[scope[0]]
         while operation["status"] != "DONE":
-            operation = await self.compute.answer(f"{sort}Operations.wait", scope, operation["name"])
+            operation = await self.compute.answer(f"{kind}Operations.wait", scope, operation["name"])
         await self.clock.sleep(2.0)
         return operation
 
@@ -78,12 +78,16 @@ class World:
 
 async def test_make_before_break_through_the_api_loses_nothing() -> None:
     world = World()
-    assert world.fabric.probe(node(1), pod(2)).rule.startswith("R5: static route route-2")
+    assert (
+        world.fabric.probe(node(1), pod(2)).rule
+        == "static route route-2 to 10.96.2.0/24 (docs/reference/cut-over.md#r5)"
+    )
     await world.to_aliases()
     for number in (1, 2):
         await world.call("routes.delete", "global", f"route-{number}")
     await world.patch_subnet(allowSubnetCidrRoutesOverlap=False)
-    assert world.fabric.probe(node(1), pod(2)).rule == "R5: subnet route 10.96.0.0/11 of nodes, matched resource"
+    rule = "subnet route 10.96.0.0/11 of nodes, matched resource (docs/reference/cut-over.md#r5)"
+    assert world.fabric.probe(node(1), pod(2)).rule == rule
     report = world.fabric.traffic.report(world.clock.now())
     assert (report.ipv4.pairs, report.ipv4.total, report.broken_pairs) == (2, 0.0, ())
     await world.compute.close()
@@ -114,7 +118,8 @@ async def test_a_peers_vm_keeps_reaching_pods_from_routes_to_aliases() -> None:
     for network, peer, switch in (("net", "peer", "exportCustomRoutes"), ("peer", "net", "importCustomRoutes")):
         peering = {"name": peer, "network": f"global/networks/{peer}", "exchangeSubnetRoutes": True, switch: True}
         await world.call("networks.addPeering", "global", network, body={"networkPeering": peering})
-    assert world.fabric.probe("bastion", pod(2)).rule == "R5: by peering with net, static route route-2 to 10.96.2.0/24"
+    rule = "by peering with net, static route route-2 to 10.96.2.0/24 (docs/reference/cut-over.md#r5)"
+    assert world.fabric.probe("bastion", pod(2)).rule == rule
     await world.to_aliases()
     for number in (1, 2):
         await world.call("routes.delete", "global", f"route-{number}")
