@@ -15,8 +15,7 @@
 docs/faults.md tells of every kind. A document is a YAML file or the body of `POST /faults` at the control endpoint.
 """
 
-from dualstack_sim.faults.plan import FaultPlan, FiredFault
+from dualstack_sim.faults.plan import FaultPlan, FaultRule, FiredFault
 from dualstack_sim.faults.reading import load_faults, parse_faults
-from dualstack_sim.faults.rules import FaultRule
 
 __all__ = ["FaultPlan", "FaultRule", "FiredFault", "load_faults", "parse_faults"]

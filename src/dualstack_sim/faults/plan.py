@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from dualstack_sim.compute.api.fault_injection import Fault, Meanwhile, Squeeze, VmEnd
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
+
 from dualstack.clock import Clock
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.api.fault_injection import Fault
-from dualstack_sim.faults.rules import FaultRule, describe, kinds_of
-
+from dualstack_sim.compute.api.fault_injection import Fault, Meanwhile, Squeeze, VmEnd
 
 _READS = ("get", "list", "aggregatedList")
 

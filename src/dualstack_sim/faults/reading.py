@@ -14,7 +14,7 @@ from dualstack.model.errors import InvalidInput
 from dualstack_sim.compute.api.fault_injection import Fault, HttpFault, Meanwhile, Squeeze, VmEnd
 from dualstack_sim.compute.project.inventory import HISTORY_SECONDS
 from dualstack_sim.compute.project.quotas import LIMITS, group_names
-from dualstack_sim.faults.rules import FaultRule
+from dualstack_sim.faults.plan import FaultRule
 
 
 def load_faults(path: Path | str) -> list[FaultRule]:
