@@ -88,7 +88,7 @@ class Endpoints(Protocol):
         """Whether a pod of `host` that calls `address` at `at` hears an answer."""
         ...
 
-    def dark(self, at: float) -> Sequence[tuple[str, str]]:
+    def unreachable_pairs(self, at: float) -> Sequence[tuple[str, str]]:
         """(source host, destination host) of which no packet between pods gets across at `at`, over IPv4."""
         ...
 
@@ -106,7 +106,7 @@ class NoEndpoints:
         """Nobody answers."""
         return False
 
-    def dark(self, at: float) -> Sequence[tuple[str, str]]:
+    def unreachable_pairs(self, at: float) -> Sequence[tuple[str, str]]:
         """Nobody knows of any."""
         return ()
 

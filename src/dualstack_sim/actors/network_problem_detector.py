@@ -41,7 +41,9 @@ class NetworkProblemDetector:
         """Until cancelled."""
         await self._informers.synced(NODE)
         while True:
-            found = complaints(self._endpoints.dark(self._clock.now()), [_name(node) for node in self._nodes.all()])
+            found = complaints(
+                self._endpoints.unreachable_pairs(self._clock.now()), [_name(node) for node in self._nodes.all()]
+            )
             for name in sorted(found.keys() | self._said.keys()):
                 if found.get(name) != self._said.get(name):
                     await self._say(name, found.get(name))

@@ -12,7 +12,7 @@ from typing import Any
 
 from dualstack.model.kinds import DEPLOYMENT, POD, SERVICE, Kind, Manifest
 from dualstack_sim.actors.pods import is_active, is_ready
-from dualstack_sim.kube.admission import Operation
+from dualstack_sim.kube.preparation import Operation
 from dualstack_sim.kube.status import Cause, StatusError, invalid, invalid_value
 from dualstack_sim.kube.store import KubeStore
 

@@ -57,7 +57,7 @@ class Traffic:
     def reaches(self, at: float, host: str, address: str) -> bool:
         return False
 
-    def dark(self, at: float) -> Sequence[tuple[str, str]]:
+    def unreachable_pairs(self, at: float) -> Sequence[tuple[str, str]]:
         assert at > 0
         return self.unseen
 

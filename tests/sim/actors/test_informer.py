@@ -59,7 +59,7 @@ async def test_a_cache_survives_watches_that_end() -> None:
         informer = stage.context.informers.of(CONFIG_MAP)
         await stage.context.informers.synced(CONFIG_MAP)
         await stage.clock.sleep(2.0)
-        stage.store.shelves.close_watches()
+        stage.store.storage.close_watches()
         stage.store.create(CONFIG_MAP, config_map("b"))
         assert await stage.eventually(lambda: informer.get("b", "default"))
 

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from dualstack_sim.compute.project.knobs import Knobs
-from dualstack_sim.fabric.feed import changes
-from dualstack_sim.fabric.hosts import HostNames
+from dualstack_sim.fabric.feed import HostNames, changes
 from dualstack_sim.fabric.profile import FabricKnobs
 from tests.sim.compute.cloud import MACHINE, REGION, ZONE, Cloud, Json, Setting, running
 from tests.sim.fabric.cloud import Cloud as Stage

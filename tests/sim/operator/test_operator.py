@@ -15,8 +15,8 @@ import pytest
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.shoot import load_shoot
 from dualstack.model.events import OperatorReady, decode
-from dualstack_sim.kube.history import Change
 from dualstack_sim.kube.server import create_app
+from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.types import ResourceType
 from tests.loopback import kubeconfig, on_loopback
 from tests.unit.gardener.controllers.scripted_world import NS, ScriptedWorld
@@ -42,7 +42,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     changes: list[tuple[str, str]] = []
 
     def see(resource: ResourceType, change: Change) -> None:
-        changes.append((resource.plural, str(change.record.name)))
+        changes.append((resource.plural, str(change.object.name)))
 
     world.store.listen(see)
     async with on_loopback(create_app(world.store)) as url:

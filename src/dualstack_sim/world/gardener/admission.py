@@ -13,7 +13,7 @@ from dualstack.gardener.validation.shoot import validate_spec, validate_update
 from dualstack.gardener.validation.shoot_shape import shape_faults
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Kind, Manifest
-from dualstack_sim.kube.admission import AdmissionRegistry, Operation
+from dualstack_sim.kube.preparation import AdmissionRegistry, Operation
 from dualstack_sim.kube.status import Cause, invalid
 
 

@@ -17,7 +17,7 @@ from dualstack.model import kinds
 from dualstack.model.events import PHASES, AnyEvent, PhaseFinished, PhaseStarted, StepFinished, StepStarted
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import flags_of
-from dualstack_sim.kube.history import Change
+from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.types import ResourceType
 
 EXAMPLE = Path(__file__).parents[4] / "examples" / "shoot.yaml"
@@ -109,7 +109,7 @@ class Migration:
     def _see(self, resource: ResourceType, change: Change) -> None:
         if resource.plural != "shoots":
             return
-        manifest: Any = change.record.manifest
+        manifest: Any = change.object.manifest
         operation = manifest["metadata"].get("annotations", {}).get("gardener.cloud/operation")
         if operation and self.operations[-1:] != [operation]:
             self.operations.append(operation)
@@ -225,7 +225,7 @@ async def test_the_constraint_is_there_before_the_cluster_shows_the_families(mig
 
     def see(resource: ResourceType, change: Change) -> None:
         if resource.plural == "clusters":
-            shoot: Any = change.record.manifest["spec"]["shoot"]
+            shoot: Any = change.object.manifest["spec"]["shoot"]
             constraints = {entry["type"]: entry["status"] for entry in shoot["status"].get("constraints") or ()}
             seen.append((len(shoot["spec"]["networking"]["ipFamilies"]), constraints.get(NODES)))
 

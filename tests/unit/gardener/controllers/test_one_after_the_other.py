@@ -10,7 +10,7 @@ from tests.unit.gardener.controllers.test_golden import Migration
 from dualstack.gardener.controllers.rollout import daemon_set_missing, deployment_missing
 from dualstack.model import kinds
 from dualstack.model.kinds import Kind, Manifest
-from dualstack_sim.kube.history import Change
+from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.types import ResourceType
 
 FORWARD = ["kube-apiserver", "kube-controller-manager", "calico-node", "kube-proxy", "coredns", "kube-dns"]
@@ -55,7 +55,7 @@ class Turns:
         return found["spec"].get("clusterIPs") or found["spec"]["template"]
 
     def _see(self, resource: ResourceType, change: Change) -> None:
-        manifest: Any = change.record.manifest
+        manifest: Any = change.object.manifest
         name = manifest["metadata"]["name"]
         if name not in self._forms or resource.plural != HOMES[name][0].plural:
             return

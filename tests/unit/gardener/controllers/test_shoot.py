@@ -18,7 +18,7 @@ from dualstack.model import kinds
 from dualstack.model.errors import InvalidInput
 from dualstack.model.events import StepFailed
 from dualstack.model.kinds import Manifest
-from dualstack_sim.kube.history import Change
+from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.types import ResourceType
 
 REST: Manifest = {
@@ -149,7 +149,7 @@ async def test_dns_is_served_before_it_is_published_and_published_before_it_is_d
     order: list[str] = []
 
     def see(resource: ResourceType, change: Change) -> None:
-        manifest: Any = change.record.manifest
+        manifest: Any = change.object.manifest
         name = manifest["metadata"]["name"]
         if resource.plural == "services" and name == "kube-dns" and len(manifest["spec"]["clusterIPs"]) == 2:
             order.append("service")

@@ -15,7 +15,7 @@ from dualstack.gardener.render.kubelet import cluster_dns_of
 from dualstack.model import kinds
 from dualstack.model.events import PHASES_BACK, Notice
 from dualstack.model.kinds import Manifest
-from dualstack_sim.kube.history import Change
+from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.types import ResourceType
 
 MIGRATING_BACK = (NODES, "True", "NodesMigrating", "Node pod CIDRs are currently migrated to target network stack.")
@@ -104,7 +104,7 @@ async def test_the_components_go_back_in_the_order_in_which_nothing_is_asked_for
     order: list[str] = []
 
     def see(resource: ResourceType, change: Change) -> None:
-        manifest: Any = change.record.manifest
+        manifest: Any = change.object.manifest
         name = manifest["metadata"]["name"]
         if resource.plural == "operatingsystemconfigs" and cluster_dns_of(manifest) == (D4,):
             order.append("kubelets")
