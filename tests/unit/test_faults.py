@@ -237,7 +237,7 @@ def test_every_fault_that_fired_is_on_record() -> None:
             "HTTP 500 after the effect, connection cut after the effect",
         }
     ]
-    assert faults.idle() == [1]
+    assert faults.never_matched() == [1]
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_rules_that_are_declared_later_count_from_zero() -> None:
         other,
     ]
     assert [record.fault for record in faults.fired] == [LATE, other]
-    assert faults.idle() == [1]
+    assert faults.never_matched() == [1]
     faults.declare([])
     assert faults.consult("routes.get", "r") is None
 

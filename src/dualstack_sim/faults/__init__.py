@@ -1,4 +1,4 @@
-"""Faults on request and by seed: a small document that says which Compute requests go wrong, and how.
+"""Fault injection: documents that define which Compute requests fail, and how.
 
     faults:
       - method: routes.delete          # discovery id without "compute.", or a glob such as "*.delete"
@@ -12,7 +12,7 @@
         latency: 30                    # simulated seconds more
       - {method: subnetworks.patch, nth: 2, cut: after}   # took effect, but the answer never arrived
 
-docs/faults.md tells of every kind. A document is a YAML file or the body of `POST /faults` at the control endpoint.
+docs/faults.md describes every kind. A document is a YAML file or the body of `POST /faults` at the control endpoint.
 """
 
 from dualstack_sim.faults.plan import FaultPlan, FaultRule, FiredFault

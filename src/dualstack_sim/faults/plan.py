@@ -1,4 +1,4 @@
-"""What goes wrong with which request, decided by rules that can be changed while the world runs."""
+"""Fault rules, and the plan that selects the fault of each request. Rules can change while the simulation runs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from dualstack.clock import Clock
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.api.fault_injection import Fault, Meanwhile, Squeeze, VmEnd
+from dualstack_sim.compute.api.fault_injection import Fault
 
 _READS = ("get", "list", "aggregatedList")
 
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
-    """Which requests go wrong (`method`, `target`: globs), when (`nth` on, or `probability`), how often, and how."""
+    """A fault for requests that match the globs `method` and `target`, from the `nth` on or by `probability`."""
 
     method: str
     fault: Fault
@@ -26,13 +26,13 @@ class FaultRule:
     count: int = 1
 
     def matches(self, method: str, target: str) -> bool:
-        """Whether this is such a request, and one on which everything that the rule says can happen."""
-        fitting = fnmatchcase(method, self.method) and fnmatchcase(target, self.target)
-        return fitting and _can_happen(self.fault, method)
+        """Whether the request matches the globs and the fault is possible for it."""
+        matched = fnmatchcase(method, self.method) and fnmatchcase(target, self.target)
+        return matched and _is_possible(self.fault, method)
 
 
-def _can_happen(fault: Fault, method: str) -> bool:
-    """Only a read of resources can be stale; only what starts an operation can be pending, fail in it or come late."""
+def _is_possible(fault: Fault, method: str) -> bool:
+    """Only reads of resources can be stale; only mutations have operations and concurrent changes."""
     collection, _, verb = method.partition(".")
     reads, of_operations = verb.startswith(_READS), collection.endswith("Operations")
     if fault.stale and (not reads or of_operations):
@@ -42,7 +42,7 @@ def _can_happen(fault: Fault, method: str) -> bool:
 
 
 def kinds_of(fault: Fault) -> list[str]:
-    """The fields of the rule that say what goes wrong, as the document calls them."""
+    """The names of the fault's fields in a fault document."""
     present = {
         "latency": fault.latency,
         "pending": fault.pending,
@@ -59,11 +59,11 @@ def kinds_of(fault: Fault) -> list[str]:
 
 
 def describe(fault: Fault) -> str:
-    """What goes wrong, in words."""
-    return ", ".join([*_parts(fault), *_beside(fault)])
+    """The effect of the fault, as text."""
+    return ", ".join([*_effects_on_request(fault), *_effects_on_resources(fault)])
 
 
-def _parts(fault: Fault) -> Iterator[str]:
+def _effects_on_request(fault: Fault) -> Iterator[str]:
     if fault.latency:
         yield f"{fault.latency:g} s later"
     if fault.pending:
@@ -80,33 +80,21 @@ def _parts(fault: Fault) -> Iterator[str]:
         yield f"answered as of {fault.stale:g} s ago"
 
 
-def _beside(fault: Fault) -> Iterator[str]:
-    if fault.meanwhile is not None:
-        yield _somebody(fault.meanwhile)
-    if fault.quota is not None:
-        yield _squeezed(fault.quota)
-    if fault.vm is not None:
-        yield _ended(fault.vm)
-
-
-def _somebody(meanwhile: Meanwhile) -> str:
-    return f"somebody else's {meanwhile.method or 'request of the same kind'} just before"
-
-
-def _squeezed(quota: Squeeze) -> str:
-    lasting = "from then on" if quota.seconds is None else f"for {quota.seconds:g} s"
-    return f"quota {quota.limit} at {quota.value} {lasting}"
-
-
-def _ended(vm: VmEnd) -> str:
-    return f"VM {vm.name or 'of the request'} {vm.becomes}"
+def _effects_on_resources(fault: Fault) -> Iterator[str]:
+    if (change := fault.meanwhile) is not None:
+        yield f"{change.method or 'request of the same kind'} by another client just before"
+    if (quota := fault.quota) is not None:
+        duration = "from then on" if quota.seconds is None else f"for {quota.seconds:g} s"
+        yield f"quota {quota.limit} at {quota.value} {duration}"
+    if (vm := fault.vm) is not None:
+        yield f"VM {vm.name or 'of the request'} {vm.becomes}"
 
 
 @dataclass(frozen=True, slots=True)
 class FiredFault:
-    """A fault that was handed out: the rule's place in its document (from 1) and the request that it hit.
+    """An injected fault: the number of its rule in the document (from 1) and the affected request.
 
-    `in_vain`: why some of it could not be brought about.
+    `in_vain`: why a part of the fault could not be applied.
     """
 
     at: float
@@ -117,7 +105,7 @@ class FiredFault:
     in_vain: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        told = {
+        result = {
             "at": self.at,
             "rule": self.rule,
             "method": self.method,
@@ -125,11 +113,11 @@ class FiredFault:
             "kinds": kinds_of(self.fault),
             "effect": describe(self.fault),
         }
-        return {**told, "inVain": self.in_vain} if self.in_vain else told
+        return {**result, "inVain": self.in_vain} if self.in_vain else result
 
 
 class FaultPlan:
-    """Decides by rules what goes wrong; implements `dualstack_sim.compute.api.fault_injection.Faults`."""
+    """Selects faults by rules; implements `dualstack_sim.compute.api.fault_injection.Faults`."""
 
     def __init__(self, rules: Sequence[FaultRule], chance: Chance, clock: Clock) -> None:
         self.fired: list[FiredFault] = []
@@ -138,17 +126,17 @@ class FaultPlan:
         self.declare(rules)
 
     def declare(self, rules: Sequence[FaultRule]) -> None:
-        """Go by these rules from now on, and count from zero; what has fired stays on record."""
+        """Replace the rules and restart their counters; the record of fired faults stays."""
         self._rules = list(rules)
         self._matched = [0] * len(rules)
         self._left = [rule.count for rule in rules]
-        self._asked: dict[tuple[str, str], int] = {}
+        self._requests: dict[tuple[str, str], int] = {}
 
     def consult(self, method: str, target: str) -> Fault | None:
-        """What goes wrong with this request; each call is one request."""
+        """The fault of this request, if any; each call counts as one request."""
         if not self._rules:
             return None
-        ordinal = self._asked[method, target] = self._asked.get((method, target), 0) + 1
+        ordinal = self._requests[method, target] = self._requests.get((method, target), 0) + 1
         chosen: int | None = None
         for number, rule in enumerate(self._rules):
             if rule.matches(method, target):
@@ -163,20 +151,20 @@ class FaultPlan:
         return fault
 
     def in_vain(self, why: str) -> None:
-        """Keep on record why the fault that fired last could not be brought about."""
+        """Record why the last fired fault could not be applied."""
         self.fired[-1] = replace(self.fired[-1], in_vain=why)
 
     def reseed(self, seed: int) -> None:
-        """Let what is decided by chance come from another seed from now on."""
+        """Use another seed for `probability` from now on."""
         self._chance = Chance(seed)
 
-    def idle(self) -> list[int]:
-        """Places (from 1) of the rules that never matched a request; most likely their method or target is misspelt."""
+    def never_matched(self) -> list[int]:
+        """The numbers (from 1) of the rules that never matched a request, probably because of a misspelt field."""
         return [number for number, matched in enumerate(self._matched, start=1) if not matched]
 
     def as_json(self) -> dict[str, Any]:
-        """What fired, and which of the rules in force matched no request."""
-        return {"fired": [fault.as_json() for fault in self.fired], "neverMatched": self.idle()}
+        """The fired faults, and the numbers of the current rules that matched no request."""
+        return {"fired": [fault.as_json() for fault in self.fired], "neverMatched": self.never_matched()}
 
     def _fires(self, number: int, rule: FaultRule, request: tuple[str, str, int]) -> bool:
         if not self._left[number]:

@@ -1,4 +1,4 @@
-"""Reads fault documents: YAML files and JSON objects, with everything that is wrong told at once."""
+"""Reads fault documents, YAML files and JSON objects. All errors of a document are reported together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dualstack_sim.faults.plan import FaultRule
 
 
 def load_faults(path: Path | str) -> list[FaultRule]:
-    """The rules in a file; InvalidInput with file, line, field and what to do for everything that is wrong with it."""
+    """The rules in a file; InvalidInput with the file, line, field and remedy of every error."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -37,7 +37,7 @@ def load_faults(path: Path | str) -> list[FaultRule]:
 
 
 def parse_faults(document: Any) -> list[FaultRule]:
-    """The rules in a decoded JSON document; InvalidInput with field and what to do for everything wrong with it."""
+    """The rules in a decoded JSON document; InvalidInput with the field and remedy of every error."""
     try:
         root = yaml.SafeDumper(StringIO()).represent_data(document)
     except RecursionError as error:
@@ -56,7 +56,7 @@ _MISSING = object()
 
 
 class _Reader:
-    """Reads rules from YAML nodes and collects what is wrong, each with its line where the nodes come from a file."""
+    """Reads rules from YAML nodes and collects errors, with line numbers if the nodes come from a file."""
 
     def __init__(self, path: str, loader: yaml.SafeLoader) -> None:
         self.problems: list[str] = []
@@ -65,11 +65,11 @@ class _Reader:
 
     def rules(self, root: yaml.Node | None) -> list[FaultRule]:
         if root is not None and not isinstance(root, yaml.MappingNode):
-            self._complain(root, "the document", "must be a mapping with one field, faults")
+            self._add_error(root, "the document", "must be a mapping with one field, faults")
             return []
         listing = self._fields(root, "", {"faults"}).get("faults") if root is not None else None
         if not isinstance(listing, yaml.SequenceNode):
-            self._complain(
+            self._add_error(
                 listing or root, "faults", "must be a list of rules, each such as {method: routes.delete, latency: 30}"
             )
             return []
@@ -82,7 +82,7 @@ class _Reader:
         if len(self.problems) > before:
             return None
         if "nth" in fields and "probability" in fields:
-            self._complain(fields["probability"], f"{where}.probability", "cannot go with nth; keep one of the two")
+            self._add_error(fields["probability"], f"{where}.probability", "cannot go with nth; keep one of the two")
         method = self._take(fields, where, "method", _method, "a method such as routes.delete, or a glob")
         fault = self._fault(node, fields, where, str(method))
         rule = FaultRule(
@@ -102,7 +102,7 @@ class _Reader:
 
     def _fault(self, node: yaml.Node, fields: Mapping[str, yaml.Node], where: str, method: str) -> Fault:
         if not fields.keys() & _EFFECTS:
-            self._complain(node, where, f"does nothing; give at least one of {', '.join(sorted(_EFFECTS))}")
+            self._add_error(node, where, f"does nothing; give at least one of {', '.join(sorted(_EFFECTS))}")
         past = f"seconds above 0 and at most {HISTORY_SECONDS:g}"
         return Fault(
             latency=cast(float, self._take(fields, where, "latency", _seconds, "seconds above 0", 0.0)),
@@ -124,14 +124,16 @@ class _Reader:
         if "meanwhile" not in fields:
             return None
         parts = self._fields(fields["meanwhile"], where, {"method", "body"})
-        wanted = "the body of a request, such as {labels: {by: somebody}}"
+        wanted = "the body of a request, such as {labels: {owner: another-client}}"
         body = self._take(parts, where, "body", lambda value: isinstance(value, dict), wanted, {})
         collection = method.partition(".")[0]
 
-        def fitting(value: object) -> bool:
+        def is_valid_method(value: object) -> bool:
             return _exact(value) and str(value).partition(".")[0] == collection
 
-        other = self._take(parts, where, "method", fitting, f"another method of {collection}, on the same resource", "")
+        other = self._take(
+            parts, where, "method", is_valid_method, f"another method of {collection}, on the same resource", ""
+        )
         return Meanwhile(cast("dict[str, Any]", body), cast(str, other))
 
     def _quota(self, fields: Mapping[str, yaml.Node], where: str) -> Squeeze | None:
@@ -182,10 +184,10 @@ class _Reader:
         wanted: str,
         default: object = _MISSING,
     ) -> object:
-        """The value of a field; `default` when it is absent or (with a complaint) not valid."""
+        """The value of a field; `default` if it is absent or, with an error, invalid."""
         if name not in fields:
             if default is _MISSING:
-                self._complain(next(iter(fields.values()), None), f"{where}.{name}", f"is required; give {wanted}")
+                self._add_error(next(iter(fields.values()), None), f"{where}.{name}", f"is required; give {wanted}")
             return default
         try:
             value = self._loader.construct_object(fields[name], deep=True)
@@ -194,26 +196,26 @@ class _Reader:
         if value is not _MISSING and valid(value):
             return value
         written = getattr(fields[name], "value", "") if isinstance(fields[name], yaml.ScalarNode) else "a structure"
-        self._complain(fields[name], f"{where}.{name}", f"must be {wanted}, not {written!r}")
+        self._add_error(fields[name], f"{where}.{name}", f"must be {wanted}, not {written!r}")
         return default
 
     def _fields(self, node: yaml.Node | None, where: str, known: set[str]) -> dict[str, yaml.Node]:
-        """The fields of a mapping by name; complains about what is no mapping and about unknown and double fields."""
+        """The fields of a mapping by name, with errors for unknown and duplicate fields and for other types."""
         fields: dict[str, yaml.Node] = {}
         if not isinstance(node, yaml.MappingNode):
-            self._complain(node, where, f"must be a mapping with {', '.join(sorted(known))}")
+            self._add_error(node, where, f"must be a mapping with {', '.join(sorted(known))}")
             return fields
         for key, value in node.value:
             name = str(key.value)
             place = f"{where}.{name}" if where else name
             if name not in known:
-                self._complain(key, place, f"is not known; remove it or use one of {', '.join(sorted(known))}")
+                self._add_error(key, place, f"is not known; remove it or use one of {', '.join(sorted(known))}")
             elif name in fields:
-                self._complain(key, place, "is given twice; remove one")
+                self._add_error(key, place, "is given twice; remove one")
             fields[name] = value
         return fields
 
-    def _complain(self, node: yaml.Node | None, where: str, what: str) -> None:
+    def _add_error(self, node: yaml.Node | None, where: str, what: str) -> None:
         mark = node.start_mark if node is not None else None
         place = f"{self._path}:{mark.line + 1}: " if mark is not None else f"{self._path}: " if self._path else ""
         self.problems.append(f"{place}{where}: {what}")

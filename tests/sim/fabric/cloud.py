@@ -1,4 +1,4 @@
-"""A small VPC in Compute's own JSON: one node subnet, a few VMs, a route for each; every change is a commit."""
+"""A small VPC as Compute API resources: one node subnet, a few VMs, and a route for each. Each change is a commit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PODS = "10.96.0.0/11"
 
 @dataclass
 class StillClock:
-    """A clock that stands; tests name every instant themselves."""
+    """A clock that stands still; tests pass every instant as an argument."""
 
     time: float = 0.0
 
@@ -47,7 +47,7 @@ def ipv6_base(number: int) -> str:
 
 
 class Cloud:
-    """Holds resources and hands a commit for each change to `sink`."""
+    """Resources that pass a commit for each change to `sink`."""
 
     def __init__(self, sink: Callable[[Commit], None]) -> None:
         self._sink = sink
@@ -113,7 +113,7 @@ class Cloud:
         self.put(at, "firewalls", {**body, "destinationRanges": list(ranges), **entry, **fields})
 
     def peer(self, at: float, *, custom: bool = True, stack: str = "IPV4_ONLY", name: str = "peer") -> None:
-        """A network with a VM of the same name that peers with ours; `custom`: we export custom routes to it."""
+        """A peer network with a VM of the same name; `custom`: the main network exports custom routes to it."""
         self.network(at, "net", name, exportCustomRoutes=True, stackType=stack)
         self.network(at, name, "net", importCustomRoutes=custom, stackType=stack)
         link = f"{BASE}/global/networks/{name}"
@@ -140,7 +140,7 @@ def cluster(
     seed: int = 0,
     joined: bool = True,
 ) -> tuple[Fabric, Cloud]:
-    """A cluster at rest in S0 (cutover.md 2) at time 0, its nodes end points, traffic marked."""
+    """A settled cluster in state S0 (docs/reference/cut-over.md#s0) at time 0, nodes as endpoints, traffic marked"""
     fabric = Fabric(StillClock(), Chance(seed), lag or LagProfile.fixed(0.0), knobs)
     cloud = Cloud(fabric.on_commit)
     cloud.subnet(0.0)

@@ -1,4 +1,4 @@
-"""What Cloud Routers tell the world outside of the VPC, and when (cutover.md 3.6, R15, E17)."""
+"""What Cloud Routers advertise outside of the VPC, and when (docs/reference/cut-over.md#e17)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blackout is accounted from the time stamps of view changes, to the last digit."""
+"""Blackouts are computed exactly from the timestamps of view changes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tests.sim.fabric.cloud import PODS, REGION, Cloud, cluster, ipv6_base, node
 FIXED = LagProfile(alias=(2.0, 2.0), route=(3.0, 3.0), subnet=(1.0, 1.0), machine=(0.0, 0.0), firewall=(0.0, 0.0))
 
 
-def test_dark_from_the_withdrawal_until_the_alias_as_the_hosts_see_them() -> None:
+def test_a_pair_is_unreachable_from_the_route_deletion_until_the_alias_as_the_hosts_see_them() -> None:
     fabric, cloud = cluster(lag=FIXED)
-    cloud.ranges(5.0, PODS)  # inside a plain range nothing but an alias is reachable
+    cloud.ranges(5.0, PODS)  # in an ordinary range only aliases are reachable
     cloud.ranges(6.0)
     fabric.rest(9.0)
     fabric.traffic.mark(9.0)
     cloud.drop_route(10.0, 2)  # seen at 13
     cloud.ranges(15.0, PODS)  # seen at 16
     cloud.aliases(20.0, 2, pods(2))  # seen at 22
-    cloud.aliases(20.0, 1, pods(1))  # node 1: dark from 16, when the range hides its route, until 22
+    cloud.aliases(20.0, 1, pods(1))  # node 1: unreachable from 16, when the range hides its route, until 22
     report = fabric.traffic.report(30.0)
     assert [(pair.source, pair.destination, pair.seconds, pair.since) for pair in report.broken_pairs] == [
         (node(1), node(2), 9.0, 13.0),
@@ -61,7 +61,7 @@ def test_a_change_that_is_reported_late_counts_from_its_own_time() -> None:
     assert fabric.traffic.report(13.0).ipv4.total == 1.5
 
 
-def test_what_is_dark_right_now_counts_until_now() -> None:
+def test_a_pair_that_is_unreachable_now_counts_until_now() -> None:
     fabric, cloud = cluster(range(1, 5), lag=LagProfile.fixed(0.0))
     cloud.drop_route(10.0, 2)
     report = fabric.traffic.report(14.0)
@@ -69,7 +69,7 @@ def test_what_is_dark_right_now_counts_until_now() -> None:
     assert fabric.traffic.report(15.0).ipv4.total == 15.0
 
 
-def test_the_mark_forgets_what_was_and_keeps_what_is() -> None:
+def test_the_mark_forgets_past_blackouts_and_keeps_current_ones() -> None:
     fabric, cloud = cluster(lag=LagProfile.fixed(0.0))
     cloud.drop_route(10.0, 2)
     fabric.traffic.mark(14.0)
@@ -92,7 +92,7 @@ def test_two_changes_at_one_instant_lose_nothing() -> None:
     assert report.ipv4.maximum == 0.0
 
 
-def test_an_end_point_that_leaves_is_dark_no_more_and_one_that_stops_leaves_by_itself() -> None:
+def test_an_endpoint_that_leaves_is_no_longer_unreachable_and_one_that_stops_leaves_by_itself() -> None:
     fabric, cloud = cluster((1, 2, 3), lag=LagProfile.fixed(0.0))
     cloud.drop_route(10.0, 2)
     cloud.drop_route(10.0, 3)
@@ -109,7 +109,7 @@ def test_an_end_point_that_leaves_is_dark_no_more_and_one_that_stops_leaves_by_i
     assert fabric.hosts == [node(1), node(2)]
 
 
-def test_an_end_point_on_no_vm_is_dark_from_the_start() -> None:
+def test_an_endpoint_without_a_vm_is_unreachable_from_the_start() -> None:
     fabric, _ = cluster((1,), lag=LagProfile.fixed(0.0))
     fabric.traffic.join(10.0, "ghost", [pods(9)])
     report = fabric.traffic.report(11.0)
@@ -117,7 +117,7 @@ def test_an_end_point_on_no_vm_is_dark_from_the_start() -> None:
     assert report.ipv4.later_pairs == 2
 
 
-def test_a_vm_that_was_stopped_is_no_end_point_by_the_word_of_somebody_late_and_is_one_when_it_runs_again() -> None:
+def test_a_late_join_does_not_add_a_stopped_vm_and_a_restarted_vm_can_join_again() -> None:
     fabric, cloud = cluster((1, 2), lag=LagProfile.fixed(0.0))
     cloud.change(10.0, "instances", node(2), status="STOPPING")
     fabric.traffic.join(11.0, node(2), [pods(2)])
@@ -129,8 +129,8 @@ def test_a_vm_that_was_stopped_is_no_end_point_by_the_word_of_somebody_late_and_
     assert fabric.traffic.report(25.0).ipv4.maximum == 3.0
 
 
-def test_a_vm_that_has_just_started_is_an_end_point_when_every_host_can_know_of_it() -> None:
-    """What its pods miss before that nobody has lost; what is dark then is dark, however young the VM."""
+def test_a_vm_that_has_just_started_is_an_endpoint_once_every_host_must_have_seen_it() -> None:
+    """Lost packets before that do not count; after it, missing connectivity counts, however new the VM is."""
     fabric, cloud = cluster((1, 2), lag=LagProfile(machine=(60.0, 60.0)))
     for number in (3, 4):
         cloud.vm(10.0, number)
@@ -145,7 +145,7 @@ def test_a_vm_that_has_just_started_is_an_end_point_when_every_host_can_know_of_
 
 
 @pytest.mark.parametrize("ends", ["leaves", "stops", "comes again"])
-def test_an_end_point_that_waits_to_be_known_may_go_before(ends: str) -> None:
+def test_an_endpoint_that_waits_to_be_known_may_leave_before(ends: str) -> None:
     fabric, cloud = cluster((1, 2), lag=LagProfile(machine=(60.0, 60.0)))
     cloud.vm(10.0, 3)
     fabric.traffic.join(50.0, node(3), [pods(3)])
@@ -162,7 +162,7 @@ def test_an_end_point_that_waits_to_be_known_may_go_before(ends: str) -> None:
     assert report.broken_pairs == ()
 
 
-def test_in_a_world_at_rest_nobody_waits_to_be_known() -> None:
+def test_after_rest_no_endpoint_waits_to_be_known() -> None:
     fabric, cloud = cluster((1, 2), lag=LagProfile.fixed(60.0))
     cloud.vm(10.0, 3)
     cloud.route(10.0, 3)
@@ -194,7 +194,7 @@ def test_p99_leaves_out_the_worst_hundredth_of_the_pairs_at_the_mark() -> None:
     fabric.traffic.leave(1.0, node(1))
     cloud.drop_route(2.0, 15)
     cloud.route(4.0, 15)
-    assert fabric.traffic.report(5.0).ipv4.p99 == 2.0  # 13 pairs suffered alike
+    assert fabric.traffic.report(5.0).ipv4.p99 == 2.0  # 13 pairs had the same blackout
     quiet, _ = cluster(range(1, 16), lag=LagProfile.fixed(0.0))
     assert quiet.traffic.report(5.0).ipv4.p99 == 0.0
 
@@ -242,7 +242,7 @@ def test_two_pod_cidrs_of_one_family_are_refused() -> None:
 
 
 def overlap(cloud: Cloud, numbers: range, barrier: float) -> float:
-    """The make-before-break order with a pause after each stage; returns when it is over."""
+    """The make-before-break order with a pause after each stage; returns the time of its end."""
     at = 100.0
     cloud.flag(at, True)
     cloud.ranges(at + barrier, PODS)
@@ -329,7 +329,7 @@ def make_move(fabric: Fabric, cloud: Cloud, at: float, move: Move, state: set[Mo
         case "forward":
             cloud.change(at, "instances", node(number), canIpForward=not on)
         case "firewall":
-            cloud.change(at, "firewalls", "allow-pods", targetTags=["nobody"] if on else [])
+            cloud.change(at, "firewalls", "allow-pods", targetTags=["unused"] if on else [])
         case "alias":
             cloud.aliases(at, number, *([pods(number)] if on else []))
         case "range":
@@ -345,7 +345,7 @@ def make_move(fabric: Fabric, cloud: Cloud, at: float, move: Move, state: set[Mo
 
 
 def is_end_point(number: int, at: float, schedule: list[tuple[float, Move]], longest: float) -> bool:
-    """Whether the node joined while its VM ran, and neither left nor stopped since; `longest`: until a VM is known."""
+    """Whether the node joined while its VM ran, and has not left or stopped; `longest`: time until a VM is known."""
     present, runs, wants = True, True, True
     known_at = 0.0
     for when, (what, who) in schedule:
@@ -366,7 +366,7 @@ STEP = 0.25
 @settings(max_examples=120)
 @given(moves=MOVES, seed=st.integers(0, 1000))
 def test_accounting_equals_sampling_at_every_step(moves: list[Move], seed: int) -> None:
-    """All times fall on a grid, so asking every pair once in each of its cells sums up to the exact blackout."""
+    """All times are on a grid, so one probe of every pair in each cell adds up to the exact blackout."""
     generator = random.Random(seed)
     lag = LagProfile(*[(wait, wait) for wait in generator.choices([0.0, 0.5, 1.0, 2.25], k=5)])
     schedule = [(1.0 + STEP * generator.randrange(40), move) for move in moves]
@@ -377,7 +377,7 @@ def test_accounting_equals_sampling_at_every_step(moves: list[Move], seed: int) 
         make_move(accounted, cloud, at, move, states[0])
         make_move(sampled, other, at, move, states[1])
 
-    if seed % 2:  # every other world has a guest agent that takes aliases on node 3
+    if seed % 2:  # for odd seeds, the guest agent of node 3 takes aliases
         for fabric in (accounted, sampled):
             fabric.traffic.join(0.5, node(3), [pods(3)], steals_aliases=True)
 

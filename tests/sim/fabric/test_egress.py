@@ -1,4 +1,4 @@
-"""Firewall rules for what VMs send (compute-api.md 8)."""
+"""Egress firewall rules (docs/reference/compute-engine.md#firewall-defaults)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_only_targets_are_held_and_each_family_on_its_own() -> None:
     assert fabric.probe(node(2), ipv6_base(1), 2.0).delivered_to == node(1)
 
 
-def test_pairs_in_the_dark_by_an_egress_rule_are_accounted_from_when_the_sender_sees_it() -> None:
+def test_an_egress_rule_causes_a_blackout_from_when_the_sender_sees_it() -> None:
     fabric, cloud = cluster((1, 2), lag=LagProfile.fixed(1.0))
     cloud.egress(10.0, "10.96.2.0/24", allow=False)
     cloud.delete(20.0, "firewalls", "egress")

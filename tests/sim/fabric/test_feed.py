@@ -1,4 +1,4 @@
-"""Compute's JSON becomes facts; only what differs travels."""
+"""Compute API resources as facts; only differences propagate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def facts(commit: Commit) -> list[Fact | None]:
     return [change.fact for change in changes(commit, HostNames().of)]
 
 
-def test_flag_and_ranges_of_a_subnet_travel_apart() -> None:
+def test_flag_and_ranges_of_a_subnet_propagate_separately() -> None:
     cloud, commits = recorded()
     cloud.subnet(0.0)
     cloud.flag(1.0, True)
@@ -36,7 +36,7 @@ def test_flag_and_ranges_of_a_subnet_travel_apart() -> None:
     assert facts(commits[2]) == [SubnetRanges("europe-west1", "nodes", (nodes, parse_block(PODS)))]
 
 
-def test_what_forwarding_does_not_ask_for_does_not_travel() -> None:
+def test_fields_without_effect_on_forwarding_do_not_propagate() -> None:
     cloud, commits = recorded()
     cloud.subnet(0.0)
     cloud.change(1.0, "subnetworks", "nodes", fingerprint="other", logConfig={"enable": True})
@@ -59,7 +59,7 @@ def test_a_nic_with_aliases_and_ipv6_in_googles_spelling() -> None:
     assert facts(commits[3])[1] == Interface("node-2", "nic0", None, (), parse_block("fd20::5:0:0/96"))
 
 
-def test_a_resource_that_is_gone_takes_its_facts_along() -> None:
+def test_a_deleted_resource_removes_its_facts() -> None:
     cloud, commits = recorded()
     cloud.vm(0.0, 1)
     cloud.delete(1.0, "instances", "node-1")

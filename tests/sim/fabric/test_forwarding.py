@@ -1,4 +1,4 @@
-"""Where a packet goes in every state of the cut-over and by every rule of the hybrid second pass (cutover.md 1, 2)."""
+"""Forwarding in every state of the cut-over and in hybrid subnets (docs/reference/cut-over.md#forwarding)."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_r6_a_tagged_route_is_removed_in_the_second_pass_only() -> None:
 def test_a_tagged_route_is_for_vms_with_that_tag() -> None:
     fabric, cloud = reach(0)
     cloud.drop_route(0.0, 2)
-    cloud.route(0.0, 2, tags=["somebody-else"])
+    cloud.route(0.0, 2, tags=["other"])
     assert probe(fabric, pod(2)).reason == "NO_ROUTE"
 
 
@@ -204,7 +204,7 @@ def test_ipv6_goes_to_the_vm_that_has_the_96_if_the_firewall_lets_it() -> None:
 def test_a_host_without_ipv6_cannot_send_it() -> None:
     fabric, _ = reach(0)
     assert probe(fabric, "2600::1").reason == "NO_ROUTE"
-    assert fabric.probe("nobody", pod(1), at=1.0).reason == "INSTANCE_NOT_RUNNING"
+    assert fabric.probe("missing", pod(1), at=1.0).reason == "INSTANCE_NOT_RUNNING"
     with pytest.raises(ValueError, match="nonsense"):
         fabric.probe(node(1), "nonsense", at=1.0)
 

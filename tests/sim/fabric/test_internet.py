@@ -1,4 +1,4 @@
-"""IPv6 from outside: what of a dual-stack cluster the internet reaches (compute-api.md 5.1, 5.5, 8)."""
+"""IPv6 from the internet to a dual-stack cluster (docs/reference/compute-engine.md#ipv6-internet-route)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What hosts see: changes in any order, never an older state over a newer one, nothing kept that nobody sees."""
+"""Host views: changes arrive in any order, older states never replace newer ones, and unseen states are dropped."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_host_that_starts_sees_what_is_in_force() -> None:
     assert ledger.up_to_date("new")
 
 
-def test_what_nobody_sees_any_more_is_forgotten() -> None:
+def test_states_that_no_host_sees_are_dropped() -> None:
     ledger = ledger_with_hosts("h", "g")
     version = ledger.commit(ROUTE.key, None)
     ledger.deliver("h", ROUTE.key, version, None)
@@ -83,7 +83,7 @@ def test_a_vm_touches_what_is_reached_through_it() -> None:
     assert ledger.affected_blocks(machine, None) == {ROUTE.destination}
 
 
-def test_news_for_a_vm_that_was_stopped_does_not_reach_its_next_start() -> None:
+def test_changes_for_a_stopped_vm_do_not_reach_its_next_start() -> None:
     fabric, cloud = cluster((1, 2), lag=LagProfile(route=(5.0, 5.0), machine=(0.0, 0.0)))
     cloud.drop_route(10.0, 2)
     cloud.change(11.0, "instances", node(1), status="TERMINATED")
@@ -144,7 +144,7 @@ def test_assumptions_name_what_the_verdict_rests_on() -> None:
     assert any("139 NICs" in sentence and "advised" in sentence for sentence in fabric.assumptions())
 
 
-def test_a_world_at_rest_is_seen_by_everybody_at_once() -> None:
+def test_rest_shows_the_current_state_to_all_hosts_at_once() -> None:
     fabric, cloud = cluster((1, 2), lag=LagProfile())
     cloud.route(10.0, 1, name="extra", destRange="10.97.0.0/16")
     fabric.traffic.mark(30.0)

@@ -1,4 +1,4 @@
-"""Every order of the cut-over, in every view that a host can hold on the way (cutover.md 2).
+"""Every order of the cut-over, in every view that a host can have meanwhile (docs/reference/cut-over.md#order-check).
 
 A plan is a list of stages with a barrier after each: every host has seen everything so far. Within a stage a host may
 have seen any part of what was issued, in any order. For each such view and each pod CIDR the fabric's own rules say

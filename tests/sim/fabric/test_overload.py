@@ -1,4 +1,4 @@
-"""Networks beyond the advised limits of hybrid subnets: no refusal, but hosts that lose packets (R16, E14)."""
+"""Networks beyond the limits of hybrid subnets: hosts lose packets (docs/reference/cut-over.md#e14)."""
 
 from __future__ import annotations
 

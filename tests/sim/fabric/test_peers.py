@@ -1,4 +1,4 @@
-"""Packets across a peering: which routes of the peer a sender follows, and what a cut-over does to it (T14)."""
+"""Packets across a peering, before and during a cut-over (docs/reference/cut-over.md#t14)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Step = Callable[[Cloud, float], None]
 
 
 def lost(fabric: Fabric, start: float, end: float) -> set[str]:
-    """Why packets from the peer's VM to any node's pods were lost, asked every half second."""
+    """Why packets from the peer's VM to any node's pods were lost, probed every half second."""
     instants = [start + step / 2 for step in range(int((end - start) * 2))]
     verdicts = [fabric.probe("peer", pod(number), at) for at in instants for number in NODES]
     return {verdict.reason for verdict in verdicts if verdict.delivered_to is None}

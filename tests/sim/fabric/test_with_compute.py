@@ -1,4 +1,4 @@
-"""The fabric behind the simulated Compute API itself: what the API commits is what packets follow."""
+"""The fabric behind the simulated Compute API: packets follow what the API commits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUBNET = f"regions/{REGION}"
 
 
 class World:
-    """Two nodes with routes at rest, under a clock that runs 500 times as fast as the wall."""
+    """Two nodes with routes, converged, with a clock 500 times as fast as wall time."""
 
     def __init__(self, *rules: FaultRule) -> None:
         clock = ScaledClock(time.time(), 500.0)
@@ -50,7 +50,7 @@ class World:
         self.fabric.traffic.mark(clock.now())
 
     async def call(self, method: str, scope: str, name: str, **request: Any) -> dict[str, Any]:
-        """Call, and wait for the operation and for two seconds more, in which every host sees its effect."""
+        """Call, wait for the operation, and for two seconds more until every host sees its effect."""
         operation = await self.compute.answer(method, scope, name, **request)
         kind = {"g": "global", "r": "region", "z": "zone"}[scope[0]]
         while operation["status"] != "DONE":

@@ -1,4 +1,4 @@
-"""The network problem detector in a scene, which has no other actors."""
+"""The network problem detector for a scene without other actors."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ VM = f"{ZONE}/instances/vm0"
 
 
 @asynccontextmanager
-async def furnished(*rules: dict[str, Any], nodes: int = 2) -> AsyncIterator[tuple[Cloud, FaultPlan]]:
-    """A cloud whose time passes by hand, with VMs and routes, in which these faults are in force."""
+async def faulty_cloud(*rules: dict[str, Any], nodes: int = 2) -> AsyncIterator[tuple[Cloud, FaultPlan]]:
+    """A cloud with VMs, routes and these faults, and a clock that only the test advances."""
     plan = FaultPlan(parse_faults({"faults": list(rules)}), Chance(1), HandClock())
     async with running(Setting(by_hand=True, faults=plan)) as cloud:
         cloud.furnish(nodes=nodes)
@@ -28,7 +28,7 @@ def advance(cloud: Cloud, seconds: float) -> None:
     cloud.clock.advance(seconds)
 
 
-def told(plan: FaultPlan) -> list[tuple[list[str], str | None]]:
+def fired(plan: FaultPlan) -> list[tuple[list[str], str | None]]:
     return [(fault["kinds"], fault.get("inVain")) for fault in plan.as_json()["fired"]]
 
 
@@ -38,7 +38,7 @@ async def status_of(cloud: Cloud, operation: dict[str, Any]) -> str:
 
 class TestPending:
     async def test_the_operation_is_pending_and_then_runs_its_time(self) -> None:
-        async with furnished({"method": "routes.delete", "pending": 120}) as (cloud, _):
+        async with faulty_cloud({"method": "routes.delete", "pending": 120}) as (cloud, _):
             operation = await cloud.begin("DELETE", ROUTE)
             advance(cloud, 119.0)
             assert await status_of(cloud, operation) == "PENDING"
@@ -50,7 +50,7 @@ class TestPending:
             await cloud.refused("GET", ROUTE)
 
     async def test_late_is_not_pending(self) -> None:
-        async with furnished({"method": "routes.delete", "latency": 120}) as (cloud, _):
+        async with faulty_cloud({"method": "routes.delete", "latency": 120}) as (cloud, _):
             operation = await cloud.begin("DELETE", ROUTE)
             advance(cloud, 100.0)
             assert await status_of(cloud, operation) == "RUNNING"
@@ -59,7 +59,7 @@ class TestPending:
 class TestStale:
     async def test_lists_and_gets_are_as_they_were(self) -> None:
         rules = ({"method": "routes.*", "nth": 1, "stale": 30, "count": 2}, {"method": "routes.get", "stale": 30})
-        async with furnished(*rules) as (cloud, plan):
+        async with faulty_cloud(*rules) as (cloud, plan):
             advance(cloud, 100.0)
             await cloud.do("DELETE", ROUTE)
             advance(cloud, 10.0)
@@ -69,16 +69,16 @@ class TestStale:
             advance(cloud, 31.0)
             await cloud.refused("GET", ROUTE)
             await cloud.refused("GET", ROUTE)
-            assert told(plan) == [(["stale"], None)] * 3
+            assert fired(plan) == [(["stale"], None)] * 3
 
     async def test_a_new_resource_is_not_there_yet(self) -> None:
-        async with furnished({"method": "networks.get", "stale": 600}) as (cloud, _):
+        async with faulty_cloud({"method": "networks.get", "stale": 600}) as (cloud, _):
             await cloud.do("POST", "global/networks", {"name": "new", "autoCreateSubnetworks": False})
             await cloud.refused("GET", "global/networks/new")
             assert (await cloud.get("global/networks/new"))["name"] == "new"
 
-    async def test_its_fingerprint_is_old_and_nothing_is_spoilt(self) -> None:
-        async with furnished({"method": "subnetworks.get", "nth": 2, "stale": 60}) as (cloud, _):
+    async def test_its_fingerprint_is_old_and_a_change_is_rejected(self) -> None:
+        async with faulty_cloud({"method": "subnetworks.get", "nth": 2, "stale": 60}) as (cloud, _):
             advance(cloud, 100.0)
             before = cloud.compute.snapshot()
             await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
@@ -95,26 +95,26 @@ class TestMeanwhile:
     async def test_a_change_of_the_same_resource_makes_the_fingerprint_stale(self) -> None:
         other = {"rangeName": "other", "ipCidrRange": "10.99.0.0/20"}
         rule = {"method": "subnetworks.patch", "meanwhile": {"body": {"secondaryIpRanges": [other]}}}
-        async with furnished(rule) as (cloud, plan):
+        async with faulty_cloud(rule) as (cloud, plan):
             assert (await cloud.nodes_refused(allowSubnetCidrRoutesOverlap=True))["code"] == 412
             assert (await cloud.get(NODES))["secondaryIpRanges"] == [other]
             await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
-            assert told(plan) == [(["meanwhile"], None)]
+            assert fired(plan) == [(["meanwhile"], None)]
             assert cloud.compute.statistics()["byMethod"]["subnetworks.patch"] == 2
 
     async def test_labels_leave_the_fingerprint_of_the_interface_alone(self) -> None:
         meanwhile = {"method": "instances.setLabels", "body": {"labels": {"by": "them"}}}
         rule = {"method": "instances.updateNetworkInterface", "meanwhile": meanwhile}
-        async with furnished(rule) as (cloud, plan):
+        async with faulty_cloud(rule) as (cloud, plan):
             body = {"fingerprint": (await cloud.interface("vm0"))["fingerprint"], "aliasIpRanges": []}
             await cloud.do("PATCH", f"{VM}/updateNetworkInterface", body, networkInterface="nic0")
             assert (await cloud.get(VM))["labels"] == {"by": "them"}
-            assert told(plan) == [(["meanwhile"], None)]
+            assert fired(plan) == [(["meanwhile"], None)]
 
     async def test_tags_and_interfaces_are_changed_with_their_own_fingerprints(self) -> None:
         tags = {"method": "instances.setTags", "meanwhile": {"body": {"items": ["theirs"]}}}
         interface = {"method": "instances.updateNetworkInterface", "meanwhile": {"body": {"stackType": "IPV4_IPV6"}}}
-        async with furnished(tags, interface) as (cloud, plan):
+        async with faulty_cloud(tags, interface) as (cloud, plan):
             await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
             advance(cloud, 60.0)
             seen = await cloud.get(VM)
@@ -125,28 +125,28 @@ class TestMeanwhile:
             assert (await cloud.refused("PATCH", path, body, networkInterface="nic0"))["code"] == 412
             assert (await cloud.get(VM))["tags"]["items"] == ["theirs"]
             assert (await cloud.interface("vm0"))["stackType"] == "IPV4_IPV6"
-            assert told(plan) == [(["meanwhile"], None)] * 2
+            assert fired(plan) == [(["meanwhile"], None)] * 2
 
     async def test_an_insert_comes_second_and_a_delete_finds_nothing(self) -> None:
         rules = (
             {"method": "networks.insert", "meanwhile": {"body": {"description": "theirs"}}},
             {"method": "routes.delete", "meanwhile": {}},
         )
-        async with furnished(*rules) as (cloud, _):
+        async with faulty_cloud(*rules) as (cloud, _):
             body = {"name": "new", "autoCreateSubnetworks": False}
             assert (await cloud.refused("POST", "global/networks", body))["code"] == 409
             assert (await cloud.get("global/networks/new"))["description"] == "theirs"
             assert (await cloud.refused("DELETE", ROUTE))["code"] == 404
 
-    async def test_a_change_that_is_refused_is_on_record(self) -> None:
+    async def test_a_change_that_is_refused_is_recorded(self) -> None:
         rules = (
             {"method": "subnetworks.patch", "meanwhile": {"body": {"ipCidrRange": "10.0.0.0/8"}}},
             {"method": "subnetworks.patch", "nth": 2, "meanwhile": {"method": "subnetworks.get"}},
         )
-        async with furnished(*rules) as (cloud, plan):
+        async with faulty_cloud(*rules) as (cloud, plan):
             await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
             await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=False)
-            first, second = [str(why) for _, why in told(plan)]
+            first, second = [str(why) for _, why in fired(plan)]
             assert "cannot be modified" in first
             assert second == "there is no method subnetworks.get that changes anything"
 
@@ -154,7 +154,7 @@ class TestMeanwhile:
 class TestQuota:
     async def test_a_rate_falls_and_comes_back(self) -> None:
         squeeze = {"limit": "ReadRequestsPerMinutePerProject", "value": 2, "seconds": 45}
-        async with furnished({"method": "routes.get", "quota": squeeze}) as (cloud, plan):
+        async with faulty_cloud({"method": "routes.get", "quota": squeeze}) as (cloud, plan):
             for _ in range(2):
                 await cloud.get(ROUTE)
             error = await cloud.refused("GET", ROUTE)
@@ -164,11 +164,11 @@ class TestQuota:
             advance(cloud, 46.0)
             for _ in range(3):
                 await cloud.get(ROUTE)
-            assert told(plan) == [(["quota"], None)]
+            assert fired(plan) == [(["quota"], None)]
 
     async def test_a_resource_quota_holds_from_the_request_on(self) -> None:
         squeeze = {"limit": "STATIC_ROUTES_PER_NETWORK", "value": 0}
-        async with furnished({"method": "routes.insert", "quota": squeeze}) as (cloud, _):
+        async with faulty_cloud({"method": "routes.insert", "quota": squeeze}) as (cloud, _):
             body = {
                 "name": "new",
                 "network": "projects/proj-1/global/networks/vpc",
@@ -179,7 +179,7 @@ class TestQuota:
             assert (error["code"], "Limit: 0.0" in error["message"]) == ("QUOTA_EXCEEDED", True)
             await cloud.fail("POST", "global/routes", body)
 
-    async def test_of_two_squeezes_the_tighter_holds_and_none_raises(self) -> None:
+    async def test_of_two_reduced_quotas_the_lower_holds_and_none_is_raised(self) -> None:
         rules = [
             {
                 "method": "routes.get",
@@ -188,7 +188,7 @@ class TestQuota:
             }
             for nth, value, s in ((1, 5, 100), (2, 3, 10), (3, 9000, 50))
         ]
-        async with furnished(*rules) as (cloud, plan):
+        async with faulty_cloud(*rules) as (cloud, plan):
             for _ in range(3):
                 await cloud.get(ROUTE)
             await cloud.refused("GET", ROUTE)
@@ -201,7 +201,7 @@ class TestQuota:
 
 class TestVm:
     async def test_a_crash_is_seen_at_once(self) -> None:
-        async with furnished({"method": "instances.get", "vm": {"becomes": "stopped"}}) as (cloud, _):
+        async with faulty_cloud({"method": "instances.get", "vm": {"becomes": "stopped"}}) as (cloud, _):
             assert (await cloud.get(VM))["status"] == "TERMINATED"
             assert [commit.after["status"] for commit in cloud.commits if commit.after and commit.name == "vm0"][
                 -1:
@@ -211,7 +211,7 @@ class TestVm:
             assert (await cloud.get(VM))["status"] == "RUNNING"
 
     async def test_a_deletion_takes_its_time(self) -> None:
-        async with furnished({"method": "routes.list", "vm": {"becomes": "deleted", "name": "vm*"}}) as (cloud, _):
+        async with faulty_cloud({"method": "routes.list", "vm": {"becomes": "deleted", "name": "vm*"}}) as (cloud, _):
             await cloud.get("global/routes")
             assert (await cloud.get(VM))["status"] == "STOPPING"
             advance(cloud, 300.0)
@@ -219,7 +219,7 @@ class TestVm:
 
     async def test_a_deletion_waits_for_other_operations(self) -> None:
         rule = {"method": "instances.updateNetworkInterface", "nth": 2, "vm": {"becomes": "deleted"}}
-        async with furnished(rule) as (cloud, _):
+        async with faulty_cloud(rule) as (cloud, _):
             path = f"{VM}/updateNetworkInterface"
             body = {"fingerprint": (await cloud.interface("vm0"))["fingerprint"], "aliasIpRanges": []}
             operation = await cloud.begin("PATCH", path, body, networkInterface="nic0")
@@ -230,6 +230,9 @@ class TestVm:
             assert (await cloud.get(VM))["status"] == "STOPPING"
 
     async def test_a_vm_that_is_not_there_cannot_end(self) -> None:
-        async with furnished({"method": "routes.list", "vm": {"becomes": "stopped", "name": "ghost"}}) as (cloud, plan):
+        async with faulty_cloud({"method": "routes.list", "vm": {"becomes": "stopped", "name": "ghost"}}) as (
+            cloud,
+            plan,
+        ):
             await cloud.get("global/routes")
-            assert told(plan) == [(["vm"], "no running VM is called 'ghost'")]
+            assert fired(plan) == [(["vm"], "no running VM is called 'ghost'")]

@@ -1,4 +1,4 @@
-"""The fifteen rows of gardener-behaviour.md 11.12, each with the outcome that it requires."""
+"""The fifteen fault variants of docs/reference/gardener.md#fault-injection-variants, each with its required outcome."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ SPEED = 800.0
 
 
 async def migrate_with(made: Scene, step: str, act: Callable[[], Awaitable[None]]) -> None:
-    """Migrate, and have something happen as soon as `step` begins."""
-    happening: list[asyncio.Task[None]] = []
+    """Migrate, and run `act` when `step` starts."""
+    tasks: list[asyncio.Task[None]] = []
 
     def listen(event: AnyEvent) -> None:
         made.events.append(event)
-        if isinstance(event, StepStarted) and event.step == step and not happening:
-            happening.append(asyncio.ensure_future(act()))
+        if isinstance(event, StepStarted) and event.step == step and not tasks:
+            tasks.append(asyncio.ensure_future(act()))
 
     await made.reconcile(emit=listen)
-    await asyncio.gather(*happening)
-    assert happening, f"there was no step {step}"
+    await asyncio.gather(*tasks)
+    assert tasks, f"there was no step {step}"
 
 
 async def delete_instance(made: Scene, name: str) -> None:
@@ -47,7 +47,7 @@ async def delete_instance(made: Scene, name: str) -> None:
 
 
 async def test_row_1_killed_between_route_deletes_and_range_it_resumes() -> None:
-    """Upstream wipes the list and leaves the old nodes black-holed. Here Node CIDRs alone are enough to go on."""
+    """Upstream clears the list and leaves the old nodes without routes. Here the CIDRs of Nodes suffice to resume."""
     async with scene(speed=SPEED) as made:
         made.trigger()
         await made.killed_at("set-stack-type", strategy="gardener")
@@ -112,7 +112,7 @@ async def test_row_4_a_stale_fingerprint_is_read_again() -> None:
 
 
 async def test_row_5_an_alias_whose_operation_fails_is_tried_again() -> None:
-    """Upstream does not look at the operation and clears the list."""
+    """Upstream does not check the operation and clears the list."""
     failed = Fault(operation_error=("INTERNAL_ERROR", "Internal error."))
     async with scene(FaultRule("instances.updateNetworkInterface", failed, count=3), speed=SPEED) as made:
         made.trigger()
@@ -143,7 +143,7 @@ async def test_row_6_a_refused_range_leaves_routes_and_controller(refusal: HttpF
 
 
 async def test_row_6_where_the_routes_are_gone_by_then_they_come_back_and_the_controller_too() -> None:
-    """With `compressed` the range is asked for in the blackout. Upstream stays in it until somebody helps."""
+    """`compressed` requests the range during the blackout. Upstream stays in the blackout until manual repair."""
     refusal = HttpFault(
         400, "invalid", "Invalid IPCidrRange: 100.96.0.0/11 conflicts with existing subnetwork 'other'."
     )
@@ -155,13 +155,13 @@ async def test_row_6_where_the_routes_are_gone_by_then_they_come_back_and_the_co
         assert "delete-routes" in made.steps()
         assert len(await made.node_routes()) == 3
         assert not made.controller_manager_is_ignored()
-        assert delay_after(caught.value, failures=1) == 300.0, "each try cuts everybody off"
+        assert delay_after(caught.value, failures=1) == 300.0, "each try is a blackout for all nodes"
         await made.clock.sleep(60.0)
         assert made.fabric.traffic.report(made.clock.now()).current == 0
 
 
 async def test_row_7_a_slow_controller_is_awaited() -> None:
-    """Upstream goes on while the old pod still creates routes."""
+    """Upstream continues while the old pod still creates routes."""
     async with scene(speed=SPEED) as made:
         made.grace = 30.0
         made.trigger()
@@ -230,7 +230,7 @@ async def test_row_11_a_second_shoot_with_the_same_services_is_seen_before_anyth
 
 
 async def test_row_12_a_vm_that_is_added_meanwhile_gets_its_alias() -> None:
-    """Upstream never gives it a pod CIDR that anything leads to."""
+    """Upstream never gives it a pod CIDR with a route or alias."""
     async with scene(speed=SPEED) as made:
         model, new = made.world.nodes[0].name, f"{NS}-w1-z1-added"
 
@@ -260,7 +260,7 @@ async def test_row_12_a_vm_that_is_added_meanwhile_gets_its_alias() -> None:
 
 
 async def test_row_13_a_cluster_without_nodes_has_nothing_to_wait_for() -> None:
-    """Upstream's constraint never becomes True. Here the infrastructure is done at once."""
+    """Upstream's constraint never becomes True. Here the infrastructure is complete at once."""
     async with scene(speed=SPEED) as made:
         for route in await made.node_routes():
             await made.change("routes.delete", "global", route["name"])
@@ -290,7 +290,7 @@ async def test_row_14_an_overlay_given_up_in_the_same_edit_gets_aliases_or_is_re
 
 
 async def test_row_15_the_way_back_amid_the_cut_over_ends_on_routes() -> None:
-    """The API refuses [IPv4] because of the IPv6 mask; the annotation takes back what was begun."""
+    """The API rejects [IPv4] because of the IPv6 mask; the annotation rolls the cut-over back."""
     async with scene(speed=SPEED) as made:
         made.trigger()
         await made.killed_at("add-aliases")

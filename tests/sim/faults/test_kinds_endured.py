@@ -1,4 +1,4 @@
-"""The product under each kind of fault: it ends well and nothing is lost, or it stops in time and says why."""
+"""The product with each kind of fault: it succeeds without loss, or stops in time with a reason."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rules(*entries: dict[str, Any]) -> list[FaultRule]:
 
 
 async def ended_well(made: Scene) -> None:
-    """The end state, looked at when quotas that were taken are back: to look costs requests like any other."""
+    """The end state, checked after reduced quotas are restored, because the check needs requests too."""
     squeezes = [(fired.at, fired.fault.quota.seconds or 0.0) for fired in made.faults.fired if fired.fault.quota]
     back = max((at + seconds for at, seconds in squeezes), default=0.0)
     await made.clock.sleep(max(back - made.clock.now(), 0.0) + 1.0)
@@ -37,7 +37,7 @@ async def ended_well(made: Scene) -> None:
 
 
 async def stopped(made: Scene, why: str) -> None:
-    """It gives up for this reason, and nothing is lost."""
+    """It stops for this reason, and nothing is lost."""
     with pytest.raises(TaskFailed, match=why):
         await made.reconcile()
     assert made.lost() == 0.0
@@ -50,7 +50,7 @@ async def test_the_examples_of_the_page_are_endured(document: dict[str, Any]) ->
         made.trigger()
         await made.reconcile()
         assert made.faults.fired
-        assert made.faults.idle() == []
+        assert made.faults.never_matched() == []
         assert [fault.in_vain for fault in made.faults.fired if fault.in_vain] == []
         await ended_well(made)
 
@@ -92,7 +92,7 @@ async def test_harder_ones_are_endured_too(rule: dict[str, Any]) -> None:
 
 
 async def test_a_resource_quota_stops_it_until_there_is_room_again() -> None:
-    """Given room for one alias, the first is made, the second is not, and no route is touched until all are there."""
+    """With quota for one alias, the second fails, and no route is deleted until all aliases exist."""
     seconds = 200.0
     squeeze = {"limit": "ALIASES_PER_NETWORK_GLOBAL", "value": 1, "seconds": seconds}
     rule = {"method": "instances.updateNetworkInterface", "nth": 2, "quota": squeeze}
@@ -108,7 +108,7 @@ async def test_a_resource_quota_stops_it_until_there_is_room_again() -> None:
         assert made.lost() == 0.0
 
 
-async def test_a_range_for_which_there_is_no_quota_is_told() -> None:
+async def test_a_range_without_quota_is_reported() -> None:
     rule = {"method": "subnetworks.patch", "quota": {"limit": "SUBNET_RANGES_PER_NETWORK", "value": 1}}
     async with scene(*rules(rule), speed=SPEED) as made:
         made.trigger()
@@ -117,7 +117,7 @@ async def test_a_range_for_which_there_is_no_quota_is_told() -> None:
 
 
 @pytest.mark.parametrize("method", ["instances.updateNetworkInterface", "routes.delete"])
-async def test_a_vm_that_somebody_deletes_is_left_out(method: str) -> None:
+async def test_a_vm_that_another_client_deletes_is_left_out(method: str) -> None:
     rule = {"method": method, "vm": {"becomes": "deleted", "name": "shoot--foo--bar-*"}}
     async with scene(*rules(rule), speed=SPEED) as made:
         made.trigger()
@@ -130,7 +130,7 @@ async def test_a_vm_that_somebody_deletes_is_left_out(method: str) -> None:
         assert made.lost() == 0.0
 
 
-async def test_a_range_that_somebody_adds_meanwhile_stays() -> None:
+async def test_a_range_that_another_client_adds_meanwhile_stays() -> None:
     other = {"rangeName": "others", "ipCidrRange": "10.99.0.0/20"}
     rule = {"method": "subnetworks.patch", "nth": 2, "meanwhile": {"body": {"secondaryIpRanges": [other]}}}
     async with scene(*rules(rule), speed=SPEED) as made:
@@ -143,7 +143,7 @@ async def test_a_range_that_somebody_adds_meanwhile_stays() -> None:
         assert made.lost() == 0.0
 
 
-async def test_a_flag_that_somebody_clears_meanwhile_stops_it_and_is_set_again() -> None:
+async def test_a_flag_that_another_client_clears_meanwhile_stops_it_and_is_set_again() -> None:
     rule = {
         "method": "subnetworks.patch",
         "nth": 2,
@@ -159,7 +159,7 @@ async def test_a_flag_that_somebody_clears_meanwhile_stops_it_and_is_set_again()
         assert made.lost() == 0.0
 
 
-async def test_a_services_subnet_that_somebody_makes_first_is_taken_the_next_time() -> None:
+async def test_a_services_subnet_that_another_client_creates_first_is_used_the_next_time() -> None:
     rule = {"method": "subnetworks.insert", "target": f"{NS}-services", "meanwhile": {"body": {"description": "them"}}}
     async with scene(*rules(rule), speed=SPEED) as made:
         made.trigger()
@@ -174,7 +174,7 @@ async def test_a_services_subnet_that_somebody_makes_first_is_taken_the_next_tim
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["routes.list", "instances.list", "subnetworks.get", "*"])
 async def test_the_way_back_loses_nothing_to_stale_reads(method: str) -> None:
-    """Given lists that still show the routes that have just been deleted, no alias goes before its route is there."""
+    """Although lists still show deleted routes, no alias is removed before its route exists."""
     async with scene(speed=SPEED, knobs=Knobs(new_route_in_flagged_range="allow")) as made:
         made.trigger()
         await made.killed_at("clear-overlap-flag")

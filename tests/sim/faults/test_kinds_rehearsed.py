@@ -1,4 +1,4 @@
-"""Whole rehearsals with faults of every new kind, and faults that are declared in a world that is served."""
+"""Complete rehearsals with faults of every kind, and faults that are declared while the simulation is served."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DOCUMENTS: dict[str, list[dict[str, Any]]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_rehearsal_endures_them_and_tells_of_them(name: str, tmp_path: Path) -> None:
+def test_a_rehearsal_endures_and_reports_them(name: str, tmp_path: Path) -> None:
     rules = DOCUMENTS[name]
     path = tmp_path / "faults.yaml"
     path.write_text(yaml.safe_dump({"faults": rules}))
@@ -53,7 +53,7 @@ def test_a_rehearsal_endures_them_and_tells_of_them(name: str, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_faults_are_declared_in_a_world_that_is_served() -> None:
+def test_faults_are_declared_while_the_simulation_is_served() -> None:
     with served(str(Path(__file__).parents[3] / "examples" / "shoot.yaml"), "--speed", "400") as facts:
         networks = f"{facts['computeEndpoint']}/compute/v1/projects/{facts['project']}/global/networks"
         rule = {"method": "networks.list", "errorBefore": {"status": 502}, "count": 2}

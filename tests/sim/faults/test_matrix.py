@@ -1,4 +1,4 @@
-"""Every reading of what the documents leave open, K1 to K5 (cutover.md 11): no loss, or the product stops in time."""
+"""Every combination of the knobs K1 to K5 (docs/reference/cut-over.md#knobs): no loss, or a stop in time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ QUICKLY = (DOCUMENTED, WORST, UNMATCHED)
 
 
 def combinations() -> list[object]:
-    """All thirty-two; three of them in the quick suite."""
+    """All 32 combinations, three of them in the quick suite."""
     return [
         pytest.param(*values, marks=() if values in QUICKLY else pytest.mark.slow)
         for values in itertools.product(K1, K2, K3, K4, K5)
@@ -60,7 +60,7 @@ async def test_no_loss_or_stopped_in_time(k1: AllowDeny, k2: AcceptRefuse, k3: b
 
 
 async def assert_stopped_unharmed(made: Scene) -> None:
-    """K5: a flag that cannot be read back is no flag. Nothing has changed, and the message says why."""
+    """K5: a flag that is missing in the response counts as not set. Nothing changes, and the error explains it."""
     with pytest.raises(TaskFailed, match="the strategies compressed and auto do without"):
         await made.reconcile()
     assert "secondaryIpRanges" not in await made.subnet()

@@ -1,4 +1,4 @@
-"""At a tenth of the default rate quotas a migration of 200 nodes slows down and uses what it is allowed."""
+"""With a tenth of the default rate quotas, a migration of 200 nodes slows down and uses its full quota."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.bench.virtual_time import VirtualLoop
 NODES = 200
 DEFAULT = Limits().requests_per_minute
 TENTH = DEFAULT // 10
-"""150 in each group of requests (compute-api.md 4.1)."""
+"""150 in each group of requests (docs/reference/compute-engine.md#rate-defaults)."""
 
 CASES = [("overlap", TENTH), ("overlap", 40), ("compressed", TENTH), ("compressed", 40)]
 """The stages of `overlap` fit into a window each at a tenth of the default, and do not at 40 a minute."""
@@ -41,7 +41,7 @@ def full_windows(result: dict[str, Any], group: str, allowed: int) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "allowed"), CASES)
 def test_it_never_fails_and_never_loops(strategy: str, allowed: int) -> None:
-    """A refused request waits for the next window, with all others of its group: no more than were on their way."""
+    """A rate-limited request waits for the next window with its whole group: only requests in flight are rejected."""
     usual, result = migration(strategy, DEFAULT), migration(strategy, allowed)
     assert result["state"] == "Succeeded"
     assert result["rateLimited"] <= 2 * CONNECTIONS
@@ -54,7 +54,7 @@ def test_it_never_fails_and_never_loops(strategy: str, allowed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "allowed"), CASES)
 def test_while_it_has_work_it_uses_the_window(strategy: str, allowed: int) -> None:
-    """A stage that needs more than one window uses all of them but the last by 85 %; that is all that slows it down."""
+    """A stage that needs several windows uses 85 % of each but the last; nothing else slows it down."""
     result = migration(strategy, allowed)
     further = sum((targets - 1) // allowed for targets in STAGES[strategy])
     for group in GROUPS:

@@ -1,4 +1,4 @@
-"""The store on a clock that stands still until a test moves it, and a server for it on a loopback port."""
+"""A store with a clock that only the test advances, and a server for it on a loopback port."""
 
 from __future__ import annotations
 

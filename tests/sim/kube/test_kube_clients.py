@@ -134,7 +134,7 @@ async def test_a_kopf_operator_follows_and_patches(store: KubeStore, url: str) -
     def operate() -> None:
         kopf.run(registry=registry, settings=settings, standalone=True, namespaces=["default"], stop_flag=stop)
 
-    # In a loop of its own: an operator that ends takes all tasks of its loop with it, the server's too.
+    # In a loop of its own: when an operator ends, it cancels all tasks of its loop, including the server.
     operator = asyncio.create_task(asyncio.to_thread(operate))
     try:
         async with asyncio.timeout(20):

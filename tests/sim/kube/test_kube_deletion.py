@@ -1,4 +1,4 @@
-"""How objects go: grace, finalizers, owners, namespaces."""
+"""Deletion: grace periods, finalizers, owners, namespaces."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_one_of_two_owners_is_enough(store: KubeStore) -> None:
     assert names(store) == []
 
 
-def test_a_dependent_of_nobody_is_collected(store: KubeStore) -> None:
+def test_a_dependent_without_an_existing_owner_is_collected(store: KubeStore) -> None:
     gone = store.create(CONFIG_MAP, config_map("gone"))
     store.delete(CONFIG_MAP, "gone", "default")
     store.create(CONFIG_MAP, config_map("late", ownerReferences=[owner_of(gone)]))

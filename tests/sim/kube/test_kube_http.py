@@ -1,4 +1,4 @@
-"""The API over HTTP: what any client sees, request by request."""
+"""The API over HTTP, request by request."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def test_yaml_in_and_out(http: aiohttp.ClientSession) -> None:
         assert (await response.text()).startswith("apiVersion: v1\nkind: ConfigMap\n")
 
 
-async def test_a_dry_run_tells_and_does_nothing(store: KubeStore, http: aiohttp.ClientSession) -> None:
+async def test_a_dry_run_returns_the_result_and_changes_nothing(store: KubeStore, http: aiohttp.ClientSession) -> None:
     before = store.storage.version
     status, made = await ask(http, "POST", f"{PATH}?dryRun=All", json=config_map("a"))
     assert (status, made["metadata"]["name"]) == (201, "a")
@@ -272,7 +272,7 @@ async def test_reviews_tokens_and_logs(store: KubeStore, http: aiohttp.ClientSes
         assert (response.status, await response.text()) == (200, "")
 
 
-async def test_discovery_tells_of_every_type(store: KubeStore, http: aiohttp.ClientSession) -> None:
+async def test_discovery_lists_every_type(store: KubeStore, http: aiohttp.ClientSession) -> None:
     store.create(CRD, widget_definition())
     _, groups = await ask(http, "GET", "/apis")
     names = {group["name"]: group["preferredVersion"]["version"] for group in groups["groups"]}

@@ -1,4 +1,4 @@
-"""kubectl, the real binary, against the server: every command that people use on the simulated cluster."""
+"""The real kubectl binary against the server: the commands that users need for the simulated cluster."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Kubectl = Callable[..., Awaitable[str]]
 
 @pytest.fixture
 def arguments(url: str, tmp_path: Path) -> list[str]:
-    """The command up to the verb. Without the binary the test fails: it is what the server has to satisfy."""
+    """The command up to the verb. The test fails without the binary, because the server must work with it."""
     binary = shutil.which("kubectl")
     assert binary is not None, "kubectl is not installed"
     return [binary, "--server", url, "--cache-dir", str(tmp_path / "cache")]
@@ -198,7 +198,7 @@ async def test_scale_label_annotate_and_delete(store: KubeStore, kubectl: Kubect
 
 
 def end_pods_at_once(store: KubeStore) -> None:
-    """A kubelet without delay: a pod under deletion is gone a moment later."""
+    """A kubelet without delay: it removes pods in deletion a moment later."""
 
     def observe(resource: ResourceType, change: Change) -> None:
         if resource.plural == "pods" and change.type == "MODIFIED" and change.object.being_deleted:

@@ -235,5 +235,5 @@ def test_appliers_conflict_over_a_field_until_one_forces(store: KubeStore) -> No
     assert (refusal.value.code, refusal.value.reason) == (409, "Conflict")
     taken = apply(store, "you", service(selector={"a": "yours"}), force=True)
     assert taken["spec"]["selector"] == {"a": "yours"}
-    # What both apply stays when one of them lets go of it.
+    # A field that both apply stays when one of them drops it.
     assert apply(store, "me", service())["spec"]["selector"] == {"a": "yours"}

@@ -1,4 +1,4 @@
-"""Whatever a client sends: an answer, and objects that everybody can still read."""
+"""Arbitrary request bodies get a response, and objects stay readable."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ kinds: st.SearchStrategy[Kind] = st.sampled_from(
 )
 
 
-def furnished(deployment: dict[str, Any]) -> KubeStore:
-    """A store with an object named web of every kind that is disturbed."""
+def store_with_objects(deployment: dict[str, Any]) -> KubeStore:
+    """A store with an object named web of every kind that the test modifies."""
     store = KubeStore(ManualClock(), Chance(1))
     store.create(CRD, widget_definition())
     store.create(WIDGET, widget("web", replicas=1))
@@ -110,7 +110,7 @@ def test_no_body_breaks_the_server(requests: list[tuple[Kind, str, str | None, d
     template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
     spec = {"selector": {"matchLabels": {"app": "web"}}, "template": template}
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default"}}
-    asyncio.run(disturb(furnished({**deployment, "spec": spec}), requests))
+    asyncio.run(disturb(store_with_objects({**deployment, "spec": spec}), requests))
 
 
 async def disturb(store: KubeStore, requests: list[tuple[Kind, str, str | None, dict[str, Any]]]) -> None:
@@ -149,9 +149,7 @@ async def answered(http: aiohttp.ClientSession, method: str, path: str, **more: 
         {"status": 7},
     ],
 )
-async def test_a_status_that_nobody_could_read_is_refused(
-    store: KubeStore, http: aiohttp.ClientSession, body: Any
-) -> None:
+async def test_a_status_of_the_wrong_shape_is_refused(store: KubeStore, http: aiohttp.ClientSession, body: Any) -> None:
     made = store.create(POD, pod("p"))
     headers = {"Content-Type": "application/merge-patch+json"}
     async with http.patch(POD.item("p", "default", "status"), json=body, headers=headers) as response:

@@ -1,4 +1,4 @@
-"""Validation, selectors, budgets, ages: the small rules, each as upstream words it."""
+"""Validation, selectors, budgets and ages, with upstream's error texts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_service_keeps_its_primary_address(store: KubeStore) -> None:
     )
 
 
-def test_several_faults_are_told_together(store: KubeStore, web_deployment: Manifest) -> None:
+def test_several_causes_are_reported_together(store: KubeStore, web_deployment: Manifest) -> None:
     store.create(DEPLOYMENT, web_deployment)
     body = {"spec": {"selector": {"matchLabels": {"app": "other"}}, "replicas": -1}}
     message = message_of(lambda: store.patch(DEPLOYMENT, "web", body, "default"))

@@ -1,4 +1,4 @@
-"""Watches: every change once, in order, from any version that is still remembered."""
+"""Watches: every change once, in order, from any version in the history."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ steps = st.lists(
 @settings(max_examples=60)
 @given(steps, st.integers(0, 25))
 def test_list_and_watch_together_show_the_present(changes: list[tuple[str, str, str]], split: int) -> None:
-    """Whoever lists and then follows the watch knows what the store holds, with a selector and without."""
+    """A list followed by a watch yields the content of the store, with a selector and without."""
     store = KubeStore(ManualClock(), Chance(1))
     target = store.target(CONFIG_MAP, "default")
     for selector in ("", "label=x"):

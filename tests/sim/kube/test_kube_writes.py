@@ -1,4 +1,4 @@
-"""What a write does to an object: identity, versions, generation, status, refusals."""
+"""Writes: identity, versions, generation, status, errors."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`Table` responses: what `kubectl get` prints.
 
 The columns of custom resources are JSONPath expressions in Kubernetes' own dialect
-(docs/decisions/0009-json-patch-and-jsonpath.md).
+(docs/decisions/0010-json-patch-and-jsonpath.md).
 """
 
 from __future__ import annotations
