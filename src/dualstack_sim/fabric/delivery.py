@@ -141,10 +141,10 @@ class DataPath:
 
     def send(self, source: str, source_address: Address, destination: Address) -> Verdict:
         """The verdict for a packet from a pod on `source`, or from the VM itself, at this instant."""
-        home = self.ledger_of.get(source)
-        if home is None:
+        ledger = self.ledger_of.get(source)
+        if ledger is None:
             return Verdict(None, NOT_RUNNING, "the source VM is not running")
-        view = home.views[source]
+        view = ledger.views[source]
         sender = view.machine(source)
         forged = (
             sender is not None
@@ -162,31 +162,31 @@ class DataPath:
                 BEYOND_LIMITS,
                 f"the network of {source} is beyond the limits of hybrid subnets (docs/reference/cut-over.md#e14)",
             )
-        verdict = self._forward(home, source, sender.tags if sender is not None else frozenset(), destination)
+        verdict = self._forward(ledger, source, sender.tags if sender is not None else frozenset(), destination)
         return verdict if verdict.delivered_to is None else self._receive(source, verdict, source_address)
 
-    def _forward(self, home: Ledger, source: str, tags: frozenset[str], destination: Address) -> Verdict:
-        if not self._sees_all(home, source):
-            return forward(home.views[source], source, destination, self._knobs, self._peers(home, source))
-        key = (home.network, destination, tags)
+    def _forward(self, ledger: Ledger, source: str, tags: frozenset[str], destination: Address) -> Verdict:
+        if not self._sees_all(ledger, source):
+            return forward(ledger.views[source], source, destination, self._knobs, self._peers(ledger, source))
+        key = (ledger.network, destination, tags)
         verdict = self._cache.get(key)
         if verdict is None:
-            peers = self._peers(home, source)
-            verdict = self._cache[key] = forward(home.views[source], source, destination, self._knobs, peers)
+            peers = self._peers(ledger, source)
+            verdict = self._cache[key] = forward(ledger.views[source], source, destination, self._knobs, peers)
         return verdict
 
-    def _sees_all(self, home: Ledger, source: str) -> bool:
+    def _sees_all(self, ledger: Ledger, source: str) -> bool:
         """Whether the host sees the current state of its network and of that network's peers."""
-        return home.up_to_date(source) and all(
-            self._ledgers[peering.peer].up_to_date(source) for peering in home.views[source].peerings()
+        return ledger.up_to_date(source) and all(
+            self._ledgers[peering.peer].up_to_date(source) for peering in ledger.views[source].peerings()
         )
 
-    def _peers(self, home: Ledger, source: str) -> list[Peer]:
-        """The networks that peer with `home` from both sides in the view of the host. Peering is not transitive."""
+    def _peers(self, ledger: Ledger, source: str) -> list[Peer]:
+        """The networks that peer with `ledger` from both sides in the view of the host. Peering is not transitive."""
         found = []
-        for ours in sorted(home.views[source].peerings(), key=lambda peering: peering.peer):
+        for ours in sorted(ledger.views[source].peerings(), key=lambda peering: peering.peer):
             view = self._ledgers[ours.peer].views[source]
-            theirs = next((other for other in view.peerings() if other.peer == home.network), None)
+            theirs = next((other for other in view.peerings() if other.peer == ledger.network), None)
             if theirs is not None:
                 custom = ours.imports and theirs.exports
                 found.append(Peer(ours.peer, view, custom, ours.ipv6 and theirs.ipv6))

@@ -138,7 +138,7 @@ class Fabric:
                 show = partial(self._show, ledger=ledger, host=host, key=change.key, version=version, fact=change.fact)
                 self._schedule(due, show, is_propagation=True)
         if isinstance(change.fact, Peering):
-            for host in [name for name, home in self._ledger_of.items() if home is ledger]:
+            for host in [name for name, other in self._ledger_of.items() if other is ledger]:
                 self._open_view(host, change.fact)
         if own is not None:
             self._update_host(at, ledger, own, change.fact)
@@ -199,9 +199,9 @@ class Fabric:
             self._commit(at, Change(change.network, OVERLOAD, now))
 
     def _own_address(self, host: str, family: int) -> Address | None:
-        home = self._ledger_of.get(host)
-        if home is None:
+        ledger = self._ledger_of.get(host)
+        if ledger is None:
             return None
-        interfaces = home.views[host].interfaces_of(host)
+        interfaces = ledger.views[host].interfaces_of(host)
         blocks = [nic.primary if family == 4 else nic.ipv6 for nic in interfaces]
         return next((block.address() for block in blocks if block is not None), None)

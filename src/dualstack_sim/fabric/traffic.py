@@ -123,8 +123,8 @@ class Traffic:
         if verdict.delivered_to != owner.host:
             reason = f"delivered to {verdict.delivered_to}, but the pods are on {owner.host}"
             return Verdict(None, "DELIVERED_TO_ANOTHER_INSTANCE", f"{verdict.rule}; {reason}")
-        home = self._data_path.ledger_of[owner.host]
-        aliases = any(nic.aliases for nic in home.views[owner.host].interfaces_of(owner.host))
+        ledger = self._data_path.ledger_of[owner.host]
+        aliases = any(nic.aliases for nic in ledger.views[owner.host].interfaces_of(owner.host))
         if owner.steals_aliases and aliases and enforced("forwarding.guest-agent"):
             return Verdict(
                 None,

@@ -7,10 +7,10 @@
         count: 3                       # ... this many times (default 1)
         operationError: {code: INTERNAL_ERROR, message: "Internal error."}
       - method: instances.updateNetworkInterface
-        probability: 0.1               # instead of nth: each such request, by the seed
+        probability: 0.1               # instead of nth: each such request, decided by the seed
         count: 5
         latency: 30                    # simulated seconds more
-      - {method: subnetworks.patch, nth: 2, cut: after}   # took effect, but the answer never arrived
+      - {method: subnetworks.patch, nth: 2, cut: after}   # took effect, but the response was lost
 
 docs/faults.md describes every kind. A document is a YAML file or the body of `POST /faults` at the control endpoint.
 """

@@ -184,7 +184,7 @@ _DEFAULTS: dict[tuple[str, str], Callable[[Tree], Tree]] = {
 }
 
 
-def defaulted(resource: ResourceType, manifest: Tree) -> Tree:
+def with_defaults(resource: ResourceType, manifest: Tree) -> Tree:
     """`manifest` with the defaults of its type."""
     default = _DEFAULTS.get(resource.key)
     return default(manifest) if default else manifest

@@ -244,17 +244,17 @@ class Deletion:
             manifest["status"] = {**(manifest.get("status") or {}), "phase": "Terminating"}
         return stored if manifest == stored.manifest else self._storage.put(resource, manifest, stored)
 
-    def settle(self, resource: ResourceType, stored: StoredObject) -> StoredObject:
+    def remove_if_released(self, resource: ResourceType, stored: StoredObject) -> StoredObject:
         """Remove an object in deletion if no finalizer and no grace period holds it; call after each update."""
         if resource.key == _NAMESPACES:
             self._finish_namespace(stored.name)
             return stored
-        if not self.releasable(stored.manifest):
+        if not self.is_released(stored.manifest):
             return stored
         return self._storage.drop(resource, stored)
 
     @staticmethod
-    def releasable(manifest: dict[str, Any]) -> bool:
+    def is_released(manifest: dict[str, Any]) -> bool:
         """Whether the object is in deletion and no finalizer or grace period holds it."""
         metadata = manifest["metadata"]
         return (
@@ -268,7 +268,7 @@ class Deletion:
         current = self._storage.get(resource, stored.namespace, stored.name)
         if current is None or current.uid != stored.uid:
             return
-        if current.being_deleted and self.releasable(current.manifest):
+        if current.being_deleted and self.is_released(current.manifest):
             self._storage.drop(resource, current)
         else:
             self.delete(resource, stored.namespace, stored.name, DeleteOptions(propagation=propagation))

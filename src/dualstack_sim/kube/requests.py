@@ -12,7 +12,7 @@ from aiohttp import web
 from dualstack_sim.kube.kubectl import PROTOBUF, decode_protobuf
 from dualstack_sim.kube.objects import decoded, encoded, in_version
 from dualstack_sim.kube.selectors import Predicate, both, field_predicate, label_predicate
-from dualstack_sim.kube.status import StatusError, bad_request, not_acceptable, unknown_path, unsupported_media_type
+from dualstack_sim.kube.status import bad_request, not_acceptable, unknown_path, unsupported_media_type
 from dualstack_sim.kube.types import Registry
 from dualstack_sim.kube.writes import Target, WriteOptions
 
@@ -63,7 +63,7 @@ def accepted_form(accept: str | None) -> tuple[Form, str]:
     raise not_acceptable((JSON, YAML))
 
 
-def parsed(data: bytes, media_type: str) -> Any:
+def parse_body(data: bytes, media_type: str) -> Any:
     """The value in a body; 400 if it cannot be decoded, 415 if the server does not support `media_type`."""
     if media_type in (JSON, "") or media_type.endswith("+json"):
         return _json(data)
@@ -95,7 +95,7 @@ def media_type_of(headers: Mapping[str, str]) -> str:
     return headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
-def answer(document: Any, media_type: str = JSON, status: int = 200) -> web.Response:
+def respond(document: Any, media_type: str = JSON, status: int = 200) -> web.Response:
     """A response with `document`, a tree or encoded JSON."""
     if media_type == YAML:
         tree = decoded(document) if isinstance(document, bytes) else document
@@ -132,15 +132,15 @@ def selection(target: Target, query: Mapping[str, str]) -> Predicate | None:
     """The selection by labels and fields of a query, as a predicate on stored manifests. 400."""
     by_field = field_predicate(target.resource, query.get("fieldSelector", ""))
     if by_field is not None and target.resource.stored_as is not None:
-        on_shown, api_version = by_field, target.api_version
+        on_converted, api_version = by_field, target.api_version
 
         def by_field(manifest: dict[str, object]) -> bool:
-            return on_shown(in_version(manifest, api_version))
+            return on_converted(in_version(manifest, api_version))
 
     return both(label_predicate(query.get("labelSelector", "")), by_field)
 
 
-def whole_number(query: Mapping[str, str], name: str) -> int | None:
+def int_parameter(query: Mapping[str, str], name: str) -> int | None:
     """An optional numeric query parameter; 400 if it is not a number."""
     text = query.get(name, "")
     if not text:
@@ -150,7 +150,7 @@ def whole_number(query: Mapping[str, str], name: str) -> int | None:
     return int(text)
 
 
-def flag(query: Mapping[str, str], name: str) -> bool:
+def bool_parameter(query: Mapping[str, str], name: str) -> bool:
     """A boolean query parameter, in Go's spellings of true."""
     return query.get(name, "").lower() in ("1", "t", "true")
 
@@ -159,9 +159,5 @@ def write_options(query: Mapping[str, str]) -> WriteOptions:
     """`dryRun`, `fieldManager`, `force`; 400 for an unknown value of `dryRun`."""
     dry_run = query.get("dryRun", "")
     if dry_run not in ("", "All"):
-        raise _bad_dry_run(dry_run)
-    return WriteOptions(dry_run == "All", query.get("fieldManager", ""), flag(query, "force"))
-
-
-def _bad_dry_run(value: str) -> StatusError:
-    return bad_request(f'dryRun: Unsupported value: "{value}": supported values: "All"')
+        raise bad_request(f'dryRun: Unsupported value: "{dry_run}": supported values: "All"')
+    return WriteOptions(dry_run == "All", query.get("fieldManager", ""), bool_parameter(query, "force"))

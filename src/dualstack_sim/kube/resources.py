@@ -15,12 +15,12 @@ from dualstack_sim.kube.requests import (
     JSON,
     Form,
     accepted_form,
-    answer,
-    flag,
+    bool_parameter,
+    int_parameter,
     media_type_of,
-    parsed,
+    parse_body,
+    respond,
     selection,
-    whole_number,
     write_options,
 )
 from dualstack_sim.kube.status import (
@@ -93,29 +93,31 @@ class Resources:
     # --- reading ---
 
     async def _get(self, http: web.Request, target: Target) -> web.StreamResponse:
-        if flag(http.query, "watch"):
+        if bool_parameter(http.query, "watch"):
             return await self._watch(http, target, f"metadata.name={target.name}")
-        return self._one(http, target, self._store.storage.existing(*target.location))
+        return self._respond_object(http, target, self._store.storage.existing(*target.location))
 
     async def _get_subresource(self, http: web.Request, target: Target) -> web.StreamResponse:
         stored = self._store.storage.existing(*target.location)
         match target.subresource:
             case "scale":
-                return answer(self._scales.get(target))
+                return respond(self._scales.get(target))
             case "log":
                 return web.Response(text="", content_type="text/plain")
             case "status":
-                return self._one(http, target, stored)
+                return self._respond_object(http, target, stored)
             case _:
                 raise method_not_allowed()
 
-    def _one(self, http: web.Request, target: Target, stored: StoredObject, status: int = 200) -> web.Response:
+    def _respond_object(
+        self, http: web.Request, target: Target, stored: StoredObject, status: int = 200
+    ) -> web.Response:
         form, media_type = accepted_form(http.headers.get("Accept"))
         if form == "metadata":
-            return answer(stored.partial_metadata(), status=status)
+            return respond(stored.partial_metadata(), status=status)
         if form == "table":
-            return answer(self._table(http, target, [stored], {"resourceVersion": str(stored.version)}), status=status)
-        return answer(stored.encoded(target.api_version), media_type, status)
+            return respond(self._table(http, target, [stored], {"resourceVersion": str(stored.version)}), status=status)
+        return respond(stored.encoded(target.api_version), media_type, status)
 
     def _table(
         self, http: web.Request, target: Target, objects: list[StoredObject], metadata: dict[str, Any]
@@ -131,21 +133,25 @@ class Resources:
 
     async def _list_or_watch(self, http: web.Request, target: Target) -> web.StreamResponse:
         query = http.query
-        if flag(query, "watch"):
+        if bool_parameter(query, "watch"):
             return await self._watch(http, target)
         form, media_type = accepted_form(http.headers.get("Accept"))
         selects = selection(target, query)
         self._check_version(query)
         page = self._store.pager.page(
-            target.resource, target.namespace, selects, whole_number(query, "limit") or 0, query.get("continue", "")
+            target.resource,
+            target.namespace,
+            selects,
+            int_parameter(query, "limit") or 0,
+            query.get("continue", ""),
         )
-        return self._listed(http, target, page, form, media_type)
+        return self._respond_list(http, target, page, form, media_type)
 
     def _check_version(self, query: Mapping[str, str]) -> None:
         """Lists show the current state, so only a future version or an exact past version is rejected."""
         if query.get("continue"):
             return
-        version, current = whole_number(query, "resourceVersion"), self._store.storage.version
+        version, current = int_parameter(query, "resourceVersion"), self._store.storage.version
         if not version:
             return
         if version > current:
@@ -153,34 +159,34 @@ class Resources:
         if query.get("resourceVersionMatch") == "Exact" and version != current:
             raise expired(f"The resourceVersion for the provided list is too old: {version} ({current})")
 
-    def _listed(self, http: web.Request, target: Target, page: Page, form: Form, media_type: str) -> web.Response:
+    def _respond_list(self, http: web.Request, target: Target, page: Page, form: Form, media_type: str) -> web.Response:
         metadata: dict[str, Any] = {"resourceVersion": str(page.version)}
         if page.token:
             metadata["continue"] = page.token
         if page.remaining is not None:
             metadata["remainingItemCount"] = page.remaining
         if form == "table":
-            return answer(self._table(http, target, page.objects, metadata))
+            return respond(self._table(http, target, page.objects, metadata))
         if form == "metadata":
             items = b",".join(encoded(stored.partial_metadata()) for stored in page.objects)
-            return answer(_list_document("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, items))
+            return respond(_list_document("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, items))
         items = b",".join([stored.encoded(target.api_version) for stored in page.objects])
         document = _list_document(target.resource.list_kind, target.api_version, metadata, items)
-        return answer(document, media_type)
+        return respond(document, media_type)
 
     async def _watch(self, http: web.Request, target: Target, only: str = "") -> web.StreamResponse:
         query: Mapping[str, str] = http.query
         if only:
             query = {**query, "fieldSelector": only}
         form, _ = accepted_form(http.headers.get("Accept"))
-        version = whole_number(query, "resourceVersion")
-        timeout = whole_number(query, "timeoutSeconds")
+        version = int_parameter(query, "resourceVersion")
+        timeout = int_parameter(query, "timeoutSeconds")
         request = WatchRequest(
             target=target,
             selects=selection(target, query),
             version=version or None,
-            bookmarks=flag(query, "allowWatchBookmarks"),
-            initial_events=flag(query, "sendInitialEvents"),
+            bookmarks=bool_parameter(query, "allowWatchBookmarks"),
+            initial_events=bool_parameter(query, "sendInitialEvents"),
             timeout=None if not timeout else float(timeout),
             form=form,
             include=query.get("includeObject", "Metadata"),
@@ -191,13 +197,13 @@ class Resources:
 
     @staticmethod
     async def _body(http: web.Request) -> Any:
-        return parsed(await http.read(), media_type_of(http.headers))
+        return parse_body(await http.read(), media_type_of(http.headers))
 
     async def _create(self, http: web.Request, target: Target) -> web.StreamResponse:
         body, options = await self._body(http), write_options(http.query)
         if target.resource.verbs == ("create",):
-            return answer(review(target.resource, body), status=201)
-        return self._one(http, target, self._store.writer.create(target, body, options), 201)
+            return respond(review(target.resource, body), status=201)
+        return self._respond_object(http, target, self._store.writer.create(target, body, options), 201)
 
     async def _update(self, http: web.Request, target: Target) -> web.StreamResponse:
         if http.method == "PATCH":
@@ -205,29 +211,29 @@ class Resources:
         body, options = await self._body(http), write_options(http.query)
         match target.subresource:
             case None | "status":
-                return self._one(http, target, self._store.writer.update(target, body, options))
+                return self._respond_object(http, target, self._store.writer.update(target, body, options))
             case "scale":
-                return answer(self._scales.put(target, body, options))
+                return respond(self._scales.put(target, body, options))
             case "finalize":
-                return self._one(http, target, self._finalize(target))
+                return self._respond_object(http, target, self._finalize(target))
             case _:
                 raise method_not_allowed()
 
     def _finalize(self, target: Target) -> StoredObject:
         """The server finalizes a namespace itself as soon as it is empty."""
-        return self._store.deletion.settle(target.resource, self._store.storage.existing(*target.location))
+        return self._store.deletion.remove_if_released(target.resource, self._store.storage.existing(*target.location))
 
     async def _patch(self, http: web.Request, target: Target) -> web.StreamResponse:
         media_type, options = media_type_of(http.headers), write_options(http.query)
         if media_type not in patch_types(target.resource):
             raise unsupported_media_type(patch_types(target.resource))
-        patch = Patch(media_type, parsed(await http.read(), media_type))
+        patch = Patch(media_type, parse_body(await http.read(), media_type))
         match target.subresource:
             case None | "status":
                 stored, created = self._store.writer.patch(target, patch, options)
-                return self._one(http, target, stored, 201 if created else 200)
+                return self._respond_object(http, target, stored, 201 if created else 200)
             case "scale":
-                return answer(self._scales.patch(target, patch, options))
+                return respond(self._scales.patch(target, patch, options))
             case _:
                 raise method_not_allowed()
 
@@ -236,13 +242,13 @@ class Resources:
         document = self._subresources.post(target, body, write_options(http.query))
         if document is None:
             raise method_not_allowed()
-        return answer(document, status=201)
+        return respond(document, status=201)
 
     # --- deleting ---
 
     async def _delete_options(self, http: web.Request) -> DeleteOptions:
         data = await http.read()
-        body = parsed(data, media_type_of(http.headers)) if data.strip() else {}
+        body = parse_body(data, media_type_of(http.headers)) if data.strip() else {}
         if not isinstance(body, dict):
             raise bad_request("DeleteOptions must be an object")
         return delete_options(body, dict(http.query))
@@ -251,8 +257,8 @@ class Resources:
         options = await self._delete_options(http)
         stored, gone = self._store.deletion.delete(target.resource, target.namespace, target.name, options)
         if gone and not target.resource.returns_deleted:
-            return answer(_deleted(target.resource, stored))
-        return self._one(http, target, stored)
+            return respond(_deleted(target.resource, stored))
+        return self._respond_object(http, target, stored)
 
     async def _delete_collection(self, http: web.Request, target: Target) -> web.StreamResponse:
         if "deletecollection" not in target.resource.verbs:
@@ -265,7 +271,7 @@ class Resources:
             # An earlier deletion may have removed this object too.
             if self._store.storage.get(target.resource, stored.namespace, stored.name) is not None:
                 self._store.deletion.delete(target.resource, stored.namespace, stored.name, options)
-        return self._listed(http, target, page, "object", JSON)
+        return self._respond_list(http, target, page, "object", JSON)
 
 
 def _list_document(kind: str, api_version: str, metadata: dict[str, Any], items: bytes) -> bytes:

@@ -10,7 +10,7 @@ from aiohttp import web
 from dualstack_sim.kube import discovery
 from dualstack_sim.kube.kubectl import openapi_v2, openapi_v2_protobuf, openapi_v3, openapi_v3_index
 from dualstack_sim.kube.objects import encoded
-from dualstack_sim.kube.requests import answer, media_ranges, resource_target
+from dualstack_sim.kube.requests import media_ranges, resource_target, respond
 from dualstack_sim.kube.resources import Resources
 from dualstack_sim.kube.status import StatusError, internal, method_not_allowed, unknown_path
 from dualstack_sim.kube.store import KubeStore
@@ -61,7 +61,7 @@ class _Server:
             case ["healthz" | "livez" | "readyz", *_]:
                 return web.Response(text="ok")
             case ["version"]:
-                return answer(discovery.version_document())
+                return respond(discovery.version_document())
             case ["api"] | ["apis"]:
                 return self._roots(http, segments[0])
             case ["openapi", *rest]:
@@ -73,7 +73,7 @@ class _Server:
             case ["apis", group, version]:
                 return self._found(discovery.resource_list(self._store.registry, group, version))
             case [""]:
-                return answer({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi", "/readyz", "/version"]})
+                return respond({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi", "/readyz", "/version"]})
             case _:
                 raise unknown_path()
 
@@ -81,7 +81,7 @@ class _Server:
     def _found(document: dict[str, Any] | None) -> web.Response:
         if document is None:
             raise unknown_path()
-        return answer(document)
+        return respond(document)
 
     def _roots(self, http: web.Request, root: str) -> web.Response:
         """`/api` and `/apis`, in the aggregated form if the client prefers it. Cached until types change."""
@@ -94,7 +94,7 @@ class _Server:
             else:
                 document = discovery.core_versions() if root == "api" else discovery.group_list(registry)
             kept = self._documents[root, aggregated] = (registry.revision, encoded(document))
-        response = answer(kept[1])
+        response = respond(kept[1])
         if aggregated:
             response.headers["Content-Type"] = discovery.AGGREGATED
         return response
@@ -105,9 +105,9 @@ class _Server:
             case ["v2"]:
                 if _OPENAPI_V2_PROTOBUF in http.headers.get("Accept", ""):
                     return web.Response(body=openapi_v2_protobuf(), headers={"Content-Type": _OPENAPI_V2_PROTOBUF})
-                return answer(openapi_v2())
+                return respond(openapi_v2())
             case ["v3"]:
-                return answer(openapi_v3_index(registry))
+                return respond(openapi_v3_index(registry))
             case ["v3", *root]:
                 return self._found(openapi_v3(registry, "/".join(root)))
             case _:
@@ -124,7 +124,7 @@ def _wants_aggregated(accept: str) -> bool:
 
 
 def _error_response(error: StatusError) -> web.Response:
-    response = answer(error.document(), status=error.code)
+    response = respond(error.document(), status=error.code)
     seconds = (error.details or {}).get("retryAfterSeconds")
     if seconds:
         response.headers["Retry-After"] = str(seconds)

@@ -8,7 +8,7 @@ from typing import Any
 
 from dualstack.clock import Clock, rfc3339
 from dualstack_sim.chance import Chance
-from dualstack_sim.kube.defaults import defaulted
+from dualstack_sim.kube.defaults import with_defaults
 from dualstack_sim.kube.deletion import Deletion
 from dualstack_sim.kube.objects import StoredObject, in_version
 from dualstack_sim.kube.patches import (
@@ -69,7 +69,7 @@ class Target:
 
     @property
     def location(self) -> tuple[ResourceType, str | None, str]:
-        """Where the object is among all `Storage`."""
+        """The location of the object in `Storage`."""
         return self.resource, self.namespace, self.name
 
 
@@ -83,7 +83,7 @@ class WriteOptions:
 
 
 class Writer:
-    """Writes objects. Each method returns the stored stored, or raises a StatusError and changes nothing."""
+    """Writes objects. Each method returns the stored object, or raises StatusError and changes nothing."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class Writer:
         created = rfc3339(self._clock.now())
         manifest = self._decoding(
             target,
-            lambda: defaulted(
+            lambda: with_defaults(
                 storage_type,
                 prepare_for_create(storage_type, stored_form, name=name, namespace=namespace, uid=uid, created=created),
             ),
@@ -142,14 +142,14 @@ class Writer:
         stored_form = in_version(checked, resource.api_version())
         new = self._decoding(
             target,
-            lambda: defaulted(
+            lambda: with_defaults(
                 resource, prepare_for_update(resource, old.manifest, stored_form, target.subresource, applied=applied)
             ),
         )
         return self.commit(target, old, new, options)
 
     def commit(self, target: Target, old: StoredObject, new: dict[str, Any], options: WriteOptions) -> StoredObject:
-        """Admit, validate and store `new`, the prepared successor of `old`."""
+        """Admit, validate and store `new`, the prepared update of `old`."""
         resource = self._storage_type(target.resource)
         if target.subresource is None:
             new = self._admission.admit("UPDATE", resource, old.manifest, new)
@@ -159,12 +159,12 @@ class Writer:
         self._decoding(target, lambda: validate(resource, new, old.manifest))
         if options.dry_run:
             return StoredObject(new, old.version)
-        if self._deletion.releasable(new):
+        if self._deletion.is_released(new):
             return self._storage.drop(resource, StoredObject(new, old.version))
-        return self._deletion.settle(resource, self._storage.put(resource, new, old))
+        return self._deletion.remove_if_released(resource, self._storage.put(resource, new, old))
 
     def patch(self, target: Target, patch: Patch, options: WriteOptions = WriteOptions()) -> tuple[StoredObject, bool]:
-        """Patch the object or its status. Returns the stored, and whether an apply patch created it."""
+        """Patch the object or its status. Returns the object, and whether an apply patch created it."""
         if patch.media_type not in patch_types(target.resource):
             raise unsupported_media_type(patch_types(target.resource))
         if patch.media_type == APPLY_PATCH:

@@ -140,7 +140,7 @@ def cluster(
     seed: int = 0,
     joined: bool = True,
 ) -> tuple[Fabric, Cloud]:
-    """A settled cluster in state S0 (docs/reference/cut-over.md#s0) at time 0, nodes as endpoints, traffic marked"""
+    """A settled cluster in state S0 (docs/reference/cut-over.md#s0) at time 0, nodes as endpoints, traffic marked."""
     fabric = Fabric(StillClock(), Chance(seed), lag or LagProfile.fixed(0.0), knobs)
     cloud = Cloud(fabric.on_commit)
     cloud.subnet(0.0)
