@@ -22,7 +22,7 @@ def facts(commit: Commit) -> list[Fact | None]:
     return [change.fact for change in changes(commit, HostNames().of)]
 
 
-def test_flag_and_ranges_of_a_subnet_propagate_separately() -> None:
+def test_flag_and_ranges_of_a_subnet_travel_apart() -> None:
     cloud, commits = recorded()
     cloud.subnet(0.0)
     cloud.flag(1.0, True)
