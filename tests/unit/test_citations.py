@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
+import tokenize
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +18,7 @@ UNREACHABLE = re.compile(
     r"\bcompute-api\.md|\bgardener-behaviour\.md|(?<![\w/-])cutover\.md|\bfield\.md|(?<!/)\bDESIGN\.md|\bGB \d"
 )
 """Documents that are not in the repository."""
-BARE_NUMBER = re.compile(r"\((?:\d{1,2}\.\d{1,2})(?:\)|[,;] \w| steps? | #)|(?<![\w#-])[RW]\d{1,2}\b(?!\])")
+BARE_NUMBER = re.compile(r"\((?:\d{1,2}\.\d{1,2})(?:\)|[,;] \w| steps? | #)|(?<![\w#/.-])[RWE]\d{1,2}\b(?!\])")
 """A section or rule by its number alone, such as (4.2) or R5."""
 
 
@@ -56,7 +59,18 @@ def test_nothing_cites_what_a_reader_cannot_open(pattern: re.Pattern[str]) -> No
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in tracked()
         if path.parent != ROOT / "docs/reference" and path.name != Path(__file__).name
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for number, line in prose(path)
         if pattern.search(line)
     ]
     assert found == []
+
+
+def prose(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a page; of a module, the lines of its comments and strings. With their numbers."""
+    content = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        yield from enumerate(content.splitlines(), 1)
+        return
+    for token in tokenize.generate_tokens(io.StringIO(content).readline):
+        if token.type == tokenize.COMMENT or tokenize.tok_name[token.type] in ("STRING", "FSTRING_MIDDLE"):
+            yield from enumerate(token.string.splitlines(), token.start[0])

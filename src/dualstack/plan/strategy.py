@@ -170,7 +170,8 @@ def estimate(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> flo
 
 
 def duration(transition: Transition, facts: CutoverFacts, strategy: Strategy) -> float:
-    """Expected seconds of `transition` from `facts`: median latencies (docs/reference/compute-engine.md#operation-latency).
+    """Expected seconds of `transition` from `facts`: median latencies
+    (docs/reference/compute-engine.md#operation-latency).
 
     Concurrent operations take as long as the slowest: one in a hundred takes five times the median. The rate quota
     limits the requests of each minute (docs/reference/compute-engine.md#rate-quotas).
