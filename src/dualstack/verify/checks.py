@@ -1,0 +1,438 @@
+"""The checks: pure functions over observed facts, grouped by the state that the cluster should be in.
+
+Each returns whether the state is right and the evidence in words. `judge` turns a group into results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from ipaddress import ip_network
+from typing import Any, Literal
+
+import msgspec
+
+from dualstack.gce import Resource
+from dualstack.gce.resources import alias_ranges, instance_reference, secondary_ranges
+from dualstack.model.conditions import find_condition
+from dualstack.model.errors import DualstackError
+from dualstack.model.kinds import Manifest
+from dualstack.verify.facts import Facts, Taint, vm_of
+
+Verdict = tuple[bool, str]
+Rule = Callable[[Facts], Verdict]
+
+IPV4, DUAL = ("IPv4",), ("IPv4", "IPv6")
+
+HEALTH_CHECKS = frozenset(map(ip_network, ("2600:2d00:1:b029::/64", "2600:2d00:1:1::/64")))
+"""Sources of Google's health checks over IPv6 (docs/reference/gardener.md#resource-names)."""
+
+CheckStatus = Literal["passed", "failed", "accepted"]
+"""`accepted`: the loss that the chosen strategy brings with it."""
+
+
+class Check(msgspec.Struct, frozen=True):
+    """The result of one check."""
+
+    id: str
+    status: CheckStatus
+    evidence: str
+
+
+def judge(facts: Facts, rules: Mapping[str, Rule]) -> list[Check]:
+    """Apply every rule. A fact that could not be read fails the checks that need it."""
+    return [result_of(name, partial(rule, facts)) for name, rule in rules.items()]
+
+
+def result_of(name: str, check: Callable[[], Verdict]) -> Check:
+    """The result of `check`; failed when a fact is missing or malformed."""
+    try:
+        good, evidence = check()
+    except UNREADABLE as error:
+        return unreadable(name, error)
+    return Check(name, "passed" if good else "failed", evidence)
+
+
+UNREADABLE = (DualstackError, LookupError, TypeError, ValueError, AttributeError)
+"""What reading a missing or malformed object raises."""
+
+
+def unreadable(name: str, error: Exception) -> Check:
+    """A failed check whose facts could not be read."""
+    return Check(name, "failed", f"could not be read: {type(error).__name__}: {error}")
+
+
+# Routes, subnet and NICs --------------------------------------------------------------------------------------------
+
+
+def no_node_route(facts: Facts) -> Verdict:
+    """cloud-controller-manager has no route to a node left."""
+    left = [route["name"] for route in facts.routes.value]
+    return not left, f"left: {', '.join(left)}" if left else "no k8s-node-route is left"
+
+
+def every_node_route(facts: Facts) -> Verdict:
+    """A static route leads from each Node's pod CIDR to the Node's VM."""
+    led = {
+        (route["destRange"], vm.name)
+        for route in facts.routes.value
+        if (vm := instance_reference(route.get("nextHopInstance") or ""))
+    }
+    wrong = [
+        f"{_name(node)} has no route for {_pod_cidrs(node)[:1]}"
+        for node in facts.nodes.value
+        if not _pod_cidrs(node) or (_pod_cidrs(node)[0], vm_of(node)[1]) not in led
+    ]
+    return _all_nodes(facts, wrong, "with the route to the pod CIDR")
+
+
+def dual_stack_subnet(facts: Facts) -> Verdict:
+    """The nodes subnet is dual-stack and has the pod range; the overlap flag is off."""
+    subnet = _nodes_subnet(facts)
+    good = subnet["stackType"] == "IPV4_IPV6" and _has_pod_range(facts) and not _flag(subnet)
+    return good, f"{_flag_words(subnet)}, {subnet['stackType']}, {_ranges_words(subnet)}"
+
+
+def subnet_with_pod_range(facts: Facts) -> Verdict:
+    """The nodes subnet has the pod range, because pods use aliases of it, and the overlap flag is off.
+
+    The stack type cannot go back to IPv4, so it is not judged.
+    """
+    subnet = _nodes_subnet(facts)
+    evidence = f"{_flag_words(subnet)}, stack type {subnet['stackType']} kept, {_ranges_words(subnet)}"
+    return _has_pod_range(facts) and not _flag(subnet), evidence
+
+
+def overlap_flag_off(facts: Facts) -> Verdict:
+    """The nodes subnet does not allow routes inside its ranges."""
+    subnet = _nodes_subnet(facts)
+    return not _flag(subnet), _flag_words(subnet)
+
+
+def no_pod_range(facts: Facts) -> Verdict:
+    """The nodes subnet does not have the secondary range for pods."""
+    subnet = _nodes_subnet(facts)
+    return facts.cluster.pod_range_name not in dict(secondary_ranges(subnet)), _ranges_words(subnet)
+
+
+def no_pod_alias(facts: Facts) -> Verdict:
+    """No node's NIC has an alias from the pod range."""
+    wrong = []
+    for name, interface in facts.interfaces.value.items():
+        held = [cidr for cidr, source in alias_ranges(interface) if source == facts.cluster.pod_range_name]
+        if held:
+            wrong.append(f"{name} has {', '.join(held)}")
+    return _all_nodes(facts, [*_without_vm(facts), *wrong], "without an alias from the pod range")
+
+
+def pod_alias_first(facts: Facts) -> Verdict:
+    """The first alias of each node's NIC is the Node's IPv4 pod CIDR."""
+    return _each_interface(facts, _alias_fault, "with the pod CIDR as first alias")
+
+
+def dual_stack_interfaces(facts: Facts) -> Verdict:
+    """Each node's NIC is dual-stack, its first alias is the IPv4 pod CIDR, and the IPv6 pod CIDR is from its range."""
+
+    def fault(node: Manifest, interface: Mapping[str, Any]) -> str | None:
+        addresses = interface.get("ipv6AccessConfigs") or []
+        if interface.get("stackType") != "IPV4_IPV6" or not addresses:
+            return f"is {interface.get('stackType')}"
+        address, cidrs = addresses[-1]["externalIpv6"], _pod_cidrs(node)
+        inside = len(cidrs) == 2 and ip_network(cidrs[1]) == ip_network(f"{address}/112", strict=False)
+        return _alias_fault(node, interface) or (None if inside else f"has {address}/96, its Node {cidrs}")
+
+    return _each_interface(facts, fault, "IPV4_IPV6, alias first and equal to the pod CIDR")
+
+
+def ipv4_interfaces(facts: Facts) -> Verdict:
+    """Each node's NIC is IPv4-only, and its first alias is the Node's only pod CIDR."""
+
+    def fault(node: Manifest, interface: Mapping[str, Any]) -> str | None:
+        if interface.get("stackType") != "IPV4_ONLY" or interface.get("ipv6AccessConfigs"):
+            return f"is {interface.get('stackType')}"
+        if len(_pod_cidrs(node)) != 1:
+            return f"has pod CIDRs {_pod_cidrs(node)}"
+        return _alias_fault(node, interface)
+
+    return _each_interface(facts, fault, "IPV4_ONLY, alias first and equal to the pod CIDR")
+
+
+def ipv6_firewall(facts: Facts) -> Verdict:
+    """One ingress rule admits exactly the IPv6 prefixes of both subnets, and others admit Google's health checks."""
+    subnets = _nodes_subnet(facts), facts.services_subnet.value
+    wanted = {ip_network(subnet["externalIpv6Prefix"]) for subnet in subnets if subnet}
+    admitted = {
+        rule["name"]: set(map(ip_network, rule.get("sourceRanges") or ()))
+        for rule in facts.firewalls.value
+        if rule.get("direction") == "INGRESS" and rule.get("allowed") and not rule.get("disabled")
+    }
+    internal = [name for name, sources in admitted.items() if sources == wanted]
+    if len(wanted) < len(subnets) or not internal:
+        return False, f"no ingress rule admits exactly the subnets' IPv6 prefixes {sorted(map(str, wanted))}"
+    if not set().union(*admitted.values()) >= HEALTH_CHECKS:
+        return False, f"no ingress rule admits the health checks from {sorted(map(str, HEALTH_CHECKS))}"
+    return True, f"{internal[0]} admits {sorted(map(str, wanted))}"
+
+
+# Nodes, pods and Services -------------------------------------------------------------------------------------------
+
+
+def pod_cidr_families(*families: str) -> Rule:
+    """Each Node has one pod CIDR for each family, in this order."""
+    versions = [int(family[-1]) for family in families]
+
+    def rule(facts: Facts) -> Verdict:
+        wrong = [
+            f"{_name(node)}: {_pod_cidrs(node)}"
+            for node in facts.nodes.value
+            if [ip_network(cidr).version for cidr in _pod_cidrs(node)] != versions
+        ]
+        return _all_nodes(facts, wrong, f"with [{', '.join(families)}]")
+
+    return rule
+
+
+def nodes_ready(facts: Facts) -> Verdict:
+    """Each Node is Ready with its network available, reports no problem, and has only the owner's taints."""
+    wrong = [f"{_name(node)} {fault}" for node in facts.nodes.value if (fault := node_fault(node, facts.taints))]
+    return _all_nodes(facts, wrong, "Ready, network available, no problem reported, no taint")
+
+
+def node_fault(node: Manifest, taints: frozenset[Taint]) -> str | None:
+    """Why the Node is not fit for pods, for example "is not Ready"; None when it is."""
+    conditions = node["status"].get("conditions") or []
+    ready, network = (find_condition(conditions, kind) for kind in ("Ready", "NetworkUnavailable"))
+    if not ready or ready["status"] != "True":
+        return "is not Ready"
+    if not network or network["status"] != "False":
+        return "has no network"
+    # Every other condition of a Node, such as ClusterNetworkProblem, is True in case of a problem.
+    problems = [
+        f"{entry['type']}: {entry.get('message', '')}"
+        for entry in conditions
+        if entry["status"] == "True" and entry["type"] != "Ready"
+    ]
+    if problems:
+        return f"reports {'; '.join(problems)}"
+    if node["spec"].get("unschedulable") or set(map(taint_of, node["spec"].get("taints") or ())) - taints:
+        return "is tainted or cordoned"
+    return None
+
+
+def taint_of(taint: Mapping[str, Any]) -> Taint:
+    """The taint as a comparable value."""
+    return taint["key"], taint.get("value") or "", taint["effect"]
+
+
+def dual_stack_dns(facts: Facts) -> Verdict:
+    """Service kube-dns is PreferDualStack with a cluster IP of each family, IPv4 first."""
+    return _dns_is(facts, "PreferDualStack", DUAL)
+
+
+def single_stack_dns(facts: Facts) -> Verdict:
+    """Service kube-dns is SingleStack with its IPv4 cluster IP alone."""
+    return _dns_is(facts, "SingleStack", IPV4)
+
+
+def pods_with_new_addresses(facts: Facts) -> Verdict:
+    """The DNS pods, which started after the switch, have both families; older pods may have IPv4 alone."""
+    pods = _pods(facts)
+    counts = list(pods.values())
+    dns = {count for (app, _), count in pods.items() if app == "kube-dns"}
+    evidence = f"{counts.count(2)} pods with two addresses"
+    if older := counts.count(1):
+        evidence += f"; {older} older pods have IPv4 alone until their workload is restarted"
+    return dns == {2} and set(counts) <= {1, 2}, evidence
+
+
+def pods_with_one_address(facts: Facts) -> Verdict:
+    """No pod has an IPv6 address."""
+    counts = list(_pods(facts).values())
+    return bool(counts) and set(counts) == {1}, f"{counts.count(1)} of {len(counts)} pods with one address"
+
+
+# cloud-controller-manager -------------------------------------------------------------------------------------------
+
+
+def allocates_from_cloud(*families: str) -> Rule:
+    """cloud-controller-manager runs, takes pod CIDRs from aliases, makes no routes, and has a range for each family."""
+
+    def rule(facts: Facts) -> Verdict:
+        deployment = facts.cloud_controller_manager.value
+        found = flags(deployment)
+        good = (
+            _runs(deployment)
+            and found.get("cidr-allocator-type") == "CloudAllocator"
+            and found.get("configure-cloud-routes") == "false"
+            and has_families(found.get("cluster-cidr"), *families)
+            and has_families(found.get("service-cluster-ip-range"), *families)
+        )
+        return good, _manager_words(deployment)
+
+    return rule
+
+
+def makes_routes(facts: Facts) -> Verdict:
+    """cloud-controller-manager runs and creates a route for each node."""
+    deployment = facts.cloud_controller_manager.value
+    good = _runs(deployment) and flags(deployment).get("configure-cloud-routes") != "false"
+    return good, _manager_words(deployment)
+
+
+def runs(facts: Facts) -> Verdict:
+    """cloud-controller-manager runs."""
+    deployment = facts.cloud_controller_manager.value
+    return _runs(deployment), _manager_words(deployment)
+
+
+def flags(deployment: Manifest) -> dict[str, str]:
+    """The `--name=value` flags of the Deployment's first container."""
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    words = [*container.get("command", []), *container.get("args", [])]
+    return dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
+
+
+def has_families(value: str | None, *families: str) -> bool:
+    """Whether the comma-separated CIDRs are one of each family, in this order."""
+    found = [f"IPv{ip_network(part).version}" for part in (value or "").split(",") if part]
+    return found == list(families)
+
+
+# The groups ---------------------------------------------------------------------------------------------------------
+
+DUAL_STACK: Mapping[str, Rule] = {
+    "compute.routes": no_node_route,
+    "compute.subnet": dual_stack_subnet,
+    "compute.interfaces": dual_stack_interfaces,
+    "compute.firewall": ipv6_firewall,
+    "nodes.pod-cidrs": pod_cidr_families(*DUAL),
+    "nodes.ready": nodes_ready,
+    "control-plane.cloud-controller-manager": allocates_from_cloud(*DUAL),
+    "dns.service": dual_stack_dns,
+    "pods.addresses": pods_with_new_addresses,
+}
+"""After a migration."""
+
+BACK_ON_IPV4: Mapping[str, Rule] = {
+    "compute.routes": no_node_route,
+    "compute.subnet": subnet_with_pod_range,
+    "compute.interfaces": ipv4_interfaces,
+    "nodes.pod-cidrs": pod_cidr_families(*IPV4),
+    "nodes.ready": nodes_ready,
+    "control-plane.cloud-controller-manager": allocates_from_cloud(*IPV4),
+    "dns.service": single_stack_dns,
+    "pods.addresses": pods_with_one_address,
+}
+"""After the way back to IPv4. Pods stay on aliases."""
+
+ON_ROUTES: Mapping[str, Rule] = {
+    "rollback.routes": every_node_route,
+    "rollback.aliases": no_pod_alias,
+    "rollback.overlap-flag": overlap_flag_off,
+    "rollback.pod-range": no_pod_range,
+    "rollback.cloud-controller-manager": makes_routes,
+}
+"""After a migration that failed or was rolled back during the cut-over: the cluster is as it was before."""
+
+ON_ALIASES: Mapping[str, Rule] = {
+    "cut-over.routes": no_node_route,
+    "cut-over.aliases": pod_alias_first,
+    "cut-over.subnet": subnet_with_pod_range,
+    "cut-over.cloud-controller-manager": runs,
+}
+"""After a migration that failed later: the finished cut-over stays."""
+
+
+# Parts --------------------------------------------------------------------------------------------------------------
+
+
+def _each_interface(
+    facts: Facts, fault: Callable[[Manifest, Mapping[str, Any]], str | None], evidence: str
+) -> Verdict:
+    interfaces = facts.interfaces.value
+    found = [(node, interfaces[_name(node)]) for node in facts.nodes.value if _name(node) in interfaces]
+    wrong = [f"{_name(node)} {what}" for node, interface in found if (what := fault(node, interface))]
+    return _all_nodes(facts, [*_without_vm(facts), *wrong], evidence)
+
+
+def _without_vm(facts: Facts) -> list[str]:
+    interfaces = facts.interfaces.value
+    return [f"{_name(node)} has no VM" for node in facts.nodes.value if _name(node) not in interfaces]
+
+
+def _alias_fault(node: Manifest, interface: Mapping[str, Any]) -> str | None:
+    aliases = [cidr for cidr, _ in alias_ranges(interface)]
+    if aliases[:1] == _pod_cidrs(node)[:1]:
+        return None
+    return f"has aliases {aliases}, its Node {_pod_cidrs(node)}"
+
+
+def _all_nodes(facts: Facts, wrong: list[str], evidence: str) -> Verdict:
+    count = len(facts.nodes.value)
+    if not count:
+        return False, "the cluster has no Node"
+    return not wrong, "; ".join(wrong) or f"{count} of {count} nodes {evidence}"
+
+
+def _name(node: Manifest) -> str:
+    return str(node["metadata"]["name"])
+
+
+def _pod_cidrs(node: Manifest) -> list[str]:
+    return node["spec"].get("podCIDRs") or []
+
+
+def _nodes_subnet(facts: Facts) -> Resource:
+    subnet = facts.nodes_subnet.value
+    if subnet is None:
+        raise LookupError(f"subnet {facts.cluster.nodes_subnet} does not exist")
+    return subnet
+
+
+def _has_pod_range(facts: Facts) -> bool:
+    cluster = facts.cluster
+    return (cluster.pod_range_name, cluster.pods) in secondary_ranges(_nodes_subnet(facts))
+
+
+def _flag(subnet: Resource) -> bool:
+    return bool(subnet.get("allowSubnetCidrRoutesOverlap"))
+
+
+def _flag_words(subnet: Resource) -> str:
+    return f"overlap flag {'on' if _flag(subnet) else 'off'}"
+
+
+def _ranges_words(subnet: Resource) -> str:
+    ranges = ", ".join(f"{name} {cidr}" for name, cidr in secondary_ranges(subnet))
+    return f"secondary ranges: {ranges or 'none'}"
+
+
+def _dns_is(facts: Facts, policy: str, families: tuple[str, ...]) -> Verdict:
+    spec = facts.dns_service.value["spec"]
+    addresses = spec.get("clusterIPs") or []
+    good = spec.get("ipFamilyPolicy") == policy and spec.get("ipFamilies") == list(families)
+    return good and len(addresses) == len(families), f"{spec.get('ipFamilyPolicy')}, {', '.join(addresses)}"
+
+
+def _pods(facts: Facts) -> dict[tuple[str, str], int]:
+    """The number of addresses of each pod of the pod network, by its `k8s-app` label and its UID."""
+    nodes = {_name(node) for node in facts.nodes.value}
+    return {
+        ((pod["metadata"].get("labels") or {}).get("k8s-app", ""), pod["metadata"]["uid"]): len(
+            pod["status"].get("podIPs") or []
+        )
+        for pod in facts.pods.value
+        if pod["spec"].get("nodeName") in nodes and not pod["spec"].get("hostNetwork")
+    }
+
+
+def _runs(deployment: Manifest) -> bool:
+    wanted = deployment["spec"].get("replicas", 1)
+    return bool(0 < wanted == (deployment.get("status") or {}).get("readyReplicas", 0))
+
+
+def _manager_words(deployment: Manifest) -> str:
+    found = flags(deployment)
+    ready = (deployment.get("status") or {}).get("readyReplicas", 0)
+    shown = ("cidr-allocator-type", "configure-cloud-routes", "cluster-cidr")
+    return f"{ready} ready, {', '.join(f'{name}={found.get(name)}' for name in shown)}"
