@@ -1,4 +1,4 @@
-"""The options by which commands choose what the simulated world is like."""
+"""The options of commands that start a simulated world."""
 
 from __future__ import annotations
 
@@ -29,16 +29,18 @@ def simulated_world(*, speed: float) -> Callable[[Command], Command]:
             type=int,
             default=0,
             show_default=True,
-            help="The same seed gives the same world, ids and latencies.",
+            help="Seed of the world; the same seed gives the same names, ids and latencies.",
         ),
         click.option(
-            "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as YAML."
+            "--faults",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Faults to inject, as YAML (docs/faults.md).",
         ),
         click.option(
             "--profile",
             default="documented",
             show_default=True,
-            help="How the simulated cloud answers what no document settles: `documented`, `pessimistic` or "
+            help="How the simulated cloud behaves where no document states it: `documented`, `pessimistic` or "
             "`optimistic`.",
         ),
         click.option(
@@ -46,8 +48,7 @@ def simulated_world(*, speed: float) -> Callable[[Command], Command]:
             "knobs",
             multiple=True,
             metavar="NAME=VALUE",
-            help="Answer one open question otherwise than the profile does, such as K1=allow. May be given several "
-            "times.",
+            help="Override the profile in one open question, for example K1=allow. Repeatable.",
         ),
     )
 

@@ -1,4 +1,4 @@
-"""`dualstack sim`: the simulated cloud on its own, for any client."""
+"""`dualstack sim`: the simulated cloud without the operator, for any client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dualstack.cli.cloud_options import simulated_world
 
 @click.group()
 def sim() -> None:
-    """Run the simulated Google Cloud and Kubernetes on their own."""
+    """Run the simulated Google Cloud and Kubernetes without the operator."""
 
 
 @sim.command()
@@ -30,9 +30,9 @@ def serve(
     profile: str,
     knobs: tuple[str, ...],
 ) -> None:
-    """Serve the cluster that SHOOT describes, at rest and IPv4-only, until interrupted.
+    """Serve the cluster that SHOOT describes, IPv4-only, until interrupted.
 
-    Prints one line of JSON with `computeEndpoint`, `kubeconfig` and `controlEndpoint` when everything is up.
+    When the cluster is ready, prints one line of JSON with `computeEndpoint`, `kubeconfig` and `controlEndpoint`.
     """
     from dualstack.cli.shoot_file import read_shoot
     from dualstack_sim.rules.profiles import choose
@@ -56,13 +56,15 @@ def serve(
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File from which the state is loaded at the start, if it is there, and to which it is saved at the end.",
+    help="File to load the state from at the start, if it exists, and to save it to at the end.",
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, show_default="any free one", help="Port of the Compute API."
+    "--port", type=click.IntRange(0, 65535), default=0, show_default="a free one", help="Port of the Compute API."
 )
-@click.option("--project", default="proj-1", show_default=True, help="Name of the one project that there is.")
-@click.option("--region", default="europe-west1", show_default=True, help="Its region; the zones are b, c and d.")
+@click.option("--project", default="proj-1", show_default=True, help="Name of the project.")
+@click.option(
+    "--region", default="europe-west1", show_default=True, help="Region of the project; it has the zones b, c and d."
+)
 @simulated_world(speed=1.0)
 def compute(
     state: Path | None,
@@ -75,10 +77,10 @@ def compute(
     profile: str,
     knobs: tuple[str, ...],
 ) -> None:
-    """Serve a simulated Compute Engine on loopback, empty or as a file says, until interrupted.
+    """Serve a simulated Compute Engine on loopback, empty or with the state of a file, until interrupted.
 
-    Prints one line of JSON with `computeEndpoint` and `controlEndpoint` when it is up. docs/simulated-compute.md says
-    how to point clients at it.
+    When it is ready, prints one line of JSON with `computeEndpoint` and `controlEndpoint`. docs/simulated-compute.md
+    describes how to point clients at it.
     """
     from dualstack_sim.rules.profiles import choose
     from dualstack_sim.world.compute_serve import ComputeOptions, run
@@ -101,9 +103,9 @@ def compute(
 @sim.command()
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def rules(output: str) -> None:
-    """Print every rule that the simulated cloud enforces, with where it comes from and how sure it is.
+    """Print every rule that the simulated cloud enforces, with its source and how certain it is.
 
-    `documented`: Google says so; `observed`: somebody saw it; `inferred`: the likeliest reading of what is known.
+    `documented`: in Google's documentation; `observed`: seen on the real cloud; `inferred`: the most likely reading.
     """
     import msgspec
 

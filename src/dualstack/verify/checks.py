@@ -6,7 +6,6 @@ Each returns whether the state is right and the evidence in words. `judge` turns
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from ipaddress import ip_network
 from typing import Any, Literal
 
@@ -39,22 +38,26 @@ class Check(msgspec.Struct, frozen=True):
     evidence: str
 
 
-def judge(facts: Facts, rules: Mapping[str, Rule]) -> list[Check]:
-    """Apply every rule. A fact that could not be read fails the checks that need it."""
-    return [result_of(name, partial(rule, facts)) for name, rule in rules.items()]
-
-
-def result_of(name: str, check: Callable[[], Verdict]) -> Check:
-    """The result of `check`; failed when a fact is missing or malformed."""
-    try:
-        good, evidence = check()
-    except UNREADABLE as error:
-        return unreadable(name, error)
-    return Check(name, "passed" if good else "failed", evidence)
-
-
 UNREADABLE = (DualstackError, LookupError, TypeError, ValueError, AttributeError)
 """What reading a missing or malformed object raises."""
+
+
+def judge(facts: Facts, rules: Mapping[str, Rule]) -> list[Check]:
+    """Apply every rule. A fact that could not be read fails the checks that need it."""
+    return [_judged(name, rule, facts) for name, rule in rules.items()]
+
+
+def _judged(name: str, rule: Rule, facts: Facts) -> Check:
+    try:
+        return result(name, rule(facts))
+    except UNREADABLE as error:
+        return unreadable(name, error)
+
+
+def result(name: str, verdict: Verdict) -> Check:
+    """The verdict as a result."""
+    good, evidence = verdict
+    return Check(name, "passed" if good else "failed", evidence)
 
 
 def unreadable(name: str, error: Exception) -> Check:
@@ -346,9 +349,7 @@ ON_ALIASES: Mapping[str, Rule] = {
 # Parts --------------------------------------------------------------------------------------------------------------
 
 
-def _each_interface(
-    facts: Facts, fault: Callable[[Manifest, Mapping[str, Any]], str | None], evidence: str
-) -> Verdict:
+def _each_interface(facts: Facts, fault: Callable[[Manifest, Mapping[str, Any]], str | None], evidence: str) -> Verdict:
     interfaces = facts.interfaces.value
     found = [(node, interfaces[_name(node)]) for node in facts.nodes.value if _name(node) in interfaces]
     wrong = [f"{_name(node)} {what}" for node, interface in found if (what := fault(node, interface))]

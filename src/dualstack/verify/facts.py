@@ -167,7 +167,7 @@ async def look_until(look: Callable[[], Awaitable[T]], good: Callable[[T], bool]
 
 
 def vm_of(node: Manifest) -> tuple[str, str]:
-    """Zone and name of the Node's VM from `gce://<project>/<zone>/<name>`, with two or three slashes; empty if unset."""
+    """Zone and name of the Node's VM from `gce://<project>/<zone>/<name>`, two or three slashes; empty if unset."""
     parts = str(node["spec"].get("providerID") or "").rpartition("gce://")[2].split("/")
     return (parts[-2], parts[-1]) if len(parts) >= 3 else ("", "")
 
