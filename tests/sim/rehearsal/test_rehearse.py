@@ -10,6 +10,7 @@ import yaml
 
 from dualstack.cli.rehearsal.record import GOLDEN_CONSTRAINTS, GOLDEN_CONSTRAINTS_BACK
 from dualstack.model.events import PHASES, PHASES_BACK
+from dualstack.verify.checks import ON_ALIASES
 from tests.sim.rehearsal.command import EXAMPLE, LARGE, Outcome, rehearse
 
 KEYS = {
@@ -233,5 +234,7 @@ def test_a_garden_that_keeps_the_mask_refuses_the_way_back_in_its_words() -> Non
     outcome = rehearse("--and-back", "--knob", "ipv6-mask=stays")
     assert outcome.status == 1
     assert "nodeCIDRMaskSizeIPv6: Invalid value: null: field is immutable" in outcome.result["reason"]
+    checks = {check["id"]: check["status"] for check in outcome.result["back"]["checks"]}
+    assert {name: checks[name] for name in ON_ALIASES} == dict.fromkeys(ON_ALIASES, "passed")
     assert outcome.result["nodes"]["dualStack"] == 3
     assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0

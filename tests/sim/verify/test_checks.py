@@ -11,6 +11,7 @@ import pytest
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.model.names import CLOUD_PROVIDER_SECRET
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.gce.resources import DUAL_STACK as DUAL
 from dualstack.model.kinds import DEPLOYMENT, NODE, POD, SECRET, SERVICE, Kind, Manifest
 from dualstack.model.names import CLOUD_CONTROLLER_MANAGER, KUBE_DNS, KUBE_SYSTEM
 from dualstack.verify.checks import BACK_ON_IPV4, DUAL_STACK, ON_ALIASES, ON_ROUTES, Rule, judge
@@ -178,9 +179,28 @@ def pod(name: str, addresses: int, labels: dict[str, str] | None = None) -> Edit
 
 async def take_to_aliases(made: Scene) -> None:
     """Both subnets dual-stack with firewall rules, pods on aliases, and cloud-controller-manager without routes."""
-    made.trigger()
-    await made.reconcile()
+    compute, network = sources(made).compute, f"projects/proj-1/global/networks/{NS}"
+    desired = Desired.of(ShootView.of(made.world.shoot), project="proj-1", region="europe-west1")
+    for route in await made.node_routes():
+        await compute.delete(f"global/routes/{route['name']}")
+    await subnet(**DUAL)(made)
+    await subnet(secondaryIpRanges=[{"rangeName": RANGE, "ipCidrRange": PODS}])(made)
+    await compute.post(f"{SUBNET}/subnetworks", desired.services_body(network))
+    prefixes = [await ipv6_prefix(made, name) for name in (NODES_SUBNET, f"{NS}-services")]
+    for rule in desired.firewalls(network, *prefixes)[2:]:
+        await compute.post("global/firewalls", rule)
+    for node in made.world.nodes:
+        await set_interface(made, node.name, aliasIpRanges=alias(node.pod_cidr))
     await controller_manager("--cidr-allocator-type=CloudAllocator", "--configure-cloud-routes=false")(made)
+
+
+async def ipv6_prefix(made: Scene, name: str) -> str:
+    """The subnet's IPv6 prefix, which the cloud assigns a while after the request."""
+    for _ in range(60):
+        if prefix := (await made.subnet(name)).get("externalIpv6Prefix"):
+            return str(prefix)
+        await made.clock.sleep(5.0)
+    raise TimeoutError(name)
 
 
 @asynccontextmanager
