@@ -111,5 +111,6 @@ async def ipv6_traffic(world: World) -> Verdict:
     report = (await world.control("/traffic"))["ipv6"]
     pairs = report["pairs"] + report["laterPairs"]
     alone = len(await world.nodes()) == 1
-    evidence = f"{report['current']} of the pairs with IPv6 have no connectivity; {pairs} formed in all"
-    return (pairs > 0 or alone) and not report["current"], evidence
+    current = report["current"]
+    evidence = f"{current} pod pairs have no IPv6 connectivity" if current else "every pod pair has IPv6 connectivity"
+    return (pairs > 0 or alone) and not current, f"{evidence}; {pairs} pairs formed in all"

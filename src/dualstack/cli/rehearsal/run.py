@@ -73,8 +73,8 @@ MASK = "ipv6-mask"
 """The knob that lets a Shoot return to IPv4; `--and-back` sets it unless the user does."""
 
 MASK_MAY_LEAVE = (
-    "The Garden API lets nodeCIDRMaskSizeIPv6 be removed from a Shoot together with IPv6. Current versions do not, and "
-    "so refuse every way back (docs/reference/gardener.md#mask-blocks-rollback)."
+    "The Garden API allows the removal of nodeCIDRMaskSizeIPv6 together with IPv6. The studied version does not, and "
+    "therefore refuses every way back (docs/reference/gardener.md#mask-blocks-rollback)."
 )
 
 
