@@ -14,11 +14,10 @@ import yaml
 
 from dualstack.cli.rehearsal.checks import Scene, verify
 from dualstack.cli.rehearsal.processes import running, start_world
-from dualstack.cli.rehearsal.record import FORWARD, Record, migration_constraints
+from dualstack.cli.rehearsal.record import FORWARD, Record, at_rest, migration_constraints
 from dualstack.cli.rehearsal.result import traffic_since
 from dualstack.cli.rehearsal.world import World, open_world
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.model.kinds import Manifest
 from tests.crash.front import open_front
 from tests.crash.operators import Nursery, Operator
 from tests.crash.trial import Course, Verdict, judged
@@ -80,7 +79,7 @@ async def _ended(world: World, record: Record) -> str:
         while True:
             await clock.sleep(LOOK)
             found = await world.read_shoot()
-            if record.went_through() and _at_rest(found):
+            if record.went_through() and at_rest(found):
                 return "ok"
             operation = found["status"].get("lastOperation") or {}
             if operation.get("state") == "Failed" or clock.now() > record.origin + PATIENCE:
@@ -91,11 +90,6 @@ async def _watch(world: World, record: Record) -> None:
     while True:
         async for found in world.watch_shoot():
             record.see_shoot(found, world.clock.now())
-
-
-def _at_rest(shoot: Manifest) -> bool:
-    succeeded = shoot["status"]["lastOperation"]["state"] == "Succeeded"
-    return bool(succeeded and shoot["status"].get("observedGeneration") == shoot["metadata"]["generation"])
 
 
 async def _checked(scene: Scene) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
@@ -56,3 +57,11 @@ def simulated_world(*, speed: float) -> Callable[[Command], Command]:
         return reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
     return add
+
+
+def chosen(*, speed: float, profile: str, knobs: tuple[str, ...], **others: Any) -> dict[str, Any]:
+    """The values of these options as the simulated world takes them, with a clock that starts now."""
+    from dualstack_sim.rules.profiles import choose
+    from dualstack_sim.world.control_clock import SteppableClock
+
+    return {**others, "clock": SteppableClock(origin=time.time(), speed=speed), "profile": choose(profile, knobs)}

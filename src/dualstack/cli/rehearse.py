@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,7 +12,7 @@ from dualstack.cli.cloud_options import simulated_world
 
 
 @click.command()
-@click.argument("shoot", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("path", metavar="SHOOT", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
 @click.option(
     "--strategy",
@@ -53,21 +54,7 @@ from dualstack.cli.cloud_options import simulated_world
     show_default=True,
     help="`json` prints one object on standard output; progress goes to standard error.",
 )
-def rehearse(
-    shoot: Path,
-    nodes: int | None,
-    strategy: str,
-    decoys: bool,
-    rollout: str,
-    speed: float,
-    seed: int,
-    faults: Path | None,
-    profile: str,
-    knobs: tuple[str, ...],
-    kill_at: tuple[str, ...],
-    and_back: bool,
-    output: str,
-) -> None:
+def rehearse(**options: Any) -> None:
     """Rehearse the migration of the cluster that SHOOT describes.
 
     Starts a simulated Google Cloud and Kubernetes on loopback, builds the IPv4-only cluster in it, starts the operator
@@ -76,22 +63,4 @@ def rehearse(
     """
     from dualstack.cli.rehearsal.run import Options, run
 
-    sys.exit(
-        run(
-            Options(
-                path=shoot,
-                nodes=nodes,
-                strategy=strategy,
-                decoys=decoys,
-                rollout=rollout,
-                speed=speed,
-                seed=seed,
-                faults=faults,
-                profile=profile,
-                knobs=knobs,
-                kill_at=kill_at,
-                output=output,
-                and_back=and_back,
-            )
-        )
-    )
+    sys.exit(run(Options(**options)))

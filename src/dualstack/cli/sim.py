@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
+from typing import Any
 
 import click
 
-from dualstack.cli.cloud_options import simulated_world
+from dualstack.cli.cloud_options import chosen, simulated_world
 
 
 @click.group()
@@ -20,36 +20,15 @@ def sim() -> None:
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
 @click.option("--lifeline", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
 @simulated_world(speed=1.0)
-def serve(
-    shoot: Path,
-    nodes: int | None,
-    speed: float,
-    seed: int,
-    faults: Path | None,
-    lifeline: bool,
-    profile: str,
-    knobs: tuple[str, ...],
-) -> None:
+def serve(shoot: Path, nodes: int | None, **options: Any) -> None:
     """Serve the cluster that SHOOT describes, IPv4-only, until interrupted.
 
     When the cluster is ready, prints one line of JSON with `computeEndpoint`, `kubeconfig` and `controlEndpoint`.
     """
     from dualstack.cli.shoot_file import read_shoot
-    from dualstack_sim.rules.profiles import choose
-    from dualstack_sim.world.control_clock import SteppableClock
     from dualstack_sim.world.serve import WorldOptions, run
 
-    run(
-        WorldOptions(
-            shoot=read_shoot(shoot, nodes),
-            nodes=nodes,
-            seed=seed,
-            faults=faults,
-            lifeline=lifeline,
-            clock=SteppableClock(origin=time.time(), speed=speed),
-            profile=choose(profile, knobs),
-        )
-    )
+    run(WorldOptions(shoot=read_shoot(shoot, nodes), nodes=nodes, **chosen(**options)))
 
 
 @sim.command()
@@ -66,38 +45,15 @@ def serve(
     "--region", default="europe-west1", show_default=True, help="Region of the project; it has the zones b, c and d."
 )
 @simulated_world(speed=1.0)
-def compute(
-    state: Path | None,
-    port: int,
-    speed: float,
-    seed: int,
-    faults: Path | None,
-    project: str,
-    region: str,
-    profile: str,
-    knobs: tuple[str, ...],
-) -> None:
+def compute(**options: Any) -> None:
     """Serve a simulated Compute Engine on loopback, empty or with the state of a file, until interrupted.
 
     When it is ready, prints one line of JSON with `computeEndpoint` and `controlEndpoint`. docs/simulated-compute.md
     describes how to point clients at it.
     """
-    from dualstack_sim.rules.profiles import choose
     from dualstack_sim.world.compute_serve import ComputeOptions, run
-    from dualstack_sim.world.control_clock import SteppableClock
 
-    run(
-        ComputeOptions(
-            clock=SteppableClock(origin=time.time(), speed=speed),
-            state=state,
-            port=port,
-            seed=seed,
-            faults=faults,
-            project=project,
-            region=region,
-            profile=choose(profile, knobs),
-        )
-    )
+    run(ComputeOptions(**chosen(**options)))
 
 
 @sim.command()

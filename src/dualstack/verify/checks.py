@@ -26,6 +26,9 @@ IPV4, DUAL = ("IPv4",), ("IPv4", "IPv6")
 HEALTH_CHECKS = frozenset(map(ip_network, ("2600:2d00:1:b029::/64", "2600:2d00:1:1::/64")))
 """Sources of Google's health checks over IPv6 (docs/reference/gardener.md#resource-names)."""
 
+MANAGER_FLAGS = ("cidr-allocator-type", "configure-cloud-routes", "cluster-cidr")
+"""The flags of cloud-controller-manager that a migration changes."""
+
 CheckStatus = Literal["passed", "failed", "accepted"]
 """`accepted`: the loss that the chosen strategy brings with it."""
 
@@ -91,41 +94,37 @@ def every_node_route(facts: Facts) -> Verdict:
 
 def dual_stack_subnet(facts: Facts) -> Verdict:
     """The nodes subnet is dual-stack and has the pod range; the overlap flag is off."""
-    subnet = _nodes_subnet(facts)
-    good = subnet["stackType"] == "IPV4_IPV6" and _has_pod_range(facts) and not _flag(subnet)
-    return good, f"{_flag_words(subnet)}, {subnet['stackType']}, {_ranges_words(subnet)}"
+    good, evidence = subnet_with_pod_range(facts)
+    return good and _nodes_subnet(facts)["stackType"] == "IPV4_IPV6", evidence
 
 
 def subnet_with_pod_range(facts: Facts) -> Verdict:
-    """The nodes subnet has the pod range, because pods use aliases of it, and the overlap flag is off.
-
-    The stack type cannot go back to IPv4, so it is not judged.
-    """
-    subnet = _nodes_subnet(facts)
-    evidence = f"{_flag_words(subnet)}, stack type {subnet['stackType']} kept, {_ranges_words(subnet)}"
-    return _has_pod_range(facts) and not _flag(subnet), evidence
+    """The nodes subnet has the pod range, which the aliases of pods need, and the overlap flag is off."""
+    cluster, subnet = facts.cluster, _nodes_subnet(facts)
+    good = (cluster.pod_range_name, cluster.pods) in secondary_ranges(subnet) and not _flag(subnet)
+    return good, _subnet_words(subnet)
 
 
 def overlap_flag_off(facts: Facts) -> Verdict:
     """The nodes subnet does not allow routes inside its ranges."""
     subnet = _nodes_subnet(facts)
-    return not _flag(subnet), _flag_words(subnet)
+    return not _flag(subnet), _subnet_words(subnet)
 
 
 def no_pod_range(facts: Facts) -> Verdict:
     """The nodes subnet does not have the secondary range for pods."""
     subnet = _nodes_subnet(facts)
-    return facts.cluster.pod_range_name not in dict(secondary_ranges(subnet)), _ranges_words(subnet)
+    return facts.cluster.pod_range_name not in dict(secondary_ranges(subnet)), _subnet_words(subnet)
 
 
 def no_pod_alias(facts: Facts) -> Verdict:
     """No node's NIC has an alias from the pod range."""
-    wrong = []
-    for name, interface in facts.interfaces.value.items():
-        held = [cidr for cidr, source in alias_ranges(interface) if source == facts.cluster.pod_range_name]
-        if held:
-            wrong.append(f"{name} has {', '.join(held)}")
-    return _all_nodes(facts, [*_without_vm(facts), *wrong], "without an alias from the pod range")
+
+    def fault(_: Manifest, interface: Mapping[str, Any]) -> str | None:
+        held = [cidr for cidr, name in alias_ranges(interface) if name == facts.cluster.pod_range_name]
+        return f"has {', '.join(held)}" if held else None
+
+    return _each_interface(facts, fault, "without an alias from the pod range")
 
 
 def pod_alias_first(facts: Facts) -> Verdict:
@@ -133,31 +132,21 @@ def pod_alias_first(facts: Facts) -> Verdict:
     return _each_interface(facts, _alias_fault, "with the pod CIDR as first alias")
 
 
-def dual_stack_interfaces(facts: Facts) -> Verdict:
-    """Each node's NIC is dual-stack, its first alias is the IPv4 pod CIDR, and the IPv6 pod CIDR is from its range."""
+def interfaces(*families: str) -> Rule:
+    """Each node's NIC has these families. Its first alias is the Node's IPv4 pod CIDR, and an IPv6 pod CIDR is from
+    the NIC's range."""
+    stack_type = "IPV4_IPV6" if len(families) == 2 else "IPV4_ONLY"
 
     def fault(node: Manifest, interface: Mapping[str, Any]) -> str | None:
-        addresses = interface.get("ipv6AccessConfigs") or []
-        if interface.get("stackType") != "IPV4_IPV6" or not addresses:
+        addresses = [entry["externalIpv6"] for entry in interface.get("ipv6AccessConfigs") or ()]
+        if interface.get("stackType") != stack_type or bool(addresses) != (len(families) == 2):
             return f"is {interface.get('stackType')}"
-        address, cidrs = addresses[-1]["externalIpv6"], _pod_cidrs(node)
-        inside = len(cidrs) == 2 and ip_network(cidrs[1]) == ip_network(f"{address}/112", strict=False)
-        return _alias_fault(node, interface) or (None if inside else f"has {address}/96, its Node {cidrs}")
-
-    return _each_interface(facts, fault, "IPV4_IPV6, alias first and equal to the pod CIDR")
-
-
-def ipv4_interfaces(facts: Facts) -> Verdict:
-    """Each node's NIC is IPv4-only, and its first alias is the Node's only pod CIDR."""
-
-    def fault(node: Manifest, interface: Mapping[str, Any]) -> str | None:
-        if interface.get("stackType") != "IPV4_ONLY" or interface.get("ipv6AccessConfigs"):
-            return f"is {interface.get('stackType')}"
-        if len(_pod_cidrs(node)) != 1:
-            return f"has pod CIDRs {_pod_cidrs(node)}"
+        ranges = [ip_network(f"{address}/112", strict=False) for address in addresses[-1:]]
+        if ranges != list(map(ip_network, _pod_cidrs(node)[1:])):
+            return f"has IPv6 addresses {addresses}, its Node {_pod_cidrs(node)}"
         return _alias_fault(node, interface)
 
-    return _each_interface(facts, fault, "IPV4_ONLY, alias first and equal to the pod CIDR")
+    return lambda facts: _each_interface(facts, fault, f"{stack_type}, alias first and equal to the pod CIDR")
 
 
 def ipv6_firewall(facts: Facts) -> Verdict:
@@ -227,65 +216,66 @@ def taint_of(taint: Mapping[str, Any]) -> Taint:
     return taint["key"], taint.get("value") or "", taint["effect"]
 
 
-def dual_stack_dns(facts: Facts) -> Verdict:
-    """Service kube-dns is PreferDualStack with a cluster IP of each family, IPv4 first."""
-    return _dns_is(facts, "PreferDualStack", DUAL)
+def dns(policy: str, *families: str) -> Rule:
+    """Service kube-dns has this ipFamilyPolicy and a cluster IP of each family, in this order."""
 
+    def rule(facts: Facts) -> Verdict:
+        spec = facts.dns_service.value["spec"]
+        addresses = spec.get("clusterIPs") or []
+        good = spec.get("ipFamilyPolicy") == policy and spec.get("ipFamilies") == list(families)
+        return good and len(addresses) == len(families), f"{spec.get('ipFamilyPolicy')}, {', '.join(addresses)}"
 
-def single_stack_dns(facts: Facts) -> Verdict:
-    """Service kube-dns is SingleStack with its IPv4 cluster IP alone."""
-    return _dns_is(facts, "SingleStack", IPV4)
+    return rule
 
 
 def pods_with_new_addresses(facts: Facts) -> Verdict:
     """The DNS pods, which started after the switch, have both families; older pods may have IPv4 alone."""
     pods = _pods(facts)
-    counts = list(pods.values())
-    dns = {count for (app, _), count in pods.items() if app == "kube-dns"}
+    counts = [count for _, count in pods]
+    dns_pods = {count for app, count in pods if app == "kube-dns"}
     evidence = f"{counts.count(2)} pods with two addresses"
     if older := counts.count(1):
         evidence += f"; {older} older pods have IPv4 alone until their workload is restarted"
-    return dns == {2} and set(counts) <= {1, 2}, evidence
+    return dns_pods == {2} and set(counts) <= {1, 2}, evidence
 
 
 def pods_with_one_address(facts: Facts) -> Verdict:
     """No pod has an IPv6 address."""
-    counts = list(_pods(facts).values())
+    counts = [count for _, count in _pods(facts)]
     return bool(counts) and set(counts) == {1}, f"{counts.count(1)} of {len(counts)} pods with one address"
 
 
 # cloud-controller-manager -------------------------------------------------------------------------------------------
 
 
-def allocates_from_cloud(*families: str) -> Rule:
-    """cloud-controller-manager runs, takes pod CIDRs from aliases, makes no routes, and has a range for each family."""
+def controller_manager(good: Callable[[Mapping[str, str]], bool]) -> Rule:
+    """cloud-controller-manager runs, and its flags are `good`."""
 
     def rule(facts: Facts) -> Verdict:
         deployment = facts.cloud_controller_manager.value
-        found = flags(deployment)
-        good = (
-            _runs(deployment)
-            and found.get("cidr-allocator-type") == "CloudAllocator"
-            and found.get("configure-cloud-routes") == "false"
-            and has_families(found.get("cluster-cidr"), *families)
-            and has_families(found.get("service-cluster-ip-range"), *families)
-        )
-        return good, _manager_words(deployment)
+        found, wanted = flags(deployment), deployment["spec"].get("replicas", 1)
+        ready = (deployment.get("status") or {}).get("readyReplicas", 0)
+        shown = ", ".join(f"{name}={found.get(name)}" for name in MANAGER_FLAGS)
+        return 0 < wanted == ready and good(found), f"{ready} ready, {shown}"
 
     return rule
 
 
-def makes_routes(facts: Facts) -> Verdict:
+def allocates_from_cloud(*families: str) -> Rule:
+    """cloud-controller-manager runs, takes pod CIDRs from aliases, makes no routes, and has a range for each family."""
+    return controller_manager(
+        lambda found: (
+            found.get("cidr-allocator-type") == "CloudAllocator"
+            and found.get("configure-cloud-routes") == "false"
+            and has_families(found.get("cluster-cidr"), *families)
+            and has_families(found.get("service-cluster-ip-range"), *families)
+        )
+    )
+
+
+def creates_routes() -> Rule:
     """cloud-controller-manager runs and creates a route for each node."""
-    deployment = facts.cloud_controller_manager.value
-    good = _runs(deployment) and flags(deployment).get("configure-cloud-routes") != "false"
-    return good, _manager_words(deployment)
-
-
-def runs(facts: Facts) -> Verdict:
-    """cloud-controller-manager runs."""
-    deployment = facts.cloud_controller_manager.value
-    return _runs(deployment), _manager_words(deployment)
+    return controller_manager(lambda found: found.get("configure-cloud-routes") != "false")
 
 
 def flags(deployment: Manifest) -> dict[str, str]:
@@ -306,12 +296,12 @@ def has_families(value: str | None, *families: str) -> bool:
 DUAL_STACK: Mapping[str, Rule] = {
     "compute.routes": no_node_route,
     "compute.subnet": dual_stack_subnet,
-    "compute.interfaces": dual_stack_interfaces,
+    "compute.interfaces": interfaces(*DUAL),
     "compute.firewall": ipv6_firewall,
     "nodes.pod-cidrs": pod_cidr_families(*DUAL),
     "nodes.ready": nodes_ready,
     "control-plane.cloud-controller-manager": allocates_from_cloud(*DUAL),
-    "dns.service": dual_stack_dns,
+    "dns.service": dns("PreferDualStack", *DUAL),
     "pods.addresses": pods_with_new_addresses,
 }
 """After a migration."""
@@ -319,11 +309,11 @@ DUAL_STACK: Mapping[str, Rule] = {
 BACK_ON_IPV4: Mapping[str, Rule] = {
     "compute.routes": no_node_route,
     "compute.subnet": subnet_with_pod_range,
-    "compute.interfaces": ipv4_interfaces,
+    "compute.interfaces": interfaces(*IPV4),
     "nodes.pod-cidrs": pod_cidr_families(*IPV4),
     "nodes.ready": nodes_ready,
     "control-plane.cloud-controller-manager": allocates_from_cloud(*IPV4),
-    "dns.service": single_stack_dns,
+    "dns.service": dns("SingleStack", *IPV4),
     "pods.addresses": pods_with_one_address,
 }
 """After the way back to IPv4. Pods stay on aliases."""
@@ -333,7 +323,7 @@ ON_ROUTES: Mapping[str, Rule] = {
     "rollback.aliases": no_pod_alias,
     "rollback.overlap-flag": overlap_flag_off,
     "rollback.pod-range": no_pod_range,
-    "rollback.cloud-controller-manager": makes_routes,
+    "rollback.cloud-controller-manager": creates_routes(),
 }
 """After a migration that failed or was rolled back during the cut-over: the cluster is as it was before."""
 
@@ -341,7 +331,7 @@ ON_ALIASES: Mapping[str, Rule] = {
     "cut-over.routes": no_node_route,
     "cut-over.aliases": pod_alias_first,
     "cut-over.subnet": subnet_with_pod_range,
-    "cut-over.cloud-controller-manager": runs,
+    "cut-over.cloud-controller-manager": controller_manager(lambda _: True),
 }
 """After a migration that failed later: the finished cut-over stays."""
 
@@ -350,15 +340,14 @@ ON_ALIASES: Mapping[str, Rule] = {
 
 
 def _each_interface(facts: Facts, fault: Callable[[Manifest, Mapping[str, Any]], str | None], evidence: str) -> Verdict:
-    interfaces = facts.interfaces.value
-    found = [(node, interfaces[_name(node)]) for node in facts.nodes.value if _name(node) in interfaces]
-    wrong = [f"{_name(node)} {what}" for node, interface in found if (what := fault(node, interface))]
-    return _all_nodes(facts, [*_without_vm(facts), *wrong], evidence)
-
-
-def _without_vm(facts: Facts) -> list[str]:
-    interfaces = facts.interfaces.value
-    return [f"{_name(node)} has no VM" for node in facts.nodes.value if _name(node) not in interfaces]
+    found = facts.interfaces.value
+    wrong = []
+    for node in facts.nodes.value:
+        interface = found.get(_name(node))
+        what = "has no VM" if interface is None else fault(node, interface)
+        if what:
+            wrong.append(f"{_name(node)} {what}")
+    return _all_nodes(facts, wrong, evidence)
 
 
 def _alias_fault(node: Manifest, interface: Mapping[str, Any]) -> str | None:
@@ -390,50 +379,22 @@ def _nodes_subnet(facts: Facts) -> Resource:
     return subnet
 
 
-def _has_pod_range(facts: Facts) -> bool:
-    cluster = facts.cluster
-    return (cluster.pod_range_name, cluster.pods) in secondary_ranges(_nodes_subnet(facts))
-
-
 def _flag(subnet: Resource) -> bool:
     return bool(subnet.get("allowSubnetCidrRoutesOverlap"))
 
 
-def _flag_words(subnet: Resource) -> str:
-    return f"overlap flag {'on' if _flag(subnet) else 'off'}"
-
-
-def _ranges_words(subnet: Resource) -> str:
+def _subnet_words(subnet: Resource) -> str:
     ranges = ", ".join(f"{name} {cidr}" for name, cidr in secondary_ranges(subnet))
-    return f"secondary ranges: {ranges or 'none'}"
+    return (
+        f"overlap flag {'on' if _flag(subnet) else 'off'}, {subnet['stackType']}, secondary ranges: {ranges or 'none'}"
+    )
 
 
-def _dns_is(facts: Facts, policy: str, families: tuple[str, ...]) -> Verdict:
-    spec = facts.dns_service.value["spec"]
-    addresses = spec.get("clusterIPs") or []
-    good = spec.get("ipFamilyPolicy") == policy and spec.get("ipFamilies") == list(families)
-    return good and len(addresses) == len(families), f"{spec.get('ipFamilyPolicy')}, {', '.join(addresses)}"
-
-
-def _pods(facts: Facts) -> dict[tuple[str, str], int]:
-    """The number of addresses of each pod of the pod network, by its `k8s-app` label and its UID."""
+def _pods(facts: Facts) -> list[tuple[str, int]]:
+    """The `k8s-app` label and the number of addresses of each pod on the pod network."""
     nodes = {_name(node) for node in facts.nodes.value}
-    return {
-        ((pod["metadata"].get("labels") or {}).get("k8s-app", ""), pod["metadata"]["uid"]): len(
-            pod["status"].get("podIPs") or []
-        )
+    return [
+        ((pod["metadata"].get("labels") or {}).get("k8s-app", ""), len(pod["status"].get("podIPs") or ()))
         for pod in facts.pods.value
         if pod["spec"].get("nodeName") in nodes and not pod["spec"].get("hostNetwork")
-    }
-
-
-def _runs(deployment: Manifest) -> bool:
-    wanted = deployment["spec"].get("replicas", 1)
-    return bool(0 < wanted == (deployment.get("status") or {}).get("readyReplicas", 0))
-
-
-def _manager_words(deployment: Manifest) -> str:
-    found = flags(deployment)
-    ready = (deployment.get("status") or {}).get("readyReplicas", 0)
-    shown = ("cidr-allocator-type", "configure-cloud-routes", "cluster-cidr")
-    return f"{ready} ready, {', '.join(f'{name}={found.get(name)}' for name in shown)}"
+    ]

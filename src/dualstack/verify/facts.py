@@ -85,32 +85,20 @@ class Sources:
     async def read(self) -> Facts:
         """Read everything. A failed read is kept as its `Reading`; it raises only when a check uses it."""
         cluster, compute = self.cluster, self.compute
+        name, namespace = names.CLOUD_CONTROLLER_MANAGER, self.control_plane_namespace
         nodes = await _read(self.kube.list(NODE))
-        pods, dns, manager = await asyncio.gather(
-            _read(self.kube.list(POD)),
-            _read(existing(self.kube, SERVICE, names.KUBE_DNS, names.KUBE_SYSTEM)),
-            _read(self._controller_manager()),
-        )
-        subnet, services, routes, firewalls, interfaces = await asyncio.gather(
-            _read(compute.find(cluster.nodes_subnet_path)),
-            _read(compute.find(f"regions/{cluster.region}/subnetworks/{cluster.services_subnet}")),
-            _read(compute.list("global/routes")),
-            _read(compute.list("global/firewalls")),
-            _read(self._interfaces(nodes)),
-        )
-        return Facts(
-            cluster=cluster,
-            nodes=nodes,
-            pods=pods,
-            dns_service=dns,
-            cloud_controller_manager=manager,
-            nodes_subnet=subnet,
-            services_subnet=services,
-            routes=_only(routes, self._is_node_route),
-            firewalls=_only(firewalls, self._is_in_network),
-            interfaces=interfaces,
-            taints=self.taints,
-        )
+        requests: dict[str, Awaitable[Any]] = {
+            "pods": self.kube.list(POD),
+            "dns_service": existing(self.kube, SERVICE, names.KUBE_DNS, names.KUBE_SYSTEM),
+            "cloud_controller_manager": existing(self.control_plane, DEPLOYMENT, name, namespace),
+            "nodes_subnet": compute.find(cluster.nodes_subnet_path),
+            "services_subnet": compute.find(f"regions/{cluster.region}/subnetworks/{cluster.services_subnet}"),
+            "routes": self._in_network("global/routes", self._is_node_route),
+            "firewalls": self._in_network("global/firewalls", bool),
+            "interfaces": self._interfaces(nodes),
+        }
+        readings = await asyncio.gather(*map(_read, requests.values()))
+        return Facts(cluster, nodes, taints=self.taints, **dict(zip(requests, readings, strict=True)))
 
     async def settled(self, clock: Clock, is_ready: Callable[[Manifest], bool]) -> bool:
         """Wait until `is_ready` holds for every Node and every DaemonSet in kube-system is rolled out.
@@ -123,10 +111,6 @@ class Sources:
             return all(map(is_ready, nodes)) and all(map(_is_current, daemon_sets))
 
         return await look_until(look, bool, clock)
-
-    async def _controller_manager(self) -> Manifest:
-        name, namespace = names.CLOUD_CONTROLLER_MANAGER, self.control_plane_namespace
-        return await existing(self.control_plane, DEPLOYMENT, name, namespace)
 
     async def _interfaces(self, nodes: Reading[list[Manifest]]) -> dict[str, Mapping[str, Any]]:
         placed = {node["metadata"]["name"]: vm_of(node) for node in nodes.value}
@@ -141,12 +125,15 @@ class Sources:
         }
         return {name: found[place] for name, place in placed.items() if place in found}
 
+    async def _in_network(self, path: str, wanted: Callable[[Resource], bool]) -> list[Resource]:
+        """The resources at `path` of the cluster's VPC network for which `wanted` holds."""
+        network = self.cluster.network
+        found = await self.compute.list(path)
+        return [each for each in found if last_segment(each.get("network", "")) == network and wanted(each)]
+
     def _is_node_route(self, route: Resource) -> bool:
         named = route["name"].startswith(names.route_prefix(self.cluster.name))
-        return named and route.get("description") == names.ROUTE_DESCRIPTION and self._is_in_network(route)
-
-    def _is_in_network(self, resource: Resource) -> bool:
-        return last_segment(resource.get("network", "")) == self.cluster.network
+        return named and route.get("description") == names.ROUTE_DESCRIPTION
 
 
 async def existing(kube: Kube, kind: Kind, name: str, namespace: str | None = None) -> Manifest:
@@ -188,9 +175,3 @@ async def _read(request: Awaitable[T]) -> Reading[T]:
         return Reading(await request)
     except DualstackError as error:
         return Reading(error)
-
-
-def _only(resources: Reading[list[Resource]], wanted: Callable[[Resource], bool]) -> Reading[list[Resource]]:
-    if isinstance(resources.outcome, DualstackError):
-        return resources
-    return Reading([resource for resource in resources.outcome if wanted(resource)])

@@ -10,7 +10,7 @@ import msgspec
 from dualstack.gce import Resource
 from dualstack.gce.resources import secondary_ranges
 from dualstack.model.kinds import Manifest
-from dualstack.verify.checks import flags
+from dualstack.verify.checks import MANAGER_FLAGS, flags
 from dualstack.verify.facts import Facts
 
 _ABSENT = "none"
@@ -33,9 +33,7 @@ def inventory(facts: Facts) -> dict[str, str]:
         f"subnet {cluster.nodes_subnet}": _subnet(facts.nodes_subnet.value),
         f"subnet {cluster.services_subnet}": _subnet(facts.services_subnet.value),
         "firewall rules": ", ".join(sorted(rules)),
-        "cloud-controller-manager": shown_flags(
-            facts.cloud_controller_manager.value, "cidr-allocator-type", "configure-cloud-routes", "cluster-cidr"
-        ),
+        "cloud-controller-manager": shown_flags(facts.cloud_controller_manager.value, *MANAGER_FLAGS),
         "nodes": _families(facts.nodes.value),
         "kube-dns": ", ".join(facts.dns_service.value["spec"]["clusterIPs"]),
     }

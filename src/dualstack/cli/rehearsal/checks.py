@@ -52,20 +52,21 @@ async def verify(scene: Scene, *, complete: bool) -> list[Check]:
     if complete:
         await world.sources.settled(world.clock, lambda node: node_fault(node, world.sources.taints) is None)
         forward = record.direction is FORWARD
+        families = DUAL if forward else IPV4
         checks = judge(await world.sources.read(), DUAL_STACK if forward else BACK_ON_IPV4)
         rules = {
             "constraints.order": lambda: gardener.constraints_in_order(record),
             "constraints.none-left": gardener.constraints_gone,
-            "control-plane.flags": gardener.dual_stack_flags if forward else gardener.ipv4_flags,
+            "control-plane.flags": lambda: gardener.configured_for(*families),
             "control-plane.ignore-annotation": gardener.nothing_ignored,
-            "network.families": lambda: gardener.network_is(*(DUAL if forward else IPV4)),
+            "network.families": lambda: gardener.network_is(*families),
             "reconcile.nothing-to-do": gardener.nothing_to_reconcile,
         }
         if forward:
             rules = {"traffic.ipv6": lambda: ipv6_traffic(world), **rules}
         else:
             # After the reconcile, because it could add the IPv6 ranges again (docs/reference/weaknesses.md#w34).
-            rules["reconcile.still-ipv4"] = gardener.ipv4_flags
+            rules["reconcile.still-ipv4"] = lambda: gardener.configured_for(*families)
     else:
         on_aliases = record.direction is not FORWARD or record.finished("cut-over")
         expected = ON_ALIASES if on_aliases else ON_ROUTES

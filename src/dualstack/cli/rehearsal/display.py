@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -29,25 +29,11 @@ from dualstack.model.events import (
 )
 
 
-class Display(Protocol):
-    """Shows what happens. It writes to standard error, because the result goes to standard output."""
-
-    def say(self, sentence: str) -> None: ...
-
-    def event(self, event: AnyEvent, record: Record) -> None: ...
-
-    def constraint(self, change: ConstraintChange) -> None: ...
-
-    def refresh(self, record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> None: ...
-
-    def close(self) -> None: ...
-
-
 def make_display(output: str) -> Display:
     """A live panel if standard error is a terminal, else lines."""
     if output == "text" and sys.stderr.isatty():
         return LiveDisplay(Console(stderr=True))
-    return LineDisplay(Console(stderr=True, highlight=False, soft_wrap=True))
+    return Display(Console(stderr=True, highlight=False, soft_wrap=True))
 
 
 def duration(seconds: float) -> str:
@@ -67,8 +53,8 @@ def describe(change: ConstraintChange) -> str:
     return f"{change.type} {change.status} ({change.reason}): {change.message}"
 
 
-class LineDisplay:
-    """One line for each event."""
+class Display:
+    """Prints one line for each event."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -101,24 +87,16 @@ class LineDisplay:
         """Does nothing."""
 
 
-class LiveDisplay:
-    """A panel with phases, step, nodes, routes, blackout and time, above the notices and failures."""
+class LiveDisplay(Display):
+    """Draws a panel with phases, step, nodes, routes, blackout and time, below notices and constraints."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        super().__init__(console)
         self._live: Live | None = None
 
-    def say(self, sentence: str) -> None:
-        self._console.print(sentence, markup=False, highlight=False)
-
     def event(self, event: AnyEvent, record: Record) -> None:
-        if isinstance(event, StepFailed):
-            self.say(f"{event.step} failed: {event.detail}")
-        elif (said := announced(event)) is not None:
-            self.say(said)
-
-    def constraint(self, change: ConstraintChange) -> None:
-        self.say(f"{duration(change.at):>14}  {describe(change)}")
+        if isinstance(event, StepFailed) or announced(event) is not None:
+            super().event(event, record)
 
     def refresh(self, record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> None:
         if self._live is None:
@@ -211,27 +189,15 @@ def _of_current(record: Record, shoot: ShootView, phase: str, now: float, nodes:
     started = next(entry for entry in record.phases if entry.name == phase)
     if started.finished_at is not None:
         return 0.0
-    elapsed = now - started.started_at
-    progress = record.progress
+    elapsed, progress = now - started.started_at, record.progress
     if phase == "cut-over" and progress and progress.eta is not None:
         return progress.eta
-    done = _migrated(record)
-    if phase == "roll-out" and done:
-        return elapsed / done * max(0, shoot_nodes(shoot, nodes) - done)
+    if phase == "roll-out" and progress:
+        dual = progress.nodes_dual_stack
+        if done := dual if record.direction is FORWARD else progress.nodes - dual:
+            wanted = max(1, min(nodes, sum(pool.minimum for pool in shoot.pools)))  # without the surge
+            return elapsed / done * max(0, wanted - done)
     return max(0.0, _typical(phase, shoot, nodes) - elapsed)
-
-
-def _migrated(record: Record) -> int:
-    """The number of nodes with the families of the run's end."""
-    if record.progress is None:
-        return 0
-    dual = record.progress.nodes_dual_stack
-    return dual if record.direction is FORWARD else record.progress.nodes - dual
-
-
-def shoot_nodes(shoot: ShootView, nodes: int) -> int:
-    """The number of nodes without the surge of the roll-out."""
-    return max(1, min(nodes, sum(pool.minimum for pool in shoot.pools)))
 
 
 def _typical(phase: str, shoot: ShootView, nodes: int) -> float:

@@ -20,7 +20,7 @@ from dualstack.gardener.render.network import daemon_set_name
 from dualstack.kube.interface import NotFound
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, Kind, Manifest
 from dualstack.model.names import KUBE_PROXY, KUBE_PROXY_CONFIG, KUBE_SYSTEM
-from dualstack.verify.checks import DUAL, IPV4, Verdict, allocates_from_cloud, flags, has_families
+from dualstack.verify.checks import DUAL, Verdict, allocates_from_cloud, flags, has_families
 from dualstack.verify.facts import existing, is_rolled_out
 from dualstack.verify.inventory import shown_flags
 
@@ -49,36 +49,34 @@ class GardenerChecks:
             return True, f"{len(seen)} changes in Gardener's order and words"
         return False, f"seen: {[entry[:3] for entry in seen]}"
 
-    async def dual_stack_flags(self) -> Verdict:
-        """kube-apiserver, kube-controller-manager, kube-proxy and ingress-gce are configured for both families."""
-        manager = flags(await self._deployment(gardener_names.KUBE_CONTROLLER_MANAGER))
-        ingress = await self._deployment(gardener_names.INGRESS_GCE)
-        return await self._flags(
-            DUAL,
-            {
-                "kube-controller-manager node-cidr-mask-size-ipv4": "node-cidr-mask-size-ipv4" in manager,
-                "kube-controller-manager node-cidr-mask-size-ipv6": "node-cidr-mask-size-ipv6" in manager,
-                "ingress-gce": ingress["status"].get("readyReplicas", 0) == 1,
-            },
-        )
+    async def configured_for(self, *families: str) -> Verdict:
+        """The control plane and kube-proxy are configured for the families.
 
-    async def ipv4_flags(self) -> Verdict:
-        """Every component of the control plane is configured for IPv4 alone, cloud-controller-manager included.
-
-        Pods stay on aliases, so it creates no routes.
+        For IPv4 alone, cloud-controller-manager included: pods stay on aliases, so it creates no routes.
         """
+        api_server = flags(await self._deployment(gardener_names.KUBE_API_SERVER))
         manager = flags(await self._deployment(gardener_names.KUBE_CONTROLLER_MANAGER))
         ingress = await self._deployment(gardener_names.INGRESS_GCE)
-        allocates, evidence = allocates_from_cloud(*IPV4)(await self._world.sources.read())
-        mask = str(self._shoot.node_cidr_mask_size)
-        return await self._flags(
-            IPV4,
-            {
-                "kube-controller-manager node-cidr-mask-size": manager.get("node-cidr-mask-size") == mask,
-                f"cloud-controller-manager ({evidence})": allocates,
-                "ingress-gce": ingress["spec"]["replicas"] == 0,
-            },
-        )
+        services = api_server.get("service-cluster-ip-range"), manager.get("service-cluster-ip-range")
+        good = {
+            "kube-apiserver service-cluster-ip-range": self._is(services[0], self._shoot.services, families),
+            "kube-controller-manager cluster-cidr": self._is(manager.get("cluster-cidr"), self._shoot.pods, families),
+            "kube-controller-manager service-cluster-ip-range": self._is(services[1], self._shoot.services, families),
+            **await self._proxy(families),
+        }
+        if families == DUAL:
+            masks = ("node-cidr-mask-size-ipv4", "node-cidr-mask-size-ipv6")
+            good |= {f"kube-controller-manager {mask}": mask in manager for mask in masks}
+            good["ingress-gce"] = ingress["status"].get("readyReplicas", 0) == 1
+        else:
+            mask = str(self._shoot.node_cidr_mask_size)
+            good["kube-controller-manager node-cidr-mask-size"] = manager.get("node-cidr-mask-size") == mask
+            allocates, evidence = allocates_from_cloud(*families)(await self._world.sources.read())
+            good[f"cloud-controller-manager ({evidence})"] = allocates
+            good["ingress-gce"] = ingress["spec"]["replicas"] == 0
+        if wrong := [name for name, right in good.items() if not right]:
+            return False, f"not configured for {' and '.join(families)}: {', '.join(wrong)}"
+        return True, f"services {services[0]}, pods {manager['cluster-cidr']}"
 
     async def nothing_ignored(self) -> Verdict:
         """No ManagedResource has the annotations that keep cloud-controller-manager stopped."""
@@ -132,23 +130,8 @@ class GardenerChecks:
         components = {name: shown_flags(await self._deployment(name), flag) for name, flag in shown.items()}
         return {**components, self._shoot.cni: ", ".join(network["status"].get("ipFamilies") or [])}
 
-    async def _flags(self, families: tuple[str, ...], others: Mapping[str, bool]) -> Verdict:
-        api_server = flags(await self._deployment(gardener_names.KUBE_API_SERVER))
-        manager = flags(await self._deployment(gardener_names.KUBE_CONTROLLER_MANAGER))
-        services, pods = self._shoot.services, self._shoot.pods
-        wanted = {
-            "kube-apiserver service-cluster-ip-range": (api_server.get("service-cluster-ip-range"), services),
-            "kube-controller-manager cluster-cidr": (manager.get("cluster-cidr"), pods),
-            "kube-controller-manager service-cluster-ip-range": (manager.get("service-cluster-ip-range"), services),
-        }
-        good = {
-            name: has_families(value, *families) and str(value).split(",")[0] == ipv4
-            for name, (value, ipv4) in wanted.items()
-        }
-        wrong = [name for name, right in {**good, **others, **await self._proxy(families)}.items() if not right]
-        if wrong:
-            return False, f"not configured for {' and '.join(families)}: {', '.join(wrong)}"
-        return True, f"services {api_server['service-cluster-ip-range']}, pods {manager['cluster-cidr']}"
+    def _is(self, value: str | None, ipv4: str, families: tuple[str, ...]) -> bool:
+        return has_families(value, *families) and str(value).split(",")[0] == ipv4
 
     async def _proxy(self, families: tuple[str, ...]) -> dict[str, bool]:
         """kube-proxy has the pod ranges and is rolled out; it is absent where the Shoot disables it."""

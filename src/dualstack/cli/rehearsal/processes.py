@@ -113,25 +113,17 @@ async def start_world(arguments: list[str], log: Path) -> tuple[Child, WorldAddr
 
 def operator_arguments(address: WorldAddress, strategy: str, rollout: str) -> list[str]:
     """The operator's command line: two endpoints, the user's choices and the clock, nothing about the simulator."""
-    return [
-        "operator",
-        "--kubeconfig",
-        str(address.kubeconfig),
-        "--compute-endpoint",
-        address.compute,
-        "--strategy",
-        strategy,
-        "--rollout",
-        rollout,
-        "--prober-image",
-        PROBER_IMAGE,
-        "--events",
-        "-",
-        "--clock-origin",
-        repr(address.clock.origin),
-        "--clock-speed",
-        repr(address.clock.speed),
-    ]
+    options = {
+        "kubeconfig": address.kubeconfig,
+        "compute-endpoint": address.compute,
+        "strategy": strategy,
+        "rollout": rollout,
+        "prober-image": PROBER_IMAGE,
+        "events": "-",
+        "clock-origin": repr(address.clock.origin),
+        "clock-speed": repr(address.clock.speed),
+    }
+    return ["operator", *(f"--{name}={value}" for name, value in options.items())]
 
 
 async def events(child: Child) -> AsyncIterator[AnyEvent]:

@@ -19,42 +19,17 @@ Appearance = tuple[str, str | None, str | None, str | None]
 MIGRATION_CONSTRAINTS = (NODES_MIGRATION, DNS_MIGRATION)
 
 GOLDEN_CONSTRAINTS: tuple[Appearance, ...] = (
-    (
-        NODES_MIGRATION,
-        "Progressing",
-        "NodesNotMigrated",
-        "Migrating node pod CIDRs to match target network stack.",
-    ),
-    (
-        NODES_MIGRATION,
-        "True",
-        "NodesMigrated",
-        "All node pod CIDRs migrated to target network stack.",
-    ),
+    (NODES_MIGRATION, "Progressing", "NodesNotMigrated", "Migrating node pod CIDRs to match target network stack."),
+    (NODES_MIGRATION, "True", "NodesMigrated", "All node pod CIDRs migrated to target network stack."),
     (NODES_MIGRATION, None, None, None),
-    (
-        DNS_MIGRATION,
-        "Progressing",
-        "DNSServiceMigration",
-        "The shoot is migrating the kube-dns service.",
-    ),
-    (
-        DNS_MIGRATION,
-        "True",
-        "DNSServiceMigration",
-        "The coreDNS pods are ready for DNS service migration.",
-    ),
+    (DNS_MIGRATION, "Progressing", "DNSServiceMigration", "The shoot is migrating the kube-dns service."),
+    (DNS_MIGRATION, "True", "DNSServiceMigration", "The coreDNS pods are ready for DNS service migration."),
     (DNS_MIGRATION, None, None, None),
 )
 """Every change of a migration, in order (docs/reference/gardener.md#migration-constraints)."""
 
 GOLDEN_CONSTRAINTS_BACK: tuple[Appearance, ...] = (
-    (
-        NODES_MIGRATION,
-        "True",
-        "NodesMigrating",
-        "Node pod CIDRs are currently migrated to target network stack.",
-    ),
+    (NODES_MIGRATION, "True", "NodesMigrating", "Node pod CIDRs are currently migrated to target network stack."),
     (NODES_MIGRATION, None, None, None),
 )
 """Every change of the way back, in order: rules D, K and J (docs/reference/gardener.md#rule-d)."""
@@ -90,6 +65,15 @@ def migration_constraints(shoot: Manifest) -> dict[str, tuple[Any, ...]]:
         for entry in shoot.get("status", {}).get("constraints") or []
         if entry["type"] in MIGRATION_CONSTRAINTS
     }
+
+
+def at_rest(shoot: Manifest) -> bool:
+    """Whether the Shoot's last operation succeeded for its current spec and no migration constraint is left."""
+    return (
+        not migration_constraints(shoot)
+        and shoot["status"]["lastOperation"]["state"] == "Succeeded"
+        and shoot["status"].get("observedGeneration") == shoot["metadata"]["generation"]
+    )
 
 
 HOPELESS = 5

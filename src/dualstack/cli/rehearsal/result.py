@@ -55,8 +55,8 @@ class Notice(msgspec.Struct, frozen=True):
     detail: str
 
 
-class WayBack(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The run back to IPv4. Its times count from the edit that started it."""
+class Run(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One direction of a rehearsal. Times count from the edit that started it."""
 
     simulated_seconds: float
     phases: tuple[Phase, ...]
@@ -91,7 +91,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     kills: tuple[dict[str, Any], ...]
     faults: dict[str, Any]
-    back: WayBack | msgspec.UnsetType = msgspec.UNSET
+    back: Run | msgspec.UnsetType = msgspec.UNSET
 
 
 def faults_since(account: dict[str, Any], origin: float) -> dict[str, Any]:

@@ -19,13 +19,13 @@ from dualstack.cli.rehearsal.checks import Scene, verify
 from dualstack.cli.rehearsal.display import Display, make_display, remaining
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
 from dualstack.cli.rehearsal.processes import Child, events, first_of, operator_arguments, running, start_world
-from dualstack.cli.rehearsal.record import BACK, FORWARD, HOPELESS, Direction, Record, migration_constraints
+from dualstack.cli.rehearsal.record import BACK, FORWARD, HOPELESS, Direction, Record, at_rest
 from dualstack.cli.rehearsal.result import (
     Nodes,
     Result,
+    Run,
     ShootName,
     Time,
-    WayBack,
     encode,
     faults_since,
     traffic_since,
@@ -38,7 +38,7 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import STEPS, OperatorReady, StepStarted
 from dualstack.verify.checks import Check
-from dualstack.verify.inventory import Change, changes, inventory
+from dualstack.verify.inventory import changes, inventory
 from dualstack_sim.faults import load_faults
 from dualstack_sim.rules.profiles import Profile, choose
 from dualstack_sim.world.gardener.node_placements import with_node_count
@@ -76,33 +76,6 @@ MASK_MAY_LEAVE = (
     "The Garden API allows the removal of nodeCIDRMaskSizeIPv6 together with IPv6. The studied version does not, and "
     "therefore refuses every way back (docs/reference/gardener.md#mask-blocks-rollback)."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One direction of a rehearsal, from the edit that started it to its checks.
-
-    reason: why it failed; None when it succeeded. simulated: its length in seconds.
-    """
-
-    record: Record
-    nodes: Nodes
-    changed: tuple[Change, ...]
-    checks: tuple[Check, ...]
-    reason: str | None
-    simulated: float
-
-    def way_back(self) -> WayBack:
-        """This run as the way back in the result."""
-        return WayBack(
-            simulated_seconds=self.simulated,
-            phases=tuple(self.record.phases),
-            constraints=tuple(self.record.constraints),
-            notices=tuple(self.record.notices),
-            nodes=self.nodes,
-            changes=self.changed,
-            checks=self.checks,
-        )
 
 
 class Failed(DualstackError):
@@ -201,14 +174,15 @@ class Rehearsal:
                     f"kubectl --kubeconfig {world.address.kubeconfig} -n {self._shoot.technical_id} "
                     "delete machine NAME"
                 )
-            runs = [await self._go(FORWARD, operator, server, world)]
-            if self._options.and_back and runs[0].reason is None:
+            run, reason = await self._go(FORWARD, operator, server, world)
+            back: Run | msgspec.UnsetType = msgspec.UNSET
+            if self._options.and_back and reason is None:
                 self._display.say("Returning to IPv4 ...")
-                runs.append(await self._go(BACK, operator, server, world))
+                back, reason = await self._go(BACK, operator, server, world)
         finally:
             operator.cancel()
             await asyncio.gather(operator, return_exceptions=True)
-        return await self._result(world, runs, started)
+        return await self._result(world, run, back, reason, started)
 
     async def _until_ready(self, operator: asyncio.Task[None], server: Child) -> None:
         try:
@@ -216,8 +190,10 @@ class Rehearsal:
         except DualstackError as error:
             raise server.ended() if await server.has_ended() else Failed(str(error)) from error
 
-    async def _go(self, direction: Direction, operator: asyncio.Task[None], server: Child, world: World) -> Run:
-        """Start one run, watch it to its end, and verify the cluster."""
+    async def _go(
+        self, direction: Direction, operator: asyncio.Task[None], server: Child, world: World
+    ) -> tuple[Run, str | None]:
+        """Start one run, watch it to its end, and verify the cluster. Returns the reason too if it failed."""
         self._record = record = Record(direction)
         before = await _inventory(world)
         nodes_before = {node["metadata"]["uid"] for node in await world.nodes()}
@@ -244,8 +220,16 @@ class Rehearsal:
             replaced=len(nodes_before - {node["metadata"]["uid"] for node in nodes}),
             dual_stack=sum(len(node["spec"].get("podCIDRs", [])) == 2 for node in nodes),
         )
-        changed = changes(before, await _inventory(world))
-        return Run(record, counts, changed, tuple(checks), reason, round(simulated, 3))
+        run = Run(
+            simulated_seconds=round(simulated, 3),
+            phases=tuple(record.phases),
+            constraints=tuple(record.constraints),
+            notices=tuple(record.notices),
+            nodes=counts,
+            changes=changes(before, await _inventory(world)),
+            checks=tuple(checks),
+        )
+        return run, reason
 
     async def _verify(self, world: World, *, complete: bool) -> list[Check]:
         """Run the checks. What the operator does for them does not belong to the run."""
@@ -263,15 +247,10 @@ class Rehearsal:
 
     def _world_arguments(self) -> list[str]:
         options = self._options
-        arguments = [str(options.path), "--speed", repr(options.speed), "--seed", str(options.seed)]
-        if options.nodes is not None:
-            arguments += ["--nodes", str(options.nodes)]
-        if options.faults is not None:
-            arguments += ["--faults", str(options.faults)]
-        arguments += ["--profile", options.profile]
-        for knob in options.knobs:
-            arguments += ["--knob", knob]
-        return arguments
+        given = {"speed": repr(options.speed), "seed": options.seed, "profile": options.profile}
+        given |= {name: value for name in ("nodes", "faults") if (value := getattr(options, name)) is not None}
+        knobs = [f"--knob={knob}" for knob in options.knobs]
+        return [str(options.path), *(f"--{name}={value}" for name, value in given.items()), *knobs]
 
     async def _run_operator(self, address: WorldAddress) -> None:
         """Keep the operator running and record its events; restart it after each kill that was asked for."""
@@ -336,40 +315,29 @@ class Rehearsal:
             operation = shoot["status"].get("lastOperation", {})
             if operation.get("state") == "Failed":
                 raise Failed(f"the Shoot's operation failed: {operation.get('description', 'no description')}")
-            if self._record.went_through() and self._at_rest(shoot):
-                await self._last_words(world)
+            if self._record.went_through() and at_rest(shoot):
+                await world.clock.sleep(10.0)  # for the operator to report what the Shoot already shows
+                self._record.close_phases()
                 return
             hopeless = self._record.hopeless()
             if hopeless:
                 raise Failed(f"the operator gave up {HOPELESS} times for the same reason: {hopeless}")
             now = world.clock.now() - self._record.origin
             if self._options.rollout == "auto" and now - self._record.last_heard > _SILENCE:
-                raise Failed(
-                    f"no event of the operator for {_SILENCE / 3600:.0f} simulated hours; the last step: {self._last()}"
-                )
+                step = self._record.step
+                last = f"{step.name} {step.state} {step.detail}" if step else "none"
+                raise Failed(f"no event of the operator for {_SILENCE / 3600:.0f} simulated hours; last step: {last}")
 
-    def _at_rest(self, shoot: dict[str, Any]) -> bool:
-        return (
-            not migration_constraints(shoot)
-            and shoot["status"]["lastOperation"]["state"] == "Succeeded"
-            and shoot["status"].get("observedGeneration") == shoot["metadata"]["generation"]
-        )
-
-    async def _last_words(self, world: World) -> None:
-        """Give the operator ten simulated seconds to report what the Shoot already shows."""
-        await world.clock.sleep(10.0)
-        self._record.close_phases()
-
-    def _last(self) -> str:
-        step = self._record.step
-        return f"{step.name} {step.state} {step.detail}" if step else "none"
-
-    async def _result(self, world: World, runs: list[Run], started: float) -> Result:
-        there = runs[0]
-        reason = next((run.reason for run in runs if run.reason), None)
+    async def _result(
+        self, world: World, run: Run, back: Run | msgspec.UnsetType, reason: str | None, started: float
+    ) -> Result:
         assumptions = await world.control("/assumptions")
-        if len(runs) > 1 and self._profile.garden.mask_may_leave:
-            assumptions.append(MASK_MAY_LEAVE)
+        shown = msgspec.structs.asdict(run)
+        simulated = shown.pop("simulated_seconds")
+        if not isinstance(back, msgspec.UnsetType):
+            simulated += back.simulated_seconds
+            if self._profile.garden.mask_may_leave:
+                assumptions.append(MASK_MAY_LEAVE)
         return Result(
             result="failed" if reason else "succeeded",
             reason=reason,
@@ -377,18 +345,13 @@ class Rehearsal:
             strategy=self._strategy(),
             profile=self._profile.name,
             assumptions=tuple(assumptions),
-            time=Time(round(sum(run.simulated for run in runs), 3), round(time.monotonic() - started, 3)),
-            phases=tuple(there.record.phases),
-            constraints=tuple(there.record.constraints),
-            notices=tuple(there.record.notices),
-            nodes=there.nodes,
-            changes=there.changed,
+            time=Time(round(simulated, 3), round(time.monotonic() - started, 3)),
             traffic=traffic_since(await world.control("/traffic"), self._origin),
             compute=await world.control("/compute/statistics?caller=dualstack/"),
-            checks=there.checks,
             kills=(*self._kills, *({"step": step, "at": None} for step in self._kills_left)),
             faults=faults_since(await world.control("/faults"), self._origin),
-            back=runs[1].way_back() if len(runs) > 1 else msgspec.UNSET,
+            back=back,
+            **shown,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import UnsetType
 
 from dualstack.cli.rehearsal.display import describe, duration
-from dualstack.cli.rehearsal.result import Phase, Result, WayBack
+from dualstack.cli.rehearsal.result import Phase, Result, Run
 from dualstack.verify.checks import Check
 
 _MARKS = {"passed": "ok    ", "failed": "FAILED", "accepted": "LOSS  "}
@@ -74,7 +74,7 @@ def _faults(fired: list[dict[str, Any]], unmatched: list[int]) -> Iterator[str]:
         yield f"Faults: no request matched these rules of the file: {numbers}; check their methods"
 
 
-def _back(back: WayBack) -> Iterator[str]:
+def _back(back: Run) -> Iterator[str]:
     yield ""
     yield f"Back to IPv4: {duration(back.simulated_seconds)} of simulated time"
     nodes = back.nodes
@@ -84,7 +84,7 @@ def _back(back: WayBack) -> Iterator[str]:
     yield from _checks(back.checks)
 
 
-def _course(run: Result | WayBack) -> Iterator[str]:
+def _course(run: Result | Run) -> Iterator[str]:
     """Changes, notices and constraints."""
     for entry in run.changes:
         yield f"  {entry.what}: {entry.before} -> {entry.after}"
