@@ -10,19 +10,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 import yaml
 
-from dualstack.cli.rehearsal.accounts import traffic_since
 from dualstack.cli.rehearsal.checks import Scene, verify
-from dualstack.cli.rehearsal.direction import FORWARD
-from dualstack.cli.rehearsal.endpoints import Endpoints
-from dualstack.cli.rehearsal.processes import start_world
-from dualstack.cli.rehearsal.record import Record, migration_constraints
-from dualstack.cli.rehearsal.tasks import running
-from dualstack.gardener.model.kinds import SHOOT
+from dualstack.cli.rehearsal.processes import running, start_world
+from dualstack.cli.rehearsal.record import FORWARD, Record, at_rest, migration_constraints
+from dualstack.cli.rehearsal.result import traffic_since
+from dualstack.cli.rehearsal.world import World, open_world
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.model.kinds import Manifest
 from tests.crash.front import open_front
 from tests.crash.operators import Nursery, Operator
 from tests.crash.trial import Course, Verdict, judged
@@ -43,10 +38,10 @@ async def whole_trial(nursery: Nursery, point: Point | None, course: Course) -> 
     folder = Path(tempfile.mkdtemp(prefix="dualstack-crash-"))
     shoot = ShootView.of(yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")))
     async with AsyncExitStack() as stack:
-        endpoints = await stack.enter_async_context(_world(folder, course.speed))
-        clock = endpoints.clock
-        kubernetes = await open_front(endpoints.address.kubernetes(), wire.hang, stack)
-        compute = await open_front(endpoints.address.compute, wire.hang, stack)
+        world = await stack.enter_async_context(_world(folder, course.speed, shoot))
+        clock = world.clock
+        kubernetes = await open_front(world.address.kubernetes(), wire.hang, stack)
+        compute = await open_front(world.address.compute, wire.hang, stack)
         operator = Operator(
             nursery, clock, folder, kubernetes=kubernetes, compute=compute, strategy=course.strategy, rollout="auto"
         )
@@ -54,52 +49,47 @@ async def whole_trial(nursery: Nursery, point: Point | None, course: Course) -> 
         await operator.start()
         try:
             record = Record()
-            record.origin = (await endpoints.control("/trigger", "POST"))["at"]
+            record.origin = (await world.control("/trigger", "POST"))["at"]
             edit = {**FORWARD.edit, "metadata": {"annotations": course.wishes}}
-            await endpoints.merge(SHOOT, shoot.name, edit, shoot.namespace)
-            outcome = await _ended(endpoints, record, shoot)
+            await world.edit_shoot(edit)
+            outcome = await _ended(world, record)
             seconds = clock.now() - record.origin
-            traffic = traffic_since(await endpoints.control("/traffic"), record.origin)
+            traffic = traffic_since(await world.control("/traffic"), record.origin)
             if outcome == "ok":
-                outcome = await _checked(Scene(endpoints, shoot, record, traffic, course.strategy))
+                outcome = await _checked(Scene(world, record, traffic, course.strategy))
         finally:
             await operator.close()
         return judged(wire, operator, outcome, traffic["blackoutSeconds"]["max"], seconds)
 
 
 @asynccontextmanager
-async def _world(folder: Path, speed: float) -> AsyncIterator[Endpoints]:
-    world, address = await start_world([str(EXAMPLE), "--speed", repr(speed), "--seed", "1"], folder / "world.log")
+async def _world(folder: Path, speed: float, shoot: ShootView) -> AsyncIterator[World]:
+    server, address = await start_world([str(EXAMPLE), "--speed", repr(speed), "--seed", "1"], folder / "world.log")
     try:
-        async with aiohttp.ClientSession() as session:
-            yield Endpoints(address, session)
+        async with open_world(address, shoot) as world:
+            yield world
     finally:
-        await world.stop()
+        await server.stop()
 
 
-async def _ended(endpoints: Endpoints, record: Record, shoot: ShootView) -> str:
+async def _ended(world: World, record: Record) -> str:
     """`ok` when the Shoot has come to its end and rests, else what became of it."""
-    clock = endpoints.clock
-    async with running(_watch(endpoints, record, shoot)):
+    clock = world.clock
+    async with running(_watch(world, record)):
         while True:
             await clock.sleep(LOOK)
-            found = await endpoints.get(SHOOT, shoot.name, shoot.namespace)
-            if record.went_through() and _at_rest(found):
+            found = await world.read_shoot()
+            if record.went_through() and at_rest(found):
                 return "ok"
             operation = found["status"].get("lastOperation") or {}
             if operation.get("state") == "Failed" or clock.now() > record.origin + PATIENCE:
                 return f"hangs: {operation}; {migration_constraints(found)}"
 
 
-async def _watch(endpoints: Endpoints, record: Record, shoot: ShootView) -> None:
+async def _watch(world: World, record: Record) -> None:
     while True:
-        async for found in endpoints.watch(SHOOT, shoot.name, shoot.namespace):
-            record.see_shoot(found, endpoints.clock.now())
-
-
-def _at_rest(shoot: Manifest) -> bool:
-    succeeded = shoot["status"]["lastOperation"]["state"] == "Succeeded"
-    return bool(succeeded and shoot["status"].get("observedGeneration") == shoot["metadata"]["generation"])
+        async for found in world.watch_shoot():
+            record.see_shoot(found, world.clock.now())
 
 
 async def _checked(scene: Scene) -> str:

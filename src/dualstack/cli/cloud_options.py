@@ -1,7 +1,8 @@
-"""The options by which commands choose what the simulated world is like."""
+"""The options of commands that start a simulated world."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
@@ -29,16 +30,18 @@ def simulated_world(*, speed: float) -> Callable[[Command], Command]:
             type=int,
             default=0,
             show_default=True,
-            help="The same seed gives the same world, ids and latencies.",
+            help="Seed of the world; the same seed gives the same names, ids and latencies.",
         ),
         click.option(
-            "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as YAML."
+            "--faults",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Faults to inject, as YAML (docs/faults.md).",
         ),
         click.option(
             "--profile",
             default="documented",
             show_default=True,
-            help="How the simulated cloud answers what no document settles: `documented`, `pessimistic` or "
+            help="How the simulated cloud behaves where no document states it: `documented`, `pessimistic` or "
             "`optimistic`.",
         ),
         click.option(
@@ -46,8 +49,7 @@ def simulated_world(*, speed: float) -> Callable[[Command], Command]:
             "knobs",
             multiple=True,
             metavar="NAME=VALUE",
-            help="Answer one open question otherwise than the profile does, such as K1=allow. May be given several "
-            "times.",
+            help="Override the profile in one open question, for example K1=allow. Repeatable.",
         ),
     )
 
@@ -55,3 +57,11 @@ def simulated_world(*, speed: float) -> Callable[[Command], Command]:
         return reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
     return add
+
+
+def chosen(*, speed: float, profile: str, knobs: tuple[str, ...], **others: Any) -> dict[str, Any]:
+    """The values of these options as the simulated world takes them, with a clock that starts now."""
+    from dualstack_sim.rules.profiles import choose
+    from dualstack_sim.world.control_clock import SteppableClock
+
+    return {**others, "clock": SteppableClock(origin=time.time(), speed=speed), "profile": choose(profile, knobs)}

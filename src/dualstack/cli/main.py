@@ -1,4 +1,4 @@
-"""The `dualstack` command: parses arguments, and imports what a command needs only when that command runs."""
+"""The `dualstack` command. Each command imports what it needs when it runs, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dualstack.model.errors import DualstackError, InvalidInput
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="dualstack", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Take a running IPv4-only Kubernetes cluster on Google Cloud to dual-stack without hurting a connection."""
+    """Take a running IPv4-only Kubernetes cluster on Google Cloud to dual-stack without losing a packet."""
 
 
 cli.add_command(rehearse)
@@ -26,7 +26,7 @@ cli.add_command(prober)
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 done and verified, 1 failed, 2 the input cannot be used."""
+    """Run the command line. Exit status: 0 succeeded, 1 failed, 2 invalid input."""
     try:
         cli(prog_name="dualstack")
     except InvalidInput as error:

@@ -1,9 +1,10 @@
-"""`dualstack rehearse`: the whole migration against a simulated cloud, watched and verified."""
+"""`dualstack rehearse`: runs and verifies a whole migration against a simulated cloud."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,40 +12,40 @@ from dualstack.cli.cloud_options import simulated_world
 
 
 @click.command()
-@click.argument("shoot", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("path", metavar="SHOOT", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
 @click.option(
     "--strategy",
     type=click.Choice(["overlap", "compressed", "gardener", "auto"]),
     default="overlap",
     show_default=True,
-    help="How routes become alias ranges: `overlap` loses no packet, `compressed` cuts off for as short as can be, "
-    "`gardener` is upstream's order and pace, `auto` chooses by the size of the network and by what the cloud offers.",
+    help="How pod routes become alias ranges: `overlap` loses no packet, `compressed` has a short outage, `gardener` "
+    "uses upstream's order and pace, `auto` chooses by the size of the network and the features of the cloud.",
 )
 @click.option(
     "--decoys",
     is_flag=True,
-    help="Annotate the Shoot so that the cloud has to prove itself on a throwaway VM before any node is touched.",
+    help="Annotate the Shoot so that the operator first tests the cloud's behaviour on a temporary VM.",
 )
 @click.option(
     "--rollout",
     type=click.Choice(["auto", "manual"]),
     default="auto",
     show_default=True,
-    help="`auto` asks for the node roll-out by annotation; `manual` waits until somebody deletes the machines.",
+    help="`auto` requests the node roll-out by annotation; `manual` waits until you delete the machines.",
 )
 @simulated_world(speed=120.0)
 @click.option(
     "--kill-at",
     multiple=True,
     metavar="STEP",
-    help="Kill the operator with SIGKILL when STEP begins, then start it again; `back:STEP` on the way back. May be "
-    "given several times.",
+    help="Kill the operator with SIGKILL when STEP begins, then restart it; `back:STEP` for a step of the way back. "
+    "Repeatable.",
 )
 @click.option(
     "--and-back",
     is_flag=True,
-    help="When everything is dual-stack and verified, go back to IPv4 and verify that too.",
+    help="After a verified migration, go back to IPv4 and verify that too.",
 )
 @click.option(
     "--output",
@@ -53,45 +54,13 @@ from dualstack.cli.cloud_options import simulated_world
     show_default=True,
     help="`json` prints one object on standard output; progress goes to standard error.",
 )
-def rehearse(
-    shoot: Path,
-    nodes: int | None,
-    strategy: str,
-    decoys: bool,
-    rollout: str,
-    speed: float,
-    seed: int,
-    faults: Path | None,
-    profile: str,
-    knobs: tuple[str, ...],
-    kill_at: tuple[str, ...],
-    and_back: bool,
-    output: str,
-) -> None:
+def rehearse(**options: Any) -> None:
     """Rehearse the migration of the cluster that SHOOT describes.
 
     Starts a simulated Google Cloud and Kubernetes on loopback, builds the IPv4-only cluster in it, starts the operator
-    as a process of its own, adds IPv6 to the Shoot's spec.networking.ipFamilies, and watches until everything is
-    dual-stack and verified. Exit status 0 only if every check passed and the strategy `overlap` lost no packet.
+    as a separate process, adds IPv6 to the Shoot's spec.networking.ipFamilies, and verifies the cluster at the end. A
+    failed migration is verified too. Exit status 0 only if every check passed and `overlap` lost no packet.
     """
     from dualstack.cli.rehearsal.run import Options, run
 
-    sys.exit(
-        run(
-            Options(
-                path=shoot,
-                nodes=nodes,
-                strategy=strategy,
-                decoys=decoys,
-                rollout=rollout,
-                speed=speed,
-                seed=seed,
-                faults=faults,
-                profile=profile,
-                knobs=knobs,
-                kill_at=kill_at,
-                output=output,
-                and_back=and_back,
-            )
-        )
-    )
+    sys.exit(run(Options(**options)))

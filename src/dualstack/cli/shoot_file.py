@@ -1,4 +1,4 @@
-"""Reading the Shoot that the user names, and refusing it with all its faults at once."""
+"""Reads and validates the Shoot that the user names; reports all errors together."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Manifest
 
 LARGEST = 3 * 1024 * 1024
-"""Bytes of a request that kube-apiserver takes."""
+"""The largest request that kube-apiserver accepts, in bytes."""
 
 
 def read_shoot(path: Path, nodes: int | None = None) -> Manifest:
-    """The Shoot manifest in `path`, fit for a migration with `nodes` nodes; InvalidInput with all its faults."""
+    """The Shoot manifest in `path`, valid for a migration with `nodes` nodes; InvalidInput with all its errors."""
     return parse_shoot(read_text(path), path, nodes)
 
 
 def read_text(path: Path) -> str:
-    """The text of the file, which may be a pipe and so be read once only; InvalidInput if it is none."""
+    """The text of the file, which may be a pipe; InvalidInput if it cannot be read or is not text."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
-            raise InvalidInput(f"{path}: has more than 3 MiB, which no Kubernetes API takes; is it a Shoot?")
+            raise InvalidInput(f"{path}: has more than 3 MiB, which no Kubernetes API accepts; is it a Shoot?")
         return content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path}: cannot be read: {error}") from error
 
 
 def parse_shoot(text: str, path: Path, nodes: int | None = None) -> Manifest:
-    """The Shoot manifest in `text`, which was read from `path`; otherwise as `read_shoot`."""
+    """As `read_shoot`, for `text` that was read from `path`."""
     try:
         shoot = load_shoot(text)
     except InvalidInput as error:

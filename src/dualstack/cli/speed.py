@@ -1,4 +1,4 @@
-"""How fast simulated time runs, as an option of the command line."""
+"""The speed of simulated time as an option of the command line."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 FASTEST = 10_000.0
-"""Above it no machine keeps up: whatever waits for something has waited too long before anybody could act."""
+"""At a higher speed, timeouts expire before any process can act."""
 
 
 class Speed(click.FloatRange):
-    """Simulated seconds in one second of wall time: above 0, at most `FASTEST`, and a number."""
+    """Simulated seconds in one second of wall time: a number above 0, at most `FASTEST`."""
 
     def __init__(self) -> None:
         super().__init__(min=0, min_open=True, max=FASTEST)

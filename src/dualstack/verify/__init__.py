@@ -1,1 +1,1 @@
-"""What must hold after a migration, read from Compute and Kubernetes alone."""
+"""What must hold after a migration or after a rollback, read from Compute and Kubernetes alone."""

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from aiohttp import web
 
-from dualstack.cli.rehearsal.tasks import running
+from dualstack.cli.rehearsal.processes import running
 from dualstack.clock import ScaledClock, rfc3339
 from dualstack.gardener.controllers.infrastructure import InfrastructureController
 from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed

@@ -21,7 +21,7 @@ def test_the_cloud_proves_itself_although_the_operator_is_killed_at_every_step_o
     assert outcome.result["compute"]["byMethod"]["instances.delete"] == 1
 
 
-def test_where_aliases_carry_nothing_nobody_loses_a_packet() -> None:
+def test_no_packet_is_lost_where_aliases_carry_nothing() -> None:
     outcome = rehearse("--decoys", "--knob", "K3=no")
     assert outcome.status == 1
     assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
@@ -30,7 +30,7 @@ def test_where_aliases_carry_nothing_nobody_loses_a_packet() -> None:
     assert outcome.result["compute"]["byMethod"]["instances.delete"] == 1
 
 
-def test_where_routes_carry_nothing_under_a_range_nobody_loses_a_packet() -> None:
+def test_no_packet_is_lost_where_routes_under_a_range_carry_nothing() -> None:
     outcome = rehearse("--decoys", "--profile", "pessimistic", "--knob", "K5=shown")
     assert outcome.status == 1
     assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0

@@ -1,4 +1,4 @@
-"""How a rehearsal ends when somebody ends it: nothing of it stays, and the reason is told."""
+"""An ended or interrupted rehearsal leaves nothing behind, and prints the reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.sim.rehearsal.command import EXAMPLE, SPEED
 
 @pytest.fixture(autouse=True)
 def signals_are_heeded() -> Iterator[None]:
-    """A rehearsal inherits which signals are ignored (nohup, a job in the background); here it is about the others."""
+    """Undo ignored signals (nohup, a background job), which a rehearsal would inherit."""
     inherited = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGHUP)}
     yield
     for number, handler in inherited.items():
@@ -27,7 +27,7 @@ def signals_are_heeded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def rehearsal(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A rehearsal with a folder of its own for what is temporary, from when the operator has begun the cut-over."""
+    """A rehearsal whose operator has begun the cut-over, with `folder` as its temporary directory."""
     process = subprocess.Popen(
         [sys.executable, "-m", "dualstack", "rehearse", str(EXAMPLE), "--output", "json", "--speed", SPEED],
         stdout=subprocess.PIPE,
@@ -110,7 +110,7 @@ def test_two_interrupts_at_once_stop_everything_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_after_a_kill_nothing_runs_on(tmp_path: Path) -> None:
+def test_after_a_kill_no_process_remains(tmp_path: Path) -> None:
     with rehearsal(tmp_path) as process:
         started = children(process.pid)
         process.kill()
@@ -121,7 +121,7 @@ def test_after_a_kill_nothing_runs_on(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("dualstack-sim-")] == []
 
 
-def test_the_end_of_the_world_is_told_as_such(tmp_path: Path) -> None:
+def test_the_end_of_the_simulated_world_is_reported(tmp_path: Path) -> None:
     with rehearsal(tmp_path) as process:
         started = children(process.pid)
         world = next(pid for pid, arguments in started.items() if "sim serve" in arguments)

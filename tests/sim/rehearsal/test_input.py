@@ -1,4 +1,4 @@
-"""What is refused before anything starts: each fault with its field and Gardener's words, several together."""
+"""Invalid input is refused before anything starts: every error with its field, in Gardener's words, all together."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_refused_with_field_and_words(name: str, tmp_path: Path) -> None:
     assert any(words in fault for fault in faults), faults
 
 
-def test_several_faults_are_told_together(tmp_path: Path) -> None:
+def test_several_errors_are_reported_together(tmp_path: Path) -> None:
     together = ("no nodes", "not canonical", "overlay", "pods too small")
 
     def edit(shoot: dict[str, Any]) -> None:
@@ -78,25 +78,25 @@ def test_several_faults_are_told_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["a: [", "", "- 1", "just words", "a: 1\n---\nb: 2"])
-def test_what_is_no_shoot_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_file_without_a_shoot_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "shoot.yaml"
     path.write_text(text)
     assert str(path) in refusal(str(path))[0]
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "shoot.yaml"
     path.write_bytes(b"\xff\xfe\x00")
     assert "cannot be read" in refusal(str(path))[0]
 
 
-def test_where_it_is_no_yaml_is_told(tmp_path: Path) -> None:
+def test_a_yaml_error_has_its_position(tmp_path: Path) -> None:
     path = tmp_path / "shoot.yaml"
     path.write_text("kind: Shoot\nspec: [1\nb: 2\n")
     assert refusal(str(path)) == (f"{path}: not YAML: line 3, column 2: expected ',' or ']', but got ':'",)
 
 
-def test_what_is_too_large_for_kubernetes_is_not_even_read(tmp_path: Path) -> None:
+def test_a_file_too_large_for_kubernetes_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "shoot.yaml"
     path.write_text("a" * (3 * 1024 * 1024 + 1))
     assert "more than 3 MiB" in refusal(str(path))[0]
@@ -138,7 +138,7 @@ def test_a_fault_file_with_mistakes(tmp_path: Path) -> None:
     assert f"{path}:2: faults[0]" in refusal(str(EXAMPLE), "--faults", str(path))[0]
 
 
-def test_the_process_says_it_on_standard_error_and_exits_with_2(tmp_path: Path) -> None:
+def test_errors_go_to_standard_error_with_status_2(tmp_path: Path) -> None:
     started = time.monotonic()
     outcome = dualstack("rehearse", str(shoot_with(CASES["overlay"][0], tmp_path)), "--output", "json")
     assert (outcome.status, outcome.out) == (2, "")

@@ -56,7 +56,7 @@ def test_the_garden_refuses_what_gardener_refuses(world: dict[str, Any]) -> None
     assert "unsupported IP family update: oldIPFamilies=[IPv4], newIPFamilies=[IPv6]" in done.stderr
 
 
-def test_a_manual_roll_out_waits_until_somebody_deletes_the_machines() -> None:
+def test_a_manual_roll_out_waits_until_the_machines_are_deleted() -> None:
     arguments = ("rehearse", str(EXAMPLE), "--output", "json", "--speed", SPEED, "--rollout", "manual")
     with started(*arguments) as process:
         if process.stderr is None:
@@ -66,7 +66,7 @@ def test_a_manual_roll_out_waits_until_somebody_deletes_the_machines() -> None:
             hint = hint or "".join(re.findall(r"kubectl .* delete machine", line))
             if "control-plane: done" in line:
                 break
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # nobody reads on: keep the pipe empty
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # keeps the pipe from filling up
         command = hint.removeprefix("kubectl ").removesuffix(" delete machine").split()
         for machine in run(*command, "get", "machines", "-o", "name").stdout.split():
             assert run(*command, "delete", machine).returncode == 0

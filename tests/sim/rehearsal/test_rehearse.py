@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dualstack.cli.rehearsal.direction import GOLDEN_CONSTRAINTS, GOLDEN_CONSTRAINTS_BACK
+from dualstack.cli.rehearsal.record import GOLDEN_CONSTRAINTS, GOLDEN_CONSTRAINTS_BACK
 from dualstack.model.events import PHASES, PHASES_BACK
+from dualstack.verify.checks import ON_ALIASES
 from tests.sim.rehearsal.command import EXAMPLE, LARGE, Outcome, rehearse
 
 KEYS = {
@@ -54,7 +55,7 @@ class TestOverlap:
         assert overlap.result["schema"] == "dualstack.rehearsal/v1"
         assert overlap.result.keys() == KEYS
 
-    def test_no_pair_loses_sight(self, overlap: Outcome) -> None:
+    def test_no_pair_loses_connectivity(self, overlap: Outcome) -> None:
         traffic = overlap.result["traffic"]
         assert traffic["pairs"] == 6
         assert traffic["laterPairs"] > 0
@@ -96,7 +97,7 @@ class TestOverlap:
         assert overlap.result["compute"]["rateLimited"] == 0
 
 
-def test_gardeners_order_darkens_every_pair() -> None:
+def test_gardeners_order_cuts_off_every_pair() -> None:
     """The simulator must be able to show the loss, else its zero means nothing."""
     outcome = rehearse("--strategy", "gardener")
     succeeded(outcome)
@@ -140,7 +141,7 @@ def test_faults_are_survived_and_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_who_judges_takes_no_fault_and_no_quota_from_the_product(tmp_path: Path) -> None:
+def test_verifying_uses_no_quota_and_triggers_no_fault(tmp_path: Path) -> None:
     """Given reads that fail and six requests a minute for good, the product copes and the verdict is not disturbed."""
     faults = tmp_path / "faults.yaml"
     faults.write_text(
@@ -229,9 +230,11 @@ def test_w34_there_and_back_without_a_lost_packet(cluster: Path) -> None:
 
 @pytest.mark.slow
 def test_a_garden_that_keeps_the_mask_refuses_the_way_back_in_its_words() -> None:
-    """gardener-behaviour.md 1.3, of the version that was read."""
+    """docs/reference/gardener.md#mask-blocks-rollback"""
     outcome = rehearse("--and-back", "--knob", "ipv6-mask=stays")
     assert outcome.status == 1
     assert "nodeCIDRMaskSizeIPv6: Invalid value: null: field is immutable" in outcome.result["reason"]
+    checks = {check["id"]: check["status"] for check in outcome.result["back"]["checks"]}
+    assert {name: checks[name] for name in ON_ALIASES} == dict.fromkeys(ON_ALIASES, "passed")
     assert outcome.result["nodes"]["dualStack"] == 3
     assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0

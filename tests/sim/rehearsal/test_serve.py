@@ -1,4 +1,4 @@
-"""`dualstack sim serve`: a world on its own that clients which other people wrote can be pointed at."""
+"""`dualstack sim serve`: a world for third-party clients."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class TestControl:
         traffic = control(world, "/traffic")
         assert (traffic["pairs"], traffic["current"], traffic["brokenPairs"]) == (6, 0, [])
 
-    @pytest.mark.parametrize("query", ["from=nobody&to=10.0.0.1", "from=&to=", "to=x"])
+    @pytest.mark.parametrize("query", ["from=unknown&to=10.0.0.1", "from=&to=", "to=x"])
     def test_a_bad_question_is_answered_in_one_sentence(self, query: str, world: dict[str, Any]) -> None:
         status, answer = ask(world["controlEndpoint"], f"/probe?{query}")
         assert status == 400
@@ -127,7 +127,7 @@ def test_the_same_seed_gives_the_same_world_and_another_seed_another() -> None:
 
 
 class Interrupting(SteppableClock):
-    """A clock that stands still; when somebody first waits for it, the process is interrupted."""
+    """A stopped clock that interrupts the process at the first wait."""
 
     waits = 0
 

@@ -1,4 +1,4 @@
-"""The strategy that ran is told, with what it costs, whoever chose it."""
+"""The result names the strategy that ran and its cost, however it was chosen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.sim.rehearsal.command import EXAMPLE, rehearse
 pytestmark = pytest.mark.slow
 
 
-def test_compressed_tells_its_blackout_and_the_loss_is_accepted() -> None:
+def test_compressed_reports_its_blackout_and_the_loss_is_accepted() -> None:
     outcome = rehearse("--strategy", "compressed")
     assert outcome.status == 0, outcome.err
     assert outcome.result["strategy"] == "compressed"

@@ -1,1 +1,1 @@
-"""A rehearsal: the world and the operator as processes, what was seen, what was checked, and the report."""
+"""A rehearsal: starts the simulated world and the operator as processes, records the run, verifies and reports it."""

@@ -1,18 +1,20 @@
-"""What a person sees while a rehearsal runs: a live panel on a terminal, one line per news elsewhere."""
+"""Shows a rehearsal while it runs: a live panel on a terminal, else one line for each event."""
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from dualstack.cli.rehearsal.record import Record
+from dualstack.cli.rehearsal.record import FORWARD, Record
 from dualstack.cli.rehearsal.result import ConstraintChange
+from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.events import (
     AnyEvent,
     Notice,
@@ -27,29 +29,15 @@ from dualstack.model.events import (
 )
 
 
-class Display(Protocol):
-    """Takes news as they come; always on standard error when the result goes to standard output as JSON."""
-
-    def say(self, sentence: str) -> None: ...
-
-    def event(self, event: AnyEvent, record: Record) -> None: ...
-
-    def constraint(self, change: ConstraintChange) -> None: ...
-
-    def refresh(self, record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> None: ...
-
-    def close(self) -> None: ...
-
-
 def make_display(output: str) -> Display:
-    """A live panel if a person watches a terminal, else lines on standard error."""
+    """A live panel if standard error is a terminal, else lines."""
     if output == "text" and sys.stderr.isatty():
         return LiveDisplay(Console(stderr=True))
-    return LineDisplay(Console(stderr=True, highlight=False, soft_wrap=True))
+    return Display(Console(stderr=True, highlight=False, soft_wrap=True))
 
 
 def duration(seconds: float) -> str:
-    """`seconds` as a person reads it: 12 s, 3 min 05 s, 1 h 02 min."""
+    """`seconds` in words: 12 s, 3 min 05 s, 1 h 02 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -65,8 +53,8 @@ def describe(change: ConstraintChange) -> str:
     return f"{change.type} {change.status} ({change.reason}): {change.message}"
 
 
-class LineDisplay:
-    """One line for each thing that happens."""
+class Display:
+    """Prints one line for each event."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -93,30 +81,22 @@ class LineDisplay:
         self.say(f"{duration(change.at):>14}  constraint {describe(change)}")
 
     def refresh(self, record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> None:
-        """Lines tell what happened, not what stands still."""
+        """Does nothing: lines are for events."""
 
     def close(self) -> None:
-        """Nothing to put away."""
+        """Does nothing."""
 
 
-class LiveDisplay:
-    """A panel that is drawn anew twice a second: phases, step, nodes, routes, blackout, time."""
+class LiveDisplay(Display):
+    """Draws a panel with phases, step, nodes, routes, blackout and time, below notices and constraints."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        super().__init__(console)
         self._live: Live | None = None
 
-    def say(self, sentence: str) -> None:
-        self._console.print(sentence, markup=False, highlight=False)
-
     def event(self, event: AnyEvent, record: Record) -> None:
-        if isinstance(event, StepFailed):
-            self.say(f"{event.step} failed: {event.detail}")
-        elif (said := announced(event)) is not None:
-            self.say(said)
-
-    def constraint(self, change: ConstraintChange) -> None:
-        self.say(f"{duration(change.at):>14}  {describe(change)}")
+        if isinstance(event, StepFailed) or announced(event) is not None:
+            super().event(event, record)
 
     def refresh(self, record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> None:
         if self._live is None:
@@ -131,7 +111,7 @@ class LiveDisplay:
 
 
 def announced(event: AnyEvent) -> str | None:
-    """What an event has to tell in words: how the routes move, what that costs, what stays behind; else None."""
+    """The sentence of a notice, or of an event about the strategy or the outage; None for other events."""
     match event:
         case StrategyChosen(strategy=strategy, reason=reason):
             return f"strategy {strategy}: {reason}"
@@ -146,7 +126,7 @@ def announced(event: AnyEvent) -> str | None:
 
 
 def panel(record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> Group:
-    """The picture of the rehearsal `now` simulated seconds after the trigger, `eta` of them before its end."""
+    """The panel at `now` simulated seconds after the start of the run, `eta` of them before its end."""
     phases = Text()
     for name in record.direction.phases:
         style = "green" if record.finished(name) else "bold cyan" if record.current_phase() == name else "dim"
@@ -161,13 +141,67 @@ def panel(record: Record, traffic: Mapping[str, Any], now: float, eta: float | N
         table.add_row("nodes", f"{progress.nodes_dual_stack}/{progress.nodes} dual-stack")
         table.add_row("routes left", str(progress.routes_left))
     blackout = traffic.get("blackoutSeconds", {}).get("max", 0.0)
-    dark = traffic.get("current", 0)
+    broken = traffic.get("current", 0)
     table.add_row(
         "blackout",
         Text(
-            f"{blackout:.1f} s at most so far, {dark} of {traffic.get('pairs', 0)} pairs dark now",
-            style="bold red" if dark else "green" if not blackout else "yellow",
+            f"at most {blackout:.1f} s so far; {broken} of {traffic.get('pairs', 0)} pod pairs without connectivity",
+            style="bold red" if broken else "green" if not blackout else "yellow",
         ),
     )
-    table.add_row("time", duration(now) + (f", about {duration(eta)} to go" if eta else ""))
+    table.add_row("simulated time", duration(now) + (f", about {duration(eta)} to go" if eta else ""))
     return Group(phases, table)
+
+
+# Time to the end ----------------------------------------------------------------------------------------------------
+
+_SECONDS_PER_WAVE = 600.0
+"""New machine, minReadySeconds of 500, removal of the old one (docs/reference/gardener.md#min-ready-seconds)."""
+
+_TYPICAL = {
+    "preparation": 30.0,
+    "cut-over": 1200.0,
+    "ipv6": 50.0,
+    "control-plane": 60.0,
+    "dual-stack": 120.0,
+    "dns": 100.0,
+    "single-stack": 240.0,
+}
+_DAEMON_SET_SECONDS = 8.0
+"""One node of a DaemonSet's rolling update."""
+
+
+def remaining(record: Record, shoot: ShootView, now: float) -> float | None:
+    """Simulated seconds to the end of the run at `now` (seconds since its start); None before its first phase.
+
+    The cut-over's part is the operator's estimate; the other phases have typical lengths.
+    """
+    if not record.phases:
+        return None
+    current = record.current_phase() or record.phases[-1].name
+    phases = record.direction.phases
+    later = phases[phases.index(current) + 1 :] if current in phases else ()
+    nodes = record.progress.nodes if record.progress else sum(pool.minimum for pool in shoot.pools)
+    return _of_current(record, shoot, current, now, nodes) + sum(_typical(phase, shoot, nodes) for phase in later)
+
+
+def _of_current(record: Record, shoot: ShootView, phase: str, now: float, nodes: int) -> float:
+    started = next(entry for entry in record.phases if entry.name == phase)
+    if started.finished_at is not None:
+        return 0.0
+    elapsed, progress = now - started.started_at, record.progress
+    if phase == "cut-over" and progress and progress.eta is not None:
+        return progress.eta
+    if phase == "roll-out" and progress:
+        dual = progress.nodes_dual_stack
+        if done := dual if record.direction is FORWARD else progress.nodes - dual:
+            wanted = max(1, min(nodes, sum(pool.minimum for pool in shoot.pools)))  # without the surge
+            return elapsed / done * max(0, wanted - done)
+    return max(0.0, _typical(phase, shoot, nodes) - elapsed)
+
+
+def _typical(phase: str, shoot: ShootView, nodes: int) -> float:
+    if phase == "roll-out":
+        at_once = max(1, sum(pool.max_surge + pool.max_unavailable for pool in shoot.pools))
+        return math.ceil(nodes / at_once) * _SECONDS_PER_WAVE
+    return _TYPICAL[phase] + (_DAEMON_SET_SECONDS * nodes if phase == "dual-stack" else 0.0)

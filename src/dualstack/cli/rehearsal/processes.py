@@ -1,4 +1,4 @@
-"""The two processes of a rehearsal: the simulated world, and the operator that knows nothing of it."""
+"""The two processes of a rehearsal: the simulated world, and the operator, which does not know that it is simulated."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from dualstack.cli.rehearsal.endpoints import WorldAddress
+from dualstack.cli.rehearsal.world import WorldAddress
 from dualstack.model.errors import DualstackError
 from dualstack.model.events import AnyEvent, decode
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
-_NOTICE_SECONDS = 1.0
-
+_EXIT_SECONDS = 1.0
 
 PROBER_IMAGE = "dualstack:rehearsed"
-"""Nobody pulls it: the simulated world plays these pods."""
+"""Never pulled: the simulated world plays these pods."""
 
 
 class ProcessEnded(DualstackError):
-    """A process of the rehearsal ended although it was still needed; the message has the end of its log."""
+    """A process of the rehearsal ended too early; the message has the end of its log."""
 
 
 @dataclass(slots=True)
 class Child:
-    """A process of ours with its log in a file."""
+    """A child process with its log in a file."""
 
     name: str
     process: asyncio.subprocess.Process
@@ -39,7 +39,7 @@ class Child:
 
     @classmethod
     async def start(cls, name: str, arguments: list[str], log: Path) -> Child:
-        """Start `dualstack ARGUMENTS`, to end with this process at the latest.
+        """Start `dualstack ARGUMENTS`; it ends with this process at the latest.
 
         Standard output is a pipe, standard error is appended to `log`.
         """
@@ -66,23 +66,23 @@ class Child:
             yield line
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would be: no handler runs, nothing is flushed."""
+        """Send SIGKILL. As in a crash, no handler runs and nothing is flushed."""
         if self.process.returncode is None:
             self.process.kill()
 
     def terminate(self) -> None:
-        """SIGTERM: it puts away what is its own and ends."""
+        """Send SIGTERM. The process cleans up and ends."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
 
     async def has_ended(self) -> bool:
-        """Whether it is gone, given a moment to be seen so: its closed ports are noticed sooner than its end."""
+        """Whether it has ended. Waits a moment, because its ports close before its exit status is known."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.process.wait(), _NOTICE_SECONDS)
+            await asyncio.wait_for(self.process.wait(), _EXIT_SECONDS)
         return self.process.returncode is not None
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL if it takes longer than ten seconds of wall time."""
+        """Send SIGTERM, and SIGKILL after ten seconds of wall time."""
         if self.process.returncode is None:
             self.terminate()
             try:
@@ -92,13 +92,13 @@ class Child:
         await self.process.wait()
 
     def ended(self) -> ProcessEnded:
-        """The error that says how it ended."""
+        """The error with its exit status and the end of its log."""
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
         return ProcessEnded(f"the {self.name} ended with status {self.process.returncode}:\n{tail}")
 
 
 async def start_world(arguments: list[str], log: Path) -> tuple[Child, WorldAddress]:
-    """Start `dualstack sim serve` and wait until it says where it listens."""
+    """Start `dualstack sim serve` and wait until it prints its endpoints."""
     world = await Child.start("simulated world", ["sim", "serve", *arguments], log)
     try:
         line = await asyncio.wait_for(anext(world.lines(), b""), _START_SECONDS)
@@ -112,32 +112,50 @@ async def start_world(arguments: list[str], log: Path) -> tuple[Child, WorldAddr
 
 
 def operator_arguments(address: WorldAddress, strategy: str, rollout: str) -> list[str]:
-    """The command line of the operator: two endpoints, what the user chose, and the clock. Nothing of the simulator."""
-    return [
-        "operator",
-        "--kubeconfig",
-        str(address.kubeconfig),
-        "--compute-endpoint",
-        address.compute,
-        "--strategy",
-        strategy,
-        "--rollout",
-        rollout,
-        "--prober-image",
-        PROBER_IMAGE,
-        "--events",
-        "-",
-        "--clock-origin",
-        repr(address.clock.origin),
-        "--clock-speed",
-        repr(address.clock.speed),
-    ]
+    """The operator's command line: two endpoints, the user's choices and the clock, nothing about the simulator."""
+    options = {
+        "kubeconfig": address.kubeconfig,
+        "compute-endpoint": address.compute,
+        "strategy": strategy,
+        "rollout": rollout,
+        "prober-image": PROBER_IMAGE,
+        "events": "-",
+        "clock-origin": repr(address.clock.origin),
+        "clock-speed": repr(address.clock.speed),
+    }
+    return ["operator", *(f"--{name}={value}" for name, value in options.items())]
 
 
 async def events(child: Child) -> AsyncIterator[AnyEvent]:
-    """The events that the operator prints; lines that are none are left out."""
+    """The events that the operator prints; other lines are skipped."""
     async for line in child.lines():
         try:
             yield decode(line)
         except msgspec.DecodeError:
             continue
+
+
+async def first_of(*awaitables: Any) -> None:
+    """Wait until the first of the awaitables ends and raise its error, if any; cancel the tasks started here."""
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
+    ours = [task for task, awaitable in zip(tasks, awaitables, strict=True) if task is not awaitable]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in ours:
+            task.cancel()
+        await asyncio.gather(*ours, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def running(*coroutines: Any) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Run the coroutines as tasks until the block is left."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,29 +1,65 @@
-"""What was seen during a rehearsal: phases, steps, constraints, counts. Times: simulated seconds since the trigger."""
+"""Records one run: phases, steps, constraints, counts. Times are simulated seconds since the edit that started it."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dualstack.cli.rehearsal.direction import FORWARD, MIGRATION_CONSTRAINTS, Direction
-from dualstack.cli.rehearsal.result import ConstraintChange, Phase, Told
-from dualstack.model.events import (
-    AnyEvent,
-    Notice,
-    PhaseFinished,
-    PhaseStarted,
-    Progress,
-    StepFailed,
-    StepFinished,
-    StepStarted,
-    StrategyChosen,
-)
+from dualstack.cli.rehearsal.result import ConstraintChange, Notice, Phase
+from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION
+from dualstack.model import events
+from dualstack.model.events import PHASES, PHASES_BACK, AnyEvent, Progress
 from dualstack.model.kinds import Manifest
+
+Appearance = tuple[str, str | None, str | None, str | None]
+"""Type, status, reason and message of a changed constraint; None for a removed one."""
+
+MIGRATION_CONSTRAINTS = (NODES_MIGRATION, DNS_MIGRATION)
+
+GOLDEN_CONSTRAINTS: tuple[Appearance, ...] = (
+    (NODES_MIGRATION, "Progressing", "NodesNotMigrated", "Migrating node pod CIDRs to match target network stack."),
+    (NODES_MIGRATION, "True", "NodesMigrated", "All node pod CIDRs migrated to target network stack."),
+    (NODES_MIGRATION, None, None, None),
+    (DNS_MIGRATION, "Progressing", "DNSServiceMigration", "The shoot is migrating the kube-dns service."),
+    (DNS_MIGRATION, "True", "DNSServiceMigration", "The coreDNS pods are ready for DNS service migration."),
+    (DNS_MIGRATION, None, None, None),
+)
+"""Every change of a migration, in order (docs/reference/gardener.md#migration-constraints)."""
+
+GOLDEN_CONSTRAINTS_BACK: tuple[Appearance, ...] = (
+    (NODES_MIGRATION, "True", "NodesMigrating", "Node pod CIDRs are currently migrated to target network stack."),
+    (NODES_MIGRATION, None, None, None),
+)
+"""Every change of the way back, in order: rules D, K and J (docs/reference/gardener.md#rule-d)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """Where a run goes. `edit`: the merge patch of the Shoot that starts it. `constraints`: the expected changes."""
+
+    edit: Mapping[str, Any]
+    phases: tuple[str, ...]
+    constraints: tuple[Appearance, ...]
+
+
+FORWARD = Direction({"spec": {"networking": {"ipFamilies": ["IPv4", "IPv6"]}}}, PHASES, GOLDEN_CONSTRAINTS)
+BACK = Direction(
+    {
+        "spec": {
+            "networking": {"ipFamilies": ["IPv4"]},
+            # Forbidden for an IPv4-only Shoot (docs/reference/gardener.md#mask-blocks-rollback).
+            "kubernetes": {"kubeControllerManager": {"nodeCIDRMaskSizeIPv6": None}},
+        }
+    },
+    PHASES_BACK,
+    GOLDEN_CONSTRAINTS_BACK,
+)
 
 
 def migration_constraints(shoot: Manifest) -> dict[str, tuple[Any, ...]]:
-    """Status, reason and message of each migration constraint that the Shoot shows, by type."""
+    """Status, reason and message of each migration constraint of the Shoot, by type."""
     return {
         entry["type"]: (entry["status"], entry["reason"], entry["message"])
         for entry in shoot.get("status", {}).get("constraints") or []
@@ -31,13 +67,22 @@ def migration_constraints(shoot: Manifest) -> dict[str, tuple[Any, ...]]:
     }
 
 
-_GIVEN_UP = 5
-"""As often as this the same step must be given up for the same reason to be hopeless."""
+def at_rest(shoot: Manifest) -> bool:
+    """Whether the Shoot's last operation succeeded for its current spec and no migration constraint is left."""
+    return (
+        not migration_constraints(shoot)
+        and shoot["status"]["lastOperation"]["state"] == "Succeeded"
+        and shoot["status"].get("observedGeneration") == shoot["metadata"]["generation"]
+    )
+
+
+HOPELESS = 5
+"""A run is hopeless when the operator has given up one step this many times for the same reason."""
 
 
 @dataclass(slots=True)
 class Step:
-    """The step that runs, or the last that ran."""
+    """The current step, or the last one."""
 
     name: str
     detail: str
@@ -48,57 +93,57 @@ class Step:
 
 @dataclass(slots=True)
 class Record:
-    """Collects what the operator reports and what the Shoot shows while it goes one way."""
+    """Collects the operator's events and the Shoot's constraints during one run."""
 
     direction: Direction = FORWARD
     origin: float = 0.0
-    """When the trigger was pulled, on the rehearsal's clock."""
+    """When the edit was made, in seconds since the Unix epoch of the rehearsal's clock."""
     phases: list[Phase] = field(default_factory=list)
     constraints: list[ConstraintChange] = field(default_factory=list)
     step: Step | None = None
     failures: list[str] = field(default_factory=list)
     progress: Progress | None = None
-    notices: list[Told] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     last_heard: float = 0.0
     strategy: str | None = None
-    """The strategy that ran last, once it is known."""
+    """The strategy of the latest cut-over, once it is known."""
     refusals: Counter[str] = field(default_factory=Counter)
-    """What was given up for a reason that planning again does not remove, and how often."""
+    """Steps that the operator gave up for a reason that replanning does not remove, with counts."""
     _shown: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def hear(self, event: AnyEvent) -> None:
-        """Take one event of the operator. A phase that is started again after a crash keeps its first start."""
+        """Add an event of the operator. A phase that starts again after a crash keeps its first start."""
         at = round(event.at - self.origin, 3)
         self.last_heard = max(self.last_heard, at)
         match event:
-            case PhaseStarted(phase=name):
+            case events.PhaseStarted(phase=name):
                 if not any(phase.name == name for phase in self.phases):
                     self.phases.append(Phase(name, at, None))
-            case PhaseFinished(phase=name):
+            case events.PhaseFinished(phase=name):
                 self.phases = [
                     Phase(phase.name, phase.started_at, at) if phase.name == name else phase for phase in self.phases
                 ]
-            case StepStarted(step=name, detail=detail, targets=targets):
+            case events.StepStarted(step=name, detail=detail, targets=targets):
                 self.step = Step(name, detail, at, targets)
-            case StepFinished(step=name, detail=detail):
+            case events.StepFinished(step=name, detail=detail):
                 if self.step and self.step.name == name:
                     self.step = replace(self.step, state="done", detail=detail or self.step.detail)
-            case StepFailed(step=name, detail=detail, final=final):
+            case events.StepFailed(step=name, detail=detail, final=final):
                 self.refusals[f"{name}: {detail}"] += final
                 self.failures.append(f"{name}: {detail}")
                 if self.step and self.step.name == name:
                     self.step = replace(self.step, state="failed", detail=detail)
             case Progress():
                 self.progress = event
-            case Notice(reason=reason, detail=detail):
-                self.notices.append(Told(at, reason, detail))
-            case StrategyChosen(strategy=name):
+            case events.Notice(reason=reason, detail=detail):
+                self.notices.append(Notice(at, reason, detail))
+            case events.StrategyChosen(strategy=name):
                 self.strategy = name
             case _:
                 pass
 
     def see_shoot(self, shoot: Manifest, at: float) -> list[ConstraintChange]:
-        """Compare the Shoot's migration constraints with what was shown before; the changes, removals first."""
+        """Add the changes of the Shoot's migration constraints since the last call; returns them, removals first."""
         now = migration_constraints(shoot)
         at = round(at - self.origin, 3)
         changes = [ConstraintChange(at, name, None, None, None) for name in self._shown if name not in now]
@@ -108,16 +153,16 @@ class Record:
         return changes
 
     def hopeless(self) -> str | None:
-        """What the operator gave up again and again for the same reason."""
-        return next((refusal for refusal, times in self.refusals.items() if times >= _GIVEN_UP), None)
+        """The step and reason that make the run hopeless, if any."""
+        return next((refusal for refusal, times in self.refusals.items() if times >= HOPELESS), None)
 
     def went_through(self) -> bool:
-        """Whether the last constraint of this way was seen to go."""
+        """Whether the last expected constraint has been removed."""
         last = self.constraints[-1:]
         return [(change.type, change.status) for change in last] == [(self.direction.constraints[-1][0], None)]
 
     def close_phases(self) -> None:
-        """End the phases whose end was not reported, because the operator was killed in that very instant."""
+        """End the phases whose end was never reported because the operator was killed just then."""
         at = self.constraints[-1].at if self.constraints else 0.0
         self.phases = [
             Phase(phase.name, phase.started_at, max(at, phase.started_at)) if phase.finished_at is None else phase
@@ -125,9 +170,9 @@ class Record:
         ]
 
     def current_phase(self) -> str | None:
-        """The phase that runs, or None between phases."""
+        """The current phase, or None between phases."""
         return next((phase.name for phase in reversed(self.phases) if phase.finished_at is None), None)
 
     def finished(self, phase: str) -> bool:
-        """Whether the phase was reported to have reached its end."""
+        """Whether the operator reported the end of the phase."""
         return any(entry.name == phase and entry.finished_at is not None for entry in self.phases)

@@ -6,20 +6,12 @@ from typing import Any, Literal
 
 import msgspec
 
-CheckStatus = Literal["passed", "failed", "accepted"]
-"""`accepted`: the loss that the strategy which the user chose by name brings with it."""
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One thing that was looked at after the migration, and what was found."""
-
-    id: str
-    status: CheckStatus
-    evidence: str
+from dualstack.verify.checks import Check
+from dualstack.verify.inventory import Change
 
 
 class Phase(msgspec.Struct, frozen=True, rename="camel"):
-    """A phase of `dualstack.model.events`; `finished_at` is None for the phase in which the rehearsal ended."""
+    """A phase of `dualstack.model.events`; `finished_at` is None when the run ended in it."""
 
     name: str
     started_at: float
@@ -27,21 +19,13 @@ class Phase(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ConstraintChange(msgspec.Struct, frozen=True):
-    """A migration constraint of the Shoot as it was seen to change; status, reason and message are None on removal."""
+    """A change of one of the Shoot's migration constraints; status, reason and message are None on removal."""
 
     at: float
     type: str
     status: str | None
     reason: str | None
     message: str | None
-
-
-class Change(msgspec.Struct, frozen=True):
-    """Something that the migration left in another state."""
-
-    what: str
-    before: str
-    after: str
 
 
 class ShootName(msgspec.Struct, frozen=True):
@@ -63,30 +47,30 @@ class Nodes(msgspec.Struct, frozen=True, rename="camel"):
     dual_stack: int
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What a person was told before it was done."""
+class Notice(msgspec.Struct, frozen=True):
+    """A notice of the operator before it acts; `reason` as in a Kubernetes Event."""
 
     at: float
     reason: str
     detail: str
 
 
-class WayBack(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was seen of the way back to IPv4. Its times count from the edit that started it."""
+class Run(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One direction of a rehearsal. Times count from the edit that started it."""
 
     simulated_seconds: float
     phases: tuple[Phase, ...]
     constraints: tuple[ConstraintChange, ...]
-    notices: tuple[Told, ...]
+    notices: tuple[Notice, ...]
     nodes: Nodes
     changes: tuple[Change, ...]
     checks: tuple[Check, ...]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a rehearsal has to say. `traffic` and `compute` are what the simulated world accounted, in all.
+    """The whole rehearsal. `traffic` and `compute` are the simulated world's accounts of all runs.
 
-    `back` is there only if the rehearsal went back as well.
+    `back` is set only if the rehearsal went back as well.
     """
 
     schema: str = "dualstack.rehearsal/v1"
@@ -99,7 +83,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     time: Time
     phases: tuple[Phase, ...]
     constraints: tuple[ConstraintChange, ...]
-    notices: tuple[Told, ...]
+    notices: tuple[Notice, ...]
     nodes: Nodes
     changes: tuple[Change, ...]
     traffic: dict[str, Any]
@@ -107,7 +91,28 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     kills: tuple[dict[str, Any], ...]
     faults: dict[str, Any]
-    back: WayBack | msgspec.UnsetType = msgspec.UNSET
+    back: Run | msgspec.UnsetType = msgspec.UNSET
+
+
+def faults_since(account: dict[str, Any], origin: float) -> dict[str, Any]:
+    """The world's account of injected faults, with times in seconds since `origin`."""
+    return {**account, "fired": [_since(origin, fault, "at") for fault in account["fired"]]}
+
+
+def traffic_since(traffic: dict[str, Any], origin: float) -> dict[str, Any]:
+    """The world's account of traffic, with times in seconds since `origin`, to the millisecond."""
+    account = {key: value for key, value in traffic.items() if key not in {"at", "markedAt"}}
+    for family in (account, account["ipv6"]):
+        family["blackoutSeconds"] = {key: round(value, 3) for key, value in family["blackoutSeconds"].items()}
+    account["brokenPairs"] = [
+        {key: round(value, 3) if isinstance(value, float) else value for key, value in pair.items()}
+        for pair in (_since(origin, pair, "since") for pair in account["brokenPairs"])
+    ]
+    return account
+
+
+def _since(origin: float, entry: dict[str, Any], key: str) -> dict[str, Any]:
+    return {**entry, key: round(entry[key] - origin, 3)}
 
 
 def encode(result: Result) -> str:

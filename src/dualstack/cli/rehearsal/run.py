@@ -1,4 +1,4 @@
-"""One rehearsal from the Shoot on disk to the verdict."""
+"""One rehearsal: from the Shoot in a file to the verdict."""
 
 from __future__ import annotations
 
@@ -15,37 +15,41 @@ import aiohttp
 import click
 import msgspec
 
-from dualstack.cli.rehearsal import inventory
-from dualstack.cli.rehearsal.accounts import faults_since, traffic_since
 from dualstack.cli.rehearsal.checks import Scene, verify
-from dualstack.cli.rehearsal.direction import BACK, FORWARD, Direction
-from dualstack.cli.rehearsal.display import Display, make_display
-from dualstack.cli.rehearsal.endpoints import Endpoints, WorldAddress
-from dualstack.cli.rehearsal.eta import remaining
-from dualstack.cli.rehearsal.leg import Leg, count_nodes
-from dualstack.cli.rehearsal.processes import Child, events, operator_arguments, start_world
-from dualstack.cli.rehearsal.record import Record, migration_constraints
-from dualstack.cli.rehearsal.result import Check, Result, ShootName, Time, encode
+from dualstack.cli.rehearsal.display import Display, make_display, remaining
+from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
+from dualstack.cli.rehearsal.processes import Child, events, first_of, operator_arguments, running, start_world
+from dualstack.cli.rehearsal.record import BACK, FORWARD, HOPELESS, Direction, Record, at_rest
+from dualstack.cli.rehearsal.result import (
+    Nodes,
+    Result,
+    Run,
+    ShootName,
+    Time,
+    encode,
+    faults_since,
+    traffic_since,
+)
 from dualstack.cli.rehearsal.summary import summarise
-from dualstack.cli.rehearsal.tasks import first_of, running
+from dualstack.cli.rehearsal.world import World, WorldAddress, open_world
 from dualstack.cli.shoot_file import parse_shoot, read_text
-from dualstack.gardener.model.kinds import SHOOT
 from dualstack.gardener.model.names import DECOYS
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import STEPS, OperatorReady, StepStarted
-from dualstack.model.kinds import NODE
+from dualstack.verify.checks import Check
+from dualstack.verify.inventory import changes, inventory
 from dualstack_sim.faults import load_faults
 from dualstack_sim.rules.profiles import Profile, choose
 from dualstack_sim.world.gardener.node_placements import with_node_count
 
 _SILENCE = 3 * 3600.0
-"""Simulated seconds without any news after which a rehearsal is given up."""
+"""Simulated seconds without an event of the operator after which a run has failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line said."""
+    """The arguments of the command."""
 
     path: Path
     nodes: int | None
@@ -63,35 +67,35 @@ class Options:
 
 
 ON_THE_WAY_BACK = "back:"
-"""What `--kill-at` puts before a step of the way back."""
+"""Prefix in `--kill-at` for a step of the way back."""
 
 MASK = "ipv6-mask"
-"""The knob of the garden without which no Shoot returns to IPv4; a rehearsal of that turns it unless it is given."""
+"""The knob that lets a Shoot return to IPv4; `--and-back` sets it unless the user does."""
 
 MASK_MAY_LEAVE = (
-    "The garden API lets nodeCIDRMaskSizeIPv6 leave a Shoot together with IPv6 (gardener-behaviour.md 1.3: the version "
-    "that was read does not, and so refuses every way back)."
+    "The Garden API allows the removal of nodeCIDRMaskSizeIPv6 together with IPv6. The studied version does not, and "
+    "therefore refuses every way back (docs/reference/gardener.md#mask-blocks-rollback)."
 )
 
 
 class Failed(DualstackError):
-    """The migration did not reach its end; the message says why."""
+    """The run did not reach its end; the message is the reason."""
 
 
 def run(options: Options) -> int:
-    """Rehearse and print the result; 0 if everything is verified, else 1. InvalidInput if it cannot be started."""
+    """Rehearse and print the result. Returns 0 if every check passed, else 1. InvalidInput if it cannot start."""
     unknown = [step for step in options.kill_at if step.removeprefix(ON_THE_WAY_BACK) not in STEPS]
     if unknown:
-        raise InvalidInput(f"--kill-at {unknown[0]}: there is no such step; the steps are {', '.join(STEPS)}")
-    lost = [step for step in options.kill_at if step.startswith(ON_THE_WAY_BACK)]
-    if lost and not options.and_back:
-        raise InvalidInput(f"--kill-at {lost[0]}: there is no way back without --and-back")
+        raise InvalidInput(f"--kill-at {unknown[0]}: unknown step; must be one of {', '.join(STEPS)}")
+    on_the_way_back = [step for step in options.kill_at if step.startswith(ON_THE_WAY_BACK)]
+    if on_the_way_back and not options.and_back:
+        raise InvalidInput(f"--kill-at {on_the_way_back[0]}: there is no way back without --and-back")
     text = read_text(options.path)
     shoot = ShootView.of(with_node_count(parse_shoot(text, options.path, options.nodes), options.nodes))
     if "IPv6" in shoot.families:
         raise InvalidInput(
-            f"{options.path}: spec.networking.ipFamilies: is {list(shoot.families)} already; "
-            "a rehearsal starts from an IPv4-only Shoot and adds IPv6 itself"
+            f"{options.path}: spec.networking.ipFamilies: the Shoot already has {', '.join(shoot.families)}; "
+            "a rehearsal starts from an IPv4-only Shoot and adds IPv6 itself: remove IPv6"
         )
     if options.faults:
         load_faults(options.faults)
@@ -99,18 +103,18 @@ def run(options: Options) -> int:
         options = replace(options, knobs=(*options.knobs, f"{MASK}=may-leave"))
     profile = choose(options.profile, options.knobs)
     folder = Path(tempfile.mkdtemp(prefix="dualstack-rehearsal-"))
-    given = folder / "shoot.yaml"  # for the world, which could not read a pipe again
+    given = folder / "shoot.yaml"  # for the world, because a pipe can be read only once
     given.write_text(text, encoding="utf-8")
     options = replace(options, path=given)
     display = make_display(options.output)
-    logs = f"The logs of the operator and of the world are in {folder}"
+    logs = f"The logs of the operator and of the simulated world are in {folder}"
     try:
         result = asyncio.run(Rehearsal(options, shoot, profile, folder, display).run())
     except (KeyboardInterrupt, asyncio.CancelledError):
         shutil.rmtree(folder, ignore_errors=True)
-        click.echo("dualstack: interrupted; everything that was started has been stopped", err=True)
+        click.echo("dualstack: interrupted; all processes of the rehearsal have been stopped", err=True)
         return 130
-    except (BrokenPipeError, SystemExit):  # whoever read the progress has seen enough, and the console says so
+    except (BrokenPipeError, SystemExit):  # the reader of the progress has gone
         shutil.rmtree(folder, ignore_errors=True)
         raise
     except DualstackError:
@@ -127,7 +131,7 @@ def run(options: Options) -> int:
 
 
 class Rehearsal:
-    """The processes of one rehearsal, and what was seen of them."""
+    """The processes of one rehearsal, and its runs."""
 
     def __init__(self, options: Options, shoot: ShootView, profile: Profile, folder: Path, display: Display) -> None:
         self._options = options
@@ -141,104 +145,115 @@ class Rehearsal:
         self._operator: Child | None = None
         self._ready = asyncio.Event()
         self._origin = 0.0
-        """When the first trigger was pulled: traffic is accounted from then on."""
+        """When the first run started; the world accounts for traffic from then on."""
         self._verifying = False
 
     async def run(self) -> Result:
-        """Start everything, pull the trigger, watch, verify, stop everything."""
+        """Start both processes, make the runs, stop both processes."""
         started = time.monotonic()
         _be_stopped_by(signal.SIGTERM, signal.SIGHUP)
         self._display.say("Building the cluster in the simulated cloud ...")
-        world, address = await start_world(self._world_arguments(), self._folder / "world.log")
+        server, address = await start_world(self._world_arguments(), self._folder / "world.log")
         try:
-            async with aiohttp.ClientSession() as session:
-                return await self._rehearse(world, Endpoints(address, session), started)
+            async with open_world(address, self._shoot) as world:
+                return await self._rehearse(server, world, started)
         finally:
-            children = [child for child in (self._operator, world) if child]
+            children = [child for child in (self._operator, server) if child]
             for child in children:
-                child.terminate()  # before the first await: an impatient second Ctrl-C cuts that short
+                child.terminate()  # before the first await, which a second Ctrl-C would interrupt
             for child in children:
                 await child.stop()
 
-    async def _rehearse(self, world: Child, endpoints: Endpoints, started: float) -> Result:
-        operator = asyncio.create_task(self._run_operator(endpoints.address))
+    async def _rehearse(self, server: Child, world: World, started: float) -> Result:
+        operator = asyncio.create_task(self._run_operator(world.address))
         try:
-            await self._until_ready(operator, world)
+            await self._until_ready(operator, server)
             if self._options.rollout == "manual":
                 self._display.say(
-                    "When the machine classes are of the new kind, delete the machines one after the other: "
-                    f"kubectl --kubeconfig {endpoints.address.kubeconfig} -n {self._shoot.technical_id} "
+                    "Once the machine classes are dual-stack, delete the machines one after the other: "
+                    f"kubectl --kubeconfig {world.address.kubeconfig} -n {self._shoot.technical_id} "
                     "delete machine NAME"
                 )
-            legs = [await self._go(FORWARD, operator, world, endpoints)]
-            if self._options.and_back and legs[0].reason is None:
-                self._display.say("And back to IPv4 ...")
-                legs.append(await self._go(BACK, operator, world, endpoints))
+            run, reason = await self._go(FORWARD, operator, server, world)
+            back: Run | msgspec.UnsetType = msgspec.UNSET
+            if self._options.and_back and reason is None:
+                self._display.say("Returning to IPv4 ...")
+                back, reason = await self._go(BACK, operator, server, world)
         finally:
             operator.cancel()
             await asyncio.gather(operator, return_exceptions=True)
-        return await self._result(endpoints, legs, started)
+        return await self._result(world, run, back, reason, started)
 
-    async def _until_ready(self, operator: asyncio.Task[None], world: Child) -> None:
+    async def _until_ready(self, operator: asyncio.Task[None], server: Child) -> None:
         try:
             await first_of(operator, self._ready.wait())
         except DualstackError as error:
-            raise world.ended() if await world.has_ended() else Failed(str(error)) from error
+            raise server.ended() if await server.has_ended() else Failed(str(error)) from error
 
-    async def _go(self, direction: Direction, operator: asyncio.Task[None], world: Child, endpoints: Endpoints) -> Leg:
-        """Start one way, watch it to its end, and verify what is there."""
+    async def _go(
+        self, direction: Direction, operator: asyncio.Task[None], server: Child, world: World
+    ) -> tuple[Run, str | None]:
+        """Start one run, watch it to its end, and verify the cluster. Returns the reason too if it failed."""
         self._record = record = Record(direction)
-        before = await inventory.take(endpoints, self._shoot)
-        nodes_before = [node["metadata"]["uid"] for node in await endpoints.list_all(NODE)]
+        before = await _inventory(world)
+        nodes_before = {node["metadata"]["uid"] for node in await world.nodes()}
         reason: str | None = None
         try:
-            await self._trigger(endpoints)
-            async with running(self._watch_shoot(endpoints), self._refresh(endpoints)) as watchers:
-                await first_of(operator, world.process.wait(), *watchers, self._until_done(endpoints))
-                if world.process.returncode is not None:
-                    raise world.ended()
+            await self._trigger(world)
+            async with running(self._watch_shoot(world), self._refresh(world)) as watchers:
+                await first_of(operator, server.process.wait(), *watchers, self._until_done(world))
+                if server.process.returncode is not None:
+                    raise server.ended()
         except (DualstackError, aiohttp.ClientError) as error:
             reason = str(error)
-        if reason and await world.has_ended():
-            raise world.ended()
-        simulated = endpoints.clock.now() - record.origin
-        changed = inventory.changes(before, await inventory.take(endpoints, self._shoot))
-        checks = await self._verify(endpoints, complete=reason is None)
-        failed = [check for check in checks if check.status == "failed"]
-        if reason is None and failed:
-            reason = "; ".join(f"{check.id}: {check.evidence}" for check in failed)
-        nodes = count_nodes(nodes_before, await endpoints.list_all(NODE))
-        return Leg(record, nodes, changed, tuple(checks), reason, round(simulated, 3))
+        if reason and await server.has_ended():
+            raise server.ended()
+        simulated = world.clock.now() - record.origin
+        checks = await self._verify(world, complete=reason is None)
+        if reason is None:
+            failed = [f"{check.id}: {check.evidence}" for check in checks if check.status == "failed"]
+            reason = "; ".join(failed) or None
+        nodes = await world.nodes()
+        counts = Nodes(
+            at_start=len(nodes_before),
+            at_end=len(nodes),
+            replaced=len(nodes_before - {node["metadata"]["uid"] for node in nodes}),
+            dual_stack=sum(len(node["spec"].get("podCIDRs", [])) == 2 for node in nodes),
+        )
+        run = Run(
+            simulated_seconds=round(simulated, 3),
+            phases=tuple(record.phases),
+            constraints=tuple(record.constraints),
+            notices=tuple(record.notices),
+            nodes=counts,
+            changes=changes(before, await _inventory(world)),
+            checks=tuple(checks),
+        )
+        return run, reason
 
-    async def _verify(self, endpoints: Endpoints, *, complete: bool) -> list[Check]:
-        """Look at everything; what the operator does for that is no news of the migration."""
+    async def _verify(self, world: World, *, complete: bool) -> list[Check]:
+        """Run the checks. What the operator does for them does not belong to the run."""
         self._display.say("Verifying ...")
         self._verifying = True
         try:
-            traffic = traffic_since(await endpoints.control("/traffic"), self._origin)
-            scene = Scene(endpoints, self._shoot, self._record, traffic, self._strategy())
-            return await verify(scene, complete=complete)
+            traffic = traffic_since(await world.control("/traffic"), self._origin)
+            return await verify(Scene(world, self._record, traffic, self._strategy()), complete=complete)
         finally:
             self._verifying = False
 
     def _strategy(self) -> str:
-        """The strategy that ran: an annotation of the Shoot or the facts may have decided for another one."""
+        """The strategy of the cut-over, which an annotation of the Shoot or the facts may have decided."""
         return self._record.strategy or self._options.strategy
 
     def _world_arguments(self) -> list[str]:
         options = self._options
-        arguments = [str(options.path), "--speed", repr(options.speed), "--seed", str(options.seed)]
-        if options.nodes is not None:
-            arguments += ["--nodes", str(options.nodes)]
-        if options.faults is not None:
-            arguments += ["--faults", str(options.faults)]
-        arguments += ["--profile", options.profile]
-        for knob in options.knobs:
-            arguments += ["--knob", knob]
-        return arguments
+        given = {"speed": repr(options.speed), "seed": options.seed, "profile": options.profile}
+        given |= {name: value for name in ("nodes", "faults") if (value := getattr(options, name)) is not None}
+        knobs = [f"--knob={knob}" for knob in options.knobs]
+        return [str(options.path), *(f"--{name}={value}" for name, value in given.items()), *knobs]
 
     async def _run_operator(self, address: WorldAddress) -> None:
-        """Keep the operator running and hear its events; start it again after each kill that was asked for."""
+        """Keep the operator running and record its events; restart it after each kill that was asked for."""
         arguments = operator_arguments(address, self._options.strategy, self._options.rollout)
         while True:
             self._operator = await Child.start("operator", arguments, self._folder / "operator.log")
@@ -260,80 +275,69 @@ class Rehearsal:
                 operator.kill()
                 at = round(address.clock.now() - self._origin, 3)
                 self._kills.append({"step": step, "at": at})
-                self._display.say(f"Killed the operator at {event.step}; starting it again")
+                self._display.say(f"Killed the operator at {event.step}; restarting it")
                 return True
         return False
 
     def _step_here(self, step: str) -> str:
-        """The step as `--kill-at` names it."""
+        """The step in the form of `--kill-at`."""
         return f"{ON_THE_WAY_BACK}{step}" if self._record.direction is BACK else step
 
-    async def _trigger(self, endpoints: Endpoints) -> None:
-        """Write into the Shoot what its owner would."""
+    async def _trigger(self, world: World) -> None:
+        """Edit the Shoot as its owner would."""
         direction = self._record.direction
         if direction is FORWARD:
-            self._origin = (await endpoints.control("/trigger", "POST"))["at"]
-        self._record.origin = self._origin if direction is FORWARD else endpoints.clock.now()
+            self._origin = (await world.control("/trigger", "POST"))["at"]
+        self._record.origin = self._origin if direction is FORWARD else world.clock.now()
         edit = dict(direction.edit)
         if self._options.decoys and direction is FORWARD:
             edit["metadata"] = {"annotations": {DECOYS: "true"}}
-        await endpoints.merge(SHOOT, self._shoot.name, edit, self._shoot.namespace)
+        await world.edit_shoot(edit)
 
-    async def _watch_shoot(self, endpoints: Endpoints) -> None:
+    async def _watch_shoot(self, world: World) -> None:
         while True:
-            async for shoot in endpoints.watch(SHOOT, self._shoot.name, self._shoot.namespace):
-                for change in self._record.see_shoot(shoot, endpoints.clock.now()):
+            async for shoot in world.watch_shoot():
+                for change in self._record.see_shoot(shoot, world.clock.now()):
                     self._display.constraint(change)
 
-    async def _refresh(self, endpoints: Endpoints) -> None:
+    async def _refresh(self, world: World) -> None:
         while True:
-            traffic = await endpoints.control("/traffic")
-            now = endpoints.clock.now() - self._record.origin
+            traffic = await world.control("/traffic")
+            now = world.clock.now() - self._record.origin
             self._display.refresh(self._record, traffic, now, remaining(self._record, self._shoot, now))
             await asyncio.sleep(0.5)
 
-    async def _until_done(self, endpoints: Endpoints) -> None:
-        """Return when the Shoot has reached the end of the way and is at rest; Failed when it never will."""
+    async def _until_done(self, world: World) -> None:
+        """Return when the Shoot has reached the end of the run and is at rest; Failed when it never will."""
         while True:
             await asyncio.sleep(0.25)
-            shoot = await endpoints.get(SHOOT, self._shoot.name, self._shoot.namespace)
+            shoot = await world.read_shoot()
             operation = shoot["status"].get("lastOperation", {})
             if operation.get("state") == "Failed":
-                raise Failed(f"the Shoot has failed: {operation.get('description', 'no description')}")
-            if self._record.went_through() and self._at_rest(shoot):
-                await self._last_words(endpoints)
+                raise Failed(f"the Shoot's operation failed: {operation.get('description', 'no description')}")
+            if self._record.went_through() and at_rest(shoot):
+                await world.clock.sleep(10.0)  # for the operator to report what the Shoot already shows
+                self._record.close_phases()
                 return
             hopeless = self._record.hopeless()
             if hopeless:
-                raise Failed(f"the operator stopped, and planning again does not help: {hopeless}")
-            now = endpoints.clock.now() - self._record.origin
+                raise Failed(f"the operator gave up {HOPELESS} times for the same reason: {hopeless}")
+            now = world.clock.now() - self._record.origin
             if self._options.rollout == "auto" and now - self._record.last_heard > _SILENCE:
-                raise Failed(
-                    f"nothing happened for {_SILENCE / 3600:.0f} simulated hours; the last news: {self._last()}"
-                )
+                step = self._record.step
+                last = f"{step.name} {step.state} {step.detail}" if step else "none"
+                raise Failed(f"no event of the operator for {_SILENCE / 3600:.0f} simulated hours; last step: {last}")
 
-    def _at_rest(self, shoot: dict[str, Any]) -> bool:
-        return (
-            not migration_constraints(shoot)
-            and shoot["status"]["lastOperation"]["state"] == "Succeeded"
-            and shoot["status"].get("observedGeneration") == shoot["metadata"]["generation"]
-        )
-
-    async def _last_words(self, endpoints: Endpoints) -> None:
-        """Give the operator ten simulated seconds to report what the Shoot shows already."""
-        await endpoints.clock.sleep(10.0)
-        self._record.close_phases()
-
-    def _last(self) -> str:
-        step = self._record.step
-        return f"{step.name} {step.state} {step.detail}" if step else "none"
-
-    async def _result(self, endpoints: Endpoints, legs: list[Leg], started: float) -> Result:
-        there = legs[0]
-        reason = next((leg.reason for leg in legs if leg.reason), None)
-        assumptions = await endpoints.control("/assumptions")
-        if len(legs) > 1 and self._profile.garden.mask_may_leave:
-            assumptions.append(MASK_MAY_LEAVE)
+    async def _result(
+        self, world: World, run: Run, back: Run | msgspec.UnsetType, reason: str | None, started: float
+    ) -> Result:
+        assumptions = await world.control("/assumptions")
+        shown = msgspec.structs.asdict(run)
+        simulated = shown.pop("simulated_seconds")
+        if not isinstance(back, msgspec.UnsetType):
+            simulated += back.simulated_seconds
+            if self._profile.garden.mask_may_leave:
+                assumptions.append(MASK_MAY_LEAVE)
         return Result(
             result="failed" if reason else "succeeded",
             reason=reason,
@@ -341,23 +345,22 @@ class Rehearsal:
             strategy=self._strategy(),
             profile=self._profile.name,
             assumptions=tuple(assumptions),
-            time=Time(round(sum(leg.simulated for leg in legs), 3), round(time.monotonic() - started, 3)),
-            phases=tuple(there.record.phases),
-            constraints=tuple(there.record.constraints),
-            notices=tuple(there.record.notices),
-            nodes=there.nodes,
-            changes=there.changed,
-            traffic=traffic_since(await endpoints.control("/traffic"), self._origin),
-            compute=await endpoints.control("/compute/statistics?caller=dualstack/"),
-            checks=there.checks,
+            time=Time(round(simulated, 3), round(time.monotonic() - started, 3)),
+            traffic=traffic_since(await world.control("/traffic"), self._origin),
+            compute=await world.control("/compute/statistics?caller=dualstack/"),
             kills=(*self._kills, *({"step": step, "at": None} for step in self._kills_left)),
-            faults=faults_since(await endpoints.control("/faults"), self._origin),
-            back=legs[1].way_back() if len(legs) > 1 else msgspec.UNSET,
+            faults=faults_since(await world.control("/faults"), self._origin),
+            back=back,
+            **shown,
         )
 
 
+async def _inventory(world: World) -> dict[str, str]:
+    return {**inventory(await world.sources.read()), **await GardenerChecks(world).inventory()}
+
+
 def _be_stopped_by(*numbers: signal.Signals) -> None:
-    """Let the signals end the current task as Ctrl-C does, unless whoever started us wants them ignored (`nohup`)."""
+    """Let the signals end the current task as Ctrl-C does, unless they are ignored on entry, as under `nohup`."""
     task = asyncio.current_task()
     for number in numbers:
         if task and signal.getsignal(number) is not signal.SIG_IGN:

@@ -1,0 +1,127 @@
+"""Access to a simulated world: Kubernetes and Compute by the product's clients, the rest by the control endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from dualstack.clock import ScaledClock
+from dualstack.gardener.controllers.infrastructure.desired import Desired
+from dualstack.gardener.model.kinds import SHOOT
+from dualstack.gardener.model.names import CLOUD_PROVIDER_SECRET
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gce import ComputeClients
+from dualstack.kube.client import LightkubeKube
+from dualstack.kube.connection import read_connection
+from dualstack.kube.interface import Kube
+from dualstack.model.errors import DualstackError
+from dualstack.model.kinds import NODE, SECRET, Manifest
+from dualstack.verify.checks import taint_of
+from dualstack.verify.facts import Sources, existing
+
+
+class RequestRefused(DualstackError):
+    """The world answered with an error; the message has the method, the path and the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorldAddress:
+    """Where a simulated world listens, and how its time runs."""
+
+    compute: str
+    control: str
+    kubeconfig: Path
+    clock: ScaledClock
+
+    @classmethod
+    def parse(cls, line: bytes) -> WorldAddress:
+        """Read the line of JSON that `dualstack sim serve` prints."""
+        facts = msgspec.json.decode(line)
+        return cls(
+            compute=facts["computeEndpoint"],
+            control=facts["controlEndpoint"],
+            kubeconfig=Path(facts["kubeconfig"]),
+            clock=ScaledClock(origin=facts["clock"]["origin"], speed=facts["clock"]["speed"]),
+        )
+
+    def kubernetes(self) -> str:
+        """The URL of the Kubernetes API."""
+        return read_connection(self.kubeconfig).server.rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A world with one Shoot. `sources` reads the state of the Shoot's cluster for the checks."""
+
+    address: WorldAddress
+    shoot: ShootView
+    kube: Kube
+    sources: Sources
+    session: aiohttp.ClientSession
+
+    @property
+    def clock(self) -> ScaledClock:
+        return self.address.clock
+
+    async def read_shoot(self) -> Manifest:
+        """The Shoot as it is now."""
+        return await existing(self.kube, SHOOT, self.shoot.name, self.shoot.namespace)
+
+    async def edit_shoot(self, body: Manifest) -> Manifest:
+        """Apply a JSON merge patch to the Shoot."""
+        return await self.kube.patch(SHOOT, self.shoot.name, body, self.shoot.namespace)
+
+    async def watch_shoot(self) -> AsyncIterator[Manifest]:
+        """The Shoot as it is, and again after every change, until the server ends the watch."""
+        url = self.address.kubernetes() + SHOOT.collection(self.shoot.namespace)
+        parameters = {"watch": "1", "fieldSelector": f"metadata.name={self.shoot.name}"}
+        timeout = aiohttp.ClientTimeout(total=None)
+        async with self.session.get(url, params=parameters, timeout=timeout) as response:
+            async for line in response.content:
+                event = msgspec.json.decode(line)
+                if event["type"] in {"ADDED", "MODIFIED"}:
+                    yield event["object"]
+                elif event["type"] == "ERROR":
+                    return
+
+    async def nodes(self) -> list[Manifest]:
+        """The Nodes as they are now."""
+        return await self.kube.list(NODE)
+
+    async def control(self, path: str, method: str = "GET") -> Any:
+        """The answer of the control endpoint at `path`; RequestRefused when it is an error."""
+        url = self.address.control.rstrip("/") + path
+        try:
+            async with self.session.request(method, url) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise RequestRefused(f"{method} {url}: {error}") from error
+        if response.status >= 400:
+            raise RequestRefused(f"{method} {url}: {response.status}: {body.decode(errors='replace')}")
+        return msgspec.json.decode(body)
+
+
+@asynccontextmanager
+async def open_world(address: WorldAddress, shoot: ShootView) -> AsyncIterator[World]:
+    """Connect to the world at `address` as the owner of `shoot` would to a live cluster.
+
+    The Compute client's endpoint is the control endpoint, which serves reads by the protocol of the Compute API: they
+    are not counted, use no quota and trigger no fault, so that verifying a run does not affect it.
+    """
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        kube = LightkubeKube.connect(read_connection(address.kubeconfig))
+        stack.push_async_callback(kube.close)
+        clients = ComputeClients(address.clock, endpoint=address.control)
+        stack.push_async_callback(clients.close)
+        namespace = shoot.technical_id
+        compute = clients.of(await existing(kube, SECRET, CLOUD_PROVIDER_SECRET, namespace))
+        cluster = Desired.of(shoot, project=compute.project, region=shoot.region).cluster
+        taints = frozenset(taint_of(taint) for pool in shoot.pools for taint in pool.taints)
+        yield World(address, shoot, kube, Sources(cluster, kube, compute, kube, namespace, taints), session)

@@ -1,0 +1,110 @@
+"""The checks of a run that did not reach its end, and the verdict on traffic, on a served world."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from dualstack.cli.rehearsal.checks import Scene, ipv4_loss, ipv4_now, verify
+from dualstack.cli.rehearsal.record import BACK, FORWARD, Record
+from dualstack.cli.rehearsal.result import Phase
+from dualstack.cli.rehearsal.world import World, WorldAddress, open_world
+from dualstack.cli.shoot_file import read_shoot
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gce import ComputeClient
+from dualstack.verify.checks import ON_ALIASES, ON_ROUTES, Check, CheckStatus
+from tests.sim.rehearsal.command import EXAMPLE, rehearse, served
+
+UNBROKEN: dict[str, Any] = {"pairs": 6, "laterPairs": 0, "brokenPairs": [], "current": 0}
+
+
+@asynccontextmanager
+async def world() -> AsyncIterator[tuple[World, ComputeClient]]:
+    """The example's cluster on routes, and a client that may change its cloud."""
+    with served(str(EXAMPLE), "--speed", "400", "--nodes", "2") as facts:
+        address = WorldAddress.parse(json.dumps(facts).encode())
+        async with open_world(address, ShootView.of(read_shoot(EXAMPLE))) as opened:
+            owner = ComputeClient(facts["project"], address.clock, endpoint=address.compute)
+            try:
+                yield opened, owner
+            finally:
+                await owner.close()
+
+
+def by_status(checks: list[Check]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for check in checks:
+        found.setdefault(check.status, []).append(check.id)
+    return found
+
+
+async def test_pairs_without_connectivity_at_the_end_fail_even_a_lossy_strategy() -> None:
+    async with world() as (opened, owner):
+        deny = {
+            "name": "deny-pods",
+            "network": f"projects/{owner.project}/global/networks/{opened.shoot.technical_id}",
+            "direction": "INGRESS",
+            "priority": 1,
+            "denied": [{"IPProtocol": "all"}],
+            "sourceRanges": [opened.shoot.pods],
+        }
+        await owner.post("global/firewalls", deny)
+        for _ in range(60):
+            if (await opened.control("/traffic"))["current"]:
+                break
+            await opened.clock.sleep(5.0)
+        checks = await verify(Scene(opened, Record(), UNBROKEN, "compressed"), complete=False)
+        assert by_status(checks) == {
+            "passed": ["traffic.ipv4", *ON_ROUTES, "control-plane.ignore-annotation"],
+            "failed": ["traffic.ipv4-at-end"],
+        }
+
+
+async def test_a_run_that_failed_after_its_cut_over_must_be_on_aliases() -> None:
+    async with world() as (opened, _):
+        later = Record(FORWARD, phases=[Phase("cut-over", 1.0, 2.0)])
+        for record in (later, Record(BACK)):
+            checks = await verify(Scene(opened, record, UNBROKEN, "overlap"), complete=False)
+            assert set(by_status(checks)["failed"]) == {"cut-over.routes", "cut-over.aliases", "cut-over.subnet"}
+            assert {check.id for check in checks} > set(ON_ALIASES)
+
+
+async def test_reading_the_cluster_makes_no_counted_request() -> None:
+    async with world() as (opened, owner):
+        before = await opened.control("/compute/statistics?caller=dualstack/")
+        await opened.sources.read()
+        assert await opened.control("/compute/statistics?caller=dualstack/") == before
+        await owner.list("global/routes")
+        assert (await opened.control("/compute/statistics?caller=dualstack/"))["calls"] == before["calls"] + 1
+
+
+@pytest.mark.parametrize(("strategy", "status"), [("overlap", "failed"), ("compressed", "accepted")])
+def test_loss_is_accepted_only_of_a_strategy_that_announces_it(strategy: str, status: CheckStatus) -> None:
+    broken = [{"from": "a", "to": "b", "family": "IPv4", "seconds": 12.34}]
+    assert ipv4_loss({**UNBROKEN, "brokenPairs": broken}, strategy) == Check(
+        "traffic.ipv4", status, "1 pod pairs lost IPv4 connectivity, for at most 12.3 s"
+    )
+    assert ipv4_loss(UNBROKEN, strategy).status == "passed"
+
+
+def test_the_end_is_judged_by_the_pairs_without_connectivity() -> None:
+    assert ipv4_now({**UNBROKEN, "current": 2}) == Check(
+        "traffic.ipv4-at-end", "failed", "2 pod pairs have no IPv4 connectivity"
+    )
+    assert ipv4_now(UNBROKEN).status == "passed"
+
+
+def test_a_failed_rehearsal_lists_the_checks_of_its_rollback() -> None:
+    outcome = rehearse("--knob", "K3=no")
+    assert outcome.status == 1
+    statuses = {check["id"]: check["status"] for check in outcome.result["checks"]}
+    assert statuses == {
+        "traffic.ipv4": "failed",
+        "traffic.ipv4-at-end": "passed",
+        **dict.fromkeys(ON_ROUTES, "passed"),
+        "control-plane.ignore-annotation": "passed",
+    }
