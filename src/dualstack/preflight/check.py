@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dualstack.gce.errors import PermissionDenied, Unauthenticated
 from dualstack.model.errors import DualstackError
@@ -27,18 +27,30 @@ class Problem:
 Look = Callable[[Inventory], Iterable[Problem]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _nothing(_: Inventory) -> Iterable[Problem]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
-    """One check. `reads`: the sources that it looks at. `fine`: the evidence when it finds no problem."""
+    """One check, used as the decorator of its function: `@Check("the-id", "blocker", reads=..., ...)`.
+
+    reads: the sources that the function looks at. fine: the evidence when it finds no problem. consequence, remedy:
+    clauses. cause: of its problems.
+    """
 
     id: str
     severity: Severity
-    cause: Cause
     reads: tuple[Source, ...]
     fine: str
     consequence: str
     remedy: str
-    look: Look
+    cause: Cause = "configuration"
+    look: Look = _nothing
+
+    def __call__(self, look: Look) -> Check:
+        """The check with its function."""
+        return replace(self, look=look)
 
     def findings(self, inventory: Inventory) -> list[Finding]:
         """At least one finding, whatever the state of the cluster and whatever could be read."""
@@ -74,30 +86,3 @@ class Check:
 
     def _closed(self, status: Status, about: str, evidence: str) -> Finding:
         return Finding(id=self.id, status=status, severity=self.severity, object=about, evidence=evidence)
-
-
-def check(
-    id: str,  # noqa: A002
-    severity: Severity,
-    *,
-    reads: tuple[Source, ...],
-    fine: str,
-    consequence: str,
-    remedy: str,
-    cause: Cause = "configuration",
-) -> Callable[[Look], Check]:
-    """Turn a function into a check. `consequence` and `remedy` are clauses; `cause` is that of its problems."""
-
-    def made(look: Look) -> Check:
-        return Check(
-            id=id,
-            severity=severity,
-            cause=cause,
-            reads=reads,
-            fine=fine,
-            consequence=consequence,
-            remedy=remedy,
-            look=look,
-        )
-
-    return made

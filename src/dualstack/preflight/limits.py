@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dualstack.plan.automatic import MOST_INTERFACES, beyond
 from dualstack.plan.blocks import unused_block
 from dualstack.plan.decoy_steps import PARTS
-from dualstack.preflight.check import NotApplicable, Problem, check
+from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.ranges import pending_pod_range
 
@@ -22,14 +22,14 @@ STATIC_ROUTES = 200
 (docs/reference/compute-engine.md#static-routes-per-network)."""
 
 
-@check(
+@Check(
     "secondary-range-limit",
     "blocker",
-    cause="quota",
     reads=("cluster state",),
     fine="the nodes subnet has room for another secondary range",
     consequence="the pod range cannot be added; the limit is fixed",
     remedy="remove a secondary range that is not used",
+    cause="quota",
 )
 def secondary_range_limit(inventory: Inventory) -> Iterator[Problem]:
     """The range is added to those that exist (docs/reference/compute-engine.md#fixed-limits)."""
@@ -39,14 +39,14 @@ def secondary_range_limit(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(f"subnet {subnet.name}", f"it has {len(subnet.secondary_ranges)} secondary ranges")
 
 
-@check(
+@Check(
     "alias-limit",
     "blocker",
-    cause="quota",
     reads=("cluster state",),
     fine="every VM has room for another alias range",
     consequence="the VM cannot have its pod CIDR as an alias range; the limit is fixed",
     remedy="remove an alias range of the VM",
+    cause="quota",
 )
 def alias_limit(inventory: Inventory) -> Iterator[Problem]:
     """The alias is added to those that exist (docs/reference/compute-engine.md#fixed-limits)."""
@@ -56,14 +56,14 @@ def alias_limit(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(f"VM {name}", f"nic0 has {len(facts.node_of[name].aliases)} alias ranges")
 
 
-@check(
+@Check(
     "firewall-quota",
     "blocker",
-    cause="quota",
     reads=("project", "firewalls"),
     fine="the quota FIREWALLS has room for the rules for IPv6",
     consequence="IPv6 traffic of the cluster stays blocked",
     remedy="raise the quota, or delete firewall rules that are not used",
+    cause="quota",
 )
 def firewall_quota(inventory: Inventory) -> Iterator[Problem]:
     """Dual-stack adds firewall rules to the project (docs/reference/weaknesses.md#w32)."""
@@ -79,14 +79,14 @@ def firewall_quota(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(f"project {inventory.cluster.project}", evidence)
 
 
-@check(
+@Check(
     "static-route-quota",
     "risk",
-    cause="quota",
     reads=("cluster state", "network", "routes"),
     fine=f"the network has room for more static routes under the default quota of {STATIC_ROUTES}",
     consequence="unless the quota was raised, new nodes get no route, and a rollback cannot restore all routes",
     remedy="check the quota, raise it, or keep the number of nodes constant during the cut-over",
+    cause="quota",
 )
 def static_route_quota(inventory: Inventory) -> Iterator[Problem]:
     """Compute does not show the quota (docs/reference/compute-engine.md#static-routes-per-network)."""
@@ -103,14 +103,14 @@ def static_route_quota(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(f"network {inventory.cluster.network}", evidence)
 
 
-@check(
+@Check(
     "hybrid-limits",
     "risk",
-    cause="quota",
     reads=("cluster state", "network", "subnetworks", "routes", "instances", "forwarding rules"),
     fine="the network is inside the limits of hybrid subnets",
     consequence="beyond these limits Google advises against hybrid subnets, for every VM of the network",
     remedy="choose strategy auto or compressed, which accepts a short outage",
+    cause="quota",
 )
 def hybrid_limits(inventory: Inventory) -> Iterator[Problem]:
     """The limits hold for the whole network (docs/reference/cut-over.md#r16)."""
@@ -124,13 +124,13 @@ def hybrid_limits(inventory: Inventory) -> Iterator[Problem]:
     inventory.of("forwarding rules")
 
 
-@check(
+@Check(
     "decoy-room",
     "blocker",
     reads=("cluster state", "network", "subnetworks", "routes", "instances"),
     fine="the decoy check has an image, pod addresses and room for its VM",
     consequence="the decoy check cannot run",
-    remedy="correct this, or migrate without the decoy check: the first node then shows whether aliases work",
+    remedy="remove the obstacle, or migrate without the decoy check: the first node then shows whether aliases work",
 )
 def decoy_room(inventory: Inventory) -> Iterator[Problem]:
     """The check needs one VM, four blocks and an image (docs/reference/cut-over.md#decoys)."""

@@ -7,18 +7,18 @@ from dataclasses import replace
 
 from dualstack.plan.facts import CutoverFacts, overlap
 from dualstack.plan.strategy import obstacles
-from dualstack.preflight.check import NotApplicable, Problem, check
+from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.inventory import Inventory
 
 
-@check(
+@Check(
     "nodes-known",
     "blocker",
-    cause="",
     reads=("cluster state",),
     fine="Nodes with a pod CIDR are known",
     consequence="the migration cannot tell which addresses a VM serves, nor whether its pods are reachable",
     remedy="check that the cluster's Nodes can be listed and that they have a pod CIDR",
+    cause="",
 )
 def nodes_known(inventory: Inventory) -> Iterator[Problem]:
     """The pod CIDR of a Node is the source of truth (docs/reference/weaknesses.md#w11)."""
@@ -28,14 +28,14 @@ def nodes_known(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(f"cluster {inventory.cluster.name}", evidence)
 
 
-@check(
+@Check(
     "node-routes",
     "risk",
-    cause="",
     reads=("cluster state",),
     fine="a route leads to every node",
     consequence="their pods are without connectivity until they have their aliases",
     remedy="look for the reason in the Events of the nodes; often it is the quota of static routes",
+    cause="",
 )
 def node_routes(inventory: Inventory) -> Iterator[Problem]:
     """Before the cut-over each node has one route (docs/reference/cut-over.md#pre-routes)."""
@@ -47,7 +47,7 @@ def node_routes(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(f"{noun} {_listed(facts.unreachable)}", "no static route leads to the pod CIDR")
 
 
-@check(
+@Check(
     "interface-subnet",
     "blocker",
     reads=("cluster state",),
@@ -63,14 +63,14 @@ def interface_subnet(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(f"VM {name}", f"nic0 is not in subnet {facts.subnet.name}")
 
 
-@check(
+@Check(
     "plan-preconditions",
     "blocker",
-    cause="",
     reads=("cluster state",),
     fine="the preconditions of every step of the cut-over are met or will be",
     consequence="a step of the cut-over could not be taken",
-    remedy="correct this, or wait when nodes are being replaced",
+    remedy="remove the obstacle, or wait if nodes are being replaced",
+    cause="",
 )
 def plan_preconditions(inventory: Inventory) -> Iterator[Problem]:
     """What the plan foresees and no other check reports (docs/reference/weaknesses.md#w32)."""

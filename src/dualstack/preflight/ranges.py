@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dualstack.gce import Resource
 from dualstack.gce.resources import secondary_ranges
 from dualstack.model import cidr
-from dualstack.preflight.check import NotApplicable, Problem, check
+from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.finding import Subject
 from dualstack.preflight.inventory import Inventory
 
 
-@check(
+@Check(
     "pod-range-overlap",
     "blocker",
     reads=("cluster state", "network", "subnetworks"),
@@ -32,12 +32,12 @@ def pod_range_overlap(inventory: Inventory) -> Iterator[Problem]:
                 yield Problem(f"subnet {subnet['name']}", f"range {text} overlaps the pod range {pods}", "pods")
 
 
-@check(
+@Check(
     "pod-range-taken",
     "blocker",
     reads=("cluster state",),
     fine="the name and the addresses of the pod range are free in the nodes subnet",
-    consequence="the range for pods cannot be added, and Compute cannot rename a range",
+    consequence="the pod range cannot be added, and Compute cannot rename a range",
     remedy="remove the alias ranges that use the other range, then remove that range from the subnet",
 )
 def pod_range_taken(inventory: Inventory) -> Iterator[Problem]:
@@ -49,7 +49,7 @@ def pod_range_taken(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(f"subnet {facts.subnet.name}", evidence, "pods")
 
 
-@check(
+@Check(
     "service-range-overlap",
     "blocker",
     reads=("network", "subnetworks"),
@@ -67,7 +67,7 @@ def service_range_overlap(inventory: Inventory) -> Iterator[Problem]:
                 yield Problem(f"subnet {subnet['name']}", evidence, "services")
 
 
-@check(
+@Check(
     "service-range-routes",
     "blocker",
     reads=("network", "subnetworks", "routes"),
@@ -84,7 +84,7 @@ def service_range_routes(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(f"route {route['name']}", f"destination {there} lies in the service range", "services")
 
 
-@check(
+@Check(
     "peer-ranges",
     "blocker",
     reads=("cluster state", "network", "subnetworks", "peering routes"),
@@ -109,7 +109,7 @@ def peer_ranges(inventory: Inventory) -> Iterator[Problem]:
                 yield Problem(f"network {inventory.cluster.network}", f"{what} {text}", subject)
 
 
-@check(
+@Check(
     "reserved-ranges",
     "blocker",
     reads=("cluster state", "network", "subnetworks", "addresses"),

@@ -7,13 +7,13 @@ from typing import Any
 
 from dualstack.gce import Resource
 from dualstack.gce.resources import last_segment
-from dualstack.preflight.check import NotApplicable, Problem, check
+from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.finding import Subject
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.ranges import lies_in, pending_pod_range
 
 
-@check(
+@Check(
     "foreign-routes",
     "blocker",
     reads=("cluster state",),
@@ -31,10 +31,10 @@ def foreign_routes(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(f"route {route.name}", evidence)
 
 
-@check(
+@Check(
     "learned-routes",
     "blocker",
-    reads=("cluster state", "network", "subnetworks", "routers", "router status"),
+    reads=("cluster state", "network", "subnetworks", "router status"),
     fine="no Cloud Router has learned a prefix in the pod range or the nodes range",
     consequence="the prefix could carry traffic of the cluster while the overlap flag is set",
     remedy="stop the BGP peer from advertising the prefix",
@@ -47,7 +47,6 @@ def learned_routes(inventory: Inventory) -> Iterator[Problem]:
         "pods": pending_pod_range(inventory),
         "nodes": inventory.nodes_subnet["ipCidrRange"],
     }
-    inventory.of("routers")
     for status in inventory.of("router status"):
         result = status.get("result") or {}
         routes = [*(result.get("bestRoutes") or ()), *(result.get("bestRoutesForRouter") or ())]
@@ -57,7 +56,7 @@ def learned_routes(inventory: Inventory) -> Iterator[Problem]:
                     yield Problem(f"Cloud Router {status['name']}", f"learned prefix {there} lies in {text}", subject)
 
 
-@check(
+@Check(
     "advertised-pod-range",
     "risk",
     reads=("cluster state", "network", "routers"),

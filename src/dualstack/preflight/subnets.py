@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dualstack.preflight.check import NotApplicable, Problem, check
+from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.inventory import Inventory
 
 
-@check(
+@Check(
     "ipv6-access-type",
     "blocker",
     reads=("network", "subnetworks"),
@@ -23,7 +23,7 @@ def ipv6_access_type(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(f"subnet {subnet['name']}", "ipv6AccessType is INTERNAL")
 
 
-@check(
+@Check(
     "overlap-flag-visible",
     "blocker",
     reads=("cluster state",),
