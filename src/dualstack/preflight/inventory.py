@@ -100,7 +100,7 @@ class Inventory:
 
     @property
     def static_routes(self) -> list[Resource]:
-        """The static routes of the network, whoever created them."""
+        """The static routes of the network, of all clusters."""
         return [
             route
             for route in self.in_network("routes")

@@ -32,7 +32,7 @@ from dualstack.kube.interface import Kube, NotFound
 from dualstack.model.errors import ComputeError, DualstackError, GateFailed, Unsupported
 from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
 from dualstack.model.kinds import Manifest
-from dualstack.plan.automatic import Choice, NetworkFacts, beyond, decide
+from dualstack.plan.automatic import Choice, beyond, decide
 from dualstack.plan.back import irreversible
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
@@ -113,11 +113,10 @@ class Migration:
         inventory = await self.preflight.read(facts)
         choice = await self._choice(facts, inventory)
         strategy = choose(choice.strategy)
-        rescue = facts.begun and bool(facts.unreachable)
-        await self._report(run_checks(replace(inventory, strategy=strategy)), rescue=rescue)
+        await self._report(run_checks(replace(inventory, strategy=strategy)), rescue=_rescues(facts))
         if facts.finished:
             return
-        if not rescue:
+        if not _rescues(facts):
             await self.services.ensure(inventory.link)
         with self.reporter.phase("cut-over"):
             await self._announce_strategy(choice, strategy, facts)
@@ -222,8 +221,12 @@ class Migration:
         unsupported = await self.record.annotation(OVERLAP_UNSUPPORTED)
         undecided = bool(facts.live_routes) and not facts.range_present
         if self.strategy == AUTO:
-            # The size of the network matters only before the range is added over live routes.
-            network = inventory.usage if undecided else NetworkFacts(0, 0, 0, 0)
+            try:
+                network = inventory.usage
+            except ComputeError as error:
+                if undecided and not _rescues(facts):
+                    raise
+                return Choice("overlap", f"the size of the network is unknown ({error}) and need not decide")
             to_make = self.settings.decoys and not facts.decoys.present
             return decide(facts, replace(network, decoys=int(to_make)), unsupported=unsupported)
         if self.strategy != "overlap" or not undecided:
@@ -274,6 +277,11 @@ class Migration:
             emit=emit,
             settings=self.settings,
         )
+
+
+def _rescues(facts: CutoverFacts) -> bool:
+    """Whether a cut-over has begun and nodes stay without connectivity until it continues."""
+    return facts.begun and bool(facts.unreachable)
 
 
 def _reason_when_requested(inventory: Inventory) -> str:
