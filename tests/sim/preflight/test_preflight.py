@@ -193,6 +193,23 @@ async def test_nodes_without_connectivity_come_first_and_the_blockers_are_announ
         assert await made.node_routes() == []
 
 
+@pytest.mark.parametrize(("step", "stays_stopped"), [("set-overlap-flag", False), ("delete-routes", True)])
+async def test_a_blocker_that_appears_midway_restores_the_controller_while_every_route_exists(
+    step: str, stays_stopped: bool
+) -> None:
+    async with scene(speed=800.0) as made:
+        made.trigger()
+        await made.killed_at(step)
+        await made.change("subnetworks.delete", SUBNET, f"{NS}-services")
+        await of_another_cluster(made)
+        assert made.controller_manager_is_ignored()
+        before = made.mutations()
+        assert "subnet of-another-cluster" in await made.refusal()
+        assert made.mutations() == before
+        assert made.controller_manager_is_ignored() is stays_stopped
+        assert made.lost() == 0.0
+
+
 async def test_the_pod_range_under_another_name_is_found_before_the_services_subnet_is_created() -> None:
     async with scene(speed=800.0) as made:
         await upstream.patch_nodes_subnet(made, allowSubnetCidrRoutesOverlap=True)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from dualstack.clock import Clock
 from dualstack.cutover.actuator import Redirection
-from dualstack.cutover.cut_over import CutOver
+from dualstack.cutover.cut_over import CutOver, nothing_deleted
 from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.run import DirectionChanged
 from dualstack.gardener.controllers.infrastructure.announcement import announce
@@ -113,7 +113,7 @@ class Migration:
         inventory = await self.preflight.read(facts)
         choice = await self._choice(facts, inventory)
         strategy = choose(choice.strategy)
-        await self._report(run_checks(replace(inventory, strategy=strategy)), rescue=_rescues(facts))
+        await self._report(run_checks(replace(inventory, strategy=strategy)), facts)
         if facts.finished:
             return
         if not _rescues(facts):
@@ -131,14 +131,18 @@ class Migration:
                 await self._announce("CutOverStopped", str(error), kind="Warning")
                 raise
 
-    async def _report(self, findings: list[Finding], *, rescue: bool) -> None:
+    async def _report(self, findings: list[Finding], facts: CutoverFacts) -> None:
         """Raise PreflightFailed if anything blocks; announce the risks, once for each generation of the Shoot.
 
-        rescue: nodes stay without connectivity until the cut-over continues, so blockers are only announced.
+        A rescue continues, and its blockers are announced. A cut-over that is not to continue now does not need
+        cloud-controller-manager stopped, unless a route is deleted already.
         """
         if blockers := [finding for finding in findings if finding.blocks]:
             failed = PreflightFailed(blockers, self._in_fields)
-            if not rescue:
+            if not _rescues(facts):
+                with suppress(DualstackError):
+                    if nothing_deleted(facts):
+                        await self._manager.give_back()
                 raise failed
             message = f"the cut-over continues because nodes are without connectivity: {failed}"
             await self._announce("PreflightFailed", message, kind="Warning")
