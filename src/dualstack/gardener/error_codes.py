@@ -7,7 +7,7 @@ import re
 from dualstack.gce import errors as gce
 from dualstack.kube import interface as kube
 from dualstack.model.errors import ComputeError, DualstackError, InvalidInput, Unsupported
-from dualstack.preflight.checks import NotFit
+from dualstack.preflight.finding import Cause, PreflightFailed
 
 UNAUTHENTICATED = "ERR_INFRA_UNAUTHENTICATED"
 UNAUTHORIZED = "ERR_INFRA_UNAUTHORIZED"
@@ -105,6 +105,13 @@ _BY_CLASS: dict[type[DualstackError], str] = {
 }
 """The code of each class of errors. Other errors of Compute get theirs from their text."""
 
+_BY_CAUSE: dict[Cause, str] = {
+    "configuration": CONFIGURATION_PROBLEM,
+    "quota": QUOTA_EXCEEDED,
+    "permission": UNAUTHORIZED,
+}
+"""The code of a finding of the preflight; what may change by itself has none."""
+
 _PATTERNS = {code: re.compile("|".join(words), re.IGNORECASE) for code, words in _WORDS.items()}
 
 FAILING = frozenset(
@@ -139,8 +146,9 @@ def error_codes(error: DualstackError) -> tuple[str, ...]:
     """
     if isinstance(error, CodedError):
         return error.codes
-    if isinstance(error, NotFit):
-        return (CONFIGURATION_PROBLEM,) * bool(error.wrong) + (QUOTA_EXCEEDED,) * bool(error.short)
+    if isinstance(error, PreflightFailed):
+        causes = {finding.cause for finding in error.findings}
+        return tuple(code for cause, code in _BY_CAUSE.items() if cause in causes)
     for kind, code in _BY_CLASS.items():
         if isinstance(error, kind):
             return (code,)

@@ -158,7 +158,7 @@ async def test_what_the_cloud_refuses_leaves_nothing_behind(method: str) -> None
 async def test_where_the_api_ignores_the_flag_no_vm_is_made() -> None:
     async with scene(knobs=Knobs(overlap_flag="hidden")) as made, probing(made):
         made.trigger(annotations=DECOYS)
-        assert "does not know allowSubnetCidrRoutesOverlap" in await made.refusal()
+        assert "the API ignores the overlap flag" in await made.refusal()
         assert "create-decoys" not in made.steps()
         await assert_no_decoys(made)
 
@@ -193,8 +193,8 @@ async def test_decoys_that_are_wanted_no_more_go() -> None:
 @pytest.mark.parametrize(
     ("options", "nodes", "said"),
     [
-        ({"prober_image": ""}, None, "the operator runs without --prober-image"),
-        ({}, 129, "129 NICs and 1 of a roll-out leave no room for the decoys'"),
+        ({"prober_image": ""}, None, "no image for the probing pods is configured (--prober-image)"),
+        ({}, 129, "129 NICs and 1 of a roll-out leave no room for one more"),
     ],
 )
 async def test_what_cannot_be_had_is_refused_before_anything_is_done(

@@ -1,4 +1,4 @@
-"""Peered networks and BGP, looked at over HTTP before anything is changed (cutover.md R10, 3.5)."""
+"""Peered networks and BGP, as the preflight reads them over HTTP (docs/reference/cut-over.md#r10)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp import web
 
 from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
 from dualstack.model.events import StrategyChosen
-from dualstack.preflight.checks import NotFit
+from dualstack.preflight.finding import PreflightFailed
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 
@@ -31,9 +31,12 @@ async def test_a_peer_that_has_the_services_range_is_seen_before_anything_is_cha
         before = made.mutations()
         with pytest.raises(TaskFailed) as caught:
             await made.reconcile()
-        assert isinstance(caught.value.__cause__, NotFit)
-        assert caught.value.__cause__.faults == (
-            'spec.networking.services: Invalid value: "100.64.0.0/13": overlaps 100.70.0.0/16 of a peered network',
+        cause = caught.value.__cause__
+        assert isinstance(cause, PreflightFailed)
+        assert str(cause) == (
+            f'spec.networking.services: Invalid value: "100.64.0.0/13": network {NS}: range 100.70.0.0/16 of a peer '
+            "overlaps 100.64.0.0/13; Compute refuses the range; remove the range or the route from the peered network, "
+            "or end the peering"
         )
         assert made.mutations() == before
 
@@ -44,7 +47,7 @@ async def test_a_range_that_is_allocated_to_private_services_is_seen_too() -> No
         body = {"name": "psa", "address": "100.100.0.0", "prefixLength": 20, "purpose": "VPC_PEERING"}
         made.compute.place("addresses", "global", body | {"addressType": "INTERNAL", "network": network})
         made.trigger()
-        with pytest.raises(TaskFailed, match=r"overlaps 100.100.0.0/20 of reserved range psa"):
+        with pytest.raises(TaskFailed, match=r"reserved range psa: 100\.100\.0\.0/20 overlaps 100\.96\.0\.0/11"):
             await made.reconcile()
 
 
@@ -57,7 +60,7 @@ async def test_a_static_route_that_a_peer_exports_is_seen_too() -> None:
         made.compute.place("routes", "global", body | {"nextHopIp": hop})
         made.trigger()
         before = made.mutations()
-        with pytest.raises(TaskFailed, match=r"contains route 100.120.0.0/16 of a peered network"):
+        with pytest.raises(TaskFailed, match=r"an imported route to 100\.120\.0\.0/16 lies in 100\.96\.0\.0/11"):
             await made.reconcile()
         assert made.mutations() == before
 

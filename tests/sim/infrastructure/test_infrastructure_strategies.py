@@ -112,7 +112,7 @@ async def test_r15_routers_that_will_advertise_the_pod_range_are_named_before_it
         heard = [event.cidr for event in made.fabric.advertisements.events if event.router == "to-the-office"]
         told = announced(made).get("PodRangeAdvertised", "")
         assert ("100.96.0.0/11" in heard) is (mode == "DEFAULT")
-        assert ("Cloud Router to-the-office (europe-west1) will advertise pod range" in told) is (mode == "DEFAULT")
+        assert ("Cloud Router to-the-office (europe-west1): it will advertise pod range" in told) is (mode == "DEFAULT")
         events = [event for event in made.store.list(kinds.EVENT, NS) if event["reason"] == "PodRangeAdvertised"]
         assert len(events) == (mode == "DEFAULT")
 

@@ -10,7 +10,7 @@ from dualstack.gardener.model import names as gardener_names
 from dualstack.gce.errors import PolicyViolated
 from dualstack.model import kinds, names
 from dualstack.model.events import AnyEvent, StepFinished, StepStarted
-from dualstack.preflight.checks import NotFit
+from dualstack.preflight.finding import PreflightFailed
 from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
 from dualstack_sim.compute.project.latency import LatencyProfile
 from dualstack_sim.faults import FaultRule
@@ -170,7 +170,7 @@ async def test_w32_a_policy_against_ipv6_is_met_before_anything_else_is_touched(
 async def test_w32_everything_that_is_in_the_way_is_told_at_once_and_nothing_is_changed() -> None:
     async with scene() as made:
         network = (await made.subnet())["network"]
-        other = {"name": "of-someone-else", "network": network, "ipCidrRange": "100.70.0.0/16"}
+        other = {"name": "of-another-cluster", "network": network, "ipCidrRange": "100.70.0.0/16"}
         made.compute.place("subnetworks", SUBNET, other)
         gateway = "global/gateways/default-internet-gateway"
         route = {"name": "into-services", "network": network, "destRange": "100.65.0.0/24", "priority": 1000}
@@ -180,12 +180,22 @@ async def test_w32_everything_that_is_in_the_way_is_told_at_once_and_nothing_is_
         with pytest.raises(TaskFailed) as caught:
             await made.reconcile()
         cause = caught.value.__cause__
-        assert isinstance(cause, NotFit)
-        services = 'spec.networking.services: Invalid value: "100.64.0.0/13": '
-        assert cause.faults == (
-            f"{services}overlaps 100.70.0.0/16 of subnet of-someone-else",
-            f"{services}static route into-services leads into it (100.65.0.0/24)",
-        )
+        assert isinstance(cause, PreflightFailed)
+        assert [(finding.id, finding.object, finding.evidence) for finding in cause.findings] == [
+            (
+                "service-range-overlap",
+                "subnet of-another-cluster",
+                "range 100.70.0.0/16 overlaps the service range 100.64.0.0/13",
+            ),
+            (
+                "service-range-routes",
+                "route into-services",
+                "destination 100.65.0.0/24 lies in the service range",
+            ),
+        ]
+        lines = str(cause).splitlines()
+        assert len(lines) == 2
+        assert all(line.startswith('spec.networking.services: Invalid value: "100.64.0.0/13": ') for line in lines)
         assert made.mutations() == before
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from dualstack.clock import Clock
 from dualstack.cutover.actuator import Redirection
-from dualstack.cutover.cut_over import CutOver
+from dualstack.cutover.cut_over import CutOver, nothing_deleted
 from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.run import DirectionChanged
 from dualstack.gardener.controllers.infrastructure.announcement import announce
@@ -23,13 +23,13 @@ from dualstack.gardener.controllers.infrastructure.record import InfrastructureR
 from dualstack.gardener.controllers.infrastructure.reporting import Reporter
 from dualstack.gardener.controllers.infrastructure.services import ServicesSubnet
 from dualstack.gardener.model.kinds import CLUSTER
-from dualstack.gardener.model.names import CUT_OVER, OVERLAP_UNSUPPORTED
+from dualstack.gardener.model.names import CUT_OVER, DECOYS, OVERLAP_UNSUPPORTED
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.platform import GardenerPlatform
 from dualstack.gce import ComputeClient
 from dualstack.gce.pacing import QUICK, UPSTREAM, Pace
 from dualstack.kube.interface import Kube, NotFound
-from dualstack.model.errors import DualstackError, GateFailed, Unsupported
+from dualstack.model.errors import ComputeError, DualstackError, GateFailed, Unsupported
 from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
 from dualstack.model.kinds import Manifest
 from dualstack.plan.automatic import Choice, beyond, decide
@@ -38,9 +38,10 @@ from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.strategy import AUTO, Strategy, choose, describe_outage, way_back
-from dualstack.preflight.advertisements import advertising_routers
-from dualstack.preflight.checks import NotFit, Preflight, decoy_faults
-from dualstack.preflight.network_usage import count_network
+from dualstack.preflight.finding import Finding, PreflightFailed
+from dualstack.preflight.inventory import Inventory
+from dualstack.preflight.reading import Preflight
+from dualstack.preflight.registry import run_checks
 
 BACK = "back"
 
@@ -107,17 +108,18 @@ class Migration:
 
     async def _forward(self) -> None:
         facts = await self._cut_over(self.emit).observe()
+        if facts.finished and await self._published():
+            return
+        inventory = await self.preflight.read(facts)
+        choice = await self._choice(facts, inventory)
+        strategy = choose(choice.strategy)
+        await self._report(run_checks(replace(inventory, strategy=strategy)), facts)
         if facts.finished:
             return
-        choice = await self._choice(facts)
-        strategy = choose(choice.strategy)
-        if not (facts.begun and facts.unreachable):
-            if strategy.lossless:
-                await self._check_decoys(facts)
-            await self.services.ensure(await self.preflight.check(facts))
+        if not _rescues(facts):
+            await self.services.ensure(inventory.link)
         with self.reporter.phase("cut-over"):
             await self._announce_strategy(choice, strategy, facts)
-            await self._announce_advertisements(facts)
             try:
                 await self._measured(lambda cut_over: cut_over.forward(strategy, self._requested_back))
             except DirectionChanged:
@@ -129,12 +131,46 @@ class Migration:
                 await self._announce("CutOverStopped", str(error), kind="Warning")
                 raise
 
-    async def _check_decoys(self, facts: CutoverFacts) -> None:
-        """Raises NotFit when decoys are requested and cannot be created."""
-        if self.settings.decoys and facts.live_routes and not facts.decoys.present:
-            usage = await count_network(self.compute, self.desired.cluster)
-            if faults := decoy_faults(facts, usage, image=self.decoys.image):
-                raise NotFit(faults, ())
+    async def _report(self, findings: list[Finding], facts: CutoverFacts) -> None:
+        """Raise PreflightFailed if anything blocks; announce the risks, once for each generation of the Shoot.
+
+        A rescue continues, and its blockers are announced. A cut-over that is not to continue now does not need
+        cloud-controller-manager stopped, unless a route is deleted already.
+        """
+        if blockers := [finding for finding in findings if finding.blocks]:
+            failed = PreflightFailed(blockers, self._in_fields)
+            if not _rescues(facts):
+                with suppress(DualstackError):
+                    if nothing_deleted(facts):
+                        await self._manager.give_back()
+                raise failed
+            message = f"the cut-over continues because nodes are without connectivity: {failed}"
+            await self._announce("PreflightFailed", message, kind="Warning")
+        risks = [finding for finding in findings if finding.severity == "risk" and finding.status == "problem"]
+        routers = [finding for finding in risks if finding.id == "advertised-pod-range"]
+        await self._announce_risks("PodRangeAdvertised", routers)
+        await self._announce_risks("PreflightRisk", [finding for finding in risks if finding not in routers])
+
+    async def _announce_risks(self, reason: str, risks: list[Finding]) -> None:
+        if risks:
+            await announce(
+                self.kube,
+                self.clock,
+                self.shoot.name,
+                self.desired.ns,
+                reason,
+                "\n".join(finding.describe() for finding in risks),
+                kind="Warning",
+                generation=self.shoot.generation,
+            )
+
+    def _in_fields(self, finding: Finding) -> str:
+        """The finding with the field of the Shoot that it concerns, as Gardener's API words it."""
+        ranges = {"pods": self.desired.pods, "services": self.desired.services, "nodes": self.desired.config.workers}
+        if (given := ranges.get(finding.subject)) is not None:
+            return f'spec.networking.{finding.subject}: Invalid value: "{given}": {finding.describe()}'
+        prefix = f"metadata.annotations[{DECOYS}]: " if finding.subject == "decoys" else ""
+        return prefix + finding.describe()
 
     async def _back(self) -> None:
         """Return to routes, and stay there."""
@@ -184,14 +220,20 @@ class Migration:
         networking = ((await self.record.read()).get("status") or {}).get("networking") or {}
         return len(networking.get("nodes") or ()) > 1
 
-    async def _choice(self, facts: CutoverFacts) -> Choice:
+    async def _choice(self, facts: CutoverFacts, inventory: Inventory) -> Choice:
         """The strategy of this run, with the reason. Raises Unsupported if the cloud is known not to support it."""
         unsupported = await self.record.annotation(OVERLAP_UNSUPPORTED)
+        undecided = bool(facts.live_routes) and not facts.range_present
         if self.strategy == AUTO:
-            network = await count_network(self.compute, self.desired.cluster)
+            try:
+                network = inventory.usage
+            except ComputeError as error:
+                if undecided and not _rescues(facts):
+                    raise
+                return Choice("overlap", f"the size of the network is unknown ({error}) and need not decide")
             to_make = self.settings.decoys and not facts.decoys.present
             return decide(facts, replace(network, decoys=int(to_make)), unsupported=unsupported)
-        if self.strategy != "overlap" or not facts.live_routes or facts.range_present:
+        if self.strategy != "overlap" or not undecided:
             return Choice(self.strategy, "requested")
         if unsupported:
             raise Unsupported(
@@ -199,7 +241,7 @@ class Migration:
                 f"remove annotation {OVERLAP_UNSUPPORTED} of the Infrastructure to try it again",
                 unsupported,
             )
-        return Choice("overlap", await self._reason_when_requested())
+        return Choice("overlap", _reason_when_requested(inventory))
 
     async def _announce_strategy(self, choice: Choice, strategy: Strategy, facts: CutoverFacts) -> None:
         """Announce the strategy, its reason and its cost before the first change."""
@@ -208,33 +250,6 @@ class Migration:
         )
         cost = describe_outage(strategy, facts, self.settings)
         await self._announce("StrategyChosen", f"{choice.strategy}: {choice.reason}. {cost}")
-
-    async def _reason_when_requested(self) -> str:
-        """The reason for an explicit `overlap`, with a warning above the limits of hybrid subnets."""
-        above = beyond(await count_network(self.compute, self.desired.cluster))
-        return f"requested, although {above}, beyond which Google advises against them" if above else "requested"
-
-    async def _announce_advertisements(self, facts: CutoverFacts) -> None:
-        """Warn that Cloud Routers will advertise the pod range (docs/reference/cut-over.md#r15)."""
-        if facts.range_present:
-            return
-        if routers := await advertising_routers(self.compute, self.desired.cluster):
-            named = ", ".join(routers)
-            message = (
-                f"Cloud Router {named} will advertise pod range {self.desired.pods} to its BGP peers as soon "
-                f"as subnet {self.desired.nodes_subnet} has it; to prevent that, set its advertise mode to CUSTOM first"
-            )
-            shoot = self.shoot
-            await announce(
-                self.kube,
-                self.clock,
-                shoot.name,
-                self.desired.ns,
-                "PodRangeAdvertised",
-                message,
-                kind="Warning",
-                generation=shoot.generation,
-            )
 
     async def _measured(self, run: Callable[[CutOver], Awaitable[None]]) -> None:
         """Run one direction, then announce each outage that it measured."""
@@ -266,6 +281,19 @@ class Migration:
             emit=emit,
             settings=self.settings,
         )
+
+
+def _rescues(facts: CutoverFacts) -> bool:
+    """Whether a cut-over has begun and nodes stay without connectivity until it continues."""
+    return facts.begun and bool(facts.unreachable)
+
+
+def _reason_when_requested(inventory: Inventory) -> str:
+    """The reason for an explicit `overlap`, with a warning above the limits of hybrid subnets."""
+    with suppress(ComputeError):  # the finding hybrid-limits says that they are unknown
+        if above := beyond(inventory.usage):
+            return f"requested, although {above}, beyond which Google advises against them"
+    return "requested"
 
 
 def pace_of(strategy: str) -> Pace:

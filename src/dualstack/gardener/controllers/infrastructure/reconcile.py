@@ -27,8 +27,8 @@ from dualstack.model.errors import InvalidInput
 from dualstack.model.events import Listener
 from dualstack.model.kinds import SECRET, Manifest
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import AUTO, DEFAULT, validate
-from dualstack.preflight.checks import Preflight
+from dualstack.plan.strategy import DEFAULT, validate
+from dualstack.preflight.reading import Preflight
 
 
 class InfrastructureController:
@@ -133,8 +133,9 @@ class InfrastructureController:
             preflight=Preflight(
                 compute,
                 desired.cluster,
+                settings,
                 planned_firewalls=desired.ipv6_firewalls,
-                hybrid=strategy in (AUTO, "overlap"),
+                prober_image=self._prober_image,
             ),
             services=services,
             settings=settings,

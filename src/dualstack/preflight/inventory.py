@@ -1,0 +1,137 @@
+"""What the preflight has read: each source is a list of resources, or the error that it was refused with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dualstack.gce import Resource
+from dualstack.gce.errors import ComputeRefusal, NotFound
+from dualstack.gce.resources import last_segment, same_resource
+from dualstack.model.cluster import Cluster
+from dualstack.model.errors import DualstackError
+from dualstack.plan.automatic import NetworkFacts
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import DEFAULT, STRATEGIES, Strategy
+
+Source = Literal[
+    "cluster state",
+    "network",
+    "project",
+    "subnetworks",
+    "routes",
+    "firewalls",
+    "addresses",
+    "routers",
+    "router status",
+    "peering routes",
+    "instances",
+    "forwarding rules",
+]
+"""`cluster state` is what a cut-over observes (`CutoverFacts`); the others are reads of Compute."""
+
+Answer = list[Resource] | ComputeRefusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """Everything that the checks look at. Properties raise the error of a source that could not be read.
+
+    strategy: the one that the migration is going to use. planned_firewalls: names of the firewall rules that it
+    creates. prober_image: image of the pods of the decoy check, empty when none is configured.
+    """
+
+    cluster: Cluster
+    observed: CutoverFacts | DualstackError
+    answers: Mapping[Source, Answer]
+    strategy: Strategy = STRATEGIES[DEFAULT]
+    settings: Settings = field(default_factory=Settings)
+    planned_firewalls: tuple[str, ...] = ()
+    prober_image: str = ""
+
+    @property
+    def facts(self) -> CutoverFacts:
+        """The state of the cluster."""
+        if isinstance(self.observed, DualstackError):
+            raise self.observed
+        return self.observed
+
+    def of(self, source: Source) -> list[Resource]:
+        """What was read of `source`, of all networks."""
+        answer = self.answers[source]
+        if isinstance(answer, ComputeRefusal):
+            raise answer
+        return answer
+
+    @property
+    def network(self) -> Resource:
+        """The VPC network."""
+        (network,) = self.of("network")
+        return network
+
+    @property
+    def link(self) -> str:
+        """The selfLink of the VPC network."""
+        return str(self.network["selfLink"])
+
+    def in_network(self, source: Source) -> list[Resource]:
+        """What was read of `source`, of the cluster's network only."""
+        link = self.link
+        return [found for found in self.of(source) if same_resource(found.get("network") or "", link)]
+
+    def subnet(self, name: str) -> Resource | None:
+        """The subnet of this name in the cluster's network and region; None when there is none."""
+        found = (subnet for subnet in self.in_network("subnetworks") if self.is_subnet(subnet, name))
+        return next(found, None)
+
+    def is_subnet(self, subnet: Resource, name: str) -> bool:
+        """Whether it is the subnet of this name in the cluster's region."""
+        return bool(subnet["name"] == name and last_segment(subnet["region"]) == self.cluster.region)
+
+    @property
+    def nodes_subnet(self) -> Resource:
+        """The subnet of the nodes."""
+        subnet = self.subnet(self.cluster.nodes_subnet)
+        if subnet is None:
+            raise NotFound("notFound", f"subnet {self.cluster.nodes_subnet} is not in network {self.cluster.network}")
+        return subnet
+
+    @property
+    def static_routes(self) -> list[Resource]:
+        """The static routes of the network, of all clusters."""
+        return [
+            route
+            for route in self.in_network("routes")
+            if not route.get("nextHopNetwork") and not route.get("nextHopPeering")
+        ]
+
+    @property
+    def usage(self) -> NetworkFacts:
+        """What counts against the limits of hybrid subnets (docs/reference/cut-over.md#pre-size).
+
+        `forwarding_rules` is None when they could not be read.
+        """
+        link, rules = self.link, self.answers["forwarding rules"]
+        return NetworkFacts(
+            interfaces=sum(
+                same_resource(interface.get("network") or "", link)
+                for instance in self.of("instances")
+                for interface in instance.get("networkInterfaces") or ()
+            ),
+            surge=self.cluster.surge,
+            custom_routes=len(self.static_routes),
+            hybrid_subnets=sum(
+                bool(subnet.get("allowSubnetCidrRoutesOverlap"))
+                and not self.is_subnet(subnet, self.cluster.nodes_subnet)
+                for subnet in self.in_network("subnetworks")
+            ),
+            forwarding_rules=None
+            if isinstance(rules, ComputeRefusal)
+            else sum(
+                # Of internal passthrough load balancers; proxies have the scheme INTERNAL_MANAGED.
+                rule.get("loadBalancingScheme") == "INTERNAL" and same_resource(rule.get("network") or "", link)
+                for rule in rules
+            ),
+        )

@@ -1,0 +1,153 @@
+"""Checks of quotas and fixed limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dualstack.plan.automatic import MOST_INTERFACES, beyond
+from dualstack.plan.blocks import unused_block
+from dualstack.plan.decoy_steps import PARTS
+from dualstack.preflight.check import Check, NotApplicable, Problem
+from dualstack.preflight.inventory import Inventory
+from dualstack.preflight.ranges import pending_pod_range
+
+SECONDARY_RANGES = 170
+"""Secondary ranges of a subnet (docs/reference/compute-engine.md#fixed-limits)."""
+
+ALIASES = 150
+"""Alias ranges of an interface (docs/reference/compute-engine.md#fixed-limits)."""
+
+STATIC_ROUTES = 200
+"""Static routes of a network, unless the quota was raised; Compute does not show that quota
+(docs/reference/compute-engine.md#static-routes-per-network)."""
+
+
+@Check(
+    "secondary-range-limit",
+    "blocker",
+    reads=("cluster state",),
+    fine="the nodes subnet has room for another secondary range",
+    consequence="the pod range cannot be added; the limit is fixed",
+    remedy="remove a secondary range that is not used",
+    cause="quota",
+)
+def secondary_range_limit(inventory: Inventory) -> Iterator[Problem]:
+    """The range is added to those that exist (docs/reference/compute-engine.md#fixed-limits)."""
+    pending_pod_range(inventory)
+    subnet = inventory.facts.subnet
+    if len(subnet.secondary_ranges) >= SECONDARY_RANGES:
+        yield Problem(f"subnet {subnet.name}", f"it has {len(subnet.secondary_ranges)} secondary ranges")
+
+
+@Check(
+    "alias-limit",
+    "blocker",
+    reads=("cluster state",),
+    fine="every VM has room for another alias range",
+    consequence="the VM cannot have its pod CIDR as an alias range; the limit is fixed",
+    remedy="remove an alias range of the VM",
+    cause="quota",
+)
+def alias_limit(inventory: Inventory) -> Iterator[Problem]:
+    """The alias is added to those that exist (docs/reference/compute-engine.md#fixed-limits)."""
+    facts = inventory.facts
+    for name in facts.without_alias:
+        if not facts.aliased(name) and len(facts.node_of[name].aliases) >= ALIASES:
+            yield Problem(f"VM {name}", f"nic0 has {len(facts.node_of[name].aliases)} alias ranges")
+
+
+@Check(
+    "firewall-quota",
+    "blocker",
+    reads=("project", "firewalls"),
+    fine="the quota FIREWALLS has room for the rules for IPv6",
+    consequence="IPv6 traffic of the cluster stays blocked",
+    remedy="raise the quota, or delete firewall rules that are not used",
+    cause="quota",
+)
+def firewall_quota(inventory: Inventory) -> Iterator[Problem]:
+    """Dual-stack adds firewall rules to the project (docs/reference/weaknesses.md#w32)."""
+    existing = {rule["name"] for rule in inventory.of("firewalls")}
+    (project,) = inventory.of("project")
+    quota = next((entry for entry in project.get("quotas") or () if entry.get("metric") == "FIREWALLS"), None)
+    if quota is None:
+        raise NotApplicable(f"project {inventory.cluster.project} has no quota FIREWALLS")
+    missing = len(set(inventory.planned_firewalls) - existing)
+    limit = int(quota["limit"])
+    if missing > max(0, limit - len(existing)):
+        evidence = f"quota FIREWALLS is {limit}, {len(existing)} rules exist and {missing} more are needed"
+        yield Problem(f"project {inventory.cluster.project}", evidence)
+
+
+@Check(
+    "static-route-quota",
+    "risk",
+    reads=("cluster state", "network", "routes"),
+    fine=f"the network has room for more static routes under the default quota of {STATIC_ROUTES}",
+    consequence="unless the quota was raised, new nodes get no route, and a rollback cannot restore all routes",
+    remedy="check the quota, raise it, or keep the number of nodes constant during the cut-over",
+    cause="quota",
+)
+def static_route_quota(inventory: Inventory) -> Iterator[Problem]:
+    """Compute does not show the quota (docs/reference/compute-engine.md#static-routes-per-network)."""
+    facts, settings = inventory.facts, inventory.settings
+    pending_pod_range(inventory)
+    existing, surge = len(inventory.static_routes), inventory.cluster.surge
+    temporary = 2 * settings.decoys + settings.drill
+    wanted = existing + surge + len(facts.unreachable) + temporary
+    if wanted > STATIC_ROUTES:
+        evidence = (
+            f"{existing} static routes exist and up to {wanted - existing} more are needed; the default quota "
+            f"STATIC_ROUTES_PER_NETWORK is {STATIC_ROUTES}"
+        )
+        yield Problem(f"network {inventory.cluster.network}", evidence)
+
+
+@Check(
+    "hybrid-limits",
+    "risk",
+    reads=("cluster state", "network", "subnetworks", "routes", "instances", "forwarding rules"),
+    fine="the network is inside the limits of hybrid subnets",
+    consequence="beyond these limits Google advises against hybrid subnets, for every VM of the network",
+    remedy="choose strategy auto or compressed, which accepts a short outage",
+    cause="quota",
+)
+def hybrid_limits(inventory: Inventory) -> Iterator[Problem]:
+    """The limits hold for the whole network (docs/reference/cut-over.md#r16)."""
+    if not inventory.strategy.lossless:
+        raise NotApplicable(f"strategy {inventory.strategy.name} does not set the overlap flag")
+    pending_pod_range(inventory)
+    if not inventory.facts.live_routes:
+        raise NotApplicable("no route carries traffic, so the overlap flag is not needed")
+    if (above := beyond(inventory.usage)) is not None:
+        yield Problem(f"network {inventory.cluster.network}", above)
+    inventory.of("forwarding rules")
+
+
+@Check(
+    "decoy-room",
+    "blocker",
+    reads=("cluster state", "network", "subnetworks", "routes", "instances"),
+    fine="the decoy check has an image, pod addresses and room for its VM",
+    consequence="the decoy check cannot run",
+    remedy="remove the obstacle, or migrate without the decoy check: the first node then shows whether aliases work",
+)
+def decoy_room(inventory: Inventory) -> Iterator[Problem]:
+    """The check needs one VM, four blocks and an image (docs/reference/cut-over.md#decoys)."""
+    facts = inventory.facts
+    if not (inventory.settings.decoys and inventory.strategy.lossless):
+        raise NotApplicable("no decoy check is requested")
+    if not facts.live_routes or facts.decoys.present:
+        raise NotApplicable("the decoys exist, or no route is left that the check could protect")
+    about = "decoy check"
+    if not inventory.prober_image:
+        yield Problem(about, "no image for the probing pods is configured (--prober-image)", "decoys")
+    if unused_block(facts, holding=PARTS) is None:
+        yield Problem(about, f"no {PARTS} adjacent blocks of the pod range are free", "decoys")
+    usage = inventory.usage
+    if usage.interfaces + usage.surge >= MOST_INTERFACES:
+        evidence = (
+            f"{usage.interfaces} NICs and {usage.surge} of a roll-out leave no room for one more in a network with a "
+            f"hybrid subnet, which may have {MOST_INTERFACES}"
+        )
+        yield Problem(about, evidence, "decoys")

@@ -1,0 +1,108 @@
+"""Checks of Nodes and their VMs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from dualstack.plan.facts import CutoverFacts, overlap
+from dualstack.plan.strategy import obstacles
+from dualstack.preflight.check import Check, NotApplicable, Problem
+from dualstack.preflight.inventory import Inventory
+
+
+@Check(
+    "nodes-known",
+    "blocker",
+    reads=("cluster state",),
+    fine="Nodes with a pod CIDR are known",
+    consequence="the migration cannot tell which addresses a VM serves, nor whether its pods are reachable",
+    remedy="check that the cluster's Nodes can be listed and that they have a pod CIDR",
+    cause="",
+)
+def nodes_known(inventory: Inventory) -> Iterator[Problem]:
+    """The pod CIDR of a Node is the source of truth (docs/reference/weaknesses.md#w11)."""
+    facts = _with_vms(inventory)
+    if not any(node.pod_cidr for node in facts.node_of.values()):
+        evidence = f"routes lead to {len(facts.pod_cidr_of)} VMs, but no Node has a pod CIDR"
+        yield Problem(f"cluster {inventory.cluster.name}", evidence)
+
+
+@Check(
+    "node-routes",
+    "risk",
+    reads=("cluster state",),
+    fine="a route leads to every node",
+    consequence="their pods are without connectivity until they have their aliases",
+    remedy="look for the reason in the Events of the nodes; often it is the quota of static routes",
+    cause="",
+)
+def node_routes(inventory: Inventory) -> Iterator[Problem]:
+    """Before the cut-over each node has one route (docs/reference/cut-over.md#pre-routes)."""
+    facts = _with_vms(inventory)
+    if facts.range_present:
+        raise NotApplicable(f"subnet {facts.subnet.name} has the pod range, so nodes need no route")
+    if facts.unreachable:
+        noun = "node" if len(facts.unreachable) == 1 else "nodes"
+        yield Problem(f"{noun} {_listed(facts.unreachable)}", "no static route leads to the pod CIDR")
+
+
+@Check(
+    "interface-subnet",
+    "blocker",
+    reads=("cluster state",),
+    fine="nic0 of every VM is in the nodes subnet",
+    consequence="the VM cannot have its pod CIDR as an alias range",
+    remedy="replace the node by one in the nodes subnet",
+)
+def interface_subnet(inventory: Inventory) -> Iterator[Problem]:
+    """Alias ranges come from the subnet of the interface (docs/reference/cut-over.md#r12)."""
+    facts = _with_vms(inventory)
+    for name in facts.pod_cidr_of:
+        if not facts.node_of[name].subnet_ok:
+            yield Problem(f"VM {name}", f"nic0 is not in subnet {facts.subnet.name}")
+
+
+@Check(
+    "plan-preconditions",
+    "blocker",
+    reads=("cluster state",),
+    fine="the preconditions of every step of the cut-over are met or will be",
+    consequence="a step of the cut-over could not be taken",
+    remedy="remove the obstacle, or wait if nodes are being replaced",
+    cause="",
+)
+def plan_preconditions(inventory: Inventory) -> Iterator[Problem]:
+    """What the plan foresees and no other check reports (docs/reference/weaknesses.md#w32)."""
+    facts = inventory.facts
+    if facts.finished:
+        raise NotApplicable("the cut-over is finished")
+    settings = replace(inventory.settings, decoys=False)
+    for obstacle in obstacles(inventory.strategy, _without_other_findings(facts), settings):
+        yield Problem(f"cluster {inventory.cluster.name}", obstacle)
+
+
+def _without_other_findings(facts: CutoverFacts) -> CutoverFacts:
+    """The facts without what foreign-routes, interface-subnet and pod-range-taken report."""
+    ranges = facts.subnet.secondary_ranges
+    if not facts.range_present:
+        ranges = tuple(
+            (name, text) for name, text in ranges if name != facts.range_name and not overlap(text, facts.pods_cidr)
+        )
+    return replace(
+        facts,
+        foreign_routes=(),
+        nodes=tuple(replace(node, subnet_ok=True) for node in facts.nodes),
+        subnet=replace(facts.subnet, secondary_ranges=ranges),
+    )
+
+
+def _with_vms(inventory: Inventory) -> CutoverFacts:
+    facts = inventory.facts
+    if not facts.pod_cidr_of:
+        raise NotApplicable("the cluster has no VM with a pod CIDR")
+    return facts
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more"

@@ -1,0 +1,37 @@
+"""All checks, in the order of their findings."""
+
+from __future__ import annotations
+
+from dualstack.preflight import limits, nodes, ranges, routing, subnets
+from dualstack.preflight.check import Check
+from dualstack.preflight.finding import Finding
+from dualstack.preflight.inventory import Inventory
+
+CHECKS: tuple[Check, ...] = (
+    ranges.pod_range_overlap,
+    ranges.pod_range_taken,
+    ranges.service_range_overlap,
+    ranges.service_range_routes,
+    ranges.peer_ranges,
+    ranges.reserved_ranges,
+    routing.foreign_routes,
+    routing.learned_routes,
+    routing.advertised_pod_range,
+    subnets.ipv6_access_type,
+    subnets.overlap_flag_visible,
+    nodes.nodes_known,
+    nodes.node_routes,
+    nodes.interface_subnet,
+    nodes.plan_preconditions,
+    limits.secondary_range_limit,
+    limits.alias_limit,
+    limits.firewall_quota,
+    limits.static_route_quota,
+    limits.hybrid_limits,
+    limits.decoy_room,
+)
+
+
+def run_checks(inventory: Inventory) -> list[Finding]:
+    """The findings of all checks; at least one for each."""
+    return [finding for check in CHECKS for finding in check.findings(inventory)]

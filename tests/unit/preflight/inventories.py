@@ -1,0 +1,105 @@
+"""Inventories for the tests of the checks: a cluster at rest to which every check applies, and none objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from dualstack.gce import Resource
+from dualstack.gce.errors import PermissionDenied
+from dualstack.model.cluster import Cluster, NodePool
+from dualstack.plan.settings import Settings
+from dualstack.preflight.finding import Finding
+from dualstack.preflight.inventory import Answer, Inventory, Source
+from dualstack.preflight.registry import run_checks
+from tests.property.worlds import PODS, ZONE, at_rest
+
+BASE = "https://www.googleapis.com/compute/v1/projects/p"
+NETWORK = f"{BASE}/global/networks/vpc"
+REGION = f"{BASE}/regions/europe-west1"
+NODES_SUBNET = "shoot--foo--bar-nodes"
+SERVICES_SUBNET = "shoot--foo--bar-services"
+SERVICES = "100.64.0.0/13"
+
+CLUSTER = Cluster(
+    name="shoot--foo--bar",
+    project="p",
+    region="europe-west1",
+    network="vpc",
+    nodes_subnet=NODES_SUBNET,
+    nodes="10.250.0.0/16",
+    pods=PODS,
+    services_subnet=SERVICES_SUBNET,
+    services=SERVICES,
+    pools=(NodePool("w", (ZONE,), surge=1),),
+)
+
+
+def subnet(name: str, cidr: str, **fields: Any) -> Resource:
+    return {"name": name, "region": REGION, "network": NETWORK, "ipCidrRange": cidr, **fields}
+
+
+def route(name: str, cidr: str, **fields: Any) -> Resource:
+    return {"name": name, "network": NETWORK, "destRange": cidr, **fields}
+
+
+def router(**fields: Any) -> Resource:
+    """A Cloud Router that advertises what it is given by hand only."""
+    return {"name": "r", "region": REGION, "network": NETWORK, "bgp": {"advertiseMode": "CUSTOM"}, **fields}
+
+
+ANSWERS: Mapping[Source, list[Resource]] = {
+    "network": [{"selfLink": NETWORK, "peerings": [{"state": "ACTIVE"}], "routingConfig": {"routingMode": "REGIONAL"}}],
+    "project": [{"quotas": [{"metric": "NETWORKS", "limit": 1.0}, {"metric": "FIREWALLS", "limit": 100.0}]}],
+    "subnetworks": [subnet(NODES_SUBNET, "10.250.0.0/16", ipv6AccessType="EXTERNAL"), subnet("x", "10.1.0.0/16")],
+    "routes": [route("default", "0.0.0.0/0"), *(route(f"route-{n}", f"10.96.{n}.0/24") for n in range(3))],
+    "firewalls": [{"name": "a"}, {"name": "b"}],
+    "addresses": [
+        {"name": "psa", "address": "10.2.0.0", "prefixLength": 20, "purpose": "VPC_PEERING", "network": NETWORK}
+    ],
+    "routers": [router()],
+    "router status": [{"name": "r", "result": {"bestRoutes": [{"destRange": "10.3.0.0/16"}]}}],
+    "peering routes": [{"destRange": "10.4.0.0/16", "type": "SUBNET_PEERING_ROUTE"}],
+    "instances": [{"networkInterfaces": [{"network": NETWORK}]} for _ in range(3)],
+    "forwarding rules": [{"loadBalancingScheme": "INTERNAL", "network": NETWORK}],
+}
+
+INVENTORY = Inventory(
+    cluster=CLUSTER,
+    observed=at_rest(3),
+    answers=ANSWERS,
+    settings=Settings(decoys=True),
+    planned_firewalls=("ipv6-internal", "ipv6-health-checks"),
+    prober_image="registry.example/dualstack:1",
+)
+
+
+def answering(source: Source, *more: Resource, inventory: Inventory = INVENTORY) -> Inventory:
+    """The inventory with more resources of a source."""
+    return replace(inventory, answers={**inventory.answers, source: [*ANSWERS[source], *more]})
+
+
+def with_answer(source: Source, answer: Answer, inventory: Inventory = INVENTORY) -> Inventory:
+    """The inventory with another answer for a source."""
+    return replace(inventory, answers={**inventory.answers, source: answer})
+
+
+def denied(source: Source, inventory: Inventory = INVENTORY) -> Inventory:
+    """The inventory of an account that must not read a source."""
+    refusal = PermissionDenied("forbidden", "Required permission", status=403, call=f"GET {source}")
+    if source == "cluster state":
+        return replace(inventory, observed=refusal)
+    return with_answer(source, refusal, inventory)
+
+
+def findings(inventory: Inventory, check: str) -> list[Finding]:
+    """The findings of one check."""
+    return [finding for finding in run_checks(inventory) if finding.id == check]
+
+
+def problems(inventory: Inventory, check: str) -> list[str]:
+    """`<object>: <evidence>` of the problems that one check finds."""
+    return [
+        f"{finding.object}: {finding.evidence}" for finding in findings(inventory, check) if finding.status == "problem"
+    ]

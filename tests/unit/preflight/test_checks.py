@@ -1,0 +1,427 @@
+"""Each check: a cluster in which it finds a problem, and the cases next to it in which it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dualstack.gce import Resource
+from dualstack.plan.automatic import MOST_INTERFACES
+from dualstack.plan.facts import AliasFacts, CutoverFacts, RouteFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import choose
+from dualstack.preflight.inventory import Inventory
+from dualstack.preflight.limits import ALIASES, SECONDARY_RANGES, STATIC_ROUTES
+from dualstack.preflight.registry import CHECKS
+from tests.property.worlds import PODS, RANGE, RUNNING, alias, at_rest, last, node
+from tests.unit.preflight.inventories import (
+    BASE,
+    INVENTORY,
+    NETWORK,
+    NODES_SUBNET,
+    SERVICES,
+    SERVICES_SUBNET,
+    answering,
+    denied,
+    findings,
+    problems,
+    route,
+    router,
+    subnet,
+    with_answer,
+)
+
+DONE = replace(INVENTORY, observed=last(choose("overlap"), at_rest(3), Settings()))
+IN_PODS, IN_SERVICES = "10.100.0.0/24", "100.70.0.0/16"
+SECOND = {"rangeName": "r", "ipCidrRange": IN_PODS}
+
+
+def facts(**changes: Any) -> CutoverFacts:
+    return replace(at_rest(3), **changes)
+
+
+def observing(observed: CutoverFacts) -> Inventory:
+    return replace(INVENTORY, observed=observed)
+
+
+def ranges(*added: tuple[str, str]) -> Inventory:
+    return observing(facts(subnet=replace(at_rest(3).subnet, secondary_ranges=added)))
+
+
+def first_node(**changes: Any) -> Inventory:
+    return observing(facts(nodes=(replace(node(0), **changes), node(1), node(2))))
+
+
+def peer(cidr: str, kind: str, *, imported: bool = True) -> Resource:
+    return {"destRange": cidr, "type": f"{kind}_PEERING_ROUTE", "imported": imported}
+
+
+def reserved(**fields: Any) -> Resource:
+    given = {"name": "n", "address": "10.100.0.0", "prefixLength": 20, "purpose": "VPC_PEERING", "network": NETWORK}
+    return given | fields
+
+
+def learned(*cidrs: str) -> Inventory:
+    result = {"bestRoutes": [{"destRange": cidr} for cidr in cidrs], "bestRoutesForRouter": []}
+    return answering("router status", {"name": "vpn", "result": result})
+
+
+def firewalls(limit: float) -> Inventory:
+    return with_answer("project", [{"quotas": [{"metric": "FIREWALLS", "limit": limit}]}])
+
+
+def nics(count: int) -> Inventory:
+    return with_answer("instances", [{"networkInterfaces": [{"network": NETWORK}]}] * count)
+
+
+def many_routes(count: int) -> Inventory:
+    return with_answer("routes", [route(f"r{n}", "172.16.0.0/24") for n in range(count)])
+
+
+APPEARS: list[tuple[str, Inventory, str]] = [
+    (
+        "pod-range-overlap",
+        answering("subnetworks", subnet("y", IN_PODS)),
+        f"subnet y: range {IN_PODS} overlaps the pod range {PODS}",
+    ),
+    (
+        "pod-range-overlap",
+        answering(
+            "subnetworks", subnet("y", "172.20.0.0/16", secondaryIpRanges=[{"rangeName": "r", "ipCidrRange": IN_PODS}])
+        ),
+        f"subnet y: range {IN_PODS} overlaps the pod range {PODS}",
+    ),
+    (
+        "pod-range-taken",
+        ranges(("pods-default", PODS)),
+        f"subnet {NODES_SUBNET}: secondary range pods-default ({PODS}) is in the way of {RANGE} ({PODS})",
+    ),
+    (
+        "pod-range-taken",
+        ranges((RANGE, "172.20.0.0/16")),
+        f"subnet {NODES_SUBNET}: secondary range {RANGE} (172.20.0.0/16) is in the way of {RANGE} ({PODS})",
+    ),
+    (
+        "service-range-overlap",
+        answering("subnetworks", subnet("y", IN_SERVICES)),
+        f"subnet y: range {IN_SERVICES} overlaps the service range {SERVICES}",
+    ),
+    (
+        "service-range-routes",
+        answering("routes", route("y", IN_SERVICES)),
+        f"route y: destination {IN_SERVICES} lies in the service range",
+    ),
+    (
+        "peer-ranges",
+        answering("peering routes", peer(IN_SERVICES, "SUBNET")),
+        f"network vpc: range {IN_SERVICES} of a peer overlaps {SERVICES}",
+    ),
+    (
+        "reserved-ranges",
+        answering("addresses", reserved()),
+        f"reserved range n: 10.100.0.0/20 overlaps {PODS}",
+    ),
+    (
+        "foreign-routes",
+        observing(facts(foreign_routes=(RouteFacts("vpn", IN_PODS),))),
+        f"route vpn: destination {IN_PODS} lies in the pod range, and the route is not this cluster's",
+    ),
+    (
+        "learned-routes",
+        learned(IN_PODS, "10.0.0.0/8", "fd00::/8"),
+        f"Cloud Router vpn: learned prefix {IN_PODS} lies in {PODS}",
+    ),
+    (
+        "learned-routes",
+        learned("10.250.9.0/24"),
+        "Cloud Router vpn: learned prefix 10.250.9.0/24 lies in 10.250.0.0/16",
+    ),
+    (
+        "advertised-pod-range",
+        answering("routers", router(name="office", bgp={"asn": 64512})),
+        f"Cloud Router office (europe-west1): it will advertise pod range {PODS}",
+    ),
+    (
+        "ipv6-access-type",
+        with_answer("subnetworks", [subnet(NODES_SUBNET, "10.250.0.0/16", ipv6AccessType="INTERNAL")]),
+        f"subnet {NODES_SUBNET}: ipv6AccessType is INTERNAL",
+    ),
+    (
+        "ipv6-access-type",
+        answering("subnetworks", subnet(SERVICES_SUBNET, SERVICES, ipv6AccessType="INTERNAL")),
+        f"subnet {SERVICES_SUBNET}: ipv6AccessType is INTERNAL",
+    ),
+    (
+        "overlap-flag-visible",
+        observing(facts(subnet=replace(at_rest(3).subnet, flag_visible=False))),
+        f"subnet {NODES_SUBNET}: the API does not show allowSubnetCidrRoutesOverlap",
+    ),
+    (
+        "nodes-known",
+        observing(facts(nodes=tuple(replace(node(n), pod_cidr=None) for n in range(3)))),
+        "cluster shoot--foo--bar: routes lead to 3 VMs, but no Node has a pod CIDR",
+    ),
+    (
+        "node-routes",
+        observing(facts(routes=at_rest(3).routes[1:])),
+        "node node-0: no static route leads to the pod CIDR",
+    ),
+    (
+        "node-routes",
+        observing(replace(at_rest(5), routes=())),
+        "nodes node-0, node-1 and 3 more: no static route leads to the pod CIDR",
+    ),
+    (
+        "interface-subnet",
+        first_node(subnet_ok=False),
+        f"VM node-0: nic0 is not in subnet {NODES_SUBNET}",
+    ),
+    (
+        "plan-preconditions",
+        observing(facts(nodes=(*at_rest(3).nodes, replace(node(8), pod_cidr=None, aliases=(alias(0),))))),
+        "cluster shoot--foo--bar: VM node-8 holds 10.96.0.0/24, the pod CIDR of VM node-0, as an alias",
+    ),
+    (
+        "secondary-range-limit",
+        ranges(*((f"r{number}", "172.20.0.0/24") for number in range(SECONDARY_RANGES))),
+        f"subnet {NODES_SUBNET}: it has {SECONDARY_RANGES} secondary ranges",
+    ),
+    (
+        "alias-limit",
+        first_node(aliases=tuple(AliasFacts(f"172.20.0.{number}/32", "r") for number in range(ALIASES))),
+        f"VM node-0: nic0 has {ALIASES} alias ranges",
+    ),
+    (
+        "firewall-quota",
+        firewalls(3.0),
+        "project p: quota FIREWALLS is 3, 2 rules exist and 2 more are needed",
+    ),
+    (
+        "firewall-quota",
+        firewalls(1.0),
+        "project p: quota FIREWALLS is 1, 2 rules exist and 2 more are needed",
+    ),
+    (
+        "static-route-quota",
+        many_routes(STATIC_ROUTES - 2),
+        (
+            "network vpc: 198 static routes exist and up to 3 more are needed; the default quota "
+            "STATIC_ROUTES_PER_NETWORK is 200"
+        ),
+    ),
+    (
+        "hybrid-limits",
+        nics(MOST_INTERFACES),
+        "network vpc: the VPC network is above the limits of hybrid subnets: 130 NICs and 1 of a roll-out, limit 130",
+    ),
+    (
+        "decoy-room",
+        replace(INVENTORY, prober_image=""),
+        "decoy check: no image for the probing pods is configured (--prober-image)",
+    ),
+    (
+        "decoy-room",
+        observing(replace(at_rest(3), pods_cidr="10.96.0.0/22")),
+        "decoy check: no 4 adjacent blocks of the pod range are free",
+    ),
+    (
+        "decoy-room",
+        nics(MOST_INTERFACES - 1),
+        (
+            "decoy check: 129 NICs and 1 of a roll-out leave no room for one more in a network with a hybrid subnet, "
+            "which may have 130"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "inventory", "words"), [pytest.param(*case, id=case[0]) for case in APPEARS])
+def test_a_problem_names_its_object_and_what_was_read(check: str, inventory: Inventory, words: str) -> None:
+    assert problems(inventory, check) == [words]
+    assert problems(INVENTORY, check) == []
+
+
+def test_every_check_has_such_a_case() -> None:
+    assert {case[0] for case in APPEARS} == {check.id for check in CHECKS}
+
+
+def test_the_state_of_a_finished_cluster_leaves_little_to_check() -> None:
+    remaining = {check.id for check in CHECKS if findings(DONE, check.id)[0].status == "ok"}
+    assert remaining == {
+        "service-range-overlap",
+        "service-range-routes",
+        "peer-ranges",
+        "reserved-ranges",
+        "ipv6-access-type",
+        "nodes-known",
+        "interface-subnet",
+        "alias-limit",
+        "firewall-quota",
+    }
+    created = answering("subnetworks", subnet(SERVICES_SUBNET, SERVICES), inventory=DONE)
+    for check in ("service-range-overlap", "service-range-routes", "peer-ranges", "reserved-ranges"):
+        assert [finding.status for finding in findings(created, check)] == ["not-applicable"]
+
+
+def test_what_the_nodes_subnet_has_already_is_no_overlap() -> None:
+    own = subnet(NODES_SUBNET, "10.250.0.0/16", secondaryIpRanges=[{"rangeName": RANGE, "ipCidrRange": PODS}])
+    assert problems(with_answer("subnetworks", [own]), "pod-range-overlap") == []
+    assert len(problems(with_answer("subnetworks", [own | {"ipCidrRange": IN_PODS}]), "pod-range-overlap")) == 1
+    elsewhere = own | {"region": f"{BASE}/regions/us-east1"}
+    assert len(problems(answering("subnetworks", elsewhere), "pod-range-overlap")) == 1
+    other_network = own | {"name": "y", "network": f"{NETWORK}-2"}
+    assert problems(answering("subnetworks", other_network), "pod-range-overlap") == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"destRange": "0.0.0.0/0"},
+        {"destRange": "2600::/64"},
+        {"destRange": "nonsense"},
+        {"network": f"{NETWORK}-2"},
+        {"nextHopNetwork": NETWORK},
+        {"nextHopPeering": "p"},
+    ],
+)
+def test_a_route_that_does_not_lie_in_the_service_range_is_no_problem(changes: dict[str, Any]) -> None:
+    assert problems(answering("routes", route("y", IN_SERVICES) | changes), "service-range-routes") == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (peer("10.100.0.0/16", "SUBNET"), [f"range 10.100.0.0/16 of a peer overlaps {PODS}"]),
+        (peer("0.0.0.0/1", "SUBNET"), [f"range 0.0.0.0/1 of a peer overlaps {cidr}" for cidr in (PODS, SERVICES)]),
+        (peer(IN_PODS, "STATIC"), [f"an imported route to {IN_PODS} lies in {PODS}"]),
+        (peer(PODS, "STATIC"), [f"an imported route to {PODS} lies in {PODS}"]),
+        (peer(IN_PODS, "STATIC", imported=False), []),
+        (peer("10.0.0.0/8", "STATIC"), []),
+        (peer(IN_PODS, "DYNAMIC"), [f"an imported route to {IN_PODS} lies in {PODS}"]),
+        (peer("172.16.0.0/12", "SUBNET"), []),
+        (peer("2600:1900:4010::/64", "SUBNET"), []),
+        ({}, []),
+    ],
+)
+def test_r10_ranges_and_imported_routes_of_peers(given: Resource, words: list[str]) -> None:
+    found = problems(answering("peering routes", given, given), "peer-ranges")
+    assert found == [f"network vpc: {each}" for each in words]
+
+
+def test_without_an_active_peering_no_peer_matters() -> None:
+    inventory = with_answer("network", [{"selfLink": NETWORK, "peerings": [{"state": "INACTIVE"}]}])
+    assert [finding.status for finding in findings(inventory, "peer-ranges")] == ["not-applicable"]
+
+
+@pytest.mark.parametrize("changes", [{"purpose": "GCE_ENDPOINT"}, {"network": f"{NETWORK}-2"}, {"prefixLength": None}])
+def test_an_address_that_reserves_nothing_here_is_no_problem(changes: dict[str, Any]) -> None:
+    assert problems(answering("addresses", reserved(**changes)), "reserved-ranges") == []
+
+
+DEFAULT = {"asn": 64512, "advertiseMode": "DEFAULT"}
+CUSTOM = DEFAULT | {"advertiseMode": "CUSTOM"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "advertises"),
+    [
+        ({"bgp": DEFAULT}, True),
+        ({"bgp": {"asn": 64512}}, True),
+        ({"bgp": None}, False),
+        ({"bgp": CUSTOM}, False),
+        ({"bgp": CUSTOM | {"advertisedGroups": ["ALL_SUBNETS"]}}, True),
+        ({"bgp": CUSTOM, "bgpPeers": [{"name": "a"}, {"name": "b", "advertiseMode": "DEFAULT"}]}, True),
+        ({"bgp": DEFAULT, "bgpPeers": [{"name": "a", "advertiseMode": "CUSTOM"}]}, False),
+        ({"bgp": DEFAULT, "network": f"{NETWORK}-2"}, False),
+        ({"bgp": DEFAULT, "region": f"{BASE}/regions/us-east1"}, False),
+    ],
+)
+def test_r15_a_router_advertises_by_mode_network_and_region(fields: dict[str, Any], advertises: bool) -> None:
+    assert bool(problems(answering("routers", router(**fields)), "advertised-pod-range")) is advertises
+
+
+def test_r15_with_global_routing_every_region_counts() -> None:
+    far = answering("routers", router(name="far", region=f"{BASE}/regions/us-east1", bgp=DEFAULT))
+    network = {"selfLink": NETWORK, "routingConfig": {"routingMode": "GLOBAL"}}
+    (found,) = problems(with_answer("network", [network], far), "advertised-pod-range")
+    assert found.startswith("Cloud Router far (us-east1)")
+
+
+@pytest.mark.parametrize("check", ["learned-routes", "overlap-flag-visible", "hybrid-limits", "decoy-room"])
+def test_a_strategy_without_the_overlap_flag_does_not_need_what_the_flag_needs(check: str) -> None:
+    hidden = facts(subnet=replace(at_rest(3).subnet, flag_visible=False))
+    inventory = replace(INVENTORY, observed=hidden, strategy=choose("compressed"), prober_image="")
+    for source in ("router status", "instances"):
+        inventory = denied(source, inventory)
+    assert [finding.status for finding in findings(inventory, check)] == ["not-applicable"]
+
+
+def test_the_flag_is_not_needed_without_live_routes() -> None:
+    inventory = observing(replace(at_rest(3), routes=(), subnet=replace(at_rest(3).subnet, flag_visible=False)))
+    for check in ("overlap-flag-visible", "hybrid-limits", "decoy-room"):
+        assert [finding.status for finding in findings(inventory, check)] == ["not-applicable"]
+
+
+def test_a_node_without_a_route_blocks_nothing() -> None:
+    inventory = observing(facts(routes=at_rest(3).routes[1:]))
+    assert [(found.severity, found.blocks) for found in findings(inventory, "node-routes")] == [("risk", False)]
+    for check in ("service-range-overlap", "plan-preconditions"):
+        assert [finding.status for finding in findings(inventory, check)] == ["ok"]
+
+
+def test_an_alias_that_exists_needs_no_room() -> None:
+    others = tuple(AliasFacts(f"172.20.0.{number}/32", "r") for number in range(ALIASES - 1))
+    crowded = replace(DONE.facts.nodes[0], aliases=(*others, *DONE.facts.nodes[0].aliases))
+    moved = replace(DONE.facts, nodes=(crowded, *DONE.facts.nodes[1:]))
+    assert moved.without_alias == ("node-0",)
+    assert problems(observing(moved), "alias-limit") == []
+
+
+@pytest.mark.parametrize(("limit", "missing"), [(4.0, 0), (3.0, 1), (2.0, 1), (1.0, 1)])
+def test_firewall_rules_that_exist_need_no_room(limit: float, missing: int) -> None:
+    assert len(problems(firewalls(limit), "firewall-quota")) == missing
+    existing = with_answer("firewalls", [{"name": name} for name in INVENTORY.planned_firewalls], firewalls(limit))
+    assert problems(existing, "firewall-quota") == []
+    no_quota = with_answer("project", [{}])
+    assert [finding.status for finding in findings(no_quota, "firewall-quota")] == ["not-applicable"]
+
+
+def test_forwarding_rules_that_cannot_be_counted_are_unknown_beside_the_limits_that_can() -> None:
+    inventory = denied("forwarding rules", nics(MOST_INTERFACES))
+    assert [finding.status for finding in findings(inventory, "hybrid-limits")] == ["problem", "unknown"]
+    assert not any(finding.blocks for finding in findings(inventory, "hybrid-limits"))
+    assert inventory.usage.forwarding_rules is None
+
+
+def usages() -> Iterator[tuple[Inventory, str, int]]:
+    elsewhere = f"{NETWORK}-2"
+    yield nics(7), "interfaces", 7
+    yield answering("instances", {"networkInterfaces": [{"network": elsewhere}, {}]}, {}), "interfaces", 3
+    yield answering("routes", route("a", "10.0.0.0/8", nextHopPeering="p")), "custom_routes", 4
+    yield answering("routes", route("a", "10.0.0.0/8", network=elsewhere)), "custom_routes", 4
+    flag = {"allowSubnetCidrRoutesOverlap": True}
+    yield answering("subnetworks", subnet("y", "172.20.0.0/16", **flag)), "hybrid_subnets", 1
+    yield with_answer("subnetworks", [subnet(NODES_SUBNET, "10.250.0.0/16", **flag)]), "hybrid_subnets", 0
+    yield answering("forwarding rules", {"loadBalancingScheme": "INTERNAL", "network": NETWORK}), "forwarding_rules", 2
+    managed = {"loadBalancingScheme": "INTERNAL_MANAGED", "network": NETWORK}
+    yield answering("forwarding rules", managed, {"loadBalancingScheme": "EXTERNAL"}), "forwarding_rules", 1
+
+
+@pytest.mark.parametrize(("inventory", "what", "count"), list(usages()))
+def test_r16_the_whole_network_is_counted(inventory: Inventory, what: str, count: int) -> None:
+    assert getattr(inventory.usage, what) == count
+
+
+def test_no_check_repeats_what_another_reports() -> None:
+    thorny = facts(
+        foreign_routes=(RouteFacts("vpn", IN_PODS),),
+        nodes=(replace(node(0), subnet_ok=False), node(1), node(2)),
+        subnet=replace(at_rest(3).subnet, secondary_ranges=(("pods-default", PODS),)),
+        controller=RUNNING,
+    )
+    assert problems(observing(thorny), "plan-preconditions") == []
+    for check in ("foreign-routes", "interface-subnet", "pod-range-taken"):
+        assert len(problems(observing(thorny), check)) == 1
