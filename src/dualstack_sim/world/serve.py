@@ -18,8 +18,8 @@ from aiohttp import web
 
 from dualstack.clock import ScaledClock
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.lifeline import hold
 from dualstack.model.kinds import Manifest
+from dualstack.stdin_watch import exit_when_stdin_closes
 from dualstack_sim.actors.actor_group import Cast
 from dualstack_sim.actors.service_addresses import ServiceAddresses
 from dualstack_sim.chance import Chance
@@ -68,7 +68,7 @@ async def _serve(options: WorldOptions) -> None:
         if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:
             asyncio.get_running_loop().add_signal_handler(number, end)
     if options.lifeline:
-        hold(end)
+        exit_when_stdin_closes(end)
     with contextlib.suppress(asyncio.CancelledError):
         async with AsyncExitStack() as stack:
             facts = await start(options, stack)
