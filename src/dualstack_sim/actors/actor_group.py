@@ -34,7 +34,7 @@ class NotAtRest(DualstackError):
     """The cluster did not come to rest in time; the message names what is not ready."""
 
 
-class Cast:
+class ActorGroup:
     """Runs every actor while it is entered. Actors reach both APIs over HTTP, as the real components do."""
 
     def __init__(

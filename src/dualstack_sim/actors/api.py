@@ -26,8 +26,7 @@ from dualstack_sim.actors.refusals import (
     TooManyRequests,
     Unreachable,
 )
-from dualstack_sim.actors.timers import Timers
-from dualstack_sim.actors.workqueue import Workqueue
+from dualstack_sim.actors.workqueue import Timers, Workqueue
 from dualstack_sim.chance import Chance
 
 __all__ = [

@@ -9,9 +9,8 @@ from ipaddress import IPv4Network, ip_network
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import NODE, Manifest
 from dualstack_sim.actors.api import ActorContext, ComputeRefusal, Informer, KubeRefusal, ObjectKey, Resource, key_of
-from dualstack_sim.actors.cloud_nodes import Machines, ipv6_address
+from dualstack_sim.actors.cloud_nodes import UNAVAILABLE_TAINT, Machines, ipv6_address, set_network_available
 from dualstack_sim.actors.controller_flags import ControllerFlags
-from dualstack_sim.actors.node_network import UNAVAILABLE_TAINT, set_network_available
 from dualstack_sim.actors.recorder import Recorder
 
 _MOST_RETRIES = 20

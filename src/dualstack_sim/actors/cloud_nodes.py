@@ -11,10 +11,11 @@ import asyncio
 from contextlib import suppress
 from ipaddress import IPv6Address
 
-from dualstack.model.conditions import is_true
+from dualstack.model.conditions import HEARTBEAT_TIME, find_condition, is_true, with_condition
 from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import NODE, Manifest
 from dualstack_sim.actors.api import ActorContext, ComputeApi, Informer, ObjectKey, Resource, key_of
+from dualstack_sim.actors.kube_api import KubeApi
 from dualstack_sim.actors.recorder import Recorder
 
 UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
@@ -65,7 +66,7 @@ class CloudNodes:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._recorder.run())
             group.create_task(self._queue.serve(self._initialise, workers=4))
-            group.create_task(self._watch_over_machines())
+            group.create_task(self._monitor_machines())
 
     async def _initialise(self, key: ObjectKey) -> float | None:
         node = self._nodes.get(key[1])
@@ -102,7 +103,7 @@ class CloudNodes:
         self._recorder.record(written, "Synced", "Node synced successfully")
         return None
 
-    async def _watch_over_machines(self) -> None:
+    async def _monitor_machines(self) -> None:
         while True:
             await self._context.clock.sleep(_MONITOR_SECONDS)
             with suppress(DualstackError):  # looked after again in the next round
@@ -166,3 +167,31 @@ def ipv6_address(interface: Resource) -> str | None:
         (entry["externalIpv6"] for entry in reversed(interface.get("ipv6AccessConfigs") or ())), ""
     )
     return str(IPv6Address(text)) if text else None
+
+
+UNAVAILABLE_TAINT = "node.kubernetes.io/network-unavailable"
+
+
+async def set_network_available(
+    kube: KubeApi, node: Manifest, message: str, now: float, *, available: bool
+) -> Manifest | None:
+    """Set the condition with the reason of the route controllers; None if it stands so already.
+
+    The taint is set in the same breath; in a real cluster the node lifecycle controller does it a moment later.
+    """
+    conditions = node.get("status", {}).get("conditions", [])
+    status, reason = ("False", "RouteCreated") if available else ("True", "NoRouteCreated")
+    changed = with_condition(
+        conditions, "NetworkUnavailable", status, reason, message, now=now, update_key=HEARTBEAT_TIME
+    )
+    wanted = find_condition(changed, "NetworkUnavailable")
+    name = node["metadata"]["name"]
+    taints = [taint for taint in node["spec"].get("taints") or () if taint["key"] != UNAVAILABLE_TAINT]
+    if not available:
+        taints.append({"key": UNAVAILABLE_TAINT, "effect": "NoSchedule"})
+    if taints != (node["spec"].get("taints") or []):
+        node = await kube.patch(NODE, name, {"spec": {"taints": taints or None}})
+    if wanted == find_condition(conditions, "NetworkUnavailable"):
+        return None
+    body = {"status": {"conditions": [wanted]}}
+    return await kube.patch(NODE, name, body, patch_type="strategic", subresource="status")

@@ -9,11 +9,10 @@ from typing import Any
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import DEPLOYMENT, POD, REPLICA_SET, Manifest
 from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
-from dualstack_sim.actors.deployment_status import complete, outlived, scale_of, shows, status_of
 from dualstack_sim.actors.ownership import on_change, on_owned_change
 from dualstack_sim.actors.pods import BY_OWNER, by_owner, condition, is_terminating, owner_reference, template_hash
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound
-from dualstack_sim.actors.rollout import budget, next_scales
+from dualstack_sim.actors.rollout import budget, complete, expired_sets, has_status, next_scales, scale_of, status_of
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -59,7 +58,7 @@ class DeploymentController:
         sets = self._sets.indexed(BY_OWNER, deployment["metadata"]["uid"])
         new = newest_of(deployment, sets)
         await self._publish(deployment, new, [each for each in sets if each is not new])
-        await self._tidy(deployment, old)
+        await self._delete_expired(deployment, old)
         return wait
 
     async def _roll(self, deployment: Manifest, new: Manifest, old: Sequence[Manifest]) -> None:
@@ -112,7 +111,7 @@ class DeploymentController:
 
     async def _publish(self, deployment: Manifest, new: Manifest | None, old: Sequence[Manifest]) -> None:
         status = deployment_status(deployment, new, old, rfc3339(self._context.clock.now()))
-        if shows(deployment, status):
+        if has_status(deployment, status):
             return
         metadata = deployment["metadata"]
         try:
@@ -124,9 +123,9 @@ class DeploymentController:
         except NotFound:
             return
 
-    async def _tidy(self, deployment: Manifest, old: Sequence[Manifest]) -> None:
+    async def _delete_expired(self, deployment: Manifest, old: Sequence[Manifest]) -> None:
         """Delete the oldest ReplicaSets without replicas beyond revisionHistoryLimit."""
-        for each in outlived(deployment, old):
+        for each in expired_sets(deployment, old):
             await self._kube.delete(REPLICA_SET, each["metadata"]["name"], each["metadata"]["namespace"])
 
 

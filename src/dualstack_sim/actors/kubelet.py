@@ -12,8 +12,9 @@ from typing import Any
 
 from dualstack.clock import rfc3339
 from dualstack.gardener.model.kinds import MACHINE
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import CONFIG_MAP, LEASE, NODE, POD, Manifest
-from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey, read
+from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey
 from dualstack_sim.actors.cni import CONFIG_MAPS, cidrs_of
 from dualstack_sim.actors.hosts import Host, Vm, VmWatch, seed_host
 from dualstack_sim.actors.pod_runner import PodRunner
@@ -93,9 +94,9 @@ class Kubelet:
         if name == SEED_NODE:
             return None
         if vm is None or not vm.running:
-            return await self._mourn(host, gone=vm is None) if host is not None else None
+            return await self._handle_lost_vm(host, gone=vm is None) if host is not None else None
         if host is None:
-            host = self._hosts[name] = self._meet(vm)
+            host = self._hosts[name] = self._new_host(vm)
         host.addresses, host.lost_at = vm.addresses, None
         if not host.booted:
             wait = self._boot(host)
@@ -105,9 +106,9 @@ class Kubelet:
             host.booted = True
             self._runner.revisit_all(host)
             self._renewals.add(key)
-        return await self._tend(host)
+        return await self._update_node(host)
 
-    def _meet(self, vm: Vm) -> Host:
+    def _new_host(self, vm: Vm) -> Host:
         """A VM seen for the first time. If its Node is Ready, it has been at work since before we looked."""
         host = Host(vm.name, vm.addresses)
         node = self._nodes.get(vm.name)
@@ -145,7 +146,7 @@ class Kubelet:
         self._nodes.observe(node)
         self._recorder.record(node, "Starting", "Starting kubelet.")
 
-    async def _tend(self, host: Host) -> float | None:
+    async def _update_node(self, host: Host) -> float | None:
         """Keep the Node's readiness true, and make it an end point once pods can run."""
         node = self._nodes.get(host.name)
         if node is None:
@@ -200,7 +201,7 @@ class Kubelet:
             host.joined = False
             self._context.endpoints.leave(self._context.clock.now(), host.name)
 
-    async def _mourn(self, host: Host, *, gone: bool) -> float | None:
+    async def _handle_lost_vm(self, host: Host, *, gone: bool) -> float | None:
         """The VM does not run, its kubelet is silent: after 40 s the Node is Unknown, by kube-controller-manager."""
         now = self._context.clock.now()
         self._leave(host)
@@ -262,12 +263,12 @@ def node_of(vm: Vm, namespace: str, machine: Manifest | None, sibling: Manifest 
     pool = pool_of(vm.name, namespace)
     if pool:
         labels["worker.gardener.cloud/pool"] = pool
-    labels |= read(machine, "spec", "nodeTemplate", "metadata", "labels") or {}
+    labels |= dig(machine, "spec", "nodeTemplate", "metadata", "labels") or {}
     taints = [
         {"key": UNINITIALIZED, "value": "true", "effect": "NoSchedule"},
-        *(read(machine, "spec", "nodeTemplate", "spec", "taints") or ()),
+        *(dig(machine, "spec", "nodeTemplate", "spec", "taints") or ()),
     ]
-    resources = read(sibling, "status", "capacity") or {"cpu": "2", "memory": "8Gi", "pods": "110"}
+    resources = dig(sibling, "status", "capacity") or {"cpu": "2", "memory": "8Gi", "pods": "110"}
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -278,7 +279,7 @@ def node_of(vm: Vm, namespace: str, machine: Manifest | None, sibling: Manifest 
             "capacity": resources,
             "allocatable": resources,
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
-            "nodeInfo": {**_NODE_INFO, **(read(sibling, "status", "nodeInfo") or {})},
+            "nodeInfo": {**_NODE_INFO, **(dig(sibling, "status", "nodeInfo") or {})},
         },
     }
 

@@ -11,7 +11,6 @@ from dualstack.gardener.model.kinds import MACHINE_DEPLOYMENT, MACHINE_SET
 from dualstack.gardener.model.names import MACHINE_FINALIZER
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
-from dualstack_sim.actors.deployment_status import complete, outlived, scale_of, shows, status_of
 from dualstack_sim.actors.machine_facts import (
     HASH_LABEL,
     adoption,
@@ -24,7 +23,7 @@ from dualstack_sim.actors.machine_facts import (
 from dualstack_sim.actors.ownership import on_change, on_owned_change
 from dualstack_sim.actors.pods import BY_OWNER, by_owner, is_terminating, owner_reference
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound
-from dualstack_sim.actors.rollout import budget, next_scales
+from dualstack_sim.actors.rollout import budget, complete, expired_sets, has_status, next_scales, scale_of, status_of
 
 REVISION = "deployment.kubernetes.io/revision"
 
@@ -59,7 +58,7 @@ class MachineDeployments:
             await self._roll(deployment)
         new, old = self._split(deployment)
         await self._publish(deployment, new, old)
-        await self._tidy(deployment, old)
+        await self._delete_expired(deployment, old)
         return None
 
     def _split(self, deployment: Manifest) -> tuple[Manifest | None, list[Manifest]]:
@@ -81,7 +80,7 @@ class MachineDeployments:
         new, old = self._split(deployment)
         if new is None:
             new = await self._create(deployment, old)
-        new = await self._hand_on(deployment, new)
+        new = await self._update_in_place(deployment, new)
         wanted = int(spec.get("replicas", 0))
         limits = budget((spec.get("strategy") or {}).get("rollingUpdate"), wanted)
         changes = next_scales(wanted, limits, scale_of(new), [scale_of(each) for each in old])
@@ -103,7 +102,7 @@ class MachineDeployments:
             self._sets.observe(created)
             return created
 
-    async def _hand_on(self, deployment: Manifest, machine_set: Manifest) -> Manifest:
+    async def _update_in_place(self, deployment: Manifest, machine_set: Manifest) -> Manifest:
         """Give the present set what changes without new machines: node template and minReadySeconds."""
         body = drift(deployment, machine_set)
         return await self._patch_set(machine_set, body, json=True) if body else machine_set
@@ -117,7 +116,7 @@ class MachineDeployments:
 
     async def _publish(self, deployment: Manifest, new: Manifest | None, old: Sequence[Manifest]) -> None:
         status = deployment_status(deployment, new, old, rfc3339(self._context.clock.now()))
-        if shows(deployment, status):
+        if has_status(deployment, status):
             return
         metadata = deployment["metadata"]
         try:
@@ -139,9 +138,9 @@ class MachineDeployments:
         if not sets and release is not None:
             await self._kube.patch(MACHINE_DEPLOYMENT, metadata["name"], release, metadata["namespace"])
 
-    async def _tidy(self, deployment: Manifest, old: Sequence[Manifest]) -> None:
+    async def _delete_expired(self, deployment: Manifest, old: Sequence[Manifest]) -> None:
         """Delete the oldest sets without machines beyond revisionHistoryLimit."""
-        for each in outlived(deployment, old):
+        for each in expired_sets(deployment, old):
             if is_terminating(each):
                 continue
             await self._kube.delete(MACHINE_SET, each["metadata"]["name"], each["metadata"]["namespace"])

@@ -51,7 +51,7 @@ def seconds_to_available(machine: Manifest, least_ready: float, now: float) -> f
     return max(0.0, start + least_ready - now)
 
 
-def first_to_go(machines: Iterable[Manifest]) -> list[Manifest]:
+def deletion_order(machines: Iterable[Manifest]) -> list[Manifest]:
     """The order in which a MachineSet gives machines up: lowest priority, worst phase, youngest, then by name."""
     by_name = sorted(machines, key=lambda machine: str(machine["metadata"]["name"]))
     youngest_first = sorted(by_name, key=lambda machine: machine["metadata"].get("creationTimestamp", ""), reverse=True)

@@ -11,7 +11,7 @@ from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
 from dualstack_sim.actors.machine_facts import (
     adoption,
-    first_to_go,
+    deletion_order,
     is_active,
     is_orphan_of,
     is_running,
@@ -58,7 +58,7 @@ class MachineSets:
         if surplus < 0:
             await asyncio.gather(*(self._create(machine_set) for _ in range(-surplus)))
         elif surplus > 0:
-            await self._delete(first_to_go(active)[:surplus])
+            await self._delete(deletion_order(active)[:surplus])
         return await self._publish(machine_set)
 
     def _owned(self, machine_set: Manifest) -> list[Manifest]:

@@ -7,8 +7,9 @@ from typing import Any
 from dualstack.clock import parse_rfc3339, rfc3339
 from dualstack.gardener.model.kinds import MACHINE, MACHINE_CLASS
 from dualstack.gardener.model.names import MACHINE_FINALIZER
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import NODE, POD, Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of, read
+from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
 from dualstack_sim.actors.drain import Drainer
 from dualstack_sim.actors.machine_facts import (
     FORCE_DELETION,
@@ -120,7 +121,7 @@ class MachineLife:
 
     async def _class_of(self, machine: Manifest) -> Manifest:
         """Read anew for each VM: it is updated in place, and the next VM is of its present form (5.1)."""
-        name = read(machine, "spec", "class", "name") or ""
+        name = dig(machine, "spec", "class", "name") or ""
         found = await self._kube.get(MACHINE_CLASS, name, machine["metadata"]["namespace"]) if name else None
         if found is None:
             raise InvalidClass(f'machineclass.machine.sapcloud.io "{name}" not found')
@@ -132,7 +133,7 @@ class MachineLife:
             await self._give_up_joining(machine)
             return None
         wait = self._postpone(machine)
-        await self._tell_failure(machine, "CrashLoopBackOff", f"Cloud provider message - {why}", "Create")
+        await self._record_failure(machine, "CrashLoopBackOff", f"Cloud provider message - {why}", "Create")
         return wait
 
     def _left_to_join(self, machine: Manifest) -> float:
@@ -172,7 +173,7 @@ class MachineLife:
         if phase_of(machine) == "Unknown":
             words = f"Machine {machine['metadata']['name']} successfully re-joined the cluster"
             await self._write(machine, "Running", words, "Successful", "HealthCheck", node=node)
-        elif essence(read(machine, "status", "conditions")) != essence(read(node, "status", "conditions")):
+        elif essence(dig(machine, "status", "conditions")) != essence(dig(node, "status", "conditions")):
             await self._patch(machine, {"status": {"conditions": _conditions(node)}}, subresource="status")
 
     async def _unhealthy(self, machine: Manifest, problem: str, node: Manifest | None) -> float | None:
@@ -251,7 +252,7 @@ class MachineLife:
             await self._instances.delete(machine["metadata"]["name"], zone)
         except (ComputeRefusal, OperationFailed) as refusal:
             wait = self._postpone(machine)
-            await self._tell_failure(machine, "Terminating", f"VM deletion failed: {refusal}", "Delete")
+            await self._record_failure(machine, "Terminating", f"VM deletion failed: {refusal}", "Delete")
             return wait
         return 0.0
 
@@ -261,7 +262,7 @@ class MachineLife:
         try:
             if provider_id:
                 return zone_of(provider_id)
-            zone = read(await self._class_of(machine), "providerSpec", "zone")
+            zone = dig(await self._class_of(machine), "providerSpec", "zone")
         except (ValueError, InvalidClass):
             return None
         return str(zone) if zone else None
@@ -289,9 +290,9 @@ class MachineLife:
         _, due = self._failures.get(machine["metadata"]["uid"], (0, 0.0))
         return max(0.0, due - self._clock.now())
 
-    async def _tell_failure(self, machine: Manifest, phase: str, words: str, operation: str) -> None:
+    async def _record_failure(self, machine: Manifest, phase: str, words: str, operation: str) -> None:
         """Once for each reason: the time stamp alone is not worth a write."""
-        if phase_of(machine) != phase or read(machine, "status", "lastOperation", "description") != words:
+        if phase_of(machine) != phase or dig(machine, "status", "lastOperation", "description") != words:
             await self._write(machine, phase, words, "Failed", operation)
 
     async def _write(
@@ -315,4 +316,4 @@ class MachineLife:
 
 
 def _conditions(node: Manifest | None) -> list[dict[str, Any]]:
-    return list(read(node, "status", "conditions") or ())
+    return list(dig(node, "status", "conditions") or ())

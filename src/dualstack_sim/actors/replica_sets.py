@@ -8,8 +8,7 @@ from typing import Any
 
 from dualstack.model.kinds import POD, REPLICA_SET, Manifest
 from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey, key_of
-from dualstack_sim.actors.ownership import on_change, on_owned_change
-from dualstack_sim.actors.pod_deletion import delete_pods
+from dualstack_sim.actors.ownership import delete_pods, on_change, on_owned_change
 from dualstack_sim.actors.pods import (
     BY_OWNER,
     NAME_ALPHABET,
@@ -54,7 +53,7 @@ class ReplicaSetController:
         if surplus < 0:
             await self._create(replica_set, -surplus)
         elif surplus > 0:
-            await delete_pods(self._kube, self._pods, first_to_go(active)[:surplus])
+            await delete_pods(self._kube, self._pods, deletion_order(active)[:surplus])
         return await self._publish(replica_set)
 
     def _active(self, replica_set: Manifest) -> list[Manifest]:
@@ -104,7 +103,7 @@ class ReplicaSetController:
         return min((wait for wait in waits if wait), default=None)
 
 
-def first_to_go(pods: Iterable[Manifest]) -> list[Manifest]:
+def deletion_order(pods: Iterable[Manifest]) -> list[Manifest]:
     """Which pods to delete first: unbound, then not running, then not ready, then the youngest, then by name."""
 
     def worth(pod: Manifest) -> tuple[bool, bool, bool]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from dualstack.clock import rfc3339
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SECRET, SERVICE, Kind, Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of, read
-from dualstack_sim.actors.managed_conditions import Verdict, applied, ignored, judged, not_applied, rendered
+from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.managed_conditions import Verdict, applied, assessed, ignored, not_applied, rendered
 from dualstack_sim.actors.manifest_merge import BadManifest, content, documents, kind_of, merged
 from dualstack_sim.actors.pods import is_terminating
 from dualstack_sim.actors.refusals import KubeRefusal, NotFound, Unreachable
@@ -19,7 +20,7 @@ IGNORE = "resources.gardener.cloud/ignore"
 _SYNC_SECONDS = 60.0
 _CACHED = (DEPLOYMENT, DAEMON_SET, CONFIG_MAP, SECRET, SERVICE)
 """Kinds that are compared with the shared caches; others are read each time."""
-_JUDGED = (DEPLOYMENT, DAEMON_SET)
+_WORKLOADS = (DEPLOYMENT, DAEMON_SET)
 
 _ORDER = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "Secret", "ConfigMap", "IPPool", "Service")
 """What is applied before workloads."""
@@ -62,11 +63,11 @@ class ResourceManager:
         await self._context.informers.synced(MANAGED_RESOURCE, *_CACHED)
         self._managed.subscribe(self._managed_changed)
         self._secrets.subscribe(self._secret_changed)
-        for kind in _JUDGED:
+        for kind in _WORKLOADS:
             self._context.informers.of(kind).subscribe(self._workload_changed)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._queue.serve(self._reconcile, workers=2))
-            group.create_task(self._health.serve(self._judge))
+            group.create_task(self._health.serve(self._assess))
 
     def _managed_changed(self, old: Manifest | None, new: Manifest | None) -> None:
         managed = new or old
@@ -120,7 +121,7 @@ class ResourceManager:
         await self._publish(managed, [applied(), *self._verdicts(wanted)], list(wanted))
         return _SYNC_SECONDS
 
-    async def _judge(self, key: ObjectKey) -> float | None:
+    async def _assess(self, key: ObjectKey) -> float | None:
         managed = self._managed.get(key[1], key[0])
         if managed is not None and not is_terminating(managed) and not _is_ignored(managed):
             applied_here = [reference for reference, owner in self._owners.items() if owner == key]
@@ -157,7 +158,7 @@ class ResourceManager:
                 raise Ignored
             await self._apply(reference, manifest)
         managed = self._managed.get(key[1], key[0])
-        for entry in read(managed, "status", "resources") or ():
+        for entry in dig(managed, "status", "resources") or ():
             reference = _reference({**entry, "metadata": entry})
             if reference not in wanted:
                 await self._remove(reference)
@@ -190,9 +191,9 @@ class ResourceManager:
         found = (
             self._context.informers.of(each.kind).get(each.name, each.namespace)
             for each in references
-            if each.kind in _JUDGED
+            if each.kind in _WORKLOADS
         )
-        return judged(manifest for manifest in found if manifest is not None)
+        return assessed(manifest for manifest in found if manifest is not None)
 
     async def _remove(self, reference: Reference) -> None:
         self._written.pop(reference, None)
@@ -209,7 +210,7 @@ class ResourceManager:
         metadata = managed["metadata"]
         conditions = rendered(managed, verdicts, rfc3339(self._context.clock.now()))
         told = {each["type"] for each in conditions}
-        before = read(managed, "status", "conditions") or []
+        before = dig(managed, "status", "conditions") or []
         status = {
             "conditions": [*(each for each in before if each.get("type") not in told), *conditions],
             "observedGeneration": metadata.get("generation", 0),

@@ -10,8 +10,8 @@ from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import Manifest
 from dualstack.model.names import ROUTE_DESCRIPTION, ROUTE_PRIORITY
 from dualstack_sim.actors.api import ActorContext, ComputeConflict, Informer, Resource
+from dualstack_sim.actors.cloud_nodes import set_network_available
 from dualstack_sim.actors.controller_flags import ControllerFlags
-from dualstack_sim.actors.node_network import set_network_available
 from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.refusals import ComputeRefusal, KubeRefusal, OperationFailed
 
@@ -35,9 +35,9 @@ class RouteController:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._recorder.run())
-            group.create_task(self._sync_for_ever())
+            group.create_task(self._sync_periodically())
 
-    async def _sync_for_ever(self) -> None:
+    async def _sync_periodically(self) -> None:
         while True:
             with suppress(ComputeRefusal):  # the next period tries again, as the real one does
                 await self._sync()

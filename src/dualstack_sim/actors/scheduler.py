@@ -67,7 +67,7 @@ class Scheduler:
         self._pods = context.informers.of(POD)
         self._nodes = context.informers.of(NODE)
         self._queue = context.queue("scheduler")
-        self._stranded: set[ObjectKey] = set()
+        self._unschedulable: set[ObjectKey] = set()
         self._assumed: dict[ObjectKey, tuple[str, str | None]] = {}
         """Node and owner of pods that are being bound, until the watch shows it."""
 
@@ -82,26 +82,26 @@ class Scheduler:
         pod = new or old
         if pod is None:
             return
-        if new is None or not _waits(new):
+        if new is None or not _is_pending(new):
             self._assumed.pop(key_of(pod), None)
-        elif key_of(pod) not in self._stranded:
+        elif key_of(pod) not in self._unschedulable:
             self._queue.add(key_of(pod))
 
     def _node_changed(self, old: Manifest | None, new: Manifest | None) -> None:
-        if old is not None and new is not None and _openness(old) == _openness(new):
+        if old is not None and new is not None and _scheduling_state(old) == _scheduling_state(new):
             return
-        for key in self._stranded:
+        for key in self._unschedulable:
             self._queue.add_soon(key, 0.5)
 
     async def _schedule(self, key: ObjectKey) -> float | None:
         pod = self._pods.get(key[1], key[0])
-        self._stranded.discard(key)
-        if pod is None or not _waits(pod) or key in self._assumed:
+        self._unschedulable.discard(key)
+        if pod is None or not _is_pending(pod) or key in self._assumed:
             return None
         node = self._choose(pod)
         if node is None:
-            self._stranded.add(key)
-            await self._tell_stranded(pod)
+            self._unschedulable.add(key)
+            await self._report_unschedulable(pod)
             return None
         self._assumed[key] = (node, owner_uid(pod))  # before the answer: the watch may be faster
         try:
@@ -127,7 +127,7 @@ class Scheduler:
             best = min(best or (siblings, len(owners), name), (siblings, len(owners), name))
         return best[2] if best else None
 
-    async def _tell_stranded(self, pod: Manifest) -> None:
+    async def _report_unschedulable(self, pod: Manifest) -> None:
         misfits = (
             misfit(pod, node, len(self._pods.indexed(BY_NODE, node["metadata"]["name"]))) for node in self._nodes.all()
         )
@@ -144,12 +144,12 @@ class Scheduler:
         )
 
 
-def _waits(pod: Manifest) -> bool:
+def _is_pending(pod: Manifest) -> bool:
     spec = pod["spec"]
     return not spec.get("nodeName") and not is_terminating(pod) and spec.get("schedulerName", "") in _NAMES
 
 
-def _openness(node: Manifest) -> tuple[object, ...]:
+def _scheduling_state(node: Manifest) -> tuple[object, ...]:
     """What of a Node decides whether pods are bound to it."""
     spec = node.get("spec") or {}
     return is_true(node, "Ready"), spec.get("unschedulable"), spec.get("taints"), node["metadata"].get("labels")

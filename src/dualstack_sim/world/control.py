@@ -24,11 +24,10 @@ from dualstack_sim.compute.api.errors import not_found
 from dualstack_sim.compute.api.paths import locate
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.fabric.blocks import parse_address
-from dualstack_sim.faults import FaultPlan
+from dualstack_sim.faults import FaultPlan, parse_faults
 from dualstack_sim.rules import RULES
-from dualstack_sim.world.control_answers import answer, guarded, json_refusals
+from dualstack_sim.world.control_answers import answer, guarded, json_object, json_refusals
 from dualstack_sim.world.control_clock import SteppableClock
-from dualstack_sim.world.control_faults import FaultControl
 from dualstack_sim.world.control_state import LARGEST_STATE, StateControl
 
 STATE = web.AppKey("state", StateControl)
@@ -123,3 +122,27 @@ def _camel_word(word: str) -> str:
 
 def _refuse(message: str) -> web.Response:
     return answer({"message": message}, status=400)
+
+
+class FaultControl:
+    """The handlers."""
+
+    def __init__(self, plan: FaultPlan) -> None:
+        self._plan = plan
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/faults", guarded(self.account))
+        router.add_post("/faults", guarded(self.declare))
+        router.add_delete("/faults", guarded(self.clear))
+
+    async def account(self, _: web.Request) -> Any:
+        return self._plan.as_json()
+
+    async def declare(self, request: web.Request) -> Any:
+        rules = parse_faults(await json_object(request))
+        self._plan.declare(rules)
+        return {"rules": len(rules)}
+
+    async def clear(self, _: web.Request) -> Any:
+        self._plan.declare(())
+        return {"rules": 0}

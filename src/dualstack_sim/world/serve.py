@@ -20,7 +20,7 @@ from dualstack.clock import ScaledClock
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.kinds import Manifest
 from dualstack.stdin_watch import exit_when_stdin_closes
-from dualstack_sim.actors.actor_group import Cast
+from dualstack_sim.actors.actor_group import ActorGroup
 from dualstack_sim.actors.service_addresses import ServiceAddresses
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
@@ -125,7 +125,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
     for name, application in applications.items():
         await _start_site(application, listeners[name], stack)
 
-    cast = Cast(
+    cast = ActorGroup(
         kubernetes=urls["kubernetes"],
         compute=urls["compute"],
         clock=clock,

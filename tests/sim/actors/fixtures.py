@@ -63,7 +63,7 @@ class Traffic:
 
 
 @dataclass
-class Stage:
+class ActorsFixture:
     store: KubeStore
     compute: Compute
     clock: ScaledClock
@@ -164,15 +164,15 @@ def daemon_set(name: str, *, namespace: str = "kube-system", **spec: Any) -> Man
     }
 
 
-def place_deployment(stage: Stage, manifest: Manifest) -> None:
-    stage.store.create(DEPLOYMENT, manifest)
+def place_deployment(env: ActorsFixture, manifest: Manifest) -> None:
+    env.store.create(DEPLOYMENT, manifest)
 
 
-def place_calico(stage: Stage, *, dual: bool = False) -> None:
+def place_calico(env: ActorsFixture, *, dual: bool = False) -> None:
     """calico's ConfigMap and DaemonSet, and the end point that is watched on each node."""
-    stage.store.upsert(CONFIG_MAP, calico_config(dual=dual))
-    stage.store.create(DAEMON_SET, daemon_set("calico-node", hostNetwork=True))
-    stage.store.create(DAEMON_SET, daemon_set("network-problem-detector-pod"))
+    env.store.upsert(CONFIG_MAP, calico_config(dual=dual))
+    env.store.create(DAEMON_SET, daemon_set("calico-node", hostNetwork=True))
+    env.store.create(DAEMON_SET, daemon_set("network-problem-detector-pod"))
 
 
 def calico_config(*, dual: bool) -> Manifest:
@@ -191,8 +191,8 @@ def addresses_of(pod: Manifest) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def playing(actors: Actors, *, speed: float = SPEED, steals: bool = False) -> AsyncIterator[Stage]:
-    """A stage on which nothing stands yet but the subnetwork; `start` brings on the actors when it is furnished."""
+async def running_actors(actors: Actors, *, speed: float = SPEED, steals: bool = False) -> AsyncIterator[ActorsFixture]:
+    """A env on which nothing stands yet but the subnetwork; `start` brings on the actors when it is furnished."""
     clock = ScaledClock(time.time(), speed)
     chance = Chance(7)
     store, compute = KubeStore(clock, chance), Compute(clock, chance)
@@ -217,10 +217,10 @@ async def playing(actors: Actors, *, speed: float = SPEED, steals: bool = False)
             endpoints=traffic,
             guest_agent_takes_aliases=steals,
         )
-        stage = Stage(store, compute, clock, context, traffic)
+        env = ActorsFixture(store, compute, clock, context, traffic)
         task = asyncio.ensure_future(_after_furnishing(context, actors))
         try:
-            yield stage
+            yield env
             if task.done():
                 task.result()
         finally:
@@ -230,5 +230,5 @@ async def playing(actors: Actors, *, speed: float = SPEED, steals: bool = False)
 
 
 async def _after_furnishing(context: ActorContext, actors: Actors) -> None:
-    """A test furnishes its stage before it first waits: then this runs."""
+    """A test furnishes its env before it first waits: then this runs."""
     await run_actors(context, actors(context))

@@ -15,7 +15,7 @@ from dualstack_sim.actors.machine_deployments import deployment_status, drift, m
 from dualstack_sim.actors.machine_facts import (
     HASH_LABEL,
     PRIORITY,
-    first_to_go,
+    deletion_order,
     is_active,
     node_problem,
     same_template,
@@ -128,7 +128,7 @@ class TestOrderOfDeletion:
             machine("unknown", "Unknown", age=5000.0),
             machine("looping", "CrashLoopBackOff", age=5000.0),
         ]
-        names = [each["metadata"]["name"] for each in first_to_go(given_machines)]
+        names = [each["metadata"]["name"] for each in deletion_order(given_machines)]
         assert names == ["looping", "unknown", "pending", "young-a", "young-b", "old"]
 
     def test_priority_comes_before_everything(self) -> None:
@@ -137,16 +137,16 @@ class TestOrderOfDeletion:
             machine("marked", priority="1", age=900.0),
             machine("kept", priority="9"),
         ]
-        assert [each["metadata"]["name"] for each in first_to_go(chosen)] == ["marked", "broken", "kept"]
+        assert [each["metadata"]["name"] for each in deletion_order(chosen)] == ["marked", "broken", "kept"]
 
     def test_a_priority_that_is_no_number_is_the_usual_one(self) -> None:
         chosen = [machine("a", priority="high", age=9.0), machine("b", age=99.0), machine("c", priority="2", age=999.0)]
-        assert [each["metadata"]["name"] for each in first_to_go(chosen)] == ["c", "a", "b"]
+        assert [each["metadata"]["name"] for each in deletion_order(chosen)] == ["c", "a", "b"]
 
     @given(st.permutations(["Running", "Pending", "Unknown", "CrashLoopBackOff", "Available", "Running"]))
     def test_the_order_does_not_depend_on_the_order_of_the_list(self, phases: list[str]) -> None:
         chosen = [machine(f"m-{phase}-{phases[:index].count(phase)}", phase) for index, phase in enumerate(phases)]
-        names = [each["metadata"]["name"] for each in first_to_go(chosen)]
+        names = [each["metadata"]["name"] for each in deletion_order(chosen)]
         assert names == [
             "m-CrashLoopBackOff-0", "m-Unknown-0", "m-Pending-0", "m-Available-0", "m-Running-0", "m-Running-1",
         ]  # fmt: skip

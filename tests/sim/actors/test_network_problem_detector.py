@@ -5,7 +5,7 @@ from __future__ import annotations
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import NODE, Manifest
 from dualstack_sim.actors.network_problem_detector import CONDITION, NetworkProblemDetector, complaints
-from tests.sim.actors.fixtures import Stage, playing
+from tests.sim.actors.fixtures import ActorsFixture, running_actors
 
 
 def test_the_way_back_counts_as_much_as_the_way_there() -> None:
@@ -23,12 +23,12 @@ def test_a_node_that_has_gone_complains_of_nothing() -> None:
     assert complaints([("a", "gone")], ["a", "b"]) == {"a": "pods do not reach gone"}
 
 
-def condition(made: Stage, name: str) -> Manifest | None:
+def condition(made: ActorsFixture, name: str) -> Manifest | None:
     return find_condition(made.get(NODE, name)["status"]["conditions"], CONDITION)
 
 
 async def test_the_condition_comes_and_goes_with_the_trouble() -> None:
-    async with playing(lambda context: [NetworkProblemDetector(context)]) as made:
+    async with running_actors(lambda context: [NetworkProblemDetector(context)]) as made:
         for name in ("a", "b", "c"):
             made.place_node(name, "100.96.0.0/24")
         made.traffic.unseen = [("a", "b"), ("b", "a")]

@@ -12,8 +12,7 @@ import pytest
 
 from dualstack.clock import ScaledClock
 from dualstack_sim.actors.refusals import Unreachable
-from dualstack_sim.actors.timers import Timers
-from dualstack_sim.actors.workqueue import Workqueue
+from dualstack_sim.actors.workqueue import Timers, Workqueue
 
 
 async def until(look: Callable[[], bool]) -> None:

@@ -21,7 +21,7 @@ from dualstack.gardener.render.machine_class import machine_class
 from dualstack.model import names
 from dualstack.model.errors import InvalidInput
 from dualstack_sim.compute.api.backend import Compute
-from dualstack_sim.world.gardener.node_placements import Resident
+from dualstack_sim.world.gardener.node_placements import NodePlacement
 
 Body = dict[str, Any]
 
@@ -40,7 +40,7 @@ _HEALTH_CHECKS = ["35.191.0.0/16", "209.85.204.0/22", "209.85.152.0/22", "130.21
 
 
 @dataclass(frozen=True, slots=True)
-class Foundation:
+class NetworkResources:
     """What the VMs stand on, as far as later steps need it: links, and the provider status that tells of it."""
 
     network: str
@@ -49,7 +49,7 @@ class Foundation:
     status: InfrastructureStatus
 
 
-def lay_foundation(compute: Compute, shoot: ShootView) -> Foundation:
+def create_network_resources(compute: Compute, shoot: ShootView) -> NetworkResources:
     """Network, subnets, router with NAT, static addresses and firewall rules."""
     config, ns = shoot.infrastructure_config, shoot.technical_id
     region = f"regions/{shoot.region}"
@@ -75,10 +75,10 @@ def lay_foundation(compute: Compute, shoot: ShootView) -> Foundation:
             ipfamilies=shoot.families,
         )
     )
-    return Foundation(network, subnet, nat_ips, status)
+    return NetworkResources(network, subnet, nat_ips, status)
 
 
-def check_routes_fit(compute: Compute, shoot: ShootView, nodes: Sequence[Resident]) -> None:
+def check_routes_fit(compute: Compute, shoot: ShootView, nodes: Sequence[NodePlacement]) -> None:
     """InvalidInput when the VPC's quota of static routes is too small for one route to each node."""
     limit = compute.project.limits.static_routes_per_network
     most = limit - 1  # the default route to the internet is a static route, too
@@ -89,9 +89,9 @@ def check_routes_fit(compute: Compute, shoot: ShootView, nodes: Sequence[Residen
         )
 
 
-def place_vm(compute: Compute, shoot: ShootView, status: InfrastructureStatus, node: Resident) -> Body:
+def place_vm(compute: Compute, shoot: ShootView, status: InfrastructureStatus, node: NodePlacement) -> Body:
     """The running VM of a node, as the machine controller would have created it (5.3)."""
-    spec = machine_class(shoot, status, node.home.pool, node.home.part)["providerSpec"]
+    spec = machine_class(shoot, status, node.pool_zone.pool, node.pool_zone.part)["providerSpec"]
     disk = spec["disks"][0]
     body = {
         "name": node.name,
@@ -121,7 +121,7 @@ def place_vm(compute: Compute, shoot: ShootView, status: InfrastructureStatus, n
     return compute.place("instances", f"zones/{node.zone}", body)
 
 
-def place_route(compute: Compute, shoot: ShootView, network: str, node: Resident, vm: Body, node_uid: str) -> None:
+def place_route(compute: Compute, shoot: ShootView, network: str, node: NodePlacement, vm: Body, node_uid: str) -> None:
     """The static route to the node's pod CIDR, as cloud-controller-manager makes it (8.4)."""
     compute.place(
         "routes",

@@ -13,8 +13,8 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import control_plane, coredns, extensions, kube_proxy, managed_resource, network
 from dualstack.model.conditions import with_condition
 from dualstack.model.kinds import SECRET, Kind, Manifest
-from dualstack_sim.world.gardener.cloud import Foundation
-from dualstack_sim.world.gardener.node_placements import Home
+from dualstack_sim.world.gardener.cloud import NetworkResources
+from dualstack_sim.world.gardener.node_placements import PoolZone
 
 _MANAGED = (
     ("ResourcesApplied", "True", "ApplySucceeded", "All resources are applied."),
@@ -23,17 +23,17 @@ _MANAGED = (
 )
 
 
-def networking_status(shoot: ShootView, foundation: Foundation) -> Manifest:
+def networking_status(shoot: ShootView, resources: NetworkResources) -> Manifest:
     """`status.networking` of the Shoot: one range each, and the NAT addresses."""
     return {
         "pods": [shoot.pods],
         "nodes": [shoot.nodes],
         "services": [shoot.services],
-        "egressCIDRs": [f"{address}/32" for address in foundation.nat_ips],
+        "egressCIDRs": [f"{address}/32" for address in resources.nat_ips],
     }
 
 
-def shoot_status(shoot: ShootView, foundation: Foundation, now: float) -> Manifest:
+def shoot_status(shoot: ShootView, resources: NetworkResources, now: float) -> Manifest:
     """The status of a Shoot that was reconciled and is healthy; neither migration constraint."""
     conditions: list[dict[str, Any]] = []
     for kind, reason, message in (
@@ -59,31 +59,32 @@ def shoot_status(shoot: ShootView, foundation: Foundation, now: float) -> Manife
         "hibernated": False,
         "observedGeneration": shoot.generation,
         "lastOperation": _last_operation("Shoot cluster has been successfully reconciled.", now),
-        "networking": networking_status(shoot, foundation),
+        "networking": networking_status(shoot, resources),
         "conditions": conditions,
         "constraints": constraints,
     }
 
 
 def extension_objects(
-    shoot: ShootView, foundation: Foundation, homes: list[Home], now: float
+    shoot: ShootView, resources: NetworkResources, pool_zones: list[PoolZone], now: float
 ) -> list[tuple[Kind, Manifest]]:
     """Infrastructure, ControlPlane, Network and Worker, each reconciled with success."""
-    ranges = networking_status(shoot, foundation)
+    ranges = networking_status(shoot, resources)
     infrastructure = {
-        "providerStatus": foundation.status.to_raw(),
+        "providerStatus": resources.status.to_raw(),
         "state": InfrastructureState(data={RESOURCES_EXIST: "true"}).to_raw(),
         "networking": {key: ranges[key] for key in ("pods", "nodes", "services")},
         "egressCIDRs": ranges["egressCIDRs"],
     }
     deployments = [
-        {"name": home.deployment, "minimum": home.part.minimum, "maximum": home.part.maximum} for home in homes
+        {"name": pool_zone.deployment, "minimum": pool_zone.part.minimum, "maximum": pool_zone.part.maximum}
+        for pool_zone in pool_zones
     ]
     parts: list[tuple[Kind, str, Manifest, Manifest]] = [
         (INFRASTRUCTURE, "infrastructure", extensions.infrastructure(shoot), infrastructure),
-        (CONTROL_PLANE, "controlplane", extensions.control_plane(shoot, foundation.status), {}),
+        (CONTROL_PLANE, "controlplane", extensions.control_plane(shoot, resources.status), {}),
         (NETWORK, "network", extensions.network(shoot), {"ipFamilies": list(shoot.families)}),
-        (WORKER, "worker", extensions.worker(shoot, foundation.status), {"machineDeployments": deployments}),
+        (WORKER, "worker", extensions.worker(shoot, resources.status), {"machineDeployments": deployments}),
     ]
     return [(kind, _reconciled(noun, manifest, status, now)) for kind, noun, manifest, status in parts]
 
@@ -113,12 +114,12 @@ def _last_operation(description: str, now: float) -> Manifest:
 
 
 def managed_contents(
-    shoot: ShootView, networks: Networks, foundation: Foundation, project: str
+    shoot: ShootView, networks: Networks, resources: NetworkResources, project: str
 ) -> dict[str, list[Manifest]]:
     """What each ManagedResource of the technical namespace holds (docs/objects.md, Seed)."""
     proxy = {gardener_names.MANAGED_RESOURCE_KUBE_PROXY: kube_proxy.objects(shoot, networks)}
     return {
-        gardener_names.MANAGED_RESOURCE_CONTROL_PLANE: control_plane.objects(shoot, foundation.status, project),
+        gardener_names.MANAGED_RESOURCE_CONTROL_PLANE: control_plane.objects(shoot, resources.status, project),
         gardener_names.managed_resource_network(shoot.cni): network.objects(shoot, networks),
         **(proxy if shoot.kube_proxy_enabled else {}),
         gardener_names.MANAGED_RESOURCE_COREDNS: coredns.objects(shoot, networks),

@@ -17,7 +17,7 @@ from dualstack_sim.chance import Chance
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class PoolZone:
     """One zone of one pool: a MachineDeployment with its one MachineSet."""
 
     pool: Pool
@@ -31,16 +31,16 @@ class Home:
 
 
 @dataclass(frozen=True, slots=True)
-class Resident:
+class NodePlacement:
     """One node to be: its name is that of Machine, VM and Node."""
 
     name: str
-    home: Home
+    pool_zone: PoolZone
     pod_cidr: str
 
     @property
     def zone(self) -> str:
-        return self.home.part.zone
+        return self.pool_zone.part.zone
 
 
 def with_node_count(shoot: Manifest, nodes: int | None) -> Manifest:
@@ -75,29 +75,29 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
     return [1 + count for count in counts]
 
 
-def homes(shoot: ShootView) -> list[Home]:
+def pool_zones(shoot: ShootView) -> list[PoolZone]:
     """All zones of all pools."""
-    return [_home(shoot, pool, part) for pool in shoot.pools for part in pool.parts]
+    return [_pool_zone(shoot, pool, part) for pool in shoot.pools for part in pool.parts]
 
 
-def residents(shoot: ShootView, chance: Chance) -> list[Resident]:
+def node_placements(shoot: ShootView, chance: Chance) -> list[NodePlacement]:
     """All nodes. Pod CIDRs are dealt in turn over the zones, as nodes of several zones join in no order."""
-    waiting = [[home] * home.part.minimum for home in homes(shoot)]
-    result: list[Resident] = []
+    waiting = [[pool_zone] * pool_zone.part.minimum for pool_zone in pool_zones(shoot)]
+    result: list[NodePlacement] = []
     while any(waiting):
         for line in waiting:
             if line:
-                home = line.pop()
+                pool_zone = line.pop()
                 cidr = block(shoot.pods, shoot.node_cidr_mask_size, len(result))
-                result.append(Resident(_name(home, len(line), chance), home, cidr))
+                result.append(NodePlacement(_name(pool_zone, len(line), chance), pool_zone, cidr))
     return result
 
 
-def _home(shoot: ShootView, pool: Pool, part: ZonePart) -> Home:
+def _pool_zone(shoot: ShootView, pool: Pool, part: ZonePart) -> PoolZone:
     template = machine_deployment(shoot, pool, part, replicas=0)["spec"]["template"]
-    return Home(pool, part, deployment_name(shoot, pool, part), checksum(template)[:5])
+    return PoolZone(pool, part, deployment_name(shoot, pool, part), checksum(template)[:5])
 
 
-def _name(home: Home, index: int, chance: Chance) -> str:
+def _name(pool_zone: PoolZone, index: int, chance: Chance) -> str:
     letters = "bcdfghjklmnpqrstvwxz2456789"
-    return f"{home.machine_set}-{chance.word(5, 'machine', home.machine_set, index, alphabet=letters)}"
+    return f"{pool_zone.machine_set}-{chance.word(5, 'machine', pool_zone.machine_set, index, alphabet=letters)}"
