@@ -9,7 +9,7 @@ from typing import Protocol
 
 from dualstack.clock import Clock
 from dualstack_sim.actors.compute_api import ComputeApi, Resource
-from dualstack_sim.actors.informer import Informer, Informers, ObjectKey, key_of, owner_uid, read, version_of
+from dualstack_sim.actors.informer import Informer, Informers, ObjectKey, key_of, owner_uid, version_of
 from dualstack_sim.actors.kube_api import KubeApi, Listing, PatchType, WatchEvent
 from dualstack_sim.actors.refusals import (
     AlreadyExists,
@@ -60,7 +60,6 @@ __all__ = [
     "Workqueue",
     "key_of",
     "owner_uid",
-    "read",
     "run_actors",
     "version_of",
 ]

@@ -9,7 +9,9 @@ from ipaddress import ip_network
 from dualstack.gardener.model.kinds import MACHINE
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.api import SEED_NODE, ActorContext
-from dualstack_sim.actors.cni import CniConfiguration, HostLocal, Network
+from dualstack_sim.actors.cni.host_local import HostLocal, Network
+from dualstack_sim.actors.cni.model import CniConfiguration
+from dualstack_sim.actors.cni.registry import SEED_CNI
 from dualstack_sim.actors.compute_api import Resource
 from dualstack_sim.actors.refusals import ComputeRefusal
 
@@ -48,7 +50,7 @@ def seed_host() -> Host:
         addresses=("10.242.0.2",),
         ranges=(ip_network("10.243.0.0/24"),),
         booted=True,
-        cni=CniConfiguration("calico", (4,)),
+        cni=CniConfiguration(SEED_CNI, (4,)),
     )
 
 

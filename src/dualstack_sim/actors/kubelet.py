@@ -15,7 +15,8 @@ from dualstack.gardener.model.kinds import MACHINE
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import CONFIG_MAP, LEASE, NODE, POD, Manifest
 from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey
-from dualstack_sim.actors.cni import CONFIG_MAPS, cidrs_of
+from dualstack_sim.actors.cni.host_local import cidrs_of
+from dualstack_sim.actors.cni.registry import CNIS
 from dualstack_sim.actors.hosts import Host, Vm, VmWatch, seed_host
 from dualstack_sim.actors.pod_runner import PodRunner
 from dualstack_sim.actors.pod_status import pressure_conditions, ready_condition
@@ -84,7 +85,7 @@ class Kubelet:
         if new is None or not is_ready(new) or (old is not None and is_ready(old)):
             return
         kind, name = controller_of(new)
-        if kind == "DaemonSet" and (name == END_POINT or name in CONFIG_MAPS):
+        if kind == "DaemonSet" and (name == END_POINT or name in CNIS):
             self._queue.add(("", new["spec"].get("nodeName", "")))
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
@@ -114,7 +115,7 @@ class Kubelet:
         node = self._nodes.get(vm.name)
         if node is not None and is_true(node, "Ready"):
             host.booted = True
-            self._runner.take_cni_configuration(host)
+            self._runner.configure_cni(host)
             self._runner.revisit_all(host)
             # Spread over the period, so that not all nodes renew at the same time.
             period = self._context.chance.uniform(0.0, _RENEW_SECONDS, "lease", vm.name)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import CONFIG_MAP, NODE, POD, Manifest
 from dualstack_sim.actors import pod_status
 from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
-from dualstack_sim.actors.cni import (
-    CONFIG_MAPS,
-    CniFailure,
-    Network,
-    cidrs_of,
-    configuration,
-    missing_families,
-    primary_first,
-)
+from dualstack_sim.actors.cni.host_local import CniFailure, Network, cidrs_of, primary_first
+from dualstack_sim.actors.cni.model import Cni, CniConfiguration
+from dualstack_sim.actors.cni.registry import CNIS
 from dualstack_sim.actors.hosts import Host
 from dualstack_sim.actors.pods import BY_NODE, by_node, controller_of, is_ready, is_terminating
 from dualstack_sim.actors.recorder import Recorder
@@ -82,15 +76,17 @@ class PodRunner:
         for pod in self._pods.indexed(BY_NODE, host.name):
             self._queue.add(key_of(pod))
 
-    def take_cni_configuration(self, host: Host, config_map: str | None = None) -> bool:
-        """Let the host's CNI be what the ConfigMap (any of them if not named) says now; whether there was one."""
-        names = (config_map,) if config_map else tuple(CONFIG_MAPS.values())
-        for name in names:
-            manifest = self._config_maps.get(name, "kube-system")
+    def configure_cni(self, host: Host, cnis: Iterable[Cni] | None = None) -> bool:
+        """Configure the host from the ConfigMap of the first of `cnis` (default: all) that has a valid one.
+
+        Returns False if there is none.
+        """
+        for cni in CNIS.values() if cnis is None else cnis:
+            manifest = self._config_maps.get(cni.config_map, "kube-system")
             if manifest is None:
                 continue
             try:
-                host.cni = configuration(manifest)
+                host.cni = CniConfiguration.of(cni, manifest)
             except CniFailure as failure:
                 self._recorder.record(manifest, "InvalidCNIConfiguration", str(failure), warning=True)
                 continue
@@ -165,13 +161,13 @@ class PodRunner:
         if host.cni is None or not ranges:
             return None
         try:
-            chosen = host.local.allocate(pod["metadata"]["uid"], ranges, host.cni.families)
+            chosen = host.local.allocate(pod["metadata"]["uid"], ranges, host.cni.families, host.cni.cni.first_offset)
         except CniFailure as failure:
-            self._refuse(pod, run, host.cni.plugin, str(failure))
+            self._refuse(pod, run, host.cni.cni, str(failure))
             return None
         return primary_first(chosen, ranges[0].version)
 
-    def _refuse(self, pod: Manifest, run: Run, plugin: str, reason: str) -> None:
+    def _refuse(self, pod: Manifest, run: Run, cni: Cni, reason: str) -> None:
         """The pod stays in ContainerCreating; said once for each reason."""
         if run.refused == reason:
             return
@@ -179,20 +175,21 @@ class PodRunner:
         sandbox = self._context.chance.word(64, "sandbox", run.uid, alphabet="0123456789abcdef")
         message = (
             "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "
-            f'"{sandbox}": plugin type="{plugin}" failed (add): {reason}'
+            f'"{sandbox}": plugin type="{cni.name}" failed (add): {reason}'
         )
         self._recorder.record(pod, "FailedCreatePodSandBox", message, warning=True)
 
     def _start_cni(self, pod: Manifest, host: Host) -> str | None:
         """A starting CNI pod writes the node's configuration; why it does not become ready, if it does not."""
         kind, name = controller_of(pod)
-        if kind != "DaemonSet" or name not in CONFIG_MAPS:
+        cni = CNIS.get(name)
+        if kind != "DaemonSet" or cni is None:
             return None
-        before = host.cni
-        if not self.take_cni_configuration(host, CONFIG_MAPS[name]) or host.cni is None:
-            return f"ConfigMap {CONFIG_MAPS[name]} holds no usable configuration"
-        missing = missing_families(host.cni, self._ranges(host)) if host.cni.agent_needs_ranges else ()
-        if missing and self._ranges(host):
+        before, ranges = host.cni, self._ranges(host)
+        if not self.configure_cni(host, [cni]) or host.cni is None:
+            return f"ConfigMap {cni.config_map} holds no usable configuration"
+        missing = host.cni.missing_families(ranges) if cni.agent_needs_ranges and ranges else ()
+        if missing:
             host.cni = before
             return f"required IPv{missing[0]} PodCIDR not available"
         self.revisit(host)

@@ -22,8 +22,8 @@ _CACHED = (DEPLOYMENT, DAEMON_SET, CONFIG_MAP, SECRET, SERVICE)
 """Kinds that are compared with the shared caches; others are read each time."""
 _WORKLOADS = (DEPLOYMENT, DAEMON_SET)
 
-_ORDER = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "Secret", "ConfigMap", "IPPool", "Service")
-"""What is applied before workloads."""
+_ORDER = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "Secret", "ConfigMap", "Service")
+"""Kinds that are applied first, in this order. Workloads are applied last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class ResourceManager:
             if secret is None:
                 raise MissingSecret(f'Could not read secret {name!r}: secrets "{name}" not found')
             found.extend(self._documents(secret))
-        found.sort(key=lambda each: _ORDER.index(each["kind"]) if each.get("kind") in _ORDER else len(_ORDER))
+        found.sort(key=_rank)
         return {_reference(each): each for each in found}
 
     def _documents(self, secret: Manifest) -> list[Manifest]:
@@ -239,6 +239,13 @@ def _reference(manifest: Manifest) -> Reference:
     if not metadata.get("name"):
         raise BadManifest(f"a {kind.kind} has no name")
     return Reference(kind, (metadata.get("namespace") or "default") if kind.namespaced else "", metadata["name"])
+
+
+def _rank(manifest: Manifest) -> int:
+    kind = manifest.get("kind")
+    if kind in _ORDER:
+        return _ORDER.index(kind)
+    return len(_ORDER) + (kind in (DEPLOYMENT.kind, DAEMON_SET.kind))
 
 
 def _is_ignored(managed: Manifest) -> bool:
