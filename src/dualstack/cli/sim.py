@@ -41,7 +41,7 @@ def serve(
 
     run(
         WorldOptions(
-            shoot=read_shoot(shoot, nodes),
+            cluster=read_shoot(shoot, nodes),
             nodes=nodes,
             seed=seed,
             faults=faults,

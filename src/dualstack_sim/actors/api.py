@@ -111,14 +111,13 @@ class NoEndpoints:
 
 @dataclass(slots=True)
 class ActorContext:
-    """One world as its actors see it. `namespace` is the shoot's technical ID, `shoot` the Shoot's name."""
+    """One world as its actors see it. `namespace` holds the control plane; node VMs carry it as a network tag."""
 
     kube: KubeApi
     compute: ComputeApi
     clock: Clock
     chance: Chance
     namespace: str
-    shoot: str
     endpoints: Endpoints = field(default_factory=NoEndpoints)
     guest_agent_takes_aliases: bool = False
     """Whether VMs run a guest agent with `ip_aliases = true`; Gardener ships `false` (cutover.md R13)."""

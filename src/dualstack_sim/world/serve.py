@@ -12,15 +12,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import msgspec
 import yaml
 from aiohttp import web
 
 from dualstack.clock import ScaledClock
-from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.kinds import Manifest
 from dualstack.stdin_watch import exit_when_stdin_closes
 from dualstack_sim.actors.actor_group import ActorGroup
+from dualstack_sim.actors.api import ActorContext, ComputeApi, KubeApi
 from dualstack_sim.actors.service_addresses import ServiceAddresses
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
@@ -34,7 +35,7 @@ from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile, choose
 from dualstack_sim.world.control import STATE, create_control
 from dualstack_sim.world.control_clock import SteppableClock
-from dualstack_sim.world.gardener.builder import build
+from dualstack_sim.world.platforms import PLATFORMS
 
 _SETTLE_SECONDS = 1800.0
 """Simulated seconds within which the actors must have brought the cluster to rest."""
@@ -42,13 +43,17 @@ _SETTLE_SECONDS = 1800.0
 
 @dataclass(frozen=True, slots=True)
 class WorldOptions:
-    """What to build, and how its time and chance run."""
+    """What to build, and how its time and chance run.
 
-    shoot: Manifest
+    `cluster` is the description that the platform reads: for `gardener` a Shoot.
+    """
+
+    cluster: Manifest
     nodes: int | None
     seed: int
     faults: Path | None
     clock: ScaledClock | SteppableClock
+    platform: str = "gardener"
     project: str = "proj-1"
     lifeline: bool = False
     profile: Profile = field(default_factory=choose)
@@ -93,7 +98,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
     """Bring a world up; it is taken down when `stack` closes. The facts that clients need to reach it."""
     clock, chance = options.clock, Chance(options.seed)
     faults = FaultPlan(load_faults(options.faults) if options.faults else (), chance, clock)
-    shoot = ShootView.of(options.shoot)
+    platform = PLATFORMS[options.platform](options.cluster, options.nodes, options.profile)
     listeners = {name: _listen() for name in ("compute", "kubernetes", "control")}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
 
@@ -102,41 +107,31 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         clock,
         chance,
         project=options.project,
-        regions={shoot.region: sorted({zone for pool in shoot.pools for zone in pool.zones})},
+        regions=platform.regions,
         endpoint=f"{urls['compute']}/compute/v1",
         knobs=options.profile.knobs,
         on_commit=fabric.on_commit,
         faults=faults,
     )
     store = KubeStore(clock, chance)
-    build(
-        store,
-        compute,
-        options.shoot,
-        nodes=options.nodes,
-        token_uri=f"{urls['compute']}/token",
-        clock=clock,
-        chance=chance,
-        garden=options.profile.garden,
-    )
-    store.admission.register("", "services", ServiceAddresses(store, shoot.technical_id))
+    platform.build(store, compute, token_uri=f"{urls['compute']}/token", clock=clock, chance=chance)
+    store.admission.register("", "services", ServiceAddresses(store, platform.namespace))
     control = create_control(clock, fabric, compute, faults)
     applications = {"compute": create_compute_app(compute), "kubernetes": create_kube_app(store), "control": control}
     for name, application in applications.items():
         await _start_site(application, listeners[name], stack)
 
-    cast = ActorGroup(
-        kubernetes=urls["kubernetes"],
-        compute=urls["compute"],
+    session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+    context = ActorContext(
+        kube=KubeApi(urls["kubernetes"], session),
+        compute=ComputeApi(urls["compute"], session, options.project),
         clock=clock,
         chance=chance,
-        project=options.project,
-        namespace=shoot.technical_id,
-        shoot=shoot.name,
+        namespace=platform.namespace,
         endpoints=fabric.traffic,
     )
-    await stack.enter_async_context(cast)
-    await cast.settled(_SETTLE_SECONDS)
+    actors = await stack.enter_async_context(ActorGroup(context, platform.actors(context)))
+    await actors.settled(_SETTLE_SECONDS)
     fabric.rest(clock.now())
     with contextlib.suppress(ApiError):  # somebody from outside is at work already: there is no state to go back to
         control[STATE].remember_start(compute.dump())

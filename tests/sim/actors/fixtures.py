@@ -213,7 +213,6 @@ async def running_actors(actors: Actors, *, speed: float = SPEED, steals: bool =
             clock=clock,
             chance=chance,
             namespace=NS,
-            shoot="bar",
             endpoints=traffic,
             guest_agent_takes_aliases=steals,
         )

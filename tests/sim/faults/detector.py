@@ -24,7 +24,6 @@ async def detector(made: Scene) -> AsyncIterator[None]:
             clock=made.clock,
             chance=Chance(0),
             namespace=made.namespace,
-            shoot=made.shoot,
             endpoints=made.fabric.traffic,
         )
         running = asyncio.create_task(run_actors(context, [NetworkProblemDetector(context)]))
