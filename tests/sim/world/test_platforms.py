@@ -77,6 +77,10 @@ async def test_a_platform_is_one_registry_entry(monkeypatch: pytest.MonkeyPatch)
         assert sorted(pods) == ["100.96.0.2", "100.96.0.3", "100.96.1.2", "100.96.1.3"]
         session = await stack.enter_async_context(aiohttp.ClientSession())
         await session.post(f"{facts['controlEndpoint']}/trigger")
-        async with session.get(f"{facts['controlEndpoint']}/traffic") as response:
-            report = await response.json()
+        report: dict[str, Any] = {"current": 0}
+        deadline = time.monotonic() + 60.0
+        while report["current"] < 2 and time.monotonic() < deadline:
+            await clock.sleep(5.0)
+            async with session.get(f"{facts['controlEndpoint']}/traffic") as response:
+                report = await response.json()
         assert (report["current"], report["brokenPairs"]) == (2, [])
