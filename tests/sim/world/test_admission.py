@@ -15,6 +15,7 @@ from dualstack_sim.kube.status import StatusError
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener import admission
 from dualstack_sim.world.gardener.definitions import definitions
+from dualstack_sim.world.gardener.knobs import Garden
 from tests.unit.model import golden
 
 _DUAL = ["IPv4", "IPv6"]
@@ -22,10 +23,10 @@ _DUAL = ["IPv4", "IPv6"]
 
 @pytest.fixture
 def store() -> KubeStore:
-    return _garden(admission.Garden())
+    return _garden(Garden())
 
 
-def _garden(garden: admission.Garden) -> KubeStore:
+def _garden(garden: Garden) -> KubeStore:
     """A garden API with the Shoot type and its admission, and one project."""
     store = KubeStore(ScaledClock(), Chance(1))
     for definition in definitions():
@@ -140,7 +141,7 @@ def test_the_way_back_is_refused_without_the_mask_too(store: KubeStore) -> None:
 
 
 def test_the_mask_leaves_with_ipv6_where_the_garden_lets_it() -> None:
-    store = _garden(admission.Garden(mask_may_leave=True))
+    store = _garden(Garden(mask_may_leave=True))
     created = _create(store)
     _patch(store, ipFamilies=_DUAL)
 

@@ -80,6 +80,7 @@ async def test_a_platform_is_one_registry_entry(monkeypatch: pytest.MonkeyPatch)
         report: dict[str, Any] = {}
         deadline = time.monotonic() + 60.0
         while report.get("pairs", 0) + report.get("laterPairs", 0) < 2 and time.monotonic() < deadline:
+            await clock.sleep(10.0)
             async with session.get(f"{facts['controlEndpoint']}/traffic") as response:
                 report = await response.json()
         assert (report["pairs"] + report["laterPairs"], report["brokenPairs"]) == (2, [])

@@ -15,14 +15,7 @@ from dualstack.model.json_path import dig
 from dualstack.model.kinds import Kind, Manifest
 from dualstack_sim.kube.preparation import AdmissionRegistry, Operation
 from dualstack_sim.kube.status import Cause, invalid
-
-
-@dataclass(frozen=True, slots=True)
-class Garden:
-    """What differs between gardens; the default is the version that was read (gardener-behaviour.md 0)."""
-
-    mask_may_leave: bool = False
-    """Whether nodeCIDRMaskSizeIPv6 may leave a Shoot together with IPv6 (1.3)."""
+from dualstack_sim.world.gardener.knobs import Garden
 
 
 def register(admission: AdmissionRegistry, garden: Garden | None = None) -> None:

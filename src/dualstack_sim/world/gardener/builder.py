@@ -24,7 +24,6 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener import admission, machines, workloads
-from dualstack_sim.world.gardener.admission import Garden
 from dualstack_sim.world.gardener.cloud import (
     NetworkResources,
     check_routes_fit,
@@ -40,6 +39,7 @@ from dualstack_sim.world.gardener.extension_objects import (
     managed_resource_objects,
     shoot_status,
 )
+from dualstack_sim.world.gardener.knobs import Garden
 from dualstack_sim.world.gardener.machines import node_of
 from dualstack_sim.world.gardener.node_placements import (
     NodePlacement,

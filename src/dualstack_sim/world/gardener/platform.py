@@ -11,8 +11,8 @@ from dualstack_sim.actors.resource_manager import ResourceManager
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.world.gardener.admission import Garden
 from dualstack_sim.world.gardener.builder import World, build
+from dualstack_sim.world.gardener.knobs import Garden
 
 
 class GardenerPlatform:
