@@ -12,8 +12,8 @@ from dualstack.gardener.model.kinds import MACHINE_DEPLOYMENT
 from dualstack.model.conditions import is_true
 from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, POD, Manifest
-from dualstack_sim.actors.api import Actor, ActorContext, run_actors
 from dualstack_sim.actors.cloud_controller_manager import CloudControllerManager
+from dualstack_sim.actors.context import Actor, ActorContext, run_actors
 from dualstack_sim.actors.daemon_sets import DaemonSetController
 from dualstack_sim.actors.deployments import DeploymentController
 from dualstack_sim.actors.kubelet import Kubelet

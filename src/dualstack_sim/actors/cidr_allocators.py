@@ -8,10 +8,13 @@ from ipaddress import IPv4Network, ip_network
 
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import NODE, Manifest
-from dualstack_sim.actors.api import ActorContext, ComputeRefusal, Informer, KubeRefusal, ObjectKey, Resource, key_of
 from dualstack_sim.actors.cloud_nodes import UNAVAILABLE_TAINT, Machines, ipv6_address, set_network_available
+from dualstack_sim.actors.compute_api import Resource
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.controller_flags import ControllerFlags
+from dualstack_sim.actors.informer import Informer, ObjectKey, key_of
 from dualstack_sim.actors.recorder import Recorder
+from dualstack_sim.actors.refusals import ComputeRefusal, KubeRefusal
 
 _MOST_RETRIES = 20
 _FIRST_RETRY, _LONGEST_RETRY = 0.25, 15.0

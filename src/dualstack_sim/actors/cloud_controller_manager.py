@@ -11,10 +11,11 @@ from contextlib import suppress
 
 from dualstack.model.conditions import is_true
 from dualstack.model.kinds import NODE, POD, Manifest
-from dualstack_sim.actors.api import ActorContext, Informer, key_of
 from dualstack_sim.actors.cidr_allocators import CloudAllocator, RangeAllocator, check_nodes
 from dualstack_sim.actors.cloud_nodes import CloudNodes, Machines
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.controller_flags import ControllerFlags
+from dualstack_sim.actors.informer import Informer, key_of
 from dualstack_sim.actors.route_controller import RouteController
 
 COMPONENT = "cloud-controller-manager"

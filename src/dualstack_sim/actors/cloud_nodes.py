@@ -14,7 +14,9 @@ from ipaddress import IPv6Address
 from dualstack.model.conditions import HEARTBEAT_TIME, find_condition, is_true, with_condition
 from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import NODE, Manifest
-from dualstack_sim.actors.api import ActorContext, ComputeApi, Informer, ObjectKey, Resource, key_of
+from dualstack_sim.actors.compute_api import ComputeApi, Resource
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.informer import Informer, ObjectKey, key_of
 from dualstack_sim.actors.kube_api import KubeApi
 from dualstack_sim.actors.recorder import Recorder
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dualstack.model.kinds import DAEMON_SET, NODE, POD, Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.ownership import delete_pods, on_change, on_owned_change
 from dualstack_sim.actors.pods import (
     BY_OWNER,

@@ -8,7 +8,8 @@ from typing import Any
 
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import DEPLOYMENT, POD, REPLICA_SET, Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.ownership import on_change, on_owned_change
 from dualstack_sim.actors.pods import BY_OWNER, by_owner, condition, is_terminating, owner_reference, template_hash
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound

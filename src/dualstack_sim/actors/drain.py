@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from dualstack.model.kinds import NODE, POD, Manifest
-from dualstack_sim.actors.api import ActorContext
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.pods import BY_NODE, controller_of, is_terminating
 from dualstack_sim.actors.refusals import Conflict, KubeRefusal, NotFound
 

@@ -8,11 +8,11 @@ from ipaddress import ip_network
 
 from dualstack.gardener.model.kinds import MACHINE
 from dualstack.model.kinds import Manifest
-from dualstack_sim.actors.api import SEED_NODE, ActorContext
 from dualstack_sim.actors.cni.host_local import HostLocal, Network
 from dualstack_sim.actors.cni.model import CniConfiguration
 from dualstack_sim.actors.cni.registry import SEED_CNI
 from dualstack_sim.actors.compute_api import Resource
+from dualstack_sim.actors.context import SEED_NODE, ActorContext
 from dualstack_sim.actors.refusals import ComputeRefusal
 
 ROLE_TAG = "kubernetes-io-role-node"

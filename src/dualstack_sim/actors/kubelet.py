@@ -14,10 +14,11 @@ from dualstack.clock import rfc3339
 from dualstack.gardener.model.kinds import MACHINE
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import CONFIG_MAP, LEASE, NODE, POD, Manifest
-from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey
 from dualstack_sim.actors.cni.host_local import cidrs_of
 from dualstack_sim.actors.cni.registry import CNIS
+from dualstack_sim.actors.context import SEED_NODE, ActorContext
 from dualstack_sim.actors.hosts import Host, Vm, VmWatch, seed_host
+from dualstack_sim.actors.informer import ObjectKey
 from dualstack_sim.actors.pod_runner import PodRunner
 from dualstack_sim.actors.pod_status import pressure_conditions, ready_condition
 from dualstack_sim.actors.pods import BY_NODE, by_node, condition, controller_of, is_ready, is_true

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from dualstack_sim.actors.api import ActorContext
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.machine_deployments import MachineDeployments
 from dualstack_sim.actors.machine_sets import MachineSets
 from dualstack_sim.actors.machines import MachineLife

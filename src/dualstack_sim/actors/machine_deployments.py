@@ -10,7 +10,8 @@ from dualstack.clock import rfc3339
 from dualstack.gardener.model.kinds import MACHINE_DEPLOYMENT, MACHINE_SET
 from dualstack.gardener.model.names import MACHINE_FINALIZER
 from dualstack.model.kinds import Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.machine_facts import (
     HASH_LABEL,
     adoption,

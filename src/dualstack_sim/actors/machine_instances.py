@@ -7,7 +7,8 @@ from typing import Any
 
 from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import Manifest
-from dualstack_sim.actors.api import ActorContext, Resource
+from dualstack_sim.actors.compute_api import Resource
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.refusals import ComputeConflict, ComputeNotFound, ComputeRefusal
 
 _LOOK_SECONDS = 5.0

@@ -8,7 +8,8 @@ from typing import Any
 from dualstack.gardener.model.kinds import MACHINE, MACHINE_SET
 from dualstack.gardener.model.names import MACHINE_FINALIZER
 from dualstack.model.kinds import Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.machine_facts import (
     adoption,
     deletion_order,

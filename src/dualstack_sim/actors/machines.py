@@ -9,8 +9,9 @@ from dualstack.gardener.model.kinds import MACHINE, MACHINE_CLASS
 from dualstack.gardener.model.names import MACHINE_FINALIZER
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import NODE, POD, Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.drain import Drainer
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.machine_facts import (
     FORCE_DELETION,
     essence,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from dualstack.model.kinds import POD, Kind, Manifest
-from dualstack_sim.actors.api import ObjectKey, key_of
-from dualstack_sim.actors.informer import Handler, Informer
+from dualstack_sim.actors.informer import Handler, Informer, ObjectKey, key_of
 from dualstack_sim.actors.kube_api import KubeApi
 from dualstack_sim.actors.pods import controller_of
 from dualstack_sim.actors.refusals import Conflict

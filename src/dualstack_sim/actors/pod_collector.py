@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dualstack.model.kinds import NODE, POD, Manifest
-from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.context import SEED_NODE, ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.pods import BY_NODE, by_node
 from dualstack_sim.actors.refusals import Conflict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dualstack.model.kinds import DAEMON_SET, LEASE, POD, Manifest
 from dualstack.prober.manifest import addresses_of
 from dualstack.prober.report import NAME, NAMESPACE, Logbook
-from dualstack_sim.actors.api import ActorContext
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.pods import BY_OWNER, by_owner, is_ready, is_terminating
 from dualstack_sim.actors.refusals import KubeRefusal, NotFound
 

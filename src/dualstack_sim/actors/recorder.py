@@ -7,7 +7,7 @@ from collections import deque
 
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import EVENT, Manifest
-from dualstack_sim.actors.api import ActorContext
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.refusals import KubeRefusal
 
 

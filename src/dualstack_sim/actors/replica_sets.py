@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from dualstack.model.kinds import POD, REPLICA_SET, Manifest
-from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.context import SEED_NODE, ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.ownership import delete_pods, on_change, on_owned_change
 from dualstack_sim.actors.pods import (
     BY_OWNER,

@@ -10,7 +10,8 @@ from dualstack.clock import rfc3339
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SECRET, SERVICE, Kind, Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.managed_conditions import Verdict, applied, assessed, ignored, not_applied, rendered
 from dualstack_sim.actors.manifest_merge import BadManifest, content, documents, kind_of, merged
 from dualstack_sim.actors.pods import is_terminating

@@ -9,11 +9,13 @@ from ipaddress import ip_network
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import Manifest
 from dualstack.model.names import ROUTE_DESCRIPTION, ROUTE_PRIORITY
-from dualstack_sim.actors.api import ActorContext, ComputeConflict, Informer, Resource
 from dualstack_sim.actors.cloud_nodes import set_network_available
+from dualstack_sim.actors.compute_api import Resource
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.controller_flags import ControllerFlags
+from dualstack_sim.actors.informer import Informer
 from dualstack_sim.actors.recorder import Recorder
-from dualstack_sim.actors.refusals import ComputeRefusal, KubeRefusal, OperationFailed
+from dualstack_sim.actors.refusals import ComputeConflict, ComputeRefusal, KubeRefusal, OperationFailed
 
 PERIOD_SECONDS = 10.0
 _CREATED = "RouteController created a route"

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from dualstack.clock import Clock
 from dualstack.model.kinds import Manifest
-from dualstack_sim.actors.api import Actor, ActorContext
+from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.kube.store import KubeStore

@@ -21,7 +21,9 @@ from dualstack.clock import ScaledClock
 from dualstack.model.kinds import Manifest
 from dualstack.stdin_watch import exit_when_stdin_closes
 from dualstack_sim.actors.actor_group import ActorGroup
-from dualstack_sim.actors.api import ActorContext, ComputeApi, KubeApi
+from dualstack_sim.actors.compute_api import ComputeApi
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.kube_api import KubeApi
 from dualstack_sim.actors.service_addresses import ServiceAddresses
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute

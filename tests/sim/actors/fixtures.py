@@ -13,7 +13,9 @@ import aiohttp
 
 from dualstack.clock import ScaledClock
 from dualstack.model.kinds import CONFIG_MAP, CRD, DAEMON_SET, DEPLOYMENT, NAMESPACE, NODE, POD, Kind, Manifest
-from dualstack_sim.actors.api import Actor, ActorContext, ComputeApi, KubeApi, run_actors
+from dualstack_sim.actors.compute_api import ComputeApi
+from dualstack_sim.actors.context import Actor, ActorContext, run_actors
+from dualstack_sim.actors.kube_api import KubeApi
 from dualstack_sim.actors.pods import controller_of
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualstack.model.kinds import EVENT, NODE, POD, Manifest
-from dualstack_sim.actors.api import Actor, ActorContext
 from dualstack_sim.actors.cidr_allocators import NoCidrs, check_nodes, lowest_free, nic_cidrs
 from dualstack_sim.actors.cloud_controller_manager import CloudControllerManager
 from dualstack_sim.actors.cloud_nodes import SHUTDOWN, UNAVAILABLE_TAINT, UNINITIALIZED, addresses
+from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.controller_flags import ControllerFlags
 from dualstack_sim.actors.pods import condition
 from dualstack_sim.compute.api.references import Key

@@ -6,7 +6,7 @@ import pytest
 
 from dualstack.gardener.model.kinds import MACHINE
 from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT, POD, Kind, Manifest
-from dualstack_sim.actors.api import AlreadyExists, Conflict, KubeRefusal, NotFound, TooManyRequests, Unreachable
+from dualstack_sim.actors.refusals import AlreadyExists, Conflict, KubeRefusal, NotFound, TooManyRequests, Unreachable
 from tests.sim.actors.fixtures import ZONE, deployment, running_actors, template
 
 BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")

@@ -10,9 +10,9 @@ import pytest
 
 from dualstack.gardener.model.kinds import MACHINE
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, EVENT, LEASE, NODE, POD, Kind, Manifest
-from dualstack_sim.actors.api import Actor, ActorContext
 from dualstack_sim.actors.cni.model import Cni
 from dualstack_sim.actors.cni.registry import CNIS
+from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.daemon_sets import DaemonSetController
 from dualstack_sim.actors.hosts import Vm, vm_of
 from dualstack_sim.actors.kubelet import Kubelet, node_of, pool_of

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from dualstack.gardener.model.kinds import MACHINE, MACHINE_DEPLOYMENT, MACHINE_SET
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, Kind, Manifest
-from dualstack_sim.actors.api import Actor, ActorContext
 from dualstack_sim.actors.cloud_controller_manager import CloudControllerManager
+from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.daemon_sets import DaemonSetController
 from dualstack_sim.actors.deployments import DeploymentController
 from dualstack_sim.actors.kubelet import Kubelet

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import NODE, Manifest
-from dualstack_sim.actors.network_problem_detector import CONDITION, NetworkProblemDetector, complaints
+from dualstack_sim.actors.network_problem_detector import CONDITION, NetworkProblemDetector, problems
 from tests.sim.actors.fixtures import ActorsFixture, running_actors
 
 
 def test_the_way_back_counts_as_much_as_the_way_there() -> None:
-    assert complaints([("a", "b")], ["a", "b", "c"]) == {"a": "pods do not reach b", "b": "pods do not reach a"}
+    assert problems([("a", "b")], ["a", "b", "c"]) == {"a": "pods do not reach b", "b": "pods do not reach a"}
 
 
 def test_one_dark_node_among_many_complains_itself_and_the_others_do_not() -> None:
     nodes = [f"n{index:02d}" for index in range(20)]
-    found = complaints([(other, "n07") for other in nodes if other != "n07"], nodes)
+    found = problems([(other, "n07") for other in nodes if other != "n07"], nodes)
     assert set(found) == {"n07"}
     assert found["n07"] == "pods do not reach n00, n01, n02, n03, n04 and 14 more"
 
 
 def test_a_node_that_has_gone_complains_of_nothing() -> None:
-    assert complaints([("a", "gone")], ["a", "b"]) == {"a": "pods do not reach gone"}
+    assert problems([("a", "gone")], ["a", "b"]) == {"a": "pods do not reach gone"}
 
 
 def condition(made: ActorsFixture, name: str) -> Manifest | None:

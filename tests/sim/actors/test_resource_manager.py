@@ -11,7 +11,7 @@ import yaml
 
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE
 from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT, IP_POOL, SECRET, SERVICE, Manifest
-from dualstack_sim.actors.api import Actor, ActorContext
+from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.deployments import DeploymentController
 from dualstack_sim.actors.kubelet import Kubelet
 from dualstack_sim.actors.manifest_merge import BadManifest, documents, kind_of, merged

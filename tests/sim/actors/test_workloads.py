@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, POD, REPLICA_SET, Manifest
-from dualstack_sim.actors.api import SEED_NODE, Actor, ActorContext
+from dualstack_sim.actors.context import SEED_NODE, Actor, ActorContext
 from dualstack_sim.actors.daemon_sets import DaemonSetController, eligible_nodes, group_pods, pods_to_replace
 from dualstack_sim.actors.deployments import DeploymentController
 from dualstack_sim.actors.kube_api import KubeApi

@@ -11,7 +11,7 @@ import pytest
 
 from dualstack.clock import Clock, ScaledClock
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, NAMESPACE, NODE, POD, Manifest
-from dualstack_sim.actors.api import Actor, ActorContext
+from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.kube.store import KubeStore

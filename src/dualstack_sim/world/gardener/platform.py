@@ -5,7 +5,7 @@ from __future__ import annotations
 from dualstack.clock import Clock
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.kinds import Manifest
-from dualstack_sim.actors.api import Actor, ActorContext
+from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.machine_controller import MachineController
 from dualstack_sim.actors.resource_manager import ResourceManager
 from dualstack_sim.chance import Chance
