@@ -1,4 +1,4 @@
-"""The Deployment controller: one ReplicaSet for each pod template, and the step from one to the next."""
+"""The Deployment controller: one ReplicaSet for each pod template, and rolling updates between them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REVISION = "deployment.kubernetes.io/revision"
 
 
 class DeploymentController:
-    """RollingUpdate and Recreate. The new ReplicaSet is the one whose template is the Deployment's but for the hash."""
+    """RollingUpdate and Recreate. The new ReplicaSet has the template of the Deployment, apart from the hash label."""
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
@@ -69,7 +69,7 @@ class DeploymentController:
         await self._resize({each["metadata"]["name"]: each for each in (new, *old)}, changes)
 
     async def _recreate(self, deployment: Manifest, new: Manifest | None, old: Sequence[Manifest]) -> float | None:
-        """Down, wait until the last old pod is gone, up. Seconds to look again while there are old pods."""
+        """Scale down, wait until no old pod is left, scale up. Seconds until the next check while old pods exist."""
         await self._resize(
             {each["metadata"]["name"]: each for each in old},
             {each["metadata"]["name"]: 0 for each in old if each["spec"].get("replicas", 1)},
@@ -84,7 +84,7 @@ class DeploymentController:
         return None
 
     async def _create(self, deployment: Manifest, sets: Sequence[Manifest], *, replicas: int) -> Manifest:
-        """The ReplicaSet of the current template. Its hash takes the place of one that collides."""
+        """Create the ReplicaSet of the current template, with another hash if its name is taken."""
         metadata, spec = deployment["metadata"], deployment["spec"]
         collisions = 0
         while True:
@@ -131,9 +131,9 @@ class DeploymentController:
 
 
 def newest_of(deployment: Manifest, sets: Sequence[Manifest]) -> Manifest | None:
-    """The ReplicaSet that carries the Deployment's present template; the oldest, should there be several."""
-    fitting = [each for each in sets if not is_terminating(each) and _same_template(deployment, each)]
-    return min(fitting, key=lambda each: str(each["metadata"].get("creationTimestamp", "")), default=None)
+    """The ReplicaSet with the current template of the Deployment; the oldest if there are several."""
+    matching = [each for each in sets if not is_terminating(each) and _same_template(deployment, each)]
+    return min(matching, key=lambda each: str(each["metadata"].get("creationTimestamp", "")), default=None)
 
 
 def deployment_status(deployment: Manifest, new: Manifest | None, old: Sequence[Manifest], now: str) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def deployment_status(deployment: Manifest, new: Manifest | None, old: Sequence[
 def _progressing(complete: bool, replica_set: str, before: Mapping[str, Any] | None) -> dict[str, str]:
     message = f'ReplicaSet "{replica_set}" is progressing.'
     settled = f'ReplicaSet "{replica_set}" has successfully progressed.'
-    # A replica that comes back later is no new roll-out: the condition stays as it was when the roll-out ended.
+    # A pod that is replaced later is not a new rollout: the condition stays as it was when the rollout ended.
     if complete or (before is not None and before.get("message") == settled):
         return {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": settled}
     return {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "message": message}

@@ -34,7 +34,7 @@ _BOOT_SECONDS = (30.0, 50.0)
 _RENEW_SECONDS = 600.0
 _HEARTBEAT_RENEWALS = 6
 _MONITOR_GRACE_SECONDS = 40.0
-_NODE_INFO = {
+NODE_INFO = {
     "architecture": "amd64",
     "operatingSystem": "linux",
     "osImage": "Garden Linux",
@@ -281,7 +281,7 @@ def node_of(vm: Vm, namespace: str, machine: Manifest | None, sibling: Manifest 
             "capacity": resources,
             "allocatable": resources,
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
-            "nodeInfo": {**_NODE_INFO, **(dig(sibling, "status", "nodeInfo") or {})},
+            "nodeInfo": {**NODE_INFO, **(dig(sibling, "status", "nodeInfo") or {})},
         },
     }
 

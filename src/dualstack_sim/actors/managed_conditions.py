@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.pods import condition, is_true
-from dualstack_sim.actors.rollout import share
+from dualstack_sim.actors.rollout import share, stamped
 
 APPLIED, HEALTHY, PROGRESSING = "ResourcesApplied", "ResourcesHealthy", "ResourcesProgressing"
 
@@ -21,6 +20,10 @@ class Verdict:
     status: bool
     reason: str
     message: str
+
+    def as_condition(self) -> dict[str, str]:
+        status = "True" if self.status else "False"
+        return {"type": self.type, "status": status, "reason": self.reason, "message": self.message}
 
 
 def ignored() -> list[Verdict]:
@@ -66,54 +69,30 @@ def _named(manifest: Manifest) -> str:
     return f'{manifest["kind"]} "{metadata.get("namespace", "")}/{metadata["name"]}"'
 
 
-def rendered(managed: Manifest, verdicts: Iterable[Verdict], now: str) -> list[dict[str, Any]]:
-    """The conditions with their times: unchanged where nothing changed."""
-    return [_stamped(verdict, condition(managed, verdict.type), now) for verdict in verdicts]
-
-
-def _stamped(verdict: Verdict, before: dict[str, Any] | None, now: str) -> dict[str, Any]:
-    fresh = {
-        "type": verdict.type,
-        "status": "True" if verdict.status else "False",
-        "reason": verdict.reason,
-        "message": verdict.message,
-    }
-    if before is None:
-        return {**fresh, "lastTransitionTime": now, "lastUpdateTime": now}
-    same = all(before.get(name) == value for name, value in fresh.items())
-    kept = before.get("status") == fresh["status"]
-    return {
-        **fresh,
-        "lastTransitionTime": before.get("lastTransitionTime", now) if kept else now,
-        "lastUpdateTime": before.get("lastUpdateTime", now) if same else now,
-    }
+def rendered(managed: Manifest, verdicts: Iterable[Verdict], now: str) -> list[dict[str, str]]:
+    """The conditions with their times, which are kept where nothing changes."""
+    return [stamped(verdict.as_condition(), condition(managed, verdict.type), now) for verdict in verdicts]
 
 
 def unhealthy(manifest: Manifest) -> str | None:
     """Why the object is not healthy; None when it is, or when its kind has no health."""
     check = {"Deployment": _unhealthy_deployment, "DaemonSet": _unhealthy_daemon_set}.get(manifest.get("kind", ""))
-    return check(manifest) if check else None
+    return _outdated(manifest) or check(manifest) if check else None
 
 
 def progressing(manifest: Manifest) -> str | None:
     """Why the object's roll-out goes on; None when it is complete."""
     check = {"Deployment": _progressing_deployment, "DaemonSet": _progressing_daemon_set}.get(manifest.get("kind", ""))
-    return check(manifest) if check else None
+    return _outdated(manifest) or check(manifest) if check else None
 
 
 def _unhealthy_deployment(manifest: Manifest) -> str | None:
-    stale = _outdated(manifest)
-    if stale:
-        return stale
     if manifest["spec"].get("replicas", 1) == 0 or is_true(manifest, "Available"):
         return None
     return 'condition "Available" has invalid status False (expected True)'
 
 
 def _unhealthy_daemon_set(manifest: Manifest) -> str | None:
-    stale = _outdated(manifest)
-    if stale:
-        return stale
     status = manifest.get("status") or {}
     desired = int(status.get("desiredNumberScheduled", 0))
     if int(status.get("currentNumberScheduled", 0)) < desired:
@@ -125,9 +104,6 @@ def _unhealthy_daemon_set(manifest: Manifest) -> str | None:
 
 
 def _progressing_deployment(manifest: Manifest) -> str | None:
-    stale = _outdated(manifest)
-    if stale:
-        return stale
     status, wanted = manifest.get("status") or {}, int(manifest["spec"].get("replicas", 1))
     updated = int(status.get("updatedReplicas", 0))
     if updated < wanted:
@@ -140,9 +116,6 @@ def _progressing_deployment(manifest: Manifest) -> str | None:
 
 
 def _progressing_daemon_set(manifest: Manifest) -> str | None:
-    stale = _outdated(manifest)
-    if stale:
-        return stale
     status = manifest.get("status") or {}
     desired, updated = int(status.get("desiredNumberScheduled", 0)), int(status.get("updatedNumberScheduled", 0))
     return f"{updated} of {desired} replica(s) have been updated" if updated < desired else None

@@ -103,7 +103,7 @@ def status_of(
         "readyReplicas": _total(every, "readyReplicas"),
         "availableReplicas": available,
         "unavailableReplicas": max(0, wanted - available, replicas - available),
-        "conditions": [_stamped(each, condition(deployment, each["type"]), now) for each in conditions],
+        "conditions": [stamped(each, condition(deployment, each["type"]), now) for each in conditions],
     }
 
 
@@ -154,8 +154,8 @@ def _available(enough: bool) -> dict[str, str]:
     }
 
 
-def _stamped(fresh: Mapping[str, str], before: Mapping[str, Any] | None, now: str) -> dict[str, str]:
-    """With the times of the condition before as far as nothing changed."""
+def stamped(fresh: Mapping[str, str], before: Mapping[str, Any] | None, now: str) -> dict[str, str]:
+    """The condition `fresh` with its times: those of the previous one as far as nothing changes."""
     known = before or {}
     same = all(known.get(name) == value for name, value in fresh.items())
     kept = known.get("status") == fresh["status"]

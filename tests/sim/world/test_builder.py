@@ -24,11 +24,11 @@ from dualstack.model.conditions import find_condition
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import flags_of
+from dualstack_sim.actors.machine_facts import HASH_LABEL
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
-from dualstack_sim.world.gardener.machines import TEMPLATE_HASH
 from tests.unit.model import golden
 
 _EXAMPLES = ("shoot.yaml", "shoot-large.yaml")
@@ -289,9 +289,9 @@ def test_machines_are_owned_by_sets_and_sets_by_deployments(scene: _Scene) -> No
     for machine_set in sets.values():
         (owner,) = machine_set["metadata"]["ownerReferences"]
         deployment = deployments[owner["uid"]]
-        digest = machine_set["metadata"]["labels"][TEMPLATE_HASH]
+        digest = machine_set["metadata"]["labels"][HASH_LABEL]
         template = deepcopy(machine_set["spec"]["template"])
-        assert template["metadata"]["labels"].pop(TEMPLATE_HASH) == digest
+        assert template["metadata"]["labels"].pop(HASH_LABEL) == digest
         assert template == deployment["spec"]["template"]
         assert machine_set["metadata"]["name"] == f"{deployment['metadata']['name']}-{digest}"
         assert deployment["status"]["availableReplicas"] == deployment["spec"]["replicas"]

@@ -179,14 +179,14 @@ class _Builder:
             deployment = self.store.upsert(
                 gardener_kinds.MACHINE_DEPLOYMENT, machines.deployment_of(view, pool_zone, self.now)
             )
-            machine_set = self.store.upsert(gardener_kinds.MACHINE_SET, machines.set_of(view, pool_zone, deployment))
+            machine_set = self.store.upsert(gardener_kinds.MACHINE_SET, machines.set_of(pool_zone, deployment))
             sets[pool_zone.deployment] = machine_set
         return tuple(self._place_node(view, resources, node, sets[node.pool_zone.deployment]) for node in placements)
 
     def _place_node(
         self, view: ShootView, resources: NetworkResources, node: NodePlacement, owner: Manifest
     ) -> WorldNode:
-        machine = machines.machine_of(view, node, owner, self.project, self.now)
+        machine = machines.machine_of(node, owner, self.project, self.now)
         self.store.upsert(gardener_kinds.MACHINE, machine)
         vm = place_vm(self.compute, view, resources.status, node)
         template = machine["spec"]["nodeTemplate"]

@@ -20,6 +20,7 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.machine_class import machine_class
 from dualstack.model import names
 from dualstack.model.errors import InvalidInput
+from dualstack_sim.actors.machine_instances import instance_body
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.world.gardener.node_placements import NodePlacement
 
@@ -92,33 +93,7 @@ def check_routes_fit(compute: Compute, shoot: ShootView, nodes: Sequence[NodePla
 def place_vm(compute: Compute, shoot: ShootView, status: InfrastructureStatus, node: NodePlacement) -> Body:
     """The running VM of a node, as the machine controller would have created it (5.3)."""
     spec = machine_class(shoot, status, node.pool_zone.pool, node.pool_zone.part)["providerSpec"]
-    disk = spec["disks"][0]
-    body = {
-        "name": node.name,
-        "description": spec["description"],
-        "canIpForward": spec["canIpForward"],
-        "deletionProtection": spec["deletionProtection"],
-        "machineType": f"zones/{node.zone}/machineTypes/{spec['machineType']}",
-        "labels": spec["labels"],
-        "scheduling": spec["scheduling"],
-        "tags": {"items": spec["tags"]},
-        "metadata": {"items": spec["metadata"]},
-        "disks": [
-            {
-                "autoDelete": disk["autoDelete"],
-                "boot": disk["boot"],
-                "initializeParams": {
-                    "diskSizeGb": str(disk["sizeGb"]),
-                    "diskType": f"zones/{node.zone}/diskTypes/{disk['type']}",
-                    "sourceImage": disk["image"],
-                },
-            }
-        ],
-        "networkInterfaces": [
-            {"subnetwork": f"regions/{shoot.region}/subnetworks/{spec['networkInterfaces'][0]['subnetwork']}"}
-        ],
-    }
-    return compute.place("instances", f"zones/{node.zone}", body)
+    return compute.place("instances", f"zones/{node.zone}", instance_body(node.name, spec))
 
 
 def place_route(compute: Compute, shoot: ShootView, network: str, node: NodePlacement, vm: Body, node_uid: str) -> None:

@@ -6,18 +6,18 @@ from typing import Any
 
 from dualstack.clock import rfc3339
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
-from dualstack.gardener.model.kinds import MACHINE, MACHINE_CLASS, MACHINE_DEPLOYMENT, MACHINE_SET
+from dualstack.gardener.model.kinds import MACHINE_CLASS
 from dualstack.gardener.model.names import MACHINE_FINALIZER
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.machine_class import machine_class, machine_deployment
 from dualstack.model.kinds import NODE, Kind, Manifest
 from dualstack.model.manifests import manifest
 from dualstack.model.names import provider_id
+from dualstack_sim.actors import machine_sets
+from dualstack_sim.actors.kubelet import NODE_INFO
+from dualstack_sim.actors.machine_deployments import REVISION, machine_set_of
+from dualstack_sim.actors.pod_status import pressure_conditions, ready_condition
 from dualstack_sim.world.gardener.node_placements import NodePlacement, PoolZone
-
-TEMPLATE_HASH = "machine-template-hash"
-"""Label that tells MachineSets of one MachineDeployment apart."""
-REVISION = "deployment.kubernetes.io/revision"
 
 
 def class_of(shoot: ShootView, status: InfrastructureStatus, pool_zone: PoolZone) -> Manifest:
@@ -58,59 +58,30 @@ def deployment_of(shoot: ShootView, pool_zone: PoolZone, now: float) -> Manifest
     return result
 
 
-def set_of(shoot: ShootView, pool_zone: PoolZone, owner: Manifest) -> Manifest:
-    """The one MachineSet of a MachineDeployment; its template is the deployment's plus the label with the hash."""
-    template = owner["spec"]["template"]
-    labels = {**template["metadata"]["labels"], TEMPLATE_HASH: pool_zone.template_hash}
-    result = manifest(
-        MACHINE_SET,
-        pool_zone.machine_set,
-        shoot.technical_id,
-        spec={
-            "replicas": pool_zone.part.minimum,
-            "minReadySeconds": owner["spec"]["minReadySeconds"],
-            "selector": {"matchLabels": labels},
-            "template": {**template, "metadata": {**template["metadata"], "labels": labels}},
-        },
-        status={
-            "observedGeneration": 1,
-            "fullyLabeledReplicas": pool_zone.part.minimum,
-            **_counts(pool_zone.part.minimum),
-        },
-    )
-    result["metadata"] |= {
-        "labels": labels,
-        "annotations": {REVISION: "1"},
-        "finalizers": [MACHINE_FINALIZER],
-        "ownerReferences": [owner_reference(MACHINE_DEPLOYMENT, owner)],
-    }
+def set_of(pool_zone: PoolZone, owner: Manifest) -> Manifest:
+    """The only MachineSet of a MachineDeployment, all its machines available."""
+    count = pool_zone.part.minimum
+    result = machine_set_of(owner, pool_zone.template_hash, revision=1)
+    result["spec"]["replicas"] = count
+    result["status"] = {"observedGeneration": 1, "fullyLabeledReplicas": count, **_counts(count)}
     return result
 
 
-def machine_of(shoot: ShootView, node: NodePlacement, owner: Manifest, project: str, now: float) -> Manifest:
-    """A Machine that runs and whose Node has its own name."""
+def machine_of(node: NodePlacement, owner: Manifest, project: str, now: float) -> Manifest:
+    """A running Machine whose Node has its name."""
     stamp = rfc3339(now)
-    template = owner["spec"]["template"]
-    result = manifest(
-        MACHINE,
-        node.name,
-        shoot.technical_id,
-        spec={**template["spec"], "providerID": provider_id(project, node.zone, node.name)},
-        status={
-            "conditions": conditions(now),
-            "currentStatus": {"phase": "Running", "lastUpdateTime": stamp},
-            "lastOperation": {
-                "type": "Create",
-                "state": "Successful",
-                "description": f"Machine {node.name} successfully joined the cluster",
-                "lastUpdateTime": stamp,
-            },
+    result = machine_sets.machine_of(owner, node.name)
+    result["metadata"]["labels"]["node"] = node.name
+    result["spec"]["providerID"] = provider_id(project, node.zone, node.name)
+    result["status"] = {
+        "conditions": conditions(now),
+        "currentStatus": {"phase": "Running", "lastUpdateTime": stamp},
+        "lastOperation": {
+            "type": "Create",
+            "state": "Successful",
+            "description": f"Machine {node.name} successfully joined the cluster",
+            "lastUpdateTime": stamp,
         },
-    )
-    result["metadata"] |= {
-        "labels": {**template["metadata"]["labels"], "node": node.name},
-        "finalizers": [MACHINE_FINALIZER],
-        "ownerReferences": [owner_reference(MACHINE_SET, owner)],
     }
     return result
 
@@ -120,28 +91,8 @@ def classes(shoot: ShootView, status: InfrastructureStatus, pool_zones: list[Poo
     return [(MACHINE_CLASS, class_of(shoot, status, pool_zone)) for pool_zone in pool_zones]
 
 
-def owner_reference(kind: Kind, owner: Manifest) -> Manifest:
-    """The reference by which `owner`, as it is stored, controls another object."""
-    metadata = owner["metadata"]
-    return {
-        "apiVersion": kind.api_version,
-        "kind": kind.kind,
-        "name": metadata["name"],
-        "uid": metadata["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
 def _counts(count: int) -> Manifest:
     return {"replicas": count, "readyReplicas": count, "availableReplicas": count}
-
-
-_PRESSURES = (
-    ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-    ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-)
 
 
 def node_of(
@@ -194,31 +145,14 @@ def _labels(shoot: ShootView, node: NodePlacement, template: Manifest) -> dict[s
 
 
 def conditions(now: float) -> list[dict[str, Any]]:
-    """The conditions of a healthy Node whose route exists; its Machine has a copy of them."""
+    """The conditions of a healthy Node with a route. Its Machine has a copy of them."""
     stamp = rfc3339(now)
-    times = {"lastHeartbeatTime": stamp, "lastTransitionTime": stamp}
-    words = [
-        ("NetworkUnavailable", "False", "RouteCreated", "RouteController created a route"),
-        *((kind, "False", reason, message) for kind, reason, message in _PRESSURES),
-        ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-    ]
-    return [
-        {"type": kind, "status": status, "reason": reason, "message": message, **times}
-        for kind, status, reason, message in words
-    ]
+    network = ready_condition(None, "False", "RouteCreated", "RouteController created a route", stamp)
+    ready = ready_condition(None, "True", "KubeletReady", "kubelet is posting ready status", stamp)
+    return [{**network, "type": "NetworkUnavailable"}, *pressure_conditions(stamp), ready]
 
 
 def _node_info(shoot: ShootView, machine_id: str) -> Manifest:
     version = f"v{shoot.kubernetes_version}"
-    return {
-        "architecture": "amd64",
-        "bootID": machine_id,
-        "containerRuntimeVersion": "containerd://2.1.4",
-        "kernelVersion": "6.12.44-cloud-amd64",
-        "kubeProxyVersion": version,
-        "kubeletVersion": version,
-        "machineID": machine_id,
-        "operatingSystem": "linux",
-        "osImage": "Garden Linux",
-        "systemUUID": machine_id,
-    }
+    ids = dict.fromkeys(("bootID", "machineID", "systemUUID"), machine_id)
+    return {**NODE_INFO, **ids, "kubeletVersion": version, "kubeProxyVersion": version}
