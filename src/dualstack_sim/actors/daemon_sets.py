@@ -22,9 +22,9 @@ from dualstack_sim.actors.pods import (
     is_ready,
     is_terminating,
     pod_of,
-    repelling,
     selected,
     template_hash,
+    untolerated,
 )
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound
 from dualstack_sim.actors.rollout import share
@@ -70,7 +70,7 @@ def eligible_nodes(template: Mapping[str, Any], nodes: Iterable[Manifest]) -> li
         node["metadata"]["name"]
         for node in nodes
         if selected(node["metadata"].get("labels"), spec.get("nodeSelector"))
-        and not repelling(node.get("spec", {}).get("taints") or (), tolerations)
+        and not untolerated(node.get("spec", {}).get("taints") or (), tolerations)
     ]
 
 

@@ -1,4 +1,6 @@
-"""MachineDeployments: one MachineSet for each template, and the rolling step from one to the next (5.2, 11.5)."""
+"""MachineDeployments: one MachineSet for each template, and rolling updates between them
+(docs/reference/gardener.md#node-replacement).
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ REVISION = "deployment.kubernetes.io/revision"
 
 
 class MachineDeployments:
-    """RollingUpdate by the arithmetic of Kubernetes' Deployments; availability is that of the machine sets."""
+    """RollingUpdate with the arithmetic of Deployments. Availability is that of the machine sets."""
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
@@ -63,12 +65,12 @@ class MachineDeployments:
         return None
 
     def _split(self, deployment: Manifest) -> tuple[Manifest | None, list[Manifest]]:
-        """The set of the present template, if there is one, and the others, oldest first."""
+        """The set of the current template, if there is one, and the others, oldest first."""
         sets = self._sets.indexed(BY_OWNER, deployment["metadata"]["uid"])
         sets = sorted(sets, key=lambda each: (str(each["metadata"].get("creationTimestamp", "")), key_of(each)))
         template = deployment["spec"]["template"]
-        fitting = (s for s in sets if not is_terminating(s) and same_template(s["spec"]["template"], template))
-        new = next(fitting, None)
+        matching = (s for s in sets if not is_terminating(s) and same_template(s["spec"]["template"], template))
+        new = next(matching, None)
         return new, [each for each in sets if each is not new]
 
     async def _adopt(self, deployment: Manifest) -> None:
@@ -91,7 +93,7 @@ class MachineDeployments:
         )
 
     async def _create(self, deployment: Manifest, sets: Sequence[Manifest]) -> Manifest:
-        """The MachineSet of the present template, without machines yet; another hash if its name is taken."""
+        """Create the MachineSet of the current template with no replicas; with another hash if its name is taken."""
         collisions = 0
         while True:
             hashed = template_hash(deployment["spec"]["template"], collisions)
@@ -104,7 +106,7 @@ class MachineDeployments:
             return created
 
     async def _update_in_place(self, deployment: Manifest, machine_set: Manifest) -> Manifest:
-        """Give the present set what changes without new machines: node template and minReadySeconds."""
+        """Update the fields of the current set that do not replace machines: node template and minReadySeconds."""
         body = drift(deployment, machine_set)
         return await self._patch_set(machine_set, body, json=True) if body else machine_set
 
@@ -129,7 +131,7 @@ class MachineDeployments:
         self._deployments.observe(answer)
 
     async def _end(self, deployment: Manifest) -> None:
-        """Delete the sets, and let the deployment go when the last one is gone."""
+        """Delete the sets, and remove the finalizer when the last one is gone."""
         metadata = deployment["metadata"]
         sets = self._sets.indexed(BY_OWNER, metadata["uid"])
         for each in sets:
@@ -148,7 +150,7 @@ class MachineDeployments:
 
 
 def drift(deployment: Manifest, machine_set: Manifest) -> list[dict[str, Any]]:
-    """The JSON patch that brings the set's node template and minReadySeconds up to date; empty if they are."""
+    """The JSON patch that updates the node template and minReadySeconds of the set; empty if nothing changes."""
     wanted, has = deployment["spec"], machine_set["spec"]
     patch: list[dict[str, Any]] = []
     if wanted.get("minReadySeconds", 0) != has.get("minReadySeconds", 0):
@@ -160,7 +162,7 @@ def drift(deployment: Manifest, machine_set: Manifest) -> list[dict[str, Any]]:
 
 
 def deployment_status(deployment: Manifest, new: Manifest | None, old: Sequence[Manifest], now: str) -> dict[str, Any]:
-    """The status from those of the machine sets; `now` stamps conditions that change."""
+    """The status from those of the machine sets. `now` is the time stamp of conditions that change."""
     name = new["metadata"]["name"] if new is not None else ""
     progressing = _progressing(complete(deployment, new, old), name)
     return status_of(deployment, new, old, progressing, now)

@@ -1,4 +1,4 @@
-"""The conditions of a ManagedResource, in the resource manager's words (pure; gardener-behaviour.md 2.10)."""
+"""The conditions of a ManagedResource and the health of its objects, as the resource manager reports them (pure)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Verdict:
 
 
 def ignored() -> list[Verdict]:
-    """What an ignored ManagedResource says, whatever its resources are like."""
+    """The conditions of an ignored ManagedResource, independent of its resources."""
     words = ("ManagedResourceIgnored", "ManagedResource is marked to be ignored.")
     return [Verdict(APPLIED, True, *words), Verdict(HEALTHY, True, *words), Verdict(PROGRESSING, False, *words)]
 
@@ -41,7 +41,7 @@ def not_applied(reason: str, message: str) -> Verdict:
 
 
 def assessed(resources: Iterable[Manifest]) -> list[Verdict]:
-    """Health and progress of the live objects; the first that is not well is named."""
+    """Health and progress of the live objects; the message names the first that is unhealthy or progressing."""
     live = list(resources)
     return [_health(live), _progress(live)]
 
@@ -75,13 +75,13 @@ def rendered(managed: Manifest, verdicts: Iterable[Verdict], now: str) -> list[d
 
 
 def unhealthy(manifest: Manifest) -> str | None:
-    """Why the object is not healthy; None when it is, or when its kind has no health."""
+    """Why the object is not healthy; None if it is, or if its kind has no health."""
     check = {"Deployment": _unhealthy_deployment, "DaemonSet": _unhealthy_daemon_set}.get(manifest.get("kind", ""))
     return _outdated(manifest) or check(manifest) if check else None
 
 
 def progressing(manifest: Manifest) -> str | None:
-    """Why the object's roll-out goes on; None when it is complete."""
+    """Why the object's rollout is not complete; None if it is."""
     check = {"Deployment": _progressing_deployment, "DaemonSet": _progressing_daemon_set}.get(manifest.get("kind", ""))
     return _outdated(manifest) or check(manifest) if check else None
 

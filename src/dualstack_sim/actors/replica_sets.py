@@ -1,4 +1,4 @@
-"""The ReplicaSet controller: as many pods as asked for."""
+"""The ReplicaSet controller: as many pods as there are replicas."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from dualstack_sim.actors.pods import (
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound
 
 _AT_ONCE = 10
-"""Pods created or deleted together in one go."""
+"""Pods that are created in parallel."""
 
 
 class ReplicaSetController:
-    """Pods of the seed's namespace are bound to the seed's node at once (docs/objects.md), others by the scheduler."""
+    """Pods of the control plane are bound to the seed's node on creation (docs/objects.md)."""
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
@@ -78,7 +78,7 @@ class ReplicaSetController:
             self._queue.add(key_of(replica_set))  # the next ordinal gives another name
 
     async def _publish(self, replica_set: Manifest) -> float | None:
-        """Write the status if it changed; the seconds until some pod will have been ready for long enough."""
+        """Write the status if it changes. Returns the seconds until the next pod becomes available."""
         least = replica_set["spec"].get("minReadySeconds", 0)
         now = self._context.clock.now()
         active = self._active(replica_set)
@@ -105,7 +105,7 @@ class ReplicaSetController:
 
 
 def deletion_order(pods: Iterable[Manifest]) -> list[Manifest]:
-    """Which pods to delete first: unbound, then not running, then not ready, then the youngest, then by name."""
+    """The order in which pods are deleted: unbound, not running, not ready, youngest, then by name."""
 
     def worth(pod: Manifest) -> tuple[bool, bool, bool]:
         running = pod.get("status", {}).get("phase") == "Running"

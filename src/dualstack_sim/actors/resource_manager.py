@@ -1,4 +1,6 @@
-"""The resource manager: makes what ManagedResources ask for and keeps it so (gardener-behaviour.md 2.10)."""
+"""The resource manager: applies the objects of ManagedResources
+(docs/reference/gardener.md#ignored-managed-resources).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from dualstack_sim.actors.refusals import KubeRefusal, NotFound, Unreachable
 IGNORE = "resources.gardener.cloud/ignore"
 _SYNC_SECONDS = 60.0
 _CACHED = (DEPLOYMENT, DAEMON_SET, CONFIG_MAP, SECRET, SERVICE)
-"""Kinds that are compared with the shared caches; others are read each time."""
+"""Kinds that are read from the shared caches; others are read from the server."""
 _WORKLOADS = (DEPLOYMENT, DAEMON_SET)
 
 _ORDER = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "Secret", "ConfigMap", "Service")
@@ -41,11 +43,11 @@ class Reference:
 
 
 class Ignored(Exception):
-    """The ManagedResource was marked to be ignored while it was being applied."""
+    """The ManagedResource got the ignore annotation while it was applied."""
 
 
 class ResourceManager:
-    """One for all classes, since one API server plays the seed and the shoot."""
+    """One for all classes, because seed and shoot share one API server."""
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
@@ -57,7 +59,7 @@ class ResourceManager:
         self._owners: dict[Reference, ObjectKey] = {}
         self._decoded: dict[ObjectKey, tuple[object, list[Manifest]]] = {}
         self._written: dict[Reference, tuple[Manifest, Manifest]] = {}
-        """What was asked for and what the server made of it, so that its defaults do not look like a difference."""
+        """The desired and the stored object: defaults that the server sets are not a difference."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -85,7 +87,7 @@ class ResourceManager:
                 self._queue.add(key_of(managed))
 
     def _workload_changed(self, old: Manifest | None, new: Manifest | None) -> None:
-        """Health follows the workloads within seconds; what somebody else has changed waits for the next sync."""
+        """Health follows a workload within seconds. Changes by other writers are reverted in the next sync."""
         if new is None or (old is not None and old.get("status") == new.get("status")):
             return
         namespace, name = key_of(new)
@@ -97,7 +99,7 @@ class ResourceManager:
     async def _reconcile(self, key: ObjectKey) -> float | None:
         managed = self._managed.get(key[1], key[0])
         if managed is None or is_terminating(managed):
-            await self._abandon(key)
+            await self._remove_all(key)
             return None
         if _is_ignored(managed):
             await self._publish(managed, ignored(), None)
@@ -130,7 +132,7 @@ class ResourceManager:
         return None
 
     def _desired(self, managed: Manifest) -> dict[Reference, Manifest]:
-        """What the secrets hold, in the order in which it is applied."""
+        """The objects in the Secrets, in the order in which they are applied."""
         namespace = managed["metadata"]["namespace"]
         found: list[Manifest] = []
         for name in _secret_names(managed):
@@ -153,7 +155,7 @@ class ResourceManager:
             del self._owners[reference]
         self._owners.update(dict.fromkeys(wanted, key))
         for reference, manifest in wanted.items():
-            # A request takes longer here than in a cluster, by as much as time is compressed: look again each time.
+            # With compressed time a request takes many simulated seconds, so check before each.
             managed = self._managed.get(key[1], key[0])
             if managed is None or _is_ignored(managed):
                 raise Ignored
@@ -188,7 +190,7 @@ class ResourceManager:
         return await self._kube.get(reference.kind, reference.name, reference.namespace or None)
 
     def _verdicts(self, references: Iterable[Reference]) -> list[Verdict]:
-        """Health and progress of what has been applied."""
+        """Health and progress of the applied objects."""
         found = (
             self._context.informers.of(each.kind).get(each.name, each.namespace)
             for each in references
@@ -201,19 +203,19 @@ class ResourceManager:
         self._owners.pop(reference, None)
         await self._kube.delete(reference.kind, reference.name, reference.namespace or None)
 
-    async def _abandon(self, key: ObjectKey) -> None:
-        """The ManagedResource goes: so does everything that was applied for it."""
+    async def _remove_all(self, key: ObjectKey) -> None:
+        """Delete the objects of a deleted ManagedResource."""
         for reference in [each for each, owner in self._owners.items() if owner == key]:
             await self._remove(reference)
 
     async def _publish(self, managed: Manifest, verdicts: list[Verdict], resources: list[Reference] | None) -> None:
-        """Write the conditions, and the list of resources if given; nothing when nothing changed."""
+        """Write the conditions, and the list of resources if given, unless nothing changes."""
         metadata = managed["metadata"]
         conditions = rendered(managed, verdicts, rfc3339(self._context.clock.now()))
-        told = {each["type"] for each in conditions}
+        written = {each["type"] for each in conditions}
         before = dig(managed, "status", "conditions") or []
         status = {
-            "conditions": [*(each for each in before if each.get("type") not in told), *conditions],
+            "conditions": [*(each for each in before if each.get("type") not in written), *conditions],
             "observedGeneration": metadata.get("generation", 0),
         }
         if resources is not None:
@@ -231,7 +233,7 @@ class ResourceManager:
 
 
 class MissingSecret(Exception):
-    """A ManagedResource names a secret that is not there."""
+    """A ManagedResource refers to a Secret that does not exist."""
 
 
 def _reference(manifest: Manifest) -> Reference:
@@ -258,6 +260,6 @@ def _secret_names(managed: Manifest) -> list[str]:
 
 
 def _request(managed: Manifest) -> tuple[object, ...]:
-    """What of a ManagedResource asks for something: all but its status."""
+    """The fields of a ManagedResource that the user sets."""
     metadata = managed["metadata"]
     return managed.get("spec"), metadata.get("annotations"), metadata.get("deletionTimestamp")

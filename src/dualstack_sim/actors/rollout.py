@@ -1,4 +1,6 @@
-"""The arithmetic of a rolling update: how far each replica set goes up or down now (pure, as upstream's)."""
+"""Rolling updates of Deployments and MachineDeployments: the next scale of each replica set, and the status
+(pure, as upstream).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from dualstack_sim.actors.pods import condition
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """One set of replicas: how many it is asked for and how many of its own are available."""
+    """One replica set: its desired and its available replicas."""
 
     name: str
     replicas: int
@@ -22,14 +24,14 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many replicas may be there above, and how many may be missing below, what is wanted."""
+    """How many replicas may exist above, and may be unavailable below, the desired number."""
 
     surge: int
     unavailable: int
 
 
 def share(value: int | str | None, total: int, *, round_up: bool) -> int:
-    """An int-or-percent of `total`; ValueError for anything else."""
+    """An int-or-percent of `total`. ValueError for anything else."""
     if value is None:
         return 0
     text = str(value)
@@ -40,7 +42,7 @@ def share(value: int | str | None, total: int, *, round_up: bool) -> int:
 
 
 def budget(rolling_update: dict[str, Any] | None, replicas: int) -> Budget:
-    """Both limits resolved: surge rounds up, unavailable down; both zero would never move, so one may be missing."""
+    """Resolve both limits: surge rounds up, unavailable down. If both are zero, one replica may be unavailable."""
     rolling = rolling_update or {}
     surge = share(rolling.get("maxSurge", "25%"), replicas, round_up=True)
     unavailable = share(rolling.get("maxUnavailable", "25%"), replicas, round_up=False)
@@ -48,10 +50,7 @@ def budget(rolling_update: dict[str, Any] | None, replicas: int) -> Budget:
 
 
 def next_scales(wanted: int, limits: Budget, new: Scale, old: Sequence[Scale]) -> dict[str, int]:
-    """The replicas that each set should be asked for now; sets that stay as they are are left out.
-
-    `old` is ordered: its first is the first to go down.
-    """
+    """The next replicas by name of the sets that change. The first of `old` is scaled down first."""
     changes: dict[str, int] = {}
     grown = _grow(wanted, limits, new, old)
     if grown != new.replicas:
@@ -69,15 +68,15 @@ def _grow(wanted: int, limits: Budget, new: Scale, old: Sequence[Scale]) -> int:
 
 
 def _shrink(wanted: int, limits: Budget, new: Scale, old: Sequence[Scale]) -> dict[str, int]:
-    """First the old replicas that are of no use to anyone, then as many available ones as may be missing."""
+    """First the unavailable old replicas, then as many available ones as may be unavailable."""
     replicas = {each.name: each.replicas for each in old}
     least = wanted - limits.unavailable
     missing_new = new.replicas - new.available
     spare = new.replicas + sum(replicas.values()) - least - missing_new
     for each in old:
-        dead = min(max(each.replicas - each.available, 0), max(spare, 0))
-        replicas[each.name] -= dead
-        spare -= dead
+        unavailable = min(max(each.replicas - each.available, 0), max(spare, 0))
+        replicas[each.name] -= unavailable
+        spare -= unavailable
     surplus = new.available + sum(min(each.available, replicas[each.name]) for each in old) - least
     for each in old:
         gone = min(replicas[each.name], max(surplus, 0), max(spare, 0))
@@ -90,7 +89,7 @@ def _shrink(wanted: int, limits: Budget, new: Scale, old: Sequence[Scale]) -> di
 def status_of(
     deployment: Manifest, new: Manifest | None, old: Sequence[Manifest], progressing: Mapping[str, str], now: str
 ) -> dict[str, Any]:
-    """The status; `progressing` is its condition of that type, `now` stamps conditions that change."""
+    """The status with the given Progressing condition. `now` is the time stamp of conditions that change."""
     wanted = int(deployment["spec"].get("replicas", 0))
     every = _every(new, old)
     replicas, available = _total(every, "replicas"), _total(every, "availableReplicas")
@@ -108,7 +107,7 @@ def status_of(
 
 
 def complete(deployment: Manifest, new: Manifest | None, old: Sequence[Manifest]) -> bool:
-    """Every replica is of the present template and available."""
+    """Whether every replica has the current template and is available."""
     wanted = int(deployment["spec"].get("replicas", 0))
     every = _every(new, old)
     replicas, available = _total(every, "replicas"), _total(every, "availableReplicas")
@@ -116,13 +115,13 @@ def complete(deployment: Manifest, new: Manifest | None, old: Sequence[Manifest]
 
 
 def has_status(deployment: Manifest, status: Mapping[str, Any]) -> bool:
-    """Whether the deployment has this status already; what is zero may be left out."""
+    """Whether the deployment already has this status; zero values may be absent."""
     live = deployment.get("status") or {}
     return all(live.get(name) == value or (not value and name not in live) for name, value in status.items())
 
 
 def scale_of(replicas: Manifest) -> Scale:
-    """One set of replicas as the arithmetic of a roll-out sees it."""
+    """The scale of a ReplicaSet or MachineSet."""
     return Scale(
         replicas["metadata"]["name"],
         int(replicas["spec"].get("replicas", 0)),

@@ -1,4 +1,4 @@
-"""Both simulated APIs behind HTTP, a VM or two, and the actors that a test wants to see act."""
+"""Both simulated APIs over HTTP, objects to create in them, and the actors under test."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Actors = Callable[[ActorContext], Sequence[Actor]]
 
 @dataclass
 class Traffic:
-    """Notes who joined with which ranges, and who left."""
+    """Records the end points that join and leave."""
 
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
@@ -73,9 +73,9 @@ class ActorsFixture:
     traffic: Traffic
 
     async def eventually(self, look: Callable[[], Result | None]) -> Result:
-        """What `look` sees once it is true.
+        """Wait until `look` returns a true value, and return it.
 
-        Fails after a minute of the wall clock: a busy machine takes seconds for what the simulated clock calls an hour.
+        Fails after a minute of wall-clock time, because a busy machine is slower than the simulated clock.
         """
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -86,14 +86,14 @@ class ActorsFixture:
             await self.clock.sleep(1.0)
 
     async def throughout(self, look: Callable[[], bool], seconds: float) -> None:
-        """`look` holds at every look for so long."""
+        """Assert that `look` stays true for `seconds`."""
         deadline = self.clock.now() + seconds
         while self.clock.now() < deadline:
             assert look(), "it did not hold"
             await self.clock.sleep(1.0)
 
     def pods(self, owner: str = "", namespace: str | None = "default") -> list[Manifest]:
-        """Pods whose controller's name begins with `owner`."""
+        """Pods whose controller has a name that starts with `owner`."""
         return [pod for pod in self.store.list(POD, namespace) if controller_of(pod)[1].startswith(owner)]
 
     def get(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest:
@@ -105,7 +105,7 @@ class ActorsFixture:
         return self.compute.project.inventory.find(Key("instances", ZONE, name))
 
     def place_node(self, name: str, *cidrs: str) -> None:
-        """A VM that runs and its Node, Ready since before anybody looked."""
+        """Create a running VM and its Node, which is already Ready."""
         self.place_vm(name)
         self.store.create(NODE, ready_node(name, *cidrs))
 
@@ -121,11 +121,11 @@ class ActorsFixture:
         self.compute.place("instances", ZONE, body)
 
     def initialise(self, name: str, *cidrs: str, addresses: Sequence[str] = ("10.250.0.2",)) -> None:
-        """What the cloud-controller-manager does to a new Node."""
+        """Initialise a new Node as the cloud-controller-manager does."""
         spec = {"spec": {"podCIDRs": list(cidrs), "taints": []}}
         self.store.patch(NODE, name, spec)
-        told = [{"type": "InternalIP", "address": address} for address in addresses]
-        self.store.patch(NODE, name, {"status": {"addresses": told}}, subresource="status")
+        internal = [{"type": "InternalIP", "address": address} for address in addresses]
+        self.store.patch(NODE, name, {"status": {"addresses": internal}}, subresource="status")
 
 
 def ready_node(name: str, *cidrs: str) -> Manifest:
@@ -171,7 +171,7 @@ def place_deployment(env: ActorsFixture, manifest: Manifest) -> None:
 
 
 def place_calico(env: ActorsFixture, *, dual: bool = False) -> None:
-    """calico's ConfigMap and DaemonSet, and the end point that is watched on each node."""
+    """Create calico's ConfigMap and DaemonSet, and the DaemonSet of end points."""
     env.store.upsert(CONFIG_MAP, calico_config(dual=dual))
     env.store.create(DAEMON_SET, daemon_set("calico-node", hostNetwork=True))
     env.store.create(DAEMON_SET, daemon_set("network-problem-detector-pod"))
@@ -194,7 +194,7 @@ def addresses_of(pod: Manifest) -> list[str]:
 
 @contextlib.asynccontextmanager
 async def running_actors(actors: Actors, *, speed: float = SPEED, steals: bool = False) -> AsyncIterator[ActorsFixture]:
-    """A env on which nothing stands yet but the subnetwork; `start` brings on the actors when it is furnished."""
+    """Both APIs with only a subnetwork. The actors start when the test first awaits."""
     clock = ScaledClock(time.time(), speed)
     chance = Chance(7)
     store, compute = KubeStore(clock, chance), Compute(clock, chance)
@@ -219,7 +219,7 @@ async def running_actors(actors: Actors, *, speed: float = SPEED, steals: bool =
             guest_agent_takes_aliases=steals,
         )
         env = ActorsFixture(store, compute, clock, context, traffic)
-        task = asyncio.ensure_future(_after_furnishing(context, actors))
+        task = asyncio.create_task(_run(context, actors))
         try:
             yield env
             if task.done():
@@ -230,6 +230,5 @@ async def running_actors(actors: Actors, *, speed: float = SPEED, steals: bool =
                 await task
 
 
-async def _after_furnishing(context: ActorContext, actors: Actors) -> None:
-    """A test furnishes its env before it first waits: then this runs."""
+async def _run(context: ActorContext, actors: Actors) -> None:
     await run_actors(context, actors(context))

@@ -96,7 +96,7 @@ def change_deployment(env: ActorsFixture, spec: Manifest) -> None:
 
 
 def roll(env: ActorsFixture, stamp: str = "2026-01-01T00:00:00Z") -> None:
-    """Ask for new machines as Gardener does (5.2)."""
+    """Request new machines as Gardener does (docs/reference/gardener.md#node-replacement)."""
     change_deployment(env, {"template": {"metadata": {"annotations": {"rollout-workers": stamp}}}})
 
 
@@ -122,7 +122,7 @@ def node_names(env: ActorsFixture) -> set[str]:
 
 
 def settled(env: ActorsFixture, replicas: int) -> bool:
-    """Whether all machines are of the present template and available, and no other is left."""
+    """Whether all machines have the current template and are available, and no other is left."""
     status = deployment(env).get("status", {})
     names = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
     seen = status.get("observedGeneration") == deployment(env)["metadata"]["generation"]
@@ -132,7 +132,7 @@ def settled(env: ActorsFixture, replicas: int) -> bool:
 def place_controller_pod(
     env: ActorsFixture, flags: Mapping[str, str], name: str = "ccm-1", *, status: Manifest | None = None
 ) -> None:
-    """A pod of the cloud-controller-manager with these flags on the seed's node; with `status` if nobody runs it."""
+    """Create a pod of the cloud-controller-manager on the seed's node; with `status` if no kubelet runs."""
     command = [f"--{flag}={value}" for flag, value in {"cluster-name": NS, **flags}.items()]
     container = {"name": "cloud-controller-manager", "image": "ccm:1", "command": ["/ccm", *command]}
     labels = {"app": "kubernetes", "role": "cloud-controller-manager"}

@@ -1,4 +1,4 @@
-"""The cloud-controller-manager over both simulated APIs: it acts as long as a pod of it runs, by that pod's flags."""
+"""The cloud-controller-manager over both simulated APIs: it runs as long as its pod, with that pod's flags."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def start_controller(env: ActorsFixture, flags: dict[str, str], name: str = "ccm
 
 
 def place_node(env: ActorsFixture, name: str, *cidrs: str, ready: str = "True") -> str:
-    """A VM with its initialised Node; the Node's uid."""
+    """Create a VM with its initialised Node. Returns the uid of the Node."""
     env.place_vm(name)
     return register(env, name, *cidrs, ready=ready)
 
 
 def register(env: ActorsFixture, name: str, *cidrs: str, ready: str = "True") -> str:
-    """The initialised Node of a VM; its uid."""
+    """Create the initialised Node of a VM. Returns its uid."""
     nic = (env.vm(name) or {"networkInterfaces": [{"networkIP": "10.250.0.99"}]})["networkInterfaces"][0]
     spec = {"providerID": f"gce:///proj-1/europe-west1-b/{name}", "podCIDRs": list(cidrs)}
-    told = [{"type": "InternalIP", "address": nic["networkIP"]}, {"type": "Hostname", "address": name}]
+    reported = [{"type": "InternalIP", "address": nic["networkIP"]}, {"type": "Hostname", "address": name}]
     conditions = [{"type": "Ready", "status": ready}]
-    status = {"addresses": told, "conditions": conditions}
+    status = {"addresses": reported, "conditions": conditions}
     node = env.store.create(NODE, {"metadata": {"name": name}, "spec": spec, "status": status})
     return str(node["metadata"]["uid"])
 
@@ -71,13 +71,13 @@ def place_dual_vm(env: ActorsFixture, name: str) -> None:
 
 
 def routes(env: ActorsFixture) -> dict[str, str]:
-    """Destination by name of the routes that the controller may have made."""
+    """The destinations of the static routes, by name."""
     table = env.compute.project.inventory.table("routes", "global")
     return {name: each["destRange"] for name, each in table.items() if each.get("description") == "k8s-node-route"}
 
 
 async def call(env: ActorsFixture, method: str, scope: str, name: str, **request: Any) -> None:
-    """A change by somebody else, done."""
+    """Carry out a change by another client."""
     operation = await env.compute.answer(method, scope, name, **request)
     kind = {"global": "global", "regions": "region", "zones": "zone"}[scope.partition("/")[0]]
     while operation["status"] != "DONE":
@@ -106,14 +106,14 @@ def pod_with(*command: str) -> Manifest:
 
 
 class TestFlags:
-    def test_of_a_single_stack_cluster(self) -> None:
+    def test_single_stack_cluster(self) -> None:
         flags = ControllerFlags.of(pod_with(*(f"--{name}={value}" for name, value in RANGE_ALLOCATOR.items())))
         assert flags.allocator == "RangeAllocator"
         assert flags.runs_routes
         assert (flags.node_mask, flags.stack_type) == (24, "IPv4")
         assert flags.cluster_cidrs == (ip_network("100.96.0.0/11"),)
 
-    def test_of_a_dual_stack_cluster(self) -> None:
+    def test_dual_stack_cluster(self) -> None:
         flags = ControllerFlags.of(pod_with(*(f"--{name}={value}" for name, value in CLOUD_ALLOCATOR.items())))
         assert flags.stack_type == "IPv4_IPv6"
         assert not flags.runs_routes
@@ -128,7 +128,7 @@ class TestFlags:
             ({"cidr-allocator-type": "CloudAllocator", "service-cluster-ip-range": ""}, "--service-cluster-ip-range"),
         ],
     )
-    def test_what_the_process_would_refuse(self, change: dict[str, str], words: str) -> None:
+    def test_invalid_flags_are_refused(self, change: dict[str, str], words: str) -> None:
         flags = {**RANGE_ALLOCATOR, **change}
         with pytest.raises(ValueError, match=words):
             ControllerFlags.of(pod_with(*(f"--{name}={value}" for name, value in flags.items())))
@@ -156,7 +156,7 @@ class TestCidrs:
         expected = next((str(block) for index, block in enumerate(blocks) if index not in chosen), None)
         assert lowest_free(cluster, mask, taken) == expected
 
-    def test_larger_and_smaller_ranges_count(self) -> None:
+    def test_larger_and_smaller_ranges_overlap(self) -> None:
         cluster = IPv4Network("100.96.0.0/11")
         assert lowest_free(cluster, 24, ["100.96.0.0/22", "100.96.4.128/25"]) == "100.96.5.0/24"
 
@@ -170,7 +170,7 @@ class TestCidrs:
             (([], SIX), "IPv6", [SIX_RANGE]),
         ],
     )
-    def test_what_a_nic_gives_its_node(self, nic: tuple[list[str], str], stack_type: str, cidrs: list[str]) -> None:
+    def test_cidrs_from_the_nic(self, nic: tuple[list[str], str], stack_type: str, cidrs: list[str]) -> None:
         assert nic_cidrs("n", [interface(*nic)], stack_type) == cidrs
 
     @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ class TestCidrs:
             ([([], SIX)], "IPv4", "for the cluster stack family IPv4", None),
         ],
     )
-    def test_what_it_does_not_give_in_the_allocators_words(
+    def test_missing_ranges_are_reported_as_upstream_does(
         self, nics: list[tuple[list[str], str]], stack_type: str, words: str, event: str | None
     ) -> None:
         with pytest.raises(NoCidrs) as refusal:
@@ -225,7 +225,7 @@ async def test_a_node_without_range_gets_the_lowest_and_a_route_to_it() -> None:
             assert taints(env, name) == []
 
 
-async def test_only_a_pod_that_is_ready_acts() -> None:
+async def test_only_a_ready_pod_becomes_leader() -> None:
     async with running_actors(alone) as env:
         place_node(env, A)
         not_ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}
@@ -235,7 +235,7 @@ async def test_only_a_pod_that_is_ready_acts() -> None:
         await env.eventually(lambda: env.get(NODE, A)["spec"].get("podCIDR"))
 
 
-async def test_a_terminating_pod_brings_a_deleted_route_back_until_it_is_gone() -> None:
+async def test_a_terminating_pod_recreates_a_deleted_route_until_it_is_gone() -> None:
     async with running_actors(alone) as env:
         place_node(env, A, "100.96.0.0/24")
         start_controller(env, RANGE_ALLOCATOR)
@@ -252,7 +252,7 @@ async def test_a_terminating_pod_brings_a_deleted_route_back_until_it_is_gone() 
         await env.throughout(lambda: routes(env) == {}, 60.0)
 
 
-async def test_a_refused_route_makes_the_nodes_network_unavailable_until_it_can_be_made() -> None:
+async def test_a_refused_route_makes_the_network_unavailable_until_it_is_created() -> None:
     async with running_actors(alone) as env:
         place_node(env, A, "100.96.0.0/24")
         await change_ranges(env, [POD_RANGE])
@@ -275,7 +275,7 @@ async def change_ranges(env: ActorsFixture, ranges: list[dict[str, str]]) -> Non
     await call(env, "subnetworks.patch", "regions/europe-west1", "nodes", body=body)
 
 
-async def test_stale_routes_go_and_those_of_others_stay() -> None:
+async def test_stale_routes_are_deleted_and_other_routes_are_kept() -> None:
     async with running_actors(alone) as env:
         uid = place_node(env, A, "100.96.0.0/24")
         env.place_vm(B)
@@ -315,16 +315,16 @@ async def test_a_new_dual_stack_node_is_initialised_and_takes_its_ranges_from_th
         four, six = node["spec"]["podCIDRs"]
         nic = (env.vm(A) or {})["networkInterfaces"][0]
         assert four == node["spec"]["podCIDR"] == nic["aliasIpRanges"][0]["ipCidrRange"]
-        told = [entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"]
-        assert told[0] == nic["networkIP"]
-        assert six == f"{told[1]}/112"
+        internal = [entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"]
+        assert internal[0] == nic["networkIP"]
+        assert six == f"{internal[1]}/112"
         found = network(env, A)
         assert (found["status"], found["reason"]) == ("False", "RouteCreated")
         assert found["message"] == "NodeController create implicit route"
         assert routes(env) == {}
 
 
-async def test_an_old_node_in_a_dual_stack_cluster_is_tried_twenty_times_and_stays_as_it_is() -> None:
+async def test_an_old_node_in_a_dual_stack_cluster_is_tried_twenty_times_and_not_changed() -> None:
     async with running_actors(alone, speed=600.0) as env:
         place_node(env, A, "100.96.0.0/24")
         env.store.patch(NODE, A, {"status": {"conditions": [settled_network()]}}, subresource="status")
@@ -351,7 +351,7 @@ def settled_network() -> dict[str, str]:
     return {"type": "NetworkUnavailable", "status": "False", "reason": "RouteCreated", "message": CREATED}
 
 
-async def test_a_vm_without_ranges_is_told_and_its_node_gets_none() -> None:
+async def test_a_vm_without_ranges_is_reported_and_its_node_gets_none() -> None:
     async with running_actors(alone) as env:
         place_node(env, A)
         start_controller(env, CLOUD_ALLOCATOR)
@@ -360,7 +360,7 @@ async def test_a_vm_without_ranges_is_told_and_its_node_gets_none() -> None:
         assert network(env, A) == {}
 
 
-async def test_a_range_that_a_node_may_not_take_any_more_is_told() -> None:
+async def test_a_range_that_cannot_be_added_to_a_node_is_reported() -> None:
     async with running_actors(alone) as env:
         place_dual_subnet(env)
         place_dual_vm(env, A)
@@ -370,14 +370,14 @@ async def test_a_range_that_a_node_may_not_take_any_more_is_told() -> None:
         assert env.get(NODE, A)["spec"]["podCIDRs"] == ["100.96.77.0/24"]
 
 
-async def test_a_node_whose_vm_is_gone_is_deleted_and_one_that_is_shut_down_is_tainted() -> None:
+async def test_the_node_of_a_deleted_vm_is_deleted_and_that_of_a_stopped_vm_is_tainted() -> None:
     async with running_actors(alone) as env:
         place_node(env, A, "100.96.0.0/24", ready="Unknown")
         register(env, B, "100.96.1.0/24", ready="Unknown")
         start_controller(env, CLOUD_ALLOCATOR)
         await env.eventually(lambda: env.store.get(NODE, B) is None)
-        told = ("DeletingNode", f"Deleting node {B} because it does not exist")
-        await env.eventually(lambda: told in events(env))
+        event = ("DeletingNode", f"Deleting node {B} because it does not exist")
+        await env.eventually(lambda: event in events(env))
         assert taints(env, A) == []
         await call(env, "instances.stop", ZONE, A)
         await env.eventually(lambda: taints(env, A) == [SHUTDOWN])
@@ -386,7 +386,7 @@ async def test_a_node_whose_vm_is_gone_is_deleted_and_one_that_is_shut_down_is_t
         assert env.store.get(NODE, A) is not None
 
 
-async def test_a_node_learns_the_address_that_its_vm_gets_later() -> None:
+async def test_a_node_gets_the_address_that_its_vm_gets_later() -> None:
     async with running_actors(alone) as env:
         place_dual_subnet(env)
         nic = {"subnetwork": "regions/europe-west1/subnetworks/dual"}
@@ -398,12 +398,12 @@ async def test_a_node_learns_the_address_that_its_vm_gets_later() -> None:
         body = {"fingerprint": fingerprint, "stackType": "IPV4_IPV6"}
         query = {"networkInterface": "nic0"}
         await call(env, "instances.updateNetworkInterface", ZONE, A, query=query, body=body)
-        told = await env.eventually(lambda: env.get(NODE, A)["status"]["addresses"][2:])
-        assert told == [{"type": "Hostname", "address": A}]
+        rest = await env.eventually(lambda: env.get(NODE, A)["status"]["addresses"][2:])
+        assert rest == [{"type": "Hostname", "address": A}]
         assert ":" in env.get(NODE, A)["status"]["addresses"][1]["address"]
 
 
-async def test_one_pod_leads_and_the_next_one_begins_when_it_is_gone() -> None:
+async def test_the_next_pod_becomes_leader_when_the_leader_is_gone() -> None:
     async with running_actors(alone) as env:
         place_node(env, A, "100.96.0.0/24")
         start_controller(env, {**CLOUD_ALLOCATOR, "cluster-cidr": "100.96.0.0/11"})
@@ -414,7 +414,7 @@ async def test_one_pod_leads_and_the_next_one_begins_when_it_is_gone() -> None:
         await env.eventually(lambda: routes(env))
 
 
-async def test_a_process_that_exits_at_its_start_does_nothing_and_the_next_pod_is_not_harmed() -> None:
+async def test_a_process_that_exits_at_its_start_does_not_affect_the_next_pod() -> None:
     async with running_actors(alone) as env:
         place_node(env, A)
         start_controller(env, {**RANGE_ALLOCATOR, "cluster-cidr": "100.96.0.0/99"})

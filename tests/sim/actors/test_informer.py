@@ -1,4 +1,4 @@
-"""Shared caches and the clients below them, against the simulated APIs over HTTP."""
+"""The shared caches and the API clients, against the simulated APIs over HTTP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def config_map(name: str, **data: str) -> Manifest:
     return {"metadata": {"name": name, "namespace": "default"}, "data": data}
 
 
-async def test_a_cache_follows_what_happens_and_tells_what_was_before() -> None:
+async def test_a_cache_follows_changes_and_reports_old_and_new_objects() -> None:
     async with running_actors(lambda _: []) as env:
         env.store.create(CONFIG_MAP, config_map("a", value="1"))
         informer = env.context.informers.of(CONFIG_MAP)
@@ -37,7 +37,7 @@ async def test_a_cache_follows_what_happens_and_tells_what_was_before() -> None:
         assert informer.all("default") == []
 
 
-async def test_an_actor_reads_its_own_writes_and_no_ghosts() -> None:
+async def test_an_actor_reads_its_own_writes_and_no_deleted_objects() -> None:
     async with running_actors(lambda _: []) as env:
         informer = env.context.informers.of(CONFIG_MAP)
         await env.context.informers.synced(CONFIG_MAP)
@@ -64,7 +64,7 @@ async def test_a_cache_survives_watches_that_end() -> None:
         assert await env.eventually(lambda: informer.get("b", "default"))
 
 
-async def test_refusals_are_typed() -> None:
+async def test_errors_are_typed() -> None:
     async with running_actors(lambda _: []) as env:
         kube = env.context.kube
         assert await kube.get(POD, "none", "default") is None
@@ -83,7 +83,7 @@ async def test_refusals_are_typed() -> None:
             await kube.patch(MACHINE, "a", {}, "default", patch_type="strategic")
 
 
-async def test_an_eviction_that_a_budget_forbids_says_so() -> None:
+async def test_an_eviction_that_a_budget_forbids_is_reported() -> None:
     async with running_actors(lambda _: []) as env:
         selector = {"matchLabels": {"app": "web"}}
         env.store.create(
@@ -119,7 +119,7 @@ async def test_a_server_that_does_not_answer_is_unreachable() -> None:
             await kube.get(POD, "a", "default")
 
 
-async def test_compute_is_read_and_written_with_operations_awaited() -> None:
+async def test_compute_operations_are_awaited() -> None:
     async with running_actors(lambda _: []) as env:
         compute = env.context.compute
         env.place_vm("vm-1")

@@ -1,4 +1,4 @@
-"""The real kubectl against the simulated API, with actors that make a cluster of it."""
+"""The real kubectl against the simulated API and its actors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 
 
 async def kubectl(env: ActorsFixture, pool_zone: Path, *arguments: str) -> str:
-    """What kubectl prints; fails with its complaint when it fails."""
+    """Run kubectl. Returns its output; fails with its error message."""
     environment = {"HOME": str(pool_zone), "PATH": "/usr/local/bin:/usr/bin:/bin"}
     process = await asyncio.create_subprocess_exec(
         "kubectl",
@@ -34,7 +34,7 @@ async def kubectl(env: ActorsFixture, pool_zone: Path, *arguments: str) -> str:
     return output.decode()
 
 
-async def test_a_drain_respects_the_budget_leaves_daemon_pods_and_moves_the_rest(tmp_path: Path) -> None:
+async def test_a_drain_respects_the_budget_and_leaves_daemon_pods(tmp_path: Path) -> None:
     async with running_actors(actors, speed=60.0) as env:
         place_calico(env)
         for number, name in enumerate(("node-a", "node-b")):
@@ -63,6 +63,6 @@ async def test_a_drain_respects_the_budget_leaves_daemon_pods_and_moves_the_rest
 
         restarted = await kubectl(env, tmp_path, "rollout", "restart", "deployment/web")
         assert "deployment.apps/web restarted" in restarted
-        told = await kubectl(env, tmp_path, "rollout", "status", "deployment/web", "--timeout=60s")
-        assert 'deployment "web" successfully rolled out' in told
+        output = await kubectl(env, tmp_path, "rollout", "status", "deployment/web", "--timeout=60s")
+        assert 'deployment "web" successfully rolled out' in output
         assert "Successfully assigned default/web-" in await kubectl(env, tmp_path, "describe", "pods")

@@ -1,4 +1,4 @@
-"""Kubelets: how a VM becomes a Node that is an end point, what its pods' addresses are, and how it ends."""
+"""Kubelets: registration of Nodes, addresses of pods, and VMs that stop."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_a_vm_boots_registers_becomes_ready_and_an_end_point() -> None:
         assert (words["status"], words["reason"]) == ("False", "KubeletNotReady")
         assert words["message"] == "container runtime network not ready: cni config uninitialized"
         await env.eventually(lambda: any(map(is_ready, env.pods("calico-node", "kube-system"))))
-        # The CNI is there; without a pod range the node is not ready, and has no condition about its network.
+        # With a CNI but without a pod range the node is not ready, and NetworkUnavailable is not set.
         assert ready(env, name)["status"] == "False"
         assert condition(env.get(NODE, name), "NetworkUnavailable") is None
         assert env.traffic.joined == {}
@@ -87,7 +87,7 @@ async def test_a_vm_boots_registers_becomes_ready_and_an_end_point() -> None:
         )
 
 
-async def test_pods_get_the_families_that_the_cni_pod_of_their_node_found() -> None:
+async def test_pods_get_the_families_that_the_cni_agent_configured() -> None:
     async with running_actors(actors) as env:
         place_calico(env)
         env.place_node("node-a", *DUAL)
@@ -95,7 +95,7 @@ async def test_pods_get_the_families_that_the_cni_pod_of_their_node_found() -> N
         before = await env.eventually(lambda: running(env, "before"))
         assert len(addresses_of(before)) == 1
         assert addresses_of(before)[0].startswith("100.96.3.")
-        # A new ConfigMap changes nothing until a CNI pod starts.
+        # A new ConfigMap changes nothing until a CNI agent starts.
         env.store.upsert(CONFIG_MAP, calico_config(dual=True))
         env.store.create(POD, bound_pod("between", "node-a"))
         assert len(addresses_of(await env.eventually(lambda: running(env, "between")))) == 1
@@ -224,7 +224,7 @@ async def test_pods_on_the_host_network_have_the_nodes_internal_addresses() -> N
         assert addresses_of(agent) == ["10.250.0.5", "2600:1900:4010:1234:0:1::"]
 
 
-async def test_a_vm_that_stops_leaves_and_its_node_is_unknown_after_a_while() -> None:
+async def test_the_node_of_a_stopped_vm_becomes_unknown() -> None:
     async with running_actors(actors, speed=100.0) as env:
         place_calico(env)
         env.place_node("node-a", "100.96.0.0/24")
@@ -241,7 +241,7 @@ async def test_a_vm_that_stops_leaves_and_its_node_is_unknown_after_a_while() ->
         await env.eventually(lambda: "node-a" in env.traffic.joined)
 
 
-async def test_a_guest_agent_that_takes_aliases_is_told_to_whoever_watches_traffic() -> None:
+async def test_a_guest_agent_that_takes_aliases_is_reported_to_the_fabric() -> None:
     async with running_actors(actors, steals=True) as env:
         place_calico(env)
         env.place_node("node-a", "100.96.0.0/24")
@@ -249,7 +249,7 @@ async def test_a_guest_agent_that_takes_aliases_is_told_to_whoever_watches_traff
         assert env.traffic.stealing == {"node-a"}
 
 
-async def test_at_rest_compute_is_asked_seldom_and_nodes_are_left_alone() -> None:
+async def test_at_rest_there_are_few_requests_and_no_writes_to_nodes() -> None:
     async with running_actors(actors) as env:
         place_calico(env)
         name = f"{NS}-w1-z1-11111-aaaaa"
@@ -265,14 +265,14 @@ async def test_at_rest_compute_is_asked_seldom_and_nodes_are_left_alone() -> Non
         assert env.get(NODE, name)["metadata"]["resourceVersion"] == version
 
 
-def test_what_a_guest_knows_of_its_vm() -> None:
+def test_the_vm_as_its_guest_sees_it() -> None:
     nic = {"networkIP": "10.250.0.5", "ipv6AccessConfigs": [{"externalIpv6": "2600:1900:4010:1234:0:1::"}]}
     instance = {"name": "a", "zone": "https://x/zones/europe-west1-b", "status": "RUNNING", "networkInterfaces": [nic]}
     assert vm_of(instance) == Vm("a", "europe-west1-b", "RUNNING", ("10.250.0.5", "2600:1900:4010:1234:0:1::"))
     assert vm_of({"name": "b"}) == Vm("b", "", "", ())
 
 
-def test_the_pool_is_read_from_the_machines_name_and_its_template_adds_to_it() -> None:
+def test_labels_and_taints_come_from_the_machine() -> None:
     assert pool_of(f"{NS}-cpu-worker-z2-5cdcf-x7f2q", NS) == "cpu-worker"
     assert pool_of("something-else", NS) is None
     machine = {

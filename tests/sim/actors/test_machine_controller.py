@@ -1,4 +1,4 @@
-"""The machine controller over both simulated APIs: machines come, are replaced one by one, fail and go."""
+"""The machine controller over both simulated APIs: machines are created, replaced, fail and are deleted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ FINALIZER = "machine.sapcloud.io/machine-controller-manager"
 
 
 def everybody(context: ActorContext) -> Sequence[Actor]:
-    """All that a machine needs to become a Node with pods, and to be drained."""
+    """Create what a machine needs to become a Node with pods, and to be drained."""
     recorder = Recorder(context, "kubelet")
     return [
         recorder,
@@ -77,7 +77,7 @@ def vm_names(env: ActorsFixture) -> set[str]:
 
 
 def place_machine(env: ActorsFixture, name: str, *, labels: Manifest | None = None) -> None:
-    """A machine that has been running for long, with its VM and its Node, and no owner yet."""
+    """Create a machine that has run for a long time, with its VM and its Node, without an owner."""
     env.place_node(name, "100.96.0.0/24")
     template = machine_deployment(1)["spec"]["template"]["spec"]
     env.store.create(
@@ -100,7 +100,7 @@ def place_machine(env: ActorsFixture, name: str, *, labels: Manifest | None = No
 
 
 def place_old_set(env: ActorsFixture, *names: str) -> None:
-    """A MachineDeployment at rest as one finds it: an orphaned set of its own template, with orphaned machines."""
+    """Create a MachineDeployment at rest, an orphaned set of its template, and orphaned machines."""
     place_class(env, networkInterfaces=[{"subnetwork": "nodes", "disableExternalIP": True}])
     place_deployment(env, len(names), minReadySeconds=0)
     labels = {"name": NAME, "machine-template-hash": "11111"}
@@ -147,7 +147,7 @@ async def test_a_deployment_becomes_machines_with_vms_and_dual_stack_nodes() -> 
         assert conditions["Progressing"]["reason"] == "NewMachineSetAvailable"
 
 
-async def test_a_roll_out_replaces_every_machine_and_neither_lacks_nor_exceeds() -> None:
+async def test_a_rollout_replaces_every_machine_within_its_limits() -> None:
     async with running_actors(everybody) as env:
         create_objects(env)
         place_deployment(env, 2)
@@ -180,7 +180,7 @@ async def test_a_roll_out_replaces_every_machine_and_neither_lacks_nor_exceeds()
         assert annotations == [{"rollout-workers": "2026-01-01T00:00:00Z"}] * 2
 
 
-async def test_a_budget_holds_a_drain_up_and_force_ends_it() -> None:
+async def test_a_budget_blocks_a_drain_until_it_is_forced() -> None:
     async with running_actors(everybody) as env:
         create_objects(env)
         place_deployment(env, 1, minReadySeconds=0)
@@ -210,7 +210,7 @@ async def test_a_deleted_machine_is_drained_and_replaced() -> None:
         assert node_names(env) == vm_names(env) == machine_names(env)
 
 
-async def test_what_is_there_is_taken_over_and_left_alone() -> None:
+async def test_existing_machines_are_adopted_and_not_changed() -> None:
     async with running_actors(alone) as env:
         names = [f"{NAME}-11111-{letters}" for letters in ("aaaaa", "bbbbb")]
         place_old_set(env, *names)
@@ -221,7 +221,7 @@ async def test_what_is_there_is_taken_over_and_left_alone() -> None:
         assert owners == {f"{NAME}-11111"}
 
 
-async def test_scaling_down_takes_the_machine_of_lowest_priority_and_up_makes_one() -> None:
+async def test_scaling_down_deletes_the_machine_of_lowest_priority() -> None:
     async with running_actors(alone) as env:
         names = [f"{NAME}-11111-{letters}" for letters in ("aaaaa", "bbbbb", "ccccc")]
         place_old_set(env, *names)
@@ -236,7 +236,7 @@ async def test_scaling_down_takes_the_machine_of_lowest_priority_and_up_makes_on
         assert len(vm_names(env)) == 3
 
 
-async def test_machines_whose_nodes_are_gone_are_replaced_one_at_a_time() -> None:
+async def test_machines_without_nodes_are_replaced_one_at_a_time() -> None:
     async with running_actors(alone, speed=1500.0) as env:
         names = [f"{NAME}-11111-{letters}" for letters in ("aaaaa", "bbbbb")]
         place_old_set(env, *names)
@@ -247,7 +247,7 @@ async def test_machines_whose_nodes_are_gone_are_replaced_one_at_a_time() -> Non
         start = env.clock.now()
         await env.eventually(lambda: len(machine_names(env) & set(names)) == 1)
         assert env.clock.now() - start > 500.0
-        # The replacement does not join, so it is not the other one's turn.
+        # The replacement does not join, so the other one is not replaced.
         await env.throughout(lambda: len(machine_names(env, "Unknown") & set(names)) == 1, 300.0)
         (new,) = machine_names(env) - set(names)
         env.store.create(NODE, ready_node(new, "100.96.7.0/24"))
@@ -259,7 +259,7 @@ def say_ready(env: ActorsFixture, name: str, status: str) -> None:
     env.store.patch(NODE, name, {"status": {"conditions": conditions}}, subresource="status")
 
 
-async def test_a_machine_whose_node_comes_back_stays() -> None:
+async def test_a_machine_whose_node_recovers_is_kept() -> None:
     async with running_actors(alone) as env:
         name = f"{NAME}-11111-aaaaa"
         place_old_set(env, name)
@@ -273,7 +273,7 @@ async def test_a_machine_whose_node_comes_back_stays() -> None:
         assert operation["type"] == "HealthCheck"
 
 
-async def test_a_class_that_is_wrong_is_named_and_taken_when_it_is_mended() -> None:
+async def test_an_invalid_class_is_reported_and_used_once_it_is_valid() -> None:
     async with running_actors(alone) as env:
         place_dual_subnet(env)
         place_deployment(env, 1)
@@ -286,7 +286,7 @@ async def test_a_class_that_is_wrong_is_named_and_taken_when_it_is_mended() -> N
         assert vm_names(env) == machine_names(env)
 
 
-async def test_a_full_range_is_told_tried_again_and_given_up_after_twenty_minutes() -> None:
+async def test_a_full_range_is_reported_and_retried_for_twenty_minutes() -> None:
     async with running_actors(alone, speed=1500.0) as env:
         place_dual_subnet(env, pods="100.96.0.0/24")
         place_class(env)
@@ -295,12 +295,12 @@ async def test_a_full_range_is_told_tried_again_and_given_up_after_twenty_minute
         (first,) = machine_names(env, "CrashLoopBackOff")
         assert "IP_SPACE_EXHAUSTED" in described(env)
         await env.eventually(lambda: first not in machine_names(env))
-        # The other one never became a Node, and had the only range: now it is free.
+        # The other machine had the only range and never became a Node; its range is free now.
         await env.eventually(lambda: len(machines(env, "Pending")) >= 1)
         assert first not in vm_names(env)
 
 
-async def test_a_vm_that_was_begun_before_a_restart_is_taken_over() -> None:
+async def test_a_vm_whose_creation_began_before_a_restart_is_adopted() -> None:
     async with running_actors(alone) as env:
         name = f"{NAME}-11111-aaaaa"
         place_old_set(env, name)
@@ -310,7 +310,7 @@ async def test_a_vm_that_was_begun_before_a_restart_is_taken_over() -> None:
         assert vm_names(env) == {name}
 
 
-async def test_deleting_the_deployment_leaves_nothing() -> None:
+async def test_deleting_the_deployment_deletes_everything() -> None:
     async with running_actors(alone) as env:
         place_old_set(env, f"{NAME}-11111-aaaaa", f"{NAME}-11111-bbbbb")
         env.store.patch(MACHINE_DEPLOYMENT, NAME, {"metadata": {"finalizers": [FINALIZER]}}, NS)
@@ -323,7 +323,7 @@ async def test_deleting_the_deployment_leaves_nothing() -> None:
         assert not node_names(env)
 
 
-async def test_a_pause_holds_a_roll_out() -> None:
+async def test_a_paused_deployment_does_not_roll() -> None:
     async with running_actors(alone) as env:
         place_old_set(env, f"{NAME}-11111-aaaaa")
         await env.eventually(lambda: settled(env, 1))
@@ -338,7 +338,7 @@ async def test_a_pause_holds_a_roll_out() -> None:
 
 
 def described(env: ActorsFixture) -> str:
-    """What the last operations of all machines say."""
+    """The descriptions of the last operations of all machines."""
     return "\n".join(
         machine.get("status", {}).get("lastOperation", {}).get("description", "") for machine in machines(env)
     )

@@ -1,4 +1,4 @@
-"""ManagedResources: applied, kept applied, ignored, judged (gardener-behaviour.md 2.10)."""
+"""ManagedResources: application, drift, the ignore annotation and health."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def place(env: ActorsFixture, *manifests: Manifest) -> None:
         )
 
 
-def told(env: ActorsFixture, kind: str) -> tuple[str, str, str]:
+def reported(env: ActorsFixture, kind: str) -> tuple[str, str, str]:
     found = condition(env.get(MANAGED_RESOURCE, NAME, NS), kind) or {}
     return found.get("status", ""), found.get("reason", ""), found.get("message", "")
 
@@ -83,7 +83,7 @@ def annotate(env: ActorsFixture, value: str | None) -> None:
     env.store.patch(MANAGED_RESOURCE, NAME, patch, NS)
 
 
-async def test_what_the_secret_holds_is_applied_and_what_left_it_is_deleted() -> None:
+async def test_the_objects_of_the_secret_are_applied_and_removed_ones_deleted() -> None:
     async with running_actors(actors) as env:
         pool: Manifest = {
             "apiVersion": IP_POOL.api_version,
@@ -92,10 +92,11 @@ async def test_what_the_secret_holds_is_applied_and_what_left_it_is_deleted() ->
             "spec": {"cidr": "100.96.0.0/11"},
         }
         place(env, controller_manager(1, "--cidr-allocator-type=RangeAllocator"), config(a="1"), pool)
-        await env.eventually(lambda: told(env, "ResourcesHealthy")[1] == "ResourcesHealthy")
-        assert told(env, "ResourcesApplied") == ("True", "ApplySucceeded", "All resources are applied.")
+        await env.eventually(lambda: reported(env, "ResourcesHealthy")[1] == "ResourcesHealthy")
+        words = ("True", "ApplySucceeded", "All resources are applied.")
+        await env.eventually(lambda: reported(env, "ResourcesApplied") == words)
         words = ("False", "ResourcesRolledOut", "All resources have been fully rolled out.")
-        await env.eventually(lambda: told(env, "ResourcesProgressing") == words)
+        await env.eventually(lambda: reported(env, "ResourcesProgressing") == words)
         assert env.get(IP_POOL, "default-ipv4-ippool")["spec"] == {"cidr": "100.96.0.0/11"}
         listed = env.get(MANAGED_RESOURCE, NAME, NS)["status"]["resources"]
         assert {"apiVersion": "v1", "kind": "ConfigMap", "namespace": NS, "name": "cloud-provider-config"} in listed
@@ -107,19 +108,19 @@ async def test_what_the_secret_holds_is_applied_and_what_left_it_is_deleted() ->
         await env.eventually(lambda: len(env.get(MANAGED_RESOURCE, NAME, NS)["status"]["resources"]) == 1)
 
 
-async def test_a_manual_scale_is_undone_within_a_minute_unless_ignored() -> None:
+async def test_a_manual_scale_is_reverted_within_a_minute_unless_ignored() -> None:
     async with running_actors(actors) as env:
         place(env, controller_manager())
-        await env.eventually(lambda: told(env, "ResourcesHealthy")[1] == "ResourcesHealthy")
+        await env.eventually(lambda: reported(env, "ResourcesHealthy")[1] == "ResourcesHealthy")
         start = env.clock.now()
         await env.context.kube.scale(DEPLOYMENT, "cloud-controller-manager", NS, 0)
         await env.eventually(lambda: replicas(env) == 1)
         assert env.clock.now() - start < 150.0
         annotate(env, "true")
         ignored = ("ManagedResourceIgnored", "ManagedResource is marked to be ignored.")
-        await env.eventually(lambda: told(env, "ResourcesApplied") == ("True", *ignored))
-        assert told(env, "ResourcesHealthy") == ("True", *ignored)
-        assert told(env, "ResourcesProgressing") == ("False", *ignored)
+        await env.eventually(lambda: reported(env, "ResourcesApplied") == ("True", *ignored))
+        assert reported(env, "ResourcesHealthy") == ("True", *ignored)
+        assert reported(env, "ResourcesProgressing") == ("False", *ignored)
         await env.context.kube.scale(DEPLOYMENT, "cloud-controller-manager", NS, 0)
         place(env, controller_manager(1, "--new"))
         await env.throughout(lambda: replicas(env) == 0, 130.0)
@@ -131,11 +132,11 @@ async def test_a_manual_scale_is_undone_within_a_minute_unless_ignored() -> None
         ]
 
 
-async def test_what_others_added_stays_and_at_rest_nothing_is_written() -> None:
+async def test_additions_of_other_writers_are_kept_and_at_rest_nothing_is_written() -> None:
     async with running_actors(actors) as env:
         place(env, controller_manager(), config(a="1"))
-        await env.eventually(lambda: told(env, "ResourcesApplied")[1] == "ApplySucceeded")
-        await env.eventually(lambda: told(env, "ResourcesHealthy")[1] == "ResourcesHealthy")
+        await env.eventually(lambda: reported(env, "ResourcesApplied")[1] == "ApplySucceeded")
+        await env.eventually(lambda: reported(env, "ResourcesHealthy")[1] == "ResourcesHealthy")
         annotations = {"metadata": {"annotations": {"foreign": "yes"}}, "data": {"foreign": "no"}}
         env.store.patch(CONFIG_MAP, "cloud-provider-config", annotations, NS)
         await env.eventually(lambda: env.get(CONFIG_MAP, "cloud-provider-config", NS)["data"] == {"a": "1"})
@@ -154,13 +155,13 @@ async def test_what_others_added_stays_and_at_rest_nothing_is_written() -> None:
 async def test_an_unhealthy_deployment_is_named() -> None:
     async with running_actors(lambda context: [ResourceManager(context)]) as env:
         place(env, controller_manager())
-        await env.eventually(lambda: told(env, "ResourcesHealthy")[0] == "False")
-        _, reason, message = told(env, "ResourcesHealthy")
+        await env.eventually(lambda: reported(env, "ResourcesHealthy")[0] == "False")
+        _, reason, message = reported(env, "ResourcesHealthy")
         assert reason == "DeploymentUnhealthy"
         assert message.startswith(
             f'Deployment "{NS}/cloud-controller-manager" is unhealthy: observed generation outdated'
         )
-        assert told(env, "ResourcesProgressing")[1] == "DeploymentProgressing"
+        assert reported(env, "ResourcesProgressing")[1] == "DeploymentProgressing"
 
 
 @pytest.mark.parametrize(
@@ -171,19 +172,19 @@ async def test_an_unhealthy_deployment_is_named() -> None:
         (None, "CannotReadSecret"),
     ],
 )
-async def test_what_cannot_be_applied_is_said(data: dict[str, str] | None, reason: str) -> None:
+async def test_an_object_that_cannot_be_applied_is_reported(data: dict[str, str] | None, reason: str) -> None:
     async with running_actors(actors) as env:
         place(env)
         if data is None:
             env.store.delete(SECRET, NAME, NS)
         else:
             env.store.upsert(SECRET, {"metadata": {"name": NAME, "namespace": NS}, "data": data})
-        await env.eventually(lambda: told(env, "ResourcesApplied")[1] == reason)
+        await env.eventually(lambda: reported(env, "ResourcesApplied")[1] == reason)
         place(env, config(a="1"))
-        await env.eventually(lambda: told(env, "ResourcesApplied")[1] == "ApplySucceeded")
+        await env.eventually(lambda: reported(env, "ResourcesApplied")[1] == "ApplySucceeded")
 
 
-async def test_a_managed_resource_takes_its_resources_with_it() -> None:
+async def test_deleting_a_managed_resource_deletes_its_objects() -> None:
     async with running_actors(actors) as env:
         place(env, config(a="1"))
         await env.eventually(lambda: env.store.get(CONFIG_MAP, "cloud-provider-config", NS))
@@ -195,7 +196,7 @@ def service(**spec: Any) -> Manifest:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kube-dns"}, "spec": spec}
 
 
-def test_a_service_keeps_the_addresses_that_its_manifest_does_not_name() -> None:
+def test_a_service_keeps_the_addresses_that_its_manifest_omits() -> None:
     port = {"name": "dns", "port": 53, "protocol": "UDP"}
     live = service(
         clusterIP="100.64.0.10",
@@ -213,7 +214,7 @@ def test_a_service_keeps_the_addresses_that_its_manifest_does_not_name() -> None
     assert "ipFamilies" not in grown
 
 
-def test_what_a_manifest_no_longer_says_is_gone_but_the_status_stays() -> None:
+def test_fields_that_a_manifest_drops_are_removed_but_the_status_is_kept() -> None:
     live = {
         "kind": "ConfigMap",
         "metadata": {"name": "a", "labels": {"x": "1"}},
@@ -230,7 +231,7 @@ def test_what_a_manifest_no_longer_says_is_gone_but_the_status_stays() -> None:
     }
 
 
-def test_replicas_are_the_manifests_unless_it_gives_them_away() -> None:
+def test_replicas_come_from_the_manifest_unless_it_preserves_them() -> None:
     live, desired = controller_manager(5), controller_manager(1)
     assert merged(live, desired)["spec"]["replicas"] == 1
     desired["metadata"]["annotations"] = {"resources.gardener.cloud/preserve-replicas": "true"}
@@ -246,7 +247,7 @@ def test_types_are_known_or_guessed() -> None:
         kind_of({"metadata": metadata})
 
 
-def test_documents_of_a_secret_may_be_several_to_a_key_and_empty() -> None:
+def test_a_key_of_a_secret_may_hold_several_documents() -> None:
     text = base64.b64encode(b"---\n---\nkind: A\nmetadata: {name: a}\n---\nkind: B\nmetadata: {name: b}\n").decode()
     assert [each["kind"] for each in documents({"data": {"x": text}})] == ["A", "B"]
 
@@ -275,12 +276,12 @@ async def test_kube_dns_gets_its_second_address_when_every_kube_apiserver_knows_
         live = await env.eventually(lambda: env.store.get(SERVICE, "kube-dns", "kube-system"))
         assert live["spec"]["ipFamilyPolicy"] == "SingleStack"
         await env.eventually(lambda: len(env.pods("kube-apiserver", NS)) == 2)
-        # Asked for too early it is refused, and the resource manager says so in the API server's words.
+        # A request that is too early is refused, and the resource manager reports the API server's message.
         place(env, kube_dns(clusterIP=both[0], clusterIPs=both, ipFamilyPolicy="PreferDualStack"))
-        await env.eventually(lambda: "not configured on this cluster" in told(env, "ResourcesApplied")[2])
+        await env.eventually(lambda: "not configured on this cluster" in reported(env, "ResourcesApplied")[2])
         env.store.upsert(DEPLOYMENT, apiserver(s4, s6))
         dual = await env.eventually(
             lambda: (spec := env.get(SERVICE, "kube-dns", "kube-system")["spec"])["clusterIPs"] == both and spec
         )
         assert (dual["ipFamilyPolicy"], dual["ipFamilies"]) == ("PreferDualStack", ["IPv4", "IPv6"])
-        await env.eventually(lambda: told(env, "ResourcesApplied")[1] == "ApplySucceeded")
+        await env.eventually(lambda: reported(env, "ResourcesApplied")[1] == "ApplySucceeded")

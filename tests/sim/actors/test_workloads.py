@@ -75,7 +75,7 @@ async def test_a_deployment_runs_its_pods_spread_over_the_nodes_and_scales() -> 
         )
 
 
-async def test_pods_spread_also_where_their_watch_is_faster_than_the_answer_to_the_binding(
+async def test_pods_spread_even_if_the_watch_is_faster_than_the_response_to_the_binding(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with running_actors(lambda context: [Scheduler(context, Recorder(context, "test"))]) as env:
@@ -95,7 +95,7 @@ async def test_pods_spread_also_where_their_watch_is_faster_than_the_answer_to_t
         assert Counter(each["spec"]["nodeName"] for each in env.pods()) == {"node-a": 2, "node-b": 2}
 
 
-async def test_a_new_template_rolls_within_its_limits_and_keeps_the_old_replica_set() -> None:
+async def test_a_rollout_stays_within_its_limits_and_keeps_the_old_replica_set() -> None:
     async with running_actors(actors) as env:
         create_objects(env, "node-a")
         strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
@@ -155,14 +155,14 @@ async def test_pods_of_the_seed_run_on_its_node_and_the_cloud_controller_manager
         for name in ("cloud-controller-manager", "kube-apiserver"):
             await env.context.kube.scale(DEPLOYMENT, name, NS, 0)
         await env.eventually(lambda: not env.pods("kube-apiserver", NS))
-        # W8: the Deployment has no replica any more while its leader still works for its 30 s of grace.
+        # The Deployment has no replica while its leader still runs for 30 s (docs/reference/weaknesses.md#w8).
         await env.eventually(lambda: complete(env, "cloud-controller-manager", 0, NS))
         assert env.pods("cloud-controller-manager", NS)
         await env.eventually(lambda: not env.pods("cloud-controller-manager", NS))
         assert env.clock.now() - start >= 30.0
 
 
-async def test_pods_wait_while_no_node_takes_them() -> None:
+async def test_pods_wait_while_they_fit_no_node() -> None:
     async with running_actors(actors) as env:
         create_objects(env, "node-a")
         env.store.patch(NODE, "node-a", {"spec": {"unschedulable": True}})
@@ -181,7 +181,7 @@ async def test_pods_wait_while_no_node_takes_them() -> None:
         await env.eventually(lambda: complete(env, "web", 1))
 
 
-async def test_a_daemon_set_has_one_pod_on_each_node_and_renews_one_at_a_time() -> None:
+async def test_a_daemon_set_has_one_pod_on_each_node_and_replaces_one_at_a_time() -> None:
     async with running_actors(actors) as env:
         create_objects(env, "node-a", "node-b", "node-c")
         env.store.create(DAEMON_SET, daemon_set("agent"))
@@ -219,7 +219,7 @@ async def test_a_daemon_set_has_one_pod_on_each_node_and_renews_one_at_a_time() 
         await env.eventually(lambda: counts().get("numberReady") == 4)
 
 
-async def test_pods_of_a_vanished_node_are_collected_and_replaced() -> None:
+async def test_pods_of_a_deleted_node_are_collected_and_replaced() -> None:
     async with running_actors(actors) as env:
         create_objects(env, "node-a")
         env.store.create(DEPLOYMENT, deployment("web", 1))
@@ -249,7 +249,7 @@ def pod(
     }
 
 
-def test_which_pods_go_first() -> None:
+def test_the_order_in_which_pods_are_deleted() -> None:
     pods = [
         pod("old", since="2026-01-01T00:00:00Z"),
         pod("young", since="2026-01-02T00:00:00Z"),
@@ -259,7 +259,7 @@ def test_which_pods_go_first() -> None:
     assert [each["metadata"]["name"] for each in deletion_order(pods)] == ["unbound", "unready", "young", "old"]
 
 
-def test_how_a_daemon_set_is_mustered_and_renewed() -> None:
+def test_how_the_pods_of_a_daemon_set_are_grouped_and_replaced() -> None:
     pods = [
         pod("a", "one"),
         pod("b", "two", hashed="old"),
@@ -281,7 +281,7 @@ def fits(manifest: Manifest, node: Manifest) -> bool:
     return eligible_nodes(manifest, [node]) == ["n"]
 
 
-def test_daemon_pods_come_to_cordoned_nodes_but_not_through_foreign_taints() -> None:
+def test_daemon_pods_run_on_cordoned_nodes_but_not_on_nodes_with_other_taints() -> None:
     taint = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
     node: Manifest = {"metadata": {"name": "n", "labels": {"disk": "fast"}}, "spec": {"taints": [taint]}}
     assert fits(template("agent"), node)
