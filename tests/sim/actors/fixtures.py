@@ -15,8 +15,15 @@ from dualstack.clock import ScaledClock
 from dualstack.model.kinds import CONFIG_MAP, CRD, DAEMON_SET, DEPLOYMENT, NAMESPACE, NODE, POD, Kind, Manifest
 from dualstack_sim.actors.compute_api import ComputeApi
 from dualstack_sim.actors.context import Actor, ActorContext, run_actors
+from dualstack_sim.actors.daemon_sets import DaemonSetController
+from dualstack_sim.actors.deployments import DeploymentController
 from dualstack_sim.actors.kube_api import KubeApi
+from dualstack_sim.actors.kubelet import Kubelet
+from dualstack_sim.actors.pod_collector import PodCollector
 from dualstack_sim.actors.pods import controller_of
+from dualstack_sim.actors.recorder import Recorder
+from dualstack_sim.actors.replica_sets import ReplicaSetController
+from dualstack_sim.actors.scheduler import Scheduler
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.references import Key
@@ -190,6 +197,33 @@ def calico_config(*, dual: bool) -> Manifest:
 
 def addresses_of(pod: Manifest) -> list[str]:
     return [each["ip"] for each in pod.get("status", {}).get("podIPs") or ()]
+
+
+def workload_actors(context: ActorContext) -> Sequence[Actor]:
+    """The controllers that run workloads on nodes."""
+    recorder = Recorder(context, "test")
+    return [
+        recorder,
+        Kubelet(context, recorder),
+        ReplicaSetController(context),
+        DeploymentController(context),
+        DaemonSetController(context),
+        Scheduler(context, recorder),
+        PodCollector(context),
+    ]
+
+
+def complete(env: ActorsFixture, name: str, replicas: int, namespace: str = "default") -> bool:
+    """Whether the rollout of the Deployment is complete."""
+    found = env.get(DEPLOYMENT, name, namespace)
+    status = found.get("status", {})
+    return bool(
+        status.get("observedGeneration") == found["metadata"]["generation"]
+        and all(
+            status.get(field, 0) == replicas
+            for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+        )
+    )
 
 
 @contextlib.asynccontextmanager

@@ -9,17 +9,24 @@ import pytest
 
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, Kind
 from dualstack_sim.actors.pods import is_ready
-from tests.sim.actors.fixtures import ActorsFixture, daemon_set, deployment, place_calico, running_actors
-from tests.sim.actors.test_workloads import actors, complete
+from tests.sim.actors.fixtures import (
+    ActorsFixture,
+    complete,
+    daemon_set,
+    deployment,
+    place_calico,
+    running_actors,
+    workload_actors,
+)
 
 pytestmark = pytest.mark.clients
 
 BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 
 
-async def kubectl(env: ActorsFixture, pool_zone: Path, *arguments: str) -> str:
+async def kubectl(env: ActorsFixture, home: Path, *arguments: str) -> str:
     """Run kubectl. Returns its output; fails with its error message."""
-    environment = {"HOME": str(pool_zone), "PATH": "/usr/local/bin:/usr/bin:/bin"}
+    environment = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin"}
     process = await asyncio.create_subprocess_exec(
         "kubectl",
         "--server",
@@ -29,13 +36,13 @@ async def kubectl(env: ActorsFixture, pool_zone: Path, *arguments: str) -> str:
         stderr=asyncio.subprocess.PIPE,
         env=environment,
     )
-    output, complaint = await process.communicate()
-    assert process.returncode == 0, complaint.decode()
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
     return output.decode()
 
 
 async def test_a_drain_respects_the_budget_and_leaves_daemon_pods(tmp_path: Path) -> None:
-    async with running_actors(actors, speed=60.0) as env:
+    async with running_actors(workload_actors, speed=60.0) as env:
         place_calico(env)
         for number, name in enumerate(("node-a", "node-b")):
             env.place_node(name, f"100.96.{number}.0/24")

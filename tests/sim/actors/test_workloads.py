@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 import pytest
 
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, POD, REPLICA_SET, Manifest
-from dualstack_sim.actors.context import SEED_NODE, Actor, ActorContext
-from dualstack_sim.actors.daemon_sets import DaemonSetController, eligible_nodes, group_pods, pods_to_replace
-from dualstack_sim.actors.deployments import DeploymentController
+from dualstack_sim.actors.context import SEED_NODE
+from dualstack_sim.actors.daemon_sets import eligible_nodes, group_pods, pods_to_replace
 from dualstack_sim.actors.kube_api import KubeApi
-from dualstack_sim.actors.kubelet import Kubelet
-from dualstack_sim.actors.pod_collector import PodCollector
 from dualstack_sim.actors.pods import is_active, is_ready
 from dualstack_sim.actors.recorder import Recorder
-from dualstack_sim.actors.replica_sets import ReplicaSetController, deletion_order
+from dualstack_sim.actors.replica_sets import deletion_order
 from dualstack_sim.actors.scheduler import Scheduler
-from tests.sim.actors.fixtures import NS, ActorsFixture, daemon_set, deployment, place_calico, running_actors, template
-
-
-def actors(context: ActorContext) -> Sequence[Actor]:
-    recorder = Recorder(context, "test")
-    return [
-        recorder,
-        Kubelet(context, recorder),
-        ReplicaSetController(context),
-        DeploymentController(context),
-        DaemonSetController(context),
-        Scheduler(context, recorder),
-        PodCollector(context),
-    ]
+from tests.sim.actors.fixtures import (
+    NS,
+    ActorsFixture,
+    complete,
+    daemon_set,
+    deployment,
+    place_calico,
+    running_actors,
+    template,
+    workload_actors,
+)
 
 
 def create_objects(env: ActorsFixture, *nodes: str) -> None:
@@ -40,20 +33,8 @@ def create_objects(env: ActorsFixture, *nodes: str) -> None:
         env.place_node(name, f"100.96.{number}.0/24")
 
 
-def complete(env: ActorsFixture, name: str, replicas: int, namespace: str = "default") -> bool:
-    found = env.get(DEPLOYMENT, name, namespace)
-    status = found.get("status", {})
-    return bool(
-        status.get("observedGeneration") == found["metadata"]["generation"]
-        and all(
-            status.get(field, 0) == replicas
-            for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-        )
-    )
-
-
 async def test_a_deployment_runs_its_pods_spread_over_the_nodes_and_scales() -> None:
-    async with running_actors(actors) as env:
+    async with running_actors(workload_actors) as env:
         create_objects(env, "node-a", "node-b")
         env.store.create(DEPLOYMENT, deployment("web", 4))
         await env.eventually(lambda: complete(env, "web", 4))
@@ -96,7 +77,7 @@ async def test_pods_spread_even_if_the_watch_is_faster_than_the_response_to_the_
 
 
 async def test_a_rollout_stays_within_its_limits_and_keeps_the_old_replica_set() -> None:
-    async with running_actors(actors) as env:
+    async with running_actors(workload_actors) as env:
         create_objects(env, "node-a")
         strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
         env.store.create(DEPLOYMENT, deployment("web", 3, strategy=strategy))
@@ -125,7 +106,7 @@ async def test_a_rollout_stays_within_its_limits_and_keeps_the_old_replica_set()
 
 
 async def test_recreate_waits_until_the_last_old_pod_is_gone() -> None:
-    async with running_actors(actors) as env:
+    async with running_actors(workload_actors) as env:
         create_objects(env, "node-a")
         env.store.create(DEPLOYMENT, deployment("one", 1, strategy={"type": "Recreate"}))
         await env.eventually(lambda: complete(env, "one", 1))
@@ -141,7 +122,7 @@ async def test_recreate_waits_until_the_last_old_pod_is_gone() -> None:
 
 
 async def test_pods_of_the_seed_run_on_its_node_and_the_cloud_controller_manager_takes_its_grace() -> None:
-    async with running_actors(actors, speed=40.0) as env:
+    async with running_actors(workload_actors, speed=40.0) as env:
         create_objects(env)
         for name in ("cloud-controller-manager", "kube-apiserver"):
             env.store.create(DEPLOYMENT, deployment(name, 1, namespace=NS))
@@ -163,7 +144,7 @@ async def test_pods_of_the_seed_run_on_its_node_and_the_cloud_controller_manager
 
 
 async def test_pods_wait_while_they_fit_no_node() -> None:
-    async with running_actors(actors) as env:
+    async with running_actors(workload_actors) as env:
         create_objects(env, "node-a")
         env.store.patch(NODE, "node-a", {"spec": {"unschedulable": True}})
         env.store.create(DEPLOYMENT, deployment("web", 1))
@@ -182,7 +163,7 @@ async def test_pods_wait_while_they_fit_no_node() -> None:
 
 
 async def test_a_daemon_set_has_one_pod_on_each_node_and_replaces_one_at_a_time() -> None:
-    async with running_actors(actors) as env:
+    async with running_actors(workload_actors) as env:
         create_objects(env, "node-a", "node-b", "node-c")
         env.store.create(DAEMON_SET, daemon_set("agent"))
 
@@ -220,7 +201,7 @@ async def test_a_daemon_set_has_one_pod_on_each_node_and_replaces_one_at_a_time(
 
 
 async def test_pods_of_a_deleted_node_are_collected_and_replaced() -> None:
-    async with running_actors(actors) as env:
+    async with running_actors(workload_actors) as env:
         create_objects(env, "node-a")
         env.store.create(DEPLOYMENT, deployment("web", 1))
         await env.eventually(lambda: complete(env, "web", 1))

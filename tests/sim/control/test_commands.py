@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import signal
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
+from tests.sim.control.served import ask
 from tests.sim.rehearsal.command import dualstack, started
 
 NETWORKS = "/compute/v1/projects/mine/global/networks"
-
-
-def ask(url: str, body: Any = None) -> Any:
-    place = urlsplit(url)
-    connection = http.client.HTTPConnection(place.netloc, timeout=10)
-    connection.request(
-        "POST" if body is not None else "GET", place.path, json.dumps(body) if body is not None else None
-    )
-    return json.load(connection.getresponse())
 
 
 def test_the_state_outlives_the_server(tmp_path: Path) -> None:

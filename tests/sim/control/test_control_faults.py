@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.sim.control.test_control_state import NETWORKS, Served, served
-
-__all__ = ["served"]
+from tests.sim.control.served import NETWORKS, Served
 
 UNAVAILABLE = {"faults": [{"method": "networks.list", "errorBefore": {"status": 503}, "count": 9}]}
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.sim.control.test_control_state import NETWORKS, Served, served
-
-__all__ = ["served"]
+from tests.sim.control.served import NETWORKS, Served
 
 PROJECT = NETWORKS.removesuffix("/global/networks")
 ZONE = f"{PROJECT}/zones/europe-west1-b"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -16,45 +15,7 @@ from dualstack.model.errors import InvalidInput
 from dualstack_sim.rules import RULES
 from dualstack_sim.world.compute_serve import ComputeOptions, start, write_state
 from dualstack_sim.world.control_clock import SteppableClock
-
-NETWORKS = "/compute/v1/projects/proj-1/global/networks"
-
-
-class Served:
-    """A Compute Engine at standing time with its control endpoint."""
-
-    def __init__(self, facts: dict[str, Any], session: aiohttp.ClientSession) -> None:
-        self.facts = facts
-        self._session = session
-
-    async def control(self, verb: str, path: str, body: Any = None) -> tuple[int, Any]:
-        return await self._ask(verb, self.facts["controlEndpoint"] + path, body)
-
-    async def good(self, verb: str, path: str, body: Any = None) -> Any:
-        status, answer = await self.control(verb, path, body)
-        assert status == 200, answer
-        return answer
-
-    async def compute(self, verb: str, path: str, body: Any = None, agent: str = "somebody/1") -> tuple[int, Any]:
-        return await self._ask(verb, self.facts["computeEndpoint"] + path, body, agent)
-
-    async def _ask(self, verb: str, url: str, body: Any, agent: str = "somebody/1") -> tuple[int, Any]:
-        data = body if isinstance(body, bytes) else msgspec.json.encode(body) if body is not None else None
-        async with self._session.request(verb, url, data=data, headers={"User-Agent": agent}) as response:
-            return response.status, await response.json()
-
-    async def network(self, name: str) -> None:
-        status, _ = await self.compute("POST", NETWORKS, {"name": name, "autoCreateSubnetworks": False})
-        assert status == 200
-        await self.good("POST", "/finish")
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        _, facts = await start(ComputeOptions(SteppableClock(time.time(), 0.0)), stack)
-        yield Served(facts, session)
+from tests.sim.control.served import NETWORKS, Served
 
 
 async def test_dump_and_load_give_the_same_digest(served: Served) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sim.control.test_control_state import NETWORKS, Served, served
-
-__all__ = ["served"]
+from tests.sim.control.served import NETWORKS, Served
 
 PROJECT = "/compute/v1/projects/proj-1"
 

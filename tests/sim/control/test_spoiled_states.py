@@ -17,9 +17,7 @@ import pytest
 
 from dualstack_sim.world.compute_serve import ComputeOptions, start
 from dualstack_sim.world.control_clock import SteppableClock
-from tests.sim.control.test_control_state import Served, served
-
-__all__ = ["served"]
+from tests.sim.control.served import Served
 
 Json = dict[str, Any]
 Steps = tuple[Any, ...]
