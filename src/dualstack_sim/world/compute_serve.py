@@ -32,7 +32,7 @@ from dualstack_sim.world.control_clock import SteppableClock
 
 @dataclass(frozen=True, slots=True)
 class ComputeOptions:
-    """What to serve, and how its time and chance run. `port` 0 takes any free one; `state` may not be there yet."""
+    """The options of `dualstack sim compute`. `port` 0 is any free port; the file `state` need not exist."""
 
     clock: SteppableClock
     state: Path | None = None
@@ -45,9 +45,9 @@ class ComputeOptions:
 
 
 def run(options: ComputeOptions) -> None:
-    """Serve until SIGINT or SIGTERM; prints one line of JSON with the endpoints when everything is up.
+    """Serve until SIGINT, SIGTERM or SIGHUP. Prints one line of JSON with the endpoints when the servers are up.
 
-    InvalidInput for a state that cannot be loaded and for a port that is taken.
+    InvalidInput for a state that cannot be loaded and for a port in use.
     """
     asyncio.run(_serve(options))
 
@@ -68,7 +68,7 @@ async def _serve(options: ComputeOptions) -> None:
 
 
 async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute, dict[str, Any]]:
-    """Bring the server up; it is taken down when `stack` closes. The facts are what clients need to reach it."""
+    """Start the servers; they stop when `stack` closes. Returns the endpoints and other facts for clients."""
     _check(options)
     clock, chance = options.clock, Chance(options.seed)
     faults = FaultPlan(load_faults(options.faults) if options.faults else (), chance, clock)
@@ -106,16 +106,16 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
 
 
 def _check(options: ComputeOptions) -> None:
-    """Say before anything is done what would fail at the first request, or when the state is to be saved."""
+    """InvalidInput for options that would fail at the first request or when the state is saved."""
     for option, name in (("--project", options.project), ("--region", options.region)):
         if not is_name(name):
             raise InvalidInput(f"{option} {name}: must match {NAME}")
     if options.state is not None and not os.access(options.state.parent, os.W_OK | os.X_OK):
-        raise InvalidInput(f"--state {options.state}: its folder is not there, or nothing can be written to it")
+        raise InvalidInput(f"--state {options.state}: the folder does not exist or is not writable")
 
 
 def read_state(path: Path, compute: Compute) -> dict[str, Any]:
-    """Load what `write_state` or GET /dump wrote, and return it; InvalidInput if the file holds no such thing."""
+    """Load a file from `write_state` or GET /dump, and return the state. InvalidInput if it is not one."""
     try:
         document = msgspec.json.decode(path.read_bytes())
         return compute.load(document.get("state", document) if isinstance(document, dict) else document)
@@ -128,7 +128,7 @@ def read_state(path: Path, compute: Compute) -> dict[str, Any]:
 
 
 def write_state(path: Path, compute: Compute, at: float) -> None:
-    """Replace the file by the present state, wholly or not at all."""
+    """Replace the file atomically by the current state."""
     state = compute.dump()
     document = msgspec.json.encode({"digest": digest(state), "at": at, "state": state})
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -1,4 +1,4 @@
-"""`dualstack sim serve`: both clouds, the actors and the control endpoint in one process."""
+"""`dualstack sim serve`: both API servers, the actors and the control endpoint in one process."""
 
 from __future__ import annotations
 
@@ -40,15 +40,12 @@ from dualstack_sim.world.control_clock import SteppableClock
 from dualstack_sim.world.platforms import PLATFORMS
 
 _SETTLE_SECONDS = 1800.0
-"""Simulated seconds within which the actors must have brought the cluster to rest."""
+"""Simulated seconds within which the cluster must come to rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorldOptions:
-    """What to build, and how its time and chance run.
-
-    `cluster` is the description that the platform reads: for `gardener` a Shoot.
-    """
+    """The options of `dualstack sim serve`. `cluster` is a description for the platform: a Shoot for `gardener`."""
 
     cluster: Manifest
     nodes: int | None
@@ -62,7 +59,7 @@ class WorldOptions:
 
 
 def run(options: WorldOptions) -> None:
-    """Serve until SIGINT, SIGTERM or SIGHUP, or until the lifeline is cut.
+    """Serve until SIGINT, SIGTERM or SIGHUP or, with `lifeline`, until standard input closes.
 
     Prints one line of JSON with the endpoints when the cluster is at rest.
     """
@@ -85,7 +82,7 @@ async def _serve(options: WorldOptions) -> None:
 
 
 class _EndOnce:
-    """Ends a task wherever it stands, also while the cluster is not at rest yet; what it has begun is put away."""
+    """Cancels a task once, also before the cluster is at rest."""
 
     def __init__(self, task: asyncio.Task[None] | None) -> None:
         self._task = task
@@ -97,7 +94,7 @@ class _EndOnce:
 
 
 async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, object]:
-    """Bring a world up; it is taken down when `stack` closes. The facts that clients need to reach it."""
+    """Start a world; it stops when `stack` closes. Returns the endpoints and other facts for clients."""
     clock, chance = options.clock, Chance(options.seed)
     faults = FaultPlan(load_faults(options.faults) if options.faults else (), chance, clock)
     platform = PLATFORMS[options.platform](options.cluster, options.nodes, options.profile)
@@ -135,7 +132,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
     actors = await stack.enter_async_context(ActorGroup(context, platform.actors(context)))
     await actors.settled(_SETTLE_SECONDS)
     fabric.rest(clock.now())
-    with contextlib.suppress(ApiError):  # somebody from outside is at work already: there is no state to go back to
+    with contextlib.suppress(ApiError):  # a client already changes resources: /reset stays refused
         control[STATE].remember_start(compute.dump())
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualstack-sim-")))

@@ -1,7 +1,6 @@
-"""Building a cluster at rest: the state T0 of the golden scenario for any Shoot (gardener-behaviour.md 11.1).
+"""Builds a cluster at rest from any Shoot (docs/reference/gardener.md#golden-state-at-rest).
 
-Everything stands as if it had been created long ago and nothing had happened since. Pods are the only thing that the
-actors have to add.
+Everything is as if created long ago, except pods, which the actors create.
 """
 
 from __future__ import annotations
@@ -50,9 +49,9 @@ from dualstack_sim.world.gardener.node_placements import (
 )
 
 _AGE = 3600.0
-"""Seconds for which everything has been at rest: time stamps in statuses lie so far back."""
+"""The age in seconds of time stamps in statuses."""
 _WEB_OFFSET = 20
-"""Place of Service web in the service range, behind the addresses that Gardener gives away."""
+"""Offset of Service web in the service range, behind the addresses that Gardener uses."""
 
 _BY_KIND = {
     kind.kind: kind for kind in (*gardener_kinds.CUSTOM_KINDS, kinds.CONFIG_MAP, kinds.DEPLOYMENT, kinds.DAEMON_SET)
@@ -74,7 +73,7 @@ class WorldNode:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What was built: the Shoot as it is stored, its nodes, and the names that lead to the rest."""
+    """A world that was built: the stored Shoot, its nodes, and names."""
 
     shoot: Manifest
     technical_id: str
@@ -94,9 +93,9 @@ def build(
     chance: Chance,
     garden: Garden | None = None,
 ) -> World:
-    """Place T0 of `shoot`, with `nodes` nodes instead of the pools' minimum if given, in both servers.
+    """Build `shoot` in both servers, with `nodes` nodes in total if given, else the minimum of the pools.
 
-    InvalidInput when the Shoot is not IPv4-only, or has more nodes than the VPC can have routes.
+    InvalidInput if the Shoot is not IPv4-only, or has more nodes than the VPC can have routes.
     """
     return _Builder(store, compute, token_uri, clock.now() - _AGE, chance, garden).build(with_node_count(shoot, nodes))
 
@@ -143,7 +142,7 @@ class _Builder:
         metadata = {key: value for key, value in wanted["metadata"].items() if key in _KEPT_METADATA}
         metadata["finalizers"] = ["gardener"]
         created = self.store.create(gardener_kinds.SHOOT, {**wanted, "metadata": metadata})
-        known = {"technicalID": ShootView.of(wanted).technical_id}  # the API takes no status on create
+        known = {"technicalID": ShootView.of(wanted).technical_id}  # the API ignores the status on create
         view = ShootView.of({**created, "status": known})
         status = shoot_status(view, resources, self.now)
         return ShootView.of(self.store.upsert(gardener_kinds.SHOOT, {**created, "status": status}))
@@ -219,7 +218,7 @@ def _at_rest(item: Manifest) -> Manifest:
 
 
 def _rolled_out(deployment: Manifest) -> Manifest:
-    """A Deployment with all its replicas available, as it will be as soon as the actors have made its pods."""
+    """A Deployment with all its replicas available, although the actors still have to create its pods."""
     count = deployment["spec"]["replicas"]
     status = {
         "observedGeneration": 1,

@@ -1,4 +1,4 @@
-"""The cluster's resources in Compute at rest (gardener-behaviour.md 4.1, 4.4, 11.1)."""
+"""The cluster's resources in Compute at rest (docs/reference/gardener.md#compute-requests)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _HEALTH_CHECKS = ["35.191.0.0/16", "209.85.204.0/22", "209.85.152.0/22", "130.21
 
 @dataclass(frozen=True, slots=True)
 class NetworkResources:
-    """What the VMs stand on, as far as later steps need it: links, and the provider status that tells of it."""
+    """Links of the resources that VMs and routes refer to, and the provider status that describes them."""
 
     network: str
     nodes_subnet: str
@@ -51,7 +51,7 @@ class NetworkResources:
 
 
 def create_network_resources(compute: Compute, shoot: ShootView) -> NetworkResources:
-    """Network, subnets, router with NAT, static addresses and firewall rules."""
+    """Create network, subnets, router with NAT, static addresses and firewall rules."""
     config, ns = shoot.infrastructure_config, shoot.technical_id
     region = f"regions/{shoot.region}"
     vpc, router = config.user_vpc or gardener_names.vpc(ns), config.user_router or gardener_names.cloud_router(ns)
@@ -80,7 +80,7 @@ def create_network_resources(compute: Compute, shoot: ShootView) -> NetworkResou
 
 
 def check_routes_fit(compute: Compute, shoot: ShootView, nodes: Sequence[NodePlacement]) -> None:
-    """InvalidInput when the VPC's quota of static routes is too small for one route to each node."""
+    """InvalidInput if the VPC's quota of static routes is too small for one route for each node."""
     limit = compute.project.limits.static_routes_per_network
     most = limit - 1  # the default route to the internet is a static route, too
     if len(nodes) > most:
@@ -91,13 +91,14 @@ def check_routes_fit(compute: Compute, shoot: ShootView, nodes: Sequence[NodePla
 
 
 def place_vm(compute: Compute, shoot: ShootView, status: InfrastructureStatus, node: NodePlacement) -> Body:
-    """The running VM of a node, as the machine controller would have created it (5.3)."""
+    """Create the running VM of a node, as the machine controller does."""
     spec = machine_class(shoot, status, node.pool_zone.pool, node.pool_zone.part)["providerSpec"]
     return compute.place("instances", f"zones/{node.zone}", instance_body(node.name, spec))
 
 
 def place_route(compute: Compute, shoot: ShootView, network: str, node: NodePlacement, vm: Body, node_uid: str) -> None:
-    """The static route to the node's pod CIDR, as cloud-controller-manager makes it (8.4)."""
+    """Create the static route to the node's pod CIDR, as cloud-controller-manager does
+    (docs/reference/gardener.md#node-route)."""
     compute.place(
         "routes",
         _GLOBAL,
@@ -147,7 +148,7 @@ def _internal_subnet(shoot: ShootView, network: str) -> Body:
 
 
 def _nat(shoot: ShootView, subnet: str, addresses: list[str]) -> Body:
-    """The NAT of 4.4 with the user's settings over Gardener's defaults."""
+    """The NAT with the user's settings over Gardener's defaults (docs/reference/gardener.md#nat)."""
     config = shoot.infrastructure_config.networks.cloud_nat or CloudNAT()
     mapping = config.endpoint_independent_mapping
     return {

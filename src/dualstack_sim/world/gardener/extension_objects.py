@@ -1,4 +1,6 @@
-"""Garden and seed objects at rest: Shoot status, Cluster, extension objects, ManagedResources (11.1)."""
+"""Garden and seed objects at rest: Shoot status, extension objects, ManagedResources
+(docs/reference/gardener.md#golden-state-at-rest).
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ def networking_status(shoot: ShootView, resources: NetworkResources) -> Manifest
 
 
 def shoot_status(shoot: ShootView, resources: NetworkResources, now: float) -> Manifest:
-    """The status of a Shoot that was reconciled and is healthy; neither migration constraint."""
+    """The status of a healthy, reconciled Shoot without migration constraints."""
     conditions: list[dict[str, Any]] = []
     for kind, reason, message in (
         (
@@ -68,7 +70,7 @@ def shoot_status(shoot: ShootView, resources: NetworkResources, now: float) -> M
 def extension_objects(
     shoot: ShootView, resources: NetworkResources, pool_zones: list[PoolZone], now: float
 ) -> list[tuple[Kind, Manifest]]:
-    """Infrastructure, ControlPlane, Network and Worker, each reconciled with success."""
+    """Infrastructure, ControlPlane, Network and Worker, each reconciled successfully."""
     ranges = networking_status(shoot, resources)
     infrastructure = {
         "providerStatus": resources.status.to_raw(),
@@ -92,7 +94,7 @@ def extension_objects(
 def _reconciled(noun: str, manifest: Manifest, status: Manifest, now: float) -> Manifest:
     metadata = {
         **manifest["metadata"],
-        # asked a moment before the answer, as the protocol of 3.2 demands
+        # The request precedes the answer (docs/reference/gardener.md#wait-conditions).
         "annotations": {gardener_names.TIMESTAMP: rfc3339(now - 60.0)},
         "finalizers": [gardener_names.extension_finalizer(noun)],
     }
@@ -116,7 +118,7 @@ def _last_operation(description: str, now: float) -> Manifest:
 def managed_contents(
     shoot: ShootView, networks: Networks, resources: NetworkResources, project: str
 ) -> dict[str, list[Manifest]]:
-    """What each ManagedResource of the technical namespace holds (docs/objects.md, Seed)."""
+    """The objects of each ManagedResource in the control plane namespace (docs/objects.md, Seed)."""
     proxy = {gardener_names.MANAGED_RESOURCE_KUBE_PROXY: kube_proxy.objects(shoot, networks)}
     return {
         gardener_names.MANAGED_RESOURCE_CONTROL_PLANE: control_plane.objects(shoot, resources.status, project),

@@ -1,4 +1,4 @@
-"""MachineClasses, MachineDeployments, MachineSets and Machines at rest (gardener-behaviour.md 5; 11.1)."""
+"""MachineClasses, MachineDeployments, MachineSets, Machines and Nodes at rest (docs/reference/gardener.md#workers)."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from dualstack_sim.world.gardener.node_placements import NodePlacement, PoolZone
 
 
 def class_of(shoot: ShootView, status: InfrastructureStatus, pool_zone: PoolZone) -> Manifest:
-    """The MachineClass with the finalizer that keeps it while machines use it."""
+    """The MachineClass with its finalizer."""
     result = machine_class(shoot, status, pool_zone.pool, pool_zone.part)
     result["metadata"]["finalizers"] = [MACHINE_FINALIZER]
     return result
 
 
 def deployment_of(shoot: ShootView, pool_zone: PoolZone, now: float) -> Manifest:
-    """The MachineDeployment, all its machines available."""
+    """The MachineDeployment with all its machines available."""
     count = pool_zone.part.minimum
     result = machine_deployment(shoot, pool_zone.pool, pool_zone.part, replicas=count)
     result["metadata"] |= {"annotations": {REVISION: "1"}, "finalizers": [MACHINE_FINALIZER]}
@@ -98,7 +98,7 @@ def _counts(count: int) -> Manifest:
 def node_of(
     shoot: ShootView, node: NodePlacement, vm: Manifest, template: Manifest, project: str, now: float
 ) -> Manifest:
-    """The Node of a VM. `template` is the `nodeTemplate` of its Machine; labels and taints of the pool come from it."""
+    """The Ready Node of a VM. `template` is the `nodeTemplate` of its Machine, with labels and taints of the pool."""
     address = vm["networkInterfaces"][0]["networkIP"]
     capacity = {"cpu": "4", "memory": "15Gi", "pods": str(shoot.max_pods), "ephemeral-storage": "50Gi"}
     result = manifest(

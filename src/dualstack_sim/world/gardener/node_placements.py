@@ -1,4 +1,4 @@
-"""How many nodes a world has, where they are and what they are called."""
+"""The number, zones and names of the nodes of a world."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dualstack_sim.chance import Chance
 
 @dataclass(frozen=True, slots=True)
 class PoolZone:
-    """One zone of one pool: a MachineDeployment with its one MachineSet."""
+    """One zone of one pool: a MachineDeployment with its MachineSet."""
 
     pool: Pool
     part: ZonePart
@@ -32,7 +32,7 @@ class PoolZone:
 
 @dataclass(frozen=True, slots=True)
 class NodePlacement:
-    """One node to be: its name is that of Machine, VM and Node."""
+    """One planned node. Machine, VM and Node share its name."""
 
     name: str
     pool_zone: PoolZone
@@ -44,10 +44,9 @@ class NodePlacement:
 
 
 def with_node_count(shoot: Manifest, nodes: int | None) -> Manifest:
-    """The Shoot with defaults whose pools have `nodes` nodes together; its own numbers when `nodes` is None.
+    """The Shoot with defaults, whose pools are resized to `nodes` nodes in total unless it is None.
 
-    Every pool gets at least one node, the rest in proportion to the pools' minimum (largest remainder). The pools'
-    numbers themselves are changed, so that nothing in the world finds too many or too few nodes.
+    Each pool gets at least one node, the rest in proportion to the pools' minimum (largest remainder).
     """
     complete = with_defaults(shoot)
     if nodes is None:
@@ -63,7 +62,7 @@ def with_node_count(shoot: Manifest, nodes: int | None) -> Manifest:
 
 
 def apportion(total: int, weights: Sequence[int]) -> list[int]:
-    """`total` things in proportion to `weights`, at least one each, by largest remainder; ties go to the first."""
+    """Divide `total` in proportion to `weights`, at least one each, by largest remainder; ties go to the first."""
     if not any(weights):
         weights = [1] * len(weights)
     spare = max(0, total - len(weights))
@@ -81,15 +80,15 @@ def pool_zones(shoot: ShootView) -> list[PoolZone]:
 
 
 def node_placements(shoot: ShootView, chance: Chance) -> list[NodePlacement]:
-    """All nodes. Pod CIDRs are dealt in turn over the zones, as nodes of several zones join in no order."""
-    waiting = [[pool_zone] * pool_zone.part.minimum for pool_zone in pool_zones(shoot)]
+    """All nodes. Pod CIDRs alternate between zones, because nodes of several zones join in any order."""
+    remaining = [[pool_zone] * pool_zone.part.minimum for pool_zone in pool_zones(shoot)]
     result: list[NodePlacement] = []
-    while any(waiting):
-        for line in waiting:
-            if line:
-                pool_zone = line.pop()
+    while any(remaining):
+        for zone in remaining:
+            if zone:
+                pool_zone = zone.pop()
                 cidr = block(shoot.pods, shoot.node_cidr_mask_size, len(result))
-                result.append(NodePlacement(_name(pool_zone, len(line), chance), pool_zone, cidr))
+                result.append(NodePlacement(_name(pool_zone, len(zone), chance), pool_zone, cidr))
     return result
 
 

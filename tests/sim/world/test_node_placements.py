@@ -1,4 +1,4 @@
-"""How many nodes, where, and what they are called."""
+"""The number, zones and names of nodes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _counts(shoot: Manifest) -> dict[str, int]:
 
 
 @given(st.integers(0, 500), st.lists(st.integers(0, 50), min_size=1, max_size=6))
-def test_shares_add_up_and_nobody_goes_without(total: int, weights: list[int]) -> None:
+def test_shares_add_up_and_each_is_at_least_one(total: int, weights: list[int]) -> None:
     counts = apportion(total, weights)
 
     assert sum(counts) == max(total, len(weights))
@@ -50,12 +50,12 @@ def test_nodes_are_spread_in_proportion(nodes: int | None, expected: dict[str, i
         assert pool["maximum"] >= pool["minimum"]
 
 
-def test_without_a_number_the_shoot_stays_as_it_is() -> None:
+def test_without_a_number_the_shoot_is_not_changed() -> None:
     assert with_node_count(_LARGE, None) == with_defaults(_LARGE)
 
 
 @pytest.mark.parametrize("nodes", [2, 7, 40, 90])
-def test_every_node_has_a_name_and_a_range_of_its_own(nodes: int) -> None:
+def test_every_node_has_its_own_name_and_range(nodes: int) -> None:
     view = ShootView.of(with_node_count(_LARGE, nodes))
 
     placements = node_placements(view, Chance(3))
