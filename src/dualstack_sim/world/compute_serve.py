@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,9 +55,7 @@ def run(options: ComputeOptions) -> None:
 
 async def _serve(options: ComputeOptions) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    on_signals(stop.set)
     async with AsyncExitStack() as stack:
         compute, facts = await start(options, stack)
         sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
@@ -72,7 +71,7 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
     _check(options)
     clock, chance = options.clock, Chance(options.seed)
     faults = FaultPlan(load_faults(options.faults) if options.faults else (), chance, clock)
-    listeners = {"compute": _listen(options.port), "control": _listen(0)}
+    listeners = {"compute": listen(options.port), "control": listen()}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
     fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric)
     compute = Compute(
@@ -91,10 +90,7 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
     control = create_control(clock, fabric, compute, faults)
     control[STATE].remember_start(initial)
     for application, listener in ((create_app(compute), listeners["compute"]), (control, listeners["control"])):
-        runner = create_runner(application)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.SockSite(runner, listener).start()
+        await start_site(application, listener, stack)
     return compute, {
         "computeEndpoint": urls["compute"],
         "controlEndpoint": urls["control"],
@@ -143,10 +139,26 @@ def write_state(path: Path, compute: Compute, at: float) -> None:
         raise
 
 
-def _listen(port: int) -> socket.socket:
+def on_signals(end: Callable[[], None]) -> None:
+    """Call `end` on SIGINT, SIGTERM and, unless it is ignored as under nohup, SIGHUP."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, end)
+
+
+def listen(port: int = 0) -> socket.socket:
+    """A listening socket on loopback. InvalidInput if the port is in use."""
     try:
         listener = socket.create_server(("127.0.0.1", port), backlog=512)
     except OSError as error:
         raise InvalidInput(f"--port {port}: {error.strerror}") from None
     listener.setblocking(False)
     return listener
+
+
+async def start_site(application: web.Application, listener: socket.socket, stack: AsyncExitStack) -> None:
+    """Serve `application` until `stack` closes."""
+    runner = create_runner(application)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listener).start()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import socket
 import sys
 import tempfile
 from contextlib import AsyncExitStack
@@ -15,7 +13,6 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import yaml
-from aiohttp import web
 
 from dualstack.clock import ScaledClock
 from dualstack.model.kinds import Manifest
@@ -29,12 +26,12 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.errors import ApiError
 from dualstack_sim.compute.api.server import create_app as create_compute_app
-from dualstack_sim.compute.api.server import create_runner
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults
 from dualstack_sim.kube.server import create_app as create_kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile, choose
+from dualstack_sim.world.compute_serve import listen, on_signals, start_site
 from dualstack_sim.world.control import STATE, create_control
 from dualstack_sim.world.control_clock import SteppableClock
 from dualstack_sim.world.platforms import PLATFORMS
@@ -68,9 +65,7 @@ def run(options: WorldOptions) -> None:
 
 async def _serve(options: WorldOptions) -> None:
     end = _EndOnce(asyncio.current_task())
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:
-            asyncio.get_running_loop().add_signal_handler(number, end)
+    on_signals(end)
     if options.lifeline:
         exit_when_stdin_closes(end)
     with contextlib.suppress(asyncio.CancelledError):
@@ -98,7 +93,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
     clock, chance = options.clock, Chance(options.seed)
     faults = FaultPlan(load_faults(options.faults) if options.faults else (), chance, clock)
     platform = PLATFORMS[options.platform](options.cluster, options.nodes, options.profile)
-    listeners = {name: _listen() for name in ("compute", "kubernetes", "control")}
+    listeners = {name: listen() for name in ("compute", "kubernetes", "control")}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
 
     fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric)
@@ -118,7 +113,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
     control = create_control(clock, fabric, compute, faults)
     applications = {"compute": create_compute_app(compute), "kubernetes": create_kube_app(store), "control": control}
     for name, application in applications.items():
-        await _start_site(application, listeners[name], stack)
+        await start_site(application, listeners[name], stack)
 
     session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
     context = ActorContext(
@@ -145,19 +140,6 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         "clock": {"origin": clock.origin, "speed": clock.speed},
         "project": options.project,
     }
-
-
-def _listen() -> socket.socket:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    listener.setblocking(False)
-    return listener
-
-
-async def _start_site(application: web.Application, listener: socket.socket, stack: AsyncExitStack) -> None:
-    runner = create_runner(application)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    await web.SockSite(runner, listener).start()
 
 
 def _kubeconfig(server: str) -> str:
