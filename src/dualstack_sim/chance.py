@@ -1,7 +1,7 @@
-"""Seeded chance: the same seed and the same key give the same draw, in whatever order the keys are asked.
+"""Seeded random draws that depend only on the seed and a key, not on the order of the draws.
 
-The simulated world runs on several asynchronous tasks whose order the machine decides. If they shared one generator,
-the order would leak into every latency. A draw depends on its key alone instead.
+The tasks of a simulated world run in an order that the machine decides. With one shared generator that order would
+change every latency.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """A family of generators, one for each key."""
+    """One generator for each key."""
 
     seed: int = 0
 
     def generator(self, *key: object) -> random.Random:
-        """A fresh generator that belongs to `key`."""
+        """A new generator for `key`."""
         text = "\x1f".join(str(part) for part in (self.seed, *key))
         return random.Random(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
 
@@ -27,7 +27,8 @@ class Chance:
         return self.generator(*key).uniform(low, high)
 
     def latency(self, median: float, *key: object, sigma: float = 0.25, tail: float = 0.01) -> float:
-        """Seconds: lognormal around `median`, and with probability `tail` five times that (compute-api.md 2.5)."""
+        """Seconds: lognormal around `median`; with probability `tail` five times that
+        (docs/reference/compute-engine.md#operation-latency)."""
         generator = self.generator(*key)
         seconds = median * math.exp(generator.gauss(0.0, sigma))
         return seconds * 5.0 if generator.random() < tail else seconds

@@ -15,7 +15,7 @@ from tests.crash.front import open_front
 
 
 async def test_a_watch_whose_watcher_was_killed_is_ended() -> None:
-    over, complaints = asyncio.Event(), list[dict[str, Any]]()
+    over, problems = asyncio.Event(), list[dict[str, Any]]()
 
     async def watch(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -26,7 +26,7 @@ async def test_a_watch_whose_watcher_was_killed_is_ended() -> None:
 
     application = web.Application()
     application.router.add_get("/pods", watch)
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
     async with TestServer(application) as world:
         async with AsyncExitStack() as stack:
             front = await open_front(str(world.make_url("/")), lambda _: None, stack)
@@ -36,4 +36,4 @@ async def test_a_watch_whose_watcher_was_killed_is_ended() -> None:
             await asyncio.sleep(0.05)  # until the front has seen that nobody listens
         gc.collect()  # asyncio complains of a task that nobody awaits when it is collected
         over.set()
-    assert complaints == []
+    assert problems == []

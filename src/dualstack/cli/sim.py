@@ -28,7 +28,7 @@ def serve(shoot: Path, nodes: int | None, **options: Any) -> None:
     from dualstack.cli.shoot_file import read_shoot
     from dualstack_sim.world.serve import WorldOptions, run
 
-    run(WorldOptions(shoot=read_shoot(shoot, nodes), nodes=nodes, **chosen(**options)))
+    run(WorldOptions(cluster=read_shoot(shoot, nodes), nodes=nodes, **chosen(**options)))
 
 
 @sim.command()

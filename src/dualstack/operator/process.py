@@ -16,12 +16,12 @@ import structlog
 from dualstack.clock import ScaledClock
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import read_connection
-from dualstack.lifeline import hold
 from dualstack.model.events import Listener, OperatorReady
 from dualstack.operator.assembly import Controller, assemble
 from dualstack.operator.output import EventStream, Metrics, all_of, configure_logging, log_event
 from dualstack.operator.queue import Key, KeyedQueue, Reconcile
 from dualstack.operator.watches import Watches, quiet_kopf
+from dualstack.stdin_watch import exit_when_stdin_closes
 
 _FIRST_SHOOT = 2.0
 """Wall seconds to wait for the first Shoot after the watches have started; there may be none."""
@@ -128,7 +128,7 @@ class _Shell:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._end, number)
         if self._lifeline:
-            hold(lambda: self._end(signal.SIGHUP))
+            exit_when_stdin_closes(lambda: self._end(signal.SIGHUP))
 
     def _end(self, number: int) -> None:
         if self._ending is not None:

@@ -1,1 +1,1 @@
-"""What acts in a real landscape beside the product: it talks to both APIs over HTTP. `cast` starts them all."""
+"""The controllers and agents of a real cluster besides the product. They use both APIs over HTTP."""

@@ -1,4 +1,6 @@
-"""Who gives a Node its pod CIDRs: the cluster's own range, or the VM's NIC (gardener-behaviour.md 8.1, 8.3)."""
+"""The allocators of pod CIDRs: from the cluster CIDR, or from the VM's NIC
+(docs/reference/gardener.md#range-allocator, docs/reference/gardener.md#cloud-allocator).
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,13 @@ from ipaddress import IPv4Network, ip_network
 
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import NODE, Manifest
-from dualstack_sim.actors.api import ActorContext, ComputeRefusal, Informer, KubeRefusal, ObjectKey, Resource, key_of
-from dualstack_sim.actors.cloud_nodes import Machines, ipv6_address
+from dualstack_sim.actors.cloud_nodes import UNAVAILABLE_TAINT, Machines, ipv6_address, set_network_available
+from dualstack_sim.actors.compute_api import Resource
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.controller_flags import ControllerFlags
-from dualstack_sim.actors.node_network import UNAVAILABLE_TAINT, set_network_available
+from dualstack_sim.actors.informer import Informer, ObjectKey, key_of
 from dualstack_sim.actors.recorder import Recorder
+from dualstack_sim.actors.refusals import ComputeRefusal, KubeRefusal
 
 _MOST_RETRIES = 20
 _FIRST_RETRY, _LONGEST_RETRY = 0.25, 15.0
@@ -20,7 +24,7 @@ _NOT_AVAILABLE = "CIDRNotAvailable"
 
 
 class NoCidrs(Exception):
-    """The Node gets no CIDRs; the message is the allocator's. `event` is the reason of the event that tells it."""
+    """No CIDRs can be allocated; the message is the allocator's. `event` is the reason of the Event, if any."""
 
     def __init__(self, message: str, event: str | None = None) -> None:
         super().__init__(message)
@@ -28,7 +32,7 @@ class NoCidrs(Exception):
 
 
 class CloudAllocator:
-    """Pod CIDRs are the first alias range and the first /112 of the NIC's /96."""
+    """Pod CIDRs are the first alias range and the first /112 of the /96 of the NIC."""
 
     def __init__(self, context: ActorContext, flags: ControllerFlags, machines: Machines, nodes: Informer) -> None:
         self._context = context
@@ -41,7 +45,7 @@ class CloudAllocator:
         self._recorder = Recorder(context, "cidrAllocator")
 
     def node_changed(self, old: Manifest | None, new: Manifest) -> None:
-        """Queue a Node that is new, has no CIDR, or whose network is not known to be available (8.1)."""
+        """Queue a Node that is new, has no CIDR, or whose network is not known to be available."""
         condition = find_condition(new.get("status", {}).get("conditions", []), "NetworkUnavailable")
         tainted = any(taint["key"] == UNAVAILABLE_TAINT for taint in new["spec"].get("taints") or ())
         unsettled = not new["spec"].get("podCIDR") or condition is None or condition["status"] != "False" or tainted
@@ -67,9 +71,9 @@ class CloudAllocator:
         return None
 
     def _retry_in(self, key: ObjectKey, node: Manifest, event: str | None) -> float | None:
-        """Seconds until the next attempt; None after the twentieth, when only an event brings the Node back (8.1)."""
+        """Seconds until the next attempt; None after the twentieth: then only a change queues the Node again."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        if event and failures == 1:  # the real one repeats it, and the API server counts one event up
+        if event and failures == 1:  # upstream repeats it, and the API server counts
             self._recorder.record(node, event, f"Node {key[1]} status is now: {event}", warning=True)
         if failures > _MOST_RETRIES:
             del self._failures[key]
@@ -129,7 +133,7 @@ class RangeAllocator:
 
 
 def check_nodes(flags: ControllerFlags, nodes: Iterable[Manifest]) -> None:
-    """ValueError for a Node with more CIDRs than the cluster has: the range allocator does not start then (8.3)."""
+    """ValueError for a Node with more CIDRs than the cluster: the range allocator does not start then."""
     if not flags.allocate_node_cidrs or flags.allocator != "RangeAllocator":
         return
     for node in nodes:
@@ -140,7 +144,7 @@ def check_nodes(flags: ControllerFlags, nodes: Iterable[Manifest]) -> None:
 
 
 def nic_cidrs(node: str, interfaces: list[Resource], stack_type: str) -> list[str]:
-    """The pod CIDRs that a VM's NIC gives its Node (8.1 steps 3, 5 and 6); NoCidrs with the allocator's words."""
+    """The pod CIDRs that a Node gets from its VM's NIC; NoCidrs with the allocator's message."""
     aliases = [entry["ipCidrRange"] for nic in interfaces for entry in nic.get("aliasIpRanges") or ()]
     address = next((ipv6_address(nic) for nic in interfaces), None)
     if not aliases and not address:
@@ -158,7 +162,7 @@ def nic_cidrs(node: str, interfaces: list[Resource], stack_type: str) -> list[st
 
 
 def lowest_free(cluster: IPv4Network, mask: int, taken: Iterable[str]) -> str | None:
-    """The lowest block of size /mask of `cluster` that overlaps none of `taken`; None when there is none left."""
+    """The lowest /mask block of `cluster` that overlaps none of `taken`; None if none is left."""
     size = 1 << (32 - mask)
     occupied: set[int] = set()
     for cidr in taken:

@@ -1,6 +1,8 @@
-"""The cloud-controller-manager: acts as long as a pod of it runs, with that pod's flags (gardener-behaviour.md 8).
+"""The cloud-controller-manager runs as long as its pod, with that pod's flags
+(docs/reference/gardener.md#cloud-controller-manager).
 
-A pod that terminates acts until it is gone (W8): its route controller may bring back a route that was just deleted.
+A terminating pod keeps working until it is gone: its route controller may recreate a route that was just deleted
+(docs/reference/weaknesses.md#w8).
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ from contextlib import suppress
 
 from dualstack.model.conditions import is_true
 from dualstack.model.kinds import NODE, POD, Manifest
-from dualstack_sim.actors.api import ActorContext, Informer, key_of
 from dualstack_sim.actors.cidr_allocators import CloudAllocator, RangeAllocator, check_nodes
 from dualstack_sim.actors.cloud_nodes import CloudNodes, Machines
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.controller_flags import ControllerFlags
+from dualstack_sim.actors.informer import Informer, key_of
 from dualstack_sim.actors.route_controller import RouteController
 
 COMPONENT = "cloud-controller-manager"
@@ -23,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class CloudControllerManager:
-    """Follows the pods of its Deployment: each pod that becomes leader is one start with fresh queues."""
+    """Follows the pods of its Deployment. Each pod that becomes leader starts with new queues."""
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
@@ -57,7 +60,7 @@ class CloudControllerManager:
                 await _cancel(task)
 
     def _begin(self, leader: Manifest | None) -> Term | None:
-        """The leader's term; None without a leader, or when the process exits at its start (8.3)."""
+        """The leader's term; None without a leader, or if the process exits at its start."""
         if leader is None:
             return None
         try:
@@ -69,7 +72,7 @@ class CloudControllerManager:
         return Term(self._context, flags, self._nodes)
 
     def _elect(self) -> Manifest | None:
-        """The leader while its pod exists; then the oldest pod that is ready."""
+        """The current leader while its pod exists, else the oldest ready pod."""
         candidates = [
             pod
             for pod in self._pods.all(self._context.namespace)
@@ -93,7 +96,7 @@ class CloudControllerManager:
 
 
 class Term:
-    """One start of the process with its flags."""
+    """One run of the process with its flags."""
 
     def __init__(self, context: ActorContext, flags: ControllerFlags, nodes: Informer) -> None:
         machines = Machines(context)

@@ -1,8 +1,8 @@
-"""The node controllers of the cloud-controller-manager: they initialise Nodes, keep their addresses, and remove
-those without a VM.
+"""The node controllers of the cloud-controller-manager: they initialise Nodes, update their addresses, and delete Nodes
+without a VM (docs/reference/gardener.md#functions-without-ccm).
 
-gardener-behaviour.md 8.2, 8.5. The initial condition NetworkUnavailable=True is not written: Gardener's webhook in the
-shoot takes it away again (6.5), so nobody ever sees it.
+The initial condition NetworkUnavailable=True is not written, because Gardener's webhook in the shoot removes it
+(docs/reference/gardener.md#node-condition-webhook).
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import asyncio
 from contextlib import suppress
 from ipaddress import IPv6Address
 
-from dualstack.model.conditions import is_true
+from dualstack.model.conditions import HEARTBEAT_TIME, find_condition, is_true, with_condition
 from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import NODE, Manifest
-from dualstack_sim.actors.api import ActorContext, ComputeApi, Informer, ObjectKey, Resource, key_of
+from dualstack_sim.actors.compute_api import ComputeApi, Resource
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.informer import Informer, ObjectKey, key_of
+from dualstack_sim.actors.kube_api import KubeApi
 from dualstack_sim.actors.recorder import Recorder
 
 UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
@@ -30,7 +33,7 @@ class Machines:
         self._compute: ComputeApi = context.named("cloud-controller-manager")[1]
 
     async def of(self, node: Manifest) -> Resource | None:
-        """The instance resource of a Node; None if there is no such VM."""
+        """The instance of a Node; None if there is no such VM."""
         provider_id = node["spec"].get("providerID", "")
         if provider_id:
             zone, name = provider_id.removeprefix("gce:///").split("/")[1:]
@@ -57,7 +60,7 @@ class CloudNodes:
         self._recorder = Recorder(context, "cloud-node-controller")
 
     def node_changed(self, node: Manifest) -> None:
-        """Queue a Node that waits to be initialised."""
+        """Queue a Node that is not initialised."""
         if any(taint["key"] == UNINITIALIZED for taint in node["spec"].get("taints") or ()):
             self._queue.add(key_of(node))
 
@@ -65,7 +68,7 @@ class CloudNodes:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._recorder.run())
             group.create_task(self._queue.serve(self._initialise, workers=4))
-            group.create_task(self._watch_over_machines())
+            group.create_task(self._monitor_machines())
 
     async def _initialise(self, key: ObjectKey) -> float | None:
         node = self._nodes.get(key[1])
@@ -102,19 +105,19 @@ class CloudNodes:
         self._recorder.record(written, "Synced", "Node synced successfully")
         return None
 
-    async def _watch_over_machines(self) -> None:
+    async def _monitor_machines(self) -> None:
         while True:
             await self._context.clock.sleep(_MONITOR_SECONDS)
-            with suppress(DualstackError):  # looked after again in the next round
+            with suppress(DualstackError):  # repeated in the next round
                 await self._compare(await self._machines.all())
 
     async def _compare(self, instances: dict[str, Resource]) -> None:
-        """Bring every initialised Node in line with its VM."""
+        """Update every initialised Node from its VM."""
         for node in self._nodes.all():
             if not node["spec"].get("providerID"):
                 continue
             instance = instances.get(node["metadata"]["name"])
-            with suppress(DualstackError):  # one Node that changes meanwhile is no reason to leave the others
+            with suppress(DualstackError):  # a conflict on one Node must not skip the others
                 if instance is None:
                     await self._delete_abandoned(node)
                 else:
@@ -122,7 +125,7 @@ class CloudNodes:
                     await self._mark_shutdown(node, stopped=instance["status"] in _STOPPED)
 
     async def _delete_abandoned(self, node: Manifest) -> None:
-        """Delete the Node if its VM is not merely new."""
+        """Delete the Node, unless its VM was created after the list."""
         name = node["metadata"]["name"]
         if await self._machines.of(node) is None:
             self._recorder.record(node, "DeletingNode", f"Deleting node {name} because it does not exist")
@@ -138,7 +141,7 @@ class CloudNodes:
         )
 
     async def _mark_shutdown(self, node: Manifest, *, stopped: bool) -> None:
-        """Taint a Node that is not ready because its VM is shut down, until the VM is back."""
+        """Taint a Node that is not ready while its VM is shut down."""
         before = node["spec"].get("taints") or []
         ready = is_true(node.get("status", {}).get("conditions", []), "Ready")
         taints = [taint for taint in before if taint["key"] != SHUTDOWN]
@@ -151,7 +154,8 @@ class CloudNodes:
 
 
 def addresses(instance: Resource) -> list[dict[str, str]]:
-    """The Node addresses of a VM: InternalIP v4, InternalIP v6 if its NIC has one, Hostname (8.2)."""
+    """The Node addresses of a VM: InternalIP v4, InternalIP v6 if its NIC has one, Hostname
+    (docs/reference/gardener.md#node-addresses)."""
     interface = instance["networkInterfaces"][0]
     found = [{"type": "InternalIP", "address": interface["networkIP"]}]
     ipv6 = ipv6_address(interface)
@@ -161,8 +165,36 @@ def addresses(instance: Resource) -> list[dict[str, str]]:
 
 
 def ipv6_address(interface: Resource) -> str | None:
-    """The first address of the NIC's /96 (8.1 step 5), in canonical spelling."""
+    """The first address of the NIC's /96, in canonical spelling (docs/reference/gardener.md#node-prefixes)."""
     text = interface.get("ipv6Address") or next(
         (entry["externalIpv6"] for entry in reversed(interface.get("ipv6AccessConfigs") or ())), ""
     )
     return str(IPv6Address(text)) if text else None
+
+
+UNAVAILABLE_TAINT = "node.kubernetes.io/network-unavailable"
+
+
+async def set_network_available(
+    kube: KubeApi, node: Manifest, message: str, now: float, *, available: bool
+) -> Manifest | None:
+    """Set NetworkUnavailable with the reason of the route controller, and its taint. None if nothing changes.
+
+    In a real cluster the node lifecycle controller sets the taint a moment later.
+    """
+    conditions = node.get("status", {}).get("conditions", [])
+    status, reason = ("False", "RouteCreated") if available else ("True", "NoRouteCreated")
+    changed = with_condition(
+        conditions, "NetworkUnavailable", status, reason, message, now=now, update_key=HEARTBEAT_TIME
+    )
+    wanted = find_condition(changed, "NetworkUnavailable")
+    name = node["metadata"]["name"]
+    taints = [taint for taint in node["spec"].get("taints") or () if taint["key"] != UNAVAILABLE_TAINT]
+    if not available:
+        taints.append({"key": UNAVAILABLE_TAINT, "effect": "NoSchedule"})
+    if taints != (node["spec"].get("taints") or []):
+        node = await kube.patch(NODE, name, {"spec": {"taints": taints or None}})
+    if wanted == find_condition(conditions, "NetworkUnavailable"):
+        return None
+    body = {"status": {"conditions": [wanted]}}
+    return await kube.patch(NODE, name, body, patch_type="strategic", subresource="status")

@@ -1,4 +1,4 @@
-"""A thin client of Compute Engine: what the actors need of it, over HTTP, with typed refusals."""
+"""A small Compute Engine client for the actors, with typed errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ComputeApi:
     """One project at `base_url` (with or without `/compute/v1`), over a shared session.
 
     Paths are relative to the project: `zones/europe-west1-b/instances/x`, `global/routes`.
-    Every method raises `ComputeRefusal` or, from `wait`, `OperationFailed`, and nothing else.
+    Methods raise only `ComputeRefusal` and, in `wait`, `OperationFailed`.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class ComputeApi:
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
 
     def named(self, user_agent: str) -> ComputeApi:
-        """The same project and session under another User-Agent."""
+        """The same project and session with another User-Agent."""
         return ComputeApi(self._endpoint, self._session, self.project, user_agent=user_agent)
 
     async def get(self, path: str, *, fields: str | None = None) -> Resource | None:
@@ -59,19 +59,19 @@ class ComputeApi:
                 return items
 
     async def insert(self, path: str, body: Resource, **params: str | None) -> Resource:
-        """POST to a collection (or to a method's path); the operation."""
+        """POST to a collection or a custom method; returns the operation."""
         return await self.call("POST", path, body, **params)
 
     async def patch(self, path: str, body: Resource, **params: str | None) -> Resource:
-        """PATCH; the operation."""
+        """PATCH; returns the operation."""
         return await self.call("PATCH", path, body, **params)
 
     async def delete(self, path: str) -> Resource:
-        """DELETE; the operation. ComputeNotFound when there is nothing."""
+        """DELETE; returns the operation. ComputeNotFound if the resource is missing."""
         return await self.call("DELETE", path)
 
     async def wait(self, operation: Resource) -> Resource:
-        """Return the operation when it is DONE (`operations.wait`, over and over); OperationFailed if it failed."""
+        """Wait until the operation is DONE and return it. OperationFailed if it failed."""
         path = f"{_scope(operation)}/operations/{operation['name']}"
         while operation.get("status") != "DONE":
             operation = await self.call("POST", f"{path}/wait")
@@ -81,7 +81,7 @@ class ComputeApi:
         return operation
 
     async def call(self, method: str, path: str, body: Resource | None = None, **params: str | None) -> Resource:
-        """One request; `params` that are None are left out."""
+        """One request. `params` that are None are omitted."""
         query = {name: value for name, value in params.items() if value is not None}
         headers, data = self._headers, None
         if body is not None:
@@ -99,7 +99,7 @@ class ComputeApi:
         return answer if isinstance(answer, dict) else {}
 
     async def list(self, path: str, *, matching: str | None = None, fields: str | None = None) -> list[Resource]:
-        """All items that fit the filter `matching`, over all pages (so `fields` must name `nextPageToken`)."""
+        """All items that match the filter, over all pages (`fields` must include `nextPageToken`)."""
         items: list[Resource] = []
         page: str | None = None
         while True:

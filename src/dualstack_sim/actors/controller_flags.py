@@ -1,4 +1,4 @@
-"""The flags of a cloud-controller-manager, as its pod's command line gives them (gardener-behaviour.md 6.2)."""
+"""The command-line flags of a cloud-controller-manager (docs/reference/gardener.md#cloud-controller-manager-flags)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STACK_TYPES = {(4,): "IPv4", (4, 6): "IPv4_IPv6", (6, 4): "IPv6_IPv4", (6,): "IP
 
 @dataclass(frozen=True, slots=True)
 class ControllerFlags:
-    """What one start of the cloud-controller-manager was told."""
+    """The flags of one run of the cloud-controller-manager."""
 
     cluster_name: str
     allocator: str
@@ -25,7 +25,7 @@ class ControllerFlags:
 
     @classmethod
     def of(cls, pod: Manifest) -> ControllerFlags:
-        """Read the command of the pod's first container; ValueError for flags with which the real one exits."""
+        """Read the command of the pod's first container. ValueError for flags that make upstream exit."""
         container = pod["spec"]["containers"][0]
         words = [*container.get("command", ()), *container.get("args", ())]
         flags: dict[str, str] = dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
@@ -43,7 +43,7 @@ class ControllerFlags:
         return found
 
     def check(self) -> None:
-        """ValueError, naming the flag, when the allocator cannot work with what it was given."""
+        """ValueError that names the flag if the allocator cannot work with its flags."""
         if self.allocator not in ("RangeAllocator", "CloudAllocator"):
             raise ValueError(f"--cidr-allocator-type: unrecognized CIDR allocator type: {self.allocator}")
         if self.allocator == "CloudAllocator":
@@ -58,12 +58,12 @@ class ControllerFlags:
 
     @property
     def stack_type(self) -> str:
-        """The cluster's stack type, which the cloud allocator takes from the service ranges (8.1)."""
+        """The stack type, which follows from the service ranges (docs/reference/gardener.md#stack-type)."""
         return STACK_TYPES[tuple(network.version for network in self.service_ranges)]
 
     @property
     def runs_routes(self) -> bool:
-        """Whether the route controller is started (8.4)."""
+        """Whether the route controller is started (docs/reference/gardener.md#route-controller)."""
         return self.allocate_node_cidrs and self.configure_cloud_routes
 
 

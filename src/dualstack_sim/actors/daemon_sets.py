@@ -1,6 +1,6 @@
-"""The DaemonSet controller: one pod on each Node that it fits, renewed a few Nodes at a time.
+"""The DaemonSet controller: one pod on each eligible Node, replaced a few Nodes at a time.
 
-Simplified: a pod is bound to its Node when it is created; upstream leaves that to the scheduler by a node affinity.
+Simplified: a pod is bound to its Node when it is created. Upstream sets a node affinity for the scheduler.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dualstack.model.kinds import DAEMON_SET, NODE, POD, Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
-from dualstack_sim.actors.ownership import on_change, on_owned_change
-from dualstack_sim.actors.pod_deletion import delete_pods
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
+from dualstack_sim.actors.ownership import delete_pods, on_change, on_owned_change
 from dualstack_sim.actors.pods import (
     BY_OWNER,
     NAME_ALPHABET,
@@ -22,9 +22,9 @@ from dualstack_sim.actors.pods import (
     is_ready,
     is_terminating,
     pod_of,
-    repelling,
     selected,
     template_hash,
+    untolerated,
 )
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound
 from dualstack_sim.actors.rollout import share
@@ -33,7 +33,7 @@ HASH_LABEL = "controller-revision-hash"
 
 _AT_ONCE = 10
 
-_NODE_TROUBLES = {
+_NODE_TAINTS = {
     "node.kubernetes.io/not-ready": "NoExecute",
     "node.kubernetes.io/unreachable": "NoExecute",
     "node.kubernetes.io/disk-pressure": "NoSchedule",
@@ -44,66 +44,66 @@ _NODE_TROUBLES = {
 
 
 @dataclass(slots=True)
-class Roster:
-    """The pods of one DaemonSet by Node. `strays` are on Nodes where they should not be, or are one too many."""
+class PodGroups:
+    """The pods of one DaemonSet by Node. `surplus` are duplicates, or on Nodes that are not eligible."""
 
     current: dict[str, Manifest] = field(default_factory=dict)
     outdated: dict[str, Manifest] = field(default_factory=dict)
-    leaving: set[str] = field(default_factory=set)
-    strays: list[Manifest] = field(default_factory=list)
-    vacant: list[str] = field(default_factory=list)
+    terminating: set[str] = field(default_factory=set)
+    surplus: list[Manifest] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
 
 def daemon_tolerations(template: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What every DaemonSet pod tolerates on top of its template."""
-    troubles = dict(_NODE_TROUBLES)
+    """The tolerations that the controller adds to every DaemonSet pod."""
+    taints = dict(_NODE_TAINTS)
     if (template.get("spec") or {}).get("hostNetwork"):
-        troubles["node.kubernetes.io/network-unavailable"] = "NoSchedule"
-    return [{"key": key, "operator": "Exists", "effect": effect} for key, effect in troubles.items()]
+        taints["node.kubernetes.io/network-unavailable"] = "NoSchedule"
+    return [{"key": key, "operator": "Exists", "effect": effect} for key, effect in taints.items()]
 
 
-def fitting(template: Mapping[str, Any], nodes: Iterable[Manifest]) -> list[str]:
-    """The names of the Nodes on which a pod of the template belongs."""
+def eligible_nodes(template: Mapping[str, Any], nodes: Iterable[Manifest]) -> list[str]:
+    """The names of the Nodes on which a pod of the template must run."""
     spec = template.get("spec") or {}
     tolerations = [*(spec.get("tolerations") or ()), *daemon_tolerations(template)]
     return [
         node["metadata"]["name"]
         for node in nodes
         if selected(node["metadata"].get("labels"), spec.get("nodeSelector"))
-        and not repelling(node.get("spec", {}).get("taints") or (), tolerations)
+        and not untolerated(node.get("spec", {}).get("taints") or (), tolerations)
     ]
 
 
-def muster(pods: Iterable[Manifest], wanted: Iterable[str], hashed: str) -> Roster:
-    """Sort the pods of a DaemonSet, given the names of the Nodes that it wants and its template's hash."""
+def group_pods(pods: Iterable[Manifest], wanted: Iterable[str], hashed: str) -> PodGroups:
+    """Group the pods of a DaemonSet, given the names of its eligible Nodes and its template's hash."""
     names = set(wanted)
-    roster = Roster()
+    groups = PodGroups()
     for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
         node = str(pod["spec"].get("nodeName", ""))
         up_to_date = (pod["metadata"].get("labels") or {}).get(HASH_LABEL) == hashed
-        place = roster.current if up_to_date else roster.outdated
+        place = groups.current if up_to_date else groups.outdated
         if is_terminating(pod):
-            roster.leaving.add(node)
+            groups.terminating.add(node)
         elif not is_active(pod) or node not in names or node in place:
-            roster.strays.append(pod)
+            groups.surplus.append(pod)
         else:
             place[node] = pod
-    taken = roster.current.keys() | roster.outdated.keys() | roster.leaving
-    roster.vacant = sorted(names - taken)
-    return roster
+    taken = groups.current.keys() | groups.outdated.keys() | groups.terminating
+    groups.missing = sorted(names - taken)
+    return groups
 
 
-def to_renew(roster: Roster, limit: int) -> list[Manifest]:
+def pods_to_replace(groups: PodGroups, limit: int) -> list[Manifest]:
     """The outdated pods to delete now, so that at most `limit` Nodes are without a ready pod.
 
-    Those that are not ready are of no use to anyone and go at once.
+    Pods that are not ready are deleted at once.
     """
-    useless = [pod for node, pod in roster.outdated.items() if not is_ready(pod) or node in roster.current]
-    serving = {node for place in (roster.current, roster.outdated) for node, pod in place.items() if is_ready(pod)}
-    everywhere = roster.current.keys() | roster.outdated.keys() | roster.leaving | set(roster.vacant)
+    unready = [pod for node, pod in groups.outdated.items() if not is_ready(pod) or node in groups.current]
+    serving = {node for place in (groups.current, groups.outdated) for node, pod in place.items() if is_ready(pod)}
+    everywhere = groups.current.keys() | groups.outdated.keys() | groups.terminating | set(groups.missing)
     allowed = max(0, limit - len(everywhere - serving))
-    useful = [pod for node, pod in roster.outdated.items() if is_ready(pod) and node not in roster.current]
-    return useless + useful[:allowed]
+    replaceable = [pod for node, pod in groups.outdated.items() if is_ready(pod) and node not in groups.current]
+    return unready + replaceable[:allowed]
 
 
 class DaemonSetController:
@@ -137,24 +137,24 @@ class DaemonSetController:
         if daemon_set is None or is_terminating(daemon_set):
             return None
         hashed = template_hash(daemon_set["spec"]["template"])
-        roster = self._muster(daemon_set, hashed)
-        await delete_pods(self._kube, self._pods, [*roster.strays, *self._renewals(daemon_set, roster)])
-        await self._create(daemon_set, roster.vacant, hashed)
+        groups = self._group_pods(daemon_set, hashed)
+        await delete_pods(self._kube, self._pods, [*groups.surplus, *self._outdated_pods(daemon_set, groups)])
+        await self._create(daemon_set, groups.missing, hashed)
         await self._publish(daemon_set, hashed)
         return None
 
-    def _muster(self, daemon_set: Manifest, hashed: str) -> Roster:
-        wanted = fitting(daemon_set["spec"]["template"], self._nodes.all())
-        return muster(self._pods.indexed(BY_OWNER, daemon_set["metadata"]["uid"]), wanted, hashed)
+    def _group_pods(self, daemon_set: Manifest, hashed: str) -> PodGroups:
+        wanted = eligible_nodes(daemon_set["spec"]["template"], self._nodes.all())
+        return group_pods(self._pods.indexed(BY_OWNER, daemon_set["metadata"]["uid"]), wanted, hashed)
 
     @staticmethod
-    def _renewals(daemon_set: Manifest, roster: Roster) -> list[Manifest]:
+    def _outdated_pods(daemon_set: Manifest, groups: PodGroups) -> list[Manifest]:
         strategy = daemon_set["spec"].get("updateStrategy") or {}
         if strategy.get("type") == "OnDelete":
             return []
         limit = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", 1)
-        nodes = len(roster.current.keys() | roster.outdated.keys() | roster.leaving) + len(roster.vacant)
-        return to_renew(roster, max(1, share(limit, nodes, round_up=True)))
+        nodes = len(groups.current.keys() | groups.outdated.keys() | groups.terminating) + len(groups.missing)
+        return pods_to_replace(groups, max(1, share(limit, nodes, round_up=True)))
 
     async def _create(self, daemon_set: Manifest, nodes: list[str], hashed: str) -> None:
         for start in range(0, len(nodes), _AT_ONCE):
@@ -181,7 +181,7 @@ class DaemonSetController:
             self._queue.add(key_of(daemon_set))  # the next ordinal gives another name
 
     async def _publish(self, daemon_set: Manifest, hashed: str) -> None:
-        status = daemon_set_status(daemon_set, self._muster(daemon_set, hashed))
+        status = daemon_set_status(daemon_set, self._group_pods(daemon_set, hashed))
         live = daemon_set.get("status") or {}
         if all(live.get(name, 0) == value for name, value in status.items()):
             return
@@ -196,23 +196,23 @@ class DaemonSetController:
             return
 
 
-def daemon_set_status(daemon_set: Manifest, roster: Roster) -> dict[str, int]:
-    """The counts of a DaemonSet's status. A pod that is about to go still stands on its Node, but serves no more."""
-    standing = roster.current.keys() | roster.outdated.keys()
-    desired = standing | roster.leaving | set(roster.vacant)
-    ready = {node for place in (roster.current, roster.outdated) for node, pod in place.items() if is_ready(pod)}
+def daemon_set_status(daemon_set: Manifest, groups: PodGroups) -> dict[str, int]:
+    """The counts of a DaemonSet's status. A terminating pod counts as scheduled, but not as ready."""
+    scheduled = groups.current.keys() | groups.outdated.keys()
+    desired = scheduled | groups.terminating | set(groups.missing)
+    ready = {node for place in (groups.current, groups.outdated) for node, pod in place.items() if is_ready(pod)}
     return {
         "observedGeneration": int(daemon_set["metadata"].get("generation", 0)),
         "desiredNumberScheduled": len(desired),
-        "currentNumberScheduled": len(standing | roster.leaving),
-        "updatedNumberScheduled": len(roster.current),
+        "currentNumberScheduled": len(scheduled | groups.terminating),
+        "updatedNumberScheduled": len(groups.current),
         "numberReady": len(ready),
         "numberAvailable": len(ready),
         "numberUnavailable": len(desired) - len(ready),
-        "numberMisscheduled": len(roster.strays),
+        "numberMisscheduled": len(groups.surplus),
     }
 
 
 def _placement(node: Manifest) -> tuple[object, object]:
-    """What of a Node decides whether a DaemonSet's pod belongs on it."""
+    """The fields of a Node that decide whether it is eligible."""
     return node["metadata"].get("labels"), node.get("spec", {}).get("taints")

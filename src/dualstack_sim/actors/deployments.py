@@ -1,4 +1,4 @@
-"""The Deployment controller: one ReplicaSet for each pod template, and the step from one to the next."""
+"""The Deployment controller: one ReplicaSet for each pod template, and rolling updates between them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import DEPLOYMENT, POD, REPLICA_SET, Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
-from dualstack_sim.actors.deployment_status import complete, outlived, scale_of, shows, status_of
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.ownership import on_change, on_owned_change
 from dualstack_sim.actors.pods import BY_OWNER, by_owner, condition, is_terminating, owner_reference, template_hash
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound
-from dualstack_sim.actors.rollout import budget, next_scales
+from dualstack_sim.actors.rollout import budget, complete, expired_sets, has_status, next_scales, scale_of, status_of
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 
 
 class DeploymentController:
-    """RollingUpdate and Recreate. The new ReplicaSet is the one whose template is the Deployment's but for the hash."""
+    """RollingUpdate and Recreate. The new ReplicaSet has the template of the Deployment, apart from the hash label."""
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
@@ -59,7 +59,7 @@ class DeploymentController:
         sets = self._sets.indexed(BY_OWNER, deployment["metadata"]["uid"])
         new = newest_of(deployment, sets)
         await self._publish(deployment, new, [each for each in sets if each is not new])
-        await self._tidy(deployment, old)
+        await self._delete_expired(deployment, old)
         return wait
 
     async def _roll(self, deployment: Manifest, new: Manifest, old: Sequence[Manifest]) -> None:
@@ -69,7 +69,7 @@ class DeploymentController:
         await self._resize({each["metadata"]["name"]: each for each in (new, *old)}, changes)
 
     async def _recreate(self, deployment: Manifest, new: Manifest | None, old: Sequence[Manifest]) -> float | None:
-        """Down, wait until the last old pod is gone, up. Seconds to look again while there are old pods."""
+        """Scale down, wait until no old pod is left, scale up. Seconds until the next check while old pods exist."""
         await self._resize(
             {each["metadata"]["name"]: each for each in old},
             {each["metadata"]["name"]: 0 for each in old if each["spec"].get("replicas", 1)},
@@ -84,7 +84,7 @@ class DeploymentController:
         return None
 
     async def _create(self, deployment: Manifest, sets: Sequence[Manifest], *, replicas: int) -> Manifest:
-        """The ReplicaSet of the current template. Its hash takes the place of one that collides."""
+        """Create the ReplicaSet of the current template, with another hash if its name is taken."""
         metadata, spec = deployment["metadata"], deployment["spec"]
         collisions = 0
         while True:
@@ -112,7 +112,7 @@ class DeploymentController:
 
     async def _publish(self, deployment: Manifest, new: Manifest | None, old: Sequence[Manifest]) -> None:
         status = deployment_status(deployment, new, old, rfc3339(self._context.clock.now()))
-        if shows(deployment, status):
+        if has_status(deployment, status):
             return
         metadata = deployment["metadata"]
         try:
@@ -124,16 +124,16 @@ class DeploymentController:
         except NotFound:
             return
 
-    async def _tidy(self, deployment: Manifest, old: Sequence[Manifest]) -> None:
+    async def _delete_expired(self, deployment: Manifest, old: Sequence[Manifest]) -> None:
         """Delete the oldest ReplicaSets without replicas beyond revisionHistoryLimit."""
-        for each in outlived(deployment, old):
+        for each in expired_sets(deployment, old):
             await self._kube.delete(REPLICA_SET, each["metadata"]["name"], each["metadata"]["namespace"])
 
 
 def newest_of(deployment: Manifest, sets: Sequence[Manifest]) -> Manifest | None:
-    """The ReplicaSet that carries the Deployment's present template; the oldest, should there be several."""
-    fitting = [each for each in sets if not is_terminating(each) and _same_template(deployment, each)]
-    return min(fitting, key=lambda each: str(each["metadata"].get("creationTimestamp", "")), default=None)
+    """The ReplicaSet with the current template of the Deployment; the oldest if there are several."""
+    matching = [each for each in sets if not is_terminating(each) and _same_template(deployment, each)]
+    return min(matching, key=lambda each: str(each["metadata"].get("creationTimestamp", "")), default=None)
 
 
 def deployment_status(deployment: Manifest, new: Manifest | None, old: Sequence[Manifest], now: str) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def deployment_status(deployment: Manifest, new: Manifest | None, old: Sequence[
 def _progressing(complete: bool, replica_set: str, before: Mapping[str, Any] | None) -> dict[str, str]:
     message = f'ReplicaSet "{replica_set}" is progressing.'
     settled = f'ReplicaSet "{replica_set}" has successfully progressed.'
-    # A replica that comes back later is no new roll-out: the condition stays as it was when the roll-out ended.
+    # A pod that is replaced later is not a new rollout: the condition stays as it was when the rollout ended.
     if complete or (before is not None and before.get("message") == settled):
         return {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": settled}
     return {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "message": message}

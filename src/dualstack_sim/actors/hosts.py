@@ -8,28 +8,30 @@ from ipaddress import ip_network
 
 from dualstack.gardener.model.kinds import MACHINE
 from dualstack.model.kinds import Manifest
-from dualstack_sim.actors.api import SEED_NODE, ActorContext
-from dualstack_sim.actors.cni import CniConfiguration, HostLocal, Network
+from dualstack_sim.actors.cni.host_local import HostLocal, Network
+from dualstack_sim.actors.cni.model import CniConfiguration
+from dualstack_sim.actors.cni.registry import SEED_CNI
 from dualstack_sim.actors.compute_api import Resource
+from dualstack_sim.actors.context import SEED_NODE, ActorContext
 from dualstack_sim.actors.refusals import ComputeRefusal
 
 ROLE_TAG = "kubernetes-io-role-node"
-"""The network tag that every node VM of a Gardener shoot carries."""
+"""The network tag of every node VM."""
 
 _FIELDS = "items/*/instances(name,zone,status,tags/items,networkInterfaces),nextPageToken"
 _LOOK_SECONDS = 5.0
 _REST_LOOKS = 6
-"""At rest only every so many looks go to Compute."""
+"""When all machines run, only one look in this many is a request."""
 
 
 @dataclass(slots=True)
 class Host:
-    """A machine with a kubelet. `cni` is what its last CNI pod wrote; `lost_at` when its VM was found not running."""
+    """A machine with a kubelet. `lost_at` is the time when its VM was found not running."""
 
     name: str
     addresses: tuple[str, ...] = ()
     ranges: tuple[Network, ...] | None = None
-    """Pod ranges that do not come from a Node object."""
+    """Pod ranges of a host without a Node object."""
     booted: bool = False
     boots: int = 0
     boot_at: float | None = None
@@ -38,23 +40,23 @@ class Host:
     cni: CniConfiguration | None = None
     local: HostLocal = field(default_factory=HostLocal)
     waiting: set[tuple[str, str]] = field(default_factory=set)
-    """Keys of the pods that can start only when something about the host changes."""
+    """Keys of the pods that wait for a change of the host."""
 
 
 def seed_host() -> Host:
-    """The seed's node: always there, single-stack, with ranges that no shoot sees."""
+    """The seed's node: always running, single-stack, outside the networks of the shoot."""
     return Host(
         name=SEED_NODE,
         addresses=("10.242.0.2",),
         ranges=(ip_network("10.243.0.0/24"),),
         booted=True,
-        cni=CniConfiguration("calico", (4,)),
+        cni=CniConfiguration(SEED_CNI, (4,)),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Vm:
-    """A VM as far as its guest matters. `addresses` of nic0: IPv4, then IPv6 if it has one."""
+    """A VM as its guest sees it. `addresses` of nic0: IPv4, then IPv6 if it has one."""
 
     name: str
     zone: str
@@ -67,7 +69,7 @@ class Vm:
 
 
 def vm_of(instance: Resource) -> Vm:
-    """What the guest agent knows of its VM."""
+    """The instance resource as its guest agent sees it."""
     nic = (instance.get("networkInterfaces") or [{}])[0]
     external = [config.get("externalIpv6") for config in nic.get("ipv6AccessConfigs", ())]
     addresses = [nic.get("networkIP"), nic.get("ipv6Address"), *external]
@@ -76,13 +78,13 @@ def vm_of(instance: Resource) -> Vm:
 
 
 class VmWatch:
-    """Looks at the shoot's VMs every 5 s while machines come or go, every 30 s while all of them run.
+    """Lists the cluster's VMs every 5 s while machines are created or deleted, else every 30 s.
 
-    A real kubelet lives in its VM and needs no API to know that it runs; this is how the simulated one does.
+    A real kubelet runs in its VM and needs no such request.
     """
 
     def __init__(self, context: ActorContext, changed: Callable[[str], None]) -> None:
-        """`changed` is called with the name of each VM that came, went or changed."""
+        """`changed` is called with the name of each VM that was created, deleted or changed."""
         self.vms: dict[str, Vm] = {}
         self._context = context
         _, self._compute = context.named("simulated-guests")
@@ -102,7 +104,7 @@ class VmWatch:
             await self._context.clock.sleep(_LOOK_SECONDS)
 
     async def look(self) -> dict[str, Vm]:
-        """The shoot's VMs by name, from one request."""
+        """The cluster's VMs by name, from one request."""
         instances = await self._compute.aggregated("instances", fields=_FIELDS)
         wanted = {ROLE_TAG, self._context.namespace}
         return {
@@ -118,7 +120,7 @@ class VmWatch:
                 self._changed(name)
 
     def _settled(self) -> bool:
-        """Whether each Machine has its running VM and each VM its Machine, and none is about to go."""
+        """Whether each Machine has a running VM, each VM has a Machine, and none is terminating."""
         machines = self._machines.all(self._context.namespace)
         if len(machines) != len(self.vms) or not self.vms:
             return False

@@ -1,14 +1,12 @@
 """Caches of the Kubernetes API that all actors share: one list and one watch for each kind.
 
-An actor reads its own writes: it hands what a write answered to `Informer.observe`, which is newer than the watch.
+An actor reads its own writes: it passes the response of a write to `Informer.observe`, ahead of the watch event.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any
 
 from dualstack.clock import Clock
 from dualstack.model.kinds import Kind, Manifest
@@ -19,7 +17,9 @@ ObjectKey = tuple[str, str]
 """Namespace ("" for cluster scope) and name."""
 
 Handler = Callable[[Manifest | None, Manifest | None], None]
-"""Takes what an object was and what it is: (None, new) added, (old, new) changed, (old, None) gone. Must not block."""
+"""Takes the old and the new object: (None, new) added, (old, new) changed, (old, None) deleted. Must not block."""
+
+_MOST_TOMBSTONES = 512
 
 IndexFunction = Callable[[Manifest], Iterable[Hashable]]
 
@@ -30,7 +30,7 @@ def key_of(manifest: Manifest) -> ObjectKey:
 
 
 def version_of(manifest: Manifest) -> int:
-    """resourceVersion as a number; comparing it is right on one server and within one kind only."""
+    """resourceVersion as a number; comparable only within one server and one kind."""
     text = manifest["metadata"].get("resourceVersion", "")
     return int(text) if text.isdigit() else 0
 
@@ -44,7 +44,7 @@ def owner_uid(manifest: Manifest) -> str | None:
 
 
 class Informer:
-    """The objects of one kind as last heard of. They are shared: never change one, copy it first."""
+    """The last known objects of one kind. They are shared: copy an object before changing it."""
 
     def __init__(self, kube: KubeApi, clock: Clock, kind: Kind) -> None:
         self.kind = kind
@@ -53,8 +53,8 @@ class Informer:
         self._objects: dict[ObjectKey, Manifest] = {}
         self._handlers: list[Handler] = []
         self._indexes: dict[str, tuple[IndexFunction, dict[Hashable, dict[ObjectKey, Manifest]]]] = {}
-        self._buried: set[str] = set()
-        self._graves: deque[str] = deque()
+        self._tombstones: dict[str, None] = {}
+        """UIDs of deleted objects, oldest first: the answer to an earlier write may still arrive."""
         self._synced = asyncio.Event()
 
     def get(self, name: str, namespace: str = "") -> Manifest | None:
@@ -66,47 +66,47 @@ class Informer:
         return [manifest for (space, _), manifest in self._objects.items() if space == namespace]
 
     def subscribe(self, handler: Handler) -> None:
-        """Tell `handler` of every change from now on; first, at once, of what there is."""
+        """Call `handler` for every cached object now, and for every change from now on."""
         self._handlers.append(handler)
         for manifest in list(self._objects.values()):
             handler(None, manifest)
 
     def index(self, name: str, function: IndexFunction) -> None:
-        """Keep an index for `indexed`; the same name twice is one index."""
+        """Maintain an index for `indexed`. An index of that name that exists is kept."""
         if name in self._indexes:
             return
         self._indexes[name] = (function, {})
         for key, manifest in self._objects.items():
-            self._file(name, key, None, manifest)
+            self._update_index(name, key, None, manifest)
 
     def indexed(self, name: str, value: Hashable) -> list[Manifest]:
         """The objects for which the index function of `name` yields `value`."""
         return list(self._indexes[name][1].get(value, {}).values())
 
     async def synced(self) -> None:
-        """Return once the first list has come in."""
+        """Wait for the first list."""
         await self._synced.wait()
 
     def observe(self, manifest: Manifest | None) -> None:
-        """Take in what a write answered, unless something newer is known."""
+        """Store the response of a write, unless a newer version is known."""
         if manifest is None or manifest.get("kind") == "Status":
             return
         key, uid = key_of(manifest), manifest["metadata"].get("uid", "")
         known = self._objects.get(key)
-        if uid in self._buried or (known is not None and version_of(known) >= version_of(manifest)):
+        if uid in self._tombstones or (known is not None and version_of(known) >= version_of(manifest)):
             return
         self._store(key, manifest)
 
     def forget(self, manifest: Manifest) -> None:
-        """Take in that this very object is gone."""
+        """Remove this object (by uid) from the cache."""
         key, uid = key_of(manifest), manifest["metadata"].get("uid", "")
-        self._bury(uid)
+        self._add_tombstone(uid)
         known = self._objects.get(key)
         if known is not None and known["metadata"].get("uid", "") == uid:
             self._remove(key)
 
     async def run(self) -> None:
-        """List and watch until cancelled, through every restart of the server."""
+        """List and watch until cancelled; reconnect when the server restarts."""
         version: str | None = None
         delay = 1.0
         while True:
@@ -134,7 +134,7 @@ class Informer:
         return listing.resource_version
 
     async def _follow(self, version: str) -> str:
-        """Watch from `version`; where to go on when the server ended the watch."""
+        """Watch from `version`. Returns the resourceVersion to resume from when the server ends the watch."""
         async for event in self._kube.watch(self.kind, resource_version=version):
             manifest = event.object
             if event.type == "DELETED":
@@ -144,14 +144,10 @@ class Informer:
             version = manifest["metadata"].get("resourceVersion", version)
         return version
 
-    def _bury(self, uid: str) -> None:
-        """Remember for a while that it is gone: the answer to an older write may still be on its way."""
-        if uid in self._buried:
-            return
-        self._buried.add(uid)
-        self._graves.append(uid)
-        if len(self._graves) > 512:
-            self._buried.discard(self._graves.popleft())
+    def _add_tombstone(self, uid: str) -> None:
+        self._tombstones.setdefault(uid)
+        if len(self._tombstones) > _MOST_TOMBSTONES:
+            del self._tombstones[next(iter(self._tombstones))]
 
     def _store(self, key: ObjectKey, manifest: Manifest) -> None:
         old = self._objects.get(key)
@@ -159,32 +155,32 @@ class Informer:
             self._remove(key)
             old = None
         self._objects[key] = manifest
-        self._tell(key, old, manifest)
+        self._notify(key, old, manifest)
 
     def _remove(self, key: ObjectKey) -> None:
-        self._tell(key, self._objects.pop(key), None)
+        self._notify(key, self._objects.pop(key), None)
 
-    def _tell(self, key: ObjectKey, old: Manifest | None, new: Manifest | None) -> None:
+    def _notify(self, key: ObjectKey, old: Manifest | None, new: Manifest | None) -> None:
         for name in self._indexes:
-            self._file(name, key, old, new)
+            self._update_index(name, key, old, new)
         for handler in self._handlers:
             handler(old, new)
 
-    def _file(self, name: str, key: ObjectKey, old: Manifest | None, new: Manifest | None) -> None:
-        function, drawers = self._indexes[name]
+    def _update_index(self, name: str, key: ObjectKey, old: Manifest | None, new: Manifest | None) -> None:
+        function, buckets = self._indexes[name]
         for value in function(old) if old is not None else ():
-            drawer = drawers.get(value, {})
-            drawer.pop(key, None)
-            if not drawer:
-                drawers.pop(value, None)
+            bucket = buckets.get(value, {})
+            bucket.pop(key, None)
+            if not bucket:
+                buckets.pop(value, None)
         if new is None:
             return
         for value in function(new):
-            drawers.setdefault(value, {})[key] = new
+            buckets.setdefault(value, {})[key] = new
 
 
 class Informers:
-    """The caches of one API server, made when first asked for. `run` runs them all, also those asked for later."""
+    """The caches of one API server, created on first use. `run` also runs caches that are created later."""
 
     def __init__(self, kube: KubeApi, clock: Clock) -> None:
         self._kube = kube
@@ -200,7 +196,7 @@ class Informers:
         return informer
 
     async def synced(self, *kinds: Kind) -> None:
-        """Return once the first lists of `kinds` have come in."""
+        """Wait for the first lists of `kinds`."""
         for kind in kinds:
             await self.of(kind).synced()
 
@@ -214,13 +210,3 @@ class Informers:
                     running.add(kind)
                     group.create_task(self._informers[kind].run())
                 await self._fresh.wait()
-
-
-def read(manifest: Manifest | None, *path: str) -> Any:
-    """What stands at `path`, or None as soon as something on the way is missing."""
-    value: Any = manifest
-    for name in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value

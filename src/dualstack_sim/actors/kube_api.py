@@ -1,4 +1,4 @@
-"""A thin client of the Kubernetes API: what the actors need of it, over HTTP, with typed refusals."""
+"""A small Kubernetes client for the actors, with typed errors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class WatchEvent:
 
 
 class KubeApi:
-    """One API server at `base_url`, over a shared session. Every method raises a `KubeRefusal` and nothing else."""
+    """One API server at `base_url`, over a shared session. Methods raise only `KubeRefusal`."""
 
     def __init__(self, base_url: str, session: aiohttp.ClientSession, *, user_agent: str = "actor") -> None:
         self.url = base_url.rstrip("/")
@@ -48,11 +48,11 @@ class KubeApi:
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
 
     def named(self, user_agent: str) -> KubeApi:
-        """The same API and session under another User-Agent."""
+        """The same API and session with another User-Agent."""
         return KubeApi(self.url, self._session, user_agent=user_agent)
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest | None:
-        """The object, or None if it (or its type) is not there."""
+        """The object; None if it or its type does not exist."""
         try:
             return await self._call("GET", kind.item(name, namespace))
         except NotFound:
@@ -61,7 +61,7 @@ class KubeApi:
     async def list(
         self, kind: Kind, namespace: str | None = None, *, labels: str | None = None, fields: str | None = None
     ) -> Listing:
-        """All objects of one or of all namespaces that fit the selectors."""
+        """All objects of one or of all namespaces that match the selectors."""
         params = _present(labelSelector=labels, fieldSelector=fields)
         answer = await self._call("GET", kind.collection(namespace), params=params)
         items: list[Manifest] = answer.get("items") or []
@@ -71,14 +71,14 @@ class KubeApi:
         return Listing(items, str(answer.get("metadata", {}).get("resourceVersion", "")))
 
     async def create(self, kind: Kind, manifest: Manifest, *, subresource: str | None = None) -> Manifest:
-        """Create in the namespace of its metadata; AlreadyExists. With `subresource`: POST to that of the named one."""
+        """Create the object, or POST to `subresource` of the named object. AlreadyExists."""
         metadata = manifest["metadata"]
         namespace = metadata.get("namespace")
         path = kind.item(metadata["name"], namespace, subresource) if subresource else kind.collection(namespace)
         return await self._call("POST", path, manifest)
 
     async def replace(self, kind: Kind, manifest: Manifest, *, subresource: str | None = None) -> Manifest:
-        """PUT the whole object; Conflict if it carries a resourceVersion that is not the current one."""
+        """PUT the whole object. Conflict if its resourceVersion is not the current one."""
         metadata = manifest["metadata"]
         return await self._call("PUT", kind.item(metadata["name"], metadata.get("namespace"), subresource), manifest)
 
@@ -92,7 +92,7 @@ class KubeApi:
         patch_type: PatchType = "merge",
         subresource: str | None = None,
     ) -> Manifest:
-        """Patch the object or its subresource; NotFound if it is not there."""
+        """Patch the object or its subresource. NotFound."""
         path = kind.item(name, namespace, subresource)
         return await self._call("PATCH", path, body, content_type=_CONTENT_TYPES[patch_type])
 
@@ -105,7 +105,7 @@ class KubeApi:
         grace_seconds: int | None = None,
         uid: str | None = None,
     ) -> Manifest | None:
-        """Delete, or begin to; None when it was not there, else the answer. Conflict if its uid is not `uid`."""
+        """Delete the object. Returns the response, None if it does not exist. Conflict if its uid is not `uid`."""
         options: Manifest = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
@@ -117,7 +117,7 @@ class KubeApi:
             return None
 
     async def evict(self, name: str, namespace: str, *, grace_seconds: int | None = None) -> None:
-        """Evict a pod (policy/v1); TooManyRequests when a budget does not allow it now, NotFound when it is gone."""
+        """Evict a pod (policy/v1). TooManyRequests if a budget does not allow it now, NotFound if it is gone."""
         body: Manifest = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",
@@ -128,7 +128,7 @@ class KubeApi:
         await self.create(POD, body, subresource="eviction")
 
     async def bind(self, name: str, namespace: str, node: str) -> None:
-        """Bind a pod to `node`; Conflict if it is bound already."""
+        """Bind a pod to `node`. Conflict if it is already bound."""
         target = {"apiVersion": "v1", "kind": "Node", "name": node}
         body = {
             "apiVersion": "v1",
@@ -200,7 +200,7 @@ def _present(**values: str | None) -> dict[str, str]:
 
 
 async def _status(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    """The body of a refusal; its text as the message when it is no JSON object."""
+    """The body of an error response; its text as the message if it is not a JSON object."""
     raw = await response.read()
     try:
         body = _decode(raw)

@@ -1,7 +1,7 @@
-"""The kubelets of all node VMs, and that of the seed: Nodes registered, kept ready, and pods run on them.
+"""The kubelets of all node VMs and of the seed: they register Nodes, report readiness and run pods.
 
-Simplified: leases are renewed every ten minutes instead of every ten seconds and Node heartbeats come every hour, for
-nothing here judges a node by them; that a VM has stopped is seen in Compute and told as kube-controller-manager would.
+Simplified: leases are renewed every ten minutes instead of every ten seconds, and Node heartbeats are hourly, because
+no actor evaluates them. A stopped VM is detected in Compute; its Node then changes as by kube-controller-manager.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from typing import Any
 
 from dualstack.clock import rfc3339
 from dualstack.gardener.model.kinds import MACHINE
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import CONFIG_MAP, LEASE, NODE, POD, Manifest
-from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey, read
-from dualstack_sim.actors.cni import CONFIG_MAPS, cidrs_of
+from dualstack_sim.actors.cni.host_local import cidrs_of
+from dualstack_sim.actors.cni.registry import CNIS
+from dualstack_sim.actors.context import SEED_NODE, ActorContext
 from dualstack_sim.actors.hosts import Host, Vm, VmWatch, seed_host
+from dualstack_sim.actors.informer import ObjectKey
 from dualstack_sim.actors.pod_runner import PodRunner
 from dualstack_sim.actors.pod_status import pressure_conditions, ready_condition
 from dualstack_sim.actors.pods import BY_NODE, by_node, condition, controller_of, is_ready, is_true
@@ -24,14 +27,14 @@ from dualstack_sim.actors.refusals import AlreadyExists, NotFound
 
 UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
 END_POINT = "network-problem-detector-pod"
-"""The DaemonSet whose pod makes a node an end point of watched traffic (docs/objects.md)."""
+"""The DaemonSet whose pod makes a node an end point of the observed traffic (docs/objects.md)."""
 
 LEASE_NAMESPACE = "kube-node-lease"
 _BOOT_SECONDS = (30.0, 50.0)
 _RENEW_SECONDS = 600.0
 _HEARTBEAT_RENEWALS = 6
 _MONITOR_GRACE_SECONDS = 40.0
-_NODE_INFO = {
+NODE_INFO = {
     "architecture": "amd64",
     "operatingSystem": "linux",
     "osImage": "Garden Linux",
@@ -40,12 +43,12 @@ _NODE_INFO = {
     "kubeletVersion": "v1.33.4",
     "kubeProxyVersion": "v1.33.4",
 }
-"""What a Node says of itself when there is no other to go by."""
+"""The nodeInfo of the first Node."""
 _NOT_READY = "container runtime network not ready: cni config uninitialized"
 
 
 class Kubelet:
-    """One actor for all nodes. Nodes that are Ready when it starts count as booted, their CNI as configured."""
+    """One actor for all nodes. Nodes that are Ready at the start count as booted, with their CNI configured."""
 
     def __init__(self, context: ActorContext, recorder: Recorder) -> None:
         self._context = context
@@ -79,11 +82,11 @@ class Kubelet:
             self._queue.add(("", node["metadata"]["name"]))
 
     def _pod_changed(self, old: Manifest | None, new: Manifest | None) -> None:
-        """Only the pods that decide about a node matter here, and only when they become ready."""
+        """A CNI agent or an end point that becomes ready changes its Node."""
         if new is None or not is_ready(new) or (old is not None and is_ready(old)):
             return
         kind, name = controller_of(new)
-        if kind == "DaemonSet" and (name == END_POINT or name in CONFIG_MAPS):
+        if kind == "DaemonSet" and (name == END_POINT or name in CNIS):
             self._queue.add(("", new["spec"].get("nodeName", "")))
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
@@ -93,9 +96,9 @@ class Kubelet:
         if name == SEED_NODE:
             return None
         if vm is None or not vm.running:
-            return await self._mourn(host, gone=vm is None) if host is not None else None
+            return await self._handle_lost_vm(host, gone=vm is None) if host is not None else None
         if host is None:
-            host = self._hosts[name] = self._meet(vm)
+            host = self._hosts[name] = self._new_host(vm)
         host.addresses, host.lost_at = vm.addresses, None
         if not host.booted:
             wait = self._boot(host)
@@ -105,15 +108,15 @@ class Kubelet:
             host.booted = True
             self._runner.revisit_all(host)
             self._renewals.add(key)
-        return await self._tend(host)
+        return await self._update_node(host)
 
-    def _meet(self, vm: Vm) -> Host:
-        """A VM seen for the first time. If its Node is Ready, it has been at work since before we looked."""
+    def _new_host(self, vm: Vm) -> Host:
+        """The host of a VM that is seen for the first time. If its Node is Ready, the VM has already booted."""
         host = Host(vm.name, vm.addresses)
         node = self._nodes.get(vm.name)
         if node is not None and is_true(node, "Ready"):
             host.booted = True
-            self._runner.take_cni_configuration(host)
+            self._runner.configure_cni(host)
             self._runner.revisit_all(host)
             # Spread over the period, so that not all nodes renew at the same time.
             period = self._context.chance.uniform(0.0, _RENEW_SECONDS, "lease", vm.name)
@@ -145,11 +148,11 @@ class Kubelet:
         self._nodes.observe(node)
         self._recorder.record(node, "Starting", "Starting kubelet.")
 
-    async def _tend(self, host: Host) -> float | None:
-        """Keep the Node's readiness true, and make it an end point once pods can run."""
+    async def _update_node(self, host: Host) -> float | None:
+        """Report the readiness of the Node, and make it an end point once pods can run."""
         node = self._nodes.get(host.name)
         if node is None:
-            # Not registered again until the VM boots, as a real kubelet; without its Node the pods go as well.
+            # As a real kubelet, it registers the Node again only when the VM boots.
             self._leave(host)
             return None
         if cidrs_of(node):
@@ -173,7 +176,7 @@ class Kubelet:
             self._recorder.record(node, "NodeReady", f"Node {host.name} status is now: NodeReady")
 
     async def _post(self, name: str, conditions: list[dict[str, Any]]) -> None:
-        """Only the given conditions change (merged by type): others belong to the cloud-controller-manager."""
+        """Patch these conditions only (merged by type)."""
         patch = {"status": {"conditions": conditions}}
         try:
             answer = await self._kube.patch(NODE, name, patch, patch_type="strategic", subresource="status")
@@ -200,8 +203,8 @@ class Kubelet:
             host.joined = False
             self._context.endpoints.leave(self._context.clock.now(), host.name)
 
-    async def _mourn(self, host: Host, *, gone: bool) -> float | None:
-        """The VM does not run, its kubelet is silent: after 40 s the Node is Unknown, by kube-controller-manager."""
+    async def _handle_lost_vm(self, host: Host, *, gone: bool) -> float | None:
+        """The VM does not run. After 40 s kube-controller-manager sets Ready to Unknown."""
         now = self._context.clock.now()
         self._leave(host)
         host.booted, host.boot_at = False, None
@@ -212,9 +215,9 @@ class Kubelet:
             if gone:
                 del self._hosts[host.name]
             return None
-        silent_for = now - host.lost_at
-        if silent_for < _MONITOR_GRACE_SECONDS:
-            return _MONITOR_GRACE_SECONDS - silent_for
+        down_for = now - host.lost_at
+        if down_for < _MONITOR_GRACE_SECONDS:
+            return _MONITOR_GRACE_SECONDS - down_for
         before = condition(node, "Ready")
         if before is not None and before.get("status") != "Unknown":
             words = ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
@@ -250,9 +253,9 @@ class Kubelet:
 
 
 def node_of(vm: Vm, namespace: str, machine: Manifest | None, sibling: Manifest | None = None) -> Manifest:
-    """The Node as its kubelet registers it: uninitialised, with the labels of its pool.
+    """The Node as its kubelet registers it: uninitialised, with the labels and taints of its pool.
 
-    Size and versions are those of `sibling`, another Node of the cluster: a migration changes neither.
+    Capacity and versions are those of `sibling`, another Node of the cluster.
     """
     labels = {
         "kubernetes.io/arch": "amd64",
@@ -262,12 +265,12 @@ def node_of(vm: Vm, namespace: str, machine: Manifest | None, sibling: Manifest 
     pool = pool_of(vm.name, namespace)
     if pool:
         labels["worker.gardener.cloud/pool"] = pool
-    labels |= read(machine, "spec", "nodeTemplate", "metadata", "labels") or {}
+    labels |= dig(machine, "spec", "nodeTemplate", "metadata", "labels") or {}
     taints = [
         {"key": UNINITIALIZED, "value": "true", "effect": "NoSchedule"},
-        *(read(machine, "spec", "nodeTemplate", "spec", "taints") or ()),
+        *(dig(machine, "spec", "nodeTemplate", "spec", "taints") or ()),
     ]
-    resources = read(sibling, "status", "capacity") or {"cpu": "2", "memory": "8Gi", "pods": "110"}
+    resources = dig(sibling, "status", "capacity") or {"cpu": "2", "memory": "8Gi", "pods": "110"}
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -278,12 +281,12 @@ def node_of(vm: Vm, namespace: str, machine: Manifest | None, sibling: Manifest 
             "capacity": resources,
             "allocatable": resources,
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
-            "nodeInfo": {**_NODE_INFO, **(read(sibling, "status", "nodeInfo") or {})},
+            "nodeInfo": {**NODE_INFO, **(dig(sibling, "status", "nodeInfo") or {})},
         },
     }
 
 
 def pool_of(vm: str, namespace: str) -> str | None:
-    """The worker pool in a machine's name `<technical ID>-<pool>-z<zone>-<hash>-<suffix>`; None if it is none."""
+    """The worker pool in a machine name `<technical ID>-<pool>-z<zone>-<hash>-<suffix>`; None for other names."""
     match = re.fullmatch(rf"{re.escape(namespace)}-(.+)-z\d+-[^-]+-[^-]+", vm)
     return match[1] if match else None

@@ -1,4 +1,6 @@
-"""MachineDeployments: one MachineSet for each template, and the rolling step from one to the next (5.2, 11.5)."""
+"""MachineDeployments: one MachineSet for each template, and rolling updates between them
+(docs/reference/gardener.md#node-replacement).
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from dualstack.clock import rfc3339
 from dualstack.gardener.model.kinds import MACHINE_DEPLOYMENT, MACHINE_SET
 from dualstack.gardener.model.names import MACHINE_FINALIZER
 from dualstack.model.kinds import Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
-from dualstack_sim.actors.deployment_status import complete, outlived, scale_of, shows, status_of
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.machine_facts import (
     HASH_LABEL,
     adoption,
@@ -24,13 +26,13 @@ from dualstack_sim.actors.machine_facts import (
 from dualstack_sim.actors.ownership import on_change, on_owned_change
 from dualstack_sim.actors.pods import BY_OWNER, by_owner, is_terminating, owner_reference
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound
-from dualstack_sim.actors.rollout import budget, next_scales
+from dualstack_sim.actors.rollout import budget, complete, expired_sets, has_status, next_scales, scale_of, status_of
 
 REVISION = "deployment.kubernetes.io/revision"
 
 
 class MachineDeployments:
-    """RollingUpdate by the arithmetic of Kubernetes' Deployments; availability is that of the machine sets."""
+    """RollingUpdate with the arithmetic of Deployments. Availability is that of the machine sets."""
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
@@ -59,16 +61,16 @@ class MachineDeployments:
             await self._roll(deployment)
         new, old = self._split(deployment)
         await self._publish(deployment, new, old)
-        await self._tidy(deployment, old)
+        await self._delete_expired(deployment, old)
         return None
 
     def _split(self, deployment: Manifest) -> tuple[Manifest | None, list[Manifest]]:
-        """The set of the present template, if there is one, and the others, oldest first."""
+        """The set of the current template, if there is one, and the others, oldest first."""
         sets = self._sets.indexed(BY_OWNER, deployment["metadata"]["uid"])
         sets = sorted(sets, key=lambda each: (str(each["metadata"].get("creationTimestamp", "")), key_of(each)))
         template = deployment["spec"]["template"]
-        fitting = (s for s in sets if not is_terminating(s) and same_template(s["spec"]["template"], template))
-        new = next(fitting, None)
+        matching = (s for s in sets if not is_terminating(s) and same_template(s["spec"]["template"], template))
+        new = next(matching, None)
         return new, [each for each in sets if each is not new]
 
     async def _adopt(self, deployment: Manifest) -> None:
@@ -81,7 +83,7 @@ class MachineDeployments:
         new, old = self._split(deployment)
         if new is None:
             new = await self._create(deployment, old)
-        new = await self._hand_on(deployment, new)
+        new = await self._update_in_place(deployment, new)
         wanted = int(spec.get("replicas", 0))
         limits = budget((spec.get("strategy") or {}).get("rollingUpdate"), wanted)
         changes = next_scales(wanted, limits, scale_of(new), [scale_of(each) for each in old])
@@ -91,7 +93,7 @@ class MachineDeployments:
         )
 
     async def _create(self, deployment: Manifest, sets: Sequence[Manifest]) -> Manifest:
-        """The MachineSet of the present template, without machines yet; another hash if its name is taken."""
+        """Create the MachineSet of the current template with no replicas; with another hash if its name is taken."""
         collisions = 0
         while True:
             hashed = template_hash(deployment["spec"]["template"], collisions)
@@ -103,8 +105,8 @@ class MachineDeployments:
             self._sets.observe(created)
             return created
 
-    async def _hand_on(self, deployment: Manifest, machine_set: Manifest) -> Manifest:
-        """Give the present set what changes without new machines: node template and minReadySeconds."""
+    async def _update_in_place(self, deployment: Manifest, machine_set: Manifest) -> Manifest:
+        """Update the fields of the current set that do not replace machines: node template and minReadySeconds."""
         body = drift(deployment, machine_set)
         return await self._patch_set(machine_set, body, json=True) if body else machine_set
 
@@ -117,7 +119,7 @@ class MachineDeployments:
 
     async def _publish(self, deployment: Manifest, new: Manifest | None, old: Sequence[Manifest]) -> None:
         status = deployment_status(deployment, new, old, rfc3339(self._context.clock.now()))
-        if shows(deployment, status):
+        if has_status(deployment, status):
             return
         metadata = deployment["metadata"]
         try:
@@ -129,7 +131,7 @@ class MachineDeployments:
         self._deployments.observe(answer)
 
     async def _end(self, deployment: Manifest) -> None:
-        """Delete the sets, and let the deployment go when the last one is gone."""
+        """Delete the sets, and remove the finalizer when the last one is gone."""
         metadata = deployment["metadata"]
         sets = self._sets.indexed(BY_OWNER, metadata["uid"])
         for each in sets:
@@ -139,16 +141,16 @@ class MachineDeployments:
         if not sets and release is not None:
             await self._kube.patch(MACHINE_DEPLOYMENT, metadata["name"], release, metadata["namespace"])
 
-    async def _tidy(self, deployment: Manifest, old: Sequence[Manifest]) -> None:
+    async def _delete_expired(self, deployment: Manifest, old: Sequence[Manifest]) -> None:
         """Delete the oldest sets without machines beyond revisionHistoryLimit."""
-        for each in outlived(deployment, old):
+        for each in expired_sets(deployment, old):
             if is_terminating(each):
                 continue
             await self._kube.delete(MACHINE_SET, each["metadata"]["name"], each["metadata"]["namespace"])
 
 
 def drift(deployment: Manifest, machine_set: Manifest) -> list[dict[str, Any]]:
-    """The JSON patch that brings the set's node template and minReadySeconds up to date; empty if they are."""
+    """The JSON patch that updates the node template and minReadySeconds of the set; empty if nothing changes."""
     wanted, has = deployment["spec"], machine_set["spec"]
     patch: list[dict[str, Any]] = []
     if wanted.get("minReadySeconds", 0) != has.get("minReadySeconds", 0):
@@ -160,7 +162,7 @@ def drift(deployment: Manifest, machine_set: Manifest) -> list[dict[str, Any]]:
 
 
 def deployment_status(deployment: Manifest, new: Manifest | None, old: Sequence[Manifest], now: str) -> dict[str, Any]:
-    """The status from those of the machine sets; `now` stamps conditions that change."""
+    """The status from those of the machine sets. `now` is the time stamp of conditions that change."""
     name = new["metadata"]["name"] if new is not None else ""
     progressing = _progressing(complete(deployment, new, old), name)
     return status_of(deployment, new, old, progressing, now)

@@ -1,4 +1,4 @@
-"""What a Machine, its class and its Node say about it, and which machine goes first (pure)."""
+"""The state of a Machine from its manifest and its Node, and the order of deletion (pure)."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ _MUST_BE_FALSE = ("KernelDeadlock", "ReadonlyFilesystem", "DiskPressure", "Netwo
 
 
 def phase_of(machine: Manifest) -> str:
-    """`status.currentStatus.phase`, empty as long as nothing has been done for the machine."""
+    """`status.currentStatus.phase`; empty for a new machine."""
     return str(machine.get("status", {}).get("currentStatus", {}).get("phase", ""))
 
 
 def is_active(machine: Manifest) -> bool:
-    """Whether its MachineSet counts on it."""
+    """Whether it counts as a replica of its MachineSet."""
     return not is_terminating(machine) and phase_of(machine) not in ("Failed", "Terminating")
 
 
 def is_running(machine: Manifest) -> bool:
-    """Whether it is a ready replica: joined, healthy and not about to go."""
+    """Whether it is a ready replica: joined, healthy and not terminating."""
     return not is_terminating(machine) and phase_of(machine) == "Running"
 
 
 def updated_at(machine: Manifest) -> float:
-    """When the phase was last written, in seconds since the epoch; its creation if never."""
+    """The time of the last phase change, or of the creation, in seconds since the epoch."""
     stamp = machine.get("status", {}).get("currentStatus", {}).get("lastUpdateTime")
     return parse_rfc3339(stamp or machine["metadata"]["creationTimestamp"])
 
 
 def seconds_to_available(machine: Manifest, least_ready: float, now: float) -> float:
-    """0 when a running machine's Node has been ready for `least_ready` seconds, else what is missing.
+    """Seconds until the Node of a running machine will have been ready for `least_ready` seconds; 0 if it has.
 
-    Without a copy of the Node's conditions the time since which it runs counts.
+    Without a copy of the Node's conditions, the time of the last phase change counts.
     """
     since = (condition(machine, "Ready") or {}).get("lastTransitionTime")
     start = parse_rfc3339(since) if since else updated_at(machine)
     return max(0.0, start + least_ready - now)
 
 
-def first_to_go(machines: Iterable[Manifest]) -> list[Manifest]:
-    """The order in which a MachineSet gives machines up: lowest priority, worst phase, youngest, then by name."""
+def deletion_order(machines: Iterable[Manifest]) -> list[Manifest]:
+    """The order in which a MachineSet deletes machines: lowest priority, worst phase, youngest, then by name."""
     by_name = sorted(machines, key=lambda machine: str(machine["metadata"]["name"]))
     youngest_first = sorted(by_name, key=lambda machine: machine["metadata"].get("creationTimestamp", ""), reverse=True)
     return sorted(youngest_first, key=lambda machine: (_priority(machine), _rank(machine)))
@@ -73,8 +73,8 @@ def _rank(machine: Manifest) -> int:
 def node_problem(node: Manifest | None) -> str | None:
     """Why a machine with this Node is not healthy; None if it is.
 
-    Ready must be True, and none of the conditions that the machine controller watches by default may be other than
-    False: an unreachable network counts, which is how failed routes cost machines.
+    Ready must be True, and the conditions that the machine controller watches by default must be False, among them
+    NetworkUnavailable: a failed route can cost the machine.
     """
     if node is None:
         return "the Node object is missing"
@@ -88,8 +88,8 @@ def node_problem(node: Manifest | None) -> str | None:
     return None
 
 
-def essence(conditions: Iterable[Mapping[str, Any]] | None) -> list[tuple[Any, ...]]:
-    """Conditions without their heartbeats, to be compared."""
+def without_heartbeats(conditions: Iterable[Mapping[str, Any]] | None) -> list[tuple[Any, ...]]:
+    """Conditions without their heartbeats, for comparison."""
     names = ("type", "status", "reason", "message", "lastTransitionTime")
     return sorted(tuple(str(each.get(name, "")) for name in names) for each in conditions or ())
 
@@ -98,15 +98,15 @@ def zone_of(provider_id: str) -> str:
     """The zone in `gce:///<project>/<zone>/<name>`; ValueError for anything else."""
     parts = provider_id.removeprefix("gce:///").split("/")
     if not provider_id.startswith("gce:///") or len(parts) != 3 or not all(parts):
-        raise ValueError(f"{provider_id!r} is no provider ID of the form gce:///<project>/<zone>/<name>")
+        raise ValueError(f"{provider_id!r} is not a provider ID of the form gce:///<project>/<zone>/<name>")
     return parts[1]
 
 
 def same_template(one: Manifest, other: Manifest) -> bool:
-    """Whether two machine templates make the same machines.
+    """Whether two machine templates produce the same machines.
 
-    The hash label is not part of the template, and the node template is not either: it is handed on to existing
-    machine sets and replaces no machine (gardener-behaviour.md 5.2).
+    The hash label does not count, nor does the node template, which is updated in place
+    (docs/reference/gardener.md#node-replacement).
     """
     return bool(_comparable(one) == _comparable(other))
 
@@ -123,7 +123,7 @@ def _comparable(template: Manifest) -> Any:
 
 
 def stripped(value: Any) -> Any:
-    """`value` without anything empty in it, so that absent and empty compare equal."""
+    """`value` without empty parts, so that absent and empty compare equal."""
     if isinstance(value, dict):
         kept = {key: stripped(each) for key, each in value.items()}
         return {key: each for key, each in kept.items() if each not in (None, {}, [], "")}
@@ -133,13 +133,13 @@ def stripped(value: Any) -> Any:
 
 
 def template_hash(template: Manifest, collisions: int = 0) -> str:
-    """Five hex digits for a machine template; another five for each collision."""
+    """Five hexadecimal digits for a machine template, others for each number of collisions."""
     text = json.dumps([_comparable(template), collisions], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:5]
 
 
 def is_orphan_of(manifest: Manifest, owner: Manifest) -> bool:
-    """Whether it has no controller and the owner's selector takes it."""
+    """Whether it has no controller and matches the owner's selector."""
     metadata = manifest["metadata"]
     if any(reference.get("controller") for reference in metadata.get("ownerReferences") or ()):
         return False
@@ -153,7 +153,7 @@ def is_orphan_of(manifest: Manifest, owner: Manifest) -> bool:
 
 
 def adoption(kind: Kind, owner: Manifest, orphan: Manifest) -> Manifest:
-    """The patch by which `owner` (of `kind`) takes the orphan over."""
+    """The patch that makes `owner` (of `kind`) the controller of the orphan."""
     references = orphan["metadata"].get("ownerReferences") or []
     return {
         "metadata": {"uid": orphan["metadata"]["uid"], "ownerReferences": [*references, owner_reference(kind, owner)]}
@@ -161,7 +161,7 @@ def adoption(kind: Kind, owner: Manifest, orphan: Manifest) -> Manifest:
 
 
 def released(manifest: Manifest) -> Manifest | None:
-    """The patch that takes the machine controller's finalizer off; None if it is not there."""
+    """The patch that removes the machine controller's finalizer; None if it is not set."""
     finalizers = manifest["metadata"].get("finalizers") or []
     if MACHINE_FINALIZER not in finalizers:
         return None

@@ -1,4 +1,4 @@
-"""The machine controller's way to Compute Engine: VMs from machine classes (gardener-behaviour.md 5.1, 5.3)."""
+"""The VMs of the machine controller, from machine classes (docs/reference/gardener.md#machine-creation)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import Manifest
-from dualstack_sim.actors.api import ActorContext, Resource
+from dualstack_sim.actors.compute_api import Resource
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.refusals import ComputeConflict, ComputeNotFound, ComputeRefusal
 
 _LOOK_SECONDS = 5.0
@@ -15,20 +16,20 @@ _PATIENCE_SECONDS = 300.0
 
 
 class InvalidClass(DualstackError):
-    """No VM can be made from the machine class; the message names every field that is wrong."""
+    """The machine class is not valid; the message names every invalid field."""
 
 
 class MachineInstances:
-    """Creates and deletes the VM of a machine, and waits until that is done."""
+    """Creates and deletes the VMs of machines, and waits for the operations."""
 
     def __init__(self, context: ActorContext) -> None:
         self._clock = context.clock
         _, self._compute = context.named("machine-controller-manager")
 
     async def create(self, name: str, machine_class: Manifest) -> str:
-        """The provider ID of the VM `name`, running; one that is there already is taken over.
+        """Create the VM `name`, or adopt it if it exists. Returns its provider ID when it runs.
 
-        InvalidClass, ComputeRefusal, or OperationFailed.
+        InvalidClass, ComputeRefusal or OperationFailed.
         """
         spec = machine_class.get("providerSpec") or {}
         faults = class_faults(spec)
@@ -38,18 +39,18 @@ class MachineInstances:
         try:
             await self._compute.wait(await self._compute.insert(f"zones/{zone}/instances", instance_body(name, spec)))
         except ComputeConflict:
-            await self._take_over(name, zone)
+            await self._adopt(name, zone)
         return f"gce:///{self._compute.project}/{zone}/{name}"
 
     async def delete(self, name: str, zone: str) -> None:
-        """Delete the VM, if there is one, and wait until it is gone. ComputeRefusal or OperationFailed."""
+        """Delete the VM, if it exists, and wait for the operation. ComputeRefusal or OperationFailed."""
         try:
             await self._compute.wait(await self._compute.delete(f"zones/{zone}/instances/{name}"))
         except ComputeNotFound:
             return
 
-    async def _take_over(self, name: str, zone: str) -> None:
-        """Wait until the VM of that name, begun before the controller was restarted, runs."""
+    async def _adopt(self, name: str, zone: str) -> None:
+        """Wait until a VM whose creation began before the controller was restarted runs."""
         path = f"zones/{zone}/instances/{name}"
         until = self._clock.now() + _PATIENCE_SECONDS
         while True:
@@ -58,12 +59,12 @@ class MachineInstances:
             if status == "RUNNING":
                 return
             if status not in ("PROVISIONING", "STAGING") or self._clock.now() > until:
-                raise ComputeRefusal(409, "alreadyExists", f"the instance {name} is there, but its status is {status}")
+                raise ComputeRefusal(409, "alreadyExists", f"the instance {name} exists, but its status is {status}")
             await self._clock.sleep(_LOOK_SECONDS)
 
 
 def class_faults(spec: Manifest) -> list[str]:
-    """What is wrong with a providerSpec, one sentence for each field (the checks of 5.3)."""
+    """The invalid fields of a providerSpec, one message each (docs/reference/gardener.md#machine-validation)."""
     faults = [
         f"providerSpec.{name}: Required value" for name in ("zone", "region", "machineType") if not spec.get(name)
     ]

@@ -1,4 +1,4 @@
-"""MachineSets: as many machines as asked for (gardener-behaviour.md 5.2, 11.5)."""
+"""MachineSets: as many machines as they have replicas (docs/reference/gardener.md#node-replacement)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 from dualstack.gardener.model.kinds import MACHINE, MACHINE_SET
 from dualstack.gardener.model.names import MACHINE_FINALIZER
 from dualstack.model.kinds import Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.machine_facts import (
     adoption,
-    first_to_go,
+    deletion_order,
     is_active,
     is_orphan_of,
     is_running,
@@ -25,7 +26,7 @@ from dualstack_sim.actors.refusals import AlreadyExists, Conflict, NotFound
 
 
 class MachineSets:
-    """Replaces machines that failed or that somebody deletes; gives up the least valuable ones first."""
+    """Replaces failed and deleted machines, and deletes surplus ones."""
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
@@ -58,7 +59,7 @@ class MachineSets:
         if surplus < 0:
             await asyncio.gather(*(self._create(machine_set) for _ in range(-surplus)))
         elif surplus > 0:
-            await self._delete(first_to_go(active)[:surplus])
+            await self._delete(deletion_order(active)[:surplus])
         return await self._publish(machine_set)
 
     def _owned(self, machine_set: Manifest) -> list[Manifest]:
@@ -91,14 +92,14 @@ class MachineSets:
         try:
             answer = await self._kube.delete(MACHINE, metadata["name"], metadata["namespace"], uid=metadata["uid"])
         except Conflict:
-            return  # another machine has taken the name: the watch will tell
+            return  # another machine of the same name
         if answer is None or answer.get("kind") == "Status":
             self._machines.forget(machine)
         else:
             self._machines.observe(answer)
 
     async def _end(self, machine_set: Manifest) -> None:
-        """Delete the machines, and let the set go when the last one is gone."""
+        """Delete the machines, and remove the finalizer when the last one is gone."""
         owned, metadata = self._owned(machine_set), machine_set["metadata"]
         await self._delete([machine for machine in owned if not is_terminating(machine)])
         release = released(machine_set)
@@ -106,7 +107,7 @@ class MachineSets:
             await self._kube.patch(MACHINE_SET, metadata["name"], release, metadata["namespace"])
 
     async def _publish(self, machine_set: Manifest) -> float | None:
-        """Write the status if it changed; the seconds until some machine will have been ready for long enough."""
+        """Write the status if it changes. Returns the seconds until the next machine becomes available."""
         status, wait = set_status(machine_set, self._owned(machine_set), self._context.clock.now())
         metadata, live = machine_set["metadata"], machine_set.get("status") or {}
         if any(live.get(name, 0) != value for name, value in status.items()):
@@ -121,9 +122,9 @@ class MachineSets:
 
 
 def set_status(machine_set: Manifest, machines: list[Manifest], now: float) -> tuple[dict[str, int], float | None]:
-    """The status, and the seconds until it changes by itself.
+    """The status, and the seconds until the next machine becomes available, if any.
 
-    `replicas` counts machines that are going, too: an old machine is there until its VM is gone.
+    `replicas` includes terminating machines, which exist until their VM is gone.
     """
     least = machine_set["spec"].get("minReadySeconds", 0)
     running = [machine for machine in machines if is_running(machine)]

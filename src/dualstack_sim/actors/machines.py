@@ -1,4 +1,6 @@
-"""Machines: a VM for each, its health by its Node, and the orderly end of both (gardener-behaviour.md 5.3, 11.5)."""
+"""Machines: each creates a VM, follows the health of its Node, and in the end drains and deletes both
+(docs/reference/gardener.md#machine-creation).
+"""
 
 from __future__ import annotations
 
@@ -7,16 +9,18 @@ from typing import Any
 from dualstack.clock import parse_rfc3339, rfc3339
 from dualstack.gardener.model.kinds import MACHINE, MACHINE_CLASS
 from dualstack.gardener.model.names import MACHINE_FINALIZER
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import NODE, POD, Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of, read
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.drain import Drainer
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.machine_facts import (
     FORCE_DELETION,
-    essence,
     node_problem,
     phase_of,
     released,
     updated_at,
+    without_heartbeats,
     zone_of,
 )
 from dualstack_sim.actors.machine_instances import InvalidClass, MachineInstances
@@ -26,7 +30,7 @@ from dualstack_sim.actors.refusals import ComputeRefusal, Conflict, NotFound, Op
 CREATION_SECONDS = 1200.0
 HEALTH_SECONDS = 600.0
 DRAIN_SECONDS = 7200.0
-"""How long a machine may take to join, may be unhealthy, and may be drained before its pods are deleted."""
+"""Timeouts: to join the cluster, to recover, and to drain before the remaining pods are deleted."""
 
 _FORCE_AFTER_NOT_READY_SECONDS = 300.0
 _FIRST_RETRY, _LONGEST_RETRY = 5.0, 180.0
@@ -36,7 +40,7 @@ _IN_PROGRESS = ("", "Pending", "CrashLoopBackOff", "Failed", "Terminating")
 
 
 class MachineLife:
-    """One reconcile for each machine, up to fifty at a time: a creation or deletion waits for its VM."""
+    """Reconciles up to fifty machines at a time, because a creation or deletion waits for its VM."""
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
@@ -50,7 +54,7 @@ class MachineLife:
         self._drainer = Drainer(context)
         self._failures: dict[str, tuple[int, float]] = {}
         self._failing: set[ObjectKey] = set()
-        """Machines whose failure is being written at this moment."""
+        """Machines whose phase Failed is being written."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -74,7 +78,7 @@ class MachineLife:
         self._queue.add((self._context.namespace, node["metadata"]["name"]))
 
     def _pod_changed(self, old: Manifest | None, new: Manifest | None) -> None:
-        """A pod is gone: perhaps the last one of a Node that is drained."""
+        """A deleted pod may be the last one of a Node that is drained."""
         if new is not None or old is None:
             return
         name = old["spec"].get("nodeName", "")
@@ -90,14 +94,14 @@ class MachineLife:
             if is_terminating(machine):
                 return await self._end(machine)
             if MACHINE_FINALIZER not in (machine["metadata"].get("finalizers") or ()):
-                machine = await self._hold(machine)
+                machine = await self._add_finalizer(machine)
             if not machine["spec"].get("providerID"):
                 return await self._create(machine)
             return await self._check(machine)
         except NotFound:
-            return None  # deleted while we looked: the watch tells
+            return None  # deleted meanwhile
 
-    async def _hold(self, machine: Manifest) -> Manifest:
+    async def _add_finalizer(self, machine: Manifest) -> Manifest:
         finalizers = [*(machine["metadata"].get("finalizers") or ()), MACHINE_FINALIZER]
         return await self._patch(machine, {"metadata": {"finalizers": finalizers}})
 
@@ -119,20 +123,20 @@ class MachineLife:
         return self._left_to_join(machine)
 
     async def _class_of(self, machine: Manifest) -> Manifest:
-        """Read anew for each VM: it is updated in place, and the next VM is of its present form (5.1)."""
-        name = read(machine, "spec", "class", "name") or ""
+        """Read for each VM, because it is updated in place (docs/reference/gardener.md#machine-class-in-place)."""
+        name = dig(machine, "spec", "class", "name") or ""
         found = await self._kube.get(MACHINE_CLASS, name, machine["metadata"]["namespace"]) if name else None
         if found is None:
             raise InvalidClass(f'machineclass.machine.sapcloud.io "{name}" not found')
         return found
 
     async def _creation_failed(self, machine: Manifest, why: str) -> float | None:
-        """Tell, and try again after a growing delay until the machine's time to join is over."""
+        """Record the failure, and retry with backoff until the time to join is over."""
         if self._left_to_join(machine) <= 0:
             await self._give_up_joining(machine)
             return None
         wait = self._postpone(machine)
-        await self._tell_failure(machine, "CrashLoopBackOff", f"Cloud provider message - {why}", "Create")
+        await self._record_failure(machine, "CrashLoopBackOff", f"Cloud provider message - {why}", "Create")
         return wait
 
     def _left_to_join(self, machine: Manifest) -> float:
@@ -146,7 +150,7 @@ class MachineLife:
     # -- health
 
     async def _check(self, machine: Manifest) -> float | None:
-        """Follow the Node's health. Seconds until the machine's patience with it ends, if it is not healthy."""
+        """Update the phase from the health of the Node. Returns the seconds until a timeout, if one runs."""
         node = self._nodes.get(machine["metadata"]["name"])
         problem, phase = node_problem(node), phase_of(machine)
         if phase == "Failed":
@@ -172,7 +176,9 @@ class MachineLife:
         if phase_of(machine) == "Unknown":
             words = f"Machine {machine['metadata']['name']} successfully re-joined the cluster"
             await self._write(machine, "Running", words, "Successful", "HealthCheck", node=node)
-        elif essence(read(machine, "status", "conditions")) != essence(read(node, "status", "conditions")):
+        elif without_heartbeats(dig(machine, "status", "conditions")) != without_heartbeats(
+            dig(node, "status", "conditions")
+        ):
             await self._patch(machine, {"status": {"conditions": _conditions(node)}}, subresource="status")
 
     async def _unhealthy(self, machine: Manifest, problem: str, node: Manifest | None) -> float | None:
@@ -195,7 +201,7 @@ class MachineLife:
         return None
 
     def _others_in_progress(self, machine: Manifest) -> bool:
-        """Whether another machine of the deployment is being replaced: one at a time, or an outage takes them all."""
+        """Whether another machine of the deployment is being replaced. One at a time limits the effect of an outage."""
         deployment = (machine["metadata"].get("labels") or {}).get("name")
         return any(
             is_terminating(other) or key_of(other) in self._failing or phase_of(other) in _IN_PROGRESS
@@ -203,10 +209,10 @@ class MachineLife:
             if (other["metadata"].get("labels") or {}).get("name") == deployment and key_of(other) != key_of(machine)
         )
 
-    # -- end
+    # -- deletion
 
     async def _end(self, machine: Manifest) -> float | None:
-        """Drain the Node, delete the VM, then the Node, and let the Machine go."""
+        """Drain the Node, delete the VM, then the Node, and remove the finalizer."""
         metadata, release = machine["metadata"], released(machine)
         if release is None:
             return None
@@ -228,7 +234,7 @@ class MachineLife:
         return None
 
     def _must_force(self, machine: Manifest, node: Manifest) -> bool:
-        """Whether to wait for nobody: asked for, drained for two hours, or a Node that has not been ready for long."""
+        """Whether to drain by force: on request, after two hours, or if the Node is not ready for five minutes."""
         metadata, now = machine["metadata"], self._clock.now()
         if (metadata.get("labels") or {}).get(FORCE_DELETION) == "True":
             return True
@@ -240,7 +246,7 @@ class MachineLife:
         return now >= parse_rfc3339(ready["lastTransitionTime"]) + _FORCE_AFTER_NOT_READY_SECONDS
 
     async def _delete_vm(self, machine: Manifest) -> float:
-        """0 when the VM is gone, else the seconds until the next attempt."""
+        """Returns 0 when the VM is gone, else the seconds until the next attempt."""
         wait = self._postponed_for(machine)
         if wait > 0:
             return wait
@@ -251,17 +257,17 @@ class MachineLife:
             await self._instances.delete(machine["metadata"]["name"], zone)
         except (ComputeRefusal, OperationFailed) as refusal:
             wait = self._postpone(machine)
-            await self._tell_failure(machine, "Terminating", f"VM deletion failed: {refusal}", "Delete")
+            await self._record_failure(machine, "Terminating", f"VM deletion failed: {refusal}", "Delete")
             return wait
         return 0.0
 
     async def _zone_of(self, machine: Manifest) -> str | None:
-        """Where the VM is or, if its creation was never finished, would be; None when nobody knows."""
+        """The zone of the VM: from its provider ID, else from its class; None if neither is known."""
         provider_id = machine["spec"].get("providerID")
         try:
             if provider_id:
                 return zone_of(provider_id)
-            zone = read(await self._class_of(machine), "providerSpec", "zone")
+            zone = dig(await self._class_of(machine), "providerSpec", "zone")
         except (ValueError, InvalidClass):
             return None
         return str(zone) if zone else None
@@ -271,13 +277,13 @@ class MachineLife:
         try:
             await self._kube.delete(NODE, metadata["name"], uid=metadata["uid"])
         except Conflict:
-            return  # another Node has taken the name
+            return  # another Node of the same name
         self._nodes.forget(node)
 
-    # -- attempts that failed, and writes
+    # -- failed attempts, and writes
 
     def _postpone(self, machine: Manifest) -> float:
-        """Note a failed attempt; the seconds until the next one, longer each time."""
+        """Count a failed attempt. Returns the seconds until the next one (exponential backoff)."""
         uid = machine["metadata"]["uid"]
         attempts, _ = self._failures.get(uid, (0, 0.0))
         wait = min(_LONGEST_RETRY, _FIRST_RETRY * 2.0 ** min(attempts, 10))
@@ -285,19 +291,19 @@ class MachineLife:
         return wait
 
     def _postponed_for(self, machine: Manifest) -> float:
-        """Seconds until the next attempt: changes of the Machine, our own among them, do not bring it forward."""
+        """Seconds until the next attempt. Changes of the Machine, among them our own, do not shorten the backoff."""
         _, due = self._failures.get(machine["metadata"]["uid"], (0, 0.0))
         return max(0.0, due - self._clock.now())
 
-    async def _tell_failure(self, machine: Manifest, phase: str, words: str, operation: str) -> None:
-        """Once for each reason: the time stamp alone is not worth a write."""
-        if phase_of(machine) != phase or read(machine, "status", "lastOperation", "description") != words:
+    async def _record_failure(self, machine: Manifest, phase: str, words: str, operation: str) -> None:
+        """Written once for each reason; the time stamp alone is not updated."""
+        if phase_of(machine) != phase or dig(machine, "status", "lastOperation", "description") != words:
             await self._write(machine, phase, words, "Failed", operation)
 
     async def _write(
         self, machine: Manifest, phase: str, words: str, state: str, operation: str, *, node: Manifest | None = None
     ) -> Manifest:
-        """Set phase and last operation and, with `node`, the conditions that are copied from it."""
+        """Write the phase, the last operation and, with `node`, a copy of its conditions."""
         now = rfc3339(self._clock.now())
         status: dict[str, Any] = {
             "currentStatus": {"phase": phase, "lastUpdateTime": now, "timeoutActive": state == "Processing"},
@@ -315,4 +321,4 @@ class MachineLife:
 
 
 def _conditions(node: Manifest | None) -> list[dict[str, Any]]:
-    return list(read(node, "status", "conditions") or ())
+    return list(dig(node, "status", "conditions") or ())

@@ -1,4 +1,4 @@
-"""How a resource manager turns the live object into what a manifest asks for (pure; gardener-behaviour.md 2.10)."""
+"""How the resource manager merges a manifest into the live object (pure)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRESERVE_REPLICAS = "resources.gardener.cloud/preserve-replicas"
 
 _SERVER_OWNED = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "deletionTimestamp")
 _SERVICE_KEPT = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")
-"""What a Service keeps as long as its manifest does not say otherwise."""
+"""The fields of a Service that are kept unless the manifest sets them."""
 
 _KNOWN: dict[tuple[str, str], Kind] = {
     (kind.api_version, kind.kind): kind for kind in vars(kinds).values() if isinstance(kind, Kind)
@@ -36,11 +36,11 @@ _CLUSTER_SCOPED = frozenset(
 
 
 class BadManifest(Exception):
-    """What a secret holds cannot be applied."""
+    """A manifest in a Secret cannot be applied."""
 
 
 def documents(secret: Manifest) -> Iterator[Manifest]:
-    """The manifests in a ManagedResource's secret: any key, base64, several YAML documents to a key."""
+    """The manifests in the Secret of a ManagedResource: each value is base64 of one or more YAML documents."""
     for name, encoded in sorted((secret.get("data") or {}).items()):
         try:
             loaded = list(yaml.safe_load_all(base64.b64decode(encoded, validate=True)))
@@ -50,12 +50,12 @@ def documents(secret: Manifest) -> Iterator[Manifest]:
             if document is None:
                 continue
             if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
-                raise BadManifest(f"the document at key {name!r} is no Kubernetes object")
+                raise BadManifest(f"the document at key {name!r} is not a Kubernetes object")
             yield document
 
 
 def kind_of(manifest: Manifest) -> Kind:
-    """The type of a manifest. The plural of an unknown one follows the usual spelling."""
+    """The type of a manifest. The plural of an unknown type is guessed from its kind."""
     api_version, name = manifest.get("apiVersion", ""), manifest.get("kind", "")
     if not api_version or not name:
         raise BadManifest(f"{manifest['metadata'].get('name')!r} has no apiVersion or kind")
@@ -68,7 +68,7 @@ def kind_of(manifest: Manifest) -> Kind:
 
 
 def merged(live: Manifest, desired: Manifest) -> Manifest:
-    """The object to write: the manifest, with the live status and foreign labels, annotations and finalizers."""
+    """The object to write: the manifest, with the live status and other labels, annotations and finalizers."""
     result = {**copy.deepcopy(live), **copy.deepcopy({name: desired[name] for name in desired if name != "status"})}
     for name in live:
         if name not in desired and name not in ("metadata", "status"):
@@ -82,7 +82,7 @@ def merged(live: Manifest, desired: Manifest) -> Manifest:
 
 
 def content(manifest: Manifest) -> Manifest:
-    """What counts when two states of an object are compared: all but its status and what the server owns."""
+    """The object without its status and the fields that the server owns, for comparison."""
     metadata = {name: value for name, value in manifest["metadata"].items() if name not in _SERVER_OWNED}
     return {**{name: value for name, value in manifest.items() if name != "status"}, "metadata": metadata}
 
@@ -103,7 +103,7 @@ def _service_spec(live: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[s
         result["clusterIP"] = desired["clusterIPs"][0]
     grows = desired.get("ipFamilyPolicy") not in (None, live.get("ipFamilyPolicy"))
     for name in _SERVICE_KEPT:
-        # With a new policy the API server works the families and addresses out again, from what is asked for.
+        # With a new policy the API server chooses families and addresses again.
         if name in live and name not in result and not (grows and name == "ipFamilies"):
             result[name] = live[name]
     if "clusterIP" in desired and "clusterIPs" not in desired and live.get("clusterIP") != desired["clusterIP"]:
@@ -113,7 +113,7 @@ def _service_spec(live: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[s
 
 
 def _port(live: Any, desired: Mapping[str, Any]) -> dict[str, Any]:
-    """A service port with the node port it was given."""
+    """A Service port with the node port of the live object."""
     for port in live:
         if port.get("port") == desired.get("port") and port.get("protocol", "TCP") == desired.get("protocol", "TCP"):
             return {**({"nodePort": port["nodePort"]} if "nodePort" in port else {}), **desired}

@@ -1,7 +1,7 @@
-"""Gardener's network problem detector: Nodes say in a condition which other nodes their pods do not reach.
+"""Gardener's network problem detector: a Node condition names the nodes whose pods its own pods do not reach.
 
-Its agents connect to each other, which takes a way there and a way back. A node complains when a fifth of the others
-is out of reach: one dark node among many complains itself, and the others do not.
+Its agents connect to each other, which needs connectivity in both directions. A Node reports a problem when a fifth of
+the other nodes is out of reach: one unreachable node among many reports a problem, the others do not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from dualstack.model.conditions import HEARTBEAT_TIME, find_condition, with_condition
 from dualstack.model.kinds import NODE, Manifest
-from dualstack_sim.actors.api import ActorContext
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.refusals import KubeRefusal
 
 CONDITION = "ClusterNetworkProblem"
@@ -19,14 +19,14 @@ PERIOD = 10.0
 """Seconds between two rounds."""
 
 SHARE = 0.2
-"""The share of the other nodes that must be out of reach before a node complains."""
+"""The share of the other nodes that must be out of reach before a node reports a problem."""
 
 _NAMED = 5
-"""How many of them its message names."""
+"""The number of nodes that a message names."""
 
 
 class NetworkProblemDetector:
-    """Evaluates what the watched traffic suffers, for all nodes at once; writes only what has changed."""
+    """Evaluates the traffic of all nodes; writes only conditions that change."""
 
     def __init__(self, context: ActorContext) -> None:
         self._clock = context.clock
@@ -34,23 +34,22 @@ class NetworkProblemDetector:
         self._kube, _ = context.named("network-problem-detector")
         self._informers = context.informers
         self._nodes = context.informers.of(NODE)
-        self._said: dict[str, str] = {}
-        """The message of each Node that complains."""
+        self._reported: dict[str, str] = {}
+        """The message of each Node with a problem."""
 
     async def run(self) -> None:
         """Until cancelled."""
         await self._informers.synced(NODE)
         while True:
-            found = complaints(
-                self._endpoints.unreachable_pairs(self._clock.now()), [_name(node) for node in self._nodes.all()]
-            )
-            for name in sorted(found.keys() | self._said.keys()):
-                if found.get(name) != self._said.get(name):
-                    await self._say(name, found.get(name))
+            pairs = self._endpoints.unreachable_pairs(self._clock.now())
+            found = problems(pairs, [_name(node) for node in self._nodes.all()])
+            for name in sorted(found.keys() | self._reported.keys()):
+                if found.get(name) != self._reported.get(name):
+                    await self._report(name, found.get(name))
             await self._clock.sleep(PERIOD)
 
-    async def _say(self, name: str, message: str | None) -> None:
-        """What could not be written is written in the next round."""
+    async def _report(self, name: str, message: str | None) -> None:
+        """Write the condition of the Node. A write that fails is repeated in the next round."""
         node = self._nodes.get(name)
         if node is not None:
             conditions = (node.get("status") or {}).get("conditions") or []
@@ -65,15 +64,15 @@ class NetworkProblemDetector:
             except KubeRefusal:
                 return
         if message is None:
-            self._said.pop(name, None)
+            self._reported.pop(name, None)
         else:
-            self._said[name] = message
+            self._reported[name] = message
 
 
-def complaints(dark: Iterable[tuple[str, str]], nodes: Sequence[str]) -> dict[str, str]:
-    """What each node has to complain of, by its name."""
+def problems(pairs: Iterable[tuple[str, str]], nodes: Sequence[str]) -> dict[str, str]:
+    """The condition message of each node that has a problem, given the unreachable (source, destination) pairs."""
     unreached: dict[str, set[str]] = defaultdict(set)
-    for source, destination in dark:
+    for source, destination in pairs:
         unreached[source].add(destination)
         unreached[destination].add(source)
     enough = SHARE * (len(nodes) - 1)

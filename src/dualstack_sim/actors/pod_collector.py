@@ -1,18 +1,19 @@
-"""The pod garbage collector of kube-controller-manager: pods of Nodes that are no more are deleted by force."""
+"""The pod garbage collector of kube-controller-manager: it force-deletes pods of deleted Nodes."""
 
 from __future__ import annotations
 
 from dualstack.model.kinds import NODE, POD, Manifest
-from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey, key_of
+from dualstack_sim.actors.context import SEED_NODE, ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.pods import BY_NODE, by_node
 from dualstack_sim.actors.refusals import Conflict
 
 _QUARANTINE_SECONDS = 40.0
-"""How long a Node must have been missing."""
+"""How long the Node must be missing."""
 
 
 class PodCollector:
-    """Event-driven: a Node goes, or a pod is seen whose Node is not there."""
+    """Runs when a Node is deleted, or when the Node of a pod does not exist."""
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
@@ -59,5 +60,5 @@ class PodCollector:
         try:
             await self._kube.delete(POD, metadata["name"], metadata["namespace"], grace_seconds=0, uid=metadata["uid"])
         except Conflict:
-            return  # another pod has taken the name
+            return  # another pod of the same name
         self._pods.forget(pod)

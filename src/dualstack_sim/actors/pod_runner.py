@@ -1,40 +1,35 @@
-"""What kubelets do with pods: start them with addresses from the node's CNI, report them, and let them end."""
+"""How kubelets run pods: start them with addresses from the node's CNI, report their status, and stop them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import CONFIG_MAP, NODE, POD, Manifest
 from dualstack_sim.actors import pod_status
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of
-from dualstack_sim.actors.cni import (
-    CONFIG_MAPS,
-    CniFailure,
-    Network,
-    cidrs_of,
-    configuration,
-    missing_families,
-    primary_first,
-)
+from dualstack_sim.actors.cni.host_local import CniFailure, Network, cidrs_of, primary_first
+from dualstack_sim.actors.cni.model import Cni, CniConfiguration
+from dualstack_sim.actors.cni.registry import CNIS
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.hosts import Host
+from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.pods import BY_NODE, by_node, controller_of, is_ready, is_terminating
 from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.refusals import Conflict, NotFound
 
 _START_SECONDS = 4.0
-"""Median of pulling, sandbox and start together."""
+"""Median time from binding to running."""
 _STOP_SECONDS = 2.0
-"""Median until a container has ended after SIGTERM."""
+"""Median time from SIGTERM to the end of a container."""
 _SLOW_TO_STOP = frozenset({"cloud-controller-manager"})
-"""Containers that take their whole grace period: the leader works on until it is killed (gardener-behaviour.md W8)."""
+"""Containers that use their whole grace period (docs/reference/weaknesses.md#w8)."""
 _RETRY_SANDBOX_SECONDS = 15.0
 
 
 @dataclass(slots=True)
 class Run:
-    """How far a pod has come on its node; times in simulated seconds since the epoch."""
+    """The progress of a pod on its node; times in simulated seconds since the epoch."""
 
     uid: str
     host: str
@@ -44,7 +39,7 @@ class Run:
 
 
 class PodRunner:
-    """Runs the pods of all hosts; calls `cni_started(host)` when a CNI pod has written its configuration."""
+    """Runs the pods of all hosts. Calls `cni_started(host)` when a CNI agent has written its configuration."""
 
     def __init__(
         self,
@@ -71,26 +66,28 @@ class PodRunner:
         await self._queue.serve(self._reconcile, workers=6)
 
     def revisit(self, host: Host) -> None:
-        """Something that pods may wait for has changed on the host."""
+        """Queue the pods that wait for a change of the host."""
         for key in host.waiting:
             self._queue.add(key)
         host.waiting.clear()
 
     def revisit_all(self, host: Host) -> None:
-        """The host has booted: all its pods are its business now."""
+        """Queue all pods of a host that has booted."""
         host.waiting.clear()
         for pod in self._pods.indexed(BY_NODE, host.name):
             self._queue.add(key_of(pod))
 
-    def take_cni_configuration(self, host: Host, config_map: str | None = None) -> bool:
-        """Let the host's CNI be what the ConfigMap (any of them if not named) says now; whether there was one."""
-        names = (config_map,) if config_map else tuple(CONFIG_MAPS.values())
-        for name in names:
-            manifest = self._config_maps.get(name, "kube-system")
+    def configure_cni(self, host: Host, cnis: Iterable[Cni] | None = None) -> bool:
+        """Configure the host from the ConfigMap of the first of `cnis` (default: all) that has a valid one.
+
+        Returns False if there is none.
+        """
+        for cni in CNIS.values() if cnis is None else cnis:
+            manifest = self._config_maps.get(cni.config_map, "kube-system")
             if manifest is None:
                 continue
             try:
-                host.cni = configuration(manifest)
+                host.cni = CniConfiguration.of(cni, manifest)
             except CniFailure as failure:
                 self._recorder.record(manifest, "InvalidCNIConfiguration", str(failure), warning=True)
                 continue
@@ -104,7 +101,7 @@ class PodRunner:
             self._queue.add(key_of(new))
 
     def _release(self, pod: Manifest | None) -> None:
-        """A pod is gone: its addresses are free again."""
+        """Free the addresses of a deleted pod."""
         if pod is None:
             return
         run = self._runs.get(key_of(pod))
@@ -131,7 +128,7 @@ class PodRunner:
         return await self._start(pod, host, run)
 
     def _remember(self, pod: Manifest, host: Host) -> None:
-        """Pods that ran before this kubelet looked keep their addresses."""
+        """Record the addresses of a pod that ran before the kubelet started."""
         if not pod["spec"].get("hostNetwork"):
             addresses = [each["ip"] for each in pod.get("status", {}).get("podIPs") or ()]
             host.local.restore(pod["metadata"]["uid"], addresses)
@@ -158,41 +155,42 @@ class PodRunner:
         return None
 
     def _addresses(self, pod: Manifest, host: Host, run: Run) -> list[str] | None:
-        """The pod's addresses, primary family first; None when the CNI is not there yet or refuses."""
+        """The pod's addresses, primary family first; None while the CNI is not configured or has no address."""
         if pod["spec"].get("hostNetwork"):
             return self._host_addresses(host)
         ranges = self._ranges(host)
         if host.cni is None or not ranges:
             return None
         try:
-            chosen = host.local.allocate(pod["metadata"]["uid"], ranges, host.cni.families)
+            chosen = host.local.allocate(pod["metadata"]["uid"], ranges, host.cni.families, host.cni.cni.first_offset)
         except CniFailure as failure:
-            self._refuse(pod, run, host.cni.plugin, str(failure))
+            self._refuse(pod, run, host.cni.cni, str(failure))
             return None
         return primary_first(chosen, ranges[0].version)
 
-    def _refuse(self, pod: Manifest, run: Run, plugin: str, reason: str) -> None:
-        """The pod stays in ContainerCreating; said once for each reason."""
+    def _refuse(self, pod: Manifest, run: Run, cni: Cni, reason: str) -> None:
+        """The pod stays in ContainerCreating. One Event for each reason."""
         if run.refused == reason:
             return
         run.refused = reason
         sandbox = self._context.chance.word(64, "sandbox", run.uid, alphabet="0123456789abcdef")
         message = (
             "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "
-            f'"{sandbox}": plugin type="{plugin}" failed (add): {reason}'
+            f'"{sandbox}": plugin type="{cni.name}" failed (add): {reason}'
         )
         self._recorder.record(pod, "FailedCreatePodSandBox", message, warning=True)
 
     def _start_cni(self, pod: Manifest, host: Host) -> str | None:
-        """A starting CNI pod writes the node's configuration; why it does not become ready, if it does not."""
+        """A starting CNI agent configures its node. Returns why it does not become ready, if it does not."""
         kind, name = controller_of(pod)
-        if kind != "DaemonSet" or name not in CONFIG_MAPS:
+        cni = CNIS.get(name)
+        if kind != "DaemonSet" or cni is None:
             return None
-        before = host.cni
-        if not self.take_cni_configuration(host, CONFIG_MAPS[name]) or host.cni is None:
-            return f"ConfigMap {CONFIG_MAPS[name]} holds no usable configuration"
-        missing = missing_families(host.cni, self._ranges(host)) if host.cni.agent_needs_ranges else ()
-        if missing and self._ranges(host):
+        before, ranges = host.cni, self._ranges(host)
+        if not self.configure_cni(host, [cni]) or host.cni is None:
+            return f"ConfigMap {cni.config_map} holds no usable configuration"
+        missing = host.cni.missing_families(ranges) if cni.agent_needs_ranges and ranges else ()
+        if missing:
             host.cni = before
             return f"required IPv{missing[0]} PodCIDR not available"
         self.revisit(host)
@@ -206,14 +204,14 @@ class PodRunner:
         return cidrs_of(node) if node is not None else []
 
     def _host_addresses(self, host: Host) -> list[str]:
-        """The Node's InternalIPs; before the cloud has told them, those of the NIC."""
+        """The InternalIPs of the Node; before it is initialised, the addresses of the NIC."""
         node = self._nodes.get(host.name)
-        told = [
+        internal = [
             each["address"]
             for each in (node or {}).get("status", {}).get("addresses") or ()
             if each.get("type") == "InternalIP"
         ]
-        return told or list(host.addresses)
+        return internal or list(host.addresses)
 
     async def _end(self, pod: Manifest, run: Run) -> float | None:
         now = self._context.clock.now()
@@ -225,7 +223,7 @@ class PodRunner:
         try:
             await self._kube.delete(POD, metadata["name"], metadata["namespace"], grace_seconds=0, uid=metadata["uid"])
         except Conflict:
-            return None  # another pod has taken the name: this one is gone
+            return None  # another pod of the same name
         self._pods.forget(pod)
         return None
 

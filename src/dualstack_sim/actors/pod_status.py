@@ -1,4 +1,4 @@
-"""What a kubelet reports of its pods and of itself: the bodies of status patches (pure)."""
+"""The status that a kubelet reports of its pods and of its Node (pure)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dualstack_sim.actors.pods import condition
 
 
 def creating(pod: Manifest, host_addresses: Sequence[str], now: str) -> dict[str, Any]:
-    """The pod is on its node, its containers are not there yet: `ContainerCreating`."""
+    """The status while the containers are created."""
     names = [container["name"] for container in pod["spec"].get("containers", ())]
     reason = {"reason": "ContainersNotReady", "message": f"containers with unready status: [{' '.join(names)}]"}
     flags = {
@@ -40,7 +40,7 @@ def creating(pod: Manifest, host_addresses: Sequence[str], now: str) -> dict[str
 def running(
     pod: Manifest, host_addresses: Sequence[str], addresses: Sequence[str], now: str, *, unready: str | None = None
 ) -> dict[str, Any]:
-    """The containers run; `addresses` has the primary family first. `unready` is why the pod is not ready."""
+    """The status of running containers; the primary family of `addresses` is first. `unready`: why it is not ready."""
     ready = ("False", {"reason": "ContainersNotReady", "message": unready}) if unready else ("True", {})
     flags = {
         "PodReadyToStartContainers": ("True", {}),
@@ -71,7 +71,7 @@ def running(
 
 
 def ready_condition(before: dict[str, Any] | None, status: str, reason: str, message: str, now: str) -> dict[str, Any]:
-    """A Node's Ready condition; its lastTransitionTime is kept while the status is."""
+    """The Ready condition of a Node. lastTransitionTime is kept if the status does not change."""
     same = before is not None and before.get("status") == status
     return {
         "type": "Ready",
@@ -84,7 +84,7 @@ def ready_condition(before: dict[str, Any] | None, status: str, reason: str, mes
 
 
 def pressure_conditions(now: str) -> list[dict[str, Any]]:
-    """What a healthy kubelet says of memory, disk and process ids."""
+    """The conditions of a healthy kubelet about memory, disk and process IDs."""
     words = {
         "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
         "DiskPressure": ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
@@ -115,7 +115,7 @@ def _hosts(addresses: Sequence[str]) -> dict[str, Any]:
 
 
 def _conditions(pod: Manifest, flags: dict[str, tuple[str, dict[str, str]]], now: str) -> list[dict[str, Any]]:
-    """The kubelet's conditions, and those of others as they were."""
+    """The conditions of the kubelet, and unchanged those of other writers."""
     result = [each for each in pod.get("status", {}).get("conditions") or () if each.get("type") not in flags]
     for kind, (status, why) in flags.items():
         before = condition(pod, kind)

@@ -1,4 +1,4 @@
-"""What a pod's manifest says about it, and how a controller makes one from a template (pure)."""
+"""The state of a pod from its manifest, and pods from templates (pure)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from dualstack.model.kinds import Kind, Manifest
 from dualstack_sim.actors.informer import owner_uid
 
 NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-"""What generated names are made of: no vowels, nothing that looks like something else."""
+"""The alphabet of generated names: no vowels, no look-alikes."""
 
 BY_NODE = "node"
 BY_OWNER = "owner"
-"""Names of the two indexes that actors keep of the pods."""
+"""Names of the indexes by node and by controlling owner."""
 
 
 def by_node(pod: Manifest) -> Iterable[str]:
-    """Index function: the node a pod is bound to."""
+    """Index function: the node that a pod is bound to."""
     name = pod.get("spec", {}).get("nodeName")
     return (name,) if name else ()
 
@@ -59,7 +59,7 @@ def is_terminating(manifest: Manifest) -> bool:
 
 
 def is_active(pod: Manifest) -> bool:
-    """Neither ended nor about to end: what a controller counts."""
+    """Whether a controller counts the pod: it has not ended and is not terminating."""
     return not is_terminating(pod) and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
 
 
@@ -68,7 +68,7 @@ def is_ready(pod: Manifest) -> bool:
 
 
 def seconds_to_available(pod: Manifest, least_ready: float, now: float) -> float | None:
-    """0 when the pod has been ready for `least_ready` seconds, None when it is not ready, else what is missing."""
+    """Seconds until the pod will have been ready for `least_ready` seconds; 0 if it has, None if it is not ready."""
     ready = condition(pod, "Ready")
     if ready is None or ready.get("status") != "True":
         return None
@@ -79,7 +79,7 @@ def seconds_to_available(pod: Manifest, least_ready: float, now: float) -> float
 
 
 def tolerates(tolerations: Iterable[Mapping[str, Any]], taint: Mapping[str, Any]) -> bool:
-    """Whether one of the tolerations lets a pod pass the taint."""
+    """Whether one of the tolerations matches the taint."""
     return any(_matches(toleration, taint) for toleration in tolerations)
 
 
@@ -91,8 +91,10 @@ def _matches(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
     return toleration.get("key") == taint.get("key") and (toleration.get("value") or "") == (taint.get("value") or "")
 
 
-def repelling(taints: Iterable[Mapping[str, Any]], tolerations: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The taints that keep a new pod away (PreferNoSchedule does not)."""
+def untolerated(
+    taints: Iterable[Mapping[str, Any]], tolerations: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The taints that are not tolerated. PreferNoSchedule does not count."""
     taints = list(taints)
     if not taints:
         return []
@@ -105,12 +107,12 @@ def repelling(taints: Iterable[Mapping[str, Any]], tolerations: Iterable[Mapping
 
 
 def selected(labels: Mapping[str, str] | None, selector: Mapping[str, str] | None) -> bool:
-    """Whether labels carry all pairs of a nodeSelector or of matchLabels."""
+    """Whether the labels match a nodeSelector or matchLabels."""
     return all((labels or {}).get(key) == value for key, value in (selector or {}).items())
 
 
 def template_hash(template: Mapping[str, Any]) -> str:
-    """Ten characters for a pod template: equal templates, equal hash."""
+    """Ten characters, equal for equal pod templates."""
     text = json.dumps(template, sort_keys=True, separators=(",", ":"))
     number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
     letters = []
@@ -121,7 +123,7 @@ def template_hash(template: Mapping[str, Any]) -> str:
 
 
 def owner_reference(kind: Kind, owner: Manifest) -> dict[str, Any]:
-    """A controlling reference: `kubectl drain` goes by it."""
+    """A controlling owner reference."""
     return {
         "apiVersion": kind.api_version,
         "kind": kind.kind,
@@ -141,7 +143,7 @@ def pod_of(
     node: str | None = None,
     tolerations: Iterable[Mapping[str, Any]] = (),
 ) -> Manifest:
-    """A pod from the template of `owner`, with more labels and tolerations, bound to `node` if given."""
+    """A pod from the template of `owner`, with additional labels and tolerations, bound to `node` if given."""
     template = owner["spec"]["template"]
     metadata = template.get("metadata") or {}
     spec = dict(template.get("spec") or {})

@@ -1,20 +1,20 @@
-"""The product's probing pods of the decoy check, played for all nodes at once: the fabric says what answers."""
+"""The product's prober pods of the decoy check, for all nodes: the fabric decides which addresses answer."""
 
 from __future__ import annotations
 
 from dualstack.model.kinds import DAEMON_SET, LEASE, POD, Manifest
 from dualstack.prober.manifest import addresses_of
 from dualstack.prober.report import NAME, NAMESPACE, Logbook
-from dualstack_sim.actors.api import ActorContext
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.pods import BY_OWNER, by_owner, is_ready, is_terminating
 from dualstack_sim.actors.refusals import KubeRefusal, NotFound
 
 PERIOD = 5.0
-"""Seconds between two rounds. A real pod tries each second, which decides nothing here."""
+"""Seconds between two rounds. A real pod probes every second."""
 
 
 class Prober:
-    """Each ready pod of the DaemonSet keeps the Lease of its node, as `dualstack prober` does."""
+    """Writes the Lease of each node with a ready pod of the DaemonSet, as `dualstack prober` does."""
 
     def __init__(self, context: ActorContext) -> None:
         self._clock = context.clock
@@ -24,7 +24,7 @@ class Prober:
         self._sets = context.informers.of(DAEMON_SET)
         self._pods = context.informers.of(POD)
         self._books: dict[str, Logbook] = {}
-        """By the pod's uid: a new pod knows nothing of what the one before it saw."""
+        """By pod uid: a new pod starts with an empty logbook."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -51,7 +51,7 @@ class Prober:
                 await self._write(book, node, now)
 
     async def _write(self, book: Logbook, node: str, now: float) -> None:
-        """What could not be written is written in the next round."""
+        """A write that fails is repeated in the next round."""
         lease = book.lease(now)
         try:
             await self._kube.patch(LEASE, node, lease, NAMESPACE)

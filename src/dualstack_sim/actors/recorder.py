@@ -1,4 +1,4 @@
-"""Events: the few things worth telling whoever runs `kubectl describe`."""
+"""Events, as `kubectl describe` shows them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections import deque
 
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import EVENT, Manifest
-from dualstack_sim.actors.api import ActorContext
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.refusals import KubeRefusal
 
 
 class Recorder:
-    """Posts events one after the other in the background; when too many wait, the oldest are dropped."""
+    """Posts Events in the background, one at a time. If too many wait, the oldest are dropped."""
 
     def __init__(self, context: ActorContext, component: str) -> None:
         self._component = component
@@ -24,7 +24,7 @@ class Recorder:
         self._recorded = 0
 
     def record(self, about: Manifest, reason: str, message: str, *, warning: bool = False) -> None:
-        """An event about an object; `about` needs apiVersion, kind and metadata."""
+        """Queue an Event about an object, which needs apiVersion, kind and metadata."""
         metadata = about["metadata"]
         self._recorded += 1
         suffix = self._chance.word(16, self._component, self._recorded, metadata["name"], alphabet="0123456789abcdef")

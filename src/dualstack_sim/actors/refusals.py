@@ -1,4 +1,4 @@
-"""What the two APIs answer when they do not do what an actor asked for."""
+"""The errors of the two API clients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dualstack.model.errors import ComputeError, KubeError
 
 
 class KubeRefusal(KubeError):
-    """The Kubernetes API answered with a `metav1.Status` failure, or not at all (`code` 0)."""
+    """The Kubernetes API answered with a `metav1.Status` failure, or did not answer (`code` 0)."""
 
     def __init__(self, code: int, reason: str, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class AlreadyExists(KubeRefusal):
 
 
 class Expired(KubeRefusal):
-    """410: the resourceVersion is older than the history that the server keeps."""
+    """410: the resourceVersion is older than the history of the server."""
 
 
 class TooManyRequests(KubeRefusal):
@@ -44,7 +44,7 @@ class TooManyRequests(KubeRefusal):
 
 
 class Unreachable(KubeRefusal):
-    """The connection failed, or the server answered 5xx; the same request may succeed later."""
+    """The connection failed, or the server answered 5xx. A retry may succeed."""
 
 
 _REASONS: dict[str, type[KubeRefusal]] = {
@@ -59,7 +59,7 @@ _CODES: dict[int, type[KubeRefusal]] = {404: NotFound, 409: Conflict, 410: Expir
 
 
 def kube_refusal(code: int, status: dict[str, Any]) -> KubeRefusal:
-    """The typed refusal for HTTP `code` and the `metav1.Status` that came with it."""
+    """The typed error for HTTP `code` and its `metav1.Status`."""
     reason = str(status.get("reason", ""))
     message = str(status.get("message", f"HTTP {code}"))
     kind = _REASONS.get(reason) or _CODES.get(code) or (Unreachable if code >= 500 else KubeRefusal)
@@ -81,7 +81,7 @@ class ComputeNotFound(ComputeRefusal):
 
 
 class ComputeConflict(ComputeRefusal):
-    """409 alreadyExists: a resource of that name is there."""
+    """409 alreadyExists: a resource of that name exists."""
 
 
 class PreconditionFailed(ComputeRefusal):
@@ -89,11 +89,11 @@ class PreconditionFailed(ComputeRefusal):
 
 
 class RateLimited(ComputeRefusal):
-    """403 rateLimitExceeded: the window's quota is used up (compute-api.md 4.1)."""
+    """403 rateLimitExceeded: the rate quota is exhausted (docs/reference/compute-engine.md#api-rate-quotas)."""
 
 
 class OperationFailed(ComputeError):
-    """An operation ended with an error; `code` is that of its first error, e.g. `IP_SPACE_EXHAUSTED`."""
+    """An operation failed; `code` is that of its first error, e.g. `IP_SPACE_EXHAUSTED`."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -102,7 +102,7 @@ class OperationFailed(ComputeError):
 
 
 def compute_refusal(code: int, body: dict[str, Any]) -> ComputeRefusal:
-    """The typed refusal for HTTP `code` and the error body of compute-api.md 2.3."""
+    """The typed error for HTTP `code` and its body (docs/reference/compute-engine.md#errors-of-requests)."""
     error = body.get("error", {})
     errors = error.get("errors") or [{}]
     reason = str(errors[0].get("reason", ""))

@@ -1,4 +1,4 @@
-"""The ReplicaSet controller: as many pods as asked for."""
+"""The ReplicaSet controller: as many pods as there are replicas."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from dualstack.model.kinds import POD, REPLICA_SET, Manifest
-from dualstack_sim.actors.api import SEED_NODE, ActorContext, ObjectKey, key_of
-from dualstack_sim.actors.ownership import on_change, on_owned_change
-from dualstack_sim.actors.pod_deletion import delete_pods
+from dualstack_sim.actors.context import SEED_NODE, ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
+from dualstack_sim.actors.ownership import delete_pods, on_change, on_owned_change
 from dualstack_sim.actors.pods import (
     BY_OWNER,
     NAME_ALPHABET,
@@ -24,11 +24,11 @@ from dualstack_sim.actors.pods import (
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound
 
 _AT_ONCE = 10
-"""Pods created or deleted together in one go."""
+"""Pods that are created in parallel."""
 
 
 class ReplicaSetController:
-    """Pods of the seed's namespace are bound to the seed's node at once (docs/objects.md), others by the scheduler."""
+    """Pods of the control plane are bound to the seed's node on creation (docs/objects.md)."""
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
@@ -54,7 +54,7 @@ class ReplicaSetController:
         if surplus < 0:
             await self._create(replica_set, -surplus)
         elif surplus > 0:
-            await delete_pods(self._kube, self._pods, first_to_go(active)[:surplus])
+            await delete_pods(self._kube, self._pods, deletion_order(active)[:surplus])
         return await self._publish(replica_set)
 
     def _active(self, replica_set: Manifest) -> list[Manifest]:
@@ -78,7 +78,7 @@ class ReplicaSetController:
             self._queue.add(key_of(replica_set))  # the next ordinal gives another name
 
     async def _publish(self, replica_set: Manifest) -> float | None:
-        """Write the status if it changed; the seconds until some pod will have been ready for long enough."""
+        """Write the status if it changes. Returns the seconds until the next pod becomes available."""
         least = replica_set["spec"].get("minReadySeconds", 0)
         now = self._context.clock.now()
         active = self._active(replica_set)
@@ -104,8 +104,8 @@ class ReplicaSetController:
         return min((wait for wait in waits if wait), default=None)
 
 
-def first_to_go(pods: Iterable[Manifest]) -> list[Manifest]:
-    """Which pods to delete first: unbound, then not running, then not ready, then the youngest, then by name."""
+def deletion_order(pods: Iterable[Manifest]) -> list[Manifest]:
+    """The order in which pods are deleted: unbound, not running, not ready, youngest, then by name."""
 
     def worth(pod: Manifest) -> tuple[bool, bool, bool]:
         running = pod.get("status", {}).get("phase") == "Running"

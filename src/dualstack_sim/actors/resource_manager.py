@@ -1,4 +1,6 @@
-"""The resource manager: makes what ManagedResources ask for and keeps it so (gardener-behaviour.md 2.10)."""
+"""The resource manager: applies the objects of ManagedResources
+(docs/reference/gardener.md#ignored-managed-resources).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,11 @@ from dataclasses import dataclass
 
 from dualstack.clock import rfc3339
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SECRET, SERVICE, Kind, Manifest
-from dualstack_sim.actors.api import ActorContext, ObjectKey, key_of, read
-from dualstack_sim.actors.managed_conditions import Verdict, applied, ignored, judged, not_applied, rendered
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.informer import ObjectKey, key_of
+from dualstack_sim.actors.managed_conditions import Verdict, applied, assessed, ignored, not_applied, rendered
 from dualstack_sim.actors.manifest_merge import BadManifest, content, documents, kind_of, merged
 from dualstack_sim.actors.pods import is_terminating
 from dualstack_sim.actors.refusals import KubeRefusal, NotFound, Unreachable
@@ -18,11 +22,11 @@ from dualstack_sim.actors.refusals import KubeRefusal, NotFound, Unreachable
 IGNORE = "resources.gardener.cloud/ignore"
 _SYNC_SECONDS = 60.0
 _CACHED = (DEPLOYMENT, DAEMON_SET, CONFIG_MAP, SECRET, SERVICE)
-"""Kinds that are compared with the shared caches; others are read each time."""
-_JUDGED = (DEPLOYMENT, DAEMON_SET)
+"""Kinds that are read from the shared caches; others are read from the server."""
+_WORKLOADS = (DEPLOYMENT, DAEMON_SET)
 
-_ORDER = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "Secret", "ConfigMap", "IPPool", "Service")
-"""What is applied before workloads."""
+_ORDER = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "Secret", "ConfigMap", "Service")
+"""Kinds that are applied first, in this order. Workloads are applied last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,11 @@ class Reference:
 
 
 class Ignored(Exception):
-    """The ManagedResource was marked to be ignored while it was being applied."""
+    """The ManagedResource got the ignore annotation while it was applied."""
 
 
 class ResourceManager:
-    """One for all classes, since one API server plays the seed and the shoot."""
+    """One for all classes, because seed and shoot share one API server."""
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
@@ -55,18 +59,18 @@ class ResourceManager:
         self._owners: dict[Reference, ObjectKey] = {}
         self._decoded: dict[ObjectKey, tuple[object, list[Manifest]]] = {}
         self._written: dict[Reference, tuple[Manifest, Manifest]] = {}
-        """What was asked for and what the server made of it, so that its defaults do not look like a difference."""
+        """The desired and the stored object: defaults that the server sets are not a difference."""
 
     async def run(self) -> None:
         """Until cancelled."""
         await self._context.informers.synced(MANAGED_RESOURCE, *_CACHED)
         self._managed.subscribe(self._managed_changed)
         self._secrets.subscribe(self._secret_changed)
-        for kind in _JUDGED:
+        for kind in _WORKLOADS:
             self._context.informers.of(kind).subscribe(self._workload_changed)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._queue.serve(self._reconcile, workers=2))
-            group.create_task(self._health.serve(self._judge))
+            group.create_task(self._health.serve(self._assess))
 
     def _managed_changed(self, old: Manifest | None, new: Manifest | None) -> None:
         managed = new or old
@@ -83,7 +87,7 @@ class ResourceManager:
                 self._queue.add(key_of(managed))
 
     def _workload_changed(self, old: Manifest | None, new: Manifest | None) -> None:
-        """Health follows the workloads within seconds; what somebody else has changed waits for the next sync."""
+        """Health follows a workload within seconds. Changes by other writers are reverted in the next sync."""
         if new is None or (old is not None and old.get("status") == new.get("status")):
             return
         namespace, name = key_of(new)
@@ -95,7 +99,7 @@ class ResourceManager:
     async def _reconcile(self, key: ObjectKey) -> float | None:
         managed = self._managed.get(key[1], key[0])
         if managed is None or is_terminating(managed):
-            await self._abandon(key)
+            await self._remove_all(key)
             return None
         if _is_ignored(managed):
             await self._publish(managed, ignored(), None)
@@ -120,7 +124,7 @@ class ResourceManager:
         await self._publish(managed, [applied(), *self._verdicts(wanted)], list(wanted))
         return _SYNC_SECONDS
 
-    async def _judge(self, key: ObjectKey) -> float | None:
+    async def _assess(self, key: ObjectKey) -> float | None:
         managed = self._managed.get(key[1], key[0])
         if managed is not None and not is_terminating(managed) and not _is_ignored(managed):
             applied_here = [reference for reference, owner in self._owners.items() if owner == key]
@@ -128,7 +132,7 @@ class ResourceManager:
         return None
 
     def _desired(self, managed: Manifest) -> dict[Reference, Manifest]:
-        """What the secrets hold, in the order in which it is applied."""
+        """The objects in the Secrets, in the order in which they are applied."""
         namespace = managed["metadata"]["namespace"]
         found: list[Manifest] = []
         for name in _secret_names(managed):
@@ -136,7 +140,7 @@ class ResourceManager:
             if secret is None:
                 raise MissingSecret(f'Could not read secret {name!r}: secrets "{name}" not found')
             found.extend(self._documents(secret))
-        found.sort(key=lambda each: _ORDER.index(each["kind"]) if each.get("kind") in _ORDER else len(_ORDER))
+        found.sort(key=_rank)
         return {_reference(each): each for each in found}
 
     def _documents(self, secret: Manifest) -> list[Manifest]:
@@ -151,13 +155,13 @@ class ResourceManager:
             del self._owners[reference]
         self._owners.update(dict.fromkeys(wanted, key))
         for reference, manifest in wanted.items():
-            # A request takes longer here than in a cluster, by as much as time is compressed: look again each time.
+            # With compressed time a request takes many simulated seconds, so check before each.
             managed = self._managed.get(key[1], key[0])
             if managed is None or _is_ignored(managed):
                 raise Ignored
             await self._apply(reference, manifest)
         managed = self._managed.get(key[1], key[0])
-        for entry in read(managed, "status", "resources") or ():
+        for entry in dig(managed, "status", "resources") or ():
             reference = _reference({**entry, "metadata": entry})
             if reference not in wanted:
                 await self._remove(reference)
@@ -186,32 +190,32 @@ class ResourceManager:
         return await self._kube.get(reference.kind, reference.name, reference.namespace or None)
 
     def _verdicts(self, references: Iterable[Reference]) -> list[Verdict]:
-        """Health and progress of what has been applied."""
+        """Health and progress of the applied objects."""
         found = (
             self._context.informers.of(each.kind).get(each.name, each.namespace)
             for each in references
-            if each.kind in _JUDGED
+            if each.kind in _WORKLOADS
         )
-        return judged(manifest for manifest in found if manifest is not None)
+        return assessed(manifest for manifest in found if manifest is not None)
 
     async def _remove(self, reference: Reference) -> None:
         self._written.pop(reference, None)
         self._owners.pop(reference, None)
         await self._kube.delete(reference.kind, reference.name, reference.namespace or None)
 
-    async def _abandon(self, key: ObjectKey) -> None:
-        """The ManagedResource goes: so does everything that was applied for it."""
+    async def _remove_all(self, key: ObjectKey) -> None:
+        """Delete the objects of a deleted ManagedResource."""
         for reference in [each for each, owner in self._owners.items() if owner == key]:
             await self._remove(reference)
 
     async def _publish(self, managed: Manifest, verdicts: list[Verdict], resources: list[Reference] | None) -> None:
-        """Write the conditions, and the list of resources if given; nothing when nothing changed."""
+        """Write the conditions, and the list of resources if given, unless nothing changes."""
         metadata = managed["metadata"]
         conditions = rendered(managed, verdicts, rfc3339(self._context.clock.now()))
-        told = {each["type"] for each in conditions}
-        before = read(managed, "status", "conditions") or []
+        written = {each["type"] for each in conditions}
+        before = dig(managed, "status", "conditions") or []
         status = {
-            "conditions": [*(each for each in before if each.get("type") not in told), *conditions],
+            "conditions": [*(each for each in before if each.get("type") not in written), *conditions],
             "observedGeneration": metadata.get("generation", 0),
         }
         if resources is not None:
@@ -229,7 +233,7 @@ class ResourceManager:
 
 
 class MissingSecret(Exception):
-    """A ManagedResource names a secret that is not there."""
+    """A ManagedResource refers to a Secret that does not exist."""
 
 
 def _reference(manifest: Manifest) -> Reference:
@@ -238,6 +242,13 @@ def _reference(manifest: Manifest) -> Reference:
     if not metadata.get("name"):
         raise BadManifest(f"a {kind.kind} has no name")
     return Reference(kind, (metadata.get("namespace") or "default") if kind.namespaced else "", metadata["name"])
+
+
+def _rank(manifest: Manifest) -> int:
+    kind = manifest.get("kind")
+    if kind in _ORDER:
+        return _ORDER.index(kind)
+    return len(_ORDER) + (kind in (DEPLOYMENT.kind, DAEMON_SET.kind))
 
 
 def _is_ignored(managed: Manifest) -> bool:
@@ -249,6 +260,6 @@ def _secret_names(managed: Manifest) -> list[str]:
 
 
 def _request(managed: Manifest) -> tuple[object, ...]:
-    """What of a ManagedResource asks for something: all but its status."""
+    """The fields of a ManagedResource that the user sets."""
     metadata = managed["metadata"]
     return managed.get("spec"), metadata.get("annotations"), metadata.get("deletionTimestamp")

@@ -1,4 +1,6 @@
-"""The route controller: one static route for each pod CIDR, synced every ten seconds (gardener-behaviour.md 8.4)."""
+"""The route controller: one static route for each pod CIDR, synced every ten seconds
+(docs/reference/gardener.md#route-controller).
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,13 @@ from ipaddress import ip_network
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import Manifest
 from dualstack.model.names import ROUTE_DESCRIPTION, ROUTE_PRIORITY
-from dualstack_sim.actors.api import ActorContext, ComputeConflict, Informer, Resource
+from dualstack_sim.actors.cloud_nodes import set_network_available
+from dualstack_sim.actors.compute_api import Resource
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.controller_flags import ControllerFlags
-from dualstack_sim.actors.node_network import set_network_available
+from dualstack_sim.actors.informer import Informer
 from dualstack_sim.actors.recorder import Recorder
-from dualstack_sim.actors.refusals import ComputeRefusal, KubeRefusal, OperationFailed
+from dualstack_sim.actors.refusals import ComputeConflict, ComputeRefusal, KubeRefusal, OperationFailed
 
 PERIOD_SECONDS = 10.0
 _CREATED = "RouteController created a route"
@@ -21,7 +25,7 @@ _FAILED = "RouteController failed to create a route"
 
 
 class RouteController:
-    """Creates what is missing, deletes what no Node wants, and tells each Node whether its routes stand."""
+    """Creates missing routes, deletes those of no Node, and writes NetworkUnavailable of each Node."""
 
     def __init__(self, context: ActorContext, flags: ControllerFlags, nodes: Informer) -> None:
         self._context = context
@@ -35,11 +39,11 @@ class RouteController:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._recorder.run())
-            group.create_task(self._sync_for_ever())
+            group.create_task(self._sync_periodically())
 
-    async def _sync_for_ever(self) -> None:
+    async def _sync_periodically(self) -> None:
         while True:
-            with suppress(ComputeRefusal):  # the next period tries again, as the real one does
+            with suppress(ComputeRefusal):  # repeated in the next period, as upstream
                 await self._sync()
             await self._context.clock.sleep(PERIOD_SECONDS)
 
@@ -60,7 +64,8 @@ class RouteController:
                     group.create_task(self._delete(route))
 
     async def _find_network(self, nodes: list[Manifest]) -> bool:
-        """Learn once, from the first VM that is there, what the real one reads in its configuration file (6.3)."""
+        """Learn the network from the first VM. Upstream reads it from its configuration file
+        (docs/reference/gardener.md#cloud-provider-config)."""
         for node in nodes:
             if self._network:
                 break
@@ -81,16 +86,16 @@ class RouteController:
             self._recorder.record(node, "FailedToCreateRoute", problem, warning=True)
         message = _FAILED if problem else _CREATED
         now = self._context.clock.now()
-        # Creating took a while: what others wrote meanwhile must not be undone.
+        # Other writers may have changed the Node while the routes were created.
         node = self._nodes.get(node["metadata"]["name"]) or node
         condition = find_condition(node.get("status", {}).get("conditions", []), "NetworkUnavailable")
         if condition is not None and condition["status"] == ("True" if problem else "False"):
             return
-        with suppress(KubeRefusal):  # a Node that vanished, or that somebody else wrote: the next period looks again
+        with suppress(KubeRefusal):  # a deleted Node or a conflict: repeated in the next period
             self._nodes.observe(await set_network_available(self._kube, node, message, now, available=problem is None))
 
     async def _create(self, node: Manifest, cidr: str) -> str | None:
-        """Create one route; the refusal in words, or None. A name that is taken counts as done."""
+        """Create one route. Returns an error message, or None. A route of that name counts as success."""
         zone, name = node["spec"]["providerID"].removeprefix("gce:///").split("/")[1:]
         body: Resource = {
             "name": f"{self._prefix}-{node['metadata']['uid']}",
@@ -112,7 +117,7 @@ class RouteController:
         try:
             await self._compute.wait(await self._compute.delete(f"global/routes/{route['name']}"))
         except (ComputeRefusal, OperationFailed):
-            return  # listed again in the next period
+            return  # repeated in the next period
 
     def _inside(self, cidr: str) -> bool:
         network = ip_network(cidr)

@@ -1,6 +1,6 @@
-"""What a kube-apiserver does with the cluster IPs of Services: an admission hook of the simulated API.
+"""Allocates the cluster IPs of Services as kube-apiserver does: an admission hook of the simulated API.
 
-The ranges are those of the kube-apiserver that *runs*: while its pods are being replaced the old ranges hold.
+The ranges are those of the *running* kube-apiserver: while its pods are replaced, the old ranges apply.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def family_of(network_or_address: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Refuses one Service by name."""
+    """Makes the errors of one Service."""
 
     name: str
 
@@ -52,13 +52,13 @@ class ServiceAddresses:
     """Register with `store.admission.register("", "services", ServiceAddresses(store, namespace))`."""
 
     def __init__(self, store: KubeStore, namespace: str) -> None:
-        """`namespace` is the one in which the Deployment `kube-apiserver` is."""
+        """`namespace` is that of the Deployment `kube-apiserver`."""
         self._store = store
         self._namespace = namespace
         self._known: tuple[Network, ...] = ()
 
     def __call__(self, operation: Operation, kind: Kind, old: Manifest | None, new: Manifest) -> Manifest:
-        """Fill in families, policy and addresses of a Service, or refuse it as the API server does."""
+        """Set families, policy and addresses of a Service. StatusError as from the API server."""
         spec = new.setdefault("spec", {})
         if spec.get("type", "ClusterIP") not in _TYPES:
             return new
@@ -76,11 +76,7 @@ class ServiceAddresses:
         return new
 
     def ranges(self) -> tuple[Network, ...]:
-        """The service ranges that are served now, primary first.
-
-        While a roll-out goes on old and new pods answer; until the last old one is gone, what only the new ones know
-        is not relied on.
-        """
+        """The current service ranges, primary first. During a rollout those of the old pods apply."""
         pods = [
             pod
             for pod in self._store.list(POD, self._namespace, labels="role=kube-apiserver")
@@ -95,7 +91,7 @@ class ServiceAddresses:
         return self._known
 
     def _allocate(self, service: Manifest, spec: Spec, ranges: Sequence[Network], faults: Faults) -> None:
-        """One address for each family: those asked for if they are free and in range, else the lowest free one."""
+        """One address for each family: the requested one if it is free and in range, else the lowest free one."""
         asked: list[str] = list(spec.get("clusterIPs") or ())
         families: list[str] = spec["ipFamilies"]
         mine = (service["metadata"].get("namespace"), service["metadata"].get("name"))
@@ -117,7 +113,7 @@ class ServiceAddresses:
 
 
 def _normalise(spec: Spec) -> None:
-    """clusterIP and clusterIPs[0] are the same thing in two places."""
+    """Make clusterIP and clusterIPs[0] equal."""
     single, several = spec.get("clusterIP"), spec.get("clusterIPs")
     if single and not several:
         spec["clusterIPs"] = [single]
@@ -126,7 +122,7 @@ def _normalise(spec: Spec) -> None:
 
 
 def _carry_over(old: Spec, new: Spec) -> None:
-    """What an update does not mention stays; a turn to SingleStack drops what is second."""
+    """Keep fields that an update omits. A change to SingleStack drops the second family and address."""
     if not new.get("clusterIP") and old.get("clusterIP"):
         new["clusterIP"], new["clusterIPs"] = old["clusterIP"], list(old.get("clusterIPs") or [old["clusterIP"]])
     new.setdefault("ipFamilyPolicy", old.get("ipFamilyPolicy"))
@@ -139,20 +135,20 @@ def _carry_over(old: Spec, new: Spec) -> None:
 
 
 def _check_primary_family(old: Spec, new: Spec, faults: Faults) -> None:
-    """The primary family is for life; so is the primary address, which the server's own validation sees to."""
+    """The primary family is immutable. The server validates the primary address."""
     families, wanted = old.get("ipFamilies") or [], new.get("ipFamilies") or []
     if families and wanted and families[0] != wanted[0]:
         raise faults.refuse(invalid_value("spec.ipFamilies[0]", f'"{wanted[0]}"', "may not change once set"))
 
 
 def _same_request(old: Spec, new: Spec) -> bool:
-    """Whether an update leaves families and addresses alone: then PreferDualStack does not grow by itself."""
+    """Whether an update does not change families and addresses. PreferDualStack then adds no family."""
     names = ("ipFamilyPolicy", "ipFamilies", "clusterIPs")
     return all(old.get(name) == new.get(name) for name in names)
 
 
 def _settle_families(spec: Spec, ranges: Sequence[Network], faults: Faults, *, unchanged: bool) -> None:
-    """Policy and families, from what is asked for, the addresses asked for, and what the cluster has."""
+    """Set policy and families from the request, its addresses and the ranges of the cluster."""
     served = [family_of(each) for each in ranges]
     addresses = [each for each in spec.get("clusterIPs") or () if each != "None"]
     families: list[str] = list(spec.get("ipFamilies") or ())
@@ -184,7 +180,7 @@ def _address(texts: Sequence[str], position: int, faults: Faults) -> Any:
 
 
 def _checked(asked: Sequence[str], position: int, network: Network, taken: set[str], faults: Faults) -> str:
-    """The address that was asked for, if it can be had."""
+    """The requested address, if it is available."""
     text = asked[position]
     address = _address(asked, position, faults)
     if address not in network:
@@ -210,5 +206,5 @@ def _lowest_free(network: Network, taken: set[str], faults: Faults) -> str:
 
 
 def _strings(values: Iterable[str]) -> str:
-    """A list as Go's %#v shows it."""
+    """A list as formatted by Go's %#v."""
     return "[]string{" + ", ".join(f'"{value}"' for value in values) + "}"

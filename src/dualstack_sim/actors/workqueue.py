@@ -1,16 +1,18 @@
-"""Keys to be reconciled: each at most once at a time, later or after a growing delay if asked to."""
+"""Work queues of keys, with delays and backoff, on the timers of one world."""
 
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from dualstack.clock import Clock
 from dualstack.model.errors import DualstackError
-from dualstack_sim.actors.timers import Timers
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -18,10 +20,10 @@ _log = logging.getLogger(__name__)
 
 
 class Workqueue(Generic[Key]):
-    """Dedupes keys. A key added while it is worked on comes again when that work is done."""
+    """Deduplicates keys. A key that is added while it is processed is processed again afterwards."""
 
     def __init__(self, timers: Timers, *, name: str, backoff: float = 0.5, longest: float = 30.0) -> None:
-        """`backoff` seconds after a first failure, doubled for each further one up to `longest` (simulated)."""
+        """`backoff`: simulated seconds after the first failure, doubled for each further one up to `longest`."""
         self.name = name
         self._timers = timers
         self._backoff = backoff
@@ -34,7 +36,7 @@ class Workqueue(Generic[Key]):
         self._available = asyncio.Event()
 
     def add(self, key: Key) -> None:
-        """Have `key` worked on as soon as possible."""
+        """Process `key` as soon as possible."""
         if key in self._dirty:
             return
         self._dirty.add(key)
@@ -42,10 +44,10 @@ class Workqueue(Generic[Key]):
             self._offer(key)
 
     def add_after(self, key: Key, seconds: float) -> None:
-        """Have `key` worked on when `seconds` have passed, or sooner.
+        """Process `key` after `seconds`, or sooner.
 
-        One appointment for each key, the earliest; it lapses when the key is worked on before. So a reconcile that
-        wants to come again says so each time, and bursts of changes are gathered.
+        Only the earliest delay of a key counts, and it lapses when the key is processed before. A reconcile must
+        therefore request each delay again.
         """
         due = self._timers.now() + seconds
         if key in self._dirty or self._due.get(key, math.inf) <= due:
@@ -59,11 +61,11 @@ class Workqueue(Generic[Key]):
         self._timers.after(seconds, arrive)
 
     def add_soon(self, key: Key, seconds: float = 1.0) -> None:
-        """Have `key` worked on within `seconds`: for changes that come in bursts."""
+        """Process `key` within `seconds`; gathers bursts of changes."""
         self.add_after(key, seconds)
 
     def add_backoff(self, key: Key) -> None:
-        """Have `key` worked on after a delay that doubles with each call until `forget`."""
+        """Process `key` after a delay that doubles with each call until `forget`."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         self.add_after(key, min(self._longest, self._backoff * 2.0 ** min(failures, 20)))
@@ -73,11 +75,11 @@ class Workqueue(Generic[Key]):
         return self._failures.get(key, 0)
 
     def forget(self, key: Key) -> None:
-        """Start the delays of `key` anew."""
+        """Reset the backoff of `key`."""
         self._failures.pop(key, None)
 
     async def get(self) -> Key:
-        """The next key, which is worked on until `done`."""
+        """The next key. Call `done` when it is processed."""
         while not self._ready:
             self._available.clear()
             await self._available.wait()
@@ -88,15 +90,15 @@ class Workqueue(Generic[Key]):
         return key
 
     def done(self, key: Key) -> None:
-        """The work on `key`, begun by `get`, has ended."""
+        """Mark `key` from `get` as processed."""
         self._working.discard(key)
         if key in self._dirty:
             self._offer(key)
 
     async def serve(self, reconcile: Callable[[Key], Awaitable[float | None]], *, workers: int = 1) -> None:
-        """Work until cancelled. `reconcile` returns the seconds until it wants the key again, or None.
+        """Process keys until cancelled. `reconcile` returns the seconds until the key is due again, or None.
 
-        A refusal of either API is a reason to try again later; anything else is a defect and ends the actor.
+        After an API error the key is retried with backoff. Any other exception ends the actor.
         """
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
@@ -120,3 +122,50 @@ class Workqueue(Generic[Key]):
     def _offer(self, key: Key) -> None:
         self._ready.append(key)
         self._available.set()
+
+
+class Timers:
+    """Calls callbacks at simulated times, in order. Nothing happens before `run` runs."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._sleeper: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+
+    def now(self) -> float:
+        """Simulated seconds since the epoch."""
+        return self._clock.now()
+
+    def after(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call `callback` (which must neither block nor raise) when `seconds` have passed."""
+        at = self._clock.now() + seconds
+        first = not self._heap or at < self._heap[0][0]
+        heapq.heappush(self._heap, (at, next(self._order), callback))
+        if first:
+            self._wake.set()
+            if self._sleeper is not None:
+                self._sleeper.cancel()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._wake.clear()
+            if not self._heap:
+                await self._wake.wait()
+                continue
+            delay = self._heap[0][0] - self._clock.now()
+            if delay > 0:
+                await self._sleep(delay)
+                continue
+            heapq.heappop(self._heap)[2]()
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep until an earlier timer is added, at most for `seconds`."""
+        self._sleeper = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait((self._sleeper,))
+        finally:
+            self._sleeper.cancel()
+            self._sleeper = None

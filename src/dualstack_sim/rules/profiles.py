@@ -13,7 +13,7 @@ from typing import Any, Literal
 from dualstack.model.errors import InvalidInput
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs, LagProfile
-from dualstack_sim.world.gardener.admission import Garden
+from dualstack_sim.world.gardener.knobs import Garden
 
 LAGS: Mapping[str, LagProfile] = {
     "prompt": LagProfile.fixed(0.5),

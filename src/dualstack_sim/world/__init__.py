@@ -1,1 +1,1 @@
-"""The simulated world: the cluster at rest as a Shoot describes it, the servers, the control endpoint."""
+"""Simulated worlds: platforms that build a cluster at rest, the servers, and the control endpoint."""

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,7 @@ from dualstack_sim.world.control_clock import SteppableClock
 
 @dataclass(frozen=True, slots=True)
 class ComputeOptions:
-    """What to serve, and how its time and chance run. `port` 0 takes any free one; `state` may not be there yet."""
+    """The options of `dualstack sim compute`. `port` 0 is any free port; the file `state` need not exist."""
 
     clock: SteppableClock
     state: Path | None = None
@@ -45,18 +46,16 @@ class ComputeOptions:
 
 
 def run(options: ComputeOptions) -> None:
-    """Serve until SIGINT or SIGTERM; prints one line of JSON with the endpoints when everything is up.
+    """Serve until SIGINT, SIGTERM or SIGHUP. Prints one line of JSON with the endpoints when the servers are up.
 
-    InvalidInput for a state that cannot be loaded and for a port that is taken.
+    InvalidInput for a state that cannot be loaded and for a port in use.
     """
     asyncio.run(_serve(options))
 
 
 async def _serve(options: ComputeOptions) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    on_signals(stop.set)
     async with AsyncExitStack() as stack:
         compute, facts = await start(options, stack)
         sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
@@ -68,11 +67,11 @@ async def _serve(options: ComputeOptions) -> None:
 
 
 async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute, dict[str, Any]]:
-    """Bring the server up; it is taken down when `stack` closes. The facts are what clients need to reach it."""
+    """Start the servers; they stop when `stack` closes. Returns the endpoints and other facts for clients."""
     _check(options)
     clock, chance = options.clock, Chance(options.seed)
     faults = FaultPlan(load_faults(options.faults) if options.faults else (), chance, clock)
-    listeners = {"compute": _listen(options.port), "control": _listen(0)}
+    listeners = {"compute": listen(options.port), "control": listen()}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
     fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric)
     compute = Compute(
@@ -91,10 +90,7 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
     control = create_control(clock, fabric, compute, faults)
     control[STATE].remember_start(initial)
     for application, listener in ((create_app(compute), listeners["compute"]), (control, listeners["control"])):
-        runner = create_runner(application)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.SockSite(runner, listener).start()
+        await start_site(application, listener, stack)
     return compute, {
         "computeEndpoint": urls["compute"],
         "controlEndpoint": urls["control"],
@@ -106,16 +102,16 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
 
 
 def _check(options: ComputeOptions) -> None:
-    """Say before anything is done what would fail at the first request, or when the state is to be saved."""
+    """InvalidInput for options that would fail at the first request or when the state is saved."""
     for option, name in (("--project", options.project), ("--region", options.region)):
         if not is_name(name):
             raise InvalidInput(f"{option} {name}: must match {NAME}")
     if options.state is not None and not os.access(options.state.parent, os.W_OK | os.X_OK):
-        raise InvalidInput(f"--state {options.state}: its folder is not there, or nothing can be written to it")
+        raise InvalidInput(f"--state {options.state}: the folder does not exist or is not writable")
 
 
 def read_state(path: Path, compute: Compute) -> dict[str, Any]:
-    """Load what `write_state` or GET /dump wrote, and return it; InvalidInput if the file holds no such thing."""
+    """Load a file from `write_state` or GET /dump, and return the state. InvalidInput if it is not one."""
     try:
         document = msgspec.json.decode(path.read_bytes())
         return compute.load(document.get("state", document) if isinstance(document, dict) else document)
@@ -128,7 +124,7 @@ def read_state(path: Path, compute: Compute) -> dict[str, Any]:
 
 
 def write_state(path: Path, compute: Compute, at: float) -> None:
-    """Replace the file by the present state, wholly or not at all."""
+    """Replace the file atomically by the current state."""
     state = compute.dump()
     document = msgspec.json.encode({"digest": digest(state), "at": at, "state": state})
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -143,10 +139,26 @@ def write_state(path: Path, compute: Compute, at: float) -> None:
         raise
 
 
-def _listen(port: int) -> socket.socket:
+def on_signals(end: Callable[[], None]) -> None:
+    """Call `end` on SIGINT, SIGTERM and, unless it is ignored as under nohup, SIGHUP."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, end)
+
+
+def listen(port: int = 0) -> socket.socket:
+    """A listening socket on loopback. InvalidInput if the port is in use."""
     try:
         listener = socket.create_server(("127.0.0.1", port), backlog=512)
     except OSError as error:
         raise InvalidInput(f"--port {port}: {error.strerror}") from None
     listener.setblocking(False)
     return listener
+
+
+async def start_site(application: web.Application, listener: socket.socket, stack: AsyncExitStack) -> None:
+    """Serve `application` until `stack` closes."""
+    runner = create_runner(application)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listener).start()

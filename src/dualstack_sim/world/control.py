@@ -1,14 +1,17 @@
-"""The control endpoint of a simulated world: what no cloud would tell, for whoever runs the rehearsal.
+"""The control endpoint of a simulated world, with facts that no cloud reports.
 
-POST /trigger              traffic and Compute calls are accounted from now on; answers {"at": epoch seconds}
-GET  /traffic              pairs, blackout, broken pairs
-GET  /compute/v1/projects/ what the same path of the Compute API answers, but undisturbed: no count, quota or fault
-GET  /compute/statistics   calls since the trigger; `?caller=` only of User-Agents that begin so
-GET  /probe?from=&to=      where a packet from a host, or from an address of the internet, to an address goes now
-GET  /advertisements       ranges that Cloud Routers began or ceased to advertise
-GET  /assumptions          inferred facts on which the verdict rests
+POST   /trigger              start to account traffic and Compute calls; answers {"at": epoch seconds}
+GET    /traffic              pairs, blackout, broken pairs
+GET    /compute/v1/projects/ as the same path of the Compute API, without accounting, quotas and faults
+GET    /compute/statistics   calls since the trigger; `?caller=` filters by prefix of the User-Agent
+GET    /probe?from=&to=      where a packet from a host, or from an internet address, to an address is delivered now
+GET    /advertisements       ranges that Cloud Routers started or stopped advertising
+GET    /assumptions          inferred facts on which the verdict rests
+GET    /faults               {"fired", "neverMatched"}: faults so far, and the active rules that matched no request
+POST   /faults               a fault document as JSON, which replaces the active rules; answers {"rules": number}
+DELETE /faults               remove all rules; fired faults stay on record
 
-The rest commands the simulated Compute Engine and what goes wrong in it: see `control_state`, `control_faults`.
+`control_state` adds the commands for the simulated Compute Engine.
 """
 
 from __future__ import annotations
@@ -24,24 +27,23 @@ from dualstack_sim.compute.api.errors import not_found
 from dualstack_sim.compute.api.paths import locate
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.fabric.blocks import parse_address
-from dualstack_sim.faults import FaultPlan
+from dualstack_sim.faults import FaultPlan, parse_faults
 from dualstack_sim.rules import RULES
-from dualstack_sim.world.control_answers import answer, guarded, json_refusals
+from dualstack_sim.world.control_answers import answer, guarded, json_object, json_refusals
 from dualstack_sim.world.control_clock import SteppableClock
-from dualstack_sim.world.control_faults import FaultControl
 from dualstack_sim.world.control_state import LARGEST_STATE, StateControl
 
 STATE = web.AppKey("state", StateControl)
-"""Where the application keeps the part that commands the state."""
+"""Key of the `StateControl` in the application."""
 
 
 def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: FaultPlan) -> web.Application:
-    """The application that answers on the control endpoint."""
+    """The application of the control endpoint."""
 
     async def trigger(_: web.Request) -> web.Response:
         at = clock.now()
         if isinstance(clock, SteppableClock):
-            clock.fix("a rehearsal is under way, and its operator keeps time by the formula of this clock")
+            clock.fix("a rehearsal is under way, and its operator computes the time by the formula of this clock")
         fabric.traffic.mark(at)
         compute.reset_statistics()
         RULES.restart()
@@ -64,12 +66,12 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
         fabric.settle(clock.now())
         host = fabric.host(source)
         if host is None and not _is_address(source):
-            return _refuse(f"from: {source!r} is no host of the network; the hosts are {fabric.hosts}")
+            return _refuse(f"from: {source!r} is not a host of the network; the hosts are {fabric.hosts}")
         try:
             verdict = fabric.probe(host, destination) if host else fabric.probe_from_internet(source, destination)
             return answer(msgspec.to_builtins(verdict))
         except ValueError:
-            return _refuse(f"to: {destination!r} is no IP address")
+            return _refuse(f"to: {destination!r} is not an IP address")
 
     async def advertisements(_: web.Request) -> web.Response:
         return answer(msgspec.to_builtins(fabric.advertisements.events))
@@ -92,7 +94,7 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
 
 
 def inferred_rules() -> list[str]:
-    """The inferred rules of the Compute API that something depended on; the fabric speaks for itself."""
+    """The inferred rules of the Compute API that were applied; those of the fabric are in its own assumptions."""
     return [
         f"{rule.statement} (rule {rule.id}; {rule.source}; inferred)"
         for rule in RULES.exercised()
@@ -101,7 +103,7 @@ def inferred_rules() -> list[str]:
 
 
 def _is_address(text: str) -> bool:
-    """An IP address stands for somebody on the internet; names of VMs look different."""
+    """Whether `from` is an address of the internet and not the name of a host."""
     try:
         parse_address(text)
     except ValueError:
@@ -123,3 +125,27 @@ def _camel_word(word: str) -> str:
 
 def _refuse(message: str) -> web.Response:
     return answer({"message": message}, status=400)
+
+
+class FaultControl:
+    """The handlers of /faults."""
+
+    def __init__(self, plan: FaultPlan) -> None:
+        self._plan = plan
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/faults", guarded(self.account))
+        router.add_post("/faults", guarded(self.declare))
+        router.add_delete("/faults", guarded(self.clear))
+
+    async def account(self, _: web.Request) -> Any:
+        return self._plan.as_json()
+
+    async def declare(self, request: web.Request) -> Any:
+        rules = parse_faults(await json_object(request))
+        self._plan.declare(rules)
+        return {"rules": len(rules)}
+
+    async def clear(self, _: web.Request) -> Any:
+        self._plan.declare(())
+        return {"rules": 0}

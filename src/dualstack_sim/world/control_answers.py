@@ -1,4 +1,4 @@
-"""How the control endpoint answers: JSON in and out, refusals as {"message"}."""
+"""JSON requests and responses of the control endpoint; errors are {"message"}."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Refused(Exception):
-    """A command that cannot be carried out, with its HTTP status."""
+    """A refused command, with its HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 def guarded(handler: Callable[[web.Request], Awaitable[Any]]) -> Handler:
-    """Answers what `handler` returns, and what it raises as a refusal."""
+    """Wrap `handler`: its result becomes the response, its exceptions become errors."""
 
     async def answering(request: web.Request) -> web.Response:
         try:
@@ -40,7 +40,7 @@ def guarded(handler: Callable[[web.Request], Awaitable[Any]]) -> Handler:
 
 @web.middleware
 async def json_refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """What the framework refuses by itself, such as an unknown path or too large a body, looks like the rest."""
+    """Errors of the framework, such as an unknown path, in the same format."""
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -48,11 +48,11 @@ async def json_refusals(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:
-    """The body; Refused with 400 if it is no JSON object."""
+    """The body. Refused with 400 if it is not a JSON object."""
     try:
         body = msgspec.json.decode(await request.read())
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(400, f"the body is no JSON: {error}") from None
+        raise Refused(400, f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise Refused(400, "the body must be a JSON object")
     return body

@@ -1,7 +1,7 @@
-"""A clock whose pace can be changed and that can be moved on while it runs, for worlds that nobody else keeps time of.
+"""A clock with a variable speed that can be stepped forward.
 
-A rehearsal shares its time by formula (docs/decisions/0002-time.md): the operator cannot know that the pace changed.
-Whoever knows of such a party fixes the clock; it then refuses to be changed.
+In a rehearsal the operator computes the time by a formula (docs/decisions/0002-time.md) and does not notice a change.
+The clock is then fixed and refuses changes.
 """
 
 from __future__ import annotations
@@ -12,18 +12,15 @@ import time
 from dualstack.model.errors import DualstackError
 
 _SOON = 1e-6
-"""Seconds of wall time that a sleeper may wake early."""
+"""Seconds of wall-clock time by which a sleeper may wake early."""
 
 
 class ClockFixed(DualstackError):
-    """The clock may not be changed; the message says who relies on it."""
+    """The clock must not be changed; the message gives the reason."""
 
 
 class SteppableClock:
-    """Implements `dualstack.clock.Clock`. Agrees with the wall at the wall time `origin` and then runs at `speed`.
-
-    As long as it is not changed it is the `ScaledClock` of the same origin and speed.
-    """
+    """Implements `dualstack.clock.Clock`. Equals the `ScaledClock` of the same origin and speed until it is changed."""
 
     def __init__(self, origin: float, speed: float = 1.0) -> None:
         if not 0.0 <= speed < float("inf"):
@@ -37,7 +34,7 @@ class SteppableClock:
 
     @property
     def speed(self) -> float:
-        """Simulated seconds in one second of wall time; 0 stands still."""
+        """Simulated seconds per second of wall-clock time; 0 stops the clock."""
         return self._speed
 
     def now(self) -> float:
@@ -54,7 +51,7 @@ class SteppableClock:
                 self._sleepers.discard(change)
 
     def set_speed(self, speed: float) -> None:
-        """Go on from the present instant at another pace. ValueError below 0, ClockFixed if somebody relies on it."""
+        """Change the speed from now on. ValueError below 0; ClockFixed."""
         if not 0.0 <= speed < float("inf"):
             raise ValueError(f"clock speed must be 0 or more, not {speed}")
         self._refuse_if_fixed()
@@ -63,20 +60,20 @@ class SteppableClock:
         self._wake()
 
     def step(self, seconds: float) -> None:
-        """Let `seconds` pass at once. ValueError for a step back, ClockFixed if somebody relies on the clock."""
+        """Step forward by `seconds`. ValueError below 0; ClockFixed."""
         if not 0.0 <= seconds < float("inf"):
-            raise ValueError(f"time only goes on: a step must be 0 or more seconds, not {seconds}")
+            raise ValueError(f"a step must be 0 or more seconds, not {seconds}")
         self._refuse_if_fixed()
         self._then += seconds
         self._wake()
 
     def fix(self, reason: str) -> None:
-        """Refuse changes from now on, because of `reason`."""
+        """Refuse changes from now on, for `reason`."""
         self._fixed_for = reason
 
     @property
     def fixed_for(self) -> str:
-        """Why the clock may not be changed; "" if it may."""
+        """Why the clock must not be changed; "" if it may be."""
         return self._fixed_for
 
     def _refuse_if_fixed(self) -> None:

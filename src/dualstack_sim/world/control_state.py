@@ -1,14 +1,14 @@
-"""The part of the control endpoint that commands the simulated Compute Engine: its state, chance, time and journal.
+"""The commands of the control endpoint for the simulated Compute Engine: state, seed, clock and request journal.
 
-GET  /dump                       {"digest", "at", "state"}: everything as one document; 409 while operations run
-POST /load                       a document of /dump, or its state; answers {"digest"}
-POST /reset                      back to the state at the start; answers {"digest"}
-POST /finish                     end all operations at once, as if their time had come
-POST /seed                       {"seed": 7}: everything drawn from now on comes from that seed
-GET  /clock                      {"now", "speed", "fixedFor"}
-POST /clock                      {"speed": 60}, {"step": 30}, or both: the pace first, then the step
+GET  /dump      {"digest", "at", "state"}: the whole state; 409 while operations run
+POST /load      load a document of /dump, or its state; answers {"digest"}
+POST /reset     load the state at the start; answers {"digest"}
+POST /finish    complete all running operations now
+POST /seed      {"seed": 7}: the seed of all further random draws
+GET  /clock     {"now", "speed", "fixedFor"}
+POST /clock     {"speed": 60}, {"step": 30}, or both: first the speed, then the step
 GET  /requests?method=&caller=&limit=   the latest requests to Compute, oldest first
-GET  /rules                      every rule that is enforced, with source and tag
+GET  /rules     every enforced rule, with source and tag
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dualstack_sim.world.control_clock import ClockFixed, SteppableClock
 
 LARGEST_STATE = 256 * 1024 * 1024
 PRODUCT = "dualstack/"
-"""How the User-Agent of the product begins; its operator keeps time by formula."""
+"""Prefix of the product's User-Agent. Its operator computes the time by a formula."""
 
 
 class StateControl:
@@ -38,7 +38,7 @@ class StateControl:
         self._initial: dict[str, Any] | None = None
 
     def remember_start(self, state: dict[str, Any]) -> None:
-        """Let `/reset` come back to `state`."""
+        """Set the state that `/reset` loads."""
         self._initial = state
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -62,7 +62,7 @@ class StateControl:
 
     async def reset(self, _: web.Request) -> Any:
         if self._initial is None:
-            raise Refused(409, "this world is still being built")
+            raise Refused(409, "this world is still being built; wait until it is ready")
         state = self._compute.load(self._initial)
         self._compute.journal.clear()
         self._compute.reset_statistics()
@@ -87,7 +87,7 @@ class StateControl:
         clock = self._changeable()
         unknown = sorted(set(body) - {"speed", "step"})
         if unknown or not body:
-            raise Refused(400, f"say speed, step or both, not {unknown}")
+            raise Refused(400, f"must contain speed, step or both, not {unknown}")
         for name, value in body.items():
             if not isinstance(value, (int, float)) or isinstance(value, bool):
                 raise Refused(400, f"{name}: must be a number, not {value!r}")
@@ -120,9 +120,9 @@ class StateControl:
 
     def _fixed_for(self) -> str:
         if not isinstance(self._clock, SteppableClock):
-            return "it was built with a clock of fixed pace"
+            return "its clock has a fixed speed"
         if not self._clock.fixed_for and self._compute.statistics(PRODUCT)["calls"]:
-            self._clock.fix("the operator of dualstack keeps its own time by the formula of this clock")
+            self._clock.fix("the operator of dualstack computes the time by the formula of this clock")
         return self._clock.fixed_for
 
     def _changeable(self) -> SteppableClock:

@@ -1,61 +1,62 @@
-"""`dualstack sim serve`: both clouds, the actors and the control endpoint in one process."""
+"""`dualstack sim serve`: both API servers, the actors and the control endpoint in one process."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import socket
 import sys
 import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import msgspec
 import yaml
-from aiohttp import web
 
 from dualstack.clock import ScaledClock
-from dualstack.gardener.model.shoot import ShootView
-from dualstack.lifeline import hold
 from dualstack.model.kinds import Manifest
-from dualstack_sim.actors.actor_group import Cast
+from dualstack.stdin_watch import exit_when_stdin_closes
+from dualstack_sim.actors.actor_group import ActorGroup
+from dualstack_sim.actors.compute_api import ComputeApi
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.kube_api import KubeApi
 from dualstack_sim.actors.service_addresses import ServiceAddresses
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.errors import ApiError
 from dualstack_sim.compute.api.server import create_app as create_compute_app
-from dualstack_sim.compute.api.server import create_runner
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults
 from dualstack_sim.kube.server import create_app as create_kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile, choose
+from dualstack_sim.world.compute_serve import listen, on_signals, start_site
 from dualstack_sim.world.control import STATE, create_control
 from dualstack_sim.world.control_clock import SteppableClock
-from dualstack_sim.world.gardener.builder import build
+from dualstack_sim.world.platforms import PLATFORMS
 
 _SETTLE_SECONDS = 1800.0
-"""Simulated seconds within which the actors must have brought the cluster to rest."""
+"""Simulated seconds within which the cluster must come to rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorldOptions:
-    """What to build, and how its time and chance run."""
+    """The options of `dualstack sim serve`. `cluster` is a description for the platform: a Shoot for `gardener`."""
 
-    shoot: Manifest
+    cluster: Manifest
     nodes: int | None
     seed: int
     faults: Path | None
     clock: ScaledClock | SteppableClock
+    platform: str = "gardener"
     project: str = "proj-1"
     lifeline: bool = False
     profile: Profile = field(default_factory=choose)
 
 
 def run(options: WorldOptions) -> None:
-    """Serve until SIGINT, SIGTERM or SIGHUP, or until the lifeline is cut.
+    """Serve until SIGINT, SIGTERM or SIGHUP or, with `lifeline`, until standard input closes.
 
     Prints one line of JSON with the endpoints when the cluster is at rest.
     """
@@ -64,11 +65,9 @@ def run(options: WorldOptions) -> None:
 
 async def _serve(options: WorldOptions) -> None:
     end = _EndOnce(asyncio.current_task())
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:
-            asyncio.get_running_loop().add_signal_handler(number, end)
+    on_signals(end)
     if options.lifeline:
-        hold(end)
+        exit_when_stdin_closes(end)
     with contextlib.suppress(asyncio.CancelledError):
         async with AsyncExitStack() as stack:
             facts = await start(options, stack)
@@ -78,7 +77,7 @@ async def _serve(options: WorldOptions) -> None:
 
 
 class _EndOnce:
-    """Ends a task wherever it stands, also while the cluster is not at rest yet; what it has begun is put away."""
+    """Cancels a task once, also before the cluster is at rest."""
 
     def __init__(self, task: asyncio.Task[None] | None) -> None:
         self._task = task
@@ -90,11 +89,11 @@ class _EndOnce:
 
 
 async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, object]:
-    """Bring a world up; it is taken down when `stack` closes. The facts that clients need to reach it."""
+    """Start a world; it stops when `stack` closes. Returns the endpoints and other facts for clients."""
     clock, chance = options.clock, Chance(options.seed)
     faults = FaultPlan(load_faults(options.faults) if options.faults else (), chance, clock)
-    shoot = ShootView.of(options.shoot)
-    listeners = {name: _listen() for name in ("compute", "kubernetes", "control")}
+    platform = PLATFORMS[options.platform](options.cluster, options.nodes, options.profile)
+    listeners = {name: listen() for name in ("compute", "kubernetes", "control")}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
 
     fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric)
@@ -102,43 +101,33 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         clock,
         chance,
         project=options.project,
-        regions={shoot.region: sorted({zone for pool in shoot.pools for zone in pool.zones})},
+        regions=platform.regions,
         endpoint=f"{urls['compute']}/compute/v1",
         knobs=options.profile.knobs,
         on_commit=fabric.on_commit,
         faults=faults,
     )
     store = KubeStore(clock, chance)
-    build(
-        store,
-        compute,
-        options.shoot,
-        nodes=options.nodes,
-        token_uri=f"{urls['compute']}/token",
-        clock=clock,
-        chance=chance,
-        garden=options.profile.garden,
-    )
-    store.admission.register("", "services", ServiceAddresses(store, shoot.technical_id))
+    platform.build(store, compute, token_uri=f"{urls['compute']}/token", clock=clock, chance=chance)
+    store.admission.register("", "services", ServiceAddresses(store, platform.namespace))
     control = create_control(clock, fabric, compute, faults)
     applications = {"compute": create_compute_app(compute), "kubernetes": create_kube_app(store), "control": control}
     for name, application in applications.items():
-        await _start_site(application, listeners[name], stack)
+        await start_site(application, listeners[name], stack)
 
-    cast = Cast(
-        kubernetes=urls["kubernetes"],
-        compute=urls["compute"],
+    session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+    context = ActorContext(
+        kube=KubeApi(urls["kubernetes"], session),
+        compute=ComputeApi(urls["compute"], session, options.project),
         clock=clock,
         chance=chance,
-        project=options.project,
-        namespace=shoot.technical_id,
-        shoot=shoot.name,
+        namespace=platform.namespace,
         endpoints=fabric.traffic,
     )
-    await stack.enter_async_context(cast)
-    await cast.settled(_SETTLE_SECONDS)
+    actors = await stack.enter_async_context(ActorGroup(context, platform.actors(context)))
+    await actors.settled(_SETTLE_SECONDS)
     fabric.rest(clock.now())
-    with contextlib.suppress(ApiError):  # somebody from outside is at work already: there is no state to go back to
+    with contextlib.suppress(ApiError):  # a client already changes resources: /reset stays refused
         control[STATE].remember_start(compute.dump())
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualstack-sim-")))
@@ -151,19 +140,6 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         "clock": {"origin": clock.origin, "speed": clock.speed},
         "project": options.project,
     }
-
-
-def _listen() -> socket.socket:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    listener.setblocking(False)
-    return listener
-
-
-async def _start_site(application: web.Application, listener: socket.socket, stack: AsyncExitStack) -> None:
-    runner = create_runner(application)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    await web.SockSite(runner, listener).start()
 
 
 def _kubeconfig(server: str) -> str:

@@ -1,4 +1,4 @@
-"""Both simulated APIs behind HTTP, a VM or two, and the actors that a test wants to see act."""
+"""Both simulated APIs over HTTP, objects to create in them, and the actors under test."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ import aiohttp
 
 from dualstack.clock import ScaledClock
 from dualstack.model.kinds import CONFIG_MAP, CRD, DAEMON_SET, DEPLOYMENT, NAMESPACE, NODE, POD, Kind, Manifest
-from dualstack_sim.actors.api import Actor, ActorContext, ComputeApi, KubeApi, run_actors
+from dualstack_sim.actors.compute_api import ComputeApi
+from dualstack_sim.actors.context import Actor, ActorContext, run_actors
+from dualstack_sim.actors.daemon_sets import DaemonSetController
+from dualstack_sim.actors.deployments import DeploymentController
+from dualstack_sim.actors.kube_api import KubeApi
+from dualstack_sim.actors.kubelet import Kubelet
+from dualstack_sim.actors.pod_collector import PodCollector
 from dualstack_sim.actors.pods import controller_of
+from dualstack_sim.actors.recorder import Recorder
+from dualstack_sim.actors.replica_sets import ReplicaSetController
+from dualstack_sim.actors.scheduler import Scheduler
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.references import Key
@@ -37,7 +46,7 @@ Actors = Callable[[ActorContext], Sequence[Actor]]
 
 @dataclass
 class Traffic:
-    """Notes who joined with which ranges, and who left."""
+    """Records the end points that join and leave."""
 
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
@@ -63,7 +72,7 @@ class Traffic:
 
 
 @dataclass
-class Stage:
+class ActorsFixture:
     store: KubeStore
     compute: Compute
     clock: ScaledClock
@@ -71,9 +80,9 @@ class Stage:
     traffic: Traffic
 
     async def eventually(self, look: Callable[[], Result | None]) -> Result:
-        """What `look` sees once it is true.
+        """Wait until `look` returns a true value, and return it.
 
-        Fails after a minute of the wall clock: a busy machine takes seconds for what the simulated clock calls an hour.
+        Fails after a minute of wall-clock time, because a busy machine is slower than the simulated clock.
         """
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -84,14 +93,14 @@ class Stage:
             await self.clock.sleep(1.0)
 
     async def throughout(self, look: Callable[[], bool], seconds: float) -> None:
-        """`look` holds at every look for so long."""
+        """Assert that `look` stays true for `seconds`."""
         deadline = self.clock.now() + seconds
         while self.clock.now() < deadline:
             assert look(), "it did not hold"
             await self.clock.sleep(1.0)
 
     def pods(self, owner: str = "", namespace: str | None = "default") -> list[Manifest]:
-        """Pods whose controller's name begins with `owner`."""
+        """Pods whose controller has a name that starts with `owner`."""
         return [pod for pod in self.store.list(POD, namespace) if controller_of(pod)[1].startswith(owner)]
 
     def get(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest:
@@ -103,7 +112,7 @@ class Stage:
         return self.compute.project.inventory.find(Key("instances", ZONE, name))
 
     def place_node(self, name: str, *cidrs: str) -> None:
-        """A VM that runs and its Node, Ready since before anybody looked."""
+        """Create a running VM and its Node, which is already Ready."""
         self.place_vm(name)
         self.store.create(NODE, ready_node(name, *cidrs))
 
@@ -119,11 +128,11 @@ class Stage:
         self.compute.place("instances", ZONE, body)
 
     def initialise(self, name: str, *cidrs: str, addresses: Sequence[str] = ("10.250.0.2",)) -> None:
-        """What the cloud-controller-manager does to a new Node."""
+        """Initialise a new Node as the cloud-controller-manager does."""
         spec = {"spec": {"podCIDRs": list(cidrs), "taints": []}}
         self.store.patch(NODE, name, spec)
-        told = [{"type": "InternalIP", "address": address} for address in addresses]
-        self.store.patch(NODE, name, {"status": {"addresses": told}}, subresource="status")
+        internal = [{"type": "InternalIP", "address": address} for address in addresses]
+        self.store.patch(NODE, name, {"status": {"addresses": internal}}, subresource="status")
 
 
 def ready_node(name: str, *cidrs: str) -> Manifest:
@@ -164,15 +173,15 @@ def daemon_set(name: str, *, namespace: str = "kube-system", **spec: Any) -> Man
     }
 
 
-def place_deployment(stage: Stage, manifest: Manifest) -> None:
-    stage.store.create(DEPLOYMENT, manifest)
+def place_deployment(env: ActorsFixture, manifest: Manifest) -> None:
+    env.store.create(DEPLOYMENT, manifest)
 
 
-def place_calico(stage: Stage, *, dual: bool = False) -> None:
-    """calico's ConfigMap and DaemonSet, and the end point that is watched on each node."""
-    stage.store.upsert(CONFIG_MAP, calico_config(dual=dual))
-    stage.store.create(DAEMON_SET, daemon_set("calico-node", hostNetwork=True))
-    stage.store.create(DAEMON_SET, daemon_set("network-problem-detector-pod"))
+def place_calico(env: ActorsFixture, *, dual: bool = False) -> None:
+    """Create calico's ConfigMap and DaemonSet, and the DaemonSet of end points."""
+    env.store.upsert(CONFIG_MAP, calico_config(dual=dual))
+    env.store.create(DAEMON_SET, daemon_set("calico-node", hostNetwork=True))
+    env.store.create(DAEMON_SET, daemon_set("network-problem-detector-pod"))
 
 
 def calico_config(*, dual: bool) -> Manifest:
@@ -190,9 +199,36 @@ def addresses_of(pod: Manifest) -> list[str]:
     return [each["ip"] for each in pod.get("status", {}).get("podIPs") or ()]
 
 
+def workload_actors(context: ActorContext) -> Sequence[Actor]:
+    """The controllers that run workloads on nodes."""
+    recorder = Recorder(context, "test")
+    return [
+        recorder,
+        Kubelet(context, recorder),
+        ReplicaSetController(context),
+        DeploymentController(context),
+        DaemonSetController(context),
+        Scheduler(context, recorder),
+        PodCollector(context),
+    ]
+
+
+def complete(env: ActorsFixture, name: str, replicas: int, namespace: str = "default") -> bool:
+    """Whether the rollout of the Deployment is complete."""
+    found = env.get(DEPLOYMENT, name, namespace)
+    status = found.get("status", {})
+    return bool(
+        status.get("observedGeneration") == found["metadata"]["generation"]
+        and all(
+            status.get(field, 0) == replicas
+            for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+        )
+    )
+
+
 @contextlib.asynccontextmanager
-async def playing(actors: Actors, *, speed: float = SPEED, steals: bool = False) -> AsyncIterator[Stage]:
-    """A stage on which nothing stands yet but the subnetwork; `start` brings on the actors when it is furnished."""
+async def running_actors(actors: Actors, *, speed: float = SPEED, steals: bool = False) -> AsyncIterator[ActorsFixture]:
+    """Both APIs with only a subnetwork. The actors start when the test first awaits."""
     clock = ScaledClock(time.time(), speed)
     chance = Chance(7)
     store, compute = KubeStore(clock, chance), Compute(clock, chance)
@@ -213,14 +249,13 @@ async def playing(actors: Actors, *, speed: float = SPEED, steals: bool = False)
             clock=clock,
             chance=chance,
             namespace=NS,
-            shoot="bar",
             endpoints=traffic,
             guest_agent_takes_aliases=steals,
         )
-        stage = Stage(store, compute, clock, context, traffic)
-        task = asyncio.ensure_future(_after_furnishing(context, actors))
+        env = ActorsFixture(store, compute, clock, context, traffic)
+        task = asyncio.create_task(_run(context, actors))
         try:
-            yield stage
+            yield env
             if task.done():
                 task.result()
         finally:
@@ -229,6 +264,5 @@ async def playing(actors: Actors, *, speed: float = SPEED, steals: bool = False)
                 await task
 
 
-async def _after_furnishing(context: ActorContext, actors: Actors) -> None:
-    """A test furnishes its stage before it first waits: then this runs."""
+async def _run(context: ActorContext, actors: Actors) -> None:
     await run_actors(context, actors(context))

@@ -8,7 +8,7 @@ from typing import Any
 from dualstack.gardener.model.kinds import MACHINE, MACHINE_CLASS, MACHINE_DEPLOYMENT, MACHINE_SET
 from dualstack.model.kinds import NODE, POD, Kind, Manifest
 from dualstack_sim.actors.machine_facts import phase_of
-from tests.sim.actors.fixtures import NS, TAGS, Stage
+from tests.sim.actors.fixtures import NS, TAGS, ActorsFixture
 
 NAME = f"{NS}-w1-z1"
 CLASS = f"{NAME}-11111"
@@ -25,7 +25,7 @@ SINGLE_NIC = {"subnetwork": "nodes", "disableExternalIP": True}
 POOL = {"metadata": {"labels": {"worker.gardener.cloud/pool": "w1"}}}
 
 
-def place_dual_subnet(stage: Stage, pods: str = "100.96.0.0/16") -> None:
+def place_dual_subnet(env: ActorsFixture, pods: str = "100.96.0.0/16") -> None:
     """A dual-stack subnetwork with a secondary range for pods."""
     body = {
         "name": "dual",
@@ -35,7 +35,7 @@ def place_dual_subnet(stage: Stage, pods: str = "100.96.0.0/16") -> None:
         "ipv6AccessType": "EXTERNAL",
         "secondaryIpRanges": [{"rangeName": "ipv4-pod-cidr", "ipCidrRange": pods}],
     }
-    stage.compute.place("subnetworks", "regions/europe-west1", body)
+    env.compute.place("subnetworks", "regions/europe-west1", body)
 
 
 def provider_spec(**changes: Any) -> Manifest:
@@ -61,9 +61,9 @@ def typed(kind: Kind, manifest: Manifest) -> Manifest:
     return {"apiVersion": kind.api_version, "kind": kind.kind, **manifest}
 
 
-def place_class(stage: Stage, **changes: Any) -> None:
+def place_class(env: ActorsFixture, **changes: Any) -> None:
     metadata = {"name": CLASS, "namespace": NS}
-    stage.store.upsert(
+    env.store.upsert(
         MACHINE_CLASS,
         typed(MACHINE_CLASS, {"metadata": metadata, "provider": "GCP", "providerSpec": provider_spec(**changes)}),
     )
@@ -87,56 +87,56 @@ def machine_deployment(replicas: int, **spec: Any) -> Manifest:
     }
 
 
-def place_deployment(stage: Stage, replicas: int, **spec: Any) -> None:
-    stage.store.create(MACHINE_DEPLOYMENT, typed(MACHINE_DEPLOYMENT, machine_deployment(replicas, **spec)))
+def place_deployment(env: ActorsFixture, replicas: int, **spec: Any) -> None:
+    env.store.create(MACHINE_DEPLOYMENT, typed(MACHINE_DEPLOYMENT, machine_deployment(replicas, **spec)))
 
 
-def change_deployment(stage: Stage, spec: Manifest) -> None:
-    stage.store.patch(MACHINE_DEPLOYMENT, NAME, {"spec": spec}, NS)
+def change_deployment(env: ActorsFixture, spec: Manifest) -> None:
+    env.store.patch(MACHINE_DEPLOYMENT, NAME, {"spec": spec}, NS)
 
 
-def roll(stage: Stage, stamp: str = "2026-01-01T00:00:00Z") -> None:
-    """Ask for new machines as Gardener does (5.2)."""
-    change_deployment(stage, {"template": {"metadata": {"annotations": {"rollout-workers": stamp}}}})
+def roll(env: ActorsFixture, stamp: str = "2026-01-01T00:00:00Z") -> None:
+    """Request new machines as Gardener does (docs/reference/gardener.md#node-replacement)."""
+    change_deployment(env, {"template": {"metadata": {"annotations": {"rollout-workers": stamp}}}})
 
 
-def deployment(stage: Stage) -> Manifest:
-    return stage.get(MACHINE_DEPLOYMENT, NAME, NS)
+def deployment(env: ActorsFixture) -> Manifest:
+    return env.get(MACHINE_DEPLOYMENT, NAME, NS)
 
 
-def machines(stage: Stage, phase: str | None = None) -> list[Manifest]:
-    found = stage.store.list(MACHINE, NS)
+def machines(env: ActorsFixture, phase: str | None = None) -> list[Manifest]:
+    found = env.store.list(MACHINE, NS)
     return [machine for machine in found if phase is None or phase_of(machine) == phase]
 
 
-def machine_names(stage: Stage, phase: str | None = None) -> set[str]:
-    return {machine["metadata"]["name"] for machine in machines(stage, phase)}
+def machine_names(env: ActorsFixture, phase: str | None = None) -> set[str]:
+    return {machine["metadata"]["name"] for machine in machines(env, phase)}
 
 
-def replicas_of(stage: Stage) -> dict[str, int]:
-    return {each["metadata"]["name"]: each["spec"]["replicas"] for each in stage.store.list(MACHINE_SET, NS)}
+def replicas_of(env: ActorsFixture) -> dict[str, int]:
+    return {each["metadata"]["name"]: each["spec"]["replicas"] for each in env.store.list(MACHINE_SET, NS)}
 
 
-def node_names(stage: Stage) -> set[str]:
-    return {node["metadata"]["name"] for node in stage.store.list(NODE)}
+def node_names(env: ActorsFixture) -> set[str]:
+    return {node["metadata"]["name"] for node in env.store.list(NODE)}
 
 
-def settled(stage: Stage, replicas: int) -> bool:
-    """Whether all machines are of the present template and available, and no other is left."""
-    status = deployment(stage).get("status", {})
+def settled(env: ActorsFixture, replicas: int) -> bool:
+    """Whether all machines have the current template and are available, and no other is left."""
+    status = deployment(env).get("status", {})
     names = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-    seen = status.get("observedGeneration") == deployment(stage)["metadata"]["generation"]
+    seen = status.get("observedGeneration") == deployment(env)["metadata"]["generation"]
     return seen and {status.get(name, 0) for name in names} == {replicas}
 
 
 def place_controller_pod(
-    stage: Stage, flags: Mapping[str, str], name: str = "ccm-1", *, status: Manifest | None = None
+    env: ActorsFixture, flags: Mapping[str, str], name: str = "ccm-1", *, status: Manifest | None = None
 ) -> None:
-    """A pod of the cloud-controller-manager with these flags on the seed's node; with `status` if nobody runs it."""
+    """Create a pod of the cloud-controller-manager on the seed's node; with `status` if no kubelet runs."""
     command = [f"--{flag}={value}" for flag, value in {"cluster-name": NS, **flags}.items()]
     container = {"name": "cloud-controller-manager", "image": "ccm:1", "command": ["/ccm", *command]}
     labels = {"app": "kubernetes", "role": "cloud-controller-manager"}
-    stage.store.create(
+    env.store.create(
         POD,
         {
             "metadata": {"name": name, "namespace": NS, "labels": labels},
@@ -144,7 +144,7 @@ def place_controller_pod(
         },
     )
     if status:
-        stage.store.patch(POD, name, {"status": status}, NS, subresource="status")
+        env.store.patch(POD, name, {"status": status}, NS, subresource="status")
 
 
 CLOUD_ALLOCATOR = {

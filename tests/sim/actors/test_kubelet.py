@@ -1,4 +1,4 @@
-"""Kubelets: how a VM becomes a Node that is an end point, what its pods' addresses are, and how it ends."""
+"""Kubelets: registration of Nodes, addresses of pods, and VMs that stop."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import pytest
+
 from dualstack.gardener.model.kinds import MACHINE
-from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, EVENT, LEASE, NODE, POD, Manifest
-from dualstack_sim.actors.api import Actor, ActorContext
+from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, EVENT, LEASE, NODE, POD, Kind, Manifest
+from dualstack_sim.actors.cni.model import Cni
+from dualstack_sim.actors.cni.registry import CNIS
+from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.daemon_sets import DaemonSetController
 from dualstack_sim.actors.hosts import Vm, vm_of
 from dualstack_sim.actors.kubelet import Kubelet, node_of, pool_of
@@ -17,19 +21,19 @@ from dualstack_sim.actors.recorder import Recorder
 from tests.sim.actors.fixtures import (
     NS,
     ZONE,
-    Stage,
+    ActorsFixture,
     addresses_of,
     calico_config,
     daemon_set,
     place_calico,
-    playing,
+    running_actors,
     template,
 )
 
 DUAL = ("100.96.3.0/24", "2600:1900:4010:1234:0:1::/112")
 
 
-def troupe(context: ActorContext) -> Sequence[Actor]:
+def actors(context: ActorContext) -> Sequence[Actor]:
     recorder = Recorder(context, "kubelet")
     return [recorder, Kubelet(context, recorder), DaemonSetController(context)]
 
@@ -39,116 +43,116 @@ def bound_pod(name: str, node: str) -> Manifest:
     return {**manifest, "metadata": {**manifest["metadata"], "name": name, "namespace": "default"}}
 
 
-def ready(stage: Stage, name: str) -> dict[str, Any]:
-    node = stage.store.get(NODE, name)
+def ready(env: ActorsFixture, name: str) -> dict[str, Any]:
+    node = env.store.get(NODE, name)
     return (condition(node, "Ready") if node is not None else None) or {}
 
 
-def running(stage: Stage, name: str) -> Manifest | None:
-    pod = stage.get(POD, name, "default")
+def running(env: ActorsFixture, name: str) -> Manifest | None:
+    pod = env.get(POD, name, "default")
     return pod if is_ready(pod) else None
 
 
 async def test_a_vm_boots_registers_becomes_ready_and_an_end_point() -> None:
-    async with playing(troupe) as stage:
-        place_calico(stage)
-        start = stage.clock.now()
+    async with running_actors(actors) as env:
+        place_calico(env)
+        start = env.clock.now()
         name = f"{NS}-w1-z1-11111-aaaaa"
-        stage.place_vm(name)
-        node = await stage.eventually(lambda: stage.store.get(NODE, name))
-        assert stage.clock.now() - start >= 30.0
+        env.place_vm(name)
+        node = await env.eventually(lambda: env.store.get(NODE, name))
+        assert env.clock.now() - start >= 30.0
         assert node["spec"]["taints"] == [
             {"key": "node.cloudprovider.kubernetes.io/uninitialized", "value": "true", "effect": "NoSchedule"}
         ]
         assert node["metadata"]["labels"]["worker.gardener.cloud/pool"] == "w1"
         assert "providerID" not in node["spec"]
         assert "podCIDR" not in node["spec"]
-        words = ready(stage, name)
+        words = ready(env, name)
         assert (words["status"], words["reason"]) == ("False", "KubeletNotReady")
         assert words["message"] == "container runtime network not ready: cni config uninitialized"
-        await stage.eventually(lambda: any(map(is_ready, stage.pods("calico-node", "kube-system"))))
-        # The CNI is there; without a pod range the node is not ready, and has no condition about its network.
-        assert ready(stage, name)["status"] == "False"
-        assert condition(stage.get(NODE, name), "NetworkUnavailable") is None
-        assert stage.traffic.joined == {}
-        stage.initialise(name, *DUAL)
-        await stage.eventually(lambda: ready(stage, name)["status"] == "True")
-        await stage.eventually(lambda: name in stage.traffic.joined)
-        assert stage.traffic.joined[name] == DUAL
-        assert not stage.traffic.stealing
-        lease = await stage.eventually(lambda: stage.store.get(LEASE, name, "kube-node-lease"))
+        await env.eventually(lambda: any(map(is_ready, env.pods("calico-node", "kube-system"))))
+        # With a CNI but without a pod range the node is not ready, and NetworkUnavailable is not set.
+        assert ready(env, name)["status"] == "False"
+        assert condition(env.get(NODE, name), "NetworkUnavailable") is None
+        assert env.traffic.joined == {}
+        env.initialise(name, *DUAL)
+        await env.eventually(lambda: ready(env, name)["status"] == "True")
+        await env.eventually(lambda: name in env.traffic.joined)
+        assert env.traffic.joined[name] == DUAL
+        assert not env.traffic.stealing
+        lease = await env.eventually(lambda: env.store.get(LEASE, name, "kube-node-lease"))
         assert lease["spec"]["holderIdentity"] == name
-        await stage.eventually(
-            lambda: {"Starting", "NodeReady"} <= {each["reason"] for each in stage.store.list(EVENT, "default")}
+        await env.eventually(
+            lambda: {"Starting", "NodeReady"} <= {each["reason"] for each in env.store.list(EVENT, "default")}
         )
 
 
-async def test_pods_get_the_families_that_the_cni_pod_of_their_node_found() -> None:
-    async with playing(troupe) as stage:
-        place_calico(stage)
-        stage.place_node("node-a", *DUAL)
-        stage.store.create(POD, bound_pod("before", "node-a"))
-        before = await stage.eventually(lambda: running(stage, "before"))
+async def test_pods_get_the_families_that_the_cni_agent_configured() -> None:
+    async with running_actors(actors) as env:
+        place_calico(env)
+        env.place_node("node-a", *DUAL)
+        env.store.create(POD, bound_pod("before", "node-a"))
+        before = await env.eventually(lambda: running(env, "before"))
         assert len(addresses_of(before)) == 1
         assert addresses_of(before)[0].startswith("100.96.3.")
-        # A new ConfigMap changes nothing until a CNI pod starts.
-        stage.store.upsert(CONFIG_MAP, calico_config(dual=True))
-        stage.store.create(POD, bound_pod("between", "node-a"))
-        assert len(addresses_of(await stage.eventually(lambda: running(stage, "between")))) == 1
+        # A new ConfigMap changes nothing until a CNI agent starts.
+        env.store.upsert(CONFIG_MAP, calico_config(dual=True))
+        env.store.create(POD, bound_pod("between", "node-a"))
+        assert len(addresses_of(await env.eventually(lambda: running(env, "between")))) == 1
         patch = {"spec": {"template": {"metadata": {"annotations": {"checksum": "2"}}}}}
-        old = {pod["metadata"]["uid"] for pod in stage.pods("calico-node", "kube-system")}
-        stage.store.patch(DAEMON_SET, "calico-node", patch, "kube-system")
-        await stage.eventually(
+        old = {pod["metadata"]["uid"] for pod in env.pods("calico-node", "kube-system")}
+        env.store.patch(DAEMON_SET, "calico-node", patch, "kube-system")
+        await env.eventually(
             lambda: [
                 pod
-                for pod in stage.pods("calico-node", "kube-system")
+                for pod in env.pods("calico-node", "kube-system")
                 if is_ready(pod) and pod["metadata"]["uid"] not in old
             ]
         )
-        stage.store.create(POD, bound_pod("after", "node-a"))
-        after = addresses_of(await stage.eventually(lambda: running(stage, "after")))
+        env.store.create(POD, bound_pod("after", "node-a"))
+        after = addresses_of(await env.eventually(lambda: running(env, "after")))
         assert [":" in address for address in after] == [False, True]
-        assert stage.get(POD, "before", "default")["status"]["podIPs"] == before["status"]["podIPs"]
-        everything = [address for pod in stage.store.list(POD, "default") for address in addresses_of(pod)]
+        assert env.get(POD, "before", "default")["status"]["podIPs"] == before["status"]["podIPs"]
+        everything = [address for pod in env.store.list(POD, "default") for address in addresses_of(pod)]
         assert len(everything) == len(set(everything))
 
 
 async def test_a_node_without_a_range_of_the_second_family_cannot_start_pods() -> None:
-    async with playing(troupe) as stage:
-        place_calico(stage, dual=True)
-        stage.place_node("old", "100.96.0.0/24")
-        stage.store.create(POD, bound_pod("stuck", "old"))
+    async with running_actors(actors) as env:
+        place_calico(env, dual=True)
+        env.place_node("old", "100.96.0.0/24")
+        env.store.create(POD, bound_pod("stuck", "old"))
 
         def refused() -> Manifest | None:
-            events = [each for each in stage.store.list(EVENT, "default") if each["reason"] == "FailedCreatePodSandBox"]
+            events = [each for each in env.store.list(EVENT, "default") if each["reason"] == "FailedCreatePodSandBox"]
             return next((each for each in events if each["involvedObject"]["name"] == "stuck"), None)
 
-        event = await stage.eventually(refused)
+        event = await env.eventually(refused)
         assert event["type"] == "Warning"
         assert "no IPv6 pod CIDR on this node" in event["message"]
-        stuck = stage.get(POD, "stuck", "default")
+        stuck = env.get(POD, "stuck", "default")
         assert stuck["status"]["phase"] == "Pending"
         waiting = stuck["status"]["containerStatuses"][0]["state"]["waiting"]
         assert waiting == {"reason": "ContainerCreating"}
-        assert ready(stage, "old")["status"] == "True"
+        assert ready(env, "old")["status"] == "True"
 
 
 async def test_ciliums_agent_itself_is_not_ready_without_a_range_of_each_family() -> None:
-    async with playing(troupe) as stage:
+    async with running_actors(actors) as env:
         data = {"enable-ipv4": "true", "enable-ipv6": "false"}
         config = {"metadata": {"name": "cilium-config", "namespace": "kube-system"}, "data": data}
-        stage.store.create(CONFIG_MAP, config)
-        stage.place_node("old", "100.96.0.0/24")
-        stage.place_node("new", *DUAL)
-        stage.store.create(DAEMON_SET, daemon_set("cilium", hostNetwork=True))
+        env.store.create(CONFIG_MAP, config)
+        env.place_node("old", "100.96.0.0/24")
+        env.place_node("new", *DUAL)
+        env.store.create(DAEMON_SET, daemon_set("cilium", hostNetwork=True))
 
         def agents() -> dict[str, Manifest]:
-            return {pod["spec"]["nodeName"]: pod for pod in stage.pods("cilium", "kube-system")}
+            return {pod["spec"]["nodeName"]: pod for pod in env.pods("cilium", "kube-system")}
 
-        await stage.eventually(lambda: len(agents()) == 2 and all(map(is_ready, agents().values())))
-        stage.store.upsert(CONFIG_MAP, {**config, "data": {**data, "enable-ipv6": "true"}})
+        await env.eventually(lambda: len(agents()) == 2 and all(map(is_ready, agents().values())))
+        env.store.upsert(CONFIG_MAP, {**config, "data": {**data, "enable-ipv6": "true"}})
         for pod in agents().values():
-            stage.store.delete(POD, pod["metadata"]["name"], "kube-system")
+            env.store.delete(POD, pod["metadata"]["name"], "kube-system")
         uids = {pod["metadata"]["uid"] for pod in agents().values()}
 
         def renewed() -> bool:
@@ -156,75 +160,119 @@ async def test_ciliums_agent_itself_is_not_ready_without_a_range_of_each_family(
             phases = [pod["status"].get("phase") for pod in found.values() if pod["metadata"]["uid"] not in uids]
             return phases == ["Running", "Running"] and is_ready(found["new"])
 
-        await stage.eventually(renewed)
+        await env.eventually(renewed)
         assert not is_ready(agents()["old"])
         why = condition(agents()["old"], "Ready")
         assert why is not None
         assert why["message"] == "required IPv6 PodCIDR not available"
         for name, families in (("old", 1), ("new", 2)):
-            stage.store.create(POD, bound_pod(f"on-{name}", name))
-            pod = await stage.eventually(partial(running, stage, f"on-{name}"))
+            env.store.create(POD, bound_pod(f"on-{name}", name))
+            pod = await env.eventually(partial(running, env, f"on-{name}"))
             assert len(addresses_of(pod)) == families
 
 
+async def test_a_cni_is_one_registry_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third CNI, with its own ConfigMap format, address offset and resource type, needs nothing but its entry."""
+
+    def families(config_map: Manifest) -> tuple[int, ...]:
+        return tuple(int(family) for family in config_map["data"]["families"].split("+"))
+
+    policy = Kind("mesh.example.org", "v1", "MeshPolicy", "meshpolicies")
+    mesh = Cni(
+        "mesh",
+        "mesh-agent",
+        "mesh-settings",
+        families,
+        agent_needs_ranges=True,
+        first_offset=10,
+        custom_resources=((policy, ()),),
+    )
+    monkeypatch.setitem(CNIS, mesh.daemon_set, mesh)
+    async with running_actors(actors) as env:
+        metadata = {"name": "mesh-settings", "namespace": "kube-system"}
+        env.store.create(CONFIG_MAP, {"metadata": metadata, "data": {"families": "6+4"}})
+        env.place_node("dual", *DUAL)
+        env.place_node("single", "100.96.0.0/24")
+        env.store.create(DAEMON_SET, daemon_set("mesh-agent", hostNetwork=True))
+        env.store.create(
+            policy,
+            {
+                "apiVersion": policy.api_version,
+                "kind": policy.kind,
+                "metadata": {"name": "example", "namespace": "default"},
+            },
+        )
+        env.store.create(POD, bound_pod("web", "dual"))
+        pod = await env.eventually(lambda: running(env, "web"))
+        assert addresses_of(pod) == ["100.96.3.10", "2600:1900:4010:1234:0:1:0:a"]
+        # Its agent becomes ready only with a range of each family.
+
+        def all_agents_run() -> list[Manifest]:
+            agents = env.pods("mesh-agent", "kube-system")
+            return agents if [each["status"].get("phase") for each in agents] == ["Running", "Running"] else []
+
+        agents = await env.eventually(all_agents_run)
+        assert {each["spec"]["nodeName"]: is_ready(each) for each in agents} == {"dual": True, "single": False}
+
+
 async def test_pods_on_the_host_network_have_the_nodes_internal_addresses() -> None:
-    async with playing(troupe) as stage:
-        place_calico(stage)
-        stage.place_node("node-a", *DUAL)
-        stage.initialise("node-a", *DUAL, addresses=("10.250.0.5", "2600:1900:4010:1234:0:1::"))
-        agent = await stage.eventually(lambda: next(filter(is_ready, stage.pods("calico-node", "kube-system")), None))
+    async with running_actors(actors) as env:
+        place_calico(env)
+        env.place_node("node-a", *DUAL)
+        env.initialise("node-a", *DUAL, addresses=("10.250.0.5", "2600:1900:4010:1234:0:1::"))
+        agent = await env.eventually(lambda: next(filter(is_ready, env.pods("calico-node", "kube-system")), None))
         assert addresses_of(agent) == ["10.250.0.5", "2600:1900:4010:1234:0:1::"]
 
 
-async def test_a_vm_that_stops_leaves_and_its_node_is_unknown_after_a_while() -> None:
-    async with playing(troupe, speed=100.0) as stage:
-        place_calico(stage)
-        stage.place_node("node-a", "100.96.0.0/24")
-        await stage.eventually(lambda: "node-a" in stage.traffic.joined)
-        compute = stage.context.compute
+async def test_the_node_of_a_stopped_vm_becomes_unknown() -> None:
+    async with running_actors(actors, speed=100.0) as env:
+        place_calico(env)
+        env.place_node("node-a", "100.96.0.0/24")
+        await env.eventually(lambda: "node-a" in env.traffic.joined)
+        compute = env.context.compute
         await compute.wait(await compute.insert(f"{ZONE}/instances/node-a/stop", {}))
-        await stage.eventually(lambda: stage.traffic.left == ["node-a"])
-        assert ready(stage, "node-a")["status"] == "True"
-        await stage.eventually(lambda: ready(stage, "node-a")["status"] == "Unknown")
-        assert ready(stage, "node-a")["reason"] == "NodeStatusUnknown"
-        stage.traffic.joined.clear()
+        await env.eventually(lambda: env.traffic.left == ["node-a"])
+        assert ready(env, "node-a")["status"] == "True"
+        await env.eventually(lambda: ready(env, "node-a")["status"] == "Unknown")
+        assert ready(env, "node-a")["reason"] == "NodeStatusUnknown"
+        env.traffic.joined.clear()
         await compute.wait(await compute.insert(f"{ZONE}/instances/node-a/start", {}))
-        await stage.eventually(lambda: ready(stage, "node-a")["status"] == "True")
-        await stage.eventually(lambda: "node-a" in stage.traffic.joined)
+        await env.eventually(lambda: ready(env, "node-a")["status"] == "True")
+        await env.eventually(lambda: "node-a" in env.traffic.joined)
 
 
-async def test_a_guest_agent_that_takes_aliases_is_told_to_whoever_watches_traffic() -> None:
-    async with playing(troupe, steals=True) as stage:
-        place_calico(stage)
-        stage.place_node("node-a", "100.96.0.0/24")
-        await stage.eventually(lambda: "node-a" in stage.traffic.joined)
-        assert stage.traffic.stealing == {"node-a"}
+async def test_a_guest_agent_that_takes_aliases_is_reported_to_the_fabric() -> None:
+    async with running_actors(actors, steals=True) as env:
+        place_calico(env)
+        env.place_node("node-a", "100.96.0.0/24")
+        await env.eventually(lambda: "node-a" in env.traffic.joined)
+        assert env.traffic.stealing == {"node-a"}
 
 
-async def test_at_rest_compute_is_asked_seldom_and_nodes_are_left_alone() -> None:
-    async with playing(troupe) as stage:
-        place_calico(stage)
+async def test_at_rest_there_are_few_requests_and_no_writes_to_nodes() -> None:
+    async with running_actors(actors) as env:
+        place_calico(env)
         name = f"{NS}-w1-z1-11111-aaaaa"
-        stage.place_node(name, "100.96.0.0/24")
+        env.place_node(name, "100.96.0.0/24")
         head = {"apiVersion": MACHINE.api_version, "kind": MACHINE.kind}
-        stage.store.create(MACHINE, {**head, "metadata": {"name": name, "namespace": NS}, "spec": {}})
-        await stage.eventually(lambda: name in stage.traffic.joined)
-        await stage.clock.sleep(30.0)
-        calls = stage.compute.statistics()["calls"]
-        version = stage.get(NODE, name)["metadata"]["resourceVersion"]
-        await stage.clock.sleep(150.0)
-        assert stage.compute.statistics()["calls"] - calls <= 6
-        assert stage.get(NODE, name)["metadata"]["resourceVersion"] == version
+        env.store.create(MACHINE, {**head, "metadata": {"name": name, "namespace": NS}, "spec": {}})
+        await env.eventually(lambda: name in env.traffic.joined)
+        await env.clock.sleep(30.0)
+        calls = env.compute.statistics()["calls"]
+        version = env.get(NODE, name)["metadata"]["resourceVersion"]
+        await env.clock.sleep(150.0)
+        assert env.compute.statistics()["calls"] - calls <= 6
+        assert env.get(NODE, name)["metadata"]["resourceVersion"] == version
 
 
-def test_what_a_guest_knows_of_its_vm() -> None:
+def test_the_vm_as_its_guest_sees_it() -> None:
     nic = {"networkIP": "10.250.0.5", "ipv6AccessConfigs": [{"externalIpv6": "2600:1900:4010:1234:0:1::"}]}
     instance = {"name": "a", "zone": "https://x/zones/europe-west1-b", "status": "RUNNING", "networkInterfaces": [nic]}
     assert vm_of(instance) == Vm("a", "europe-west1-b", "RUNNING", ("10.250.0.5", "2600:1900:4010:1234:0:1::"))
     assert vm_of({"name": "b"}) == Vm("b", "", "", ())
 
 
-def test_the_pool_is_read_from_the_machines_name_and_its_template_adds_to_it() -> None:
+def test_labels_and_taints_come_from_the_machine() -> None:
     assert pool_of(f"{NS}-cpu-worker-z2-5cdcf-x7f2q", NS) == "cpu-worker"
     assert pool_of("something-else", NS) is None
     machine = {

@@ -1,4 +1,4 @@
-"""What decides about machines, without any machine: templates, order of deletion, health, statuses, request bodies."""
+"""Pure functions of the machine controller: templates, order of deletion, health, statuses, request bodies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dualstack_sim.actors.machine_deployments import deployment_status, drift, m
 from dualstack_sim.actors.machine_facts import (
     HASH_LABEL,
     PRIORITY,
-    first_to_go,
+    deletion_order,
     is_active,
     node_problem,
     same_template,
@@ -57,7 +57,7 @@ def owned(name: str, template: Manifest | None = None) -> Manifest:
 
 
 class TestTemplates:
-    def test_a_set_made_from_a_deployment_has_its_template(self) -> None:
+    def test_the_set_of_a_deployment_has_its_template(self) -> None:
         deployment = owned(NAME)
         made = machine_set_of(deployment, "0a1b2", 3)
         assert made["metadata"]["name"] == f"{NAME}-0a1b2"
@@ -68,18 +68,18 @@ class TestTemplates:
         assert same_template(made["spec"]["template"], deployment["spec"]["template"])
         assert drift(deployment, made) == []
 
-    def test_the_request_for_a_roll_out_makes_another_template(self) -> None:
+    def test_a_requested_rollout_changes_the_template(self) -> None:
         before = machine_deployment(3)["spec"]["template"]
         after = {**before, "metadata": {**before["metadata"], "annotations": {"rollout-workers": "now"}}}
         assert not same_template(before, after)
         assert template_hash(before) != template_hash(after)
 
-    def test_another_class_makes_another_template(self) -> None:
+    def test_another_class_changes_the_template(self) -> None:
         before = machine_deployment(3)["spec"]["template"]
         after = {**before, "spec": {**before["spec"], "class": {"kind": "MachineClass", "name": "other"}}}
         assert not same_template(before, after)
 
-    def test_labels_and_taints_of_nodes_roll_nothing_but_are_handed_on(self) -> None:
+    def test_labels_and_taints_of_nodes_are_updated_in_place(self) -> None:
         deployment = owned(NAME)
         existing = machine_set_of(deployment, "0a1b2", 1)
         node_template = {"metadata": {"labels": {"team": "x"}}}
@@ -99,7 +99,7 @@ class TestTemplates:
         assert same_template(template, with_empty)
         assert template_hash(template) == template_hash(with_empty)
 
-    def test_a_hash_has_five_hex_digits_and_another_for_a_collision(self) -> None:
+    def test_a_hash_has_five_hexadecimal_digits_and_changes_with_collisions(self) -> None:
         template = machine_deployment(1)["spec"]["template"]
         hashes = {template_hash(template, collisions) for collisions in range(4)}
         assert len(hashes) == 4
@@ -128,31 +128,31 @@ class TestOrderOfDeletion:
             machine("unknown", "Unknown", age=5000.0),
             machine("looping", "CrashLoopBackOff", age=5000.0),
         ]
-        names = [each["metadata"]["name"] for each in first_to_go(given_machines)]
+        names = [each["metadata"]["name"] for each in deletion_order(given_machines)]
         assert names == ["looping", "unknown", "pending", "young-a", "young-b", "old"]
 
-    def test_priority_comes_before_everything(self) -> None:
+    def test_priority_comes_first(self) -> None:
         chosen = [
             machine("broken", "Unknown"),
             machine("marked", priority="1", age=900.0),
             machine("kept", priority="9"),
         ]
-        assert [each["metadata"]["name"] for each in first_to_go(chosen)] == ["marked", "broken", "kept"]
+        assert [each["metadata"]["name"] for each in deletion_order(chosen)] == ["marked", "broken", "kept"]
 
-    def test_a_priority_that_is_no_number_is_the_usual_one(self) -> None:
+    def test_an_invalid_priority_counts_as_the_default(self) -> None:
         chosen = [machine("a", priority="high", age=9.0), machine("b", age=99.0), machine("c", priority="2", age=999.0)]
-        assert [each["metadata"]["name"] for each in first_to_go(chosen)] == ["c", "a", "b"]
+        assert [each["metadata"]["name"] for each in deletion_order(chosen)] == ["c", "a", "b"]
 
     @given(st.permutations(["Running", "Pending", "Unknown", "CrashLoopBackOff", "Available", "Running"]))
     def test_the_order_does_not_depend_on_the_order_of_the_list(self, phases: list[str]) -> None:
         chosen = [machine(f"m-{phase}-{phases[:index].count(phase)}", phase) for index, phase in enumerate(phases)]
-        names = [each["metadata"]["name"] for each in first_to_go(chosen)]
+        names = [each["metadata"]["name"] for each in deletion_order(chosen)]
         assert names == [
             "m-CrashLoopBackOff-0", "m-Unknown-0", "m-Pending-0", "m-Available-0", "m-Running-0", "m-Running-1",
         ]  # fmt: skip
 
     @pytest.mark.parametrize("phase", ["Failed", "Terminating"])
-    def test_what_failed_or_goes_is_not_counted_on(self, phase: str) -> None:
+    def test_failed_and_terminating_machines_are_not_active(self, phase: str) -> None:
         assert not is_active(machine("a", phase))
         assert is_active(machine("a", "Unknown"))
 
@@ -173,7 +173,7 @@ class TestHealth:
     def test_a_machine_is_as_healthy_as_its_node(self, found: Manifest | None, words: str | None) -> None:
         assert node_problem(found) == words
 
-    def test_a_machine_becomes_available_some_time_after_its_node_was_ready(self) -> None:
+    def test_a_machine_becomes_available_after_min_ready_seconds(self) -> None:
         assert seconds_to_available(machine("a", ready_for=20.0), 30, NOW) == pytest.approx(10.0, abs=1.0)
         assert seconds_to_available(machine("a", ready_for=31.0), 30, NOW) == 0
         assert seconds_to_available(machine("a", ready_for=0.0), 0, NOW) == 0
@@ -181,12 +181,12 @@ class TestHealth:
     def test_provider_ids(self) -> None:
         assert zone_of("gce:///proj-1/europe-west1-b/vm") == "europe-west1-b"
         for wrong in ("", "aws:///a/b/c", "gce:///proj-1/vm", "gce:////europe-west1-b/vm"):
-            with pytest.raises(ValueError, match="no provider ID"):
+            with pytest.raises(ValueError, match="is not a provider ID"):
                 zone_of(wrong)
 
 
 class TestStatuses:
-    def test_a_set_counts_what_is_there_what_runs_and_what_has_run_long_enough(self) -> None:
+    def test_the_counts_of_a_set(self) -> None:
         machine_set = {"metadata": {"generation": 2}, "spec": {"minReadySeconds": 500}}
         gone = machine("gone", ready_for=900.0)
         gone["metadata"]["deletionTimestamp"] = rfc3339(NOW)
@@ -201,7 +201,7 @@ class TestStatuses:
         }
         assert wait == pytest.approx(400.0, abs=1.0)
 
-    def test_a_deployment_tells_of_old_machines_until_the_last_is_gone(self) -> None:
+    def test_a_deployment_counts_old_machines_until_the_last_is_gone(self) -> None:
         deployment = owned(NAME)
         counts = {"replicas": 3, "readyReplicas": 3, "availableReplicas": 3}
         new = {"metadata": {"name": "new"}, "status": counts}
@@ -217,7 +217,7 @@ class TestStatuses:
         assert [each["lastTransitionTime"] for each in after["conditions"]] == ["t1", "t1"]
         assert [each["lastUpdateTime"] for each in after["conditions"]] == ["t1", "t2"]
 
-    def test_too_few_available_machines_are_told(self) -> None:
+    def test_too_few_available_machines_are_reported(self) -> None:
         status = deployment_status(owned(NAME), None, [], "t1")
         assert status["conditions"][0]["status"] == "False"
         assert status["unavailableReplicas"] == 3
@@ -243,7 +243,7 @@ class TestRequests:
             }
         ]
 
-    def test_an_external_address_is_asked_for_unless_it_is_disabled(self) -> None:
+    def test_an_external_address_is_requested_unless_it_is_disabled(self) -> None:
         body = instance_body("vm-1", provider_spec(networkInterfaces=[{"network": "vpc", "subnetwork": "nodes"}]))
         assert body["networkInterfaces"][0]["accessConfigs"] == [{}]
         assert body["networkInterfaces"][0]["network"] == "global/networks/vpc"
@@ -265,12 +265,12 @@ class TestRequests:
         assert len(faults) == 1
         assert fault in faults[0]
 
-    def test_every_fault_is_named_and_a_good_class_has_none(self) -> None:
+    def test_every_fault_is_reported(self) -> None:
         assert len(class_faults({})) == 4
         assert class_faults(provider_spec()) == []
 
 
-def test_a_drain_leaves_daemon_pods_and_static_pods_alone() -> None:
+def test_a_drain_does_not_evict_daemon_pods_and_static_pods() -> None:
     def pod(name: str, owner: str, annotations: Manifest | None = None) -> Manifest:
         reference = {"kind": owner, "name": "x", "controller": True}
         return {"metadata": {"name": name, "ownerReferences": [reference], "annotations": annotations or {}}}

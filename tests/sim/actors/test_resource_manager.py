@@ -1,4 +1,4 @@
-"""ManagedResources: applied, kept applied, ignored, judged (gardener-behaviour.md 2.10)."""
+"""ManagedResources: application, drift, the ignore annotation and health."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE
 from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT, IP_POOL, SECRET, SERVICE, Manifest
-from dualstack_sim.actors.api import Actor, ActorContext
+from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.deployments import DeploymentController
 from dualstack_sim.actors.kubelet import Kubelet
 from dualstack_sim.actors.manifest_merge import BadManifest, documents, kind_of, merged
@@ -20,12 +20,12 @@ from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.replica_sets import ReplicaSetController
 from dualstack_sim.actors.resource_manager import ResourceManager
 from dualstack_sim.actors.service_addresses import ServiceAddresses
-from tests.sim.actors.fixtures import NS, Stage, deployment, playing
+from tests.sim.actors.fixtures import NS, ActorsFixture, deployment, running_actors
 
 NAME = "extension-controlplane-seed"
 
 
-def troupe(context: ActorContext) -> Sequence[Actor]:
+def actors(context: ActorContext) -> Sequence[Actor]:
     recorder = Recorder(context, "kubelet")
     return [
         recorder,
@@ -55,10 +55,10 @@ def secret(*manifests: Manifest, name: str = NAME) -> Manifest:
     }
 
 
-def place(stage: Stage, *manifests: Manifest) -> None:
-    stage.store.upsert(SECRET, secret(*manifests))
-    if stage.store.get(MANAGED_RESOURCE, NAME, NS) is None:
-        stage.store.create(
+def place(env: ActorsFixture, *manifests: Manifest) -> None:
+    env.store.upsert(SECRET, secret(*manifests))
+    if env.store.get(MANAGED_RESOURCE, NAME, NS) is None:
+        env.store.create(
             MANAGED_RESOURCE,
             {
                 "apiVersion": MANAGED_RESOURCE.api_version,
@@ -69,98 +69,99 @@ def place(stage: Stage, *manifests: Manifest) -> None:
         )
 
 
-def told(stage: Stage, kind: str) -> tuple[str, str, str]:
-    found = condition(stage.get(MANAGED_RESOURCE, NAME, NS), kind) or {}
+def reported(env: ActorsFixture, kind: str) -> tuple[str, str, str]:
+    found = condition(env.get(MANAGED_RESOURCE, NAME, NS), kind) or {}
     return found.get("status", ""), found.get("reason", ""), found.get("message", "")
 
 
-def replicas(stage: Stage) -> int:
-    return int(stage.get(DEPLOYMENT, "cloud-controller-manager", NS)["spec"]["replicas"])
+def replicas(env: ActorsFixture) -> int:
+    return int(env.get(DEPLOYMENT, "cloud-controller-manager", NS)["spec"]["replicas"])
 
 
-def annotate(stage: Stage, value: str | None) -> None:
+def annotate(env: ActorsFixture, value: str | None) -> None:
     patch = {"metadata": {"annotations": {"resources.gardener.cloud/ignore": value}}}
-    stage.store.patch(MANAGED_RESOURCE, NAME, patch, NS)
+    env.store.patch(MANAGED_RESOURCE, NAME, patch, NS)
 
 
-async def test_what_the_secret_holds_is_applied_and_what_left_it_is_deleted() -> None:
-    async with playing(troupe) as stage:
+async def test_the_objects_of_the_secret_are_applied_and_removed_ones_deleted() -> None:
+    async with running_actors(actors) as env:
         pool: Manifest = {
             "apiVersion": IP_POOL.api_version,
             "kind": "IPPool",
             "metadata": {"name": "default-ipv4-ippool"},
             "spec": {"cidr": "100.96.0.0/11"},
         }
-        place(stage, controller_manager(1, "--cidr-allocator-type=RangeAllocator"), config(a="1"), pool)
-        await stage.eventually(lambda: told(stage, "ResourcesHealthy")[1] == "ResourcesHealthy")
-        assert told(stage, "ResourcesApplied") == ("True", "ApplySucceeded", "All resources are applied.")
+        place(env, controller_manager(1, "--cidr-allocator-type=RangeAllocator"), config(a="1"), pool)
+        await env.eventually(lambda: reported(env, "ResourcesHealthy")[1] == "ResourcesHealthy")
+        words = ("True", "ApplySucceeded", "All resources are applied.")
+        await env.eventually(lambda: reported(env, "ResourcesApplied") == words)
         words = ("False", "ResourcesRolledOut", "All resources have been fully rolled out.")
-        await stage.eventually(lambda: told(stage, "ResourcesProgressing") == words)
-        assert stage.get(IP_POOL, "default-ipv4-ippool")["spec"] == {"cidr": "100.96.0.0/11"}
-        listed = stage.get(MANAGED_RESOURCE, NAME, NS)["status"]["resources"]
+        await env.eventually(lambda: reported(env, "ResourcesProgressing") == words)
+        assert env.get(IP_POOL, "default-ipv4-ippool")["spec"] == {"cidr": "100.96.0.0/11"}
+        listed = env.get(MANAGED_RESOURCE, NAME, NS)["status"]["resources"]
         assert {"apiVersion": "v1", "kind": "ConfigMap", "namespace": NS, "name": "cloud-provider-config"} in listed
-        place(stage, controller_manager(1, "--cidr-allocator-type=CloudAllocator"))
-        await stage.eventually(lambda: stage.store.get(CONFIG_MAP, "cloud-provider-config", NS) is None)
-        await stage.eventually(lambda: stage.store.get(IP_POOL, "default-ipv4-ippool") is None)
-        container = stage.get(DEPLOYMENT, "cloud-controller-manager", NS)["spec"]["template"]["spec"]["containers"][0]
+        place(env, controller_manager(1, "--cidr-allocator-type=CloudAllocator"))
+        await env.eventually(lambda: env.store.get(CONFIG_MAP, "cloud-provider-config", NS) is None)
+        await env.eventually(lambda: env.store.get(IP_POOL, "default-ipv4-ippool") is None)
+        container = env.get(DEPLOYMENT, "cloud-controller-manager", NS)["spec"]["template"]["spec"]["containers"][0]
         assert container["command"] == ["/ccm", "--cidr-allocator-type=CloudAllocator"]
-        await stage.eventually(lambda: len(stage.get(MANAGED_RESOURCE, NAME, NS)["status"]["resources"]) == 1)
+        await env.eventually(lambda: len(env.get(MANAGED_RESOURCE, NAME, NS)["status"]["resources"]) == 1)
 
 
-async def test_a_manual_scale_is_undone_within_a_minute_unless_ignored() -> None:
-    async with playing(troupe) as stage:
-        place(stage, controller_manager())
-        await stage.eventually(lambda: told(stage, "ResourcesHealthy")[1] == "ResourcesHealthy")
-        start = stage.clock.now()
-        await stage.context.kube.scale(DEPLOYMENT, "cloud-controller-manager", NS, 0)
-        await stage.eventually(lambda: replicas(stage) == 1)
-        assert stage.clock.now() - start < 150.0
-        annotate(stage, "true")
+async def test_a_manual_scale_is_reverted_within_a_minute_unless_ignored() -> None:
+    async with running_actors(actors) as env:
+        place(env, controller_manager())
+        await env.eventually(lambda: reported(env, "ResourcesHealthy")[1] == "ResourcesHealthy")
+        start = env.clock.now()
+        await env.context.kube.scale(DEPLOYMENT, "cloud-controller-manager", NS, 0)
+        await env.eventually(lambda: replicas(env) == 1)
+        assert env.clock.now() - start < 150.0
+        annotate(env, "true")
         ignored = ("ManagedResourceIgnored", "ManagedResource is marked to be ignored.")
-        await stage.eventually(lambda: told(stage, "ResourcesApplied") == ("True", *ignored))
-        assert told(stage, "ResourcesHealthy") == ("True", *ignored)
-        assert told(stage, "ResourcesProgressing") == ("False", *ignored)
-        await stage.context.kube.scale(DEPLOYMENT, "cloud-controller-manager", NS, 0)
-        place(stage, controller_manager(1, "--new"))
-        await stage.throughout(lambda: replicas(stage) == 0, 130.0)
-        annotate(stage, None)
-        await stage.eventually(lambda: replicas(stage) == 1)
-        assert stage.store.list(DEPLOYMENT, NS)[0]["spec"]["template"]["spec"]["containers"][0]["command"] == [
+        await env.eventually(lambda: reported(env, "ResourcesApplied") == ("True", *ignored))
+        assert reported(env, "ResourcesHealthy") == ("True", *ignored)
+        assert reported(env, "ResourcesProgressing") == ("False", *ignored)
+        await env.context.kube.scale(DEPLOYMENT, "cloud-controller-manager", NS, 0)
+        place(env, controller_manager(1, "--new"))
+        await env.throughout(lambda: replicas(env) == 0, 130.0)
+        annotate(env, None)
+        await env.eventually(lambda: replicas(env) == 1)
+        assert env.store.list(DEPLOYMENT, NS)[0]["spec"]["template"]["spec"]["containers"][0]["command"] == [
             "/ccm",
             "--new",
         ]
 
 
-async def test_what_others_added_stays_and_at_rest_nothing_is_written() -> None:
-    async with playing(troupe) as stage:
-        place(stage, controller_manager(), config(a="1"))
-        await stage.eventually(lambda: told(stage, "ResourcesApplied")[1] == "ApplySucceeded")
-        await stage.eventually(lambda: told(stage, "ResourcesHealthy")[1] == "ResourcesHealthy")
+async def test_additions_of_other_writers_are_kept_and_at_rest_nothing_is_written() -> None:
+    async with running_actors(actors) as env:
+        place(env, controller_manager(), config(a="1"))
+        await env.eventually(lambda: reported(env, "ResourcesApplied")[1] == "ApplySucceeded")
+        await env.eventually(lambda: reported(env, "ResourcesHealthy")[1] == "ResourcesHealthy")
         annotations = {"metadata": {"annotations": {"foreign": "yes"}}, "data": {"foreign": "no"}}
-        stage.store.patch(CONFIG_MAP, "cloud-provider-config", annotations, NS)
-        await stage.eventually(lambda: stage.get(CONFIG_MAP, "cloud-provider-config", NS)["data"] == {"a": "1"})
-        assert stage.get(CONFIG_MAP, "cloud-provider-config", NS)["metadata"]["annotations"] == {"foreign": "yes"}
+        env.store.patch(CONFIG_MAP, "cloud-provider-config", annotations, NS)
+        await env.eventually(lambda: env.get(CONFIG_MAP, "cloud-provider-config", NS)["data"] == {"a": "1"})
+        assert env.get(CONFIG_MAP, "cloud-provider-config", NS)["metadata"]["annotations"] == {"foreign": "yes"}
         versions = [
-            stage.get(kind, name, NS)["metadata"]["resourceVersion"]
+            env.get(kind, name, NS)["metadata"]["resourceVersion"]
             for kind, name in ((DEPLOYMENT, "cloud-controller-manager"), (MANAGED_RESOURCE, NAME))
         ]
-        await stage.clock.sleep(130.0)
+        await env.clock.sleep(130.0)
         assert versions == [
-            stage.get(kind, name, NS)["metadata"]["resourceVersion"]
+            env.get(kind, name, NS)["metadata"]["resourceVersion"]
             for kind, name in ((DEPLOYMENT, "cloud-controller-manager"), (MANAGED_RESOURCE, NAME))
         ]
 
 
 async def test_an_unhealthy_deployment_is_named() -> None:
-    async with playing(lambda context: [ResourceManager(context)]) as stage:
-        place(stage, controller_manager())
-        await stage.eventually(lambda: told(stage, "ResourcesHealthy")[0] == "False")
-        _, reason, message = told(stage, "ResourcesHealthy")
+    async with running_actors(lambda context: [ResourceManager(context)]) as env:
+        place(env, controller_manager())
+        await env.eventually(lambda: reported(env, "ResourcesHealthy")[0] == "False")
+        _, reason, message = reported(env, "ResourcesHealthy")
         assert reason == "DeploymentUnhealthy"
         assert message.startswith(
             f'Deployment "{NS}/cloud-controller-manager" is unhealthy: observed generation outdated'
         )
-        assert told(stage, "ResourcesProgressing")[1] == "DeploymentProgressing"
+        assert reported(env, "ResourcesProgressing")[1] == "DeploymentProgressing"
 
 
 @pytest.mark.parametrize(
@@ -171,31 +172,31 @@ async def test_an_unhealthy_deployment_is_named() -> None:
         (None, "CannotReadSecret"),
     ],
 )
-async def test_what_cannot_be_applied_is_said(data: dict[str, str] | None, reason: str) -> None:
-    async with playing(troupe) as stage:
-        place(stage)
+async def test_an_object_that_cannot_be_applied_is_reported(data: dict[str, str] | None, reason: str) -> None:
+    async with running_actors(actors) as env:
+        place(env)
         if data is None:
-            stage.store.delete(SECRET, NAME, NS)
+            env.store.delete(SECRET, NAME, NS)
         else:
-            stage.store.upsert(SECRET, {"metadata": {"name": NAME, "namespace": NS}, "data": data})
-        await stage.eventually(lambda: told(stage, "ResourcesApplied")[1] == reason)
-        place(stage, config(a="1"))
-        await stage.eventually(lambda: told(stage, "ResourcesApplied")[1] == "ApplySucceeded")
+            env.store.upsert(SECRET, {"metadata": {"name": NAME, "namespace": NS}, "data": data})
+        await env.eventually(lambda: reported(env, "ResourcesApplied")[1] == reason)
+        place(env, config(a="1"))
+        await env.eventually(lambda: reported(env, "ResourcesApplied")[1] == "ApplySucceeded")
 
 
-async def test_a_managed_resource_takes_its_resources_with_it() -> None:
-    async with playing(troupe) as stage:
-        place(stage, config(a="1"))
-        await stage.eventually(lambda: stage.store.get(CONFIG_MAP, "cloud-provider-config", NS))
-        stage.store.delete(MANAGED_RESOURCE, NAME, NS)
-        await stage.eventually(lambda: stage.store.get(CONFIG_MAP, "cloud-provider-config", NS) is None)
+async def test_deleting_a_managed_resource_deletes_its_objects() -> None:
+    async with running_actors(actors) as env:
+        place(env, config(a="1"))
+        await env.eventually(lambda: env.store.get(CONFIG_MAP, "cloud-provider-config", NS))
+        env.store.delete(MANAGED_RESOURCE, NAME, NS)
+        await env.eventually(lambda: env.store.get(CONFIG_MAP, "cloud-provider-config", NS) is None)
 
 
 def service(**spec: Any) -> Manifest:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kube-dns"}, "spec": spec}
 
 
-def test_a_service_keeps_the_addresses_that_its_manifest_does_not_name() -> None:
+def test_a_service_keeps_the_addresses_that_its_manifest_omits() -> None:
     port = {"name": "dns", "port": 53, "protocol": "UDP"}
     live = service(
         clusterIP="100.64.0.10",
@@ -213,7 +214,7 @@ def test_a_service_keeps_the_addresses_that_its_manifest_does_not_name() -> None
     assert "ipFamilies" not in grown
 
 
-def test_what_a_manifest_no_longer_says_is_gone_but_the_status_stays() -> None:
+def test_fields_that_a_manifest_drops_are_removed_but_the_status_is_kept() -> None:
     live = {
         "kind": "ConfigMap",
         "metadata": {"name": "a", "labels": {"x": "1"}},
@@ -230,7 +231,7 @@ def test_what_a_manifest_no_longer_says_is_gone_but_the_status_stays() -> None:
     }
 
 
-def test_replicas_are_the_manifests_unless_it_gives_them_away() -> None:
+def test_replicas_come_from_the_manifest_unless_it_preserves_them() -> None:
     live, desired = controller_manager(5), controller_manager(1)
     assert merged(live, desired)["spec"]["replicas"] == 1
     desired["metadata"]["annotations"] = {"resources.gardener.cloud/preserve-replicas": "true"}
@@ -246,7 +247,7 @@ def test_types_are_known_or_guessed() -> None:
         kind_of({"metadata": metadata})
 
 
-def test_documents_of_a_secret_may_be_several_to_a_key_and_empty() -> None:
+def test_a_key_of_a_secret_may_hold_several_documents() -> None:
     text = base64.b64encode(b"---\n---\nkind: A\nmetadata: {name: a}\n---\nkind: B\nmetadata: {name: b}\n").decode()
     assert [each["kind"] for each in documents({"data": {"x": text}})] == ["A", "B"]
 
@@ -268,19 +269,19 @@ def kube_dns(**spec: Any) -> Manifest:
 
 async def test_kube_dns_gets_its_second_address_when_every_kube_apiserver_knows_the_range() -> None:
     s4, s6, both = "100.64.0.0/13", "2600:1900:4010:5678::/108", ["100.64.0.10", "2600:1900:4010:5678::a"]
-    async with playing(troupe) as stage:
-        stage.store.create(DEPLOYMENT, apiserver(s4))
-        stage.store.admission.register("", "services", ServiceAddresses(stage.store, NS))
-        place(stage, kube_dns(clusterIP=both[0], clusterIPs=both[:1]))
-        live = await stage.eventually(lambda: stage.store.get(SERVICE, "kube-dns", "kube-system"))
+    async with running_actors(actors) as env:
+        env.store.create(DEPLOYMENT, apiserver(s4))
+        env.store.admission.register("", "services", ServiceAddresses(env.store, NS))
+        place(env, kube_dns(clusterIP=both[0], clusterIPs=both[:1]))
+        live = await env.eventually(lambda: env.store.get(SERVICE, "kube-dns", "kube-system"))
         assert live["spec"]["ipFamilyPolicy"] == "SingleStack"
-        await stage.eventually(lambda: len(stage.pods("kube-apiserver", NS)) == 2)
-        # Asked for too early it is refused, and the resource manager says so in the API server's words.
-        place(stage, kube_dns(clusterIP=both[0], clusterIPs=both, ipFamilyPolicy="PreferDualStack"))
-        await stage.eventually(lambda: "not configured on this cluster" in told(stage, "ResourcesApplied")[2])
-        stage.store.upsert(DEPLOYMENT, apiserver(s4, s6))
-        dual = await stage.eventually(
-            lambda: (spec := stage.get(SERVICE, "kube-dns", "kube-system")["spec"])["clusterIPs"] == both and spec
+        await env.eventually(lambda: len(env.pods("kube-apiserver", NS)) == 2)
+        # A request that is too early is refused, and the resource manager reports the API server's message.
+        place(env, kube_dns(clusterIP=both[0], clusterIPs=both, ipFamilyPolicy="PreferDualStack"))
+        await env.eventually(lambda: "not configured on this cluster" in reported(env, "ResourcesApplied")[2])
+        env.store.upsert(DEPLOYMENT, apiserver(s4, s6))
+        dual = await env.eventually(
+            lambda: (spec := env.get(SERVICE, "kube-dns", "kube-system")["spec"])["clusterIPs"] == both and spec
         )
         assert (dual["ipFamilyPolicy"], dual["ipFamilies"]) == ("PreferDualStack", ["IPv4", "IPv6"])
-        await stage.eventually(lambda: told(stage, "ResourcesApplied")[1] == "ApplySucceeded")
+        await env.eventually(lambda: reported(env, "ResourcesApplied")[1] == "ApplySucceeded")

@@ -26,17 +26,17 @@ def test_shares_of_a_total(value: int | str | None, total: int, up: bool, expect
     assert share(value, total, round_up=up) == expected
 
 
-def test_what_is_neither_number_nor_percentage_is_refused() -> None:
+def test_other_values_are_refused() -> None:
     with pytest.raises(ValueError):
         share("a lot", 3, round_up=True)
 
 
-def test_defaults_are_a_quarter_each_and_both_zero_would_never_move() -> None:
+def test_defaults_are_a_quarter_each_and_both_zero_allow_one_unavailable() -> None:
     assert budget(None, 10) == Budget(3, 2)
     assert budget({"maxSurge": 0, "maxUnavailable": "10%"}, 3) == Budget(0, 1)
 
 
-def test_a_surge_of_one_goes_one_by_one() -> None:
+def test_a_surge_of_one_replaces_one_replica_at_a_time() -> None:
     limits = Budget(surge=1, unavailable=0)
     assert next_scales(3, limits, Scale("new", 0, 0), [Scale("old", 3, 3)]) == {"new": 1}
     assert next_scales(3, limits, Scale("new", 1, 0), [Scale("old", 3, 3)]) == {}
@@ -44,12 +44,12 @@ def test_a_surge_of_one_goes_one_by_one() -> None:
     assert next_scales(3, limits, Scale("new", 3, 3), [Scale("old", 1, 1)]) == {"old": 0}
 
 
-def test_old_replicas_that_are_not_available_go_first() -> None:
+def test_unavailable_old_replicas_are_deleted_first() -> None:
     limits = Budget(surge=0, unavailable=1)
     assert next_scales(3, limits, Scale("new", 0, 0), [Scale("old", 3, 2)]) == {"old": 2}
 
 
-def test_scaling_down_to_nothing_takes_new_and_old() -> None:
+def test_scaling_to_zero_deletes_new_and_old() -> None:
     changes = next_scales(0, Budget(1, 0), Scale("new", 2, 2), [Scale("old", 1, 1)])
     assert changes == {"new": 0, "old": 0}
 
@@ -61,7 +61,7 @@ def test_scaling_down_to_nothing_takes_new_and_old() -> None:
     old=st.lists(st.integers(0, 8), max_size=3),
     flaky=st.randoms(use_true_random=False),
 )
-def test_every_roll_out_ends_and_keeps_its_limits(
+def test_every_rollout_ends_and_keeps_its_limits(
     wanted: int, surge: int, unavailable: int, old: list[int], flaky: Random
 ) -> None:
     limits = Budget(surge, max(unavailable, 0 if surge else 1))
@@ -75,7 +75,7 @@ def test_every_roll_out_ends_and_keeps_its_limits(
         total, ceiling = sum(replicas.values()), wanted + limits.surge
         assert total <= max(ceiling, sum(each.replicas for each in scales))
         available = {name: min(available[name], count) for name, count in replicas.items()}
-        # What is taken away never leaves fewer available than the limit, unless fewer were there before.
+        # A scale-down never leaves fewer available replicas than the limit, unless there were fewer before.
         assert sum(available.values()) >= min(before, wanted - limits.unavailable) or replicas["new"] == wanted
         for name, count in replicas.items():
             if available[name] < count and flaky.random() < 0.7:

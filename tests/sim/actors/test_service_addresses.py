@@ -1,4 +1,4 @@
-"""Cluster IPs, as the kube-apiserver that runs gives them."""
+"""Cluster IPs, as the running kube-apiserver allocates them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def shape(spec: Manifest) -> tuple[str, list[str], int]:
     return spec["ipFamilyPolicy"], spec["ipFamilies"], len(spec["clusterIPs"])
 
 
-def test_a_single_stack_cluster_gives_one_address_in_its_range() -> None:
+def test_a_single_stack_cluster_allocates_one_address_in_its_range() -> None:
     cluster = Cluster()
     first, second = cluster.create("a"), cluster.create("b")
     assert shape(first) == ("SingleStack", ["IPv4"], 1)
@@ -76,7 +76,7 @@ def test_a_single_stack_cluster_gives_one_address_in_its_range() -> None:
     assert shape(cluster.create("c", ipFamilyPolicy="PreferDualStack")) == ("PreferDualStack", ["IPv4"], 1)
 
 
-def test_a_single_stack_cluster_refuses_what_needs_two_families() -> None:
+def test_a_single_stack_cluster_refuses_dual_stack_services() -> None:
     cluster = Cluster()
     with pytest.raises(StatusError) as caught:
         cluster.create(ipFamilyPolicy="RequireDualStack")
@@ -92,7 +92,7 @@ def test_a_single_stack_cluster_refuses_what_needs_two_families() -> None:
         cluster.create(clusterIPs=both, ipFamilyPolicy="PreferDualStack")
 
 
-def test_an_address_that_is_asked_for_is_given_or_refused() -> None:
+def test_a_requested_address_is_allocated_or_refused() -> None:
     cluster = Cluster()
     assert cluster.create("kube-dns", clusterIP="100.64.0.10")["clusterIPs"] == ["100.64.0.10"]
     with pytest.raises(StatusError) as caught:
@@ -111,14 +111,14 @@ def test_an_address_that_is_asked_for_is_given_or_refused() -> None:
         cluster.create("other", clusterIP="nonsense")
 
 
-def test_headless_services_and_names_have_families_and_no_address() -> None:
+def test_headless_and_external_name_services_have_no_address() -> None:
     cluster = Cluster()
     headless = cluster.create("a", clusterIP="None")
     assert (headless["clusterIP"], headless["clusterIPs"], headless["ipFamilies"]) == ("None", ["None"], ["IPv4"])
     assert "clusterIP" not in cluster.create("b", type="ExternalName", externalName="example.org")
 
 
-def test_ranges_are_those_of_the_pods_that_run_until_the_last_old_one_is_gone() -> None:
+def test_old_ranges_apply_until_the_last_old_pod_is_gone() -> None:
     cluster = Cluster()
     cluster.run_apiserver("old-1", S4)
     cluster.run_apiserver("old-2", S4)
@@ -134,7 +134,7 @@ def test_ranges_are_those_of_the_pods_that_run_until_the_last_old_one_is_gone() 
     assert shape(cluster.create("d", ipFamilyPolicy="PreferDualStack"))[2] == 2
 
 
-def test_a_dual_stack_cluster_gives_two_addresses_to_those_who_want_them() -> None:
+def test_a_dual_stack_cluster_allocates_two_addresses_on_request() -> None:
     cluster = Cluster(f"{S4},{S6}")
     assert shape(cluster.create("a")) == ("SingleStack", ["IPv4"], 1)
     both = cluster.create("b", ipFamilyPolicy="PreferDualStack")
@@ -146,7 +146,7 @@ def test_a_dual_stack_cluster_gives_two_addresses_to_those_who_want_them() -> No
         cluster.create("e", ipFamilyPolicy="SingleStack", ipFamilies=["IPv4", "IPv6"])
 
 
-def test_a_service_grows_to_two_addresses_and_shrinks_again() -> None:
+def test_a_service_becomes_dual_stack_and_single_stack_again() -> None:
     cluster = Cluster(f"{S4},{S6}")
     first = cluster.create("kube-dns", clusterIP="100.64.0.10")
     assert shape(first)[2] == 1
@@ -160,7 +160,7 @@ def test_a_service_grows_to_two_addresses_and_shrinks_again() -> None:
     assert again["clusterIPs"] == ["100.64.0.10", "2600:1900:4010:5678::101"]
 
 
-def test_an_update_that_asks_for_nothing_changes_nothing() -> None:
+def test_an_update_without_changes_keeps_the_addresses() -> None:
     cluster = Cluster()
     cluster.create("a", ipFamilyPolicy="PreferDualStack")
     cluster.run_apiserver("new", f"{S4},{S6}")
@@ -172,7 +172,7 @@ def test_an_update_that_asks_for_nothing_changes_nothing() -> None:
     assert cluster.store.replace(SERVICE, body)["spec"]["clusterIP"] == "100.64.1.1"
 
 
-def test_the_primary_address_and_family_are_for_life() -> None:
+def test_the_primary_address_and_family_are_immutable() -> None:
     cluster = Cluster(f"{S4},{S6}")
     cluster.create("a")
     with pytest.raises(StatusError, match="may not change once set"):
@@ -181,7 +181,7 @@ def test_the_primary_address_and_family_are_for_life() -> None:
         cluster.patch("a", ipFamilies=["IPv6"])
 
 
-def test_a_full_range_is_said() -> None:
+def test_a_full_range_is_reported() -> None:
     cluster = Cluster("10.0.0.0/30")
     cluster.create("a")
     cluster.create("b")
@@ -189,7 +189,7 @@ def test_a_full_range_is_said() -> None:
         cluster.create("c")
 
 
-def test_without_any_kube_apiserver_services_are_left_alone() -> None:
+def test_without_a_kube_apiserver_services_are_not_changed() -> None:
     store = KubeStore(ScaledClock(), Chance(1))
     store.admission.register("", "services", ServiceAddresses(store, NS))
     body = {"metadata": {"name": "a", "namespace": "default"}, "spec": {"ports": [{"port": 80}]}}

@@ -3,209 +3,189 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 import pytest
 
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, POD, REPLICA_SET, Manifest
-from dualstack_sim.actors.api import SEED_NODE, Actor, ActorContext
-from dualstack_sim.actors.daemon_sets import DaemonSetController, fitting, muster, to_renew
-from dualstack_sim.actors.deployments import DeploymentController
+from dualstack_sim.actors.context import SEED_NODE
+from dualstack_sim.actors.daemon_sets import eligible_nodes, group_pods, pods_to_replace
 from dualstack_sim.actors.kube_api import KubeApi
-from dualstack_sim.actors.kubelet import Kubelet
-from dualstack_sim.actors.pod_collector import PodCollector
 from dualstack_sim.actors.pods import is_active, is_ready
 from dualstack_sim.actors.recorder import Recorder
-from dualstack_sim.actors.replica_sets import ReplicaSetController, first_to_go
+from dualstack_sim.actors.replica_sets import deletion_order
 from dualstack_sim.actors.scheduler import Scheduler
-from tests.sim.actors.fixtures import NS, Stage, daemon_set, deployment, place_calico, playing, template
+from tests.sim.actors.fixtures import (
+    NS,
+    ActorsFixture,
+    complete,
+    daemon_set,
+    deployment,
+    place_calico,
+    running_actors,
+    template,
+    workload_actors,
+)
 
 
-def troupe(context: ActorContext) -> Sequence[Actor]:
-    recorder = Recorder(context, "test")
-    return [
-        recorder,
-        Kubelet(context, recorder),
-        ReplicaSetController(context),
-        DeploymentController(context),
-        DaemonSetController(context),
-        Scheduler(context, recorder),
-        PodCollector(context),
-    ]
-
-
-def furnish(stage: Stage, *nodes: str) -> None:
-    place_calico(stage)
+def create_objects(env: ActorsFixture, *nodes: str) -> None:
+    place_calico(env)
     for number, name in enumerate(nodes):
-        stage.place_node(name, f"100.96.{number}.0/24")
-
-
-def complete(stage: Stage, name: str, replicas: int, namespace: str = "default") -> bool:
-    found = stage.get(DEPLOYMENT, name, namespace)
-    status = found.get("status", {})
-    return bool(
-        status.get("observedGeneration") == found["metadata"]["generation"]
-        and all(
-            status.get(field, 0) == replicas
-            for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-        )
-    )
+        env.place_node(name, f"100.96.{number}.0/24")
 
 
 async def test_a_deployment_runs_its_pods_spread_over_the_nodes_and_scales() -> None:
-    async with playing(troupe) as stage:
-        furnish(stage, "node-a", "node-b")
-        stage.store.create(DEPLOYMENT, deployment("web", 4))
-        await stage.eventually(lambda: complete(stage, "web", 4))
-        pods = stage.pods("web")
+    async with running_actors(workload_actors) as env:
+        create_objects(env, "node-a", "node-b")
+        env.store.create(DEPLOYMENT, deployment("web", 4))
+        await env.eventually(lambda: complete(env, "web", 4))
+        pods = env.pods("web")
         assert Counter(pod["spec"]["nodeName"] for pod in pods) == {"node-a": 2, "node-b": 2}
         addresses = {pod["status"]["podIP"] for pod in pods}
         assert len(addresses) == 4
         assert all(pod["metadata"]["ownerReferences"][0]["controller"] is True for pod in pods)
-        conditions = {each["type"]: each for each in stage.get(DEPLOYMENT, "web", "default")["status"]["conditions"]}
+        conditions = {each["type"]: each for each in env.get(DEPLOYMENT, "web", "default")["status"]["conditions"]}
         assert conditions["Available"]["reason"] == "MinimumReplicasAvailable"
         assert conditions["Progressing"]["reason"] == "NewReplicaSetAvailable"
-        await stage.context.kube.scale(DEPLOYMENT, "web", "default", 1)
-        await stage.eventually(lambda: complete(stage, "web", 1) and len(stage.pods("web")) == 1)
-        stage.store.delete(POD, stage.pods("web")[0]["metadata"]["name"], "default")
-        await stage.eventually(
+        await env.context.kube.scale(DEPLOYMENT, "web", "default", 1)
+        await env.eventually(lambda: complete(env, "web", 1) and len(env.pods("web")) == 1)
+        env.store.delete(POD, env.pods("web")[0]["metadata"]["name"], "default")
+        await env.eventually(
             lambda: (
-                complete(stage, "web", 1)
-                and not any(pod["metadata"].get("deletionTimestamp") for pod in stage.pods("web"))
+                complete(env, "web", 1) and not any(pod["metadata"].get("deletionTimestamp") for pod in env.pods("web"))
             )
         )
 
 
-async def test_pods_spread_also_where_their_watch_is_faster_than_the_answer_to_the_binding(
+async def test_pods_spread_even_if_the_watch_is_faster_than_the_response_to_the_binding(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with playing(lambda context: [Scheduler(context, Recorder(context, "test"))]) as stage:
-        bind, pods = KubeApi.bind, stage.context.informers.of(POD)
+    async with running_actors(lambda context: [Scheduler(context, Recorder(context, "test"))]) as env:
+        bind, pods = KubeApi.bind, env.context.informers.of(POD)
 
         async def answered_late(kube: KubeApi, name: str, namespace: str, node: str) -> None:
             await bind(kube, name, namespace, node)
             if node == "node-b":
-                await stage.eventually(lambda: (pods.get(name, namespace) or {"spec": {}})["spec"].get("nodeName"))
+                await env.eventually(lambda: (pods.get(name, namespace) or {"spec": {}})["spec"].get("nodeName"))
 
         monkeypatch.setattr(KubeApi, "bind", answered_late)
-        furnish(stage, "node-a", "node-b")
+        create_objects(env, "node-a", "node-b")
         for number in range(4):
             metadata = {"name": f"web-{number}", "namespace": "default"}
-            stage.store.create(POD, {**template("web"), "metadata": metadata})
-        await stage.eventually(lambda: all(each["spec"].get("nodeName") for each in stage.pods()))
-        assert Counter(each["spec"]["nodeName"] for each in stage.pods()) == {"node-a": 2, "node-b": 2}
+            env.store.create(POD, {**template("web"), "metadata": metadata})
+        await env.eventually(lambda: all(each["spec"].get("nodeName") for each in env.pods()))
+        assert Counter(each["spec"]["nodeName"] for each in env.pods()) == {"node-a": 2, "node-b": 2}
 
 
-async def test_a_new_template_rolls_within_its_limits_and_keeps_the_old_replica_set() -> None:
-    async with playing(troupe) as stage:
-        furnish(stage, "node-a")
+async def test_a_rollout_stays_within_its_limits_and_keeps_the_old_replica_set() -> None:
+    async with running_actors(workload_actors) as env:
+        create_objects(env, "node-a")
         strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
-        stage.store.create(DEPLOYMENT, deployment("web", 3, strategy=strategy))
-        await stage.eventually(lambda: complete(stage, "web", 3))
-        before = {pod["metadata"]["uid"] for pod in stage.pods("web")}
+        env.store.create(DEPLOYMENT, deployment("web", 3, strategy=strategy))
+        await env.eventually(lambda: complete(env, "web", 3))
+        before = {pod["metadata"]["uid"] for pod in env.pods("web")}
         annotations = {"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}}
-        stage.store.patch(DEPLOYMENT, "web", annotations, "default")
+        env.store.patch(DEPLOYMENT, "web", annotations, "default")
 
         def within_limits() -> bool:
-            active = [pod for pod in stage.pods("web") if is_active(pod)]
+            active = [pod for pod in env.pods("web") if is_active(pod)]
             return sum(1 for pod in active if is_ready(pod)) >= 3 and len(active) <= 4
 
         def rolled() -> bool:
             assert within_limits()
-            now = {pod["metadata"]["uid"] for pod in stage.pods("web")}
-            return complete(stage, "web", 3) and len(now) == 3 and not now & before
+            now = {pod["metadata"]["uid"] for pod in env.pods("web")}
+            return complete(env, "web", 3) and len(now) == 3 and not now & before
 
-        await stage.eventually(rolled)
-        sets = stage.store.list(REPLICA_SET, "default")
+        await env.eventually(rolled)
+        sets = env.store.list(REPLICA_SET, "default")
         assert sorted(each["spec"]["replicas"] for each in sets) == [0, 3]
         assert {each["metadata"]["annotations"]["deployment.kubernetes.io/revision"] for each in sets} == {"1", "2"}
         # Back to the first template: its ReplicaSet is used again.
-        stage.store.patch(DEPLOYMENT, "web", {"spec": {"template": {"metadata": {"annotations": None}}}}, "default")
-        await stage.eventually(lambda: complete(stage, "web", 3))
-        assert len(stage.store.list(REPLICA_SET, "default")) == 2
+        env.store.patch(DEPLOYMENT, "web", {"spec": {"template": {"metadata": {"annotations": None}}}}, "default")
+        await env.eventually(lambda: complete(env, "web", 3))
+        assert len(env.store.list(REPLICA_SET, "default")) == 2
 
 
 async def test_recreate_waits_until_the_last_old_pod_is_gone() -> None:
-    async with playing(troupe) as stage:
-        furnish(stage, "node-a")
-        stage.store.create(DEPLOYMENT, deployment("one", 1, strategy={"type": "Recreate"}))
-        await stage.eventually(lambda: complete(stage, "one", 1))
-        first = stage.pods("one")[0]["metadata"]["uid"]
-        stage.store.patch(DEPLOYMENT, "one", {"spec": {"template": {"metadata": {"labels": {"v": "2"}}}}}, "default")
+    async with running_actors(workload_actors) as env:
+        create_objects(env, "node-a")
+        env.store.create(DEPLOYMENT, deployment("one", 1, strategy={"type": "Recreate"}))
+        await env.eventually(lambda: complete(env, "one", 1))
+        first = env.pods("one")[0]["metadata"]["uid"]
+        env.store.patch(DEPLOYMENT, "one", {"spec": {"template": {"metadata": {"labels": {"v": "2"}}}}}, "default")
 
         def renewed() -> bool:
-            uids = [pod["metadata"]["uid"] for pod in stage.pods("one")]
+            uids = [pod["metadata"]["uid"] for pod in env.pods("one")]
             assert len(uids) <= 1
-            return bool(uids) and uids[0] != first and complete(stage, "one", 1)
+            return bool(uids) and uids[0] != first and complete(env, "one", 1)
 
-        await stage.eventually(renewed)
+        await env.eventually(renewed)
 
 
 async def test_pods_of_the_seed_run_on_its_node_and_the_cloud_controller_manager_takes_its_grace() -> None:
-    async with playing(troupe, speed=40.0) as stage:
-        furnish(stage)
+    async with running_actors(workload_actors, speed=40.0) as env:
+        create_objects(env)
         for name in ("cloud-controller-manager", "kube-apiserver"):
-            stage.store.create(DEPLOYMENT, deployment(name, 1, namespace=NS))
-        await stage.eventually(
-            lambda: complete(stage, "cloud-controller-manager", 1, NS) and complete(stage, "kube-apiserver", 1, NS)
+            env.store.create(DEPLOYMENT, deployment(name, 1, namespace=NS))
+        await env.eventually(
+            lambda: complete(env, "cloud-controller-manager", 1, NS) and complete(env, "kube-apiserver", 1, NS)
         )
-        pods = stage.pods(namespace=NS)
+        pods = env.pods(namespace=NS)
         assert {pod["spec"]["nodeName"] for pod in pods} == {SEED_NODE}
         assert all(pod["status"]["podIP"].startswith("10.243.0.") for pod in pods)
-        start = stage.clock.now()
+        start = env.clock.now()
         for name in ("cloud-controller-manager", "kube-apiserver"):
-            await stage.context.kube.scale(DEPLOYMENT, name, NS, 0)
-        await stage.eventually(lambda: not stage.pods("kube-apiserver", NS))
-        # W8: the Deployment has no replica any more while its leader still works for its 30 s of grace.
-        await stage.eventually(lambda: complete(stage, "cloud-controller-manager", 0, NS))
-        assert stage.pods("cloud-controller-manager", NS)
-        await stage.eventually(lambda: not stage.pods("cloud-controller-manager", NS))
-        assert stage.clock.now() - start >= 30.0
+            await env.context.kube.scale(DEPLOYMENT, name, NS, 0)
+        await env.eventually(lambda: not env.pods("kube-apiserver", NS))
+        # The Deployment has no replica while its leader still runs for 30 s (docs/reference/weaknesses.md#w8).
+        await env.eventually(lambda: complete(env, "cloud-controller-manager", 0, NS))
+        assert env.pods("cloud-controller-manager", NS)
+        await env.eventually(lambda: not env.pods("cloud-controller-manager", NS))
+        assert env.clock.now() - start >= 30.0
 
 
-async def test_pods_wait_while_no_node_takes_them() -> None:
-    async with playing(troupe) as stage:
-        furnish(stage, "node-a")
-        stage.store.patch(NODE, "node-a", {"spec": {"unschedulable": True}})
-        stage.store.create(DEPLOYMENT, deployment("web", 1))
+async def test_pods_wait_while_they_fit_no_node() -> None:
+    async with running_actors(workload_actors) as env:
+        create_objects(env, "node-a")
+        env.store.patch(NODE, "node-a", {"spec": {"unschedulable": True}})
+        env.store.create(DEPLOYMENT, deployment("web", 1))
 
         def unschedulable() -> str | None:
-            for pod in stage.pods("web"):
+            for pod in env.pods("web"):
                 for condition in pod["status"].get("conditions", ()):
                     if condition.get("reason") == "Unschedulable":
                         return str(condition["message"])
             return None
 
-        message = await stage.eventually(unschedulable)
+        message = await env.eventually(unschedulable)
         assert message == "0/1 nodes are available: 1 node(s) were unschedulable."
-        stage.store.patch(NODE, "node-a", {"spec": {"unschedulable": None}})
-        await stage.eventually(lambda: complete(stage, "web", 1))
+        env.store.patch(NODE, "node-a", {"spec": {"unschedulable": None}})
+        await env.eventually(lambda: complete(env, "web", 1))
 
 
-async def test_a_daemon_set_has_one_pod_on_each_node_and_renews_one_at_a_time() -> None:
-    async with playing(troupe) as stage:
-        furnish(stage, "node-a", "node-b", "node-c")
-        stage.store.create(DAEMON_SET, daemon_set("agent"))
+async def test_a_daemon_set_has_one_pod_on_each_node_and_replaces_one_at_a_time() -> None:
+    async with running_actors(workload_actors) as env:
+        create_objects(env, "node-a", "node-b", "node-c")
+        env.store.create(DAEMON_SET, daemon_set("agent"))
 
         def counts() -> dict[str, int]:
-            found = stage.get(DAEMON_SET, "agent", "kube-system")
+            found = env.get(DAEMON_SET, "agent", "kube-system")
             status = found.get("status", {})
             assert status.get("observedGeneration", 0) <= found["metadata"]["generation"]
             return dict(status)
 
-        await stage.eventually(lambda: counts().get("numberReady") == 3)
-        before = {pod["metadata"]["uid"] for pod in stage.pods("agent", "kube-system")}
-        stage.store.patch(
+        await env.eventually(lambda: counts().get("numberReady") == 3)
+        before = {pod["metadata"]["uid"] for pod in env.pods("agent", "kube-system")}
+        env.store.patch(
             DAEMON_SET, "agent", {"spec": {"template": {"metadata": {"annotations": {"a": "b"}}}}}, "kube-system"
         )
 
         def renewed() -> bool:
-            pods = stage.pods("agent", "kube-system")
+            pods = env.pods("agent", "kube-system")
             assert sum(1 for pod in pods if is_ready(pod) and is_active(pod)) >= 2
             now = {pod["metadata"]["uid"] for pod in pods}
             return not now & before and counts().get("numberReady") == 3
 
-        await stage.eventually(renewed)
+        await env.eventually(renewed)
         assert counts() == {
             "observedGeneration": 2,
             "desiredNumberScheduled": 3,
@@ -216,24 +196,24 @@ async def test_a_daemon_set_has_one_pod_on_each_node_and_renews_one_at_a_time() 
             "numberUnavailable": 0,
             "numberMisscheduled": 0,
         }
-        stage.place_node("node-d", "100.96.9.0/24")
-        await stage.eventually(lambda: counts().get("numberReady") == 4)
+        env.place_node("node-d", "100.96.9.0/24")
+        await env.eventually(lambda: counts().get("numberReady") == 4)
 
 
-async def test_pods_of_a_vanished_node_are_collected_and_replaced() -> None:
-    async with playing(troupe) as stage:
-        furnish(stage, "node-a")
-        stage.store.create(DEPLOYMENT, deployment("web", 1))
-        await stage.eventually(lambda: complete(stage, "web", 1))
-        stage.place_node("node-b", "100.96.1.0/24")
-        start = stage.clock.now()
-        stage.store.delete(NODE, "node-a")
-        await stage.eventually(
-            lambda: [pod["spec"].get("nodeName") for pod in stage.pods("web") if is_ready(pod)] == ["node-b"]
+async def test_pods_of_a_deleted_node_are_collected_and_replaced() -> None:
+    async with running_actors(workload_actors) as env:
+        create_objects(env, "node-a")
+        env.store.create(DEPLOYMENT, deployment("web", 1))
+        await env.eventually(lambda: complete(env, "web", 1))
+        env.place_node("node-b", "100.96.1.0/24")
+        start = env.clock.now()
+        env.store.delete(NODE, "node-a")
+        await env.eventually(
+            lambda: [pod["spec"].get("nodeName") for pod in env.pods("web") if is_ready(pod)] == ["node-b"]
         )
-        assert stage.clock.now() - start >= 40.0
-        assert not [pod for pod in stage.store.list(POD) if pod["spec"].get("nodeName") == "node-a"]
-        assert stage.traffic.left == ["node-a"]
+        assert env.clock.now() - start >= 40.0
+        assert not [pod for pod in env.store.list(POD) if pod["spec"].get("nodeName") == "node-a"]
+        assert env.traffic.left == ["node-a"]
 
 
 def pod(
@@ -250,17 +230,17 @@ def pod(
     }
 
 
-def test_which_pods_go_first() -> None:
+def test_the_order_in_which_pods_are_deleted() -> None:
     pods = [
         pod("old", since="2026-01-01T00:00:00Z"),
         pod("young", since="2026-01-02T00:00:00Z"),
         pod("unready", ready=False),
         pod("unbound", node="", ready=False),
     ]
-    assert [each["metadata"]["name"] for each in first_to_go(pods)] == ["unbound", "unready", "young", "old"]
+    assert [each["metadata"]["name"] for each in deletion_order(pods)] == ["unbound", "unready", "young", "old"]
 
 
-def test_how_a_daemon_set_is_mustered_and_renewed() -> None:
+def test_how_the_pods_of_a_daemon_set_are_grouped_and_replaced() -> None:
     pods = [
         pod("a", "one"),
         pod("b", "two", hashed="old"),
@@ -269,20 +249,20 @@ def test_how_a_daemon_set_is_mustered_and_renewed() -> None:
         pod("e", "elsewhere"),
         pod("f", "one"),
     ]
-    roster = muster(pods, ["one", "two", "three", "four", "five"], "h")
-    assert roster.current.keys() == {"one"}
-    assert roster.vacant == ["five"]
-    assert [each["metadata"]["name"] for each in roster.strays] == ["e", "f"]
-    names = [each["metadata"]["name"] for each in to_renew(roster, 1)]
+    groups = group_pods(pods, ["one", "two", "three", "four", "five"], "h")
+    assert groups.current.keys() == {"one"}
+    assert groups.missing == ["five"]
+    assert [each["metadata"]["name"] for each in groups.surplus] == ["e", "f"]
+    names = [each["metadata"]["name"] for each in pods_to_replace(groups, 1)]
     assert names == ["c"]
-    assert [each["metadata"]["name"] for each in to_renew(roster, 4)] == ["c", "b"]
+    assert [each["metadata"]["name"] for each in pods_to_replace(groups, 4)] == ["c", "b"]
 
 
 def fits(manifest: Manifest, node: Manifest) -> bool:
-    return fitting(manifest, [node]) == ["n"]
+    return eligible_nodes(manifest, [node]) == ["n"]
 
 
-def test_daemon_pods_come_to_cordoned_nodes_but_not_through_foreign_taints() -> None:
+def test_daemon_pods_run_on_cordoned_nodes_but_not_on_nodes_with_other_taints() -> None:
     taint = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
     node: Manifest = {"metadata": {"name": "n", "labels": {"disk": "fast"}}, "spec": {"taints": [taint]}}
     assert fits(template("agent"), node)

@@ -1,4 +1,4 @@
-"""Keys, delays and timers."""
+"""Work queues and timers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import pytest
 
 from dualstack.clock import ScaledClock
 from dualstack_sim.actors.refusals import Unreachable
-from dualstack_sim.actors.timers import Timers
-from dualstack_sim.actors.workqueue import Workqueue
+from dualstack_sim.actors.workqueue import Timers, Workqueue
 
 
 async def until(look: Callable[[], bool]) -> None:
-    """Return once `look` is true."""
+    """Wait until `look` returns true."""
     for _ in range(1000):
         if look():
             return
@@ -35,7 +34,7 @@ async def timers() -> AsyncIterator[Timers]:
         await task
 
 
-async def test_timers_call_in_order_of_time_whatever_the_order_of_asking(timers: Timers) -> None:
+async def test_timers_call_in_order_of_time(timers: Timers) -> None:
     called: list[str] = []
     timers.after(4.0, lambda: called.append("late"))
     await asyncio.sleep(0)
@@ -45,7 +44,7 @@ async def test_timers_call_in_order_of_time_whatever_the_order_of_asking(timers:
     assert called == ["now", "early", "late"]
 
 
-async def test_a_key_is_worked_on_once_at_a_time_and_again_if_it_was_added_meanwhile(timers: Timers) -> None:
+async def test_a_key_is_processed_once_at_a_time_and_again_if_it_was_added_meanwhile(timers: Timers) -> None:
     queue: Workqueue[str] = Workqueue(timers, name="test")
     queue.add("a")
     queue.add("a")
@@ -57,7 +56,7 @@ async def test_a_key_is_worked_on_once_at_a_time_and_again_if_it_was_added_meanw
     assert await queue.get() == "a"
 
 
-async def test_of_several_appointments_the_earliest_counts_and_lapses_with_the_work(timers: Timers) -> None:
+async def test_the_earliest_delay_counts_and_lapses_when_the_key_is_processed(timers: Timers) -> None:
     queue: Workqueue[str] = Workqueue(timers, name="test")
     served: list[float] = []
 
@@ -76,7 +75,7 @@ async def test_of_several_appointments_the_earliest_counts_and_lapses_with_the_w
     assert 2.0 <= served[0] - start < 6.0
 
 
-async def test_a_refusal_is_tried_again_after_growing_delays_and_a_success_forgets_them(timers: Timers) -> None:
+async def test_errors_are_retried_with_backoff_until_a_success(timers: Timers) -> None:
     queue: Workqueue[str] = Workqueue(timers, name="test", backoff=1.0)
     served: list[float] = []
 
@@ -98,7 +97,7 @@ async def test_a_refusal_is_tried_again_after_growing_delays_and_a_success_forge
     assert gaps[2] >= 4.0
 
 
-async def test_a_defect_ends_the_actor(timers: Timers) -> None:
+async def test_an_unexpected_error_ends_the_actor(timers: Timers) -> None:
     queue: Workqueue[str] = Workqueue(timers, name="test")
 
     async def reconcile(_key: str) -> float | None:

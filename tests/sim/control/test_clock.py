@@ -1,4 +1,4 @@
-"""A clock that can be changed while somebody sleeps by it."""
+"""A clock that changes while tasks sleep."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dualstack.clock import ScaledClock
 from dualstack_sim.world.control_clock import ClockFixed, SteppableClock
 
 
-def test_unchanged_it_is_the_scaled_clock_of_the_same_formula() -> None:
+def test_an_unchanged_clock_equals_the_scaled_clock() -> None:
     origin = time.time() - 3.0
     steppable, scaled = SteppableClock(origin, 120.0), ScaledClock(origin, 120.0)
     before = scaled.now()
     assert before <= steppable.now() <= scaled.now()
 
 
-async def test_who_sleeps_wakes_when_time_is_stepped_beyond() -> None:
+async def test_a_sleeper_wakes_when_the_clock_is_stepped_past_its_time() -> None:
     clock = SteppableClock(time.time(), 0.0)
     start = clock.now()
     sleeper = asyncio.create_task(clock.sleep(60.0))
@@ -31,7 +31,7 @@ async def test_who_sleeps_wakes_when_time_is_stepped_beyond() -> None:
     assert clock.now() == pytest.approx(start + 60.0)
 
 
-async def test_who_sleeps_keeps_to_the_new_pace() -> None:
+async def test_a_sleeper_follows_the_new_speed() -> None:
     clock = SteppableClock(time.time(), 0.0)
     sleeper = asyncio.create_task(clock.sleep(1000.0))
     await asyncio.sleep(0)
@@ -39,7 +39,7 @@ async def test_who_sleeps_keeps_to_the_new_pace() -> None:
     await asyncio.wait_for(sleeper, 2.0)
 
 
-async def test_slowing_down_lets_nobody_wake_early() -> None:
+async def test_no_sleeper_wakes_early_after_slowing_down() -> None:
     clock = SteppableClock(time.time(), 10_000.0)
     due = clock.now() + 1000.0
     sleeper = asyncio.create_task(clock.sleep(1000.0))
@@ -52,11 +52,11 @@ async def test_slowing_down_lets_nobody_wake_early() -> None:
     assert clock.now() >= due - 1.0
 
 
-async def test_sleeping_for_nothing_returns_at_once_even_when_time_stands() -> None:
+async def test_sleeping_for_zero_seconds_returns_at_once_when_the_clock_stands_still() -> None:
     await asyncio.wait_for(SteppableClock(time.time(), 0.0).sleep(-5.0), 1.0)
 
 
-def test_time_does_not_jump_when_the_pace_changes() -> None:
+def test_the_time_does_not_jump_when_the_speed_changes() -> None:
     clock = SteppableClock(time.time(), 0.0)
     before = clock.now()
     clock.set_speed(2.0)
@@ -64,7 +64,7 @@ def test_time_does_not_jump_when_the_pace_changes() -> None:
     assert before <= clock.now() < before + 1.0
 
 
-def test_a_fixed_clock_refuses_changes_and_says_why() -> None:
+def test_a_fixed_clock_refuses_changes_with_the_reason() -> None:
     clock = SteppableClock(time.time())
     clock.fix("a rehearsal is under way")
     with pytest.raises(ClockFixed, match="a rehearsal is under way"):
@@ -74,7 +74,7 @@ def test_a_fixed_clock_refuses_changes_and_says_why() -> None:
 
 
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
-def test_time_neither_goes_back_nor_leaps(value: float) -> None:
+def test_invalid_speeds_and_steps_are_refused(value: float) -> None:
     clock = SteppableClock(time.time())
     with pytest.raises(ValueError, match="must be 0 or more"):
         clock.set_speed(value)

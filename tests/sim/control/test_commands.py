@@ -1,26 +1,15 @@
-"""`dualstack sim compute` and `dualstack sim rules` as a user runs them."""
+"""`dualstack sim compute` and `dualstack sim rules` from the command line."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import signal
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
+from tests.sim.control.served import ask
 from tests.sim.rehearsal.command import dualstack, started
 
 NETWORKS = "/compute/v1/projects/mine/global/networks"
-
-
-def ask(url: str, body: Any = None) -> Any:
-    place = urlsplit(url)
-    connection = http.client.HTTPConnection(place.netloc, timeout=10)
-    connection.request(
-        "POST" if body is not None else "GET", place.path, json.dumps(body) if body is not None else None
-    )
-    return json.load(connection.getresponse())
 
 
 def test_the_state_outlives_the_server(tmp_path: Path) -> None:
@@ -42,7 +31,7 @@ def test_the_state_outlives_the_server(tmp_path: Path) -> None:
         assert ask(facts["controlEndpoint"] + "/dump")["digest"] == json.loads(path.read_text())["digest"]
 
 
-def test_a_bad_state_file_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_bad_state_file_is_reported_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text("{}")
     outcome = dualstack("sim", "compute", "--state", str(path))
@@ -53,13 +42,13 @@ def test_a_bad_state_file_is_told_in_one_line(tmp_path: Path) -> None:
     )
 
 
-def test_unknown_knobs_and_profiles_are_told_in_one_line() -> None:
+def test_unknown_knobs_and_profiles_are_reported_in_one_line() -> None:
     for arguments in (("--profile", "hopeful"), ("--knob", "K9=x"), ("--knob", "K1=x")):
         outcome = dualstack("sim", "compute", *arguments)
         assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1), outcome.err
 
 
-def test_names_and_a_folder_that_cannot_be_are_told_in_one_line(tmp_path: Path) -> None:
+def test_invalid_names_and_a_missing_folder_are_reported_in_one_line(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nowhere" / "state.json")
     for option, value in (("--project", ""), ("--project", "a/b"), ("--region", "Europe"), ("--state", nowhere)):
         outcome = dualstack("sim", "compute", option, value)

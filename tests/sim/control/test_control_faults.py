@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.sim.control.test_control_state import NETWORKS, Served, served
-
-__all__ = ["served"]
+from tests.sim.control.served import NETWORKS, Served
 
 UNAVAILABLE = {"faults": [{"method": "networks.list", "errorBefore": {"status": 503}, "count": 9}]}
 
 
-async def test_declared_faults_strike_until_they_are_cleared(served: Served) -> None:
+async def test_declared_faults_apply_until_they_are_cleared(served: Served) -> None:
     assert (await served.compute("GET", NETWORKS))[0] == 200
     assert await served.good("POST", "/faults", UNAVAILABLE) == {"rules": 1}
     assert (await served.compute("GET", NETWORKS))[0] == 503
@@ -26,7 +24,7 @@ async def test_declared_faults_strike_until_they_are_cleared(served: Served) -> 
     assert account["neverMatched"] == []
 
 
-async def test_an_empty_list_clears_too_and_a_declaration_replaces(served: Served) -> None:
+async def test_a_declaration_replaces_the_rules_and_an_empty_list_clears_them(served: Served) -> None:
     await served.good("POST", "/faults", UNAVAILABLE)
     await served.good("POST", "/faults", {"faults": [{"method": "routes.list", "cut": "before"}]})
     assert (await served.compute("GET", NETWORKS))[0] == 200
@@ -38,9 +36,9 @@ async def test_an_empty_list_clears_too_and_a_declaration_replaces(served: Serve
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"{", "the body is no JSON"),
-        (b"[" * 100_000, "the body is no JSON"),
-        (b'{"faults": "\xff"}', "the body is no JSON"),
+        (b"{", "the body is not JSON"),
+        (b"[" * 100_000, "the body is not JSON"),
+        (b'{"faults": "\xff"}', "the body is not JSON"),
         ([], "the body must be a JSON object"),
         ({}, "faults: must be a list of rules"),
         ({"fault": []}, "fault: is not known; remove it or use one of faults"),
@@ -60,7 +58,7 @@ async def test_a_bad_document_changes_nothing(served: Served, body: Any, message
     assert (await served.compute("GET", NETWORKS))[0] == 503
 
 
-async def test_another_seed_draws_other_faults(served: Served) -> None:
+async def test_the_seed_decides_which_faults_fire(served: Served) -> None:
     names = [f"network-{number}" for number in range(40)]
 
     async def hit(seed: int) -> set[str]:
@@ -73,7 +71,7 @@ async def test_another_seed_draws_other_faults(served: Served) -> None:
     assert first == again != second
 
 
-async def test_a_reset_lifts_a_squeezed_quota(served: Served) -> None:
+async def test_a_reset_restores_a_reduced_quota(served: Served) -> None:
     squeeze = {"limit": "ListRequestsPerMinutePerProject", "value": 1}
     await served.good("POST", "/faults", {"faults": [{"method": "networks.list", "quota": squeeze}]})
     statuses = [(await served.compute("GET", NETWORKS))[0] for _ in range(2)]

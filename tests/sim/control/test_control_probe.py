@@ -1,19 +1,17 @@
-"""Asking the fabric about a packet, and how the control endpoint refuses."""
+"""The probe of the control endpoint, and its errors."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.sim.control.test_control_state import NETWORKS, Served, served
-
-__all__ = ["served"]
+from tests.sim.control.served import NETWORKS, Served
 
 PROJECT = NETWORKS.removesuffix("/global/networks")
 ZONE = f"{PROJECT}/zones/europe-west1-b"
 
 
-async def furnish(served: Served) -> str:
-    """Two VMs in one subnet behind a firewall that lets them talk; the address of the second."""
+async def create_vms(served: Served) -> str:
+    """Create two VMs in one subnet behind a firewall that allows their traffic. Returns the address of the second."""
 
     async def make(path: str, body: dict[str, Any]) -> None:
         status, answer = await served.compute("POST", f"{PROJECT}/{path}", body)
@@ -35,8 +33,8 @@ async def furnish(served: Served) -> str:
     return str(instance["networkInterfaces"][0]["networkIP"])
 
 
-async def test_a_packet_between_vms_is_followed_from_when_the_hosts_know(served: Served) -> None:
-    address = await furnish(served)
+async def test_a_packet_between_vms_is_delivered_until_one_stops(served: Served) -> None:
+    address = await create_vms(served)
     await served.good("POST", "/clock", {"step": 60})
     verdict = await served.good("GET", f"/probe?from=one&to={address}")
     assert (verdict["delivered_to"], verdict["reason"]) == ("two", "DELIVERED")
@@ -47,8 +45,8 @@ async def test_a_packet_between_vms_is_followed_from_when_the_hosts_know(served:
     assert (await served.good("GET", f"/probe?from=one&to={address}"))["delivered_to"] is None
 
 
-async def test_questions_that_cannot_be_answered_are_refused(served: Served) -> None:
-    await furnish(served)
+async def test_invalid_probes_are_refused(served: Served) -> None:
+    await create_vms(served)
     for question, field in (("from=ghost&to=10.250.0.2", "from:"), ("from=one&to=nowhere", "to:"), ("", "from:")):
         status, answer = await served.control("GET", f"/probe?{question}")
         assert (status, answer["message"][: len(field)]) == (400, field)
@@ -59,7 +57,7 @@ async def test_unknown_paths_and_verbs_are_refused_in_json(served: Served) -> No
     assert await served.control("PUT", "/faults") == (405, {"message": "PUT /faults: Method Not Allowed"})
 
 
-async def test_what_is_finished_ends_now(served: Served) -> None:
+async def test_finish_completes_operations_now(served: Served) -> None:
     _, operation = await served.compute("POST", NETWORKS, {"name": "one", "autoCreateSubnetworks": False})
     await served.good("POST", "/finish")
     _, ended = await served.compute("GET", f"{PROJECT}/global/operations/{operation['name']}")

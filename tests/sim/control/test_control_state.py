@@ -1,9 +1,8 @@
-"""What the control endpoint commands: state, seed, time and the journal of requests."""
+"""The commands of the control endpoint: state, seed, clock and request journal."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -16,45 +15,7 @@ from dualstack.model.errors import InvalidInput
 from dualstack_sim.rules import RULES
 from dualstack_sim.world.compute_serve import ComputeOptions, start, write_state
 from dualstack_sim.world.control_clock import SteppableClock
-
-NETWORKS = "/compute/v1/projects/proj-1/global/networks"
-
-
-class Served:
-    """A Compute Engine at standing time with its control endpoint."""
-
-    def __init__(self, facts: dict[str, Any], session: aiohttp.ClientSession) -> None:
-        self.facts = facts
-        self._session = session
-
-    async def control(self, verb: str, path: str, body: Any = None) -> tuple[int, Any]:
-        return await self._ask(verb, self.facts["controlEndpoint"] + path, body)
-
-    async def good(self, verb: str, path: str, body: Any = None) -> Any:
-        status, answer = await self.control(verb, path, body)
-        assert status == 200, answer
-        return answer
-
-    async def compute(self, verb: str, path: str, body: Any = None, agent: str = "somebody/1") -> tuple[int, Any]:
-        return await self._ask(verb, self.facts["computeEndpoint"] + path, body, agent)
-
-    async def _ask(self, verb: str, url: str, body: Any, agent: str = "somebody/1") -> tuple[int, Any]:
-        data = body if isinstance(body, bytes) else msgspec.json.encode(body) if body is not None else None
-        async with self._session.request(verb, url, data=data, headers={"User-Agent": agent}) as response:
-            return response.status, await response.json()
-
-    async def network(self, name: str) -> None:
-        status, _ = await self.compute("POST", NETWORKS, {"name": name, "autoCreateSubnetworks": False})
-        assert status == 200
-        await self.good("POST", "/finish")
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        _, facts = await start(ComputeOptions(SteppableClock(time.time(), 0.0)), stack)
-        yield Served(facts, session)
+from tests.sim.control.served import NETWORKS, Served
 
 
 async def test_dump_and_load_give_the_same_digest(served: Served) -> None:
@@ -75,13 +36,13 @@ async def test_a_dump_while_operations_run_is_refused(served: Served) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"state": 7}'])
-async def test_what_cannot_be_loaded_is_refused(served: Served, body: bytes) -> None:
+async def test_an_invalid_state_is_refused(served: Served, body: bytes) -> None:
     status, answer = await served.control("POST", "/load", body)
     assert status == 400
     assert answer["message"]
 
 
-async def test_a_reset_goes_back_to_the_start(served: Served) -> None:
+async def test_a_reset_loads_the_state_of_the_start(served: Served) -> None:
     before = (await served.good("GET", "/dump"))["digest"]
     await served.network("one")
     assert (await served.good("POST", "/reset"))["digest"] == before
@@ -89,7 +50,7 @@ async def test_a_reset_goes_back_to_the_start(served: Served) -> None:
     assert (await served.compute("GET", NETWORKS))[1].get("items") is None
 
 
-async def test_a_reset_drops_what_is_under_way(served: Served) -> None:
+async def test_a_reset_drops_running_operations(served: Served) -> None:
     await served.compute("POST", NETWORKS, {"name": "one", "autoCreateSubnetworks": False})
     await served.good("POST", "/reset")
     await served.good("POST", "/clock", {"step": 3600})
@@ -113,7 +74,7 @@ async def test_a_seed_is_a_whole_number(served: Served, seed: Any) -> None:
     assert (status, answer["message"][:5]) == (400, "seed:")
 
 
-async def test_time_goes_on_by_steps(served: Served) -> None:
+async def test_the_clock_can_be_stepped(served: Served) -> None:
     _, operation = await served.compute("POST", NETWORKS, {"name": "one", "autoCreateSubnetworks": False})
     path = f"/compute/v1/projects/proj-1/global/operations/{operation['name']}"
     assert (await served.compute("GET", path))[1]["status"] == "PENDING"
@@ -123,7 +84,7 @@ async def test_time_goes_on_by_steps(served: Served) -> None:
     assert (await served.compute("GET", path))[1]["status"] == "DONE"
 
 
-async def test_the_pace_can_be_changed(served: Served) -> None:
+async def test_the_speed_can_be_changed(served: Served) -> None:
     assert (await served.good("POST", "/clock", {"speed": 5}))["speed"] == 5.0
     first, second = [await served.good("GET", "/clock") for _ in range(2)]
     assert second["now"] > first["now"]
@@ -132,20 +93,20 @@ async def test_the_pace_can_be_changed(served: Served) -> None:
 @pytest.mark.parametrize(
     "body", [{}, {"speed": -1}, {"step": -1}, {"speed": "fast"}, {"speed": True}, {"pace": 2}, {"speed": 1e400}]
 )
-async def test_what_is_no_pace_and_no_step_is_refused(served: Served, body: Any) -> None:
+async def test_an_invalid_speed_or_step_is_refused(served: Served, body: Any) -> None:
     data = msgspec.json.encode(body).replace(b"null", b"1e400")
     status, answer = await served.control("POST", "/clock", data)
     assert status == 400
     assert answer["message"]
 
 
-async def test_time_is_fixed_once_a_rehearsal_is_triggered(served: Served) -> None:
+async def test_the_clock_is_fixed_once_a_rehearsal_is_triggered(served: Served) -> None:
     await served.good("POST", "/trigger")
     status, answer = await served.control("POST", "/clock", {"speed": 2})
     assert (status, "a rehearsal is under way" in answer["message"]) == (409, True)
 
 
-async def test_time_is_fixed_once_the_operator_has_called(served: Served) -> None:
+async def test_the_clock_is_fixed_once_the_operator_has_called(served: Served) -> None:
     await served.compute("GET", NETWORKS, agent="dualstack/0.1.0")
     status, answer = await served.control("POST", "/clock", {"speed": 2})
     assert (status, "the operator of dualstack" in answer["message"]) == (409, True)
@@ -168,12 +129,12 @@ async def test_requests_are_listed(served: Served) -> None:
     assert (await served.control("GET", "/requests?limit=-1"))[0] == 400
 
 
-async def test_the_rules_are_told(served: Served) -> None:
+async def test_the_rules_are_listed(served: Served) -> None:
     assert [rule["id"] for rule in await served.good("GET", "/rules")] == list(RULES)
 
 
 class TestStateFile:
-    async def test_what_was_saved_is_there_again(self, tmp_path: Path) -> None:
+    async def test_a_saved_state_is_loaded(self, tmp_path: Path) -> None:
         path = tmp_path / "state.json"
         for round_ in range(2):
             async with AsyncExitStack() as stack:
@@ -192,7 +153,7 @@ class TestStateFile:
         assert _names(tmp_path) == ["state.json"]
 
     @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": "dualstack.compute/v1", "project": "other"}'])
-    async def test_a_file_that_holds_no_state_is_refused(self, tmp_path: Path, text: str) -> None:
+    async def test_an_invalid_file_is_refused(self, tmp_path: Path, text: str) -> None:
         path = tmp_path / "state.json"
         path.write_text(text)
         async with AsyncExitStack() as stack:
@@ -200,7 +161,7 @@ class TestStateFile:
                 await start(ComputeOptions(SteppableClock(time.time()), state=path), stack)
         assert path.read_text() == text
 
-    async def test_a_port_that_is_taken_is_told(self) -> None:
+    async def test_a_port_in_use_is_reported(self) -> None:
         async with AsyncExitStack() as stack:
             _, facts = await start(ComputeOptions(SteppableClock(time.time())), stack)
             port = int(facts["computeEndpoint"].rpartition(":")[2])
@@ -212,12 +173,12 @@ def _names(folder: Path) -> list[str]:
     return [entry.name for entry in folder.iterdir()]
 
 
-async def test_a_packet_from_the_internet_can_be_asked_about(served: Served) -> None:
+async def test_a_packet_from_the_internet_can_be_probed(served: Served) -> None:
     verdict = await served.good("GET", "/probe?from=2620:0:1000::1&to=2600:1900:4010:1::2")
     assert (verdict["delivered_to"], verdict["reason"]) == (None, "NO_ROUTE")
 
 
-async def test_e17_the_control_endpoint_tells_what_routers_advertise(served: Served) -> None:
+async def test_the_advertisements_of_routers_are_listed(served: Served) -> None:
     await served.network("vpc")
     region = "/compute/v1/projects/proj-1/regions/europe-west1"
     body: dict[str, Any] = {"name": "router", "network": "global/networks/vpc", "bgp": {"asn": 64512}}

@@ -1,4 +1,4 @@
-"""A rehearsal under a profile: it names the profile, and under the worst it stops before anything is lost."""
+"""Rehearsals with profiles: under the pessimistic one the product stops before traffic is lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def failed(detail: str, *, final: bool = True) -> StepFailed:
     return StepFailed(at=1.0, shoot="shoot--foo--bar", step="set-overlap-flag", detail=detail, final=final)
 
 
-def test_giving_up_five_times_for_one_reason_is_hopeless() -> None:
+def test_five_final_failures_for_one_reason_end_the_rehearsal() -> None:
     record = Record()
     for _ in range(4):
         record.hear(failed("unknown to this version"))
@@ -39,7 +39,7 @@ def test_under_the_pessimistic_profile_the_product_stops_before_loss() -> None:
     "knobs",
     ["K1=allow", "K2=accept", "K4=fifo", "hybrid-limits=enforced", "route-conflict=request", "propagation=slow"],
 )
-def test_most_open_questions_may_be_answered_either_way(knobs: str) -> None:
+def test_most_knobs_do_not_change_the_result(knobs: str) -> None:
     outcome = rehearse("--knob", knobs)
     assert (outcome.status, outcome.result["result"]) == (0, "succeeded")
     assert outcome.result["traffic"]["blackoutSeconds"]["max"] == 0.0
@@ -53,10 +53,10 @@ def test_under_the_optimistic_profile_nothing_is_lost() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("--knob", "K3=no"), ("--profile", "pessimistic", "--knob", "K5=shown")])
-def test_aliases_that_carry_nothing_cost_the_canary_at_most(arguments: tuple[str, ...]) -> None:
-    """K3: the canary is taken back to its route, and so is everybody else; nothing is left in the dark.
+def test_aliases_without_traffic_affect_the_canary_at_most(arguments: tuple[str, ...]) -> None:
+    """With K3=no the canary and all other nodes go back to their routes, and none stays unreachable.
 
-    Where nothing else is in our favour either, routes carry nothing under the range, which shows before that.
+    Under the pessimistic profile the check of the routes under the range fails before that.
     """
     outcome = rehearse(*arguments)
     assert outcome.status == 1
@@ -71,8 +71,8 @@ def test_aliases_that_carry_nothing_cost_the_canary_at_most(arguments: tuple[str
 
 
 @pytest.mark.slow
-def test_routes_that_carry_nothing_under_the_range_take_it_back() -> None:
-    """No document says it of next hops that are VMs (compute-api.md 11.2), and no canary can tell before the range."""
+def test_the_range_is_removed_if_routes_carry_no_traffic_under_it() -> None:
+    """Not documented for next hops that are VMs (docs/reference/compute-engine.md#open-unmatched-to-instances)."""
     outcome = rehearse("--knob", "unmatched-to-instances=no")
     assert outcome.status == 1
     assert "does not serve addresses that no resource" in outcome.result["reason"]
@@ -81,7 +81,7 @@ def test_routes_that_carry_nothing_under_the_range_take_it_back() -> None:
 
 
 @pytest.mark.slow
-def test_a_knob_is_named_and_what_the_verdict_rests_on_is_told() -> None:
+def test_knobs_and_assumptions_are_reported() -> None:
     outcome = rehearse("--knob", "K1=allow", "--knob", "propagation=prompt")
     assert (outcome.status, outcome.result["result"]) == (0, "succeeded")
     assert outcome.result["profile"] == "documented with new-route-in-flagged-range=allow, propagation=prompt"

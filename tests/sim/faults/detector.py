@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 
-from dualstack_sim.actors.api import ActorContext, ComputeApi, KubeApi, run_actors
+from dualstack_sim.actors.compute_api import ComputeApi
+from dualstack_sim.actors.context import ActorContext, run_actors
+from dualstack_sim.actors.kube_api import KubeApi
 from dualstack_sim.actors.network_problem_detector import NetworkProblemDetector
 from dualstack_sim.chance import Chance
 from tests.sim.infrastructure.scene import Scene
@@ -24,7 +26,6 @@ async def detector(made: Scene) -> AsyncIterator[None]:
             clock=made.clock,
             chance=Chance(0),
             namespace=made.namespace,
-            shoot=made.shoot,
             endpoints=made.fabric.traffic,
         )
         running = asyncio.create_task(run_actors(context, [NetworkProblemDetector(context)]))

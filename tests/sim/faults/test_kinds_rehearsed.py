@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.sim.control.test_commands import ask
+from tests.sim.control.served import ask
 from tests.sim.rehearsal.command import rehearse, served
 
 ALIAS = "instances.updateNetworkInterface"

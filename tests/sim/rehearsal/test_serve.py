@@ -140,7 +140,7 @@ class Interrupting(SteppableClock):
 
 def test_an_interrupt_ends_it_while_the_cluster_is_not_at_rest_yet(capfd: pytest.CaptureFixture[str]) -> None:
     clock = Interrupting(origin=time.time(), speed=0.0)
-    run(WorldOptions(shoot=read_shoot(EXAMPLE, None), nodes=None, seed=1, faults=None, clock=clock))
+    run(WorldOptions(cluster=read_shoot(EXAMPLE, None), nodes=None, seed=1, faults=None, clock=clock))
     assert clock.waits > 0
     assert capfd.readouterr().out == ""
 

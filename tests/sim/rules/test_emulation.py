@@ -60,14 +60,14 @@ E1_TO_E18: dict[int, tuple[str, ...]] = {
         "sim/rules/test_knobs.py::test_hybrid_limits_may_be_enforced",
     ),
     15: (
-        f"{ACTOR}::test_a_terminating_pod_brings_a_deleted_route_back_until_it_is_gone",
-        f"{ACTOR}::test_a_refused_route_makes_the_nodes_network_unavailable_until_it_can_be_made",
+        f"{ACTOR}::test_a_terminating_pod_recreates_a_deleted_route_until_it_is_gone",
+        f"{ACTOR}::test_a_refused_route_makes_the_network_unavailable_until_it_is_created",
     ),
     16: ("sim/fabric/test_blackout.py::test_the_guest_agent_steals_the_pods_of_a_node_as_long_as_it_has_an_alias",),
     17: (
         "sim/fabric/test_peers.py::test_t14_a_peers_sender_reaches_every_node_through_all_steps_of_the_overlap_strategy",
         f"{ROUTERS}::test_e17_a_router_in_default_mode_advertises_the_pod_range_as_soon_as_it_is_there",
-        "sim/control/test_control_state.py::test_e17_the_control_endpoint_tells_what_routers_advertise",
+        "sim/control/test_control_state.py::test_the_advertisements_of_routers_are_listed",
     ),
     18: (
         "sim/faults/test_fault_kinds.py::test_the_operation_is_pending_and_then_runs_its_time",

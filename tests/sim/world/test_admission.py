@@ -1,4 +1,4 @@
-"""What the garden API makes of a Shoot (gardener-behaviour.md 1.2 to 1.8, 11.2)."""
+"""Admission of Shoots by the garden API."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dualstack_sim.kube.status import StatusError
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener import admission
 from dualstack_sim.world.gardener.definitions import definitions
+from dualstack_sim.world.gardener.knobs import Garden
 from tests.unit.model import golden
 
 _DUAL = ["IPv4", "IPv6"]
@@ -22,10 +23,10 @@ _DUAL = ["IPv4", "IPv6"]
 
 @pytest.fixture
 def store() -> KubeStore:
-    return _garden(admission.Garden())
+    return _garden(Garden())
 
 
-def _garden(garden: admission.Garden) -> KubeStore:
+def _garden(garden: Garden) -> KubeStore:
     """A garden API with the Shoot type and its admission, and one project."""
     store = KubeStore(ScaledClock(), Chance(1))
     for definition in definitions():
@@ -55,7 +56,7 @@ def test_the_edit_that_starts_the_migration(store: KubeStore) -> None:
     assert edited["metadata"]["generation"] == created["metadata"]["generation"] + 1
 
 
-def test_creation_defaults_and_asks_for_no_task(store: KubeStore) -> None:
+def test_creation_sets_defaults_and_no_task(store: KubeStore) -> None:
     shoot = deepcopy(golden.shoot_file())
     del shoot["spec"]["networking"]["ipFamilies"]
     del shoot["spec"]["networking"]["providerConfig"]
@@ -79,7 +80,7 @@ def test_an_update_without_the_overlay_keeps_the_old_one(store: KubeStore) -> No
     assert edited["spec"]["networking"]["providerConfig"]["overlay"] == {"enabled": False}
 
 
-def test_another_infrastructure_config_asks_for_its_deployment(store: KubeStore) -> None:
+def test_another_infrastructure_config_requests_its_deployment(store: KubeStore) -> None:
     _create(store)
     change = {"spec": {"provider": {"infrastructureConfig": {"networks": {"cloudNAT": {"minPortsPerVM": 64}}}}}}
 
@@ -89,7 +90,7 @@ def test_another_infrastructure_config_asks_for_its_deployment(store: KubeStore)
 
 
 @pytest.mark.parametrize("families", [["IPv6"], ["IPv6", "IPv4"]])
-def test_families_that_cannot_be_reached(store: KubeStore, families: list[str]) -> None:
+def test_unsupported_family_changes(store: KubeStore, families: list[str]) -> None:
     _create(store)
 
     with pytest.raises(StatusError) as refused:
@@ -122,7 +123,7 @@ def test_ipv6_over_an_overlay_is_refused(store: KubeStore) -> None:
     ]
 
 
-def test_the_way_back_is_refused_by_the_mask(store: KubeStore) -> None:
+def test_the_return_to_ipv4_is_refused_because_of_the_mask(store: KubeStore) -> None:
     _create(store)
     _patch(store, ipFamilies=_DUAL)
 
@@ -130,8 +131,9 @@ def test_the_way_back_is_refused_by_the_mask(store: KubeStore) -> None:
         _patch(store, ipFamilies=["IPv4"])
 
 
-def test_the_way_back_is_refused_without_the_mask_too(store: KubeStore) -> None:
-    """gardener-behaviour.md 1.3: forbidden for [IPv4], immutable once set, so that no edit is accepted."""
+def test_the_return_to_ipv4_is_refused_without_the_mask_too(store: KubeStore) -> None:
+    """It is forbidden for [IPv4] and immutable once set, so no edit is accepted
+    (docs/reference/gardener.md#mask-blocks-rollback)."""
     _create(store)
     _patch(store, ipFamilies=_DUAL)
 
@@ -139,8 +141,8 @@ def test_the_way_back_is_refused_without_the_mask_too(store: KubeStore) -> None:
         store.patch(SHOOT, "bar", RETURN, "garden-foo")
 
 
-def test_the_mask_leaves_with_ipv6_where_the_garden_lets_it() -> None:
-    store = _garden(admission.Garden(mask_may_leave=True))
+def test_the_mask_is_removed_with_ipv6_if_the_garden_allows_it() -> None:
+    store = _garden(Garden(mask_may_leave=True))
     created = _create(store)
     _patch(store, ipFamilies=_DUAL)
 
@@ -163,7 +165,7 @@ RETURN: Manifest = {
 }
 
 
-def test_metadata_and_status_pass_whatever_the_spec_is(store: KubeStore) -> None:
+def test_metadata_and_status_change_whatever_the_spec_is(store: KubeStore) -> None:
     _create(store)
 
     store.patch(SHOOT, "bar", {"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}}, "garden-foo")
@@ -173,7 +175,7 @@ def test_metadata_and_status_pass_whatever_the_spec_is(store: KubeStore) -> None
     assert stored["metadata"]["annotations"] == {"gardener.cloud/operation": "reconcile"}
 
 
-def test_a_spec_of_the_wrong_shape_is_refused_in_words(store: KubeStore) -> None:
+def test_a_spec_of_the_wrong_shape_is_refused(store: KubeStore) -> None:
     _create(store)
 
     with pytest.raises(StatusError, match=r"spec\.networking\.pods: Invalid value: 5: must be a string"):

@@ -1,4 +1,4 @@
-"""The world at rest: state T0 of the golden scenario (gardener-behaviour.md 11.1) for both examples."""
+"""Both examples at rest (docs/reference/gardener.md#golden-state-at-rest)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from dualstack.model.conditions import find_condition
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import flags_of
+from dualstack_sim.actors.machine_facts import HASH_LABEL
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
-from dualstack_sim.world.gardener.machines import TEMPLATE_HASH
 from tests.unit.model import golden
 
 _EXAMPLES = ("shoot.yaml", "shoot-large.yaml")
@@ -79,7 +79,7 @@ _SCENES: dict[str, _Scene] = {}
 
 @pytest.fixture(params=_EXAMPLES)
 def scene(request: pytest.FixtureRequest) -> _Scene:
-    """Each example at rest, built once: no test changes it."""
+    """Each example at rest, built once; no test changes it."""
     name: str = request.param
     if name not in _SCENES:
         _SCENES[name] = _build(_read(name))
@@ -127,8 +127,8 @@ def test_the_cluster_is_the_copy_of_the_shoot(scene: _Scene) -> None:
 @pytest.mark.parametrize(
     "kind", [gardener_kinds.INFRASTRUCTURE, gardener_kinds.CONTROL_PLANE, gardener_kinds.NETWORK, gardener_kinds.WORKER]
 )
-def test_every_extension_has_answered_the_last_request(scene: _Scene, kind: kinds.Kind) -> None:
-    """The conditions of 3.2 under which gardenlet waits no longer."""
+def test_every_extension_has_completed_the_last_request(scene: _Scene, kind: kinds.Kind) -> None:
+    """The conditions that gardenlet waits for (docs/reference/gardener.md#wait-conditions)."""
     found = scene.get(kind, scene.shoot.name, scene.ns)
     metadata, status = found["metadata"], found["status"]
 
@@ -142,7 +142,7 @@ def test_every_extension_has_answered_the_last_request(scene: _Scene, kind: kind
     assert asked <= parse_rfc3339(status["lastOperation"]["lastUpdateTime"])
 
 
-def test_the_infrastructure_reports_what_is_in_the_cloud(scene: _Scene) -> None:
+def test_the_infrastructure_reports_the_resources_of_the_cloud(scene: _Scene) -> None:
     status = scene.get(gardener_kinds.INFRASTRUCTURE, scene.shoot.name, scene.ns)["status"]
     provider = InfrastructureStatus.from_raw(status["providerStatus"]).networks
     region = f"regions/{scene.shoot.region}"
@@ -210,7 +210,7 @@ def test_the_nat_of_a_managed_router(small: _Scene) -> None:
     assert source["sourceIpRangesToNat"] == ["ALL_IP_RANGES"]
 
 
-def test_the_firewall_lets_pods_and_nodes_in(scene: _Scene) -> None:
+def test_the_firewall_allows_pods_and_nodes(scene: _Scene) -> None:
     networks_ = scene.shoot.infrastructure_config.networks
     inside = scene.resource("firewalls", "global", f"{scene.ns}-allow-internal-access")
     health = scene.resource("firewalls", "global", f"{scene.ns}-allow-health-checks")
@@ -244,7 +244,7 @@ def test_each_node_is_one_machine_one_vm_and_one_route(scene: _Scene) -> None:
         assert contains(scene.shoot.pods, route["destRange"])
 
 
-def test_the_vms_are_what_the_machine_controller_makes(scene: _Scene) -> None:
+def test_the_vms_are_those_of_the_machine_controller(scene: _Scene) -> None:
     for node in scene.world.nodes:
         vm = scene.resource("instances", f"zones/{node.zone}", node.name)
         (interface,) = vm["networkInterfaces"]
@@ -289,9 +289,9 @@ def test_machines_are_owned_by_sets_and_sets_by_deployments(scene: _Scene) -> No
     for machine_set in sets.values():
         (owner,) = machine_set["metadata"]["ownerReferences"]
         deployment = deployments[owner["uid"]]
-        digest = machine_set["metadata"]["labels"][TEMPLATE_HASH]
+        digest = machine_set["metadata"]["labels"][HASH_LABEL]
         template = deepcopy(machine_set["spec"]["template"])
-        assert template["metadata"]["labels"].pop(TEMPLATE_HASH) == digest
+        assert template["metadata"]["labels"].pop(HASH_LABEL) == digest
         assert template == deployment["spec"]["template"]
         assert machine_set["metadata"]["name"] == f"{deployment['metadata']['name']}-{digest}"
         assert deployment["status"]["availableReplicas"] == deployment["spec"]["replicas"]
@@ -303,7 +303,7 @@ def test_machines_are_owned_by_sets_and_sets_by_deployments(scene: _Scene) -> No
         assert machine["metadata"]["labels"]["node"] == machine["metadata"]["name"]
 
 
-def test_the_worker_controller_would_find_nothing_to_change(scene: _Scene) -> None:
+def test_the_worker_controller_has_nothing_to_change(scene: _Scene) -> None:
     view = scene.shoot
     raw = scene.get(gardener_kinds.WORKER, view.name, scene.ns)["spec"]["infrastructureProviderStatus"]
     status = InfrastructureStatus.from_raw(raw)
@@ -378,7 +378,7 @@ def test_the_workload_grows_with_the_nodes_up_to_40(small: _Scene, large: _Scene
     assert large.get(kinds.DEPLOYMENT, "web", "default")["spec"]["replicas"] == 40
 
 
-def test_there_are_no_pods_yet(scene: _Scene) -> None:
+def test_there_are_no_pods(scene: _Scene) -> None:
     assert scene.store.list(kinds.POD) == []
     scene.get(kinds.DAEMON_SET, "network-problem-detector-pod", "kube-system")
 
@@ -424,7 +424,7 @@ def test_a_shoot_that_is_dual_stack_already_is_refused() -> None:
 
 
 def test_a_technical_id_in_the_status_is_kept() -> None:
-    """Older clusters have other names than those that are made today, and longer ones."""
+    """Older clusters have names of another form, and longer ones."""
     shoot = _read("shoot.yaml")
     shoot["status"] = {"technicalID": "shoot-garden-of-long-ago-bar"}
 
@@ -435,6 +435,6 @@ def test_a_technical_id_in_the_status_is_kept() -> None:
     assert scene.get(kinds.DEPLOYMENT, "cloud-controller-manager", scene.ns)
 
 
-def test_placing_calls_nothing_that_is_counted(small: _Scene) -> None:
+def test_building_counts_no_api_calls(small: _Scene) -> None:
     assert small.compute.statistics()["calls"] == 0
     assert small.compute.operations_running() == 0

@@ -1,4 +1,4 @@
-"""What the garden API does to a Shoot that is created or changed (gardener-behaviour.md 1.2 to 1.8, 11.2)."""
+"""Defaulting, mutation and validation of Shoots by the garden API (docs/reference/gardener.md#shoot-api)."""
 
 from __future__ import annotations
 
@@ -15,29 +15,22 @@ from dualstack.model.json_path import dig
 from dualstack.model.kinds import Kind, Manifest
 from dualstack_sim.kube.preparation import AdmissionRegistry, Operation
 from dualstack_sim.kube.status import Cause, invalid
-
-
-@dataclass(frozen=True, slots=True)
-class Garden:
-    """What differs between gardens; the default is the version that was read (gardener-behaviour.md 0)."""
-
-    mask_may_leave: bool = False
-    """Whether nodeCIDRMaskSizeIPv6 may leave a Shoot together with IPv6 (1.3)."""
+from dualstack_sim.world.gardener.knobs import Garden
 
 
 def register(admission: AdmissionRegistry, garden: Garden | None = None) -> None:
-    """Have Shoots defaulted, mutated and validated from now on."""
+    """Default, mutate and validate Shoots from now on."""
     admission.register(SHOOT.group, SHOOT.plural, ShootAdmission(garden or Garden()))
 
 
 @dataclass(frozen=True, slots=True)
 class ShootAdmission:
-    """The hook for Shoots of one garden."""
+    """The admission hook for Shoots of one garden."""
 
     garden: Garden
 
     def __call__(self, operation: Operation, kind: Kind, old: Manifest | None, new: Manifest) -> Manifest:
-        """The Shoot to store; a StatusError 422 with every fault when it is refused. Metadata may always change."""
+        """The Shoot to store. StatusError 422 with all validation errors. Metadata is not validated."""
         if old is not None and old.get("spec") == new.get("spec"):
             return new
         faults = shape_faults(new)
@@ -53,7 +46,8 @@ class ShootAdmission:
 
 
 def _with_overlay(operation: Operation, old: Manifest | None, new: Manifest) -> Manifest:
-    """Provider gcp's mutator (1.7): no overlay unless stated, the old setting kept, no SNAT to DNS without overlay."""
+    """The mutator of provider-gcp: by default no overlay and no SNAT to DNS, an update keeps the old setting
+    (docs/reference/gardener.md#provider-mutator)."""
     networking: dict[str, Any] = dig(new, "spec", "networking") or {}
     if dig(new, "spec", "provider", "type") != "gcp" or not dig(new, "spec", "provider", "workers"):
         return new
@@ -71,7 +65,8 @@ def _with_overlay(operation: Operation, old: Manifest | None, new: Manifest) -> 
 
 
 def _with_tasks(old: Manifest | None, new: Manifest) -> Manifest:
-    """More families, or another infrastructureConfig, ask for the infrastructure to be deployed (1.6)."""
+    """Additional families, or another infrastructureConfig, request the deployInfrastructure task
+    (docs/reference/gardener.md#infrastructure-task)."""
     if old is None:
         return new
     path = ("spec", "provider", "infrastructureConfig")

@@ -1,7 +1,6 @@
-"""Building a cluster at rest: the state T0 of the golden scenario for any Shoot (gardener-behaviour.md 11.1).
+"""Builds a cluster at rest from any Shoot (docs/reference/gardener.md#golden-state-at-rest).
 
-Everything stands as if it had been created long ago and nothing had happened since. Pods are the only thing that the
-actors have to add.
+Everything is as if created long ago, except pods, which the actors create.
 """
 
 from __future__ import annotations
@@ -23,10 +22,15 @@ from dualstack.model.manifests import manifest
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.world.credentials import cloud_provider_secret
 from dualstack_sim.world.gardener import admission, machines, workloads
-from dualstack_sim.world.gardener.admission import Garden
-from dualstack_sim.world.gardener.cloud import Foundation, check_routes_fit, lay_foundation, place_route, place_vm
+from dualstack_sim.world.gardener.cloud import (
+    NetworkResources,
+    check_routes_fit,
+    create_network_resources,
+    place_route,
+    place_vm,
+)
+from dualstack_sim.world.gardener.credentials import cloud_provider_secret
 from dualstack_sim.world.gardener.definitions import definitions
 from dualstack_sim.world.gardener.extension_objects import (
     extension_objects,
@@ -34,13 +38,20 @@ from dualstack_sim.world.gardener.extension_objects import (
     managed_resource_objects,
     shoot_status,
 )
-from dualstack_sim.world.gardener.node_placements import Home, Resident, homes, residents, with_node_count
-from dualstack_sim.world.gardener.nodes import node_of
+from dualstack_sim.world.gardener.knobs import Garden
+from dualstack_sim.world.gardener.machines import node_of
+from dualstack_sim.world.gardener.node_placements import (
+    NodePlacement,
+    PoolZone,
+    node_placements,
+    pool_zones,
+    with_node_count,
+)
 
 _AGE = 3600.0
-"""Seconds for which everything has been at rest: time stamps in statuses lie so far back."""
+"""The age in seconds of time stamps in statuses."""
 _WEB_OFFSET = 20
-"""Place of Service web in the service range, behind the addresses that Gardener gives away."""
+"""Offset of Service web in the service range, behind the addresses that Gardener uses."""
 
 _BY_KIND = {
     kind.kind: kind for kind in (*gardener_kinds.CUSTOM_KINDS, kinds.CONFIG_MAP, kinds.DEPLOYMENT, kinds.DAEMON_SET)
@@ -62,7 +73,7 @@ class WorldNode:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What was built: the Shoot as it is stored, its nodes, and the names that lead to the rest."""
+    """A world that was built: the stored Shoot, its nodes, and names."""
 
     shoot: Manifest
     technical_id: str
@@ -82,9 +93,9 @@ def build(
     chance: Chance,
     garden: Garden | None = None,
 ) -> World:
-    """Place T0 of `shoot`, with `nodes` nodes instead of the pools' minimum if given, in both servers.
+    """Build `shoot` in both servers, with `nodes` nodes in total if given, else the minimum of the pools.
 
-    InvalidInput when the Shoot is not IPv4-only, or has more nodes than the VPC can have routes.
+    InvalidInput if the Shoot is not IPv4-only, or has more nodes than the VPC can have routes.
     """
     return _Builder(store, compute, token_uri, clock.now() - _AGE, chance, garden).build(with_node_count(shoot, nodes))
 
@@ -108,16 +119,16 @@ class _Builder:
             raise InvalidInput(
                 f"spec.networking.ipFamilies: is {list(view.families)}; a world starts from an IPv4-only Shoot"
             )
-        people, places = residents(view, self.chance), homes(view)
-        check_routes_fit(self.compute, view, people)
+        placements, zones = node_placements(view, self.chance), pool_zones(view)
+        check_routes_fit(self.compute, view, placements)
         self._prepare_apis(view)
-        foundation = lay_foundation(self.compute, view)
-        view = self._place_shoot(wanted, foundation)
+        resources = create_network_resources(self.compute, view)
+        view = self._place_shoot(wanted, resources)
         current = networks(view)
-        self._place_seed(view, current, foundation, places)
-        placed = self._place_nodes(view, foundation, places, people)
-        self._place_workloads(view, current, foundation, len(people))
-        return World(view.manifest, view.technical_id, self.project, foundation.network, placed)
+        self._place_seed(view, current, resources, zones)
+        placed = self._place_nodes(view, resources, zones, placements)
+        self._place_workloads(view, current, resources, len(placements))
+        return World(view.manifest, view.technical_id, self.project, resources.network, placed)
 
     def _prepare_apis(self, view: ShootView) -> None:
         for definition in definitions():
@@ -127,19 +138,21 @@ class _Builder:
             if self.store.get(kinds.NAMESPACE, name) is None:
                 self.store.create(kinds.NAMESPACE, manifest(kinds.NAMESPACE, name))
 
-    def _place_shoot(self, wanted: Manifest, foundation: Foundation) -> ShootView:
+    def _place_shoot(self, wanted: Manifest, resources: NetworkResources) -> ShootView:
         metadata = {key: value for key, value in wanted["metadata"].items() if key in _KEPT_METADATA}
         metadata["finalizers"] = ["gardener"]
         created = self.store.create(gardener_kinds.SHOOT, {**wanted, "metadata": metadata})
-        known = {"technicalID": ShootView.of(wanted).technical_id}  # the API takes no status on create
+        known = {"technicalID": ShootView.of(wanted).technical_id}  # the API ignores the status on create
         view = ShootView.of({**created, "status": known})
-        status = shoot_status(view, foundation, self.now)
+        status = shoot_status(view, resources, self.now)
         return ShootView.of(self.store.upsert(gardener_kinds.SHOOT, {**created, "status": status}))
 
-    def _place_seed(self, view: ShootView, current: Networks, foundation: Foundation, places: list[Home]) -> None:
+    def _place_seed(
+        self, view: ShootView, current: Networks, resources: NetworkResources, zones: list[PoolZone]
+    ) -> None:
         self.store.create(kinds.SECRET, cloud_provider_secret(view.technical_id, self.project, self.token_uri))
         self._place([(gardener_kinds.CLUSTER, extensions.cluster(view))])
-        self._place(extension_objects(view, foundation, places, self.now))
+        self._place(extension_objects(view, resources, zones, self.now))
         dns = kubelet_dns(view, current)
         self._place(
             (gardener_kinds.OPERATING_SYSTEM_CONFIG, operating_system_config(view, pool, dns)) for pool in view.pools
@@ -151,33 +164,39 @@ class _Builder:
                 kube_controller_manager.deployment(view, current),
             )
         )
-        self._place(machines.classes(view, foundation.status, places))
+        self._place(machines.classes(view, resources.status, zones))
 
     def _place_nodes(
-        self, view: ShootView, foundation: Foundation, places: list[Home], people: list[Resident]
+        self,
+        view: ShootView,
+        resources: NetworkResources,
+        zones: list[PoolZone],
+        placements: list[NodePlacement],
     ) -> tuple[WorldNode, ...]:
         sets: dict[str, Manifest] = {}
-        for home in places:
+        for pool_zone in zones:
             deployment = self.store.upsert(
-                gardener_kinds.MACHINE_DEPLOYMENT, machines.deployment_of(view, home, self.now)
+                gardener_kinds.MACHINE_DEPLOYMENT, machines.deployment_of(view, pool_zone, self.now)
             )
-            machine_set = self.store.upsert(gardener_kinds.MACHINE_SET, machines.set_of(view, home, deployment))
-            sets[home.deployment] = machine_set
-        return tuple(self._place_node(view, foundation, node, sets[node.home.deployment]) for node in people)
+            machine_set = self.store.upsert(gardener_kinds.MACHINE_SET, machines.set_of(pool_zone, deployment))
+            sets[pool_zone.deployment] = machine_set
+        return tuple(self._place_node(view, resources, node, sets[node.pool_zone.deployment]) for node in placements)
 
-    def _place_node(self, view: ShootView, foundation: Foundation, node: Resident, owner: Manifest) -> WorldNode:
-        machine = machines.machine_of(view, node, owner, self.project, self.now)
+    def _place_node(
+        self, view: ShootView, resources: NetworkResources, node: NodePlacement, owner: Manifest
+    ) -> WorldNode:
+        machine = machines.machine_of(node, owner, self.project, self.now)
         self.store.upsert(gardener_kinds.MACHINE, machine)
-        vm = place_vm(self.compute, view, foundation.status, node)
+        vm = place_vm(self.compute, view, resources.status, node)
         template = machine["spec"]["nodeTemplate"]
         stored = self.store.upsert(kinds.NODE, node_of(view, node, vm, template, self.project, self.now))
         uid = stored["metadata"]["uid"]
-        place_route(self.compute, view, foundation.network, node, vm, uid)
+        place_route(self.compute, view, resources.network, node, vm, uid)
         address = vm["networkInterfaces"][0]["networkIP"]
-        return WorldNode(node.name, uid, node.home.pool.name, node.zone, address, node.pod_cidr)
+        return WorldNode(node.name, uid, node.pool_zone.pool.name, node.zone, address, node.pod_cidr)
 
-    def _place_workloads(self, view: ShootView, current: Networks, foundation: Foundation, nodes: int) -> None:
-        contents = managed_contents(view, current, foundation, self.project)
+    def _place_workloads(self, view: ShootView, current: Networks, resources: NetworkResources, nodes: int) -> None:
+        contents = managed_contents(view, current, resources, self.project)
         for objects in contents.values():
             self._place((_BY_KIND[item["kind"]], _at_rest(item)) for item in objects)
         self._place(managed_resource_objects(view.technical_id, contents, self.now))
@@ -199,7 +218,7 @@ def _at_rest(item: Manifest) -> Manifest:
 
 
 def _rolled_out(deployment: Manifest) -> Manifest:
-    """A Deployment with all its replicas available, as it will be as soon as the actors have made its pods."""
+    """A Deployment with all its replicas available, although the actors still have to create its pods."""
     count = deployment["spec"]["replicas"]
     status = {
         "observedGeneration": 1,

@@ -1,4 +1,4 @@
-"""The cluster's resources in Compute at rest (gardener-behaviour.md 4.1, 4.4, 11.1)."""
+"""The cluster's resources in Compute at rest (docs/reference/gardener.md#compute-requests)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.machine_class import machine_class
 from dualstack.model import names
 from dualstack.model.errors import InvalidInput
+from dualstack_sim.actors.machine_instances import instance_body
 from dualstack_sim.compute.api.backend import Compute
-from dualstack_sim.world.gardener.node_placements import Resident
+from dualstack_sim.world.gardener.node_placements import NodePlacement
 
 Body = dict[str, Any]
 
@@ -40,8 +41,8 @@ _HEALTH_CHECKS = ["35.191.0.0/16", "209.85.204.0/22", "209.85.152.0/22", "130.21
 
 
 @dataclass(frozen=True, slots=True)
-class Foundation:
-    """What the VMs stand on, as far as later steps need it: links, and the provider status that tells of it."""
+class NetworkResources:
+    """Links of the resources that VMs and routes refer to, and the provider status that describes them."""
 
     network: str
     nodes_subnet: str
@@ -49,8 +50,8 @@ class Foundation:
     status: InfrastructureStatus
 
 
-def lay_foundation(compute: Compute, shoot: ShootView) -> Foundation:
-    """Network, subnets, router with NAT, static addresses and firewall rules."""
+def create_network_resources(compute: Compute, shoot: ShootView) -> NetworkResources:
+    """Create network, subnets, router with NAT, static addresses and firewall rules."""
     config, ns = shoot.infrastructure_config, shoot.technical_id
     region = f"regions/{shoot.region}"
     vpc, router = config.user_vpc or gardener_names.vpc(ns), config.user_router or gardener_names.cloud_router(ns)
@@ -75,11 +76,11 @@ def lay_foundation(compute: Compute, shoot: ShootView) -> Foundation:
             ipfamilies=shoot.families,
         )
     )
-    return Foundation(network, subnet, nat_ips, status)
+    return NetworkResources(network, subnet, nat_ips, status)
 
 
-def check_routes_fit(compute: Compute, shoot: ShootView, nodes: Sequence[Resident]) -> None:
-    """InvalidInput when the VPC's quota of static routes is too small for one route to each node."""
+def check_routes_fit(compute: Compute, shoot: ShootView, nodes: Sequence[NodePlacement]) -> None:
+    """InvalidInput if the VPC's quota of static routes is too small for one route for each node."""
     limit = compute.project.limits.static_routes_per_network
     most = limit - 1  # the default route to the internet is a static route, too
     if len(nodes) > most:
@@ -89,40 +90,15 @@ def check_routes_fit(compute: Compute, shoot: ShootView, nodes: Sequence[Residen
         )
 
 
-def place_vm(compute: Compute, shoot: ShootView, status: InfrastructureStatus, node: Resident) -> Body:
-    """The running VM of a node, as the machine controller would have created it (5.3)."""
-    spec = machine_class(shoot, status, node.home.pool, node.home.part)["providerSpec"]
-    disk = spec["disks"][0]
-    body = {
-        "name": node.name,
-        "description": spec["description"],
-        "canIpForward": spec["canIpForward"],
-        "deletionProtection": spec["deletionProtection"],
-        "machineType": f"zones/{node.zone}/machineTypes/{spec['machineType']}",
-        "labels": spec["labels"],
-        "scheduling": spec["scheduling"],
-        "tags": {"items": spec["tags"]},
-        "metadata": {"items": spec["metadata"]},
-        "disks": [
-            {
-                "autoDelete": disk["autoDelete"],
-                "boot": disk["boot"],
-                "initializeParams": {
-                    "diskSizeGb": str(disk["sizeGb"]),
-                    "diskType": f"zones/{node.zone}/diskTypes/{disk['type']}",
-                    "sourceImage": disk["image"],
-                },
-            }
-        ],
-        "networkInterfaces": [
-            {"subnetwork": f"regions/{shoot.region}/subnetworks/{spec['networkInterfaces'][0]['subnetwork']}"}
-        ],
-    }
-    return compute.place("instances", f"zones/{node.zone}", body)
+def place_vm(compute: Compute, shoot: ShootView, status: InfrastructureStatus, node: NodePlacement) -> Body:
+    """Create the running VM of a node, as the machine controller does."""
+    spec = machine_class(shoot, status, node.pool_zone.pool, node.pool_zone.part)["providerSpec"]
+    return compute.place("instances", f"zones/{node.zone}", instance_body(node.name, spec))
 
 
-def place_route(compute: Compute, shoot: ShootView, network: str, node: Resident, vm: Body, node_uid: str) -> None:
-    """The static route to the node's pod CIDR, as cloud-controller-manager makes it (8.4)."""
+def place_route(compute: Compute, shoot: ShootView, network: str, node: NodePlacement, vm: Body, node_uid: str) -> None:
+    """Create the static route to the node's pod CIDR, as cloud-controller-manager does
+    (docs/reference/gardener.md#node-route)."""
     compute.place(
         "routes",
         _GLOBAL,
@@ -172,7 +148,7 @@ def _internal_subnet(shoot: ShootView, network: str) -> Body:
 
 
 def _nat(shoot: ShootView, subnet: str, addresses: list[str]) -> Body:
-    """The NAT of 4.4 with the user's settings over Gardener's defaults."""
+    """The NAT with the user's settings over Gardener's defaults (docs/reference/gardener.md#nat)."""
     config = shoot.infrastructure_config.networks.cloud_nat or CloudNAT()
     mapping = config.endpoint_independent_mapping
     return {

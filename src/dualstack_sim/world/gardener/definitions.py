@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions for Gardener's types, the machine controller's and calico's."""
+"""CustomResourceDefinitions for the types of Gardener, of the machine controller and of the CNIs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from dualstack.gardener.model.kinds import (
     CLUSTER,
     CONTROL_PLANE,
-    CUSTOM_KINDS,
     INFRASTRUCTURE,
     MACHINE,
     MACHINE_CLASS,
@@ -19,7 +18,8 @@ from dualstack.gardener.model.kinds import (
     SHOOT,
     WORKER,
 )
-from dualstack.model.kinds import CRD, IP_POOL, Kind, Manifest
+from dualstack.model.kinds import CRD, Kind, Manifest
+from dualstack_sim.actors.cni.registry import CNIS
 
 Column = tuple[str, str]
 """Name and JSON path of a column that `kubectl get` prints."""
@@ -31,7 +31,7 @@ _AGE: Column = ("Age", ".metadata.creationTimestamp")
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What differs between the definitions."""
+    """The properties in which the definitions differ."""
 
     short_names: tuple[str, ...] = ()
     status: bool = True
@@ -79,13 +79,15 @@ _FACTS: dict[Kind, _Facts] = {
     MACHINE: _Facts(
         ("mc",), columns=(("Status", ".status.currentStatus.phase"), ("Node", ".metadata.labels.node"), _AGE)
     ),
-    IP_POOL: _Facts(status=False, columns=(("CIDR", ".spec.cidr"),)),
 }
 
 
 def definitions() -> list[Manifest]:
-    """One CustomResourceDefinition for each of `CUSTOM_KINDS`; schemas keep unknown fields."""
-    return [_definition(kind, _FACTS[kind]) for kind in CUSTOM_KINDS]
+    """One CustomResourceDefinition for each custom type; schemas keep unknown fields."""
+    of_cnis = {
+        kind: _Facts(status=False, columns=columns) for cni in CNIS.values() for kind, columns in cni.custom_resources
+    }
+    return [_definition(kind, facts) for kind, facts in (_FACTS | of_cnis).items()]
 
 
 def _definition(kind: Kind, facts: _Facts) -> Manifest:

@@ -1,4 +1,6 @@
-"""Garden and seed objects at rest: Shoot status, Cluster, extension objects, ManagedResources (11.1)."""
+"""Garden and seed objects at rest: Shoot status, extension objects, ManagedResources
+(docs/reference/gardener.md#golden-state-at-rest).
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import control_plane, coredns, extensions, kube_proxy, managed_resource, network
 from dualstack.model.conditions import with_condition
 from dualstack.model.kinds import SECRET, Kind, Manifest
-from dualstack_sim.world.gardener.cloud import Foundation
-from dualstack_sim.world.gardener.node_placements import Home
+from dualstack_sim.world.gardener.cloud import NetworkResources
+from dualstack_sim.world.gardener.node_placements import PoolZone
 
 _MANAGED = (
     ("ResourcesApplied", "True", "ApplySucceeded", "All resources are applied."),
@@ -23,18 +25,18 @@ _MANAGED = (
 )
 
 
-def networking_status(shoot: ShootView, foundation: Foundation) -> Manifest:
+def networking_status(shoot: ShootView, resources: NetworkResources) -> Manifest:
     """`status.networking` of the Shoot: one range each, and the NAT addresses."""
     return {
         "pods": [shoot.pods],
         "nodes": [shoot.nodes],
         "services": [shoot.services],
-        "egressCIDRs": [f"{address}/32" for address in foundation.nat_ips],
+        "egressCIDRs": [f"{address}/32" for address in resources.nat_ips],
     }
 
 
-def shoot_status(shoot: ShootView, foundation: Foundation, now: float) -> Manifest:
-    """The status of a Shoot that was reconciled and is healthy; neither migration constraint."""
+def shoot_status(shoot: ShootView, resources: NetworkResources, now: float) -> Manifest:
+    """The status of a healthy, reconciled Shoot without migration constraints."""
     conditions: list[dict[str, Any]] = []
     for kind, reason, message in (
         (
@@ -59,31 +61,32 @@ def shoot_status(shoot: ShootView, foundation: Foundation, now: float) -> Manife
         "hibernated": False,
         "observedGeneration": shoot.generation,
         "lastOperation": _last_operation("Shoot cluster has been successfully reconciled.", now),
-        "networking": networking_status(shoot, foundation),
+        "networking": networking_status(shoot, resources),
         "conditions": conditions,
         "constraints": constraints,
     }
 
 
 def extension_objects(
-    shoot: ShootView, foundation: Foundation, homes: list[Home], now: float
+    shoot: ShootView, resources: NetworkResources, pool_zones: list[PoolZone], now: float
 ) -> list[tuple[Kind, Manifest]]:
-    """Infrastructure, ControlPlane, Network and Worker, each reconciled with success."""
-    ranges = networking_status(shoot, foundation)
+    """Infrastructure, ControlPlane, Network and Worker, each reconciled successfully."""
+    ranges = networking_status(shoot, resources)
     infrastructure = {
-        "providerStatus": foundation.status.to_raw(),
+        "providerStatus": resources.status.to_raw(),
         "state": InfrastructureState(data={RESOURCES_EXIST: "true"}).to_raw(),
         "networking": {key: ranges[key] for key in ("pods", "nodes", "services")},
         "egressCIDRs": ranges["egressCIDRs"],
     }
     deployments = [
-        {"name": home.deployment, "minimum": home.part.minimum, "maximum": home.part.maximum} for home in homes
+        {"name": pool_zone.deployment, "minimum": pool_zone.part.minimum, "maximum": pool_zone.part.maximum}
+        for pool_zone in pool_zones
     ]
     parts: list[tuple[Kind, str, Manifest, Manifest]] = [
         (INFRASTRUCTURE, "infrastructure", extensions.infrastructure(shoot), infrastructure),
-        (CONTROL_PLANE, "controlplane", extensions.control_plane(shoot, foundation.status), {}),
+        (CONTROL_PLANE, "controlplane", extensions.control_plane(shoot, resources.status), {}),
         (NETWORK, "network", extensions.network(shoot), {"ipFamilies": list(shoot.families)}),
-        (WORKER, "worker", extensions.worker(shoot, foundation.status), {"machineDeployments": deployments}),
+        (WORKER, "worker", extensions.worker(shoot, resources.status), {"machineDeployments": deployments}),
     ]
     return [(kind, _reconciled(noun, manifest, status, now)) for kind, noun, manifest, status in parts]
 
@@ -91,7 +94,7 @@ def extension_objects(
 def _reconciled(noun: str, manifest: Manifest, status: Manifest, now: float) -> Manifest:
     metadata = {
         **manifest["metadata"],
-        # asked a moment before the answer, as the protocol of 3.2 demands
+        # The request precedes the answer (docs/reference/gardener.md#wait-conditions).
         "annotations": {gardener_names.TIMESTAMP: rfc3339(now - 60.0)},
         "finalizers": [gardener_names.extension_finalizer(noun)],
     }
@@ -113,12 +116,12 @@ def _last_operation(description: str, now: float) -> Manifest:
 
 
 def managed_contents(
-    shoot: ShootView, networks: Networks, foundation: Foundation, project: str
+    shoot: ShootView, networks: Networks, resources: NetworkResources, project: str
 ) -> dict[str, list[Manifest]]:
-    """What each ManagedResource of the technical namespace holds (docs/objects.md, Seed)."""
+    """The objects of each ManagedResource in the control plane namespace (docs/objects.md, Seed)."""
     proxy = {gardener_names.MANAGED_RESOURCE_KUBE_PROXY: kube_proxy.objects(shoot, networks)}
     return {
-        gardener_names.MANAGED_RESOURCE_CONTROL_PLANE: control_plane.objects(shoot, foundation.status, project),
+        gardener_names.MANAGED_RESOURCE_CONTROL_PLANE: control_plane.objects(shoot, resources.status, project),
         gardener_names.managed_resource_network(shoot.cni): network.objects(shoot, networks),
         **(proxy if shoot.kube_proxy_enabled else {}),
         gardener_names.MANAGED_RESOURCE_COREDNS: coredns.objects(shoot, networks),

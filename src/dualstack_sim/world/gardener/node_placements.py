@@ -1,4 +1,4 @@
-"""How many nodes a world has, where they are and what they are called."""
+"""The number, zones and names of the nodes of a world."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from dualstack_sim.chance import Chance
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
-    """One zone of one pool: a MachineDeployment with its one MachineSet."""
+class PoolZone:
+    """One zone of one pool: a MachineDeployment with its MachineSet."""
 
     pool: Pool
     part: ZonePart
@@ -31,23 +31,22 @@ class Home:
 
 
 @dataclass(frozen=True, slots=True)
-class Resident:
-    """One node to be: its name is that of Machine, VM and Node."""
+class NodePlacement:
+    """One planned node. Machine, VM and Node share its name."""
 
     name: str
-    home: Home
+    pool_zone: PoolZone
     pod_cidr: str
 
     @property
     def zone(self) -> str:
-        return self.home.part.zone
+        return self.pool_zone.part.zone
 
 
 def with_node_count(shoot: Manifest, nodes: int | None) -> Manifest:
-    """The Shoot with defaults whose pools have `nodes` nodes together; its own numbers when `nodes` is None.
+    """The Shoot with defaults, whose pools are resized to `nodes` nodes in total unless it is None.
 
-    Every pool gets at least one node, the rest in proportion to the pools' minimum (largest remainder). The pools'
-    numbers themselves are changed, so that nothing in the world finds too many or too few nodes.
+    Each pool gets at least one node, the rest in proportion to the pools' minimum (largest remainder).
     """
     complete = with_defaults(shoot)
     if nodes is None:
@@ -63,7 +62,7 @@ def with_node_count(shoot: Manifest, nodes: int | None) -> Manifest:
 
 
 def apportion(total: int, weights: Sequence[int]) -> list[int]:
-    """`total` things in proportion to `weights`, at least one each, by largest remainder; ties go to the first."""
+    """Divide `total` in proportion to `weights`, at least one each, by largest remainder; ties go to the first."""
     if not any(weights):
         weights = [1] * len(weights)
     spare = max(0, total - len(weights))
@@ -75,29 +74,29 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
     return [1 + count for count in counts]
 
 
-def homes(shoot: ShootView) -> list[Home]:
+def pool_zones(shoot: ShootView) -> list[PoolZone]:
     """All zones of all pools."""
-    return [_home(shoot, pool, part) for pool in shoot.pools for part in pool.parts]
+    return [_pool_zone(shoot, pool, part) for pool in shoot.pools for part in pool.parts]
 
 
-def residents(shoot: ShootView, chance: Chance) -> list[Resident]:
-    """All nodes. Pod CIDRs are dealt in turn over the zones, as nodes of several zones join in no order."""
-    waiting = [[home] * home.part.minimum for home in homes(shoot)]
-    result: list[Resident] = []
-    while any(waiting):
-        for line in waiting:
-            if line:
-                home = line.pop()
+def node_placements(shoot: ShootView, chance: Chance) -> list[NodePlacement]:
+    """All nodes. Pod CIDRs alternate between zones, because nodes of several zones join in any order."""
+    remaining = [[pool_zone] * pool_zone.part.minimum for pool_zone in pool_zones(shoot)]
+    result: list[NodePlacement] = []
+    while any(remaining):
+        for zone in remaining:
+            if zone:
+                pool_zone = zone.pop()
                 cidr = block(shoot.pods, shoot.node_cidr_mask_size, len(result))
-                result.append(Resident(_name(home, len(line), chance), home, cidr))
+                result.append(NodePlacement(_name(pool_zone, len(zone), chance), pool_zone, cidr))
     return result
 
 
-def _home(shoot: ShootView, pool: Pool, part: ZonePart) -> Home:
+def _pool_zone(shoot: ShootView, pool: Pool, part: ZonePart) -> PoolZone:
     template = machine_deployment(shoot, pool, part, replicas=0)["spec"]["template"]
-    return Home(pool, part, deployment_name(shoot, pool, part), checksum(template)[:5])
+    return PoolZone(pool, part, deployment_name(shoot, pool, part), checksum(template)[:5])
 
 
-def _name(home: Home, index: int, chance: Chance) -> str:
+def _name(pool_zone: PoolZone, index: int, chance: Chance) -> str:
     letters = "bcdfghjklmnpqrstvwxz2456789"
-    return f"{home.machine_set}-{chance.word(5, 'machine', home.machine_set, index, alphabet=letters)}"
+    return f"{pool_zone.machine_set}-{chance.word(5, 'machine', pool_zone.machine_set, index, alphabet=letters)}"

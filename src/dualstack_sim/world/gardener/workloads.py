@@ -1,4 +1,4 @@
-"""What runs in the shoot besides its system components (docs/objects.md, Shoot cluster)."""
+"""The workloads of the shoot besides its system components (docs/objects.md, Shoot cluster)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SINGLE_STACK: Manifest = {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStac
 
 
 def services(networks: Networks, web_address: str) -> list[tuple[Kind, Manifest]]:
-    """Service kubernetes at the API server's address, and Service web. Both keep IPv4 through the migration."""
+    """Service kubernetes at the API server's address, and Service web. Both stay IPv4 during the migration."""
     kubernetes = {
         "type": "ClusterIP",
         **_addresses(networks.api_server_ips[0]),
@@ -39,7 +39,7 @@ def services(networks: Networks, web_address: str) -> list[tuple[Kind, Manifest]
 
 
 def workloads(nodes: int, pools: Iterable[Pool]) -> list[tuple[Kind, Manifest]]:
-    """The end points of the watched traffic, and a Deployment with a disruption budget that drains have to respect."""
+    """The end points of the observed traffic, and a Deployment with a disruption budget."""
     end_points = daemon_set(
         "network-problem-detector-pod",
         "network-problem-detector:v0.26.0",
@@ -75,7 +75,7 @@ def workloads(nodes: int, pools: Iterable[Pool]) -> list[tuple[Kind, Manifest]]:
 
 
 def single_stack(service: Manifest) -> Manifest:
-    """A rendered Service with what the API server of an IPv4 cluster adds to it."""
+    """A rendered Service with the defaults of the API server of an IPv4 cluster."""
     return {**service, "spec": {**_SINGLE_STACK, **service["spec"]}}
 
 

@@ -46,6 +46,7 @@ from dualstack.model.names import KUBE_DNS, KUBE_SYSTEM
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener import admission, definitions
+from dualstack_sim.world.gardener.knobs import Garden
 
 START = 1_800_000_000.0
 NS = "shoot--foo--bar"
@@ -102,7 +103,7 @@ class ScriptedWorld:
     def _lay(self, shoot: Manifest) -> None:
         for definition in definitions.definitions():
             self.store.create(kinds.CRD, definition)
-        admission.register(self.store.admission, admission.Garden(mask_may_leave=True))
+        admission.register(self.store.admission, Garden(mask_may_leave=True))
         for namespace in ("garden-foo", NS):
             self.store.create(kinds.NAMESPACE, {"metadata": {"name": namespace}})
         view = ShootView.of(shoot)

@@ -1,4 +1,4 @@
-"""The service account key that the product authenticates with against the simulated cloud."""
+"""The service account key of the product for the simulated cloud."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dualstack.model.manifests import manifest
 
 
 def cloud_provider_secret(namespace: str, project: str, token_uri: str) -> Manifest:
-    """Secret `cloudprovider` with an RSA key that is good for the simulated token endpoint only."""
+    """The Secret `cloudprovider` with an RSA key that only the simulated token endpoint accepts."""
     account = {
         "type": "service_account",
         "project_id": project,
@@ -31,6 +31,6 @@ def cloud_provider_secret(namespace: str, project: str, token_uri: str) -> Manif
 
 @cache
 def _private_key() -> str:
-    """A fresh key for this process, as PEM: its worlds share it, because making one takes longer than a world."""
+    """A PEM key that all worlds of this process share, because generating one is slow."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

@@ -1,4 +1,4 @@
-"""How many nodes, where, and what they are called."""
+"""The number, zones and names of nodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dualstack.gardener.model.shoot import ShootView, load_shoot
 from dualstack.model.cidr import contains, overlaps
 from dualstack.model.kinds import Manifest
 from dualstack_sim.chance import Chance
-from dualstack_sim.world.gardener.node_placements import apportion, residents, with_node_count
+from dualstack_sim.world.gardener.node_placements import apportion, node_placements, with_node_count
 from tests.unit.model import golden
 
 _LARGE = load_shoot((golden.EXAMPLES / "shoot-large.yaml").read_text(encoding="utf-8"))
@@ -24,7 +24,7 @@ def _counts(shoot: Manifest) -> dict[str, int]:
 
 
 @given(st.integers(0, 500), st.lists(st.integers(0, 50), min_size=1, max_size=6))
-def test_shares_add_up_and_nobody_goes_without(total: int, weights: list[int]) -> None:
+def test_shares_add_up_and_each_is_at_least_one(total: int, weights: list[int]) -> None:
     counts = apportion(total, weights)
 
     assert sum(counts) == max(total, len(weights))
@@ -50,28 +50,28 @@ def test_nodes_are_spread_in_proportion(nodes: int | None, expected: dict[str, i
         assert pool["maximum"] >= pool["minimum"]
 
 
-def test_without_a_number_the_shoot_stays_as_it_is() -> None:
+def test_without_a_number_the_shoot_is_not_changed() -> None:
     assert with_node_count(_LARGE, None) == with_defaults(_LARGE)
 
 
 @pytest.mark.parametrize("nodes", [2, 7, 40, 90])
-def test_every_node_has_a_name_and_a_range_of_its_own(nodes: int) -> None:
+def test_every_node_has_its_own_name_and_range(nodes: int) -> None:
     view = ShootView.of(with_node_count(_LARGE, nodes))
 
-    people = residents(view, Chance(3))
+    placements = node_placements(view, Chance(3))
 
-    assert len(people) == nodes == len({person.name for person in people})
-    ranges = [person.pod_cidr for person in people]
+    assert len(placements) == nodes == len({placement.name for placement in placements})
+    ranges = [placement.pod_cidr for placement in placements]
     assert overlaps(ranges) == []
     assert all(contains(view.pods, cidr) and cidr.endswith("/24") for cidr in ranges)
-    assert all(len(person.name) <= 63 for person in people)
+    assert all(len(placement.name) <= 63 for placement in placements)
 
 
 def test_zones_of_a_pool_differ_by_one_node_at_most() -> None:
-    people = residents(ShootView.of(with_node_count(_LARGE, 17)), Chance(3))
+    placements = node_placements(ShootView.of(with_node_count(_LARGE, 17)), Chance(3))
 
     for pool in ("general", "memory"):
-        zones = [person.zone for person in people if person.home.pool.name == pool]
+        zones = [placement.zone for placement in placements if placement.pool_zone.pool.name == pool]
         counts = [zones.count(zone) for zone in sorted(set(zones))]
         assert max(counts) - min(counts) <= 1
 
@@ -79,7 +79,7 @@ def test_zones_of_a_pool_differ_by_one_node_at_most() -> None:
 def test_names_follow_the_seed() -> None:
     view = ShootView.of(with_node_count(_LARGE, None))
 
-    first, again, other = ([person.name for person in residents(view, Chance(seed))] for seed in (1, 1, 2))
+    first, again, other = ([placement.name for placement in node_placements(view, Chance(seed))] for seed in (1, 1, 2))
 
     assert first == again
     assert not set(first) & set(other)
@@ -89,4 +89,4 @@ def test_a_world_without_nodes_is_possible() -> None:
     shoot = deepcopy(golden.shoot_file())
     shoot["spec"]["provider"]["workers"][0]["minimum"] = 0
 
-    assert residents(ShootView.of(with_node_count(shoot, None)), Chance(1)) == []
+    assert node_placements(ShootView.of(with_node_count(shoot, None)), Chance(1)) == []

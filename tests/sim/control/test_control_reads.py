@@ -1,12 +1,10 @@
-"""Looking at Compute through the control endpoint: the same answers, and no trace of having looked."""
+"""Reads of Compute through the control endpoint: the same answers, without accounting, quotas and faults."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.sim.control.test_control_state import NETWORKS, Served, served
-
-__all__ = ["served"]
+from tests.sim.control.served import NETWORKS, Served
 
 PROJECT = "/compute/v1/projects/proj-1"
 
@@ -30,7 +28,7 @@ PROJECT = "/compute/v1/projects/proj-1"
         "/global/nothing",
     ],
 )
-async def test_it_answers_what_the_api_answers(served: Served, path: str) -> None:
+async def test_the_answers_are_those_of_the_api(served: Served, path: str) -> None:
     await served.network("one")
     await served.network("two")
     status, expected = await served.compute("GET", PROJECT + path)
@@ -39,8 +37,8 @@ async def test_it_answers_what_the_api_answers(served: Served, path: str) -> Non
     assert answer == (expected if status == 200 else {"message": expected["error"]["message"]})
 
 
-async def test_it_leaves_no_trace_and_nothing_interferes(served: Served) -> None:
-    """Given a quota that is used up and a list that fails, it still answers, and neither is any nearer its end."""
+async def test_reads_are_not_accounted_and_not_disturbed(served: Served) -> None:
+    """A read works despite an exhausted quota and a failing list, and uses up neither."""
     await served.network("one")
     squeeze = {"limit": "REQUESTS_PER_MINUTE", "value": 1}
     rules = [{"method": "networks.get", "quota": squeeze}, {"method": "networks.list", "errorBefore": {"status": 503}}]
@@ -57,7 +55,7 @@ async def test_it_leaves_no_trace_and_nothing_interferes(served: Served) -> None
 
 
 @pytest.mark.parametrize("verb", ["POST", "PATCH", "DELETE"])
-async def test_it_changes_nothing(served: Served, verb: str) -> None:
+async def test_other_verbs_are_refused(served: Served, verb: str) -> None:
     assert (await served.control(verb, f"{NETWORKS}/one", {}))[0] == 405
 
 

@@ -1,4 +1,4 @@
-"""The state of the simulated Compute Engine as one document: written by dump, read by load, the same again."""
+"""The state of the simulated Compute Engine as one document: dump and load are inverse."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.sim.compute.cloud import NODES, POD_RANGE, REGION, ZONE, Cloud, Json,
 NIC = f"{ZONE}/instances/vm0/updateNetworkInterface"
 
 
-async def lived(cloud: Cloud) -> None:
-    """Two VMs with routes, one with an alias; dual-stack; something deleted; something failed."""
+async def change_state(cloud: Cloud) -> None:
+    """Two VMs with routes, one with an alias; dual-stack; a deleted route; a failed operation."""
     cloud.furnish(2)
     await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
     await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
@@ -30,7 +30,7 @@ async def lived(cloud: Cloud) -> None:
 
 async def test_dump_and_load_is_the_identity() -> None:
     async with running() as cloud:
-        await lived(cloud)
+        await change_state(cloud)
         state = cloud.compute.dump()
     other, _, _ = make(Setting(seed=2, endpoint="http://127.0.0.1:9999/compute/v1"))
     other.load(state)
@@ -38,9 +38,9 @@ async def test_dump_and_load_is_the_identity() -> None:
     assert other.dump() == state
 
 
-async def test_a_loaded_world_goes_on_as_the_first_would_have() -> None:
+async def test_a_loaded_world_continues_as_the_first_one() -> None:
     async with running() as cloud:
-        await lived(cloud)
+        await change_state(cloud)
         state = cloud.compute.dump()
         prefix = (await cloud.get(NODES))["externalIpv6Prefix"]
     async with running() as again:
@@ -62,7 +62,7 @@ async def test_a_loaded_world_goes_on_as_the_first_would_have() -> None:
         assert ends == {"vm2": "1", "vm3": "2"}
 
 
-async def test_links_are_those_of_the_world_that_loads() -> None:
+async def test_links_are_those_of_the_loading_world() -> None:
     async with running() as cloud:
         cloud.furnish(1)
         state = cloud.compute.dump()
@@ -72,7 +72,7 @@ async def test_links_are_those_of_the_world_that_loads() -> None:
         assert (await again.get(NODES))["network"].startswith("http://127.0.0.1:4321/compute/v1/")
 
 
-async def test_no_state_is_taken_while_operations_run() -> None:
+async def test_a_dump_is_refused_while_operations_run() -> None:
     async with running(Setting(by_hand=True)) as cloud:
         cloud.furnish(1)
         await cloud.begin("DELETE", "global/routes/shoot--foo--bar-0")
@@ -83,7 +83,7 @@ async def test_no_state_is_taken_while_operations_run() -> None:
         assert cloud.compute.find("routes", "global", "shoot--foo--bar-0") is None
 
 
-async def test_loading_drops_what_was_under_way_and_tells_the_fabric() -> None:
+async def test_loading_drops_running_operations_and_notifies_the_fabric() -> None:
     async with running(Setting(by_hand=True)) as cloud:
         cloud.furnish(1)
         state = cloud.compute.dump()
@@ -96,7 +96,7 @@ async def test_loading_drops_what_was_under_way_and_tells_the_fabric() -> None:
         assert await cloud.begin("DELETE", "global/routes/shoot--foo--bar-0")
 
 
-async def test_a_prefix_that_was_on_its_way_still_comes() -> None:
+async def test_a_pending_prefix_is_still_assigned() -> None:
     async with running(Setting(by_hand=True)) as cloud:
         cloud.furnish(1)
         await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
@@ -109,11 +109,11 @@ async def test_a_prefix_that_was_on_its_way_still_comes() -> None:
             if "externalIpv6Prefix" in await again.get(NODES):
                 return
             await again.clock.sleep(1.0)
-        pytest.fail("the prefix never came")
+        pytest.fail("no prefix was assigned")
 
 
 def without(part: Json, *path: str) -> Json:
-    """A copy that lacks what `path` leads to."""
+    """A copy without the value at `path`."""
     field, *rest = path
     kept = {name: value for name, value in part.items() if name != field}
     return kept | {field: without(part[field], *rest)} if rest else kept
@@ -137,7 +137,7 @@ def without(part: Json, *path: str) -> Json:
         lambda state: state | {"prefixes": {"given": {"a b c": ["EXTERNAL", "no prefix"]}, "ordinals": {}}},
     ],
 )
-async def test_what_is_no_state_is_refused_and_changes_nothing(spoil: Any) -> None:
+async def test_an_invalid_state_is_refused_and_changes_nothing(spoil: Any) -> None:
     async with running() as cloud:
         cloud.furnish(1)
         state = cloud.compute.dump()
@@ -147,7 +147,7 @@ async def test_what_is_no_state_is_refused_and_changes_nothing(spoil: Any) -> No
         assert cloud.compute.dump() == state
 
 
-async def test_a_large_world_is_the_same_again() -> None:
+async def test_a_large_world_is_restored() -> None:
     compute, _, _ = make(Setting())
     compute.place("networks", "global", {"name": "vpc", "autoCreateSubnetworks": False})
     network = "projects/proj-1/global/networks/vpc"

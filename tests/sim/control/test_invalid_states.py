@@ -1,25 +1,18 @@
-"""What `/load` takes can be read, whatever became of a document of `/dump` on the way; anything else is refused."""
+"""`/load` refuses each modified document of `/dump`, or accepts it and then every read works."""
 
 from __future__ import annotations
 
 import copy
 import random
 import re
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import msgspec
 import pytest
 
-from dualstack_sim.world.compute_serve import ComputeOptions, start
-from dualstack_sim.world.control_clock import SteppableClock
-from tests.sim.control.test_control_state import Served, served
-
-__all__ = ["served"]
+from tests.sim.control.served import Served, serving
 
 Json = dict[str, Any]
 Steps = tuple[Any, ...]
@@ -99,7 +92,7 @@ WORLD: tuple[tuple[str, Json], ...] = (
     (f"{ZONE}/instanceGroupManagers", {"name": "group", "targetSize": 1, "baseInstanceName": "group",
                                        "instanceTemplate": "global/instanceTemplates/template"}),
 )  # fmt: skip
-"""A world with something in every collection, and with an operation that failed."""
+"""A world with a resource in every collection, and with a failed operation."""
 
 READS = (
     *(f"aggregated/{collection}" for collection in (
@@ -113,8 +106,8 @@ READS = (
 )  # fmt: skip
 
 
-async def furnish(served: Served) -> Json:
-    """The state of the world above."""
+async def create_world(served: Served) -> Json:
+    """Create the world above. Returns its state."""
     for path, body in WORLD:
         status, answer = await served.compute("POST", f"{PROJECT}/{path}", body)
         assert status == 200, answer
@@ -131,14 +124,14 @@ async def furnish(served: Served) -> Json:
 
 
 def places(part: Any, path: Steps = ()) -> Iterator[Steps]:
-    """Where anything stands in a document."""
+    """The paths of all values in a document."""
     pairs = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
     for name, inner in pairs:
         yield (*path, name)
         yield from places(inner, (*path, name))
 
 
-def spoiled(state: Json, path: Steps, value: Any) -> Json:
+def modified(state: Json, path: Steps, value: Any) -> Json:
     result = copy.deepcopy(state)
     part: Any = result
     for name in path[:-1]:
@@ -151,8 +144,8 @@ def spoiled(state: Json, path: Steps, value: Any) -> Json:
 
 
 async def check(served: Served, good: Json, path: Steps, value: Any) -> bool:
-    """Whether the spoiled state was taken. If so everything can be read, if not nothing has changed."""
-    status, answer = await served.control("POST", "/load", spoiled(good, path, value))
+    """Whether the modified state is accepted. If so every read works, else nothing has changed."""
+    status, answer = await served.control("POST", "/load", modified(good, path, value))
     what = (path, "gone" if value is GONE else value)
     if status == 400:
         assert answer["message"].startswith("This is no state that can be loaded: "), what
@@ -170,25 +163,23 @@ async def check(served: Served, good: Json, path: Steps, value: Any) -> bool:
 
 
 @pytest.mark.parametrize("number", [150, pytest.param(3000, marks=pytest.mark.slow)])
-async def test_what_is_taken_can_be_read(served: Served, number: int, session_faults: Callable[[], list[str]]) -> None:
-    good = await furnish(served)
+async def test_accepted_states_can_be_read(
+    served: Served, number: int, session_faults: Callable[[], list[str]]
+) -> None:
+    good = await create_world(served)
     cases = [(path, value) for path in places(good) for value in VALUES]
     taken = [await check(served, good, path, value) for path, value in random.Random(1).sample(cases, number)]
     assert 0.1 * number < sum(taken) < 0.9 * number
-    session_faults()  # who writes nonsense into a description reads nonsense
+    session_faults()  # invalid descriptions violate the schema in responses
 
 
-async def test_a_group_that_lacks_a_vm_in_the_state_makes_it(served: Served, tmp_path: Path) -> None:
-    good = await furnish(served)
+async def test_a_managed_group_recreates_a_vm_that_the_state_lacks(served: Served, tmp_path: Path) -> None:
+    good = await create_world(served)
     (group,) = [path for path in good["inventory"]["resources"]["instances"] if "/group-" in path]
-    state = spoiled(good, ("inventory", "resources", "instances", group), GONE)
+    state = modified(good, ("inventory", "resources", "instances", group), GONE)
     (tmp_path / "state.json").write_bytes(msgspec.json.encode(state))
     digest = (await served.good("POST", "/load", state))["digest"]
-    async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        options = ComputeOptions(SteppableClock(time.time(), 0.0), state=tmp_path / "state.json")
-        _, facts = await start(options, stack)
-        again = Served(facts, session)
+    async with serving(state=tmp_path / "state.json") as again:
         assert (await again.control("GET", "/dump"))[0] == 409
         await again.good("POST", "/finish")
         assert (await again.compute("GET", f"{PROJECT}/{group.replace('/group', '/instances/group')}"))[0] == 200
@@ -208,8 +199,8 @@ async def test_a_group_that_lacks_a_vm_in_the_state_makes_it(served: Served, tmp
         (("operations", "ended", 0, "inserted"), 1e300, r"operations\.ended\[0\]\.inserted"),
     ],
 )  # fmt: skip
-async def test_a_refusal_says_where_and_what(served: Served, path: Steps, value: Any, words: str) -> None:
-    good = await furnish(served)
-    status, answer = await served.control("POST", "/load", spoiled(good, path, value))
+async def test_an_error_names_the_resource_and_the_field(served: Served, path: Steps, value: Any, words: str) -> None:
+    good = await create_world(served)
+    status, answer = await served.control("POST", "/load", modified(good, path, value))
     assert status == 400
     assert re.search(words, answer["message"]), answer

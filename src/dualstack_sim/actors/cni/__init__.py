@@ -1,0 +1,1 @@
+"""The CNIs of simulated nodes: one module for each, listed in `registry`."""

@@ -1,0 +1,14 @@
+"""What differs between gardens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Garden:
+    """The default is the version that was studied (docs/reference/gardener.md#versions)."""
+
+    mask_may_leave: bool = False
+    """Whether an edit may remove nodeCIDRMaskSizeIPv6 together with IPv6
+    (docs/reference/gardener.md#mask-blocks-rollback)."""

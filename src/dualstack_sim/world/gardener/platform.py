@@ -1,0 +1,40 @@
+"""Gardener as a platform of simulated worlds: a Shoot, with its seed and garden on the same API server."""
+
+from __future__ import annotations
+
+from dualstack.clock import Clock
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.model.kinds import Manifest
+from dualstack_sim.actors.context import Actor, ActorContext
+from dualstack_sim.actors.machine_controller import MachineController
+from dualstack_sim.actors.resource_manager import ResourceManager
+from dualstack_sim.chance import Chance
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.gardener.builder import World, build
+from dualstack_sim.world.gardener.knobs import Garden
+
+
+class GardenerPlatform:
+    """Implements `dualstack_sim.world.platforms.Platform` for one Shoot."""
+
+    def __init__(self, shoot: Manifest, nodes: int | None, garden: Garden) -> None:
+        view = ShootView.of(shoot)
+        self.namespace = view.technical_id
+        self.regions = {view.region: sorted({zone for pool in view.pools for zone in pool.zones})}
+        self._shoot, self._nodes, self._garden = shoot, nodes, garden
+
+    def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> World:
+        return build(
+            store,
+            compute,
+            self._shoot,
+            nodes=self._nodes,
+            token_uri=token_uri,
+            clock=clock,
+            chance=chance,
+            garden=self._garden,
+        )
+
+    def actors(self, context: ActorContext) -> list[Actor]:
+        return [ResourceManager(context), MachineController(context)]

@@ -1,0 +1,43 @@
+"""The kinds of clusters that a world can be built from. A new kind is one package in `world` and one entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from dualstack.clock import Clock
+from dualstack.model.kinds import Manifest
+from dualstack_sim.actors.context import Actor, ActorContext
+from dualstack_sim.chance import Chance
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.rules.profiles import Profile
+from dualstack_sim.world.gardener.platform import GardenerPlatform
+
+
+class Platform(Protocol):
+    """One cluster that is to be built."""
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the control plane, and network tag of the node VMs."""
+        ...
+
+    @property
+    def regions(self) -> Mapping[str, Sequence[str]]:
+        """The zones that the Compute project needs, by region."""
+        ...
+
+    def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> object:
+        """Create the objects and the resources of the cluster at rest, IPv4-only. InvalidInput if it cannot be."""
+        ...
+
+    def actors(self, context: ActorContext) -> list[Actor]:
+        """The controllers that run in addition to those of every cluster."""
+        ...
+
+
+PLATFORMS: dict[str, Callable[[Manifest, int | None, Profile], Platform]] = {
+    "gardener": lambda shoot, nodes, profile: GardenerPlatform(shoot, nodes, profile.garden)
+}
+"""By name. Each takes the description of the cluster, the number of nodes (None: as described) and the profile."""
