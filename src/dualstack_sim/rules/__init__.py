@@ -1,15 +1,17 @@
-"""Every rule of Google Cloud that the simulator enforces, with its source, and the switch that turns it off.
+"""Every rule of Google Cloud that the simulator enforces, with its sources and a switch that turns it off.
 
-To add a rule: write a `Rule` into the catalogue module of its area, ask `enforced("its.id")` in the line that enforces
-it (last in the condition, so that only a rule that bit counts as exercised), and add a scenario of the same id under
+To add a rule: write a `Rule` into the module of its area, call `enforced("its.id")` in the code that enforces it (last
+in the condition, so that only a rule that has an effect counts as exercised), and add a scenario of the same id under
 tests/sim/rules. A test compares the three.
 """
 
-from dualstack_sim.rules.catalogue import CATALOGUE
+from dualstack_sim.rules import forwarding, instances, machines, neighbours, networks, peering, requests, routes
 from dualstack_sim.rules.registry import Registry, Rule, Tag
 
-RULES = Registry(CATALOGUE)
-"""The registry of this process: worlds of one process share it, as they share what is true of Google Cloud."""
+_AREAS = (requests, networks, routes, instances, neighbours, peering, machines, forwarding)
+
+RULES = Registry(rule for area in _AREAS for rule in area.RULES)
+"""The registry of this process. All simulated worlds of one process share it."""
 
 enforced = RULES.enforced
 

@@ -1,7 +1,6 @@
-"""What no document settles about Google Cloud, as knobs by name, and named settings of all of them.
+"""Knobs for the open questions about Google Cloud, and profiles that set all of them.
 
-The knobs K1 to K5 are those of cutover.md 11; the others are open points of both references (cutover.md 12,
-compute-api.md 11). Each is known by its number, if it has one, and by a name.
+Each knob has a name, some also a number; both are documented (docs/reference/cut-over.md#knobs).
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ LAGS: Mapping[str, LagProfile] = {
     "usual": LagProfile(),
     "slow": LagProfile(*[(0.0, 60.0)] * 5),
 }
-"""How long hosts take to see a change: the figures of compute-api.md 10, and the 0 to 60 s of cutover.md 11."""
+"""How long hosts take to see a change (docs/reference/compute-engine.md#propagation-figures)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """One open question: `settings` maps the word for each answer to what it means in the code."""
+    """One open question: `settings` maps each answer to its value in the code."""
 
     name: str
     question: str
@@ -34,14 +33,20 @@ class Knob:
     settings: Mapping[str, Any]
     number: str = ""
 
-    def named(self) -> str:
+    def label(self) -> str:
+        """The number, if there is one, and the name."""
         return f"{self.number} {self.name}".strip()
+
+    @property
+    def source(self) -> str:
+        """Where the question is documented."""
+        return f"docs/reference/cut-over.md#{(self.number or self.name).lower()}"
 
 
 KNOBS = (
     Knob(
         "new-route-in-flagged-range",
-        "May a route be made inside a range of a subnet with the overlap flag? (cutover.md E5)",
+        "May a route be created inside a range of a subnet with the overlap flag?",
         "compute",
         "new_route_in_flagged_range",
         {"deny": "deny", "allow": "allow"},
@@ -49,7 +54,7 @@ KNOBS = (
     ),
     Knob(
         "clear-flag-over-routes",
-        "May the overlap flag be cleared over routes that conflict? (cutover.md E6)",
+        "May the overlap flag be cleared over routes that conflict?",
         "compute",
         "clear_flag_over_routes",
         {"refuse": "refuse", "accept": "accept"},
@@ -57,7 +62,7 @@ KNOBS = (
     ),
     Knob(
         "alias-matched",
-        "Is an alias range a matched resource of a hybrid subnet? (cutover.md E9)",
+        "Is an alias range a matched resource of a hybrid subnet?",
         "fabric",
         "alias_matched",
         {"yes": True, "no": False},
@@ -65,7 +70,7 @@ KNOBS = (
     ),
     Knob(
         "subnet-order",
-        "Does a host see the changes of one subnet in their order? (cutover.md E10)",
+        "Does a host see the changes of one subnet in order?",
         "fabric",
         "subnet_order",
         {"reordered": "reordered", "fifo": "fifo"},
@@ -73,7 +78,7 @@ KNOBS = (
     ),
     Knob(
         "overlap-flag",
-        "Does v1 know allowSubnetCidrRoutesOverlap? (cutover.md E12)",
+        "Does v1 know allowSubnetCidrRoutesOverlap?",
         "compute",
         "overlap_flag",
         {"shown": "shown", "hidden": "hidden"},
@@ -81,49 +86,49 @@ KNOBS = (
     ),
     Knob(
         "unmatched-to-instances",
-        "Do static routes to instances serve what no resource has in a hybrid subnet? (compute-api.md 11.2)",
+        "Do static routes to instances serve the unused addresses of a hybrid subnet?",
         "fabric",
         "unmatched_to_instances",
         {"yes": True, "no": False},
     ),
     Knob(
         "hybrid-limits",
-        "Does the API enforce 130 instances and 300 routes in a network with a hybrid subnet? (compute-api.md 11.2)",
+        "Does the API enforce 130 instances and 300 routes in a network with a hybrid subnet?",
         "compute",
         "hybrid_limits",
         {"advice": "advice", "enforced": "enforced"},
     ),
     Knob(
         "beyond-hybrid-limits",
-        "What of a network with more than is advised beside hybrid subnets? (cutover.md R16, E14)",
+        "How does traffic behave in a network above the limits of hybrid subnets?",
         "fabric",
         "beyond_limits",
         {"unstable": "unstable", "works": "works"},
     ),
     Knob(
         "route-conflict",
-        "Where does a route that hides a range fail? (compute-api.md 6.2; cutover.md E4)",
+        "Does a route that hides a range fail in the request or in the operation?",
         "compute",
         "route_conflict",
         {"operation": "operation", "request": "request"},
     ),
     Knob(
         "network-quotas",
-        "Where does a route, range, VM or alias beyond a quota of its network fail? (compute-api.md 11.5)",
+        "Does a resource beyond a quota of its network fail in the request or in the operation?",
         "compute",
         "network_quotas",
         {"operation": "operation", "request": "request"},
     ),
     Knob(
         "propagation",
-        "How long until every host sees a change? (compute-api.md 10, 11.7)",
+        "How long until every host sees a change?",
         "lag",
         "lag",
         LAGS,
     ),
     Knob(
         "ipv6-mask",
-        "May nodeCIDRMaskSizeIPv6 leave a Shoot together with IPv6? (not in the version of gardener-behaviour.md 1.3)",
+        "May nodeCIDRMaskSizeIPv6 be removed from a Shoot together with IPv6?",
         "garden",
         "mask_may_leave",
         {"stays": False, "may-leave": True},
@@ -167,13 +172,13 @@ PROFILES: Mapping[str, Mapping[str, str]] = {
         "ipv6-mask": "may-leave",
     },
 }
-"""`documented`: what the documents say, and where they contradict each other the reading that costs us more.
-`pessimistic`: every open question answered against us. `optimistic`: every one in our favour."""
+"""`documented`: what Google documents; where documents contradict each other, the less favourable reading.
+`pessimistic`: every open question answered unfavourably. `optimistic`: every one answered favourably."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One answer to every open question. `name` tells the profile and the knobs that differ from it."""
+    """One answer to every open question. `name` is the profile with the knobs that differ from it."""
 
     name: str
     answers: Mapping[str, str]
@@ -184,9 +189,9 @@ class Profile:
 
 
 def choose(profile: str = "documented", changes: tuple[str, ...] = ()) -> Profile:
-    """The profile with single knobs changed, each written `NAME=VALUE`; InvalidInput for what does not exist."""
+    """The profile with single knobs changed, each `NAME=VALUE`; raises InvalidInput for unknown names and values."""
     if profile not in PROFILES:
-        raise InvalidInput(f"--profile {profile}: there is no such profile; there are {', '.join(PROFILES)}")
+        raise InvalidInput(f"--profile {profile}: must be one of {', '.join(PROFILES)}")
     answers = dict(PROFILES[profile])
     for change in changes:
         knob, value = _read(change)
@@ -209,8 +214,9 @@ def _read(change: str) -> tuple[Knob, str]:
     name, equals, value = change.partition("=")
     knob = _BY_NAME.get(name)
     if knob is None or not equals:
-        names = ", ".join(knob.named() for knob in KNOBS)
-        raise InvalidInput(f"--knob {change}: is not NAME=VALUE with one of the names {names}")
+        names = ", ".join(knob.label() for knob in KNOBS)
+        raise InvalidInput(f"--knob {change}: must be NAME=VALUE, where NAME is one of {names}")
     if value not in knob.settings:
-        raise InvalidInput(f"--knob {change}: {knob.name} is one of {', '.join(knob.settings)}: {knob.question}")
+        allowed = ", ".join(knob.settings)
+        raise InvalidInput(f"--knob {change}: {knob.name} must be one of {allowed}. {knob.question} ({knob.source})")
     return knob, value

@@ -1,4 +1,4 @@
-"""What a rule is, and the registry that enforcing code asks."""
+"""The type of a rule, and the registry that the enforcing code queries."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Tag = Literal["documented", "observed", "inferred"]
-"""How far a rule can be trusted: Google says so, somebody saw it, or it is the likeliest reading."""
+"""The evidence for a rule: Google documents it, it was observed, or it is inferred from what is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing that the simulated cloud does because the real one does it.
+    """One behaviour of Google Cloud that the simulator reproduces.
 
-    `id` is `area.what`; `source` names the paragraph of the references (`compute-api.md 5.4`, `cutover.md E3`).
+    `id` is `area.what`; `sources` are paths with anchors in this repository, such as `docs/reference/cut-over.md#e3`.
     """
 
     id: str
     statement: str
-    source: str
+    sources: tuple[str, ...]
     tag: Tag
 
     def __post_init__(self) -> None:
         area, dot, what = self.id.partition(".")
-        if not (area and dot and what and self.statement and self.source):
-            raise ValueError(f"a rule needs an id 'area.what', a statement and a source, not {self}")
+        if not (area and dot and what and self.statement and self.sources):
+            raise ValueError(f"a rule needs an id 'area.what', a statement and sources, not {self}")
         if self.tag not in get_args(Tag):
             raise ValueError(f"the tag of rule {self.id} must be one of {get_args(Tag)}, not {self.tag!r}")
 
@@ -34,12 +34,17 @@ class Rule:
     def area(self) -> str:
         return self.id.partition(".")[0]
 
+    @property
+    def source(self) -> str:
+        """The sources as text, separated by commas."""
+        return ", ".join(self.sources)
+
     def as_json(self) -> dict[str, str]:
         return {"id": self.id, "statement": self.statement, "source": self.source, "tag": self.tag}
 
 
 class Registry(Mapping[str, Rule]):
-    """Rules by id, which of them hold, and which were asked for. ValueError for two rules of one id."""
+    """Rules by id, with their switches and a record of use. Raises ValueError for a duplicate id."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules: dict[str, Rule] = {}
@@ -47,7 +52,7 @@ class Registry(Mapping[str, Rule]):
             if rule.id in self._rules:
                 raise ValueError(f"two rules have the id {rule.id}")
             self._rules[rule.id] = rule
-        self._holds = dict.fromkeys(self._rules, True)
+        self._enabled = dict.fromkeys(self._rules, True)
         self._exercised: set[str] = set()
 
     def __getitem__(self, rule: str) -> Rule:
@@ -60,28 +65,28 @@ class Registry(Mapping[str, Rule]):
         return len(self._rules)
 
     def enforced(self, rule: str) -> bool:
-        """Whether the rule holds. Asking marks it as exercised; KeyError if there is no such rule."""
+        """Whether the rule is on. Marks it as exercised; raises KeyError for an unknown rule."""
         self._exercised.add(rule)
-        return self._holds[rule]
+        return self._enabled[rule]
 
     def all_hold(self) -> bool:
-        """Whether no rule is switched off just now."""
-        return all(self._holds.values())
+        """Whether every rule is on."""
+        return all(self._enabled.values())
 
     @contextmanager
     def without(self, *rules: str) -> Iterator[None]:
-        """Let the rules not hold inside the `with` block; KeyError if there is no such rule."""
+        """Switch the rules off inside the `with` block; raises KeyError for an unknown rule."""
         for rule in rules:
             self._rules[rule]
-        before = dict(self._holds)
-        self._holds.update(dict.fromkeys(rules, False))
+        before = dict(self._enabled)
+        self._enabled.update(dict.fromkeys(rules, False))
         try:
             yield
         finally:
-            self._holds.update(before)
+            self._enabled.update(before)
 
     def exercised(self) -> list[Rule]:
-        """The rules that were asked for since `restart`, in the order of the catalogue."""
+        """The rules that were queried since `restart`, in the order of the registry."""
         return [rule for name, rule in self._rules.items() if name in self._exercised]
 
     def restart(self) -> None:

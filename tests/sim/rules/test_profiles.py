@@ -9,7 +9,8 @@ import pytest
 from dualstack.model.errors import InvalidInput
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric import FabricKnobs, LagProfile
-from dualstack_sim.rules.profiles import KNOBS, PROFILES, choose
+from dualstack_sim.rules.profiles import KNOBS, PROFILES, Knob, choose
+from tests.sim.rules.test_rules import anchors_of
 
 
 def test_every_profile_answers_every_question() -> None:
@@ -24,13 +25,19 @@ def test_every_setting_of_the_code_is_a_knob() -> None:
         assert {knob.field for knob in KNOBS if knob.part == part} == fields
 
 
-def test_documented_is_what_the_code_does_by_itself() -> None:
+@pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.name)
+def test_every_knob_has_a_section_in_the_reference(knob: Knob) -> None:
+    path, _, anchor = knob.source.partition("#")
+    assert anchor in anchors_of(path)
+
+
+def test_documented_is_the_default_of_the_code() -> None:
     profile = choose()
     assert (profile.name, profile.knobs, profile.fabric) == ("documented", Knobs(), FabricKnobs())
     assert profile.lag == LagProfile()
 
 
-def test_pessimistic_and_optimistic_answer_k1_to_k5_as_cutover_md_11_says() -> None:
+def test_profiles_answer_the_numbered_knobs_as_documented() -> None:
     numbered = [knob.name for knob in KNOBS if knob.number]
     answers = {name: [PROFILES[name][knob] for knob in numbered] for name in PROFILES}
     assert answers["documented"] == ["deny", "refuse", "yes", "reordered", "shown"]
@@ -45,19 +52,23 @@ def test_a_knob_has_a_number_and_a_name(spelling: str) -> None:
     assert profile.name == "documented with alias-matched=no"
 
 
-def test_a_knob_that_says_what_the_profile_says_is_not_named() -> None:
+def test_a_knob_with_the_answer_of_the_profile_is_not_named() -> None:
     assert choose("optimistic", ("K1=allow",)).name == "optimistic"
 
 
 @pytest.mark.parametrize(
     ("profile", "knobs", "words"),
     [
-        ("hopeful", (), "there are documented, pessimistic, optimistic"),
+        ("hopeful", (), "must be one of documented, pessimistic, optimistic"),
         ("documented", ("K9=yes",), "K1 new-route-in-flagged-range"),
-        ("documented", ("K1",), "is not NAME=VALUE"),
-        ("documented", ("K1=perhaps",), "new-route-in-flagged-range is one of deny, allow: May a route be made"),
+        ("documented", ("K1",), "must be NAME=VALUE"),
+        (
+            "documented",
+            ("K1=perhaps",),
+            "new-route-in-flagged-range must be one of deny, allow. May a route be created",
+        ),
     ],
 )
-def test_what_does_not_exist_is_refused(profile: str, knobs: tuple[str, ...], words: str) -> None:
+def test_unknown_names_and_values_are_refused(profile: str, knobs: tuple[str, ...], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         choose(profile, knobs)

@@ -1,8 +1,9 @@
-"""Every rule of the registry is enforced by code, and its scenario tells whether it is."""
+"""Every rule of the registry is enforced by code, has a scenario, and cites the reference documents."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from dualstack_sim.rules import RULES, Registry, Rule
 from tests.sim.rules import in_the_data_path, over_instances, over_machines, over_networks, over_peering, over_requests
 from tests.sim.rules.scenarios import SCENARIOS
 
-SOURCES = Path(__file__).parents[3] / "src" / "dualstack_sim"
+ROOT = Path(__file__).parents[3]
 MODULES = (in_the_data_path, over_instances, over_machines, over_networks, over_peering, over_requests)
+SOURCES = ("docs/reference/cut-over.md#r1",)
 
 
 def test_each_rule_has_a_scenario_and_each_scenario_a_rule() -> None:
@@ -20,9 +22,9 @@ def test_each_rule_has_a_scenario_and_each_scenario_a_rule() -> None:
     assert set(SCENARIOS) == set(RULES)
 
 
-def test_enforcing_code_asks_for_every_rule_and_for_no_other() -> None:
+def test_code_enforces_every_rule_and_no_other() -> None:
     asked = set()
-    for path in SOURCES.rglob("*.py"):
+    for path in (ROOT / "src" / "dualstack_sim").rglob("*.py"):
         if path.parent.name != "rules":
             asked.update(re.findall(r'enforced\(\s*"([^"]+)"', path.read_text(encoding="utf-8")))
     assert asked == set(RULES)
@@ -35,32 +37,51 @@ async def test_a_rule_makes_the_difference(rule: str) -> None:
         assert not await SCENARIOS[rule](), f"{rule} holds although it is switched off"
 
 
-def test_rules_are_tagged_and_say_where_they_come_from() -> None:
-    for rule in RULES.values():
-        assert rule.tag in ("documented", "observed", "inferred")
-        assert re.search(r"(?:compute-api|cutover)\.md \d|cutover\.md [ERK]\d|compute-api\.md", rule.source), rule
-        assert rule.statement.endswith("."), rule
+@cache
+def anchors_of(path: str) -> frozenset[str]:
+    """The anchors of a Markdown file of the repository: explicit ids and the slugs of its headings."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ +(.+)$", text, re.MULTILINE)
+    slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    return frozenset([*re.findall(r'<a id="([^"]+)"></a>', text), *slugs])
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
+def test_a_rule_cites_existing_anchors_and_is_one_sentence(rule: Rule) -> None:
+    assert rule.statement.endswith(".")
+    for source in rule.sources:
+        path, _, anchor = source.partition("#")
+        assert re.fullmatch(r"docs/reference/(?:compute-engine|cut-over)\.md", path), source
+        assert anchor in anchors_of(path), source
+
+
+def test_a_missing_anchor_is_noticed() -> None:
+    anchors = anchors_of("docs/reference/cut-over.md")
+    assert {"r1", "e18", "rollback"} <= anchors
+    assert "r99" not in anchors
 
 
 def test_a_registry_refuses_bad_rules() -> None:
-    rule = Rule("area.what", "It is so.", "cutover.md R1", "documented")
+    rule = Rule("area.what", "It is so.", SOURCES, "documented")
     with pytest.raises(ValueError, match="two rules have the id"):
         Registry([rule, rule])
     with pytest.raises(ValueError, match="needs an id"):
-        Rule("nodot", "It is so.", "cutover.md R1", "documented")
+        Rule("nodot", "It is so.", SOURCES, "documented")
+    with pytest.raises(ValueError, match="needs an id .* and sources"):
+        Rule("area.what", "It is so.", (), "documented")
     with pytest.raises(KeyError):
         Registry([rule]).enforced("area.other")
 
 
 def test_a_switched_off_rule_comes_back() -> None:
-    registry = Registry([Rule("area.what", "It is so.", "cutover.md R1", "documented")])
+    registry = Registry([Rule("area.what", "It is so.", SOURCES, "documented")])
     with registry.without("area.what"):
         assert not registry.enforced("area.what")
     assert registry.enforced("area.what")
 
 
-def test_a_registry_knows_what_was_exercised() -> None:
-    rules = [Rule(f"area.{name}", "It is so.", "cutover.md R1", "inferred") for name in ("b", "a", "c")]
+def test_a_registry_records_which_rules_were_exercised() -> None:
+    rules = [Rule(f"area.{name}", "It is so.", SOURCES, "inferred") for name in ("b", "a", "c")]
     registry = Registry(rules)
     registry.enforced("area.a")
     registry.enforced("area.b")
