@@ -25,7 +25,7 @@ ZONES = tuple(f"zones/europe-west1-{letter}" for letter in "bcd")
 SPEED = 120.0
 
 
-def furnish(compute: Compute, nodes: int) -> None:
+def populate(compute: Compute, nodes: int) -> None:
     """A network, a subnetwork, and `nodes` instances with a route each."""
     compute.place("networks", "global", {"name": "vpc", "autoCreateSubnetworks": False})
     subnetwork = {"name": "nodes", "network": "global/networks/vpc", "ipCidrRange": "10.0.0.0/16"}
@@ -50,7 +50,7 @@ async def serve(nodes: int, core: int | None) -> None:
     limits = Limits(requests_per_minute=UNLIMITED, static_routes_per_network=UNLIMITED)
     compute = Compute(ScaledClock(time.time(), SPEED), Chance(1), quotas=limits)
     begun = time.perf_counter()
-    furnish(compute, nodes)
+    populate(compute, nodes)
     loaded = time.perf_counter() - begun
     gc.collect()
     async with on_loopback(create_app(compute)) as url:

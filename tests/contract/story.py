@@ -296,7 +296,7 @@ def refused(outcomes: Sequence[str], steps: Sequence[Step]) -> list[str]:
     ]
 
 
-def furnish(compute: Compute) -> None:
+def populate(compute: Compute) -> None:
     """The world of the refusals: aliases in use, a route outside of the ranges, a subnetwork with internal IPv6."""
     place = compute.place
     place("networks", "global", {"name": "vpc", "autoCreateSubnetworks": False})

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dualstack_sim.compute.api.backend import Compute
-from tests.contract.story import PROJECT, REGION, SETTING, SMALL, STANDING, ZONE, check_end_of_life, furnish
+from tests.contract.story import PROJECT, REGION, SETTING, SMALL, STANDING, ZONE, check_end_of_life, populate
 from tests.sim.compute.cloud import make, served
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
@@ -109,7 +109,7 @@ def test_gcloud_lives_the_migration(gcloud: Gcloud, compute: Compute) -> None:
 
 def test_gcloud_wipes_the_aliases_that_it_is_not_told_again(gcloud: Gcloud, compute: Compute) -> None:
     """compute-api.md 7.3, cutover.md E13: the command sends an empty list."""
-    furnish(compute)
+    populate(compute)
     for command in (
         f"compute networks subnets update nodes --region={REGION} --stack-type=IPV4_IPV6 --ipv6-access-type=external",
         f"compute instances network-interfaces update vm0 --zone={ZONE} --stack-type=IPV4_IPV6",
@@ -132,13 +132,13 @@ def check_refusals(gcloud: Gcloud, refusals: Mapping[str, str]) -> None:
 
 @pytest.mark.timeout(400)
 def test_gcloud_is_refused(gcloud: Gcloud, compute: Compute) -> None:
-    furnish(compute)
+    populate(compute)
     check_refusals(gcloud, REFUSALS)
 
 
 def test_gcloud_is_told_of_routes_that_keep_the_flag(gcloud: Gcloud, compute: Compute) -> None:
     """cutover.md K2, as documented: refused."""
-    furnish(compute)
+    populate(compute)
     for command in (
         f"beta {SUBNET} --allow-cidr-routes-overlap",
         f"{SUBNET} --add-secondary-ranges=over=172.16.0.0/12",
@@ -151,7 +151,7 @@ def test_gcloud_is_told_of_routes_that_keep_the_flag(gcloud: Gcloud, compute: Co
 def test_gcloud_is_told_of_quotas(tmp_path: Path) -> None:
     """compute-api.md 4.2."""
     compute, _, _ = make(SMALL)
-    furnish(compute)
+    populate(compute)
     with gcloud_at(compute, tmp_path) as gcloud:
         check_refusals(
             gcloud,
@@ -165,7 +165,7 @@ def test_gcloud_is_told_of_quotas(tmp_path: Path) -> None:
 def test_gcloud_is_told_what_is_not_ready_and_what_was_asked_too_often(tmp_path: Path) -> None:
     """compute-api.md 3, 4.1: time stands still, and with it the patch that was begun and the minute of the quota."""
     compute, _, _ = make(STANDING)
-    furnish(compute)
+    populate(compute)
     with gcloud_at(compute, tmp_path) as gcloud:
         found = compute.find("subnetworks", f"regions/{REGION}", "nodes")
         assert found is not None

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.contract.story import LIFE, SETTING, WORLDS, Step, check_end_of_life, furnish, refused
+from tests.contract.story import LIFE, SETTING, WORLDS, Step, check_end_of_life, populate, refused
 from tests.sim.compute.cloud import make, served
 
 HERE = Path(__file__).parent
@@ -42,6 +42,6 @@ def test_the_client_lives_the_migration(language: str) -> None:
 def test_the_client_is_refused(language: str, world: str) -> None:
     setting, steps = WORLDS[world]
     compute, _, _ = make(setting)
-    furnish(compute)
+    populate(compute)
     with served(compute) as root:
         assert refused(outcomes(language, root, steps), steps) == []

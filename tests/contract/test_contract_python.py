@@ -29,7 +29,7 @@ from tests.contract.story import (
     Json,
     Step,
     check_end_of_life,
-    furnish,
+    populate,
     refused,
 )
 from tests.sim.compute.cloud import make, served
@@ -147,6 +147,6 @@ def test_a_client_lives_the_migration(name: str) -> None:
 def test_a_client_is_refused(name: str, world: str) -> None:
     setting, steps = WORLDS[world]
     compute, _, _ = make(setting)
-    furnish(compute)
+    populate(compute)
     with client_of(name, compute) as outcome:
         assert refused([outcome(step) for step in steps], steps) == []

@@ -16,7 +16,7 @@ import pytest
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.errors import ApiError
 from tests.contract.schema import description
-from tests.contract.story import MACHINE, NETWORK, NODES, PODS, REGION, SETTING, SPARE, ZONE, furnish
+from tests.contract.story import MACHINE, NETWORK, NODES, PODS, REGION, SETTING, SPARE, ZONE, populate
 from tests.sim.compute.cloud import make
 
 Json = dict[str, Any]
@@ -149,7 +149,7 @@ async def accepted(compute: Compute, collection: str, scope: str, body: Json) ->
 async def test_what_is_accepted_is_kept(collection: str) -> None:
     schema, scope, needed = NEEDED[collection]
     compute, _, _ = make(SETTING)
-    furnish(compute)
+    populate(compute)
     before = compute.dump()
     dropped, kept = set(), 0
     for path, value in leaves({"$ref": schema}):
@@ -174,7 +174,7 @@ async def test_what_is_changed_is_changed(method: str) -> None:
     collection, _, verb = method.partition(".")
     schema, scope, needed = NEEDED[collection]
     compute, _, _ = make(SETTING)
-    furnish(compute)
+    populate(compute)
     old = compute.place(collection, scope, {"name": "new", **needed})
     before = compute.dump()
     ignored, changed = set(), 0

@@ -62,8 +62,8 @@ LYING = """
 import asyncio, os, signal, sys
 from dualstack.clock import ScaledClock
 from dualstack_sim.chance import Chance
-import dualstack_sim.compute.server
-from dualstack_sim.compute.backend import Compute
+import dualstack_sim.compute.api.server
+from dualstack_sim.compute.api.backend import Compute
 
 compute = Compute(ScaledClock(0.0, 1.0), Chance(1))
 compute.place("networks", "global", {"name": "vpc", "autoCreateSubnetworks": False})

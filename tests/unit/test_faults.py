@@ -10,7 +10,7 @@ import yaml
 
 from dualstack.model.errors import InvalidInput
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.api.fault_injection import Fault, Faults, HttpFault, Meanwhile, Squeeze, VmEnd
+from dualstack_sim.compute.api.fault_injection import ConcurrentChange, Fault, Faults, HttpFault, QuotaReduction, VmEnd
 from dualstack_sim.compute.project.quotas import LIMITS, group_names
 from dualstack_sim.faults import FaultPlan, FaultRule, load_faults, parse_faults
 
@@ -81,15 +81,17 @@ def test_all_that_a_file_can_say(tmp_path: Path) -> None:
         FaultRule(
             method="subnetworks.patch",
             fault=Fault(
-                meanwhile=Meanwhile({"secondaryIpRanges": [{"rangeName": "other", "ipCidrRange": "10.9.0.0/20"}]})
+                meanwhile=ConcurrentChange(
+                    {"secondaryIpRanges": [{"rangeName": "other", "ipCidrRange": "10.9.0.0/20"}]}
+                )
             ),
         ),
         FaultRule(
             method="instances.updateNetworkInterface",
-            fault=Fault(meanwhile=Meanwhile({"labels": {"by": "them"}}, "instances.setLabels")),
+            fault=Fault(meanwhile=ConcurrentChange({"labels": {"by": "them"}}, "instances.setLabels")),
         ),
-        FaultRule(method="routes.insert", fault=Fault(quota=Squeeze("STATIC_ROUTES_PER_NETWORK", 0))),
-        FaultRule(method="routes.list", fault=Fault(quota=Squeeze("ListRequestsPerMinutePerProject", 5, 90))),
+        FaultRule(method="routes.insert", fault=Fault(quota=QuotaReduction("STATIC_ROUTES_PER_NETWORK", 0))),
+        FaultRule(method="routes.list", fault=Fault(quota=QuotaReduction("ListRequestsPerMinutePerProject", 5, 90))),
         FaultRule(method="routes.delete", fault=Fault(vm=VmEnd("deleted", "shoot--*"))),
         FaultRule(method="instances.get", fault=Fault(vm=VmEnd("stopped"))),
     ]
@@ -269,7 +271,7 @@ def test_a_document_that_is_nested_without_end_is_refused() -> None:
         (Fault(stale=5), {"routes.list", "routes.get"}),
         (Fault(pending=5), {"routes.insert"}),
         (Fault(operation_error=("A", "b")), {"routes.insert"}),
-        (Fault(meanwhile=Meanwhile()), {"routes.insert"}),
+        (Fault(meanwhile=ConcurrentChange()), {"routes.insert"}),
         (Fault(stale=5, pending=5), set()),
         (Fault(vm=VmEnd("stopped", "x")), {"routes.list", "routes.get", "routes.insert", "globalOperations.get"}),
     ],
@@ -299,7 +301,7 @@ def test_rules_that_are_declared_later_count_from_zero() -> None:
 def test_what_could_not_be_brought_about_is_on_record() -> None:
     faults = plan(FaultRule("routes.delete", Fault(vm=VmEnd("stopped", "x"))))
     faults.consult("routes.delete", "r")
-    faults.in_vain("no running VM is called 'x'")
+    faults.not_applied("no running VM is called 'x'")
     told = faults.fired[0].as_json()
     assert (told["kinds"], told["effect"]) == (["vm"], "VM x stopped")
     assert told["inVain"] == "no running VM is called 'x'"

@@ -94,7 +94,7 @@ def _effects_on_resources(fault: Fault) -> Iterator[str]:
 class FiredFault:
     """An injected fault: the number of its rule in the document (from 1) and the affected request.
 
-    `in_vain`: why a part of the fault could not be applied.
+    `not_applied`: why a part of the fault could not be applied.
     """
 
     at: float
@@ -102,7 +102,7 @@ class FiredFault:
     method: str
     target: str
     fault: Fault
-    in_vain: str = ""
+    not_applied: str = ""
 
     def as_json(self) -> dict[str, Any]:
         result = {
@@ -113,7 +113,7 @@ class FiredFault:
             "kinds": kinds_of(self.fault),
             "effect": describe(self.fault),
         }
-        return {**result, "inVain": self.in_vain} if self.in_vain else result
+        return {**result, "inVain": self.not_applied} if self.not_applied else result
 
 
 class FaultPlan:
@@ -150,9 +150,9 @@ class FaultPlan:
         self.fired.append(FiredFault(self._clock.now(), chosen + 1, method, target, fault))
         return fault
 
-    def in_vain(self, why: str) -> None:
+    def not_applied(self, why: str) -> None:
         """Record why the last fired fault could not be applied."""
-        self.fired[-1] = replace(self.fired[-1], in_vain=why)
+        self.fired[-1] = replace(self.fired[-1], not_applied=why)
 
     def reseed(self, seed: int) -> None:
         """Use another seed for `probability` from now on."""

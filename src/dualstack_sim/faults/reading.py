@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 import yaml
 
 from dualstack.model.errors import InvalidInput
-from dualstack_sim.compute.api.fault_injection import Fault, HttpFault, Meanwhile, Squeeze, VmEnd
+from dualstack_sim.compute.api.fault_injection import Fault, HttpFault, ConcurrentChange, QuotaReduction, VmEnd
 from dualstack_sim.compute.project.inventory import HISTORY_SECONDS
 from dualstack_sim.compute.project.quotas import LIMITS, group_names
 from dualstack_sim.faults.plan import FaultRule
@@ -120,7 +120,7 @@ class _Reader:
             vm=self._vm(fields, f"{where}.vm"),
         )
 
-    def _meanwhile(self, fields: Mapping[str, yaml.Node], where: str, method: str) -> Meanwhile | None:
+    def _meanwhile(self, fields: Mapping[str, yaml.Node], where: str, method: str) -> ConcurrentChange | None:
         if "meanwhile" not in fields:
             return None
         parts = self._fields(fields["meanwhile"], where, {"method", "body"})
@@ -134,9 +134,9 @@ class _Reader:
         other = self._take(
             parts, where, "method", is_valid_method, f"another method of {collection}, on the same resource", ""
         )
-        return Meanwhile(cast("dict[str, Any]", body), cast(str, other))
+        return ConcurrentChange(cast("dict[str, Any]", body), cast(str, other))
 
-    def _quota(self, fields: Mapping[str, yaml.Node], where: str) -> Squeeze | None:
+    def _quota(self, fields: Mapping[str, yaml.Node], where: str) -> QuotaReduction | None:
         if "quota" not in fields:
             return None
         names = [*LIMITS, *group_names()]
@@ -144,7 +144,7 @@ class _Reader:
         limit = self._take(parts, where, "limit", lambda value: value in names, f"one of {', '.join(names)}")
         value = self._take(parts, where, "value", _amount, "a whole number from 0")
         seconds = self._take(parts, where, "seconds", _seconds, "seconds above 0", None)
-        return Squeeze(cast(str, limit), cast(int, value), cast("float | None", seconds))
+        return QuotaReduction(cast(str, limit), cast(int, value), cast("float | None", seconds))
 
     def _vm(self, fields: Mapping[str, yaml.Node], where: str) -> VmEnd | None:
         if "vm" not in fields:

@@ -138,8 +138,8 @@ class Cloud:
         entries = [{"ipCidrRange": cidr, "subnetworkRangeName": "ipv4-pod-cidr"} for cidr in cidrs]
         return {"fingerprint": (await self.interface(name))["fingerprint"], "aliasIpRanges": entries}
 
-    def furnish(self, nodes: int = 0) -> None:
-        furnish(self.compute, nodes)
+    def populate(self, nodes: int = 0) -> None:
+        populate(self.compute, nodes)
 
 
 def instance(name: str, **interface: Any) -> Json:
@@ -164,7 +164,7 @@ def route(name: str, destination: str, target: str) -> Json:
     }
 
 
-def furnish(compute: Compute, nodes: int) -> None:
+def populate(compute: Compute, nodes: int) -> None:
     """A network `vpc`, a subnetwork `nodes`, and `vm0`, `vm1`, ... with a pod route each."""
     compute.place("networks", "global", {"name": "vpc", "autoCreateSubnetworks": False})
     compute.place("subnetworks", REGION, {"name": "nodes", "network": NETWORK, "ipCidrRange": "10.250.0.0/16"})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualstack_sim.compute.network.addresses import (
-    AddressBook,
+    AddressPool,
     Block,
     block_of,
     fits_within,
@@ -28,56 +28,56 @@ STEPS = st.lists(st.tuples(st.sampled_from([1, 2, 4, 8, 0]), st.integers(0, 100)
 @given(STEPS)
 def test_lowest_free_is_the_lowest_free(steps: list[tuple[int, int]]) -> None:
     """Size 0 releases some block; everything else takes the lowest aligned free run."""
-    book = AddressBook()
+    pool = AddressPool()
     held: list[Block] = []
     for size, pick in steps:
         if size == 0:
             if held:
-                book.release(held.pop(pick % len(held)))
+                pool.release(held.pop(pick % len(held)))
             continue
         taken = {address for block in held for address in range(block.first, block.last + 1)}
         expected = next((start for start in range(0, SPAN, size) if not taken & set(range(start, start + size))), None)
-        assert book.lowest_free(0, SPAN - 1, size) == expected
+        assert pool.lowest_free(0, SPAN - 1, size) == expected
         if expected is not None:
             block = Block(expected, expected + size - 1, f"holder {expected}")
-            book.hold(block)
+            pool.hold(block)
             held.append(block)
-    assert set(book.blocks()) == set(held)
+    assert set(pool.blocks()) == set(held)
     for address in range(SPAN):
-        holder = book.holder(address, address)
+        holder = pool.holder(address, address)
         assert (holder is not None) is any(block.first <= address <= block.last for block in held)
 
 
 def test_unaligned_floor_stays_aligned() -> None:
-    book = AddressBook()
+    pool = AddressPool()
     first, last = usable_primary(IPv4Network("10.0.0.0/24"))
-    start = book.lowest_free(first, last, 16)
+    start = pool.lowest_free(first, last, 16)
     assert start == int(IPv4Network("10.0.0.16/28").network_address)
-    book.hold(Block(start, start + 15, "a"))
-    book.release(Block(start, start + 15, "a"))
-    assert book.lowest_free(first, last, 16) == start
+    pool.hold(Block(start, start + 15, "a"))
+    pool.release(Block(start, start + 15, "a"))
+    assert pool.lowest_free(first, last, 16) == start
 
 
 def test_only_the_holder_releases() -> None:
-    book = AddressBook()
+    pool = AddressPool()
     block = block_of(IPv4Network("10.0.0.0/24"), "a")
-    book.hold(block)
-    book.release(block_of(IPv4Network("10.0.0.0/24"), "b"))
-    book.release(block_of(IPv4Network("10.0.0.0/25"), "a"))
-    assert book.blocks() == (block,)
+    pool.hold(block)
+    pool.release(block_of(IPv4Network("10.0.0.0/24"), "b"))
+    pool.release(block_of(IPv4Network("10.0.0.0/25"), "a"))
+    assert pool.blocks() == (block,)
 
 
 def test_each_vm_gets_the_next_96_and_never_the_first() -> None:
-    book = AddressBook()
+    pool = AddressPool()
     prefix = IPv6Network("2600:1900:4010:1234::/64")
-    numbers = [book.take_six(f"vm{index}") for index in range(3)]
+    numbers = [pool.allocate_ipv6(f"vm{index}") for index in range(3)]
     assert numbers == [1, 2, 3]
     third = vm_prefix(prefix, 3)
     assert str(third) == "2600:1900:4010:1234:0:3::/96"
     assert uncompressed_prefix(third) == "2600:1900:4010:1234:0:3:0:0/96"
     assert vm_prefix_number("2600:1900:4010:1234:0:3:0:0") == 3
-    book.release_six(2)
-    assert book.take_six("vm4") == 4
+    pool.release_ipv6(2)
+    assert pool.allocate_ipv6("vm4") == 4
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0", "10.0.0.1/24", "10.0.0.0/33", "x/24", "", "/24", "10.0.0.0/24/1"])

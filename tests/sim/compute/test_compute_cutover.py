@@ -24,7 +24,7 @@ from tests.sim.compute.cloud import (
 
 
 async def test_overlap_order_moves_routes_to_aliases(cloud: Cloud) -> None:
-    cloud.furnish(nodes=3)
+    cloud.populate(nodes=3)
 
     await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
     await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
@@ -46,7 +46,7 @@ async def test_overlap_order_moves_routes_to_aliases(cloud: Cloud) -> None:
 
 
 async def test_gardener_order_needs_routes_gone_first(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
 
     error = await cloud.nodes_refused(secondaryIpRanges=[POD_RANGE])
     assert error["code"] == 400
@@ -68,7 +68,7 @@ async def test_gardener_order_needs_routes_gone_first(cloud: Cloud) -> None:
 
 
 async def test_ipv6_prefix_comes_some_seconds_after_the_patch(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     operation = await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
     done = next(commit for commit in cloud.commits if commit.after and commit.after.get("stackType") == "IPV4_IPV6")
     assert done.after is not None
@@ -87,7 +87,7 @@ async def test_ipv6_prefix_comes_some_seconds_after_the_patch(cloud: Cloud) -> N
 
 
 async def test_new_node_gets_lowest_alias_and_first_96(held: Cloud) -> None:
-    held.furnish(nodes=1)
+    held.populate(nodes=1)
     await held.patch_nodes(allowSubnetCidrRoutesOverlap=True)
     await held.patch_nodes(secondaryIpRanges=[POD_RANGE])
     await held.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
@@ -116,7 +116,7 @@ async def test_new_node_gets_lowest_alias_and_first_96(held: Cloud) -> None:
 
 
 async def test_addresses_are_free_again_only_when_the_delete_is_done(held: Cloud) -> None:
-    held.furnish(nodes=2)
+    held.populate(nodes=2)
     operation = await held.begin("DELETE", f"{ZONE}/instances/vm0")
     assert (await held.get(f"{ZONE}/instances/vm0"))["status"] == "STOPPING"
     await held.do("POST", f"{ZONE}/instances", instance("early"))
@@ -128,7 +128,7 @@ async def test_addresses_are_free_again_only_when_the_delete_is_done(held: Cloud
 
 
 async def test_route_survives_its_instance_with_a_warning(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     assert "warnings" not in await cloud.get("global/routes/shoot--foo--bar-0")
     await cloud.do("DELETE", f"{ZONE}/instances/vm0")
     warned = await cloud.get("global/routes/shoot--foo--bar-0")
@@ -140,7 +140,7 @@ async def test_route_survives_its_instance_with_a_warning(cloud: Cloud) -> None:
 
 
 async def test_route_into_a_range_fails_inside_the_operation(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     error = await cloud.fail("POST", "global/routes", route("bad", "10.250.7.0/24", "vm0"))
     assert error["code"] == "UNSUPPORTED_OPERATION"
     assert "10.250.7.0/24 hides the address space of the network (10.250.0.0/16)" in error["message"]
@@ -152,7 +152,7 @@ async def test_knob_one_decides_about_routes_into_a_flagged_range() -> None:
     for choice in ("deny", "allow"):
         knobs = Knobs(new_route_in_flagged_range="allow" if choice == "allow" else "deny")
         async with running(Setting(knobs=knobs)) as cloud:
-            cloud.furnish(nodes=1)
+            cloud.populate(nodes=1)
             await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
             await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
             operation = await cloud.ended(
@@ -163,7 +163,7 @@ async def test_knob_one_decides_about_routes_into_a_flagged_range() -> None:
 
 async def test_flag_that_is_being_cleared_allows_no_route_any_more() -> None:
     async with running(Setting(by_hand=True, knobs=Knobs(new_route_in_flagged_range="allow"))) as cloud:
-        cloud.furnish(nodes=1)
+        cloud.populate(nodes=1)
         await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
         await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
         await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
@@ -175,7 +175,7 @@ async def test_flag_that_is_being_cleared_allows_no_route_any_more() -> None:
 
 
 async def test_removed_range_is_free_for_others(held: Cloud) -> None:
-    held.furnish(nodes=1)
+    held.populate(nodes=1)
     await held.do("DELETE", "global/routes/shoot--foo--bar-0")
     await held.patch_nodes(secondaryIpRanges=[POD_RANGE])
     body = {"fingerprint": await held.fingerprint(), "secondaryIpRanges": []}
@@ -190,7 +190,7 @@ async def test_removed_range_is_free_for_others(held: Cloud) -> None:
 
 async def test_route_conflict_can_surface_in_the_request() -> None:
     async with running(Setting(knobs=Knobs(route_conflict="request"))) as cloud:
-        cloud.furnish(nodes=1)
+        cloud.populate(nodes=1)
         error = await cloud.refused("POST", "global/routes", route("bad", "10.250.7.0/24", "vm0"))
         assert error["code"] == 400
         assert error["message"].startswith("Invalid value for field 'resource.destRange': '10.250.7.0/24'. ")
@@ -200,7 +200,7 @@ async def test_route_conflict_can_surface_in_the_request() -> None:
 async def test_knob_two_decides_whether_the_flag_clears_over_routes() -> None:
     for knobs in (Knobs(), Knobs(clear_flag_over_routes="accept")):
         async with running(Setting(knobs=knobs)) as cloud:
-            cloud.furnish(nodes=1)
+            cloud.populate(nodes=1)
             await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
             await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
             if knobs.clear_flag_over_routes == "accept":
@@ -213,14 +213,14 @@ async def test_knob_two_decides_whether_the_flag_clears_over_routes() -> None:
 
 async def test_knob_five_hides_the_flag() -> None:
     async with running(Setting(knobs=Knobs(overlap_flag="hidden"))) as cloud:
-        cloud.furnish(nodes=1)
+        cloud.populate(nodes=1)
         await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
         assert "allowSubnetCidrRoutesOverlap" not in await cloud.get(NODES)
         assert (await cloud.nodes_refused(secondaryIpRanges=[POD_RANGE]))["code"] == 400
 
 
 async def test_stack_type_of_a_running_interface_changes_both_ways(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
     await cloud.clock.sleep(20)
     path = f"{ZONE}/instances/vm0/updateNetworkInterface"
@@ -239,12 +239,12 @@ async def test_stack_type_of_a_running_interface_changes_both_ways(cloud: Cloud)
     assert "ipv6AccessConfigs" not in single
     # The /96 is free again: with the VM gone nothing is held.
     await cloud.do("DELETE", f"{ZONE}/instances/vm0")
-    assert cloud.compute.project.book(Key("subnetworks", REGION, "nodes")).is_empty()
+    assert cloud.compute.project.pool(Key("subnetworks", REGION, "nodes")).is_empty()
 
 
 @pytest.mark.parametrize("stack", ["IPV4_IPV6", "IPV4_ONLY"])
 async def test_e13_an_empty_list_beside_a_new_stack_type_wipes_the_aliases(cloud: Cloud, stack: str) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
     await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
     await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
@@ -265,12 +265,12 @@ async def test_e13_an_empty_list_beside_a_new_stack_type_wipes_the_aliases(cloud
     # What was wiped is free: the range can go, and so can everything else.
     await cloud.patch_nodes(secondaryIpRanges=[])
     await cloud.do("DELETE", f"{ZONE}/instances/vm0")
-    assert cloud.compute.project.book(Key("subnetworks", REGION, "nodes")).is_empty()
+    assert cloud.compute.project.pool(Key("subnetworks", REGION, "nodes")).is_empty()
 
 
 async def test_aliases_that_are_under_way_count_against_the_quota() -> None:
     async with running(Setting(by_hand=True, quotas=Limits(aliases_per_network=1))) as cloud:
-        cloud.furnish(nodes=2)
+        cloud.populate(nodes=2)
         path = f"{ZONE}/instances/vm{{}}/updateNetworkInterface"
         bodies = [
             {"fingerprint": (await cloud.interface(name))["fingerprint"], "aliasIpRanges": [{"ipCidrRange": "/28"}]}
@@ -284,7 +284,7 @@ async def test_aliases_that_are_under_way_count_against_the_quota() -> None:
 
 async def test_ranges_that_are_under_way_count_against_the_quota() -> None:
     async with running(Setting(by_hand=True, quotas=Limits(subnet_ranges_per_network=2))) as cloud:
-        cloud.furnish()
+        cloud.populate()
         body = {"fingerprint": await cloud.fingerprint(), "secondaryIpRanges": [POD_RANGE]}
         first = await cloud.begin("PATCH", NODES, body)
         other = {"name": "other", "network": NETWORK, "ipCidrRange": "192.168.0.0/24"}
@@ -294,7 +294,7 @@ async def test_ranges_that_are_under_way_count_against_the_quota() -> None:
 
 
 async def test_commits_carry_the_scheduled_instant(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     operation = await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
     commit = cloud.commits[-1]
     assert (commit.collection, commit.name, commit.after) == ("routes", "shoot--foo--bar-0", None)

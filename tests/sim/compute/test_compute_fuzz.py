@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualstack_sim.compute.api.errors import ApiError, Json
-from tests.sim.compute.cloud import MACHINE, NETWORK, NODES, REGION, ZONE, Setting, furnish, make, route
+from tests.sim.compute.cloud import MACHINE, NETWORK, NODES, REGION, ZONE, Setting, make, populate, route
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8),
@@ -109,7 +109,7 @@ def test_the_bodies_are_right_before_they_are_made_wrong() -> None:
 
 async def ask(request: tuple[str, str, str], body: Json) -> str:
     compute, _, _ = make(Setting())
-    furnish(compute, 1)
+    populate(compute, 1)
     method, scope, name = request
     current = {
         "subnetworks.patch": lambda vm, nodes: nodes["fingerprint"],

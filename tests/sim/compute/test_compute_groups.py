@@ -31,7 +31,7 @@ def template(name: str, **properties: Any) -> dict[str, Any]:
 
 async def make_group(cloud: Cloud, size: int = 3, **group: Any) -> None:
     """Templates `old` and `new`, and a group `pool` of the old one."""
-    cloud.furnish()
+    cloud.populate()
     await cloud.do("POST", TEMPLATES, template("old"))
     await cloud.do("POST", TEMPLATES, template("new", canIpForward=True))
     body = {"name": "pool", "targetSize": size, "instanceTemplate": f"{TEMPLATES}/old", "baseInstanceName": "node"}
@@ -178,7 +178,7 @@ async def test_a_group_grows_shrinks_and_takes_its_vms_along(cloud: Cloud) -> No
 
 async def test_a_vm_that_cannot_be_made_is_reported_and_tried_again() -> None:
     async with running(Setting(by_hand=True)) as cloud:
-        cloud.furnish()
+        cloud.populate()
         cloud.compute.place("addresses", "regions/europe-west1", {"name": "x"})
         gone = {
             "subnetwork": f"projects/proj-1/{NODES}",
@@ -218,7 +218,7 @@ async def test_bad_changes_of_a_group_are_refused(cloud: Cloud, change: dict[str
 
 
 async def test_a_template_is_checked(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     explicit = {"subnetwork": f"projects/proj-1/{NODES}", "aliasIpRanges": [{"ipCidrRange": "10.250.8.0/24"}]}
     bad: list[dict[str, Any]] = [
         template("bad", networkInterfaces=[explicit]),
@@ -247,7 +247,7 @@ async def test_two_versions_share_a_group(cloud: Cloud) -> None:
 
 async def test_the_world_can_be_furnished_with_a_group() -> None:
     async with running(Setting(by_hand=True)) as cloud:
-        cloud.furnish()
+        cloud.populate()
         cloud.compute.place("instanceTemplates", "global", template("old"))
         body = {"name": "pool", "targetSize": 2, "instanceTemplate": f"{TEMPLATES}/old"}
         cloud.compute.place("instanceGroupManagers", ZONE, body)

@@ -7,7 +7,7 @@ import pytest
 from dualstack_sim.compute.api.errors import ApiError
 from dualstack_sim.compute.api.filters import compile_filter
 from dualstack_sim.compute.api.listing import page
-from dualstack_sim.compute.api.partial import read_mask, select
+from dualstack_sim.compute.api.parameters import read_mask, select
 from tests.sim.compute.cloud import NETWORK, REGION, ZONE, Cloud, Json, Setting, instance, running
 
 LINK = "https://www.googleapis.com/compute/v1/projects/proj-1/global/networks/vpc"
@@ -119,7 +119,7 @@ def test_pages_hold_everything_once() -> None:
 
 
 async def test_route_list_shows_subnet_routes_that_cannot_be_deleted(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     listed = await cloud.get("global/routes")
     assert listed["kind"] == "compute#routeList"
     assert listed["id"] == "projects/proj-1/global/routes"
@@ -135,7 +135,7 @@ async def test_empty_lists_have_no_items(cloud: Cloud) -> None:
 
 
 async def test_aggregated_lists_name_every_scope(cloud: Cloud) -> None:
-    cloud.furnish(nodes=2)
+    cloud.populate(nodes=2)
     listed = await cloud.get("aggregated/instances")
     assert [entry["name"] for entry in listed["items"][ZONE]["instances"]] == ["vm0", "vm1"]
     assert listed["items"]["zones/europe-west1-c"]["warning"]["code"] == "NO_RESULTS_ON_PAGE"
@@ -147,7 +147,7 @@ async def test_aggregated_lists_name_every_scope(cloud: Cloud) -> None:
 
 
 async def test_both_versions_show_the_same(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     _, one = await cloud.call("GET", f"{ZONE}/instances/vm0")
     _, other = await cloud.call("GET", f"{ZONE}/instances/vm0", version="beta")
     assert one == other
@@ -156,7 +156,7 @@ async def test_both_versions_show_the_same(cloud: Cloud) -> None:
 async def test_links_start_with_the_endpoint() -> None:
     endpoint = "http://127.0.0.1:18080/compute/v1"
     async with running(Setting(endpoint=endpoint)) as cloud:
-        cloud.furnish(nodes=1)
+        cloud.populate(nodes=1)
         operation = await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
         assert operation["targetLink"] == f"{endpoint}/projects/proj-1/global/routes/shoot--foo--bar-0"
         shown = await cloud.get(f"{ZONE}/instances/vm0")

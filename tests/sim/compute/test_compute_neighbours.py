@@ -24,7 +24,7 @@ NAT: dict[str, Any] = {
 
 
 async def test_firewall_patch_keeps_and_update_resets(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     await cloud.do("POST", "global/firewalls", RULE | {"description": "old", "priority": 900})
     path = "global/firewalls/allow-internal-access"
     assert (await cloud.get(path))["direction"] == "INGRESS"
@@ -55,7 +55,7 @@ async def test_firewall_patch_keeps_and_update_resets(cloud: Cloud) -> None:
     ],
 )
 async def test_bad_rules_are_refused(cloud: Cloud, change: dict[str, Any]) -> None:
-    cloud.furnish()
+    cloud.populate()
     assert (await cloud.refused("POST", "global/firewalls", RULE | change))["code"] == 400
 
 
@@ -69,13 +69,13 @@ async def test_bad_rules_are_refused(cloud: Cloud, change: dict[str, Any]) -> No
     ],
 )
 async def test_bad_bgp_is_refused(cloud: Cloud, change: dict[str, Any], field: str) -> None:
-    cloud.furnish()
+    cloud.populate()
     refusal = await cloud.refused("POST", f"{REGION}/routers", {"name": "r", "network": NETWORK} | change)
     assert (refusal["code"], f"'resource.{field}'" in refusal["message"]) == (400, True)
 
 
 async def test_router_nats_are_replaced_as_a_whole(held: Cloud) -> None:
-    held.furnish()
+    held.populate()
     path = f"{REGION}/routers/router"
     await held.do("POST", f"{REGION}/routers", {"name": "router", "network": NETWORK})
     running = await held.begin("PATCH", path, {"nats": [NAT]})
@@ -94,7 +94,7 @@ async def test_router_nats_are_replaced_as_a_whole(held: Cloud) -> None:
 
 
 async def test_manual_nat_addresses_are_in_use(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     await cloud.do("POST", f"{REGION}/addresses", {"name": "nat-ip"})
     assert (await cloud.get(f"{REGION}/addresses/nat-ip"))["status"] == "RESERVED"
     nat = NAT | {"natIpAllocateOption": "MANUAL_ONLY", "natIps": [f"{REGION}/addresses/nat-ip"]}
@@ -119,13 +119,13 @@ async def test_manual_nat_addresses_are_in_use(cloud: Cloud) -> None:
     ],
 )
 async def test_bad_nats_are_refused(cloud: Cloud, change: dict[str, Any]) -> None:
-    cloud.furnish()
+    cloud.populate()
     body = {"name": "router", "network": NETWORK, "nats": [NAT | change]}
     assert (await cloud.refused("POST", f"{REGION}/routers", body))["code"] == 400
 
 
 async def test_internal_address_blocks_vms_and_aliases(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     body = {"name": "vip", "addressType": "INTERNAL", "subnetwork": NODES}
     await cloud.do("POST", f"{REGION}/addresses", body)
     assert (await cloud.get(f"{REGION}/addresses/vip"))["address"] == "10.250.0.3"
@@ -137,7 +137,7 @@ async def test_internal_address_blocks_vms_and_aliases(cloud: Cloud) -> None:
 
 
 async def test_primary_range_only_grows(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     path = f"{NODES}/expandIpCidrRange"
     for wrong in ("10.250.0.0/17", "10.250.0.0/16", "10.0.0.1/8", "192.168.0.0/16"):
         assert (await cloud.refused("POST", path, {"ipCidrRange": wrong}))["code"] == 400
@@ -157,7 +157,7 @@ async def test_statistics_tell_callers_apart(cloud: Cloud) -> None:
 
 
 async def test_ipv6_addresses_come_from_the_subnetwork(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     six = {"stackType": "IPV4_IPV6", "ipv6AccessType": "EXTERNAL"}
     cloud.compute.place(
         "subnetworks", REGION, {"name": "dual", "network": NETWORK, "ipCidrRange": "10.9.0.0/16", **six}
@@ -185,7 +185,7 @@ async def test_ipv6_addresses_come_from_the_subnetwork(cloud: Cloud) -> None:
 
 
 async def test_an_external_address_shows_the_vm_that_has_it(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     await cloud.do("POST", f"{REGION}/addresses", {"name": "front"})
     number = (await cloud.get(f"{REGION}/addresses/front"))["address"]
     vm = {"name": "vm", "machineType": MACHINE, "networkInterfaces": [{"subnetwork": NODES}]}

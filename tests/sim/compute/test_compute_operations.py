@@ -19,7 +19,7 @@ from tests.sim.compute.cloud import NODES, REGION, ZONE, Cloud, HandClock, Setti
 
 
 async def test_operation_goes_from_pending_to_done(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     operation = await cloud.begin("DELETE", "global/routes/shoot--foo--bar-0")
     assert operation["status"] == "PENDING"
     assert operation["operationType"] == "delete"
@@ -38,7 +38,7 @@ async def test_operation_goes_from_pending_to_done(cloud: Cloud) -> None:
 
 
 async def test_operations_live_in_the_scope_of_their_target(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     regional = await cloud.begin("POST", f"{NODES}/setPrivateIpGoogleAccess", {"privateIpGoogleAccess": True})
     assert regional["region"].endswith(REGION)
     assert "zone" not in regional
@@ -55,7 +55,7 @@ async def test_operations_live_in_the_scope_of_their_target(cloud: Cloud) -> Non
 
 
 async def test_labels_metadata_start_and_stop(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     path = f"{ZONE}/instances/vm0"
     before = await cloud.get(path)
     labels = {"labels": {"a": "b"}, "labelFingerprint": before["labelFingerprint"]}
@@ -75,7 +75,7 @@ async def test_labels_metadata_start_and_stop(cloud: Cloud) -> None:
 
 
 async def test_repeated_request_id_returns_the_same_operation(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     identity = str(uuid.uuid4())
     body = route("extra", "100.97.0.0/24", "vm0")
     first = await cloud.do("POST", "global/routes", body, requestId=identity)
@@ -90,7 +90,7 @@ async def test_repeated_request_id_returns_the_same_operation(cloud: Cloud) -> N
 async def test_request_ids_are_forgotten_with_their_operations() -> None:
     async with running(Setting(by_hand=True)) as cloud:
         assert isinstance(cloud.clock, HandClock)
-        cloud.furnish(nodes=1)
+        cloud.populate(nodes=1)
         request = ("POST", "global/routes", route("extra", "100.97.0.0/24", "vm0"))
         identity = str(uuid.uuid4())
         await cloud.do(*request, requestId=identity)
@@ -102,7 +102,7 @@ async def test_request_ids_are_forgotten_with_their_operations() -> None:
 async def test_same_seed_same_latencies_whatever_the_order() -> None:
     async def latencies(order: list[int], seed: int) -> dict[str, float]:
         async with running(Setting(seed=seed)) as cloud:
-            cloud.furnish(nodes=4)
+            cloud.populate(nodes=4)
             began = {}
             for number in order:
                 path = f"global/routes/shoot--foo--bar-{number}"
@@ -118,7 +118,7 @@ async def test_same_seed_same_latencies_whatever_the_order() -> None:
 
 
 async def test_wait_returns_when_done_and_not_before(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     operation = await cloud.begin("DELETE", f"{ZONE}/instances/vm0")
     waits = [cloud.call("POST", f"{ZONE}/operations/{operation['name']}/wait") for _ in range(5)]
     answers = await asyncio.gather(*waits)
@@ -129,7 +129,7 @@ async def test_wait_returns_when_done_and_not_before(cloud: Cloud) -> None:
 async def test_wait_gives_up_after_two_minutes() -> None:
     latency = LatencyProfile(medians=dict(MEDIANS) | {"routes.delete": 50_000.0}, tail=0.0)
     async with running(Setting(latency=latency)) as cloud:
-        cloud.furnish(nodes=1)
+        cloud.populate(nodes=1)
         operation = await cloud.begin("DELETE", "global/routes/shoot--foo--bar-0")
         status, document = await cloud.call("POST", f"global/operations/{operation['name']}/wait")
         assert (status, document["status"]) == (200, "RUNNING")
@@ -137,7 +137,7 @@ async def test_wait_gives_up_after_two_minutes() -> None:
 
 async def test_static_route_quota_fails_inside_the_operation() -> None:
     async with running(Setting(quotas=Limits(static_routes_per_network=3))) as cloud:
-        cloud.furnish(nodes=1)
+        cloud.populate(nodes=1)
         await cloud.do("POST", "global/routes", route("two", "100.96.1.0/24", "vm0"))
         operation = await cloud.ended(
             await cloud.begin("POST", "global/routes", route("three", "100.96.2.0/24", "vm0"))
@@ -206,7 +206,7 @@ def test_groups(method: str, scope: str, name: str) -> None:
 
 
 async def test_statistics_count_calls_and_mutations(cloud: Cloud) -> None:
-    cloud.furnish(nodes=2)
+    cloud.populate(nodes=2)
     assert cloud.compute.statistics()["calls"] == 0
     await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
     await cloud.refused("GET", "global/routes/shoot--foo--bar-0")
@@ -230,7 +230,7 @@ class Script:
         self.asked.append((method, target))
         return self.fault if method == self.method and self.asked.count((method, target)) == 1 else None
 
-    def in_vain(self, why: str) -> None:
+    def not_applied(self, why: str) -> None:
         raise AssertionError(why)
 
     def reseed(self, seed: int) -> None:
@@ -243,7 +243,7 @@ DELETE = ("DELETE", "global/routes/shoot--foo--bar-0")
 async def test_error_before_the_effect() -> None:
     script = Script("routes.delete", Fault(error_before=HttpFault()))
     async with running(Setting(faults=script)) as cloud:
-        cloud.furnish(nodes=1)
+        cloud.populate(nodes=1)
         error = await cloud.refused(*DELETE)
         assert (error["code"], error["errors"][0]["reason"]) == (503, "backendError")
         assert script.asked == [("routes.delete", "shoot--foo--bar-0")]
@@ -253,7 +253,7 @@ async def test_error_before_the_effect() -> None:
 
 async def test_error_after_the_effect_and_the_repeated_request() -> None:
     async with running(Setting(faults=Script("routes.delete", Fault(error_after=HttpFault(502))))) as cloud:
-        cloud.furnish(nodes=1)
+        cloud.populate(nodes=1)
         identity = str(uuid.uuid4())
         assert (await cloud.refused(*DELETE, requestId=identity))["code"] == 502
         await cloud.do(*DELETE, requestId=identity)
@@ -264,7 +264,7 @@ async def test_error_after_the_effect_and_the_repeated_request() -> None:
 async def test_cut_connections(when: str) -> None:
     fault = Fault(cut="before") if when == "before" else Fault(cut="after")
     async with running(Setting(faults=Script("routes.insert", fault))) as cloud:
-        cloud.furnish(nodes=1)
+        cloud.populate(nodes=1)
         body = route("extra", "100.97.0.0/24", "vm0")
         with pytest.raises(aiohttp.ClientError):
             await cloud.call("POST", "global/routes", body)
@@ -274,7 +274,7 @@ async def test_cut_connections(when: str) -> None:
 async def test_error_inside_the_operation_leaves_no_trace() -> None:
     fault = Fault(operation_error=("ZONE_RESOURCE_POOL_EXHAUSTED", "The zone does not have enough resources."))
     async with running(Setting(faults=Script("instances.insert", fault))) as cloud:
-        cloud.furnish()
+        cloud.populate()
         error = await cloud.fail("POST", f"{ZONE}/instances", instance("vm"))
         assert error["code"] == "ZONE_RESOURCE_POOL_EXHAUSTED"
         assert cloud.compute.find("instances", ZONE, "vm") is None
@@ -285,7 +285,7 @@ async def test_error_inside_the_operation_leaves_no_trace() -> None:
 async def test_faulty_subnetwork_patch_changes_nothing_and_unlocks() -> None:
     fault = Fault(operation_error=("INTERNAL_ERROR", "Internal error."), latency=30.0)
     async with running(Setting(faults=Script("subnetworks.patch", fault))) as cloud:
-        cloud.furnish()
+        cloud.populate()
         before = await cloud.get(NODES)
         body = {"fingerprint": before["fingerprint"], "allowSubnetCidrRoutesOverlap": True}
         assert (await cloud.fail("PATCH", NODES, body))["code"] == "INTERNAL_ERROR"
@@ -302,7 +302,7 @@ async def test_latency_is_added_to_reads_too() -> None:
 
 async def test_closing_lets_those_who_wait_go() -> None:
     async with running(Setting(latency=LatencyProfile(factor=100_000.0))) as cloud:
-        cloud.furnish(nodes=1)
+        cloud.populate(nodes=1)
         operation = await cloud.begin(*DELETE)
         waiting = asyncio.create_task(cloud.compute.answer("globalOperations.wait", "global", operation["name"]))
         await asyncio.sleep(0)

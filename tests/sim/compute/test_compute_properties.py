@@ -184,7 +184,7 @@ async def check_nothing_leaks(world: World) -> None:
         await world.ask("instances.delete", ZONE, name)
     world.clock.present += 10_000.0
     assert world.compute.operations_running() == 0
-    assert world.compute.project.book(Key("subnetworks", REGION, "nodes")).is_empty()
+    assert world.compute.project.pool(Key("subnetworks", REGION, "nodes")).is_empty()
     if world.compute.find("subnetworks", REGION, "nodes") is not None:
         body = {"name": "last", "machineType": MACHINE, "networkInterfaces": [{"subnetwork": NODES}]}
         made = world.compute.place("instances", ZONE, body)

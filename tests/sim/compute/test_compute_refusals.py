@@ -13,7 +13,7 @@ NIC = f"{ZONE}/instances/vm0/updateNetworkInterface"
 
 async def with_range(cloud: Cloud, nodes: int = 1) -> None:
     """The state before the first alias: flag on, range there, routes left."""
-    cloud.furnish(nodes)
+    cloud.populate(nodes)
     await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
     await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
 
@@ -23,7 +23,7 @@ async def with_range(cloud: Cloud, nodes: int = 1) -> None:
 
 @pytest.mark.parametrize("fingerprint", [None, "AAAAAAAAAAA="])
 async def test_subnetwork_fingerprint_missing_or_stale_is_412(cloud: Cloud, fingerprint: str | None) -> None:
-    cloud.furnish()
+    cloud.populate()
     body: dict[str, Any] = {"allowSubnetCidrRoutesOverlap": True}
     error = await cloud.refused("PATCH", NODES, body | ({"fingerprint": fingerprint} if fingerprint else {}))
     assert error["code"] == 412
@@ -31,7 +31,7 @@ async def test_subnetwork_fingerprint_missing_or_stale_is_412(cloud: Cloud, fing
 
 
 async def test_subnetwork_fingerprint_changes_with_each_mutation(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     seen = {await cloud.fingerprint()}
     await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
     seen.add(await cloud.fingerprint())
@@ -43,7 +43,7 @@ async def test_subnetwork_fingerprint_changes_with_each_mutation(cloud: Cloud) -
 
 
 async def test_one_kind_of_change_per_patch(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     error = await cloud.nodes_refused(allowSubnetCidrRoutesOverlap=True, secondaryIpRanges=[POD_RANGE])
     assert error["code"] == 400
     assert "Only one field" in error["message"]
@@ -52,14 +52,14 @@ async def test_one_kind_of_change_per_patch(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("field", ["network", "region", "name", "description", "ipCidrRange", "privateIpGoogleAccess"])
 async def test_immutable_fields_are_refused_even_unchanged(cloud: Cloud, field: str) -> None:
-    cloud.furnish()
+    cloud.populate()
     value = (await cloud.get(NODES)).get(field, "")
     error = await cloud.nodes_refused(**{field: value})
     assert f"cannot be modified: [{field}]" in error["message"]
 
 
 async def test_ranges_cannot_be_added_and_removed_together(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     await cloud.patch_nodes(secondaryIpRanges=[{"rangeName": "a", "ipCidrRange": "192.168.50.0/24"}])
     error = await cloud.nodes_refused(secondaryIpRanges=[{"rangeName": "b", "ipCidrRange": "192.168.60.0/24"}])
     assert error["message"] == (
@@ -69,7 +69,7 @@ async def test_ranges_cannot_be_added_and_removed_together(cloud: Cloud) -> None
 
 
 async def test_a_range_cannot_be_resized_or_renamed(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     await cloud.patch_nodes(secondaryIpRanges=[{"rangeName": "a", "ipCidrRange": "192.168.50.0/24"}])
     error = await cloud.nodes_refused(secondaryIpRanges=[{"rangeName": "a", "ipCidrRange": "192.168.50.0/23"}])
     assert error["message"] == (
@@ -81,7 +81,7 @@ async def test_a_range_cannot_be_resized_or_renamed(cloud: Cloud) -> None:
 
 
 async def test_ranges_overlap_nothing_in_the_network(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     other = {"name": "other", "network": NETWORK, "ipCidrRange": "10.250.128.0/17"}
     error = await cloud.refused("POST", f"{REGION}/subnetworks", other)
     assert error["message"] == (
@@ -106,7 +106,7 @@ async def test_a_range_in_use_stays(cloud: Cloud) -> None:
 
 
 async def test_stack_type_rules(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     assert (await cloud.nodes_refused(stackType="IPV4_IPV6"))["errors"][0]["reason"] == "required"
     assert (await cloud.nodes_refused(stackType="IPV6_ONLY"))["code"] == 400
     assert "ULA" in (await cloud.nodes_refused(stackType="IPV4_IPV6", ipv6AccessType="INTERNAL"))["message"]
@@ -126,7 +126,7 @@ async def test_stack_type_rules(cloud: Cloud) -> None:
 
 
 async def test_internal_stack_is_one_way(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     await cloud.do("PATCH", "global/networks/vpc", {"enableUlaInternalIpv6": True})
     assert (await cloud.get("global/networks/vpc"))["internalIpv6Range"].startswith("fd2")
     await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="INTERNAL")
@@ -140,7 +140,7 @@ async def test_internal_stack_is_one_way(cloud: Cloud) -> None:
 
 
 async def test_busy_subnetwork_is_not_ready(held: Cloud) -> None:
-    held.furnish()
+    held.populate()
     fingerprint = await held.fingerprint()
     running = await held.begin("PATCH", NODES, {"fingerprint": fingerprint, "allowSubnetCidrRoutesOverlap": True})
     for verb, path, body in (
@@ -251,7 +251,7 @@ async def test_alias_of_somebody_else_fails_inside_the_operation(cloud: Cloud) -
 
 
 async def test_dual_interface_needs_a_dual_subnetwork_with_its_prefix(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     body = {"fingerprint": (await cloud.interface("vm0"))["fingerprint"], "stackType": "IPV4_IPV6"}
     assert (await cloud.refused("PATCH", NIC, body, networkInterface="nic0"))["code"] == 400
     error = await cloud.refused("POST", f"{ZONE}/instances", instance("x", stackType="IPV4_IPV6"))
@@ -270,7 +270,7 @@ async def test_alias_and_stack_type_are_two_calls(cloud: Cloud) -> None:
     "change", [{"networkIP": "10.250.0.99"}, {"accessConfigs": [{"type": "ONE_TO_ONE_NAT"}]}, {"name": "nic1"}]
 )
 async def test_interface_keeps_what_this_call_cannot_change(cloud: Cloud, change: dict[str, Any]) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     body = await cloud.interface("vm0") | change
     assert (await cloud.refused("PATCH", NIC, body, networkInterface="nic0"))["code"] == 400
 
@@ -279,7 +279,7 @@ async def test_interface_keeps_what_this_call_cannot_change(cloud: Cloud, change
 
 
 async def test_range_exhaustion_fails_inside_the_operation(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     await cloud.patch_nodes(secondaryIpRanges=[{"rangeName": "pods", "ipCidrRange": "100.64.0.0/24"}])
     alias = [{"ipCidrRange": "/25", "subnetworkRangeName": "pods"}]
     for name in ("one", "two"):
@@ -293,7 +293,7 @@ async def test_range_exhaustion_fails_inside_the_operation(cloud: Cloud) -> None
 
 
 async def test_names_exist_once(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     for path, body in (
         ("global/routes", route("shoot--foo--bar-0", "100.97.0.0/24", "vm0")),
         (f"{ZONE}/instances", instance("vm0")),
@@ -306,7 +306,7 @@ async def test_names_exist_once(cloud: Cloud) -> None:
 
 
 async def test_bad_names_and_paths(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     error = await cloud.refused("POST", "global/networks", {"name": "Bad_Name", "autoCreateSubnetworks": False})
     assert error["message"].startswith("Invalid value for field 'resource.name': 'Bad_Name'. Must be a match of regex")
     status, document = await cloud.raw(
@@ -317,7 +317,7 @@ async def test_bad_names_and_paths(cloud: Cloud) -> None:
 
 
 async def test_references_must_exist(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     error = await cloud.refused("POST", "global/routes", route("r", "100.97.0.0/24", "nobody"))
     assert "resource.nextHopInstance" in error["message"]
     two_hops = route("r", "100.97.0.0/24", "vm0") | {"nextHopIp": "10.250.0.2"}
@@ -327,7 +327,7 @@ async def test_references_must_exist(cloud: Cloud) -> None:
 
 
 async def test_users_keep_networks_and_subnetworks(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     error = await cloud.fail("DELETE", "global/networks/vpc")
     assert error["code"] == "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"
     refused = await cloud.refused("DELETE", NODES)
@@ -371,7 +371,7 @@ async def test_unknown_paths_get_the_documented_shape(cloud: Cloud, path: str) -
 
 
 async def test_a_name_is_taken_within_its_region_whatever_the_network(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     await cloud.do("POST", "global/networks", {"name": "other", "autoCreateSubnetworks": False})
     body = {"name": "nodes", "network": "projects/proj-1/global/networks/other", "ipCidrRange": "10.1.0.0/16"}
     error = await cloud.refused("POST", f"{REGION}/subnetworks", body)
@@ -380,7 +380,7 @@ async def test_a_name_is_taken_within_its_region_whatever_the_network(cloud: Clo
 
 
 async def test_what_is_made_anew_under_its_old_name_has_another_id(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     path = "global/routes/shoot--foo--bar-0"
     before = await cloud.get(path)
     gone = await cloud.do("DELETE", path)

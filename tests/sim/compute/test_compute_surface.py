@@ -25,7 +25,7 @@ BOOT: dict[str, Any] = {
 
 
 async def test_disks_live_and_die_with_their_vm(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     kept = {"initializeParams": {"diskName": "data"}}
     await cloud.do("POST", f"{ZONE}/instances", instance("vm") | {"disks": [BOOT, kept]})
     shown = (await cloud.get(f"{ZONE}/instances/vm"))["disks"]
@@ -47,7 +47,7 @@ async def test_disks_live_and_die_with_their_vm(cloud: Cloud) -> None:
 
 
 async def test_a_disk_that_is_taken_fails_the_second_vm_inside_its_operation(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     await cloud.do("POST", f"{ZONE}/disks", {"name": "shared", "sizeGb": "20"})
     await cloud.do("POST", f"{ZONE}/instances", instance("one") | {"disks": [{"source": f"{ZONE}/disks/shared"}]})
     error = await cloud.fail(
@@ -58,7 +58,7 @@ async def test_a_disk_that_is_taken_fails_the_second_vm_inside_its_operation(clo
 
 
 async def test_disks_come_and_go_while_a_vm_runs(cloud: Cloud) -> None:
-    cloud.furnish(nodes=2)
+    cloud.populate(nodes=2)
     await cloud.do("POST", f"{ZONE}/disks", {"name": "data", "sizeGb": "20"})
     attach, detach = (f"{ZONE}/instances/vm0/{verb}Disk" for verb in ("attach", "detach"))
     body = {"source": f"projects/proj-1/{ZONE}/disks/data", "deviceName": "pvc"}
@@ -76,7 +76,7 @@ async def test_disks_come_and_go_while_a_vm_runs(cloud: Cloud) -> None:
 
 
 async def test_what_cannot_be_attached_or_detached_is_refused(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     await cloud.do("POST", f"{ZONE}/instances", instance("vm") | {"disks": [BOOT]})
     for name in ("one", "two"):
         await cloud.do("POST", f"{ZONE}/disks", {"name": name, "sizeGb": "20"})
@@ -96,7 +96,7 @@ async def test_what_cannot_be_attached_or_detached_is_refused(cloud: Cloud) -> N
 
 
 async def test_disks_grow_and_carry_labels(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     await cloud.do("POST", f"{ZONE}/disks", {"name": "data", "sizeGb": "20"})
     await cloud.do("POST", f"{ZONE}/disks/data/resize", {"sizeGb": "40"})
     assert (await cloud.refused("POST", f"{ZONE}/disks/data/resize", {"sizeGb": "30"}))["code"] == 400
@@ -133,7 +133,7 @@ async def test_machine_types_are_listed_in_every_zone(cloud: Cloud) -> None:
 
 
 async def test_access_configs_come_and_go_on_a_running_vm(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     path = f"{ZONE}/instances/vm0"
     before = await cloud.interface("vm0")
     await cloud.do("POST", f"{path}/addAccessConfig", {"name": "external-nat"}, networkInterface="nic0")
@@ -156,7 +156,7 @@ async def test_access_configs_come_and_go_on_a_running_vm(cloud: Cloud) -> None:
 
 
 async def test_an_external_address_belongs_to_one_vm(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     nic = {"accessConfigs": [{"natIP": "34.1.2.3"}]}
     await cloud.do("POST", f"{ZONE}/instances", instance("one", **nic))
     refusal = await cloud.refused("POST", f"{ZONE}/instances", instance("two", **nic))
@@ -164,7 +164,7 @@ async def test_an_external_address_belongs_to_one_vm(cloud: Cloud) -> None:
 
 
 async def test_update_says_what_it_would_disturb(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     path = f"{ZONE}/instances/vm0"
     whole = await cloud.get(path)
     refusal = await cloud.refused("PUT", path, whole | {"canIpForward": False}, mostDisruptiveAllowedAction="NO_EFFECT")
@@ -178,7 +178,7 @@ async def test_update_says_what_it_would_disturb(cloud: Cloud) -> None:
 
 
 async def test_the_machine_type_of_a_stopped_vm_changes(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     path, wanted = f"{ZONE}/instances/vm0", {"machineType": f"{ZONE}/machineTypes/n1-standard-4"}
     assert (await cloud.refused("POST", f"{path}/setMachineType", wanted))["code"] == 400
     await cloud.do("POST", f"{path}/stop")
@@ -188,7 +188,7 @@ async def test_the_machine_type_of_a_stopped_vm_changes(cloud: Cloud) -> None:
 
 
 async def test_effective_firewalls_are_those_that_bear_on_the_interface(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     await cloud.do("POST", f"{ZONE}/instances", instance("vm") | {"tags": {"items": ["web"]}})
     for name, extra in (("all", {}), ("web", {"targetTags": ["web"], "priority": 10}), ("db", {"targetTags": ["db"]})):
         rule = {"name": name, "network": NETWORK, "allowed": [{"IPProtocol": "tcp"}], **extra}
@@ -230,7 +230,7 @@ async def _post_batch(cloud: Cloud, data: bytes, kind: str = 'multipart/mixed; b
 
 
 async def test_a_batch_answers_each_request_on_its_own(cloud: Cloud) -> None:
-    cloud.furnish(nodes=2)
+    cloud.populate(nodes=2)
     root = "/compute/v1/projects/proj-1"
     parts = await _post_batch(
         cloud,
@@ -268,7 +268,7 @@ async def test_a_malformed_batch_is_refused_as_a_whole(cloud: Cloud, kind: str, 
 
 
 async def test_what_fails_unforeseen_takes_the_documented_shape(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    cloud.furnish()
+    cloud.populate()
 
     async def broken(*_args: Any, **_options: Any) -> None:
         raise ZeroDivisionError
@@ -281,7 +281,7 @@ async def test_what_fails_unforeseen_takes_the_documented_shape(cloud: Cloud, mo
 
 
 async def test_what_fails_unforeseen_inside_an_operation_ends_it(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     operation = await cloud.begin("POST", f"{ZONE}/instances/vm0/stop")
 
     def broken(*_args: Any, **_options: Any) -> None:
@@ -298,7 +298,7 @@ async def test_what_fails_unforeseen_inside_an_operation_ends_it(cloud: Cloud, m
 
 async def test_the_whole_surface_is_dumped_and_loaded() -> None:
     async with running(Setting(by_hand=True)) as first, running(Setting(by_hand=True)) as second:
-        first.furnish(nodes=2)
+        first.populate(nodes=2)
         body = {"name": "old", "properties": {"machineType": "n1-standard-2", "networkInterfaces": [
             {"network": NETWORK, "subnetwork": f"projects/proj-1/{NODES}"}]}}  # fmt: skip
         first.compute.place("instanceTemplates", "global", body)

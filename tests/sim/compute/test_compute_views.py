@@ -16,7 +16,7 @@ NIC = {"networkInterface": "nic0"}
 
 
 async def test_router_status_counts_the_vms_that_a_nat_serves(cloud: Cloud) -> None:
-    cloud.furnish(nodes=3)
+    cloud.populate(nodes=3)
     await cloud.do("POST", f"{ZONE}/instances/vm0/addAccessConfig", {}, **NIC)
     await cloud.do("POST", f"{REGION}/routers", {"name": "router", "network": NETWORK, "nats": [NAT]})
     status = (await cloud.get(f"{REGION}/routers/router/getRouterStatus"))["result"]
@@ -33,7 +33,7 @@ async def test_router_status_counts_the_vms_that_a_nat_serves(cloud: Cloud) -> N
 
 
 async def test_utilization_is_shown_on_request(cloud: Cloud) -> None:
-    cloud.furnish(nodes=2)
+    cloud.populate(nodes=2)
     await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
     await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
     path = f"{ZONE}/instances/vm0/updateNetworkInterface"
@@ -50,7 +50,7 @@ async def test_utilization_is_shown_on_request(cloud: Cloud) -> None:
 
 
 async def test_utilization_of_an_ipv6_prefix_counts_whole_vms(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     six = {"stackType": "IPV4_IPV6", "ipv6AccessType": "EXTERNAL"}
     body = {"name": "dual", "network": NETWORK, "ipCidrRange": "10.9.0.0/16", **six}
     cloud.compute.place("subnetworks", REGION, body)
@@ -61,7 +61,7 @@ async def test_utilization_of_an_ipv6_prefix_counts_whole_vms(cloud: Cloud) -> N
 
 
 async def test_a_stopped_vm_moves_to_another_subnetwork(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     cloud.compute.place("networks", "global", {"name": "other", "autoCreateSubnetworks": False})
     network = "projects/proj-1/global/networks/other"
     pods = [{"rangeName": "pods", "ipCidrRange": "100.64.0.0/16"}]
@@ -85,7 +85,7 @@ async def test_a_stopped_vm_moves_to_another_subnetwork(cloud: Cloud) -> None:
 
 
 async def test_a_stopped_vm_takes_another_address(cloud: Cloud) -> None:
-    cloud.furnish(nodes=2)
+    cloud.populate(nodes=2)
     path = f"{ZONE}/instances/vm0/updateNetworkInterface"
     await cloud.do("POST", f"{ZONE}/instances/vm0/stop")
     fingerprint = (await cloud.interface("vm0"))["fingerprint"]
@@ -97,7 +97,7 @@ async def test_a_stopped_vm_takes_another_address(cloud: Cloud) -> None:
 
 
 async def test_peers_exchange_routes(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     cloud.compute.place("networks", "global", {"name": "peer", "autoCreateSubnetworks": False})
     peer = "projects/proj-1/global/networks/peer"
     cloud.compute.place("subnetworks", REGION, {"name": "far", "network": peer, "ipCidrRange": "10.80.0.0/16"})
@@ -123,7 +123,7 @@ async def test_peers_exchange_routes(cloud: Cloud) -> None:
 
 
 async def test_a_peering_with_a_network_that_is_gone_can_be_removed(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     cloud.compute.place("networks", "global", {"name": "peer", "autoCreateSubnetworks": False})
     peering = {"name": "p", "network": "global/networks/peer", "exchangeSubnetRoutes": True}
     await cloud.do("POST", "global/networks/vpc/addPeering", {"networkPeering": peering})
@@ -134,7 +134,7 @@ async def test_a_peering_with_a_network_that_is_gone_can_be_removed(cloud: Cloud
 
 
 async def test_peers_exchange_ipv6_routes_if_both_sides_say_so(cloud: Cloud) -> None:
-    cloud.furnish(nodes=1)
+    cloud.populate(nodes=1)
     await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
     await cloud.clock.sleep(60)
     prefix = (await cloud.get(f"{REGION}/subnetworks/nodes"))["externalIpv6Prefix"]
@@ -156,7 +156,7 @@ async def test_peers_exchange_ipv6_routes_if_both_sides_say_so(cloud: Cloud) -> 
 
 
 async def test_bad_peerings_are_refused(cloud: Cloud) -> None:
-    cloud.furnish()
+    cloud.populate()
     add = "global/networks/vpc/addPeering"
     bad: list[dict[str, Any]] = [
         {},

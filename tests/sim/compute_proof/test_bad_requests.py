@@ -40,7 +40,7 @@ async def refusal(cloud: Cloud, verb: str, path: str, data: bytes | None = None)
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
 async def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     async with running() as cloud:
-        cloud.furnish(1)
+        cloud.populate(1)
         for verb, paths in (("POST", POSTS), ("PATCH", PATCHES)):
             for path in paths:
                 status, _ = await refusal(cloud, verb, f"{PROJECT}/{path}", body)
@@ -72,7 +72,7 @@ async def test_a_body_that_nests_without_end_is_refused() -> None:
 )  # fmt: skip
 async def test_an_unknown_path_is_refused(path: str) -> None:
     async with running() as cloud:
-        cloud.furnish()
+        cloud.populate()
         for verb in ("GET", "POST", "PUT", "PATCH", "DELETE"):
             await refusal(cloud, verb, path)
 
@@ -87,7 +87,7 @@ async def test_an_unknown_path_is_refused(path: str) -> None:
 @pytest.mark.parametrize("path", ["global/routes", f"{ZONE}/instances", "aggregated/subnetworks"])
 async def test_a_list_is_not_asked_in_other_words(path: str, query: str) -> None:
     async with running() as cloud:
-        cloud.furnish(1)
+        cloud.populate(1)
         assert (await refusal(cloud, "GET", f"{PROJECT}/{path}?{query}"))[0] == 400
 
 
@@ -110,7 +110,7 @@ def test_any_fields_of_any_value_are_answered(requests: list[tuple[str, dict[str
 
 async def answered(requests: list[tuple[str, dict[str, Any]]]) -> None:
     async with running() as cloud:
-        cloud.furnish(1)
+        cloud.populate(1)
         for path, body in requests:
             verb = "PATCH" if path in PATCHES else "POST"
             address = f"{cloud.root}{PROJECT}/{path}"

@@ -46,7 +46,7 @@ BODIES = (
 @pytest.fixture
 async def cloud() -> AsyncIterator[Cloud]:
     async with running() as made:
-        made.furnish(1)
+        made.populate(1)
         yield made
 
 

@@ -14,9 +14,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.errors import Json
-from dualstack_sim.compute.project.inventory import Inventory
+from dualstack_sim.compute.project.inventory import Inventory, Usage
 from dualstack_sim.compute.project.latency import LatencyProfile
-from dualstack_sim.compute.project.usage import Usage
 from dualstack_sim.rules import RULES
 from tests.sim.compute_proof.test_any_sequence import AnySequence
 

@@ -54,7 +54,7 @@ def route(number: int) -> Json:
     return {"name": f"route-{number}", "network": NETWORK, "destRange": pods(number), "nextHopInstance": hop}
 
 
-def furnish(cloud: Cloud) -> None:
+def populate(cloud: Cloud) -> None:
     """Three VMs; the first two have their pods by route."""
     place = cloud.compute.place
     place("networks", "global", {"name": "net", "autoCreateSubnetworks": False})
@@ -128,7 +128,7 @@ async def test_an_order_of_calls_loses_packets_exactly_if_the_model_says_so(
 ) -> None:
     reasons = set[str]()
     async with running(Setting(knobs=PERMISSIVE)) as cloud:
-        furnish(cloud)
+        populate(cloud)
         before = news(cloud)
         before += await events(cloud, start)
         for stage in stages:

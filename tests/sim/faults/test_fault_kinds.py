@@ -19,7 +19,7 @@ async def faulty_cloud(*rules: dict[str, Any], nodes: int = 2) -> AsyncIterator[
     """A cloud with VMs, routes and these faults, and a clock that only the test advances."""
     plan = FaultPlan(parse_faults({"faults": list(rules)}), Chance(1), HandClock())
     async with running(Setting(by_hand=True, faults=plan)) as cloud:
-        cloud.furnish(nodes=nodes)
+        cloud.populate(nodes=nodes)
         yield cloud, plan
 
 

@@ -51,7 +51,7 @@ async def test_the_examples_of_the_page_are_endured(document: dict[str, Any]) ->
         await made.reconcile()
         assert made.faults.fired
         assert made.faults.never_matched() == []
-        assert [fault.in_vain for fault in made.faults.fired if fault.in_vain] == []
+        assert [fault.not_applied for fault in made.faults.fired if fault.not_applied] == []
         await ended_well(made)
 
 

@@ -41,7 +41,7 @@ def over_http(rule: str, nodes: int = 1, **setting: Any) -> Callable[[Experiment
     def enter(experiment: Experiment) -> Experiment:
         async def run() -> bool:
             async with running(Setting(**setting)) as cloud:
-                cloud.furnish(nodes)
+                cloud.populate(nodes)
                 return await experiment(cloud)
 
         _enter(rule, run)

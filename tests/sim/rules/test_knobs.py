@@ -22,7 +22,7 @@ from tests.sim.fabric.cloud import PODS, cluster, node, pod
 async def test_hybrid_limits_may_be_enforced(limits: str, instances: int, refused: bool) -> None:
     knobs = Knobs(hybrid_limits="enforced") if limits == "enforced" else Knobs()
     async with running(Setting(knobs=knobs)) as cloud:
-        cloud.furnish()
+        cloud.populate()
         for number in range(instances):
             cloud.compute.place("instances", "zones/europe-west1-b", instance(f"vm{number}"))
         if refused:
@@ -52,7 +52,7 @@ BEYOND: dict[str, tuple[str, str, Json]] = {
 async def test_what_exceeds_a_quota_of_its_network_may_fail_at_once(quota: str, at_once: bool) -> None:
     knobs = Knobs(network_quotas="request") if at_once else Knobs()
     async with running(Setting(knobs=knobs, quotas=NONE_LEFT)) as cloud:
-        cloud.furnish()
+        cloud.populate()
         cloud.compute.place("instances", ZONE, instance("vm0"))
         verb, path, body = BEYOND[quota]
         query = {}

@@ -65,7 +65,7 @@ def test_a_knob_with_the_answer_of_the_profile_is_not_named() -> None:
         (
             "documented",
             ("K1=perhaps",),
-            "new-route-in-flagged-range must be one of deny, allow. May a route be created",
+            "K1=perhaps: new-route-in-flagged-range must be one of deny, allow. May a route",
         ),
     ],
 )

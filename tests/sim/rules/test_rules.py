@@ -67,7 +67,7 @@ def test_a_registry_refuses_bad_rules() -> None:
         Registry([rule, rule])
     with pytest.raises(ValueError, match="needs an id"):
         Rule("nodot", "It is so.", SOURCES, "documented")
-    with pytest.raises(ValueError, match="needs an id .* and sources"):
+    with pytest.raises(ValueError, match=r"needs an id .* and sources"):
         Rule("area.what", "It is so.", (), "documented")
     with pytest.raises(KeyError):
         Registry([rule]).enforced("area.other")

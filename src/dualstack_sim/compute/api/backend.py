@@ -11,26 +11,25 @@ from dualstack.clock import Clock
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.bodies import accept
 from dualstack_sim.compute.api.errors import ApiError, ConnectionCut, Json, invalid, not_found
-from dualstack_sim.compute.api.fault_effects import Happenings
+from dualstack_sim.compute.api.fault_effects import FaultEffects
 from dualstack_sim.compute.api.fault_injection import Fault, Faults, HttpFault
 from dualstack_sim.compute.api.journal import Journal, Served
 from dualstack_sim.compute.api.methods import Mutation, mutations, takes_body
 from dualstack_sim.compute.api.operations import Effect, Operations, Work
-from dualstack_sim.compute.api.parameters import asked_of
-from dualstack_sim.compute.api.partial import select
+from dualstack_sim.compute.api.parameters import parse_fields, select
 from dualstack_sim.compute.api.reading import Reading
 from dualstack_sim.compute.api.references import GLOBAL, Key, Links
 from dualstack_sim.compute.groups.managed_groups import ManagedGroups
 from dualstack_sim.compute.groups.managed_instances import ManagedInstances
 from dualstack_sim.compute.network.routes import Routes
-from dualstack_sim.compute.network.static_addresses import Reservations
-from dualstack_sim.compute.project.agenda import Agenda
+from dualstack_sim.compute.network.static_addresses import StaticAddresses
 from dualstack_sim.compute.project.commits import Commit, CommitListener
 from dualstack_sim.compute.project.inventory import Inventory
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.compute.project.latency import LatencyProfile
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.compute.project.quotas import Limits, RateMeter, Statistics, concurrency_exceeded
+from dualstack_sim.compute.project.scheduler import Scheduler
 from dualstack_sim.compute.project.snapshot import dump, load, read
 from dualstack_sim.rules import enforced
 
@@ -63,7 +62,7 @@ class Compute:
         knobs, quotas, latency = knobs or Knobs(), quotas or Limits(), latency or LatencyProfile()
         number = str(chance.generator("project-number", project).randrange(10**11, 10**12))
         links = Links(endpoint or DEFAULT_ENDPOINT, project, number)
-        self._agenda = Agenda(clock)
+        self._scheduler = Scheduler(clock)
         self._clock = clock
         self._on_commit = on_commit
         self._faults = faults
@@ -71,7 +70,7 @@ class Compute:
         self._loading = False
         self.journal = Journal()
         self._meter = RateMeter(number)
-        self._operations = Operations(links, chance, latency, self._agenda.at)
+        self._operations = Operations(links, chance, latency, self._scheduler.at)
         self.project = Project(
             name=project,
             number=number,
@@ -86,12 +85,12 @@ class Compute:
             later=self._later,
             run=self._run,
         )
-        routes, reservations = Routes(self.project), Reservations(self.project)
+        routes, addresses = Routes(self.project), StaticAddresses(self.project)
         self._managed = ManagedInstances(self.project)
         groups = ManagedGroups(self.project, self._managed)
-        self._reads = Reading(self.project, groups, routes, reservations).methods()
-        self._mutations = mutations(self.project, routes, reservations, groups)
-        self._happenings = Happenings(self.project, self._mutations, self._agenda.at)
+        self._reads = Reading(self.project, groups, routes, addresses).methods()
+        self._mutations = mutations(self.project, routes, addresses, groups)
+        self._fault_effects = FaultEffects(self.project, self._mutations, self._scheduler.at)
 
     def _committed(self, commit: Commit) -> None:
         if self._on_commit is not None:
@@ -117,7 +116,7 @@ class Compute:
         `caller` is the User-Agent it is counted for, `project` the one whose images are asked for. Raises ApiError for
         everything that is refused and ConnectionCut where a fault wants no answer.
         """
-        call = Call(method, scope, name, self._agenda.catch_up(), query or {}, body or {}, project)
+        call = Call(method, scope, name, self._scheduler.catch_up(), query or {}, body or {}, project)
         status = 200
         try:
             return await self._respond(call, caller)
@@ -133,7 +132,7 @@ class Compute:
     async def _respond(self, call: Call, caller: str) -> Json:
         self._statistics.count(caller, call.method)
         self._check(call, caller)
-        mask = asked_of(call.query)
+        mask = parse_fields(call.query)
         fault = self._consult(call)
         if fault and fault.cut == "before":
             raise ConnectionCut
@@ -168,9 +167,9 @@ class Compute:
         fault = self._faults.consult(call.method, _target(call)) if self._faults is not None else None
         if fault and self._faults is not None:
             try:
-                self._happenings.happen(call, fault)
+                self._fault_effects.apply(call, fault)
             except ApiError as refused:
-                self._faults.in_vain(refused.message)
+                self._faults.not_applied(refused.message)
         return fault
 
     async def _carry_out(self, call: Call, fault: Fault | None) -> Json:
@@ -184,10 +183,10 @@ class Compute:
             return self._mutate(call, mutation, fault)
         if fault and fault.latency:
             await self._clock.sleep(fault.latency)
-            call = replace(call, now=self._agenda.catch_up())
+            call = replace(call, now=self._scheduler.catch_up())
         if waits:
             operation = await self._operations.wait(Key("operations", call.scope, call.name), call.now)
-            return self._operations.render(operation, self._agenda.catch_up())
+            return self._operations.render(operation, self._scheduler.catch_up())
         read = self._reads[call.method]
         if fault and fault.stale:
             with self.project.inventory.as_of(call.now - fault.stale):
@@ -229,11 +228,11 @@ class Compute:
         if self.project.placing:
             effect(at)
         else:
-            self._agenda.at(at + delay, effect)
+            self._scheduler.at(at + delay, effect)
 
     def _run(self, at: float, method: str, work: Work) -> None:
         if self.project.placing:
-            self._operations.at_once(at, work)
+            self._operations.run_immediately(at, work)
         else:
             self._operations.start(at, method, work, None)
 
@@ -249,14 +248,14 @@ class Compute:
         self.project.placing = True
         try:
             work = self._mutations[call.method](call)
-            self._operations.at_once(call.now, work)
+            self._operations.run_immediately(call.now, work)
         finally:
             self.project.placing = False
         return self.project.inventory.get(work.target)
 
     def find(self, collection: str, scope: str, name: str) -> Json | None:
         """A resource as it stands now; read, never change."""
-        self._agenda.catch_up()
+        self._scheduler.catch_up()
         return self.project.inventory.find(Key(collection, scope, name))
 
     def look(self, method: str, scope: str, name: str = "", *, query: Mapping[str, str], project: str = "") -> Json:
@@ -264,11 +263,11 @@ class Compute:
 
         Raises ApiError for what the API refuses, and 404 for a method that does not read.
         """
-        call = Call(method, scope, name, self._agenda.catch_up(), query, {}, project)
+        call = Call(method, scope, name, self._scheduler.catch_up(), query, {}, project)
         self._check_place(call)
         if method not in self._reads:
             raise self._unserved(call)
-        seen: Json = select(self._reads[method](call), asked_of(query))
+        seen: Json = select(self._reads[method](call), parse_fields(query))
         return seen
 
     def statistics(self, caller: str = "") -> Json:
@@ -281,12 +280,12 @@ class Compute:
 
     def snapshot(self) -> dict[str, dict[str, Json]]:
         """Collection -> `scope/name` -> resource, everything that is there now."""
-        self._agenda.catch_up()
+        self._scheduler.catch_up()
         return self.project.inventory.snapshot()
 
     def dump(self) -> Json:
         """The whole state; ApiError 409 while operations run."""
-        self._agenda.catch_up()
+        self._scheduler.catch_up()
         return dump(self.project)
 
     def load(self, state: Any) -> Json:
@@ -294,10 +293,10 @@ class Compute:
 
         Returns it as `dump` writes it. Managed groups that lack VMs begin to make them at once.
         """
-        now = self._agenda.catch_up()
+        now = self._scheduler.catch_up()
         good = read(self.project, state)
-        self._agenda.clear()
-        self._happenings.forget()
+        self._scheduler.clear()
+        self._fault_effects.forget()
         self._loading = True
         try:
             load(self.project, now, good)
@@ -310,7 +309,7 @@ class Compute:
 
     def finish(self) -> None:
         """End everything that is under way at once, as if its time had come."""
-        self._agenda.finish()
+        self._scheduler.finish()
 
     def reseed(self, seed: int) -> None:
         """Let everything that is drawn from now on come from another seed."""
@@ -323,13 +322,13 @@ class Compute:
 
     def operations_running(self) -> int:
         """How many operations have not ended."""
-        self._agenda.catch_up()
+        self._scheduler.catch_up()
         return self._operations.running()
 
     async def close(self) -> None:
         """Drop everything that was still to happen."""
         self._operations.release_watchers()
-        await self._agenda.close()
+        await self._scheduler.close()
 
 
 def _target(call: Call) -> str:

@@ -78,7 +78,7 @@ def accept_strings(value: list[Any], where: str) -> list[str]:
 
 
 def echoed(body: Json, fields: Collection[str]) -> Json:
-    """Those of the fields that were given: they are shown as they were sent, and nothing else depends on them."""
+    """Those of the fields that were given: they are shown as they were sent, and no_effect else depends on them."""
     return {field: body[field] for field in fields if body.get(field) not in (None, "", [], {})}
 
 
@@ -90,7 +90,7 @@ def refuse_changes(body: Json, current: Json, fields: Iterable[str]) -> None:
 
 
 def _bare(value: Any) -> Any:
-    """Without what the server adds, and nothing for what is empty."""
+    """Without what the server adds, and no_effect for what is empty."""
     if isinstance(value, dict):
         return {k: _bare(v) for k, v in value.items() if k not in ("kind", "fingerprint") and v not in ([], {})} or None
     return None if value in ("", []) else value

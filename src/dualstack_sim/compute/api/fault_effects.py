@@ -7,11 +7,11 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from dualstack_sim.compute.api.errors import ApiError, Json
-from dualstack_sim.compute.api.fault_injection import Fault, Meanwhile, Squeeze, VmEnd
+from dualstack_sim.compute.api.fault_injection import ConcurrentChange, Fault, QuotaReduction, VmEnd
 from dualstack_sim.compute.api.methods import Mutation
 from dualstack_sim.compute.api.operations import Effect, Operations
 from dualstack_sim.compute.api.references import Key
-from dualstack_sim.compute.machines.access_configs import without_ephemeral
+from dualstack_sim.compute.machines.access_configs import release_ephemeral
 from dualstack_sim.compute.project.inventory import timestamp
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.compute.project.quotas import Limits, lowered
@@ -29,7 +29,7 @@ _FINGERPRINTS: Mapping[str, tuple[str, str]] = {
 """Verb -> the field of the body that takes the fingerprint, and the field of the resource that has it."""
 
 
-class Happenings:
+class FaultEffects:
     """Brings about what faults say. `schedule` lets something happen at an instant."""
 
     def __init__(
@@ -38,13 +38,13 @@ class Happenings:
         self._project = project
         self._mutations = mutations
         self._schedule = schedule
-        self._unsqueezed: Limits = project.limits
-        self._squeezes: list[Squeeze] = []
+        self._original_limits: Limits = project.limits
+        self._reductions: list[QuotaReduction] = []
 
-    def happen(self, call: Call, fault: Fault) -> None:
+    def apply(self, call: Call, fault: Fault) -> None:
         """Bring about what `fault` says beside `call`. ApiError, with the reason, where that is not possible."""
         if fault.quota is not None:
-            self._squeeze(call.now, fault.quota)
+            self._reduce_quota(call.now, fault.quota)
         if fault.vm is not None:
             self._end(call, fault.vm)
         if fault.meanwhile is not None:
@@ -52,26 +52,26 @@ class Happenings:
 
     def forget(self) -> None:
         """Let all quotas be as they were: what would have restored them is dropped with everything under way."""
-        self._squeezes.clear()
-        self._project.limits = self._unsqueezed
+        self._reductions.clear()
+        self._project.limits = self._original_limits
 
     # -- a quota
 
-    def _squeeze(self, at: float, squeeze: Squeeze) -> None:
-        self._squeezes.append(squeeze)
-        self._apply_squeezes()
-        if squeeze.seconds is not None:
-            self._schedule(at + squeeze.seconds, lambda _at: self._release(squeeze))
+    def _reduce_quota(self, at: float, reduction: QuotaReduction) -> None:
+        self._reductions.append(reduction)
+        self._apply_reductions()
+        if reduction.seconds is not None:
+            self._schedule(at + reduction.seconds, lambda _at: self._release(reduction))
 
-    def _release(self, squeeze: Squeeze) -> None:
-        if squeeze in self._squeezes:
-            self._squeezes.remove(squeeze)
-            self._apply_squeezes()
+    def _release(self, reduction: QuotaReduction) -> None:
+        if reduction in self._reductions:
+            self._reductions.remove(reduction)
+            self._apply_reductions()
 
-    def _apply_squeezes(self) -> None:
-        limits = self._unsqueezed
-        for squeeze in self._squeezes:
-            limits = lowered(limits, squeeze.limit, squeeze.value)
+    def _apply_reductions(self) -> None:
+        limits = self._original_limits
+        for reduction in self._reductions:
+            limits = lowered(limits, reduction.limit, reduction.value)
         self._project.limits = limits
 
     # -- a VM
@@ -86,7 +86,7 @@ class Happenings:
         if end.becomes == "deleted":
             self._delete(call.now, key)
         else:
-            interfaces = without_ephemeral(self._project, found[key]["networkInterfaces"])
+            interfaces = release_ephemeral(self._project, found[key]["networkInterfaces"])
             stopped = {"status": "TERMINATED", "lastStopTimestamp": timestamp(call.now)}
             self._project.inventory.put(call.now, key, found[key] | stopped | {"networkInterfaces": interfaces})
 
@@ -100,14 +100,14 @@ class Happenings:
 
     # -- somebody else's change
 
-    def _change(self, call: Call, meanwhile: Meanwhile) -> None:
+    def _change(self, call: Call, meanwhile: ConcurrentChange) -> None:
         method = meanwhile.method or call.method
         body = {**call.body, **meanwhile.body} if method.endswith(".insert") else dict(meanwhile.body)
         other = replace(call, method=method, body=self._with_fingerprint(call, method, body))
         mutation = self._mutations.get(method)
         if mutation is None:
             raise ApiError(404, "notFound", f"there is no method {method} that changes anything")
-        Operations.at_once(call.now, mutation(other))
+        Operations.run_immediately(call.now, mutation(other))
 
     def _with_fingerprint(self, call: Call, method: str, body: Json) -> Json:
         """The body with the present fingerprint, as whoever has just read the resource sends it."""

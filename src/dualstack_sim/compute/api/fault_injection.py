@@ -17,7 +17,7 @@ class HttpFault:
 
 
 @dataclass(frozen=True, slots=True)
-class Meanwhile:
+class ConcurrentChange:
     """Somebody else's change of the same resource, done before the request is carried out.
 
     `method` "" is that of the request. A fingerprint that the method asks for and the body lacks is the present one.
@@ -28,7 +28,7 @@ class Meanwhile:
 
 
 @dataclass(frozen=True, slots=True)
-class Squeeze:
+class QuotaReduction:
     """A quota lowered to `value`, for `seconds` or, at None, for good. `limit`: a name of `quotas.LIMITS` or group."""
 
     limit: str
@@ -64,8 +64,8 @@ class Fault:
     cut: Literal["before", "after"] | None = None
     pending: float = 0.0
     stale: float = 0.0
-    meanwhile: Meanwhile | None = None
-    quota: Squeeze | None = None
+    meanwhile: ConcurrentChange | None = None
+    quota: QuotaReduction | None = None
     vm: VmEnd | None = None
 
 
@@ -76,7 +76,7 @@ class Faults(Protocol):
         """`method` is the discovery id without `compute.`, `target` the name of the resource or "" for lists."""
         ...
 
-    def in_vain(self, why: str) -> None:
+    def not_applied(self, why: str) -> None:
         """What the fault that was handed out last says could not be brought about."""
         ...
 

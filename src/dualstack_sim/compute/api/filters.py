@@ -30,7 +30,7 @@ _SILENT.log_errors = False
 
 @lru_cache(maxsize=256)
 def compile_filter(text: str) -> Predicate:
-    """The predicate a filter expression means; 400 if it means nothing."""
+    """The predicate a filter expression means; 400 if it means no_effect."""
     if len(text) > _LONGEST:
         raise _bad(text[:80])
     if _LEGACY.match(text):

@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dualstack_sim.compute.api.errors import Json
-from dualstack_sim.compute.api.labels import labels_setter
 from dualstack_sim.compute.api.operations import Work
+from dualstack_sim.compute.api.resource_changes import labels_setter
 from dualstack_sim.compute.groups.instance_templates import InstanceTemplates
 from dualstack_sim.compute.groups.managed_groups import ManagedGroups
 from dualstack_sim.compute.machines.access_configs import AccessConfigs
-from dualstack_sim.compute.machines.disk_attachments import DiskAttachments
-from dualstack_sim.compute.machines.disks import Disks
+from dualstack_sim.compute.machines.disks import DiskAttachments, Disks
 from dualstack_sim.compute.machines.images import Images
+from dualstack_sim.compute.machines.instance_updates import InstanceUpdates
 from dualstack_sim.compute.machines.instances import Instances
-from dualstack_sim.compute.machines.machine_changes import MachineChanges
-from dualstack_sim.compute.network.effective_firewalls import EffectiveFirewalls
-from dualstack_sim.compute.network.firewalls import Firewalls
+from dualstack_sim.compute.machines.interfaces import Interfaces
+from dualstack_sim.compute.network.firewalls import EffectiveFirewalls, Firewalls
 from dualstack_sim.compute.network.networks import Networks
 from dualstack_sim.compute.network.peerings import Peerings
 from dualstack_sim.compute.network.router_status import RouterStatus
 from dualstack_sim.compute.network.routers import Routers
 from dualstack_sim.compute.network.routes import Routes
-from dualstack_sim.compute.network.static_addresses import Reservations
+from dualstack_sim.compute.network.static_addresses import StaticAddresses
 from dualstack_sim.compute.network.subnetworks import Subnetworks
-from dualstack_sim.compute.project.places import Places
+from dualstack_sim.compute.project.locations import Locations
 from dualstack_sim.compute.project.project import Call, Project
 
 Read = Callable[[Call], Json]
@@ -44,17 +43,17 @@ def takes_body(method: str) -> bool:
 
 
 def mutations(
-    project: Project, routes: Routes, reservations: Reservations, groups: ManagedGroups
+    project: Project, routes: Routes, addresses: StaticAddresses, groups: ManagedGroups
 ) -> dict[str, Mutation]:
     """Every method that starts an operation."""
     return {
-        **_network_mutations(project, routes, reservations),
+        **_network_mutations(project, routes, addresses),
         **_machine_mutations(project),
         **_group_mutations(project, groups),
     }
 
 
-def _network_mutations(project: Project, routes: Routes, reservations: Reservations) -> dict[str, Mutation]:
+def _network_mutations(project: Project, routes: Routes, addresses: StaticAddresses) -> dict[str, Mutation]:
     networks, subnetworks, peerings = Networks(project), Subnetworks(project), Peerings(project)
     firewalls, routers = Firewalls(project), Routers(project)
     return {
@@ -79,24 +78,24 @@ def _network_mutations(project: Project, routes: Routes, reservations: Reservati
         "routers.patch": routers.patch,
         "routers.update": routers.update,
         "routers.delete": routers.delete,
-        "addresses.insert": reservations.insert,
-        "addresses.delete": reservations.delete,
-        "globalAddresses.insert": reservations.insert,
-        "globalAddresses.delete": reservations.delete,
+        "addresses.insert": addresses.insert,
+        "addresses.delete": addresses.delete,
+        "globalAddresses.insert": addresses.insert,
+        "globalAddresses.delete": addresses.delete,
         "addresses.setLabels": labels_setter(project, "addresses"),
         "globalAddresses.setLabels": labels_setter(project, "addresses"),
     }
 
 
 def _machine_mutations(project: Project) -> dict[str, Mutation]:
-    instances, disks = Instances(project), Disks(project)
-    access, changes, attachments = AccessConfigs(project), MachineChanges(project), DiskAttachments(project)
+    instances, interfaces, disks = Instances(project), Interfaces(project), Disks(project)
+    access, changes, attachments = AccessConfigs(project), InstanceUpdates(project), DiskAttachments(project)
     return {
         "instances.insert": instances.insert,
         "instances.delete": instances.delete,
         "instances.start": instances.start,
         "instances.stop": instances.stop,
-        "instances.updateNetworkInterface": instances.update_interface,
+        "instances.updateNetworkInterface": interfaces.update,
         "instances.setTags": instances.set_tags,
         "instances.setLabels": instances.set_labels,
         "instances.setMetadata": instances.set_metadata,
@@ -132,9 +131,9 @@ def _group_mutations(project: Project, groups: ManagedGroups) -> dict[str, Mutat
     }
 
 
-def reads(project: Project, routes: Routes, reservations: Reservations) -> dict[str, Read]:
+def reads(project: Project, routes: Routes, addresses: StaticAddresses) -> dict[str, Read]:
     """The methods that read one thing and compute something about it."""
-    places, images, firewalls = Places(project), Images(project), EffectiveFirewalls(project)
+    places, images, firewalls = Locations(project), Images(project), EffectiveFirewalls(project)
     return {
         "projects.get": places.project,
         "regions.get": places.region,
@@ -143,8 +142,8 @@ def reads(project: Project, routes: Routes, reservations: Reservations) -> dict[
         "images.get": images.get,
         "images.getFromFamily": images.from_family,
         "routes.get": routes.get,
-        "addresses.get": reservations.get,
-        "globalAddresses.get": reservations.get,
+        "addresses.get": addresses.get,
+        "globalAddresses.get": addresses.get,
         "routers.getRouterStatus": RouterStatus(project).get,
         "networks.getEffectiveFirewalls": firewalls.of_network,
         "instances.getEffectiveFirewalls": firewalls.of_instance,

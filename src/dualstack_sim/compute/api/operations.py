@@ -35,8 +35,8 @@ USER = "gardener@example.iam.gserviceaccount.com"
 Effect = Callable[[float], None]
 
 
-def nothing(_at: float) -> None:
-    """The effect of an operation that changes nothing."""
+def no_effect(_at: float) -> None:
+    """The effect of an operation that changes no_effect."""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Work:
     """A mutation that was accepted. All effects are handed the instant at which they are due.
 
     begin: at acceptance (reserve, show). stages: (fraction of the latency, effect). finish: when DONE.
-    abandon: instead of `finish`, undoes `begin`. failure: known at acceptance, surfaces when DONE; nothing is begun.
+    abandon: instead of `finish`, undoes `begin`. failure: known at acceptance, surfaces when DONE; no_effect is begun.
     exclusive: no other mutation of the target may start meanwhile. also_busy: parts that count as busy meanwhile.
     """
 
@@ -52,8 +52,8 @@ class Work:
     target_id: str
     kind: str
     finish: Effect
-    begin: Effect = nothing
-    abandon: Effect = nothing
+    begin: Effect = no_effect
+    abandon: Effect = no_effect
     stages: Sequence[tuple[float, Effect]] = ()
     failure: OperationFailure | None = None
     exclusive: bool = True
@@ -205,7 +205,7 @@ class Operations:
         operation.watchers.clear()
 
     @staticmethod
-    def at_once(now: float, work: Work) -> None:
+    def run_immediately(now: float, work: Work) -> None:
         """Carry out `work` without an operation: the way a world is furnished before time starts.
 
         Raises ApiError where the operation would have failed.
@@ -375,7 +375,7 @@ def _read(state: Json) -> Operation:
         name=key.name,
         id=state["id"],
         key=key,
-        work=Work(Key(*state["target"]), state["targetId"], state["kind"], nothing),
+        work=Work(Key(*state["target"]), state["targetId"], state["kind"], no_effect),
         inserted=float(state["inserted"]),
         starts=float(state["starts"]),
         ended=float(state["ended"]),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
-from dualstack_sim.compute.api.errors import invalid_parameter
-from dualstack_sim.compute.api.partial import Mask, read_mask
+from dualstack_sim.compute.api.errors import ApiError, invalid_parameter
 from dualstack_sim.rules import enforced
 
+Mask = dict[str, "Mask | None"]
+"""Field -> mask of its parts, None for all of it."""
 _BOOLEANS = ("includeAllScopes", "returnPartialSuccess", "prettyPrint")
 _CHOICES = {"alt": ("json",), "views": ("DEFAULT", "WITH_UTILIZATION")}
 """Responses are written as JSON alone; `media` and `proto`, which the real API knows too, are refused."""
 
 
-def asked_of(query: Mapping[str, str]) -> Mask | None:
+def parse_fields(query: Mapping[str, str]) -> Mask | None:
     """What of the response is asked for, None for all of it; 400 if a parameter has no such value.
 
     It is read before anything is carried out, so that nobody is refused what has happened.
@@ -33,3 +36,71 @@ def _check(query: Mapping[str, str]) -> None:
     for name, choices in _CHOICES.items():
         if query.get(name) and query[name] not in choices:
             raise invalid_parameter(query[name], f"The parameter '{name}' must be one of: {', '.join(choices)}.")
+
+
+def _bad(text: str) -> ApiError:
+    return invalid_parameter(text, "Invalid field selection.")
+
+
+@lru_cache(maxsize=128)
+def read_mask(text: str) -> Mask:
+    """The mask a `fields` parameter means; 400 if it is malformed."""
+    mask, position = _read(text, 0, 0)
+    if position != len(text):
+        raise _bad(text)
+    return mask
+
+
+def _read(text: str, position: int, depth: int) -> tuple[Mask, int]:
+    if depth > 10:
+        raise _bad(text)
+    mask: Mask = {}
+    while True:
+        path, position = _path(text, position)
+        inner: Mask | None = None
+        if position < len(text) and text[position] == "(":
+            inner, position = _read(text, position + 1, depth + 1)
+            if position >= len(text) or text[position] != ")":
+                raise _bad(text)
+            position += 1
+        _enter(mask, path, inner)
+        if position < len(text) and text[position] == ",":
+            position += 1
+            continue
+        return mask, position
+
+
+def _path(text: str, position: int) -> tuple[list[str], int]:
+    end = position
+    while end < len(text) and text[end] not in ",()":
+        end += 1
+    path = text[position:end].strip().split("/")
+    if not all(path) or len(path) > 20:
+        raise _bad(text)
+    return path, end
+
+
+def _enter(mask: Mask, path: list[str], inner: Mask | None) -> None:
+    for part in path[:-1]:
+        below = mask.setdefault(part, {})
+        if below is None:
+            return
+        mask = below
+    mask[path[-1]] = inner
+
+
+def select(value: Any, mask: Mask | None) -> Any:
+    """The parts of a document that a mask keeps; lists are looked through, `*` is every field."""
+    if mask is None:
+        return value
+    if isinstance(value, list):
+        return [select(entry, mask) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for field, part in value.items():
+        if field in mask:
+            kept[field] = select(part, mask[field])
+        elif "*" in mask:
+            kept[field] = select(part, mask["*"])
+    return kept

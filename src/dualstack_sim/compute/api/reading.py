@@ -1,4 +1,4 @@
-"""What changes nothing: single resources, lists and aggregated lists by their methods (compute-api.md 1.2)."""
+"""What changes no_effect: single resources, lists and aggregated lists by their methods (compute-api.md 1.2)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dualstack_sim.compute.machines.images import Images
 from dualstack_sim.compute.network.networks import with_subnetworks
 from dualstack_sim.compute.network.peerings import Peerings
 from dualstack_sim.compute.network.routes import Routes
-from dualstack_sim.compute.network.static_addresses import Reservations
+from dualstack_sim.compute.network.static_addresses import StaticAddresses
 from dualstack_sim.compute.network.utilization import VIEW as UTILIZATION
 from dualstack_sim.compute.network.utilization import with_utilization
-from dualstack_sim.compute.project.places import Places
+from dualstack_sim.compute.project.locations import Locations
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
 
@@ -28,7 +28,7 @@ _KINDS = {
     "instanceTemplates": "instanceTemplate", "instanceGroupManagers": "instanceGroupManager",
     "instanceGroups": "instanceGroup", "autoscalers": "autoscaler",
 }  # fmt: skip
-_HOMES: Mapping[str, str] = {
+_SCOPE_OF: Mapping[str, str] = {
     "subnetworks": "regions", "routers": "regions", "addresses": "regions", "instances": "zones", "disks": "zones",
     "machineTypes": "zones", "instanceGroupManagers": "zones", "instanceGroups": "zones", "autoscalers": "zones",
 }  # fmt: skip
@@ -39,20 +39,20 @@ _PLAIN = ("networks", "subnetworks", "instances", "firewalls", "routers", "disks
 class Reading:
     """The methods that read, over the collections of one project."""
 
-    def __init__(self, project: Project, groups: ManagedGroups, routes: Routes, reservations: Reservations) -> None:
+    def __init__(self, project: Project, groups: ManagedGroups, routes: Routes, addresses: StaticAddresses) -> None:
         self._project = project
         self._operations = project.operations
         self._groups = groups
         self._routes = routes
-        self._reservations = reservations
-        self._places = Places(project)
+        self._addresses = addresses
+        self._locations = Locations(project)
         self._images = Images(project)
 
     def methods(self) -> dict[str, Read]:
         """Discovery id -> what answers it."""
         methods: dict[str, Read] = {
-            "regions.list": lambda call: self._list(call, "regions", self._places.regions()),
-            "zones.list": lambda call: self._list(call, "zones", self._places.zones()),
+            "regions.list": lambda call: self._list(call, "regions", self._locations.regions()),
+            "zones.list": lambda call: self._list(call, "zones", self._locations.zones()),
             "images.list": lambda call: self._list(call, "images", self._images.rows(call)),
             "globalAddresses.list": self._lister("addresses"),
             "networks.listPeeringRoutes": self._peering_routes,
@@ -73,7 +73,7 @@ class Reading:
             methods[f"{service}.get"] = self._operation
             methods[f"{service}.list"] = self._lister("operations")
             methods[f"{service}.delete"] = self._forget_operation
-        return methods | reads(self._project, self._routes, self._reservations)
+        return methods | reads(self._project, self._routes, self._addresses)
 
     def _viewed(self, call: Call, collection: str, rows: Iterable[Json]) -> Iterable[Json]:
         """The rows as the view of the request shows them."""
@@ -115,13 +115,13 @@ class Reading:
         if collection == "routes":
             return self._routes.shown()
         if collection == "addresses":
-            return self._reservations.shown(scope)
+            return self._addresses.shown(scope)
         if collection == "instanceGroupManagers":
             return self._groups.rows(scope)
         if collection == "instanceGroups":
             return self._groups.group_rows(scope)
         if collection == "machineTypes":
-            return self._places.machine_types(scope)
+            return self._locations.machine_types(scope)
         return self._project.inventory.table(collection, scope).values()
 
     def _list(self, call: Call, collection: str, rows: Iterable[Json]) -> Json:
@@ -148,7 +148,7 @@ class Reading:
     def _aggregate(self, call: Call, collection: str) -> Json:
         regions = [f"regions/{region}" for region in sorted(self._project.regions)]
         zones = [f"zones/{zone}" for names in self._project.regions.values() for zone in names]
-        scopes = {"regions": regions, "zones": sorted(zones)}.get(_HOMES.get(collection, ""), [GLOBAL])
+        scopes = {"regions": regions, "zones": sorted(zones)}.get(_SCOPE_OF.get(collection, ""), [GLOBAL])
         if collection == "addresses":
             scopes = [GLOBAL, *regions]
         everywhere = call.query.get("includeAllScopes", "").lower() == "true" and enforced("lists.all-scopes")

@@ -44,7 +44,7 @@ class Links:
         return f"{self.endpoint}/projects/{self.project}/{path}" if path else f"{self.endpoint}/projects/{self.project}"
 
     def read(self, text: str, collection: str, scope: str) -> Key | None:
-        """The key that a full URL of any host, a partial path or a bare name means; None if it means nothing here.
+        """The key that a full URL of any host, a partial path or a bare name means; None if it means no_effect here.
 
         A bare name lives in `scope`. A path of another project or of another collection is None.
         """

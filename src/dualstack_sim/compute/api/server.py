@@ -52,12 +52,12 @@ def create_app(compute: Compute) -> web.Application:
     return app
 
 
-def _is_worth_telling(record: logging.LogRecord) -> bool:
+def _is_server_fault(record: logging.LogRecord) -> bool:
     """What is no HTTP is the fault of who sends it: he is told so with 400, and nobody else."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-_connections.addFilter(_is_worth_telling)
+_connections.addFilter(_is_server_fault)
 
 
 def create_runner(application: web.Application) -> web.AppRunner:
@@ -77,7 +77,7 @@ async def _answer(compute: Compute, request: web.Request) -> web.StreamResponse:
         _check_length(request.raw_path)
         verb, query = request.method, request.query
         raw = await request.read() if request.can_read_body else b""
-        if _is_disguised(request):
+        if _is_method_override(request):
             verb, query, raw = "GET", MultiDict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True)), b""
         caller = request.headers.get("User-Agent", "")
         document = await _carry_out(compute, verb, request.rel_url.raw_path, query, raw, caller)
@@ -95,7 +95,7 @@ def _check_length(path: str) -> None:
         raise ApiError(414, "uriTooLong", f"The requested URL is longer than {LONGEST_URL} bytes.")
 
 
-def _is_disguised(request: web.Request) -> bool:
+def _is_method_override(request: web.Request) -> bool:
     """Whether a POST means a GET whose query did not fit into its URL, as google-api-python-client sends it."""
     meant = request.headers.get("X-HTTP-Method-Override", "")
     return request.method == "POST" and meant.upper() == "GET" and enforced("requests.method-override")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from dualstack_sim.compute.api.bodies import accept, accept_list
-from dualstack_sim.compute.api.errors import Json, already_exists, in_use, invalid, required
+from dualstack_sim.compute.api.errors import Json, in_use, invalid, required
 from dualstack_sim.compute.api.operations import Work
-from dualstack_sim.compute.api.references import GLOBAL, Key, check_name
-from dualstack_sim.compute.machines.aliases import read_wishes
+from dualstack_sim.compute.api.references import GLOBAL, Key
+from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
+from dualstack_sim.compute.machines.aliases import parse_alias_requests
 from dualstack_sim.compute.machines.disks import ATTACHED
 from dualstack_sim.compute.machines.instances import SCHEMA as INSTANCE
 from dualstack_sim.compute.machines.interfaces import SCHEMA as INTERFACE
@@ -31,7 +32,7 @@ _WHERE = "resource.properties"
 
 
 class InstanceTemplates:
-    """instanceTemplates.insert, delete. Get and list come from the listing; there is nothing else."""
+    """instanceTemplates.insert, delete. Get and list come from the listing; there is no_effect else."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -39,31 +40,18 @@ class InstanceTemplates:
     def insert(self, call: Call) -> Work:
         project = self._project
         body = accept(call.body, SCHEMA)
-        if "name" not in body:
-            raise required("resource.name")
-        key = Key("instanceTemplates", GLOBAL, check_name(body["name"]))
-        if project.inventory.find(key):
-            raise already_exists(project.links.partial(key))
+        key = new_key(project, "instanceTemplates", GLOBAL, body)
         if "properties" not in body:
             raise required(_WHERE)
         resource = project.inventory.identity(key, "instanceTemplate", call.now) | {
             "description": body.get("description", ""),
             "properties": self._properties(accept(body["properties"], PROPERTIES, _WHERE)),
         }
-        return Work(
-            key,
-            resource["id"],
-            "compute.instanceTemplates.insert",
-            lambda at: project.inventory.put(at, key, resource),
-            begin=lambda at: project.inventory.put(at, key, resource, effective=False),
-            abandon=lambda at: project.inventory.put(at, key, None, effective=False),
-        )
+        return insertion(project, key, resource, kind="compute.instanceTemplates.insert")
 
     def delete(self, call: Call) -> Work:
         project = self._project
-        key = project.inventory.canonical(Key("instanceTemplates", GLOBAL, call.name))
-        project.require_idle(key)
-        resource = project.inventory.get(key)
+        key, resource = change_target(project, Key("instanceTemplates", GLOBAL, call.name))
         for user, group in project.inventory.all("instanceGroupManagers"):
             used = any(version["instanceTemplate"] == resource["selfLink"] for version in group["versions"])
             if used and enforced("templates.in-use"):
@@ -89,10 +77,10 @@ class InstanceTemplates:
     def _interface(self, index: int, entry: Json) -> Json:
         """Aliases are masks only: the same template makes many VMs (compute-api.md 7.1)."""
         where = f"{_WHERE}.networkInterfaces[{index}]"
-        for wish in read_wishes(self._project, entry.get("aliasIpRanges", []), f"{where}.aliasIpRanges"):
-            if wish.network is not None and enforced("templates.alias-masks"):
+        for request in parse_alias_requests(self._project, entry.get("aliasIpRanges", []), f"{where}.aliasIpRanges"):
+            if request.network is not None and enforced("templates.alias-masks"):
                 why = "Only a netmask can be used in an instance template."
-                raise invalid(wish.where, wish.network, why)
+                raise invalid(request.where, request.network, why)
         links: dict[str, Any] = {}
         for field, collection in (("network", "networks"), ("subnetwork", "subnetworks")):
             if entry.get(field):

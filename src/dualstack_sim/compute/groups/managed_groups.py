@@ -6,11 +6,12 @@ from collections import Counter
 from typing import Any
 
 from dualstack_sim.compute.api.bodies import accept, accept_strings
-from dualstack_sim.compute.api.errors import Json, already_exists, condition_not_met, invalid, required
+from dualstack_sim.compute.api.errors import Json, condition_not_met, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import Key, check_name
-from dualstack_sim.compute.groups.managed_instances import ManagedInstances, outdated_of
-from dualstack_sim.compute.groups.update_policy import read_policy, read_versions, require_template, version_of
+from dualstack_sim.compute.api.resource_changes import change_target, new_key
+from dualstack_sim.compute.groups.managed_instances import ManagedInstances, outdated_records
+from dualstack_sim.compute.groups.update_policy import read_policy, read_versions, require_template, version_identity
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
 
@@ -53,7 +54,7 @@ class ManagedGroups:
         records = self._instances.of(group)
         doing = Counter(str(record["action"]).lower() for record in records)
         alive = [record for record in records if record["action"] != "DELETING"]
-        reached = not outdated_of(resource, alive)
+        reached = not outdated_records(resource, alive)
         return resource | {
             "currentActions": {action: doing[action] for action in _ACTIONS},
             "status": {
@@ -110,12 +111,7 @@ class ManagedGroups:
     def insert(self, call: Call) -> Work:
         project = self._project
         body = accept(call.body, SCHEMA)
-        for field in ("name", "targetSize"):
-            if field not in body:
-                raise required(f"resource.{field}")
-        key = Key("instanceGroupManagers", call.scope, check_name(body["name"]))
-        if project.inventory.find(key):
-            raise already_exists(project.links.partial(key))
+        key = new_key(project, "instanceGroupManagers", call.scope, body, "targetSize")
         size = _size(body["targetSize"], "resource.targetSize")
         versions = read_versions(project, body.get("versions") or [{"instanceTemplate": _template(body)}], size)
         resource = project.inventory.identity(key, "instanceGroupManager", call.now) | {
@@ -263,9 +259,7 @@ class ManagedGroups:
         return self._project.inventory.canonical(Key("instanceGroupManagers", call.scope, call.name))
 
     def _target(self, call: Call) -> tuple[Key, Json]:
-        key = self._existing(call)
-        self._project.require_idle(key)
-        return key, self._project.inventory.get(key)
+        return change_target(self._project, Key("instanceGroupManagers", call.scope, call.name))
 
     def _sized(self, versions: list[Any], size: int) -> Json:
         """The versions with the numbers that a size gives them."""
@@ -275,7 +269,7 @@ class ManagedGroups:
             target = {k: v for k, v in (wanted.pop("targetSize", None) or {}).items() if k != "calculated"}
             asked.append(wanted | ({"targetSize": target} if target else {}))
         read = read_versions(self._project, asked, size)
-        return {"versions": read, "instanceTemplate": version_of(read[0])["instanceTemplate"]}
+        return {"versions": read, "instanceTemplate": version_identity(read[0])["instanceTemplate"]}
 
     def _change(self, key: Key, current: Json, kind: str, change: Json) -> Work:
         inventory = self._project.inventory

@@ -6,7 +6,7 @@ from typing import Any
 
 from dualstack_sim.compute.api.errors import ApiError, Json, OperationFailure
 from dualstack_sim.compute.api.references import GLOBAL, Key
-from dualstack_sim.compute.groups.update_policy import version_of
+from dualstack_sim.compute.groups.update_policy import version_identity
 from dualstack_sim.compute.machines.instances import Instances
 from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.compute.project.project import Call, Project
@@ -15,7 +15,7 @@ from dualstack_sim.rules import enforced
 RETRY = 30.0
 """Simulated seconds after which a VM that could not be made or deleted is tried again."""
 
-_LETTERS = "0123456789bcdfghjklmnpqrstvwxz"
+_SUFFIX_LETTERS = "0123456789bcdfghjklmnpqrstvwxz"
 
 
 class ManagedInstances:
@@ -59,7 +59,7 @@ class ManagedInstances:
         ordinal = len(self.of(group))
         while True:
             generator = self._project.chance.generator("managed-instance", *group, round(at * 1000), ordinal)
-            name = f"{base}-{''.join(generator.choice(_LETTERS) for _ in range(4))}"
+            name = f"{base}-{''.join(generator.choice(_SUFFIX_LETTERS) for _ in range(4))}"
             key = Key("managedInstances", group.scope, f"{group.name}:{name}")
             taken = self._project.inventory.find(Key("instances", group.scope, name))
             if taken is None and self._project.inventory.find(key) is None:
@@ -98,19 +98,19 @@ class ManagedInstances:
         """One round through the group; whether any record changed."""
         before = self.of(group)
         for record in before:
-            self._drive(at, group, record)
+            self._reconcile_instance(at, group, record)
         self._resize(at, group)
         return before != self.of(group)
 
     # -- one VM
 
-    def _drive(self, at: float, group: Key, record: Json) -> None:
+    def _reconcile_instance(self, at: float, group: Key, record: Json) -> None:
         vm = self.instance(group, record)
         action = record["action"]
         if record.get("retryAt", at) > at:
             return
         if action == "DELETING":
-            self._drive_deletion(at, group, record, vm)
+            self._reconcile_deletion(at, group, record, vm)
         elif vm is None:
             self._create(at, group, record)
         elif action == "RECREATING" and vm["id"] == record["id"]:
@@ -118,7 +118,7 @@ class ManagedInstances:
         elif action != "NONE" and vm["status"] == "RUNNING":
             self.mark(at, group, record, action="NONE", id=vm["id"], error=None, retryAt=None)
 
-    def _drive_deletion(self, at: float, group: Key, record: Json, vm: Json | None) -> None:
+    def _reconcile_deletion(self, at: float, group: Key, record: Json, vm: Json | None) -> None:
         if vm is None:
             self.forget(at, group, record)
         else:
@@ -187,7 +187,7 @@ class ManagedInstances:
             return
         size, policy = resource["targetSize"], resource["updatePolicy"]
         alive = [record for record in self.of(group) if record["action"] != "DELETING"]
-        outdated = outdated_of(resource, alive)
+        outdated = outdated_records(resource, alive)
         rolling = outdated if policy["type"] == "PROACTIVE" else []
         surge = min(policy["maxSurge"]["calculated"], len(rolling))
         for _ in range(size + surge - len(alive)):
@@ -196,7 +196,7 @@ class ManagedInstances:
         if rolling:
             self._replace(at, group, resource, alive, rolling)
         else:
-            for record in _surplus(alive, outdated)[: max(0, len(alive) - size)]:
+            for record in _deletion_order(alive, outdated)[: max(0, len(alive) - size)]:
                 self.mark(at, group, record, action="DELETING", retryAt=None)
 
     def _replace(self, at: float, group: Key, resource: Json, alive: list[Json], rolling: list[Json]) -> None:
@@ -219,15 +219,15 @@ class ManagedInstances:
     def wanted_version(resource: Json, alive: list[Json]) -> Json:
         """The version that has too few VMs yet."""
         for version in resource["versions"]:
-            have = sum(1 for record in alive if record["version"] == version_of(version))
+            have = sum(1 for record in alive if record["version"] == version_identity(version))
             if have < version["targetSize"]["calculated"]:
-                return version_of(version)
-        return version_of(resource["versions"][0])
+                return version_identity(version)
+        return version_identity(resource["versions"][0])
 
 
-def outdated_of(resource: Json, alive: list[Json]) -> list[Json]:
+def outdated_records(resource: Json, alive: list[Json]) -> list[Json]:
     """The VMs that are of no version of the group, or of one that has more than it should."""
-    left = [(version_of(version), version["targetSize"]["calculated"]) for version in resource["versions"]]
+    left = [(version_identity(version), version["targetSize"]["calculated"]) for version in resource["versions"]]
     result = []
     for record in alive:
         for index, (version, number) in enumerate(left):
@@ -239,6 +239,6 @@ def outdated_of(resource: Json, alive: list[Json]) -> list[Json]:
     return result
 
 
-def _surplus(alive: list[Json], outdated: list[Json]) -> list[Json]:
+def _deletion_order(alive: list[Json], outdated: list[Json]) -> list[Json]:
     """Whom to delete first when a group shrinks: the outdated, then those that do not run yet, then by name."""
     return sorted(alive, key=lambda row: (row not in outdated, row["action"] == "NONE", str(row["name"])))

@@ -87,6 +87,6 @@ def require_template(project: Project, text: Any, where: str) -> Any:
     return project.reference(f"{where}.instanceTemplate", text, "instanceTemplates", GLOBAL, "instanceTemplate")[0]
 
 
-def version_of(version: Json) -> Json:
+def version_identity(version: Json) -> Json:
     """What identifies a version: its name and its template."""
     return {field: version[field] for field in ("name", "instanceTemplate") if field in version}

@@ -10,6 +10,7 @@ from dualstack_sim.compute.api.bodies import accept, echoed, one_of
 from dualstack_sim.compute.api.errors import Json, bad_request, invalid, not_found, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import Key
+from dualstack_sim.compute.api.resource_changes import change_target, interface_of
 from dualstack_sim.compute.network.addresses import dotted
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
@@ -45,7 +46,7 @@ def _drawn(project: Project, *what: str) -> str:
     return dotted(int(IPv4Address("34.64.0.0")) + number)
 
 
-def without_ephemeral(project: Project, interfaces: list[Json]) -> list[Json]:
+def release_ephemeral(project: Project, interfaces: list[Json]) -> list[Json]:
     """The interfaces of a VM that stops: external addresses that nobody reserved are given up (compute-api.md 7.5)."""
     reserved = {address["address"] for _, address in project.inventory.all("addresses")}
 
@@ -56,7 +57,7 @@ def without_ephemeral(project: Project, interfaces: list[Json]) -> list[Json]:
     return [_with_configs(interface, left) for interface in interfaces]
 
 
-def with_ephemeral(project: Project, instance: Key, interfaces: list[Json]) -> list[Json]:
+def assign_ephemeral(project: Project, instance: Key, interfaces: list[Json]) -> list[Json]:
     """The interfaces of a VM that starts: where an external address was given up there is another."""
 
     def given(config: Json) -> Json:
@@ -123,15 +124,8 @@ class AccessConfigs:
         raise not_found(f"{self._project.links.partial(key)}/{interface['name']}/accessConfigs/{name}")
 
     def _interface(self, call: Call) -> tuple[Key, Json]:
-        key = self._project.inventory.canonical(Key("instances", call.scope, call.name))
-        self._project.require_unlocked(key)
-        name = call.query.get("networkInterface", "")
-        if not name:
-            raise required("networkInterface")
-        for interface in self._project.inventory.get(key)["networkInterfaces"]:
-            if interface["name"] == name:
-                return key, interface
-        raise invalid("networkInterface", name, "The instance has no such network interface.")
+        key, instance = change_target(self._project, Key("instances", call.scope, call.name), shared=True)
+        return key, interface_of(instance, call)
 
     def _work(self, call: Call, key: Key, name: str, configs: list[Json]) -> Work:
         inventory = self._project.inventory

@@ -1,4 +1,4 @@
-"""Addresses that one request takes for one instance, all or none."""
+"""Allocates the addresses that one request needs, and rolls all of them back if the request fails."""
 
 from __future__ import annotations
 
@@ -19,77 +19,84 @@ from dualstack_sim.compute.project.project import Project
 from dualstack_sim.rules import enforced
 
 
-class Holdings:
-    """Takes addresses at once and can give all of them back. `holder` is the partial path of the instance."""
+class AllocationTransaction:
+    """Allocations take effect at once. `holder` is the partial path of the resource that gets the addresses."""
 
     def __init__(self, project: Project, holder: str) -> None:
         self._project = project
         self._holder = holder
         self._blocks: list[tuple[Key, Block]] = []
-        self._sixes: list[tuple[Key, int]] = []
+        self._ipv6: list[tuple[Key, int]] = []
 
-    def take_block(self, subnetwork: Key, network: IPv4Network) -> None:
-        """Exactly this block; the operation fails if somebody holds a part of it (compute-api.md 7.2)."""
-        book = self._project.book(subnetwork)
-        if book.holder_within(network) is not None and enforced("aliases.taken"):
+    def allocate_block(self, subnetwork: Key, network: IPv4Network) -> None:
+        """Allocate exactly this block; raises OperationFailed if any part of it is in use."""
+        pool = self._project.pool(subnetwork)
+        if pool.holder_within(network) is not None and enforced("aliases.taken"):
             shown = str(network.network_address) if network.prefixlen == 32 else str(network)
             message = f"IP '{shown}' is already being used by another resource."
             raise OperationFailed(OperationFailure("IP_IN_USE_BY_ANOTHER_RESOURCE", message))
         self._hold(subnetwork, block_of(network, self._holder))
 
-    def take_own(self, subnetwork: Key, network: IPv4Network) -> None:
-        """An address of the primary range by its number: a reserved one may be used by one VM (compute-api.md 8)."""
-        reserved = self._project.book(subnetwork).holder_within(network)
+    def allocate_address(self, subnetwork: Key, network: IPv4Network) -> None:
+        """Allocate this primary address; one VM may use a reserved one.
+
+        Source: docs/reference/compute-engine.md#reserved-internal-address.
+        """
+        reserved = self._project.pool(subnetwork).holder_within(network)
         if reserved is None or "/addresses/" not in reserved.holder or not enforced("addresses.reserved-for-vm"):
-            self.take_block(subnetwork, network)
+            self.allocate_block(subnetwork, network)
             return
         link, own = self._project.links.full(subnetwork), str(network.network_address)
         for _, vm in self._project.inventory.all("instances"):
             for interface in vm["networkInterfaces"]:
                 if interface["networkIP"] == own and interface["subnetwork"] == link:
-                    self.take_block(subnetwork, network)
+                    self.allocate_block(subnetwork, network)
 
-    def take_address(self, subnetwork: Key, whole: IPv4Network) -> str:
-        """The lowest free address of the primary range."""
+    def allocate_any_address(self, subnetwork: Key, whole: IPv4Network) -> str:
+        """Allocate the lowest free address of the primary range."""
         first, last = usable_primary(whole)
-        return dotted(self._lowest(subnetwork, whole, first, last, 1))
+        return dotted(self._allocate_lowest(subnetwork, whole, first, last, 1))
 
-    def take_mask(self, subnetwork: Key, whole: IPv4Network, prefix: int, *, primary: bool) -> IPv4Network:
-        """The lowest free block of a given length, by what is held alone: routes do not count (E8)."""
+    def allocate_prefix(self, subnetwork: Key, whole: IPv4Network, prefix: int, *, primary: bool) -> IPv4Network:
+        """Allocate the lowest free block of a prefix length. Static routes reserve nothing.
+
+        Source: docs/reference/cut-over.md#e8.
+        """
         first, last = int(whole.network_address), int(whole.broadcast_address)
         if primary:
             first, last = usable_primary(whole)
         size = 1 << (32 - prefix)
         if not enforced("aliases.lowest-free"):
             first += size
-        start = self._lowest(subnetwork, whole, first, last, size)
+        start = self._allocate_lowest(subnetwork, whole, first, last, size)
         return IPv4Network((start, prefix))
 
-    def take_six(self, subnetwork: Key, prefix: IPv6Network) -> IPv6Network:
-        """The next free /96."""
-        number = self._project.book(subnetwork).take_six(self._holder)
+    def allocate_ipv6(self, subnetwork: Key, prefix: IPv6Network) -> IPv6Network:
+        """Allocate the next free /96."""
+        number = self._project.pool(subnetwork).allocate_ipv6(self._holder)
         if number is None:
             raise self._exhausted(subnetwork, str(prefix))
-        self._sixes.append((subnetwork, number))
+        self._ipv6.append((subnetwork, number))
         return vm_prefix(prefix, number)
 
-    def give_back(self) -> None:
+    def roll_back(self) -> None:
+        """Release everything that was allocated."""
         for subnetwork, block in self._blocks:
-            self._project.book(subnetwork).release(block)
-        for subnetwork, number in self._sixes:
-            self._project.book(subnetwork).release_six(number)
+            self._project.pool(subnetwork).release(block)
+        for subnetwork, number in self._ipv6:
+            self._project.pool(subnetwork).release_ipv6(number)
         self._blocks.clear()
-        self._sixes.clear()
+        self._ipv6.clear()
 
-    def _lowest(self, subnetwork: Key, whole: IPv4Network, first: int, last: int, size: int) -> int:
-        start = self._project.book(subnetwork).lowest_free(first, last, size)
+    def _allocate_lowest(self, subnetwork: Key, whole: IPv4Network, first: int, last: int, size: int) -> int:
+        start = self._project.pool(subnetwork).lowest_free(first, last, size)
         if start is None:
             raise self._exhausted(subnetwork, str(whole))
         self._hold(subnetwork, Block(start, start + size - 1, self._holder))
         return start
 
     def _hold(self, subnetwork: Key, block: Block) -> None:
-        self._project.book(subnetwork).hold(block)
+        self._project.pool(subnetwork).hold(block)
         self._blocks.append((subnetwork, block))
 
     def _exhausted(self, subnetwork: Key, text: str) -> OperationFailed:
@@ -102,30 +109,24 @@ class Holdings:
 
 
 def release_aliases(project: Project, subnetwork: Key, aliases: list[Json], holder: str) -> None:
-    """Give up alias ranges as an interface lists them."""
+    """Release alias ranges, given as the entries of an interface."""
     for alias in aliases:
         network = parse_ipv4(alias["ipCidrRange"])
         if network is not None:
-            project.book(subnetwork).release(block_of(network, holder))
+            project.pool(subnetwork).release(block_of(network, holder))
 
 
-def release_six(project: Project, subnetwork: Key, interface: Json) -> None:
-    """Give up the /96 of an interface, if it has one."""
-    address = six_address(interface)
+def release_ipv6(project: Project, subnetwork: Key, interface: Json) -> None:
+    """Release the /96 of an interface, if it has one."""
+    configs = interface.get("ipv6AccessConfigs")
+    address = configs[0]["externalIpv6"] if configs else interface.get("ipv6Address", "")
     if address:
-        project.book(subnetwork).release_six(vm_prefix_number(address))
+        project.pool(subnetwork).release_ipv6(vm_prefix_number(address))
 
 
 def release_interface(project: Project, subnetwork: Key, interface: Json, holder: str) -> None:
-    """Give up everything an interface holds (compute-api.md 7.5: when the delete is done)."""
+    """Release every address of an interface."""
     own = IPv4Network(interface["networkIP"])
-    project.book(subnetwork).release(block_of(own, holder))
+    project.pool(subnetwork).release(block_of(own, holder))
     release_aliases(project, subnetwork, interface.get("aliasIpRanges", []), holder)
-    release_six(project, subnetwork, interface)
-
-
-def six_address(interface: Json) -> str:
-    """The first address of the interface's /96 as the API prints it, "" if it has none."""
-    for config in interface.get("ipv6AccessConfigs", ()):
-        return str(config["externalIpv6"])
-    return str(interface.get("ipv6Address", ""))
+    release_ipv6(project, subnetwork, interface)

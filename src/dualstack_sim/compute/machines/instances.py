@@ -15,8 +15,9 @@ from dualstack_sim.compute.api.errors import (
     invalid,
     required,
 )
-from dualstack_sim.compute.api.operations import Work
+from dualstack_sim.compute.api.operations import Work, no_effect
 from dualstack_sim.compute.api.references import Key, check_name
+from dualstack_sim.compute.api.resource_changes import change_target
 from dualstack_sim.compute.api.shapes import (
     ACCELERATORS,
     DISPLAY,
@@ -27,11 +28,10 @@ from dualstack_sim.compute.api.shapes import (
     SERVICE_ACCOUNTS,
     SHIELDED,
 )
-from dualstack_sim.compute.machines.access_configs import with_ephemeral, without_ephemeral
-from dualstack_sim.compute.machines.allocation_transaction import Holdings, release_interface
+from dualstack_sim.compute.machines.access_configs import assign_ephemeral, release_ephemeral
+from dualstack_sim.compute.machines.allocation_transaction import AllocationTransaction, release_interface
 from dualstack_sim.compute.machines.disks import DiskPlan, plan_disks, release_disks
-from dualstack_sim.compute.machines.interfaces import SCHEMA as INTERFACE_SCHEMA
-from dualstack_sim.compute.machines.interfaces import furnish, revise_interface
+from dualstack_sim.compute.machines.interfaces import build_interface
 from dualstack_sim.compute.project.allocation_quotas import check_interfaces
 from dualstack_sim.compute.project.inventory import timestamp
 from dualstack_sim.compute.project.project import Call, Project
@@ -100,23 +100,25 @@ class Instances:
         if not entries:
             raise invalid("resource.networkInterfaces", "", "At least one network interface is required.")
         resource = self._described(call, key, machine, body)
-        holdings = Holdings(project, project.links.partial(key))
+        transaction = AllocationTransaction(project, project.links.partial(key))
         try:
             disks = plan_disks(project, key, call.now, body.get("disks", []))
-            interfaces = [furnish(project, key, index, entry, holdings) for index, entry in enumerate(entries)]
+            interfaces = [
+                build_interface(project, key, index, entry, transaction) for index, entry in enumerate(entries)
+            ]
             check_interfaces(project, interfaces)
         except OperationFailed as failed:
-            holdings.give_back()
-            return Work(key, resource["id"], "insert", lambda at: None, failure=failed.failure)
+            transaction.roll_back()
+            return Work(key, resource["id"], "insert", no_effect, failure=failed.failure)
         except ApiError:
-            holdings.give_back()
+            transaction.roll_back()
             raise
         resource["networkInterfaces"] = interfaces
         if disks.attached:
             resource["disks"] = disks.attached
-        return self._insertion(key, resource, holdings, disks)
+        return self._insertion(key, resource, transaction, disks)
 
-    def _insertion(self, key: Key, resource: Json, holdings: Holdings, disks: DiskPlan) -> Work:
+    def _insertion(self, key: Key, resource: Json, transaction: AllocationTransaction, disks: DiskPlan) -> Work:
         project = self._project
 
         def begin(at: float) -> None:
@@ -124,7 +126,7 @@ class Instances:
             project.inventory.put(at, key, resource)
 
         def abandon(at: float) -> None:
-            holdings.give_back()
+            transaction.roll_back()
             disks.abandon(project, at)
             project.inventory.put(at, key, None)
 
@@ -168,7 +170,7 @@ class Instances:
     def delete(self, call: Call) -> Work:
         """Addresses are given up only when the operation is done (compute-api.md 7.5)."""
         project = self._project
-        key, resource = self._target(call, exclusive=True)
+        key, resource = self._target(call)
         if resource["deletionProtection"] and enforced("instances.deletion-protection"):
             why = "Resource cannot be deleted if it's protected against deletion."
             raise ApiError(400, "invalidUsage", f"Invalid resource usage: '{why}'.")
@@ -200,11 +202,11 @@ class Instances:
         )
 
     def stop(self, call: Call) -> Work:
-        key, resource = self._target(call, exclusive=True)
+        key, resource = self._target(call)
         status = resource["status"]
 
         def finish(at: float) -> None:
-            interfaces = without_ephemeral(self._project, self._project.inventory.get(key)["networkInterfaces"])
+            interfaces = release_ephemeral(self._project, self._project.inventory.get(key)["networkInterfaces"])
             stopped = {"status": "TERMINATED", "lastStopTimestamp": timestamp(at), "networkInterfaces": interfaces}
             self._set(at, key, stopped)
 
@@ -218,12 +220,12 @@ class Instances:
         )
 
     def start(self, call: Call) -> Work:
-        key, resource = self._target(call, exclusive=True)
+        key, resource = self._target(call)
         status = resource["status"]
         starting = "PROVISIONING" if status == "TERMINATED" else status
 
         def finish(at: float) -> None:
-            interfaces = with_ephemeral(self._project, key, self._project.inventory.get(key)["networkInterfaces"])
+            interfaces = assign_ephemeral(self._project, key, self._project.inventory.get(key)["networkInterfaces"])
             started = {"status": "RUNNING", "lastStartTimestamp": timestamp(at), "networkInterfaces": interfaces}
             self._set(at, key, started)
 
@@ -238,66 +240,8 @@ class Instances:
 
     # -- changes that leave the VM alone
 
-    def update_interface(self, call: Call) -> Work:
-        """instances.updateNetworkInterface: two at a time on one VM are refused like a stale fingerprint (412)."""
-        project = self._project
-        key, resource = self._target(call, exclusive=False)
-        name = call.query.get("networkInterface", "")
-        if not name:
-            raise required("networkInterface")
-        current = next((entry for entry in resource["networkInterfaces"] if entry["name"] == name), None)
-        if current is None:
-            raise invalid("networkInterface", name, "The instance has no such network interface.")
-        body = accept(call.body, INTERFACE_SCHEMA)
-        busy = "fingerprint" in body and project.operations.is_busy(_interface_lock(key, name))
-        if busy and enforced("interfaces.one-change-at-a-time"):
-            raise condition_not_met()
-        holdings = Holdings(project, project.links.partial(key))
-        try:
-            change = revise_interface(project, key, resource["status"], current, body, holdings)
-        except OperationFailed as failed:
-            holdings.give_back()
-            return Work(
-                key, resource["id"], "updateNetworkInterface", lambda at: None, failure=failed.failure, exclusive=False
-            )
-        except ApiError:
-            holdings.give_back()
-            raise
-
-        def count(number: int) -> None:
-            project.aliases_coming[current["network"]] += number
-
-        def abandon(_at: float) -> None:
-            count(-change.more_aliases)
-            holdings.give_back()
-
-        def finish(at: float) -> None:
-            count(-change.more_aliases)
-            change.release()
-            interfaces = [
-                self._revised(key, entry, change.apply(entry)) if entry["name"] == name else entry
-                for entry in project.inventory.get(key)["networkInterfaces"]
-            ]
-            self._set(at, key, {"networkInterfaces": interfaces})
-
-        return Work(
-            key,
-            resource["id"],
-            "updateNetworkInterface",
-            finish,
-            begin=lambda at: count(change.more_aliases),
-            abandon=abandon,
-            exclusive=False,
-            also_busy=(_interface_lock(key, name),),
-        )
-
-    def _revised(self, key: Key, before: Json, after: Json) -> Json:
-        if after == before or not enforced("interfaces.fingerprint-changes"):
-            return after
-        return after | {"fingerprint": self._project.inventory.fingerprint(key, before["name"])}
-
     def set_tags(self, call: Call) -> Work:
-        key, resource = self._target(call, exclusive=False)
+        key, resource = self._target(call, shared=True)
         body = accept(call.body, {"items": list, "fingerprint": str})
         if body.get("fingerprint") != resource["tags"]["fingerprint"] and enforced("instances.tags-fingerprint"):
             raise condition_not_met()
@@ -305,7 +249,7 @@ class Instances:
         return self._aspect(key, resource, "setTags", lambda: {"tags": self._tags(key, body)})
 
     def set_labels(self, call: Call) -> Work:
-        key, resource = self._target(call, exclusive=False)
+        key, resource = self._target(call, shared=True)
         body = accept(call.body, {"labels": dict, "labelFingerprint": str})
         stale = body.get("labelFingerprint") != resource["labelFingerprint"]
         if stale and enforced("instances.labels-fingerprint"):
@@ -317,7 +261,7 @@ class Instances:
         )
 
     def set_metadata(self, call: Call) -> Work:
-        key, resource = self._target(call, exclusive=False)
+        key, resource = self._target(call, shared=True)
         body = accept(call.body, {"kind": str, "items": list, "fingerprint": str})
         stale = body.get("fingerprint") != resource["metadata"]["fingerprint"]
         if stale and enforced("instances.metadata-fingerprint"):
@@ -330,13 +274,8 @@ class Instances:
 
     # -- parts
 
-    def _target(self, call: Call, *, exclusive: bool) -> tuple[Key, Json]:
-        key = self._project.inventory.canonical(Key("instances", call.scope, call.name))
-        if exclusive:
-            self._project.require_idle(key)
-        else:
-            self._project.require_unlocked(key)
-        return key, self._project.inventory.get(key)
+    def _target(self, call: Call, *, shared: bool = False) -> tuple[Key, Json]:
+        return change_target(self._project, Key("instances", call.scope, call.name), shared=shared)
 
     def _subnetwork(self, interface: Json) -> Key:
         key = self._project.links.read(interface["subnetwork"], "subnetworks", "")
@@ -374,10 +313,6 @@ class Instances:
                 where = f"resource.metadata.items[{index}].key"
                 raise invalid(where, item.get("key", ""), f"Must be a match of regex '{_METADATA_KEY.pattern}'")
         return items
-
-
-def _interface_lock(key: Key, name: str) -> Key:
-    return Key("networkInterfaces", key.scope, f"{key.name}/{name}")
 
 
 def machine_type(project: Project, scope: str, text: str) -> str:

@@ -1,4 +1,8 @@
-"""Network interfaces: how a new one is furnished and what may change on a running VM (compute-api.md 7.1 to 7.3)."""
+"""Network interfaces: building new ones, and instances.updateNetworkInterface.
+
+Alias ranges are parsed and allocated in `aliases.py`. Sources: docs/reference/compute-engine.md#network-interfaces,
+docs/reference/compute-engine.md#interface-updates.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +15,33 @@ from dualstack_sim.compute.api.bodies import Schema, accept, accept_list, echoed
 from dualstack_sim.compute.api.errors import (
     ApiError,
     Json,
+    OperationFailed,
     bad_request,
     condition_not_met,
     invalid,
     not_ready,
     required,
 )
+from dualstack_sim.compute.api.operations import Work, no_effect
 from dualstack_sim.compute.api.references import GLOBAL, Key
+from dualstack_sim.compute.api.resource_changes import change_target, interface_of
 from dualstack_sim.compute.machines.access_configs import SCHEMA as ACCESS_SCHEMA
 from dualstack_sim.compute.machines.access_configs import access_config
-from dualstack_sim.compute.machines.aliases import merged, read_wishes, revise, take
+from dualstack_sim.compute.machines.aliases import (
+    allocate_aliases,
+    compare_aliases,
+    merge_aliases,
+    parse_alias_requests,
+)
 from dualstack_sim.compute.machines.allocation_transaction import (
-    Holdings,
+    AllocationTransaction,
     release_aliases,
     release_interface,
-    release_six,
+    release_ipv6,
 )
 from dualstack_sim.compute.network.addresses import block_of, fits_within, parse_ipv4, uncompressed, usable_primary
 from dualstack_sim.compute.project.allocation_quotas import check_aliases
-from dualstack_sim.compute.project.project import Project
+from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
 
 SCHEMA: Schema = {
@@ -44,14 +56,16 @@ _ECHOED = (
     "vlan",
 )  # fmt: skip
 STACKS = ("IPV4_ONLY", "IPV4_IPV6")
-_SIX = ("ipv6AccessType", "ipv6AccessConfigs", "ipv6Address", "internalIpv6PrefixLength")
+_IPV6_FIELDS = ("ipv6AccessType", "ipv6AccessConfigs", "ipv6Address", "internalIpv6PrefixLength")
 
 
 # -- a new interface
 
 
-def furnish(project: Project, instance: Key, index: int, entry: Any, holdings: Holdings) -> Json:
-    """The interface as the API shows it, its addresses held. ApiError or OperationFailed if it cannot be."""
+def build_interface(
+    project: Project, instance: Key, index: int, entry: Any, transaction: AllocationTransaction
+) -> Json:
+    """The interface as the API shows it, with its addresses allocated. Raises ApiError or OperationFailed."""
     where = f"resource.networkInterfaces[{index}]"
     if not isinstance(entry, Mapping):
         raise invalid(where, entry, "Must be an object.")
@@ -60,19 +74,19 @@ def furnish(project: Project, instance: Key, index: int, entry: Any, holdings: H
     default = "IPV4_ONLY" if enforced("interfaces.default-stack") else subnetwork["stackType"]
     stack = one_of(body.get("stackType") or default, STACKS, f"{where}.stackType")
     if stack == "IPV4_IPV6":
-        _require_dual(project, key, subnetwork, f"{where}.stackType")
-    wishes = read_wishes(project, body.get("aliasIpRanges", []), f"{where}.aliasIpRanges")
+        _require_dual_stack(project, key, subnetwork, f"{where}.stackType")
+    requests = parse_alias_requests(project, body.get("aliasIpRanges", []), f"{where}.aliasIpRanges")
     interface: Json = {
         "kind": "compute#networkInterface",
         "name": f"nic{index}",
         "network": subnetwork["network"],
         "subnetwork": subnetwork["selfLink"],
-        "networkIP": _own_address(key, subnetwork, body.get("networkIP"), f"{where}.networkIP", holdings),
+        "networkIP": _primary_address(key, subnetwork, body.get("networkIP"), f"{where}.networkIP", transaction),
         "fingerprint": project.inventory.fingerprint(instance, f"nic{index}"),
         "stackType": stack,
     }
     interface |= echoed(body, _ECHOED)
-    aliases = take(project, holdings, key, subnetwork, wishes)
+    aliases = allocate_aliases(project, transaction, key, subnetwork, requests)
     if aliases:
         interface["aliasIpRanges"] = aliases
     if body.get("accessConfigs"):
@@ -81,7 +95,7 @@ def furnish(project: Project, instance: Key, index: int, entry: Any, holdings: H
             access_config(project, instance, f"nic{index}", config, f"{where}.accessConfigs[0]") for config in configs
         ]
     if stack == "IPV4_IPV6":
-        interface |= _six_fields(key, subnetwork, holdings)
+        interface |= _ipv6_fields(key, subnetwork, transaction)
     return interface
 
 
@@ -105,22 +119,27 @@ def _subnetwork(project: Project, instance: Key, body: Json, where: str) -> tupl
     return key, subnetwork
 
 
-def _own_address(key: Key, subnetwork: Json, wanted: str | None, where: str, holdings: Holdings) -> str:
+def _primary_address(
+    key: Key, subnetwork: Json, wanted: str | None, where: str, transaction: AllocationTransaction
+) -> str:
     whole = IPv4Network(subnetwork["ipCidrRange"])
     if not wanted:
-        return holdings.take_address(key, whole)
+        return transaction.allocate_any_address(key, whole)
     own = parse_ipv4(f"{wanted}/32")
     if own is None or not fits_within(own, whole):
         raise invalid(where, wanted, "IP address is outside of the subnetwork's primary range.")
     first, last = usable_primary(whole)
     if not first <= int(own.network_address) <= last:
         raise invalid(where, wanted, "IP address is reserved.")
-    holdings.take_own(key, own)
+    transaction.allocate_address(key, own)
     return wanted
 
 
-def _require_dual(project: Project, key: Key, subnetwork: Json, where: str) -> None:
-    """A dual-stack interface needs a dual-stack subnetwork whose prefix is there (compute-api.md 7.2)."""
+def _require_dual_stack(project: Project, key: Key, subnetwork: Json, where: str) -> None:
+    """400 for a subnetwork that is not dual-stack, or has no prefix yet.
+
+    Source: docs/reference/compute-engine.md#dual-stack-interface.
+    """
     if subnetwork["stackType"] != "IPV4_IPV6" and enforced("interfaces.dual-needs-dual"):
         why = f"The subnetwork '{project.links.partial(key)}' does not support IPv6: its stack type is IPV4_ONLY."
         raise invalid(where, "IPV4_IPV6", why)
@@ -128,41 +147,108 @@ def _require_dual(project: Project, key: Key, subnetwork: Json, where: str) -> N
         raise not_ready(project.links.partial(key))
 
 
-def _six_fields(key: Key, subnetwork: Json, holdings: Holdings) -> Json:
-    """The /96 of a dual-stack interface, spelled as the access type demands (compute-api.md 7.1)."""
-    taken = holdings.take_six(key, IPv6Network(subnetwork["ipv6CidrRange"]))
-    base = uncompressed(taken.network_address)
+def _ipv6_fields(key: Key, subnetwork: Json, transaction: AllocationTransaction) -> Json:
+    """The fields for a new /96, which depend on the access type (docs/reference/compute-engine.md#interface-ipv6)."""
+    prefix = transaction.allocate_ipv6(key, IPv6Network(subnetwork["ipv6CidrRange"]))
+    base = uncompressed(prefix.network_address)
     if subnetwork["ipv6AccessType"] == "INTERNAL":
-        return {"ipv6AccessType": "INTERNAL", "ipv6Address": base, "internalIpv6PrefixLength": taken.prefixlen}
+        return {"ipv6AccessType": "INTERNAL", "ipv6Address": base, "internalIpv6PrefixLength": prefix.prefixlen}
     config = {
         "kind": "compute#accessConfig",
         "type": "DIRECT_IPV6",
         "name": "external-ipv6",
         "externalIpv6": base,
-        "externalIpv6PrefixLength": taken.prefixlen,
+        "externalIpv6PrefixLength": prefix.prefixlen,
         "networkTier": "PREMIUM",
     }
     return {"ipv6AccessType": "EXTERNAL", "ipv6AccessConfigs": [config]}
 
 
-# -- a changed interface
+# -- instances.updateNetworkInterface
+
+
+class Interfaces:
+    """The method instances.updateNetworkInterface (docs/reference/compute-engine.md#interface-updates)."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def update(self, call: Call) -> Work:
+        """Plan the change and allocate its addresses; it takes effect when the operation is DONE.
+
+        A second update during the first is refused like a stale fingerprint (412).
+        """
+        project = self._project
+        key, instance = change_target(project, Key("instances", call.scope, call.name), shared=True)
+        current = interface_of(instance, call)
+        name = current["name"]
+        lock = Key("networkInterfaces", key.scope, f"{key.name}/{name}")
+        body = accept(call.body, SCHEMA)
+        busy = "fingerprint" in body and project.operations.is_busy(lock)
+        if busy and enforced("interfaces.one-change-at-a-time"):
+            raise condition_not_met()
+        transaction = AllocationTransaction(project, project.links.partial(key))
+        kind = "updateNetworkInterface"
+        try:
+            change = _plan_update(project, key, instance["status"], current, body, transaction)
+        except OperationFailed as failed:
+            transaction.roll_back()
+            return Work(key, instance["id"], kind, no_effect, failure=failed.failure, exclusive=False)
+        except ApiError:
+            transaction.roll_back()
+            raise
+
+        def count_pending(number: int) -> None:
+            project.pending_aliases[current["network"]] += number
+
+        def abandon(_at: float) -> None:
+            count_pending(-change.more_aliases)
+            transaction.roll_back()
+
+        def finish(at: float) -> None:
+            count_pending(-change.more_aliases)
+            change.release()
+            before = project.inventory.get(key)
+            interfaces = [
+                self._changed(key, entry, change) if entry["name"] == name else entry
+                for entry in before["networkInterfaces"]
+            ]
+            if interfaces != before["networkInterfaces"]:
+                project.inventory.put(at, key, before | {"networkInterfaces": interfaces})
+
+        return Work(
+            key,
+            instance["id"],
+            kind,
+            finish,
+            begin=lambda at: count_pending(change.more_aliases),
+            abandon=abandon,
+            exclusive=False,
+            also_busy=(lock,),
+        )
+
+    def _changed(self, key: Key, before: Json, change: InterfaceChange) -> Json:
+        after = change.apply(before)
+        if after == before or not enforced("interfaces.fingerprint-changes"):
+            return after
+        return after | {"fingerprint": self._project.inventory.fingerprint(key, before["name"])}
 
 
 @dataclass(frozen=True, slots=True)
 class InterfaceChange:
-    """A checked change: `apply` yields the new interface, `release` gives up what it no longer holds."""
+    """A planned change. `apply` returns the new interface, `release` frees the addresses that it no longer has."""
 
     apply: Callable[[Json], Json]
     release: Callable[[], None]
     more_aliases: int = 0
 
 
-def revise_interface(
-    project: Project, instance: Key, status: str, current: Json, body: Json, holdings: Holdings
+def _plan_update(
+    project: Project, instance: Key, status: str, current: Json, body: Json, transaction: AllocationTransaction
 ) -> InterfaceChange:
-    """updateNetworkInterface (compute-api.md 7.3). New addresses are held; ApiError or OperationFailed otherwise.
+    """Check the request and allocate new addresses. Raises ApiError or OperationFailed.
 
-    Clients may send the whole interface as they read it: what equals the present value is no change.
+    Clients may send the whole interface as they read it: a field with its current value is not a change.
     """
     if "fingerprint" not in body and enforced("interfaces.fingerprint-needed"):
         raise required("resource.fingerprint")
@@ -170,105 +256,108 @@ def revise_interface(
     if stale and enforced("interfaces.fingerprint-stale"):
         raise condition_not_met()
     _refuse_fixed(current, body, status)
-    if _moves(current, body):
-        return _relocation(project, instance, current, body, holdings)
-    wanted = body.get("stackType") or current["stackType"]
-    stack_changes = wanted != current["stackType"]
+    if _is_move(current, body):
+        return _move(project, instance, current, body, transaction)
+    stack = body.get("stackType") or current["stackType"]
+    stack_changes = stack != current["stackType"]
     present: list[Json] = current.get("aliasIpRanges", [])
     requested = body.get("aliasIpRanges", present)
     if not requested and not enforced("aliases.empty-list-clears"):
         requested = present
-    wishes = read_wishes(project, requested, "resource.aliasIpRanges")
-    revision = revise(present, wishes)
-    both = stack_changes and requested and (revision.added or revision.removed)
+    requests = parse_alias_requests(project, requested, "resource.aliasIpRanges")
+    difference = compare_aliases(present, requests)
+    both = stack_changes and requested and (difference.added or difference.removed)
     if both and enforced("interfaces.one-kind-of-change"):
         raise bad_request("Alias IP ranges and stack type cannot be changed in the same request.")
     region = f"regions/{project.region_of(instance.scope)}"
     key, subnetwork = project.reference(
         "resource.subnetwork", current["subnetwork"], "subnetworks", region, "subnetwork"
     )
-    if stack_changes or revision.added:
+    if stack_changes or difference.added:
         project.require_unlocked(key)
     holder = project.links.partial(instance)
     if stack_changes:
-        change = _stack_change(project, key, subnetwork, wanted, current, holdings)
+        change = _stack_change(project, key, subnetwork, stack, current, transaction)
         return change if requested else _with_aliases_cleared(change, project, key, current, holder)
-    check_aliases(project, current["network"], len(revision.added))
-    taken = take(project, holdings, key, subnetwork, revision.added)
-    aliases = merged(wishes, revision.added, taken)
+    check_aliases(project, current["network"], len(difference.added))
+    allocated = allocate_aliases(project, transaction, key, subnetwork, difference.added)
+    aliases = merge_aliases(requests, difference.added, allocated)
     return InterfaceChange(
-        lambda interface: _without_aliases(interface) | ({"aliasIpRanges": aliases} if aliases else {}),
-        lambda: release_aliases(project, key, revision.removed, holder),
-        len(revision.added),
+        lambda interface: _without(interface, "aliasIpRanges") | ({"aliasIpRanges": aliases} if aliases else {}),
+        lambda: release_aliases(project, key, difference.removed, holder),
+        len(difference.added),
     )
 
 
-def _without_aliases(interface: Json) -> Json:
-    return {field: value for field, value in interface.items() if field != "aliasIpRanges"}
+def _without(interface: Json, *fields: str) -> Json:
+    return {field: value for field, value in interface.items() if field not in fields}
 
 
 def _with_aliases_cleared(
     change: InterfaceChange, project: Project, key: Key, current: Json, holder: str
 ) -> InterfaceChange:
-    """The same change, and no aliases any more (E13): who names a stack type only may send an empty list."""
+    """The same change, without aliases: clients that change the stack type may send an empty list.
+
+    Source: docs/reference/cut-over.md#e13.
+    """
 
     def release() -> None:
         change.release()
         release_aliases(project, key, current.get("aliasIpRanges", []), holder)
 
-    return InterfaceChange(lambda interface: _without_aliases(change.apply(interface)), release)
+    return InterfaceChange(lambda interface: _without(change.apply(interface), "aliasIpRanges"), release)
 
 
 def _stack_change(
-    project: Project, key: Key, subnetwork: Json, wanted: str, current: Json, holdings: Holdings
+    project: Project, key: Key, subnetwork: Json, wanted: str, current: Json, transaction: AllocationTransaction
 ) -> InterfaceChange:
     one_of(wanted, STACKS, "resource.stackType")
     if wanted == "IPV4_ONLY":
         return InterfaceChange(
-            lambda interface: (
-                {field: value for field, value in interface.items() if field not in _SIX} | {"stackType": "IPV4_ONLY"}
-            ),
-            lambda: release_six(project, key, current),
+            lambda interface: _without(interface, *_IPV6_FIELDS) | {"stackType": "IPV4_ONLY"},
+            lambda: release_ipv6(project, key, current),
         )
-    _require_dual(project, key, subnetwork, "resource.stackType")
-    fields = _six_fields(key, subnetwork, holdings)
+    _require_dual_stack(project, key, subnetwork, "resource.stackType")
+    fields = _ipv6_fields(key, subnetwork, transaction)
     return InterfaceChange(lambda interface: interface | fields | {"stackType": "IPV4_IPV6"}, lambda: None)
 
 
-def _moves(current: Json, body: Json) -> bool:
-    """Whether the request gives the interface another subnetwork or another address."""
+def _is_move(current: Json, body: Json) -> bool:
+    """Whether the request moves the interface to another subnetwork or address."""
     fields = ("network", "subnetwork", "networkIP")
     return any(body.get(f) and not current[f].endswith(body[f].rpartition("projects/")[2]) for f in fields)
 
 
-def _relocation(project: Project, instance: Key, current: Json, body: Json, holdings: Holdings) -> InterfaceChange:
+def _move(
+    project: Project, instance: Key, current: Json, body: Json, transaction: AllocationTransaction
+) -> InterfaceChange:
     """Another subnetwork, with new addresses and the aliases of the request, or another address in the same one."""
     holder = project.links.partial(instance)
-    wish: Json = {
+    requested: Json = {
         field: body[field] for field in ("network", "subnetwork", "networkIP", "aliasIpRanges") if field in body
     }
-    if "subnetwork" not in wish:
-        wish["subnetwork"] = current["subnetwork"]
-    key, subnetwork = _subnetwork(project, instance, wish, "resource")
+    if "subnetwork" not in requested:
+        requested["subnetwork"] = current["subnetwork"]
+    key, subnetwork = _subnetwork(project, instance, requested, "resource")
     if subnetwork["selfLink"] == current["subnetwork"]:
         wanted = body.get("networkIP") or None
-        own = _own_address(key, subnetwork, wanted, "resource.networkIP", holdings)
+        own = _primary_address(key, subnetwork, wanted, "resource.networkIP", transaction)
         before = block_of(IPv4Network(current["networkIP"]), holder)
         return InterfaceChange(
-            lambda interface: interface | {"networkIP": own}, lambda: project.book(key).release(before)
+            lambda interface: interface | {"networkIP": own}, lambda: project.pool(key).release(before)
         )
     if body.get("networkIP") == current["networkIP"]:
-        wish.pop("networkIP")
+        requested.pop("networkIP")
     index = int(current["name"].removeprefix("nic"))
     stack = body.get("stackType") or current["stackType"]
-    fresh = furnish(project, instance, index, wish | {"stackType": stack}, holdings)
+    new = build_interface(project, instance, index, requested | {"stackType": stack}, transaction)
     kept = {field: current[field] for field in ("accessConfigs", *_ECHOED) if field in current}
-    left = project.links.read(current["subnetwork"], "subnetworks", "") or key
-    return InterfaceChange(lambda _: fresh | kept, lambda: release_interface(project, left, current, holder))
+    old = project.links.read(current["subnetwork"], "subnetworks", "") or key
+    return InterfaceChange(lambda _: new | kept, lambda: release_interface(project, old, current, holder))
 
 
 def _refuse_fixed(current: Json, body: Json, status: str) -> None:
-    """What this call cannot change, on a running VM or at all."""
+    """Refuse changes that this method does not support on a running VM, or at all."""
     for field in ("accessConfigs", "ipv6AccessConfigs"):
         differs = field in body and body[field] != current.get(field, [])
         if differs and enforced("interfaces.access-configs-fixed"):

@@ -85,18 +85,18 @@ def _aligned(address: int, size: int) -> int:
     return -(-address // size) * size
 
 
-class AddressBook:
+class AddressPool:
     """Who holds which IPv4 block and which /96 in one subnetwork.
 
     Holds start when a request is accepted and end when the operation that gives them up is done.
-    Static routes reserve nothing (E8).
+    Static routes reserve no_effect (E8).
     """
 
     def __init__(self) -> None:
         self._blocks: list[Block] = []
         self._floors: dict[tuple[int, int, int], int] = {}
-        self._six: dict[int, str] = {}
-        self._next_six = 0
+        self._ipv6: dict[int, str] = {}
+        self._next_ipv6 = 0
 
     def holder(self, first: int, last: int) -> Block | None:
         """Some block that shares an address with `first`..`last`."""
@@ -113,7 +113,7 @@ class AddressBook:
         insort(self._blocks, block)
 
     def release(self, block: Block) -> None:
-        """Give a block back; nothing happens if `block.holder` does not hold exactly this one."""
+        """Give a block back; no_effect happens if `block.holder` does not hold exactly this one."""
         index = bisect_left(self._blocks, block)
         if index < len(self._blocks) and self._blocks[index] == block and self._blocks[index].holder == block.holder:
             del self._blocks[index]
@@ -146,45 +146,45 @@ class AddressBook:
         """As JSON; `load` is the inverse."""
         return {
             "blocks": [[block.first, block.last, block.holder] for block in self._blocks],
-            "six": {str(number): holder for number, holder in sorted(self._six.items())},
-            "nextSix": self._next_six,
+            "six": {str(number): holder for number, holder in sorted(self._ipv6.items())},
+            "nextSix": self._next_ipv6,
         }
 
     @classmethod
-    def load(cls, state: dict[str, Any]) -> AddressBook:
-        book = cls()
-        book._blocks = sorted(Block(int(first), int(last), str(holder)) for first, last, holder in state["blocks"])
-        book._six = {int(number): str(holder) for number, holder in state["six"].items()}
-        book._next_six = int(state["nextSix"])
-        return book
+    def load(cls, state: dict[str, Any]) -> AddressPool:
+        pool = cls()
+        pool._blocks = sorted(Block(int(first), int(last), str(holder)) for first, last, holder in state["blocks"])
+        pool._ipv6 = {int(number): str(holder) for number, holder in state["six"].items()}
+        pool._next_ipv6 = int(state["nextSix"])
+        return pool
 
     def is_untouched(self) -> bool:
         """Whether nobody holds anything and the next /96 is the first."""
-        return self.is_empty() and self._next_six == 0
+        return self.is_empty() and self._next_ipv6 == 0
 
     def is_empty(self) -> bool:
         """Whether nobody holds anything, of either family."""
-        return not self._blocks and not self._six
+        return not self._blocks and not self._ipv6
 
     # -- IPv6: the n-th /96 of the subnetwork's /64
 
-    def take_six(self, holder: str) -> int | None:
+    def allocate_ipv6(self, holder: str) -> int | None:
         """The number of the next free /96 in the first /65, without the first /96 (compute-api.md 5.5)."""
         limit = 1 << (VM_PREFIX - 65)
         first = 1 if enforced("interfaces.first-prefix-skipped") else 0
-        for number in chain(range(max(first, self._next_six), limit), range(first, self._next_six)):
-            if number not in self._six:
-                self._six[number] = holder
-                self._next_six = number + 1
+        for number in chain(range(max(first, self._next_ipv6), limit), range(first, self._next_ipv6)):
+            if number not in self._ipv6:
+                self._ipv6[number] = holder
+                self._next_ipv6 = number + 1
                 return number
         return None
 
-    def sixes(self) -> int:
+    def allocated_ipv6(self) -> int:
         """How many /96s are taken."""
-        return len(self._six)
+        return len(self._ipv6)
 
-    def release_six(self, number: int) -> None:
-        self._six.pop(number, None)
+    def release_ipv6(self, number: int) -> None:
+        self._ipv6.pop(number, None)
 
 
 def vm_prefix(subnetwork: IPv6Network, number: int) -> IPv6Network:

@@ -13,7 +13,7 @@ BGP_DEFAULTS: Json = {"advertiseMode": "DEFAULT", "keepaliveInterval": 20}
 def advertised(router: Json, network: Json, subnetworks: Iterable[Json]) -> list[str]:
     """The IPv4 ranges that any peer of the router hears of; those of its own policy while it has no peer.
 
-    `subnetworks` are those of the router's network. A router without `bgp` advertises nothing: it is there for NAT.
+    `subnetworks` are those of the router's network. A router without `bgp` advertises no_effect: it is there for NAT.
     """
     policies = [policy(router, peer) for peer in router.get("bgpPeers", ())] or [router.get("bgp", {})]
     there = list(subnetworks)

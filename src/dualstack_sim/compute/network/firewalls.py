@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from dualstack_sim.compute.api.bodies import accept, accept_list, accept_strings, one_of, refuse_changes
-from dualstack_sim.compute.api.errors import Json, already_exists, invalid, required
+from dualstack_sim.compute.api.errors import Json, invalid, required
 from dualstack_sim.compute.api.operations import Work
-from dualstack_sim.compute.api.references import GLOBAL, Key, check_name
+from dualstack_sim.compute.api.references import GLOBAL, Key
+from dualstack_sim.compute.api.resource_changes import change_target, insertion, interface_of, new_key
 from dualstack_sim.compute.api.shapes import FIREWALL_LOG, PARAMETERS
 from dualstack_sim.compute.network.addresses import parse_cidr
 from dualstack_sim.compute.project.project import Call, Project
@@ -36,20 +38,9 @@ class Firewalls:
     def insert(self, call: Call) -> Work:
         project = self._project
         body = accept(call.body, SCHEMA)
-        if "name" not in body:
-            raise required("resource.name")
-        key = Key("firewalls", GLOBAL, check_name(body["name"]))
-        if project.inventory.find(key):
-            raise already_exists(project.links.partial(key))
+        key = new_key(project, "firewalls", GLOBAL, body)
         resource = project.inventory.identity(key, "firewall", call.now) | self._rule(body, self._network(body))
-        return Work(
-            key,
-            resource["id"],
-            "insert",
-            lambda at: project.inventory.put(at, key, resource),
-            begin=lambda at: project.inventory.put(at, key, resource, effective=False),
-            abandon=lambda at: project.inventory.put(at, key, None, effective=False),
-        )
+        return insertion(project, key, resource)
 
     def patch(self, call: Call) -> Work:
         """What is absent stays."""
@@ -75,9 +66,7 @@ class Firewalls:
         return Work(key, current["id"], kind, lambda at: self._project.inventory.put(at, key, after))
 
     def _target(self, call: Call) -> tuple[Key, Json]:
-        key = self._project.inventory.canonical(Key("firewalls", GLOBAL, call.name))
-        self._project.require_idle(key)
-        return key, self._project.inventory.get(key)
+        return change_target(self._project, Key("firewalls", GLOBAL, call.name))
 
     def _network(self, body: Json) -> str:
         text = body.get("network", "global/networks/default")
@@ -146,3 +135,36 @@ def _check_families(rule: Json) -> None:
             versions.add(network.version)
     if len(versions) > 1 and enforced("firewalls.one-family"):
         raise invalid("resource.sourceRanges", "", "IPv4 and IPv6 ranges cannot be mixed in one firewall rule.")
+
+
+class EffectiveFirewalls:
+    """networks.getEffectiveFirewalls and instances.getEffectiveFirewalls, by priority. Without policies."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def of_network(self, call: Call) -> Json:
+        network = self._project.inventory.get(Key("networks", GLOBAL, call.name))
+        return _document(self._rules(network["selfLink"]))
+
+    def of_instance(self, call: Call) -> Json:
+        instance = self._project.inventory.get(Key("instances", call.scope, call.name))
+        rules = self._rules(interface_of(instance, call)["network"])
+        return _document(rule for rule in rules if _targets(rule, instance))
+
+    def _rules(self, network: str) -> Iterator[Json]:
+        yield from self._project.inventory.of_network("firewalls", network).values()
+
+
+def _targets(rule: Json, instance: Json) -> bool:
+    """A rule without targets bears on every VM of its network."""
+    tags, accounts = rule.get("targetTags", ()), rule.get("targetServiceAccounts", ())
+    if not tags and not accounts:
+        return True
+    own = {account.get("email") for account in instance.get("serviceAccounts", ())}
+    return bool(set(tags) & set(instance["tags"].get("items", ())) or own & set(accounts))
+
+
+def _document(rules: Iterator[Json]) -> Json:
+    chosen = sorted(rules, key=lambda rule: (rule["priority"], rule["name"]))
+    return {"firewalls": chosen} if chosen else {}

@@ -14,7 +14,7 @@ from dualstack_sim.rules import enforced
 _REGIONAL_POOL = 0x2600_1900_4010
 
 
-class Prefixes:
+class Ipv6Prefixes:
     """Hands out /64s. A subnetwork that gave its prefix up gets the same one when it asks again."""
 
     def __init__(self, project: Project) -> None:
@@ -34,7 +34,7 @@ class Prefixes:
         identity = self._project.inventory.get(key)["id"]
         self._project.later(at, delay, lambda due: self._assign(due, key, identity))
 
-    def assign_again(self, at: float, key: Key) -> None:
+    def resume_assignment(self, at: float, key: Key) -> None:
         """Let a prefix that was on its way when a state was taken come from `at` on; it was counted already."""
         self._ordinals[key] = max(0, self._ordinals.get(key, 0) - 1)
         self.assign_later(at, key)
@@ -50,9 +50,9 @@ class Prefixes:
         field = "externalIpv6Prefix" if access == "EXTERNAL" else "internalIpv6Prefix"
         given = {field: prefix, "ipv6CidrRange": prefix, "ipv6GceEndpoint": "VM_AND_FR"}
         inventory.put(at, key, current | given)
-        intent = self._project.intents.get(key)
-        if intent is not None:
-            self._project.intents[key] = intent | given
+        pending = self._project.pending_subnetworks.get(key)
+        if pending is not None:
+            self._project.pending_subnetworks[key] = pending | given
         network = self._project.links.read(current["network"], "networks", GLOBAL)
         if access == "EXTERNAL" and network is not None and enforced("routes.internet-ipv6"):
             add_default_route(self._project, at, network, "::/0")

@@ -10,13 +10,12 @@ from dualstack_sim.compute.api.errors import (
     ApiError,
     Json,
     OperationFailure,
-    already_exists,
     in_use_failure,
     invalid,
-    required,
 )
 from dualstack_sim.compute.api.operations import Work
-from dualstack_sim.compute.api.references import GLOBAL, Key, check_name
+from dualstack_sim.compute.api.references import GLOBAL, Key
+from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
 from dualstack_sim.compute.api.shapes import PARAMETERS, ROUTING
 from dualstack_sim.compute.network.addresses import parse_cidr, uncompressed_prefix
 from dualstack_sim.compute.network.routes import add_default_route, is_default_route
@@ -48,11 +47,7 @@ class Networks:
     def insert(self, call: Call) -> Work:
         project = self._project
         body = accept(call.body, SCHEMA)
-        if "name" not in body:
-            raise required("resource.name")
-        key = Key("networks", GLOBAL, check_name(body["name"]))
-        if project.inventory.find(key):
-            raise already_exists(project.links.partial(key))
+        key = new_key(project, "networks", GLOBAL, body)
         if body.get("autoCreateSubnetworks") is not False:
             why = "Only custom subnet mode networks can be created here."
             raise invalid("resource.autoCreateSubnetworks", body.get("autoCreateSubnetworks", ""), why)
@@ -78,20 +73,11 @@ class Networks:
             if enforced("networks.internet-route"):
                 add_default_route(project, at, key, "0.0.0.0/0")
 
-        return Work(
-            key,
-            resource["id"],
-            "insert",
-            finish,
-            begin=lambda at: project.inventory.put(at, key, resource, effective=False),
-            abandon=lambda at: project.inventory.put(at, key, None, effective=False),
-        )
+        return insertion(project, key, resource, finish=finish)
 
     def patch(self, call: Call) -> Work:
         project = self._project
-        key = project.inventory.canonical(Key("networks", GLOBAL, call.name))
-        project.require_idle(key)
-        current = project.inventory.get(key)
+        key, current = change_target(project, Key("networks", GLOBAL, call.name))
         body = accept(call.body, SCHEMA)
         _check(body)
         refuse_changes(body, current, ("name", "description", "autoCreateSubnetworks", "IPv4Range", "networkProfile"))
@@ -114,9 +100,7 @@ class Networks:
     def delete(self, call: Call) -> Work:
         """Fails inside the operation while something uses the network (compute-api.md 2.4)."""
         project = self._project
-        key = project.inventory.canonical(Key("networks", GLOBAL, call.name))
-        project.require_idle(key)
-        resource = project.inventory.get(key)
+        key, resource = change_target(project, Key("networks", GLOBAL, call.name))
 
         def finish(at: float) -> None:
             for route in list(project.inventory.of_network("routes", resource["selfLink"])):

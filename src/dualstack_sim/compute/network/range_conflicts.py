@@ -51,9 +51,9 @@ def admits_routes(subnetwork: Json) -> bool:
 def claims(project: Project, network: str) -> Iterator[Claim]:
     """Every range claimed in the network with URL `network`."""
     for key, subnetwork in project.inventory.of_network("subnetworks", network).items():
-        intent = project.intents.get(key, subnetwork)
-        hybrid = is_flagged(subnetwork) and is_flagged(intent)
-        for text in {*range_texts(subnetwork), *range_texts(intent)}:
+        pending = project.pending_subnetworks.get(key, subnetwork)
+        hybrid = is_flagged(subnetwork) and is_flagged(pending)
+        for text in {*range_texts(subnetwork), *range_texts(pending)}:
             parsed = parse_cidr(text)
             if parsed is not None:
                 yield Claim(parsed, key, hybrid and parsed.version == 4)

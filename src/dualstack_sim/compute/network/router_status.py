@@ -16,7 +16,7 @@ _POOL = 35 << 24 | 190 << 16
 
 
 class RouterStatus:
-    """Counts the VMs that each NAT serves and the addresses that they need. BGP peers listen and say nothing."""
+    """Counts the VMs that each NAT serves and the addresses that they need. BGP peers listen and say no_effect."""
 
     def __init__(self, project: Project) -> None:
         self._project = project

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from dualstack_sim.compute.api.bodies import accept, accept_list, echoed, one_of, refuse_changes
-from dualstack_sim.compute.api.errors import Json, already_exists, invalid, required
+from dualstack_sim.compute.api.errors import Json, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key, check_name
+from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
 from dualstack_sim.compute.api.shapes import ADVERTISED, BGP_PEERS, PARAMETERS, ROUTER_INTERFACES
 from dualstack_sim.compute.network.addresses import parse_cidr
 from dualstack_sim.compute.network.advertising import BGP_DEFAULTS
@@ -57,12 +58,7 @@ class Routers:
     def insert(self, call: Call) -> Work:
         project = self._project
         body = accept(call.body, SCHEMA)
-        for field in ("name", "network"):
-            if field not in body:
-                raise required(f"resource.{field}")
-        key = Key("routers", call.scope, check_name(body["name"]))
-        if project.inventory.find(key):
-            raise already_exists(project.links.partial(key))
+        key = new_key(project, "routers", call.scope, body, "network")
         network, _ = project.reference("resource.network", body["network"], "networks", GLOBAL, "network")
         project.require_unlocked(network)
         resource = project.inventory.identity(key, "router", call.now) | {
@@ -71,14 +67,7 @@ class Routers:
             "encryptedInterconnectRouter": body.get("encryptedInterconnectRouter", False),
         }
         resource |= self._changes(call.scope, resource["network"], body)
-        return Work(
-            key,
-            resource["id"],
-            "insert",
-            lambda at: project.inventory.put(at, key, resource),
-            begin=lambda at: project.inventory.put(at, key, resource, effective=False),
-            abandon=lambda at: project.inventory.put(at, key, None, effective=False),
-        )
+        return insertion(project, key, resource)
 
     def patch(self, call: Call) -> Work:
         """JSON merge: `nats` is replaced as a whole list."""
@@ -102,9 +91,7 @@ class Routers:
         return Work(key, current["id"], kind, lambda at: self._project.inventory.put(at, key, after))
 
     def _target(self, call: Call) -> tuple[Key, Json]:
-        key = self._project.inventory.canonical(Key("routers", call.scope, call.name))
-        self._project.require_idle(key)
-        return key, self._project.inventory.get(key)
+        return change_target(self._project, Key("routers", call.scope, call.name))
 
     def _accepted(self, call: Call, current: Json) -> Json:
         """The body of a change, which leaves the router its name and its network."""

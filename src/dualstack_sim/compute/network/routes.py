@@ -9,6 +9,7 @@ from dualstack_sim.compute.api.bodies import accept, accept_strings
 from dualstack_sim.compute.api.errors import Json, OperationFailure, already_exists, bad_request, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key, check_name, unknown_reference
+from dualstack_sim.compute.api.resource_changes import change_target, insertion
 from dualstack_sim.compute.network.addresses import Network, parse_cidr
 from dualstack_sim.compute.network.peering_conflicts import peer_claim, refuse_during_peering
 from dualstack_sim.compute.network.range_conflicts import Claim, covering_claim, range_texts, static_routes
@@ -107,24 +108,14 @@ class Routes:
         body = accept(call.body, SCHEMA)
         key, resource = self._new(call, body)
         failure = self._conflict(resource) or self._quota(resource["network"])
-        return Work(
-            key,
-            resource["id"],
-            "insert",
-            lambda at: project.inventory.put(at, key, resource),
-            begin=lambda at: project.inventory.put(at, key, resource, effective=False),
-            abandon=lambda at: project.inventory.put(at, key, None, effective=False),
-            failure=failure,
-        )
+        return insertion(project, key, resource, failure=failure)
 
     def delete(self, call: Call) -> Work:
         project = self._project
         local = self._subnet_route(call.name)
         if local is not None and enforced("routes.subnet-routes-stay"):
             raise bad_request(f"The local route '{call.name}' cannot be deleted.")
-        key = project.inventory.canonical(Key("routes", GLOBAL, call.name))
-        project.require_idle(key)
-        resource = project.inventory.get(key)
+        key, resource = change_target(project, Key("routes", GLOBAL, call.name))
         refuse_during_peering(project, Key("networks", GLOBAL, resource["network"].rpartition("/")[2]))
         return Work(key, resource["id"], "delete", lambda at: project.inventory.put(at, key, None))
 

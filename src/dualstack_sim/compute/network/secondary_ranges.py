@@ -51,7 +51,7 @@ def first_ranges(project: Project, value: list[Any]) -> list[Json]:
 
 
 def changed_ranges(project: Project, key: Key, current: Json, value: list[Any]) -> list[Json]:
-    """The list that replaces the current one: pure addition or pure removal, nothing resized or in use removed."""
+    """The list that replaces the current one: pure addition or pure removal, no_effect resized or in use removed."""
     if not value and not enforced("subnetworks.empty-list-clears"):
         value = current.get("secondaryIpRanges", [])
     wanted = first_ranges(project, value)
@@ -92,7 +92,7 @@ def _check_addition(project: Project, current: Json, text: str, added: list[str]
 
 def _check_removal(project: Project, key: Key, text: str) -> None:
     network = parse_ipv4(text)
-    user = project.book(key).holder_within(network) if network else None
+    user = project.pool(key).holder_within(network) if network else None
     if user is not None and enforced("subnetworks.range-in-use"):
         raise in_use("subnetwork", project.links.partial(key), user.holder)
 

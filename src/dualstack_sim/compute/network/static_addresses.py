@@ -5,10 +5,11 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from dualstack_sim.compute.api.bodies import accept, accept_labels, echoed, one_of
-from dualstack_sim.compute.api.errors import ApiError, Json, OperationFailed, already_exists, in_use, invalid, required
+from dualstack_sim.compute.api.errors import ApiError, Json, OperationFailed, in_use, invalid, required
 from dualstack_sim.compute.api.operations import Work
-from dualstack_sim.compute.api.references import GLOBAL, Key, check_name
-from dualstack_sim.compute.machines.allocation_transaction import Holdings
+from dualstack_sim.compute.api.references import GLOBAL, Key
+from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
+from dualstack_sim.compute.machines.allocation_transaction import AllocationTransaction
 from dualstack_sim.compute.network.addresses import (
     dotted,
     fits_within,
@@ -32,7 +33,7 @@ _GLOBAL_POOL = 0x2600_1901_0000_0000 << 64
 """Global IPv6 addresses differ in their fourth group."""
 
 
-class Reservations:
+class StaticAddresses:
     """addresses and globalAddresses: get, insert, delete and the addresses as a list shows them."""
 
     def __init__(self, project: Project) -> None:
@@ -50,13 +51,9 @@ class Reservations:
     def insert(self, call: Call) -> Work:
         project = self._project
         body = accept(call.body, SCHEMA)
-        if "name" not in body:
-            raise required("resource.name")
-        key = Key("addresses", call.scope, check_name(body["name"]))
-        if project.inventory.find(key):
-            raise already_exists(project.links.partial(key))
+        key = new_key(project, "addresses", call.scope, body)
         kind = one_of(body.get("addressType", "EXTERNAL"), ("EXTERNAL", "INTERNAL"), "resource.addressType")
-        holdings = Holdings(project, project.links.partial(key))
+        transaction = AllocationTransaction(project, project.links.partial(key))
         resource = (
             project.inventory.identity(key, "address", call.now)
             | {
@@ -73,28 +70,20 @@ class Reservations:
         if call.scope.startswith("regions/"):
             resource["region"] = project.links.within(call.scope)
         try:
-            resource |= self._chosen(key, kind, body, holdings)
+            resource |= self._chosen(key, kind, body, transaction)
         except OperationFailed as failed:
             return Work(key, resource["id"], "insert", lambda at: None, failure=failed.failure)
 
         def abandon(at: float) -> None:
-            holdings.give_back()
+            transaction.roll_back()
             project.inventory.put(at, key, None, effective=False)
 
-        return Work(
-            key,
-            resource["id"],
-            "insert",
-            lambda at: project.inventory.put(at, key, resource),
-            begin=lambda at: project.inventory.put(at, key, resource, effective=False),
-            abandon=abandon,
-        )
+        return insertion(project, key, resource, abandon=abandon)
 
     def delete(self, call: Call) -> Work:
         project = self._project
-        key = project.inventory.canonical(Key("addresses", call.scope, call.name))
-        project.require_idle(key)
-        resource = self._with_users(project.inventory.get(key), self._users())
+        key, stored = change_target(project, Key("addresses", call.scope, call.name))
+        resource = self._with_users(stored, self._users())
         if resource.get("users") and enforced("addresses.in-use"):
             raise in_use("address", project.links.partial(key), resource["users"][0].partition("/compute/v1/")[2])
 
@@ -103,22 +92,22 @@ class Reservations:
                 subnetwork = project.links.read(resource["subnetwork"], "subnetworks", "")
                 holder = project.links.partial(key)
                 if subnetwork is not None:
-                    for block in project.book(subnetwork).blocks():
+                    for block in project.pool(subnetwork).blocks():
                         if block.holder == holder:
-                            project.book(subnetwork).release(block)
+                            project.pool(subnetwork).release(block)
                     if resource.get("ipVersion") == "IPV6":
-                        project.book(subnetwork).release_six(vm_prefix_number(resource["address"]))
+                        project.pool(subnetwork).release_ipv6(vm_prefix_number(resource["address"]))
             project.inventory.put(at, key, None)
 
         return Work(key, resource["id"], "delete", finish)
 
-    def _chosen(self, key: Key, kind: str, body: Json, holdings: Holdings) -> Json:
+    def _chosen(self, key: Key, kind: str, body: Json, transaction: AllocationTransaction) -> Json:
         version = one_of(body.get("ipVersion") or "IPV4", ("IPV4", "IPV6"), "resource.ipVersion")
         if version == "IPV6":
-            return {"ipVersion": "IPV6"} | self._six(key, kind, body, holdings)
-        return self._internal(key.scope, body, holdings) if kind == "INTERNAL" else self._external(key, body)
+            return {"ipVersion": "IPV6"} | self._ipv6(key, kind, body, transaction)
+        return self._internal(key.scope, body, transaction) if kind == "INTERNAL" else self._external(key, body)
 
-    def _six(self, key: Key, kind: str, body: Json, holdings: Holdings) -> Json:
+    def _ipv6(self, key: Key, kind: str, body: Json, transaction: AllocationTransaction) -> Json:
         """A global address of the pool of load balancers, or a /96 of a dual-stack subnetwork."""
         if not key.scope.startswith("regions/"):
             number = self._project.chance.generator("reserved-ipv6", *key).getrandbits(16)
@@ -133,7 +122,7 @@ class Reservations:
         if body.get("address"):
             raise invalid("resource.address", body["address"], "IPv6 addresses are chosen by the server.")
         endpoint = one_of(body.get("ipv6EndpointType") or "VM", ("VM", "NETLB"), "resource.ipv6EndpointType")
-        taken = holdings.take_six(subnetwork_key, IPv6Network(subnetwork["ipv6CidrRange"]))
+        taken = transaction.allocate_ipv6(subnetwork_key, IPv6Network(subnetwork["ipv6CidrRange"]))
         fields = {"ipv6EndpointType": endpoint} if kind == "EXTERNAL" else {"purpose": "GCE_ENDPOINT"}
         return fields | {
             "subnetwork": subnetwork["selfLink"],
@@ -175,7 +164,7 @@ class Reservations:
         fields = {field: body[field] for field in ("purpose", "address", "prefixLength")}
         return fields | {"network": network["selfLink"]}
 
-    def _internal(self, scope: str, body: Json, holdings: Holdings) -> Json:
+    def _internal(self, scope: str, body: Json, transaction: AllocationTransaction) -> Json:
         if scope == GLOBAL:
             return self._allocated(body)
         key, subnetwork = self._project.reference(
@@ -186,13 +175,13 @@ class Reservations:
         fields = {"subnetwork": subnetwork["selfLink"], "purpose": body.get("purpose", "GCE_ENDPOINT")}
         wanted = body.get("address")
         if not wanted:
-            return fields | {"address": holdings.take_address(key, whole)}
+            return fields | {"address": transaction.allocate_any_address(key, whole)}
         own = parse_ipv4(f"{wanted}/32")
         first, last = usable_primary(whole)
         if own is None or not fits_within(own, whole) or not first <= int(own.network_address) <= last:
             raise invalid("resource.address", wanted, "Must be a usable address of the subnetwork's primary range.")
         if enforced("addresses.internal-held"):
-            holdings.take_block(key, own)
+            transaction.allocate_block(key, own)
         return fields | {"address": wanted}
 
     def _users(self) -> dict[tuple[str, str], list[str]]:

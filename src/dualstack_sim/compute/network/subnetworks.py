@@ -7,12 +7,13 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from dualstack_sim.compute.api.bodies import accept, echoed, one_of
-from dualstack_sim.compute.api.errors import Json, already_exists, condition_not_met, in_use, invalid, required
+from dualstack_sim.compute.api.errors import Json, condition_not_met, in_use, invalid, required
 from dualstack_sim.compute.api.operations import Work
-from dualstack_sim.compute.api.references import GLOBAL, Key, check_name
+from dualstack_sim.compute.api.references import GLOBAL, Key
+from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
 from dualstack_sim.compute.api.shapes import FLOW_LOG, MASKS, PARAMETERS
 from dualstack_sim.compute.network.addresses import dotted, parse_ipv4
-from dualstack_sim.compute.network.ipv6_prefixes import Prefixes, without_prefix
+from dualstack_sim.compute.network.ipv6_prefixes import Ipv6Prefixes, without_prefix
 from dualstack_sim.compute.network.peering_conflicts import refuse_peer_ranges
 from dualstack_sim.compute.network.range_conflicts import (
     admits_routes,
@@ -73,19 +74,14 @@ class Subnetworks:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._prefixes = Prefixes(project)
+        self._prefixes = Ipv6Prefixes(project)
 
     # -- insert
 
     def insert(self, call: Call) -> Work:
         project = self._project
         body = accept(call.body, SCHEMA)
-        for field in ("name", "network", "ipCidrRange"):
-            if field not in body:
-                raise required(f"resource.{field}")
-        key = Key("subnetworks", call.scope, check_name(body["name"]))
-        if project.inventory.find(key):
-            raise already_exists(project.links.partial(key))
+        key = new_key(project, "subnetworks", call.scope, body, "network", "ipCidrRange")
         network, network_resource = project.reference(
             "resource.network", body["network"], "networks", GLOBAL, "network"
         )
@@ -105,15 +101,8 @@ class Subnetworks:
             if access:
                 self._prefixes.assign_later(at, key)
 
-        return Work(
-            key,
-            resource["id"],
-            "insert",
-            finish,
-            begin=lambda at: project.inventory.put(at, key, resource, effective=False),
-            abandon=lambda at: project.inventory.put(at, key, None, effective=False),
-            failure=ranges_failure(project, resource["network"], number_of_ranges(resource)),
-        )
+        failure = ranges_failure(project, resource["network"], number_of_ranges(resource))
+        return insertion(project, key, resource, finish=finish, failure=failure)
 
     def _described(self, call: Call, key: Key, network: Key, primary: IPv4Network, body: Json) -> Json:
         project = self._project
@@ -129,7 +118,7 @@ class Subnetworks:
             "fingerprint": project.inventory.fingerprint(key),
         }
         resource |= echoed(body, _ECHOED)
-        if self._knows_flag():
+        if self._serves_flag():
             resource["allowSubnetCidrRoutesOverlap"] = body.get("allowSubnetCidrRoutesOverlap", False)
         if body.get("secondaryIpRanges"):
             resource["secondaryIpRanges"] = first_ranges(project, body["secondaryIpRanges"])
@@ -201,14 +190,14 @@ class Subnetworks:
         change = {field: body[field] for field in KINDS[kind] if field in body}
         return lambda now: now | change
 
-    def _knows_flag(self) -> bool:
+    def _serves_flag(self) -> bool:
         """K5, E12."""
         return self._project.knobs.overlap_flag == "shown" and enforced("subnetworks.flag-in-v1")
 
     def _flag_change(self, current: Json, flag: bool) -> Callable[[Json], Json]:
         """R1, R4; E6: clearing the flag over routes that conflict; E12: a version that does not know it."""
         knobs = self._project.knobs
-        if not self._knows_flag():
+        if not self._serves_flag():
             return lambda now: now
         if flag and knobs.hybrid_limits == "enforced":
             refuse_beyond_hybrid_limits(self._project, current["network"])
@@ -222,7 +211,7 @@ class Subnetworks:
         return lambda now: now | {"allowSubnetCidrRoutesOverlap": flag}
 
     def _stack_change(self, key: Key, current: Json, body: Json) -> Callable[[Json], Json]:
-        """compute-api.md 5.5. An empty string, as some clients force it out, changes nothing."""
+        """compute-api.md 5.5. An empty string, as some clients force it out, changes no_effect."""
         for field in ("externalIpv6Prefix", "internalIpv6Prefix", "ipCollection"):
             if body.get(field) not in (None, "", current.get(field)) and enforced("subnetworks.prefix-preset"):
                 raise invalid(f"resource.{field}", body[field], "It can be chosen at creation only.")
@@ -272,9 +261,7 @@ class Subnetworks:
         return self._change(key, "setPrivateIpGoogleAccess", lambda now: now | change)
 
     def _changeable(self, call: Call) -> tuple[Key, Json]:
-        key = self._project.inventory.canonical(Key("subnetworks", call.scope, call.name))
-        self._project.require_idle(key)
-        return key, self._project.inventory.get(key)
+        return change_target(self._project, Key("subnetworks", call.scope, call.name))
 
     @staticmethod
     def _check_fingerprint(body: Json, current: Json) -> None:
@@ -288,13 +275,13 @@ class Subnetworks:
         more = max(0, number_of_ranges(change(current)) - number_of_ranges(current))
 
         def begin(_at: float) -> None:
-            project.intents[key] = change(current)
+            project.pending_subnetworks[key] = change(current)
 
         def abandon(_at: float) -> None:
-            project.intents.pop(key, None)
+            project.pending_subnetworks.pop(key, None)
 
         def finish(at: float) -> None:
-            project.intents.pop(key, None)
+            project.pending_subnetworks.pop(key, None)
             before = project.inventory.get(key)
             after = change(before)
             if after == before:
@@ -320,13 +307,13 @@ class Subnetworks:
 
         def finish(at: float) -> None:
             project.inventory.put(at, key, None)
-            project.books.pop(key, None)
+            project.pools.pop(key, None)
             self._prefixes.forget(key)
 
         return Work(key, resource["id"], "delete", finish)
 
     def _user(self, key: Key, resource: Json) -> str:
-        blocks = self._project.book(key).blocks()
+        blocks = self._project.pool(key).blocks()
         if blocks and enforced("subnetworks.in-use"):
             return blocks[0].holder
         for router, document in self._project.inventory.all("routers"):

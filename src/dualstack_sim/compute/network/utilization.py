@@ -18,7 +18,7 @@ def with_utilization(project: Project, subnetwork: Json) -> Json:
     key = project.links.read(subnetwork["selfLink"], "subnetworks", "")
     if key is None:
         return subnetwork
-    blocks = project.book(key).blocks()
+    blocks = project.pool(key).blocks()
     secondary = [
         _of_range(entry["rangeName"], entry["ipCidrRange"], 0, blocks)
         for entry in subnetwork.get("secondaryIpRanges", ())
@@ -45,7 +45,7 @@ def _of_range(name: str, text: str, reserved: int, blocks: tuple[Block, ...]) ->
 
 def _of_prefix(project: Project, key: Key) -> Json:
     """VMs take /96s from the first /65 of the /64."""
-    taken = project.book(key).sixes() << (128 - VM_PREFIX)
+    taken = project.pool(key).allocated_ipv6() << (128 - VM_PREFIX)
     return {"totalAllocatedIp": _wide(taken), "totalFreeIp": _wide((1 << 63) - taken)}
 
 

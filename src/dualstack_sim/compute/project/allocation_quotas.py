@@ -78,24 +78,24 @@ def check_interfaces(project: Project, interfaces: list[Json]) -> None:
 
 def check_aliases(project: Project, network: str, more: int) -> None:
     """OperationFailed if the network cannot take that many alias ranges more than it has and will have."""
-    coming = project.aliases_coming[network] if more else 0
+    coming = project.pending_aliases[network] if more else 0
     if not fits(project, network, ALIASES, more + coming) and enforced("quotas.aliases"):
         raise OperationFailed(exhausted(project, network, ALIASES))
 
 
 def ranges_failure(project: Project, network: str, more: int) -> OperationFailure | None:
     """The failure of an operation that would give the network that many ranges more than it has and will have."""
-    if fits(project, network, SUBNET_RANGES, more + _ranges_coming(project, network) if more else 0) or not enforced(
+    if fits(project, network, SUBNET_RANGES, more + _pending_ranges(project, network) if more else 0) or not enforced(
         "quotas.subnet-ranges"
     ):
         return None
     return exhausted(project, network, SUBNET_RANGES)
 
 
-def _ranges_coming(project: Project, network: str) -> int:
+def _pending_ranges(project: Project, network: str) -> int:
     """Ranges that operations under way will add to subnetworks of the network."""
     return sum(
-        max(0, number_of_ranges(project.intents[key]) - number_of_ranges(subnetwork))
+        max(0, number_of_ranges(project.pending_subnetworks[key]) - number_of_ranges(subnetwork))
         for key, subnetwork in project.inventory.of_network("subnetworks", network).items()
-        if key in project.intents
+        if key in project.pending_subnetworks
     )

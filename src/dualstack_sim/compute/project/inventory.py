@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from dualstack_sim.compute.api.errors import Json, not_found
 from dualstack_sim.compute.api.references import Key, Links
 from dualstack_sim.compute.project.commits import PUBLISHED, Commit, CommitListener
-from dualstack_sim.compute.project.usage import Usage
 from dualstack_sim.rules import enforced
 
 HISTORY_SECONDS = 600.0
@@ -27,6 +26,25 @@ def timestamp(seconds: float) -> str:
     """RFC 3339 with milliseconds and a Pacific offset (compute-api.md 1.1). Winter time all year round."""
     zone = _PACIFIC if enforced("requests.pacific-time") else UTC
     return datetime.fromtimestamp(seconds, UTC).astimezone(zone).isoformat(timespec="milliseconds")
+
+
+class Usage:
+    """Network link -> number of network interfaces, and of alias ranges, whatever their size."""
+
+    def __init__(self) -> None:
+        self.interfaces: Counter[str] = Counter()
+        self.aliases: Counter[str] = Counter()
+
+    def replace(self, before: Json | None, after: Json | None) -> None:
+        """An instance changed from `before` to `after`; None is not there."""
+        old = before["networkInterfaces"] if before is not None else ()
+        new = after["networkInterfaces"] if after is not None else ()
+        if old is new:
+            return
+        for interfaces, sign in ((old, -1), (new, 1)):
+            for interface in interfaces:
+                self.interfaces[interface["network"]] += sign
+                self.aliases[interface["network"]] += sign * len(interface.get("aliasIpRanges", ()))
 
 
 class Inventory:
@@ -88,7 +106,7 @@ class Inventory:
         return self._of_network.setdefault((collection, network), {})
 
     def put(self, at: float, key: Key, resource: Json | None, *, effective: bool = True) -> None:
-        """Show `resource` from now on, or nothing at all if it is None; `effective` also tells the listener.
+        """Show `resource` from now on, or no_effect at all if it is None; `effective` also tells the listener.
 
         An insert shows its resource while the operation still runs: that is not yet effective.
         """

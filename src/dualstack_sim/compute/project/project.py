@@ -12,7 +12,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.errors import Json, invalid, not_ready
 from dualstack_sim.compute.api.operations import Effect, Operations, Work
 from dualstack_sim.compute.api.references import Key, Links, unknown_reference
-from dualstack_sim.compute.network.addresses import AddressBook
+from dualstack_sim.compute.network.addresses import AddressPool
 from dualstack_sim.compute.project.inventory import Inventory
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.compute.project.latency import LatencyProfile
@@ -38,7 +38,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class GivenPrefixes:
+class PrefixAllocations:
     """The /64s that subnetworks have or had, with their access types, and how often each was asked for one."""
 
     given: dict[Key, tuple[str, IPv6Network]] = field(default_factory=dict)
@@ -88,11 +88,11 @@ class Project:
     """`run(instant, method, work)`: start an operation that no request asked for, as a managed group does."""
     placing: bool = False
     """Whether the world is being furnished: everything is effective at once."""
-    books: dict[Key, AddressBook] = field(default_factory=dict)
-    prefixes: GivenPrefixes = field(default_factory=GivenPrefixes)
-    intents: dict[Key, Json] = field(default_factory=dict)
+    pools: dict[Key, AddressPool] = field(default_factory=dict)
+    prefixes: PrefixAllocations = field(default_factory=PrefixAllocations)
+    pending_subnetworks: dict[Key, Json] = field(default_factory=dict)
     """Subnetworks as the operations that run on them will leave them: their ranges count already."""
-    aliases_coming: Counter[str] = field(default_factory=Counter)
+    pending_aliases: Counter[str] = field(default_factory=Counter)
     """Network link -> alias ranges that operations under way will add to interfaces: they count already."""
 
     def zone_region(self, zone: str) -> str | None:
@@ -111,12 +111,12 @@ class Project:
         if kind == "zones" and self.zone_region(place) is None and enforced("requests.wrong-scope"):
             raise invalid("zone", place, "Unknown zone.")
 
-    def book(self, subnetwork: Key) -> AddressBook:
+    def pool(self, subnetwork: Key) -> AddressPool:
         """The addresses of a subnetwork."""
-        book = self.books.get(subnetwork)
-        if book is None:
-            book = self.books[subnetwork] = AddressBook()
-        return book
+        pool = self.pools.get(subnetwork)
+        if pool is None:
+            pool = self.pools[subnetwork] = AddressPool()
+        return pool
 
     def reference(self, field_name: str, value: Any, collection: str, scope: str, noun: str) -> tuple[Key, Json]:
         """The resource a body refers to; 400 if it is not there."""

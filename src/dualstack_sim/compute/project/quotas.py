@@ -166,7 +166,7 @@ def concurrency_exceeded(number: str, place: str) -> ApiError:
 
 
 _READS = ("get", "list", "aggregatedList", "wait")
-"""How the verbs of methods begin that change nothing: `getRouterStatus` is one of them."""
+"""How the verbs of methods begin that change no_effect: `getRouterStatus` is one of them."""
 
 
 class Statistics:

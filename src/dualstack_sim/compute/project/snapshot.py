@@ -13,8 +13,8 @@ import msgspec
 
 from dualstack_sim.compute.api.errors import ApiError, Json
 from dualstack_sim.compute.api.references import Key
-from dualstack_sim.compute.network.addresses import AddressBook
-from dualstack_sim.compute.network.ipv6_prefixes import Prefixes
+from dualstack_sim.compute.network.addresses import AddressPool
+from dualstack_sim.compute.network.ipv6_prefixes import Ipv6Prefixes
 from dualstack_sim.compute.project.project import Project
 from dualstack_sim.compute.project.state_validation import check_state
 
@@ -44,7 +44,7 @@ def dump(project: Project) -> Json:
         "regions": {region: list(zones) for region, zones in project.regions.items()},
         "inventory": project.inventory.dump(),
         "operations": project.operations.dump(),
-        "addresses": {key_text(key): book.dump() for key, book in project.books.items() if not book.is_untouched()},
+        "addresses": {key_text(key): pool.dump() for key, pool in project.pools.items() if not pool.is_untouched()},
         "prefixes": project.prefixes.dump(),
     }
     neutral: Json = msgspec.json.decode(msgspec.json.encode(state).replace(_endpoint(project), _NEUTRAL))
@@ -54,14 +54,14 @@ def dump(project: Project) -> Json:
 def read(project: Project, state: Any) -> Json:
     """The state with the links of this project; 400 if it is none, or one of a project of another name."""
     if not isinstance(state, dict) or state.get("schema") != SCHEMA:
-        raise _unusable(f"it has no schema {SCHEMA}")
+        raise _bad_state(f"it has no schema {SCHEMA}")
     if state.get("project") != project.name:
-        raise _unusable(f"it is of the project {state.get('project')!r}, not of {project.name!r}")
+        raise _bad_state(f"it is of the project {state.get('project')!r}, not of {project.name!r}")
     local: Json = msgspec.json.decode(msgspec.json.encode(state).replace(_NEUTRAL, _endpoint(project)))
     try:
         check_state(project.links, local)
     except ValueError as error:
-        raise _unusable(str(error)) from None
+        raise _bad_state(str(error)) from None
     return local
 
 
@@ -71,12 +71,12 @@ def load(project: Project, at: float, state: Json) -> None:
     project.number = project.links.number = state["number"]
     project.prefixes.load(state["prefixes"])
     project.operations.load(state["operations"])
-    project.books.clear()
-    project.books.update(_books(state))
-    project.intents.clear()
-    project.aliases_coming.clear()
+    project.pools.clear()
+    project.pools.update(_books(state))
+    project.pending_subnetworks.clear()
+    project.pending_aliases.clear()
     project.inventory.load(at, state["inventory"])
-    _expect_prefixes(project, at)
+    _resume_prefixes(project, at)
 
 
 def digest(state: Json) -> str:
@@ -84,25 +84,25 @@ def digest(state: Json) -> str:
     return hashlib.sha256(msgspec.json.encode(state, order="sorted")).hexdigest()
 
 
-def _books(state: Json) -> dict[Key, AddressBook]:
-    return {text_key(text): AddressBook.load(entry) for text, entry in state["addresses"].items()}
+def _books(state: Json) -> dict[Key, AddressPool]:
+    return {text_key(text): AddressPool.load(entry) for text, entry in state["addresses"].items()}
 
 
 def _awaits_prefix(subnetwork: Json) -> bool:
     return subnetwork["stackType"] == "IPV4_IPV6" and "ipv6CidrRange" not in subnetwork
 
 
-def _expect_prefixes(project: Project, at: float) -> None:
+def _resume_prefixes(project: Project, at: float) -> None:
     """A subnetwork may have become dual-stack just before the state was taken: its prefix is still to come."""
-    prefixes = Prefixes(project)
+    prefixes = Ipv6Prefixes(project)
     for key, subnetwork in list(project.inventory.all("subnetworks")):
         if _awaits_prefix(subnetwork):
-            prefixes.assign_again(at, key)
+            prefixes.resume_assignment(at, key)
 
 
 def _endpoint(project: Project) -> bytes:
     return project.links.endpoint.encode()
 
 
-def _unusable(why: str) -> ApiError:
+def _bad_state(why: str) -> ApiError:
     return ApiError(400, "badState", f"This is no state that can be loaded: {why}")

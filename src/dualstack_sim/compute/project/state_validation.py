@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, ValidationError, convert
 
 from dualstack_sim.compute.api.errors import Json
 from dualstack_sim.compute.api.references import GLOBAL, Key, Links
-from dualstack_sim.compute.project.stored import (
+from dualstack_sim.compute.project.state_schema import (
     SHAPES,
     Access,
     Count,
@@ -65,13 +65,13 @@ class Operations(Shape):
     ordinals: list[tuple[str, str, str, str, Count]]
 
 
-class Book(Shape):
+class Pool(Shape):
     blocks: list[tuple[Count, Count, str]]
     six: dict[Digits, str]
     next_six: Count
 
 
-class Prefixes(Shape):
+class Ipv6Prefixes(Shape):
     given: dict[Place, tuple[Access, IPv6Network]]
     ordinals: dict[Place, Count]
 
@@ -81,8 +81,8 @@ class State(Shape):
     regions: Annotated[dict[Name, Annotated[list[Name], Meta(min_length=1)]], Meta(min_length=1)]
     inventory: Inventory
     operations: Operations
-    addresses: dict[Place, Book]
-    prefixes: Prefixes
+    addresses: dict[Place, Pool]
+    prefixes: Ipv6Prefixes
 
 
 def check_state(links: Links, state: Json) -> None:

@@ -6,6 +6,7 @@ from dualstack_sim.compute.api.bodies import accept, one_of, refuse_changes
 from dualstack_sim.compute.api.errors import Json, bad_request, condition_not_met, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import Key
+from dualstack_sim.compute.api.resource_changes import change_target
 from dualstack_sim.compute.machines.instances import ECHOED, SCHEMA, machine_type
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
@@ -24,7 +25,7 @@ _FIXED = ("tags", "labels", "metadata", "networkInterfaces", "disks", *(set(ECHO
 """Some of these have methods of their own."""
 
 
-class MachineChanges:
+class InstanceUpdates:
     """instances.update, setMachineType, setDeletionProtection, reset."""
 
     def __init__(self, project: Project) -> None:
@@ -89,9 +90,7 @@ class MachineChanges:
                 raise invalid(f"resource.{name}", change[name], why)
 
     def _target(self, call: Call) -> tuple[Key, Json]:
-        key = self._project.inventory.canonical(Key("instances", call.scope, call.name))
-        self._project.require_unlocked(key)
-        return key, self._project.inventory.get(key)
+        return change_target(self._project, Key("instances", call.scope, call.name), shared=True)
 
     def _change(self, key: Key, current: Json, kind: str, change: Json) -> Work:
         inventory = self._project.inventory

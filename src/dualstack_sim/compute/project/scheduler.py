@@ -10,34 +10,34 @@ from collections.abc import Callable
 
 from dualstack.clock import Clock
 
-Happening = Callable[[float], None]
+Callback = Callable[[float], None]
 log = logging.getLogger(__name__)
 
 
-def _let_happen(instant: float, happening: Happening) -> None:
-    """One happening that fails does not take the rest of the world with it."""
+def _run_callback(instant: float, callback: Callback) -> None:
+    """One callback that fails does not take the rest of the world with it."""
     try:
-        happening(instant)
+        callback(instant)
     except Exception:
         log.exception("what was due at %.3f failed for a reason of our own", instant)
 
 
-class Agenda:
+class Scheduler:
     """Runs happenings in the order of their instants and hands each its own instant, however late the machine is.
 
-    The task lives only while something is due, so an idle world costs nothing.
+    The task lives only while something is due, so an idle world costs no_effect.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._heap: list[tuple[float, int, Happening]] = []
+        self._heap: list[tuple[float, int, Callback]] = []
         self._ordinal = itertools.count()
         self._runner: asyncio.Task[None] | None = None
         self._nap: asyncio.Task[None] | None = None
 
-    def at(self, instant: float, happening: Happening) -> None:
-        """Let `happening(instant)` run when the clock reaches `instant`. Needs a running event loop."""
-        entry = (instant, next(self._ordinal), happening)
+    def at(self, instant: float, callback: Callback) -> None:
+        """Let `callback(instant)` run when the clock reaches `instant`. Needs a running event loop."""
+        entry = (instant, next(self._ordinal), callback)
         heapq.heappush(self._heap, entry)
         if self._runner is None or self._runner.done():
             self._runner = asyncio.get_running_loop().create_task(self._run(), name="compute-agenda")
@@ -51,8 +51,8 @@ class Agenda:
         """
         now = self._clock.now()
         while self._heap and self._heap[0][0] <= now:
-            instant, _, happening = heapq.heappop(self._heap)
-            _let_happen(instant, happening)
+            instant, _, callback = heapq.heappop(self._heap)
+            _run_callback(instant, callback)
         return now
 
     async def _run(self) -> None:
@@ -68,8 +68,8 @@ class Agenda:
         """Let everything happen that is still to come, in order, at this instant instead of its own."""
         now = self.catch_up()
         while self._heap:
-            _, _, happening = heapq.heappop(self._heap)
-            _let_happen(now, happening)
+            _, _, callback = heapq.heappop(self._heap)
+            _run_callback(now, callback)
 
     def clear(self) -> None:
         """Forget everything that has not happened; what is scheduled later on still happens."""

@@ -26,7 +26,7 @@ _LISTED = (
 )  # fmt: skip
 
 
-class Places:
+class Locations:
     """projects.get, regions, zones, machineTypes."""
 
     def __init__(self, project: Project) -> None:
