@@ -1,4 +1,5 @@
-"""A simulated Compute Engine: the part of the `compute` API that Kubernetes networking lives on.
+"""A simulated Compute Engine: the part of the `compute` API that Kubernetes networking uses.
 
-`backend.Compute` holds the semantics, `server.create_app` puts it on HTTP under the real paths.
+`api.backend.Compute` implements it without HTTP, `api.server.create_app` serves it under the real paths, and
+`api.methods` maps each method to the code that implements it.
 """

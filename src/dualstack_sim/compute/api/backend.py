@@ -1,4 +1,4 @@
-"""One simulated project: every call of the API as a function of state, clock and seed. No HTTP in here."""
+"""One simulated project: every API call as a function of state, clock and seed, without HTTP."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Compute:
-    """The simulated Compute Engine of one project. Time comes from `clock`, chance from `chance` alone.
+    """The simulated Compute Engine of one project. All time comes from `clock`, all randomness from `chance`.
 
     `endpoint` is the externally visible root of all links, ending in `/compute/v1`; `on_commit` is called for every
-    effective change, in the order of simulated time; `faults` is asked once for each request.
+    effective change, in the order of simulated time; `faults` is consulted once for each request.
     """
 
     def __init__(
@@ -96,9 +96,9 @@ class Compute:
         if self._on_commit is not None:
             self._on_commit(commit)
         if commit.collection == "instances" and not self._loading:
-            self._managed.notice(commit)
+            self._managed.instance_changed(commit)
 
-    # -- a request
+    # -- requests
 
     async def answer(
         self,
@@ -111,10 +111,10 @@ class Compute:
         caller: str = "",
         project: str = "",
     ) -> Json:
-        """Carry out one request: count it, charge its quota, let faults interfere, and return the response document.
+        """Execute one request: count it, charge its quota, inject faults, and return the response document.
 
-        `caller` is the User-Agent it is counted for, `project` the one whose images are asked for. Raises ApiError for
-        everything that is refused and ConnectionCut where a fault wants no answer.
+        `caller` is the User-Agent for the statistics, `project` the project of public images. Raises ApiError for a
+        refused request and ConnectionCut if a fault closes the connection.
         """
         call = Call(method, scope, name, self._scheduler.catch_up(), query or {}, body or {}, project)
         status = 200
@@ -163,7 +163,7 @@ class Compute:
         return not_found(f"projects/{self.project.name}/{call.scope}/{call.method}")
 
     def _consult(self, call: Call) -> Fault | None:
-        """What goes wrong with the request; what happens beside it has happened then."""
+        """The fault of the request, if any; its side effects are applied."""
         fault = self._faults.consult(call.method, _target(call)) if self._faults is not None else None
         if fault and self._faults is not None:
             try:
@@ -211,7 +211,7 @@ class Compute:
         return self._operations.render(earlier, call.now)
 
     def _check_concurrency(self, call: Call) -> None:
-        """Operations at once: those of the project's global scope, and those of each region with its zones."""
+        """Concurrent operations count per region with its zones; global operations count separately."""
         scopes, place = [call.scope], GLOBAL
         if call.scope != GLOBAL:
             place = self.project.region_of(call.scope)
@@ -236,12 +236,12 @@ class Compute:
         else:
             self._operations.start(at, method, work, None)
 
-    # -- the world builder's side
+    # -- access without a request
 
     def place(self, collection: str, scope: str, body: Mapping[str, Any]) -> Json:
-        """Insert a resource at rest: same validation, defaults and allocation, but effective at once.
+        """Insert a resource as part of the initial state: same validation and defaults, but effective immediately.
 
-        `scope` is `global`, `regions/R` or `zones/Z`. Needs no event loop; not counted. Raises ApiError.
+        `scope` is `global`, `regions/R` or `zones/Z`. Needs no event loop and is not counted. Raises ApiError.
         """
         self.project.check_scope(scope)
         call = Call(f"{collection}.insert", scope, "", self._clock.now(), {}, body)
@@ -254,65 +254,65 @@ class Compute:
         return self.project.inventory.get(work.target)
 
     def find(self, collection: str, scope: str, name: str) -> Json | None:
-        """A resource as it stands now; read, never change."""
+        """The current resource, or None. Callers must not modify it."""
         self._scheduler.catch_up()
         return self.project.inventory.find(Key(collection, scope, name))
 
     def look(self, method: str, scope: str, name: str = "", *, query: Mapping[str, str], project: str = "") -> Json:
-        """What a get or list would answer, for an onlooker: not counted, not charged, and no fault interferes.
+        """The response of a get or list without side effects: not counted, not charged, without faults.
 
-        Raises ApiError for what the API refuses, and 404 for a method that does not read.
+        Raises ApiError as the API does, and 404 for a method that is not a read.
         """
         call = Call(method, scope, name, self._scheduler.catch_up(), query, {}, project)
         self._check_place(call)
         if method not in self._reads:
             raise self._unserved(call)
-        seen: Json = select(self._reads[method](call), parse_fields(query))
-        return seen
+        document: Json = select(self._reads[method](call), parse_fields(query))
+        return document
 
     def statistics(self, caller: str = "") -> Json:
-        """`{"calls", "mutations", "byMethod", "rateLimited"}` of callers whose User-Agent begins with `caller`."""
+        """`{"calls", "mutations", "byMethod", "rateLimited"}` of callers whose User-Agent starts with `caller`."""
         return self._statistics.document(caller)
 
     def reset_statistics(self) -> None:
-        """Count calls from zero."""
+        """Reset all counts to zero."""
         self._statistics.reset()
 
     def snapshot(self) -> dict[str, dict[str, Json]]:
-        """Collection -> `scope/name` -> resource, everything that is there now."""
+        """All current resources: collection -> `scope/name` -> resource."""
         self._scheduler.catch_up()
         return self.project.inventory.snapshot()
 
     def dump(self) -> Json:
-        """The whole state; ApiError 409 while operations run."""
+        """The whole state. Raises ApiError 409 while operations run."""
         self._scheduler.catch_up()
         return dump(self.project)
 
     def load(self, state: Any) -> Json:
-        """Replace the whole state; what was under way is dropped. ApiError 400 if `state` is none.
+        """Replace the whole state and drop everything scheduled. Raises ApiError 400 for an invalid state.
 
-        Returns it as `dump` writes it. Managed groups that lack VMs begin to make them at once.
+        Returns the new state as `dump` does. Managed groups start to create missing VMs immediately.
         """
         now = self._scheduler.catch_up()
-        good = read(self.project, state)
+        checked = read(self.project, state)
         self._scheduler.clear()
-        self._fault_effects.forget()
+        self._fault_effects.reset()
         self._loading = True
         try:
-            load(self.project, now, good)
+            load(self.project, now, checked)
         finally:
             self._loading = False
-        taken = dump(self.project)
+        loaded = dump(self.project)
         for group, _ in list(self.project.inventory.all("instanceGroupManagers")):
             self._managed.reconcile(now, group)
-        return taken
+        return loaded
 
     def finish(self) -> None:
-        """End everything that is under way at once, as if its time had come."""
+        """Complete all operations and scheduled changes immediately."""
         self._scheduler.finish()
 
     def reseed(self, seed: int) -> None:
-        """Let everything that is drawn from now on come from another seed."""
+        """Draw everything from another seed from now on."""
         chance = Chance(seed)
         self.project.chance = chance
         self.project.inventory.reseed(seed)
@@ -321,18 +321,18 @@ class Compute:
             self._faults.reseed(seed)
 
     def operations_running(self) -> int:
-        """How many operations have not ended."""
+        """The number of operations that are not DONE."""
         self._scheduler.catch_up()
         return self._operations.running()
 
     async def close(self) -> None:
-        """Drop everything that was still to happen."""
+        """Drop everything scheduled and release waiting requests."""
         self._operations.release_watchers()
         await self._scheduler.close()
 
 
 def _target(call: Call) -> str:
-    """The name of what a request is about, "" for lists."""
+    """The name of the resource of a request, "" for lists."""
     return call.name or str(call.body.get("name", ""))
 
 

@@ -1,4 +1,7 @@
-"""The batch endpoint: many requests in one multipart body, answered one by one (compute-api.md 9.1)."""
+"""The batch endpoint: many requests in one multipart body, answered in order.
+
+Source: docs/reference/compute-engine.md#batch-requests.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,9 @@ class Answer(NamedTuple):
 
 
 async def answer_batch(content_type: str, raw: bytes, answer: Callable[[Part], Awaitable[Answer]]) -> tuple[str, bytes]:
-    """Content type and body of the response to a batch; ApiError if it cannot be read.
+    """Execute the parts in order and return the content type and body of the response; each part has its own status.
 
-    The parts are carried out in their order; each has a status of its own.
+    Raises ApiError for a malformed batch.
     """
     boundary = f"batch_{secrets.token_urlsafe(12)}"
     chunks = []
@@ -57,12 +60,12 @@ def _chunk(boundary: str, identity: str, status: int, body: bytes) -> bytes:
 
 
 def _response_identity(identity: str) -> str:
-    """`<x>` is answered as `<response-x>`."""
+    """The Content-ID of the response to `<x>` is `<response-x>`."""
     return f"<response-{identity[1:]}" if identity.startswith("<") else f"response-{identity}"
 
 
 def read_parts(content_type: str, raw: bytes) -> list[Part]:
-    """The requests of a batch; ApiError if there are none, too many, or one is malformed."""
+    """The requests of a batch. Raises ApiError if there are none, too many, or malformed ones."""
     header = f"Content-Type: {content_type}\r\nMIME-Version: 1.0\r\n\r\n".encode("utf-8", "replace")
     message = BytesParser().parsebytes(header + raw)
     if not message.get_content_type().startswith("multipart/") or not message.is_multipart():
@@ -85,7 +88,7 @@ def _part(message: Message) -> Part:
 
 
 def _path_of(target: str) -> str:
-    """Clients may send the whole URL."""
+    """The path of a target, which may be a whole URL."""
     if "://" in target:
         return "/" + target.partition("://")[2].partition("/")[2]
     return target

@@ -1,4 +1,4 @@
-"""What a request body must look like before anything else is asked about it."""
+"""Checks of the fields and types of request bodies."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dualstack_sim.compute.api.errors import Json, bad_request, invalid
 from dualstack_sim.rules import enforced
 
 Schema = Mapping[str, Any]
-"""Field -> what it holds: a type, a tuple of the enum values, `[what]` for a list of it, or the schema of an object."""
+"""Field -> a type, a tuple of enum values, `[element]` for a list, or the schema of an object."""
 
 _WORDS = {str: "a string", bool: "a boolean", int: "a number", list: "an array", dict: "an object"}
 
 
 def accept(body: Mapping[str, Any], schema: Schema, where: str = "resource") -> Json:
-    """The fields that were given, without nulls: absent and null mean unchanged (compute-api.md 5.3).
+    """The given fields without nulls, which count as absent. Raises ApiError 400 for unknown fields and wrong types.
 
-    Unknown fields and wrong types are refused with 400.
+    Source: docs/reference/compute-engine.md#absent-means-unchanged.
     """
     accepted: Json = {}
     for field, value in body.items():
@@ -60,7 +60,7 @@ def _plain(value: Any, kind: type, where: str) -> Any:
 
 
 def accept_list(value: list[Any], schema: Schema, where: str) -> list[Json]:
-    """A list of objects of one schema."""
+    """A checked list of objects of one schema."""
     result = []
     for index, entry in enumerate(value):
         if not isinstance(entry, dict):
@@ -70,7 +70,7 @@ def accept_list(value: list[Any], schema: Schema, where: str) -> list[Json]:
 
 
 def accept_strings(value: list[Any], where: str) -> list[str]:
-    """A list of strings."""
+    """A checked list of strings."""
     for index, entry in enumerate(value):
         if not isinstance(entry, str):
             raise invalid(f"{where}[{index}]", entry, "Must be a string.")
@@ -78,26 +78,26 @@ def accept_strings(value: list[Any], where: str) -> list[str]:
 
 
 def echoed(body: Json, fields: Collection[str]) -> Json:
-    """Those of the fields that were given: they are shown as they were sent, and no_effect else depends on them."""
+    """The given ones of fields that are stored and shown unchanged, without other effect."""
     return {field: body[field] for field in fields if body.get(field) not in (None, "", [], {})}
 
 
 def refuse_changes(body: Json, current: Json, fields: Iterable[str]) -> None:
-    """Refuse what a method cannot change; clients may send the whole resource back as they read it."""
+    """Refuse changes of these fields; clients may send the current values."""
     for field in fields:
         if field in body and _bare(body[field]) != _bare(current.get(field)):
             raise invalid(f"resource.{field}", "", "Updating this field is not supported.")
 
 
 def _bare(value: Any) -> Any:
-    """Without what the server adds, and no_effect for what is empty."""
+    """The value without fields that the server adds; None for an empty value."""
     if isinstance(value, dict):
         return {k: _bare(v) for k, v in value.items() if k not in ("kind", "fingerprint") and v not in ([], {})} or None
     return None if value in ("", []) else value
 
 
 def accept_labels(value: Mapping[str, Any], where: str) -> Json:
-    """A map of strings."""
+    """A checked map of strings."""
     for name, text in value.items():
         if not isinstance(text, str):
             raise invalid(f"{where}['{name}']", text, "Must be a string.")
@@ -105,7 +105,7 @@ def accept_labels(value: Mapping[str, Any], where: str) -> Json:
 
 
 def one_of(value: Any, allowed: tuple[str, ...], where: str) -> str:
-    """An enum value."""
+    """A checked enum value."""
     if value not in allowed:
         raise invalid(where, value, f"Must be one of: {', '.join(allowed)}.")
     return str(value)

@@ -1,4 +1,7 @@
-"""How the API says no: synchronous HTTP errors and failures inside an operation (compute-api.md 2.2, 2.3)."""
+"""Errors of the API: HTTP errors of requests and errors of operations.
+
+Sources: docs/reference/compute-engine.md#errors-of-requests, docs/reference/compute-engine.md#errors-of-operations.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ Json = dict[str, Any]
 
 
 class ApiError(Exception):
-    """A request refused at once. `status` is the HTTP status, `reason` the word clients match on."""
+    """A request that is refused. `status` is the HTTP status, `reason` the code that clients match."""
 
     def __init__(
         self,
@@ -30,7 +33,10 @@ class ApiError(Exception):
         self.details = details
 
     def body(self) -> Json:
-        """The classic error document; `status` and `details` only on errors of the front end (compute-api.md 2.3)."""
+        """The error document; only some errors have `status` and `details`.
+
+        Source: docs/reference/compute-engine.md#request-error-shape.
+        """
         error: Json = {
             "code": self.status,
             "message": self.message,
@@ -45,7 +51,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OperationFailure:
-    """The error a finished operation carries (compute-api.md 2.2)."""
+    """The error of a finished operation (docs/reference/compute-engine.md#operation-error-shape)."""
 
     code: str
     message: str
@@ -55,7 +61,7 @@ class OperationFailure:
 
 
 class ConnectionCut(Exception):
-    """The connection is to be closed without an answer: a fault that was asked for."""
+    """A fault closes the connection without an answer."""
 
 
 def not_found(resource: str) -> ApiError:
@@ -68,7 +74,7 @@ def already_exists(resource: str) -> ApiError:
 
 
 def not_ready(resource: str) -> ApiError:
-    """400 while another operation works on `resource` (compute-api.md 3)."""
+    """400 while another operation runs on `resource` (docs/reference/compute-engine.md#busy-subnetwork)."""
     return ApiError(400, "resourceNotReady", f"The resource '{resource}' is not ready")
 
 
@@ -100,22 +106,22 @@ def bad_request(message: str) -> ApiError:
 
 
 def unreadable(message: str) -> ApiError:
-    """400 for a body that is no JSON object of the expected schema."""
+    """400 for a body that is not a JSON object."""
     return ApiError(400, "parseError", message)
 
 
 def condition_not_met(message: str = "Invalid fingerprint.") -> ApiError:
-    """412: the fingerprint sent is not the current one (compute-api.md 1.4)."""
+    """412: the fingerprint of the request is stale."""
     return ApiError(412, "conditionNotMet", message)
 
 
 def quota_exceeded(message: str) -> ApiError:
-    """403: an allocation quota, in its synchronous form."""
+    """403: an allocation quota is exhausted."""
     return ApiError(403, "quotaExceeded", message)
 
 
 class OperationFailed(Exception):
-    """What was asked for is accepted and will fail inside its operation."""
+    """The request is accepted, and its operation will fail with `failure`."""
 
     def __init__(self, failure: OperationFailure) -> None:
         super().__init__(failure.message)

@@ -1,4 +1,4 @@
-"""What a fault lets happen beside the request that it hits: somebody else's change, the end of a VM, a lower quota."""
+"""Side effects of injected faults: a concurrent change, the end of a VM, a reduced quota."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dualstack_sim.compute.api.references import Key
 from dualstack_sim.compute.machines.access_configs import release_ephemeral
 from dualstack_sim.compute.project.inventory import timestamp
 from dualstack_sim.compute.project.project import Call, Project
-from dualstack_sim.compute.project.quotas import Limits, lowered
+from dualstack_sim.compute.project.quotas import Limits, with_reduced_limit
 
 _BUSY = 1.0
-"""Simulated seconds after which somebody tries again to delete a VM on which an operation runs."""
+"""Simulated seconds between attempts to delete a VM with a running operation."""
 
 _FINGERPRINTS: Mapping[str, tuple[str, str]] = {
     "setLabels": ("labelFingerprint", "labelFingerprint"),
@@ -26,11 +26,11 @@ _FINGERPRINTS: Mapping[str, tuple[str, str]] = {
     "patch": ("fingerprint", "fingerprint"),
     "update": ("fingerprint", "fingerprint"),
 }
-"""Verb -> the field of the body that takes the fingerprint, and the field of the resource that has it."""
+"""Verb -> the field of the body for the fingerprint, and the field of the resource that has it."""
 
 
 class FaultEffects:
-    """Brings about what faults say. `schedule` lets something happen at an instant."""
+    """Applies the side effects of faults. `schedule` runs a callback at an instant."""
 
     def __init__(
         self, project: Project, mutations: Mapping[str, Mutation], schedule: Callable[[float, Effect], None]
@@ -42,7 +42,7 @@ class FaultEffects:
         self._reductions: list[QuotaReduction] = []
 
     def apply(self, call: Call, fault: Fault) -> None:
-        """Bring about what `fault` says beside `call`. ApiError, with the reason, where that is not possible."""
+        """Apply the side effects of `fault` on `call`. Raises ApiError with the reason if that is not possible."""
         if fault.quota is not None:
             self._reduce_quota(call.now, fault.quota)
         if fault.vm is not None:
@@ -50,8 +50,8 @@ class FaultEffects:
         if fault.meanwhile is not None:
             self._change(call, fault.meanwhile)
 
-    def forget(self) -> None:
-        """Let all quotas be as they were: what would have restored them is dropped with everything under way."""
+    def reset(self) -> None:
+        """Restore all quotas, because the scheduled restorations are dropped."""
         self._reductions.clear()
         self._project.limits = self._original_limits
 
@@ -71,17 +71,17 @@ class FaultEffects:
     def _apply_reductions(self) -> None:
         limits = self._original_limits
         for reduction in self._reductions:
-            limits = lowered(limits, reduction.limit, reduction.value)
+            limits = with_reduced_limit(limits, reduction.limit, reduction.value)
         self._project.limits = limits
 
     # -- a VM
 
     def _end(self, call: Call, end: VmEnd) -> None:
-        wanted = end.name or call.name
-        found = {key: vm for key, vm in self._project.inventory.all("instances") if fnmatchcase(key.name, wanted)}
+        pattern = end.name or call.name
+        found = {key: vm for key, vm in self._project.inventory.all("instances") if fnmatchcase(key.name, pattern)}
         running = sorted(key for key, vm in found.items() if vm["status"] == "RUNNING")
         if not running:
-            raise ApiError(404, "notFound", f"no running VM is called {wanted!r}")
+            raise ApiError(404, "notFound", f"no running VM is called {pattern!r}")
         key = running[0]
         if end.becomes == "deleted":
             self._delete(call.now, key)
@@ -91,14 +91,14 @@ class FaultEffects:
             self._project.inventory.put(call.now, key, found[key] | stopped | {"networkInterfaces": interfaces})
 
     def _delete(self, at: float, vm: Key) -> None:
-        """Somebody asks for it as anybody would, again and again while other operations are on it."""
+        """Delete the VM by an ordinary request, repeated while other operations run on it."""
         if self._project.operations.is_busy(vm):
             self._schedule(at + _BUSY, lambda later: self._delete(later, vm))
         elif self._project.inventory.find(vm) is not None:
             call = Call("instances.delete", vm.scope, vm.name, at)
             self._project.run(at, call.method, self._mutations[call.method](call))
 
-    # -- somebody else's change
+    # -- a concurrent change
 
     def _change(self, call: Call, meanwhile: ConcurrentChange) -> None:
         method = meanwhile.method or call.method
@@ -110,7 +110,7 @@ class FaultEffects:
         Operations.run_immediately(call.now, mutation(other))
 
     def _with_fingerprint(self, call: Call, method: str, body: Json) -> Json:
-        """The body with the present fingerprint, as whoever has just read the resource sends it."""
+        """The body with the current fingerprint, unless it has one."""
         collection, _, verb = method.partition(".")
         resource = self._project.inventory.find(Key(collection, call.scope, call.name)) or {}
         if verb == "updateNetworkInterface":
@@ -120,8 +120,8 @@ class FaultEffects:
             holder = resource.get(place)
         else:
             return body
-        present = holder.get("fingerprint") if isinstance(holder, dict) else holder
-        return {field: present, **body} if present is not None else body
+        current = holder.get("fingerprint") if isinstance(holder, dict) else holder
+        return {field: current, **body} if current is not None else body
 
 
 def _interface(instance: Json, name: str) -> Json | None:

@@ -1,4 +1,4 @@
-"""The place where faults enter: each request asks once what is to go wrong with it."""
+"""The interface for fault injection: the backend consults `Faults` once for each request."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class HttpFault:
 
 @dataclass(frozen=True, slots=True)
 class ConcurrentChange:
-    """Somebody else's change of the same resource, done before the request is carried out.
+    """A change of the same resource by another client, just before the request is executed.
 
-    `method` "" is that of the request. A fingerprint that the method asks for and the body lacks is the present one.
+    `method` "" is the method of the request. A missing fingerprint is filled in.
     """
 
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class ConcurrentChange:
 
 @dataclass(frozen=True, slots=True)
 class QuotaReduction:
-    """A quota lowered to `value`, for `seconds` or, at None, for good. `limit`: a name of `quotas.LIMITS` or group."""
+    """A quota, a key of `quotas.LIMITS` or a rate group, reduced to `value` for `seconds` (None: permanently)."""
 
     limit: str
     value: int
@@ -38,7 +38,7 @@ class QuotaReduction:
 
 @dataclass(frozen=True, slots=True)
 class VmEnd:
-    """A VM that stops at once, or that somebody deletes. `name`: a glob; "" is the VM that the request is about."""
+    """A VM that stops immediately or is deleted. `name` is a glob; "" is the VM of the request."""
 
     becomes: Literal["stopped", "deleted"]
     name: str = ""
@@ -46,15 +46,15 @@ class VmEnd:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong with one request. The parts can be combined.
+    """The faults of one request; they can be combined.
 
-    `latency`: simulated seconds added to the operation, or to the answer of a call that starts none.
-    `pending`: simulated seconds for which the operation stays PENDING before anything of it begins.
+    `latency`: simulated seconds added to the operation, or to the response of a call without one.
+    `pending`: simulated seconds for which the operation stays PENDING before it starts.
     `operation_error`: (code, message) with which the operation ends instead of taking effect.
-    `error_before`, `error_after`: HTTP error without or with the effect having been started.
-    `cut`: the connection is closed without an answer, before or after the effect was started.
-    `stale`: the answer of a get or list is the one of so many simulated seconds ago.
-    `meanwhile`, `quota`, `vm`: what else happens, just before the request is carried out.
+    `error_before`, `error_after`: HTTP error before or after the request takes effect.
+    `cut`: the connection is closed without an answer, before or after the request takes effect.
+    `stale`: a get or list returns the state of that many simulated seconds ago.
+    `meanwhile`, `quota`, `vm`: side effects, just before the request is executed.
     """
 
     latency: float = 0.0
@@ -70,16 +70,16 @@ class Fault:
 
 
 class Faults(Protocol):
-    """Decides for each request, in the order of arrival, whether something goes wrong."""
+    """Decides for each request, in the order of arrival, which fault it gets."""
 
     def consult(self, method: str, target: str) -> Fault | None:
         """`method` is the discovery id without `compute.`, `target` the name of the resource or "" for lists."""
         ...
 
     def not_applied(self, why: str) -> None:
-        """What the fault that was handed out last says could not be brought about."""
+        """Report why the side effects of the last fault could not be applied."""
         ...
 
     def reseed(self, seed: int) -> None:
-        """Let what is decided by chance come from another seed from now on."""
+        """Draw random decisions from another seed from now on."""
         ...

@@ -1,4 +1,4 @@
-"""List filters in both grammars: legacy regular expressions in RE2's dialect, and AIP-160 (compute-api.md 1.3)."""
+"""List filters in both grammars: RE2 regular expressions and AIP-160 (docs/reference/compute-engine.md#filters)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     r"""|(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<word>[^\s()=<>!:"']+))"""
 )
 _MIXED = re.compile(r"""\A[^"'].*\s(?:AND|OR)\s""", re.DOTALL)
-"""An unquoted literal that goes on in the other grammar."""
+"""An unquoted literal that continues with AIP-160 terms."""
 _LONGEST = 16_384
 _SILENT = re2.Options()
 _SILENT.log_errors = False
@@ -30,7 +30,7 @@ _SILENT.log_errors = False
 
 @lru_cache(maxsize=256)
 def compile_filter(text: str) -> Predicate:
-    """The predicate a filter expression means; 400 if it means no_effect."""
+    """The predicate of a filter expression. Raises ApiError 400 for a malformed one."""
     if len(text) > _LONGEST:
         raise _bad(text[:80])
     if _LEGACY.match(text):
@@ -43,7 +43,7 @@ def _bad(text: str) -> ApiError:
 
 
 def lookup(resource: Json, path: str) -> Any:
-    """The value at a dotted path; None if there is none."""
+    """The value at a dotted path, or None."""
     value: Any = resource
     for part in path.split("."):
         if not isinstance(value, dict):
@@ -115,7 +115,7 @@ def _legacy_term(part: str, text: str) -> Predicate:
 
 
 def _encodable(text: str) -> str:
-    """JSON may carry half a surrogate pair, which has no UTF-8 for RE2 to read."""
+    """Replace lone surrogates, which JSON allows but RE2 cannot read as UTF-8."""
     return text.encode(errors="surrogatepass").decode(errors="replace")
 
 
@@ -123,7 +123,7 @@ def _encodable(text: str) -> str:
 
 
 class _Expression:
-    """A recursive-descent reading: OR of ANDs of terms; terms side by side are ANDed."""
+    """A recursive-descent parser: OR of ANDs of terms; adjacent terms are ANDed."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -191,7 +191,7 @@ class _Expression:
         return _comparison(field, operator, literal)
 
     def _continued(self, literal: str) -> str:
-        """An unquoted value may hold colons, as URLs do."""
+        """An unquoted value may contain colons, as URLs do."""
         while self._peek() == ("operator", ":"):
             self._next += 1
             literal += ":" + self._take("word")
@@ -208,7 +208,7 @@ def _comparison(field: str, operator: str, literal: str) -> Predicate:
 
 
 def _matches(text: str, parts: list[str]) -> bool:
-    """Whether `text` consists of `parts` with anything between them."""
+    """Whether `text` consists of `parts` with any text between them."""
     first, *rest = parts
     if not rest:
         return text == first

@@ -1,4 +1,4 @@
-"""The requests that the API answered, the latest of them: for whoever wants to know what a client really does."""
+"""The latest requests that the API answered, to see what a client sends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KEPT = 20_000
 
 
 class Served(NamedTuple):
-    """One request. `status` is 0 where the connection was cut instead of an answer."""
+    """One request. `status` is 0 if a fault closed the connection."""
 
     at: float
     method: str
@@ -34,7 +34,7 @@ class Journal:
         self.total += 1
 
     def entries(self, *, method: str = "", caller: str = "", limit: int = KEPT) -> list[Json]:
-        """The latest `limit` requests of that method id and of callers whose User-Agent begins with `caller`."""
+        """The latest `limit` requests of that method id and of callers whose User-Agent starts with `caller`."""
         chosen = list(self._matching(method, caller))
         return [entry._asdict() for entry in chosen[max(0, len(chosen) - limit) :]]
 

@@ -1,4 +1,4 @@
-"""Lists: filter, order, pages, and the map over scopes (compute-api.md 1.2)."""
+"""Lists: filters, order, pages, and aggregated lists (docs/reference/compute-engine.md#lists)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NEWEST_FIRST = "creationTimestamp desc"
 
 
 def page(resources: Iterable[Json], query: Mapping[str, str]) -> tuple[list[Json], str]:
-    """One page and the token of the next, "" if this is the last.
+    """One page and the token of the next page, "" after the last one.
 
     Query: `filter`, `orderBy` (name or creationTimestamp desc), `maxResults` 0 to 500, `pageToken`.
     """
@@ -27,7 +27,7 @@ def page(resources: Iterable[Json], query: Mapping[str, str]) -> tuple[list[Json
 def _page(
     entries: Iterable[Entry], query: Mapping[str, str], resource: Callable[[Entry], Json]
 ) -> tuple[list[Entry], str]:
-    """The same for entries of which `resource` reads the resource."""
+    """The same for entries from which `resource` extracts the resource."""
     if query.get("filter"):
         matches = compile_filter(query["filter"])
         entries = (entry for entry in entries if matches(resource(entry)))
@@ -90,9 +90,9 @@ def list_document(
     query: Mapping[str, str],
     finished: Callable[[Json], Json] = _plain,
 ) -> Json:
-    """`{kind, id, items?, nextPageToken?, selfLink}`; `items` absent when there are none.
+    """`{kind, id, items?, nextPageToken?, selfLink}`, without `items` for an empty page.
 
-    `finished` adds to each row of the page what would be too dear to add to all.
+    `finished` completes each row of the page with fields that are too expensive to compute for all rows.
     """
     chosen, token = page(resources, query)
     rows = [finished(row) for row in chosen]
@@ -112,7 +112,7 @@ def aggregated_document(
     rows_of: Callable[[str], Iterable[Json]],
     query: Mapping[str, str],
 ) -> Json:
-    """`items` maps every scope to its resources or to a warning that it has none."""
+    """An aggregated list with a warning for empty scopes (docs/reference/compute-engine.md#aggregated-lists)."""
     collection = path.rpartition("/")[2]
     placed = [(scope, row) for scope in scopes for row in rows_of(scope)]
     chosen, token = _page(placed, query, _placed)

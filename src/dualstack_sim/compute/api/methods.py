@@ -1,4 +1,18 @@
-"""Discovery id -> the function that carries it out: every mutation, and the reads that are more than a look-up."""
+"""Maps every method to its implementation: start here to find what the simulator does on a request.
+
+Find the method id in a table below and open the module of the class. Modules are named after resources:
+
+    network/    networks, subnetworks (with secondary_ranges, ipv6_prefixes, range_conflicts), routes, firewalls,
+                routers, static_addresses, peerings (with peering_conflicts)
+    machines/   instances (insert, delete, start, stop, tags, labels, metadata), interfaces (updateNetworkInterface,
+                with aliases and allocation_transaction), access_configs, instance_updates, disks
+    groups/     managed_groups (requests, with update_policy), managed_instances (reconcile loop), instance_templates
+    project/    inventory (storage), quotas, allocation_quotas, latency, knobs
+
+For example, a patch of `aliasIpRanges` is instances.updateNetworkInterface: `Interfaces.update` in
+machines/interfaces.py checks the request, machines/aliases.py parses and allocates the ranges. `reading.py` implements
+get and list of all resources. A rule is enforced where `enforced("its.id")` stands; `dualstack sim rules` lists them.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +52,7 @@ _WITHOUT_BODY = frozenset(
 
 
 def takes_body(method: str) -> bool:
-    """Whether a mutation says in its body what it wants; reads never do."""
+    """Whether a mutation has a request body; reads never have one."""
     return method not in _WITHOUT_BODY and not method.endswith(".delete")
 
 
@@ -132,7 +146,7 @@ def _group_mutations(project: Project, groups: ManagedGroups) -> dict[str, Mutat
 
 
 def reads(project: Project, routes: Routes, addresses: StaticAddresses) -> dict[str, Read]:
-    """The methods that read one thing and compute something about it."""
+    """The reads that compute more than a stored resource."""
     places, images, firewalls = Locations(project), Images(project), EffectiveFirewalls(project)
     return {
         "projects.get": places.project,

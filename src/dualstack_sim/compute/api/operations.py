@@ -1,4 +1,4 @@
-"""Asynchronous operations: from acceptance over PENDING and RUNNING to DONE (compute-api.md 2.1, 2.2)."""
+"""Asynchronous operations: PENDING, RUNNING, DONE (docs/reference/compute-engine.md#operations)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from dualstack_sim.compute.project.latency import LatencyProfile
 from dualstack_sim.rules import enforced
 
 WAIT_LIMIT = 120.0
-"""`wait` returns after this many simulated seconds, finished or not (compute-api.md 2.1)."""
+"""Simulated seconds after which `wait` returns in any case (docs/reference/compute-engine.md#operation-wait)."""
 
 KEPT = 20_000
-"""Finished operations stay readable; beyond this many the oldest is forgotten."""
+"""The number of operations to keep; then the oldest finished one is removed."""
 
 KEPT_FOR = 14 * 86_400.0
-"""Seconds for which they stay readable at most (compute-api.md 2.1)."""
+"""Seconds for which a finished operation can be read (docs/reference/compute-engine.md#operation-retention)."""
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +36,16 @@ Effect = Callable[[float], None]
 
 
 def no_effect(_at: float) -> None:
-    """The effect of an operation that changes no_effect."""
+    """The effect of an operation that changes nothing."""
 
 
 @dataclass(slots=True)
 class Work:
-    """A mutation that was accepted. All effects are handed the instant at which they are due.
+    """The work of an accepted mutation. Each effect is called with the instant at which it is due.
 
-    begin: at acceptance (reserve, show). stages: (fraction of the latency, effect). finish: when DONE.
-    abandon: instead of `finish`, undoes `begin`. failure: known at acceptance, surfaces when DONE; no_effect is begun.
-    exclusive: no other mutation of the target may start meanwhile. also_busy: parts that count as busy meanwhile.
+    begin: on acceptance. stages: (fraction of the latency, effect). finish: when DONE. abandon: undoes `begin` if the
+    operation fails. failure: an error that is known on acceptance and shown when DONE; then `begin` is not called.
+    exclusive: locks the target against other mutations. also_busy: further keys that are busy during the operation.
     """
 
     target: Key
@@ -62,7 +62,7 @@ class Work:
 
 @dataclass(slots=True, eq=False)
 class Operation:
-    """One operation and what became of it. Instants are simulated seconds since the epoch."""
+    """One operation and its outcome. Instants are simulated seconds since the epoch."""
 
     name: str
     id: str
@@ -78,22 +78,22 @@ class Operation:
 
 
 def _pending(seconds: float) -> float:
-    """For how long an operation that takes `seconds` is PENDING."""
+    """Seconds for which an operation of `seconds` is PENDING."""
     return min(0.3, seconds / 10) if enforced("operations.begins-pending") else 0.0
 
 
 def _finish(work: Work, at: float) -> OperationFailure | None:
-    """Let the effect take place; what fails unforeseen ends the operation as the cloud's own faults do."""
+    """Apply the effect. An unexpected exception ends the operation with an internal error."""
     try:
         work.finish(at)
     except Exception:
-        log.exception("the operation on %s failed for a reason of our own", work.target)
+        log.exception("bug in the simulator: the operation on %s failed", work.target)
         return OperationFailure("INTERNAL_ERROR", "Internal error. Please try again.", 500, "INTERNAL SERVER ERROR")
     return None
 
 
 class Operations:
-    """Starts, renders and remembers operations, and knows which resources are busy."""
+    """Starts, renders and stores operations, and tracks which resources are busy."""
 
     def __init__(
         self, links: Links, chance: Chance, latency: LatencyProfile, schedule: Callable[[float, Effect], None]
@@ -110,13 +110,13 @@ class Operations:
         self._running: Counter[tuple[str, str]] = Counter()
 
     def reseed(self, chance: Chance) -> None:
-        """Let latencies and names come from another seed from now on."""
+        """Draw latencies and names from another seed from now on."""
         self._chance = chance
 
-    # -- what is busy
+    # -- busy resources
 
     def is_locked(self, key: Key) -> bool:
-        """Whether an operation that owns the whole resource runs on it."""
+        """Whether an exclusive operation runs on the resource."""
         return self._exclusive.get(key, 0) > 0
 
     def is_busy(self, key: Key) -> bool:
@@ -133,29 +133,29 @@ class Operations:
                 counts.pop(key, None)
 
     def running_in(self, scopes: Collection[str], method: str = "") -> int:
-        """How many operations of these scopes have not ended, of one method or of all."""
+        """The number of running operations in these scopes, of one method or of all."""
         return sum(
             number
             for (scope, kind), number in self._running.items()
             if scope in scopes and (not method or kind == method)
         )
 
-    # -- the course of an operation
+    # -- the life of an operation
 
     def replay(self, request: str, request_id: str) -> Operation | None:
-        """The operation that an earlier request with the same requestId started (compute-api.md 1.4)."""
+        """The operation that an equal request started, or None (docs/reference/compute-engine.md#request-ids)."""
         known = self._replays.get((request, request_id)) if request_id else None
         return known if known is not None and enforced("requests.request-id-replay") else None
 
     def remember(self, request: str, request_id: str, operation: Operation) -> None:
-        """Let a repetition of `request` (method and path) find `operation`."""
+        """Store `operation` for repetitions of `request` (method, scope and name)."""
         operation.client_id = request_id
         self._replays[request, request_id] = operation
         if len(self._replays) > KEPT:
-            _forget_oldest(self._replays)
+            _remove_oldest(self._replays)
 
     def start(self, now: float, method: str, work: Work, fault: Fault | None) -> Operation:
-        """Accept `work`: begin it and schedule the rest."""
+        """Accept `work`: call `begin` and schedule the rest."""
         ordinal = self._ordinals.get((method, work.target), 0)
         self._ordinals[method, work.target] = ordinal + 1
         seconds = self._latency.operation(self._chance, method, self._links.partial(work.target), ordinal)
@@ -184,7 +184,7 @@ class Operations:
         operation = Operation(name, identity, key, work, now, now + pending)
         self._known[key] = operation
         if len(self._known) > KEPT:
-            _forget_oldest(self._known)
+            _remove_oldest(self._known)
         return operation
 
     def _end(self, operation: Operation, at: float, injected: OperationFailure | None) -> None:
@@ -206,10 +206,7 @@ class Operations:
 
     @staticmethod
     def run_immediately(now: float, work: Work) -> None:
-        """Carry out `work` without an operation: the way a world is furnished before time starts.
-
-        Raises ApiError where the operation would have failed.
-        """
+        """Execute `work` without an operation, for the initial state. Raises ApiError if the operation would fail."""
         if work.failure is not None:
             raise ApiError(work.failure.http_status, work.failure.code, work.failure.message)
         work.begin(now)
@@ -226,13 +223,13 @@ class Operations:
         return operation
 
     def expire(self, now: float) -> None:
-        """Forget what ended too long ago, and which requests started it."""
+        """Remove operations that ended too long ago, and their request ids."""
         if enforced("operations.kept-two-weeks"):
-            _forget_old(self._known, now)
-            _forget_old(self._replays, now)
+            _remove_expired(self._known, now)
+            _remove_expired(self._replays, now)
 
     def delete(self, key: Key) -> None:
-        """Forget a finished operation; a running one stays."""
+        """Remove a finished operation; a running one stays."""
         if self.get(key).ended is not None or not enforced("operations.running-stays"):
             del self._known[key]
 
@@ -259,10 +256,10 @@ class Operations:
         return operation
 
     def dump(self) -> Json:
-        """The operations that ended and what is remembered of requests, as JSON; `load` is the inverse."""
+        """The finished operations and the request ids, as JSON; `load` is the inverse."""
         ended = [operation for operation in self._known.values() if operation.ended is not None]
         return {
-            "ended": [_written(operation) for operation in ended],
+            "ended": [_dump_operation(operation) for operation in ended],
             "replays": [
                 [request, request_id, *operation.key]
                 for (request, request_id), operation in self._replays.items()
@@ -272,8 +269,8 @@ class Operations:
         }
 
     def load(self, state: Json) -> None:
-        """Forget everything, running operations too, and remember what `state` says."""
-        known = {operation.key: operation for operation in map(_read, state["ended"])}
+        """Replace everything, including running operations, by `state`."""
+        known = {operation.key: operation for operation in map(_load_operation, state["ended"])}
         replays = {(str(request), str(request_id)): known[Key(*key)] for request, request_id, *key in state["replays"]}
         ordinals = {(str(method), Key(*key)): int(number) for method, *key, number in state["ordinals"]}
         self.release_watchers()
@@ -282,14 +279,14 @@ class Operations:
             counts.clear()
 
     def release_watchers(self) -> None:
-        """Let everybody who waits go: the server is about to stop."""
+        """Let all waiting requests return."""
         for operation in self._known.values():
             for watcher in operation.watchers:
                 if not watcher.done():
                     watcher.set_result(None)
 
     def render(self, operation: Operation, now: float) -> Json:
-        """The operation as clients read it (compute-api.md 2.1); the state follows from the instant alone."""
+        """The operation as clients read it at instant `now` (docs/reference/compute-engine.md#operation-shape)."""
         work = operation.work
         document: Json = {
             "kind": "compute#operation",
@@ -336,15 +333,15 @@ class Operations:
         return outcome
 
 
-def _forget_oldest(operations: dict[Any, Operation]) -> None:
-    """Forget the first that has ended; they stand in the order of their beginning."""
+def _remove_oldest(operations: dict[Any, Operation]) -> None:
+    """Remove the first finished operation; the dict is in the order of starts."""
     oldest = next((name for name, operation in operations.items() if operation.ended is not None), None)
     if oldest is not None:
         del operations[oldest]
 
 
-def _forget_old(operations: dict[Any, Operation], now: float) -> None:
-    """Forget the first ones, up to one that runs or ended less than `KEPT_FOR` before `now`."""
+def _remove_expired(operations: dict[Any, Operation], now: float) -> None:
+    """Remove from the front, up to one that runs or ended less than `KEPT_FOR` before `now`."""
     while operations:
         name, operation = next(iter(operations.items()))
         if operation.ended is None or operation.ended + KEPT_FOR > now:
@@ -352,7 +349,7 @@ def _forget_old(operations: dict[Any, Operation], now: float) -> None:
         del operations[name]
 
 
-def _written(operation: Operation) -> Json:
+def _dump_operation(operation: Operation) -> Json:
     work = operation.work
     return {
         "key": list(operation.key),
@@ -369,7 +366,7 @@ def _written(operation: Operation) -> Json:
     }
 
 
-def _read(state: Json) -> Operation:
+def _load_operation(state: Json) -> Operation:
     key = Key(*state["key"])
     return Operation(
         name=key.name,

@@ -1,4 +1,7 @@
-"""The query parameters that every method knows (compute-api.md 1.2)."""
+"""Query parameters of all methods, and partial responses such as `fields=items(name,selfLink),nextPageToken`.
+
+Sources: docs/reference/compute-engine.md#parameter-values, docs/reference/compute-engine.md#partial-responses.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ from dualstack_sim.compute.api.errors import ApiError, invalid_parameter
 from dualstack_sim.rules import enforced
 
 Mask = dict[str, "Mask | None"]
-"""Field -> mask of its parts, None for all of it."""
+"""Field -> mask of its subfields, None for the whole field."""
 _BOOLEANS = ("includeAllScopes", "returnPartialSuccess", "prettyPrint")
 _CHOICES = {"alt": ("json",), "views": ("DEFAULT", "WITH_UTILIZATION")}
-"""Responses are written as JSON alone; `media` and `proto`, which the real API knows too, are refused."""
+"""Responses are JSON only; `media` and `proto`, which the real API supports, are refused."""
 
 
 def parse_fields(query: Mapping[str, str]) -> Mask | None:
-    """What of the response is asked for, None for all of it; 400 if a parameter has no such value.
+    """The mask for the response, None for the whole document. Raises ApiError 400 for a bad parameter value.
 
-    It is read before anything is carried out, so that nobody is refused what has happened.
+    Called before the request is executed, so that a refused request has no effect.
     """
     if not query:
         return None
@@ -44,7 +47,7 @@ def _bad(text: str) -> ApiError:
 
 @lru_cache(maxsize=128)
 def read_mask(text: str) -> Mask:
-    """The mask a `fields` parameter means; 400 if it is malformed."""
+    """The mask of a `fields` parameter. Raises ApiError 400 for a malformed one."""
     mask, position = _read(text, 0, 0)
     if position != len(text):
         raise _bad(text)
@@ -90,7 +93,7 @@ def _enter(mask: Mask, path: list[str], inner: Mask | None) -> None:
 
 
 def select(value: Any, mask: Mask | None) -> Any:
-    """The parts of a document that a mask keeps; lists are looked through, `*` is every field."""
+    """The parts of a document that a mask selects, also inside lists; `*` is every field."""
     if mask is None:
         return value
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Which methods there are and under which paths (compute-api.md 1.1): the names are those of the discovery document."""
+"""Maps HTTP verbs and paths to methods, named as in the discovery document (docs/reference/compute-engine.md#paths)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ VERSIONS = ("v1", "beta")
 
 
 class Address(NamedTuple):
-    """Where a request goes: method id, scope, name of the resource ("" for lists and inserts)."""
+    """The destination of a request; `name` is "" for lists and inserts."""
 
     method: str
     scope: str
@@ -47,7 +47,7 @@ class Address(NamedTuple):
 
 
 def locate(verb: str, path: str) -> Address:
-    """The method behind `verb` and `path` (`/compute/v1/projects/...`, still quoted); ApiError if there is none."""
+    """The method of `verb` and `path` (`/compute/v1/projects/...`, percent-encoded). Raises ApiError if unknown."""
     parts = [unquote(part) for part in path.strip("/").split("/")]
     if len(parts) < 4 or parts[0] != "compute" or not _is_served(parts[1]) or parts[2] != "projects":
         raise _unknown(verb, path)

@@ -1,4 +1,4 @@
-"""What changes no_effect: single resources, lists and aggregated lists by their methods (compute-api.md 1.2)."""
+"""The methods that read: get, list and aggregatedList of all collections (docs/reference/compute-engine.md#lists)."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _SCOPE_OF: Mapping[str, str] = {
     "machineTypes": "zones", "instanceGroupManagers": "zones", "instanceGroups": "zones", "autoscalers": "zones",
 }  # fmt: skip
 _PLAIN = ("networks", "subnetworks", "instances", "firewalls", "routers", "disks", "instanceTemplates", "autoscalers")
-"""Collections that are read as they are stored. There are never autoscalers, but clients ask for them."""
+"""Collections that are read as they are stored. Autoscalers never exist, but clients list them."""
 
 
 class Reading:
-    """The methods that read, over the collections of one project."""
+    """The reading methods of one project."""
 
     def __init__(self, project: Project, groups: ManagedGroups, routes: Routes, addresses: StaticAddresses) -> None:
         self._project = project
@@ -49,7 +49,7 @@ class Reading:
         self._images = Images(project)
 
     def methods(self) -> dict[str, Read]:
-        """Discovery id -> what answers it."""
+        """Method id -> implementation."""
         methods: dict[str, Read] = {
             "regions.list": lambda call: self._list(call, "regions", self._locations.regions()),
             "zones.list": lambda call: self._list(call, "zones", self._locations.zones()),
@@ -72,11 +72,11 @@ class Reading:
         for service in ("globalOperations", "regionOperations", "zoneOperations"):
             methods[f"{service}.get"] = self._operation
             methods[f"{service}.list"] = self._lister("operations")
-            methods[f"{service}.delete"] = self._forget_operation
+            methods[f"{service}.delete"] = self._delete_operation
         return methods | reads(self._project, self._routes, self._addresses)
 
     def _viewed(self, call: Call, collection: str, rows: Iterable[Json]) -> Iterable[Json]:
-        """The rows as the view of the request shows them."""
+        """The rows in the requested view."""
         if collection == "networks":
             return [with_subnetworks(self._project, row) for row in rows]
         if collection != "subnetworks" or call.query.get("views") != UTILIZATION:
@@ -102,7 +102,7 @@ class Reading:
         self._operations.expire(call.now)
         return self._operations.render(self._operations.get(Key("operations", call.scope, call.name)), call.now)
 
-    def _forget_operation(self, call: Call) -> Json:
+    def _delete_operation(self, call: Call) -> Json:
         self._operations.delete(Key("operations", call.scope, call.name))
         return {}
 

@@ -1,4 +1,4 @@
-"""Names and URLs of resources, in every spelling that clients send (compute-api.md 1.1)."""
+"""Names and URLs of resources, in all forms that clients send (docs/reference/compute-engine.md#references)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GLOBAL = "global"
 
 
 class Key(NamedTuple):
-    """Where a resource lives: `("subnetworks", "regions/europe-west1", "nodes")`."""
+    """The identity of a resource: `("subnetworks", "regions/europe-west1", "nodes")`."""
 
     collection: str
     scope: str
@@ -25,7 +25,7 @@ class Key(NamedTuple):
 
 
 class Links:
-    """Writes and reads the URLs of one project. `endpoint` ends in `/compute/v1`, without a slash."""
+    """Builds and parses the URLs of one project. `endpoint` ends in `/compute/v1`, without a slash."""
 
     def __init__(self, endpoint: str, project: str, number: str) -> None:
         self.endpoint = endpoint.rstrip("/")
@@ -33,7 +33,7 @@ class Links:
         self.number = number
 
     def partial(self, key: Key) -> str:
-        """`projects/P/regions/R/subnetworks/S`: how messages name a resource."""
+        """`projects/P/regions/R/subnetworks/S`, as messages name a resource."""
         return f"projects/{self.project}/{key.scope}/{key.collection}/{key.name}"
 
     def full(self, key: Key) -> str:
@@ -44,9 +44,9 @@ class Links:
         return f"{self.endpoint}/projects/{self.project}/{path}" if path else f"{self.endpoint}/projects/{self.project}"
 
     def read(self, text: str, collection: str, scope: str) -> Key | None:
-        """The key that a full URL of any host, a partial path or a bare name means; None if it means no_effect here.
+        """The key of a full URL of any host, a partial path, or a bare name, which is resolved in `scope`.
 
-        A bare name lives in `scope`. A path of another project or of another collection is None.
+        None for other text, and for a path of another project or another collection.
         """
         match = _IN_PROJECT.search(text)
         if match:
@@ -69,19 +69,19 @@ class Links:
 
 
 def check_name(value: object) -> str:
-    """The name in a body (compute-api.md 1.1)."""
+    """The checked name of a new resource (docs/reference/compute-engine.md#resource-names)."""
     if not isinstance(value, str) or not (_NAME.fullmatch(value) or not enforced("requests.name-form")):
         raise invalid("resource.name", value, f"Must be a match of regex '(?:{NAME})'")
     return value
 
 
 def is_name(text: str) -> bool:
-    """Whether a project, a region or a resource may be called that."""
+    """Whether `text` is a valid name of a project, region or resource."""
     return _NAME.fullmatch(text) is not None
 
 
 def check_path(value: str, *, numeric: bool = True) -> None:
-    """A path parameter: a name, or for a resource its numeric id."""
+    """Check a path parameter: a name or, for a resource, its numeric id."""
     if not (_PATH_NAME if numeric else _NAME).fullmatch(value) and enforced("requests.path-form"):
         raise invalid_parameter(value, f"Values must match the following regular expression: '{NAME}'")
 

@@ -1,4 +1,4 @@
-"""The HTTP side: real paths, v1 and beta, JSON in and out, and a token endpoint."""
+"""The HTTP server: the real paths of v1 and beta, batch requests, and a token endpoint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dualstack_sim.rules import enforced
 LARGEST_BODY = 4 * 1024 * 1024
 LONGEST_URL = 16 * 1024
 _LONGEST_LINE = 64 * 1024
-"""Longer request lines and headers are cut off by the framework, in words of its own."""
+"""aiohttp refuses longer request lines and headers with its own error."""
 _HEADERS = {"Server": "ESF", "Vary": "Origin, X-Origin, Referer", "X-Content-Type-Options": "nosniff"}
 log = logging.getLogger(__name__)
 _connections = logging.getLogger(f"{__name__}.connections")
@@ -33,7 +33,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 def create_app(compute: Compute) -> web.Application:
-    """The application that serves `compute`. Any Authorization header is accepted, and none."""
+    """The application that serves `compute`. Authorization headers are ignored."""
 
     async def api(request: web.Request) -> web.StreamResponse:
         return await _answer(compute, request)
@@ -53,7 +53,7 @@ def create_app(compute: Compute) -> web.Application:
 
 
 def _is_server_fault(record: logging.LogRecord) -> bool:
-    """What is no HTTP is the fault of who sends it: he is told so with 400, and nobody else."""
+    """False for malformed HTTP, which is the client's error and answered with 400."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
@@ -61,7 +61,7 @@ _connections.addFilter(_is_server_fault)
 
 
 def create_runner(application: web.Application) -> web.AppRunner:
-    """The runner of an application that holds this API: with lines long enough for the filters of clients."""
+    """The runner of an application with this API, with room for long filters in request lines."""
     return web.AppRunner(
         application,
         access_log=None,
@@ -96,9 +96,9 @@ def _check_length(path: str) -> None:
 
 
 def _is_method_override(request: web.Request) -> bool:
-    """Whether a POST means a GET whose query did not fit into its URL, as google-api-python-client sends it."""
-    meant = request.headers.get("X-HTTP-Method-Override", "")
-    return request.method == "POST" and meant.upper() == "GET" and enforced("requests.method-override")
+    """Whether a POST stands for a GET with a long query (docs/reference/compute-engine.md#method-override)."""
+    override = request.headers.get("X-HTTP-Method-Override", "")
+    return request.method == "POST" and override.upper() == "GET" and enforced("requests.method-override")
 
 
 async def _carry_out(compute: Compute, verb: str, path: str, query: Mapping[str, str], raw: bytes, caller: str) -> Json:
@@ -118,7 +118,7 @@ async def _carry_out(compute: Compute, verb: str, path: str, query: Mapping[str,
 
 
 async def _batch(compute: Compute, request: web.Request) -> web.StreamResponse:
-    """Several requests in one, as gcloud and google-api-python-client send them (compute-api.md 9.1)."""
+    """Several requests in one HTTP request (docs/reference/compute-engine.md#batch-requests)."""
     caller = request.headers.get("User-Agent", "")
 
     async def answer(part: Part) -> Answer:
@@ -130,7 +130,7 @@ async def _batch(compute: Compute, request: web.Request) -> web.StreamResponse:
         except ApiError as refused:
             return Answer(refused.status, _encode(refused.body()))
         except Exception:
-            log.exception("a request in a batch failed for a reason of our own")
+            log.exception("bug in the simulator: a request in a batch failed")
             return Answer(500, _encode(_INTERNAL))
         return Answer(200, _encode(document))
 
@@ -148,14 +148,14 @@ def _is_project(compute: Compute, text: str) -> bool:
 
 
 def _body(raw: bytes) -> dict[str, Any]:
-    """The JSON object in the body, {} if there is no body."""
+    """The JSON object of the body, {} without a body."""
     if not raw:
         return {}
     try:
         body = _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise unreadable(f"Invalid JSON payload received. {error}") from None
-    if body == "":  # how the client for Node spells a method that takes no body, `operations.wait` for one
+    if body == "":  # the Node client sends this for a method without a body, such as operations.wait
         return {}
     if not isinstance(body, dict):
         raise unreadable("Invalid JSON payload received. Must be an object.")
@@ -163,7 +163,7 @@ def _body(raw: bytes) -> dict[str, Any]:
 
 
 async def _token(_request: web.Request) -> web.Response:
-    """For clients that insist on fetching one (compute-api.md 9.1)."""
+    """For clients that require an access token (docs/reference/compute-engine.md#access-tokens)."""
     return _json({"access_token": "ya29.simulated", "expires_in": 3600, "token_type": "Bearer"}, 200)
 
 
@@ -173,21 +173,21 @@ def _json(document: Json, status: int) -> web.Response:
 
 @web.middleware
 async def _documented_errors(request: web.Request, handler: Any) -> web.StreamResponse:
-    """What the framework refuses by itself, and what fails unforeseen, takes the documented shape too."""
+    """Give errors of aiohttp and unexpected exceptions the documented shape."""
     try:
         response: web.StreamResponse = await handler(request)
     except web.RequestPayloadError:
-        # The rest of the body cannot be read either, so the framework must not try, nor keep the connection.
+        # The rest of the body cannot be read either, so aiohttp must not try, and must close the connection.
         request.content.feed_eof()
         response = _json(
             bad_request("The body of the request cannot be read: it is not encoded as it says.").body(), 400
         )
         response.force_close()
     except ConnectionError:
-        return web.Response()  # the client has hung up: nobody reads it
+        return web.Response()  # the client has closed the connection
     except web.HTTPException as error:
         return _json(ApiError(error.status, "badRequest", error.reason).body(), error.status)
     except Exception:
-        log.exception("%s %s failed for a reason of our own", request.method, request.rel_url.raw_path)
+        log.exception("bug in the simulator: %s %s failed", request.method, request.rel_url.raw_path)
         return _json(_INTERNAL, 500)
     return response

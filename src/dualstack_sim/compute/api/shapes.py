@@ -1,4 +1,4 @@
-"""What the objects inside request bodies may hold: names, types and enums of the published description."""
+"""Schemas of objects inside request bodies: names, types and enums of the discovery document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instance templates: immutable descriptions of VMs (compute-api.md 8)."""
+"""Instance templates: immutable descriptions of VMs (docs/reference/compute-engine.md#instance-templates)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WHERE = "resource.properties"
 
 
 class InstanceTemplates:
-    """instanceTemplates.insert, delete. Get and list come from the listing; there is no_effect else."""
+    """instanceTemplates.insert and delete. `api/reading.py` implements get and list."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -75,7 +75,10 @@ class InstanceTemplates:
         }
 
     def _interface(self, index: int, entry: Json) -> Json:
-        """Aliases are masks only: the same template makes many VMs (compute-api.md 7.1)."""
+        """An interface with full links. Its aliases must be netmasks, because one template creates many VMs.
+
+        Source: docs/reference/compute-engine.md#alias-masks-in-templates.
+        """
         where = f"{_WHERE}.networkInterfaces[{index}]"
         for request in parse_alias_requests(self._project, entry.get("aliasIpRanges", []), f"{where}.aliasIpRanges"):
             if request.network is not None and enforced("templates.alias-masks"):

@@ -1,4 +1,7 @@
-"""Managed instance groups: insert, patch, resize, rolling replacement, recreation (compute-api.md 8)."""
+"""Managed instance groups: insert, patch, resize, rolling replacement, recreation.
+
+Source: docs/reference/compute-engine.md#managed-instance-groups.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ _LARGEST = 2000
 
 
 class ManagedGroups:
-    """instanceGroupManagers of a zone. Operations end when the work is ordered, not when the VMs are there."""
+    """instanceGroupManagers of a zone. An operation is DONE when the change is accepted, before the VMs change."""
 
     def __init__(self, project: Project, instances: ManagedInstances) -> None:
         self._project = project
@@ -49,9 +52,9 @@ class ManagedGroups:
         ]
 
     def shown(self, resource: Json, scope: str) -> Json:
-        """The group with what its VMs are doing."""
+        """The group with its `currentActions` and `status`."""
         group = Key("instanceGroupManagers", scope, resource["name"])
-        records = self._instances.of(group)
+        records = self._instances.records(group)
         doing = Counter(str(record["action"]).lower() for record in records)
         alive = [record for record in records if record["action"] != "DELETING"]
         reached = not outdated_records(resource, alive)
@@ -66,8 +69,8 @@ class ManagedGroups:
 
     def managed(self, call: Call) -> list[Json]:
         """The rows of listManagedInstances."""
-        group = self._existing(call)
-        return [self._managed(group, record) for record in self._instances.of(group)]
+        group = self._key_of(call)
+        return [self._managed(group, record) for record in self._instances.records(group)]
 
     def _managed(self, group: Key, record: Json) -> Json:
         vm = self._instances.instance(group, record)
@@ -84,7 +87,7 @@ class ManagedGroups:
         return row
 
     def group_rows(self, scope: str) -> list[Json]:
-        """The instance groups behind the managers of a zone, as instanceGroups shows them."""
+        """The instance groups of a zone's managers, as instanceGroups.list shows them."""
         return [
             self._group(row, scope) for row in self._project.inventory.table("instanceGroupManagers", scope).values()
         ]
@@ -97,7 +100,7 @@ class ManagedGroups:
 
     def _group(self, resource: Json, scope: str) -> Json:
         group = Key("instanceGroupManagers", scope, resource["name"])
-        vms = [vm for record in self._instances.of(group) if (vm := self._instances.instance(group, record))]
+        vms = [vm for record in self._instances.records(group) if (vm := self._instances.instance(group, record))]
         kept = ("id", "name", "creationTimestamp", "fingerprint", "zone", "namedPorts", "description")
         shown = {field: resource[field] for field in kept if field in resource}
         shown |= {"kind": "compute#instanceGroup", "selfLink": resource["instanceGroup"], "size": len(vms)}
@@ -106,7 +109,7 @@ class ManagedGroups:
             shown |= {"network": interface["network"], "subnetwork": interface["subnetwork"]}
         return shown
 
-    # -- the group itself
+    # -- changes of the group
 
     def insert(self, call: Call) -> Work:
         project = self._project
@@ -140,7 +143,7 @@ class ManagedGroups:
         )
 
     def patch(self, call: Call) -> Work:
-        """Versions, update policy, size and what is only echoed; a stale fingerprint is 412."""
+        """Versions, update policy, size and fields that are only stored. A stale fingerprint is refused with 412."""
         key, current = self._target(call)
         body = accept(call.body, SCHEMA)
         stale = "fingerprint" in body and body["fingerprint"] != current["fingerprint"]
@@ -168,7 +171,7 @@ class ManagedGroups:
         return self._change(key, current, "resize", change)
 
     def set_template(self, call: Call) -> Work:
-        """One version of this template; what VMs are there is replaced if the policy is PROACTIVE."""
+        """Use one version with this template; VMs are replaced if the policy is PROACTIVE."""
         key, current = self._target(call)
         body = accept(call.body, {"instanceTemplate": str})
         require_template(self._project, body.get("instanceTemplate"), "resource")
@@ -176,13 +179,13 @@ class ManagedGroups:
         return self._change(key, current, "setInstanceTemplate", self._sized(versions, current["targetSize"]))
 
     def delete(self, call: Call) -> Work:
-        """Its VMs go first."""
+        """Delete the VMs first, then the group."""
         project = self._project
         key, resource = self._target(call)
 
         def begin(at: float) -> None:
             project.inventory.put(at, key, resource | {"targetSize": 0}, effective=False)
-            self._order(at, key, [record["name"] for record in self._instances.of(key)], "DELETING")
+            self._mark_members(at, key, [record["name"] for record in self._instances.records(key)], "DELETING")
 
         return Work(
             key,
@@ -193,26 +196,26 @@ class ManagedGroups:
             abandon=lambda at: project.inventory.put(at, key, resource),
         )
 
-    # -- single VMs of the group
+    # -- changes of single VMs
 
     def recreate(self, call: Call) -> Work:
-        """The same names, new VMs from the versions of the group."""
-        return self._ordering(call, "RECREATING", resize=False)
+        """Replace VMs under the same names, by the current versions of the group."""
+        return self._member_change(call, "RECREATING", resize=False)
 
     def delete_instances(self, call: Call) -> Work:
-        """The VMs go and the group shrinks by as many."""
-        return self._ordering(call, "DELETING", resize=True)
+        """Delete VMs and shrink the group by the same number."""
+        return self._member_change(call, "DELETING", resize=True)
 
     def abandon(self, call: Call) -> Work:
-        """The VMs stay but are no longer the group's, which shrinks by as many."""
-        return self._ordering(call, "ABANDONING", resize=True)
+        """Remove VMs from the group, which shrinks by the same number, without deleting them."""
+        return self._member_change(call, "ABANDONING", resize=True)
 
-    def _ordering(self, call: Call, action: str, *, resize: bool) -> Work:
+    def _member_change(self, call: Call, action: str, *, resize: bool) -> Work:
         key, current = self._target(call)
         body = accept(call.body, {"instances": list, "skipInstancesOnValidationError": bool})
         if not body.get("instances"):
             raise required("instances")
-        known = {record["name"] for record in self._instances.of(key)}
+        known = {record["name"] for record in self._instances.records(key)}
         names = [text.rpartition("/")[2] for text in accept_strings(body["instances"], "instances")]
         for name in names:
             if name not in known and not body.get("skipInstancesOnValidationError"):
@@ -227,42 +230,44 @@ class ManagedGroups:
                 self._project.inventory.put(
                     at, key, group | {"targetSize": size} | self._sized(group["versions"], size)
                 )
-            self._order(at, key, names, action)
+            self._mark_members(at, key, names, action)
 
         kind = call.method.rpartition(".")[2]
         return Work(key, current["id"], f"compute.instanceGroupManagers.{kind}", finish, exclusive=False)
 
-    def _order(self, at: float, key: Key, names: list[str], action: str) -> None:
-        for record in self._instances.of(key):
+    def _mark_members(self, at: float, key: Key, names: list[str], action: str) -> None:
+        for record in self._instances.records(key):
             if record["name"] not in names:
                 continue
             if action == "ABANDONING":
-                self._instances.forget(at, key, record)
+                self._instances.remove_record(at, key, record)
             elif action == "RECREATING":
-                self._instances.mark(at, key, record, action=action, retryAt=None, version=self._due(key, names))
+                self._instances.update_record(
+                    at, key, record, action=action, retryAt=None, version=self._recreation_version(key, names)
+                )
             else:
-                self._instances.mark(at, key, record, action=action, retryAt=None)
+                self._instances.update_record(at, key, record, action=action, retryAt=None)
         self._instances.reconcile(at, key)
 
-    def _due(self, key: Key, names: list[str]) -> Json:
-        """Recreated VMs are made as the group says now."""
+    def _recreation_version(self, key: Key, names: list[str]) -> Json:
+        """The version for recreated VMs, by the current state of the group."""
         others = [
             record
-            for record in self._instances.of(key)
+            for record in self._instances.records(key)
             if record["name"] not in names and record["action"] != "DELETING"
         ]
         return self._instances.wanted_version(self._project.inventory.get(key), others)
 
-    # -- parts
+    # -- helpers
 
-    def _existing(self, call: Call) -> Key:
+    def _key_of(self, call: Call) -> Key:
         return self._project.inventory.canonical(Key("instanceGroupManagers", call.scope, call.name))
 
     def _target(self, call: Call) -> tuple[Key, Json]:
         return change_target(self._project, Key("instanceGroupManagers", call.scope, call.name))
 
     def _sized(self, versions: list[Any], size: int) -> Json:
-        """The versions with the numbers that a size gives them."""
+        """The versions with the target sizes that result from `size`."""
         asked = []
         for version in versions:
             wanted = dict(version)

@@ -1,4 +1,4 @@
-"""How a managed instance group replaces its VMs: versions and update policy, checked (compute-api.md 8)."""
+"""Versions and update policy of a managed instance group (docs/reference/compute-engine.md#group-update-policy)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DEFAULTS: Json = {
 
 
 def read_policy(current: Json, wanted: Json, size: int) -> Json:
-    """The policy after `wanted` was merged into `current`, with the calculated amounts for `size` VMs."""
+    """The policy after merging `wanted` into `current`, with the calculated amounts for `size` VMs."""
     where = "resource.updatePolicy"
     policy = _DEFAULTS | current | accept(wanted, POLICY, where)
     one_of(policy["type"], ("OPPORTUNISTIC", "PROACTIVE"), f"{where}.type")
@@ -47,7 +47,7 @@ def read_policy(current: Json, wanted: Json, size: int) -> Json:
 
 
 def amount(value: Json, size: int, where: str, *, up: bool) -> Json:
-    """A fixed number or a percentage of the group, with what it comes to."""
+    """A fixed number or a percentage of the group, with the calculated number."""
     given = {name: number for name, number in accept(value, _AMOUNT, where).items() if name != "calculated"}
     if len(given) != 1 or min(given.values()) < 0:
         raise invalid(where, "", "Exactly one of fixed and percent must be specified, not negative.")
@@ -58,7 +58,7 @@ def amount(value: Json, size: int, where: str, *, up: bool) -> Json:
 
 
 def read_versions(project: Project, value: list[Any], size: int) -> list[Json]:
-    """The versions of a group: all but one say how many VMs they have; template links are full URLs."""
+    """The checked versions with full template links; exactly one version has no target size."""
     entries = accept_list(value, {"name": str, "instanceTemplate": str, "targetSize": dict}, "resource.versions")
     if not 1 <= len(entries) <= 2:
         raise invalid("resource.versions", "", "One or two versions must be specified.")
@@ -81,12 +81,12 @@ def read_versions(project: Project, value: list[Any], size: int) -> list[Json]:
 
 
 def require_template(project: Project, text: Any, where: str) -> Any:
-    """The key of the template a body refers to."""
+    """The key of the template that a body names."""
     if not text:
         raise required(f"{where}.instanceTemplate")
     return project.reference(f"{where}.instanceTemplate", text, "instanceTemplates", GLOBAL, "instanceTemplate")[0]
 
 
 def version_identity(version: Json) -> Json:
-    """What identifies a version: its name and its template."""
+    """The identity of a version: its name and its template."""
     return {field: version[field] for field in ("name", "instanceTemplate") if field in version}

@@ -1,4 +1,7 @@
-"""External IPv4 addresses of VMs: add, delete and update an access config (compute-api.md 7.3)."""
+"""External IPv4 addresses of VMs: add, delete and update access configs.
+
+Source: docs/reference/compute-engine.md#access-configs-fixed.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ TIERS = ("PREMIUM", "STANDARD", "FIXED_STANDARD", "STANDARD_OVERRIDES_FIXED_STAN
 
 
 def access_config(project: Project, instance: Key, interface: str, body: Json, where: str) -> Json:
-    """A new access config with its defaults; an address that is named must be no other VM's."""
+    """A new access config with defaults; 400 if another VM uses the requested address."""
     wanted = body.get("natIP")
     user = nat_users(project).get(wanted, "") if wanted else ""
     if user and enforced("access.address-once"):
@@ -47,7 +50,10 @@ def _drawn(project: Project, *what: str) -> str:
 
 
 def release_ephemeral(project: Project, interfaces: list[Json]) -> list[Json]:
-    """The interfaces of a VM that stops: external addresses that nobody reserved are given up (compute-api.md 7.5)."""
+    """The interfaces of a stopping VM, without ephemeral external addresses.
+
+    Source: docs/reference/compute-engine.md#ephemeral-addresses.
+    """
     reserved = {address["address"] for _, address in project.inventory.all("addresses")}
 
     def left(config: Json) -> Json:
@@ -58,7 +64,7 @@ def release_ephemeral(project: Project, interfaces: list[Json]) -> list[Json]:
 
 
 def assign_ephemeral(project: Project, instance: Key, interfaces: list[Json]) -> list[Json]:
-    """The interfaces of a VM that starts: where an external address was given up there is another."""
+    """The interfaces of a starting VM, with new ephemeral external addresses."""
 
     def given(config: Json) -> Json:
         if "natIP" in config:
@@ -85,7 +91,7 @@ def nat_users(project: Project) -> dict[str, str]:
 
 
 class AccessConfigs:
-    """instances.addAccessConfig, deleteAccessConfig, updateAccessConfig. Each renews the interface's fingerprint."""
+    """instances.addAccessConfig, deleteAccessConfig, updateAccessConfig. Each changes the interface's fingerprint."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -107,7 +113,7 @@ class AccessConfigs:
         return self._work(call, key, interface["name"], [])
 
     def update(self, call: Call) -> Work:
-        """Neither the address nor the tier can be changed in place."""
+        """Refuse changes of the address and the tier."""
         key, interface = self._interface(call)
         body = accept(call.body, SCHEMA)
         current = self._require(key, interface, body.get("name", "External NAT"))

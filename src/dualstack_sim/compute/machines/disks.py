@@ -1,4 +1,4 @@
-"""Persistent disks, as far as VMs need them (compute-api.md 8): made, attached and deleted with their VM."""
+"""Persistent disks: created, attached and deleted, alone or with their VM (docs/reference/compute-engine.md#disks)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _LARGEST = 65536
 
 
 class Disks:
-    """disks.insert, delete, resize. Get and list come from the listing."""
+    """disks.insert, delete, resize. `api/reading.py` implements get and list."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -80,7 +80,7 @@ class Disks:
         return Work(key, resource["id"], "delete", lambda at: self._project.inventory.put(at, key, None))
 
     def resize(self, call: Call) -> Work:
-        """Only ever larger."""
+        """Grow the disk."""
         key, resource = self._target(call)
         body = accept(call.body, {"sizeGb": int})
         wanted = _size(body.get("sizeGb", 0), "sizeGb")
@@ -96,13 +96,16 @@ class Disks:
 
 
 class DiskAttachments:
-    """instances.attachDisk, detachDisk: one at a time on one VM."""
+    """instances.attachDisk and detachDisk: one at a time on one VM.
+
+    Source: docs/reference/compute-engine.md#disk-attachment.
+    """
 
     def __init__(self, project: Project) -> None:
         self._project = project
 
     def attach(self, call: Call) -> Work:
-        """A disk that is there; one that a VM has already fails in the operation."""
+        """Attach an existing disk; the operation fails if a VM already uses it."""
         project = self._project
         key, vm = self._target(call)
         body = accept(call.body, ATTACHED)
@@ -136,7 +139,7 @@ class DiskAttachments:
         )
 
     def detach(self, call: Call) -> Work:
-        """The disk stays, whatever its autoDelete says; the boot disk only leaves a VM that is stopped."""
+        """Detach a disk without deleting it, even with autoDelete. A boot disk requires a stopped VM."""
         project = self._project
         key, vm = self._target(call)
         name = call.query.get("deviceName", "")
@@ -165,7 +168,7 @@ class DiskAttachments:
 
 
 def _disks_of(instance: Key) -> Key:
-    """What an operation on the disks of a VM keeps busy."""
+    """The key that is busy during an operation on the disks of a VM."""
     return Key("attachedDisks", instance.scope, instance.name)
 
 
@@ -174,7 +177,7 @@ def _disks_of(instance: Key) -> Key:
 
 @dataclass(slots=True)
 class DiskPlan:
-    """What a VM does to disks: `attached` is how it lists them, `changed` the disks as they are and as they will be."""
+    """Planned changes of disks: `attached` are the entries of the VM, `changed` the disks before and after."""
 
     attached: list[Json] = field(default_factory=list)
     changed: dict[Key, tuple[Json | None, Json]] = field(default_factory=dict)
@@ -189,9 +192,9 @@ class DiskPlan:
 
 
 def plan_disks(project: Project, instance: Key, now: float, entries: list[Any]) -> DiskPlan:
-    """Check and describe the disks of a new VM: made from `initializeParams` or attached by `source`.
+    """Check and plan the disks of a new VM: created from `initializeParams` or attached by `source`.
 
-    ApiError for bad ones; OperationFailed if a disk is attached to another VM.
+    Raises ApiError for bad ones, OperationFailed if a disk is attached to another VM.
     """
     plan = DiskPlan()
     for index, entry in enumerate(accept_list(entries, ATTACHED, "resource.disks")):
@@ -206,7 +209,7 @@ def plan_disks(project: Project, instance: Key, now: float, entries: list[Any]) 
 
 
 def plan_attachment(project: Project, instance: Key, plan: DiskPlan, entry: Json, index: int, where: str) -> None:
-    """A disk that is there becomes the VM's; OperationFailed if it is attached already."""
+    """Plan to attach an existing disk. Raises OperationFailed if another VM uses it."""
     key, disk = project.reference(f"{where}.source", entry["source"], "disks", instance.scope, "disk")
     users = disk.get("users", [])
     if users and entry.get("mode") != "READ_ONLY":
@@ -249,14 +252,14 @@ def _attachment(entry: Json, index: int, source: str, size: int) -> Json:
 
 
 def release_disks(project: Project, at: float, instance: Json) -> None:
-    """The VM is gone: its autoDelete disks go with it, the others are free again."""
+    """Delete the autoDelete disks of a deleted VM, and detach the others."""
     for attached in instance.get("disks", ()):
         goes = bool(attached.get("autoDelete")) and enforced("disks.auto-delete")
         release_disk(project, at, instance, attached, goes=goes)
 
 
 def release_disk(project: Project, at: float, instance: Json, attached: Json, *, goes: bool = False) -> None:
-    """The VM has the disk no more, or nobody has if it `goes`."""
+    """Detach a disk from the VM, and delete it if `goes`."""
     key = project.links.read(attached.get("source", ""), "disks", "")
     disk = project.inventory.find(key) if key else None
     if key is not None and disk is not None:
@@ -281,12 +284,12 @@ def _disk(project: Project, key: Key, now: float, origin: Json, size: int | None
     if origin.get("labels"):
         resource["labels"] = accept_labels(origin["labels"], "resource.labels")
     provisioned = echoed(origin, ("provisionedIops", "provisionedThroughput"))
-    resource |= {name: str(number) for name, number in provisioned.items()}  # 64 bits travel as text
+    resource |= {name: str(number) for name, number in provisioned.items()}  # 64-bit numbers are strings
     return resource | echoed(origin, _ECHOED)
 
 
 def _image_link(project: Project, text: str) -> str:
-    """Whose image it is does not matter here: it is taken at its word and shown as a full URL."""
+    """The full URL of an image, which need not exist."""
     if text.startswith("http"):
         return text
     prefix = project.links.endpoint

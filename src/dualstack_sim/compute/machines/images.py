@@ -1,4 +1,4 @@
-"""Public images, as far as somebody looks them up before making a VM (compute-api.md 8)."""
+"""Public images, for clients that look one up before they create a VM (docs/reference/compute-engine.md#images)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PUBLIC: Mapping[str, Mapping[str, str]] = {
         "ubuntu-2404-lts-amd64": "ubuntu-2404-noble-amd64-v20251021",
     },
 }
-"""Project -> family -> its newest image."""
+"""Project -> family -> newest image."""
 _CREATED = "2025-10-21T09:00:00.000-07:00"
 
 
 class Images:
-    """images.get, list, getFromFamily, of this project (which has none) and of the public image projects."""
+    """images.get, list and getFromFamily, of the public image projects; this project has no images."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -40,7 +40,7 @@ class Images:
         raise not_found(self._partial(call, f"images/family/{call.name}"))
 
     def rows(self, call: Call) -> list[Json]:
-        """The images of the project that the request names."""
+        """The images of the requested project."""
         return [
             self._image(call.project, family, name) for family, name in sorted(PUBLIC.get(call.project, {}).items())
         ]

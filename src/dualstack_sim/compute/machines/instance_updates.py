@@ -1,4 +1,7 @@
-"""What of a VM can be changed beside its interfaces: machine type, protection, forwarding (compute-api.md 7.5)."""
+"""Changes of a VM apart from interfaces, disks and labels: machine type, protection, forwarding.
+
+Source: docs/reference/compute-engine.md#instance-update.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ _NEEDED = {
     "machineType": "RESTART",
     "scheduling": "REFRESH",
 }
-"""Field that instances.update can change -> what that does to a running VM."""
+"""Field that instances.update can change -> its effect on a running VM."""
 _FIXED = ("tags", "labels", "metadata", "networkInterfaces", "disks", *(set(ECHOED) - set(_NEEDED)))
-"""Some of these have methods of their own."""
+"""Some of these have their own methods."""
 
 
 class InstanceUpdates:
@@ -32,7 +35,7 @@ class InstanceUpdates:
         self._project = project
 
     def update(self, call: Call) -> Work:
-        """`mostDisruptiveAllowedAction` bounds what the change may do to a running VM."""
+        """Change fields, within the limit of `mostDisruptiveAllowedAction` on a running VM."""
         key, current = self._target(call)
         body = accept(call.body, SCHEMA)
         self._check_update(current, body)
@@ -61,7 +64,7 @@ class InstanceUpdates:
         return self._change(key, current, "setDeletionProtection", {"deletionProtection": wanted})
 
     def reset(self, call: Call) -> Work:
-        """A hard reboot: the VM stays RUNNING all the time."""
+        """A hard reboot; the VM stays RUNNING."""
         key, current = self._target(call)
         if current["status"] != "RUNNING":
             raise bad_request(f"Instance '{current['name']}' is not running.")

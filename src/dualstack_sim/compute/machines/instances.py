@@ -1,4 +1,7 @@
-"""VM instances: life cycle, interface updates, tags, labels, metadata (compute-api.md 7)."""
+"""VM instances: lifecycle, tags, labels, metadata (docs/reference/compute-engine.md#instance-lifecycle).
+
+Interfaces are in `interfaces.py`, other changes in `instance_updates.py`.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ ECHOED = (
     "localSsdEncryptionMode", "privateIpv6GoogleAccess", "shieldedInstanceIntegrityPolicy", "sourceMachineImage",
     "workloadIdentityConfig",
 )  # fmt: skip
-"""Shown as they were sent."""
+"""Stored and shown unchanged."""
 _SCHEDULING: Json = {
     "onHostMaintenance": "MIGRATE",
     "automaticRestart": True,
@@ -75,11 +78,11 @@ _SCHEDULING: Json = {
 }
 _METADATA_KEY = re.compile(r"[a-zA-Z0-9-_]{1,128}")
 _STAGING = 0.4
-"""The part of a start after which a VM is STAGING and no more PROVISIONING."""
+"""The fraction of a start after which a VM changes from PROVISIONING to STAGING."""
 
 
 class Instances:
-    """instances.insert, delete, start, stop, updateNetworkInterface, setTags, setLabels, setMetadata."""
+    """instances.insert, delete, start, stop, setTags, setLabels, setMetadata."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -168,7 +171,10 @@ class Instances:
     # -- life cycle
 
     def delete(self, call: Call) -> Work:
-        """Addresses are given up only when the operation is done (compute-api.md 7.5)."""
+        """Release addresses only when the operation is DONE.
+
+        Source: docs/reference/compute-engine.md#addresses-held-until-deleted.
+        """
         project = self._project
         key, resource = self._target(call)
         if resource["deletionProtection"] and enforced("instances.deletion-protection"):
@@ -238,7 +244,7 @@ class Instances:
             abandon=lambda at: self._set(at, key, {"status": status}),
         )
 
-    # -- changes that leave the VM alone
+    # -- tags, labels, metadata
 
     def set_tags(self, call: Call) -> Work:
         key, resource = self._target(call, shared=True)
@@ -272,7 +278,7 @@ class Instances:
     def _aspect(self, key: Key, resource: Json, kind: str, change: Callable[[], Json]) -> Work:
         return Work(key, resource["id"], kind, lambda at: self._set(at, key, change()), exclusive=False)
 
-    # -- parts
+    # -- helpers
 
     def _target(self, call: Call, *, shared: bool = False) -> tuple[Key, Json]:
         return change_target(self._project, Key("instances", call.scope, call.name), shared=shared)
@@ -284,13 +290,13 @@ class Instances:
         return key
 
     def _set(self, at: float, key: Key, change: Json) -> None:
-        """Change an instance if there is anything to change."""
+        """Change an instance if any value differs."""
         current = self._project.inventory.get(key)
         if any(current.get(field) != value for field, value in change.items()):
             self._project.inventory.put(at, key, current | change)
 
     def _tags(self, key: Key, body: Json) -> Json:
-        """Always there, with a fingerprint even if empty (compute-api.md 1.3)."""
+        """The tags with a fingerprint, even without items (docs/reference/compute-engine.md#tags-always-present)."""
         tags: Json = {"fingerprint": self._project.inventory.fingerprint(key, "tags")}
         given = accept(body, {"items": list, "fingerprint": str}, "resource.tags")
         items = accept_strings(given.get("items", []), "resource.tags.items")

@@ -1,4 +1,4 @@
-"""CIDRs and who holds which address of a subnetwork (compute-api.md 5.4, 5.5, 7.1; cutover.md E8)."""
+"""CIDRs, and the allocation of the addresses of a subnetwork."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dualstack_sim.rules import enforced
 Network = IPv4Network | IPv6Network
 
 VM_PREFIX = 96
-"""Each VM takes a /96 of its subnetwork's /64 (compute-api.md 5.5)."""
+"""The prefix length of the IPv6 range that each VM gets (docs/reference/compute-engine.md#vm-prefixes)."""
 
 
 @lru_cache(maxsize=65536)
 def parse_cidr(text: str) -> Network | None:
-    """The network written in `text`, None unless it has a length and no host bits."""
+    """The network written in `text`; None without a prefix length or with host bits."""
     if "/" not in text:
         return None
     try:
@@ -50,7 +50,7 @@ def overlaps(one: Network, other: Network) -> bool:
 
 
 def uncompressed(address: IPv6Address) -> str:
-    """Eight groups without leading zeros: how the API prints IPv6 (compute-api.md 5.1)."""
+    """Eight groups without leading zeros (docs/reference/compute-engine.md#uncompressed-ipv6)."""
     if not enforced("requests.uncompressed-ipv6"):
         return str(address)
     number = int(address)
@@ -75,7 +75,10 @@ def block_of(network: Network, holder: str) -> Block:
 
 
 def usable_primary(network: IPv4Network) -> tuple[int, int]:
-    """First and last usable address of a primary range: two at each end are reserved (compute-api.md 5.4)."""
+    """First and last usable address of a primary range, without the reserved ones.
+
+    Source: docs/reference/compute-engine.md#reserved-addresses.
+    """
     reserved = 2 if enforced("subnetworks.reserved-addresses") else 0
     return int(network.network_address) + reserved, int(network.broadcast_address) - reserved
 
@@ -86,10 +89,10 @@ def _aligned(address: int, size: int) -> int:
 
 
 class AddressPool:
-    """Who holds which IPv4 block and which /96 in one subnetwork.
+    """The allocated IPv4 blocks and /96s of one subnetwork, each with its holder.
 
-    Holds start when a request is accepted and end when the operation that gives them up is done.
-    Static routes reserve no_effect (E8).
+    An allocation starts when a request is accepted and ends when the operation that releases it is DONE. Static routes
+    reserve nothing (docs/reference/cut-over.md#e8).
     """
 
     def __init__(self) -> None:
@@ -99,7 +102,7 @@ class AddressPool:
         self._next_ipv6 = 0
 
     def holder(self, first: int, last: int) -> Block | None:
-        """Some block that shares an address with `first`..`last`."""
+        """A block that contains an address of `first`..`last`, if any."""
         index = bisect_right(self._blocks, Block(last, 1 << 33, ""))
         if index and self._blocks[index - 1].last >= first:
             return self._blocks[index - 1]
@@ -109,11 +112,11 @@ class AddressPool:
         return self.holder(int(network.network_address), int(network.broadcast_address))
 
     def hold(self, block: Block) -> None:
-        """Take a free block."""
+        """Allocate a free block."""
         insort(self._blocks, block)
 
     def release(self, block: Block) -> None:
-        """Give a block back; no_effect happens if `block.holder` does not hold exactly this one."""
+        """Release a block; without effect unless `block.holder` holds exactly this block."""
         index = bisect_left(self._blocks, block)
         if index < len(self._blocks) and self._blocks[index] == block and self._blocks[index].holder == block.holder:
             del self._blocks[index]
@@ -123,7 +126,7 @@ class AddressPool:
             }
 
     def lowest_free(self, first: int, last: int, size: int) -> int | None:
-        """The lowest aligned run of `size` (a power of two) free addresses in `first`..`last`; None without one."""
+        """The lowest aligned run of `size` (a power of two) free addresses in `first`..`last`, or None."""
         where = (first, last, size)
         candidate = self._floors.get(where, _aligned(first, size))
         index = bisect_right(self._blocks, Block(candidate, 1 << 33, ""))
@@ -159,17 +162,20 @@ class AddressPool:
         return pool
 
     def is_untouched(self) -> bool:
-        """Whether nobody holds anything and the next /96 is the first."""
+        """Whether nothing is allocated and the next /96 is the first."""
         return self.is_empty() and self._next_ipv6 == 0
 
     def is_empty(self) -> bool:
-        """Whether nobody holds anything, of either family."""
+        """Whether nothing is allocated."""
         return not self._blocks and not self._ipv6
 
     # -- IPv6: the n-th /96 of the subnetwork's /64
 
     def allocate_ipv6(self, holder: str) -> int | None:
-        """The number of the next free /96 in the first /65, without the first /96 (compute-api.md 5.5)."""
+        """Allocate the next free /96 in the first /65, without the first /96, and return its number.
+
+        Source: docs/reference/compute-engine.md#vm-prefixes.
+        """
         limit = 1 << (VM_PREFIX - 65)
         first = 1 if enforced("interfaces.first-prefix-skipped") else 0
         for number in chain(range(max(first, self._next_ipv6), limit), range(first, self._next_ipv6)):
@@ -180,7 +186,7 @@ class AddressPool:
         return None
 
     def allocated_ipv6(self) -> int:
-        """How many /96s are taken."""
+        """The number of allocated /96s."""
         return len(self._ipv6)
 
     def release_ipv6(self, number: int) -> None:

@@ -1,4 +1,4 @@
-"""What Cloud Routers advertise over BGP (cutover.md R15, E17)."""
+"""The ranges that Cloud Routers advertise over BGP (docs/reference/cut-over.md#r15)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ BGP_DEFAULTS: Json = {"advertiseMode": "DEFAULT", "keepaliveInterval": 20}
 
 
 def advertised(router: Json, network: Json, subnetworks: Iterable[Json]) -> list[str]:
-    """The IPv4 ranges that any peer of the router hears of; those of its own policy while it has no peer.
+    """The IPv4 ranges that the router advertises to any peer; without peers, those of its own policy.
 
-    `subnetworks` are those of the router's network. A router without `bgp` advertises no_effect: it is there for NAT.
+    `subnetworks` are those of the router's network. A router without `bgp` (for NAT only) advertises nothing.
     """
     policies = [policy(router, peer) for peer in router.get("bgpPeers", ())] or [router.get("bgp", {})]
     there = list(subnetworks)
@@ -21,13 +21,13 @@ def advertised(router: Json, network: Json, subnetworks: Iterable[Json]) -> list
 
 
 def policy(router: Json, peer: Json) -> Json:
-    """What decides about a peer: its own mode if it has one, else its router's."""
+    """The policy for a peer: the peer's own if it has a mode, else the router's."""
     bgp: Json = router.get("bgp", {})
     return peer if bgp and peer.get("advertiseMode") else bgp
 
 
 def advertised_by(policy: Json, router: Json, network: Json, subnetworks: Iterable[Json]) -> Iterator[str]:
-    """The ranges of one policy: in CUSTOM mode what it lists, else all subnet ranges that the router knows."""
+    """The ranges of one policy: the listed ones in CUSTOM mode, else all subnet ranges in the router's reach."""
     if not policy:
         return
     custom = policy.get("advertiseMode") == "CUSTOM"

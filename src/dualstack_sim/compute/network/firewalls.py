@@ -1,4 +1,4 @@
-"""Firewall rules (compute-api.md 8): no fingerprint, last writer wins."""
+"""Firewall rules, which have no fingerprint: the last writer wins (docs/reference/compute-engine.md#firewall-rules)."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Firewalls:
         return insertion(project, key, resource)
 
     def patch(self, call: Call) -> Work:
-        """What is absent stays."""
+        """Absent fields stay unchanged."""
         return self._replace(call, "patch", keep=True)
 
     def update(self, call: Call) -> Work:
-        """What is absent takes its default."""
+        """Absent fields get their defaults."""
         return self._replace(call, "update", keep=False)
 
     def delete(self, call: Call) -> Work:
@@ -125,7 +125,7 @@ def _are_ports(text: str) -> bool:
 
 
 def _check_families(rule: Json) -> None:
-    """A rule holds IPv4 or IPv6 ranges, never both."""
+    """Refuse a rule with both IPv4 and IPv6 ranges."""
     versions = set()
     for field in _RANGES:
         for index, text in enumerate(rule.get(field, ())):
@@ -138,7 +138,10 @@ def _check_families(rule: Json) -> None:
 
 
 class EffectiveFirewalls:
-    """networks.getEffectiveFirewalls and instances.getEffectiveFirewalls, by priority. Without policies."""
+    """networks.getEffectiveFirewalls and instances.getEffectiveFirewalls, without policies.
+
+    Source: docs/reference/compute-engine.md#effective-firewalls.
+    """
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -157,7 +160,7 @@ class EffectiveFirewalls:
 
 
 def _targets(rule: Json, instance: Json) -> bool:
-    """A rule without targets bears on every VM of its network."""
+    """Whether the rule applies to the VM; a rule without targets applies to all."""
     tags, accounts = rule.get("targetTags", ()), rule.get("targetServiceAccounts", ())
     if not tags and not accounts:
         return True

@@ -1,4 +1,4 @@
-"""The /64 of a dual-stack subnetwork: where it comes from and when it appears (compute-api.md 5.5)."""
+"""The /64 of a dual-stack subnetwork (docs/reference/compute-engine.md#external-prefix)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REGIONAL_POOL = 0x2600_1900_4010
 
 
 class Ipv6Prefixes:
-    """Hands out /64s. A subnetwork that gave its prefix up gets the same one when it asks again."""
+    """Assigns /64s. A subnetwork that becomes dual-stack again gets the same prefix."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -24,7 +24,7 @@ class Ipv6Prefixes:
         self._ordinals = project.prefixes.ordinals
 
     def assign_later(self, at: float, key: Key) -> None:
-        """Give the subnetwork its /64 some seconds after the operation that made it dual-stack ended at `at`."""
+        """Assign the /64 some seconds after the operation that made the subnetwork dual-stack, which ended at `at`."""
         ordinal = self._ordinals.get(key, 0)
         self._ordinals[key] = ordinal + 1
         name = self._project.links.partial(key)
@@ -35,12 +35,12 @@ class Ipv6Prefixes:
         self._project.later(at, delay, lambda due: self._assign(due, key, identity))
 
     def resume_assignment(self, at: float, key: Key) -> None:
-        """Let a prefix that was on its way when a state was taken come from `at` on; it was counted already."""
+        """Schedule the assignment of a prefix that was pending when the state was saved."""
         self._ordinals[key] = max(0, self._ordinals.get(key, 0) - 1)
         self.assign_later(at, key)
 
     def _assign(self, at: float, key: Key, identity: str) -> None:
-        """The subnetwork may be gone or single-stack again by now. Its fingerprint stays: nobody asked for a change."""
+        """Assign the prefix unless the subnetwork was deleted or is IPv4-only again. The fingerprint is kept."""
         inventory = self._project.inventory
         current = inventory.find(key)
         if current is None or current["id"] != identity or current["stackType"] != "IPV4_IPV6":
@@ -67,7 +67,7 @@ class Ipv6Prefixes:
         return prefix
 
     def preset(self, text: str, access: str) -> IPv6Network | None:
-        """The external prefix that a new subnetwork asks for; None if it leaves the choice to the region's pool."""
+        """The requested external prefix of a new subnetwork, None to choose one."""
         if not text:
             return None
         prefix = parse_cidr(text)
@@ -79,7 +79,7 @@ class Ipv6Prefixes:
         return prefix
 
     def reserve(self, key: Key, prefix: IPv6Network) -> None:
-        """Keep a preset prefix for its subnetwork, which gets it as any other does."""
+        """Reserve a requested prefix, which `assign_later` then assigns."""
         self._taken.add(prefix)
         self._given[key] = ("EXTERNAL", prefix)
 
@@ -101,19 +101,19 @@ class Ipv6Prefixes:
         whole = IPv6Network(text)
         return next(prefix for prefix in whole.subnets(new_prefix=64) if prefix not in self._taken)
 
-    def remembered(self, key: Key) -> str:
-        """The access type of a prefix the subnetwork had; "" if it never had one."""
+    def remembered_access_type(self, key: Key) -> str:
+        """The access type of the prefix that the subnetwork has or had, else ""."""
         known = self._given.get(key)
         return known[0] if known else ""
 
-    def forget(self, key: Key) -> None:
-        """The subnetwork is gone and its prefix is free."""
+    def release(self, key: Key) -> None:
+        """Free the prefix of a deleted subnetwork."""
         known = self._given.pop(key, None)
         if known is not None:
             self._taken.discard(known[1])
 
 
 def without_prefix(subnetwork: Json) -> Json:
-    """The subnetwork without its prefix, which stays remembered: dual-stack VMs in it keep their addresses."""
+    """The subnetwork without its prefix, which stays reserved for dual-stack VMs in it."""
     gone = ("externalIpv6Prefix", "ipv6CidrRange", "ipv6GceEndpoint", "ipv6AccessType")
     return {field: value for field, value in subnetwork.items() if field not in gone}

@@ -1,4 +1,4 @@
-"""VPC networks (compute-api.md 5.1)."""
+"""VPC networks (docs/reference/compute-engine.md#networks)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PATCHED = (
 
 
 class Networks:
-    """networks.insert, patch, delete. Get and list come from the listing."""
+    """networks.insert, patch, delete. `api/reading.py` implements get and list."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -98,7 +98,7 @@ class Networks:
         )
 
     def delete(self, call: Call) -> Work:
-        """Fails inside the operation while something uses the network (compute-api.md 2.4)."""
+        """The operation fails while the network is in use (docs/reference/compute-engine.md#fails-in-operation)."""
         project = self._project
         key, resource = change_target(project, Key("networks", GLOBAL, call.name))
 
@@ -141,7 +141,7 @@ class Networks:
 
 
 def with_subnetworks(project: Project, network: Json) -> Json:
-    """The network as it is read: with the links of its subnetworks, if it has any."""
+    """The network with the links of its subnetworks, if it has any."""
     links = sorted(row["selfLink"] for row in project.inventory.of_network("subnetworks", network["selfLink"]).values())
     return network | {"subnetworks": links} if links and enforced("networks.lists-subnetworks") else network
 
@@ -153,7 +153,7 @@ def _uses(resource: Json, network: str) -> bool:
 
 
 def _check_new(body: Json) -> None:
-    """Neither a legacy network, nor internal IPv6 that is not wanted, nor a profile: there are none of these here."""
+    """Refuse legacy networks, network profiles, and an internal IPv6 range without the switch for it."""
     _check(body)
     if body.get("IPv4Range"):
         raise invalid("resource.IPv4Range", body["IPv4Range"], "Legacy networks can no longer be created.")

@@ -1,4 +1,4 @@
-"""What a network may not do because of its peers (cutover.md R10; compute-api.md 5.4, 6.2)."""
+"""Conflicts between a network and its peers (docs/reference/cut-over.md#r10)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from dualstack_sim.rules import enforced
 
 
 def peering_lock(network: Key) -> Key:
-    """What an operation on a peering of the network keeps busy."""
+    """The key that is busy during an operation on a peering of the network."""
     return Key("peerings", GLOBAL, network.name)
 
 
 def refuse_during_peering(project: Project, network: Key) -> None:
-    """Routes and peerings do not change while a peering of the network does (compute-api.md 3)."""
+    """Refuse a change of routes or peerings during a peering operation.
+
+    Source: docs/reference/compute-engine.md#busy-peering.
+    """
     if project.operations.is_busy(peering_lock(network)) and enforced("peering.blocks-routes"):
         raise peering_in_progress()
 
@@ -28,7 +31,7 @@ def peering_in_progress() -> ApiError:
 
 
 def active_peers(project: Project, network: str) -> Iterator[tuple[Json, str]]:
-    """(peering of the network, link of the peer) for every ACTIVE peering of the network with link `network`."""
+    """(peering, link of the peer) for every ACTIVE peering of the network with link `network`."""
     own = project.inventory.table("networks", GLOBAL).get(network.rpartition("/")[2])
     for peering in (own or {}).get("peerings", ()):
         if peering["state"] == "ACTIVE":
@@ -36,7 +39,7 @@ def active_peers(project: Project, network: str) -> Iterator[tuple[Json, str]]:
 
 
 def refuse_peer_ranges(project: Project, network: str, candidate: Network, field: str) -> None:
-    """R10: a new range overlaps no range of a peer or of a peer's peer, and contains no peer's static route."""
+    """Refuse a new range that overlaps ranges of peers or their peers, or contains a peer's static route."""
     near = [peer for _, peer in active_peers(project, network)]
     far = [peer for link in near for _, peer in active_peers(project, link) if peer != network]
     for link in dict.fromkeys((*near, *far)):
@@ -62,7 +65,7 @@ def _conflict(candidate: Network, claim: Claim, link: str) -> str:
 
 
 def peer_claim(project: Project, network: str, destination: Network) -> tuple[str, Claim] | None:
-    """Name of the peering and the peer's range in which a static route to `destination` would lie."""
+    """The name of the peering and the peer's range that contains `destination`, if any."""
     for peering, link in active_peers(project, network):
         for claim in claims(project, link):
             if fits_within(destination, claim.network):
@@ -71,7 +74,7 @@ def peer_claim(project: Project, network: str, destination: Network) -> tuple[st
 
 
 def refuse_overlapping_networks(project: Project, local: str, peer: str) -> None:
-    """R10: networks whose ranges overlap cannot be peered."""
+    """Refuse a peering of networks with overlapping ranges."""
     theirs = list(claims(project, peer))
     for mine in claims(project, local):
         for claim in theirs:

@@ -1,4 +1,7 @@
-"""VPC Network Peering: add, update, remove, and what routes it exchanges (cutover.md R10)."""
+"""VPC Network Peering: add, update and remove peerings, and list the exchanged routes.
+
+Source: docs/reference/cut-over.md#r10.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +43,14 @@ _DEFAULTS: Json = {
     "updateStrategy": "INDEPENDENT",
 }
 _STACKS = ("IPV4_ONLY", "IPV4_IPV6")
-_WAITING = {"state": "INACTIVE", "stateDetails": "Waiting for peer network to connect."}
-_CONNECTED = {"state": "ACTIVE", "stateDetails": "Connected."}
+_INACTIVE = {"state": "INACTIVE", "stateDetails": "Waiting for peer network to connect."}
+_ACTIVE = {"state": "ACTIVE", "stateDetails": "Connected."}
 
 
 class Peerings:
     """networks.addPeering, updatePeering, removePeering, listPeeringRoutes.
 
-    A peering is INACTIVE until the other network peers back. Networks of other projects never do.
+    A peering is INACTIVE until the other network creates its side. Networks of other projects never do.
     """
 
     def __init__(self, project: Project) -> None:
@@ -56,12 +59,12 @@ class Peerings:
     def add(self, call: Call) -> Work:
         key, current = self._target(call)
         body = accept(call.body, {"name": str, "networkPeering": dict, "peerNetwork": str, "autoCreateRoutes": bool})
-        wish = accept(body.get("networkPeering", {}), PEERING, "networkPeering")
-        name = check_name(wish.get("name") or body.get("name"))
-        peer_text = wish.get("network") or body.get("peerNetwork")
+        requested = accept(body.get("networkPeering", {}), PEERING, "networkPeering")
+        name = check_name(requested.get("name") or body.get("name"))
+        peer_text = requested.get("network") or body.get("peerNetwork")
         if not peer_text:
             raise required("networkPeering.network")
-        if wish.get("exchangeSubnetRoutes", body.get("autoCreateRoutes", True)) is not True:
+        if requested.get("exchangeSubnetRoutes", body.get("autoCreateRoutes", True)) is not True:
             why = "Subnet routes are always exchanged between peered networks."
             raise invalid("networkPeering.exchangeSubnetRoutes", "False", why)
         peer, link = self._peer(peer_text)
@@ -70,21 +73,21 @@ class Peerings:
             self._require_peer_idle(peer)
             if _peering_with(self._project.inventory.get(peer), current["selfLink"]) is not None:
                 refuse_overlapping_networks(self._project, current["selfLink"], link)
-        stack = one_of(wish.get("stackType", "IPV4_ONLY"), _STACKS, "networkPeering.stackType")
-        given = {field: wish[field] for field in _SWITCHES if field in wish}
-        peering = {"name": name, "network": link} | _DEFAULTS | given | {"stackType": stack} | _WAITING
+        stack = one_of(requested.get("stackType", "IPV4_ONLY"), _STACKS, "networkPeering.stackType")
+        given = {field: requested[field] for field in _SWITCHES if field in requested}
+        peering = {"name": name, "network": link} | _DEFAULTS | given | {"stackType": stack} | _INACTIVE
         return self._work(key, current, peer, "addPeering", [*current.get("peerings", ()), peering])
 
     def update(self, call: Call) -> Work:
         key, current = self._target(call)
         body = accept(call.body, {"networkPeering": dict})
-        wish = accept(body.get("networkPeering", {}), PEERING, "networkPeering")
-        present = self._named(current, wish.get("name"))
-        if wish.get("network") and self._peer(wish["network"])[1] != present["network"]:
-            raise invalid("networkPeering.network", wish["network"], "The peer network cannot be changed.")
-        if "stackType" in wish:
-            one_of(wish["stackType"], _STACKS, "networkPeering.stackType")
-        change = {field: wish[field] for field in (*_SWITCHES, "stackType") if field in wish}
+        requested = accept(body.get("networkPeering", {}), PEERING, "networkPeering")
+        present = self._named(current, requested.get("name"))
+        if requested.get("network") and self._peer(requested["network"])[1] != present["network"]:
+            raise invalid("networkPeering.network", requested["network"], "The peer network cannot be changed.")
+        if "stackType" in requested:
+            one_of(requested["stackType"], _STACKS, "networkPeering.stackType")
+        change = {field: requested[field] for field in (*_SWITCHES, "stackType") if field in requested}
         after = [entry | change if entry == present else entry for entry in current["peerings"]]
         return self._work(key, current, self._other_side(present), "updatePeering", after)
 
@@ -96,7 +99,7 @@ class Peerings:
         return self._work(key, current, self._other_side(present), "removePeering", after)
 
     def routes(self, call: Call) -> list[Json]:
-        """listPeeringRoutes: what the peer sends (INCOMING) or gets (OUTGOING), in one region."""
+        """listPeeringRoutes: the routes from the peer (INCOMING) or to the peer (OUTGOING), in one region."""
         current = self._project.inventory.get(Key("networks", GLOBAL, call.name))
         direction = one_of(call.query.get("direction", "INCOMING"), ("INCOMING", "OUTGOING"), "direction")
         region = call.query.get("region", "")
@@ -115,14 +118,14 @@ class Peerings:
         return rows
 
     def _exchanged(self, network: str, sender: Json, receiver: Json, region: str) -> Iterator[Json]:
-        """Custom routes and IPv6 routes take the sender to be there, and both sides to be imported."""
+        """The routes that `sender` exports. Custom routes and IPv6 routes depend on the settings of both sides."""
         for claim in claims(self._project, network):
-            home = claim.subnetwork.scope.partition("/")[2]
-            if _allows(sender, claim.network) and (not region or home == region):
+            origin = claim.subnetwork.scope.partition("/")[2]
+            if _allows(sender, claim.network) and (not region or origin == region):
                 yield {
-                    "destRange": _written(claim.network),
+                    "destRange": _cidr_text(claim.network),
                     "type": "SUBNET_PEERING_ROUTE",
-                    "nextHopRegion": home,
+                    "nextHopRegion": origin,
                     "priority": 0,
                     "imported": _allows(receiver, claim.network),
                 }
@@ -139,7 +142,7 @@ class Peerings:
                         "imported": bool(receiver.get("importCustomRoutes")) and _allows(receiver, destination),
                     }
 
-    # -- parts
+    # -- helpers
 
     def _target(self, call: Call) -> tuple[Key, Json]:
         key = self._project.inventory.canonical(Key("networks", GLOBAL, call.name))
@@ -149,7 +152,7 @@ class Peerings:
         return key, self._project.inventory.get(key)
 
     def _peer(self, text: str) -> tuple[Key | None, str]:
-        """The peer network, None if it is another project's, and its link."""
+        """The key of the peer network, None for another project, and its link."""
         links = self._project.links
         key = links.read(text, "networks", GLOBAL)
         if key is None:
@@ -162,7 +165,7 @@ class Peerings:
         return key, links.full(key)
 
     def _other_side(self, peering: Json) -> Key | None:
-        """The peer network; None if it is another project's, or is gone."""
+        """The peer network; None if it is in another project or deleted."""
         key = self._project.links.read(peering["network"], "networks", GLOBAL)
         return key if key is not None and self._project.inventory.find(key) else None
 
@@ -206,7 +209,7 @@ class Peerings:
         return Work(key, current["id"], kind, finish, exclusive=False, also_busy=tuple(locks))
 
     def _connect(self, at: float, key: Key) -> None:
-        """A peering is ACTIVE while the other network peers back."""
+        """Update the state: a peering is ACTIVE while the other network has its side."""
         inventory = self._project.inventory
         network = inventory.get(key)
         after = []
@@ -215,17 +218,17 @@ class Peerings:
             other = inventory.find(peer) if peer else None
             back = other is not None and _peering_with(other, network["selfLink"]) is not None
             connected = back or not enforced("peering.both-sides")
-            after.append(peering | (_CONNECTED if connected else _WAITING))
+            after.append(peering | (_ACTIVE if connected else _INACTIVE))
         if after != network.get("peerings", []):
             inventory.put(at, key, network | {"peerings": after})
 
 
-def _written(network: Network) -> str:
+def _cidr_text(network: Network) -> str:
     return uncompressed_prefix(network) if isinstance(network, IPv6Network) else str(network)
 
 
 def _allows(side: Json, destination: Network) -> bool:
-    """Whether one side of a peering lets routes of the destination's IP family across."""
+    """Whether one side of a peering exchanges routes of the destination's IP family."""
     return destination.version == 4 or side.get("stackType") == "IPV4_IPV6" or not enforced("forwarding.peer-ipv6")
 
 

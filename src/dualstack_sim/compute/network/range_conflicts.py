@@ -1,4 +1,7 @@
-"""Which address ranges may stand beside each other in a network (compute-api.md 5.4, 6.2; cutover.md E2 to E6)."""
+"""Conflicts between the address ranges and routes of a network.
+
+Source: docs/reference/compute-engine.md#routes-and-subnet-ranges.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ HYBRID_ROUTES = 300
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A range of a subnetwork that is there, or will be when the operation that adds it is done."""
+    """A range of a subnetwork, existing or pending in a running operation."""
 
     network: Network
     subnetwork: Key
     flagged: bool
-    """Whether custom routes may lie in it, now and after the operation that may be running."""
+    """Whether custom routes may lie in it, now and after a running operation."""
 
 
 def range_texts(subnetwork: Json) -> Iterator[str]:
@@ -44,12 +47,12 @@ def is_flagged(subnetwork: Json) -> bool:
 
 
 def admits_routes(subnetwork: Json) -> bool:
-    """R1, E3: whether a new range of the subnetwork may contain static routes."""
+    """Whether a new range of the subnetwork may contain static routes (docs/reference/cut-over.md#e3)."""
     return is_flagged(subnetwork) and enforced("subnetworks.flag-admits-routes")
 
 
 def claims(project: Project, network: str) -> Iterator[Claim]:
-    """Every range claimed in the network with URL `network`."""
+    """All ranges of the network with URL `network`, existing and pending."""
     for key, subnetwork in project.inventory.of_network("subnetworks", network).items():
         pending = project.pending_subnetworks.get(key, subnetwork)
         hybrid = is_flagged(subnetwork) and is_flagged(pending)
@@ -60,12 +63,12 @@ def claims(project: Project, network: str) -> Iterator[Claim]:
 
 
 def static_routes(project: Project, network: str) -> Collection[Json]:
-    """The static routes of a network: those that are there and those that are being made."""
+    """The static routes of a network, existing and pending."""
     return project.inventory.of_network("routes", network).values()
 
 
 def refuse_overlap(project: Project, network: str, candidate: Network, field: str) -> None:
-    """E2: a range may overlap no other range of the network, in whatever region."""
+    """Refuse a range that overlaps another range of the network, in any region (docs/reference/cut-over.md#e2)."""
     for claim in claims(project, network):
         if overlaps(claim.network, candidate) and enforced("subnetworks.range-overlap"):
             region = claim.subnetwork.scope.partition("/")[2]
@@ -78,7 +81,7 @@ def refuse_overlap(project: Project, network: str, candidate: Network, field: st
 
 
 def _refuse_allocated(project: Project, network: str, candidate: Network, field: str) -> None:
-    """Ranges that are reserved for private service access."""
+    """Refuse a range that overlaps one reserved for private service access."""
     for resource in project.inventory.of_network("addresses", network).values():
         allocated = parse_cidr(f"{resource['address']}/{resource.get('prefixLength', '')}")
         if allocated is not None and overlaps(allocated, candidate) and enforced("addresses.allocated-range"):
@@ -96,7 +99,7 @@ def route_inside(project: Project, network: str, candidate: Network) -> Json | N
 
 
 def refuse_routes_inside(project: Project, network: str, candidate: Network, field: str) -> None:
-    """E3: without the overlap flag a new range may contain no static route's destination."""
+    """Refuse a new range that contains the destination of a static route (docs/reference/cut-over.md#e3)."""
     route = route_inside(project, network, candidate)
     if route is not None and enforced("subnetworks.routes-in-range"):
         why = (
@@ -106,12 +109,15 @@ def refuse_routes_inside(project: Project, network: str, candidate: Network, fie
 
 
 def covering_claim(project: Project, network: str, destination: Network) -> Claim | None:
-    """E4, E5: the range in which a static route to `destination` would lie."""
+    """The range in which a static route to `destination` would lie, if any (docs/reference/cut-over.md#e4)."""
     return next((claim for claim in claims(project, network) if fits_within(destination, claim.network)), None)
 
 
 def refuse_beyond_hybrid_limits(project: Project, network: str) -> None:
-    """R16: what Google says a network with a hybrid subnet may hold; enforced only if a knob says so."""
+    """Refuse the flag in a network above Google's recommended limits; only if the knob enforces them.
+
+    Source: docs/reference/cut-over.md#r16.
+    """
     instances = sum(
         any(interface["network"] == network for interface in instance["networkInterfaces"])
         for _, instance in project.inventory.all("instances")

@@ -1,4 +1,7 @@
-"""routers.getRouterStatus: what the NATs of a router do and what its BGP peers hear (compute-api.md 2.1, 8)."""
+"""routers.getRouterStatus: the NATs of a router and the routes advertised to its BGP peers.
+
+Source: docs/reference/compute-engine.md#router-status.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _POOL = 35 << 24 | 190 << 16
 
 
 class RouterStatus:
-    """Counts the VMs that each NAT serves and the addresses that they need. BGP peers listen and say no_effect."""
+    """Counts the VMs that each NAT serves and the addresses that they need. BGP peers send no routes."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -74,7 +77,7 @@ class RouterStatus:
                 yield address["address"]
 
     def _interfaces(self, scope: str, network: str) -> Iterator[Json]:
-        """Interfaces of running VMs of the region without an external address of their own."""
+        """Interfaces of running VMs of the region without an external address."""
         for zone in self._project.regions[scope.partition("/")[2]]:
             for vm in self._project.inventory.table("instances", f"zones/{zone}").values():
                 if vm["status"] == "RUNNING":

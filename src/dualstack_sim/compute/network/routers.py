@@ -1,4 +1,7 @@
-"""Cloud Routers with NAT (compute-api.md 8): no fingerprint, "not ready" while an edit runs."""
+"""Cloud Routers with NAT; without fingerprint, "not ready" during a change.
+
+Source: docs/reference/compute-engine.md#cloud-routers-and-cloud-nat.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,7 @@ class Routers:
         return insertion(project, key, resource)
 
     def patch(self, call: Call) -> Work:
-        """JSON merge: `nats` is replaced as a whole list."""
+        """JSON merge; `nats` is replaced as a whole list."""
         key, current = self._target(call)
         change = self._changes(call.scope, current["network"], self._accepted(call, current), current.get("bgp", {}))
         if "nats" in change and not enforced("routers.nats-replaced"):
@@ -94,7 +97,7 @@ class Routers:
         return change_target(self._project, Key("routers", call.scope, call.name))
 
     def _accepted(self, call: Call, current: Json) -> Json:
-        """The body of a change, which leaves the router its name and its network."""
+        """The checked body of a change, which cannot change the name or the network."""
         body = accept(call.body, SCHEMA)
         refuse_changes(body, current, ("name",))
         if body.get("network"):
@@ -103,14 +106,14 @@ class Routers:
         return body
 
     def _changes(self, scope: str, network: str, body: Json, bgp: Json | None = None) -> Json:
-        """The fields of `body`, checked; what it leaves out of `bgp` stays as in the present one."""
+        """The checked fields of `body`; fields missing in `bgp` keep their current values."""
         change = {field: body[field] for field in _CHANGED if field in body}
         _check_advertised(body.get("bgp", {}), "resource.bgp")
         for index, peer in enumerate(body.get("bgpPeers", ())):
             _check_advertised(peer, f"resource.bgpPeers[{index}]")
         if "bgp" in change:
             change["bgp"] = BGP_DEFAULTS | (bgp or {}) | change["bgp"]
-        if "md5AuthenticationKeys" in change:  # their names alone: the keys are secrets
+        if "md5AuthenticationKeys" in change:  # only the names, because the keys are secrets
             change["md5AuthenticationKeys"] = [echoed(key, ("name",)) for key in change["md5AuthenticationKeys"]]
         if "nats" in change:
             change["nats"] = self._nats(scope, network, body["nats"])
@@ -172,5 +175,5 @@ def _check_advertised(policy: Json, where: str) -> None:
 
 
 def _tidy(resource: Json) -> Json:
-    """Empty lists are not shown."""
+    """The resource without empty lists."""
     return {field: value for field, value in resource.items() if value != []}

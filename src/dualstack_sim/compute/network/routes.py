@@ -1,4 +1,4 @@
-"""Routes: static ones, and those of the subnetworks as the same list shows them (compute-api.md 6)."""
+"""Static routes, and the subnet routes that the same list shows (docs/reference/compute-engine.md#routes)."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def _hex(*parts: str) -> str:
 
 
 def is_default_route(resource: Json) -> bool:
-    """Whether this is the route to the internet that came with its network or with its first IPv6 range."""
+    """Whether this is the default route to the internet that was created with its network or first IPv6 range."""
     return str(resource.get("name", "")).startswith("default-route-") and "nextHopGateway" in resource
 
 
 def add_default_route(project: Project, at: float, network: Key, destination: str) -> None:
-    """The route to the internet of a new network, or of its first external IPv6 range, unless there is one."""
+    """Create the default route to the internet for a new network or its first external IPv6 range, if missing."""
     link = project.links.full(network)
     if any(route["destRange"] == destination for route in static_routes(project, link)):
         return
@@ -59,7 +59,10 @@ def add_default_route(project: Project, at: float, network: Key, destination: st
 
 
 def subnet_routes(project: Project) -> Iterator[Json]:
-    """One route for each range of each subnetwork; not deletable (compute-api.md 6.1)."""
+    """One route for each range of each subnetwork; they cannot be deleted.
+
+    Source: docs/reference/compute-engine.md#subnet-routes.
+    """
     for _, subnetwork in project.inventory.all("subnetworks"):
         for text in range_texts(subnetwork):
             digest = _hex(subnetwork["id"], text)
@@ -79,7 +82,7 @@ def subnet_routes(project: Project) -> Iterator[Json]:
 
 
 class Routes:
-    """routes.get, insert, delete and the routes as a list shows them."""
+    """routes.get, insert, delete, and the rows of routes.list."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -150,7 +153,7 @@ class Routes:
 
     def _next_hop(self, body: Json) -> Json:
         given = [field for field in _NEXT_HOPS if body.get(field)]
-        if given in ([], ["nextHopNetwork"]):  # that is for the server's own routes
+        if given in ([], ["nextHopNetwork"]):  # nextHopNetwork is only for the server's own routes
             raise required("resource.nextHop")
         if len(given) > 1 and enforced("routes.one-next-hop"):
             raise invalid(f"resource.{given[1]}", body[given[1]], "Exactly one next hop must be specified.")
@@ -169,7 +172,10 @@ class Routes:
         return {field: value}
 
     def _conflict(self, route: Json) -> OperationFailure | None:
-        """E4, E5: a route may not hide a range of a subnetwork; where that surfaces is a knob."""
+        """The failure for a route that hides a range of a subnetwork; a knob decides where it appears.
+
+        Source: docs/reference/cut-over.md#e4.
+        """
         destination = parse_cidr(route["destRange"])
         if destination is None:
             return None
@@ -183,7 +189,7 @@ class Routes:
         return OperationFailure("UNSUPPORTED_OPERATION", _HIDES.format(destination, claim.network))
 
     def _peer_conflict(self, network: str, destination: Network) -> OperationFailure | None:
-        """R10: nor may it hide a range of a peer."""
+        """The failure for a route that hides a range of a peer (docs/reference/cut-over.md#r10)."""
         found = peer_claim(self._project, network, destination)
         if found is None or not enforced("peering.route-inside-range"):
             return None
@@ -197,19 +203,28 @@ class Routes:
         return OperationFailure("UNSUPPORTED_OPERATION", message)
 
     def _is_forbidden(self, claim: Claim) -> bool:
-        """E5: knob K1 decides about a range that admits routes which were there before it."""
+        """Whether a route may not lie in the range; knob K1 decides for flagged ranges.
+
+        Source: docs/reference/cut-over.md#e5.
+        """
         if claim.flagged and self._project.knobs.new_route_in_flagged_range == "allow":
             return False
         return enforced("routes.inside-flagged-range") if claim.flagged else enforced("routes.inside-range")
 
     def _quota(self, network: str) -> OperationFailure | None:
-        """STATIC_ROUTES_PER_NETWORK counts IPv4 and IPv6 together (compute-api.md 4.2)."""
+        """The failure beyond STATIC_ROUTES_PER_NETWORK, for IPv4 and IPv6 together.
+
+        Source: docs/reference/compute-engine.md#static-routes-per-network.
+        """
         if fits(self._project, network, STATIC_ROUTES, 1) or not enforced("quotas.static-routes"):
             return None
         return exhausted(self._project, network, STATIC_ROUTES)
 
     def with_warnings(self, route: Json) -> Json:
-        """A route stays when its next hop goes, and says so (compute-api.md 6.1)."""
+        """The route with a warning if its next hop is missing or cannot forward.
+
+        Source: docs/reference/compute-engine.md#next-hop-gone.
+        """
         hop = route.get("nextHopInstance")
         code = self._hop_warning(hop, route["network"]) if hop else None
         if code is None:

@@ -1,4 +1,7 @@
-"""Secondary ranges of a subnetwork: what a new list may change (compute-api.md 5.4, cutover.md R11)."""
+"""Secondary ranges of a subnetwork.
+
+Source: docs/reference/compute-engine.md#secondary-ranges, docs/reference/cut-over.md#r11.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _FIELD = "resource.secondaryIpRanges"
 
 
 def first_ranges(project: Project, value: list[Any]) -> list[Json]:
-    """The ranges of a new subnetwork; how they go with others is checked by the caller."""
+    """The checked ranges of a new subnetwork, without conflicts with other ranges."""
     entries = accept_list(value, SCHEMA, _FIELD)
     limit = project.limits.secondary_ranges_per_subnetwork
     if len(entries) > limit and enforced("quotas.secondary-ranges"):
@@ -51,7 +54,7 @@ def first_ranges(project: Project, value: list[Any]) -> list[Json]:
 
 
 def changed_ranges(project: Project, key: Key, current: Json, value: list[Any]) -> list[Json]:
-    """The list that replaces the current one: pure addition or pure removal, no_effect resized or in use removed."""
+    """The new list. It may only add or only remove ranges, not resize them or remove ranges in use."""
     if not value and not enforced("subnetworks.empty-list-clears"):
         value = current.get("secondaryIpRanges", [])
     wanted = first_ranges(project, value)
@@ -98,7 +101,7 @@ def _check_removal(project: Project, key: Key, text: str) -> None:
 
 
 def subnet_range(text: str, where: str) -> IPv4Network:
-    """An IPv4 range as a subnetwork may have it, if nobody else has it (compute-api.md 5.4)."""
+    """The checked IPv4 range, without conflicts with other ranges (docs/reference/compute-engine.md#valid-ranges)."""
     network = parse_ipv4(text)
     if network is None:
         raise invalid(where, text, f"Invalid IPCidrRange: {text} is not a valid IPv4 CIDR range.")

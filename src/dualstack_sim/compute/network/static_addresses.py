@@ -1,4 +1,4 @@
-"""Static addresses, regional and global (compute-api.md 8)."""
+"""Static addresses, regional and global (docs/reference/compute-engine.md#addresses)."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ SCHEMA: dict[str, type] = {
 }  # fmt: skip
 _ECHOED = ("ipCollection", "ipVersion", "ipv6EndpointType", "labels", "purpose")
 _GLOBAL_POOL = 0x2600_1901_0000_0000 << 64
-"""Global IPv6 addresses differ in their fourth group."""
+"""The pool of global IPv6 addresses, which differ in their fourth group."""
 
 
 class StaticAddresses:
-    """addresses and globalAddresses: get, insert, delete and the addresses as a list shows them."""
+    """addresses and globalAddresses: get, insert, delete, and the rows of list."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
 
     def shown(self, scope: str) -> list[Json]:
-        """All addresses of a scope with their present users."""
+        """All addresses of a scope with their current users."""
         resources = self._project.inventory.table("addresses", scope).values()
         users = self._users() if resources else {}
         return [self._with_users(resource, users) for resource in resources]
@@ -108,7 +108,7 @@ class StaticAddresses:
         return self._internal(key.scope, body, transaction) if kind == "INTERNAL" else self._external(key, body)
 
     def _ipv6(self, key: Key, kind: str, body: Json, transaction: AllocationTransaction) -> Json:
-        """A global address of the pool of load balancers, or a /96 of a dual-stack subnetwork."""
+        """A global address from the pool of load balancers, or a /96 of a dual-stack subnetwork."""
         if not key.scope.startswith("regions/"):
             number = self._project.chance.generator("reserved-ipv6", *key).getrandbits(16)
             return {"address": uncompressed(IPv6Address(_GLOBAL_POOL + (number << 64)))}
@@ -131,7 +131,7 @@ class StaticAddresses:
         }
 
     def _external(self, key: Key, body: Json) -> Json:
-        """Any free public address; one that is asked for by number is taken at its word."""
+        """A free public address, or the requested one."""
         for field in ("network", "prefixLength", "subnetwork"):
             if body.get(field):
                 raise invalid(f"resource.{field}", body[field], "Can only be used with internal addresses.")
@@ -150,7 +150,10 @@ class StaticAddresses:
             ordinal += 1
 
     def _allocated(self, body: Json) -> Json:
-        """A range for private service access: no subnetwork of its network can have it (compute-api.md 5.4)."""
+        """A range for private service access, which no subnetwork can overlap.
+
+        Source: docs/reference/compute-engine.md#reserved-range-overlap.
+        """
         one_of(body.get("purpose"), ("VPC_PEERING",), "resource.purpose")
         for field in ("address", "prefixLength"):
             if not body.get(field):
@@ -185,7 +188,7 @@ class StaticAddresses:
         return fields | {"address": wanted}
 
     def _users(self) -> dict[tuple[str, str], list[str]]:
-        """(address, subnetwork or "") or ("", address link) -> links of what uses it: VMs and NATs."""
+        """(address, subnetwork or "") or ("", address link) -> links of the VMs and NATs that use it."""
         users: dict[tuple[str, str], list[str]] = {}
         for _, vm in self._project.inventory.all("instances"):
             for interface in vm["networkInterfaces"]:

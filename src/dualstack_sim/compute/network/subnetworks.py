@@ -1,4 +1,7 @@
-"""Subnetworks: creation, one kind of change at a time, deletion (compute-api.md 5)."""
+"""Subnetworks: insert, patch (one kind of change at a time), expand, delete.
+
+Source: docs/reference/compute-engine.md#networks-and-subnetworks.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "purpose": ("purpose", "role"),
     "mask": ("resolveSubnetMask",),
 }
-"""Kinds of change; one request may carry one kind (compute-api.md 5.3)."""
+"""Kinds of change; a patch contains one of them (docs/reference/compute-engine.md#one-change-per-patch)."""
 _LOGS: Json = {
     "enable": True,
     "aggregationInterval": "INTERVAL_5_SEC",
@@ -125,7 +128,10 @@ class Subnetworks:
         return resource | _flow_logs(body, {})
 
     def _check_ranges(self, resource: Json) -> None:
-        """E2 and E3 for every range of a new subnetwork, which may not overlap each other either."""
+        """Check every range of a new subnetwork for conflicts, also with each other.
+
+        Source: docs/reference/cut-over.md#e2, docs/reference/cut-over.md#e3.
+        """
         fields = [("resource.ipCidrRange", resource["ipCidrRange"])]
         for index, entry in enumerate(resource.get("secondaryIpRanges", ())):
             fields.append((f"resource.secondaryIpRanges[{index}].ipCidrRange", entry["ipCidrRange"]))
@@ -177,7 +183,7 @@ class Subnetworks:
         return self._change(key, "patch", self._changes(kinds[0], key, current, body))
 
     def _changes(self, kind: str, key: Key, current: Json, body: Json) -> Callable[[Json], Json]:
-        """The checked change as a function of the resource."""
+        """The checked change, as a function from the old to the new resource."""
         if kind == "stack type":
             return self._stack_change(key, current, body)
         if kind == "secondary ranges":
@@ -191,11 +197,14 @@ class Subnetworks:
         return lambda now: now | change
 
     def _serves_flag(self) -> bool:
-        """K5, E12."""
+        """Whether this version of the API has the overlap flag (docs/reference/cut-over.md#e12)."""
         return self._project.knobs.overlap_flag == "shown" and enforced("subnetworks.flag-in-v1")
 
     def _flag_change(self, current: Json, flag: bool) -> Callable[[Json], Json]:
-        """R1, R4; E6: clearing the flag over routes that conflict; E12: a version that does not know it."""
+        """Set or clear the overlap flag; clearing is refused over conflicting routes.
+
+        Source: docs/reference/cut-over.md#e6.
+        """
         knobs = self._project.knobs
         if not self._serves_flag():
             return lambda now: now
@@ -211,12 +220,15 @@ class Subnetworks:
         return lambda now: now | {"allowSubnetCidrRoutesOverlap": flag}
 
     def _stack_change(self, key: Key, current: Json, body: Json) -> Callable[[Json], Json]:
-        """compute-api.md 5.5. An empty string, as some clients force it out, changes no_effect."""
+        """Change the stack type. An empty string, which some clients send, changes nothing.
+
+        Source: docs/reference/compute-engine.md#subnetwork-stack-type.
+        """
         for field in ("externalIpv6Prefix", "internalIpv6Prefix", "ipCollection"):
             if body.get(field) not in (None, "", current.get(field)) and enforced("subnetworks.prefix-preset"):
                 raise invalid(f"resource.{field}", body[field], "It can be chosen at creation only.")
         stack, access = body.get("stackType") or "", body.get("ipv6AccessType") or ""
-        known = current.get("ipv6AccessType") or self._prefixes.remembered(key)
+        known = current.get("ipv6AccessType") or self._prefixes.remembered_access_type(key)
         if access and known and access != known and enforced("subnetworks.access-type-stays"):
             raise invalid("resource.ipv6AccessType", access, "The IPv6 access type cannot be changed.")
         if not stack or stack == current["stackType"]:
@@ -235,7 +247,7 @@ class Subnetworks:
         return lambda now: without_prefix(now) | {"stackType": "IPV4_ONLY"}
 
     def expand(self, call: Call) -> Work:
-        """subnetworks.expandIpCidrRange: to a superset only."""
+        """subnetworks.expandIpCidrRange: only to a superset (docs/reference/compute-engine.md#expand-primary-range)."""
         key, current = self._changeable(call)
         body = accept(call.body, {"ipCidrRange": str})
         if "ipCidrRange" not in body:
@@ -269,7 +281,7 @@ class Subnetworks:
             raise condition_not_met()
 
     def _change(self, key: Key, kind: str, change: Callable[[Json], Json]) -> Work:
-        """Effective when the operation is done; until then what it will claim counts as claimed."""
+        """The change takes effect when the operation is DONE; until then its new ranges count as pending."""
         project = self._project
         current = project.inventory.get(key)
         more = max(0, number_of_ranges(change(current)) - number_of_ranges(current))
@@ -298,7 +310,7 @@ class Subnetworks:
     # -- delete
 
     def delete(self, call: Call) -> Work:
-        """compute-api.md 5.6: every user must be gone."""
+        """Refused while anything uses the subnetwork (docs/reference/compute-engine.md#subnetwork-delete)."""
         project = self._project
         key, resource = self._changeable(call)
         user = self._user(key, resource)
@@ -308,7 +320,7 @@ class Subnetworks:
         def finish(at: float) -> None:
             project.inventory.put(at, key, None)
             project.pools.pop(key, None)
-            self._prefixes.forget(key)
+            self._prefixes.release(key)
 
         return Work(key, resource["id"], "delete", finish)
 
@@ -329,7 +341,7 @@ def _without(resource: Json, *fields: str) -> Json:
 
 
 def _flow_logs(body: Json, current: Json) -> Json:
-    """enableFlowLogs and logConfig say the same thing twice; either may be sent."""
+    """The fields enableFlowLogs and logConfig, which express the same setting."""
     config = {**current.get("logConfig", {}), **body.get("logConfig", {})}
     enabled = body.get("enableFlowLogs")
     if enabled is None:
@@ -342,6 +354,6 @@ def _flow_logs(body: Json, current: Json) -> Json:
 
 
 def _excerpt(body: Json) -> str:
-    """The start of the request as error texts quote it."""
+    """The start of the request, as error messages quote it."""
     inner = ",  ".join(f'"{field}": "{value}"' for field, value in body.items())
     return f"{{  {inner}"[:60]

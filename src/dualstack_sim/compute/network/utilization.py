@@ -1,4 +1,7 @@
-"""subnetworks with `views=WITH_UTILIZATION`: how many addresses are taken and free (compute-api.md 1.2)."""
+"""Subnetworks with `views=WITH_UTILIZATION`: numbers of used and free addresses.
+
+Source: docs/reference/compute-engine.md#utilization.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _RESERVED = 4
 
 
 def with_utilization(project: Project, subnetwork: Json) -> Json:
-    """The subnetwork with `utilizationDetails`: one entry for each IPv4 range, one for its IPv6 prefix."""
+    """The subnetwork with `utilizationDetails`: one entry for each IPv4 range and one for the IPv6 prefix."""
     key = project.links.read(subnetwork["selfLink"], "subnetworks", "")
     if key is None:
         return subnetwork
@@ -44,7 +47,7 @@ def _of_range(name: str, text: str, reserved: int, blocks: tuple[Block, ...]) ->
 
 
 def _of_prefix(project: Project, key: Key) -> Json:
-    """VMs take /96s from the first /65 of the /64."""
+    """The /96s of VMs come from the first /65 of the /64."""
     taken = project.pool(key).allocated_ipv6() << (128 - VM_PREFIX)
     return {"totalAllocatedIp": _wide(taken), "totalFreeIp": _wide((1 << 63) - taken)}
 

@@ -1,4 +1,7 @@
-"""Allocation quotas of a network: what is used, and the failure when it is used up (compute-api.md 4.2)."""
+"""Allocation quotas of a network: usage, and the failure when a quota is exhausted.
+
+Source: docs/reference/compute-engine.md#network-quotas.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from dualstack_sim.rules import enforced
 
 
 class Quota(NamedTuple):
-    """One per-network quota under its internal and its monitoring name."""
+    """A quota of a network, by its internal and its monitoring name."""
 
     name: str
     metric: str
@@ -26,7 +29,7 @@ ALIASES = Quota("ALIASES_PER_NETWORK_GLOBAL", "ip_aliases_per_vpc_network")
 
 
 def used(project: Project, network: str, quota: Quota) -> int:
-    """How much of the quota the network with this link uses."""
+    """The usage of the quota in the network with this link."""
     if quota is STATIC_ROUTES:
         return len(static_routes(project, network))
     if quota is SUBNET_RANGES:
@@ -47,12 +50,12 @@ def limit_of(project: Project, quota: Quota) -> int:
 
 
 def fits(project: Project, network: str, quota: Quota, more: int) -> bool:
-    """Whether `more` can be taken besides what is there. Nothing more always fits."""
+    """Whether `more` fits into the quota. Zero always fits."""
     return not more or used(project, network, quota) + more <= limit_of(project, quota)
 
 
 def exhausted(project: Project, network: str, quota: Quota) -> OperationFailure:
-    """The failure inside the operation; as an ApiError where the knob wants the refusal at once."""
+    """The failure of the operation. Raises ApiError instead if the knob moves the refusal into the request."""
     limit = float(limit_of(project, quota))
     message = f"Quota '{quota.name}' exceeded.  Limit: {limit}"
     if project.knobs.network_quotas == "request":
@@ -68,7 +71,7 @@ def exhausted(project: Project, network: str, quota: Quota) -> OperationFailure:
 
 
 def check_interfaces(project: Project, interfaces: list[Json]) -> None:
-    """OperationFailed if the networks cannot take these new interfaces or their aliases."""
+    """Raises OperationFailed if the networks have no quota for these new interfaces or their aliases."""
     for network, number in Counter(interface["network"] for interface in interfaces).items():
         if not fits(project, network, INSTANCES, number) and enforced("quotas.instances"):
             raise OperationFailed(exhausted(project, network, INSTANCES))
@@ -77,14 +80,14 @@ def check_interfaces(project: Project, interfaces: list[Json]) -> None:
 
 
 def check_aliases(project: Project, network: str, more: int) -> None:
-    """OperationFailed if the network cannot take that many alias ranges more than it has and will have."""
+    """Raises OperationFailed if the network has no quota for `more` alias ranges, including pending ones."""
     coming = project.pending_aliases[network] if more else 0
     if not fits(project, network, ALIASES, more + coming) and enforced("quotas.aliases"):
         raise OperationFailed(exhausted(project, network, ALIASES))
 
 
 def ranges_failure(project: Project, network: str, more: int) -> OperationFailure | None:
-    """The failure of an operation that would give the network that many ranges more than it has and will have."""
+    """The failure if the network has no quota for `more` subnet ranges, including pending ones."""
     if fits(project, network, SUBNET_RANGES, more + _pending_ranges(project, network) if more else 0) or not enforced(
         "quotas.subnet-ranges"
     ):
@@ -93,7 +96,7 @@ def ranges_failure(project: Project, network: str, more: int) -> OperationFailur
 
 
 def _pending_ranges(project: Project, network: str) -> int:
-    """Ranges that operations under way will add to subnetworks of the network."""
+    """The ranges that running operations will add to subnetworks of the network."""
     return sum(
         max(0, number_of_ranges(project.pending_subnetworks[key]) - number_of_ranges(subnetwork))
         for key, subnetwork in project.inventory.of_network("subnetworks", network).items()

@@ -1,4 +1,4 @@
-"""The stream of committed changes that the forwarding plane follows."""
+"""The stream of committed changes, which the data path follows."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ PUBLISHED = frozenset({"networks", "subnetworks", "routes", "instances", "firewa
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One effective change at simulated time `at` (seconds since the epoch, as scheduled and not as executed).
+    """One effective change at simulated time `at` (seconds since the epoch, as scheduled).
 
-    `before` and `after` are public JSON resources and shared with the backend: read, never change.
-    `before` is what the previous commit of this resource carried as `after`.
+    `before` and `after` are public JSON resources shared with the backend; listeners must not modify them. `before` is
+    the `after` of the previous commit of this resource.
     """
 
     at: float

@@ -1,4 +1,4 @@
-"""All resources of a project as the API shows them, and the stream of what became effective."""
+"""All resources of a project as the API shows them, and the stream of effective changes."""
 
 from __future__ import annotations
 
@@ -15,28 +15,34 @@ from dualstack_sim.compute.project.commits import PUBLISHED, Commit, CommitListe
 from dualstack_sim.rules import enforced
 
 HISTORY_SECONDS = 600.0
-"""For how many simulated seconds what was there before is kept ..."""
+"""Simulated seconds for which earlier versions of resources are kept."""
 _HISTORY_CHANGES = 10_000
-"""... and how many changes at most."""
+"""The maximal number of earlier versions."""
 
 _PACIFIC = timezone(timedelta(hours=-8))
 
 
 def timestamp(seconds: float) -> str:
-    """RFC 3339 with milliseconds and a Pacific offset (compute-api.md 1.1). Winter time all year round."""
+    """RFC 3339 with milliseconds and a Pacific offset, in winter time all year round.
+
+    Source: docs/reference/compute-engine.md#timestamps.
+    """
     zone = _PACIFIC if enforced("requests.pacific-time") else UTC
     return datetime.fromtimestamp(seconds, UTC).astimezone(zone).isoformat(timespec="milliseconds")
 
 
 class Usage:
-    """Network link -> number of network interfaces, and of alias ranges, whatever their size."""
+    """Network link -> number of network interfaces, and of alias ranges of any size.
+
+    Source: docs/reference/compute-engine.md#network-quotas.
+    """
 
     def __init__(self) -> None:
         self.interfaces: Counter[str] = Counter()
         self.aliases: Counter[str] = Counter()
 
     def replace(self, before: Json | None, after: Json | None) -> None:
-        """An instance changed from `before` to `after`; None is not there."""
+        """Count the change of an instance; None stands for a missing one."""
         old = before["networkInterfaces"] if before is not None else ()
         new = after["networkInterfaces"] if after is not None else ()
         if old is new:
@@ -48,7 +54,7 @@ class Usage:
 
 
 class Inventory:
-    """Resources by key. A stored document is never changed, only replaced, so that readers may keep it."""
+    """Resources by key. A stored document is never modified, only replaced, so readers may keep it."""
 
     def __init__(self, links: Links, seed: int, listener: CommitListener | None) -> None:
         self._links = links
@@ -61,11 +67,11 @@ class Inventory:
         self._revisions: dict[Key, int] = {}
         self._incarnations: dict[Key, int] = {}
         self._history: deque[tuple[float, Key, Json | None]] = deque(maxlen=_HISTORY_CHANGES)
-        """Instants of changes, what changed, and what was there before."""
+        """Instant of each change, key, and the document before."""
         self.usage = Usage()
 
     def reseed(self, seed: int) -> None:
-        """Let ids and fingerprints come from another seed from now on."""
+        """Draw ids and fingerprints from another seed from now on."""
         self._seed = seed
 
     def find(self, key: Key) -> Json | None:
@@ -87,11 +93,11 @@ class Inventory:
         return found
 
     def canonical(self, key: Key) -> Key:
-        """`key` with the name where it had the numeric id; 404 if there is no such resource."""
+        """`key` with the name instead of the numeric id; 404 for a missing resource."""
         return Key(key.collection, key.scope, self.get(key)["name"])
 
     def table(self, collection: str, scope: str) -> dict[str, Json]:
-        """Name -> resource of one scope, for reading."""
+        """Name -> resource of one scope; read-only."""
         return self._tables.get((collection, scope), {})
 
     def all(self, collection: str) -> Iterator[tuple[Key, Json]]:
@@ -102,13 +108,13 @@ class Inventory:
                     yield Key(kind, scope, name), resource
 
     def of_network(self, collection: str, network: str) -> dict[Key, Json]:
-        """The resources of a collection whose `network` is this URL; for reading."""
+        """The resources of a collection whose `network` is this URL; read-only."""
         return self._of_network.setdefault((collection, network), {})
 
     def put(self, at: float, key: Key, resource: Json | None, *, effective: bool = True) -> None:
-        """Show `resource` from now on, or no_effect at all if it is None; `effective` also tells the listener.
+        """Store `resource`, or remove it if it is None; `effective` also notifies the listener.
 
-        An insert shows its resource while the operation still runs: that is not yet effective.
+        An insert shows its resource while the operation still runs, but is not effective yet.
         """
         self._history.append((at, key, self.table(key.collection, key.scope).get(key.name)))
         while self._history[0][0] < at - HISTORY_SECONDS:
@@ -133,7 +139,7 @@ class Inventory:
 
     @contextmanager
     def as_of(self, instant: float) -> Iterator[None]:
-        """Show what was there at an earlier instant, fingerprints and all, or as early as is remembered."""
+        """Show the state of an earlier instant, including fingerprints, as far back as it is kept."""
         undone: list[tuple[Key, Json | None]] = []
         for at, key, before in reversed(self._history):
             if at <= instant:
@@ -154,7 +160,7 @@ class Inventory:
             self._listener(Commit(at, key.collection, key.name, before, after))
 
     def identity(self, key: Key, kind: str, at: float) -> Json:
-        """What the server adds to every new resource. A resource made again under its name has another id."""
+        """The fields that the server adds to a new resource. A resource that is recreated gets another id."""
         ordinal = self._incarnations.get(key, 0)
         self._incarnations[key] = ordinal + 1
         number = int.from_bytes(self._digest("id", *key, ordinal), "big") % (9 * 10**18) + 10**17
@@ -167,7 +173,7 @@ class Inventory:
         }
 
     def fingerprint(self, key: Key, aspect: str = "") -> str:
-        """A new one for each call: base64 of 8 bytes (compute-api.md 1.4)."""
+        """A new fingerprint for each call: base64 of 8 bytes (docs/reference/compute-engine.md#fingerprints)."""
         revision = self._revisions.get(key, 0)
         self._revisions[key] = revision + 1
         return base64.urlsafe_b64encode(self._digest("fingerprint", *key, aspect, revision)).decode()
@@ -185,7 +191,7 @@ class Inventory:
         }
 
     def load(self, at: float, state: Json) -> None:
-        """Replace everything from `at` on and tell the listener what became different."""
+        """Replace everything from `at` on and notify the listener of the differences."""
         wanted = {
             _key(collection, path): resource
             for collection, resources in state["resources"].items()

@@ -1,4 +1,4 @@
-"""How long operations take (compute-api.md 2.5)."""
+"""How long operations take (docs/reference/compute-engine.md#operation-latency)."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ MEDIANS: Mapping[str, float] = {
     "instances.setLabels": 2.0,
     "instances.setMetadata": 2.0,
 }
-"""Simulated seconds. What no evidence covers is inferred from its neighbours."""
+"""Simulated seconds. Values without evidence are inferred from similar methods."""
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyProfile:
-    """Lognormal around `medians` with a tail, everything times `factor`."""
+    """Lognormal around `medians` with a tail, all multiplied by `factor`."""
 
     medians: Mapping[str, float] = field(default_factory=lambda: MEDIANS)
     factor: float = 1.0
     sigma: float = 0.25
     tail: float = 0.01
     ipv6_prefix: tuple[float, float] = (2.0, 18.0)
-    """Seconds from the end of the operation to the subnet's /64, uniformly."""
+    """Seconds from the end of the operation to the subnet's /64, uniformly distributed."""
 
     def operation(self, chance: Chance, method: str, target: str, ordinal: int) -> float:
-        """Seconds of the `ordinal`-th operation of this kind on this target; the same whatever else happens."""
+        """Seconds of the `ordinal`-th operation of this kind on this target, independent of all other draws."""
         median = self.medians.get(method, 5.0) * self.factor
         return chance.latency(median, "operation", method, target, ordinal, sigma=self.sigma, tail=self.tail)
 

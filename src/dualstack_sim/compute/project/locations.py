@@ -1,4 +1,7 @@
-"""What is given and never changes: the project, its regions, zones and machine types (compute-api.md 8)."""
+"""Resources that never change: the project, its regions, zones and machine types.
+
+Source: docs/reference/compute-engine.md#places.
+"""
 
 from __future__ import annotations
 
@@ -107,13 +110,13 @@ class Locations:
         }
 
     def machine_types(self, scope: str) -> list[Json]:
-        """What a list shows; more types than these can be had by name."""
+        """The types in the list; get knows more."""
         if not scope.startswith("zones/"):
             return []
         return [self._machine_type(scope, name) for name in _LISTED]
 
     def machine_type(self, call: Call) -> Json:
-        """Any type whose name tells its size."""
+        """Any type whose name contains its size."""
         self._project.check_scope(call.scope)
         return self._machine_type(call.scope, call.name)
 

@@ -1,4 +1,4 @@
-"""Everything one simulated project holds, and what all its collections need."""
+"""The state and services of one simulated project."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
     project: str = ""
-    """Whose resources are asked for, where it need not be this project: public images."""
+    """The requested project, which differs from this one only for public images."""
 
 
 @dataclass(slots=True)
 class PrefixAllocations:
-    """The /64s that subnetworks have or had, with their access types, and how often each was asked for one."""
+    """The /64s that subnetworks have or had, with access type, and the number of assignments."""
 
     given: dict[Key, tuple[str, IPv6Network]] = field(default_factory=dict)
     taken: set[IPv6Network] = field(default_factory=set)
@@ -83,17 +83,17 @@ class Project:
     inventory: Inventory
     operations: Operations
     later: Callable[[float, float, Effect], None]
-    """`later(instant, delay, effect)`: at once while the world is being furnished."""
+    """`later(instant, delay, effect)` schedules an effect; immediate while the initial state is set up."""
     run: Callable[[float, str, Work], None]
-    """`run(instant, method, work)`: start an operation that no request asked for, as a managed group does."""
+    """`run(instant, method, work)` starts an operation without a request, as a managed group does."""
     placing: bool = False
-    """Whether the world is being furnished: everything is effective at once."""
+    """Whether the initial state is being set up; then every change is effective immediately."""
     pools: dict[Key, AddressPool] = field(default_factory=dict)
     prefixes: PrefixAllocations = field(default_factory=PrefixAllocations)
     pending_subnetworks: dict[Key, Json] = field(default_factory=dict)
-    """Subnetworks as the operations that run on them will leave them: their ranges count already."""
+    """Subnetworks as running operations will leave them; their ranges count already."""
     pending_aliases: Counter[str] = field(default_factory=Counter)
-    """Network link -> alias ranges that operations under way will add to interfaces: they count already."""
+    """Network link -> alias ranges that running operations will add; they count already."""
 
     def zone_region(self, zone: str) -> str | None:
         return next((region for region, zones in self.regions.items() if zone in zones), None)
@@ -104,7 +104,7 @@ class Project:
         return place if kind == "regions" else self.zone_region(place) or place
 
     def check_scope(self, scope: str) -> None:
-        """Refuse regions and zones that are not there."""
+        """Refuse unknown regions and zones."""
         kind, _, place = scope.partition("/")
         if kind == "regions" and place not in self.regions and enforced("requests.wrong-scope"):
             raise invalid("region", place, "Unknown region.")
@@ -119,7 +119,7 @@ class Project:
         return pool
 
     def reference(self, field_name: str, value: Any, collection: str, scope: str, noun: str) -> tuple[Key, Json]:
-        """The resource a body refers to; 400 if it is not there."""
+        """The resource that a body refers to; 400 if it does not exist."""
         key = self.links.read(value, collection, scope) if isinstance(value, str) else None
         resource = self.inventory.find(key) if key else None
         if key is None or resource is None:
@@ -127,11 +127,14 @@ class Project:
         return Key(key.collection, key.scope, resource["name"]), resource
 
     def require_unlocked(self, key: Key) -> None:
-        """400 resourceNotReady while an operation owns the resource (compute-api.md 3)."""
+        """400 resourceNotReady while an exclusive operation runs on the resource.
+
+        Source: docs/reference/compute-engine.md#busy-subnetwork.
+        """
         if self.operations.is_locked(key) and enforced("operations.busy-reference"):
             raise not_ready(self.links.partial(key))
 
     def require_idle(self, key: Key) -> None:
-        """400 resourceNotReady while any operation works on the resource."""
+        """400 resourceNotReady while any operation runs on the resource."""
         if self.operations.is_busy(key) and enforced("operations.busy-target"):
             raise not_ready(self.links.partial(key))

@@ -1,4 +1,7 @@
-"""Rate quotas in fixed one-minute windows, allocation limits, and the count of what was called (compute-api.md 4)."""
+"""Rate quotas in fixed one-minute windows, allocation limits, and request statistics.
+
+Source: docs/reference/compute-engine.md#quotas.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ WINDOW = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`requests_per_minute`: for each group, with exceptions by group name. The rest are allocation quotas."""
+    """`requests_per_minute` applies to each rate group, except those in `by_group`. The rest are allocation quotas."""
 
     requests_per_minute: int = 1500
     by_group: dict[str, int] = field(default_factory=dict)
@@ -23,12 +26,12 @@ class Limits:
     instances_per_network: int = 15_000
     """Network interfaces."""
     aliases_per_network: int = 15_000
-    """Alias ranges, whatever their size."""
+    """Alias ranges of any size."""
     subnet_ranges_per_network: int = 300
     """Primary, secondary and IPv6 ranges together."""
     peerings_per_network: int = 25
     concurrent_operations: int = 4_000
-    """Operations that have not ended: the global ones of the project, and those of each region."""
+    """Running operations: globally, and in each region with its zones."""
     concurrent_operations_by_type: dict[str, int] = field(default_factory=dict)
     """The same for single methods, such as `routes.insert`."""
 
@@ -42,11 +45,11 @@ LIMITS = {
     "ALIASES_PER_NETWORK_GLOBAL": "aliases_per_network",
     "PEERINGS_PER_NETWORK": "peerings_per_network",
 }
-"""Name of a quota -> field of `Limits`; requests per minute are those of every group that has no limit of its own."""
+"""Name of a quota -> field of `Limits`. REQUESTS_PER_MINUTE applies to every rate group without its own limit."""
 
 
-def lowered(limits: Limits, name: str, value: int) -> Limits:
-    """`limits` with one of `LIMITS`, or of the groups that `group_names` tells, at `value` if that is lower."""
+def with_reduced_limit(limits: Limits, name: str, value: int) -> Limits:
+    """`limits` with one of `LIMITS` or of `group_names()` reduced to `value`, if that is lower."""
     field_name = LIMITS.get(name)
     if field_name is None:
         present = limits.by_group.get(name, limits.requests_per_minute)
@@ -55,8 +58,8 @@ def lowered(limits: Limits, name: str, value: int) -> Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """A rate quota as error texts name it."""
+class RateGroup:
+    """A rate quota as error messages name it."""
 
     name: str
     metric: str
@@ -76,17 +79,17 @@ _GROUPS = {
 }
 
 _NAMES = {"QueriesPerMinutePerProject": "defaultPerMinutePerProject"}
-"""The one group that is not called after its pattern (compute-api.md 4.1)."""
+"""The group whose name differs from the pattern (docs/reference/compute-engine.md#rate-groups)."""
 
 
 def group_names() -> list[str]:
-    """Every group of rate quotas, of the project and of a region, as error texts name it."""
+    """Every rate group, of the project and of a region, as error messages name it."""
     names = (f"{name}{place}" for name, _, _ in _GROUPS.values() for place in ("Project", "Region"))
     return sorted(_NAMES.get(name, name) for name in names)
 
 
-def group_of(method: str, scope: str) -> Group:
-    """The group a method is charged to (compute-api.md 4.1)."""
+def group_of(method: str, scope: str) -> RateGroup:
+    """The rate group of a method (docs/reference/compute-engine.md#rate-groups)."""
     collection, _, verb = method.partition(".")
     if verb in ("aggregatedList", "wait"):
         kind = "heavy"
@@ -100,11 +103,14 @@ def group_of(method: str, scope: str) -> Group:
         kind = "default"
     name, metric, limit = _GROUPS[kind]
     place = "Region" if scope.startswith(("regions/", "zones/")) else "Project"
-    return Group(_NAMES.get(f"{name}{place}", f"{name}{place}"), metric, f"{limit} per {place.lower()}")
+    return RateGroup(_NAMES.get(f"{name}{place}", f"{name}{place}"), metric, f"{limit} per {place.lower()}")
 
 
 class RateMeter:
-    """Counts requests per group and window; the windows start at full minutes of simulated time."""
+    """Counts requests per group and window; windows start at full minutes of simulated time.
+
+    Source: docs/reference/compute-engine.md#rate-windows.
+    """
 
     def __init__(self, project_number: str) -> None:
         self._consumer = f"project_number:{project_number}"
@@ -112,7 +118,7 @@ class RateMeter:
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def charge(self, method: str, scope: str, region: str, now: float, limits: Limits) -> None:
-        """Count one request; 403 rateLimitExceeded when the group has used its window up."""
+        """Count one request; 403 rateLimitExceeded when the window of the group is used up."""
         window = int(now // WINDOW)
         if window != self._window and (self._window < 0 or enforced("quotas.fixed-windows")):
             self._window = window
@@ -124,7 +130,7 @@ class RateMeter:
             raise self._exceeded(group, limit, place)
         self._counts[group.name, place] += 1
 
-    def _exceeded(self, group: Group, limit: int, place: str) -> ApiError:
+    def _exceeded(self, group: RateGroup, limit: int, place: str) -> ApiError:
         message = (
             f"Quota exceeded for quota metric '{group.metric}' and limit '{group.limit}' of service "
             f"'compute.googleapis.com' for consumer '{self._consumer}'."
@@ -148,7 +154,10 @@ class RateMeter:
 
 
 def concurrency_exceeded(number: str, place: str) -> ApiError:
-    """403 when too many operations run at once in `place`, `global` or a region (compute-api.md 3)."""
+    """403 for too many concurrent operations in `place`, `global` or a region.
+
+    Source: docs/reference/compute-engine.md#concurrent-operations.
+    """
     detail: Json = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": "CONCURRENT_OPERATIONS_QUOTA_EXCEEDED",
@@ -166,33 +175,33 @@ def concurrency_exceeded(number: str, place: str) -> ApiError:
 
 
 _READS = ("get", "list", "aggregatedList", "wait")
-"""How the verbs of methods begin that change no_effect: `getRouterStatus` is one of them."""
+"""Prefixes of the verbs of methods that only read, such as `getRouterStatus`."""
 
 
 class Statistics:
-    """What was asked of the API since it started, or since `reset`, by caller."""
+    """Counts of requests by caller since the start or the last `reset`."""
 
     def __init__(self) -> None:
         self._calls: Counter[tuple[str, str]] = Counter()
         self._rate_limited: Counter[str] = Counter()
 
     def count(self, caller: str, method: str) -> None:
-        """One call; `caller` is its User-Agent."""
+        """Count one call; `caller` is its User-Agent."""
         self._calls[caller, method] += 1
 
     def count_rate_limited(self, caller: str) -> None:
-        """One call that was refused because its quota window was used up."""
+        """Count one call that a rate quota refused."""
         self._rate_limited[caller] += 1
 
     def reset(self) -> None:
-        """Count from zero."""
+        """Reset all counts to zero."""
         self._calls.clear()
         self._rate_limited.clear()
 
     def document(self, caller: str = "") -> Json:
-        """`{"calls", "mutations", "byMethod", "rateLimited"}` of the callers whose User-Agent begins with `caller`.
+        """`{"calls", "mutations", "byMethod", "rateLimited"}` of the callers whose User-Agent starts with `caller`.
 
-        Deleting a finished operation is no mutation.
+        Deleting a finished operation does not count as a mutation.
         """
         by_method: Counter[str] = Counter()
         for (agent, method), number in self._calls.items():

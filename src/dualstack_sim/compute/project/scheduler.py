@@ -1,4 +1,4 @@
-"""What is going to happen when: one heap of simulated instants behind one asyncio task."""
+"""The event queue of the simulation: a heap of simulated instants and one asyncio task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def _run_callback(instant: float, callback: Callback) -> None:
-    """One callback that fails does not take the rest of the world with it."""
+    """Run one callback; an exception does not stop the others."""
     try:
         callback(instant)
     except Exception:
@@ -23,9 +23,9 @@ def _run_callback(instant: float, callback: Callback) -> None:
 
 
 class Scheduler:
-    """Runs happenings in the order of their instants and hands each its own instant, however late the machine is.
+    """Runs callbacks in the order of their instants and passes each its own instant, however late the machine is.
 
-    The task lives only while something is due, so an idle world costs no_effect.
+    The task exists only while callbacks are scheduled.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -36,7 +36,7 @@ class Scheduler:
         self._nap: asyncio.Task[None] | None = None
 
     def at(self, instant: float, callback: Callback) -> None:
-        """Let `callback(instant)` run when the clock reaches `instant`. Needs a running event loop."""
+        """Schedule `callback(instant)` for when the clock reaches `instant`. Needs a running event loop."""
         entry = (instant, next(self._ordinal), callback)
         heapq.heappush(self._heap, entry)
         if self._runner is None or self._runner.done():
@@ -45,9 +45,9 @@ class Scheduler:
             self._nap.cancel()
 
     def catch_up(self) -> float:
-        """Run what is due by now and return the present instant.
+        """Run what is due and return the current instant.
 
-        Every request does this first, so that it sees the state of its instant and not that of a late timer.
+        Every request calls this first, so it sees the state of its own instant even if the timer is late.
         """
         now = self._clock.now()
         while self._heap and self._heap[0][0] <= now:
@@ -65,18 +65,18 @@ class Scheduler:
             self._nap = None
 
     def finish(self) -> None:
-        """Let everything happen that is still to come, in order, at this instant instead of its own."""
+        """Run everything scheduled, in order, at this instant."""
         now = self.catch_up()
         while self._heap:
             _, _, callback = heapq.heappop(self._heap)
             _run_callback(now, callback)
 
     def clear(self) -> None:
-        """Forget everything that has not happened; what is scheduled later on still happens."""
+        """Drop everything scheduled; the scheduler stays usable."""
         self._heap.clear()
 
     async def close(self) -> None:
-        """Forget everything that has not happened."""
+        """Drop everything scheduled and stop the task."""
         self._heap.clear()
         runner, self._runner = self._runner, None
         for task in (self._nap, runner):

@@ -1,7 +1,7 @@
-"""The whole state of a project as one JSON document, and back.
+"""Saves the whole state of a project as one JSON document, and loads it.
 
-A state is taken between operations: what an operation would still do cannot be written down. Links are written with
-Google's own endpoint, so that a state means the same wherever it is loaded.
+A state can be saved only while no operation runs. Links are written with Google's own endpoint, so a state can be
+loaded at any address.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def key_text(key: Key) -> str:
 
 
 def text_key(text: str) -> Key:
-    """The inverse of `key_text`; ValueError if it is none."""
+    """The inverse of `key_text`. Raises ValueError for other text."""
     collection, scope, name = text.split(" ")
     return Key(collection, scope, name)
 
 
 def dump(project: Project) -> Json:
-    """The state; 409 while operations run."""
+    """The state. Raises ApiError 409 while operations run."""
     running = project.operations.running()
     if running:
         raise ApiError(409, "operationsRunning", f"{running} operations are running; a state is taken when all ended")
@@ -52,7 +52,7 @@ def dump(project: Project) -> Json:
 
 
 def read(project: Project, state: Any) -> Json:
-    """The state with the links of this project; 400 if it is none, or one of a project of another name."""
+    """The checked state with the links of this project. Raises ApiError 400 for an invalid state or another project."""
     if not isinstance(state, dict) or state.get("schema") != SCHEMA:
         raise _bad_state(f"it has no schema {SCHEMA}")
     if state.get("project") != project.name:
@@ -66,7 +66,7 @@ def read(project: Project, state: Any) -> Json:
 
 
 def load(project: Project, at: float, state: Json) -> None:
-    """Let the project be as `state`, which `read` has found good, says from `at` on."""
+    """Replace the state of the project by one that `read` returned, from `at` on."""
     project.regions = {region: tuple(zones) for region, zones in state["regions"].items()}
     project.number = project.links.number = state["number"]
     project.prefixes.load(state["prefixes"])
@@ -80,7 +80,7 @@ def load(project: Project, at: float, state: Json) -> None:
 
 
 def digest(state: Json) -> str:
-    """The same for equal states and for no others."""
+    """A digest of a state, the same for equal states."""
     return hashlib.sha256(msgspec.json.encode(state, order="sorted")).hexdigest()
 
 
@@ -93,7 +93,7 @@ def _awaits_prefix(subnetwork: Json) -> bool:
 
 
 def _resume_prefixes(project: Project, at: float) -> None:
-    """A subnetwork may have become dual-stack just before the state was taken: its prefix is still to come."""
+    """Schedule the prefixes of subnetworks that became dual-stack just before the state was saved."""
     prefixes = Ipv6Prefixes(project)
     for key, subnetwork in list(project.inventory.all("subnetworks")):
         if _awaits_prefix(subnetwork):

@@ -1,6 +1,6 @@
-"""What stored resources must say so that they can be read and carried on with.
+"""The fields and types of resources in a saved state.
 
-Only what the simulated Compute Engine relies on is asked for; whatever else a resource says is shown as it is.
+Only fields that the simulator uses are checked; all others are kept unchanged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Range:
 
 
 class Shape(Struct, rename="camel"):
-    """Fields in Python's spelling; a default says that the field may be absent, and never that it may be null."""
+    """Fields in Python's spelling. A field with a default may be absent, but not null."""
 
 
 class Resource(Shape):
@@ -297,11 +297,11 @@ SHAPES: Mapping[str, tuple[type[Shape], tuple[str, ...]]] = {
     "instanceGroupManagers": (InstanceGroupManager, ("zones",)),
     "managedInstances": (ManagedInstance, ("zones",)),
 }
-"""Collection -> what its resources must say, and where they live."""
+"""Collection -> the schema of its resources and the kinds of scope that have them."""
 
 
 def parse(kind: type, value: Any) -> Any:
-    """CIDRs and addresses are text in a state; numbers, which the parsers would take too, are not."""
+    """Parse CIDRs and addresses, which must be strings; the parsers of `ipaddress` would accept numbers too."""
     if not isinstance(value, str) or (kind in (IPv4Network, IPv6Network) and "/" not in value):
         raise ValueError(f"{value!r} is no {kind.__name__}")
     if kind is not Range:

@@ -1,4 +1,4 @@
-"""Whether a state can be loaded: its fields and their types, where resources live, and what they refer to."""
+"""Validates a saved state: fields and types, scopes, and references between resources."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from dualstack_sim.compute.project.state_schema import (
     parse,
 )
 
-Place = Annotated[str, Meta(pattern=r"^\S+ \S+ \S+\Z")]
-"""A key as text: collection, scope and name."""
+KeyText = Annotated[str, Meta(pattern=r"^\S+ \S+ \S+\Z")]
+"""A key as text: collection, scope and name, separated by spaces."""
 
 
 class Inventory(Shape):
     resources: dict[str, dict[str, dict[str, Any]]]
-    revisions: dict[Place, Count]
-    incarnations: dict[Place, Count]
+    revisions: dict[KeyText, Count]
+    incarnations: dict[KeyText, Count]
 
 
 class Failure(Struct):
@@ -72,8 +72,8 @@ class Pool(Shape):
 
 
 class Ipv6Prefixes(Shape):
-    given: dict[Place, tuple[Access, IPv6Network]]
-    ordinals: dict[Place, Count]
+    given: dict[KeyText, tuple[Access, IPv6Network]]
+    ordinals: dict[KeyText, Count]
 
 
 class State(Shape):
@@ -81,12 +81,12 @@ class State(Shape):
     regions: Annotated[dict[Name, Annotated[list[Name], Meta(min_length=1)]], Meta(min_length=1)]
     inventory: Inventory
     operations: Operations
-    addresses: dict[Place, Pool]
+    addresses: dict[KeyText, Pool]
     prefixes: Ipv6Prefixes
 
 
 def check_state(links: Links, state: Json) -> None:
-    """ValueError, saying where and what, unless `state` can be loaded into the project of these links."""
+    """Raises ValueError, with place and reason, if `state` cannot be loaded into the project of these links."""
     try:
         shape = convert(state, State, dec_hook=parse)
     except ValidationError as error:
@@ -95,22 +95,22 @@ def check_state(links: Links, state: Json) -> None:
     if unknown:
         raise ValueError(f"operations.replays: there is no {min(unknown)}")
     resources = shape.inventory.resources
-    places = [GLOBAL, *(f"regions/{region}" for region in shape.regions)]
-    places += [f"zones/{zone}" for zones in shape.regions.values() for zone in zones]
+    scopes = [GLOBAL, *(f"regions/{region}" for region in shape.regions)]
+    scopes += [f"zones/{zone}" for zones in shape.regions.values() for zone in zones]
     for collection, rows in resources.items():
         if collection not in SHAPES:
             raise ValueError(f"{collection}: there is no such collection")
         for path, row in rows.items():
             try:
-                _check(links, resources, places, collection, path, row)
-            except ValueError as error:  # msgspec's are of this kind too
+                _check(links, resources, scopes, collection, path, row)
+            except ValueError as error:  # includes msgspec.ValidationError
                 raise ValueError(f"{collection} {path}: {error}") from None
 
 
-def _check(links: Links, resources: Json, places: Sequence[str], collection: str, path: str, row: Json) -> None:
-    shape, homes = SHAPES[collection]
+def _check(links: Links, resources: Json, scopes: Sequence[str], collection: str, path: str, row: Json) -> None:
+    shape, scope_kinds = SHAPES[collection]
     scope, _, name = path.rpartition("/")
-    if scope not in places or scope.partition("/")[0] not in homes:
+    if scope not in scopes or scope.partition("/")[0] not in scope_kinds:
         raise ValueError("there is no such place for it")
     read = convert(row, shape, dec_hook=parse)
     if isinstance(read, Resource):
@@ -118,24 +118,24 @@ def _check(links: Links, resources: Json, places: Sequence[str], collection: str
         if (read.name, read.self_link) != (name, link):
             raise ValueError(f"its name and selfLink are not {name} and {link}")
     for interface in read.network_interfaces if isinstance(read, Instance) else ():
-        _refer(links, resources, "subnetworks", interface.subnetwork)
-        _refer(links, resources, "networks", interface.network)
+        _require_reference(links, resources, "subnetworks", interface.subnetwork)
+        _require_reference(links, resources, "networks", interface.network)
     if isinstance(read, Subnetwork | Route | Firewall | Router):
-        _refer(links, resources, "networks", read.network)
+        _require_reference(links, resources, "networks", read.network)
     if isinstance(read, Subnetwork):
         _check_stack(links, resources, read, row)
 
 
 def _check_stack(links: Links, resources: Json, subnetwork: Subnetwork, row: Json) -> None:
-    """A dual-stack subnetwork has its access type, and its prefix or the range that it will come from."""
+    """Check that a dual-stack subnetwork has an access type, and a prefix or a range for one."""
     if subnetwork.stack_type != "IPV4_IPV6" or "ipv6CidrRange" in row:
         return
-    network = _refer(links, resources, "networks", subnetwork.network)
+    network = _require_reference(links, resources, "networks", subnetwork.network)
     if "ipv6AccessType" not in row or (row["ipv6AccessType"] == "INTERNAL" and "internalIpv6Range" not in network):
         raise ValueError("it is dual-stack, but no prefix can be found for it")
 
 
-def _refer(links: Links, resources: Json, collection: str, link: str) -> Json:
+def _require_reference(links: Links, resources: Json, collection: str, link: str) -> Json:
     key = links.read(link, collection, "")
     found: Json | None = resources.get(collection, {}).get(f"{key.scope}/{key.name}") if key is not None else None
     if key is None or found is None or links.full(key) != link:
