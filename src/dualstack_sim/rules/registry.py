@@ -19,9 +19,9 @@ class Rule:
     """
 
     id: str
+    tag: Tag
     statement: str
     sources: tuple[str, ...]
-    tag: Tag
 
     def __post_init__(self) -> None:
         area, dot, what = self.id.partition(".")

@@ -62,26 +62,26 @@ def test_a_missing_anchor_is_noticed() -> None:
 
 
 def test_a_registry_refuses_bad_rules() -> None:
-    rule = Rule("area.what", "It is so.", SOURCES, "documented")
+    rule = Rule("area.what", "documented", "It is so.", SOURCES)
     with pytest.raises(ValueError, match="two rules have the id"):
         Registry([rule, rule])
     with pytest.raises(ValueError, match="needs an id"):
-        Rule("nodot", "It is so.", SOURCES, "documented")
+        Rule("nodot", "documented", "It is so.", SOURCES)
     with pytest.raises(ValueError, match=r"needs an id .* and sources"):
-        Rule("area.what", "It is so.", (), "documented")
+        Rule("area.what", "documented", "It is so.", ())
     with pytest.raises(KeyError):
         Registry([rule]).enforced("area.other")
 
 
 def test_a_switched_off_rule_comes_back() -> None:
-    registry = Registry([Rule("area.what", "It is so.", SOURCES, "documented")])
+    registry = Registry([Rule("area.what", "documented", "It is so.", SOURCES)])
     with registry.without("area.what"):
         assert not registry.enforced("area.what")
     assert registry.enforced("area.what")
 
 
 def test_a_registry_records_which_rules_were_exercised() -> None:
-    rules = [Rule(f"area.{name}", "It is so.", SOURCES, "inferred") for name in ("b", "a", "c")]
+    rules = [Rule(f"area.{name}", "inferred", "It is so.", SOURCES) for name in ("b", "a", "c")]
     registry = Registry(rules)
     registry.enforced("area.a")
     registry.enforced("area.b")

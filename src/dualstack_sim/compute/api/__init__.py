@@ -1,1 +1,1 @@
-"""The API itself: paths, methods, request bodies, lists, operations, errors, faults."""
+"""The API: paths, methods, request bodies, lists, operations, errors, faults. `methods` is the map."""

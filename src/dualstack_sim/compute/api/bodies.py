@@ -15,10 +15,7 @@ _WORDS = {str: "a string", bool: "a boolean", int: "a number", list: "an array",
 
 
 def accept(body: Mapping[str, Any], schema: Schema, where: str = "resource") -> Json:
-    """The given fields without nulls, which count as absent. Raises ApiError 400 for unknown fields and wrong types.
-
-    Source: docs/reference/compute-engine.md#absent-means-unchanged.
-    """
+    """The given fields without nulls, which count as absent. Raises ApiError 400 for unknown fields and wrong types."""
     accepted: Json = {}
     for field, value in body.items():
         kind = schema.get(field)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from dualstack_sim.compute.api.errors import Json
@@ -35,13 +34,12 @@ class Journal:
 
     def entries(self, *, method: str = "", caller: str = "", limit: int = KEPT) -> list[Json]:
         """The latest `limit` requests of that method id and of callers whose User-Agent starts with `caller`."""
-        chosen = list(self._matching(method, caller))
-        return [entry._asdict() for entry in chosen[max(0, len(chosen) - limit) :]]
-
-    def _matching(self, method: str, caller: str) -> Iterator[Served]:
-        for entry in self._entries:
-            if (not method or entry.method == method) and entry.caller.startswith(caller):
-                yield entry
+        chosen = [
+            entry._asdict()
+            for entry in self._entries
+            if (not method or entry.method == method) and entry.caller.startswith(caller)
+        ]
+        return chosen[max(0, len(chosen) - limit) :]
 
     def clear(self) -> None:
         self._entries.clear()

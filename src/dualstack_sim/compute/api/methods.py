@@ -11,7 +11,7 @@ Find the method id in a table below and open the module of the class. Modules ar
 
 For example, a patch of `aliasIpRanges` is instances.updateNetworkInterface: `Interfaces.update` in
 machines/interfaces.py checks the request, machines/aliases.py parses and allocates the ranges. `reading.py` implements
-get and list of all resources. A rule is enforced where `enforced("its.id")` stands; `dualstack sim rules` lists them.
+get and list of all resources. A rule is enforced where its id is passed to `enforced`; see also `sim rules`.
 """
 
 from __future__ import annotations

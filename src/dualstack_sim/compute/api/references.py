@@ -23,6 +23,16 @@ class Key(NamedTuple):
     scope: str
     name: str
 
+    def text(self) -> str:
+        """The key in a saved state: its three parts, separated by spaces."""
+        return " ".join(self)
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        """The inverse of `text`. Raises ValueError for other text."""
+        collection, scope, name = text.split(" ")
+        return cls(collection, scope, name)
+
 
 class Links:
     """Builds and parses the URLs of one project. `endpoint` ends in `/compute/v1`, without a slash."""
@@ -61,11 +71,6 @@ class Links:
         if parts[0] in ("regions", "zones") and len(parts) == 4 and parts[2] == collection:
             return Key(collection, f"{parts[0]}/{parts[1]}", parts[3])
         return None
-
-    def region_of(self, scope: str, zones: dict[str, str]) -> str:
-        """The region (bare name) of a zonal or regional scope."""
-        place = scope.partition("/")[2]
-        return zones.get(place, place)
 
 
 def check_name(value: object) -> str:

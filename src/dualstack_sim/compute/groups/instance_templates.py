@@ -75,10 +75,7 @@ class InstanceTemplates:
         }
 
     def _interface(self, index: int, entry: Json) -> Json:
-        """An interface with full links. Its aliases must be netmasks, because one template creates many VMs.
-
-        Source: docs/reference/compute-engine.md#alias-masks-in-templates.
-        """
+        """An interface with full links. Its aliases must be netmasks, because one template creates many VMs."""
         where = f"{_WHERE}.networkInterfaces[{index}]"
         for request in parse_alias_requests(self._project, entry.get("aliasIpRanges", []), f"{where}.aliasIpRanges"):
             if request.network is not None and enforced("templates.alias-masks"):

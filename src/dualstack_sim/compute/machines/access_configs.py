@@ -50,10 +50,7 @@ def _drawn(project: Project, *what: str) -> str:
 
 
 def release_ephemeral(project: Project, interfaces: list[Json]) -> list[Json]:
-    """The interfaces of a stopping VM, without ephemeral external addresses.
-
-    Source: docs/reference/compute-engine.md#ephemeral-addresses.
-    """
+    """The interfaces of a stopping VM, without ephemeral external addresses."""
     reserved = {address["address"] for _, address in project.inventory.all("addresses")}
 
     def left(config: Json) -> Json:

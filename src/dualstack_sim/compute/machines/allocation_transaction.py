@@ -38,10 +38,7 @@ class AllocationTransaction:
         self._hold(subnetwork, block_of(network, self._holder))
 
     def allocate_address(self, subnetwork: Key, network: IPv4Network) -> None:
-        """Allocate this primary address; one VM may use a reserved one.
-
-        Source: docs/reference/compute-engine.md#reserved-internal-address.
-        """
+        """Allocate this primary address; one VM may use a reserved one."""
         reserved = self._project.pool(subnetwork).holder_within(network)
         if reserved is None or "/addresses/" not in reserved.holder or not enforced("addresses.reserved-for-vm"):
             self.allocate_block(subnetwork, network)
@@ -58,10 +55,7 @@ class AllocationTransaction:
         return dotted(self._allocate_lowest(subnetwork, whole, first, last, 1))
 
     def allocate_prefix(self, subnetwork: Key, whole: IPv4Network, prefix: int, *, primary: bool) -> IPv4Network:
-        """Allocate the lowest free block of a prefix length. Static routes reserve nothing.
-
-        Source: docs/reference/cut-over.md#e8.
-        """
+        """Allocate the lowest free block of a prefix length. Static routes reserve nothing."""
         first, last = int(whole.network_address), int(whole.broadcast_address)
         if primary:
             first, last = usable_primary(whole)

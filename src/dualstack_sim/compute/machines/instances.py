@@ -18,7 +18,7 @@ from dualstack_sim.compute.api.errors import (
     invalid,
     required,
 )
-from dualstack_sim.compute.api.operations import Work, no_effect
+from dualstack_sim.compute.api.operations import Effect, Work, no_effect
 from dualstack_sim.compute.api.references import Key, check_name
 from dualstack_sim.compute.api.resource_changes import change_target
 from dualstack_sim.compute.api.shapes import (
@@ -168,19 +168,15 @@ class Instances:
             del resource["tags"]
         return resource | echoed(body, ECHOED)
 
-    # -- life cycle
+    # -- lifecycle
 
     def delete(self, call: Call) -> Work:
-        """Release addresses only when the operation is DONE.
-
-        Source: docs/reference/compute-engine.md#addresses-held-until-deleted.
-        """
+        """Release addresses only when the operation is DONE."""
         project = self._project
         key, resource = self._target(call)
         if resource["deletionProtection"] and enforced("instances.deletion-protection"):
             why = "Resource cannot be deleted if it's protected against deletion."
             raise ApiError(400, "invalidUsage", f"Invalid resource usage: '{why}'.")
-        status = resource["status"]
 
         def release() -> None:
             gone = project.inventory.get(key)
@@ -198,51 +194,34 @@ class Instances:
             release_disks(project, at, project.inventory.get(key))
             project.inventory.put(at, key, None)
 
-        return Work(
-            key,
-            resource["id"],
-            "delete",
-            finish,
-            begin=begin,
-            abandon=lambda at: self._set(at, key, {"status": status}),
-        )
+        return self._status_change(key, resource, "delete", begin, finish)
 
     def stop(self, call: Call) -> Work:
         key, resource = self._target(call)
-        status = resource["status"]
+        stopping = "STOPPING" if resource["status"] == "RUNNING" else resource["status"]
 
         def finish(at: float) -> None:
             interfaces = release_ephemeral(self._project, self._project.inventory.get(key)["networkInterfaces"])
             stopped = {"status": "TERMINATED", "lastStopTimestamp": timestamp(at), "networkInterfaces": interfaces}
             self._set(at, key, stopped)
 
-        return Work(
-            key,
-            resource["id"],
-            "stop",
-            finish,
-            begin=lambda at: self._set(at, key, {"status": "STOPPING" if status == "RUNNING" else status}),
-            abandon=lambda at: self._set(at, key, {"status": status}),
-        )
+        return self._status_change(key, resource, "stop", lambda at: self._set(at, key, {"status": stopping}), finish)
 
     def start(self, call: Call) -> Work:
         key, resource = self._target(call)
-        status = resource["status"]
-        starting = "PROVISIONING" if status == "TERMINATED" else status
+        starting = "PROVISIONING" if resource["status"] == "TERMINATED" else resource["status"]
 
         def finish(at: float) -> None:
             interfaces = assign_ephemeral(self._project, key, self._project.inventory.get(key)["networkInterfaces"])
             started = {"status": "RUNNING", "lastStartTimestamp": timestamp(at), "networkInterfaces": interfaces}
             self._set(at, key, started)
 
-        return Work(
-            key,
-            resource["id"],
-            "start",
-            finish,
-            begin=lambda at: self._set(at, key, {"status": starting}),
-            abandon=lambda at: self._set(at, key, {"status": status}),
-        )
+        return self._status_change(key, resource, "start", lambda at: self._set(at, key, {"status": starting}), finish)
+
+    def _status_change(self, key: Key, resource: Json, kind: str, begin: Effect, finish: Effect) -> Work:
+        """An exclusive operation that restores the status if it fails."""
+        before = {"status": resource["status"]}
+        return Work(key, resource["id"], kind, finish, begin=begin, abandon=lambda at: self._set(at, key, before))
 
     # -- tags, labels, metadata
 

@@ -136,10 +136,7 @@ def _primary_address(
 
 
 def _require_dual_stack(project: Project, key: Key, subnetwork: Json, where: str) -> None:
-    """400 for a subnetwork that is not dual-stack, or has no prefix yet.
-
-    Source: docs/reference/compute-engine.md#dual-stack-interface.
-    """
+    """400 for a subnetwork that is not dual-stack, or has no prefix yet."""
     if subnetwork["stackType"] != "IPV4_IPV6" and enforced("interfaces.dual-needs-dual"):
         why = f"The subnetwork '{project.links.partial(key)}' does not support IPv6: its stack type is IPV4_ONLY."
         raise invalid(where, "IPV4_IPV6", why)

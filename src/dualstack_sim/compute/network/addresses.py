@@ -75,10 +75,7 @@ def block_of(network: Network, holder: str) -> Block:
 
 
 def usable_primary(network: IPv4Network) -> tuple[int, int]:
-    """First and last usable address of a primary range, without the reserved ones.
-
-    Source: docs/reference/compute-engine.md#reserved-addresses.
-    """
+    """First and last usable address of a primary range, without the reserved ones."""
     reserved = 2 if enforced("subnetworks.reserved-addresses") else 0
     return int(network.network_address) + reserved, int(network.broadcast_address) - reserved
 
@@ -172,10 +169,7 @@ class AddressPool:
     # -- IPv6: the n-th /96 of the subnetwork's /64
 
     def allocate_ipv6(self, holder: str) -> int | None:
-        """Allocate the next free /96 in the first /65, without the first /96, and return its number.
-
-        Source: docs/reference/compute-engine.md#vm-prefixes.
-        """
+        """Allocate the next free /96 in the first /65, without the first /96, and return its number."""
         limit = 1 << (VM_PREFIX - 65)
         first = 1 if enforced("interfaces.first-prefix-skipped") else 0
         for number in chain(range(max(first, self._next_ipv6), limit), range(first, self._next_ipv6)):

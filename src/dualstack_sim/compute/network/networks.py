@@ -30,12 +30,8 @@ SCHEMA: dict[str, Any] = {
 }  # fmt: skip
 _ULA = IPv6Network("fd20::/20")
 _PATCHED = (
-    "routingConfig",
-    "mtu",
-    "enableUlaInternalIpv6",
-    "internalIpv6Range",
-    "networkFirewallPolicyEnforcementOrder",
-)
+    "routingConfig", "mtu", "enableUlaInternalIpv6", "internalIpv6Range", "networkFirewallPolicyEnforcementOrder",
+)  # fmt: skip
 
 
 class Networks:

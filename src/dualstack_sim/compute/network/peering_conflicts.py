@@ -18,10 +18,7 @@ def peering_lock(network: Key) -> Key:
 
 
 def refuse_during_peering(project: Project, network: Key) -> None:
-    """Refuse a change of routes or peerings during a peering operation.
-
-    Source: docs/reference/compute-engine.md#busy-peering.
-    """
+    """Refuse a change of routes or peerings during a peering operation."""
     if project.operations.is_busy(peering_lock(network)) and enforced("peering.blocks-routes"):
         raise peering_in_progress()
 

@@ -172,10 +172,7 @@ class Routes:
         return {field: value}
 
     def _conflict(self, route: Json) -> OperationFailure | None:
-        """The failure for a route that hides a range of a subnetwork; a knob decides where it appears.
-
-        Source: docs/reference/cut-over.md#e4.
-        """
+        """The failure for a route that hides a range of a subnetwork; a knob decides where it appears."""
         destination = parse_cidr(route["destRange"])
         if destination is None:
             return None
@@ -203,19 +200,13 @@ class Routes:
         return OperationFailure("UNSUPPORTED_OPERATION", message)
 
     def _is_forbidden(self, claim: Claim) -> bool:
-        """Whether a route may not lie in the range; knob K1 decides for flagged ranges.
-
-        Source: docs/reference/cut-over.md#e5.
-        """
+        """Whether a route may not lie in the range; knob K1 decides for flagged ranges."""
         if claim.flagged and self._project.knobs.new_route_in_flagged_range == "allow":
             return False
         return enforced("routes.inside-flagged-range") if claim.flagged else enforced("routes.inside-range")
 
     def _quota(self, network: str) -> OperationFailure | None:
-        """The failure beyond STATIC_ROUTES_PER_NETWORK, for IPv4 and IPv6 together.
-
-        Source: docs/reference/compute-engine.md#static-routes-per-network.
-        """
+        """The failure beyond STATIC_ROUTES_PER_NETWORK, for IPv4 and IPv6 together."""
         if fits(self._project, network, STATIC_ROUTES, 1) or not enforced("quotas.static-routes"):
             return None
         return exhausted(self._project, network, STATIC_ROUTES)

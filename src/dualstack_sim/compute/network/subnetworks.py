@@ -45,14 +45,8 @@ SCHEMA: dict[str, Any] = {
 }  # fmt: skip
 _ECHOED = ("description", "role", "reservedInternalRange", "ipCollection", "resolveSubnetMask")
 IMMUTABLE = (
-    "name",
-    "network",
-    "region",
-    "description",
-    "ipCidrRange",
-    "privateIpGoogleAccess",
-    "reservedInternalRange",
-)
+    "name", "network", "region", "description", "ipCidrRange", "privateIpGoogleAccess", "reservedInternalRange",
+)  # fmt: skip
 KINDS: dict[str, tuple[str, ...]] = {
     "flow logs": ("enableFlowLogs", "logConfig"),
     "stack type": ("stackType", "ipv6AccessType", "externalIpv6Prefix", "internalIpv6Prefix", "ipCollection"),
@@ -201,10 +195,7 @@ class Subnetworks:
         return self._project.knobs.overlap_flag == "shown" and enforced("subnetworks.flag-in-v1")
 
     def _flag_change(self, current: Json, flag: bool) -> Callable[[Json], Json]:
-        """Set or clear the overlap flag; clearing is refused over conflicting routes.
-
-        Source: docs/reference/cut-over.md#e6.
-        """
+        """Set or clear the overlap flag; clearing is refused over conflicting routes."""
         knobs = self._project.knobs
         if not self._serves_flag():
             return lambda now: now
@@ -220,10 +211,7 @@ class Subnetworks:
         return lambda now: now | {"allowSubnetCidrRoutesOverlap": flag}
 
     def _stack_change(self, key: Key, current: Json, body: Json) -> Callable[[Json], Json]:
-        """Change the stack type. An empty string, which some clients send, changes nothing.
-
-        Source: docs/reference/compute-engine.md#subnetwork-stack-type.
-        """
+        """Change the stack type. An empty string, which some clients send, changes nothing."""
         for field in ("externalIpv6Prefix", "internalIpv6Prefix", "ipCollection"):
             if body.get(field) not in (None, "", current.get(field)) and enforced("subnetworks.prefix-preset"):
                 raise invalid(f"resource.{field}", body[field], "It can be chosen at creation only.")

@@ -1,1 +1,1 @@
-"""One project: its inventory, quotas, places, latency and saved state."""
+"""One project: its inventory, quotas, locations, latency and saved state."""

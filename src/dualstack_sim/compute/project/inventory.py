@@ -23,10 +23,7 @@ _PACIFIC = timezone(timedelta(hours=-8))
 
 
 def timestamp(seconds: float) -> str:
-    """RFC 3339 with milliseconds and a Pacific offset, in winter time all year round.
-
-    Source: docs/reference/compute-engine.md#timestamps.
-    """
+    """RFC 3339 with milliseconds and a Pacific offset, in winter time all year round."""
     zone = _PACIFIC if enforced("requests.pacific-time") else UTC
     return datetime.fromtimestamp(seconds, UTC).astimezone(zone).isoformat(timespec="milliseconds")
 
@@ -186,8 +183,8 @@ class Inventory:
         """Everything as JSON; `load` is the inverse."""
         return {
             "resources": self.snapshot(),
-            "revisions": {" ".join(key): number for key, number in sorted(self._revisions.items())},
-            "incarnations": {" ".join(key): number for key, number in sorted(self._incarnations.items())},
+            "revisions": {key.text(): number for key, number in sorted(self._revisions.items())},
+            "incarnations": {key.text(): number for key, number in sorted(self._incarnations.items())},
         }
 
     def load(self, at: float, state: Json) -> None:
@@ -197,8 +194,8 @@ class Inventory:
             for collection, resources in state["resources"].items()
             for path, resource in resources.items()
         }
-        revisions = {Key(*text.split(" ")): int(number) for text, number in state["revisions"].items()}
-        incarnations = {Key(*text.split(" ")): int(number) for text, number in state["incarnations"].items()}
+        revisions = {Key.parse(text): int(number) for text, number in state["revisions"].items()}
+        incarnations = {Key.parse(text): int(number) for text, number in state["incarnations"].items()}
         for key in [Key(*place, name) for place, table in self._tables.items() for name in table]:
             if key not in wanted:
                 self.put(at, key, None)

@@ -48,24 +48,17 @@ class PrefixAllocations:
     def dump(self) -> Json:
         """As JSON; `load` is the inverse."""
         return {
-            "given": {" ".join(key): [access, str(prefix)] for key, (access, prefix) in sorted(self.given.items())},
-            "ordinals": {" ".join(key): number for key, number in sorted(self.ordinals.items())},
+            "given": {key.text(): [access, str(prefix)] for key, (access, prefix) in sorted(self.given.items())},
+            "ordinals": {key.text(): number for key, number in sorted(self.ordinals.items())},
         }
 
     def load(self, state: Json) -> None:
-        given = {_key(text): (str(access), IPv6Network(prefix)) for text, (access, prefix) in state["given"].items()}
-        ordinals = {_key(text): int(number) for text, number in state["ordinals"].items()}
-        self.given.clear()
-        self.given.update(given)
-        self.ordinals.clear()
-        self.ordinals.update(ordinals)
-        self.taken.clear()
-        self.taken.update(prefix for _, prefix in given.values())
-
-
-def _key(text: str) -> Key:
-    collection, scope, name = text.split(" ")
-    return Key(collection, scope, name)
+        for mapping in (self.given, self.ordinals, self.taken):
+            mapping.clear()
+        prefixes = {text: (access, IPv6Network(prefix)) for text, (access, prefix) in state["given"].items()}
+        self.given.update({Key.parse(text): prefix for text, prefix in prefixes.items()})
+        self.ordinals.update({Key.parse(text): number for text, number in state["ordinals"].items()})
+        self.taken.update(prefix for _, prefix in prefixes.values())
 
 
 @dataclass(slots=True)
@@ -127,10 +120,7 @@ class Project:
         return Key(key.collection, key.scope, resource["name"]), resource
 
     def require_unlocked(self, key: Key) -> None:
-        """400 resourceNotReady while an exclusive operation runs on the resource.
-
-        Source: docs/reference/compute-engine.md#busy-subnetwork.
-        """
+        """400 resourceNotReady while an exclusive operation runs on the resource."""
         if self.operations.is_locked(key) and enforced("operations.busy-reference"):
             raise not_ready(self.links.partial(key))
 

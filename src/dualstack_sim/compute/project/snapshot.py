@@ -22,16 +22,6 @@ SCHEMA = "dualstack.compute/v1"
 _NEUTRAL = b"https://www.googleapis.com/compute/v1"
 
 
-def key_text(key: Key) -> str:
-    return " ".join(key)
-
-
-def text_key(text: str) -> Key:
-    """The inverse of `key_text`. Raises ValueError for other text."""
-    collection, scope, name = text.split(" ")
-    return Key(collection, scope, name)
-
-
 def dump(project: Project) -> Json:
     """The state. Raises ApiError 409 while operations run."""
     running = project.operations.running()
@@ -44,7 +34,7 @@ def dump(project: Project) -> Json:
         "regions": {region: list(zones) for region, zones in project.regions.items()},
         "inventory": project.inventory.dump(),
         "operations": project.operations.dump(),
-        "addresses": {key_text(key): pool.dump() for key, pool in project.pools.items() if not pool.is_untouched()},
+        "addresses": {key.text(): pool.dump() for key, pool in project.pools.items() if not pool.is_untouched()},
         "prefixes": project.prefixes.dump(),
     }
     neutral: Json = msgspec.json.decode(msgspec.json.encode(state).replace(_endpoint(project), _NEUTRAL))
@@ -72,7 +62,7 @@ def load(project: Project, at: float, state: Json) -> None:
     project.prefixes.load(state["prefixes"])
     project.operations.load(state["operations"])
     project.pools.clear()
-    project.pools.update(_books(state))
+    project.pools.update({Key.parse(text): AddressPool.load(pool) for text, pool in state["addresses"].items()})
     project.pending_subnetworks.clear()
     project.pending_aliases.clear()
     project.inventory.load(at, state["inventory"])
@@ -84,19 +74,11 @@ def digest(state: Json) -> str:
     return hashlib.sha256(msgspec.json.encode(state, order="sorted")).hexdigest()
 
 
-def _books(state: Json) -> dict[Key, AddressPool]:
-    return {text_key(text): AddressPool.load(entry) for text, entry in state["addresses"].items()}
-
-
-def _awaits_prefix(subnetwork: Json) -> bool:
-    return subnetwork["stackType"] == "IPV4_IPV6" and "ipv6CidrRange" not in subnetwork
-
-
 def _resume_prefixes(project: Project, at: float) -> None:
     """Schedule the prefixes of subnetworks that became dual-stack just before the state was saved."""
     prefixes = Ipv6Prefixes(project)
     for key, subnetwork in list(project.inventory.all("subnetworks")):
-        if _awaits_prefix(subnetwork):
+        if subnetwork["stackType"] == "IPV4_IPV6" and "ipv6CidrRange" not in subnetwork:
             prefixes.resume_assignment(at, key)
 
 
