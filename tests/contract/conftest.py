@@ -1,4 +1,4 @@
-"""gcloud is no package that a test run could bring along: its tests are collected where it is installed."""
+"""gcloud is not a package that can be installed with the tests, so its tests run only where it is installed."""
 
 from __future__ import annotations
 

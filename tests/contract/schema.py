@@ -1,7 +1,7 @@
-"""What the published description of the API lets a request and a response contain.
+"""What the discovery document lets a request and a response contain.
 
 The descriptions of v1 and beta are the discovery documents that google-api-python-client ships. Every check returns
-the list of faults as sentences, [] if there are none.
+the list of faults as sentences, [] without faults.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _ERROR_ENTRY = {"message": str, "domain": str, "reason": str, "location": str, "
 
 
 class Description:
-    """What one version of the API says of itself."""
+    """The description of one version of the API."""
 
     def __init__(self, version: str) -> None:
         source = files("googleapiclient.discovery_cache") / "documents" / f"compute.{version}.json"
         self._document: Json = json.loads(source.read_text(encoding="utf-8"))
 
     def method(self, name: str) -> Json | None:
-        """The description of a method such as `routes.insert`; None if there is none of that name."""
+        """The description of a method such as `routes.insert`, or None."""
         collection, _, verb = name.partition(".")
         found: Json | None = self._document["resources"].get(collection, {}).get("methods", {}).get(verb)
         return found
@@ -47,7 +47,7 @@ class Description:
         return found
 
     def request_faults(self, name: str, query: Mapping[str, str], body: Mapping[str, Any]) -> list[str]:
-        """What is wrong with a request of method `name`: unknown or mistyped parameters and fields."""
+        """The faults of a request of method `name`: unknown or mistyped parameters and fields."""
         described = self.method(name)
         if described is None:
             return [f"{name}: no such method"]
@@ -60,7 +60,7 @@ class Description:
         return faults + self._check(dict(body), described["request"], name, lenient=True)
 
     def response_faults(self, name: str, document: Json) -> list[str]:
-        """What is wrong with the document that answers method `name`; a selection of its fields is right too."""
+        """The faults of the response of method `name`, which may be partial."""
         described = self.method(name)
         if described is None:
             return [f"{name}: no such method"]
@@ -69,7 +69,7 @@ class Description:
         return self._check(document, described["response"], name, lenient=False)
 
     def _check(self, value: Any, schema: Json, where: str, *, lenient: bool) -> list[str]:
-        """`lenient`: what servers accept beside it, null for an absent field and numbers in either spelling."""
+        """`lenient`: accepts what servers accept in addition, null for an absent field and numbers in either form."""
         if "$ref" in schema:
             schema = self.schema(schema["$ref"])
         if lenient and value is None:
@@ -101,12 +101,12 @@ class Description:
 
 @cache
 def description(version: str = "v1") -> Description:
-    """What `v1` or `beta` says of itself."""
+    """The description of `v1` or `beta`."""
     return Description(version)
 
 
 def error_faults(document: Json) -> list[str]:
-    """What is wrong with the body of a refusal (compute-api.md 2.3)."""
+    """The faults of the body of a refusal (docs/reference/compute-engine.md#request-error-shape)."""
     error = document.get("error")
     if set(document) != {"error"} or not isinstance(error, dict):
         return [f"an error is {{'error': ...}}, not {document!r}"]
@@ -146,7 +146,7 @@ def _parameter(name: str, parameter: str, text: str, known: Json) -> list[str]:
 
 
 def _is(value: Any, kinds: tuple[type, ...]) -> bool:
-    """`isinstance`, but truth is no number."""
+    """`isinstance`, but a boolean is not a number."""
     return isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds)
 
 
@@ -158,7 +158,10 @@ def _scalar(value: Any, schema: Json, where: str, lenient: bool) -> list[str]:
 
 
 def _text(value: str, schema: Json, where: str) -> list[str]:
-    """An empty string stands for an absent one (compute-api.md 7.1: clients send `stackType: ""`)."""
+    """Whether an empty string stands for an absent field: clients send `stackType: ""`.
+
+    Source: docs/reference/compute-engine.md#tolerated-fields.
+    """
     if value and "enum" in schema and value not in schema["enum"]:
         return [f"{where}: {value!r} is none of {schema['enum']}"]
     if value and "pattern" in schema and not re.fullmatch(schema["pattern"], value):
@@ -169,7 +172,7 @@ def _text(value: str, schema: Json, where: str) -> list[str]:
 
 
 def _integer(value: Any, schema: Json, where: str, lenient: bool) -> list[str]:
-    """64 bits travel as text, 32 bits as a number; servers accept both."""
+    """64-bit numbers are strings, 32-bit ones numbers; servers accept both."""
     expected: tuple[type, ...] = (int, str) if lenient else _TYPES[schema["type"]]
     if not _is(value, expected):
         return [f"{where}: {value!r} is no {schema['type']} of {schema['format']}"]

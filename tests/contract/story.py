@@ -1,11 +1,11 @@
-"""What every client does: the life of what the migration touches, and each refusal that compute-api.md documents.
+"""The calls of every client: the calls of the migration, and each documented refusal.
 
-A step is a call in the words of the published description, so that each client can be driven by the same table:
-`service`, `verb`, `where` (path and query parameters), `resource` (what clients generated from protocol buffers call
-the body) and `body`. A fingerprint of `CURRENT` means: read it first.
+A step is a call in the terms of the discovery document, so that the same table drives every client: `service`, `verb`,
+`where` (path and query parameters), `resource` (the name of the body in clients generated from protocol buffers) and
+`body`. A fingerprint of `CURRENT` is read first.
 
-The refusals need three worlds: one at rest (`REFUSALS`), one whose time stands still, so that whatever is begun goes on
-(`BUSY`), and one of which every quota is small (`QUOTAS`).
+The refusals need three worlds: one at rest (`REFUSALS`), one whose time stands still, so that operations keep running
+(`BUSY`), and one with small quotas (`QUOTAS`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.sim.compute.cloud import Setting
 Json = dict[str, Any]
 
 SETTING = Setting(latency=LatencyProfile(ipv6_prefix=(0.0, 0.0)))
-"""The story does not poll for the subnet's /64, so it is there when the operation is done."""
+"""The story does not poll for the subnet's /64, so it is assigned when the operation is done."""
 
 STANDING = Setting(
     by_hand=True,
@@ -65,7 +65,7 @@ _RESOURCES = {
 
 @dataclass(frozen=True)
 class Step:
-    """`refused`: HTTP status of the refusal, or the code inside the operation; "" where the call succeeds.
+    """`refused`: HTTP status of the refusal, or the code of the operation's error; "" for a call that succeeds.
 
     `waits`: until the operation has ended.
     """
@@ -154,7 +154,7 @@ LIFE: tuple[Step, ...] = (
     Step("instances", "delete", "vm2"),
 )
 
-RESOURCE_NAMES: tuple[Step, ...] = (  # compute-api.md 1.1, 2.3
+RESOURCE_NAMES: tuple[Step, ...] = (  # docs/reference/compute-engine.md#names-paths-and-references
     Step("networks", "get", "none", refused="404"),
     Step("routes", "delete", "none", refused="404"),
     Step("subnetworks", "patch", "none", {"allowSubnetCidrRoutesOverlap": True}, "404"),
@@ -166,7 +166,9 @@ RESOURCE_NAMES: tuple[Step, ...] = (  # compute-api.md 1.1, 2.3
     _vm("vm0", "409"),
 )
 
-REQUESTS: tuple[Step, ...] = (  # compute-api.md 1.2 to 1.4
+REQUESTS: tuple[
+    Step, ...
+] = (  # docs/reference/compute-engine.md#lists, docs/reference/compute-engine.md#filters, docs/reference/compute-engine.md#request-ids
     Step("routes", "list", refused="400", query={"filter": "name = ("}),
     Step("routes", "list", refused="400", query={"filter": "(name eq a) (name = b)"}),
     Step("routes", "list", refused="400", query={"orderBy": "priority"}),
@@ -179,12 +181,12 @@ REQUESTS: tuple[Step, ...] = (  # compute-api.md 1.2 to 1.4
     _route("once", "172.18.0.0/24", "409"),
 )
 
-NETWORKS: tuple[Step, ...] = (  # compute-api.md 5.1, 2.2
+NETWORKS: tuple[Step, ...] = (  # docs/reference/compute-engine.md#networks
     Step("networks", "insert", "", {"name": "legacy"}, "400"),
     Step("networks", "delete", "vpc", refused=IN_USE),
 )
 
-SUBNETWORKS: tuple[Step, ...] = (  # compute-api.md 1.4, 5.3 to 5.6
+SUBNETWORKS: tuple[Step, ...] = (  # docs/reference/compute-engine.md#subnetwork-updates
     _subnetwork("other", "10.250.4.0/24", "400"),
     _subnetwork("other", "10.77.0.0/25", "400"),
     _subnetwork("other", "10.1.0.7/16", "400"),
@@ -214,7 +216,7 @@ SUBNETWORKS: tuple[Step, ...] = (  # compute-api.md 1.4, 5.3 to 5.6
     Step("subnetworks", "delete", "nodes", refused="400"),
 )
 
-ROUTES: tuple[Step, ...] = (  # compute-api.md 6
+ROUTES: tuple[Step, ...] = (  # docs/reference/compute-engine.md#routes
     _route("inside", "100.96.0.0/24", "UNSUPPORTED_OPERATION"),
     _route("inside", "10.250.0.0/24", "UNSUPPORTED_OPERATION"),
     _route("hopless", "172.17.0.0/24", "400", hop="none"),
@@ -227,7 +229,7 @@ ROUTES: tuple[Step, ...] = (  # compute-api.md 6
     _patch("400", allowSubnetCidrRoutesOverlap=False),
 )
 
-INSTANCES: tuple[Step, ...] = (  # compute-api.md 1.4, 7.1 to 7.3
+INSTANCES: tuple[Step, ...] = (  # docs/reference/compute-engine.md#interface-updates
     _vm("lost", "400", subnetwork=f"regions/{REGION}/subnetworks/none"),
     _vm("six", "400", stackType="IPV4_IPV6"),
     _vm("taken", "IP_IN_USE_BY_ANOTHER_RESOURCE", aliasIpRanges=_alias("100.96.0.0/24")),
@@ -252,7 +254,7 @@ REFUSALS = (*RESOURCE_NAMES, *REQUESTS, *NETWORKS, *SUBNETWORKS, *INSTANCES, *RO
 
 BUSY = tuple(
     replace(step, waits=False)
-    for step in (  # compute-api.md 3, 4.1
+    for step in (  # docs/reference/compute-engine.md#concurrency, docs/reference/compute-engine.md#api-rate-quotas
         _route("begun", "172.20.0.0/24"),
         _route("begun", "172.20.0.0/24", "409"),
         _interface("vm1", aliasIpRanges=_alias("100.96.1.0/24")),
@@ -272,7 +274,7 @@ BUSY = tuple(
     )
 )
 
-QUOTAS: tuple[Step, ...] = (  # compute-api.md 4.2
+QUOTAS: tuple[Step, ...] = (  # docs/reference/compute-engine.md#allocation-quotas
     _route("third", "172.21.0.0/24", "QUOTA_EXCEEDED"),
     _patch("400", secondaryIpRanges=[PODS, SPARE, {"rangeName": "third", "ipCidrRange": "10.78.0.0/24"}]),
     _interface("vm0", "400", aliasIpRanges=_alias("100.96.0.0/24", "100.96.7.0/24", "100.96.8.0/24")),
@@ -288,7 +290,7 @@ WORLDS: dict[str, tuple[Setting, tuple[Step, ...]]] = {
 
 
 def refused(outcomes: Sequence[str], steps: Sequence[Step]) -> list[str]:
-    """What came out otherwise than it should, as sentences."""
+    """The differences from the expected outcome, as sentences."""
     return [
         f"{step.service}.{step.verb} {step.name} {step.query} {step.body}: {outcome!r}, not {step.refused!r}"
         for outcome, step in zip(outcomes, steps, strict=True)
@@ -312,7 +314,7 @@ def populate(compute: Compute) -> None:
 
 
 def check_end_of_life(compute: Compute) -> None:
-    """After `LIFE`: two VMs with aliases, one of them dual-stack, and no route of a node."""
+    """After `LIFE`: two VMs with aliases, one of them dual-stack, and no pod route."""
     shown = compute.snapshot()
     interfaces = {found["name"]: found["networkInterfaces"][0] for found in shown["instances"].values()}
     assert {name: nic["aliasIpRanges"][0]["ipCidrRange"] for name, nic in interfaces.items()} == {

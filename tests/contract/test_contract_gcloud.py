@@ -1,4 +1,4 @@
-"""gcloud, as an administrator types it, through the life of what the migration touches."""
+"""gcloud, as an administrator types it, through the calls of the migration."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ REFUSALS = {
     f"{NIC} vm1 --aliases=ipv4-pod-cidr:100.96.0.0/24": "already being used by",
     f"{NIC} vm0 --stack-type=IPV4_IPV6 --aliases=ipv4-pod-cidr:100.96.0.0/24": "Invalid value for field",
 }
-"""gcloud reads fingerprints itself and sends one kind of change at a time, so that it is never refused for these."""
+"""Refusals of the story that gcloud avoids: it reads fingerprints itself and sends one kind of change at a time."""
 
 
 @contextmanager
 def gcloud_at(compute: Compute, folder: Path) -> Iterator[Gcloud]:
-    """Carries out a command; its configuration is in `folder`."""
+    """Runs a command; its configuration is in `folder`."""
     with served(compute) as root:
         environment = {
             **os.environ,
@@ -100,15 +100,18 @@ def gcloud(compute: Compute, tmp_path: Path) -> Iterator[Gcloud]:
         yield run
 
 
-def test_gcloud_lives_the_migration(gcloud: Gcloud, compute: Compute) -> None:
+def test_gcloud_executes_the_migration(gcloud: Gcloud, compute: Compute) -> None:
     for command in LIFE.strip().splitlines():
         ran = gcloud(command)
         assert ran.returncode == 0, f"{command}\n{ran.stderr}"
     check_end_of_life(compute)
 
 
-def test_gcloud_wipes_the_aliases_that_it_is_not_told_again(gcloud: Gcloud, compute: Compute) -> None:
-    """compute-api.md 7.3, cutover.md E13: the command sends an empty list."""
+def test_gcloud_clears_aliases_that_the_command_omits(gcloud: Gcloud, compute: Compute) -> None:
+    """The command sends an empty list.
+
+    Source: docs/reference/compute-engine.md#empty-alias-list, docs/reference/cut-over.md#e13.
+    """
     populate(compute)
     for command in (
         f"compute networks subnets update nodes --region={REGION} --stack-type=IPV4_IPV6 --ipv6-access-type=external",
@@ -136,8 +139,8 @@ def test_gcloud_is_refused(gcloud: Gcloud, compute: Compute) -> None:
     check_refusals(gcloud, REFUSALS)
 
 
-def test_gcloud_is_told_of_routes_that_keep_the_flag(gcloud: Gcloud, compute: Compute) -> None:
-    """cutover.md K2, as documented: refused."""
+def test_gcloud_shows_that_routes_conflict_with_clearing_the_flag(gcloud: Gcloud, compute: Compute) -> None:
+    """Refused, as knob K2 says by default (docs/reference/cut-over.md#k2)."""
     populate(compute)
     for command in (
         f"beta {SUBNET} --allow-cidr-routes-overlap",
@@ -148,8 +151,8 @@ def test_gcloud_is_told_of_routes_that_keep_the_flag(gcloud: Gcloud, compute: Co
     check_refusals(gcloud, {f"beta {SUBNET} --no-allow-cidr-routes-overlap": "Invalid value for field"})
 
 
-def test_gcloud_is_told_of_quotas(tmp_path: Path) -> None:
-    """compute-api.md 4.2."""
+def test_gcloud_shows_exhausted_quotas(tmp_path: Path) -> None:
+    """Quotas of networks (docs/reference/compute-engine.md#allocation-quotas)."""
     compute, _, _ = make(SMALL)
     populate(compute)
     with gcloud_at(compute, tmp_path) as gcloud:
@@ -162,8 +165,11 @@ def test_gcloud_is_told_of_quotas(tmp_path: Path) -> None:
         )
 
 
-def test_gcloud_is_told_what_is_not_ready_and_what_was_asked_too_often(tmp_path: Path) -> None:
-    """compute-api.md 3, 4.1: time stands still, and with it the patch that was begun and the minute of the quota."""
+def test_gcloud_shows_resources_not_ready_and_rate_limits(tmp_path: Path) -> None:
+    """Time stands still, so the patch keeps running and the quota is not refilled.
+
+    Source: docs/reference/compute-engine.md#concurrency, docs/reference/compute-engine.md#api-rate-quotas.
+    """
     compute, _, _ = make(STANDING)
     populate(compute)
     with gcloud_at(compute, tmp_path) as gcloud:

@@ -1,4 +1,4 @@
-"""Clients of other languages, each a program that carries out the steps it is told and answers with what was refused.
+"""Clients in other languages: programs that read steps, execute them and print the refusals.
 
 google.golang.org/api/compute/v1 is built from tests/contract/go, @google-cloud/compute installed from
 tests/contract/node/package-lock.json, both by `make test-clients`.
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.clients, pytest.mark.parametrize("language", PROGRAMS)
 
 
 def outcomes(language: str, root: str, steps: Sequence[Step]) -> list[str]:
-    """What each step came to: "" or the words of the refusal."""
+    """The outcome of each step: "" or the text of the refusal."""
     said = json.dumps({"root": root, "port": urlsplit(root).port, "steps": [step.as_json() for step in steps]})
     ran = subprocess.run(PROGRAMS[language], check=False, input=said, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stderr
@@ -31,7 +31,7 @@ def outcomes(language: str, root: str, steps: Sequence[Step]) -> list[str]:
     return found
 
 
-def test_the_client_lives_the_migration(language: str) -> None:
+def test_the_client_executes_the_migration(language: str) -> None:
     compute, _, _ = make(SETTING)
     with served(compute) as root:
         assert outcomes(language, root, LIFE) == [""] * len(LIFE)

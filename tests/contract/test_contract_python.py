@@ -1,4 +1,4 @@
-"""google-cloud-compute and google-api-python-client through the same story as the clients of other languages."""
+"""google-cloud-compute and google-api-python-client execute the same story as the clients in other languages."""
 
 from __future__ import annotations
 
@@ -36,11 +36,14 @@ from tests.sim.compute.cloud import make, served
 
 ANONYMOUS: Any = AnonymousCredentials
 Outcome = Callable[[Step], str]
-"""Carries out a step: "" for success, the HTTP status of a refusal, or the code inside a failed operation."""
+"""Executes a step: "" for success, the HTTP status of a refusal, or the code of an operation's error."""
 
 
 class Generated:
-    """google-cloud-compute. It cannot send an empty list (compute-api.md 7.3); the story sends none."""
+    """google-cloud-compute. It cannot send an empty list, and the story sends none.
+
+    Source: docs/reference/compute-engine.md#empty-alias-list.
+    """
 
     def __init__(self, root: str) -> None:
         self._settings: Json = {"credentials": ANONYMOUS(), "client_options": ClientOptions(api_endpoint=root)}
@@ -89,7 +92,7 @@ class Generated:
 
 
 class Discovered:
-    """google-api-python-client, which builds itself from the published description."""
+    """google-api-python-client, which builds itself from the discovery document."""
 
     def __init__(self, root: str) -> None:
         options = {"api_endpoint": f"{root}/compute/v1/"}
@@ -134,7 +137,7 @@ def client_of(name: str, compute: Compute) -> Iterator[Outcome]:
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_client_lives_the_migration(name: str) -> None:
+def test_a_client_executes_the_migration(name: str) -> None:
     compute, _, _ = make(SETTING)
     with client_of(name, compute) as outcome:
         for step in LIFE:

@@ -1,8 +1,8 @@
-"""What a request may say at whatever depth is refused, or it is there when the resource is read.
+"""Every field of a request, at any depth, is refused or is returned when the resource is read.
 
-Each field of the published description is sent alone beside what an insert needs. What is accepted and cannot be read
-back stands in `NOT_SHOWN`, because Google does not show it either, or in `DROPPED`, where the simulator takes note of
-nothing: that list may only become shorter. In the same way a change takes place or is refused, field by field.
+Each field of the discovery document is sent alone with the required fields of an insert. Accepted fields that cannot be
+read back are listed in `NOT_SHOWN`, because Google does not show them either, or in `DROPPED`, because the simulator
+ignores them; that list may only become shorter. In the same way a change takes effect or is refused, field by field.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ NEEDED: dict[str, tuple[str, str, Json]] = {
 }
 
 NOT_SHOWN = (".params.", "initializeParams.", "EncryptionKey.", ".fingerprint", "Fingerprint", "sourceInstanceParams.")
-"""Parameters of the creation, secrets, and fingerprints, which are the server's to make."""
+"""Parameters of the creation, secrets, and fingerprints, which the server generates."""
 
 DROPPED: dict[str, str] = {
     "subnetworks": "internalIpv6Prefix ipv6AccessType",
@@ -76,7 +76,7 @@ DROPPED: dict[str, str] = {
     """,
     "instanceTemplates": "sourceInstance",
 }
-"""What belongs to IPv6, sent with a stack of IPv4 alone; and the VM that a template was made from."""
+"""IPv6 fields, sent with an IPv4-only stack; and the VM from which a template was made."""
 
 CHANGES = (
     "networks.patch", "subnetworks.patch", "firewalls.patch", "firewalls.update", "routers.patch", "routers.update",
@@ -85,7 +85,7 @@ CHANGES = (
 
 
 def leaves(schema: Json, inside: tuple[str, ...] = ()) -> Iterator[tuple[Path, Any]]:
-    """Every field that may be sent, with a value of its type."""
+    """Every field that a client may send, with a value of its type."""
     if any(text in schema.get("description", "").lower() for text in ("output only", "[input only]")):
         return
     if "$ref" in schema:
@@ -113,7 +113,7 @@ def _value(schema: Json) -> Any:
 
 
 def say(part: Any, path: Path, value: Any) -> None:
-    """Put `value` where `path` leads to."""
+    """Set `value` at `path`."""
     here, *rest = path
     if isinstance(here, int) and not part:
         part.append(None)
@@ -136,7 +136,7 @@ def shown(part: Any, path: Path) -> Any:
 
 
 async def accepted(compute: Compute, collection: str, scope: str, body: Json) -> Json | None:
-    """The resource as it is read after its insert, and after all was saved and loaded; None if it is refused."""
+    """The resource as read after its insert, and after saving and loading the state; None if it is refused."""
     try:
         compute.place(collection, scope, body)
     except ApiError:
@@ -146,7 +146,7 @@ async def accepted(compute: Compute, collection: str, scope: str, body: Json) ->
 
 
 @pytest.mark.parametrize("collection", NEEDED)
-async def test_what_is_accepted_is_kept(collection: str) -> None:
+async def test_accepted_fields_are_kept(collection: str) -> None:
     schema, scope, needed = NEEDED[collection]
     compute, _, _ = make(SETTING)
     populate(compute)
@@ -170,7 +170,7 @@ async def test_what_is_accepted_is_kept(collection: str) -> None:
 
 
 @pytest.mark.parametrize("method", CHANGES)
-async def test_what_is_changed_is_changed(method: str) -> None:
+async def test_accepted_changes_take_effect(method: str) -> None:
     collection, _, verb = method.partition(".")
     schema, scope, needed = NEEDED[collection]
     compute, _, _ = make(SETTING)

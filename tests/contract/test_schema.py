@@ -1,4 +1,4 @@
-"""The check against the published description finds what is wrong; a check that finds nothing proves nothing."""
+"""The check against the discovery document finds errors; a check without findings alone proves nothing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_an_error_of_another_shape_is_found(error: dict[str, Any]) -> None:
 
 
 def test_a_request_of_beta_is_held_against_beta() -> None:
-    """`ipv6NetworkTier` is a field of beta's subnetworks alone."""
+    """`ipv6NetworkTier` is a field of subnetworks only in beta."""
     shown = {"kind": "compute#subnetwork", "ipv6NetworkTier": "PREMIUM"}
     assert V1.response_faults("subnetworks.get", shown) == ["subnetworks.get: unknown field 'ipv6NetworkTier'"]
     assert description("beta").response_faults("subnetworks.get", shown) == []
@@ -87,7 +87,7 @@ def answer_lies(field: str, value: object) -> None:
         ("networkFirewallPolicyEnforcementOrder", "SIDEWAYS", "'SIDEWAYS' is none of"),
     ],
 )
-def test_what_another_process_answers_is_checked_by_the_session(
+def test_responses_of_another_process_are_checked(
     session_faults: Callable[[], list[str]], field: str, value: object, fault: str
 ) -> None:
     answer_lies(field, value)
@@ -97,7 +97,7 @@ def test_what_another_process_answers_is_checked_by_the_session(
     assert session_faults() == []
 
 
-def test_what_is_right_in_another_process_is_seen_and_passes() -> None:
+def test_valid_responses_of_another_process_pass() -> None:
     witness = Witness()
     with watched_processes() as folder:
         answer_lies("description", "nothing wrong")

@@ -1,8 +1,8 @@
-"""Sees every request that the simulated Compute Engine answers, and holds it against the published description.
+"""Checks every request that the simulated Compute Engine answers against the discovery document.
 
 In the process of the tests the check is made at once. A process that the tests start (`dualstack sim serve` and
-`sim compute`, the world of a rehearsal) writes down what it saw, one JSON line for each request, and the tests check it
-afterwards: so it is not slowed down, and what it saw outlives a SIGKILL. Nothing of what callers see changes.
+`sim compute`, the world of a rehearsal) writes one JSON line for each request, and the tests check them later:
+so the process is not slowed down, and the lines survive a SIGKILL. Callers see no difference.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from dualstack_sim.rules import RULES
 from tests.contract.schema import Json, description, error_faults
 
 FOLDER = "DUALSTACK_TEST_WITNESS"
-"""The variable that tells processes where to write what they see."""
+"""The environment variable with the folder to which processes write."""
 
 _ROOT = Path(__file__).parents[2]
 _LONGEST = 20
 _VERSION = ContextVar("version", default="v1")
-"""Under which version of the API the request came."""
+"""The version of the API of the current request."""
 
 
 class Sight(msgspec.Struct):
-    """One request and its answer, or the refusal of it."""
+    """One request and its answer or refusal."""
 
     method: str
     version: str
@@ -49,7 +49,7 @@ class Watcher(Protocol):
 
 
 class Witness:
-    """What was seen: how many answers and refusals, and the first faults in them."""
+    """The numbers of answers and refusals, and the first faults in them."""
 
     def __init__(self) -> None:
         self.answers = 0
@@ -70,12 +70,12 @@ class Witness:
         self._note(f"{what}: response", api.response_faults(sight.method, sight.answer or {}))
 
     def read(self, folder: Path) -> None:
-        """Check what processes wrote to `folder` since the last call; what was seen before is not checked again."""
+        """Check what processes wrote to `folder` since the last call."""
         for path in sorted(folder.iterdir()):
             with path.open("rb") as stream:
                 stream.seek(self._read.get(path, 0))
                 for line in stream:
-                    if not line.endswith(b"\n"):  # still being written
+                    if not line.endswith(b"\n"):  # incomplete line
                         break
                     self._read[path] = self._read.get(path, 0) + len(line)
                     if hash(line) not in self._known:
@@ -95,7 +95,7 @@ _decode = msgspec.json.Decoder(Sight).decode
 
 
 class _Recorder:
-    """Writes down what it sees, each line whole and at once."""
+    """Writes each observed request as a line, in one write."""
 
     def __init__(self, folder: str) -> None:
         self._file = os.open(Path(folder, f"{os.getpid()}.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -105,13 +105,13 @@ class _Recorder:
 
 
 def record() -> None:
-    """Write down what this process sees, where its environment says."""
+    """Record the requests of this process, if its environment says where."""
     install(_Recorder(os.environ[FOLDER]))
 
 
 @contextmanager
 def watched_processes() -> Iterator[Path]:
-    """Let every process that is started from here on write down what it sees; yields the folder."""
+    """Let every process that is started from here on record its requests; yields the folder."""
     before = {name: os.environ.get(name) for name in (FOLDER, "PYTHONPATH")}
     with TemporaryDirectory(prefix="dualstack-witness-") as folder:
         paths = [str(_ROOT / "tests" / "startup"), str(_ROOT), *filter(None, [before["PYTHONPATH"]])]
@@ -127,7 +127,7 @@ def watched_processes() -> Iterator[Path]:
 
 
 def install(watcher: Watcher) -> None:
-    """Let `watcher` see every answer of every `Compute`, unless a rule is switched off just then."""
+    """Let `watcher` observe every answer of every `Compute`, unless a rule is switched off at that moment."""
     answer = Compute.answer
 
     def located(verb: str, path: str) -> Address:
@@ -156,5 +156,5 @@ def install(watcher: Watcher) -> None:
                 watcher.see(sight)
         return sight.answer
 
-    setattr(server, "locate", located)  # noqa: B010 - what is replaced is told aloud, here and below
-    setattr(Compute, "answer", seen)  # noqa: B010 - mypy refuses to see a method assigned, and rightly elsewhere
+    setattr(server, "locate", located)  # noqa: B010 - the attribute is replaced deliberately, here and below
+    setattr(Compute, "answer", seen)  # noqa: B010 - mypy refuses the assignment of a method

@@ -1,4 +1,4 @@
-// Drives google.golang.org/api/compute/v1 through the steps on standard input, and prints what each came to: "" for
+// Drives google.golang.org/api/compute/v1 through the steps on standard input, and prints the outcome of each: "" for
 // success, the HTTP status of a refusal, or the code inside an operation that failed.
 package main
 
@@ -33,7 +33,7 @@ type step struct {
 
 type client struct{ *compute.Service }
 
-// call is what every generated call can do.
+// call is the interface of every generated call.
 type call[T any] interface {
 	Do(...googleapi.CallOption) (T, error)
 }
@@ -87,7 +87,7 @@ func (c client) wait(operation *compute.Operation) (*compute.Operation, error) {
 	return c.GlobalOperations.Wait(project, operation.Name).Do()
 }
 
-// carryOut starts the operation of a step; there is none for steps that only look.
+// carryOut starts the operation of a step; reads start none.
 func (c client) carryOut(s step) (*compute.Operation, error) {
 	switch s.Service + "." + s.Verb {
 	case "networks.get":
@@ -180,7 +180,7 @@ func parameters(s step) []googleapi.CallOption {
 	return options
 }
 
-// body is the typed body of a step. The library leaves out what has Go's zero value unless it is told not to.
+// body is the typed body of a step. The library omits fields with Go's zero value unless ForceSendFields lists them.
 func body[T any](s step) *T {
 	raw, err := json.Marshal(s.Body)
 	if err != nil {

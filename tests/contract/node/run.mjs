@@ -1,4 +1,4 @@
-// Drives @google-cloud/compute through the steps on standard input, and prints what each came to: "" for success,
+// Drives @google-cloud/compute through the steps on standard input, and prints the outcome of each: "" for success,
 // the HTTP status of a refusal, or the code inside an operation that failed.
 import compute from "@google-cloud/compute";
 import { OAuth2Client } from "google-auth-library";

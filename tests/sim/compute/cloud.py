@@ -35,7 +35,7 @@ MACHINE = f"{ZONE}/machineTypes/n1-standard-2"
 
 
 class HandClock:
-    """Time that passes when the test says so; nobody sleeps to its end."""
+    """A clock that moves only when the test says so; a sleep ends when the test has advanced the clock."""
 
     def __init__(self) -> None:
         self.present = 1_800_000_000.0
@@ -107,13 +107,13 @@ class Cloud:
         return operation
 
     async def do(self, verb: str, path: str, body: Json | None = None, **query: str) -> Json:
-        """Carry out a mutation that succeeds."""
+        """Execute a mutation that succeeds."""
         operation = await self.ended(await self.begin(verb, path, body, **query))
         assert "error" not in operation, operation
         return operation
 
     async def fail(self, verb: str, path: str, body: Json | None = None, **query: str) -> Json:
-        """Carry out a mutation that fails inside its operation, and return that error."""
+        """Execute a mutation that fails in its operation, and return that error."""
         operation = await self.ended(await self.begin(verb, path, body, **query))
         error: Json = operation["error"]["errors"][0]
         assert operation["httpErrorStatusCode"] >= 400
@@ -134,7 +134,7 @@ class Cloud:
         return document
 
     async def aliases(self, name: str, *cidrs: str) -> Json:
-        """What to send to give instance `name` exactly these aliases of the pod range."""
+        """The request that gives instance `name` exactly these aliases of the pod range."""
         entries = [{"ipCidrRange": cidr, "subnetworkRangeName": "ipv4-pod-cidr"} for cidr in cidrs]
         return {"fingerprint": (await self.interface(name))["fingerprint"], "aliasIpRanges": entries}
 
@@ -175,7 +175,7 @@ def populate(compute: Compute, nodes: int) -> None:
 
 @dataclass
 class Setting:
-    """How the cloud of one test is made. `by_hand`: time stands still unless the test moves it."""
+    """How the cloud of one test is set up. `by_hand`: time stands still unless the test moves it."""
 
     seed: int = 1
     by_hand: bool = False

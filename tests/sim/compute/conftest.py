@@ -15,6 +15,6 @@ async def cloud() -> AsyncIterator[Cloud]:
 
 @pytest.fixture
 async def held() -> AsyncIterator[Cloud]:
-    """A cloud in which time stands still unless the test moves it: what is under way stays under way."""
+    """A cloud in which time stands still unless the test moves it, so operations keep running."""
     async with running(Setting(by_hand=True)) as made:
         yield made

@@ -1,4 +1,4 @@
-"""Who holds which address: allocation against a naive model."""
+"""Address allocation, compared with a naive model."""
 
 from __future__ import annotations
 
@@ -93,5 +93,5 @@ def test_containment_agrees_with_the_standard_library(one: int, length: int, oth
     assert overlaps(left, right) == left.overlaps(right)
 
 
-def test_families_never_meet() -> None:
+def test_address_families_never_overlap() -> None:
     assert not overlaps(IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))

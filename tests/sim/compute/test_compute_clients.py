@@ -1,4 +1,4 @@
-"""Clients that other people wrote, over HTTP, through the life of everything the migration touches."""
+"""Google's client libraries, over HTTP, through all calls of the migration."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def endpoint() -> Iterator[str]:
 
 
 class Official:
-    """google-cloud-compute, pointed at the simulated cloud; operations are waited for with its own clients."""
+    """google-cloud-compute, connected to the simulated cloud; its own clients wait for operations."""
 
     def __init__(self, root: str) -> None:
         settings: dict[str, Any] = {
@@ -46,7 +46,7 @@ class Official:
         self.zone_operations = compute_v1.ZoneOperationsClient(**settings)
 
     def finish(self, operation: Any) -> Any:
-        """Wait in the scope of the operation, and raise nothing: the caller looks at its error."""
+        """Wait in the scope of the operation without raising: the caller checks the error."""
         while operation.status != compute_v1.Operation.Status.DONE:
             if operation.zone:
                 operation = self.zone_operations.wait(project=PROJECT, zone=ZONE, operation=operation.name)
@@ -67,7 +67,7 @@ class Official:
         )
 
 
-def test_google_cloud_compute_lives_the_migration(endpoint: str) -> None:
+def test_google_cloud_compute_executes_the_migration(endpoint: str) -> None:
     client = Official(endpoint)
     network = compute_v1.Network(name="vpc", auto_create_subnetworks=False)
     client.done(client.networks.insert_unary(project=PROJECT, network_resource=network))
@@ -187,7 +187,7 @@ def test_googleapiclient_reads_writes_and_pages() -> None:
             assert len(answer["items"]) == 1
             request = service.routes().list_next(request, answer)
         assert len(names) == len(set(names)) == 2
-        # A query that is too long for its URL goes as a POST that says it is a GET.
+        # A query that is too long for a URL is sent as a POST with a method override.
         terms = " OR ".join([*(f'name = "network-{number:04}"' for number in range(120)), 'name = "vpc"'])
         found = service.networks().list(project=PROJECT, filter=terms).execute()
         assert [network["name"] for network in found["items"]] == ["vpc"]
@@ -198,7 +198,7 @@ def test_googleapiclient_reads_writes_and_pages() -> None:
 
 
 def _clear_aliases(compute: Compute, service: Any) -> None:
-    """An explicit empty list clears, which the other client cannot send (cutover.md E13)."""
+    """An explicit empty list clears, which the other client cannot send (docs/reference/cut-over.md#e13)."""
     interface = {
         "subnetwork": f"regions/{REGION}/subnetworks/nodes",
         "aliasIpRanges": [{"ipCidrRange": "/28"}],

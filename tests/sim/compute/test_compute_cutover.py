@@ -1,4 +1,4 @@
-"""The calls of the migration in their order, over HTTP, and what each of them leaves behind."""
+"""The calls of the migration in their order, over HTTP, and their results."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ async def test_gardener_order_needs_routes_gone_first(cloud: Cloud) -> None:
     await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
     await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
     await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
-    # Gardener echoes the whole interface with one alias appended.
+    # Gardener sends the whole interface with one alias appended.
     interface = await cloud.interface("vm0")
     interface["aliasIpRanges"] = [{"ipCidrRange": "100.96.0.0/24", "subnetworkRangeName": "ipv4-pod-cidr"}]
     path = f"{ZONE}/instances/vm0/updateNetworkInterface"
     await cloud.do("PATCH", path, interface, networkInterface="nic0")
-    # Repeating it appends a duplicate, which is collapsed.
+    # A repetition appends a duplicate, which is collapsed.
     interface = await cloud.interface("vm0")
     interface["aliasIpRanges"] = interface["aliasIpRanges"] * 2
     await cloud.do("PATCH", path, interface, networkInterface="nic0")
@@ -104,7 +104,7 @@ async def test_new_node_gets_lowest_alias_and_first_96(held: Cloud) -> None:
     assert created["status"] == "RUNNING"
     assert "fingerprint" in created["tags"]
     interface = created["networkInterfaces"][0]
-    # Static routes reserve nothing: the block of vm0's route is handed out (cutover.md E8).
+    # Static routes reserve nothing: the block of vm0's route is allocated (docs/reference/cut-over.md#e8).
     assert interface["aliasIpRanges"] == [{"ipCidrRange": "100.96.0.0/24", "subnetworkRangeName": "ipv4-pod-cidr"}]
     prefix = (await held.get(NODES))["externalIpv6Prefix"]
     config = interface["ipv6AccessConfigs"][0]
@@ -127,13 +127,13 @@ async def test_addresses_are_free_again_only_when_the_delete_is_done(held: Cloud
     assert (await held.interface("late"))["networkIP"] == "10.250.0.2"
 
 
-async def test_route_survives_its_instance_with_a_warning(cloud: Cloud) -> None:
+async def test_a_route_without_its_instance_remains_with_a_warning(cloud: Cloud) -> None:
     cloud.populate(nodes=1)
     assert "warnings" not in await cloud.get("global/routes/shoot--foo--bar-0")
     await cloud.do("DELETE", f"{ZONE}/instances/vm0")
     warned = await cloud.get("global/routes/shoot--foo--bar-0")
     assert warned["warnings"][0]["code"] == "NEXT_HOP_INSTANCE_NOT_FOUND"
-    # It still stands in the way of a range.
+    # It still conflicts with a range.
     assert (await cloud.nodes_refused(secondaryIpRanges=[POD_RANGE]))["code"] == 400
     cloud.compute.place("instances", ZONE, instance("vm0"))
     assert "warnings" not in await cloud.get("global/routes/shoot--foo--bar-0")
@@ -180,7 +180,7 @@ async def test_removed_range_is_free_for_others(held: Cloud) -> None:
     await held.patch_nodes(secondaryIpRanges=[POD_RANGE])
     body = {"fingerprint": await held.fingerprint(), "secondaryIpRanges": []}
     removing = await held.begin("PATCH", NODES, body)
-    # Until the operation is done the range is there.
+    # The range exists until the operation is done.
     assert (await held.fail("POST", "global/routes", route("r", "100.96.0.0/24", "vm0")))["code"] == (
         "UNSUPPORTED_OPERATION"
     )
@@ -237,13 +237,13 @@ async def test_stack_type_of_a_running_interface_changes_both_ways(cloud: Cloud)
     single = await change("IPV4_ONLY")
     assert single["stackType"] == "IPV4_ONLY"
     assert "ipv6AccessConfigs" not in single
-    # The /96 is free again: with the VM gone nothing is held.
+    # The /96 is free again after the deletion of the VM.
     await cloud.do("DELETE", f"{ZONE}/instances/vm0")
     assert cloud.compute.project.pool(Key("subnetworks", REGION, "nodes")).is_empty()
 
 
 @pytest.mark.parametrize("stack", ["IPV4_IPV6", "IPV4_ONLY"])
-async def test_e13_an_empty_list_beside_a_new_stack_type_wipes_the_aliases(cloud: Cloud, stack: str) -> None:
+async def test_an_empty_list_with_a_new_stack_type_clears_the_aliases(cloud: Cloud, stack: str) -> None:
     cloud.populate(nodes=1)
     await cloud.do("DELETE", "global/routes/shoot--foo--bar-0")
     await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
@@ -262,13 +262,13 @@ async def test_e13_an_empty_list_beside_a_new_stack_type_wipes_the_aliases(cloud
     interface = await cloud.interface("vm0")
     assert "aliasIpRanges" not in interface
     assert interface["stackType"] == stack
-    # What was wiped is free: the range can go, and so can everything else.
+    # The removed aliases are free: the range and everything else can be deleted.
     await cloud.patch_nodes(secondaryIpRanges=[])
     await cloud.do("DELETE", f"{ZONE}/instances/vm0")
     assert cloud.compute.project.pool(Key("subnetworks", REGION, "nodes")).is_empty()
 
 
-async def test_aliases_that_are_under_way_count_against_the_quota() -> None:
+async def test_pending_aliases_count_against_the_quota() -> None:
     async with running(Setting(by_hand=True, quotas=Limits(aliases_per_network=1))) as cloud:
         cloud.populate(nodes=2)
         path = f"{ZONE}/instances/vm{{}}/updateNetworkInterface"
@@ -282,7 +282,7 @@ async def test_aliases_that_are_under_way_count_against_the_quota() -> None:
         assert "error" not in await cloud.ended(first)
 
 
-async def test_ranges_that_are_under_way_count_against_the_quota() -> None:
+async def test_pending_ranges_count_against_the_quota() -> None:
     async with running(Setting(by_hand=True, quotas=Limits(subnet_ranges_per_network=2))) as cloud:
         cloud.populate()
         body = {"fingerprint": await cloud.fingerprint(), "secondaryIpRanges": [POD_RANGE]}

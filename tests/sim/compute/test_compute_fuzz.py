@@ -1,4 +1,4 @@
-"""Bodies that are wrong somewhere get the documented error or are accepted; nothing else ever happens."""
+"""Malformed bodies get the documented error or are accepted; nothing else happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instance templates and managed instance groups: rolling replacement, recreation, deletion (compute-api.md 8)."""
+"""Instance templates and managed instance groups: rolling replacement, recreation, deletion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROLLING: dict[str, Any] = {"type": "PROACTIVE", "maxSurge": {"fixed": 1}, "maxUn
 
 @pytest.fixture
 async def cloud() -> AsyncIterator[Cloud]:
-    """Time passes by hand here: what is to be seen on the way is seen on every machine."""
+    """Time moves by hand here, so that every machine sees the same intermediate states."""
     async with running(Setting(by_hand=True)) as made:
         yield made
 
@@ -47,7 +47,7 @@ async def members(cloud: Cloud) -> list[dict[str, Any]]:
 
 
 async def pause(cloud: Cloud, seconds: float) -> None:
-    """Let simulated time pass, by hand where it stands still."""
+    """Let simulated time pass, by hand if it stands still."""
     if isinstance(cloud.clock, HandClock):
         for _ in range(round(seconds)):
             cloud.clock.advance(1.0)
@@ -57,7 +57,7 @@ async def pause(cloud: Cloud, seconds: float) -> None:
 
 
 async def settled(cloud: Cloud, patience: int = 400) -> dict[str, Any]:
-    """The group when it is stable and of the wanted version."""
+    """The group when it is stable and has the wanted version."""
     for _ in range(patience):
         group = await cloud.get(GROUP)
         if group["status"]["isStable"] and group["status"]["versionTarget"]["isReached"]:
@@ -160,7 +160,7 @@ async def test_deleting_members_shrinks_the_group_and_deleting_vms_does_not(clou
     assert second in await forwarding(cloud)
 
 
-async def test_a_group_grows_shrinks_and_takes_its_vms_along(cloud: Cloud) -> None:
+async def test_a_group_grows_shrinks_and_deletes_its_vms(cloud: Cloud) -> None:
     await make_group(cloud, size=1)
     await cloud.do("POST", f"{GROUP}/resize", size="3")
     await settled(cloud)
@@ -176,7 +176,7 @@ async def test_a_group_grows_shrinks_and_takes_its_vms_along(cloud: Cloud) -> No
     await cloud.do("DELETE", f"{TEMPLATES}/old")
 
 
-async def test_a_vm_that_cannot_be_made_is_reported_and_tried_again() -> None:
+async def test_a_failed_vm_creation_is_reported_and_retried() -> None:
     async with running(Setting(by_hand=True)) as cloud:
         cloud.populate()
         cloud.compute.place("addresses", "regions/europe-west1", {"name": "x"})
@@ -245,7 +245,7 @@ async def test_two_versions_share_a_group(cloud: Cloud) -> None:
     assert sorted((await forwarding(cloud)).values()) == [False, False, True]
 
 
-async def test_the_world_can_be_furnished_with_a_group() -> None:
+async def test_the_initial_state_can_contain_a_group() -> None:
     async with running(Setting(by_hand=True)) as cloud:
         cloud.populate()
         cloud.compute.place("instanceTemplates", "global", template("old"))

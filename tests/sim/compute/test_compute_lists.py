@@ -1,4 +1,4 @@
-"""Lists as real clients ask for them: filters of both grammars, pages, partial responses, maps over scopes."""
+"""Lists as real clients request them: filters of both grammars, pages, partial responses, aggregated lists."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_patterns_that_backtrack_without_end_elsewhere_are_read_in_time(pattern:
     assert not compile_filter(f"name eq {pattern}")({"name": "a" * 5000 + "!"})
 
 
-def test_half_a_surrogate_pair_is_a_character_like_another() -> None:
+def test_lone_surrogates_are_accepted() -> None:
     assert compile_filter("name eq \ud800.*")({"name": "\ud800b"})
 
 
@@ -166,7 +166,7 @@ async def test_links_start_with_the_endpoint() -> None:
         await cloud.do("POST", f"{ZONE}/instances", body)
 
 
-async def test_places(cloud: Cloud) -> None:
+async def test_locations(cloud: Cloud) -> None:
     project = await cloud.get("")
     assert project["name"] == "proj-1"
     by_number, _ = await cloud.raw("GET", f"/compute/v1/projects/{project['id']}")

@@ -1,4 +1,4 @@
-"""Firewall rules, routers with NAT, addresses: what a node pool needs besides (compute-api.md 8)."""
+"""Firewall rules, routers with NAT, and addresses, which a node pool needs in addition."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_router_nats_are_replaced_as_a_whole(held: Cloud) -> None:
     await held.ended(running)
     shown = (await held.get(path))["nats"]
     assert [nat["minPortsPerVm"] for nat in shown] == [2048]
-    # A subnetwork that a NAT names cannot go.
+    # A subnetwork that a NAT names cannot be deleted.
     assert (await held.refused("DELETE", NODES))["errors"][0]["reason"] == "resourceInUseByAnotherResource"
     await held.do("PATCH", path, {"nats": [NAT | {"name": "other"}]})
     assert [nat["name"] for nat in (await held.get(path))["nats"]] == ["other"]
@@ -141,7 +141,7 @@ async def test_primary_range_only_grows(cloud: Cloud) -> None:
     path = f"{NODES}/expandIpCidrRange"
     for wrong in ("10.250.0.0/17", "10.250.0.0/16", "10.0.0.1/8", "192.168.0.0/16"):
         assert (await cloud.refused("POST", path, {"ipCidrRange": wrong}))["code"] == 400
-    # A route of a pod lies in the way of this one.
+    # A pod route conflicts with this one.
     assert (await cloud.refused("POST", path, {"ipCidrRange": "0.0.0.0/0"}))["code"] == 400
     await cloud.do("POST", path, {"ipCidrRange": "10.248.0.0/14"})
     assert (await cloud.get(NODES))["ipCidrRange"] == "10.248.0.0/14"

@@ -1,4 +1,4 @@
-"""Operations: their course, repetition, waiting; quotas, statistics, and what goes wrong on request."""
+"""Operations: status, repetition, waiting; quotas, statistics and injected faults."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_repeated_request_id_returns_the_same_operation(cloud: Cloud) -> N
         assert (await cloud.refused("POST", "global/routes", body, requestId=wrong))["code"] == 400
 
 
-async def test_request_ids_are_forgotten_with_their_operations() -> None:
+async def test_request_ids_are_removed_with_their_operations() -> None:
     async with running(Setting(by_hand=True)) as cloud:
         assert isinstance(cloud.clock, HandClock)
         cloud.populate(nodes=1)
@@ -113,7 +113,7 @@ async def test_same_seed_same_latencies_whatever_the_order() -> None:
             return {name: ended[name] - parse_rfc3339(began[name]["insertTime"]) for name in began}
 
     one, other = await latencies([0, 1, 2, 3], 1), await latencies([3, 1, 0, 2], 1)
-    assert other == pytest.approx(one, abs=0.002)  # the time stamp of the start has milliseconds
+    assert other == pytest.approx(one, abs=0.002)  # the start timestamp has milliseconds
     assert await latencies([0, 1, 2, 3], 2) != pytest.approx(one, abs=0.002)
 
 
@@ -162,7 +162,7 @@ def test_rate_quota_counts_by_group_and_place_in_fixed_windows() -> None:
     with pytest.raises(ApiError) as exceeded:
         meter.charge("routes.list", "global", "", minute + 59.9, limits)
     assert exceeded.value.status == 403
-    # Another group, another place and the next window have quotas of their own.
+    # Another group, another region and the next window have separate quotas.
     meter.charge("routes.get", "global", "", minute + 59.9, limits)
     with pytest.raises(ApiError):
         meter.charge("networks.get", "global", "", minute + 59.9, limits)
@@ -220,7 +220,7 @@ async def test_statistics_count_calls_and_mutations(cloud: Cloud) -> None:
 
 @dataclass
 class Script:
-    """Hands out one fault for a method, once."""
+    """Injects one fault into a method, once."""
 
     method: str
     fault: Fault
@@ -234,7 +234,7 @@ class Script:
         raise AssertionError(why)
 
     def reseed(self, seed: int) -> None:
-        """Nothing is left to chance."""
+        """Nothing is random."""
 
 
 DELETE = ("DELETE", "global/routes/shoot--foo--bar-0")
@@ -300,7 +300,7 @@ async def test_latency_is_added_to_reads_too() -> None:
         assert cloud.clock.now() - before >= 100.0
 
 
-async def test_closing_lets_those_who_wait_go() -> None:
+async def test_closing_releases_waiting_requests() -> None:
     async with running(Setting(latency=LatencyProfile(factor=100_000.0))) as cloud:
         cloud.populate(nodes=1)
         operation = await cloud.begin(*DELETE)

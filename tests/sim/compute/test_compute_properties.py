@@ -1,4 +1,4 @@
-"""Whatever is asked in whatever order, the cloud keeps its invariants (cutover.md 11)."""
+"""The cloud keeps its invariants under any sequence of calls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = ["a", "b", "c"]
 
 
 class World:
-    """A cloud that is asked without HTTP, and what it committed."""
+    """A cloud that is called without HTTP, and its commits."""
 
     def __init__(self, knobs: Knobs, limits: Limits | None = None) -> None:
         self.clock = HandClock()
@@ -39,7 +39,7 @@ class World:
         self.compute.place("subnetworks", REGION, {"name": "nodes", "network": NETWORK, "ipCidrRange": "10.250.0.0/16"})
 
     async def ask(self, method: str, scope: str, name: str = "", body: Json | None = None, **query: str) -> None:
-        """A refusal is an answer; anything else than ApiError is a defect."""
+        """A refusal is a valid answer; any exception other than ApiError is a defect."""
         with suppress(ApiError):
             await self.compute.answer(method, scope, name, body=body or {}, query=query)
 
@@ -107,7 +107,7 @@ ACTIONS = st.one_of(
 
 
 def check(world: World) -> None:
-    """The invariants over everything that is shown now."""
+    """The invariants over all visible resources."""
     shown = world.compute.snapshot()
     subnetworks = list(shown.get("subnetworks", {}).values())
     ranges = [(ip_network(text), subnetwork) for subnetwork in subnetworks for text in texts(subnetwork)]
@@ -166,7 +166,7 @@ async def live(knobs: Knobs, actions: list[tuple[Any, ...]]) -> None:
 
 
 def check_story(world: World) -> None:
-    """The commits tell the present state, in the order of time, each starting where the one before ended."""
+    """The commits add up to the current state, in the order of time, each starting where the previous one ended."""
     story: dict[tuple[str, str], Json | None] = {}
     assert [commit.at for commit in world.commits] == sorted(commit.at for commit in world.commits)
     for commit in world.commits:
@@ -174,12 +174,12 @@ def check_story(world: World) -> None:
         story[commit.collection, commit.name] = commit.after
     shown = world.compute.snapshot()
     for collection in ("subnetworks", "routes", "instances"):
-        told = {name: after for (kind, name), after in story.items() if kind == collection and after is not None}
-        assert told == {found["name"]: found for found in shown.get(collection, {}).values()}
+        committed = {name: after for (kind, name), after in story.items() if kind == collection and after is not None}
+        assert committed == {found["name"]: found for found in shown.get(collection, {}).values()}
 
 
 async def check_nothing_leaks(world: World) -> None:
-    """When all VMs are gone every address is free."""
+    """When all VMs are deleted, every address is free."""
     for name in NAMES:
         await world.ask("instances.delete", ZONE, name)
     world.clock.present += 10_000.0
@@ -193,12 +193,12 @@ async def check_nothing_leaks(world: World) -> None:
 
 @settings(max_examples=150)
 @given(st.lists(ACTIONS, max_size=40))
-def test_random_lives_keep_the_invariants(actions: list[tuple[Any, ...]]) -> None:
+def test_random_calls_keep_the_invariants(actions: list[tuple[Any, ...]]) -> None:
     asyncio.run(live(Knobs(), [("vm", "a", "IPV4_ONLY", "", ""), ("wait", 200.0), *actions]))
 
 
 @settings(max_examples=100)
 @given(st.lists(ACTIONS, max_size=40))
-def test_random_lives_with_routes_allowed_under_the_flag(actions: list[tuple[Any, ...]]) -> None:
+def test_random_calls_with_routes_allowed_under_the_flag(actions: list[tuple[Any, ...]]) -> None:
     knobs = Knobs(new_route_in_flagged_range="allow")
     asyncio.run(live(knobs, [("vm", "a", "IPV4_ONLY", "", ""), ("wait", 200.0), ("flag", True), *actions]))

@@ -1,4 +1,4 @@
-"""Each documented refusal, with its status, reason and words."""
+"""Each documented refusal, with its status, reason and message."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NIC = f"{ZONE}/instances/vm0/updateNetworkInterface"
 
 
 async def with_range(cloud: Cloud, nodes: int = 1) -> None:
-    """The state before the first alias: flag on, range there, routes left."""
+    """The state before the first alias: flag on, range added, routes in place."""
     cloud.populate(nodes)
     await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
     await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
@@ -110,7 +110,7 @@ async def test_stack_type_rules(cloud: Cloud) -> None:
     assert (await cloud.nodes_refused(stackType="IPV4_IPV6"))["errors"][0]["reason"] == "required"
     assert (await cloud.nodes_refused(stackType="IPV6_ONLY"))["code"] == 400
     assert "ULA" in (await cloud.nodes_refused(stackType="IPV4_IPV6", ipv6AccessType="INTERNAL"))["message"]
-    # The empty strings that clients force out change nothing.
+    # The empty strings that some clients send change nothing.
     before = await cloud.fingerprint()
     await cloud.patch_nodes(stackType="", ipv6AccessType="")
     assert await cloud.fingerprint() == before
@@ -208,7 +208,7 @@ async def test_aliases_are_not_added_and_removed_together(cloud: Cloud) -> None:
     assert error["message"] == "Cannot simultaneously add and remove alias IP ranges."
     both = await cloud.aliases("vm0", "100.96.0.0/24", "100.96.1.0/24")
     await cloud.do("PATCH", NIC, both, networkInterface="nic0")
-    # A list that names the first only removes the second; an empty one clears; an absent one changes nothing.
+    # A list without the second removes it; an empty one clears; an absent one changes nothing.
     await cloud.do("PATCH", NIC, await cloud.aliases("vm0", "100.96.0.0/24"), networkInterface="nic0")
     fingerprint = (await cloud.interface("vm0"))["fingerprint"]
     await cloud.do("PATCH", NIC, {"fingerprint": fingerprint}, networkInterface="nic0")
@@ -237,7 +237,7 @@ async def test_bad_alias_is_refused(cloud: Cloud, alias: dict[str, str], words: 
     assert "aliasIpRanges[0]" in error["message"]
 
 
-async def test_alias_of_somebody_else_fails_inside_the_operation(cloud: Cloud) -> None:
+async def test_alias_in_use_fails_inside_the_operation(cloud: Cloud) -> None:
     await with_range(cloud, nodes=2)
     await cloud.do("PATCH", NIC, await cloud.aliases("vm0", "100.96.0.0/24"), networkInterface="nic0")
     other = f"{ZONE}/instances/vm1/updateNetworkInterface"
@@ -246,7 +246,7 @@ async def test_alias_of_somebody_else_fails_inside_the_operation(cloud: Cloud) -
     error = await cloud.fail("PATCH", other, body, networkInterface="nic0")
     assert error["code"] == "IP_IN_USE_BY_ANOTHER_RESOURCE"
     assert await cloud.interface("vm1") == before
-    # What the failed call had taken is free again.
+    # The addresses of the failed call are free again.
     await cloud.do("PATCH", other, await cloud.aliases("vm1", "100.96.4.0/24"), networkInterface="nic0")
 
 
@@ -318,7 +318,7 @@ async def test_bad_names_and_paths(cloud: Cloud) -> None:
 
 async def test_references_must_exist(cloud: Cloud) -> None:
     cloud.populate(nodes=1)
-    error = await cloud.refused("POST", "global/routes", route("r", "100.97.0.0/24", "nobody"))
+    error = await cloud.refused("POST", "global/routes", route("r", "100.97.0.0/24", "missing"))
     assert "resource.nextHopInstance" in error["message"]
     two_hops = route("r", "100.97.0.0/24", "vm0") | {"nextHopIp": "10.250.0.2"}
     assert (await cloud.refused("POST", "global/routes", two_hops))["code"] == 400
@@ -326,7 +326,7 @@ async def test_references_must_exist(cloud: Cloud) -> None:
     assert "subnetwork" in (await cloud.refused("POST", f"{ZONE}/instances", missing))["message"]
 
 
-async def test_users_keep_networks_and_subnetworks(cloud: Cloud) -> None:
+async def test_networks_and_subnetworks_in_use_cannot_be_deleted(cloud: Cloud) -> None:
     cloud.populate(nodes=1)
     error = await cloud.fail("DELETE", "global/networks/vpc")
     assert error["code"] == "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"
@@ -379,7 +379,7 @@ async def test_a_name_is_taken_within_its_region_whatever_the_network(cloud: Clo
     assert error["message"] == f"The resource 'projects/proj-1/{NODES}' already exists"
 
 
-async def test_what_is_made_anew_under_its_old_name_has_another_id(cloud: Cloud) -> None:
+async def test_a_recreated_resource_has_another_id(cloud: Cloud) -> None:
     cloud.populate(nodes=1)
     path = "global/routes/shoot--foo--bar-0"
     before = await cloud.get(path)

@@ -1,4 +1,4 @@
-"""What a VM needs besides its network: disks, images, machine types; and many requests in one."""
+"""Disks, images, machine types and batch requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BOOT: dict[str, Any] = {
 }
 
 
-async def test_disks_live_and_die_with_their_vm(cloud: Cloud) -> None:
+async def test_disks_are_created_and_deleted_with_their_vm(cloud: Cloud) -> None:
     cloud.populate()
     kept = {"initializeParams": {"diskName": "data"}}
     await cloud.do("POST", f"{ZONE}/instances", instance("vm") | {"disks": [BOOT, kept]})
@@ -267,7 +267,7 @@ async def test_a_malformed_batch_is_refused_as_a_whole(cloud: Cloud, kind: str, 
         assert (response.status, (await response.json())["error"]["code"]) == (400, 400)
 
 
-async def test_what_fails_unforeseen_takes_the_documented_shape(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_exception_gets_the_documented_shape(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     cloud.populate()
 
     async def broken(*_args: Any, **_options: Any) -> None:
@@ -280,7 +280,7 @@ async def test_what_fails_unforeseen_takes_the_documented_shape(cloud: Cloud, mo
     assert parts[0][0] == "HTTP/1.1 500 Internal Server Error"
 
 
-async def test_what_fails_unforeseen_inside_an_operation_ends_it(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_exception_in_an_operation_ends_it(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     cloud.populate(nodes=1)
     operation = await cloud.begin("POST", f"{ZONE}/instances/vm0/stop")
 

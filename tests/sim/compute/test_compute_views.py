@@ -1,4 +1,4 @@
-"""What can be asked beside the resources: router status, utilization, peering routes; and moved interfaces."""
+"""Views: router status, utilization, peering routes; and moved interfaces."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_a_stopped_vm_moves_to_another_subnetwork(cloud: Cloud) -> None:
     moved = await cloud.interface("vm0")
     assert (moved["networkIP"], moved["aliasIpRanges"][0]["ipCidrRange"]) == ("10.9.0.2", "100.64.0.0/24")
     assert moved["subnetwork"].endswith("/subnetworks/new")
-    # What it had in the old subnetwork is free again.
+    # Its addresses in the old subnetwork are free again.
     await cloud.do("POST", f"{ZONE}/instances", instance("heir", networkIP="10.250.0.2"))
     warning = (await cloud.get("global/routes/shoot--foo--bar-0"))["warnings"][0]
     assert warning["code"] == "NEXT_HOP_INSTANCE_NOT_ON_NETWORK"
@@ -133,7 +133,7 @@ async def test_a_peering_with_a_network_that_is_gone_can_be_removed(cloud: Cloud
     assert "peerings" not in await cloud.get("global/networks/vpc")
 
 
-async def test_peers_exchange_ipv6_routes_if_both_sides_say_so(cloud: Cloud) -> None:
+async def test_peers_exchange_ipv6_routes_if_both_sides_allow_it(cloud: Cloud) -> None:
     cloud.populate(nodes=1)
     await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
     await cloud.clock.sleep(60)

@@ -1,4 +1,4 @@
-"""What several proofs ask of the simulated Compute Engine."""
+"""A fixture that several proofs of the simulated Compute Engine use."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ import pytest
 
 @pytest.fixture
 def nothing_unforeseen(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """No error is logged while the test runs: what a client can do wrong has an answer of its own."""
+    """No error is logged while the test runs, because every client error has a proper answer."""
     yield
     assert not [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]

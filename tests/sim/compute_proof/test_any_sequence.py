@@ -1,7 +1,7 @@
-"""Whatever is called in whatever order: the invariants hold, the counters are right, dump and load are inverse.
+"""Under any sequence of calls the invariants hold, the counters are right, and dump and load are inverse.
 
 The calls and the invariants over ranges, aliases and routes are those of tests/sim/compute/test_compute_properties.py;
-here they are the rules of a state machine, beside those that save and restore the state in between.
+here they are the rules of a state machine, with further rules that save and restore the state.
 """
 
 from __future__ import annotations
@@ -66,19 +66,19 @@ CUT_OVER: tuple[tuple[Any, ...], ...] = (
     ("delete", "routes", "a"),
     ("flag", False),
 )
-"""The calls of the cut-over of two nodes: a sequence may begin after any of them."""
+"""The calls of the cut-over of two nodes: a sequence may start after any of them."""
 
 MOSTLY_PODS = st.sampled_from(["pods", "pods", "pods", "more", "wide", ""])
 
 THEN = st.sampled_from([200.0, 200.0, 5.0, 0.0])
-"""Simulated seconds until the next call: most operations end before, some do not."""
+"""Simulated seconds until the next call: most operations end before it, some do not."""
 
 LONG = 10_000.0
 """Simulated seconds in which every operation ends."""
 
 
 def counted(shown: dict[str, dict[str, Json]]) -> dict[Quota, int]:
-    """What the one network has of each thing that a quota is about."""
+    """The usage of each quota in the only network."""
     interfaces = [nic for found in shown.get("instances", {}).values() for nic in found["networkInterfaces"]]
     return {
         STATIC_ROUTES: len(shown.get("routes", {})),
@@ -101,7 +101,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @initialize(knobs=KNOBS, limits=LIMITS, calls=st.integers(0, len(CUT_OVER)))
     def begin(self, knobs: Knobs, limits: Limits, calls: int) -> None:
-        """Somewhere on the way from routes to aliases."""
+        """Somewhere between routes and aliases."""
         self.world = World(knobs, limits)
         for action in CUT_OVER[:calls]:
             self.do(*action)
@@ -144,7 +144,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule()
     def save_and_restore(self) -> None:
-        """Into another cloud, over JSON as a file holds it, when nothing is under way."""
+        """Load the state into another cloud, as JSON from a file, when no operation runs."""
         self.let_everything_end()
         text = json.dumps(self.world.compute.dump())
         other = Compute(self.world.clock, Chance(99))
@@ -160,7 +160,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @invariant()
     def counters_equal_what_is_there_and_keep_their_limits(self) -> None:
-        """What comes by itself with an IPv6 prefix, a range and a route, asks for no quota."""
+        """The default route that comes with an IPv6 prefix requires no quota."""
         project = self.world.compute.project
         shown = self.world.compute.snapshot()
         by_itself = {

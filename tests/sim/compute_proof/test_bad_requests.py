@@ -1,4 +1,4 @@
-"""Requests that no client should send: always the documented error, never a traceback, never a hang."""
+"""Malformed requests always get the documented error, never a traceback or a hang."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BODIES = [b"{", b"[]", b"null", b"1", b'"text"', b"\xff\xfe", b"{'name': 1}", b'
 
 
 async def refusal(cloud: Cloud, verb: str, path: str, data: bytes | None = None) -> tuple[int, Any]:
-    """Status and document of what must be refused in the documented shape, and soon."""
+    """Status and document of a refusal, which must have the documented shape and arrive soon."""
     async with asyncio.timeout(PATIENCE), cloud.session.request(verb, f"{cloud.root}{path}", data=data) as response:
         text = await response.text()
         assert "Traceback" not in text
@@ -85,7 +85,7 @@ async def test_an_unknown_path_is_refused(path: str) -> None:
      "filter=name%20eq%20'*'%20)", "fields=items(", "fields=))", "fields=items(name"],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["global/routes", f"{ZONE}/instances", "aggregated/subnetworks"])
-async def test_a_list_is_not_asked_in_other_words(path: str, query: str) -> None:
+async def test_a_list_refuses_other_verbs(path: str, query: str) -> None:
     async with running() as cloud:
         cloud.populate(1)
         assert (await refusal(cloud, "GET", f"{PROJECT}/{path}?{query}"))[0] == 400

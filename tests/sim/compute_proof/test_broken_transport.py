@@ -1,4 +1,4 @@
-"""Requests that are broken before their body means anything: on every path that the API knows, with every verb."""
+"""Requests with broken transport: on every path of the API, with every verb."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def cloud() -> AsyncIterator[Cloud]:
 
 
 async def answer(cloud: Cloud, verb: str, path: str, data: bytes | None = None, **headers: str) -> int:
-    """The status of an answer that is right, or refuses in the documented shape, and comes soon."""
+    """The status of an answer that is valid or a documented refusal, and arrives soon."""
     async with (
         asyncio.timeout(PATIENCE),
         cloud.session.request(verb, f"{cloud.root}{path}", data=data, headers=headers) as response,
@@ -66,7 +66,7 @@ async def answer(cloud: Cloud, verb: str, path: str, data: bytes | None = None, 
 
 
 def addresses(collection: str) -> list[str]:
-    """The collection, one of it that is there if there is one, one that is not, and its custom methods."""
+    """The collection, an existing resource if there is one, a missing one, and the custom methods."""
     name = NAMES.get(collection.rpartition("/")[2], "none")
     return [collection, f"{collection}/{name}", f"{collection}/7", *(f"{collection}/none/{verb}" for verb in CUSTOM)]
 
@@ -148,7 +148,7 @@ async def test_a_body_that_is_not_encoded_as_it_says_is_refused(cloud: Cloud, en
 
 
 async def conversation(cloud: Cloud, text: bytes, *, hang_up: bool = False) -> bytes:
-    """Everything that the server says to these bytes until it closes, or nothing if the client hangs up."""
+    """Everything that the server sends in reply to these bytes until it closes; nothing if the client disconnects."""
     host, _, port = cloud.root.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
@@ -185,7 +185,7 @@ async def test_a_client_that_hangs_up_leaves_the_server_as_it_was(cloud: Cloud, 
     assert cloud.compute.operations_running() == 0
 
 
-async def test_what_a_content_type_says_does_not_matter(cloud: Cloud) -> None:
+async def test_the_content_type_is_ignored(cloud: Cloud) -> None:
     for number, kind in enumerate(("text/plain", "application/x-www-form-urlencoded", "multipart/mixed", "/", "")):
         body = json.dumps({"name": f"n{number}", "autoCreateSubnetworks": False}).encode()
         assert await answer(cloud, "POST", f"{PROJECT}/global/networks", body, **{"Content-Type": kind}) == 200

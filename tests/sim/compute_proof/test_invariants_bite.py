@@ -1,4 +1,4 @@
-"""Each invariant of test_any_sequence.py is broken as soon as what keeps it is switched off."""
+"""Each invariant of test_any_sequence.py fails as soon as the code that maintains it is switched off."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SEARCH = settings(
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
-"""Looks for a sequence that breaks an invariant; what was found is not made shorter."""
+"""Searches for a sequence that breaks an invariant, without shrinking it."""
 
 KEPT_BY = {
     "subnetworks.range-overlap": "two ranges overlap",
@@ -45,7 +45,7 @@ KEPT_BY = {
     "quotas.instances": "above the limit: INSTANCES_PER_NETWORK_GLOBAL",
     "quotas.aliases": "above the limit: ALIASES_PER_NETWORK_GLOBAL",
 }
-"""Rule -> what is found in a world without it."""
+"""Rule -> the finding in a world without it."""
 
 
 @pytest.mark.parametrize(("rule", "found"), KEPT_BY.items())
@@ -55,7 +55,7 @@ def test_an_invariant_breaks_without_its_rule(rule: str, found: str) -> None:
 
 
 def miscounting_aliases() -> AbstractContextManager[Any]:
-    """Aliases that a running VM gets or gives up are not counted."""
+    """Aliases added to or removed from a running VM are not counted."""
     count = Usage.replace
 
     def forgetful(self: Usage, before: Json | None, after: Json | None) -> None:
@@ -67,7 +67,7 @@ def miscounting_aliases() -> AbstractContextManager[Any]:
 
 @contextmanager
 def miscounting_routes() -> Iterator[None]:
-    """Routes that are deleted stay in the count of their network."""
+    """Deleted routes still count in their network."""
     put = Inventory.put
 
     def forgetful(self: Inventory, at: float, key: Any, resource: Json | None, *, effective: bool = True) -> None:
@@ -81,7 +81,7 @@ def miscounting_routes() -> Iterator[None]:
 
 
 def endless_operations() -> AbstractContextManager[Any]:
-    """Now and then an operation takes longer than anybody waits."""
+    """Some operations take longer than any client waits."""
     latency = LatencyProfile.operation
 
     def slow(self: LatencyProfile, chance: Chance, method: str, target: str, ordinal: int) -> float:

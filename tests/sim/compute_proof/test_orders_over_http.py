@@ -1,7 +1,7 @@
-"""Every order of the exhaustive model, carried out by HTTP calls; the fabric follows what the API commits.
+"""Every order of the exhaustive model, executed by HTTP calls; the fabric follows the commits of the API.
 
 The orders and their verdicts are those of tests/sim/fabric/test_orders.py. Where the documents leave open whether the
-API lets a step pass, the knob that lets it pass is set: the question here is what packets do then.
+API accepts a step, the knob that accepts it is set: the question here is what happens to packets then.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PERMISSIVE = Knobs(new_route_in_flagged_range="allow", clear_flag_over_routes="a
 
 
 class Intents(Stage):
-    """What the steps of an order ask for, in the words of the fabric's own cloud; nothing is done yet."""
+    """The steps of an order as changes of the fabric's own cloud, not yet applied."""
 
     def __init__(self) -> None:
         super().__init__(lambda commit: None)
@@ -55,7 +55,7 @@ def route(number: int) -> Json:
 
 
 def populate(cloud: Cloud) -> None:
-    """Three VMs; the first two have their pods by route."""
+    """Three VMs; the pods of the first two are reachable by route."""
     place = cloud.compute.place
     place("networks", "global", {"name": "net", "autoCreateSubnetworks": False})
     place("subnetworks", REGION, {"name": "nodes", "network": NETWORK, "ipCidrRange": "10.250.0.0/16"})
@@ -92,7 +92,7 @@ async def patch_nodes(cloud: Cloud, **change: Any) -> None:
 
 
 async def set_aliases(cloud: Cloud, number: int, cidrs: Sequence[str]) -> None:
-    """Give the instance exactly these aliases, each out of the secondary range that holds it."""
+    """Give the instance exactly these aliases, each from the secondary range that contains it."""
     ranges = (await cloud.get(NODES)).get("secondaryIpRanges", [])
     entries = []
     for cidr in cidrs:
@@ -105,7 +105,7 @@ async def set_aliases(cloud: Cloud, number: int, cidrs: Sequence[str]) -> None:
 
 
 async def events(cloud: Cloud, steps: Sequence[Step]) -> list[Event]:
-    """What hosts learn of `steps`, in the order in which the API committed it."""
+    """The changes of `steps` that hosts receive, in the order in which the API committed them."""
     intents = Intents()
     for step in steps:
         step(intents)
@@ -116,8 +116,10 @@ async def events(cloud: Cloud, steps: Sequence[Step]) -> list[Event]:
 
 
 def news(cloud: Cloud, since: int = 0) -> list[Event]:
-    told = [(f"{commit.collection}/{commit.name}", changes(commit, HostNames().of)) for commit in cloud.commits[since:]]
-    return [event for event in told if event[1]]
+    committed = [
+        (f"{commit.collection}/{commit.name}", changes(commit, HostNames().of)) for commit in cloud.commits[since:]
+    ]
+    return [event for event in events if event[1]]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Scenarios of the area `forwarding`: packets through the fabric, from node 1 to a pod of node 2 unless said."""
+"""Scenarios of the area `forwarding`: packets through the fabric, from node 1 to a pod of node 2 by default."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def alias_matched() -> bool:
 
 @in_fabric("forwarding.owner-runs")
 def owner_runs() -> bool:
-    """An alias of a VM that is down leaves the address to the static route."""
+    """An alias of a stopped VM leaves the address to the static route."""
     fabric, cloud = cluster(joined=False)
     cloud.flag(1.0, True)
     cloud.ranges(2.0, PODS)
@@ -303,7 +303,7 @@ def eventually_consistent() -> bool:
 
 @in_fabric("forwarding.subnet-order")
 def subnet_order() -> bool:
-    """Over many seeds somebody sees the range before the flag that was set earlier."""
+    """With many seeds, some host sees the range before the flag that was set earlier."""
     return any(_range_first(seed) for seed in range(40))
 
 

@@ -20,7 +20,7 @@ NAT = {"sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES", "natIpA
 
 
 async def updated(cloud: Cloud, **change: Any) -> str:
-    """What an update of vm0's interface comes to; with its present fingerprint unless another is given."""
+    """The outcome of an update of vm0's interface, with its current fingerprint unless another is given."""
     fingerprint = (await cloud.interface("vm0"))["fingerprint"]
     return await failure(cloud, "PATCH", NIC, {"fingerprint": fingerprint, **change}, networkInterface="nic0")
 
@@ -219,7 +219,7 @@ async def repetitions_collapse(cloud: Cloud) -> bool:
 
 
 async def rule(cloud: Cloud, **fields: Any) -> str:
-    """What it comes to when a firewall rule is inserted."""
+    """The outcome of inserting a firewall rule."""
     return await failure(cloud, "POST", "global/firewalls", FIREWALL | fields)
 
 
@@ -255,7 +255,7 @@ async def network_fixed(cloud: Cloud) -> bool:
 
 
 async def advertised(cloud: Cloud, router: str, region: str = REGION) -> list[str]:
-    """What the peer of a router hears."""
+    """The ranges advertised to the router's peer."""
     (peer,) = (await cloud.get(f"{region}/routers/{router}/getRouterStatus"))["result"]["bgpPeerStatus"]
     return [str(found["destRange"]) for found in peer["advertisedRoutes"]]
 

@@ -77,7 +77,7 @@ async def group_fingerprint(cloud: Cloud) -> bool:
 
 
 def give_disk(cloud: Cloud, *, auto_delete: bool) -> None:
-    """A VM `vm` with a boot disk of its name."""
+    """A VM `vm` with a boot disk of the same name."""
     cloud.compute.place("instances", ZONE, instance("vm") | {"disks": [{"boot": True, "autoDelete": auto_delete}]})
 
 

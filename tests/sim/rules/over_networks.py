@@ -19,18 +19,18 @@ def subnet(name: str = "more", cidr: str = "10.1.0.0/16", **fields: Any) -> Json
 
 
 async def patched(cloud: Cloud, **change: Any) -> str:
-    """What a patch of the subnetwork `nodes` comes to."""
+    """The outcome of a patch of the subnetwork `nodes`."""
     return await failure(cloud, "PATCH", NODES, {"fingerprint": await cloud.fingerprint(), **change})
 
 
 async def hybrid(cloud: Cloud) -> None:
-    """Flag on, the pod range over the routes."""
+    """Set the flag and add the pod range over the routes."""
     await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
     await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
 
 
 async def prefix(cloud: Cloud) -> str:
-    """The external prefix of `nodes`, waited for if it is still to come."""
+    """The external prefix of `nodes`, awaited if it is pending."""
     for _ in range(200):
         found = (await cloud.get(NODES)).get("externalIpv6Prefix")
         if found:
@@ -266,7 +266,7 @@ async def in_use_by_nat(cloud: Cloud) -> bool:
 
 
 async def routed(cloud: Cloud, destination: str, **fields: Any) -> str:
-    """What it comes to when a route to `destination` by way of vm0 is inserted."""
+    """The outcome of inserting a route to `destination` through vm0."""
     return await failure(cloud, "POST", "global/routes", route("new", destination, "vm0") | fields)
 
 

@@ -1,6 +1,6 @@
-"""One small experiment for each rule: it answers whether the world behaves as the rule says.
+"""One small experiment for each rule: whether the world behaves as the rule says.
 
-A scenario must answer True while its rule holds and False while it does not; the rest of the rules hold in both runs.
+A scenario must return True while its rule is on and False while it is off; all other rules are on in both runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _enter(rule: str, scenario: Scenario) -> None:
 
 
 def in_fabric(rule: str) -> Callable[[Callable[[], bool]], Callable[[], bool]]:
-    """A scenario that asks the data path alone."""
+    """A scenario of the data path alone."""
 
     def enter(experiment: Callable[[], bool]) -> Callable[[], bool]:
         async def run() -> bool:
@@ -36,7 +36,7 @@ def in_fabric(rule: str) -> Callable[[Callable[[], bool]], Callable[[], bool]]:
 
 
 def over_http(rule: str, nodes: int = 1, **setting: Any) -> Callable[[Experiment], Experiment]:
-    """A scenario that talks to a fresh cloud with a subnetwork `nodes` and that many VMs with routes."""
+    """A scenario that calls a fresh cloud with a subnetwork `nodes` and that many VMs with routes."""
 
     def enter(experiment: Experiment) -> Experiment:
         async def run() -> bool:
@@ -51,7 +51,7 @@ def over_http(rule: str, nodes: int = 1, **setting: Any) -> Callable[[Experiment
 
 
 async def status(cloud: Cloud, verb: str, path: str, body: object = None, **query: str) -> int:
-    """The HTTP status of a request; the body may be anything, and so may be the answer."""
+    """The HTTP status of a request, which may have any body; the response may be anything."""
     async with cloud.session.request(
         verb, f"{cloud.root}/compute/v1/projects/proj-1/{path}", json=body, params=query
     ) as response:
@@ -59,7 +59,7 @@ async def status(cloud: Cloud, verb: str, path: str, body: object = None, **quer
 
 
 async def failure(cloud: Cloud, verb: str, path: str, body: Json | None = None, **query: str) -> str:
-    """What a mutation comes to: "" for success, the reason of a refusal, or the code of the operation's error."""
+    """The outcome of a mutation: "" for success, the reason of a refusal, or the code of the operation's error."""
     code, document = await cloud.call(verb, path, body, **query)
     if code >= 400:
         return str(document["error"]["errors"][0]["reason"])

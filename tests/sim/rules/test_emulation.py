@@ -32,7 +32,7 @@ E1_TO_E18: dict[int, tuple[str, ...]] = {
         "sim/compute/test_compute_refusals.py::test_interface_fingerprint_missing_is_400_and_stale_is_412",
         "sim/compute/test_compute_refusals.py::test_aliases_are_not_added_and_removed_together",
         "sim/compute/test_compute_refusals.py::test_bad_alias_is_refused",
-        "sim/compute/test_compute_refusals.py::test_alias_of_somebody_else_fails_inside_the_operation",
+        "sim/compute/test_compute_refusals.py::test_alias_in_use_fails_inside_the_operation",
     ),
     8: ("sim/compute/test_compute_cutover.py::test_new_node_gets_lowest_alias_and_first_96",),
     9: (
@@ -50,12 +50,12 @@ E1_TO_E18: dict[int, tuple[str, ...]] = {
     ),
     12: ("sim/compute/test_compute_cutover.py::test_knob_five_hides_the_flag",),
     13: (
-        "sim/compute/test_compute_cutover.py::test_e13_an_empty_list_beside_a_new_stack_type_wipes_the_aliases",
-        "contract/test_contract_gcloud.py::test_gcloud_wipes_the_aliases_that_it_is_not_told_again",
+        "sim/compute/test_compute_cutover.py::test_an_empty_list_with_a_new_stack_type_clears_the_aliases",
+        "contract/test_contract_gcloud.py::test_gcloud_clears_aliases_that_the_command_omits",
     ),
     14: (
         "sim/fabric/test_overload.py::test_e14_some_hosts_lose_packets_as_long_as_there_are_too_many_interfaces",
-        "sim/rules/test_knobs.py::test_what_exceeds_a_quota_of_its_network_may_fail_at_once",
+        "sim/rules/test_knobs.py::test_a_resource_beyond_a_quota_may_fail_in_the_request",
         "sim/rules/test_knobs.py::test_hybrid_limits_may_be_enforced",
     ),
     15: (

@@ -1,4 +1,4 @@
-"""What the knobs beyond K1 to K5 do."""
+"""The effect of the knobs without a number."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ BEYOND: dict[str, tuple[str, str, Json]] = {
 
 @pytest.mark.parametrize("quota", BEYOND)
 @pytest.mark.parametrize("at_once", [False, True])
-async def test_what_exceeds_a_quota_of_its_network_may_fail_at_once(quota: str, at_once: bool) -> None:
+async def test_a_resource_beyond_a_quota_may_fail_in_the_request(quota: str, at_once: bool) -> None:
     knobs = Knobs(network_quotas="request") if at_once else Knobs()
     async with running(Setting(knobs=knobs, quotas=NONE_LEFT)) as cloud:
         cloud.populate()
@@ -65,7 +65,7 @@ async def test_what_exceeds_a_quota_of_its_network_may_fail_at_once(quota: str, 
 
 
 @pytest.mark.parametrize("serves", [True, False])
-def test_static_routes_to_instances_may_serve_what_no_resource_has(serves: bool) -> None:
+def test_static_routes_to_instances_may_serve_unused_addresses(serves: bool) -> None:
     fabric, cloud = cluster(knobs=FabricKnobs(unmatched_to_instances=serves))
     cloud.flag(1.0, True)
     cloud.ranges(2.0, PODS)
