@@ -166,9 +166,7 @@ RESOURCE_NAMES: tuple[Step, ...] = (  # docs/reference/compute-engine.md#names-p
     _vm("vm0", "409"),
 )
 
-REQUESTS: tuple[
-    Step, ...
-] = (  # docs/reference/compute-engine.md#lists, docs/reference/compute-engine.md#filters, docs/reference/compute-engine.md#request-ids
+REQUESTS: tuple[Step, ...] = (  # docs/reference/compute-engine.md#lists
     Step("routes", "list", refused="400", query={"filter": "name = ("}),
     Step("routes", "list", refused="400", query={"filter": "(name eq a) (name = b)"}),
     Step("routes", "list", refused="400", query={"orderBy": "priority"}),

@@ -116,7 +116,7 @@ async def events(cloud: Cloud, steps: Sequence[Step]) -> list[Event]:
 
 
 def news(cloud: Cloud, since: int = 0) -> list[Event]:
-    committed = [
+    events = [
         (f"{commit.collection}/{commit.name}", changes(commit, HostNames().of)) for commit in cloud.commits[since:]
     ]
     return [event for event in events if event[1]]
