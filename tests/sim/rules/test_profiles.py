@@ -10,7 +10,7 @@ from dualstack.model.errors import InvalidInput
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric import FabricKnobs, LagProfile
 from dualstack_sim.rules.profiles import KNOBS, PROFILES, Knob, choose
-from tests.sim.rules.test_rules import anchors_of
+from tests.unit.test_citations import ROOT, anchors
 
 
 def test_every_profile_answers_every_question() -> None:
@@ -28,7 +28,7 @@ def test_every_setting_of_the_code_is_a_knob() -> None:
 @pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.name)
 def test_every_knob_has_a_section_in_the_reference(knob: Knob) -> None:
     path, _, anchor = knob.source.partition("#")
-    assert anchor in anchors_of(path)
+    assert anchor in anchors(ROOT / path)
 
 
 def test_documented_is_the_default_of_the_code() -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from functools import cache
-from pathlib import Path
 
 import pytest
 
 from dualstack_sim.rules import RULES, Registry, Rule
 from tests.sim.rules import in_the_data_path, over_instances, over_machines, over_networks, over_peering, over_requests
 from tests.sim.rules.scenarios import SCENARIOS
+from tests.unit.test_citations import ROOT, anchors
 
-ROOT = Path(__file__).parents[3]
 MODULES = (in_the_data_path, over_instances, over_machines, over_networks, over_peering, over_requests)
 SOURCES = ("docs/reference/cut-over.md#r1",)
 
@@ -37,28 +35,19 @@ async def test_a_rule_makes_the_difference(rule: str) -> None:
         assert not await SCENARIOS[rule](), f"{rule} holds although it is switched off"
 
 
-@cache
-def anchors_of(path: str) -> frozenset[str]:
-    """The anchors of a Markdown file of the repository: explicit ids and the slugs of its headings."""
-    text = (ROOT / path).read_text(encoding="utf-8")
-    headings = re.findall(r"^#+ +(.+)$", text, re.MULTILINE)
-    slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
-    return frozenset([*re.findall(r'<a id="([^"]+)"></a>', text), *slugs])
-
-
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
 def test_a_rule_cites_existing_anchors_and_is_one_sentence(rule: Rule) -> None:
     assert rule.statement.endswith(".")
     for source in rule.sources:
         path, _, anchor = source.partition("#")
         assert re.fullmatch(r"docs/reference/(?:compute-engine|cut-over)\.md", path), source
-        assert anchor in anchors_of(path), source
+        assert anchor in anchors(ROOT / path), source
 
 
 def test_a_missing_anchor_is_noticed() -> None:
-    anchors = anchors_of("docs/reference/cut-over.md")
-    assert {"r1", "e18", "rollback"} <= anchors
-    assert "r99" not in anchors
+    found = anchors(ROOT / "docs/reference/cut-over.md")
+    assert {"r1", "e18", "rollback"} <= found
+    assert "r99" not in found
 
 
 def test_a_registry_refuses_bad_rules() -> None:
