@@ -301,10 +301,10 @@ def test_rules_that_are_declared_later_count_from_zero() -> None:
 def test_what_could_not_be_brought_about_is_on_record() -> None:
     faults = plan(FaultRule("routes.delete", Fault(vm=VmEnd("stopped", "x"))))
     faults.consult("routes.delete", "r")
-    faults.not_applied("no running VM is called 'x'")
+    faults.not_applied("there is no running VM named 'x'")
     told = faults.fired[0].as_json()
     assert (told["kinds"], told["effect"]) == (["vm"], "VM x stopped")
-    assert told["inVain"] == "no running VM is called 'x'"
+    assert told["inVain"] == "there is no running VM named 'x'"
 
 
 def test_every_quota_that_can_be_squeezed_is_one_of_the_error_texts() -> None:

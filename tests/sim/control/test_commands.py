@@ -36,10 +36,7 @@ def test_a_bad_state_file_is_reported_in_one_line(tmp_path: Path) -> None:
     path.write_text("{}")
     outcome = dualstack("sim", "compute", "--state", str(path))
     assert (outcome.status, outcome.out) == (2, "")
-    assert (
-        outcome.err
-        == f"dualstack: {path}: This is no state that can be loaded: it has no schema dualstack.compute/v1\n"
-    )
+    assert outcome.err == f"dualstack: {path}: The state cannot be loaded: its schema is not dualstack.compute/v1\n"
 
 
 def test_unknown_knobs_and_profiles_are_reported_in_one_line() -> None:

@@ -148,7 +148,7 @@ async def check(served: Served, good: Json, path: Steps, value: Any) -> bool:
     status, answer = await served.control("POST", "/load", modified(good, path, value))
     what = (path, "gone" if value is GONE else value)
     if status == 400:
-        assert answer["message"].startswith("This is no state that can be loaded: "), what
+        assert answer["message"].startswith("The state cannot be loaded: "), what
         assert (await served.good("GET", "/dump"))["state"] == good, what
         return False
     assert status == 200, (what, answer)
@@ -193,9 +193,9 @@ async def test_a_managed_group_recreates_a_vm_that_the_state_lacks(served: Serve
          f"instances {ZONE}/one: .*networkIP"),
         (("inventory", "resources", "subnetworks", NODES.replace("/subnetworks", ""), "network"), GONE,
          "missing required field `network`"),
-        (("inventory", "resources", "networks", "global/vpc"), GONE, "/vpc' is none of the networks"),
-        (("inventory", "resources", "routers", f"{REGION}/router", "name"), "other", "its name and selfLink"),
-        (("regions",), {"mars": ["mars-a"]}, "there is no such place"),
+        (("inventory", "resources", "networks", "global/vpc"), GONE, "/vpc' does not exist in networks"),
+        (("inventory", "resources", "routers", f"{REGION}/router", "name"), "other", "its name must be"),
+        (("regions",), {"mars": ["mars-a"]}, "no such resource can exist in this scope"),
         (("operations", "ended", 0, "inserted"), 1e300, r"operations\.ended\[0\]\.inserted"),
     ],
 )  # fmt: skip

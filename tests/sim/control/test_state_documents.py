@@ -141,7 +141,7 @@ async def test_an_invalid_state_is_refused_and_changes_nothing(spoil: Any) -> No
     async with running() as cloud:
         cloud.furnish(1)
         state = cloud.compute.dump()
-        with pytest.raises(ApiError, match="no state that can be loaded") as refused:
+        with pytest.raises(ApiError, match="The state cannot be loaded") as refused:
             cloud.compute.load(spoil(state))
         assert refused.value.status == 400
         assert cloud.compute.dump() == state

@@ -148,7 +148,7 @@ class TestMeanwhile:
             await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=False)
             first, second = [str(why) for _, why in fired(plan)]
             assert "cannot be modified" in first
-            assert second == "there is no method subnetworks.get that changes anything"
+            assert second == "subnetworks.get is not a method that changes resources"
 
 
 class TestQuota:
@@ -235,4 +235,4 @@ class TestVm:
             plan,
         ):
             await cloud.get("global/routes")
-            assert fired(plan) == [(["vm"], "no running VM is called 'ghost'")]
+            assert fired(plan) == [(["vm"], "there is no running VM named 'ghost'")]

@@ -81,7 +81,7 @@ class FaultEffects:
         found = {key: vm for key, vm in self._project.inventory.all("instances") if fnmatchcase(key.name, pattern)}
         running = sorted(key for key, vm in found.items() if vm["status"] == "RUNNING")
         if not running:
-            raise ApiError(404, "notFound", f"no running VM is called {pattern!r}")
+            raise ApiError(404, "notFound", f"there is no running VM named {pattern!r}")
         key = running[0]
         if end.becomes == "deleted":
             self._delete(call.now, key)
@@ -106,7 +106,7 @@ class FaultEffects:
         other = replace(call, method=method, body=self._with_fingerprint(call, method, body))
         mutation = self._mutations.get(method)
         if mutation is None:
-            raise ApiError(404, "notFound", f"there is no method {method} that changes anything")
+            raise ApiError(404, "notFound", f"{method} is not a method that changes resources")
         Operations.run_immediately(call.now, mutation(other))
 
     def _with_fingerprint(self, call: Call, method: str, body: Json) -> Json:

@@ -26,7 +26,7 @@ def dump(project: Project) -> Json:
     """The state. Raises ApiError 409 while operations run."""
     running = project.operations.running()
     if running:
-        raise ApiError(409, "operationsRunning", f"{running} operations are running; a state is taken when all ended")
+        raise ApiError(409, "operationsRunning", f"{running} operations are running; save the state when all are DONE")
     state = {
         "schema": SCHEMA,
         "project": project.name,
@@ -44,9 +44,9 @@ def dump(project: Project) -> Json:
 def read(project: Project, state: Any) -> Json:
     """The checked state with the links of this project. Raises ApiError 400 for an invalid state or another project."""
     if not isinstance(state, dict) or state.get("schema") != SCHEMA:
-        raise _bad_state(f"it has no schema {SCHEMA}")
+        raise _bad_state(f"its schema is not {SCHEMA}")
     if state.get("project") != project.name:
-        raise _bad_state(f"it is of the project {state.get('project')!r}, not of {project.name!r}")
+        raise _bad_state(f"its project is {state.get('project')!r}, not {project.name!r}")
     local: Json = msgspec.json.decode(msgspec.json.encode(state).replace(_NEUTRAL, _endpoint(project)))
     try:
         check_state(project.links, local)
@@ -87,4 +87,4 @@ def _endpoint(project: Project) -> bytes:
 
 
 def _bad_state(why: str) -> ApiError:
-    return ApiError(400, "badState", f"This is no state that can be loaded: {why}")
+    return ApiError(400, "badState", f"The state cannot be loaded: {why}")

@@ -303,7 +303,7 @@ SHAPES: Mapping[str, tuple[type[Shape], tuple[str, ...]]] = {
 def parse(kind: type, value: Any) -> Any:
     """Parse CIDRs and addresses, which must be strings; the parsers of `ipaddress` would accept numbers too."""
     if not isinstance(value, str) or (kind in (IPv4Network, IPv6Network) and "/" not in value):
-        raise ValueError(f"{value!r} is no {kind.__name__}")
+        raise ValueError(f"{value!r} is not a valid {kind.__name__}")
     if kind is not Range:
         return kind(value)
     ip_network(value)

@@ -93,13 +93,13 @@ def check_state(links: Links, state: Json) -> None:
         raise ValueError(str(error)) from None
     unknown = {tuple(key) for _, _, *key in shape.operations.replays} - {each.key for each in shape.operations.ended}
     if unknown:
-        raise ValueError(f"operations.replays: there is no {min(unknown)}")
+        raise ValueError(f"operations.replays: unknown operation {min(unknown)}")
     resources = shape.inventory.resources
     scopes = [GLOBAL, *(f"regions/{region}" for region in shape.regions)]
     scopes += [f"zones/{zone}" for zones in shape.regions.values() for zone in zones]
     for collection, rows in resources.items():
         if collection not in SHAPES:
-            raise ValueError(f"{collection}: there is no such collection")
+            raise ValueError(f"{collection}: unknown collection")
         for path, row in rows.items():
             try:
                 _check(links, resources, scopes, collection, path, row)
@@ -111,12 +111,12 @@ def _check(links: Links, resources: Json, scopes: Sequence[str], collection: str
     shape, scope_kinds = SHAPES[collection]
     scope, _, name = path.rpartition("/")
     if scope not in scopes or scope.partition("/")[0] not in scope_kinds:
-        raise ValueError("there is no such place for it")
+        raise ValueError("no such resource can exist in this scope")
     read = convert(row, shape, dec_hook=parse)
     if isinstance(read, Resource):
         link = links.full(Key(collection, scope, name))
         if (read.name, read.self_link) != (name, link):
-            raise ValueError(f"its name and selfLink are not {name} and {link}")
+            raise ValueError(f"its name must be {name} and its selfLink {link}")
     for interface in read.network_interfaces if isinstance(read, Instance) else ():
         _require_reference(links, resources, "subnetworks", interface.subnetwork)
         _require_reference(links, resources, "networks", interface.network)
@@ -132,12 +132,12 @@ def _check_stack(links: Links, resources: Json, subnetwork: Subnetwork, row: Jso
         return
     network = _require_reference(links, resources, "networks", subnetwork.network)
     if "ipv6AccessType" not in row or (row["ipv6AccessType"] == "INTERNAL" and "internalIpv6Range" not in network):
-        raise ValueError("it is dual-stack, but no prefix can be found for it")
+        raise ValueError("it is dual-stack but has no IPv6 prefix, and none can be assigned")
 
 
 def _require_reference(links: Links, resources: Json, collection: str, link: str) -> Json:
     key = links.read(link, collection, "")
     found: Json | None = resources.get(collection, {}).get(f"{key.scope}/{key.name}") if key is not None else None
     if key is None or found is None or links.full(key) != link:
-        raise ValueError(f"{link!r} is none of the {collection}")
+        raise ValueError(f"{link!r} does not exist in {collection}")
     return found
