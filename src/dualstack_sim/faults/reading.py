@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 import yaml
 
 from dualstack.model.errors import InvalidInput
-from dualstack_sim.compute.api.fault_injection import Fault, HttpFault, ConcurrentChange, QuotaReduction, VmEnd
+from dualstack_sim.compute.api.fault_injection import ConcurrentChange, Fault, HttpFault, QuotaReduction, VmEnd
 from dualstack_sim.compute.project.inventory import HISTORY_SECONDS
 from dualstack_sim.compute.project.quotas import LIMITS, group_names
 from dualstack_sim.faults.plan import FaultRule
