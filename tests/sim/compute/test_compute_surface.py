@@ -75,24 +75,24 @@ async def test_disks_come_and_go_while_a_vm_runs(cloud: Cloud) -> None:
     await cloud.do("POST", f"{ZONE}/instances/vm1/attachDisk", body)
 
 
-async def test_what_cannot_be_attached_or_detached_is_refused(cloud: Cloud) -> None:
-    cloud.populate()
-    await cloud.do("POST", f"{ZONE}/instances", instance("vm") | {"disks": [BOOT]})
+async def test_what_cannot_be_attached_or_detached_is_refused(held: Cloud) -> None:
+    held.populate()
+    await held.do("POST", f"{ZONE}/instances", instance("vm") | {"disks": [BOOT]})
     for name in ("one", "two"):
-        await cloud.do("POST", f"{ZONE}/disks", {"name": name, "sizeGb": "20"})
+        await held.do("POST", f"{ZONE}/disks", {"name": name, "sizeGb": "20"})
     attach, detach = (f"{ZONE}/instances/vm/{verb}Disk" for verb in ("attach", "detach"))
     one = {"source": f"{ZONE}/disks/one", "deviceName": "pvc"}
     for body in ({}, {"source": f"{ZONE}/disks/none"}, {"source": 7}):
-        assert (await cloud.refused("POST", attach, body))["code"] == 400
-    operation = await cloud.begin("POST", attach, one)
-    refusal = await cloud.refused("POST", attach, one | {"source": f"{ZONE}/disks/two"})
+        assert (await held.refused("POST", attach, body))["code"] == 400
+    operation = await held.begin("POST", attach, one)
+    refusal = await held.refused("POST", attach, one | {"source": f"{ZONE}/disks/two"})
     assert refusal["errors"][0]["reason"] == "resourceNotReady"
-    await cloud.ended(operation)
-    assert (await cloud.refused("POST", attach, one | {"source": f"{ZONE}/disks/two"}))["code"] == 400
+    await held.ended(operation)
+    assert (await held.refused("POST", attach, one | {"source": f"{ZONE}/disks/two"}))["code"] == 400
     for name in ("", "nothing", "persistent-disk-0"):
-        assert (await cloud.refused("POST", detach, deviceName=name))["code"] == 400
-    await cloud.do("POST", f"{ZONE}/instances/vm/stop")
-    await cloud.do("POST", detach, deviceName="persistent-disk-0")
+        assert (await held.refused("POST", detach, deviceName=name))["code"] == 400
+    await held.do("POST", f"{ZONE}/instances/vm/stop")
+    await held.do("POST", detach, deviceName="persistent-disk-0")
 
 
 async def test_disks_grow_and_carry_labels(cloud: Cloud) -> None:
