@@ -16,7 +16,7 @@ NIC = f"{ZONE}/instances/vm0/updateNetworkInterface"
 
 async def change_state(cloud: Cloud) -> None:
     """Two VMs with routes, one with an alias; dual-stack; a deleted route; a failed operation."""
-    cloud.furnish(2)
+    cloud.populate(2)
     await cloud.patch_nodes(allowSubnetCidrRoutesOverlap=True)
     await cloud.patch_nodes(secondaryIpRanges=[POD_RANGE])
     await cloud.do("PATCH", NIC, await cloud.aliases("vm0", "100.96.0.0/24"), networkInterface="nic0")
@@ -64,7 +64,7 @@ async def test_a_loaded_world_continues_as_the_first_one() -> None:
 
 async def test_links_are_those_of_the_loading_world() -> None:
     async with running() as cloud:
-        cloud.furnish(1)
+        cloud.populate(1)
         state = cloud.compute.dump()
     async with running(Setting(endpoint="http://127.0.0.1:4321/compute/v1")) as again:
         again.compute.load(state)
@@ -74,7 +74,7 @@ async def test_links_are_those_of_the_loading_world() -> None:
 
 async def test_a_dump_is_refused_while_operations_run() -> None:
     async with running(Setting(by_hand=True)) as cloud:
-        cloud.furnish(1)
+        cloud.populate(1)
         await cloud.begin("DELETE", "global/routes/shoot--foo--bar-0")
         with pytest.raises(ApiError, match="1 operations are running"):
             cloud.compute.dump()
@@ -85,7 +85,7 @@ async def test_a_dump_is_refused_while_operations_run() -> None:
 
 async def test_loading_drops_running_operations_and_notifies_the_fabric() -> None:
     async with running(Setting(by_hand=True)) as cloud:
-        cloud.furnish(1)
+        cloud.populate(1)
         state = cloud.compute.dump()
         operation = await cloud.begin("DELETE", "global/routes/shoot--foo--bar-0")
         cloud.compute.place("routes", "global", _route("more"))
@@ -98,7 +98,7 @@ async def test_loading_drops_running_operations_and_notifies_the_fabric() -> Non
 
 async def test_a_pending_prefix_is_still_assigned() -> None:
     async with running(Setting(by_hand=True)) as cloud:
-        cloud.furnish(1)
+        cloud.populate(1)
         await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
         state = cloud.compute.dump()
         assert "externalIpv6Prefix" not in await cloud.get(NODES)
@@ -139,7 +139,7 @@ def without(part: Json, *path: str) -> Json:
 )
 async def test_an_invalid_state_is_refused_and_changes_nothing(spoil: Any) -> None:
     async with running() as cloud:
-        cloud.furnish(1)
+        cloud.populate(1)
         state = cloud.compute.dump()
         with pytest.raises(ApiError, match="The state cannot be loaded") as refused:
             cloud.compute.load(spoil(state))
