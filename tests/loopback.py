@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
+from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+from lightkube.config.models import Cluster, User
 
 _KUBECONFIG = """
 apiVersion: v1
@@ -35,3 +37,10 @@ def kubeconfig(folder: Path, server: str) -> Path:
     path = folder / "kubeconfig"
     path.write_text(_KUBECONFIG.format(server=server), encoding="utf-8")
     return path
+
+
+def connection(server: str) -> SingleConfig:
+    """What `dualstack.kube.connection` finds in that file."""
+    found = KubeConfig.from_one(cluster=Cluster(server=server), user=User()).get()
+    assert found is not None
+    return found

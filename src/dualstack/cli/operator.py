@@ -12,9 +12,9 @@ from dualstack.cli.speed import Speed
 @click.command()
 @click.option(
     "--kubeconfig",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="The Kubernetes API to watch; its current context is used.",
+    type=click.Path(path_type=Path),
+    help="The Kubernetes API to watch: the current context of this file. Default: $KUBECONFIG, else ~/.kube/config, "
+    "else the service account of the pod.",
 )
 @click.option(
     "--compute-endpoint",
@@ -57,7 +57,7 @@ from dualstack.cli.speed import Speed
 @click.option("--lifeline", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
 @click.option("--debug", is_flag=True, help="Log more.")
 def operator(
-    kubeconfig: Path,
+    kubeconfig: Path | None,
     compute_endpoint: str,
     strategy: str,
     rollout: str,

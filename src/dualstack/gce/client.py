@@ -22,6 +22,7 @@ from dualstack.gce.errors import NotFound, NotReady, RateLimited, Transient, no_
 from dualstack.gce.operations import Operations, Resource
 from dualstack.gce.pacing import QUICK, Pace, QuotaWindows, group_of
 from dualstack.model.errors import InvalidInput
+from dualstack.model.urls import is_loopback
 
 DEFAULT_ENDPOINT = "https://compute.googleapis.com"
 USER_AGENT = f"dualstack/{version('dualstack')}"
@@ -46,16 +47,12 @@ _decode = msgspec.json.Decoder().decode
 
 
 class ComputeClient:
-    """One project of Compute Engine.
-
-    endpoint: `http(s)://host[:port]`, with or without `/compute/v1`. mutations: how many were asked for, retries aside.
-    """
+    """One project of Compute Engine. endpoint: `http(s)://host[:port]`, with or without `/compute/v1`."""
 
     def __init__(
         self, project: str, clock: Clock, *, credentials: Credentials | None = None, endpoint: str = DEFAULT_ENDPOINT
     ) -> None:
         self.project = project
-        self.mutations = 0
         self._clock = clock
         self._credentials = credentials or Anonymous()
         self._root = endpoint_root(endpoint)
@@ -153,7 +150,6 @@ class ComputeClient:
     ) -> Resource:
         # One id for all attempts: the repeat of one that was carried out yields its operation (compute-api.md 1.4).
         identified: dict[str, str | None] = {**query, "requestId": str(uuid.uuid4())}
-        self.mutations += 1
         operation = await self._request(method, path, body, identified)
         return await self._operations.finished(operation, call=f"{method} {path}", pace=pace)
 
@@ -212,11 +208,10 @@ class ComputeClient:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            loopback = urlsplit(self._root).hostname in ("127.0.0.1", "::1", "localhost")
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT),
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS),
-                trust_env=not loopback,
+                trust_env=not is_loopback(self._root),
             )
         return self._session
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from dualstack.gce.errors import ComputeRefusal, Transient, Unauthenticated
+from dualstack.model.urls import is_loopback
 
 SCOPE = "https://www.googleapis.com/auth/compute"
 TIMEOUT = 30.0
@@ -102,12 +103,10 @@ def _send(
 ) -> _Answer:
     """google-auth's transport: one request, over http:// as well as https://."""
     failures: Any = importlib.import_module("google.auth.exceptions")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https"):
+    if urlsplit(url).scheme not in ("http", "https"):
         raise failures.TransportError(f"token endpoint {url}: only http and https are supported")
     handlers: list[urllib.request.BaseHandler] = [_Refused()]
-    if parts.hostname in ("127.0.0.1", "::1", "localhost"):
-        # A loopback server is never behind a proxy, whatever the environment says.
+    if is_loopback(url):
         handlers.append(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, data=body, headers=dict(headers or {}), method=method)  # noqa: S310 (checked above)
     try:

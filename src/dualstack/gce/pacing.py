@@ -69,11 +69,6 @@ class QuotaWindows:
         self._clock = clock
         self._groups: dict[str, _Group] = {}
 
-    async def turn(self, group: str) -> None:
-        """Return when a request of the group makes sense, and count it."""
-        while not self.take(group):
-            await self.room(group)
-
     def take(self, group: str) -> bool:
         """Count a request of the group; False, and not counted, when it has to wait for `room`."""
         return self._groups.setdefault(group, _Group()).take(int(self._clock.now() // WINDOW))

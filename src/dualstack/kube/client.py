@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import httpx2  # what lightkube speaks HTTP with; its errors pass through lightkube unchanged
 import msgspec
-from lightkube.config.kubeconfig import KubeConfig
-from lightkube.config.models import Cluster, User
+from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.async_client import AsyncClient
 from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.core.generic_client import ALL_NS
@@ -16,59 +18,58 @@ from lightkube.core.resource import ApiInfo, GlobalResource, GlobalSubResource, 
 from lightkube.generic_resource import Generic, create_api_info
 from lightkube.types import PatchType as LightkubePatchType
 
-from dualstack.kube.connection import Connection
-from dualstack.kube.interface import AlreadyExists, Conflict, Invalid, NotFound, PatchType, Unavailable
+from dualstack.kube.interface import (
+    AlreadyExists,
+    Conflict,
+    Invalid,
+    NotFound,
+    PatchType,
+    Unauthenticated,
+    Unavailable,
+)
 from dualstack.model.errors import InvalidInput, KubeError
 from dualstack.model.kinds import Kind, Manifest
+from dualstack.model.urls import is_loopback
 
 Result = TypeVar("Result")
 
-PATCH_TYPES = {
-    "merge": LightkubePatchType.MERGE,
-    "strategic": LightkubePatchType.STRATEGIC,
-    "json": LightkubePatchType.JSON,
-}
+Manifests = list[Manifest]
+
+PATCH_TYPES = {"merge": LightkubePatchType.MERGE, "json": LightkubePatchType.JSON}
 PAGE = 500
 """Objects for each page of a list, as kubectl asks."""
 TIMEOUT = 30.0
 """Wall seconds after which a request counts as unanswered."""
+SILENCE = 600.0
+"""Wall seconds without a change after which a watch ends."""
 
 
 class LightkubeKube:
     """Implements `dualstack.kube.interface.Kube`; keeps one connection pool until `close`."""
 
     def __init__(self, client: AsyncClient) -> None:
-        # lightkube's overloads know no class that is made at run time.
+        # lightkube's overloads do not cover classes made at run time.
         self._client: Any = client
         self._resources: dict[tuple[Kind, str | None], type[Any]] = {}
 
     @classmethod
-    def connect(cls, connection: Connection) -> LightkubeKube:
-        """A client for this connection; nothing is sent yet."""
-        cluster = Cluster(
-            server=connection.server,
-            certificate_auth=connection.certificate_authority,
-            certificate_auth_data=connection.certificate_authority_data,
-            insecure=connection.insecure,
-        )
-        user = User(
-            username=connection.username,
-            password=connection.password,
-            token=connection.token,
-            client_cert=connection.client_certificate,
-            client_cert_data=connection.client_certificate_data,
-            client_key=connection.client_key,
-            client_key_data=connection.client_key_data,
-        )
+    def connect(cls, connection: SingleConfig) -> LightkubeKube:
+        """A client for this connection; nothing is sent yet. InvalidInput for certificates that cannot be loaded."""
+        server = connection.cluster.server
+        if not server.startswith(("http://", "https://")):
+            raise InvalidInput(f"kubeconfig: context {connection.context_name!r}: server {server!r} is not a URL")
         try:
             client = AsyncClient(
-                KubeConfig.from_one(cluster=cluster, user=user),
+                connection,
                 timeout=httpx2.Timeout(TIMEOUT),
-                trust_env=not connection.is_loopback,
+                trust_env=not is_loopback(server),
                 field_manager="dualstack",
             )
-        except (ConfigError, OSError, ValueError) as error:
-            raise InvalidInput(f"kubeconfig: {_reason(error)}") from error
+        except (ConfigError, OSError, ValueError, TypeError) as error:
+            raise InvalidInput(
+                f"kubeconfig: context {connection.context_name!r}: certificates for {server} cannot be used: "
+                f"{_reason(error)}"
+            ) from error
         return cls(client)
 
     async def close(self) -> None:
@@ -83,26 +84,42 @@ class LightkubeKube:
         return _manifest(kind, found)
 
     async def list(self, kind: Kind, namespace: str | None = None, *, labels: str | None = None) -> list[Manifest]:
+        return (await self.snapshot(kind, namespace, labels=labels))[0]
+
+    async def snapshot(
+        self, kind: Kind, namespace: str | None = None, *, labels: str | None = None
+    ) -> tuple[Manifests, str]:
+        """The objects as `list` returns them, and the resource version at which a watch continues."""
         selector = _selector(labels) if labels else None
         scope = (namespace or ALL_NS) if kind.namespaced else None
         pages = self._client.list(self._resource(kind), namespace=scope, chunk_size=PAGE, labels=selector)
 
-        async def collect() -> list[Manifest]:
+        async def collect() -> Manifests:
             return [_manifest(kind, item) async for item in pages]
 
-        return await _answer(collect())
+        return await _answer(collect()), pages.resourceVersion
+
+    async def watch(self, kind: Kind, version: str) -> AsyncIterator[tuple[str, Manifest]]:
+        """The changes since `version` in all namespaces: `ADDED`, `MODIFIED` or `DELETED`, and the object.
+
+        Ends after `SILENCE` seconds without a change, because a connection that broke silently looks the same. Raises
+        KubeError; a version that is too old is one with code 410.
+        """
+        scope = ALL_NS if kind.namespaced else None
+        stream = self._client.watch(self._resource(kind), namespace=scope, resource_version=version)
+        async with aclosing(aiter(stream)) as changes:
+            while True:
+                try:
+                    async with asyncio.timeout(SILENCE):
+                        change, found = await _answer(anext(changes))
+                except TimeoutError:
+                    return
+                yield change, _manifest(kind, found)
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         body = self._resource(kind)(manifest)
         created = await _answer(self._client.create(body, namespace=_namespace_of(kind, manifest)))
         return _manifest(kind, created)
-
-    async def replace(self, kind: Kind, manifest: Manifest, *, subresource: str | None = None) -> Manifest:
-        body = self._resource(kind, subresource)(manifest)
-        name = manifest["metadata"]["name"]
-        namespace = _namespace_of(kind, manifest)
-        replaced = await _answer(self._client.replace(body, name, namespace=namespace))
-        return _manifest(kind, replaced)
 
     async def patch(
         self,
@@ -132,8 +149,7 @@ class LightkubeKube:
             return
 
     def _resource(self, kind: Kind, subresource: str | None = None) -> type[Any]:
-        """lightkube's class for the kind, made once; outside lightkube's global registry so that no other user of it
-        can clash with ours."""
+        """lightkube's class for the kind, made once and kept out of lightkube's global registry."""
         key = (kind, subresource)
         if key not in self._resources:
             self._resources[key] = _resource_class(kind, subresource)
@@ -195,11 +211,19 @@ async def _answer(call: Awaitable[Result]) -> Result:
     except ApiError as error:
         raise _refusal(error) from error
     except httpx2.HTTPStatusError as error:
-        raise refusal_of_status(error.response.status_code, None, _reason(error)) from error
+        status = error.response.status_code
+        raise refusal_of_status(status, None, f"HTTP status {status} {error.response.reason_phrase}") from error
     except httpx2.HTTPError as error:
         raise Unavailable(f"Kubernetes API: {_reason(error)}") from error
     except msgspec.MsgspecError as error:
-        raise Unavailable(f"Kubernetes API answered with something that is no object: {_reason(error)}") from error
+        raise Unavailable(f"Kubernetes API: the answer is not an object: {_reason(error)}") from error
+    except (ConfigError, OSError) as error:
+        raise Unauthenticated(f"credentials of the kubeconfig: {_reason(error)}") from error
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise Unauthenticated(
+            "credentials of the kubeconfig: the exec plugin printed no ExecCredential with a token; "
+            "client certificates are not supported"
+        ) from error
 
 
 def _refusal(error: ApiError) -> KubeError:
@@ -209,6 +233,8 @@ def _refusal(error: ApiError) -> KubeError:
 
 def refusal_of_status(code: int, reason: str | None, message: str) -> KubeError:
     """The typed error for an HTTP status and the reason of its `metav1.Status`, if it came with one."""
+    if code == 401:
+        return Unauthenticated(message)
     if code == 404:
         return NotFound(message)
     if code == 409:

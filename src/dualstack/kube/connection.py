@@ -1,93 +1,109 @@
-"""Where the Kubernetes API is and who we are to it, from a kubeconfig file; for everything that connects."""
+"""Finds the Kubernetes API and the credentials for it, as kubectl does. lightkube reads the files.
+
+lightkube runs exec plugins and reads token files again when the API server answers 401.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+import os
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import cast
 
+import msgspec
 import yaml
+from lightkube.config.kubeconfig import SERVICE_ACCOUNT, KubeConfig, SingleConfig
+from lightkube.config.models import NameValue, User
+from lightkube.core.exceptions import ConfigError
 
 from dualstack.model.errors import InvalidInput
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """The current context of a kubeconfig. Paths are absolute, data is base64 as in the file."""
+def find_connection(path: Path | None = None, *, service_account: str = SERVICE_ACCOUNT) -> SingleConfig:
+    """The current context of the kubeconfig file `path`.
 
-    server: str
-    insecure: bool = False
-    certificate_authority: str | None = None
-    certificate_authority_data: str | None = None
-    token: str | None = None
-    username: str | None = None
-    password: str | None = None
-    client_certificate: str | None = None
-    client_certificate_data: str | None = None
-    client_key: str | None = None
-    client_key_data: str | None = None
-
-    @property
-    def is_loopback(self) -> bool:
-        """A server on this machine, which is never behind a proxy whatever the environment says."""
-        return urlsplit(self.server).hostname in ("127.0.0.1", "::1", "localhost")
-
-
-def read_connection(path: Path | str) -> Connection:
-    """The connection of the file's current context; InvalidInput says what is wrong with the file."""
-    file = Path(path).expanduser()
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInput(f"kubeconfig {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"kubeconfig {path}: not YAML: {' '.join(str(error).split())}") from error
-    try:
-        return _connection(config, file)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidInput(f"kubeconfig {path}: incomplete: {error}") from error
-
-
-def _connection(config: Any, file: Path) -> Connection:
-    name = config.get("current-context")
-    context = _named(config["contexts"], "context", name, file)
-    cluster = _named(config["clusters"], "cluster", context["cluster"], file)
-    user = _named(config.get("users") or (), "user", context["user"], file) if context.get("user") else {}
-    for method in ("exec", "auth-provider"):
-        if method in user:
-            raise InvalidInput(f"kubeconfig {file}: user {context['user']}: {method} is not supported")
-    return Connection(
-        server=cluster["server"],
-        insecure=bool(cluster.get("insecure-skip-tls-verify")),
-        certificate_authority=_absolute(cluster.get("certificate-authority"), file),
-        certificate_authority_data=cluster.get("certificate-authority-data"),
-        token=user.get("token") or _content(user.get("tokenFile"), file),
-        username=user.get("username"),
-        password=user.get("password"),
-        client_certificate=_absolute(user.get("client-certificate"), file),
-        client_certificate_data=user.get("client-certificate-data"),
-        client_key=_absolute(user.get("client-key"), file),
-        client_key_data=user.get("client-key-data"),
+    Without a path: of the files in $KUBECONFIG, merged; else of ~/.kube/config if it exists; else the service account
+    of the pod. Raises InvalidInput.
+    """
+    variable, default = os.environ.get("KUBECONFIG", ""), Path(os.environ.get("HOME") or "/", ".kube", "config")
+    if path is not None:
+        return _current_context([path], f"kubeconfig {path}")
+    if variable:
+        files = [Path(name) for name in variable.split(os.pathsep) if name]
+        existing = [file for file in files if file.exists()]
+        return _current_context(existing or files[:1], f"kubeconfig $KUBECONFIG={variable}")
+    if default.exists():
+        return _current_context([default], f"kubeconfig {default}")
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        try:
+            return _usable(KubeConfig.from_service_account(service_account))
+        except (ConfigError, OSError, KeyError) as error:
+            raise InvalidInput(f"service account of the pod in {service_account}: {error}") from error
+    raise InvalidInput(
+        f"no kubeconfig: --kubeconfig and $KUBECONFIG are not set, {default} does not exist, and this is not a pod; "
+        "pass --kubeconfig FILE"
     )
 
 
-def _named(entries: Iterable[Any], key: str, name: Any, file: Path) -> Any:
-    found = next((entry[key] for entry in entries if entry["name"] == name), None)
-    if found is None:
-        raise InvalidInput(f'kubeconfig {file}: has no {key} "{name or ""}"')
-    return found
-
-
-def _absolute(path: str | None, file: Path) -> str | None:
-    return str(file.parent / path) if path else None
-
-
-def _content(path: str | None, file: Path) -> str | None:
-    if not path:
-        return None
+def _current_context(files: list[Path], source: str) -> SingleConfig:
+    """The first file that defines a name, or the current context, wins, as in kubectl."""
+    merged = KubeConfig(clusters={}, contexts={}, users={})
+    for file in files:
+        config = _read(file.expanduser())
+        merged.clusters = config.clusters | merged.clusters
+        merged.contexts = config.contexts | merged.contexts
+        merged.users = config.users | merged.users
+        merged.current_context = merged.current_context or config.current_context or None
+    if merged.current_context is None:
+        raise InvalidInput(f"{source}: has no current context; set one with `kubectl config use-context NAME`")
     try:
-        return (file.parent / path).read_text(encoding="utf-8").strip()
+        return _usable(merged)
+    except ConfigError as error:
+        known = ", ".join(sorted(merged.contexts)) or "none"
+        raise InvalidInput(f"{source}: {error}; it defines these contexts: {known}") from error
+    except KeyError as error:
+        raise InvalidInput(
+            f"{source}: context {merged.current_context!r} names the cluster or user {error}, which is not defined"
+        ) from error
+
+
+def _read(file: Path) -> KubeConfig:
+    """The file's content; relative paths in it are relative to its folder. An empty file is an empty kubeconfig."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        lists = {key: content.get(key) or [] for key in ("clusters", "contexts", "users")}
+        config = KubeConfig.from_dict({**content, **lists})
     except OSError as error:
-        raise InvalidInput(f"kubeconfig {file}: tokenFile {path}: {error.strerror}") from error
+        raise InvalidInput(f"kubeconfig {file}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"kubeconfig {file}: not YAML: {' '.join(str(error).split())}") from error
+    except (AttributeError, KeyError, TypeError, msgspec.ValidationError) as error:
+        raise InvalidInput(
+            f"kubeconfig {file}: not a kubeconfig: {error}; check it with `kubectl config view --kubeconfig {file}`"
+        ) from error
+    for entry, names in (
+        *((cluster, ("certificate_auth",)) for cluster in config.clusters.values()),
+        *((user, ("client_cert", "client_key", "token_file")) for user in config.users.values()),
+        *((user.exec, ("command",)) for user in config.users.values() if user.exec and os.sep in user.exec.command),
+    ):
+        for name in names:
+            value = getattr(entry, name)
+            setattr(entry, name, str(file.absolute().parent / value) if value else None)
+    return config
+
+
+def _usable(config: KubeConfig) -> SingleConfig:
+    """The current context. An exec plugin learns its version from $KUBERNETES_EXEC_INFO, which lightkube does not set.
+
+    lightkube takes v1beta1 only; answers of v1 have the same form.
+    """
+    found = cast(SingleConfig, config.get())
+    user = found.user or User()
+    if user.auth_provider:
+        raise InvalidInput(f"kubeconfig: user {found.context.user!r}: auth-provider is obsolete; use an exec plugin")
+    if user.exec:
+        info = {"apiVersion": user.exec.apiVersion, "kind": "ExecCredential", "spec": {"interactive": False}}
+        user.exec.env = [*(user.exec.env or ()), NameValue("KUBERNETES_EXEC_INFO", json.dumps(info))]
+        if user.exec.apiVersion == "client.authentication.k8s.io/v1":
+            user.exec.apiVersion = "client.authentication.k8s.io/v1beta1"
+    return found._replace(user=user)

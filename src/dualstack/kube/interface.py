@@ -1,4 +1,4 @@
-"""Kubernetes as the controllers see it: five verbs on JSON objects, and typed refusals."""
+"""The Kubernetes API as the controllers use it: five verbs on JSON objects, and typed errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Any, Literal, Protocol
 from dualstack.model.errors import KubeError
 from dualstack.model.kinds import Kind, Manifest
 
-PatchType = Literal["merge", "strategic", "json"]
+PatchType = Literal["merge", "json"]
+
+
+class Unauthenticated(KubeError):
+    """401, or no credentials could be obtained."""
 
 
 class Conflict(KubeError):
@@ -19,11 +23,11 @@ class AlreadyExists(KubeError):
 
 
 class NotFound(KubeError):
-    """404: the object, or the type, is not there."""
+    """404: the object or its resource type does not exist."""
 
 
 class Invalid(KubeError):
-    """422 or 400: the API server refused the content."""
+    """400, 403, 415 or 422: the API server refused the request."""
 
 
 class Unavailable(KubeError):
@@ -34,7 +38,7 @@ class Kube(Protocol):
     """Access to one Kubernetes API. Every method raises a `KubeError` of this module and nothing else."""
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest | None:
-        """The object, or None if it is not there."""
+        """The object, or None if it does not exist."""
         ...
 
     async def list(self, kind: Kind, namespace: str | None = None, *, labels: str | None = None) -> list[Manifest]:
@@ -43,10 +47,6 @@ class Kube(Protocol):
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Create; AlreadyExists if the name is taken."""
-        ...
-
-    async def replace(self, kind: Kind, manifest: Manifest, *, subresource: str | None = None) -> Manifest:
-        """PUT the whole object; Conflict if its resourceVersion is not the current one."""
         ...
 
     async def patch(
@@ -59,9 +59,9 @@ class Kube(Protocol):
         patch_type: PatchType = "merge",
         subresource: str | None = None,
     ) -> Manifest:
-        """Patch the object or its subresource; NotFound if it is not there."""
+        """Patch the object or its subresource; NotFound if it does not exist."""
         ...
 
     async def delete(self, kind: Kind, name: str, namespace: str | None = None) -> None:
-        """Delete; no error if it is not there."""
+        """Delete; a missing object is not an error."""
         ...

@@ -1,37 +1,42 @@
-"""The operator's process: watches feed a queue, the queue feeds the controllers, signals end it in order."""
+"""The operator's process: watches fill a queue, the queue runs the controllers, and a signal ends it."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import kopf
 import structlog
+from aiohttp import web
 
 from dualstack.clock import ScaledClock
 from dualstack.kube.client import LightkubeKube
-from dualstack.kube.connection import read_connection
+from dualstack.kube.connection import find_connection
+from dualstack.kube.interface import Invalid, Unauthenticated, Unavailable
+from dualstack.kube.watching import follow
+from dualstack.model.errors import InvalidInput
 from dualstack.model.events import Listener, OperatorReady
+from dualstack.model.kinds import NAMESPACE, Kind
+from dualstack.model.names import KUBE_SYSTEM
 from dualstack.operator.assembly import Controller, assemble
 from dualstack.operator.output import EventStream, Metrics, all_of, configure_logging, log_event
 from dualstack.operator.queue import Key, KeyedQueue, Reconcile
-from dualstack.operator.watches import Watches, quiet_kopf
+from dualstack.operator.watches import Watches
 from dualstack.stdin_watch import exit_when_stdin_closes
 
-_FIRST_SHOOT = 2.0
-"""Wall seconds to wait for the first Shoot after the watches have started; there may be none."""
+_PATIENCE = 30.0
+"""Wall seconds for which the start waits for an API server that cannot be reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorOptions:
-    """What the user chose."""
+    """The command line."""
 
-    kubeconfig: Path
+    kubeconfig: Path | None
     compute_endpoint: str
     strategy: str
     rollout: str
@@ -45,19 +50,35 @@ class OperatorOptions:
 
 
 def run(options: OperatorOptions) -> None:
-    """Run until SIGTERM or SIGINT. InvalidInput if something that was given cannot be used."""
+    """Run until SIGTERM or SIGINT. InvalidInput for options that cannot be used, KubeError without an API server."""
     configure_logging(debug=options.debug)
-    quiet_kopf()
-    asyncio.run(operate(options))
+    with suppress(asyncio.CancelledError):
+        asyncio.run(_run(options))
 
 
-async def operate(options: OperatorOptions) -> None:
-    """Run inside the caller's event loop, which must be the main thread's for signals to work."""
-    connection = read_connection(options.kubeconfig)
+async def _run(options: OperatorOptions) -> None:
+    """Operate until a signal cancels it. Interrupted reconciles resume from observed state in the next process."""
+    loop, work = asyncio.get_running_loop(), asyncio.ensure_future(_operate(options))
+
+    def end(number: int) -> None:
+        structlog.get_logger("dualstack").info("stopping", signal=signal.Signals(number).name)
+        work.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end, number)
+    if options.lifeline:
+        exit_when_stdin_closes(lambda: end(signal.SIGHUP))
+    await work
+
+
+async def _operate(options: OperatorOptions) -> None:
+    connection = find_connection(options.kubeconfig)
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         if options.metrics_port is not None:
             stack.callback(metrics.serve(options.metrics_port))
+        if options.health_port is not None:
+            stack.push_async_callback(await _serve_health(options.health_port))
         listeners: list[Listener] = [log_event, metrics.event]
         if options.events is not None:
             listeners.append(EventStream.open(options.events).write)
@@ -75,71 +96,59 @@ async def operate(options: OperatorOptions) -> None:
                 prober_image=options.prober_image,
             )
         )
+        await _reach(kube, connection.cluster.server)
         queue = KeyedQueue(_dispatch(controllers), options.clock, metrics.outcome)
         stack.push_async_callback(queue.close)
-        first_shoot = asyncio.Event()
-        watches = Watches(queue.add, connection, first_shoot.set)
-        shell = _Shell(watches, queue, options.health_port, lifeline=options.lifeline)
+        handlers = Watches(queue.add).handlers()
+        unlisted = set(handlers)
 
-        async def ready() -> None:
-            await shell.started.wait()
-            await _within(first_shoot, _FIRST_SHOOT)
-            emit(OperatorReady(at=options.clock.now(), shoot=""))
+        def listed(kind: Kind) -> None:
+            if kind in unlisted:
+                unlisted.remove(kind)
+                if not unlisted:
+                    emit(OperatorReady(at=options.clock.now(), shoot=""))
 
-        await shell.run(ready())
+        async with asyncio.TaskGroup() as group:
+            for kind, handle in handlers.items():
+                group.create_task(follow(kube, kind, handle, partial(listed, kind)))
 
 
-class _Shell:
-    """kopf inside our loop. It ends when a signal comes: first our reconciles, then its watches."""
-
-    def __init__(self, watches: Watches, queue: KeyedQueue, health_port: int | None, *, lifeline: bool) -> None:
-        self._watches = watches
-        self._queue = queue
-        self._health = f"http://0.0.0.0:{health_port}/healthz" if health_port else None
-        self._lifeline = lifeline
-        self.started = asyncio.Event()
-        self._stop = asyncio.Event()
-        self._ending: asyncio.Future[None] | None = None
-        self._log = structlog.get_logger("dualstack")
-
-    async def run(self, *beside: Coroutine[Any, Any, None]) -> None:
-        """Watch until a signal comes; `beside` are coroutines that run meanwhile."""
-        existing = asyncio.all_tasks()
-        watching = await kopf.spawn_tasks(
-            registry=self._watches.registry(),
-            settings=self._watches.settings(),
-            clusterwide=True,
-            standalone=True,
-            liveness_endpoint=self._health,
-            ready_flag=self.started,
-            stop_flag=self._stop,
-        )
-        self._take_signals()
-        tasks = [asyncio.ensure_future(coroutine) for coroutine in beside]
+async def _reach(kube: LightkubeKube, server: str) -> None:
+    """Return once the API server answers and accepts the credentials; InvalidInput or Unavailable otherwise."""
+    deadline = asyncio.get_running_loop().time() + _PATIENCE
+    while True:
         try:
-            await kopf.run_tasks(watching, ignored=existing)
-        finally:
-            for task in tasks:
-                task.cancel()
-
-    def _take_signals(self) -> None:
-        """kopf would give our reconciles five seconds; they need none, for they are resumed from facts."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._end, number)
-        if self._lifeline:
-            exit_when_stdin_closes(lambda: self._end(signal.SIGHUP))
-
-    def _end(self, number: int) -> None:
-        if self._ending is not None:
+            await kube.get(NAMESPACE, KUBE_SYSTEM)
+        except Invalid:  # forbidden, so the credentials were accepted
             return
-        self._log.info("stopping", signal=signal.Signals(number).name, reconciles=len(self._queue))
+        except Unauthenticated as error:
+            raise InvalidInput(f"{server} does not accept the credentials: {error}; check the kubeconfig") from error
+        except Unavailable as error:
+            if asyncio.get_running_loop().time() >= deadline:
+                words = "check that it is reachable from here, or choose another cluster with --kubeconfig"
+                raise Unavailable(f"{server} has not answered for {_PATIENCE:.0f} s: {error}; {words}") from error
+            structlog.get_logger("dualstack").warning("Kubernetes API not reachable", server=server, error=str(error))
+            await asyncio.sleep(1.0)
+        else:
+            return
 
-        async def stop() -> None:
-            await self._queue.close()
-            self._stop.set()
 
-        self._ending = asyncio.ensure_future(stop())
+async def _serve_health(port: int) -> Callable[[], Awaitable[None]]:
+    """Serve /healthz on all interfaces; returns what stops it. InvalidInput if the port cannot be used."""
+
+    async def healthy(_: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    application = web.Application()
+    application.router.add_get("/healthz", healthy)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, port=port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise InvalidInput(f"--health-port {port}: {error.strerror}; choose a free port") from error
+    return runner.cleanup
 
 
 def _dispatch(controllers: Mapping[str, Controller]) -> Reconcile:
@@ -147,11 +156,3 @@ def _dispatch(controllers: Mapping[str, Controller]) -> Reconcile:
         return await controllers[key.controller].reconcile(key.name, key.namespace)
 
     return reconcile
-
-
-async def _within(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

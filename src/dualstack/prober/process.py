@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +12,13 @@ import structlog
 
 from dualstack.clock import Clock, ScaledClock
 from dualstack.kube.client import LightkubeKube
-from dualstack.kube.connection import Connection, read_connection
+from dualstack.kube.connection import find_connection
 from dualstack.kube.interface import Conflict, Kube, NotFound, Unavailable
-from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import LEASE
 from dualstack.prober.report import NAMESPACE, PERIOD, PORT, Logbook
 
 TIMEOUT = 0.9
 """Wall seconds within which an address must answer: less than the period, so that probes do not pile up."""
-
-ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where a pod finds its service account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +34,12 @@ class ProberOptions:
 def run(options: ProberOptions) -> None:
     """Probe until the process is ended. InvalidInput without a cluster, KubeError when it refuses the report."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    connection = read_connection(options.kubeconfig) if options.kubeconfig else connection_of_pod(os.environ)
     with suppress(KeyboardInterrupt):
-        asyncio.run(_run(options, connection))
+        asyncio.run(_run(options))
 
 
-async def _run(options: ProberOptions, connection: Connection) -> None:
-    kube = LightkubeKube.connect(connection)
+async def _run(options: ProberOptions) -> None:
+    kube = LightkubeKube.connect(find_connection(options.kubeconfig))
     try:
         await probe(options, kube, ScaledClock())
     finally:
@@ -81,19 +74,6 @@ async def arrives(address: str, port: int) -> bool:
         return False
     writer.close()
     return True
-
-
-def connection_of_pod(environment: Mapping[str, str], account: Path = ACCOUNT) -> Connection:
-    """The cluster that this pod runs in; InvalidInput outside of one."""
-    host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT", "443")
-    if not host:
-        raise InvalidInput("--kubeconfig: is required outside of a pod (KUBERNETES_SERVICE_HOST is not set)")
-    try:
-        token = (account / "token").read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise InvalidInput(f"the token of the service account, {account / 'token'}: {error.strerror}") from error
-    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-    return Connection(server=server, certificate_authority=str(account / "ca.crt"), token=token)
 
 
 async def _report(kube: Kube, book: Logbook, now: float) -> None:

@@ -1,4 +1,5 @@
-"""Quota windows: what is learned from a refusal, and how much of a window is used (compute-api.md 4.1)."""
+"""Quota windows: what a refusal teaches, and how much of a window is used
+(docs/reference/compute-engine.md#rate-windows)."""
 
 from __future__ import annotations
 
@@ -29,6 +30,12 @@ def test_requests_are_grouped_as_their_quotas_are(method: str, path: str, group:
     assert group_of(method, path) == group
 
 
+async def turn(windows: QuotaWindows, group: str) -> None:
+    """Count a request once the group has room for it, as the client does."""
+    while not windows.take(group):
+        await windows.room(group)
+
+
 class Quota:
     """A fixed window that bears `limit` requests."""
 
@@ -42,7 +49,7 @@ class Quota:
 
     async def request(self) -> None:
         while True:
-            await self.windows.turn("change")
+            await turn(self.windows, "change")
             window = int(self.clock.now() // WINDOW)
             if self.served.get(window, 0) < self.limit:
                 self.served[window] = self.served.get(window, 0) + 1
@@ -66,10 +73,10 @@ async def test_who_is_refused_goes_on_as_soon_as_the_next_window_begins() -> Non
     clock = ScriptedClock()
     windows = QuotaWindows(clock)
     await clock.sleep(WINDOW - clock.now() % WINDOW + 40.0)
-    await windows.turn("change")
+    await turn(windows, "change")
     windows.refused("change")
     refused_at = clock.now()
-    await windows.turn("change")
+    await turn(windows, "change")
     assert clock.now() == refused_at + 20.0
 
 
@@ -87,11 +94,11 @@ async def test_one_early_refusal_does_not_stop_everything() -> None:
     """A window of the cloud that still lasts when ours begins says nothing about the next."""
     clock = ScriptedClock()
     windows = QuotaWindows(clock)
-    await windows.turn("change")
+    await turn(windows, "change")
     windows.refused("change")
     began = clock.now()
     for _ in range(LEAST):
-        await windows.turn("change")
+        await turn(windows, "change")
     assert clock.now() - began <= WINDOW
 
 

@@ -22,7 +22,6 @@ from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
 from dualstack.gce import ComputeClients
 from dualstack.kube.client import LightkubeKube
-from dualstack.kube.connection import Connection
 from dualstack.model import kinds, names
 from dualstack.model.events import AnyEvent, PhaseFinished, PhaseStarted, StepStarted
 from dualstack.model.kinds import Manifest
@@ -39,7 +38,7 @@ from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
-from tests.loopback import on_loopback
+from tests.loopback import connection, on_loopback
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 NS = "shoot--foo--bar"
@@ -237,7 +236,7 @@ async def scene(
             fabric.traffic.join(clock.now(), node.name, [node.pod_cidr])
         fabric.rest(clock.now())
         fabric.traffic.mark(clock.now())
-        kube = LightkubeKube.connect(Connection(server=kubernetes_url))
+        kube = LightkubeKube.connect(connection(kubernetes_url))
         stack.push_async_callback(kube.close)
         clients = ComputeClients(clock, endpoint=compute_url)
         stack.push_async_callback(clients.close)

@@ -1,16 +1,19 @@
-"""The operator as a process against the simulated Kubernetes API: it watches, reconciles, and ends when told to."""
+"""The operator as a process against the simulated Kubernetes API: how it starts, watches, reconciles and ends."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.shoot import load_shoot
@@ -19,8 +22,14 @@ from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.types import ResourceType
 from tests.loopback import kubeconfig, on_loopback
+from tests.sim.rehearsal.command import dualstack
 from tests.unit.gardener.controllers.scripted_world import NS, ScriptedWorld
 
+KUBECONFIG = """
+current-context: it
+contexts: [{name: it, context: {cluster: c}}]
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:9"}}]
+"""
 EXAMPLE = Path(__file__).parents[3] / "examples" / "shoot.yaml"
 
 
@@ -77,7 +86,8 @@ async def test_a_signal_ends_it_quickly_and_with_status_0(running: Running, numb
 
 
 async def test_an_extension_that_asks_is_reconciled(running: Running) -> None:
-    """Given a Network that asks, when the watch shows it, then it is answered under Gardener's protocol (3.3)."""
+    """Given a Network that asks, when the watch shows it, then it is answered under Gardener's protocol
+    (docs/reference/gardener.md#reconcile-protocol)."""
     store = running.world.store
     annotations = {"gardener.cloud/operation": "reconcile", "gardener.cloud/timestamp": "2026-01-01T00:00:00.5Z"}
     store.patch(gardener_kinds.NETWORK, "bar", {"metadata": {"annotations": annotations}}, NS)
@@ -111,6 +121,71 @@ async def test_it_ends_in_the_middle_of_a_reconcile(running: Running) -> None:
     running.process.terminate()
     assert await asyncio.wait_for(running.process.wait(), 10) == 0, running.log.read_text()
     assert time.monotonic() - began < 3.0
+
+
+async def test_it_finds_its_kubeconfig_in_the_environment_and_serves_its_health(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    world = ScriptedWorld(load_shoot(EXAMPLE.read_text()))
+    async with on_loopback(create_app(world.store)) as url, aiohttp.ClientSession() as session:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, url)))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "dualstack", "operator", "--events", "-", "--health-port", str(port)),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert process.stdout is not None
+            assert isinstance(decode(await asyncio.wait_for(process.stdout.readline(), 30)), OperatorReady)
+            async with session.get(f"http://127.0.0.1:{port}/healthz") as answer:
+                assert (answer.status, await answer.text()) == (200, "ok")
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+async def test_credentials_that_are_refused_are_bad_input(tmp_path: Path) -> None:
+    """Given an API server that answers 401, when the operator starts, then it ends with one line and status 2."""
+
+    async def refuse(_: web.Request) -> web.Response:
+        return web.json_response({"kind": "Status", "code": 401, "message": "Unauthorized"}, status=401)
+
+    application = web.Application()
+    application.router.add_route("*", "/{tail:.*}", refuse)
+    async with on_loopback(application) as url:
+        outcome = await asyncio.to_thread(dualstack, "operator", "--kubeconfig", str(kubeconfig(tmp_path, url)))
+    assert outcome.status == 2
+    assert (
+        outcome.err
+        == f"dualstack: {url} does not accept the credentials: HTTP status 401 Unauthorized; check the kubeconfig\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        (None, [], "kubeconfig {file}: No such file or directory"),
+        ("", [], "kubeconfig {file}: has no current context; set one with `kubectl config use-context NAME`"),
+        ("{", [], "kubeconfig {file}: not YAML"),
+        (KUBECONFIG, ["--compute-endpoint", "compute"], "compute endpoint 'compute': must be an http or https URL"),
+        (KUBECONFIG, ["--health-port", "{taken}"], "--health-port {taken}: "),
+        (KUBECONFIG, ["--metrics-port", "{taken}"], "--metrics-port {taken}: "),
+        (KUBECONFIG, ["--events", "/none/events"], "--events /none/events: No such file or directory"),
+    ],
+)
+def test_options_that_cannot_be_used_are_one_line(
+    tmp_path: Path, text: str | None, options: list[str], words: str
+) -> None:
+    file = tmp_path / "config"
+    if text is not None:
+        file.write_text(text)
+    with socket.create_server(("", 0)) as server:
+        values = {"file": file, "taken": server.getsockname()[1]}
+        outcome = dualstack("operator", "--kubeconfig", str(file), *(option.format(**values) for option in options))
+    assert outcome.status == 2
+    (line,) = outcome.err.splitlines()
+    assert line.startswith(f"dualstack: {words.format(**values)}")
 
 
 async def _eventually(check: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:

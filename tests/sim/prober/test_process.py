@@ -14,8 +14,7 @@ import pytest
 
 from dualstack.clock import ScaledClock
 from dualstack.model import kinds
-from dualstack.model.errors import InvalidInput
-from dualstack.prober.process import arrives, connection_of_pod
+from dualstack.prober.process import arrives
 from dualstack.prober.report import NAMESPACE, Report, Sight, read_report
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
@@ -108,21 +107,13 @@ async def test_a_kubernetes_that_does_not_answer_now_hears_later(tmp_path: Path)
         await process.wait()
 
 
-def test_what_it_is_given_is_checked() -> None:
+def test_its_arguments_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = dualstack("prober", "not-an-address", "--node", "node-0")
     assert outcome.status == 2
     assert "'not-an-address' is no IP address" in outcome.err
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
     outcome = dualstack("prober", "127.0.0.1", "--node", "node-0")
     assert outcome.status == 2
-    assert "--kubeconfig: is required outside of a pod" in outcome.err
-
-
-def test_a_pod_knows_its_cluster(tmp_path: Path) -> None:
-    environment = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
-    with pytest.raises(InvalidInput, match="the token of the service account"):
-        connection_of_pod(environment, tmp_path)
-    (tmp_path / "token").write_text("abc\n", encoding="utf-8")
-    connection = connection_of_pod(environment, tmp_path)
-    assert connection.server == "https://[fd00::1]:6443"
-    assert connection.token == (tmp_path / "token").read_text(encoding="utf-8").strip()
-    assert connection.certificate_authority == str(tmp_path / "ca.crt")
+    assert "no kubeconfig: --kubeconfig and $KUBECONFIG are not set" in outcome.err

@@ -32,13 +32,6 @@ class StoreKube:
         except StatusError as error:
             raise refusal_of_status(error.code, error.reason, error.message) from error
 
-    async def replace(self, kind: Kind, manifest: Manifest, *, subresource: str | None = None) -> Manifest:
-        self.writes.append(("replace", kind.kind, manifest["metadata"]["name"]))
-        try:
-            return self._store.replace(kind, manifest, subresource=subresource)
-        except StatusError as error:
-            raise refusal_of_status(error.code, error.reason, error.message) from error
-
     async def patch(
         self,
         kind: Kind,

@@ -1,0 +1,215 @@
+"""Kubeconfig files, exec plugins and the service account of a pod: what is found, and each failure as one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from tests.loopback import on_loopback
+
+from dualstack.kube.client import LightkubeKube
+from dualstack.kube.connection import find_connection
+from dualstack.kube.interface import Unauthenticated
+from dualstack.model.errors import InvalidInput
+from dualstack.model.kinds import NODE
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: it
+contexts: [{name: it, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1", certificate-authority: ca.pem}}]
+users: [{name: u, user: {token: secret}}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home without a kubeconfig, outside of a pod."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    def written(text: str, name: str = "kubeconfig") -> Path:
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_text(text)
+        return file
+
+    return written
+
+
+@pytest.fixture
+async def bearers() -> AsyncIterator[tuple[str, list[str]]]:
+    """A server that accepts `Bearer good` only, and the Authorization header of each request."""
+    seen: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Authorization", ""))
+        if seen[-1] != "Bearer good":
+            status = {"kind": "Status", "apiVersion": "v1", "code": 401, "reason": "Unauthorized", "message": "no"}
+            return web.json_response(status, status=401)
+        return web.json_response({"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n"}})
+
+    application = web.Application()
+    application.router.add_route("*", "/{tail:.*}", answer)
+    async with on_loopback(application) as url:
+        yield url, seen
+
+
+async def node(file: Path) -> str:
+    """The name of a Node, read with the credentials of the file."""
+    kube = LightkubeKube.connect(find_connection(file))
+    try:
+        found = await kube.get(NODE, "n")
+    finally:
+        await kube.close()
+    assert found is not None
+    return str(found["metadata"]["name"])
+
+
+def test_paths_are_relative_to_the_file(write: Callable[..., Path], tmp_path: Path) -> None:
+    found = find_connection(write(KUBECONFIG.replace("token: secret", "tokenFile: token, client-key: /k")))
+    assert found.cluster.server == "http://127.0.0.1:1"
+    assert found.cluster.certificate_auth == str(tmp_path / "ca.pem")
+    assert found.user is not None
+    assert (found.user.token_file, found.user.client_key) == (str(tmp_path / "token"), "/k")
+
+
+def test_the_files_are_found_as_kubectl_finds_them(
+    write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given no option, then $KUBECONFIG is merged in its order, before ~/.kube/config, before the pod's account."""
+    account = write("pod-token", "account/token").parent
+    write("default", "account/namespace")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
+    in_pod = find_connection(service_account=str(account))
+    assert in_pod.cluster.server == "https://[fd00::1]:6443"
+    assert in_pod.cluster.certificate_auth == str(account / "ca.crt")
+    assert in_pod.user is not None
+    assert in_pod.user.token_file == str(account / "token")
+
+    write(KUBECONFIG.replace("127.0.0.1:1", "home"), "home/.kube/config")
+    assert find_connection().cluster.server == "http://home"
+
+    first = write("{current-context: other, contexts: null, clusters: null}", "first")
+    contexts = KUBECONFIG.replace("name: it", "name: other").replace("127.0.0.1:1", "second")
+    second, third = write(contexts, "second"), write(KUBECONFIG.replace("127.0.0.1:1", "third"), "third")
+    monkeypatch.setenv("KUBECONFIG", f"{first}:{tmp_path}/none:{second}:{third}")
+    assert find_connection().cluster.server == "http://second"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[", "not YAML"),
+        ("- a", "not a kubeconfig"),
+        ("", "has no current context; set one with `kubectl config use-context NAME`"),
+        (
+            KUBECONFIG.replace("current-context: it", "current-context: other"),
+            "'other' not found; it defines these contexts: it",
+        ),
+        (KUBECONFIG.replace("{name: u, user", "{name: v, user"), "context 'it' names the cluster or user 'u'"),
+        (KUBECONFIG.replace("token: secret", "auth-provider: {name: gcp}"), "auth-provider is obsolete"),
+        (KUBECONFIG.replace("server: ", "host: ").replace("users:", "users: 3 #"), "not a kubeconfig"),
+    ],
+)
+def test_a_bad_kubeconfig_is_one_line(write: Callable[..., Path], text: str, words: str) -> None:
+    file = write(text)
+    with pytest.raises(InvalidInput, match=words) as caught:
+        find_connection(file)
+    assert "\n" not in str(caught.value)
+    assert "kubeconfig" in str(caught.value)
+
+
+def test_a_missing_kubeconfig_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidInput, match=r"kubeconfig .*none: No such file"):
+        find_connection(tmp_path / "none")
+    with pytest.raises(InvalidInput, match=r"no kubeconfig: .*; pass --kubeconfig FILE"):
+        find_connection()
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(InvalidInput, match=r"kubeconfig .*none: No such file"):
+        find_connection()
+    monkeypatch.delenv("KUBECONFIG")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(InvalidInput, match="service account of the pod in"):
+        find_connection(service_account=str(tmp_path))
+
+
+@pytest.mark.parametrize(("old", "new"), [('"http://127.0.0.1:1"', "nowhere"), ("ca.pem", "missing.pem")])
+def test_a_connection_that_cannot_be_made_is_one_line(write: Callable[..., Path], old: str, new: str) -> None:
+    with pytest.raises(InvalidInput, match="kubeconfig: context 'it': "):
+        LightkubeKube.connect(find_connection(write(KUBECONFIG.replace(old, new))))
+
+
+def exec_plugin(write: Callable[..., Path], url: str, script: str, version: str = "v1") -> Path:
+    """A kubeconfig whose user runs a script that lies beside it."""
+    write(f"#!/bin/sh\n{script}\n", "plugin").chmod(0o755)
+    spec = f"exec: {{apiVersion: client.authentication.k8s.io/{version}, command: ./plugin, args: [good]}}"
+    text = KUBECONFIG.replace("token: secret", spec).replace("http://127.0.0.1:1", url)
+    return write(text.replace(", certificate-authority: ca.pem", ""))
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+async def test_an_exec_plugin_yields_the_token(
+    write: Callable[..., Path], bearers: tuple[str, list[str]], tmp_path: Path, version: str
+) -> None:
+    """Given a plugin, when a request is made, then it runs with its arguments and knows which version to print."""
+    url, seen = bearers
+    script = f'printf %s "$KUBERNETES_EXEC_INFO" >{tmp_path}/info; echo "{{\\"status\\": {{\\"token\\": \\"$1\\"}}}}"'
+    assert await node(exec_plugin(write, url, script, version)) == "n"
+    assert seen == ["Bearer good"]
+    info = json.loads((tmp_path / "info").read_text())
+    assert info["apiVersion"] == f"client.authentication.k8s.io/{version}"
+
+
+@pytest.mark.parametrize(
+    ("script", "version", "words"),
+    [
+        ("echo no such profile >&2; exit 3", "v1", "returned 3: no such profile"),
+        ("echo hello", "v1", "printed no ExecCredential with a token"),
+        ('echo \'{"status": {"clientCertificateData": "x"}}\'', "v1", "client certificates are not supported"),
+        ('echo \'{"status": {"token": "bad"}}\'', "v1", "^HTTP status 401 Unauthorized$"),
+        ("true", "v2", "v2 not implemented"),
+    ],
+)
+async def test_a_plugin_that_fails_is_one_line(
+    write: Callable[..., Path], bearers: tuple[str, list[str]], script: str, version: str, words: str
+) -> None:
+    with pytest.raises(Unauthenticated, match=words) as caught:
+        await node(exec_plugin(write, bearers[0], script, version))
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_plugin_that_is_not_installed_is_one_line(
+    write: Callable[..., Path], bearers: tuple[str, list[str]]
+) -> None:
+    file = exec_plugin(write, bearers[0], "")
+    file.with_name("plugin").unlink()
+    with pytest.raises(Unauthenticated, match=r"No such file or directory: .*plugin"):
+        await node(file)
+
+
+async def test_a_token_file_is_read_again_when_the_token_is_no_longer_accepted(
+    write: Callable[..., Path], bearers: tuple[str, list[str]]
+) -> None:
+    url, seen = bearers
+    token = write("good", "token")
+    text = KUBECONFIG.replace("token: secret", "tokenFile: token").replace("http://127.0.0.1:1", url)
+    kube = LightkubeKube.connect(find_connection(write(text.replace(", certificate-authority: ca.pem", ""))))
+    try:
+        token.write_text("old")
+        with pytest.raises(Unauthenticated):
+            await kube.get(NODE, "n")
+        token.write_text("good")
+        assert await kube.get(NODE, "n") is not None
+    finally:
+        await kube.close()
+    assert seen[-2:] == ["Bearer old", "Bearer good"]
