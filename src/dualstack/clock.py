@@ -1,7 +1,7 @@
-"""Time as a dependency: everything that waits or stamps asks a clock it was given.
+"""Time as a dependency (docs/reference/design-rules.md#injected-time).
 
-A rehearsal runs hours of cluster time in seconds. Every process of one rehearsal is handed the same
-`origin` and `speed`, so all of them agree on what time it is without talking to each other.
+A rehearsal runs hours of cluster time in seconds. All of its processes get the same `origin` and `speed`, so they agree
+on the time without communicating.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds since the Unix epoch, and a way to let them pass."""
+    """Tells the time, and waits."""
 
     def now(self) -> float:
         """The current time, in seconds since the Unix epoch."""
@@ -54,7 +54,7 @@ def rfc3339(seconds: float, *, fraction: bool = False) -> str:
 
 
 def parse_rfc3339(text: str) -> float:
-    """Seconds since the epoch of an RFC 3339 time stamp with up to nine fractional digits; ValueError if it is none."""
+    """Seconds since the epoch of an RFC 3339 time stamp with up to nine fractional digits. Raises ValueError."""
     head, dot, tail = text.partition(".")
     if dot:
         digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]

@@ -1,4 +1,4 @@
-"""`dualstack operator`: the product itself, as a process that runs until it is told to stop."""
+"""`dualstack operator`: runs the controllers until a signal ends it."""
 
 from __future__ import annotations
 
@@ -28,29 +28,31 @@ from dualstack.cli.speed import Speed
     type=click.Choice(["overlap", "compressed", "gardener", "auto"]),
     default="overlap",
     show_default=True,
-    help="How pod routes become alias ranges. `compressed` and `gardener` lose connections; `auto` chooses "
-    "`compressed` only where `overlap` does not fit.",
+    help="How pod routes become alias ranges. `compressed` and `gardener` lose connectivity; `auto` chooses "
+    "`compressed` only where `overlap` exceeds a limit.",
 )
 @click.option(
     "--rollout",
     type=click.Choice(["auto", "manual"]),
     default="manual",
     show_default=True,
-    help="Whether to ask for the nodes' replacement as soon as new machines are dual-stack.",
+    help="Whether to request the replacement of the nodes as soon as new machines are dual-stack.",
 )
 @click.option(
     "--prober-image",
     metavar="IMAGE",
     default="",
-    help="Image with this program for the pods that try the decoys; needed by Shoots that ask for the decoy check.",
+    help="Image with this program for the probing pods of the decoy check.",
 )
-@click.option("--events", metavar="FILE", help="Append what happens to FILE as JSON lines; `-` is standard output.")
-@click.option("--clock-origin", type=float, default=0.0, help="Wall time at which a scaled clock agrees with the wall.")
+@click.option("--events", metavar="FILE", help="Append events to FILE as JSON lines; `-` is standard output.")
+@click.option(
+    "--clock-origin", type=float, default=0.0, help="Wall time at which a scaled clock agrees with the wall clock."
+)
 @click.option(
     "--clock-speed",
     type=Speed(),
     default=1.0,
-    help="Seconds of the cluster in one second of wall time.",
+    help="Seconds of cluster time in one second of wall time.",
 )
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
 @click.option("--health-port", type=click.IntRange(1, 65535), help="Serve /healthz on this port.")
@@ -70,7 +72,7 @@ def operator(
     lifeline: bool,
     debug: bool,
 ) -> None:
-    """Watch Shoots and carry those that ask for IPv6 to dual-stack; runs until SIGTERM or SIGINT."""
+    """Watch Shoots and migrate those that request IPv6 to dual-stack; runs until SIGTERM or SIGINT."""
     from dualstack.clock import ScaledClock
     from dualstack.operator.process import OperatorOptions, run
 

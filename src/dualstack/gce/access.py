@@ -1,4 +1,4 @@
-"""One client for each service account: built from the Secret `cloudprovider`, kept while its content stays the same."""
+"""One Compute client for each service account, read from the Secret `cloudprovider`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CredentialsFor = Callable[[Mapping[str, Any]], Credentials]
 
 
 class ComputeClients:
-    """Hands out clients by credentials; InvalidInput for an endpoint that is no URL. Close it when the process ends."""
+    """Keeps one client for each service account. InvalidInput for an endpoint that is not a URL."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class ComputeClients:
         self._clients: dict[str, ComputeClient] = {}
 
     def of(self, secret: Mapping[str, Any]) -> ComputeClient:
-        """The client for a Secret with a service account key. InvalidInput or Unauthenticated when it holds none."""
+        """The client for the service account key in a Secret. InvalidInput or Unauthenticated without a usable key."""
         info, digest = service_account(secret)
         client = self._clients.get(digest)
         if client is None:
@@ -55,7 +55,7 @@ class ComputeClients:
 
 
 def service_account(secret: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """The service account in the Secret, and a digest of it; InvalidInput says what is wrong with it."""
+    """The service account in the Secret, and its digest. Raises InvalidInput."""
     encoded = (secret.get("data") or {}).get(KEY)
     if not encoded:
         raise InvalidInput(f"secret has no key {KEY}")
@@ -63,7 +63,7 @@ def service_account(secret: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         raw = base64.b64decode(encoded, validate=True)
         info = msgspec.json.decode(raw)
     except (binascii.Error, ValueError, msgspec.DecodeError) as error:
-        raise InvalidInput(f"secret key {KEY} holds no JSON document: {error}") from error
+        raise InvalidInput(f"secret key {KEY} is not a JSON document: {error}") from error
     if not isinstance(info, dict) or not isinstance(info.get("project_id"), str) or not info["project_id"]:
-        raise InvalidInput(f"secret key {KEY} names no project_id")
+        raise InvalidInput(f"secret key {KEY} has no project_id")
     return info, hashlib.sha256(raw).hexdigest()

@@ -1,7 +1,8 @@
-"""Compute Engine over REST: one project, paced, retried where that is safe, every refusal typed (compute-api.md 1-4).
+"""Compute Engine over REST, for one project (docs/reference/compute-engine.md#names-paths-and-references).
 
-Paths are relative to the project: `global/routes`, `regions/europe-west1/subnetworks/x`. Every method raises a
-`ComputeRefusal` of `dualstack.gce.errors` and nothing else. Mutations return when their operation is DONE.
+Requests stay within the rate quotas and are retried where that is safe. Paths are relative to the project:
+`global/routes`, `regions/europe-west1/subnetworks/x`. Every method raises a `ComputeRefusal` of `dualstack.gce.errors`
+(LookupError for a call that `dualstack.gce.methods` lacks). Changes return when their operation is DONE.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 from dualstack.clock import Clock
 from dualstack.gce.credentials import Anonymous, Credentials
 from dualstack.gce.errors import NotFound, NotReady, RateLimited, Transient, no_answer, refusal
+from dualstack.gce.methods import method_of
 from dualstack.gce.operations import Operations, Resource
 from dualstack.gce.pacing import QUICK, Pace, QuotaWindows, group_of
 from dualstack.model.errors import InvalidInput
@@ -30,13 +32,13 @@ TIMEOUT = 60.0
 """Wall seconds after which a request counts as unanswered."""
 
 ATTEMPTS = 8
-"""How often one request is made when its refusals pass by themselves (5xx, no answer, not ready)."""
+"""Attempts of one request while it fails for a passing reason (5xx, no answer, not ready)."""
 
 CONNECTIONS = 32
-"""Requests on their way at a time."""
+"""Requests at a time."""
 
 WINDOWS = 10
-"""How many quota windows one request waits for."""
+"""Quota windows for which one request waits."""
 
 RETRY = Pace(first=1.0, growth=2.0, ceiling=15.0)
 
@@ -72,11 +74,11 @@ class ComputeClient:
     # -- reading
 
     async def get(self, path: str, *, fields: str | None = None) -> Resource:
-        """The resource; NotFound when it is not there. An empty path is the project itself."""
+        """The resource; NotFound if it does not exist. An empty path is the project itself."""
         return await self._request("GET", path, query={"fields": fields})
 
     async def find(self, path: str, *, fields: str | None = None) -> Resource | None:
-        """The resource, or None when it is not there."""
+        """The resource, or None if it does not exist."""
         try:
             return await self.get(path, fields=fields)
         except NotFound:
@@ -97,7 +99,7 @@ class ComputeClient:
         return items
 
     async def newest_first(self, path: str, *, fields: str | None = None) -> AsyncIterator[Resources]:
-        """The items of a collection page by page, what was created last first; `fields` as for `list`."""
+        """The items of a collection page by page, newest first; `fields` as for `list`."""
         async for page in self._pages(path, None, fields, orderBy="creationTimestamp desc"):
             yield page.get("items") or []
 
@@ -108,7 +110,7 @@ class ComputeClient:
         filter: str | None = None,  # noqa: A002
         fields: str | None = None,
     ) -> Resources:
-        """The items of `collection` in all zones or regions, over all pages (compute-api.md 1.2)."""
+        """The items of `collection` in all zones or regions (docs/reference/compute-engine.md#aggregated-lists)."""
         items: Resources = []
         async for page in self._pages(f"aggregated/{collection}", filter, fields):
             for scope in (page.get("items") or {}).values():
@@ -138,7 +140,7 @@ class ComputeClient:
         return await self._mutate("PATCH", path, body, query, pace)
 
     async def delete(self, path: str, *, pace: Pace = QUICK) -> bool:
-        """DELETE; whether it was there. What is gone already is deleted (gardener-behaviour.md W21)."""
+        """DELETE; whether the resource existed. A missing one is not an error (docs/reference/weaknesses.md#w21)."""
         try:
             await self._mutate("DELETE", path, None, {}, pace)
         except NotFound:
@@ -148,7 +150,8 @@ class ComputeClient:
     async def _mutate(
         self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str], pace: Pace
     ) -> Resource:
-        # One id for all attempts: the repeat of one that was carried out yields its operation (compute-api.md 1.4).
+        # One id for all attempts: Compute answers a repeated id with the operation of the first
+        # (docs/reference/compute-engine.md#request-ids).
         identified: dict[str, str | None] = {**query, "requestId": str(uuid.uuid4())}
         operation = await self._request(method, path, body, identified)
         return await self._operations.finished(operation, call=f"{method} {path}", pace=pace)
@@ -162,7 +165,8 @@ class ComputeClient:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str | None] | None = None,
     ) -> Resource:
-        """One request, repeated where that cannot hurt: nothing was done, or the id makes the repeat harmless."""
+        """One request, repeated where that is safe: nothing was done, or the request id makes the repeat harmless."""
+        method_of(method, path)
         delays = RETRY.delays()
         group = group_of(method, path)
         attempts = windows = 0
@@ -170,7 +174,7 @@ class ComputeClient:
             await self._windows.room(group)
             try:
                 async with self._slots:
-                    # Whoever waited for a slot may have been overtaken by a refusal.
+                    # While this request waited for a slot, another one may have used up the window.
                     if not self._windows.take(group):
                         continue
                     return await self._send(method, path, body, query or {})
@@ -217,7 +221,7 @@ class ComputeClient:
 
 
 def endpoint_root(endpoint: str) -> str:
-    """The endpoint without `/compute/v1`; InvalidInput when it is no http(s) URL."""
+    """The endpoint without `/compute/v1`; InvalidInput unless it is an http(s) URL."""
     root = endpoint.rstrip("/").removesuffix("/v1").removesuffix("/compute")
     parts = urlsplit(root)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -235,5 +239,5 @@ def _answer(status: int, raw: bytes, call: str) -> Resource:
     if status >= 400:
         raise refusal(status, decoded, call=call)
     if not isinstance(decoded, dict):
-        raise no_answer(ValueError("the answer is no JSON object"), call=call)
+        raise no_answer(ValueError("the answer is not a JSON object"), call=call)
     return decoded

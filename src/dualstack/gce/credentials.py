@@ -1,7 +1,7 @@
-"""Who we are to Compute Engine: bearer tokens of a service account or of the environment (google-auth).
+"""Bearer tokens of a service account for Compute Engine, from google-auth.
 
-google-auth is synchronous and has no transport without a further dependency; a token is fetched once an hour, so a
-thread and the standard library's HTTP client are enough.
+google-auth is synchronous and its transports need further dependencies. A token is fetched once an hour, so a thread
+and the standard library's HTTP client are enough.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ TIMEOUT = 30.0
 
 
 class Credentials(Protocol):
-    """Yields the value of the Authorization header."""
+    """Provides the value of the Authorization header."""
 
     async def authorization(self) -> str | None:
-        """`Bearer <token>`, or None to send no header; Unauthenticated or Transient when there is no token."""
+        """`Bearer <token>`, or None to send no header; Unauthenticated or Transient if no token can be had."""
         ...
 
 
 class Anonymous:
-    """Sends no header: for end points that ask for none."""
+    """Sends no header, for endpoints that need none."""
 
     async def authorization(self) -> str | None:
         return None
 
 
 class GoogleCredentials:
-    """Wraps credentials of google-auth; refreshes them in a thread when they are about to expire."""
+    """Wraps credentials of google-auth and refreshes them in a thread before they expire."""
 
     def __init__(self, credentials: Any) -> None:
         self._credentials = credentials
@@ -47,7 +47,7 @@ class GoogleCredentials:
 
     @classmethod
     def service_account(cls, info: Mapping[str, Any]) -> GoogleCredentials:
-        """From the content of `serviceaccount.json`; Unauthenticated when it is no usable key."""
+        """From the content of `serviceaccount.json`; Unauthenticated if the key cannot be used."""
         module: Any = importlib.import_module("google.oauth2.service_account")
         try:
             return cls(module.Credentials.from_service_account_info(dict(info), scopes=[SCOPE]))
@@ -77,7 +77,7 @@ def _no_token(error: Exception, *, passing: bool) -> ComputeRefusal:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What google-auth reads of an HTTP answer."""
+    """The part of an HTTP answer that google-auth reads."""
 
     status: int
     headers: Mapping[str, str]
@@ -85,7 +85,7 @@ class _Answer:
 
 
 class _Refused(urllib.request.HTTPErrorProcessor):
-    """Hands answers of every status to the caller; google-auth reads the status itself."""
+    """Returns answers of every status; google-auth reads the status itself."""
 
     def http_response(self, request: urllib.request.Request, response: Any) -> Any:
         return response

@@ -1,19 +1,22 @@
-"""What Compute Engine refuses, as types: who is at fault, and whether and when a retry makes sense (compute-api.md 2).
+"""The errors of Compute Engine as types (docs/reference/compute-engine.md#operations-and-errors).
 
-ComputeError
-└── ComputeRefusal      anything the API or an operation said no to
-    ├── NotFound            404 notFound, RESOURCE_NOT_FOUND
-    ├── AlreadyExists       409 alreadyExists, RESOURCE_ALREADY_EXISTS
-    ├── StaleFingerprint    412 conditionNotMet: read again, then try again
-    ├── NotReady            400 resourceNotReady: another operation runs on the resource
-    ├── RateLimited         403 rateLimitExceeded: the quota window is used up
-    ├── QuotaExceeded       allocation quota, exhausted pools
-    ├── InUse               the resource or the address is used by another one
-    ├── Invalid             400 invalid, required, ...; also overlapping ranges and UNSUPPORTED_OPERATION
-    ├── PermissionDenied    403 forbidden
-    ├── PolicyViolated      412 conditionNotMet of an organization policy: only its administrator can help
-    ├── Unauthenticated     401, or no token could be fetched
-    └── Transient           5xx, an internal error of an operation, a connection that broke
+All are `ComputeRefusal`s. `retry_after` is the number of seconds after which the same request makes sense again. Only
+the client itself repeats requests (RateLimited, NotReady and Transient); everything else is left to the next reconcile.
+
+| class            | when                                                                                | retry_after |
+|------------------|-------------------------------------------------------------------------------------|-------------|
+| NotFound         | 404 notFound, RESOURCE_NOT_FOUND                                                    |             |
+| AlreadyExists    | 409 alreadyExists, RESOURCE_ALREADY_EXISTS                                          |             |
+| StaleFingerprint | 412 conditionNotMet: the resource has changed since it was read                     | 1           |
+| NotReady         | 400 resourceNotReady: another operation runs on the resource                        | 5           |
+| RateLimited      | 403 rateLimitExceeded, 429: the quota of this minute is used up                     | 60          |
+| QuotaExceeded    | an allocation quota, or the capacity of a zone or an address range, is used up      |             |
+| InUse            | another resource uses the resource or the address                                   |             |
+| Invalid          | 400 invalid, required, ...; overlapping ranges; UNSUPPORTED_OPERATION               |             |
+| PermissionDenied | 403 forbidden: a missing permission, or the API is not enabled, as its message says |             |
+| PolicyViolated   | 412 conditionNotMet that names an organization policy                               |             |
+| Unauthenticated  | 401, or no token could be fetched                                                   |             |
+| Transient        | 5xx, an internal error of an operation, no answer, no token endpoint                | 5           |
 """
 
 from __future__ import annotations
@@ -26,14 +29,11 @@ from dualstack.model.errors import ComputeError
 
 
 class ComputeRefusal(ComputeError):
-    """A refusal in the cloud's own words.
+    """An error in the words of Compute Engine.
 
-    reason: the word that the API gives (`notFound`, `QUOTA_EXCEEDED`, ...); message: its sentence; status: HTTP status,
-    0 when there was no answer; call: what was asked; retry_after: seconds after which the same makes sense again, None
-    if never.
+    reason: its reason (`notFound`, `QUOTA_EXCEEDED`, ...); message: its message; status: the HTTP status, 0 without an
+    answer; call: the request.
     """
-
-    retry_after: float | None = None
 
     def __init__(self, reason: str, message: str, *, status: int = 0, call: str = "") -> None:
         self.reason = reason
@@ -45,7 +45,7 @@ class ComputeRefusal(ComputeError):
 
 
 class NotFound(ComputeRefusal):
-    """The resource is not there."""
+    """The resource does not exist."""
 
 
 class AlreadyExists(ComputeRefusal):
@@ -53,21 +53,21 @@ class AlreadyExists(ComputeRefusal):
 
 
 class StaleFingerprint(ComputeRefusal):
-    """The resource has changed since it was read: read it again and try again."""
+    """The resource has changed since it was read. Read it again, then try again."""
 
     retry_after = 1.0
 
 
 class NotReady(ComputeRefusal):
-    """Another operation runs on the resource (compute-api.md 3)."""
+    """Another operation runs on the resource (docs/reference/compute-engine.md#busy-subnetwork)."""
 
     retry_after = 5.0
 
 
 class RateLimited(ComputeRefusal):
-    """The quota window is used up; it is refilled at the start of the next minute (compute-api.md 4.1).
+    """The quota window is used up until the next full minute (docs/reference/compute-engine.md#rate-windows).
 
-    limit: requests per minute, where the refusal names them.
+    limit: requests per minute, if the error states them.
     """
 
     retry_after = 60.0
@@ -75,23 +75,23 @@ class RateLimited(ComputeRefusal):
 
 
 class QuotaExceeded(ComputeRefusal):
-    """An allocation quota, or the cloud's stock, is used up."""
+    """An allocation quota or the available capacity is used up."""
 
 
 class InUse(ComputeRefusal):
-    """The resource or the address is used by another one."""
+    """Another resource uses the resource or the address."""
 
 
 class Invalid(ComputeRefusal):
-    """The request can never succeed in this state of the project; overlapping ranges among others."""
+    """The request cannot succeed in the present state of the project, for example because ranges overlap."""
 
 
 class PermissionDenied(ComputeRefusal):
-    """The service account may not do this, or the API is not enabled for the project, which its words tell."""
+    """The service account lacks a permission, or the API is not enabled for the project."""
 
 
 class PolicyViolated(ComputeRefusal):
-    """An organization policy forbids it. The cloud says it with the reason of a stale fingerprint (W32)."""
+    """An organization policy forbids the request. Its reason is that of a stale fingerprint."""
 
     def __init__(self, reason: str, message: str, *, status: int = 0, call: str = "") -> None:
         remedy = "; an administrator of the organization has to allow it for this project"
@@ -103,62 +103,27 @@ class Unauthenticated(ComputeRefusal):
 
 
 class Transient(ComputeRefusal):
-    """No answer, or one that says nothing about the request."""
+    """No answer, or one that is no fault of the request."""
 
     retry_after = 5.0
 
 
-_CLASSES: tuple[tuple[type[ComputeRefusal], frozenset[str]], ...] = (
-    (NotFound, frozenset({"notFound", "RESOURCE_NOT_FOUND"})),
-    (AlreadyExists, frozenset({"alreadyExists", "RESOURCE_ALREADY_EXISTS"})),
-    (StaleFingerprint, frozenset({"conditionNotMet", "CONDITION_NOT_MET"})),
-    (NotReady, frozenset({"resourceNotReady", "RESOURCE_NOT_READY"})),
-    (RateLimited, frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RESOURCE_OPERATION_RATE_EXCEEDED"})),
-    (
-        QuotaExceeded,
-        frozenset(
-            {
-                "quotaExceeded",
-                "QUOTA_EXCEEDED",
-                "ZONE_RESOURCE_POOL_EXHAUSTED",
-                "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS",
-                "RESOURCE_POOL_EXHAUSTED",
-                "IP_SPACE_EXHAUSTED",
-                "IP_SPACE_EXHAUSTED_WITH_DETAILS",
-            }
-        ),
-    ),
-    (
-        InUse,
-        frozenset(
-            {
-                "resourceInUseByAnotherResource",
-                "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE",
-                "IP_IN_USE_BY_ANOTHER_RESOURCE",
-            }
-        ),
-    ),
-    (
-        Invalid,
-        frozenset(
-            {
-                "invalid",
-                "required",
-                "invalidParameter",
-                "badRequest",
-                "invalidUsage",
-                "INVALID_FIELD_VALUE",
-                "INVALID_USAGE",
-                "UNSUPPORTED_OPERATION",
-            }
-        ),
-    ),
-    (PermissionDenied, frozenset({"forbidden"})),
-    (Unauthenticated, frozenset({"authError"})),
-    (Transient, frozenset({"backendError", "internalError", "INTERNAL_ERROR"})),
-)
-
-_BY_REASON = {reason: refusal for refusal, reasons in _CLASSES for reason in reasons}
+_REASONS: dict[type[ComputeRefusal], str] = {
+    NotFound: "notFound RESOURCE_NOT_FOUND",
+    AlreadyExists: "alreadyExists RESOURCE_ALREADY_EXISTS",
+    StaleFingerprint: "conditionNotMet CONDITION_NOT_MET",
+    NotReady: "resourceNotReady RESOURCE_NOT_READY",
+    RateLimited: "rateLimitExceeded userRateLimitExceeded RESOURCE_OPERATION_RATE_EXCEEDED",
+    QuotaExceeded: "quotaExceeded QUOTA_EXCEEDED ZONE_RESOURCE_POOL_EXHAUSTED RESOURCE_POOL_EXHAUSTED "
+    "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS IP_SPACE_EXHAUSTED IP_SPACE_EXHAUSTED_WITH_DETAILS",
+    InUse: "resourceInUseByAnotherResource RESOURCE_IN_USE_BY_ANOTHER_RESOURCE IP_IN_USE_BY_ANOTHER_RESOURCE",
+    Invalid: "invalid required invalidParameter badRequest invalidUsage INVALID_FIELD_VALUE INVALID_USAGE "
+    "UNSUPPORTED_OPERATION",
+    PermissionDenied: "forbidden",
+    Unauthenticated: "authError",
+    Transient: "backendError internalError INTERNAL_ERROR",
+}
+_BY_REASON = {reason: kind for kind, reasons in _REASONS.items() for reason in reasons.split()}
 _BY_STATUS: dict[int, type[ComputeRefusal]] = {
     400: Invalid,
     401: Unauthenticated,
@@ -172,11 +137,11 @@ _BY_STATUS: dict[int, type[ComputeRefusal]] = {
 
 
 _POLICY = re.compile(r"\bconstraints/[a-z]+\.\w+\b.*\bviolate|\bviolates? constraint constraints/", re.IGNORECASE)
-"""How an organization policy speaks, e.g. `Constraint constraints/compute.disableVpcExternalIpv6 violated for ...`."""
+"""For example `Constraint constraints/compute.disableVpcExternalIpv6 violated for ...`."""
 
 
 def refusal(status: int, answer: object, *, call: str = "") -> ComputeRefusal:
-    """The error that an HTTP answer of 400 and above stands for; `answer` is its decoded body, whatever it holds."""
+    """The error for an HTTP answer with status 400 or above; `answer` is its decoded body, of any form."""
     body = answer.get("error") if isinstance(answer, Mapping) else None
     error: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
     first = _first(error.get("errors"))
@@ -190,14 +155,14 @@ def refusal(status: int, answer: object, *, call: str = "") -> ComputeRefusal:
 
 
 def _stated_limit(details: object) -> int | None:
-    """`quota_limit_value` of the ErrorInfo (compute-api.md 4.1), if it is there and makes sense."""
+    """`quota_limit_value` of the ErrorInfo, if it is a number (docs/reference/compute-engine.md#rate-limit-errors)."""
     metadata = _first(details).get("metadata")
     text = str(metadata.get("quota_limit_value") or "") if isinstance(metadata, Mapping) else ""
     return int(text) or None if text.isdecimal() else None
 
 
 def operation_refusal(operation: Mapping[str, Any], *, call: str = "") -> ComputeRefusal | None:
-    """The error of a finished operation, or None when it succeeded (compute-api.md 2.2)."""
+    """The error of a finished operation, or None (docs/reference/compute-engine.md#operation-error-shape)."""
     errors = (operation.get("error") or {}).get("errors") or ()
     if not errors:
         return None
@@ -217,7 +182,7 @@ def no_answer(cause: BaseException, *, call: str = "") -> Transient:
 
 
 def _class_of(status: int, reason: str, message: str) -> type[ComputeRefusal]:
-    """By reason where it is known. A server error is never the request's fault, whatever reason it gives."""
+    """By the reason if it is known, else by the status. A status of 500 and above is Transient, whatever the reason."""
     if status >= 500:
         return Transient
     if _POLICY.search(message):

@@ -1,4 +1,4 @@
-"""Several requests side by side, none of them left behind when one fails."""
+"""Concurrent requests that all finish, even if one fails."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Operations awaited together: one poller for each scope, however many wait (compute-api.md 2.1; W31).
+"""Waits for operations, with one poller for each scope (docs/reference/weaknesses.md#w31).
 
-While several operations are waited for, one list answers for all: the newest come first, so that its first page has
-them, with their outcome. Between looks the delay grows from half a second to five.
+While several operations are awaited, one list, newest first, shows all of them. The delay between polls grows from half
+a second to five.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from dualstack.gce.pacing import QUICK, Pace
 Resource = dict[str, Any]
 
 FEW = 1
-"""Up to this many operations are read by name; more are listed: each look is one request."""
+"""Up to this many operations are read by name; more are listed, so that each poll is one request."""
 
 CROWDED = 2.0
-"""Seconds before the first look at many: hardly an operation ends sooner, and never do all."""
+"""Seconds before the first poll for many operations: they hardly ever all end sooner."""
 
 WIDTH = 10
-"""Outcomes read at a time."""
+"""Operations read by name at a time."""
 
 FIELDS = "items(name,status,error,httpErrorStatusCode,httpErrorMessage,targetLink,zone,region),nextPageToken"
 
 PATIENCE = 20
-"""Looks in a row that may fail for passing reasons before those who wait are told."""
+"""Polls in a row that may fail for a passing reason before the waiting calls fail."""
 
 
 class Reader(Protocol):
@@ -57,7 +57,7 @@ class Operations:
         self._pollers: dict[tuple[str, Pace], _Poller] = {}
 
     async def finished(self, operation: Resource, *, call: str = "", pace: Pace = QUICK) -> Resource:
-        """The operation when it is DONE; raises the typed error that it ended with."""
+        """The operation once it is DONE; raises the typed error of a failed one."""
         if operation.get("status") != "DONE":
             key = (scope_of(operation), pace)
             poller = self._pollers.get(key)
@@ -70,14 +70,14 @@ class Operations:
         return operation
 
     async def close(self) -> None:
-        """Stop polling; whoever still waits is cancelled."""
+        """Stop polling and cancel the waiting calls."""
         pollers, self._pollers = self._pollers, {}
         for poller in pollers.values():
             await poller.stop()
 
 
 class _Poller:
-    """Looks after the operations of one scope while anybody waits for one."""
+    """Polls the operations of one scope while calls wait for them."""
 
     def __init__(self, reader: Reader, clock: Clock, scope: str, pace: Pace) -> None:
         self._reader = reader
@@ -92,7 +92,7 @@ class _Poller:
     async def outcome(self, name: str) -> Resource:
         waiter: asyncio.Future[Resource] = asyncio.get_running_loop().create_future()
         if len(self._waiting) < FEW:
-            # Few are looked after quickly; in a stream of many each look serves all that came meanwhile.
+            # The first of a series is polled quickly; later ones share the polls that are under way.
             self._delays = self._pace.delays()
         self._waiting.setdefault(name, []).append(waiter)
         if self._task is None or self._task.done():
@@ -106,35 +106,35 @@ class _Poller:
 
     async def _poll(self) -> None:
         try:
-            while self._drop_those_who_left():
+            while self._drop_abandoned():
                 delay = next(self._delays)
                 crowded = len(self._waiting) > FEW
                 await self._clock.sleep(max(delay, CROWDED) if crowded else min(delay, self._pace.alone))
                 try:
-                    await self._look()
+                    await self._check()
                 except ComputeRefusal as error:
-                    self._bear(error)
+                    self._tolerate(error)
                 else:
                     self._failures = 0
         finally:
             for name in list(self._waiting):
-                self._settle(name, Transient("pollingEnded", f"nobody looks after operation {name!r} any more"))
+                self._settle(name, Transient("pollingEnded", f"operation {name!r} is no longer polled"))
 
-    def _drop_those_who_left(self) -> bool:
-        """Forget operations that nobody waits for any more; whether any is left."""
+    def _drop_abandoned(self) -> bool:
+        """Forget operations without a waiting call; whether any is left."""
         for name in [name for name, waiters in self._waiting.items() if all(waiter.done() for waiter in waiters)]:
             del self._waiting[name]
         return bool(self._waiting)
 
-    def _bear(self, error: ComputeRefusal) -> None:
-        """A passing refusal says nothing about the operations; any other, or too many of them, ends the waiting."""
+    def _tolerate(self, error: ComputeRefusal) -> None:
+        """Tolerate a failed poll with a passing reason, up to `PATIENCE` in a row; pass any other on to the waiting calls."""
         self._failures += 1
         if isinstance(error, Transient | RateLimited) and self._failures < PATIENCE:
             return
         for name in list(self._waiting):
             self._settle(name, error)
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         if len(self._waiting) <= FEW:
             await self._read(list(self._waiting))
             return
@@ -160,7 +160,7 @@ class _Poller:
                 if answer.get("status") == "DONE":
                     self._settle(name, answer)
             elif isinstance(answer, NotFound):
-                # What became of it must be read from its target; the caller looks again.
+                # The caller reads the target to learn the outcome.
                 self._settle(name, Transient("operationForgotten", f"operation {name!r} is no longer known"))
             elif isinstance(answer, ComputeRefusal):
                 passing = answer

@@ -1,4 +1,4 @@
-"""How fast to ask: the pace of polling, and the pause that a used-up quota window asks for (compute-api.md 4.1)."""
+"""The pace of polling, and the pause until a quota window is refilled (docs/reference/compute-engine.md#rate-windows)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ WINDOW = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between looks: `first`, then each `growth` times the one before, at most `ceiling`."""
+    """Seconds between polls: `first`, then each `growth` times the one before, at most `ceiling`."""
 
     first: float = 0.5
     growth: float = 1.5
     ceiling: float = 5.0
     alone: float = math.inf
-    """At most this many when a single operation is waited for: then everything else waits for it, too."""
+    """At most this many while a single operation is awaited, because everything else then waits for it."""
 
     def delays(self) -> Iterator[float]:
-        """The seconds before each look, without end."""
+        """The seconds before each poll, without end."""
         delay = self.first
         while True:
             yield delay
@@ -31,17 +31,15 @@ class Pace:
 
 
 QUICK = Pace(alone=2.5)
-"""gardener-behaviour.md W31: half a second up to five."""
+"""Half a second up to five (docs/reference/weaknesses.md#w31)."""
 
 UPSTREAM = Pace(first=10.0, growth=1.0, ceiling=10.0)
-"""gardener-behaviour.md 4.4: every ten seconds, as the strategy `gardener` does for comparison."""
+"""Every ten seconds, for the strategy `gardener` (docs/reference/gardener.md#operation-polling)."""
 
 
 def group_of(method: str, path: str) -> str:
-    """The rate quota that a request is charged to, as far as requests share one (compute-api.md 4.1).
-
-    Kind of request and the region it concerns; zones are charged to their region.
-    """
+    """The rate quota of a request: its kind and its region, also for zones
+    (docs/reference/compute-engine.md#rate-groups)."""
     home, _, rest = path.partition("/")
     place, _, rest = rest.partition("/") if home in ("regions", "zones") else ("", "", rest)
     region = place.rpartition("-")[0] if home == "zones" else place
@@ -58,11 +56,11 @@ def group_of(method: str, path: str) -> str:
 
 
 class QuotaWindows:
-    """Keeps each group of requests within its quota, which is learned from being refused (fixed windows).
+    """Keeps each group of requests within its quota, which it learns from refusals (fixed windows).
 
-    Nothing is held back before the first refusal. From then on requests beyond what a window bears wait for the next
-    one, so that many who wait do not all ask in vain. A window that was used up without a refusal raises an estimate
-    that no refusal has stated: others who share the quota may have become quieter.
+    Nothing is held back before the first refusal. From then on requests that exceed the window's limit wait for the
+    next window. If the refusal did not state the limit, a full window without a refusal raises the estimate, because
+    other clients that share the quota may have become quieter.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -70,24 +68,24 @@ class QuotaWindows:
         self._groups: dict[str, _Group] = {}
 
     def take(self, group: str) -> bool:
-        """Count a request of the group; False, and not counted, when it has to wait for `room`."""
+        """Count a request of the group; False, without counting it, if it has to wait for `room`."""
         return self._groups.setdefault(group, _Group()).take(int(self._clock.now() // WINDOW))
 
     async def room(self, group: str) -> None:
-        """Return at the start of a window when the present one is used up."""
+        """Return at once, or at the start of the next window if the present one is used up."""
         known = self._groups.setdefault(group, _Group())
         now = self._clock.now()
         if known.full(int(now // WINDOW)):
             await self._clock.sleep((known.window + 1) * WINDOW - now)
 
     def refused(self, group: str, stated: int | None = None) -> None:
-        """A request of the group was refused with rateLimitExceeded; `stated` is the limit that the refusal names."""
+        """Record a rateLimitExceeded of the group; `stated` is the limit that the refusal names."""
         known = self._groups.setdefault(group, _Group())
         known.refuse(int(self._clock.now() // WINDOW), stated)
 
 
 LEAST = 10
-"""A window bears at least this many: clocks differ, so the count at the first refusal may belong to two windows."""
+"""The lowest estimate: clocks differ, so the count at the first refusal may belong to two windows."""
 
 
 @dataclass(slots=True)
@@ -114,7 +112,7 @@ class _Group:
         if window > self.window:
             self._begin(window)
         if not self.closed:
-            # Requests on their way were counted, too; that overestimates by a few at most.
+            # Requests under way are counted too, which overestimates by a few at most.
             self.limit, self.stated = stated or max(self.count - 1, LEAST), stated is not None
         self.closed = True
 

@@ -1,4 +1,4 @@
-"""Reading Compute resources: the few fields the product decides by, as typed values; the rest stays a plain dict."""
+"""Reads the fields of Compute resources that decisions depend on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DUAL_STACK = {"stackType": "IPV4_IPV6", "ipv6AccessType": "EXTERNAL"}
 
 @dataclass(frozen=True, slots=True)
 class InstanceReference:
-    """An instance as a URL or a partial path names it."""
+    """An instance as named by a URL or a partial path."""
 
     project: str | None
     zone: str
@@ -22,7 +22,7 @@ class InstanceReference:
 
 
 def instance_reference(link: str) -> InstanceReference | None:
-    """`[.../projects/<p>/]zones/<z>/instances/<i>`; None when the link names no instance (W27)."""
+    """Parses `[.../projects/<p>/]zones/<z>/instances/<i>`; None for other links (docs/reference/weaknesses.md#w27)."""
     parts = urlsplit(link).path.strip("/").split("/")
     if len(parts) < 4 or parts[-4] != "zones" or parts[-2] != "instances":
         return None
@@ -36,12 +36,13 @@ def last_segment(link: str) -> str:
 
 
 def same_resource(left: str, right: str) -> bool:
-    """Whether two links name the same resource, whatever host and API version they carry (compute-api.md 1.1)."""
+    """Whether two links name the same resource; host and API version do not matter
+    (docs/reference/compute-engine.md#names-paths-and-references)."""
     return _from_project(left) == _from_project(right)
 
 
 def first_interface(instance: Mapping[str, Any]) -> Mapping[str, Any]:
-    """nic0, else the first one (gardener-behaviour.md 8.1); empty when there is none."""
+    """nic0, else the first one, else an empty mapping (docs/reference/gardener.md#node-prefixes)."""
     interfaces: list[Mapping[str, Any]] = instance.get("networkInterfaces") or []
     return next((entry for entry in interfaces if entry.get("name") == "nic0"), interfaces[0] if interfaces else {})
 

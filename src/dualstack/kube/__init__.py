@@ -1,1 +1,1 @@
-"""Access to Kubernetes: `interface` is all that the controllers know of it."""
+"""Access to Kubernetes. Controllers depend on `interface` only."""

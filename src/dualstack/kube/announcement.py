@@ -1,4 +1,4 @@
-"""What a person should find without reading logs: Kubernetes Events."""
+"""Kubernetes Events, for users who do not read the log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dualstack.model.errors import KubeError
 from dualstack.model.kinds import EVENT, Kind
 
 LONGEST = 1024
-"""Characters of a message; the API refuses longer ones."""
+"""Characters of a message, a limit of the API."""
 
 EventType = Literal["Normal", "Warning"]
 
@@ -28,10 +28,10 @@ async def announce_about(
     kind: EventType = "Normal",
     generation: int | None = None,
 ) -> bool:
-    """Write an Event about an object. One that cannot be written is no reason to stop anything.
+    """Write an Event about an object. A failed write is ignored.
 
-    With `generation` it is told once for that generation of the Shoot, whoever tried before and was killed; False when
-    it had been told.
+    With `generation` the Event is written once for that generation of the Shoot, even across restarts; False if it
+    exists already.
     """
     suffix = uuid.uuid4().hex[:16] if generation is None else f"{reason.lower()}.{generation}"
     now = rfc3339(clock.now())

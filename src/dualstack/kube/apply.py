@@ -1,6 +1,6 @@
-"""Applying manifests: what is wanted laid over what is there, and nothing written when that changes nothing.
+"""Applies manifests: merges the wanted fields into the live object, and writes only if that changes it.
 
-Fields that the manifest does not speak of stay as they are: defaults of the API server, what webhooks added, status.
+Fields that the manifest leaves out stay as they are: defaults, additions of webhooks, status.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dualstack.kube.interface import AlreadyExists, Kube, NotFound
 from dualstack.model.kinds import Kind, Manifest
 
 OWNED_WHOLE = ("data", "stringData", "binaryData")
-"""Top-level fields whose keys all belong to the applier: a key that is no longer wanted goes away."""
+"""Top-level fields whose keys all belong to the applier: keys that the manifest lacks are removed."""
 _METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 
 
 async def apply(kube: Kube, kind: Kind, wanted: Manifest) -> bool:
-    """Make the object cover the manifest. True if something was written."""
+    """Create or patch the object so that it covers the manifest. True if something was written."""
     name, namespace = wanted["metadata"]["name"], wanted["metadata"].get("namespace")
     live = await kube.get(kind, name, namespace)
     if live is None:
@@ -25,7 +25,7 @@ async def apply(kube: Kube, kind: Kind, wanted: Manifest) -> bool:
         except AlreadyExists:
             live = await kube.get(kind, name, namespace)
             if live is None:
-                raise NotFound(f"{kind.plural} {name} comes and goes") from None
+                raise NotFound(f"{kind.plural} {name} was deleted while it was applied") from None
         else:
             return True
     change = difference(live, wanted)
@@ -36,7 +36,7 @@ async def apply(kube: Kube, kind: Kind, wanted: Manifest) -> bool:
 
 
 def difference(live: Manifest, wanted: Manifest) -> dict[str, Any]:
-    """The merge patch that makes `live` cover `wanted`; empty when it does already. Status is left out."""
+    """The merge patch that makes `live` cover `wanted`, without status; empty if it does already."""
     change: dict[str, Any] = {}
     for key, value in wanted.items():
         if key in ("apiVersion", "kind", "status"):
@@ -57,7 +57,7 @@ def difference(live: Manifest, wanted: Manifest) -> dict[str, Any]:
 
 
 def covers(live: Any, wanted: Any) -> bool:
-    """Whether everything that `wanted` states is so in `live`; named entries of lists are found by name."""
+    """Whether `live` has every value of `wanted`; entries of lists that have a name are compared by name."""
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(
             key in live and covers(live[key], value) if value is not None else live.get(key) is None
@@ -69,7 +69,7 @@ def covers(live: Any, wanted: Any) -> bool:
 
 
 class _Same:
-    """Marks a field that needs no patch; None is a value."""
+    """Marks a field that needs no patch, because None is a value."""
 
 
 _SAME = _Same()
@@ -98,7 +98,7 @@ def _merged(live: Any, wanted: Any) -> Any:
 
 
 def _merged_list(live: list[Any], wanted: list[Any]) -> list[Any]:
-    """A merge patch replaces lists, so entries that have a name are merged here; all others are taken as wanted."""
+    """A merge patch replaces lists, so entries with a name are merged here; other lists are replaced."""
     if not _named(wanted) or not _named(live):
         return wanted
     there = {entry["name"]: entry for entry in live}

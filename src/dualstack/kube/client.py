@@ -1,4 +1,4 @@
-"""`Kube` on lightkube: generic resources from `Kind`, and every refusal as an error of `dualstack.kube.interface`."""
+"""`Kube` on lightkube. Every failure becomes an error of `dualstack.kube.interface`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-import httpx2  # what lightkube speaks HTTP with; its errors pass through lightkube unchanged
+import httpx2  # the HTTP client of lightkube, which passes its errors on
 import msgspec
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.async_client import AsyncClient
@@ -37,7 +37,7 @@ Manifests = list[Manifest]
 
 PATCH_TYPES = {"merge": LightkubePatchType.MERGE, "json": LightkubePatchType.JSON}
 PAGE = 500
-"""Objects for each page of a list, as kubectl asks."""
+"""Objects for each page of a list, as in kubectl."""
 TIMEOUT = 30.0
 """Wall seconds after which a request counts as unanswered."""
 SILENCE = 600.0
@@ -186,7 +186,7 @@ def _namespace_of(kind: Kind, manifest: Manifest) -> str | None:
 
 
 def _manifest(kind: Kind, answer: Any) -> Manifest:
-    """A plain dict; items of a list carry no apiVersion and kind, so they are filled in."""
+    """A plain dict with apiVersion and kind, which the items of a list lack."""
     manifest = dict(answer)
     manifest.setdefault("apiVersion", kind.api_version)
     manifest.setdefault("kind", kind.kind)
@@ -205,7 +205,7 @@ def _selector(labels: str) -> dict[str, Any]:
 
 
 async def _answer(call: Awaitable[Result]) -> Result:
-    """The result of the call; the only place where lightkube's errors become ours."""
+    """The result of the call; translates the errors of lightkube."""
     try:
         return await call
     except ApiError as error:
@@ -232,7 +232,7 @@ def _refusal(error: ApiError) -> KubeError:
 
 
 def refusal_of_status(code: int, reason: str | None, message: str) -> KubeError:
-    """The typed error for an HTTP status and the reason of its `metav1.Status`, if it came with one."""
+    """The typed error for an HTTP status and the reason of its `metav1.Status`, if there is one."""
     if code == 401:
         return Unauthenticated(message)
     if code == 404:

@@ -1,4 +1,4 @@
-"""Waiting on a clock that was given: a check that says what is missing, asked again until it says nothing."""
+"""Waits for a state: repeats a check until it finds nothing missing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dualstack.clock import Clock
 from dualstack.model.errors import DualstackError
 
 Check = Callable[[], Awaitable[str | None]]
-"""What is still missing, in words, or None when nothing is. May raise to give up at once."""
+"""Returns what is still missing, in words, or None. May raise to give up at once."""
 
 
 class NotInTime(DualstackError):
-    """Something did not come about while there was no progress towards it; the same wait may succeed later."""
+    """A state was not reached in time; the same wait may succeed later."""
 
 
 async def wait_until(
@@ -20,7 +20,7 @@ async def wait_until(
 ) -> None:
     """Return when `check` finds nothing missing; NotInTime after `patience` seconds.
 
-    With `extend` the patience starts anew whenever the words of `check` change, so that slow progress is no failure.
+    With `extend` the time starts again whenever the words of `check` change, so that slow progress is not a failure.
     """
     deadline = clock.now() + patience
     last: str | None = None

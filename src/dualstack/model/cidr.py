@@ -1,4 +1,4 @@
-"""Address ranges: parsing, canonical spelling, overlap, and the sub-ranges that Gardener and GCP derive."""
+"""Address ranges: parsing, spelling, overlap and sub-ranges."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ Range = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 _PREFIX_OF_SERVICES = 108
-"""kube-apiserver takes at most 20 host bits (gardener-behaviour.md 4.5)."""
-
+"""kube-apiserver accepts at most 20 host bits (docs/reference/gardener.md#why-108)."""
 
 _REMEMBERED = 16384
-"""Texts whose range is remembered: each look at a cluster brings the same ones."""
+"""Size of the caches: each observation of a cluster parses the same texts."""
 
 
 def parse(text: str) -> Range:
-    """The range that `text` spells canonically; ValueError when it is no CIDR or has host bits set."""
+    """The range; ValueError if `text` is not a CIDR or has host bits set."""
     return ip_network(_with_prefix(text))
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def parse_loosely(text: str) -> Range:
-    """The range that holds the address in `text`, host bits or not; ValueError when it is no CIDR."""
+    """The range that contains the address in `text`, which may have host bits; ValueError if it is not a CIDR."""
     return ip_interface(_with_prefix(text)).network
 
 
@@ -48,7 +47,8 @@ def canonical(text: str) -> str:
 
 
 def uncompressed(text: str) -> str:
-    """GCP's spelling of an IPv6 range: eight groups without leading zeros (gardener-behaviour.md 11.0)."""
+    """GCP's spelling of an IPv6 range: eight groups without leading zeros
+    (docs/reference/gardener.md#gcp-ipv6-spelling)."""
     network = parse_loosely(text)
     if isinstance(network, IPv4Network):
         return str(network)
@@ -61,7 +61,7 @@ def uncompressed_address(address: IPv6Address) -> str:
 
 
 def same(left: str, right: str) -> bool:
-    """Whether both texts spell the same range."""
+    """Whether both texts are the same range."""
     return left == right or parse_loosely(left) == parse_loosely(right)
 
 
@@ -93,7 +93,7 @@ def overlap(left: str, right: str) -> bool:
 def overlaps(ranges: Sequence[str]) -> list[tuple[int, int]]:
     """All pairs of positions whose ranges overlap, by one sweep over the sorted ranges.
 
-    CIDRs nest or are disjoint. Hence a stack of the ranges that are open at the current start is enough.
+    CIDRs nest or are disjoint, so a stack of the ranges that contain the current start is enough.
     """
     parsed = [parse_loosely(text) for text in ranges]
     order = sorted(range(len(parsed)), key=lambda at: (parsed[at].version, _first(parsed[at]), parsed[at].prefixlen))
@@ -109,7 +109,8 @@ def overlaps(ranges: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def services_range(prefix: str) -> str:
-    """The IPv6 service range: the first /108 of the services subnet's /64 (gardener-behaviour.md 1.4)."""
+    """The IPv6 service range: the first /108 of the services subnet's /64
+    (docs/reference/gardener.md#service-range-108)."""
     return _first_part(prefix, _PREFIX_OF_SERVICES)
 
 
@@ -138,7 +139,7 @@ def block(network: str, prefix: int, index: int) -> str:
 
 
 def _with_prefix(text: str) -> str:
-    """`text`, when it has the form ADDRESS/LENGTH; Python alone would take netmasks and bare addresses, too."""
+    """`text` if it has the form ADDRESS/LENGTH; Python alone accepts netmasks and bare addresses too."""
     address, slash, length = text.partition("/")
     if not slash or not length.isascii() or not length.isdigit() or "%" in address:
         raise ValueError(f"invalid CIDR address: {text}")

@@ -1,7 +1,5 @@
-"""Conditions in lists: Shoot constraints, Node, ManagedResource and Deployment conditions (gardener-behaviour.md 2.2).
-
-Lists are treated as values: every function returns a new list, or the same one when nothing changes.
-"""
+"""Conditions of Shoots (also constraints), Nodes, ManagedResources and Deployments, in lists that are never modified
+(docs/reference/gardener.md#condition-updates)."""
 
 from __future__ import annotations
 
@@ -43,8 +41,8 @@ def with_condition(
 ) -> list[Condition]:
     """The list with this condition set, in its place or at the end; `now` is in seconds since the epoch.
 
-    `lastTransitionTime` moves only with the status, `update_key` with any of status, reason and message. When all
-    three are there already, the condition stays as it is, time stamps included, so that writing it changes nothing.
+    `lastTransitionTime` changes with the status only, `update_key` with status, reason or message. If all three are the
+    same, the condition stays as it is, so that writing it changes nothing.
     """
     stamp = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     old = find_condition(conditions, kind)

@@ -1,11 +1,11 @@
-"""Every error the product raises on purpose.
+"""The errors that the product raises (docs/reference/design-rules.md#typed-errors).
 
 DualstackError
-├── InvalidInput            what the user gave cannot be used; nothing was started
-├── GateFailed              a check between two transitions did not pass; the cluster rests in a safe state
-│   └── Unsupported         the cloud does not do what the strategy rests on; trying again does not help
-├── ComputeError            Compute Engine refused or failed (subclasses in dualstack.gce.errors)
-├── KubeError               the Kubernetes API refused or failed (subclasses in dualstack.kube.interface)
+├── InvalidInput            the user's input cannot be used; nothing was started
+├── GateFailed              a check between two transitions failed; the cluster is in a safe state
+│   └── Unsupported         the cloud lacks what the strategy needs; a retry does not help
+├── ComputeError            Compute Engine refused a request or failed (subclasses in dualstack.gce.errors)
+├── KubeError               the Kubernetes API refused a request or failed (subclasses in dualstack.kube.interface)
 └── InvariantBroken         a plan would leave a pod CIDR unreachable; a defect, never executed
 """
 
@@ -13,14 +13,14 @@ from __future__ import annotations
 
 
 class DualstackError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors that the product raises."""
 
     retry_after: float | None = None
-    """Seconds after which the same makes sense again; None where nobody can say."""
+    """Seconds after which a retry makes sense; None if unknown."""
 
 
 class InvalidInput(DualstackError):
-    """What the user gave cannot be used. `faults` holds one line for each thing that is wrong."""
+    """The user's input cannot be used. `faults` has one line for each fault."""
 
     def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))
@@ -28,14 +28,11 @@ class InvalidInput(DualstackError):
 
 
 class GateFailed(DualstackError):
-    """A check between two transitions did not pass. The state that was reached is stable and is resumed from facts."""
+    """A check between two transitions failed. The state is stable, and the next reconcile resumes from it."""
 
 
 class Unsupported(GateFailed):
-    """The cloud does not do what the strategy rests on. Only another strategy helps, which a person has to choose.
-
-    `because`: what it does not do, as a clause.
-    """
+    """The cloud lacks what the strategy needs. The user has to choose another one. `because`: what it lacks, as a clause."""
 
     def __init__(self, message: str, because: str) -> None:
         super().__init__(message)
@@ -51,4 +48,4 @@ class KubeError(DualstackError):
 
 
 class InvariantBroken(DualstackError):
-    """A planned transition would break the invariant that its message names (DESIGN.md 3.3)."""
+    """A planned transition would break the invariant that its message names (docs/reference/design-rules.md#pod-cidr-reachable)."""

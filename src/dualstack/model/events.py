@@ -1,7 +1,7 @@
-"""What happens during a migration, as one stream of typed events (DESIGN.md 3.9).
+"""The events of a migration (docs/reference/design-rules.md#one-event-stream).
 
-Terminal, log, report and metrics all read this stream. An event is a small frozen struct; `at` is in seconds since the
-Unix epoch of the migration's clock. As JSON each event is one object on one line, tagged by `event`.
+Terminal, log, report and metrics all read this stream. `at` is in seconds since the Unix epoch, by the clock of the
+migration. As JSON each event is one object on one line, tagged by `event`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_d
 
 
 class OperatorReady(Event, frozen=True, kw_only=True, tag="operator.ready"):
-    """The operator watches everything that it reconciles; `shoot` is empty."""
+    """The operator has listed and watches everything that it reconciles; `shoot` is empty."""
 
 
 class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase.started"):
@@ -30,7 +30,7 @@ class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase.started"):
 
 
 class PhaseFinished(Event, frozen=True, kw_only=True, tag="phase.finished"):
-    """The phase reached its end and was verified."""
+    """The phase ended and was verified."""
 
     phase: str
 
@@ -44,14 +44,14 @@ class StepStarted(Event, frozen=True, kw_only=True, tag="step.started"):
 
 
 class StepFinished(Event, frozen=True, kw_only=True, tag="step.finished"):
-    """The step's effect was read back."""
+    """The effect of the step was observed."""
 
     step: str
     detail: str = ""
 
 
 class StepFailed(Event, frozen=True, kw_only=True, tag="step.failed"):
-    """The step did not succeed; it is planned again from facts unless `final`."""
+    """The step failed; it is planned again unless `final`."""
 
     step: str
     detail: str = ""
@@ -59,7 +59,7 @@ class StepFailed(Event, frozen=True, kw_only=True, tag="step.failed"):
 
 
 class Progress(Event, frozen=True, kw_only=True, tag="progress"):
-    """Where the migration stands: counts of nodes and routes, and the expected seconds to the end if known."""
+    """Progress as counts of nodes and routes; `eta` in seconds, if known."""
 
     nodes: int
     nodes_dual_stack: int
@@ -68,37 +68,36 @@ class Progress(Event, frozen=True, kw_only=True, tag="progress"):
 
 
 class StrategyChosen(Event, frozen=True, kw_only=True, tag="strategy.chosen"):
-    """How the routes are going to move, and why so."""
+    """The strategy that moves the routes, and why it was chosen."""
 
     strategy: str
     reason: str
 
 
 class OutageExpected(Event, frozen=True, kw_only=True, tag="outage.expected"):
-    """What pods will notice of the cut-over, told before it begins: `seconds` from the first deleted route until the
-    last node has its alias, 0 for an order that loses nothing."""
+    """The expected outage, announced before the cut-over: `seconds` from the first deleted route until the last node has
+    its alias; 0 for an order without loss."""
 
     seconds: float
     detail: str
 
 
 class OutageMeasured(Event, frozen=True, kw_only=True, tag="outage.measured"):
-    """How long some pod CIDR was delivered by nothing, by what the two APIs showed; hosts may take longer to learn."""
+    """How long some pod CIDR had no route or alias according to the two APIs; hosts may take longer to learn."""
 
     seconds: float
     detail: str = ""
 
 
 class PropagationMeasured(Event, frozen=True, kw_only=True, tag="propagation.measured"):
-    """How long the slowest host took to learn of an alias, as the probing pods of the decoy check saw it."""
+    """How long the slowest host took to learn of an alias, as measured by the probing pods of the decoy check."""
 
     seconds: float
     detail: str
 
 
 class Notice(Event, frozen=True, kw_only=True, tag="notice"):
-    """What a person should know before it is done, with the names of what it is about; `reason` as in a Kubernetes
-    Event."""
+    """An announcement for the user that names the objects concerned; `reason` as in a Kubernetes Event."""
 
     reason: str
     detail: str
@@ -123,7 +122,7 @@ PHASES = ("preparation", "cut-over", "ipv6", "control-plane", "roll-out", "dual-
 """The phases in the order in which they run."""
 
 PHASES_BACK = ("single-stack", "roll-out")
-"""The phases of the way back from a dual-stack cluster to IPv4."""
+"""The phases of the rollback from dual-stack to IPv4."""
 
 STEPS = (
     "stop-cloud-controller-manager",
@@ -167,7 +166,7 @@ STEPS = (
 """The steps that act on the cluster or the cloud; barriers are `barrier-<aspect>`, gates `gate-<what>`."""
 
 Listener = Callable[[AnyEvent], None]
-"""Takes each event as it happens; must not block and must not raise."""
+"""Takes each event; must not block and must not raise."""
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
@@ -179,5 +178,5 @@ def encode(event: AnyEvent) -> bytes:
 
 
 def decode(line: bytes | str) -> AnyEvent:
-    """The event that `encode` wrote; msgspec.DecodeError when the line holds none."""
+    """The inverse of `encode`; raises msgspec.DecodeError."""
     return _decoder.decode(line)

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def dig(value: Any, *path: str) -> Any:
-    """What is at `path` below `value`; None where a key, or the mapping to hold it, is missing."""
+    """The value at `path` below `value`; None if a key is missing."""
     for key in path:
         if not isinstance(value, Mapping):
             return None

@@ -1,4 +1,4 @@
-"""The kinds of Kubernetes objects that the migration touches, with the REST path of each."""
+"""The kinds of Kubernetes objects that a migration uses, with their REST paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Building manifests: the shape that all rendered objects share."""
+"""Builds manifests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dualstack.model.names import KUBE_SYSTEM
 
 
 def manifest(kind: Any, name: str, namespace: str | None = None, **content: Any) -> Manifest:
-    """`apiVersion`, `kind`, `metadata` and whatever else the object consists of."""
+    """An object with `apiVersion`, `kind`, `metadata` and `content`."""
     metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
     return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, **content}
 
@@ -39,7 +39,7 @@ def flags_of(deployment: Manifest) -> dict[str, str]:
 
 
 def checksum(content: Any) -> str:
-    """SHA256 of any JSON value, for annotations that make a workload roll with its configuration."""
+    """SHA256 of a JSON value, for annotations that roll a workload when its configuration changes."""
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 

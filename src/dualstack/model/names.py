@@ -1,10 +1,10 @@
-"""Names that Kubernetes components give to things: system components, and the routes of cloud-controller-manager."""
+"""Names of system components, and of the routes of cloud-controller-manager."""
 
 from __future__ import annotations
 
 CLOUD_CONTROLLER_MANAGER = "cloud-controller-manager"
 L4_RBS = "cloud.google.com/l4-rbs"
-"""`enabled` on a Service: ingress-gce looks after its load balancer, not cloud-controller-manager (6.4)."""
+"""`enabled` on a Service: ingress-gce manages its load balancer (docs/reference/gardener.md#load-balancer-split)."""
 KUBE_SYSTEM = "kube-system"
 KUBE_PROXY = "kube-proxy"
 KUBE_PROXY_CONFIG = "kube-proxy-config"
@@ -18,12 +18,12 @@ _ROUTE_PREFIX_LENGTH = 26
 
 
 def route_prefix(ns: str) -> str:
-    """What the names of the cluster's node routes begin with: 26 characters of the cluster name and `-` (8.4)."""
+    """The prefix of the cluster's node routes: 26 characters of the cluster name and `-`."""
     return ns[:_ROUTE_PREFIX_LENGTH] + "-"
 
 
 def route(ns: str, node_uid: str) -> str:
-    """The name of the route to a node's pod CIDR (8.4)."""
+    """The name of the route to a node's pod CIDR (docs/reference/gardener.md#node-route)."""
     return route_prefix(ns) + node_uid
 
 

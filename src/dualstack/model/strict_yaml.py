@@ -1,4 +1,4 @@
-"""YAML as Kubernetes reads it: a key that stands twice in a mapping is a mistake; no value is dropped in silence."""
+"""YAML with the rule of Kubernetes that a duplicate key in a mapping is an error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dualstack.model.errors import InvalidInput
 
 
 def documents(text: str) -> list[Any]:
-    """All documents of `text` that are not empty; InvalidInput, in one sentence, when it is no YAML."""
+    """All non-empty documents of `text`; InvalidInput, in one line, if it is not YAML."""
     try:
         return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
     except yaml.MarkedYAMLError as error:
@@ -23,12 +23,12 @@ def documents(text: str) -> list[Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML keeps the last of two values of a key."""
+    """PyYAML alone keeps the last value of a duplicate key."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
         for key, _ in node.value:
-            # What `<<` merges in may be overridden: that is what it is for.
+            # Keys that `<<` merges in may be overridden.
             if key.tag == "tag:yaml.org,2002:merge":
                 continue
             name = self.construct_object(key, deep=True)

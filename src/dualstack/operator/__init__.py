@@ -1,1 +1,1 @@
-"""The long-running process: watches become keys, keys become reconciles."""
+"""The long-running process: watches fill a queue of keys, and controllers reconcile them."""

@@ -1,4 +1,4 @@
-"""The controllers, put together: the one place that knows which of them there are and what each is made of."""
+"""Creates all controllers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from dualstack.model.events import Listener
 
 
 class Controller(Protocol):
-    """What the queue calls."""
+    """Reconciles one kind of object."""
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
-        """Bring the object where it should be; seconds to the next look, or None at rest."""
+        """Reconcile the object; returns the seconds until the next reconcile, or None."""
         ...
 
 
@@ -36,7 +36,7 @@ async def assemble(
     rollout: str,
     prober_image: str = "",
 ) -> AsyncIterator[Mapping[str, Controller]]:
-    """All controllers by the name under which their objects are queued; what they hold open is closed at the end."""
+    """All controllers, by the name under which their objects are queued; closes their clients at the end."""
     computes = ComputeClients(clock, endpoint=compute_endpoint)
     try:
         yield {

@@ -1,4 +1,4 @@
-"""Which watch events concern a controller. Most are echoes of what the controllers themselves have written."""
+"""Which watch events concern a controller. Most of them are caused by the controllers' own writes."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ def key_of(controller: str, found: Manifest) -> Key:
 
 
 class ShootInterest:
-    """A Shoot matters when it is seen first, when its spec changes, and when somebody asks for something."""
+    """A Shoot is reconciled when it is first seen, when its spec changes, and when its operation annotation is set."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], tuple[Any, ...]] = {}
 
     def wakes(self, found: Manifest) -> bool:
-        """Whether the event is a reason to look at the Shoot."""
+        """Whether the event is a reason to reconcile the Shoot."""
         metadata = found["metadata"]
         key = (metadata.get("namespace", ""), metadata["name"])
         operation = (metadata.get("annotations") or {}).get(OPERATION)
         mark = (metadata.get("uid"), metadata.get("generation"), operation, metadata.get("deletionTimestamp"))
         known = self._seen.get(key)
         self._seen[key] = mark
-        # The removal of the annotation is our own doing.
+        # The controller itself removes the annotation.
         return known != mark and not (known is not None and operation is None and known[:2] == mark[:2])
 
     def forget(self, found: Manifest) -> None:
-        """The Shoot has gone."""
+        """Forget a deleted Shoot."""
         self._seen.pop((found["metadata"].get("namespace", ""), found["metadata"]["name"]), None)
 
     def known(self) -> list[Key]:
-        """All Shoots that have been seen."""
+        """The keys of all Shoots."""
         return [Key("shoot", namespace, name) for namespace, name in self._seen]
 
 
 class ExtensionInterest:
-    """An extension object matters when it is seen first and unfinished, when it is asked for something, and when it is
-    deleted (3.3)."""
+    """An extension object is reconciled when it is first seen unfinished, when its operation annotation is set, and when
+    it is deleted (docs/reference/gardener.md#extension-events)."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[str | None, bool]] = {}
 
     def wakes(self, found: Manifest) -> bool:
-        """Whether the event is a reason to look at the object."""
+        """Whether the event is a reason to reconcile the object."""
         wanted = TYPES.get(found.get("kind", ""), GCP)
         if (found.get("spec") or {}).get("type") not in wanted:
             return False
@@ -63,16 +63,16 @@ class ExtensionInterest:
         self._seen[uid] = mark
         if known is None:
             return is_pending(found)
-        # `migrate` and `restore` stay while they are carried out, so that their own status writes show them again.
+        # `migrate` and `restore` stay until they are done, so that status writes show them again.
         return operation == RECONCILE or (mark != known and mark != (None, False))
 
     def forget(self, found: Manifest) -> None:
-        """The object has gone."""
+        """Forget a deleted object."""
         self._seen.pop(found["metadata"].get("uid", ""), None)
 
 
 class NodeInterest:
-    """A Node matters when its pod CIDRs change, and when it comes or goes."""
+    """A Node concerns every migration when it appears, disappears, or changes its pod CIDRs."""
 
     def __init__(self) -> None:
         self._cidrs: dict[str, tuple[str, ...]] = {}
@@ -86,5 +86,5 @@ class NodeInterest:
         return changed
 
     def forget(self, found: Manifest) -> None:
-        """The Node has gone."""
+        """Forget a deleted Node."""
         self._cidrs.pop(found["metadata"]["name"], None)

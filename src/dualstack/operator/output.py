@@ -1,4 +1,4 @@
-"""What the operator says: events as JSON lines, logs to standard error, counts for Prometheus."""
+"""The operator's output: events as JSON lines, a log on standard error, metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from dualstack.operator.queue import Key
 
 
 class EventStream:
-    """Writes each event as one line at once, so that a killed process has said all that it did."""
+    """Writes each event as one line at once, so that a killed process loses none."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream: BinaryIO | None = stream
 
     @classmethod
     def open(cls, target: str) -> EventStream:
-        """To the file, which is appended to, or to standard output for `-`; InvalidInput if it cannot be opened."""
+        """Appends to the file, or writes to standard output for `-`; InvalidInput if it cannot be opened."""
         if target == "-":
             return cls(sys.stdout.buffer)
         try:
@@ -44,7 +44,7 @@ class EventStream:
             raise InvalidInput(f"--events {target}: {error.strerror}") from error
 
     def write(self, event: AnyEvent) -> None:
-        """Write the event. A reader that has gone is no reason to stop a migration."""
+        """Write the event. A failed write ends the stream, not the migration."""
         if self._stream is None:
             return
         try:
@@ -52,11 +52,11 @@ class EventStream:
             self._stream.flush()
         except (OSError, ValueError):
             self._stream = None
-            structlog.get_logger("dualstack.events").warning("nobody reads the events any more")
+            structlog.get_logger("dualstack.events").warning("events can no longer be written")
 
 
 class Metrics:
-    """Counts for Prometheus, in a registry of their own."""
+    """Prometheus metrics in their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -76,7 +76,7 @@ class Metrics:
         self._routes = Gauge("dualstack_routes_left", "Node routes left", ["shoot"], registry=self.registry)
 
     def serve(self, port: int) -> Callable[[], None]:
-        """Serve /metrics on all interfaces; returns what stops it. InvalidInput if the port is taken."""
+        """Serve /metrics on all interfaces; returns a function that stops it. InvalidInput if the port is taken."""
         try:
             server, thread = start_http_server(port, registry=self.registry)
         except OSError as error:
@@ -94,7 +94,7 @@ class Metrics:
         self._reconciles.labels(key.controller, result).inc()
 
     def event(self, event: AnyEvent) -> None:
-        """Take an event of the migration."""
+        """Update the metrics for an event."""
         match event:
             case PhaseStarted(shoot=shoot, phase=name):
                 for phase in (*PHASES, *PHASES_BACK):
@@ -114,7 +114,7 @@ class Metrics:
 
 
 def log_event(event: AnyEvent) -> None:
-    """The event as a log line, except counts, which change too often."""
+    """Log the event, except Progress, which changes too often."""
     if isinstance(event, Progress):
         return
     fields = {name: getattr(event, name) for name in event.__struct_fields__ if name != "at"}
@@ -122,17 +122,17 @@ def log_event(event: AnyEvent) -> None:
 
 
 def all_of(*listeners: Listener) -> Listener:
-    """One listener that tells all."""
+    """One listener that passes each event on to all."""
 
-    def tell(event: AnyEvent) -> None:
+    def notify(event: AnyEvent) -> None:
         for listener in listeners:
             listener(event)
 
-    return tell
+    return notify
 
 
 def configure_logging(*, debug: bool = False) -> None:
-    """Everything to standard error: our lines as key=value, warnings and errors of the libraries with them."""
+    """Log to standard error as key=value, including warnings and errors of libraries."""
     level = logging.DEBUG if debug else logging.INFO
     structlog.configure(
         processors=[

@@ -1,7 +1,8 @@
-"""A queue of keys: one worker for each key, a key that comes while it is worked on is worked on once more.
+"""A queue of keys: each key is reconciled by at most one task at a time.
 
-Reconciles are level-triggered. So a key says only where to look, ten requests for it are one, and a reconcile that
-fails or asks for it is repeated after a while, or as soon as somebody adds the key.
+Reconciles are level-triggered: adding a key several times has the effect of adding it once. A key that is added while
+it is being reconciled is reconciled again. A reconcile that fails, or returns a delay, is repeated after the delay or
+when the key is added.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dualstack.operator.backoff import delay_after, reason_of
 
 
 class Key(NamedTuple):
-    """Which controller looks at which object."""
+    """A controller and the object that it reconciles."""
 
     controller: str
     namespace: str
@@ -28,22 +29,22 @@ class Key(NamedTuple):
 
 
 Reconcile = Callable[[Key], Awaitable[float | None]]
-"""Brings the object where it should be. Returns after how many seconds to look again; None when it rests."""
+"""Reconciles the object. Returns the seconds until the next reconcile, or None."""
 
 Outcome = Callable[[Key, str], None]
-"""Hears how each reconcile ended: `Succeeded`, or the reason of the failure."""
+"""Takes the result of each reconcile: `Succeeded`, or the reason of the failure."""
 
 
 @dataclass(slots=True)
 class _Work:
-    """One key that is being worked on or waits for its next turn."""
+    """One key that is being reconciled or waits for its next reconcile."""
 
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
 
 class KeyedQueue:
-    """Runs `reconcile` for keys. Failures are logged and retried; none of them ends the queue."""
+    """Runs `reconcile` for keys. Failures are logged and retried; they never end the queue."""
 
     def __init__(self, reconcile: Reconcile, clock: Clock, outcome: Outcome | None = None) -> None:
         self._reconcile = reconcile
@@ -54,7 +55,7 @@ class KeyedQueue:
         self._log = structlog.get_logger("dualstack.queue")
 
     def add(self, key: Key) -> None:
-        """Have the key reconciled: now, or once more if it is being reconciled; a delay that it waits for ends."""
+        """Reconcile the key now, or once more if it is being reconciled. Ends a delay."""
         if self._closed:
             return
         work = self._work.get(key)
@@ -65,7 +66,7 @@ class KeyedQueue:
         work.task = asyncio.create_task(self._run(key, work), name=f"{key.controller} {key.namespace}/{key.name}")
 
     async def close(self) -> None:
-        """Cancel what runs and return when it has ended. Interrupted reconciles are resumed from facts."""
+        """Cancel all reconciles and return when they have ended. The next process resumes from observed state."""
         self._closed = True
         tasks = [work.task for work in self._work.values() if work.task is not None]
         for task in tasks:
@@ -74,7 +75,7 @@ class KeyedQueue:
         self._work.clear()
 
     def __len__(self) -> int:
-        """How many keys are worked on or wait."""
+        """The number of keys that are being reconciled or wait."""
         return len(self._work)
 
     async def _run(self, key: Key, work: _Work) -> None:
@@ -96,7 +97,7 @@ class KeyedQueue:
                 await self._rest(again, work.wake)
 
     async def _try(self, key: Key) -> tuple[float | None, BaseException | None]:
-        """The result of one reconcile, in a task of its own so that a defect in it stays in it."""
+        """The result of one reconcile, run in its own task so that its exceptions stay there."""
         attempt = asyncio.ensure_future(self._reconcile(key))
         try:
             await asyncio.wait({attempt})
@@ -110,7 +111,7 @@ class KeyedQueue:
         return (None, error) if error is not None else (attempt.result(), None)
 
     async def _rest(self, seconds: float, wake: asyncio.Event) -> None:
-        """Return after `seconds` of the clock, or as soon as the key is added."""
+        """Return after `seconds` of the clock, or when the key is added."""
         timer = asyncio.ensure_future(self._clock.sleep(seconds))
         added = asyncio.ensure_future(wake.wait())
         try:

@@ -15,7 +15,7 @@ EXTENSIONS = {INFRASTRUCTURE: "infrastructure", CONTROL_PLANE: "controlplane", N
 
 
 class Watches:
-    """What the operator watches, and whom a change concerns."""
+    """The watched kinds, and the keys that their changes add."""
 
     def __init__(self, add: Callable[[Key], None]) -> None:
         self._add = add
@@ -24,7 +24,7 @@ class Watches:
         self._nodes = NodeInterest()
 
     def handlers(self) -> Mapping[Kind, Handle]:
-        """The watched kinds with what takes their changes."""
+        """The watched kinds with their handlers."""
         return {SHOOT: self._shoot, NODE: self._node, **dict.fromkeys(EXTENSIONS, self._extension)}
 
     def _shoot(self, change: str | None, found: Manifest) -> None:

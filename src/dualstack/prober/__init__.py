@@ -1,1 +1,1 @@
-"""What runs in a pod on each node during the decoy check: it tries addresses and says which of them answer."""
+"""The pods of the decoy check: one on each node connects to addresses and reports which of them answer."""

@@ -1,4 +1,4 @@
-"""The probing pods of the decoy check: a DaemonSet that may write Leases of its own namespace and nothing else."""
+"""The probing pods of the decoy check: a DaemonSet that may only write Leases in its own namespace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RBAC = "rbac.authorization.k8s.io"
 
 
 def prober(image: str, addresses: Iterable[str]) -> list[tuple[Kind, Manifest]]:
-    """Everything that probes `addresses`, in the order in which it is to be made; all of it goes with its namespace."""
+    """The objects that probe `addresses`, in the order of creation. Deleting the namespace removes all of them."""
     rule = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "patch"]}
     subject = {"kind": SERVICE_ACCOUNT.kind, "name": NAME, "namespace": HOME}
     return [

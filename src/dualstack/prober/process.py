@@ -1,4 +1,4 @@
-"""`dualstack prober`: connects to each address once a second, each time anew, and keeps one Lease up to date."""
+"""`dualstack prober`: opens a new connection to each address every second and keeps one Lease up to date."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIMEOUT = 0.9
 
 @dataclass(frozen=True, slots=True)
 class ProberOptions:
-    """node: of whom the report is. addresses: IPv4. kubeconfig: None in a pod, which knows its cluster."""
+    """node: the node that the report is about. addresses: IPv4. kubeconfig: None as in `find_connection`."""
 
     node: str
     addresses: tuple[str, ...]
@@ -32,7 +32,7 @@ class ProberOptions:
 
 
 def run(options: ProberOptions) -> None:
-    """Probe until the process is ended. InvalidInput without a cluster, KubeError when it refuses the report."""
+    """Probe until the process ends. InvalidInput without a cluster, KubeError if it refuses the report."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with suppress(KeyboardInterrupt):
         asyncio.run(_run(options))
@@ -47,7 +47,7 @@ async def _run(options: ProberOptions) -> None:
 
 
 async def probe(options: ProberOptions, kube: Kube, clock: Clock) -> None:
-    """Probe and report until cancelled. A report that the API server cannot take now is written a period later."""
+    """Probe and report until cancelled. A report that cannot be written now is tried again a period later."""
     book = Logbook(options.node, options.addresses)
     while True:
         begun = clock.now()
@@ -64,7 +64,7 @@ async def probe(options: ProberOptions, kube: Kube, clock: Clock) -> None:
 
 
 async def arrives(address: str, port: int) -> bool:
-    """Whether anybody at the address answers a connection, be it by refusing it; no more than `TIMEOUT` is waited."""
+    """Whether the address answers within `TIMEOUT`; a refused connection is an answer too."""
     try:
         async with asyncio.timeout(TIMEOUT):
             _, writer = await asyncio.open_connection(address, port)

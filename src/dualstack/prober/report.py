@@ -1,40 +1,40 @@
-"""What the probing pods of the decoy check report, one Lease for each node (docs/objects.md).
+"""The reports of the probing pods, one Lease for each node (docs/objects.md).
 
-A probe has arrived when anybody answered, be it with a refusal. Reports are written when something changed, and now and
-then so that a silent pod is told from a contented one: a sixth of what kubelets write for the same purpose.
+A probe has arrived when the address answered, even by refusing the connection. A report is written when it changes, and
+every `HEARTBEAT` seconds to distinguish a dead pod from an idle one: a sixth as often as kubelets renew their Leases.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import msgspec
 
+from dualstack.clock import parse_rfc3339, rfc3339
 from dualstack.model.kinds import LEASE, Manifest
 
 NAMESPACE = "dualstack-prober"
-"""Of its own, so that its pods may write nothing else, and so that everything goes with it."""
+"""Its own namespace limits what the pods may write, and deleting it removes everything."""
 NAME = "dualstack-prober"
 ANNOTATION = "dualstack.dev/probes"
 PORT = 9
-"""Where nobody listens: the decoy's kernel refuses, which is an answer."""
+"""An unused port: the decoy's kernel refuses the connection, which is an answer."""
 
 PERIOD = 1.0
 """Seconds between two probes of an address."""
 LOST_AFTER = 3.0
-"""Seconds without an answer after which an address counts as lost: a single packet may go astray anywhere."""
+"""Seconds without an answer after which an address counts as unreachable; single packets may be lost."""
 HEARTBEAT = 60.0
-"""Seconds after which a report is written again although nothing changed."""
+"""Seconds after which an unchanged report is written again."""
 STALE = 150.0
-"""Seconds after which a report says nothing any more."""
+"""Seconds after which a report is no longer valid."""
 
 
 class Sight(msgspec.Struct, frozen=True, rename="camel"):
-    """How an address looks from a node. `first`: when it was reached first, in seconds since the epoch; None if never.
+    """How a node reaches an address. `first`: when it was first reached, in seconds since the epoch; None if never.
 
-    `interruptions`: how often it was lost again after that.
+    `interruptions`: how often it became unreachable after that.
     """
 
     reached: bool = False
@@ -44,19 +44,19 @@ class Sight(msgspec.Struct, frozen=True, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one node says of all addresses, at `at`."""
+    """The report of one node on all addresses, written at `at`."""
 
     node: str
     at: float
     sights: dict[str, Sight]
 
     def of(self, address: str) -> Sight:
-        """The address as seen from the node; never reached if it says nothing about it."""
+        """The result for the address; never reached if the report lacks it."""
         return self.sights.get(address, Sight())
 
 
 class Logbook:
-    """What one node sees, kept up probe by probe."""
+    """Collects the results of one node's probes."""
 
     def __init__(self, node: str, addresses: Iterable[str]) -> None:
         self._node = node
@@ -66,11 +66,11 @@ class Logbook:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """What the book is about."""
+        """The probed addresses."""
         return tuple(self._sights)
 
     def note(self, address: str, *, arrived: bool, at: float) -> None:
-        """A probe was answered, or not."""
+        """Record a probe."""
         sight = self._sights[address]
         if arrived:
             self._answered[address] = at
@@ -80,18 +80,18 @@ class Logbook:
             self._sights[address] = msgspec.structs.replace(sight, reached=False, interruptions=sight.interruptions + 1)
 
     def due(self, now: float) -> bool:
-        """Whether there is something to write."""
+        """Whether a report should be written."""
         if self._written is None:
             return True
         at, sights = self._written
         return sights != self._sights or now - at >= HEARTBEAT
 
     def written(self, now: float) -> None:
-        """What the book says now has been written."""
+        """Record that the present report was written."""
         self._written = (now, dict(self._sights))
 
     def lease(self, now: float) -> Manifest:
-        """The report as it is written; create and merge patch take the same body."""
+        """The report as a Lease, as body of a create or a merge patch."""
         return {
             "apiVersion": LEASE.api_version,
             "kind": LEASE.kind,
@@ -103,17 +103,17 @@ class Logbook:
             "spec": {
                 "holderIdentity": self._node,
                 "leaseDurationSeconds": int(STALE),
-                "renewTime": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+                "renewTime": rfc3339(now, fraction=True),
             },
         }
 
 
 def read_report(lease: Manifest) -> Report | None:
-    """The report in a Lease; None when it holds none that can be read."""
+    """The report in a Lease; None if it has none that can be read."""
     metadata = lease["metadata"]
     text = (metadata.get("annotations") or {}).get(ANNOTATION, "")
     try:
-        at = datetime.fromisoformat((lease.get("spec") or {}).get("renewTime") or "").timestamp()
+        at = parse_rfc3339((lease.get("spec") or {}).get("renewTime") or "")
         sights = msgspec.json.decode(text, type=dict[str, Sight])
     except (ValueError, msgspec.DecodeError):
         return None

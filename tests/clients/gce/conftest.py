@@ -1,4 +1,4 @@
-"""A small server that answers what a test tells it to, and records what it was asked."""
+"""A server with scripted answers that records its requests."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def not_found(path: str) -> Any:
 
 
 def refused(code: int, reason: str, message: str) -> Any:
-    """An error body as Compute writes it (compute-api.md 2.3)."""
+    """An error body as Compute writes it (docs/reference/compute-engine.md#request-error-shape)."""
     first = {"message": message, "domain": "global", "reason": reason}
     return {"error": {"code": code, "message": message, "errors": [first]}}
 

@@ -18,7 +18,7 @@ from dualstack.gce.errors import Transient, Unauthenticated
 from dualstack.model.errors import InvalidInput
 
 NOWHERE = "http://127.0.0.1:1/token"
-"""A port on which nobody listens."""
+"""An unused port."""
 
 
 @pytest.fixture(scope="module")

@@ -110,7 +110,7 @@ async def test_a_kubernetes_that_does_not_answer_now_hears_later(tmp_path: Path)
 def test_its_arguments_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = dualstack("prober", "not-an-address", "--node", "node-0")
     assert outcome.status == 2
-    assert "'not-an-address' is no IP address" in outcome.err
+    assert "'not-an-address' is not an IP address" in outcome.err
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)

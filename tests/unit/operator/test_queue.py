@@ -40,7 +40,7 @@ class StoppedClock:
 
 
 class Bench:
-    """A queue and what its reconciles were told to do."""
+    """A queue with scripted reconciles."""
 
     def __init__(self, reconcile: Callable[[Key], Awaitable[float | None]] | None = None) -> None:
         self.clock = StoppedClock()

@@ -1,0 +1,68 @@
+"""docs/permissions.md as the table of `dualstack.gce.methods` gives it.
+
+python -m tests.clients.gce.permissions_page > docs/permissions.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dualstack.gce.methods import Method, permissions
+
+_HEAD = """# IAM permissions
+
+<!-- Generated from src/dualstack/gce/methods.py: python -m tests.clients.gce.permissions_page > docs/permissions.md -->
+
+These are the permissions that the service account needs in the cluster's project. The list is complete: the product's
+client refuses a method that is not in it. In a Shared VPC the calls for networks, subnets, routes, firewall rules and
+Cloud Routers need their permissions in the host project.
+
+| evidence | meaning |
+|---|---|
+| documented | The API reference lists the permission under "IAM Permissions" of the method. |
+| inferred | The reference does not list it for the method, but the request creates or uses another resource. |
+
+Source of the documented ones: [iam-dataset](https://github.com/iann0036/iam-dataset), `gcp/map.json` of 2026-08-22,
+which collects these sections. For `instances.updateNetworkInterface` they also name `compute.addresses.use`,
+`compute.addresses.useInternal` and `compute.subnetworks.useExternalIp`. These concern fields that the product does not
+change.
+"""
+
+_READ = """
+## Read-only
+
+This set is enough for everything that changes nothing, such as the checks before a migration. The role
+`roles/compute.viewer` contains it. Without `compute.forwardingRules.list` internal load balancers are not counted.
+
+"""
+
+_CHANGE = """
+## Migration
+
+A migration needs these permissions besides. The role `roles/compute.admin`, which Gardener asks for, contains both
+sets. So do `roles/compute.networkAdmin`, `roles/compute.securityAdmin` and `roles/compute.instanceAdmin.v1` together.
+Rows about a new cluster or about deletion concern only clusters whose Infrastructure the operator creates or deletes.
+Rows about the decoy check concern only clusters that ask for this check.
+
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    read, everything = permissions(read_only=True), permissions()
+    more = {name: methods for name, methods in everything.items() if name not in read}
+    return _HEAD + _READ + _rows(read) + _CHANGE + _rows(more)
+
+
+def _rows(needed: Mapping[str, tuple[Method, ...]]) -> str:
+    rows = ["| permission | calls | for | evidence |", "|---|---|---|---|"]
+    for name, methods in needed.items():
+        marks = {"documented" if name in method.permissions else "inferred" for method in methods}
+        calls = ", ".join(f"`{method.id}`" for method in methods)
+        purposes = "; ".join(dict.fromkeys(method.purpose for method in methods))
+        rows.append(f"| `{name}` | {calls} | {purposes} | {', '.join(sorted(marks))} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")  # noqa: T201
