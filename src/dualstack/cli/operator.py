@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -46,48 +47,16 @@ from dualstack.cli.speed import Speed
 )
 @click.option("--events", metavar="FILE", help="Append events to FILE as JSON lines; `-` is standard output.")
 @click.option(
-    "--clock-origin", type=float, default=0.0, help="Wall time at which a scaled clock agrees with the wall clock."
+    "--clock-origin", type=float, default=0.0, help="Wall time at which a scaled clock agrees with wall time."
 )
-@click.option(
-    "--clock-speed",
-    type=Speed(),
-    default=1.0,
-    help="Seconds of cluster time in one second of wall time.",
-)
+@click.option("--clock-speed", type=Speed(), default=1.0, help="Seconds of cluster time in one second of wall time.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
 @click.option("--health-port", type=click.IntRange(1, 65535), help="Serve /healthz on this port.")
 @click.option("--lifeline", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
 @click.option("--debug", is_flag=True, help="Log more.")
-def operator(
-    kubeconfig: Path | None,
-    compute_endpoint: str,
-    strategy: str,
-    rollout: str,
-    prober_image: str,
-    events: str | None,
-    clock_origin: float,
-    clock_speed: float,
-    metrics_port: int | None,
-    health_port: int | None,
-    lifeline: bool,
-    debug: bool,
-) -> None:
+def operator(clock_origin: float, clock_speed: float, **options: Any) -> None:
     """Watch Shoots and migrate those that request IPv6 to dual-stack; runs until SIGTERM or SIGINT."""
     from dualstack.clock import ScaledClock
     from dualstack.operator.process import OperatorOptions, run
 
-    run(
-        OperatorOptions(
-            kubeconfig=kubeconfig,
-            compute_endpoint=compute_endpoint,
-            strategy=strategy,
-            rollout=rollout,
-            prober_image=prober_image,
-            events=events,
-            clock=ScaledClock(origin=clock_origin, speed=clock_speed),
-            metrics_port=metrics_port,
-            health_port=health_port,
-            lifeline=lifeline,
-            debug=debug,
-        )
-    )
+    run(OperatorOptions(clock=ScaledClock(origin=clock_origin, speed=clock_speed), **options))

@@ -31,6 +31,6 @@ def prober(addresses: tuple[str, ...], node: str, port: int, kubeconfig: Path | 
 
     The operator runs it on each node for the decoy check.
     """
-    from dualstack.prober.process import ProberOptions, run
+    from dualstack.prober.process import run
 
-    run(ProberOptions(node=node, addresses=addresses, port=port, kubeconfig=kubeconfig))
+    run(node, addresses, port, kubeconfig)

@@ -108,33 +108,23 @@ class Transient(ComputeRefusal):
     retry_after = 5.0
 
 
-_REASONS: dict[type[ComputeRefusal], str] = {
-    NotFound: "notFound RESOURCE_NOT_FOUND",
-    AlreadyExists: "alreadyExists RESOURCE_ALREADY_EXISTS",
-    StaleFingerprint: "conditionNotMet CONDITION_NOT_MET",
+# HTTP status, reasons of requests, and codes of operations.
+_MEANING: dict[type[ComputeRefusal], str] = {
+    NotFound: "404 notFound RESOURCE_NOT_FOUND",
+    AlreadyExists: "409 alreadyExists RESOURCE_ALREADY_EXISTS",
+    StaleFingerprint: "412 conditionNotMet CONDITION_NOT_MET",
     NotReady: "resourceNotReady RESOURCE_NOT_READY",
-    RateLimited: "rateLimitExceeded userRateLimitExceeded RESOURCE_OPERATION_RATE_EXCEEDED",
-    QuotaExceeded: "quotaExceeded QUOTA_EXCEEDED ZONE_RESOURCE_POOL_EXHAUSTED RESOURCE_POOL_EXHAUSTED "
+    RateLimited: "429 rateLimitExceeded userRateLimitExceeded RESOURCE_OPERATION_RATE_EXCEEDED",
+    QuotaExceeded: "413 quotaExceeded QUOTA_EXCEEDED ZONE_RESOURCE_POOL_EXHAUSTED RESOURCE_POOL_EXHAUSTED "
     "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS IP_SPACE_EXHAUSTED IP_SPACE_EXHAUSTED_WITH_DETAILS",
     InUse: "resourceInUseByAnotherResource RESOURCE_IN_USE_BY_ANOTHER_RESOURCE IP_IN_USE_BY_ANOTHER_RESOURCE",
-    Invalid: "invalid required invalidParameter badRequest invalidUsage INVALID_FIELD_VALUE INVALID_USAGE "
+    Invalid: "400 invalid required invalidParameter badRequest invalidUsage INVALID_FIELD_VALUE INVALID_USAGE "
     "UNSUPPORTED_OPERATION",
-    PermissionDenied: "forbidden",
-    Unauthenticated: "authError",
+    PermissionDenied: "403 forbidden",
+    Unauthenticated: "401 authError",
     Transient: "backendError internalError INTERNAL_ERROR",
 }
-_BY_REASON = {reason: kind for kind, reasons in _REASONS.items() for reason in reasons.split()}
-_BY_STATUS: dict[int, type[ComputeRefusal]] = {
-    400: Invalid,
-    401: Unauthenticated,
-    403: PermissionDenied,
-    404: NotFound,
-    409: AlreadyExists,
-    412: StaleFingerprint,
-    413: QuotaExceeded,
-    429: RateLimited,
-}
-
+_KINDS = {reason: kind for kind, reasons in _MEANING.items() for reason in reasons.split()}
 
 _POLICY = re.compile(r"\bconstraints/[a-z]+\.\w+\b.*\bviolate|\bviolates? constraint constraints/", re.IGNORECASE)
 """For example `Constraint constraints/compute.disableVpcExternalIpv6 violated for ...`."""
@@ -187,7 +177,7 @@ def _class_of(status: int, reason: str, message: str) -> type[ComputeRefusal]:
         return Transient
     if _POLICY.search(message):
         return PolicyViolated
-    return _BY_REASON.get(reason) or _BY_STATUS.get(status) or (Invalid if 400 <= status < 500 else ComputeRefusal)
+    return _KINDS.get(reason) or _KINDS.get(str(status)) or (Invalid if 400 <= status < 500 else ComputeRefusal)
 
 
 def _first(errors: object) -> Mapping[str, Any]:

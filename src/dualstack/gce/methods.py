@@ -85,13 +85,7 @@ def _method(row: str) -> Method:
 
 METHODS = {method.id: method for method in map(_method, _TABLE.strip().splitlines())}
 
-_VERBS = {
-    ("GET", 1): "list",
-    ("GET", 2): "get",
-    ("POST", 1): "insert",
-    ("PATCH", 2): "patch",
-    ("DELETE", 2): "delete",
-}
+_VERBS = {("GET", 1): "list", ("GET", 2): "get", ("POST", 1): "insert", ("PATCH", 2): "patch", ("DELETE", 2): "delete"}
 _COLLECTIONS = {
     ("global", "operations"): "globalOperations",
     ("regions", "operations"): "regionOperations",

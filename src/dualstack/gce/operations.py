@@ -127,7 +127,7 @@ class _Poller:
         return bool(self._waiting)
 
     def _tolerate(self, error: ComputeRefusal) -> None:
-        """Tolerate a failed poll with a passing reason, up to `PATIENCE` in a row; pass any other on to the waiting calls."""
+        """Tolerate up to `PATIENCE` polls in a row that fail for a passing reason; all else fails the waiting calls."""
         self._failures += 1
         if isinstance(error, Transient | RateLimited) and self._failures < PATIENCE:
             return

@@ -1,4 +1,4 @@
-"""The pace of polling, and the pause until a quota window is refilled (docs/reference/compute-engine.md#rate-windows)."""
+"""The pace of polling, and the pause while a rate quota is used up (docs/reference/compute-engine.md#rate-windows)."""
 
 from __future__ import annotations
 

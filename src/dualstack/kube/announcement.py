@@ -39,12 +39,7 @@ async def announce_about(
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": f"{name}.{suffix}", "namespace": namespace},
-        "involvedObject": {
-            "apiVersion": about.api_version,
-            "kind": about.kind,
-            "name": name,
-            "namespace": namespace,
-        },
+        "involvedObject": {"apiVersion": about.api_version, "kind": about.kind, "name": name, "namespace": namespace},
         "reason": reason,
         "message": message[:LONGEST],
         "type": kind,

@@ -18,15 +18,7 @@ from lightkube.core.resource import ApiInfo, GlobalResource, GlobalSubResource, 
 from lightkube.generic_resource import Generic, create_api_info
 from lightkube.types import PatchType as LightkubePatchType
 
-from dualstack.kube.interface import (
-    AlreadyExists,
-    Conflict,
-    Invalid,
-    NotFound,
-    PatchType,
-    Unauthenticated,
-    Unavailable,
-)
+from dualstack.kube.interface import AlreadyExists, Conflict, Invalid, NotFound, PatchType, Unauthenticated, Unavailable
 from dualstack.model.errors import InvalidInput, KubeError
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.model.urls import is_loopback

@@ -32,7 +32,7 @@ class GateFailed(DualstackError):
 
 
 class Unsupported(GateFailed):
-    """The cloud lacks what the strategy needs. The user has to choose another one. `because`: what it lacks, as a clause."""
+    """The cloud lacks what the strategy needs; the user must choose another. `because`: what it lacks, as a clause."""
 
     def __init__(self, message: str, because: str) -> None:
         super().__init__(message)
@@ -48,4 +48,5 @@ class KubeError(DualstackError):
 
 
 class InvariantBroken(DualstackError):
-    """A planned transition would break the invariant that its message names (docs/reference/design-rules.md#pod-cidr-reachable)."""
+    """A planned transition would break the invariant in the message
+    (docs/reference/design-rules.md#pod-cidr-reachable)."""

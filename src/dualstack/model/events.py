@@ -75,8 +75,8 @@ class StrategyChosen(Event, frozen=True, kw_only=True, tag="strategy.chosen"):
 
 
 class OutageExpected(Event, frozen=True, kw_only=True, tag="outage.expected"):
-    """The expected outage, announced before the cut-over: `seconds` from the first deleted route until the last node has
-    its alias; 0 for an order without loss."""
+    """The expected outage, announced before the cut-over: `seconds` from the first deleted route until the last node
+    has its alias; 0 for an order without loss."""
 
     seconds: float
     detail: str
@@ -125,44 +125,16 @@ PHASES_BACK = ("single-stack", "roll-out")
 """The phases of the rollback from dual-stack to IPv4."""
 
 STEPS = (
-    "stop-cloud-controller-manager",
-    "save-routes",
-    "set-overlap-flag",
-    "add-secondary-range",
-    "add-alias-canary",
-    "add-aliases",
-    "delete-route-canary",
-    "delete-routes",
-    "clear-overlap-flag",
-    "clear-saved-routes",
-    "restore-routes",
-    "remove-alias-canary",
-    "remove-aliases",
-    "remove-secondary-range",
-    "restore-cloud-controller-manager",
-    "rollback-drill",
-    "remove-drill-routes",
-    "create-decoys",
-    "add-decoy-range",
-    "alias-decoys",
-    "drop-decoy-route",
-    "remove-decoys",
-    "set-stack-type",
-    "create-services-subnet",
-    "await-ipv6-prefixes",
-    "update-nat",
-    "create-firewall-rules",
-    "publish-status",
-    "reconcile-control-plane",
-    "reconcile-network",
-    "reconcile-workers",
-    "await-roll-out",
-    "update-kube-apiserver",
-    "update-kube-controller-manager",
-    "update-kube-proxy",
-    "restart-coredns",
-    "update-kube-dns",
-)
+    "stop-cloud-controller-manager", "save-routes", "set-overlap-flag", "add-secondary-range",
+    "add-alias-canary", "add-aliases", "delete-route-canary", "delete-routes", "clear-overlap-flag",
+    "clear-saved-routes", "restore-routes", "remove-alias-canary", "remove-aliases", "remove-secondary-range",
+    "restore-cloud-controller-manager", "rollback-drill", "remove-drill-routes",
+    "create-decoys", "add-decoy-range", "alias-decoys", "drop-decoy-route", "remove-decoys",
+    "set-stack-type", "create-services-subnet", "await-ipv6-prefixes", "update-nat", "create-firewall-rules",
+    "publish-status", "reconcile-control-plane", "reconcile-network", "reconcile-workers",
+    "await-roll-out", "update-kube-apiserver", "update-kube-controller-manager", "update-kube-proxy",
+    "restart-coredns", "update-kube-dns",
+)  # fmt: skip
 """The steps that act on the cluster or the cloud; barriers are `barrier-<aspect>`, gates `gate-<what>`."""
 
 Listener = Callable[[AnyEvent], None]

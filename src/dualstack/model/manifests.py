@@ -61,10 +61,7 @@ def daemon_set(
     if environment:
         container["env"] = [{"name": key, "value": value} for key, value in environment.items()]
     pod: Manifest = {
-        "tolerations": [
-            {"effect": "NoSchedule", "operator": "Exists"},
-            {"effect": "NoExecute", "operator": "Exists"},
-        ],
+        "tolerations": [{"effect": "NoSchedule", "operator": "Exists"}, {"effect": "NoExecute", "operator": "Exists"}],
         "priorityClassName": "system-node-critical",
         "terminationGracePeriodSeconds": 5,
         "containers": [container],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,9 +22,9 @@ from dualstack.model.errors import InvalidInput
 from dualstack.model.events import Listener, OperatorReady
 from dualstack.model.kinds import NAMESPACE, Kind
 from dualstack.model.names import KUBE_SYSTEM
-from dualstack.operator.assembly import Controller, assemble
+from dualstack.operator.assembly import assemble
 from dualstack.operator.output import EventStream, Metrics, all_of, configure_logging, log_event
-from dualstack.operator.queue import Key, KeyedQueue, Reconcile
+from dualstack.operator.queue import Key, KeyedQueue
 from dualstack.operator.watches import Watches
 from dualstack.stdin_watch import exit_when_stdin_closes
 
@@ -97,7 +97,11 @@ async def _operate(options: OperatorOptions) -> None:
             )
         )
         await _reach(kube, connection.cluster.server)
-        queue = KeyedQueue(_dispatch(controllers), options.clock, metrics.outcome)
+
+        async def reconcile(key: Key) -> float | None:
+            return await controllers[key.controller].reconcile(key.name, key.namespace)
+
+        queue = KeyedQueue(reconcile, options.clock, metrics.outcome)
         stack.push_async_callback(queue.close)
         handlers = Watches(queue.add).handlers()
         unlisted = set(handlers)
@@ -149,10 +153,3 @@ async def _serve_health(port: int) -> Callable[[], Awaitable[None]]:
         await runner.cleanup()
         raise InvalidInput(f"--health-port {port}: {error.strerror}; choose a free port") from error
     return runner.cleanup
-
-
-def _dispatch(controllers: Mapping[str, Controller]) -> Reconcile:
-    async def reconcile(key: Key) -> float | None:
-        return await controllers[key.controller].reconcile(key.name, key.namespace)
-
-    return reconcile

@@ -16,8 +16,36 @@ import structlog
 
 from dualstack.clock import Clock
 from dualstack.gardener.error_codes import error_codes
-from dualstack.model.errors import DualstackError
-from dualstack.operator.backoff import delay_after, reason_of
+from dualstack.kube.interface import Conflict, NotFound, Unavailable
+from dualstack.model.errors import DualstackError, InvalidInput, Unsupported
+
+FIRST = 5.0
+LONGEST = 300.0
+_AT_ONCE = 1.0
+_NEEDS_USER = (InvalidInput, Unsupported)
+
+
+def delay_after(error: BaseException, failures: int) -> float:
+    """Seconds until the next try after `failures` failures in a row, this one included.
+
+    A conflict is retried after 1 to 5 s. An error with `retry_after` (dualstack.gce.errors) waits that long. Everything
+    else doubles from 5 s to 5 minutes: to 1 minute for an unavailable API or a missing object, and 5 minutes at once
+    for an error that only a user can resolve.
+    """
+    if isinstance(error, Conflict):
+        return min(_AT_ONCE * failures, FIRST)
+    if isinstance(error, _NEEDS_USER) or isinstance(error.__cause__, _NEEDS_USER):
+        return LONGEST
+    doubled = min(FIRST * 2.0 ** min(failures - 1, 10), LONGEST)
+    if isinstance(error, Unavailable | NotFound):
+        return min(doubled, 60.0)
+    named = getattr(error, "retry_after", None)
+    return max(float(named), _AT_ONCE) if isinstance(named, int | float) else doubled
+
+
+def reason_of(error: BaseException) -> str:
+    """A word for logs and metrics: the error's class, or `Defect` for an unexpected exception."""
+    return type(error).__name__ if isinstance(error, DualstackError) else "Defect"
 
 
 class Key(NamedTuple):
@@ -97,18 +125,9 @@ class KeyedQueue:
                 await self._rest(again, work.wake)
 
     async def _try(self, key: Key) -> tuple[float | None, BaseException | None]:
-        """The result of one reconcile, run in its own task so that its exceptions stay there."""
-        attempt = asyncio.ensure_future(self._reconcile(key))
-        try:
-            await asyncio.wait({attempt})
-        except asyncio.CancelledError:
-            attempt.cancel()
-            await asyncio.wait({attempt})
-            raise
-        if attempt.cancelled():
-            return None, asyncio.CancelledError("the reconcile was cancelled")
-        error = attempt.exception()
-        return (None, error) if error is not None else (attempt.result(), None)
+        """The result of one reconcile, or its exception; gather keeps a cancelled one until it has ended."""
+        (result,) = await asyncio.gather(self._reconcile(key), return_exceptions=True)
+        return (None, result) if isinstance(result, BaseException) else (result, None)
 
     async def _rest(self, seconds: float, wake: asyncio.Event) -> None:
         """Return after `seconds` of the clock, or when the key is added."""

@@ -1,17 +1,98 @@
-"""Turns the changes of watched objects into keys of the queue."""
+"""Turns the changes of watched objects into keys of the queue. Most changes are the controllers' own writes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from dualstack.gardener.controllers.extension import is_pending
+from dualstack.gardener.controllers.operations import operation_of
 from dualstack.gardener.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
+from dualstack.gardener.model.names import OPERATION, RECONCILE
 from dualstack.kube.watching import Handle
 from dualstack.model.kinds import NODE, Kind, Manifest
-from dualstack.operator.interest import ExtensionInterest, NodeInterest, ShootInterest, key_of
 from dualstack.operator.queue import Key
 
 EXTENSIONS = {INFRASTRUCTURE: "infrastructure", CONTROL_PLANE: "controlplane", NETWORK: "network", WORKER: "worker"}
 """The extension kinds and the controllers that reconcile them."""
+TYPES = {"Network": ("calico", "cilium")}
+GCP = ("gcp",)
+
+
+def key_of(controller: str, found: Manifest) -> Key:
+    """The key under which the object is queued."""
+    return Key(controller, found["metadata"].get("namespace", ""), found["metadata"]["name"])
+
+
+class ShootInterest:
+    """A Shoot is reconciled when it is first seen, when its spec changes, and when its operation annotation is set."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Key, tuple[Any, ...]] = {}
+
+    def wakes(self, found: Manifest) -> bool:
+        """Whether the event is a reason to reconcile the Shoot."""
+        metadata = found["metadata"]
+        key = key_of("shoot", found)
+        operation = (metadata.get("annotations") or {}).get(OPERATION)
+        mark = (metadata.get("uid"), metadata.get("generation"), operation, metadata.get("deletionTimestamp"))
+        known = self._seen.get(key)
+        self._seen[key] = mark
+        # The controller itself removes the annotation.
+        return known != mark and not (known is not None and operation is None and known[:2] == mark[:2])
+
+    def forget(self, found: Manifest) -> None:
+        """Forget a deleted Shoot."""
+        self._seen.pop(key_of("shoot", found), None)
+
+    def known(self) -> list[Key]:
+        """The keys of all Shoots."""
+        return list(self._seen)
+
+
+class ExtensionInterest:
+    """An extension object is reconciled when it is first seen unfinished, when its operation annotation is set, and
+    when it is deleted (docs/reference/gardener.md#extension-events)."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[str | None, bool]] = {}
+
+    def wakes(self, found: Manifest) -> bool:
+        """Whether the event is a reason to reconcile the object."""
+        wanted = TYPES.get(found.get("kind", ""), GCP)
+        if (found.get("spec") or {}).get("type") not in wanted:
+            return False
+        uid, operation = found["metadata"].get("uid", ""), operation_of(found)
+        mark = (operation, bool(found["metadata"].get("deletionTimestamp")))
+        known = self._seen.get(uid)
+        self._seen[uid] = mark
+        if known is None:
+            return is_pending(found)
+        # `migrate` and `restore` stay until they are done, so that status writes show them again.
+        return operation == RECONCILE or (mark != known and mark != (None, False))
+
+    def forget(self, found: Manifest) -> None:
+        """Forget a deleted object."""
+        self._seen.pop(found["metadata"].get("uid", ""), None)
+
+
+class NodeInterest:
+    """A Node concerns every migration when it appears, disappears, or changes its pod CIDRs."""
+
+    def __init__(self) -> None:
+        self._cidrs: dict[str, tuple[str, ...]] = {}
+
+    def wakes(self, found: Manifest) -> bool:
+        """Whether the event may move a migration on."""
+        name = found["metadata"]["name"]
+        cidrs = tuple((found.get("spec") or {}).get("podCIDRs") or ())
+        changed = self._cidrs.get(name) != cidrs
+        self._cidrs[name] = cidrs
+        return changed
+
+    def forget(self, found: Manifest) -> None:
+        """Forget a deleted Node."""
+        self._cidrs.pop(found["metadata"]["name"], None)
 
 
 class Watches:

@@ -43,12 +43,7 @@ def addresses_of(daemon_set: Manifest) -> tuple[str, ...]:
 
 def _daemon_set(image: str, addresses: Iterable[str]) -> Manifest:
     result = daemon_set(
-        NAME,
-        image,
-        labels=LABELS,
-        words=["dualstack", "prober"],
-        host_network=False,
-        max_unavailable="100%",
+        NAME, image, labels=LABELS, words=["dualstack", "prober"], host_network=False, max_unavailable="100%"
     )
     result["metadata"]["namespace"] = HOME
     pod = result["spec"]["template"]["spec"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -15,45 +14,37 @@ from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import find_connection
 from dualstack.kube.interface import Conflict, Kube, NotFound, Unavailable
 from dualstack.model.kinds import LEASE
-from dualstack.prober.report import NAMESPACE, PERIOD, PORT, Logbook
+from dualstack.prober.report import NAMESPACE, PERIOD, Logbook
 
 TIMEOUT = 0.9
 """Wall seconds within which an address must answer: less than the period, so that probes do not pile up."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProberOptions:
-    """node: the node that the report is about. addresses: IPv4. kubeconfig: None as in `find_connection`."""
+def run(node: str, addresses: tuple[str, ...], port: int, kubeconfig: Path | None) -> None:
+    """Probe IPv4 `addresses` from `node` until the process ends. kubeconfig: as for `find_connection`.
 
-    node: str
-    addresses: tuple[str, ...]
-    port: int = PORT
-    kubeconfig: Path | None = None
-
-
-def run(options: ProberOptions) -> None:
-    """Probe until the process ends. InvalidInput without a cluster, KubeError if it refuses the report."""
+    Raises InvalidInput without a cluster, and KubeError if the cluster refuses the report.
+    """
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with suppress(KeyboardInterrupt):
-        asyncio.run(_run(options))
+        asyncio.run(_run(Logbook(node, addresses), port, kubeconfig))
 
 
-async def _run(options: ProberOptions) -> None:
-    kube = LightkubeKube.connect(find_connection(options.kubeconfig))
+async def _run(book: Logbook, port: int, kubeconfig: Path | None) -> None:
+    kube = LightkubeKube.connect(find_connection(kubeconfig))
     try:
-        await probe(options, kube, ScaledClock())
+        await probe(book, port, kube, ScaledClock())
     finally:
         await kube.close()
 
 
-async def probe(options: ProberOptions, kube: Kube, clock: Clock) -> None:
+async def probe(book: Logbook, port: int, kube: Kube, clock: Clock) -> None:
     """Probe and report until cancelled. A report that cannot be written now is tried again a period later."""
-    book = Logbook(options.node, options.addresses)
     while True:
         begun = clock.now()
-        answers = await asyncio.gather(*(arrives(address, options.port) for address in options.addresses))
+        answers = await asyncio.gather(*(arrives(address, port) for address in book.addresses))
         now = clock.now()
-        for address, arrived in zip(options.addresses, answers, strict=True):
+        for address, arrived in zip(book.addresses, answers, strict=True):
             book.note(address, arrived=arrived, at=now)
         if book.due(now):
             try:

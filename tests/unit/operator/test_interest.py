@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dualstack.model.kinds import Manifest
-from dualstack.operator.interest import ExtensionInterest, NodeInterest, ShootInterest
 from dualstack.operator.queue import Key
+from dualstack.operator.watches import ExtensionInterest, NodeInterest, ShootInterest
 
 OPERATION = "gardener.cloud/operation"
 

@@ -9,8 +9,7 @@ import pytest
 
 from dualstack.kube.interface import Conflict, Unavailable
 from dualstack.model.errors import ComputeError, DualstackError, GateFailed, InvalidInput
-from dualstack.operator.backoff import delay_after, reason_of
-from dualstack.operator.queue import Key, KeyedQueue
+from dualstack.operator.queue import Key, KeyedQueue, delay_after, reason_of
 
 KEY, OTHER = Key("shoot", "garden-foo", "bar"), Key("shoot", "garden-foo", "baz")
 
