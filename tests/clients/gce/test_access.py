@@ -61,8 +61,8 @@ async def test_one_account_has_one_client(server: Server, clock: ScaledClock, pr
     ("broken", "words"),
     [
         ({}, "no key serviceaccount.json"),
-        ({"data": {"serviceaccount.json": "%%%"}}, "no JSON document"),
-        ({"data": {"serviceaccount.json": base64.b64encode(b"{").decode()}}, "no JSON document"),
+        ({"data": {"serviceaccount.json": "%%%"}}, "not a JSON document"),
+        ({"data": {"serviceaccount.json": base64.b64encode(b"{").decode()}}, "not a JSON document"),
         ({"data": {"serviceaccount.json": base64.b64encode(b"[]").decode()}}, "no project_id"),
     ],
 )

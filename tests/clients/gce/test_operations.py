@@ -17,7 +17,7 @@ ZONE = {"zone": "https://www.googleapis.com/compute/v1/projects/proj-1/zones/z1"
 
 
 class World:
-    """Operations that end after a number of looks at the scope."""
+    """Operations that end after a number of polls."""
 
     def __init__(self, server: Server, *, looks: int) -> None:
         self.looks = looks
@@ -26,7 +26,7 @@ class World:
 
     def answer(self, asked: Asked) -> Answer | None:
         if asked.method == "PATCH":
-            self.started.append(f"op-{asked.path.rpartition('/')[2]}")
+            self.started.append(f"op-{asked.path.split('/')[3]}")
             return 200, operation(self.started[-1], "RUNNING", **ZONE)
         if asked.path == "zones/z1/operations":
             self.looks -= 1
@@ -35,7 +35,7 @@ class World:
         return 200, operation(asked.path.rpartition("/")[2], "RUNNING" if self.looks > 0 else "DONE", **ZONE)
 
 
-async def test_a_hundred_operations_cost_one_list_a_look(server: Server, client: ComputeClient) -> None:
+async def test_a_hundred_operations_cost_one_list_a_poll(server: Server, client: ComputeClient) -> None:
     World(server, looks=4)
     await asyncio.gather(*(client.patch(f"zones/z1/instances/i{n}/updateNetworkInterface", {}) for n in range(100)))
     lists = server.calls("GET", "zones/z1/operations")
@@ -50,7 +50,7 @@ async def test_the_error_of_one_among_many_reaches_its_caller_only(server: Serve
 
     def answer(asked: Asked) -> Answer | None:
         if asked.method == "PATCH":
-            return 200, operation(f"op-{asked.path.rpartition('/')[2]}", "RUNNING", **ZONE)
+            return 200, operation(f"op-{asked.path.split('/')[3]}", "RUNNING", **ZONE)
         ended = [operation(f"op-i{n}", **ZONE) for n in range(9)]
         ended[7]["error"] = failed
         return 200, {"items": ended}
@@ -64,7 +64,7 @@ async def test_the_error_of_one_among_many_reaches_its_caller_only(server: Serve
 async def test_an_operation_that_no_list_shows_is_read_by_name(server: Server, client: ComputeClient) -> None:
     def answer(asked: Asked) -> Answer | None:
         if asked.method == "PATCH":
-            return 200, operation(f"op-{asked.path.rpartition('/')[2]}", "RUNNING", **ZONE)
+            return 200, operation(f"op-{asked.path.split('/')[3]}", "RUNNING", **ZONE)
         if asked.path == "zones/z1/operations":
             return 200, {}
         return 200, operation(asked.path.rpartition("/")[2], **ZONE)
