@@ -256,8 +256,8 @@ class Decoys:
 
 
 def _reached(report: Report, block: str, *, steadily: bool) -> bool:
-    sight = report.of(address_in(block))
-    return sight.reached and not (steadily and sight.interruptions)
+    result = report.of(address_in(block))
+    return result.reached and not (steadily and result.interruptions)
 
 
 def _some(nodes: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -119,8 +120,8 @@ async def _operate(options: OperatorOptions) -> None:
 
 async def _reach(kube: LightkubeKube, server: str) -> None:
     """Return once the API server answers and accepts the credentials; InvalidInput or Unavailable otherwise."""
-    deadline = asyncio.get_running_loop().time() + _PATIENCE
-    while True:
+    log, deadline = structlog.get_logger("dualstack"), asyncio.get_running_loop().time() + _PATIENCE
+    for attempt in itertools.count():
         try:
             await kube.get(NAMESPACE, KUBE_SYSTEM)
         except Invalid:  # forbidden, so the credentials were accepted
@@ -131,7 +132,8 @@ async def _reach(kube: LightkubeKube, server: str) -> None:
             if asyncio.get_running_loop().time() >= deadline:
                 words = "check that it is reachable from here, or choose another cluster with --kubeconfig"
                 raise Unavailable(f"{server} has not answered for {_PATIENCE:.0f} s: {error}; {words}") from error
-            structlog.get_logger("dualstack").warning("Kubernetes API not reachable", server=server, error=str(error))
+            if attempt == 0:
+                log.warning("Kubernetes API not reachable", server=server, error=str(error), retry_for=_PATIENCE)
             await asyncio.sleep(1.0)
         else:
             return

@@ -31,7 +31,7 @@ STALE = 150.0
 """Seconds after which a report is no longer valid."""
 
 
-class Sight(msgspec.Struct, frozen=True, rename="camel"):
+class ProbeResult(msgspec.Struct, frozen=True, rename="camel"):
     """How a node reaches an address. `first`: when it was first reached, in seconds since the epoch; None if never.
 
     `interruptions`: how often it became unreachable after that.
@@ -48,11 +48,11 @@ class Report:
 
     node: str
     at: float
-    sights: dict[str, Sight]
+    results: dict[str, ProbeResult]
 
-    def of(self, address: str) -> Sight:
+    def of(self, address: str) -> ProbeResult:
         """The result for the address; never reached if the report lacks it."""
-        return self.sights.get(address, Sight())
+        return self.results.get(address, ProbeResult())
 
 
 class Logbook:
@@ -60,35 +60,37 @@ class Logbook:
 
     def __init__(self, node: str, addresses: Iterable[str]) -> None:
         self._node = node
-        self._sights = dict.fromkeys(addresses, Sight())
+        self._results = dict.fromkeys(addresses, ProbeResult())
         self._answered: dict[str, float] = {}
-        self._written: tuple[float, dict[str, Sight]] | None = None
+        self._written: tuple[float, dict[str, ProbeResult]] | None = None
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """The probed addresses."""
-        return tuple(self._sights)
+        return tuple(self._results)
 
     def note(self, address: str, *, arrived: bool, at: float) -> None:
         """Record a probe."""
-        sight = self._sights[address]
+        result = self._results[address]
         if arrived:
             self._answered[address] = at
-            first = at if sight.first is None else sight.first
-            self._sights[address] = msgspec.structs.replace(sight, reached=True, first=first)
-        elif sight.reached and at - self._answered[address] >= LOST_AFTER:
-            self._sights[address] = msgspec.structs.replace(sight, reached=False, interruptions=sight.interruptions + 1)
+            first = at if result.first is None else result.first
+            self._results[address] = msgspec.structs.replace(result, reached=True, first=first)
+        elif result.reached and at - self._answered[address] >= LOST_AFTER:
+            self._results[address] = msgspec.structs.replace(
+                result, reached=False, interruptions=result.interruptions + 1
+            )
 
     def due(self, now: float) -> bool:
         """Whether a report should be written."""
         if self._written is None:
             return True
-        at, sights = self._written
-        return sights != self._sights or now - at >= HEARTBEAT
+        at, results = self._written
+        return results != self._results or now - at >= HEARTBEAT
 
     def written(self, now: float) -> None:
         """Record that the present report was written."""
-        self._written = (now, dict(self._sights))
+        self._written = (now, dict(self._results))
 
     def lease(self, now: float) -> Manifest:
         """The report as a Lease, as body of a create or a merge patch."""
@@ -98,7 +100,7 @@ class Logbook:
             "metadata": {
                 "name": self._node,
                 "namespace": NAMESPACE,
-                "annotations": {ANNOTATION: msgspec.json.encode(self._sights).decode()},
+                "annotations": {ANNOTATION: msgspec.json.encode(self._results).decode()},
             },
             "spec": {
                 "holderIdentity": self._node,
@@ -114,7 +116,7 @@ def read_report(lease: Manifest) -> Report | None:
     text = (metadata.get("annotations") or {}).get(ANNOTATION, "")
     try:
         at = parse_rfc3339((lease.get("spec") or {}).get("renewTime") or "")
-        sights = msgspec.json.decode(text, type=dict[str, Sight])
+        results = msgspec.json.decode(text, type=dict[str, ProbeResult])
     except (ValueError, msgspec.DecodeError):
         return None
-    return Report(metadata["name"], at, sights)
+    return Report(metadata["name"], at, results)

@@ -17,11 +17,14 @@ from aiohttp import web
 
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.shoot import load_shoot
+from dualstack.kube.client import LightkubeKube
+from dualstack.kube.interface import Unavailable
 from dualstack.model.events import OperatorReady, decode
+from dualstack.operator import process
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.types import ResourceType
-from tests.loopback import kubeconfig, on_loopback
+from tests.loopback import connection, kubeconfig, on_loopback
 from tests.sim.rehearsal.command import dualstack
 from tests.unit.gardener.controllers.scripted_world import NS, ScriptedWorld
 
@@ -160,6 +163,14 @@ async def test_credentials_that_are_refused_are_bad_input(tmp_path: Path) -> Non
         outcome.err
         == f"dualstack: {url} does not accept the credentials: HTTP status 401 Unauthorized; check the kubeconfig\n"
     )
+
+
+async def test_an_api_that_stays_unreachable_ends_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_PATIENCE", 1.5)
+    kube = LightkubeKube.connect(connection("http://127.0.0.1:9"))
+    with pytest.raises(Unavailable, match=r"^http://127.0.0.1:9 has not answered for 2 s: .*; check that it is reach"):
+        await process._reach(kube, "http://127.0.0.1:9")
+    await kube.close()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from dualstack.clock import ScaledClock
 from dualstack.model import kinds
 from dualstack.prober.process import arrives
-from dualstack.prober.report import NAMESPACE, Report, Sight, read_report
+from dualstack.prober.report import NAMESPACE, ProbeResult, Report, read_report
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
@@ -60,7 +60,7 @@ async def reported(store: KubeStore, *, reached: set[str]) -> Report:
         while True:
             lease = store.get(kinds.LEASE, "node-0", NAMESPACE)
             report = read_report(lease) if lease else None
-            if report and {address for address, sight in report.sights.items() if sight.reached} == reached:
+            if report and {address for address, result in report.results.items() if result.reached} == reached:
                 return report
             await asyncio.sleep(0.05)
 
@@ -83,7 +83,7 @@ async def test_the_process_keeps_the_lease_of_its_node(tmp_path: Path) -> None:
             )
             try:
                 report = await reported(store, reached={CLOSED})
-                assert report.of(LISTENING) == Sight()
+                assert report.of(LISTENING) == ProbeResult()
                 assert report.of(CLOSED).first == pytest.approx(time.time(), abs=60)
             finally:
                 process.terminate()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dualstack.model.kinds import Manifest
-from dualstack.prober.report import HEARTBEAT, LOST_AFTER, Logbook, Report, Sight, read_report
+from dualstack.prober.report import HEARTBEAT, LOST_AFTER, Logbook, ProbeResult, Report, read_report
 
 HERE, THERE = "100.127.255.2", "100.127.254.2"
 
@@ -21,20 +21,20 @@ def test_nothing_is_reached_before_something_answers() -> None:
     book.note(HERE, arrived=False, at=1.0)
     book.note(THERE, arrived=True, at=2.5)
     said = report(book, 3.0)
-    assert said == Report("node-0", 3.0, {HERE: Sight(), THERE: Sight(reached=True, first=2.5)})
-    assert said.of("10.0.0.1") == Sight()
+    assert said == Report("node-0", 3.0, {HERE: ProbeResult(), THERE: ProbeResult(reached=True, first=2.5)})
+    assert said.of("10.0.0.1") == ProbeResult()
 
 
 def test_a_packet_that_goes_astray_is_no_loss_but_silence_is() -> None:
     book = Logbook("node-0", (HERE,))
     book.note(HERE, arrived=True, at=10.0)
     book.note(HERE, arrived=False, at=10.0 + LOST_AFTER - 0.1)
-    assert report(book, 13.0).of(HERE) == Sight(reached=True, first=10.0)
+    assert report(book, 13.0).of(HERE) == ProbeResult(reached=True, first=10.0)
     book.note(HERE, arrived=False, at=10.0 + LOST_AFTER)
-    assert report(book, 14.0).of(HERE) == Sight(reached=False, first=10.0, interruptions=1)
+    assert report(book, 14.0).of(HERE) == ProbeResult(reached=False, first=10.0, interruptions=1)
     book.note(HERE, arrived=False, at=60.0)
     book.note(HERE, arrived=True, at=61.0)
-    assert report(book, 62.0).of(HERE) == Sight(reached=True, first=10.0, interruptions=1)
+    assert report(book, 62.0).of(HERE) == ProbeResult(reached=True, first=10.0, interruptions=1)
 
 
 def test_it_is_written_when_something_changed_and_now_and_then() -> None:
