@@ -57,6 +57,7 @@ from dualstack.cli.speed import Speed
 def operator(clock_origin: float, clock_speed: float, **options: Any) -> None:
     """Watch Shoots and migrate those that request IPv6 to dual-stack; runs until SIGTERM or SIGINT."""
     from dualstack.clock import ScaledClock
-    from dualstack.operator.process import OperatorOptions, run
+    from dualstack.operator.assembly import OperatorOptions
+    from dualstack.operator.process import run
 
     run(OperatorOptions(clock=ScaledClock(origin=clock_origin, speed=clock_speed), **options))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from dualstack.clock import Clock
+from dualstack.clock import ScaledClock
 from dualstack.gardener.controllers.controlplane import ControlPlaneController
 from dualstack.gardener.controllers.infrastructure.reconcile import InfrastructureController
 from dualstack.gardener.controllers.network import NetworkController
@@ -25,24 +27,33 @@ class Controller(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorOptions:
+    """The command line."""
+
+    kubeconfig: Path | None
+    compute_endpoint: str
+    strategy: str
+    rollout: str
+    events: str | None
+    clock: ScaledClock
+    metrics_port: int | None = None
+    health_port: int | None = None
+    lifeline: bool = False
+    debug: bool = False
+    prober_image: str = ""
+
+
 @asynccontextmanager
-async def assemble(
-    kube: Kube,
-    clock: Clock,
-    emit: Listener,
-    *,
-    compute_endpoint: str,
-    strategy: str,
-    rollout: str,
-    prober_image: str = "",
-) -> AsyncIterator[Mapping[str, Controller]]:
+async def assemble(kube: Kube, emit: Listener, options: OperatorOptions) -> AsyncIterator[Mapping[str, Controller]]:
     """All controllers, by the name under which their objects are queued; closes their clients at the end."""
-    computes = ComputeClients(clock, endpoint=compute_endpoint)
+    clock = options.clock
+    computes = ComputeClients(clock, endpoint=options.compute_endpoint)
     try:
         yield {
-            "shoot": ShootController(kube, clock, emit, rollout=rollout),
+            "shoot": ShootController(kube, clock, emit, rollout=options.rollout),
             "infrastructure": InfrastructureController(
-                kube, computes, clock, emit, strategy=strategy, prober_image=prober_image
+                kube, computes, clock, emit, strategy=options.strategy, prober_image=options.prober_image
             ),
             "controlplane": ControlPlaneController(kube, clock),
             "network": NetworkController(kube, clock),

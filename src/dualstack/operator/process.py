@@ -7,14 +7,11 @@ import itertools
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import structlog
 from aiohttp import web
 
-from dualstack.clock import ScaledClock
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import find_connection
 from dualstack.kube.interface import Invalid, Unauthenticated, Unavailable
@@ -23,7 +20,7 @@ from dualstack.model.errors import InvalidInput
 from dualstack.model.events import Listener, OperatorReady
 from dualstack.model.kinds import NAMESPACE, Kind
 from dualstack.model.names import KUBE_SYSTEM
-from dualstack.operator.assembly import assemble
+from dualstack.operator.assembly import OperatorOptions, assemble
 from dualstack.operator.output import EventStream, Metrics, all_of, configure_logging, log_event
 from dualstack.operator.queue import Key, KeyedQueue
 from dualstack.operator.watches import Watches
@@ -31,23 +28,6 @@ from dualstack.stdin_watch import exit_when_stdin_closes
 
 _PATIENCE = 30.0
 """Wall seconds for which the start waits for an API server that cannot be reached."""
-
-
-@dataclass(frozen=True, slots=True)
-class OperatorOptions:
-    """The command line."""
-
-    kubeconfig: Path | None
-    compute_endpoint: str
-    strategy: str
-    rollout: str
-    events: str | None
-    clock: ScaledClock
-    metrics_port: int | None = None
-    health_port: int | None = None
-    lifeline: bool = False
-    debug: bool = False
-    prober_image: str = ""
 
 
 def run(options: OperatorOptions) -> None:
@@ -86,17 +66,7 @@ async def _operate(options: OperatorOptions) -> None:
         emit = all_of(*listeners)
         kube = LightkubeKube.connect(connection)
         stack.push_async_callback(kube.close)
-        controllers = await stack.enter_async_context(
-            assemble(
-                kube,
-                options.clock,
-                emit,
-                compute_endpoint=options.compute_endpoint,
-                strategy=options.strategy,
-                rollout=options.rollout,
-                prober_image=options.prober_image,
-            )
-        )
+        controllers = await stack.enter_async_context(assemble(kube, emit, options))
         await _reach(kube, connection.cluster.server)
 
         async def reconcile(key: Key) -> float | None:
