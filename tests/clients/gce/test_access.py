@@ -66,20 +66,20 @@ async def test_one_account_has_one_client(server: Server, clock: ScaledClock, pr
         ({"data": {"serviceaccount.json": base64.b64encode(b"[]").decode()}}, "no project_id"),
     ],
 )
-async def test_a_secret_without_an_account_is_refused_with_a_reason(
+async def test_a_secret_without_a_usable_account_is_refused_with_the_reason(
     clock: ScaledClock, broken: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InvalidInput, match=words):
         ComputeClients(clock).of(broken)
 
 
-async def test_a_key_that_is_none_is_a_matter_of_authentication(clock: ScaledClock) -> None:
+async def test_an_unusable_key_is_an_authentication_error(clock: ScaledClock) -> None:
     with pytest.raises(Unauthenticated) as caught:
         ComputeClients(clock).of(secret(private_key="no key", token_uri=NOWHERE))
     assert error_codes(caught.value) == ("ERR_INFRA_UNAUTHENTICATED",)
 
 
-async def test_a_refused_token_is_told_apart_from_a_silent_endpoint(
+async def test_a_refused_token_differs_from_an_unreachable_token_endpoint(
     server: Server, clock: ScaledClock, private_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dualstack.gce.client.ATTEMPTS", 1)
@@ -95,6 +95,6 @@ async def test_a_refused_token_is_told_apart_from_a_silent_endpoint(
 
 
 @pytest.mark.parametrize("endpoint", ["", "nowhere", "ftp://example.org", "http://"])
-def test_an_endpoint_that_is_no_url_is_refused_before_anything_is_asked(endpoint: str, clock: ScaledClock) -> None:
+def test_an_invalid_endpoint_is_refused_before_the_first_request(endpoint: str, clock: ScaledClock) -> None:
     with pytest.raises(InvalidInput, match="must be an http or https URL"):
         ComputeClients(clock, endpoint=endpoint)

@@ -1,4 +1,4 @@
-"""Requests, paging, retries: what the client sends and what it makes of the answers."""
+"""Requests, paging and retries of the client."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_find_gives_none_where_get_raises(server: Server, client: ComputeC
     assert caught.value.retry_after is None
 
 
-async def test_a_mutation_that_got_no_answer_is_repeated_under_the_same_request_id(
+async def test_a_change_without_an_answer_is_repeated_with_the_same_request_id(
     server: Server, client: ComputeClient
 ) -> None:
     server.on("PATCH", SUBNET, None, (503, {}), (200, operation("op-1")))
@@ -67,14 +67,14 @@ async def test_a_mutation_that_got_no_answer_is_repeated_under_the_same_request_
     assert uuid.UUID(ids.pop()).int
 
 
-async def test_two_mutations_have_two_request_ids(server: Server, client: ComputeClient) -> None:
+async def test_two_changes_have_two_request_ids(server: Server, client: ComputeClient) -> None:
     server.on("PATCH", SUBNET, (200, operation("op-1")))
     await client.patch(SUBNET, {"a": 1})
     await client.patch(SUBNET, {"a": 2})
     assert len({asked.query["requestId"] for asked in server.asked}) == 2
 
 
-async def test_not_ready_is_tried_again_and_given_up_in_the_end(server: Server, client: ComputeClient) -> None:
+async def test_not_ready_is_retried_a_limited_number_of_times(server: Server, client: ComputeClient) -> None:
     busy = (400, refused(400, "resourceNotReady", "The resource 's' is not ready"))
     server.on("PATCH", SUBNET, busy, busy, (200, operation("op-1")))
     await client.patch(SUBNET, {})
@@ -87,7 +87,7 @@ async def test_not_ready_is_tried_again_and_given_up_in_the_end(server: Server, 
     assert error_codes(caught.value) == ("ERR_RETRYABLE_INFRA_DEPENDENCIES",)
 
 
-async def test_a_used_up_quota_window_holds_everything_back_until_the_next_minute(
+async def test_a_used_up_quota_window_delays_requests_until_the_next_minute(
     server: Server, client: ComputeClient, clock: ScaledClock
 ) -> None:
     limited = (403, refused(403, "rateLimitExceeded", "Quota exceeded for quota metric 'Queries'"))
@@ -109,7 +109,7 @@ async def test_a_used_up_quota_window_holds_everything_back_until_the_next_minut
         (418, "", "no coffee", Invalid, ("ERR_CONFIGURATION_PROBLEM",)),
     ],
 )
-async def test_refusals_are_types_with_the_clouds_words(
+async def test_refusals_have_types_and_keep_the_message(
     server: Server,
     client: ComputeClient,
     status: int,
@@ -127,9 +127,7 @@ async def test_refusals_are_types_with_the_clouds_words(
     assert len(server.asked) == 1
 
 
-async def test_an_answer_that_is_no_json_is_a_passing_error(
-    server: Server, connect: object, clock: ScaledClock
-) -> None:
+async def test_an_answer_without_json_is_transient(server: Server, connect: object, clock: ScaledClock) -> None:
     client = ComputeClient("proj-1", clock, endpoint=server.url)
     server.on("GET", SUBNET, (200, ["no", "object"]))
     with pytest.raises(Transient):
@@ -137,7 +135,7 @@ async def test_an_answer_that_is_no_json_is_a_passing_error(
     await client.close()
 
 
-async def test_a_server_that_is_not_there_is_a_passing_error(clock: ScaledClock) -> None:
+async def test_an_unreachable_server_is_transient(clock: ScaledClock) -> None:
     client = ComputeClient("proj-1", clock, endpoint="http://127.0.0.1:1")
     with pytest.raises(Transient) as caught:
         await client.get(SUBNET)
@@ -145,7 +143,7 @@ async def test_a_server_that_is_not_there_is_a_passing_error(clock: ScaledClock)
     await client.close()
 
 
-async def test_delete_of_what_is_gone_is_no_error(server: Server, client: ComputeClient) -> None:
+async def test_deleting_a_missing_resource_is_not_an_error(server: Server, client: ComputeClient) -> None:
     server.on("DELETE", "global/routes/r", (200, operation("op-1")))
     assert await client.delete("global/routes/r") is True
     assert await client.delete("global/routes/other") is False
@@ -157,6 +155,6 @@ def test_the_endpoint_may_carry_the_path(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["", "h:1", "ftp://h/compute/v1"])
-def test_an_endpoint_that_is_no_url_is_refused(endpoint: str) -> None:
+def test_an_invalid_endpoint_is_refused(endpoint: str) -> None:
     with pytest.raises(InvalidInput, match="compute endpoint"):
         endpoint_root(endpoint)

@@ -1,4 +1,4 @@
-"""The table of methods against the discovery document, the page made of it, and the client that refuses other calls."""
+"""The table of methods: discovery document, permissions page, and refusal of other calls."""
 
 from __future__ import annotations
 

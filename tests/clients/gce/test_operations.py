@@ -1,4 +1,4 @@
-"""Waiting for operations: together, patiently, and with their errors as types."""
+"""Waiting for operations: many at once, despite failed polls, and with typed errors."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_an_operation_that_is_done_at_once_is_not_polled(server: Server, c
     assert len(server.asked) == 1
 
 
-async def test_errors_of_polling_are_borne(server: Server, client: ComputeClient) -> None:
+async def test_failed_polls_are_tolerated(server: Server, client: ComputeClient) -> None:
     server.on("POST", "global/routes", (200, operation("op-1", "PENDING")))
     server.on("GET", "global/operations/op-1", *([(503, {})] * 10), (429, {}), (200, operation("op-1")))
     assert (await client.post("global/routes", {"name": "r"}))["status"] == "DONE"
@@ -119,7 +119,7 @@ async def test_a_poller_that_never_gets_an_answer_gives_up(
     assert len(server.calls("GET", "global/operations/op-1")) == PATIENCE
 
 
-async def test_an_operation_that_is_forgotten_does_not_look_like_a_missing_resource(
+async def test_a_forgotten_operation_is_not_reported_as_a_missing_resource(
     server: Server, client: ComputeClient
 ) -> None:
     server.on("DELETE", "global/routes/r", (200, operation("op-1", "RUNNING")))
@@ -129,7 +129,7 @@ async def test_an_operation_that_is_forgotten_does_not_look_like_a_missing_resou
     assert not isinstance(caught.value, NotFound)
 
 
-async def test_the_upstream_pace_looks_every_ten_seconds(server: Server, client: ComputeClient) -> None:
+async def test_the_upstream_pace_polls_every_ten_seconds(server: Server, client: ComputeClient) -> None:
     times: list[float] = []
 
     def answer(asked: Asked) -> Answer | None:
@@ -143,7 +143,7 @@ async def test_the_upstream_pace_looks_every_ten_seconds(server: Server, client:
     assert all(later - earlier >= 0.01 for earlier, later in itertools.pairwise(times))
 
 
-async def test_who_waits_when_the_client_is_closed_is_told(server: Server, client: ComputeClient) -> None:
+async def test_waiting_calls_fail_when_the_client_is_closed(server: Server, client: ComputeClient) -> None:
     server.on("POST", "global/routes", (200, operation("op-1", "RUNNING")))
     server.on("GET", "global/operations/op-1", (200, operation("op-1", "RUNNING")))
     waiting = asyncio.create_task(client.post("global/routes", {"name": "r"}))

@@ -26,7 +26,7 @@ from dualstack.gce.pacing import LEAST, WINDOW, QuotaWindows, group_of
         ("POST", "regions/r1-west/subnetworks", "change r1-west"),
     ],
 )
-def test_requests_are_grouped_as_their_quotas_are(method: str, path: str, group: str) -> None:
+def test_requests_are_grouped_by_their_rate_quota(method: str, path: str, group: str) -> None:
     assert group_of(method, path) == group
 
 
@@ -59,7 +59,7 @@ class Quota:
 
 
 @pytest.mark.parametrize("states_it", [True, False])
-async def test_every_window_is_used_and_few_ask_in_vain(states_it: bool) -> None:
+async def test_every_window_is_used_with_few_refusals(states_it: bool) -> None:
     quota = Quota(150, states_it=states_it)
     for _ in range(900):
         await quota.request()
@@ -69,7 +69,7 @@ async def test_every_window_is_used_and_few_ask_in_vain(states_it: bool) -> None
     assert quota.refusals <= (1 if states_it else len(quota.served))
 
 
-async def test_who_is_refused_goes_on_as_soon_as_the_next_window_begins() -> None:
+async def test_refused_requests_continue_when_the_next_window_begins() -> None:
     clock = ScriptedClock()
     windows = QuotaWindows(clock)
     await clock.sleep(WINDOW - clock.now() % WINDOW + 40.0)
@@ -80,7 +80,7 @@ async def test_who_is_refused_goes_on_as_soon_as_the_next_window_begins() -> Non
     assert clock.now() == refused_at + 20.0
 
 
-async def test_a_quota_that_grows_is_used_in_the_end() -> None:
+async def test_a_raised_quota_is_used_eventually() -> None:
     quota = Quota(100, states_it=False)
     for _ in range(250):
         await quota.request()
@@ -90,8 +90,8 @@ async def test_a_quota_that_grows_is_used_in_the_end() -> None:
     assert max(quota.served.values()) >= 0.85 * 200
 
 
-async def test_one_early_refusal_does_not_stop_everything() -> None:
-    """A window of the cloud that still lasts when ours begins says nothing about the next."""
+async def test_an_early_refusal_does_not_block_the_window() -> None:
+    """The cloud's previous window may still last when ours begins."""
     clock = ScriptedClock()
     windows = QuotaWindows(clock)
     await turn(windows, "change")

@@ -1,4 +1,4 @@
-"""`LightkubeKube` over HTTP against the simulated API: every verb, and every refusal as its type."""
+"""`LightkubeKube` over HTTP against the simulated API: every verb, and every error as its type."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def config_map(name: str, namespace: str = "one", labels: dict[str, str] | None 
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "1"}}
 
 
-async def test_what_is_created_is_read_back(kube: Kube) -> None:
+async def test_a_created_object_is_read_back(kube: Kube) -> None:
     created = await kube.create(CONFIG_MAP, config_map("x"))
     found = await kube.get(CONFIG_MAP, "x", "one")
     assert found == created
@@ -49,7 +49,7 @@ async def test_what_is_created_is_read_back(kube: Kube) -> None:
     assert found["metadata"]["resourceVersion"]
 
 
-async def test_what_is_not_there_is_none(kube: Kube) -> None:
+async def test_a_missing_object_is_none(kube: Kube) -> None:
     assert await kube.get(CONFIG_MAP, "x", "one") is None
     assert await kube.get(NODE, "x") is None
     await kube.delete(CONFIG_MAP, "x", "one")
@@ -95,7 +95,7 @@ async def test_custom_kinds_and_their_status(kube: Kube) -> None:
     assert (found["spec"], found["status"]) == ({"unknown": {"kept": True}}, {"technicalID": "t"})
 
 
-async def test_refusals_have_their_types(kube: Kube) -> None:
+async def test_errors_have_their_types(kube: Kube) -> None:
     await kube.create(CONFIG_MAP, config_map("x"))
     with pytest.raises(AlreadyExists, match="already exists"):
         await kube.create(CONFIG_MAP, config_map("x"))
@@ -107,7 +107,7 @@ async def test_refusals_have_their_types(kube: Kube) -> None:
         await kube.get(CONFIG_MAP, "x")
 
 
-async def test_a_server_that_is_away_is_unavailable() -> None:
+async def test_an_unreachable_server_is_unavailable() -> None:
     client = LightkubeKube.connect(connection("http://127.0.0.1:9"))
     with pytest.raises(Unavailable):
         await client.get(NODE, "x")

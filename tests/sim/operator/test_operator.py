@@ -74,7 +74,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
             await process.wait()
 
 
-async def test_a_cluster_at_rest_sees_no_write(running: Running) -> None:
+async def test_a_cluster_at_rest_is_not_written_to(running: Running) -> None:
     await asyncio.sleep(2.0)
     assert running.changes == []
     assert running.process.returncode is None
@@ -88,8 +88,8 @@ async def test_a_signal_ends_it_quickly_and_with_status_0(running: Running, numb
     assert time.monotonic() - began < 3.0
 
 
-async def test_an_extension_that_asks_is_reconciled(running: Running) -> None:
-    """Given a Network that asks, when the watch shows it, then it is answered under Gardener's protocol
+async def test_a_requested_extension_is_reconciled(running: Running) -> None:
+    """Given a Network with the operation annotation, when the watch shows it, then it is reconciled by the protocol
     (docs/reference/gardener.md#reconcile-protocol)."""
     store = running.world.store
     annotations = {"gardener.cloud/operation": "reconcile", "gardener.cloud/timestamp": "2026-01-01T00:00:00.5Z"}

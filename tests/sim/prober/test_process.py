@@ -27,7 +27,7 @@ LISTENING, CLOSED = "127.0.0.1", "127.0.0.2"
 
 @contextmanager
 def full_backlog() -> Iterator[int]:
-    """A port whose queue of connections is full, so that the kernel drops what comes: what a lost packet looks like."""
+    """A port whose backlog is full, so that the kernel drops connections as if their packets were lost."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -90,7 +90,7 @@ async def test_the_process_keeps_the_lease_of_its_node(tmp_path: Path) -> None:
                 await process.wait()
 
 
-async def test_a_kubernetes_that_does_not_answer_now_hears_later(tmp_path: Path) -> None:
+async def test_a_report_is_retried_while_kubernetes_is_unreachable(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
     client = kubeconfig(tmp_path, f"http://127.0.0.1:{port}")

@@ -1,4 +1,4 @@
-"""Events as JSON lines, and counts for Prometheus."""
+"""Events as JSON lines, and metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def test_a_file_that_cannot_be_opened_is_one_clear_error(tmp_path: Path) -> None
 
 
 class Gone(io.BytesIO):
-    """A pipe whose reader has gone."""
+    """A pipe whose reader is closed."""
 
     def write(self, data: object, /) -> int:
         raise BrokenPipeError
 
 
-def test_a_reader_that_has_gone_stops_nothing() -> None:
+def test_a_closed_reader_does_not_stop_the_operator() -> None:
     stream = EventStream(Gone())
     stream.write(EVENTS[0])
     stream.write(EVENTS[1])

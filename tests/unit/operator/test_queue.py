@@ -1,4 +1,4 @@
-"""The keyed queue: one worker for each key, repeats, backoff by reason, and an orderly end."""
+"""The keyed queue: one task for each key, repeats, backoff by reason, and its end."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_key_is_worked_on_once() -> None:
+async def test_a_key_is_reconciled_once() -> None:
     bench = Bench()
     for _ in range(10):
         bench.queue.add(KEY)
@@ -80,7 +80,7 @@ async def test_a_key_is_worked_on_once() -> None:
     assert len(bench.queue) == 0
 
 
-async def test_what_comes_while_it_runs_is_looked_at_once_more() -> None:
+async def test_a_key_added_during_its_reconcile_is_reconciled_again() -> None:
     bench = Bench()
     bench.gate.clear()
     bench.queue.add(KEY)
@@ -92,7 +92,7 @@ async def test_what_comes_while_it_runs_is_looked_at_once_more() -> None:
     assert bench.calls == [KEY, KEY]
 
 
-async def test_keys_run_beside_each_other() -> None:
+async def test_keys_are_reconciled_concurrently() -> None:
     bench = Bench()
     bench.gate.clear()
     bench.queue.add(KEY)
@@ -154,7 +154,7 @@ async def test_a_defect_ends_neither_queue_nor_key() -> None:
     assert bench.outcomes == ["Defect", "Succeeded"]
 
 
-async def test_closing_cancels_what_runs_and_takes_nothing_more() -> None:
+async def test_closing_cancels_reconciles_and_ignores_new_keys() -> None:
     bench = Bench()
     bench.gate.clear()
     bench.queue.add(KEY)
@@ -167,7 +167,7 @@ async def test_closing_cancels_what_runs_and_takes_nothing_more() -> None:
 
 
 class Paced(ComputeError):
-    """As the Compute client raises it."""
+    """An error of the Compute client."""
 
     retry_after: float | None = 42.0
 

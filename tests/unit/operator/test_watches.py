@@ -1,4 +1,4 @@
-"""Which watch events wake a controller."""
+"""Which watch events make a controller reconcile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def shoot(generation: int = 1, operation: str | None = None, uid: str = "u") -> 
     return {"kind": "Shoot", "metadata": {**metadata, "annotations": annotations}}
 
 
-def test_a_shoot_wakes_when_first_seen_changed_or_asked() -> None:
+def test_a_shoot_is_reconciled_when_new_changed_or_requested() -> None:
     interest = ShootInterest()
     assert interest.wakes(shoot())
     assert not interest.wakes(shoot())
@@ -40,7 +40,7 @@ def extension(state: str, operation: str | None = None, kind: str = "Worker", ty
     }
 
 
-def test_an_extension_wakes_when_asked_or_found_unfinished() -> None:
+def test_an_extension_is_reconciled_when_requested_or_found_unfinished() -> None:
     interest = ExtensionInterest()
     assert interest.wakes(extension("Processing")), "a process before us was cut off"
     assert not interest.wakes(extension("Error")), "our own report; the queue knows when to try again"
@@ -50,8 +50,9 @@ def test_an_extension_wakes_when_asked_or_found_unfinished() -> None:
     assert not interest.wakes(extension("Succeeded"))
 
 
-def test_an_extension_wakes_once_for_what_stays_while_it_is_carried_out() -> None:
-    """3.3: `migrate`, `restore` and the mark of deletion are still there at each write of the status."""
+def test_an_extension_is_reconciled_once_for_a_mark_that_stays() -> None:
+    """`migrate`, `restore` and the deletion timestamp are still set at each write of the status
+    (docs/reference/gardener.md#operation-annotation)."""
     interest = ExtensionInterest()
     interest.wakes(extension("Succeeded"))
     assert interest.wakes(extension("Succeeded", "migrate"))
@@ -63,7 +64,7 @@ def test_an_extension_wakes_once_for_what_stays_while_it_is_carried_out() -> Non
     assert not interest.wakes(deleted)
 
 
-def test_extensions_of_others_are_not_ours() -> None:
+def test_extensions_of_other_types_are_ignored() -> None:
     interest = ExtensionInterest()
     assert not interest.wakes(extension("Error", "reconcile", type_="aws"))
     assert not interest.wakes(extension("Error", "reconcile", kind="Network", type_="gcp"))
@@ -74,7 +75,7 @@ def node(*cidrs: str) -> Manifest:
     return {"kind": "Node", "metadata": {"name": "n"}, "spec": {"podCIDRs": list(cidrs)} if cidrs else {}}
 
 
-def test_a_node_wakes_when_its_pod_cidrs_change() -> None:
+def test_a_node_matters_when_its_pod_cidrs_change() -> None:
     interest = NodeInterest()
     assert interest.wakes(node())
     assert not interest.wakes(node()), "a heartbeat"
