@@ -15,7 +15,7 @@ from dualstack.gardener.validation.migration_fitness import fitness_faults
 from dualstack.model import kinds
 from dualstack.model.errors import DualstackError
 from dualstack.model.events import AnyEvent, StepStarted
-from dualstack.operator.backoff import delay_after
+from dualstack.operator.queue import delay_after
 from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
 from dualstack_sim.compute.project.latency import LatencyProfile
 from dualstack_sim.faults import FaultRule

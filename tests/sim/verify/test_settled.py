@@ -10,14 +10,13 @@ from contextlib import asynccontextmanager
 from dualstack.clock import ScaledClock
 from dualstack.gce import ComputeClient
 from dualstack.kube.client import LightkubeKube
-from dualstack.kube.connection import Connection
 from dualstack.model.cluster import Cluster
 from dualstack.model.kinds import DAEMON_SET
 from dualstack.verify.facts import INTERVAL, LOOKS, Sources
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
-from tests.loopback import on_loopback
+from tests.loopback import connection, on_loopback
 from tests.sim.actors.fixtures import template
 
 AGENTS = ("kube-proxy", "node-exporter")
@@ -34,7 +33,7 @@ async def agents() -> AsyncIterator[tuple[asyncio.Task[bool], KubeStore, ScaledC
         store.create(DAEMON_SET, {"metadata": {"name": name, "namespace": "kube-system"}, "spec": spec})
         report(store, name)
     async with on_loopback(create_app(store)) as url:
-        kube, compute = LightkubeKube.connect(Connection(server=url)), ComputeClient("p", clock, endpoint=url)
+        kube, compute = LightkubeKube.connect(connection(url)), ComputeClient("p", clock, endpoint=url)
         report(store, AGENTS[-1], ready=1)
         sources = Sources(CLUSTER, kube, compute, kube, "kube-system")
         yield asyncio.create_task(sources.settled(clock, lambda node: True)), store, clock

@@ -18,7 +18,7 @@ from dualstack.gardener.model.names import CLOUD_PROVIDER_SECRET
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gce import ComputeClients
 from dualstack.kube.client import LightkubeKube
-from dualstack.kube.connection import read_connection
+from dualstack.kube.connection import find_connection
 from dualstack.kube.interface import Kube
 from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import NODE, SECRET, Manifest
@@ -52,7 +52,7 @@ class WorldAddress:
 
     def kubernetes(self) -> str:
         """The URL of the Kubernetes API."""
-        return read_connection(self.kubeconfig).server.rstrip("/")
+        return find_connection(self.kubeconfig).cluster.server.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ async def open_world(address: WorldAddress, shoot: ShootView) -> AsyncIterator[W
     """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        kube = LightkubeKube.connect(read_connection(address.kubeconfig))
+        kube = LightkubeKube.connect(find_connection(address.kubeconfig))
         stack.push_async_callback(kube.close)
         clients = ComputeClients(address.clock, endpoint=address.control)
         stack.push_async_callback(clients.close)
