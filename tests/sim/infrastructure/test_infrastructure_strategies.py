@@ -68,7 +68,7 @@ async def test_auto_loses_nothing_where_that_is_possible_and_says_why() -> None:
 
 
 async def test_overlap_above_the_limits_is_done_when_asked_for_and_the_risk_is_told() -> None:
-    """Google's limits are advice (cutover.md R16); who asks for `overlap` by name may go beyond them (cutover.md 8)."""
+    """Google's limits are advice; an explicit `overlap` may exceed them (docs/reference/cut-over.md#r16)."""
     async with scene(quotas=Limits(static_routes_per_network=400)) as made:
         body = {"network": (await made.subnet())["network"], "nextHopGateway": INTERNET}
         for number in range(300):

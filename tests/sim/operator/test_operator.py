@@ -1,4 +1,4 @@
-"""The operator as a process against the simulated Kubernetes API: it watches, reconciles, and ends when told to."""
+"""The operator as a process against the simulated Kubernetes API: it watches, reconciles, and ends on a signal."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_a_signal_ends_it_quickly_and_with_status_0(running: Running, numb
 
 
 async def test_an_extension_that_asks_is_reconciled(running: Running) -> None:
-    """Given a Network that asks, when the watch shows it, then it is answered under Gardener's protocol (3.3)."""
+    """A Network with a request is answered as soon as the watch shows it."""
     store = running.world.store
     annotations = {"gardener.cloud/operation": "reconcile", "gardener.cloud/timestamp": "2026-01-01T00:00:00.5Z"}
     store.patch(gardener_kinds.NETWORK, "bar", {"metadata": {"annotations": annotations}}, NS)
