@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from dualstack.gardener.controllers.extension import is_pending
-from dualstack.gardener.controllers.operations import operation_of
+from dualstack.gardener.controllers.extension import is_pending, operation_of
 from dualstack.gardener.model.names import OPERATION, RECONCILE
+from dualstack.gardener.render.cni import CNIS
 from dualstack.model.kinds import Manifest
 from dualstack.operator.queue import Key
 
-TYPES = {"Network": ("calico", "cilium")}
+TYPES = {"Network": CNIS}
 GCP = ("gcp",)
 
 

@@ -110,9 +110,9 @@ async def test_r15_routers_that_will_advertise_the_pod_range_are_named_before_it
         await made.reconcile()
         await assert_end_state(made)
         heard = [event.cidr for event in made.fabric.advertisements.events if event.router == "to-the-office"]
-        told = announced(made).get("PodRangeAdvertised", "")
+        text = announced(made).get("PodRangeAdvertised", "")
         assert ("100.96.0.0/11" in heard) is (mode == "DEFAULT")
-        assert ("Cloud Router to-the-office (europe-west1): it will advertise pod range" in told) is (mode == "DEFAULT")
+        assert ("Cloud Router to-the-office (europe-west1): it will advertise pod range" in text) is (mode == "DEFAULT")
         events = [event for event in made.store.list(kinds.EVENT, NS) if event["reason"] == "PodRangeAdvertised"]
         assert len(events) == (mode == "DEFAULT")
 

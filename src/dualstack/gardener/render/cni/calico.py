@@ -11,6 +11,7 @@ from dualstack.gardener.model.networks import Networks, network_families
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.cni.interface import Cni, cidr_of
 from dualstack.gardener.validation.field_errors import Fault, invalid
+from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import IP_POOL, Manifest
 from dualstack.model.manifests import checksum, config_map, daemon_set, manifest
@@ -109,7 +110,9 @@ def _environment(shoot: ShootView, networks: Networks, *, dual: bool) -> dict[st
 
 def _is_dual_stack(data: Mapping[str, str]) -> bool:
     plugins = msgspec.json.decode(data["cni_network_config"])["plugins"]
-    ipam: dict[str, Any] = next((plugin["ipam"] for plugin in plugins if "ipam" in plugin), {})
+    ipam = next((plugin["ipam"] for plugin in plugins if "ipam" in plugin), None)
+    if ipam is None:
+        raise InvalidInput(f"ConfigMap {_CONFIG_MAP} has no plugin with ipam")
     return len(ipam.get("ranges", ())) == 2 and ipam.get("assign_ipv4") == ipam.get("assign_ipv6") == "true"
 
 

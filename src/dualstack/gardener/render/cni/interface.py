@@ -31,7 +31,7 @@ class Cni:
     objects: Callable[[ShootView, Networks], list[Manifest]]
     """The objects of its ManagedResource, for the families of `dualstack.gardener.model.networks.network_families`."""
     is_dual_stack: Callable[[Mapping[str, str]], bool]
-    """Whether the data of the ConfigMap gives pods an address of both families."""
+    """Whether the data of the ConfigMap configures both families; raises InvalidInput if they do not say."""
     validate: Callable[[Mapping[str, Any], Sequence[str]], Iterable[Fault]] = _accept
     """Faults of `spec.networking.providerConfig` for these families."""
     custom_kinds: tuple[Kind, ...] = ()
