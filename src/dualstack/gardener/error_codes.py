@@ -1,4 +1,4 @@
-"""Gardener's error codes, and which error has which (docs/reference/gardener.md#error-codes)."""
+"""Gardener's error codes and the errors that have them (docs/reference/gardener.md#error-codes)."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ _BY_CLASS: dict[type[DualstackError], str] = {
     gce.InUse: DEPENDENCIES,
     gce.Unauthenticated: UNAUTHENTICATED,
 }
-"""The code of each class of errors. Other errors of Compute get theirs from their text."""
+"""The code of each class of errors. Other Compute errors are classified by their text."""
 
 _BY_CAUSE: dict[Cause, str] = {
     "configuration": CONFIGURATION_PROBLEM,
@@ -125,24 +125,25 @@ FAILING = frozenset(
         PROBLEMATIC_WEBHOOK,
     }
 )
-"""Codes with which gardenlet sets the Shoot to `Failed` at once instead of `Error`."""
+"""Codes with which gardenlet sets the Shoot to `Failed` instead of `Error`."""
 
 
 def codes_of(text: str) -> tuple[str, ...]:
-    """Every code whose words occur in the error text, in the order of the table."""
+    """Every code whose patterns match the error text, in the order of the table."""
     return tuple(code for code, pattern in _PATTERNS.items() if pattern.search(text))
 
 
 class CodedError(DualstackError):
-    """An error with codes of its own: those of the error that caused it."""
+    """An error that has the codes of its cause."""
 
     codes: tuple[str, ...] = ()
 
 
 def error_codes(error: DualstackError) -> tuple[str, ...]:
-    """The codes of an error: its own, else by its class, else by the text of a cloud's or an API server's refusal.
+    """The codes of an error: its own, else those of its class, else those that match the text of an API error.
 
-    A conflict between two writers of a Kubernetes object is not `ERR_INFRA_DEPENDENCIES`, whatever its text.
+    A conflict between two writers of a Kubernetes object has no code, although its text matches
+    `ERR_INFRA_DEPENDENCIES`.
     """
     if isinstance(error, CodedError):
         return error.codes

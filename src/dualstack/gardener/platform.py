@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dualstack.cutover.platform import Member
-from dualstack.gardener.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
 from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.gardener.model import infrastructure
 from dualstack.gardener.model.kinds import MACHINE
@@ -61,7 +61,7 @@ class GardenerPlatform:
         await self.manager.stop(wait=wait)
 
     async def restore_route_controller(self) -> None:
-        await self.manager.give_back()
+        await self.manager.restore()
 
 
 def _read(route: infrastructure.SavedRoute) -> SavedRoute:

@@ -16,7 +16,7 @@ LONGEST = 1024
 EventType = Literal["Normal", "Warning"]
 
 
-async def announce_about(
+async def announce(
     kube: Kube,
     clock: Clock,
     about: Kind,

@@ -11,14 +11,14 @@ Check = Callable[[], Awaitable[str | None]]
 """Returns what is still missing, in words, or None. May raise to give up at once."""
 
 
-class NotInTime(DualstackError):
+class WaitTimeout(DualstackError):
     """A state was not reached in time; the same wait may succeed later."""
 
 
 async def wait_until(
     check: Check, clock: Clock, *, what: str, interval: float = 10.0, patience: float = 600.0, extend: bool = False
 ) -> None:
-    """Return when `check` finds nothing missing; NotInTime after `patience` seconds.
+    """Return when `check` finds nothing missing; WaitTimeout after `patience` seconds.
 
     With `extend` the time starts again whenever the words of `check` change, so that slow progress is not a failure.
     """
@@ -29,5 +29,5 @@ async def wait_until(
             deadline = clock.now() + patience
         last = missing
         if clock.now() >= deadline:
-            raise NotInTime(f"{what}: {missing}, after waiting for {patience:.0f} s")
+            raise WaitTimeout(f"{what}: {missing}, after waiting for {patience:.0f} s")
         await clock.sleep(interval)

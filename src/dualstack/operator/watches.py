@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dualstack.gardener.controllers.extension import is_pending
-from dualstack.gardener.controllers.operations import operation_of
+from dualstack.gardener.controllers.extension import is_pending, operation_of
 from dualstack.gardener.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
 from dualstack.gardener.model.names import OPERATION, RECONCILE
+from dualstack.gardener.render.cni import CNIS
 from dualstack.kube.watching import Handle
 from dualstack.model.kinds import NODE, Kind, Manifest
 from dualstack.operator.queue import Key
 
 EXTENSIONS = {INFRASTRUCTURE: "infrastructure", CONTROL_PLANE: "controlplane", NETWORK: "network", WORKER: "worker"}
 """The extension kinds and the controllers that reconcile them."""
-TYPES = {"Network": ("calico", "cilium")}
+TYPES = {"Network": CNIS}
 GCP = ("gcp",)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.validation.migration_fitness import fitness_faults
 from dualstack.model import kinds

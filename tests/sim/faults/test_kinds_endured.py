@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.faults import FaultRule, parse_faults
 from tests.sim.infrastructure.end_state import assert_end_state

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack.model.errors import Unsupported
 from dualstack.model.events import OutageMeasured
 from dualstack_sim.compute.project.knobs import Knobs

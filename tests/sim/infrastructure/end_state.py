@@ -1,4 +1,4 @@
-"""What must be true after the Infrastructure migration of the golden scenario (GB 11.4, after #13)."""
+"""The state after the golden scenario's Infrastructure migration (docs/reference/gardener.md#golden-r2-13)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from dualstack.cli.rehearsal.processes import running
 from dualstack.clock import ScaledClock, rfc3339
 from dualstack.gardener.controllers.infrastructure import InfrastructureController
-from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
 from dualstack.gce import ComputeClients
@@ -161,7 +161,7 @@ class Scene:
     async def change(
         self, method: str, scope: str, name: str, *, query: dict[str, str] | None = None, **body: Any
     ) -> None:
-        """Somebody else's mutation, to its end."""
+        """A mutation by another client, to its end."""
         operation = await self.compute.answer(method, scope, name, query=query, body=body)
         kind = {"z": "zoneOperations", "r": "regionOperations", "g": "globalOperations"}[scope[0]]
         while operation["status"] != "DONE":

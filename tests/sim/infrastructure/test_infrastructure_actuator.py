@@ -8,7 +8,7 @@ import pytest
 
 from dualstack.cutover.actuator import CloudActuator
 from dualstack.cutover.decoys import Decoys
-from dualstack.gardener.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.gardener.model.shoot import ShootView
@@ -126,15 +126,15 @@ async def test_a_route_that_was_not_proven_ours_is_not_deleted() -> None:
     async with scene() as made:
         actuator, _ = await actuator_of(made)
         network = (await made.subnet())["network"]
-        body = {"name": "of-someone-else", "network": network, "destRange": "100.100.0.0/24"}
+        body = {"name": "of-another-cluster", "network": network, "destRange": "100.100.0.0/24"}
         gateway = "global/gateways/default-internet-gateway"
         made.compute.place("routes", "global", {**body, "nextHopGateway": gateway})
         with pytest.raises(GateFailed, match="nothing has been observed"):
-            await actuator.perform(DeleteRoutes(("of-someone-else",)))
+            await actuator.perform(DeleteRoutes(("of-another-cluster",)))
         await actuator.observe()
-        await actuator.perform(DeleteRoutes(("of-someone-else",)))
+        await actuator.perform(DeleteRoutes(("of-another-cluster",)))
         assert made.mutations() == 0
-        await made.resource("routes.get", "global", "of-someone-else")
+        await made.resource("routes.get", "global", "of-another-cluster")
 
 
 async def test_a_gate_names_everything_that_speaks_against_going_on() -> None:

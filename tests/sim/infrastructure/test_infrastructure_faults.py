@@ -1,11 +1,14 @@
-"""What goes wrong on the way (gardener-behaviour.md 11.12): the end is the same, and nothing is lost meanwhile."""
+"""Faults on the way: the end state is the same and no connectivity is lost.
+
+docs/reference/gardener.md#fault-injection-variants
+"""
 
 from __future__ import annotations
 
 import pytest
 
 from dualstack.clock import parse_rfc3339
-from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
 from dualstack.model import kinds
@@ -72,7 +75,7 @@ async def test_passing_faults_are_borne(rule: FaultRule) -> None:
 
 
 async def test_w4_w5_a_refusal_before_the_first_delete_gives_the_cloud_controller_manager_back() -> None:
-    """W4, W5: nothing has been deleted, so whoever was stopped is released."""
+    """Nothing has been deleted, so cloud-controller-manager is restored (docs/reference/weaknesses.md#w4)."""
     forbidden = HttpFault(403, "forbidden", "Required 'compute.subnetworks.update' permission")
     async with scene(FaultRule("subnetworks.patch", Fault(error_before=forbidden), count=99)) as made:
         made.trigger()
@@ -92,7 +95,7 @@ async def test_w4_w5_a_refusal_before_the_first_delete_gives_the_cloud_controlle
 
 
 async def test_w6_a_refusal_after_the_first_delete_leaves_it_stopped() -> None:
-    """W6: in its old configuration it would only re-create what was deleted."""
+    """In its old configuration it would re-create the deleted routes (docs/reference/weaknesses.md#w6)."""
     forbidden = HttpFault(403, "forbidden", "Required 'compute.routes.delete' permission")
     async with scene(FaultRule("routes.delete", Fault(error_before=forbidden), nth=2, count=99)) as made:
         made.trigger()
@@ -121,7 +124,7 @@ async def test_w4_while_it_is_stopped_the_error_says_since_when_and_what_that_me
         assert made.controller_manager_is_ignored()
         description = made.infrastructure()["status"]["lastError"]["description"]
         assert "Required 'compute.firewalls.create' permission" in description
-        assert "; cloud-controller-manager has been stopped since 2027-01-15T08:12:03Z and stays so" in description
+        assert "; cloud-controller-manager has been stopped since 2027-01-15T08:12:03Z and stays stopped" in description
         assert made.infrastructure()["status"]["lastError"]["codes"] == ["ERR_INFRA_UNAUTHORIZED"]
         await made.reconcile()
         assert "lastError" not in made.infrastructure()["status"]
@@ -135,7 +138,7 @@ async def delete_all_routes(made: Scene) -> None:
 
 
 async def test_w11_a_migration_that_lost_its_memory_half_way_is_finished_from_the_nodes() -> None:
-    """11.12, first line: routes gone, aliases missing, the saved list wiped (W11, W15)."""
+    """Routes gone, aliases missing, saved routes lost (docs/reference/gardener.md#fault-killed-after-routes)."""
     async with scene() as made:
         made.trigger()
         await delete_all_routes(made)
@@ -148,11 +151,11 @@ async def test_a_foreign_route_in_the_pod_range_stops_the_migration_before_it_ch
     async with scene() as made:
         made.trigger()
         network = (await made.subnet())["network"]
-        body = {"name": "of-someone-else", "network": network, "destRange": "100.100.0.0/24", "priority": 1000}
+        body = {"name": "of-another-cluster", "network": network, "destRange": "100.100.0.0/24", "priority": 1000}
         gateway = "global/gateways/default-internet-gateway"
         made.compute.place("routes", "global", {**body, "nextHopGateway": gateway})
         before = made.mutations()
-        with pytest.raises(TaskFailed, match="of-someone-else"):
+        with pytest.raises(TaskFailed, match="of-another-cluster"):
             await made.reconcile()
         assert made.mutations() == before
         assert not made.controller_manager_is_ignored()
@@ -160,11 +163,11 @@ async def test_a_foreign_route_in_the_pod_range_stops_the_migration_before_it_ch
 
 
 async def test_w2_a_subnet_of_someone_else_in_the_service_range_stops_it_too() -> None:
-    """W2, W32: upstream notices after the routes are gone."""
+    """Upstream notices it after the routes are gone (docs/reference/weaknesses.md#w2)."""
     async with scene() as made:
         made.trigger()
         network = (await made.subnet())["network"]
-        body = {"name": "of-someone-else", "network": network, "ipCidrRange": "100.70.0.0/16"}
+        body = {"name": "of-another-cluster", "network": network, "ipCidrRange": "100.70.0.0/16"}
         made.compute.place("subnetworks", SUBNET, body)
         before = made.mutations()
         with pytest.raises(TaskFailed, match=r'spec\.networking\.services: Invalid value: "100\.64\.0\.0/13"'):
@@ -214,7 +217,7 @@ async def set_aliases(made: Scene, name: str, wanted: list[dict[str, str]]) -> N
 
 
 async def test_w29_what_users_added_survives() -> None:
-    """W29: a range of the user, an alias of each VM in it, and a NAT of the user in our router; there, back, there."""
+    """A range, aliases and a NAT of the user: there, back, and there again (docs/reference/weaknesses.md#w29)."""
     async with scene() as made:
         await add_range_of_the_user(made)
         added = aliases_of_the_user(made)
@@ -281,7 +284,7 @@ async def test_w22_a_route_that_was_saved_stays_ours_although_its_machine_has_go
 
 @pytest.mark.parametrize("step", ["gate-alias-canary", "add-aliases"])
 async def test_an_alias_that_somebody_put_behind_another_comes_first_again(step: str) -> None:
-    """Where cloud-controller-manager looks (gardener-behaviour.md 12.6); it holds nothing up."""
+    """Where cloud-controller-manager reads it (docs/reference/gardener.md#interop-alias-is-pod-cidr); no delay."""
     async with scene() as made:
         made.trigger()
         await made.killed_at(step)

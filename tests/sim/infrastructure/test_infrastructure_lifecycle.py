@@ -1,4 +1,7 @@
-"""Deletion, control-plane migration and the Terraform era, over both servers (gardener-behaviour.md 4.3, 10)."""
+"""Deletion, control-plane migration and Terraform's state, over both servers.
+
+docs/reference/gardener.md#deletion-graph, docs/reference/gardener.md#control-plane-migration
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
 from dualstack.gardener.model.infrastructure import API_VERSION
@@ -71,7 +74,7 @@ async def test_nothing_is_left_of_a_deleted_shoot_with_its_own_network(dual: boo
 
 
 async def test_what_is_the_users_outlives_the_shoot() -> None:
-    """The user's VPC, router, addresses, NATs, and the rules of another cluster in the same VPC (W22)."""
+    """The user's VPC, router, addresses, NATs, and another cluster's rules in it (docs/reference/weaknesses.md#w22)."""
     async with scene(example="shoot-large.yaml", nodes=4) as made:
         made.trigger()
         await made.reconcile()

@@ -1,10 +1,10 @@
-"""The whole Infrastructure migration of a three-node cluster over HTTP of both servers (gardener-behaviour.md 11.4)."""
+"""The Infrastructure migration of a three-node cluster (docs/reference/gardener.md#golden-infrastructure-migration)."""
 
 from __future__ import annotations
 
 import pytest
 
-from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack.model import kinds
 from dualstack.model.errors import InvalidInput
 from tests.sim.infrastructure.end_state import assert_end_state

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack.model.events import StrategyChosen
 from dualstack.preflight.finding import PreflightFailed
 from tests.sim.infrastructure.end_state import assert_end_state

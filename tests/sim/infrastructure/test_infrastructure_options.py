@@ -1,4 +1,7 @@
-"""Every option of InfrastructureConfig (gardener-behaviour.md 3.5, 4.4): made, changed, left alone when right."""
+"""Every option of InfrastructureConfig: created, changed, and kept when it is right.
+
+docs/reference/gardener.md#infrastructure-config
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack.gardener.model import kinds as gardener_kinds
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 
@@ -169,7 +172,7 @@ async def test_the_worker_range_grows(empty: bool) -> None:
 
 @pytest.mark.parametrize("mtu", [None, 8896])
 async def test_the_mtu_is_that_of_a_network_of_ours_from_its_beginning(mtu: int | None) -> None:
-    """Later it is neither compared nor changed: it is immutable, and upstream strips it from updates (4.4)."""
+    """Later it is neither compared nor changed: it is immutable, and upstream removes it from updates."""
     async with project(empty=True) as made:
         configure(made, **({"mtu": mtu} if mtu else {}))
         await reconciled(made)
@@ -210,7 +213,7 @@ async def test_a_network_and_router_of_the_user_are_used_and_not_changed() -> No
 
 
 @pytest.mark.parametrize(
-    ("vpc", "told"),
+    ("vpc", "expected"),
     [
         ({"name": "nowhere", "cloudRouter": {"name": "r"}}, "failed to locate user-managed VPC [Name=nowhere]"),
         (
@@ -219,7 +222,7 @@ async def test_a_network_and_router_of_the_user_are_used_and_not_changed() -> No
         ),
     ],
 )
-async def test_what_the_user_names_has_to_be_there(vpc: dict[str, Any], told: str) -> None:
+async def test_resources_that_the_user_names_must_exist(vpc: dict[str, Any], expected: str) -> None:
     async with project(empty=True) as made:
         await with_network_of_the_user(made)
         configure(made, vpc=vpc)
@@ -227,5 +230,5 @@ async def test_what_the_user_names_has_to_be_there(vpc: dict[str, Any], told: st
         with pytest.raises(TaskFailed):
             await made.reconcile()
         error = made.infrastructure()["status"]["lastError"]
-        assert told in error["description"]
+        assert expected in error["description"]
         assert error["codes"] == ["ERR_CONFIGURATION_PROBLEM"]

@@ -68,7 +68,7 @@ async def test_auto_loses_nothing_where_that_is_possible_and_says_why() -> None:
 
 
 async def test_overlap_above_the_limits_is_done_when_asked_for_and_the_risk_is_told() -> None:
-    """Google's limits are advice (cutover.md R16); who asks for `overlap` by name may go beyond them (cutover.md 8)."""
+    """Google's limits are advice; an explicit `overlap` may exceed them (docs/reference/cut-over.md#r16)."""
     async with scene(quotas=Limits(static_routes_per_network=400)) as made:
         body = {"network": (await made.subnet())["network"], "nextHopGateway": INTERNET}
         for number in range(300):
@@ -110,9 +110,9 @@ async def test_r15_routers_that_will_advertise_the_pod_range_are_named_before_it
         await made.reconcile()
         await assert_end_state(made)
         heard = [event.cidr for event in made.fabric.advertisements.events if event.router == "to-the-office"]
-        told = announced(made).get("PodRangeAdvertised", "")
+        text = announced(made).get("PodRangeAdvertised", "")
         assert ("100.96.0.0/11" in heard) is (mode == "DEFAULT")
-        assert ("Cloud Router to-the-office (europe-west1): it will advertise pod range" in told) is (mode == "DEFAULT")
+        assert ("Cloud Router to-the-office (europe-west1): it will advertise pod range" in text) is (mode == "DEFAULT")
         events = [event for event in made.store.list(kinds.EVENT, NS) if event["reason"] == "PodRangeAdvertised"]
         assert len(events) == (mode == "DEFAULT")
 

@@ -1,7 +1,8 @@
-"""Taking over from Gardener: at rest, and wherever a migration of its own was cut off (gardener-behaviour.md 4.6, 4.7).
+"""Taking over from Gardener: at rest, and from every point of an interrupted migration.
 
-Upstream deletes all routes, then makes the range, then adds one alias after the other. It forgets the saved routes at
-its next try (W11), and leaves cloud-controller-manager stopped (W4). Every combination is a place to start from.
+Upstream deletes all routes, then creates the range, then adds one alias after the other
+(docs/reference/gardener.md#route-cleanup). It loses the saved routes on a retry (docs/reference/weaknesses.md#w11) and
+leaves cloud-controller-manager stopped (docs/reference/weaknesses.md#w4). Every combination is a starting point.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def starts() -> list[Any]:
 async def test_w7_w11_w13_w24_a_migration_of_gardeners_is_finished_wherever_it_was_cut_off(
     left: int, ranged: bool, aliases: int, stopped: bool, saved: bool, dual: bool
 ) -> None:
-    """`left` routes are still there; `dual`: the subnet was made dual-stack already (W2)."""
+    """`left` routes still exist; `dual`: the subnet is already dual-stack (docs/reference/weaknesses.md#w2)."""
     async with scene(speed=800.0) as made:
         if stopped:
             await upstream.stop_controller(made)

@@ -1,4 +1,4 @@
-"""Throwaway routes and VM: deleted when provably ours, and never because of their name alone (DESIGN.md 3.8)."""
+"""Temporary routes and VM are deleted only if provably ours (docs/reference/design-rules.md#provably-ours)."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
 from dualstack.gce.errors import PolicyViolated
@@ -25,7 +25,7 @@ FORBIDDEN = HttpFault(403, "forbidden", "Required 'compute.x' permission for 'y'
 
 
 async def test_w1_the_first_run_converts_the_routes_without_any_constraint() -> None:
-    """Also W7: what is left to do is read from the cloud, not from the Shoot."""
+    """The remaining work is read from the cloud, not from the Shoot (docs/reference/weaknesses.md#w7)."""
     async with scene() as made:
         made.trigger()
         cluster = made.store.get(gardener_kinds.CLUSTER, made.namespace)

@@ -1,4 +1,4 @@
-"""Upstream's own calls, as gardener-behaviour.md 4.4 to 4.7 has them: a migration of its own, to any point of it."""
+"""Upstream's migration call by call, up to any point (docs/reference/gardener.md#compute-requests)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The Infrastructure through the running operator: deletion, migration, restoration, and what it says of errors.
+"""The Infrastructure and the running operator: deletion, migration, restoration, and errors.
 
-Gardener's side of the protocol (gardener-behaviour.md 3.2 to 3.4) is written by the test; the operator is a process.
+The test plays Gardener's side of the protocol (docs/reference/gardener.md#extension-contract).
 """
 
 from __future__ import annotations
@@ -165,8 +165,10 @@ async def test_an_error_is_told_in_gardeners_form_and_leaves_no_trace_once_it_is
             await eventually(made, answered(made, "Reconcile", "Error"))
             found = made.infrastructure()
             error = found["status"]["lastError"]
-            told = 'Error checking infrastructure config: networks.cloudNAT.natIPNames[0].name: Not found: "egress-1".'
-            assert error["description"] == told == found["status"]["lastOperation"]["description"]
+            expected = (
+                'Error checking infrastructure config: networks.cloudNAT.natIPNames[0].name: Not found: "egress-1".'
+            )
+            assert error["description"] == expected == found["status"]["lastOperation"]["description"]
             assert error["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
             assert found["status"]["lastOperation"]["progress"] == 50
             assert found["status"]["observedGeneration"] == found["metadata"]["generation"]

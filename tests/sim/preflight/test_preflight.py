@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dualstack.gardener.controllers.infrastructure.desired import Desired
-from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed
+from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model import kinds
 from dualstack.model.cluster import Cluster

@@ -1,4 +1,4 @@
-"""The Shoot of the golden scenario in each of its phases (gardener-behaviour.md 11)."""
+"""The Shoot of the golden scenario in each of its phases (docs/reference/gardener.md#golden-scenario)."""
 
 from __future__ import annotations
 

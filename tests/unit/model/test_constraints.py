@@ -1,4 +1,4 @@
-"""The state machines of the migration constraints, rule by rule and as a whole (gardener-behaviour.md 2.2, 2.3)."""
+"""The state machines of the constraints, by rule and as a whole (docs/reference/gardener.md#nodes-constraint)."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_rule_g_the_infrastructure_must_have_both_ranges() -> None:
 
 
 def test_an_infrastructure_that_has_reported_nothing_is_not_ready() -> None:
-    """W39: upstream panics."""
+    """Upstream panics (docs/reference/weaknesses.md#w39)."""
     assert nodes_constraint_at_end(replace(_MIGRATING, infrastructure_node_ranges=0)) == ()
 
 
@@ -114,14 +114,14 @@ def test_one_old_node_keeps_the_migration_going() -> None:
 
 
 def test_two_ranges_of_one_family_are_no_migration() -> None:
-    """W38: families count, not numbers."""
+    """Families count, not numbers (docs/reference/weaknesses.md#w38)."""
     wrong = ("100.96.0.0/24", "100.96.1.0/24")
 
     assert nodes_constraint_at_end(replace(_MIGRATING, node_pod_cidrs=(wrong,))) == (rules.NODES_NOT_MIGRATED,)
 
 
 def test_no_node_at_all_is_a_success_once_the_classes_are_dual() -> None:
-    """W38: a cluster whose pools are at zero would never finish upstream."""
+    """Upstream never finishes with pools at zero (docs/reference/weaknesses.md#w38)."""
     empty = replace(_MIGRATING, node_pod_cidrs=())
 
     assert nodes_constraint_at_end(empty) == (rules.NODES_NOT_MIGRATED,)
@@ -148,7 +148,7 @@ def test_rule_i_does_not_add_the_dns_constraint_twice() -> None:
 
 
 def test_a_node_that_joined_single_stack_in_between_keeps_the_constraint() -> None:
-    """W47: upstream removes it whatever the nodes are."""
+    """Upstream removes it without regard to the nodes (docs/reference/weaknesses.md#w47)."""
     facts = replace(_MIGRATING, nodes_constraint="True", network_families=_DUAL, node_pod_cidrs=(_NEW, _OLD))
 
     assert nodes_constraint_at_end(facts) == ()
@@ -280,7 +280,7 @@ class _Cluster:
         return dns_constraint(self.dns_facts())
 
     def advance(self, part: str, index: int) -> None:
-        """What the world does; the CNI follows the True constraint, the Service the True DNS constraint (2.6)."""
+        """The cluster's reaction: the CNI follows the True constraint, the Service the True DNS constraint."""
         nodes = condition_status(self.constraints, NODES_MIGRATION)
         dns = condition_status(self.constraints, DNS_MIGRATION)
         if part == "infrastructure" and nodes is not None:

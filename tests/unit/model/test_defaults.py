@@ -1,4 +1,4 @@
-"""What the API fills in (gardener-behaviour.md 1.1, 1.3, 1.6)."""
+"""The API's defaults (docs/reference/gardener.md#shoot-fields)."""
 
 from __future__ import annotations
 

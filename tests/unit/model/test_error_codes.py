@@ -1,4 +1,4 @@
-"""Gardener's codes for the cloud's words (gardener-behaviour.md 3.4)."""
+"""Gardener's codes for the texts of the cloud (docs/reference/gardener.md#error-codes)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The provider's objects on the wire (gardener-behaviour.md 3.5)."""
+"""The provider's objects on the wire (docs/reference/gardener.md#provider-types)."""
 
 from __future__ import annotations
 

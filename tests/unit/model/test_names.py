@@ -1,4 +1,4 @@
-"""Names that other tools look for (gardener-behaviour.md 4.1, 5.1, 8.4)."""
+"""Names that other tools look for (docs/reference/gardener.md#resource-names)."""
 
 from __future__ import annotations
 

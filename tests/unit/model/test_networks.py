@@ -1,28 +1,15 @@
-"""Which addresses components get in each phase (gardener-behaviour.md 2.4 to 2.6)."""
+"""Which addresses components get in each phase (docs/reference/gardener.md#address-lists)."""
 
 from __future__ import annotations
 
 import pytest
 
 from dualstack.gardener.model.names import NODES_MIGRATION
-from dualstack.gardener.model.networks import (
-    Phase,
-    all_ranges,
-    dns_is_dual,
-    kubelet_dns,
-    network_families,
-    networks,
-    phase,
-)
+from dualstack.gardener.model.networks import all_ranges, dns_is_dual, kubelet_dns, network_families, networks
 from dualstack.gardener.model.shoot import ShootView
 from tests.unit.model import golden
 
 _GATED, _OPEN = ("P0", "P1"), ("P2", "P3", "P4", "P5")
-
-
-@pytest.mark.parametrize("name", golden.PHASES)
-def test_the_phase_follows_from_spec_and_constraints(name: str) -> None:
-    assert phase(golden.view_in(name)) is Phase(name)
 
 
 @pytest.mark.parametrize("name", _GATED)
@@ -91,7 +78,7 @@ def test_kubelets_get_the_second_dns_address_last(name: str, expected: int) -> N
 
 
 def test_kubelets_get_no_address_that_is_not_served() -> None:
-    """W46."""
+    """docs/reference/weaknesses.md#w46"""
     view = golden.view_in("P4")
 
     assert dns_is_dual(view)

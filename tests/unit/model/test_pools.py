@@ -1,4 +1,4 @@
-"""Worker pools over zones (gardener-behaviour.md 5.1)."""
+"""Worker pools over zones (docs/reference/gardener.md#machine-classes)."""
 
 from __future__ import annotations
 

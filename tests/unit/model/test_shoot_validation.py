@@ -1,4 +1,4 @@
-"""What is refused, in Gardener's words and at its field paths (gardener-behaviour.md 1.2 to 1.8, 3.5)."""
+"""Validation errors, with Gardener's texts and field paths (docs/reference/gardener.md#shoot-api)."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_several_faults_are_reported_together() -> None:
 
 
 def test_a_rehearsal_wants_native_routing_even_of_an_ipv4_shoot() -> None:
-    """It is about to become dual-stack; with an overlay there are no routes to convert (W24)."""
+    """It is to become dual-stack; an overlay has no routes to convert (docs/reference/weaknesses.md#w24)."""
     enabled = changed(("spec/networking/providerConfig/overlay/enabled", True))
     silent = changed(("spec/networking/providerConfig", _GONE))
     vague = changed(("spec/networking/providerConfig/overlay", {}))
@@ -318,7 +318,7 @@ def test_resources_can_be_named_after_the_technical_id(technical_id: str, fits: 
 
 
 def test_there_must_be_a_node() -> None:
-    """A migration of a cluster at zero succeeds (W38), but there is nothing to rehearse on it."""
+    """A migration without nodes succeeds (docs/reference/weaknesses.md#w38), but cannot be rehearsed."""
     empty = changed(("spec/provider/workers/0/minimum", 0))
     asleep = changed(("spec/hibernation/enabled", True))
 

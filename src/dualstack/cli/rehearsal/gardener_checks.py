@@ -6,18 +6,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
 
-import msgspec
 import yaml
 
 from dualstack.cli.rehearsal.record import Record, migration_constraints
 from dualstack.cli.rehearsal.world import World
 from dualstack.gardener.model import names as gardener_names
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE, NETWORK
-from dualstack.gardener.render.network import daemon_set_name
-from dualstack.kube.interface import NotFound
+from dualstack.gardener.render.cni import cni_of
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, Kind, Manifest
 from dualstack.model.names import KUBE_PROXY, KUBE_PROXY_CONFIG, KUBE_SYSTEM
 from dualstack.verify.checks import DUAL, Verdict, allocates_from_cloud, flags, has_families
@@ -91,13 +87,12 @@ class GardenerChecks:
     async def network_is(self, *families: str) -> Verdict:
         """The Network reports the families, and the CNI is configured for them and rolled out."""
         network = await self._get(NETWORK, self._shoot.name, self._shoot.technical_id)
-        name = daemon_set_name(self._shoot)
-        rolled_out = is_rolled_out(await self._get(DAEMON_SET, name, KUBE_SYSTEM))
-        configuration = await self._get(CONFIG_MAP, f"{self._shoot.cni}-config", KUBE_SYSTEM)
-        dual = cni_is_dual(self._shoot.cni, configuration["data"])
+        cni = cni_of(self._shoot.cni)
+        rolled_out = is_rolled_out(await self._get(DAEMON_SET, cni.daemon_set, KUBE_SYSTEM))
+        dual = cni.is_dual_stack((await self._get(CONFIG_MAP, cni.config_map, KUBE_SYSTEM))["data"])
         found = network["status"].get("ipFamilies") or []
         evidence = (
-            f"Network: {', '.join(found)}; {name} {'rolled out' if rolled_out else 'not rolled out'} "
+            f"Network: {', '.join(found)}; {cni.daemon_set} {'rolled out' if rolled_out else 'not rolled out'} "
             f"with a {'dual-stack' if dual else 'single-stack'} configuration"
         )
         return found == list(families) and rolled_out and dual == (len(families) == 2), evidence
@@ -149,14 +144,3 @@ class GardenerChecks:
 
     async def _get(self, kind: Kind, name: str, namespace: str) -> Manifest:
         return await existing(self._world.kube, kind, name, namespace)
-
-
-def cni_is_dual(cni: str, data: Mapping[str, Any]) -> bool:
-    """Whether the data of the CNI's ConfigMap configures both families."""
-    if cni == "cilium":
-        return data.get("enable-ipv4") == data.get("enable-ipv6") == "true"
-    plugins = msgspec.json.decode(data["cni_network_config"])["plugins"]
-    ipam = next((plugin["ipam"] for plugin in plugins if "ipam" in plugin), None)
-    if ipam is None:
-        raise NotFound(f"ConfigMap {cni}-config has no plugin with ipam")
-    return len(ipam.get("ranges", [])) == 2 and ipam.get("assign_ipv4") == ipam.get("assign_ipv6") == "true"

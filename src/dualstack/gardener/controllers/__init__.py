@@ -1,1 +1,1 @@
-"""One level-triggered reconcile for each kind of object: each starts from what is there, and may be killed anywhere."""
+"""One level-triggered reconcile for each kind of object; a killed process resumes from the observed state."""

@@ -1,8 +1,8 @@
-"""The protocol that every extension object follows (gardener-behaviour.md 3.2, 3.3): one wrapper for all controllers.
+"""The protocol of extension objects (docs/reference/gardener.md#extension-contract): one wrapper for all controllers.
 
-The shoot controller asks for a reconcile with two annotations; the extension controller removes the operation first,
-writes Processing/1, acts, and writes Succeeded/100 or Error/50. What acting means is the only thing that differs.
-Deletion and the two halves of a control-plane migration go the same way, with their own words (`operations.py`).
+The shoot controller requests a reconcile with two annotations. The extension controller removes the operation, writes
+Processing/1, acts, and writes Succeeded/100 or Error/50. The controllers differ only in the action. Deletion and both
+halves of a control-plane migration follow the same protocol with their own descriptions.
 """
 
 from __future__ import annotations
@@ -12,36 +12,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from dualstack.clock import Clock, parse_rfc3339, rfc3339
-from dualstack.gardener.controllers.operations import (
-    DELETE,
-    MIGRATE,
-    RESTORE,
-    WAIT_FOR_STATE,
-    Words,
-    operation_of,
-    operation_type,
-    sentence,
-    words_of,
-)
 from dualstack.gardener.error_codes import error_codes
 from dualstack.gardener.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTURE, NETWORK, WORKER
 from dualstack.gardener.model.names import OPERATION, TIMESTAMP, extension_finalizer
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.model.errors import DualstackError
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import Kind, Manifest
+
+CREATE, RECONCILE_TYPE, DELETE, MIGRATE, RESTORE = "Create", "Reconcile", "Delete", "Migrate", "Restore"
+"""Values of `lastOperation.type`."""
+
+WAIT_FOR_STATE = "wait-for-state"
+"""Operation annotation of an object whose state is still on its way from the other seed."""
 
 Status = Mapping[str, Any]
 """Fields that a successful reconcile adds to the status; None removes a field."""
 
 Act = Callable[[Manifest, Manifest], Awaitable[Status]]
-"""Takes the extension object and the fresh Shoot of its Cluster; raises a DualstackError when it does not succeed."""
+"""Takes the extension object and the Shoot of its Cluster; raises a DualstackError when it does not succeed."""
 
 Check = Callable[[Manifest, Manifest], Awaitable[None]]
-"""Looks at the configuration before anything is done; raises a DualstackError when it cannot be used."""
+"""Checks the configuration before anything is changed; raises a DualstackError when it cannot be used."""
 
 
 class RequeueAfter(DualstackError):
-    """Not done yet, and when to look again; its text stands in lastError meanwhile (gardener-behaviour.md 3.3)."""
+    """The reconcile must wait `seconds`; `cause` is in lastError then (docs/reference/gardener.md#extension-retry)."""
 
     def __init__(self, seconds: float, cause: str) -> None:
         super().__init__(cause)
@@ -50,7 +46,7 @@ class RequeueAfter(DualstackError):
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """One kind of extension object and how Gardener speaks of it."""
+    """One kind of extension object and the noun that Gardener uses for it."""
 
     kind: Kind
     noun: str
@@ -68,9 +64,9 @@ WORKER_EXTENSION = Extension(WORKER, "worker")
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """What an extension can do besides reconciling: undo everything, and hand over to another seed.
+    """What an extension can do besides reconciling: delete everything, and hand over to another seed.
 
-    A restore is a reconcile (gardener-behaviour.md 10).
+    A restore is a reconcile (docs/reference/gardener.md#restore-destination-seed).
     """
 
     check: Check
@@ -80,9 +76,9 @@ class Lifecycle:
 
 @dataclass(frozen=True, slots=True)
 class ExtensionReconciler:
-    """Runs `act` on an extension object under the protocol of gardener-behaviour.md 3.3.
+    """Runs `act` on an extension object under Gardener's protocol (docs/reference/gardener.md#reconcile-protocol).
 
-    Without a `lifecycle` the object is only ever reconciled: its deletion and its migration are left to others.
+    Without a `lifecycle` the object is only reconciled; its deletion and migration are left to other controllers.
     """
 
     kube: Kube
@@ -92,24 +88,24 @@ class ExtensionReconciler:
     lifecycle: Lifecycle | None = None
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
-        """Bring one object to Succeeded. Returns seconds to the next look, or None at rest.
+        """Bring one object to Succeeded. Returns the seconds until the next reconcile, or None at rest.
 
-        Raises the error that is also written to the status, so that the queue retries with backoff.
+        Raises the error that it also writes to the status, so that the queue retries with backoff.
         """
         found = await self.kube.get(self.extension.kind, name, namespace)
-        if found is None or not self._concerns_us(found):
+        if found is None or not self._is_ours(found):
             return None
         shoot = await self._shoot(namespace)
         if is_failed(shoot):
             return None
         kind = operation_type(found)
-        words = words_of(kind, self.extension.noun, self.extension.kind.kind)
-        found = await self._begin(found, kind, words)
+        texts = descriptions_of(kind, self.extension.noun, self.extension.kind.kind)
+        found = await self._start(found, kind, texts)
         stage = f"error checking {self.extension.noun} config"
         try:
             if self.lifecycle is not None and kind not in (DELETE, MIGRATE):
                 await self.lifecycle.check(found, shoot)
-            stage = words.error
+            stage = texts.error
             status = await self._action(kind)(found, shoot)
         except RequeueAfter as waiting:
             await self._failed(found, kind, stage, waiting)
@@ -119,19 +115,19 @@ class ExtensionReconciler:
             raise
         if kind == RESTORE:
             found = await self._change(found, {"annotations": {OPERATION: None}})
-        await self._succeeded(found, kind, words, status)
+        await self._succeeded(found, kind, texts, status)
         if kind in (DELETE, MIGRATE):
             await self._release(found)
         return None
 
-    def _concerns_us(self, found: Manifest) -> bool:
-        """Whether there is something to do that this controller does."""
+    def _is_ours(self, found: Manifest) -> bool:
+        """Whether something is to do for this controller."""
         if not is_pending(found) or operation_of(found) == WAIT_FOR_STATE:
             return False
         kind = operation_type(found)
         if self.lifecycle is None and kind in (DELETE, MIGRATE, RESTORE):
             return False
-        # Nothing of ours holds an object without the finalizer (3.3); nor is there anything to hand over.
+        # A deleted object without the finalizer holds no resources of this controller.
         held = self.extension.finalizer in (found["metadata"].get("finalizers") or ())
         return held or not found["metadata"].get("deletionTimestamp")
 
@@ -141,7 +137,7 @@ class ExtensionReconciler:
         return self.lifecycle.delete if kind == DELETE else self.lifecycle.migrate
 
     async def _release(self, found: Manifest) -> None:
-        """Take the finalizer and the operation off; a deleted object is gone with that."""
+        """Remove the finalizer and the operation; a deleted object disappears with that."""
         metadata = found["metadata"]
         found = await self.kube.get(self.extension.kind, metadata["name"], metadata["namespace"]) or found
         finalizers = [name for name in found["metadata"].get("finalizers") or () if name != self.extension.finalizer]
@@ -153,12 +149,12 @@ class ExtensionReconciler:
     async def _shoot(self, namespace: str) -> Manifest:
         cluster = await self.kube.get(CLUSTER, namespace)
         if cluster is None:
-            raise NotFound(f"Cluster {namespace} is not there yet")
+            raise NotFound(f"Cluster {namespace} does not exist yet")
         shoot: Manifest = cluster["spec"]["shoot"]
         return shoot
 
-    async def _begin(self, found: Manifest, kind: str, words: Words) -> Manifest:
-        """Finalizer on and `reconcile` off; `migrate` and `restore` stay while they last (3.3)."""
+    async def _start(self, found: Manifest, kind: str, texts: Descriptions) -> Manifest:
+        """Add the finalizer and remove `reconcile`; `migrate` and `restore` stay until they are done."""
         metadata = found["metadata"]
         change: dict[str, Any] = {}
         if operation_of(found) not in (None, MIGRATE.lower(), RESTORE.lower()):
@@ -168,19 +164,19 @@ class ExtensionReconciler:
             change["finalizers"] = [*finalizers, self.extension.finalizer]
         if change:
             found = await self._change(found, change)
-        await self._write(found, {"lastOperation": self._operation(kind, "Processing", 1, words.begin)})
+        await self._write(found, {"lastOperation": self._operation(kind, "Processing", 1, texts.start)})
         return found
 
     async def _change(self, found: Manifest, metadata: dict[str, Any]) -> Manifest:
         name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]
         return await self.kube.patch(self.extension.kind, name, {"metadata": metadata}, namespace)
 
-    async def _succeeded(self, found: Manifest, kind: str, words: Words, status: Status) -> None:
+    async def _succeeded(self, found: Manifest, kind: str, texts: Descriptions, status: Status) -> None:
         await self._write(
             found,
             {
                 **status,
-                "lastOperation": self._operation(kind, "Succeeded", 100, words.success),
+                "lastOperation": self._operation(kind, "Succeeded", 100, texts.success),
                 "lastError": None,
                 "observedGeneration": found["metadata"].get("generation"),
             },
@@ -218,42 +214,39 @@ class ExtensionReconciler:
 
 
 def is_pending(found: Manifest) -> bool:
-    """Whether there is something to do: asked to, never succeeded, being deleted, or asked after the last success.
+    """Whether a reconcile is due: requested, never successful, being deleted, or requested after the last success.
 
-    The first three are gardener-behaviour.md 3.3. The last is a request whose annotation was taken off by a process
-    that ended right then: whoever waits for an answer (3.2) would wait in vain.
+    The first three are Gardener's (docs/reference/gardener.md#extension-events). The last is a request whose
+    annotation was removed by a process that was then killed: the requester is still waiting.
     """
     if found["metadata"].get("deletionTimestamp"):
         return True
     last = (found.get("status") or {}).get("lastOperation") or {}
-    return operation_of(found) is not None or last.get("state") != "Succeeded" or _unanswered(found, last)
+    return operation_of(found) is not None or last.get("state") != "Succeeded" or _is_unanswered(found, last)
 
 
-def _unanswered(found: Manifest, last: Mapping[str, Any]) -> bool:
-    asked = (found["metadata"].get("annotations") or {}).get(TIMESTAMP)
-    answered = last.get("lastUpdateTime")
-    if not asked or not answered:
+def _is_unanswered(found: Manifest, last: Mapping[str, Any]) -> bool:
+    requested, answered = dig(found, "metadata", "annotations", TIMESTAMP), last.get("lastUpdateTime")
+    if not requested or not answered:
         return False
     try:
-        return int(parse_rfc3339(asked)) > parse_rfc3339(answered)
+        return int(parse_rfc3339(requested)) > parse_rfc3339(answered)
     except ValueError:
         return False
 
 
 def is_failed(shoot: Manifest) -> bool:
-    """Extensions leave the objects of a Failed shoot alone (gardener-behaviour.md 3.4)."""
-    last = (shoot.get("status") or {}).get("lastOperation") or {}
-    return last.get("state") == "Failed"
+    """Whether the Shoot is Failed; extensions do not touch its objects (docs/reference/gardener.md#failed-shoot)."""
+    return bool(dig(shoot, "status", "lastOperation", "state") == "Failed")
 
 
 def unfinished(found: Manifest | None, timestamp: str) -> str | None:
     """Why the object has not yet answered the request of `timestamp`, or None when it has.
 
-    The six conditions of gardener-behaviour.md 3.2. An error keeps its words, so that the waiting
-    side can show them.
+    docs/reference/gardener.md#wait-conditions has the six conditions. The text of an error is kept.
     """
     if found is None:
-        return "object is not there"
+        return "the object does not exist"
     annotations = found["metadata"].get("annotations") or {}
     status = found.get("status") or {}
     if annotations.get(TIMESTAMP) != timestamp:
@@ -270,3 +263,66 @@ def unfinished(found: Manifest | None, timestamp: str) -> str | None:
     if int(parse_rfc3339(timestamp)) > parse_rfc3339(last.get("lastUpdateTime", "1970-01-01T00:00:00Z")):
         return "the last operation is older than the request"
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptions:
+    """Descriptions of `lastOperation` at the start and after a success, and the text before an error."""
+
+    start: str
+    error: str
+    success: str
+
+
+def descriptions_of(operation: str, noun: str, kind: str) -> Descriptions:
+    """The descriptions of an operation on an object of `kind`.
+
+    Gardener writes the noun where it reconciles, and the kind everywhere else.
+    """
+    match operation:
+        case "Delete":
+            return _descriptions(f"deleting the {kind}", f"deleting {kind}", f"deleted {kind}")
+        case "Migrate":
+            return _descriptions(f"starting migration of the {kind}", f"migrating {kind}", f"migrated {kind}")
+        case "Restore":
+            return _descriptions(f"restoring the {kind}", f"restoring {kind}", f"restored {kind}")
+        case _:
+            return _descriptions(f"reconciling the {noun}", f"reconciling {noun}", f"reconciled {noun}")
+
+
+def _descriptions(start: str, doing: str, done: str) -> Descriptions:
+    return Descriptions(sentence(start), f"error {doing}", sentence(f"successfully {done}"))
+
+
+def operation_of(found: Manifest) -> str | None:
+    """The value of `gardener.cloud/operation`, if any."""
+    value: str | None = dig(found, "metadata", "annotations", OPERATION)
+    return value
+
+
+def operation_type(found: Manifest) -> str:
+    """The `lastOperation.type` of the reconcile that is due (docs/reference/gardener.md#operation-type).
+
+    The first that applies: migration requested, deletion, restoration requested, first reconcile, an interrupted
+    operation, `Reconcile`.
+    """
+    operation = operation_of(found)
+    last = dig(found, "status", "lastOperation") or {}
+    if operation == MIGRATE.lower():
+        return MIGRATE
+    if found["metadata"].get("deletionTimestamp"):
+        return DELETE
+    if operation == RESTORE.lower():
+        return RESTORE
+    if not last:
+        return CREATE
+    if last.get("state") != "Succeeded" and last.get("type") in (CREATE, MIGRATE, RESTORE):
+        return str(last["type"])
+    return RECONCILE_TYPE
+
+
+def sentence(text: str) -> str:
+    """The text with an upper-case first letter and a full stop at the end, as Gardener writes descriptions."""
+    text = text.strip()
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith(".") else f"{text}."

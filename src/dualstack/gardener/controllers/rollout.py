@@ -1,21 +1,45 @@
-"""When a workload has taken its new form: read from the object, in the words that a waiting person needs."""
+"""Applying objects to the cluster, and waiting until they are in force."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dualstack.clock import Clock
-from dualstack.kube.apply import covers
+from dualstack.gardener.model.kinds import MANAGED_RESOURCE
+from dualstack.gardener.render import managed_resource
+from dualstack.gardener.render.cni import CUSTOM_KINDS
+from dualstack.kube.apply import apply, covers
 from dualstack.kube.interface import Kube
 from dualstack.kube.waiting import wait_until
 from dualstack.model import kinds
-from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, Kind, Manifest
+from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, SECRET, Kind, Manifest
 
-KINDS = {(kind.api_version, kind.kind): kind for kind in vars(kinds).values() if isinstance(kind, Kind)}
+KINDS = {
+    (kind.api_version, kind.kind): kind for kind in (*vars(kinds).values(), *CUSTOM_KINDS) if isinstance(kind, Kind)
+}
+
+
+async def apply_managed(
+    kube: Kube, name: str, namespace: str, objects: Sequence[Manifest], *, seed: bool = False
+) -> None:
+    """Make the resource manager apply exactly these objects (docs/objects.md).
+
+    The Secret comes first, so that the resource manager never sees a ManagedResource without its content.
+    """
+    await apply(kube, SECRET, managed_resource.secret(name, namespace, objects))
+    await apply(kube, MANAGED_RESOURCE, managed_resource.managed_resource(name, namespace, seed=seed))
+
+
+async def delete_managed(kube: Kube, name: str, namespace: str) -> None:
+    """Make the resource manager delete the objects of a ManagedResource; nothing to do when there is none."""
+    for kind in (MANAGED_RESOURCE, SECRET):
+        if await kube.get(kind, name, namespace) is not None:
+            await kube.delete(kind, name, namespace)
 
 
 def deployment_missing(deployment: Manifest) -> str | None:
-    """What a Deployment lacks until every wanted replica is of the new form and available, or None.
+    """What a Deployment lacks until every wanted replica is updated and available, or None.
 
     A Deployment that wants no replicas is complete when it has none.
     """
@@ -35,9 +59,9 @@ def deployment_missing(deployment: Manifest) -> str | None:
 
 
 def daemon_set_missing(daemon_set: Manifest, nodes_not_ready: int = 0) -> str | None:
-    """What a DaemonSet lacks until every pod is of the new form and available, or None.
+    """What a DaemonSet lacks until every pod is updated and available, or None.
 
-    Pods on nodes that are not ready (they boot, they go) hold nobody up; a roll-out would never be complete otherwise.
+    Pods on nodes that are not ready do not count: while nodes start and stop, a rollout would never be complete.
     """
     status = daemon_set.get("status") or {}
     if _not_observed(daemon_set):
@@ -58,9 +82,9 @@ def is_ready(node: Manifest) -> bool:
 
 
 async def missing_in_cluster(kube: Kube, manifests: list[Manifest]) -> str | None:
-    """What is missing until every manifest is in force: live and as stated, workloads rolled out.
+    """What is missing until every manifest is in force: it exists as stated, and workloads are rolled out.
 
-    Kinds that the product does not read are taken for granted.
+    Manifests of kinds that the product does not know are assumed to be in force.
     """
     for wanted in manifests:
         kind = KINDS.get((wanted["apiVersion"], wanted["kind"]))
@@ -73,7 +97,7 @@ async def missing_in_cluster(kube: Kube, manifests: list[Manifest]) -> str | Non
 
 
 async def await_in_cluster(kube: Kube, clock: Clock, manifests: list[Manifest], *, patience: float = 600.0) -> None:
-    """Wait until every manifest is in force; NotInTime names the first that is not and makes no progress."""
+    """Wait until every manifest is in force; raises WaitTimeout after `patience` seconds without progress."""
 
     async def check() -> str | None:
         return await missing_in_cluster(kube, manifests)
@@ -84,9 +108,9 @@ async def await_in_cluster(kube: Kube, clock: Clock, manifests: list[Manifest], 
 async def _missing(kube: Kube, kind: Kind, wanted: Manifest) -> str | None:
     live = await kube.get(kind, wanted["metadata"]["name"], wanted["metadata"].get("namespace"))
     if live is None:
-        return "it is not there yet"
+        return "it does not exist yet"
     if not covers(_content(live), _content(wanted)):
-        return "it does not have its new form yet"
+        return "it is not updated yet"
     if kind == DEPLOYMENT:
         return deployment_missing(live)
     if kind == DAEMON_SET:
@@ -100,7 +124,7 @@ async def _nodes_not_ready(kube: Kube) -> int:
 
 
 def _content(manifest: Manifest) -> dict[str, Any]:
-    """What the manifest states, without what only the API server or the controllers write."""
+    """The fields that the manifest states, without metadata and status."""
     return {key: value for key, value in manifest.items() if key not in ("apiVersion", "kind", "metadata", "status")}
 
 

@@ -1,7 +1,8 @@
-"""Worker: machine classes updated in place, machine deployments, and the wait for their machines.
+"""Worker: machine classes and machine deployments, and the wait for their machines.
 
-gardener-behaviour.md 5.1 and 5.2: the migration rolls no node by itself. Whoever wants new nodes sets an annotation on
-the machine deployments' templates, which is kept here.
+Machine classes change in place (docs/reference/gardener.md#machine-class-in-place). Nodes are replaced only after a
+request, an annotation on the templates of the machine deployments (docs/reference/gardener.md#node-replacement), which
+this controller keeps.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dualstack.model.kinds import Manifest
 
 INTERVAL = 10.0
 PATIENCE = 1800.0
-"""Seconds without any progress of the machines after which the Worker is in error; it goes on waiting then."""
+"""Seconds without progress of the machines until the Worker is in error and the wait is repeated."""
 
 
 class WorkersController:
@@ -33,7 +34,7 @@ class WorkersController:
         self._protocol = ExtensionReconciler(kube, clock, WORKER_EXTENSION, self._act)
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
-        """One reconcile under the protocol of gardener-behaviour.md 3.3."""
+        """One reconcile, as `ExtensionReconciler.reconcile`."""
         return await self._protocol.reconcile(name, namespace)
 
     async def _act(self, found: Manifest, shoot: Manifest) -> Status:
@@ -41,7 +42,7 @@ class WorkersController:
         infrastructure = InfrastructureStatus.from_raw(found["spec"].get("infrastructureProviderStatus"))
         parts = [(pool, part) for pool in view.pools for part in pool.parts]
         for pool, part in parts:
-            # The class first: a machine that is made from now on is of the new kind.
+            # The class first, so that every machine that is created from now on uses it.
             await apply(self._kube, MACHINE_CLASS, machine_class.machine_class(view, infrastructure, pool, part))
         for pool, part in parts:
             await self._apply_deployment(view, pool, part)
@@ -58,7 +59,7 @@ class WorkersController:
         }
 
     async def _apply_deployment(self, view: ShootView, pool: Pool, part: ZonePart) -> None:
-        """Replicas belong to the autoscaler, template annotations to whoever asked for a roll-out: both are kept."""
+        """Apply a machine deployment, but keep the autoscaler's replicas and the rollout requests in the template."""
         name = machine_class.deployment_name(view, pool, part)
         live = await self._kube.get(MACHINE_DEPLOYMENT, name, view.technical_id)
         replicas = part.minimum if live is None else dig(live, "spec", "replicas") or 0
@@ -74,7 +75,7 @@ class WorkersController:
     async def _await_machines(self, view: ShootView) -> None:
         async def check() -> str | None:
             deployments = await self._kube.list(MACHINE_DEPLOYMENT, view.technical_id)
-            missing = [words for deployment in deployments if (words := machines_missing(deployment))]
+            missing = [text for deployment in deployments if (text := machines_missing(deployment))]
             return "; ".join(missing) or None
 
         await wait_until(
@@ -88,7 +89,7 @@ class WorkersController:
 
 
 def machines_missing(deployment: Manifest) -> str | None:
-    """What a MachineDeployment lacks until all its machines are of the new form and available, or None."""
+    """What a MachineDeployment lacks until all its machines are updated and available, or None."""
     name = deployment["metadata"]["name"]
     status = deployment.get("status") or {}
     wanted = deployment["spec"].get("replicas") or 0

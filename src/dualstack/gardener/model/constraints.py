@@ -1,10 +1,13 @@
-"""The state machines of the two migration constraints (gardener-behaviour.md 2.2, 2.3), as pure functions.
+"""The state machines of the two migration constraints (docs/reference/gardener.md#migration-constraints).
 
-Rules keep the letters of 2.2. Reasons and messages are Gardener's. Better than upstream, in the same words: a node
-counts as migrated by its families, not by their number, and no node at all with machine classes of the target is
-success (W38); an Infrastructure without a networking status is not ready (W39); the constraint of a dual-stack target
-goes only when every node is migrated (W47), and what it said on the way back to IPv4 does not let anything become
-dual-stack while a node is not.
+Rules A to K, reasons and messages are Gardener's (docs/reference/gardener.md#nodes-constraint), with these differences:
+
+- A node counts as migrated by its families, not by their number. Without nodes, machine classes of the target families
+  suffice (docs/reference/weaknesses.md#w38).
+- An Infrastructure without a networking status is not ready (docs/reference/weaknesses.md#w39).
+- The constraint of a dual-stack target is removed only when every node is migrated
+  (docs/reference/weaknesses.md#w47). A True from the way back to IPv4 does not make components dual-stack while a node
+  is single-stack.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from dualstack.model.conditions import Condition, with_condition, without_condit
 
 @dataclass(frozen=True, slots=True)
 class SetConstraint:
-    """The constraint gets this status, reason and message."""
+    """Set the constraint to this status, reason and message."""
 
     type: str
     status: str
@@ -29,7 +32,7 @@ class SetConstraint:
 
 @dataclass(frozen=True, slots=True)
 class RemoveConstraint:
-    """The constraint goes."""
+    """Remove the constraint."""
 
     type: str
 
@@ -55,30 +58,30 @@ DNS_READY = SetConstraint(
 
 @dataclass(frozen=True, slots=True)
 class NodesFacts:
-    """What DualStackNodesMigrationReady depends on."""
+    """The facts behind DualStackNodesMigrationReady."""
 
     families: tuple[str, ...]
     """`spec.networking.ipFamilies`."""
     network_families: tuple[str, ...] | None
-    """`Network.status.ipFamilies`; None when there is no Network or it has not reported."""
+    """`Network.status.ipFamilies`; None when it is missing."""
     node_pod_cidrs: tuple[tuple[str, ...], ...]
     """`spec.podCIDRs` of each Node."""
     infrastructure_node_ranges: int
     """Length of `Infrastructure.status.networking.nodes`; 0 when there is none."""
     machine_classes_match: bool
-    """Whether every machine class already makes nodes of the target; asked only when there is no node."""
+    """Whether every machine class creates nodes of the target families; used only when there are no nodes."""
     nodes_constraint: str | None
-    """The status that the constraint has; None when it is absent."""
+    """The status of the constraint; None when it is absent."""
     dns_constraint: str | None
 
     @property
     def network_ready(self) -> bool:
-        """The CNI runs with exactly the families of the spec."""
+        """Whether the CNI runs with exactly the families of the spec."""
         return self.network_families is not None and set(self.network_families) == set(self.families)
 
     @property
     def nodes_migrated(self) -> bool:
-        """Every node has one pod CIDR of each family of the spec, in its order."""
+        """Whether every node has one pod CIDR of each family of the spec, in its order."""
         if not self.node_pod_cidrs:
             return self.machine_classes_match
         return all(families_of(cidrs) == self.families for cidrs in self.node_pod_cidrs)
@@ -89,10 +92,10 @@ class NodesFacts:
 
 
 def nodes_constraint_at_start(facts: NodesFacts) -> tuple[Change, ...]:
-    """Rules A to E: what the start of a reconcile does, before the Cluster is written (fixes W1).
+    """Rules A to E, at the start of a reconcile and before the Cluster is written (docs/reference/weaknesses.md#w1).
 
-    Unlike rule E, True is taken back when a dual-stack target has nodes of one family: the way back says True without
-    waiting for nodes (rule D), and who turns round again would get a dual-stack CNI on nodes without an IPv6 range.
+    Unlike rule E, this withdraws True when a dual-stack target has single-stack nodes. The way back sets True without
+    waiting for nodes (rule D); a second change of direction would give a dual-stack CNI to nodes without an IPv6 range.
     """
     if facts.network_families is None or facts.network_ready:
         return ()
@@ -103,7 +106,7 @@ def nodes_constraint_at_start(facts: NodesFacts) -> tuple[Change, ...]:
 
 
 def nodes_constraint_at_end(facts: NodesFacts) -> tuple[Change, ...]:
-    """Rules F to K: what a reconcile does after the workers are up to date."""
+    """Rules F to K, after the workers are up to date."""
     if facts.nodes_constraint is None or facts.infrastructure_node_ranges != 2:
         return ()
     if not facts.network_ready:
@@ -116,7 +119,7 @@ def nodes_constraint_at_end(facts: NodesFacts) -> tuple[Change, ...]:
 
 
 def _progress(facts: NodesFacts) -> SetConstraint:
-    """Rules B, C and D, which H repeats."""
+    """Rules B, C and D, and H, which repeats them."""
     if facts.nodes_migrated:
         return NODES_MIGRATED
     return NODES_NOT_MIGRATED if facts.dual_target else NODES_MIGRATING_BACK
@@ -124,7 +127,7 @@ def _progress(facts: NodesFacts) -> SetConstraint:
 
 @dataclass(frozen=True, slots=True)
 class DnsFacts:
-    """What DNSServiceMigrationReady depends on."""
+    """The facts behind DNSServiceMigrationReady."""
 
     families: tuple[str, ...]
     """`spec.networking.ipFamilies`."""
@@ -144,7 +147,7 @@ class DnsFacts:
 
 
 def dns_constraint(facts: DnsFacts) -> tuple[Change, ...]:
-    """What is to become of DNSServiceMigrationReady (2.3)."""
+    """The change of DNSServiceMigrationReady (docs/reference/gardener.md#dns-constraint)."""
     if facts.dns_constraint is None or not facts.pod_ips:
         return ()
     if facts.service_ready:
@@ -155,13 +158,13 @@ def dns_constraint(facts: DnsFacts) -> tuple[Change, ...]:
 
 
 def coredns_restart_due(facts: DnsFacts) -> bool:
-    """Whether CoreDNS has to be restarted to get addresses of every family (2.6, restart annotation)."""
+    """Whether CoreDNS must restart to get addresses of every family (docs/reference/gardener.md#coredns-restart)."""
     lacking = any(not set(facts.families) <= set(families_of(ips)) for ips in facts.pod_ips)
     return facts.dns_constraint == DNS_MIGRATING.status and lacking
 
 
 def apply_changes(constraints: Sequence[Condition], changes: Sequence[Change], *, now: float) -> list[Condition]:
-    """The Shoot's constraints after the changes; what others wrote stays. `now` in seconds since the epoch."""
+    """The Shoot's constraints after the changes; other constraints stay. `now` in seconds since the epoch."""
     result = list(constraints)
     for change in changes:
         if isinstance(change, RemoveConstraint):

@@ -1,6 +1,6 @@
-"""What Gardener fills into a Shoot that leaves it open (gardener-behaviour.md 1.1, 1.3, 1.6).
+"""Gardener's defaults for a Shoot (docs/reference/gardener.md#shoot-fields), and its infrastructure tasks.
 
-Manifests are values here: the functions return a new manifest that shares what did not change.
+Functions return a new manifest that shares the unchanged parts.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def is_workerless(shoot: Manifest) -> bool:
 
 
 def with_defaults(shoot: Manifest) -> Manifest:
-    """The Shoot as the garden API stores it: families, pod and service CIDR, mask sizes, pools' surge.
+    """The Shoot as the garden API stores it: families, pod and service CIDR, mask sizes, surge of the pools.
 
-    `nodeCIDRMaskSizeIPv6` becomes 64 in the very update that adds IPv6 (1.3). Workerless Shoots keep their spec but
-    for the families.
+    The update that adds IPv6 also sets `nodeCIDRMaskSizeIPv6` to 64 (docs/reference/gardener.md#node-cidr-mask-sizes).
+    A workerless Shoot gets only the families.
     """
     families = dig(shoot, "spec", "networking", "ipFamilies") or ["IPv4"]
     result = _put(shoot, families, "spec", "networking", "ipFamilies")
@@ -49,7 +49,7 @@ def with_defaults(shoot: Manifest) -> Manifest:
 
 
 def max_pods(shoot: Manifest) -> int:
-    """The largest `kubelet.maxPods` of the cluster and its pools; 110 where it is not given."""
+    """The largest `kubelet.maxPods` of the cluster and its pools; 110 by default."""
     cluster = dig(shoot, "spec", "kubernetes", "kubelet", "maxPods")
     pools = (dig(pool, "kubernetes", "kubelet", "maxPods") for pool in dig(shoot, "spec", "provider", "workers") or ())
     given = [value for value in (cluster, *pools) if value]
@@ -57,7 +57,7 @@ def max_pods(shoot: Manifest) -> int:
 
 
 def mask_for(pods: int) -> int:
-    """The IPv4 mask of a node's pod range: room for twice its pods, i.e. 32 - ceil(log2(2 * pods)) (1.3)."""
+    """The IPv4 mask of a node's pod range, with room for twice its pods: 32 - ceil(log2(2 * pods))."""
     return 32 - (2 * max(pods, 1) - 1).bit_length()
 
 
@@ -74,7 +74,7 @@ def add_task(shoot: Manifest, task: str) -> Manifest:
 
 
 def remove_tasks(shoot: Manifest, tasks: Iterable[str]) -> str | None:
-    """The value of the tasks annotation without `tasks`; None when nothing is left and the annotation has to go."""
+    """The value of the tasks annotation without `tasks`; None to remove the annotation."""
     gone = set(tasks)
     return ",".join(task for task in tasks_of(shoot) if task not in gone) or None
 

@@ -1,7 +1,7 @@
-"""The gcp.provider.extensions.gardener.cloud/v1alpha1 types, wire names verbatim (gardener-behaviour.md 3.5).
+"""The types of gcp.provider.extensions.gardener.cloud/v1alpha1 (docs/reference/gardener.md#provider-types).
 
-Fields stand in the order of upstream's types, which is the order in which Go writes them. What Go writes although it is
-empty has a default made by a function: only such a default is written here.
+Fields are in the order of upstream's types, in which Go writes them. A field that Go writes although it is empty has a
+`default_factory`, because msgspec leaves out plain defaults.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ API_VERSION = "gcp.provider.extensions.gardener.cloud/v1alpha1"
 
 
 class _Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """Base of the nested objects; unknown fields are tolerated on reading."""
+    """Base of the nested objects; unknown fields are ignored on reading."""
 
 
 class _Root(_Struct, frozen=True):
-    """Base of the three objects that stand alone in a RawExtension."""
+    """Base of the three objects that are stored in a RawExtension."""
 
     @classmethod
     def from_raw(cls, raw: Any) -> Self:
-        """The object in a RawExtension; InvalidInput names the field that has the wrong type."""
+        """The object in a RawExtension; raises InvalidInput with the field that has the wrong type."""
         try:
             return msgspec.convert(_without_nulls(raw or {}), cls)
         except msgspec.ValidationError as error:
@@ -39,22 +39,22 @@ class _Root(_Struct, frozen=True):
         return {"kind": type(self).__name__, "apiVersion": API_VERSION, **content}
 
     def to_json(self) -> bytes:
-        """The very bytes that Go's encoding/json makes of upstream's type."""
+        """The bytes that Go's encoding/json writes for upstream's type."""
         return go_json(self.to_raw())
 
 
 _ESCAPED = {"&": "\\u0026", "<": "\\u003c", ">": "\\u003e", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-"""What Go escapes in strings although JSON does not ask for it."""
+"""Characters that Go escapes in strings although JSON does not require it."""
 
 
 def go_json(value: Any) -> bytes:
-    """`value` in the spelling of Go's encoding/json: no spaces, UTF-8, `&`, `<` and `>` escaped, order as given."""
+    """`value` as Go's encoding/json writes it: no spaces, UTF-8, `&`, `<` and `>` escaped, order as given."""
     text = json.dumps(_without_fractions(value), separators=(",", ":"), ensure_ascii=False)
     return "".join(_ESCAPED.get(character, character) for character in text).encode()
 
 
 def _without_fractions(value: Any) -> Any:
-    """`value` with its whole numbers as integers: Go writes no fraction that is none."""
+    """`value` with whole numbers as integers, as Go writes them."""
     if isinstance(value, dict):
         return {key: _without_fractions(entry) for key, entry in value.items()}
     if isinstance(value, list):
@@ -62,18 +62,8 @@ def _without_fractions(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _empty() -> str:
-    """The default of a text that is written although it is empty: msgspec leaves out plain defaults alone."""
-    return ""
-
-
-def _no_subnets() -> tuple[Subnet, ...]:
-    """The default of a list that is written although it is empty."""
-    return ()
-
-
 def _without_nulls(value: Any) -> Any:
-    """`value` without the keys that are null, which the API reads as absent."""
+    """`value` without null fields, which the API treats as absent."""
     if isinstance(value, dict):
         return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
     return [_without_nulls(entry) for entry in value] if isinstance(value, list) else value
@@ -89,15 +79,15 @@ class VPC(_Struct, frozen=True):
 
 
 class NatIPName(_Struct, frozen=True):
-    name: str = msgspec.field(default_factory=_empty)
+    name: str = msgspec.field(default_factory=str)
 
 
 class EndpointIndependentMapping(_Struct, frozen=True):
-    enabled: bool = msgspec.field(default_factory=lambda: False)
+    enabled: bool = msgspec.field(default_factory=bool)
 
 
 class CloudNAT(_Struct, frozen=True):
-    """Cloud NAT; None means Gardener's default, which the comment behind each field gives (3.5, 4.4)."""
+    """Cloud NAT; None means Gardener's default, in the comment behind the field (docs/reference/gardener.md#nat)."""
 
     endpoint_independent_mapping: EndpointIndependentMapping | None = None
     min_ports_per_vm: int | None = msgspec.field(default=None, name="minPortsPerVM")  # 2048
@@ -121,8 +111,8 @@ class NetworkConfig(_Struct, frozen=True):
     vpc: VPC | None = None
     cloud_nat: CloudNAT | None = msgspec.field(default=None, name="cloudNAT")
     internal: str | None = None
-    worker: str = msgspec.field(default_factory=_empty)
-    workers: str = msgspec.field(default_factory=_empty)
+    worker: str = msgspec.field(default_factory=str)
+    workers: str = msgspec.field(default_factory=str)
     flow_logs: FlowLogs | None = None
     mtu: int | None = None
 
@@ -137,12 +127,12 @@ class InfrastructureConfig(_Root, frozen=True):
 
     @property
     def user_vpc(self) -> str | None:
-        """Name of the user's VPC; None when Gardener manages one."""
+        """Name of the user's VPC; None when Gardener manages the VPC."""
         return self.networks.vpc.name if self.networks.vpc else None
 
     @property
     def user_router(self) -> str | None:
-        """Name of the user's router; None when Gardener manages one."""
+        """Name of the user's router; None when Gardener manages the router."""
         vpc = self.networks.vpc
         return vpc.cloud_router.name if vpc and vpc.name and vpc.cloud_router else None
 
@@ -175,16 +165,16 @@ class NatIP(_Struct, frozen=True):
 
 class NetworkStatus(_Struct, frozen=True):
     vpc: StatusVPC = msgspec.field(default_factory=StatusVPC)
-    subnets: tuple[Subnet, ...] = msgspec.field(default_factory=_no_subnets)
+    subnets: tuple[Subnet, ...] = msgspec.field(default_factory=lambda: ())
     nat_ips: tuple[NatIP, ...] = msgspec.field(default=(), name="natIPs")
     ipfamilies: tuple[str, ...] = ()
 
 
 class InfrastructureStatus(_Root, frozen=True):
-    """`Infrastructure.status.providerStatus`; `networks.ipfamilies` really is in lower case."""
+    """`Infrastructure.status.providerStatus`; upstream spells `networks.ipfamilies` in lower case."""
 
     networks: NetworkStatus = msgspec.field(default_factory=NetworkStatus)
-    service_account_email: str = msgspec.field(default_factory=_empty)
+    service_account_email: str = msgspec.field(default_factory=str)
 
     def subnet(self, purpose: str) -> str | None:
         """The name of the subnet with this purpose, or None."""
@@ -207,30 +197,30 @@ SERVICES_SUBNET_IPV6 = "services-subnet-ipv6-cidr"
 
 
 class InfrastructureState(_Root, frozen=True):
-    """`Infrastructure.status.state`; `routes` is left out when it is empty (11.1, 11.4 #8)."""
+    """`Infrastructure.status.state` (docs/reference/gardener.md#infrastructure-state)."""
 
     data: dict[str, str] = msgspec.field(default_factory=dict)
     routes: tuple[SavedRoute, ...] = ()
 
     def to_raw(self) -> Manifest:
-        """As Go writes a map, the keys of `data` are sorted."""
+        """The RawExtension, with the keys of `data` sorted, as Go writes a map."""
         raw = _Root.to_raw(self)
         return raw | ({"data": dict(sorted(self.data.items()))} if self.data else {})
 
 
 def has_flow_state(raw: Any) -> bool:
-    """Whether a saved state is of this API version. Its kind does not matter: it was `FlowState` once (3.5)."""
+    """Whether a saved state is of this API version, whatever its kind (docs/reference/gardener.md#state-kind)."""
     return isinstance(raw, dict) and raw.get("apiVersion") == API_VERSION
 
 
 def state_of(raw: Any) -> InfrastructureState:
-    """The saved state; of Terraform's, into which any other is taken over, only what exists counts (10)."""
+    """The saved state; any other state is read as Terraform's (docs/reference/gardener.md#terraform-state)."""
     if not raw or has_flow_state(raw):
         return InfrastructureState.from_raw(raw)
     return terraform_state(raw)
 
 
 def terraform_state(raw: Any) -> InfrastructureState:
-    """The state of today that says what Terraform's said."""
+    """The facts of Terraform's state in today's format."""
     data = {RESOURCES_EXIST: "true"} if has_resources(raw) else {}
     return InfrastructureState(data=data | ({SERVICE_ACCOUNT_EXISTS: "true"} if has_service_account(raw) else {}))

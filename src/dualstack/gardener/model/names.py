@@ -1,8 +1,8 @@
-"""The names, annotations and fixed words that Gardener gives to things. `ns` is always the shoot's technical ID."""
+"""Gardener's names, annotations and labels, and our annotations. `ns` is always the shoot's technical ID."""
 
 from __future__ import annotations
 
-# Annotations and their values -------------------------------------------------------------------------------------
+# Annotations and their values ---------------------------------------------------------------------------------------
 
 OPERATION = "gardener.cloud/operation"
 TIMESTAMP = "gardener.cloud/timestamp"
@@ -10,38 +10,38 @@ TASKS = "shoot.gardener.cloud/tasks"
 TASK_DEPLOY_INFRASTRUCTURE = "deployInfrastructure"
 RECONCILE = "reconcile"
 ROLLOUT_WORKERS = "rollout-workers"
-"""Operation `rollout-workers=<pools>` of a Shoot, and the annotation on the machines' template (5.2)."""
+"""Operation `rollout-workers=<pools>`, and the annotation on templates (docs/reference/gardener.md#rollout-workers)."""
 RESTARTED_AT = "gardener.cloud/restarted-at"
 IGNORE = "resources.gardener.cloud/ignore"
 REMOVE_IGNORE = "gcp.provider.extensions.gardener.cloud/remove-ignore"
 OVERLAP_UNSUPPORTED = "dualstack.dev/overlap-unsupported"
-"""Ours, on an Infrastructure: what this cloud was seen not to do for a subnet with the overlap flag."""
+"""Ours, on an Infrastructure: what the cloud did not support for a subnet with the overlap flag."""
 STRATEGY = "dualstack.dev/strategy"
 """Ours, on a Shoot: the strategy of its cut-over, instead of the operator's."""
 DRILL = "dualstack.dev/drill"
-"""Ours, on a Shoot: `true` tries, before the first route goes, whether one could come back."""
+"""Ours, on a Shoot: `true` tests, before the first route is deleted, whether a route can be restored."""
 DECOYS = "dualstack.dev/decoys"
-"""Ours, on a Shoot: `true` has the cloud prove itself on decoys before any node is touched."""
+"""Ours, on a Shoot: `true` tests the cut-over on decoys before it changes a node."""
 CUT_OVER = "dualstack.dev/cut-over"
-"""Ours, on a Shoot: `back` takes the cut-over back while nothing else acts on it yet, and holds it there."""
+"""Ours, on a Shoot: `back` rolls the cut-over back, until the infrastructure is published, and pauses it."""
 
-# Finalizers -------------------------------------------------------------------------------------------------------
+# Finalizers ---------------------------------------------------------------------------------------------------------
 
 MACHINE_FINALIZER = "machine.sapcloud.io/machine-controller-manager"
 EXTENSION_FINALIZER_PREFIX = "extensions.gardener.cloud/"
 
 
 def extension_finalizer(kind: str) -> str:
-    """The finalizer of an extension object of this kind, e.g. `extensions.gardener.cloud/infrastructure` (3.3)."""
+    """The finalizer of an extension object of this kind, e.g. `extensions.gardener.cloud/infrastructure`."""
     return EXTENSION_FINALIZER_PREFIX + kind.lower()
 
 
-# Shoot constraints (2) --------------------------------------------------------------------------------------------
+# Shoot constraints --------------------------------------------------------------------------------------------------
 
 NODES_MIGRATION = "DualStackNodesMigrationReady"
 DNS_MIGRATION = "DNSServiceMigrationReady"
 
-# Objects in the seed ----------------------------------------------------------------------------------------------
+# Objects in the seed ------------------------------------------------------------------------------------------------
 
 INGRESS_GCE = "ingress-gce"
 KUBE_API_SERVER = "kube-apiserver"
@@ -56,7 +56,7 @@ MANAGED_RESOURCE_CONTROL_PLANE = "extension-controlplane-seed"
 MANAGED_RESOURCE_KUBE_PROXY = "shoot-core-kube-proxy"
 MANAGED_RESOURCE_COREDNS = "shoot-core-coredns"
 
-# Objects in the shoot ---------------------------------------------------------------------------------------------
+# Objects in the shoot -----------------------------------------------------------------------------------------------
 
 POOL_LABEL = "worker.gardener.cloud/pool"
 
@@ -70,7 +70,7 @@ def operating_system_config(pool: str) -> str:
     return f"gardener-node-agent-{pool}"
 
 
-# Compute (4.1) ----------------------------------------------------------------------------------------------------
+# Compute: docs/reference/gardener.md#resource-names -----------------------------------------------------------------
 
 NODES_SUBNET_DESCRIPTION = "gardener-managed worker subnet"
 INTERNAL_SUBNET_DESCRIPTION = "gardener-managed internal subnet"
@@ -121,11 +121,11 @@ def firewall_health_checks_ipv6(ns: str) -> str:
 
 
 def node_tags(ns: str) -> tuple[str, ...]:
-    """Network tags of the nodes' VMs (5.1)."""
+    """Network tags of the nodes' VMs (docs/reference/gardener.md#network-tags)."""
     return (ns, f"kubernetes-io-cluster-{ns}", "kubernetes-io-role-node")
 
 
-# Machines (5.1) ---------------------------------------------------------------------------------------------------
+# Machines: docs/reference/gardener.md#machine-names -----------------------------------------------------------------
 
 
 def machine_deployment(ns: str, pool: str, zone_index: int) -> str:

@@ -1,10 +1,9 @@
-"""The address lists that every component gets, gated by the migration (gardener-behaviour.md 2.4 to 2.6)."""
+"""The address lists of every component, gated by the migration (docs/reference/gardener.md#address-lists)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 
 from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION
 from dualstack.gardener.model.shoot import NetworkingStatus, ShootView
@@ -14,20 +13,9 @@ _API_SERVER_OFFSET = 1
 _DNS_OFFSET = 10
 
 
-class Phase(Enum):
-    """Where a migration stands (gardener-behaviour.md 2.5)."""
-
-    SINGLE_STACK = "P0"
-    MIGRATING = "P1"
-    NODES_READY = "P2"
-    DNS_RESTARTING = "P3"
-    DNS_READY = "P4"
-    DONE = "P5"
-
-
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """Canonical CIDRs and addresses, primary family first; two entries each once components may be dual-stack."""
+    """Canonical CIDRs and addresses, primary family first; two entries each when components may be dual-stack."""
 
     pods: tuple[str, ...]
     services: tuple[str, ...]
@@ -37,20 +25,8 @@ class Networks:
     dns_ips: tuple[str, ...]
 
 
-def phase(shoot: ShootView) -> Phase:
-    """The phase that spec and constraints show. A Shoot that never migrated is SINGLE_STACK or DONE."""
-    nodes, dns = shoot.constraint(NODES_MIGRATION), shoot.constraint(DNS_MIGRATION)
-    if not shoot.dual_stack:
-        return Phase.SINGLE_STACK
-    if nodes is not None:
-        return Phase.NODES_READY if nodes == "True" else Phase.MIGRATING
-    if dns is not None:
-        return Phase.DNS_READY if dns == "True" else Phase.DNS_RESTARTING
-    return Phase.DONE
-
-
 def networks(shoot: ShootView) -> Networks:
-    """Gardener's ToNetworks. Unlike upstream a single-family spec never gets ranges of the other family (9)."""
+    """Gardener's ToNetworks. Unlike upstream, a single-family spec never gets ranges of the other family."""
     status = shoot.status_networking or NetworkingStatus()
     reduced = _reduced(shoot)
 
@@ -71,9 +47,10 @@ def networks(shoot: ShootView) -> Networks:
 
 
 def all_ranges(shoot: ShootView, kind: str) -> tuple[str, ...]:
-    """Ranges of `pods` or `services` without the gate, as cloud-controller-manager gets them (6.2).
+    """The ranges of `pods` or `services` for cloud-controller-manager, which the migration does not gate.
 
-    Spec and status, each once; only the first for a spec of one family.
+    Those of spec and status; only the first for a single-family spec
+    (docs/reference/gardener.md#cloud-controller-manager-flags).
     """
     status = shoot.status_networking or NetworkingStatus()
     spec, found = (shoot.pods, status.pods) if kind == "pods" else (shoot.services, status.services)
@@ -82,23 +59,23 @@ def all_ranges(shoot: ShootView, kind: str) -> tuple[str, ...]:
 
 
 def network_families(shoot: ShootView) -> tuple[str, ...]:
-    """The families that the CNI may configure now (7.1): the primary one while nodes are being migrated."""
+    """The families that the CNI may use now: one while nodes migrate (docs/reference/gardener.md#cni-gating)."""
     constraint = shoot.constraint(NODES_MIGRATION)
     gated = constraint is not None and constraint != "True"
     return shoot.families[:1] if gated else shoot.families
 
 
 def dns_is_dual(shoot: ShootView) -> bool:
-    """Whether kube-dns may have every family now (2.6, CoreDNS)."""
+    """Whether kube-dns may have every family now (docs/reference/gardener.md#coredns)."""
     dns = shoot.constraint(DNS_MIGRATION)
     return shoot.constraint(NODES_MIGRATION) is None and dns in (None, "True")
 
 
 def kubelet_dns(shoot: ShootView, current: Networks, *, service_ips: Iterable[str] | None = None) -> tuple[str, ...]:
-    """`clusterDNS` of the kubelets: the first address until DNS is migrated (2.6, OSC).
+    """`clusterDNS` of the kubelets: the first address until DNS is migrated.
 
-    With `service_ips`, the cluster IPs that the live Service kube-dns has, no address is published before it is
-    served (W46).
+    docs/reference/gardener.md#kubelet-cluster-dns. With `service_ips`, the cluster IPs of the live Service kube-dns, an
+    address is published only when it is served (docs/reference/weaknesses.md#w46).
     """
     if not dns_is_dual(shoot):
         return current.dns_ips[:1]

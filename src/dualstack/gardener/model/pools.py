@@ -1,4 +1,4 @@
-"""Worker pools, and how one is spread over its zones (gardener-behaviour.md 5.1)."""
+"""Worker pools and their distribution over zones (docs/reference/gardener.md#machine-classes)."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class Pool:
 
     @property
     def max_surge(self) -> int:
-        """How many machines may be there in addition while the minimum is replaced; percentages round up."""
+        """The number of additional machines during a replacement of the minimum; percentages round up."""
         return resolve(self.max_surge_setting, self.minimum, round_up=True)
 
     @property
     def max_unavailable(self) -> int:
-        """How many of the minimum may be missing meanwhile; percentages round down."""
+        """The number of machines of the minimum that may be unavailable then; percentages round down."""
         return resolve(self.max_unavailable_setting, self.minimum, round_up=False)
 
     def in_zone(self, index: int) -> ZonePart:
@@ -83,7 +83,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class ZonePart:
-    """What one zone gets of a pool."""
+    """The part of a pool in one zone."""
 
     index: int
     zone: str
@@ -94,7 +94,7 @@ class ZonePart:
 
 
 def share(total: int, index: int, count: int) -> int:
-    """The part `index` of `total` things spread over `count` places as evenly as possible, the first get more."""
+    """Part `index` of `total` distributed evenly over `count` parts; the first parts get the remainder."""
     return total // count + (1 if index < total % count else 0)
 
 

@@ -1,4 +1,4 @@
-"""The Shoot: reading it from text, and the typed view of what a migration needs from it."""
+"""The Shoot: parsing, and a typed view of the fields that a migration uses."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from dualstack.model.kinds import Manifest
 from dualstack.model.strict_yaml import documents
 
 _MOST_VALUES = 200_000
-"""More values than this come from anchors that multiply each other, not from a Shoot."""
+"""A document with more values has anchors that multiply each other; it is not a Shoot."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkingStatus:
-    """`status.networking`: CIDRs as they stand there, primary family first."""
+    """`status.networking`: CIDRs as written there, primary family first."""
 
     pods: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class NetworkingStatus:
 
 @dataclass(frozen=True, slots=True)
 class ShootView:
-    """What a migration needs from a Shoot, with Gardener's defaults applied. `manifest` is the Shoot as it was read."""
+    """The fields that a migration uses, with Gardener's defaults. `manifest` is the Shoot as it was read."""
 
     name: str
     namespace: str
@@ -51,7 +51,7 @@ class ShootView:
     cni: str
     network_config: Mapping[str, Any]
     overlay_enabled: bool | None
-    """None when the Shoot does not say."""
+    """None when it is not set."""
     node_cidr_mask_size: int
     node_cidr_mask_size_ipv6: int | None
     max_pods: int
@@ -67,7 +67,7 @@ class ShootView:
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
-        """The view of a valid Shoot. InvalidInput when its infrastructureConfig cannot be read."""
+        """The view of a valid Shoot; raises InvalidInput when its infrastructureConfig cannot be read."""
         shoot = with_defaults(manifest)
         networking = dig(shoot, "spec", "networking") or {}
         manager = dig(shoot, "spec", "kubernetes", "kubeControllerManager") or {}
@@ -104,18 +104,21 @@ class ShootView:
 
     @property
     def dual_stack(self) -> bool:
-        """Whether the spec wants both families."""
+        """Whether the spec has both families."""
         return len(self.families) == 2
 
     @property
     def dual_stack_infrastructure(self) -> bool:
-        """Gardener's `dualEnabled`: the spec is not IPv4 alone, or the nodes already have two ranges (6.2)."""
+        """Gardener's `dualEnabled`: the spec is not IPv4-only, or the nodes already have two ranges."""
         status = self.status_networking
         return self.families != ("IPv4",) or (status is not None and len(status.nodes) == 2)
 
     @property
     def returning(self) -> bool:
-        """Whether the spec wants IPv4 alone of a cluster whose infrastructure is dual-stack (9)."""
+        """Whether the spec is IPv4-only again while the infrastructure is dual-stack.
+
+        docs/reference/gardener.md#return-to-ipv4
+        """
         return self.dual_stack_infrastructure and not self.dual_stack
 
     @property
@@ -128,7 +131,7 @@ class ShootView:
 
 
 def load_shoot(text: str) -> Manifest:
-    """The Shoot in a YAML or JSON document, every field kept; InvalidInput says what it is instead."""
+    """The Shoot in a YAML or JSON document, with every field; raises InvalidInput for anything else."""
     found = documents(text)
     if len(found) != 1:
         raise InvalidInput(f"holds {len(found) or 'no'} documents; exactly one Shoot is expected")
@@ -157,7 +160,7 @@ def technical_id(shoot: Manifest) -> str:
 
 
 def overlay_enabled(shoot: Manifest) -> bool | None:
-    """`spec.networking.providerConfig.overlay.enabled`; None when it is not stated as a boolean."""
+    """`spec.networking.providerConfig.overlay.enabled`; None when it is not a boolean."""
     value = dig(shoot, "spec", "networking", "providerConfig", "overlay", "enabled")
     return value if isinstance(value, bool) else None
 
@@ -178,7 +181,7 @@ def _status_networking(shoot: Manifest) -> NetworkingStatus | None:
 
 
 def _as_json(document: Any) -> Any:
-    """The document with JSON's types only: YAML's dates become text, its integer keys strings."""
+    """The document with JSON types only: YAML dates and integer keys become strings."""
     pending, count = [document], 0
     while pending:
         value = pending.pop()

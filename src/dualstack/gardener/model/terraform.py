@@ -1,4 +1,4 @@
-"""What an Infrastructure of the Terraform era says of itself (gardener-behaviour.md 10)."""
+"""The facts in an Infrastructure state that Terraform wrote (docs/reference/gardener.md#terraform-state)."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from collections.abc import Iterator
 from typing import Any
 
 SERVICE_ACCOUNT = "google_service_account"
-"""Terraform's type of the service account that Gardener made for the nodes."""
+"""Terraform's type of the service account that Gardener created for the nodes."""
 
 
 def has_resources(raw: Any) -> bool:
-    """Whether Terraform had made anything: its state is not empty."""
+    """Whether Terraform had created anything: its state is not empty."""
     return bool(_content(raw))
 
 
 def has_service_account(raw: Any) -> bool:
-    """Whether a service account is among it, in the state's format of Terraform 0.12 and later, or before."""
+    """Whether it has a service account, in the state format of Terraform 0.12 and later, or before."""
     content = _content(raw)
     return (isinstance(content, str) and SERVICE_ACCOUNT in content) or SERVICE_ACCOUNT in set(_types(content))
 
 
 def _content(raw: Any) -> Any:
-    """The state in Gardener's envelope `{data, encoding}`, or bare; text that is no JSON as it is."""
+    """The state in Gardener's envelope `{data, encoding}` or bare; text that is not JSON is returned as it is."""
     if not isinstance(raw, dict) or not isinstance(raw.get("data"), str):
         return raw
     text = raw["data"]

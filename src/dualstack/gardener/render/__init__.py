@@ -1,1 +1,1 @@
-"""Manifests of every component in every phase of the migration, from values alone."""
+"""Manifests of every component in every phase of the migration, as pure functions."""

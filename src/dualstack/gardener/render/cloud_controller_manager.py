@@ -1,4 +1,4 @@
-"""cloud-controller-manager and its configuration (gardener-behaviour.md 6.2, 6.3)."""
+"""cloud-controller-manager and its configuration (docs/reference/gardener.md#cloud-controller-manager-flags)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RELEASES = {"1.32": "v32.2.4", "1.33": "v33.4.0", "1.34": "v34.2.0", "1.35": "v
 
 
 def flags(shoot: ShootView) -> dict[str, str]:
-    """The flags by name. The constraint does not gate them: dual-stack from the first reconcile after the edit."""
+    """The flags by name. The constraint does not gate them: they change with the first reconcile after the edit."""
     dual = shoot.dual_stack_infrastructure
     result = {
         "allocate-node-cidrs": "true",
@@ -51,7 +51,10 @@ def deployment(shoot: ShootView) -> Manifest:
 
 
 def configuration(shoot: ShootView, infrastructure: InfrastructureStatus, project: str) -> Manifest:
-    """ConfigMap `cloud-provider-config`: names the internal subnet, if there is one."""
+    """ConfigMap `cloud-provider-config`, with the internal subnet if there is one.
+
+    docs/reference/gardener.md#cloud-provider-config
+    """
     return config_map(
         CLOUD_PROVIDER_CONFIG,
         shoot.technical_id,
@@ -60,7 +63,7 @@ def configuration(shoot: ShootView, infrastructure: InfrastructureStatus, projec
 
 
 def ingress_configuration(shoot: ShootView, infrastructure: InfrastructureStatus, project: str) -> Manifest:
-    """ConfigMap `cloud-provider-config-ingress-gce`: names the subnet of the nodes."""
+    """ConfigMap `cloud-provider-config-ingress-gce` with the nodes subnet."""
     return config_map(
         CLOUD_PROVIDER_CONFIG_INGRESS,
         shoot.technical_id,

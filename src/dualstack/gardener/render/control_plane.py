@@ -1,4 +1,4 @@
-"""What the ManagedResource `extension-controlplane-seed` holds (gardener-behaviour.md 6.1, docs/objects.md)."""
+"""The objects in ManagedResource `extension-controlplane-seed` (docs/reference/gardener.md#control-plane)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dualstack.model.kinds import Manifest
 
 
 def objects(shoot: ShootView, infrastructure: InfrastructureStatus, project: str) -> list[Manifest]:
-    """The seed's objects of the GCP control plane; those of ingress-gce only once the cluster is to be dual-stack."""
+    """The seed's objects of the GCP control plane; those of ingress-gce once the infrastructure is to be dual-stack."""
     result = [
         cloud_controller_manager.configuration(shoot, infrastructure, project),
         cloud_controller_manager.deployment(shoot),

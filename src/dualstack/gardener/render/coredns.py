@@ -1,4 +1,4 @@
-"""CoreDNS and its Service kube-dns (gardener-behaviour.md 2.6; ManagedResource `shoot-core-coredns`)."""
+"""CoreDNS and its Service kube-dns, in ManagedResource `shoot-core-coredns` (docs/reference/gardener.md#coredns)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _COREFILE = """.:8053 {
 
 
 def objects(shoot: ShootView, networks: Networks, *, restarted_at: str | None = None) -> list[Manifest]:
-    """ConfigMap, Deployment and Service. `restarted_at` (RFC 3339): the pods' annotation, old or new."""
+    """ConfigMap, Deployment and Service. `restarted_at`: the restart annotation of the pods, in RFC 3339."""
     return [
         config_map(COREDNS, KUBE_SYSTEM, {"Corefile": _COREFILE}, _LABELS),
         deployment(shoot, restarted_at),
@@ -41,7 +41,7 @@ def objects(shoot: ShootView, networks: Networks, *, restarted_at: str | None = 
 
 
 def deployment(shoot: ShootView, restarted_at: str | None) -> Manifest:
-    """Two replicas, never fewer than one; they tolerate the taints of the pools, else they might have no place."""
+    """Two replicas, which tolerate the taints of the pools so that they can always be scheduled."""
     result = manifest(
         DEPLOYMENT,
         COREDNS,

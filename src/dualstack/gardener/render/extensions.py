@@ -1,6 +1,6 @@
-"""The extension objects that the shoot controller writes (gardener-behaviour.md 3.1; docs/objects.md, Seed).
+"""The extension objects that the shoot controller writes, without the annotations that request a reconcile.
 
-Annotations that ask for a reconcile are the controller's business; here is only what the objects consist of.
+docs/reference/gardener.md#extension-contract
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ def cluster(shoot: ShootView) -> Manifest:
 
 
 def infrastructure(shoot: ShootView) -> Manifest:
-    """Nothing in its spec depends on the families: adding IPv6 does not raise the generation."""
+    """The Infrastructure. Its spec does not depend on the families, so adding IPv6 does not change the generation.
+
+    docs/reference/gardener.md#infrastructure-object
+    """
     return manifest(
         INFRASTRUCTURE,
         shoot.name,
@@ -60,7 +63,7 @@ def control_plane(shoot: ShootView, status: InfrastructureStatus) -> Manifest:
 
 
 def network(shoot: ShootView) -> Manifest:
-    """The spec has every family at once, but IPv4 ranges only (2.6); the extension gates itself (7.1)."""
+    """The Network. Its spec has every family at once but only IPv4 ranges; the extension gates the families."""
     return manifest(
         NETWORK,
         shoot.name,

@@ -1,4 +1,4 @@
-"""ingress-gce, which serves dual-stack load balancers (gardener-behaviour.md 6.4)."""
+"""ingress-gce, which serves dual-stack load balancers (docs/reference/gardener.md#ingress-gce)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FLAGS = {
 
 
 def deployment(shoot: ShootView) -> Manifest | None:
-    """The Deployment, or None for a cluster that never was dual-stack; without replica when its spec is IPv4 again."""
+    """The Deployment, or None for a cluster that was never dual-stack; no replicas when its spec is IPv4-only again."""
     if not shoot.dual_stack_infrastructure:
         return None
     return seed_deployment(

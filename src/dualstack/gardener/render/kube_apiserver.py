@@ -1,4 +1,4 @@
-"""kube-apiserver: its service ranges (gardener-behaviour.md 2.6)."""
+"""kube-apiserver: its service ranges (docs/reference/gardener.md#kube-apiserver)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def flags(shoot: ShootView, networks: Networks) -> dict[str, str]:
 
 
 def deployment(shoot: ShootView, networks: Networks) -> Manifest:
-    """The Deployment in the seed. It rolls with the serving certificate, which names the cluster IPs of the API."""
+    """The Deployment in the seed. It rolls with the serving certificate, which has the cluster IPs of the API."""
     return seed_deployment(
         shoot.technical_id,
         KUBE_API_SERVER,

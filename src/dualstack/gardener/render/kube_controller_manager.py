@@ -1,4 +1,4 @@
-"""kube-controller-manager: its ranges and node masks (gardener-behaviour.md 2.6)."""
+"""kube-controller-manager: its ranges and node masks (docs/reference/gardener.md#kcm-flags)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dualstack.model.manifests import command
 
 
 def flags(shoot: ShootView, networks: Networks) -> dict[str, str]:
-    """The flags by name. On GCP the provider switches the node ranges off here: its own controller allocates them."""
+    """The flags by name. On GCP, cloud-controller-manager allocates the node ranges instead."""
     return {
         "allocate-node-cidrs": "false",
         "cloud-provider": "external",
@@ -38,7 +38,8 @@ def deployment(shoot: ShootView, networks: Networks) -> Manifest:
 
 
 def _masks(shoot: ShootView, networks: Networks) -> dict[str, str]:
-    """The mask of each pod range by its family. Upstream gives an IPv4 range the IPv6 mask while it migrates (W25)."""
+    """The mask of each pod range by its family. During a migration upstream uses the IPv6 mask for the IPv4 range
+    (docs/reference/weaknesses.md#w25)."""
     sizes = {"IPv4": shoot.node_cidr_mask_size, "IPv6": shoot.node_cidr_mask_size_ipv6 or DEFAULT_MASK_IPV6}
     present = [family(cidr) for cidr in networks.pods]
     if len(present) == 1:

@@ -1,4 +1,4 @@
-"""kube-proxy: its configuration and DaemonSet (gardener-behaviour.md 2.6; ManagedResource `shoot-core-kube-proxy`)."""
+"""kube-proxy, in ManagedResource `shoot-core-kube-proxy` (docs/reference/gardener.md#kube-proxy)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONFIG_KEY = "config.yaml"
 
 
 def configuration(shoot: ShootView, networks: Networks) -> Manifest:
-    """The KubeProxyConfiguration; an IPVS proxy gets no cluster CIDR."""
+    """The KubeProxyConfiguration; without a cluster CIDR in IPVS mode."""
     ipvs = shoot.proxy_mode == "IPVS"
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",

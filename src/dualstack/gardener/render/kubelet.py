@@ -1,4 +1,4 @@
-"""The kubelets' configuration inside the OperatingSystemConfig of a pool (gardener-behaviour.md 2.6, OSC)."""
+"""The kubelet configuration in the OperatingSystemConfig of a pool (docs/reference/gardener.md#kubelet-cluster-dns)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def configuration(shoot: ShootView, cluster_dns: Sequence[str]) -> Manifest:
 
 
 def operating_system_config(shoot: ShootView, pool: Pool, cluster_dns: Sequence[str]) -> Manifest:
-    """The pool's OperatingSystemConfig. Families and DNS are not in its key: nodes take it over without a roll-out."""
+    """The pool's OperatingSystemConfig. Its key does not cover families and DNS, so nodes apply them in place."""
     content = yaml.safe_dump(configuration(shoot, cluster_dns), sort_keys=False)
     return manifest(
         OPERATING_SYSTEM_CONFIG,
@@ -45,7 +45,7 @@ def operating_system_config(shoot: ShootView, pool: Pool, cluster_dns: Sequence[
 
 
 def cluster_dns_of(config: Manifest) -> tuple[str, ...]:
-    """The `clusterDNS` in an OperatingSystemConfig; empty when it has no kubelet configuration."""
+    """The `clusterDNS` in an OperatingSystemConfig; empty without a kubelet configuration."""
     for file in config["spec"].get("files", ()):
         if file["path"] == CONFIG_PATH:
             return tuple(yaml.safe_load(file["content"]["inline"]["data"])["clusterDNS"])

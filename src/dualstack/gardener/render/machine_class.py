@@ -1,4 +1,4 @@
-"""Machine classes and machine deployments (gardener-behaviour.md 5.1, 5.2)."""
+"""Machine classes and machine deployments (docs/reference/gardener.md#machine-classes)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dualstack.gardener.model.names import machine_class as class_name_of
 from dualstack.gardener.model.names import machine_deployment as deployment_name_of
 from dualstack.gardener.model.pools import Pool, ZonePart
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import checksum, manifest
 from dualstack.model.names import POD_RANGE_NAME
@@ -19,7 +20,10 @@ MIN_READY_SECONDS = 500
 
 
 def pool_hash(shoot: ShootView, pool: Pool) -> str:
-    """Five hex digits over what makes nodes roll. Families, networking and DNS are not among it (5.2)."""
+    """Five hex digits over the settings whose change replaces nodes; networking is not one of them.
+
+    docs/reference/gardener.md#pool-hash
+    """
     version = ".".join(shoot.kubernetes_version.split(".")[:2])
     settings = [
         version,
@@ -34,7 +38,7 @@ def pool_hash(shoot: ShootView, pool: Pool) -> str:
 
 
 def network_interface(shoot: ShootView, status: InfrastructureStatus) -> Manifest:
-    """The one NIC of a machine. Dual-stack as soon as the infrastructure is, whatever the nodes' state."""
+    """The NIC of a machine; dual-stack as soon as the infrastructure is, whatever the state of the nodes."""
     subnet = status.subnet("nodes") or nodes_subnet(shoot.technical_id)
     if status.networks.ipfamilies in ((), ("IPv4",)):
         return {"subnetwork": subnet, "disableExternalIP": True}
@@ -50,9 +54,9 @@ def network_interface(shoot: ShootView, status: InfrastructureStatus) -> Manifes
 
 
 def is_dual_stack(machine_class: Manifest) -> bool:
-    """Whether machines of this class get an alias range and an IPv6 range."""
-    interfaces = machine_class.get("providerSpec", {}).get("networkInterfaces", ())
-    return bool(interfaces) and interfaces[0].get("stackType") == "IPV4_IPV6"
+    """Whether machines of this class get a dual-stack NIC."""
+    interfaces = dig(machine_class, "providerSpec", "networkInterfaces")
+    return bool(interfaces) and bool(interfaces[0].get("stackType") == "IPV4_IPV6")
 
 
 def class_name(shoot: ShootView, pool: Pool, part: ZonePart) -> str:
@@ -66,7 +70,7 @@ def deployment_name(shoot: ShootView, pool: Pool, part: ZonePart) -> str:
 
 
 def machine_class(shoot: ShootView, status: InfrastructureStatus, pool: Pool, part: ZonePart) -> Manifest:
-    """The class of one zone of a pool. Its name does not change with the migration: it is updated in place."""
+    """The class of one zone of a pool. The migration changes it in place, under the same name."""
     ns = shoot.technical_id
     secret = {"name": CLOUD_PROVIDER_SECRET, "namespace": ns}
     email = status.service_account_email
@@ -121,7 +125,7 @@ def machine_deployment(
     replicas: int,
     template_annotations: Mapping[str, str] | None = None,
 ) -> Manifest:
-    """The deployment of one zone of a pool. `replicas` and the template's annotations are kept from the live object."""
+    """The deployment of one zone of a pool; `replicas` and the template annotations are those of the live object."""
     ns, name = shoot.technical_id, deployment_name(shoot, pool, part)
     annotations = dict(template_annotations or {})
     labels = {

@@ -1,4 +1,4 @@
-"""ManagedResources: manifests in a Secret, and the object that points to it (docs/objects.md, Seed)."""
+"""ManagedResources: manifests in a Secret, and the object that refers to it (docs/objects.md)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dualstack.model.manifests import manifest
 
 
 def managed_resource(name: str, namespace: str, *, seed: bool = False) -> Manifest:
-    """The ManagedResource `name`, whose Secret has the same name; `seed` gives it the class `seed`."""
+    """The ManagedResource `name`, whose Secret has the same name; with `seed`, of class `seed`."""
     spec: Manifest = {"secretRefs": [{"name": name}], "keepObjects": False}
     if seed:
         spec["class"] = "seed"
@@ -28,7 +28,7 @@ def secret(name: str, namespace: str, objects: Iterable[Manifest]) -> Manifest:
 
 
 def objects_of(content: Manifest) -> list[Manifest]:
-    """The manifests in such a Secret; any key may hold several documents."""
+    """The manifests in such a Secret; a key may hold several documents."""
     return [
         document
         for key in sorted(content.get("data") or {})
@@ -38,7 +38,7 @@ def objects_of(content: Manifest) -> list[Manifest]:
 
 
 def key_of(item: Manifest) -> str:
-    """The key under which a manifest stands."""
+    """The key of a manifest in the Secret."""
     metadata = item["metadata"]
     words = (item["kind"], metadata.get("namespace", ""), metadata["name"])
     return "__".join(words).lower().replace(":", "-") + ".yaml"
@@ -48,7 +48,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Any = type(
     "Plain",
     (getattr(yaml, "CSafeDumper", yaml.SafeDumper),),
-    # Shared values are written again instead of as anchors, which not every reader takes.
+    # Write shared values again instead of anchors, which not every reader supports.
     {"ignore_aliases": lambda _dumper, _data: True},
 )
 

@@ -32,7 +32,7 @@ def seed_deployment(
     replicas: int = 1,
     annotations: Mapping[str, str] | None = None,
 ) -> Manifest:
-    """A Deployment of the control plane; its pods run on the seed's own node (docs/objects.md, Seed)."""
+    """A Deployment of the control plane; its pods run on the node of the seed (docs/objects.md)."""
     labels = {"app": "kubernetes", "role": name}
     result = manifest(
         DEPLOYMENT,

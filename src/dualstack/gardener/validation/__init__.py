@@ -1,1 +1,1 @@
-"""What Gardener's API and extensions refuse, with the field's path and Gardener's wording."""
+"""Validation by Gardener's API and extensions, with field paths and Gardener's wording."""

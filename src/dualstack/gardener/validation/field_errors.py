@@ -1,4 +1,4 @@
-"""What is wrong with a field, worded as the Kubernetes API words its field errors."""
+"""Field errors in the format of the Kubernetes API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 
 class FaultKind(Enum):
-    """The kind of a field error; the value is how it reads."""
+    """The kind of a field error; the value is its text."""
 
     REQUIRED = "Required value"
     INVALID = "Invalid value"
@@ -45,7 +45,7 @@ class Fault:
 
     @property
     def body(self) -> str:
-        """What follows the field: kind, value where the kind shows one, message."""
+        """The text after the field: kind, value (if the kind shows one), message."""
         shown = "" if self.kind in (FaultKind.REQUIRED, FaultKind.FORBIDDEN) else f": {_shown(self.value)}"
         return f"{self.kind.value}{shown}" + (f": {self.message}" if self.message else "")
 

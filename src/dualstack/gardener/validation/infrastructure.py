@@ -1,4 +1,4 @@
-"""What provider gcp refuses in an InfrastructureConfig (gardener-behaviour.md 3.5, table)."""
+"""Validation of an InfrastructureConfig by provider gcp (docs/reference/gardener.md#infrastructure-config)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from dualstack.gardener.model.infrastructure import API_VERSION
 from dualstack.gardener.validation.field_errors import Fault, forbidden, invalid, not_supported, required
-from dualstack.gardener.validation.ranges import spelled_well, spelling_faults
+from dualstack.gardener.validation.networking import cidr_faults, is_cidr
 from dualstack.model import cidr
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
@@ -22,7 +22,7 @@ _METADATA = ("CUSTOM_METADATA", "EXCLUDE_ALL_METADATA", "INCLUDE_ALL_METADATA")
 
 
 def validate_infrastructure(shoot: Manifest) -> Iterator[Fault]:
-    """Faults of the InfrastructureConfig of a Shoot with workers; types have been checked before."""
+    """Errors of the InfrastructureConfig of a Shoot with workers, whose types have been checked."""
     config = dig(shoot, "spec", "provider", "infrastructureConfig")
     if not config:
         yield required(_CONFIG, "InfrastructureConfig must be set for GCP shoots")
@@ -44,7 +44,7 @@ def validate_infrastructure(shoot: Manifest) -> Iterator[Fault]:
 
 
 def validate_infrastructure_update(old: Manifest, new: Manifest) -> Iterator[Fault]:
-    """What may not change in an InfrastructureConfig."""
+    """Errors of a change to an InfrastructureConfig."""
     path = ("spec", "provider", "infrastructureConfig", "networks")
     before, after = dig(old, *path) or {}, dig(new, *path) or {}
     if before.get("vpc") and not after.get("vpc"):
@@ -59,7 +59,7 @@ def validate_infrastructure_update(old: Manifest, new: Manifest) -> Iterator[Fau
     if before.get("mtu") != after.get("mtu"):
         yield invalid(f"{_NETWORKS}.mtu", after.get("mtu"), "field is immutable")
     old_workers, new_workers = _workers(before), _workers(after)
-    if spelled_well(old_workers) and spelled_well(new_workers) and not cidr.contains(new_workers, old_workers):
+    if is_cidr(old_workers) and is_cidr(new_workers) and not cidr.contains(new_workers, old_workers):
         yield invalid(f"{_NETWORKS}.workers", new_workers, "worker CIDR blocks can only be expanded")
 
 
@@ -74,9 +74,9 @@ def _worker_faults(shoot: Manifest, networks: Manifest) -> Iterator[Fault]:
         yield required(f"{_NETWORKS}.workers", "must specify the network range for the worker network")
         return
     field = f"{_NETWORKS}.{key}"
-    yield from spelling_faults(field, workers)
+    yield from cidr_faults(field, workers)
     nodes = dig(shoot, "spec", "networking", "nodes")
-    if spelled_well(workers) and spelled_well(nodes) and not cidr.contains(nodes, workers):
+    if is_cidr(workers) and is_cidr(nodes) and not cidr.contains(nodes, workers):
         yield invalid(field, workers, f'must be a subset of "spec.networking.nodes" ("{nodes}")')
     for other in ("pods", "services"):
         yield from _overlap_fault(field, workers, f"spec.networking.{other}", dig(shoot, "spec", "networking", other))
@@ -87,7 +87,7 @@ def _internal_faults(shoot: Manifest, networks: Manifest) -> Iterator[Fault]:
     if internal is None:
         return
     field = f"{_NETWORKS}.internal"
-    yield from spelling_faults(field, internal)
+    yield from cidr_faults(field, internal)
     others = {f"spec.networking.{key}": dig(shoot, "spec", "networking", key) for key in ("pods", "services", "nodes")}
     others[f"{_NETWORKS}.workers"] = _workers(networks)
     for name, other in others.items():
@@ -95,7 +95,7 @@ def _internal_faults(shoot: Manifest, networks: Manifest) -> Iterator[Fault]:
 
 
 def _overlap_fault(field: str, text: str, other_field: str, other: str | None) -> Iterator[Fault]:
-    if spelled_well(text) and other and spelled_well(other) and cidr.overlap(text, other):
+    if is_cidr(text) and other and is_cidr(other) and cidr.overlap(text, other):
         yield invalid(field, text, f'must not overlap with "{other_field}" ("{other}")')
 
 

@@ -1,6 +1,6 @@
-"""What a migration needs of a Shoot beyond what the API checks (gardener-behaviour.md 1.7, last paragraph).
+"""What a migration requires of a Shoot beyond the API's validation (docs/reference/gardener.md#not-validated).
 
-A Shoot that is still IPv4-only is judged as the dual-stack Shoot that it is about to become.
+An IPv4-only Shoot is checked as the dual-stack Shoot that it is to become.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dualstack.gardener.model.defaults import DEFAULT_MASK_IPV4, is_workerless
 from dualstack.gardener.model.names import firewall_internal_ipv6
 from dualstack.gardener.model.pools import Pool
-from dualstack.gardener.validation.families import family_update_fault
+from dualstack.gardener.render.cni import CNIS
 from dualstack.gardener.validation.field_errors import Fault, invalid, not_supported, required
-from dualstack.gardener.validation.ranges import infrastructure_ranges, spelled_well
+from dualstack.gardener.validation.networking import family_update_fault, infrastructure_ranges, is_cidr
 from dualstack.model import cidr
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
@@ -23,11 +23,11 @@ _OVERLAY = "overlay must be set to false in conjunction with IPv6"
 _LONGEST_RESOURCE_NAME = 63
 _RESOURCE_NAME = re.compile(r"[a-z][-a-z0-9]{0,61}[a-z0-9]")
 _RESERVED_ADDRESSES = 4
-"""GCP keeps the first two and the last two addresses of a primary range (compute-api.md 5)."""
+"""GCP reserves the first two and the last two addresses of a primary range."""
 
 
 def fitness_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
-    """Faults of a Shoot with defaults; `node_count` as in `validate_shoot`."""
+    """Errors of a Shoot with defaults; `node_count` as in `validate_shoot`."""
     provider = dig(shoot, "spec", "provider", "type")
     if provider and provider != "gcp":
         yield not_supported("spec.provider.type", provider, ("gcp",))
@@ -36,8 +36,8 @@ def fitness_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
         return
     yield from _name_faults(shoot)
     networking = dig(shoot, "spec", "networking")
-    if networking.get("type") not in (None, "", "calico", "cilium"):
-        yield not_supported(f"{_NETWORKING}.type", networking["type"], ("calico", "cilium"))
+    if networking.get("type") and networking["type"] not in CNIS:
+        yield not_supported(f"{_NETWORKING}.type", networking["type"], tuple(CNIS))
     families = networking["ipFamilies"]
     if families == ["IPv6", "IPv4"]:
         yield family_update_fault(["IPv4"], families)
@@ -49,7 +49,7 @@ def fitness_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
 
 
 def _name_faults(shoot: Manifest) -> Iterator[Fault]:
-    """The names of the cloud's resources come from the technical ID, the longest first needed by the migration."""
+    """The technical ID must leave room for the longest name of a resource that the migration adds."""
     given = dig(shoot, "status", "technicalID")
     if given and not _RESOURCE_NAME.fullmatch(firewall_internal_ipv6(given)):
         longest = _LONGEST_RESOURCE_NAME - len(firewall_internal_ipv6(""))
@@ -58,7 +58,7 @@ def _name_faults(shoot: Manifest) -> Iterator[Fault]:
 
 
 def _overlay_faults(shoot: Manifest) -> Iterator[Fault]:
-    """Native routing must be stated: with an overlay there are no routes to convert (W24)."""
+    """Native routing must be explicit: an overlay has no routes to convert (docs/reference/weaknesses.md#w24)."""
     networking = dig(shoot, "spec", "networking")
     stated = dig(networking, "providerConfig", "overlay", "enabled")
     if stated is None:
@@ -68,7 +68,7 @@ def _overlay_faults(shoot: Manifest) -> Iterator[Fault]:
 
 
 def _zone_faults(shoot: Manifest) -> Iterator[Fault]:
-    """The nodes subnet is of one region; routes to instances of another are none that overlap may rest on (R6)."""
+    """Zones must be in the region of the nodes subnet (docs/reference/cut-over.md#r6)."""
     region = dig(shoot, "spec", "region")
     for index, pool in enumerate(dig(shoot, "spec", "provider", "workers")):
         for position, zone in enumerate(pool.get("zones") or ()):
@@ -78,20 +78,20 @@ def _zone_faults(shoot: Manifest) -> Iterator[Fault]:
 
 
 def _room_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
-    """Pod and worker range must hold the nodes and those that come in addition while they are replaced."""
+    """The pod and worker ranges must have room for the nodes and for the surge during their replacement."""
     try:
         pools = [Pool.of(pool) for pool in dig(shoot, "spec", "provider", "workers")]
         surge = sum(pool.max_surge for pool in pools)
         nodes = sum(pool.minimum for pool in pools) if node_count is None else max(node_count, len(pools))
     except (KeyError, TypeError, ValueError):
-        return  # a pool that cannot be read is reported by its own rules
+        return  # other rules report an unreadable pool
     if nodes == 0:
         message = "the pools' minimum makes no node, but there must be one that could become dual-stack"
         yield invalid("spec.provider.workers", 0, message)
     wanted = f"the worker pools need {nodes + surge} ({nodes} nodes and {surge} more while they are replaced)"
     pods = dig(shoot, "spec", "networking", "pods")
     mask = dig(shoot, "spec", "kubernetes", "kubeControllerManager", "nodeCIDRMaskSize") or DEFAULT_MASK_IPV4
-    if spelled_well(pods) and cidr.family(pods) == "IPv4" and 0 < mask <= 32:
+    if is_cidr(pods) and cidr.family(pods) == "IPv4" and 0 < mask <= 32:
         room = cidr.blocks(pods, mask)
         if room < nodes + surge:
             yield invalid(f"{_NETWORKING}.pods", pods, f"has room for {room} nodes with a /{mask} each, but {wanted}")

@@ -1,21 +1,26 @@
-"""What the garden API and its plug-ins refuse in a Shoot, in their words (gardener-behaviour.md 1.2 to 1.8).
+"""Validation of a Shoot as the garden API and its admission plug-ins do it (docs/reference/gardener.md#shoot-api).
 
-`validate_spec` and `validate_update` are the API's own rules. `validate_shoot` adds what a migration needs and nobody
-validates upstream; its messages say so.
+`validate_spec` and `validate_update` are the API's rules. `validate_shoot` adds what a migration requires and upstream
+does not validate. All errors are reported together.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from dualstack.gardener.model.defaults import is_workerless, with_defaults
-from dualstack.gardener.validation.families import family_faults, family_update_faults, mask_faults, mask_update_faults
-from dualstack.gardener.validation.field_errors import Fault, forbidden, invalid, required
+from dualstack.gardener.render.cni import CNIS
+from dualstack.gardener.validation.field_errors import Fault, duplicate, forbidden, invalid, required
 from dualstack.gardener.validation.infrastructure import validate_infrastructure, validate_infrastructure_update
 from dualstack.gardener.validation.migration_fitness import fitness_faults
-from dualstack.gardener.validation.pools import pool_faults
-from dualstack.gardener.validation.ranges import range_faults
+from dualstack.gardener.validation.networking import (
+    family_faults,
+    family_update_faults,
+    mask_faults,
+    mask_update_faults,
+    range_faults,
+)
 from dualstack.gardener.validation.shoot_shape import shape_faults
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
@@ -23,13 +28,15 @@ from dualstack.model.kinds import Manifest
 _NETWORKING = "spec.networking"
 _MANAGER = "spec.kubernetes.kubeControllerManager"
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_PERCENT = re.compile(r"[0-9]+%")
+_LONGEST_POOL_NAME = 15
 _LONGEST_NAMES = 21
 _WORKERLESS = "this field should not be set for workerless Shoot clusters"
 _OVERLAY = "overlay must be set to false in conjunction with IPv6"
 
 
 def validate_shoot(shoot: Manifest, *, node_count: int | None = None) -> tuple[Fault, ...]:
-    """Everything for which a migration of this Shoot is not even begun; empty when there is nothing.
+    """All errors that prevent a migration of this Shoot; empty if there are none.
 
     `node_count` is the number of nodes when it is not the sum of the pools' minimum.
     """
@@ -37,12 +44,12 @@ def validate_shoot(shoot: Manifest, *, node_count: int | None = None) -> tuple[F
     if shape:
         return shape
     complete = with_defaults(shoot)
-    to_be = _network_plugin_faults(complete, ["IPv4", "IPv6"])
-    return _once((*validate_spec(shoot), *fitness_faults(complete, node_count), *to_be))
+    planned = _cni_faults(complete, ["IPv4", "IPv6"])
+    return _once((*validate_spec(shoot), *fitness_faults(complete, node_count), *planned))
 
 
 def validate_spec(shoot: Manifest) -> tuple[Fault, ...]:
-    """What the API refuses on create and on update, for provider gcp."""
+    """The API's errors on create and on update, for provider gcp."""
     shape = shape_faults(shoot)
     if shape:
         return shape
@@ -55,8 +62,8 @@ def validate_spec(shoot: Manifest) -> tuple[Fault, ...]:
             *_networking_faults(shoot),
             *mask_faults(complete),
             *range_faults(complete),
-            *pool_faults(complete),
-            *_network_plugin_faults(complete, complete["spec"]["networking"]["ipFamilies"]),
+            *_pool_faults(complete),
+            *_cni_faults(complete, complete["spec"]["networking"]["ipFamilies"]),
         ]
         if dig(complete, "spec", "provider", "type") == "gcp":
             faults += [*_provider_faults(complete), *validate_infrastructure(complete)]
@@ -64,7 +71,7 @@ def validate_spec(shoot: Manifest) -> tuple[Fault, ...]:
 
 
 def validate_update(old: Manifest, new: Manifest, *, mask_may_leave: bool = False) -> tuple[Fault, ...]:
-    """What the API refuses because of what the Shoot was before; `old` and `new` are complete manifests.
+    """The API's errors of a change; `old` and `new` are complete manifests.
 
     `mask_may_leave` as in `mask_update_faults`.
     """
@@ -122,20 +129,15 @@ def _networking_faults(shoot: Manifest) -> Iterator[Fault]:
         yield required(f"{_NETWORKING}.type", "networking type must be provided")
 
 
-def _network_plugin_faults(shoot: Manifest, families: list[str]) -> Iterator[Fault]:
-    """Section 1.8, for the families that the Shoot has or is about to have."""
+def _cni_faults(shoot: Manifest, families: Sequence[str]) -> Iterable[Fault]:
+    """Faults of the CNI's configuration for the families that the Shoot has or is about to have."""
     networking = dig(shoot, "spec", "networking")
-    kind = dig(networking, "providerConfig", "ipam", "type")
-    if dig(networking, "type") == "calico" and kind == "calico-ipam" and families != ["IPv4"]:
-        yield invalid(
-            f"{_NETWORKING}.providerConfig.ipam.type",
-            kind,
-            'IPAM type "calico-ipam" is only supported for IPv4 single-stack shoots, use "host-local" instead',
-        )
+    cni = CNIS.get(dig(networking, "type") or "")
+    return cni.validate(dig(networking, "providerConfig") or {}, families) if cni else ()
 
 
 def _provider_faults(shoot: Manifest) -> Iterator[Fault]:
-    """Section 1.7."""
+    """Errors that provider gcp reports (docs/reference/gardener.md#provider-admission)."""
     networking = dig(shoot, "spec", "networking")
     families = networking["ipFamilies"]
     if not networking.get("nodes"):
@@ -150,8 +152,61 @@ def _provider_faults(shoot: Manifest) -> Iterator[Fault]:
             yield invalid(f"{_NETWORKING}.providerConfig.overlay.enabled", True, _OVERLAY)
 
 
+def _pool_faults(shoot: Manifest) -> Iterator[Fault]:
+    """Errors of the worker pools: names, counts, surge, zones."""
+    seen: set[str] = set()
+    for index, pool in enumerate(dig(shoot, "spec", "provider", "workers")):
+        field = f"spec.provider.workers[{index}]"
+        name = pool.get("name")
+        if name in seen:
+            yield duplicate(f"{field}.name", name)
+        seen.add(name or "")
+        yield from _one_pool(field, pool)
+
+
+def _one_pool(field: str, pool: Manifest) -> Iterator[Fault]:
+    name = pool.get("name")
+    if not name:
+        yield required(f"{field}.name", "must specify a name")
+    elif not _DNS_LABEL.fullmatch(name) or len(name) > _LONGEST_POOL_NAME:
+        message = f"must consist of at most {_LONGEST_POOL_NAME} lower case letters, digits and hyphens"
+        yield invalid(f"{field}.name", name, message)
+    if not dig(pool, "machine", "type"):
+        yield required(f"{field}.machine.type", "must specify a machine type")
+    if not pool.get("zones"):
+        yield required(f"{field}.zones", "at least one zone must be configured")
+    for index, zone in enumerate(pool.get("zones") or ()):
+        if zone in pool["zones"][:index]:
+            yield duplicate(f"{field}.zones[{index}]", zone)
+    minimum, maximum = pool.get("minimum", 0), pool.get("maximum", 0)
+    for key, value in (("minimum", minimum), ("maximum", maximum)):
+        if value < 0:
+            yield invalid(f"{field}.{key}", value, f"{key} value must not be negative")
+    if maximum < minimum:
+        yield forbidden(f"{field}.maximum", "maximum value must not be less than minimum value")
+    yield from _surge_faults(field, pool)
+
+
+def _surge_faults(field: str, pool: Manifest) -> Iterator[Fault]:
+    usable = True
+    for key in ("maxSurge", "maxUnavailable"):
+        value = pool.get(key, 0)
+        if isinstance(value, str) and not _PERCENT.fullmatch(value):
+            usable = False
+            yield invalid(f"{field}.{key}", value, "must be an integer or a percentage such as 25%")
+        elif isinstance(value, int) and value < 0:
+            usable = False
+            yield invalid(f"{field}.{key}", value, "must not be negative")
+    if usable and pool.get("maxSurge") in (0, "0%") and pool.get("maxUnavailable") in (0, "0%"):
+        yield invalid(
+            f"{field}.maxUnavailable",
+            pool["maxUnavailable"],
+            "may not be 0 when both `maxSurge` and `maxUnavailable` are 0",
+        )
+
+
 def _once(faults: Iterator[Fault] | list[Fault] | tuple[Fault, ...]) -> tuple[Fault, ...]:
-    """The faults without repetition, in their order."""
+    """The errors without repetition, in their order."""
     unique: dict[str, Fault] = {}
     for fault in faults:
         unique.setdefault(str(fault), fault)

@@ -1,4 +1,4 @@
-"""The types of the fields that the product reads from a Shoot. Whatever is not listed here is kept and not judged."""
+"""The types of the fields that the product reads from a Shoot. Other fields are kept and not checked."""
 
 from __future__ import annotations
 
@@ -139,13 +139,13 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
 }
 
 _NOT_NULL = ("metadata.name", f"{_POOL}.name", "spec.networking.ipFamilies[]")
-"""Fields whose absence is judged elsewhere, but which may not be there without a value."""
+"""Fields that may be absent as far as this check is concerned, but not null."""
 
 
 def shape_faults(shoot: Manifest) -> tuple[Fault, ...]:
-    """Every field that has a type other than the API's; null counts as absent.
+    """An error for every field that does not have the API's type; null counts as absent.
 
-    A Shoot without such faults can be read by `ShootView.of` and by the validation without a type error.
+    `ShootView.of` and the validation can read a Shoot without such errors.
     """
     faults: list[Fault] = []
     for (name, types), paths in _TYPES.items():
@@ -163,7 +163,7 @@ def _is_optional(path: str) -> bool:
 
 
 def _values(value: Any, path: list[str], field: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value that `path` leads to, with its field path; what is missing on the way ends it."""
+    """Every value at `path`, with its field path; nothing where a part of the path is missing."""
     if not path:
         yield field, value
         return

@@ -12,7 +12,8 @@ from dualstack.gardener.model.infrastructure import RESOURCES_EXIST, Infrastruct
 from dualstack.gardener.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, MANAGED_RESOURCE, NETWORK, WORKER
 from dualstack.gardener.model.networks import Networks
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.gardener.render import control_plane, coredns, extensions, kube_proxy, managed_resource, network
+from dualstack.gardener.render import control_plane, coredns, extensions, kube_proxy, managed_resource
+from dualstack.gardener.render.cni import cni_of
 from dualstack.model.conditions import with_condition
 from dualstack.model.kinds import SECRET, Kind, Manifest
 from dualstack_sim.world.gardener.cloud import NetworkResources
@@ -122,7 +123,7 @@ def managed_contents(
     proxy = {gardener_names.MANAGED_RESOURCE_KUBE_PROXY: kube_proxy.objects(shoot, networks)}
     return {
         gardener_names.MANAGED_RESOURCE_CONTROL_PLANE: control_plane.objects(shoot, resources.status, project),
-        gardener_names.managed_resource_network(shoot.cni): network.objects(shoot, networks),
+        gardener_names.managed_resource_network(shoot.cni): cni_of(shoot.cni).objects(shoot, networks),
         **(proxy if shoot.kube_proxy_enabled else {}),
         gardener_names.MANAGED_RESOURCE_COREDNS: coredns.objects(shoot, networks),
     }

@@ -1,4 +1,4 @@
-"""A cluster that answers at once whenever somebody waits: just enough of it for the shoot controller to migrate.
+"""A cluster that reacts at once whenever the product waits: just enough for the shoot controller to migrate.
 
 Nothing runs in the background. `ScriptedClock.sleep` lets time pass and then has the world react, so that every run is
 the same and can be cut off at any wait.
@@ -20,7 +20,7 @@ from dualstack.gardener.controllers.rollout import KINDS
 from dualstack.gardener.controllers.workers import WorkersController
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.infrastructure import InfrastructureState, InfrastructureStatus
-from dualstack.gardener.model.names import IGNORE, POOL_LABEL, RESTARTED_AT, ROLLOUT_WORKERS
+from dualstack.gardener.model.names import IGNORE, POOL_LABEL, RESTARTED_AT, ROLLOUT_WORKERS, managed_resource_network
 from dualstack.gardener.model.networks import networks
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import (
@@ -32,8 +32,8 @@ from dualstack.gardener.render import (
     kubelet,
     machine_class,
     managed_resource,
-    network,
 )
+from dualstack.gardener.render.cni import cni_of
 from dualstack.gardener.render.control_plane import objects as control_plane_objects
 from dualstack.kube.apply import difference
 from dualstack.model import kinds
@@ -55,7 +55,7 @@ PROJECT = "proj-1"
 
 
 _AGES = ("old", "new", "newer", "newest")
-"""What the names of nodes say of the roll-out that made them."""
+"""The part of a node's name that identifies the rollout that created it."""
 
 
 class Killed(BaseException):
@@ -84,7 +84,7 @@ class ScriptedClock:
 
 
 class ScriptedWorld:
-    """The golden scenario's cluster at rest (gardener-behaviour.md 11.1), and what reacts in it."""
+    """The golden scenario's cluster at rest and its reactions (docs/reference/gardener.md#golden-state-at-rest)."""
 
     def __init__(self, shoot: Manifest) -> None:
         self.clock = ScriptedClock()
@@ -163,7 +163,7 @@ class ScriptedWorld:
             self.store.create(gardener_kinds.OPERATING_SYSTEM_CONFIG, config)
         for name, objects, seed in (
             ("extension-controlplane-seed", control_plane_objects(view, provider, PROJECT), True),
-            ("extension-networking-calico-config", network.objects(view, current), False),
+            (managed_resource_network(view.cni), cni_of(view.cni).objects(view, current), False),
             *([("shoot-core-kube-proxy", kube_proxy.objects(view, current), False)] if view.kube_proxy_enabled else []),
             ("shoot-core-coredns", coredns.objects(view, current), False),
         ):
@@ -193,7 +193,7 @@ class ScriptedWorld:
     # -- reactions
 
     def restart_operator(self) -> None:
-        """New controllers, as after a crash: they know nothing."""
+        """Create new controllers without any memory, as after a crash."""
         self._controllers: dict[Kind, Any] = {
             gardener_kinds.INFRASTRUCTURE: ExtensionReconciler(
                 self.kube, self.clock, INFRASTRUCTURE_EXTENSION, self._reconcile_infrastructure
@@ -308,13 +308,13 @@ class ScriptedWorld:
             self.store.upsert(kinds.POD, {**pod, "status": {"podIPs": addresses, "phase": "Running"}})
 
     def _roll_machines(self) -> None:
-        """Replace one node whose pool was asked to be rolled, with what the machine class says now."""
+        """Replace one node whose pool has a rollout request, by one of the current machine class."""
         for deployment in self.store.list(gardener_kinds.MACHINE_DEPLOYMENT, NS) if self.roll_nodes else []:
             if self._asked(deployment):
                 self.replace_node(deployment)
 
     def _asked(self, deployment: Manifest) -> str | None:
-        """The last request for a roll-out; each makes nodes of an age of its own."""
+        """The last rollout request; each creates nodes of an age of its own."""
         stamp: str | None = dig(deployment, "spec", "template", "metadata", "annotations", ROLLOUT_WORKERS)
         if stamp and stamp not in self._requests:
             self._requests.append(stamp)

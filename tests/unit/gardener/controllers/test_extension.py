@@ -1,4 +1,4 @@
-"""The protocol of extension objects (gardener-behaviour.md 3.2, 3.3)."""
+"""The protocol of extension objects (docs/reference/gardener.md#extension-contract)."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def test_success_carries_the_actuators_fields() -> None:
     assert unfinished(scene.worker(), ASKED["gardener.cloud/timestamp"]) is None
 
 
-async def test_an_error_is_told_and_raised_and_goes_with_the_next_success() -> None:
+async def test_an_error_is_reported_and_raised_and_removed_by_the_next_success() -> None:
     scene = Scene()
     scene.error = InvalidInput("spec.x: Required value")
     with pytest.raises(InvalidInput):
@@ -125,7 +125,7 @@ async def test_a_requeue_names_its_time() -> None:
     assert scene.worker()["status"]["lastError"]["description"] == "Error reconciling worker: not yet."
 
 
-async def test_what_has_succeeded_rests_until_it_is_asked() -> None:
+async def test_a_succeeded_object_rests_until_the_next_request() -> None:
     scene = Scene()
     await scene.reconciler.reconcile("bar", NS)
     scene.kube.writes.clear()
@@ -183,7 +183,7 @@ def test_a_complete_answer_is_finished_within_the_same_second() -> None:
         ({"status": {"lastOperation": {"lastUpdateTime": "2027-01-15T07:59:59Z"}}}, "older"),
     ],
 )
-def test_each_of_the_six_conditions_is_asked(change: Manifest, words: str) -> None:
+def test_each_of_the_six_conditions_is_checked(change: Manifest, words: str) -> None:
     assert words in str(unfinished(_with(ANSWERED, change), "2027-01-15T08:00:00.5Z"))
 
 

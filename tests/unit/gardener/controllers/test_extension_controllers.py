@@ -1,4 +1,4 @@
-"""ControlPlane, Network and Worker on their own, and asking them from the shoot's side."""
+"""The ControlPlane, Network and Worker controllers, and requests to them from the shoot controller."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dualstack.gardener.controllers.workers import machines_missing
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.shoot import ShootView, load_shoot
 from dualstack.gardener.render import extensions
-from dualstack.kube.waiting import NotInTime, wait_until
+from dualstack.kube.waiting import WaitTimeout, wait_until
 from dualstack.model import kinds
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Kind, Manifest
@@ -57,7 +57,7 @@ def cluster(world: ScriptedWorld, constraint: str | None) -> None:
 async def test_the_cni_gets_the_families_that_the_migration_allows(
     world: ScriptedWorld, constraint: str | None, families: list[str]
 ) -> None:
-    """gardener-behaviour.md 7.1."""
+    """docs/reference/gardener.md#cni-gating"""
     cluster(world, constraint)
     found = await reconcile(world, gardener_kinds.NETWORK)
     assert found["status"]["ipFamilies"] == families
@@ -69,7 +69,7 @@ async def test_the_cni_reports_its_families_only_when_it_runs_everywhere(world: 
     cluster(world, "True")
     world.clock.react = None
     world.store.patch(gardener_kinds.NETWORK, "bar", ASK, NS)
-    with pytest.raises(NotInTime, match="new form"):
+    with pytest.raises(WaitTimeout, match="is not updated yet"):
         await world.controller(gardener_kinds.NETWORK).reconcile("bar", NS)
     found = world.store.get(gardener_kinds.NETWORK, "bar", NS)
     assert found is not None
@@ -78,7 +78,7 @@ async def test_the_cni_reports_its_families_only_when_it_runs_everywhere(world: 
 
 
 async def test_the_class_is_changed_in_place_and_nothing_rolls(world: ScriptedWorld) -> None:
-    """gardener-behaviour.md 5.1, 5.2: same name, dual-stack NIC, template and replicas as they were."""
+    """Same name, template and replicas, dual-stack NIC (docs/reference/gardener.md#machine-class-in-place)."""
     deployment = world.store.list(gardener_kinds.MACHINE_DEPLOYMENT, NS)[0]
     name = deployment["metadata"]["name"]
     annotated = {"spec": {"replicas": 2, "template": {"metadata": {"annotations": {"rollout-workers": "before"}}}}}
@@ -147,43 +147,43 @@ def _infrastructure(world: ScriptedWorld) -> tuple[ExtensionRequests, Manifest]:
     return ExtensionRequests(world.kube, world.clock), extensions.infrastructure(ShootView.of(shoot))
 
 
-async def test_an_infrastructure_at_rest_is_asked_only_when_forced(world: ScriptedWorld) -> None:
-    """gardener-behaviour.md 3.2."""
+async def test_an_infrastructure_at_rest_gets_a_request_only_when_forced(world: ScriptedWorld) -> None:
+    """docs/reference/gardener.md#infrastructure-request"""
     requests, wanted = _infrastructure(world)
-    assert await requests.ask_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=False) is None
+    assert await requests.request_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=False) is None
     assert world.kube.writes == []
-    assert await requests.ask_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=True) == nanoseconds(START)
+    assert await requests.request_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=True) == nanoseconds(START)
 
 
 @pytest.mark.parametrize(("state", "asked"), [("Error", True), ("Processing", False), ("Succeeded", False)])
-async def test_an_infrastructure_that_is_processed_is_not_asked_again(
+async def test_an_infrastructure_that_is_processed_gets_no_new_request(
     world: ScriptedWorld, state: str, asked: bool
 ) -> None:
     requests, wanted = _infrastructure(world)
     world.store.patch(
         gardener_kinds.INFRASTRUCTURE, "bar", {"status": {"lastOperation": {"state": state}}}, NS, subresource="status"
     )
-    await requests.ask_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=False)
+    await requests.request_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=False)
     assert bool(world.kube.writes) is asked
 
 
-async def test_a_request_that_nobody_takes_up_is_given_up_after_ten_minutes(world: ScriptedWorld) -> None:
+async def test_a_request_that_no_controller_accepts_is_given_up_after_ten_minutes(world: ScriptedWorld) -> None:
     world.clock.react = None
     requests = ExtensionRequests(world.kube, world.clock)
     found = world.store.get(gardener_kinds.WORKER, "bar", NS)
     assert found is not None
-    stamp = await requests.ask(WORKER_EXTENSION, found)
-    with pytest.raises(NotInTime, match="operation annotation has not been removed"):
+    stamp = await requests.request(WORKER_EXTENSION, found)
+    with pytest.raises(WaitTimeout, match="operation annotation has not been removed"):
         await requests.wait(WORKER_EXTENSION, "bar", NS, stamp)
     assert 600 <= world.clock.now() - START <= 620
 
 
 async def test_long_work_is_waited_for(world: ScriptedWorld) -> None:
-    """A roll-out takes hours; as long as the controller is at it, nobody gives up."""
+    """A rollout takes hours; the wait continues as long as the controller works."""
     requests = ExtensionRequests(world.kube, world.clock)
     found = world.store.get(gardener_kinds.NETWORK, "bar", NS)
     assert found is not None
-    stamp = await requests.ask(NETWORK_EXTENSION, found)
+    stamp = await requests.request(NETWORK_EXTENSION, found)
     begin = {"lastOperation": {"type": "Reconcile", "state": "Processing", "lastUpdateTime": "2027-01-15T08:00:00Z"}}
 
     async def slowly() -> None:
@@ -216,11 +216,11 @@ async def test_patience_begins_anew_with_progress() -> None:
     await wait_until(check, clock, what="x", interval=10, patience=15, extend=True)
     assert clock.now() - START == 60
     left = iter(["3"] * 9)
-    with pytest.raises(NotInTime, match="x: 3, after waiting for 15 s"):
+    with pytest.raises(WaitTimeout, match="x: 3, after waiting for 15 s"):
         await wait_until(check, clock, what="x", interval=10, patience=15, extend=True)
 
 
 async def test_what_is_not_there_is_named(world: ScriptedWorld) -> None:
     wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": NS}}
-    with pytest.raises(NotInTime, match="ConfigMap x: it is not there yet"):
+    with pytest.raises(WaitTimeout, match="ConfigMap x: it does not exist yet"):
         await await_in_cluster(world.kube, world.clock, [wanted], patience=30)

@@ -1,4 +1,7 @@
-"""The golden scenario (gardener-behaviour.md 11): order of constraints, phases and component values, and any crash."""
+"""The golden scenario: order of constraints, phases and component values, and any crash.
+
+docs/reference/gardener.md#golden-scenario
+"""
 
 from __future__ import annotations
 
@@ -182,7 +185,7 @@ async def test_the_shoot_ends_as_gardener_leaves_it(migration: Migration) -> Non
 
 
 async def test_everything_stays_ipv4_while_nodes_are_replaced(migration: Migration) -> None:
-    """gardener-behaviour.md 2.6, P1, and W25: the mask that belongs to the IPv4 range."""
+    """The IPv4 range keeps its own mask (docs/reference/weaknesses.md#w25)."""
     migration.world.roll_nodes = False
     migration.rollout = "manual"
     migration.restart()
@@ -220,7 +223,7 @@ async def test_a_manual_roll_out_waits_for_a_person(migration: Migration) -> Non
 
 
 async def test_the_constraint_is_there_before_the_cluster_shows_the_families(migration: Migration) -> None:
-    """W1: no extension ever sees two families without the constraint before the nodes are migrated."""
+    """Before the nodes are migrated, two families imply the constraint (docs/reference/weaknesses.md#w1)."""
     seen: list[tuple[int, str | None]] = []
 
     def see(resource: ResourceType, change: Change) -> None:
@@ -260,7 +263,7 @@ async def test_a_reconcile_of_a_finished_shoot_changes_no_component(migration: M
 
 
 async def test_a_failing_infrastructure_is_waited_for_and_then_reported(migration: Migration) -> None:
-    """gardener-behaviour.md 3.2, 3.4: ten minutes in error, then Error with the extension's own words."""
+    """Ten minutes in error, then Error with the extension's own text (docs/reference/gardener.md#wait-times)."""
     migration.world.infrastructure_fails = 1000
     migration.trigger()
     with pytest.raises(ExtensionFailed, match="the gate is shut"):

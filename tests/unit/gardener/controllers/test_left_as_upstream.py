@@ -40,8 +40,8 @@ async def test_w41_load_balancers_that_stay_ipv4_are_named_before_and_after() ->
     first_step = next(index for index, event in enumerate(migration.events) if isinstance(event, StepStarted))
     assert migration.events.index(notices[0]) < first_step
     assert migration.events.index(notices[1]) > first_step
-    told = store.list(kinds.EVENT, "garden-foo")
-    assert [(event["reason"], event["type"]) for event in told] == [("LoadBalancersStayIPv4", "Normal")] * 2
+    events = store.list(kinds.EVENT, "garden-foo")
+    assert [(event["reason"], event["type"]) for event in events] == [("LoadBalancersStayIPv4", "Normal")] * 2
     assert store.list(kinds.SERVICE, "default") == before
 
 

@@ -1,4 +1,4 @@
-"""Deletion, migration and restoration of an extension object, word for word (gardener-behaviour.md 3.3)."""
+"""Deletion, migration and restoration, with the exact texts (docs/reference/gardener.md#reconcile-protocol)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ import pytest
 from tests.unit.gardener.controllers.scripted_world import ScriptedClock
 from tests.unit.gardener.controllers.store_kube import StoreKube
 
-from dualstack.gardener.controllers.extension import INFRASTRUCTURE_EXTENSION, ExtensionReconciler, Lifecycle, Status
-from dualstack.gardener.controllers.operations import operation_type, sentence
+from dualstack.gardener.controllers.extension import (
+    INFRASTRUCTURE_EXTENSION,
+    ExtensionReconciler,
+    Lifecycle,
+    Status,
+    operation_type,
+    sentence,
+)
 from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.kinds import CRD, NAMESPACE, Manifest
@@ -85,7 +91,7 @@ async def test_deletion_takes_the_finalizer_off_last() -> None:
     assert scene.store.get(INFRASTRUCTURE, "bar", NS) is None
 
 
-async def test_a_deletion_that_fails_is_told_and_tried_again() -> None:
+async def test_a_deletion_that_fails_is_reported_and_retried() -> None:
     scene = Scene()
     await scene.reconcile()
     scene.store.delete(INFRASTRUCTURE, "bar", NS)
@@ -101,7 +107,7 @@ async def test_a_deletion_that_fails_is_told_and_tried_again() -> None:
 
 async def test_an_object_that_is_deleted_without_our_finalizer_is_none_of_ours() -> None:
     scene = Scene()
-    scene.store.patch(INFRASTRUCTURE, "bar", {"metadata": {"finalizers": ["somebody/else"]}}, NS)
+    scene.store.patch(INFRASTRUCTURE, "bar", {"metadata": {"finalizers": ["example.com/other"]}}, NS)
     scene.store.delete(INFRASTRUCTURE, "bar", NS)
     assert await scene.reconcile() == []
 
@@ -154,7 +160,7 @@ async def test_a_restore_waits_for_the_state_and_is_then_a_reconcile() -> None:
     assert OPERATION not in scene.now()["metadata"].get("annotations", {})
 
 
-async def test_a_config_that_is_refused_is_told_in_its_own_words_and_nothing_is_done() -> None:
+async def test_a_refused_config_is_reported_with_its_errors_and_nothing_is_done() -> None:
     scene = Scene()
     scene.error["check"] = InvalidInput('networks.cloudNAT.natIPNames[0].name: Not found: "x"')
     with pytest.raises(InvalidInput):

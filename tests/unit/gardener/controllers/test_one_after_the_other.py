@@ -1,4 +1,4 @@
-"""W43: upstream turns every component in one run without a look between; here each runs before the next is touched."""
+"""Each component runs before the next is changed; upstream changes all at once (docs/reference/weaknesses.md#w43)."""
 
 from __future__ import annotations
 

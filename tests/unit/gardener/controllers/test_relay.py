@@ -1,4 +1,4 @@
-"""What the Shoot's owner asks for while the Infrastructure is at work reaches it without a further pass."""
+"""The cut-over annotation reaches the Infrastructure controller while it works, without another pass."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def test_an_annotation_of_the_shoot_is_relayed_while_its_infrastructure_is
     react = migration.world.clock.sleep
 
     async def sleep(seconds: float) -> None:
-        """Nobody answers for three looks; the annotation changes after the first."""
+        """No answer for three looks; the annotation changes after the first."""
         seen.append(
             dig(migration.get(gardener_kinds.CLUSTER, NS, None), "spec", "shoot", "metadata", "annotations", CUT_OVER)
         )

@@ -10,7 +10,7 @@ from tests.unit.gardener.controllers.test_golden import EXAMPLE, GOLDEN, Migrati
 
 from dualstack.gardener.controllers.shoot import ShootController
 from dualstack.gardener.controllers.shoot.controller import Due, due
-from dualstack.gardener.controllers.shoot.roll_out import operation_for, pools_to_request, requested_pools
+from dualstack.gardener.controllers.shoot.node_replacement import operation_for, pools_to_request, requested_pools
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.shoot import ShootView, load_shoot
 from dualstack.gardener.render.kubelet import cluster_dns_of
@@ -144,7 +144,10 @@ def test_all_pools_are_asked_for_by_a_star() -> None:
 
 
 async def test_dns_is_served_before_it_is_published_and_published_before_it_is_done() -> None:
-    """W26, W46: pods, then True, then the Service, then the kubelets, then the constraint goes."""
+    """Pods, then True, then the Service, then the kubelets, then the constraint is removed.
+
+    docs/reference/weaknesses.md#w26, docs/reference/weaknesses.md#w46
+    """
     migration = Migration()
     order: list[str] = []
 
@@ -172,7 +175,7 @@ async def test_dns_is_served_before_it_is_published_and_published_before_it_is_d
 
 
 async def test_a_request_before_the_classes_are_ready_rolls_afterwards() -> None:
-    """gardener-behaviour.md 5.2: rolled too early, the new machines would be single-stack again."""
+    """Earlier, new machines would be single-stack again (docs/reference/gardener.md#rollout-too-early)."""
     migration = Migration(rollout="manual")
     migration.trigger()
     change = {"metadata": {"annotations": {"gardener.cloud/operation": "rollout-workers=*"}}}
@@ -191,7 +194,7 @@ def test_the_roll_out_mode_is_checked() -> None:
 
 
 async def test_cloud_controller_manager_stays_away_while_the_infrastructure_is_changed() -> None:
-    """gardener-behaviour.md 4.8: both annotations go, but not under the Infrastructure controller's feet."""
+    """Both annotations are removed, but only at rest (docs/reference/gardener.md#ccm-returns)."""
     migration = Migration()
     store = migration.world.store
     ours = "gcp.provider.extensions.gardener.cloud/remove-ignore"

@@ -1,4 +1,4 @@
-"""Back to IPv4 (gardener-behaviour.md 9): from a finished migration, from amid one, and forward again."""
+"""Back to IPv4 from a finished migration and from within one (docs/reference/gardener.md#return-to-ipv4)."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ async def test_what_cannot_be_undone_is_told_by_name_before_anything_changes(fin
     (event,) = finished.world.store.list(kinds.EVENT, "garden-foo")
     assert (event["reason"], event["type"], event["involvedObject"]["kind"]) == ("ReturningToIPv4", "Warning", "Shoot")
     assert "Services that lose their IPv6 cluster address: default/web6;" in event["message"]
-    assert event["message"].endswith("load balancers that nobody looks after any more: default/outside")
+    assert event["message"].endswith("load balancers that no controller maintains any more: default/outside")
     assert f"subnets {NS}-nodes and {NS}-services stay dual-stack" in event["message"]
     notices = [seen for seen in finished.events if isinstance(seen, Notice)]
     assert [(seen.reason, seen.detail) for seen in notices] == [("ReturningToIPv4", event["message"])]

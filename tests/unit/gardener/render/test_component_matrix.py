@@ -1,9 +1,8 @@
-"""What each component is told in each phase: the matrix of gardener-behaviour.md 2.6 and the values of 11."""
+"""The configuration of each component in each phase (docs/reference/gardener.md#component-matrix)."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import msgspec
 import pytest
@@ -15,8 +14,6 @@ from dualstack.gardener.model.infrastructure import InfrastructureStatus, Networ
 from dualstack.gardener.model.networks import kubelet_dns, networks
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import (
-    calico,
-    cilium,
     control_plane,
     coredns,
     extensions,
@@ -26,6 +23,8 @@ from dualstack.gardener.render import (
     kube_proxy,
     kubelet,
 )
+from dualstack.gardener.render.cni import CNIS, calico, cilium
+from dualstack.gardener.render.cni.interface import Cni
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import flags_of
 
@@ -79,7 +78,7 @@ def test_kube_controller_manager(phase: str) -> None:
     assert (flags["allocate-node-cidrs"], flags["cloud-provider"]) == ("false", "external")
     masks = {name: value for name, value in flags.items() if name.startswith("node-cidr-mask-size")}
     if phase in _GATED:
-        assert masks == {"node-cidr-mask-size": "24"}, "W25: upstream gives the IPv4 range the mask 64 in P1"
+        assert masks == {"node-cidr-mask-size": "24"}, "upstream uses mask 64 in P1: docs/reference/weaknesses.md#w25"
     else:
         assert masks == {"node-cidr-mask-size-ipv4": "24", "node-cidr-mask-size-ipv6": "64"}
 
@@ -235,14 +234,14 @@ def test_cilium(phase: str) -> None:
     assert data.get("ipv6-native-routing-cidr") == (None if phase in _GATED else P6)
 
 
-@pytest.mark.parametrize("cni", [calico, cilium])
-def test_the_cni_rolls_once_when_it_becomes_dual(cni: Any) -> None:
-    """The DaemonSet restarts in P2 and at no other time."""
-    name = cni.__name__.rpartition(".")[2]
-    templates = [
-        _named(cni.objects(view, networks(view)), "DaemonSet", cni.DAEMON_SET_NAME)["spec"]["template"]
-        for view in (golden.view_in(phase, cni=name) for phase in PHASES)
-    ]
+@pytest.mark.parametrize("cni", CNIS.values(), ids=CNIS)
+def test_the_cni_rolls_once_when_it_becomes_dual(cni: Cni) -> None:
+    """The DaemonSet restarts in P2 and at no other time; the ConfigMap then shows both families."""
+    rendered = [cni.objects(view, networks(view)) for view in (golden.view_in(phase, cni=cni.name) for phase in PHASES)]
+    templates = [_named(objects, "DaemonSet", cni.daemon_set)["spec"]["template"] for objects in rendered]
+    dual = [cni.is_dual_stack(_named(objects, "ConfigMap", cni.config_map)["data"]) for objects in rendered]
+
+    assert dual == [phase not in _GATED for phase in PHASES]
 
     assert [left == right for left, right in pairwise(templates)] == [
         True,
@@ -263,7 +262,7 @@ def test_kube_dns(phase: str) -> None:
     assert spec["ipFamilyPolicy"] == ("PreferDualStack" if dual else "SingleStack")
     assert spec["clusterIP"] == DNS4
     assert spec["clusterIPs"] == ([DNS4, DNS6] if dual else [DNS4])
-    assert "ipFamilies" not in spec, "the API server derives them (2.6)"
+    assert "ipFamilies" not in spec, "the API server derives them"
 
 
 def test_coredns_restarts_by_an_annotation_on_its_pods() -> None:

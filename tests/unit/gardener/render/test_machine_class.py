@@ -1,4 +1,4 @@
-"""Machine classes: updated in place, never renamed (gardener-behaviour.md 5.1, 5.2, 11.1, 11.4 #20)."""
+"""Machine classes: updated in place, never renamed (docs/reference/gardener.md#machine-class-in-place)."""
 
 from __future__ import annotations
 

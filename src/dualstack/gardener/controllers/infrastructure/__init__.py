@@ -1,14 +1,11 @@
-"""The Infrastructure controller: the cloud's resources of one Shoot, and the cut-over from routes to alias ranges.
+"""The Infrastructure controller: the cloud resources of one Shoot, and the cut-over from routes to alias ranges.
 
 From the outside in:
 
-    reconcile     one reconcile under Gardener's protocol; deletion undoes what others have made
-    flow          the resources in their order: desired says what they should be, difference what has to change
-    migration     the cut-over as one task of the flow: preflight (neighbours, census, advertisements) looks first,
-                  then the engine carries out what `dualstack.plan` yields
-    observation   reads the facts that the planner needs; routes says which of them are this cluster's
-    actuator      carries the planner's steps out; drill, decoys, controller_manager do their part
-    record        what must survive a crash, in the Infrastructure's state; status is what it publishes
+    reconcile     one reconcile under Gardener's protocol; deletion deletes the resources
+    flow          the resources in order; desired has their bodies, difference the changes
+    migration     the cut-over as one task of the flow: preflight, strategy, direction
+    record        the status: what is published, and what must survive a crash
 """
 
 from dualstack.gardener.controllers.infrastructure.reconcile import InfrastructureController

@@ -1,7 +1,8 @@
-"""Undoing what the Infrastructure controller and the cloud-controller-manager have made (gardener-behaviour.md 4.3).
+"""Deletes what the Infrastructure controller and cloud-controller-manager created.
 
-What is there is found in the cloud, not in the Shoot's status (W35). Everything goes by its exact name or by the exact
-rule of ownership, and what is gone already is done; tasks are named as Gardener names them.
+The order and the names of the tasks are Gardener's (docs/reference/gardener.md#deletion-graph). Resources are found in
+the cloud, not in the Shoot's status (docs/reference/weaknesses.md#w35), by their exact name or by the ownership of
+routes. A missing resource is not an error.
 """
 
 from __future__ import annotations
@@ -14,33 +15,35 @@ from dualstack.cutover.decoys import decoy_name, decoy_routes, is_decoy, remove_
 from dualstack.cutover.rollback_drill import drill_routes
 from dualstack.cutover.route_ownership import FIELDS as ROUTE_FIELDS
 from dualstack.cutover.route_ownership import Ownership, split
-from dualstack.gardener.controllers.infrastructure.announcement import announce
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
-from dualstack.gardener.controllers.infrastructure.reporting import task
-from dualstack.gardener.model import names as gardener_names
+from dualstack.gardener.controllers.reporting import task
+from dualstack.gardener.model import names
 from dualstack.gardener.model.infrastructure import RESOURCES_EXIST, SERVICE_ACCOUNT_EXISTS
+from dualstack.gardener.model.kinds import INFRASTRUCTURE
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gce import ComputeClient
 from dualstack.gce.gather import gather_all
 from dualstack.gce.pacing import QUICK, Pace
 from dualstack.gce.resources import network_filter, same_resource
+from dualstack.kube.announcement import announce
 from dualstack.kube.interface import Kube
+from dualstack.model.kinds import CONFIG_MAP, SECRET
 from dualstack.plan.facts import SavedRoute
 
 FIREWALL_FIELDS = "items(name,network,targetTags),nextPageToken"
 CLUSTER_FIREWALL_PREFIX = "k8s-"
-"""What the names of the rules begin with that the cloud-controller-manager makes for load balancers."""
+"""Prefix of the firewall rules that cloud-controller-manager creates for load balancers."""
 
 
 def exists(data: Mapping[str, str]) -> bool:
-    """Whether anything was ever made, by the state's data. A Shoot whose credentials never worked can be deleted."""
+    """Whether any resource was ever created; without one, a Shoot with wrong credentials can be deleted."""
     return data.get(RESOURCES_EXIST, "").lower() == "true"
 
 
 @dataclass(frozen=True, slots=True)
 class InfrastructureDeletion:
-    """Everything of one Shoot, taken away."""
+    """The deletion of all resources of one Shoot."""
 
     compute: ComputeClient
     kube: Kube
@@ -51,9 +54,9 @@ class InfrastructureDeletion:
     pace: Pace = QUICK
 
     async def run(self) -> None:
-        """Delete in the order of 4.3, branches side by side; TaskFailed names what could not be deleted."""
+        """Delete in order, independent branches in parallel. Raises TaskFailed with the name of the task."""
         network = await self._network()
-        await self._throwaways(network)
+        await self._temporary(network)
         await gather_all(
             self._routes(network),
             self._firewalls(network),
@@ -65,10 +68,10 @@ class InfrastructureDeletion:
             with task("destroy vpc"):
                 await self.compute.delete(f"global/networks/{self.desired.vpc}", pace=self.pace)
         if (await self.record.state()).data.get(SERVICE_ACCOUNT_EXISTS) == "true":
-            await self._tell_of_service_account()
+            await self._announce_service_account()
 
     async def _network(self) -> str | None:
-        """The selfLink of the VPC; None when it is gone, and with it all that needs it."""
+        """The selfLink of the VPC; None when it is gone, and with it everything inside."""
         with task("destroy vpc"):
             found = await self.compute.find(f"global/networks/{self.desired.vpc}", fields="selfLink")
         return str(found["selfLink"]) if found else None
@@ -81,8 +84,8 @@ class InfrastructureDeletion:
             ours, _ = split(listed, await self._ownership(network))
             await gather_all(*(self.compute.delete(f"global/routes/{route.name}", pace=self.pace) for route in ours))
 
-    async def _throwaways(self, network: str | None) -> None:
-        """Decoys and the drill's route of a cut-over that was never finished would keep the subnet and the VPC."""
+    async def _temporary(self, network: str | None) -> None:
+        """Delete decoys and the drill's route of an unfinished cut-over, which would block the subnet and the VPC."""
         if network is None:
             return
         zones = sorted({zone for pool in self.shoot.pools for zone in pool.zones})
@@ -97,7 +100,7 @@ class InfrastructureDeletion:
             )
 
     async def _ownership(self, network: str) -> Ownership:
-        """The Machines are gone by now, so that a route is known by the machine deployment that made its VM (W22)."""
+        """Without Machines: a route is recognised by the machine deployment of its VM."""
         saved = [
             SavedRoute(route.instance_name, route.destination_cidr, route.zone)
             for route in (await self.record.state()).routes
@@ -105,13 +108,13 @@ class InfrastructureDeletion:
         return Ownership.of(self.desired.cluster, network, saved=saved)
 
     async def _firewalls(self, network: str | None) -> None:
-        """Our own four, and those for load balancers of this cluster's nodes."""
+        """The four of the cluster, and those of load balancers (docs/reference/weaknesses.md#w22)."""
         ns = self.desired.ns
         own = (
-            gardener_names.firewall_internal(ns),
-            gardener_names.firewall_internal_ipv6(ns),
-            gardener_names.firewall_health_checks(ns),
-            gardener_names.firewall_health_checks_ipv6(ns),
+            names.firewall_internal(ns),
+            names.firewall_internal_ipv6(ns),
+            names.firewall_health_checks(ns),
+            names.firewall_health_checks_ipv6(ns),
         )
         with task("destroy infrastructure firewall"):
             listed = await self.compute.list("global/firewalls", fields=FIREWALL_FIELDS)
@@ -133,7 +136,7 @@ class InfrastructureDeletion:
             await self.compute.delete(self.desired.subnet_path(subnet), pace=self.pace)
 
     async def _router_and_nodes(self) -> None:
-        """A NAT holds its subnet, so it goes first: with our router, or out of the user's."""
+        """Delete the NAT before the subnet that it uses: with the managed router, or in the user's router."""
         path = self.desired.regional("routers", self.desired.router)
         if self.desired.config.user_router:
             with task("destroy nats"):
@@ -146,19 +149,31 @@ class InfrastructureDeletion:
     async def _nat(self, path: str) -> None:
         router = await self.compute.find(path)
         nats = (router or {}).get("nats") or ()
-        kept = [nat for nat in nats if nat.get("name") != gardener_names.cloud_nat(self.desired.ns)]
+        kept = [nat for nat in nats if nat.get("name") != names.cloud_nat(self.desired.ns)]
         if len(kept) < len(nats):
             await self.compute.patch(path, {"nats": kept}, pace=self.pace)
 
-    async def _tell_of_service_account(self) -> None:
-        """An account of the Terraform era is the project's, not Compute's: somebody else has to remove it."""
+    async def _announce_service_account(self) -> None:
+        """Report the service account that Terraform created; it belongs to the project and is not deleted here."""
         await announce(
             self.kube,
             self.clock,
+            INFRASTRUCTURE,
             self.shoot.name,
             self.desired.ns,
             "ServiceAccountLeft",
-            f"the service account {self.desired.ns} of project {self.desired.project}, which was made for the nodes, "
-            "is not deleted with the infrastructure",
+            f"service account {self.desired.ns} of project {self.desired.project}, which was created for the nodes, "
+            "is not deleted with the infrastructure; delete it if nothing else uses it",
             kind="Warning",
         )
+
+
+async def delete_terraform_leftovers(kube: Kube, name: str, namespace: str) -> None:
+    """Delete Terraform's configuration, state and variables of the Infrastructure, if they exist.
+
+    Only after a success: until then they are the only copy (docs/reference/gardener.md#terraform-state).
+    """
+    prefix = f"{name}.infra.tf-"
+    for kind, part in ((CONFIG_MAP, "config"), (CONFIG_MAP, "state"), (SECRET, "vars")):
+        if await kube.get(kind, prefix + part, namespace) is not None:
+            await kube.delete(kind, prefix + part, namespace)

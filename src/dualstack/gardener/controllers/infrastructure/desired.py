@@ -1,11 +1,11 @@
-"""What the cloud should hold for a Shoot: request bodies as Gardener sends them (gardener-behaviour.md 4.1, 4.4)."""
+"""The cloud resources of a Shoot: bodies as Gardener sends them (docs/reference/gardener.md#compute-requests)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Self
 
-from dualstack.gardener.model import names as gardener_names
+from dualstack.gardener.model import names
 from dualstack.gardener.model.infrastructure import CloudNAT, InfrastructureConfig
 from dualstack.gardener.model.pools import Pool
 from dualstack.gardener.model.shoot import ShootView
@@ -35,7 +35,7 @@ class Desired:
 
     @classmethod
     def of(cls, shoot: ShootView, *, project: str, region: str) -> Self:
-        """`dual` as Gardener means it: the spec asks for IPv6, or the nodes already have two ranges (4.1)."""
+        """`dual` as in Gardener: the spec has IPv6, or the nodes already have two ranges."""
         return cls(
             project=project,
             region=region,
@@ -51,27 +51,27 @@ class Desired:
 
     @property
     def vpc(self) -> str:
-        return self.config.user_vpc or gardener_names.vpc(self.ns)
+        return self.config.user_vpc or names.vpc(self.ns)
 
     @property
     def router(self) -> str:
-        return self.config.user_router or gardener_names.cloud_router(self.ns)
+        return self.config.user_router or names.cloud_router(self.ns)
 
     @property
     def nodes_subnet(self) -> str:
-        return gardener_names.nodes_subnet(self.ns)
+        return names.nodes_subnet(self.ns)
 
     @property
     def internal_subnet(self) -> str:
-        return gardener_names.internal_subnet(self.ns)
+        return names.internal_subnet(self.ns)
 
     @property
     def services_subnet(self) -> str:
-        return gardener_names.services_subnet(self.ns)
+        return names.services_subnet(self.ns)
 
     @property
     def cluster(self) -> Cluster:
-        """The Shoot as the cut-over, the preflight and the checks see it."""
+        """The Shoot as the cut-over, the preflight and the verification see it."""
         return Cluster(
             name=self.ns,
             project=self.project,
@@ -88,8 +88,7 @@ class Desired:
                     zones=pool.zones,
                     surge=pool.max_surge,
                     vm_name_prefixes=tuple(
-                        f"{gardener_names.machine_deployment(self.ns, pool.name, index)}-"
-                        for index in range(len(pool.zones))
+                        f"{names.machine_deployment(self.ns, pool.name, index)}-" for index in range(len(pool.zones))
                     ),
                 )
                 for pool in self.pools
@@ -100,7 +99,7 @@ class Desired:
     @property
     def ipv6_firewalls(self) -> tuple[str, ...]:
         """The names of the rules that dual-stack adds."""
-        return gardener_names.firewall_internal_ipv6(self.ns), gardener_names.firewall_health_checks_ipv6(self.ns)
+        return names.firewall_internal_ipv6(self.ns), names.firewall_health_checks_ipv6(self.ns)
 
     # -- paths
 
@@ -125,7 +124,7 @@ class Desired:
         """The nodes subnet; `network` is the VPC's selfLink."""
         body: Body = {
             "name": self.nodes_subnet,
-            "description": gardener_names.NODES_SUBNET_DESCRIPTION,
+            "description": names.NODES_SUBNET_DESCRIPTION,
             "ipCidrRange": self.config.workers,
             "network": network,
         }
@@ -137,7 +136,7 @@ class Desired:
         return body
 
     def flow_logs(self) -> Body | None:
-        """`logConfig` with Gardener's defaults filled in (3.5); None when flow logs are off."""
+        """`logConfig` with Gardener's defaults; None when flow logs are disabled."""
         logs = self.config.networks.flow_logs
         if logs is None:
             return None
@@ -149,35 +148,35 @@ class Desired:
         }
 
     def internal(self, network: str) -> Body | None:
-        """The internal subnet, IPv4 only (W33); None when the Shoot has none."""
+        """The internal subnet, always IPv4-only (docs/reference/weaknesses.md#w33); None when the Shoot has none."""
         if not self.config.networks.internal:
             return None
         return {
             "name": self.internal_subnet,
-            "description": gardener_names.INTERNAL_SUBNET_DESCRIPTION,
+            "description": names.INTERNAL_SUBNET_DESCRIPTION,
             "ipCidrRange": self.config.networks.internal,
             "network": network,
         }
 
     def services_body(self, network: str) -> Body:
-        """The services subnet: the IPv4 service range, and a /64 that nobody else gets (4.5)."""
+        """The services subnet: the IPv4 service range, and a /64 that it reserves."""
         return {
             "name": self.services_subnet,
-            "description": gardener_names.SERVICES_SUBNET_DESCRIPTION,
+            "description": names.SERVICES_SUBNET_DESCRIPTION,
             "ipCidrRange": self.services,
             "network": network,
             **DUAL_STACK,
         }
 
     def router_body(self, network: str) -> Body:
-        return {"name": self.router, "description": gardener_names.ROUTER_DESCRIPTION, "network": network}
+        return {"name": self.router, "description": names.ROUTER_DESCRIPTION, "network": network}
 
     def nat(self, nodes_subnet: str, nat_ips: tuple[str, ...]) -> Body:
-        """Our entry of the router's `nats`; links are selfLinks. NAT is for IPv4 alone (4.4)."""
+        """The cluster's entry in the router's `nats`; links are selfLinks (docs/reference/gardener.md#nat)."""
         nat = self.config.networks.cloud_nat or CloudNAT()
         mapping = nat.endpoint_independent_mapping
         body: Body = {
-            "name": gardener_names.cloud_nat(self.ns),
+            "name": names.cloud_nat(self.ns),
             "natIpAllocateOption": "MANUAL_ONLY" if nat_ips else "AUTO_ONLY",
             "sourceSubnetworkIpRangesToNat": "LIST_OF_SUBNETWORKS",
             "subnetworks": [{"name": nodes_subnet, "sourceIpRangesToNat": ["ALL_IP_RANGES"]}],
@@ -195,18 +194,18 @@ class Desired:
         return body | ({"natIps": list(nat_ips)} if nat_ips else {})
 
     def firewalls(self, network: str, nodes_ipv6: str | None, services_ipv6: str | None) -> list[Body]:
-        """The rules of 4.4; those for IPv6 as soon as a prefix is known."""
+        """The firewall rules; those for IPv6 as soon as a prefix is known."""
         networks = self.config.networks
         sources = [source for source in (self.pods, networks.internal, networks.workers, networks.worker) if source]
         rules = [
-            _rule(gardener_names.firewall_internal(self.ns), network, _internal("icmp"), sources),
-            _rule(gardener_names.firewall_health_checks(self.ns), network, _health_checks(), list(HEALTH_CHECKS)),
+            _rule(names.firewall_internal(self.ns), network, _internal("icmp"), sources),
+            _rule(names.firewall_health_checks(self.ns), network, _health_checks(), list(HEALTH_CHECKS)),
         ]
         sources_ipv6 = [source for source in (nodes_ipv6, services_ipv6) if source]
         if sources_ipv6:
-            health = gardener_names.firewall_health_checks_ipv6(self.ns)
+            health = names.firewall_health_checks_ipv6(self.ns)
             rules += [
-                _rule(gardener_names.firewall_internal_ipv6(self.ns), network, _internal("58"), sources_ipv6),
+                _rule(names.firewall_internal_ipv6(self.ns), network, _internal("58"), sources_ipv6),
                 _rule(health, network, _health_checks(), list(HEALTH_CHECKS_IPV6)),
             ]
         return rules

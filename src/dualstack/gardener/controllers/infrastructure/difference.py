@@ -1,7 +1,7 @@
-"""What has to change, and nothing else: current resources against desired bodies, by meaning (W29).
+"""The changes that a resource needs: current resources compared with desired bodies by meaning.
 
-A default that the cloud leaves out, another order, another spelling of a link or of an IPv6 range is no difference.
-What users added (secondary ranges, NATs of their own) is none of ours and stays.
+An omitted default, another order, and another spelling of a link or an IPv6 range are not differences. What users added
+(secondary ranges, NATs) stays (docs/reference/weaknesses.md#w29).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _NAT_DEFAULTS: Body = {
     "tcpTransitoryIdleTimeoutSec": 30,
     "udpIdleTimeoutSec": 30,
 }
-"""What the API means by an absent field; `maxPortsPerVm` counts only under dynamic allocation."""
+"""The API's defaults of absent fields; `maxPortsPerVm` counts only with dynamic allocation."""
 _LOG_DEFAULTS: Body = {"aggregationInterval": "INTERVAL_5_SEC", "flowSampling": 0.5, "metadata": "EXCLUDE_ALL_METADATA"}
 
 
 @dataclass(frozen=True, slots=True)
 class SubnetChange:
-    """One request on an existing subnet. A PATCH takes the fingerprint as read just before it (compute-api.md 5.3)."""
+    """One request on an existing subnet. A PATCH needs the current fingerprint."""
 
     what: str
     """`range`, `flow-logs` or `stack-type`."""
@@ -50,9 +50,9 @@ def network_change(current: Current, desired: Desired) -> Body | None:
 
 
 def nodes_subnet_changes(current: Current, desired: Desired) -> list[SubnetChange]:
-    """One request for each differing aspect, in Gardener's order (4.4).
+    """One request for each differing aspect, in Gardener's order (docs/reference/gardener.md#subnet-update-order).
 
-    Not the secondary range: it belongs to the cut-over, and is never removed, even when the Shoot is IPv4 alone.
+    The secondary range is not compared: the cut-over creates it, and it stays in an IPv4-only Shoot.
     """
     changes: list[SubnetChange] = []
     wanted = desired.config.workers
@@ -65,14 +65,14 @@ def nodes_subnet_changes(current: Current, desired: Desired) -> list[SubnetChang
 
 
 def stack_type_changes(current: Current) -> list[SubnetChange]:
-    """What makes the subnet dual-stack; a subnet is never taken back to IPv4 here."""
+    """The change that makes the subnet dual-stack; a subnet never becomes IPv4-only again."""
     if current.get("stackType") == "IPV4_IPV6":
         return []
     return [SubnetChange("stack-type", dict(DUAL_STACK))]
 
 
 def nats_change(router: Current, wanted: Body) -> Body | None:
-    """The PATCH of the router that puts our NAT in its place and keeps all others, or None."""
+    """The PATCH of the router that sets the cluster's NAT and keeps all others, or None."""
     nats = list(router.get("nats") or ())
     at = next((index for index, nat in enumerate(nats) if nat.get("name") == wanted["name"]), None)
     if at is None:
@@ -99,7 +99,7 @@ def _flow_logs_differ(current: Current, wanted: Body | None) -> bool:
     enabled = bool(logs.get("enable", current.get("enableFlowLogs")))
     if wanted is None or not enabled:
         return enabled != (wanted is not None)
-    # The cloud returns flowSampling as a float of single precision.
+    # The cloud returns flowSampling in single precision.
     return any(
         abs(float(logs.get(field, default)) - float(wanted[field])) > 1e-6
         if field == "flowSampling"

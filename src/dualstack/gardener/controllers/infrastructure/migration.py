@@ -16,18 +16,18 @@ from dualstack.cutover.actuator import Redirection
 from dualstack.cutover.cut_over import CutOver, nothing_deleted
 from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.run import DirectionChanged
-from dualstack.gardener.controllers.infrastructure.announcement import announce
-from dualstack.gardener.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
-from dualstack.gardener.controllers.infrastructure.reporting import Reporter
-from dualstack.gardener.controllers.infrastructure.services import ServicesSubnet
-from dualstack.gardener.model.kinds import CLUSTER
+from dualstack.gardener.controllers.infrastructure.subnets import Subnets
+from dualstack.gardener.controllers.reporting import Reporter
+from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE
 from dualstack.gardener.model.names import CUT_OVER, DECOYS, OVERLAP_UNSUPPORTED
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.platform import GardenerPlatform
 from dualstack.gce import ComputeClient
 from dualstack.gce.pacing import QUICK, UPSTREAM, Pace
+from dualstack.kube.announcement import announce
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.model.errors import ComputeError, DualstackError, GateFailed, Unsupported
 from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
@@ -73,7 +73,7 @@ class Migration:
     shoot: ShootView
     strategy: str
     preflight: Preflight
-    services: ServicesSubnet
+    subnets: Subnets
     settings: Settings
     decoys: Decoys
 
@@ -88,15 +88,15 @@ class Migration:
             except DirectionChanged:
                 continue
 
-    async def absence(self) -> str | None:
+    async def stop_notice(self) -> str | None:
         """What it means that cloud-controller-manager is stopped; None when it is not, or cannot be read."""
         with suppress(DualstackError):
-            return await self._manager.absence()
+            return await self._manager.stop_notice()
         return None
 
     async def abandon(self) -> None:
         """Undo what a cut-over left behind in a cluster that is IPv4-only again."""
-        if await self._manager.is_ours_to_give_back() or (await self.record.state()).routes:
+        if await self._manager.is_stopped() or (await self.record.state()).routes:
             try:
                 await self._descend("the Shoot is IPv4-only again", None)
             except GateFailed as error:
@@ -117,7 +117,7 @@ class Migration:
         if facts.finished:
             return
         if not _rescues(facts):
-            await self.services.ensure(inventory.link)
+            await self.subnets.ensure_services(inventory.link)
         with self.reporter.phase("cut-over"):
             await self._announce_strategy(choice, strategy, facts)
             try:
@@ -142,7 +142,7 @@ class Migration:
             if not _rescues(facts):
                 with suppress(DualstackError):
                     if nothing_deleted(facts):
-                        await self._manager.give_back()
+                        await self._manager.restore()
                 raise failed
             message = f"the cut-over continues because nodes are without connectivity: {failed}"
             await self._announce("PreflightFailed", message, kind="Warning")
@@ -156,6 +156,7 @@ class Migration:
             await announce(
                 self.kube,
                 self.clock,
+                INFRASTRUCTURE,
                 self.shoot.name,
                 self.desired.ns,
                 reason,
@@ -265,7 +266,9 @@ class Migration:
             await self._announce("OutageMeasured", outage.detail)
 
     async def _announce(self, reason: str, message: str, *, kind: Literal["Normal", "Warning"] = "Normal") -> None:
-        await announce(self.kube, self.clock, self.shoot.name, self.desired.ns, reason, message, kind=kind)
+        await announce(
+            self.kube, self.clock, INFRASTRUCTURE, self.shoot.name, self.desired.ns, reason, message, kind=kind
+        )
 
     @property
     def _manager(self) -> CloudControllerManager:

@@ -1,4 +1,4 @@
-"""The Infrastructure controller: one level-triggered reconcile under Gardener's protocol (GB 3.3)."""
+"""The Infrastructure controller: a level-triggered reconcile (docs/reference/gardener.md#reconcile-protocol)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 from dualstack.clock import Clock
 from dualstack.cutover.decoys import Decoys
 from dualstack.gardener.controllers.extension import INFRASTRUCTURE_EXTENSION, ExtensionReconciler, Lifecycle
-from dualstack.gardener.controllers.infrastructure.config_check import check_config
-from dualstack.gardener.controllers.infrastructure.deletion import InfrastructureDeletion, exists
+from dualstack.gardener.controllers.infrastructure.deletion import (
+    InfrastructureDeletion,
+    delete_terraform_leftovers,
+    exists,
+)
 from dualstack.gardener.controllers.infrastructure.desired import Desired
-from dualstack.gardener.controllers.infrastructure.flow import InfrastructureFlow
+from dualstack.gardener.controllers.infrastructure.flow import InfrastructureFlow, check_config
 from dualstack.gardener.controllers.infrastructure.migration import BACK, Migration, pace_of
-from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
-from dualstack.gardener.controllers.infrastructure.reporting import Reporter
-from dualstack.gardener.controllers.infrastructure.services import ServicesSubnet
-from dualstack.gardener.controllers.infrastructure.status import Fields
-from dualstack.gardener.controllers.infrastructure.terraformer import clean_leftovers
+from dualstack.gardener.controllers.infrastructure.record import Fields, InfrastructureRecord
+from dualstack.gardener.controllers.infrastructure.subnets import Subnets
+from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.model.names import CUT_OVER, DECOYS, DRILL, STRATEGY
 from dualstack.gardener.model.shoot import NetworkingStatus, ShootView
 from dualstack.gce import ComputeClient, ComputeClients
@@ -34,8 +35,8 @@ from dualstack.preflight.reading import Preflight
 class InfrastructureController:
     """Reconciles Infrastructures of type gcp.
 
-    strategy: how routes move unless a Shoot asks for another way, or `auto`; InvalidInput for an unknown one.
-    prober_image: of the pods that the decoy check needs; without one it is refused.
+    strategy: how routes move unless the Shoot requests another way, or `auto`. InvalidInput for an unknown one.
+    prober_image: image of the pods that the decoy check needs; without one the check is refused.
     """
 
     def __init__(
@@ -62,12 +63,12 @@ class InfrastructureController:
             clock,
             INFRASTRUCTURE_EXTENSION,
             self._act,
-            # The state that another seed takes over is that of a finished reconcile (gardener-behaviour.md 10).
+            # The other seed takes over a finished reconcile (docs/reference/gardener.md#migrate-source-seed).
             Lifecycle(check=self._check, delete=self._delete, migrate=self._act),
         )
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
-        """Bring one Infrastructure to Succeeded; None at rest. Raises the error that also stands in the status."""
+        """One reconcile, as `ExtensionReconciler.reconcile`."""
         return await self._protocol.reconcile(name, namespace)
 
     async def _act(self, infrastructure: Manifest, shoot: Manifest) -> Fields:
@@ -77,7 +78,9 @@ class InfrastructureController:
         validate(strategy)
         _validate_annotations(view.annotations)
         fields = await self._flow(infrastructure, view, compute, strategy).run()
-        await clean_leftovers(self._kube, infrastructure["metadata"]["name"], infrastructure["metadata"]["namespace"])
+        await delete_terraform_leftovers(
+            self._kube, infrastructure["metadata"]["name"], infrastructure["metadata"]["namespace"]
+        )
         return fields
 
     async def _check(self, infrastructure: Manifest, shoot: Manifest) -> None:
@@ -94,7 +97,7 @@ class InfrastructureController:
             compute = await self._compute(infrastructure)
             desired = _desired(infrastructure, view, compute)
             await InfrastructureDeletion(compute, self._kube, self._clock, desired, view, record).run()
-        await clean_leftovers(self._kube, metadata["name"], metadata["namespace"])
+        await delete_terraform_leftovers(self._kube, metadata["name"], metadata["namespace"])
         return {}
 
     def _flow(
@@ -104,7 +107,7 @@ class InfrastructureController:
         record = InfrastructureRecord(self._kube, metadata["name"], metadata["namespace"])
         reporter = Reporter(self._emit, self._clock, view.technical_id)
         desired = _desired(infrastructure, view, compute)
-        services = ServicesSubnet(compute, desired, reporter, pace_of(strategy))
+        subnets = Subnets(compute, self._clock, desired, reporter, pace_of(strategy))
         settings = replace(
             self._settings,
             drill=self._settings.drill or view.annotations.get(DRILL) == "true",
@@ -137,21 +140,20 @@ class InfrastructureController:
                 planned_firewalls=desired.ipv6_firewalls,
                 prober_image=self._prober_image,
             ),
-            services=services,
+            subnets=subnets,
             settings=settings,
             decoys=decoys,
         )
         return InfrastructureFlow(
             compute=compute,
-            clock=self._clock,
             desired=desired,
             shoot=view,
             record=record,
             reporter=reporter,
             migration=migration,
-            services=services,
+            subnets=subnets,
             pace=pace_of(strategy),
-            migrating=desired.dual and not _has_arrived(infrastructure),
+            migrating=desired.dual and not _is_dual_stack(infrastructure),
         )
 
     async def _compute(self, infrastructure: Manifest) -> ComputeClient:
@@ -165,11 +167,11 @@ class InfrastructureController:
 
 
 ANNOTATION_VALUES = {DRILL: ("true", "false"), DECOYS: ("true", "false"), CUT_OVER: (BACK,)}
-"""Annotations of a Shoot with the values that they may have."""
+"""Annotations of a Shoot with their allowed values."""
 
 
 def _validate_annotations(annotations: Mapping[str, str]) -> None:
-    """Raises InvalidInput for a value that would otherwise be ignored, such as "yes"."""
+    """Raise InvalidInput for a value that would otherwise be ignored, such as "yes"."""
     faults = [
         f'metadata.annotations[{name}]: Unsupported value: "{annotations[name]}": supported values: '
         + ", ".join(f'"{value}"' for value in allowed)
@@ -185,10 +187,10 @@ def _desired(infrastructure: Manifest, view: ShootView, compute: ComputeClient) 
 
 
 def _as_published(view: ShootView, infrastructure: Manifest) -> ShootView:
-    """The Shoot with the ranges that were published for it, which its own status shows only after a success (W3).
+    """The Shoot with the ranges that the Infrastructure has published; its own status shows them after a success.
 
-    Whoever turns back to IPv4 in between finds routes gone that the cloud may never take again: it is a return from a
-    dual-stack infrastructure then, and no cut-over to be abandoned.
+    A Shoot that returns to IPv4 in between returns from a dual-stack infrastructure. Its routes are gone, and the cloud
+    may not accept them again, so this is not a cut-over to abandon (docs/reference/weaknesses.md#w3).
     """
     found: dict[str, list[str]] = (infrastructure.get("status") or {}).get("networking") or {}
     if len(found.get("nodes") or ()) < 2 or (view.status_networking and len(view.status_networking.nodes) == 2):
@@ -197,8 +199,8 @@ def _as_published(view: ShootView, infrastructure: Manifest) -> ShootView:
     return replace(view, status_networking=NetworkingStatus(*ranges))
 
 
-def _has_arrived(infrastructure: Manifest) -> bool:
-    """Whether a reconcile with IPv6 was carried to its end; part of its status is there before that (W3)."""
+def _is_dual_stack(infrastructure: Manifest) -> bool:
+    """Whether a reconcile with IPv6 succeeded; part of the status is published before that."""
     status: dict[str, Any] = infrastructure.get("status") or {}
     nodes = (status.get("networking") or {}).get("nodes") or ()
     return len(nodes) == 2 and (status.get("lastOperation") or {}).get("state") == "Succeeded"

@@ -1,4 +1,4 @@
-"""The shoot controller: one Shoot, pass after pass, until its migration is complete."""
+"""The shoot controller: runs passes over one Shoot until its migration is complete."""
 
 from dualstack.gardener.controllers.shoot.controller import ShootController
 

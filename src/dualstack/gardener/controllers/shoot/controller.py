@@ -1,4 +1,4 @@
-"""The shoot controller: decides whether a pass is due, runs it, and looks on while nodes are replaced."""
+"""The shoot controller: decides whether a pass is due, runs it, and watches the replacement of nodes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from enum import Enum
 import structlog
 
 from dualstack.clock import Clock, rfc3339
-from dualstack.gardener.controllers.shoot import roll_out
+from dualstack.gardener.controllers.reporting import Reporter
+from dualstack.gardener.controllers.shoot import node_replacement
 from dualstack.gardener.controllers.shoot.flow import Pass
 from dualstack.gardener.controllers.shoot.observation import nodes_facts
-from dualstack.gardener.controllers.shoot.progress import Reporter
 from dualstack.gardener.controllers.shoot.record import INITIALIZED, ShootRecord
 from dualstack.gardener.error_codes import CONFIGURATION_PROBLEM, FAILING, error_codes
 from dualstack.gardener.model.constraints import NodesFacts, nodes_constraint_at_end
@@ -24,7 +24,7 @@ from dualstack.model.json_path import dig
 from dualstack.model.kinds import NODE, Manifest
 
 LOOK_AGAIN = 30.0
-"""Seconds until the next look at nodes or pods that are being replaced; watches shorten it."""
+"""Seconds until the next look at nodes or pods that are being replaced; a watch event ends the wait earlier."""
 _PLAIN_OPERATIONS = ("reconcile", "retry")
 
 
@@ -37,16 +37,16 @@ class Due(Enum):
 
 
 def due(shoot: Manifest) -> Due:
-    """What the Shoot needs as far as it says itself (gardener-behaviour.md 2.8, 3.4).
+    """What the Shoot needs, judged from the Shoot alone (docs/reference/gardener.md#reconcile-triggers).
 
-    A Failed Shoot rests until its spec changes or somebody asks for a retry. A Shoot with a migration constraint is
-    looked after without being asked.
+    A Failed Shoot rests until its spec changes or a retry is requested. A Shoot with a migration constraint needs no
+    request.
     """
     metadata = shoot["metadata"]
     if metadata.get("deletionTimestamp") or dig(shoot, "spec", "provider", "type") != "gcp":
         return Due.NOTHING
     operation = dig(metadata, "annotations", OPERATION) or ""
-    if operation in _PLAIN_OPERATIONS or operation.startswith(roll_out.PREFIX):
+    if operation in _PLAIN_OPERATIONS or operation.startswith(node_replacement.PREFIX):
         return Due.RUN
     status = shoot.get("status") or {}
     if status.get("observedGeneration") != metadata.get("generation"):
@@ -61,7 +61,7 @@ def due(shoot: Manifest) -> Due:
 
 
 class ShootController:
-    """Carries Shoots of one garden through their passes."""
+    """Runs passes over the Shoots of one garden."""
 
     def __init__(self, kube: Kube, clock: Clock, emit: Listener, *, rollout: str = "auto") -> None:
         if rollout not in ("auto", "manual"):
@@ -75,7 +75,7 @@ class ShootController:
         self._log = structlog.get_logger("dualstack.shoot")
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
-        """Bring the Shoot one pass further. Seconds to the next look: 0 when it can go on, None at rest."""
+        """Run one pass if one is due. Returns the seconds until the next reconcile: 0 to continue, None at rest."""
         record = ShootRecord(self._kube, self._clock, name, namespace)
         shoot = await record.find()
         if shoot is None:
@@ -87,7 +87,7 @@ class ShootController:
 
     async def _pass(self, record: ShootRecord, shoot: Manifest) -> float | None:
         generation = shoot["metadata"]["generation"]
-        ready = await self._begin(record, shoot)
+        ready = await self._start(record, shoot)
         if ready is None:
             return 0.0
         try:
@@ -99,7 +99,7 @@ class ShootController:
         return 0.0
 
     async def _failed(self, record: ShootRecord, error: DualstackError, generation: int) -> float | None:
-        """Failed at once for what only a person can mend, else Error and another try (gardener-behaviour.md 3.4)."""
+        """Set Failed if only a user can correct the error, else Error (docs/reference/gardener.md#failed-or-error)."""
         codes = error_codes(error)
         failed = bool(FAILING.intersection(codes))
         await record.failed("Failed" if failed else "Error", str(error), codes, generation)
@@ -108,37 +108,37 @@ class ShootController:
         self._log.error("shoot failed", error=str(error), codes=list(codes))
         return None
 
-    async def _begin(self, record: ShootRecord, shoot: Manifest) -> Manifest | None:
-        """Take the operation annotation, and with it a request for a roll-out (gardener-behaviour.md 5.2).
+    async def _start(self, record: ShootRecord, shoot: Manifest) -> Manifest | None:
+        """Accept the operation annotation and a rollout request in it (docs/reference/gardener.md#rollout-workers).
 
-        The Shoot to work with, or None if the request cannot be met: it is then gone, and why stands in lastErrors.
-        lastOperation comes first, so that a pass that is cut off anywhere is taken up again.
+        Returns the Shoot to work with, or None for an invalid request: the annotation is then removed and lastErrors
+        has the reason. lastOperation is written first, so that an interrupted pass is run again.
         """
         operation = dig(shoot, "metadata", "annotations", OPERATION) or ""
         pools: tuple[str, ...] = ()
-        if operation.startswith(roll_out.PREFIX):
+        if operation.startswith(node_replacement.PREFIX):
             try:
-                pools = roll_out.requested_pools(ShootView.of(shoot), operation)
+                pools = node_replacement.requested_pools(ShootView.of(shoot), operation)
             except InvalidInput as error:
                 await self._refuse(record, shoot, operation, error)
                 return None
         shoot = await record.processing(1, INITIALIZED)
         if pools:
             stamp = rfc3339(self._clock.now())
-            shoot = await record.rollouts(roll_out.with_pending(roll_out.pending(shoot), pools, stamp))
+            shoot = await record.rollouts(node_replacement.with_pending(node_replacement.pending(shoot), pools, stamp))
         if operation in _PLAIN_OPERATIONS or pools:
-            shoot = await record.operation_taken(operation)
+            shoot = await record.remove_operation(operation)
         return shoot
 
     async def _refuse(self, record: ShootRecord, shoot: Manifest, operation: str, error: InvalidInput) -> None:
-        await record.operation_taken(operation)
+        await record.remove_operation(operation)
         text = "; ".join(error.faults)
         self._reporter(shoot).step_failed("rollout-workers", text, final=True)
-        self._log.warning("roll-out refused", shoot=shoot["metadata"]["name"], error=text)
+        self._log.warning("rollout refused", shoot=shoot["metadata"]["name"], error=text)
         await record.refused(text, (CONFIGURATION_PROBLEM,))
 
     async def _look(self, record: ShootRecord, shoot: Manifest) -> float | None:
-        """A migration is under way and nothing is due by the Shoot itself: go on when the cluster is ready for it."""
+        """Continue a migration when the cluster is ready for it, although the Shoot alone requires nothing."""
         view = ShootView.of(shoot)
         if view.hibernated or view.workerless:
             return None
@@ -160,24 +160,24 @@ class ShootController:
             return 0.0
         else:
             reporter.enter("roll-out")
-        return await self._request_roll_out(record, view, facts, nodes)
+        return await self._request_rollout(record, view, facts, nodes)
 
-    async def _request_roll_out(
+    async def _request_rollout(
         self, record: ShootRecord, view: ShootView, facts: NodesFacts, nodes: list[Manifest]
     ) -> float:
-        """Ask for the nodes' replacement once, if that is ours to ask; then wait for it."""
+        """Request the replacement of nodes once, if the controller may do so; then wait for it."""
         if not self._automatic or not facts.machine_classes_match:
             return LOOK_AGAIN
         machines = await self._kube.list(MACHINE, view.technical_id)
         deployments = await self._kube.list(MACHINE_DEPLOYMENT, view.technical_id)
-        pools = roll_out.pools_to_request(view, nodes, machines, deployments)
+        pools = node_replacement.pools_to_request(view, nodes, machines, deployments)
         if not pools:
             return LOOK_AGAIN
-        await record.request(roll_out.operation_for(view, pools))
+        await record.request(node_replacement.operation_for(view, pools))
         return 0.0
 
     async def _pass_unless_stuck(self, record: ShootRecord, shoot: Manifest) -> float | None:
-        """Another pass, unless the last one has left the constraints as they are: then only after a while."""
+        """Run another pass; if the last one did not change the constraints, only after a while."""
         key = technical_id(shoot)
         constraints = dig(shoot, "status", "constraints")
         if self._without_progress.get(key) == constraints:

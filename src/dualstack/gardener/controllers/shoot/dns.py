@@ -1,12 +1,19 @@
-"""CoreDNS and kube-dns become dual-stack, in an order in which no address is used before it is served (W26, W46)."""
+"""The DNS migration: CoreDNS and kube-dns become dual-stack, and no address is published before it is served.
+
+docs/reference/weaknesses.md#w26 and docs/reference/weaknesses.md#w46 describe what upstream does instead.
+"""
 
 from __future__ import annotations
 
 from dualstack.clock import Clock, parse_rfc3339, rfc3339
-from dualstack.gardener.controllers.managed import apply_managed
-from dualstack.gardener.controllers.rollout import await_in_cluster, deployment_missing, missing_in_cluster
+from dualstack.gardener.controllers.reporting import Reporter
+from dualstack.gardener.controllers.rollout import (
+    apply_managed,
+    await_in_cluster,
+    deployment_missing,
+    missing_in_cluster,
+)
 from dualstack.gardener.controllers.shoot.observation import dns_facts
-from dualstack.gardener.controllers.shoot.progress import Reporter
 from dualstack.gardener.model.constraints import DNS_READY, Change, coredns_restart_due, dns_constraint
 from dualstack.gardener.model.names import DNS_MIGRATION, MANAGED_RESOURCE_COREDNS, RESTARTED_AT
 from dualstack.gardener.model.networks import dns_is_dual, networks
@@ -27,7 +34,7 @@ async def service_ips(kube: Kube) -> tuple[str, ...]:
 
 
 class DnsMigration:
-    """The steps of the DNS migration; each looks for itself whether there is something to do."""
+    """The steps of the DNS migration; each determines for itself whether something is to do."""
 
     def __init__(self, kube: Kube, clock: Clock, reporter: Reporter) -> None:
         self._kube = kube
@@ -37,15 +44,15 @@ class DnsMigration:
     async def restart(self, shoot: ShootView) -> bool:
         """Restart CoreDNS if its pods lack a family, and wait until they have it. True while the DNS migration runs.
 
-        A restart that is under way is waited for, not repeated: its annotation is younger than the constraint.
+        A restart in progress, whose annotation is younger than the constraint, is awaited and not repeated.
         """
         facts = await dns_facts(self._kube, shoot)
         if facts.dns_constraint is None:
             return False
         if coredns_restart_due(facts):
-            async with self._report.step("restart-coredns"):
+            with self._report.step("restart-coredns"):
                 live = await self._kube.get(DEPLOYMENT, COREDNS, KUBE_SYSTEM)
-                stamp = _restart_under_way(live, shoot) or rfc3339(self._clock.now())
+                stamp = _restart_in_progress(live, shoot) or rfc3339(self._clock.now())
                 objects = coredns.objects(shoot, networks(shoot), restarted_at=stamp)
                 await apply_managed(self._kube, MANAGED_RESOURCE_COREDNS, shoot.technical_id, objects)
                 await await_in_cluster(self._kube, self._clock, objects)
@@ -53,24 +60,24 @@ class DnsMigration:
         return True
 
     async def readiness(self, shoot: ShootView) -> tuple[Change, ...]:
-        """The constraint becomes True when the pods, or after a crash the Service already, have every family."""
+        """Set the constraint to True when the pods have every family, or, after a crash, already the Service."""
         facts = await dns_facts(self._kube, shoot)
         ready = facts.pods_ready or facts.service_ready
         return (DNS_READY,) if facts.dns_constraint is not None and ready else ()
 
     async def completion(self, shoot: ShootView) -> tuple[Change, ...]:
-        """What is to become of the constraint at the end of a pass, when the kubelets know what is served (2.3)."""
+        """The change of the constraint at the end of a pass, when the kubelets have the served addresses."""
         return dns_constraint(await dns_facts(self._kube, shoot))
 
     async def deploy(self, shoot: ShootView) -> None:
-        """CoreDNS and kube-dns as the constraints allow; the restart annotation is kept. Waits until they are so."""
+        """Apply CoreDNS and kube-dns as the constraints allow, keep the restart annotation, and await the rollout."""
         live = await self._kube.get(DEPLOYMENT, COREDNS, KUBE_SYSTEM)
         objects = coredns.objects(shoot, networks(shoot), restarted_at=_restarted_at(live))
         if await missing_in_cluster(self._kube, objects) is None:
             await apply_managed(self._kube, MANAGED_RESOURCE_COREDNS, shoot.technical_id, objects)
             return
         migrating = shoot.returning or (shoot.constraint(DNS_MIGRATION) is not None and dns_is_dual(shoot))
-        async with self._report.step("update-kube-dns" if migrating else "update-coredns"):
+        with self._report.step("update-kube-dns" if migrating else "update-coredns"):
             await apply_managed(self._kube, MANAGED_RESOURCE_COREDNS, shoot.technical_id, objects)
             await await_in_cluster(self._kube, self._clock, objects)
 
@@ -82,15 +89,15 @@ class DnsMigration:
         await wait_until(check, self._clock, what="waiting for CoreDNS", interval=5.0)
 
 
-def _restart_under_way(deployment: Manifest | None, shoot: ShootView) -> str | None:
-    """The stamp of a restart that this migration asked for and that is not complete, or None."""
+def _restart_in_progress(deployment: Manifest | None, shoot: ShootView) -> str | None:
+    """The time stamp of a restart that this migration requested and that is not complete, or None."""
     stamp = _restarted_at(deployment)
     constraint = find_condition(shoot.constraints, DNS_MIGRATION)
     if deployment is None or stamp is None or constraint is None or deployment_missing(deployment) is None:
         return None
     try:
-        began = parse_rfc3339(constraint.get("lastTransitionTime", ""))
-        return stamp if parse_rfc3339(stamp) >= began else None
+        started = parse_rfc3339(constraint.get("lastTransitionTime", ""))
+        return stamp if parse_rfc3339(stamp) >= started else None
     except ValueError:
         return None
 

@@ -1,31 +1,30 @@
-"""Asking extensions to reconcile and waiting for their answer (gardener-behaviour.md 3.2)."""
+"""Requests to extensions, and waiting until they are answered (docs/reference/gardener.md#requests-and-waiting)."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from dualstack.clock import Clock, parse_rfc3339
-from dualstack.gardener.controllers.extension import Extension, unfinished
+from dualstack.clock import Clock, parse_rfc3339, rfc3339
+from dualstack.gardener.controllers.extension import Extension, operation_of, unfinished
 from dualstack.gardener.error_codes import CodedError
 from dualstack.gardener.model.names import OPERATION, RECONCILE, TIMESTAMP
 from dualstack.kube.apply import difference
 from dualstack.kube.interface import Kube
-from dualstack.kube.waiting import NotInTime
+from dualstack.kube.waiting import WaitTimeout
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
 INTERVAL = 10.0
-"""Seconds between two looks (gardener-behaviour.md 3.2)."""
+"""Seconds between two looks (docs/reference/gardener.md#wait-times)."""
 PATIENCE = 600.0
-"""Seconds for which an extension may stand in error, or leave the request untouched."""
+"""Seconds for which an extension may be in error, or leave the request untouched."""
 LONGEST = 24 * 3600.0
-"""Seconds for which an extension may work: a large roll-out takes hours."""
+"""Seconds for which an extension may work; a large rollout takes hours."""
 
 
 class ExtensionFailed(CodedError):
-    """The extension did not succeed in time; `codes` are those of its lastError."""
+    """The extension did not succeed in time; has the codes of its lastError."""
 
     def __init__(self, message: str, codes: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -39,7 +38,7 @@ class ExtensionRequests:
     kube: Kube
     clock: Clock
 
-    async def ask(self, extension: Extension, wanted: Manifest) -> str:
+    async def request(self, extension: Extension, wanted: Manifest) -> str:
         """Write the spec and request a reconcile. Returns the time stamp that identifies the request."""
         stamp = nanoseconds(self.clock.now())
         annotations = {OPERATION: RECONCILE, TIMESTAMP: stamp}
@@ -53,11 +52,11 @@ class ExtensionRequests:
         await self.kube.patch(extension.kind, metadata["name"], change, metadata["namespace"])
         return stamp
 
-    async def ask_if_needed(self, extension: Extension, wanted: Manifest, *, forced: bool) -> str | None:
-        """As `ask`, but only when `forced` or the last request has not succeeded (Infrastructure: 3.2).
+    async def request_if_needed(self, extension: Extension, wanted: Manifest, *, forced: bool) -> str | None:
+        """As `request`, but only when `forced` or when the last request has not succeeded.
 
-        An object that is being processed is not asked again. Returns the time stamp to wait for, or None when there
-        is nothing to wait for.
+        Gardener handles the Infrastructure like that (docs/reference/gardener.md#infrastructure-request). An object
+        that is being processed gets no new request. Returns the time stamp to wait for, or None.
         """
         metadata = wanted["metadata"]
         live = await self.kube.get(extension.kind, metadata["name"], metadata["namespace"])
@@ -65,7 +64,7 @@ class ExtensionRequests:
         if live is not None and is_processing(live) and stamp and not difference(live, wanted):
             return str(stamp)
         if live is None or forced or needs_request(live):
-            return await self.ask(extension, wanted)
+            return await self.request(extension, wanted)
         change = difference(live, wanted)
         if change:
             await self.kube.patch(extension.kind, metadata["name"], change, metadata["namespace"])
@@ -79,11 +78,11 @@ class ExtensionRequests:
         stamp: str,
         while_waiting: Callable[[], Awaitable[None]] | None = None,
     ) -> Manifest:
-        """The object as soon as it has answered the request.
+        """Return the object as soon as it has answered the request.
 
-        ExtensionFailed when it stands in error for ten minutes, NotInTime when nobody takes the request up.
+        Raises ExtensionFailed after ten minutes in error, WaitTimeout when no controller accepts the request.
         """
-        began = self.clock.now()
+        started = self.clock.now()
         in_error = idle = 0.0
         while True:
             looked = self.clock.now()
@@ -97,16 +96,18 @@ class ExtensionRequests:
             passed = self.clock.now() - looked
             if found is not None and dig(found, "status", "lastOperation", "state") == "Error":
                 in_error += passed
-            elif found is None or OPERATION in (found["metadata"].get("annotations") or {}):
+            elif found is None or operation_of(found) is not None:
                 idle += passed
             if in_error >= PATIENCE and found is not None:
                 raise ExtensionFailed(f"{extension.kind.kind} {name}: {missing}", _codes(found))
-            if idle >= PATIENCE or looked - began >= LONGEST:
-                raise NotInTime(f"{extension.kind.kind} {name}: {missing}, after waiting for {looked - began:.0f} s")
+            if idle >= PATIENCE or looked - started >= LONGEST:
+                raise WaitTimeout(
+                    f"{extension.kind.kind} {name}: {missing}, after waiting for {looked - started:.0f} s"
+                )
 
 
 def needs_request(found: Manifest) -> bool:
-    """Whether an object asks for a new request although nobody forces one (gardener-behaviour.md 3.2)."""
+    """Whether an object needs a new request although none is forced."""
     last = dig(found, "status", "lastOperation") or {}
     if last.get("state") != "Succeeded":
         return True
@@ -118,17 +119,13 @@ def needs_request(found: Manifest) -> bool:
 
 
 def is_processing(found: Manifest) -> bool:
-    """Whether the extension's controller has taken the request up and not answered."""
-    return bool(
-        OPERATION not in (found["metadata"].get("annotations") or {})
-        and dig(found, "status", "lastOperation", "state") == "Processing"
-    )
+    """Whether the extension's controller has accepted the request and not answered it."""
+    return operation_of(found) is None and bool(dig(found, "status", "lastOperation", "state") == "Processing")
 
 
 def nanoseconds(seconds: float) -> str:
-    """RFC3339Nano in UTC, as Go writes it: no trailing zeros in the fraction."""
-    stamp = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".")
-    return f"{stamp}Z"
+    """RFC3339Nano in UTC as Go writes it, without trailing zeros in the fraction."""
+    return rfc3339(seconds, fraction=True).rstrip("Z").rstrip("0").rstrip(".") + "Z"
 
 
 def _codes(found: Manifest) -> tuple[str, ...]:

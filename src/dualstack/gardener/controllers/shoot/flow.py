@@ -1,10 +1,10 @@
-"""One pass over a Shoot, in Gardener's order (gardener-behaviour.md 2.7), every step gated on the one before.
+"""One pass over a Shoot, in Gardener's order (docs/reference/gardener.md#flow-order); every step awaits the one before.
 
-On the way back to IPv4 (9) the components go in the opposite order: nothing may use an address that is not served any
-more, so whoever publishes addresses loses IPv6 first and kube-apiserver, which has their ranges, last.
+On the way back to IPv4 the components change in the opposite order (docs/reference/gardener.md#return-to-ipv4): those
+that publish addresses lose IPv6 first, and kube-apiserver, which has the ranges, last.
 
-The spec is that of the moment when the pass began; a change that comes meanwhile gets a pass of its own. The status
-is carried along as it is written, and with it the lists of addresses that each component may have (2.4).
+A pass uses the spec from its start; a later change gets a pass of its own. It carries the status along as it is
+written, and with it the address lists of the components (docs/reference/gardener.md#address-lists).
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from dualstack.gardener.controllers.extension import (
     WORKER_EXTENSION,
     Extension,
 )
-from dualstack.gardener.controllers.managed import apply_managed, delete_managed
-from dualstack.gardener.controllers.rollout import await_in_cluster, missing_in_cluster
-from dualstack.gardener.controllers.shoot import dns, roll_out
+from dualstack.gardener.controllers.reporting import Reporter
+from dualstack.gardener.controllers.rollout import apply_managed, await_in_cluster, delete_managed, missing_in_cluster
+from dualstack.gardener.controllers.shoot import dns, node_replacement
 from dualstack.gardener.controllers.shoot.extensions import ExtensionRequests
-from dualstack.gardener.controllers.shoot.notices import tell_of_load_balancers, tell_of_return
+from dualstack.gardener.controllers.shoot.notices import announce_load_balancers, announce_return
 from dualstack.gardener.controllers.shoot.observation import machine_classes_match, nodes_facts
-from dualstack.gardener.controllers.shoot.progress import Reporter
 from dualstack.gardener.controllers.shoot.record import ShootRecord
 from dualstack.gardener.model.constraints import (
     NODES_NOT_MIGRATED,
@@ -70,9 +69,9 @@ class Pass:
         self._counted = 0.0
 
     async def run(self) -> None:
-        """Everything once. Raises the first DualstackError; what was done until then stands and is not done again."""
+        """Run every step once. Raises the first DualstackError; completed steps stay and are not repeated."""
         view = self._view()
-        self._shown_phase()
+        self._report_phase()
         if view.workerless:
             await self._update_api_server()
             await self._update_controller_manager()
@@ -85,7 +84,7 @@ class Pass:
             await self._finish()
 
     async def _widen(self, view: ShootView) -> None:
-        """Every component is awaited before the next, kube-apiserver first: nobody uses what is not served (W43)."""
+        """Add IPv6, kube-apiserver first, awaiting each component (docs/reference/weaknesses.md#w43)."""
         await self._update_api_server()
         await self._update_controller_manager()
         await self._reconcile_control_plane()
@@ -95,7 +94,7 @@ class Pass:
             await self._update_coredns()
 
     async def _narrow(self, view: ShootView) -> None:
-        """The mirror of `_widen`: kubelets forget the address of kube-dns before kube-dns gives it back, and so on."""
+        """Remove IPv6 in the order opposite to `_widen`: kubelets before kube-dns, and so on."""
         if not view.hibernated:
             await self._publish_dns(view)
             await self._update_coredns()
@@ -109,17 +108,17 @@ class Pass:
         return ShootView.of(self._shoot)
 
     def _take(self, shoot: Manifest) -> None:
-        """Carry the status along; the spec stays that of the beginning."""
+        """Take over the status; the spec stays that of the start."""
         self._shoot = {**self._shoot, "status": shoot.get("status") or {}}
 
     def _is_migrating(self) -> bool:
-        """Whether the constraint says that nodes are still to be replaced; on the way back True does not deny it."""
+        """Whether the constraint shows that nodes are still to be replaced; on the way back it does so even as True."""
         view = self._view()
         constraint = view.constraint(NODES_MIGRATION)
         return constraint is not None and (constraint != "True" or view.returning)
 
-    def _shown_phase(self) -> None:
-        """The phases that begin with a pass."""
+    def _report_phase(self) -> None:
+        """Report the phases that start with a pass."""
         view = self._view()
         if view.returning:
             return
@@ -136,31 +135,34 @@ class Pass:
             self._take(await self._record.change_constraints(changes))
 
     async def _start(self) -> None:
-        """Rules A to E, then the Cluster: extensions never see the new families without the constraint (W1)."""
+        """Change the constraint before the Cluster: extensions see the new families only with the constraint.
+
+        docs/reference/weaknesses.md#w1
+        """
         view = self._view()
         nodes = await self._kube.list(NODE)
         changes = nodes_constraint_at_start(await nodes_facts(self._kube, view, nodes))
-        await self._tell(view, changes)
+        await self._announce(view, changes)
         await self._change(changes)
         if view.returning and await self._deferred():
             self._report.enter("single-stack")
         await self._record.sync_cluster(self._shoot)
-        requests = roll_out.pending(self._shoot)
+        requests = node_replacement.pending(self._shoot)
         if requests and not await self._deferred():
-            await roll_out.annotate_templates(self._kube, view, requests)
+            await node_replacement.annotate_templates(self._kube, view, requests)
 
-    async def _tell(self, view: ShootView, changes: Sequence[Change]) -> None:
-        """What cannot be undone, or is not done, before anything is."""
-        turned = view.constraint(NODES_MIGRATION) is not None and (
+    async def _announce(self, view: ShootView, changes: Sequence[Change]) -> None:
+        """Announce what the change leaves behind or takes away, before the first change."""
+        direction_changed = view.constraint(NODES_MIGRATION) is not None and (
             dig(self._shoot, "status", "observedGeneration") != view.generation
         )
         if NODES_NOT_MIGRATED in changes:
-            await tell_of_load_balancers(self._kube, self._clock, self._report, view)
-        elif view.returning and (changes or turned):
-            await tell_of_return(self._kube, self._clock, self._report, view)
+            await announce_load_balancers(self._kube, self._clock, self._report, view)
+        elif view.returning and (changes or direction_changed):
+            await announce_return(self._kube, self._clock, self._report, view)
 
     async def _deferred(self) -> bool:
-        """Whether new machines would still be of the old kind, so that a roll-out would be in vain (5.2)."""
+        """Whether new machines would still be single-stack (docs/reference/gardener.md#rollout-too-early)."""
         return self._is_migrating() and not await machine_classes_match(self._kube, self._view())
 
     async def _reconcile_infrastructure(self) -> None:
@@ -176,12 +178,12 @@ class Pass:
             and dig(live, "status", "lastOperation", "state") == "Succeeded"
         ):
             self._report.enter("preparation")
-        stamp = await self._requests.ask_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=forced)
-        self._report.leave_if("preparation")
+        stamp = await self._requests.request_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=forced)
+        self._report.leave("preparation")
         if stamp is not None:
             await self._progress(15, "Waiting until Shoot infrastructure has been reconciled.")
             found = await self._requests.wait(
-                INFRASTRUCTURE_EXTENSION, view.name, view.technical_id, stamp, self._relay_wishes
+                INFRASTRUCTURE_EXTENSION, view.name, view.technical_id, stamp, self._sync_cut_over_annotation
             )
         else:
             found = await self._found(INFRASTRUCTURE_EXTENSION, view)
@@ -189,25 +191,25 @@ class Pass:
         self._take(await self._record.networking(networking_of(found, view)))
         await self._record.sync_cluster(self._shoot)
         if forced:
-            await self._record.task_done(TASK_DEPLOY_INFRASTRUCTURE)
+            await self._record.remove_task(TASK_DEPLOY_INFRASTRUCTURE)
 
-    async def _relay_wishes(self) -> None:
-        """Whoever annotates the Shoot while its infrastructure is changed need not wait for the next pass."""
+    async def _sync_cut_over_annotation(self) -> None:
+        """Copy a change of the cut-over annotation to the Cluster while the infrastructure is reconciled."""
         annotations = (await self._record.read())["metadata"].get("annotations") or {}
         metadata = self._shoot["metadata"]
         known = metadata.get("annotations") or {}
         if annotations.get(CUT_OVER) == known.get(CUT_OVER):
             return
-        wishes = {key: value for key, value in known.items() if key != CUT_OVER}
+        synced = {key: value for key, value in known.items() if key != CUT_OVER}
         if CUT_OVER in annotations:
-            wishes[CUT_OVER] = annotations[CUT_OVER]
-        self._shoot = {**self._shoot, "metadata": {**metadata, "annotations": wishes}}
+            synced[CUT_OVER] = annotations[CUT_OVER]
+        self._shoot = {**self._shoot, "metadata": {**metadata, "annotations": synced}}
         await self._record.sync_cluster(self._shoot)
 
     async def _found(self, extension: Extension, view: ShootView) -> Manifest:
         found = await self._kube.get(extension.kind, view.name, view.technical_id)
         if found is None:
-            raise NotFound(f"{extension.kind.kind} {view.technical_id}/{view.name} has gone")
+            raise NotFound(f"{extension.kind.kind} {view.technical_id}/{view.name} is gone")
         return found
 
     async def _update_api_server(self) -> None:
@@ -224,7 +226,7 @@ class Pass:
         if await missing_in_cluster(self._kube, [wanted]) is None:
             await apply(self._kube, DEPLOYMENT, wanted)
             return
-        async with self._report.step(step):
+        with self._report.step(step):
             await apply(self._kube, DEPLOYMENT, wanted)
             await await_in_cluster(self._kube, self._clock, [wanted])
 
@@ -241,8 +243,8 @@ class Pass:
         await self._reconcile("reconcile-network", NETWORK_EXTENSION, render.network(self._view()))
 
     async def _reconcile(self, step: str, extension: Extension, wanted: Manifest, *, count: bool = False) -> None:
-        async with self._report.step(step):
-            stamp = await self._requests.ask(extension, wanted)
+        with self._report.step(step):
+            stamp = await self._requests.request(extension, wanted)
             metadata = wanted["metadata"]
             observe = self._count_nodes if count else None
             await self._requests.wait(extension, metadata["name"], metadata["namespace"], stamp, observe)
@@ -257,7 +259,7 @@ class Pass:
         if await missing_in_cluster(self._kube, objects) is None:
             await apply_managed(self._kube, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
             return
-        async with self._report.step("update-kube-proxy"):
+        with self._report.step("update-kube-proxy"):
             await apply_managed(self._kube, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
             await await_in_cluster(self._kube, self._clock, objects)
 
@@ -274,10 +276,10 @@ class Pass:
         view = self._view()
         await self._publish_dns(view)
         wanted = render.worker(view, self._infrastructure)
-        requests = roll_out.pending(self._shoot)
+        requests = node_replacement.pending(self._shoot)
         if requests and await self._deferred():
             await self._reconcile("reconcile-workers", WORKER_EXTENSION, wanted)
-            await roll_out.annotate_templates(self._kube, view, requests)
+            await node_replacement.annotate_templates(self._kube, view, requests)
         if requests and self._is_migrating():
             self._report.enter("roll-out")
             await self._reconcile("await-roll-out", WORKER_EXTENSION, wanted, count=True)
@@ -287,7 +289,7 @@ class Pass:
             self._report.enter("roll-out")
 
     async def _publish_dns(self, view: ShootView) -> None:
-        """The kubelets learn of an address of kube-dns only when it is served (W46)."""
+        """Write the served addresses of kube-dns to the kubelets' configuration (docs/reference/weaknesses.md#w46)."""
         service_ips = await dns.service_ips(self._kube)
         addresses = kubelet_dns(view, networks(view), service_ips=service_ips)
         for pool in view.pools:
@@ -299,7 +301,7 @@ class Pass:
             self._report.nodes(await self._kube.list(NODE))
 
     async def _finish(self) -> None:
-        """Rules F to K, then the rules of DNSServiceMigrationReady."""
+        """Change the constraints at the end of a pass (docs/reference/gardener.md#migration-constraints)."""
         nodes = await self._kube.list(NODE)
         before = self._view()
         if before.constraint(NODES_MIGRATION) is not None:
@@ -309,11 +311,11 @@ class Pass:
         if before.constraint(DNS_MIGRATION) is not None:
             await self._change(await migration.completion(self._view()))
             if before.dual_stack and self._view().constraint(DNS_MIGRATION) is None:
-                await tell_of_load_balancers(self._kube, self._clock, self._report, before)
-        self._reached(before, self._view())
+                await announce_load_balancers(self._kube, self._clock, self._report, before)
+        self._report_finished(before, self._view())
 
-    def _reached(self, before: ShootView, after: ShootView) -> None:
-        """Report the phases that the constraints say are over."""
+    def _report_finished(self, before: ShootView, after: ShootView) -> None:
+        """Report the phases that are over according to the constraints."""
         if before.returning:
             if after.constraint(NODES_MIGRATION) is None:
                 self._report.leave()
@@ -328,7 +330,7 @@ class Pass:
 
 
 def networking_of(infrastructure: Manifest, view: ShootView) -> Manifest:
-    """`status.networking` of the Shoot, from the Infrastructure; its legacy `nodesCIDR` when it has no more (3.2)."""
+    """`status.networking` of the Shoot: that of the Infrastructure, else built from its legacy `nodesCIDR`."""
     found = dig(infrastructure, "status", "networking")
     if not found:
         nodes = dig(infrastructure, "status", "nodesCIDR") or view.nodes

@@ -1,6 +1,7 @@
-"""What the owner of a cluster is told before its families change: what stays behind, by name (W34, W41).
+"""Notices to the owner of a cluster before its families change: what stays behind, by name.
 
-Each is an Event on the Shoot and a `notice` in the stream of events.
+Each is an Event on the Shoot and a `notice` in the stream of events. Upstream says nothing
+(docs/reference/weaknesses.md#w34).
 """
 
 from __future__ import annotations
@@ -8,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from dualstack.clock import Clock
-from dualstack.gardener.controllers.shoot.progress import Reporter
+from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.model.kinds import SHOOT
 from dualstack.gardener.model.names import nodes_subnet, services_subnet
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.kube.announcement import EventType, announce_about
+from dualstack.kube.announcement import EventType, announce
 from dualstack.kube.interface import Kube
 from dualstack.model.cidr import family
 from dualstack.model.json_path import dig
@@ -20,43 +21,44 @@ from dualstack.model.kinds import SERVICE, Manifest
 from dualstack.model.names import KUBE_DNS, KUBE_SYSTEM, L4_RBS
 
 _MOST_NAMES = 10
-"""Names in one sentence; an Event holds no more than some hundred characters."""
+"""Names in one sentence; an Event holds at most 1024 characters."""
 
 
-async def tell_of_load_balancers(kube: Kube, clock: Clock, reporter: Reporter, shoot: ShootView) -> None:
-    """The load balancers that go on with IPv4 alone, if there are any (W41).
+async def announce_load_balancers(kube: Kube, clock: Clock, reporter: Reporter, shoot: ShootView) -> None:
+    """Name the load balancers that stay IPv4-only, if any (docs/reference/weaknesses.md#w41).
 
-    ingress-gce takes over Services with its annotation only, and Gardener sets that on new Services only (6.4).
+    ingress-gce handles only Services with its annotation, which Gardener sets on new Services
+    (docs/reference/gardener.md#ingress-gce).
     """
     old = _names(service for service in await kube.list(SERVICE) if _is_load_balancer(service, by_ingress_gce=False))
     if old:
         message = (
-            f"load balancers that exist keep IPv4 alone, for their addresses are in use: {_listed(old)}. A Service of "
-            "type LoadBalancer that is made after the migration gets both families"
+            f"existing load balancers stay IPv4-only, because their addresses are in use: {_listed(old)}. A Service of "
+            "type LoadBalancer that is created after the migration gets both families"
         )
-        await _tell(kube, clock, reporter, shoot, "LoadBalancersStayIPv4", message, "Normal")
+        await _announce(kube, clock, reporter, shoot, "LoadBalancersStayIPv4", message, "Normal")
 
 
-async def tell_of_return(kube: Kube, clock: Clock, reporter: Reporter, shoot: ShootView) -> None:
-    """What the way back to IPv4 takes away and what it leaves (gardener-behaviour.md 9); once, also after a kill."""
+async def announce_return(kube: Kube, clock: Clock, reporter: Reporter, shoot: ShootView) -> None:
+    """Say what the return to IPv4 removes and what it leaves, once for each generation of the Shoot."""
     services = await kube.list(SERVICE)
     subnets = f"{nodes_subnet(shoot.technical_id)} and {services_subnet(shoot.technical_id)}"
-    told = [
-        "pods keep their alias IP ranges, and no route comes back",
+    effects = [
+        "pods keep their alias IP ranges, and no route is restored",
         f"subnets {subnets} stay dual-stack, and the IPv6 firewall rules stay",
-        "every node is replaced by one with IPv4 alone",
+        "every node is replaced by an IPv4-only node",
     ]
     addressed = _names(service for service in services if _has_ipv6(service))
     if addressed:
-        told.append(f"Services that lose their IPv6 cluster address: {_listed(addressed)}")
+        effects.append(f"Services that lose their IPv6 cluster address: {_listed(addressed)}")
     balanced = _names(service for service in services if _is_load_balancer(service, by_ingress_gce=True))
     if balanced:
-        told.append(f"load balancers that nobody looks after any more: {_listed(balanced)}")
-    message = "; ".join(told)
-    await _tell(kube, clock, reporter, shoot, "ReturningToIPv4", message, "Warning", generation=shoot.generation)
+        effects.append(f"load balancers that no controller maintains any more: {_listed(balanced)}")
+    message = "; ".join(effects)
+    await _announce(kube, clock, reporter, shoot, "ReturningToIPv4", message, "Warning", generation=shoot.generation)
 
 
-async def _tell(
+async def _announce(
     kube: Kube,
     clock: Clock,
     reporter: Reporter,
@@ -67,20 +69,20 @@ async def _tell(
     *,
     generation: int | None = None,
 ) -> None:
-    if await announce_about(
+    if await announce(
         kube, clock, SHOOT, shoot.name, shoot.namespace, reason, message, kind=kind, generation=generation
     ):
         reporter.notice(reason, message)
 
 
 def _is_load_balancer(service: Manifest, *, by_ingress_gce: bool) -> bool:
-    """Whether it is a load balancer that cloud-controller-manager, or ingress-gce, looks after (6.4)."""
+    """Whether it is a load balancer of ingress-gce, or else of cloud-controller-manager."""
     marked = dig(service, "metadata", "annotations", L4_RBS) == "enabled"
     return bool(dig(service, "spec", "type") == "LoadBalancer") and marked == by_ingress_gce
 
 
 def _has_ipv6(service: Manifest) -> bool:
-    """Whether it has an IPv6 cluster address; that of kube-dns is ours to give back."""
+    """Whether it has an IPv6 cluster address; kube-dns, which the migration manages, does not count."""
     if (service["metadata"]["namespace"], service["metadata"]["name"]) == (KUBE_SYSTEM, KUBE_DNS):
         return False
     addresses = dig(service, "spec", "clusterIPs") or ()

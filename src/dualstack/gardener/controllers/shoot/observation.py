@@ -1,4 +1,4 @@
-"""What the shoot controller looks at before it decides: facts of the cluster, read fresh, typed for the model."""
+"""Reads the facts that the shoot controller decides on, typed for the model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dualstack.gardener.model.constraints import DnsFacts, NodesFacts
 from dualstack.gardener.model.kinds import INFRASTRUCTURE, MACHINE_CLASS, MACHINE_DEPLOYMENT, NETWORK
 from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render.machine_class import is_dual_stack
 from dualstack.kube.interface import Kube
 from dualstack.model.conditions import condition_status
 from dualstack.model.json_path import dig
@@ -16,7 +17,7 @@ from dualstack.model.names import KUBE_DNS, KUBE_DNS_SELECTOR, KUBE_SYSTEM
 
 
 async def nodes_facts(kube: Kube, shoot: ShootView, nodes: Sequence[Manifest] | None = None) -> NodesFacts:
-    """Everything that DualStackNodesMigrationReady depends on; `nodes` if they have just been listed."""
+    """The facts behind DualStackNodesMigrationReady; `nodes` if they have just been listed."""
     namespace = shoot.technical_id
     network = await kube.get(NETWORK, shoot.name, namespace)
     infrastructure = await kube.get(INFRASTRUCTURE, shoot.name, namespace)
@@ -35,7 +36,7 @@ async def nodes_facts(kube: Kube, shoot: ShootView, nodes: Sequence[Manifest] | 
 
 
 async def dns_facts(kube: Kube, shoot: ShootView) -> DnsFacts:
-    """Everything that DNSServiceMigrationReady depends on. Pods that are on their way out do not count."""
+    """The facts behind DNSServiceMigrationReady. Pods that are being deleted do not count."""
     service = await kube.get(SERVICE, KUBE_DNS, KUBE_SYSTEM)
     pods = await kube.list(POD, KUBE_SYSTEM, labels=KUBE_DNS_SELECTOR)
     return DnsFacts(
@@ -51,16 +52,11 @@ async def dns_facts(kube: Kube, shoot: ShootView) -> DnsFacts:
 
 
 async def machine_classes_match(kube: Kube, shoot: ShootView) -> bool:
-    """Whether every MachineDeployment's class makes machines of the target: dual-stack NICs for a dual-stack spec.
+    """Whether the class of every MachineDeployment creates machines of the target families.
 
     False when there is no MachineDeployment yet.
     """
     deployments = await kube.list(MACHINE_DEPLOYMENT, shoot.technical_id)
     wanted = {dig(deployment, "spec", "template", "spec", "class", "name") for deployment in deployments}
     classes = {entry["metadata"]["name"]: entry for entry in await kube.list(MACHINE_CLASS, shoot.technical_id)}
-    return bool(wanted) and all(name in classes and _matches(classes[name], shoot) for name in wanted)
-
-
-def _matches(machine_class: Manifest, shoot: ShootView) -> bool:
-    interfaces = dig(machine_class, "providerSpec", "networkInterfaces") or [{}]
-    return bool((interfaces[0].get("stackType") == "IPV4_IPV6") == shoot.dual_stack)
+    return bool(wanted) and all(name in classes and is_dual_stack(classes[name]) == shoot.dual_stack for name in wanted)

@@ -1,4 +1,4 @@
-"""Writing the Shoot's status and its copy in the seed, and nothing else of it but the annotations Gardener removes."""
+"""Writes the Shoot's status, its copy in the seed, and the annotations that Gardener removes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dualstack.clock import Clock, rfc3339
-from dualstack.gardener.controllers.operations import sentence
+from dualstack.gardener.controllers.extension import sentence
 from dualstack.gardener.model.constraints import Change, apply_changes
 from dualstack.gardener.model.defaults import remove_tasks
 from dualstack.gardener.model.kinds import CLUSTER, SHOOT
@@ -22,7 +22,7 @@ _ATTEMPTS = 5
 
 
 class ShootRecord:
-    """One Shoot in the garden. Every method works on the Shoot as it is at that moment."""
+    """One Shoot in the garden. Every method that writes returns the current Shoot if it returns one."""
 
     def __init__(self, kube: Kube, clock: Clock, name: str, namespace: str) -> None:
         self._kube = kube
@@ -31,18 +31,18 @@ class ShootRecord:
         self._namespace = namespace
 
     async def find(self) -> Manifest | None:
-        """The Shoot, or None when it is not there."""
+        """The Shoot, or None."""
         return await self._kube.get(SHOOT, self._name, self._namespace)
 
     async def read(self) -> Manifest:
-        """The Shoot; NotFound when it has gone."""
+        """The Shoot; raises NotFound when it is gone."""
         shoot = await self.find()
         if shoot is None:
             raise NotFound(f'shoots.core.gardener.cloud "{self._name}" not found')
         return shoot
 
     async def change_constraints(self, changes: Sequence[Change]) -> Manifest:
-        """Make the changes; constraints of others stay, whoever writes at the same time. The Shoot afterwards."""
+        """Change constraints; those of other writers stay, also under concurrent writes."""
         shoot = await self.read()
         for attempt in range(_ATTEMPTS):
             current = dig(shoot, "status", "constraints") or []
@@ -59,11 +59,11 @@ class ShootRecord:
         return shoot
 
     async def processing(self, progress: int, description: str) -> Manifest:
-        """lastOperation Processing with this percentage."""
+        """Set lastOperation to Processing with this percentage."""
         return await self._status({"lastOperation": self._operation("Processing", progress, description)})
 
     async def succeeded(self, generation: int) -> Manifest:
-        """lastOperation Succeeded/100; errors and requested roll-outs are done with (gardener-behaviour.md 5.2)."""
+        """Set lastOperation to Succeeded/100; remove errors and requested rollouts."""
         return await self._status(
             {
                 "lastOperation": self._operation("Succeeded", 100, SUCCEEDED),
@@ -74,7 +74,7 @@ class ShootRecord:
         )
 
     async def failed(self, state: str, description: str, codes: Sequence[str], generation: int) -> None:
-        """lastOperation Error or Failed with one entry in lastErrors (gardener-behaviour.md 3.4)."""
+        """Set lastOperation to Error or Failed, with one entry in lastErrors."""
         text = sentence(description)
         shown = text if state == "Failed" else f"{text} Operation will be retried."
         current = dig(await self.read(), "status", "lastOperation", "progress") or 0
@@ -87,11 +87,11 @@ class ShootRecord:
         )
 
     async def refused(self, description: str, codes: Sequence[str]) -> None:
-        """Only lastErrors: a request was refused, the cluster is as it was."""
+        """Set only lastErrors: the request was refused and nothing was changed."""
         await self._status({"lastErrors": [self._error(sentence(description), codes)]})
 
     async def networking(self, networking: Manifest) -> Manifest:
-        """Replace `status.networking` as a whole (gardener-behaviour.md 1.1)."""
+        """Replace `status.networking` as a whole (docs/reference/gardener.md#status-networking)."""
         keys = ("pods", "nodes", "services", "egressCIDRs")
         wanted = {key: list(networking.get(key) or []) for key in keys}
         shoot = await self.read()
@@ -104,11 +104,11 @@ class ShootRecord:
         return await self._status({"manualWorkerPoolRollout": value})
 
     async def request(self, operation: str) -> None:
-        """Set `gardener.cloud/operation`, unless somebody else has asked for something just now."""
+        """Set `gardener.cloud/operation`, unless it has a value."""
         await self._annotate(OPERATION, lambda shoot: dig(shoot, "metadata", "annotations", OPERATION) or operation)
 
-    async def operation_taken(self, operation: str) -> Manifest:
-        """Remove `gardener.cloud/operation` if it still asks for `operation`. The Shoot afterwards."""
+    async def remove_operation(self, operation: str) -> Manifest:
+        """Remove `gardener.cloud/operation` if its value is still `operation`."""
 
         def left(shoot: Manifest) -> str | None:
             current: str | None = dig(shoot, "metadata", "annotations", OPERATION)
@@ -116,12 +116,12 @@ class ShootRecord:
 
         return await self._annotate(OPERATION, left)
 
-    async def task_done(self, task: str) -> Manifest:
-        """Remove the task from `shoot.gardener.cloud/tasks`. The Shoot afterwards."""
+    async def remove_task(self, task: str) -> Manifest:
+        """Remove the task from `shoot.gardener.cloud/tasks`."""
         return await self._annotate(TASKS, lambda shoot: remove_tasks(shoot, (task,)))
 
     async def sync_cluster(self, shoot: Manifest) -> None:
-        """Copy the Shoot into `Cluster/<technical ID>`, which extensions read (gardener-behaviour.md 2.9)."""
+        """Copy the Shoot into `Cluster/<technical ID>` for the extensions (docs/reference/gardener.md#cluster-copy)."""
         metadata = {key: value for key, value in shoot["metadata"].items() if key != "managedFields"}
         copied = {**shoot, "metadata": metadata}
         name = technical_id(shoot)
@@ -155,7 +155,7 @@ class ShootRecord:
         return await self._kube.patch(SHOOT, self._name, body, self._namespace, subresource="status")
 
     async def _annotate(self, annotation: str, value_of: Callable[[Manifest], str | None]) -> Manifest:
-        """Set or remove one annotation, its value decided on the very Shoot that is changed. The Shoot afterwards."""
+        """Set or remove one annotation; `value_of` gets the version of the Shoot that is changed."""
         shoot = await self.read()
         for attempt in range(_ATTEMPTS):
             value = value_of(shoot)

@@ -1,4 +1,4 @@
-"""Request bodies, word for word as Gardener sends them (gardener-behaviour.md 4.1, 4.4)."""
+"""Request bodies, exactly as Gardener sends them (docs/reference/gardener.md#compute-requests)."""
 
 from __future__ import annotations
 

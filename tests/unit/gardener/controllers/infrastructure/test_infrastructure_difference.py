@@ -1,4 +1,4 @@
-"""Differences by meaning: what equals in meaning is left alone, what differs costs one request (W29)."""
+"""Differences by meaning: each differing aspect costs one request (docs/reference/weaknesses.md#w29)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_an_ipv4_subnet_at_rest_needs_nothing() -> None:
 
 
 def test_an_ipv4_shoot_takes_neither_range_nor_stack_type_away() -> None:
-    """cutover.md 10: upstream sends `secondaryIpRanges: []`."""
+    """Upstream sends `secondaryIpRanges: []` (docs/reference/cut-over.md#gardener)."""
     dual = SUBNET_AS_READ | {
         "stackType": "IPV4_IPV6",
         "secondaryIpRanges": [{"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}],

@@ -1,4 +1,4 @@
-"""The Infrastructure as a memory: saved routes survive, are read back, leave only when done (W11 to W14)."""
+"""Saved routes survive a crash, are read back, and are removed only when done (docs/reference/weaknesses.md#w11)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.unit.gardener.controllers.infrastructure.shoots import NS
 from tests.unit.gardener.controllers.store_kube import StoreKube
 
 from dualstack.clock import ScaledClock
-from dualstack.gardener.controllers.infrastructure.controller_manager import CloudControllerManager
+from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
 from dualstack.gardener.controllers.infrastructure.record import ATTEMPTS, InfrastructureRecord
 from dualstack.gardener.model.infrastructure import API_VERSION, SavedRoute
 from dualstack.gardener.model.kinds import INFRASTRUCTURE, MANAGED_RESOURCE
@@ -108,7 +108,7 @@ async def test_keys_of_the_data_are_merged_and_written_only_when_they_differ(
 async def test_a_state_of_terraform_is_taken_over_whole(
     record: InfrastructureRecord, store: KubeStore, envelope: bool
 ) -> None:
-    """gardener-behaviour.md 10: nothing of it stays but what it said."""
+    """Only its facts stay (docs/reference/gardener.md#terraform-state)."""
     terraform = {"version": 4, "resources": [{"type": "google_service_account", "instances": [{}]}]}
     raw = {"data": json.dumps(terraform), "encoding": "none"} if envelope else terraform
     state = dict.fromkeys(await raw_state(record)) | raw
@@ -147,9 +147,9 @@ async def test_w14_what_another_has_written_meanwhile_stays(record: Infrastructu
 
 
 async def test_w12_a_write_that_did_not_take_stops_everything(record: InfrastructureRecord, kube: Kube) -> None:
-    """W12: upstream deletes the routes all the same."""
+    """Upstream deletes the routes nevertheless (docs/reference/weaknesses.md#w12)."""
     kube.forgets = True
-    with pytest.raises(GateFailed, match="not there when read back"):
+    with pytest.raises(GateFailed, match="were missing when read back"):
         await record.add_routes((A,))
 
 
@@ -222,12 +222,12 @@ async def test_giving_back_removes_both_annotations_and_nothing_else(
     manager: CloudControllerManager, store: KubeStore
 ) -> None:
     await manager.stop(wait=False)
-    await manager.give_back()
+    await manager.restore()
     assert annotations_of(store) == {"kept": "yes"}
 
 
 async def test_without_a_deployment_it_is_gone_already(manager: CloudControllerManager, store: KubeStore) -> None:
-    """gardener-behaviour.md 10: in the new seed of a moved control plane there is none yet."""
+    """In the new seed of a moved control plane there is none yet (docs/reference/gardener.md#no-ccm-in-new-seed)."""
     store.delete(DEPLOYMENT, "cloud-controller-manager", NS)
     await manager.stop(wait=True)
     assert (await manager.observe()).gone

@@ -1,4 +1,4 @@
-"""What the Infrastructure says of itself (gardener-behaviour.md 3.5, 4.5)."""
+"""What the Infrastructure publishes (docs/reference/gardener.md#published-status)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.unit.gardener.controllers.infrastructure.shoots import N6, NS, S6, desired, view
 
-from dualstack.gardener.controllers.infrastructure.status import (
+from dualstack.gardener.controllers.infrastructure.record import (
     Prefixes,
     egress,
     families,
@@ -22,7 +22,7 @@ BOTH = Prefixes(N6, S6)
 
 
 def test_networking_of_the_golden_scenario() -> None:
-    """11.4 #13."""
+    """docs/reference/gardener.md#golden-r2-13"""
     assert networking(view(), BOTH) == {
         "nodes": ["10.250.0.0/16", "2600:1900:4010:1234::/64"],
         "pods": ["100.96.0.0/11", "2600:1900:4010:1234::/64"],
@@ -61,9 +61,9 @@ def test_provider_status_before_and_after() -> None:
 def test_subnets_stand_in_gardeners_order_and_the_account_of_the_state_is_told() -> None:
     internal = {"internal": "10.251.0.0/16"}
     state = InfrastructureState(data={"ids/service-account-email": "nodes@proj-1.iam"})
-    told = provider_status(desired(networks=internal), view(networks=internal), nat_ips=(), state=state)
-    assert [subnet["purpose"] for subnet in told["networks"]["subnets"]] == ["nodes", "internal", "services"]
-    assert told["serviceAccountEmail"] == "nodes@proj-1.iam"
+    raw = provider_status(desired(networks=internal), view(networks=internal), nat_ips=(), state=state)
+    assert [subnet["purpose"] for subnet in raw["networks"]["subnets"]] == ["nodes", "internal", "services"]
+    assert raw["serviceAccountEmail"] == "nodes@proj-1.iam"
 
 
 def test_families_of_the_status_win_when_there_are_two() -> None:

@@ -10,8 +10,8 @@ from tests.unit.gardener.controllers.infrastructure.shoots import NETWORK, NS
 from tests.unit.gardener.controllers.store_kube import StoreKube
 
 from dualstack.clock import ScaledClock
-from dualstack.gardener.controllers.infrastructure.controller_manager import CloudControllerManager
-from dualstack.gardener.controllers.infrastructure.reporting import TaskFailed, task
+from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
+from dualstack.gardener.controllers.reporting import TaskFailed, task
 from dualstack.gardener.error_codes import error_codes
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE
 from dualstack.gce.errors import PolicyViolated, StaleFingerprint, operation_refusal, refusal

@@ -1,7 +1,8 @@
-"""Replacing the nodes: the user's request by Gardener's annotation, and our own once the machine classes are ready.
+"""Requests to replace nodes: the user's, with Gardener's annotation, and the controller's own.
 
-Which machines are still to be replaced is read from Nodes and MachineDeployments, never remembered: a Node that has
-one family and is younger than the last request of its pool was not meant by that request (gardener-behaviour.md 5.2).
+The controller requests a replacement once the machine classes are dual-stack. Nodes and MachineDeployments show which
+machines are still to be replaced: a single-stack Node that is younger than the last request of its pool is not covered
+by that request (docs/reference/gardener.md#rollout-too-early).
 """
 
 from __future__ import annotations
@@ -24,10 +25,9 @@ ALL_POOLS = "*"
 
 
 def requested_pools(shoot: ShootView, operation: str) -> tuple[str, ...]:
-    """The pools that `rollout-workers=<pool>[,<pool>...]` or `rollout-workers=*` names.
+    """The pools in `rollout-workers=<pool>[,<pool>...]` or `rollout-workers=*`.
 
-    InvalidInput with the field's path for what may not be rolled: an unknown pool, an in-place pool, no pool at all,
-    or a hibernated shoot.
+    Raises InvalidInput for an unknown or in-place pool, for no pool, and for a hibernated shoot.
     """
     field = f"metadata.annotations[{OPERATION}]"
     value = operation.removeprefix(PREFIX)
@@ -54,7 +54,7 @@ def requested_pools(shoot: ShootView, operation: str) -> tuple[str, ...]:
 
 
 def pending(shoot: Manifest) -> dict[str, str]:
-    """`status.manualWorkerPoolRollout.pendingWorkersRollouts`: time of the request by pool."""
+    """`status.manualWorkerPoolRollout.pendingWorkersRollouts`: the time of the request by pool."""
     entries = dig(shoot, "status", "manualWorkerPoolRollout", "pendingWorkersRollouts") or []
     return {entry["name"]: entry["lastInitiationTime"] for entry in entries}
 
@@ -66,9 +66,9 @@ def with_pending(current: dict[str, str], pools: Iterable[str], stamp: str) -> d
 
 
 async def annotate_templates(kube: Kube, shoot: ShootView, requests: dict[str, str]) -> None:
-    """Give every MachineDeployment of the pools its template annotation, which makes new machine sets.
+    """Annotate the template of every MachineDeployment of the pools, which creates new machine sets.
 
-    Idempotent: the time of the request is the value, and a later one is never overwritten.
+    Idempotent: the value is the time of the request, and a later time is never overwritten.
     """
     for pool in shoot.pools:
         stamp = requests.get(pool.name)
@@ -86,9 +86,9 @@ async def annotate_templates(kube: Kube, shoot: ShootView, requests: dict[str, s
 def pools_to_request(
     shoot: ShootView, nodes: Sequence[Manifest], machines: Sequence[Manifest], deployments: Sequence[Manifest]
 ) -> tuple[str, ...]:
-    """The pools with nodes that no request so far will replace: of one family, and younger than the last request.
+    """The pools with nodes that no request so far replaces: single-stack, and younger than the last request.
 
-    The machine's age counts: a Node registers a while after its machine was made of what was there then.
+    The age of the machine counts, because a Node registers some time after its machine was created.
     """
     created = {machine["metadata"]["name"]: machine["metadata"]["creationTimestamp"] for machine in machines}
     requested: dict[str, float] = {}
@@ -109,18 +109,18 @@ def pools_to_request(
 
 
 def operation_for(shoot: ShootView, pools: Sequence[str]) -> str:
-    """The value of `gardener.cloud/operation` that asks to roll these pools."""
+    """The value of `gardener.cloud/operation` that requests the replacement of these pools' nodes."""
     return PREFIX + (ALL_POOLS if len(pools) == len(shoot.pools) else ",".join(pools))
 
 
 def _is_left_behind(node: Manifest, shoot: ShootView) -> bool:
-    """Whether the node has pod CIDRs and they are not of the wanted families; without any it is still being set up."""
+    """Whether the node's pod CIDRs are not of the wanted families; a node without any is still being set up."""
     cidrs = dig(node, "spec", "podCIDRs") or ()
     return bool(cidrs) and families(cidrs) != shoot.families
 
 
 def _requested_at(deployment: Manifest) -> float:
-    """Seconds since the epoch of the last request, 0 if there was none or it cannot be read."""
+    """The time of the last request in seconds since the epoch; 0 without a readable one."""
     stamp = dig(deployment, "spec", "template", "metadata", "annotations", ROLLOUT_WORKERS)
     try:
         return parse_rfc3339(stamp) if stamp else 0.0

@@ -1,38 +1,40 @@
-"""calico (gardener-behaviour.md 7.2; ManagedResource `extension-networking-calico-config`)."""
+"""Calico, in ManagedResource `extension-networking-calico-config` (docs/reference/gardener.md#calico)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from dualstack.gardener.model.networks import Networks, network_families
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.gardener.render.families import cidr_of
+from dualstack.gardener.render.cni.interface import Cni, cidr_of
+from dualstack.gardener.validation.field_errors import Fault, invalid
+from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import IP_POOL, Manifest
 from dualstack.model.manifests import checksum, config_map, daemon_set, manifest
 from dualstack.model.names import KUBE_SYSTEM
 
-CONFIG_NAME = "calico-config"
-DAEMON_SET_NAME = "calico-node"
+_CONFIG_MAP = "calico-config"
+_DAEMON_SET = "calico-node"
 _IMAGE = "calico/node:v3.30.3"
+_MODES = {"ipipMode": "Never", "vxlanMode": "Never"}
 
 
 def objects(shoot: ShootView, networks: Networks) -> list[Manifest]:
-    """ConfigMap, DaemonSet and address pools for the families that the CNI may configure now (7.1)."""
+    """ConfigMap, DaemonSet and IP pools for the families that the migration allows now."""
     dual = "IPv6" in network_families(shoot)
     data = {"calico_backend": backend(shoot), "cni_network_config": _cni_configuration(dual=dual)}
-    environment = _environment(shoot, networks, dual=dual)
-    labels = {"k8s-app": "calico-node"}
     result = [
-        config_map(CONFIG_NAME, KUBE_SYSTEM, data),
+        config_map(_CONFIG_MAP, KUBE_SYSTEM, data),
         daemon_set(
-            DAEMON_SET_NAME,
+            _DAEMON_SET,
             _IMAGE,
-            labels=labels,
+            labels={"k8s-app": "calico-node"},
             annotations={"checksum/configmap-calico": checksum(data)},
-            environment=environment,
+            environment=_environment(shoot, networks, dual=dual),
         ),
         manifest(
             IP_POOL,
@@ -50,13 +52,10 @@ def objects(shoot: ShootView, networks: Networks) -> list[Manifest]:
 
 
 def backend(shoot: ShootView) -> str:
-    """`bird` when calico makes the pods' routes, else `none`: native routing leaves them to the cloud."""
+    """`bird` when Calico creates the routes to pods; `none` when native routing leaves them to the cloud."""
     if shoot.overlay_enabled is False and not dig(shoot.network_config, "overlay", "createPodRoutes"):
         return "none"
     return "bird"
-
-
-_MODES = {"ipipMode": "Never", "vxlanMode": "Never"}
 
 
 def _cni_configuration(*, dual: bool) -> str:
@@ -107,3 +106,25 @@ def _environment(shoot: ShootView, networks: Networks, *, dual: bool) -> dict[st
             "CALICO_ROUTER_ID": "hash",
         }
     return result
+
+
+def _is_dual_stack(data: Mapping[str, str]) -> bool:
+    plugins = msgspec.json.decode(data["cni_network_config"])["plugins"]
+    ipam = next((plugin["ipam"] for plugin in plugins if "ipam" in plugin), None)
+    if ipam is None:
+        raise InvalidInput(f"ConfigMap {_CONFIG_MAP} has no plugin with ipam")
+    return len(ipam.get("ranges", ())) == 2 and ipam.get("assign_ipv4") == ipam.get("assign_ipv6") == "true"
+
+
+def _validate(config: Mapping[str, Any], families: Sequence[str]) -> Iterator[Fault]:
+    """Calico's own IPAM is IPv4-only (docs/reference/gardener.md#cni-admission)."""
+    kind = dig(config, "ipam", "type")
+    if kind == "calico-ipam" and list(families) != ["IPv4"]:
+        yield invalid(
+            "spec.networking.providerConfig.ipam.type",
+            kind,
+            'IPAM type "calico-ipam" is only supported for IPv4 single-stack shoots, use "host-local" instead',
+        )
+
+
+CALICO = Cni("calico", _DAEMON_SET, _CONFIG_MAP, objects, _is_dual_stack, _validate, (IP_POOL,))

@@ -1,16 +1,18 @@
-"""cilium (gardener-behaviour.md 7.3; ManagedResource `extension-networking-cilium-config`)."""
+"""Cilium, in ManagedResource `extension-networking-cilium-config` (docs/reference/gardener.md#cilium)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dualstack.gardener.model.networks import Networks, network_families
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.gardener.render.families import cidr_of
+from dualstack.gardener.render.cni.interface import Cni, cidr_of
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import checksum, config_map, daemon_set
 from dualstack.model.names import KUBE_SYSTEM
 
-CONFIG_NAME = "cilium-config"
-DAEMON_SET_NAME = "cilium"
+_CONFIG_MAP = "cilium-config"
+_DAEMON_SET = "cilium"
 _IMAGE = "cilium/cilium:v1.17.6"
 
 
@@ -39,12 +41,12 @@ def configuration(shoot: ShootView, networks: Networks) -> dict[str, str]:
 
 
 def objects(shoot: ShootView, networks: Networks) -> list[Manifest]:
-    """ConfigMap and DaemonSet for the families that the CNI may configure now (7.1)."""
+    """ConfigMap and DaemonSet for the families that the migration allows now."""
     data = configuration(shoot, networks)
     return [
-        config_map(CONFIG_NAME, KUBE_SYSTEM, data),
+        config_map(_CONFIG_MAP, KUBE_SYSTEM, data),
         daemon_set(
-            DAEMON_SET_NAME,
+            _DAEMON_SET,
             _IMAGE,
             labels={"k8s-app": "cilium"},
             annotations={"checksum/configmap-cilium": checksum(data)},
@@ -52,3 +54,10 @@ def objects(shoot: ShootView, networks: Networks) -> list[Manifest]:
             max_unavailable=2,
         ),
     ]
+
+
+def _is_dual_stack(data: Mapping[str, str]) -> bool:
+    return data.get("enable-ipv4") == data.get("enable-ipv6") == "true"
+
+
+CILIUM = Cni("cilium", _DAEMON_SET, _CONFIG_MAP, objects, _is_dual_stack)

@@ -1,22 +1,31 @@
-"""IP families and node masks of a Shoot, and how they may change (gardener-behaviour.md 1.2, 1.3)."""
+"""Validation of the families, node masks and CIDRs of a Shoot (docs/reference/gardener.md#ip-family-validation)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dualstack.gardener.model.defaults import max_pods
-from dualstack.gardener.validation.field_errors import Fault, duplicate, forbidden, invalid, not_supported
+from dualstack.gardener.validation.field_errors import Fault, duplicate, forbidden, invalid, not_supported, required
+from dualstack.model import cidr
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
-_FAMILIES_FIELD = "spec.networking.ipFamilies"
+_NETWORKING = "spec.networking"
+_FAMILIES_FIELD = f"{_NETWORKING}.ipFamilies"
 _MANAGER = "spec.kubernetes.kubeControllerManager"
+_NETWORKS = "spec.provider.infrastructureConfig.networks"
 _FAMILIES = ("IPv4", "IPv6")
+_RANGES = ("pods", "services", "nodes")
+_REPORTED_AT = {
+    frozenset(("pods", "services")): ("services", "shoot pod network intersects with shoot service network"),
+    frozenset(("pods", "nodes")): ("pods", "shoot pod network intersects with shoot node network"),
+    frozenset(("services", "nodes")): ("services", "shoot service network intersects with shoot node network"),
+}
 
 
 def family_faults(shoot: Manifest) -> Iterator[Fault]:
-    """Entries that are no family, or twice there."""
+    """Entries that are not a family or are repeated."""
     seen: set[str] = set()
     for index, family in enumerate(dig(shoot, "spec", "networking", "ipFamilies")):
         field = f"{_FAMILIES_FIELD}[{index}]"
@@ -28,7 +37,10 @@ def family_faults(shoot: Manifest) -> Iterator[Fault]:
 
 
 def mask_faults(shoot: Manifest) -> Iterator[Fault]:
-    """Masks out of range, or of a family that the Shoot has not; `shoot` has its defaults (1.3)."""
+    """Masks that are out of range or of another family (docs/reference/gardener.md#node-cidr-mask-sizes).
+
+    `shoot` has its defaults.
+    """
     manager = dig(shoot, "spec", "kubernetes", "kubeControllerManager") or {}
     mask, mask_ipv6 = manager.get("nodeCIDRMaskSize"), manager.get("nodeCIDRMaskSizeIPv6")
     families = dig(shoot, "spec", "networking", "ipFamilies")
@@ -62,7 +74,7 @@ def _max_pods_faults(shoot: Manifest, mask: int) -> Iterator[Fault]:
 
 
 def family_update_faults(old: Manifest, new: Manifest) -> Iterator[Fault]:
-    """The table of section 1.2."""
+    """Changes of the families other than adding IPv6 and removing it again."""
     before = dig(old, "spec", "networking", "ipFamilies") or ["IPv4"]
     after = dig(new, "spec", "networking", "ipFamilies") or ["IPv4"]
     both = ["IPv4", "IPv6"]
@@ -71,16 +83,16 @@ def family_update_faults(old: Manifest, new: Manifest) -> Iterator[Fault]:
 
 
 def family_update_fault(before: list[str], after: list[str]) -> Fault:
-    """The refusal of a change of families; lists are printed as Go prints them: `[IPv4 IPv6]`."""
+    """The error for a change of families; lists in Go's format: `[IPv4 IPv6]`."""
     old, new = (f"[{' '.join(families)}]" for families in (before, after))
     return forbidden(_FAMILIES_FIELD, f"unsupported IP family update: oldIPFamilies={old}, newIPFamilies={new}")
 
 
 def mask_update_faults(old: Manifest, new: Manifest, *, mask_may_leave: bool = False) -> Iterator[Fault]:
-    """Section 1.3, immutability: the IPv6 mask may go from unset to set, once.
+    """Masks are immutable; the IPv6 mask may be set once.
 
-    With that no Shoot that got the default can return to [IPv4], for which the mask is forbidden. `mask_may_leave` is
-    the garden in which it may leave together with IPv6.
+    This keeps a Shoot with the default mask from returning to [IPv4], for which the mask is forbidden
+    (docs/reference/gardener.md#mask-blocks-rollback). With `mask_may_leave` it may be removed together with IPv6.
     """
     returns = dig(new, "spec", "networking", "ipFamilies") == ["IPv4"]
     for key in ("nodeCIDRMaskSize", "nodeCIDRMaskSizeIPv6"):
@@ -90,3 +102,61 @@ def mask_update_faults(old: Manifest, new: Manifest, *, mask_may_leave: bool = F
             continue
         if before is not None and before != after:
             yield invalid(f"{_MANAGER}.{key}", after, "field is immutable")
+
+
+def range_faults(shoot: Manifest) -> Iterator[Fault]:
+    """Errors of the pods, services and nodes CIDR in the spec, and of the lists in the status."""
+    networking = dig(shoot, "spec", "networking") or {}
+    families = networking.get("ipFamilies") or ["IPv4"]
+    given = {key: networking[key] for key in _RANGES if networking.get(key)}
+    for key in ("pods", "services"):
+        if not given.get(key):
+            yield required(f"{_NETWORKING}.{key}", f"{key} is required")
+    for key, text in given.items():
+        yield from cidr_faults(f"{_NETWORKING}.{key}", text)
+        if len(families) < 2 and _parses(text) and cidr.family(text) != families[0]:
+            yield invalid(f"{_NETWORKING}.{key}", text, f"must be a valid {families[0]} address")
+    yield from _overlap_faults({key: text for key, text in given.items() if _parses(text)})
+    yield from _status_faults(shoot)
+
+
+def cidr_faults(field: str, text: str) -> Iterator[Fault]:
+    """Errors of one CIDR: it does not parse, or has host bits."""
+    if not _parses(text):
+        yield invalid(field, text, f"invalid CIDR address: {text}")
+    elif not cidr.is_canonical(text):
+        yield invalid(field, text, "must be valid canonical CIDR")
+
+
+def is_cidr(text: str | None) -> bool:
+    """Whether `text` is a CIDR; host bits do not matter."""
+    return bool(text) and _parses(str(text))
+
+
+def infrastructure_ranges(shoot: Manifest) -> dict[str, str]:
+    """The valid CIDRs in the infrastructureConfig, by field path."""
+    networks = dig(shoot, "spec", "provider", "infrastructureConfig", "networks") or {}
+    keys = ("internal", "workers" if networks.get("workers") else "worker")
+    return {f"{_NETWORKS}.{key}": networks[key] for key in keys if is_cidr(networks.get(key))}
+
+
+def _parses(text: str) -> bool:
+    try:
+        cidr.parse_loosely(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _overlap_faults(given: Mapping[str, str]) -> Iterator[Fault]:
+    names = list(given)
+    for left, right in cidr.overlaps(list(given.values())):
+        key, message = _REPORTED_AT[frozenset((names[left], names[right]))]
+        yield invalid(f"{_NETWORKING}.{key}", given[key], message)
+
+
+def _status_faults(shoot: Manifest) -> Iterator[Fault]:
+    for key, ranges in (dig(shoot, "status", "networking") or {}).items():
+        if key in _RANGES and isinstance(ranges, list):
+            for index, text in enumerate(ranges):
+                yield from cidr_faults(f"status.networking.{key}[{index}]", text)

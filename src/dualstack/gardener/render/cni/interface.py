@@ -1,0 +1,46 @@
+"""What the product needs to know of a network plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dualstack.gardener.model.networks import Networks
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.validation.field_errors import Fault
+from dualstack.model.cidr import family
+from dualstack.model.errors import GateFailed
+from dualstack.model.kinds import Kind, Manifest
+
+
+def _accept(_config: Mapping[str, Any], _families: Sequence[str]) -> Iterable[Fault]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cni:
+    """A network plugin: everything in which one differs from another."""
+
+    name: str
+    """`spec.networking.type` of the Shoot and `spec.type` of the Network."""
+    daemon_set: str
+    """The DaemonSet in kube-system that runs the plugin."""
+    config_map: str
+    """The ConfigMap in kube-system that configures it."""
+    objects: Callable[[ShootView, Networks], list[Manifest]]
+    """The objects of its ManagedResource, for the families of `dualstack.gardener.model.networks.network_families`."""
+    is_dual_stack: Callable[[Mapping[str, str]], bool]
+    """Whether the data of the ConfigMap configures both families; raises InvalidInput if they do not say."""
+    validate: Callable[[Mapping[str, Any], Sequence[str]], Iterable[Fault]] = _accept
+    """Faults of `spec.networking.providerConfig` for these families."""
+    custom_kinds: tuple[Kind, ...] = ()
+    """The kinds among `objects` that are not built into Kubernetes."""
+
+
+def cidr_of(ranges: Iterable[str], wanted: str) -> str:
+    """The last range of the family, as upstream picks it; raises GateFailed when none is assigned yet."""
+    found = [cidr for cidr in ranges if family(cidr) == wanted]
+    if not found:
+        raise GateFailed(f"pods cidr required for setting {wanted.lower()} native routing cidr was not yet set")
+    return found[-1]
