@@ -46,7 +46,7 @@ from tests.bench.course import dark_bound, operations_of, permitted, slowest, st
 from tests.bench.planning import plan
 from tests.bench.reachability import PROPAGATION, Darkness
 from tests.bench.virtual_time import VirtualClock, VirtualLoop
-from tests.unit.gardener.controllers.store_kube import StoreKube
+from tests.support.store_kube import StoreKube
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 SIZES = (100, 130, 1000, 5000)

@@ -17,7 +17,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.server import create_app
 from dualstack_sim.compute.project.quotas import Limits
-from tests.loopback import on_loopback
+from tests.support.loopback import on_loopback
 
 UNLIMITED = 10**9
 REGION = "regions/europe-west1"

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, suppress
 import aiohttp
 from aiohttp import web
 
-from tests.loopback import on_loopback
+from tests.support.loopback import on_loopback
 
 HOP_BY_HOP = ("Host", "Connection", "Transfer-Encoding", "Content-Length", "Content-Encoding", "Accept-Encoding")
 """Headers that concern one connection, and what this end and the other settle between themselves."""

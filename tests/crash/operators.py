@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from dualstack.clock import ScaledClock
-from tests.loopback import kubeconfig
+from tests.support.loopback import kubeconfig
 
 
 class Nursery:

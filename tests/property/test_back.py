@@ -24,9 +24,8 @@ from dualstack.plan.transitions import (
     RestoreRoutes,
     Transition,
 )
-from tests.property.hosts import delivered_to, view_of
-from tests.property.test_views import PROPAGATION, losses
-from tests.property.worlds import PODS, RUNNING, at_goal, at_rest, last, node, restarted, states
+from tests.support.cluster_facts import PODS, RUNNING, at_goal, at_rest, last, node, restarted, states
+from tests.support.hosts import PROPAGATION, delivered_to, losses, view_of
 
 SETTINGS = Settings(batch_size=2)
 BACK = way_back()

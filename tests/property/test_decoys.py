@@ -15,9 +15,9 @@ from dualstack.plan.invariants import MAKE_BEFORE_BREAK, MAKE_BEFORE_BREAK_BACKW
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
 from dualstack.plan.strategy import STRATEGIES, UNMATCHED, choose, obstacles, way_back
-from tests.property.test_disturbances import decoy_stops, decoy_vanishes, node_gets_a_block_of_the_decoys
-from tests.property.test_views import PROPAGATION, losses
-from tests.property.worlds import at_goal, at_rest, cidr, last, node, restarted, route, states
+from tests.support.cluster_facts import at_goal, at_rest, cidr, last, node, restarted, route, states
+from tests.support.disturbances import decoy_stops, decoy_vanishes, node_gets_a_block_of_the_decoys
+from tests.support.hosts import PROPAGATION, losses
 
 WANTED = Settings(batch_size=2, decoys=True)
 UNWANTED = Settings(batch_size=2)

@@ -13,9 +13,9 @@ from dualstack.plan.invariants import check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
 from dualstack.plan.strategy import STRATEGIES, Strategy, choose, way_back
-from tests.property.hosts import delivered_to, view_of
-from tests.property.test_disturbances import DISTURBANCES, Disturbance
-from tests.property.worlds import at_goal, at_rest, last, restarted
+from tests.support.cluster_facts import at_goal, at_rest, last, restarted
+from tests.support.disturbances import DISTURBANCES, Disturbance
+from tests.support.hosts import delivered_to, view_of
 
 SETTINGS = Settings(batch_size=2)
 DIRECTIONS: tuple[Strategy, ...] = (*STRATEGIES.values(), *(way_back(stage) for stage in list(Stage)[:4]))

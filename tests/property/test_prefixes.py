@@ -8,8 +8,8 @@ from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES, choose
 from dualstack.plan.transitions import DeleteRoutes
-from tests.property.hosts import delivered_to, view_of
-from tests.property.worlds import at_goal, at_rest, last, restarted, states
+from tests.support.cluster_facts import at_goal, at_rest, last, restarted, states
+from tests.support.hosts import delivered_to, view_of
 
 SETTINGS = Settings(batch_size=2)
 

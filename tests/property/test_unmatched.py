@@ -16,9 +16,8 @@ from dualstack.plan.invariants import ALIASES_CARRY_NOTHING, ROUTED_STAY_REACHAB
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import UNMATCHED, choose
 from dualstack.plan.transitions import RemoveAliases, Transition
-from tests.property.hosts import Hosts, View, delivered_to
-from tests.property.test_views import PROPAGATION
-from tests.property.worlds import RUNNING, at_goal, at_rest, last, restarted, states
+from tests.support.cluster_facts import RUNNING, at_goal, at_rest, last, restarted, states
+from tests.support.hosts import PROPAGATION, Hosts, View, delivered_to
 
 SETTINGS = Settings(batch_size=2)
 OVERLAP = choose("overlap")

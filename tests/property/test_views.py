@@ -6,38 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import Strategy, choose
-from tests.property.hosts import Hosts
-from tests.property.worlds import at_rest, restarted, states
+from dualstack.plan.strategy import choose
+from tests.support.cluster_facts import at_rest, restarted, states
+from tests.support.hosts import PROPAGATION, losses
 
 SETTINGS = Settings(batch_size=2)
-PROPAGATION = 60.0
-"""The slowest host that the emulator's rules know (cutover.md 11)."""
-
-
-def losses(
-    strategy: Strategy,
-    start: CutoverFacts,
-    settings: Settings,
-    *,
-    propagation: float = PROPAGATION,
-    killed_after: int | None = None,
-) -> set[str]:
-    """The VMs that some host may not reach at some instant of the plan, which is killed once after that many steps."""
-    facts, hosts, lost, steps = start, Hosts.at_rest(start, propagation), set[str](), 0
-    while (transition := strategy.next_transition(facts, settings)) is not None:
-        after = transition.effect(facts)
-        waited = max(after.quiet_for(aspect) - facts.quiet_for(aspect) for aspect in ("controller", "flag", "routes"))
-        facts = after
-        hosts.observe(facts, max(0.0, waited))
-        lost |= hosts.losses(facts)
-        steps += 1
-        if steps == killed_after:
-            facts = restarted(facts)
-    assert facts.finished or facts.on_routes
-    return lost
 
 
 @pytest.mark.parametrize("nodes", range(1, 7))

@@ -9,7 +9,7 @@ import pytest
 from dualstack_sim.rules import RULES, Registry, Rule
 from tests.sim.rules import in_the_data_path, over_instances, over_machines, over_networks, over_peering, over_requests
 from tests.sim.rules.scenarios import SCENARIOS
-from tests.unit.test_citations import ROOT, anchors
+from tests.support.pages import ROOT, anchors
 
 MODULES = (in_the_data_path, over_instances, over_machines, over_networks, over_peering, over_requests)
 SOURCES = ("docs/reference/cut-over.md#r1",)

@@ -10,8 +10,8 @@ import pytest
 from dualstack.cutover.change_times import ChangeTimes, changes
 from dualstack.plan.facts import ASPECTS, AliasFacts, CutoverFacts
 from dualstack.plan.transitions import AddAliases, AddSecondaryRange, DeleteRoutes, Gate, SetOverlapFlag, StopController
-from tests.property.worlds import alias, at_rest, node
-from tests.unit.cutover.cluster import FakeClock
+from tests.support.cluster_facts import alias, at_rest, node
+from tests.unit.cutover.fake_cluster import FakeClock
 
 CHANGES: list[tuple[str, Callable[[CutoverFacts], CutoverFacts]]] = [
     ("flag", SetOverlapFlag().effect),

@@ -14,23 +14,23 @@ from dualstack.model.errors import DualstackError, GateFailed, InvariantBroken
 from dualstack.model.events import AnyEvent, Progress, StepStarted
 from dualstack.plan.facts import CutoverFacts, RouteFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import STRATEGIES, Strategy, choose
+from dualstack.plan.strategy import STRATEGIES, choose
 from dualstack.plan.transitions import DeleteRoutes, Gate, SaveRoutes, Transition
-from tests.property.hosts import delivered_to, view_of
-from tests.property.worlds import RUNNING, alias, at_goal, at_rest, node, route
-from tests.unit.cutover.cluster import Cluster, FakeClock, Killed, failed, finished, once, started
-
-SETTINGS = Settings(batch_size=2)
-OVERLAP = choose("overlap")
-SHOOT = "shoot--foo--bar"
-
-
-async def run(
-    cluster: Cluster, strategy: Strategy = OVERLAP, *, clock: FakeClock | None = None, settings: Settings = SETTINGS
-) -> list[AnyEvent]:
-    events: list[AnyEvent] = []
-    await run_cutover(cluster, strategy, settings, clock or FakeClock(), events.append, SHOOT)
-    return events
+from tests.support.cluster_facts import RUNNING, alias, at_goal, at_rest, node, route
+from tests.unit.cutover.fake_cluster import (
+    OVERLAP,
+    SETTINGS,
+    SHOOT,
+    Cluster,
+    FakeClock,
+    Killed,
+    failed,
+    finished,
+    lose_nothing,
+    once,
+    run,
+    started,
+)
 
 
 async def failing(cluster: Cluster, error: type[DualstackError], match: str) -> list[AnyEvent]:
@@ -43,13 +43,6 @@ async def failing(cluster: Cluster, error: type[DualstackError], match: str) -> 
 def scaled_up(facts: CutoverFacts) -> CutoverFacts:
     """Somebody has started cloud-controller-manager again (W10)."""
     return replace(facts, controller=RUNNING)
-
-
-def lose_nothing(cluster: Cluster) -> None:
-    """In every state that the cluster went through each pod CIDR was delivered."""
-    for facts in cluster.states:
-        for name, owed in facts.pod_cidr_of.items():
-            assert delivered_to(view_of(facts), owed) == {name}
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

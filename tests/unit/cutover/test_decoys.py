@@ -11,9 +11,8 @@ from dualstack.model.errors import GateFailed, Unsupported
 from dualstack.plan.gates import DECOYS as GATES
 from dualstack.plan.strategy import choose
 from dualstack.plan.unmatched_reasons import ALIASES_NOT_MATCHED as REASON
-from tests.property.worlds import at_goal, at_rest
-from tests.unit.cutover.cluster import Cluster, FakeClock, Killed
-from tests.unit.cutover.test_cutover import SETTINGS, lose_nothing
+from tests.support.cluster_facts import at_goal, at_rest
+from tests.unit.cutover.fake_cluster import SETTINGS, Cluster, FakeClock, Killed, lose_nothing
 
 WANTED = replace(SETTINGS, decoys=True)
 OVERLAP = choose("overlap")

@@ -15,9 +15,8 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.strategy import choose, way_back
 from dualstack.plan.transitions import Transition
-from tests.property.worlds import at_goal, at_rest
-from tests.unit.cutover.cluster import Cluster, FakeClock, failed, started
-from tests.unit.cutover.test_cutover import SETTINGS, lose_nothing, run
+from tests.support.cluster_facts import at_goal, at_rest
+from tests.unit.cutover.fake_cluster import SETTINGS, Cluster, FakeClock, failed, lose_nothing, run, started
 
 OVERLAP, COMPRESSED = choose("overlap"), choose("compressed")
 NEVER = ["node-0 is not Ready"] * 1000

@@ -11,7 +11,7 @@ from dualstack.plan.facts import CutoverFacts, RouteFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import choose, describe_outage, obstacles, outage
 from dualstack.plan.transitions import AddAliases, DeleteRoutes
-from tests.property.worlds import PODS, RANGE, STOPPED, at_goal, at_rest, last, restarted, states
+from tests.support.cluster_facts import PODS, RANGE, STOPPED, at_goal, at_rest, last, restarted, states
 
 COMPRESSED, GARDENER, OVERLAP = choose("compressed"), choose("gardener"), choose("overlap")
 SETTINGS = Settings()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, RouteFacts, SavedRoute, overlap
-from tests.property.worlds import PODS, RANGE, STOPPED, ZONE, alias, at_rest, cidr, node, route
+from tests.support.cluster_facts import PODS, RANGE, STOPPED, ZONE, alias, at_rest, cidr, node, route
 
 
 def without_node(*, routes: tuple[RouteFacts, ...] = (), saved: tuple[SavedRoute, ...] = ()) -> CutoverFacts:

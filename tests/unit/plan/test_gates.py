@@ -11,7 +11,7 @@ from dualstack.plan import gates
 from dualstack.plan.facts import AliasFacts, CutoverFacts, RouteFacts
 from dualstack.plan.transition import Gate
 from dualstack.plan.transitions import AddAliases, AddSecondaryRange, SaveRoutes, SetOverlapFlag, StopController
-from tests.property.worlds import RUNNING, at_rest
+from tests.support.cluster_facts import RUNNING, at_rest
 
 NODES = ("node-0", "node-1", "node-2")
 PLAIN = [gate for gate in vars(gates).values() if isinstance(gate, Gate) and gate not in gates.DECOYS]

@@ -21,7 +21,7 @@ from dualstack.plan.transitions import (
     DeleteRoutes,
     Transition,
 )
-from tests.property.worlds import RUNNING, alias, at_rest, states
+from tests.support.cluster_facts import RUNNING, alias, at_rest, states
 
 SETTINGS = Settings()
 

@@ -11,7 +11,7 @@ from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES, choose
 from dualstack.plan.transitions import AddAliases, DeleteRoutes
-from tests.property.worlds import RANGE, ZONE, at_goal, at_rest, cidr, last, states
+from tests.support.cluster_facts import RANGE, ZONE, at_goal, at_rest, cidr, last, states
 
 SETTINGS = Settings(batch_size=2)
 OVERLAP = choose("overlap")

@@ -18,7 +18,7 @@ from dualstack.plan.transitions import (
     SetOverlapFlag,
     Transition,
 )
-from tests.property.worlds import (
+from tests.support.cluster_facts import (
     PODS,
     RANGE,
     RUNNING,

@@ -11,7 +11,7 @@ from dualstack.plan.facts import RouteFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES, choose, describe_outage, estimate, obstacles, outage
 from dualstack.plan.transitions import AddAliases
-from tests.property.worlds import RANGE, alias, at_rest, last, node
+from tests.support.cluster_facts import RANGE, alias, at_rest, last, node
 
 SETTINGS = Settings()
 OVERLAP, GARDENER = choose("overlap"), choose("gardener")

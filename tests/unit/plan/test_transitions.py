@@ -24,7 +24,7 @@ from dualstack.plan.transitions import (
     SetOverlapFlag,
     StopController,
 )
-from tests.property.worlds import PODS, RANGE, RUNNING, STOPPED, alias, at_rest, cidr, node, states
+from tests.support.cluster_facts import PODS, RANGE, RUNNING, STOPPED, alias, at_rest, cidr, node, states
 
 SETTINGS = Settings(batch_size=2)
 OVERLAP = choose("overlap")

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from tests.unit.gardener.controllers.store_kube import StoreKube
+from tests.support.store_kube import StoreKube
 
 from dualstack.clock import rfc3339
 from dualstack.gardener.controllers.controlplane import ControlPlaneController

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.gardener.controllers.migration import EXAMPLE
 from tests.unit.gardener.controllers.scripted_world import NS, START, ScriptedClock, ScriptedWorld
-from tests.unit.gardener.controllers.test_golden import EXAMPLE
 
 from dualstack.gardener.controllers.extension import INFRASTRUCTURE_EXTENSION, NETWORK_EXTENSION, WORKER_EXTENSION
 from dualstack.gardener.controllers.rollout import await_in_cluster

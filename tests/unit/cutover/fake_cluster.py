@@ -6,10 +6,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dualstack.cutover.run import run_cutover
 from dualstack.model.errors import DualstackError
 from dualstack.model.events import AnyEvent, StepFailed, StepFinished, StepStarted
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import Strategy, choose
 from dualstack.plan.transitions import Gate, Transition
+from tests.support.hosts import delivered_to, view_of
 
 
 class Killed(BaseException):
@@ -127,3 +131,27 @@ def finished(events: list[AnyEvent]) -> list[str]:
 def failed(events: list[AnyEvent]) -> list[tuple[str, bool]]:
     """Step and whether the failure was final."""
     return [(event.step, event.final) for event in events if isinstance(event, StepFailed)]
+
+
+SETTINGS = Settings(batch_size=2)
+
+
+OVERLAP = choose("overlap")
+
+
+SHOOT = "shoot--foo--bar"
+
+
+async def run(
+    cluster: Cluster, strategy: Strategy = OVERLAP, *, clock: FakeClock | None = None, settings: Settings = SETTINGS
+) -> list[AnyEvent]:
+    events: list[AnyEvent] = []
+    await run_cutover(cluster, strategy, settings, clock or FakeClock(), events.append, SHOOT)
+    return events
+
+
+def lose_nothing(cluster: Cluster) -> None:
+    """In every state that the cluster went through each pod CIDR was delivered."""
+    for facts in cluster.states:
+        for name, owed in facts.pod_cidr_of.items():
+            assert delivered_to(view_of(facts), owed) == {name}

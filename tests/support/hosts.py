@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import Strategy
+from tests.support.cluster_facts import restarted
 
 Key = tuple[str, ...]
 View = dict[Key, bool]
@@ -95,3 +98,30 @@ class Hosts:
             for node in facts.nodes
             if node.instance_exists and node.pod_cidr and delivered_to(view, node.pod_cidr) != {node.name}
         }
+
+
+PROPAGATION = 60.0
+"""The slowest host that the emulator's rules know (cutover.md 11)."""
+
+
+def losses(
+    strategy: Strategy,
+    start: CutoverFacts,
+    settings: Settings,
+    *,
+    propagation: float = PROPAGATION,
+    killed_after: int | None = None,
+) -> set[str]:
+    """The VMs that some host may not reach at some instant of the plan, which is killed once after that many steps."""
+    facts, hosts, lost, steps = start, Hosts.at_rest(start, propagation), set[str](), 0
+    while (transition := strategy.next_transition(facts, settings)) is not None:
+        after = transition.effect(facts)
+        waited = max(after.quiet_for(aspect) - facts.quiet_for(aspect) for aspect in ("controller", "flag", "routes"))
+        facts = after
+        hosts.observe(facts, max(0.0, waited))
+        lost |= hosts.losses(facts)
+        steps += 1
+        if steps == killed_after:
+            facts = restarted(facts)
+    assert facts.finished or facts.on_routes
+    return lost
