@@ -114,3 +114,11 @@ def test_a_limitation_of_the_cloud_is_named() -> None:
     assert gates.problems(gates.ROUTE_CANARY, bare)[-1].startswith(
         "an alias without a route does not carry its traffic"
     )
+
+
+def test_neither_a_node_without_a_pod_cidr_nor_an_alias_of_the_user_counts() -> None:
+    """The first has no network yet; the second says nothing about the pod CIDR."""
+    first, second, third = with_aliases().nodes
+    user = replace(second, aliases=(AliasFacts("10.99.0.0/28", "user"),))
+    facts = replace(with_aliases(), nodes=(replace(first, pod_cidr=None), user, third))
+    assert gates.problems(gates.ALIASES, replace(facts, unhealthy={first.name: "is not Ready"})) == []

@@ -211,6 +211,16 @@ def test_a_restart_amid_the_deletes_waits_again_and_goes_on_with_its_stage() -> 
     assert deleted == [2, 5]  # the half of ten, then the rest
 
 
+@pytest.mark.parametrize(("destination", "step"), [(cidr(9), "delete-route-canary"), (cidr(3), "barrier-route-canary")])
+def test_a_saved_route_to_another_cidr_than_the_vms_counts_for_no_stage(destination: str, step: str) -> None:
+    """It never carried the VM's traffic, so its absence does not mean that the canary is over."""
+    facts = aliased(with_range(at_rest(4), flag=True), 0, 1, 2, 3).after(1000.0)
+    saved = (*facts.saved_routes[:3], SavedRoute("node-3", destination, ZONE))
+    facts = gates.ALIASES.effect(replace(facts, routes=facts.routes[:3], saved_routes=saved)).with_changed("routes")
+    facts = replace(facts, passed={gates.ALIASES.id: gates.ALIASES.aspects})
+    assert following(facts).id == step
+
+
 def test_clearing_the_flag_waits_until_every_alias_is_known() -> None:
     facts = aliased(with_range(at_rest(1), flag=True), 0)
     facts = restarted(replace(facts, routes=()))
