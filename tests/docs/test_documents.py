@@ -38,19 +38,6 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert not anchor or anchor in anchors(target), link
 
 
-CITATION = re.compile(r"docs/[\w/.-]+\.md(?:#[\w-]+)?")
-
-
-def test_every_citation_in_the_sources_leads_somewhere() -> None:
-    """`docs/reference/cut-over.md#r5` in a docstring, a comment or a message."""
-    sources = [path for folder in ("src", "tests", "examples") for path in (ROOT / folder).rglob("*.[py][ya]*")]
-    cited = {citation for path in sources for citation in CITATION.findall(path.read_text(encoding="utf-8"))}
-    assert len(cited) >= 10
-    known = {str(page.relative_to(ROOT)): anchors(page) | {""} for page in PAGES}
-    pairs = [(citation, *citation.partition("#")[::2]) for citation in sorted(cited)]
-    assert [citation for citation, page, anchor in pairs if anchor not in known.get(page, ())] == []
-
-
 @pytest.mark.parametrize(
     ("command", "page"), [(rehearse, "README.md"), (compute, "docs/simulated-compute.md")], ids=["rehearse", "compute"]
 )

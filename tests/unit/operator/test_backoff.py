@@ -6,7 +6,7 @@ import pytest
 
 from dualstack.kube.interface import Conflict
 from dualstack.model.errors import DualstackError, GateFailed, InvalidInput, Unsupported
-from dualstack.operator.backoff import FIRST, LONGEST, delay_after
+from dualstack.operator.queue import FIRST, LONGEST, delay_after
 
 
 def wrapped(cause: Exception | None) -> DualstackError:

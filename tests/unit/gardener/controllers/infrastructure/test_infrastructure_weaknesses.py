@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.support.store_kube import StoreKube
-from tests.unit.gardener.controllers.infrastructure.shoots import NETWORK, NS
+from tests.unit.gardener.controllers.infrastructure.shoots import NS
 
 from dualstack.clock import ScaledClock
 from dualstack.gardener.controllers.infrastructure.controller_manager import CloudControllerManager
