@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from tests.crash.front import open_front
 
 
-async def test_a_watch_whose_watcher_was_killed_is_ended() -> None:
+async def test_a_watch_ends_when_its_client_was_killed() -> None:
     over, problems = asyncio.Event(), list[dict[str, Any]]()
 
     async def watch(request: web.Request) -> web.StreamResponse:

@@ -41,12 +41,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "page"), [(rehearse, "README.md"), (compute, "docs/simulated-compute.md")], ids=["rehearse", "compute"]
 )
-def test_every_option_is_told(command: click.Command, page: str) -> None:
+def test_every_option_is_documented(command: click.Command, page: str) -> None:
     options = {option.opts[0] for option in command.params if isinstance(option, click.Option) and not option.hidden}
     assert {option for option in options if f"`{option}" not in text(page)} == set()
 
 
-def test_every_knob_is_told_with_its_answers() -> None:
+def test_every_knob_is_documented_with_its_values() -> None:
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in text("docs/simulated-compute.md").split("\n")
     ]
@@ -59,7 +59,7 @@ def test_every_knob_is_told_with_its_answers() -> None:
     assert told == {knob.name: [PROFILES[profile][knob.name] for profile in order] for knob in KNOBS}
 
 
-def test_every_step_and_every_event_is_told() -> None:
+def test_every_step_and_every_event_is_documented() -> None:
     page = text("docs/objects.md")
     assert {step for step in STEPS if f"`{step}`" not in page} == set()
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src/dualstack/gardener/controllers").rglob("*.py")]
@@ -69,7 +69,7 @@ def test_every_step_and_every_event_is_told() -> None:
     assert {reason for reason in reasons if f"`{reason}`" not in page} == set()
 
 
-def test_every_annotation_of_ours_is_told() -> None:
+def test_every_annotation_of_ours_is_documented() -> None:
     sources = (path.read_text(encoding="utf-8") for path in (ROOT / "src/dualstack").rglob("*.py"))
     ours = {name for source in sources for name in re.findall(r'= "(dualstack\.dev/[a-z-]+)"', source)}
     assert len(ours) >= 6

@@ -80,9 +80,7 @@ def test_from_every_prefix_of_every_strategy_back_to_routes_and_from_every_prefi
         (Stage.RANGE, False, True, "add-aliases"),
     ],
 )
-def test_whoever_is_cut_off_is_reached_again_before_anything_else(
-    stage: Stage, routed: bool, flag: bool, step: str
-) -> None:
+def test_unreachable_vms_become_reachable_first(stage: Stage, routed: bool, flag: bool, step: str) -> None:
     """By what the cloud is sure to take: an alias where a route might be refused (K1)."""
     facts = stands_at(stage)
     dark = flagged(replace(facts, routes=facts.routes if routed else ()), on=flag)
@@ -99,7 +97,7 @@ def test_the_way_back_is_resumed_after_every_step(nodes: int) -> None:
 
 @pytest.mark.parametrize("stage", list(Stage)[1:])
 @pytest.mark.parametrize("to", [Stage.ROUTES, Stage.FLAG, Stage.RANGE, Stage.ALIASES])
-def test_every_stage_leads_to_every_stage_before_and_rests_there(stage: Stage, to: Stage) -> None:
+def test_every_stage_leads_back_to_every_earlier_stage(stage: Stage, to: Stage) -> None:
     facts = stands_at(stage)
     end = last(way_back(to), facts, SETTINGS)
     assert stage_of(end) is min(stage, to)
@@ -164,7 +162,7 @@ def test_with_all_routes_left_no_drill_is_needed() -> None:
     assert "restore-routes" not in steps(stands_at(Stage.RANGE))
 
 
-def test_in_the_dark_without_a_range_the_routes_come_back_at_once() -> None:
+def test_unreachable_vms_without_a_range_get_their_routes_at_once() -> None:
     facts = next(
         facts for step, facts in states(choose("gardener"), at_rest(3), SETTINGS) if step.id == "delete-routes"
     )
@@ -188,7 +186,7 @@ def test_a_vm_with_an_alias_but_without_node_keeps_its_address() -> None:
     assert {route.instance for route in end.routes} == {"node-0", "node-1", "node-2"}
 
 
-def test_what_cannot_be_taken_back_is_told() -> None:
+def test_changes_that_cannot_be_rolled_back_are_named() -> None:
     facts = stands_at(Stage.CUT)
     assert irreversible(stands_at(Stage.ALIASES)) == []
     assert "which the cloud may refuse" in irreversible(facts)[0]
@@ -242,7 +240,7 @@ def test_routes_inside_a_range_without_flag_cannot_be_restored() -> None:
     name=st.sampled_from(sorted(STRATEGIES)),
     turns=st.lists(st.tuples(st.booleans(), st.integers(0, 12), st.booleans()), max_size=6),
 )
-def test_to_and_fro_nothing_is_lost(nodes: int, name: str, turns: list[tuple[bool, int, bool]]) -> None:
+def test_changing_direction_at_random_loses_nothing(nodes: int, name: str, turns: list[tuple[bool, int, bool]]) -> None:
     """Forward without loss and back, each for some steps, from wherever a strategy stopped, with and without memory."""
     facts = reached_by(name, nodes)[-1 - len(turns) % max(1, nodes)]
     dark = set(facts.unreachable)

@@ -55,7 +55,7 @@ def started(draw: st.DrawFn) -> CutoverFacts:
     ),
     decoys=st.booleans(),
 )
-def test_whatever_happens_underneath_overlap_loses_nothing_of_its_own_and_finishes(
+def test_overlap_loses_nothing_and_finishes_under_any_disturbance(
     facts: CutoverFacts, disturbances: list[tuple[int, Disturbance, int]], decoys: bool
 ) -> None:
     overlap, chosen = choose("overlap"), replace(SETTINGS, decoys=decoys)
@@ -98,7 +98,7 @@ def test_a_flag_is_set_only_over_routes_that_carry_traffic(facts: CutoverFacts) 
         facts = transition.effect(facts)
 
 
-def test_a_vm_that_lost_its_alias_after_its_route_gets_it_back_before_anything_else() -> None:
+def test_a_vm_that_lost_route_and_alias_gets_its_alias_first() -> None:
     overlap, facts = choose("overlap"), at_rest(3)
     for transition, after in states(overlap, facts, SETTINGS):
         facts = after

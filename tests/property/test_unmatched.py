@@ -40,7 +40,7 @@ def unmatched(view: View, cidr: str) -> frozenset[str]:
 @pytest.mark.parametrize("nodes", range(1, 7))
 @pytest.mark.parametrize("propagation", [0.0, PROPAGATION, 119.0])
 @pytest.mark.parametrize("deliver", [unmatched, delivered_to])
-def test_who_has_a_route_loses_nothing_whatever_hosts_have_seen(
+def test_vms_with_a_route_lose_nothing_in_any_view(
     nodes: int, propagation: float, deliver: Callable[[View, str], frozenset[str]]
 ) -> None:
     """Also if the aliases did carry traffic after all: then the dark ones were dark for another reason."""
@@ -61,7 +61,7 @@ def test_who_has_a_route_loses_nothing_whatever_hosts_have_seen(
 
 
 @pytest.mark.parametrize(("nodes", "gone"), [(1, 1), (3, 1), (6, 1), (6, 3)])
-def test_every_prefix_is_resumed_and_leads_forward_as_well(nodes: int, gone: int) -> None:
+def test_every_prefix_can_be_resumed_in_both_directions(nodes: int, gone: int) -> None:
     start = dark(nodes, gone)
     before = start
     for transition, facts in states(UNMATCHED, start, SETTINGS):
@@ -72,7 +72,7 @@ def test_every_prefix_is_resumed_and_leads_forward_as_well(nodes: int, gone: int
         assert at_goal(last(OVERLAP, again, SETTINGS))
 
 
-def test_it_is_believed_only_when_everybody_without_a_route_complains() -> None:
+def test_aliases_count_as_unmatched_only_if_every_node_without_a_route_complains() -> None:
     facts = dark(6, 3)
     assert facts.unmatched == ("node-0", "node-1", "node-2")
     assert replace(facts, complaining=frozenset({"node-0", "node-1", "node-5"})).unmatched == ()
@@ -80,7 +80,7 @@ def test_it_is_believed_only_when_everybody_without_a_route_complains() -> None:
     assert dark(3, 0).unmatched == ()
 
 
-def test_an_alias_that_may_carry_traffic_is_not_taken_from_who_has_nothing_else() -> None:
+def test_an_alias_that_may_carry_traffic_is_not_removed_from_a_vm_without_route() -> None:
     facts = dark(3, 1)
     (bare,) = facts.unrouted
     broken: Transition = RemoveAliases((bare,), carry_nothing=True)
@@ -91,7 +91,7 @@ def test_an_alias_that_may_carry_traffic_is_not_taken_from_who_has_nothing_else(
 
 
 @pytest.mark.parametrize("nodes", range(2, 7))
-def test_where_routes_carry_nothing_under_the_range_the_plan_asks_before_it_goes_on(nodes: int) -> None:
+def test_the_plan_stops_at_a_gate_when_routes_in_the_range_carry_no_traffic(nodes: int) -> None:
     """R6 may not hold for next hops that are instances: then everybody is cut off by the range, at once."""
     everybody = frozenset(at_rest(nodes).pod_cidr_of)
     for _, facts in states(OVERLAP, at_rest(nodes), SETTINGS):
@@ -108,12 +108,12 @@ def test_where_routes_carry_nothing_under_the_range_the_plan_asks_before_it_goes
             assert not replace(dark, complaining=everybody - {"node-1"}).unserved
 
 
-def test_a_node_that_has_nobody_to_reach_proves_nothing_by_its_complaint() -> None:
+def test_the_complaint_of_a_single_node_does_not_count() -> None:
     for _, facts in states(OVERLAP, at_rest(1), SETTINGS):
         assert not replace(facts, complaining=frozenset(facts.pod_cidr_of)).unserved
 
 
-def test_nobody_interferes_and_every_host_knows_the_flag_before_an_alias_goes() -> None:
+def test_the_controller_is_stopped_and_the_flag_known_before_an_alias_is_removed() -> None:
     facts = dark(3, 1)
     steps = [step.id for step in UNMATCHED.transitions(replace(facts, controller=RUNNING), SETTINGS)]
     assert steps[:3] == ["stop-cloud-controller-manager", "barrier-flag", "remove-aliases"]

@@ -36,7 +36,7 @@ def test_gardener_cuts_off_every_node(nodes: int, propagation: float) -> None:
 
 
 @pytest.mark.parametrize("nodes", range(1, 7))
-def test_compressed_cuts_off_every_node_until_its_alias_and_nobody_after_it(nodes: int) -> None:
+def test_compressed_cuts_off_every_node_until_it_has_its_alias(nodes: int) -> None:
     compressed, start = choose("compressed"), at_rest(nodes)
     assert len(losses(compressed, start, SETTINGS)) == nodes
     aliased = next(facts for step, facts in states(compressed, start, SETTINGS) if step.id == "add-aliases")
@@ -69,9 +69,9 @@ def test_without_the_barriers_that_prevent_loss_overlap_loses(impatient: Setting
     ],
     ids=["range", "canary", "routes"],
 )
-def test_the_other_barriers_are_there_to_notice_loss_not_to_prevent_it(impatient: Settings) -> None:
+def test_the_other_barriers_detect_loss_and_do_not_prevent_it(impatient: Settings) -> None:
     assert losses(choose("overlap"), at_rest(3), impatient) == set()
 
 
-def test_hosts_slower_than_the_barriers_lose() -> None:
+def test_hosts_slower_than_the_barriers_lose_packets() -> None:
     assert losses(choose("overlap"), at_rest(2), SETTINGS, propagation=1000.0)

@@ -109,7 +109,7 @@ async def test_what_follows_a_gate_is_planned_from_fresh_facts(seconds: float, l
     lose_nothing(cluster)
 
 
-async def test_a_finished_cluster_is_only_looked_at() -> None:
+async def test_a_finished_cluster_is_only_observed() -> None:
     cluster = Cluster(at_rest(2))
     await run(cluster)
     again = Cluster(cluster.facts)
@@ -158,7 +158,7 @@ async def test_progress_counts_down() -> None:
     assert progress[-1].eta == 0.0
 
 
-async def test_a_step_tells_its_targets() -> None:
+async def test_a_step_event_has_its_targets() -> None:
     events = await run(Cluster(at_rest(3)))
     batch = next(event for event in events if isinstance(event, StepStarted) and event.step == "add-aliases")
     assert batch.targets == ("node-1", "node-2")
@@ -175,7 +175,7 @@ async def test_a_step_tells_its_targets() -> None:
     ids=["not-ready", "stale", "unavailable"],
 )
 @pytest.mark.parametrize("late", [False, True], ids=["refused", "answer-lost"])
-async def test_what_has_a_reason_to_be_retried_is_planned_again(error: DualstackError, late: bool) -> None:
+async def test_a_retryable_error_leads_to_a_new_plan(error: DualstackError, late: bool) -> None:
     cluster = Cluster(at_rest(3), errors={4: error}, late=late)
     events = await run(cluster)
     assert at_goal(cluster.facts)
@@ -185,7 +185,7 @@ async def test_what_has_a_reason_to_be_retried_is_planned_again(error: Dualstack
 
 
 @pytest.mark.parametrize("error", [Invalid("invalid", "overlaps"), KubeInvalid("422")], ids=["compute", "kubernetes"])
-async def test_what_has_no_reason_goes_up_at_once(error: DualstackError) -> None:
+async def test_an_error_that_is_not_retryable_is_raised_at_once(error: DualstackError) -> None:
     cluster = Cluster(at_rest(3), errors={3: error})
     events = await failing(cluster, type(error), str(error))
     assert failed(events) == [("add-secondary-range", True)]
@@ -224,7 +224,7 @@ async def test_a_flag_that_the_api_ignores_stops_before_the_range() -> None:
     assert cluster.facts.unreachable == ()
 
 
-async def test_what_keeps_being_undone_is_given_up() -> None:
+async def test_a_step_that_keeps_being_undone_fails() -> None:
     cluster = Cluster(at_rest(2), underneath=lambda c: scaled_up(c.facts) if c.observed % 2 else c.facts)
     await failing(cluster, GateFailed, "stop-cloud-controller-manager was done 8 times and is needed again")
     lose_nothing(cluster)
@@ -237,7 +237,7 @@ async def test_obstacles_stop_it_before_anything_is_changed() -> None:
     assert cluster.performed == []
 
 
-async def test_an_obstacle_does_not_keep_the_others_of_a_half_done_migration_dark() -> None:
+async def test_an_obstacle_of_one_vm_does_not_keep_the_others_unreachable() -> None:
     facts = replace(at_rest(3), routes=())
     facts = replace(facts, nodes=(replace(facts.nodes[0], subnet_ok=False), *facts.nodes[1:]))
     ranged = replace(facts, subnet=replace(facts.subnet, secondary_ranges=((facts.range_name, facts.pods_cidr),)))
@@ -246,7 +246,7 @@ async def test_an_obstacle_does_not_keep_the_others_of_a_half_done_migration_dar
     assert cluster.facts.unreachable == ("node-0",)
 
 
-async def test_a_gate_is_given_time_and_then_fails_in_a_safe_state() -> None:
+async def test_a_gate_is_retried_and_then_fails_in_a_safe_state() -> None:
     patient = Cluster(at_rest(3), problems={"gate-alias-canary": ["node-0 is not Ready"] * 3})
     await run(patient)
     assert patient.checked.count("gate-alias-canary") == 4
@@ -272,7 +272,7 @@ async def test_a_barrier_starts_again_when_its_aspect_changes() -> None:
     assert at_goal(cluster.facts)
 
 
-async def test_a_barrier_whose_aspect_never_rests_is_given_up() -> None:
+async def test_a_barrier_whose_aspect_keeps_changing_fails() -> None:
     def flips(cluster: Cluster) -> CutoverFacts:
         if "add-alias-canary" not in cluster.steps:
             return cluster.facts
@@ -327,7 +327,7 @@ async def test_a_route_that_comes_back_is_deleted_again() -> None:
     lose_nothing(cluster)
 
 
-async def test_a_batch_of_which_a_part_did_not_succeed_is_planned_again_for_that_part() -> None:
+async def test_a_partly_failed_batch_is_planned_again_for_the_failed_part() -> None:
     def lose_one(facts: CutoverFacts) -> CutoverFacts:
         nodes = tuple(replace(known, aliases=()) if known.name == "node-2" else known for known in facts.nodes)
         return replace(facts, nodes=nodes)

@@ -22,7 +22,7 @@ async def run(cluster: Cluster) -> None:
     await run_cutover(cluster, OVERLAP, WANTED, FakeClock(), lambda _: None, "shoot--foo--bar")
 
 
-async def test_every_proof_is_asked_for_and_nothing_is_left() -> None:
+async def test_every_decoy_gate_is_checked_and_nothing_is_left() -> None:
     cluster = Cluster(at_rest(4))
     await run(cluster)
     assert at_goal(cluster.facts)
@@ -32,7 +32,7 @@ async def test_every_proof_is_asked_for_and_nothing_is_left() -> None:
 
 
 @pytest.mark.parametrize("killed_after", range(15))
-async def test_killed_after_any_change_it_ends_well_and_leaves_nothing(killed_after: int) -> None:
+async def test_after_a_kill_at_any_change_it_finishes_and_leaves_nothing(killed_after: int) -> None:
     cluster = Cluster(at_rest(3), kill_after=killed_after)
     with pytest.raises(Killed):
         await run(cluster)
@@ -44,7 +44,7 @@ async def test_killed_after_any_change_it_ends_well_and_leaves_nothing(killed_af
 
 
 @pytest.mark.parametrize("gate", [gate.id for gate in GATES])
-async def test_a_proof_that_fails_takes_everything_back_and_says_so(gate: str) -> None:
+async def test_a_failed_decoy_gate_rolls_back_to_routes(gate: str) -> None:
     cluster = Cluster(at_rest(3), problems={gate: ["somebody is in the way"] * 1000})
     with pytest.raises(GateFailed) as error:
         await run(cluster)
@@ -55,7 +55,7 @@ async def test_a_proof_that_fails_takes_everything_back_and_says_so(gate: str) -
     lose_nothing(cluster)
 
 
-async def test_what_the_cloud_does_not_do_is_not_tried_again() -> None:
+async def test_a_limitation_of_the_cloud_is_an_unsupported_error() -> None:
     cluster = Cluster(at_rest(3), problems={"gate-decoy-alias": [REASON] * 1000})
     with pytest.raises(Unsupported) as error:
         await run(cluster)

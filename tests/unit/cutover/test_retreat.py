@@ -49,7 +49,7 @@ async def stopped(cluster: Cluster, settings: Settings = SETTINGS) -> tuple[str,
         ("gate-routes", Stage.ALIASES),
     ],
 )
-async def test_a_failed_gate_takes_its_stage_back_without_loss_and_says_so(gate: str, stage: Stage) -> None:
+async def test_a_failed_gate_rolls_its_stage_back_without_loss(gate: str, stage: Stage) -> None:
     cluster = Cluster(at_rest(4), problems={gate: list(NEVER)})
     said, events = await stopped(cluster)
     assert said == f"node-0 is not Ready; rolled back to {stage.words}"
@@ -62,7 +62,7 @@ async def test_a_failed_gate_takes_its_stage_back_without_loss_and_says_so(gate:
     lose_nothing(cluster)
 
 
-async def test_where_the_cloud_takes_no_route_back_everything_rests_as_it_is() -> None:
+async def test_a_cloud_that_refuses_routes_leaves_the_cluster_as_it_is() -> None:
     cluster = Refusing(at_rest(4), problems={"gate-route-canary": list(NEVER)})
     said, _ = await stopped(cluster)
     assert said == (
@@ -74,7 +74,7 @@ async def test_where_the_cloud_takes_no_route_back_everything_rests_as_it_is() -
     lose_nothing(cluster)
 
 
-async def test_where_aliases_carry_nothing_routes_come_back_although_the_cloud_takes_none_in_the_range() -> None:
+async def test_routes_return_after_the_range_is_removed_when_aliases_carry_no_traffic() -> None:
     """K3 no and K1 deny: aliases and range have to go first."""
     start = replace(at_rest(4), complaining=frozenset({"node-0"}))
     cluster = Refusing(start, problems={"gate-route-canary": list(NEVER)})
@@ -94,7 +94,7 @@ async def test_where_aliases_carry_nothing_routes_come_back_although_the_cloud_t
     ]
 
 
-async def test_where_routes_carry_nothing_under_the_range_it_goes_at_once() -> None:
+async def test_the_range_is_removed_at_once_when_routes_in_it_carry_no_traffic() -> None:
     """No barrier and no patience while everybody is cut off."""
     start = at_rest(4)
     start = replace(start, complaining=frozenset(start.pod_cidr_of))
@@ -113,7 +113,7 @@ async def test_where_routes_carry_nothing_under_the_range_it_goes_at_once() -> N
     assert begun["remove-secondary-range"] == begun["gate-range"]
 
 
-async def test_the_drill_stops_before_the_first_route_is_deleted_when_none_could_come_back() -> None:
+async def test_a_failed_drill_stops_before_the_first_route_is_deleted() -> None:
     cluster = Refusing(at_rest(3))
     said, _ = await stopped(cluster, replace(SETTINGS, drill=True))
     assert said == "the cloud refuses a static route inside the range"
@@ -130,7 +130,7 @@ async def test_the_drill_is_done_once_before_the_first_route_is_deleted() -> Non
     assert at_goal(cluster.facts)
 
 
-async def test_back_from_the_end_is_refused_by_the_drill_before_a_route_or_alias_is_touched() -> None:
+async def test_a_failed_drill_stops_the_way_back_before_a_route_or_alias_changes() -> None:
     done = Cluster(at_rest(3))
     await run(done)
     cluster = Refusing(done.facts)
@@ -150,7 +150,7 @@ async def test_back_and_forth_through_the_engine() -> None:
     assert cluster.facts.on_routes
 
 
-async def test_a_change_of_mind_ends_the_run_between_two_steps() -> None:
+async def test_a_change_of_direction_ends_the_run_between_two_steps() -> None:
     def turn(cluster: Cluster) -> CutoverFacts:
         if "add-aliases" in cluster.steps:
             raise DirectionChanged("somebody wants it back")
@@ -166,7 +166,7 @@ async def test_a_change_of_mind_ends_the_run_between_two_steps() -> None:
     lose_nothing(cluster)
 
 
-async def test_compressed_tells_the_blackout_before_and_measures_it_after() -> None:
+async def test_compressed_reports_the_outage_before_and_measures_it_after() -> None:
     events = await run(Cluster(at_rest(3)), COMPRESSED)
     first, *_ = events
     assert isinstance(first, OutageExpected)
@@ -176,7 +176,7 @@ async def test_compressed_tells_the_blackout_before_and_measures_it_after() -> N
     assert "the pods of 3 nodes could not reach other nodes for at most" in measured.detail
 
 
-async def test_a_blackout_that_was_found_is_measured_from_then() -> None:
+async def test_an_outage_that_existed_before_the_run_is_measured_as_a_minimum() -> None:
     events = await run(Cluster(replace(at_rest(2), routes=())))
     (measured,) = [event for event in events if isinstance(event, OutageMeasured)]
     assert "for at least" in measured.detail

@@ -23,23 +23,23 @@ def test_the_node_is_the_source_of_truth() -> None:
     assert facts.live_routes == ()
 
 
-def test_a_route_or_else_a_saved_one_speaks_for_a_vm_without_node() -> None:
+def test_a_vm_without_a_node_has_the_pod_cidr_of_its_route_or_saved_route() -> None:
     assert "node-0" not in without_node().pod_cidr_of
     assert without_node(routes=(route(0),)).pod_cidr_of["node-0"] == cidr(0)
     assert without_node(saved=(SavedRoute("node-0", cidr(0), ZONE),)).pod_cidr_of["node-0"] == cidr(0)
 
 
-def test_a_cidr_that_a_node_has_by_now_is_not_owed_to_a_vm_without_node() -> None:
+def test_a_vm_without_a_node_loses_a_cidr_that_a_node_has() -> None:
     assert "node-0" not in without_node(saved=(SavedRoute("node-0", cidr(1), ZONE),)).pod_cidr_of
 
 
-def test_a_vm_that_brought_its_own_alias_is_owed_nothing_until_it_has_a_node() -> None:
+def test_a_vm_with_an_alias_of_its_own_has_no_pod_cidr_until_it_has_a_node() -> None:
     facts = without_node(routes=(route(0),))
     fresh = replace(facts.nodes[0], aliases=(alias(42),))
     assert "node-0" not in replace(facts, nodes=(fresh, facts.nodes[1])).pod_cidr_of
 
 
-def test_a_vm_that_is_gone_is_owed_nothing_even_if_its_node_stays() -> None:
+def test_a_deleted_vm_has_no_pod_cidr_even_if_its_node_exists() -> None:
     facts = at_rest(1)
     assert replace(facts, nodes=(replace(facts.nodes[0], instance_exists=False),)).pod_cidr_of == {}
 
@@ -75,7 +75,7 @@ def test_the_documented_order_of_routing(
     assert facts.unreachable == (() if reachable else ("node-0",))
 
 
-def test_an_alias_in_another_range_counts_for_nothing() -> None:
+def test_an_alias_in_another_range_does_not_count() -> None:
     facts = at_rest(1)
     held = replace(facts.nodes[0], aliases=(AliasFacts(cidr(0), "user-range"),))
     assert not replace(facts, nodes=(held,)).aliased("node-0")
@@ -86,7 +86,7 @@ def test_a_range_with_our_name_and_other_addresses_is_not_ours() -> None:
     assert not replace(facts, subnet=replace(facts.subnet, secondary_ranges=((RANGE, "10.97.0.0/16"),))).range_present
 
 
-def test_memories_take_no_part_in_comparing() -> None:
+def test_runtime_state_does_not_take_part_in_comparisons() -> None:
     facts = at_rest(1)
     assert replace(facts, quiet={"flag": 7.0}, passed={"gate-routes": ("routes",)}) == facts
     assert replace(facts, controller=STOPPED) != facts

@@ -76,7 +76,7 @@ def test_a_healthy_cluster_passes(gate: Gate) -> None:
 
 @pytest.mark.parametrize("gate", PLAIN, ids=lambda gate: gate.id)
 @pytest.mark.parametrize(("change", "problem", "asks"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN])
-def test_each_rule_stops_the_gates_that_ask_for_it(
+def test_each_rule_stops_the_gates_that_require_it(
     gate: Gate, change: Callable[[CutoverFacts], CutoverFacts], problem: str, asks: Callable[[Gate], bool]
 ) -> None:
     assert gates.problems(gate, change(with_aliases())) == ([problem] if asks(gate) else [])

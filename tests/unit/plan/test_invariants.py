@@ -85,14 +85,14 @@ def test_every_invariant_has_been_broken_here() -> None:
     assert {name for name, _, _ in BROKEN} == {invariant.name for invariant in MAKE_BEFORE_BREAK}
 
 
-def test_what_was_broken_before_is_not_held_against_a_step() -> None:
+def test_an_invariant_that_is_broken_already_does_not_stop_a_step() -> None:
     dark = replace(at_rest(3), routes=())
     check(MAKE_BEFORE_BREAK, dark, AddSecondaryRange())
     with pytest.raises(InvariantBroken, match="pod-cidr-reachable"):
         check(MAKE_BEFORE_BREAK, at_rest(3), AddSecondaryRange())
 
 
-def test_gardeners_order_keeps_what_it_can_and_breaks_the_rest() -> None:
+def test_gardeners_order_breaks_three_invariants() -> None:
     gardener, facts = choose("gardener"), at_rest(3)
     caught = set()
     for transition in gardener.transitions(facts, SETTINGS):

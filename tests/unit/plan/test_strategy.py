@@ -44,7 +44,7 @@ def test_a_cluster_in_order_has_no_obstacles() -> None:
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_obstacles_are_foreseen_from_the_start_and_told_together(name: str) -> None:
+def test_all_obstacles_are_reported_together_from_the_start(name: str) -> None:
     facts = at_rest(3)
     thief = replace(node(8), pod_cidr=None, aliases=(alias(0),))
     facts = replace(
@@ -58,7 +58,7 @@ def test_obstacles_are_foreseen_from_the_start_and_told_together(name: str) -> N
     assert "vpn" in told or "routes lead into the pod CIDR" in told
 
 
-def test_what_pods_will_notice_is_one_sentence() -> None:
+def test_the_expected_outage_is_one_sentence() -> None:
     assert describe_outage(OVERLAP, at_rest(3), SETTINGS) == "No packet is expected to be lost."
     dark = replace(at_rest(3), routes=())
     assert describe_outage(OVERLAP, dark, SETTINGS) == (
