@@ -1,4 +1,4 @@
-"""A simulated Compute Engine with as many nodes as asked for, in a process of its own.
+"""A simulated Compute Engine with a given number of nodes, in a process of its own.
 
 Prints one JSON line (`{"url", "load_seconds"}`) when it answers, and ends when its standard input does.
 """

@@ -1,4 +1,4 @@
-"""README.md and docs: links lead somewhere, and what can be asked of the program or seen of it is named."""
+"""README.md and docs: links lead somewhere, and options, knobs, steps, Events and annotations are documented."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def test_every_knob_is_documented_with_its_values() -> None:
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in text("docs/simulated-compute.md").split("\n")
     ]
-    told = {
+    documented = {
         cells[0].split("`")[1]: [cell.split()[0] for cell in cells[2:]]
         for cells in rows
         if len(cells) == 5 and "`" in cells[0]
     }
     order = ("documented", "pessimistic", "optimistic")
-    assert told == {knob.name: [PROFILES[profile][knob.name] for profile in order] for knob in KNOBS}
+    assert documented == {knob.name: [PROFILES[profile][knob.name] for profile in order] for knob in KNOBS}
 
 
 def test_every_step_and_every_event_is_documented() -> None:

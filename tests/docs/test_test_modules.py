@@ -1,4 +1,4 @@
-"""What the folders of tests promise (CONTRIBUTING.md): helpers stand in modules of their own."""
+"""The rules for the folders of tests in CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_no_module_imports_a_test_module() -> None:
 
 
 def test_no_unit_test_imports_what_does_io() -> None:
-    """tests/unit/conftest.py refuses sockets and processes at run time; this finds a server that no test starts."""
+    """tests/unit/conftest.py refuses sockets and processes at run time; this finds imports that no test uses yet."""
     doors = ("aiohttp", "tests.support.loopback", "tests.sim", "tests.clients", "tests.contract")
     found = {
         (str(path.relative_to(TESTS)), name)

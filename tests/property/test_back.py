@@ -1,4 +1,4 @@
-"""The way back from wherever a strategy stands: no packet lost, any step may be the last, and forward is open again."""
+"""The way back from every state of a strategy: it loses no packet, and after every step forward is possible again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OVERLAP = choose("overlap")
 
 
 def reached_by(name: str, nodes: int) -> list[CutoverFacts]:
-    """Every state on the way of a strategy, from the first to the last, as a new process sees it."""
+    """Every state of a strategy, from the first to the last, as a new process sees it."""
     start = at_rest(nodes)
     return [restarted(facts) for facts in (start, *(facts for _, facts in states(choose(name), start, SETTINGS)))]
 
@@ -56,13 +56,13 @@ def test_from_every_prefix_of_every_strategy_back_to_routes_and_from_every_prefi
     name: str, nodes: int
 ) -> None:
     for cut in reached_by(name, nodes):
-        facts, dark = cut, set(cut.unreachable)
+        facts, unreachable = cut, set(cut.unreachable)
         for transition in BACK.transitions(cut, SETTINGS):
             assert transition.precondition(facts) == []
             check(MAKE_BEFORE_BREAK_BACKWARDS, facts, transition)
             facts = transition.effect(facts)
-            dark &= set(facts.unreachable)
-            assert set(facts.unreachable) <= dark
+            unreachable &= set(facts.unreachable)
+            assert set(facts.unreachable) <= unreachable
             end = last(OVERLAP, restarted(facts), SETTINGS)
             assert at_goal(end)
         assert facts.on_routes
@@ -81,11 +81,11 @@ def test_from_every_prefix_of_every_strategy_back_to_routes_and_from_every_prefi
     ],
 )
 def test_unreachable_vms_become_reachable_first(stage: Stage, routed: bool, flag: bool, step: str) -> None:
-    """By what the cloud is sure to take: an alias where a route might be refused (K1)."""
+    """By an alias where the cloud may refuse a route (docs/reference/cut-over.md#k1)."""
     facts = stands_at(stage)
-    dark = flagged(replace(facts, routes=facts.routes if routed else ()), on=flag)
-    assert dark.unreachable
-    assert steps(dark)[0] == step
+    cut_off = flagged(replace(facts, routes=facts.routes if routed else ()), on=flag)
+    assert cut_off.unreachable
+    assert steps(cut_off)[0] == step
 
 
 @pytest.mark.parametrize("nodes", range(1, 7))
@@ -241,9 +241,9 @@ def test_routes_inside_a_range_without_flag_cannot_be_restored() -> None:
     turns=st.lists(st.tuples(st.booleans(), st.integers(0, 12), st.booleans()), max_size=6),
 )
 def test_changing_direction_at_random_loses_nothing(nodes: int, name: str, turns: list[tuple[bool, int, bool]]) -> None:
-    """Forward without loss and back, each for some steps, from wherever a strategy stopped, with and without memory."""
+    """Forward without loss and back, for some steps each, from the end of any strategy, with and without restarts."""
     facts = reached_by(name, nodes)[-1 - len(turns) % max(1, nodes)]
-    dark = set(facts.unreachable)
+    unreachable = set(facts.unreachable)
     for forward, count, killed in turns:
         strategy = OVERLAP if forward else BACK
         for _ in range(count):
@@ -252,9 +252,9 @@ def test_changing_direction_at_random_loses_nothing(nodes: int, name: str, turns
                 break
             check(strategy.invariants, facts, transition)
             facts = transition.effect(facts)
-            dark &= set(facts.unreachable)
+            unreachable &= set(facts.unreachable)
             for vm, owed in facts.pod_cidr_of.items():
-                assert vm in dark or delivered_to(view_of(facts), owed) == {vm}
+                assert vm in unreachable or delivered_to(view_of(facts), owed) == {vm}
         facts = restarted(facts) if killed else facts
         if not facts.controller.ignored:
             facts = replace(facts, controller=RUNNING)

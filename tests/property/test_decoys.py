@@ -1,4 +1,4 @@
-"""With decoys nothing of a node is touched before the cloud has proven itself, and nothing of them stays behind."""
+"""With decoys no node changes before every decoy gate has passed, and nothing of the decoys is left."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BACK = way_back()
 
 
 def reached(nodes: int, settings: Settings = WANTED) -> list[CutoverFacts]:
-    """Every state on the way, as the process sees it that brought it about."""
+    """Every state of the plan, as the running process sees it."""
     start = at_rest(nodes)
     return [start, *(facts for _, facts in states(OVERLAP, start, settings))]
 

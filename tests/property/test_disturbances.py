@@ -1,4 +1,4 @@
-"""Whatever happens underneath between two steps, the cut-over loses nothing of its own and ends at its goal."""
+"""Under any change between two steps, no step of the cut-over loses a packet, and it reaches its goal."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ MOST_STEPS = 200
 
 @st.composite
 def started(draw: st.DrawFn) -> CutoverFacts:
-    """A cluster at rest, or left by either strategy after any step, perhaps with oddities of its own."""
+    """A cluster at rest or after any step of any strategy, perhaps with a stale route or a node without one."""
     start = at_rest(draw(st.integers(0, 6)))
     if draw(st.booleans()):
-        start = replace(start, routes=(*start.routes, route(50)))  # its VM is long gone
+        start = replace(start, routes=(*start.routes, route(50)))  # its VM does not exist
     if draw(st.booleans()):
-        start = replace(start, nodes=(*start.nodes, node(60)))  # never had a route (W24)
+        start = replace(start, nodes=(*start.nodes, node(60)))  # never had a route
     reached = [start]
     left_by = choose(draw(st.sampled_from(sorted(STRATEGIES))))
     reached += [facts for _, facts in states(left_by, start, SETTINGS)]

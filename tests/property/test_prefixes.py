@@ -1,4 +1,4 @@
-"""A plan cut off after any of its steps and made again from the facts finishes, and keeps its invariants on the way."""
+"""A plan that is interrupted after any step and made again from the facts finishes and keeps its invariants."""
 
 from __future__ import annotations
 

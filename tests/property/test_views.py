@@ -1,4 +1,4 @@
-"""Barriers keep what they claim: whatever each host has seen so far, no packet goes astray (cutover.md 2)."""
+"""Barriers do what they claim: in no view of a host is a packet lost (docs/reference/cut-over.md#host-views)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ Disturbance = Callable[[CutoverFacts, int], CutoverFacts]
 
 
 def vm_vanishes(facts: CutoverFacts, number: int) -> CutoverFacts:
-    """Its route stays (compute-api.md 6.1)."""
+    """Its route stays (docs/reference/compute-engine.md#next-hop-gone)."""
     return replace(facts, nodes=tuple(known for known in facts.nodes if known.name != f"node-{number}"))
 
 
@@ -39,7 +39,7 @@ def vm_stops(facts: CutoverFacts, number: int) -> CutoverFacts:
 
 
 def vm_appears_without_pod_cidr(facts: CutoverFacts, number: int) -> CutoverFacts:
-    """cloud-controller-manager is stopped, so that nobody gives it one (W36)."""
+    """cloud-controller-manager, which would assign one, is stopped (docs/reference/weaknesses.md#w36)."""
     fresh = NodeFacts(name=f"young-{number}", zone=ZONE, pod_cidr=None)
     return replace(facts, nodes=(*(known for known in facts.nodes if known.name != fresh.name), fresh))
 
@@ -56,7 +56,7 @@ def vm_appears_with_alias(facts: CutoverFacts, number: int) -> CutoverFacts:
 
 
 def controller_comes_back(facts: CutoverFacts, number: int) -> CutoverFacts:
-    """It runs again and re-creates the route of a live node (cutover.md E15)."""
+    """It runs again and re-creates the route of a node (docs/reference/cut-over.md#e15)."""
     facts = replace(facts, controller=RUNNING)
     if f"node-{number}" not in facts.node_of or route(number) in facts.routes:
         return facts.with_changed("controller")
@@ -64,7 +64,7 @@ def controller_comes_back(facts: CutoverFacts, number: int) -> CutoverFacts:
 
 
 def alias_is_lost(facts: CutoverFacts, number: int) -> CutoverFacts:
-    """Somebody cleared it (compute-api.md 7.3, the gcloud trap)."""
+    """A command of gcloud cleared it (docs/reference/cut-over.md#gcloud-clears-aliases)."""
     nodes = tuple(replace(known, aliases=()) if known.name == f"node-{number}" else known for known in facts.nodes)
     return replace(facts, nodes=nodes).with_changed("aliases")
 
@@ -80,7 +80,7 @@ def flag_is_cleared(facts: CutoverFacts, _: int) -> CutoverFacts:
 
 
 def decoy_vanishes(facts: CutoverFacts, _: int) -> CutoverFacts:
-    """Its routes and the probing pods stay."""
+    """Its routes and the probe pods stay."""
     gone = replace(facts.decoys, vm=False, home="", aliases=frozenset())
     return replace(facts, decoys=gone).with_changed("decoys") if facts.decoys.vm else facts
 

@@ -1,6 +1,7 @@
-"""What single hosts may see while changes are on their way, and where they send a packet then (cutover.md 2, K4).
+"""What single hosts may see while changes propagate, and where they send a packet then
+(docs/reference/cut-over.md#host-views).
 
-Written from the documented order of routing, without a look at the product's own rule of reachability.
+Written from the documented order of routing, independently of the product's rule of reachability.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ Key = tuple[str, ...]
 View = dict[Key, bool]
 
 MOST_IN_FLIGHT = 13
-"""Views grow as two to the number of changes in flight; a test that needs more is too large."""
+"""The number of views is two to the power of the changes in flight; a test that needs more is too large."""
 
 
 def view_of(facts: CutoverFacts) -> View:
-    """What a host sees once everything has reached it."""
+    """What a host sees once every change has reached it."""
     view: View = {
         ("flag",): facts.subnet.overlap_flag,
         ("range",): (facts.range_name, facts.pods_cidr) in facts.subnet.secondary_ranges,
@@ -54,7 +55,7 @@ def delivered_to(view: View, cidr: str) -> frozenset[str]:
 class Hosts:
     """The changes that have reached every host, and those that each host may or may not have seen.
 
-    A change needs at most `propagation` seconds. Time passes in barriers alone: everything else is taken to be instant,
+    A change needs at most `propagation` seconds. Time passes in barriers only: all other steps are instant,
     which is the worst case.
     """
 
@@ -101,7 +102,7 @@ class Hosts:
 
 
 PROPAGATION = 60.0
-"""The slowest host that the emulator's rules know (cutover.md 11)."""
+"""Seconds until the slowest host of the simulation knows a change (docs/reference/cut-over.md#propagation)."""
 
 
 def losses(
@@ -112,7 +113,7 @@ def losses(
     propagation: float = PROPAGATION,
     killed_after: int | None = None,
 ) -> set[str]:
-    """The VMs that some host may not reach at some instant of the plan, which is killed once after that many steps."""
+    """The VMs that some host may not reach at some instant of the plan, restarted once after `killed_after` steps."""
     facts, hosts, lost, steps = start, Hosts.at_rest(start, propagation), set[str](), 0
     while (transition := strategy.next_transition(facts, settings)) is not None:
         after = transition.effect(facts)

@@ -1,4 +1,4 @@
-"""What the engine remembers: since when an aspect is quiet, which gates passed."""
+"""What the engine remembers: how long each aspect has been quiet, and which gates passed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retries have a reason, wait longer each time, and end."""
+"""Retries follow a reason, wait longer each time, and end."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_a_route_that_was_saved_as_ours_stays_ours() -> None:
 
 
 def test_names_of_clusters_count_to_their_twenty_sixth_character() -> None:
-    """Two clusters may share them; the machine then tells them apart."""
+    """Two clusters may share them; then the machine decides."""
     long = replace(
         OURS,
         cluster=replace(CLUSTER, name="shoot--project--averylongname-one"),

@@ -13,7 +13,7 @@ ROUTES = TemporaryRoutes(
     description="rollback drill of foo",
     network=NETWORK,
     pods="10.96.0.0/11",
-    vms="foo-",
+    vms=("foo-", "pool-"),
 )
 OURS = {
     "name": "foo-drill-1",

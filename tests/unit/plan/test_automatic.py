@@ -1,4 +1,4 @@
-"""Which strategy is chosen, and what is said of it."""
+"""Which strategy `auto` chooses, and the reason that it gives."""
 
 from __future__ import annotations
 

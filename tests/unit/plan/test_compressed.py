@@ -1,4 +1,4 @@
-"""The shortest blackout: everything before it that can be before it, and nothing in it that need not be."""
+"""The shortest outage: it contains only the steps that cannot come before or after it."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_the_whole_order_for_forty_nodes() -> None:
 
 
 def test_nothing_but_range_and_aliases_happens_while_pods_are_cut_off() -> None:
-    dark = [transition.id for transition, facts in states(COMPRESSED, at_rest(5), SETTINGS) if facts.unreachable]
-    assert dark == ["delete-routes", "add-secondary-range"]
+    during = [transition.id for transition, facts in states(COMPRESSED, at_rest(5), SETTINGS) if facts.unreachable]
+    assert during == ["delete-routes", "add-secondary-range"]
 
 
 @pytest.mark.parametrize("cut_after", ["delete-routes", "add-secondary-range"])

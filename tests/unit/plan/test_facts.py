@@ -1,4 +1,4 @@
-"""What the observed facts say: which pod CIDR a VM is owed, what reaches it, what remains."""
+"""What the observed facts mean: the pod CIDR of each VM, whether it is reachable, and what remains to do."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def test_a_deleted_vm_has_no_pod_cidr_even_if_its_node_exists() -> None:
 def test_the_documented_order_of_routing(
     *, ranged: bool, flag: bool, routed: bool, holder: int | None, reachable: bool
 ) -> None:
-    """cutover.md 2: no range, static; range, alias; flag, static again; another VM's alias wins over all."""
+    """Static routes without a range; aliases inside one; with the flag both; the alias of another VM before all
+    (docs/reference/cut-over.md#forwarding)."""
     facts = at_rest(1)
     other = NodeFacts("node-8", ZONE, pod_cidr=None, aliases=(alias(0),) if holder == 8 else ())
     owner = replace(facts.nodes[0], aliases=(alias(0),) if holder == 0 else ())

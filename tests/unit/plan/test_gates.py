@@ -1,4 +1,4 @@
-"""What each gate checks: every rule has a state that breaks it alone, and gates that do not ask for it let it pass."""
+"""What each gate checks: every rule has a state that breaks it alone, and gates that do not require it pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each invariant, broken on purpose, is caught by its name; no other cries with it without reason."""
+"""Each invariant that is broken on purpose is reported by its name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETTINGS = Settings()
 
 @dataclass(frozen=True)
 class Blunder(Transition):
-    """Does what no plan of ours does."""
+    """A step that no plan contains."""
 
     does: Callable[[CutoverFacts], CutoverFacts] = lambda facts: facts
     id = "blunder"
@@ -48,7 +48,7 @@ def _swap(facts: CutoverFacts) -> CutoverFacts:
 
 
 def _swap_route_for_alias(facts: CutoverFacts) -> CutoverFacts:
-    """Both at once: a host that learns of the route first has nowhere to send to."""
+    """Both at once: a host that learns of the route first cannot send anywhere."""
     return DeleteRoutes(("route-0",)).effect(AddAliases(("node-0",)).effect(facts))
 
 
@@ -86,8 +86,8 @@ def test_every_invariant_has_been_broken_here() -> None:
 
 
 def test_an_invariant_that_is_broken_already_does_not_stop_a_step() -> None:
-    dark = replace(at_rest(3), routes=())
-    check(MAKE_BEFORE_BREAK, dark, AddSecondaryRange())
+    cut_off = replace(at_rest(3), routes=())
+    check(MAKE_BEFORE_BREAK, cut_off, AddSecondaryRange())
     with pytest.raises(InvariantBroken, match="pod-cidr-reachable"):
         check(MAKE_BEFORE_BREAK, at_rest(3), AddSecondaryRange())
 

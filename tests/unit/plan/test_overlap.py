@@ -236,7 +236,7 @@ def test_a_changed_alias_must_pass_its_gate_again_before_a_route_is_deleted() ->
 
 
 def test_an_unreachable_canary_fails_its_gate_without_the_barrier() -> None:
-    """The barrier would only make the blackout of the canary longer (K3)."""
+    """The barrier would only make the outage of the canary longer (docs/reference/cut-over.md#k3)."""
     facts = aliased(with_range(at_rest(3), flag=True), 0, 1, 2).after(1000.0)
     facts = replace(gates.ALIASES.effect(facts), routes=facts.routes[1:]).with_changed("routes")
     assert following(facts).id == "barrier-route-canary"

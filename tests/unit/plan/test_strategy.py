@@ -1,4 +1,4 @@
-"""Strategies by name, and what they tell before they start: obstacles, outage, time."""
+"""Strategies by name, and what is known before they start: obstacles, outage and duration."""
 
 from __future__ import annotations
 
@@ -52,23 +52,23 @@ def test_all_obstacles_are_reported_together_from_the_start(name: str) -> None:
         nodes=(*facts.nodes[:2], replace(facts.nodes[2], subnet_ok=False), thief),
         foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),),
     )
-    told = "\n".join(obstacles(choose(name), facts, SETTINGS))
-    assert "node-8 holds" in told
-    assert "nic0 of VM node-2" in told
-    assert "vpn" in told or "routes lead into the pod CIDR" in told
+    reported = "\n".join(obstacles(choose(name), facts, SETTINGS))
+    assert "node-8 holds" in reported
+    assert "nic0 of VM node-2" in reported
+    assert "vpn" in reported or "routes lead into the pod CIDR" in reported
 
 
 def test_the_expected_outage_is_one_sentence() -> None:
     assert describe_outage(OVERLAP, at_rest(3), SETTINGS) == "No packet is expected to be lost."
-    dark = replace(at_rest(3), routes=())
-    assert describe_outage(OVERLAP, dark, SETTINGS) == (
+    cut_off = replace(at_rest(3), routes=())
+    assert describe_outage(OVERLAP, cut_off, SETTINGS) == (
         "No packet is expected to be lost; the pods of 3 nodes are unreachable already and recover with their aliases."
     )
     assert describe_outage(GARDENER, at_rest(3), SETTINGS) == (
         "The pods of all 3 nodes become unreachable from other nodes at once; the first recover after about 50 s, "
         "the last after about 70 s."
     )
-    assert describe_outage(GARDENER, dark, SETTINGS) == (
+    assert describe_outage(GARDENER, cut_off, SETTINGS) == (
         "No route is left to delete, so no further node becomes unreachable."
     )
 

@@ -1,4 +1,4 @@
-"""Single steps: exact and idempotent effects, preconditions in words, and the way back."""
+"""Single steps: exact and idempotent effects, preconditions in words, and the steps of the way back."""
 
 from __future__ import annotations
 
