@@ -11,6 +11,7 @@ import pytest
 from dualstack.cli.rehearse import rehearse
 from dualstack.cli.sim import compute
 from dualstack.model.events import STEPS
+from dualstack.plan.settings import Settings
 from dualstack_sim.rules.profiles import KNOBS, PROFILES
 
 ROOT = Path(__file__).parents[2]
@@ -74,3 +75,20 @@ def test_every_annotation_of_ours_is_documented() -> None:
     ours = {name for source in sources for name in re.findall(r'= "(dualstack\.dev/[a-z-]+)"', source)}
     assert len(ours) >= 6
     assert {name for name in ours if f"`{name}" not in text("docs/objects.md")} == set()
+
+
+@pytest.mark.parametrize(
+    ("anchor", "setting"),
+    [
+        ("barrier-flag", "barrier_flag"),
+        ("barrier-range", "barrier_range"),
+        ("barrier-alias-canary", "barrier_canary"),
+        ("soak", "soak_aliases"),
+        ("barrier-route-canary", "barrier_route_canary"),
+        ("barrier-routes", "barrier_routes"),
+    ],
+)
+def test_barriers_have_their_documented_length(anchor: str, setting: str) -> None:
+    row = re.search(rf'<a id="{anchor}"></a>[^|]*\| (\d+) s \|', text("docs/reference/cut-over.md"))
+    assert row is not None
+    assert getattr(Settings(), setting) == float(row[1])

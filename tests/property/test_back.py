@@ -260,3 +260,15 @@ def test_changing_direction_at_random_loses_nothing(nodes: int, name: str, turns
             facts = replace(facts, controller=RUNNING)
     assert last(BACK, facts, SETTINGS).on_routes
     assert at_goal(last(OVERLAP, facts, SETTINGS))
+
+
+def test_forty_nodes_give_their_aliases_up_in_batches() -> None:
+    plan = BACK.transitions(reached_by("overlap", 40)[-1], Settings())
+    removed = [len(step.targets) for step in plan if isinstance(step, RemoveAliases)]
+    assert removed == [1, 10, 10, 19]  # at least ten together, then half and all of 40
+
+
+def test_a_range_without_nodes_goes_without_the_flag() -> None:
+    facts = last(OVERLAP, at_rest(0), SETTINGS)
+    assert facts.range_present
+    assert "set-overlap-flag" not in steps(restarted(facts))

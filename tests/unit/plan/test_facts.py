@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, RouteFacts, SavedRoute, overlap
+from dualstack.plan.facts import AliasFacts, CutoverFacts, DecoyFacts, NodeFacts, RouteFacts, SavedRoute, overlap
 from tests.support.cluster_facts import PODS, RANGE, STOPPED, ZONE, alias, at_rest, cidr, node, route
 
 
@@ -103,3 +104,59 @@ def test_families_never_overlap() -> None:
     assert overlap("10.96.0.0/16", "10.96.7.0/24")
     assert not overlap("10.96.0.0/16", "10.97.0.0/24")
     assert not overlap("0.0.0.0/0", "::/0")
+
+
+def ranged(facts: CutoverFacts, cidr: str = PODS, *, flag: bool = False) -> CutoverFacts:
+    return replace(facts, subnet=replace(facts.subnet, secondary_ranges=((RANGE, cidr),), overlap_flag=flag))
+
+
+SAVED = (SavedRoute("node-0", cidr(0), ZONE),)
+LEFTOVERS: dict[str, Callable[[CutoverFacts], CutoverFacts]] = {
+    "a drill's route": lambda facts: replace(facts, drill_routes=("drill",)),
+    "decoys": lambda facts: replace(facts, decoys=DecoyFacts(vm=True)),
+    "saved routes": lambda facts: replace(facts, saved_routes=SAVED),
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *LEFTOVERS.values(),
+        lambda facts: replace(facts, nodes=(replace(facts.nodes[0], aliases=(alias(0),)), facts.nodes[1])),
+        lambda facts: replace(facts, routes=facts.routes[1:]),
+        lambda facts: ranged(facts, "10.97.0.0/16"),
+        lambda facts: replace(facts, subnet=replace(facts.subnet, overlap_flag=True)),
+    ],
+    ids=[*LEFTOVERS, "an alias", "a missing route", "a range", "the flag"],
+)
+def test_each_leftover_of_the_cut_over_means_that_the_cluster_is_not_on_its_routes_alone(
+    change: Callable[[CutoverFacts], CutoverFacts],
+) -> None:
+    facts = replace(at_rest(2), controller=STOPPED)
+    assert facts.on_routes
+    assert not change(facts).on_routes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *LEFTOVERS.values(),
+        lambda facts: replace(facts, nodes=(replace(facts.nodes[0], aliases=()), facts.nodes[1])),
+        lambda facts: replace(facts, routes=(route(0),)),
+        lambda facts: replace(facts, subnet=replace(facts.subnet, secondary_ranges=())),
+        lambda facts: ranged(facts, flag=True),
+    ],
+    ids=[*LEFTOVERS, "a missing alias", "a route", "a missing range", "the flag"],
+)
+def test_each_open_step_means_that_the_cut_over_is_not_finished(
+    change: Callable[[CutoverFacts], CutoverFacts],
+) -> None:
+    nodes = tuple(replace(node(number), aliases=(alias(number),)) for number in range(2))
+    facts = ranged(replace(at_rest(2), routes=(), nodes=nodes, controller=STOPPED))
+    assert facts.finished
+    assert not change(facts).finished
+
+
+def test_the_flag_may_stay_on_for_a_foreign_route() -> None:
+    facts = ranged(replace(at_rest(0), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),)), flag=True)
+    assert facts.finished

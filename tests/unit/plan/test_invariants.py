@@ -102,3 +102,9 @@ def test_gardeners_order_breaks_three_invariants() -> None:
                 caught.add(invariant.name)
         facts = transition.effect(facts)
     assert caught == {"pod-cidr-reachable", "alias-before-delete", "controller-gone-before-delete"}
+
+
+def test_decoys_beside_an_existing_range_do_not_stop_other_steps() -> None:
+    """The step that added the range broke the invariant; the next one may be the removal of the decoys."""
+    facts = replace(after("add-secondary-range"), decoys=WITH_DECOYS.decoys)
+    check(MAKE_BEFORE_BREAK, facts, AddAliases(("node-0",)))

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from dualstack.model.errors import InvalidInput
+from dualstack.plan.decoy_steps import CreateDecoys
 from dualstack.plan.facts import RouteFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import STRATEGIES, choose, describe_outage, estimate, obstacles, outage
-from dualstack.plan.transitions import AddAliases
+from dualstack.plan.strategy import STRATEGIES, choose, describe_outage, duration, estimate, obstacles, outage
+from dualstack.plan.transitions import (
+    AddAliases,
+    DeleteRoutes,
+    SaveRoutes,
+    SetOverlapFlag,
+    StopController,
+    Transition,
+)
 from tests.support.cluster_facts import RANGE, alias, at_rest, last, node
 
 SETTINGS = Settings()
+
+
+def names(count: int) -> tuple[str, ...]:
+    return tuple(f"route-{number}" for number in range(count))
+
+
 OVERLAP, GARDENER = choose("overlap"), choose("gardener")
 
 
@@ -101,3 +116,56 @@ def test_settings_that_cannot_work_are_refused() -> None:
         Settings(batch_size=0)
     with pytest.raises(ValueError, match="ascend to 1"):
         Settings(delete_shares=(0.5, 0.1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "valid"),
+    [
+        ({"batch_size": 1}, True),
+        ({"batch_size": 0}, False),
+        ({"attempts": 1}, True),
+        ({"attempts": 0}, False),
+        ({"observe_every": 0.5}, True),
+        ({"observe_every": 0.0}, False),
+        ({"alias_shares": (1.0,)}, True),
+        ({"alias_shares": ()}, False),
+        ({"delete_shares": (0.5, 0.9)}, False),
+    ],
+)
+def test_each_setting_has_its_bound(settings: dict[str, Any], valid: bool) -> None:
+    if valid:
+        Settings(**settings)
+        return
+    with pytest.raises(ValueError, match=r"must"):
+        Settings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds"),
+    [
+        (SaveRoutes(), 1.0),
+        (StopController(), 30.0),
+        (StopController(wait=False), 1.0),
+        (SetOverlapFlag(), 8.0),
+        (CreateDecoys(home="10.127.252.0/22"), 60.0),
+        (AddAliases(("node-0",)), 5.0),
+        (DeleteRoutes(("route-0",)), 4.0),
+        (DeleteRoutes(()), 4.0),
+        (DeleteRoutes(names(50)), 4.0 * 4.5),
+        (DeleteRoutes(names(100)), 4.0 * 7.5),
+        (DeleteRoutes(names(300)), 4.0 * 7.5),
+        (DeleteRoutes(names(1500)), 4.0 * 7.5),
+        (DeleteRoutes(names(1501)), 4.0 * 7.5 + 60.0),
+    ],
+    ids=lambda value: f"{value.id}-{len(value.targets)}" if isinstance(value, Transition) else None,
+)
+def test_the_duration_of_a_step_follows_its_operations_and_the_quota(step: Transition, seconds: float) -> None:
+    """Medians, the slowest of many operations, and one minute for each further 1,500 requests
+    (docs/reference/compute-engine.md#assumed-latencies)."""
+    assert duration(step, at_rest(1), OVERLAP) == seconds
+
+
+def test_gardener_waits_for_each_alias_and_polls_every_ten_seconds() -> None:
+    one_by_one = AddAliases(("node-0", "node-1", "node-2"), one_by_one=True)
+    assert duration(one_by_one, at_rest(3), GARDENER) == 30.0
+    assert duration(DeleteRoutes(("route-0",)), at_rest(1), GARDENER) == 10.0
