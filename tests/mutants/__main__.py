@@ -48,7 +48,7 @@ def main(packages: tuple[str, ...], sample: int | None, seed: int, jobs: int) ->
     reasons = accepted()
     survived = set[Key]()
     unexplained = 0
-    for mutation in survivors(((it, tests_of(it)) for it in work), jobs=jobs, seconds=MARGIN * slowest + 30):
+    for mutation in survivors(_announced(work), jobs=jobs, seconds=MARGIN * slowest + 30):
         survived.add(key_of(mutation))
         if key_of(mutation) not in reasons:
             unexplained += 1
@@ -61,6 +61,14 @@ def main(packages: tuple[str, ...], sample: int | None, seed: int, jobs: int) ->
         f"{time.monotonic() - began:.0f} s"
     )
     sys.exit(1 if unexplained or stale else 0)
+
+
+def _announced(work: Sequence[Mutation]) -> Iterator[tuple[Mutation, Sequence[str]]]:
+    """The mutations with their tests; shows on standard error how many have begun."""
+    for number, mutation in enumerate(work, 1):
+        if number % 25 == 0:
+            click.echo(f"{number} of {len(work)}", err=True)
+        yield mutation, tests_of(mutation)
 
 
 def accepted() -> dict[Key, str]:

@@ -8,15 +8,21 @@ from typing import Any
 import pytest
 
 from dualstack.model.errors import InvalidInput
-from dualstack.plan.decoy_steps import CreateDecoys
+from dualstack.plan.decoy_steps import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
 from dualstack.plan.facts import RouteFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES, choose, describe_outage, duration, estimate, obstacles, outage
 from dualstack.plan.transitions import (
     AddAliases,
+    AddSecondaryRange,
+    ClearOverlapFlag,
     DeleteRoutes,
+    RemoveAliases,
+    RemoveSecondaryRange,
+    RestoreRoutes,
     SaveRoutes,
     SetOverlapFlag,
+    SetStackType,
     StopController,
     Transition,
 )
@@ -147,7 +153,17 @@ def test_each_setting_has_its_bound(settings: dict[str, Any], valid: bool) -> No
         (StopController(), 30.0),
         (StopController(wait=False), 1.0),
         (SetOverlapFlag(), 8.0),
+        (AddSecondaryRange(), 8.0),
+        (AddDecoyRange(), 8.0),
+        (RemoveSecondaryRange(), 8.0),
+        (ClearOverlapFlag(), 8.0),
+        (SetStackType(), 8.0),
         (CreateDecoys(home="10.127.252.0/22"), 60.0),
+        (RemoveDecoys(), 60.0),
+        (RemoveAliases(("node-0",)), 5.0),
+        (AliasDecoys(), 5.0),
+        (RestoreRoutes(("node-0",)), 4.0),
+        (DropDecoyRoute(), 4.0),
         (AddAliases(("node-0",)), 5.0),
         (DeleteRoutes(("route-0",)), 4.0),
         (DeleteRoutes(()), 4.0),
@@ -169,3 +185,8 @@ def test_gardener_waits_for_each_alias_and_polls_every_ten_seconds() -> None:
     one_by_one = AddAliases(("node-0", "node-1", "node-2"), one_by_one=True)
     assert duration(one_by_one, at_rest(3), GARDENER) == 30.0
     assert duration(DeleteRoutes(("route-0",)), at_rest(1), GARDENER) == 10.0
+
+
+@pytest.mark.parametrize(("nodes", "seconds"), [(1, 30.0), (100, 30.0), (200, 60.0), (5000, 1500.0)])
+def test_a_barrier_of_a_large_cluster_observes_less_often(nodes: int, seconds: float) -> None:
+    assert SETTINGS.look_every(nodes) == seconds
