@@ -190,3 +190,9 @@ def test_gardener_waits_for_each_alias_and_polls_every_ten_seconds() -> None:
 @pytest.mark.parametrize(("nodes", "seconds"), [(1, 30.0), (100, 30.0), (200, 60.0), (5000, 1500.0)])
 def test_a_barrier_of_a_large_cluster_observes_less_often(nodes: int, seconds: float) -> None:
     assert SETTINGS.look_every(nodes) == seconds
+
+
+@pytest.mark.parametrize(("done", "count"), [(1, 10), (4, 16), (19, 10), (20, 20), (21, 19), (40, 10)])
+def test_a_batch_reaches_the_next_share_and_has_at_least_ten_vms(done: int, count: int) -> None:
+    """Of 40 VMs the shares are 4, 20 and all."""
+    assert SETTINGS.batch(40, done) == count
