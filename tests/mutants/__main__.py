@@ -22,8 +22,8 @@ from tests.mutants.runs import passes, preload, survivors
 ACCEPTED = Path(__file__).with_name("accepted.toml")
 TESTS = {
     "plan": ("tests/unit/plan", "tests/unit/cutover", "tests/property"),
-    "cutover": ("tests/unit/cutover", "tests/unit/gardener", "tests/sim/infrastructure"),
-    "preflight": ("tests/unit/preflight", "tests/unit/gardener", "tests/sim/infrastructure"),
+    "cutover": ("tests/unit/cutover", "tests/sim/cutover", "tests/sim/infrastructure"),
+    "preflight": ("tests/unit/preflight", "tests/sim/preflight"),
 }
 """The tests of each package, the quickest first: a run ends with the first that fails."""
 

@@ -133,7 +133,7 @@ def _executed(source: str) -> str | None:
     """The syntax tree; None when there is none.
 
     Without annotations, which are not evaluated, and without what only guards against mistakes of a programmer: the
-    arguments of `dataclass`, and `strict` of `zip`.
+    arguments of `dataclass`, `strict` of `zip`, and which parameters are keywords.
     """
     try:
         tree = ast.parse(source)
@@ -143,6 +143,10 @@ def _executed(source: str) -> str | None:
         match node:
             case ast.arg():
                 node.annotation = None
+            case ast.arguments():
+                node.args = [*node.posonlyargs, *node.args, *node.kwonlyargs]
+                node.defaults += [default for default in node.kw_defaults if default is not None]
+                node.posonlyargs, node.kwonlyargs, node.kw_defaults = [], [], []
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 node.returns = None
             case ast.AnnAssign():
