@@ -1,4 +1,4 @@
-# The environment lives in .venv; everything else is the `dualstack` command and pytest.
+# The environment is in .venv. `make` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,33 +8,40 @@ NODE_STAMP := $(NODE)/node_modules/.installed
 GO := tests/contract/go
 GO_CLIENT := $(GO)/build/contract
 
-.PHONY: rehearse rehearse-large test test-clients test-slow lint bench clean crash
+.DEFAULT_GOAL := help
+.PHONY: help rehearse rehearse-large test test-clients test-slow crash mutants lint bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 rehearse: $(STAMP)  ## rehearse the migration of examples/shoot.yaml
 	$(BIN)/dualstack rehearse examples/shoot.yaml
 
-rehearse-large: $(STAMP)  ## the same for 40 nodes in three zones
+rehearse-large: $(STAMP)  ## rehearse the migration of 40 nodes in three zones
 	$(BIN)/dualstack rehearse examples/shoot-large.yaml
 
-test: $(STAMP)  ## the tests that take under five minutes together
+test: $(STAMP)  ## run the quick tests
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not clients"
 
-test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT)  ## the simulated cloud against programs that others wrote; needs kubectl, node and go
+test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT)  ## run upstream clients against the simulated cloud; needs kubectl, npm and go
 	$(BIN)/pytest -q -m "clients and not slow"
 
-test-slow: $(STAMP)  ## the large example and the kills
+test-slow: $(STAMP)  ## run the slow tests: large clusters, whole rehearsals, restarts
 	$(BIN)/pytest -q -m slow
 
-crash: $(STAMP)  ## kill the product before and after every call of a migration; CRASH="--sample 40 --seed 1" for some, CRASH="--whole ..." with the Shoot, nodes and DNS
+crash: $(STAMP)  ## kill the product at every call of a migration; CRASH="--sample 40 --seed 1" for some, "--whole" from the Shoot to DNS
 	$(BIN)/python -m tests.crash $(CRASH)
 
-lint: $(STAMP)  ## style, types, layers
+mutants: $(STAMP)  ## list changes of the product that no test notices; MUTANTS="--sample 200 --seed 1" for some, "--package plan" for one
+	$(BIN)/python -m tests.mutants $(MUTANTS)
+
+lint: $(STAMP)  ## check style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)  ## how fast the simulated Compute Engine is, and what the cut-over of large clusters costs: two JSON documents
+bench: $(STAMP)  ## measure the simulated Compute Engine and the cut-over of large clusters: two JSON documents
 	@$(BIN)/python -m tests.bench.run
 	@$(BIN)/python -m tests.bench.cutover
 

@@ -1,6 +1,6 @@
-"""Every test: what the simulated Compute Engine answers is held against the published description of the API.
+"""For every test: compares the answers of the simulated Compute Engine with the published description of the API.
 
-That goes for every process that a test starts, too. What such a process answers between tests is told at the end.
+The processes that a test starts are included. Faults in their answers between tests are reported at the end.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.contract.witness import Witness, install, watched_processes
 
-settings.register_profile("unhurried", deadline=None)  # how long an example takes says more of the machine than of us
+settings.register_profile("unhurried", deadline=None)  # the time of an example depends on the load of the machine
 settings.load_profile("unhurried")
+settings.register_profile(
+    "mutants", deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
+)
 
 WITNESS = Witness()
 _OPEN = ExitStack()
@@ -23,14 +26,14 @@ _FOLDERS: list[Path] = []
 
 
 def faults() -> list[str]:
-    """What was found since the last call."""
+    """The faults since the last call."""
     for folder in _FOLDERS:
         WITNESS.read(folder)
     return WITNESS.take()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("dist", "no") != "no":  # the workers watch, each for itself
+    if config.getoption("dist", "no") != "no":  # each worker watches its own tests
         return
     install(WITNESS)
     _FOLDERS.append(_OPEN.enter_context(watched_processes()))
@@ -46,7 +49,7 @@ def pytest_runtest_call() -> Iterator[None]:
 def pytest_sessionfinish() -> None:
     found = faults()
     if found:
-        pytest.exit("\n".join(["answers that no test waited for:", *found]), pytest.ExitCode.TESTS_FAILED)
+        pytest.exit("\n".join(["faults in answers between tests:", *found]), pytest.ExitCode.TESTS_FAILED)
 
 
 def pytest_unconfigure() -> None:
@@ -55,5 +58,5 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture
 def session_faults() -> Callable[[], list[str]]:
-    """What every test is checked with."""
+    """The check that every test ends with."""
     return faults

@@ -1,4 +1,4 @@
-"""The bounds that the cut-over of large clusters has to keep, and whether it does."""
+"""The bounds that the cut-over of large clusters must keep, and whether it keeps them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Bound:
 
 
 def bounds_of(rows: Iterable[Row]) -> list[Bound]:
-    """Every bound of which these rows can tell."""
+    """Every bound that these rows allow to check."""
     by = {(row["nodes"], row["strategy"]): row for row in rows}
     found = [bound for row in by.values() for bound in _of_one(row)]
     if (LARGE, "compressed") in by and (LARGE, "gardener") in by:
@@ -39,17 +39,17 @@ def bounds_of(rows: Iterable[Row]) -> list[Bound]:
 
 
 def _of_one(row: Row) -> Iterator[Bound]:
-    """`gardener` is there to compare with: it only has to arrive, and to be planned."""
+    """`gardener` is for comparison: it only has to be planned and to succeed."""
     name = f"{row['strategy']} {row['nodes']}"
     yield Bound(f"{name}: not succeeded", float(row["state"] != "Succeeded"), 0.0)
     yield Bound(f"{name}: seconds of the planner", row["planner"]["seconds"], 1.0)
     yield Bound(f"{name}: MB of the planner", row["planner"]["megabytes"], 200.0)
     if row["strategy"] == "gardener":
         return
-    dark = {"overlap": 0.0, "compressed": 1.15 * row["boundSeconds"]}[row["strategy"]]
-    yield Bound(f"{name}: blackout of a node", row["blackoutSeconds"]["max"], dark)
+    outage = {"overlap": 0.0, "compressed": 1.15 * row["boundSeconds"]}[row["strategy"]]
+    yield Bound(f"{name}: blackout of a node", row["blackoutSeconds"]["max"], outage)
     if row["pairs"] is not None:
-        yield Bound(f"{name}: blackout of a pair", row["pairs"]["blackoutSeconds"]["max"], dark)
+        yield Bound(f"{name}: blackout of a pair", row["pairs"]["blackoutSeconds"]["max"], outage)
     yield Bound(f"{name}: total seconds", row["totalSeconds"], 1.2 * row["permittedSeconds"])
     if row["nodes"] == LARGE:
         yield Bound(f"{name}: calls per node", row["callsPerNode"], 2.3)

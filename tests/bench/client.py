@@ -12,7 +12,7 @@ CONNECTIONS = 8
 
 
 class Refused(Exception):
-    """The server answered a request of the benchmark with something else than 200."""
+    """The server answered a request of the benchmark with a status other than 200."""
 
 
 @dataclass(frozen=True, slots=True)

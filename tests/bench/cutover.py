@@ -1,8 +1,8 @@
 """`python -m tests.bench.cutover`: what the cut-over of large clusters costs, as JSON.
 
 The whole Infrastructure migration against the simulated Compute Engine over HTTP at its latencies and quotas, in
-virtual time; Nodes and Machines stand in the store, and no kubelet runs. One process for each run, so that the memory
-of one is not counted for the next. Exit status 1 when a bound does not hold.
+virtual time. Nodes and Machines are objects in the store, and no kubelet runs. Each run has a process of its own, so
+that its memory does not include that of another. Exit status 1 when a bound does not hold.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
 from tests.bench.bounds import bounds_of
-from tests.bench.course import dark_bound, operations_of, permitted, slowest, steps_of
 from tests.bench.planning import plan
-from tests.bench.reachability import PROPAGATION, Darkness
+from tests.bench.reachability import PROPAGATION, Outages
+from tests.bench.timing import operations_of, outage_bound, permitted, slowest, steps_of
 from tests.bench.virtual_time import VirtualClock, VirtualLoop
-from tests.unit.gardener.controllers.store_kube import StoreKube
+from tests.support.store_kube import StoreKube
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 SIZES = (100, 130, 1000, 5000)
@@ -61,7 +61,7 @@ PAIRED = 130
 def main(nodes: tuple[int, ...], strategy: tuple[str, ...], one: bool) -> None:
     """Run every size with every strategy and print one JSON document."""
     if one:
-        planner = plan(nodes[0], strategy[0])  # first, so that no world lies about in the memory
+        planner = plan(nodes[0], strategy[0])  # first, so that the memory holds no world yet
         click.echo(msgspec.json.encode(_run(nodes[0], strategy[0]) | {"planner": planner}))
         return
     rows = []
@@ -92,13 +92,13 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
     clock, chance = VirtualClock(), Chance(1)
     shoot = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     ns = ShootView.of(shoot).technical_id
-    dark, fabric = Darkness(gardener_names.nodes_subnet(ns), names.POD_RANGE_NAME), Fabric(clock, chance)
+    outages, fabric = Outages(gardener_names.nodes_subnet(ns), names.POD_RANGE_NAME), Fabric(clock, chance)
     paired = size <= PAIRED
 
     prefixes: dict[str, float] = {}
 
     def on_commit(commit: Commit) -> None:
-        dark.on_commit(commit)
+        outages.on_commit(commit)
         if (commit.after or {}).get("externalIpv6Prefix"):
             prefixes.setdefault(commit.name, commit.at)
         if paired:
@@ -121,7 +121,7 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
     name = world.shoot["metadata"]["name"]
     _trigger(store, clock, world.shoot, ns)
     compute.reset_statistics()
-    dark.start(node.name for node in world.nodes)
+    outages.start(node.name for node in world.nodes)
     if paired:
         _watch_pairs(fabric, world, clock.now())
     began, wall = clock.now(), time.monotonic()
@@ -138,9 +138,9 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
         "nodes": size,
         "strategy": strategy,
         "state": _state(store, name, ns),
-        "blackoutSeconds": _spread(dark.blackouts()),
+        "blackoutSeconds": _spread(outages.blackouts()),
         "pairs": _pairs(fabric, world, clock.now() + PROPAGATION) if paired else None,
-        "boundSeconds": round(dark_bound(steps, operations, per_minute, PROPAGATION), 1),
+        "boundSeconds": round(outage_bound(steps, operations, per_minute, PROPAGATION), 1),
         "totalSeconds": round(total, 1),
         "permittedSeconds": round(
             permitted(steps, operations, Settings(), per_minute, max(prefixes.values(), default=began)), 1
@@ -167,7 +167,7 @@ def _watch_pairs(fabric: Fabric, world: World, at: float) -> None:
 
 
 def _pairs(fabric: Fabric, world: World, at: float) -> dict[str, Any]:
-    """What hosts see, each with its own delay: for each node the longest blackout of a pair that leads to it."""
+    """For each node the longest blackout of a pair that leads to it, as hosts with delays of their own see it."""
     report = fabric.traffic.report(at)
     longest = {node.name: 0.0 for node in world.nodes}
     for pair in report.broken_pairs:

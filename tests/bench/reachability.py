@@ -1,7 +1,8 @@
-"""For how long each node's pod CIDR was delivered by nothing, from what took effect in the cloud and when.
+"""How long each node's pod CIDR was unreachable, from the changes in the cloud and their times.
 
-The rule is `cutover.md` 2: inside a range an alias decides, or with the overlap flag the static route; outside the
-route does. Hosts see changes up to ten seconds late, so a host may be in the dark that much longer.
+Inside a range an alias decides, or with the overlap flag the static route; outside of it the route does
+(docs/reference/cut-over.md#forwarding). Hosts see changes up to ten seconds late, which makes an outage that much
+longer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ PROPAGATION = LagProfile().longest
 
 
 @dataclass
-class Darkness:
+class Outages:
     """Listens to commits. Times in seconds since the epoch."""
 
     subnet: str

@@ -1,7 +1,7 @@
 """`make bench`: how fast the simulated Compute Engine is, as one JSON document on standard output.
 
-The server runs in a process of its own on one core, the client in this one on another. Figures of the server's own
-CPU time stand beside those of the wall, because the wall also counts what else the machine does. Exit code 1 if a
+The server runs in a process of its own on one core, the client in this one on another. Figures of the server's CPU
+time stand beside those of the wall time, which also includes other work of the machine. Exit code 1 if a
 figure misses its target.
 """
 
@@ -35,7 +35,7 @@ TARGETS: dict[str, tuple[str, float]] = {
 
 @contextmanager
 def served(nodes: int) -> Iterator[tuple[dict[str, Any], int]]:
-    """What the server said when it was ready, and its process id."""
+    """The server's first line of output, and its process ID."""
     cores = sorted(os.sched_getaffinity(0))
     command = [sys.executable, "-m", "tests.bench.served_world", str(nodes)]
     if len(cores) > 1:
@@ -74,7 +74,7 @@ def _insert_route(name: str, number: int) -> Request:
 
 
 def _rate(url: str, process: int, requests: list[Request]) -> tuple[float, float]:
-    """Requests per second of the wall, and per second of the server's CPU."""
+    """Requests per second of wall time, and per second of the server's CPU time."""
     before = cpu_seconds(process)
     seconds = asyncio.run(drive(url, requests))
     return len(requests) / seconds, len(requests) / max(cpu_seconds(process) - before, 0.01)
@@ -157,7 +157,7 @@ def help_seconds() -> dict[str, float]:
 
 
 def missed(figures: dict[str, float]) -> list[str]:
-    """Which targets the figures miss."""
+    """The targets that the figures miss."""
     holds: dict[str, Callable[[float, float], bool]] = {">=": float.__ge__, "<=": float.__le__}
     return [
         f"{name} is {figures[name]:.4g}, not {sign} {bound:g}"

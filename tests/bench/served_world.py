@@ -1,4 +1,4 @@
-"""A simulated Compute Engine with as many nodes as asked for, in a process of its own.
+"""A simulated Compute Engine with a given number of nodes, in a process of its own.
 
 Prints one JSON line (`{"url", "load_seconds"}`) when it answers, and ends when its standard input does.
 """
@@ -17,7 +17,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.server import create_app
 from dualstack_sim.compute.project.quotas import Limits
-from tests.loopback import on_loopback
+from tests.support.loopback import on_loopback
 
 UNLIMITED = 10**9
 REGION = "regions/europe-west1"

@@ -1,7 +1,7 @@
-"""An event loop whose time jumps to the next timer as soon as nobody has anything to do.
+"""An event loop whose time jumps to the next timer as soon as no task can run.
 
-What is computed and what goes over loopback takes no time at all in it, whatever the machine is busy with; only waiting
-does. So a bench measures what the plan and the cloud cost, not what this machine does, and hours take seconds.
+Computation and traffic over loopback take no time in it, only waiting does. So a benchmark measures the plan and the
+cloud instead of this machine, and hours take seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ EPOCH = 1_790_000_000.0
 
 
 class JumpingSelector(selectors.DefaultSelector):
-    """Waits for nothing but sockets that are ready already."""
+    """Returns the sockets that are ready, and skips the time until the next timer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(self.jumping)
 
     def time(self) -> float:
-        # A hair more than was skipped, so that a timer is never due a rounding error after its time.
+        # Slightly more than was skipped, so that rounding never makes a timer late.
         return self.jumping.skipped + 1e-6
 
 

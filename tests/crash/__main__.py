@@ -1,8 +1,8 @@
-"""`python -m tests.crash`: kill the product before and after every call of a migration; a table of what became of it.
+"""`python -m tests.crash`: kill the product before and after every call of a migration, and print the outcomes.
 
-Each row is one migration of three nodes in a world of its own: the point of the kill, the call it hit, how the
-migration ended after a new start, and the longest blackout of any pair in seconds. Exit status 1 if any row is bad, or
-if the simulated Compute Engine answered what the published description does not know.
+Each row is one migration of three nodes in a world of its own: the point of the kill, the call that it hit, the outcome
+after a restart, and the longest blackout of any pair in seconds. Exit status 1 if any row is bad, or if an answer of
+the simulated Compute Engine contradicts the published description.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import click
 import msgspec
 
 from tests.contract.witness import Witness, watched_processes
-from tests.crash.trial import Course, Verdict, trial
+from tests.crash.trial import RunOptions, Verdict, trial
 from tests.crash.tripwire import SIDES, Point, kind_of
 from tests.crash.whole import whole_trial
 from tests.crash.workers import verdicts_of
 
 MUTATIONS = 0.6
-"""Share of a sample that hits calls which change something; most calls of a migration only look."""
+"""Share of a sample that hits calls which change something; most calls of a migration only read."""
 
 SPEED = 1000.0
 WHOLE_SPEED = 400.0
-"""Simulated seconds in one of wall time: actors compute more than an operator that waits."""
+"""Simulated seconds in one second of wall time: actors compute more than an operator that waits."""
 
 
 @click.command()
@@ -53,12 +53,12 @@ def main(
     jobs: int,
     as_json: bool,
 ) -> None:
-    """Kill the product at the calls of a migration of three nodes, and see that each ends well."""
+    """Kill the product at the calls of a migration of three nodes, and check that each migration ends well."""
     began = time.monotonic()
     witness, seen = Witness(), click.get_current_context().with_resource(watched_processes())
     one = whole_trial if whole else trial
-    course = Course(speed or (WHOLE_SPEED if whole else SPEED), strategy, decoys)
-    (baseline,) = verdicts_of([None], one, course, jobs=1)
+    options = RunOptions(speed or (WHOLE_SPEED if whole else SPEED), strategy, decoys)
+    (baseline,) = verdicts_of([None], one, options, jobs=1)
     if not baseline.good:
         raise click.ClickException(f"the migration fails without a kill: {baseline.outcome}")
     points = list(_points(baseline.calls, sample, seed))
@@ -69,7 +69,7 @@ def main(
     say(f"{len(baseline.calls)} calls without a kill; {len(points)} points")
     say(f"{'point':>18}  {'outcome':<12} {'blackout':>8}  call")
     verdicts = []
-    for verdict in verdicts_of(points, one, course, jobs=jobs):
+    for verdict in verdicts_of(points, one, options, jobs=jobs):
         verdicts.append(verdict)
         witness.read(seen)
         say(f"{verdict.point!s:>18}  {verdict.outcome:<12} {verdict.blackout:>8.1f}  {verdict.call}")
@@ -106,16 +106,16 @@ class _Row(msgspec.Struct):
 
 
 def _points(calls: tuple[str, ...], sample: int | None, seed: int) -> Iterator[Point]:
-    """Both sides of every call, or a seeded choice of them in which changes weigh more."""
+    """Both sides of every call, or a seeded choice of them in which changes have more weight."""
     totals = Counter(kind_of(call) for call in calls)
     changes = [Point("change", number, side) for number in range(1, totals["change"] + 1) for side in SIDES]
-    looks = [Point("look", number, side) for number in range(1, totals["look"] + 1) for side in SIDES]
+    reads = [Point("read", number, side) for number in range(1, totals["read"] + 1) for side in SIDES]
     if sample is None:
-        return iter(sorted(changes + looks))
+        return iter(sorted(changes + reads))
     chance = random.Random(seed)
     count = min(len(changes), round(sample * MUTATIONS))
     chosen = chance.sample(changes, count)
-    return iter(sorted(chosen + chance.sample(looks, min(len(looks), sample - count))))
+    return iter(sorted(chosen + chance.sample(reads, min(len(reads), sample - count))))
 
 
 if __name__ == "__main__":

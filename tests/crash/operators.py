@@ -1,4 +1,4 @@
-"""Operators as real processes, started and killed with SIGKILL by way of the nursery."""
+"""Operators as real processes, started and killed with SIGKILL by the spawner."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import sys
 from pathlib import Path
 
 from dualstack.clock import ScaledClock
-from tests.loopback import kubeconfig
+from tests.support.loopback import kubeconfig
 
 
-class Nursery:
-    """The process that forks operators (`tests.crash.nursery`). One call at a time."""
+class Spawner:
+    """The process that forks operators (`tests.crash.spawner`). One call at a time."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._turn = asyncio.Lock()
 
     @classmethod
-    async def open(cls) -> Nursery:
+    async def open(cls) -> Spawner:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.crash.nursery"),
+            *(sys.executable, "-m", "tests.crash.spawner"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None
-        await process.stdout.readline()  # no world runs while it still imports
+        await process.stdout.readline()  # printed when the imports are done
         return cls(process)
 
     async def close(self) -> None:
-        """Kill what runs and end."""
+        """Kill the operators and end."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         await self._process.wait()
@@ -41,7 +41,7 @@ class Nursery:
         return await self._ask({"start": arguments, "log": str(log)})
 
     async def kill(self, pid: int) -> None:
-        """SIGKILL; returns when the process is gone. An AssertionError if it had ended by itself."""
+        """SIGKILL; returns when the process is gone. Raises AssertionError if it had ended by itself."""
         status = await self._ask({"kill": pid})
         assert status == signal.SIGKILL, f"the operator had ended by itself with wait status {status}"
 
@@ -59,7 +59,7 @@ class Operator:
 
     def __init__(
         self,
-        nursery: Nursery,
+        spawner: Spawner,
         clock: ScaledClock,
         folder: Path,
         *,
@@ -70,7 +70,7 @@ class Operator:
     ) -> None:
         self.folder = folder
         self.log = folder / "operator.log"
-        self._nursery = nursery
+        self._spawner = spawner
         self._arguments = [
             "operator",
             *("--kubeconfig", str(kubeconfig(folder, kubernetes))),
@@ -86,7 +86,7 @@ class Operator:
 
     async def start(self) -> None:
         """Start it with the world's clock."""
-        self._pid = await self._nursery.start(self._arguments, self.log)
+        self._pid = await self._spawner.start(self._arguments, self.log)
 
     async def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed. It is started again right after."""
@@ -94,11 +94,11 @@ class Operator:
         self._restarts.append(asyncio.create_task(self.start()))
 
     async def close(self) -> None:
-        """Kill it for good."""
+        """Kill it without a restart."""
         await asyncio.gather(*self._restarts)
         await self._kill()
 
     async def _kill(self) -> None:
         pid, self._pid = self._pid, 0
         if pid:
-            await self._nursery.kill(pid)
+            await self._spawner.kill(pid)

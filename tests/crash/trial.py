@@ -1,4 +1,4 @@
-"""One trial: the Infrastructure migration of three nodes, killed at one call, started again, and judged."""
+"""One trial: the Infrastructure migration of three nodes, killed at one call, restarted and judged."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
 from dualstack.gardener.model.names import DECOYS
-from tests.crash.operators import Nursery, Operator
+from tests.crash.operators import Operator, Spawner
 from tests.crash.tripwire import Point, Tripwire
 from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoys
 from tests.sim.infrastructure.probing import probing
 from tests.sim.infrastructure.scene import Scene, scene
 
 PATIENCE = 24 * 3600.0
-"""Simulated seconds within which a migration ends, or never does: more than a minute even on a busy machine."""
+"""Simulated seconds after which a migration counts as stuck: more than a minute of wall time."""
 
-LOOK = 20.0
-"""Simulated seconds between two looks at the Infrastructure."""
+INTERVAL = 20.0
+"""Simulated seconds between two reads of the Infrastructure."""
 
 WELL = ("ok", "not reached")
 """The good outcomes."""
@@ -28,7 +28,7 @@ WELL = ("ok", "not reached")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How one trial ended. `outcome`: `ok`, `not reached` when there were fewer calls, or what is wrong."""
+    """The result of one trial. `outcome`: `ok`, `not reached` when there were fewer calls, or what is wrong."""
 
     point: Point | None
     call: str
@@ -44,35 +44,35 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """What all trials of a run have in common. `speed`: simulated seconds in one of wall time."""
+class RunOptions:
+    """The options of a run. `speed`: simulated seconds in one second of wall time."""
 
     speed: float
     strategy: str
     decoys: bool = False
 
     @property
-    def wishes(self) -> dict[str, str]:
+    def annotations(self) -> dict[str, str]:
         """Annotations of the Shoot."""
         return {DECOYS: "true"} if self.decoys else {}
 
 
-async def trial(nursery: Nursery, point: Point | None, course: Course) -> Verdict:
+async def trial(spawner: Spawner, point: Point | None, options: RunOptions) -> Verdict:
     """Run one migration; with `point` the operator is killed there once."""
     wire = Tripwire(point)
     folder = Path(tempfile.mkdtemp(prefix="dualstack-crash-"))
-    async with scene(speed=course.speed, dress=wire.hang) as made, probing(made):
+    async with scene(speed=options.speed, dress=wire.install) as made, probing(made):
         operator = Operator(
-            nursery,
+            spawner,
             made.clock,
             folder,
             kubernetes=made.kubernetes_url,
             compute=made.compute_url,
-            strategy=course.strategy,
+            strategy=options.strategy,
         )
         wire.kill = operator.kill
         began = made.clock.now()
-        _trigger(made, course.wishes)
+        _trigger(made, options.annotations)
         await operator.start()
         try:
             outcome = await _ended(made, began + PATIENCE)
@@ -82,25 +82,25 @@ async def trial(nursery: Nursery, point: Point | None, course: Course) -> Verdic
 
 
 def judged(wire: Tripwire, operator: Operator, outcome: str, blackout: float, seconds: float) -> Verdict:
-    """The verdict; what the operator left behind is kept only when something is wrong."""
-    if outcome == "ok" and wire.point is not None and not wire.struck:
+    """The verdict. The operator's files are kept only when something is wrong."""
+    if outcome == "ok" and wire.point is not None and not wire.hit:
         outcome = "not reached"
     if outcome in WELL:
         shutil.rmtree(operator.folder)
     else:
         outcome = f"{outcome}; log: {operator.log}"
-    return Verdict(wire.point, wire.struck, outcome, blackout, seconds, tuple(wire.calls))
+    return Verdict(wire.point, wire.hit, outcome, blackout, seconds, tuple(wire.calls))
 
 
-def _trigger(made: Scene, wishes: dict[str, str]) -> None:
-    """What the shoot controller leaves behind when it has handed over to the Infrastructure controller.
+def _trigger(made: Scene, annotations: dict[str, str]) -> None:
+    """Write what the shoot controller writes before the Infrastructure controller takes over.
 
-    The Shoot itself stays as it is: without machines and kubelets in this scene it could not be carried further.
+    The Shoot itself stays as it is, because this scene has no machines and kubelets to migrate.
     """
     shoot = made.store.get(gardener_kinds.SHOOT, made.shoot, made.world.shoot["metadata"]["namespace"])
     assert shoot is not None
     shoot["spec"]["networking"]["ipFamilies"] = ["IPv4", "IPv6"]
-    shoot["metadata"]["annotations"] = (shoot["metadata"].get("annotations") or {}) | wishes
+    shoot["metadata"]["annotations"] = (shoot["metadata"].get("annotations") or {}) | annotations
     made.store.patch(gardener_kinds.CLUSTER, made.namespace, {"spec": {"shoot": shoot}})
     made.request()
 
@@ -110,8 +110,8 @@ async def _ended(made: Scene, deadline: float) -> str:
     while not _succeeded(made):
         if made.clock.now() > deadline:
             operation = made.infrastructure()["status"].get("lastOperation")
-            return f"hangs: {operation}"
-        await made.clock.sleep(LOOK)
+            return f"stuck: {operation}"
+        await made.clock.sleep(INTERVAL)
     try:
         await assert_end_state(made)
         await assert_no_decoys(made)

@@ -1,4 +1,4 @@
-"""Counts the product's calls where they arrive, and takes the product down at one of them."""
+"""Counts the product's calls where they arrive, and kills the product at one of them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any, Literal
 from aiohttp import web
 
 Side = Literal["before", "after"]
-"""Before the call is carried out, or after it was but before its answer is sent."""
+"""Before the call is executed, or after it but before its answer is sent."""
 
 SIDES: tuple[Side, ...] = ("before", "after")
 
-Kind = Literal["change", "look"]
+Kind = Literal["change", "read"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Point:
     """The `number`-th call of its kind to both APIs together, counted from 1.
 
-    Changes are counted apart from looks: how often one looks depends on time, so that only their numbers vary.
+    Changes are counted apart from reads: the number of reads depends on time, that of changes does not.
     """
 
     kind: Kind
@@ -34,22 +34,22 @@ class Point:
 
 def kind_of(call: str) -> Kind:
     """The kind of a call given as method and path."""
-    return "look" if call.startswith("GET ") else "change"
+    return "read" if call.startswith("GET ") else "change"
 
 
 @dataclass
 class Tripwire:
-    """Hangs in both servers. Watches that stay open are no calls: nothing depends on how they end."""
+    """A middleware of both servers. Watches are not counted: nothing depends on how they end."""
 
     point: Point | None = None
     kill: Callable[[], Awaitable[None]] | None = None
     calls: list[str] = field(default_factory=list)
     """Method and path of each call in the order of arrival."""
-    struck: str = ""
+    hit: str = ""
     """The call at which the product was killed."""
     _counts: Counter[Kind] = field(default_factory=Counter)
 
-    def hang(self, application: web.Application) -> None:
+    def install(self, application: web.Application) -> None:
         """Watch the calls of an application that does not serve yet."""
 
         @web.middleware
@@ -67,7 +67,7 @@ class Tripwire:
         self._counts[kind] += 1
         if self.point is None or (self.point.kind, self.point.number) != (kind, self._counts[kind]):
             return await self._answer(request, handler)
-        self.struck = self.calls[-1]
+        self.hit = self.calls[-1]
         if self.point.side == "before":
             await self._strike()
             return web.Response(status=503)
@@ -86,7 +86,7 @@ class Tripwire:
 
 
 def _short(path: str) -> str:
-    """The path without what all paths of an API have in common."""
+    """The path without the prefix that all paths of an API share."""
     for start in ("/compute/v1/projects/proj-1/", "/apis/", "/api/v1/"):
         path = path.removeprefix(start)
     head, operations, _ = path.partition("/operations/")

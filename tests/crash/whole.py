@@ -1,4 +1,4 @@
-"""One trial of the whole migration: Shoot to DNS, with all actors, killed at one call, started again, and judged.
+"""One trial of the whole migration: Shoot to DNS, with all actors, killed at one call, restarted and judged.
 
 The world is that of a rehearsal, in a process of its own, and so are the checks at the end.
 """
@@ -18,45 +18,45 @@ from dualstack.cli.rehearsal.record import FORWARD, Record, at_rest, migration_c
 from dualstack.cli.rehearsal.result import traffic_since
 from dualstack.cli.rehearsal.world import World, open_world
 from dualstack.gardener.model.shoot import ShootView
-from tests.crash.front import open_front
-from tests.crash.operators import Nursery, Operator
-from tests.crash.trial import Course, Verdict, judged
+from tests.crash.operators import Operator, Spawner
+from tests.crash.proxy import open_proxy
+from tests.crash.trial import RunOptions, Verdict, judged
 from tests.crash.tripwire import Point, Tripwire
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 
 PATIENCE = 24 * 3600.0
-"""Simulated seconds within which a migration ends, or never does."""
+"""Simulated seconds after which a migration counts as stuck."""
 
-LOOK = 60.0
-"""Simulated seconds between two looks at the Shoot."""
+INTERVAL = 60.0
+"""Simulated seconds between two reads of the Shoot."""
 
 
-async def whole_trial(nursery: Nursery, point: Point | None, course: Course) -> Verdict:
+async def whole_trial(spawner: Spawner, point: Point | None, options: RunOptions) -> Verdict:
     """Run one migration; with `point` the operator is killed there once."""
     wire = Tripwire(point)
     folder = Path(tempfile.mkdtemp(prefix="dualstack-crash-"))
     shoot = ShootView.of(yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")))
     async with AsyncExitStack() as stack:
-        world = await stack.enter_async_context(_world(folder, course.speed, shoot))
+        world = await stack.enter_async_context(_world(folder, options.speed, shoot))
         clock = world.clock
-        kubernetes = await open_front(world.address.kubernetes(), wire.hang, stack)
-        compute = await open_front(world.address.compute, wire.hang, stack)
+        kubernetes = await open_proxy(world.address.kubernetes(), wire.install, stack)
+        compute = await open_proxy(world.address.compute, wire.install, stack)
         operator = Operator(
-            nursery, clock, folder, kubernetes=kubernetes, compute=compute, strategy=course.strategy, rollout="auto"
+            spawner, clock, folder, kubernetes=kubernetes, compute=compute, strategy=options.strategy, rollout="auto"
         )
         wire.kill = operator.kill
         await operator.start()
         try:
             record = Record()
             record.origin = (await world.control("/trigger", "POST"))["at"]
-            edit = {**FORWARD.edit, "metadata": {"annotations": course.wishes}}
+            edit = {**FORWARD.edit, "metadata": {"annotations": options.annotations}}
             await world.edit_shoot(edit)
             outcome = await _ended(world, record)
             seconds = clock.now() - record.origin
             traffic = traffic_since(await world.control("/traffic"), record.origin)
             if outcome == "ok":
-                outcome = await _checked(Scene(world, record, traffic, course.strategy))
+                outcome = await _checked(Scene(world, record, traffic, options.strategy))
         finally:
             await operator.close()
         return judged(wire, operator, outcome, traffic["blackoutSeconds"]["max"], seconds)
@@ -73,17 +73,17 @@ async def _world(folder: Path, speed: float, shoot: ShootView) -> AsyncIterator[
 
 
 async def _ended(world: World, record: Record) -> str:
-    """`ok` when the Shoot has come to its end and rests, else what became of it."""
+    """`ok` when the Shoot's migration has succeeded, else its last state."""
     clock = world.clock
     async with running(_watch(world, record)):
         while True:
-            await clock.sleep(LOOK)
+            await clock.sleep(INTERVAL)
             found = await world.read_shoot()
             if record.went_through() and at_rest(found):
                 return "ok"
             operation = found["status"].get("lastOperation") or {}
             if operation.get("state") == "Failed" or clock.now() > record.origin + PATIENCE:
-                return f"hangs: {operation}; {migration_constraints(found)}"
+                return f"stuck: {operation}; {migration_constraints(found)}"
 
 
 async def _watch(world: World, record: Record) -> None:

@@ -1,4 +1,4 @@
-"""Trials in processes of their own, so that every core carries worlds."""
+"""Trials in processes of their own, so that every core is used."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.queues import Queue
 
-from tests.crash.operators import Nursery
-from tests.crash.trial import Course, Verdict
+from tests.crash.operators import Spawner
+from tests.crash.trial import RunOptions, Verdict
 from tests.crash.tripwire import Point
 
-Trial = Callable[[Nursery, Point | None, Course], Awaitable[Verdict]]
+Trial = Callable[[Spawner, Point | None, RunOptions], Awaitable[Verdict]]
 
 
-def verdicts_of(points: Sequence[Point | None], one: Trial, course: Course, *, jobs: int) -> Iterator[Verdict]:
-    """The verdicts as they come, from `jobs` processes; RuntimeError if one of these ends too early."""
+def verdicts_of(points: Sequence[Point | None], one: Trial, options: RunOptions, *, jobs: int) -> Iterator[Verdict]:
+    """The verdicts as they come, from `jobs` processes; Raises RuntimeError if one of these ends too early."""
     context = get_context("spawn")
     results: Queue[Verdict] = context.Queue()
-    workers = [context.Process(target=_work, args=(points[start::jobs], one, course, results)) for start in range(jobs)]
+    workers = [
+        context.Process(target=_work, args=(points[start::jobs], one, options, results)) for start in range(jobs)
+    ]
     for worker in workers:
         worker.start()
     left = len(points)
@@ -34,14 +36,16 @@ def verdicts_of(points: Sequence[Point | None], one: Trial, course: Course, *, j
         worker.join()
 
 
-def _work(points: Sequence[Point | None], one: Trial, course: Course, results: Queue[Verdict]) -> None:
-    asyncio.run(_trials(points, one, course, results.put))
+def _work(points: Sequence[Point | None], one: Trial, options: RunOptions, results: Queue[Verdict]) -> None:
+    asyncio.run(_trials(points, one, options, results.put))
 
 
-async def _trials(points: Sequence[Point | None], one: Trial, course: Course, hear: Callable[[Verdict], None]) -> None:
-    nursery = await Nursery.open()
+async def _trials(
+    points: Sequence[Point | None], one: Trial, options: RunOptions, hear: Callable[[Verdict], None]
+) -> None:
+    spawner = await Spawner.open()
     try:
         for point in points:
-            hear(await one(nursery, point, course))
+            hear(await one(spawner, point, options))
     finally:
-        await nursery.close()
+        await spawner.close()

@@ -1,4 +1,4 @@
-"""The way back from wherever a strategy stands: no packet lost, any step may be the last, and forward is open again."""
+"""The way back from every state of a strategy: it loses no packet, and after every step forward is possible again."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ from dualstack.plan.transitions import (
     RestoreRoutes,
     Transition,
 )
-from tests.property.hosts import delivered_to, view_of
-from tests.property.test_views import PROPAGATION, losses
-from tests.property.worlds import PODS, RUNNING, at_goal, at_rest, last, node, restarted, states
+from tests.support.cluster_facts import PODS, RUNNING, at_goal, at_rest, last, node, restarted, states
+from tests.support.hosts import PROPAGATION, delivered_to, losses, view_of
 
 SETTINGS = Settings(batch_size=2)
 BACK = way_back()
@@ -34,7 +33,7 @@ OVERLAP = choose("overlap")
 
 
 def reached_by(name: str, nodes: int) -> list[CutoverFacts]:
-    """Every state on the way of a strategy, from the first to the last, as a new process sees it."""
+    """Every state of a strategy, from the first to the last, as a new process sees it."""
     start = at_rest(nodes)
     return [restarted(facts) for facts in (start, *(facts for _, facts in states(choose(name), start, SETTINGS)))]
 
@@ -57,13 +56,13 @@ def test_from_every_prefix_of_every_strategy_back_to_routes_and_from_every_prefi
     name: str, nodes: int
 ) -> None:
     for cut in reached_by(name, nodes):
-        facts, dark = cut, set(cut.unreachable)
+        facts, unreachable = cut, set(cut.unreachable)
         for transition in BACK.transitions(cut, SETTINGS):
             assert transition.precondition(facts) == []
             check(MAKE_BEFORE_BREAK_BACKWARDS, facts, transition)
             facts = transition.effect(facts)
-            dark &= set(facts.unreachable)
-            assert set(facts.unreachable) <= dark
+            unreachable &= set(facts.unreachable)
+            assert set(facts.unreachable) <= unreachable
             end = last(OVERLAP, restarted(facts), SETTINGS)
             assert at_goal(end)
         assert facts.on_routes
@@ -81,14 +80,12 @@ def test_from_every_prefix_of_every_strategy_back_to_routes_and_from_every_prefi
         (Stage.RANGE, False, True, "add-aliases"),
     ],
 )
-def test_whoever_is_cut_off_is_reached_again_before_anything_else(
-    stage: Stage, routed: bool, flag: bool, step: str
-) -> None:
-    """By what the cloud is sure to take: an alias where a route might be refused (K1)."""
+def test_unreachable_vms_become_reachable_first(stage: Stage, routed: bool, flag: bool, step: str) -> None:
+    """By an alias where the cloud may refuse a route (docs/reference/cut-over.md#k1)."""
     facts = stands_at(stage)
-    dark = flagged(replace(facts, routes=facts.routes if routed else ()), on=flag)
-    assert dark.unreachable
-    assert steps(dark)[0] == step
+    cut_off = flagged(replace(facts, routes=facts.routes if routed else ()), on=flag)
+    assert cut_off.unreachable
+    assert steps(cut_off)[0] == step
 
 
 @pytest.mark.parametrize("nodes", range(1, 7))
@@ -100,7 +97,7 @@ def test_the_way_back_is_resumed_after_every_step(nodes: int) -> None:
 
 @pytest.mark.parametrize("stage", list(Stage)[1:])
 @pytest.mark.parametrize("to", [Stage.ROUTES, Stage.FLAG, Stage.RANGE, Stage.ALIASES])
-def test_every_stage_leads_to_every_stage_before_and_rests_there(stage: Stage, to: Stage) -> None:
+def test_every_stage_leads_back_to_every_earlier_stage(stage: Stage, to: Stage) -> None:
     facts = stands_at(stage)
     end = last(way_back(to), facts, SETTINGS)
     assert stage_of(end) is min(stage, to)
@@ -165,7 +162,7 @@ def test_with_all_routes_left_no_drill_is_needed() -> None:
     assert "restore-routes" not in steps(stands_at(Stage.RANGE))
 
 
-def test_in_the_dark_without_a_range_the_routes_come_back_at_once() -> None:
+def test_unreachable_vms_without_a_range_get_their_routes_at_once() -> None:
     facts = next(
         facts for step, facts in states(choose("gardener"), at_rest(3), SETTINGS) if step.id == "delete-routes"
     )
@@ -189,7 +186,7 @@ def test_a_vm_with_an_alias_but_without_node_keeps_its_address() -> None:
     assert {route.instance for route in end.routes} == {"node-0", "node-1", "node-2"}
 
 
-def test_what_cannot_be_taken_back_is_told() -> None:
+def test_changes_that_cannot_be_rolled_back_are_named() -> None:
     facts = stands_at(Stage.CUT)
     assert irreversible(stands_at(Stage.ALIASES)) == []
     assert "which the cloud may refuse" in irreversible(facts)[0]
@@ -243,10 +240,10 @@ def test_routes_inside_a_range_without_flag_cannot_be_restored() -> None:
     name=st.sampled_from(sorted(STRATEGIES)),
     turns=st.lists(st.tuples(st.booleans(), st.integers(0, 12), st.booleans()), max_size=6),
 )
-def test_to_and_fro_nothing_is_lost(nodes: int, name: str, turns: list[tuple[bool, int, bool]]) -> None:
-    """Forward without loss and back, each for some steps, from wherever a strategy stopped, with and without memory."""
+def test_changing_direction_at_random_loses_nothing(nodes: int, name: str, turns: list[tuple[bool, int, bool]]) -> None:
+    """Forward without loss and back, for some steps each, from the end of any strategy, with and without restarts."""
     facts = reached_by(name, nodes)[-1 - len(turns) % max(1, nodes)]
-    dark = set(facts.unreachable)
+    unreachable = set(facts.unreachable)
     for forward, count, killed in turns:
         strategy = OVERLAP if forward else BACK
         for _ in range(count):
@@ -255,11 +252,23 @@ def test_to_and_fro_nothing_is_lost(nodes: int, name: str, turns: list[tuple[boo
                 break
             check(strategy.invariants, facts, transition)
             facts = transition.effect(facts)
-            dark &= set(facts.unreachable)
+            unreachable &= set(facts.unreachable)
             for vm, owed in facts.pod_cidr_of.items():
-                assert vm in dark or delivered_to(view_of(facts), owed) == {vm}
+                assert vm in unreachable or delivered_to(view_of(facts), owed) == {vm}
         facts = restarted(facts) if killed else facts
         if not facts.controller.ignored:
             facts = replace(facts, controller=RUNNING)
     assert last(BACK, facts, SETTINGS).on_routes
     assert at_goal(last(OVERLAP, facts, SETTINGS))
+
+
+def test_forty_nodes_give_their_aliases_up_in_batches() -> None:
+    plan = BACK.transitions(reached_by("overlap", 40)[-1], Settings())
+    removed = [len(step.targets) for step in plan if isinstance(step, RemoveAliases)]
+    assert removed == [1, 10, 10, 19]  # at least ten together, then half and all of 40
+
+
+def test_a_range_without_nodes_goes_without_the_flag() -> None:
+    facts = last(OVERLAP, at_rest(0), SETTINGS)
+    assert facts.range_present
+    assert "set-overlap-flag" not in steps(restarted(facts))

@@ -1,4 +1,4 @@
-"""With decoys nothing of a node is touched before the cloud has proven itself, and nothing of them stays behind."""
+"""With decoys no node changes before every decoy gate has passed, and nothing of the decoys is left."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from dualstack.plan.invariants import MAKE_BEFORE_BREAK, MAKE_BEFORE_BREAK_BACKW
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
 from dualstack.plan.strategy import STRATEGIES, UNMATCHED, choose, obstacles, way_back
-from tests.property.test_disturbances import decoy_stops, decoy_vanishes, node_gets_a_block_of_the_decoys
-from tests.property.test_views import PROPAGATION, losses
-from tests.property.worlds import at_goal, at_rest, cidr, last, node, restarted, route, states
+from tests.support.cluster_facts import at_goal, at_rest, cidr, last, node, restarted, route, states
+from tests.support.disturbances import decoy_stops, decoy_vanishes, node_gets_a_block_of_the_decoys
+from tests.support.hosts import PROPAGATION, losses
 
 WANTED = Settings(batch_size=2, decoys=True)
 UNWANTED = Settings(batch_size=2)
@@ -26,7 +26,7 @@ BACK = way_back()
 
 
 def reached(nodes: int, settings: Settings = WANTED) -> list[CutoverFacts]:
-    """Every state on the way, as the process sees it that brought it about."""
+    """Every state of the plan, as the running process sees it."""
     start = at_rest(nodes)
     return [start, *(facts for _, facts in states(OVERLAP, start, settings))]
 
@@ -60,11 +60,11 @@ def test_the_whole_way_with_decoys() -> None:
     ]
 
 
-def test_without_the_option_the_plan_knows_of_no_decoys() -> None:
+def test_without_the_option_the_plan_has_no_decoys() -> None:
     assert not [step for step in steps(at_rest(3), UNWANTED) if "decoy" in step]
 
 
-def test_nothing_of_a_node_is_touched_before_every_proof() -> None:
+def test_no_node_changes_before_every_decoy_gate_has_passed() -> None:
     for step, facts in states(OVERLAP, at_rest(4), WANTED):
         if step.id == "add-secondary-range":
             assert GATE_HANDOVER.id in facts.passed
@@ -99,7 +99,7 @@ def test_every_invariant_holds_through_every_resumption(nodes: int) -> None:
 
 @pytest.mark.parametrize("to", list(Stage)[:4])
 @pytest.mark.parametrize("nodes", range(1, 5))
-def test_every_way_back_takes_the_decoys_along(nodes: int, to: Stage) -> None:
+def test_every_way_back_removes_the_decoys(nodes: int, to: Stage) -> None:
     for cut in reached(nodes):
         facts = cut
         for transition in way_back(to).transitions(facts, WANTED):
@@ -111,13 +111,13 @@ def test_every_way_back_takes_the_decoys_along(nodes: int, to: Stage) -> None:
 
 
 @pytest.mark.parametrize("nodes", range(1, 4))
-def test_so_does_the_way_back_where_the_cloud_does_not_do_what_it_should(nodes: int) -> None:
+def test_the_way_back_of_an_unsupported_cloud_removes_the_decoys(nodes: int) -> None:
     for cut in reached(nodes):
         assert not last(UNMATCHED, cut, WANTED).decoys.present
 
 
 @pytest.mark.parametrize("gate", [gate.id for gate in GATES])
-def test_a_proof_that_fails_leads_back_to_the_routes(gate: str) -> None:
+def test_a_failed_decoy_gate_leads_back_to_the_routes(gate: str) -> None:
     assert OVERLAP.retreats[gate] is Stage.ROUTES
     before = restarted(after(gate))
     end = last(way_back(OVERLAP.retreats[gate]), before, WANTED)
@@ -137,23 +137,23 @@ def test_no_host_loses_a_packet_wherever_it_is_killed() -> None:
         assert losses(OVERLAP, at_rest(3), WANTED, killed_after=killed_after) == set(), killed_after
 
 
-def test_a_restart_proves_again_what_it_does_not_remember() -> None:
+def test_a_restart_repeats_the_decoy_gates() -> None:
     resumed = steps(restarted(after("drop-decoy-route")))
     proofs = [step for step in resumed if step.startswith("gate-decoy")]
     assert proofs == ["gate-decoy-static", "gate-decoy-alias", "gate-decoy-handover"]
     assert resumed.index("gate-decoy-handover") < resumed.index("add-secondary-range")
 
 
-def test_that_the_range_is_there_says_that_all_was_proven() -> None:
+def test_an_existing_range_means_that_every_decoy_gate_passed() -> None:
     assert not [step for step in steps(restarted(after("add-secondary-range"))) if "decoy" in step]
 
 
-def test_nobody_waits_for_decoys_in_the_dark() -> None:
+def test_unreachable_nodes_do_not_wait_for_decoys() -> None:
     assert not [step for step in steps(replace(at_rest(3), routes=(route(0),))) if "decoy" in step]
 
 
 @pytest.mark.parametrize("disturb", [decoy_vanishes, decoy_stops, node_gets_a_block_of_the_decoys])
-def test_decoys_that_are_of_no_use_any_more_are_made_anew(disturb: object) -> None:
+def test_decoys_that_are_useless_are_replaced(disturb: object) -> None:
     assert callable(disturb)
     for cut in reached(3):
         facts = disturb(restarted(cut), 1)
@@ -162,7 +162,7 @@ def test_decoys_that_are_of_no_use_any_more_are_made_anew(disturb: object) -> No
         assert not end.decoys.present
 
 
-def test_the_home_is_the_last_that_nothing_uses() -> None:
+def test_decoys_take_the_last_unused_blocks() -> None:
     taken = replace(at_rest(2), nodes=(node(0), replace(node(1), pod_cidr="10.127.254.0/24")))
     assert unused_block(taken, holding=PARTS) == "10.127.248.0/22"
     assert decoy_blocks("10.127.248.0/22") == ("10.127.248.0/24", "10.127.249.0/24", "10.127.250.0/24")
@@ -186,7 +186,7 @@ def test_a_range_needs_the_flag_over_the_routes_of_the_decoys() -> None:
     assert AddDecoyRange().precondition(bare) == ["the overlap flag is off and routes lead to the decoys' blocks"]
 
 
-def test_a_removal_that_was_cut_short_is_finished_and_proves_nothing() -> None:
+def test_an_interrupted_removal_of_decoys_is_finished_first() -> None:
     facts = after("gate-decoy-static")
     half = restarted(replace(facts, decoys=replace(facts.decoys, routes=frozenset(), prober=False)))
     assert steps(half)[0] == "remove-decoys"

@@ -1,135 +1,45 @@
-"""Whatever happens underneath between two steps, the cut-over loses nothing of its own and ends at its goal."""
+"""Under any change between two steps, no step of the cut-over loses a packet, and it reaches its goal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualstack.plan.blocks import parts
-from dualstack.plan.decoy_steps import PARTS
-from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts
+from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES, choose
 from dualstack.plan.transitions import SetOverlapFlag
-from tests.property.hosts import delivered_to, view_of
-from tests.property.worlds import RANGE, RUNNING, ZONE, alias, at_goal, at_rest, cidr, node, restarted, route, states
+from tests.support.cluster_facts import (
+    alias,
+    at_goal,
+    at_rest,
+    node,
+    restarted,
+    route,
+    states,
+)
+from tests.support.disturbances import (
+    DISTURBANCES,
+    Disturbance,
+    alias_is_lost,
+)
+from tests.support.hosts import delivered_to, view_of
 
 SETTINGS = Settings(batch_size=2)
 MOST_STEPS = 200
 
-Disturbance = Callable[[CutoverFacts, int], CutoverFacts]
-
-
-def vm_vanishes(facts: CutoverFacts, number: int) -> CutoverFacts:
-    """Its route stays (compute-api.md 6.1)."""
-    return replace(facts, nodes=tuple(known for known in facts.nodes if known.name != f"node-{number}"))
-
-
-def vm_is_deleted_while_its_node_stays(facts: CutoverFacts, number: int) -> CutoverFacts:
-    nodes = tuple(
-        replace(known, instance_exists=False, running=False, aliases=()) if known.name == f"node-{number}" else known
-        for known in facts.nodes
-    )
-    return replace(facts, nodes=nodes)
-
-
-def vm_stops(facts: CutoverFacts, number: int) -> CutoverFacts:
-    nodes = tuple(replace(known, running=False) if known.name == f"node-{number}" else known for known in facts.nodes)
-    return replace(facts, nodes=nodes)
-
-
-def vm_appears_without_pod_cidr(facts: CutoverFacts, number: int) -> CutoverFacts:
-    """cloud-controller-manager is stopped, so that nobody gives it one (W36)."""
-    fresh = NodeFacts(name=f"young-{number}", zone=ZONE, pod_cidr=None)
-    return replace(facts, nodes=(*(known for known in facts.nodes if known.name != fresh.name), fresh))
-
-
-def vm_appears_with_alias(facts: CutoverFacts, number: int) -> CutoverFacts:
-    """It was created with a dual-stack machine class; possible once the range is there."""
-    if not facts.range_present:
-        return facts
-    own = cidr(100 + number)
-    fresh = NodeFacts(name=f"new-{number}", zone=ZONE, pod_cidr=own, aliases=(AliasFacts(own, RANGE),))
-    return replace(facts, nodes=(*(known for known in facts.nodes if known.name != fresh.name), fresh)).with_changed(
-        "aliases"
-    )
-
-
-def controller_comes_back(facts: CutoverFacts, number: int) -> CutoverFacts:
-    """It runs again and re-creates the route of a live node (cutover.md E15)."""
-    facts = replace(facts, controller=RUNNING)
-    if f"node-{number}" not in facts.node_of or route(number) in facts.routes:
-        return facts.with_changed("controller")
-    return replace(facts, routes=(*facts.routes, route(number))).with_changed("controller", "routes")
-
-
-def alias_is_lost(facts: CutoverFacts, number: int) -> CutoverFacts:
-    """Somebody cleared it (compute-api.md 7.3, the gcloud trap)."""
-    nodes = tuple(replace(known, aliases=()) if known.name == f"node-{number}" else known for known in facts.nodes)
-    return replace(facts, nodes=nodes).with_changed("aliases")
-
-
-def route_is_lost(facts: CutoverFacts, number: int) -> CutoverFacts:
-    return replace(facts, routes=tuple(known for known in facts.routes if known != route(number))).with_changed(
-        "routes"
-    )
-
-
-def flag_is_cleared(facts: CutoverFacts, _: int) -> CutoverFacts:
-    return replace(facts, subnet=replace(facts.subnet, overlap_flag=False)).with_changed("flag")
-
-
-def decoy_vanishes(facts: CutoverFacts, _: int) -> CutoverFacts:
-    """Its routes and the probing pods stay."""
-    gone = replace(facts.decoys, vm=False, home="", aliases=frozenset())
-    return replace(facts, decoys=gone).with_changed("decoys") if facts.decoys.vm else facts
-
-
-def decoy_stops(facts: CutoverFacts, _: int) -> CutoverFacts:
-    return replace(facts, decoys=replace(facts.decoys, home="")).with_changed("decoys") if facts.decoys.vm else facts
-
-
-def node_gets_a_block_of_the_decoys(facts: CutoverFacts, number: int) -> CutoverFacts:
-    """A VM that appears while cloud-controller-manager runs again."""
-    if not facts.decoys.home or any(known.name == "late" for known in facts.nodes):
-        return facts
-    block = parts(facts.decoys.home, PARTS)[number % PARTS]
-    return replace(facts, nodes=(*facts.nodes, NodeFacts(name="late", zone=ZONE, pod_cidr=block)))
-
-
-def killed(facts: CutoverFacts, _: int) -> CutoverFacts:
-    return restarted(facts)
-
-
-DISTURBANCES: tuple[Disturbance, ...] = (
-    vm_vanishes,
-    vm_is_deleted_while_its_node_stays,
-    vm_stops,
-    vm_appears_without_pod_cidr,
-    vm_appears_with_alias,
-    controller_comes_back,
-    alias_is_lost,
-    route_is_lost,
-    flag_is_cleared,
-    decoy_vanishes,
-    decoy_stops,
-    node_gets_a_block_of_the_decoys,
-    killed,
-)
-
 
 @st.composite
 def started(draw: st.DrawFn) -> CutoverFacts:
-    """A cluster at rest, or left by either strategy after any step, perhaps with oddities of its own."""
+    """A cluster at rest or after any step of any strategy, perhaps with a stale route or a node without one."""
     start = at_rest(draw(st.integers(0, 6)))
     if draw(st.booleans()):
-        start = replace(start, routes=(*start.routes, route(50)))  # its VM is long gone
+        start = replace(start, routes=(*start.routes, route(50)))  # its VM does not exist
     if draw(st.booleans()):
-        start = replace(start, nodes=(*start.nodes, node(60)))  # never had a route (W24)
+        start = replace(start, nodes=(*start.nodes, node(60)))  # never had a route
     reached = [start]
     left_by = choose(draw(st.sampled_from(sorted(STRATEGIES))))
     reached += [facts for _, facts in states(left_by, start, SETTINGS)]
@@ -145,7 +55,7 @@ def started(draw: st.DrawFn) -> CutoverFacts:
     ),
     decoys=st.booleans(),
 )
-def test_whatever_happens_underneath_overlap_loses_nothing_of_its_own_and_finishes(
+def test_overlap_loses_nothing_and_finishes_under_any_disturbance(
     facts: CutoverFacts, disturbances: list[tuple[int, Disturbance, int]], decoys: bool
 ) -> None:
     overlap, chosen = choose("overlap"), replace(SETTINGS, decoys=decoys)
@@ -188,7 +98,7 @@ def test_a_flag_is_set_only_over_routes_that_carry_traffic(facts: CutoverFacts) 
         facts = transition.effect(facts)
 
 
-def test_a_vm_that_lost_its_alias_after_its_route_gets_it_back_before_anything_else() -> None:
+def test_a_vm_that_lost_route_and_alias_gets_its_alias_first() -> None:
     overlap, facts = choose("overlap"), at_rest(3)
     for transition, after in states(overlap, facts, SETTINGS):
         facts = after

@@ -1,4 +1,4 @@
-"""A cluster that is steered forward and back at random while things happen underneath (hypothesis, stateful)."""
+"""A cluster that moves forward and back at random under random disturbances (hypothesis, stateful)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from dualstack.plan.invariants import check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
 from dualstack.plan.strategy import STRATEGIES, Strategy, choose, way_back
-from tests.property.hosts import delivered_to, view_of
-from tests.property.test_disturbances import DISTURBANCES, Disturbance
-from tests.property.worlds import at_goal, at_rest, last, restarted
+from tests.support.cluster_facts import at_goal, at_rest, last, restarted
+from tests.support.disturbances import DISTURBANCES, Disturbance
+from tests.support.hosts import delivered_to, view_of
 
 SETTINGS = Settings(batch_size=2)
 DIRECTIONS: tuple[Strategy, ...] = (*STRATEGIES.values(), *(way_back(stage) for stage in list(Stage)[:4]))
 
 
-def dark(facts: CutoverFacts) -> set[str]:
-    """The VMs that a host which has seen everything does not reach, judged without the product's own rule."""
+def unreachable(facts: CutoverFacts) -> set[str]:
+    """The VMs that a host with a complete view does not reach, without the product's own rule."""
     view = view_of(facts)
     return {name for name, owed in facts.pod_cidr_of.items() if delivered_to(view, owed) != {name}}
 
 
 class Cluster(RuleBasedStateMachine):
-    """Steps of any strategy in any mixture, and everything that may happen between two of them."""
+    """Steps of any strategy in any mixture, with any disturbance between two of them."""
 
     @initialize(nodes=st.integers(0, 6))
     def begin(self, nodes: int) -> None:
@@ -36,7 +36,7 @@ class Cluster(RuleBasedStateMachine):
 
     @rule(direction=st.sampled_from(DIRECTIONS), count=st.integers(1, 6), decoys=st.booleans())
     def go(self, direction: Strategy, count: int, decoys: bool) -> None:
-        """What is met keeps the invariants of its strategy; without loss by name is without loss in deed."""
+        """Every step keeps the invariants of its strategy, and a lossless strategy loses nothing."""
         for _ in range(count):
             transition = direction.next_transition(self.facts, replace(SETTINGS, decoys=decoys))
             if transition is None or transition.precondition(self.facts):
@@ -44,7 +44,7 @@ class Cluster(RuleBasedStateMachine):
             check(direction.invariants, self.facts, transition)
             after = transition.effect(self.facts)
             if direction.lossless:
-                assert dark(after) & set(self.facts.pod_cidr_of) <= dark(self.facts), transition.id
+                assert unreachable(after) & set(self.facts.pod_cidr_of) <= unreachable(self.facts), transition.id
             self.facts = after
 
     @rule(disturb=st.sampled_from(DISTURBANCES), number=st.integers(0, 5))

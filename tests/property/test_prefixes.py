@@ -1,4 +1,4 @@
-"""A plan cut off after any of its steps and made again from the facts finishes, and keeps its invariants on the way."""
+"""A plan that is interrupted after any step and made again from the facts finishes and keeps its invariants."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES, choose
 from dualstack.plan.transitions import DeleteRoutes
-from tests.property.hosts import delivered_to, view_of
-from tests.property.worlds import at_goal, at_rest, last, restarted, states
+from tests.support.cluster_facts import at_goal, at_rest, last, restarted, states
+from tests.support.hosts import delivered_to, view_of
 
 SETTINGS = Settings(batch_size=2)
 
@@ -43,7 +43,7 @@ def test_overlap_keeps_every_invariant_through_every_resumption(nodes: int) -> N
 
 
 @pytest.mark.parametrize("nodes", range(1, 7))
-def test_overlap_finishes_what_gardener_left_half_done_and_breaks_nothing_more(nodes: int) -> None:
+def test_overlap_finishes_an_interrupted_migration_of_gardener(nodes: int) -> None:
     overlap = choose("overlap")
     start = at_rest(nodes)
     for _, cut in states(choose("gardener"), start, SETTINGS):
@@ -63,7 +63,7 @@ def test_each_node_is_handled_once(nodes: int) -> None:
             assert len(targets) == len(set(targets)) == nodes
 
 
-def test_gardener_deletes_before_it_makes() -> None:
+def test_gardener_deletes_routes_before_it_adds_aliases() -> None:
     lost = [
         facts.unreachable
         for transition, facts in states(choose("gardener"), at_rest(3), SETTINGS)

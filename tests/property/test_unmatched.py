@@ -1,6 +1,6 @@
-"""Aliases that carry nothing (cutover.md K3): who has a route keeps it, and who lost it gets it back, whatever happens.
+"""Aliases that carry no traffic (docs/reference/cut-over.md#k3): VMs keep their routes, and lost routes return.
 
-Unlike in the other tests, a host here sends what lies in a flagged range along the static route, alias or not.
+Unlike in the other tests, a host here uses the static route inside a flagged range, with or without an alias.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from dualstack.plan.invariants import ALIASES_CARRY_NOTHING, ROUTED_STAY_REACHAB
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import UNMATCHED, choose
 from dualstack.plan.transitions import RemoveAliases, Transition
-from tests.property.hosts import Hosts, View, delivered_to
-from tests.property.test_views import PROPAGATION
-from tests.property.worlds import RUNNING, at_goal, at_rest, last, restarted, states
+from tests.support.cluster_facts import RUNNING, at_goal, at_rest, last, restarted, states
+from tests.support.hosts import PROPAGATION, Hosts, View, delivered_to
 
 SETTINGS = Settings(batch_size=2)
 OVERLAP = choose("overlap")
 
 
-def dark(nodes: int, gone: int) -> CutoverFacts:
-    """The cut-over with the routes of the first `gone` nodes deleted, whose Nodes complain."""
+def cut_off(nodes: int, gone: int) -> CutoverFacts:
+    """The cut-over after the routes of the first `gone` nodes were deleted; these Nodes report network problems."""
     for _, facts in states(OVERLAP, at_rest(nodes), SETTINGS):
         if len(facts.routes) == nodes - gone and not facts.without_alias:
             return replace(restarted(facts), complaining=frozenset(facts.unrouted))
@@ -33,7 +32,7 @@ def dark(nodes: int, gone: int) -> CutoverFacts:
 
 
 def unmatched(view: View, cidr: str) -> frozenset[str]:
-    """As `delivered_to`, with aliases that count for nothing while the flag is on."""
+    """As `delivered_to`, but aliases do not count while the flag is on."""
     seen = {key: value for key, value in view.items() if key[0] != "alias"} if view[("flag",)] else view
     return delivered_to(seen, cidr)
 
@@ -41,11 +40,11 @@ def unmatched(view: View, cidr: str) -> frozenset[str]:
 @pytest.mark.parametrize("nodes", range(1, 7))
 @pytest.mark.parametrize("propagation", [0.0, PROPAGATION, 119.0])
 @pytest.mark.parametrize("deliver", [unmatched, delivered_to])
-def test_who_has_a_route_loses_nothing_whatever_hosts_have_seen(
+def test_vms_with_a_route_lose_nothing_in_any_view(
     nodes: int, propagation: float, deliver: Callable[[View, str], frozenset[str]]
 ) -> None:
-    """Also if the aliases did carry traffic after all: then the dark ones were dark for another reason."""
-    facts = dark(nodes, 1)
+    """Also if the aliases do carry traffic, and the VMs are unreachable for another reason."""
+    facts = cut_off(nodes, 1)
     hosts, bare = Hosts.at_rest(facts, propagation), set(facts.unrouted)
     for transition, after in states(UNMATCHED, facts, SETTINGS):
         assert transition.precondition(facts) == []
@@ -62,8 +61,8 @@ def test_who_has_a_route_loses_nothing_whatever_hosts_have_seen(
 
 
 @pytest.mark.parametrize(("nodes", "gone"), [(1, 1), (3, 1), (6, 1), (6, 3)])
-def test_every_prefix_is_resumed_and_leads_forward_as_well(nodes: int, gone: int) -> None:
-    start = dark(nodes, gone)
+def test_every_prefix_can_be_resumed_in_both_directions(nodes: int, gone: int) -> None:
+    start = cut_off(nodes, gone)
     before = start
     for transition, facts in states(UNMATCHED, start, SETTINGS):
         check(ALIASES_CARRY_NOTHING, before, transition)
@@ -73,16 +72,16 @@ def test_every_prefix_is_resumed_and_leads_forward_as_well(nodes: int, gone: int
         assert at_goal(last(OVERLAP, again, SETTINGS))
 
 
-def test_it_is_believed_only_when_everybody_without_a_route_complains() -> None:
-    facts = dark(6, 3)
+def test_aliases_count_as_unmatched_only_if_every_node_without_a_route_complains() -> None:
+    facts = cut_off(6, 3)
     assert facts.unmatched == ("node-0", "node-1", "node-2")
     assert replace(facts, complaining=frozenset({"node-0", "node-1", "node-5"})).unmatched == ()
     assert replace(facts, subnet=replace(facts.subnet, overlap_flag=False)).unmatched == ()
-    assert dark(3, 0).unmatched == ()
+    assert cut_off(3, 0).unmatched == ()
 
 
-def test_an_alias_that_may_carry_traffic_is_not_taken_from_who_has_nothing_else() -> None:
-    facts = dark(3, 1)
+def test_an_alias_that_may_carry_traffic_is_not_removed_from_a_vm_without_route() -> None:
+    facts = cut_off(3, 1)
     (bare,) = facts.unrouted
     broken: Transition = RemoveAliases((bare,), carry_nothing=True)
     assert not ROUTED_STAY_REACHABLE.broken(facts, broken.effect(facts))
@@ -92,30 +91,33 @@ def test_an_alias_that_may_carry_traffic_is_not_taken_from_who_has_nothing_else(
 
 
 @pytest.mark.parametrize("nodes", range(2, 7))
-def test_where_routes_carry_nothing_under_the_range_the_plan_asks_before_it_goes_on(nodes: int) -> None:
-    """R6 may not hold for next hops that are instances: then everybody is cut off by the range, at once."""
+def test_the_plan_stops_at_a_gate_when_routes_in_the_range_carry_no_traffic(nodes: int) -> None:
+    """Routes to instances may not work under a range; then the range cuts off every node at once
+    (docs/reference/cut-over.md#r6)."""
     everybody = frozenset(at_rest(nodes).pod_cidr_of)
     for _, facts in states(OVERLAP, at_rest(nodes), SETTINGS):
-        dark = replace(restarted(facts), complaining=everybody)
+        cut_off = replace(restarted(facts), complaining=everybody)
         if facts.range_present and facts.without_alias:
-            step = OVERLAP.next_transition(dark, SETTINGS)
+            step = OVERLAP.next_transition(cut_off, SETTINGS)
             assert step is not None
             assert step.id == "gate-range"
-            assert [step.id for step in UNMATCHED.transitions(dark, SETTINGS)][:4].count("remove-secondary-range") == 1
-            assert last(UNMATCHED, dark, SETTINGS).on_routes
-            assert at_goal(last(OVERLAP, dark, SETTINGS))
+            assert [step.id for step in UNMATCHED.transitions(cut_off, SETTINGS)][:4].count(
+                "remove-secondary-range"
+            ) == 1
+            assert last(UNMATCHED, cut_off, SETTINGS).on_routes
+            assert at_goal(last(OVERLAP, cut_off, SETTINGS))
         else:
-            assert not dark.unserved
-            assert not replace(dark, complaining=everybody - {"node-1"}).unserved
+            assert not cut_off.unserved
+            assert not replace(cut_off, complaining=everybody - {"node-1"}).unserved
 
 
-def test_a_node_that_has_nobody_to_reach_proves_nothing_by_its_complaint() -> None:
+def test_the_complaint_of_a_single_node_does_not_count() -> None:
     for _, facts in states(OVERLAP, at_rest(1), SETTINGS):
         assert not replace(facts, complaining=frozenset(facts.pod_cidr_of)).unserved
 
 
-def test_nobody_interferes_and_every_host_knows_the_flag_before_an_alias_goes() -> None:
-    facts = dark(3, 1)
+def test_the_controller_is_stopped_and_the_flag_known_before_an_alias_is_removed() -> None:
+    facts = cut_off(3, 1)
     steps = [step.id for step in UNMATCHED.transitions(replace(facts, controller=RUNNING), SETTINGS)]
     assert steps[:3] == ["stop-cloud-controller-manager", "barrier-flag", "remove-aliases"]
     assert next(step.id for step in UNMATCHED.transitions(facts.after(1000.0), SETTINGS)) == "remove-aliases"

@@ -1,4 +1,4 @@
-"""Barriers keep what they claim: whatever each host has seen so far, no packet goes astray (cutover.md 2)."""
+"""Barriers do what they claim: in no view of a host is a packet lost (docs/reference/cut-over.md#host-views)."""
 
 from __future__ import annotations
 
@@ -6,38 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import Strategy, choose
-from tests.property.hosts import Hosts
-from tests.property.worlds import at_rest, restarted, states
+from dualstack.plan.strategy import choose
+from tests.support.cluster_facts import at_rest, restarted, states
+from tests.support.hosts import PROPAGATION, losses
 
 SETTINGS = Settings(batch_size=2)
-PROPAGATION = 60.0
-"""The slowest host that the emulator's rules know (cutover.md 11)."""
-
-
-def losses(
-    strategy: Strategy,
-    start: CutoverFacts,
-    settings: Settings,
-    *,
-    propagation: float = PROPAGATION,
-    killed_after: int | None = None,
-) -> set[str]:
-    """The VMs that some host may not reach at some instant of the plan, which is killed once after that many steps."""
-    facts, hosts, lost, steps = start, Hosts.at_rest(start, propagation), set[str](), 0
-    while (transition := strategy.next_transition(facts, settings)) is not None:
-        after = transition.effect(facts)
-        waited = max(after.quiet_for(aspect) - facts.quiet_for(aspect) for aspect in ("controller", "flag", "routes"))
-        facts = after
-        hosts.observe(facts, max(0.0, waited))
-        lost |= hosts.losses(facts)
-        steps += 1
-        if steps == killed_after:
-            facts = restarted(facts)
-    assert facts.finished or facts.on_routes
-    return lost
 
 
 @pytest.mark.parametrize("nodes", range(1, 7))
@@ -62,7 +36,7 @@ def test_gardener_cuts_off_every_node(nodes: int, propagation: float) -> None:
 
 
 @pytest.mark.parametrize("nodes", range(1, 7))
-def test_compressed_cuts_off_every_node_until_its_alias_and_nobody_after_it(nodes: int) -> None:
+def test_compressed_cuts_off_every_node_until_it_has_its_alias(nodes: int) -> None:
     compressed, start = choose("compressed"), at_rest(nodes)
     assert len(losses(compressed, start, SETTINGS)) == nodes
     aliased = next(facts for step, facts in states(compressed, start, SETTINGS) if step.id == "add-aliases")
@@ -95,9 +69,9 @@ def test_without_the_barriers_that_prevent_loss_overlap_loses(impatient: Setting
     ],
     ids=["range", "canary", "routes"],
 )
-def test_the_other_barriers_are_there_to_notice_loss_not_to_prevent_it(impatient: Settings) -> None:
+def test_the_other_barriers_detect_loss_and_do_not_prevent_it(impatient: Settings) -> None:
     assert losses(choose("overlap"), at_rest(3), impatient) == set()
 
 
-def test_hosts_slower_than_the_barriers_lose() -> None:
+def test_hosts_slower_than_the_barriers_lose_packets() -> None:
     assert losses(choose("overlap"), at_rest(2), SETTINGS, propagation=1000.0)

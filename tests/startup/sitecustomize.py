@@ -1,7 +1,7 @@
-"""Run by Python at its start where this folder stands in PYTHONPATH, as it does for whatever the tests start.
+"""Python runs this module at its start when PYTHONPATH names this folder, as it does for the processes of tests.
 
-Every simulated Compute Engine of such a process writes down what it is asked and what it answers
-(`tests.contract.witness`). Nothing is imported before the process imports the server itself.
+Every simulated Compute Engine of such a process records its requests and answers (`tests.contract.witness`). Nothing is
+imported before the process imports the server itself.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.loopback import on_loopback
+from tests.support.loopback import on_loopback
 
 from dualstack.clock import ScaledClock
 from dualstack.gce import ComputeClient

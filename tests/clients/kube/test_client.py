@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.loopback import connection, on_loopback
+from tests.support.loopback import connection, on_loopback
 
 from dualstack.clock import ScaledClock
 from dualstack.gardener.model.kinds import SHOOT

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from tests.loopback import on_loopback
+from tests.support.loopback import on_loopback
 
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import find_connection

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.loopback import connection, on_loopback
+from tests.support.loopback import connection, on_loopback
 
 from dualstack.kube import client, watching
 from dualstack.kube.client import LightkubeKube

@@ -31,7 +31,7 @@ from dualstack_sim.compute.api.server import create_app as compute_app
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.definitions import definitions
-from tests.loopback import on_loopback
+from tests.support.loopback import on_loopback
 
 NS = "shoot--foo--bar"
 SPEED = 300.0

@@ -17,7 +17,7 @@ from dualstack_sim.compute.api.errors import Json
 from dualstack_sim.compute.project.inventory import Inventory, Usage
 from dualstack_sim.compute.project.latency import LatencyProfile
 from dualstack_sim.rules import RULES
-from tests.sim.compute_proof.test_any_sequence import AnySequence
+from tests.sim.compute_proof.any_sequence import AnySequence
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ from dualstack_sim.fabric.profile import FabricKnobs
 from tests.sim.compute.cloud import MACHINE, REGION, ZONE, Cloud, Json, Setting, running
 from tests.sim.fabric.cloud import Cloud as Stage
 from tests.sim.fabric.cloud import node, pods
-from tests.sim.fabric.test_orders import ORDERS, Event, Step, look
+from tests.sim.fabric.orders import ORDERS, Event, Step, look
 
 NETWORK = "global/networks/net"
 NODES = f"{REGION}/subnetworks/nodes"

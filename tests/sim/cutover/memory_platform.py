@@ -31,7 +31,7 @@ from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.server import create_app
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric import Fabric, LagProfile
-from tests.loopback import on_loopback
+from tests.support.loopback import on_loopback
 
 SPEED = 400.0
 LAG = 1.0

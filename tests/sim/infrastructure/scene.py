@@ -38,7 +38,7 @@ from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
-from tests.loopback import connection, on_loopback
+from tests.support.loopback import connection, on_loopback
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 NS = "shoot--foo--bar"

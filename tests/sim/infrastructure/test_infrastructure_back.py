@@ -13,15 +13,7 @@ from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, ZONE, Scene, scene
-
-ALLOW = Knobs(new_route_in_flagged_range="allow")
-BACK = {"dualstack.dev/cut-over": "back"}
-
-
-def annotate(made: Scene, annotations: dict[str, Any]) -> None:
-    """As the shoot controller relays what the Shoot's owner asks for while the Infrastructure is at work."""
-    body = {"spec": {"shoot": {"metadata": {"annotations": annotations}}}}
-    made.store.patch(gardener_kinds.CLUSTER, made.namespace, body)
+from tests.sim.infrastructure.way_back import ALLOW, BACK, annotate, assert_on_routes
 
 
 def back_at(made: Scene, step: str) -> Any:
@@ -33,21 +25,6 @@ def back_at(made: Scene, step: str) -> Any:
             annotate(made, BACK)
 
     return listen
-
-
-async def assert_on_routes(made: Scene) -> None:
-    """IPv4 alone, as if nothing had been (gardener-behaviour.md 11.1)."""
-    routes = {route["destRange"]: route["nextHopInstance"] for route in await made.node_routes()}
-    assert sorted(routes) == sorted(node.pod_cidr for node in made.world.nodes)
-    for node in made.world.nodes:
-        assert routes[node.pod_cidr].endswith(f"/instances/{node.name}")
-        interface = (await made.resource("instances.get", ZONE, node.name))["networkInterfaces"][0]
-        assert not interface.get("aliasIpRanges")
-    subnet = await made.subnet()
-    assert not subnet.get("secondaryIpRanges")
-    assert not subnet.get("allowSubnetCidrRoutesOverlap")
-    assert not made.controller_manager_is_ignored()
-    assert not made.infrastructure()["status"]["state"].get("routes")
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoys
 from tests.sim.infrastructure.probing import probing
 from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, scene
-from tests.sim.infrastructure.test_infrastructure_back import BACK, annotate, assert_on_routes
+from tests.sim.infrastructure.way_back import BACK, annotate, assert_on_routes
 
 DECOYS = {"dualstack.dev/decoys": "true"}
 STEPS = ("create-decoys", "add-decoy-range", "alias-decoys", "drop-decoy-route", "remove-decoys")

@@ -17,38 +17,9 @@ from dualstack.gce.errors import InUse
 from dualstack.model import kinds
 from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
+from tests.sim.infrastructure.deletion import delete, delete_vms, what_is_there
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, QUICK, SUBNET, Scene, scene
-
-COLLECTIONS = (
-    ("networks", "global"),
-    ("firewalls", "global"),
-    ("routes", "global"),
-    ("subnetworks", SUBNET),
-    ("routers", SUBNET),
-    ("addresses", SUBNET),
-)
-
-
-async def what_is_there(made: Scene) -> dict[str, list[str]]:
-    """Names by collection; routes that the cloud makes itself do not count."""
-    found = {}
-    for collection, scope in COLLECTIONS:
-        listed = await made.compute.answer(f"{collection}.list", scope)
-        items = [item for item in listed.get("items", ()) if not item.get("nextHopNetwork")]
-        found[collection] = sorted(item["name"] for item in items if "default" not in item["name"])
-    return found
-
-
-async def delete_vms(made: Scene) -> None:
-    """What Gardener's Worker deletion does before the Infrastructure's turn; it leaves the routes."""
-    for node in made.world.nodes:
-        await made.change("instances.delete", f"zones/{node.zone}", node.name)
-
-
-async def delete(made: Scene) -> None:
-    made.store.delete(gardener_kinds.INFRASTRUCTURE, made.shoot, made.namespace)
-    await made.reconcile()
 
 
 async def patch_state(made: Scene, state: dict[str, Any] | None) -> None:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from copy import deepcopy
 from typing import Any
 
 import pytest
 
 from dualstack.gardener.controllers.reporting import TaskFailed
-from dualstack.gardener.model import kinds as gardener_kinds
+from tests.sim.infrastructure.configuration import configure
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 
 NAT_DEFAULTS = {
@@ -52,21 +51,6 @@ LOG_OPTIONS: list[dict[str, Any]] = [
     {"aggregationInterval": "INTERVAL_15_MIN", "flowSampling": 0.0, "metadata": "EXCLUDE_ALL_METADATA"},
 ]
 BOTH = pytest.mark.parametrize("empty", [True, False], ids=["made", "changed"])
-
-
-def configure(made: Scene, **networks: Any) -> None:
-    """Set keys of `infrastructureConfig.networks`; None takes one away."""
-    cluster = made.store.get(gardener_kinds.CLUSTER, made.namespace)
-    assert cluster is not None
-    cluster = deepcopy(cluster)
-    spec = cluster["spec"]["shoot"]["spec"]
-    config = spec["provider"]["infrastructureConfig"]["networks"]
-    config.update(networks)
-    for name in [name for name, value in networks.items() if value is None]:
-        del config[name]
-    if "workers" in networks:
-        spec["networking"]["nodes"] = networks["workers"]
-    made.store.replace(gardener_kinds.CLUSTER, cluster)
 
 
 async def reconciled(made: Scene) -> None:

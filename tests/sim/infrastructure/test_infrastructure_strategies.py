@@ -9,16 +9,11 @@ from dualstack.model.errors import InvalidInput
 from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StepFinished, StepStarted, StrategyChosen
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.fabric.profile import LagProfile
+from tests.sim.infrastructure.announcements import announced
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 
 INTERNET = "global/gateways/default-internet-gateway"
-
-
-def announced(made: Scene) -> dict[str, str]:
-    """Reason and message of the Events on the Infrastructure."""
-    listed = made.store.list(kinds.EVENT, made.namespace)
-    return {event["reason"]: event["message"] for event in listed if event["involvedObject"]["name"] == made.shoot}
 
 
 def at_step(made: Scene, what: type[StepStarted | StepFinished], step: str) -> float:

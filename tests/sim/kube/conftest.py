@@ -11,7 +11,7 @@ import pytest
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
-from tests.loopback import on_loopback
+from tests.support.loopback import on_loopback
 
 START = 1_750_000_000.0
 """2025-06-15T15:06:40Z."""

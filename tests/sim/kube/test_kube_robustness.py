@@ -14,9 +14,9 @@ from dualstack.model.kinds import CRD, DAEMON_SET, DEPLOYMENT, EVENT, NAMESPACE,
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
-from tests.loopback import on_loopback
 from tests.sim.kube.conftest import ManualClock
 from tests.sim.kube.objects import BUDGET, WIDGET, pod, widget, widget_definition
+from tests.support.loopback import on_loopback
 
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 WORDS = [

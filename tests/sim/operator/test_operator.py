@@ -24,8 +24,8 @@ from dualstack.operator import process
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.types import ResourceType
-from tests.loopback import connection, kubeconfig, on_loopback
 from tests.sim.rehearsal.command import dualstack
+from tests.support.loopback import connection, kubeconfig, on_loopback
 from tests.unit.gardener.controllers.scripted_world import NS, ScriptedWorld
 
 KUBECONFIG = """

@@ -19,11 +19,11 @@ from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
 from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
-from tests.loopback import kubeconfig
+from tests.sim.infrastructure.configuration import configure
+from tests.sim.infrastructure.deletion import delete_vms, what_is_there
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
-from tests.sim.infrastructure.test_infrastructure_lifecycle import delete_vms, what_is_there
-from tests.sim.infrastructure.test_infrastructure_options import configure
+from tests.support.loopback import kubeconfig
 
 FINALIZER = "extensions.gardener.cloud/infrastructure"
 

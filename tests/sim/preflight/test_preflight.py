@@ -24,10 +24,10 @@ from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure import upstream
+from tests.sim.infrastructure.actuators import actuator_of
+from tests.sim.infrastructure.announcements import announced
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
-from tests.sim.infrastructure.test_infrastructure_actuator import actuator_of
-from tests.sim.infrastructure.test_infrastructure_strategies import announced
 
 FORBIDDEN = Fault(error_before=HttpFault(403, "forbidden", "Required 'compute.x' permission for 'y'"))
 GATES = [gate for gate in vars(gates).values() if isinstance(gate, Gate) and gate not in gates.DECOYS]

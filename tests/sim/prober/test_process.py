@@ -19,8 +19,8 @@ from dualstack.prober.report import NAMESPACE, ProbeResult, Report, read_report
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
-from tests.loopback import kubeconfig, on_loopback
 from tests.sim.rehearsal.command import dualstack
+from tests.support.loopback import kubeconfig, on_loopback
 
 LISTENING, CLOSED = "127.0.0.1", "127.0.0.2"
 

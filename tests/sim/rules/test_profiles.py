@@ -10,7 +10,7 @@ from dualstack.model.errors import InvalidInput
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric import FabricKnobs, LagProfile
 from dualstack_sim.rules.profiles import KNOBS, PROFILES, Knob, choose
-from tests.unit.test_citations import ROOT, anchors
+from tests.support.pages import ROOT, anchors
 
 
 def test_every_profile_answers_every_question() -> None:

@@ -16,8 +16,8 @@ from dualstack.verify.facts import INTERVAL, LOOKS, Sources
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
-from tests.loopback import connection, on_loopback
 from tests.sim.actors.fixtures import template
+from tests.support.loopback import connection, on_loopback
 
 AGENTS = ("kube-proxy", "node-exporter")
 CLUSTER = Cluster("c", "p", "r", "net", "nodes", "10.250.0.0/16", "100.96.0.0/11", "services", "100.64.0.0/13")

@@ -1,4 +1,4 @@
-"""What the engine remembers: since when an aspect is quiet, which gates passed."""
+"""What the engine remembers: how long each aspect has been quiet, and which gates passed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from dualstack.cutover.change_times import ChangeTimes, changes
 from dualstack.plan.facts import ASPECTS, AliasFacts, CutoverFacts
 from dualstack.plan.transitions import AddAliases, AddSecondaryRange, DeleteRoutes, Gate, SetOverlapFlag, StopController
-from tests.property.worlds import alias, at_rest, node
-from tests.unit.cutover.cluster import FakeClock
+from tests.support.cluster_facts import alias, at_rest, node
+from tests.unit.cutover.fake_cluster import FakeClock
 
 CHANGES: list[tuple[str, Callable[[CutoverFacts], CutoverFacts]]] = [
     ("flag", SetOverlapFlag().effect),
@@ -55,7 +55,7 @@ def test_a_gate_has_passed_until_one_of_its_aspects_changes() -> None:
     assert gate.id not in memory.update(at_rest(2)).passed
 
 
-def test_a_vm_that_vanishes_or_comes_without_alias_disturbs_no_alias() -> None:
+def test_a_vm_that_vanishes_or_appears_without_alias_is_no_change_of_aliases() -> None:
     before = AddAliases(("node-1",)).effect(at_rest(2))
     assert changes(before, replace(before, nodes=before.nodes[:1])) == ()
     assert changes(before, replace(before, nodes=(*before.nodes, node(7)))) == ()
@@ -63,7 +63,7 @@ def test_a_vm_that_vanishes_or_comes_without_alias_disturbs_no_alias() -> None:
     assert changes(before, replace(before, nodes=(*before.nodes, arrived))) == ("aliases",)
 
 
-def test_other_ranges_and_stack_types_disturb_nothing() -> None:
+def test_other_ranges_and_stack_types_are_no_change() -> None:
     facts = at_rest(1)
     other = replace(facts.subnet, secondary_ranges=(("user-range", "192.168.0.0/24"),), stack_type="IPV4_IPV6")
     assert changes(facts, replace(facts, subnet=other)) == ()

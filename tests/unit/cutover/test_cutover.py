@@ -1,4 +1,4 @@
-"""The engine carries plans out: in order, with waits and checks, through failures, from wherever it was killed."""
+"""The engine executes plans: in order, with barriers and gates, through failures, and after a kill at any step."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from dualstack.model.errors import DualstackError, GateFailed, InvariantBroken
 from dualstack.model.events import AnyEvent, Progress, StepStarted
 from dualstack.plan.facts import CutoverFacts, RouteFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import STRATEGIES, Strategy, choose
+from dualstack.plan.strategy import STRATEGIES, choose
 from dualstack.plan.transitions import DeleteRoutes, Gate, SaveRoutes, Transition
-from tests.property.hosts import delivered_to, view_of
-from tests.property.worlds import RUNNING, alias, at_goal, at_rest, node, route
-from tests.unit.cutover.cluster import Cluster, FakeClock, Killed, failed, finished, once, started
+from tests.support.cluster_facts import RUNNING, alias, at_goal, at_rest, node, route
+from tests.unit.cutover.fake_cluster import (
+    OVERLAP,
+    SETTINGS,
+    SHOOT,
+    FakeClock,
+    FakeCluster,
+    Killed,
+    failed,
+    finished,
+    lose_nothing,
+    once,
+    run,
+    started,
+)
 
-SETTINGS = Settings(batch_size=2)
-OVERLAP = choose("overlap")
-SHOOT = "shoot--foo--bar"
 
-
-async def run(
-    cluster: Cluster, strategy: Strategy = OVERLAP, *, clock: FakeClock | None = None, settings: Settings = SETTINGS
-) -> list[AnyEvent]:
-    events: list[AnyEvent] = []
-    await run_cutover(cluster, strategy, settings, clock or FakeClock(), events.append, SHOOT)
-    return events
-
-
-async def failing(cluster: Cluster, error: type[DualstackError], match: str) -> list[AnyEvent]:
+async def failing(cluster: FakeCluster, error: type[DualstackError], match: str) -> list[AnyEvent]:
     events: list[AnyEvent] = []
     with pytest.raises(error, match=match):
         await run_cutover(cluster, OVERLAP, SETTINGS, FakeClock(), events.append, SHOOT)
@@ -41,20 +41,13 @@ async def failing(cluster: Cluster, error: type[DualstackError], match: str) -> 
 
 
 def scaled_up(facts: CutoverFacts) -> CutoverFacts:
-    """Somebody has started cloud-controller-manager again (W10)."""
+    """Another party has started cloud-controller-manager again (docs/reference/weaknesses.md#w10)."""
     return replace(facts, controller=RUNNING)
-
-
-def lose_nothing(cluster: Cluster) -> None:
-    """In every state that the cluster went through each pod CIDR was delivered."""
-    for facts in cluster.states:
-        for name, owed in facts.pod_cidr_of.items():
-            assert delivered_to(view_of(facts), owed) == {name}
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 async def test_the_plan_is_carried_out_step_by_step(name: str) -> None:
-    strategy, cluster = choose(name), Cluster(at_rest(3))
+    strategy, cluster = choose(name), FakeCluster(at_rest(3))
     events = await run(cluster, strategy)
     assert at_goal(cluster.facts)
     assert started(events) == finished(events) == [step.id for step in strategy.transitions(at_rest(3), SETTINGS)]
@@ -63,7 +56,7 @@ async def test_the_plan_is_carried_out_step_by_step(name: str) -> None:
 
 
 async def test_barriers_take_their_time_and_gates_are_checked() -> None:
-    clock, cluster = FakeClock(), Cluster(at_rest(3))
+    clock, cluster = FakeClock(), FakeCluster(at_rest(3))
     begun = clock.now()
     await run(cluster, clock=clock)
     assert clock.now() - begun == pytest.approx(120 + 120 + 60 + 300 + 300 + 120)
@@ -73,12 +66,12 @@ async def test_barriers_take_their_time_and_gates_are_checked() -> None:
 
 
 async def test_a_gate_has_to_pass_again_after_each_stage_of_deletes() -> None:
-    cluster = Cluster(at_rest(10))
+    cluster = FakeCluster(at_rest(10))
     await run(cluster)
     deleted = [len(step.targets) for step in cluster.performed if isinstance(step, DeleteRoutes)]
     assert deleted == [1, 4, 5]
     assert cluster.checked.count("gate-routes") == 1
-    larger = Cluster(at_rest(20))
+    larger = FakeCluster(at_rest(20))
     await run(larger)
     deleted = [len(step.targets) for step in larger.performed if isinstance(step, DeleteRoutes)]
     assert deleted == [1, 1, 8, 10]
@@ -86,8 +79,8 @@ async def test_a_gate_has_to_pass_again_after_each_stage_of_deletes() -> None:
 
 
 @dataclass
-class Gated(Cluster):
-    """Its gates take `seconds`. `looks`: for each gate how often was looked at the cluster until the next change."""
+class Gated(FakeCluster):
+    """Its gates take `seconds`. `looks`: for each gate the number of observations until the next change."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     seconds: float = 0.0
@@ -108,7 +101,7 @@ class Gated(Cluster):
 
 @pytest.mark.parametrize(("seconds", "looks"), [(0.0, 0), (FRESH + 1.0, 1)])
 async def test_what_follows_a_gate_is_planned_from_fresh_facts(seconds: float, looks: int) -> None:
-    """Given a gate that answers at once, the look before it will do; given one that took its time, it will not."""
+    """The observation before a gate is used again only when the gate answered at once."""
     clock = FakeClock()
     cluster = Gated(at_rest(20), clock=clock, seconds=seconds)
     await run(cluster, clock=clock)
@@ -116,10 +109,10 @@ async def test_what_follows_a_gate_is_planned_from_fresh_facts(seconds: float, l
     lose_nothing(cluster)
 
 
-async def test_a_finished_cluster_is_only_looked_at() -> None:
-    cluster = Cluster(at_rest(2))
+async def test_a_finished_cluster_is_only_observed() -> None:
+    cluster = FakeCluster(at_rest(2))
     await run(cluster)
-    again = Cluster(cluster.facts)
+    again = FakeCluster(cluster.facts)
     assert await run(again) == []
     assert again.performed == []
     assert again.observed == 1
@@ -127,10 +120,10 @@ async def test_a_finished_cluster_is_only_looked_at() -> None:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 async def test_killed_after_every_perform_and_started_again_it_finishes(name: str) -> None:
-    whole = Cluster(at_rest(5))
+    whole = FakeCluster(at_rest(5))
     await run(whole, choose(name))
     for number in range(len(whole.performed)):
-        cluster = Cluster(at_rest(5), kill_after=number)
+        cluster = FakeCluster(at_rest(5), kill_after=number)
         with pytest.raises(Killed):
             await run(cluster, choose(name))
         cluster.kill_after = None
@@ -142,7 +135,7 @@ async def test_killed_after_every_perform_and_started_again_it_finishes(name: st
 
 
 async def test_killed_again_and_again_it_still_finishes() -> None:
-    cluster = Cluster(at_rest(4), kill_after=0)
+    cluster = FakeCluster(at_rest(4), kill_after=0)
     for _ in range(30):
         try:
             await run(cluster)
@@ -155,7 +148,7 @@ async def test_killed_again_and_again_it_still_finishes() -> None:
 
 
 async def test_progress_counts_down() -> None:
-    events = await run(Cluster(at_rest(3)))
+    events = await run(FakeCluster(at_rest(3)))
     progress = [event for event in events if isinstance(event, Progress)]
     assert [event.routes_left for event in progress] == sorted((e.routes_left for e in progress), reverse=True)
     assert progress[0].routes_left == 3
@@ -165,8 +158,8 @@ async def test_progress_counts_down() -> None:
     assert progress[-1].eta == 0.0
 
 
-async def test_a_step_tells_its_targets() -> None:
-    events = await run(Cluster(at_rest(3)))
+async def test_a_step_event_has_its_targets() -> None:
+    events = await run(FakeCluster(at_rest(3)))
     batch = next(event for event in events if isinstance(event, StepStarted) and event.step == "add-aliases")
     assert batch.targets == ("node-1", "node-2")
     assert batch.detail == "node-1, node-2"
@@ -182,8 +175,8 @@ async def test_a_step_tells_its_targets() -> None:
     ids=["not-ready", "stale", "unavailable"],
 )
 @pytest.mark.parametrize("late", [False, True], ids=["refused", "answer-lost"])
-async def test_what_has_a_reason_to_be_retried_is_planned_again(error: DualstackError, late: bool) -> None:
-    cluster = Cluster(at_rest(3), errors={4: error}, late=late)
+async def test_a_retryable_error_leads_to_a_new_plan(error: DualstackError, late: bool) -> None:
+    cluster = FakeCluster(at_rest(3), errors={4: error}, late=late)
     events = await run(cluster)
     assert at_goal(cluster.facts)
     assert failed(events) == [("add-alias-canary", False)]
@@ -192,8 +185,8 @@ async def test_what_has_a_reason_to_be_retried_is_planned_again(error: Dualstack
 
 
 @pytest.mark.parametrize("error", [Invalid("invalid", "overlaps"), KubeInvalid("422")], ids=["compute", "kubernetes"])
-async def test_what_has_no_reason_goes_up_at_once(error: DualstackError) -> None:
-    cluster = Cluster(at_rest(3), errors={3: error})
+async def test_an_error_that_is_not_retryable_is_raised_at_once(error: DualstackError) -> None:
+    cluster = FakeCluster(at_rest(3), errors={3: error})
     events = await failing(cluster, type(error), str(error))
     assert failed(events) == [("add-secondary-range", True)]
     assert cluster.facts.unreachable == ()
@@ -202,7 +195,7 @@ async def test_what_has_no_reason_goes_up_at_once(error: DualstackError) -> None
 
 async def test_retries_are_bounded() -> None:
     error = NotReady("resourceNotReady", "The resource is not ready")
-    cluster = Cluster(at_rest(3), errors=dict.fromkeys(range(2, 100), error))
+    cluster = FakeCluster(at_rest(3), errors=dict.fromkeys(range(2, 100), error))
     events = await failing(cluster, NotReady, "not ready")
     assert len(cluster.performed) == 2 + SETTINGS.attempts
     assert failed(events)[-1] == ("set-overlap-flag", True)
@@ -211,54 +204,54 @@ async def test_retries_are_bounded() -> None:
 async def test_waits_between_retries_grow_and_respect_the_reason() -> None:
     clock = FakeClock()
     error = NotReady("resourceNotReady", "The resource is not ready")
-    cluster = Cluster(at_rest(0), errors=dict.fromkeys(range(1, 5), error))
+    cluster = FakeCluster(at_rest(0), errors=dict.fromkeys(range(1, 5), error))
     await run(cluster, clock=clock)
     assert clock.slept[:4] == [5.0, 5.0, 8.0, 16.0]
 
 
 async def test_reading_is_retried_too() -> None:
-    cluster = Cluster(at_rest(2), read_errors={0: Unavailable("503"), 7: Unavailable("503")})
+    cluster = FakeCluster(at_rest(2), read_errors={0: Unavailable("503"), 7: Unavailable("503")})
     assert failed(await run(cluster)) == []
     assert at_goal(cluster.facts)
-    await failing(Cluster(at_rest(2), read_errors={3: KubeInvalid("422")}), KubeInvalid, "422")
+    await failing(FakeCluster(at_rest(2), read_errors={3: KubeInvalid("422")}), KubeInvalid, "422")
 
 
 async def test_a_flag_that_the_api_ignores_stops_before_the_range() -> None:
-    cluster = Cluster(at_rest(2), ignored=frozenset({"set-overlap-flag"}))
+    cluster = FakeCluster(at_rest(2), ignored=frozenset({"set-overlap-flag"}))
     events = await failing(cluster, GateFailed, "reports success, but the change is not visible")
     assert "add-secondary-range" not in cluster.steps
     assert failed(events)[-1] == ("set-overlap-flag", True)
     assert cluster.facts.unreachable == ()
 
 
-async def test_what_keeps_being_undone_is_given_up() -> None:
-    cluster = Cluster(at_rest(2), underneath=lambda c: scaled_up(c.facts) if c.observed % 2 else c.facts)
+async def test_a_step_that_keeps_being_undone_fails() -> None:
+    cluster = FakeCluster(at_rest(2), underneath=lambda c: scaled_up(c.facts) if c.observed % 2 else c.facts)
     await failing(cluster, GateFailed, "stop-cloud-controller-manager was done 8 times and is needed again")
     lose_nothing(cluster)
 
 
 async def test_obstacles_stop_it_before_anything_is_changed() -> None:
     facts = replace(at_rest(2), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),))
-    cluster = Cluster(facts)
+    cluster = FakeCluster(facts)
     await failing(cluster, GateFailed, "route vpn")
     assert cluster.performed == []
 
 
-async def test_an_obstacle_does_not_keep_the_others_of_a_half_done_migration_dark() -> None:
+async def test_an_obstacle_of_one_vm_does_not_keep_the_others_unreachable() -> None:
     facts = replace(at_rest(3), routes=())
     facts = replace(facts, nodes=(replace(facts.nodes[0], subnet_ok=False), *facts.nodes[1:]))
     ranged = replace(facts, subnet=replace(facts.subnet, secondary_ranges=((facts.range_name, facts.pods_cidr),)))
-    cluster = Cluster(ranged)
+    cluster = FakeCluster(ranged)
     await failing(cluster, GateFailed, "nic0 of VM node-0 is not in subnet")
     assert cluster.facts.unreachable == ("node-0",)
 
 
-async def test_a_gate_is_given_time_and_then_fails_in_a_safe_state() -> None:
-    patient = Cluster(at_rest(3), problems={"gate-alias-canary": ["node-0 is not Ready"] * 3})
+async def test_a_gate_is_retried_and_then_fails_in_a_safe_state() -> None:
+    patient = FakeCluster(at_rest(3), problems={"gate-alias-canary": ["node-0 is not Ready"] * 3})
     await run(patient)
     assert patient.checked.count("gate-alias-canary") == 4
 
-    cluster = Cluster(at_rest(3), problems={"gate-route-canary": ["node-0 is not Ready"] * 1000})
+    cluster = FakeCluster(at_rest(3), problems={"gate-route-canary": ["node-0 is not Ready"] * 1000})
     events = await failing(cluster, GateFailed, "node-0 is not Ready")
     assert failed(events) == [("gate-route-canary", False)]
     assert cluster.steps[-3:] == ["delete-route-canary", "rollback-drill", "restore-routes"]
@@ -270,17 +263,17 @@ async def test_a_barrier_starts_again_when_its_aspect_changes() -> None:
         return replace(facts, nodes=(*facts.nodes, replace(node(9), aliases=(alias(9),))))
 
     plain, disturbed = FakeClock(), FakeClock()
-    await run(Cluster(at_rest(1)), clock=plain)
+    await run(FakeCluster(at_rest(1)), clock=plain)
     soaking = once(lambda c: disturbed.now() > 1000 + 120 + 120 + 60 + 200, appears)
-    cluster = Cluster(at_rest(1), underneath=soaking)
+    cluster = FakeCluster(at_rest(1), underneath=soaking)
     await run(cluster, clock=disturbed)
     delay = disturbed.now() - plain.now()
     assert 200 - SETTINGS.observe_every <= delay <= 300
     assert at_goal(cluster.facts)
 
 
-async def test_a_barrier_whose_aspect_never_rests_is_given_up() -> None:
-    def flips(cluster: Cluster) -> CutoverFacts:
+async def test_a_barrier_whose_aspect_keeps_changing_fails() -> None:
+    def flips(cluster: FakeCluster) -> CutoverFacts:
         if "add-alias-canary" not in cluster.steps:
             return cluster.facts
         first, *others = cluster.facts.nodes
@@ -289,13 +282,13 @@ async def test_a_barrier_whose_aspect_never_rests_is_given_up() -> None:
         )
         return replace(cluster.facts, nodes=(first, young))
 
-    cluster = Cluster(at_rest(1), underneath=flips)
+    cluster = FakeCluster(at_rest(1), underneath=flips)
     await failing(cluster, GateFailed, "aliases keep changing")
     lose_nothing(cluster)
 
 
 async def test_a_barrier_is_left_when_something_more_urgent_turns_up() -> None:
-    cluster = Cluster(at_rest(2), underneath=once(lambda c: c.observed == 5, scaled_up))
+    cluster = FakeCluster(at_rest(2), underneath=once(lambda c: c.observed == 5, scaled_up))
     events = await run(cluster)
     assert failed(events) == [("barrier-flag", False)]
     assert cluster.steps.count("stop-cloud-controller-manager") == 2
@@ -304,7 +297,7 @@ async def test_a_barrier_is_left_when_something_more_urgent_turns_up() -> None:
 
 async def test_a_gate_is_left_when_something_more_urgent_turns_up() -> None:
     gate = "gate-alias-canary"
-    cluster = Cluster(
+    cluster = FakeCluster(
         at_rest(2), problems={gate: ["not Ready"]}, underneath=once(lambda c: c.checked == [gate], scaled_up)
     )
     events = await run(cluster)
@@ -316,7 +309,7 @@ async def test_a_vm_that_vanishes_amid_the_batch_is_skipped() -> None:
     def vanish(facts: CutoverFacts) -> CutoverFacts:
         return replace(facts, nodes=tuple(known for known in facts.nodes if known.name != "node-2"))
 
-    cluster = Cluster(at_rest(4), underneath=once(lambda c: c.steps[-1:] == ["add-aliases"], vanish))
+    cluster = FakeCluster(at_rest(4), underneath=once(lambda c: c.steps[-1:] == ["add-aliases"], vanish))
     await run(cluster)
     assert at_goal(cluster.facts)
     assert {known.name for known in cluster.facts.nodes} == {"node-0", "node-1", "node-3"}
@@ -326,7 +319,7 @@ async def test_a_route_that_comes_back_is_deleted_again() -> None:
     def back(facts: CutoverFacts) -> CutoverFacts:
         return replace(facts, routes=(*facts.routes, route(0)))
 
-    cluster = Cluster(at_rest(2), underneath=once(lambda c: "delete-routes" in c.steps, back))
+    cluster = FakeCluster(at_rest(2), underneath=once(lambda c: "delete-routes" in c.steps, back))
     await run(cluster)
     assert at_goal(cluster.facts)
     deleted = [target for step in cluster.performed if isinstance(step, DeleteRoutes) for target in step.targets]
@@ -334,12 +327,12 @@ async def test_a_route_that_comes_back_is_deleted_again() -> None:
     lose_nothing(cluster)
 
 
-async def test_a_batch_of_which_a_part_did_not_succeed_is_planned_again_for_that_part() -> None:
+async def test_a_partly_failed_batch_is_planned_again_for_the_failed_part() -> None:
     def lose_one(facts: CutoverFacts) -> CutoverFacts:
         nodes = tuple(replace(known, aliases=()) if known.name == "node-2" else known for known in facts.nodes)
         return replace(facts, nodes=nodes)
 
-    cluster = Cluster(at_rest(3), underneath=once(lambda c: c.steps[-1:] == ["add-aliases"], lose_one))
+    cluster = FakeCluster(at_rest(3), underneath=once(lambda c: c.steps[-1:] == ["add-aliases"], lose_one))
     events = await run(cluster)
     assert failed(events) == [("add-aliases", False)]
     added = [step.targets for step in cluster.performed if step.id == "add-aliases"]
@@ -353,7 +346,7 @@ async def test_a_plan_that_would_break_an_invariant_is_not_carried_out() -> None
             return SaveRoutes()
         return DeleteRoutes(("route-0",), alias_first=False) if facts.routes else None
 
-    cluster = Cluster(at_rest(1))
+    cluster = FakeCluster(at_rest(1))
     with pytest.raises(InvariantBroken, match="pod-cidr-reachable"):
         await run(cluster, replace(OVERLAP, next_transition=hasty))
     assert cluster.steps == ["save-routes"]

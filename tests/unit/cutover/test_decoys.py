@@ -1,4 +1,4 @@
-"""The engine with decoys asked for: killed anywhere, and stopped by a proof that fails."""
+"""The engine with decoys: killed at any step, and stopped by a decoy gate that fails."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from dualstack.model.errors import GateFailed, Unsupported
 from dualstack.plan.gates import DECOYS as GATES
 from dualstack.plan.strategy import choose
 from dualstack.plan.unmatched_reasons import ALIASES_NOT_MATCHED as REASON
-from tests.property.worlds import at_goal, at_rest
-from tests.unit.cutover.cluster import Cluster, FakeClock, Killed
-from tests.unit.cutover.test_cutover import SETTINGS, lose_nothing
+from tests.support.cluster_facts import at_goal, at_rest
+from tests.unit.cutover.fake_cluster import SETTINGS, FakeClock, FakeCluster, Killed, lose_nothing
 
 WANTED = replace(SETTINGS, decoys=True)
 OVERLAP = choose("overlap")
 
 
-async def run(cluster: Cluster) -> None:
+async def run(cluster: FakeCluster) -> None:
     await run_cutover(cluster, OVERLAP, WANTED, FakeClock(), lambda _: None, "shoot--foo--bar")
 
 
-async def test_every_proof_is_asked_for_and_nothing_is_left() -> None:
-    cluster = Cluster(at_rest(4))
+async def test_every_decoy_gate_is_checked_and_nothing_is_left() -> None:
+    cluster = FakeCluster(at_rest(4))
     await run(cluster)
     assert at_goal(cluster.facts)
     assert not cluster.facts.decoys.present
@@ -33,8 +32,8 @@ async def test_every_proof_is_asked_for_and_nothing_is_left() -> None:
 
 
 @pytest.mark.parametrize("killed_after", range(15))
-async def test_killed_after_any_change_it_ends_well_and_leaves_nothing(killed_after: int) -> None:
-    cluster = Cluster(at_rest(3), kill_after=killed_after)
+async def test_after_a_kill_at_any_change_it_finishes_and_leaves_nothing(killed_after: int) -> None:
+    cluster = FakeCluster(at_rest(3), kill_after=killed_after)
     with pytest.raises(Killed):
         await run(cluster)
     cluster.kill_after = None
@@ -45,19 +44,19 @@ async def test_killed_after_any_change_it_ends_well_and_leaves_nothing(killed_af
 
 
 @pytest.mark.parametrize("gate", [gate.id for gate in GATES])
-async def test_a_proof_that_fails_takes_everything_back_and_says_so(gate: str) -> None:
-    cluster = Cluster(at_rest(3), problems={gate: ["somebody is in the way"] * 1000})
+async def test_a_failed_decoy_gate_rolls_back_to_routes(gate: str) -> None:
+    cluster = FakeCluster(at_rest(3), problems={gate: ["a route is in the way"] * 1000})
     with pytest.raises(GateFailed) as error:
         await run(cluster)
-    assert str(error.value) == "somebody is in the way; rolled back to routes alone"
+    assert str(error.value) == "a route is in the way; rolled back to routes alone"
     assert not isinstance(error.value, Unsupported)
     assert cluster.facts.on_routes
     assert not any("alias-canary" in step or step.startswith("delete-route") for step in cluster.steps)
     lose_nothing(cluster)
 
 
-async def test_what_the_cloud_does_not_do_is_not_tried_again() -> None:
-    cluster = Cluster(at_rest(3), problems={"gate-decoy-alias": [REASON] * 1000})
+async def test_a_limitation_of_the_cloud_is_an_unsupported_error() -> None:
+    cluster = FakeCluster(at_rest(3), problems={"gate-decoy-alias": [REASON] * 1000})
     with pytest.raises(Unsupported) as error:
         await run(cluster)
     assert error.value.because == REASON

@@ -1,4 +1,4 @@
-"""A failed gate takes its stage back and says so; the drill and a change of mind stop the run between two steps."""
+"""A failed gate rolls its stage back; the drill and a change of direction stop the run between two steps."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.strategy import choose, way_back
 from dualstack.plan.transitions import Transition
-from tests.property.worlds import at_goal, at_rest
-from tests.unit.cutover.cluster import Cluster, FakeClock, failed, started
-from tests.unit.cutover.test_cutover import SETTINGS, lose_nothing, run
+from tests.support.cluster_facts import at_goal, at_rest
+from tests.unit.cutover.fake_cluster import SETTINGS, FakeClock, FakeCluster, failed, lose_nothing, run, started
 
 OVERLAP, COMPRESSED = choose("overlap"), choose("compressed")
 NEVER = ["node-0 is not Ready"] * 1000
 
 
 @dataclass
-class Refusing(Cluster):
-    """The cloud takes no static route inside the range (K1 deny)."""
+class Refusing(FakeCluster):
+    """The cloud refuses static routes inside the range (docs/reference/cut-over.md#k1)."""
 
     async def perform(self, transition: Transition) -> None:
         if transition.id == "rollback-drill":
@@ -33,8 +32,8 @@ class Refusing(Cluster):
         await super().perform(transition)
 
 
-async def stopped(cluster: Cluster, settings: Settings = SETTINGS) -> tuple[str, list[AnyEvent]]:
-    """What the run says in the end, and its events."""
+async def stopped(cluster: FakeCluster, settings: Settings = SETTINGS) -> tuple[str, list[AnyEvent]]:
+    """The error of the run, and its events."""
     events: list[AnyEvent] = []
     with pytest.raises(GateFailed) as refused:
         await run_cutover(cluster, OVERLAP, settings, FakeClock(), events.append, "shoot--foo--bar")
@@ -50,8 +49,8 @@ async def stopped(cluster: Cluster, settings: Settings = SETTINGS) -> tuple[str,
         ("gate-routes", Stage.ALIASES),
     ],
 )
-async def test_a_failed_gate_takes_its_stage_back_without_loss_and_says_so(gate: str, stage: Stage) -> None:
-    cluster = Cluster(at_rest(4), problems={gate: list(NEVER)})
+async def test_a_failed_gate_rolls_its_stage_back_without_loss(gate: str, stage: Stage) -> None:
+    cluster = FakeCluster(at_rest(4), problems={gate: list(NEVER)})
     said, events = await stopped(cluster)
     assert said == f"node-0 is not Ready; rolled back to {stage.words}"
     assert stage_of(cluster.facts) is stage
@@ -63,7 +62,7 @@ async def test_a_failed_gate_takes_its_stage_back_without_loss_and_says_so(gate:
     lose_nothing(cluster)
 
 
-async def test_where_the_cloud_takes_no_route_back_everything_rests_as_it_is() -> None:
+async def test_a_cloud_that_refuses_routes_leaves_the_cluster_as_it_is() -> None:
     cluster = Refusing(at_rest(4), problems={"gate-route-canary": list(NEVER)})
     said, _ = await stopped(cluster)
     assert said == (
@@ -75,8 +74,8 @@ async def test_where_the_cloud_takes_no_route_back_everything_rests_as_it_is() -
     lose_nothing(cluster)
 
 
-async def test_where_aliases_carry_nothing_routes_come_back_although_the_cloud_takes_none_in_the_range() -> None:
-    """K3 no and K1 deny: aliases and range have to go first."""
+async def test_routes_return_after_the_range_is_removed_when_aliases_carry_no_traffic() -> None:
+    """Routes inside the range are refused too, so aliases and range go first (docs/reference/cut-over.md#k3)."""
     start = replace(at_rest(4), complaining=frozenset({"node-0"}))
     cluster = Refusing(start, problems={"gate-route-canary": list(NEVER)})
     with pytest.raises(Unsupported) as refused:
@@ -95,11 +94,11 @@ async def test_where_aliases_carry_nothing_routes_come_back_although_the_cloud_t
     ]
 
 
-async def test_where_routes_carry_nothing_under_the_range_it_goes_at_once() -> None:
-    """No barrier and no patience while everybody is cut off."""
+async def test_the_range_is_removed_at_once_when_routes_in_it_carry_no_traffic() -> None:
+    """No barrier and no retries while every node is unreachable."""
     start = at_rest(4)
     start = replace(start, complaining=frozenset(start.pod_cidr_of))
-    cluster = Cluster(start, problems={"gate-range": list(NEVER)})
+    cluster = FakeCluster(start, problems={"gate-range": list(NEVER)})
     events: list[AnyEvent] = []
     with pytest.raises(Unsupported, match="rolled back to routes alone"):
         await run_cutover(cluster, OVERLAP, SETTINGS, FakeClock(), events.append, "shoot--foo--bar")
@@ -114,7 +113,7 @@ async def test_where_routes_carry_nothing_under_the_range_it_goes_at_once() -> N
     assert begun["remove-secondary-range"] == begun["gate-range"]
 
 
-async def test_the_drill_stops_before_the_first_route_is_deleted_when_none_could_come_back() -> None:
+async def test_a_failed_drill_stops_before_the_first_route_is_deleted() -> None:
     cluster = Refusing(at_rest(3))
     said, _ = await stopped(cluster, replace(SETTINGS, drill=True))
     assert said == "the cloud refuses a static route inside the range"
@@ -123,7 +122,7 @@ async def test_the_drill_stops_before_the_first_route_is_deleted_when_none_could
 
 
 async def test_the_drill_is_done_once_before_the_first_route_is_deleted() -> None:
-    cluster = Cluster(at_rest(3))
+    cluster = FakeCluster(at_rest(3))
     events = await run(cluster, settings=replace(SETTINGS, drill=True))
     steps = started(events)
     assert steps.count("rollback-drill") == 1
@@ -131,8 +130,8 @@ async def test_the_drill_is_done_once_before_the_first_route_is_deleted() -> Non
     assert at_goal(cluster.facts)
 
 
-async def test_back_from_the_end_is_refused_by_the_drill_before_a_route_or_alias_is_touched() -> None:
-    done = Cluster(at_rest(3))
+async def test_a_failed_drill_stops_the_way_back_before_a_route_or_alias_changes() -> None:
+    done = FakeCluster(at_rest(3))
     await run(done)
     cluster = Refusing(done.facts)
     with pytest.raises(GateFailed, match="the cloud refuses"):
@@ -144,21 +143,21 @@ async def test_back_from_the_end_is_refused_by_the_drill_before_a_route_or_alias
 
 
 async def test_back_and_forth_through_the_engine() -> None:
-    cluster = Cluster(at_rest(5))
+    cluster = FakeCluster(at_rest(5))
     for strategy in (OVERLAP, way_back(), OVERLAP, way_back()):
         await run(cluster, strategy)
         lose_nothing(cluster)
     assert cluster.facts.on_routes
 
 
-async def test_a_change_of_mind_ends_the_run_between_two_steps() -> None:
-    def turn(cluster: Cluster) -> CutoverFacts:
+async def test_a_change_of_direction_ends_the_run_between_two_steps() -> None:
+    def turn(cluster: FakeCluster) -> CutoverFacts:
         if "add-aliases" in cluster.steps:
-            raise DirectionChanged("somebody wants it back")
+            raise DirectionChanged("the owner requests a rollback")
         return cluster.facts
 
-    cluster, events = Cluster(at_rest(3), underneath=turn), list[AnyEvent]()
-    with pytest.raises(DirectionChanged, match="wants it back"):
+    cluster, events = FakeCluster(at_rest(3), underneath=turn), list[AnyEvent]()
+    with pytest.raises(DirectionChanged, match="requests a rollback"):
         await run_cutover(cluster, OVERLAP, SETTINGS, FakeClock(), events.append, "shoot--foo--bar")
     assert failed(events) == [("add-aliases", False)]
     cluster.underneath = None
@@ -167,8 +166,8 @@ async def test_a_change_of_mind_ends_the_run_between_two_steps() -> None:
     lose_nothing(cluster)
 
 
-async def test_compressed_tells_the_blackout_before_and_measures_it_after() -> None:
-    events = await run(Cluster(at_rest(3)), COMPRESSED)
+async def test_compressed_reports_the_outage_before_and_measures_it_after() -> None:
+    events = await run(FakeCluster(at_rest(3)), COMPRESSED)
     first, *_ = events
     assert isinstance(first, OutageExpected)
     assert first.seconds > 20
@@ -177,13 +176,13 @@ async def test_compressed_tells_the_blackout_before_and_measures_it_after() -> N
     assert "the pods of 3 nodes could not reach other nodes for at most" in measured.detail
 
 
-async def test_a_blackout_that_was_found_is_measured_from_then() -> None:
-    events = await run(Cluster(replace(at_rest(2), routes=())))
+async def test_an_outage_that_existed_before_the_run_is_measured_as_a_minimum() -> None:
+    events = await run(FakeCluster(replace(at_rest(2), routes=())))
     (measured,) = [event for event in events if isinstance(event, OutageMeasured)]
     assert "for at least" in measured.detail
 
 
 async def test_without_loss_nothing_is_measured() -> None:
-    events = await run(Cluster(at_rest(3)))
+    events = await run(FakeCluster(at_rest(3)))
     assert [event.seconds for event in events if isinstance(event, OutageExpected)] == [0.0]
     assert not any(isinstance(event, OutageMeasured) for event in events)

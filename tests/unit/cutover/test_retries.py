@@ -1,4 +1,4 @@
-"""Retries have a reason, wait longer each time, and end."""
+"""Retries follow a reason, wait longer each time, and end."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def test_the_wait_follows_the_reason_and_grows(error: DualstackError, waits: lis
     assert [patience.wait_after(error) for _ in waits] == waits
 
 
-def test_an_effect_that_does_not_show_is_awaited_as_long() -> None:
+def test_the_wait_for_an_effect_that_does_not_show_grows_too() -> None:
     patience = RetryBudget(SETTINGS)
     assert [patience.wait_for_effect() for _ in range(5)] == [2.0, 4.0, 8.0, 10.0, None]
 
 
-def test_success_ends_the_row_of_failures() -> None:
+def test_success_resets_the_wait() -> None:
     patience = RetryBudget(SETTINGS)
     assert [patience.wait_for_effect(), patience.wait_for_effect()] == [2.0, 4.0]
     patience.succeeded(SetOverlapFlag())
     assert patience.wait_for_effect() == 2.0
 
 
-def test_a_step_may_be_needed_again_but_not_for_ever_and_each_target_counts_alone() -> None:
+def test_repetitions_of_a_step_are_limited_for_each_target() -> None:
     patience = RetryBudget(SETTINGS)
     for _ in range(SETTINGS.attempts):
         patience.begin(AddAliases(("node-0",)))

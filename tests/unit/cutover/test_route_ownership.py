@@ -86,7 +86,7 @@ def test_w22_a_route_in_the_pod_range_that_misses_one_mark_is_foreign(fields: di
         {"nextHopInstance": None, "nextHopNetwork": NETWORK, "destRange": "100.96.0.0/11"},
     ],
 )
-def test_routes_elsewhere_do_not_concern_us(fields: dict[str, Any]) -> None:
+def test_routes_elsewhere_are_ignored(fields: dict[str, Any]) -> None:
     assert split([route(**fields)], OURS) == ([], [])
 
 
@@ -111,7 +111,7 @@ def test_a_route_that_was_saved_as_ours_stays_ours() -> None:
 
 
 def test_names_of_clusters_count_to_their_twenty_sixth_character() -> None:
-    """Two clusters may share them; the machine then tells them apart."""
+    """Two clusters may share them; then the machine decides."""
     long = replace(
         OURS,
         cluster=replace(CLUSTER, name="shoot--project--averylongname-one"),

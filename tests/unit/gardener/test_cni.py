@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
-from tests.unit.gardener.controllers.scripted_world import NS, ScriptedWorld
-from tests.unit.gardener.controllers.test_extension_controllers import cluster, reconcile
-from tests.unit.gardener.controllers.test_golden import EXAMPLE
+from tests.unit.gardener.controllers.migration import EXAMPLE
+from tests.unit.gardener.controllers.scripted_world import NS, ScriptedWorld, cluster, reconcile
 
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE, NETWORK
 from dualstack.gardener.model.networks import Networks, network_families

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -77,15 +76,3 @@ def test_metrics_follow_the_events() -> None:
     assert 'dualstack_reconciles_total{controller="shoot",result="Succeeded"} 1.0' in text
     metrics.event(PhaseFinished(at=6.0, shoot="s", phase="dns"))
     assert 'dualstack_phase{phase="dns",shoot="s"} 0.0' in generate_latest(metrics.registry).decode()
-
-
-def test_metrics_are_served_until_stopped(unused_tcp_port: int) -> None:
-    metrics = Metrics()
-    stop = metrics.serve(unused_tcp_port)
-    try:
-        with pytest.raises(InvalidInput, match="--metrics-port"):
-            metrics.serve(unused_tcp_port)
-        with urllib.request.urlopen(f"http://127.0.0.1:{unused_tcp_port}/metrics", timeout=5) as answer:
-            assert b"dualstack_reconciles" in answer.read()
-    finally:
-        stop()

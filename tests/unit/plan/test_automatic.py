@@ -1,4 +1,4 @@
-"""Which strategy is chosen, and what is said of it."""
+"""Which strategy `auto` chooses, and the reason that it gives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from dualstack.model.errors import InvalidInput
 from dualstack.plan.automatic import NetworkFacts, decide
 from dualstack.plan.strategy import choose, validate
-from tests.property.worlds import PODS, RANGE, at_rest
+from tests.support.cluster_facts import PODS, RANGE, at_rest
 
 SMALL = NetworkFacts(interfaces=3, surge=1, custom_routes=3, hybrid_subnets=0)
 
@@ -60,19 +60,19 @@ def test_an_api_that_does_not_know_the_flag_leaves_only_the_short_blackout() -> 
     assert decide(facts, SMALL).strategy == "compressed"
 
 
-def test_what_the_cloud_was_seen_not_to_do_is_not_asked_of_it_again() -> None:
+def test_a_known_limitation_of_the_cloud_rules_overlap_out() -> None:
     choice = decide(at_rest(3), SMALL, unsupported="it does not")
     assert (choice.strategy, choice.reason) == ("compressed", "it does not, as observed before")
 
 
-def test_what_loses_nothing_any_more_is_not_judged_by_the_limits() -> None:
+def test_the_limits_do_not_apply_once_nothing_can_be_lost() -> None:
     huge = replace(SMALL, interfaces=5000, custom_routes=5000)
     assert decide(replace(at_rest(3), routes=()), huge).strategy == "overlap"
     ranged = replace(at_rest(3).subnet, secondary_ranges=((RANGE, PODS),), overlap_flag=True)
     assert decide(replace(at_rest(3), subnet=ranged), huge).strategy == "overlap"
 
 
-def test_auto_is_a_wish_and_no_strategy() -> None:
+def test_auto_is_a_valid_setting_but_not_a_strategy() -> None:
     validate("auto")
     with pytest.raises(InvalidInput, match="resolved from facts"):
         choose("auto")

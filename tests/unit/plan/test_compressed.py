@@ -1,4 +1,4 @@
-"""The shortest blackout: everything before it that can be before it, and nothing in it that need not be."""
+"""The shortest outage: it contains only the steps that cannot come before or after it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dualstack.plan.facts import CutoverFacts, RouteFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import choose, describe_outage, obstacles, outage
 from dualstack.plan.transitions import AddAliases, DeleteRoutes
-from tests.property.worlds import PODS, RANGE, STOPPED, at_goal, at_rest, last, restarted, states
+from tests.support.cluster_facts import PODS, RANGE, STOPPED, at_goal, at_rest, last, restarted, states
 
 COMPRESSED, GARDENER, OVERLAP = choose("compressed"), choose("gardener"), choose("overlap")
 SETTINGS = Settings()
@@ -37,31 +37,31 @@ def test_the_whole_order_for_forty_nodes() -> None:
 
 
 def test_nothing_but_range_and_aliases_happens_while_pods_are_cut_off() -> None:
-    dark = [transition.id for transition, facts in states(COMPRESSED, at_rest(5), SETTINGS) if facts.unreachable]
-    assert dark == ["delete-routes", "add-secondary-range"]
+    during = [transition.id for transition, facts in states(COMPRESSED, at_rest(5), SETTINGS) if facts.unreachable]
+    assert during == ["delete-routes", "add-secondary-range"]
 
 
 @pytest.mark.parametrize("cut_after", ["delete-routes", "add-secondary-range"])
-def test_killed_in_the_blackout_it_goes_on_at_once(cut_after: str) -> None:
+def test_a_restart_during_the_outage_continues_at_once(cut_after: str) -> None:
     facts = next(facts for step, facts in states(COMPRESSED, at_rest(3), SETTINGS) if step.id == cut_after)
     following = COMPRESSED.next_transition(restarted(facts), SETTINGS)
     assert following is not None
     assert following.id == ("add-secondary-range" if cut_after == "delete-routes" else "add-aliases")
 
 
-def test_killed_amid_the_deletes_it_does_not_look_around_first() -> None:
+def test_a_restart_between_deletes_continues_with_the_deletes() -> None:
     facts = next(facts for step, facts in states(COMPRESSED, at_rest(3), SETTINGS) if step == gates.READY)
     half = restarted(replace(facts, routes=facts.routes[2:]))
     assert steps(half)[0] == "delete-routes"
 
 
-def test_a_cut_over_without_loss_that_is_under_way_stays_one() -> None:
+def test_a_cut_over_that_overlap_began_is_finished_by_overlap() -> None:
     subnet = replace(at_rest(3).subnet, secondary_ranges=((RANGE, PODS),), overlap_flag=True)
     facts = replace(at_rest(3), subnet=subnet)
     assert steps(facts) == [transition.id for transition in OVERLAP.transitions(facts, SETTINGS)]
 
 
-def test_one_vm_that_cannot_take_its_alias_does_not_hold_up_the_others() -> None:
+def test_a_vm_that_cannot_get_its_alias_does_not_block_the_others() -> None:
     facts = replace(at_rest(3), routes=(), controller=STOPPED)
     facts = replace(
         facts,
@@ -71,12 +71,12 @@ def test_one_vm_that_cannot_take_its_alias_does_not_hold_up_the_others() -> None
     assert COMPRESSED.next_transition(facts, SETTINGS) == AddAliases(("node-1", "node-2"))
 
 
-def test_what_would_stop_it_in_the_dark_is_told_before() -> None:
+def test_obstacles_of_the_outage_are_reported_before_it() -> None:
     facts = replace(at_rest(2), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),))
     assert "routes lead into the pod CIDR" in obstacles(COMPRESSED, facts, SETTINGS)[0]
 
 
-def test_the_blackout_is_foretold_and_much_shorter_than_gardeners() -> None:
+def test_the_expected_outage_is_much_shorter_than_gardeners() -> None:
     assert describe_outage(COMPRESSED, at_rest(3), SETTINGS) == (
         "The pods of all 3 nodes become unreachable from other nodes at once; the first recover after about 33 s, "
         "the last after about 33 s."
@@ -84,13 +84,13 @@ def test_the_blackout_is_foretold_and_much_shorter_than_gardeners() -> None:
     assert outage(GARDENER, at_rest(1000), SETTINGS) > 10 * outage(COMPRESSED, at_rest(1000), SETTINGS)
 
 
-def test_above_a_minutes_quota_every_further_minute_counts() -> None:
+def test_each_minute_of_quota_adds_a_minute_to_the_outage() -> None:
     small, large = (outage(COMPRESSED, at_rest(count), SETTINGS) for count in (1500, 1501))
     assert large - small == 120.0  # the deletes and the aliases
 
 
 @pytest.mark.parametrize("name", ["compressed", "gardener"])
-def test_a_flag_that_someone_elses_route_needs_does_not_keep_the_list_from_being_cleared(name: str) -> None:
+def test_the_saved_list_is_cleared_although_a_foreign_route_needs_the_flag(name: str) -> None:
     facts = last(COMPRESSED, at_rest(2), SETTINGS)
     flagged = replace(facts.subnet, overlap_flag=True)
     saved = replace(facts, subnet=flagged, saved_routes=tuple(map(as_saved, at_rest(2).routes)))
@@ -103,5 +103,5 @@ def test_a_flag_that_someone_elses_route_needs_does_not_keep_the_list_from_being
     ]
 
 
-def test_it_ends_where_the_others_end() -> None:
+def test_it_ends_in_the_same_state_as_the_other_strategies() -> None:
     assert at_goal(last(COMPRESSED, at_rest(6), SETTINGS))

@@ -1,4 +1,4 @@
-"""What each gate checks: every rule has a state that breaks it alone, and gates that do not ask for it let it pass."""
+"""What each gate checks: every rule has a state that breaks it alone, and gates that do not require it pass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dualstack.plan import gates
 from dualstack.plan.facts import AliasFacts, CutoverFacts, RouteFacts
 from dualstack.plan.transition import Gate
 from dualstack.plan.transitions import AddAliases, AddSecondaryRange, SaveRoutes, SetOverlapFlag, StopController
-from tests.property.worlds import RUNNING, at_rest
+from tests.support.cluster_facts import RUNNING, at_rest
 
 NODES = ("node-0", "node-1", "node-2")
 PLAIN = [gate for gate in vars(gates).values() if isinstance(gate, Gate) and gate not in gates.DECOYS]
@@ -76,7 +76,7 @@ def test_a_healthy_cluster_passes(gate: Gate) -> None:
 
 @pytest.mark.parametrize("gate", PLAIN, ids=lambda gate: gate.id)
 @pytest.mark.parametrize(("change", "problem", "asks"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN])
-def test_each_rule_stops_the_gates_that_ask_for_it(
+def test_each_rule_stops_the_gates_that_require_it(
     gate: Gate, change: Callable[[CutoverFacts], CutoverFacts], problem: str, asks: Callable[[Gate], bool]
 ) -> None:
     assert gates.problems(gate, change(with_aliases())) == ([problem] if asks(gate) else [])
@@ -114,3 +114,11 @@ def test_a_limitation_of_the_cloud_is_named() -> None:
     assert gates.problems(gates.ROUTE_CANARY, bare)[-1].startswith(
         "an alias without a route does not carry its traffic"
     )
+
+
+def test_neither_a_node_without_a_pod_cidr_nor_an_alias_of_the_user_counts() -> None:
+    """The first has no network yet; the second says nothing about the pod CIDR."""
+    first, second, third = with_aliases().nodes
+    user = replace(second, aliases=(AliasFacts("10.99.0.0/28", "user"),))
+    facts = replace(with_aliases(), nodes=(replace(first, pod_cidr=None), user, third))
+    assert gates.problems(gates.ALIASES, replace(facts, unhealthy={first.name: "is not Ready"})) == []

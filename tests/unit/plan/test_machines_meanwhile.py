@@ -1,4 +1,4 @@
-"""VMs that appear or vanish while the cut-over runs (gardener-behaviour.md 4.10, W36 and W37; 11.12)."""
+"""VMs that appear or vanish while the cut-over runs (docs/reference/weaknesses.md#w36)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategy import STRATEGIES, choose
 from dualstack.plan.transitions import AddAliases, DeleteRoutes
-from tests.property.worlds import RANGE, ZONE, at_goal, at_rest, cidr, last, states
+from tests.support.cluster_facts import RANGE, ZONE, at_goal, at_rest, cidr, last, states
 
 SETTINGS = Settings(batch_size=2)
 OVERLAP = choose("overlap")
@@ -51,7 +51,7 @@ def test_w36_one_that_appears_amid_the_deletes_gets_its_alias_before_the_next_ro
 
 @pytest.mark.parametrize("step", ["add-secondary-range", "add-aliases"])
 def test_w37_a_vm_that_was_given_the_block_of_a_living_node_stops_the_plan_before_a_route_goes(step: str) -> None:
-    """An automatic `/24` knows of aliases alone, not of static routes (cutover.md E8)."""
+    """The automatic choice of a `/24` considers aliases but not static routes (docs/reference/cut-over.md#e8)."""
     facts = reached(step)
     taken = cidr(3)
     thief = replace(YOUNG, name="thief", aliases=(AliasFacts(taken, RANGE),))

@@ -18,7 +18,7 @@ from dualstack.plan.transitions import (
     SetOverlapFlag,
     Transition,
 )
-from tests.property.worlds import (
+from tests.support.cluster_facts import (
     PODS,
     RANGE,
     RUNNING,
@@ -102,12 +102,12 @@ def test_a_finished_cluster_needs_nothing() -> None:
 @pytest.mark.parametrize(
     "back", [RUNNING, replace(STOPPED, replicas=1), replace(STOPPED, pods=1), replace(STOPPED, ignored=False)]
 )
-def test_a_controller_that_is_back_or_may_come_back_is_stopped_before_the_next_step(back: ControllerFacts) -> None:
+def test_a_controller_that_runs_or_may_start_is_stopped_before_the_next_step(back: ControllerFacts) -> None:
     facts = replace(with_range(at_rest(2), flag=True), controller=back)
     assert following(facts).id == "stop-cloud-controller-manager"
 
 
-def test_what_gardener_left_without_routes_gets_its_aliases_at_once_without_flag_or_barrier() -> None:
+def test_nodes_that_gardener_left_without_routes_get_aliases_at_once() -> None:
     saved = tuple(SavedRoute(f"node-{number}", cidr(number), ZONE) for number in range(3))
     facts = replace(at_rest(3), routes=(), saved_routes=saved, controller=STOPPED)
     plan = list(OVERLAP.transitions(facts, SETTINGS))
@@ -120,7 +120,7 @@ def test_a_lost_saved_list_is_rebuilt_from_the_nodes() -> None:
     assert at_goal(last(OVERLAP, facts, SETTINGS))
 
 
-def test_a_saved_route_speaks_for_a_vm_whose_node_is_gone() -> None:
+def test_a_vm_whose_node_is_gone_gets_the_alias_of_its_saved_route() -> None:
     orphan = replace(node(0), pod_cidr=None)
     saved = (SavedRoute("node-0", cidr(0), ZONE),)
     facts = replace(at_rest(0), nodes=(orphan,), saved_routes=saved, controller=STOPPED)
@@ -133,7 +133,7 @@ def test_a_node_that_never_had_a_route_gets_an_alias() -> None:
     assert last(OVERLAP, facts, SETTINGS).node_of["node-7"].aliases == (alias(7),)
 
 
-def test_the_route_of_a_vm_that_is_gone_is_deleted_last_and_never_aliased() -> None:
+def test_the_route_of_a_deleted_vm_is_deleted_last_and_gets_no_alias() -> None:
     facts = replace(at_rest(2), routes=(*at_rest(2).routes, route(9)))
     plan = list(OVERLAP.transitions(facts, SETTINGS))
     deletes = [step for step in plan if isinstance(step, DeleteRoutes)]
@@ -165,13 +165,13 @@ def test_with_the_flag_off_and_all_aliases_there_routes_go_without_it() -> None:
     assert "set-overlap-flag" not in steps(facts)
 
 
-def test_a_vm_that_nothing_leads_to_is_helped_before_the_barrier_of_the_range() -> None:
+def test_an_unreachable_vm_gets_its_alias_before_the_barrier_of_the_range() -> None:
     facts = with_range(at_rest(3), flag=True)
     facts = replace(facts, routes=facts.routes[1:])
     assert following(facts) == AddAliases(("node-0",))
 
 
-def test_one_vm_that_cannot_be_helped_does_not_hold_up_the_others() -> None:
+def test_an_unreachable_vm_that_cannot_get_its_alias_does_not_block_the_others() -> None:
     facts = replace(with_range(at_rest(3), flag=False), routes=())
     facts = replace(facts, nodes=(replace(facts.nodes[0], subnet_ok=False), *facts.nodes[1:]))
     rescue = following(facts)
@@ -188,21 +188,21 @@ def test_stopped_vms_come_last() -> None:
     assert added == [("node-1",), ("node-2", "node-0")]
 
 
-def test_an_alias_that_is_not_the_first_is_put_there() -> None:
+def test_an_alias_that_is_not_the_first_becomes_the_first() -> None:
     other = AliasFacts("10.250.7.0/28", "user-range")
     facts = last(OVERLAP, at_rest(1), SETTINGS)
     facts = replace(facts, nodes=(replace(facts.nodes[0], aliases=(other, alias(0))),))
     assert last(OVERLAP, facts, SETTINGS).nodes[0].aliases == (alias(0), other)
 
 
-def test_ranges_of_others_stay() -> None:
+def test_ranges_of_other_owners_stay() -> None:
     facts = at_rest(1)
     facts = replace(facts, subnet=replace(facts.subnet, secondary_ranges=(("user-range", "192.168.0.0/24"),)))
     end = last(OVERLAP, facts, SETTINGS)
     assert end.subnet.secondary_ranges == (("user-range", "192.168.0.0/24"), (RANGE, PODS))
 
 
-def test_a_restart_amid_the_deletes_waits_again_and_goes_on_with_its_stage() -> None:
+def test_a_restart_between_deletes_waits_again_and_continues_its_stage() -> None:
     facts = aliased(with_range(at_rest(10), flag=True), *range(10))
     facts = restarted(replace(facts, routes=facts.routes[3:]))
     plan = list(OVERLAP.transitions(facts, SETTINGS))
@@ -211,13 +211,23 @@ def test_a_restart_amid_the_deletes_waits_again_and_goes_on_with_its_stage() -> 
     assert deleted == [2, 5]  # the half of ten, then the rest
 
 
+@pytest.mark.parametrize(("destination", "step"), [(cidr(9), "delete-route-canary"), (cidr(3), "barrier-route-canary")])
+def test_a_saved_route_to_another_cidr_than_the_vms_counts_for_no_stage(destination: str, step: str) -> None:
+    """It never carried the VM's traffic, so its absence does not mean that the canary is over."""
+    facts = aliased(with_range(at_rest(4), flag=True), 0, 1, 2, 3).after(1000.0)
+    saved = (*facts.saved_routes[:3], SavedRoute("node-3", destination, ZONE))
+    facts = gates.ALIASES.effect(replace(facts, routes=facts.routes[:3], saved_routes=saved)).with_changed("routes")
+    facts = replace(facts, passed={gates.ALIASES.id: gates.ALIASES.aspects})
+    assert following(facts).id == step
+
+
 def test_clearing_the_flag_waits_until_every_alias_is_known() -> None:
     facts = aliased(with_range(at_rest(1), flag=True), 0)
     facts = restarted(replace(facts, routes=()))
     assert steps(facts)[:2] == ["barrier-aliases", "clear-overlap-flag"]
 
 
-def test_an_alias_that_changed_is_vouched_for_anew_before_a_route_goes() -> None:
+def test_a_changed_alias_must_pass_its_gate_again_before_a_route_is_deleted() -> None:
     facts = aliased(with_range(at_rest(2), flag=True), 0, 1).after(1000.0)
     assert following(facts) == gates.ALIASES
     facts = gates.ALIASES.effect(facts)
@@ -225,8 +235,8 @@ def test_an_alias_that_changed_is_vouched_for_anew_before_a_route_goes() -> None
     assert steps(facts.with_changed("aliases"))[:2] == ["barrier-aliases", "gate-aliases"]
 
 
-def test_where_the_canary_is_dark_nobody_waits_to_say_so() -> None:
-    """The barrier would only make the blackout of the canary longer (K3)."""
+def test_an_unreachable_canary_fails_its_gate_without_the_barrier() -> None:
+    """The barrier would only make the outage of the canary longer (docs/reference/cut-over.md#k3)."""
     facts = aliased(with_range(at_rest(3), flag=True), 0, 1, 2).after(1000.0)
     facts = replace(gates.ALIASES.effect(facts), routes=facts.routes[1:]).with_changed("routes")
     assert following(facts).id == "barrier-route-canary"
@@ -255,7 +265,7 @@ def test_a_foreign_route_that_turns_up_later_keeps_the_flag_on() -> None:
     assert refused.precondition(facts) == ["route vpn (10.96.200.0/24) still leads into the range"]
 
 
-def test_a_flag_that_someone_else_needs_after_the_end_is_left_alone() -> None:
+def test_a_flag_that_a_foreign_route_needs_after_the_end_stays() -> None:
     facts = last(OVERLAP, at_rest(1), SETTINGS)
     facts = replace(
         facts,

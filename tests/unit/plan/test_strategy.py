@@ -1,19 +1,40 @@
-"""Strategies by name, and what they tell before they start: obstacles, outage, time."""
+"""Strategies by name, and what is known before they start: obstacles, outage and duration."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from dualstack.model.errors import InvalidInput
+from dualstack.plan.decoy_steps import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
 from dualstack.plan.facts import RouteFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import STRATEGIES, choose, describe_outage, estimate, obstacles, outage
-from dualstack.plan.transitions import AddAliases
-from tests.property.worlds import RANGE, alias, at_rest, last, node
+from dualstack.plan.strategy import STRATEGIES, choose, describe_outage, duration, estimate, obstacles, outage
+from dualstack.plan.transitions import (
+    AddAliases,
+    AddSecondaryRange,
+    ClearOverlapFlag,
+    DeleteRoutes,
+    RemoveAliases,
+    RemoveSecondaryRange,
+    RestoreRoutes,
+    SaveRoutes,
+    SetOverlapFlag,
+    SetStackType,
+    StopController,
+    Transition,
+)
+from tests.support.cluster_facts import RANGE, alias, at_rest, last, node
 
 SETTINGS = Settings()
+
+
+def names(count: int) -> tuple[str, ...]:
+    return tuple(f"route-{number}" for number in range(count))
+
+
 OVERLAP, GARDENER = choose("overlap"), choose("gardener")
 
 
@@ -44,7 +65,7 @@ def test_a_cluster_in_order_has_no_obstacles() -> None:
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_obstacles_are_foreseen_from_the_start_and_told_together(name: str) -> None:
+def test_all_obstacles_are_reported_together_from_the_start(name: str) -> None:
     facts = at_rest(3)
     thief = replace(node(8), pod_cidr=None, aliases=(alias(0),))
     facts = replace(
@@ -52,23 +73,23 @@ def test_obstacles_are_foreseen_from_the_start_and_told_together(name: str) -> N
         nodes=(*facts.nodes[:2], replace(facts.nodes[2], subnet_ok=False), thief),
         foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),),
     )
-    told = "\n".join(obstacles(choose(name), facts, SETTINGS))
-    assert "node-8 holds" in told
-    assert "nic0 of VM node-2" in told
-    assert "vpn" in told or "routes lead into the pod CIDR" in told
+    reported = "\n".join(obstacles(choose(name), facts, SETTINGS))
+    assert "node-8 holds" in reported
+    assert "nic0 of VM node-2" in reported
+    assert "vpn" in reported or "routes lead into the pod CIDR" in reported
 
 
-def test_what_pods_will_notice_is_one_sentence() -> None:
+def test_the_expected_outage_is_one_sentence() -> None:
     assert describe_outage(OVERLAP, at_rest(3), SETTINGS) == "No packet is expected to be lost."
-    dark = replace(at_rest(3), routes=())
-    assert describe_outage(OVERLAP, dark, SETTINGS) == (
+    cut_off = replace(at_rest(3), routes=())
+    assert describe_outage(OVERLAP, cut_off, SETTINGS) == (
         "No packet is expected to be lost; the pods of 3 nodes are unreachable already and recover with their aliases."
     )
     assert describe_outage(GARDENER, at_rest(3), SETTINGS) == (
         "The pods of all 3 nodes become unreachable from other nodes at once; the first recover after about 50 s, "
         "the last after about 70 s."
     )
-    assert describe_outage(GARDENER, dark, SETTINGS) == (
+    assert describe_outage(GARDENER, cut_off, SETTINGS) == (
         "No route is left to delete, so no further node becomes unreachable."
     )
 
@@ -101,3 +122,77 @@ def test_settings_that_cannot_work_are_refused() -> None:
         Settings(batch_size=0)
     with pytest.raises(ValueError, match="ascend to 1"):
         Settings(delete_shares=(0.5, 0.1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "valid"),
+    [
+        ({"batch_size": 1}, True),
+        ({"batch_size": 0}, False),
+        ({"attempts": 1}, True),
+        ({"attempts": 0}, False),
+        ({"observe_every": 0.5}, True),
+        ({"observe_every": 0.0}, False),
+        ({"alias_shares": (1.0,)}, True),
+        ({"alias_shares": ()}, False),
+        ({"delete_shares": (0.5, 0.9)}, False),
+    ],
+)
+def test_each_setting_has_its_bound(settings: dict[str, Any], valid: bool) -> None:
+    if valid:
+        Settings(**settings)
+        return
+    with pytest.raises(ValueError, match=r"must"):
+        Settings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds"),
+    [
+        (SaveRoutes(), 1.0),
+        (StopController(), 30.0),
+        (StopController(wait=False), 1.0),
+        (SetOverlapFlag(), 8.0),
+        (AddSecondaryRange(), 8.0),
+        (AddDecoyRange(), 8.0),
+        (RemoveSecondaryRange(), 8.0),
+        (ClearOverlapFlag(), 8.0),
+        (SetStackType(), 8.0),
+        (CreateDecoys(home="10.127.252.0/22"), 60.0),
+        (RemoveDecoys(), 60.0),
+        (RemoveAliases(("node-0",)), 5.0),
+        (AliasDecoys(), 5.0),
+        (RestoreRoutes(("node-0",)), 4.0),
+        (DropDecoyRoute(), 4.0),
+        (AddAliases(("node-0",)), 5.0),
+        (DeleteRoutes(("route-0",)), 4.0),
+        (DeleteRoutes(()), 4.0),
+        (DeleteRoutes(names(50)), 4.0 * 4.5),
+        (DeleteRoutes(names(100)), 4.0 * 7.5),
+        (DeleteRoutes(names(300)), 4.0 * 7.5),
+        (DeleteRoutes(names(1500)), 4.0 * 7.5),
+        (DeleteRoutes(names(1501)), 4.0 * 7.5 + 60.0),
+    ],
+    ids=lambda value: f"{value.id}-{len(value.targets)}" if isinstance(value, Transition) else None,
+)
+def test_the_duration_of_a_step_follows_its_operations_and_the_quota(step: Transition, seconds: float) -> None:
+    """Medians, the slowest of many operations, and one minute for each further 1,500 requests
+    (docs/reference/compute-engine.md#assumed-latencies)."""
+    assert duration(step, at_rest(1), OVERLAP) == seconds
+
+
+def test_gardener_waits_for_each_alias_and_polls_every_ten_seconds() -> None:
+    one_by_one = AddAliases(("node-0", "node-1", "node-2"), one_by_one=True)
+    assert duration(one_by_one, at_rest(3), GARDENER) == 30.0
+    assert duration(DeleteRoutes(("route-0",)), at_rest(1), GARDENER) == 10.0
+
+
+@pytest.mark.parametrize(("nodes", "seconds"), [(1, 30.0), (100, 30.0), (200, 60.0), (5000, 1500.0)])
+def test_a_barrier_of_a_large_cluster_observes_less_often(nodes: int, seconds: float) -> None:
+    assert SETTINGS.look_every(nodes) == seconds
+
+
+@pytest.mark.parametrize(("done", "count"), [(1, 10), (4, 16), (19, 10), (20, 20), (21, 19), (40, 10)])
+def test_a_batch_reaches_the_next_share_and_has_at_least_ten_vms(done: int, count: int) -> None:
+    """Of 40 VMs the shares are 4, 20 and all."""
+    assert SETTINGS.batch(40, done) == count

@@ -1,4 +1,4 @@
-"""Single steps: exact and idempotent effects, preconditions in words, and the way back."""
+"""Single steps: exact and idempotent effects, preconditions in words, and the steps of the way back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dualstack.plan.transitions import (
     SetOverlapFlag,
     StopController,
 )
-from tests.property.worlds import PODS, RANGE, RUNNING, STOPPED, alias, at_rest, cidr, node, states
+from tests.support.cluster_facts import PODS, RANGE, RUNNING, STOPPED, alias, at_rest, cidr, node, states
 
 SETTINGS = Settings(batch_size=2)
 OVERLAP = choose("overlap")
@@ -37,7 +37,7 @@ def after(step: str, nodes: int = 3) -> CutoverFacts:
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_an_effect_is_idempotent_and_not_there_before(name: str) -> None:
+def test_a_step_is_done_after_its_effect_and_not_before(name: str) -> None:
     facts = at_rest(3)
     for transition in choose(name).transitions(facts, SETTINGS):
         reached = transition.effect(facts)
@@ -90,7 +90,7 @@ def test_a_target_that_has_vanished_is_skipped() -> None:
     ],
     ids=["other-subnet", "other-alias", "outside"],
 )
-def test_what_keeps_a_vm_from_its_alias_is_named(damage: Callable[[NodeFacts], NodeFacts], problem: str) -> None:
+def test_each_obstacle_to_an_alias_is_named(damage: Callable[[NodeFacts], NodeFacts], problem: str) -> None:
     facts = after("add-secondary-range")
     facts = replace(facts, nodes=(damage(facts.nodes[0]), *facts.nodes[1:]))
     assert AddAliases(("node-0",)).precondition(facts) == [problem]
@@ -129,13 +129,13 @@ def test_the_range_is_not_added_over_routes_without_the_flag() -> None:
     assert len(AddSecondaryRange().precondition(foreign)) == 1
 
 
-def test_neither_range_nor_end_of_the_flag_with_decoys_there() -> None:
+def test_decoys_block_the_range_and_clearing_the_flag() -> None:
     facts = replace(at_rest(0), decoys=DecoyFacts(vm=True))
     assert AddSecondaryRange().precondition(facts) == ["the decoys still exist"]
     assert ClearOverlapFlag().precondition(AddSecondaryRange().effect(facts)) == ["the decoys still exist"]
 
 
-def test_no_route_is_deleted_that_is_not_saved_not_replaced_or_would_come_back() -> None:
+def test_no_route_is_deleted_that_is_unsaved_without_alias_or_recreated() -> None:
     facts = after("add-aliases")
     step = DeleteRoutes(("route-0", "route-1"))
     assert step.precondition(facts) == []
@@ -170,7 +170,7 @@ def test_saving_adds_what_is_missing_and_keeps_what_is_there() -> None:
     assert SaveRoutes().effect(grown) == grown
 
 
-def test_stopping_without_waiting_leaves_the_pods_to_themselves() -> None:
+def test_stopping_without_waiting_leaves_the_pods_running() -> None:
     assert StopController().effect(at_rest(1)).controller == STOPPED
     left = StopController(wait=False).effect(at_rest(1)).controller
     assert left == ControllerFacts(replicas=0, pods=1, ignored=True)
@@ -189,7 +189,7 @@ def test_a_change_closes_barriers_and_gates_that_depend_on_it_alone() -> None:
     assert gate.id not in facts.with_changed("routes").passed
 
 
-def test_what_is_touched_is_told_in_a_few_words() -> None:
+def test_targets_are_described_in_a_few_words() -> None:
     assert AddAliases(("a", "b", "c")).describe() == "a, b, c"
     assert AddAliases(("a", "b", "c", "d")).describe() == "a, b and 2 more"
     assert Barrier(what="flag", aspects=("flag",), seconds=120.0).describe() == "flag quiet for 120 s"

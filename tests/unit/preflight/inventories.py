@@ -13,7 +13,7 @@ from dualstack.plan.settings import Settings
 from dualstack.preflight.finding import Finding
 from dualstack.preflight.inventory import Answer, Inventory, Source
 from dualstack.preflight.registry import run_checks
-from tests.property.worlds import PODS, ZONE, at_rest
+from tests.support.cluster_facts import PODS, ZONE, at_rest
 
 BASE = "https://www.googleapis.com/compute/v1/projects/p"
 NETWORK = f"{BASE}/global/networks/vpc"

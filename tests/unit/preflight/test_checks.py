@@ -16,7 +16,7 @@ from dualstack.plan.strategy import choose
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.limits import ALIASES, SECONDARY_RANGES, STATIC_ROUTES
 from dualstack.preflight.registry import CHECKS
-from tests.property.worlds import PODS, RANGE, RUNNING, alias, at_rest, last, node
+from tests.support.cluster_facts import PODS, RANGE, RUNNING, alias, at_rest, last, node
 from tests.unit.preflight.inventories import (
     BASE,
     INVENTORY,

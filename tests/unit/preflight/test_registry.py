@@ -19,7 +19,7 @@ from dualstack.preflight.check import Check
 from dualstack.preflight.finding import PAUSE, Finding, PreflightFailed
 from dualstack.preflight.inventory import Source
 from dualstack.preflight.registry import CHECKS, run_checks
-from tests.property.worlds import RUNNING, at_rest, restarted, states
+from tests.support.cluster_facts import RUNNING, at_rest, restarted, states
 from tests.unit.preflight.inventories import INVENTORY, denied, findings, with_answer
 
 SOURCES: tuple[Source, ...] = get_args(Source)

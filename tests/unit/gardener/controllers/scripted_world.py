@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from tests.unit.gardener.controllers.store_kube import StoreKube
+from tests.support.store_kube import StoreKube
 
 from dualstack.clock import rfc3339
 from dualstack.gardener.controllers.controlplane import ControlPlaneController
@@ -353,3 +353,30 @@ class ScriptedWorld:
 
 
 _CONTAINER = {"name": "coredns", "image": "coredns"}
+
+
+RECONCILE_REQUEST = {"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}}
+
+
+async def reconcile(world: ScriptedWorld, kind: Kind) -> Manifest:
+    world.store.patch(kind, "bar", RECONCILE_REQUEST, NS)
+    assert await world.controller(kind).reconcile("bar", NS) is None
+    found = world.store.get(kind, "bar", NS)
+    assert found is not None
+    return found
+
+
+def cluster(world: ScriptedWorld, constraint: str | None) -> None:
+    """The Cluster as it is once the infrastructure is dual-stack; `constraint`: status of the nodes' migration."""
+    shoot = (world.store.get(gardener_kinds.CLUSTER, NS) or {})["spec"]["shoot"]
+    shoot["spec"]["networking"]["ipFamilies"] = ["IPv4", "IPv6"]
+    shoot["status"]["networking"] = {
+        "pods": ["100.96.0.0/11", "2600:1900:4010:1234::/64"],
+        "nodes": ["10.250.0.0/16", "2600:1900:4010:1234::/64"],
+        "services": ["100.64.0.0/13", "2600:1900:4010:5678::/108"],
+    }
+    if constraint:
+        shoot["status"]["constraints"] = [{"type": "DualStackNodesMigrationReady", "status": constraint}]
+    world.store.patch(
+        gardener_kinds.CLUSTER, NS, [{"op": "add", "path": "/spec/shoot", "value": shoot}], patch_type="json"
+    )

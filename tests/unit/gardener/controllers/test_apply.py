@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.store_kube import StoreKube
 from tests.unit.gardener.controllers.scripted_world import ScriptedClock
-from tests.unit.gardener.controllers.store_kube import StoreKube
 
 from dualstack.gardener.controllers.rollout import daemon_set_missing, deployment_missing
 from dualstack.kube.apply import apply, covers, difference

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.gardener.controllers.scripted_world import NS, START, ScriptedClock, ScriptedWorld
-from tests.unit.gardener.controllers.test_golden import EXAMPLE
+from tests.unit.gardener.controllers.migration import EXAMPLE
+from tests.unit.gardener.controllers.scripted_world import (
+    NS,
+    RECONCILE_REQUEST,
+    START,
+    ScriptedClock,
+    ScriptedWorld,
+    cluster,
+    reconcile,
+)
 
 from dualstack.gardener.controllers.extension import INFRASTRUCTURE_EXTENSION, NETWORK_EXTENSION, WORKER_EXTENSION
 from dualstack.gardener.controllers.rollout import await_in_cluster
@@ -16,38 +24,12 @@ from dualstack.gardener.render import extensions
 from dualstack.kube.waiting import WaitTimeout, wait_until
 from dualstack.model import kinds
 from dualstack.model.errors import InvalidInput
-from dualstack.model.kinds import Kind, Manifest
-
-ASK = {"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}}
+from dualstack.model.kinds import Manifest
 
 
 @pytest.fixture
 def world() -> ScriptedWorld:
     return ScriptedWorld(load_shoot(EXAMPLE.read_text()))
-
-
-async def reconcile(world: ScriptedWorld, kind: Kind) -> Manifest:
-    world.store.patch(kind, "bar", ASK, NS)
-    assert await world.controller(kind).reconcile("bar", NS) is None
-    found = world.store.get(kind, "bar", NS)
-    assert found is not None
-    return found
-
-
-def cluster(world: ScriptedWorld, constraint: str | None) -> None:
-    """The Cluster as it is once the infrastructure is dual-stack; `constraint`: status of the nodes' migration."""
-    shoot = (world.store.get(gardener_kinds.CLUSTER, NS) or {})["spec"]["shoot"]
-    shoot["spec"]["networking"]["ipFamilies"] = ["IPv4", "IPv6"]
-    shoot["status"]["networking"] = {
-        "pods": ["100.96.0.0/11", "2600:1900:4010:1234::/64"],
-        "nodes": ["10.250.0.0/16", "2600:1900:4010:1234::/64"],
-        "services": ["100.64.0.0/13", "2600:1900:4010:5678::/108"],
-    }
-    if constraint:
-        shoot["status"]["constraints"] = [{"type": "DualStackNodesMigrationReady", "status": constraint}]
-    world.store.patch(
-        gardener_kinds.CLUSTER, NS, [{"op": "add", "path": "/spec/shoot", "value": shoot}], patch_type="json"
-    )
 
 
 @pytest.mark.parametrize(
@@ -68,7 +50,7 @@ async def test_the_cni_gets_the_families_that_the_migration_allows(
 async def test_the_cni_reports_its_families_only_when_it_runs_everywhere(world: ScriptedWorld) -> None:
     cluster(world, "True")
     world.clock.react = None
-    world.store.patch(gardener_kinds.NETWORK, "bar", ASK, NS)
+    world.store.patch(gardener_kinds.NETWORK, "bar", RECONCILE_REQUEST, NS)
     with pytest.raises(WaitTimeout, match="is not updated yet"):
         await world.controller(gardener_kinds.NETWORK).reconcile("bar", NS)
     found = world.store.get(gardener_kinds.NETWORK, "bar", NS)
@@ -116,7 +98,7 @@ async def test_the_class_is_changed_in_place_and_nothing_rolls(world: ScriptedWo
 
 async def test_a_secret_without_a_project_is_one_clear_error(world: ScriptedWorld) -> None:
     world.store.patch(kinds.SECRET, "cloudprovider", {"data": {"serviceaccount.json": "e30="}}, NS)
-    world.store.patch(gardener_kinds.CONTROL_PLANE, "bar", ASK, NS)
+    world.store.patch(gardener_kinds.CONTROL_PLANE, "bar", RECONCILE_REQUEST, NS)
     with pytest.raises(InvalidInput, match="project_id"):
         await world.controller(gardener_kinds.CONTROL_PLANE).reconcile("bar", NS)
     found = world.store.get(gardener_kinds.CONTROL_PLANE, "bar", NS)

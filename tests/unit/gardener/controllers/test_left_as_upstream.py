@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.unit.gardener.controllers.migration import EXAMPLE, Migration
 from tests.unit.gardener.controllers.scripted_world import NS
-from tests.unit.gardener.controllers.test_golden import EXAMPLE, Migration
 
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.model import kinds as gardener_kinds

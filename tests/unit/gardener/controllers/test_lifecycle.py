@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.store_kube import StoreKube
 from tests.unit.gardener.controllers.scripted_world import ScriptedClock
-from tests.unit.gardener.controllers.store_kube import StoreKube
 
 from dualstack.gardener.controllers.extension import (
     INFRASTRUCTURE_EXTENSION,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.unit.gardener.controllers.migration import Migration
 from tests.unit.gardener.controllers.scripted_world import NS
-from tests.unit.gardener.controllers.test_golden import Migration
 
 from dualstack.gardener.controllers.rollout import daemon_set_missing, deployment_missing
 from dualstack.model import kinds

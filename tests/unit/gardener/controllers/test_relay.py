@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.gardener.controllers.migration import Migration
 from tests.unit.gardener.controllers.scripted_world import NS
-from tests.unit.gardener.controllers.test_golden import Migration
 
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.names import CUT_OVER

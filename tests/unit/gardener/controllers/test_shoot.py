@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.gardener.controllers.migration import EXAMPLE, GOLDEN, Migration
 from tests.unit.gardener.controllers.scripted_world import NS
-from tests.unit.gardener.controllers.test_golden import EXAMPLE, GOLDEN, Migration
 
 from dualstack.gardener.controllers.shoot import ShootController
 from dualstack.gardener.controllers.shoot.controller import Due, due

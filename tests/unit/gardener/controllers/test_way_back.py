@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.gardener.controllers.migration import DNS, GOLDEN, NODES, Migration
 from tests.unit.gardener.controllers.scripted_world import NS, Killed
-from tests.unit.gardener.controllers.test_golden import DNS, GOLDEN, NODES, Migration
 
 from dualstack.clock import rfc3339
 from dualstack.gardener.controllers.shoot import ShootController

@@ -8,8 +8,8 @@ from collections.abc import Awaitable
 from typing import Any
 
 import pytest
+from tests.support.store_kube import StoreKube
 from tests.unit.gardener.controllers.infrastructure.shoots import NS
-from tests.unit.gardener.controllers.store_kube import StoreKube
 
 from dualstack.clock import ScaledClock
 from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager

@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 import pytest
-from tests.unit.gardener.controllers.infrastructure.shoots import NETWORK, NS
-from tests.unit.gardener.controllers.store_kube import StoreKube
+from tests.support.store_kube import StoreKube
+from tests.unit.gardener.controllers.infrastructure.shoots import NS
 
 from dualstack.clock import ScaledClock
 from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
@@ -15,7 +15,7 @@ from dualstack.gardener.controllers.reporting import TaskFailed, task
 from dualstack.gardener.error_codes import error_codes
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE
 from dualstack.gce.errors import PolicyViolated, StaleFingerprint, operation_refusal, refusal
-from dualstack.gce.resources import instance_reference, network_filter
+from dualstack.gce.resources import instance_reference
 from dualstack.model.kinds import CRD, DEPLOYMENT, NAMESPACE, Kind, Manifest
 from dualstack.preflight.finding import Cause, Finding, PreflightFailed
 from dualstack_sim.chance import Chance
@@ -54,10 +54,6 @@ async def test_w9_scaling_down_does_not_lose_against_another_writer() -> None:
     manager = CloudControllerManager(Busy(store), CLOCK, NS)
     await manager.stop(wait=True)
     assert (await manager.observe()).gone
-
-
-def test_w23_only_the_routes_of_the_network_are_asked_for() -> None:
-    assert network_filter(NETWORK) == f"(network eq {NETWORK})"
 
 
 @pytest.mark.parametrize("link", ["", "x", "zones/z", "zones/z/instances", "a/b/c/d", "https://host/", "///"])

@@ -1,4 +1,4 @@
-"""What stands between the product and a world ends with the trial."""
+"""The proxy ends with the trial."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.crash.front import open_front
+from tests.crash.proxy import open_proxy
 
 
-async def test_a_watch_whose_watcher_was_killed_is_ended() -> None:
-    over, problems = asyncio.Event(), list[dict[str, Any]]()
+async def test_a_watch_ends_when_its_client_was_killed() -> None:
+    over, reports = asyncio.Event(), list[dict[str, Any]]()
 
     async def watch(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -26,14 +26,14 @@ async def test_a_watch_whose_watcher_was_killed_is_ended() -> None:
 
     application = web.Application()
     application.router.add_get("/pods", watch)
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
     async with TestServer(application) as world:
         async with AsyncExitStack() as stack:
-            front = await open_front(str(world.make_url("/")), lambda _: None, stack)
+            proxy = await open_proxy(str(world.make_url("/")), lambda _: None, stack)
             async with aiohttp.ClientSession() as watcher:
-                answer = await watcher.get(f"{front}/pods?watch=1")
+                answer = await watcher.get(f"{proxy}/pods?watch=1")
                 assert await answer.content.readline() == b"{}\n"
-            await asyncio.sleep(0.05)  # until the front has seen that nobody listens
-        gc.collect()  # asyncio complains of a task that nobody awaits when it is collected
+            await asyncio.sleep(0.05)  # until the proxy has noticed that its client is gone
+        gc.collect()  # asyncio reports a task that was never awaited when it is collected
         over.set()
-    assert problems == []
+    assert reports == []

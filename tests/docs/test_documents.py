@@ -1,4 +1,4 @@
-"""README.md and docs: links lead somewhere, and what can be asked of the program or seen of it is named."""
+"""README.md and docs: links lead somewhere, and options, knobs, steps, Events and annotations are documented."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from dualstack.cli.rehearse import rehearse
 from dualstack.cli.sim import compute
 from dualstack.model.events import STEPS
+from dualstack.plan.settings import Settings
 from dualstack_sim.rules.profiles import KNOBS, PROFILES
 
 ROOT = Path(__file__).parents[2]
@@ -41,25 +42,25 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "page"), [(rehearse, "README.md"), (compute, "docs/simulated-compute.md")], ids=["rehearse", "compute"]
 )
-def test_every_option_is_told(command: click.Command, page: str) -> None:
+def test_every_option_is_documented(command: click.Command, page: str) -> None:
     options = {option.opts[0] for option in command.params if isinstance(option, click.Option) and not option.hidden}
     assert {option for option in options if f"`{option}" not in text(page)} == set()
 
 
-def test_every_knob_is_told_with_its_answers() -> None:
+def test_every_knob_is_documented_with_its_values() -> None:
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in text("docs/simulated-compute.md").split("\n")
     ]
-    told = {
+    documented = {
         cells[0].split("`")[1]: [cell.split()[0] for cell in cells[2:]]
         for cells in rows
         if len(cells) == 5 and "`" in cells[0]
     }
     order = ("documented", "pessimistic", "optimistic")
-    assert told == {knob.name: [PROFILES[profile][knob.name] for profile in order] for knob in KNOBS}
+    assert documented == {knob.name: [PROFILES[profile][knob.name] for profile in order] for knob in KNOBS}
 
 
-def test_every_step_and_every_event_is_told() -> None:
+def test_every_step_and_every_event_is_documented() -> None:
     page = text("docs/objects.md")
     assert {step for step in STEPS if f"`{step}`" not in page} == set()
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src/dualstack/gardener/controllers").rglob("*.py")]
@@ -69,8 +70,25 @@ def test_every_step_and_every_event_is_told() -> None:
     assert {reason for reason in reasons if f"`{reason}`" not in page} == set()
 
 
-def test_every_annotation_of_ours_is_told() -> None:
+def test_every_annotation_of_ours_is_documented() -> None:
     sources = (path.read_text(encoding="utf-8") for path in (ROOT / "src/dualstack").rglob("*.py"))
     ours = {name for source in sources for name in re.findall(r'= "(dualstack\.dev/[a-z-]+)"', source)}
     assert len(ours) >= 6
     assert {name for name in ours if f"`{name}" not in text("docs/objects.md")} == set()
+
+
+@pytest.mark.parametrize(
+    ("anchor", "setting"),
+    [
+        ("barrier-flag", "barrier_flag"),
+        ("barrier-range", "barrier_range"),
+        ("barrier-alias-canary", "barrier_canary"),
+        ("soak", "soak_aliases"),
+        ("barrier-route-canary", "barrier_route_canary"),
+        ("barrier-routes", "barrier_routes"),
+    ],
+)
+def test_barriers_have_their_documented_length(anchor: str, setting: str) -> None:
+    row = re.search(rf'<a id="{anchor}"></a>[^|]*\| (\d+) s \|', text("docs/reference/cut-over.md"))
+    assert row is not None
+    assert getattr(Settings(), setting) == float(row[1])

@@ -7,12 +7,12 @@ import re
 import subprocess
 import tokenize
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.pages import ROOT, anchors
+
 CITED = re.compile(r"\bdocs/[\w./-]+?\.md(?:#[\w-]+)?")
 UNREACHABLE = re.compile(
     r"\bcompute-api\.md|\bgardener-behaviour\.md|(?<![\w/-])cutover\.md|\bfield\.md|(?<!/)\bDESIGN\.md|\bGB \d"
@@ -31,15 +31,6 @@ def tracked() -> list[Path]:
         path for folder in ("src", "tests", "docs") for path in (ROOT / folder).rglob("*.*")
     ]
     return [path for path in found if path.suffix in (".py", ".md", ".toml", ".yaml") and path.is_file()]
-
-
-@cache
-def anchors(page: Path) -> frozenset[str]:
-    """The headings of a page as GitHub links to them, and its explicit anchors."""
-    content = page.read_text(encoding="utf-8")
-    titles = re.findall(r"^#+ (.*)$", content, re.MULTILINE)
-    slugs = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
-    return frozenset(slugs | set(re.findall(r'<a id="([^"]+)"', content)))
 
 
 def test_every_cited_anchor_exists() -> None:

@@ -1,4 +1,4 @@
-"""Starts operators within milliseconds: a process that has imported the product already, and forks.
+"""Starts operators within milliseconds: a process that has imported the product, and forks.
 
 Prints its own process ID when it is ready. Reads commands from standard input, one JSON object a line, and answers each
 with one line: `{"start": [arguments], "log": path}` with the process ID, `{"kill": pid}` with the wait status once
@@ -23,7 +23,7 @@ PRELOADED = (
 
 
 def main() -> None:
-    """Serve until standard input ends; what still runs then is killed."""
+    """Serve until standard input ends, then kill the operators that still run."""
     for module in PRELOADED:
         __import__(module)
     _say(os.getpid())

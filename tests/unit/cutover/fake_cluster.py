@@ -1,4 +1,4 @@
-"""A cluster in memory that an engine can act on: pure simulation of facts, with whatever may go wrong on request."""
+"""A cluster in memory for the engine: steps change facts, and errors occur on request."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dualstack.cutover.run import run_cutover
 from dualstack.model.errors import DualstackError
 from dualstack.model.events import AnyEvent, StepFailed, StepFinished, StepStarted
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import Strategy, choose
 from dualstack.plan.transitions import Gate, Transition
+from tests.support.hosts import delivered_to, view_of
 
 
 class Killed(BaseException):
-    """The process is gone; nothing in it may notice."""
+    """The process is killed; no handler of the engine may run."""
 
 
 @dataclass
 class FakeClock:
-    """Time passes only when somebody sleeps."""
+    """Time passes only in `sleep`."""
 
     time: float = 1000.0
     slept: list[float] = field(default_factory=list)
@@ -33,16 +37,16 @@ class FakeClock:
 
 
 @dataclass
-class Cluster:
-    """An `Actuator`. `facts` is what is there; every perform applies the transition's effect.
+class FakeCluster:
+    """An `Actuator`. `facts` is the current state; every perform applies the transition's effect.
 
-    underneath: what else happens, asked before every observation; errors: raised by the performs of that number
+    underneath: a change by another party before each observation; errors: raised by the performs of that number
     (from 0), after their effect if `late`; ignored: ids of steps without effect; problems: of gates, by id, consumed
     one by one; kill_after: number of the perform after which the process dies.
     """
 
     facts: CutoverFacts
-    underneath: Callable[[Cluster], CutoverFacts] | None = None
+    underneath: Callable[[FakeCluster], CutoverFacts] | None = None
     errors: dict[int, DualstackError] = field(default_factory=dict)
     late: bool = False
     read_errors: dict[int, DualstackError] = field(default_factory=dict)
@@ -102,12 +106,12 @@ class Cluster:
 
 
 def once(
-    when: Callable[[Cluster], bool], change: Callable[[CutoverFacts], CutoverFacts]
-) -> Callable[[Cluster], CutoverFacts]:
+    when: Callable[[FakeCluster], bool], change: Callable[[CutoverFacts], CutoverFacts]
+) -> Callable[[FakeCluster], CutoverFacts]:
     """`change` happens the first time that `when` holds."""
     happened: list[bool] = []
 
-    def underneath(cluster: Cluster) -> CutoverFacts:
+    def underneath(cluster: FakeCluster) -> CutoverFacts:
         if happened or not when(cluster):
             return cluster.facts
         happened.append(True)
@@ -125,5 +129,29 @@ def finished(events: list[AnyEvent]) -> list[str]:
 
 
 def failed(events: list[AnyEvent]) -> list[tuple[str, bool]]:
-    """Step and whether the failure was final."""
+    """Each failed step, and whether the failure was final."""
     return [(event.step, event.final) for event in events if isinstance(event, StepFailed)]
+
+
+SETTINGS = Settings(batch_size=2)
+
+
+OVERLAP = choose("overlap")
+
+
+SHOOT = "shoot--foo--bar"
+
+
+async def run(
+    cluster: FakeCluster, strategy: Strategy = OVERLAP, *, clock: FakeClock | None = None, settings: Settings = SETTINGS
+) -> list[AnyEvent]:
+    events: list[AnyEvent] = []
+    await run_cutover(cluster, strategy, settings, clock or FakeClock(), events.append, SHOOT)
+    return events
+
+
+def lose_nothing(cluster: FakeCluster) -> None:
+    """Assert that every pod CIDR was reachable in every state of the cluster."""
+    for facts in cluster.states:
+        for name, owed in facts.pod_cidr_of.items():
+            assert delivered_to(view_of(facts), owed) == {name}

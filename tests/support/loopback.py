@@ -22,7 +22,7 @@ users: [{{name: sim, user: {{}}}}]
 
 @asynccontextmanager
 async def on_loopback(application: web.Application) -> AsyncIterator[str]:
-    """Serve `application` on a free port; its URL."""
+    """Serve `application` on a free port. Yields its URL."""
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
@@ -33,7 +33,7 @@ async def on_loopback(application: web.Application) -> AsyncIterator[str]:
 
 
 def kubeconfig(folder: Path, server: str) -> Path:
-    """A new file in `folder` for clients of `server`."""
+    """Write a kubeconfig for `server` into `folder`."""
     path = folder / "kubeconfig"
     path.write_text(_KUBECONFIG.format(server=server), encoding="utf-8")
     return path

@@ -1,4 +1,4 @@
-"""Clusters for the tests of the cut-over: at rest, half-done, and run on by pure simulation of facts."""
+"""Facts of clusters for the tests of the cut-over: at rest, and after each step of a plan."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def alias(number: int) -> AliasFacts:
 
 
 def at_rest(nodes: int) -> CutoverFacts:
-    """IPv4 only: a route for each of `nodes` nodes, cloud-controller-manager running (GB 11.1)."""
+    """IPv4 only: a route for each of `nodes` nodes, cloud-controller-manager running."""
     return CutoverFacts(
         pods_cidr=PODS,
         range_name=RANGE,
@@ -48,7 +48,7 @@ def at_rest(nodes: int) -> CutoverFacts:
 
 
 def restarted(facts: CutoverFacts) -> CutoverFacts:
-    """`facts` as a new process sees them, which remembers nothing."""
+    """`facts` as a new process sees them, without runtime state."""
     return replace(facts, quiet={}, passed={})
 
 
@@ -67,7 +67,7 @@ def last(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> Cutover
 
 
 def at_goal(facts: CutoverFacts) -> bool:
-    """What the cut-over is for, read off the facts one by one."""
+    """Whether the cut-over is complete, derived independently of `CutoverFacts.finished`."""
     return (
         not facts.routes
         and not facts.saved_routes

@@ -1,4 +1,4 @@
-"""docs/reference/weaknesses.md: a line with a test for each of the 49, and every test that it names exists."""
+"""docs/reference/weaknesses.md has a row with a test for each of the 49, and every test that it names exists."""
 
 from __future__ import annotations
 

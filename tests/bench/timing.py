@@ -1,8 +1,8 @@
-"""What a run consisted of: its steps with the operations that they waited for, and how fast each could have been.
+"""The steps of a run with the operations that they waited for, and how fast each could have been.
 
-The shortest time of a step follows from what it waits for on purpose, from how long the cloud took over each of its
-operations, and from when the quota let each of them begin at the earliest (compute-api.md 4.1). Nothing is added for
-requests, for looking, or for what one might do better next time: a run cannot be faster than this.
+The shortest time of a step follows from its intended wait, from the duration of each of its operations, and from the
+time at which the quota lets each of them begin (docs/reference/compute-engine.md#rate-windows). Nothing is added for
+requests and reads: a run cannot be faster than this.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dualstack_sim.compute.api.backend import Compute
 WINDOW = 60.0
 """Seconds of a quota window, which begins at the full minute."""
 
-IN_THE_DARK = ("delete-routes", "add-secondary-range", "add-aliases")
+OUTAGE_STEPS = ("delete-routes", "add-secondary-range", "add-aliases")
 """The steps of `compressed` between the first deleted route and the last alias."""
 
 ROUNDING = 0.01
@@ -45,7 +45,7 @@ class Operation:
 
 
 def steps_of(events: Iterable[AnyEvent]) -> list[Step]:
-    """The steps in order; one that was given up counts until then."""
+    """The steps in order; a failed step ends when it fails."""
     steps: list[Step] = []
     began: StepStarted | None = None
     for event in events:
@@ -91,8 +91,8 @@ def permitted(
 ) -> float:
     """The shortest time in which these steps can follow each other, in seconds.
 
-    prefixed: since when the last IPv6 prefix that the cloud assigned is there, which it does after the operation.
-    Of the operations outside of them (prefixes, firewall rules), which may run side by side, only the longest counts.
+    prefixed: when the cloud had assigned the last IPv6 prefix, which it does after the operation. Of the operations
+    outside of the steps (prefixes, firewall rules), which may run side by side, only the longest counts.
     """
     outside = [entry for entry in operations if not any(_within(entry, step) for step in steps)]
     waits = _waits(settings) | {step.id: prefixed - step.began for step in steps if step.id == "await-ipv6-prefixes"}
@@ -100,14 +100,14 @@ def permitted(
     return longest + sum(shortest(step, operations, waits, per_minute) for step in steps)
 
 
-def dark_bound(steps: Sequence[Step], operations: Sequence[Operation], per_minute: int, propagation: float) -> float:
+def outage_bound(steps: Sequence[Step], operations: Sequence[Operation], per_minute: int, propagation: float) -> float:
     """Slowest delete, range, slowest alias, and propagation, quotas counted (bound of `compressed`)."""
-    dark = [step for step in steps if step.id in IN_THE_DARK]
-    return propagation + sum(shortest(step, operations, {}, per_minute) for step in dark)
+    during = [step for step in steps if step.id in OUTAGE_STEPS]
+    return propagation + sum(shortest(step, operations, {}, per_minute) for step in during)
 
 
 def shortest(step: Step, operations: Iterable[Operation], waits: Mapping[str, float], per_minute: int) -> float:
-    """What the step waits for on purpose, or until its last operation ends if each begins as soon as the quota lets it.
+    """The intended wait of the step, or until its last operation ends if each begins as soon as the quota lets it.
 
     In a window `per_minute` operations may begin, so that every further `per_minute` wait for the next full minute.
     """
@@ -121,7 +121,7 @@ def shortest(step: Step, operations: Iterable[Operation], waits: Mapping[str, fl
 
 
 def _waits(settings: Settings) -> dict[str, float]:
-    """Seconds that each barrier asks for."""
+    """Seconds that each barrier waits."""
     return {
         "barrier-flag": settings.barrier_flag,
         "barrier-range": settings.barrier_range,

@@ -1,4 +1,4 @@
-"""What stands between the product and an API of a world in another process, so that only its own calls are counted."""
+"""A proxy between the product and an API of a world in another process, which sees only the product's calls."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from contextlib import AsyncExitStack, suppress
 import aiohttp
 from aiohttp import web
 
-from tests.loopback import on_loopback
+from tests.support.loopback import on_loopback
 
 HOP_BY_HOP = ("Host", "Connection", "Transfer-Encoding", "Content-Length", "Content-Encoding", "Accept-Encoding")
-"""Headers that concern one connection, and what this end and the other settle between themselves."""
+"""Headers of one connection, which each end negotiates for itself."""
 
 LARGEST = 64 * 2**20
 
 
-async def open_front(target: str, dress: Callable[[web.Application], None], stack: AsyncExitStack) -> str:
-    """Pass every request on to `target` until `stack` closes; the URL to ask instead. `dress` sees the application."""
+async def open_proxy(target: str, dress: Callable[[web.Application], None], stack: AsyncExitStack) -> str:
+    """Pass every request on to `target` until `stack` closes. Returns the proxy's URL. `dress` may add middlewares."""
     session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)))
 
     async def pass_on(request: web.Request) -> web.StreamResponse:
@@ -28,9 +28,9 @@ async def open_front(target: str, dress: Callable[[web.Application], None], stac
             response = web.StreamResponse(status=answer.status)
             response.headers.update({name: value for name, value in answer.headers.items() if name not in HOP_BY_HOP})
             if request.query.get("watch") not in ("true", "1"):
-                # Held back until the call is over: who kills the product then does so before it has the answer.
+                # Complete before it is sent: a kill after the call comes before the product has the answer.
                 return web.Response(status=answer.status, headers=response.headers, body=await answer.read())
-            stack.callback(answer.close)  # when who watched is gone, nothing else ends a watch that has nothing to say
+            stack.callback(answer.close)  # nothing else ends an idle watch whose client is gone
             with suppress(aiohttp.ClientConnectionError, ConnectionResetError):
                 await response.prepare(request)
                 async for piece in answer.content.iter_any():

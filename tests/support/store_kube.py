@@ -1,4 +1,4 @@
-"""`Kube` right on the simulated API's store: its semantics without HTTP, and every write counted."""
+"""`Kube` on the simulated API's store: the API's semantics without HTTP, and a record of every write."""
 
 from __future__ import annotations
 

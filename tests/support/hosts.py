@@ -1,6 +1,7 @@
-"""What single hosts may see while changes are on their way, and where they send a packet then (cutover.md 2, K4).
+"""What single hosts may see while changes propagate, and where they send a packet then
+(docs/reference/cut-over.md#host-views).
 
-Written from the documented order of routing, without a look at the product's own rule of reachability.
+Written from the documented order of routing, independently of the product's rule of reachability.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategy import Strategy
+from tests.support.cluster_facts import restarted
 
 Key = tuple[str, ...]
 View = dict[Key, bool]
 
 MOST_IN_FLIGHT = 13
-"""Views grow as two to the number of changes in flight; a test that needs more is too large."""
+"""The number of views is two to the power of the changes in flight; a test that needs more is too large."""
 
 
 def view_of(facts: CutoverFacts) -> View:
-    """What a host sees once everything has reached it."""
+    """What a host sees once every change has reached it."""
     view: View = {
         ("flag",): facts.subnet.overlap_flag,
         ("range",): (facts.range_name, facts.pods_cidr) in facts.subnet.secondary_ranges,
@@ -51,7 +55,7 @@ def delivered_to(view: View, cidr: str) -> frozenset[str]:
 class Hosts:
     """The changes that have reached every host, and those that each host may or may not have seen.
 
-    A change needs at most `propagation` seconds. Time passes in barriers alone: everything else is taken to be instant,
+    A change needs at most `propagation` seconds. Time passes in barriers only: all other steps are instant,
     which is the worst case.
     """
 
@@ -95,3 +99,30 @@ class Hosts:
             for node in facts.nodes
             if node.instance_exists and node.pod_cidr and delivered_to(view, node.pod_cidr) != {node.name}
         }
+
+
+PROPAGATION = 60.0
+"""Seconds until the slowest host of the simulation knows a change (docs/reference/cut-over.md#propagation)."""
+
+
+def losses(
+    strategy: Strategy,
+    start: CutoverFacts,
+    settings: Settings,
+    *,
+    propagation: float = PROPAGATION,
+    killed_after: int | None = None,
+) -> set[str]:
+    """The VMs that some host may not reach at some instant of the plan, restarted once after `killed_after` steps."""
+    facts, hosts, lost, steps = start, Hosts.at_rest(start, propagation), set[str](), 0
+    while (transition := strategy.next_transition(facts, settings)) is not None:
+        after = transition.effect(facts)
+        waited = max(after.quiet_for(aspect) - facts.quiet_for(aspect) for aspect in ("controller", "flag", "routes"))
+        facts = after
+        hosts.observe(facts, max(0.0, waited))
+        lost |= hosts.losses(facts)
+        steps += 1
+        if steps == killed_after:
+            facts = restarted(facts)
+    assert facts.finished or facts.on_routes
+    return lost

@@ -1,0 +1,55 @@
+"""Unused blocks of the pod CIDR: nothing that the cluster uses or may use lies in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from dualstack.plan.blocks import parts, unused_block
+from dualstack.plan.facts import AliasFacts, CutoverFacts, DecoyFacts, RouteFacts, SavedRoute
+from tests.support.cluster_facts import RANGE, ZONE, at_rest, node
+
+LAST, BEFORE = "10.127.255.0/24", "10.127.254.0/24"
+
+USES: dict[str, Callable[[CutoverFacts], CutoverFacts]] = {
+    "a Node": lambda facts: replace(facts, nodes=(*facts.nodes, replace(node(7), pod_cidr=LAST))),
+    "an alias without a Node": lambda facts: replace(
+        facts, nodes=(*facts.nodes, replace(node(7), pod_cidr=None, aliases=(AliasFacts(LAST, RANGE),)))
+    ),
+    "a route": lambda facts: replace(facts, routes=(*facts.routes, RouteFacts("r", LAST))),
+    "a foreign route": lambda facts: replace(facts, foreign_routes=(RouteFacts("r", LAST),)),
+    "a saved route": lambda facts: replace(facts, saved_routes=(SavedRoute("gone", LAST, ZONE),)),
+    "the decoys' VM": lambda facts: replace(facts, decoys=DecoyFacts(vm=True, home=LAST)),
+    "a route to the decoys": lambda facts: replace(facts, decoys=DecoyFacts(routes=frozenset({LAST}))),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_block_in_use_is_not_taken(use: str) -> None:
+    facts = at_rest(2)
+    assert unused_block(facts) == LAST
+    assert unused_block(USES[use](facts)) == BEFORE
+
+
+def test_an_alias_in_another_range_occupies_no_block() -> None:
+    other = replace(node(7), pod_cidr=None, aliases=(AliasFacts(LAST, "user-range"),))
+    assert unused_block(replace(at_rest(2), nodes=(*at_rest(2).nodes, other))) == LAST
+
+
+def test_a_larger_block_holds_as_many_blocks_as_requested() -> None:
+    assert unused_block(at_rest(2), holding=4) == "10.127.252.0/22"
+    assert parts("10.127.252.0/22", 4) == ("10.127.252.0/24", "10.127.253.0/24", "10.127.254.0/24", LAST)
+
+
+def test_the_first_block_is_taken_when_it_alone_is_left() -> None:
+    facts = replace(at_rest(0), pods_cidr="10.96.0.0/23", nodes=(replace(node(0), pod_cidr="10.96.1.0/24"),))
+    assert unused_block(facts) == "10.96.0.0/24"
+    assert unused_block(facts, holding=2) is None
+    assert unused_block(facts, holding=4) is None
+
+
+def test_a_range_without_nodes_is_divided_as_kubernetes_would() -> None:
+    assert unused_block(replace(at_rest(0), pods_cidr="10.96.0.0/30")) == "10.96.0.3/32"
+    assert unused_block(replace(at_rest(0), pods_cidr="fd00::/64")) is None
