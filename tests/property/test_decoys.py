@@ -190,3 +190,10 @@ def test_an_interrupted_removal_of_decoys_is_finished_first() -> None:
     facts = after("gate-decoy-static")
     half = restarted(replace(facts, decoys=replace(facts.decoys, routes=frozenset(), prober=False)))
     assert steps(half)[0] == "remove-decoys"
+
+
+def test_an_interrupted_creation_of_decoys_is_completed() -> None:
+    """A VM without its routes and without a range is not the remains of a removal."""
+    facts = after("create-decoys")
+    half = restarted(replace(facts, decoys=replace(facts.decoys, routes=frozenset(), prober=False)))
+    assert steps(half)[0] == "create-decoys"
