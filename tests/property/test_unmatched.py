@@ -77,6 +77,7 @@ def test_aliases_count_as_unmatched_only_if_every_node_without_a_route_complains
     assert facts.unmatched == ("node-0", "node-1", "node-2")
     assert replace(facts, complaining=frozenset({"node-0", "node-1", "node-5"})).unmatched == ()
     assert replace(facts, subnet=replace(facts.subnet, overlap_flag=False)).unmatched == ()
+    assert replace(facts, subnet=replace(facts.subnet, secondary_ranges=())).unmatched == ()
     assert cut_off(3, 0).unmatched == ()
 
 
