@@ -32,7 +32,7 @@ from dualstack.gce.credentials import Anonymous
 from dualstack.model import kinds, names
 from dualstack.model.events import AnyEvent
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import STRATEGIES
+from dualstack.plan.strategies import STRATEGIES
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.server import create_app

@@ -9,7 +9,7 @@ from typing import Any
 from dualstack.model import names
 from dualstack.plan.facts import ControllerFacts, CutoverFacts, NodeFacts, RouteFacts, SubnetFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import STRATEGIES
+from dualstack.plan.strategies import STRATEGIES
 
 
 def plan(size: int, strategy: str) -> dict[str, Any]:

@@ -13,12 +13,12 @@ import pytest
 
 from tests.support.pages import ROOT, anchors
 
-CITED = re.compile(r"\bdocs/[\w./-]+?\.md(?:#[\w-]+)?")
+CITED = re.compile(r"(?<![\w/.])docs/[\w./-]+?\.md(?:#[\w-]+)?")
 UNREACHABLE = re.compile(
     r"\bcompute-api\.md|\bgardener-behaviour\.md|(?<![\w/-])cutover\.md|\bfield\.md|(?<!/)\bDESIGN\.md|\bGB \d"
 )
 """Documents that are not in the repository."""
-BARE_NUMBER = re.compile(r"\((?:\d{1,2}\.\d{1,2})(?:\)|[,;] \w| steps? | #)|(?<![\w#/.-])[RWE]\d{1,2}\b(?!\])")
+BARE_NUMBER = re.compile(r"(?<!\w)\((?:\d{1,2}\.\d{1,2})(?:\)|[,;] \w| steps? | #)|(?<![\w#/.-])[RWE]\d{1,2}\b(?!\])")
 """A section or rule by its number alone, such as (4.2) or R5."""
 
 

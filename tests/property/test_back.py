@@ -9,21 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualstack.model.errors import InvariantBroken
-from dualstack.plan.back import irreversible
 from dualstack.plan.blocks import unused_block
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK_BACKWARDS, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
-from dualstack.plan.strategy import STRATEGIES, choose, obstacles, way_back
-from dualstack.plan.transitions import (
-    Barrier,
-    ClearOverlapFlag,
-    ClearSavedRoutes,
-    RemoveAliases,
-    RestoreRoutes,
-    Transition,
-)
+from dualstack.plan.steps import Barrier, ClearOverlapFlag, ClearSavedRoutes, RemoveAliases, RestoreRoutes, Transition
+from dualstack.plan.strategies import STRATEGIES, choose
+from dualstack.plan.strategies.back import irreversible, way_back
+from dualstack.plan.strategies.base import obstacles
 from tests.support.cluster_facts import PODS, RUNNING, at_goal, at_rest, last, node, restarted, states
 from tests.support.hosts import PROPAGATION, delivered_to, losses, view_of
 

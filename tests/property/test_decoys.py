@@ -7,14 +7,17 @@ from dataclasses import replace
 import pytest
 
 from dualstack.plan.blocks import unused_block
-from dualstack.plan.decoy_steps import PARTS, AddDecoyRange, CreateDecoys, decoy_blocks
 from dualstack.plan.facts import CutoverFacts, DecoyFacts
 from dualstack.plan.gates import DECOY_HANDOVER as GATE_HANDOVER
 from dualstack.plan.gates import DECOYS as GATES
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK, MAKE_BEFORE_BREAK_BACKWARDS, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
-from dualstack.plan.strategy import STRATEGIES, UNMATCHED, choose, obstacles, way_back
+from dualstack.plan.steps.decoys import PARTS, AddDecoyRange, CreateDecoys, decoy_blocks
+from dualstack.plan.strategies import STRATEGIES, choose
+from dualstack.plan.strategies.back import way_back
+from dualstack.plan.strategies.base import obstacles
+from dualstack.plan.strategies.unmatched import UNMATCHED
 from tests.support.cluster_facts import at_goal, at_rest, cidr, last, node, restarted, route, states
 from tests.support.disturbances import decoy_stops, decoy_vanishes, node_gets_a_block_of_the_decoys
 from tests.support.hosts import PROPAGATION, losses

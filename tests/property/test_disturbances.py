@@ -10,22 +10,10 @@ from hypothesis import strategies as st
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import STRATEGIES, choose
-from dualstack.plan.transitions import SetOverlapFlag
-from tests.support.cluster_facts import (
-    alias,
-    at_goal,
-    at_rest,
-    node,
-    restarted,
-    route,
-    states,
-)
-from tests.support.disturbances import (
-    DISTURBANCES,
-    Disturbance,
-    alias_is_lost,
-)
+from dualstack.plan.steps import SetOverlapFlag
+from dualstack.plan.strategies import STRATEGIES, choose
+from tests.support.cluster_facts import alias, at_goal, at_rest, node, restarted, route, states
+from tests.support.disturbances import DISTURBANCES, Disturbance, alias_is_lost
 from tests.support.hosts import delivered_to, view_of
 
 SETTINGS = Settings(batch_size=2)

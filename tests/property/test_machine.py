@@ -12,7 +12,9 @@ from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
-from dualstack.plan.strategy import STRATEGIES, Strategy, choose, way_back
+from dualstack.plan.strategies import STRATEGIES, choose
+from dualstack.plan.strategies.back import way_back
+from dualstack.plan.strategies.base import Strategy
 from tests.support.cluster_facts import at_goal, at_rest, last, restarted
 from tests.support.disturbances import DISTURBANCES, Disturbance
 from tests.support.hosts import delivered_to, view_of

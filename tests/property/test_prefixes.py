@@ -6,8 +6,8 @@ import pytest
 
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import STRATEGIES, choose
-from dualstack.plan.transitions import DeleteRoutes
+from dualstack.plan.steps import DeleteRoutes
+from dualstack.plan.strategies import STRATEGIES, choose
 from tests.support.cluster_facts import at_goal, at_rest, last, restarted, states
 from tests.support.hosts import delivered_to, view_of
 

@@ -14,8 +14,9 @@ from dualstack.model.errors import InvariantBroken
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import ALIASES_CARRY_NOTHING, ROUTED_STAY_REACHABLE, check
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import UNMATCHED, choose
-from dualstack.plan.transitions import RemoveAliases, Transition
+from dualstack.plan.steps import RemoveAliases, Transition
+from dualstack.plan.strategies import choose
+from dualstack.plan.strategies.unmatched import UNMATCHED
 from tests.support.cluster_facts import RUNNING, at_goal, at_rest, last, restarted, states
 from tests.support.hosts import PROPAGATION, Hosts, View, delivered_to
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import choose
+from dualstack.plan.strategies import choose
 from tests.support.cluster_facts import at_rest, restarted, states
 from tests.support.hosts import PROPAGATION, losses
 

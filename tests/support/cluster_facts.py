@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from dualstack.plan.facts import AliasFacts, ControllerFacts, CutoverFacts, NodeFacts, RouteFacts, SubnetFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import Strategy
-from dualstack.plan.transitions import Transition
+from dualstack.plan.steps import Transition
+from dualstack.plan.strategies.base import Strategy
 
 PODS = "10.96.0.0/11"
 RANGE = "ipv4-pod-cidr"

@@ -6,16 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dualstack.plan.blocks import parts
-from dualstack.plan.decoy_steps import PARTS
 from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts
-from tests.support.cluster_facts import (
-    RANGE,
-    RUNNING,
-    ZONE,
-    cidr,
-    restarted,
-    route,
-)
+from dualstack.plan.steps.decoys import PARTS
+from tests.support.cluster_facts import RANGE, RUNNING, ZONE, cidr, restarted, route
 
 Disturbance = Callable[[CutoverFacts, int], CutoverFacts]
 

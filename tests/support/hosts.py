@@ -12,7 +12,7 @@ from itertools import product
 
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import Strategy
+from dualstack.plan.strategies.base import Strategy
 from tests.support.cluster_facts import restarted
 
 Key = tuple[str, ...]

@@ -24,9 +24,8 @@ from dualstack.model import names
 from dualstack.model.cluster import Cluster
 from dualstack.model.errors import GateFailed
 from dualstack.plan import gates
-from dualstack.plan.decoy_steps import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
 from dualstack.plan.facts import CutoverFacts
-from dualstack.plan.transitions import (
+from dualstack.plan.steps import (
     AddAliases,
     AddSecondaryRange,
     ClearOverlapFlag,
@@ -45,6 +44,7 @@ from dualstack.plan.transitions import (
     StopController,
     Transition,
 )
+from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
 
 WIDTH = 1000
 """Targets of one transition that are processed concurrently. The plan bounds the risk by the size of its batches.

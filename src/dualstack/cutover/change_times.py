@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dualstack.clock import Clock
 from dualstack.plan.facts import ASPECTS, AliasFacts, Aspect, ControllerFacts, CutoverFacts, RouteFacts
-from dualstack.plan.transition import Proof
+from dualstack.plan.steps.base import Proof
 
 
 class ChangeTimes:

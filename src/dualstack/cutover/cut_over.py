@@ -21,10 +21,11 @@ from dualstack.gce.pacing import QUICK, UPSTREAM
 from dualstack.model.cluster import Cluster
 from dualstack.model.errors import DualstackError
 from dualstack.model.events import Listener
-from dualstack.plan.decoy_steps import RemoveDecoys
 from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import Strategy, way_back
+from dualstack.plan.steps.decoys import RemoveDecoys
+from dualstack.plan.strategies.back import way_back
+from dualstack.plan.strategies.base import Strategy
 
 PAUSE = 300.0
 """Seconds until the next attempt after one that made nodes unreachable without success."""

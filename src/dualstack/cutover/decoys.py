@@ -1,4 +1,5 @@
-"""Creates, observes and removes the decoys: VM, blocks, routes, range and probe pods (`dualstack.plan.decoys`).
+"""Creates, observes and removes the decoys: VM, blocks, routes, range and probe pods
+(`dualstack.plan.strategies.decoys`).
 
 The VM is created first, so that the VM or the decoys' range shows that probe pods may exist. Its description holds the
 CIDR of its blocks. It has none of the nodes' network tags, because the machine controller would delete it as an orphan,
@@ -25,9 +26,9 @@ from dualstack.model.errors import GateFailed
 from dualstack.model.events import Listener, PropagationMeasured
 from dualstack.model.kinds import DAEMON_SET, LEASE, NAMESPACE
 from dualstack.plan import gates
-from dualstack.plan.decoy_steps import AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys, decoy_blocks
 from dualstack.plan.facts import CutoverFacts, DecoyFacts
-from dualstack.plan.transitions import Gate
+from dualstack.plan.steps import Gate
+from dualstack.plan.steps.decoys import AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys, decoy_blocks
 from dualstack.prober.manifest import prober
 from dualstack.prober.report import NAME as PROBER
 from dualstack.prober.report import NAMESPACE as PROBER_HOME

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dualstack.model.events import Progress
+from dualstack.plan.costs import estimate
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import Strategy, estimate
+from dualstack.plan.strategies.base import Strategy
 
 
 class ProgressEstimator:

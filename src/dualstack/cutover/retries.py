@@ -11,7 +11,7 @@ from dualstack.gce.errors import ComputeRefusal
 from dualstack.kube.interface import Conflict, Unavailable
 from dualstack.model.errors import DualstackError, GateFailed
 from dualstack.plan.settings import Settings
-from dualstack.plan.transitions import Transition
+from dualstack.plan.steps import Transition
 
 
 class RetryBudget:

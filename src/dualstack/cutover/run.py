@@ -18,14 +18,17 @@ from dualstack.cutover.estimate import ProgressEstimator
 from dualstack.cutover.retries import RetryBudget
 from dualstack.model.errors import ComputeError, DualstackError, GateFailed, KubeError, Unsupported
 from dualstack.model.events import Listener, OutageExpected, OutageMeasured, StepFailed, StepFinished, StepStarted
+from dualstack.plan.cloud_limitations import cloud_limitation
+from dualstack.plan.costs import describe_outage, outage
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
-from dualstack.plan.strategy import UNMATCHED, Strategy, describe_outage, obstacles, outage, way_back
-from dualstack.plan.transition import Proof
-from dualstack.plan.transitions import Barrier, Gate, Transition
-from dualstack.plan.unmatched_reasons import cloud_limitation
+from dualstack.plan.steps import Barrier, Gate, Transition
+from dualstack.plan.steps.base import Proof
+from dualstack.plan.strategies.back import way_back
+from dualstack.plan.strategies.base import Strategy, obstacles
+from dualstack.plan.strategies.unmatched import UNMATCHED
 
 Result = TypeVar("Result")
 

@@ -8,19 +8,16 @@ the static route where none does. So alias and route can exist side by side, and
 
 Read in this order:
 
-    facts         what was observed: subnet, routes, VMs with their aliases, which VM is reachable by what
-    transition    the base of all steps; barriers, which wait, and gates, which check
-    transitions   all steps with precondition and effect: route_steps, subnet_steps, alias_steps, decoy_steps
-    gates         every gate and what it checks
-    stages        the states in which the cluster may stay
-    settings      how long barriers wait, how many VMs are changed at once
-    overlap       THE order: make, wait, check, break. All others are variations of it
-    invariants    what must hold after every step, by name
-    back          the mirror of overlap, down to any stage
-    unmatched     the way back where the cloud does not do what overlap depends on
-    decoys        the decoy check: prove the cloud on a temporary VM first
-    compressed    a short outage instead, above the limits of hybrid subnets; gardener: upstream's order
-    strategy      the orders by name with their cost; automatic: chooses one
+    facts                 what was observed: subnet, routes, VMs with their aliases, which VM is reachable by what
+    steps                 all steps with precondition and effect; base: barriers, which wait, and gates, which check
+    gates                 every gate and what it checks
+    stages                the states in which the cluster may stay
+    settings              how long barriers wait, how many VMs are changed at once
+    strategies/overlap    THE order: make, wait, check, break. All others are variations of it
+    invariants            what must hold after every step, by name
+    strategies            the other orders: back, unmatched, decoys, compressed, gardener
+    costs                 expected duration and outage
+    automatic             chooses a strategy
 
 A planner is a list of rules. The first rule with something to do yields the next step; `None` means finished. Nothing
 is remembered between two steps: `dualstack.cutover.run` performs a step, reads the effect back and plans again, so the

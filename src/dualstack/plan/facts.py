@@ -94,7 +94,7 @@ class ControllerFacts:
 
 @dataclass(frozen=True, slots=True)
 class DecoyFacts:
-    """The state of the decoy check (`dualstack.plan.decoys`).
+    """The state of the decoy check (`dualstack.plan.strategies.decoys`).
 
     vm: the decoy VM exists. home: the CIDR of its blocks, read from the VM; empty when it does not run. range: the CIDR
     of the decoys' range of the subnet; empty without one. routes, aliases: the CIDRs that lead to the VM. prober: the

@@ -16,9 +16,9 @@ The gates of the decoy check pass when the probes from every node arrive (`duals
 
 from __future__ import annotations
 
+from dualstack.plan.cloud_limitations import ALIASES_NOT_MATCHED, ROUTES_NOT_SERVED, cloud_limitation
 from dualstack.plan.facts import CutoverFacts
-from dualstack.plan.transition import Gate
-from dualstack.plan.unmatched_reasons import ALIASES_NOT_MATCHED, ROUTES_NOT_SERVED, cloud_limitation
+from dualstack.plan.steps.base import Gate
 
 READY = Gate(what="ready", aspects=("controller", "routes", "aliases"), needs_range=False)
 """`compressed`: before the first route is deleted."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dualstack.model.errors import InvariantBroken
 from dualstack.plan.facts import CutoverFacts, as_saved, overlap
-from dualstack.plan.transitions import Transition
+from dualstack.plan.steps import Transition
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from dualstack.model.errors import DualstackError
 from dualstack.plan.automatic import NetworkFacts
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import DEFAULT, STRATEGIES, Strategy
+from dualstack.plan.strategies import DEFAULT, STRATEGIES
+from dualstack.plan.strategies.base import Strategy
 
 Source = Literal[
     "cluster state",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dualstack.plan.automatic import MOST_INTERFACES, beyond
 from dualstack.plan.blocks import unused_block
-from dualstack.plan.decoy_steps import PARTS
+from dualstack.plan.steps.decoys import PARTS
 from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.ranges import pending_pod_range

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from dualstack.plan.facts import CutoverFacts, overlap
-from dualstack.plan.strategy import obstacles
+from dualstack.plan.strategies.base import obstacles
 from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.inventory import Inventory
 

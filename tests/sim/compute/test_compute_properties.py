@@ -12,17 +12,7 @@ from dualstack_sim.compute.api.errors import Json
 from dualstack_sim.compute.api.references import Key
 from dualstack_sim.compute.project.knobs import Knobs
 from tests.sim.compute.cloud import MACHINE, NODES, REGION, ZONE
-from tests.sim.compute.random_calls import (
-    ALIASES,
-    DESTINATIONS,
-    NAME,
-    NAMES,
-    RANGES,
-    STACK,
-    World,
-    check,
-    step,
-)
+from tests.sim.compute.random_calls import ALIASES, DESTINATIONS, NAME, NAMES, RANGES, STACK, World, check, step
 
 RANGE_NAME = st.sampled_from(["pods", "more", "wide", ""])
 ACTIONS = st.one_of(

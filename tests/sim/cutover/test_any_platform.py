@@ -11,7 +11,7 @@ import dualstack
 from dualstack.cutover.cut_over import CutOver
 from dualstack.model.errors import GateFailed
 from dualstack.model.events import StepStarted
-from dualstack.plan.strategy import choose
+from dualstack.plan.strategies import choose
 from dualstack_sim.compute.project.knobs import Knobs
 from tests.sim.cutover.memory_platform import CLUSTER, NODES, MemoryCluster, memory_cluster, pod_cidr
 

@@ -61,11 +61,12 @@ async def test_no_loss_or_stopped_in_time(k1: AllowDeny, k2: AcceptRefuse, k3: b
 
 async def assert_stopped_unharmed(made: Scene) -> None:
     """K5: a flag that is missing in the response counts as not set. Nothing changes, and the error explains it."""
-    with pytest.raises(TaskFailed, match="use strategy compressed or auto, which do not need it"):
+    with pytest.raises(TaskFailed, match="the API does not show allowSubnetCidrRoutesOverlap"):
         await made.reconcile()
     assert "secondaryIpRanges" not in await made.subnet()
     assert len(await made.node_routes()) == 3
     assert not made.controller_manager_is_ignored()
+    assert made.mutations() == 0
     assert made.lost() == 0.0
 
 

@@ -11,7 +11,7 @@ from dualstack.model import kinds
 from dualstack.model.errors import GateFailed
 from dualstack.plan import gates
 from dualstack.plan.facts import AliasFacts, CutoverFacts
-from dualstack.plan.transitions import (
+from dualstack.plan.steps import (
     AddAliases,
     AddSecondaryRange,
     ClearOverlapFlag,

@@ -21,7 +21,7 @@ def annotate(made: Scene, annotations: dict[str, Any]) -> None:
 
 
 async def assert_on_routes(made: Scene) -> None:
-    """IPv4 alone, as if nothing had been (gardener-behaviour.md 11.1)."""
+    """IPv4 alone, as if nothing had been (docs/reference/gardener.md#golden-state-at-rest)."""
     routes = {route["destRange"]: route["nextHopInstance"] for route in await made.node_routes()}
     assert sorted(routes) == sorted(node.pod_cidr for node in made.world.nodes)
     for node in made.world.nodes:

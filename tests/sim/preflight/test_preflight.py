@@ -16,7 +16,7 @@ from dualstack.model.cluster import Cluster
 from dualstack.model.errors import DualstackError
 from dualstack.plan import gates
 from dualstack.plan.settings import Settings
-from dualstack.plan.transition import Gate
+from dualstack.plan.steps.base import Gate
 from dualstack.preflight.finding import Finding, PreflightFailed
 from dualstack.preflight.reading import Preflight
 from dualstack.preflight.registry import CHECKS, run_checks

@@ -11,8 +11,9 @@ from dualstack.model.errors import DualstackError
 from dualstack.model.events import AnyEvent, StepFailed, StepFinished, StepStarted
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import Strategy, choose
-from dualstack.plan.transitions import Gate, Transition
+from dualstack.plan.steps import Gate, Transition
+from dualstack.plan.strategies import choose
+from dualstack.plan.strategies.base import Strategy
 from tests.support.hosts import delivered_to, view_of
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from dualstack.cutover.change_times import ChangeTimes, changes
 from dualstack.plan.facts import ASPECTS, AliasFacts, CutoverFacts
-from dualstack.plan.transitions import AddAliases, AddSecondaryRange, DeleteRoutes, Gate, SetOverlapFlag, StopController
+from dualstack.plan.steps import AddAliases, AddSecondaryRange, DeleteRoutes, Gate, SetOverlapFlag, StopController
 from tests.support.cluster_facts import alias, at_rest, node
 from tests.unit.cutover.fake_cluster import FakeClock
 

@@ -14,8 +14,8 @@ from dualstack.model.errors import DualstackError, GateFailed, InvariantBroken
 from dualstack.model.events import AnyEvent, Progress, StepStarted
 from dualstack.plan.facts import CutoverFacts, RouteFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import STRATEGIES, choose
-from dualstack.plan.transitions import DeleteRoutes, Gate, SaveRoutes, Transition
+from dualstack.plan.steps import DeleteRoutes, Gate, SaveRoutes, Transition
+from dualstack.plan.strategies import STRATEGIES, choose
 from tests.support.cluster_facts import RUNNING, alias, at_goal, at_rest, node, route
 from tests.unit.cutover.fake_cluster import (
     OVERLAP,

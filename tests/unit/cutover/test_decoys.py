@@ -8,9 +8,9 @@ import pytest
 
 from dualstack.cutover.run import run_cutover
 from dualstack.model.errors import GateFailed, Unsupported
+from dualstack.plan.cloud_limitations import ALIASES_NOT_MATCHED as REASON
 from dualstack.plan.gates import DECOYS as GATES
-from dualstack.plan.strategy import choose
-from dualstack.plan.unmatched_reasons import ALIASES_NOT_MATCHED as REASON
+from dualstack.plan.strategies import choose
 from tests.support.cluster_facts import at_goal, at_rest
 from tests.unit.cutover.fake_cluster import SETTINGS, FakeClock, FakeCluster, Killed, lose_nothing
 

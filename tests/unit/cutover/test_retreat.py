@@ -13,8 +13,9 @@ from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, Ste
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
-from dualstack.plan.strategy import choose, way_back
-from dualstack.plan.transitions import Transition
+from dualstack.plan.steps import Transition
+from dualstack.plan.strategies import choose
+from dualstack.plan.strategies.back import way_back
 from tests.support.cluster_facts import at_goal, at_rest
 from tests.unit.cutover.fake_cluster import SETTINGS, FakeClock, FakeCluster, failed, lose_nothing, run, started
 

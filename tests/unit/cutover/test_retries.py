@@ -9,7 +9,7 @@ from dualstack.gce.errors import Invalid, NotReady, StaleFingerprint
 from dualstack.kube.interface import Conflict, NotFound, Unavailable
 from dualstack.model.errors import DualstackError, GateFailed
 from dualstack.plan.settings import Settings
-from dualstack.plan.transitions import AddAliases, SetOverlapFlag
+from dualstack.plan.steps import AddAliases, SetOverlapFlag
 
 SETTINGS = Settings(attempts=5, backoff=(2.0, 10.0))
 

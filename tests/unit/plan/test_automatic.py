@@ -8,7 +8,7 @@ import pytest
 
 from dualstack.model.errors import InvalidInput
 from dualstack.plan.automatic import NetworkFacts, decide
-from dualstack.plan.strategy import choose, validate
+from dualstack.plan.strategies import choose, validate
 from tests.support.cluster_facts import PODS, RANGE, at_rest
 
 SMALL = NetworkFacts(interfaces=3, surge=1, custom_routes=3, hybrid_subnets=0)

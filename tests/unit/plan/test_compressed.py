@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 
 from dualstack.plan import gates
+from dualstack.plan.costs import describe_outage, outage
 from dualstack.plan.facts import CutoverFacts, RouteFacts, as_saved
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import choose, describe_outage, obstacles, outage
-from dualstack.plan.transitions import AddAliases, DeleteRoutes
+from dualstack.plan.steps import AddAliases, DeleteRoutes
+from dualstack.plan.strategies import choose
+from dualstack.plan.strategies.base import obstacles
 from tests.support.cluster_facts import PODS, RANGE, STOPPED, at_goal, at_rest, last, restarted, states
 
 COMPRESSED, GARDENER, OVERLAP = choose("compressed"), choose("gardener"), choose("overlap")

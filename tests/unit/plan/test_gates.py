@@ -9,8 +9,8 @@ import pytest
 
 from dualstack.plan import gates
 from dualstack.plan.facts import AliasFacts, CutoverFacts, RouteFacts
-from dualstack.plan.transition import Gate
-from dualstack.plan.transitions import AddAliases, AddSecondaryRange, SaveRoutes, SetOverlapFlag, StopController
+from dualstack.plan.steps import AddAliases, AddSecondaryRange, SaveRoutes, SetOverlapFlag, StopController
+from dualstack.plan.steps.base import Gate
 from tests.support.cluster_facts import RUNNING, at_rest
 
 NODES = ("node-0", "node-1", "node-2")

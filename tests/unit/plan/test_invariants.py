@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from dualstack.model.errors import InvariantBroken
-from dualstack.plan.decoy_steps import CreateDecoys
 from dualstack.plan.facts import CutoverFacts, DecoyFacts, RouteFacts
 from dualstack.plan.invariants import ALWAYS, MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import choose
-from dualstack.plan.transitions import (
+from dualstack.plan.steps import (
     AddAliases,
     AddSecondaryRange,
     ClearOverlapFlag,
@@ -21,6 +19,8 @@ from dualstack.plan.transitions import (
     DeleteRoutes,
     Transition,
 )
+from dualstack.plan.steps.decoys import CreateDecoys
+from dualstack.plan.strategies import choose
 from tests.support.cluster_facts import RUNNING, alias, at_rest, states
 
 SETTINGS = Settings()

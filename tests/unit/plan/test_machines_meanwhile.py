@@ -9,8 +9,8 @@ import pytest
 from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import STRATEGIES, choose
-from dualstack.plan.transitions import AddAliases, DeleteRoutes
+from dualstack.plan.steps import AddAliases, DeleteRoutes
+from dualstack.plan.strategies import STRATEGIES, choose
 from tests.support.cluster_facts import RANGE, ZONE, at_goal, at_rest, cidr, last, states
 
 SETTINGS = Settings(batch_size=2)

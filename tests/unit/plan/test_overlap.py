@@ -9,8 +9,7 @@ import pytest
 from dualstack.plan import gates
 from dualstack.plan.facts import AliasFacts, ControllerFacts, CutoverFacts, NodeFacts, RouteFacts, SavedRoute, as_saved
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import choose
-from dualstack.plan.transitions import (
+from dualstack.plan.steps import (
     AddAliases,
     AddSecondaryRange,
     ClearOverlapFlag,
@@ -18,6 +17,7 @@ from dualstack.plan.transitions import (
     SetOverlapFlag,
     Transition,
 )
+from dualstack.plan.strategies import choose
 from tests.support.cluster_facts import (
     PODS,
     RANGE,

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from dualstack.model.errors import InvalidInput
-from dualstack.plan.decoy_steps import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.costs import describe_outage, duration, estimate, outage
 from dualstack.plan.facts import RouteFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import STRATEGIES, choose, describe_outage, duration, estimate, obstacles, outage
-from dualstack.plan.transitions import (
+from dualstack.plan.steps import (
     AddAliases,
     AddSecondaryRange,
     ClearOverlapFlag,
@@ -26,6 +25,9 @@ from dualstack.plan.transitions import (
     StopController,
     Transition,
 )
+from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.strategies import STRATEGIES, choose
+from dualstack.plan.strategies.base import obstacles
 from tests.support.cluster_facts import RANGE, alias, at_rest, last, node
 
 SETTINGS = Settings()

@@ -9,8 +9,7 @@ import pytest
 
 from dualstack.plan.facts import AliasFacts, ControllerFacts, CutoverFacts, DecoyFacts, NodeFacts, RouteFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import STRATEGIES, choose
-from dualstack.plan.transitions import (
+from dualstack.plan.steps import (
     AddAliases,
     AddSecondaryRange,
     Barrier,
@@ -24,6 +23,7 @@ from dualstack.plan.transitions import (
     SetOverlapFlag,
     StopController,
 )
+from dualstack.plan.strategies import STRATEGIES, choose
 from tests.support.cluster_facts import PODS, RANGE, RUNNING, STOPPED, alias, at_rest, cidr, node, states
 
 SETTINGS = Settings(batch_size=2)

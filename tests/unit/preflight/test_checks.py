@@ -12,7 +12,7 @@ from dualstack.gce import Resource
 from dualstack.plan.automatic import MOST_INTERFACES
 from dualstack.plan.facts import AliasFacts, CutoverFacts, RouteFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import choose
+from dualstack.plan.strategies import choose
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.limits import ALIASES, SECONDARY_RANGES, STATIC_ROUTES
 from dualstack.preflight.registry import CHECKS

@@ -14,7 +14,7 @@ import pytest
 from dualstack.gce.errors import PermissionDenied, Transient
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import STRATEGIES
+from dualstack.plan.strategies import STRATEGIES
 from dualstack.preflight.check import Check
 from dualstack.preflight.finding import PAUSE, Finding, PreflightFailed
 from dualstack.preflight.inventory import Source

@@ -20,16 +20,7 @@ from dualstack.cli.rehearsal.display import Display, make_display, remaining
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
 from dualstack.cli.rehearsal.processes import Child, events, first_of, operator_arguments, running, start_world
 from dualstack.cli.rehearsal.record import BACK, FORWARD, HOPELESS, Direction, Record, at_rest
-from dualstack.cli.rehearsal.result import (
-    Nodes,
-    Result,
-    Run,
-    ShootName,
-    Time,
-    encode,
-    faults_since,
-    traffic_since,
-)
+from dualstack.cli.rehearsal.result import Nodes, Result, Run, ShootName, Time, encode, faults_since, traffic_since
 from dualstack.cli.rehearsal.summary import summarise
 from dualstack.cli.rehearsal.world import World, WorldAddress, open_world
 from dualstack.cli.shoot_file import parse_shoot, read_text

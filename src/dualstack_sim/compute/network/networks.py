@@ -6,13 +6,7 @@ from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 from dualstack_sim.compute.api.bodies import accept, refuse_changes
-from dualstack_sim.compute.api.errors import (
-    ApiError,
-    Json,
-    OperationFailure,
-    in_use_failure,
-    invalid,
-)
+from dualstack_sim.compute.api.errors import ApiError, Json, OperationFailure, in_use_failure, invalid
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key
 from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key

@@ -33,11 +33,13 @@ from dualstack.model.errors import ComputeError, DualstackError, GateFailed, Uns
 from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
 from dualstack.model.kinds import Manifest
 from dualstack.plan.automatic import Choice, beyond, decide
-from dualstack.plan.back import irreversible
+from dualstack.plan.costs import describe_outage
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
-from dualstack.plan.strategy import AUTO, Strategy, choose, describe_outage, way_back
+from dualstack.plan.strategies import AUTO, choose
+from dualstack.plan.strategies.back import irreversible, way_back
+from dualstack.plan.strategies.base import Strategy
 from dualstack.preflight.finding import Finding, PreflightFailed
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.reading import Preflight

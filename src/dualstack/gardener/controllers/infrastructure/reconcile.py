@@ -28,7 +28,7 @@ from dualstack.model.errors import InvalidInput
 from dualstack.model.events import Listener
 from dualstack.model.kinds import SECRET, Manifest
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategy import DEFAULT, validate
+from dualstack.plan.strategies import DEFAULT, validate
 from dualstack.preflight.reading import Preflight
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dualstack.plan.facts import AliasFacts, CutoverFacts, overlap
-from dualstack.plan.transition import Transition
+from dualstack.plan.steps.base import Transition
 
 
 @dataclass(frozen=True)

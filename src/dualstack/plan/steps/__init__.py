@@ -1,30 +1,31 @@
 """All steps of the cut-over. Each states its precondition and its effect on the facts.
 
-`route_steps`: static routes, the saved list, cloud-controller-manager
+`routes`: static routes, the saved list, cloud-controller-manager
 
     StopController        stop cloud-controller-manager           RestoreController     restore it
     SaveRoutes            record the routes to be deleted         ClearSavedRoutes      remove them from the list
     DeleteRoutes          delete static routes                    RestoreRoutes         create them again
     RollbackDrill         try whether a route can be created      RemoveDrillRoutes     clean up after a drill
 
-`subnet_steps`: the nodes subnet
+`subnet`: the nodes subnet
 
     SetOverlapFlag        ranges may overlap with static routes   ClearOverlapFlag      normal routing again
     AddSecondaryRange     add the pod CIDR as a range             RemoveSecondaryRange  remove it
     SetStackType          make the subnet dual-stack
 
-`alias_steps`: VMs
+`aliases`: VMs
 
     AddAliases            add the pod CIDR as an alias range      RemoveAliases         remove it
 
-`transition`: Barrier and Gate change nothing: a barrier waits until every host has applied a change, a gate checks.
-The steps of the decoy check are in `decoy_steps`.
+`base`: Barrier and Gate change nothing: a barrier waits until every host has applied a change, a gate checks.
+The steps of the decoy check are in `decoys`.
 """
 
 from __future__ import annotations
 
-from dualstack.plan.alias_steps import AddAliases, RemoveAliases, alias_obstacles
-from dualstack.plan.route_steps import (
+from dualstack.plan.steps.aliases import AddAliases, RemoveAliases, alias_obstacles
+from dualstack.plan.steps.base import Barrier, Gate, Transition
+from dualstack.plan.steps.routes import (
     ClearSavedRoutes,
     DeleteRoutes,
     RemoveDrillRoutes,
@@ -33,16 +34,14 @@ from dualstack.plan.route_steps import (
     RollbackDrill,
     SaveRoutes,
     StopController,
-    rollback_drill,
 )
-from dualstack.plan.subnet_steps import (
+from dualstack.plan.steps.subnet import (
     AddSecondaryRange,
     ClearOverlapFlag,
     RemoveSecondaryRange,
     SetOverlapFlag,
     SetStackType,
 )
-from dualstack.plan.transition import Barrier, Gate, Transition
 
 __all__ = [
     "AddAliases",
@@ -64,5 +63,4 @@ __all__ = [
     "StopController",
     "Transition",
     "alias_obstacles",
-    "rollback_drill",
 ]

@@ -18,11 +18,11 @@ A range that covers live routes already shows a cut-over without loss in progres
 
 from __future__ import annotations
 
-from dualstack.plan import gates, overlap
-from dualstack.plan.decoy_steps import RemoveDecoys
+from dualstack.plan import gates
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.invariants import ALWAYS, CONTROLLER_GONE_BEFORE_DELETE
 from dualstack.plan.settings import Settings
-from dualstack.plan.transitions import (
+from dualstack.plan.steps import (
     AddAliases,
     AddSecondaryRange,
     ClearOverlapFlag,
@@ -34,6 +34,9 @@ from dualstack.plan.transitions import (
     Transition,
     alias_obstacles,
 )
+from dualstack.plan.steps.decoys import RemoveDecoys
+from dualstack.plan.strategies import overlap
+from dualstack.plan.strategies.base import Strategy
 
 
 def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | None:
@@ -89,3 +92,6 @@ def _close(facts: CutoverFacts) -> Transition | None:
     if facts.subnet.overlap_flag and not facts.foreign_routes:
         return ClearOverlapFlag()
     return ClearSavedRoutes() if facts.saved_routes else None
+
+
+COMPRESSED = Strategy("compressed", next_transition, (CONTROLLER_GONE_BEFORE_DELETE, *ALWAYS))

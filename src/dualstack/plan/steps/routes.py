@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dualstack.plan import gates
 from dualstack.plan.facts import Aspect, CutoverFacts, RouteFacts, as_saved
-from dualstack.plan.transition import Proof, Transition
+from dualstack.plan.steps.base import Proof, Transition
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,14 @@ class ClearSavedRoutes(Transition):
 class DeleteRoutes(Transition):
     """Delete the static routes `targets`. A missing route counts as deleted (docs/reference/weaknesses.md#w21).
 
-    alias_first: require an alias in place of each route.
+    A route may be deleted when all of this holds:
+
+    - it is provably the cluster's: only such routes are in `facts.routes` (`dualstack.cutover.route_ownership`)
+    - it is in the saved list, read back (below)
+    - with `alias_first`: its VM holds the alias, and cloud-controller-manager is stopped (below)
+    - no invariant of the strategy breaks (`dualstack.plan.invariants`)
+    - in `overlap`: the barrier and the gates before it are passed (`dualstack.plan.strategies.overlap`)
+    - no change of direction is requested at the last moment (`dualstack.cutover.actuator`)
     """
 
     canary: bool = False
@@ -134,12 +140,6 @@ class RollbackDrill(Proof):
 
     aspects: tuple[Aspect, ...] = ("flag", "range")
     id = "rollback-drill"
-
-
-def rollback_drill(facts: CutoverFacts) -> Transition | None:
-    """The gate before the drill, then the drill; None when it has passed."""
-    drill = RollbackDrill().if_unpassed(facts)
-    return drill and (gates.ROLLBACK_DRILL.if_unpassed(facts) or drill)
 
 
 @dataclass(frozen=True)

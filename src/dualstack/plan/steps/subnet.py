@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dualstack.plan.alias_steps import alias_obstacles
 from dualstack.plan.facts import CutoverFacts, overlap
-from dualstack.plan.transition import Transition
+from dualstack.plan.steps.aliases import alias_obstacles
+from dualstack.plan.steps.base import Transition
 
 
 @dataclass(frozen=True)

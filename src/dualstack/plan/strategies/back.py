@@ -20,12 +20,14 @@ yields is the next step:
 
 from __future__ import annotations
 
+from functools import partial
+
 from dualstack.plan import gates
-from dualstack.plan.decoy_steps import RemoveDecoys
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.invariants import MAKE_BEFORE_BREAK_BACKWARDS
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
-from dualstack.plan.transitions import (
+from dualstack.plan.steps import (
     AddAliases,
     Barrier,
     ClearOverlapFlag,
@@ -35,12 +37,14 @@ from dualstack.plan.transitions import (
     RemoveSecondaryRange,
     RestoreController,
     RestoreRoutes,
+    RollbackDrill,
     SetOverlapFlag,
     StopController,
     Transition,
     alias_obstacles,
-    rollback_drill,
 )
+from dualstack.plan.steps.decoys import RemoveDecoys
+from dualstack.plan.strategies.base import Strategy
 
 
 def next_transition(facts: CutoverFacts, settings: Settings, to: Stage = Stage.ROUTES) -> Transition | None:
@@ -62,6 +66,12 @@ def irreversible(facts: CutoverFacts) -> list[str]:
     if facts.subnet.stack_type == "IPV4_IPV6":
         found.append(f"subnet {facts.subnet.name} stays dual-stack: VMs may have taken IPv6 addresses in it")
     return found
+
+
+def rollback_drill(facts: CutoverFacts) -> Transition | None:
+    """The gate before the drill, then the drill; None when it has passed."""
+    drill = RollbackDrill().if_unpassed(facts)
+    return drill and (gates.ROLLBACK_DRILL.if_unpassed(facts) or drill)
 
 
 def _stop(facts: CutoverFacts) -> Transition | None:
@@ -147,3 +157,9 @@ _DESCENT = (
     (Stage.ROUTES, _restore),
 )
 """Each rule with the lowest stage to which it leads."""
+
+
+def way_back(to: Stage = Stage.ROUTES) -> Strategy:
+    """Down to the stage `to` without loss. Down to `ROUTES`, it restores cloud-controller-manager as well."""
+    planner = partial(next_transition, to=min(to, Stage.ALIASES))
+    return Strategy("back", planner, MAKE_BEFORE_BREAK_BACKWARDS, lossless=True)

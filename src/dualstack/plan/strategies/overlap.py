@@ -25,11 +25,12 @@ from __future__ import annotations
 
 import math
 
-from dualstack.plan import decoys, gates
+from dualstack.plan import gates
 from dualstack.plan.facts import CutoverFacts, RouteFacts
+from dualstack.plan.invariants import MAKE_BEFORE_BREAK
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
-from dualstack.plan.transitions import (
+from dualstack.plan.steps import (
     AddAliases,
     AddSecondaryRange,
     Barrier,
@@ -42,8 +43,10 @@ from dualstack.plan.transitions import (
     StopController,
     Transition,
     alias_obstacles,
-    rollback_drill,
 )
+from dualstack.plan.strategies import decoys
+from dualstack.plan.strategies.back import rollback_drill
+from dualstack.plan.strategies.base import Strategy
 
 RETREATS = decoys.RETREATS | {
     gates.RANGE.id: Stage.FLAG,
@@ -200,3 +203,5 @@ _RULES = (
     _clear,
     _forget,
 )
+
+OVERLAP = Strategy("overlap", next_transition, MAKE_BEFORE_BREAK, lossless=True, retreats=RETREATS)

@@ -31,7 +31,11 @@ from __future__ import annotations
 
 from dualstack.plan import gates
 from dualstack.plan.blocks import unused_block
-from dualstack.plan.decoy_steps import (
+from dualstack.plan.facts import CutoverFacts, overlap
+from dualstack.plan.settings import Settings
+from dualstack.plan.stages import Stage
+from dualstack.plan.steps.base import Barrier, Transition
+from dualstack.plan.steps.decoys import (
     PARTS,
     AddDecoyRange,
     AliasDecoys,
@@ -40,10 +44,6 @@ from dualstack.plan.decoy_steps import (
     RemoveDecoys,
     decoy_blocks,
 )
-from dualstack.plan.facts import CutoverFacts, overlap
-from dualstack.plan.settings import Settings
-from dualstack.plan.stages import Stage
-from dualstack.plan.transition import Barrier, Transition
 
 RETREATS = {gate.id: Stage.ROUTES for gate in gates.DECOYS}
 """Back to routes: what the cloud does not do for the decoys, it does not do for the nodes."""

@@ -18,11 +18,13 @@ Then as in `back`: the missing routes at once, the flag, the saved list, cloud-c
 
 from __future__ import annotations
 
-from dualstack.plan import back
-from dualstack.plan.decoy_steps import RemoveDecoys
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.invariants import ALIASES_CARRY_NOTHING
 from dualstack.plan.settings import Settings
-from dualstack.plan.transitions import Barrier, RemoveAliases, RemoveSecondaryRange, StopController, Transition
+from dualstack.plan.steps import Barrier, RemoveAliases, RemoveSecondaryRange, StopController, Transition
+from dualstack.plan.steps.decoys import RemoveDecoys
+from dualstack.plan.strategies import back
+from dualstack.plan.strategies.base import Strategy
 
 
 def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | None:
@@ -43,3 +45,7 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
         return RemoveAliases(facts.all_holders, carry_nothing=True) if facts.all_holders else None
     known = Barrier(what="flag", aspects=("flag",), seconds=settings.barrier_flag)
     return known.if_closed(facts) or RemoveAliases(routed)
+
+
+UNMATCHED = Strategy("unmatched", next_transition, ALIASES_CARRY_NOTHING, lossless=True)
+"""Back to routes where aliases carry nothing."""

@@ -9,10 +9,10 @@ docs/reference/weaknesses.md#w16).
 
 from __future__ import annotations
 
-from dualstack.plan.decoy_steps import RemoveDecoys
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.invariants import ALWAYS
 from dualstack.plan.settings import Settings
-from dualstack.plan.transitions import (
+from dualstack.plan.steps import (
     AddAliases,
     AddSecondaryRange,
     ClearOverlapFlag,
@@ -23,6 +23,8 @@ from dualstack.plan.transitions import (
     StopController,
     Transition,
 )
+from dualstack.plan.steps.decoys import RemoveDecoys
+from dualstack.plan.strategies.base import Strategy
 
 
 def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | None:
@@ -54,3 +56,7 @@ def _aliases(facts: CutoverFacts) -> Transition | None:
     if facts.subnet.overlap_flag and not facts.foreign_routes:
         return ClearOverlapFlag()
     return ClearSavedRoutes() if facts.saved_routes else None
+
+
+GARDENER = Strategy("gardener", next_transition, ALWAYS, poll=10.0)
+"""Upstream polls operations every 10 s (docs/reference/weaknesses.md#w31)."""

@@ -1,4 +1,4 @@
-"""The steps of the decoy check (`dualstack.plan.decoys`)."""
+"""The steps of the decoy check (`dualstack.plan.strategies.decoys`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from dualstack.plan.blocks import parts
 from dualstack.plan.facts import CutoverFacts, DecoyFacts
-from dualstack.plan.transition import Transition
+from dualstack.plan.steps.base import Transition
 
 PARTS = 4
 """Number of node-sized blocks that the decoys need, a power of two; the last one is not used."""

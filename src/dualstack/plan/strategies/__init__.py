@@ -1,0 +1,35 @@
+"""The strategies: one module each, one line in `STRATEGIES`.
+
+`overlap` is the order without loss; `compressed` and `gardener` are orders with an outage. `back` and `unmatched` lead
+back to routes and are not chosen by name. `decoys` is the part that `overlap` runs on request.
+"""
+
+from __future__ import annotations
+
+from dualstack.model.errors import InvalidInput
+from dualstack.plan.strategies.base import Strategy
+from dualstack.plan.strategies.compressed import COMPRESSED
+from dualstack.plan.strategies.gardener import GARDENER
+from dualstack.plan.strategies.overlap import OVERLAP
+
+STRATEGIES = {strategy.name: strategy for strategy in (OVERLAP, COMPRESSED, GARDENER)}
+
+AUTO = "auto"
+"""Not a strategy: requests that one is chosen from facts (`dualstack.plan.automatic`)."""
+
+DEFAULT = OVERLAP.name
+
+
+def choose(name: str) -> Strategy:
+    """The strategy `name`. Raises InvalidInput for an unknown name and for `auto`."""
+    validate(name)
+    if name == AUTO:
+        raise InvalidInput("strategy 'auto' must be resolved from facts first")
+    return STRATEGIES[name]
+
+
+def validate(name: str) -> None:
+    """Raises InvalidInput unless `name` is a strategy or `auto`."""
+    known = (*STRATEGIES, AUTO)
+    if name not in known:
+        raise InvalidInput(f"strategy: Unsupported value: {name!r}: must be one of {', '.join(known)}")
