@@ -18,7 +18,7 @@ from dualstack.plan.steps import Barrier, ClearOverlapFlag, ClearSavedRoutes, Re
 from dualstack.plan.strategies import STRATEGIES, choose
 from dualstack.plan.strategies.back import irreversible, way_back
 from dualstack.plan.strategies.base import obstacles
-from tests.support.cluster_facts import PODS, RUNNING, at_goal, at_rest, last, node, restarted, states
+from tests.support.cluster_facts import PODS, RUNNING, at_goal, at_rest, last, node, on_routes, restarted, states
 from tests.support.hosts import PROPAGATION, delivered_to, losses, view_of
 
 SETTINGS = Settings(batch_size=2)
@@ -59,7 +59,7 @@ def test_from_every_prefix_of_every_strategy_back_to_routes_and_from_every_prefi
             assert set(facts.unreachable) <= unreachable
             end = last(OVERLAP, restarted(facts), SETTINGS)
             assert at_goal(end)
-        assert facts.on_routes
+        assert on_routes(facts)
         assert not facts.unreachable
         assert not facts.controller.ignored
         assert sorted(route.destination for route in facts.routes) == sorted(facts.pod_cidr_of.values())
@@ -86,7 +86,7 @@ def test_unreachable_vms_become_reachable_first(stage: Stage, routed: bool, flag
 def test_the_way_back_is_resumed_after_every_step(nodes: int) -> None:
     for cut in reached_by("overlap", nodes):
         for _, facts in states(BACK, cut, SETTINGS):
-            assert last(BACK, restarted(facts), SETTINGS).on_routes
+            assert on_routes(last(BACK, restarted(facts), SETTINGS))
 
 
 @pytest.mark.parametrize("stage", list(Stage)[1:])
@@ -252,7 +252,7 @@ def test_changing_direction_at_random_loses_nothing(nodes: int, name: str, turns
         facts = restarted(facts) if killed else facts
         if not facts.controller.ignored:
             facts = replace(facts, controller=RUNNING)
-    assert last(BACK, facts, SETTINGS).on_routes
+    assert on_routes(last(BACK, facts, SETTINGS))
     assert at_goal(last(OVERLAP, facts, SETTINGS))
 
 

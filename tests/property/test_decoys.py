@@ -18,7 +18,7 @@ from dualstack.plan.strategies import STRATEGIES, choose
 from dualstack.plan.strategies.back import way_back
 from dualstack.plan.strategies.base import obstacles
 from dualstack.plan.strategies.unmatched import UNMATCHED
-from tests.support.cluster_facts import at_goal, at_rest, cidr, last, node, restarted, route, states
+from tests.support.cluster_facts import at_goal, at_rest, cidr, last, node, on_routes, restarted, route, states
 from tests.support.disturbances import decoy_stops, decoy_vanishes, node_gets_a_block_of_the_decoys
 from tests.support.hosts import PROPAGATION, losses
 
@@ -124,7 +124,7 @@ def test_a_failed_decoy_gate_leads_back_to_the_routes(gate: str) -> None:
     assert OVERLAP.retreats[gate] is Stage.ROUTES
     before = restarted(after(gate))
     end = last(way_back(OVERLAP.retreats[gate]), before, WANTED)
-    assert end.on_routes
+    assert on_routes(end)
     assert len(end.live_routes) == 3
     assert not end.controller.ignored
 

@@ -15,7 +15,7 @@ from dualstack.plan.stages import Stage
 from dualstack.plan.strategies import STRATEGIES, choose
 from dualstack.plan.strategies.back import way_back
 from dualstack.plan.strategies.base import Strategy
-from tests.support.cluster_facts import at_goal, at_rest, last, restarted
+from tests.support.cluster_facts import at_goal, at_rest, last, on_routes, restarted
 from tests.support.disturbances import DISTURBANCES, Disturbance
 from tests.support.hosts import delivered_to, view_of
 
@@ -70,7 +70,7 @@ class Cluster(RuleBasedStateMachine):
     def the_beginning_is_always_in_reach(self) -> None:
         if not hasattr(self, "facts"):
             return
-        assert last(way_back(), self.facts, SETTINGS).on_routes
+        assert on_routes(last(way_back(), self.facts, SETTINGS))
 
 
 Cluster.TestCase.settings = settings(max_examples=50, stateful_step_count=15)

@@ -17,7 +17,7 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.steps import RemoveAliases, Transition
 from dualstack.plan.strategies import choose
 from dualstack.plan.strategies.unmatched import UNMATCHED
-from tests.support.cluster_facts import RUNNING, at_goal, at_rest, last, restarted, states
+from tests.support.cluster_facts import RUNNING, at_goal, at_rest, last, on_routes, restarted, states
 from tests.support.hosts import PROPAGATION, Hosts, View, delivered_to
 
 SETTINGS = Settings(batch_size=2)
@@ -56,7 +56,7 @@ def test_vms_with_a_route_lose_nothing_in_any_view(
             for node in facts.nodes:
                 if node.name not in bare and node.pod_cidr:
                     assert deliver(view, node.pod_cidr) == {node.name}
-    assert facts.on_routes
+    assert on_routes(facts)
     assert not facts.unreachable
     assert not facts.controller.ignored
 
@@ -69,7 +69,7 @@ def test_every_prefix_can_be_resumed_in_both_directions(nodes: int, gone: int) -
         check(ALIASES_CARRY_NOTHING, before, transition)
         before = facts
         again = replace(restarted(facts), complaining=start.complaining)
-        assert last(UNMATCHED, again, SETTINGS).on_routes
+        assert on_routes(last(UNMATCHED, again, SETTINGS))
         assert at_goal(last(OVERLAP, again, SETTINGS))
 
 
@@ -106,7 +106,7 @@ def test_the_plan_stops_at_a_gate_when_routes_in_the_range_carry_no_traffic(node
             assert [step.id for step in UNMATCHED.transitions(cut_off, SETTINGS)][:4].count(
                 "remove-secondary-range"
             ) == 1
-            assert last(UNMATCHED, cut_off, SETTINGS).on_routes
+            assert on_routes(last(UNMATCHED, cut_off, SETTINGS))
             assert at_goal(last(OVERLAP, cut_off, SETTINGS))
         else:
             assert not cut_off.unserved

@@ -79,3 +79,10 @@ def at_goal(facts: CutoverFacts) -> bool:
             if node.instance_exists and node.pod_cidr
         )
     )
+
+
+def on_routes(facts: CutoverFacts) -> bool:
+    """Whether every VM has its route and nothing of the cut-over is left, except possibly a stopped controller."""
+    ranges = [name for name, _ in facts.subnet.secondary_ranges if name == facts.range_name]
+    leftovers = facts.drill_routes or facts.decoys.present or facts.saved_routes
+    return not (leftovers or facts.all_holders or facts.unrouted or ranges or facts.subnet.overlap_flag)

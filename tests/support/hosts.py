@@ -13,7 +13,7 @@ from itertools import product
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.base import Strategy
-from tests.support.cluster_facts import restarted
+from tests.support.cluster_facts import on_routes, restarted
 
 Key = tuple[str, ...]
 View = dict[Key, bool]
@@ -124,5 +124,5 @@ def losses(
         steps += 1
         if steps == killed_after:
             facts = restarted(facts)
-    assert facts.finished or facts.on_routes
+    assert facts.finished or on_routes(facts)
     return lost

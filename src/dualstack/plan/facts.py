@@ -284,14 +284,6 @@ class CutoverFacts:
         """The VMs that hold any alias in the pod range, by name."""
         return tuple(sorted({name for names in self.holders.values() for name in names}))
 
-    @property
-    def on_routes(self) -> bool:
-        """Whether every VM has its route and nothing of the cut-over is left, except possibly a stopped controller."""
-        leftovers = self.drill_routes or self.decoys.present or self.saved_routes
-        ours = leftovers or self.all_holders or self.unrouted
-        ranges = [name for name, _ in self.subnet.secondary_ranges if name == self.range_name]
-        return not ours and not ranges and not self.subnet.overlap_flag
-
     @cached_property
     def unmatched(self) -> tuple[str, ...]:
         """The VMs without a route whose aliases carry nothing (docs/reference/cut-over.md#k3).

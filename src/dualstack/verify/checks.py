@@ -16,6 +16,7 @@ from dualstack.gce.resources import alias_ranges, instance_reference, secondary_
 from dualstack.model.conditions import find_condition
 from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import Manifest
+from dualstack.model.manifests import flags_of
 from dualstack.verify.facts import Facts, Taint, vm_of
 
 Verdict = tuple[bool, str]
@@ -253,7 +254,7 @@ def controller_manager(good: Callable[[Mapping[str, str]], bool]) -> Rule:
 
     def rule(facts: Facts) -> Verdict:
         deployment = facts.cloud_controller_manager.value
-        found, wanted = flags(deployment), deployment["spec"].get("replicas", 1)
+        found, wanted = flags_of(deployment), deployment["spec"].get("replicas", 1)
         ready = (deployment.get("status") or {}).get("readyReplicas", 0)
         shown = ", ".join(f"{name}={found.get(name)}" for name in MANAGER_FLAGS)
         return 0 < wanted == ready and good(found), f"{ready} ready, {shown}"
@@ -276,13 +277,6 @@ def allocates_from_cloud(*families: str) -> Rule:
 def creates_routes() -> Rule:
     """cloud-controller-manager runs and creates a route for each node."""
     return controller_manager(lambda found: found.get("configure-cloud-routes") != "false")
-
-
-def flags(deployment: Manifest) -> dict[str, str]:
-    """The `--name=value` flags of the Deployment's first container."""
-    container = deployment["spec"]["template"]["spec"]["containers"][0]
-    words = [*container.get("command", []), *container.get("args", [])]
-    return dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
 
 
 def has_families(value: str | None, *families: str) -> bool:

@@ -10,7 +10,8 @@ import msgspec
 from dualstack.gce import Resource
 from dualstack.gce.resources import secondary_ranges
 from dualstack.model.kinds import Manifest
-from dualstack.verify.checks import MANAGER_FLAGS, flags
+from dualstack.model.manifests import flags_of
+from dualstack.verify.checks import MANAGER_FLAGS
 from dualstack.verify.facts import Facts
 
 _ABSENT = "none"
@@ -50,7 +51,7 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change
 
 def shown_flags(deployment: Manifest, *names: str) -> str:
     """These flags of the Deployment, as `name=value` words."""
-    found = flags(deployment)
+    found = flags_of(deployment)
     return " ".join(f"{name}={found.get(name)}" for name in names)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from dualstack.model.kinds import Manifest
+from dualstack.model.manifests import flags_of
 
 STACK_TYPES = {(4,): "IPv4", (4, 6): "IPv4_IPv6", (6, 4): "IPv6_IPv4", (6,): "IPv6"}
 
@@ -26,9 +27,7 @@ class ControllerFlags:
     @classmethod
     def of(cls, pod: Manifest) -> ControllerFlags:
         """Read the command of the pod's first container. ValueError for flags that make upstream exit."""
-        container = pod["spec"]["containers"][0]
-        words = [*container.get("command", ()), *container.get("args", ())]
-        flags: dict[str, str] = dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
+        flags = flags_of(pod)
         found = cls(
             cluster_name=flags.get("cluster-name", "kubernetes"),
             allocator=flags.get("cidr-allocator-type", "RangeAllocator"),

@@ -16,7 +16,6 @@ from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
 from dualstack.gardener.model.networks import networks
 from dualstack.gardener.model.shoot import ShootView, load_shoot
-from dualstack.gardener.render import managed_resource
 from dualstack.gardener.render.machine_class import machine_class, machine_deployment
 from dualstack.model import kinds
 from dualstack.model.cidr import at_offset, contains
@@ -29,6 +28,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
+from tests.support.manifests import objects_of
 from tests.unit.model import golden
 
 _EXAMPLES = ("shoot.yaml", "shoot-large.yaml")
@@ -344,7 +344,7 @@ def test_every_managed_resource_is_applied_and_its_objects_are_there(scene: _Sce
     for resource in resources:
         name = resource["metadata"]["name"]
         assert "resources.gardener.cloud/ignore" not in resource["metadata"].get("annotations", {})
-        objects = managed_resource.objects_of(scene.get(kinds.SECRET, name, scene.ns))
+        objects = objects_of(scene.get(kinds.SECRET, name, scene.ns))
         assert len(objects) == len(resource["status"]["resources"]) > 0
         for item in objects:
             metadata = item["metadata"]

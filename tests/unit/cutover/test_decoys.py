@@ -11,7 +11,7 @@ from dualstack.model.errors import GateFailed, Unsupported
 from dualstack.plan.cloud_limitations import ALIASES_NOT_MATCHED as REASON
 from dualstack.plan.gates import DECOYS as GATES
 from dualstack.plan.strategies import choose
-from tests.support.cluster_facts import at_goal, at_rest
+from tests.support.cluster_facts import at_goal, at_rest, on_routes
 from tests.unit.cutover.fake_cluster import SETTINGS, FakeClock, FakeCluster, Killed, lose_nothing
 
 WANTED = replace(SETTINGS, decoys=True)
@@ -50,7 +50,7 @@ async def test_a_failed_decoy_gate_rolls_back_to_routes(gate: str) -> None:
         await run(cluster)
     assert str(error.value) == "a route is in the way; rolled back to routes alone"
     assert not isinstance(error.value, Unsupported)
-    assert cluster.facts.on_routes
+    assert on_routes(cluster.facts)
     assert not any("alias-canary" in step or step.startswith("delete-route") for step in cluster.steps)
     lose_nothing(cluster)
 
@@ -60,4 +60,4 @@ async def test_a_limitation_of_the_cloud_is_an_unsupported_error() -> None:
     with pytest.raises(Unsupported) as error:
         await run(cluster)
     assert error.value.because == REASON
-    assert cluster.facts.on_routes
+    assert on_routes(cluster.facts)

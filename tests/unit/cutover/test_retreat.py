@@ -16,7 +16,7 @@ from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.steps import Transition
 from dualstack.plan.strategies import choose
 from dualstack.plan.strategies.back import way_back
-from tests.support.cluster_facts import at_goal, at_rest
+from tests.support.cluster_facts import at_goal, at_rest, on_routes
 from tests.unit.cutover.fake_cluster import SETTINGS, FakeClock, FakeCluster, failed, lose_nothing, run, started
 
 OVERLAP, COMPRESSED = choose("overlap"), choose("compressed")
@@ -83,7 +83,7 @@ async def test_routes_return_after_the_range_is_removed_when_aliases_carry_no_tr
         await run(cluster)
     assert str(refused.value) == "node-0 is not Ready; rolled back to routes alone"
     assert error_codes(refused.value) == ("ERR_CONFIGURATION_PROBLEM",)
-    assert cluster.facts.on_routes
+    assert on_routes(cluster.facts)
     assert cluster.steps[-7:] == [
         "remove-aliases",
         "remove-aliases",
@@ -103,7 +103,7 @@ async def test_the_range_is_removed_at_once_when_routes_in_it_carry_no_traffic()
     events: list[AnyEvent] = []
     with pytest.raises(Unsupported, match="rolled back to routes alone"):
         await run_cutover(cluster, OVERLAP, SETTINGS, FakeClock(), events.append, "shoot--foo--bar")
-    assert cluster.facts.on_routes
+    assert on_routes(cluster.facts)
     steps = started(events)
     assert steps[steps.index("add-secondary-range") :][:3] == [
         "add-secondary-range",
@@ -148,7 +148,7 @@ async def test_back_and_forth_through_the_engine() -> None:
     for strategy in (OVERLAP, way_back(), OVERLAP, way_back()):
         await run(cluster, strategy)
         lose_nothing(cluster)
-    assert cluster.facts.on_routes
+    assert on_routes(cluster.facts)
 
 
 async def test_a_change_of_direction_ends_the_run_between_two_steps() -> None:
@@ -163,7 +163,7 @@ async def test_a_change_of_direction_ends_the_run_between_two_steps() -> None:
     assert failed(events) == [("add-aliases", False)]
     cluster.underneath = None
     await run(cluster, way_back())
-    assert cluster.facts.on_routes
+    assert on_routes(cluster.facts)
     lose_nothing(cluster)
 
 

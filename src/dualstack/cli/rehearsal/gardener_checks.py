@@ -15,8 +15,9 @@ from dualstack.gardener.model import names as gardener_names
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE, NETWORK
 from dualstack.gardener.render.cni import cni_of
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, Kind, Manifest
+from dualstack.model.manifests import flags_of
 from dualstack.model.names import KUBE_PROXY, KUBE_PROXY_CONFIG, KUBE_SYSTEM
-from dualstack.verify.checks import DUAL, Verdict, allocates_from_cloud, flags, has_families
+from dualstack.verify.checks import DUAL, Verdict, allocates_from_cloud, has_families
 from dualstack.verify.facts import existing, is_rolled_out
 from dualstack.verify.inventory import shown_flags
 
@@ -50,8 +51,8 @@ class GardenerChecks:
 
         For IPv4 alone, cloud-controller-manager included: pods stay on aliases, so it creates no routes.
         """
-        api_server = flags(await self._deployment(gardener_names.KUBE_API_SERVER))
-        manager = flags(await self._deployment(gardener_names.KUBE_CONTROLLER_MANAGER))
+        api_server = flags_of(await self._deployment(gardener_names.KUBE_API_SERVER))
+        manager = flags_of(await self._deployment(gardener_names.KUBE_CONTROLLER_MANAGER))
         ingress = await self._deployment(gardener_names.INGRESS_GCE)
         services = api_server.get("service-cluster-ip-range"), manager.get("service-cluster-ip-range")
         good = {

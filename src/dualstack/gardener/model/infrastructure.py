@@ -6,7 +6,6 @@ Fields are in the order of upstream's types, in which Go writes them. A field th
 
 from __future__ import annotations
 
-import json
 from typing import Any, Self
 
 import msgspec
@@ -37,29 +36,6 @@ class _Root(_Struct, frozen=True):
         """The RawExtension with `kind` and `apiVersion` first, then the fields in order; empty ones are left out."""
         content: Manifest = msgspec.json.decode(msgspec.json.encode(self))
         return {"kind": type(self).__name__, "apiVersion": API_VERSION, **content}
-
-    def to_json(self) -> bytes:
-        """The bytes that Go's encoding/json writes for upstream's type."""
-        return go_json(self.to_raw())
-
-
-_ESCAPED = {"&": "\\u0026", "<": "\\u003c", ">": "\\u003e", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-"""Characters that Go escapes in strings although JSON does not require it."""
-
-
-def go_json(value: Any) -> bytes:
-    """`value` as Go's encoding/json writes it: no spaces, UTF-8, `&`, `<` and `>` escaped, order as given."""
-    text = json.dumps(_without_fractions(value), separators=(",", ":"), ensure_ascii=False)
-    return "".join(_ESCAPED.get(character, character) for character in text).encode()
-
-
-def _without_fractions(value: Any) -> Any:
-    """`value` with whole numbers as integers, as Go writes them."""
-    if isinstance(value, dict):
-        return {key: _without_fractions(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_without_fractions(entry) for entry in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _without_nulls(value: Any) -> Any:

@@ -42,11 +42,3 @@ def operating_system_config(shoot: ShootView, pool: Pool, cluster_dns: Sequence[
             ],
         },
     )
-
-
-def cluster_dns_of(config: Manifest) -> tuple[str, ...]:
-    """The `clusterDNS` in an OperatingSystemConfig; empty without a kubelet configuration."""
-    for file in config["spec"].get("files", ()):
-        if file["path"] == CONFIG_PATH:
-            return tuple(yaml.safe_load(file["content"]["inline"]["data"])["clusterDNS"])
-    return ()

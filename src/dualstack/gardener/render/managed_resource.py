@@ -27,16 +27,6 @@ def secret(name: str, namespace: str, objects: Iterable[Manifest]) -> Manifest:
     return manifest(SECRET, name, namespace, type="Opaque", data=data)
 
 
-def objects_of(content: Manifest) -> list[Manifest]:
-    """The manifests in such a Secret; a key may hold several documents."""
-    return [
-        document
-        for key in sorted(content.get("data") or {})
-        for document in yaml.load_all(base64.b64decode(content["data"][key]), Loader=_LOADER)
-        if document
-    ]
-
-
 def key_of(item: Manifest) -> str:
     """The key of a manifest in the Secret."""
     metadata = item["metadata"]
@@ -44,7 +34,6 @@ def key_of(item: Manifest) -> str:
     return "__".join(words).lower().replace(":", "-") + ".yaml"
 
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Any = type(
     "Plain",
     (getattr(yaml, "CSafeDumper", yaml.SafeDumper),),

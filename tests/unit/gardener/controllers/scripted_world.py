@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from tests.support.manifests import objects_of
 from tests.support.store_kube import StoreKube
 
 from dualstack.clock import rfc3339
@@ -255,7 +256,7 @@ class ScriptedWorld:
             if dig(managed, "metadata", "annotations", IGNORE) == "true":
                 continue
             secret = self.store.get(kinds.SECRET, managed["spec"]["secretRefs"][0]["name"], NS)
-            for wanted in managed_resource.objects_of(secret or {}):
+            for wanted in objects_of(secret or {}):
                 self._apply(KINDS[(wanted["apiVersion"], wanted["kind"])], wanted)
 
     def _apply(self, kind: Kind, wanted: Manifest) -> None:

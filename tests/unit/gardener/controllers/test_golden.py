@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.manifests import cluster_dns_of
 from tests.unit.gardener.controllers.migration import GOLDEN, NODES, Migration
 from tests.unit.gardener.controllers.scripted_world import NS
 
 from dualstack.gardener.controllers.shoot.extensions import ExtensionFailed
 from dualstack.gardener.model import kinds as gardener_kinds
-from dualstack.gardener.render.kubelet import cluster_dns_of
 from dualstack.model import kinds
 from dualstack.model.events import PHASES, StepFinished
 from dualstack_sim.kube.storage import Change

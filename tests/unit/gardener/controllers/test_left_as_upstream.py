@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.support.manifests import objects_of
 from tests.unit.gardener.controllers.migration import EXAMPLE, Migration
 from tests.unit.gardener.controllers.scripted_world import NS
 
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.shoot import ShootView, load_shoot
-from dualstack.gardener.render.managed_resource import objects_of
 from dualstack.model import kinds
 from dualstack.model.events import Notice, StepStarted
 from dualstack.model.kinds import Manifest

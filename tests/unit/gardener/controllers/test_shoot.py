@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.manifests import cluster_dns_of
 from tests.unit.gardener.controllers.migration import EXAMPLE, GOLDEN, Migration
 from tests.unit.gardener.controllers.scripted_world import NS
 
@@ -13,7 +14,6 @@ from dualstack.gardener.controllers.shoot.controller import Due, due
 from dualstack.gardener.controllers.shoot.node_replacement import operation_for, pools_to_request, requested_pools
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.shoot import ShootView, load_shoot
-from dualstack.gardener.render.kubelet import cluster_dns_of
 from dualstack.model import kinds
 from dualstack.model.errors import InvalidInput
 from dualstack.model.events import StepFailed

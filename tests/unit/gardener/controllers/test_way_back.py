@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.manifests import cluster_dns_of
 from tests.unit.gardener.controllers.migration import DNS, GOLDEN, NODES, Migration
 from tests.unit.gardener.controllers.scripted_world import NS, Killed
 
 from dualstack.clock import rfc3339
 from dualstack.gardener.controllers.shoot import ShootController
 from dualstack.gardener.model import kinds as gardener_kinds
-from dualstack.gardener.render.kubelet import cluster_dns_of
 from dualstack.model import kinds
 from dualstack.model.events import PHASES_BACK, Notice
 from dualstack.model.kinds import Manifest

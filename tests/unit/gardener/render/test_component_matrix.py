@@ -7,6 +7,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 import yaml
+from tests.support.manifests import cluster_dns_of
 from tests.unit.model import golden
 from tests.unit.model.golden import DNS4, DNS6, N4, N6, P4, P6, PHASES, S4, S6
 
@@ -305,7 +306,7 @@ def test_kubelets(phase: str) -> None:
     config = kubelet.operating_system_config(view, view.pools[0], dns)
 
     assert config["metadata"]["name"] == "gardener-node-agent-w1"
-    assert kubelet.cluster_dns_of(config) == ((DNS4, DNS6) if phase in ("P4", "P5") else (DNS4,))
+    assert cluster_dns_of(config) == ((DNS4, DNS6) if phase in ("P4", "P5") else (DNS4,))
 
 
 @pytest.mark.parametrize("phase", PHASES)

@@ -6,6 +6,7 @@ import base64
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.manifests import objects_of
 from tests.unit.model import golden
 
 from dualstack.gardener.model.networks import networks
@@ -20,7 +21,7 @@ def test_the_secret_holds_what_was_put_in() -> None:
 
     secret = managed_resource.secret("shoot-core", "NS", objects)
 
-    found = managed_resource.objects_of(secret)
+    found = objects_of(secret)
     assert sorted(found, key=str) == sorted(objects, key=str)
     assert "daemonset__kube-system__calico-node.yaml" in secret["data"]
 
@@ -36,7 +37,7 @@ def test_the_same_objects_give_the_same_bytes() -> None:
 def test_any_key_may_hold_several_documents() -> None:
     text = b"kind: A\n---\n---\nkind: B\n"
 
-    found = managed_resource.objects_of({"data": {"whatever": base64.b64encode(text).decode()}})
+    found = objects_of({"data": {"whatever": base64.b64encode(text).decode()}})
 
     assert found == [{"kind": "A"}, {"kind": "B"}]
 
@@ -48,7 +49,7 @@ _text = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), m
 def test_any_text_survives(data: dict[str, str]) -> None:
     item: Manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": data}
 
-    assert managed_resource.objects_of(managed_resource.secret("a", "NS", [item])) == [item]
+    assert objects_of(managed_resource.secret("a", "NS", [item])) == [item]
 
 
 def test_the_class_of_the_seed() -> None:

@@ -1,0 +1,28 @@
+"""Reads what renderers write."""
+
+from __future__ import annotations
+
+import base64
+
+import yaml
+
+from dualstack.gardener.render.kubelet import CONFIG_PATH
+from dualstack.model.kinds import Manifest
+
+
+def cluster_dns_of(config: Manifest) -> tuple[str, ...]:
+    """The `clusterDNS` in an OperatingSystemConfig; empty without a kubelet configuration."""
+    for file in config["spec"].get("files", ()):
+        if file["path"] == CONFIG_PATH:
+            return tuple(yaml.safe_load(file["content"]["inline"]["data"])["clusterDNS"])
+    return ()
+
+
+def objects_of(content: Manifest) -> list[Manifest]:
+    """The manifests in the Secret of a ManagedResource; a key may hold several documents."""
+    return [
+        document
+        for key in sorted(content.get("data") or {})
+        for document in yaml.load_all(base64.b64decode(content["data"][key]), Loader=yaml.SafeLoader)
+        if document
+    ]
