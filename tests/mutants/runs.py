@@ -24,8 +24,8 @@ from tests.mutants.mutations import SOURCES, Mutation
 
 PRELOADED = ("aiohttp", "google.auth", "hypothesis.stateful", "lightkube", "pytest_asyncio", "tests.contract.witness")
 ARGUMENTS = ("-q", "-x", "-p", "no:cacheprovider", "--hypothesis-profile=mutants", "-m", "not slow and not clients")
-LOOK = 0.05
-"""Seconds between two looks at the processes that run."""
+INTERVAL = 0.05
+"""Seconds between two checks of the processes that run."""
 
 
 def preload(mutated: Iterable[str]) -> None:
@@ -41,22 +41,26 @@ def survivors(work: Iterable[tuple[Mutation, Sequence[str]]], *, jobs: int, seco
     """The mutations that pass their tests, as they come. A run that takes longer than `seconds` counts as failed."""
     waiting, running = iter(work), dict[int, tuple[Mutation, float]]()
     more = True
-    while more or running:
-        while more and len(running) < jobs:
-            found = next(waiting, None)
-            if found is None:
-                more = False
-            else:
-                running[_fork(*found)] = (found[0], time.monotonic() + seconds)
-        time.sleep(LOOK)
-        for process, (mutation, deadline) in list(running.items()):
-            ended, status = os.waitpid(process, os.WNOHANG)
-            if ended:
-                del running[process]
-                if status == 0:
-                    yield mutation
-            elif time.monotonic() > deadline:
-                os.killpg(process, signal.SIGKILL)
+    try:
+        while more or running:
+            while more and len(running) < jobs:
+                found = next(waiting, None)
+                if found is None:
+                    more = False
+                else:
+                    running[_fork(*found)] = (found[0], time.monotonic() + seconds)
+            time.sleep(INTERVAL)
+            for process, (mutation, deadline) in list(running.items()):
+                ended, status = os.waitpid(process, os.WNOHANG)
+                if ended:
+                    del running[process]
+                    if status == 0:
+                        yield mutation
+                elif time.monotonic() > deadline:
+                    os.killpg(process, signal.SIGKILL)
+    finally:  # also when the run is interrupted
+        for process in running:
+            os.killpg(process, signal.SIGKILL)
 
 
 def passes(tests: Sequence[str]) -> float | None:
