@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from functools import reduce
@@ -10,9 +11,24 @@ from typing import Any, TypeVar
 
 import click
 
-from dualstack.cli.speed import Speed
-
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+FASTEST = 10_000.0
+"""At a higher speed, timeouts expire before any process can act."""
+
+
+class Speed(click.FloatRange):
+    """Simulated seconds in one second of wall time: a number above 0, at most `FASTEST`."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True, max=FASTEST)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        speed = float(super().convert(value, param, ctx))
+        if math.isnan(speed):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return speed
 
 
 def simulated_world(*, speed: float) -> Callable[[Command], Command]:

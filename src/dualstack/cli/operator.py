@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.speed import Speed
+from dualstack.cli.cloud_options import Speed
 
 
 @click.command()

@@ -18,9 +18,9 @@ from dualstack.cutover.estimate import ProgressEstimator
 from dualstack.cutover.retries import RetryBudget
 from dualstack.model.errors import ComputeError, DualstackError, GateFailed, KubeError, Unsupported
 from dualstack.model.events import Listener, OutageExpected, OutageMeasured, StepFailed, StepFinished, StepStarted
-from dualstack.plan.cloud_limitations import cloud_limitation
 from dualstack.plan.costs import describe_outage, outage
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.gates import cloud_limitation
 from dualstack.plan.invariants import check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage

@@ -16,9 +16,18 @@ The gates of the decoy check pass when the probes from every node arrive (`duals
 
 from __future__ import annotations
 
-from dualstack.plan.cloud_limitations import ALIASES_NOT_MATCHED, ROUTES_NOT_SERVED, cloud_limitation
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.steps.base import Gate
+
+ROUTES_NOT_SERVED = (
+    "a static route does not serve addresses that no resource holds in a subnet with allowSubnetCidrRoutesOverlap "
+    "(docs/reference/cut-over.md#r6)"
+)
+ALIASES_NOT_MATCHED = (
+    "an alias without a route does not carry its traffic: this cloud does not count an alias IP range as a matched "
+    "resource of a subnet with allowSubnetCidrRoutesOverlap (docs/reference/cut-over.md#k3)"
+)
+"""What a failing gate shows that the cloud does not do, as clauses for messages."""
 
 READY = Gate(what="ready", aspects=("controller", "routes", "aliases"), needs_range=False)
 """`compressed`: before the first route is deleted."""
@@ -69,3 +78,10 @@ def problems(gate: Gate, facts: CutoverFacts) -> list[str]:
     if (limitation := cloud_limitation(facts)) is not None:
         found.append(limitation)
     return found
+
+
+def cloud_limitation(facts: CutoverFacts) -> str | None:
+    """What the cloud does not do, as the Nodes' conditions show it; None while nothing indicates that."""
+    if facts.unserved:
+        return ROUTES_NOT_SERVED
+    return ALIASES_NOT_MATCHED if facts.unmatched else None

@@ -37,11 +37,6 @@ class Expired(KubeRefusal):
 class TooManyRequests(KubeRefusal):
     """429: an eviction that a PodDisruptionBudget does not allow now, or throttling."""
 
-    @property
-    def disruption_budget(self) -> bool:
-        """Whether a PodDisruptionBudget is the cause."""
-        return any(cause.get("reason") == "DisruptionBudget" for cause in self.details.get("causes", ()))
-
 
 class Unreachable(KubeRefusal):
     """The connection failed, or the server answered 5xx. A retry may succeed."""

@@ -102,7 +102,7 @@ async def test_an_eviction_that_a_budget_forbids_is_reported() -> None:
         )
         with pytest.raises(TooManyRequests) as caught:
             await env.context.kube.evict("web", "default")
-        assert caught.value.disruption_budget
+        assert caught.value.details["causes"][0]["reason"] == "DisruptionBudget"
 
 
 async def test_scaling_goes_through_the_subresource() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from dualstack.cutover.run import run_cutover
 from dualstack.model.errors import GateFailed, Unsupported
-from dualstack.plan.cloud_limitations import ALIASES_NOT_MATCHED as REASON
+from dualstack.plan.gates import ALIASES_NOT_MATCHED as REASON
 from dualstack.plan.gates import DECOYS as GATES
 from dualstack.plan.strategies import choose
 from tests.support.cluster_facts import at_goal, at_rest, on_routes

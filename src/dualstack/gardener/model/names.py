@@ -77,47 +77,21 @@ INTERNAL_SUBNET_DESCRIPTION = "gardener-managed internal subnet"
 SERVICES_SUBNET_DESCRIPTION = "gardener-managed services subnet"
 ROUTER_DESCRIPTION = "gardener-managed router"
 
+nodes_subnet = "{}-nodes".format
+internal_subnet = "{}-internal".format
+services_subnet = "{}-services".format
+cloud_router = "{}-cloud-router".format
+"""The managed router; a user's router has its own name."""
+cloud_nat = "{}-cloud-nat".format
+firewall_internal = "{}-allow-internal-access".format
+firewall_internal_ipv6 = "{}-allow-internal-access-ipv6".format
+firewall_health_checks = "{}-allow-health-checks".format
+firewall_health_checks_ipv6 = "{}-allow-health-checks-ipv6".format
+
 
 def vpc(ns: str) -> str:
     """The managed VPC; a user's VPC has its own name."""
     return ns
-
-
-def nodes_subnet(ns: str) -> str:
-    return f"{ns}-nodes"
-
-
-def internal_subnet(ns: str) -> str:
-    return f"{ns}-internal"
-
-
-def services_subnet(ns: str) -> str:
-    return f"{ns}-services"
-
-
-def cloud_router(ns: str) -> str:
-    """The managed router; a user's router has its own name."""
-    return f"{ns}-cloud-router"
-
-
-def cloud_nat(ns: str) -> str:
-    return f"{ns}-cloud-nat"
-
-
-def firewall_internal(ns: str) -> str:
-    return f"{ns}-allow-internal-access"
-
-
-def firewall_internal_ipv6(ns: str) -> str:
-    return f"{ns}-allow-internal-access-ipv6"
-
-
-def firewall_health_checks(ns: str) -> str:
-    return f"{ns}-allow-health-checks"
-
-
-def firewall_health_checks_ipv6(ns: str) -> str:
-    return f"{ns}-allow-health-checks-ipv6"
 
 
 def node_tags(ns: str) -> tuple[str, ...]:
