@@ -1,1 +1,1 @@
-"""Take a running IPv4-only Kubernetes cluster on Google Cloud to dual-stack without hurting a connection."""
+"""Take a running IPv4-only Kubernetes cluster on Google Cloud to dual-stack without losing a packet."""

@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 import pytest
 
+from dualstack.cli.operator import operator
 from dualstack.cli.rehearse import rehearse
 from dualstack.cli.sim import compute
 from dualstack.model.events import STEPS
 from dualstack.plan.settings import Settings
+from dualstack.plan.strategies import AUTO, STRATEGIES
 from dualstack_sim.rules.profiles import KNOBS, PROFILES
 
 ROOT = Path(__file__).parents[2]
@@ -92,3 +94,10 @@ def test_barriers_have_their_documented_length(anchor: str, setting: str) -> Non
     row = re.search(rf'<a id="{anchor}"></a>[^|]*\| (\d+) s \|', text("docs/reference/cut-over.md"))
     assert row is not None
     assert getattr(Settings(), setting) == float(row[1])
+
+
+def test_the_commands_offer_every_strategy() -> None:
+    for command in (rehearse, operator):
+        (option,) = [option for option in command.params if option.name == "strategy"]
+        assert isinstance(option.type, click.Choice)
+        assert set(option.type.choices) == {*STRATEGIES, AUTO}

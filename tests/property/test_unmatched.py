@@ -89,7 +89,7 @@ def test_an_alias_that_may_carry_traffic_is_not_removed_from_a_vm_without_route(
     assert not ROUTED_STAY_REACHABLE.broken(facts, broken.effect(facts))
     with pytest.raises(InvariantBroken, match="routed-stay-reachable"):
         check((ROUTED_STAY_REACHABLE,), replace(facts, complaining=frozenset()), broken)
-    assert RemoveAliases((bare,)).precondition(facts) == [f"VM {bare} has no route that would replace its alias"]
+    assert RemoveAliases((bare,)).precondition(facts) == [f"VM {bare} has no route to replace its alias"]
 
 
 @pytest.mark.parametrize("nodes", range(2, 7))

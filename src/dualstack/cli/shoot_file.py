@@ -24,7 +24,7 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
-            raise InvalidInput(f"{path}: has more than 3 MiB, which no Kubernetes API accepts; is it a Shoot?")
+            raise InvalidInput(f"{path}: larger than 3 MiB, which no Kubernetes API accepts; pass a Shoot manifest")
         return content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path}: cannot be read: {error}") from error

@@ -162,7 +162,8 @@ class CloudActuator:
         """Remove only what the last observation shows to be done (docs/reference/weaknesses.md#w13)."""
         facts = self._facts()
         if facts.range_present and facts.routes:
-            raise GateFailed(f"clear-saved-routes: {len(facts.routes)} routes of the cluster still exist")
+            left = len(facts.routes)
+            raise GateFailed(f"clear-saved-routes: {left} routes of the cluster still exist, so the saved list is kept")
         await self._platform.forget(
             lambda entry: entry.instance_name not in facts.pod_cidr_of or facts.settled(entry.instance_name)
         )

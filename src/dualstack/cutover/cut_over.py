@@ -61,7 +61,7 @@ class CutOver:
             # Report the original error. A cloud that does not answer now cannot be read for the clean-up either.
             with suppress(DualstackError):
                 await self._come_to_rest(actuator)
-                if strategy.name == "compressed" and await self._recover_routes():
+                if strategy.restores_routes and await self._recover_routes():
                     error.retry_after = PAUSE
             raise
 

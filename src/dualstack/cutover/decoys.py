@@ -173,7 +173,7 @@ class Decoys:
                 report.node for report in heard if not _reached(report, block, steadily=gate == gates.DECOY_HANDOVER)
             ]
             if lost:
-                problems.append(f"{block} of the decoy VM is not reached from {_some(lost)}")
+                problems.append(f"{_some(lost)} cannot reach {block} of the decoy VM")
                 if gate.failure_implies and len(lost) == len(expected):
                     problems.append(gate.failure_implies)
         if gate == gates.DECOY_ALIAS and not problems:
@@ -212,7 +212,7 @@ class Decoys:
         """Create the VM in the zone of a node and from its image; returns the zone."""
         node = next((node for node in facts.node_of.values() if node.running), None)
         if node is None:
-            raise GateFailed("the decoy check needs a running node")
+            raise GateFailed("the decoy check needs a running node in the cluster")
         vm = self._vm(node.zone, await self._image(node.zone, node.name), home)
         await self.compute.post(f"zones/{node.zone}/instances", vm, pace=self.pace)
         return node.zone

@@ -23,12 +23,12 @@ class RetryBudget:
         self._done: Counter[tuple[str, str]] = Counter()
 
     def begin(self, transition: Transition) -> None:
-        """Raises GateFailed when the step was done for a target `attempts` times: something keeps undoing it."""
+        """Raises GateFailed when the step was done for a target `attempts` times: another program reverts it."""
         for target in transition.targets or ("",):
             if self._done[transition.id, target] >= self._settings.attempts:
                 raise GateFailed(
                     f"{transition.id}{f' of {target}' if target else ''} was done {self._settings.attempts} times "
-                    "and is needed again: something keeps undoing it"
+                    "and is needed again: another program reverts it; find and stop that program"
                 )
 
     def succeeded(self, transition: Transition) -> None:

@@ -146,7 +146,7 @@ class _Run:
         try:
             await back.to_the_end()
         except (GateFailed, ComputeError, KubeError) as error:
-            return f"rolling back failed, the cluster stays as it is: {error}"
+            return f"the rollback failed and the cluster stays in its present state: {error}"
         return f"rolled back to {stage.words}"
 
     def _announce_outage(self, facts: CutoverFacts) -> None:
@@ -213,7 +213,8 @@ class _Run:
         deadline = self._clock.now() + barrier.seconds * self._settings.attempts
         while self._next(facts) == barrier:
             if self._clock.now() > deadline:
-                raise GateFailed(f"{' and '.join(barrier.aspects)} keep changing")
+                changing = " and ".join(barrier.aspects)
+                raise GateFailed(f"{changing} keep changing; find and stop the program that changes them")
             await self._clock.sleep(min(barrier.remaining(facts), self._settings.look_every(len(facts.nodes))))
             facts = await self._observe()
         return self._left(barrier, facts, passed=barrier.remaining(facts) <= 0)

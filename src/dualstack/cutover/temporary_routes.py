@@ -53,7 +53,7 @@ class TemporaryRoutes:
             found = await compute.find(f"global/routes/{name}")
             if found is not None and not self.owns(found):
                 raise GateFailed(
-                    f"route {name} exists already and is not this cluster's; delete or rename it"
+                    f"route {name} already exists and does not belong to this cluster; delete or rename it"
                 ) from error
 
     async def remove(self, compute: ComputeClient, pace: Pace, *names: str) -> None:

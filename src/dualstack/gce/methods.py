@@ -41,7 +41,7 @@ subnetworks.insert          | subnetworks.create ~networks.updatePolicy   | crea
 subnetworks.patch           | subnetworks.update subnetworks.get          | set overlap flag, ranges and stack type
 subnetworks.delete          | subnetworks.delete ~networks.updatePolicy   | delete subnets with the cluster
 subnetworks.expandIpCidrRange | subnetworks.expandIpCidrRange             | grow the nodes subnet
-routes.get                  | routes.get                                  | see whether a route has gone
+routes.get                  | routes.get                                  | check that a route is deleted
 routes.list                 | routes.list                                 | find node routes and conflicting routes
 routes.insert    | routes.create networks.updatePolicy ~instances.use     | restore node routes; checks and drills
 routes.delete               | routes.delete ~networks.updatePolicy        | remove node routes

@@ -1,1 +1,1 @@
-"""Gardener's and Kubernetes' objects as typed values, and the rules on them; nothing here waits, reads or writes."""
+"""The cluster, CIDRs, kinds, events and errors. Nothing here waits, reads or writes."""

@@ -1,4 +1,4 @@
-"""Plans the cut-over: observed facts in, the next step out. Pure; this page is the way in.
+"""Plans the cut-over: observed facts in, the next step out. Pure; this module is the entry.
 
 Each node has a block of pod addresses, its pod CIDR. At first, a static route of the VPC leads to it. At the end, it is
 an alias IP range on the NIC of the node's VM, from a secondary range of the subnet that equals the pod CIDR of the
@@ -13,7 +13,7 @@ Read in this order:
     gates                 every gate and what it checks
     stages                the states in which the cluster may stay
     settings              how long barriers wait, how many VMs are changed at once
-    strategies/overlap    THE order: make, wait, check, break. All others are variations of it
+    strategies/overlap    the default order: make, wait, check, break; the others are variations
     invariants            what must hold after every step, by name
     strategies            the other orders: back, unmatched, decoys, compressed, gardener
     costs                 expected duration and outage

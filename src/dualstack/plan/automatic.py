@@ -94,7 +94,7 @@ def _balancers(network: NetworkFacts) -> str:
 
 
 def _nics(network: NetworkFacts) -> str:
-    roll_out = f"{network.surge} of a roll-out"
+    roll_out = f"up to {network.surge} during a roll-out"
     if network.decoys:
         return f"{network.interfaces} NICs, {roll_out} and {network.decoys} of the decoy check"
     return f"{network.interfaces} NICs and {roll_out}"

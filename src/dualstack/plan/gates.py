@@ -20,11 +20,11 @@ from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.steps.base import Gate
 
 ROUTES_NOT_SERVED = (
-    "a static route does not serve addresses that no resource holds in a subnet with allowSubnetCidrRoutesOverlap "
+    "static routes do not carry traffic to unassigned addresses of a subnet with allowSubnetCidrRoutesOverlap "
     "(docs/reference/cut-over.md#r6)"
 )
 ALIASES_NOT_MATCHED = (
-    "an alias without a route does not carry its traffic: this cloud does not count an alias IP range as a matched "
+    "an alias range without a route carries no traffic: this cloud does not count an alias IP range as a matched "
     "resource of a subnet with allowSubnetCidrRoutesOverlap (docs/reference/cut-over.md#k3)"
 )
 """What a failing gate shows that the cloud does not do, as clauses for messages."""
@@ -39,7 +39,7 @@ ALIAS_CANARY = Gate(what="alias-canary", aspects=("range",), needs_aliases=False
 ALIASES = Gate(what="aliases", aspects=("aliases",))
 """Every VM holds its alias; before the first route is deleted."""
 ROUTE_CANARY = Gate(what="route-canary", aspects=("routes",))
-"""The first VM lives on its alias alone."""
+"""The first VM is reachable by its alias only."""
 ROUTES = Gate(what="routes", aspects=("routes",))
 """Between the later batches of deleted routes."""
 
@@ -48,7 +48,7 @@ ROLLBACK_DRILL = Gate(what="rollback-drill", aspects=("flag", "range"), needs_sa
 RESTORED_ROUTES = Gate(what="restored-routes", aspects=("routes", "flag"), needs_saved=False)
 """Way back: every VM has its route again; before the first alias is removed."""
 UNALIAS_CANARY = Gate(what="unalias-canary", aspects=("routes", "flag"), needs_saved=False)
-"""Way back: the first VM lives on its route alone."""
+"""Way back: the first VM is reachable by its route only."""
 
 DECOY_READY = Gate(what="decoy-ready", aspects=("decoys",))
 DECOY_STATIC = Gate(what="decoy-static", aspects=("flag",), failure_implies=ROUTES_NOT_SERVED)

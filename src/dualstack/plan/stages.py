@@ -24,12 +24,12 @@ class Stage(IntEnum):
 
 
 _WORDS = {
-    Stage.ROUTES: "routes alone",
+    Stage.ROUTES: "routes only",
     Stage.FLAG: "routes, with the overlap flag set",
-    Stage.RANGE: "routes, with the range over them",
+    Stage.RANGE: "routes, with the pod range added",
     Stage.ALIASES: "routes and aliases",
     Stage.CUT: "aliases, with some routes deleted",
-    Stage.DONE: "aliases alone",
+    Stage.DONE: "aliases only",
 }
 
 

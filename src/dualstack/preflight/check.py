@@ -78,7 +78,7 @@ class Check:
             severity=self.severity,
             object=about,
             evidence=evidence,
-            consequence=self.consequence if known else f"{self.id} is not ruled out: if it applies, {self.consequence}",
+            consequence=self.consequence if known else f"if the problem exists, {self.consequence}",
             remedy=self.remedy if known else again,
             subject=subject,
             cause=cause,

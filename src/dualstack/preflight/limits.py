@@ -147,7 +147,7 @@ def decoy_room(inventory: Inventory) -> Iterator[Problem]:
     usage = inventory.usage
     if usage.interfaces + usage.surge >= MOST_INTERFACES:
         evidence = (
-            f"{usage.interfaces} NICs and {usage.surge} of a roll-out leave no room for one more in a network with a "
-            f"hybrid subnet, which may have {MOST_INTERFACES}"
+            f"{usage.interfaces} NICs and up to {usage.surge} during a roll-out leave no room for one more in a "
+            f"network with a hybrid subnet, whose limit is {MOST_INTERFACES}"
         )
         yield Problem(about, evidence, "decoys")

@@ -68,7 +68,7 @@ def interface_subnet(inventory: Inventory) -> Iterator[Problem]:
     "blocker",
     reads=("cluster state",),
     fine="the preconditions of every step of the cut-over are met or will be",
-    consequence="a step of the cut-over could not be taken",
+    consequence="a step of the cut-over cannot be performed",
     remedy="remove the obstacle, or wait if nodes are being replaced",
     cause="",
 )

@@ -45,7 +45,7 @@ def pod_range_taken(inventory: Inventory) -> Iterator[Problem]:
     pods, facts = pending_pod_range(inventory), inventory.facts
     for name, text in facts.subnet.secondary_ranges:
         if name == facts.range_name or cidr.overlap(text, pods):
-            evidence = f"secondary range {name} ({text}) is in the way of {facts.range_name} ({pods})"
+            evidence = f"secondary range {name} ({text}) conflicts with {facts.range_name} ({pods})"
             yield Problem(f"subnet {facts.subnet.name}", evidence, "pods")
 
 

@@ -29,7 +29,7 @@ def ipv6_access_type(inventory: Inventory) -> Iterator[Problem]:
     reads=("cluster state",),
     fine="the API shows the field allowSubnetCidrRoutesOverlap",
     consequence="the API ignores the overlap flag, so the pod range cannot be added while routes exist",
-    remedy="choose another strategy: the strategies compressed and auto do without it",
+    remedy="use strategy compressed or auto, which do not need the flag",
 )
 def overlap_flag_visible(inventory: Inventory) -> Iterator[Problem]:
     """An API without the field ignores it silently (docs/reference/cut-over.md#flag-in-clients)."""
@@ -37,6 +37,6 @@ def overlap_flag_visible(inventory: Inventory) -> Iterator[Problem]:
     if not inventory.strategy.lossless:
         raise NotApplicable(f"strategy {inventory.strategy.name} does not set the overlap flag")
     if facts.range_present or not facts.live_routes:
-        raise NotApplicable("the pod range is not added over routes")
+        raise NotApplicable("no route lies inside the pod range")
     if not facts.subnet.flag_visible:
         yield Problem(f"subnet {facts.subnet.name}", "the API does not show allowSubnetCidrRoutesOverlap")

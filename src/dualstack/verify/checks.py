@@ -236,7 +236,7 @@ def pods_with_new_addresses(facts: Facts) -> Verdict:
     dns_pods = {count for app, count in pods if app == "kube-dns"}
     evidence = f"{counts.count(2)} pods with two addresses"
     if older := counts.count(1):
-        evidence += f"; {older} older pods have IPv4 alone until their workload is restarted"
+        evidence += f"; {older} older pods have IPv4 only until their workload is restarted"
     return dns_pods == {2} and set(counts) <= {1, 2}, evidence
 
 

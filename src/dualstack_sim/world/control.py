@@ -43,7 +43,7 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
     async def trigger(_: web.Request) -> web.Response:
         at = clock.now()
         if isinstance(clock, SteppableClock):
-            clock.fix("a rehearsal is under way, and its operator computes the time by the formula of this clock")
+            clock.fix("a rehearsal is running, and its operator derives the time from the speed of this clock")
         fabric.traffic.mark(at)
         compute.reset_statistics()
         RULES.restart()

@@ -78,7 +78,7 @@ async def assert_stopped_at_the_canary(made: Scene) -> None:
     with pytest.raises(TaskFailed, match="does not count an alias IP range as a matched") as stopped:
         await made.reconcile()
     assert isinstance(stopped.value.__cause__, Unsupported)
-    assert "rolled back to routes alone" in str(stopped.value)
+    assert "rolled back to routes only" in str(stopped.value)
     assert made.infrastructure()["status"]["lastError"]["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
     (measured,) = [event for event in made.events if isinstance(event, OutageMeasured)]
     assert "the pods of 1 nodes could not reach other nodes for at least" in measured.detail

@@ -35,13 +35,13 @@ async def test_back_by_annotation_amid_the_cut_over_and_then_forward_again(step:
     async with scene(knobs=ALLOW) as made:
         made.trigger()
         said = await made.refusal(emit=back_at(made, step))
-        assert "the cluster is on its routes again, as annotation dualstack.dev/cut-over: back requests" in said
+        assert "the cluster uses its routes again, as annotation dualstack.dev/cut-over: back requests" in said
         await assert_on_routes(made)
         assert made.lost() == 0.0
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Error"
 
         before = made.mutations()
-        assert "the cluster is on its routes again" in await made.refusal()
+        assert "the cluster uses its routes again" in await made.refusal()
         assert made.mutations() == before
 
         annotate(made, {"dualstack.dev/cut-over": None})

@@ -80,9 +80,9 @@ async def test_where_aliases_carry_nothing_not_even_the_canary_loses_a_packet() 
     async with scene(fabric_knobs=FabricKnobs(alias_matched=False)) as made, probing(made):
         made.trigger(annotations=DECOYS)
         said = await made.refusal()
-        assert "100.127.253.0/24 of the decoy VM is not reached from nodes" in said
+        assert "cannot reach 100.127.253.0/24 of the decoy VM" in said
         assert "does not count an alias IP range as a matched resource" in said
-        assert "rolled back to routes alone" in said
+        assert "rolled back to routes only" in said
         assert made.lost() == 0.0
         assert "add-secondary-range" not in made.steps()
         await assert_on_routes(made)
@@ -93,8 +93,8 @@ async def test_where_routes_carry_nothing_under_a_range_nobody_notices() -> None
     async with scene(fabric_knobs=FabricKnobs(unmatched_to_instances=False)) as made, probing(made):
         made.trigger(annotations=DECOYS)
         said = await made.refusal()
-        assert "100.127.252.0/24 of the decoy VM is not reached from nodes" in said
-        assert "a static route does not serve addresses" in said
+        assert "cannot reach 100.127.252.0/24 of the decoy VM" in said
+        assert "static routes do not carry traffic to unassigned addresses" in said
         assert made.lost() == 0.0
         await assert_on_routes(made)
         await assert_no_decoys(made)
@@ -175,7 +175,7 @@ async def test_the_way_back_from_every_step_takes_them_along(step: str) -> None:
         said = await made.refusal(emit=listen)
         await assert_no_decoys(made)
         assert made.lost() == 0.0
-        assert "is on its routes again" in said
+        assert "uses its routes again" in said
         await assert_on_routes(made)
 
 
@@ -194,7 +194,7 @@ async def test_decoys_that_are_wanted_no_more_go() -> None:
     ("options", "nodes", "said"),
     [
         ({"prober_image": ""}, None, "no image for the probing pods is configured (--prober-image)"),
-        ({}, 129, "129 NICs and 1 of a roll-out leave no room for one more"),
+        ({}, 129, "129 NICs and up to 1 during a roll-out leave no room for one more"),
     ],
 )
 async def test_what_cannot_be_had_is_refused_before_anything_is_done(

@@ -235,7 +235,7 @@ async def test_w29_what_users_added_survives() -> None:
         await made.killed_at("gate-aliases")
         annotated = {"metadata": {"annotations": {"dualstack.dev/cut-over": "back"}}}
         made.store.patch(gardener_kinds.CLUSTER, made.namespace, {"spec": {"shoot": annotated}})
-        assert "the cluster is on its routes again" in await made.refusal()
+        assert "the cluster uses its routes again" in await made.refusal()
         assert (await made.subnet())["secondaryIpRanges"] == [OF_THE_USER]
         assert await aliases(made) == {name: [alias] for name, alias in added.items()}
 

@@ -58,7 +58,10 @@ async def test_auto_loses_nothing_where_that_is_possible_and_says_why() -> None:
         assert made.lost() == 0.0
         (chosen,) = [event for event in made.events if isinstance(event, StrategyChosen)]
         assert chosen.strategy == "overlap"
-        assert "3 NICs and 1 of a roll-out of 130, 4 static routes of 300, 1 hybrid subnets of 25" in chosen.reason
+        assert (
+            "3 NICs and up to 1 during a roll-out of 130, 4 static routes of 300, 1 hybrid subnets of 25"
+            in chosen.reason
+        )
         assert announced(made)["StrategyChosen"].endswith("No packet is expected to be lost.")
 
 
@@ -80,7 +83,9 @@ async def test_overlap_above_the_limits_is_done_when_asked_for_and_the_risk_is_t
         (chosen,) = [event for event in made.events if isinstance(event, StrategyChosen)]
         assert chosen.strategy == "overlap"
         assert chosen.reason.startswith("requested, although the VPC network is above the limits of hybrid subnets: 30")
-        assert chosen.reason.endswith("static routes, limit 300, beyond which Google advises against them")
+        assert chosen.reason.endswith(
+            "static routes, limit 300; Google advises against hybrid subnets above these limits"
+        )
 
 
 @pytest.mark.slow
@@ -90,7 +95,7 @@ async def test_auto_counts_the_vms_of_the_whole_network() -> None:
         await made.reconcile(strategy="auto")
         (chosen,) = [event for event in made.events if isinstance(event, StrategyChosen)]
         assert chosen.strategy == "compressed"
-        assert "130 NICs and 1 of a roll-out, limit 130" in chosen.reason
+        assert "130 NICs and up to 1 during a roll-out, limit 130" in chosen.reason
         assert await made.node_routes() == []
         assert made.lost() > 0
 

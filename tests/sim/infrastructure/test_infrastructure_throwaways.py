@@ -56,7 +56,7 @@ async def test_a_drill_does_not_delete_what_somebody_else_named_like_its_route(d
     async with scene(knobs=ALLOW) as made:
         await strangers(made, DRILL, description=description)
         said = await refusal(made, "dualstack.dev/drill")
-        assert f"route {DRILL} exists already and is not this cluster's" in said
+        assert f"route {DRILL} already exists and does not belong to this cluster" in said
         assert DRILL in await routes(made)
         assert len(await made.node_routes()) == 3
         assert made.lost() == 0.0
@@ -67,7 +67,7 @@ async def test_a_decoy_check_does_not_delete_what_somebody_else_named_like_its_r
     async with scene() as made, probing(made):
         await strangers(made, *NAMES[1:], description=description)
         said = await refusal(made, "dualstack.dev/decoys")
-        assert f"route {DECOY}-1 exists already and is not this cluster's" in said
+        assert f"route {DECOY}-1 already exists and does not belong to this cluster" in said
         assert set(NAMES[1:]) <= set(await routes(made))
         with pytest.raises(Exception, match="not found"):
             await made.resource("instances.get", ZONE, DECOY)

@@ -218,7 +218,7 @@ async def test_the_pod_range_under_another_name_is_found_before_the_services_sub
         made.trigger()
         error = await stopped(made)
         assert [finding.id for finding in error.findings] == ["pod-range-taken"]
-        assert "secondary range pods-default (100.96.0.0/11) is in the way" in str(error)
+        assert "secondary range pods-default (100.96.0.0/11) conflicts with" in str(error)
         assert codes(made) == ["ERR_CONFIGURATION_PROBLEM"]
 
 

@@ -283,7 +283,7 @@ async def test_a_barrier_whose_aspect_keeps_changing_fails() -> None:
         return replace(cluster.facts, nodes=(first, young))
 
     cluster = FakeCluster(at_rest(1), underneath=flips)
-    await failing(cluster, GateFailed, "aliases keep changing")
+    await failing(cluster, GateFailed, "aliases keep changing; find and stop the program that changes them")
     lose_nothing(cluster)
 
 

@@ -67,7 +67,7 @@ async def test_a_cloud_that_refuses_routes_leaves_the_cluster_as_it_is() -> None
     cluster = Refusing(at_rest(4), problems={"gate-route-canary": list(NEVER)})
     said, _ = await stopped(cluster)
     assert said == (
-        "node-0 is not Ready; rolling back failed, the cluster stays as it is: "
+        "node-0 is not Ready; the rollback failed and the cluster stays in its present state: "
         "the cloud refuses a static route inside the range"
     )
     assert stage_of(cluster.facts) is Stage.CUT
@@ -81,7 +81,7 @@ async def test_routes_return_after_the_range_is_removed_when_aliases_carry_no_tr
     cluster = Refusing(start, problems={"gate-route-canary": list(NEVER)})
     with pytest.raises(Unsupported) as refused:
         await run(cluster)
-    assert str(refused.value) == "node-0 is not Ready; rolled back to routes alone"
+    assert str(refused.value) == "node-0 is not Ready; rolled back to routes only"
     assert error_codes(refused.value) == ("ERR_CONFIGURATION_PROBLEM",)
     assert on_routes(cluster.facts)
     assert cluster.steps[-7:] == [
@@ -101,7 +101,7 @@ async def test_the_range_is_removed_at_once_when_routes_in_it_carry_no_traffic()
     start = replace(start, complaining=frozenset(start.pod_cidr_of))
     cluster = FakeCluster(start, problems={"gate-range": list(NEVER)})
     events: list[AnyEvent] = []
-    with pytest.raises(Unsupported, match="rolled back to routes alone"):
+    with pytest.raises(Unsupported, match="rolled back to routes only"):
         await run_cutover(cluster, OVERLAP, SETTINGS, FakeClock(), events.append, "shoot--foo--bar")
     assert on_routes(cluster.facts)
     steps = started(events)

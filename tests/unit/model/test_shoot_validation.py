@@ -312,7 +312,7 @@ def test_all_zones_must_be_of_the_region() -> None:
 def test_resources_can_be_named_after_the_technical_id(technical_id: str, fits: bool) -> None:
     expected = (
         f'status.technicalID: Invalid value: "{technical_id}": must be at most 36 lower case letters, digits and '
-        "hyphens, for resources are named after it"
+        "hyphens, because resource names contain it"
     )
     assert texts(changed(("status", {"technicalID": technical_id}))) == ([] if fits else [expected])
 
@@ -324,8 +324,8 @@ def test_there_must_be_a_node() -> None:
 
     assert texts(empty) == [
         (
-            "spec.provider.workers: Invalid value: 0: the pools' minimum makes no node, but there must be one that "
-            "could become dual-stack"
+            "spec.provider.workers: Invalid value: 0: the minimum of all pools is 0, but a migration needs at least "
+            "one node"
         )
     ]
     assert texts(empty, node_count=2) == []

@@ -18,7 +18,7 @@ def test_inside_the_limits_nothing_is_lost() -> None:
     choice = decide(at_rest(3), SMALL)
     assert choice.strategy == "overlap"
     assert choice.reason == (
-        "the VPC network is within the limits of hybrid subnets: 3 NICs and 1 of a roll-out of 130, "
+        "the VPC network is within the limits of hybrid subnets: 3 NICs and up to 1 during a roll-out of 130, "
         "3 static routes of 300, 1 hybrid subnets of 25, internal forwarding rules (limit 25) could not be read"
     )
 
@@ -26,13 +26,17 @@ def test_inside_the_limits_nothing_is_lost() -> None:
 @pytest.mark.parametrize(
     ("network", "strategy", "says"),
     [
-        (replace(SMALL, interfaces=129), "overlap", "129 NICs and 1 of a roll-out of 130"),
-        (replace(SMALL, interfaces=130), "compressed", "130 NICs and 1 of a roll-out, limit 130"),
-        (replace(SMALL, interfaces=128, decoys=1), "overlap", "1 of a roll-out and 1 of the decoy check of 130"),
+        (replace(SMALL, interfaces=129), "overlap", "129 NICs and up to 1 during a roll-out of 130"),
+        (replace(SMALL, interfaces=130), "compressed", "130 NICs and up to 1 during a roll-out, limit 130"),
+        (
+            replace(SMALL, interfaces=128, decoys=1),
+            "overlap",
+            "up to 1 during a roll-out and 1 of the decoy check of 130",
+        ),
         (
             replace(SMALL, interfaces=129, decoys=1),
             "compressed",
-            "129 NICs, 1 of a roll-out and 1 of the decoy check, limit 130",
+            "129 NICs, up to 1 during a roll-out and 1 of the decoy check, limit 130",
         ),
         (replace(SMALL, custom_routes=300), "overlap", "300 static routes of 300"),
         (replace(SMALL, custom_routes=301), "compressed", "301 static routes, limit 300"),

@@ -111,9 +111,7 @@ def test_routes_that_the_way_back_creates_do_not_stop_it() -> None:
 def test_a_limitation_of_the_cloud_is_named() -> None:
     facts = with_aliases()
     bare = replace(facts, routes=facts.routes[1:], complaining=frozenset({"node-0"}), unhealthy={"node-0": "reports x"})
-    assert gates.problems(gates.ROUTE_CANARY, bare)[-1].startswith(
-        "an alias without a route does not carry its traffic"
-    )
+    assert gates.problems(gates.ROUTE_CANARY, bare)[-1].startswith("an alias range without a route carries no traffic")
 
 
 def test_neither_a_node_without_a_pod_cidr_nor_an_alias_of_the_user_counts() -> None:

@@ -254,7 +254,9 @@ def test_a_foreign_route_inside_the_pod_cidr_stops_the_plan_at_the_flag() -> Non
     facts = replace(at_rest(1), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),))
     *_, refused = OVERLAP.transitions(facts, SETTINGS)
     assert isinstance(refused, SetOverlapFlag)
-    assert refused.precondition(facts) == [f"route vpn (10.96.200.0/24) leads into the pod CIDR {PODS} and is foreign"]
+    assert refused.precondition(facts) == [
+        f"route vpn (10.96.200.0/24) leads into pod CIDR {PODS}; it is not the cluster's"
+    ]
 
 
 def test_a_foreign_route_that_turns_up_later_keeps_the_flag_on() -> None:

@@ -58,11 +58,11 @@ def test_the_way_back_from_the_aliases_meets_its_own_preconditions() -> None:
 
 def test_aliases_are_not_given_up_without_a_route_to_fall_back_to() -> None:
     facts = replace(after("add-aliases"), routes=())
-    assert RemoveAliases(("node-1",)).precondition(facts) == ["VM node-1 has no route that would replace its alias"]
+    assert RemoveAliases(("node-1",)).precondition(facts) == ["VM node-1 has no route to replace its alias"]
     facts = after("add-aliases")
     facts = replace(facts, subnet=replace(facts.subnet, overlap_flag=False))
     assert RemoveAliases(("node-1",)).precondition(facts) == [
-        "the overlap flag is off, so routes in the range carry nothing"
+        "the overlap flag is off, so routes inside the range carry no traffic"
     ]
     assert RemoveSecondaryRange().precondition(facts)[0] == f"VM node-0 holds an alias in {RANGE}"
 
@@ -192,7 +192,7 @@ def test_a_change_closes_barriers_and_gates_that_depend_on_it_alone() -> None:
 def test_targets_are_described_in_a_few_words() -> None:
     assert AddAliases(("a", "b", "c")).describe() == "a, b, c"
     assert AddAliases(("a", "b", "c", "d")).describe() == "a, b and 2 more"
-    assert Barrier(what="flag", aspects=("flag",), seconds=120.0).describe() == "flag quiet for 120 s"
+    assert Barrier(what="flag", aspects=("flag",), seconds=120.0).describe() == "flag unchanged for 120 s"
 
 
 def test_only_our_own_alias_moves_when_it_is_added() -> None:

@@ -97,12 +97,12 @@ APPEARS: list[tuple[str, Inventory, str]] = [
     (
         "pod-range-taken",
         ranges(("pods-default", PODS)),
-        f"subnet {NODES_SUBNET}: secondary range pods-default ({PODS}) is in the way of {RANGE} ({PODS})",
+        f"subnet {NODES_SUBNET}: secondary range pods-default ({PODS}) conflicts with {RANGE} ({PODS})",
     ),
     (
         "pod-range-taken",
         ranges((RANGE, "172.20.0.0/16")),
-        f"subnet {NODES_SUBNET}: secondary range {RANGE} (172.20.0.0/16) is in the way of {RANGE} ({PODS})",
+        f"subnet {NODES_SUBNET}: secondary range {RANGE} (172.20.0.0/16) conflicts with {RANGE} ({PODS})",
     ),
     (
         "service-range-overlap",
@@ -215,7 +215,10 @@ APPEARS: list[tuple[str, Inventory, str]] = [
     (
         "hybrid-limits",
         nics(MOST_INTERFACES),
-        "network vpc: the VPC network is above the limits of hybrid subnets: 130 NICs and 1 of a roll-out, limit 130",
+        (
+            "network vpc: the VPC network is above the limits of hybrid subnets: "
+            "130 NICs and up to 1 during a roll-out, limit 130"
+        ),
     ),
     (
         "decoy-room",
@@ -231,8 +234,9 @@ APPEARS: list[tuple[str, Inventory, str]] = [
         "decoy-room",
         nics(MOST_INTERFACES - 1),
         (
-            "decoy check: 129 NICs and 1 of a roll-out leave no room for one more in a network with a hybrid subnet, "
-            "which may have 130"
+            "decoy check: 129 NICs and up to 1 during a roll-out leave no room for one more in a network "
+            "with a hybrid subnet, "
+            "whose limit is 130"
         ),
     ),
 ]

@@ -91,7 +91,7 @@ def test_the_error_has_a_line_for_each_finding_and_names_object_consequence_and_
             severity="blocker",
             object=f"route {name}",
             evidence="it exists",
-            consequence="it is in the way",
+            consequence="it conflicts with",
             remedy="delete it",
             cause="configuration",
         )

@@ -9,6 +9,7 @@ from typing import Any
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
 from dualstack.cli.rehearsal.record import FORWARD, Record
 from dualstack.cli.rehearsal.world import World
+from dualstack.plan.strategies import STRATEGIES
 from dualstack.verify.checks import (
     BACK_ON_IPV4,
     DUAL,
@@ -26,7 +27,7 @@ from dualstack.verify.checks import (
 )
 from dualstack.verify.facts import look_until
 
-LOSSY = ("compressed", "gardener")
+LOSSY = tuple(name for name, strategy in STRATEGIES.items() if not strategy.lossless)
 """The strategies whose loss is accepted: it was chosen by name, or announced with the reason before it began."""
 
 

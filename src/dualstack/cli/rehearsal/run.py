@@ -80,7 +80,7 @@ def run(options: Options) -> int:
         raise InvalidInput(f"--kill-at {unknown[0]}: unknown step; must be one of {', '.join(STEPS)}")
     on_the_way_back = [step for step in options.kill_at if step.startswith(ON_THE_WAY_BACK)]
     if on_the_way_back and not options.and_back:
-        raise InvalidInput(f"--kill-at {on_the_way_back[0]}: there is no way back without --and-back")
+        raise InvalidInput(f"--kill-at {on_the_way_back[0]}: it needs --and-back")
     text = read_text(options.path)
     shoot = ShootView.of(with_node_count(parse_shoot(text, options.path, options.nodes), options.nodes))
     if "IPv6" in shoot.families:
@@ -161,7 +161,7 @@ class Rehearsal:
             await self._until_ready(operator, server)
             if self._options.rollout == "manual":
                 self._display.say(
-                    "Once the machine classes are dual-stack, delete the machines one after the other: "
+                    "Once the machine classes are dual-stack, delete the machines one by one: "
                     f"kubectl --kubeconfig {world.address.kubeconfig} -n {self._shoot.technical_id} "
                     "delete machine NAME"
                 )

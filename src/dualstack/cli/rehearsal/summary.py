@@ -51,7 +51,7 @@ def _forward(result: Result) -> Iterator[str]:
     there = result.time.simulated_seconds
     if not isinstance(result.back, UnsetType):
         there -= result.back.simulated_seconds
-    yield f"Duration: {duration(there)} of simulated time ({result.time.wall_seconds:.0f} s of wall time in all)"
+    yield f"Duration: {duration(there)} of simulated time ({result.time.wall_seconds:.0f} s of wall time)"
     yield from _phases(result.phases)
     yield ""
     yield from _traffic(result)

@@ -195,4 +195,4 @@ def _as_json(document: Any) -> Any:
     try:
         return msgspec.json.decode(msgspec.json.encode(document))
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise InvalidInput(f"not a Shoot: holds something that JSON cannot express: {error}") from error
+        raise InvalidInput(f"not a Shoot: contains a value that JSON cannot represent: {error}") from error

@@ -53,7 +53,7 @@ def _name_faults(shoot: Manifest) -> Iterator[Fault]:
     given = dig(shoot, "status", "technicalID")
     if given and not _RESOURCE_NAME.fullmatch(firewall_internal_ipv6(given)):
         longest = _LONGEST_RESOURCE_NAME - len(firewall_internal_ipv6(""))
-        message = f"must be at most {longest} lower case letters, digits and hyphens, for resources are named after it"
+        message = f"must be at most {longest} lower case letters, digits and hyphens, because resource names contain it"
         yield invalid("status.technicalID", given, message)
 
 
@@ -86,7 +86,7 @@ def _room_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
     except (KeyError, TypeError, ValueError):
         return  # other rules report an unreadable pool
     if nodes == 0:
-        message = "the pools' minimum makes no node, but there must be one that could become dual-stack"
+        message = "the minimum of all pools is 0, but a migration needs at least one node"
         yield invalid("spec.provider.workers", 0, message)
     wanted = f"the worker pools need {nodes + surge} ({nodes} nodes and {surge} more while they are replaced)"
     pods = dig(shoot, "spec", "networking", "pods")

@@ -58,9 +58,9 @@ class RemoveAliases(Transition):
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
         bare = () if self.carry_nothing else facts.unrouted
-        problems = [f"VM {name} has no route that would replace its alias" for name in self.targets if name in bare]
+        problems = [f"VM {name} has no route to replace its alias" for name in self.targets if name in bare]
         if facts.range_present and not facts.subnet.overlap_flag:
-            problems.append("the overlap flag is off, so routes in the range carry nothing")
+            problems.append("the overlap flag is off, so routes inside the range carry no traffic")
         return problems
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:

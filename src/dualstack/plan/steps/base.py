@@ -73,7 +73,7 @@ class Barrier(Transition):
         return waited.with_runtime_state(quiet={**waited.quiet, **known})
 
     def describe(self) -> str:
-        return f"{' and '.join(self.aspects)} quiet for {self.seconds:g} s"
+        return f"{' and '.join(self.aspects)} unchanged for {self.seconds:g} s"
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class SetOverlapFlag(Transition):
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
         foreign = [
-            f"route {route.name} ({route.destination}) leads into the pod CIDR {facts.pods_cidr} and is foreign"
+            f"route {route.name} ({route.destination}) leads into pod CIDR {facts.pods_cidr}; it is not the cluster's"
             for route in facts.foreign_routes
         ]
         return foreign + _range_obstacles(facts)

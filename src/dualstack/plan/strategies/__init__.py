@@ -1,4 +1,7 @@
-"""The strategies: one module each, one line in `STRATEGIES`.
+"""The strategies: one module each, and one line in `STRATEGIES`.
+
+The commands list the names as literals, so that `--help` stays fast; a test compares them with `STRATEGIES`. Whether
+`auto` chooses a strategy is decided in `dualstack.plan.automatic`.
 
 `overlap` is the order without loss; `compressed` and `gardener` are orders with an outage. `back` and `unmatched` lead
 back to routes and are not chosen by name. `decoys` is the part that `overlap` runs on request.

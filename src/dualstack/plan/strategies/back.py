@@ -61,10 +61,10 @@ def irreversible(facts: CutoverFacts) -> list[str]:
     if facts.range_present and facts.unrouted:
         found.append(
             f"{len(facts.unrouted)} routes have to be created inside the range, which the cloud may refuse; "
-            "a temporary route shows it before anything else is changed"
+            "a temporary route tests this before any other change"
         )
     if facts.subnet.stack_type == "IPV4_IPV6":
-        found.append(f"subnet {facts.subnet.name} stays dual-stack: VMs may have taken IPv6 addresses in it")
+        found.append(f"subnet {facts.subnet.name} stays dual-stack, because VMs may use IPv6 addresses in it")
     return found
 
 

@@ -19,17 +19,19 @@ Planner = Callable[[CutoverFacts, Settings], Transition | None]
 class Strategy:
     """An order of steps with the invariants that it keeps.
 
-    lossless: every pod CIDR stays reachable at every instant. poll: seconds between polls of a running operation; 0
-    uses the client's own pace.
+    lossless: every pod CIDR stays reachable at every instant. restores_routes: after a failure that leaves nodes
+    unreachable without a range for their aliases, routes are created again. poll: seconds between polls of a running
+    operation; 0 uses the client's own pace.
     """
 
     name: str
     next_transition: Planner
     invariants: tuple[Invariant, ...]
     lossless: bool = False
+    restores_routes: bool = False
     poll: float = 0.0
     retreats: Mapping[str, Stage] = field(default_factory=dict)
-    """The stage to which a failed gate, by its id, leads back; a gate that is missing here leads nowhere."""
+    """The stage to which a failed gate is rolled back, by its id. Without an entry, nothing is rolled back."""
 
     def transitions(self, facts: CutoverFacts, settings: Settings) -> Iterator[Transition]:
         """All remaining steps from `facts`, each planned from the expected effect of the one before.

@@ -94,4 +94,4 @@ def _close(facts: CutoverFacts) -> Transition | None:
     return ClearSavedRoutes() if facts.saved_routes else None
 
 
-COMPRESSED = Strategy("compressed", next_transition, (CONTROLLER_GONE_BEFORE_DELETE, *ALWAYS))
+COMPRESSED = Strategy("compressed", next_transition, (CONTROLLER_GONE_BEFORE_DELETE, *ALWAYS), restores_routes=True)

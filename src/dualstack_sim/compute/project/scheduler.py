@@ -19,7 +19,7 @@ def _run_callback(instant: float, callback: Callback) -> None:
     try:
         callback(instant)
     except Exception:
-        log.exception("what was due at %.3f failed for a reason of our own", instant)
+        log.exception("bug in the simulator: the callback due at %.3f failed", instant)
 
 
 class Scheduler:

@@ -58,7 +58,7 @@ NO_WAY_TO_ROUTES = {
 
 
 class Paused(DualstackError):
-    """Nothing is wrong and nothing proceeds, as requested."""
+    """The migration is paused on request. Not a fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class Migration:
             raise GateFailed(f"{CUT_OVER}: back: {NO_WAY_TO_ROUTES[self.shoot.dual_stack]}")
         await self._descend(f"annotation {CUT_OVER}: {BACK}", self._withdrawn)
         raise Paused(
-            f"the cluster is on its routes again, as annotation {CUT_OVER}: {BACK} requests; remove the annotation to "
+            f"the cluster uses its routes again, as annotation {CUT_OVER}: {BACK} requests; remove the annotation to "
             "go forward, or set spec.networking.ipFamilies to [IPv4]"
         )
 
@@ -191,8 +191,9 @@ class Migration:
         if strategy.next_transition(facts, self.settings) is None:
             return
         self.emit(StrategyChosen(at=self.clock.now(), shoot=self.desired.ns, strategy=strategy.name, reason=why))
-        remains = "; ".join(irreversible(facts)) or "everything can be undone"
-        await self._announce("GoingBack", f"{why}: from {stage_of(facts).words} to {Stage.ROUTES.words}; {remains}")
+        remains = "; ".join(irreversible(facts)) or "nothing stays behind"
+        way = f"rolling back from stage '{stage_of(facts).words}' to stage '{Stage.ROUTES.words}'"
+        await self._announce("GoingBack", f"{why}: {way}; {remains}")
         try:
             await self._measured(lambda cut_over: cut_over.back(redirection))
         except GateFailed as error:
@@ -209,7 +210,7 @@ class Migration:
         return f"annotation {CUT_OVER}: {BACK} requests the way back" if annotations.get(CUT_OVER) == BACK else None
 
     async def _withdrawn(self) -> str | None:
-        return None if await self._requested_back() else f"annotation {CUT_OVER}: {BACK} is gone"
+        return None if await self._requested_back() else f"annotation {CUT_OVER}: {BACK} was removed"
 
     async def _shoot_now(self) -> Manifest:
         cluster = await self.kube.get(CLUSTER, self.desired.ns)
@@ -233,14 +234,16 @@ class Migration:
             except ComputeError as error:
                 if undecided and not _rescues(facts):
                     raise
-                return Choice("overlap", f"the size of the network is unknown ({error}) and need not decide")
+                reason = f"the size of the network is unknown ({error}) and does not matter for a cut-over in progress"
+                return Choice("overlap", reason)
             to_make = self.settings.decoys and not facts.decoys.present
             return decide(facts, replace(network, decoys=int(to_make)), unsupported=unsupported)
         if self.strategy != "overlap" or not undecided:
             return Choice(self.strategy, "requested")
         if unsupported:
             raise Unsupported(
-                f"{unsupported}, as was seen before; annotate the Shoot with dualstack.dev/strategy: compressed, or "
+                f"{unsupported}, as observed in an earlier cut-over; annotate the Shoot with "
+                "dualstack.dev/strategy: compressed, or "
                 f"remove annotation {OVERLAP_UNSUPPORTED} of the Infrastructure to try it again",
                 unsupported,
             )
@@ -297,7 +300,7 @@ def _reason_when_requested(inventory: Inventory) -> str:
     """The reason for an explicit `overlap`, with a warning above the limits of hybrid subnets."""
     with suppress(ComputeError):  # the finding hybrid-limits says that they are unknown
         if above := beyond(inventory.usage):
-            return f"requested, although {above}, beyond which Google advises against them"
+            return f"requested, although {above}; Google advises against hybrid subnets above these limits"
     return "requested"
 
 
