@@ -1,8 +1,9 @@
 """Decides which static routes are this cluster's (docs/reference/design-rules.md#provably-ours).
 
 A route is the cluster's when all of this holds: its network is exactly the cluster's, its description is
-`k8s-node-route`, its name begins with the route prefix of the cluster's name, its destination lies in the pod CIDR, and
-its next hop is one of the cluster's machines. A route that only has its destination in the pod CIDR is foreign.
+`k8s-node-route`, it has no network tags, its name begins with the route prefix of the cluster's name, its destination
+lies in the pod CIDR, and its next hop is one of the cluster's machines, was one when the route was saved, or is a
+deleted VM whose name shows its pool. A route that only has its destination in the pod CIDR is foreign.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The errors of Compute Engine as types (docs/reference/compute-engine.md#operations-and-errors).
 
-All are `ComputeRefusal`s. `retry_after` is the number of seconds after which the same request makes sense again. Only
-the client itself repeats requests (RateLimited, NotReady and Transient); everything else is left to the next reconcile.
+All are `ComputeRefusal`s. `retry_after` is the number of seconds after which the same request makes sense again. The
+client repeats requests that end in RateLimited, NotReady or Transient; docs/architecture.md#retries has all retries.
 
 | class            | when                                                                                | retry_after |
 |------------------|-------------------------------------------------------------------------------------|-------------|

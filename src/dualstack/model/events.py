@@ -135,7 +135,7 @@ STEPS = (
     "await-roll-out", "update-kube-apiserver", "update-kube-controller-manager", "update-kube-proxy",
     "restart-coredns", "update-kube-dns",
 )  # fmt: skip
-"""The steps that act on the cluster or the cloud; barriers are `barrier-<aspect>`, gates `gate-<what>`."""
+"""The steps that act on the cluster or the cloud; barriers are `barrier-<what>`, gates `gate-<what>`."""
 
 Listener = Callable[[AnyEvent], None]
 """Takes each event; must not block and must not raise."""

@@ -5,7 +5,7 @@ Each returns whether the state is right and the evidence in words. `judge` turns
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_network
 from typing import Any, Literal
 
@@ -161,10 +161,10 @@ def ipv6_firewall(facts: Facts) -> Verdict:
     }
     internal = [name for name, sources in admitted.items() if sources == wanted]
     if len(wanted) < len(subnets) or not internal:
-        return False, f"no ingress rule admits exactly the subnets' IPv6 prefixes {sorted(map(str, wanted))}"
+        return False, f"no ingress rule admits exactly the subnets' IPv6 prefixes {listed(wanted)}"
     if not set().union(*admitted.values()) >= HEALTH_CHECKS:
-        return False, f"no ingress rule admits the health checks from {sorted(map(str, HEALTH_CHECKS))}"
-    return True, f"{internal[0]} admits {sorted(map(str, wanted))}"
+        return False, f"no ingress rule admits the health checks from {listed(HEALTH_CHECKS)}"
+    return True, f"{internal[0]} admits {listed(wanted)}"
 
 
 # Nodes, pods and Services -------------------------------------------------------------------------------------------
@@ -277,6 +277,11 @@ def allocates_from_cloud(*families: str) -> Rule:
 def creates_routes() -> Rule:
     """cloud-controller-manager runs and creates a route for each node."""
     return controller_manager(lambda found: found.get("configure-cloud-routes") != "false")
+
+
+def listed(ranges: Iterable[object]) -> str:
+    """The ranges as text, sorted."""
+    return ", ".join(sorted(map(str, ranges)))
 
 
 def has_families(value: str | None, *families: str) -> bool:

@@ -33,7 +33,7 @@ from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric import Fabric, LagProfile
 from tests.support.loopback import on_loopback
 
-SPEED = 400.0
+SPEED = 1000.0
 LAG = 1.0
 """Seconds after which every simulated host has applied a change."""
 SETTINGS = Settings(

@@ -45,7 +45,7 @@ async def test_after_a_kill_at_any_change_it_finishes_and_leaves_nothing(killed_
 
 @pytest.mark.parametrize("gate", [gate.id for gate in GATES])
 async def test_a_failed_decoy_gate_rolls_back_to_routes(gate: str) -> None:
-    cluster = FakeCluster(at_rest(3), problems={gate: ["a route conflicts with"] * 1000})
+    cluster = FakeCluster(at_rest(3), problems={gate: ["a route is in the way"] * 1000})
     with pytest.raises(GateFailed) as error:
         await run(cluster)
     assert str(error.value) == "a route is in the way; rolled back to routes only"

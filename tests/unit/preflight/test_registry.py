@@ -91,7 +91,7 @@ def test_the_error_has_a_line_for_each_finding_and_names_object_consequence_and_
             severity="blocker",
             object=f"route {name}",
             evidence="it exists",
-            consequence="it conflicts with",
+            consequence="it is in the way",
             remedy="delete it",
             cause="configuration",
         )
