@@ -12,9 +12,8 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from dualstack.clock import Clock
-from dualstack.cutover.blackout import BlackoutWatch
 from dualstack.cutover.change_times import ChangeTimes
-from dualstack.cutover.estimate import ProgressEstimator
+from dualstack.cutover.measurements import BlackoutWatch, ProgressEstimator
 from dualstack.cutover.retries import RetryBudget
 from dualstack.model.errors import ComputeError, DualstackError, GateFailed, KubeError, Unsupported
 from dualstack.model.events import Listener, OutageExpected, OutageMeasured, StepFailed, StepFinished, StepStarted

@@ -1,12 +1,17 @@
-"""Measures how long pods were unreachable, as far as the two APIs show it.
+"""Measures a cut-over: how long pods were unreachable, and how far it is.
 
-The measure runs from the step that began the blackout to the observation that shows its end. Hosts learn of a deleted
-route and of a new alias some seconds later, so the blackout in the data path may be shifted by that much.
+A blackout is measured as far as the two APIs show it: from the step that began it to the observation that shows its
+end. Hosts learn of a deleted route and of a new alias some seconds later, so the blackout in the data path may be
+shifted by that much.
 """
 
 from __future__ import annotations
 
+from dualstack.model.events import Progress
+from dualstack.plan.costs import estimate
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategies.base import Strategy
 
 
 class BlackoutWatch:
@@ -40,3 +45,30 @@ class BlackoutWatch:
 def _unreachable(facts: CutoverFacts) -> int:
     """How many VMs have no route or alias, or an alias that carries nothing (docs/reference/cut-over.md#k3)."""
     return len({*facts.unreachable, *facts.unmatched})
+
+
+class ProgressEstimator:
+    """Keeps the expected end of the cut-over, so that the whole plan is simulated once for each kind of step."""
+
+    def __init__(self, strategy: Strategy, settings: Settings) -> None:
+        self._strategy = strategy
+        self._settings = settings
+        self._step = ""
+        self._end = 0.0
+
+    def read(self, facts: CutoverFacts, step: str, now: float, shoot: str) -> Progress:
+        """The progress of `facts`, reached by `step`. `eta` is that of the cut-over alone, in seconds.
+
+        No node is dual-stack before the roll-out: NICs keep their stack type during the cut-over.
+        """
+        if step != self._step:
+            self._step = step
+            self._end = now + estimate(self._strategy, facts, self._settings)
+        return Progress(
+            at=now,
+            shoot=shoot,
+            nodes=len(facts.node_of),
+            nodes_dual_stack=0,
+            routes_left=len(facts.routes),
+            eta=max(0.0, self._end - now),
+        )
