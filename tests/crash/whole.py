@@ -79,7 +79,7 @@ async def _ended(world: World, record: Record) -> str:
         while True:
             await clock.sleep(INTERVAL)
             found = await world.read_shoot()
-            if record.went_through() and at_rest(found):
+            if record.completed() and at_rest(found):
                 return "ok"
             operation = found["status"].get("lastOperation") or {}
             if operation.get("state") == "Failed" or clock.now() > record.origin + PATIENCE:

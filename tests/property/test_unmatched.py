@@ -28,7 +28,7 @@ def cut_off(nodes: int, gone: int) -> CutoverFacts:
     """The cut-over after the routes of the first `gone` nodes were deleted; these Nodes report network problems."""
     for _, facts in states(OVERLAP, at_rest(nodes), SETTINGS):
         if len(facts.routes) == nodes - gone and not facts.without_alias:
-            return replace(restarted(facts), complaining=frozenset(facts.unrouted))
+            return replace(restarted(facts), with_network_problem=frozenset(facts.unrouted))
     raise AssertionError("the plan has no such state")
 
 
@@ -68,7 +68,7 @@ def test_every_prefix_can_be_resumed_in_both_directions(nodes: int, gone: int) -
     for transition, facts in states(UNMATCHED, start, SETTINGS):
         check(ALIASES_CARRY_NOTHING, before, transition)
         before = facts
-        again = replace(restarted(facts), complaining=start.complaining)
+        again = replace(restarted(facts), with_network_problem=start.with_network_problem)
         assert on_routes(last(UNMATCHED, again, SETTINGS))
         assert at_goal(last(OVERLAP, again, SETTINGS))
 
@@ -76,7 +76,7 @@ def test_every_prefix_can_be_resumed_in_both_directions(nodes: int, gone: int) -
 def test_aliases_count_as_unmatched_only_if_every_node_without_a_route_complains() -> None:
     facts = cut_off(6, 3)
     assert facts.unmatched == ("node-0", "node-1", "node-2")
-    assert replace(facts, complaining=frozenset({"node-0", "node-1", "node-5"})).unmatched == ()
+    assert replace(facts, with_network_problem=frozenset({"node-0", "node-1", "node-5"})).unmatched == ()
     assert replace(facts, subnet=replace(facts.subnet, overlap_flag=False)).unmatched == ()
     assert replace(facts, subnet=replace(facts.subnet, secondary_ranges=())).unmatched == ()
     assert cut_off(3, 0).unmatched == ()
@@ -85,10 +85,10 @@ def test_aliases_count_as_unmatched_only_if_every_node_without_a_route_complains
 def test_an_alias_that_may_carry_traffic_is_not_removed_from_a_vm_without_route() -> None:
     facts = cut_off(3, 1)
     (bare,) = facts.unrouted
-    broken: Transition = RemoveAliases((bare,), carry_nothing=True)
+    broken: Transition = RemoveAliases((bare,), without_traffic=True)
     assert not ROUTED_STAY_REACHABLE.broken(facts, broken.effect(facts))
     with pytest.raises(InvariantBroken, match="routed-stay-reachable"):
-        check((ROUTED_STAY_REACHABLE,), replace(facts, complaining=frozenset()), broken)
+        check((ROUTED_STAY_REACHABLE,), replace(facts, with_network_problem=frozenset()), broken)
     assert RemoveAliases((bare,)).precondition(facts) == [f"VM {bare} has no route to replace its alias"]
 
 
@@ -98,7 +98,7 @@ def test_the_plan_stops_at_a_gate_when_routes_in_the_range_carry_no_traffic(node
     (docs/reference/cut-over.md#r6)."""
     everybody = frozenset(at_rest(nodes).pod_cidr_of)
     for _, facts in states(OVERLAP, at_rest(nodes), SETTINGS):
-        cut_off = replace(restarted(facts), complaining=everybody)
+        cut_off = replace(restarted(facts), with_network_problem=everybody)
         if facts.range_present and facts.without_alias:
             step = OVERLAP.next_transition(cut_off, SETTINGS)
             assert step is not None
@@ -110,12 +110,12 @@ def test_the_plan_stops_at_a_gate_when_routes_in_the_range_carry_no_traffic(node
             assert at_goal(last(OVERLAP, cut_off, SETTINGS))
         else:
             assert not cut_off.unserved
-            assert not replace(cut_off, complaining=everybody - {"node-1"}).unserved
+            assert not replace(cut_off, with_network_problem=everybody - {"node-1"}).unserved
 
 
 def test_the_complaint_of_a_single_node_does_not_count() -> None:
     for _, facts in states(OVERLAP, at_rest(1), SETTINGS):
-        assert not replace(facts, complaining=frozenset(facts.pod_cidr_of)).unserved
+        assert not replace(facts, with_network_problem=frozenset(facts.pod_cidr_of)).unserved
 
 
 def test_the_controller_is_stopped_and_the_flag_known_before_an_alias_is_removed() -> None:

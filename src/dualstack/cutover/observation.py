@@ -88,7 +88,7 @@ class Observer:
             nodes=tuple(_node(member, instances.get(name), subnet, zones) for name, member in members.items()),
             saved_routes=saved,
             controller=controller,
-            complaining=frozenset(name for name, node in nodes.items() if _network_problem(node)),
+            with_network_problem=frozenset(name for name, node in nodes.items() if _network_problem(node)),
             unhealthy={name: problem for name, node in nodes.items() if (problem := _problem(node))},
         )
         return Observation(

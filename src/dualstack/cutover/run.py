@@ -239,7 +239,7 @@ class _Run:
     def _time_limit(self, facts: CutoverFacts) -> float:
         if facts.unserved:
             return 0.0
-        return self._settings.complaint_patience if facts.unmatched else self._settings.gate_patience
+        return self._settings.network_problem_timeout if facts.unmatched else self._settings.gate_timeout
 
     def _left(self, transition: Barrier | Gate, facts: CutoverFacts, *, passed: bool) -> CutoverFacts:
         if passed:

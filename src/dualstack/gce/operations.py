@@ -27,7 +27,7 @@ WIDTH = 10
 
 FIELDS = "items(name,status,error,httpErrorStatusCode,httpErrorMessage,targetLink,zone,region),nextPageToken"
 
-PATIENCE = 20
+MAX_FAILED_POLLS = 20
 """Polls in a row that may fail for a passing reason before the waiting calls fail."""
 
 
@@ -127,9 +127,9 @@ class _Poller:
         return bool(self._waiting)
 
     def _tolerate(self, error: ComputeRefusal) -> None:
-        """Tolerate up to `PATIENCE` polls in a row that fail for a passing reason; all else fails the waiting calls."""
+        """Tolerate up to `MAX_FAILED_POLLS` transient failures in a row; others fail the waiting calls."""
         self._failures += 1
-        if isinstance(error, Transient | RateLimited) and self._failures < PATIENCE:
+        if isinstance(error, Transient | RateLimited) and self._failures < MAX_FAILED_POLLS:
             return
         for name in list(self._waiting):
             self._settle(name, error)

@@ -16,18 +16,18 @@ class WaitTimeout(DualstackError):
 
 
 async def wait_until(
-    check: Check, clock: Clock, *, what: str, interval: float = 10.0, patience: float = 600.0, extend: bool = False
+    check: Check, clock: Clock, *, what: str, interval: float = 10.0, timeout: float = 600.0, extend: bool = False
 ) -> None:
-    """Return when `check` finds nothing missing; WaitTimeout after `patience` seconds.
+    """Return when `check` finds nothing missing; WaitTimeout after `timeout` seconds.
 
     With `extend` the time starts again whenever the words of `check` change, so that slow progress is not a failure.
     """
-    deadline = clock.now() + patience
+    deadline = clock.now() + timeout
     last: str | None = None
     while (missing := await check()) is not None:
         if extend and missing != last:
-            deadline = clock.now() + patience
+            deadline = clock.now() + timeout
         last = missing
         if clock.now() >= deadline:
-            raise WaitTimeout(f"{what}: {missing}, after waiting for {patience:.0f} s")
+            raise WaitTimeout(f"{what}: {missing}, after waiting for {timeout:.0f} s")
         await clock.sleep(interval)

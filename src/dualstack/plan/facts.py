@@ -133,7 +133,7 @@ class CutoverFacts:
     drill_routes: tuple[str, ...] = ()
     """Names of temporary routes that a drill left behind; they lead to an unused block of the pod CIDR."""
     decoys: DecoyFacts = DecoyFacts()
-    complaining: frozenset[str] = field(default=frozenset(), compare=False)
+    with_network_problem: frozenset[str] = field(default=frozenset(), compare=False)
     """The Nodes that report that their pods do not reach others."""
     unhealthy: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Why each Node is not healthy, by name; healthy Nodes are not in it."""
@@ -293,7 +293,7 @@ class CutoverFacts:
         if not (self.range_present and self.subnet.overlap_flag):
             return ()
         bare = tuple(name for name in self.unrouted if name in self.pod_cidr_of and self.aliased(name))
-        return bare if self.complaining.issuperset(bare) else ()
+        return bare if self.with_network_problem.issuperset(bare) else ()
 
     @property
     def unserved(self) -> bool:
@@ -301,7 +301,7 @@ class CutoverFacts:
         range (docs/reference/cut-over.md#r6)."""
         running = {name for name in self.pod_cidr_of if self.node_of[name].running}
         depending = self.range_present and self.subnet.overlap_flag and self.without_alias and not self.unrouted
-        return bool(depending and len(running) > 1 and self.complaining.issuperset(running))
+        return bool(depending and len(running) > 1 and self.with_network_problem.issuperset(running))
 
     # State of the run.
 

@@ -40,9 +40,9 @@ class Settings:
     """Longest time between two observations during a barrier, in a small cluster (docs/reference/cut-over.md#e15)."""
     observe_share: float = 0.3
     """The same for each VM, in a large cluster: an observation takes a request for every 500 VMs and routes."""
-    gate_patience: float = 300.0
+    gate_timeout: float = 300.0
     """How long a gate may fail before the cut-over stops: a node needs a minute to become Ready again."""
-    complaint_patience: float = 60.0
+    network_problem_timeout: float = 60.0
     """The same while Nodes report that the cloud does not do what `overlap` depends on, because pods are
     unreachable."""
     attempts: int = 8

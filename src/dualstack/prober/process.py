@@ -14,7 +14,7 @@ from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import find_connection
 from dualstack.kube.interface import Conflict, Kube, NotFound, Unavailable
 from dualstack.model.kinds import LEASE
-from dualstack.prober.report import NAMESPACE, PERIOD, Logbook
+from dualstack.prober.report import NAMESPACE, PERIOD, ProbeLog
 
 TIMEOUT = 0.9
 """Wall seconds within which an address must answer: less than the period, so that probes do not pile up."""
@@ -27,10 +27,10 @@ def run(node: str, addresses: tuple[str, ...], port: int, kubeconfig: Path | Non
     """
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with suppress(KeyboardInterrupt):
-        asyncio.run(_run(Logbook(node, addresses), port, kubeconfig))
+        asyncio.run(_run(ProbeLog(node, addresses), port, kubeconfig))
 
 
-async def _run(book: Logbook, port: int, kubeconfig: Path | None) -> None:
+async def _run(book: ProbeLog, port: int, kubeconfig: Path | None) -> None:
     kube = LightkubeKube.connect(find_connection(kubeconfig))
     try:
         await probe(book, port, kube, ScaledClock())
@@ -38,7 +38,7 @@ async def _run(book: Logbook, port: int, kubeconfig: Path | None) -> None:
         await kube.close()
 
 
-async def probe(book: Logbook, port: int, kube: Kube, clock: Clock) -> None:
+async def probe(book: ProbeLog, port: int, kube: Kube, clock: Clock) -> None:
     """Probe and report until cancelled. A report that cannot be written now is tried again a period later."""
     while True:
         begun = clock.now()
@@ -67,7 +67,7 @@ async def arrives(address: str, port: int) -> bool:
     return True
 
 
-async def _report(kube: Kube, book: Logbook, now: float) -> None:
+async def _report(kube: Kube, book: ProbeLog, now: float) -> None:
     lease = book.lease(now)
     try:
         await kube.patch(LEASE, lease["metadata"]["name"], lease, NAMESPACE)

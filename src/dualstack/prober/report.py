@@ -55,7 +55,7 @@ class Report:
         return self.results.get(address, ProbeResult())
 
 
-class Logbook:
+class ProbeLog:
     """Collects the results of one node's probes."""
 
     def __init__(self, node: str, addresses: Iterable[str]) -> None:

@@ -110,7 +110,7 @@ class Sources:
             nodes, daemon_sets = await gather_all(self.kube.list(NODE), self.kube.list(DAEMON_SET, names.KUBE_SYSTEM))
             return all(map(is_ready, nodes)) and all(map(_is_current, daemon_sets))
 
-        return await look_until(look, bool, clock)
+        return await read_until(look, bool, clock)
 
     async def _interfaces(self, nodes: Reading[list[Manifest]]) -> dict[str, Mapping[str, Any]]:
         placed = {node["metadata"]["name"]: vm_of(node) for node in nodes.value}
@@ -144,7 +144,7 @@ async def existing(kube: Kube, kind: Kind, name: str, namespace: str | None = No
     return found
 
 
-async def look_until(look: Callable[[], Awaitable[T]], good: Callable[[T], bool], clock: Clock) -> T:
+async def read_until(look: Callable[[], Awaitable[T]], good: Callable[[T], bool], clock: Clock) -> T:
     """The first result of `look` that is good, else the last of `LOOKS`."""
     for _ in range(LOOKS - 1):
         if good(seen := await look()):

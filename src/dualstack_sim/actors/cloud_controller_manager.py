@@ -34,7 +34,7 @@ class CloudControllerManager:
         self._nodes = context.informers.of(NODE)
         self._changed = asyncio.Event()
         self._leader: Manifest | None = None
-        self._term: Term | None = None
+        self._term: LeaderRun | None = None
 
     async def run(self) -> None:
         await self._context.informers.synced(POD, NODE)
@@ -59,7 +59,7 @@ class CloudControllerManager:
             if task is not None:
                 await _cancel(task)
 
-    def _begin(self, leader: Manifest | None) -> Term | None:
+    def _begin(self, leader: Manifest | None) -> LeaderRun | None:
         """The leader's term; None without a leader, or if the process exits at its start."""
         if leader is None:
             return None
@@ -69,7 +69,7 @@ class CloudControllerManager:
         except ValueError as refusal:
             _log.error("%s does not start: %s", leader["metadata"]["name"], refusal)
             return None
-        return Term(self._context, flags, self._nodes)
+        return LeaderRun(self._context, flags, self._nodes)
 
     def _elect(self) -> Manifest | None:
         """The current leader while its pod exists, else the oldest ready pod."""
@@ -95,7 +95,7 @@ class CloudControllerManager:
             self._term.node_changed(old, new)
 
 
-class Term:
+class LeaderRun:
     """One run of the process with its flags."""
 
     def __init__(self, context: ActorContext, flags: ControllerFlags, nodes: Informer) -> None:

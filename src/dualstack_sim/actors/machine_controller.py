@@ -11,14 +11,14 @@ import asyncio
 from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.machine_deployments import MachineDeployments
 from dualstack_sim.actors.machine_sets import MachineSets
-from dualstack_sim.actors.machines import MachineLife
+from dualstack_sim.actors.machines import MachineReconciler
 
 
 class MachineController:
     """Runs the controllers of MachineDeployments, MachineSets and Machines."""
 
     def __init__(self, context: ActorContext) -> None:
-        self._parts = (MachineDeployments(context), MachineSets(context), MachineLife(context))
+        self._parts = (MachineDeployments(context), MachineSets(context), MachineReconciler(context))
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -39,7 +39,7 @@ _AT_ONCE = 50
 _IN_PROGRESS = ("", "Pending", "CrashLoopBackOff", "Failed", "Terminating")
 
 
-class MachineLife:
+class MachineReconciler:
     """Reconciles up to fifty machines at a time, because a creation or deletion waits for its VM."""
 
     def __init__(self, context: ActorContext) -> None:

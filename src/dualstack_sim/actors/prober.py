@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dualstack.model.kinds import DAEMON_SET, LEASE, POD, Manifest
 from dualstack.prober.manifest import addresses_of
-from dualstack.prober.report import NAME, NAMESPACE, Logbook
+from dualstack.prober.report import NAME, NAMESPACE, ProbeLog
 from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.pods import BY_OWNER, by_owner, is_ready, is_terminating
 from dualstack_sim.actors.refusals import KubeRefusal, NotFound
@@ -23,7 +23,7 @@ class Prober:
         self._informers = context.informers
         self._sets = context.informers.of(DAEMON_SET)
         self._pods = context.informers.of(POD)
-        self._books: dict[str, Logbook] = {}
+        self._books: dict[str, ProbeLog] = {}
         """By pod uid: a new pod starts with an empty logbook."""
 
     async def run(self) -> None:
@@ -44,13 +44,13 @@ class Prober:
             if not is_ready(pod) or is_terminating(pod):
                 continue
             node, now = str(pod["spec"]["nodeName"]), self._clock.now()
-            book = self._books.setdefault(pod["metadata"]["uid"], Logbook(node, addresses))
+            book = self._books.setdefault(pod["metadata"]["uid"], ProbeLog(node, addresses))
             for address in addresses:
                 book.note(address, arrived=self._endpoints.reaches(now, node, address), at=now)
             if book.due(now):
                 await self._write(book, node, now)
 
-    async def _write(self, book: Logbook, node: str, now: float) -> None:
+    async def _write(self, book: ProbeLog, node: str, now: float) -> None:
         """A write that fails is repeated in the next round."""
         lease = book.lease(now)
         try:

@@ -107,7 +107,7 @@ class ReplicaSetController:
 def deletion_order(pods: Iterable[Manifest]) -> list[Manifest]:
     """The order in which pods are deleted: unbound, not running, not ready, youngest, then by name."""
 
-    def worth(pod: Manifest) -> tuple[bool, bool, bool]:
+    def deletion_order(pod: Manifest) -> tuple[bool, bool, bool]:
         running = pod.get("status", {}).get("phase") == "Running"
         return bool(pod["spec"].get("nodeName")), running, is_ready(pod)
 
@@ -117,4 +117,4 @@ def deletion_order(pods: Iterable[Manifest]) -> list[Manifest]:
 
     by_name = sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
     youngest_first = sorted(by_name, key=ready_since, reverse=True)
-    return sorted(youngest_first, key=worth)
+    return sorted(youngest_first, key=deletion_order)

@@ -132,7 +132,7 @@ class FaultPlan:
         self._left = [rule.count for rule in rules]
         self._requests: dict[tuple[str, str], int] = {}
 
-    def consult(self, method: str, target: str) -> Fault | None:
+    def fault_for(self, method: str, target: str) -> Fault | None:
         """The fault of this request, if any; each call counts as one request."""
         if not self._rules:
             return None

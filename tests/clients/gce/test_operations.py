@@ -10,7 +10,7 @@ from tests.clients.gce.conftest import Answer, Asked, Server, not_found, operati
 
 from dualstack.gce import ComputeClient
 from dualstack.gce.errors import Invalid, NotFound, QuotaExceeded, Transient
-from dualstack.gce.operations import FEW, PATIENCE, scope_of
+from dualstack.gce.operations import FEW, MAX_FAILED_POLLS, scope_of
 from dualstack.gce.pacing import UPSTREAM
 
 ZONE = {"zone": "https://www.googleapis.com/compute/v1/projects/proj-1/zones/z1"}
@@ -116,7 +116,7 @@ async def test_a_poller_that_never_gets_an_answer_gives_up(
     server.on("GET", "global/operations/op-1", (503, {}))
     with pytest.raises(Transient):
         await client.post("global/routes", {"name": "r"})
-    assert len(server.calls("GET", "global/operations/op-1")) == PATIENCE
+    assert len(server.calls("GET", "global/operations/op-1")) == MAX_FAILED_POLLS
 
 
 async def test_a_forgotten_operation_is_not_reported_as_a_missing_resource(

@@ -16,13 +16,13 @@ def failed(detail: str, *, final: bool = True) -> StepFailed:
 def test_five_final_failures_for_one_reason_end_the_rehearsal() -> None:
     record = Record()
     for _ in range(4):
-        record.hear(failed("unknown to this version"))
-        record.hear(failed("busy"))
-        record.hear(failed("planned again", final=False))
-        record.hear(failed("planned again", final=False))
-    assert record.hopeless() is None
-    record.hear(failed("unknown to this version"))
-    assert record.hopeless() == "set-overlap-flag: unknown to this version"
+        record.add(failed("unknown to this version"))
+        record.add(failed("busy"))
+        record.add(failed("planned again", final=False))
+        record.add(failed("planned again", final=False))
+    assert record.stuck_on() is None
+    record.add(failed("unknown to this version"))
+    assert record.stuck_on() == "set-overlap-flag: unknown to this version"
 
 
 @pytest.mark.slow

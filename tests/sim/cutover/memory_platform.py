@@ -43,7 +43,7 @@ SETTINGS = Settings(
     soak_aliases=8 * LAG,
     barrier_route_canary=8 * LAG,
     barrier_routes=8 * LAG,
-    gate_patience=30.0,
+    gate_timeout=30.0,
 )
 REGION, ZONE = "regions/europe-west1", "zones/europe-west1-b"
 NETWORK = "projects/proj-1/global/networks/prod"

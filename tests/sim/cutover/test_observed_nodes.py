@@ -56,4 +56,4 @@ async def test_the_conditions_of_a_node_decide_whether_it_is_healthy(
     async with memory_cluster() as made:
         facts = await observed(made, conditions)
     assert facts.unhealthy == ({NODES[0]: problem} if problem else {})
-    assert facts.complaining == (frozenset({NODES[0]}) if complains else frozenset())
+    assert facts.with_network_problem == (frozenset({NODES[0]}) if complains else frozenset())

@@ -192,20 +192,20 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
 def test_the_nth_matching_request_and_those_after_it_until_the_count() -> None:
     faults: Faults = plan(FaultRule("routes.delete", LATE, target="a*", nth=2, count=2))
     requests = [("routes.delete", "a1"), ("routes.delete", "b"), ("routes.insert", "a1"), ("routes.delete", "a2")]
-    assert [faults.consult(*request) for request in requests] == [None, None, None, LATE]
-    assert [faults.consult("routes.delete", "a1") for _ in range(3)] == [LATE, None, None]
+    assert [faults.fault_for(*request) for request in requests] == [None, None, None, LATE]
+    assert [faults.fault_for("routes.delete", "a1") for _ in range(3)] == [LATE, None, None]
 
 
 def test_globs_are_case_sensitive_and_cover_methods() -> None:
     faults = plan(FaultRule("*.delete", LATE, count=9))
-    assert faults.consult("routes.delete", "") is LATE
-    assert faults.consult("routes.Delete", "") is None
+    assert faults.fault_for("routes.delete", "") is LATE
+    assert faults.fault_for("routes.Delete", "") is None
 
 
 def test_the_first_rule_that_fires_decides_and_the_request_counts_for_all() -> None:
     other = Fault(cut="before")
     faults = plan(FaultRule("routes.delete", LATE), FaultRule("*.delete", other, nth=2))
-    assert [faults.consult("routes.delete", "r") for _ in range(3)] == [LATE, other, None]
+    assert [faults.fault_for("routes.delete", "r") for _ in range(3)] == [LATE, other, None]
 
 
 def test_chance_depends_on_seed_and_request_only() -> None:
@@ -214,20 +214,20 @@ def test_chance_depends_on_seed_and_request_only() -> None:
 
     def hit(order: list[str], seed: int) -> set[str]:
         faults = plan(rule, seed=seed)
-        return {name for name in order if faults.consult("routes.delete", name) is not None}
+        return {name for name in order if faults.fault_for("routes.delete", name) is not None}
 
     assert hit(names, 1) == hit(names[::-1], 1)
     assert hit(names, 1) != hit(names, 2)
     assert 25 <= len(hit(names, 1)) <= 75
     few = plan(FaultRule("routes.delete", LATE, probability=1.0, count=3))
-    assert sum(few.consult("routes.delete", name) is not None for name in names) == 3
+    assert sum(few.fault_for("routes.delete", name) is not None for name in names) == 3
 
 
 def test_every_fault_that_fired_is_on_record() -> None:
     fault = Fault(2.5, ("INTERNAL_ERROR", "x"), HttpFault(503), HttpFault(500), "after")
     faults = plan(FaultRule("networks.patch", LATE), FaultRule("routes.delete", fault))
-    faults.consult("routes.delete", "r")
-    faults.consult("routes.delete", "r")
+    faults.fault_for("routes.delete", "r")
+    faults.fault_for("routes.delete", "r")
     assert [record.as_json() for record in faults.fired] == [
         {
             "at": 100.0,
@@ -284,10 +284,10 @@ def test_a_rule_matches_only_requests_on_which_it_can_happen(fault: Fault, possi
 
 def test_rules_that_are_declared_later_count_from_zero() -> None:
     faults = plan(FaultRule("routes.delete", LATE, count=2))
-    assert faults.consult("routes.delete", "r") is LATE
+    assert faults.fault_for("routes.delete", "r") is LATE
     other = Fault(stale=3)
     faults.declare([FaultRule("networks.get", LATE), FaultRule("routes.get", other, nth=2)])
-    assert [faults.consult(*request) for request in [("routes.delete", "r"), *[("routes.get", "r")] * 2]] == [
+    assert [faults.fault_for(*request) for request in [("routes.delete", "r"), *[("routes.get", "r")] * 2]] == [
         None,
         None,
         other,
@@ -295,12 +295,12 @@ def test_rules_that_are_declared_later_count_from_zero() -> None:
     assert [record.fault for record in faults.fired] == [LATE, other]
     assert faults.never_matched() == [1]
     faults.declare([])
-    assert faults.consult("routes.get", "r") is None
+    assert faults.fault_for("routes.get", "r") is None
 
 
 def test_what_could_not_be_brought_about_is_on_record() -> None:
     faults = plan(FaultRule("routes.delete", Fault(vm=VmEnd("stopped", "x"))))
-    faults.consult("routes.delete", "r")
+    faults.fault_for("routes.delete", "r")
     faults.not_applied("there is no running VM named 'x'")
     told = faults.fired[0].as_json()
     assert (told["kinds"], told["effect"]) == (["vm"], "VM x stopped")

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from dualstack.model import kinds
 from dualstack.prober.manifest import addresses_of
-from dualstack.prober.report import NAME, NAMESPACE, Logbook
+from dualstack.prober.report import NAME, NAMESPACE, ProbeLog
 from tests.sim.infrastructure.scene import Scene
 
 PERIOD = 5.0
@@ -27,7 +27,7 @@ async def probing(made: Scene, *, silent: Collection[str] = ()) -> AsyncIterator
 
 
 async def _probe(made: Scene, silent: Collection[str]) -> None:
-    books: dict[str, Logbook] = {}
+    books: dict[str, ProbeLog] = {}
     while True:
         daemon_set = made.store.get(kinds.DAEMON_SET, NAME, NAMESPACE)
         if daemon_set is None:
@@ -35,11 +35,11 @@ async def _probe(made: Scene, silent: Collection[str]) -> None:
         else:
             for node in made.world.nodes:
                 if node.name not in silent:
-                    _round(made, node.name, books.setdefault(node.name, Logbook(node.name, addresses_of(daemon_set))))
+                    _round(made, node.name, books.setdefault(node.name, ProbeLog(node.name, addresses_of(daemon_set))))
         await made.clock.sleep(PERIOD)
 
 
-def _round(made: Scene, node: str, book: Logbook) -> None:
+def _round(made: Scene, node: str, book: ProbeLog) -> None:
     now = made.clock.now()
     for address in book.addresses:
         book.note(address, arrived=made.fabric.traffic.reaches(now, node, address), at=now)

@@ -162,7 +162,7 @@ async def test_a_foreign_route_in_the_pod_range_stops_the_migration_before_it_ch
         assert made.controller_manager_replicas() == 1
 
 
-async def test_w2_a_subnet_of_someone_else_in_the_service_range_stops_it_too() -> None:
+async def test_w2_a_foreign_subnet_in_the_service_range_stops_the_migration() -> None:
     """Upstream notices it after the routes are gone (docs/reference/weaknesses.md#w2)."""
     async with scene() as made:
         made.trigger()

@@ -75,7 +75,7 @@ async def test_what_is_the_users_outlives_the_shoot() -> None:
         assert [nat["name"] for nat in router["nats"]] == ["of-the-user"]
 
 
-async def test_w35_the_services_subnet_goes_even_if_the_shoot_has_forgotten_it() -> None:
+async def test_w35_the_services_subnet_is_deleted_even_if_the_shoot_no_longer_names_it() -> None:
     """Upstream looks at the Shoot's status; without it the subnet leaks and the VPC cannot be deleted."""
     async with scene() as made:
         made.trigger()

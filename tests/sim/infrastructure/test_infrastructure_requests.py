@@ -29,7 +29,7 @@ class Recorder:
         application.middlewares.append(keep)
 
 
-async def test_w23_only_the_routes_of_the_network_are_asked_for() -> None:
+async def test_w23_only_the_routes_of_the_network_are_requested() -> None:
     """Compute filters the routes, so that the answers do not grow with the other networks of the project."""
     recorder = Recorder()
     async with scene(dress=recorder.record) as made:

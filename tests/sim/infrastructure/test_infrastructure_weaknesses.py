@@ -50,7 +50,7 @@ async def test_w3_what_is_true_is_published_although_a_later_task_fails() -> Non
         assert made.phases()[-1] == ("finished", "ipv6")
 
 
-async def test_w10_a_controller_that_comes_back_amid_the_deletes_is_stopped_again() -> None:
+async def test_w10_a_controller_that_restarts_during_the_deletes_is_stopped_again() -> None:
     async with scene() as made:
         made.trigger()
         meddled: list[str] = []
@@ -81,7 +81,7 @@ async def test_w16_alias_operation_is_awaited() -> None:
         assert made.lost() == 0.0
 
 
-async def test_w17_a_refused_alias_is_told_in_the_clouds_words() -> None:
+async def test_w17_a_refused_alias_is_reported_with_the_clouds_message() -> None:
     async with scene(FaultRule("instances.updateNetworkInterface", Fault(error_before=FORBIDDEN), count=99)) as made:
         made.trigger()
         with pytest.raises(TaskFailed):
@@ -125,7 +125,7 @@ async def test_w19_aliases_are_added_side_by_side() -> None:
         assert took["add-aliases"] < 5 * took["add-alias-canary"], "eight, one after the other, would take eight times"
 
 
-async def test_w21_a_route_that_somebody_else_deleted_is_deleted() -> None:
+async def test_w21_a_route_that_another_client_deleted_counts_as_deleted() -> None:
     gone = HttpFault(404, "notFound", "The resource 'projects/proj-1/global/routes/x' was not found")
     async with scene(FaultRule("routes.delete", Fault(error_after=gone))) as made:
         made.trigger()
@@ -141,7 +141,7 @@ async def test_w30_a_prefix_may_take_longer_than_half_a_minute() -> None:
         await assert_end_state(made)
 
 
-async def test_w31_an_error_while_an_operation_is_looked_at_is_borne() -> None:
+async def test_w31_an_error_while_an_operation_is_polled_is_tolerated() -> None:
     rules = (FaultRule("zoneOperations.*", Fault(error_before=HttpFault()), count=4),)
     async with scene(*rules) as made:
         made.trigger()
@@ -167,7 +167,7 @@ async def test_w32_a_policy_against_ipv6_is_met_before_anything_else_is_touched(
         assert len(await made.node_routes()) == 3
 
 
-async def test_w32_everything_that_is_in_the_way_is_told_at_once_and_nothing_is_changed() -> None:
+async def test_w32_all_obstacles_are_reported_at_once_and_nothing_is_changed() -> None:
     async with scene() as made:
         network = (await made.subnet())["network"]
         other = {"name": "of-another-cluster", "network": network, "ipCidrRange": "100.70.0.0/16"}

@@ -96,7 +96,7 @@ class FakeCluster:
             saved_routes=facts.saved_routes,
             controller=facts.controller,
             foreign_routes=facts.foreign_routes,
-            complaining=facts.complaining,
+            with_network_problem=facts.with_network_problem,
             decoys=facts.decoys,
         )
         self.states.append(self.facts)

@@ -77,7 +77,7 @@ async def test_a_cloud_that_refuses_routes_leaves_the_cluster_as_it_is() -> None
 
 async def test_routes_return_after_the_range_is_removed_when_aliases_carry_no_traffic() -> None:
     """Routes inside the range are refused too, so aliases and range go first (docs/reference/cut-over.md#k3)."""
-    start = replace(at_rest(4), complaining=frozenset({"node-0"}))
+    start = replace(at_rest(4), with_network_problem=frozenset({"node-0"}))
     cluster = Refusing(start, problems={"gate-route-canary": list(NEVER)})
     with pytest.raises(Unsupported) as refused:
         await run(cluster)
@@ -98,7 +98,7 @@ async def test_routes_return_after_the_range_is_removed_when_aliases_carry_no_tr
 async def test_the_range_is_removed_at_once_when_routes_in_it_carry_no_traffic() -> None:
     """No barrier and no retries while every node is unreachable."""
     start = at_rest(4)
-    start = replace(start, complaining=frozenset(start.pod_cidr_of))
+    start = replace(start, with_network_problem=frozenset(start.pod_cidr_of))
     cluster = FakeCluster(start, problems={"gate-range": list(NEVER)})
     events: list[AnyEvent] = []
     with pytest.raises(Unsupported, match="rolled back to routes only"):

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from dualstack.model.kinds import Manifest
-from dualstack.prober.report import HEARTBEAT, LOST_AFTER, Logbook, ProbeResult, Report, read_report
+from dualstack.prober.report import HEARTBEAT, LOST_AFTER, ProbeLog, ProbeResult, Report, read_report
 
 HERE, THERE = "100.127.255.2", "100.127.254.2"
 
 
-def report(book: Logbook, now: float) -> Report:
+def report(book: ProbeLog, now: float) -> Report:
     found = read_report(book.lease(now))
     assert found is not None
     return found
 
 
 def test_nothing_is_reached_before_something_answers() -> None:
-    book = Logbook("node-0", (HERE, THERE))
+    book = ProbeLog("node-0", (HERE, THERE))
     book.note(HERE, arrived=False, at=1.0)
     book.note(THERE, arrived=True, at=2.5)
     said = report(book, 3.0)
@@ -26,7 +26,7 @@ def test_nothing_is_reached_before_something_answers() -> None:
 
 
 def test_a_packet_that_goes_astray_is_no_loss_but_silence_is() -> None:
-    book = Logbook("node-0", (HERE,))
+    book = ProbeLog("node-0", (HERE,))
     book.note(HERE, arrived=True, at=10.0)
     book.note(HERE, arrived=False, at=10.0 + LOST_AFTER - 0.1)
     assert report(book, 13.0).of(HERE) == ProbeResult(reached=True, first=10.0)
@@ -38,7 +38,7 @@ def test_a_packet_that_goes_astray_is_no_loss_but_silence_is() -> None:
 
 
 def test_it_is_written_when_something_changed_and_now_and_then() -> None:
-    book = Logbook("node-0", (HERE,))
+    book = ProbeLog("node-0", (HERE,))
     assert book.due(0.0)
     book.written(0.0)
     assert not book.due(1.0)

@@ -110,7 +110,9 @@ def test_routes_that_the_way_back_creates_do_not_stop_it() -> None:
 
 def test_a_limitation_of_the_cloud_is_named() -> None:
     facts = with_aliases()
-    bare = replace(facts, routes=facts.routes[1:], complaining=frozenset({"node-0"}), unhealthy={"node-0": "reports x"})
+    bare = replace(
+        facts, routes=facts.routes[1:], with_network_problem=frozenset({"node-0"}), unhealthy={"node-0": "reports x"}
+    )
     assert gates.problems(gates.ROUTE_CANARY, bare)[-1].startswith("an alias range without a route carries no traffic")
 
 

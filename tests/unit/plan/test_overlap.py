@@ -240,7 +240,7 @@ def test_an_unreachable_canary_fails_its_gate_without_the_barrier() -> None:
     facts = aliased(with_range(at_rest(3), flag=True), 0, 1, 2).after(1000.0)
     facts = replace(gates.ALIASES.effect(facts), routes=facts.routes[1:]).with_changed("routes")
     assert following(facts).id == "barrier-route-canary"
-    assert following(replace(facts, complaining=frozenset({"node-0"}))).id == "gate-route-canary"
+    assert following(replace(facts, with_network_problem=frozenset({"node-0"}))).id == "gate-route-canary"
 
 
 def test_a_new_vm_with_its_own_alias_is_left_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 from dualstack.clock import ScaledClock
 from dualstack.kube.interface import Unavailable
 from dualstack.verify.checks import has_families, node_fault
-from dualstack.verify.facts import LOOKS, Reading, is_rolled_out, look_until, vm_of
+from dualstack.verify.facts import LOOKS, Reading, is_rolled_out, read_until, vm_of
 
 DEDICATED = ("dedicated", "db", "NoSchedule")
 
@@ -94,4 +94,4 @@ async def test_it_looks_until_the_result_is_good_at_most_so_often(good_at: int, 
         return seen
 
     clock = ScaledClock(0.0, 1_000_000.0)
-    assert await look_until(look, lambda number: number >= good_at, clock) == seen == looks
+    assert await read_until(look, lambda number: number >= good_at, clock) == seen == looks

@@ -25,7 +25,7 @@ from dualstack.verify.checks import (
     result,
     unreadable,
 )
-from dualstack.verify.facts import look_until
+from dualstack.verify.facts import read_until
 
 LOSSY = tuple(name for name, strategy in STRATEGIES.items() if not strategy.lossless)
 """The strategies whose loss is accepted: it was chosen by name, or announced with the reason before it began."""
@@ -75,7 +75,7 @@ async def verify(scene: Scene, *, complete: bool) -> list[Check]:
         async def look() -> list[Check]:
             return judge(await world.sources.read(), expected)
 
-        checks = await look_until(look, lambda seen: all(check.status == "passed" for check in seen), world.clock)
+        checks = await read_until(look, lambda seen: all(check.status == "passed" for check in seen), world.clock)
         rules = {"control-plane.ignore-annotation": gardener.nothing_ignored}
     checks += [await _judged(name, rule) for name, rule in rules.items()]
     return [ipv4_loss(scene.traffic, scene.strategy), ipv4_now(await world.control("/traffic")), *checks]

@@ -76,8 +76,8 @@ def at_rest(shoot: Manifest) -> bool:
     )
 
 
-HOPELESS = 5
-"""A run is hopeless when the operator has given up one step this many times for the same reason."""
+MAX_SAME_FAILURES = 5
+"""A run is stuck when the operator has given up one step this many times for the same reason."""
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ class Record:
     """Steps that the operator gave up for a reason that replanning does not remove, with counts."""
     _shown: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
-    def hear(self, event: AnyEvent) -> None:
+    def add(self, event: AnyEvent) -> None:
         """Add an event of the operator. A phase that starts again after a crash keeps its first start."""
         at = round(event.at - self.origin, 3)
         self.last_heard = max(self.last_heard, at)
@@ -152,11 +152,11 @@ class Record:
         self.constraints += changes
         return changes
 
-    def hopeless(self) -> str | None:
-        """The step and reason that make the run hopeless, if any."""
-        return next((refusal for refusal, times in self.refusals.items() if times >= HOPELESS), None)
+    def stuck_on(self) -> str | None:
+        """The step and reason on which the run is stuck, if any."""
+        return next((refusal for refusal, times in self.refusals.items() if times >= MAX_SAME_FAILURES), None)
 
-    def went_through(self) -> bool:
+    def completed(self) -> bool:
         """Whether the last expected constraint has been removed."""
         last = self.constraints[-1:]
         return [(change.type, change.status) for change in last] == [(self.direction.constraints[-1][0], None)]

@@ -19,7 +19,7 @@ from dualstack.cli.rehearsal.checks import Scene, verify
 from dualstack.cli.rehearsal.display import Display, make_display, remaining
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
 from dualstack.cli.rehearsal.processes import Child, events, first_of, operator_arguments, running, start_world
-from dualstack.cli.rehearsal.record import BACK, FORWARD, HOPELESS, Direction, Record, at_rest
+from dualstack.cli.rehearsal.record import BACK, FORWARD, MAX_SAME_FAILURES, Direction, Record, at_rest
 from dualstack.cli.rehearsal.result import Nodes, Result, Run, ShootName, Time, encode, faults_since, traffic_since
 from dualstack.cli.rehearsal.summary import summarise
 from dualstack.cli.rehearsal.world import World, WorldAddress, open_world
@@ -259,7 +259,7 @@ class Rehearsal:
                 self._ready.set()
             if self._verifying or isinstance(event, OperatorReady):
                 continue
-            self._record.hear(event)
+            self._record.add(event)
             self._display.event(event, self._record)
             if isinstance(event, StepStarted) and (step := self._step_here(event.step)) in self._kills_left:
                 self._kills_left.remove(step)
@@ -306,13 +306,13 @@ class Rehearsal:
             operation = shoot["status"].get("lastOperation", {})
             if operation.get("state") == "Failed":
                 raise Failed(f"the Shoot's operation failed: {operation.get('description', 'no description')}")
-            if self._record.went_through() and at_rest(shoot):
+            if self._record.completed() and at_rest(shoot):
                 await world.clock.sleep(10.0)  # for the operator to report what the Shoot already shows
                 self._record.close_phases()
                 return
-            hopeless = self._record.hopeless()
-            if hopeless:
-                raise Failed(f"the operator gave up {HOPELESS} times for the same reason: {hopeless}")
+            stuck_on = self._record.stuck_on()
+            if stuck_on:
+                raise Failed(f"the operator gave up {MAX_SAME_FAILURES} times for the same reason: {stuck_on}")
             now = world.clock.now() - self._record.origin
             if self._options.rollout == "auto" and now - self._record.last_heard > _SILENCE:
                 step = self._record.step

@@ -24,7 +24,7 @@ POLL = 2.0
 _IGNORED = "ManagedResourceIgnored"
 """The condition reason of an ignored ManagedResource (docs/reference/gardener.md#ignored-managed-resources)."""
 
-PATIENCE = 180.0
+TIMEOUT = 180.0
 """Seconds until its pods must be gone; their grace period is 30 s (docs/reference/weaknesses.md#w8)."""
 
 
@@ -54,7 +54,7 @@ class CloudControllerManager:
     async def stop(self, *, wait: bool) -> None:
         """Annotate its ManagedResource and scale it to zero; no error when there is no Deployment.
 
-        With `wait`, return when its pods are gone, and raise GateFailed if they are not after `PATIENCE`.
+        With `wait`, return when its pods are gone, and raise GateFailed if they are not after `TIMEOUT`.
         """
         if await self._deployment() is None:
             return
@@ -62,10 +62,10 @@ class CloudControllerManager:
         # A merge patch has no resourceVersion, so no concurrent writer makes it fail (docs/reference/weaknesses.md#w9).
         change = {"spec": {"replicas": 0}}
         await self.kube.patch(DEPLOYMENT, CLOUD_CONTROLLER_MANAGER, change, self.namespace, subresource="scale")
-        deadline = self.clock.now() + PATIENCE
+        deadline = self.clock.now() + TIMEOUT
         while wait and (facts := await self.observe()).pods:
             if self.clock.now() >= deadline:
-                raise GateFailed(f"cloud-controller-manager still has {facts.pods} pods after {PATIENCE:.0f} s")
+                raise GateFailed(f"cloud-controller-manager still has {facts.pods} pods after {TIMEOUT:.0f} s")
             await self.clock.sleep(POLL)
 
     async def restore(self) -> None:

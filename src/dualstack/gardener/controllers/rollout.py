@@ -96,13 +96,13 @@ async def missing_in_cluster(kube: Kube, manifests: list[Manifest]) -> str | Non
     return None
 
 
-async def await_in_cluster(kube: Kube, clock: Clock, manifests: list[Manifest], *, patience: float = 600.0) -> None:
-    """Wait until every manifest is in force; raises WaitTimeout after `patience` seconds without progress."""
+async def await_in_cluster(kube: Kube, clock: Clock, manifests: list[Manifest], *, timeout: float = 600.0) -> None:
+    """Wait until every manifest is in force; raises WaitTimeout after `timeout` seconds without progress."""
 
     async def check() -> str | None:
         return await missing_in_cluster(kube, manifests)
 
-    await wait_until(check, clock, what="waiting for the change to take effect", patience=patience, extend=True)
+    await wait_until(check, clock, what="waiting for the change to take effect", timeout=timeout, extend=True)
 
 
 async def _missing(kube: Kube, kind: Kind, wanted: Manifest) -> str | None:

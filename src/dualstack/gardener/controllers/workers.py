@@ -21,7 +21,7 @@ from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
 INTERVAL = 10.0
-PATIENCE = 1800.0
+TIMEOUT = 1800.0
 """Seconds without progress of the machines until the Worker is in error and the wait is repeated."""
 
 
@@ -83,7 +83,7 @@ class WorkersController:
             self._clock,
             what="waiting for the machines",
             interval=INTERVAL,
-            patience=PATIENCE,
+            timeout=TIMEOUT,
             extend=True,
         )
 

@@ -45,11 +45,11 @@ class AddAliases(Transition):
 class RemoveAliases(Transition):
     """Remove the alias ranges of the VMs `targets`. Safe only while their routes exist and the overlap flag is set.
 
-    carry_nothing: their aliases carry no traffic, so removing them loses nothing.
+    without_traffic: their aliases carry no traffic, so removing them loses nothing.
     """
 
     canary: bool = False
-    carry_nothing: bool = False
+    without_traffic: bool = False
     changes = ("aliases",)
 
     @property
@@ -57,7 +57,7 @@ class RemoveAliases(Transition):
         return "remove-alias-canary" if self.canary else "remove-aliases"
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
-        bare = () if self.carry_nothing else facts.unrouted
+        bare = () if self.without_traffic else facts.unrouted
         problems = [f"VM {name} has no route to replace its alias" for name in self.targets if name in bare]
         if facts.range_present and not facts.subnet.overlap_flag:
             problems.append("the overlap flag is off, so routes inside the range carry no traffic")

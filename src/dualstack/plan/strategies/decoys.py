@@ -49,7 +49,7 @@ RETREATS = {gate.id: Stage.ROUTES for gate in gates.DECOYS}
 """Back to routes: what the cloud does not do for the decoys, it does not do for the nodes."""
 
 
-def tidy(facts: CutoverFacts, settings: Settings) -> Transition | None:
+def remove_unneeded(facts: CutoverFacts, settings: Settings) -> Transition | None:
     """Remove decoys that are not needed: not requested, proven, stopped, half removed, or in a Node's pod CIDR."""
     if not facts.decoys.present:
         return None

@@ -7,7 +7,7 @@ the facts alone and yields the next step of its stage, or None when its stage is
 
     _stop        stop cloud-controller-manager, which would create routes again
     _clean       delete the routes of an interrupted drill
-    tidy         remove decoys that are not needed
+    remove_unneeded         remove decoys that are not needed
     _save        record the routes
     _stale       delete routes that carry nothing when no other is left
     _flag        allow the range over the routes: packets to addresses without alias then follow the routes
@@ -190,7 +190,7 @@ def _names(routes: tuple[RouteFacts, ...]) -> tuple[str, ...]:
 _RULES = (
     _stop,
     _clean,
-    decoys.tidy,
+    decoys.remove_unneeded,
     _save,
     _stale,
     _flag,

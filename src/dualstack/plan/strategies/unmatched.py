@@ -42,7 +42,7 @@ def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
     bare = set(facts.unrouted)
     routed = tuple(name for name in facts.all_holders if name not in bare)
     if not routed:
-        return RemoveAliases(facts.all_holders, carry_nothing=True) if facts.all_holders else None
+        return RemoveAliases(facts.all_holders, without_traffic=True) if facts.all_holders else None
     known = Barrier(what="flag", aspects=("flag",), seconds=settings.barrier_flag)
     return known.if_closed(facts) or RemoveAliases(routed)
 

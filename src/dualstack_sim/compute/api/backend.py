@@ -164,7 +164,7 @@ class Compute:
 
     def _consult(self, call: Call) -> Fault | None:
         """The fault of the request, if any; its side effects are applied."""
-        fault = self._faults.consult(call.method, _target(call)) if self._faults is not None else None
+        fault = self._faults.fault_for(call.method, _target(call)) if self._faults is not None else None
         if fault and self._faults is not None:
             try:
                 self._fault_effects.apply(call, fault)

@@ -72,7 +72,7 @@ class Fault:
 class Faults(Protocol):
     """Decides for each request, in the order of arrival, which fault it gets."""
 
-    def consult(self, method: str, target: str) -> Fault | None:
+    def fault_for(self, method: str, target: str) -> Fault | None:
         """`method` is the discovery id without `compute.`, `target` the name of the resource or "" for lists."""
         ...
 

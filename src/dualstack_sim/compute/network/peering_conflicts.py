@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dualstack_sim.compute.api.errors import ApiError, Json, bad_request, invalid
 from dualstack_sim.compute.api.references import GLOBAL, Key
 from dualstack_sim.compute.network.addresses import Network, fits_within, overlaps
-from dualstack_sim.compute.network.range_conflicts import Claim, claims, route_inside
+from dualstack_sim.compute.network.range_conflicts import ClaimedRange, claims, route_inside
 from dualstack_sim.compute.project.project import Project
 from dualstack_sim.rules import enforced
 
@@ -53,7 +53,7 @@ def refuse_peer_ranges(project: Project, network: str, candidate: Network, field
             raise invalid(field, candidate, why)
 
 
-def _conflict(candidate: Network, claim: Claim, link: str) -> str:
+def _conflict(candidate: Network, claim: ClaimedRange, link: str) -> str:
     region = claim.subnetwork.scope.partition("/")[2]
     return (
         f"Invalid IPCidrRange: {candidate} conflicts with existing subnetwork '{claim.subnetwork.name}' in region "
@@ -61,7 +61,7 @@ def _conflict(candidate: Network, claim: Claim, link: str) -> str:
     )
 
 
-def peer_claim(project: Project, network: str, destination: Network) -> tuple[str, Claim] | None:
+def peer_range(project: Project, network: str, destination: Network) -> tuple[str, ClaimedRange] | None:
     """The name of the peering and the peer's range that contains `destination`, if any."""
     for peering, link in active_peers(project, network):
         for claim in claims(project, link):

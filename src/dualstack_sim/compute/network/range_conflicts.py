@@ -19,7 +19,7 @@ HYBRID_ROUTES = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ClaimedRange:
     """A range of a subnetwork, existing or pending in a running operation."""
 
     network: Network
@@ -51,7 +51,7 @@ def admits_routes(subnetwork: Json) -> bool:
     return is_flagged(subnetwork) and enforced("subnetworks.flag-admits-routes")
 
 
-def claims(project: Project, network: str) -> Iterator[Claim]:
+def claims(project: Project, network: str) -> Iterator[ClaimedRange]:
     """All ranges of the network with URL `network`, existing and pending."""
     for key, subnetwork in project.inventory.of_network("subnetworks", network).items():
         pending = project.pending_subnetworks.get(key, subnetwork)
@@ -59,7 +59,7 @@ def claims(project: Project, network: str) -> Iterator[Claim]:
         for text in {*range_texts(subnetwork), *range_texts(pending)}:
             parsed = parse_cidr(text)
             if parsed is not None:
-                yield Claim(parsed, key, hybrid and parsed.version == 4)
+                yield ClaimedRange(parsed, key, hybrid and parsed.version == 4)
 
 
 def static_routes(project: Project, network: str) -> Collection[Json]:
@@ -108,7 +108,7 @@ def refuse_routes_inside(project: Project, network: str, candidate: Network, fie
         raise invalid(field, candidate, why)
 
 
-def covering_claim(project: Project, network: str, destination: Network) -> Claim | None:
+def covering_range(project: Project, network: str, destination: Network) -> ClaimedRange | None:
     """The range in which a static route to `destination` would lie, if any (docs/reference/cut-over.md#e4)."""
     return next((claim for claim in claims(project, network) if fits_within(destination, claim.network)), None)
 

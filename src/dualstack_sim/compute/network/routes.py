@@ -11,8 +11,8 @@ from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key, check_name, unknown_reference
 from dualstack_sim.compute.api.resource_changes import change_target, insertion
 from dualstack_sim.compute.network.addresses import Network, parse_cidr
-from dualstack_sim.compute.network.peering_conflicts import peer_claim, refuse_during_peering
-from dualstack_sim.compute.network.range_conflicts import Claim, covering_claim, range_texts, static_routes
+from dualstack_sim.compute.network.peering_conflicts import peer_range, refuse_during_peering
+from dualstack_sim.compute.network.range_conflicts import ClaimedRange, covering_range, range_texts, static_routes
 from dualstack_sim.compute.project.allocation_quotas import STATIC_ROUTES, exhausted, fits
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
@@ -177,7 +177,7 @@ class Routes:
         if destination is None:
             return None
         knobs = self._project.knobs
-        claim = covering_claim(self._project, route["network"], destination)
+        claim = covering_range(self._project, route["network"], destination)
         if claim is None or not self._is_forbidden(claim):
             return self._peer_conflict(route["network"], destination)
         if knobs.route_conflict == "request" or not enforced("routes.conflict-in-operation"):
@@ -187,7 +187,7 @@ class Routes:
 
     def _peer_conflict(self, network: str, destination: Network) -> OperationFailure | None:
         """The failure for a route that hides a range of a peer (docs/reference/cut-over.md#r10)."""
-        found = peer_claim(self._project, network, destination)
+        found = peer_range(self._project, network, destination)
         if found is None or not enforced("peering.route-inside-range"):
             return None
         text = (
@@ -199,7 +199,7 @@ class Routes:
         message = f"Invalid value for field 'resource.destRange': '{destination}'. {text}"
         return OperationFailure("UNSUPPORTED_OPERATION", message)
 
-    def _is_forbidden(self, claim: Claim) -> bool:
+    def _is_forbidden(self, claim: ClaimedRange) -> bool:
         """Whether a route may not lie in the range; knob K1 decides for flagged ranges."""
         if claim.flagged and self._project.knobs.new_route_in_flagged_range == "allow":
             return False

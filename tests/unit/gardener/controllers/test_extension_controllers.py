@@ -195,14 +195,14 @@ async def test_patience_begins_anew_with_progress() -> None:
     async def check() -> str | None:
         return next(left)
 
-    await wait_until(check, clock, what="x", interval=10, patience=15, extend=True)
+    await wait_until(check, clock, what="x", interval=10, timeout=15, extend=True)
     assert clock.now() - START == 60
     left = iter(["3"] * 9)
     with pytest.raises(WaitTimeout, match="x: 3, after waiting for 15 s"):
-        await wait_until(check, clock, what="x", interval=10, patience=15, extend=True)
+        await wait_until(check, clock, what="x", interval=10, timeout=15, extend=True)
 
 
 async def test_what_is_not_there_is_named(world: ScriptedWorld) -> None:
     wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": NS}}
     with pytest.raises(WaitTimeout, match="ConfigMap x: it does not exist yet"):
-        await await_in_cluster(world.kube, world.clock, [wanted], patience=30)
+        await await_in_cluster(world.kube, world.clock, [wanted], timeout=30)

@@ -97,7 +97,7 @@ async def test_everything_stays_ipv4_while_nodes_are_replaced(migration: Migrati
     assert machine_class["providerSpec"]["networkInterfaces"][0]["stackType"] == "IPV4_IPV6"
 
 
-async def test_the_roll_out_is_asked_for_once(migration: Migration) -> None:
+async def test_the_roll_out_is_requested_once(migration: Migration) -> None:
     migration.trigger()
     await migration.until_rest()
     assert migration.operations == ["rollout-workers=*"]

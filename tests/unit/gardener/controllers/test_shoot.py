@@ -222,7 +222,7 @@ async def test_cloud_controller_manager_stays_away_while_the_infrastructure_is_c
     assert not metadata.get("annotations")
 
 
-async def test_a_resource_that_somebody_else_has_ignored_stays_ignored() -> None:
+async def test_a_resource_that_another_client_marked_as_ignored_stays_ignored() -> None:
     migration = Migration()
     store = migration.world.store
     mark = {"metadata": {"annotations": {"resources.gardener.cloud/ignore": "true"}}}

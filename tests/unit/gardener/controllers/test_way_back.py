@@ -72,7 +72,7 @@ async def test_w34_a_finished_migration_returns_to_ipv4(finished: Migration) -> 
     assert finished.phases() == [(word, name) for name in PHASES_BACK for word in ("started", "finished")]
 
 
-async def test_w34_ipv6_does_not_come_back_once_the_constraint_is_gone(finished: Migration) -> None:
+async def test_w34_ipv6_does_not_return_once_the_constraint_is_removed(finished: Migration) -> None:
     """Upstream's lists grow again with the next reconcile, for the status still has both families (section 9)."""
     finished.trigger_back()
     await finished.until_rest()
@@ -195,7 +195,7 @@ async def test_and_forward_again(finished: Migration) -> None:
     assert [len(node["spec"]["podCIDRs"]) for node in finished.world.store.list(kinds.NODE)] == [2, 2, 2]
 
 
-async def test_forward_again_amid_the_way_back_lets_no_dual_stack_cni_onto_single_stack_nodes(
+async def test_forward_again_during_the_way_back_lets_no_dual_stack_cni_onto_single_stack_nodes(
     finished: Migration,
 ) -> None:
     """Upstream finds the constraint True, as the way back has it, and makes everything dual-stack at once."""

@@ -100,7 +100,7 @@ class Migration:
         """Undo what a cut-over left behind in a cluster that is IPv4-only again."""
         if await self._manager.is_stopped() or (await self.record.state()).routes:
             try:
-                await self._descend("the Shoot is IPv4-only again", None)
+                await self._return_to_routes("the Shoot is IPv4-only again", None)
             except GateFailed as error:
                 onward = (
                     "set spec.networking.ipFamilies to [IPv4, IPv6] to finish the migration, then back to [IPv4]; "
@@ -179,13 +179,13 @@ class Migration:
         """Return to routes, and stay there."""
         if await self._published():
             raise GateFailed(f"{CUT_OVER}: back: {NO_WAY_TO_ROUTES[self.shoot.dual_stack]}")
-        await self._descend(f"annotation {CUT_OVER}: {BACK}", self._withdrawn)
+        await self._return_to_routes(f"annotation {CUT_OVER}: {BACK}", self._back_annotation_removed)
         raise Paused(
             f"the cluster uses its routes again, as annotation {CUT_OVER}: {BACK} requests; remove the annotation to "
             "go forward, or set spec.networking.ipFamilies to [IPv4]"
         )
 
-    async def _descend(self, why: str, redirection: Redirection | None) -> None:
+    async def _return_to_routes(self, why: str, redirection: Redirection | None) -> None:
         facts = await self._cut_over(self.emit).observe()
         strategy = way_back()
         if strategy.next_transition(facts, self.settings) is None:
@@ -209,7 +209,7 @@ class Migration:
         annotations = (await self._shoot_now())["metadata"].get("annotations") or {}
         return f"annotation {CUT_OVER}: {BACK} requests the way back" if annotations.get(CUT_OVER) == BACK else None
 
-    async def _withdrawn(self) -> str | None:
+    async def _back_annotation_removed(self) -> str | None:
         return None if await self._requested_back() else f"annotation {CUT_OVER}: {BACK} was removed"
 
     async def _shoot_now(self) -> Manifest:

@@ -17,9 +17,9 @@ from dualstack.model.kinds import Manifest
 
 INTERVAL = 10.0
 """Seconds between two looks (docs/reference/gardener.md#wait-times)."""
-PATIENCE = 600.0
+ERROR_TIMEOUT = 600.0
 """Seconds for which an extension may be in error, or leave the request untouched."""
-LONGEST = 24 * 3600.0
+WORK_TIMEOUT = 24 * 3600.0
 """Seconds for which an extension may work; a large rollout takes hours."""
 
 
@@ -98,9 +98,9 @@ class ExtensionRequests:
                 in_error += passed
             elif found is None or operation_of(found) is not None:
                 idle += passed
-            if in_error >= PATIENCE and found is not None:
+            if in_error >= ERROR_TIMEOUT and found is not None:
                 raise ExtensionFailed(f"{extension.kind.kind} {name}: {missing}", _codes(found))
-            if idle >= PATIENCE or looked - started >= LONGEST:
+            if idle >= ERROR_TIMEOUT or looked - started >= WORK_TIMEOUT:
                 raise WaitTimeout(
                     f"{extension.kind.kind} {name}: {missing}, after waiting for {looked - started:.0f} s"
                 )
