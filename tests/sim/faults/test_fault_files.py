@@ -174,7 +174,7 @@ def test_a_bad_file_is_refused_with_line_field_and_remedy(tmp_path: Path, text: 
     assert len(caught.value.faults) == 1
 
 
-def test_several_problems_are_told_together(tmp_path: Path) -> None:
+def test_several_problems_are_reported_together(tmp_path: Path) -> None:
     path = write(tmp_path, "faults:\n- {method: a.b, latency: x, nth: 0}\n- {latency: 1}\n")
     with pytest.raises(InvalidInput) as caught:
         load_faults(path)

@@ -289,7 +289,7 @@ async def test_row_14_an_overlay_given_up_in_the_same_edit_gets_aliases_or_is_re
     assert "spec.networking.providerConfig.overlay.enabled" in {fault.field for fault in faults}
 
 
-async def test_row_15_the_way_back_amid_the_cut_over_ends_on_routes() -> None:
+async def test_row_15_the_way_back_during_the_cut_over_ends_on_routes() -> None:
     """The API rejects [IPv4] because of the IPv6 mask; the annotation rolls the cut-over back."""
     async with scene(speed=SPEED) as made:
         made.trigger()

@@ -31,7 +31,7 @@ def back_at(made: Scene, step: str) -> Any:
 @pytest.mark.parametrize(
     "step", ["set-overlap-flag", "barrier-range", "add-aliases", "delete-route-canary", "delete-routes"]
 )
-async def test_back_by_annotation_amid_the_cut_over_and_then_forward_again(step: str) -> None:
+async def test_back_by_annotation_during_the_cut_over_and_then_forward_again(step: str) -> None:
     async with scene(knobs=ALLOW) as made:
         made.trigger()
         said = await made.refusal(emit=back_at(made, step))
@@ -77,7 +77,7 @@ async def test_before_a_route_is_deleted_the_way_back_needs_nothing_of_the_cloud
         assert made.lost() == 0.0
 
 
-async def test_a_shoot_that_asks_for_it_from_the_start_is_not_touched() -> None:
+async def test_a_shoot_that_requests_it_from_the_start_is_not_changed() -> None:
     async with scene() as made:
         made.trigger(annotations=BACK)
         before = made.mutations()
@@ -157,7 +157,7 @@ async def test_families_taken_back_before_publication_say_where_the_way_leads_if
         assert made.lost() == 0.0
 
 
-async def test_families_taken_back_amid_the_cut_over_lead_back_to_routes() -> None:
+async def test_families_reverted_during_the_cut_over_lead_back_to_routes() -> None:
     async with scene() as made:
         made.trigger()
         await made.killed_at("barrier-aliases")

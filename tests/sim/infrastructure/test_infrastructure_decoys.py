@@ -89,7 +89,7 @@ async def test_where_aliases_carry_nothing_not_even_the_canary_loses_a_packet() 
         await assert_no_decoys(made)
 
 
-async def test_where_routes_carry_nothing_under_a_range_nobody_notices() -> None:
+async def test_where_routes_carry_nothing_inside_a_range_no_node_is_affected() -> None:
     async with scene(fabric_knobs=FabricKnobs(unmatched_to_instances=False)) as made, probing(made):
         made.trigger(annotations=DECOYS)
         said = await made.refusal()

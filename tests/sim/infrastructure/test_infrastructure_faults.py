@@ -65,7 +65,7 @@ async def test_killed_and_started_again_it_finishes_without_a_lost_packet(step: 
     ],
     ids=lambda rule: f"{rule.method}-{rule.nth}",
 )
-async def test_passing_faults_are_borne(rule: FaultRule) -> None:
+async def test_transient_faults_are_tolerated(rule: FaultRule) -> None:
     async with scene(rule) as made:
         made.trigger()
         await made.reconcile()
@@ -283,7 +283,7 @@ async def test_w22_a_route_that_was_saved_stays_ours_although_its_machine_has_go
 
 
 @pytest.mark.parametrize("step", ["gate-alias-canary", "add-aliases"])
-async def test_an_alias_that_somebody_put_behind_another_comes_first_again(step: str) -> None:
+async def test_an_alias_that_another_client_moved_back_becomes_the_first_again(step: str) -> None:
     """Where cloud-controller-manager reads it (docs/reference/gardener.md#interop-alias-is-pod-cidr); no delay."""
     async with scene() as made:
         made.trigger()

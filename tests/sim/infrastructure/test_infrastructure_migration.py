@@ -146,7 +146,7 @@ async def test_in_an_empty_project_everything_is_created(families: tuple[str, ..
         assert made.mutations() == before
 
 
-async def test_what_somebody_took_away_or_changed_is_put_right() -> None:
+async def test_what_another_client_deleted_or_changed_is_restored() -> None:
     async with scene() as made:
         await made.change("firewalls.delete", "global", f"{NS}-allow-health-checks")
         await made.change("firewalls.patch", "global", f"{NS}-allow-internal-access", sourceRanges=["10.0.0.0/8"])

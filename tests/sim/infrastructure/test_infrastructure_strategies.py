@@ -65,7 +65,7 @@ async def test_auto_loses_nothing_where_that_is_possible_and_says_why() -> None:
         assert announced(made)["StrategyChosen"].endswith("No packet is expected to be lost.")
 
 
-async def test_overlap_above_the_limits_is_done_when_asked_for_and_the_risk_is_told() -> None:
+async def test_an_explicit_overlap_above_the_limits_is_honored_with_a_warning() -> None:
     """Google's limits are advice; an explicit `overlap` may exceed them (docs/reference/cut-over.md#r16)."""
     async with scene(quotas=Limits(static_routes_per_network=400)) as made:
         body = {"network": (await made.subnet())["network"], "nextHopGateway": INTERNET}
@@ -127,7 +127,7 @@ async def test_a_strategy_that_makes_no_decoys_is_not_refused_for_their_sake(str
         assert "create-decoys" not in made.steps()
 
 
-async def test_annotations_that_would_be_taken_for_no_wish_are_refused_all_at_once() -> None:
+async def test_invalid_annotation_values_are_refused_all_at_once() -> None:
     async with scene() as made:
         made.trigger(
             annotations={"dualstack.dev/drill": "yes", "dualstack.dev/decoys": "True", "dualstack.dev/cut-over": "Back"}

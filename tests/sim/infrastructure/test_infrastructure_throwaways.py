@@ -52,7 +52,7 @@ async def refusal(made: Scene, annotation: str) -> str:
 
 
 @pytest.mark.parametrize("description", ["kept by hand", "dualstack-rollback-drill"])
-async def test_a_drill_does_not_delete_what_somebody_else_named_like_its_route(description: str) -> None:
+async def test_a_drill_does_not_delete_a_foreign_route_of_its_name(description: str) -> None:
     async with scene(knobs=ALLOW) as made:
         await strangers(made, DRILL, description=description)
         said = await refusal(made, "dualstack.dev/drill")
@@ -63,7 +63,7 @@ async def test_a_drill_does_not_delete_what_somebody_else_named_like_its_route(d
 
 
 @pytest.mark.parametrize("description", ["kept by hand", "dualstack-decoy"])
-async def test_a_decoy_check_does_not_delete_what_somebody_else_named_like_its_routes(description: str) -> None:
+async def test_a_decoy_check_does_not_delete_foreign_routes_of_its_names(description: str) -> None:
     async with scene() as made, probing(made):
         await strangers(made, *NAMES[1:], description=description)
         said = await refusal(made, "dualstack.dev/decoys")

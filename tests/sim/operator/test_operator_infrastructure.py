@@ -156,7 +156,7 @@ async def test_a_control_plane_that_moves(tmp_path: Path) -> None:
         assert made.mutations() == before
 
 
-async def test_an_error_is_told_in_gardeners_form_and_leaves_no_trace_once_it_is_over(tmp_path: Path) -> None:
+async def test_an_error_is_reported_in_gardeners_form_and_removed_afterwards(tmp_path: Path) -> None:
     """Sentence case, code, observedGeneration; the operation annotation is taken off before anything is done."""
     async with scene(speed=800.0) as made:
         configure(made, cloudNAT={"natIPNames": [{"name": "egress-1"}]})

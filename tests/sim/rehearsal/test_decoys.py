@@ -38,7 +38,7 @@ def test_no_packet_is_lost_where_routes_under_a_range_carry_nothing() -> None:
     assert "add-secondary-range" not in outcome.err
 
 
-def test_the_annotation_asks_for_it_as_well_and_hears_how_fast_hosts_learn(tmp_path: Path) -> None:
+def test_the_annotation_requests_it_as_well_and_propagation_is_reported(tmp_path: Path) -> None:
     shoot = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     shoot["metadata"].setdefault("annotations", {})["dualstack.dev/decoys"] = "true"
     path = tmp_path / "shoot.yaml"

@@ -80,7 +80,7 @@ class TestOverlap:
     def test_every_node_is_replaced_and_dual_stack(self, overlap: Outcome) -> None:
         assert overlap.result["nodes"] == {"atStart": 3, "atEnd": 3, "replaced": 3, "dualStack": 3}
 
-    def test_what_changed_is_told(self, overlap: Outcome) -> None:
+    def test_the_changes_are_reported(self, overlap: Outcome) -> None:
         changes = {change["what"]: (change["before"], change["after"]) for change in overlap.result["changes"]}
         assert changes["node routes"] == ("3", "0")
         assert changes["nodes"] == ("3 IPv4", "3 dual-stack")

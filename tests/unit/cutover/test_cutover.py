@@ -305,7 +305,7 @@ async def test_a_gate_is_left_when_something_more_urgent_turns_up() -> None:
     assert at_goal(cluster.facts)
 
 
-async def test_a_vm_that_vanishes_amid_the_batch_is_skipped() -> None:
+async def test_a_vm_that_disappears_during_the_batch_is_skipped() -> None:
     def vanish(facts: CutoverFacts) -> CutoverFacts:
         return replace(facts, nodes=tuple(known for known in facts.nodes if known.name != "node-2"))
 

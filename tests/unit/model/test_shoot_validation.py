@@ -251,7 +251,7 @@ def test_several_faults_are_reported_together() -> None:
     assert len(faults) == len(set(faults))
 
 
-def test_a_rehearsal_wants_native_routing_even_of_an_ipv4_shoot() -> None:
+def test_a_rehearsal_requires_native_routing_even_of_an_ipv4_shoot() -> None:
     """It is to become dual-stack; an overlay has no routes to convert (docs/reference/weaknesses.md#w24)."""
     enabled = changed(("spec/networking/providerConfig/overlay/enabled", True))
     silent = changed(("spec/networking/providerConfig", _GONE))

@@ -42,7 +42,7 @@ def test_w36_a_vm_whose_node_is_given_a_pod_cidr_late_gets_its_alias_before_any_
     assert at_goal(last(OVERLAP, facts, SETTINGS))
 
 
-def test_w36_one_that_appears_amid_the_deletes_gets_its_alias_before_the_next_route_goes() -> None:
+def test_w36_a_node_that_appears_during_the_deletes_gets_its_alias_before_the_next_route_is_deleted() -> None:
     facts = reached("delete-route-canary")
     facts = replace(facts, nodes=(*facts.nodes, replace(YOUNG, pod_cidr=cidr(40))))
     following = OVERLAP.next_transition(facts, SETTINGS)

@@ -80,7 +80,7 @@ def test_a_deployment_says_what_it_lacks(status: Manifest, words: str | None) ->
     assert missing is None if words is None else words in str(missing)
 
 
-def test_pods_on_nodes_that_are_not_ready_hold_nobody_up() -> None:
+def test_pods_on_nodes_that_are_not_ready_delay_nothing() -> None:
     status = {"desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 2, "observedGeneration": 1}
     daemon_set = {"metadata": {"generation": 1}, "status": status}
     assert daemon_set_missing(daemon_set) == "2 of 3 pods are available"

@@ -137,7 +137,7 @@ def test_the_machine_is_older_than_its_node() -> None:
     assert pools_to_request(_view("w1"), nodes, [machine], [_deployment("w1", REQUEST)]) == ()
 
 
-def test_all_pools_are_asked_for_by_a_star() -> None:
+def test_a_star_requests_all_pools() -> None:
     view = _view("w1", "w2")
     assert operation_for(view, ("w1", "w2")) == "rollout-workers=*"
     assert operation_for(view, ("w2",)) == "rollout-workers=w2"

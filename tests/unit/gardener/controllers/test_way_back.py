@@ -97,7 +97,7 @@ def _specs(migration: Migration, kind: kinds.Kind) -> list[Any]:
     return [found.get("spec", found.get("data")) for found in migration.world.store.list(kind)]
 
 
-async def test_the_components_go_back_in_the_order_in_which_nothing_is_asked_for_what_is_not_served(
+async def test_the_components_return_in_the_order_in_which_no_unserved_address_is_requested(
     finished: Migration,
 ) -> None:
     """Kubelets, kube-dns, kube-proxy, CNI, cloud-controller-manager, kube-controller-manager, kube-apiserver."""
@@ -131,7 +131,7 @@ async def test_the_components_go_back_in_the_order_in_which_nothing_is_asked_for
     ]
 
 
-async def test_what_cannot_be_undone_is_told_by_name_before_anything_changes(finished: Migration) -> None:
+async def test_what_cannot_be_undone_is_named_before_the_first_change(finished: Migration) -> None:
     for name, spec, marks in (
         ("web6", {"clusterIPs": ["100.64.1.1", "2600:1900:4010:5678::99"]}, {}),
         ("outside", {"clusterIPs": ["100.64.1.2"], "type": "LoadBalancer"}, {"cloud.google.com/l4-rbs": "enabled"}),
@@ -157,7 +157,7 @@ def _service(name: str, spec: Manifest, annotations: dict[str, str]) -> Manifest
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}], **spec}}
 
 
-async def test_who_has_returned_long_ago_is_not_told_again(finished: Migration) -> None:
+async def test_a_finished_return_is_not_announced_again(finished: Migration) -> None:
     """The status shows both families for good, so any later edit finds the same Shoot."""
     finished.trigger_back()
     await finished.until_rest()
@@ -170,7 +170,7 @@ async def test_who_has_returned_long_ago_is_not_told_again(finished: Migration) 
     assert finished.constraints == GOLDEN_BACK
 
 
-async def test_the_nodes_are_rolled_by_the_owner_if_that_is_asked_for(finished: Migration) -> None:
+async def test_the_owner_replaces_the_nodes_if_that_is_requested(finished: Migration) -> None:
     finished.rollout = "manual"
     finished.restart()
     finished.trigger_back()
@@ -241,7 +241,7 @@ def _families_of_cni_and_nodes(migration: Migration) -> set[tuple[int, int]]:
     return seen
 
 
-async def test_amid_the_roll_out_the_constraint_stays_until_every_node_is_single_stack_again() -> None:
+async def test_during_the_roll_out_the_constraint_stays_until_every_node_is_single_stack_again() -> None:
     """Infrastructure dual-stack, nodes mixed (rules E, K, J): Gardener's words of the way forward stay."""
     migration = Migration(rollout="manual")
     migration.trigger()
@@ -262,7 +262,7 @@ async def test_amid_the_roll_out_the_constraint_stays_until_every_node_is_single
 
 
 @pytest.mark.parametrize("status", ["Progressing", "True"])
-async def test_amid_the_migration_of_dns(status: str) -> None:
+async def test_during_the_migration_of_dns(status: str) -> None:
     """The constraint of DNS goes when kube-dns has one address; CoreDNS need not be restarted to lose one."""
     migration = Migration()
     migration.trigger()
@@ -331,7 +331,7 @@ async def test_killed_before_any_write_of_the_way_back_it_finishes() -> None:
         assert_ipv4(migration)
 
 
-async def test_an_ipv4_cluster_that_never_was_dual_stack_is_told_nothing() -> None:
+async def test_an_ipv4_cluster_that_never_was_dual_stack_gets_no_announcement() -> None:
     migration = Migration()
     controller = ShootController(migration.world.kube, migration.world.clock, migration.events.append)
     ask = {"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}}

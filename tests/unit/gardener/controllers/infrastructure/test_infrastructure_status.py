@@ -58,7 +58,7 @@ def test_provider_status_before_and_after() -> None:
     assert after["networks"]["natIPs"] == [{"ip": "34.1.2.3"}]
 
 
-def test_subnets_stand_in_gardeners_order_and_the_account_of_the_state_is_told() -> None:
+def test_subnets_are_in_gardeners_order_and_the_status_has_the_service_account_of_the_state() -> None:
     internal = {"internal": "10.251.0.0/16"}
     state = InfrastructureState(data={"ids/service-account-email": "nodes@proj-1.iam"})
     raw = provider_status(desired(networks=internal), view(networks=internal), nat_ips=(), state=state)
