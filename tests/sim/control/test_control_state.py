@@ -103,7 +103,7 @@ async def test_an_invalid_speed_or_step_is_refused(served: Served, body: Any) ->
 async def test_the_clock_is_fixed_once_a_rehearsal_is_triggered(served: Served) -> None:
     await served.good("POST", "/trigger")
     status, answer = await served.control("POST", "/clock", {"speed": 2})
-    assert (status, "a rehearsal is under way" in answer["message"]) == (409, True)
+    assert (status, "a rehearsal is running" in answer["message"]) == (409, True)
 
 
 async def test_the_clock_is_fixed_once_the_operator_has_called(served: Served) -> None:

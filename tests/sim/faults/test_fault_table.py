@@ -297,7 +297,7 @@ async def test_row_15_the_way_back_during_the_cut_over_ends_on_routes() -> None:
         with pytest.raises(StatusError, match="nodeCIDRMaskSizeIPv6"):
             made.trigger(families=("IPv4",))
         made.trigger(annotations={"dualstack.dev/cut-over": "back"})
-        with pytest.raises(TaskFailed, match="on its routes again"):
+        with pytest.raises(TaskFailed, match="uses its routes again"):
             await made.reconcile()
         assert len(await made.node_routes()) == 3
         assert "ipv4-pod-cidr" not in str((await made.subnet()).get("secondaryIpRanges"))

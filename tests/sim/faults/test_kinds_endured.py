@@ -181,7 +181,7 @@ async def test_the_way_back_loses_nothing_to_stale_reads(method: str) -> None:
         assert await made.node_routes() == []
         made.faults.declare(rules({"method": method, "stale": 60, "count": 999}))
         made.trigger(annotations={"dualstack.dev/cut-over": "back"})
-        with pytest.raises(TaskFailed, match="on its routes again"):
+        with pytest.raises(TaskFailed, match="uses its routes again"):
             await made.reconcile()
         assert made.faults.fired
         made.faults.declare(())

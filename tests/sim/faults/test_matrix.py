@@ -91,7 +91,7 @@ async def assert_stopped_at_the_canary(made: Scene) -> None:
 
     before = made.mutations()
     made.request()
-    with pytest.raises(TaskFailed, match="as was seen before; annotate the Shoot with"):
+    with pytest.raises(TaskFailed, match="as observed in an earlier cut-over; annotate the Shoot with"):
         await made.reconcile()
     assert made.mutations() == before
 

@@ -99,7 +99,7 @@ def test_a_yaml_error_has_its_position(tmp_path: Path) -> None:
 def test_a_file_too_large_for_kubernetes_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "shoot.yaml"
     path.write_text("a" * (3 * 1024 * 1024 + 1))
-    assert "more than 3 MiB" in refusal(str(path))[0]
+    assert "larger than 3 MiB" in refusal(str(path))[0]
 
 
 @pytest.mark.slow
@@ -129,7 +129,7 @@ def test_an_unknown_step_to_kill_at() -> None:
 
 
 def test_a_step_of_the_way_back_without_one() -> None:
-    assert "without --and-back" in refusal(str(EXAMPLE), "--kill-at", "back:update-kube-dns")[0]
+    assert "needs --and-back" in refusal(str(EXAMPLE), "--kill-at", "back:update-kube-dns")[0]
 
 
 def test_a_fault_file_with_mistakes(tmp_path: Path) -> None:
