@@ -30,7 +30,7 @@ def test_under_the_pessimistic_profile_the_product_stops_before_loss() -> None:
     outcome = rehearse("--profile", "pessimistic")
     assert outcome.status == 1
     assert outcome.result["profile"] == "pessimistic"
-    assert "does not know allowSubnetCidrRoutesOverlap" in outcome.result["reason"]
+    assert "does not show allowSubnetCidrRoutesOverlap" in outcome.result["reason"]
     assert outcome.result["traffic"]["blackoutSeconds"] == {"max": 0.0, "p99": 0.0, "total": 0.0}
 
 
@@ -67,7 +67,7 @@ def test_aliases_without_traffic_affect_the_canary_at_most(arguments: tuple[str,
         assert "annotate the Shoot with dualstack.dev/strategy: compressed" in outcome.result["reason"]
         assert len({pair["to"] for pair in traffic["brokenPairs"] if pair["family"] == "IPv4"}) == 1
     else:
-        assert "does not serve addresses that no resource" in outcome.result["reason"]
+        assert "static routes do not carry traffic to unassigned addresses" in outcome.result["reason"]
 
 
 @pytest.mark.slow
@@ -75,7 +75,7 @@ def test_the_range_is_removed_if_routes_carry_no_traffic_under_it() -> None:
     """Not documented for next hops that are VMs (docs/reference/compute-engine.md#open-unmatched-to-instances)."""
     outcome = rehearse("--knob", "unmatched-to-instances=no")
     assert outcome.status == 1
-    assert "does not serve addresses that no resource" in outcome.result["reason"]
+    assert "static routes do not carry traffic to unassigned addresses" in outcome.result["reason"]
     assert outcome.result["traffic"]["current"] == 0
     assert outcome.result["compute"]["mutations"] <= 5
 
