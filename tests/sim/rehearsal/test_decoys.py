@@ -34,7 +34,7 @@ def test_no_packet_is_lost_where_routes_under_a_range_carry_nothing() -> None:
     outcome = rehearse("--decoys", "--profile", "pessimistic", "--knob", "K5=shown")
     assert outcome.status == 1
     assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
-    assert "a static route to a VM does not serve addresses" in outcome.result["reason"]
+    assert "static routes do not carry traffic to unassigned addresses" in outcome.result["reason"]
     assert "add-secondary-range" not in outcome.err
 
 
@@ -45,7 +45,7 @@ def test_the_annotation_requests_it_as_well_and_propagation_is_reported(tmp_path
     path.write_text(yaml.safe_dump(shoot), encoding="utf-8")
     asked = rehearse(shoot=path)
     assert asked.status == 0, asked.err
-    assert "Measured: the last of 3 hosts knew of the decoys' alias" in asked.err
+    assert "Measured: the last of 3 hosts applied the decoys' alias" in asked.err
     assert "remove-decoys" in asked.err
 
 
