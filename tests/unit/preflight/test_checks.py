@@ -213,6 +213,14 @@ APPEARS: list[tuple[str, Inventory, str]] = [
         ),
     ),
     (
+        "static-route-quota",
+        replace(many_routes(STATIC_ROUTES - 2), observed=replace(INVENTORY.facts, routes=INVENTORY.facts.routes[1:])),
+        (
+            "network vpc: 198 static routes exist and up to 4 more are needed; the default quota "
+            "STATIC_ROUTES_PER_NETWORK is 200"
+        ),
+    ),
+    (
         "hybrid-limits",
         nics(MOST_INTERFACES),
         (
