@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dualstack.cutover.run import run_cutover
 from dualstack.model.errors import DualstackError
@@ -87,18 +87,7 @@ class FakeCluster:
         return [waiting.pop(0)] if waiting else []
 
     def _become(self, facts: CutoverFacts) -> None:
-        self.facts = CutoverFacts(
-            pods_cidr=facts.pods_cidr,
-            range_name=facts.range_name,
-            subnet=facts.subnet,
-            routes=facts.routes,
-            nodes=facts.nodes,
-            saved_routes=facts.saved_routes,
-            controller=facts.controller,
-            foreign_routes=facts.foreign_routes,
-            with_network_problem=facts.with_network_problem,
-            decoys=facts.decoys,
-        )
+        self.facts = replace(facts)
         self.states.append(self.facts)
 
     @property
