@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
-from typing import Literal
+from contextlib import suppress
+from typing import Any, Literal
 
 from dualstack.clock import Clock, rfc3339
 from dualstack.kube.interface import AlreadyExists, Kube
@@ -28,25 +30,29 @@ async def announce(
     kind: EventType = "Normal",
     generation: int | None = None,
 ) -> bool:
-    """Write an Event about an object. A failed write is ignored.
+    """Write an Event about an object; `namespace` is empty for a cluster-scoped one. Failures are ignored.
 
-    With `generation` the Event is written once for that generation of the Shoot, even across restarts; False if it
-    exists already.
+    The Event refers to the object by its UID, without which `kubectl describe` does not show it
+    (docs/reference/design-rules.md#events). With `generation` the Event is written once for that generation of the
+    Shoot, even across restarts; False if it exists already.
     """
     suffix = uuid.uuid4().hex[:16] if generation is None else f"{reason.lower()}.{generation}"
     now = rfc3339(clock.now())
+    component = f"dualstack-{about.kind.lower()}"
     body = {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": f"{name}.{suffix}", "namespace": namespace},
-        "involvedObject": {"apiVersion": about.api_version, "kind": about.kind, "name": name, "namespace": namespace},
+        "metadata": {"name": f"{name}.{suffix}", "namespace": namespace or "default"},
+        "involvedObject": await _reference(kube, about, name, namespace),
         "reason": reason,
         "message": message[:LONGEST],
         "type": kind,
         "count": 1,
         "firstTimestamp": now,
         "lastTimestamp": now,
-        "source": {"component": f"dualstack-{about.kind.lower()}"},
+        "source": {"component": component},
+        "reportingComponent": component,
+        "reportingInstance": socket.gethostname(),
     }
     try:
         await kube.create(EVENT, body)
@@ -55,3 +61,14 @@ async def announce(
     except KubeError:
         pass
     return True
+
+
+async def _reference(kube: Kube, about: Kind, name: str, namespace: str) -> dict[str, Any]:
+    """The reference to an object, with UID and resource version if it can be read."""
+    reference = {"apiVersion": about.api_version, "kind": about.kind, "name": name}
+    if about.namespaced:
+        reference["namespace"] = namespace
+    with suppress(KubeError):
+        if (found := await kube.get(about, name, namespace)) is not None:
+            reference |= {field: found["metadata"][field] for field in ("uid", "resourceVersion")}
+    return reference

@@ -14,8 +14,13 @@ from typing import Any
 import pytest
 import yaml
 
+from dualstack.clock import Clock
+from dualstack.gardener.model.kinds import SHOOT
+from dualstack.kube.announcement import announce
+from dualstack.kube.client import LightkubeKube
 from dualstack.model.kinds import (
     CONFIG_MAP,
+    CRD,
     DAEMON_SET,
     DEPLOYMENT,
     NAMESPACE,
@@ -29,7 +34,9 @@ from dualstack.model.kinds import (
 from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.kube.types import ResourceType
+from dualstack_sim.world.gardener.definitions import definitions
 from tests.sim.kube.objects import BUDGET, WIDGET, pod, ready, widget, widget_definition
+from tests.support.loopback import connection
 
 pytestmark = pytest.mark.clients
 
@@ -102,6 +109,21 @@ async def test_describe(store: KubeStore, kubectl: Kubectl, node: Manifest, web_
     assert re.search(r"Replicas: +2 desired", await kubectl("describe", "deployment", "web"))
     assert re.search(r"IP: +10\.2\.0\.1", await kubectl("describe", "service", "web"))
     assert "Name:         default" in await kubectl("describe", "namespace", "default")
+
+
+async def test_p13_describe_shows_the_events_of_the_product(
+    store: KubeStore, kubectl: Kubectl, url: str, clock: Clock
+) -> None:
+    """Given Events about a Shoot, a namespaced custom object, then `kubectl describe` shows them."""
+    for definition in definitions():
+        store.create(CRD, definition)
+    names = {"apiVersion": SHOOT.api_version, "kind": SHOOT.kind}
+    store.create(SHOOT, {**names, "metadata": {"name": "bar", "namespace": "default"}, "spec": {}})
+    client = LightkubeKube.connect(connection(url))
+    await announce(client, clock, SHOOT, "bar", "default", "StrategyChosen", "overlap: requested", kind="Warning")
+    await client.close()
+    described = await kubectl("describe", "shoot", "bar")
+    assert re.search(r"Warning +StrategyChosen .* dualstack-shoot +overlap: requested", described)
 
 
 async def test_apply_twice_and_changed(store: KubeStore, kubectl: Kubectl, web_deployment: Manifest) -> None:
