@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dualstack_sim.compute.api.errors import ApiError
@@ -49,6 +51,68 @@ ROUTES: list[Json] = [
 def test_filters_that_clients_send(text: str, expected: list[int]) -> None:
     predicate = compile_filter(text)
     assert [index for index, route in enumerate(ROUTES) if predicate(route)] == expected
+
+
+PATH = "projects/proj-1/global/networks/vpc"
+OTHER_LINKS = (
+    f"https://compute.googleapis.com/compute/v1/{PATH}",
+    f"https://www.googleapis.com/compute/beta/{PATH}",
+    f"http://127.0.0.1:18080/compute/v1/{PATH}",
+)
+VM: Json = {
+    "name": "vm0",
+    "users": [LINK],
+    "nextHopInstance": LINK.replace("global/networks/vpc", "zones/europe-west1-b/instances/vm1"),
+}
+
+
+@pytest.mark.parametrize("link", OTHER_LINKS)
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("(name eq shoot.*) (network eq {link}) (description eq k8s-node-route)", [0]),
+        ("network ne {link}", [1]),
+        ("network eq '{link}.*'", [0, 1, 2]),
+        ("network eq .*{escaped}", [0, 2]),
+        ('network = "{link}"', [0, 2]),
+        ("network = {link}*", [0, 1, 2]),
+        ("network != {link}", [1]),
+        ('network:"{link}"', [0, 1, 2]),
+        ('NOT network = "{link}"', [1]),
+        ('network <= "{link}"', [0, 2]),
+    ],
+)
+def test_s3_filters_compare_links_without_their_host(link: str, form: str, expected: list[int]) -> None:
+    escaped = re.sub(r"([^\w])", r"\\\1", link)
+    predicate = compile_filter(form.format(link=link, escaped=escaped))
+    assert [index for index, row in enumerate(ROUTES) if predicate(row)] == expected
+
+
+@pytest.mark.parametrize("link", OTHER_LINKS)
+def test_s3_filters_compare_links_in_every_field(link: str) -> None:
+    instance = link.replace("global/networks/vpc", "zones/europe-west1-b/instances/vm1")
+    for text in (
+        f"nextHopInstance eq {instance}",
+        f'nextHopInstance = "{instance}"',
+        f'users:"{link}"',
+    ):
+        assert compile_filter(text)(VM), text
+
+
+@pytest.mark.parametrize("text", ["networkInterfaces.network eq .*", "disks.source:x", 'nats.name = "a"'])
+def test_s3_fields_of_entries_of_lists_cannot_be_filtered(text: str) -> None:
+    """As for the author of google-api-go-client issue 813."""
+    with pytest.raises(ApiError) as refused:
+        compile_filter(text)
+    assert "Invalid list filter expression." in refused.value.message
+
+
+def test_s3_a_filter_still_compares_the_rest_of_a_link() -> None:
+    """Another project, another collection and a text that only looks like a link stay different."""
+    for other in (LINK.replace("proj-1", "proj-2"), LINK.replace("networks", "routes"), f"x{LINK}"):
+        assert [row["name"] for row in ROUTES if compile_filter(f"network eq {other}")(row)] == []
+    described = {"name": "a", "description": "see https://example.com/compute/v1/x"}
+    assert not compile_filter('description = "see https://example.org/compute/v1/x"')(described)
 
 
 @pytest.mark.parametrize(

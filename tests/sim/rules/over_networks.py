@@ -76,6 +76,17 @@ async def lists_subnetworks(cloud: Cloud) -> bool:
     return (await cloud.get(NODES))["selfLink"] in (await cloud.get("global/networks/vpc")).get("subnetworks", [])
 
 
+@over_http("subnetworks.flow-sampling-precision")
+async def flow_sampling_precision(cloud: Cloud) -> bool:
+    await cloud.patch_nodes(logConfig={"enable": True, "flowSampling": 0.20000000298023224})
+    return bool((await cloud.get(NODES))["logConfig"]["flowSampling"] == 0.2)
+
+
+@over_http("subnetworks.flow-sampling-range")
+async def flow_sampling_range(cloud: Cloud) -> bool:
+    return await patched(cloud, logConfig={"enable": True, "flowSampling": 1.5}) == "invalid"
+
+
 # -- subnetworks: fingerprint and kinds of change
 
 

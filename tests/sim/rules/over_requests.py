@@ -150,6 +150,18 @@ async def all_scopes(cloud: Cloud) -> bool:
     return ZONE in (await cloud.get("aggregated/subnetworks", includeAllScopes="true"))["items"]
 
 
+@over_http("requests.ipv6-text")
+async def ipv6_text(cloud: Cloud) -> bool:
+    prefix = {"externalIpv6Prefix": "2600:1900:4010:9999:0:0:0:0/64", "name": "six", "network": NETWORK}
+    dual = {"ipCidrRange": "10.9.0.0/24", "stackType": "IPV4_IPV6", "ipv6AccessType": "EXTERNAL"}
+    await cloud.do("POST", f"{REGION}/subnetworks", prefix | dual)
+    path = f"{REGION}/subnetworks/six"
+    while "externalIpv6Prefix" not in await cloud.get(path):
+        await cloud.clock.sleep(1.0)
+    body = {"fingerprint": await cloud.fingerprint(path), "externalIpv6Prefix": "2600:1900:4010:9999::/64"}
+    return await status(cloud, "PATCH", path, body) == 200
+
+
 @over_http("filters.whole-field")
 async def whole_field(cloud: Cloud) -> bool:
     return await names(cloud, "global/networks", filter="name eq vp") == []
@@ -163,6 +175,17 @@ async def groups_together(cloud: Cloud) -> bool:
 @over_http("filters.one-grammar")
 async def one_grammar(cloud: Cloud) -> bool:
     return await status(cloud, "GET", "global/networks", filter="name eq vpc AND mtu = 1460") == 400
+
+
+@over_http("filters.any-host")
+async def any_host(cloud: Cloud) -> bool:
+    link = (await cloud.get("global/networks/vpc"))["selfLink"].replace("www.", "compute.")
+    return "vpc" in await names(cloud, "global/networks", filter=f"selfLink eq {link}")
+
+
+@over_http("filters.no-entries-of-lists")
+async def no_entries_of_lists(cloud: Cloud) -> bool:
+    return await status(cloud, "GET", f"{ZONE}/instances", filter="networkInterfaces.networkIP = 10.250.0.2") == 400
 
 
 @over_http("filters.presence")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from ipaddress import ip_interface
 from typing import Any
 
 from dualstack_sim.compute.api.errors import Json, bad_request, invalid
@@ -82,15 +84,25 @@ def echoed(body: Json, fields: Collection[str]) -> Json:
 def refuse_changes(body: Json, current: Json, fields: Iterable[str]) -> None:
     """Refuse changes of these fields; clients may send the current values."""
     for field in fields:
-        if field in body and _bare(body[field]) != _bare(current.get(field)):
+        if field in body and not same(body[field], current.get(field)):
             raise invalid(f"resource.{field}", "", "Updating this field is not supported.")
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two values differ only in fields that the server adds, in absence, or in the spelling of IPv6."""
+    return bool(_bare(one) == _bare(other))
+
+
 def _bare(value: Any) -> Any:
-    """The value without fields that the server adds; None for an empty value."""
+    """The value without fields that the server adds and with one spelling of IPv6; None for an empty value."""
     if isinstance(value, dict):
         return {k: _bare(v) for k, v in value.items() if k not in ("kind", "fingerprint") and v not in ([], {})} or None
-    return None if value in ("", []) else value
+    if isinstance(value, list):
+        return [_bare(entry) for entry in value] or None
+    if isinstance(value, str) and value.count(":") > 1 and enforced("requests.ipv6-text"):
+        with suppress(ValueError):
+            return ip_interface(value)
+    return None if value == "" else value
 
 
 def accept_labels(value: Mapping[str, Any], where: str) -> Json:

@@ -23,6 +23,16 @@ _TOKEN = re.compile(
 )
 _MIXED = re.compile(r"""\A[^"'].*\s(?:AND|OR)\s""", re.DOTALL)
 """An unquoted literal that continues with AIP-160 terms."""
+_LINK_ROOT = re.compile(r"https?\\?:(?:\\?/){2}[\w.:\\\[\]-]+?(?=\\?/)")
+"""Scheme and host of a link, also with the escapes of a regular expression."""
+_VERSION = re.compile(r"(\\?/compute\\?/)(?:alpha|beta|v1)(?=\\?/)")
+_LISTS_OF_OBJECTS = frozenset(
+    (
+        "accessConfigs", "aliasIpRanges", "allowed", "backends", "bgpPeers", "denied", "disks", "guestAccelerators",
+        "guestOsFeatures", "instances", "interfaces", "namedPorts", "nats", "networkInterfaces", "peerings",
+        "secondaryIpRanges", "serviceAccounts", "versions", "warnings",
+    )
+)  # fmt: skip
 _LONGEST = 16_384
 _SILENT = re2.Options()
 _SILENT.log_errors = False
@@ -42,6 +52,12 @@ def _bad(text: str) -> ApiError:
     return invalid("filter", text, "Invalid list filter expression.")
 
 
+def _check_field(field: str, text: str) -> None:
+    """Refuse fields of the entries of lists (docs/reference/compute-engine.md#filter-lists)."""
+    if "." in field and field.partition(".")[0] in _LISTS_OF_OBJECTS and enforced("filters.no-entries-of-lists"):
+        raise _bad(text)
+
+
 def lookup(resource: Json, path: str) -> Any:
     """The value at a dotted path, or None."""
     value: Any = resource
@@ -56,6 +72,20 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)
+
+
+@lru_cache(maxsize=4096)
+def _canonical(text: str) -> str:
+    """A link, or a pattern for links, with Google's host and v1 (docs/reference/compute-engine.md#filter-hosts)."""
+    return _VERSION.sub(r"\1v1", _LINK_ROOT.sub("https://www.googleapis.com", text))
+
+
+def _spellings(text: str, literal: str) -> list[tuple[str, str]]:
+    """The pairs of text and literal to compare: as they are, and for a link without regard to host and version."""
+    pairs = [(text, literal)]
+    if text.startswith(("http://", "https://")) and enforced("filters.any-host"):
+        pairs.append((_canonical(text), _canonical(literal)))
+    return pairs
 
 
 # -- legacy: `field eq literal`, the literal a regular expression that must match the whole value
@@ -101,17 +131,29 @@ def _legacy_term(part: str, text: str) -> Predicate:
         raise _bad(text)
     if len(literal) > 1 and literal[0] == literal[-1] and literal[0] in "\"'":
         literal = literal[1:-1]
-    try:
-        pattern = re2.compile(_encodable(literal), _SILENT)
-    except re2.error:
-        raise _bad(text) from None
+    _check_field(field, text)
+    _pattern(literal, text)
     wanted = operator == "eq"
 
-    def holds(resource: Json) -> bool:
+    def matches(value: str, wording: str) -> bool:
+        pattern = _pattern(wording, text)
         matching = pattern.fullmatch if enforced("filters.whole-field") else pattern.search
-        return (matching(_encodable(_text(lookup(resource, field)))) is not None) is wanted
+        return matching(_encodable(value)) is not None
 
-    return holds
+    return lambda resource: _any_spelling(_text(lookup(resource, field)), literal, matches) is wanted
+
+
+@lru_cache(maxsize=256)
+def _pattern(literal: str, text: str) -> Any:
+    """The compiled regular expression. Raises ApiError 400 for a malformed one in the filter `text`."""
+    try:
+        return re2.compile(_encodable(literal), _SILENT)
+    except re2.error:
+        raise _bad(text) from None
+
+
+def _any_spelling(text: str, literal: str, matches: Callable[[str, str], bool]) -> bool:
+    return any(matches(*pair) for pair in _spellings(text, literal))
 
 
 def _encodable(text: str) -> str:
@@ -188,6 +230,7 @@ class _Expression:
             raise _bad(self._text)
         self._next += 1
         literal = re.sub(r"\\(.)", r"\1", literal[1:-1]) if kind == "quoted" else self._continued(literal)
+        _check_field(field, self._text)
         return _comparison(field, operator, literal)
 
     def _continued(self, literal: str) -> str:
@@ -202,14 +245,14 @@ def _comparison(field: str, operator: str, literal: str) -> Predicate:
     if operator == ":":
         return lambda resource: _has(lookup(resource, field), literal)
     if operator in ("=", "!="):
-        parts, wanted = literal.split("*"), operator == "="
-        return lambda resource: _matches(_text(lookup(resource, field)), parts) is wanted
+        wanted = operator == "="
+        return lambda resource: _any_spelling(_text(lookup(resource, field)), literal, _matches) is wanted
     return lambda resource: _ordered(lookup(resource, field), operator, literal)
 
 
-def _matches(text: str, parts: list[str]) -> bool:
-    """Whether `text` consists of `parts` with any text between them."""
-    first, *rest = parts
+def _matches(text: str, literal: str) -> bool:
+    """Whether `text` is `literal`, in which `*` stands for any text."""
+    first, *rest = literal.split("*")
     if not rest:
         return text == first
     if not text.startswith(first):
@@ -226,16 +269,20 @@ def _matches(text: str, parts: list[str]) -> bool:
 def _has(value: Any, literal: str) -> bool:
     if literal == "*" and enforced("filters.presence"):
         return value not in (None, "", [], {})
-    if isinstance(value, (list, dict)):
+    if isinstance(value, list):
+        return any(_any_spelling(_text(entry), literal, str.__eq__) for entry in value)
+    if isinstance(value, dict):
         return literal in value
-    return literal.strip("*").lower() in _text(value).lower() if value is not None else False
+    wanted = literal.strip("*").lower()
+    return value is not None and _any_spelling(_text(value), wanted, lambda text, part: part in text.lower())
 
 
 def _ordered(value: Any, operator: str, literal: str) -> bool:
     if value is None:
         return False
-    left: Any = _text(value)
-    right: Any = literal
+    left: Any
+    right: Any
+    left, right = _spellings(_text(value), literal)[-1]
     with suppress(ValueError):
         left, right = float(left), float(right)
     return bool({"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}[operator])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from dualstack_sim.compute.api.bodies import Schema, accept, accept_list, echoed, one_of
+from dualstack_sim.compute.api.bodies import Schema, accept, accept_list, echoed, one_of, same
 from dualstack_sim.compute.api.errors import (
     ApiError,
     Json,
@@ -55,6 +55,8 @@ _ECHOED = (
     "nicType", "enableVpcScopedDns", "igmpQuery", "networkAttachment", "parentNicName", "queueCount", "serviceClassId",
     "vlan",
 )  # fmt: skip
+_FIXED = ("name", "ipv6AccessType", "ipv6Address", "internalIpv6PrefixLength", "aliasIpv6Ranges", *_ECHOED)
+"""Fields that updateNetworkInterface does not change here; clients may send the current values."""
 STACKS = ("IPV4_ONLY", "IPV4_IPV6")
 _IPV6_FIELDS = ("ipv6AccessType", "ipv6AccessConfigs", "ipv6Address", "internalIpv6PrefixLength")
 
@@ -274,6 +276,9 @@ def _plan_update(
         project.require_unlocked(key)
     holder = project.links.partial(instance)
     if stack_changes:
+        wanted_type = body.get("ipv6AccessType") or subnetwork.get("ipv6AccessType")
+        if stack == "IPV4_IPV6" and wanted_type != subnetwork.get("ipv6AccessType"):
+            raise invalid("resource.ipv6AccessType", wanted_type, "The subnetwork has another IPv6 access type.")
         change = _stack_change(project, key, subnetwork, stack, current, transaction)
         return change if requested else _with_aliases_cleared(change, project, key, current, holder)
     check_aliases(project, current["network"], len(difference.added))
@@ -356,15 +361,18 @@ def _move(
 def _refuse_fixed(current: Json, body: Json, status: str) -> None:
     """Refuse changes that this method does not support on a running VM, or at all."""
     for field in ("accessConfigs", "ipv6AccessConfigs"):
-        differs = field in body and body[field] != current.get(field, [])
+        differs = field in body and not same(body[field], current.get(field))
         if differs and enforced("interfaces.access-configs-fixed"):
             raise _unsupported(field)
     for field in ("network", "subnetwork", "networkIP"):
-        differs = body.get(field) and not current[field].endswith(body[field].rpartition("projects/")[2])
-        if differs and status != "TERMINATED" and enforced("interfaces.address-fixed"):
+        moves = bool(body.get(field)) and not current[field].endswith(body[field].rpartition("projects/")[2])
+        if moves and status != "TERMINATED" and enforced("interfaces.address-fixed"):
             raise invalid(f"resource.{field}", body[field], "The instance must be stopped to change this field.")
-    for field in ("name", "nicType"):
-        if body.get(field) and body[field] != current.get(field):
+    becomes_dual = body.get("stackType") == "IPV4_IPV6" != current["stackType"]
+    for field in _FIXED:
+        if body.get(field) and not same(body[field], current.get(field)):
+            if field == "ipv6AccessType" and becomes_dual:  # `_stack_change` compares it with the subnetwork
+                continue
             raise _unsupported(field)
 
 

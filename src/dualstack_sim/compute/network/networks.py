@@ -78,7 +78,7 @@ class Networks:
         if cleared and enforced("networks.unique-local-stays"):
             why = "ULA internal IPv6 ranges can not be disabled."
             raise invalid("resource.enableUlaInternalIpv6", "False", why)
-        if not change.get("enableUlaInternalIpv6"):
+        if not change.get("enableUlaInternalIpv6") or "internalIpv6Range" in current:
             refuse_changes(body, current, ("internalIpv6Range",))
         wanted = change.pop("internalIpv6Range", None)
         if change.get("enableUlaInternalIpv6") and "internalIpv6Range" not in current:

@@ -5,11 +5,12 @@ Source: docs/reference/compute-engine.md#networks-and-subnetworks.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Any
 
-from dualstack_sim.compute.api.bodies import accept, echoed, one_of
+from dualstack_sim.compute.api.bodies import accept, echoed, one_of, same
 from dualstack_sim.compute.api.errors import Json, condition_not_met, in_use, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key
@@ -213,7 +214,8 @@ class Subnetworks:
     def _stack_change(self, key: Key, current: Json, body: Json) -> Callable[[Json], Json]:
         """Change the stack type. An empty string, which some clients send, changes nothing."""
         for field in ("externalIpv6Prefix", "internalIpv6Prefix", "ipCollection"):
-            if body.get(field) not in (None, "", current.get(field)) and enforced("subnetworks.prefix-preset"):
+            changes = body.get(field) and not same(body[field], current.get(field))
+            if changes and enforced("subnetworks.prefix-preset"):
                 raise invalid(f"resource.{field}", body[field], "It can be chosen at creation only.")
         stack, access = body.get("stackType") or "", body.get("ipv6AccessType") or ""
         known = current.get("ipv6AccessType") or self._prefixes.remembered_access_type(key)
@@ -330,7 +332,10 @@ def _without(resource: Json, *fields: str) -> Json:
 
 def _flow_logs(body: Json, current: Json) -> Json:
     """The fields enableFlowLogs and logConfig, which express the same setting."""
-    config = {**current.get("logConfig", {}), **body.get("logConfig", {})}
+    given = dict(body.get("logConfig", {}))
+    if "flowSampling" in given:
+        given["flowSampling"] = _sampling(given["flowSampling"])
+    config = {**current.get("logConfig", {}), **given}
     enabled = body.get("enableFlowLogs")
     if enabled is None:
         enabled = config.get("enable", current.get("enableFlowLogs"))
@@ -339,6 +344,16 @@ def _flow_logs(body: Json, current: Json) -> Json:
     if enabled is None:
         return {}
     return {"enableFlowLogs": False, "logConfig": {"enable": False}}
+
+
+def _sampling(share: float) -> float:
+    """The share in single precision, as the shortest decimal (docs/reference/compute-engine.md#flow-sampling)."""
+    if not 0 <= share <= 1 and enforced("subnetworks.flow-sampling-range"):
+        raise invalid("resource.logConfig.flowSampling", share, "Must be between 0 and 1.")
+    if not enforced("subnetworks.flow-sampling-precision"):
+        return share
+    single = struct.pack("f", share)
+    return next(short for digits in range(1, 10) if struct.pack("f", short := float(f"{share:.{digits}g}")) == single)
 
 
 def _excerpt(body: Json) -> str:
