@@ -19,9 +19,16 @@ from dualstack.kube.interface import Kube, NotFound
 from dualstack.model.errors import DualstackError
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Kind, Manifest
+from dualstack.preflight.finding import PreflightFailed
 
 CREATE, RECONCILE_TYPE, DELETE, MIGRATE, RESTORE = "Create", "Reconcile", "Delete", "Migrate", "Restore"
 """Values of `lastOperation.type`."""
+
+CHECKING = "error checking"
+"""Start of the description of an error that was found before anything was changed.
+
+docs/reference/gardener.md#config-validator
+"""
 
 WAIT_FOR_STATE = "wait-for-state"
 """Operation annotation of an object whose state is still on its way from the other seed."""
@@ -101,7 +108,7 @@ class ExtensionReconciler:
         kind = operation_type(found)
         texts = descriptions_of(kind, self.extension.noun, self.extension.kind.kind)
         found = await self._start(found, kind, texts)
-        stage = f"error checking {self.extension.noun} config"
+        stage = checking = f"{CHECKING} {self.extension.noun} config"
         try:
             if self.lifecycle is not None and kind not in (DELETE, MIGRATE):
                 await self.lifecycle.check(found, shoot)
@@ -111,6 +118,8 @@ class ExtensionReconciler:
             await self._failed(found, kind, stage, waiting)
             return waiting.seconds
         except DualstackError as error:
+            if isinstance(error.__cause__, PreflightFailed):
+                stage = checking
             await self._failed(found, kind, stage, error)
             raise
         if kind == RESTORE:

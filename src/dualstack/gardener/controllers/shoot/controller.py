@@ -14,9 +14,10 @@ from dualstack.gardener.controllers.shoot.observation import nodes_facts
 from dualstack.gardener.controllers.shoot.record import INITIALIZED, ShootRecord
 from dualstack.gardener.error_codes import CONFIGURATION_PROBLEM, FAILING, error_codes
 from dualstack.gardener.model.constraints import NodesFacts, nodes_constraint_at_end
-from dualstack.gardener.model.kinds import MACHINE, MACHINE_DEPLOYMENT
+from dualstack.gardener.model.kinds import MACHINE, MACHINE_DEPLOYMENT, SHOOT
 from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION, OPERATION
 from dualstack.gardener.model.shoot import ShootView, technical_id
+from dualstack.kube.announcement import announce
 from dualstack.kube.interface import Kube
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import Listener
@@ -25,6 +26,8 @@ from dualstack.model.kinds import NODE, Manifest
 
 LOOK_AGAIN = 30.0
 """Seconds until the next look at nodes or pods that are being replaced; a watch event ends the wait earlier."""
+RECONCILE_ERROR = "ReconcileError"
+"""The reason of the Event for a failed pass, as gardenlet names it."""
 _PLAIN_OPERATIONS = ("reconcile", "retry")
 
 
@@ -102,9 +105,12 @@ class ShootController:
         """Set Failed if only a user can correct the error, else Error (docs/reference/gardener.md#failed-or-error)."""
         codes = error_codes(error)
         failed = bool(FAILING.intersection(codes))
-        await record.failed("Failed" if failed else "Error", str(error), codes, generation)
+        shoot = await record.failed("Failed" if failed else "Error", str(error), codes, generation)
+        await self._announce(shoot, RECONCILE_ERROR, dig(shoot, "status", "lastOperation", "description"))
         if not failed:
             raise error
+        # The extensions rest only when the Cluster shows the state (docs/reference/gardener.md#failed-shoot).
+        await record.sync_cluster(shoot)
         self._log.error("shoot failed", error=str(error), codes=list(codes))
         return None
 
@@ -185,6 +191,12 @@ class ShootController:
             return LOOK_AGAIN
         self._without_progress[key] = constraints
         return await self._pass(record, shoot)
+
+    async def _announce(self, shoot: Manifest, reason: str, message: str) -> None:
+        metadata = shoot["metadata"]
+        await announce(
+            self._kube, self._clock, SHOOT, metadata["name"], metadata["namespace"], reason, message, kind="Warning"
+        )
 
     def _reporter(self, shoot: Manifest) -> Reporter:
         name = technical_id(shoot)

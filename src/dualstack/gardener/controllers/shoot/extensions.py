@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from dualstack.clock import Clock, parse_rfc3339, rfc3339
-from dualstack.gardener.controllers.extension import Extension, operation_of, unfinished
-from dualstack.gardener.error_codes import CodedError
+from dualstack.gardener.controllers.extension import CHECKING, Extension, operation_of, sentence, unfinished
+from dualstack.gardener.error_codes import FAILING, CodedError
 from dualstack.gardener.model.names import OPERATION, RECONCILE, TIMESTAMP
 from dualstack.kube.apply import difference
 from dualstack.kube.interface import Kube
@@ -90,6 +90,8 @@ class ExtensionRequests:
             missing = unfinished(found, stamp)
             if missing is None and found is not None:
                 return found
+            if found is not None and _is_refused(found):
+                raise ExtensionFailed(f"{extension.kind.kind} {name}: {missing}", _codes(found))
             if while_waiting is not None:
                 await while_waiting()
             await self.clock.sleep(INTERVAL)
@@ -126,6 +128,13 @@ def is_processing(found: Manifest) -> bool:
 def nanoseconds(seconds: float) -> str:
     """RFC3339Nano in UTC as Go writes it, without trailing zeros in the fraction."""
     return rfc3339(seconds, fraction=True).rstrip("Z").rstrip("0").rstrip(".") + "Z"
+
+
+def _is_refused(found: Manifest) -> bool:
+    """Whether the request was refused before anything was changed, for a reason that only a user can remove."""
+    error = dig(found, "status", "lastError") or {}
+    checked = str(error.get("description", "")).startswith(sentence(CHECKING).rstrip("."))
+    return operation_of(found) is None and checked and bool(FAILING.intersection(error.get("codes") or ()))
 
 
 def _codes(found: Manifest) -> tuple[str, ...]:

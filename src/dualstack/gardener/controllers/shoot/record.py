@@ -73,12 +73,12 @@ class ShootRecord:
             }
         )
 
-    async def failed(self, state: str, description: str, codes: Sequence[str], generation: int) -> None:
+    async def failed(self, state: str, description: str, codes: Sequence[str], generation: int) -> Manifest:
         """Set lastOperation to Error or Failed, with one entry in lastErrors."""
         text = sentence(description)
         shown = text if state == "Failed" else f"{text} Operation will be retried."
         current = dig(await self.read(), "status", "lastOperation", "progress") or 0
-        await self._status(
+        return await self._status(
             {
                 "lastOperation": self._operation(state, int(current), shown),
                 "lastErrors": [self._error(text, codes)],
