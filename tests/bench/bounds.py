@@ -9,7 +9,7 @@ from typing import Any
 Row = dict[str, Any]
 
 LARGE = 1000
-"""At this size calls are counted, and `compressed` is compared with `gardener`."""
+"""At this size calls are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +31,14 @@ class Bound:
 def bounds_of(rows: Iterable[Row]) -> list[Bound]:
     """Every bound that these rows allow to check."""
     by = {(row["nodes"], row["strategy"]): row for row in rows}
-    found = [bound for row in by.values() for bound in _of_one(row)]
-    if (LARGE, "compressed") in by and (LARGE, "gardener") in by:
-        ours, theirs = (by[LARGE, name]["blackoutSeconds"]["max"] for name in ("compressed", "gardener"))
-        found.append(Bound(f"compressed {LARGE}: blackout, a tenth of gardener's", ours, theirs / 10))
-    return found
+    return [bound for row in by.values() for bound in _of_one(row)]
 
 
 def _of_one(row: Row) -> Iterator[Bound]:
-    """`gardener` is for comparison: it only has to be planned and to succeed."""
     name = f"{row['strategy']} {row['nodes']}"
     yield Bound(f"{name}: not succeeded", float(row["state"] != "Succeeded"), 0.0)
     yield Bound(f"{name}: seconds of the planner", row["planner"]["seconds"], 1.0)
     yield Bound(f"{name}: MB of the planner", row["planner"]["megabytes"], 200.0)
-    if row["strategy"] == "gardener":
-        return
     outage = {"overlap": 0.0, "compressed": 1.15 * row["boundSeconds"]}[row["strategy"]]
     yield Bound(f"{name}: blackout of a node", row["blackoutSeconds"]["max"], outage)
     if row["pairs"] is not None:

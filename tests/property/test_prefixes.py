@@ -10,6 +10,7 @@ from dualstack.plan.steps import DeleteRoutes
 from dualstack.plan.strategies import STRATEGIES, choose
 from tests.support.cluster_facts import at_goal, at_rest, last, restarted, states
 from tests.support.hosts import delivered_to, view_of
+from tests.support.upstream_order import UPSTREAM
 
 SETTINGS = Settings(batch_size=2)
 
@@ -43,10 +44,10 @@ def test_overlap_keeps_every_invariant_through_every_resumption(nodes: int) -> N
 
 
 @pytest.mark.parametrize("nodes", range(1, 7))
-def test_overlap_finishes_an_interrupted_migration_of_gardener(nodes: int) -> None:
+def test_overlap_finishes_an_interrupted_migration_of_upstream(nodes: int) -> None:
     overlap = choose("overlap")
     start = at_rest(nodes)
-    for _, cut in states(choose("gardener"), start, SETTINGS):
+    for _, cut in states(UPSTREAM, start, SETTINGS):
         facts = restarted(cut)
         for transition in overlap.transitions(facts, SETTINGS):
             check(MAKE_BEFORE_BREAK, facts, transition)
@@ -63,10 +64,10 @@ def test_each_node_is_handled_once(nodes: int) -> None:
             assert len(targets) == len(set(targets)) == nodes
 
 
-def test_gardener_deletes_routes_before_it_adds_aliases() -> None:
+def test_upstream_deletes_routes_before_it_adds_aliases() -> None:
     lost = [
         facts.unreachable
-        for transition, facts in states(choose("gardener"), at_rest(3), SETTINGS)
+        for transition, facts in states(UPSTREAM, at_rest(3), SETTINGS)
         if isinstance(transition, DeleteRoutes)
     ]
     assert lost == [("node-0", "node-1", "node-2")]

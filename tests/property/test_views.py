@@ -10,6 +10,7 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.strategies import choose
 from tests.support.cluster_facts import at_rest, restarted, states
 from tests.support.hosts import PROPAGATION, losses
+from tests.support.upstream_order import UPSTREAM
 
 SETTINGS = Settings(batch_size=2)
 
@@ -30,9 +31,9 @@ def test_overlap_loses_in_no_view_wherever_it_is_killed(nodes: int) -> None:
 
 @pytest.mark.parametrize("nodes", range(1, 7))
 @pytest.mark.parametrize("propagation", [0.0, PROPAGATION])
-def test_gardener_cuts_off_every_node(nodes: int, propagation: float) -> None:
+def test_upstreams_order_cuts_off_every_node(nodes: int, propagation: float) -> None:
     start = at_rest(nodes)
-    assert losses(choose("gardener"), start, SETTINGS, propagation=propagation) == set(start.pod_cidr_of)
+    assert losses(UPSTREAM, start, SETTINGS, propagation=propagation) == set(start.pod_cidr_of)
 
 
 @pytest.mark.parametrize("nodes", range(1, 7))

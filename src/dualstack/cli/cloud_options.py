@@ -31,6 +31,23 @@ class Speed(click.FloatRange):
         return speed
 
 
+class StrategyName(click.Choice[str]):
+    """The name of a strategy, or `auto`. Literals, because reading them from the planners would slow down `--help`."""
+
+    def __init__(self) -> None:
+        super().__init__(["overlap", "compressed", "auto"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "gardener":
+            self.fail(
+                "'gardener' is not a strategy: to see upstream's own order, run "
+                "`dualstack rehearse --landscape gardener`.",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
 def simulated_world(*, speed: float) -> Callable[[Command], Command]:
     """Add `--speed` (with this default), `--seed`, `--faults`, `--profile` and `--knob`, in this order."""
     options = (

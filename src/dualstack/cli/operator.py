@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.cloud_options import Speed
+from dualstack.cli.cloud_options import Speed, StrategyName
 
 
 @click.command()
@@ -26,10 +26,10 @@ from dualstack.cli.cloud_options import Speed
 )
 @click.option(
     "--strategy",
-    type=click.Choice(["overlap", "compressed", "gardener", "auto"]),
+    type=StrategyName(),
     default="overlap",
     show_default=True,
-    help="How pod routes become alias ranges. `compressed` and `gardener` lose connectivity; `auto` chooses "
+    help="How pod routes become alias ranges. `compressed` loses connectivity for a while; `auto` chooses "
     "`compressed` only where `overlap` exceeds a limit.",
 )
 @click.option(

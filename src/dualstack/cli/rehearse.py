@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.cloud_options import simulated_world
+from dualstack.cli.cloud_options import StrategyName, simulated_world
 
 
 @click.command()
@@ -16,11 +16,11 @@ from dualstack.cli.cloud_options import simulated_world
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
 @click.option(
     "--strategy",
-    type=click.Choice(["overlap", "compressed", "gardener", "auto"]),
+    type=StrategyName(),
     default="overlap",
     show_default=True,
-    help="How pod routes become alias ranges: `overlap` loses no packet, `compressed` has a short outage, `gardener` "
-    "uses upstream's order and pace, `auto` chooses by the size of the network and the features of the cloud.",
+    help="How pod routes become alias ranges: `overlap` loses no packet, `compressed` has a short outage, `auto` "
+    "chooses by the size of the network and the features of the cloud.",
 )
 @click.option(
     "--decoys",

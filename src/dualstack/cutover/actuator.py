@@ -18,7 +18,6 @@ from dualstack.cutover.run import DirectionChanged
 from dualstack.gce import ComputeClient
 from dualstack.gce.errors import AlreadyExists, NotFound, StaleFingerprint
 from dualstack.gce.gather import at_most
-from dualstack.gce.pacing import QUICK, Pace
 from dualstack.gce.resources import DUAL_STACK, first_interface
 from dualstack.model import names
 from dualstack.model.cluster import Cluster
@@ -75,7 +74,6 @@ class CloudActuator:
         platform: Platform,
         decoys: Decoys,
         clock: Clock,
-        pace: Pace = QUICK,
         redirection: Redirection | None = None,
     ) -> None:
         self._compute = compute
@@ -83,9 +81,8 @@ class CloudActuator:
         self._platform = platform
         self._observer = Observer(compute, platform, cluster, decoys)
         self._clock = clock
-        self._pace = pace
         self._redirection = redirection
-        self._drill = Drill(compute, cluster, pace)
+        self._drill = Drill(compute, cluster)
         self._decoys = decoys
         self._last: Observation | None = None
 
@@ -103,7 +100,7 @@ class CloudActuator:
         """Perform the transition; return when all its operations are done."""
         match transition:
             case StopController():
-                await self._platform.stop_route_controller(wait=transition.wait)
+                await self._platform.stop_route_controller()
             case RestoreController():
                 await self._platform.restore_route_controller()
             case SaveRoutes():
@@ -111,7 +108,7 @@ class CloudActuator:
             case ClearSavedRoutes():
                 await self._forget()
             case AddAliases():
-                await self._each(transition.targets, self._add_alias, 1 if transition.one_by_one else WIDTH)
+                await self._each(transition.targets, self._add_alias)
             case RemoveAliases():
                 await self._each(transition.targets, self._remove_aliases)
             case DeleteRoutes():
@@ -212,9 +209,7 @@ class CloudActuator:
             body = change(interface)
             if body is not None:
                 body = body | {"fingerprint": interface["fingerprint"]}
-                await self._compute.patch(
-                    f"{path}/updateNetworkInterface", body, pace=self._pace, networkInterface=interface["name"]
-                )
+                await self._compute.patch(f"{path}/updateNetworkInterface", body, networkInterface=interface["name"])
 
         try:
             await self._until_current(once)
@@ -230,7 +225,7 @@ class CloudActuator:
         ours = {route.name for route in self._facts().routes}
 
         async def delete(name: str) -> None:
-            await self._compute.delete(f"global/routes/{name}", pace=self._pace)
+            await self._compute.delete(f"global/routes/{name}")
 
         await self._each((name for name in targets if name in ours), delete)
 
@@ -245,7 +240,7 @@ class CloudActuator:
         instance = self._cluster.instance(node.zone, name)
         body = route_body(names.route(self._cluster.name, uid), seen.network, facts.to_route[name], instance)
         with suppress(AlreadyExists):
-            await self._compute.post("global/routes", body, pace=self._pace)
+            await self._compute.post("global/routes", body)
 
     # -- requests
 
@@ -256,7 +251,7 @@ class CloudActuator:
             subnet = await self._compute.get(path)
             body = change(subnet)
             if body is not None:
-                await self._compute.patch(path, body | {"fingerprint": subnet["fingerprint"]}, pace=self._pace)
+                await self._compute.patch(path, body | {"fingerprint": subnet["fingerprint"]})
 
         await self._until_current(once)
 
@@ -280,9 +275,9 @@ class CloudActuator:
             else:
                 return
 
-    async def _each(self, targets: Iterable[str], act: Callable[[str], Awaitable[None]], width: int = WIDTH) -> None:
+    async def _each(self, targets: Iterable[str], act: Callable[[str], Awaitable[None]]) -> None:
         """Try all targets, then raise the first error in their order."""
-        await at_most(width, *(act(name) for name in targets))
+        await at_most(WIDTH, *(act(name) for name in targets))
 
 
 def _with(subnet: Mapping[str, Any], ours: Body) -> Body | None:

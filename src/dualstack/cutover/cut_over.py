@@ -17,7 +17,6 @@ from dualstack.cutover.observation import Observer
 from dualstack.cutover.platform import Platform
 from dualstack.cutover.run import DirectionChanged, run_cutover
 from dualstack.gce import ComputeClient
-from dualstack.gce.pacing import QUICK, UPSTREAM
 from dualstack.model.cluster import Cluster
 from dualstack.model.errors import DualstackError
 from dualstack.model.events import Listener
@@ -80,7 +79,6 @@ class CutOver:
             platform=self.platform,
             decoys=self.decoys,
             clock=self.clock,
-            pace=UPSTREAM if strategy.poll else QUICK,
             redirection=redirection,
         )
 

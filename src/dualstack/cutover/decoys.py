@@ -16,7 +16,6 @@ from dualstack.clock import Clock
 from dualstack.cutover.temporary_routes import TemporaryRoutes
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.gather import gather_all
-from dualstack.gce.pacing import Pace
 from dualstack.gce.resources import alias_ranges, first_interface, last_segment, same_resource, secondary_ranges
 from dualstack.kube.apply import apply
 from dualstack.kube.interface import Conflict, Kube
@@ -104,9 +103,9 @@ def decoy_routes(cluster: Cluster, network: str) -> TemporaryRoutes:
     return TemporaryRoutes(route_names(cluster.name), DESCRIPTION, network, cluster.pods, (decoy_name(cluster.name),))
 
 
-async def remove_vm(compute: ComputeClient, ns: str, zone: str, pace: Pace) -> None:
+async def remove_vm(compute: ComputeClient, ns: str, zone: str) -> None:
     """Delete the VM, which must be ours. A missing VM is not an error."""
-    await compute.delete(f"zones/{zone}/instances/{decoy_name(ns)}", pace=pace)
+    await compute.delete(f"zones/{zone}/instances/{decoy_name(ns)}")
 
 
 @dataclass(slots=True)
@@ -118,7 +117,6 @@ class Decoys:
     clock: Clock
     emit: Listener
     cluster: Cluster
-    pace: Pace
     wanted: bool = False
     image: str = ""
     _aliased_at: float | None = None
@@ -151,12 +149,12 @@ class Decoys:
                 await self._alias(facts, zone)
             case DropDecoyRoute():
                 last = route_names(self.cluster.name)[-1]
-                await decoy_routes(self.cluster, network).remove(self.compute, self.pace, last)
+                await decoy_routes(self.cluster, network).remove(self.compute, last)
             case RemoveDecoys():
                 await self.kube.delete(NAMESPACE, PROBER_HOME)
-                await decoy_routes(self.cluster, network).remove(self.compute, self.pace)
+                await decoy_routes(self.cluster, network).remove(self.compute)
                 if zone is not None:
-                    await remove_vm(self.compute, self.cluster.name, zone, self.pace)
+                    await remove_vm(self.compute, self.cluster.name, zone)
 
     async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
         """The nodes from which a block of the gate is not reached, one sentence for each block."""
@@ -201,7 +199,7 @@ class Decoys:
         if not facts.decoys.range:
             routes = decoy_routes(self.cluster, network)
             to = zip(routes.names, (blocks[0], blocks[-1]), strict=True)
-            await gather_all(*(routes.make(self.compute, name, block, path, self.pace) for name, block in to))
+            await gather_all(*(routes.make(self.compute, name, block, path) for name, block in to))
         namespace = await self.kube.get(NAMESPACE, PROBER_HOME)
         if namespace is not None and namespace["metadata"].get("deletionTimestamp"):
             raise Conflict(f"namespace {PROBER_HOME} of an earlier decoy check is still being deleted")
@@ -214,7 +212,7 @@ class Decoys:
         if node is None:
             raise GateFailed("the decoy check needs a running node in the cluster")
         vm = self._vm(node.zone, await self._image(node.zone, node.name), home)
-        await self.compute.post(f"zones/{node.zone}/instances", vm, pace=self.pace)
+        await self.compute.post(f"zones/{node.zone}/instances", vm)
         return node.zone
 
     async def _image(self, zone: str, node: str) -> str:
@@ -244,9 +242,7 @@ class Decoys:
         wanted = decoy_blocks(facts.decoys.home)[1:]
         aliases = [{"ipCidrRange": block, "subnetworkRangeName": RANGE} for block in wanted]
         body = {"aliasIpRanges": aliases, "fingerprint": interface["fingerprint"]}
-        await self.compute.patch(
-            f"{path}/updateNetworkInterface", body, pace=self.pace, networkInterface=interface["name"]
-        )
+        await self.compute.patch(f"{path}/updateNetworkInterface", body, networkInterface=interface["name"])
         self._aliased_at = self.clock.now()
 
     async def _prober_there(self) -> bool:

@@ -50,8 +50,8 @@ class Platform(Protocol):
         """The state of the controller that creates a route for each node."""
         ...
 
-    async def stop_route_controller(self, *, wait: bool) -> None:
-        """Stop it, so that it stays stopped across reconciliations; with `wait`, return when its pods are gone.
+    async def stop_route_controller(self) -> None:
+        """Stop it, so that it stays stopped across reconciliations; return when its pods are gone.
 
         Raises GateFailed when its pods do not terminate.
         """

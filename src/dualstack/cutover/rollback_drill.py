@@ -9,7 +9,6 @@ from __future__ import annotations
 from dualstack.cutover.temporary_routes import TemporaryRoutes
 from dualstack.gce import ComputeClient
 from dualstack.gce.errors import ComputeRefusal
-from dualstack.gce.pacing import Pace
 from dualstack.model import names
 from dualstack.model.cluster import Cluster
 from dualstack.model.errors import GateFailed
@@ -22,10 +21,9 @@ DESCRIPTION = "dualstack-rollback-drill"
 class RollbackDrill:
     """For one cluster. A route that an interrupted drill leaves behind is found by name and removed first."""
 
-    def __init__(self, compute: ComputeClient, cluster: Cluster, pace: Pace) -> None:
+    def __init__(self, compute: ComputeClient, cluster: Cluster) -> None:
         self._compute = compute
         self._cluster = cluster
-        self._pace = pace
 
     async def run(self, facts: CutoverFacts, network: str) -> None:
         """Create the route and delete it. Raises GateFailed with the cloud's message when it is refused."""
@@ -36,7 +34,7 @@ class RollbackDrill:
         instance = self._cluster.instance(vm.zone, vm.name)
         try:
             routes = drill_routes(self._cluster, network)
-            await routes.make(self._compute, drill_name(self._cluster.name), block, instance, self._pace)
+            await routes.make(self._compute, drill_name(self._cluster.name), block, instance)
         except ComputeRefusal as error:
             if error.retry_after is not None:
                 raise
@@ -48,7 +46,7 @@ class RollbackDrill:
 
     async def clean(self, network: str) -> None:
         """Delete the temporary route. A missing route is not an error."""
-        await drill_routes(self._cluster, network).remove(self._compute, self._pace)
+        await drill_routes(self._cluster, network).remove(self._compute)
 
 
 def drill_name(ns: str) -> str:

@@ -15,7 +15,6 @@ from dualstack.cutover.route_ownership import is_inside, route_body
 from dualstack.gce import ComputeClient
 from dualstack.gce.errors import AlreadyExists
 from dualstack.gce.gather import gather_all
-from dualstack.gce.pacing import Pace
 from dualstack.gce.resources import instance_reference, same_resource
 from dualstack.model.errors import GateFailed
 
@@ -44,11 +43,11 @@ class TemporaryRoutes:
             and hop.name.startswith(self.vms)
         )
 
-    async def make(self, compute: ComputeClient, name: str, block: str, instance: str, pace: Pace) -> None:
+    async def make(self, compute: ComputeClient, name: str, block: str, instance: str) -> None:
         """Create the route `name` to `block` unless it exists. Raises GateFailed when a foreign route has the name."""
         body = route_body(name, self.network, block, instance) | {"description": self.description}
         try:
-            await compute.post("global/routes", body, pace=pace)
+            await compute.post("global/routes", body)
         except AlreadyExists as error:
             found = await compute.find(f"global/routes/{name}")
             if found is not None and not self.owns(found):
@@ -56,12 +55,12 @@ class TemporaryRoutes:
                     f"route {name} already exists and does not belong to this cluster; delete or rename it"
                 ) from error
 
-    async def remove(self, compute: ComputeClient, pace: Pace, *names: str) -> None:
+    async def remove(self, compute: ComputeClient, *names: str) -> None:
         """Delete the routes `names`, by default all, that are provably ours. A missing route is not an error."""
 
         async def one(name: str) -> None:
             found = await compute.find(f"global/routes/{name}")
             if found is not None and self.owns(found):
-                await compute.delete(f"global/routes/{name}", pace=pace)
+                await compute.delete(f"global/routes/{name}")
 
         await gather_all(*(one(name) for name in names or self.names))

@@ -57,8 +57,8 @@ class GardenerPlatform:
     async def route_controller(self) -> ControllerFacts:
         return await self.manager.observe()
 
-    async def stop_route_controller(self, *, wait: bool) -> None:
-        await self.manager.stop(wait=wait)
+    async def stop_route_controller(self) -> None:
+        await self.manager.stop()
 
     async def restore_route_controller(self) -> None:
         await self.manager.restore()

@@ -22,7 +22,7 @@ from dualstack.gce.credentials import Anonymous, Credentials
 from dualstack.gce.errors import NotFound, NotReady, RateLimited, Transient, no_answer, refusal
 from dualstack.gce.methods import method_of
 from dualstack.gce.operations import Operations, Resource
-from dualstack.gce.pacing import QUICK, Pace, QuotaWindows, group_of
+from dualstack.gce.pacing import Pace, QuotaWindows, group_of
 from dualstack.model.errors import InvalidInput
 from dualstack.model.urls import is_loopback
 
@@ -131,30 +131,30 @@ class ComputeClient:
 
     # -- changing
 
-    async def post(self, path: str, body: Mapping[str, Any], *, pace: Pace = QUICK) -> Resource:
+    async def post(self, path: str, body: Mapping[str, Any]) -> Resource:
         """POST to a collection (insert) or to a method's path; the finished operation."""
-        return await self._mutate("POST", path, body, {}, pace)
+        return await self._mutate("POST", path, body, {})
 
-    async def patch(self, path: str, body: Mapping[str, Any], *, pace: Pace = QUICK, **query: str) -> Resource:
+    async def patch(self, path: str, body: Mapping[str, Any], **query: str) -> Resource:
         """PATCH; the finished operation."""
-        return await self._mutate("PATCH", path, body, query, pace)
+        return await self._mutate("PATCH", path, body, query)
 
-    async def delete(self, path: str, *, pace: Pace = QUICK) -> bool:
+    async def delete(self, path: str) -> bool:
         """DELETE; whether the resource existed. A missing one is not an error (docs/reference/weaknesses.md#w21)."""
         try:
-            await self._mutate("DELETE", path, None, {}, pace)
+            await self._mutate("DELETE", path, None, {})
         except NotFound:
             return False
         return True
 
     async def _mutate(
-        self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str], pace: Pace
+        self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str]
     ) -> Resource:
         # One id for all attempts: Compute answers a repeated id with the operation of the first
         # (docs/reference/compute-engine.md#request-ids).
         identified: dict[str, str | None] = {**query, "requestId": str(uuid.uuid4())}
         operation = await self._request(method, path, body, identified)
-        return await self._operations.finished(operation, call=f"{method} {path}", pace=pace)
+        return await self._operations.finished(operation, call=f"{method} {path}")
 
     # -- requests
 

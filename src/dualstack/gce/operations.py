@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from dualstack.clock import Clock
 from dualstack.gce.errors import ComputeRefusal, NotFound, RateLimited, Transient, operation_refusal
-from dualstack.gce.pacing import QUICK, Pace
+from dualstack.gce.pacing import QUICK
 
 Resource = dict[str, Any]
 
@@ -54,15 +54,15 @@ class Operations:
     def __init__(self, reader: Reader, clock: Clock) -> None:
         self._reader = reader
         self._clock = clock
-        self._pollers: dict[tuple[str, Pace], _Poller] = {}
+        self._pollers: dict[str, _Poller] = {}
 
-    async def finished(self, operation: Resource, *, call: str = "", pace: Pace = QUICK) -> Resource:
+    async def finished(self, operation: Resource, *, call: str = "") -> Resource:
         """The operation once it is DONE; raises the typed error of a failed one."""
         if operation.get("status") != "DONE":
-            key = (scope_of(operation), pace)
-            poller = self._pollers.get(key)
+            scope = scope_of(operation)
+            poller = self._pollers.get(scope)
             if poller is None:
-                poller = self._pollers[key] = _Poller(self._reader, self._clock, *key)
+                poller = self._pollers[scope] = _Poller(self._reader, self._clock, scope)
             operation = await poller.outcome(str(operation["name"]))
         failed = operation_refusal(operation, call=call)
         if failed is not None:
@@ -79,12 +79,11 @@ class Operations:
 class _Poller:
     """Polls the operations of one scope while calls wait for them."""
 
-    def __init__(self, reader: Reader, clock: Clock, scope: str, pace: Pace) -> None:
+    def __init__(self, reader: Reader, clock: Clock, scope: str) -> None:
         self._reader = reader
         self._clock = clock
         self._path = f"{scope}/operations"
-        self._pace = pace
-        self._delays = pace.delays()
+        self._delays = QUICK.delays()
         self._waiting: dict[str, list[asyncio.Future[Resource]]] = {}
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
@@ -93,7 +92,7 @@ class _Poller:
         waiter: asyncio.Future[Resource] = asyncio.get_running_loop().create_future()
         if len(self._waiting) < FEW:
             # The first of a series is polled quickly; later ones share the polls that are under way.
-            self._delays = self._pace.delays()
+            self._delays = QUICK.delays()
         self._waiting.setdefault(name, []).append(waiter)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._poll(), name=f"poll {self._path}")
@@ -109,7 +108,7 @@ class _Poller:
             while self._drop_abandoned():
                 delay = next(self._delays)
                 crowded = len(self._waiting) > FEW
-                await self._clock.sleep(max(delay, CROWDED) if crowded else min(delay, self._pace.alone))
+                await self._clock.sleep(max(delay, CROWDED) if crowded else min(delay, QUICK.alone))
                 try:
                     await self._check()
                 except ComputeRefusal as error:

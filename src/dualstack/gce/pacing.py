@@ -33,9 +33,6 @@ class Pace:
 QUICK = Pace(alone=2.5)
 """Half a second up to five (docs/reference/weaknesses.md#w31)."""
 
-UPSTREAM = Pace(first=10.0, growth=1.0, ceiling=10.0)
-"""Every ten seconds, for the strategy `gardener` (docs/reference/gardener.md#operation-polling)."""
-
 
 def group_of(method: str, path: str) -> str:
     """The rate quota of a request: its kind and its region, also for zones

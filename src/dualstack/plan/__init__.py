@@ -15,7 +15,7 @@ Read in this order:
     settings              how long barriers wait, how many VMs are changed at once
     strategies/overlap    the default order: make, wait, check, break; the others are variations
     invariants            what must hold after every step, by name
-    strategies            the other orders: back, unmatched, decoys, compressed, gardener
+    strategies            the other orders: back, unmatched, decoys, compressed
     costs                 expected duration and outage
     automatic             chooses a strategy
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps import (
@@ -43,26 +41,21 @@ def describe_outage(strategy: Strategy, facts: CutoverFacts, settings: Settings)
         return "No route is left to delete, so no further node becomes unreachable."
     count = len(facts.live_routes)
     return (
-        f"The pods of all {count} nodes become unreachable from other nodes at once; the first recover after about "
-        f"{outage(strategy, facts, settings, first=True):.0f} s, the last after about {seconds:.0f} s."
+        f"The pods of all {count} nodes become unreachable from other nodes at once; the last recover after about "
+        f"{seconds:.0f} s."
     )
 
 
-def outage(strategy: Strategy, facts: CutoverFacts, settings: Settings, *, first: bool = False) -> float:
-    """Expected seconds from the first deleted route until every host knows the last (or `first`) alias that replaces
-    one."""
+def outage(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> float:
+    """Expected seconds from the first deleted route until every host knows the last alias that replaces one."""
     elapsed, start, end = 0.0, None, 0.0
     for transition in strategy.transitions(facts, settings):
         after = transition.effect(facts)
         if start is None and len(after.unreachable) > len(facts.unreachable):
             start = elapsed
-        before, elapsed = elapsed, elapsed + duration(transition, facts, strategy)
+        elapsed += duration(transition, facts)
         if start is not None and isinstance(transition, AddAliases):
             end = elapsed
-            if first:
-                one = AddAliases(transition.targets[:1])
-                end = before + duration(one, facts, strategy) if transition.one_by_one else elapsed
-                break
         facts = after
     return 0.0 if start is None else end - start + PROPAGATION
 
@@ -71,12 +64,12 @@ def estimate(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> flo
     """Expected seconds from `facts` to the end of the cut-over."""
     seconds = 0.0
     for transition in strategy.transitions(facts, settings):
-        seconds += duration(transition, facts, strategy)
+        seconds += duration(transition, facts)
         facts = transition.effect(facts)
     return seconds
 
 
-def duration(transition: Transition, facts: CutoverFacts, strategy: Strategy) -> float:
+def duration(transition: Transition, facts: CutoverFacts) -> float:
     """Expected seconds of `transition` from `facts`: median latencies
     (docs/reference/compute-engine.md#operation-latency).
 
@@ -87,7 +80,7 @@ def duration(transition: Transition, facts: CutoverFacts, strategy: Strategy) ->
         case Barrier():
             return max(0.0, transition.remaining(facts))
         case StopController():
-            return 30.0 if transition.wait and facts.controller.pods else 1.0  # grace period of a pod
+            return 30.0 if facts.controller.pods else 1.0  # grace period of a pod
         case (
             SetOverlapFlag()
             | AddSecondaryRange()
@@ -106,9 +99,6 @@ def duration(transition: Transition, facts: CutoverFacts, strategy: Strategy) ->
         case _:
             return 1.0
     count = len(transition.targets)
-    if isinstance(transition, AddAliases) and transition.one_by_one:
-        return count * duration(AddAliases(transition.targets[:1]), facts, strategy)
     if count > 1:
         seconds *= 1.5 + 6.0 * min(1.0, count / 100)
-    seconds += 60.0 * ((count - 1) // REQUESTS_PER_MINUTE) if count else 0.0
-    return math.ceil(seconds / strategy.poll) * strategy.poll if strategy.poll else seconds
+    return seconds + (60.0 * ((count - 1) // REQUESTS_PER_MINUTE) if count else 0.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 
 import pytest
 from tests.clients.gce.conftest import Answer, Asked, Server, not_found, operation
@@ -11,7 +10,6 @@ from tests.clients.gce.conftest import Answer, Asked, Server, not_found, operati
 from dualstack.gce import ComputeClient
 from dualstack.gce.errors import Invalid, NotFound, QuotaExceeded, Transient
 from dualstack.gce.operations import FEW, MAX_FAILED_POLLS, scope_of
-from dualstack.gce.pacing import UPSTREAM
 
 ZONE = {"zone": "https://www.googleapis.com/compute/v1/projects/proj-1/zones/z1"}
 
@@ -127,20 +125,6 @@ async def test_a_forgotten_operation_is_not_reported_as_a_missing_resource(
     with pytest.raises(Transient) as caught:
         await client.delete("global/routes/r")
     assert not isinstance(caught.value, NotFound)
-
-
-async def test_the_upstream_pace_polls_every_ten_seconds(server: Server, client: ComputeClient) -> None:
-    times: list[float] = []
-
-    def answer(asked: Asked) -> Answer | None:
-        if asked.method == "POST":
-            return 200, operation("op-1", "RUNNING")
-        times.append(asyncio.get_running_loop().time())
-        return 200, operation("op-1", "DONE" if len(times) == 3 else "RUNNING")
-
-    server.hook = answer
-    await client.post("global/routes", {"name": "r"}, pace=UPSTREAM)
-    assert all(later - earlier >= 0.01 for earlier, later in itertools.pairwise(times))
 
 
 async def test_waiting_calls_fail_when_the_client_is_closed(server: Server, client: ComputeClient) -> None:

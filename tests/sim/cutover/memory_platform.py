@@ -21,7 +21,6 @@ from dualstack.cutover.cut_over import CutOver
 from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.platform import Member
 from dualstack.gce import ComputeClient
-from dualstack.gce.pacing import QUICK
 from dualstack.model.cluster import Cluster, NodePool
 from dualstack.model.events import AnyEvent, StepStarted
 from dualstack.plan.facts import ControllerFacts, SavedRoute
@@ -97,9 +96,9 @@ class MemoryPlatform:
     async def route_controller(self) -> ControllerFacts:
         return self.controller
 
-    async def stop_route_controller(self, *, wait: bool) -> None:
+    async def stop_route_controller(self) -> None:
         self.calls.append("stop")
-        self.controller = replace(self.controller, replicas=0, pods=0 if wait else self.controller.pods, ignored=True)
+        self.controller = replace(self.controller, replicas=0, pods=0, ignored=True)
 
     async def restore_route_controller(self) -> None:
         self.calls.append("restore")
@@ -124,7 +123,7 @@ class MemoryCluster:
             compute=self.client,
             cluster=CLUSTER,
             platform=self.platform,
-            decoys=Decoys(self.client, no_kubernetes, self.clock, heard, CLUSTER, QUICK),
+            decoys=Decoys(self.client, no_kubernetes, self.clock, heard, CLUSTER),
             clock=self.clock,
             emit=heard,
             settings=replace(SETTINGS, **settings),

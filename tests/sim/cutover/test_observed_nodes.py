@@ -10,7 +10,6 @@ import pytest
 from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.observation import Observer
 from dualstack.cutover.platform import Member
-from dualstack.gce.pacing import QUICK
 from dualstack.plan.facts import CutoverFacts
 from tests.sim.cutover.memory_platform import CLUSTER, NODES, MemoryCluster, MemoryPlatform, memory_cluster
 
@@ -27,7 +26,7 @@ async def observed(made: MemoryCluster, conditions: list[dict[str, str]]) -> Cut
             return (Member(first.name, first.zone, node), *others)
 
     no_kubernetes: Any = Mock(spec=[])
-    decoys = Decoys(made.client, no_kubernetes, made.clock, made.events.append, CLUSTER, QUICK)
+    decoys = Decoys(made.client, no_kubernetes, made.clock, made.events.append, CLUSTER)
     return (await Observer(made.client, Platform(), CLUSTER, decoys).observe()).facts
 
 

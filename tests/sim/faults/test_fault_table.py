@@ -50,7 +50,7 @@ async def test_row_1_killed_between_route_deletes_and_range_it_resumes() -> None
     """Upstream clears the list and leaves the old nodes without routes. Here the CIDRs of Nodes suffice to resume."""
     async with scene(speed=SPEED) as made:
         made.trigger()
-        await made.killed_at("set-stack-type", strategy="gardener")
+        await made.killed_at("add-secondary-range", strategy="compressed")
         assert await made.node_routes() == []
         assert "ipv4-pod-cidr" not in str(await made.subnet())
         state = made.infrastructure()["status"]["state"]

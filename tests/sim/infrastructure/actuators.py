@@ -10,7 +10,6 @@ from dualstack.gardener.controllers.infrastructure.record import InfrastructureR
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.platform import GardenerPlatform
 from dualstack.gce import ComputeClient
-from dualstack.gce.pacing import QUICK
 from dualstack.model import kinds
 from tests.sim.infrastructure.scene import Scene
 
@@ -23,7 +22,7 @@ async def actuator_of(made: Scene) -> tuple[CloudActuator, ComputeClient]:
     desired = Desired.of(shoot, project=compute.project, region=shoot.region)
     record = InfrastructureRecord(made.kube, made.shoot, made.namespace)
     manager = CloudControllerManager(made.kube, made.clock, made.namespace)
-    decoys = Decoys(compute, made.kube, made.clock, made.events.append, desired.cluster, QUICK)
+    decoys = Decoys(compute, made.kube, made.clock, made.events.append, desired.cluster)
     actuator = CloudActuator(
         compute=compute,
         cluster=desired.cluster,

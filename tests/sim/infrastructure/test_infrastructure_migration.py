@@ -64,13 +64,14 @@ async def test_w20_overlap_migrates_without_a_lost_packet_and_then_changes_nothi
         await assert_end_state(made)
 
 
-async def test_gardeners_order_ends_in_the_same_state_and_loses_packets() -> None:
+async def test_r2_the_strategy_gardener_is_refused_with_the_command_that_shows_upstreams_order() -> None:
     async with scene() as made:
         made.trigger(annotations={"dualstack.dev/strategy": "gardener"})
-        await made.reconcile()
-        await assert_end_state(made)
-        assert made.lost() > 10.0
-        assert "set-overlap-flag" not in made.steps()
+        before = made.mutations()
+        with pytest.raises(InvalidInput, match="`dualstack rehearse --landscape gardener`"):
+            await made.reconcile()
+        assert "rehearse --landscape gardener" in made.infrastructure()["status"]["lastError"]["description"]
+        assert made.mutations() == before
 
 
 async def test_w8_the_controller_waits_for_the_pods_of_the_cloud_controller_manager() -> None:

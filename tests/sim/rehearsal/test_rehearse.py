@@ -97,17 +97,6 @@ class TestOverlap:
         assert overlap.result["compute"]["rateLimited"] == 0
 
 
-def test_gardeners_order_cuts_off_every_pair() -> None:
-    """The simulator must be able to show the loss, else its zero means nothing."""
-    outcome = rehearse("--strategy", "gardener")
-    succeeded(outcome)
-    traffic = outcome.result["traffic"]
-    broken = {(pair["from"], pair["to"]): pair["seconds"] for pair in traffic["brokenPairs"]}
-    assert len(broken) == traffic["pairs"] == 6
-    assert all(seconds > 10.0 for seconds in broken.values())
-    assert {check["status"] for check in outcome.result["checks"] if check["id"] == "traffic.ipv4"} == {"accepted"}
-
-
 def test_kills_at_three_stages_of_the_cut_over_change_nothing() -> None:
     steps = ["set-overlap-flag", "add-aliases", "delete-route-canary"]
     outcome = rehearse(*(word for step in steps for word in ("--kill-at", step)))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dualstack.plan import gates
-from dualstack.plan.costs import describe_outage, outage
+from dualstack.plan.costs import outage
 from dualstack.plan.facts import CutoverFacts, RouteFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps import AddAliases, DeleteRoutes
@@ -15,7 +15,7 @@ from dualstack.plan.strategies import choose
 from dualstack.plan.strategies.base import obstacles
 from tests.support.cluster_facts import PODS, RANGE, STOPPED, at_goal, at_rest, last, restarted, states
 
-COMPRESSED, GARDENER, OVERLAP = choose("compressed"), choose("gardener"), choose("overlap")
+COMPRESSED, OVERLAP = choose("compressed"), choose("overlap")
 SETTINGS = Settings()
 
 
@@ -78,28 +78,19 @@ def test_obstacles_of_the_outage_are_reported_before_it() -> None:
     assert "routes lead into the pod CIDR" in obstacles(COMPRESSED, facts, SETTINGS)[0]
 
 
-def test_the_expected_outage_is_much_shorter_than_gardeners() -> None:
-    assert describe_outage(COMPRESSED, at_rest(3), SETTINGS) == (
-        "The pods of all 3 nodes become unreachable from other nodes at once; the first recover after about 33 s, "
-        "the last after about 33 s."
-    )
-    assert outage(GARDENER, at_rest(1000), SETTINGS) > 10 * outage(COMPRESSED, at_rest(1000), SETTINGS)
-
-
 def test_each_minute_of_quota_adds_a_minute_to_the_outage() -> None:
     small, large = (outage(COMPRESSED, at_rest(count), SETTINGS) for count in (1500, 1501))
     assert large - small == 120.0  # the deletes and the aliases
 
 
-@pytest.mark.parametrize("name", ["compressed", "gardener"])
-def test_the_saved_list_is_cleared_although_a_foreign_route_needs_the_flag(name: str) -> None:
+def test_the_saved_list_is_cleared_although_a_foreign_route_needs_the_flag() -> None:
     facts = last(COMPRESSED, at_rest(2), SETTINGS)
     flagged = replace(facts.subnet, overlap_flag=True)
     saved = replace(facts, subnet=flagged, saved_routes=tuple(map(as_saved, at_rest(2).routes)))
     foreign = replace(saved, foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),))
-    plan = list(choose(name).transitions(foreign, SETTINGS))
+    plan = list(COMPRESSED.transitions(foreign, SETTINGS))
     assert [step.id for step in plan] == ["clear-saved-routes"]
-    assert [step.id for step in choose(name).transitions(saved, SETTINGS)] == [
+    assert [step.id for step in COMPRESSED.transitions(saved, SETTINGS)] == [
         "clear-overlap-flag",
         "clear-saved-routes",
     ]

@@ -170,11 +170,10 @@ def test_saving_adds_what_is_missing_and_keeps_what_is_there() -> None:
     assert SaveRoutes().effect(grown) == grown
 
 
-def test_stopping_without_waiting_leaves_the_pods_running() -> None:
+def test_stopping_ends_when_the_pods_are_gone() -> None:
     assert StopController().effect(at_rest(1)).controller == STOPPED
-    left = StopController(wait=False).effect(at_rest(1)).controller
-    assert left == ControllerFacts(replicas=0, pods=1, ignored=True)
-    assert not left.gone
+    left = replace(at_rest(1), controller=ControllerFacts(replicas=0, pods=1, ignored=True))
+    assert not StopController().done(left)
 
 
 def test_a_change_closes_barriers_and_gates_that_depend_on_it_alone() -> None:

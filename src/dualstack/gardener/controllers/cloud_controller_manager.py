@@ -51,10 +51,11 @@ class CloudControllerManager:
             ignored=await self.is_stopped(),
         )
 
-    async def stop(self, *, wait: bool) -> None:
-        """Annotate its ManagedResource and scale it to zero; no error when there is no Deployment.
+    async def stop(self) -> None:
+        """Annotate its ManagedResource, scale it to zero and return when its pods are gone; no error when there is no
+        Deployment.
 
-        With `wait`, return when its pods are gone, and raise GateFailed if they are not after `TIMEOUT`.
+        Raises GateFailed if the pods are not gone after `TIMEOUT`.
         """
         if await self._deployment() is None:
             return
@@ -63,7 +64,7 @@ class CloudControllerManager:
         change = {"spec": {"replicas": 0}}
         await self.kube.patch(DEPLOYMENT, CLOUD_CONTROLLER_MANAGER, change, self.namespace, subresource="scale")
         deadline = self.clock.now() + TIMEOUT
-        while wait and (facts := await self.observe()).pods:
+        while (facts := await self.observe()).pods:
             if self.clock.now() >= deadline:
                 raise GateFailed(f"cloud-controller-manager still has {facts.pods} pods after {TIMEOUT:.0f} s")
             await self.clock.sleep(POLL)

@@ -11,13 +11,9 @@ from dualstack.plan.steps.base import Transition
 @dataclass(frozen=True)
 class AddAliases(Transition):
     """Add the pod CIDR of the VMs `targets` as their first alias range; other aliases stay
-    (docs/reference/gardener.md#interop-alias-is-pod-cidr).
-
-    one_by_one: await each before the next, as upstream does (docs/reference/weaknesses.md#w19).
-    """
+    (docs/reference/gardener.md#interop-alias-is-pod-cidr)."""
 
     canary: bool = False
-    one_by_one: bool = False
     changes = ("aliases",)
 
     @property

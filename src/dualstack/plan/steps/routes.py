@@ -11,18 +11,13 @@ from dualstack.plan.steps.base import Proof, Transition
 @dataclass(frozen=True)
 class StopController(Transition):
     """Stop cloud-controller-manager, whose route controller would create the routes again
-    (docs/reference/weaknesses.md#w8).
+    (docs/reference/weaknesses.md#w8)."""
 
-    wait: until its pods are gone. Upstream does not wait.
-    """
-
-    wait: bool = True
     changes = ("controller",)
     id = "stop-cloud-controller-manager"
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
-        pods = 0 if self.wait else facts.controller.pods
-        stopped = replace(facts.controller, replicas=0, pods=pods, ignored=True)
+        stopped = replace(facts.controller, replicas=0, pods=0, ignored=True)
         return replace(facts, controller=stopped).with_changed(*self.changes)
 
 

@@ -20,8 +20,7 @@ class Strategy:
     """An order of steps with the invariants that it keeps.
 
     lossless: every pod CIDR stays reachable at every instant. restores_routes: after a failure that leaves nodes
-    unreachable without a range for their aliases, routes are created again. poll: seconds between polls of a running
-    operation; 0 uses the client's own pace.
+    unreachable without a range for their aliases, routes are created again.
     """
 
     name: str
@@ -29,7 +28,6 @@ class Strategy:
     invariants: tuple[Invariant, ...]
     lossless: bool = False
     restores_routes: bool = False
-    poll: float = 0.0
     retreats: Mapping[str, Stage] = field(default_factory=dict)
     """The stage to which a failed gate is rolled back, by its id. Without an entry, nothing is rolled back."""
 

@@ -24,7 +24,6 @@ from dualstack.gardener.model.kinds import INFRASTRUCTURE
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gce import ComputeClient
 from dualstack.gce.gather import gather_all
-from dualstack.gce.pacing import QUICK, Pace
 from dualstack.gce.resources import network_filter, same_resource
 from dualstack.kube.announcement import announce
 from dualstack.kube.interface import Kube
@@ -51,7 +50,6 @@ class InfrastructureDeletion:
     desired: Desired
     shoot: ShootView
     record: InfrastructureRecord
-    pace: Pace = QUICK
 
     async def run(self) -> None:
         """Delete in order, independent branches in parallel. Raises TaskFailed with the name of the task."""
@@ -66,7 +64,7 @@ class InfrastructureDeletion:
         )
         if not self.desired.config.user_vpc:
             with task("destroy vpc"):
-                await self.compute.delete(f"global/networks/{self.desired.vpc}", pace=self.pace)
+                await self.compute.delete(f"global/networks/{self.desired.vpc}")
         if (await self.record.state()).data.get(SERVICE_ACCOUNT_EXISTS) == "true":
             await self._announce_service_account()
 
@@ -82,7 +80,7 @@ class InfrastructureDeletion:
         with task("destroy kubernetes routes"):
             listed = await self.compute.list("global/routes", filter=network_filter(network), fields=ROUTE_FIELDS)
             ours, _ = split(listed, await self._ownership(network))
-            await gather_all(*(self.compute.delete(f"global/routes/{route.name}", pace=self.pace) for route in ours))
+            await gather_all(*(self.compute.delete(f"global/routes/{route.name}") for route in ours))
 
     async def _temporary(self, network: str | None) -> None:
         """Delete decoys and the drill's route of an unfinished cut-over, which would block the subnet and the VPC."""
@@ -93,10 +91,10 @@ class InfrastructureDeletion:
             for zone in zones:
                 path = f"zones/{zone}/instances/{decoy_name(self.desired.ns)}"
                 if is_decoy(await self.compute.find(path, fields="description,networkInterfaces"), network):
-                    await remove_vm(self.compute, self.desired.ns, zone, self.pace)
+                    await remove_vm(self.compute, self.desired.ns, zone)
             await gather_all(
-                decoy_routes(self.desired.cluster, network).remove(self.compute, self.pace),
-                drill_routes(self.desired.cluster, network).remove(self.compute, self.pace),
+                decoy_routes(self.desired.cluster, network).remove(self.compute),
+                drill_routes(self.desired.cluster, network).remove(self.compute),
             )
 
     async def _ownership(self, network: str) -> Ownership:
@@ -129,11 +127,11 @@ class InfrastructureDeletion:
                     and same_resource(rule.get("network") or "", network)
                 )
             ]
-            await gather_all(*(self.compute.delete(f"global/firewalls/{name}", pace=self.pace) for name in doomed))
+            await gather_all(*(self.compute.delete(f"global/firewalls/{name}") for name in doomed))
 
     async def _subnet(self, name: str, subnet: str) -> None:
         with task(name):
-            await self.compute.delete(self.desired.subnet_path(subnet), pace=self.pace)
+            await self.compute.delete(self.desired.subnet_path(subnet))
 
     async def _router_and_nodes(self) -> None:
         """Delete the NAT before the subnet that it uses: with the managed router, or in the user's router."""
@@ -143,7 +141,7 @@ class InfrastructureDeletion:
                 await self._nat(path)
         else:
             with task("ensure router deleted"):
-                await self.compute.delete(path, pace=self.pace)
+                await self.compute.delete(path)
         await self._subnet("destroy worker subnet", self.desired.nodes_subnet)
 
     async def _nat(self, path: str) -> None:
@@ -151,7 +149,7 @@ class InfrastructureDeletion:
         nats = (router or {}).get("nats") or ()
         kept = [nat for nat in nats if nat.get("name") != names.cloud_nat(self.desired.ns)]
         if len(kept) < len(nats):
-            await self.compute.patch(path, {"nats": kept}, pace=self.pace)
+            await self.compute.patch(path, {"nats": kept})
 
     async def _announce_service_account(self) -> None:
         """Report the service account that Terraform created; it belongs to the project and is not deleted here."""

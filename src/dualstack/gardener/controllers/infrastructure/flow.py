@@ -25,7 +25,6 @@ from dualstack.gardener.controllers.reporting import Reporter, TaskFailed, task
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.gather import gather_all
-from dualstack.gce.pacing import Pace
 from dualstack.gce.resources import last_segment
 from dualstack.model.errors import InvalidInput
 
@@ -41,7 +40,6 @@ class InfrastructureFlow:
     reporter: Reporter
     migration: Migration
     subnets: Subnets
-    pace: Pace
     migrating: bool
 
     async def run(self) -> Fields:
@@ -118,11 +116,11 @@ class InfrastructureFlow:
                 raise InvalidInput(f"failed to locate user-managed VPC [Name={self.desired.vpc}]")
             return found
         if found is None:
-            await self.compute.post("global/networks", self.desired.network(), pace=self.pace)
+            await self.compute.post("global/networks", self.desired.network())
             return await self.compute.get(path)
         change = difference.network_change(found, self.desired)
         if change is not None:
-            await self.compute.patch(path, change, pace=self.pace)
+            await self.compute.patch(path, change)
         return found
 
     async def _nat_ips(self) -> list[Resource]:
@@ -142,14 +140,14 @@ class InfrastructureFlow:
             return found
         if self.desired.config.user_router:
             raise InvalidInput(f"failed to locate user-managed CloudRouter [Name={self.desired.router}]")
-        await self.compute.post(self.desired.regional("routers"), self.desired.router_body(network), pace=self.pace)
+        await self.compute.post(self.desired.regional("routers"), self.desired.router_body(network))
         return await self.compute.get(path)
 
     async def _nat(self, router: Resource, nodes_subnet: str, nat_ips: tuple[str, ...]) -> None:
         change = difference.nats_change(router, self.desired.nat(nodes_subnet, nat_ips))
         if change is not None:
             with self.reporter.step("update-nat", router["name"]):
-                await self.compute.patch(self.desired.regional("routers", self.desired.router), change, pace=self.pace)
+                await self.compute.patch(self.desired.regional("routers", self.desired.router), change)
 
     async def _firewalls(self, network: str, prefixes: Prefixes) -> None:
         wanted = self.desired.firewalls(network, prefixes.nodes, prefixes.services)
@@ -164,8 +162,8 @@ class InfrastructureFlow:
             return
         with self.reporter.step("create-firewall-rules", ", ".join(rule["name"] for rule in (*created, *changed))):
             await gather_all(
-                *(self.compute.post("global/firewalls", rule, pace=self.pace) for rule in created),
-                *(self.compute.patch(f"global/firewalls/{rule['name']}", rule, pace=self.pace) for rule in changed),
+                *(self.compute.post("global/firewalls", rule) for rule in created),
+                *(self.compute.patch(f"global/firewalls/{rule['name']}", rule) for rule in changed),
             )
 
 

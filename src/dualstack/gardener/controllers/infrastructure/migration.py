@@ -26,7 +26,6 @@ from dualstack.gardener.model.names import CUT_OVER, DECOYS, OVERLAP_UNSUPPORTED
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.platform import GardenerPlatform
 from dualstack.gce import ComputeClient
-from dualstack.gce.pacing import QUICK, UPSTREAM, Pace
 from dualstack.kube.announcement import announce
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.model.errors import ComputeError, DualstackError, GateFailed, Unsupported
@@ -302,8 +301,3 @@ def _reason_when_requested(inventory: Inventory) -> str:
         if above := beyond(inventory.usage):
             return f"requested, although {above}; Google advises against hybrid subnets above these limits"
     return "requested"
-
-
-def pace_of(strategy: str) -> Pace:
-    """How often running operations are polled."""
-    return UPSTREAM if strategy != AUTO and choose(strategy).poll else QUICK

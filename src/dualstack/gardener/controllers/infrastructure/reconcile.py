@@ -16,7 +16,7 @@ from dualstack.gardener.controllers.infrastructure.deletion import (
 )
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.controllers.infrastructure.flow import InfrastructureFlow, check_config
-from dualstack.gardener.controllers.infrastructure.migration import BACK, Migration, pace_of
+from dualstack.gardener.controllers.infrastructure.migration import BACK, Migration
 from dualstack.gardener.controllers.infrastructure.record import Fields, InfrastructureRecord
 from dualstack.gardener.controllers.infrastructure.subnets import Subnets
 from dualstack.gardener.controllers.reporting import Reporter
@@ -107,7 +107,7 @@ class InfrastructureController:
         record = InfrastructureRecord(self._kube, metadata["name"], metadata["namespace"])
         reporter = Reporter(self._emit, self._clock, view.technical_id)
         desired = _desired(infrastructure, view, compute)
-        subnets = Subnets(compute, self._clock, desired, reporter, pace_of(strategy))
+        subnets = Subnets(compute, self._clock, desired, reporter)
         settings = replace(
             self._settings,
             drill=self._settings.drill or view.annotations.get(DRILL) == "true",
@@ -119,7 +119,6 @@ class InfrastructureController:
             self._clock,
             self._emit,
             desired.cluster,
-            pace_of(strategy),
             wanted=settings.decoys,
             image=self._prober_image,
         )
@@ -152,7 +151,6 @@ class InfrastructureController:
             reporter=reporter,
             migration=migration,
             subnets=subnets,
-            pace=pace_of(strategy),
             migrating=desired.dual and not _is_dual_stack(infrastructure),
         )
 

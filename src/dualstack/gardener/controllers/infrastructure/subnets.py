@@ -38,7 +38,6 @@ class Subnets:
     clock: Clock
     desired: Desired
     reporter: Reporter
-    pace: Pace
 
     async def create_nodes(self, network: str) -> None:
         """Create the nodes subnet if it does not exist; `network` is the VPC's selfLink, here and below."""
@@ -68,12 +67,12 @@ class Subnets:
         path = self.desired.subnet_path(self.desired.internal_subnet)
         if wanted is None:
             if await self.compute.find(path, fields="name") is not None:
-                await self.compute.delete(path, pace=self.pace)
+                await self.compute.delete(path)
             return
         found = await self._find_or_create(self.desired.internal_subnet, wanted)
         if found is not None and not cidr.same(found["ipCidrRange"], wanted["ipCidrRange"]):
             expanded = {"ipCidrRange": wanted["ipCidrRange"]}
-            await self.compute.post(f"{path}/expandIpCidrRange", expanded, pace=self.pace)
+            await self.compute.post(f"{path}/expandIpCidrRange", expanded)
 
     async def ensure_services(self, network: str) -> None:
         """Create the services subnet, or make it dual-stack.
@@ -85,10 +84,10 @@ class Subnets:
         if found is None:
             with self.reporter.step("create-services-subnet", self.desired.services_subnet):
                 body = self.desired.services_body(network)
-                await self.compute.post(self.desired.regional("subnetworks"), body, pace=self.pace)
+                await self.compute.post(self.desired.regional("subnetworks"), body)
             return
         for change in difference.stack_type_changes(found):
-            await self.compute.patch(path, change.body | {"fingerprint": found["fingerprint"]}, pace=self.pace)
+            await self.compute.patch(path, change.body | {"fingerprint": found["fingerprint"]})
 
     async def prefixes(self) -> Prefixes:
         """Both /64s, as soon as the cloud has assigned them; raises Transient after `PREFIX_PATIENCE`."""
@@ -111,19 +110,19 @@ class Subnets:
         """The subnet as it was found; None when it had to be created."""
         found = await self.compute.find(self.desired.subnet_path(name))
         if found is None:
-            await self.compute.post(self.desired.regional("subnetworks"), body, pace=self.pace)
+            await self.compute.post(self.desired.regional("subnetworks"), body)
         return found
 
     async def _change(self, path: str, subnet: Resource, change: difference.SubnetChange) -> None:
         if change.expand:
-            await self.compute.post(f"{path}/expandIpCidrRange", change.body, pace=self.pace)
+            await self.compute.post(f"{path}/expandIpCidrRange", change.body)
             return
         body = change.body | {"fingerprint": subnet["fingerprint"]}
         if change.what == "stack-type":
             with self.reporter.step("set-stack-type", subnet["name"]):
-                await self.compute.patch(path, body, pace=self.pace)
+                await self.compute.patch(path, body)
         else:
-            await self.compute.patch(path, body, pace=self.pace)
+            await self.compute.patch(path, body)
 
     async def _read_prefixes(self) -> Prefixes:
         nodes, services = await gather_all(

@@ -194,7 +194,8 @@ async def test_stopping_sets_both_annotations_and_scales_to_zero(
 ) -> None:
     before = await manager.observe()
     assert (before.replicas, before.pods, before.ignored) == (1, 1, False)
-    await manager.stop(wait=False)
+    with pytest.raises(GateFailed):
+        await manager.stop()
     after = await manager.observe()
     assert (after.replicas, after.pods, after.ignored) == (0, 1, True)
     assert not after.gone
@@ -208,20 +209,21 @@ async def test_stopping_sets_both_annotations_and_scales_to_zero(
 async def test_a_pod_that_does_not_go_is_an_error_after_a_while(manager: CloudControllerManager) -> None:
     started = CLOCK.now()
     with pytest.raises(GateFailed, match="still has 1 pods after 180 s"):
-        await manager.stop(wait=True)
+        await manager.stop()
     assert CLOCK.now() - started >= 180.0
 
 
 async def test_a_finished_pod_does_not_count(manager: CloudControllerManager, store: KubeStore) -> None:
     store.patch(POD, "cloud-controller-manager-0", {"status": {"phase": "Succeeded"}}, NS, subresource="status")
-    await manager.stop(wait=True)
+    await manager.stop()
     assert (await manager.observe()).gone
 
 
 async def test_giving_back_removes_both_annotations_and_nothing_else(
     manager: CloudControllerManager, store: KubeStore
 ) -> None:
-    await manager.stop(wait=False)
+    store.delete(POD, "cloud-controller-manager-0", NS)
+    await manager.stop()
     await manager.restore()
     assert annotations_of(store) == {"kept": "yes"}
 
@@ -229,7 +231,7 @@ async def test_giving_back_removes_both_annotations_and_nothing_else(
 async def test_without_a_deployment_it_is_gone_already(manager: CloudControllerManager, store: KubeStore) -> None:
     """In the new seed of a moved control plane there is none yet (docs/reference/gardener.md#no-ccm-in-new-seed)."""
     store.delete(DEPLOYMENT, "cloud-controller-manager", NS)
-    await manager.stop(wait=True)
+    await manager.stop()
     assert (await manager.observe()).gone
 
 
@@ -238,5 +240,5 @@ async def test_without_its_managed_resource_it_is_not_stopped(
 ) -> None:
     store.delete(MANAGED_RESOURCE, "extension-controlplane-seed", NS)
     with pytest.raises(NotFound, match="extension-controlplane-seed"):
-        await manager.stop(wait=True)
+        await manager.stop()
     assert (await manager.observe()).replicas == 1

@@ -52,7 +52,7 @@ async def test_w9_scaling_down_does_not_lose_against_another_writer() -> None:
     kind = {"apiVersion": MANAGED_RESOURCE.api_version, "kind": MANAGED_RESOURCE.kind}
     store.upsert(MANAGED_RESOURCE, kind | {"metadata": resource, "spec": {"secretRefs": []}})
     manager = CloudControllerManager(Busy(store), CLOCK, NS)
-    await manager.stop(wait=True)
+    await manager.stop()
     assert (await manager.observe()).gone
 
 
