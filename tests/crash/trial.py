@@ -16,7 +16,7 @@ from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoy
 from tests.sim.infrastructure.probing import probing
 from tests.sim.infrastructure.scene import Scene, scene
 
-PATIENCE = 24 * 3600.0
+TIMEOUT = 24 * 3600.0
 """Simulated seconds after which a migration counts as stuck: more than a minute of wall time."""
 
 INTERVAL = 20.0
@@ -75,7 +75,7 @@ async def trial(spawner: Spawner, point: Point | None, options: RunOptions) -> V
         _trigger(made, options.annotations)
         await operator.start()
         try:
-            outcome = await _ended(made, began + PATIENCE)
+            outcome = await _ended(made, began + TIMEOUT)
         finally:
             await operator.close()
         return judged(wire, operator, outcome, made.lost(), made.clock.now() - began)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from dualstack.cli.rehearsal.checks import Scene, verify
+from dualstack.cli.rehearsal.checks import FinishedRun, verify
 from dualstack.cli.rehearsal.processes import running, start_world
 from dualstack.cli.rehearsal.record import FORWARD, Record, at_rest, migration_constraints
 from dualstack.cli.rehearsal.result import traffic_since
@@ -25,7 +25,7 @@ from tests.crash.tripwire import Point, Tripwire
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 
-PATIENCE = 24 * 3600.0
+TIMEOUT = 24 * 3600.0
 """Simulated seconds after which a migration counts as stuck."""
 
 INTERVAL = 60.0
@@ -56,7 +56,7 @@ async def whole_trial(spawner: Spawner, point: Point | None, options: RunOptions
             seconds = clock.now() - record.origin
             traffic = traffic_since(await world.control("/traffic"), record.origin)
             if outcome == "ok":
-                outcome = await _checked(Scene(world, record, traffic, options.strategy))
+                outcome = await _checked(FinishedRun(world, record, traffic, options.strategy))
         finally:
             await operator.close()
         return judged(wire, operator, outcome, traffic["blackoutSeconds"]["max"], seconds)
@@ -82,7 +82,7 @@ async def _ended(world: World, record: Record) -> str:
             if record.completed() and at_rest(found):
                 return "ok"
             operation = found["status"].get("lastOperation") or {}
-            if operation.get("state") == "Failed" or clock.now() > record.origin + PATIENCE:
+            if operation.get("state") == "Failed" or clock.now() > record.origin + TIMEOUT:
                 return f"stuck: {operation}; {migration_constraints(found)}"
 
 
@@ -92,7 +92,7 @@ async def _watch(world: World, record: Record) -> None:
             record.see_shoot(found, world.clock.now())
 
 
-async def _checked(scene: Scene) -> str:
+async def _checked(run: FinishedRun) -> str:
     """`ok` when every check of a rehearsal passes, else those that do not."""
-    failed = [check for check in await verify(scene, complete=True) if check.status == "failed"]
+    failed = [check for check in await verify(run, complete=True) if check.status == "failed"]
     return f"wrong end: {'; '.join(f'{check.id}: {check.evidence}' for check in failed)}" if failed else "ok"

@@ -18,7 +18,7 @@ def sim() -> None:
 @sim.command()
 @click.argument("shoot", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
-@click.option("--lifeline", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
+@click.option("--end-with-stdin", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
 @simulated_world(speed=1.0)
 def serve(shoot: Path, nodes: int | None, **options: Any) -> None:
     """Serve the cluster that SHOOT describes, IPv4-only, until interrupted.

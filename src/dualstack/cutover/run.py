@@ -214,7 +214,9 @@ class _Run:
             if self._clock.now() > deadline:
                 changing = " and ".join(barrier.aspects)
                 raise GateFailed(f"{changing} keep changing; find and stop the program that changes them")
-            await self._clock.sleep(min(barrier.remaining(facts), self._settings.look_every(len(facts.nodes))))
+            await self._clock.sleep(
+                min(barrier.remaining(facts), self._settings.observation_interval(len(facts.nodes)))
+            )
             facts = await self._observe()
         return self._left(barrier, facts, passed=barrier.remaining(facts) <= 0)
 

@@ -39,7 +39,7 @@ class OperatorOptions:
     clock: ScaledClock
     metrics_port: int | None = None
     health_port: int | None = None
-    lifeline: bool = False
+    end_with_stdin: bool = False
     debug: bool = False
     prober_image: str = ""
 

@@ -26,7 +26,7 @@ from dualstack.operator.queue import Key, KeyedQueue
 from dualstack.operator.watches import Watches
 from dualstack.stdin_watch import exit_when_stdin_closes
 
-_PATIENCE = 30.0
+_START_TIMEOUT = 30.0
 """Wall seconds for which the start waits for an API server that cannot be reached."""
 
 
@@ -47,7 +47,7 @@ async def _run(options: OperatorOptions) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end, number)
-    if options.lifeline:
+    if options.end_with_stdin:
         exit_when_stdin_closes(lambda: end(signal.SIGHUP))
     await work
 
@@ -90,7 +90,7 @@ async def _operate(options: OperatorOptions) -> None:
 
 async def _reach(kube: LightkubeKube, server: str) -> None:
     """Return once the API server answers and accepts the credentials; InvalidInput or Unavailable otherwise."""
-    log, deadline = structlog.get_logger("dualstack"), asyncio.get_running_loop().time() + _PATIENCE
+    log, deadline = structlog.get_logger("dualstack"), asyncio.get_running_loop().time() + _START_TIMEOUT
     for attempt in itertools.count():
         try:
             await kube.get(NAMESPACE, KUBE_SYSTEM)
@@ -101,9 +101,9 @@ async def _reach(kube: LightkubeKube, server: str) -> None:
         except Unavailable as error:
             if asyncio.get_running_loop().time() >= deadline:
                 words = "check that it is reachable from here, or choose another cluster with --kubeconfig"
-                raise Unavailable(f"{server} has not answered for {_PATIENCE:.0f} s: {error}; {words}") from error
+                raise Unavailable(f"{server} has not answered for {_START_TIMEOUT:.0f} s: {error}; {words}") from error
             if attempt == 0:
-                log.warning("Kubernetes API not reachable", server=server, error=str(error), retry_for=_PATIENCE)
+                log.warning("Kubernetes API not reachable", server=server, error=str(error), retry_for=_START_TIMEOUT)
             await asyncio.sleep(1.0)
         else:
             return

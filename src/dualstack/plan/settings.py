@@ -55,7 +55,7 @@ class Settings:
         end = next((end for share in self.alias_shares if (end := math.ceil(share * nodes)) > done), nodes)
         return max(self.batch_size, end - done)
 
-    def look_every(self, nodes: int) -> float:
+    def observation_interval(self, nodes: int) -> float:
         """Seconds between two observations during a barrier in a cluster of `nodes` VMs."""
         return max(self.observe_every, self.observe_share * nodes)
 

@@ -22,11 +22,14 @@ T = TypeVar("T")
 Taint = tuple[str, str, str]
 """Key, value and effect."""
 
-LOOKS = 40
-"""Counts looks, not seconds: with a fast clock on a busy machine, minutes may pass in which no process runs."""
+ATTEMPTS = 40
+"""How often a state is read until it is as wanted.
+
+Not a time: with a fast clock on a busy machine, minutes may pass in which no process runs.
+"""
 
 INTERVAL = 15.0
-"""Seconds between two looks."""
+"""Seconds between two attempts."""
 
 _INSTANCE_FIELDS = "items(name,networkInterfaces),nextPageToken"
 
@@ -103,14 +106,14 @@ class Sources:
     async def settled(self, clock: Clock, is_ready: Callable[[Manifest], bool]) -> bool:
         """Wait until `is_ready` holds for every Node and every DaemonSet in kube-system is rolled out.
 
-        A Node becomes Ready before all of its agents run. False after `LOOKS` looks; the checks then name the cause.
+        A Node becomes Ready before all of its agents run. False after `ATTEMPTS`; the checks then name the cause.
         """
 
-        async def look() -> bool:
+        async def read() -> bool:
             nodes, daemon_sets = await gather_all(self.kube.list(NODE), self.kube.list(DAEMON_SET, names.KUBE_SYSTEM))
             return all(map(is_ready, nodes)) and all(map(_is_current, daemon_sets))
 
-        return await read_until(look, bool, clock)
+        return await read_until(read, bool, clock)
 
     async def _interfaces(self, nodes: Reading[list[Manifest]]) -> dict[str, Mapping[str, Any]]:
         placed = {node["metadata"]["name"]: vm_of(node) for node in nodes.value}
@@ -144,13 +147,13 @@ async def existing(kube: Kube, kind: Kind, name: str, namespace: str | None = No
     return found
 
 
-async def read_until(look: Callable[[], Awaitable[T]], good: Callable[[T], bool], clock: Clock) -> T:
-    """The first result of `look` that is good, else the last of `LOOKS`."""
-    for _ in range(LOOKS - 1):
-        if good(seen := await look()):
+async def read_until(read: Callable[[], Awaitable[T]], good: Callable[[T], bool], clock: Clock) -> T:
+    """The first result of `read` that is good, else the last of `ATTEMPTS`."""
+    for _ in range(ATTEMPTS - 1):
+        if good(seen := await read()):
             return seen
         await clock.sleep(INTERVAL)
-    return await look()
+    return await read()
 
 
 def vm_of(node: Manifest) -> tuple[str, str]:

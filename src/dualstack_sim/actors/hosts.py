@@ -19,9 +19,9 @@ ROLE_TAG = "kubernetes-io-role-node"
 """The network tag of every node VM."""
 
 _FIELDS = "items/*/instances(name,zone,status,tags/items,networkInterfaces),nextPageToken"
-_LOOK_SECONDS = 5.0
-_REST_LOOKS = 6
-"""When all machines run, only one look in this many is a request."""
+_INTERVAL = 5.0
+_REST_INTERVALS = 6
+"""While all machines run, the VMs are listed only once in this many intervals."""
 
 
 @dataclass(slots=True)
@@ -93,15 +93,15 @@ class VmWatch:
 
     async def run(self) -> None:
         """Until cancelled."""
-        looks = 0
+        intervals = 0
         while True:
-            if looks % _REST_LOOKS == 0 or not self._settled():
+            if intervals % _REST_INTERVALS == 0 or not self._settled():
                 try:
                     self._take(await self.look())
                 except ComputeRefusal:
-                    looks = -1
-            looks += 1
-            await self._context.clock.sleep(_LOOK_SECONDS)
+                    intervals = -1
+            intervals += 1
+            await self._context.clock.sleep(_INTERVAL)
 
     async def look(self) -> dict[str, Vm]:
         """The cluster's VMs by name, from one request."""

@@ -11,8 +11,8 @@ from dualstack_sim.actors.compute_api import Resource
 from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.refusals import ComputeConflict, ComputeNotFound, ComputeRefusal
 
-_LOOK_SECONDS = 5.0
-_PATIENCE_SECONDS = 300.0
+_POLL_SECONDS = 5.0
+_TIMEOUT_SECONDS = 300.0
 
 
 class InvalidClass(DualstackError):
@@ -52,7 +52,7 @@ class MachineInstances:
     async def _adopt(self, name: str, zone: str) -> None:
         """Wait until a VM whose creation began before the controller was restarted runs."""
         path = f"zones/{zone}/instances/{name}"
-        until = self._clock.now() + _PATIENCE_SECONDS
+        until = self._clock.now() + _TIMEOUT_SECONDS
         while True:
             instance = await self._compute.get(path, fields="status")
             status = instance["status"] if instance is not None else "gone"
@@ -60,7 +60,7 @@ class MachineInstances:
                 return
             if status not in ("PROVISIONING", "STAGING") or self._clock.now() > until:
                 raise ComputeRefusal(409, "alreadyExists", f"the instance {name} exists, but its status is {status}")
-            await self._clock.sleep(_LOOK_SECONDS)
+            await self._clock.sleep(_POLL_SECONDS)
 
 
 def class_faults(spec: Manifest) -> list[str]:

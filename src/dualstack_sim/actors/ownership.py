@@ -11,7 +11,7 @@ from dualstack_sim.actors.pods import controller_of
 from dualstack_sim.actors.refusals import Conflict
 from dualstack_sim.actors.workqueue import Workqueue
 
-_SOON = 0.5
+_DELAY = 0.5
 """Seconds within which changes of several owned objects cause one reconcile of their owner."""
 
 
@@ -34,7 +34,7 @@ def on_owned_change(queue: Workqueue[ObjectKey], owner: Kind) -> Handler:
             return
         kind, name = controller_of(owned)
         if kind == owner.kind:
-            queue.add_soon((owned["metadata"]["namespace"], name), _SOON)
+            queue.add_soon((owned["metadata"]["namespace"], name), _DELAY)
 
     return changed
 

@@ -58,7 +58,7 @@ RULES = (
          "maxResults above 500 is refused.",
          ("docs/reference/compute-engine.md#pages",)),
     Rule("lists.default-page", "documented",
-         "A page holds 500 resources unless maxResults asks for fewer.",
+         "A page holds 500 resources, or maxResults if that is less.",
          ("docs/reference/compute-engine.md#pages",)),
     Rule("lists.orders", "documented",
          "orderBy accepts only `name` and `creationTimestamp desc`.",

@@ -51,12 +51,12 @@ class WorldOptions:
     clock: ScaledClock | SteppableClock
     platform: str = "gardener"
     project: str = "proj-1"
-    lifeline: bool = False
+    end_with_stdin: bool = False
     profile: Profile = field(default_factory=choose)
 
 
 def run(options: WorldOptions) -> None:
-    """Serve until SIGINT, SIGTERM or SIGHUP or, with `lifeline`, until standard input closes.
+    """Serve until SIGINT, SIGTERM or SIGHUP or, with `end_with_stdin`, until standard input closes.
 
     Prints one line of JSON with the endpoints when the cluster is at rest.
     """
@@ -66,7 +66,7 @@ def run(options: WorldOptions) -> None:
 async def _serve(options: WorldOptions) -> None:
     end = _EndOnce(asyncio.current_task())
     on_signals(end)
-    if options.lifeline:
+    if options.end_with_stdin:
         exit_when_stdin_closes(end)
     with contextlib.suppress(asyncio.CancelledError):
         async with AsyncExitStack() as stack:

@@ -35,7 +35,7 @@ from tests.support.loopback import on_loopback
 
 NS = "shoot--foo--bar"
 SPEED = 300.0
-PATIENCE = 60.0
+TIMEOUT = 60.0
 ZONE = "zones/europe-west1-b"
 TAGS = [NS, f"kubernetes-io-cluster-{NS}", "kubernetes-io-role-node"]
 TOLERATE_ALL = [{"operator": "Exists"}]
@@ -84,7 +84,7 @@ class ActorsFixture:
 
         Fails after a minute of wall-clock time, because a busy machine is slower than the simulated clock.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while True:
             seen = look()
             if seen:

@@ -56,9 +56,9 @@ async def pause(cloud: Cloud, seconds: float) -> None:
         await cloud.clock.sleep(seconds)
 
 
-async def settled(cloud: Cloud, patience: int = 400) -> dict[str, Any]:
+async def settled(cloud: Cloud, attempts: int = 400) -> dict[str, Any]:
     """The group when it is stable and has the wanted version."""
-    for _ in range(patience):
+    for _ in range(attempts):
         group = await cloud.get(GROUP)
         if group["status"]["isStable"] and group["status"]["versionTarget"]["isReached"]:
             return group

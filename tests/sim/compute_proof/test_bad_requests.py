@@ -16,7 +16,7 @@ from tests.sim.compute.cloud import NETWORK, NODES, REGION, ZONE, Cloud, running
 pytestmark = pytest.mark.usefixtures("nothing_unforeseen")
 
 PROJECT = "/compute/v1/projects/proj-1"
-PATIENCE = 10.0
+TIMEOUT = 10.0
 POSTS = ["global/networks", "global/routes", "global/firewalls", f"{REGION}/subnetworks", f"{REGION}/routers",
          f"{REGION}/addresses", f"{ZONE}/instances", f"{ZONE}/disks"]  # fmt: skip
 PATCHES = ["global/networks/vpc", NODES, f"{ZONE}/instances/vm0/updateNetworkInterface?networkInterface=nic0"]
@@ -26,7 +26,7 @@ BODIES = [b"{", b"[]", b"null", b"1", b'"text"', b"\xff\xfe", b"{'name': 1}", b'
 
 async def refusal(cloud: Cloud, verb: str, path: str, data: bytes | None = None) -> tuple[int, Any]:
     """Status and document of a refusal, which must have the documented shape and arrive soon."""
-    async with asyncio.timeout(PATIENCE), cloud.session.request(verb, f"{cloud.root}{path}", data=data) as response:
+    async with asyncio.timeout(TIMEOUT), cloud.session.request(verb, f"{cloud.root}{path}", data=data) as response:
         text = await response.text()
         assert "Traceback" not in text
         assert response.content_type == "application/json", text
@@ -114,7 +114,7 @@ async def answered(requests: list[tuple[str, dict[str, Any]]]) -> None:
         for path, body in requests:
             verb = "PATCH" if path in PATCHES else "POST"
             address = f"{cloud.root}{PROJECT}/{path}"
-            async with asyncio.timeout(PATIENCE), cloud.session.request(verb, address, json=body) as response:
+            async with asyncio.timeout(TIMEOUT), cloud.session.request(verb, address, json=body) as response:
                 document = await response.json()
                 assert response.status < 500, (path, body, document)
                 assert response.status == 200 or not error_faults(document)

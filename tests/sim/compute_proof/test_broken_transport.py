@@ -15,7 +15,7 @@ from tests.sim.compute.cloud import REGION, ZONE, Cloud, running
 pytestmark = pytest.mark.usefixtures("nothing_unforeseen")
 
 PROJECT = "/compute/v1/projects/proj-1"
-PATIENCE = 10.0
+TIMEOUT = 10.0
 GLOBAL = ("networks", "routes", "firewalls", "addresses", "operations", "images", "instanceTemplates")
 REGIONAL = ("subnetworks", "routers", "addresses", "operations")
 ZONAL = ("instances", "machineTypes", "operations", "disks", "instanceGroupManagers", "instanceGroups", "autoscalers")
@@ -53,7 +53,7 @@ async def cloud() -> AsyncIterator[Cloud]:
 async def answer(cloud: Cloud, verb: str, path: str, data: bytes | None = None, **headers: str) -> int:
     """The status of an answer that is valid or a documented refusal, and arrives soon."""
     async with (
-        asyncio.timeout(PATIENCE),
+        asyncio.timeout(TIMEOUT),
         cloud.session.request(verb, f"{cloud.root}{path}", data=data, headers=headers) as response,
     ):
         document = json.loads(await response.read())
@@ -156,7 +156,7 @@ async def conversation(cloud: Cloud, text: bytes, *, hang_up: bool = False) -> b
         await writer.drain()
         if hang_up:
             return b""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             return await reader.read()
     finally:
         writer.close()

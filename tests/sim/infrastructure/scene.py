@@ -120,7 +120,7 @@ class Scene:
         self.request()
 
     def request(self) -> None:
-        """Ask for a reconcile by Gardener's annotations."""
+        """Request a reconcile with Gardener's annotations."""
         annotations = {
             gardener_names.OPERATION: gardener_names.RECONCILE,
             gardener_names.TIMESTAMP: rfc3339(self.clock.now(), fraction=True),

@@ -17,7 +17,7 @@ from tests.sim.infrastructure.way_back import ALLOW, BACK, annotate, assert_on_r
 
 
 def back_at(made: Scene, step: str) -> Any:
-    """A listener that asks for the way back when `step` begins."""
+    """A listener that requests the way back when `step` begins."""
 
     def listen(event: AnyEvent) -> None:
         made.events.append(event)

@@ -14,21 +14,8 @@ import pytest
 from dualstack.gardener.controllers.reporting import TaskFailed
 from tests.sim.infrastructure.configuration import configure
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
+from tests.support.nat import NAT_DEFAULTS
 
-NAT_DEFAULTS = {
-    "natIpAllocateOption": "AUTO_ONLY",
-    "sourceSubnetworkIpRangesToNat": "LIST_OF_SUBNETWORKS",
-    "minPortsPerVm": 2048,
-    "maxPortsPerVm": 65536,
-    "enableDynamicPortAllocation": False,
-    "enableEndpointIndependentMapping": False,
-    "icmpIdleTimeoutSec": 30,
-    "tcpEstablishedIdleTimeoutSec": 1200,
-    "tcpTimeWaitTimeoutSec": 120,
-    "tcpTransitoryIdleTimeoutSec": 30,
-    "udpIdleTimeoutSec": 30,
-    "logConfig": {"enable": True, "filter": "ERRORS_ONLY"},
-}
 NAT_OPTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"minPortsPerVM": 4096}, {"minPortsPerVm": 4096}),
     ({"endpointIndependentMapping": {"enabled": True}}, {"enableEndpointIndependentMapping": True}),

@@ -15,7 +15,7 @@ BACK = {"dualstack.dev/cut-over": "back"}
 
 
 def annotate(made: Scene, annotations: dict[str, Any]) -> None:
-    """As the shoot controller relays what the Shoot's owner asks for while the Infrastructure is at work."""
+    """As the shoot controller relays what the Shoot's owner requests during a reconcile of the Infrastructure."""
     body = {"spec": {"shoot": {"metadata": {"annotations": annotations}}}}
     made.store.patch(gardener_kinds.CLUSTER, made.namespace, body)
 

@@ -166,7 +166,7 @@ async def test_credentials_that_are_refused_are_bad_input(tmp_path: Path) -> Non
 
 
 async def test_an_api_that_stays_unreachable_ends_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_PATIENCE", 1.5)
+    monkeypatch.setattr(process, "_START_TIMEOUT", 1.5)
     kube = LightkubeKube.connect(connection("http://127.0.0.1:9"))
     with pytest.raises(Unavailable, match=r"^http://127.0.0.1:9 has not answered for 2 s: .*; check that it is reach"):
         await process._reach(kube, "http://127.0.0.1:9")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dualstack.cli.rehearsal.checks import Scene, ipv4_loss, ipv4_now, verify
+from dualstack.cli.rehearsal.checks import FinishedRun, ipv4_loss, ipv4_now, verify
 from dualstack.cli.rehearsal.record import BACK, FORWARD, Record
 from dualstack.cli.rehearsal.result import Phase
 from dualstack.cli.rehearsal.world import World, WorldAddress, open_world
@@ -57,7 +57,7 @@ async def test_pairs_without_connectivity_at_the_end_fail_even_a_lossy_strategy(
             if (await opened.control("/traffic"))["current"]:
                 break
             await opened.clock.sleep(5.0)
-        checks = await verify(Scene(opened, Record(), UNBROKEN, "compressed"), complete=False)
+        checks = await verify(FinishedRun(opened, Record(), UNBROKEN, "compressed"), complete=False)
         assert by_status(checks) == {
             "passed": ["traffic.ipv4", *ON_ROUTES, "control-plane.ignore-annotation"],
             "failed": ["traffic.ipv4-at-end"],
@@ -68,7 +68,7 @@ async def test_a_run_that_failed_after_its_cut_over_must_be_on_aliases() -> None
     async with world() as (opened, _):
         later = Record(FORWARD, phases=[Phase("cut-over", 1.0, 2.0)])
         for record in (later, Record(BACK)):
-            checks = await verify(Scene(opened, record, UNBROKEN, "overlap"), complete=False)
+            checks = await verify(FinishedRun(opened, record, UNBROKEN, "overlap"), complete=False)
             assert set(by_status(checks)["failed"]) == {"cut-over.routes", "cut-over.aliases", "cut-over.subnet"}
             assert {check.id for check in checks} > set(ON_ALIASES)
 

@@ -12,7 +12,7 @@ from dualstack.gce import ComputeClient
 from dualstack.kube.client import LightkubeKube
 from dualstack.model.cluster import Cluster
 from dualstack.model.kinds import DAEMON_SET
-from dualstack.verify.facts import INTERVAL, LOOKS, Sources
+from dualstack.verify.facts import ATTEMPTS, INTERVAL, Sources
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
@@ -59,4 +59,4 @@ async def test_it_gives_up_on_an_agent_that_never_starts() -> None:
     async with agents() as (settled, _, clock):
         begun = clock.now()
         assert not await settled
-        assert clock.now() - begun >= (LOOKS - 1) * INTERVAL - 1.0
+        assert clock.now() - begun >= (ATTEMPTS - 1) * INTERVAL - 1.0

@@ -26,28 +26,28 @@ SETTINGS = Settings(attempts=5, backoff=(2.0, 10.0))
     ],
 )
 def test_the_wait_follows_the_reason_and_grows(error: DualstackError, waits: list[float | None]) -> None:
-    patience = RetryBudget(SETTINGS)
-    assert [patience.wait_after(error) for _ in waits] == waits
+    budget = RetryBudget(SETTINGS)
+    assert [budget.wait_after(error) for _ in waits] == waits
 
 
 def test_the_wait_for_an_effect_that_does_not_show_grows_too() -> None:
-    patience = RetryBudget(SETTINGS)
-    assert [patience.wait_for_effect() for _ in range(5)] == [2.0, 4.0, 8.0, 10.0, None]
+    budget = RetryBudget(SETTINGS)
+    assert [budget.wait_for_effect() for _ in range(5)] == [2.0, 4.0, 8.0, 10.0, None]
 
 
 def test_success_resets_the_wait() -> None:
-    patience = RetryBudget(SETTINGS)
-    assert [patience.wait_for_effect(), patience.wait_for_effect()] == [2.0, 4.0]
-    patience.succeeded(SetOverlapFlag())
-    assert patience.wait_for_effect() == 2.0
+    budget = RetryBudget(SETTINGS)
+    assert [budget.wait_for_effect(), budget.wait_for_effect()] == [2.0, 4.0]
+    budget.succeeded(SetOverlapFlag())
+    assert budget.wait_for_effect() == 2.0
 
 
 def test_repetitions_of_a_step_are_limited_for_each_target() -> None:
-    patience = RetryBudget(SETTINGS)
+    budget = RetryBudget(SETTINGS)
     for _ in range(SETTINGS.attempts):
-        patience.begin(AddAliases(("node-0",)))
-        patience.succeeded(AddAliases(("node-0",)))
-    patience.begin(AddAliases(("node-1",)))
-    patience.begin(SetOverlapFlag())
+        budget.begin(AddAliases(("node-0",)))
+        budget.succeeded(AddAliases(("node-0",)))
+    budget.begin(AddAliases(("node-1",)))
+    budget.begin(SetOverlapFlag())
     with pytest.raises(GateFailed, match="add-aliases of node-0 was done 5 times and is needed again"):
-        patience.begin(AddAliases(("node-1", "node-0")))
+        budget.begin(AddAliases(("node-1", "node-0")))

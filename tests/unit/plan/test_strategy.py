@@ -174,7 +174,7 @@ def test_the_duration_of_a_step_follows_its_operations_and_the_quota(step: Trans
 
 @pytest.mark.parametrize(("nodes", "seconds"), [(1, 30.0), (100, 30.0), (200, 60.0), (5000, 1500.0)])
 def test_a_barrier_of_a_large_cluster_observes_less_often(nodes: int, seconds: float) -> None:
-    assert SETTINGS.look_every(nodes) == seconds
+    assert SETTINGS.observation_interval(nodes) == seconds
 
 
 @pytest.mark.parametrize(("done", "count"), [(1, 10), (4, 16), (19, 10), (20, 20), (21, 19), (40, 10)])

@@ -9,7 +9,7 @@ import pytest
 from dualstack.clock import ScaledClock
 from dualstack.kube.interface import Unavailable
 from dualstack.verify.checks import has_families, node_fault
-from dualstack.verify.facts import LOOKS, Reading, is_rolled_out, read_until, vm_of
+from dualstack.verify.facts import ATTEMPTS, Reading, is_rolled_out, read_until, vm_of
 
 DEDICATED = ("dedicated", "db", "NoSchedule")
 
@@ -84,14 +84,14 @@ def test_a_failed_read_raises_when_its_value_is_used() -> None:
     assert Reading(1).value == 1
 
 
-@pytest.mark.parametrize(("good_at", "looks"), [(1, 1), (3, 3), (LOOKS + 5, LOOKS)])
-async def test_it_looks_until_the_result_is_good_at_most_so_often(good_at: int, looks: int) -> None:
+@pytest.mark.parametrize(("good_at", "attempts"), [(1, 1), (3, 3), (ATTEMPTS + 5, ATTEMPTS)])
+async def test_it_reads_until_the_result_is_good_at_most_so_often(good_at: int, attempts: int) -> None:
     seen = 0
 
-    async def look() -> int:
+    async def read() -> int:
         nonlocal seen
         seen += 1
         return seen
 
     clock = ScaledClock(0.0, 1_000_000.0)
-    assert await read_until(look, lambda number: number >= good_at, clock) == seen == looks
+    assert await read_until(read, lambda number: number >= good_at, clock) == seen == attempts

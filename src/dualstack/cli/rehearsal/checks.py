@@ -32,7 +32,7 @@ LOSSY = tuple(name for name, strategy in STRATEGIES.items() if not strategy.loss
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class FinishedRun:
     """A run and the world that it ended in. `traffic` is the world's account when the run ended."""
 
     world: World
@@ -41,13 +41,13 @@ class Scene:
     strategy: str
 
 
-async def verify(scene: Scene, *, complete: bool) -> list[Check]:
+async def verify(run: FinishedRun, *, complete: bool) -> list[Check]:
     """Run the checks for the state that the cluster should be in.
 
     complete: the run reached its end. Otherwise the cluster must be on routes as before, or on aliases when the run
     failed after its cut-over.
     """
-    world, record = scene.world, scene.record
+    world, record = run.world, run.record
     gardener = GardenerChecks(world)
     rules: dict[str, Callable[[], Awaitable[Verdict]]]
     if complete:
@@ -72,13 +72,13 @@ async def verify(scene: Scene, *, complete: bool) -> list[Check]:
         on_aliases = record.direction is not FORWARD or record.finished("cut-over")
         expected = ON_ALIASES if on_aliases else ON_ROUTES
 
-        async def look() -> list[Check]:
+        async def read() -> list[Check]:
             return judge(await world.sources.read(), expected)
 
-        checks = await read_until(look, lambda seen: all(check.status == "passed" for check in seen), world.clock)
+        checks = await read_until(read, lambda seen: all(check.status == "passed" for check in seen), world.clock)
         rules = {"control-plane.ignore-annotation": gardener.nothing_ignored}
     checks += [await _judged(name, rule) for name, rule in rules.items()]
-    return [ipv4_loss(scene.traffic, scene.strategy), ipv4_now(await world.control("/traffic")), *checks]
+    return [ipv4_loss(run.traffic, run.strategy), ipv4_now(await world.control("/traffic")), *checks]
 
 
 async def _judged(name: str, rule: Callable[[], Awaitable[Verdict]]) -> Check:

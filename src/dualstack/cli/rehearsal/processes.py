@@ -49,7 +49,7 @@ class Child:
                 "-m",
                 "dualstack",
                 *arguments,
-                "--lifeline",
+                "--end-with-stdin",
                 stdin=asyncio.subprocess.PIPE,  # never written: it closes with this process
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stream,

@@ -15,7 +15,7 @@ import aiohttp
 import click
 import msgspec
 
-from dualstack.cli.rehearsal.checks import Scene, verify
+from dualstack.cli.rehearsal.checks import FinishedRun, verify
 from dualstack.cli.rehearsal.display import Display, make_display, remaining
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
 from dualstack.cli.rehearsal.processes import Child, events, first_of, operator_arguments, running, start_world
@@ -228,7 +228,7 @@ class Rehearsal:
         self._verifying = True
         try:
             traffic = traffic_since(await world.control("/traffic"), self._origin)
-            return await verify(Scene(world, self._record, traffic, self._strategy()), complete=complete)
+            return await verify(FinishedRun(world, self._record, traffic, self._strategy()), complete=complete)
         finally:
             self._verifying = False
 

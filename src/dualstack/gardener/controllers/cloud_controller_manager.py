@@ -19,7 +19,7 @@ from dualstack.model.names import CLOUD_CONTROLLER_MANAGER
 from dualstack.plan.facts import ControllerFacts
 
 POLL = 2.0
-"""Seconds between two looks at its pods."""
+"""Seconds between two reads of its pods."""
 
 _IGNORED = "ManagedResourceIgnored"
 """The condition reason of an ignored ManagedResource (docs/reference/gardener.md#ignored-managed-resources)."""

@@ -17,7 +17,7 @@ from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import SECRET, Manifest
 
-_LOOK_AGAIN = 15.0
+_RECHECK = 15.0
 
 
 class ControlPlaneController:
@@ -55,7 +55,7 @@ class ControlPlaneController:
             dig(found, "metadata", "annotations", OPERATION) is not None
             or dig(found, "status", "lastOperation", "state") != "Succeeded"
         ):
-            raise RequeueAfter(_LOOK_AGAIN, "cloud-controller-manager stays stopped while the infrastructure changes")
+            raise RequeueAfter(_RECHECK, "cloud-controller-manager stays stopped while the infrastructure changes")
 
 
 async def project_of(kube: Kube, namespace: str) -> str:

@@ -63,7 +63,7 @@ class Migration:
         self.world.store.patch(gardener_kinds.SHOOT, "bar", {"spec": spec}, "garden-foo")
 
     async def turn(self) -> float | None:
-        """One reconcile, and the wait that it asks for."""
+        """One reconcile, and the wait that it requests."""
         again = await self.controller.reconcile("bar", "garden-foo")
         if again:
             await self.world.clock.sleep(again)

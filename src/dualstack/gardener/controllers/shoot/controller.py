@@ -24,8 +24,8 @@ from dualstack.model.events import Listener
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import NODE, Manifest
 
-LOOK_AGAIN = 30.0
-"""Seconds until the next look at nodes or pods that are being replaced; a watch event ends the wait earlier."""
+RECHECK = 30.0
+"""Seconds until the next check of nodes or pods that are being replaced; a watch event ends the wait earlier."""
 RECONCILE_ERROR = "ReconcileError"
 """The reason of the Event for a failed pass, as gardenlet names it."""
 _PLAIN_OPERATIONS = ("reconcile", "retry")
@@ -173,12 +173,12 @@ class ShootController:
     ) -> float:
         """Request the replacement of nodes once, if the controller may do so; then wait for it."""
         if not self._automatic or not facts.machine_classes_match:
-            return LOOK_AGAIN
+            return RECHECK
         machines = await self._kube.list(MACHINE, view.technical_id)
         deployments = await self._kube.list(MACHINE_DEPLOYMENT, view.technical_id)
         pools = node_replacement.pools_to_request(view, nodes, machines, deployments)
         if not pools:
-            return LOOK_AGAIN
+            return RECHECK
         await record.request(node_replacement.operation_for(view, pools))
         return 0.0
 
@@ -188,7 +188,7 @@ class ShootController:
         constraints = dig(shoot, "status", "constraints")
         if self._without_progress.get(key) == constraints:
             del self._without_progress[key]
-            return LOOK_AGAIN
+            return RECHECK
         self._without_progress[key] = constraints
         return await self._pass(record, shoot)
 

@@ -16,7 +16,7 @@ from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
 INTERVAL = 10.0
-"""Seconds between two looks (docs/reference/gardener.md#wait-times)."""
+"""Seconds between two reads (docs/reference/gardener.md#wait-times)."""
 ERROR_TIMEOUT = 600.0
 """Seconds for which an extension may be in error, or leave the request untouched."""
 WORK_TIMEOUT = 24 * 3600.0

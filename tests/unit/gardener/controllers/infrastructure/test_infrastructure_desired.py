@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.nat import NAT_DEFAULTS
 from tests.unit.gardener.controllers.infrastructure.shoots import N6, NETWORK, NS, S6, SUBNET, desired
 
 
@@ -59,21 +60,9 @@ def test_w33_the_internal_subnet_stays_ipv4() -> None:
 
 def test_nat_with_defaults_and_with_the_users_addresses() -> None:
     nat = desired().nat(SUBNET, ())
-    assert nat == {
+    assert nat == NAT_DEFAULTS | {
         "name": f"{NS}-cloud-nat",
-        "natIpAllocateOption": "AUTO_ONLY",
-        "sourceSubnetworkIpRangesToNat": "LIST_OF_SUBNETWORKS",
         "subnetworks": [{"name": SUBNET, "sourceIpRangesToNat": ["ALL_IP_RANGES"]}],
-        "minPortsPerVm": 2048,
-        "maxPortsPerVm": 65536,
-        "enableDynamicPortAllocation": False,
-        "enableEndpointIndependentMapping": False,
-        "icmpIdleTimeoutSec": 30,
-        "tcpEstablishedIdleTimeoutSec": 1200,
-        "tcpTimeWaitTimeoutSec": 120,
-        "tcpTransitoryIdleTimeoutSec": 30,
-        "udpIdleTimeoutSec": 30,
-        "logConfig": {"enable": True, "filter": "ERRORS_ONLY"},
     }
     manual = desired().nat(SUBNET, ("link-a", "link-b"))
     assert manual["natIpAllocateOption"] == "MANUAL_ONLY"
