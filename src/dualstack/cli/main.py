@@ -11,6 +11,7 @@ from dualstack.cli.prober import prober
 from dualstack.cli.rehearse import rehearse
 from dualstack.cli.sim import sim
 from dualstack.model.errors import DualstackError, InvalidInput
+from dualstack.streams import OutputLost, output_lost, protect
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -26,7 +27,8 @@ cli.add_command(prober)
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 succeeded, 1 failed, 2 invalid input."""
+    """Run the command line. Exit status: 0 succeeded, 1 failed, 2 invalid input, 3 output could not be written."""
+    protect()
     try:
         cli(prog_name="dualstack")
     except InvalidInput as error:
@@ -36,3 +38,12 @@ def main() -> None:
     except DualstackError as error:
         click.echo(f"dualstack: {error}", err=True)
         sys.exit(1)
+    except OutputLost as error:
+        click.echo(f"dualstack: {error}", err=True)
+        sys.exit(3)
+    except OSError as error:
+        if error.filename is not None:
+            click.echo(f"dualstack: {error.filename}: {error.strerror}", err=True)
+            sys.exit(1)
+        click.echo(f"dualstack: {output_lost(error)}", err=True)
+        sys.exit(3)

@@ -51,7 +51,7 @@ from dualstack.cli.cloud_options import Speed, StrategyName
 )
 @click.option("--clock-speed", type=Speed(), default=1.0, help="Seconds of cluster time in one second of wall time.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
-@click.option("--health-port", type=click.IntRange(1, 65535), help="Serve /healthz on this port.")
+@click.option("--health-port", type=click.IntRange(1, 65535), help="Serve /healthz and /readyz on this port.")
 @click.option("--end-with-stdin", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
 @click.option("--debug", is_flag=True, help="Log more.")
 def operator(clock_origin: float, clock_speed: float, **options: Any) -> None:

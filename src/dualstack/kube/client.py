@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -90,6 +91,12 @@ class LightkubeKube:
             return [_manifest(kind, item) async for item in pages]
 
         return await _answer(collect()), pages.resourceVersion
+
+    async def probe(self, kind: Kind) -> None:
+        """List at most one object of the kind in all namespaces, to learn whether it may be listed."""
+        scope = ALL_NS if kind.namespaced else None
+        async with aclosing(aiter(self._client.list(self._resource(kind), namespace=scope, chunk_size=1))) as pages:
+            await _answer(anext(pages, None))
 
     async def watch(self, kind: Kind, version: str) -> AsyncIterator[tuple[str, Manifest]]:
         """The changes since `version` in all namespaces: `ADDED`, `MODIFIED` or `DELETED`, and the object.
@@ -236,6 +243,15 @@ def refusal_of_status(code: int, reason: str | None, message: str) -> KubeError:
     if code in (400, 403, 415, 422):
         return Invalid(message)
     return KubeError(f"{code}: {message}")
+
+
+def certificate_fault(error: BaseException | None) -> bool:
+    """Whether the error comes from TLS: a certificate that is not trusted or not for this server."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:  # lightkube raises errors that are their own cause
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    return any(isinstance(each, ssl.SSLError) for each in chain)
 
 
 def _reason(error: Exception) -> str:

@@ -48,8 +48,10 @@ def find_connection(path: Path | None = None, *, service_account: str = SERVICE_
 def _current_context(files: list[Path], source: str) -> SingleConfig:
     """The first file that defines a name, or the current context, wins, as in kubectl."""
     merged = KubeConfig(clusters={}, contexts={}, users={})
+    ignored: dict[tuple[str, str], list[str]] = {}
     for file in files:
-        config = _read(file.expanduser())
+        config, ignored_here = _read(file.expanduser())
+        ignored = ignored_here | ignored
         merged.clusters = config.clusters | merged.clusters
         merged.contexts = config.contexts | merged.contexts
         merged.users = config.users | merged.users
@@ -57,7 +59,7 @@ def _current_context(files: list[Path], source: str) -> SingleConfig:
     if merged.current_context is None:
         raise InvalidInput(f"{source}: has no current context; set one with `kubectl config use-context NAME`")
     try:
-        return _usable(merged)
+        found = _usable(merged)
     except ConfigError as error:
         known = ", ".join(sorted(merged.contexts)) or "none"
         raise InvalidInput(f"{source}: {error}; it defines these contexts: {known}") from error
@@ -65,14 +67,32 @@ def _current_context(files: list[Path], source: str) -> SingleConfig:
         raise InvalidInput(
             f"{source}: context {merged.current_context!r} names the cluster or user {error}, which is not defined"
         ) from error
+    for kind, name in (("cluster", found.context.cluster), ("user", found.context.user or "")):
+        if fields := ignored.get((kind, name)):
+            words = "is not supported; pass a kubeconfig without it"
+            raise InvalidInput(f"{source}: {kind} {name!r}: {', '.join(fields)} {words}")
+    return found
 
 
-def _read(file: Path) -> KubeConfig:
-    """The file's content; relative paths in it are relative to its folder. An empty file is an empty kubeconfig."""
+_IGNORED = ("as", "as-uid", "as-groups", "as-user-extra", "proxy-url", "tls-server-name")
+"""Fields of users and clusters that lightkube ignores although they change who asks, or which server."""
+
+
+def _read(file: Path) -> tuple[KubeConfig, dict[tuple[str, str], list[str]]]:
+    """The file's content, and the ignored fields by kind and name of their entry.
+
+    Relative paths in the file are relative to its folder. An empty file is an empty kubeconfig.
+    """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         lists = {key: content.get(key) or [] for key in ("clusters", "contexts", "users")}
         config = KubeConfig.from_dict({**content, **lists})
+        ignored = {
+            (kind, entry["name"]): found
+            for kind in ("cluster", "user")
+            for entry in lists[f"{kind}s"]
+            if (found := [name for name in _IGNORED if name in (entry.get(kind) or {})])
+        }
     except OSError as error:
         raise InvalidInput(f"kubeconfig {file}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -89,7 +109,7 @@ def _read(file: Path) -> KubeConfig:
         for name in names:
             value = getattr(entry, name)
             setattr(entry, name, str(file.absolute().parent / value) if value else None)
-    return config
+    return config, ignored
 
 
 def _usable(config: KubeConfig) -> SingleConfig:

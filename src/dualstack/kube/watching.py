@@ -20,11 +20,18 @@ Handle = Callable[[str | None, Manifest], None]
 """Takes a change (`ADDED`, `MODIFIED` or `DELETED`; None in the first list) and the object."""
 
 
-async def follow(kube: LightkubeKube, kind: Kind, handle: Handle, listed: Callable[[], None]) -> None:
+async def follow(
+    kube: LightkubeKube,
+    kind: Kind,
+    handle: Handle,
+    listed: Callable[[], None],
+    failed: Callable[[KubeError], None] = lambda error: None,
+) -> None:
     """Call `handle` for each object and for each change until cancelled; an exception of `handle` is only logged.
 
-    Calls `listed` after each complete list. A kind that the API does not serve (a missing CRD) is an empty list and is
-    tried again. After a failure, which is logged, the next list yields what the watch missed, deletions included.
+    Calls `listed` after each complete list, and `failed` after each failed list or watch. A kind that the API does not
+    serve (a missing CRD) is an empty list and is tried again. After a failure, which is logged, the next list yields
+    what the watch missed, deletions included.
     """
     log = structlog.get_logger("dualstack.watch").bind(kind=kind.plural, group=kind.group)
     time = asyncio.get_running_loop().time
@@ -61,6 +68,7 @@ async def follow(kube: LightkubeKube, kind: Kind, handle: Handle, listed: Callab
         except KubeError as error:
             failures = 1 if time() - began > LONGEST else failures + 1
             wait = min(FIRST * 2.0 ** min(failures - 1, 10), LONGEST)
+            failed(error)
             log.warning("watch failed; the objects are listed again", error=str(error), retry_in=wait)
             await asyncio.sleep(wait)
 

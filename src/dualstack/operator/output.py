@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import BinaryIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
@@ -25,34 +24,36 @@ from dualstack.model.events import (
     encode,
 )
 from dualstack.operator.queue import Key
+from dualstack.streams import BackgroundWriter
 
 
 class EventStream:
-    """Writes each event as one line at once, so that a killed process loses none."""
+    """Writes each event as one line as soon as it is emitted."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream: BinaryIO | None = stream
+    def __init__(self, descriptor: int, target: str) -> None:
+        self._target = target
+        self.writer = BackgroundWriter(descriptor, self._changed)
 
     @classmethod
     def open(cls, target: str) -> EventStream:
         """Appends to the file, or writes to standard output for `-`; InvalidInput if it cannot be opened."""
         if target == "-":
-            return cls(sys.stdout.buffer)
+            return cls(1, "standard output")
         try:
-            return cls(Path(target).open("ab"))
+            return cls(os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644), target)
         except OSError as error:
             raise InvalidInput(f"--events {target}: {error.strerror}") from error
 
     def write(self, event: AnyEvent) -> None:
-        """Write the event. A failed write ends the stream, not the migration."""
-        if self._stream is None:
-            return
-        try:
-            self._stream.write(encode(event) + b"\n")
-            self._stream.flush()
-        except (OSError, ValueError):
-            self._stream = None
-            structlog.get_logger("dualstack.events").warning("events can no longer be written")
+        """Write the event, now or later. What cannot be written is lost and counted; the migration goes on."""
+        self.writer.write(encode(event) + b"\n")
+
+    def _changed(self, error: OSError | None) -> None:
+        log = structlog.get_logger("dualstack.events")
+        if error is None:
+            log.warning("events are written again", events=self._target, lost=self.writer.lost)
+        else:
+            log.warning("events cannot be written", events=self._target, error=error.strerror)
 
 
 class Metrics:
@@ -74,6 +75,7 @@ class Metrics:
         )
         self._nodes = Gauge("dualstack_nodes", "Nodes by stack", ["shoot", "stack"], registry=self.registry)
         self._routes = Gauge("dualstack_routes_left", "Node routes left", ["shoot"], registry=self.registry)
+        self._lost = Gauge("dualstack_events_lost", "Events that could not be written", registry=self.registry)
 
     def serve(self, port: int) -> Callable[[], None]:
         """Serve /metrics on all interfaces; returns a function that stops it. InvalidInput if the port is taken."""
@@ -88,6 +90,10 @@ class Metrics:
             thread.join(timeout=1.0)
 
         return stop
+
+    def watch(self, events: EventStream) -> None:
+        """Count the events that the stream loses."""
+        self._lost.set_function(lambda: events.writer.lost)
 
     def outcome(self, key: Key, result: str) -> None:
         """Count a reconcile."""

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import os
 import signal
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
+from types import FrameType
 
 import structlog
-from aiohttp import web
 
-from dualstack.kube.client import LightkubeKube
+from dualstack.kube.client import LightkubeKube, certificate_fault
 from dualstack.kube.connection import find_connection
-from dualstack.kube.interface import Invalid, Unauthenticated, Unavailable
+from dualstack.kube.interface import Invalid, NotFound, Unauthenticated, Unavailable
 from dualstack.kube.watching import follow
 from dualstack.model.errors import InvalidInput
 from dualstack.model.events import Listener, OperatorReady
-from dualstack.model.kinds import NAMESPACE, Kind
-from dualstack.model.names import KUBE_SYSTEM
+from dualstack.model.kinds import Kind
 from dualstack.operator.assembly import OperatorOptions, assemble
+from dualstack.operator.health import Health, serve_health
 from dualstack.operator.output import EventStream, Metrics, all_of, configure_logging, log_event
 from dualstack.operator.queue import Key, KeyedQueue
 from dualstack.operator.watches import Watches
@@ -28,6 +29,9 @@ from dualstack.stdin_watch import exit_when_stdin_closes
 
 _START_TIMEOUT = 30.0
 """Wall seconds for which the start waits for an API server that cannot be reached."""
+
+_STOP_TIMEOUT = 20.0
+"""Wall seconds after the first signal in which the process ends by itself; Kubernetes kills it after 30."""
 
 
 def run(options: OperatorOptions) -> None:
@@ -40,13 +44,21 @@ def run(options: OperatorOptions) -> None:
 async def _run(options: OperatorOptions) -> None:
     """Operate until a signal cancels it. Interrupted reconciles resume from observed state in the next process."""
     loop, work = asyncio.get_running_loop(), asyncio.ensure_future(_operate(options))
+    seen: list[int] = []
 
-    def end(number: int) -> None:
+    def end(number: int, _: FrameType | None = None) -> None:
+        """A second signal ends the process at once. Not a handler of the loop, which would not run if it is stuck."""
+        seen.append(number)
+        if len(seen) > 1:
+            os._exit(128 + number)
         structlog.get_logger("dualstack").info("stopping", signal=signal.Signals(number).name)
-        work.cancel()
+        loop.call_soon_threadsafe(work.cancel)
+        late = threading.Timer(_STOP_TIMEOUT, os._exit, (128 + number,))
+        late.daemon = True
+        late.start()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end, number)
+        signal.signal(number, end)
     if options.end_with_stdin:
         exit_when_stdin_closes(lambda: end(signal.SIGHUP))
     await work
@@ -55,19 +67,22 @@ async def _run(options: OperatorOptions) -> None:
 async def _operate(options: OperatorOptions) -> None:
     connection = find_connection(options.kubeconfig)
     async with AsyncExitStack() as stack:
-        metrics = Metrics()
+        health, metrics = Health(), Metrics()
+        beat = asyncio.create_task(health.beat())
+        stack.callback(beat.cancel)
         if options.metrics_port is not None:
             stack.callback(metrics.serve(options.metrics_port))
         if options.health_port is not None:
-            stack.push_async_callback(await _serve_health(options.health_port))
+            stack.callback(serve_health(health, options.health_port))
         listeners: list[Listener] = [log_event, metrics.event]
         if options.events is not None:
-            listeners.append(EventStream.open(options.events).write)
+            events = EventStream.open(options.events)
+            metrics.watch(events)
+            listeners.append(events.write)
         emit = all_of(*listeners)
         kube = LightkubeKube.connect(connection)
         stack.push_async_callback(kube.close)
         controllers = await stack.enter_async_context(assemble(kube, emit, options))
-        await _reach(kube, connection.cluster.server)
 
         async def reconcile(key: Key) -> float | None:
             return await controllers[key.controller].reconcile(key.name, key.namespace)
@@ -75,53 +90,64 @@ async def _operate(options: OperatorOptions) -> None:
         queue = KeyedQueue(reconcile, options.clock, metrics.outcome)
         stack.push_async_callback(queue.close)
         handlers = Watches(queue.add).handlers()
-        unlisted = set(handlers)
+        health.expect(handlers)
+        await _reach(kube, connection.cluster.server, handlers)
+        announced: list[OperatorReady] = []
 
         def listed(kind: Kind) -> None:
-            if kind in unlisted:
-                unlisted.remove(kind)
-                if not unlisted:
-                    emit(OperatorReady(at=options.clock.now(), shoot=""))
+            health.listed(kind)
+            if health.synced and not announced:
+                announced.append(OperatorReady(at=options.clock.now(), shoot=""))
+                emit(announced[0])
 
         async with asyncio.TaskGroup() as group:
             for kind, handle in handlers.items():
-                group.create_task(follow(kube, kind, handle, partial(listed, kind)))
+                group.create_task(follow(kube, kind, handle, partial(listed, kind), partial(health.failed, kind)))
 
 
-async def _reach(kube: LightkubeKube, server: str) -> None:
-    """Return once the API server answers and accepts the credentials; InvalidInput or Unavailable otherwise."""
-    log, deadline = structlog.get_logger("dualstack"), asyncio.get_running_loop().time() + _START_TIMEOUT
-    for attempt in itertools.count():
+async def _reach(kube: LightkubeKube, server: str, kinds: Iterable[Kind]) -> None:
+    """Return once the API server lists every kind, or does not serve it yet.
+
+    InvalidInput with one line for each kind that may not be listed; Unavailable after `_START_TIMEOUT`.
+    """
+    log, loop = structlog.get_logger("dualstack"), asyncio.get_running_loop()
+    deadline, last = loop.time() + _START_TIMEOUT, ""
+    while True:
         try:
-            await kube.get(NAMESPACE, KUBE_SYSTEM)
-        except Invalid:  # forbidden, so the credentials were accepted
-            return
-        except Unauthenticated as error:
-            raise InvalidInput(f"{server} does not accept the credentials: {error}; check the kubeconfig") from error
-        except Unavailable as error:
-            if asyncio.get_running_loop().time() >= deadline:
+            async with asyncio.timeout_at(deadline):
+                refused = [fault for kind in kinds if (fault := await _refusal(kube, server, kind))]
+        except (Unavailable, TimeoutError) as error:
+            first, last = not last, str(error) or last or "no answer"
+            if loop.time() >= deadline:
                 words = "check that it is reachable from here, or choose another cluster with --kubeconfig"
-                raise Unavailable(f"{server} has not answered for {_START_TIMEOUT:.0f} s: {error}; {words}") from error
-            if attempt == 0:
-                log.warning("Kubernetes API not reachable", server=server, error=str(error), retry_for=_START_TIMEOUT)
+                raise Unavailable(f"{server} has not answered for {_START_TIMEOUT:.0f} s: {last}; {words}") from error
+            if first:
+                log.warning("Kubernetes API not reachable", server=server, error=last, retry_for=_START_TIMEOUT)
             await asyncio.sleep(1.0)
         else:
+            if refused:
+                raise InvalidInput(*refused)
             return
 
 
-async def _serve_health(port: int) -> Callable[[], Awaitable[None]]:
-    """Serve /healthz on all interfaces; returns what stops it. InvalidInput if the port cannot be used."""
-
-    async def healthy(_: web.Request) -> web.Response:
-        return web.Response(text="ok")
-
-    application = web.Application()
-    application.router.add_get("/healthz", healthy)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
+async def _refusal(kube: LightkubeKube, server: str, kind: Kind) -> str | None:
+    """Why the kind cannot be listed, for the user; raises Unavailable if a retry may help."""
     try:
-        await web.TCPSite(runner, port=port).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise InvalidInput(f"--health-port {port}: {error.strerror}; choose a free port") from error
-    return runner.cleanup
+        await kube.probe(kind)
+    except NotFound as error:
+        if kind.group:  # its definition may be installed later
+            return None
+        return f"{server} is not a Kubernetes API: {kind.plural}: {error}; check the server in the kubeconfig"
+    except Invalid as error:
+        return f"{server}: {kind.plural}: {error}; grant the rights to get, list and watch {_resource(kind)}"
+    except Unauthenticated as error:
+        raise InvalidInput(f"{server} does not accept the credentials: {error}; check the kubeconfig") from error
+    except Unavailable as error:
+        if certificate_fault(error):
+            raise InvalidInput(f"{server}: {error}; check the certificate authority in the kubeconfig") from error
+        raise
+    return None
+
+
+def _resource(kind: Kind) -> str:
+    return f"{kind.plural}.{kind.group}" if kind.group else kind.plural

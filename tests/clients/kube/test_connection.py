@@ -82,7 +82,7 @@ def test_paths_are_relative_to_the_file(write: Callable[..., Path], tmp_path: Pa
     assert (found.user.token_file, found.user.client_key) == (str(tmp_path / "token"), "/k")
 
 
-def test_the_files_are_found_as_kubectl_finds_them(
+def test_p12_the_files_are_found_as_kubectl_finds_them(
     write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Given no option, then $KUBECONFIG is merged in its order, before ~/.kube/config, before the pod's account."""
@@ -118,10 +118,15 @@ def test_the_files_are_found_as_kubectl_finds_them(
         ),
         (KUBECONFIG.replace("{name: u, user", "{name: v, user"), "context 'it' names the cluster or user 'u'"),
         (KUBECONFIG.replace("token: secret", "auth-provider: {name: gcp}"), "auth-provider is obsolete"),
+        (KUBECONFIG.replace("token: secret", "token: secret, as: admin"), "user 'u': as is not supported"),
+        (
+            KUBECONFIG.replace("{server: ", '{proxy-url: "http://p", server: '),
+            "cluster 'c': proxy-url is not supported",
+        ),
         (KUBECONFIG.replace("server: ", "host: ").replace("users:", "users: 3 #"), "not a kubeconfig"),
     ],
 )
-def test_a_bad_kubeconfig_is_one_line(write: Callable[..., Path], text: str, words: str) -> None:
+def test_p12_a_bad_kubeconfig_is_one_line(write: Callable[..., Path], text: str, words: str) -> None:
     file = write(text)
     with pytest.raises(InvalidInput, match=words) as caught:
         find_connection(file)
@@ -129,7 +134,13 @@ def test_a_bad_kubeconfig_is_one_line(write: Callable[..., Path], text: str, wor
     assert "kubeconfig" in str(caught.value)
 
 
-def test_a_missing_kubeconfig_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fields_that_are_not_supported_do_no_harm_in_an_entry_that_is_not_used(write: Callable[..., Path]) -> None:
+    other = 'clusters: [{name: d, cluster: {proxy-url: p, server: "http://d"}}, '
+    found = find_connection(write(KUBECONFIG.replace("clusters: [", other)))
+    assert found.cluster.server == "http://127.0.0.1:1"
+
+
+def test_p12_a_missing_kubeconfig_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidInput, match=r"kubeconfig .*none: No such file"):
         find_connection(tmp_path / "none")
     with pytest.raises(InvalidInput, match=r"no kubeconfig: .*; pass --kubeconfig FILE"):
@@ -158,7 +169,7 @@ def exec_plugin(write: Callable[..., Path], url: str, script: str, version: str 
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
-async def test_an_exec_plugin_yields_the_token(
+async def test_p12_an_exec_plugin_yields_the_token(
     write: Callable[..., Path], bearers: tuple[str, list[str]], tmp_path: Path, version: str
 ) -> None:
     """Given a plugin, when a request is made, then it runs with its arguments and knows which version to print."""
@@ -180,7 +191,7 @@ async def test_an_exec_plugin_yields_the_token(
         ("true", "v2", "v2 not implemented"),
     ],
 )
-async def test_a_plugin_that_fails_is_one_line(
+async def test_p12_a_plugin_that_fails_is_one_line(
     write: Callable[..., Path], bearers: tuple[str, list[str]], script: str, version: str, words: str
 ) -> None:
     with pytest.raises(Unauthenticated, match=words) as caught:
@@ -197,7 +208,7 @@ async def test_a_plugin_that_is_not_installed_is_one_line(
         await node(file)
 
 
-async def test_a_token_file_is_read_again_when_the_token_is_no_longer_accepted(
+async def test_p12_a_token_file_is_read_again_when_the_token_is_no_longer_accepted(
     write: Callable[..., Path], bearers: tuple[str, list[str]]
 ) -> None:
     url, seen = bearers

@@ -20,6 +20,7 @@ from dualstack.gardener.model.shoot import load_shoot
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.interface import Unavailable
 from dualstack.model.events import OperatorReady, decode
+from dualstack.model.kinds import NODE
 from dualstack.operator import process
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.storage import Change
@@ -141,14 +142,15 @@ async def test_it_finds_its_kubeconfig_in_the_environment_and_serves_its_health(
         try:
             assert process.stdout is not None
             assert isinstance(decode(await asyncio.wait_for(process.stdout.readline(), 30)), OperatorReady)
-            async with session.get(f"http://127.0.0.1:{port}/healthz") as answer:
-                assert (answer.status, await answer.text()) == (200, "ok")
+            for path in ("healthz", "readyz"):
+                async with session.get(f"http://127.0.0.1:{port}/{path}") as answer:
+                    assert (answer.status, await answer.text()) == (200, "ok")
         finally:
             process.terminate()
             await process.wait()
 
 
-async def test_credentials_that_are_refused_are_bad_input(tmp_path: Path) -> None:
+async def test_p12_credentials_that_are_refused_are_bad_input(tmp_path: Path) -> None:
     """Given an API server that answers 401, when the operator starts, then it ends with one line and status 2."""
 
     async def refuse(_: web.Request) -> web.Response:
@@ -169,7 +171,7 @@ async def test_an_api_that_stays_unreachable_ends_the_start_with_one_line(monkey
     monkeypatch.setattr(process, "_START_TIMEOUT", 1.5)
     kube = LightkubeKube.connect(connection("http://127.0.0.1:9"))
     with pytest.raises(Unavailable, match=r"^http://127.0.0.1:9 has not answered for 2 s: .*; check that it is reach"):
-        await process._reach(kube, "http://127.0.0.1:9")
+        await process._reach(kube, "http://127.0.0.1:9", [NODE])
     await kube.close()
 
 
@@ -185,7 +187,7 @@ async def test_an_api_that_stays_unreachable_ends_the_start_with_one_line(monkey
         (KUBECONFIG, ["--events", "/none/events"], "--events /none/events: No such file or directory"),
     ],
 )
-def test_options_that_cannot_be_used_are_one_line(
+def test_p12_options_that_cannot_be_used_are_one_line(
     tmp_path: Path, text: str | None, options: list[str], words: str
 ) -> None:
     file = tmp_path / "config"

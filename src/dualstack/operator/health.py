@@ -1,0 +1,110 @@
+"""Health and readiness, served by a thread of their own, so that a stuck event loop is reported and not only silent."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from dualstack.model.errors import InvalidInput
+from dualstack.model.kinds import Kind
+
+BEAT = 1.0
+"""Wall seconds between two signs of life of the event loop."""
+
+STUCK = 30.0
+"""Wall seconds without a sign of life after which the event loop counts as stuck."""
+
+
+class Health:
+    """What /healthz and /readyz answer: "" is good, anything else is the reason why not."""
+
+    def __init__(self) -> None:
+        self._problems: dict[Kind, str] | None = None
+        self._beat = time.monotonic()
+
+    def expect(self, kinds: Iterable[Kind]) -> None:
+        """Not ready before each of these kinds is listed."""
+        self._problems = {kind: f"{kind.plural}: not listed yet" for kind in kinds}
+
+    async def beat(self) -> None:
+        """Give a sign of life until cancelled."""
+        while True:
+            self._beat = time.monotonic()
+            await asyncio.sleep(BEAT)
+
+    def listed(self, kind: Kind) -> None:
+        """The kind was listed, and its changes are followed."""
+        self._note(kind, "")
+
+    def failed(self, kind: Kind, error: Exception) -> None:
+        """The list or the watch of the kind failed."""
+        self._note(kind, f"{kind.plural}: {error}")
+
+    def unhealthy(self) -> str:
+        """Why the process should be restarted."""
+        silence = time.monotonic() - self._beat
+        return f"the event loop has not run for {silence:.0f} s" if silence > STUCK else ""
+
+    def unready(self) -> str:
+        """Why the process does not know the current state of what it reconciles."""
+        if self._problems is None:
+            return "the operator is starting"
+        return self.unhealthy() or "; ".join(filter(None, list(self._problems.values())))
+
+    @property
+    def synced(self) -> bool:
+        """Whether every kind is listed and followed."""
+        return self._problems is not None and not any(self._problems.values())
+
+    def _note(self, kind: Kind, problem: str) -> None:
+        if self._problems is not None:
+            self._problems[kind] = problem
+
+
+class _Server(ThreadingHTTPServer):
+    """Listens on all IPv4 and IPv6 addresses of the machine."""
+
+    daemon_threads = True
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+
+def serve_health(health: Health, port: int) -> Callable[[], None]:
+    """Serve /healthz and /readyz on all interfaces; returns what stops it. InvalidInput if the port cannot be used."""
+    reasons = {"/healthz": health.unhealthy, "/readyz": health.unready}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = reasons.get(self.path.partition("?")[0])
+            reason = found() if found else "not found"
+            body = (reason or "ok").encode()
+            self.send_response(404 if found is None else 503 if reason else 200)
+            self.send_header("Content-Type", "text/plain; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Probes are not logged."""
+
+    try:
+        server = _Server(("", port), Handler)
+    except OSError as error:
+        raise InvalidInput(f"--health-port {port}: {error.strerror}; choose a free port") from error
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="health", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=1.0)
+
+    return stop
