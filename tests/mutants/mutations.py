@@ -132,13 +132,18 @@ def _text(path: Path) -> str:
 def _executed(source: str) -> str | None:
     """The syntax tree; None when there is none.
 
-    Without annotations, which are not evaluated, and without what only guards against mistakes of a programmer: the
-    arguments of `dataclass`, `strict` of `zip`, and which parameters are keywords.
+    Without annotations and their aliases, which are not evaluated, and without what only guards against mistakes of a
+    programmer: the arguments of `dataclass`, `frozen` and `kw_only` of a class, `strict` of `zip`, and which parameters
+    are keywords.
     """
     try:
         tree = ast.parse(source)
     except SyntaxError:
         return None
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.BinOp(op=ast.BitOr())) if not name.isupper():
+                statement.value = ast.Constant(None)
     for node in ast.walk(tree):
         match node:
             case ast.arg():
@@ -151,6 +156,8 @@ def _executed(source: str) -> str | None:
                 node.returns = None
             case ast.AnnAssign():
                 node.annotation = ast.Constant(None)
+            case ast.ClassDef():
+                node.keywords = [each for each in node.keywords if each.arg not in ("frozen", "kw_only")]
             case ast.Call(func=ast.Name(id="dataclass" | "zip")):
                 node.keywords = []
     return ast.dump(tree)

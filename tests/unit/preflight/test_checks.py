@@ -10,7 +10,7 @@ import pytest
 
 from dualstack.gce import Resource
 from dualstack.plan.automatic import MOST_INTERFACES
-from dualstack.plan.facts import AliasFacts, CutoverFacts, RouteFacts
+from dualstack.plan.facts import AliasFacts, CutoverFacts, DecoyFacts, RouteFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies import choose
 from dualstack.preflight.inventory import Inventory
@@ -254,6 +254,10 @@ APPEARS: list[tuple[str, Inventory, str]] = [
 def test_a_problem_names_its_object_and_what_was_read(check: str, inventory: Inventory, words: str) -> None:
     assert problems(inventory, check) == [words]
     assert problems(INVENTORY, check) == []
+    (known,) = [each for each in CHECKS if each.id == check]
+    assert [(found.consequence, found.remedy) for found in findings(inventory, check) if found.status == "problem"] == [
+        (known.consequence, known.remedy)
+    ]
 
 
 def test_every_check_has_such_a_case() -> None:
@@ -328,7 +332,9 @@ def test_without_an_active_peering_no_peer_matters() -> None:
     assert [finding.status for finding in findings(inventory, "peer-ranges")] == ["not-applicable"]
 
 
-@pytest.mark.parametrize("changes", [{"purpose": "GCE_ENDPOINT"}, {"network": f"{NETWORK}-2"}, {"prefixLength": None}])
+@pytest.mark.parametrize(
+    "changes", [{"purpose": "GCE_ENDPOINT"}, {"network": f"{NETWORK}-2"}, {"network": None}, {"prefixLength": None}]
+)
 def test_an_address_that_reserves_nothing_here_is_no_problem(changes: dict[str, Any]) -> None:
     assert problems(answering("addresses", reserved(**changes)), "reserved-ranges") == []
 
@@ -397,6 +403,9 @@ def test_firewall_rules_that_exist_need_no_room(limit: float, missing: int) -> N
     assert len(problems(firewalls(limit), "firewall-quota")) == missing
     existing = with_answer("firewalls", [{"name": name} for name in INVENTORY.planned_firewalls], firewalls(limit))
     assert problems(existing, "firewall-quota") == []
+    (first, *_) = INVENTORY.planned_firewalls
+    half = with_answer("firewalls", [{"name": name} for name in ("a", "b", first)], firewalls(limit))
+    assert len(problems(half, "firewall-quota")) == (limit < 4.0)
     no_quota = with_answer("project", [{}])
     assert [finding.status for finding in findings(no_quota, "firewall-quota")] == ["not-applicable"]
 
@@ -418,6 +427,8 @@ def usages() -> Iterator[tuple[Inventory, str, int]]:
     yield answering("subnetworks", subnet("y", "172.20.0.0/16", **flag)), "hybrid_subnets", 1
     yield with_answer("subnetworks", [subnet(NODES_SUBNET, "10.250.0.0/16", **flag)]), "hybrid_subnets", 0
     yield answering("forwarding rules", {"loadBalancingScheme": "INTERNAL", "network": NETWORK}), "forwarding_rules", 2
+    foreign = {"loadBalancingScheme": "INTERNAL", "network": elsewhere}
+    yield answering("forwarding rules", foreign, {"loadBalancingScheme": "INTERNAL"}), "forwarding_rules", 1
     managed = {"loadBalancingScheme": "INTERNAL_MANAGED", "network": NETWORK}
     yield answering("forwarding rules", managed, {"loadBalancingScheme": "EXTERNAL"}), "forwarding_rules", 1
 
@@ -437,3 +448,46 @@ def test_no_check_repeats_what_another_reports() -> None:
     assert problems(observing(thorny), "plan-preconditions") == []
     for check in ("foreign-routes", "interface-subnet", "pod-range-taken"):
         assert len(problems(observing(thorny), check)) == 1
+    resized = ranges((RANGE, "172.20.0.0/16"))
+    assert len(problems(resized, "pod-range-taken")) == 1
+    assert problems(resized, "plan-preconditions") == []
+
+
+def test_a_limit_is_reached_only_with_the_last_one_that_it_allows() -> None:
+    """docs/reference/compute-engine.md#fixed-limits"""
+
+    def with_aliases(count: int) -> Inventory:
+        return first_node(aliases=tuple(AliasFacts(f"172.20.0.{number}/32", "r") for number in range(count)))
+
+    def with_ranges(count: int) -> Inventory:
+        return ranges(*((f"r{number}", "172.20.0.0/24") for number in range(count)))
+
+    for check, inventory, most in (
+        ("secondary-range-limit", with_ranges, 170),
+        ("alias-limit", with_aliases, 150),
+        ("static-route-quota", many_routes, 198),  # 200 without one NIC of a roll-out and two routes to decoys
+    ):
+        assert [len(problems(inventory(count), check)) for count in (most - 1, most)] == [0, 1]
+    drill = replace(INVENTORY.settings, drill=True)
+    assert len(problems(replace(many_routes(197), settings=drill), "static-route-quota")) == 1
+    assert problems(replace(many_routes(196), settings=drill), "static-route-quota") == []
+
+
+def test_decoys_that_exist_need_no_room() -> None:
+    existing = facts(decoys=DecoyFacts(vm=True))
+    inventory = replace(observing(existing), prober_image="")
+    assert [finding.status for finding in findings(inventory, "decoy-room")] == ["not-applicable"]
+
+
+@pytest.mark.parametrize(
+    ("count", "named"),
+    [
+        (1, "node node-0"),
+        (2, "nodes node-0, node-1"),
+        (3, "nodes node-0, node-1, node-2"),
+        (4, "nodes node-0, node-1 and 2 more"),
+    ],
+)
+def test_up_to_three_nodes_are_named(count: int, named: str) -> None:
+    (found,) = problems(observing(replace(at_rest(count), routes=())), "node-routes")
+    assert found == f"{named}: no static route leads to the pod CIDR"

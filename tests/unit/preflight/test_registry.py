@@ -11,7 +11,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from dualstack.gce.errors import PermissionDenied, Transient
+from dualstack.gce.errors import ComputeRefusal, PermissionDenied, Transient, Unauthenticated
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies import STRATEGIES
@@ -71,6 +71,7 @@ def test_what_could_not_be_read_says_so_in_the_words_of_the_cloud(check: Check) 
     (finding,) = findings(denied(check.reads[-1]), check.id)
     assert finding.status == "unknown"
     assert f"GET {check.reads[-1]}: Error 403: Required permission, forbidden" in finding.evidence
+    assert finding.consequence == f"if the problem exists, {check.consequence}"
     assert finding.remedy == "grant the permission"
     assert finding.cause == "permission"
     assert finding.blocks is (check.severity == "blocker")
@@ -81,6 +82,8 @@ def test_a_finding_is_one_json_object() -> None:
     decoded = json.loads(msgspec.json.encode(finding))
     assert msgspec.convert(decoded, Finding) == finding
     assert decoded["id"] == "reserved-ranges"
+    (fine,) = findings(INVENTORY, "reserved-ranges")
+    assert set(json.loads(msgspec.json.encode(fine))) == {"id", "status", "severity", "object", "evidence"}
 
 
 def test_the_error_has_a_line_for_each_finding_and_names_object_consequence_and_remedy() -> None:
@@ -108,13 +111,12 @@ def test_the_error_has_a_line_for_each_finding_and_names_object_consequence_and_
 @pytest.mark.parametrize(
     ("refusal", "cause", "pause"),
     [
-        (PermissionDenied("forbidden", "no"), "permission", PAUSE),
+        (PermissionDenied("forbidden", "no"), "permission", 300.0),
+        (Unauthenticated("authError", "no"), "permission", 300.0),
         (Transient("backendError", "later"), "unavailable", None),
     ],
 )
-def test_what_passes_by_itself_is_tried_again_soon(
-    refusal: PermissionDenied | Transient, cause: str, pause: float | None
-) -> None:
+def test_what_passes_by_itself_is_tried_again_soon(refusal: ComputeRefusal, cause: str, pause: float | None) -> None:
     blockers = [finding for finding in run_checks(with_answer("project", refusal)) if finding.blocks]
     assert [(finding.id, finding.cause) for finding in blockers] == [("firewall-quota", cause)]
     assert PreflightFailed(blockers).retry_after == pause

@@ -1,0 +1,85 @@
+"""What the preflight requests of Compute, and what becomes of a request that is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualstack.gce import Resource
+from dualstack.gce.errors import PermissionDenied
+from dualstack.plan.settings import Settings
+from dualstack.preflight.inventory import Inventory
+from dualstack.preflight.reading import Preflight
+from tests.support.cluster_facts import at_rest
+from tests.support.memory_compute import MemoryCompute
+from tests.unit.preflight.inventories import CLUSTER, NETWORK, router
+
+VPC, PEERING, STATUS = "global/networks/vpc", "global/networks/vpc/listPeeringRoutes", "getRouterStatus"
+DENIED = PermissionDenied("forbidden", "no")
+OF_THE_NETWORK = {"network", "subnetworks", "routes", "peering routes", "router status"}
+
+
+def cloud(*routers: Resource, peerings: tuple[str, ...] = ("ACTIVE",)) -> MemoryCompute:
+    """A project with these Cloud Routers, and the states of the peerings of the network."""
+    found: dict[str, Resource] = {
+        "": {"quotas": []},
+        VPC: {"selfLink": NETWORK, "peerings": [{"state": state} for state in peerings]},
+        f"{PEERING}/0": {"destRange": "10.4.0.0/16"},
+    }
+    for each in routers:
+        path = f"regions/europe-west1/routers/{each['name']}"
+        found |= {path: each, f"{path}/{STATUS}": {"result": {"of": each["name"]}}}
+    return MemoryCompute(found)
+
+
+async def read(compute: MemoryCompute) -> Inventory:
+    return await Preflight(compute.client, CLUSTER, Settings()).read(at_rest(1))
+
+
+@pytest.mark.parametrize(
+    ("peerings", "requested"), [((), 0), (("INACTIVE",), 0), (("ACTIVE",), 1), (("INACTIVE", "ACTIVE"), 1)]
+)
+async def test_the_routes_of_peers_are_read_only_while_a_peering_is_active(
+    peerings: tuple[str, ...], requested: int
+) -> None:
+    compute = cloud(peerings=peerings)
+    inventory = await read(compute)
+    assert compute.calls.count(f"GET {PEERING}") == requested
+    assert inventory.answers["peering routes"] == [{"destRange": "10.4.0.0/16"}] * requested
+
+
+async def test_only_routers_of_the_network_with_bgp_peers_have_a_status() -> None:
+    speaking = router(name="vpn", bgpPeers=[{"name": "office"}])
+    routers = (
+        speaking,
+        router(name="nat"),
+        router(name="elsewhere", bgpPeers=[{"name": "x"}], network=f"{NETWORK}-2"),
+        router(name="nowhere", bgpPeers=[{"name": "x"}], network=None),
+    )
+    compute = cloud(*routers)
+    inventory = await read(compute)
+    assert [call for call in compute.calls if call.endswith(STATUS)] == [
+        f"GET regions/europe-west1/routers/vpn/{STATUS}"
+    ]
+    assert inventory.answers["router status"] == [{"result": {"of": "vpn"}, "name": "vpn"}]
+
+
+@pytest.mark.parametrize(
+    ("refused", "unknown"),
+    [
+        (VPC, OF_THE_NETWORK),
+        ("aggregated/routers", {"routers", "router status"}),
+        (f"regions/europe-west1/routers/vpn/{STATUS}", {"router status"}),
+        (PEERING, {"peering routes"}),
+        ("", {"project"}),
+        ("global/firewalls", {"firewalls"}),
+        ("global/routes", {"routes"}),
+        ("aggregated/forwardingRules", {"forwarding rules"}),
+    ],
+)
+async def test_a_refusal_is_the_answer_for_each_source_that_depends_on_it(refused: str, unknown: set[str]) -> None:
+    compute = cloud(router(name="vpn", bgpPeers=[{"name": "office"}]))
+    compute.refusals[f"GET {refused}"] = [DENIED]
+    inventory = await read(compute)
+    assert {source for source, answer in inventory.answers.items() if answer is DENIED} == unknown
+    if unknown == OF_THE_NETWORK:
+        assert not {"GET global/routes", "GET aggregated/subnetworks", f"GET {PEERING}"} & set(compute.calls)
