@@ -20,6 +20,7 @@ from dualstack.model import cidr
 from dualstack.model.cluster import Cluster
 from dualstack.model.conditions import condition_status
 from dualstack.model.kinds import Manifest
+from dualstack.model.names import parse_provider_id
 from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, SavedRoute, SubnetFacts
 
 NETWORK_PROBLEMS = ("ClusterNetworkProblem", "HostNetworkProblem")
@@ -64,7 +65,7 @@ class Observer:
         zones = self._zones(members.values(), saved)
         listed, instances = await asyncio.gather(
             self.compute.list("global/routes", filter=network_filter(subnet["network"]), fields=ROUTE_FIELDS),
-            self._instances(zones),
+            self._instances(zones, members),
         )
         of_drill, of_decoys = (made(self.cluster, subnet["network"]) for made in (drill_routes, decoy_routes))
         drills = [route for route in listed if of_drill.owns(route)]
@@ -90,6 +91,7 @@ class Observer:
             controller=controller,
             with_network_problem=frozenset(name for name, node in nodes.items() if _network_problem(node)),
             unhealthy={name: problem for name, node in nodes.items() if (problem := _problem(node))},
+            unidentified=self._unidentified(members, instances, subnet),
         )
         return Observation(
             facts,
@@ -99,8 +101,35 @@ class Observer:
             decoy_zone=decoy["zone"] if decoy is not None else None,
         )
 
-    async def _instances(self, zones: Iterable[str]) -> dict[str, Resource]:
-        """The VMs in these zones that can be the cluster's, by name; `zone` is the zone's name."""
+    def _unidentified(
+        self, members: Mapping[str, Member], instances: Mapping[str, Resource], subnet: Resource
+    ) -> dict[str, str]:
+        """The running VMs and the Nodes of which it is not certain that they belong together, each with the reason.
+
+        Without a Node of its name, the pod CIDR of a VM is unknown and so is whether its pods are reachable
+        (docs/reference/design-rules.md#unknown-is-not-good).
+        """
+        prefixes = tuple(prefix for pool in self.cluster.pools for prefix in pool.vm_name_prefixes)
+        found = {}
+        for name, instance in instances.items():
+            in_subnet = same_resource(first_interface(instance).get("subnetwork") or "", subnet["selfLink"])
+            ours = name in members or (in_subnet and name.startswith(prefixes))
+            if ours and instance.get("status") == "RUNNING" and (name not in members or members[name].node is None):
+                found[f"VM {name}"] = "runs, but the API server shows no Node of its name"
+        for name, member in members.items():
+            for text in member.provider_ids:
+                vm = parse_provider_id(text)
+                if vm is None:
+                    found[f"node {name}"] = f"has provider ID {text!r}, which is not gce://<project>/<zone>/<name>"
+                elif (vm.project, vm.name) != (self.cluster.project, name):
+                    found[f"node {name}"] = f"has provider ID {text!r}, which names another VM"
+        return found
+
+    async def _instances(self, zones: Iterable[str], members: Mapping[str, Member]) -> dict[str, Resource]:
+        """The VMs in these zones that can be the cluster's, by name; `zone` is the zone's name.
+
+        Two zones may have VMs of one name: a machine whose zone is known is the VM in that zone.
+        """
         prefix = self.cluster.vm_name_prefix
 
         async def in_zone(zone: str) -> list[Resource]:
@@ -109,7 +138,12 @@ class Observer:
             return [instance | {"zone": zone} for instance in found]
 
         listed = await gather_all(*(in_zone(zone) for zone in zones))
-        return {instance["name"]: instance for found in listed for instance in found}
+        return {
+            instance["name"]: instance
+            for found in listed
+            for instance in found
+            if (member := members.get(instance["name"])) is None or member.zone in ("", instance["zone"])
+        }
 
     def _zones(self, members: Iterable[Member], saved: Iterable[SavedRoute]) -> list[str]:
         """The zones in which the cluster has, or had, machines."""

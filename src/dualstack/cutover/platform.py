@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dualstack.model.kinds import Manifest
+from dualstack.model.names import parse_provider_id
 from dualstack.plan.facts import ControllerFacts, SavedRoute
 
 
@@ -19,12 +20,24 @@ from dualstack.plan.facts import ControllerFacts, SavedRoute
 class Member:
     """A machine of the cluster. Machine, VM and Node share one name.
 
-    zone: empty when it is not known. node: its Node object; None while it has none.
+    zone: empty when it is not known. node: its Node object; None while it has none. provider_ids: what the objects of
+    the machine name as its VM.
     """
 
     name: str
     zone: str
     node: Manifest | None = None
+    provider_ids: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, node: Manifest | None, *objects: Manifest) -> Member:
+        """The machine that these objects describe, each with `spec.providerID` or without.
+
+        Its zone is in a provider ID or unknown: labels are not a source, because any program may set them.
+        """
+        ids = tuple(text for each in objects if (text := (each.get("spec") or {}).get("providerID")))
+        zones = (instance.zone for text in ids if (instance := parse_provider_id(text)))
+        return cls(name, next(zones, ""), node, ids)
 
 
 class Platform(Protocol):

@@ -13,7 +13,7 @@ from dualstack.gardener.model.kinds import MACHINE
 from dualstack.gce.gather import gather_all
 from dualstack.kube.interface import Kube
 from dualstack.model import cidr
-from dualstack.model.kinds import NODE, Manifest
+from dualstack.model.kinds import NODE
 from dualstack.plan.facts import ControllerFacts, SavedRoute
 
 
@@ -32,14 +32,11 @@ class GardenerPlatform:
     async def members(self) -> tuple[Member, ...]:
         """One for each Machine and each Node."""
         nodes, machines = await gather_all(self.kube.list(NODE), self.kube.list(MACHINE, self.namespace))
-        found = {
-            machine["metadata"]["name"]: Member(machine["metadata"]["name"], _zone(machine)) for machine in machines
-        }
-        for node in nodes:
-            name = node["metadata"]["name"]
-            zone = found[name].zone if name in found else ""
-            found[name] = Member(name, zone or _zone(node), node)
-        return tuple(found.values())
+        machine_of, node_of = ({each["metadata"]["name"]: each for each in found} for found in (machines, nodes))
+        return tuple(
+            Member.of(name, node_of.get(name), *(of[name] for of in (machine_of, node_of) if name in of))
+            for name in {**machine_of, **node_of}
+        )
 
     async def saved_routes(self) -> tuple[SavedRoute, ...]:
         return tuple(_read(route) for route in (await self.record.state()).routes)
@@ -66,10 +63,3 @@ class GardenerPlatform:
 
 def _read(route: infrastructure.SavedRoute) -> SavedRoute:
     return SavedRoute(route.instance_name, cidr.canonical(route.destination_cidr), route.zone)
-
-
-def _zone(found: Manifest) -> str:
-    """The zone in a `gce:///<project>/<zone>/<name>` provider ID, else in the well-known label, else empty."""
-    parts = str((found.get("spec") or {}).get("providerID") or "").removeprefix("gce:///").split("/")
-    labels = found["metadata"].get("labels") or {}
-    return parts[1] if len(parts) == 3 else str(labels.get("topology.kubernetes.io/zone") or "")

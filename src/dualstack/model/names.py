@@ -1,6 +1,9 @@
-"""Names of system components, and of the routes of cloud-controller-manager."""
+"""Names of system components, of VMs in provider IDs, and of the routes of cloud-controller-manager."""
 
 from __future__ import annotations
+
+import re
+from typing import NamedTuple
 
 CLOUD_CONTROLLER_MANAGER = "cloud-controller-manager"
 L4_RBS = "cloud.google.com/l4-rbs"
@@ -15,6 +18,7 @@ POD_RANGE_NAME = "ipv4-pod-cidr"
 ROUTE_DESCRIPTION = "k8s-node-route"
 ROUTE_PRIORITY = 1000
 _ROUTE_PREFIX_LENGTH = 26
+_PROVIDER_ID = re.compile(r"gce:///?([^/\s]+)/([^/\s]+)/([^/\s]+)")
 
 
 def route_prefix(ns: str) -> str:
@@ -27,5 +31,19 @@ def route(ns: str, node_uid: str) -> str:
     return route_prefix(ns) + node_uid
 
 
-def provider_id(project: str, zone: str, instance: str) -> str:
-    return f"gce:///{project}/{zone}/{instance}"
+class InstanceName(NamedTuple):
+    """What identifies a VM in Google Cloud."""
+
+    project: str
+    zone: str
+    name: str
+
+
+def parse_provider_id(text: str) -> InstanceName | None:
+    """The VM that a provider ID names; None for any other text.
+
+    cloud-controller-manager writes `gce://<project>/<zone>/<name>` on Nodes, machine-controller-manager
+    `gce:///<project>/<zone>/<name>` on Machines (docs/reference/gardener.md#provider-ids).
+    """
+    found = _PROVIDER_ID.fullmatch(text)
+    return InstanceName(*found.groups()) if found else None

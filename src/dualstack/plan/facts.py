@@ -137,6 +137,8 @@ class CutoverFacts:
     """The Nodes that report that their pods do not reach others."""
     unhealthy: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Why each Node is not healthy, by name; healthy Nodes are not in it."""
+    unidentified: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The running VMs and the Nodes of which it is not certain that they belong together, each with the reason."""
     quiet: Mapping[Aspect, float] = field(default_factory=dict, compare=False)
     """Seconds since each aspect was last observed to change; an absent one counts as 0."""
     passed: Mapping[str, tuple[Aspect, ...]] = field(default_factory=dict, compare=False)

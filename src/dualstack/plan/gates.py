@@ -9,6 +9,7 @@ everything that can be read. It passes when
 - the pod range is there (`needs_range`),
 - every pod CIDR is reachable by route or by alias,
 - every alias in the range is its VM's pod CIDR and the first in the list (`needs_aliases`),
+- every running VM has a Node that identifies it,
 - every Node with a running VM is Ready, and none reports a network problem.
 
 The gates of the decoy check pass when the probes from every node arrive (`dualstack.cutover.decoys`).
@@ -73,6 +74,7 @@ def problems(gate: Gate, facts: CutoverFacts) -> list[str]:
             for name in facts.pod_cidr_of
             if facts.node_of[name].has_alias_in(facts.range_name) and not facts.alias_in_place(name)
         ]
+    found += [f"{what} {why}" for what, why in sorted(facts.unidentified.items())]
     running = {node.name for node in facts.nodes if node.running and node.pod_cidr}
     found += [f"node {name} {problem}" for name, problem in sorted(facts.unhealthy.items()) if name in running]
     if (limitation := cloud_limitation(facts)) is not None:

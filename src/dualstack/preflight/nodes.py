@@ -15,13 +15,15 @@ from dualstack.preflight.inventory import Inventory
     "nodes-known",
     "blocker",
     reads=("cluster state",),
-    fine="Nodes with a pod CIDR are known",
+    fine="every running VM has its Node, and Nodes with a pod CIDR are known",
     consequence="the migration cannot tell which addresses a VM serves, nor whether its pods are reachable",
-    remedy="check that the cluster's Nodes can be listed and that they have a pod CIDR",
+    remedy="check that the Nodes that can be listed are this cluster's, and that they have a pod CIDR and the provider "
+    "ID of their VM; a VM that has just started registers its Node within minutes",
     cause="",
 )
 def nodes_known(inventory: Inventory) -> Iterator[Problem]:
     """The pod CIDR of a Node is the source of truth (docs/reference/weaknesses.md#w11)."""
+    yield from (Problem(what, why) for what, why in sorted(inventory.facts.unidentified.items()))
     facts = _with_vms(inventory)
     if not any(node.pod_cidr for node in facts.node_of.values()):
         evidence = f"routes lead to {len(facts.pod_cidr_of)} VMs, but no Node has a pod CIDR"

@@ -343,10 +343,15 @@ def _each_interface(facts: Facts, fault: Callable[[Manifest, Mapping[str, Any]],
     wrong = []
     for node in facts.nodes.value:
         interface = found.get(_name(node))
-        what = "has no VM" if interface is None else fault(node, interface)
+        what = _without_vm(node) if interface is None else fault(node, interface)
         if what:
             wrong.append(f"{_name(node)} {what}")
     return _all_nodes(facts, wrong, evidence)
+
+
+def _without_vm(node: Manifest) -> str:
+    text = node["spec"].get("providerID") or ""
+    return "has no VM" if vm_of(node)[1] else f"has provider ID {text!r}, which names no VM"
 
 
 def _alias_fault(node: Manifest, interface: Mapping[str, Any]) -> str | None:

@@ -157,9 +157,9 @@ async def read_until(read: Callable[[], Awaitable[T]], good: Callable[[T], bool]
 
 
 def vm_of(node: Manifest) -> tuple[str, str]:
-    """Zone and name of the Node's VM from `gce://<project>/<zone>/<name>`, two or three slashes; empty if unset."""
-    parts = str(node["spec"].get("providerID") or "").rpartition("gce://")[2].split("/")
-    return (parts[-2], parts[-1]) if len(parts) >= 3 else ("", "")
+    """Zone and name of the Node's VM; empty if its provider ID is unset or malformed."""
+    found = names.parse_provider_id(str(node["spec"].get("providerID") or ""))
+    return (found.zone, found.name) if found else ("", "")
 
 
 def is_rolled_out(daemon_set: Manifest) -> bool:

@@ -8,6 +8,7 @@ The initial condition NetworkUnavailable=True is not written, because Gardener's
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from ipaddress import IPv6Address
 
@@ -19,11 +20,22 @@ from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.informer import Informer, ObjectKey, key_of
 from dualstack_sim.actors.kube_api import KubeApi
 from dualstack_sim.actors.recorder import Recorder
+from dualstack_sim.actors.refusals import ComputeRefusal
 
 UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
 SHUTDOWN = "node.cloudprovider.kubernetes.io/shutdown"
 _STOPPED = ("TERMINATED", "STOPPED", "SUSPENDED")
 _MONITOR_SECONDS = 60.0
+_PROVIDER_ID = re.compile(r"gce://[^/]+/([^/]+)/([^/]+)")
+
+
+def zone_and_name(provider_id: str) -> tuple[str, str]:
+    """The VM of a Node; ComputeRefusal for anything but `gce://<project>/<zone>/<name>`
+    (docs/reference/gardener.md#provider-ids)."""
+    found = _PROVIDER_ID.fullmatch(provider_id)
+    if found is None:
+        raise ComputeRefusal(0, "", "error splitting providerID")
+    return found[1], found[2]
 
 
 class Machines:
@@ -33,10 +45,10 @@ class Machines:
         self._compute: ComputeApi = context.named("cloud-controller-manager")[1]
 
     async def of(self, node: Manifest) -> Resource | None:
-        """The instance of a Node; None if there is no such VM."""
+        """The instance of a Node; None if there is no such VM. ComputeRefusal, also for a malformed provider ID."""
         provider_id = node["spec"].get("providerID", "")
         if provider_id:
-            zone, name = provider_id.removeprefix("gce:///").split("/")[1:]
+            zone, name = zone_and_name(provider_id)
             return await self._compute.get(f"zones/{zone}/instances/{name}")
         name = node["metadata"]["name"]
         found = await self._compute.aggregated("instances", matching=f"name eq {name}")
@@ -98,7 +110,7 @@ class CloudNodes:
                         "node.kubernetes.io/instance-type": str(instance["machineType"]).rsplit("/", 1)[-1],
                     }
                 },
-                "spec": {"providerID": f"gce:///{self._context.project}/{zone}/{name}", "taints": left or None},
+                "spec": {"providerID": f"gce://{self._context.project}/{zone}/{name}", "taints": left or None},
             },
         )
         self._nodes.observe(written)

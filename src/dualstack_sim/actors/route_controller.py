@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import Manifest
 from dualstack.model.names import ROUTE_DESCRIPTION, ROUTE_PRIORITY
-from dualstack_sim.actors.cloud_nodes import set_network_available
+from dualstack_sim.actors.cloud_nodes import set_network_available, zone_and_name
 from dualstack_sim.actors.compute_api import Resource
 from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.controller_flags import ControllerFlags
@@ -69,10 +69,13 @@ class RouteController:
         for node in nodes:
             if self._network:
                 break
-            zone, name = node["spec"]["providerID"].removeprefix("gce:///").split("/")[1:]
-            instance = await self._compute.get(f"zones/{zone}/instances/{name}", fields="networkInterfaces(network)")
-            if instance is not None:
-                self._network = str(instance["networkInterfaces"][0]["network"])
+            with suppress(ComputeRefusal):
+                zone, name = zone_and_name(node["spec"]["providerID"])
+                instance = await self._compute.get(
+                    f"zones/{zone}/instances/{name}", fields="networkInterfaces(network)"
+                )
+                if instance is not None:
+                    self._network = str(instance["networkInterfaces"][0]["network"])
         return bool(self._network)
 
     def _filter(self) -> str:
@@ -96,21 +99,22 @@ class RouteController:
 
     async def _create(self, node: Manifest, cidr: str) -> str | None:
         """Create one route. Returns an error message, or None. A route of that name counts as success."""
-        zone, name = node["spec"]["providerID"].removeprefix("gce:///").split("/")[1:]
-        body: Resource = {
-            "name": f"{self._prefix}-{node['metadata']['uid']}",
-            "destRange": cidr,
-            "nextHopInstance": f"zones/{zone}/instances/{name}",
-            "network": self._network,
-            "priority": ROUTE_PRIORITY,
-            "description": ROUTE_DESCRIPTION,
-        }
+        route, name = f"{self._prefix}-{node['metadata']['uid']}", node["metadata"]["name"]
         try:
+            zone, name = zone_and_name(node["spec"]["providerID"])
+            body: Resource = {
+                "name": route,
+                "destRange": cidr,
+                "nextHopInstance": f"zones/{zone}/instances/{name}",
+                "network": self._network,
+                "priority": ROUTE_PRIORITY,
+                "description": ROUTE_DESCRIPTION,
+            }
             await self._compute.wait(await self._compute.insert("global/routes", body))
         except ComputeConflict:
             return None
         except (ComputeRefusal, OperationFailed) as refusal:
-            return f"Could not create route {body['name']} {cidr} for node {name}: {refusal}"
+            return f"Could not create route {route} {cidr} for node {name}: {refusal}"
         return None
 
     async def _delete(self, route: Resource) -> None:

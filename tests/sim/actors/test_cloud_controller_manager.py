@@ -46,7 +46,7 @@ def place_node(env: ActorsFixture, name: str, *cidrs: str, ready: str = "True") 
 def register(env: ActorsFixture, name: str, *cidrs: str, ready: str = "True") -> str:
     """Create the initialised Node of a VM. Returns its uid."""
     nic = (env.vm(name) or {"networkInterfaces": [{"networkIP": "10.250.0.99"}]})["networkInterfaces"][0]
-    spec = {"providerID": f"gce:///proj-1/europe-west1-b/{name}", "podCIDRs": list(cidrs)}
+    spec = {"providerID": f"gce://proj-1/europe-west1-b/{name}", "podCIDRs": list(cidrs)}
     reported = [{"type": "InternalIP", "address": nic["networkIP"]}, {"type": "Hostname", "address": name}]
     conditions = [{"type": "Ready", "status": ready}]
     status = {"addresses": reported, "conditions": conditions}
@@ -307,7 +307,7 @@ async def test_a_new_dual_stack_node_is_initialised_and_takes_its_ranges_from_th
         await env.eventually(lambda: network(env, A))
         node = env.get(NODE, A)
         assert taints(env, A) == []
-        assert node["spec"]["providerID"] == f"gce:///proj-1/europe-west1-b/{A}"
+        assert node["spec"]["providerID"] == f"gce://proj-1/europe-west1-b/{A}"
         labels = node["metadata"]["labels"]
         assert labels["topology.kubernetes.io/zone"] == "europe-west1-b"
         assert labels["topology.kubernetes.io/region"] == "europe-west1"

@@ -63,7 +63,7 @@ async def test_a_vm_that_lies_in_another_subnet_or_does_not_run_is_seen_to() -> 
         nic = {"network": network, "subnetwork": link}
         body = {"name": name, "machineType": machine, "networkInterfaces": [nic]}
         made.compute.place("instances", f"zones/{zone}", body)
-        node = {"metadata": {"name": name}, "spec": {"providerID": f"gce:///proj-1/{zone}/{name}"}}
+        node = {"metadata": {"name": name}, "spec": {"providerID": f"gce://proj-1/{zone}/{name}"}}
         made.store.upsert(kinds.NODE, {"apiVersion": "v1", "kind": "Node", **node})
         found = {node.name: node for node in (await actuator.observe()).nodes}
         assert [node.name for node in found.values() if not node.subnet_ok] == [name]

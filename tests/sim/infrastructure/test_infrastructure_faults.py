@@ -269,7 +269,7 @@ async def test_a_machine_that_is_gone_is_no_obstacle() -> None:
 
 
 async def test_w22_a_route_that_was_saved_stays_ours_although_its_machine_has_gone() -> None:
-    """The machine is forgotten while its VM still runs: neither is the route a stranger's, nor does it stay."""
+    """Machine and Node are gone while the VM still runs: nothing goes on before it stops. Then the route is deleted."""
     async with scene() as made:
         made.trigger()
         await made.killed_at("add-alias-canary")
@@ -277,6 +277,9 @@ async def test_w22_a_route_that_was_saved_stays_ours_although_its_machine_has_go
         made.store.patch(gardener_kinds.MACHINE, gone.name, {"metadata": {"finalizers": None}}, made.namespace)
         made.store.delete(gardener_kinds.MACHINE, gone.name, made.namespace)
         made.store.delete(kinds.NODE, gone.name)
+        assert f"VM {gone.name}: runs, but the API server shows no Node of its name" in await made.refusal()
+        await made.change("instances.stop", ZONE, gone.name)
+        made.request()
         await made.reconcile()
         assert await made.node_routes() == []
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Succeeded"

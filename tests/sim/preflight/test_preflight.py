@@ -11,6 +11,7 @@ import pytest
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.kube.interface import Invalid
 from dualstack.model import kinds
 from dualstack.model.cluster import Cluster
 from dualstack.model.errors import DualstackError
@@ -256,3 +257,60 @@ async def test_without_the_state_of_the_cluster_the_checks_of_the_project_still_
         assert {finding.id for finding in found} == {check.id for check in CHECKS}
         assert unknown >= {"pod-range-overlap", "nodes-known", "plan-preconditions"}
         assert unknown.isdisjoint({"service-range-overlap", "firewall-quota", "ipv6-access-type"})
+
+
+async def nodes_of_another_cluster(made: Scene) -> None:
+    """As when the kubeconfig leads to the seed: other Nodes, healthy and dual-stack."""
+    await without_nodes(made)
+    spec = {"podCIDRs": ["10.9.0.0/24", "fd00::/64"], "providerID": "gce://seed/europe-west1-b/seed-0"}
+    made.store.create(kinds.NODE, {"metadata": {"name": "seed-0"}, "spec": spec})
+
+
+async def one_node_missing(made: Scene) -> None:
+    made.store.delete(kinds.NODE, made.world.nodes[0].name)
+
+
+@pytest.mark.parametrize("change", [without_nodes, nodes_of_another_cluster, one_node_missing])
+async def test_x1_nothing_begins_while_a_running_vm_has_no_node(change: Callable[[Scene], Awaitable[None]]) -> None:
+    async with scene(speed=2000.0) as made:
+        await change(made)
+        made.trigger()
+        error = await stopped(made)
+        evidence = "runs, but the API server shows no Node of its name"
+        assert {finding.id for finding in error.findings} == {"nodes-known"}
+        assert any(finding.object == f"VM {made.world.nodes[0].name}" for finding in error.findings)
+        assert evidence in str(error)
+        assert made.lost() == 0.0
+
+
+async def test_x1_nothing_begins_while_the_nodes_must_not_be_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene(speed=2000.0) as made:
+        listed = made.kube.list
+
+        async def forbidden(kind: kinds.Kind, *words: Any, **more: Any) -> list[kinds.Manifest]:
+            if kind == kinds.NODE:
+                raise Invalid("nodes is forbidden: User cannot list resource nodes")
+            return await listed(kind, *words, **more)
+
+        monkeypatch.setattr(made.kube, "list", forbidden)
+        made.trigger()
+        before = made.mutations()
+        assert "nodes is forbidden" in await made.refusal()
+        assert made.mutations() == before
+        assert made.controller_manager_replicas() == 1
+
+
+async def test_p20_nothing_begins_while_a_provider_id_is_malformed() -> None:
+    """The Node has the label of its zone; the provider ID alone counts."""
+    async with scene(speed=2000.0) as made:
+        name = made.world.nodes[0].name
+        found = made.store.get(kinds.NODE, name)
+        assert found is not None
+        made.store.delete(kinds.NODE, name)
+        metadata = {"name": name, "labels": found["metadata"]["labels"]}
+        made.store.create(
+            kinds.NODE, {**found, "metadata": metadata, "spec": {**found["spec"], "providerID": "gce://b"}}
+        )
+        made.trigger()
+        error = await stopped(made)
+        assert f"node {name}: has provider ID 'gce://b', which is not gce://<project>/<zone>/<name>" in str(error)

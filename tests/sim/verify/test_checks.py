@@ -353,10 +353,18 @@ async def test_the_owners_taint_and_both_forms_of_a_provider_id_are_right() -> N
     async with dual_stack() as made:
         name = made.world.nodes[0].name
         taint = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
-        identity = f"gce://proj-1/europe-west1-b/{name}"
+        identity = f"gce:///proj-1/europe-west1-b/{name}"
         recreate_node(made, name, taints=[taint], providerID=identity)
         assert vm_of({"spec": {"providerID": identity}}) == ("europe-west1-b", name)
         assert await failures(made, DUAL_STACK) == {}
+
+
+async def test_p20_a_provider_id_that_names_no_vm_is_named_in_the_evidence() -> None:
+    async with dual_stack() as made:
+        name = made.world.nodes[0].name
+        recreate_node(made, name, providerID="gce://europe-west1-b")
+        found = await failures(made, DUAL_STACK)
+        assert f"{name} has provider ID 'gce://europe-west1-b', which names no VM" in found["compute.interfaces"]
 
 
 async def test_a_failed_read_fails_only_the_checks_that_need_it() -> None:

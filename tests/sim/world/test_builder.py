@@ -237,7 +237,7 @@ def test_each_node_is_one_machine_one_vm_and_one_route(scene: _Scene) -> None:
         zone = node["metadata"]["labels"]["topology.kubernetes.io/zone"]
         vm = scene.resource("instances", f"zones/{zone}", name)
         route = by_name[f"{scene.ns[:26]}-{node['metadata']['uid']}"]
-        assert node["spec"]["providerID"] == f"gce:///{scene.world.project}/{zone}/{name}"
+        assert node["spec"]["providerID"] == f"gce://{scene.world.project}/{zone}/{name}"
         assert node["spec"]["podCIDRs"] == [node["spec"]["podCIDR"]] == [route["destRange"]]
         assert (route["nextHopInstance"], route["network"]) == (vm["selfLink"], scene.world.network)
         assert route["priority"] == 1000

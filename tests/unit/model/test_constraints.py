@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -126,6 +127,29 @@ def test_no_node_at_all_is_a_success_once_the_classes_are_dual() -> None:
 
     assert nodes_constraint_at_end(empty) == (rules.NODES_NOT_MIGRATED,)
     assert nodes_constraint_at_end(replace(empty, machine_classes_match=True)) == (rules.NODES_MIGRATED,)
+
+
+@pytest.mark.parametrize("nodes", [(), (_NEW,), (_NEW, _NEW)], ids=len)
+@pytest.mark.parametrize("at", [nodes_constraint_at_start, nodes_constraint_at_end])
+@pytest.mark.parametrize("before", [None, "Progressing", "True"])
+@pytest.mark.parametrize("network", [("IPv4",), _DUAL])
+def test_x1_never_true_while_a_machine_has_no_node(
+    nodes: tuple[tuple[str, ...], ...],
+    at: Callable[[NodesFacts], tuple[rules.Change, ...]],
+    before: str | None,
+    network: tuple[str, ...],
+) -> None:
+    """Whichever Nodes are listed: none, or those of another cluster, which may be dual-stack."""
+    facts = replace(
+        _MIGRATING,
+        nodes_constraint=before,
+        network_families=network,
+        node_pod_cidrs=nodes,
+        machine_classes_match=True,
+        machines_without_node=("m-1",),
+    )
+    assert not facts.nodes_migrated
+    assert set(at(facts)) <= {rules.NODES_NOT_MIGRATED}
 
 
 def test_rule_i_hands_over_to_dns() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dualstack.gardener.model import names as gardener_names
 from dualstack.model import names
 
@@ -36,8 +38,22 @@ def test_names_of_machines() -> None:
 
     assert deployment == "shoot--foo--bar-w1-z1"
     assert gardener_names.machine_class(deployment, "11111") == "shoot--foo--bar-w1-z1-11111"
-    assert names.provider_id("proj-1", "europe-west1-b", "vm") == "gce:///proj-1/europe-west1-b/vm"
     assert gardener_names.node_tags(_NS) == (_NS, "kubernetes-io-cluster-shoot--foo--bar", "kubernetes-io-role-node")
+
+
+@pytest.mark.parametrize("slashes", ["//", "///"])
+def test_p20_both_spellings_of_a_provider_id_name_the_vm(slashes: str) -> None:
+    found = names.parse_provider_id(f"gce:{slashes}proj-1/europe-west1-b/vm")
+    assert found == names.InstanceName("proj-1", "europe-west1-b", "vm")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "vm", "gce://", "gce://p/z", "gce:///p/z", "gce:////p/z/n", "gce://p/z/n/x", "gce://p//n", "gce:/p/z/n",
+     "aws:///p/z/n", "GCE://p/z/n", " gce://p/z/n", "gce://p/z/n\n"],
+)  # fmt: skip
+def test_p20_any_other_provider_id_names_no_vm(text: str) -> None:
+    assert names.parse_provider_id(text) is None
 
 
 def test_finalizers_are_in_lower_case() -> None:

@@ -66,6 +66,12 @@ BROKEN: list[tuple[str, Callable[[CutoverFacts], CutoverFacts], str, Callable[[G
         "node node-1 is not Ready",
         lambda gate: True,
     ),
+    (
+        "VM without Node (X1)",
+        lambda facts: replace(facts, unidentified={"VM node-1": "runs, but the API server shows no Node of its name"}),
+        "VM node-1 runs, but the API server shows no Node of its name",
+        lambda gate: True,
+    ),
 ]
 
 

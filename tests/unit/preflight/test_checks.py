@@ -165,6 +165,11 @@ APPEARS: list[tuple[str, Inventory, str]] = [
         "cluster shoot--foo--bar: routes lead to 3 VMs, but no Node has a pod CIDR",
     ),
     (
+        "nodes-known",
+        observing(facts(unidentified={"VM node-0": "runs, but the API server shows no Node of its name"})),
+        "VM node-0: runs, but the API server shows no Node of its name",
+    ),
+    (
         "node-routes",
         observing(facts(routes=at_rest(3).routes[1:])),
         "node node-0: no static route leads to the pod CIDR",

@@ -20,6 +20,8 @@ DEDICATED = ("dedicated", "db", "NoSchedule")
         ("gce:///p/z/n", ("z", "n")),
         ("gce://p/z/n", ("z", "n")),
         ("gce://z", ("", "")),
+        ("gce://p/z/n/x", ("", "")),
+        ("aws:///p/z/n", ("", "")),
         ("", ("", "")),
         (None, ("", "")),
     ],

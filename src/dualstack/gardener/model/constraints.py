@@ -4,6 +4,8 @@ Rules A to K, reasons and messages are Gardener's (docs/reference/gardener.md#no
 
 - A node counts as migrated by its families, not by their number. Without nodes, machine classes of the target families
   suffice (docs/reference/weaknesses.md#w38).
+- While a Machine has no Node of its name, the nodes do not count as migrated
+  (docs/reference/design-rules.md#unknown-is-not-good).
 - An Infrastructure without a networking status is not ready (docs/reference/weaknesses.md#w39).
 - The constraint of a dual-stack target is removed only when every node is migrated
   (docs/reference/weaknesses.md#w47). A True from the way back to IPv4 does not make components dual-stack while a node
@@ -73,6 +75,8 @@ class NodesFacts:
     nodes_constraint: str | None
     """The status of the constraint; None when it is absent."""
     dns_constraint: str | None
+    machines_without_node: tuple[str, ...] = ()
+    """The names of the Machines with a VM that have no Node, except those that are being deleted."""
 
     @property
     def network_ready(self) -> bool:
@@ -81,7 +85,12 @@ class NodesFacts:
 
     @property
     def nodes_migrated(self) -> bool:
-        """Whether every node has one pod CIDR of each family of the spec, in its order."""
+        """Whether every node has one pod CIDR of each family of the spec, in its order.
+
+        Not while a Machine has no Node: the list of Nodes is incomplete or that of another cluster.
+        """
+        if self.machines_without_node:
+            return False
         if not self.node_pod_cidrs:
             return self.machine_classes_match
         return all(families_of(cidrs) == self.families for cidrs in self.node_pod_cidrs)

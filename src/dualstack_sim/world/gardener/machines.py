@@ -12,7 +12,6 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.machine_class import machine_class, machine_deployment
 from dualstack.model.kinds import NODE, Kind, Manifest
 from dualstack.model.manifests import manifest
-from dualstack.model.names import provider_id
 from dualstack_sim.actors import machine_sets
 from dualstack_sim.actors.kubelet import NODE_INFO
 from dualstack_sim.actors.machine_deployments import REVISION, machine_set_of
@@ -72,7 +71,7 @@ def machine_of(node: NodePlacement, owner: Manifest, project: str, now: float) -
     stamp = rfc3339(now)
     result = machine_sets.machine_of(owner, node.name)
     result["metadata"]["labels"]["node"] = node.name
-    result["spec"]["providerID"] = provider_id(project, node.zone, node.name)
+    result["spec"]["providerID"] = f"gce:///{project}/{node.zone}/{node.name}"
     result["status"] = {
         "conditions": conditions(now),
         "currentStatus": {"phase": "Running", "lastUpdateTime": stamp},
@@ -107,7 +106,7 @@ def node_of(
         spec={
             "podCIDR": node.pod_cidr,
             "podCIDRs": [node.pod_cidr],
-            "providerID": provider_id(project, node.zone, node.name),
+            "providerID": f"gce://{project}/{node.zone}/{node.name}",
             **({"taints": template["spec"]["taints"]} if template["spec"].get("taints") else {}),
         },
         status={

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dualstack.gardener.model.constraints import DnsFacts, NodesFacts
-from dualstack.gardener.model.kinds import INFRASTRUCTURE, MACHINE_CLASS, MACHINE_DEPLOYMENT, NETWORK
+from dualstack.gardener.model.kinds import INFRASTRUCTURE, MACHINE, MACHINE_CLASS, MACHINE_DEPLOYMENT, NETWORK
 from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.machine_class import is_dual_stack
@@ -23,6 +23,7 @@ async def nodes_facts(kube: Kube, shoot: ShootView, nodes: Sequence[Manifest] | 
     infrastructure = await kube.get(INFRASTRUCTURE, shoot.name, namespace)
     if nodes is None:
         nodes = await kube.list(NODE)
+    machines = await kube.list(MACHINE, namespace)
     families = dig(network, "status", "ipFamilies")
     return NodesFacts(
         families=shoot.families,
@@ -32,6 +33,19 @@ async def nodes_facts(kube: Kube, shoot: ShootView, nodes: Sequence[Manifest] | 
         machine_classes_match=await machine_classes_match(kube, shoot),
         nodes_constraint=shoot.constraint(NODES_MIGRATION),
         dns_constraint=shoot.constraint(DNS_MIGRATION),
+        machines_without_node=_without_node(machines, nodes),
+    )
+
+
+def _without_node(machines: Sequence[Manifest], nodes: Sequence[Manifest]) -> tuple[str, ...]:
+    """The Machines that have a VM, are not being deleted, and have no Node of their name."""
+    known = {node["metadata"]["name"] for node in nodes}
+    return tuple(
+        name
+        for machine in machines
+        if (name := machine["metadata"]["name"]) not in known
+        and dig(machine, "spec", "providerID")
+        and not machine["metadata"].get("deletionTimestamp")
     )
 
 
