@@ -14,7 +14,10 @@ from dualstack.model.errors import KubeError
 from dualstack.model.kinds import Kind, Manifest
 
 FIRST, LONGEST = 0.5, 30.0
-"""Wall seconds before the next list: after one failure, and at most. A kind that the API lacks waits the longest."""
+"""Wall seconds before the next list: after one failure, and at most."""
+
+MISSING = 5.0
+"""Wall seconds between two lists of a kind that the API does not serve."""
 
 Handle = Callable[[str | None, Manifest], None]
 """Takes a change (`ADDED`, `MODIFIED` or `DELETED`; None in the first list) and the object."""
@@ -30,8 +33,8 @@ async def follow(
     """Call `handle` for each object and for each change until cancelled; an exception of `handle` is only logged.
 
     Calls `listed` after each complete list, and `failed` after each failed list or watch. A kind that the API does not
-    serve (a missing CRD) is an empty list and is tried again. After a failure, which is logged, the next list yields
-    what the watch missed, deletions included.
+    serve (a missing CRD) is an empty list and a failure until its CRD appears. After a failure, which is logged, the
+    next list yields what the watch missed, deletions included.
     """
     log = structlog.get_logger("dualstack.watch").bind(kind=kind.plural, group=kind.group)
     time = asyncio.get_running_loop().time
@@ -54,12 +57,13 @@ async def follow(
                     pass_on(None if before is None else "MODIFIED" if key in before else "ADDED", found)
             for key in (before or {}).keys() - known.keys():
                 pass_on("DELETED", (before or {})[key])
-            listed()
             if version is None:
+                failed(NotFound(f"the API server does not serve {kind.plural}; install its CustomResourceDefinition"))
                 if before is None or before:
-                    log.warning("the API does not serve this kind; is its CRD installed?", retry_in=LONGEST)
-                await asyncio.sleep(LONGEST)
+                    log.warning("the API does not serve this kind; is its CRD installed?", retry_in=MISSING)
+                await asyncio.sleep(MISSING)
                 continue
+            listed()
             async for change, found in kube.watch(kind, version):
                 known.pop(_key(found), None)
                 if change != "DELETED":

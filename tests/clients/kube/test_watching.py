@@ -30,13 +30,16 @@ class Api:
         self.watches: asyncio.Queue[asyncio.Queue[dict[str, Any] | None]] = asyncio.Queue()
         self.seen: asyncio.Queue[tuple[str | None, str]] = asyncio.Queue()
         self.listed = asyncio.Event()
+        self.failures: asyncio.Queue[Exception] = asyncio.Queue()
         self.fail_on = ""
         self.tasks: list[asyncio.Task[None]] = []
         self.kube: LightkubeKube | None = None
 
     def start(self) -> None:
         assert self.kube is not None
-        self.tasks.append(asyncio.create_task(follow(self.kube, NODE, self.handle, self.listed.set)))
+        self.tasks.append(
+            asyncio.create_task(follow(self.kube, NODE, self.handle, self.listed.set, self.failures.put_nowait))
+        )
 
     def handle(self, change: str | None, found: Manifest) -> None:
         self.seen.put_nowait((change, found["metadata"]["name"]))
@@ -83,6 +86,7 @@ async def api(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     """The API while `follow` runs against it."""
     monkeypatch.setattr(watching, "FIRST", 0.05)
     monkeypatch.setattr(watching, "LONGEST", 0.1)
+    monkeypatch.setattr(watching, "MISSING", 0.05)
     stand = Api()
     application = web.Application()
     application.router.add_route("GET", "/api/v1/nodes", stand.answer)
@@ -132,13 +136,29 @@ async def test_a_silent_watch_is_replaced(api: Api, monkeypatch: pytest.MonkeyPa
     assert await api.changes(1) == [("ADDED", "a")]
 
 
-async def test_a_missing_crd_is_an_empty_list_until_it_is_there(api: Api) -> None:
+async def test_x4_a_kind_whose_crd_appears_later_is_followed_and_not_ready_before(api: Api) -> None:
     api.served = False
     api.start()
-    await asyncio.wait_for(api.listed.wait(), 20)
+    error = await asyncio.wait_for(api.failures.get(), 20)
+    assert str(error) == "the API server does not serve nodes; install its CustomResourceDefinition"
+    assert not api.listed.is_set()
     assert api.watches.empty()
     api.served = True
     api.put("a", "1")
+    assert await api.changes(1) == [("ADDED", "a")]
+    assert api.listed.is_set()
+    (await api.watch()).put_nowait(api.put("b", "8"))
+    assert await api.changes(1) == [("ADDED", "b")]
+
+
+async def test_x4_a_crd_that_is_deleted_and_installed_again_is_followed_again(api: Api) -> None:
+    api.put("a", "1")
+    api.start()
+    script = await api.watch()
+    api.served = False
+    script.put_nowait(None)
+    assert await api.changes(2) == [(None, "a"), ("DELETED", "a")]
+    api.served = True
     assert await api.changes(1) == [("ADDED", "a")]
 
 
