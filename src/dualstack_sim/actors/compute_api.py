@@ -72,7 +72,7 @@ class ComputeApi:
 
     async def wait(self, operation: Resource) -> Resource:
         """Wait until the operation is DONE and return it. OperationFailed if it failed."""
-        path = f"{_scope(operation)}/operations/{operation['name']}"
+        path = f"{scope_of(operation)}/operations/{operation['name']}"
         while operation.get("status") != "DONE":
             operation = await self.call("POST", f"{path}/wait")
         errors = operation.get("error", {}).get("errors", ())
@@ -110,7 +110,7 @@ class ComputeApi:
                 return items
 
 
-def _scope(operation: Resource) -> str:
+def scope_of(operation: Resource) -> str:
     """`global`, `regions/R` or `zones/Z` of an operation."""
     for name in ("zone", "region"):
         if operation.get(name):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.contract.recordings.recording import Json, Recorded
 from tests.sim.compute.cloud import Cloud, HandClock
 
-SPEED = 60.0
-"""Simulated seconds in one second of `at`, in all recordings."""
+SPEEDS = (1.0, 10.0, 60.0)
+"""Simulated seconds in one second of `at`: one of these in each recording."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Replay:
     async def run(self, requests: Iterable[Recorded]) -> list[Outcome]:
         """The answers, in order."""
         requests = list(requests)
-        started = _starters(requests)
+        started, speed = started_operations(requests), speed_of(requests)
         clock = self.cloud.clock
         assert isinstance(clock, HandClock), "set up the cloud with Setting(by_hand=True)"
         begin = clock.now()
         outcomes = []
         for number, request in enumerate(requests):
-            clock.advance(max(0.0, begin + request.at * SPEED - clock.now()))
+            clock.advance(max(0.0, begin + request.at * speed - clock.now()))
             path = "/".join(self._segment(segment) for segment in request.path.split("/"))
             body = await self._current(request, path)
             address = f"{self.cloud.root}/compute/v1/{path}"
@@ -76,16 +76,13 @@ def _resource(path: str) -> str:
     return "/".join(parts[:3] if parts[0] == "global" else parts[:4])
 
 
-def _starters(requests: list[Recorded]) -> dict[int, str]:
+def started_operations(requests: Sequence[Recorded]) -> dict[int, str]:
     """The index of each request that started an operation that is read later, with the recorded name of the operation.
 
     The name of an operation has the simulated instant of its start in milliseconds, but the recordings do not have the
     answers. So operations are assigned to the changes of their scope by time.
     """
-    reads: dict[str, int] = {}
-    for number, request in enumerate(requests):
-        if request.operation:
-            reads.setdefault(request.operation, number)
+    reads, speed = _first_reads(requests), speed_of(requests)
     changes: dict[str, list[int]] = defaultdict(list)
     for number, request in enumerate(requests):
         if request.changes and request.status < 400:
@@ -96,10 +93,31 @@ def _starters(requests: list[Recorded]) -> dict[int, str]:
         free = [number for number in changes[requests[read].scope] if number < read and number not in started]
         if epoch is None:
             first = min(free)
-            epoch = _milliseconds(name) / 1000 - requests[first].at * SPEED
-        instant = (_milliseconds(name) / 1000 - epoch) / SPEED
+            epoch = _milliseconds(name) / 1000 - requests[first].at * speed
+        instant = (_milliseconds(name) / 1000 - epoch) / speed
         started[min(free, key=lambda number: (abs(requests[number].at - instant) > 0.01, number))] = name
     return started
+
+
+def speed_of(requests: Sequence[Recorded]) -> float:
+    """Simulated seconds in one second of `at`, from the names of the first and the last operation; 60 with less than
+    two."""
+    reads = _first_reads(requests)
+    names = sorted(reads, key=_milliseconds)
+    if len(names) < 2:
+        return SPEEDS[-1]
+    simulated = (_milliseconds(names[-1]) - _milliseconds(names[0])) / 1000
+    recorded = requests[reads[names[-1]]].at - requests[reads[names[0]]].at
+    return min(SPEEDS, key=lambda speed: abs(simulated - speed * recorded))
+
+
+def _first_reads(requests: Sequence[Recorded]) -> dict[str, int]:
+    """The index of the first read of each operation, by its name."""
+    reads: dict[str, int] = {}
+    for number, request in enumerate(requests):
+        if request.operation:
+            reads.setdefault(request.operation, number)
+    return reads
 
 
 def _milliseconds(operation: str) -> int:

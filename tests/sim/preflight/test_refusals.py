@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dualstack.gardener.error_codes import CONFIGURATION_PROBLEM
+from dualstack.gardener.model.error_texts import CONFIGURATION_PROBLEM
 from dualstack_sim.compute.project.quotas import Limits
 from tests.sim.infrastructure import upstream
 from tests.sim.infrastructure.refusals import assert_refused

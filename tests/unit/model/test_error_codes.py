@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dualstack.gardener.error_codes import FAILING, codes_of
+from dualstack.gardener.model.error_texts import FAILING, codes_of
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from dualstack.gardener.controllers.shoot import node_replacement
 from dualstack.gardener.controllers.shoot.flow import Pass
 from dualstack.gardener.controllers.shoot.observation import nodes_facts
 from dualstack.gardener.controllers.shoot.record import INITIALIZED, ShootRecord
-from dualstack.gardener.error_codes import CONFIGURATION_PROBLEM, FAILING, error_codes
+from dualstack.gardener.error_codes import error_codes
 from dualstack.gardener.model.constraints import NodesFacts, nodes_constraint_at_end
+from dualstack.gardener.model.error_texts import CONFIGURATION_PROBLEM, FAILING
 from dualstack.gardener.model.kinds import MACHINE, MACHINE_DEPLOYMENT, SHOOT
 from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION, OPERATION
 from dualstack.gardener.model.shoot import ShootView, technical_id

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from dualstack.clock import Clock, parse_rfc3339, rfc3339
 from dualstack.gardener.controllers.extension import CHECKING, Extension, operation_of, sentence, unfinished
-from dualstack.gardener.error_codes import FAILING, CodedError
+from dualstack.gardener.error_codes import CodedError
+from dualstack.gardener.model.error_texts import FAILING
 from dualstack.gardener.model.names import OPERATION, RECONCILE, TIMESTAMP
 from dualstack.kube.apply import difference
 from dualstack.kube.interface import Kube

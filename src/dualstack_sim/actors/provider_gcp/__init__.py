@@ -1,0 +1,21 @@
+"""gardener-extension-provider-gcp's Infrastructure controller, request by request and at its pace, faults included
+(docs/reference/gardener.md#infrastructure-flow).
+
+    controller.py     the protocol of extension objects: requests, status, retries
+    flow.py           one run: the clients, the bodies, the whiteboard
+    reconcile.py      the tasks that create and update, in their graph
+    migration.py      the tasks that move routes to alias ranges
+    deletion.py       the tasks that delete
+    tasks.py          the flow engine: dependencies, timeouts, errors
+    requests.py       Compute requests, each with the polls of its operation
+    bodies.py         the bodies of the requests
+    whiteboard.py     what the tasks share, and the status that they produce
+
+The recordings of the real program hold it to that (tests/contract/test_provider_gcp.py).
+"""
+
+from __future__ import annotations
+
+from dualstack_sim.actors.provider_gcp.controller import ProviderGcp
+
+__all__ = ["ProviderGcp"]
