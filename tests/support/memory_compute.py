@@ -16,13 +16,15 @@ from dualstack.gce.resources import first_interface
 @dataclass
 class MemoryCompute:
     """resources: by path. refusals: of the next calls, by `<method> <path>`, in order. calls: `<method> <path>` of
-    each. bodies: of the changes, in order. most: how many changes ran at the same time.
+    each. bodies: of the changes, in order. queries: path and query of each list. most: how many changes ran at the
+    same time.
     """
 
     resources: dict[str, Resource]
     refusals: dict[str, list[ComputeRefusal]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    queries: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     most: int = 0
     _running: int = 0
 
@@ -44,8 +46,9 @@ class MemoryCompute:
         self._begin("GET", path)
         return self.resources.get(path)
 
-    async def list(self, path: str, **_: Any) -> Resources:
+    async def list(self, path: str, **query: Any) -> Resources:
         self._begin("GET", path)
+        self.queries.append((path, query))
         return [found for at, found in self.resources.items() if at.rpartition("/")[0] == path]
 
     async def aggregated(self, collection: str, **_: Any) -> Resources:

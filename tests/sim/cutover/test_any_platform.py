@@ -13,7 +13,10 @@ from dualstack.model.errors import GateFailed
 from dualstack.model.events import StepStarted
 from dualstack.plan.strategies import choose
 from dualstack_sim.compute.project.knobs import Knobs
-from tests.sim.cutover.memory_platform import CLUSTER, NODES, MemoryCluster, memory_cluster, pod_cidr
+from tests.sim.cutover import memory_cluster as cluster_module
+from tests.sim.cutover.memory_cluster import MemoryCluster, memory_cluster
+from tests.support import memory_platform as platform_module
+from tests.support.memory_platform import CLUSTER, NODES, pod_cidr
 
 OVERLAP = choose("overlap")
 POD_CIDRS = {name: pod_cidr(number) for number, name in enumerate(NODES)}
@@ -120,8 +123,7 @@ async def test_where_no_route_can_return_the_way_back_stops_before_its_first_los
 
 
 def test_no_gardener_object_takes_part() -> None:
-    folder = Path(__file__).parent
-    for path in (folder / "memory_platform.py", folder / "test_any_platform.py"):
+    for path in (Path(__file__), *(Path(str(module.__file__)) for module in (cluster_module, platform_module))):
         names = [
             node.module or ""
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

@@ -14,7 +14,8 @@ from dualstack.cutover.platform import Member
 from dualstack.plan import gates
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.steps.base import Gate
-from tests.sim.cutover.memory_platform import CLUSTER, NODES, MemoryCluster, MemoryPlatform, memory_cluster
+from tests.sim.cutover.memory_cluster import MemoryCluster, memory_cluster
+from tests.support.memory_platform import CLUSTER, NODES, MemoryPlatform
 
 GATES = [gate for gate in vars(gates).values() if isinstance(gate, Gate) and gate not in gates.DECOYS]
 READY = {"type": "Ready", "status": "True"}

@@ -1,14 +1,14 @@
 """A cluster that exists in memory only, without any Gardener object, on the simulated Compute Engine over HTTP.
 
 Its VMs and routes are in Compute, as kubeadm and cloud-controller-manager would create them. Everything that depends on
-how a cluster is managed is in `MemoryPlatform`, the second implementation of `dualstack.cutover.platform.Platform`.
+how a cluster is managed is in `MemoryPlatform`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,11 +19,8 @@ from aiohttp import web
 from dualstack.clock import ScaledClock
 from dualstack.cutover.cut_over import CutOver
 from dualstack.cutover.decoys import Decoys
-from dualstack.cutover.platform import Member
 from dualstack.gce import ComputeClient
-from dualstack.model.cluster import Cluster, NodePool
 from dualstack.model.events import AnyEvent, StepStarted
-from dualstack.plan.facts import ControllerFacts, SavedRoute
 from dualstack.plan.settings import Settings
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
@@ -31,6 +28,7 @@ from dualstack_sim.compute.api.server import create_app
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric import Fabric, LagProfile
 from tests.support.loopback import on_loopback
+from tests.support.memory_platform import CLUSTER, NODES, MemoryPlatform, pod_cidr
 
 SPEED = 1000.0
 LAG = 1.0
@@ -46,63 +44,6 @@ SETTINGS = Settings(
 )
 REGION, ZONE = "regions/europe-west1", "zones/europe-west1-b"
 NETWORK = "projects/proj-1/global/networks/prod"
-CLUSTER = Cluster(
-    name="kubernetes",
-    project="proj-1",
-    region="europe-west1",
-    network="prod",
-    nodes_subnet="prod-nodes",
-    nodes="10.0.0.0/16",
-    pods="10.96.0.0/16",
-    services_subnet="prod-services",
-    services="10.112.0.0/20",
-    pools=(NodePool("workers", ("europe-west1-b",), vm_name_prefixes=("worker-",)),),
-)
-NODES = ("worker-0", "worker-1", "worker-2")
-
-
-def pod_cidr(number: int) -> str:
-    return f"10.96.{number}.0/24"
-
-
-def _node(name: str, number: int) -> dict[str, Any]:
-    return {
-        "metadata": {"name": name, "uid": f"uid-{name}"},
-        "spec": {"podCIDR": pod_cidr(number)},
-        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
-    }
-
-
-@dataclass
-class MemoryPlatform:
-    """Nodes, saved routes and the route controller as plain values. They survive a kill of the cut-over."""
-
-    saved: tuple[SavedRoute, ...] = ()
-    controller: ControllerFacts = field(default_factory=lambda: ControllerFacts(replicas=1, pods=1, ignored=False))
-    calls: list[str] = field(default_factory=list)
-
-    async def members(self) -> tuple[Member, ...]:
-        return tuple(Member(name, "europe-west1-b", _node(name, number)) for number, name in enumerate(NODES))
-
-    async def saved_routes(self) -> tuple[SavedRoute, ...]:
-        return self.saved
-
-    async def save(self, routes: Iterable[SavedRoute]) -> None:
-        self.saved = tuple(dict.fromkeys((*self.saved, *routes)))
-
-    async def forget(self, done: Callable[[SavedRoute], bool]) -> None:
-        self.saved = tuple(route for route in self.saved if not done(route))
-
-    async def route_controller(self) -> ControllerFacts:
-        return self.controller
-
-    async def stop_route_controller(self) -> None:
-        self.calls.append("stop")
-        self.controller = replace(self.controller, replicas=0, pods=0, ignored=True)
-
-    async def restore_route_controller(self) -> None:
-        self.calls.append("restore")
-        self.controller = replace(self.controller, replicas=1, pods=1, ignored=False)
 
 
 @dataclass
