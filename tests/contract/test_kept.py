@@ -45,6 +45,15 @@ NEEDED: dict[str, tuple[str, str, Json]] = {
     "firewalls": ("Firewall", "global", {"network": NETWORK, "allowed": [{"IPProtocol": "tcp"}]}),
     "routers": ("Router", f"regions/{REGION}", {"network": NETWORK, "nats": [NAT]}),
     "addresses": ("Address", f"regions/{REGION}", {}),
+    "healthChecks": ("HealthCheck", "global", {"type": "HTTP"}),
+    "backendServices": ("BackendService", "global", {"backends": [{"group": f"zones/{ZONE}/instanceGroups/kept"}]}),
+    "forwardingRules": (
+        "ForwardingRule",
+        f"regions/{REGION}",
+        {"backendService": f"regions/{REGION}/backendServices/kept", "ports": ["80"]},
+    ),
+    "instanceGroups": ("InstanceGroup", f"zones/{ZONE}", {}),
+    "networkEndpointGroups": ("NetworkEndpointGroup", f"zones/{ZONE}", {"network": NETWORK}),
     "disks": ("Disk", f"zones/{ZONE}", {"sizeGb": "10"}),
     "instances": (
         "Instance",
@@ -80,7 +89,8 @@ DROPPED: dict[str, str] = {
 
 CHANGES = (
     "networks.patch", "subnetworks.patch", "firewalls.patch", "firewalls.update", "routers.patch", "routers.update",
-    "instances.update",
+    "instances.update", "healthChecks.patch", "healthChecks.update", "backendServices.patch", "backendServices.update",
+    "forwardingRules.patch",
 )  # fmt: skip
 
 
@@ -135,6 +145,13 @@ def shown(part: Any, path: Path) -> Any:
     return part
 
 
+def furnish(compute: Compute) -> None:
+    """The world of the refusals, and what a load balancer refers to."""
+    populate(compute)
+    compute.place("instanceGroups", f"zones/{ZONE}", {"name": "kept"})
+    compute.place("backendServices", f"regions/{REGION}", {"name": "kept", "protocol": "TCP"})
+
+
 async def accepted(compute: Compute, collection: str, scope: str, body: Json) -> Json | None:
     """The resource as read after its insert, and after saving and loading the state; None if it is refused."""
     try:
@@ -149,7 +166,7 @@ async def accepted(compute: Compute, collection: str, scope: str, body: Json) ->
 async def test_accepted_fields_are_kept(collection: str) -> None:
     schema, scope, needed = NEEDED[collection]
     compute, _, _ = make(SETTING)
-    populate(compute)
+    furnish(compute)
     before = compute.dump()
     dropped, kept = set(), 0
     for path, value in leaves({"$ref": schema}):
@@ -174,14 +191,14 @@ async def test_accepted_changes_take_effect(method: str) -> None:
     collection, _, verb = method.partition(".")
     schema, scope, needed = NEEDED[collection]
     compute, _, _ = make(SETTING)
-    populate(compute)
+    furnish(compute)
     old = compute.place(collection, scope, {"name": "new", **needed})
     before = compute.dump()
     ignored, changed = set(), 0
     for path, value in leaves({"$ref": schema}):
         where = ".".join(map(str, (collection, *path)))
         body = deepcopy(needed) if verb == "update" and collection != "instances" else {}
-        if collection == "subnetworks":
+        if collection in ("subnetworks", "backendServices"):
             body["fingerprint"] = old["fingerprint"]
         if any(part in where for part in NOT_SHOWN):
             continue

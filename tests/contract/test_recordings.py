@@ -79,3 +79,13 @@ async def test_the_cloud_allocator_is_answered_as_recorded() -> None:
             worlds.place_worker(cloud.compute, worker, dual=True)
         outcomes = await Replay(cloud).run(recording("ccm-cloud-allocator"))
     assert differing(outcomes) == []
+
+
+async def test_s4_ingress_gce_gets_its_lists_at_start() -> None:
+    """It stopped at the list of backend services, which was 404 on the day of the recording."""
+    async with running(Setting(by_hand=True)) as cloud:
+        outcomes = await Replay(cloud).run(recording("ingress-gce-start"))
+    assert {it.status for it in outcomes} == {200}
+    assert {it.request.path for it in outcomes if it.request.status == 404} == {
+        "projects/proj-1/global/backendServices"
+    }

@@ -17,6 +17,8 @@ from dualstack_sim.fabric.profile import AFFECTED_HOSTS, FabricKnobs
 from dualstack_sim.rules import enforced
 
 PROBE_PROTOCOL = "tcp"
+PROTOCOL_NUMBERS = {"tcp": "6", "udp": "17", "sctp": "132", "icmp": "1", "esp": "50", "ah": "51"}
+"""Firewall rules name a protocol by its name or its number."""
 PROBE_PORT = 8080
 """The port that represents pod traffic. Pods use any port, so a rule for a few other ports does not count."""
 
@@ -27,34 +29,40 @@ def ingress_allowed(view: View, machine: Machine, source: Address) -> bool:
     The lowest priority number wins, deny before allow at equal priority; without a matching rule the implied deny
     applies (docs/reference/compute-engine.md#firewall-priority). A rule for IPv4 ranges does not match IPv6.
     """
-    decided = _decision(view.firewall_rules(), machine, source)
+    decided = decide(view.firewall_rules(), machine, source)
     return decided if decided is not None else not enforced("forwarding.implied-deny")
 
 
 def egress_allowed(view: View, machine: Machine, destination: Address) -> bool:
     """Whether the firewall allows pod traffic from `machine` to `destination`: it does unless a rule denies it."""
-    decided = _decision(view.egress_rules(), machine, destination)
+    decided = decide(view.egress_rules(), machine, destination)
     return decided is not False or not enforced("forwarding.firewall-egress")
 
 
-def _decision(rules: Iterable[FirewallRule], machine: Machine, other: Address) -> bool | None:
+def decide(
+    rules: Iterable[FirewallRule],
+    machine: Machine,
+    other: Address,
+    protocol: str = PROBE_PROTOCOL,
+    port: int = PROBE_PORT,
+) -> bool | None:
     """Whether the rules of one direction allow traffic with `other`; None if no rule matches."""
     best: tuple[int, bool] | None = None
     allowed: bool | None = None
     for rule in rules:
         priority = rule.priority if enforced("forwarding.firewall-priority") else 0
         rank = (priority, rule.allow is enforced("forwarding.firewall-deny-first"))
-        if (best is None or rank < best) and _applies(rule, machine, other):
+        if (best is None or rank < best) and _applies(rule, machine, other, protocol, port):
             best, allowed = rank, rule.allow
     return allowed
 
 
-def _applies(rule: FirewallRule, machine: Machine, other: Address) -> bool:
+def _applies(rule: FirewallRule, machine: Machine, other: Address, protocol: str, port: int) -> bool:
     if rule.target_tags and not rule.target_tags & machine.tags and enforced("forwarding.firewall-targets"):
         return False
     return any(block.contains(other) for block in rule.ranges) and any(
-        entry.protocol in (PROBE_PROTOCOL, "6", "all")
-        and (not entry.ports or any(low <= PROBE_PORT <= high for low, high in entry.ports))
+        entry.protocol in (protocol, PROTOCOL_NUMBERS.get(protocol), "all")
+        and (not entry.ports or any(low <= port <= high for low, high in entry.ports))
         for entry in rule.traffic
     )
 

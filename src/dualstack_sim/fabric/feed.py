@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,16 @@ def changes(commit: Commit, host_of: HostOf) -> list[Change]:
     after = dict(_facts(commit.collection, commit.after, host_of))
     gone = [Change(network, key, None) for network, key in before if (network, key) not in after]
     return gone + [Change(*place, fact) for place, fact in after.items() if before.get(place) != fact]
+
+
+def firewall_facts(resources: Iterable[Resource], network: str) -> list[FirewallRule]:
+    """The enabled rules of the network with this link."""
+    return [_firewall(rule) for rule in resources if rule["network"] == network and not _is_disabled(rule)]
+
+
+def machine_fact(resource: Resource) -> Machine:
+    """The VM under its own name."""
+    return _machine(resource, resource["name"])
 
 
 def _facts(collection: str, resource: Resource | None, host_of: HostOf) -> Iterator[tuple[tuple[str, Key], Fact]]:
@@ -136,17 +146,21 @@ def _instance_facts(resource: Resource, host_of: HostOf) -> Iterator[tuple[tuple
     if not interfaces:
         return
     zone = _last(resource["zone"])
-    machine = Machine(
-        name=host_of(zone, resource["name"]),
-        region=_region_of_zone(zone),
-        running=resource.get("status") == "RUNNING",
-        can_ip_forward=bool(resource.get("canIpForward")),
-        tags=frozenset((resource.get("tags") or {}).get("items") or ()),
-    )
+    machine = _machine(resource, host_of(zone, resource["name"]))
     yield (_last(interfaces[0]["network"]), machine.key), machine
     for number, body in enumerate(interfaces):
         interface = _interface(machine.name, body.get("name", f"nic{number}"), body)
         yield (_last(body["network"]), interface.key), interface
+
+
+def _machine(resource: Resource, host: str) -> Machine:
+    return Machine(
+        name=host,
+        region=_region_of_zone(_last(resource["zone"])),
+        running=resource.get("status") == "RUNNING",
+        can_ip_forward=bool(resource.get("canIpForward")),
+        tags=frozenset((resource.get("tags") or {}).get("items") or ()),
+    )
 
 
 def _interface(instance: str, name: str, body: Resource) -> Interface:

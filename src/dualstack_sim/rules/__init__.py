@@ -5,10 +5,10 @@ in the condition, so that only a rule that has an effect counts as exercised), a
 tests/sim/rules. A test compares the three.
 """
 
-from dualstack_sim.rules import forwarding, instances, machines, neighbours, networks, requests, routes
+from dualstack_sim.rules import balancing, forwarding, instances, machines, neighbours, networks, requests, routes
 from dualstack_sim.rules.registry import Registry, Rule, Tag
 
-_AREAS = (requests, networks, routes, instances, neighbours, machines, forwarding)
+_AREAS = (requests, networks, routes, instances, neighbours, machines, balancing, forwarding)
 
 RULES = Registry(rule for area in _AREAS for rule in area.RULES)
 """The registry of this process. All simulated worlds of one process share it."""

@@ -5,6 +5,8 @@ GET    /traffic              pairs, blackout, broken pairs
 GET    /compute/v1/projects/ as the same path of the Compute API, without accounting, quotas and faults
 GET    /compute/statistics   calls since the trigger; `?caller=` filters by prefix of the User-Agent
 GET    /probe?from=&to=      where a packet from a host, or from an internet address, to an address is delivered now
+GET    /load-balancer?address=&port=&protocol=&from=
+                             whether new connections to the address of a load balancer arrive at a VM now
 GET    /advertisements       ranges that Cloud Routers started or stopped advertising
 GET    /assumptions          inferred facts on which the verdict rests
 GET    /faults               {"fired", "neverMatched"}: faults so far, and the active rules that matched no request
@@ -18,7 +20,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from dualstack.clock import Clock
@@ -26,11 +27,11 @@ from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.errors import not_found
 from dualstack_sim.compute.api.paths import locate
 from dualstack_sim.fabric import Fabric
-from dualstack_sim.fabric.blocks import parse_address
 from dualstack_sim.faults import FaultPlan, parse_faults
 from dualstack_sim.rules import RULES
 from dualstack_sim.world.control_answers import answer, guarded, json_object, json_refusals
 from dualstack_sim.world.control_clock import SteppableClock
+from dualstack_sim.world.control_data_path import DataPathControl
 from dualstack_sim.world.control_state import LARGEST_STATE, StateControl
 
 STATE = web.AppKey("state", StateControl)
@@ -61,21 +62,6 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
             raise not_found(f"projects/{address.project}")
         return compute.look(address.method, address.scope, address.name, query=request.query, project=address.project)
 
-    async def probe(request: web.Request) -> web.Response:
-        source, destination = request.query.get("from", ""), request.query.get("to", "")
-        fabric.settle(clock.now())
-        host = fabric.host(source)
-        if host is None and not _is_address(source):
-            return _refuse(f"from: {source!r} is not a host of the network; the hosts are {fabric.hosts}")
-        try:
-            verdict = fabric.probe(host, destination) if host else fabric.probe_from_internet(source, destination)
-            return answer(msgspec.to_builtins(verdict))
-        except ValueError:
-            return _refuse(f"to: {destination!r} is not an IP address")
-
-    async def advertisements(_: web.Request) -> web.Response:
-        return answer(msgspec.to_builtins(fabric.advertisements.events))
-
     async def assumptions(_: web.Request) -> web.Response:
         return answer([*fabric.assumptions(), *inferred_rules()])
 
@@ -86,9 +72,8 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
     application.router.add_get("/traffic", traffic)
     application.router.add_get("/compute/statistics", statistics)
     application.router.add_get("/compute/v1/projects/{path:.*}", guarded(look))
-    application.router.add_get("/probe", probe)
-    application.router.add_get("/advertisements", advertisements)
     application.router.add_get("/assumptions", assumptions)
+    DataPathControl(clock, fabric, compute).add_routes(application.router)
     FaultControl(faults).add_routes(application.router)
     return application
 
@@ -102,15 +87,6 @@ def inferred_rules() -> list[str]:
     ]
 
 
-def _is_address(text: str) -> bool:
-    """Whether `from` is an address of the internet and not the name of a host."""
-    try:
-        parse_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _camel(value: Any) -> Any:
     """Keys in the style of Kubernetes and Compute: `brokenPairs`, not `broken_pairs`."""
     if isinstance(value, dict):
@@ -121,10 +97,6 @@ def _camel(value: Any) -> Any:
 def _camel_word(word: str) -> str:
     first, *rest = word.split("_")
     return first + "".join(part.capitalize() for part in rest)
-
-
-def _refuse(message: str) -> web.Response:
-    return answer({"message": message}, status=400)
 
 
 class FaultControl:

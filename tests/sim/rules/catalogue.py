@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from tests.sim.rules import in_the_data_path, over_instances, over_machines, over_networks, over_peering, over_requests
+from tests.sim.rules import (
+    in_the_data_path,
+    over_balancing,
+    over_instances,
+    over_machines,
+    over_networks,
+    over_peering,
+    over_requests,
+)
 from tests.sim.rules.scenarios import SCENARIOS
 
-MODULES = (in_the_data_path, over_instances, over_machines, over_networks, over_peering, over_requests)
+MODULES = (in_the_data_path, over_balancing, over_instances, over_machines, over_networks, over_peering, over_requests)
 
 __all__ = ["MODULES", "SCENARIOS"]

@@ -177,7 +177,7 @@ class Compute:
         waits = call.method.endswith("Operations.wait")
         if mutation is None and not waits and call.method not in self._reads:
             raise self._unserved(call)
-        if call.body and (mutation is None or not takes_body(call.method)):
+        if call.body and not takes_body(call.method, changes=mutation is not None):
             accept(call.body, {})
         if mutation is not None:
             return self._mutate(call, mutation, fault)
@@ -319,6 +319,10 @@ class Compute:
         self._operations.reseed(chance)
         if self._faults is not None:
             self._faults.reseed(seed)
+
+    def settle(self) -> None:
+        """Bring the state to this instant."""
+        self._scheduler.catch_up()
 
     def operations_running(self) -> int:
         """The number of operations that are not DONE."""

@@ -6,6 +6,8 @@ Find the method id in a table below and open the module of the class. Modules ar
                 routers, static_addresses, peerings (with peering_conflicts)
     machines/   instances (insert, delete, start, stop, tags, labels, metadata), interfaces (updateNetworkInterface,
                 with aliases and allocation_transaction), access_configs, instance_updates, disks
+    balancing/  forwarding_rules (with frontend_addresses, ports), backend_services, health_checks, instance_groups,
+                endpoint_groups (with backend_groups)
     groups/     managed_groups (requests, with update_policy), managed_instances (reconcile loop), instance_templates
     project/    inventory (storage), quotas, allocation_quotas, latency, knobs
 
@@ -21,6 +23,11 @@ from collections.abc import Callable
 from dualstack_sim.compute.api.errors import Json
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.resource_changes import labels_setter
+from dualstack_sim.compute.balancing.backend_services import BackendServices
+from dualstack_sim.compute.balancing.endpoint_groups import EndpointGroups
+from dualstack_sim.compute.balancing.forwarding_rules import ForwardingRules
+from dualstack_sim.compute.balancing.health_checks import HealthChecks
+from dualstack_sim.compute.balancing.instance_groups import InstanceGroups
 from dualstack_sim.compute.groups.instance_templates import InstanceTemplates
 from dualstack_sim.compute.groups.managed_groups import ManagedGroups
 from dualstack_sim.compute.machines.access_configs import AccessConfigs
@@ -51,8 +58,13 @@ _WITHOUT_BODY = frozenset(
 )  # fmt: skip
 
 
-def takes_body(method: str) -> bool:
-    """Whether a mutation has a request body; reads never have one."""
+READS_WITH_BODY = frozenset(("instanceGroups.listInstances", "networkEndpointGroups.listNetworkEndpoints"))
+
+
+def takes_body(method: str, *, changes: bool) -> bool:
+    """Whether a method has a request body; few reads do."""
+    if not changes:
+        return method in READS_WITH_BODY
     return method not in _WITHOUT_BODY and not method.endswith(".delete")
 
 
@@ -64,6 +76,7 @@ def mutations(
         **_network_mutations(project, routes, addresses),
         **_machine_mutations(project),
         **_group_mutations(project, groups),
+        **_balancing_mutations(project),
     }
 
 
@@ -142,6 +155,44 @@ def _group_mutations(project: Project, groups: ManagedGroups) -> dict[str, Mutat
         "instanceGroupManagers.recreateInstances": groups.recreate,
         "instanceGroupManagers.deleteInstances": groups.delete_instances,
         "instanceGroupManagers.abandonInstances": groups.abandon,
+    }
+
+
+def _balancing_mutations(project: Project) -> dict[str, Mutation]:
+    services, checks, rules = BackendServices(project), HealthChecks(project), ForwardingRules(project)
+    groups, endpoints = InstanceGroups(project), EndpointGroups(project)
+    methods: dict[str, Mutation] = {
+        "instanceGroups.insert": groups.insert,
+        "instanceGroups.delete": groups.delete,
+        "instanceGroups.addInstances": groups.add,
+        "instanceGroups.removeInstances": groups.remove,
+        "instanceGroups.setNamedPorts": groups.set_ports,
+        "networkEndpointGroups.insert": endpoints.insert,
+        "networkEndpointGroups.delete": endpoints.delete,
+        "networkEndpointGroups.attachNetworkEndpoints": endpoints.attach,
+        "networkEndpointGroups.detachNetworkEndpoints": endpoints.detach,
+    }
+    for service in ("backendServices", "regionBackendServices"):
+        methods |= _four(service, services)
+    for service in ("healthChecks", "regionHealthChecks"):
+        methods |= _four(service, checks)
+    for service in ("forwardingRules", "globalForwardingRules"):
+        methods |= {
+            f"{service}.insert": rules.insert,
+            f"{service}.patch": rules.patch,
+            f"{service}.setTarget": rules.set_target,
+            f"{service}.setLabels": labels_setter(project, "forwardingRules"),
+            f"{service}.delete": rules.delete,
+        }
+    return methods
+
+
+def _four(service: str, methods: BackendServices | HealthChecks) -> dict[str, Mutation]:
+    return {
+        f"{service}.insert": methods.insert,
+        f"{service}.patch": methods.patch,
+        f"{service}.update": methods.update,
+        f"{service}.delete": methods.delete,
     }
 
 

@@ -9,20 +9,58 @@ from dualstack_sim.compute.api.errors import ApiError, bad_request, not_found
 from dualstack_sim.compute.api.references import GLOBAL, check_path
 from dualstack_sim.rules import enforced
 
-_GLOBAL = ("networks", "routes", "firewalls", "addresses", "operations", "images", "instanceTemplates")
-_REGIONAL = ("subnetworks", "routers", "addresses", "operations")
-_ZONAL = ("instances", "machineTypes", "operations", "disks", "instanceGroupManagers", "instanceGroups", "autoscalers")
+_EMPTY = {
+    GLOBAL: (
+        "sslCertificates", "sslPolicies", "targetHttpProxies", "targetHttpsProxies", "targetSslProxies",
+        "targetTcpProxies", "urlMaps",
+    ),
+    "regions": (
+        "sslCertificates", "sslPolicies", "targetHttpProxies", "targetHttpsProxies", "targetPools", "targetTcpProxies",
+        "urlMaps",
+    ),
+    "zones": ("autoscalers", "targetInstances"),
+}  # fmt: skip
+"""Collections that clients list, but of which no resource can be made."""
+_GLOBAL = (
+    "networks", "routes", "firewalls", "addresses", "operations", "images", "instanceTemplates", "backendServices",
+    "forwardingRules", "healthChecks", *_EMPTY[GLOBAL],
+)  # fmt: skip
+_REGIONAL = (
+    "subnetworks", "routers", "addresses", "operations", "backendServices", "forwardingRules", "healthChecks",
+    *_EMPTY["regions"],
+)  # fmt: skip
+_ZONAL = (
+    "instances", "machineTypes", "operations", "disks", "instanceGroupManagers", "instanceGroups",
+    "networkEndpointGroups", *_EMPTY["zones"],
+)  # fmt: skip
 AGGREGATED = (
     "subnetworks", "instances", "routers", "addresses", "operations", "disks", "machineTypes", "instanceTemplates",
-    "instanceGroupManagers", "instanceGroups", "autoscalers",
+    "instanceGroupManagers", "instanceGroups", "autoscalers", "backendServices", "forwardingRules", "healthChecks",
+    "networkEndpointGroups", "sslCertificates", "sslPolicies", "targetHttpProxies", "targetHttpsProxies",
+    "targetInstances", "targetPools", "targetTcpProxies", "urlMaps",
 )  # fmt: skip
+_REGIONAL_SERVICES = {
+    collection: f"region{collection[0].upper()}{collection[1:]}"
+    for collection in (
+        "backendServices", "healthChecks", "sslCertificates", "sslPolicies", "targetHttpProxies", "targetHttpsProxies",
+        "targetTcpProxies", "urlMaps",
+    )
+}  # fmt: skip
 _RENAMED = {
     (GLOBAL, "addresses"): "globalAddresses",
+    (GLOBAL, "forwardingRules"): "globalForwardingRules",
     (GLOBAL, "operations"): "globalOperations",
     ("regions", "operations"): "regionOperations",
     ("zones", "operations"): "zoneOperations",
     ("aggregated", "operations"): "globalOperations",
+    **{("regions", collection): service for collection, service in _REGIONAL_SERVICES.items()},
 }
+EMPTY = {
+    _RENAMED.get((place, collection), collection): collection
+    for place, collections in _EMPTY.items()
+    for collection in collections
+}
+"""Service -> collection, for the collections without resources."""
 _NAMED = {"GET": "get", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 _CUSTOM = {
     ("POST", "expandIpCidrRange"), ("POST", "setPrivateIpGoogleAccess"), ("PATCH", "updateNetworkInterface"),
@@ -32,7 +70,9 @@ _CUSTOM = {
     ("GET", "getEffectiveFirewalls"), ("GET", "getRouterStatus"), ("POST", "addPeering"), ("POST", "removePeering"),
     ("PATCH", "updatePeering"), ("GET", "listPeeringRoutes"), ("POST", "resize"), ("POST", "setInstanceTemplate"),
     ("POST", "recreateInstances"), ("POST", "deleteInstances"), ("POST", "abandonInstances"),
-    ("POST", "listManagedInstances"), ("POST", "attachDisk"), ("POST", "detachDisk"),
+    ("POST", "listManagedInstances"), ("POST", "attachDisk"), ("POST", "detachDisk"), ("POST", "addInstances"),
+    ("POST", "removeInstances"), ("POST", "listInstances"), ("POST", "setNamedPorts"), ("POST", "setTarget"),
+    ("POST", "attachNetworkEndpoints"), ("POST", "detachNetworkEndpoints"), ("POST", "listNetworkEndpoints"),
 }  # fmt: skip
 VERSIONS = ("v1", "beta")
 

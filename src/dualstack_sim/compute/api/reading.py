@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from dualstack_sim.compute.api.errors import Json
 from dualstack_sim.compute.api.listing import aggregated_document, list_document, page
 from dualstack_sim.compute.api.methods import Read, reads
-from dualstack_sim.compute.api.paths import AGGREGATED
+from dualstack_sim.compute.api.paths import AGGREGATED, EMPTY
 from dualstack_sim.compute.api.references import GLOBAL, Key
+from dualstack_sim.compute.balancing.endpoint_groups import EndpointGroups
+from dualstack_sim.compute.balancing.instance_groups import InstanceGroups
 from dualstack_sim.compute.groups.managed_groups import ManagedGroups
 from dualstack_sim.compute.machines.images import Images
 from dualstack_sim.compute.network.networks import with_subnetworks
@@ -21,19 +23,43 @@ from dualstack_sim.compute.project.locations import Locations
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
 
-_KINDS = {
-    "networks": "network", "subnetworks": "subnetwork", "routes": "route", "instances": "instance",
-    "firewalls": "firewall", "routers": "router", "addresses": "address", "operations": "operation",
-    "regions": "region", "zones": "zone", "machineTypes": "machineType", "disks": "disk", "images": "image",
-    "instanceTemplates": "instanceTemplate", "instanceGroupManagers": "instanceGroupManager",
-    "instanceGroups": "instanceGroup", "autoscalers": "autoscaler",
+_SCOPES_OF: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("subnetworks", "routers", "targetPools"), ("regions",)),
+    **dict.fromkeys(
+        (
+            "instances", "disks", "machineTypes", "instanceGroupManagers", "instanceGroups", "autoscalers",
+            "networkEndpointGroups", "targetInstances",
+        ),
+        ("zones",),
+    ),
+    **dict.fromkeys(
+        (
+            "addresses", "backendServices", "forwardingRules", "healthChecks", "sslCertificates", "sslPolicies",
+            "targetHttpProxies", "targetHttpsProxies", "targetTcpProxies", "urlMaps",
+        ),
+        (GLOBAL, "regions"),
+    ),
+    "operations": (GLOBAL, "regions", "zones"),
 }  # fmt: skip
-_SCOPE_OF: Mapping[str, str] = {
-    "subnetworks": "regions", "routers": "regions", "addresses": "regions", "instances": "zones", "disks": "zones",
-    "machineTypes": "zones", "instanceGroupManagers": "zones", "instanceGroups": "zones", "autoscalers": "zones",
+"""The scopes of an aggregated list, if it is not only global."""
+_PLAIN = ("networks", "subnetworks", "instances", "firewalls", "routers", "disks", "instanceTemplates")
+"""Collections that are read as they are stored."""
+_PLAIN_SERVICES = {
+    "backendServices": "backendServices", "regionBackendServices": "backendServices",
+    "forwardingRules": "forwardingRules", "globalForwardingRules": "forwardingRules",
+    "healthChecks": "healthChecks", "regionHealthChecks": "healthChecks", **EMPTY,
 }  # fmt: skip
-_PLAIN = ("networks", "subnetworks", "instances", "firewalls", "routers", "disks", "instanceTemplates", "autoscalers")
-"""Collections that are read as they are stored. Autoscalers never exist, but clients list them."""
+"""The same for services with another name than their collection."""
+_PLURAL_KINDS = ("healthChecks", "sslPolicies", "urlMaps")
+"""Collections whose aggregated lists have a kind with the plural."""
+
+
+def kind_of(collection: str) -> str:
+    """The kind of the resources of a collection, such as `urlMap`."""
+    for plural, singular in (("xies", "xy"), ("icies", "icy"), ("sses", "ss"), ("s", "")):
+        if collection.endswith(plural):
+            return collection.removesuffix(plural) + singular
+    return collection
 
 
 class Reading:
@@ -47,6 +73,8 @@ class Reading:
         self._addresses = addresses
         self._locations = Locations(project)
         self._images = Images(project)
+        self._instance_groups = InstanceGroups(project)
+        self._endpoint_groups = EndpointGroups(project)
 
     def methods(self) -> dict[str, Read]:
         """Method id -> implementation."""
@@ -59,9 +87,16 @@ class Reading:
             "instanceGroupManagers.get": self._groups.get,
             "instanceGroupManagers.list": self._lister("instanceGroupManagers"),
             "instanceGroupManagers.listManagedInstances": self._managed_instances,
-            "instanceGroups.get": self._groups.group_get,
+            "instanceGroups.get": self._instance_group,
             "instanceGroups.list": self._lister("instanceGroups"),
+            "instanceGroups.listInstances": self._instances_of_group,
+            "networkEndpointGroups.get": self._endpoint_groups.get,
+            "networkEndpointGroups.list": self._lister("networkEndpointGroups"),
+            "networkEndpointGroups.listNetworkEndpoints": self._endpoints,
         }
+        for service, collection in _PLAIN_SERVICES.items():
+            methods[f"{service}.get"] = self._getter(collection)
+            methods[f"{service}.list"] = self._lister(collection)
         for collection in _PLAIN:
             methods[f"{collection}.get"] = self._getter(collection)
         for collection in (*_PLAIN, "routes", "addresses", "machineTypes"):
@@ -119,7 +154,9 @@ class Reading:
         if collection == "instanceGroupManagers":
             return self._groups.rows(scope)
         if collection == "instanceGroups":
-            return self._groups.group_rows(scope)
+            return [*self._groups.group_rows(scope), *self._instance_groups.rows(scope)]
+        if collection == "networkEndpointGroups":
+            return self._endpoint_groups.rows(scope)
         if collection == "machineTypes":
             return self._locations.machine_types(scope)
         return self._project.inventory.table(collection, scope).values()
@@ -130,7 +167,8 @@ class Reading:
         identity = f"projects/{self._project.name}/{path}"
         if collection == "routes":
             return list_document("route", identity, link, rows, call.query, self._routes.with_warnings)
-        return list_document(_KINDS[collection], identity, link, rows, call.query)
+        kind = collection if collection == "sslPolicies" else kind_of(collection)
+        return list_document(kind, identity, link, rows, call.query)
 
     def _peering_routes(self, call: Call) -> Json:
         path = f"global/networks/{call.name}/listPeeringRoutes"
@@ -145,18 +183,43 @@ class Reading:
         document: Json = {"managedInstances": rows} if rows else {}
         return document | ({"nextPageToken": token} if token else {})
 
+    def _instance_group(self, call: Call) -> Json:
+        if self._project.inventory.find(Key("instanceGroupManagers", call.scope, call.name)):
+            return self._groups.group_get(call)
+        return self._instance_groups.get(call)
+
+    def _instances_of_group(self, call: Call) -> Json:
+        rows = self._instance_groups.instances(call, self._groups.group_vms(call))
+        return self._member_list(call, "instanceGroupsListInstances", "listInstances", rows)
+
+    def _endpoints(self, call: Call) -> Json:
+        rows = self._endpoint_groups.endpoints(call)
+        return self._member_list(call, "networkEndpointGroupsListNetworkEndpoints", "listNetworkEndpoints", rows)
+
+    def _member_list(self, call: Call, kind: str, verb: str, rows: list[Json]) -> Json:
+        """A list of members, which have no names of their own."""
+        path = f"{call.scope}/{call.method.partition('.')[0]}/{call.name}/{verb}"
+        document = list_document(
+            kind, f"projects/{self._project.name}/{path}", self._project.links.within(path), rows, call.query,
+            lambda row: {field: value for field, value in row.items() if field != "name"},
+        )  # fmt: skip
+        document["kind"] = f"compute#{kind}"
+        if verb == "listNetworkEndpoints":
+            del document["selfLink"]
+        return document
+
     def _aggregate(self, call: Call, collection: str) -> Json:
-        regions = [f"regions/{region}" for region in sorted(self._project.regions)]
-        zones = [f"zones/{zone}" for names in self._project.regions.values() for zone in names]
-        scopes = {"regions": regions, "zones": sorted(zones)}.get(_SCOPE_OF.get(collection, ""), [GLOBAL])
-        if collection == "addresses":
-            scopes = [GLOBAL, *regions]
+        places = {
+            GLOBAL: [GLOBAL],
+            "regions": [f"regions/{region}" for region in sorted(self._project.regions)],
+            "zones": sorted(f"zones/{zone}" for names in self._project.regions.values() for zone in names),
+        }
         everywhere = call.query.get("includeAllScopes", "").lower() == "true" and enforced("lists.all-scopes")
-        if collection == "operations" or everywhere:
-            scopes = [GLOBAL, *regions, *sorted(zones)]
+        chosen = tuple(places) if everywhere else _SCOPES_OF.get(collection, (GLOBAL,))
+        scopes = [scope for place in chosen for scope in places[place]]
         path = f"aggregated/{collection}"
         return aggregated_document(
-            _KINDS[collection],
+            collection if collection in _PLURAL_KINDS else kind_of(collection),
             f"projects/{self._project.name}/{path}",
             self._project.links.within(path),
             scopes,

@@ -93,10 +93,17 @@ class ManagedGroups:
         ]
 
     def group_get(self, call: Call) -> Json:
-        resource = self._project.inventory.find(Key("instanceGroupManagers", call.scope, call.name))
-        if resource is None:
-            return self._project.inventory.get(Key("instanceGroups", call.scope, call.name))
+        """The instance group of a manager."""
+        resource = self._project.inventory.get(Key("instanceGroupManagers", call.scope, call.name))
         return self._group(resource, call.scope)
+
+    def group_vms(self, call: Call) -> list[Json] | None:
+        """The VMs of the group of a manager; None if no manager has this name."""
+        key = Key("instanceGroupManagers", call.scope, call.name)
+        if self._project.inventory.find(key) is None:
+            return None
+        records = self._instances.records(key)
+        return [vm for record in records if (vm := self._instances.instance(key, record))]
 
     def _group(self, resource: Json, scope: str) -> Json:
         group = Key("instanceGroupManagers", scope, resource["name"])

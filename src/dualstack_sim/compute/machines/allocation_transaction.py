@@ -65,9 +65,9 @@ class AllocationTransaction:
         start = self._allocate_lowest(subnetwork, whole, first, last, size)
         return IPv4Network((start, prefix))
 
-    def allocate_ipv6(self, subnetwork: Key, prefix: IPv6Network) -> IPv6Network:
-        """Allocate the next free /96."""
-        number = self._project.pool(subnetwork).allocate_ipv6(self._holder)
+    def allocate_ipv6(self, subnetwork: Key, prefix: IPv6Network, *, balancer: bool = False) -> IPv6Network:
+        """Allocate the next free /96 for a VM or a load balancer."""
+        number = self._project.pool(subnetwork).allocate_ipv6(self._holder, balancer=balancer)
         if number is None:
             raise self._exhausted(subnetwork, str(prefix))
         self._ipv6.append((subnetwork, number))

@@ -142,6 +142,11 @@ class AddressPool:
     def blocks(self) -> tuple[Block, ...]:
         return tuple(self._blocks)
 
+    def first_holder(self) -> str:
+        """The holder of the lowest IPv4 block, or else of the lowest /96; "" if nothing is allocated."""
+        holders = chain((block.holder for block in self._blocks), (self._ipv6[number] for number in sorted(self._ipv6)))
+        return next(holders, "")
+
     def dump(self) -> dict[str, Any]:
         """As JSON; `load` is the inverse."""
         return {
@@ -168,23 +173,31 @@ class AddressPool:
 
     # -- IPv6: the n-th /96 of the subnetwork's /64
 
-    def allocate_ipv6(self, holder: str) -> int | None:
-        """Allocate the next free /96 in the first /65, without the first /96, and return its number."""
-        limit = 1 << (VM_PREFIX - 65)
-        first = 1 if enforced("interfaces.first-prefix-skipped") else 0
-        for number in chain(range(max(first, self._next_ipv6), limit), range(first, self._next_ipv6)):
-            if number not in self._ipv6:
-                self._ipv6[number] = holder
-                self._next_ipv6 = number + 1
-                return number
-        return None
+    def allocate_ipv6(self, holder: str, *, balancer: bool = False) -> int | None:
+        """Allocate a free /96 and return its number: the next of the first /65, for a load balancer of the second.
+
+        The first /96 stays free (docs/reference/compute-engine.md#vm-prefixes).
+        """
+        half = 1 << (VM_PREFIX - 65)
+        if balancer and enforced("balancing.second-half"):
+            number = next((number for number in range(half, 2 * half) if number not in self._ipv6), None)
+        else:
+            first = 1 if enforced("interfaces.first-prefix-skipped") else 0
+            numbers = chain(range(max(first, self._next_ipv6), half), range(first, self._next_ipv6))
+            number = next((number for number in numbers if number not in self._ipv6), None)
+            self._next_ipv6 = number + 1 if number is not None else self._next_ipv6
+        if number is not None:
+            self._ipv6[number] = holder
+        return number
 
     def allocated_ipv6(self) -> int:
         """The number of allocated /96s."""
         return len(self._ipv6)
 
-    def release_ipv6(self, number: int) -> None:
-        self._ipv6.pop(number, None)
+    def release_ipv6(self, number: int, holder: str = "") -> None:
+        """Release a /96; without effect if another resource than `holder` has it."""
+        if self._ipv6.get(number) == (holder or self._ipv6.get(number)):
+            self._ipv6.pop(number, None)
 
 
 def vm_prefix(subnetwork: IPv6Network, number: int) -> IPv6Network:

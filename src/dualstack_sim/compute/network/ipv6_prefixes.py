@@ -48,7 +48,8 @@ class Ipv6Prefixes:
         access = current["ipv6AccessType"]
         prefix = uncompressed_prefix(self._prefix_for(key, access, current))
         field = "externalIpv6Prefix" if access == "EXTERNAL" else "internalIpv6Prefix"
-        given = {field: prefix, "ipv6CidrRange": prefix, "ipv6GceEndpoint": "VM_AND_FR"}
+        delegated = current.get("ipCollection") and enforced("balancing.vm-only-prefix")
+        given = {field: prefix, "ipv6CidrRange": prefix, "ipv6GceEndpoint": "VM_ONLY" if delegated else "VM_AND_FR"}
         inventory.put(at, key, current | given)
         pending = self._project.pending_subnetworks.get(key)
         if pending is not None:

@@ -104,7 +104,7 @@ class Networks:
         if peerings and enforced("networks.in-use"):
             peer = peerings[0]["network"].partition("/compute/v1/")[2]
             return in_use_failure("network", self._project.links.partial(key), peer)
-        for collection in ("subnetworks", "firewalls", "routers", "instances", "routes"):
+        for collection in _USERS:
             for user, resource in self._project.inventory.all(collection):
                 if _uses(resource, link) and not is_default_route(resource) and enforced("networks.in-use"):
                     links = self._project.links
@@ -128,6 +128,12 @@ class Networks:
             if uncompressed_prefix(prefix) not in taken:
                 return uncompressed_prefix(prefix)
             ordinal += 1
+
+
+_USERS = (
+    "subnetworks", "firewalls", "routers", "instances", "routes", "forwardingRules", "networkEndpointGroups",
+    "backendServices",
+)  # fmt: skip
 
 
 def with_subnetworks(project: Project, network: Json) -> Json:

@@ -122,7 +122,8 @@ class StaticAddresses:
         if body.get("address"):
             raise invalid("resource.address", body["address"], "IPv6 addresses are chosen by the server.")
         endpoint = one_of(body.get("ipv6EndpointType") or "VM", ("VM", "NETLB"), "resource.ipv6EndpointType")
-        taken = transaction.allocate_ipv6(subnetwork_key, IPv6Network(subnetwork["ipv6CidrRange"]))
+        whole = IPv6Network(subnetwork["ipv6CidrRange"])
+        taken = transaction.allocate_ipv6(subnetwork_key, whole, balancer=endpoint == "NETLB")
         fields = {"ipv6EndpointType": endpoint} if kind == "EXTERNAL" else {"purpose": "GCE_ENDPOINT"}
         return fields | {
             "subnetwork": subnetwork["selfLink"],
@@ -195,6 +196,10 @@ class StaticAddresses:
                 users.setdefault((interface["networkIP"], interface["subnetwork"]), []).append(vm["selfLink"])
                 for config in interface.get("accessConfigs", ()):
                     users.setdefault((config.get("natIP", ""), ""), []).append(vm["selfLink"])
+        for _, rule in self._project.inventory.all("forwardingRules"):
+            address = rule["IPAddress"].partition("/")[0]
+            internal = rule["loadBalancingScheme"] == "INTERNAL" or ":" in address
+            users.setdefault((address, rule.get("subnetwork", "") if internal else ""), []).append(rule["selfLink"])
         for _, router in self._project.inventory.all("routers"):
             for link in {link for nat in router.get("nats", ()) for link in nat.get("natIps", ())}:
                 users.setdefault(("", link), []).append(router["selfLink"])

@@ -315,9 +315,13 @@ class Subnetworks:
         return Work(key, resource["id"], "delete", finish)
 
     def _user(self, key: Key, resource: Json) -> str:
-        blocks = self._project.pool(key).blocks()
-        if blocks and enforced("subnetworks.in-use"):
-            return blocks[0].holder
+        holder = self._project.pool(key).first_holder()
+        if holder and enforced("subnetworks.in-use"):
+            return holder
+        for collection in ("forwardingRules", "networkEndpointGroups"):
+            for user, document in self._project.inventory.all(collection):
+                if document.get("subnetwork") == resource["selfLink"] and enforced("subnetworks.in-use"):
+                    return self._project.links.partial(user)
         for router, document in self._project.inventory.all("routers"):
             for nat in document.get("nats", ()):
                 named = any(entry.get("name") == resource["selfLink"] for entry in nat.get("subnetworks", ()))

@@ -104,6 +104,10 @@ class Inventory:
                 for name, resource in table.items():
                     yield Key(kind, scope, name), resource
 
+    def effective(self, collection: str) -> list[Json]:
+        """The resources of a collection as they are in force: without inserts whose operation still runs."""
+        return [resource for key, resource in sorted(self._published.items()) if key.collection == collection]
+
     def of_network(self, collection: str, network: str) -> dict[Key, Json]:
         """The resources of a collection whose `network` is this URL; read-only."""
         return self._of_network.setdefault((collection, network), {})

@@ -284,6 +284,62 @@ class ManagedInstance(Shape):
     retry_at: Instant = 0.0
 
 
+class HealthCheck(Resource):
+    type: str
+    timeout_sec: Count
+    check_interval_sec: Count
+
+
+class Backend(Shape):
+    group: str
+    balancing_mode: str
+
+
+class BackendService(Resource):
+    fingerprint: str
+    load_balancing_scheme: str
+    protocol: str
+    backends: list[Backend] = []
+    health_checks: list[str] = []
+
+
+class ForwardingRule(Resource):
+    ip_address: Range = field(name="IPAddress")
+    ip_protocol: str = field(name="IPProtocol")
+    load_balancing_scheme: str
+    backend_service: str
+    network_tier: str
+    fingerprint: str
+    label_fingerprint: str
+    region: str
+    ports: list[Digits] = []
+    port_range: Annotated[str, Meta(pattern=r"^[0-9]{1,5}-[0-9]{1,5}\Z")] = "0-0"
+    subnetwork: str = ""
+
+
+class Member(Shape):
+    instance: str
+    id: Digits
+
+
+class InstanceGroup(Resource):
+    zone: str
+    fingerprint: str
+    members: list[Member]
+
+
+class Endpoint(Shape):
+    instance: str
+    ip_address: str
+
+
+class NetworkEndpointGroup(Resource):
+    zone: str
+    network: str
+    network_endpoint_type: str
+    endpoints: list[Endpoint]
+
+
 SHAPES: Mapping[str, tuple[type[Shape], tuple[str, ...]]] = {
     "networks": (Network, (GLOBAL,)),
     "subnetworks": (Subnetwork, ("regions",)),
@@ -295,6 +351,11 @@ SHAPES: Mapping[str, tuple[type[Shape], tuple[str, ...]]] = {
     "disks": (Disk, ("zones",)),
     "instanceTemplates": (InstanceTemplate, (GLOBAL,)),
     "instanceGroupManagers": (InstanceGroupManager, ("zones",)),
+    "healthChecks": (HealthCheck, (GLOBAL, "regions")),
+    "backendServices": (BackendService, (GLOBAL, "regions")),
+    "forwardingRules": (ForwardingRule, ("regions",)),
+    "instanceGroups": (InstanceGroup, ("zones",)),
+    "networkEndpointGroups": (NetworkEndpointGroup, ("zones",)),
     "managedInstances": (ManagedInstance, ("zones",)),
 }
 """Collection -> the schema of its resources and the kinds of scope that have them."""

@@ -1,0 +1,1 @@
+"""Load balancers: forwarding rules, backend services, health checks, and groups of backends."""
