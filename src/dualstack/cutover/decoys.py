@@ -17,7 +17,7 @@ from dualstack.cutover.temporary_routes import TemporaryRoutes
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.gather import gather_all
 from dualstack.gce.resources import alias_ranges, first_interface, last_segment, same_resource, secondary_ranges
-from dualstack.kube.apply import apply
+from dualstack.kube.apply import apply, owned
 from dualstack.kube.interface import Conflict, Kube
 from dualstack.model import cidr
 from dualstack.model.cluster import Cluster
@@ -204,7 +204,7 @@ class Decoys:
         if namespace is not None and namespace["metadata"].get("deletionTimestamp"):
             raise Conflict(f"namespace {PROBER_HOME} of an earlier decoy check is still being deleted")
         for kind, manifest in prober(self.image, [address_in(block) for block in blocks]):
-            await apply(self.kube, kind, manifest)
+            await apply(self.kube, kind, owned(manifest))
 
     async def _create_vm(self, home: str, facts: CutoverFacts) -> str:
         """Create the VM in the zone of a node and from its image; returns the zone."""

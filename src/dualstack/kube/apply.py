@@ -1,92 +1,94 @@
-"""Applies manifests: merges the wanted fields into the live object, and writes only if that changes it.
+"""Writes objects: creates what is missing, and patches named fields of what exists.
 
-Fields that the manifest leaves out stay as they are: defaults, additions of webhooks, status.
+A patch has only the differences, so everything else stays as it is. It carries the resource version that the edit has
+seen, because a merge patch replaces lists and texts as a whole: when another writer was faster, the API server answers
+with a conflict, and the edit is made again on the new object (docs/decisions/0013-patches-of-named-fields.md).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from dualstack.kube.interface import AlreadyExists, Kube, NotFound
+from dualstack.kube.interface import AlreadyExists, Conflict, Kube, NotFound
 from dualstack.model.kinds import Kind, Manifest
+from dualstack.model.parts import Edit, Part
 
-OWNED_WHOLE = ("data", "stringData", "binaryData")
-"""Top-level fields whose keys all belong to the applier: keys that the manifest lacks are removed."""
+_ATTEMPTS = 5
 _METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
+"""The metadata that `difference` compares; the API server owns the rest."""
 
 
-async def apply(kube: Kube, kind: Kind, wanted: Manifest) -> bool:
-    """Create or patch the object so that it covers the manifest. True if something was written."""
-    name, namespace = wanted["metadata"]["name"], wanted["metadata"].get("namespace")
+async def apply(kube: Kube, kind: Kind, part: Part) -> bool:
+    """Create the object, or edit it if it exists. True if something was written. Conflict after five attempts."""
+    name, namespace = part.new["metadata"]["name"], part.new["metadata"].get("namespace")
     live = await kube.get(kind, name, namespace)
     if live is None:
         try:
-            await kube.create(kind, wanted)
+            await kube.create(kind, part.new)
         except AlreadyExists:
             live = await kube.get(kind, name, namespace)
             if live is None:
                 raise NotFound(f"{kind.plural} {name} was deleted while it was applied") from None
         else:
             return True
-    change = difference(live, wanted)
-    if not change:
-        return False
-    await kube.patch(kind, name, change, namespace)
-    return True
+    return await edit(kube, kind, live, part.edit)
+
+
+async def edit(kube: Kube, kind: Kind, live: Manifest, change: Edit) -> bool:
+    """Patch what `change` changes in the live object. True if something was written. Conflict after five attempts."""
+    name, namespace = live["metadata"]["name"], live["metadata"].get("namespace")
+    for attempt in range(_ATTEMPTS):
+        patch = merge_patch(live, change(live))
+        if not patch:
+            return False
+        metadata = {**patch.get("metadata", {}), "resourceVersion": live["metadata"]["resourceVersion"]}
+        try:
+            await kube.patch(kind, name, {**patch, "metadata": metadata}, namespace)
+        except Conflict:
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return True
+        found = await kube.get(kind, name, namespace)
+        if found is None:
+            raise NotFound(f"{kind.plural} {name} was deleted while it was changed")
+        live = found
+    raise AssertionError("the last attempt raises")
+
+
+def owned(item: Manifest) -> Part:
+    """The part of an object that belongs to the product alone: every field that it states is set."""
+
+    def edit(live: Manifest) -> Manifest:
+        return {**live, **_merged(live, _stated(item))}
+
+    return Part(item, edit)
+
+
+def merge_patch(before: Manifest, after: Manifest) -> Manifest:
+    """The merge patch that turns `before` into `after`; empty if they are equal (RFC 7396)."""
+    patch: Manifest = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        if before.get(key) == value:
+            continue
+        nested = isinstance(value, dict) and isinstance(before.get(key), dict)
+        patch[key] = merge_patch(before[key], value) if nested else value
+    return patch
 
 
 def difference(live: Manifest, wanted: Manifest) -> dict[str, Any]:
-    """The merge patch that makes `live` cover `wanted`, without status; empty if it does already."""
-    change: dict[str, Any] = {}
-    for key, value in wanted.items():
-        if key in ("apiVersion", "kind", "status"):
-            continue
-        if key == "metadata":
-            metadata = _merge_patch(live.get("metadata") or {}, {k: v for k, v in value.items() if k in _METADATA})
-            if metadata:
-                change["metadata"] = metadata
-            continue
-        patch = _field_patch(live.get(key), value)
-        if patch is not _SAME:
-            change[key] = patch
-        if key in OWNED_WHOLE:
-            gone = {name: None for name in (live.get(key) or {}) if name not in value}
-            if gone:
-                change[key] = {**change.get(key, {}), **gone}
-    return change
+    """The merge patch that makes `live` cover `wanted`, without status; empty if it does already.
+
+    Fields that `wanted` leaves out stay. For objects that Gardener writes as a whole from the Shoot.
+    """
+    return merge_patch(live, _merged(live, _stated(wanted)))
 
 
-def covers(live: Any, wanted: Any) -> bool:
-    """Whether `live` has every value of `wanted`; entries of lists that have a name are compared by name."""
-    if isinstance(wanted, dict):
-        return isinstance(live, dict) and all(
-            key in live and covers(live[key], value) if value is not None else live.get(key) is None
-            for key, value in wanted.items()
-        )
-    if isinstance(wanted, list):
-        return isinstance(live, list) and _covers_list(live, wanted)
-    return bool(live == wanted)
-
-
-class _Same:
-    """Marks a field that needs no patch, because None is a value."""
-
-
-_SAME = _Same()
-
-
-def _merge_patch(live: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
-    patches = {key: _field_patch(live.get(key), value) for key, value in wanted.items()}
-    return {key: patch for key, patch in patches.items() if patch is not _SAME}
-
-
-def _field_patch(live: Any, wanted: Any) -> Any:
-    if isinstance(wanted, dict) and isinstance(live, dict):
-        return _merge_patch(live, wanted) or _SAME
-    if isinstance(wanted, list) and isinstance(live, list):
-        merged = _merged_list(live, wanted)
-        return _SAME if merged == live else merged
-    return _SAME if live == wanted else wanted
+def _stated(wanted: Manifest) -> Manifest:
+    """The fields that may be written: those of the content, and of the metadata what the API server does not own."""
+    stated = {key: value for key, value in wanted.items() if key not in ("apiVersion", "kind", "status", "metadata")}
+    metadata = {key: value for key, value in wanted.get("metadata", {}).items() if key in _METADATA}
+    return {**stated, **({"metadata": metadata} if metadata else {})}
 
 
 def _merged(live: Any, wanted: Any) -> Any:
@@ -98,7 +100,7 @@ def _merged(live: Any, wanted: Any) -> Any:
 
 
 def _merged_list(live: list[Any], wanted: list[Any]) -> list[Any]:
-    """A merge patch replaces lists, so entries with a name are merged here; other lists are replaced."""
+    """Entries with a name are merged by name; other lists are replaced."""
     if not _named(wanted) or not _named(live):
         return wanted
     there = {entry["name"]: entry for entry in live}
@@ -106,13 +108,6 @@ def _merged_list(live: list[Any], wanted: list[Any]) -> list[Any]:
     merged = {entry["name"]: _merged(there.get(entry["name"], {}), entry) for entry in wanted}
     kept = [merged.pop(entry["name"]) if entry["name"] in names else entry for entry in live]
     return kept + list(merged.values())
-
-
-def _covers_list(live: list[Any], wanted: list[Any]) -> bool:
-    if _named(wanted) and _named(live):
-        there = {entry["name"]: entry for entry in live}
-        return all(entry["name"] in there and covers(there[entry["name"]], entry) for entry in wanted)
-    return len(live) == len(wanted) and all(covers(left, right) for left, right in zip(live, wanted, strict=True))
 
 
 def _named(entries: list[Any]) -> bool:

@@ -309,7 +309,7 @@ def test_the_worker_controller_has_nothing_to_change(scene: _Scene) -> None:
     status = InfrastructureStatus.from_raw(raw)
     for pool in view.pools:
         for part in pool.parts:
-            wanted = machine_class(view, status, pool, part)
+            wanted = machine_class(view, status, pool, part).new
             found = scene.get(gardener_kinds.MACHINE_CLASS, wanted["metadata"]["name"], scene.ns)
             assert found["providerSpec"] == wanted["providerSpec"]
             assert found["providerSpec"]["networkInterfaces"] == [

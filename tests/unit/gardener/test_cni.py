@@ -19,12 +19,16 @@ from dualstack.gardener.validation.shoot import validate_shoot
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, Manifest
 from dualstack.model.manifests import config_map, daemon_set
+from dualstack.model.parts import Part
 from dualstack.operator.watches import ExtensionInterest
 
 
-def flat_objects(shoot: ShootView, networks: Networks) -> list[Manifest]:
+def flat_objects(shoot: ShootView, networks: Networks) -> list[Part]:
     data = {family: cidr_of(networks.pods, family) for family in network_families(shoot)}
-    return [config_map("flat", "kube-system", data), daemon_set("flat-agent", "flat:v1", labels={"app": "flat"})]
+    return [
+        Part(config_map("flat", "kube-system", data), lambda live: {**live, "data": data}),
+        Part(daemon_set("flat-agent", "flat:v1", labels={"app": "flat"})),
+    ]
 
 
 def flat_faults(config: Mapping[str, Any], families: Sequence[str]) -> Iterator[Fault]:

@@ -2,33 +2,96 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any
 
 from dualstack.clock import Clock
-from dualstack.gardener.model.kinds import MANAGED_RESOURCE
-from dualstack.gardener.render import managed_resource
+from dualstack.gardener.model.kinds import MANAGED_RESOURCE, OPERATING_SYSTEM_CONFIG
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render import kubelet, managed_resource
 from dualstack.gardener.render.cni import CUSTOM_KINDS
-from dualstack.kube.apply import apply, covers
-from dualstack.kube.interface import Kube
+from dualstack.kube.apply import apply, edit
+from dualstack.kube.interface import Kube, NotFound
 from dualstack.kube.waiting import wait_until
 from dualstack.model import kinds
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, SECRET, Kind, Manifest
+from dualstack.model.manifests import checksum
+from dualstack.model.parts import Part, Presence, name_of, rendered
 
 KINDS = {
     (kind.api_version, kind.kind): kind for kind in (*vars(kinds).values(), *CUSTOM_KINDS) if isinstance(kind, Kind)
 }
 
 
-async def apply_managed(
-    kube: Kube, name: str, namespace: str, objects: Sequence[Manifest], *, seed: bool = False
-) -> None:
-    """Make the resource manager apply exactly these objects (docs/objects.md).
+_HASH = re.compile(r"-[0-9a-f]{8}$")
+"""The end of the name of an immutable Secret."""
 
-    The Secret comes first, so that the resource manager never sees a ManagedResource without its content.
+
+async def apply_managed(kube: Kube, name: str, namespace: str, parts: Sequence[Part], *, seed: bool = False) -> None:
+    """Make the resource manager apply these objects (docs/objects.md); what else the ManagedResource has stays.
+
+    The Secret comes first, so that the resource manager never sees a ManagedResource without its content. UnknownShape
+    when a ManagedResource that exists lacks an object that it must have.
     """
-    await apply(kube, SECRET, managed_resource.secret(name, namespace, objects))
-    await apply(kube, MANAGED_RESOURCE, managed_resource.managed_resource(name, namespace, seed=seed))
+    resource = await kube.get(MANAGED_RESOURCE, name, namespace)
+    if resource is None:
+        await apply(kube, SECRET, Part(managed_resource.secret(name, namespace, rendered(parts))))
+        await apply(kube, MANAGED_RESOURCE, Part(managed_resource.managed_resource(name, namespace, seed=seed)))
+        return
+    secrets = await secrets_of(kube, resource)
+    for before, after in zip(secrets, managed_resource.edited(resource, secrets, parts), strict=True):
+        if before.get("immutable") and before != after:
+            await _replace_secret(kube, resource, before, after)
+        elif before != after:
+            await edit(kube, SECRET, before, lambda live: _one_secret(resource, live, secrets, parts))
+
+
+async def secrets_of(kube: Kube, resource: Manifest) -> list[Manifest]:
+    """The Secrets that a ManagedResource refers to; NotFound if one is missing."""
+    namespace = resource["metadata"]["namespace"]
+    result = []
+    for reference in dig(resource, "spec", "secretRefs") or ():
+        found = await kube.get(SECRET, reference["name"], namespace)
+        if found is None:
+            raise NotFound(f"Secret {namespace}/{reference['name']} of {name_of(resource)} does not exist")
+        result.append(found)
+    return result
+
+
+def _one_secret(resource: Manifest, live: Manifest, secrets: Sequence[Manifest], parts: Sequence[Part]) -> Manifest:
+    """The live state of one of the Secrets, edited together with the others."""
+    name = live["metadata"]["name"]
+    together = [live if found["metadata"]["name"] == name else found for found in secrets]
+    edited = managed_resource.edited(resource, together, parts)
+    return next(found for found in edited if found["metadata"]["name"] == name)
+
+
+async def _replace_secret(kube: Kube, resource: Manifest, before: Manifest, after: Manifest) -> None:
+    """Make the ManagedResource refer to a new Secret, because an immutable one cannot change."""
+    old = before["metadata"]["name"]
+    new = f"{_HASH.sub('', old)}-{checksum(after['data'])[:8]}"
+    kept = {key: before["metadata"][key] for key in ("namespace", "labels", "annotations") if key in before["metadata"]}
+    body = {**{key: after[key] for key in after if key != "metadata"}, "metadata": {"name": new, **kept}}
+    await apply(kube, SECRET, Part(body))
+
+    def referring(live: Manifest) -> Manifest:
+        references = [{**entry, "name": new} if entry["name"] == old else entry for entry in live["spec"]["secretRefs"]]
+        return {**live, "spec": {**live["spec"], "secretRefs": references}}
+
+    await edit(kube, MANAGED_RESOURCE, resource, referring)
+
+
+async def apply_cluster_dns(kube: Kube, shoot: ShootView, addresses: Sequence[str]) -> None:
+    """Write the addresses of kube-dns to the kubelets' configuration of every pool, whatever its objects are called."""
+    configs = await kube.list(OPERATING_SYSTEM_CONFIG, shoot.technical_id)
+    for pool in shoot.pools:
+        part = kubelet.operating_system_config(shoot, pool, addresses)
+        found = kubelet.of_pool(configs, pool.name)
+        for config in found:
+            await edit(kube, OPERATING_SYSTEM_CONFIG, config, part.edit)
+        if not found:
+            await apply(kube, OPERATING_SYSTEM_CONFIG, part)
 
 
 async def delete_managed(kube: Kube, name: str, namespace: str) -> None:
@@ -81,35 +144,37 @@ def is_ready(node: Manifest) -> bool:
     return any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
 
 
-async def missing_in_cluster(kube: Kube, manifests: list[Manifest]) -> str | None:
-    """What is missing until every manifest is in force: it exists as stated, and workloads are rolled out.
+async def missing_in_cluster(kube: Kube, parts: Sequence[Part]) -> str | None:
+    """What is missing until every part is in force: it exists, needs no further edit, and workloads are rolled out.
 
-    Manifests of kinds that the product does not know are assumed to be in force.
+    Objects of kinds that the product does not know are assumed to be in force.
     """
-    for wanted in manifests:
-        kind = KINDS.get((wanted["apiVersion"], wanted["kind"]))
+    for part in parts:
+        kind = KINDS.get((part.new["apiVersion"], part.new["kind"]))
         if kind is None:
             continue
-        missing = await _missing(kube, kind, wanted)
+        missing = await _missing(kube, kind, part)
         if missing:
-            return f"{wanted['kind']} {wanted['metadata']['name']}: {missing}"
+            return f"{part.new['kind']} {part.new['metadata']['name']}: {missing}"
     return None
 
 
-async def await_in_cluster(kube: Kube, clock: Clock, manifests: list[Manifest], *, timeout: float = 600.0) -> None:
-    """Wait until every manifest is in force; raises WaitTimeout after `timeout` seconds without progress."""
+async def await_in_cluster(kube: Kube, clock: Clock, parts: Sequence[Part], *, timeout: float = 600.0) -> None:
+    """Wait until every part is in force; raises WaitTimeout after `timeout` seconds without progress."""
 
     async def check() -> str | None:
-        return await missing_in_cluster(kube, manifests)
+        return await missing_in_cluster(kube, parts)
 
     await wait_until(check, clock, what="waiting for the change to take effect", timeout=timeout, extend=True)
 
 
-async def _missing(kube: Kube, kind: Kind, wanted: Manifest) -> str | None:
-    live = await kube.get(kind, wanted["metadata"]["name"], wanted["metadata"].get("namespace"))
+async def _missing(kube: Kube, kind: Kind, part: Part) -> str | None:
+    live = await kube.get(kind, part.new["metadata"]["name"], part.new["metadata"].get("namespace"))
+    if part.presence is Presence.REMOVED:
+        return None if live is None else "it still exists"
     if live is None:
-        return "it does not exist yet"
-    if not covers(_content(live), _content(wanted)):
+        return None if part.presence is Presence.OPTIONAL else "it does not exist yet"
+    if part.edit(live) != live:
         return "it is not updated yet"
     if kind == DEPLOYMENT:
         return deployment_missing(live)
@@ -121,11 +186,6 @@ async def _missing(kube: Kube, kind: Kind, wanted: Manifest) -> str | None:
 
 async def _nodes_not_ready(kube: Kube) -> int:
     return sum(not is_ready(node) for node in await kube.list(NODE))
-
-
-def _content(manifest: Manifest) -> dict[str, Any]:
-    """The fields that the manifest states, without metadata and status."""
-    return {key: value for key, value in manifest.items() if key not in ("apiVersion", "kind", "metadata", "status")}
 
 
 def _not_observed(workload: Manifest) -> bool:

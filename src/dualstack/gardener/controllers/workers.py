@@ -7,6 +7,9 @@ this controller keeps.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from dualstack.clock import Clock
 from dualstack.gardener.controllers.extension import WORKER_EXTENSION, ExtensionReconciler, Status
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
@@ -14,15 +17,29 @@ from dualstack.gardener.model.kinds import MACHINE_CLASS, MACHINE_DEPLOYMENT
 from dualstack.gardener.model.pools import Pool, ZonePart
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import machine_class
+from dualstack.gardener.render.pool_hash import pool_hash
 from dualstack.kube.apply import apply
 from dualstack.kube.interface import Kube
 from dualstack.kube.waiting import wait_until
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
+from dualstack.model.parts import Part
 
 INTERVAL = 10.0
 TIMEOUT = 1800.0
 """Seconds without progress of the machines until the Worker is in error and the wait is repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """One zone of a pool with the names of its machine deployment and machine class, which are the live ones if any."""
+
+    pool: Pool
+    part: ZonePart
+    name: str
+    class_name: str
+    recorded_hash: str | None
+    replicas: int
 
 
 class WorkersController:
@@ -40,37 +57,45 @@ class WorkersController:
     async def _act(self, found: Manifest, shoot: Manifest) -> Status:
         view = ShootView.of(shoot)
         infrastructure = InfrastructureStatus.from_raw(found["spec"].get("infrastructureProviderStatus"))
-        parts = [(pool, part) for pool in view.pools for part in pool.parts]
-        for pool, part in parts:
+        secrets = {pool["name"]: pool.get("nodeAgentSecretName") for pool in found["spec"].get("pools") or ()}
+        zones = await self._zones(view, secrets)
+        for zone in zones:
             # The class first, so that every machine that is created from now on uses it.
-            await apply(self._kube, MACHINE_CLASS, machine_class.machine_class(view, infrastructure, pool, part))
-        for pool, part in parts:
-            await self._apply_deployment(view, pool, part)
+            wanted = machine_class.machine_class(view, infrastructure, zone.pool, zone.part, zone.class_name)
+            await apply(self._kube, MACHINE_CLASS, wanted)
+        for zone in zones:
+            await self._apply_deployment(view, zone)
         await self._await_machines(view)
         return {
             "machineDeployments": [
-                {
-                    "name": machine_class.deployment_name(view, pool, part),
-                    "minimum": part.minimum,
-                    "maximum": part.maximum,
-                }
-                for pool, part in parts
+                {"name": zone.name, "minimum": zone.part.minimum, "maximum": zone.part.maximum} for zone in zones
             ]
         }
 
-    async def _apply_deployment(self, view: ShootView, pool: Pool, part: ZonePart) -> None:
-        """Apply a machine deployment, but keep the autoscaler's replicas and the rollout requests in the template."""
-        name = machine_class.deployment_name(view, pool, part)
-        live = await self._kube.get(MACHINE_DEPLOYMENT, name, view.technical_id)
-        replicas = part.minimum if live is None else dig(live, "spec", "replicas") or 0
-        wanted = machine_class.machine_deployment(
-            view,
-            pool,
-            part,
-            replicas=0 if view.hibernated else replicas,
-            template_annotations=dig(live, "spec", "template", "metadata", "annotations"),
+    async def _zones(self, view: ShootView, secrets: Mapping[str, str | None]) -> list[Zone]:
+        """Every zone of every pool with its names; `secrets`: the names of the node agents' Secrets by pool."""
+        deployments = await self._kube.list(MACHINE_DEPLOYMENT, view.technical_id)
+        classes = {each["metadata"]["name"]: each for each in await self._kube.list(MACHINE_CLASS, view.technical_id)}
+        woken = not any(dig(deployment, "spec", "replicas") for deployment in deployments)
+        taken = [deployment["metadata"]["name"] for deployment in deployments]
+        result: list[Zone] = []
+        for pool, part in [(each, part) for each in view.pools for part in each.parts]:
+            live = machine_class.deployment_for(view, pool, part, deployments, classes)
+            name = live["metadata"]["name"] if live else machine_class.free_name(view, pool, part, taken)
+            taken.append(name)
+            used, recorded = machine_class.class_to_use(live, name, pool_hash(view, pool, secrets.get(pool.name)))
+            replicas = machine_class.replicas_for(live, pool, part, hibernated=view.hibernated, woken=woken)
+            result.append(Zone(pool, part, name, used, recorded, replicas))
+        return result
+
+    async def _apply_deployment(self, view: ShootView, zone: Zone) -> None:
+        created = machine_class.machine_deployment(
+            view, zone.pool, zone.part, replicas=zone.replicas, name=zone.name, machine_class=zone.class_name
         )
-        await apply(self._kube, MACHINE_DEPLOYMENT, wanted)
+        change = machine_class.edited_deployment(
+            replicas=zone.replicas, machine_class=zone.class_name, recorded=zone.recorded_hash
+        )
+        await apply(self._kube, MACHINE_DEPLOYMENT, Part(created, change))
 
     async def _await_machines(self, view: ShootView) -> None:
         async def check() -> str | None:

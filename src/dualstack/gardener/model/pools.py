@@ -63,6 +63,15 @@ class Pool:
         """The number of machines of the minimum that may be unavailable then; percentages round down."""
         return resolve(self.max_unavailable_setting, self.minimum, round_up=False)
 
+    @property
+    def provider_config(self) -> Manifest:
+        """The pool's WorkerConfig; empty without one."""
+        return self.manifest.get("providerConfig") or {}
+
+    def version(self, of_shoot: str) -> str:
+        """The Kubernetes version of the nodes: the pool's own, else the Shoot's."""
+        return str(dig(self.manifest, "kubernetes", "version") or of_shoot)
+
     def in_zone(self, index: int) -> ZonePart:
         """The part of the pool in its zone `index`, counted from 0: one MachineDeployment."""
         count = len(self.zones) or 1

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dualstack.gardener.model.names import RESTARTED_AT
 from dualstack.gardener.model.networks import Networks, dns_is_dual
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render.families import from_migration_on
 from dualstack.gardener.render.workload import tolerations
+from dualstack.model.cidr import family
 from dualstack.model.kinds import DEPLOYMENT, SERVICE, Manifest
 from dualstack.model.manifests import config_map, manifest
 from dualstack.model.names import COREDNS, KUBE_DNS, KUBE_SYSTEM
+from dualstack.model.parts import Part, Presence, UnknownShape
+from dualstack.model.workloads import with_template_annotation
 
 _LABELS = {"k8s-app": "kube-dns"}
 _COREFILE = """.:8053 {
@@ -31,16 +37,46 @@ _COREFILE = """.:8053 {
 """
 
 
-def objects(shoot: ShootView, networks: Networks, *, restarted_at: str | None = None) -> list[Manifest]:
-    """ConfigMap, Deployment and Service. `restarted_at`: the restart annotation of the pods, in RFC 3339."""
+def objects(shoot: ShootView, networks: Networks, *, restarted_at: str | None = None) -> list[Part]:
+    """ConfigMap, Deployment and Service. `restarted_at`: the restart annotation of the pods, in RFC 3339.
+
+    A migration changes that annotation, and the policy and the addresses of the Service.
+    """
+
+    def restarted(live: Manifest) -> Manifest:
+        return live if restarted_at is None else with_template_annotation(live, RESTARTED_AT, restarted_at)
+
+    addresses = networks.dns_ips if dns_is_dual(shoot) else networks.dns_ips[:1]
     return [
-        config_map(COREDNS, KUBE_SYSTEM, {"Corefile": _COREFILE}, _LABELS),
-        deployment(shoot, restarted_at),
-        service(shoot, networks),
+        Part(config_map(COREDNS, KUBE_SYSTEM, {"Corefile": _COREFILE}, _LABELS), presence=Presence.OPTIONAL),
+        Part.of(_deployment(shoot), restarted),
+        Part.of(
+            _service(networks.dns_ips[:1]), from_migration_on(shoot, lambda live: _edited_service(live, addresses))
+        ),
     ]
 
 
-def deployment(shoot: ShootView, restarted_at: str | None) -> Manifest:
+def _edited_service(live: Manifest, addresses: Sequence[str]) -> Manifest:
+    """Service kube-dns: one address until the DNS constraint is True, then PreferDualStack with one of each family."""
+    spec = live.get("spec") or {}
+    current = spec.get("clusterIPs") or [spec["clusterIP"]] if spec.get("clusterIP") else []
+    if not current:
+        raise UnknownShape(live, "it has no cluster IP")
+    if len(addresses) < 2 and len(current) < 2:
+        return live
+    families = [family(address) for address in addresses]
+    return {
+        **live,
+        "spec": {
+            **spec,
+            "ipFamilyPolicy": "PreferDualStack" if len(addresses) == 2 else "SingleStack",
+            "clusterIPs": [current[0], *addresses[1:]],
+            **({"ipFamilies": families} if "ipFamilies" in spec else {}),
+        },
+    }
+
+
+def _deployment(shoot: ShootView) -> Manifest:
     """Two replicas, which tolerate the taints of the pools so that they can always be scheduled."""
     result = manifest(
         DEPLOYMENT,
@@ -51,10 +87,7 @@ def deployment(shoot: ShootView, restarted_at: str | None) -> Manifest:
             "selector": {"matchLabels": _LABELS},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
-                "metadata": {
-                    "labels": _LABELS,
-                    **({"annotations": {RESTARTED_AT: restarted_at}} if restarted_at else {}),
-                },
+                "metadata": {"labels": _LABELS},
                 "spec": {
                     "priorityClassName": "system-cluster-critical",
                     "tolerations": [
@@ -81,9 +114,7 @@ def deployment(shoot: ShootView, restarted_at: str | None) -> Manifest:
     return result
 
 
-def service(shoot: ShootView, networks: Networks) -> Manifest:
-    """Service kube-dns: one address until the DNS constraint is True, then PreferDualStack with one of each family."""
-    addresses = networks.dns_ips if dns_is_dual(shoot) else networks.dns_ips[:1]
+def _service(addresses: Sequence[str]) -> Manifest:
     result = manifest(
         SERVICE,
         KUBE_DNS,
@@ -91,7 +122,7 @@ def service(shoot: ShootView, networks: Networks) -> Manifest:
         spec={
             "type": "ClusterIP",
             "selector": _LABELS,
-            "ipFamilyPolicy": "PreferDualStack" if len(addresses) == 2 else "SingleStack",
+            "ipFamilyPolicy": "SingleStack",
             "clusterIP": addresses[0],
             "clusterIPs": list(addresses),
             "ports": [

@@ -2,34 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import yaml
 
 from dualstack.gardener.model.kinds import OPERATING_SYSTEM_CONFIG
+from dualstack.gardener.model.names import POOL_LABEL
 from dualstack.gardener.model.names import operating_system_config as name_of
 from dualstack.gardener.model.pools import Pool
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render.families import from_migration_on, has_ipv6
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import manifest
+from dualstack.model.parts import Part, UnknownShape
+from dualstack.model.texts import read_mapping, with_yaml_value
 
 CONFIG_PATH = "/var/lib/kubelet/config/kubelet"
+_ADDRESSES = "clusterDNS"
+_BASE64 = ("b64", "base64")
 
 
-def configuration(shoot: ShootView, cluster_dns: Sequence[str]) -> Manifest:
-    """The KubeletConfiguration; `cluster_dns` comes from `dualstack.gardener.model.networks.kubelet_dns`."""
-    return {
+def operating_system_config(shoot: ShootView, pool: Pool, cluster_dns: Sequence[str]) -> Part:
+    """The pool's OperatingSystemConfig; `cluster_dns` comes from `dualstack.gardener.model.networks.kubelet_dns`.
+
+    A migration changes `clusterDNS` in the kubelet's configuration. The key of the object does not cover families and
+    DNS, so nodes apply the change in place.
+    """
+
+    def edit(live: Manifest) -> Manifest:
+        files = [_edited(live, file, cluster_dns) for file in (live.get("spec") or {}).get("files") or ()]
+        if not any(file.get("path") == CONFIG_PATH for file in files):
+            raise UnknownShape(live, f"spec.files has no {CONFIG_PATH}, the configuration of the kubelet")
+        return {**live, "spec": {**live["spec"], "files": files}}
+
+    return Part.of(_single_stack(shoot, pool, cluster_dns[:1]), from_migration_on(shoot, edit))
+
+
+def of_pool(configs: Iterable[Manifest], pool: str) -> list[Manifest]:
+    """The objects that configure the running nodes of a pool, as upstream labels or names them."""
+    pattern = re.compile(rf"{re.escape(name_of(pool))}(-[0-9a-f]{{5,16}}(-[a-z0-9.-]+)?-original)?")
+
+    def belongs(config: Manifest) -> bool:
+        label = (config["metadata"].get("labels") or {}).get(POOL_LABEL)
+        return label == pool if label is not None else bool(pattern.fullmatch(config["metadata"]["name"]))
+
+    return [
+        config for config in configs if (config.get("spec") or {}).get("purpose") == "reconcile" and belongs(config)
+    ]
+
+
+def _edited(live: Manifest, file: dict[str, Any], cluster_dns: Sequence[str]) -> dict[str, Any]:
+    if file.get("path") != CONFIG_PATH:
+        return file
+    try:
+        text = _text_of(live, file)
+        current = read_mapping(text).get(_ADDRESSES) or ()
+        if not has_ipv6(cluster_dns) and not has_ipv6(current):
+            return file
+        changed = with_yaml_value(text, _ADDRESSES, list(cluster_dns))
+    except ValueError as error:
+        raise UnknownShape(live, f"{CONFIG_PATH} cannot be read: {error}") from error
+    inline = file["content"]["inline"]
+    if inline.get("encoding") in _BASE64:
+        changed = base64.b64encode(changed.encode()).decode()
+    return {**file, "content": {**file["content"], "inline": {**inline, "data": changed}}}
+
+
+def _text_of(config: Manifest, file: dict[str, Any]) -> str:
+    inline = (file.get("content") or {}).get("inline")
+    encoding = (inline or {}).get("encoding") or ""
+    if inline is None or encoding not in ("", *_BASE64):
+        where = f"in encoding {encoding!r}" if inline is not None else "not inline"
+        raise UnknownShape(config, f"the content of {CONFIG_PATH} is {where}")
+    try:
+        return base64.b64decode(inline["data"], validate=True).decode() if encoding else str(inline["data"])
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise UnknownShape(config, f"the content of {CONFIG_PATH} is not base64 of a text") from error
+
+
+def _single_stack(shoot: ShootView, pool: Pool, cluster_dns: Sequence[str]) -> Manifest:
+    content = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "clusterDomain": "cluster.local",
-        "clusterDNS": list(cluster_dns),
+        _ADDRESSES: list(cluster_dns),
         "maxPods": shoot.max_pods,
     }
-
-
-def operating_system_config(shoot: ShootView, pool: Pool, cluster_dns: Sequence[str]) -> Manifest:
-    """The pool's OperatingSystemConfig. Its key does not cover families and DNS, so nodes apply them in place."""
-    content = yaml.safe_dump(configuration(shoot, cluster_dns), sort_keys=False)
+    inline = {"encoding": "", "data": yaml.safe_dump(content, sort_keys=False)}
     return manifest(
         OPERATING_SYSTEM_CONFIG,
         name_of(pool.name),
@@ -37,8 +100,6 @@ def operating_system_config(shoot: ShootView, pool: Pool, cluster_dns: Sequence[
         spec={
             "type": pool.image_name,
             "purpose": "reconcile",
-            "files": [
-                {"path": CONFIG_PATH, "permissions": 0o644, "content": {"inline": {"encoding": "", "data": content}}}
-            ],
+            "files": [{"path": CONFIG_PATH, "permissions": 0o644, "content": {"inline": inline}}],
         },
     )

@@ -2,55 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
 from dualstack.gardener.model.kinds import MACHINE_CLASS, MACHINE_DEPLOYMENT
-from dualstack.gardener.model.names import CLOUD_PROVIDER_SECRET, POOL_LABEL, node_tags, nodes_subnet
+from dualstack.gardener.model.names import CLOUD_PROVIDER_SECRET, POOL_HASH, POOL_LABEL, node_tags, nodes_subnet
 from dualstack.gardener.model.names import machine_class as class_name_of
 from dualstack.gardener.model.names import machine_deployment as deployment_name_of
 from dualstack.gardener.model.pools import Pool, ZonePart
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render.pool_hash import pool_hash
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
-from dualstack.model.manifests import checksum, manifest
+from dualstack.model.manifests import manifest
 from dualstack.model.names import POD_RANGE_NAME
+from dualstack.model.parts import Edit, Part, UnknownShape
+from dualstack.model.quantities import gibibytes
 
 MIN_READY_SECONDS = 500
+_SCOPE = "https://www.googleapis.com/auth/compute"
+_CAPACITY = {"cpu": "4", "memory": "15Gi", "gpu": "0"}
 
 
-def pool_hash(shoot: ShootView, pool: Pool) -> str:
-    """Five hex digits over the settings whose change replaces nodes; networking is not one of them.
+# Machine classes ----------------------------------------------------------------------------------------------------
 
-    docs/reference/gardener.md#pool-hash
+
+def edited_interface(shoot: ShootView, status: InfrastructureStatus) -> Edit:
+    """The edit of a machine class: its first NIC becomes dual-stack as soon as the infrastructure is.
+
+    The state of the nodes does not matter. Everything else in the class stays: disks, image, labels, GPUs, and so on.
     """
-    version = ".".join(shoot.kubernetes_version.split(".")[:2])
-    settings = [
-        version,
-        pool.machine_type,
-        [pool.image_name, pool.image_version],
-        [pool.volume_type, pool.volume_size],
-        pool.manifest.get("cri"),
-        pool.manifest.get("dataVolumes"),
-        pool.manifest.get("providerConfig"),
-    ]
-    return checksum(settings)[:5]
-
-
-def network_interface(shoot: ShootView, status: InfrastructureStatus) -> Manifest:
-    """The NIC of a machine; dual-stack as soon as the infrastructure is, whatever the state of the nodes."""
-    subnet = status.subnet("nodes") or nodes_subnet(shoot.technical_id)
-    if status.networks.ipfamilies in ((), ("IPv4",)):
-        return {"subnetwork": subnet, "disableExternalIP": True}
-    return {
+    added = {
         "useAliasIPs": True,
-        "subnetwork": subnet,
-        "disableExternalIP": True,
         "stackType": "IPV4_IPV6" if shoot.dual_stack else "IPV4_ONLY",
         "ipv6accessType": "EXTERNAL",
         "ipCidrRange": f"/{shoot.node_cidr_mask_size}",
         "subnetworkRangeName": POD_RANGE_NAME,
     }
+
+    def edit(live: Manifest) -> Manifest:
+        if status.networks.ipfamilies in ((), ("IPv4",)):
+            return live
+        interfaces = dig(live, "providerSpec", "networkInterfaces")
+        if not interfaces or not isinstance(interfaces, list):
+            raise UnknownShape(live, "providerSpec.networkInterfaces has no entry")
+        changed = [{**interfaces[0], **added}, *interfaces[1:]]
+        return {**live, "providerSpec": {**live["providerSpec"], "networkInterfaces": changed}}
+
+    return edit
 
 
 def is_dual_stack(machine_class: Manifest) -> bool:
@@ -59,9 +59,102 @@ def is_dual_stack(machine_class: Manifest) -> bool:
     return bool(interfaces) and bool(interfaces[0].get("stackType") == "IPV4_IPV6")
 
 
-def class_name(shoot: ShootView, pool: Pool, part: ZonePart) -> str:
-    """`<ns>-<pool>-z<i>-<hash>`."""
-    return class_name_of(deployment_name(shoot, pool, part), pool_hash(shoot, pool))
+def class_name(shoot: ShootView, pool: Pool, part: ZonePart, hashed: str | None = None) -> str:
+    """`<ns>-<pool>-z<i>-<hash>`; `hashed` is the pool's hash if it is known."""
+    return class_name_of(deployment_name(shoot, pool, part), hashed or pool_hash(shoot, pool))
+
+
+def machine_class(shoot: ShootView, status: InfrastructureStatus, pool: Pool, part: ZonePart, name: str = "") -> Part:
+    """The class of one zone of a pool. The migration changes it in place, under the same name."""
+    return Part.of(
+        _single_stack(shoot, status, pool, part, name or class_name(shoot, pool, part)), edited_interface(shoot, status)
+    )
+
+
+def _single_stack(shoot: ShootView, status: InfrastructureStatus, pool: Pool, part: ZonePart, name: str) -> Manifest:
+    """The class as provider-gcp creates it (docs/reference/gardener.md#machine-fields).
+
+    The image is a name that stands for one of the CloudProfile's.
+    """
+    ns, config = shoot.technical_id, pool.provider_config
+    secret = {"name": CLOUD_PROVIDER_SECRET, "namespace": ns}
+    gpu = config.get("gpu")
+    labels = {"name": shoot.name, "k8s-cluster-name": ns}
+    interface = {"subnetwork": status.subnet("nodes") or nodes_subnet(ns), "disableExternalIP": True}
+    result = manifest(
+        MACHINE_CLASS,
+        name,
+        ns,
+        provider="GCP",
+        providerSpec={
+            "canIpForward": True,
+            "deletionProtection": False,
+            "description": f"Machine of Shoot {shoot.name} created by machine-controller-manager.",
+            "disks": [_boot_disk(pool), *_data_disks(pool)],
+            **({"gpu": dict(gpu)} if gpu else {}),
+            "labels": labels,
+            "machineType": pool.machine_type,
+            "metadata": [{"key": "block-project-ssh-keys", "value": "TRUE"}],
+            **({"minCpuPlatform": config["minCpuPlatform"]} if config.get("minCpuPlatform") else {}),
+            "networkInterfaces": [interface],
+            "region": shoot.region,
+            # Compute does not move VMs with GPUs to another host.
+            "scheduling": {
+                "automaticRestart": True,
+                "onHostMaintenance": "TERMINATE" if gpu else "MIGRATE",
+                "preemptible": False,
+            },
+            "serviceAccounts": _service_accounts(config, status),
+            "tags": list(node_tags(ns)),
+            "zone": part.zone,
+        },
+        secretRef=secret,
+        credentialsSecretRef=secret,
+        nodeTemplate={
+            "capacity": {**_CAPACITY, **({"gpu": str(gpu["count"])} if gpu else {})},
+            "instanceType": pool.machine_type,
+            "region": shoot.region,
+            "zone": part.zone,
+        },
+    )
+    result["metadata"]["labels"] = {"gardener.cloud/purpose": "machineclass"}
+    return result
+
+
+def _service_accounts(config: Mapping[str, Any], status: InfrastructureStatus) -> list[Manifest]:
+    """That of the pool, else the one of the infrastructure, if there is one."""
+    account = config.get("serviceAccount")
+    if account:
+        return [{"email": account["email"], "scopes": list(account.get("scopes") or ())}]
+    return [{"email": status.service_account_email, "scopes": [_SCOPE]}] if status.service_account_email else []
+
+
+def _boot_disk(pool: Pool) -> Manifest:
+    version = pool.image_version.replace(".", "-")
+    return {
+        "autoDelete": True,
+        "boot": True,
+        "sizeGb": gibibytes(pool.volume_size),
+        "type": pool.volume_type,
+        "image": f"projects/sap-se-gcp-gardenlinux/global/images/{pool.image_name}-{version}",
+    }
+
+
+def _data_disks(pool: Pool) -> list[Manifest]:
+    local = dig(pool.provider_config, "volume", "interface")
+    return [
+        {
+            "autoDelete": True,
+            "boot": False,
+            "sizeGb": gibibytes(volume["size"]),
+            **({"type": volume["type"]} if volume.get("type") else {}),
+            **({"interface": local} if local and volume.get("type") == "SCRATCH" else {}),
+        }
+        for volume in pool.manifest.get("dataVolumes") or ()
+    ]
+
+
+# Machine deployments ------------------------------------------------------------------------------------------------
 
 
 def deployment_name(shoot: ShootView, pool: Pool, part: ZonePart) -> str:
@@ -69,65 +162,11 @@ def deployment_name(shoot: ShootView, pool: Pool, part: ZonePart) -> str:
     return deployment_name_of(shoot.technical_id, pool.name, part.index)
 
 
-def machine_class(shoot: ShootView, status: InfrastructureStatus, pool: Pool, part: ZonePart) -> Manifest:
-    """The class of one zone of a pool. The migration changes it in place, under the same name."""
-    ns = shoot.technical_id
-    secret = {"name": CLOUD_PROVIDER_SECRET, "namespace": ns}
-    email = status.service_account_email
-    result = manifest(
-        MACHINE_CLASS,
-        class_name(shoot, pool, part),
-        ns,
-        provider="GCP",
-        providerSpec={
-            "canIpForward": True,
-            "deletionProtection": False,
-            "description": f"Machine of Shoot {shoot.name} created by machine-controller-manager.",
-            "disks": [_boot_disk(pool)],
-            "labels": {"name": shoot.name, "k8s-cluster-name": ns},
-            "machineType": pool.machine_type,
-            "metadata": [{"key": "block-project-ssh-keys", "value": "TRUE"}],
-            "networkInterfaces": [network_interface(shoot, status)],
-            "region": shoot.region,
-            "scheduling": {"automaticRestart": True, "onHostMaintenance": "MIGRATE", "preemptible": False},
-            "serviceAccounts": [{"email": email, "scopes": [_SCOPE]}] if email else [],
-            "tags": list(node_tags(ns)),
-            "zone": part.zone,
-        },
-        secretRef=secret,
-        credentialsSecretRef=secret,
-        nodeTemplate={"instanceType": pool.machine_type, "region": shoot.region, "zone": part.zone},
-    )
-    result["metadata"]["labels"] = {"gardener.cloud/purpose": "machineclass"}
-    return result
-
-
-_SCOPE = "https://www.googleapis.com/auth/compute"
-
-
-def _boot_disk(pool: Pool) -> Manifest:
-    digits = "".join(character for character in pool.volume_size if character.isdigit())
-    version = pool.image_version.replace(".", "-")
-    return {
-        "autoDelete": True,
-        "boot": True,
-        "sizeGb": int(digits or 50),
-        "type": pool.volume_type,
-        "image": f"projects/sap-se-gcp-gardenlinux/global/images/{pool.image_name}-{version}",
-    }
-
-
 def machine_deployment(
-    shoot: ShootView,
-    pool: Pool,
-    part: ZonePart,
-    *,
-    replicas: int,
-    template_annotations: Mapping[str, str] | None = None,
+    shoot: ShootView, pool: Pool, part: ZonePart, *, replicas: int, name: str = "", machine_class: str = ""
 ) -> Manifest:
-    """The deployment of one zone of a pool; `replicas` and the template annotations are those of the live object."""
-    ns, name = shoot.technical_id, deployment_name(shoot, pool, part)
-    annotations = dict(template_annotations or {})
+    """The deployment of one zone of a pool, as it is created."""
+    ns, name = shoot.technical_id, name or deployment_name(shoot, pool, part)
     labels = {
         **pool.labels,
         "node.kubernetes.io/role": "node",
@@ -151,9 +190,12 @@ def machine_deployment(
                 "rollingUpdate": {"maxSurge": part.max_surge, "maxUnavailable": part.max_unavailable},
             },
             "template": {
-                "metadata": {"labels": {"name": name}, **({"annotations": annotations} if annotations else {})},
+                "metadata": {"labels": {"name": name}},
                 "spec": {
-                    "class": {"kind": MACHINE_CLASS.kind, "name": class_name(shoot, pool, part)},
+                    "class": {
+                        "kind": MACHINE_CLASS.kind,
+                        "name": machine_class or class_name(shoot, pool, part),
+                    },
                     "nodeTemplate": node,
                 },
             },
@@ -161,3 +203,90 @@ def machine_deployment(
     )
     result["metadata"]["labels"] = {"name": name, POOL_LABEL: pool.name}
     return result
+
+
+def class_of(deployment: Manifest) -> str:
+    """The name of the class of a deployment's machines."""
+    return str(dig(deployment, "spec", "template", "spec", "class", "name") or "")
+
+
+def pool_of(deployment: Manifest) -> str | None:
+    """The pool of a deployment, from its own labels or those of its nodes."""
+    template = dig(deployment, "spec", "template", "spec", "nodeTemplate")
+    for labels in (dig(deployment, "metadata", "labels"), dig(template, "metadata", "labels")):
+        if labels and POOL_LABEL in labels:
+            return str(labels[POOL_LABEL])
+    return None
+
+
+def deployment_for(
+    shoot: ShootView, pool: Pool, part: ZonePart, deployments: Iterable[Manifest], classes: Mapping[str, Manifest]
+) -> Manifest | None:
+    """The live deployment of a zone of a pool, whatever its name: by pool and zone, else by the name it should have."""
+    by_name = None
+    for found in deployments:
+        zone = dig(classes.get(class_of(found)), "providerSpec", "zone")
+        if pool_of(found) == pool.name and zone == part.zone:
+            return found
+        if found["metadata"]["name"] == deployment_name(shoot, pool, part) and zone in (None, part.zone):
+            by_name = found
+    return by_name
+
+
+def free_name(shoot: ShootView, pool: Pool, part: ZonePart, taken: Iterable[str]) -> str:
+    """The name of a new deployment: that of its zone, or the next one that no other zone has."""
+    names, index = set(taken), part.index
+    while deployment_name_of(shoot.technical_id, pool.name, index) in names:
+        index += 1
+    return deployment_name_of(shoot.technical_id, pool.name, index)
+
+
+def replicas_for(live: Manifest | None, pool: Pool, part: ZonePart, *, hibernated: bool, woken: bool) -> int:
+    """The replicas of a deployment as Gardener sets them (docs/reference/gardener.md#machine-replicas).
+
+    `woken`: every deployment has none, as after a hibernation. Between minimum and maximum the autoscaler decides.
+    """
+    if hibernated:
+        return 0
+    if live is None or woken or pool.minimum == pool.maximum:
+        return part.minimum
+    return max(part.minimum, min(part.maximum, int(dig(live, "spec", "replicas") or 0)))
+
+
+def edited_deployment(*, replicas: int, machine_class: str, recorded: str | None) -> Edit:
+    """The edit of a deployment: replicas, class, and the hash that explains a class with another name."""
+
+    def edit(live: Manifest) -> Manifest:
+        spec = live["spec"]
+        if spec.get("replicas") != replicas:
+            spec = {**spec, "replicas": replicas}
+        if class_of(live) != machine_class:
+            template = spec["template"]
+            named = {**template["spec"], "class": {**template["spec"]["class"], "name": machine_class}}
+            spec = {**spec, "template": {**template, "spec": named}}
+        metadata = live["metadata"]
+        annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != POOL_HASH}
+        if recorded is not None:
+            annotations[POOL_HASH] = recorded
+        if annotations != (metadata.get("annotations") or {}):
+            metadata = {**metadata, "annotations": annotations}
+        return {**live, "metadata": metadata, "spec": spec}
+
+    return edit
+
+
+def class_to_use(live: Manifest | None, name: str, hashed: str) -> tuple[str, str | None]:
+    """The name of the class of a deployment, and the hash to record with it.
+
+    A live class keeps its name while the pool's settings stay: the name has the hash of the settings, or Gardener made
+    it from settings that are not known here, and the record has ours since. So a takeover replaces no node.
+    """
+    if live is None:
+        return class_name_of(name, hashed), None
+    current = class_of(live)
+    if current == class_name_of(name, hashed):
+        return current, None
+    recorded = dig(live, "metadata", "annotations", POOL_HASH)
+    if recorded in (None, hashed):
+        return current, hashed
+    return class_name_of(name, hashed), None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from dualstack.gardener.model.names import SEED_NODE
 from dualstack.gardener.model.pools import Pool
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render.families import from_migration_on
 from dualstack.model.kinds import DEPLOYMENT, Manifest
 from dualstack.model.manifests import manifest
+from dualstack.model.parts import Edit, Part
+from dualstack.model.workloads import with_replicas
 
 
 def tolerations(pools: Iterable[Pool]) -> list[Manifest]:
@@ -23,6 +27,13 @@ def tolerations(pools: Iterable[Pool]) -> list[Manifest]:
     return result
 
 
+def seed_part(shoot: ShootView, single_stack: Manifest, edit: Edit) -> Part:
+    """A Deployment of the control plane, which has no replicas while the Shoot hibernates."""
+    usual = single_stack["spec"]["replicas"]
+    edited = from_migration_on(shoot, edit)
+    return Part.of(single_stack, lambda live: with_replicas(edited(live), usual, stopped=shoot.hibernated))
+
+
 def seed_deployment(
     namespace: str,
     name: str,
@@ -30,7 +41,6 @@ def seed_deployment(
     words: list[str],
     *,
     replicas: int = 1,
-    annotations: Mapping[str, str] | None = None,
 ) -> Manifest:
     """A Deployment of the control plane; its pods run on the node of the seed (docs/objects.md)."""
     labels = {"app": "kubernetes", "role": name}
@@ -44,7 +54,7 @@ def seed_deployment(
             "selector": {"matchLabels": labels},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
-                "metadata": {"labels": labels, **({"annotations": dict(annotations)} if annotations else {})},
+                "metadata": {"labels": labels},
                 "spec": {
                     "nodeName": SEED_NODE,
                     "terminationGracePeriodSeconds": 30,

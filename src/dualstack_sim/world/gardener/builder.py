@@ -155,10 +155,11 @@ class _Builder:
         self._place(extension_objects(view, resources, zones, self.now))
         dns = kubelet_dns(view, current)
         self._place(
-            (gardener_kinds.OPERATING_SYSTEM_CONFIG, operating_system_config(view, pool, dns)) for pool in view.pools
+            (gardener_kinds.OPERATING_SYSTEM_CONFIG, operating_system_config(view, pool, dns).new)
+            for pool in view.pools
         )
         self._place(
-            (kinds.DEPLOYMENT, _rolled_out(deployment))
+            (kinds.DEPLOYMENT, _rolled_out(deployment.new))
             for deployment in (
                 kube_apiserver.deployment(view, current),
                 kube_controller_manager.deployment(view, current),

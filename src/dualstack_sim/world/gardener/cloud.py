@@ -92,7 +92,7 @@ def check_routes_fit(compute: Compute, shoot: ShootView, nodes: Sequence[NodePla
 
 def place_vm(compute: Compute, shoot: ShootView, status: InfrastructureStatus, node: NodePlacement) -> Body:
     """Create the running VM of a node, as the machine controller does."""
-    spec = machine_class(shoot, status, node.pool_zone.pool, node.pool_zone.part)["providerSpec"]
+    spec = machine_class(shoot, status, node.pool_zone.pool, node.pool_zone.part).new["providerSpec"]
     return compute.place("instances", f"zones/{node.zone}", instance_body(node.name, spec))
 
 

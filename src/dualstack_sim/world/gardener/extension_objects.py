@@ -16,6 +16,7 @@ from dualstack.gardener.render import control_plane, coredns, extensions, kube_p
 from dualstack.gardener.render.cni import cni_of
 from dualstack.model.conditions import with_condition
 from dualstack.model.kinds import SECRET, Kind, Manifest
+from dualstack.model.parts import rendered
 from dualstack_sim.world.gardener.cloud import NetworkResources
 from dualstack_sim.world.gardener.node_placements import PoolZone
 
@@ -120,12 +121,14 @@ def managed_contents(
     shoot: ShootView, networks: Networks, resources: NetworkResources, project: str
 ) -> dict[str, list[Manifest]]:
     """The objects of each ManagedResource in the control plane namespace (docs/objects.md, Seed)."""
-    proxy = {gardener_names.MANAGED_RESOURCE_KUBE_PROXY: kube_proxy.objects(shoot, networks)}
+    proxy = {gardener_names.MANAGED_RESOURCE_KUBE_PROXY: rendered(kube_proxy.objects(shoot, networks))}
     return {
-        gardener_names.MANAGED_RESOURCE_CONTROL_PLANE: control_plane.objects(shoot, resources.status, project),
-        gardener_names.managed_resource_network(shoot.cni): cni_of(shoot.cni).objects(shoot, networks),
+        gardener_names.MANAGED_RESOURCE_CONTROL_PLANE: rendered(
+            control_plane.objects(shoot, resources.status, project)
+        ),
+        gardener_names.managed_resource_network(shoot.cni): rendered(cni_of(shoot.cni).objects(shoot, networks)),
         **(proxy if shoot.kube_proxy_enabled else {}),
-        gardener_names.MANAGED_RESOURCE_COREDNS: coredns.objects(shoot, networks),
+        gardener_names.MANAGED_RESOURCE_COREDNS: rendered(coredns.objects(shoot, networks)),
     }
 
 

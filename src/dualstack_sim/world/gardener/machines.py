@@ -21,7 +21,7 @@ from dualstack_sim.world.gardener.node_placements import NodePlacement, PoolZone
 
 def class_of(shoot: ShootView, status: InfrastructureStatus, pool_zone: PoolZone) -> Manifest:
     """The MachineClass with its finalizer."""
-    result = machine_class(shoot, status, pool_zone.pool, pool_zone.part)
+    result = machine_class(shoot, status, pool_zone.pool, pool_zone.part).new
     result["metadata"]["finalizers"] = [MACHINE_FINALIZER]
     return result
 

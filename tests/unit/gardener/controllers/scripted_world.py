@@ -36,7 +36,7 @@ from dualstack.gardener.render import (
 )
 from dualstack.gardener.render.cni import cni_of
 from dualstack.gardener.render.control_plane import objects as control_plane_objects
-from dualstack.kube.apply import difference
+from dualstack.kube.apply import merge_patch
 from dualstack.model import kinds
 from dualstack.model.cidr import services_range
 from dualstack.model.errors import DualstackError, GateFailed
@@ -44,6 +44,8 @@ from dualstack.model.json_path import dig
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.model.manifests import flags_of, manifest
 from dualstack.model.names import KUBE_DNS, KUBE_SYSTEM
+from dualstack.model.parts import identity, rendered
+from dualstack_sim.actors.manifest_merge import merged
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener import admission, definitions
@@ -95,6 +97,9 @@ class ScriptedWorld:
         self.roll_nodes = True
         self._busy = False
         self._requests: list[str] = []
+        self._applied: dict[tuple[str, str, str, str], Manifest] = {}
+        """The manifest that was last applied: defaults of the API server are not a difference."""
+        self._managed: dict[str, set[tuple[str, str, str, str]]] = {}
         self._lay(shoot)
         self.restart_operator()
         self.clock.react = self.react
@@ -155,12 +160,12 @@ class ScriptedWorld:
         current = networks(view)
         provider = InfrastructureStatus.from_raw(self._infrastructure_status(view)["providerStatus"])
         for deployment in (
-            kube_apiserver.deployment(view, current),
-            kube_controller_manager.deployment(view, current),
+            kube_apiserver.deployment(view, current).new,
+            kube_controller_manager.deployment(view, current).new,
         ):
             self.store.create(kinds.DEPLOYMENT, deployment)
         for pool in view.pools:
-            config = kubelet.operating_system_config(view, pool, current.dns_ips)
+            config = kubelet.operating_system_config(view, pool, current.dns_ips).new
             self.store.create(gardener_kinds.OPERATING_SYSTEM_CONFIG, config)
         for name, objects, seed in (
             ("extension-controlplane-seed", control_plane_objects(view, provider, PROJECT), True),
@@ -168,7 +173,7 @@ class ScriptedWorld:
             *([("shoot-core-kube-proxy", kube_proxy.objects(view, current), False)] if view.kube_proxy_enabled else []),
             ("shoot-core-coredns", coredns.objects(view, current), False),
         ):
-            self.store.create(kinds.SECRET, managed_resource.secret(name, NS, objects))
+            self.store.create(kinds.SECRET, managed_resource.secret(name, NS, rendered(objects)))
             self.store.create(gardener_kinds.MANAGED_RESOURCE, managed_resource.managed_resource(name, NS, seed=seed))
         self._manage_resources()
         self._roll_workloads()
@@ -178,7 +183,9 @@ class ScriptedWorld:
         provider = InfrastructureStatus.from_raw(self._infrastructure_status(view)["providerStatus"])
         for pool in view.pools:
             for part in pool.parts:
-                self.store.create(gardener_kinds.MACHINE_CLASS, machine_class.machine_class(view, provider, pool, part))
+                self.store.create(
+                    gardener_kinds.MACHINE_CLASS, machine_class.machine_class(view, provider, pool, part).new
+                )
                 wanted = machine_class.machine_deployment(view, pool, part, replicas=part.minimum)
                 self.store.create(gardener_kinds.MACHINE_DEPLOYMENT, wanted)
                 for index in range(part.minimum):
@@ -255,9 +262,14 @@ class ScriptedWorld:
         for managed in self.store.list(gardener_kinds.MANAGED_RESOURCE, NS):
             if dig(managed, "metadata", "annotations", IGNORE) == "true":
                 continue
+            name = managed["metadata"]["name"]
             secret = self.store.get(kinds.SECRET, managed["spec"]["secretRefs"][0]["name"], NS)
-            for wanted in objects_of(secret or {}):
-                self._apply(KINDS[(wanted["apiVersion"], wanted["kind"])], wanted)
+            wanted = {identity(item): item for item in objects_of(secret or {})}
+            for item in wanted.values():
+                self._apply(KINDS[(item["apiVersion"], item["kind"])], item)
+            for key in self._managed.get(name, set()) - wanted.keys():
+                self.store.delete(KINDS[key[:2]], key[3], key[2] or None)
+            self._managed[name] = set(wanted)
 
     def _apply(self, kind: Kind, wanted: Manifest) -> None:
         if (kind, wanted["metadata"]["name"]) == (kinds.SERVICE, KUBE_DNS) and not self._serves(wanted):
@@ -266,8 +278,9 @@ class ScriptedWorld:
         live = self.store.get(kind, name, namespace)
         if live is None:
             self.store.create(kind, wanted)
-        elif change := difference(live, wanted):
-            self.store.patch(kind, name, change, namespace)
+        elif self._applied.get(identity(wanted)) != wanted:
+            self.store.patch(kind, name, merge_patch(live, merged(live, wanted)), namespace)
+        self._applied[identity(wanted)] = wanted
 
     def _serves(self, service: Manifest) -> bool:
         """Whether the API server has a range for each cluster IP that the Service wants."""

@@ -7,8 +7,10 @@ from tests.support.store_kube import StoreKube
 from tests.unit.gardener.controllers.scripted_world import ScriptedClock
 
 from dualstack.gardener.controllers.rollout import daemon_set_missing, deployment_missing
-from dualstack.kube.apply import apply, covers, difference
-from dualstack.model.kinds import CONFIG_MAP, NAMESPACE, Manifest
+from dualstack.kube.apply import apply, difference, merge_patch
+from dualstack.kube.interface import Conflict
+from dualstack.model.kinds import CONFIG_MAP, NAMESPACE, Kind, Manifest
+from dualstack.model.parts import Part
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 
@@ -17,7 +19,6 @@ def test_defaults_of_the_server_are_kept() -> None:
     live = {"spec": {"replicas": 1, "template": {"containers": [{"name": "a", "image": "1", "pull": "Always"}]}}}
     wanted = {"spec": {"template": {"containers": [{"name": "a", "image": "1"}]}}}
     assert difference(live, wanted) == {}
-    assert covers(live, wanted)
 
 
 def test_a_named_entry_is_merged_and_the_list_sent_whole() -> None:
@@ -25,7 +26,6 @@ def test_a_named_entry_is_merged_and_the_list_sent_whole() -> None:
     wanted = {"spec": {"containers": [{"name": "a", "image": "2"}, {"name": "b"}]}}
     merged = [{"name": "a", "image": "2", "pull": "Always"}, {"name": "sidecar"}, {"name": "b"}]
     assert difference(live, wanted) == {"spec": {"containers": merged}}
-    assert not covers(live, wanted)
 
 
 def test_a_list_without_names_is_replaced() -> None:
@@ -33,9 +33,10 @@ def test_a_list_without_names_is_replaced() -> None:
     assert difference(live, {"spec": {"command": ["x", "--a=1"]}}) == {"spec": {"command": ["x", "--a=1"]}}
 
 
-def test_keys_of_data_that_are_no_longer_wanted_go() -> None:
-    assert difference({"data": {"old": "1", "same": "2"}}, {"data": {"same": "2"}}) == {"data": {"old": None}}
-    assert difference({"data": {"old": "1"}}, {"data": {"new": "2"}}) == {"data": {"new": "2", "old": None}}
+def test_keys_that_an_edit_removes_go_and_other_keys_stay() -> None:
+    assert merge_patch({"data": {"old": "1", "same": "2"}}, {"data": {"same": "2"}}) == {"data": {"old": None}}
+    assert merge_patch({"data": {"a": "1"}}, {"data": {"a": "1", "b": "2"}}) == {"data": {"b": "2"}}
+    assert difference({"data": {"old": "1"}}, {"data": {"new": "2"}}) == {"data": {"new": "2"}}
 
 
 def test_metadata_of_others_and_status_stay() -> None:
@@ -44,21 +45,57 @@ def test_metadata_of_others_and_status_stay() -> None:
     assert difference(live, wanted) == {"metadata": {"labels": {"d": "e"}}}
 
 
-async def test_apply_creates_then_changes_then_does_nothing() -> None:
+def _part(value: str) -> Part:
+    """A ConfigMap of which only key `ours` matters."""
+    item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "one"}}
+    return Part({**item, "data": {"ours": value}}, lambda live: {**live, "data": {**live["data"], "ours": value}})
+
+
+def _store() -> KubeStore:
     store = KubeStore(ScriptedClock(), Chance(1))
     store.create(NAMESPACE, {"metadata": {"name": "one"}})
+    return store
+
+
+async def test_apply_creates_then_changes_then_does_nothing() -> None:
+    store = _store()
     kube = StoreKube(store)
-    wanted: Manifest = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "x", "namespace": "one"},
-        "data": {"a": "1"},
-    }
-    assert await apply(kube, CONFIG_MAP, wanted)
-    assert not await apply(kube, CONFIG_MAP, wanted)
-    assert await apply(kube, CONFIG_MAP, {**wanted, "data": {"b": "2"}})
-    assert (store.get(CONFIG_MAP, "x", "one") or {})["data"] == {"b": "2"}
+    assert await apply(kube, CONFIG_MAP, _part("1"))
+    assert not await apply(kube, CONFIG_MAP, _part("1"))
+    store.patch(CONFIG_MAP, "x", {"data": {"theirs": "kept"}}, "one")
+    assert await apply(kube, CONFIG_MAP, _part("2"))
+    assert (store.get(CONFIG_MAP, "x", "one") or {})["data"] == {"ours": "2", "theirs": "kept"}
     assert [verb for verb, _, _ in kube.writes] == ["create", "patch"]
+
+
+class _Racing(StoreKube):
+    """Another writer changes the object between each read and the write after it, `times` times."""
+
+    def __init__(self, store: KubeStore, times: int) -> None:
+        super().__init__(store)
+        self.times = times
+
+    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest | None:
+        found = await super().get(kind, name, namespace)
+        if found is not None and self.times:
+            self.times -= 1
+            self._store.patch(kind, name, {"data": {f"theirs-{self.times}": "kept"}}, namespace)
+        return found
+
+
+async def test_p5_a_patch_never_overwrites_what_another_writer_changed_meanwhile() -> None:
+    store = _store()
+    store.create(CONFIG_MAP, _part("1").new)
+    kube = _Racing(store, times=3)
+
+    assert await apply(kube, CONFIG_MAP, _part("2"))
+
+    assert (store.get(CONFIG_MAP, "x", "one") or {})["data"] == {
+        "ours": "2",
+        **{f"theirs-{index}": "kept" for index in range(3)},
+    }
+    with pytest.raises(Conflict):
+        await apply(_Racing(store, times=9), CONFIG_MAP, _part("3"))
 
 
 DONE = {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "observedGeneration": 3}

@@ -25,6 +25,7 @@ from dualstack.kube.waiting import WaitTimeout, wait_until
 from dualstack.model import kinds
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Manifest
+from dualstack.model.parts import Part
 
 
 @pytest.fixture
@@ -70,6 +71,8 @@ async def test_the_class_is_changed_in_place_and_nothing_rolls(world: ScriptedWo
     before = world.store.get(gardener_kinds.MACHINE_DEPLOYMENT, name, NS)
     classes = [entry["metadata"]["name"] for entry in world.store.list(gardener_kinds.MACHINE_CLASS, NS)]
     cluster(world, "Progressing")
+    fewer = [{"op": "replace", "path": "/spec/shoot/spec/provider/workers/0/minimum", "value": 1}]
+    world.store.patch(gardener_kinds.CLUSTER, NS, fewer, patch_type="json")
     families = {"networks": {"subnets": [{"name": f"{NS}-nodes", "purpose": "nodes"}], "ipfamilies": ["IPv4", "IPv6"]}}
     world.store.patch(gardener_kinds.WORKER, "bar", {"spec": {"infrastructureProviderStatus": families}}, NS)
     for node in world.store.list(kinds.NODE):
@@ -93,7 +96,7 @@ async def test_the_class_is_changed_in_place_and_nothing_rolls(world: ScriptedWo
             "subnetworkRangeName": "ipv4-pod-cidr",
         }
     ]
-    assert found["status"]["machineDeployments"] == [{"name": name, "minimum": 3, "maximum": 3}]
+    assert found["status"]["machineDeployments"] == [{"name": name, "minimum": 1, "maximum": 3}]
 
 
 async def test_a_secret_without_a_project_is_one_clear_error(world: ScriptedWorld) -> None:
@@ -203,6 +206,6 @@ async def test_patience_begins_anew_with_progress() -> None:
 
 
 async def test_what_is_not_there_is_named(world: ScriptedWorld) -> None:
-    wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": NS}}
+    wanted: Manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": NS}}
     with pytest.raises(WaitTimeout, match="ConfigMap x: it does not exist yet"):
-        await await_in_cluster(world.kube, world.clock, [wanted], timeout=30)
+        await await_in_cluster(world.kube, world.clock, [Part(wanted)], timeout=30)

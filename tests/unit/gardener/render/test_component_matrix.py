@@ -28,6 +28,7 @@ from dualstack.gardener.render.cni import CNIS, calico, cilium
 from dualstack.gardener.render.cni.interface import Cni
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import flags_of
+from dualstack.model.parts import rendered
 
 _GATED = ("P0", "P1")
 _STATUS = InfrastructureStatus(
@@ -53,18 +54,18 @@ def _expected(phase: str, single: str, dual: str) -> str:
 def test_kube_apiserver(phase: str) -> None:
     view = golden.view_in(phase)
 
-    flags = flags_of(kube_apiserver.deployment(view, networks(view)))
+    flags = flags_of(kube_apiserver.deployment(view, networks(view)).new)
 
     assert flags["service-cluster-ip-range"] == _expected(phase, S4, S6)
 
 
-def test_kube_apiserver_rolls_with_its_certificate_when_it_becomes_dual() -> None:
+def test_kube_apiserver_rolls_once_when_it_becomes_dual() -> None:
     templates = [
-        kube_apiserver.deployment(view, networks(view))["spec"]["template"] for view in map(golden.view_in, PHASES)
+        kube_apiserver.deployment(view, networks(view)).new["spec"]["template"] for view in map(golden.view_in, PHASES)
     ]
 
     assert templates[0] == templates[1]
-    assert templates[1]["metadata"]["annotations"] != templates[2]["metadata"]["annotations"]
+    assert templates[1] != templates[2]
     assert templates[2] == templates[3] == templates[4] == templates[5]
 
 
@@ -72,7 +73,7 @@ def test_kube_apiserver_rolls_with_its_certificate_when_it_becomes_dual() -> Non
 def test_kube_controller_manager(phase: str) -> None:
     view = golden.view_in(phase)
 
-    flags = flags_of(kube_controller_manager.deployment(view, networks(view)))
+    flags = flags_of(kube_controller_manager.deployment(view, networks(view)).new)
 
     assert flags["cluster-cidr"] == _expected(phase, P4, P6)
     assert flags["service-cluster-ip-range"] == _expected(phase, S4, S6)
@@ -88,14 +89,14 @@ def test_kube_controller_manager(phase: str) -> None:
 def test_kube_proxy(phase: str) -> None:
     view = golden.view_in(phase)
 
-    config = _named(kube_proxy.objects(view, networks(view)), "ConfigMap", "kube-proxy-config")
+    config = _named(rendered(kube_proxy.objects(view, networks(view))), "ConfigMap", "kube-proxy-config")
 
     assert yaml.safe_load(config["data"]["config.yaml"])["clusterCIDR"] == _expected(phase, P4, P6)
 
 
 def test_kube_proxy_rolls_with_its_configuration() -> None:
     before, after = (
-        _named(kube_proxy.objects(view, networks(view)), "DaemonSet", "kube-proxy")["spec"]["template"]
+        _named(rendered(kube_proxy.objects(view, networks(view))), "DaemonSet", "kube-proxy")["spec"]["template"]
         for view in (golden.view_in("P1"), golden.view_in("P2"))
     )
 
@@ -107,13 +108,14 @@ def test_an_ipvs_proxy_gets_no_cluster_cidr() -> None:
     shoot["spec"]["kubernetes"]["kubeProxy"]["mode"] = "IPVS"
     view = ShootView.of(shoot)
 
-    assert "clusterCIDR" not in kube_proxy.configuration(view, networks(view))
+    config = _named(rendered(kube_proxy.objects(view, networks(view))), "ConfigMap", "kube-proxy-config")
+    assert "clusterCIDR" not in yaml.safe_load(config["data"]["config.yaml"])
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_cloud_controller_manager(phase: str) -> None:
     view = golden.view_in(phase)
-    objects = control_plane.objects(view, _STATUS, "proj-1")
+    objects = rendered(control_plane.objects(view, _STATUS, "proj-1"))
     deployment = _named(objects, "Deployment", "cloud-controller-manager")
 
     flags = flags_of(deployment)
@@ -136,7 +138,7 @@ def test_cloud_controller_manager(phase: str) -> None:
 def test_cloud_controller_manager_makes_no_routes_under_an_overlay() -> None:
     shoot = golden.shoot_in("P0")
     shoot["spec"]["networking"]["providerConfig"]["overlay"]["enabled"] = True
-    objects = control_plane.objects(ShootView.of(shoot), _STATUS, "proj-1")
+    objects = rendered(control_plane.objects(ShootView.of(shoot), _STATUS, "proj-1"))
 
     assert flags_of(_named(objects, "Deployment", "cloud-controller-manager"))["configure-cloud-routes"] == "false"
 
@@ -165,7 +167,7 @@ def test_ingress_gce_stays_without_replica_on_the_way_back() -> None:
 
 def test_the_configuration_of_the_cloud_provider() -> None:
     """6.3: the internal subnet only if there is one; ingress-gce gets that of the nodes."""
-    objects = control_plane.objects(golden.view_in("P1"), _STATUS, "proj-1")
+    objects = rendered(control_plane.objects(golden.view_in("P1"), _STATUS, "proj-1"))
 
     own = _named(objects, "ConfigMap", "cloud-provider-config")["data"]["cloudprovider.conf"]
     ingress = _named(objects, "ConfigMap", "cloud-provider-config-ingress-gce")["data"]["cloudprovider.conf"]
@@ -180,7 +182,7 @@ def test_the_configuration_of_the_cloud_provider() -> None:
 @pytest.mark.parametrize("phase", PHASES)
 def test_calico(phase: str) -> None:
     view = golden.view_in(phase)
-    objects = calico.objects(view, networks(view))
+    objects = rendered(calico.objects(view, networks(view)))
     data = _named(objects, "ConfigMap", "calico-config")["data"]
     (ipam,) = [
         plugin["ipam"] for plugin in msgspec.json.decode(data["cni_network_config"])["plugins"] if "ipam" in plugin
@@ -226,7 +228,7 @@ def test_calico_with_pod_routes_uses_bird() -> None:
 def test_cilium(phase: str) -> None:
     view = golden.view_in(phase, cni="cilium")
 
-    data = cilium.configuration(view, networks(view))
+    data = _named(rendered(cilium.objects(view, networks(view))), "ConfigMap", "cilium-config")["data"]
 
     assert (data["routing-mode"], data["ipv4-native-routing-cidr"], data["ipam"]) == ("native", P4, "kubernetes")
     assert (data["enable-ipv4-masquerade"], data["enable-ipv6-masquerade"]) == ("true", "false")
@@ -238,9 +240,10 @@ def test_cilium(phase: str) -> None:
 @pytest.mark.parametrize("cni", CNIS.values(), ids=CNIS)
 def test_the_cni_rolls_once_when_it_becomes_dual(cni: Cni) -> None:
     """The DaemonSet restarts in P2 and at no other time; the ConfigMap then shows both families."""
-    rendered = [cni.objects(view, networks(view)) for view in (golden.view_in(phase, cni=cni.name) for phase in PHASES)]
-    templates = [_named(objects, "DaemonSet", cni.daemon_set)["spec"]["template"] for objects in rendered]
-    dual = [cni.is_dual_stack(_named(objects, "ConfigMap", cni.config_map)["data"]) for objects in rendered]
+    views = [golden.view_in(phase, cni=cni.name) for phase in PHASES]
+    components = [rendered(cni.objects(view, networks(view))) for view in views]
+    templates = [_named(objects, "DaemonSet", cni.daemon_set)["spec"]["template"] for objects in components]
+    dual = [cni.is_dual_stack(_named(objects, "ConfigMap", cni.config_map)["data"]) for objects in components]
 
     assert dual == [phase not in _GATED for phase in PHASES]
 
@@ -257,7 +260,7 @@ def test_the_cni_rolls_once_when_it_becomes_dual(cni: Cni) -> None:
 def test_kube_dns(phase: str) -> None:
     view = golden.view_in(phase)
 
-    spec = _named(coredns.objects(view, networks(view)), "Service", "kube-dns")["spec"]
+    spec = _named(rendered(coredns.objects(view, networks(view))), "Service", "kube-dns")["spec"]
 
     dual = phase in ("P4", "P5")
     assert spec["ipFamilyPolicy"] == ("PreferDualStack" if dual else "SingleStack")
@@ -271,7 +274,7 @@ def test_coredns_restarts_by_an_annotation_on_its_pods() -> None:
     stamp = "2026-01-01T00:00:00Z"
 
     plain, restarted = (
-        _named(coredns.objects(view, networks(view), restarted_at=at), "Deployment", "coredns")["spec"]
+        _named(rendered(coredns.objects(view, networks(view), restarted_at=at)), "Deployment", "coredns")["spec"]
         for at in (None, stamp)
     )
 
@@ -289,7 +292,7 @@ def test_coredns_tolerates_the_taints_of_the_pools() -> None:
     ]
     view = ShootView.of(shoot)
 
-    spec = _named(coredns.objects(view, networks(view)), "Deployment", "coredns")["spec"]["template"]["spec"]
+    spec = _named(rendered(coredns.objects(view, networks(view))), "Deployment", "coredns")["spec"]["template"]["spec"]
 
     assert spec["tolerations"] == [
         {"key": "CriticalAddonsOnly", "operator": "Exists"},
@@ -303,7 +306,7 @@ def test_kubelets(phase: str) -> None:
     view = golden.view_in(phase)
     dns = kubelet_dns(view, networks(view))
 
-    config = kubelet.operating_system_config(view, view.pools[0], dns)
+    config = kubelet.operating_system_config(view, view.pools[0], dns).new
 
     assert config["metadata"]["name"] == "gardener-node-agent-w1"
     assert cluster_dns_of(config) == ((DNS4, DNS6) if phase in ("P4", "P5") else (DNS4,))

@@ -12,12 +12,14 @@ from dualstack.gardener.model.infrastructure import InfrastructureStatus, Networ
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.machine_class import (
     class_name,
+    class_of,
+    edited_deployment,
     is_dual_stack,
     machine_class,
     machine_deployment,
-    network_interface,
-    pool_hash,
 )
+from dualstack.gardener.render.pool_hash import pool_hash
+from dualstack.model.kinds import Manifest
 
 
 def _status(*families: str) -> InfrastructureStatus:
@@ -25,9 +27,15 @@ def _status(*families: str) -> InfrastructureStatus:
     return InfrastructureStatus(networks=NetworkStatus(subnets=subnets, ipfamilies=families))
 
 
+def _interface(shoot: ShootView, status: InfrastructureStatus) -> Manifest:
+    created = machine_class(shoot, status, shoot.pools[0], shoot.pools[0].parts[0]).new
+    interface: Manifest = created["providerSpec"]["networkInterfaces"][0]
+    return interface
+
+
 @pytest.mark.parametrize("families", [(), ("IPv4",)])
 def test_a_single_stack_interface(families: tuple[str, ...]) -> None:
-    assert network_interface(golden.view_in("P0"), _status(*families)) == {
+    assert _interface(golden.view_in("P0"), _status(*families)) == {
         "subnetwork": "shoot--foo--bar-nodes",
         "disableExternalIP": True,
     }
@@ -35,7 +43,7 @@ def test_a_single_stack_interface(families: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("phase", golden.PHASES[1:])
 def test_a_dual_stack_interface_as_soon_as_the_infrastructure_is(phase: str) -> None:
-    assert network_interface(golden.view_in(phase), _status("IPv4", "IPv6")) == {
+    assert _interface(golden.view_in(phase), _status("IPv4", "IPv6")) == {
         "useAliasIPs": True,
         "subnetwork": "shoot--foo--bar-nodes",
         "disableExternalIP": True,
@@ -50,7 +58,7 @@ def test_the_interface_on_the_way_back_keeps_its_alias() -> None:
     shoot = golden.shoot_in("P5")
     shoot["spec"]["networking"]["ipFamilies"] = ["IPv4"]
 
-    interface = network_interface(ShootView.of(shoot), _status("IPv4", "IPv6"))
+    interface = _interface(ShootView.of(shoot), _status("IPv4", "IPv6"))
 
     assert (interface["stackType"], interface["useAliasIPs"]) == ("IPV4_ONLY", True)
 
@@ -58,8 +66,8 @@ def test_the_interface_on_the_way_back_keeps_its_alias() -> None:
 def test_the_migration_changes_the_class_in_place_and_nothing_but_its_interface() -> None:
     before, after = golden.view_in("P0"), golden.view_in("P1")
     pool, part = before.pools[0], before.pools[0].parts[0]
-    old = machine_class(before, _status("IPv4"), pool, part)
-    new = machine_class(after, _status("IPv4", "IPv6"), pool, part)
+    old = machine_class(before, _status("IPv4"), pool, part).new
+    new = machine_class(after, _status("IPv4", "IPv6"), pool, part).new
 
     assert not is_dual_stack(old)
     assert is_dual_stack(new)
@@ -111,19 +119,17 @@ def test_the_class_name_has_five_hex_digits() -> None:
 
 def test_the_roll_out_annotation_is_kept_on_the_template() -> None:
     view = golden.view_in("P1")
-    annotations = {"rollout-workers": "2026-01-01T00:00:00Z"}
+    live = machine_deployment(view, view.pools[0], view.pools[0].parts[0], replicas=3)
+    live["spec"]["template"]["metadata"]["annotations"] = {"rollout-workers": "2026-01-01T00:00:00Z"}
 
-    deployment = machine_deployment(
-        view, view.pools[0], view.pools[0].parts[0], replicas=7, template_annotations=annotations
-    )
+    changed = edited_deployment(replicas=7, machine_class=class_of(live), recorded=None)(live)
 
-    assert deployment["spec"]["template"]["metadata"]["annotations"] == annotations
-    assert deployment["spec"]["replicas"] == 7
+    assert changed == {**live, "spec": {**live["spec"], "replicas": 7}}
 
 
 def test_the_rest_of_a_class() -> None:
     view = golden.view_in("P0")
-    spec = machine_class(view, _status("IPv4"), view.pools[0], view.pools[0].parts[0])["providerSpec"]
+    spec = machine_class(view, _status("IPv4"), view.pools[0], view.pools[0].parts[0]).new["providerSpec"]
 
     assert spec["tags"] == ["shoot--foo--bar", "kubernetes-io-cluster-shoot--foo--bar", "kubernetes-io-role-node"]
     assert (spec["canIpForward"], spec["deletionProtection"]) == (True, False)

@@ -13,11 +13,12 @@ from dualstack.gardener.model.networks import networks
 from dualstack.gardener.render import coredns, managed_resource
 from dualstack.gardener.render.cni.calico import CALICO
 from dualstack.model.kinds import Manifest
+from dualstack.model.parts import rendered
 
 
 def test_the_secret_holds_what_was_put_in() -> None:
     view = golden.view_in("P2")
-    objects = [*CALICO.objects(view, networks(view)), *coredns.objects(view, networks(view))]
+    objects = rendered([*CALICO.objects(view, networks(view)), *coredns.objects(view, networks(view))])
 
     secret = managed_resource.secret("shoot-core", "NS", objects)
 
@@ -29,7 +30,9 @@ def test_the_secret_holds_what_was_put_in() -> None:
 def test_the_same_objects_give_the_same_bytes() -> None:
     view = golden.view_in("P2")
 
-    first, second = (managed_resource.secret("a", "NS", CALICO.objects(view, networks(view))) for _ in range(2))
+    first, second = (
+        managed_resource.secret("a", "NS", rendered(CALICO.objects(view, networks(view)))) for _ in range(2)
+    )
 
     assert first == second
 

@@ -20,7 +20,13 @@ from dualstack.gardener.controllers.extension import (
     Extension,
 )
 from dualstack.gardener.controllers.reporting import Reporter
-from dualstack.gardener.controllers.rollout import apply_managed, await_in_cluster, delete_managed, missing_in_cluster
+from dualstack.gardener.controllers.rollout import (
+    apply_cluster_dns,
+    apply_managed,
+    await_in_cluster,
+    delete_managed,
+    missing_in_cluster,
+)
 from dualstack.gardener.controllers.shoot import dns, node_replacement
 from dualstack.gardener.controllers.shoot.extensions import ExtensionRequests
 from dualstack.gardener.controllers.shoot.notices import announce_load_balancers, announce_return
@@ -34,7 +40,7 @@ from dualstack.gardener.model.constraints import (
 )
 from dualstack.gardener.model.defaults import tasks_of
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
-from dualstack.gardener.model.kinds import INFRASTRUCTURE, OPERATING_SYSTEM_CONFIG
+from dualstack.gardener.model.kinds import INFRASTRUCTURE
 from dualstack.gardener.model.names import (
     CUT_OVER,
     DNS_MIGRATION,
@@ -45,11 +51,12 @@ from dualstack.gardener.model.names import (
 from dualstack.gardener.model.networks import kubelet_dns, networks
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import extensions as render
-from dualstack.gardener.render import kube_apiserver, kube_controller_manager, kube_proxy, kubelet
+from dualstack.gardener.render import kube_apiserver, kube_controller_manager, kube_proxy
 from dualstack.kube.apply import apply
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import DEPLOYMENT, NODE, Manifest
+from dualstack.model.parts import Part
 
 _COUNT_NODES_EVERY = 30.0
 """Seconds between two counts of the nodes while they are being replaced."""
@@ -222,7 +229,7 @@ class Pass:
         view = self._view()
         await self._deploy("update-kube-controller-manager", kube_controller_manager.deployment(view, networks(view)))
 
-    async def _deploy(self, step: str, wanted: Manifest) -> None:
+    async def _deploy(self, step: str, wanted: Part) -> None:
         if await missing_in_cluster(self._kube, [wanted]) is None:
             await apply(self._kube, DEPLOYMENT, wanted)
             return
@@ -292,8 +299,7 @@ class Pass:
         """Write the served addresses of kube-dns to the kubelets' configuration (docs/reference/weaknesses.md#w46)."""
         service_ips = await dns.service_ips(self._kube)
         addresses = kubelet_dns(view, networks(view), service_ips=service_ips)
-        for pool in view.pools:
-            await apply(self._kube, OPERATING_SYSTEM_CONFIG, kubelet.operating_system_config(view, pool, addresses))
+        await apply_cluster_dns(self._kube, view, addresses)
 
     async def _count_nodes(self) -> None:
         if self._clock.now() - self._counted >= _COUNT_NODES_EVERY:

@@ -10,45 +10,53 @@ import msgspec
 from dualstack.gardener.model.networks import Networks, network_families
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.cni.interface import Cni, cidr_of
+from dualstack.gardener.render.families import from_migration_on
 from dualstack.gardener.validation.field_errors import Fault, invalid
+from dualstack.model.cidr import same
 from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import IP_POOL, Manifest
-from dualstack.model.manifests import checksum, config_map, daemon_set, manifest
+from dualstack.model.manifests import config_map, daemon_set, manifest
 from dualstack.model.names import KUBE_SYSTEM
+from dualstack.model.parts import Part, Presence, UnknownShape
+from dualstack.model.texts import json_object, with_json_object
+from dualstack.model.workloads import environment_of, with_environment
 
 _CONFIG_MAP = "calico-config"
 _DAEMON_SET = "calico-node"
 _IMAGE = "calico/node:v3.30.3"
+_CNI = "cni_network_config"
 _MODES = {"ipipMode": "Never", "vxlanMode": "Never"}
+_BACKENDS = ("none", "bird")
+_IPV6_SUPPORT = "FELIX_IPV6SUPPORT"
+_RANGES = [[{"subnet": "usePodCidrIPv6"}], [{"subnet": "usePodCidr"}]]
 
 
-def objects(shoot: ShootView, networks: Networks) -> list[Manifest]:
-    """ConfigMap, DaemonSet and IP pools for the families that the migration allows now."""
+def objects(shoot: ShootView, networks: Networks) -> list[Part]:
+    """ConfigMap, DaemonSet and IP pools for the families that the migration allows now.
+
+    A migration changes the ipam plugin, the variables of `_ipv6_variables`, and the IPv6 pool.
+    """
     dual = "IPv6" in network_families(shoot)
-    data = {"calico_backend": backend(shoot), "cni_network_config": _cni_configuration(dual=dual)}
-    result = [
-        config_map(_CONFIG_MAP, KUBE_SYSTEM, data),
-        daemon_set(
-            _DAEMON_SET,
-            _IMAGE,
-            labels={"k8s-app": "calico-node"},
-            annotations={"checksum/configmap-calico": checksum(data)},
-            environment=_environment(shoot, networks, dual=dual),
+    parts = [
+        Part.of(_config_map(shoot), from_migration_on(shoot, lambda live: _edited_configuration(live, dual=dual))),
+        Part.of(
+            _daemon_set(shoot), from_migration_on(shoot, lambda live: _edited_daemon_set(live, networks, dual=dual))
         ),
-        manifest(
-            IP_POOL,
-            "default-ipv4-ippool",
-            spec={"cidr": shoot.pods, "blockSize": 26, "natOutgoing": True, **_MODES, "nodeSelector": "all()"},
+        Part.of(
+            manifest(
+                IP_POOL,
+                "default-ipv4-ippool",
+                spec={"cidr": shoot.pods, "blockSize": 26, "natOutgoing": True, **_MODES, "nodeSelector": "all()"},
+            ),
+            from_migration_on(shoot, _require_native_routing),
+            Presence.OPTIONAL,
         ),
     ]
     if shoot.overlay_enabled is False and shoot.nodes:
         no_snat = {"cidr": shoot.nodes, "disabled": True, "disableBGPExport": True, **_MODES}
-        result.append(manifest(IP_POOL, "no-snat-for-node-cidr", spec=no_snat))
-    if dual:
-        pool = {"cidr": cidr_of(networks.pods, "IPv6"), "blockSize": 122, "natOutgoing": False, **_MODES}
-        result.append(manifest(IP_POOL, "default-ipv6-ippool", spec={**pool, "nodeSelector": "all()"}))
-    return result
+        parts.append(Part(manifest(IP_POOL, "no-snat-for-node-cidr", spec=no_snat), presence=Presence.OPTIONAL))
+    return [*parts, _ipv6_pool(networks, dual=dual)]
 
 
 def backend(shoot: ShootView) -> str:
@@ -58,12 +66,78 @@ def backend(shoot: ShootView) -> str:
     return "bird"
 
 
-def _cni_configuration(*, dual: bool) -> str:
-    ipam: dict[str, Any] = {"type": "host-local", "assign_ipv4": "true", "assign_ipv6": "true" if dual else "false"}
-    if dual:
-        ipam["ranges"] = [[{"subnet": "usePodCidrIPv6"}], [{"subnet": "usePodCidr"}]]
-    else:
-        ipam["subnet"] = "usePodCidr"
+def _ipv6_pool(networks: Networks, *, dual: bool) -> Part:
+    name = "default-ipv6-ippool"
+    if not dual:
+        return Part(manifest(IP_POOL, name), presence=Presence.REMOVED)
+    cidr = cidr_of(networks.pods, "IPv6")
+
+    def edit(live: Manifest) -> Manifest:
+        return live if same(live["spec"]["cidr"], cidr) else {**live, "spec": {**live["spec"], "cidr": cidr}}
+
+    pool = {"cidr": cidr, "blockSize": 122, "natOutgoing": False, **_MODES, "nodeSelector": "all()"}
+    return Part.of(manifest(IP_POOL, name, spec=pool), edit, Presence.ADDED)
+
+
+def _require_native_routing(live: Manifest) -> Manifest:
+    for mode in _MODES:
+        value = (live.get("spec") or {}).get(mode) or "Never"
+        if value != "Never":
+            raise UnknownShape(live, f"spec.{mode} is {value}; a pool that encapsulates packets cannot be migrated")
+    return live
+
+
+def _edited_configuration(live: Manifest, *, dual: bool) -> Manifest:
+    data = live.get("data") or {}
+    if data.get("calico_backend", "none") not in _BACKENDS:
+        known = " and ".join(_BACKENDS)
+        raise UnknownShape(live, f"calico_backend is {data['calico_backend']}; the known values are {known}")
+    try:
+        ipam = json_object(data.get(_CNI) or "", "ipam")
+        if ipam.get("type") != "host-local":
+            raise UnknownShape(live, f"the ipam plugin is {ipam.get('type')}; only host-local has pod CIDRs of nodes")
+        if _assigns_both(ipam) == dual:
+            return live
+        return {**live, "data": {**data, _CNI: with_json_object(data[_CNI], "ipam", _edited_ipam(ipam, dual=dual))}}
+    except ValueError as error:
+        raise UnknownShape(live, f"{_CNI} cannot be read: {error}") from error
+
+
+def _edited_ipam(ipam: Mapping[str, Any], *, dual: bool) -> dict[str, Any]:
+    kept = {key: value for key, value in ipam.items() if key not in ("subnet", "ranges")}
+    kept |= {"assign_ipv4": "true", "assign_ipv6": "true" if dual else "false"}
+    return {**kept, "ranges": _RANGES} if dual else {**kept, "subnet": "usePodCidr"}
+
+
+def _assigns_both(ipam: Mapping[str, Any]) -> bool:
+    return len(ipam.get("ranges", ())) == 2 and ipam.get("assign_ipv4") == ipam.get("assign_ipv6") == "true"
+
+
+def _edited_daemon_set(live: Manifest, networks: Networks, *, dual: bool) -> Manifest:
+    current = environment_of(live, _DAEMON_SET)
+    if str(current.get("FELIX_BPFENABLED")).lower() == "true":
+        raise UnknownShape(live, "FELIX_BPFENABLED is true; the eBPF data plane has not been tested with a migration")
+    if not dual:
+        if current.get(_IPV6_SUPPORT) != "true":
+            return live
+        gone = dict.fromkeys(_ipv6_variables("", ""))
+        return with_environment(live, _DAEMON_SET, {**gone, _IPV6_SUPPORT: "false"})
+    added = _ipv6_variables(cidr_of(networks.nodes, "IPv6"), cidr_of(networks.pods, "IPv6"))
+    return with_environment(live, _DAEMON_SET, {**added, _IPV6_SUPPORT: "true"})
+
+
+def _ipv6_variables(nodes: str, pods: str) -> dict[str, str]:
+    return {
+        "IP6": "autodetect",
+        "IP6_AUTODETECTION_METHOD": f"cidr={nodes}",
+        "CALICO_IPV6POOL_CIDR": pods,
+        "CALICO_IPV6POOL_VXLAN": "Never",
+        "CALICO_IPV6POOL_NAT_OUTGOING": "false",
+        "CALICO_ROUTER_ID": "hash",
+    }
+
+
+def _config_map(shoot: ShootView) -> Manifest:
     content = {
         "name": "k8s-pod-network",
         "cniVersion": "0.3.1",
@@ -74,18 +148,19 @@ def _cni_configuration(*, dual: bool) -> str:
                 "datastore_type": "kubernetes",
                 "nodename": "__KUBERNETES_NODE_NAME__",
                 "mtu": 0,
-                "ipam": ipam,
+                "ipam": {"type": "host-local", "assign_ipv4": "true", "assign_ipv6": "false", "subnet": "usePodCidr"},
                 "policy": {"type": "k8s"},
                 "kubernetes": {"kubeconfig": "__KUBECONFIG_FILEPATH__"},
             },
             {"type": "portmap", "snat": True, "capabilities": {"portMappings": True}},
         ],
     }
-    return msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
+    text = msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
+    return config_map(_CONFIG_MAP, KUBE_SYSTEM, {"calico_backend": backend(shoot), _CNI: text})
 
 
-def _environment(shoot: ShootView, networks: Networks, *, dual: bool) -> dict[str, str]:
-    result = {
+def _daemon_set(shoot: ShootView) -> Manifest:
+    environment = {
         "DATASTORE_TYPE": "kubernetes",
         "CALICO_NETWORKING_BACKEND": backend(shoot),
         "IP": "autodetect",
@@ -94,26 +169,16 @@ def _environment(shoot: ShootView, networks: Networks, *, dual: bool) -> dict[st
         "CALICO_IPV4POOL_IPIP": "Never",
         "CALICO_IPV4POOL_VXLAN": "Never",
         "FELIX_IPINIPENABLED": "false",
-        "FELIX_IPV6SUPPORT": "true" if dual else "false",
+        _IPV6_SUPPORT: "false",
     }
-    if dual:
-        result |= {
-            "IP6": "autodetect",
-            "IP6_AUTODETECTION_METHOD": f"cidr={cidr_of(networks.nodes, 'IPv6')}",
-            "CALICO_IPV6POOL_CIDR": cidr_of(networks.pods, "IPv6"),
-            "CALICO_IPV6POOL_VXLAN": "Never",
-            "CALICO_IPV6POOL_NAT_OUTGOING": "false",
-            "CALICO_ROUTER_ID": "hash",
-        }
-    return result
+    return daemon_set(_DAEMON_SET, _IMAGE, labels={"k8s-app": "calico-node"}, environment=environment)
 
 
 def _is_dual_stack(data: Mapping[str, str]) -> bool:
-    plugins = msgspec.json.decode(data["cni_network_config"])["plugins"]
-    ipam = next((plugin["ipam"] for plugin in plugins if "ipam" in plugin), None)
-    if ipam is None:
-        raise InvalidInput(f"ConfigMap {_CONFIG_MAP} has no plugin with ipam")
-    return len(ipam.get("ranges", ())) == 2 and ipam.get("assign_ipv4") == ipam.get("assign_ipv6") == "true"
+    try:
+        return _assigns_both(json_object(data.get(_CNI) or "", "ipam"))
+    except ValueError as error:
+        raise InvalidInput(f"ConfigMap {_CONFIG_MAP}: {_CNI} cannot be read: {error}") from error
 
 
 def _validate(config: Mapping[str, Any], families: Sequence[str]) -> Iterator[Fault]:

@@ -11,7 +11,8 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.validation.field_errors import Fault
 from dualstack.model.cidr import family
 from dualstack.model.errors import GateFailed
-from dualstack.model.kinds import Kind, Manifest
+from dualstack.model.kinds import Kind
+from dualstack.model.parts import Part
 
 
 def _accept(_config: Mapping[str, Any], _families: Sequence[str]) -> Iterable[Fault]:
@@ -28,7 +29,7 @@ class Cni:
     """The DaemonSet in kube-system that runs the plugin."""
     config_map: str
     """The ConfigMap in kube-system that configures it."""
-    objects: Callable[[ShootView, Networks], list[Manifest]]
+    objects: Callable[[ShootView, Networks], list[Part]]
     """The objects of its ManagedResource, for the families of `dualstack.gardener.model.networks.network_families`."""
     is_dual_stack: Callable[[Mapping[str, str]], bool]
     """Whether the data of the ConfigMap configures both families; raises InvalidInput if they do not say."""
