@@ -478,6 +478,11 @@ def test_a_limit_is_reached_only_with_the_last_one_that_it_allows() -> None:
     assert problems(replace(many_routes(196), settings=drill), "static-route-quota") == []
 
 
+def test_without_a_requested_check_decoys_need_no_room() -> None:
+    inventory = replace(INVENTORY, settings=Settings(), prober_image="")
+    assert [finding.status for finding in findings(inventory, "decoy-room")] == ["not-applicable"]
+
+
 def test_decoys_that_exist_need_no_room() -> None:
     existing = facts(decoys=DecoyFacts(vm=True))
     inventory = replace(observing(existing), prober_image="")
