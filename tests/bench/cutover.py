@@ -14,7 +14,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -42,13 +41,13 @@ from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
 from tests.bench.bounds import bounds_of
+from tests.bench.example import EXAMPLE, join_pairs
 from tests.bench.planning import plan
 from tests.bench.reachability import PROPAGATION, Outages
 from tests.bench.timing import operations_of, outage_bound, permitted, slowest, steps_of
 from tests.bench.virtual_time import VirtualClock, VirtualLoop
 from tests.support.store_kube import StoreKube
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 SIZES = (100, 130, 1000, 5000)
 PAIRED = 130
 """Up to this size every pair of nodes is watched by the fabric as well: pairs grow with the square."""
@@ -123,7 +122,7 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
     compute.reset_statistics()
     outages.start(node.name for node in world.nodes)
     if paired:
-        _watch_pairs(fabric, world, clock.now())
+        join_pairs(fabric, world, clock.now())
     began, wall = clock.now(), time.monotonic()
     try:
         await controller.reconcile(name, ns)
@@ -157,13 +156,6 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
         "byMethod": statistics["byMethod"],
         "wallSeconds": round(time.monotonic() - wall, 1),
     }
-
-
-def _watch_pairs(fabric: Fabric, world: World, at: float) -> None:
-    for node in world.nodes:
-        fabric.traffic.join(at, node.name, [node.pod_cidr])
-    fabric.rest(at)
-    fabric.traffic.mark(at)
 
 
 def _pairs(fabric: Fabric, world: World, at: float) -> dict[str, Any]:

@@ -119,25 +119,25 @@ class ProviderGcp:
             change["finalizers"] = [*finalizers, _FINALIZER]
         if change:
             found = await self._metadata(found, change)
-        await self._status(found, kind, "Processing", 1, _TEXTS.get(kind, _OTHERWISE)[0])
+        await self._status(found, kind, "Processing", 1, _TEXTS.get(kind, _OTHERWISE)[0], {})
         return found
 
     async def _failed(self, found: Manifest, kind: str, text: str, codes: tuple[str, ...]) -> None:
         now = rfc3339(self._context.clock.now())
         last_error = {"description": f"{text}.", "lastUpdateTime": now, **({"codes": list(codes)} if codes else {})}
         observed = {"observedGeneration": found["metadata"].get("generation"), "lastError": last_error}
-        await self._status(found, kind, "Error", 50, text, **observed)
+        await self._status(found, kind, "Error", 50, text, observed)
 
     async def _succeeded(self, found: Manifest, kind: str, fields: Manifest) -> None:
         if kind == "Restore":
             found = await self._metadata(found, {"annotations": {OPERATION: None}})
         observed = {"observedGeneration": found["metadata"].get("generation"), "lastError": None}
-        await self._status(found, kind, "Succeeded", 100, _TEXTS.get(kind, _OTHERWISE)[2], **observed, **fields)
+        await self._status(found, kind, "Succeeded", 100, _TEXTS.get(kind, _OTHERWISE)[2], {**fields, **observed})
         if kind in ("Delete", "Migrate"):
             finalizers = [name for name in found["metadata"].get("finalizers", ()) if name != _FINALIZER]
             await self._metadata(found, {"finalizers": finalizers or None, "annotations": {OPERATION: None}})
 
-    async def _status(self, found: Manifest, kind: str, state: str, progress: int, text: str, **fields: Any) -> None:
+    async def _status(self, found: Manifest, kind: str, state: str, progress: int, text: str, fields: Manifest) -> None:
         last = {
             "type": kind,
             "state": state,

@@ -1,0 +1,45 @@
+"""A cluster that was prepared for a migration while it is IPv4-only (docs/reference/gardener.md#prepared-clusters)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dualstack.clock import Clock
+from dualstack.gardener.model import names as gardener_names
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.model import names
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.world.gardener.builder import World
+
+AT_ONCE, WINDOW = 500, 60.0
+"""VMs that are changed in one quota window, and its seconds."""
+
+
+async def prepare(compute: Compute, world: World, clock: Clock) -> None:
+    """Set the overlap flag, add the pod range, and give each VM its pod CIDR as an alias. Routes stay."""
+    shoot = ShootView.of(world.shoot)
+    await _patch(compute, shoot, allowSubnetCidrRoutesOverlap=True)
+    pod_range = {"rangeName": names.POD_RANGE_NAME, "ipCidrRange": shoot.pods}
+    await _patch(compute, shoot, secondaryIpRanges=[pod_range])
+    for number, node in enumerate(world.nodes):
+        if number and number % AT_ONCE == 0:
+            await clock.sleep(WINDOW)
+        scope = f"zones/{node.zone}"
+        interface = (await compute.answer("instances.get", scope, node.name))["networkInterfaces"][0]
+        alias = {"ipCidrRange": node.pod_cidr, "subnetworkRangeName": names.POD_RANGE_NAME}
+        await compute.answer(
+            "instances.updateNetworkInterface",
+            scope,
+            node.name,
+            query={"networkInterface": interface["name"]},
+            body={"aliasIpRanges": [alias], "fingerprint": interface["fingerprint"]},
+        )
+    compute.finish()
+
+
+async def _patch(compute: Compute, shoot: ShootView, **change: Any) -> None:
+    scope, name = f"regions/{shoot.region}", gardener_names.nodes_subnet(shoot.technical_id)
+    subnet = await compute.answer("subnetworks.get", scope, name)
+    body = {"fingerprint": subnet["fingerprint"], **change}
+    await compute.answer("subnetworks.patch", scope, name, body=body)
+    compute.finish()
