@@ -124,6 +124,7 @@ def _waits(settings: Settings) -> dict[str, float]:
     """Seconds that each barrier waits."""
     return {
         "barrier-flag": settings.barrier_flag,
+        "barrier-range-canary": settings.barrier_range_canary,
         "barrier-range": settings.barrier_range,
         "barrier-alias-canary": settings.barrier_canary,
         "barrier-aliases": settings.soak_aliases,

@@ -22,11 +22,12 @@ class JumpingSelector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.skipped = 0.0
+        self.grace = GRACE
 
     def select(self, timeout: float | None = None) -> Any:
         if timeout is None:
             return super().select(None)
-        ready = super().select(0) or (super().select(GRACE) if timeout > 0 else [])
+        ready = super().select(0) or (super().select(self.grace) if timeout > 0 and self.grace else [])
         if not ready:
             self.skipped += max(0.0, timeout)
         return ready

@@ -83,6 +83,7 @@ def test_every_annotation_of_ours_is_documented() -> None:
     ("anchor", "setting"),
     [
         ("barrier-flag", "barrier_flag"),
+        ("barrier-range-canary", "barrier_range_canary"),
         ("barrier-range", "barrier_range"),
         ("barrier-alias-canary", "barrier_canary"),
         ("soak", "soak_aliases"),

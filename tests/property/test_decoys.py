@@ -59,7 +59,7 @@ def test_the_whole_way_with_decoys() -> None:
         "barrier-decoy-route",
         "gate-decoy-handover",
         "remove-decoys",
-        *(steps(at_rest(3), UNWANTED)[4:]),
+        *(steps(at_rest(3), UNWANTED)[9:]),
     ]
 
 

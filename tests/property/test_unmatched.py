@@ -118,8 +118,12 @@ def test_the_complaint_of_a_single_node_does_not_count() -> None:
         assert not replace(facts, with_network_problem=frozenset(facts.pod_cidr_of)).unserved
 
 
-def test_the_controller_is_stopped_and_the_flag_known_before_an_alias_is_removed() -> None:
+def test_p24_nothing_is_awaited_while_the_canary_is_unreachable() -> None:
     facts = cut_off(3, 1)
     steps = [step.id for step in UNMATCHED.transitions(replace(facts, controller=RUNNING), SETTINGS)]
-    assert steps[:3] == ["stop-cloud-controller-manager", "barrier-flag", "remove-aliases"]
-    assert next(step.id for step in UNMATCHED.transitions(facts.after(1000.0), SETTINGS)) == "remove-aliases"
+    assert steps[:4] == [
+        "stop-cloud-controller-manager",
+        "remove-aliases",
+        "remove-secondary-range",
+        "restore-routes",
+    ]

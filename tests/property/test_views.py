@@ -50,12 +50,19 @@ ALL = {"node-0", "node-1", "node-2"}
 @pytest.mark.parametrize(
     ("impatient", "lost"),
     [
-        (replace(SETTINGS, barrier_flag=0.0), ALL),
-        (replace(SETTINGS, barrier_flag=PROPAGATION - 1), ALL),
+        (replace(SETTINGS, barrier_flag=0.0), {"node-0"}),
+        (replace(SETTINGS, barrier_flag=PROPAGATION - 1), {"node-0"}),
+        (replace(SETTINGS, barrier_flag=0.0, barrier_range_canary=0.0), ALL),
         (replace(SETTINGS, soak_aliases=0.0), {"node-0"}),
         (replace(SETTINGS, soak_aliases=0.0, barrier_route_canary=0.0, barrier_routes=0.0), ALL),
     ],
-    ids=["no-flag-barrier", "short-flag-barrier", "no-soak", "no-soak-and-nothing-after-the-canary"],
+    ids=[
+        "no-flag-barrier",
+        "short-flag-barrier",
+        "no-flag-barrier-and-no-range-canary",
+        "no-soak",
+        "no-soak-and-nothing-after-the-canary",
+    ],
 )
 def test_without_the_barriers_that_prevent_loss_overlap_loses(impatient: Settings, lost: set[str]) -> None:
     assert losses(choose("overlap"), at_rest(3), replace(impatient, barrier_canary=0.0)) == lost

@@ -72,6 +72,7 @@ def at_goal(facts: CutoverFacts) -> bool:
         not facts.routes
         and not facts.saved_routes
         and not facts.subnet.overlap_flag
+        and not facts.range_canary
         and (RANGE, PODS) in facts.subnet.secondary_ranges
         and all(
             node.aliases[:1] == (AliasFacts(node.pod_cidr, RANGE),)
@@ -85,4 +86,6 @@ def on_routes(facts: CutoverFacts) -> bool:
     """Whether every VM has its route and nothing of the cut-over is left, except possibly a stopped controller."""
     ranges = [name for name, _ in facts.subnet.secondary_ranges if name == facts.range_name]
     leftovers = facts.drill_routes or facts.decoys.present or facts.saved_routes
-    return not (leftovers or facts.all_holders or facts.unrouted or ranges or facts.subnet.overlap_flag)
+    return not (
+        leftovers or facts.range_canary or facts.all_holders or facts.unrouted or ranges or facts.subnet.overlap_flag
+    )

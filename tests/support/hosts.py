@@ -28,6 +28,7 @@ def view_of(facts: CutoverFacts) -> View:
         ("flag",): facts.subnet.overlap_flag,
         ("range",): (facts.range_name, facts.pods_cidr) in facts.subnet.secondary_ranges,
     }
+    view |= {("range-canary", facts.range_canary): True} if facts.range_canary else {}
     view |= {("route", route.destination, route.instance): True for route in facts.routes}
     view |= {
         ("alias", alias.cidr, node.name): True
@@ -43,7 +44,7 @@ def delivered_to(view: View, cidr: str) -> frozenset[str]:
     """The VMs that get a packet for `cidr` from a host with this view; empty when it is dropped."""
     seen = [key for key, value in view.items() if value]
     routed = frozenset(key[2] for key in seen if key[0] == "route" and key[1] == cidr)
-    if not view.get(("range",)):
+    if not (view.get(("range",)) or view.get(("range-canary", cidr))):
         return routed  # no subnet range: the static route, else the default route drops it
     matched = frozenset(key[2] for key in seen if key[0] == "alias" and key[1] == cidr)
     if matched:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from dualstack.cutover.platform import Member
@@ -44,6 +44,7 @@ class MemoryPlatform:
 
     nodes: dict[str, Manifest | None] = field(default_factory=lambda: {name: node(n) for n, name in enumerate(NODES)})
     saved: tuple[SavedRoute, ...] = ()
+    kept: dict[str, str] = field(default_factory=dict)
     controller: ControllerFacts = field(default_factory=lambda: ControllerFacts(replicas=1, pods=1, ignored=False))
     calls: list[str] = field(default_factory=list)
 
@@ -58,6 +59,14 @@ class MemoryPlatform:
 
     async def forget(self, done: Callable[[SavedRoute], bool]) -> None:
         self.saved = tuple(route for route in self.saved if not done(route))
+
+    async def notes(self) -> Mapping[str, str]:
+        return self.kept
+
+    async def note(self, name: str, value: str | None) -> None:
+        self.kept = {known: text for known, text in self.kept.items() if known != name}
+        if value is not None:
+            self.kept[name] = value
 
     async def route_controller(self) -> ControllerFacts:
         return self.controller

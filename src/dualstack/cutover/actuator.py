@@ -10,7 +10,7 @@ from typing import Any
 from dualstack.clock import Clock
 from dualstack.cutover.decoys import RANGE as DECOY_RANGE
 from dualstack.cutover.decoys import Decoys
-from dualstack.cutover.observation import Observation, Observer
+from dualstack.cutover.observation import RANGE_PROVEN, Observation, Observer, with_network_problem
 from dualstack.cutover.platform import Platform
 from dualstack.cutover.rollback_drill import RollbackDrill as Drill
 from dualstack.cutover.route_ownership import route_body
@@ -26,6 +26,7 @@ from dualstack.plan import gates
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.steps import (
     AddAliases,
+    AddRangeCanary,
     AddSecondaryRange,
     ClearOverlapFlag,
     ClearSavedRoutes,
@@ -33,6 +34,7 @@ from dualstack.plan.steps import (
     Gate,
     RemoveAliases,
     RemoveDrillRoutes,
+    RemoveRangeCanary,
     RemoveSecondaryRange,
     RestoreController,
     RestoreRoutes,
@@ -44,6 +46,7 @@ from dualstack.plan.steps import (
     Transition,
 )
 from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.steps.subnet import RANGE_CANARY
 
 WIDTH = 1000
 """Targets of one transition that are processed concurrently. The plan bounds the risk by the size of its batches.
@@ -92,6 +95,10 @@ class CloudActuator:
         self._last = await self._observer.observe()
         return self._last.facts
 
+    async def network_problems(self) -> frozenset[str]:
+        """The Nodes that report a network problem now."""
+        return with_network_problem(await self._platform.members())
+
     async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
         """Reasons not to pass `gate`: the decoys' probes for its own gates, `dualstack.plan.gates` for all others."""
         return await self._decoys.check(gate, facts) if gate in gates.DECOYS else gates.problems(gate, facts)
@@ -124,7 +131,12 @@ class CloudActuator:
             case CreateDecoys() | AliasDecoys() | DropDecoyRoute() | RemoveDecoys():
                 await self._perform_on_decoys(transition)
             case _:
-                await self._patch_subnet(self._subnet_change(transition))
+                await self._perform_on_subnet(transition)
+
+    async def _perform_on_subnet(self, step: Transition) -> None:
+        if isinstance(step, RemoveRangeCanary) and step.proven:
+            await self._platform.note(RANGE_PROVEN, "true")
+        await self._patch_subnet(self._subnet_change(step))
 
     def _subnet_change(self, transition: Transition) -> Change:
         pod_range = self._cluster.pod_range
@@ -137,6 +149,11 @@ class CloudActuator:
                 return lambda subnet: _with(subnet, pod_range)
             case RemoveSecondaryRange():
                 return lambda subnet: _without(subnet, pod_range["rangeName"])
+            case AddRangeCanary():
+                canary = {"rangeName": RANGE_CANARY, "ipCidrRange": transition.block}
+                return lambda subnet: _with(subnet, canary)
+            case RemoveRangeCanary():
+                return lambda subnet: _without(subnet, RANGE_CANARY)
             case AddDecoyRange():
                 trial = {"rangeName": DECOY_RANGE, "ipCidrRange": self._facts().decoys.home}
                 return lambda subnet: _with(subnet, trial)

@@ -40,6 +40,7 @@ def changes(before: CutoverFacts, after: CutoverFacts) -> tuple[Aspect, ...]:
     changed = {
         "flag": before.subnet.overlap_flag != after.subnet.overlap_flag,
         "range": _our_ranges(before) != _our_ranges(after),
+        "range-canary": before.range_canary != after.range_canary,
         "aliases": _aliases_changed(before, after),
         "routes": _routes(before) != _routes(after),
         "controller": _controller(before) != _controller(after),

@@ -22,9 +22,13 @@ from dualstack.model.conditions import condition_status
 from dualstack.model.kinds import Manifest
 from dualstack.model.names import parse_provider_id
 from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, SavedRoute, SubnetFacts
+from dualstack.plan.steps.subnet import RANGE_CANARY
 
 NETWORK_PROBLEMS = ("ClusterNetworkProblem", "HostNetworkProblem")
 """Node conditions that Gardener's network problem detector sets."""
+
+RANGE_PROVEN = "range-proven"
+"""The note that a range canary has passed."""
 
 INSTANCE_FIELDS = "items(name,status,description,networkInterfaces),nextPageToken"
 
@@ -55,9 +59,10 @@ class Observer:
 
     async def observe(self) -> Observation:
         """The state as it is now. The nodes subnet must exist."""
-        subnet, saved, controller, found = await asyncio.gather(
+        subnet, saved, notes, controller, found = await asyncio.gather(
             self.compute.get(self.cluster.nodes_subnet_path),
             self.platform.saved_routes(),
+            self.platform.notes(),
             self.platform.route_controller(),
             self.platform.members(),
         )
@@ -84,12 +89,14 @@ class Observer:
             subnet=_subnet(subnet, self.cluster),
             routes=tuple(ours),
             foreign_routes=tuple(foreign),
+            range_canary=_range_canary(subnet, self.cluster),
+            range_proven=RANGE_PROVEN in notes,
             decoys=await self.decoys.observe(decoy, to_decoys, subnet),
             drill_routes=tuple(route["name"] for route in drills),
             nodes=tuple(_node(member, instances.get(name), subnet, zones) for name, member in members.items()),
             saved_routes=saved,
             controller=controller,
-            with_network_problem=frozenset(name for name, node in nodes.items() if _network_problem(node)),
+            with_network_problem=with_network_problem(members.values()),
             unhealthy={name: problem for name, node in nodes.items() if (problem := _problem(node))},
             unidentified=self._unidentified(members, instances, subnet),
         )
@@ -151,6 +158,11 @@ class Observer:
         return sorted(zones - {""})
 
 
+def with_network_problem(members: Iterable[Member]) -> frozenset[str]:
+    """The names of the members whose Nodes report a network problem."""
+    return frozenset(member.name for member in members if member.node is not None and _network_problem(member.node))
+
+
 def _problem(node: Manifest) -> str:
     """Why the Node is not healthy; empty when it is Ready and has a network."""
     conditions = (node.get("status") or {}).get("conditions") or ()
@@ -177,9 +189,17 @@ def _subnet(subnet: Resource, cluster: Cluster) -> SubnetFacts:
         flag_visible="allowSubnetCidrRoutesOverlap" in subnet,
         stack_type=subnet.get("stackType") or "IPV4_ONLY",
         secondary_ranges=tuple(
-            (name, cidr.canonical(text)) for name, text in secondary_ranges(subnet) if name != DECOY_RANGE
+            (name, cidr.canonical(text))
+            for name, text in secondary_ranges(subnet)
+            if name != DECOY_RANGE and not (name == RANGE_CANARY and cidr.contains(cluster.pods, text))
         ),
     )
+
+
+def _range_canary(subnet: Resource, cluster: Cluster) -> str:
+    """The CIDR of the range canary; empty without one. A range of that name outside the pod CIDR is not ours."""
+    found = (text for name, text in secondary_ranges(subnet) if name == RANGE_CANARY)
+    return next((cidr.canonical(text) for text in found if cidr.contains(cluster.pods, text)), "")
 
 
 def _node(member: Member, instance: Resource | None, subnet: Resource, zones: list[str]) -> NodeFacts:

@@ -1,13 +1,13 @@
 """The seam between a cut-over and whatever manages the cluster: Gardener, kubeadm, kOps.
 
 A cut-over reads Compute itself. Everything that depends on how the cluster is managed goes through a `Platform`: which
-machines belong to it, where the list of saved routes is kept, and how its route controller is stopped and restored.
+machines belong to it, where saved routes and notes are kept, and how its route controller is stopped and restored.
 `dualstack.gardener.platform` is Gardener's implementation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,6 +57,14 @@ class Platform(Protocol):
 
     async def forget(self, done: Callable[[SavedRoute], bool]) -> None:
         """Remove the routes for which `done` is true from the saved list."""
+        ...
+
+    async def notes(self) -> Mapping[str, str]:
+        """What `note` has recorded, by name. It outlives the process."""
+        ...
+
+    async def note(self, name: str, value: str | None) -> None:
+        """Record a value under a name of lower-case words joined by hyphens; None removes it."""
         ...
 
     async def route_controller(self) -> ControllerFacts:

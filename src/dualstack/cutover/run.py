@@ -62,6 +62,10 @@ class Actuator(Protocol):
         """Reasons not to pass `gate`, one sentence each; empty when it passes. Changes nothing."""
         ...
 
+    async def network_problems(self) -> frozenset[str]:
+        """The Nodes that report now that their pods do not reach others. Reads nothing else."""
+        ...
+
 
 async def run_cutover(
     actuator: Actuator, strategy: Strategy, settings: Settings, clock: Clock, emit: Listener, shoot: str
@@ -99,6 +103,7 @@ class _Run:
         self._retries = RetryBudget(settings)
         self._estimator = ProgressEstimator(strategy, settings)
         self._blackout = BlackoutWatch()
+        self._latest: CutoverFacts
 
     async def to_the_end(self) -> None:
         facts = await self._observe()
@@ -128,9 +133,8 @@ class _Run:
                 self._failed(transition, str(error), final=stage is None)
                 if stage is None:
                     raise
-                if (because := cloud_limitation(await self._observe())) is not None:
-                    message = f"{error}; {await self._retreat(UNMATCHED, Stage.ROUTES)}"
-                    raise Unsupported(message, because) from error
+                if (because := cloud_limitation(self._latest)) is not None:
+                    raise await self._leave_trial(error, because) from error
                 message = f"{error}; {await self._retreat(way_back(stage), stage)}"
                 if isinstance(error, Unsupported):
                     raise Unsupported(message, error.because) from error
@@ -138,6 +142,21 @@ class _Run:
             except DualstackError as error:
                 self._failed(transition, str(error), final=True)
                 raise
+
+    async def _leave_trial(self, error: GateFailed, because: str) -> GateFailed:
+        """Return to routes at once; the error of the run.
+
+        The fact is shown only if the Nodes recover with their routes: otherwise what they report has another cause.
+        """
+        reporting = self._latest.with_network_problem
+        message = f"{error}; {await self._retreat(UNMATCHED, Stage.ROUTES)}"
+        until = self._clock.now() + self._settings.recovery_timeout
+        while left := reporting & (await self._observe()).with_network_problem:
+            if self._clock.now() >= until:
+                still = f"node {min(left)} still reports a network problem without the range, so it has another cause"
+                return GateFailed(f"{message}; {still}")
+            await self._clock.sleep(self._settings.watch_every)
+        return Unsupported(message, because)
 
     async def _retreat(self, way: Strategy, stage: Stage) -> str:
         """Roll back to `stage` without further loss; returns the outcome as a clause."""
@@ -214,11 +233,20 @@ class _Run:
             if self._clock.now() > deadline:
                 changing = " and ".join(barrier.aspects)
                 raise GateFailed(f"{changing} keep changing; find and stop the program that changes them")
-            await self._clock.sleep(
-                min(barrier.remaining(facts), self._settings.observation_interval(len(facts.nodes)))
+            await self._watch(
+                min(barrier.remaining(facts), self._settings.observation_interval(len(facts.nodes))), facts
             )
             facts = await self._observe()
         return self._left(barrier, facts, passed=barrier.remaining(facts) <= 0)
+
+    async def _watch(self, seconds: float, facts: CutoverFacts) -> None:
+        """Wait; while a node is on trial, return as soon as it reports a network problem."""
+        until, on_trial = self._clock.now() + seconds, set(facts.on_trial)
+        while on_trial and (left := until - self._clock.now()) > 0:
+            await self._clock.sleep(min(left, self._settings.watch_every))
+            if on_trial & await self._with_retries(self._actuator.network_problems):
+                return
+        await self._clock.sleep(until - self._clock.now())
 
     async def _pass(self, gate: Gate, facts: CutoverFacts) -> CutoverFacts:
         """Check until the gate passes, its time is up, or the observed facts make another step the next one."""
@@ -229,7 +257,7 @@ class _Run:
                 if gate.failure_implies and gate.failure_implies in problems:
                     raise Unsupported(message, gate.failure_implies)
                 raise GateFailed(message)
-            await self._clock.sleep(self._settings.observe_every / 2)
+            await self._watch(self._settings.observe_every / 2, facts)
             facts, looked = await self._observe(), self._clock.now()
             if self._next(facts) != gate:
                 return self._left(gate, facts, passed=False)
@@ -239,9 +267,8 @@ class _Run:
         return self._left(gate, self._change_times.update(facts) if fresh else await self._observe(), passed=True)
 
     def _time_limit(self, facts: CutoverFacts) -> float:
-        if facts.unserved:
-            return 0.0
-        return self._settings.network_problem_timeout if facts.unmatched else self._settings.gate_timeout
+        """While pods are unreachable because of the step before, rolling it back comes first."""
+        return 0.0 if cloud_limitation(facts) is not None else self._settings.gate_timeout
 
     def _left(self, transition: Barrier | Gate, facts: CutoverFacts, *, passed: bool) -> CutoverFacts:
         if passed:
@@ -256,7 +283,8 @@ class _Run:
         return await self._observe()
 
     async def _observe(self) -> CutoverFacts:
-        return self._change_times.update(await self._with_retries(self._actuator.observe))
+        self._latest = self._change_times.update(await self._with_retries(self._actuator.observe))
+        return self._latest
 
     async def _with_retries(self, read: Callable[[], Awaitable[Result]]) -> Result:
         """Read, and retry as the retry budget allows."""

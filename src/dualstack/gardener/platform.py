@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dualstack.cutover.platform import Member
@@ -10,6 +10,7 @@ from dualstack.gardener.controllers.cloud_controller_manager import CloudControl
 from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.gardener.model import infrastructure
 from dualstack.gardener.model.kinds import MACHINE
+from dualstack.gardener.model.names import NOTE
 from dualstack.gce.gather import gather_all
 from dualstack.kube.interface import Kube
 from dualstack.model import cidr
@@ -19,7 +20,8 @@ from dualstack.plan.facts import ControllerFacts, SavedRoute
 
 @dataclass(frozen=True, slots=True)
 class GardenerPlatform:
-    """Machines and Nodes, the routes in `Infrastructure.status.state`, and cloud-controller-manager in the seed.
+    """Machines and Nodes, the routes in `Infrastructure.status.state`, notes as annotations of the Infrastructure, and
+    cloud-controller-manager in the seed.
 
     namespace: the shoot's technical ID.
     """
@@ -50,6 +52,13 @@ class GardenerPlatform:
 
     async def forget(self, done: Callable[[SavedRoute], bool]) -> None:
         await self.record.remove_routes(lambda entry: done(_read(entry)))
+
+    async def notes(self) -> Mapping[str, str]:
+        annotations = (await self.record.read())["metadata"].get("annotations") or {}
+        return {name.removeprefix(NOTE): value for name, value in annotations.items() if name.startswith(NOTE)}
+
+    async def note(self, name: str, value: str | None) -> None:
+        await self.record.annotate(NOTE + name, value)
 
     async def route_controller(self) -> ControllerFacts:
         return await self.manager.observe()

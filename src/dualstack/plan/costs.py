@@ -6,11 +6,13 @@ from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps import (
     AddAliases,
+    AddRangeCanary,
     AddSecondaryRange,
     Barrier,
     ClearOverlapFlag,
     DeleteRoutes,
     RemoveAliases,
+    RemoveRangeCanary,
     RemoveSecondaryRange,
     RestoreRoutes,
     SetOverlapFlag,
@@ -86,6 +88,8 @@ def duration(transition: Transition, facts: CutoverFacts) -> float:
             | AddSecondaryRange()
             | AddDecoyRange()
             | RemoveSecondaryRange()
+            | AddRangeCanary()
+            | RemoveRangeCanary()
             | ClearOverlapFlag()
             | SetStackType()
         ):

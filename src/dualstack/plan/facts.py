@@ -12,8 +12,8 @@ from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 
-Aspect = Literal["flag", "range", "aliases", "routes", "controller", "decoys"]
-ASPECTS: tuple[Aspect, ...] = ("flag", "range", "aliases", "routes", "controller", "decoys")
+Aspect = Literal["flag", "range", "range-canary", "aliases", "routes", "controller", "decoys"]
+ASPECTS: tuple[Aspect, ...] = ("flag", "range", "range-canary", "aliases", "routes", "controller", "decoys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,10 @@ class CutoverFacts:
     drill_routes: tuple[str, ...] = ()
     """Names of temporary routes that a drill left behind; they lead to an unused block of the pod CIDR."""
     decoys: DecoyFacts = DecoyFacts()
+    range_canary: str = ""
+    """The CIDR of the range canary: one node's block as a secondary range of its own; empty without one."""
+    range_proven: bool = False
+    """A range canary has shown, and the platform remembers, that routes serve addresses inside a range."""
     with_network_problem: frozenset[str] = field(default=frozenset(), compare=False)
     """The Nodes that report that their pods do not reach others."""
     unhealthy: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -221,7 +225,7 @@ class CutoverFacts:
         (docs/reference/cut-over.md#r6, docs/reference/cut-over.md#r8).
         """
         if not self.range_present:
-            return self.routed(name)
+            return self.routed(name) and (self.pod_cidr_of[name] != self.range_canary or self.subnet.overlap_flag)
         if self.holders.get(self.pod_cidr_of[name]):
             return self.aliased(name)
         return self.subnet.overlap_flag and self.routed(name)
@@ -258,12 +262,14 @@ class CutoverFacts:
     @property
     def begun(self) -> bool:
         """Whether a cut-over has changed something already, or cloud-controller-manager is stopped for one."""
-        return bool(self.range_present or self.saved_routes or self.all_holders or self.controller.gone)
+        return bool(
+            self.range_present or self.range_canary or self.saved_routes or self.all_holders or self.controller.gone
+        )
 
     @property
     def finished(self) -> bool:
         """Whether nothing of the cut-over remains. A flag that a foreign route needs stays set."""
-        ours = self.routes or self.drill_routes or self.decoys.present or self.saved_routes
+        ours = self.routes or self.drill_routes or self.decoys.present or self.saved_routes or self.range_canary
         open_work = ours or self.without_alias or not self.range_present
         return not open_work and (not self.subnet.overlap_flag or bool(self.foreign_routes))
 
@@ -304,6 +310,27 @@ class CutoverFacts:
         running = {name for name in self.pod_cidr_of if self.node_of[name].running}
         depending = self.range_present and self.subnet.overlap_flag and self.without_alias and not self.unrouted
         return bool(depending and len(running) > 1 and self.with_network_problem.issuperset(running))
+
+    # One node on trial.
+
+    @property
+    def canary(self) -> str:
+        """The VM whose block is the range canary; empty without one."""
+        return next((name for name, cidr in self.pod_cidr_of.items() if cidr == self.range_canary), "")
+
+    @property
+    def canary_unserved(self) -> bool:
+        """Whether the Node of the range canary reports a network problem: its route does not serve addresses inside a
+        range (docs/reference/cut-over.md#r6)."""
+        return bool(self.canary) and self.subnet.overlap_flag and self.canary in self.with_network_problem
+
+    @property
+    def on_trial(self) -> tuple[str, ...]:
+        """The VMs whose pods depend on a fact that the cloud has not shown yet."""
+        if self.canary:
+            return (self.canary,)
+        bare = tuple(name for name in self.unrouted if name in self.pod_cidr_of and self.aliased(name))
+        return bare if self.range_present and self.subnet.overlap_flag and len(bare) == 1 else ()
 
     # State of the run.
 

@@ -33,6 +33,10 @@ ALIASES_NOT_MATCHED = (
 READY = Gate(what="ready", aspects=("controller", "routes", "aliases"), needs_range=False)
 """`compressed`: before the first route is deleted."""
 
+FLAG = Gate(what="flag", aspects=("flag",), needs_range=False, needs_aliases=False)
+"""Every node is healthy before one of them goes on trial, so that what it reports then is due to the trial."""
+RANGE_CANARY = Gate(what="range-canary", aspects=("flag",), needs_range=False, needs_aliases=False)
+"""The route of the first VM serves its block although the block is a range; before the pod CIDR becomes one."""
 RANGE = Gate(what="range", aspects=("range",), needs_aliases=False)
 """The range is there and every node is still served by its route."""
 ALIAS_CANARY = Gate(what="alias-canary", aspects=("range",), needs_aliases=False)
@@ -84,6 +88,6 @@ def problems(gate: Gate, facts: CutoverFacts) -> list[str]:
 
 def cloud_limitation(facts: CutoverFacts) -> str | None:
     """What the cloud does not do, as the Nodes' conditions show it; None while nothing indicates that."""
-    if facts.unserved:
+    if facts.unserved or facts.canary_unserved:
         return ROUTES_NOT_SERVED
     return ALIASES_NOT_MATCHED if facts.unmatched else None

@@ -64,12 +64,14 @@ def _flag_off_over_routes(before: CutoverFacts, after: CutoverFacts) -> list[str
     cleared = before.subnet.overlap_flag and not after.subnet.overlap_flag
     inside = [f"route {route.name}" for route in (*after.routes, *after.foreign_routes)]
     inside += [f"the decoys' route to {cidr}" for cidr in sorted(after.decoys.routes)]
-    return inside if cleared and after.range_present else []
+    return inside if cleared and (after.range_present or after.range_canary) else []
 
 
 def _range_over_decoys(before: CutoverFacts, after: CutoverFacts) -> list[str]:
     added = after.range_present and not before.range_present
-    return ["the decoys still exist"] if added and after.decoys.present else []
+    left = ["the decoys still exist"] if after.decoys.present else []
+    left += ["the range canary still exists"] if after.range_canary else []
+    return left if added else []
 
 
 def _decoy_in_use(before: CutoverFacts, after: CutoverFacts) -> list[str]:

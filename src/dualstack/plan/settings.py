@@ -19,6 +19,8 @@ class Settings:
     """Share of the VMs that hold their alias after each batch that follows the canary, ascending to 1."""
     barrier_flag: float = 120.0
     """From the flag to the range (docs/reference/cut-over.md#barrier-flag)."""
+    barrier_range_canary: float = 90.0
+    """From the range canary to its removal (docs/reference/cut-over.md#barrier-range-canary)."""
     barrier_range: float = 120.0
     """From the range to the first alias (docs/reference/cut-over.md#barrier-range)."""
     barrier_canary: float = 60.0
@@ -42,9 +44,10 @@ class Settings:
     """The same for each VM, in a large cluster: an observation takes a request for every 500 VMs and routes."""
     gate_timeout: float = 300.0
     """How long a gate may fail before the cut-over stops: a node needs a minute to become Ready again."""
-    network_problem_timeout: float = 60.0
-    """The same while Nodes report that the cloud does not do what `overlap` depends on, because pods are
-    unreachable."""
+    watch_every: float = 2.0
+    """Seconds between two looks at the Nodes while one of them is on trial (docs/reference/cut-over.md#trial)."""
+    recovery_timeout: float = 60.0
+    """How long Nodes may take to report that their network works again after a rollback."""
     attempts: int = 8
     """How often a failing step is tried, and how often a step is repeated for a target that keeps losing its effect."""
     backoff: tuple[float, float] = (2.0, 60.0)

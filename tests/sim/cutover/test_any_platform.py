@@ -77,7 +77,7 @@ async def test_finished_it_changes_nothing() -> None:
         assert len(steps(made)) == begun
 
 
-@pytest.mark.parametrize("number", range(1, 24))
+@pytest.mark.parametrize("number", range(1, 27))
 async def test_killed_at_any_step_forward_it_finishes_without_loss(number: int) -> None:
     async with memory_cluster() as made:
         await made.killed_at_step(number, forward)
@@ -99,7 +99,7 @@ async def test_killed_at_any_step_on_the_way_back_it_finishes_without_loss(numbe
 async def test_the_numbers_above_cover_every_step() -> None:
     async with memory_cluster(knobs=ROUTES_RETURN) as made:
         await forward(made.cut_over())
-        assert len(steps(made)) <= 23
+        assert len(steps(made)) <= 26
         made.events.clear()
         await back(made.cut_over())
         assert len(steps(made)) <= 19

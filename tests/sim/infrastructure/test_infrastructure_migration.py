@@ -33,6 +33,8 @@ async def test_w20_overlap_migrates_without_a_lost_packet_and_then_changes_nothi
             "stop-cloud-controller-manager",
             "save-routes",
             "set-overlap-flag",
+            "add-range-canary",
+            "remove-range-canary",
             "add-secondary-range",
             "add-alias-canary",
             "add-aliases",

@@ -43,7 +43,8 @@ class FakeCluster:
 
     underneath: a change by another party before each observation; errors: raised by the performs of that number
     (from 0), after their effect if `late`; ignored: ids of steps without effect; problems: of gates, by id, consumed
-    one by one; kill_after: number of the perform after which the process dies.
+    one by one; complaints: the Nodes that report a network problem; kill_after: number of the perform
+    after which the process dies.
     """
 
     facts: CutoverFacts
@@ -54,6 +55,7 @@ class FakeCluster:
     ignored: frozenset[str] = frozenset()
     problems: dict[str, list[str]] = field(default_factory=dict)
     kill_after: int | None = None
+    complaints: Callable[[CutoverFacts], frozenset[str]] = lambda facts: facts.with_network_problem
     performed: list[Transition] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     observed: int = 0
@@ -65,6 +67,9 @@ class FakeCluster:
             raise self.read_errors[number]
         if self.underneath is not None and (changed := self.underneath(self)) != self.facts:
             self._become(changed)
+        complaining = self.complaints(self.facts)
+        if complaining != self.facts.with_network_problem:
+            self.facts = replace(self.facts, with_network_problem=complaining)
         return self.facts
 
     async def perform(self, transition: Transition) -> None:
@@ -85,6 +90,9 @@ class FakeCluster:
         self.checked.append(gate.id)
         waiting = self.problems.get(gate.id, [])
         return [waiting.pop(0)] if waiting else []
+
+    async def network_problems(self) -> frozenset[str]:
+        return self.complaints(self.facts)
 
     def _become(self, facts: CutoverFacts) -> None:
         self.facts = replace(facts)

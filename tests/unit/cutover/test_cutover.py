@@ -59,9 +59,16 @@ async def test_barriers_take_their_time_and_gates_are_checked() -> None:
     clock, cluster = FakeClock(), FakeCluster(at_rest(3))
     begun = clock.now()
     await run(cluster, clock=clock)
-    assert clock.now() - begun == pytest.approx(120 + 120 + 60 + 300 + 300 + 120)
+    assert clock.now() - begun == pytest.approx(120 + 90 + 120 + 60 + 300 + 300 + 120)
     assert max(clock.slept) <= SETTINGS.observe_every
-    assert cluster.checked == ["gate-alias-canary", "gate-aliases", "gate-route-canary", "gate-routes"]
+    assert cluster.checked == [
+        "gate-flag",
+        "gate-range-canary",
+        "gate-alias-canary",
+        "gate-aliases",
+        "gate-route-canary",
+        "gate-routes",
+    ]
     lose_nothing(cluster)
 
 
@@ -105,7 +112,7 @@ async def test_what_follows_a_gate_is_planned_from_fresh_facts(seconds: float, l
     clock = FakeClock()
     cluster = Gated(at_rest(20), clock=clock, seconds=seconds)
     await run(cluster, clock=clock)
-    assert cluster.looks == [looks] * 5
+    assert cluster.looks == [looks] * 7
     lose_nothing(cluster)
 
 
@@ -131,7 +138,10 @@ async def test_killed_after_every_perform_and_started_again_it_finishes(name: st
         assert at_goal(cluster.facts), number
         if name == "overlap":
             lose_nothing(cluster)
-            assert len(cluster.performed) == len(whole.performed)
+            # A canary whose gate had not passed yet is tried again.
+            again = cluster.steps.count("add-range-canary") - 1
+            assert len(cluster.performed) == len(whole.performed) + 2 * again
+            assert again <= 1
 
 
 async def test_killed_again_and_again_it_still_finishes() -> None:
@@ -176,7 +186,7 @@ async def test_a_step_event_has_its_targets() -> None:
 )
 @pytest.mark.parametrize("late", [False, True], ids=["refused", "answer-lost"])
 async def test_a_retryable_error_leads_to_a_new_plan(error: DualstackError, late: bool) -> None:
-    cluster = FakeCluster(at_rest(3), errors={4: error}, late=late)
+    cluster = FakeCluster(at_rest(3), errors={6: error}, late=late)
     events = await run(cluster)
     assert at_goal(cluster.facts)
     assert failed(events) == [("add-alias-canary", False)]
@@ -186,7 +196,7 @@ async def test_a_retryable_error_leads_to_a_new_plan(error: DualstackError, late
 
 @pytest.mark.parametrize("error", [Invalid("invalid", "overlaps"), KubeInvalid("422")], ids=["compute", "kubernetes"])
 async def test_an_error_that_is_not_retryable_is_raised_at_once(error: DualstackError) -> None:
-    cluster = FakeCluster(at_rest(3), errors={3: error})
+    cluster = FakeCluster(at_rest(3), errors={5: error})
     events = await failing(cluster, type(error), str(error))
     assert failed(events) == [("add-secondary-range", True)]
     assert cluster.facts.unreachable == ()
@@ -298,7 +308,7 @@ async def test_a_barrier_is_left_when_something_more_urgent_turns_up() -> None:
 async def test_a_gate_is_left_when_something_more_urgent_turns_up() -> None:
     gate = "gate-alias-canary"
     cluster = FakeCluster(
-        at_rest(2), problems={gate: ["not Ready"]}, underneath=once(lambda c: c.checked == [gate], scaled_up)
+        at_rest(2), problems={gate: ["not Ready"]}, underneath=once(lambda c: c.checked[-1:] == [gate], scaled_up)
     )
     events = await run(cluster)
     assert failed(events) == [(gate, False)]

@@ -77,15 +77,17 @@ async def test_a_cloud_that_refuses_routes_leaves_the_cluster_as_it_is() -> None
 
 async def test_routes_return_after_the_range_is_removed_when_aliases_carry_no_traffic() -> None:
     """Routes inside the range are refused too, so aliases and range go first (docs/reference/cut-over.md#k3)."""
-    start = replace(at_rest(4), with_network_problem=frozenset({"node-0"}))
-    cluster = Refusing(start, problems={"gate-route-canary": list(NEVER)})
+
+    def complaint(facts: CutoverFacts) -> frozenset[str]:
+        return frozenset({"node-0"} if facts.range_present and "node-0" in facts.unrouted else ())
+
+    cluster = Refusing(at_rest(4), problems={"gate-route-canary": list(NEVER)}, complaints=complaint)
     with pytest.raises(Unsupported) as refused:
         await run(cluster)
     assert str(refused.value) == "node-0 is not Ready; rolled back to routes only"
     assert error_codes(refused.value) == ("ERR_CONFIGURATION_PROBLEM",)
     assert on_routes(cluster.facts)
-    assert cluster.steps[-7:] == [
-        "remove-aliases",
+    assert cluster.steps[-6:] == [
         "remove-aliases",
         "remove-secondary-range",
         "restore-routes",
@@ -98,8 +100,11 @@ async def test_routes_return_after_the_range_is_removed_when_aliases_carry_no_tr
 async def test_the_range_is_removed_at_once_when_routes_in_it_carry_no_traffic() -> None:
     """No barrier and no retries while every node is unreachable."""
     start = at_rest(4)
-    start = replace(start, with_network_problem=frozenset(start.pod_cidr_of))
-    cluster = FakeCluster(start, problems={"gate-range": list(NEVER)})
+
+    def complaint(facts: CutoverFacts) -> frozenset[str]:
+        return frozenset(start.pod_cidr_of if facts.range_present else ())
+
+    cluster = FakeCluster(start, problems={"gate-range": list(NEVER)}, complaints=complaint)
     events: list[AnyEvent] = []
     with pytest.raises(Unsupported, match="rolled back to routes only"):
         await run_cutover(cluster, OVERLAP, SETTINGS, FakeClock(), events.append, "shoot--foo--bar")

@@ -92,7 +92,7 @@ def test_the_outage_of_compressed_grows_with_the_nodes_that_of_overlap_is_nothin
 
 def test_the_estimate_is_the_sum_of_waits_and_operations_and_shrinks_to_nothing() -> None:
     start = at_rest(3)
-    waits = 120.0 + 120.0 + 60.0 + 300.0 + 300.0 + 120.0
+    waits = 120.0 + 90.0 + 120.0 + 60.0 + 300.0 + 300.0 + 120.0
     assert waits < estimate(OVERLAP, start, SETTINGS) < waits + 180.0
     seconds, facts = [], start
     for transition in OVERLAP.transitions(start, SETTINGS):

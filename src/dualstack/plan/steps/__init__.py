@@ -10,6 +10,7 @@
 `subnet`: the nodes subnet
 
     SetOverlapFlag        ranges may overlap with static routes   ClearOverlapFlag      normal routing again
+    AddRangeCanary        add one node's block as a range         RemoveRangeCanary     remove it
     AddSecondaryRange     add the pod CIDR as a range             RemoveSecondaryRange  remove it
     SetStackType          make the subnet dual-stack
 
@@ -36,8 +37,10 @@ from dualstack.plan.steps.routes import (
     StopController,
 )
 from dualstack.plan.steps.subnet import (
+    AddRangeCanary,
     AddSecondaryRange,
     ClearOverlapFlag,
+    RemoveRangeCanary,
     RemoveSecondaryRange,
     SetOverlapFlag,
     SetStackType,
@@ -45,6 +48,7 @@ from dualstack.plan.steps.subnet import (
 
 __all__ = [
     "AddAliases",
+    "AddRangeCanary",
     "AddSecondaryRange",
     "Barrier",
     "ClearOverlapFlag",
@@ -53,6 +57,7 @@ __all__ = [
     "Gate",
     "RemoveAliases",
     "RemoveDrillRoutes",
+    "RemoveRangeCanary",
     "RemoveSecondaryRange",
     "RestoreController",
     "RestoreRoutes",

@@ -8,6 +8,9 @@ from dualstack.plan.facts import CutoverFacts, overlap
 from dualstack.plan.steps.aliases import alias_obstacles
 from dualstack.plan.steps.base import Transition
 
+RANGE_CANARY = "dualstack-canary"
+"""Name of the range canary in the nodes subnet."""
+
 
 @dataclass(frozen=True)
 class SetOverlapFlag(Transition):
@@ -41,6 +44,8 @@ class ClearOverlapFlag(Transition):
     id = "clear-overlap-flag"
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
+        if facts.range_canary:
+            return [f"range {RANGE_CANARY} ({facts.range_canary}) still exists"]
         if not facts.range_present:
             return []
         inside = [*facts.routes, *facts.foreign_routes]
@@ -50,6 +55,46 @@ class ClearOverlapFlag(Transition):
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         return replace(facts, subnet=replace(facts.subnet, overlap_flag=False)).with_changed(*self.changes)
+
+
+@dataclass(frozen=True)
+class AddRangeCanary(Transition):
+    """Add the block of one VM as a secondary range of its own (docs/reference/cut-over.md#range-canary).
+
+    It shows at one node whether routes serve addresses inside a range, before the pod CIDR becomes one.
+    """
+
+    block: str = ""
+    changes = ("range-canary",)
+    id = "add-range-canary"
+
+    def precondition(self, facts: CutoverFacts) -> list[str]:
+        problems = _range_obstacles(facts)
+        problems += [
+            f"range {name} ({cidr}) of subnet {facts.subnet.name} has the name of the range canary; rename it"
+            for name, cidr in facts.subnet.secondary_ranges
+            if name == RANGE_CANARY
+        ]
+        return problems if facts.subnet.overlap_flag else [*problems, "the overlap flag is off"]
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        return replace(facts, range_canary=self.block).with_changed(*self.changes)
+
+
+@dataclass(frozen=True)
+class RemoveRangeCanary(Transition):
+    """Remove the range canary. No VM holds an alias in it.
+
+    proven: it has shown that routes serve addresses inside a range, which is remembered first.
+    """
+
+    proven: bool = False
+    changes = ("range-canary",)
+    id = "remove-range-canary"
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        proven = facts.range_proven or self.proven
+        return replace(facts, range_canary="", range_proven=proven).with_changed(*self.changes)
 
 
 @dataclass(frozen=True)
@@ -68,6 +113,8 @@ class AddSecondaryRange(Transition):
             )
         if facts.decoys.present:
             problems.append("the decoys still exist")
+        if facts.range_canary:
+            problems.append(f"range {RANGE_CANARY} ({facts.range_canary}) still exists")
         return problems
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:

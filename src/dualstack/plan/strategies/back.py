@@ -5,7 +5,7 @@ The mirror of `overlap`: make the old path, wait until every host knows it, then
 yields is the next step:
 
     _stop        stop cloud-controller-manager
-    _clean       remove drill routes and decoys
+    _clean       remove drill routes, decoys and the range canary
     _rescue      serve unreachable VMs by the nearest means: route, flag or alias
     _flag        allow routes inside the range again
     _routes      try a temporary route, then create all missing routes
@@ -34,6 +34,7 @@ from dualstack.plan.steps import (
     ClearSavedRoutes,
     RemoveAliases,
     RemoveDrillRoutes,
+    RemoveRangeCanary,
     RemoveSecondaryRange,
     RestoreController,
     RestoreRoutes,
@@ -81,6 +82,8 @@ def _stop(facts: CutoverFacts) -> Transition | None:
 def _clean(facts: CutoverFacts, _: Settings) -> Transition | None:
     if facts.drill_routes:
         return RemoveDrillRoutes()
+    if facts.range_canary:
+        return RemoveRangeCanary()
     return RemoveDecoys() if facts.decoys.present else None
 
 
@@ -133,7 +136,7 @@ def _clear(facts: CutoverFacts, settings: Settings) -> Transition | None:
     """A host that learns of the flag before it learns that the range is gone would drop packets."""
     if not facts.subnet.overlap_flag:
         return None
-    known = Barrier(what="range-removed", aspects=("range",), seconds=settings.barrier_range)
+    known = Barrier(what="range-removed", aspects=("range", "range-canary"), seconds=settings.barrier_range)
     return known.if_closed(facts) or ClearOverlapFlag()
 
 

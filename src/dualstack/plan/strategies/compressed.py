@@ -5,7 +5,7 @@ the last alias, pods on different nodes cannot reach each other; nothing else is
 that yields is the next step:
 
     _stop        stop cloud-controller-manager, so that no route is created again
-    _clean       remove decoys of an earlier attempt without loss
+    _clean       remove decoys and range canary of an earlier attempt without loss
     _save        record the routes
     _prepare     make the subnet dual-stack, then check: from here on there is no good place to stop
     _delete      delete every route at once: the outage begins
@@ -28,6 +28,7 @@ from dualstack.plan.steps import (
     ClearOverlapFlag,
     ClearSavedRoutes,
     DeleteRoutes,
+    RemoveRangeCanary,
     SaveRoutes,
     SetStackType,
     StopController,
@@ -56,6 +57,8 @@ def _stop(facts: CutoverFacts) -> Transition | None:
 
 
 def _clean(facts: CutoverFacts) -> Transition | None:
+    if facts.range_canary:
+        return RemoveRangeCanary()
     return RemoveDecoys() if facts.decoys.present else None
 
 

@@ -12,6 +12,7 @@ the facts alone and yields the next step of its stage, or None when its stage is
     _stale       delete routes that carry nothing when no other is left
     _flag        allow the range over the routes: packets to addresses without alias then follow the routes
     prove        if requested, prove on decoys what every node is about to depend on
+    _try_range   make the block of one node a range of its own: its route must still serve it; remove that range again
     _range       add the range; from here on an alias takes precedence over the route
     _rescue      add aliases of unreachable VMs (an unfinished migration) at once
     _served      check that the range made no node unreachable
@@ -24,6 +25,7 @@ the facts alone and yields the next step of its stage, or None when its stage is
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from dualstack.plan import gates
 from dualstack.plan.facts import CutoverFacts, RouteFacts
@@ -32,12 +34,14 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
 from dualstack.plan.steps import (
     AddAliases,
+    AddRangeCanary,
     AddSecondaryRange,
     Barrier,
     ClearOverlapFlag,
     ClearSavedRoutes,
     DeleteRoutes,
     RemoveDrillRoutes,
+    RemoveRangeCanary,
     SaveRoutes,
     SetOverlapFlag,
     StopController,
@@ -49,6 +53,8 @@ from dualstack.plan.strategies.back import rollback_drill
 from dualstack.plan.strategies.base import Strategy
 
 RETREATS = decoys.RETREATS | {
+    gates.FLAG.id: Stage.ROUTES,
+    gates.RANGE_CANARY.id: Stage.ROUTES,
     gates.RANGE.id: Stage.FLAG,
     gates.ALIAS_CANARY.id: Stage.RANGE,
     gates.ALIASES.id: Stage.RANGE,
@@ -96,11 +102,45 @@ def _flag(facts: CutoverFacts, _: Settings) -> Transition | None:
     return SetOverlapFlag() if (over_routes or depending) and not facts.subnet.overlap_flag else None
 
 
+def _try_range(facts: CutoverFacts, settings: Settings) -> Transition | None:
+    """One node goes first: if routes do not serve addresses inside a range, no other node loses its pods
+    (docs/reference/cut-over.md#range-canary)."""
+    if facts.range_canary and gates.RANGE_CANARY.id in facts.passed:
+        return RemoveRangeCanary(proven=True)
+    first = _first_on_trial(facts)
+    if first is None:
+        return RemoveRangeCanary() if facts.range_canary else None
+    if not facts.range_canary:
+        waiting = _flag_known(facts, settings) or gates.FLAG.if_unpassed(facts)
+        return waiting or AddRangeCanary((first,), block=facts.pod_cidr_of[first])
+    if facts.canary != first:
+        return RemoveRangeCanary()
+    known = Barrier(what="range-canary", aspects=("range-canary",), seconds=settings.barrier_range_canary)
+    return (None if facts.canary_unserved else known.if_closed(facts)) or gates.RANGE_CANARY
+
+
+def _first_on_trial(facts: CutoverFacts) -> str | None:
+    """The VM on which the range is tried; None when nothing is to be proven.
+
+    A single node has no other to lose packets from, and decoys prove the same.
+    """
+    proven = facts.range_proven or gates.DECOY_STATIC.id in facts.passed
+    if facts.range_present or facts.unreachable or proven:
+        return None
+    live = [route.instance for route in facts.live_routes if facts.node_of[route.instance].running]
+    if len(live) < 2:
+        return None
+    return facts.canary if facts.canary in live else live[0]
+
+
+def _flag_known(facts: CutoverFacts, settings: Settings) -> Transition | None:
+    return Barrier(what="flag", aspects=("flag",), seconds=settings.barrier_flag).if_closed(facts)
+
+
 def _range(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if facts.range_present:
         return None
-    flag_known = Barrier(what="flag", aspects=("flag",), seconds=settings.barrier_flag)
-    return (flag_known.if_closed(facts) if facts.routes else None) or AddSecondaryRange()
+    return (_flag_known(facts, settings) if facts.routes else None) or AddSecondaryRange()
 
 
 def _rescue(facts: CutoverFacts, _: Settings) -> Transition | None:
@@ -146,7 +186,10 @@ def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if gone == 0:
         if settings.drill and (drill := rollback_drill(facts)) is not None:
             return drill
-        return DeleteRoutes(_names(live[:1]), canary=True)
+        # A stopped VM would prove nothing.
+        return DeleteRoutes(
+            _names(sorted(live, key=lambda route: not facts.node_of[route.instance].running)[:1]), canary=True
+        )
     first = gone == 1
     canary_known = Barrier(what="route-canary", aspects=("routes",), seconds=settings.barrier_route_canary)
     stage_known = Barrier(what="routes", aspects=("routes",), seconds=settings.barrier_routes)
@@ -183,7 +226,7 @@ def _stage_end(total: int, gone: int, settings: Settings) -> int:
     return next(end for share in settings.delete_shares if (end := math.ceil(share * total)) > gone)
 
 
-def _names(routes: tuple[RouteFacts, ...]) -> tuple[str, ...]:
+def _names(routes: Iterable[RouteFacts]) -> tuple[str, ...]:
     return tuple(route.name for route in routes)
 
 
@@ -195,6 +238,7 @@ _RULES = (
     _stale,
     _flag,
     decoys.prove,
+    _try_range,
     _range,
     _rescue,
     _served,

@@ -10,7 +10,7 @@ In both cases the range must be removed, and before it the aliases, which carry 
 state. The first rule that yields is the next step:
 
     stop cloud-controller-manager, remove decoys
-    _aliases     of VMs with a route, once every host knows the flag; then those of the unreachable VMs
+    remove the aliases of all VMs at once: those with a route are served by it, those without lose nothing
     remove the range, which kept the routes from being created again
 
 Then as in `back`: the missing routes at once, the flag, the saved list, cloud-controller-manager.
@@ -21,7 +21,7 @@ from __future__ import annotations
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import ALIASES_CARRY_NOTHING
 from dualstack.plan.settings import Settings
-from dualstack.plan.steps import Barrier, RemoveAliases, RemoveSecondaryRange, StopController, Transition
+from dualstack.plan.steps import RemoveAliases, RemoveSecondaryRange, StopController, Transition
 from dualstack.plan.steps.decoys import RemoveDecoys
 from dualstack.plan.strategies import back
 from dualstack.plan.strategies.base import Strategy
@@ -35,16 +35,9 @@ def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | Non
         return StopController()
     if facts.decoys.present:
         return RemoveDecoys()
-    return _aliases(facts, settings) or RemoveSecondaryRange()
-
-
-def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    bare = set(facts.unrouted)
-    routed = tuple(name for name in facts.all_holders if name not in bare)
-    if not routed:
-        return RemoveAliases(facts.all_holders, without_traffic=True) if facts.all_holders else None
-    known = Barrier(what="flag", aspects=("flag",), seconds=settings.barrier_flag)
-    return known.if_closed(facts) or RemoveAliases(routed)
+    if facts.all_holders:
+        return RemoveAliases(facts.all_holders, without_traffic=True)
+    return RemoveSecondaryRange()
 
 
 UNMATCHED = Strategy("unmatched", next_transition, ALIASES_CARRY_NOTHING, lossless=True)

@@ -133,8 +133,8 @@ class InfrastructureRecord:
         value: str | None = dig(await self.read(), "metadata", "annotations", name)
         return value
 
-    async def annotate(self, name: str, value: str) -> None:
-        """Set an annotation."""
+    async def annotate(self, name: str, value: str | None) -> None:
+        """Set an annotation, or remove it."""
         change = {"metadata": {"annotations": {name: value}}}
         await self._kube.patch(INFRASTRUCTURE, self._name, change, self._namespace)
 
