@@ -10,6 +10,7 @@ from typing import Any
 from dualstack.clock import Clock
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.fault_injection import Fault
+from dualstack_sim.compute.api.permissions import permissions_of
 
 _READS = ("get", "list", "aggregatedList")
 
@@ -26,7 +27,9 @@ class FaultRule:
     count: int = 1
 
     def matches(self, method: str, target: str) -> bool:
-        """Whether the request matches the globs and the fault is possible for it."""
+        """Whether the request matches the globs and the fault is possible for it; denials are checked apart."""
+        if self.fault.denied:
+            return False
         matched = fnmatchcase(method, self.method) and fnmatchcase(target, self.target)
         return matched and _is_possible(self.fault, method)
 
@@ -54,6 +57,7 @@ def kinds_of(fault: Fault) -> list[str]:
         "meanwhile": fault.meanwhile,
         "quota": fault.quota,
         "vm": fault.vm,
+        "deny": fault.denied,
     }
     return [kind for kind, value in present.items() if value]
 
@@ -64,6 +68,8 @@ def describe(fault: Fault) -> str:
 
 
 def _effects_on_request(fault: Fault) -> Iterator[str]:
+    if fault.denied:
+        yield f"permission {fault.denied} denied"
     if fault.latency:
         yield f"{fault.latency:g} s later"
     if fault.pending:
@@ -134,7 +140,7 @@ class FaultPlan:
 
     def fault_for(self, method: str, target: str) -> Fault | None:
         """The fault of this request, if any; each call counts as one request."""
-        if not self._rules:
+        if not self._rules or self._denied(method, target):
             return None
         ordinal = self._requests[method, target] = self._requests.get((method, target), 0) + 1
         chosen: int | None = None
@@ -149,6 +155,20 @@ class FaultPlan:
         fault = self._rules[chosen].fault
         self.fired.append(FiredFault(self._clock.now(), chosen + 1, method, target, fault))
         return fault
+
+    def denies(self, permission: str) -> bool:
+        """Whether a rule denies the permission."""
+        return any(rule.fault.denied and fnmatchcase(permission, rule.fault.denied) for rule in self._rules)
+
+    def _denied(self, method: str, target: str) -> bool:
+        """Whether a rule denies a permission of the method; that is recorded as a fired fault."""
+        for number, rule in enumerate(self._rules):
+            needed = (permission for permission in permissions_of(method) if fnmatchcase(permission, rule.fault.denied))
+            if rule.fault.denied and next(needed, None):
+                self._matched[number] += 1
+                self.fired.append(FiredFault(self._clock.now(), number + 1, method, target, rule.fault))
+                return True
+        return False
 
     def not_applied(self, why: str) -> None:
         """Record why the last fired fault could not be applied."""

@@ -83,6 +83,8 @@ class _Reader:
             return None
         if "nth" in fields and "probability" in fields:
             self._add_error(fields["probability"], f"{where}.probability", "cannot go with nth; keep one of the two")
+        if "deny" in fields:
+            return self._denial(fields, where)
         method = self._take(fields, where, "method", _method, "a method such as routes.delete, or a glob")
         fault = self._fault(node, fields, where, str(method))
         rule = FaultRule(
@@ -99,6 +101,16 @@ class _Reader:
         if len(self.problems) > before:
             return None
         return rule
+
+    def _denial(self, fields: Mapping[str, yaml.Node], where: str) -> FaultRule | None:
+        """A rule that denies permissions, and nothing else."""
+        for name in sorted(fields.keys() - {"deny"}):
+            self._add_error(fields[name], f"{where}.{name}", "cannot go with deny; a denial holds for all requests")
+        wanted = "a permission such as compute.routes.create, or a glob"
+        denied = self._take(fields, where, "deny", _permission, wanted)
+        if denied is _MISSING or len(fields) > 1:
+            return None
+        return FaultRule(method="*", fault=Fault(denied=cast(str, denied)))
 
     def _fault(self, node: yaml.Node, fields: Mapping[str, yaml.Node], where: str, method: str) -> Fault:
         if not fields.keys() & _EFFECTS:
@@ -223,12 +235,17 @@ class _Reader:
 
 _EFFECTS = {
     "latency", "pending", "operationError", "errorBefore", "errorAfter", "cut", "stale", "meanwhile", "quota", "vm",
+    "deny",
 }  # fmt: skip
 _RULE_FIELDS = {"method", "target", "nth", "probability", "count"} | _EFFECTS
 
 
 def _method(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(r"[A-Za-z*?!\[\]]+(\.[A-Za-z*?!\[\]]+)?", value) is not None
+
+
+def _permission(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"compute\.[A-Za-z*?]+(\.[A-Za-z*?]+)?", value) is not None
 
 
 def _exact(value: object) -> bool:

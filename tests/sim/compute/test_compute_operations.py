@@ -230,6 +230,9 @@ class Script:
         self.asked.append((method, target))
         return self.fault if method == self.method and self.asked.count((method, target)) == 1 else None
 
+    def denies(self, permission: str) -> bool:
+        return False
+
     def not_applied(self, why: str) -> None:
         raise AssertionError(why)
 

@@ -112,7 +112,7 @@ def test_json_says_the_same(tmp_path: Path) -> None:
         ("faults:\n- routes.delete\n", ":2: faults[0]: must be a mapping with"),
         ("faults:\n- {method: a.b, latency: 1}\n- {methd: a.b, latency: 1}\n", ":3: faults[1].methd: is not known"),
         ("faults:\n- latency: 3\n", ":2: faults[0].method: is required; give a method such as routes.delete"),
-        ("faults:\n- method: routes.delete\n", ":2: faults[0]: does nothing; give at least one of cut, error"),
+        ("faults:\n- method: routes.delete\n", ":2: faults[0]: does nothing; give at least one of cut, deny, error"),
         ("faults:\n- {method: compute.routes.delete, latency: 1}\n", "faults[0].method: must be a method such as"),
         ("faults:\n- method: a.b\n  latency: -1\n", ":3: faults[0].latency: must be seconds above 0, not '-1'"),
         ("faults:\n- {method: a.b, latency: .nan}\n", "faults[0].latency: must be seconds above 0, not '.nan'"),

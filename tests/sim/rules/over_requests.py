@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 
+from dualstack_sim.chance import Chance
 from dualstack_sim.compute.project.latency import LatencyProfile
 from dualstack_sim.compute.project.quotas import Limits
+from dualstack_sim.faults import FaultPlan, parse_faults
 from tests.sim.compute.cloud import NETWORK, NODES, REGION, ZONE, Cloud, HandClock, route
 from tests.sim.rules.scenarios import over_http, status
+
+DENY = {"deny": "compute.routes.delete"}
 
 OTHER = {"name": "other", "autoCreateSubnetworks": False}
 
@@ -148,6 +152,11 @@ async def empty_scope_warning(cloud: Cloud) -> bool:
 @over_http("lists.all-scopes")
 async def all_scopes(cloud: Cloud) -> bool:
     return ZONE in (await cloud.get("aggregated/subnetworks", includeAllScopes="true"))["items"]
+
+
+@over_http("requests.permissions", faults=FaultPlan(parse_faults({"faults": [DENY]}), Chance(1), HandClock()))
+async def permissions(cloud: Cloud) -> bool:
+    return await status(cloud, "DELETE", "global/routes/shoot--foo--bar-0") == 403
 
 
 @over_http("requests.ipv6-text")

@@ -17,6 +17,8 @@ from dualstack_sim.compute.api.journal import Journal, Served
 from dualstack_sim.compute.api.methods import Mutation, mutations, takes_body
 from dualstack_sim.compute.api.operations import Effect, Operations, Work
 from dualstack_sim.compute.api.parameters import parse_fields, select
+from dualstack_sim.compute.api.paths import COLLECTIONS
+from dualstack_sim.compute.api.permissions import TESTABLE, granted_permissions, refuse_denied
 from dualstack_sim.compute.api.reading import Reading
 from dualstack_sim.compute.api.references import GLOBAL, Key, Links
 from dualstack_sim.compute.groups.managed_groups import ManagedGroups
@@ -89,6 +91,10 @@ class Compute:
         self._managed = ManagedInstances(self.project)
         groups = ManagedGroups(self.project, self._managed)
         self._reads = Reading(self.project, groups, routes, addresses).methods()
+        for service in TESTABLE:
+            self._reads[f"{service}.testIamPermissions"] = lambda call: granted_permissions(
+                self.project, call, self._denies
+            )
         self._mutations = mutations(self.project, routes, addresses, groups)
         self._fault_effects = FaultEffects(self.project, self._mutations, self._scheduler.at)
 
@@ -134,6 +140,7 @@ class Compute:
         self._check(call, caller)
         mask = parse_fields(call.query)
         fault = self._consult(call)
+        refuse_denied(call.method, self._path_of(call), self._denies)
         if fault and fault.cut == "before":
             raise ConnectionCut
         if fault and fault.error_before:
@@ -154,6 +161,15 @@ class Compute:
             self._statistics.count_rate_limited(caller)
             raise
         self._check_place(call)
+
+    def _denies(self, permission: str) -> bool:
+        return self._faults is not None and self._faults.denies(permission) and enforced("requests.permissions")
+
+    def _path_of(self, call: Call) -> str:
+        """The resource of a request, or its project for a list, as messages about permissions name it."""
+        project, name = f"projects/{self.project.name}", _target(call)
+        collection = COLLECTIONS.get(call.method.partition(".")[0], call.method.partition(".")[0])
+        return f"{project}/{call.scope}/{collection}/{name}" if name and call.scope else project
 
     def _check_place(self, call: Call) -> None:
         if call.method not in ("regions.get", "zones.get"):

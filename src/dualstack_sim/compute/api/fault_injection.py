@@ -54,6 +54,7 @@ class Fault:
     `error_before`, `error_after`: HTTP error before or after the request takes effect.
     `cut`: the connection is closed without an answer, before or after the request takes effect.
     `stale`: a get or list returns the state of that many simulated seconds ago.
+    `denied`: a glob of permissions that the caller lacks; such a fault applies to every request that needs one.
     `meanwhile`, `quota`, `vm`: side effects, just before the request is executed.
     """
 
@@ -67,6 +68,7 @@ class Fault:
     meanwhile: ConcurrentChange | None = None
     quota: QuotaReduction | None = None
     vm: VmEnd | None = None
+    denied: str = ""
 
 
 class Faults(Protocol):
@@ -74,6 +76,10 @@ class Faults(Protocol):
 
     def fault_for(self, method: str, target: str) -> Fault | None:
         """`method` is the discovery id without `compute.`, `target` the name of the resource or "" for lists."""
+        ...
+
+    def denies(self, permission: str) -> bool:
+        """Whether the caller lacks a permission, such as `compute.routes.create`."""
         ...
 
     def not_applied(self, why: str) -> None:

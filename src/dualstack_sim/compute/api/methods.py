@@ -64,7 +64,7 @@ READS_WITH_BODY = frozenset(("instanceGroups.listInstances", "networkEndpointGro
 def takes_body(method: str, *, changes: bool) -> bool:
     """Whether a method has a request body; few reads do."""
     if not changes:
-        return method in READS_WITH_BODY
+        return method in READS_WITH_BODY or method.endswith(".testIamPermissions")
     return method not in _WITHOUT_BODY and not method.endswith(".delete")
 
 

@@ -55,6 +55,8 @@ _RENAMED = {
     ("aggregated", "operations"): "globalOperations",
     **{("regions", collection): service for collection, service in _REGIONAL_SERVICES.items()},
 }
+COLLECTIONS = {service: collection for (_, collection), service in _RENAMED.items()}
+"""Service -> collection, where they differ."""
 EMPTY = {
     _RENAMED.get((place, collection), collection): collection
     for place, collections in _EMPTY.items()
@@ -73,6 +75,7 @@ _CUSTOM = {
     ("POST", "listManagedInstances"), ("POST", "attachDisk"), ("POST", "detachDisk"), ("POST", "addInstances"),
     ("POST", "removeInstances"), ("POST", "listInstances"), ("POST", "setNamedPorts"), ("POST", "setTarget"),
     ("POST", "attachNetworkEndpoints"), ("POST", "detachNetworkEndpoints"), ("POST", "listNetworkEndpoints"),
+    ("POST", "testIamPermissions"),
 }  # fmt: skip
 VERSIONS = ("v1", "beta")
 

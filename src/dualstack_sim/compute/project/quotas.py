@@ -174,7 +174,7 @@ def concurrency_exceeded(number: str, place: str) -> ApiError:
     )
 
 
-_READS = ("get", "list", "aggregatedList", "wait")
+_READS = ("get", "list", "aggregatedList", "wait", "testIamPermissions")
 """Prefixes of the verbs of methods that only read, such as `getRouterStatus`."""
 
 
