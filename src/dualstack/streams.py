@@ -94,6 +94,10 @@ class BackgroundWriter:
                 self._changed(None)
 
 
+_WRITERS: list[BackgroundWriter] = []
+"""Those behind text streams, which are flushed before standard output is written."""
+
+
 class _Unfailing(io.BufferedIOBase):
     """A binary stream on a `BackgroundWriter`."""
 
@@ -101,6 +105,7 @@ class _Unfailing(io.BufferedIOBase):
         super().__init__()
         self._descriptor = descriptor
         self._writer = BackgroundWriter(descriptor)
+        _WRITERS.append(self._writer)
 
     @property
     def name(self) -> int:
@@ -131,7 +136,9 @@ class OutputLost(Exception):
 
 
 def print_out(text: str) -> None:
-    """Print on standard output, waiting for its reader. Raises OutputLost."""
+    """Print on standard output, after standard error, waiting for its reader. Raises OutputLost."""
+    for writer in _WRITERS:
+        writer.flush()
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()

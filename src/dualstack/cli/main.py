@@ -11,7 +11,7 @@ from dualstack.cli.prober import prober
 from dualstack.cli.rehearse import rehearse
 from dualstack.cli.sim import sim
 from dualstack.model.errors import DualstackError, InvalidInput
-from dualstack.streams import OutputLost, output_lost, protect
+from dualstack.streams import OutputLost, output_lost, print_out, protect
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -30,20 +30,33 @@ def main() -> None:
     """Run the command line. Exit status: 0 succeeded, 1 failed, 2 invalid input, 3 output could not be written."""
     protect()
     try:
-        cli(prog_name="dualstack")
+        status = cli(prog_name="dualstack", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        _print_ending(error.format_message())
+        status = error.exit_code
+    except click.Abort:
+        status = 130
     except InvalidInput as error:
         for fault in error.faults:
             click.echo(f"dualstack: {fault}", err=True)
-        sys.exit(2)
+        status = 2
     except DualstackError as error:
         click.echo(f"dualstack: {error}", err=True)
-        sys.exit(1)
+        status = 1
     except OutputLost as error:
         click.echo(f"dualstack: {error}", err=True)
-        sys.exit(3)
+        status = 3
     except OSError as error:
-        if error.filename is not None:
-            click.echo(f"dualstack: {error.filename}: {error.strerror}", err=True)
-            sys.exit(1)
-        click.echo(f"dualstack: {output_lost(error)}", err=True)
-        sys.exit(3)
+        reason = output_lost(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+        click.echo(f"dualstack: {reason}", err=True)
+        status = 3 if error.filename is None else 1
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _print_ending(reason: str) -> None:
+    """As every end of a rehearsal with `--output json`, a command line that cannot be parsed is one JSON object."""
+    if sys.argv[1:2] == ["rehearse"] and "json" in " ".join(sys.argv).replace("--output=", "--output ").split():
+        from dualstack.cli.rehearsal.result import Ending, encode
+
+        print_out(encode(Ending(result="refused", reason=reason, faults=(reason,))))

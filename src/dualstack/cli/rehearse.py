@@ -12,7 +12,7 @@ from dualstack.cli.cloud_options import StrategyName, simulated_world
 
 
 @click.command()
-@click.argument("path", metavar="SHOOT", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("path", metavar="SHOOT", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
 @click.option(
     "--strategy",
@@ -55,7 +55,7 @@ from dualstack.cli.cloud_options import StrategyName, simulated_world
     help="`json` prints one object on standard output; progress goes to standard error.",
 )
 def rehearse(**options: Any) -> None:
-    """Rehearse the migration of the cluster that SHOOT describes.
+    """Rehearse the migration of the cluster that SHOOT describes; `-` reads it from standard input.
 
     Starts a simulated Google Cloud and Kubernetes on loopback, builds the IPv4-only cluster in it, starts the operator
     as a separate process, adds IPv6 to the Shoot's spec.networking.ipFamilies, and verifies the cluster at the end. A

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from dualstack.gardener.model.shoot import load_shoot
@@ -13,16 +14,22 @@ LARGEST = 3 * 1024 * 1024
 """The largest request that kube-apiserver accepts, in bytes."""
 
 
+STANDARD_INPUT = Path("-")
+
+
 def read_shoot(path: Path, nodes: int | None = None) -> Manifest:
     """The Shoot manifest in `path`, valid for a migration with `nodes` nodes; InvalidInput with all its errors."""
     return parse_shoot(read_text(path), path, nodes)
 
 
 def read_text(path: Path) -> str:
-    """The text of the file, which may be a pipe; InvalidInput if it cannot be read or is not text."""
+    """The text of the file, which may be a pipe or `-`; InvalidInput if it cannot be read or is not text."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+        if path == STANDARD_INPUT:
+            content = sys.stdin.buffer.read(LARGEST + 1)
+        else:
+            with path.open("rb") as file:
+                content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise InvalidInput(f"{path}: larger than 3 MiB, which no Kubernetes API accepts; pass a Shoot manifest")
         return content.decode()

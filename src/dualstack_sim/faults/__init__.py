@@ -15,7 +15,7 @@
 docs/faults.md describes every kind. A document is a YAML file or the body of `POST /faults` at the control endpoint.
 """
 
-from dualstack_sim.faults.plan import FaultPlan, FaultRule, FiredFault
+from dualstack_sim.faults.plan import FaultPlan, FaultRule, FiredFault, refuse_impossible
 from dualstack_sim.faults.reading import load_faults, parse_faults
 
-__all__ = ["FaultPlan", "FaultRule", "FiredFault", "load_faults", "parse_faults"]
+__all__ = ["FaultPlan", "FaultRule", "FiredFault", "load_faults", "parse_faults", "refuse_impossible"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import difflib
+import fnmatch
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from dualstack.clock import Clock
+from dualstack.model.errors import InvalidInput
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.fault_injection import Fault
 from dualstack_sim.compute.api.permissions import permissions_of
@@ -32,6 +35,26 @@ class FaultRule:
             return False
         matched = fnmatchcase(method, self.method) and fnmatchcase(target, self.target)
         return matched and _is_possible(self.fault, method)
+
+
+def refuse_impossible(rules: Iterable[FaultRule], methods: Collection[str]) -> None:
+    """InvalidInput if a rule matches none of the `methods` that exist, or none for which its effects are possible."""
+    problems = []
+    for number, rule in enumerate(rules):
+        matched = sorted(fnmatch.filter(methods, rule.method))
+        if not matched:
+            near = difflib.get_close_matches(rule.method, methods, 3) or ["docs/faults.md"]
+            problems.append(
+                f"faults[{number}].method: {rule.method!r} is no method of the simulated Compute Engine; "
+                f"similar: {', '.join(near)}"
+            )
+        elif not any(_is_possible(rule.fault, method) for method in matched):
+            problems.append(
+                f"faults[{number}]: {', '.join(kinds_of(rule.fault))} is not possible for {', '.join(matched)}; "
+                "stale needs a get or list, and pending, operationError and meanwhile need a mutation"
+            )
+    if problems:
+        raise InvalidInput(*problems)
 
 
 def _is_possible(fault: Fault, method: str) -> bool:
@@ -183,8 +206,22 @@ class FaultPlan:
         return [number for number, matched in enumerate(self._matched, start=1) if not matched]
 
     def as_json(self) -> dict[str, Any]:
-        """The fired faults, and the numbers of the current rules that matched no request."""
-        return {"fired": [fault.as_json() for fault in self.fired], "neverMatched": self.never_matched()}
+        """The fired faults, the current rules with their counts, and the numbers of those that matched no request."""
+        return {
+            "fired": [fault.as_json() for fault in self.fired],
+            "rules": [
+                {
+                    "rule": number + 1,
+                    "method": rule.method,
+                    "target": rule.target,
+                    "kinds": kinds_of(rule.fault),
+                    "matched": self._matched[number],
+                    "fired": rule.count - self._left[number],
+                }
+                for number, rule in enumerate(self._rules)
+            ],
+            "neverMatched": self.never_matched(),
+        }
 
     def _fires(self, number: int, rule: FaultRule, request: tuple[str, str, int]) -> bool:
         if not self._left[number]:

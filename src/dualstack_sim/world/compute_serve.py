@@ -25,7 +25,7 @@ from dualstack_sim.compute.api.references import NAME, is_name
 from dualstack_sim.compute.api.server import create_app, create_runner
 from dualstack_sim.compute.project.snapshot import digest
 from dualstack_sim.fabric import Fabric
-from dualstack_sim.faults import FaultPlan, load_faults
+from dualstack_sim.faults import FaultPlan, load_faults, refuse_impossible
 from dualstack_sim.rules.profiles import Profile, choose
 from dualstack_sim.world.control import STATE, create_control
 from dualstack_sim.world.control_clock import SteppableClock
@@ -70,7 +70,8 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
     """Start the servers; they stop when `stack` closes. Returns the endpoints and other facts for clients."""
     _check(options)
     clock, chance = options.clock, Chance(options.seed)
-    faults = FaultPlan(load_faults(options.faults) if options.faults else (), chance, clock)
+    rules = load_faults(options.faults) if options.faults else []
+    faults = FaultPlan(rules, chance, clock)
     listeners = {"compute": listen(options.port), "control": listen()}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
     fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric)
@@ -84,6 +85,7 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
         on_commit=fabric.on_commit,
         faults=faults,
     )
+    refuse_impossible(rules, compute.methods)
     state = options.state
     initial = read_state(state, compute) if state is not None and state.exists() else compute.dump()
     fabric.rest(clock.now())

@@ -9,7 +9,8 @@ GET    /load-balancer?address=&port=&protocol=&from=
                              whether new connections to the address of a load balancer arrive at a VM now
 GET    /advertisements       ranges that Cloud Routers started or stopped advertising
 GET    /assumptions          inferred facts on which the verdict rests
-GET    /faults               {"fired", "neverMatched"}: faults so far, and the active rules that matched no request
+GET    /faults               {"fired", "rules", "neverMatched"}: faults so far, the active rules with their counts, and
+                             those that matched no request
 POST   /faults               a fault document as JSON, which replaces the active rules; answers {"rules": number}
 DELETE /faults               remove all rules; fired faults stay on record
 
@@ -27,7 +28,7 @@ from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.errors import not_found
 from dualstack_sim.compute.api.paths import locate
 from dualstack_sim.fabric import Fabric
-from dualstack_sim.faults import FaultPlan, parse_faults
+from dualstack_sim.faults import FaultPlan, parse_faults, refuse_impossible
 from dualstack_sim.rules import RULES
 from dualstack_sim.world.control_answers import answer, guarded, json_object, json_refusals
 from dualstack_sim.world.control_clock import SteppableClock
@@ -74,7 +75,7 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
     application.router.add_get("/compute/v1/projects/{path:.*}", guarded(look))
     application.router.add_get("/assumptions", assumptions)
     DataPathControl(clock, fabric, compute).add_routes(application.router)
-    FaultControl(faults).add_routes(application.router)
+    FaultControl(faults, compute.methods).add_routes(application.router)
     return application
 
 
@@ -102,8 +103,9 @@ def _camel_word(word: str) -> str:
 class FaultControl:
     """The handlers of /faults."""
 
-    def __init__(self, plan: FaultPlan) -> None:
+    def __init__(self, plan: FaultPlan, methods: frozenset[str]) -> None:
         self._plan = plan
+        self._methods = methods
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_get("/faults", guarded(self.account))
@@ -115,6 +117,7 @@ class FaultControl:
 
     async def declare(self, request: web.Request) -> Any:
         rules = parse_faults(await json_object(request))
+        refuse_impossible(rules, self._methods)
         self._plan.declare(rules)
         return {"rules": len(rules)}
 

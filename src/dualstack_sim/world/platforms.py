@@ -10,6 +10,7 @@ from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile
 from dualstack_sim.world.gardener.platform import GardenerPlatform
@@ -26,6 +27,11 @@ class Platform(Protocol):
     @property
     def regions(self) -> Mapping[str, Sequence[str]]:
         """The zones that the Compute project needs, by region."""
+        ...
+
+    @property
+    def quotas(self) -> Limits:
+        """The quotas that a project with such a cluster has."""
         ...
 
     def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> object:

@@ -15,6 +15,7 @@ import msgspec
 import yaml
 
 from dualstack.clock import ScaledClock
+from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Manifest
 from dualstack.stdin_watch import exit_when_stdin_closes
 from dualstack_sim.actors.actor_group import ActorGroup
@@ -27,7 +28,7 @@ from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.errors import ApiError
 from dualstack_sim.compute.api.server import create_app as create_compute_app
 from dualstack_sim.fabric import Fabric
-from dualstack_sim.faults import FaultPlan, load_faults
+from dualstack_sim.faults import FaultPlan, load_faults, refuse_impossible
 from dualstack_sim.kube.server import create_app as create_kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile, choose
@@ -91,7 +92,8 @@ class _EndOnce:
 async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, object]:
     """Start a world; it stops when `stack` closes. Returns the endpoints and other facts for clients."""
     clock, chance = options.clock, Chance(options.seed)
-    faults = FaultPlan(load_faults(options.faults) if options.faults else (), chance, clock)
+    rules = load_faults(options.faults) if options.faults else []
+    faults = FaultPlan(rules, chance, clock)
     platform = PLATFORMS[options.platform](options.cluster, options.nodes, options.profile)
     listeners = {name: listen() for name in ("compute", "kubernetes", "control")}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
@@ -104,11 +106,16 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         regions=platform.regions,
         endpoint=f"{urls['compute']}/compute/v1",
         knobs=options.profile.knobs,
+        quotas=platform.quotas,
         on_commit=fabric.on_commit,
         faults=faults,
     )
+    refuse_impossible(rules, compute.methods)
     store = KubeStore(clock, chance)
-    platform.build(store, compute, token_uri=f"{urls['compute']}/token", clock=clock, chance=chance)
+    try:
+        platform.build(store, compute, token_uri=f"{urls['compute']}/token", clock=clock, chance=chance)
+    except ApiError as refused:
+        raise InvalidInput(f"the simulated cloud refuses the cluster: {refused.message}") from refused
     store.admission.register("", "services", ServiceAddresses(store, platform.namespace))
     control = create_control(clock, fabric, compute, faults)
     applications = {"compute": create_compute_app(compute), "kubernetes": create_kube_app(store), "control": control}

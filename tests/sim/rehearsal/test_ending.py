@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -57,6 +58,15 @@ def children(pid: int) -> dict[int, str]:
     return {int(row[0]): row[2] for row in rows if int(row[1]) == pid and len(row) > 2}
 
 
+def test_r1_long_command_lines_are_read_whole(tmp_path: Path) -> None:
+    """Given a path longer than a terminal is wide, when processes are listed, then their arguments are complete."""
+    folder = tmp_path / ("a" * 200)
+    folder.mkdir()
+    with subprocess.Popen([sys.executable, "-c", "input()", str(folder), "the end"], stdin=subprocess.PIPE) as child:
+        assert children(os.getpid())[child.pid].endswith("the end")
+        child.communicate(b"\n")
+
+
 def is_there(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -79,21 +89,30 @@ def test_a_signal_stops_everything_and_leaves_nothing_behind(number: signal.Sign
         assert len(started) == 2
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
-        assert (process.returncode, out) == (130, "")
+        assert (process.returncode, json.loads(out)["result"]) == (130, "interrupted")
         assert "Traceback" not in err
         assert not [pid for pid in started if is_there(pid)]
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_without_a_reader_of_the_progress_it_ends(tmp_path: Path) -> None:
+def test_p11_without_a_reader_of_the_progress_it_goes_on(tmp_path: Path) -> None:
     with rehearsal(tmp_path) as process:
-        started = children(process.pid)
         assert process.stderr is not None
         process.stderr.close()
-        assert process.wait(timeout=30) == 1
-        assert not [pid for pid in started if is_there(pid)]
+        out = process.stdout.read() if process.stdout else ""
+        assert process.wait(timeout=30) == 0
+        assert json.loads(out)["result"] == "succeeded"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_p11_a_result_that_cannot_be_printed_is_one_line_and_status_3(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m dualstack rehearse {EXAMPLE} --nodes 1 --speed {SPEED} >/dev/full"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, timeout=100, check=False)
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1] == "dualstack: standard output cannot be written: No space left on device"
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
@@ -121,13 +140,14 @@ def test_after_a_kill_no_process_remains(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("dualstack-sim-")] == []
 
 
-def test_the_end_of_the_simulated_world_is_reported(tmp_path: Path) -> None:
+def test_r10_the_end_of_the_simulated_world_is_reported(tmp_path: Path) -> None:
     with rehearsal(tmp_path) as process:
         started = children(process.pid)
         world = next(pid for pid, arguments in started.items() if "sim serve" in arguments)
         os.kill(world, signal.SIGKILL)
         out, err = process.communicate(timeout=20)
-        assert (process.returncode, out) == (1, "")
+        assert (process.returncode, json.loads(out)["result"]) == (1, "failed")
+        assert "the simulated world ended with status -9" in json.loads(out)["reason"]
         assert "the simulated world ended with status -9" in err
         assert str(tmp_path) in err
         assert not [pid for pid in started if is_there(pid)]

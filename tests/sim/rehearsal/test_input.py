@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -138,13 +142,67 @@ def test_a_fault_file_with_mistakes(tmp_path: Path) -> None:
     assert f"{path}:2: faults[0]" in refusal(str(EXAMPLE), "--faults", str(path))[0]
 
 
-def test_errors_go_to_standard_error_with_status_2(tmp_path: Path) -> None:
+def test_r10_errors_go_to_standard_error_and_into_json_with_status_2(tmp_path: Path) -> None:
     started = time.monotonic()
     outcome = dualstack("rehearse", str(shoot_with(CASES["overlay"][0], tmp_path)), "--output", "json")
-    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.status == 2
+    assert outcome.result["result"] == "refused"
+    assert [f"dualstack: {fault}" for fault in outcome.result["faults"]] == outcome.err.splitlines()
     assert outcome.err.startswith("dualstack: ")
     assert "Traceback" not in outcome.err
     assert time.monotonic() - started < 60
+
+
+def test_r10_a_command_line_that_cannot_be_parsed_is_json_too() -> None:
+    outcome = dualstack("rehearse", str(EXAMPLE), "--output", "json", "--speed", "fast")
+    assert (outcome.status, outcome.result["result"]) == (2, "refused")
+    assert "--speed" in outcome.result["reason"]
+
+
+def test_r10_too_little_space_for_the_logs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    (fault,) = refusal(str(EXAMPLE))
+    assert "1024 KiB are free; a rehearsal needs 16 MiB for its logs: free some, or set TMPDIR" in fault
+
+
+def test_r10_no_temporary_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: Any) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    assert "No space left on device" in refusal(str(EXAMPLE))[0]
+
+
+def test_r10_the_shoot_may_come_from_standard_input(tmp_path: Path) -> None:
+    text = shoot_with(CASES["overlay"][0], tmp_path).read_text()
+    outcome = dualstack("rehearse", "-", given=text)
+    assert outcome.status == 2
+    assert outcome.err.startswith("dualstack: -: spec.networking.providerConfig")
+
+
+def test_r4_what_the_simulated_cloud_refuses_is_refused_input(tmp_path: Path) -> None:
+    def edit(shoot: dict[str, Any]) -> None:
+        shoot["spec"]["provider"]["workers"][0]["machine"]["type"] = "n1 standard"
+
+    outcome = dualstack("rehearse", str(shoot_with(edit, tmp_path)), "--output", "json")
+    assert (outcome.status, outcome.result["result"]) == (2, "refused")
+    assert "the simulated cloud refuses the cluster: Invalid value for field" in outcome.result["reason"]
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("{method: routes.remove, latency: 1}", "faults[0].method: 'routes.remove' is no method"),
+        ('{method: "*.remove", latency: 1}', "faults[0].method: '*.remove' is no method"),
+        ("{method: routes.list, pending: 5}", "faults[0]: pending is not possible for routes.list"),
+        ("{method: routes.insert, stale: 5}", "faults[0]: stale is not possible for routes.insert"),
+    ],
+)
+def test_r5_a_fault_that_can_never_happen_is_refused(rule: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "faults.yaml"
+    path.write_text(f"faults:\n  - {rule}\n")
+    assert words in refusal(str(EXAMPLE), "--faults", str(path))[0]
 
 
 def test_unknown_fields_are_kept_not_refused(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_faults_are_survived_and_reported(tmp_path: Path) -> None:
         "  - {method: routes.delete, operationError: {code: INTERNAL_ERROR, message: Internal error.}}\n"
         "  - {method: instances.updateNetworkInterface, cut: after}\n"
         "  - {method: subnetworks.patch, nth: 2, errorBefore: {status: 503}}\n"
-        "  - {method: routes.remove, latency: 1}\n"
+        "  - {method: disks.resize, latency: 1}\n"
     )
     outcome = rehearse("--faults", str(faults))
     succeeded(outcome)

@@ -84,14 +84,28 @@ async def test_reading_the_cluster_makes_no_counted_request() -> None:
 
 @pytest.mark.parametrize(("strategy", "status"), [("overlap", "failed"), ("compressed", "accepted")])
 def test_loss_is_accepted_only_of_a_strategy_that_announces_it(strategy: str, status: CheckStatus) -> None:
-    broken = [{"from": "a", "to": "b", "family": "IPv4", "seconds": 12.34}]
+    broken = [{"from": "a", "to": "b", "family": "IPv4", "seconds": 12.34, "since": 5.0}]
     assert ipv4_loss({**UNBROKEN, "brokenPairs": broken}, strategy) == Check(
         "traffic.ipv4", status, "1 pod pairs lost IPv4 connectivity, for at most 12.3 s"
     )
     assert ipv4_loss(UNBROKEN, strategy).status == "passed"
 
 
-def test_the_end_is_judged_by_the_pairs_without_connectivity() -> None:
+def test_p35_a_pair_that_recovered_before_the_cut_over_is_not_charged() -> None:
+    """A VM that was replaced before the cut-over has no route in its first seconds."""
+    early = {"from": "a", "to": "b", "family": "IPv4", "seconds": 6.7, "since": 100.0}
+    late = {**early, "since": 300.0}
+    assert ipv4_loss({**UNBROKEN, "brokenPairs": [early]}, "overlap", 200.0) == Check(
+        "traffic.ipv4",
+        "passed",
+        "blackout 0.0 s for 6 pairs and for 0 more that formed during the roll-out; "
+        "1 pod pairs lost connectivity before the cut-over began",
+    )
+    assert ipv4_loss({**UNBROKEN, "brokenPairs": [early, late]}, "overlap", 200.0).status == "failed"
+    assert ipv4_loss({**UNBROKEN, "brokenPairs": [early]}, "overlap", None).status == "failed"
+
+
+def test_p32_the_end_is_judged_by_the_pairs_without_connectivity() -> None:
     assert ipv4_now({**UNBROKEN, "current": 2}) == Check(
         "traffic.ipv4-at-end", "failed", "2 pod pairs have no IPv4 connectivity"
     )

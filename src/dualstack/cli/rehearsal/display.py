@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from dualstack.cli.rehearsal.record import FORWARD, Record
+from dualstack.cli.rehearsal.record import FORWARD, Direction, Record
 from dualstack.cli.rehearsal.result import ConstraintChange
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.events import (
@@ -169,6 +169,12 @@ _TYPICAL = {
 }
 _DAEMON_SET_SECONDS = 8.0
 """One node of a DaemonSet's rolling update."""
+
+
+def typical_duration(direction: Direction, shoot: ShootView) -> float:
+    """The usual duration of a run in simulated seconds."""
+    nodes = sum(pool.minimum for pool in shoot.pools)
+    return sum(_typical(phase, shoot, nodes) for phase in direction.phases)
 
 
 def remaining(record: Record, shoot: ShootView, now: float) -> float | None:

@@ -14,12 +14,16 @@ from typing import Any
 import msgspec
 
 from dualstack.cli.rehearsal.world import WorldAddress
-from dualstack.model.errors import DualstackError
+from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import AnyEvent, decode
 
-_START_SECONDS = 60.0
+_START_SECONDS, _NODE_SECONDS = 60.0, 1.0
+"""Wall seconds in which a world must come to rest: for any, and for each node."""
 _STOP_SECONDS = 10.0
 _EXIT_SECONDS = 1.0
+
+PREFIX, INVALID = "dualstack: ", 2
+"""How the command prints an error, and its exit status for input that it refuses."""
 
 PROBER_IMAGE = "dualstack:rehearsed"
 """Never pulled: the simulated world plays these pods."""
@@ -93,20 +97,36 @@ class Child:
 
     def ended(self) -> ProcessEnded:
         """The error with its exit status and the end of its log."""
-        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+        tail = "\n".join(self._log_lines()[-15:]) or "its log is empty"
         return ProcessEnded(f"the {self.name} ended with status {self.process.returncode}:\n{tail}")
 
+    def refusals(self) -> list[str]:
+        """What it printed for its user, one fault a line."""
+        return [line.removeprefix(PREFIX) for line in self._log_lines() if line.startswith(PREFIX)]
 
-async def start_world(arguments: list[str], log: Path) -> tuple[Child, WorldAddress]:
-    """Start `dualstack sim serve` and wait until it prints its endpoints."""
+    def _log_lines(self) -> list[str]:
+        return self.log.read_text(errors="replace").splitlines()
+
+
+async def start_world(arguments: list[str], log: Path, nodes: int = 0) -> tuple[Child, WorldAddress]:
+    """Start `dualstack sim serve` for a cluster of `nodes` nodes and wait until it prints its endpoints.
+
+    InvalidInput if it refuses the cluster.
+    """
     world = await Child.start("simulated world", ["sim", "serve", *arguments], log)
+    timeout = _START_SECONDS + _NODE_SECONDS * nodes
     try:
-        line = await asyncio.wait_for(anext(world.lines(), b""), _START_SECONDS)
+        line = await asyncio.wait_for(anext(world.lines(), b""), timeout)
+    except TimeoutError:
+        await world.stop()
+        raise ProcessEnded(f"the simulated world has not come to rest within {timeout:.0f} s") from None
     except BaseException:
         await world.stop()
         raise
     if not line:
         await world.process.wait()
+        if world.process.returncode == INVALID:
+            raise InvalidInput(*world.refusals())
         raise world.ended()
     return world, WorldAddress.parse(line)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dualstack.cli.rehearsal.progress_limit import ProgressLimit
 from dualstack.cli.rehearsal.result import ConstraintChange, Notice, Phase
 from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION
 from dualstack.model import events
@@ -104,9 +105,11 @@ class Record:
     failures: list[str] = field(default_factory=list)
     progress: Progress | None = None
     notices: list[Notice] = field(default_factory=list)
-    last_heard: float = 0.0
-    strategy: str | None = None
-    """The strategy of the latest cut-over, once it is known."""
+    progress_limit: ProgressLimit = field(default_factory=lambda: ProgressLimit(0.0))
+    strategies: list[str] = field(default_factory=list)
+    """The strategies that were chosen, in order; after a restart in the middle it may be another."""
+    announced: float = 0.0
+    """The longest outage that was announced, in seconds."""
     refusals: Counter[str] = field(default_factory=Counter)
     """Steps that the operator gave up for a reason that replanning does not remove, with counts."""
     _shown: dict[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -114,7 +117,7 @@ class Record:
     def add(self, event: AnyEvent) -> None:
         """Add an event of the operator. A phase that starts again after a crash keeps its first start."""
         at = round(event.at - self.origin, 3)
-        self.last_heard = max(self.last_heard, at)
+        self.progress_limit.see(event, at)
         match event:
             case events.PhaseStarted(phase=name):
                 if not any(phase.name == name for phase in self.phases):
@@ -135,10 +138,17 @@ class Record:
                     self.step = replace(self.step, state="failed", detail=detail)
             case Progress():
                 self.progress = event
+            case _:
+                self._announce(event, at)
+
+    def _announce(self, event: AnyEvent, at: float) -> None:
+        match event:
             case events.Notice(reason=reason, detail=detail):
                 self.notices.append(Notice(at, reason, detail))
             case events.StrategyChosen(strategy=name):
-                self.strategy = name
+                self.strategies.append(name)
+            case events.OutageExpected(seconds=seconds):
+                self.announced = max(self.announced, seconds)
             case _:
                 pass
 
@@ -172,6 +182,10 @@ class Record:
     def current_phase(self) -> str | None:
         """The current phase, or None between phases."""
         return next((phase.name for phase in reversed(self.phases) if phase.finished_at is None), None)
+
+    def started(self, phase: str) -> float | None:
+        """When the phase began; None if it did not."""
+        return next((entry.started_at for entry in self.phases if entry.name == phase), None)
 
     def finished(self, phase: str) -> bool:
         """Whether the operator reported the end of the phase."""

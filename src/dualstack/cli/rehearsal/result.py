@@ -9,6 +9,20 @@ import msgspec
 from dualstack.verify.checks import Check
 from dualstack.verify.inventory import Change
 
+SCHEMA = "dualstack.rehearsal/v1"
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """Instead of a `Result`, when there is none: the input was refused, a process ended, or a signal came.
+
+    `faults` has one line for each fault of the input.
+    """
+
+    schema: str = SCHEMA
+    result: Literal["refused", "failed", "interrupted"]
+    reason: str
+    faults: tuple[str, ...] = ()
+
 
 class Phase(msgspec.Struct, frozen=True, rename="camel"):
     """A phase of `dualstack.model.events`; `finished_at` is None when the run ended in it."""
@@ -73,7 +87,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     `back` is set only if the rehearsal went back as well.
     """
 
-    schema: str = "dualstack.rehearsal/v1"
+    schema: str = SCHEMA
     result: Literal["succeeded", "failed"]
     reason: str | None
     shoot: ShootName
@@ -115,6 +129,6 @@ def _since(origin: float, entry: dict[str, Any], key: str) -> dict[str, Any]:
     return {**entry, key: round(entry[key] - origin, 3)}
 
 
-def encode(result: Result) -> str:
+def encode(result: Result | Ending) -> str:
     """The result as indented JSON text."""
     return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()

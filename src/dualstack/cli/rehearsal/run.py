@@ -15,27 +15,42 @@ import aiohttp
 import click
 import msgspec
 
-from dualstack.cli.rehearsal.checks import FinishedRun, verify
-from dualstack.cli.rehearsal.display import Display, make_display, remaining
+from dualstack.cli.rehearsal.checks import LOSSY, FinishedRun, verify
+from dualstack.cli.rehearsal.display import Display, make_display, remaining, typical_duration
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
 from dualstack.cli.rehearsal.processes import Child, events, first_of, operator_arguments, running, start_world
+from dualstack.cli.rehearsal.progress_limit import ProgressLimit
 from dualstack.cli.rehearsal.record import BACK, FORWARD, MAX_SAME_FAILURES, Direction, Record, at_rest
-from dualstack.cli.rehearsal.result import Nodes, Result, Run, ShootName, Time, encode, faults_since, traffic_since
+from dualstack.cli.rehearsal.result import (
+    Ending,
+    Nodes,
+    Result,
+    Run,
+    ShootName,
+    Time,
+    encode,
+    faults_since,
+    traffic_since,
+)
 from dualstack.cli.rehearsal.summary import summarise
 from dualstack.cli.rehearsal.world import World, WorldAddress, open_world
 from dualstack.cli.shoot_file import parse_shoot, read_text
+from dualstack.clock import ScaledClock
 from dualstack.gardener.model.names import DECOYS
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import STEPS, OperatorReady, StepStarted
+from dualstack.streams import OutputLost, print_out
 from dualstack.verify.checks import Check
 from dualstack.verify.inventory import changes, inventory
-from dualstack_sim.faults import load_faults
+from dualstack_sim.chance import Chance
+from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.faults import load_faults, refuse_impossible
 from dualstack_sim.rules.profiles import Profile, choose
 from dualstack_sim.world.gardener.node_placements import with_node_count
 
-_SILENCE = 3 * 3600.0
-"""Simulated seconds without an event of the operator after which a run has failed."""
+_LEAST_SPACE = 16 << 20
+"""Bytes that must be free for the logs of both processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +89,69 @@ class Failed(DualstackError):
 
 
 def run(options: Options) -> int:
-    """Rehearse and print the result. Returns 0 if every check passed, else 1. InvalidInput if it cannot start."""
+    """Rehearse and print the result. Returns 0 if every check passed, 1 if not, 130 after an interrupt.
+
+    Raises InvalidInput if it cannot start, another DualstackError if a process ended, OutputLost if standard output
+    cannot be written. With `--output json`, the errors are printed as an `Ending` too.
+    """
+
+    def end(ending: Ending) -> None:
+        if options.output == "json":
+            try:
+                print_out(encode(ending))
+            except OutputLost as error:
+                click.echo(f"dualstack: {error}", err=True)
+
+    try:
+        return _run(options)
+    except InvalidInput as error:
+        end(Ending(result="refused", reason=str(error), faults=error.faults))
+        raise
+    except DualstackError as error:
+        end(Ending(result="failed", reason=str(error)))
+        raise
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        reason = "interrupted; all processes of the rehearsal have been stopped"
+        click.echo(f"dualstack: {reason}", err=True)
+        end(Ending(result="interrupted", reason=reason))
+        return 130
+
+
+def _run(options: Options) -> int:
+    text = read_text(options.path)
+    shoot = _checked(options, text)
+    if options.and_back and not any(knob.startswith(f"{MASK}=") for knob in options.knobs):
+        options = replace(options, knobs=(*options.knobs, f"{MASK}=may-leave"))
+    profile = choose(options.profile, options.knobs)
+    folder, given = _folder(text)
+    options = replace(options, path=given)
+    display = make_display(options.output)
+    logs = f"The logs of the operator and of the simulated world are in {folder}"
+    keep = True
+    try:
+        result = asyncio.run(Rehearsal(options, shoot, profile, folder, display).run())
+        keep = result.result != "succeeded"
+    except (InvalidInput, KeyboardInterrupt, asyncio.CancelledError):
+        keep = False
+        raise
+    finally:
+        display.close()
+        if keep:
+            click.echo(logs, err=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    print_out(encode(result) if options.output == "json" else summarise(result))
+    return 0 if result.result == "succeeded" else 1
+
+
+def _checked(options: Options, text: str) -> ShootView:
+    """The Shoot, after all checks that need no simulated world. Raises InvalidInput."""
     unknown = [step for step in options.kill_at if step.removeprefix(ON_THE_WAY_BACK) not in STEPS]
     if unknown:
         raise InvalidInput(f"--kill-at {unknown[0]}: unknown step; must be one of {', '.join(STEPS)}")
     on_the_way_back = [step for step in options.kill_at if step.startswith(ON_THE_WAY_BACK)]
     if on_the_way_back and not options.and_back:
         raise InvalidInput(f"--kill-at {on_the_way_back[0]}: it needs --and-back")
-    text = read_text(options.path)
     shoot = ShootView.of(with_node_count(parse_shoot(text, options.path, options.nodes), options.nodes))
     if "IPv6" in shoot.families:
         raise InvalidInput(
@@ -89,36 +159,27 @@ def run(options: Options) -> int:
             "a rehearsal starts from an IPv4-only Shoot and adds IPv6 itself: remove IPv6"
         )
     if options.faults:
-        load_faults(options.faults)
-    if options.and_back and not any(knob.startswith(f"{MASK}=") for knob in options.knobs):
-        options = replace(options, knobs=(*options.knobs, f"{MASK}=may-leave"))
-    profile = choose(options.profile, options.knobs)
-    folder = Path(tempfile.mkdtemp(prefix="dualstack-rehearsal-"))
-    given = folder / "shoot.yaml"  # for the world, because a pipe can be read only once
-    given.write_text(text, encoding="utf-8")
-    options = replace(options, path=given)
-    display = make_display(options.output)
-    logs = f"The logs of the operator and of the simulated world are in {folder}"
+        refuse_impossible(load_faults(options.faults), Compute(ScaledClock(), Chance()).methods)
+    return shoot
+
+
+def _folder(text: str) -> tuple[Path, Path]:
+    """A new folder for the logs, and the Shoot in it, which the world reads, because a pipe can be read only once."""
     try:
-        result = asyncio.run(Rehearsal(options, shoot, profile, folder, display).run())
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        shutil.rmtree(folder, ignore_errors=True)
-        click.echo("dualstack: interrupted; all processes of the rehearsal have been stopped", err=True)
-        return 130
-    except (BrokenPipeError, SystemExit):  # the reader of the progress has gone
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    except DualstackError:
-        click.echo(logs, err=True)
-        raise
-    finally:
-        display.close()
-    if result.result == "succeeded":
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
-        click.echo(logs, err=True)
-    click.echo(encode(result) if options.output == "json" else summarise(result))
-    return 0 if result.result == "succeeded" else 1
+        folder = Path(tempfile.mkdtemp(prefix="dualstack-rehearsal-"))
+        free = shutil.disk_usage(folder).free
+        given = folder / "shoot.yaml"
+        if free >= _LEAST_SPACE:
+            given.write_text(text, encoding="utf-8")
+            return folder, given
+        folder.rmdir()
+        reason = f"{free >> 10} KiB are free"
+    except OSError as error:
+        reason = str(error.strerror or error)
+    raise InvalidInput(
+        f"temporary folder {tempfile.gettempdir()}: {reason}; a rehearsal needs {_LEAST_SPACE >> 20} MiB for its logs: "
+        "free some, or set TMPDIR to another folder"
+    )
 
 
 class Rehearsal:
@@ -144,7 +205,9 @@ class Rehearsal:
         started = time.monotonic()
         _be_stopped_by(signal.SIGTERM, signal.SIGHUP)
         self._display.say("Building the cluster in the simulated cloud ...")
-        server, address = await start_world(self._world_arguments(), self._folder / "world.log")
+        server, address = await start_world(
+            self._world_arguments(), self._folder / "world.log", sum(pool.minimum for pool in self._shoot.pools)
+        )
         try:
             async with open_world(address, self._shoot) as world:
                 return await self._rehearse(server, world, started)
@@ -185,7 +248,9 @@ class Rehearsal:
         self, direction: Direction, operator: asyncio.Task[None], server: Child, world: World
     ) -> tuple[Run, str | None]:
         """Start one run, watch it to its end, and verify the cluster. Returns the reason too if it failed."""
-        self._record = record = Record(direction)
+        self._record = record = Record(
+            direction, progress_limit=ProgressLimit(typical_duration(direction, self._shoot))
+        )
         before = await _inventory(world)
         nodes_before = {node["metadata"]["uid"] for node in await world.nodes()}
         reason: str | None = None
@@ -233,8 +298,12 @@ class Rehearsal:
             self._verifying = False
 
     def _strategy(self) -> str:
-        """The strategy of the cut-over, which an annotation of the Shoot or the facts may have decided."""
-        return self._record.strategy or self._options.strategy
+        """The strategy of the cut-over, which an annotation of the Shoot or the facts may have decided.
+
+        Where a restart led to another choice, the one with an outage counts.
+        """
+        chosen = self._record.strategies or [self._options.strategy]
+        return next((name for name in chosen if name in LOSSY), chosen[-1])
 
     def _world_arguments(self) -> list[str]:
         options = self._options
@@ -313,11 +382,10 @@ class Rehearsal:
             stuck_on = self._record.stuck_on()
             if stuck_on:
                 raise Failed(f"the operator gave up {MAX_SAME_FAILURES} times for the same reason: {stuck_on}")
+            waits_for_user = self._options.rollout == "manual" and self._record.current_phase() == "roll-out"
             now = world.clock.now() - self._record.origin
-            if self._options.rollout == "auto" and now - self._record.last_heard > _SILENCE:
-                step = self._record.step
-                last = f"{step.name} {step.state} {step.detail}" if step else "none"
-                raise Failed(f"no event of the operator for {_SILENCE / 3600:.0f} simulated hours; last step: {last}")
+            if not waits_for_user and (reason := self._record.progress_limit.exceeded(now)):
+                raise Failed(reason)
 
     async def _result(
         self, world: World, run: Run, back: Run | msgspec.UnsetType, reason: str | None, started: float

@@ -40,6 +40,9 @@ DEFAULT_REGIONS: Mapping[str, Sequence[str]] = {"europe-west1": ("europe-west1-b
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
+_PLACES = ("global", "region", "zone")
+
+
 class Compute:
     """The simulated Compute Engine of one project. All time comes from `clock`, all randomness from `chance`.
 
@@ -97,6 +100,11 @@ class Compute:
             )
         self._mutations = mutations(self.project, routes, addresses, groups)
         self._fault_effects = FaultEffects(self.project, self._mutations, self._scheduler.at)
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """The names of all methods that it serves."""
+        return frozenset((*self._reads, *self._mutations, *(f"{place}Operations.wait" for place in _PLACES)))
 
     def _committed(self, commit: Commit) -> None:
         if self._on_commit is not None:

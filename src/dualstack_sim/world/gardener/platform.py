@@ -10,9 +10,14 @@ from dualstack_sim.actors.machine_controller import MachineController
 from dualstack_sim.actors.resource_manager import ResourceManager
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
 from dualstack_sim.world.gardener.knobs import Garden
+from dualstack_sim.world.gardener.node_placements import with_node_count
+
+_OTHER_ROUTES = 100
+"""Static routes that the quota leaves for others: the owner of a cluster above the default quota has raised it."""
 
 
 class GardenerPlatform:
@@ -23,6 +28,9 @@ class GardenerPlatform:
         self.namespace = view.technical_id
         self.regions = {view.region: sorted({zone for pool in view.pools for zone in pool.zones})}
         self._shoot, self._nodes, self._garden = shoot, nodes, garden
+        pools = ShootView.of(with_node_count(shoot, nodes)).pools
+        needed = sum(pool.minimum + pool.max_surge for pool in pools) + _OTHER_ROUTES
+        self.quotas = Limits(static_routes_per_network=max(Limits().static_routes_per_network, needed))
 
     def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> World:
         return build(
