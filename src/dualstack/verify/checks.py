@@ -5,7 +5,7 @@ Each returns whether the state is right and the evidence in words. `judge` turns
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any, Literal
 
@@ -86,7 +86,7 @@ def every_node_route(facts: Facts) -> Verdict:
         if (vm := instance_reference(route.get("nextHopInstance") or ""))
     }
     wrong = [
-        f"{_name(node)} has no route for {_pod_cidrs(node)[:1]}"
+        f"{_name(node)} has no route for {_words(_pod_cidrs(node)[:1])}"
         for node in facts.nodes.value
         if not _pod_cidrs(node) or (_pod_cidrs(node)[0], vm_of(node)[1]) not in led
     ]
@@ -144,7 +144,7 @@ def interfaces(*families: str) -> Rule:
             return f"is {interface.get('stackType')}"
         ranges = [ip_network(f"{address}/112", strict=False) for address in addresses[-1:]]
         if ranges != list(map(ip_network, _pod_cidrs(node)[1:])):
-            return f"has IPv6 addresses {addresses}, its Node {_pod_cidrs(node)}"
+            return f"has IPv6 addresses {_words(addresses)}, its Node {_words(_pod_cidrs(node))}"
         return _alias_fault(node, interface)
 
     return lambda facts: _each_interface(facts, fault, f"{stack_type}, alias first and equal to the pod CIDR")
@@ -176,7 +176,7 @@ def pod_cidr_families(*families: str) -> Rule:
 
     def rule(facts: Facts) -> Verdict:
         wrong = [
-            f"{_name(node)}: {_pod_cidrs(node)}"
+            f"{_name(node)}: {_words(_pod_cidrs(node))}"
             for node in facts.nodes.value
             if [ip_network(cidr).version for cidr in _pod_cidrs(node)] != versions
         ]
@@ -284,6 +284,11 @@ def listed(ranges: Iterable[object]) -> str:
     return ", ".join(sorted(map(str, ranges)))
 
 
+def _words(found: Sequence[str]) -> str:
+    """The entries as text, in their order."""
+    return ", ".join(found) or "none"
+
+
 def has_families(value: str | None, *families: str) -> bool:
     """Whether the comma-separated CIDRs are one of each family, in this order."""
     found = [f"IPv{ip_network(part).version}" for part in (value or "").split(",") if part]
@@ -358,7 +363,7 @@ def _alias_fault(node: Manifest, interface: Mapping[str, Any]) -> str | None:
     aliases = [cidr for cidr, _ in alias_ranges(interface)]
     if aliases[:1] == _pod_cidrs(node)[:1]:
         return None
-    return f"has aliases {aliases}, its Node {_pod_cidrs(node)}"
+    return f"has aliases {_words(aliases)}, its Node {_words(_pod_cidrs(node))}"
 
 
 def _all_nodes(facts: Facts, wrong: list[str], evidence: str) -> Verdict:

@@ -82,7 +82,9 @@ async def test_an_explicit_overlap_above_the_limits_is_honored_with_a_warning() 
             await made.reconcile(emit=stop)
         (chosen,) = [event for event in made.events if isinstance(event, StrategyChosen)]
         assert chosen.strategy == "overlap"
-        assert chosen.reason.startswith("requested, although the VPC network is above the limits of hybrid subnets: 30")
+        assert chosen.reason.startswith(
+            "the default, although the VPC network is above the limits of hybrid subnets: 30"
+        )
         assert chosen.reason.endswith(
             "static routes, limit 300; Google advises against hybrid subnets above these limits"
         )

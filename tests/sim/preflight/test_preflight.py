@@ -149,7 +149,7 @@ async def test_limits_that_cannot_be_counted_are_a_risk_and_stop_nothing() -> No
         made.trigger()
         await made.reconcile()
         await assert_end_state(made)
-        assert announced(made)["StrategyChosen"].startswith("overlap: requested. ")
+        assert announced(made)["StrategyChosen"].startswith("overlap: the default. ")
 
 
 async def test_auto_does_not_choose_an_outage_because_of_a_missing_permission() -> None:

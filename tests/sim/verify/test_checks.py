@@ -246,7 +246,7 @@ FAULTS: dict[str, dict[str, list[tuple[Edit, str]]]] = {
     "dual-stack": {
         "compute.routes": [(add_route, "left: ")],
         "compute.subnet": [(subnet(allowSubnetCidrRoutesOverlap=True), "overlap flag on")],
-        "compute.interfaces": [(interface(aliasIpRanges=[]), "has aliases []")],
+        "compute.interfaces": [(interface(aliasIpRanges=[]), "has aliases none")],
         "compute.firewall": [],
         "nodes.pod-cidrs": [],
         "nodes.ready": [
@@ -267,7 +267,7 @@ FAULTS: dict[str, dict[str, list[tuple[Edit, str]]]] = {
     "back": {
         "compute.routes": [(add_route, "left: ")],
         "compute.subnet": [(subnet(allowSubnetCidrRoutesOverlap=True), "overlap flag on")],
-        "compute.interfaces": [(interface(aliasIpRanges=[]), "has aliases []")],
+        "compute.interfaces": [(interface(aliasIpRanges=[]), "has aliases none")],
         "nodes.pod-cidrs": [],
         "nodes.ready": [(condition("Ready", "False"), "is not Ready")],
         "control-plane.cloud-controller-manager": [
@@ -288,7 +288,7 @@ FAULTS: dict[str, dict[str, list[tuple[Edit, str]]]] = {
     },
     "on-aliases": {
         "cut-over.routes": [(add_route, "left: ")],
-        "cut-over.aliases": [(interface(aliasIpRanges=[]), "has aliases []")],
+        "cut-over.aliases": [(interface(aliasIpRanges=[]), "has aliases none")],
         "cut-over.subnet": [(subnet(allowSubnetCidrRoutesOverlap=True), "overlap flag on")],
         "cut-over.cloud-controller-manager": [(controller_manager(replicas=0, ready=0), "0 ready")],
     },

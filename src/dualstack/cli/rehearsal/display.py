@@ -33,7 +33,7 @@ def make_display(output: str) -> Display:
     """A live panel if standard error is a terminal, else lines."""
     if output == "text" and sys.stderr.isatty():
         return LiveDisplay(Console(stderr=True))
-    return Display(Console(stderr=True, highlight=False, soft_wrap=True))
+    return Display(Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty()))
 
 
 def duration(seconds: float) -> str:
@@ -149,7 +149,9 @@ def panel(record: Record, traffic: Mapping[str, Any], now: float, eta: float | N
             style="bold red" if broken else "green" if not blackout else "yellow",
         ),
     )
-    table.add_row("simulated time", duration(now) + (f", about {duration(eta)} to go" if eta else ""))
+    quiet = record.progress_limit.quiet(now)
+    ahead = f", about {duration(eta)} to go" if eta else ""
+    table.add_row("simulated time", duration(now) + (f"; nothing new for {duration(quiet)}" if quiet else ahead))
     return Group(phases, table)
 
 

@@ -44,7 +44,8 @@ class GardenerChecks:
         seen = tuple((change.type, change.status, change.reason, change.message) for change in record.constraints)
         if seen == record.direction.constraints:
             return True, f"{len(seen)} changes in Gardener's order and words"
-        return False, f"seen: {[entry[:3] for entry in seen]}"
+        words = (" ".join(filter(None, entry[:3])) if entry[1] else f"{entry[0]} removed" for entry in seen)
+        return False, f"seen: {', '.join(words) or 'no change'}"
 
     async def configured_for(self, *families: str) -> Verdict:
         """The control plane and kube-proxy are configured for the families.

@@ -9,6 +9,9 @@ SILENCE = 3 * 3600.0
 """Simulated seconds without anything new after which a run has failed; a machine that is not created takes 20 minutes
 to fail."""
 
+QUIET = 900.0
+"""Simulated seconds without anything new after which no time to the end is shown: one node takes 600."""
+
 RESERVE, FACTOR = 6 * 3600.0, 4.0
 """A run may take so many times its typical duration, and so many simulated seconds more."""
 
@@ -41,6 +44,11 @@ class ProgressLimit:
                 self._note(at, type(event), dual, routes)
             case _:
                 pass
+
+    def quiet(self, now: float) -> float | None:
+        """For how long nothing new has happened, if that is longer than the replacement of a node takes."""
+        length = now - self._new_at
+        return length if length > QUIET else None
 
     def exceeded(self, now: float) -> str | None:
         """Why the run has failed at `now` simulated seconds after its start; None while it may go on."""

@@ -82,7 +82,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole rehearsal. `traffic` and `compute` are the simulated world's accounts of all runs.
+    """The whole rehearsal. `traffic` and `compute` are the simulated world's accounts of all runs; `next_steps` is for
+    the user of a live cluster.
 
     `back` is set only if the rehearsal went back as well.
     """
@@ -105,6 +106,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     kills: tuple[dict[str, Any], ...]
     faults: dict[str, Any]
+    next_steps: tuple[str, ...] = msgspec.field(name="nextSteps", default=())
     back: Run | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -18,6 +18,7 @@ import msgspec
 from dualstack.cli.rehearsal.checks import LOSSY, FinishedRun, verify
 from dualstack.cli.rehearsal.display import Display, make_display, remaining, typical_duration
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
+from dualstack.cli.rehearsal.next_steps import after_failure, after_success
 from dualstack.cli.rehearsal.processes import Child, events, first_of, operator_arguments, running, start_world
 from dualstack.cli.rehearsal.progress_limit import ProgressLimit
 from dualstack.cli.rehearsal.record import BACK, FORWARD, MAX_SAME_FAILURES, Direction, Record, at_rest
@@ -40,6 +41,7 @@ from dualstack.gardener.model.names import DECOYS
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import STEPS, OperatorReady, StepStarted
+from dualstack.model.kinds import POD, SERVICE
 from dualstack.streams import OutputLost, print_out
 from dualstack.verify.checks import Check
 from dualstack.verify.inventory import changes, inventory
@@ -204,7 +206,7 @@ class Rehearsal:
         """Start both processes, make the runs, stop both processes."""
         started = time.monotonic()
         _be_stopped_by(signal.SIGTERM, signal.SIGHUP)
-        self._display.say("Building the cluster in the simulated cloud ...")
+        self._display.say("Building the cluster in the simulated cloud ... All times below are simulated.")
         server, address = await start_world(
             self._world_arguments(), self._folder / "world.log", sum(pool.minimum for pool in self._shoot.pools)
         )
@@ -409,9 +411,24 @@ class Rehearsal:
             compute=await world.control("/compute/statistics?caller=dualstack/"),
             kills=(*self._kills, *({"step": step, "at": None} for step in self._kills_left)),
             faults=faults_since(await world.control("/faults"), self._origin),
+            next_steps=await self._next_steps(world, run, back, reason),
             back=back,
             **shown,
         )
+
+    async def _next_steps(
+        self, world: World, run: Run, back: Run | msgspec.UnsetType, reason: str | None
+    ) -> tuple[str, ...]:
+        if reason:
+            return after_failure((run if isinstance(back, msgspec.UnsetType) else back).checks)
+        nodes = {node["metadata"]["name"] for node in await world.nodes()}
+        pods = [pod for pod in await world.kube.list(POD) if pod["spec"].get("nodeName") in nodes]
+        services = [
+            service
+            for service in await world.kube.list(SERVICE)
+            if service["metadata"]["namespace"] != self._shoot.technical_id
+        ]
+        return after_success(self._record.direction, pods, services)
 
 
 async def _inventory(world: World) -> dict[str, str]:

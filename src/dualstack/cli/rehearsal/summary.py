@@ -1,10 +1,12 @@
-"""The result of a rehearsal as text: what changed, how long it took, which connectivity was lost, what was checked."""
+"""The result of a rehearsal as text, at most 80 columns wide: the details first, then the verdict and what to do next.
+
+The verdict is short, so that it is on the last screen.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+import textwrap
+from collections.abc import Iterator, Sequence
 
 from msgspec import UnsetType
 
@@ -12,17 +14,28 @@ from dualstack.cli.rehearsal.display import describe, duration
 from dualstack.cli.rehearsal.result import Phase, Result, Run
 from dualstack.verify.checks import Check
 
+WIDTH = 80
+
 _MARKS = {"passed": "ok    ", "failed": "FAILED", "accepted": "LOSS  "}
 _MOST_PAIRS = 10
+_MOST_FAILED = 3
 
 
 def summarise(result: Result) -> str:
-    """The summary as lines of plain text."""
-    return "\n".join(_lines(result))
+    """The summary as plain text. No line is wider than `WIDTH`, except for a word that is."""
+    return "\n".join(wrapped for line in _lines(result) for wrapped in _wrapped(line))
+
+
+def _wrapped(line: str) -> list[str]:
+    """Lines that break between words; continued lines are indented below the text."""
+    indent = " " * (len(line) - len(line.lstrip(" -")) + (0 if line.lstrip().startswith("- ") else 4))
+    return textwrap.wrap(
+        line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    ) or [""]
 
 
 def _lines(result: Result) -> Iterator[str]:
-    yield from _forward(result)
+    yield from _details(result)
     if not isinstance(result.back, UnsetType):
         yield from _back(result.back)
     if result.assumptions:
@@ -31,56 +44,35 @@ def _lines(result: Result) -> Iterator[str]:
         for assumption in result.assumptions:
             yield f"  - {assumption}"
     yield ""
-    yield f"{result.shoot.technical_id}: {result.result}" + (f": {result.reason}" if result.reason else "")
+    yield "-" * WIDTH
+    yield from _verdict(result)
 
 
-def _forward(result: Result) -> Iterator[str]:
+def _details(result: Result) -> Iterator[str]:
     shoot = result.shoot
     yield ""
-    yield f"{shoot.technical_id} ({shoot.cni}), strategy {result.strategy}: {result.result}"
+    yield f"{shoot.technical_id} ({shoot.cni}), strategy {result.strategy}. All times are simulated."
     yield ""
     yield "What changed"
-    nodes = result.nodes
-    yield f"  nodes      {nodes.dual_stack} of {nodes.at_end} dual-stack, {nodes.replaced} of {nodes.at_start} replaced"
-    mutations = ", ".join(
-        f"{count} {method}" for method, count in sorted(result.compute["byMethod"].items()) if _mutates(method)
-    )
+    yield f"  nodes: {_nodes(result)}"
     compute = result.compute
-    yield f"  compute    {compute['calls']} calls, {compute['mutations']} of them mutating: {mutations or 'none'}"
+    mutations = ", ".join(
+        f"{count} {method}" for method, count in sorted(compute["byMethod"].items()) if _mutates(method)
+    )
+    yield f"  Compute Engine: {compute['calls']} calls, {compute['mutations']} of them changes: {mutations or 'none'}"
     yield from _course(result)
-    there = result.time.simulated_seconds
-    if not isinstance(result.back, UnsetType):
-        there -= result.back.simulated_seconds
-    yield f"Duration: {duration(there)} of simulated time ({result.time.wall_seconds:.0f} s of wall time)"
-    yield from _phases(result.phases)
+    yield from _phases(result.phases, _forward_seconds(result))
     yield ""
     yield from _traffic(result)
-    for kill in result.kills:
-        if kill["at"] is None:
-            yield f"  the operator was not killed at {kill['step']}: this migration had no such step"
-        else:
-            yield f"  the operator was killed at {kill['step']} ({duration(kill['at'])}) and restarted"
-    yield from _faults(result.faults["fired"], result.faults["neverMatched"])
     yield from _checks(result.checks)
-
-
-def _faults(fired: list[dict[str, Any]], unmatched: list[int]) -> Iterator[str]:
-    if fired:
-        counts = Counter(fault["method"] for fault in fired)
-        methods = ", ".join(f"{count} on {method}" for method, count in sorted(counts.items()))
-        yield f"Faults: {len(fired)} injected ({methods})"
-    if unmatched:
-        numbers = ", ".join(map(str, unmatched))
-        yield f"Faults: no request matched these rules of the file: {numbers}; check their methods"
 
 
 def _back(back: Run) -> Iterator[str]:
     yield ""
-    yield f"Back to IPv4: {duration(back.simulated_seconds)} of simulated time"
-    nodes = back.nodes
-    yield f"  nodes      {nodes.dual_stack} of {nodes.at_end} dual-stack, {nodes.replaced} of {nodes.at_start} replaced"
+    yield "Back to IPv4"
+    yield f"  nodes: {_nodes(back)}"
     yield from _course(back)
-    yield from _phases(back.phases)
+    yield from _phases(back.phases, back.simulated_seconds)
     yield from _checks(back.checks)
 
 
@@ -97,10 +89,25 @@ def _course(run: Result | Run) -> Iterator[str]:
     yield ""
 
 
-def _phases(phases: tuple[Phase, ...]) -> Iterator[str]:
+def _phases(phases: tuple[Phase, ...], total: float) -> Iterator[str]:
+    """A table that adds up: what lies between the phases has a line of its own."""
+    yield "Duration of each phase"
+    rest = round(total)
     for phase in phases:
-        length = duration(phase.finished_at - phase.started_at) if phase.finished_at is not None else "not finished"
-        yield f"  {phase.name:<14}{length}"
+        if phase.finished_at is None:
+            yield f"  {phase.name:<16}not finished"
+            continue
+        length = round(phase.finished_at - phase.started_at)
+        rest -= length
+        yield f"  {phase.name:<16}{_exactly(length)}"
+    yield f"  {'other':<16}{_exactly(rest)}"
+    yield f"  {'total':<16}{_exactly(round(total))}"
+
+
+def _exactly(seconds: int) -> str:
+    """As `duration`, to the second, so that a reader can add."""
+    hours, rest = divmod(max(0, seconds), 3600)
+    return f"{hours:>2} h {rest // 60:02d} min {rest % 60:02d} s"
 
 
 def _checks(checks: tuple[Check, ...]) -> Iterator[str]:
@@ -111,21 +118,73 @@ def _checks(checks: tuple[Check, ...]) -> Iterator[str]:
 
 
 def _traffic(result: Result) -> Iterator[str]:
-    blackout = result.traffic["blackoutSeconds"]
     broken = result.traffic["brokenPairs"]
-    if not broken:
-        count = result.traffic.get("laterPairs", 0)
-        later = f" nor any of the {count} that formed later" if count else ""
-        yield f"Traffic: none of {result.traffic['pairs']} pod pairs{later} lost connectivity (blackout 0.0 s)"
-        return
-    yield (
-        f"Traffic: {len(broken)} pod pairs lost connectivity, "
-        f"for at most {blackout['max']:.1f} s over IPv4 (p99 {blackout['p99']:.1f} s)"
-    )
+    yield f"Traffic: {_connectivity(result)}"
     for pair in broken[:_MOST_PAIRS]:
         yield f"  {pair['from']} -> {pair['to']}: {pair['seconds']:.1f} s"
     if len(broken) > _MOST_PAIRS:
         yield f"  ... and {len(broken) - _MOST_PAIRS} more"
+
+
+def _verdict(result: Result) -> Iterator[str]:
+    yield f"{result.shoot.technical_id}: {result.result}" + (f": {result.reason}" if result.reason else "")
+    yield f"  nodes          {_nodes(result)}"
+    yield f"  connectivity   {_connectivity(result)}"
+    time = result.time
+    yield f"  time           {duration(time.simulated_seconds)} simulated, {time.wall_seconds:.0f} s of wall time"
+    yield f"  checks         {_count(result.checks)}"
+    yield from _disturbances(result)
+    if result.assumptions:
+        yield f"  rests on       {len(result.assumptions)} assumptions about Google Cloud, listed above"
+    if result.next_steps:
+        yield "What to do next on a live cluster"
+        for step in result.next_steps:
+            yield f"  - {step}"
+
+
+def _disturbances(result: Result) -> Iterator[str]:
+    for kill in result.kills:
+        if kill["at"] is None:
+            yield f"  kill           none at {kill['step']}: this migration had no such step"
+        else:
+            yield f"  kill           operator killed at {kill['step']} ({duration(kill['at'])}) and restarted"
+    for rule in result.faults.get("rules", ()):
+        what = f"rule {rule['rule']}: {', '.join(rule['kinds'])} on {rule['method']}"
+        if not rule["matched"]:
+            yield f"  fault          {what}: NEVER HAPPENED, no such request was made"
+        else:
+            yield f"  fault          {what}: injected {rule['fired']} times, {rule['matched']} requests matched"
+
+
+def _nodes(run: Result | Run) -> str:
+    nodes = run.nodes
+    return f"{nodes.dual_stack} of {nodes.at_end} dual-stack, {nodes.replaced} of {nodes.at_start} replaced"
+
+
+def _connectivity(result: Result) -> str:
+    traffic, broken = result.traffic, result.traffic["brokenPairs"]
+    if not broken:
+        count = traffic.get("laterPairs", 0)
+        later = f", nor any of the {count} that formed later," if count else ""
+        return f"none of {traffic['pairs']} pod pairs{later} lost connectivity (blackout 0.0 s)"
+    blackout, current = traffic["blackoutSeconds"], traffic["current"]
+    still = f"; {current} pod pairs have none at the end" if current else ""
+    return (
+        f"{len(broken)} pod pairs lost connectivity, for at most {blackout['max']:.1f} simulated seconds over IPv4 "
+        f"(p99 {blackout['p99']:.1f} s){still}"
+    )
+
+
+def _count(checks: Sequence[Check]) -> str:
+    failed = [check.id for check in checks if check.status == "failed"]
+    more = f" and {len(failed) - _MOST_FAILED} more" if len(failed) > _MOST_FAILED else ""
+    names = f"; failed: {', '.join(failed[:_MOST_FAILED])}{more}" if failed else ""
+    return f"{len(checks) - len(failed)} of {len(checks)} passed or accepted{names}"
+
+
+def _forward_seconds(result: Result) -> float:
+    back = 0.0 if isinstance(result.back, UnsetType) else result.back.simulated_seconds
+    return result.time.simulated_seconds - back
 
 
 def _mutates(method: str) -> bool:

@@ -238,7 +238,7 @@ class Migration:
             to_make = self.settings.decoys and not facts.decoys.present
             return decide(facts, replace(network, decoys=int(to_make)), unsupported=unsupported)
         if self.strategy != "overlap" or not undecided:
-            return Choice(self.strategy, "requested")
+            return Choice(self.strategy, "the default" if self.strategy == "overlap" else "requested")
         if unsupported:
             raise Unsupported(
                 f"{unsupported}, as observed in an earlier cut-over; annotate the Shoot with "
@@ -246,7 +246,7 @@ class Migration:
                 f"remove annotation {OVERLAP_UNSUPPORTED} of the Infrastructure to try it again",
                 unsupported,
             )
-        return Choice("overlap", _reason_when_requested(inventory))
+        return Choice("overlap", _reason_of_overlap(inventory))
 
     async def _announce_strategy(self, choice: Choice, strategy: Strategy, facts: CutoverFacts) -> None:
         """Announce the strategy, its reason and its cost before the first change."""
@@ -295,9 +295,9 @@ def _rescues(facts: CutoverFacts) -> bool:
     return facts.begun and bool(facts.unreachable)
 
 
-def _reason_when_requested(inventory: Inventory) -> str:
-    """The reason for an explicit `overlap`, with a warning above the limits of hybrid subnets."""
+def _reason_of_overlap(inventory: Inventory) -> str:
+    """The reason for `overlap` without a choice, with a warning above the limits of hybrid subnets."""
     with suppress(ComputeError):  # the finding hybrid-limits says that they are unknown
         if above := beyond(inventory.usage):
-            return f"requested, although {above}; Google advises against hybrid subnets above these limits"
-    return "requested"
+            return f"the default, although {above}; Google advises against hybrid subnets above these limits"
+    return "the default"

@@ -1,0 +1,109 @@
+"""The text of a result on a terminal of 80 columns and 24 lines, for several outcomes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from dualstack.cli.rehearsal.result import Result
+from dualstack.cli.rehearsal.summary import WIDTH, summarise
+
+ROWS = 24
+LONG = "shoot--a-project--a-shoot-with-a-long-name"
+PAIR = {"from": f"{LONG}-worker-z1-3201c-zt9ch", "to": f"{LONG}-worker-z1-3201c-hdbs2", "family": "IPv4", "since": 1.0}
+PHASES = [
+    {"name": name, "startedAt": start, "finishedAt": end}
+    for name, start, end in (("preparation", 41.4, 45.3), ("cut-over", 1121.7, 2407.1), ("roll-out", 2743.4, None))
+]
+
+
+def result(**changes: Any) -> Result:
+    """A result with the fields in `changes` instead of those of a success."""
+    fields: dict[str, Any] = {
+        "result": "succeeded",
+        "reason": None,
+        "shoot": {"name": "bar", "namespace": "garden-foo", "technicalID": LONG, "cni": "calico"},
+        "strategy": "overlap",
+        "profile": "documented",
+        "assumptions": ["An alias IP range counts as a matched resource of a hybrid subnet (K3, inferred)."] * 30,
+        "time": {"simulatedSeconds": 5495.9, "wallSeconds": 28.7},
+        "phases": [{**phase, "finishedAt": phase["finishedAt"] or 4420.4} for phase in PHASES],
+        "constraints": [],
+        "notices": [],
+        "nodes": {"atStart": 3, "atEnd": 3, "replaced": 3, "dualStack": 3},
+        "changes": [{"what": "nodes", "before": "3 IPv4", "after": "3 dual-stack"}],
+        "traffic": {"pairs": 6, "laterPairs": 18, "current": 0, "brokenPairs": [], "blackoutSeconds": {"max": 0.0}},
+        "compute": {"calls": 223, "mutations": 13, "byMethod": {"routes.delete": 3, "routes.list": 9}},
+        "checks": [{"id": f"check.{number}", "status": "passed", "evidence": "good"} for number in range(18)],
+        "kills": [],
+        "faults": {"fired": [], "rules": [], "neverMatched": []},
+        "nextSteps": ["Restart the workloads whose pods still have IPv4 only: default deployment/web."],
+    }
+    return msgspec.convert({**fields, **changes}, Result)
+
+
+def loss(pairs: int) -> dict[str, Any]:
+    broken = [{**PAIR, "seconds": 131.25}] * pairs
+    times = {"max": 131.25, "p99": 131.25, "total": 131.25 * pairs}
+    return {"pairs": 6, "laterPairs": 0, "current": 2, "brokenPairs": broken, "blackoutSeconds": times}
+
+
+FAULTS = {
+    "fired": [],
+    "rules": [
+        {"rule": 1, "method": "routes.delete", "target": "*", "kinds": ["errorBefore"], "matched": 9, "fired": 3},
+        {"rule": 2, "method": "disks.resize", "target": "*", "kinds": ["latency"], "matched": 0, "fired": 0},
+    ],
+    "neverMatched": [2],
+}
+REASON = "the operator gave up 5 times for the same reason: set-overlap-flag: the API does not show the flag"
+OUTCOMES = {
+    "success": result(),
+    "loss": result(result="failed", reason=REASON, traffic=loss(600), strategy="compressed"),
+    "unfinished": result(result="failed", reason=REASON, phases=PHASES),
+    "faults and kills": result(faults=FAULTS, kills=[{"step": "add-aliases", "at": 708.4}, {"step": "x", "at": None}]),
+    "checks": result(
+        result="failed",
+        reason="; ".join(f"check.{number}: not as it should be" for number in range(5)),
+        checks=[{"id": f"check.{number}", "status": "failed", "evidence": "is not good"} for number in range(5)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_r6_no_line_is_wider_than_the_screen_and_the_verdict_is_on_the_last_one(name: str) -> None:
+    lines = summarise(OUTCOMES[name]).splitlines()
+    assert [line for line in lines if len(line) > WIDTH and len(line.split()) > 1] == []
+    verdict = max(number for number, line in enumerate(lines) if line.startswith(f"{LONG}: {OUTCOMES[name].result}"))
+    assert len(lines) - verdict < ROWS
+    assert "What to do next on a live cluster" in lines[verdict:]
+    assert not re.search(r"\['|\[\]", "\n".join(lines))
+
+
+def test_r6_no_word_is_broken() -> None:
+    words = set(" ".join(summarise(OUTCOMES["loss"]).split()).split())
+    assert {*REASON.split(), PAIR["from"]} <= words
+
+
+def test_r6_the_phases_add_up_to_the_total_and_times_are_labelled() -> None:
+    text = summarise(result())
+    table = text[text.index("Duration of each phase") :].split("\n\n")[0].splitlines()[1:]
+    lengths = {
+        line.split()[0]: sum(
+            int(number) * factor for number, factor in zip(re.findall(r"\d+", line), (3600, 60, 1), strict=True)
+        )
+        for line in table
+    }
+    total = lengths.pop("total")
+    assert total == sum(lengths.values()) == 5496
+    assert "All times are simulated." in " ".join(text.split())
+    assert "1 h 31 min simulated, 29 s of wall time" in text
+
+
+def test_r5_each_declared_fault_is_reported_with_what_became_of_it() -> None:
+    text = " ".join(summarise(OUTCOMES["faults and kills"]).split())
+    assert "rule 1: errorBefore on routes.delete: injected 3 times, 9 requests matched" in text
+    assert "rule 2: latency on disks.resize: NEVER HAPPENED, no such request was made" in text
