@@ -79,7 +79,7 @@ def service_range_routes(inventory: Inventory) -> Iterator[Problem]:
     """A static route cannot lie within the range of a subnet (docs/reference/cut-over.md#r8)."""
     services = _pending_service_range(inventory)
     for route in inventory.static_routes:
-        there = str(route.get("destRange") or "")
+        there = str(route.get("destRange"))
         if lies_in(services, there):
             yield Problem(f"route {route['name']}", f"destination {there} lies in the service range", "services")
 
@@ -99,7 +99,7 @@ def peer_ranges(inventory: Inventory) -> Iterator[Problem]:
         raise NotApplicable(f"network {inventory.cluster.network} has no active peering")
     seen = set()
     for route in inventory.of("peering routes"):
-        there, custom = str(route.get("destRange") or ""), route.get("type") != "SUBNET_PEERING_ROUTE"
+        there, custom = str(route.get("destRange")), route.get("type") != "SUBNET_PEERING_ROUTE"
         if there in seen or (custom and not route.get("imported")):
             continue
         seen.add(there)

@@ -50,7 +50,7 @@ def learned_routes(inventory: Inventory) -> Iterator[Problem]:
     for status in inventory.of("router status"):
         result = status.get("result") or {}
         routes = [*(result.get("bestRoutes") or ()), *(result.get("bestRoutesForRouter") or ())]
-        for there in sorted({str(route.get("destRange") or "") for route in routes}):
+        for there in sorted({str(route.get("destRange")) for route in routes}):
             for subject, text in ranges.items():
                 if lies_in(text, there):
                     yield Problem(f"Cloud Router {status['name']}", f"learned prefix {there} lies in {text}", subject)

@@ -320,6 +320,7 @@ def test_a_route_that_does_not_lie_in_the_service_range_is_no_problem(changes: d
         (peer(IN_PODS, "STATIC"), [f"an imported route to {IN_PODS} lies in {PODS}"]),
         (peer(PODS, "STATIC"), [f"an imported route to {PODS} lies in {PODS}"]),
         (peer(IN_PODS, "STATIC", imported=False), []),
+        (peer(IN_PODS, "SUBNET", imported=False), [f"range {IN_PODS} of a peer overlaps {PODS}"]),
         (peer("10.0.0.0/8", "STATIC"), []),
         (peer(IN_PODS, "DYNAMIC"), [f"an imported route to {IN_PODS} lies in {PODS}"]),
         (peer("172.16.0.0/12", "SUBNET"), []),
@@ -330,6 +331,11 @@ def test_a_route_that_does_not_lie_in_the_service_range_is_no_problem(changes: d
 def test_r10_ranges_and_imported_routes_of_peers(given: Resource, words: list[str]) -> None:
     found = problems(answering("peering routes", given, given), "peer-ranges")
     assert found == [f"network vpc: {each}" for each in words]
+
+
+def test_r10_a_route_that_is_not_imported_hides_none_behind_it() -> None:
+    inventory = answering("peering routes", peer(IN_PODS, "STATIC", imported=False), peer(IN_SERVICES, "STATIC"))
+    assert problems(inventory, "peer-ranges") == [f"network vpc: an imported route to {IN_SERVICES} lies in {SERVICES}"]
 
 
 def test_without_an_active_peering_no_peer_matters() -> None:
@@ -453,6 +459,9 @@ def test_no_check_repeats_what_another_reports() -> None:
     assert problems(observing(thorny), "plan-preconditions") == []
     for check in ("foreign-routes", "interface-subnet", "pod-range-taken"):
         assert len(problems(observing(thorny), check)) == 1
+    crowded = observing(replace(at_rest(3), pods_cidr="10.96.0.0/22"))
+    assert len(problems(crowded, "decoy-room")) == 1
+    assert problems(crowded, "plan-preconditions") == []
     resized = ranges((RANGE, "172.20.0.0/16"))
     assert len(problems(resized, "pod-range-taken")) == 1
     assert problems(resized, "plan-preconditions") == []

@@ -23,7 +23,7 @@ ROUNDS = 10
 STALE_PACE = Pace(first=1.0, growth=2.0, ceiling=15.0)
 """Between reads of a subnet with a stale fingerprint: another client changes it, or a read lags behind."""
 
-PREFIX_PATIENCE = 600.0
+PREFIX_TIMEOUT = 600.0
 """Seconds until a missing IPv6 prefix is an error; the cloud takes up to half a minute and sometimes longer
 (docs/reference/weaknesses.md#w30)."""
 
@@ -90,11 +90,11 @@ class Subnets:
             await self.compute.patch(path, change.body | {"fingerprint": found["fingerprint"]})
 
     async def prefixes(self) -> Prefixes:
-        """Both /64s, as soon as the cloud has assigned them; raises Transient after `PREFIX_PATIENCE`."""
+        """Both /64s, as soon as the cloud has assigned them; raises Transient after `PREFIX_TIMEOUT`."""
         prefixes = await self._read_prefixes()
         if prefixes.complete:
             return prefixes
-        deadline = self.clock.now() + PREFIX_PATIENCE
+        deadline = self.clock.now() + PREFIX_TIMEOUT
         with self.reporter.step("await-ipv6-prefixes"):
             for delay in PREFIX_PACE.delays():
                 await self.clock.sleep(delay)
