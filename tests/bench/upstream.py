@@ -31,16 +31,6 @@ from tests.bench.example import EXAMPLE, join_pairs
 from tests.bench.virtual_time import VirtualClock
 from tests.support.loopback import on_loopback
 
-MEASURED = {(3, False): 36.6, (20, False): 41.5, (100, False): 87.6, (20, True): 0.0, (100, True): 0.0}
-"""Longest blackout of a pair in seconds with the real program, by number of nodes and whether they were prepared
-(docs/reference/gardener.md#traffic-outage, docs/reference/gardener.md#prepared-migration)."""
-
-SEED_OF_THE_MEASUREMENTS = 3
-"""Of the simulated cloud in which the real program was measured: its VMs have the names in the recordings."""
-
-TOLERANCE = 0.5
-"""Seconds. The real program took up to 0.6 s for the requests of one task; in virtual time they take none."""
-
 SETTLED = 120.0
 """Seconds after which the last alias has taken effect on every host: upstream does not wait for it."""
 

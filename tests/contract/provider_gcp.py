@@ -27,6 +27,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.server import create_app as compute_app
 from dualstack_sim.compute.project.latency import LatencyProfile
+from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import build
@@ -156,7 +157,8 @@ class Stage:
     store: KubeStore
     kube: KubeApi
     client: NotingClient
-    latency: RecordedLatency
+    latency: LatencyProfile
+    fabric: Fabric
     shoot: Json
 
     async def reconcile(self, *, dual: bool) -> None:
@@ -165,6 +167,19 @@ class Stage:
 
     async def delete(self) -> None:
         await Deletion(self.client, self.kube, self.clock, self._infrastructure(), self._view(dual=True)).run()
+
+    def follow(self, requests: Sequence[Recorded]) -> None:
+        """From now on, operations take the times of this recording, and second 0 is now."""
+        assert isinstance(self.latency, RecordedLatency)
+        self.latency.follow(requests)
+        self.client.listen()
+
+    def watch(self, workers: Iterable[Worker]) -> None:
+        """Account for the traffic between every pair of workers from now on."""
+        for worker in workers:
+            self.fabric.traffic.join(self.clock.now(), worker.name, [worker.pod_cidr])
+        self.fabric.rest(self.clock.now())
+        self.fabric.traffic.mark(self.clock.now())
 
     def place(self, workers: Iterable[Worker]) -> None:
         for worker in workers:
@@ -208,13 +223,16 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(config: Json | None = None) -> AsyncIterator[Stage]:
+async def stage(
+    config: Json | None = None, *, seed: int = 0, latency: LatencyProfile | None = None
+) -> AsyncIterator[Stage]:
     """An empty project, and the objects of the Shoot with this network configuration. Runs in a VirtualLoop."""
-    clock, chance, latency = VirtualClock(), Chance(0), RecordedLatency()
+    clock, chance = VirtualClock(), Chance(seed)
+    fabric, latency = Fabric(clock, chance), latency or RecordedLatency()
     shoot = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     shoot["spec"]["provider"]["infrastructureConfig"]["networks"] |= config or {}
     regions = {"europe-west1": ["europe-west1-b"]}
-    compute = Compute(clock, chance, regions=regions, latency=latency)
+    compute = Compute(clock, chance, regions=regions, latency=latency, on_commit=fabric.on_commit)
     store = KubeStore(clock, chance)
     build(store, Compute(clock, chance, regions=regions), shoot, nodes=None, token_uri="", clock=clock, chance=chance)
     connector = aiohttp.TCPConnector(limit=0)
@@ -226,7 +244,7 @@ async def stage(config: Json | None = None) -> AsyncIterator[Stage]:
         client = NotingClient(url, session, "proj-1", user_agent="provider-gcp")
         client.clock = clock
         client.listen()
-        yield Stage(clock, compute, store, KubeApi(kube_url, session), client, latency, shoot)
+        yield Stage(clock, compute, store, KubeApi(kube_url, session), client, latency, fabric, shoot)
 
 
 def in_virtual_time(act: Callable[[], Coroutine[Any, Any, Result]]) -> Result:

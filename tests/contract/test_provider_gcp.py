@@ -104,8 +104,7 @@ async def _begun(name: str) -> AsyncIterator[tuple[Stage, list[Worker], Sequence
     workers = workers_of(recording(f"provider-gcp-{run.workers}")) if run.workers else []
     async with stage(run.config) as made:
         await run.begin(made, workers)
-        made.latency.follow(requests)
-        made.client.listen()
+        made.follow(requests)
         yield made, workers, requests
 
 
