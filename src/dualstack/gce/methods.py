@@ -30,6 +30,8 @@ class Method:
 # Permissions without their prefix `compute.`; `~` marks inferred ones.
 _TABLE = """
 projects.get                | projects.get                                | read quotas
+regions.get                 | regions.get                                 | read the quotas of the region
+machineTypes.get            | machineTypes.get                            | count the vCPUs that a roll-out adds
 networks.get                | networks.get                                | read the VPC and its peerings
 networks.listPeeringRoutes  | networks.listPeeringRoutes                  | read the ranges of peered VPCs
 networks.insert             | networks.create                             | create the VPC of a new cluster
@@ -99,6 +101,8 @@ def method_of(http: str, path: str) -> Method:
     scope, *rest = path.split("/")
     if not path:
         name = "projects.get"
+    elif scope in ("regions", "zones") and len(rest) == 1:
+        name = f"{scope}.get"
     elif scope == "aggregated":
         name = f"{path.partition('/')[2]}.aggregatedList"
     else:

@@ -26,7 +26,8 @@ class Cluster:
 
     name: as cloud-controller-manager gets it by `--cluster-name`; names of routes begin with it. network: name of the
     VPC network. nodes: primary range of the nodes subnet, empty when it is not known. vm_name_prefix: how the names of
-    all its VMs begin; empty when nothing is known about them.
+    all its VMs begin; empty when nothing is known about them. internal_subnet, internal: the subnet of internal load
+    balancers and its range; empty when the cluster has none.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Cluster:
     pools: tuple[NodePool, ...] = ()
     vm_name_prefix: str = ""
     pod_range_name: str = POD_RANGE_NAME
+    internal_subnet: str = ""
+    internal: str = ""
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -52,6 +55,12 @@ class Cluster:
         """How the names of its VMs begin: the common prefix, else those of the pools, else any name."""
         of_pools = tuple(prefix for pool in self.pools for prefix in pool.vm_name_prefixes)
         return (self.vm_name_prefix,) if self.vm_name_prefix else of_pools or ("",)
+
+    @property
+    def subnets(self) -> dict[str, str]:
+        """The range that each of its subnets has or is going to have, by name; empty when it is not known."""
+        found = {self.nodes_subnet: self.nodes, self.services_subnet: self.services}
+        return found | ({self.internal_subnet: self.internal} if self.internal_subnet else {})
 
     @property
     def surge(self) -> int:

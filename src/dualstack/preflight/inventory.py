@@ -8,8 +8,8 @@ from typing import Literal
 
 from dualstack.gce import Resource
 from dualstack.gce.errors import ComputeRefusal, NotFound
-from dualstack.gce.resources import last_segment, same_resource
-from dualstack.model.cluster import Cluster
+from dualstack.gce.resources import first_interface, last_segment, same_resource
+from dualstack.model.cluster import Cluster, NodePool
 from dualstack.model.errors import DualstackError
 from dualstack.plan.automatic import NetworkFacts
 from dualstack.plan.facts import CutoverFacts
@@ -30,8 +30,14 @@ Source = Literal[
     "peering routes",
     "instances",
     "forwarding rules",
+    "region",
+    "machine types",
+    "machine metadata",
 ]
-"""`cluster state` is what a cut-over observes (`CutoverFacts`); the others are reads of Compute."""
+"""`cluster state` is what a cut-over observes (`CutoverFacts`); the others are reads of Compute.
+
+`machine types`: those of the cluster's VMs. `machine metadata`: of one VM of each pool.
+"""
 
 Answer = list[Resource] | ComputeRefusal
 
@@ -41,7 +47,8 @@ class Inventory:
     """Everything that the checks look at. Properties raise the error of a source that could not be read.
 
     strategy: the one that the migration is going to use. planned_firewalls: names of the firewall rules that it
-    creates. prober_image: image of the pods of the decoy check, empty when none is configured.
+    creates. prober_image: image of the pods of the decoy check, empty when none is configured. guest_agent: what shows
+    that the guest agent of the nodes leaves alias ranges alone, empty when the platform shows nothing.
     """
 
     cluster: Cluster
@@ -51,6 +58,7 @@ class Inventory:
     settings: Settings = field(default_factory=Settings)
     planned_firewalls: tuple[str, ...] = ()
     prober_image: str = ""
+    guest_agent: str = ""
 
     @property
     def facts(self) -> CutoverFacts:
@@ -98,6 +106,21 @@ class Inventory:
         if subnet is None:
             raise NotFound("notFound", f"subnet {self.cluster.nodes_subnet} is not in network {self.cluster.network}")
         return subnet
+
+    @property
+    def subnets(self) -> list[Resource]:
+        """Those subnets of the cluster that exist: nodes, services and internal. NotFound without nodes subnet."""
+        found = (self.subnet(name) for name in self.cluster.subnets if name != self.cluster.nodes_subnet)
+        return [self.nodes_subnet, *(subnet for subnet in found if subnet is not None)]
+
+    def machines(self, pool: NodePool) -> list[Resource]:
+        """The VMs of a pool, by their names."""
+        return [
+            instance
+            for instance in self.of("instances")
+            if instance["name"].startswith(pool.vm_name_prefixes or self.cluster.vm_name_prefixes)
+            and same_resource(first_interface(instance).get("network") or "", self.link)
+        ]
 
     @property
     def static_routes(self) -> list[Resource]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network
 
+from dualstack.gce import Resource
+from dualstack.gce.resources import first_interface, last_segment, same_resource
 from dualstack.plan.automatic import MOST_INTERFACES, beyond
 from dualstack.plan.blocks import unused_block
 from dualstack.plan.steps.decoys import PARTS
@@ -16,6 +20,12 @@ SECONDARY_RANGES = 170
 
 ALIASES = 150
 """Alias ranges of an interface (docs/reference/compute-engine.md#fixed-limits)."""
+
+RESERVED = 4
+"""Addresses of a primary range that no VM can have (docs/reference/compute-engine.md#reserved-addresses)."""
+
+_IN_CPUS = ("N1_CPUS", "E2_CPUS", "F1_CPUS", "G1_CPUS")
+"""These families count against the quota CPUS (docs/reference/compute-engine.md#regional-quotas)."""
 
 STATIC_ROUTES = 200
 """Static routes of a network, unless the quota was raised; Compute does not show that quota
@@ -77,6 +87,94 @@ def firewall_quota(inventory: Inventory) -> Iterator[Problem]:
     if missing > max(0, limit - len(existing)):
         evidence = f"quota FIREWALLS is {limit}, {len(existing)} rules exist and {missing} more are needed"
         yield Problem(f"project {inventory.cluster.project}", evidence)
+
+
+@Check(
+    "firewall-name-taken",
+    "blocker",
+    reads=("network", "firewalls"),
+    fine="no other network has a firewall rule with the name of one that the cluster needs",
+    consequence="the network of a rule cannot be changed, so IPv6 traffic of the cluster stays blocked",
+    remedy="delete the rule of the other network",
+)
+def firewall_name_taken(inventory: Inventory) -> Iterator[Problem]:
+    """Names are unique in the project (docs/reference/compute-engine.md#firewall-fields)."""
+    own = inventory.in_network("firewalls")
+    for rule in inventory.of("firewalls"):
+        if rule["name"] in inventory.planned_firewalls and rule not in own:
+            yield Problem(f"firewall rule {rule['name']}", f"it belongs to network {last_segment(rule['network'])}")
+
+
+@Check(
+    "roll-out-quota",
+    "blocker",
+    reads=("project", "network", "instances", "region", "machine types"),
+    fine="the quotas have room for the VMs that exist in addition while the nodes are replaced",
+    consequence="new nodes cannot be created, so the nodes never become dual-stack",
+    remedy="raise the quota, or reduce maxSurge of the pools",
+    cause="quota",
+)
+def roll_out_quota(inventory: Inventory) -> Iterator[Problem]:
+    """Every node is replaced; up to `surge` VMs of each pool are added to those that exist
+    (docs/reference/compute-engine.md#regional-quotas)."""
+    (region,), (project,) = inventory.of("region"), inventory.of("project")
+    scopes = ((f"region {inventory.cluster.region}", region), (f"project {inventory.cluster.project}", project))
+    for about, found in scopes:
+        quotas = {quota["metric"]: quota for quota in found.get("quotas") or ()}
+        for metric, more in sorted(_peak(inventory, quotas).items()):
+            limit, usage = float(quotas[metric]["limit"]), float(quotas[metric].get("usage") or 0)
+            if usage + more > limit:
+                evidence = f"quota {metric} is {limit:g}, {usage:g} are used and up to {more} more are needed"
+                yield Problem(about, evidence)
+
+
+def _peak(inventory: Inventory, quotas: Mapping[str, Resource]) -> dict[str, int]:
+    """What the roll-out of all pools adds at most, for those quotas that exist."""
+    cpus = {(kind["zone"], kind["name"]): int(kind["guestCpus"]) for kind in inventory.of("machine types")}
+    added = Counter[str]()
+    for pool in inventory.cluster.pools:
+        added["INSTANCES"] += pool.surge
+        machines = inventory.machines(pool)
+        if any(first_interface(machine).get("accessConfigs") for machine in machines):
+            added["IN_USE_ADDRESSES"] += pool.surge
+        largest = max(
+            (
+                (cpus[last_segment(m["zone"]), last_segment(m["machineType"])], last_segment(m["machineType"]))
+                for m in machines
+            ),
+            default=None,
+        )
+        if largest is not None:
+            count, kind = largest
+            family = f"{kind.partition('-')[0].upper()}_CPUS"
+            added[family if family in quotas and family not in _IN_CPUS else "CPUS"] += pool.surge * count
+            added["CPUS_ALL_REGIONS"] += pool.surge * count
+    return {metric: count for metric, count in added.items() if metric in quotas}
+
+
+@Check(
+    "nodes-subnet-room",
+    "blocker",
+    reads=("network", "subnetworks", "instances"),
+    fine="the nodes subnet has room for the VMs that exist in addition while the nodes are replaced",
+    consequence="new nodes cannot be created, so the nodes never become dual-stack",
+    remedy="expand the nodes subnet, or reduce maxSurge of the pools",
+    cause="quota",
+)
+def nodes_subnet_room(inventory: Inventory) -> Iterator[Problem]:
+    """Each VM needs an address of the primary range (docs/reference/compute-engine.md#reserved-addresses)."""
+    subnet, surge = inventory.nodes_subnet, inventory.cluster.surge
+    path = f"projects/{inventory.cluster.project}/{inventory.cluster.nodes_subnet_path}"
+    used = sum(
+        same_resource(interface.get("subnetwork") or "", path)
+        for instance in inventory.of("instances")
+        for interface in instance.get("networkInterfaces") or ()
+    )
+    text = inventory.cluster.nodes or subnet["ipCidrRange"]
+    room = IPv4Network(text).num_addresses - RESERVED
+    if used + surge > room:
+        evidence = f"range {text} has {room} usable addresses, VMs use {used} and up to {surge} more are needed"
+        yield Problem(f"subnet {subnet['name']}", evidence)
 
 
 @Check(

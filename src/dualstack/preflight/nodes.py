@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from dualstack.gce import Resource
 from dualstack.plan.facts import CutoverFacts, overlap
 from dualstack.plan.strategies.base import obstacles
 from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.inventory import Inventory
+
+ADDRESS_MANAGER_KEY = "disable-address-manager"
+"""Stops the handling of addresses by both guest agents (docs/reference/compute-engine.md#guest-agent-metadata)."""
 
 
 @Check(
@@ -82,6 +86,30 @@ def plan_preconditions(inventory: Inventory) -> Iterator[Problem]:
     settings = replace(inventory.settings, decoys=False)
     for obstacle in obstacles(inventory.strategy, _without_other_findings(facts), settings):
         yield Problem(f"cluster {inventory.cluster.name}", obstacle)
+
+
+@Check(
+    "guest-agent",
+    "risk",
+    reads=("project", "machine metadata"),
+    fine="the guest agent of the nodes does not handle alias ranges",
+    consequence="where a guest agent runs with its defaults, it makes the alias range local to the VM, which cuts off "
+    "the pods of the node; the first node shows it",
+    remedy="set metadata key disable-address-manager to true, or ip_aliases = false in "
+    "/etc/default/instance_configs.cfg on the nodes",
+)
+def guest_agent(inventory: Inventory) -> Iterator[Problem]:
+    """Its defaults add local routes for alias ranges (docs/reference/compute-engine.md#guest-agent-aliases)."""
+    (project,) = inventory.of("project")
+    for machine in inventory.of("machine metadata"):
+        values = {**_metadata(project.get("commonInstanceMetadata")), **_metadata(machine.get("metadata"))}
+        if not inventory.guest_agent and values.get(ADDRESS_MANAGER_KEY, "").lower() != "true":
+            evidence = f"neither its metadata nor that of the project has {ADDRESS_MANAGER_KEY}: true"
+            yield Problem(f"VM {machine['name']}", evidence)
+
+
+def _metadata(found: Resource | None) -> dict[str, str]:
+    return {item["key"]: item.get("value") or "" for item in (found or {}).get("items") or ()}
 
 
 def _without_other_findings(facts: CutoverFacts) -> CutoverFacts:

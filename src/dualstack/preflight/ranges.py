@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 
 from dualstack.gce import Resource
 from dualstack.gce.resources import secondary_ranges
@@ -10,6 +11,39 @@ from dualstack.model import cidr
 from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.finding import Subject
 from dualstack.preflight.inventory import Inventory
+
+PROHIBITED = (
+    "0.0.0.0/8",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "199.36.153.4/30",
+    "199.36.153.8/30",
+    "224.0.0.0/4",
+    "255.255.255.255/32",
+)
+"""No subnet has addresses of these (docs/reference/compute-engine.md#valid-ranges)."""
+
+LONGEST_PREFIX = 29
+"""Of a range of a subnet (docs/reference/compute-engine.md#smallest-range)."""
+
+
+@Check(
+    "range-valid",
+    "blocker",
+    reads=("cluster state", "network", "subnetworks"),
+    fine="a subnet can have the pod range and the service range",
+    consequence="Compute refuses the range",
+    remedy="the range of a running cluster cannot be changed, so this cluster cannot become dual-stack",
+)
+def range_valid(inventory: Inventory) -> Iterator[Problem]:
+    """Some addresses, and very small ranges, are prohibited (docs/reference/compute-engine.md#valid-ranges)."""
+    for subject, text in _pending_ranges(inventory).items():
+        about = f"range {text}"
+        if IPv4Network(text).prefixlen > LONGEST_PREFIX:
+            yield Problem(about, f"it is smaller than a /{LONGEST_PREFIX}", subject)
+        for there in PROHIBITED:
+            if cidr.overlap(text, there):
+                yield Problem(about, f"it overlaps {there}, which no subnet can have", subject)
 
 
 @Check(
@@ -27,7 +61,7 @@ def pod_range_overlap(inventory: Inventory) -> Iterator[Problem]:
     for subnet in inventory.in_network("subnetworks"):
         own = inventory.is_subnet(subnet, nodes_subnet)
         # Secondary ranges of the nodes subnet are those of `pod-range-taken`.
-        for text in [subnet["ipCidrRange"]] if own else _ranges(subnet):
+        for text in _primary(subnet) if own else _ranges(subnet):
             if cidr.overlap(pods, text):
                 yield Problem(f"subnet {subnet['name']}", f"range {text} overlaps the pod range {pods}", "pods")
 
@@ -146,8 +180,13 @@ def _shares(one: str, other: str) -> bool:
     return lies_in(one, other) or lies_in(other, one)
 
 
+def _primary(subnet: Resource) -> list[str]:
+    """Its primary range; none if it is IPv6-only."""
+    return list(filter(None, [subnet.get("ipCidrRange")]))
+
+
 def _ranges(subnet: Resource) -> list[str]:
-    return [subnet["ipCidrRange"], *(text for _, text in secondary_ranges(subnet))]
+    return [*_primary(subnet), *(text for _, text in secondary_ranges(subnet))]
 
 
 def _pending_service_range(inventory: Inventory) -> str:

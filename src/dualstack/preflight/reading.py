@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, replace
 
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.errors import ComputeRefusal
 from dualstack.gce.gather import gather_all
-from dualstack.gce.resources import last_segment, network_filter, same_resource
+from dualstack.gce.resources import last_segment, network_filter
 from dualstack.model.cluster import Cluster
 from dualstack.model.errors import DualstackError
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.preflight.inventory import Answer, Inventory, Source
 
-NETWORK_FIELDS = "selfLink,peerings(state),routingConfig(routingMode)"
-PROJECT_FIELDS = "quotas"
+NETWORK_FIELDS = "selfLink,autoCreateSubnetworks,peerings(state),routingConfig(routingMode)"
+PROJECT_FIELDS = "quotas,commonInstanceMetadata(items)"
 SUBNET_FIELDS = (
     "items/*/subnetworks(name,region,network,ipCidrRange,secondaryIpRanges,allowSubnetCidrRoutesOverlap,"
-    "ipv6AccessType),nextPageToken"
+    "ipv6AccessType,stackType,purpose,role),nextPageToken"
 )
 ROUTE_FIELDS = "items(name,network,destRange,nextHopNetwork,nextHopPeering),nextPageToken"
-FIREWALL_FIELDS = "items(name),nextPageToken"
+FIREWALL_FIELDS = "items(name,network),nextPageToken"
 ADDRESS_FIELDS = "items(name,address,prefixLength,purpose,network),nextPageToken"
 ROUTER_FIELDS = (
     "items/*/routers(name,region,network,bgp(advertiseMode,advertisedGroups),"
     "bgpPeers(name,advertiseMode,advertisedGroups)),nextPageToken"
 )
 STATUS_FIELDS = "result(bestRoutes(destRange),bestRoutesForRouter(destRange))"
-INSTANCE_FIELDS = "items/*/instances(networkInterfaces(network)),nextPageToken"
+INSTANCE_FIELDS = (
+    "items/*/instances(name,zone,machineType,"
+    "networkInterfaces(name,network,subnetwork,accessConfigs(type))),nextPageToken"
+)
+MACHINE_TYPE_FIELDS = "name,zone,guestCpus"
+METADATA_FIELDS = "name,metadata(items)"
+REGION_FIELDS = "quotas"
 FORWARDING_RULE_FIELDS = "items/*/forwardingRules(loadBalancingScheme,network),nextPageToken"
 
 
@@ -43,23 +49,35 @@ class Preflight:
     settings: Settings
     planned_firewalls: tuple[str, ...] = ()
     prober_image: str = ""
+    guest_agent: str = ""
 
     async def read(self, observed: CutoverFacts | DualstackError) -> Inventory:
         """Everything, as far as Compute answers; raises nothing. `observed` is the state of the cluster."""
-        return Inventory(
+        inventory = Inventory(
             cluster=self.cluster,
             observed=observed,
             answers=await self._answers(),
             settings=self.settings,
             planned_firewalls=self.planned_firewalls,
             prober_image=self.prober_image,
+            guest_agent=self.guest_agent,
         )
+        further = await _gathered(
+            {
+                "router status": self._router_status(inventory),
+                "machine types": self._machine_types(inventory),
+                "machine metadata": self._machine_metadata(inventory),
+            }
+        )
+        return replace(inventory, answers={**inventory.answers, **further})
 
     async def _answers(self) -> dict[Source, Answer]:
         compute = self.compute
         network = await _answer(_only(compute.get(f"global/networks/{self.cluster.network}", fields=NETWORK_FIELDS)))
         requests: dict[Source, Awaitable[list[Resource]]] = {
             "project": _only(compute.get("", fields=PROJECT_FIELDS)),
+            "region": _only(compute.get(f"regions/{self.cluster.region}", fields=REGION_FIELDS)),
+            "subnetworks": compute.aggregated("subnetworks", fields=SUBNET_FIELDS),
             "firewalls": compute.list("global/firewalls", fields=FIREWALL_FIELDS),
             "addresses": compute.list("global/addresses", fields=ADDRESS_FIELDS),
             "routers": compute.aggregated("routers", fields=ROUTER_FIELDS),
@@ -68,21 +86,14 @@ class Preflight:
         }
         answers: dict[Source, Answer] = {"network": network}
         if isinstance(network, ComputeRefusal):
-            answers |= {"subnetworks": network, "routes": network, "peering routes": network}
+            answers |= {"routes": network, "peering routes": network}
         else:
             selection = network_filter(network[0]["selfLink"])
             requests |= {
-                "subnetworks": compute.aggregated("subnetworks", filter=selection, fields=SUBNET_FIELDS),
                 "routes": compute.list("global/routes", filter=selection, fields=ROUTE_FIELDS),
                 "peering routes": self._peering_routes(network[0]),
             }
-        answers |= zip(requests, await asyncio.gather(*map(_answer, requests.values())), strict=True)
-        routers = answers["routers"]
-        if isinstance(network, ComputeRefusal) or isinstance(routers, ComputeRefusal):
-            answers["router status"] = network if isinstance(network, ComputeRefusal) else routers
-        else:
-            answers["router status"] = await _answer(self._router_status(routers, network[0]["selfLink"]))
-        return answers
+        return answers | await _gathered(requests)
 
     async def _peering_routes(self, network: Resource) -> list[Resource]:
         """The ranges and routes that peers of the network export to it."""
@@ -92,16 +103,28 @@ class Preflight:
             f"global/networks/{self.cluster.network}/listPeeringRoutes", direction="INCOMING"
         )
 
-    async def _router_status(self, routers: Iterable[Resource], network: str) -> list[Resource]:
+    async def _router_status(self, inventory: Inventory) -> list[Resource]:
         """The status of each Cloud Router of the network that has BGP peers, with `name` for the router's name."""
-        speaking = [
-            router
-            for router in routers
-            if router.get("bgpPeers") and same_resource(router.get("network") or "", network)
-        ]
+        speaking = [router for router in inventory.in_network("routers") if router.get("bgpPeers")]
         paths = (f"regions/{last_segment(each['region'])}/routers/{each['name']}/getRouterStatus" for each in speaking)
         found = await gather_all(*(self.compute.get(path, fields=STATUS_FIELDS) for path in paths))
         return [status | {"name": router["name"]} for router, status in zip(speaking, found, strict=True)]
+
+    async def _machine_types(self, inventory: Inventory) -> list[Resource]:
+        """Each machine type of the cluster's VMs, in each zone."""
+        machines = [machine for pool in self.cluster.pools for machine in inventory.machines(pool)]
+        wanted = {(last_segment(machine["zone"]), last_segment(machine["machineType"])) for machine in machines}
+        paths = [f"zones/{zone}/machineTypes/{name}" for zone, name in sorted(wanted)]
+        return await gather_all(*(self.compute.get(path, fields=MACHINE_TYPE_FIELDS) for path in paths))
+
+    async def _machine_metadata(self, inventory: Inventory) -> list[Resource]:
+        """One VM of each pool with its metadata, which is too large to be read of all VMs."""
+        machines = [inventory.machines(pool)[:1] for pool in self.cluster.pools]
+        paths = [
+            f"zones/{last_segment(found['zone'])}/instances/{found['name']}" for (found,) in filter(None, machines)
+        ]
+        found = await gather_all(*(self.compute.find(path, fields=METADATA_FIELDS) for path in paths))
+        return [machine for machine in found if machine is not None]
 
 
 async def _only(request: Awaitable[Resource]) -> list[Resource]:
@@ -113,3 +136,7 @@ async def _answer(request: Awaitable[list[Resource]]) -> Answer:
         return await request
     except ComputeRefusal as refusal:
         return refusal
+
+
+async def _gathered(requests: Mapping[Source, Awaitable[list[Resource]]]) -> dict[Source, Answer]:
+    return dict(zip(requests, await asyncio.gather(*map(_answer, requests.values())), strict=True))

@@ -10,6 +10,8 @@ import pytest
 
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.controllers.reporting import TaskFailed
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model.guest_agent import CONFIG_PATH
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.kube.interface import Invalid
 from dualstack.model import kinds
@@ -22,6 +24,7 @@ from dualstack.preflight.finding import Finding, PreflightFailed
 from dualstack.preflight.reading import Preflight
 from dualstack.preflight.registry import CHECKS, run_checks
 from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
+from dualstack_sim.compute.api.references import Key
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure import upstream
@@ -122,6 +125,9 @@ READS = {
     "routers.aggregatedList": "learned-routes",
     "instances.aggregatedList": "hybrid-limits",
     "forwardingRules.aggregatedList": "hybrid-limits",
+    "regions.get": "roll-out-quota",
+    "machineTypes.get": "roll-out-quota",
+    "instances.get": "guest-agent",
 }
 """A check that needs each read."""
 
@@ -135,7 +141,18 @@ async def test_a_read_that_is_denied_is_unknown_and_every_check_still_answers(me
         assert READS[method] in unknown
 
 
-@pytest.mark.parametrize("method", ["projects.get", "firewalls.list", "subnetworks.*List", "globalAddresses.list"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "projects.get",
+        "firewalls.list",
+        "subnetworks.*List",
+        "globalAddresses.list",
+        "instances.aggregatedList",
+        "regions.get",
+        "machineTypes.get",
+    ],
+)
 async def test_a_blocker_that_cannot_be_ruled_out_stops_the_migration(method: str) -> None:
     async with scene(FaultRule(method, FORBIDDEN, count=99), speed=800.0) as made:
         made.trigger()
@@ -145,7 +162,7 @@ async def test_a_blocker_that_cannot_be_ruled_out_stops_the_migration(method: st
 
 
 async def test_limits_that_cannot_be_counted_are_a_risk_and_stop_nothing() -> None:
-    async with scene(FaultRule("instances.aggregatedList", FORBIDDEN, count=99), speed=800.0) as made:
+    async with scene(FaultRule("forwardingRules.aggregatedList", FORBIDDEN, count=99), speed=800.0) as made:
         made.trigger()
         await made.reconcile()
         await assert_end_state(made)
@@ -231,6 +248,92 @@ async def test_a_nodes_subnet_with_internal_ipv6_access_is_found_before_any_chan
         error = await stopped(made)
         assert [finding.id for finding in error.findings] == ["ipv6-access-type"]
         assert codes(made) == ["ERR_CONFIGURATION_PROBLEM"]
+
+
+def altered(made: Scene, collection: str, scope: str, name: str, **fields: Any) -> None:
+    """A resource with other fields, which no request can give it here."""
+    key = Key(collection, scope, name)
+    inventory = made.compute.project.inventory
+    inventory.put(made.clock.now(), key, {**inventory.get(key), **fields})
+
+
+def place_services_subnet(made: Scene, network: str = NS, cidr: str = "100.64.0.0/13") -> None:
+    body = {"name": f"{NS}-services", "network": f"global/networks/{network}", "ipCidrRange": cidr}
+    made.compute.place("subnetworks", SUBNET, body)
+
+
+def place_other_network(made: Scene) -> None:
+    made.compute.place("networks", "global", {"name": "other", "autoCreateSubnetworks": False})
+
+
+def auto_mode(made: Scene) -> None:
+    altered(made, "networks", "global", NS, autoCreateSubnetworks=True)
+
+
+def other_purpose(made: Scene) -> None:
+    place_services_subnet(made)
+    altered(made, "subnetworks", SUBNET, f"{NS}-services", purpose="PRIVATE_SERVICE_CONNECT")
+
+
+def name_taken(made: Scene) -> None:
+    place_other_network(made)
+    place_services_subnet(made, "other")
+
+
+def other_range(made: Scene) -> None:
+    place_services_subnet(made, cidr="100.64.0.0/14")
+
+
+def firewall_name_taken(made: Scene) -> None:
+    place_other_network(made)
+    rule = {"name": f"{NS}-allow-internal-access-ipv6", "network": "global/networks/other", "sourceRanges": ["::/0"]}
+    made.compute.place("firewalls", "global", rule | {"allowed": [{"IPProtocol": "tcp"}]})
+
+
+def internal_access(made: Scene) -> None:
+    place_services_subnet(made)
+    altered(made, "subnetworks", SUBNET, f"{NS}-services", stackType="IPV4_IPV6", ipv6AccessType="INTERNAL")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "finding"),
+    [
+        (auto_mode, "network-mode"),
+        (other_purpose, "subnet-purpose"),
+        (name_taken, "subnet-name-taken"),
+        (other_range, "subnet-range"),
+        (internal_access, "ipv6-access-type"),
+        (firewall_name_taken, "firewall-name-taken"),
+    ],
+)
+async def test_p02_what_no_request_can_change_is_found_before_the_first_one(
+    prepare: Callable[[Scene], None], finding: str
+) -> None:
+    async with scene(speed=800.0) as made:
+        prepare(made)
+        made.trigger()
+        error = await stopped(made)
+        assert [found.id for found in error.findings] == [finding]
+        assert codes(made) == ["ERR_CONFIGURATION_PROBLEM"]
+
+
+async def test_p21_a_guest_agent_that_may_take_the_aliases_is_a_risk() -> None:
+    async with scene(speed=800.0) as made:
+        for config in made.store.list(gardener_kinds.OPERATING_SYSTEM_CONFIG, NS):
+            files = [file for file in config["spec"]["files"] if file["path"] != CONFIG_PATH]
+            made.store.patch(
+                gardener_kinds.OPERATING_SYSTEM_CONFIG, config["metadata"]["name"], {"spec": {"files": files}}, NS
+            )
+        made.trigger()
+        await made.reconcile()
+        assert "neither its metadata nor that of the project has" in announced(made)["PreflightRisk"]
+
+
+async def test_p21_the_file_of_gardener_rules_the_risk_out() -> None:
+    async with scene(speed=800.0) as made:
+        made.trigger()
+        await made.reconcile()
+        assert "PreflightRisk" not in announced(made)
 
 
 async def test_a_finished_cut_over_is_checked_too_before_the_rest_of_the_migration() -> None:

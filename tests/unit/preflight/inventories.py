@@ -20,6 +20,7 @@ NETWORK = f"{BASE}/global/networks/vpc"
 REGION = f"{BASE}/regions/europe-west1"
 NODES_SUBNET = "shoot--foo--bar-nodes"
 SERVICES_SUBNET = "shoot--foo--bar-services"
+INTERNAL_SUBNET = "shoot--foo--bar-internal"
 SERVICES = "100.64.0.0/13"
 
 CLUSTER = Cluster(
@@ -32,7 +33,9 @@ CLUSTER = Cluster(
     pods=PODS,
     services_subnet=SERVICES_SUBNET,
     services=SERVICES,
-    pools=(NodePool("w", (ZONE,), surge=1),),
+    pools=(NodePool("w", (ZONE,), surge=1, vm_name_prefixes=("node-",)),),
+    internal_subnet=INTERNAL_SUBNET,
+    internal="10.251.0.0/16",
 )
 
 
@@ -44,24 +47,57 @@ def route(name: str, cidr: str, **fields: Any) -> Resource:
     return {"name": name, "network": NETWORK, "destRange": cidr, **fields}
 
 
+def machine(name: str = "node-0", kind: str = "n2-standard-4", *, external: bool = False) -> Resource:
+    """A VM in the nodes subnet."""
+    interface = {"name": "nic0", "network": NETWORK, "subnetwork": f"{REGION}/subnetworks/{NODES_SUBNET}"}
+    zone = f"{BASE}/zones/{ZONE}"
+    return {
+        "name": name,
+        "zone": zone,
+        "machineType": f"{zone}/machineTypes/{kind}",
+        "networkInterfaces": [interface | ({"accessConfigs": [{"type": "ONE_TO_ONE_NAT"}]} if external else {})],
+    }
+
+
+def metadata(**values: str) -> Resource:
+    return {"items": [{"key": key.replace("_", "-"), "value": value} for key, value in values.items()]}
+
+
+def quota(metric: str, limit: float, usage: float) -> Resource:
+    return {"metric": metric, "limit": limit, "usage": usage}
+
+
 def router(**fields: Any) -> Resource:
     """A Cloud Router that advertises what it is given by hand only."""
     return {"name": "r", "region": REGION, "network": NETWORK, "bgp": {"advertiseMode": "CUSTOM"}, **fields}
 
 
 ANSWERS: Mapping[Source, list[Resource]] = {
-    "network": [{"selfLink": NETWORK, "peerings": [{"state": "ACTIVE"}], "routingConfig": {"routingMode": "REGIONAL"}}],
+    "network": [
+        {
+            "selfLink": NETWORK,
+            "autoCreateSubnetworks": False,
+            "peerings": [{"state": "ACTIVE"}],
+            "routingConfig": {"routingMode": "REGIONAL"},
+        }
+    ],
     "project": [{"quotas": [{"metric": "NETWORKS", "limit": 1.0}, {"metric": "FIREWALLS", "limit": 100.0}]}],
     "subnetworks": [subnet(NODES_SUBNET, "10.250.0.0/16", ipv6AccessType="EXTERNAL"), subnet("x", "10.1.0.0/16")],
     "routes": [route("default", "0.0.0.0/0"), *(route(f"route-{n}", f"10.96.{n}.0/24") for n in range(3))],
-    "firewalls": [{"name": "a"}, {"name": "b"}],
+    "firewalls": [{"name": "a", "network": NETWORK}, {"name": "b", "network": NETWORK}],
     "addresses": [
         {"name": "psa", "address": "10.2.0.0", "prefixLength": 20, "purpose": "VPC_PEERING", "network": NETWORK}
     ],
     "routers": [router()],
     "router status": [{"name": "r", "result": {"bestRoutes": [{"destRange": "10.3.0.0/16"}]}}],
     "peering routes": [{"destRange": "10.4.0.0/16", "type": "SUBNET_PEERING_ROUTE"}],
-    "instances": [{"networkInterfaces": [{"network": NETWORK}]} for _ in range(3)],
+    "instances": [machine(f"node-{n}") for n in range(3)],
+    "region": [{"quotas": [quota("INSTANCES", 24, 3), quota("CPUS", 24, 12), quota("N2_CPUS", 24, 12)]}],
+    "machine types": [
+        {"name": "n2-standard-4", "zone": ZONE, "guestCpus": 4},
+        {"name": "e2-standard-8", "zone": ZONE, "guestCpus": 8},
+    ],
+    "machine metadata": [{"name": "node-0", "metadata": metadata(disable_address_manager="true")}],
     "forwarding rules": [{"loadBalancingScheme": "INTERNAL", "network": NETWORK}],
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dualstack.gce import Resource
+from dualstack.model.cluster import NodePool
 from dualstack.plan.automatic import MOST_INTERFACES
 from dualstack.plan.facts import AliasFacts, CutoverFacts, DecoyFacts, RouteFacts
 from dualstack.plan.settings import Settings
@@ -16,9 +17,11 @@ from dualstack.plan.strategies import choose
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.limits import ALIASES, SECONDARY_RANGES, STATIC_ROUTES
 from dualstack.preflight.registry import CHECKS
-from tests.support.cluster_facts import PODS, RANGE, RUNNING, alias, at_rest, last, node
+from tests.support.cluster_facts import PODS, RANGE, RUNNING, ZONE, alias, at_rest, last, node
 from tests.unit.preflight.inventories import (
+    ANSWERS,
     BASE,
+    INTERNAL_SUBNET,
     INVENTORY,
     NETWORK,
     NODES_SUBNET,
@@ -27,7 +30,10 @@ from tests.unit.preflight.inventories import (
     answering,
     denied,
     findings,
+    machine,
+    metadata,
     problems,
+    quota,
     route,
     router,
     subnet,
@@ -74,7 +80,23 @@ def firewalls(limit: float) -> Inventory:
 
 
 def nics(count: int) -> Inventory:
-    return with_answer("instances", [{"networkInterfaces": [{"network": NETWORK}]}] * count)
+    return with_answer("instances", [machine(f"node-{n}") for n in range(count)])
+
+
+def nodes_subnet(**fields: Any) -> Inventory:
+    return with_answer("subnetworks", [subnet(NODES_SUBNET, "10.250.0.0/16") | fields])
+
+
+def network(**fields: Any) -> Inventory:
+    return with_answer("network", [{**ANSWERS["network"][0], **fields}])
+
+
+def regional(*quotas: Resource) -> Inventory:
+    return with_answer("region", [{"quotas": list(quotas)}])
+
+
+def about_cluster(**fields: Any) -> Inventory:
+    return replace(INVENTORY, cluster=replace(INVENTORY.cluster, **fields))
 
 
 def many_routes(count: int) -> Inventory:
@@ -155,6 +177,49 @@ APPEARS: list[tuple[str, Inventory, str]] = [
         f"subnet {SERVICES_SUBNET}: ipv6AccessType is INTERNAL",
     ),
     (
+        "ipv6-access-type",
+        answering("subnetworks", subnet(INTERNAL_SUBNET, "10.251.0.0/16", ipv6AccessType="INTERNAL")),
+        f"subnet {INTERNAL_SUBNET}: ipv6AccessType is INTERNAL",
+    ),
+    ("network-mode", network(autoCreateSubnetworks=True), "network vpc: it is in auto mode"),
+    ("network-mode", network(autoCreateSubnetworks=None), "network vpc: it is a legacy network, which has no subnets"),
+    (
+        "subnet-purpose",
+        nodes_subnet(purpose="REGIONAL_MANAGED_PROXY", role="ACTIVE"),
+        f"subnet {NODES_SUBNET}: its purpose is REGIONAL_MANAGED_PROXY with role ACTIVE",
+    ),
+    (
+        "subnet-purpose",
+        answering("subnetworks", subnet(SERVICES_SUBNET, SERVICES, purpose="PRIVATE_SERVICE_CONNECT")),
+        f"subnet {SERVICES_SUBNET}: its purpose is PRIVATE_SERVICE_CONNECT",
+    ),
+    (
+        "subnet-name-taken",
+        answering("subnetworks", subnet(SERVICES_SUBNET, SERVICES) | {"network": f"{NETWORK}-2"}),
+        f"subnet {SERVICES_SUBNET}: it belongs to network vpc-2",
+    ),
+    (
+        "subnet-range",
+        nodes_subnet(ipCidrRange="10.248.0.0/13"),
+        f"subnet {NODES_SUBNET}: its range 10.248.0.0/13 cannot become 10.250.0.0/16",
+    ),
+    (
+        "subnet-range",
+        answering("subnetworks", subnet(SERVICES_SUBNET, "100.64.0.0/14")),
+        f"subnet {SERVICES_SUBNET}: its range 100.64.0.0/14 cannot become {SERVICES}",
+    ),
+    (
+        "subnet-range",
+        answering("subnetworks", {**subnet(SERVICES_SUBNET, ""), "ipCidrRange": None}),
+        f"subnet {SERVICES_SUBNET}: it has no IPv4 range",
+    ),
+    (
+        "range-valid",
+        about_cluster(services="169.254.64.0/20"),
+        "range 169.254.64.0/20: it overlaps 169.254.0.0/16, which no subnet can have",
+    ),
+    ("range-valid", about_cluster(services="100.64.0.0/30"), "range 100.64.0.0/30: it is smaller than a /29"),
+    (
         "overlap-flag-visible",
         observing(facts(subnet=replace(at_rest(3).subnet, flag_visible=False))),
         f"subnet {NODES_SUBNET}: the API does not show allowSubnetCidrRoutesOverlap",
@@ -188,6 +253,46 @@ APPEARS: list[tuple[str, Inventory, str]] = [
         "plan-preconditions",
         observing(facts(nodes=(*at_rest(3).nodes, replace(node(8), pod_cidr=None, aliases=(alias(0),))))),
         "cluster shoot--foo--bar: VM node-8 holds 10.96.0.0/24, the pod CIDR of VM node-0, as an alias",
+    ),
+    (
+        "guest-agent",
+        with_answer("machine metadata", [{"name": "node-0"}]),
+        "VM node-0: neither its metadata nor that of the project has disable-address-manager: true",
+    ),
+    (
+        "firewall-name-taken",
+        answering("firewalls", {"name": "ipv6-internal", "network": f"{NETWORK}-2"}),
+        "firewall rule ipv6-internal: it belongs to network vpc-2",
+    ),
+    (
+        "roll-out-quota",
+        regional(quota("INSTANCES", 3, 3)),
+        "region europe-west1: quota INSTANCES is 3, 3 are used and up to 1 more are needed",
+    ),
+    (
+        "roll-out-quota",
+        regional(quota("CPUS", 0, 0), quota("N2_CPUS", 15, 12)),
+        "region europe-west1: quota N2_CPUS is 15, 12 are used and up to 4 more are needed",
+    ),
+    (
+        "roll-out-quota",
+        regional(quota("CPUS", 15, 12)),
+        "region europe-west1: quota CPUS is 15, 12 are used and up to 4 more are needed",
+    ),
+    (
+        "roll-out-quota",
+        with_answer("project", [{"quotas": [quota("CPUS_ALL_REGIONS", 12, 12)]}]),
+        "project p: quota CPUS_ALL_REGIONS is 12, 12 are used and up to 4 more are needed",
+    ),
+    (
+        "roll-out-quota",
+        with_answer("instances", [machine(external=True)], regional(quota("IN_USE_ADDRESSES", 8, 8))),
+        "region europe-west1: quota IN_USE_ADDRESSES is 8, 8 are used and up to 1 more are needed",
+    ),
+    (
+        "nodes-subnet-room",
+        about_cluster(nodes="10.250.0.0/29", pools=(NodePool("w", (ZONE,), surge=2, vm_name_prefixes=("node-",)),)),
+        f"subnet {NODES_SUBNET}: range 10.250.0.0/29 has 4 usable addresses, VMs use 3 and up to 2 more are needed",
     ),
     (
         "secondary-range-limit",
@@ -276,15 +381,87 @@ def test_the_state_of_a_finished_cluster_leaves_little_to_check() -> None:
         "service-range-routes",
         "peer-ranges",
         "reserved-ranges",
+        "range-valid",
+        "network-mode",
+        "subnet-purpose",
+        "subnet-name-taken",
+        "subnet-range",
         "ipv6-access-type",
         "nodes-known",
         "interface-subnet",
+        "guest-agent",
         "alias-limit",
         "firewall-quota",
+        "firewall-name-taken",
+        "roll-out-quota",
+        "nodes-subnet-room",
     }
     created = answering("subnetworks", subnet(SERVICES_SUBNET, SERVICES), inventory=DONE)
     for check in ("service-range-overlap", "service-range-routes", "peer-ranges", "reserved-ranges"):
         assert [finding.status for finding in findings(created, check)] == ["not-applicable"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "quotas", "found"),
+    [
+        ("e2-standard-8", [quota("E2_CPUS", 0, 0), quota("CPUS", 8, 0)], []),
+        ("e2-standard-8", [quota("E2_CPUS", 99, 0), quota("CPUS", 7, 0)], ["CPUS"]),
+        ("n2-standard-4", [quota("N2_CPUS", 4, 0), quota("CPUS", 0, 0)], []),
+        ("n2-standard-4", [quota("N2_CPUS", 4, 1)], ["N2_CPUS"]),
+        ("n2-standard-4", [], []),
+    ],
+)
+def test_p18_the_roll_out_counts_the_vcpus_of_the_machine_family(
+    kind: str, quotas: list[Resource], found: list[str]
+) -> None:
+    inventory = with_answer("instances", [machine(kind=kind)], regional(*quotas))
+    evidence = [finding.evidence for finding in findings(inventory, "roll-out-quota") if finding.status == "problem"]
+    assert [text.split()[1] for text in evidence] == found
+
+
+def test_p18_a_pool_without_vms_counts_its_instances_and_the_largest_type_of_a_pool_its_vcpus() -> None:
+    pools = (NodePool("w", (ZONE,), surge=2, vm_name_prefixes=("node-",)), NodePool("x", (ZONE,), surge=3))
+    pools = (pools[0], replace(pools[1], vm_name_prefixes=("other-",)))
+    both = [machine("node-0"), machine("node-1", "e2-standard-8"), machine("stranger", "e2-standard-8")]
+    inventory = with_answer("instances", both, replace(regional(), cluster=replace(INVENTORY.cluster, pools=pools)))
+    tight = with_answer("region", [{"quotas": [quota("INSTANCES", 4, 0), quota("CPUS", 15, 0)]}], inventory)
+    assert problems(tight, "roll-out-quota") == [
+        "region europe-west1: quota CPUS is 15, 0 are used and up to 16 more are needed",
+        "region europe-west1: quota INSTANCES is 4, 0 are used and up to 5 more are needed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("project", "instance", "agent", "found"),
+    [
+        ({}, {}, "", True),
+        ({"disable_address_manager": "TRUE"}, {}, "", False),
+        ({"disable_address_manager": "true"}, {"disable_address_manager": "false"}, "", True),
+        ({}, {"disable_address_manager": "true"}, "", False),
+        ({}, {}, "OperatingSystemConfig x", False),
+    ],
+)
+def test_p21_the_guest_agent_follows_the_instance_then_the_project_then_the_file(
+    project: dict[str, str], instance: dict[str, str], agent: str, found: bool
+) -> None:
+    inventory = with_answer("machine metadata", [{"name": "node-0", "metadata": metadata(**instance)}])
+    inventory = with_answer("project", [{"commonInstanceMetadata": metadata(**project)}], inventory)
+    assert bool(problems(replace(inventory, guest_agent=agent), "guest-agent")) is found
+
+
+def test_a_subnet_without_ipv4_range_overlaps_nothing() -> None:
+    six = {key: value for key, value in subnet("six", "").items() if key != "ipCidrRange"}
+    inventory = answering("subnetworks", six | {"stackType": "IPV6_ONLY"})
+    for check in ("pod-range-overlap", "service-range-overlap", "hybrid-limits"):
+        assert [finding.status for finding in findings(inventory, check)] == ["ok"]
+
+
+def test_the_subnets_of_another_region_or_network_are_not_the_clusters() -> None:
+    elsewhere = subnet(NODES_SUBNET, "10.9.0.0/16", purpose="PRIVATE_NAT") | {"region": f"{BASE}/regions/us-east1"}
+    for check in ("subnet-purpose", "subnet-name-taken", "subnet-range", "ipv6-access-type"):
+        assert problems(answering("subnetworks", elsewhere), check) == []
+    expanded = nodes_subnet(ipCidrRange="10.250.0.0/20")
+    assert problems(expanded, "subnet-range") == []
 
 
 def test_what_the_nodes_subnet_has_already_is_no_overlap() -> None:
@@ -412,10 +589,14 @@ def test_an_alias_that_exists_needs_no_room() -> None:
 @pytest.mark.parametrize(("limit", "missing"), [(4.0, 0), (3.0, 1), (2.0, 1), (1.0, 1)])
 def test_firewall_rules_that_exist_need_no_room(limit: float, missing: int) -> None:
     assert len(problems(firewalls(limit), "firewall-quota")) == missing
-    existing = with_answer("firewalls", [{"name": name} for name in INVENTORY.planned_firewalls], firewalls(limit))
+    existing = with_answer(
+        "firewalls", [{"name": name, "network": NETWORK} for name in INVENTORY.planned_firewalls], firewalls(limit)
+    )
     assert problems(existing, "firewall-quota") == []
     (first, *_) = INVENTORY.planned_firewalls
-    half = with_answer("firewalls", [{"name": name} for name in ("a", "b", first)], firewalls(limit))
+    half = with_answer(
+        "firewalls", [{"name": name, "network": NETWORK} for name in ("a", "b", first)], firewalls(limit)
+    )
     assert len(problems(half, "firewall-quota")) == (limit < 4.0)
     no_quota = with_answer("project", [{}])
     assert [finding.status for finding in findings(no_quota, "firewall-quota")] == ["not-applicable"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from dualstack.preflight.registry import CHECKS
@@ -19,3 +20,9 @@ def test_the_table_equals_the_registry() -> None:
     assert table == [
         (f"`{check.id}`", check.severity, ", ".join(check.reads), check.consequence, check.remedy) for check in CHECKS
     ]
+
+
+def test_every_finding_stands_in_the_table_of_steps() -> None:
+    table = PAGE.read_text(encoding="utf-8").partition("## What stops each step")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z0-9-]+)`", table)) - {"unknown"}
+    assert named == {check.id for check in CHECKS}

@@ -15,7 +15,7 @@ from tests.unit.preflight.inventories import CLUSTER, NETWORK, router
 
 VPC, PEERING, STATUS = "global/networks/vpc", "global/networks/vpc/listPeeringRoutes", "getRouterStatus"
 DENIED = PermissionDenied("forbidden", "no")
-OF_THE_NETWORK = {"network", "subnetworks", "routes", "peering routes", "router status"}
+OF_THE_NETWORK = {"network", "routes", "peering routes", "router status"}
 
 
 def cloud(*routers: Resource, peerings: tuple[str, ...] = ("ACTIVE",)) -> MemoryCompute:
@@ -82,4 +82,4 @@ async def test_a_refusal_is_the_answer_for_each_source_that_depends_on_it(refuse
     inventory = await read(compute)
     assert {source for source, answer in inventory.answers.items() if answer is DENIED} == unknown
     if unknown == OF_THE_NETWORK:
-        assert not {"GET global/routes", "GET aggregated/subnetworks", f"GET {PEERING}"} & set(compute.calls)
+        assert not {"GET global/routes", f"GET {PEERING}"} & set(compute.calls)

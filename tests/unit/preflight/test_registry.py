@@ -118,5 +118,8 @@ def test_the_error_has_a_line_for_each_finding_and_names_object_consequence_and_
 )
 def test_what_passes_by_itself_is_tried_again_soon(refusal: ComputeRefusal, cause: str, pause: float | None) -> None:
     blockers = [finding for finding in run_checks(with_answer("project", refusal)) if finding.blocks]
-    assert [(finding.id, finding.cause) for finding in blockers] == [("firewall-quota", cause)]
+    assert [(finding.id, finding.cause) for finding in blockers] == [
+        ("firewall-quota", cause),
+        ("roll-out-quota", cause),
+    ]
     assert PreflightFailed(blockers).retry_after == pause

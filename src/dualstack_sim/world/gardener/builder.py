@@ -5,11 +5,13 @@ Everything is as if created long ago, except pods, which the actors create.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dualstack.clock import Clock
 from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model.guest_agent import CONFIG_PATH as GUEST_AGENT_CONFIG
 from dualstack.gardener.model.networks import Networks, kubelet_dns, networks
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import extensions, kube_apiserver, kube_controller_manager
@@ -154,10 +156,10 @@ class _Builder:
         self._place([(gardener_kinds.CLUSTER, extensions.cluster(view))])
         self._place(extension_objects(view, resources, zones, self.now))
         dns = kubelet_dns(view, current)
-        self._place(
-            (gardener_kinds.OPERATING_SYSTEM_CONFIG, operating_system_config(view, pool, dns).new)
-            for pool in view.pools
-        )
+        for pool in view.pools:
+            config = operating_system_config(view, pool, dns).new
+            config["spec"]["files"].append(_guest_agent_file())
+            self._place([(gardener_kinds.OPERATING_SYSTEM_CONFIG, config)])
         self._place(
             (kinds.DEPLOYMENT, _rolled_out(deployment.new))
             for deployment in (
@@ -229,3 +231,13 @@ def _rolled_out(deployment: Manifest) -> Manifest:
         "availableReplicas": count,
     }
     return {**deployment, "status": status}
+
+
+def _guest_agent_file() -> Manifest:
+    """The file that provider-gcp adds to each node (docs/reference/compute-engine.md#guest-agent-gardener)."""
+    content = base64.b64encode(b"[IpForwarding]\nip_aliases = false\n").decode()
+    return {
+        "path": GUEST_AGENT_CONFIG,
+        "permissions": 0o644,
+        "content": {"inline": {"encoding": "b64", "data": content}},
+    }

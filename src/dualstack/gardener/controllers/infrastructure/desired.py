@@ -94,6 +94,8 @@ class Desired:
                 for pool in self.pools
             ),
             vm_name_prefix=f"{self.ns}-",
+            internal_subnet=self.internal_subnet if self.config.networks.internal else "",
+            internal=self.config.networks.internal or "",
         )
 
     @property

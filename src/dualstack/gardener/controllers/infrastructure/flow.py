@@ -59,6 +59,9 @@ class InfrastructureFlow:
         await self.record.merge_data(state_data(Prefixes()))
         with task("ensure VPC"):
             network = await self._network()
+        if self.desired.config.user_router:  # before the first change, because no later step can create it
+            with task("ensure router"):
+                await self._router(network["selfLink"])
         with task("ensure worker subnet"):
             await self.subnets.create_nodes(network["selfLink"])
         if self.desired.dual:
@@ -67,6 +70,8 @@ class InfrastructureFlow:
         else:
             with task("restore kubernetes routes"):
                 await self.migration.abandon()
+        with task("ensure VPC"):
+            await self._update_network(network)
         with self.reporter.phase("ipv6", silent=not self.migrating):
             return await self._addresses(network["selfLink"])
 
@@ -118,10 +123,15 @@ class InfrastructureFlow:
         if found is None:
             await self.compute.post("global/networks", self.desired.network())
             return await self.compute.get(path)
-        change = difference.network_change(found, self.desired)
-        if change is not None:
-            await self.compute.patch(path, change)
         return found
+
+    async def _update_network(self, network: Resource) -> None:
+        """Change what differs in a managed VPC; after the preflight, which must come before the first change."""
+        if self.desired.config.user_vpc:
+            return
+        change = difference.network_change(network, self.desired)
+        if change is not None:
+            await self.compute.patch(f"global/networks/{self.desired.vpc}", change)
 
     async def _nat_ips(self) -> list[Resource]:
         """The user's NAT addresses, in the order of the Shoot."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -20,11 +21,13 @@ from dualstack.gardener.controllers.infrastructure.migration import BACK, Migrat
 from dualstack.gardener.controllers.infrastructure.record import Fields, InfrastructureRecord
 from dualstack.gardener.controllers.infrastructure.subnets import Subnets
 from dualstack.gardener.controllers.reporting import Reporter
+from dualstack.gardener.model.guest_agent import evidence
+from dualstack.gardener.model.kinds import OPERATING_SYSTEM_CONFIG
 from dualstack.gardener.model.names import CUT_OVER, DECOYS, DRILL, STRATEGY
 from dualstack.gardener.model.shoot import NetworkingStatus, ShootView
 from dualstack.gce import ComputeClient, ComputeClients
 from dualstack.kube.interface import Kube
-from dualstack.model.errors import InvalidInput
+from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import Listener
 from dualstack.model.kinds import SECRET, Manifest
 from dualstack.plan.settings import Settings
@@ -77,7 +80,10 @@ class InfrastructureController:
         strategy = view.annotations.get(STRATEGY, self._strategy)
         validate(strategy)
         _validate_annotations(view.annotations)
-        fields = await self._flow(infrastructure, view, compute, strategy).run()
+        guest_agent = ""
+        with suppress(DualstackError):  # then the finding guest-agent says that nothing shows it
+            guest_agent = evidence(await self._kube.list(OPERATING_SYSTEM_CONFIG, view.technical_id))
+        fields = await self._flow(infrastructure, view, compute, strategy, guest_agent).run()
         await delete_terraform_leftovers(
             self._kube, infrastructure["metadata"]["name"], infrastructure["metadata"]["namespace"]
         )
@@ -101,7 +107,7 @@ class InfrastructureController:
         return {}
 
     def _flow(
-        self, infrastructure: Manifest, view: ShootView, compute: ComputeClient, strategy: str
+        self, infrastructure: Manifest, view: ShootView, compute: ComputeClient, strategy: str, guest_agent: str
     ) -> InfrastructureFlow:
         metadata = infrastructure["metadata"]
         record = InfrastructureRecord(self._kube, metadata["name"], metadata["namespace"])
@@ -138,6 +144,7 @@ class InfrastructureController:
                 settings,
                 planned_firewalls=desired.ipv6_firewalls,
                 prober_image=self._prober_image,
+                guest_agent=guest_agent,
             ),
             subnets=subnets,
             settings=settings,
