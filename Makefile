@@ -7,9 +7,10 @@ NODE := tests/contract/node
 NODE_STAMP := $(NODE)/node_modules/.installed
 GO := tests/contract/go
 GO_CLIENT := $(GO)/build/contract
+LAYOUT := src/dualstack_sim/kube/protobuf.json
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse rehearse-large test test-clients test-slow crash mutants lint bench clean
+.PHONY: help rehearse rehearse-large test test-clients test-slow crash mutants lint bench protobuf clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ bench: $(STAMP)  ## measure the simulated Compute Engine and the cut-over of lar
 	@$(BIN)/python -m tests.bench.run
 	@$(BIN)/python -m tests.bench.cutover
 
+protobuf: $(GO_CLIENT)  ## generate the protobuf layout of the Kubernetes types that the simulated API serves; needs go
+	$(GO)/build/protobuf > $(LAYOUT)
+
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) $(NODE)/node_modules $(GO)/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
@@ -52,8 +56,8 @@ $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json
 	npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund
 	touch $@
 
-$(GO_CLIENT): $(GO)/go.mod $(GO)/go.sum $(GO)/main.go
-	cd $(GO) && go build -o build/contract .
+$(GO_CLIENT): $(GO)/go.mod $(GO)/go.sum $(wildcard $(GO)/*.go $(GO)/*/*.go)
+	cd $(GO) && go build -o build/contract . && go build -o build/ ./kubernetes ./protobuf
 
 $(STAMP): pyproject.toml requirements-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name it with PYTHON=")'

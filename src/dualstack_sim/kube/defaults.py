@@ -140,12 +140,18 @@ def _stateful_set(stateful_set: Tree) -> Tree:
     return {**stateful_set, "spec": spec, "status": _with_defaults(stateful_set.get("status"), replicas=0)}
 
 
+def _service_port(port: Tree) -> Tree:
+    """Go's clients send 0 or an empty text for a targetPort that is not set."""
+    given = {key: value for key, value in port.items() if key != "targetPort" or value not in (0, "")}
+    return _with_defaults(given, protocol="TCP", targetPort=port.get("port"))
+
+
 def _service(service: Tree) -> Tree:
     spec = _with_defaults(service.get("spec"), type="ClusterIP", sessionAffinity="None")
     if spec["type"] != "ExternalName":
         spec = _with_defaults(spec, internalTrafficPolicy="Cluster")
     if spec.get("ports"):
-        ports = [_with_defaults(port, protocol="TCP", targetPort=port.get("port")) for port in spec["ports"]]
+        ports = [_service_port(port) for port in spec["ports"]]
         spec = {**spec, "ports": ports}
     return {**service, "spec": spec, "status": _with_defaults(service.get("status"), loadBalancer={})}
 

@@ -9,8 +9,8 @@ import msgspec
 import yaml
 from aiohttp import web
 
-from dualstack_sim.kube.kubectl import PROTOBUF, decode_protobuf
 from dualstack_sim.kube.objects import decoded, encoded, in_version
+from dualstack_sim.kube.protobuf import PROTOBUF, decode_protobuf, encode_protobuf
 from dualstack_sim.kube.selectors import Predicate, both, field_predicate, label_predicate
 from dualstack_sim.kube.status import bad_request, not_acceptable, unknown_path, unsupported_media_type
 from dualstack_sim.kube.types import Registry
@@ -53,14 +53,41 @@ def accepted_form(accept: str | None) -> tuple[Form, str]:
     if not accept or accept == "*/*":
         return "object", JSON
     for media_type, parameters in media_ranges(accept):
-        if media_type not in (JSON, YAML, "*/*", "application/*", ""):
+        if media_type not in (JSON, YAML, PROTOBUF, "*/*", "application/*", ""):
             continue
         kind = parameters.get("as")
         if kind is None:
-            return "object", YAML if media_type == YAML else JSON
+            return "object", media_type if media_type in (YAML, PROTOBUF) else JSON
         if kind in _META_FORMS and parameters.get("g") == "meta.k8s.io" and parameters.get("v") == "v1":
-            return _META_FORMS[kind], JSON
-    raise not_acceptable((JSON, YAML))
+            form = _META_FORMS[kind]
+            if media_type != PROTOBUF:
+                return form, JSON
+            if form != "table":  # a Table exists in JSON only
+                return form, PROTOBUF
+    raise not_acceptable((JSON, YAML, PROTOBUF))
+
+
+def in_protobuf(http: web.Request, response: web.Response) -> web.Response:
+    """A JSON response as protobuf if the client prefers that.
+
+    A custom resource has no protobuf form: JSON if the client accepts it too, else 406.
+    """
+    accept = http.headers.get("Accept", "")
+    if PROTOBUF not in accept or response.content_type != JSON or not isinstance(response.body, bytes):
+        return response
+    if accepted_form(accept)[1] != PROTOBUF:
+        return response
+    data = encode_protobuf(decoded(response.body))
+    if data is not None:
+        response.body, response.content_type = data, PROTOBUF
+    elif not accepts_json(accept):
+        raise not_acceptable((JSON, YAML))
+    return response
+
+
+def accepts_json(accept: str) -> bool:
+    """Whether Accept lists plain JSON, at any place."""
+    return any(media_type in (JSON, "application/*", "*/*") for media_type, _ in media_ranges(accept))
 
 
 def parse_body(data: bytes, media_type: str) -> Any:
@@ -102,7 +129,8 @@ def respond(document: Any, media_type: str = JSON, status: int = 200) -> web.Res
         body = yaml.safe_dump(tree, sort_keys=False).encode()
     else:
         body = document if isinstance(document, bytes) else encoded(document)
-    return web.Response(body=body, status=status, content_type=media_type)
+    # `in_protobuf` encodes protobuf at the end, for all kinds of responses.
+    return web.Response(body=body, status=status, content_type=YAML if media_type == YAML else JSON)
 
 
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})

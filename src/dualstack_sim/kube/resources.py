@@ -11,10 +11,12 @@ from dualstack_sim.kube.deletion import DeleteOptions, delete_options
 from dualstack_sim.kube.kubectl import table, table_form
 from dualstack_sim.kube.objects import StoredObject, encoded
 from dualstack_sim.kube.patches import Patch, patch_types
+from dualstack_sim.kube.protobuf import PROTOBUF
 from dualstack_sim.kube.requests import (
     JSON,
     Form,
     accepted_form,
+    accepts_json,
     bool_parameter,
     int_parameter,
     media_type_of,
@@ -27,6 +29,7 @@ from dualstack_sim.kube.status import (
     bad_request,
     expired,
     method_not_allowed,
+    not_acceptable,
     success,
     too_large_resource_version,
     unknown_path,
@@ -178,7 +181,11 @@ class Resources:
         query: Mapping[str, str] = http.query
         if only:
             query = {**query, "fieldSelector": only}
-        form, _ = accepted_form(http.headers.get("Accept"))
+        accept = http.headers.get("Accept")
+        form, media_type = accepted_form(accept)
+        protobuf = media_type == PROTOBUF and (form == "metadata" or not target.resource.custom)
+        if media_type == PROTOBUF and not protobuf and not accepts_json(accept or ""):
+            raise not_acceptable((JSON,))
         version = int_parameter(query, "resourceVersion")
         timeout = int_parameter(query, "timeoutSeconds")
         request = WatchRequest(
@@ -190,6 +197,7 @@ class Resources:
             timeout=None if not timeout else float(timeout),
             form=form,
             include=query.get("includeObject", "Metadata"),
+            protobuf=protobuf,
         )
         return await serve_watch(self._store, request, http)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -10,7 +11,7 @@ from aiohttp import web
 from dualstack_sim.kube import discovery
 from dualstack_sim.kube.kubectl import openapi_v2, openapi_v2_protobuf, openapi_v3, openapi_v3_index
 from dualstack_sim.kube.objects import encoded
-from dualstack_sim.kube.requests import media_ranges, resource_target, respond
+from dualstack_sim.kube.requests import in_protobuf, media_ranges, resource_target, respond
 from dualstack_sim.kube.resources import Resources
 from dualstack_sim.kube.status import StatusError, internal, method_not_allowed, unknown_path
 from dualstack_sim.kube.store import KubeStore
@@ -34,8 +35,11 @@ class _Server:
     async def handle(self, http: web.Request) -> web.StreamResponse:
         """Handle any request; every error is a Status response."""
         try:
-            return await self._answer(http)
+            response = await self._answer(http)
+            return in_protobuf(http, response) if isinstance(response, web.Response) else response
         except StatusError as error:
+            with suppress(StatusError):
+                return in_protobuf(http, _error_response(error))
             return _error_response(error)
         except web.HTTPException as error:
             reason = "RequestEntityTooLarge" if error.status == 413 else "BadRequest"

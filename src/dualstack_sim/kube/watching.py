@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from dualstack_sim.kube.kubectl import TableForm, table, table_form
-from dualstack_sim.kube.objects import StoredObject, encoded
+from dualstack_sim.kube.objects import StoredObject, decoded, encoded
+from dualstack_sim.kube.protobuf import PROTOBUF, watch_frame
 from dualstack_sim.kube.requests import JSON, Form
 from dualstack_sim.kube.selectors import Predicate
 from dualstack_sim.kube.status import StatusError
@@ -38,6 +39,7 @@ class WatchRequest:
     timeout: float | None
     form: Form
     include: str
+    protobuf: bool = False
 
 
 class _Encoder:
@@ -53,12 +55,17 @@ class _Encoder:
         self._columns = True
 
     def change(self, change: Change, event_type: EventType, stored: StoredObject) -> bytes:
-        if self._request.form == "object":
+        if self._request.form == "object" and not self._request.protobuf:
             return change.wire(event_type, stored, self._api_version)
-        return watch_line(event_type, self._document(stored))
+        return self.event(event_type, self._document(stored))
 
     def initial(self, stored: StoredObject) -> bytes:
-        return watch_line("ADDED", self._document(stored))
+        return self.event("ADDED", self._document(stored))
+
+    def event(self, event_type: str, document: bytes) -> bytes:
+        """One event with an encoded object."""
+        frame = watch_frame(event_type, decoded(document)) if self._request.protobuf else None
+        return watch_line(event_type, document) if frame is None else frame
 
     def _document(self, stored: StoredObject) -> bytes:
         if self._table is not None:
@@ -84,7 +91,7 @@ class _Encoder:
         kind, api_version = self._request.target.resource.kind, self._api_version
         if self._request.form == "metadata":
             kind, api_version = "PartialObjectMetadata", "meta.k8s.io/v1"
-        return watch_line("BOOKMARK", encoded({"kind": kind, "apiVersion": api_version, "metadata": metadata}))
+        return self.event("BOOKMARK", encoded({"kind": kind, "apiVersion": api_version, "metadata": metadata}))
 
 
 def _open(store: KubeStore, request: WatchRequest) -> tuple[Watcher, list[StoredObject], int]:
@@ -102,14 +109,15 @@ def _open(store: KubeStore, request: WatchRequest) -> tuple[Watcher, list[Stored
 
 async def serve_watch(store: KubeStore, request: WatchRequest, http: web.Request) -> web.StreamResponse:
     """Stream until the timeout, the client disconnects, or the watch is closed."""
-    response = web.StreamResponse(headers={"Content-Type": JSON, "Cache-Control": "no-cache, private"})
+    content_type = f"{PROTOBUF};stream=watch" if request.protobuf else JSON
+    response = web.StreamResponse(headers={"Content-Type": content_type, "Cache-Control": "no-cache, private"})
     encoder = _Encoder(request, store.clock.now)
     try:
         watcher, initial, version = _open(store, request)
     except StatusError as refusal:
         # Like the real server, answer a watch that cannot start with a stream of one ERROR event.
         await response.prepare(http)
-        await response.write(watch_line("ERROR", encoded(refusal.document())))
+        await response.write(encoder.event("ERROR", encoded(refusal.document())))
         return response
     try:
         await response.prepare(http)
@@ -144,7 +152,7 @@ async def _follow(
             await response.write(b"".join(encoder.change(*each) for each in batch))
         if watcher.ended:
             if watcher.closed is not None:
-                await response.write(watch_line("ERROR", encoded(watcher.closed.document())))
+                await response.write(encoder.event("ERROR", encoded(watcher.closed.document())))
             return
         if request.bookmarks and time.monotonic() >= bookmark_at:
             bookmark_at = time.monotonic() + _BOOKMARK_INTERVAL

@@ -95,7 +95,7 @@ async def test_verbs(http: aiohttp.ClientSession) -> None:
         ("GET", f"{PATH}?labelSelector=a+b", b"", {}, 400, "BadRequest"),
         ("GET", f"{PATH}?fieldSelector=data.key=1", b"", {}, 400, "BadRequest"),
         ("GET", f"{PATH}?watch=1&fieldSelector=nonsense", b"", {}, 400, "BadRequest"),
-        ("GET", PATH, b"", {"Accept": "application/vnd.kubernetes.protobuf"}, 406, "NotAcceptable"),
+        ("GET", PATH, b"", {"Accept": "application/cbor"}, 406, "NotAcceptable"),
         ("GET", f"{PATH}/a/status", b"", {}, 404, "NotFound"),
         ("GET", "/api/v1/gadgets", b"", {}, 404, "NotFound"),
         ("GET", "/api/v2/pods", b"", {}, 404, "NotFound"),

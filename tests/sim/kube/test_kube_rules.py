@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from dualstack.model.kinds import CRD, DEPLOYMENT, NODE, POD, REPLICA_SET, SERVICE, Manifest
 from dualstack_sim.kube.builtin import BUILTIN_TYPES
 from dualstack_sim.kube.kubectl.printers import duration
-from dualstack_sim.kube.kubectl.protobuf import decode_protobuf
 from dualstack_sim.kube.kubectl.tables import find_values
+from dualstack_sim.kube.protobuf import decode_protobuf
 from dualstack_sim.kube.selectors import field_predicate, label_predicate
 from dualstack_sim.kube.status import StatusError
 from dualstack_sim.kube.store import KubeStore
