@@ -142,7 +142,7 @@ def _executed(source: str) -> str | None:
         return None
     for statement in tree.body:
         match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.BinOp(op=ast.BitOr())) if not name.isupper():
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.BinOp() | ast.Subscript()) if not name.isupper():
                 statement.value = ast.Constant(None)
     for node in ast.walk(tree):
         match node:

@@ -249,10 +249,9 @@ class CloudActuator:
     async def _restore_route(self, name: str) -> None:
         """Create the route as cloud-controller-manager does, which then adopts it."""
         facts = self._facts()
-        node = facts.node_of.get(name)
-        if node is None or name not in facts.unrouted:
+        if name not in facts.unrouted:
             return
-        seen = self._observation()
+        node, seen = facts.node_of[name], self._observation()
         uid = seen.uids.get(name) or str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
         instance = self._cluster.instance(node.zone, name)
         body = route_body(names.route(self._cluster.name, uid), seen.network, facts.to_route[name], instance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import Mock
@@ -23,10 +24,11 @@ RANGE = CLUSTER.pod_range_name
 
 def instance(name: str, *aliases: dict[str, str], **fields: Any) -> Resource:
     nic = {"name": "nic0", "network": NETWORK, "subnetwork": f"{BASE}/{SUBNET}", "fingerprint": f"of-{name}"}
+    held = {"aliasIpRanges": list(aliases)} if aliases else {}
     return {
         "name": name,
         "status": "RUNNING",
-        "networkInterfaces": [{**nic, "aliasIpRanges": list(aliases)}],
+        "networkInterfaces": [nic | held],
         "disks": [{"source": f"{BASE}/{ZONE}/disks/data"}, {"boot": True, "source": f"{BASE}/{ZONE}/disks/{name}"}],
         **fields,
     }
@@ -47,6 +49,19 @@ def alias(number: int) -> dict[str, str]:
     return {"ipCidrRange": pod_cidr(number), "subnetworkRangeName": RANGE}
 
 
+class Cloud(MemoryCompute):
+    """Completes the VMs that are created, as Compute does."""
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Resource:
+        answer = await super().post(path, body)
+        if path.endswith("/instances"):
+            created = self.resources[f"{path}/{body['name']}"]
+            (nic,) = created["networkInterfaces"]
+            created["networkInterfaces"] = [{"name": "nic0", "network": NETWORK, "fingerprint": "new", **nic}]
+            created["status"] = "RUNNING"
+        return answer
+
+
 def at_rest() -> MemoryCompute:
     """Three VMs with a route each."""
     subnet = {"name": "prod-nodes", "network": NETWORK, "selfLink": f"{BASE}/{SUBNET}", "fingerprint": "of-subnet"}
@@ -55,7 +70,7 @@ def at_rest() -> MemoryCompute:
         found[f"{ZONE}/instances/{name}"] = instance(name)
         found[f"{ZONE}/disks/{name}"] = {"name": name, "sourceImage": f"image-of-{name}"}
         found[f"global/routes/kubernetes-uid-{name}"] = route(name, number)
-    return MemoryCompute(found)
+    return Cloud(found)
 
 
 def no_kubernetes() -> Any:
@@ -86,7 +101,5 @@ class Parts:
         )
 
     def aliases(self, name: str) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = self.compute.resources[f"{ZONE}/instances/{name}"]["networkInterfaces"][0][
-            "aliasIpRanges"
-        ]
-        return found
+        (nic,) = self.compute.resources[f"{ZONE}/instances/{name}"]["networkInterfaces"]
+        return list(nic.get("aliasIpRanges", ()))

@@ -83,6 +83,7 @@ async def test_the_subnet_is_patched_only_where_it_differs(
         ([alias(0), OTHER_ALIAS], AddAliases(FIRST), None),
         ([alias(0), OTHER_ALIAS], RemoveAliases(FIRST), [OTHER_ALIAS]),
         ([OTHER_ALIAS], RemoveAliases(FIRST), None),
+        ([], RemoveAliases(FIRST), None),
     ],
 )
 async def test_aliases_of_others_stay_behind_ours(
@@ -223,6 +224,13 @@ async def test_saved_routes_are_forgotten_only_once_they_are_not_needed() -> Non
     parts.compute.resources[VM] = instance("worker-0", alias(0))
     await performed(parts, ClearSavedRoutes())
     assert parts.platform.saved == tuple(entries[1:])
+
+
+async def test_on_the_way_back_saved_routes_are_forgotten_while_the_routes_exist() -> None:
+    parts = Parts()
+    parts.platform.saved = (SavedRoute("worker-9", pod_cidr(9), "europe-west1-b"),)
+    await performed(parts, ClearSavedRoutes())
+    assert not parts.platform.saved
 
 
 async def test_nothing_is_done_before_the_first_observation() -> None:

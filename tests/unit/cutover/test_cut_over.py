@@ -1,0 +1,173 @@
+"""A cut-over from its first request to its last, in memory; and what it leaves when it fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dualstack.cutover.cut_over import CutOver, nothing_deleted
+from dualstack.cutover.platform import Member
+from dualstack.cutover.run import DirectionChanged
+from dualstack.gce.errors import Invalid
+from dualstack.kube.interface import Unavailable
+from dualstack.plan.facts import CutoverFacts, SavedRoute
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategies import choose
+from dualstack_sim.chance import Chance
+from dualstack_sim.kube.store import KubeStore
+from tests.support.cluster_facts import at_rest, cidr, node, route
+from tests.support.memory_platform import CLUSTER, NODES, MemoryPlatform
+from tests.support.store_kube import StoreKube
+from tests.unit.cutover.clouds import SUBNET, ZONE, Parts, alias
+
+OVERLAP, COMPRESSED = choose("overlap"), choose("compressed")
+ROUTES = [f"global/routes/kubernetes-uid-{name}" for name in NODES]
+
+
+def denied() -> Invalid:
+    return Invalid("invalid", "denied")
+
+
+def cut_over(parts: Parts, **options: Any) -> CutOver:
+    return CutOver(
+        compute=parts.compute.client,
+        cluster=CLUSTER,
+        platform=parts.platform,
+        decoys=parts.decoys(**options),
+        clock=parts.clock,
+        emit=parts.events.append,
+        settings=Settings(decoys=bool(options)),
+    )
+
+
+def routes(parts: Parts) -> list[str]:
+    return sorted(path for path in parts.compute.resources if path.startswith("global/routes/"))
+
+
+async def test_forward_and_back() -> None:
+    parts = Parts()
+    await cut_over(parts).forward(OVERLAP)
+    assert [parts.aliases(name) for name in NODES] == [[alias(number)] for number in range(3)]
+    assert routes(parts) == []
+    assert parts.compute.resources[SUBNET]["allowSubnetCidrRoutesOverlap"] is False
+    assert parts.platform.calls == ["stop"]
+    assert (await cut_over(parts).observe()).finished
+    await cut_over(parts).back()
+    assert [parts.aliases(name) for name in NODES] == [[], [], []]
+    assert routes(parts) == ROUTES
+    assert parts.platform.calls == ["stop", "restore"]
+
+
+@pytest.mark.parametrize("strategy", [OVERLAP, COMPRESSED], ids=lambda strategy: strategy.name)
+async def test_a_failure_restores_the_controller_while_every_route_exists(strategy: Any) -> None:
+    parts = Parts()
+    parts.compute.refusals[f"DELETE {ROUTES[0]}"] = [denied()]
+    with pytest.raises(Invalid):
+        await cut_over(parts).forward(strategy)
+    assert routes(parts)[0] == ROUTES[0]
+    left = routes(parts) == ROUTES
+    assert parts.platform.calls == (["stop", "restore"] if left else ["stop"])
+
+
+async def test_once_a_route_is_deleted_the_controller_stays_stopped() -> None:
+    parts = Parts()
+    parts.compute.refusals[f"DELETE {ROUTES[1]}"] = [denied()]
+    with pytest.raises(Invalid) as refused:
+        await cut_over(parts).forward(OVERLAP)
+    assert routes(parts) != ROUTES
+    assert parts.platform.calls == ["stop"]
+    assert refused.value.retry_after is None
+
+
+async def test_where_no_range_serves_unreachable_nodes_their_routes_return_and_the_next_attempt_waits() -> None:
+    for strategy, recovers in ((COMPRESSED, True), (OVERLAP, False)):
+        parts = Parts()
+        parts.compute.resources[SUBNET]["stackType"] = "IPV4_IPV6"
+        if strategy is OVERLAP:  # as a compressed one that was killed left it
+            for path in ROUTES:
+                del parts.compute.resources[path]
+        parts.compute.refusals[f"PATCH {SUBNET}"] = [denied()]
+        with pytest.raises(Invalid) as refused:
+            await cut_over(parts).forward(strategy)
+        assert f"PATCH {SUBNET}" in parts.compute.changes
+        assert routes(parts) == (ROUTES if recovers else [])
+        assert refused.value.retry_after == (300.0 if recovers else None)
+
+
+async def test_the_first_error_is_reported_even_if_the_cluster_cannot_be_read_afterwards() -> None:
+    parts = Parts()
+    parts.compute.refusals[f"PATCH {SUBNET}"] = [denied()]
+
+    class Silent(MemoryPlatform):
+        async def members(self) -> tuple[Member, ...]:
+            if f"PATCH {SUBNET}" in parts.compute.calls:
+                raise Unavailable("no answer")
+            return await super().members()
+
+    parts.platform = Silent()
+    with pytest.raises(Invalid, match="denied"):
+        await cut_over(parts).forward(OVERLAP)
+
+
+async def test_a_change_of_direction_leaves_the_cluster_as_it_is() -> None:
+    parts = Parts()
+
+    async def redirection() -> str | None:
+        return "the owner requests a rollback" if parts.platform.calls else None
+
+    with pytest.raises(DirectionChanged):
+        await cut_over(parts).forward(OVERLAP, redirection)
+    assert parts.platform.calls == ["stop"]
+    await cut_over(parts).back()
+    assert parts.platform.calls == ["stop", "restore"]
+
+
+async def test_a_failure_removes_the_decoys() -> None:
+    parts = Parts()
+    parts.kube = StoreKube(KubeStore(parts.clock, Chance(1)))
+    parts.compute.refusals["POST global/routes"] = [denied()]
+    with pytest.raises(Invalid):
+        await cut_over(parts, wanted=True, image="prober:1").forward(OVERLAP)
+    assert f"POST {ZONE}/instances" in parts.compute.changes
+    assert f"{ZONE}/instances/kubernetes-dualstack-decoy" not in parts.compute.resources
+    assert routes(parts) == ROUTES
+
+
+async def test_without_decoys_a_failure_removes_none() -> None:
+    parts = Parts()
+    parts.compute.refusals[f"PATCH {SUBNET}"] = [denied()]
+    with pytest.raises(Invalid):
+        await cut_over(parts).forward(OVERLAP)
+    assert not [call for call in parts.compute.changes if call.startswith("DELETE")]
+
+
+def saved(number: int) -> SavedRoute:
+    return SavedRoute(f"node-{number}", cidr(number), node(number).zone)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (at_rest(2), True),
+        (replace(at_rest(2), saved_routes=(saved(0),)), True),
+        (replace(at_rest(2), saved_routes=(saved(0), saved(1))), True),
+        (replace(at_rest(2), routes=(route(0),)), False),
+        (replace(at_rest(2), routes=(route(0),), saved_routes=(saved(0), saved(1))), False),
+        (replace(at_rest(2), saved_routes=(saved(7),)), True),  # its VM is gone
+        (
+            replace(
+                at_rest(2),
+                routes=(route(0),),
+                nodes=(node(0), replace(node(1), pod_cidr=None)),
+                saved_routes=(saved(1),),
+            ),
+            False,
+        ),
+    ],
+)
+def test_nothing_is_deleted_while_every_vm_and_every_saved_entry_has_its_route(
+    facts: CutoverFacts, expected: bool
+) -> None:
+    assert nothing_deleted(facts) is expected
