@@ -212,12 +212,38 @@ async def test_w33_what_upstream_made_dual_is_left_alone() -> None:
     async with scene(example="shoot-large.yaml", nodes=4) as made:
         made.trigger()
         await made.reconcile()
-        internal = await made.subnet(f"{made.namespace}-internal")
-        dual = {"stackType": "IPV4_IPV6", "ipv6AccessType": "EXTERNAL", "fingerprint": internal["fingerprint"]}
-        await made.change("subnetworks.patch", SUBNET, internal["name"], **dual)
         before = made.mutations()
         made.request()
         await made.reconcile()
+        assert made.mutations() == before
+
+
+@pytest.mark.parametrize(
+    ("annotations", "stack"), [({}, "IPV4_IPV6"), ({"dualstack.dev/internal-subnet": "ipv4"}, "IPV4_ONLY")]
+)
+async def test_p16_the_internal_subnet_gets_an_external_ipv6_range(annotations: dict[str, str], stack: str) -> None:
+    async with scene(example="shoot-large.yaml", nodes=4) as made:
+        made.trigger(annotations=annotations)
+        await made.reconcile()
+        internal = await made.subnet(f"{made.namespace}-internal")
+        assert internal.get("stackType", "IPV4_ONLY") == stack
+        assert bool(internal.get("externalIpv6Prefix")) == (stack == "IPV4_IPV6")
+        before = made.mutations()
+        made.request()
+        await made.reconcile()
+        assert made.mutations() == before
+
+
+async def test_p16_an_internal_subnet_that_can_never_get_an_external_range_is_found_before_any_change() -> None:
+    async with scene(example="shoot-large.yaml", nodes=4) as made:
+        name = f"{made.namespace}-internal"
+        await made.change("networks.patch", "global", "shop-live", enableUlaInternalIpv6=True)
+        subnet = await made.subnet(name)
+        internal = {"stackType": "IPV4_IPV6", "ipv6AccessType": "INTERNAL", "fingerprint": subnet["fingerprint"]}
+        await made.change("subnetworks.patch", SUBNET, name, **internal)
+        before = made.mutations()
+        made.trigger()
+        assert f"subnet {name}: ipv6AccessType is INTERNAL" in await made.refusal()
         assert made.mutations() == before
 
 

@@ -152,6 +152,10 @@ class InfrastructureStatus(_Root, frozen=True):
     networks: NetworkStatus = msgspec.field(default_factory=NetworkStatus)
     service_account_email: str = msgspec.field(default_factory=str)
 
+    def with_families(self, families: tuple[str, ...]) -> InfrastructureStatus:
+        """The same status of an infrastructure with these families."""
+        return msgspec.structs.replace(self, networks=msgspec.structs.replace(self.networks, ipfamilies=families))
+
     def subnet(self, purpose: str) -> str | None:
         """The name of the subnet with this purpose, or None."""
         return next((subnet.name for subnet in self.networks.subnets if subnet.purpose == purpose), None)

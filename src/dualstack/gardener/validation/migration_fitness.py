@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dualstack.gardener.model.defaults import DEFAULT_MASK_IPV4, is_workerless
 from dualstack.gardener.model.names import firewall_internal_ipv6
 from dualstack.gardener.model.pools import Pool
+from dualstack.gardener.render import kube_proxy
 from dualstack.gardener.render.cni import CNIS
 from dualstack.gardener.validation.field_errors import Fault, invalid, not_supported, required
 from dualstack.gardener.validation.networking import family_update_fault, infrastructure_ranges, is_cidr
@@ -44,6 +45,7 @@ def fitness_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
     if dig(shoot, "spec", "hibernation", "enabled"):
         yield invalid("spec.hibernation.enabled", True, "a hibernated Shoot has no nodes that could become dual-stack")
     yield from _overlay_faults(shoot)
+    yield from _data_plane_faults(shoot)
     yield from _zone_faults(shoot)
     yield from _room_faults(shoot, node_count)
 
@@ -65,6 +67,16 @@ def _overlay_faults(shoot: Manifest) -> Iterator[Fault]:
         yield invalid(f"{_NETWORKING}.ipFamilies", networking["ipFamilies"], _OVERLAY)
     elif stated is not False:
         yield invalid(f"{_NETWORKING}.providerConfig.overlay.enabled", stated, _OVERLAY)
+
+
+def _data_plane_faults(shoot: Manifest) -> Iterator[Fault]:
+    """Modes of kube-proxy and of Calico with which a migration is not known to work (docs/preflight.md#objects)."""
+    mode = dig(shoot, "spec", "kubernetes", "kubeProxy", "mode")
+    if mode is not None and mode not in kube_proxy.MODES:
+        yield not_supported("spec.kubernetes.kubeProxy.mode", mode, tuple(kube_proxy.MODES))
+    if dig(shoot, "spec", "networking", "providerConfig", "ebpfDataplane", "enabled") is True:
+        message = "the eBPF data plane has not been tested with a migration"
+        yield invalid(f"{_NETWORKING}.providerConfig.ebpfDataplane.enabled", True, message)
 
 
 def _zone_faults(shoot: Manifest) -> Iterator[Fault]:

@@ -18,6 +18,8 @@ HEALTH_CHECKS = ("35.191.0.0/16", "209.85.204.0/22", "209.85.152.0/22", "130.211
 HEALTH_CHECKS_IPV6 = ("2600:2d00:1:b029::/64", "2600:2d00:1:1::/64", "2600:1901:8001::/48")
 _ALL_PORTS = ["1-65535"]
 _NODE_PORTS = ["30000-32767"]
+IPV4 = "ipv4"
+"""The value of the annotation that keeps the internal subnet without IPv6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Desired:
     services: str
     config: InfrastructureConfig
     pools: tuple[Pool, ...] = ()
+    internal_ipv6: bool = True
+    """Whether the internal subnet becomes dual-stack with the others."""
 
     @classmethod
     def of(cls, shoot: ShootView, *, project: str, region: str) -> Self:
@@ -45,6 +49,7 @@ class Desired:
             services=shoot.services,
             config=shoot.infrastructure_config,
             pools=shoot.pools,
+            internal_ipv6=shoot.annotations.get(names.INTERNAL_SUBNET) != IPV4,
         )
 
     # -- names
@@ -94,8 +99,9 @@ class Desired:
                 for pool in self.pools
             ),
             vm_name_prefix=f"{self.ns}-",
-            internal_subnet=self.internal_subnet if self.config.networks.internal else "",
-            internal=self.config.networks.internal or "",
+            # A subnet that stays IPv4 needs nothing from the migration.
+            internal_subnet=self.internal_subnet if self.config.networks.internal and self.internal_ipv6 else "",
+            internal=self.config.networks.internal or "" if self.internal_ipv6 else "",
         )
 
     @property
@@ -150,7 +156,7 @@ class Desired:
         }
 
     def internal(self, network: str) -> Body | None:
-        """The internal subnet, always IPv4-only (docs/reference/weaknesses.md#w33); None when the Shoot has none."""
+        """The internal subnet; None when the Shoot has none (docs/reference/gardener.md#internal-subnet)."""
         if not self.config.networks.internal:
             return None
         return {
@@ -158,6 +164,7 @@ class Desired:
             "description": names.INTERNAL_SUBNET_DESCRIPTION,
             "ipCidrRange": self.config.networks.internal,
             "network": network,
+            **(DUAL_STACK if self.dual and self.internal_ipv6 else {}),
         }
 
     def services_body(self, network: str) -> Body:

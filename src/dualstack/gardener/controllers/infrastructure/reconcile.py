@@ -15,7 +15,7 @@ from dualstack.gardener.controllers.infrastructure.deletion import (
     delete_terraform_leftovers,
     exists,
 )
-from dualstack.gardener.controllers.infrastructure.desired import Desired
+from dualstack.gardener.controllers.infrastructure.desired import IPV4, Desired
 from dualstack.gardener.controllers.infrastructure.flow import InfrastructureFlow, check_config
 from dualstack.gardener.controllers.infrastructure.migration import BACK, Migration
 from dualstack.gardener.controllers.infrastructure.record import Fields, InfrastructureRecord
@@ -23,7 +23,7 @@ from dualstack.gardener.controllers.infrastructure.subnets import Subnets
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.model.guest_agent import evidence
 from dualstack.gardener.model.kinds import OPERATING_SYSTEM_CONFIG
-from dualstack.gardener.model.names import CUT_OVER, DECOYS, DRILL, STRATEGY
+from dualstack.gardener.model.names import CUT_OVER, DECOYS, DRILL, INTERNAL_SUBNET, STRATEGY
 from dualstack.gardener.model.shoot import NetworkingStatus, ShootView
 from dualstack.gce import ComputeClient, ComputeClients
 from dualstack.kube.interface import Kube
@@ -171,7 +171,12 @@ class InfrastructureController:
         return self._computes.of(secret)
 
 
-ANNOTATION_VALUES = {DRILL: ("true", "false"), DECOYS: ("true", "false"), CUT_OVER: (BACK,)}
+ANNOTATION_VALUES = {
+    DRILL: ("true", "false"),
+    DECOYS: ("true", "false"),
+    CUT_OVER: (BACK,),
+    INTERNAL_SUBNET: (IPV4,),
+}
 """Annotations of a Shoot with their allowed values."""
 
 

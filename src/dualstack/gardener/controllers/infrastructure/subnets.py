@@ -62,7 +62,7 @@ class Subnets:
         raise Transient("conditionNotMet", f"subnet {path} still differs in {changes[0].what} after {ROUNDS} requests")
 
     async def ensure_internal(self, network: str) -> None:
-        """Create or expand the IPv4-only internal subnet, or delete it when the Shoot no longer has one."""
+        """Create the internal subnet, expand it, make it dual-stack, or delete it when the Shoot no longer has one."""
         wanted = self.desired.internal(network)
         path = self.desired.subnet_path(self.desired.internal_subnet)
         if wanted is None:
@@ -70,9 +70,14 @@ class Subnets:
                 await self.compute.delete(path)
             return
         found = await self._find_or_create(self.desired.internal_subnet, wanted)
-        if found is not None and not cidr.same(found["ipCidrRange"], wanted["ipCidrRange"]):
+        if found is None:
+            return
+        if not cidr.same(found["ipCidrRange"], wanted["ipCidrRange"]):
             expanded = {"ipCidrRange": wanted["ipCidrRange"]}
             await self.compute.post(f"{path}/expandIpCidrRange", expanded)
+            found = await self.compute.get(path)
+        if "stackType" in wanted:
+            await self._make_dual_stack(path, found)
 
     async def ensure_services(self, network: str) -> None:
         """Create the services subnet, or make it dual-stack.
@@ -86,6 +91,9 @@ class Subnets:
                 body = self.desired.services_body(network)
                 await self.compute.post(self.desired.regional("subnetworks"), body)
             return
+        await self._make_dual_stack(path, found)
+
+    async def _make_dual_stack(self, path: str, found: Resource) -> None:
         for change in difference.stack_type_changes(found):
             await self.compute.patch(path, change.body | {"fingerprint": found["fingerprint"]})
 

@@ -50,6 +50,7 @@ from dualstack.gardener.model.names import (
 )
 from dualstack.gardener.model.networks import kubelet_dns, networks
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.preflight.objects import require_known_shapes
 from dualstack.gardener.render import extensions as render
 from dualstack.gardener.render import kube_apiserver, kube_controller_manager, kube_proxy
 from dualstack.kube.apply import apply
@@ -149,6 +150,8 @@ class Pass:
         view = self._view()
         nodes = await self._kube.list(NODE)
         changes = nodes_constraint_at_start(await nodes_facts(self._kube, view, nodes))
+        if NODES_NOT_MIGRATED in changes:
+            await require_known_shapes(self._kube, view)
         await self._announce(view, changes)
         await self._change(changes)
         if view.returning and await self._deferred():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.support.nat import NAT_DEFAULTS
 from tests.unit.gardener.controllers.infrastructure.shoots import N6, NETWORK, NS, S6, SUBNET, desired
 
@@ -50,12 +52,18 @@ def test_the_services_subnet_takes_the_ipv4_service_range_and_a_prefix() -> None
     }
 
 
-def test_w33_the_internal_subnet_stays_ipv4() -> None:
+def test_p16_the_internal_subnet_becomes_dual_stack_unless_the_shoot_keeps_it_ipv4() -> None:
     assert desired().internal(NETWORK) is None
-    body = desired(networks={"internal": "10.251.0.0/16"}).internal(NETWORK)
+    wanted = desired(networks={"internal": "10.251.0.0/16"})
+    body = wanted.internal(NETWORK)
     assert body is not None
     assert body["ipCidrRange"] == "10.251.0.0/16"
-    assert "stackType" not in body
+    assert (body["stackType"], body["ipv6AccessType"]) == ("IPV4_IPV6", "EXTERNAL")
+    assert wanted.cluster.internal_subnet == f"{NS}-internal"
+
+    kept = replace(wanted, internal_ipv6=False)
+    assert "stackType" not in (kept.internal(NETWORK) or {})
+    assert kept.cluster.internal_subnet == ""
 
 
 def test_nat_with_defaults_and_with_the_users_addresses() -> None:

@@ -1,0 +1,190 @@
+"""What a migration cannot change in place is refused by name, before anything changes (docs/preflight.md#objects)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from tests.unit.gardener.controllers.migration import EXAMPLE, Migration
+from tests.unit.gardener.controllers.scripted_world import NS
+
+from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model.shoot import load_shoot
+from dualstack.gardener.render import managed_resource
+from dualstack.gardener.validation.shoot import validate_shoot
+from dualstack.model import kinds
+from dualstack.model.kinds import Kind, Manifest
+
+Break = Callable[[Migration], None]
+
+
+def _edit_managed(migration: Migration, name: str, kind: str, change: Callable[[Manifest], Any]) -> None:
+    """Change the manifests of one kind in a ManagedResource's Secret."""
+    secret = migration.get(kinds.SECRET, name)
+    objects = [yaml.safe_load(base64.b64decode(value)) for value in secret["data"].values()]
+    for item in objects:
+        if item["kind"] == kind:
+            change(item)
+    data = managed_resource.secret(name, NS, objects)["data"]
+    migration.world.store.patch(kinds.SECRET, name, {"data": data}, NS)
+
+
+def _patched(kind: Kind, name: str, change: Callable[[Manifest], Any]) -> Break:
+    def apply(migration: Migration) -> None:
+        found = migration.get(kind, name)
+        change(found)
+        migration.world.store.replace(kind, found)
+
+    return apply
+
+
+def _managed(name: str, kind: str, change: Callable[[Manifest], Any]) -> Break:
+    return lambda migration: _edit_managed(migration, name, kind, change)
+
+
+def _containers(item: Manifest) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = item["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def _in_a_shell(item: Manifest) -> None:
+    words = " ".join(_containers(item)[0]["command"])
+    _containers(item)[0]["command"] = ["/bin/sh", "-c", words]
+
+
+def _proxy_mode(item: Manifest) -> None:
+    item["data"]["config.yaml"] = item["data"]["config.yaml"].replace("mode: iptables", "mode: userspace")
+
+
+def _vxlan(item: Manifest) -> None:
+    item["spec"]["vxlanMode"] = "Always"
+
+
+def _first_class(migration: Migration) -> None:
+    (found,) = migration.world.store.list(gardener_kinds.MACHINE_CLASS, NS)
+    found["providerSpec"]["networkInterfaces"] = []
+    migration.world.store.replace(gardener_kinds.MACHINE_CLASS, found)
+
+
+def _compressed(migration: Migration) -> None:
+    migration.world.store.patch(
+        kinds.SECRET,
+        "shoot-core-coredns",
+        {
+            "data": {
+                "data.yaml.br": "CwKAaGkD",
+                **dict.fromkeys(migration.get(kinds.SECRET, "shoot-core-coredns")["data"]),
+            }
+        },
+        NS,
+    )
+
+
+CASES: dict[str, tuple[Break, str]] = {
+    "kube-apiserver in a shell": (
+        _patched(kinds.DEPLOYMENT, "kube-apiserver", _in_a_shell),
+        f"Deployment {NS}/kube-apiserver: container kube-apiserver has no flag --service-cluster-ip-range",
+    ),
+    "kube-proxy in an unknown mode": (
+        _managed("shoot-core-kube-proxy", "ConfigMap", _proxy_mode),
+        "ConfigMap kube-system/kube-proxy-config: kube-proxy runs in mode 'userspace'",
+    ),
+    "calico with VXLAN": (
+        _managed("extension-networking-calico-config", "IPPool", _vxlan),
+        "IPPool default-ipv4-ippool: spec.vxlanMode is Always",
+    ),
+    "calico with eBPF": (
+        _managed(
+            "extension-networking-calico-config",
+            "DaemonSet",
+            lambda item: _containers(item)[0]["env"].append({"name": "FELIX_BPFENABLED", "value": "true"}),
+        ),
+        "DaemonSet kube-system/calico-node: FELIX_BPFENABLED is true",
+    ),
+    "calico's own IPAM": (
+        _managed(
+            "extension-networking-calico-config",
+            "ConfigMap",
+            lambda item: item["data"].update(
+                cni_network_config=item["data"]["cni_network_config"].replace("host-local", "calico-ipam")
+            ),
+        ),
+        "the ipam plugin is calico-ipam",
+    ),
+    "no kubelet configuration": (
+        _patched(
+            gardener_kinds.OPERATING_SYSTEM_CONFIG,
+            "gardener-node-agent-w1",
+            lambda item: item["spec"]["files"][0].update(path="/etc/other"),
+        ),
+        f"OperatingSystemConfig {NS}/gardener-node-agent-w1: spec.files has no /var/lib/kubelet/config/kubelet",
+    ),
+    "a cloud-controller-manager under another name": (
+        _managed("extension-controlplane-seed", "Deployment", lambda item: item["metadata"].update(name="ccm")),
+        f"ManagedResource {NS}/extension-controlplane-seed: it has no Deployment {NS}/cloud-controller-manager",
+    ),
+    "a machine class without an interface": (_first_class, "providerSpec.networkInterfaces has no entry"),
+    "compressed manifests": (_compressed, "the compressed manifests in data.yaml.br are not read"),
+}
+
+
+@pytest.mark.parametrize(("break_it", "words"), CASES.values(), ids=CASES)
+async def test_p5_an_unknown_shape_is_refused_by_name_before_anything_changes(break_it: Break, words: str) -> None:
+    migration = Migration()
+    break_it(migration)
+    migration.trigger()
+    migration.world.kube.writes.clear()
+
+    await migration.until_rest()
+
+    status = migration.shoot()["status"]
+    assert status["lastOperation"]["state"] == "Failed"
+    assert words in status["lastErrors"][0]["description"]
+    assert status["lastErrors"][0]["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
+    assert not status.get("constraints")
+    written = {kind for _, kind, _ in migration.world.kube.writes}
+    assert written <= {"Shoot", "Cluster", "Event"}, "the Shoot, its copy, and the news of the refusal"
+
+
+async def test_p5_all_unknown_shapes_are_reported_together() -> None:
+    migration = Migration()
+    for name in ("kube-apiserver in a shell", "calico with VXLAN", "no kubelet configuration"):
+        CASES[name][0](migration)
+    migration.trigger()
+
+    await migration.until_rest()
+
+    text = migration.shoot()["status"]["lastErrors"][0]["description"]
+    assert all(CASES[name][1] in text for name in ("kube-apiserver in a shell", "calico with VXLAN"))
+
+
+async def test_p5_an_ipv4_cluster_of_unknown_shape_is_reconciled_and_left_as_it_is() -> None:
+    migration = Migration()
+    CASES["kube-proxy in an unknown mode"][0](migration)
+    before = migration.get(kinds.SECRET, "shoot-core-kube-proxy")["data"]
+    request = {"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}}
+    migration.world.store.patch(gardener_kinds.SHOOT, "bar", request, "garden-foo")
+
+    await migration.until_rest()
+
+    assert migration.shoot()["status"]["lastOperation"]["state"] == "Succeeded"
+    assert migration.get(kinds.SECRET, "shoot-core-kube-proxy")["data"] == before
+
+
+@pytest.mark.parametrize("mode", ["IPTables", "IPVS", "NFTables"])
+def test_p5_every_mode_of_kube_proxy_that_gardener_has_can_be_migrated(mode: str) -> None:
+    shoot = load_shoot(EXAMPLE.read_text())
+    shoot["spec"]["kubernetes"]["kubeProxy"] = {"enabled": True, "mode": mode}
+    assert validate_shoot(shoot) == ()
+
+
+def test_p5_an_unknown_mode_of_the_shoot_is_refused_by_name() -> None:
+    shoot = load_shoot(EXAMPLE.read_text())
+    shoot["spec"]["kubernetes"]["kubeProxy"] = {"mode": "Userspace"}
+    shoot["spec"]["networking"]["providerConfig"]["ebpfDataplane"] = {"enabled": True}
+    text = "\n".join(map(str, validate_shoot(shoot)))
+    assert 'spec.kubernetes.kubeProxy.mode: Unsupported value: "Userspace"' in text
+    assert "spec.networking.providerConfig.ebpfDataplane.enabled: Invalid value: true" in text
