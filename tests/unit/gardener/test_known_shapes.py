@@ -28,7 +28,7 @@ def _edit_managed(migration: Migration, name: str, kind: str, change: Callable[[
     for item in objects:
         if item["kind"] == kind:
             change(item)
-    data = managed_resource.secret(name, NS, objects)["data"]
+    data = {**dict.fromkeys(secret["data"]), **managed_resource.secret(name, NS, objects)["data"]}
     migration.world.store.patch(kinds.SECRET, name, {"data": data}, NS)
 
 
