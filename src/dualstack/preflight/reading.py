@@ -88,10 +88,11 @@ class Preflight:
         if isinstance(network, ComputeRefusal):
             answers |= {"routes": network, "peering routes": network}
         else:
-            selection = network_filter(network[0]["selfLink"])
+            (vpc,) = network
+            selection = network_filter(vpc["selfLink"])
             requests |= {
                 "routes": compute.list("global/routes", filter=selection, fields=ROUTE_FIELDS),
-                "peering routes": self._peering_routes(network[0]),
+                "peering routes": self._peering_routes(vpc),
             }
         return answers | await _gathered(requests)
 

@@ -571,6 +571,20 @@ def test_the_flag_is_not_needed_without_live_routes() -> None:
         assert [finding.status for finding in findings(inventory, check)] == ["not-applicable"]
 
 
+def test_the_flag_is_not_needed_once_the_range_is_there() -> None:
+    subnet = replace(at_rest(3).subnet, flag_visible=False, secondary_ranges=((RANGE, PODS),))
+    inventory = observing(facts(subnet=subnet))
+    assert [finding.status for finding in findings(inventory, "overlap-flag-visible")] == ["not-applicable"]
+
+
+@pytest.mark.parametrize(
+    "result", [{"bestRoutesForRouter": [{"destRange": IN_PODS}]}, {"bestRoutes": [{"destRange": IN_PODS}]}]
+)
+def test_a_prefix_that_a_router_has_learned_counts_wherever_it_is_listed(result: Resource) -> None:
+    inventory = answering("router status", {"name": "silent"}, {"name": "vpn", "result": result})
+    assert problems(inventory, "learned-routes") == [f"Cloud Router vpn: learned prefix {IN_PODS} lies in {PODS}"]
+
+
 def test_a_node_without_a_route_blocks_nothing() -> None:
     inventory = observing(facts(routes=at_rest(3).routes[1:]))
     assert [(found.severity, found.blocks) for found in findings(inventory, "node-routes")] == [("risk", False)]

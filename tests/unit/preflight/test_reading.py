@@ -22,7 +22,7 @@ def cloud(*routers: Resource, peerings: tuple[str, ...] = ("ACTIVE",)) -> Memory
     """A project with these Cloud Routers, and the states of the peerings of the network."""
     found: dict[str, Resource] = {
         "": {"quotas": []},
-        VPC: {"selfLink": NETWORK, "peerings": [{"state": state} for state in peerings]},
+        VPC: {"selfLink": NETWORK, **({"peerings": [{"state": state} for state in peerings]} if peerings else {})},
         f"{PEERING}/0": {"destRange": "10.4.0.0/16"},
     }
     for each in routers:
