@@ -6,6 +6,7 @@ The ranges are those of the *running* kube-apiserver: while its pods are replace
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
@@ -13,7 +14,14 @@ from typing import Any
 from dualstack.model.kinds import DEPLOYMENT, POD, SERVICE, Kind, Manifest
 from dualstack_sim.actors.pods import is_active, is_ready
 from dualstack_sim.kube.preparation import Operation
-from dualstack_sim.kube.status import Cause, StatusError, invalid, invalid_value
+from dualstack_sim.kube.status import (
+    Cause,
+    StatusError,
+    forbidden_value,
+    invalid,
+    invalid_value,
+    unsupported_value,
+)
 from dualstack_sim.kube.store import KubeStore
 
 Network = IPv4Network | IPv6Network
@@ -60,18 +68,27 @@ class ServiceAddresses:
     def __call__(self, operation: Operation, kind: Kind, old: Manifest | None, new: Manifest) -> Manifest:
         """Set families, policy and addresses of a Service. StatusError as from the API server."""
         spec = new.setdefault("spec", {})
-        if spec.get("type", "ClusterIP") not in _TYPES:
-            return new
         ranges = self.ranges()
         if not ranges:
             return new
         faults = Faults(new["metadata"].get("name") or new["metadata"].get("generateName", ""))
-        _normalise(spec)
-        if old is not None and (old.get("spec") or {}).get("type", "ClusterIP") in _TYPES:
-            _carry_over(old["spec"], spec)
-            _check_primary_family(old["spec"], spec, faults)
-        _settle_families(spec, ranges, faults, unchanged=old is not None and _same_request(old["spec"], spec))
-        if spec.get("clusterIP") != "None":
+        before = _needing_address(old["spec"] if old is not None else None)
+        if spec.get("type", "ClusterIP") not in _TYPES:
+            _check_external_name(before, spec, faults)
+            return new
+        _normalise(spec, faults, new=old is None)
+        if before is not None:
+            _carry_over(before, spec)
+            _check_primary_family(before, spec, faults)
+            if _same_request(before, spec):
+                # A PreferDualStack Service does not change with the families of the cluster.
+                return new
+        _default_policy(spec)
+        _check_fields(spec, faults)
+        if before is not None:
+            _release(before, spec, faults)
+        _settle_families(spec, ranges, faults)
+        if not _is_headless(spec):
             self._allocate(new, spec, ranges, faults)
         return new
 
@@ -112,62 +129,176 @@ class ServiceAddresses:
                 yield from (each for each in service["spec"].get("clusterIPs") or () if each != "None")
 
 
-def _normalise(spec: Spec) -> None:
+def _needing_address(spec: Spec | None) -> Spec | None:
+    """The spec of a Service of a type that has cluster IPs; None for any other."""
+    return spec if spec is not None and spec.get("type", "ClusterIP") in _TYPES else None
+
+
+def _is_headless(spec: Spec) -> bool:
+    return bool(spec.get("clusterIP") == "None")
+
+
+def _is_free_of_the_cluster(spec: Spec) -> bool:
+    """Headless and without a selector: its addresses are those of its own Endpoints, so any family is allowed
+    (docs/reference/kubernetes.md#headless-without-selector)."""
+    return _is_headless(spec) and not spec.get("selector")
+
+
+def _check_external_name(before: Spec | None, spec: Spec, faults: Faults) -> None:
+    """An ExternalName Service has no families and no addresses. A change of the type drops unchanged ones."""
+    names = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
+    for name in names:
+        if before is not None and spec.get(name) == before.get(name):
+            spec.pop(name, None)
+    if wrong := [name for name in names[1:] if spec.get(name)]:
+        detail = "may not be set for ExternalName services"
+        raise faults.refuse(*(forbidden_value(f"spec.{name}", detail) for name in wrong))
+
+
+def _normalise(spec: Spec, faults: Faults, *, new: bool) -> None:
     """Make clusterIP and clusterIPs[0] equal."""
     single, several = spec.get("clusterIP"), spec.get("clusterIPs")
     if single and not several:
         spec["clusterIPs"] = [single]
     elif several and not single:
+        if new:
+            detail = "must be empty when `clusterIP` is not specified"
+            raise faults.refuse(invalid_value("spec.clusterIPs", _strings(several), detail))
         spec["clusterIP"] = several[0]
 
 
 def _carry_over(old: Spec, new: Spec) -> None:
-    """Keep fields that an update omits. A change to SingleStack drops the second family and address."""
+    """Keep the fields that an update omits."""
     if not new.get("clusterIP") and old.get("clusterIP"):
         new["clusterIP"], new["clusterIPs"] = old["clusterIP"], list(old.get("clusterIPs") or [old["clusterIP"]])
-    new.setdefault("ipFamilyPolicy", old.get("ipFamilyPolicy"))
-    if not new.get("ipFamilies") and old.get("ipFamilies"):
-        new["ipFamilies"] = list(old["ipFamilies"])
-    turned = old.get("ipFamilyPolicy") in _DUAL and new.get("ipFamilyPolicy") == "SingleStack"
-    for name in ("clusterIPs", "ipFamilies"):
-        if turned and new.get(name) == old.get(name):
-            new[name] = (new.get(name) or [])[:1]
+    for name in ("ipFamilyPolicy", "ipFamilies"):
+        if not new.get(name) and old.get(name):
+            new[name] = copy(old[name])
 
 
 def _check_primary_family(old: Spec, new: Spec, faults: Faults) -> None:
     """The primary family is immutable. The server validates the primary address."""
     families, wanted = old.get("ipFamilies") or [], new.get("ipFamilies") or []
-    if families and wanted and families[0] != wanted[0]:
+    if families and wanted and families[0] != wanted[0] and not (_is_headless(old) and _is_headless(new)):
         raise faults.refuse(invalid_value("spec.ipFamilies[0]", f'"{wanted[0]}"', "may not change once set"))
 
 
 def _same_request(old: Spec, new: Spec) -> bool:
-    """Whether an update does not change families and addresses. PreferDualStack then adds no family."""
+    """Whether an update does not change families and addresses, and both have been set."""
     names = ("ipFamilyPolicy", "ipFamilies", "clusterIPs")
-    return all(old.get(name) == new.get(name) for name in names)
+    return all(old.get(name) and old.get(name) == new.get(name) for name in names)
 
 
-def _settle_families(spec: Spec, ranges: Sequence[Network], faults: Faults, *, unchanged: bool) -> None:
-    """Set policy and families from the request, its addresses and the ranges of the cluster."""
+def _default_policy(spec: Spec) -> None:
+    if not spec.get("ipFamilyPolicy"):
+        spec["ipFamilyPolicy"] = "RequireDualStack" if _is_free_of_the_cluster(spec) else "SingleStack"
+
+
+def _check_fields(spec: Spec, faults: Faults) -> None:
+    """What the fields may be, whatever the cluster."""
+    policy, families = spec["ipFamilyPolicy"], spec.get("ipFamilies") or []
+    addresses = spec.get("clusterIPs") or []
+    causes = []
+    if policy not in ("SingleStack", *_DUAL):
+        supported = ("SingleStack", "PreferDualStack", "RequireDualStack")
+        causes.append(unsupported_value("spec.ipFamilyPolicy", f'"{policy}"', supported))
+    causes += [
+        unsupported_value(f"spec.ipFamilies[{at}]", f'"{family}"', ("IPv4", "IPv6"))
+        for at, family in enumerate(families)
+        if family not in ("IPv4", "IPv6")
+    ]
+    for name, values in (("ipFamilies", families), ("clusterIPs", addresses)):
+        if len(values) > 2:
+            causes.append(invalid_value(f"spec.{name}", _strings(values), "may only hold up to 2 values"))
+    if len(families) == 2 and families[0] == families[1]:
+        causes.append(Cause("FieldValueDuplicate", f'Duplicate value: "{families[1]}"', "spec.ipFamilies[1]"))
+    if len(addresses) > 1 and "None" in addresses:
+        causes.append(invalid_value("spec.clusterIPs", _strings(addresses), "'None' must be the first and only value"))
+    if spec.get("clusterIP") and addresses[:1] != [spec["clusterIP"]]:
+        causes.append(invalid_value("spec.clusterIPs[0]", f'"{addresses[0]}"', "first value must match `clusterIP`"))
+    if _is_headless(spec) and spec.get("type", "ClusterIP") != "ClusterIP":
+        detail = f"may not be set to 'None' for {spec['type']} services"
+        causes.append(invalid_value("spec.clusterIPs[0]", '"None"', detail))
+    if causes:
+        raise faults.refuse(*causes)
+    if not _is_headless(spec):
+        _check_addresses(addresses, families, faults)
+
+
+def _check_addresses(addresses: Sequence[str], families: Sequence[str], faults: Faults) -> None:
+    of_addresses = [family_of(_address(addresses, at, faults)) for at in range(len(addresses))]
+    causes = []
+    if len(of_addresses) == 2 and of_addresses[0] == of_addresses[1]:
+        detail = "may specify no more than one IP for each IP family"
+        causes.append(invalid_value("spec.clusterIPs", _strings(addresses), detail))
+    causes += [
+        invalid_value(
+            f"spec.clusterIPs[{at}]",
+            f'"{addresses[at]}"',
+            f"expected an {wanted} value as indicated by `ipFamilies[{at}]`",
+        )
+        for at, (found, wanted) in enumerate(zip(of_addresses, families, strict=False))
+        if found != wanted
+    ]
+    if causes:
+        raise faults.refuse(*causes)
+
+
+def _release(old: Spec, new: Spec, faults: Faults) -> None:
+    """A change to SingleStack alone drops the second family and address; without it they may not be dropped."""
+    policy, causes = new["ipFamilyPolicy"], []
+    for name, what in (("clusterIPs", "cluster IP"), ("ipFamilies", "IP family")):
+        before, after = old.get(name) or [], new.get(name) or []
+        if policy == "SingleStack":
+            if before == after:
+                new[name] = after[:1]
+        elif len(before) == 2 and len(after) == 1 and not _is_headless(new):
+            detail = f"must be 'SingleStack' to release the secondary {what}"
+            causes.append(invalid_value("spec.ipFamilyPolicy", f'"{policy}"', detail))
+    if causes:
+        raise faults.refuse(*causes)
+
+
+def _settle_families(spec: Spec, ranges: Sequence[Network], faults: Faults) -> None:
+    """Set the families from the request, its addresses and the ranges of the cluster."""
     served = [family_of(each) for each in ranges]
     addresses = [each for each in spec.get("clusterIPs") or () if each != "None"]
     families: list[str] = list(spec.get("ipFamilies") or ())
-    families += [family_of(_address(addresses, position, faults)) for position in range(len(families), len(addresses))]
-    policy = spec.get("ipFamilyPolicy") or ("RequireDualStack" if len(families) == 2 else "SingleStack")
-    if policy == "SingleStack" and len(families) > 1:
-        detail = "must be 'RequireDualStack' or 'PreferDualStack' when multiple ipFamilies are specified"
-        raise faults.refuse(invalid_value("spec.ipFamilyPolicy", f'"{policy}"', detail))
-    if policy == "RequireDualStack" and len(served) < 2:
-        detail = "this cluster is not configured for dual-stack services"
-        raise faults.refuse(invalid_value("spec.ipFamilyPolicy", f'"{policy}"', detail))
-    for position, family in enumerate(families):
+    policy, causes = spec["ipFamilyPolicy"], []
+    if policy == "SingleStack":
+        causes = [
+            invalid_value(
+                "spec.ipFamilyPolicy",
+                '"SingleStack"',
+                f"must be 'RequireDualStack' or 'PreferDualStack' when multiple {what} are specified",
+            )
+            for what, values in (("cluster IPs", addresses), ("IP families", families))
+            if len(values) == 2
+        ]
+    for at in range(len(families), len(addresses)):
+        family = family_of(_address(addresses, at, faults))
+        families.append(family)
         if family not in served:
-            detail = "not configured on this cluster"
-            raise faults.refuse(invalid_value(f"spec.ipFamilies[{position}]", f'"{family}"', detail))
+            detail = f"{family} is not configured on this cluster"
+            causes.append(invalid_value(f"spec.clusterIPs[{at}]", _strings(addresses), detail))
+    if causes:
+        raise faults.refuse(*causes)
+    if not _is_free_of_the_cluster(spec):
+        if policy == "RequireDualStack" and len(served) < 2:
+            detail = "this cluster is not configured for dual-stack services"
+            causes.append(invalid_value("spec.ipFamilyPolicy", f'"{policy}"', detail))
+        causes += [
+            invalid_value(f"spec.ipFamilies[{at}]", f'"{family}"', "not configured on this cluster")
+            for at, family in enumerate(families)
+            if family not in served
+        ]
+    if causes:
+        raise faults.refuse(*causes)
     families = families or served[:1]
-    if policy in _DUAL and len(families) == 1 and not unchanged:
-        families += [family for family in served if family not in families]
-    spec["ipFamilyPolicy"], spec["ipFamilies"] = policy, families
+    possible = ("IPv4", "IPv6") if _is_free_of_the_cluster(spec) else served
+    if policy in _DUAL and len(families) == 1:
+        families += [family for family in possible if family not in families]
+    spec["ipFamilies"] = families
 
 
 def _address(texts: Sequence[str], position: int, faults: Faults) -> Any:

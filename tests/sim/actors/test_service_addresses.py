@@ -88,8 +88,8 @@ def test_a_single_stack_cluster_refuses_dual_stack_services() -> None:
     with pytest.raises(StatusError, match=r'spec.ipFamilies.0.: Invalid value: "IPv6": not configured on this cluster'):
         cluster.create(ipFamilies=["IPv6"])
     both = ["100.64.0.10", "2600:1900:4010:5678::a"]
-    with pytest.raises(StatusError, match="not configured on this cluster"):
-        cluster.create(clusterIPs=both, ipFamilyPolicy="PreferDualStack")
+    with pytest.raises(StatusError, match="IPv6 is not configured on this cluster"):
+        cluster.create(clusterIP=both[0], clusterIPs=both, ipFamilyPolicy="PreferDualStack")
 
 
 def test_a_requested_address_is_allocated_or_refused() -> None:
@@ -114,8 +114,9 @@ def test_a_requested_address_is_allocated_or_refused() -> None:
 def test_headless_and_external_name_services_have_no_address() -> None:
     cluster = Cluster()
     headless = cluster.create("a", clusterIP="None")
-    assert (headless["clusterIP"], headless["clusterIPs"], headless["ipFamilies"]) == ("None", ["None"], ["IPv4"])
-    assert "clusterIP" not in cluster.create("b", type="ExternalName", externalName="example.org")
+    assert (headless["clusterIP"], headless["clusterIPs"]) == ("None", ["None"])
+    external = cluster.create("b", type="ExternalName", externalName="example.org")
+    assert not {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"} & external.keys()
 
 
 def test_old_ranges_apply_until_the_last_old_pod_is_gone() -> None:
@@ -141,9 +142,11 @@ def test_a_dual_stack_cluster_allocates_two_addresses_on_request() -> None:
     assert shape(both) == ("PreferDualStack", ["IPv4", "IPv6"], 2)
     assert both["clusterIPs"] == ["100.64.1.2", "2600:1900:4010:5678::101"]
     assert shape(cluster.create("c", ipFamilies=["IPv6"])) == ("SingleStack", ["IPv6"], 1)
-    assert shape(cluster.create("d", ipFamilies=["IPv6", "IPv4"])) == ("RequireDualStack", ["IPv6", "IPv4"], 2)
-    with pytest.raises(StatusError, match="when multiple ipFamilies are specified"):
-        cluster.create("e", ipFamilyPolicy="SingleStack", ipFamilies=["IPv4", "IPv6"])
+    turned = cluster.create("d", ipFamilyPolicy="PreferDualStack", ipFamilies=["IPv6"])
+    assert shape(turned) == ("PreferDualStack", ["IPv6", "IPv4"], 2)
+    for policy in ({}, {"ipFamilyPolicy": "SingleStack"}):
+        with pytest.raises(StatusError, match="when multiple IP families are specified"):
+            cluster.create("e", ipFamilies=["IPv4", "IPv6"], **policy)
 
 
 def test_a_service_becomes_dual_stack_and_single_stack_again() -> None:
@@ -194,3 +197,96 @@ def test_without_a_kube_apiserver_services_are_not_changed() -> None:
     store.admission.register("", "services", ServiceAddresses(store, NS))
     body = {"metadata": {"name": "a", "namespace": "default"}, "spec": {"ports": [{"port": 80}]}}
     assert "clusterIP" not in store.create(SERVICE, body)["spec"]
+
+
+WEB = {"selector": {"app": "web"}}
+
+
+@pytest.mark.parametrize("ranges", [S4, f"{S4},{S6}"], ids=["single-stack", "dual-stack"])
+@pytest.mark.parametrize(
+    ("spec", "policy", "families"),
+    [
+        ({}, "RequireDualStack", ["IPv4", "IPv6"]),
+        ({"selector": {}}, "RequireDualStack", ["IPv4", "IPv6"]),
+        ({"ipFamilyPolicy": "PreferDualStack"}, "PreferDualStack", ["IPv4", "IPv6"]),
+        ({"ipFamilies": ["IPv6"]}, "RequireDualStack", ["IPv6", "IPv4"]),
+        ({"ipFamilyPolicy": "SingleStack"}, "SingleStack", ["IPv4"]),
+        ({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]}, "SingleStack", ["IPv6"]),
+    ],
+)
+def test_s6_a_headless_service_without_selector_may_have_any_families(
+    ranges: str, spec: Manifest, policy: str, families: list[str]
+) -> None:
+    found = Cluster(ranges).create("manual", clusterIP="None", **spec)
+    assert shape(found) == (policy, families, 1)
+    assert found["clusterIPs"] == ["None"]
+
+
+def test_s6_a_headless_service_with_a_selector_follows_the_cluster() -> None:
+    single, dual = Cluster(), Cluster(f"{S4},{S6}")
+    assert shape(single.create("a", clusterIP="None", **WEB)) == ("SingleStack", ["IPv4"], 1)
+    prefer = {"clusterIP": "None", "ipFamilyPolicy": "PreferDualStack", **WEB}
+    assert shape(single.create("b", **prefer)) == ("PreferDualStack", ["IPv4"], 1)
+    assert shape(dual.create("b", **prefer)) == ("PreferDualStack", ["IPv4", "IPv6"], 1)
+    with pytest.raises(StatusError, match="not configured for dual-stack"):
+        single.create("c", clusterIP="None", ipFamilyPolicy="RequireDualStack", **WEB)
+
+
+def test_s6_an_old_headless_service_gets_both_families_with_the_change_of_its_policy_only() -> None:
+    cluster = Cluster()
+    cluster.create("a", clusterIP="None", ipFamilyPolicy="PreferDualStack", **WEB)
+    cluster.run_apiserver("new", f"{S4},{S6}")
+    assert shape(cluster.patch("a", sessionAffinity="ClientIP"))[1] == ["IPv4"]
+    assert shape(cluster.patch("a", ipFamilyPolicy="RequireDualStack"))[1] == ["IPv4", "IPv6"]
+
+
+def test_s6_the_second_address_is_released_by_single_stack_only() -> None:
+    cluster = Cluster(f"{S4},{S6}")
+    first = cluster.create("a", ipFamilyPolicy="PreferDualStack")
+    with pytest.raises(StatusError, match="must be 'SingleStack' to release the secondary cluster IP"):
+        cluster.patch("a", clusterIPs=first["clusterIPs"][:1])
+    with pytest.raises(StatusError, match="must be 'SingleStack' to release the secondary IP family"):
+        cluster.patch("a", ipFamilies=["IPv4"])
+    reduced = cluster.patch("a", ipFamilyPolicy="SingleStack", clusterIPs=first["clusterIPs"][:1], ipFamilies=["IPv4"])
+    assert shape(reduced) == ("SingleStack", ["IPv4"], 1)
+    with pytest.raises(StatusError, match="when multiple cluster IPs are specified"):
+        cluster.patch("a", clusterIPs=first["clusterIPs"])
+
+
+def test_s6_an_external_name_has_no_families_and_loses_those_that_it_had() -> None:
+    cluster = Cluster(f"{S4},{S6}")
+    with pytest.raises(StatusError, match=r"spec.ipFamilyPolicy: Forbidden: may not be set for ExternalName services"):
+        cluster.create("a", type="ExternalName", externalName="example.org", ipFamilyPolicy="PreferDualStack")
+    cluster.create("a", ipFamilyPolicy="PreferDualStack")
+    external = cluster.patch("a", type="ExternalName", externalName="example.org")
+    assert not {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"} & external.keys()
+    assert shape(cluster.patch("a", type="ClusterIP")) == ("SingleStack", ["IPv4"], 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"ipFamilyPolicy": "Dual"}, 'Unsupported value: "Dual"'),
+        ({"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4", "IPv4"]}, "Duplicate value"),
+        ({"ipFamilies": ["ipv6"]}, 'spec.ipFamilies.0.: Unsupported value: "ipv6"'),
+        ({"clusterIPs": ["100.64.0.9"]}, "must be empty when `clusterIP` is not specified"),
+        ({"clusterIP": "100.64.0.9", "clusterIPs": ["100.64.0.8"]}, "first value must match `clusterIP`"),
+        (
+            {"clusterIP": "100.64.0.9", "ipFamilies": ["IPv6"]},
+            "spec.clusterIPs.0.: .*expected an IPv6 value as indicated by `ipFamilies.0.`",
+        ),
+        (
+            {
+                "clusterIP": "100.64.0.9",
+                "clusterIPs": ["100.64.0.9", "100.64.0.8"],
+                "ipFamilyPolicy": "PreferDualStack",
+            },
+            "may specify no more than one IP for each IP family",
+        ),
+        ({"clusterIP": "None", "type": "LoadBalancer"}, "may not be set to 'None' for LoadBalancer services"),
+        ({"clusterIP": "None", "clusterIPs": ["None", "100.64.0.9"]}, "'None' must be the first and only value"),
+    ],
+)
+def test_s6_what_kube_apiserver_refuses(spec: Manifest, message: str) -> None:
+    with pytest.raises(StatusError, match=message):
+        Cluster(f"{S4},{S6}").create("a", **spec)
