@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
-from ipaddress import IPv6Address
 
 from dualstack.model.conditions import HEARTBEAT_TIME, find_condition, is_true, with_condition
 from dualstack.model.errors import DualstackError
@@ -177,11 +176,12 @@ def addresses(instance: Resource) -> list[dict[str, str]]:
 
 
 def ipv6_address(interface: Resource) -> str | None:
-    """The first address of the NIC's /96, in canonical spelling (docs/reference/gardener.md#node-prefixes)."""
-    text = interface.get("ipv6Address") or next(
+    """The first address of the NIC's /96, as Compute writes it: without `::`
+    (docs/reference/gardener.md#node-prefixes)."""
+    text: str = interface.get("ipv6Address") or next(
         (entry["externalIpv6"] for entry in reversed(interface.get("ipv6AccessConfigs") or ())), ""
     )
-    return str(IPv6Address(text)) if text else None
+    return text or None
 
 
 UNAVAILABLE_TAINT = "node.kubernetes.io/network-unavailable"

@@ -192,11 +192,12 @@ class TestCidrs:
         assert str(refusal.value).endswith(words)
         assert refusal.value.event == event
 
-    def test_addresses_of_a_vm(self) -> None:
-        nic = {"networkIP": "10.250.0.5", **interface([ALIAS], SIX)}
+    def test_s7_addresses_of_a_vm_are_in_the_spelling_of_compute(self) -> None:
+        long = "2600:1900:4010:1234:0:1:0:0"
+        nic = {"networkIP": "10.250.0.5", **interface([ALIAS], long)}
         assert addresses({"name": "vm", "networkInterfaces": [nic]}) == [
             {"type": "InternalIP", "address": "10.250.0.5"},
-            {"type": "InternalIP", "address": "2600:1900:4010:1234:0:1::"},
+            {"type": "InternalIP", "address": long},
             {"type": "Hostname", "address": "vm"},
         ]
 

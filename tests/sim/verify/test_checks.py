@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -356,6 +357,18 @@ async def test_the_owners_taint_and_both_forms_of_a_provider_id_are_right() -> N
         identity = f"gce:///proj-1/europe-west1-b/{name}"
         recreate_node(made, name, taints=[taint], providerID=identity)
         assert vm_of({"spec": {"providerID": identity}}) == ("europe-west1-b", name)
+        assert await failures(made, DUAL_STACK) == {}
+
+
+async def test_s7_addresses_are_compared_by_value() -> None:
+    """Given a Node whose IPv6 pod CIDR has the long form, then it is still from its VM's range."""
+    async with dual_stack() as made:
+        name = made.world.nodes[0].name
+        node = made.store.get(NODE, name)
+        assert node is not None
+        ipv4, ipv6 = node["spec"]["podCIDRs"]
+        assert "::" in ipv6
+        recreate_node(made, name, podCIDRs=[ipv4, ip_network(ipv6).exploded])
         assert await failures(made, DUAL_STACK) == {}
 
 
