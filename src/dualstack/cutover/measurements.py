@@ -38,8 +38,8 @@ class BlackoutWatch:
             return None
         seconds, whole, most = now - self._since, self._whole, self._most
         self._since, self._whole, self._most = None, True, 0
-        bound = "at most" if whole else "at least"
-        return seconds, f"the pods of {most} nodes could not reach other nodes for {bound} {seconds:.1f} s"
+        bound, noun = "at most" if whole else "at least", "node" if most == 1 else "nodes"
+        return seconds, f"the pods of {most} {noun} could not reach other nodes for {bound} {seconds:.1f} s"
 
 
 def _unreachable(facts: CutoverFacts) -> int:
