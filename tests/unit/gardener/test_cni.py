@@ -31,7 +31,7 @@ def flat_objects(shoot: ShootView, networks: Networks) -> list[Part]:
     ]
 
 
-def flat_faults(config: Mapping[str, Any], families: Sequence[str]) -> Iterator[Fault]:
+def flat_faults(config: Mapping[str, Any], families: Sequence[str], _proxy: bool) -> Iterator[Fault]:
     if config.get("ipv4Only") and "IPv6" in families:
         yield forbidden("spec.networking.providerConfig.ipv4Only", "must not be set for dual-stack shoots")
 

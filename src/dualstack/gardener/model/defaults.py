@@ -41,11 +41,35 @@ def with_defaults(shoot: Manifest) -> Manifest:
         result = _default(result, mask_for(max_pods(shoot)), *manager, "nodeCIDRMaskSize")
         if "IPv6" in families:
             result = _default(result, DEFAULT_MASK_IPV6, *manager, "nodeCIDRMaskSizeIPv6")
-    pools = [
-        {"maxSurge": 1, "maxUnavailable": 0, **{key: value for key, value in pool.items() if value is not None}}
-        for pool in dig(result, "spec", "provider", "workers")
-    ]
+    if dig(result, "spec", "kubernetes", "kubeProxy"):
+        result = _default(result, "IPTables", "spec", "kubernetes", "kubeProxy", "mode")
+    pools = [_complete_pool(pool) for pool in dig(result, "spec", "provider", "workers")]
     return _put(result, pools, "spec", "provider", "workers")
+
+
+def with_overlay(new: Manifest, old: Manifest | None = None) -> Manifest:
+    """The Shoot after the mutator of provider-gcp, on creation or, with `old`, on an update.
+
+    By default a new Shoot has no overlay and an update keeps the old setting; without overlay there is no SNAT to DNS
+    (docs/reference/gardener.md#provider-mutator).
+    """
+    networking: dict[str, Any] = dig(new, "spec", "networking") or {}
+    if dig(new, "spec", "provider", "type") != "gcp" or is_workerless(new):
+        return new
+    config = dict(networking.get("providerConfig") or {})
+    if config.get("overlay") is None:
+        overlay = dig(old, "spec", "networking", "providerConfig", "overlay") if old else {"enabled": False}
+        if overlay is not None:
+            config["overlay"] = overlay
+    if dig(config, "overlay", "enabled") is False:
+        config["snatToUpstreamDNS"] = {**(config.get("snatToUpstreamDNS") or {}), "enabled": False}
+    return _put(new, config, "spec", "networking", "providerConfig") if config else new
+
+
+def _complete_pool(pool: Manifest) -> Manifest:
+    given = {key: value for key, value in pool.items() if value is not None}
+    manual = given.get("updateStrategy") == "ManualInPlaceUpdate"
+    return given if manual else {"maxSurge": 1, "maxUnavailable": 0, **given}
 
 
 def max_pods(shoot: Manifest) -> int:

@@ -140,13 +140,14 @@ def _nat_faults(nat: Manifest) -> Iterator[Fault]:
         yield forbidden(f"{field}.maxPortsPerVM", message)
     if dynamic:
         for key, value in (("minPortsPerVM", minimum), ("maxPortsPerVM", maximum)):
-            if value is not None and (value < 1 or value & (value - 1)):
+            if value is not None and (value < 0 or value & (value - 1)):  # 0 passes, as upstream
                 yield invalid(f"{field}.{key}", value, "must be a power of two with dynamic port allocation")
         if minimum is not None and maximum is not None and minimum > maximum:
             yield invalid(f"{field}.minPortsPerVM", minimum, "must not be greater than maxPortsPerVM")
+    if nat.get("natIPNames") == []:
+        yield invalid(f"{field}.natIPNames", [], "nat IP names cannot be empty")
     for index, entry in enumerate(nat.get("natIPNames") or ()):
-        if not entry.get("name"):
-            yield invalid(f"{field}.natIPNames[{index}].name", entry.get("name"), "nat IP name cannot be empty")
+        yield from _name_faults(f"{field}.natIPNames[{index}].name", entry.get("name") or "")
 
 
 def _flow_log_faults(networks: Manifest) -> Iterator[Fault]:

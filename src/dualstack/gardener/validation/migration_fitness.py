@@ -13,7 +13,7 @@ from dualstack.gardener.model.names import firewall_internal_ipv6
 from dualstack.gardener.model.pools import Pool
 from dualstack.gardener.render import kube_proxy
 from dualstack.gardener.render.cni import CNIS
-from dualstack.gardener.validation.field_errors import Fault, invalid, not_supported, required
+from dualstack.gardener.validation.field_errors import Fault, forbidden, invalid, not_supported, required
 from dualstack.gardener.validation.networking import family_update_fault, infrastructure_ranges, is_cidr
 from dualstack.model import cidr
 from dualstack.model.json_path import dig
@@ -42,8 +42,12 @@ def fitness_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
     families = networking["ipFamilies"]
     if families == ["IPv6", "IPv4"]:
         yield family_update_fault(["IPv4"], families)
-    if dig(shoot, "spec", "hibernation", "enabled"):
-        yield invalid("spec.hibernation.enabled", True, "a hibernated Shoot has no nodes that could become dual-stack")
+    if dig(shoot, "metadata", "deletionTimestamp"):
+        yield forbidden("metadata.deletionTimestamp", "the Shoot is being deleted")
+    for path in (("spec", "hibernation", "enabled"), ("status", "hibernated")):
+        if dig(shoot, *path):
+            message = "a hibernated Shoot has no nodes that could become dual-stack; wake it up first"
+            yield invalid(".".join(path), True, message)
     yield from _overlay_faults(shoot)
     yield from _data_plane_faults(shoot)
     yield from _zone_faults(shoot)
@@ -63,9 +67,7 @@ def _overlay_faults(shoot: Manifest) -> Iterator[Fault]:
     """Native routing must be explicit: an overlay has no routes to convert (docs/reference/weaknesses.md#w24)."""
     networking = dig(shoot, "spec", "networking")
     stated = dig(networking, "providerConfig", "overlay", "enabled")
-    if stated is None:
-        yield invalid(f"{_NETWORKING}.ipFamilies", networking["ipFamilies"], _OVERLAY)
-    elif stated is not False:
+    if stated is not False:
         yield invalid(f"{_NETWORKING}.providerConfig.overlay.enabled", stated, _OVERLAY)
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from dualstack.gardener.model.defaults import is_workerless, with_defaults
+from dualstack.gardener.model.defaults import is_workerless, with_defaults, with_overlay
 from dualstack.gardener.render.cni import CNIS
-from dualstack.gardener.validation.field_errors import Fault, duplicate, forbidden, invalid, required
+from dualstack.gardener.validation.control_plane import validate_control_plane
+from dualstack.gardener.validation.field_errors import Fault, forbidden, invalid, not_supported, required
 from dualstack.gardener.validation.infrastructure import validate_infrastructure, validate_infrastructure_update
+from dualstack.gardener.validation.known_fields import CONFIGURATIONS, SHOOT, unknown_fields
 from dualstack.gardener.validation.migration_fitness import fitness_faults
 from dualstack.gardener.validation.networking import (
     family_faults,
@@ -21,18 +23,24 @@ from dualstack.gardener.validation.networking import (
     mask_update_faults,
     range_faults,
 )
+from dualstack.gardener.validation.pools import validate_gcp_pools, validate_pools
 from dualstack.gardener.validation.shoot_shape import shape_faults
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
 _NETWORKING = "spec.networking"
 _MANAGER = "spec.kubernetes.kubeControllerManager"
+_KUBERNETES = "spec.kubernetes"
+_VERSION = re.compile(r"(\d+)\.(\d+)(\.\d+)?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_PERCENT = re.compile(r"[0-9]+%")
-_LONGEST_POOL_NAME = 15
 _LONGEST_NAMES = 21
 _WORKERLESS = "this field should not be set for workerless Shoot clusters"
 _OVERLAY = "overlay must be set to false in conjunction with IPv6"
+
+SUPPORTED_MINORS = range(32, 37)
+"""Minor versions of Kubernetes 1 (docs/reference/gardener.md#kubernetes-versions-and-feature-gates)."""
+
+PROXY_MODES = ("IPTables", "IPVS", "NFTables")
 
 
 def validate_shoot(shoot: Manifest, *, node_count: int | None = None) -> tuple[Fault, ...]:
@@ -43,9 +51,17 @@ def validate_shoot(shoot: Manifest, *, node_count: int | None = None) -> tuple[F
     shape = shape_faults(shoot)
     if shape:
         return shape
-    complete = with_defaults(shoot)
+    created = with_overlay(shoot)
+    complete = with_defaults(created)
     planned = _cni_faults(complete, ["IPv4", "IPv6"])
-    return _once((*validate_spec(shoot), *fitness_faults(complete, node_count), *planned))
+    return _once(
+        (
+            *unknown_fields(shoot, SHOOT),
+            *validate_spec(created),
+            *fitness_faults(complete, node_count),
+            *planned,
+        )
+    )
 
 
 def validate_spec(shoot: Manifest) -> tuple[Fault, ...]:
@@ -62,11 +78,18 @@ def validate_spec(shoot: Manifest) -> tuple[Fault, ...]:
             *_networking_faults(shoot),
             *mask_faults(complete),
             *range_faults(complete),
-            *_pool_faults(complete),
+            *_kubernetes_faults(complete),
+            *validate_pools(complete),
             *_cni_faults(complete, complete["spec"]["networking"]["ipFamilies"]),
         ]
         if dig(complete, "spec", "provider", "type") == "gcp":
-            faults += [*_provider_faults(complete), *validate_infrastructure(complete)]
+            faults += [
+                *_provider_faults(complete),
+                *validate_infrastructure(complete),
+                *validate_control_plane(complete),
+                *validate_gcp_pools(complete),
+                *unknown_fields(complete, CONFIGURATIONS),
+            ]
     return _once(faults)
 
 
@@ -133,7 +156,13 @@ def _cni_faults(shoot: Manifest, families: Sequence[str]) -> Iterable[Fault]:
     """Faults of the CNI's configuration for the families that the Shoot has or is about to have."""
     networking = dig(shoot, "spec", "networking")
     cni = CNIS.get(dig(networking, "type") or "")
-    return cni.validate(dig(networking, "providerConfig") or {}, families) if cni else ()
+    if cni is None:
+        return ()
+    proxy = dig(shoot, "spec", "kubernetes", "kubeProxy", "enabled") is not False
+    return (
+        *cni.validate(dig(networking, "providerConfig") or {}, families, proxy),
+        *unknown_fields(shoot, cni.fields),
+    )
 
 
 def _provider_faults(shoot: Manifest) -> Iterator[Fault]:
@@ -152,57 +181,17 @@ def _provider_faults(shoot: Manifest) -> Iterator[Fault]:
             yield invalid(f"{_NETWORKING}.providerConfig.overlay.enabled", True, _OVERLAY)
 
 
-def _pool_faults(shoot: Manifest) -> Iterator[Fault]:
-    """Errors of the worker pools: names, counts, surge, zones."""
-    seen: set[str] = set()
-    for index, pool in enumerate(dig(shoot, "spec", "provider", "workers")):
-        field = f"spec.provider.workers[{index}]"
-        name = pool.get("name")
-        if name in seen:
-            yield duplicate(f"{field}.name", name)
-        seen.add(name or "")
-        yield from _one_pool(field, pool)
-
-
-def _one_pool(field: str, pool: Manifest) -> Iterator[Fault]:
-    name = pool.get("name")
-    if not name:
-        yield required(f"{field}.name", "must specify a name")
-    elif not _DNS_LABEL.fullmatch(name) or len(name) > _LONGEST_POOL_NAME:
-        message = f"must consist of at most {_LONGEST_POOL_NAME} lower case letters, digits and hyphens"
-        yield invalid(f"{field}.name", name, message)
-    if not dig(pool, "machine", "type"):
-        yield required(f"{field}.machine.type", "must specify a machine type")
-    if not pool.get("zones"):
-        yield required(f"{field}.zones", "at least one zone must be configured")
-    for index, zone in enumerate(pool.get("zones") or ()):
-        if zone in pool["zones"][:index]:
-            yield duplicate(f"{field}.zones[{index}]", zone)
-    minimum, maximum = pool.get("minimum", 0), pool.get("maximum", 0)
-    for key, value in (("minimum", minimum), ("maximum", maximum)):
-        if value < 0:
-            yield invalid(f"{field}.{key}", value, f"{key} value must not be negative")
-    if maximum < minimum:
-        yield forbidden(f"{field}.maximum", "maximum value must not be less than minimum value")
-    yield from _surge_faults(field, pool)
-
-
-def _surge_faults(field: str, pool: Manifest) -> Iterator[Fault]:
-    usable = True
-    for key in ("maxSurge", "maxUnavailable"):
-        value = pool.get(key, 0)
-        if isinstance(value, str) and not _PERCENT.fullmatch(value):
-            usable = False
-            yield invalid(f"{field}.{key}", value, "must be an integer or a percentage such as 25%")
-        elif isinstance(value, int) and value < 0:
-            usable = False
-            yield invalid(f"{field}.{key}", value, "must not be negative")
-    if usable and pool.get("maxSurge") in (0, "0%") and pool.get("maxUnavailable") in (0, "0%"):
-        yield invalid(
-            f"{field}.maxUnavailable",
-            pool["maxUnavailable"],
-            "may not be 0 when both `maxSurge` and `maxUnavailable` are 0",
-        )
+def _kubernetes_faults(shoot: Manifest) -> Iterator[Fault]:
+    version = dig(shoot, "spec", "kubernetes", "version")
+    parsed = _VERSION.fullmatch(version or "")
+    supported = tuple(f"1.{minor}" for minor in SUPPORTED_MINORS)
+    if version and parsed is None:
+        yield invalid(f"{_KUBERNETES}.version", version, "must be a version such as 1.33.4")
+    elif parsed and (parsed[1] != "1" or int(parsed[2]) not in SUPPORTED_MINORS):
+        yield not_supported(f"{_KUBERNETES}.version", version, supported)
+    proxy = dig(shoot, "spec", "kubernetes", "kubeProxy") or {}
+    if proxy.get("mode") is not None and proxy["mode"] not in PROXY_MODES:
+        yield not_supported(f"{_KUBERNETES}.kubeProxy.mode", proxy["mode"], PROXY_MODES)
 
 
 def _once(faults: Iterator[Fault] | list[Fault] | tuple[Fault, ...]) -> tuple[Fault, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from dualstack.gardener.render.cni import CNIS
 from dualstack.gardener.validation.field_errors import Fault, invalid
+from dualstack.gardener.validation.known_fields import CONFIGURATIONS, SHOOT
 from dualstack.model.kinds import Manifest
 
 _TEXT, _MAPPING, _LIST, _NUMBER, _BOOLEAN, _INT_OR_TEXT, _REAL = (
@@ -22,9 +24,21 @@ _Type = tuple[str, tuple[type, ...]]
 _NETWORKS = "spec.provider.infrastructureConfig.networks"
 _NAT = f"{_NETWORKS}.cloudNAT"
 _POOL = "spec.provider.workers[]"
+_WORKER = f"{_POOL}.providerConfig"
+_NETWORK = "spec.networking.providerConfig"
+_STORAGE = "spec.provider.controlPlaneConfig.storage"
+_HYPER_DISKS = tuple(f"{_STORAGE}.hyperDisk{kind}" for kind in ("Balanced", "Throughput", "Extreme"))
 
 _TYPES: dict[_Type, tuple[str, ...]] = {
     _MAPPING: (
+        _STORAGE,
+        *_HYPER_DISKS,
+        _WORKER,
+        *(f"{_WORKER}.{key}" for key in ("gpu", "volume", "volume.encryption", "bootVolume", "serviceAccount")),
+        f"{_WORKER}.dataVolumes[]",
+        f"{_POOL}.dataVolumes[]",
+        f"{_POOL}.cri",
+        *(f"{_NETWORK}.{key}" for key in ("ipv4", "ipv6", "autoScaling", "ebpfDataplane", "kubeproxy", "encryption")),
         "metadata",
         "metadata.annotations",
         "spec",
@@ -61,6 +75,10 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
         "status.constraints[]",
     ),
     _LIST: (
+        f"{_POOL}.dataVolumes",
+        f"{_WORKER}.dataVolumes",
+        f"{_WORKER}.serviceAccount.scopes",
+        f"{_NETWORK}.devices",
         "spec.networking.ipFamilies",
         "spec.provider.workers",
         f"{_NAT}.natIPNames",
@@ -73,6 +91,18 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
         "status.networking.egressCIDRs",
     ),
     _TEXT: (
+        "metadata.deletionTimestamp",
+        "spec.provider.controlPlaneConfig.zone",
+        f"{_STORAGE}.defaultStorageClass",
+        *(f"{disk}.provisionedThroughputOnCreate" for disk in _HYPER_DISKS),
+        *(f"{_WORKER}.{key}" for key in ("gpu.acceleratorType", "minCpuPlatform", "volume.interface")),
+        *(f"{_WORKER}.volume.encryption.{key}" for key in ("kmsKeyName", "kmsKeyServiceAccount")),
+        *(f"{_WORKER}.{key}" for key in ("serviceAccount.email", "serviceAccount.scopes[]")),
+        *(f"{_WORKER}.dataVolumes[].{key}" for key in ("name", "sourceImage")),
+        *(f"{_POOL}.dataVolumes[].{key}" for key in ("name", "type", "size")),
+        *(f"{_POOL}.taints[].{key}" for key in ("key", "value", "effect")),
+        *(f"{_POOL}.{key}" for key in ("updateStrategy", "cri.name", "machine.architecture", "kubeletDataVolumeName")),
+        *(f"{_NETWORK}.{key}" for key in ("devices[]", "directRoutingDevice", "encryption.mode")),
         "metadata.name",
         "metadata.namespace",
         "metadata.uid",
@@ -112,6 +142,11 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
         "status.constraints[].type",
     ),
     _NUMBER: (
+        *(f"{disk}.provisionedIopsOnCreate" for disk in _HYPER_DISKS),
+        f"{_WORKER}.gpu.count",
+        f"{_POOL}.priority",
+        f"{_NETWORK}.mtu",
+        f"{_NETWORK}.kubeproxy.k8sServicePort",
         "metadata.generation",
         "spec.kubernetes.kubelet.maxPods",
         "spec.kubernetes.kubeControllerManager.nodeCIDRMaskSize",
@@ -130,6 +165,11 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
     ),
     _REAL: (f"{_NETWORKS}.flowLogs.flowSampling",),
     _BOOLEAN: (
+        *(f"{disk}.enabled" for disk in _HYPER_DISKS),
+        f"{_NETWORK}.ebpfDataplane.enabled",
+        f"{_NETWORK}.encryption.enabled",
+        f"{_NETWORK}.encryption.strictMode",
+        "status.hibernated",
         "spec.hibernation.enabled",
         "spec.kubernetes.kubeProxy.enabled",
         f"{_NAT}.enableDynamicPortAllocation",
@@ -142,13 +182,19 @@ _NOT_NULL = ("metadata.name", f"{_POOL}.name", "spec.networking.ipFamilies[]")
 """Fields that may be absent as far as this check is concerned, but not null."""
 
 
+_STRUCTURES = sorted(
+    {*SHOOT, *CONFIGURATIONS, *(path for cni in CNIS.values() for path in cni.fields)} - {"", *_TYPES[_MAPPING]}
+)
+"""Further mappings: everything that has fields of its own."""
+
+
 def shape_faults(shoot: Manifest) -> tuple[Fault, ...]:
     """An error for every field that does not have the API's type; null counts as absent.
 
     `ShootView.of` and the validation can read a Shoot without such errors.
     """
     faults: list[Fault] = []
-    for (name, types), paths in _TYPES.items():
+    for (name, types), paths in (*_TYPES.items(), (_MAPPING, _STRUCTURES)):
         for path in paths:
             for field, value in _values(shoot, path.split(".")):
                 if value is None and _is_optional(path):

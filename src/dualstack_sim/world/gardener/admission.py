@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from dualstack.gardener.model.defaults import add_task, with_defaults
+from dualstack.gardener.model.defaults import add_task, with_defaults, with_overlay
 from dualstack.gardener.model.kinds import SHOOT
 from dualstack.gardener.model.names import TASK_DEPLOY_INFRASTRUCTURE
 from dualstack.gardener.validation.field_errors import Fault
@@ -36,32 +35,13 @@ class ShootAdmission:
         faults = shape_faults(new)
         if faults:
             raise _refusal(new, faults)
-        complete = with_defaults(_with_overlay(operation, old, new))
+        complete = with_defaults(with_overlay(new, None if operation == "CREATE" else old))
         faults = validate_spec(complete)
         if old is not None:
             faults += validate_update(old, complete, mask_may_leave=self.garden.mask_may_leave)
         if faults:
             raise _refusal(new, faults)
         return _with_tasks(old, complete)
-
-
-def _with_overlay(operation: Operation, old: Manifest | None, new: Manifest) -> Manifest:
-    """The mutator of provider-gcp: by default no overlay and no SNAT to DNS, an update keeps the old setting
-    (docs/reference/gardener.md#provider-mutator)."""
-    networking: dict[str, Any] = dig(new, "spec", "networking") or {}
-    if dig(new, "spec", "provider", "type") != "gcp" or not dig(new, "spec", "provider", "workers"):
-        return new
-    config = dict(networking.get("providerConfig") or {})
-    if config.get("overlay") is None:
-        kept = dig(old, "spec", "networking", "providerConfig", "overlay")
-        overlay = {"enabled": False} if operation == "CREATE" else kept
-        if overlay is not None:
-            config["overlay"] = overlay
-    if dig(config, "overlay", "enabled") is False:
-        config["snatToUpstreamDNS"] = {**(config.get("snatToUpstreamDNS") or {}), "enabled": False}
-    if not config:
-        return new
-    return {**new, "spec": {**new["spec"], "networking": {**networking, "providerConfig": config}}}
 
 
 def _with_tasks(old: Manifest | None, new: Manifest) -> Manifest:

@@ -9,9 +9,10 @@ import msgspec
 
 from dualstack.gardener.model.networks import Networks, network_families
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.gardener.render.cni.interface import Cni, cidr_of
+from dualstack.gardener.render.cni.interface import FIELD, Cni, cidr_of
 from dualstack.gardener.render.families import from_migration_on
-from dualstack.gardener.validation.field_errors import Fault, invalid
+from dualstack.gardener.validation.field_errors import Fault, forbidden, invalid, not_supported
+from dualstack.gardener.validation.networking import is_cidr
 from dualstack.model.cidr import same
 from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
@@ -28,6 +29,36 @@ _IMAGE = "calico/node:v3.30.3"
 _CNI = "cni_network_config"
 _MODES = {"ipipMode": "Never", "vxlanMode": "Never"}
 _BACKENDS = ("none", "bird")
+_FIELDS = {
+    FIELD: "apiVersion kind backend ipam ipv4 ipv6 typha vethMTU ebpfDataplane overlay snatToUpstreamDNS "
+    "autoScaling vxlan ipip ipAutodetectionMethod wireguardEncryption birdExporter multus "
+    "serviceLoopPrevention",
+    f"{FIELD}.ipam": "type cidr",
+    f"{FIELD}.ipv4": "pool mode autoDetectionMethod",
+    f"{FIELD}.ipv6": "pool mode autoDetectionMethod sourceNATEnabled",
+    f"{FIELD}.typha": "enabled",
+    f"{FIELD}.ebpfDataplane": "enabled",
+    f"{FIELD}.overlay": "enabled createPodRoutes",
+    f"{FIELD}.snatToUpstreamDNS": "enabled",
+    f"{FIELD}.autoScaling": "mode resources",
+    f"{FIELD}.vxlan": "enabled",
+    f"{FIELD}.birdExporter": "enabled",
+    f"{FIELD}.multus": "enabled installCNIPlugins",
+}
+"""The fields of a NetworkConfig, by path."""
+_POOL_MODES = ("Always", "Never", "CrossSubnet", "Off")
+_VALUES = {
+    "backend": ("bird", "none", "vxlan"),
+    "ipam.type": ("calico-ipam", "host-local"),
+    "ipv4.pool": ("ipip", "vxlan"),
+    "ipv4.mode": _POOL_MODES,
+    "ipv6.pool": ("ipip", "vxlan"),
+    "ipv6.mode": _POOL_MODES,
+    "ipip": _POOL_MODES,
+    "autoScaling.mode": ("cluster-proportional", "vpa", "static"),
+    "serviceLoopPrevention": ("Disabled", "Drop", "Reject"),
+}
+"""The allowed values of fields of a NetworkConfig, by path."""
 _IPV6_SUPPORT = "FELIX_IPV6SUPPORT"
 _RANGES = [[{"subnet": "usePodCidrIPv6"}], [{"subnet": "usePodCidr"}]]
 
@@ -181,15 +212,31 @@ def _is_dual_stack(data: Mapping[str, str]) -> bool:
         raise InvalidInput(f"ConfigMap {_CONFIG_MAP}: {_CNI} cannot be read: {error}") from error
 
 
-def _validate(config: Mapping[str, Any], families: Sequence[str]) -> Iterator[Fault]:
-    """Calico's own IPAM is IPv4-only (docs/reference/gardener.md#cni-admission)."""
-    kind = dig(config, "ipam", "type")
-    if kind == "calico-ipam" and list(families) != ["IPv4"]:
+def _validate(config: Mapping[str, Any], families: Sequence[str], proxy: bool) -> Iterator[Fault]:
+    """The errors of networking-calico's admission (docs/reference/gardener.md#cni-admission)."""
+    for path, values in _VALUES.items():
+        value = dig(config, *path.split("."))
+        if value is not None and value not in values:
+            yield not_supported(f"{FIELD}.{path}", value, values)
+    for pool in ("ipv4", "ipv6"):
+        mode = dig(config, pool, "mode")
+        if dig(config, pool, "pool") == "vxlan" and mode in ("CrossSubnet", "Off"):
+            yield not_supported(f"{FIELD}.{pool}.mode", mode, ("Always", "Never"))
+    if dig(config, "ipam", "type") == "calico-ipam" and list(families) != ["IPv4"]:
         yield invalid(
-            "spec.networking.providerConfig.ipam.type",
-            kind,
+            f"{FIELD}.ipam.type",
+            "calico-ipam",
             'IPAM type "calico-ipam" is only supported for IPv4 single-stack shoots, use "host-local" instead',
         )
+    subnet = dig(config, "ipam", "cidr")
+    if subnet is not None and str(subnet).lower() != "usepodcidr" and not is_cidr(subnet):
+        yield invalid(f"{FIELD}.ipam.cidr", subnet, "must be a CIDR or usePodCIDR")
+    mtu = config.get("vethMTU")
+    if mtu is not None and not (str(mtu).isdecimal() and int(mtu) > 0):
+        yield invalid(f"{FIELD}.vethMTU", mtu, "must be a positive integer")
+    if not proxy and not dig(config, "ebpfDataplane", "enabled"):
+        message = "Disabling kube-proxy is forbidden in conjunction with calico without running in ebpf dataplane"
+        yield forbidden("spec.kubernetes.kubeProxy.enabled", message)
 
 
-CALICO = Cni("calico", _DAEMON_SET, _CONFIG_MAP, objects, _is_dual_stack, _validate, (IP_POOL,))
+CALICO = Cni("calico", _DAEMON_SET, _CONFIG_MAP, objects, _is_dual_stack, _validate, _FIELDS, (IP_POOL,))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from dualstack.gardener.model.names import RANGES
 from dualstack.gardener.model.networks import Networks, network_families
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.gardener.render.cni.interface import Cni, cidr_of
+from dualstack.gardener.render.cni.interface import FIELD, Cni, cidr_of
 from dualstack.gardener.render.families import from_migration_on, restart_mark
+from dualstack.gardener.validation.field_errors import Fault, invalid, not_supported
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import config_map, daemon_set
 from dualstack.model.names import KUBE_SYSTEM
@@ -18,6 +22,25 @@ from dualstack.model.workloads import with_template_annotation
 _CONFIG_MAP = "cilium-config"
 _DAEMON_SET = "cilium"
 _IMAGE = "cilium/cilium:v1.17.6"
+_FIELDS = {
+    FIELD: "apiVersion kind debug kubeproxy hubble tunnel store ipv4 ipv6 bpfSocketLBHostnsOnly cni "
+    "egressGateway mtu devices directRoutingDevice loadBalancingMode l2Announcements "
+    "ipv4NativeRoutingCIDREnabled ipv6NativeRoutingCIDREnabled overlay snatToUpstreamDNS snatOutOfCluster "
+    "enableIpv4Masquerade enableIpv6Masquerade enableBPFMasquerade bgpControlPlane policyAuditMode "
+    "encryption",
+    f"{FIELD}.kubeproxy": "k8sServiceHost k8sServicePort",
+    f"{FIELD}.overlay": "enabled createPodRoutes",
+    f"{FIELD}.snatToUpstreamDNS": "enabled",
+    f"{FIELD}.encryption": "mode enabled nodeToNodeEnabled strictMode",
+}
+"""The fields of a NetworkConfig, by path."""
+_VALUES = {
+    "tunnel": ("vxlan", "geneve", "disabled"),
+    "store": ("kubernetes",),
+    "loadBalancingMode": ("snat", "dsr", "hybrid"),
+}
+"""The allowed values of fields of a NetworkConfig."""
+_DEVICE = re.compile(r"[^/\s]{1,15}")
 _KNOWN = {
     "routing-mode": ("native",),
     "tunnel": ("disabled",),
@@ -94,4 +117,27 @@ def _is_dual_stack(data: Mapping[str, str]) -> bool:
     return data.get("enable-ipv4") == data.get("enable-ipv6") == "true"
 
 
-CILIUM = Cni("cilium", _DAEMON_SET, _CONFIG_MAP, objects, _is_dual_stack)
+def _validate(config: Mapping[str, Any], _families: Sequence[str], _proxy: bool) -> Iterator[Fault]:
+    """The errors of networking-cilium's admission (docs/reference/gardener.md#cni-admission)."""
+    for key, values in _VALUES.items():
+        value = config.get(key)
+        if value is not None and value not in values:
+            yield not_supported(f"{FIELD}.{key}", value, values)
+    if (config.get("mtu") or 0) < 0:
+        yield invalid(f"{FIELD}.mtu", config["mtu"], "mtu must be a positive integer")
+    port = dig(config, "kubeproxy", "k8sServicePort")
+    if port is not None and not 1 <= port <= 65535:
+        yield invalid(f"{FIELD}.kubeproxy.k8sServicePort", port, "must be between 1 and 65535")
+    devices = {f"devices[{index}]": device for index, device in enumerate(config.get("devices") or ())}
+    if (device := config.get("directRoutingDevice")) is not None:
+        devices["directRoutingDevice"] = device
+    for key, device in devices.items():
+        if not _DEVICE.fullmatch(device):
+            yield invalid(f"{FIELD}.{key}", device, f'must match the pattern "{_DEVICE.pattern}"')
+    encryption = config.get("encryption") or {}
+    if encryption.get("enabled") and encryption.get("strictMode") and encryption.get("mode") != "wireguard":
+        message = "strict mode can only be used with wireguard as encryption mode"
+        yield invalid(f"{FIELD}.encryption.mode", encryption.get("mode"), message)
+
+
+CILIUM = Cni("cilium", _DAEMON_SET, _CONFIG_MAP, objects, _is_dual_stack, _validate, _FIELDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dualstack.gardener.model.networks import Networks
@@ -14,8 +14,10 @@ from dualstack.model.errors import GateFailed
 from dualstack.model.kinds import Kind
 from dualstack.model.parts import Part
 
+FIELD = "spec.networking.providerConfig"
 
-def _accept(_config: Mapping[str, Any], _families: Sequence[str]) -> Iterable[Fault]:
+
+def _accept(_config: Mapping[str, Any], _families: Sequence[str], _proxy: bool) -> Iterable[Fault]:
     return ()
 
 
@@ -33,8 +35,10 @@ class Cni:
     """The objects of its ManagedResource, for the families of `dualstack.gardener.model.networks.network_families`."""
     is_dual_stack: Callable[[Mapping[str, str]], bool]
     """Whether the data of the ConfigMap configures both families; raises InvalidInput if they do not say."""
-    validate: Callable[[Mapping[str, Any], Sequence[str]], Iterable[Fault]] = _accept
-    """Faults of `spec.networking.providerConfig` for these families."""
+    validate: Callable[[Mapping[str, Any], Sequence[str], bool], Iterable[Fault]] = _accept
+    """Faults of `spec.networking.providerConfig` for these families, with or without kube-proxy."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """The fields of its configuration, as `dualstack.gardener.validation.known_fields`; empty for any."""
     custom_kinds: tuple[Kind, ...] = ()
     """The kinds among `objects` that are not built into Kubernetes."""
 

@@ -1,0 +1,235 @@
+"""Shoots that the garden refuses or takes, by rule of core, provider-gcp, calico and cilium, and what it fills in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from tests.unit.model import golden
+
+from dualstack.gardener.model.defaults import with_defaults, with_overlay
+from dualstack.gardener.render.cni import CNIS
+from dualstack.gardener.validation.known_fields import CONFIGURATIONS, SHOOT
+from dualstack.gardener.validation.shoot import validate_shoot
+from dualstack.model.kinds import Manifest
+
+WORKER = {"apiVersion": "gcp.provider.extensions.gardener.cloud/v1alpha1", "kind": "WorkerConfig"}
+ACCOUNT = "a@p.iam.gserviceaccount.com"
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+Edit = Callable[[dict[str, Any]], Any]
+
+
+def edited(*edits: Edit) -> Manifest:
+    shoot = deepcopy(golden.shoot_file())
+    for edit in edits:
+        edit(shoot)
+    return shoot
+
+
+def at(path: str) -> Callable[[Manifest], Any]:
+    def find(shoot: Manifest) -> Any:
+        found: Any = shoot
+        for key in path.split("."):
+            found = found[int(key)] if key.isdigit() else found.setdefault(key, {})
+        return found
+
+    return find
+
+
+def put(path: str, **fields: Any) -> Edit:
+    return lambda shoot: at(path)(shoot).update(deepcopy(fields))
+
+
+def drop(path: str, key: str) -> Edit:
+    return lambda shoot: at(path)(shoot).pop(key)
+
+
+POOL, PLANE, NETWORK = "spec.provider.workers.0", "spec.provider.controlPlaneConfig", "spec.networking.providerConfig"
+NETWORKS_OF = "spec.provider.infrastructureConfig.networks"
+
+
+def worker(**config: Any) -> Edit:
+    return put(POOL, providerConfig=WORKER | config)
+
+
+def cilium(**config: Any) -> Edit:
+    kind = {"apiVersion": "cilium.networking.extensions.gardener.cloud/v1alpha1", "kind": "NetworkConfig"}
+    return put("spec.networking", type="cilium", providerConfig=kind | {"overlay": {"enabled": False}} | config)
+
+
+def disk(**fields: Any) -> Edit:
+    return put(POOL, dataVolumes=[{"name": "data", "type": "pd-ssd", "size": "10Gi"} | fields])
+
+
+def hyper_disk(name: str, **settings: Any) -> Edit:
+    return put(PLANE, storage={name: {"enabled": True} | settings})
+
+
+REFUSED: list[tuple[tuple[Edit, ...], str]] = [
+    ((drop("spec.provider", "controlPlaneConfig"),), "controlPlaneConfig: Required value"),
+    ((drop(PLANE, "zone"),), "controlPlaneConfig.zone: Required value"),
+    ((put(PLANE, zone="europe-west1-d"),), "controlPlaneConfig.zone: Invalid value"),
+    ((put(PLANE, kind="WorkerConfig"),), "controlPlaneConfig.kind: Unsupported value"),
+    ((put(PLANE, storage={"defaultStorageClass": "fast"}),), "defaultStorageClass: Unsupported value"),
+    ((put(PLANE, storage={"defaultStorageClass": "gce-sc-hd-extreme"}),), "defaultStorageClass: Invalid value"),
+    ((hyper_disk("hyperDiskBalanced"),), "hyperDiskBalanced.provisionedIopsOnCreate: Required value"),
+    ((hyper_disk("hyperDiskBalanced", provisionedIopsOnCreate=1),), "provisionedThroughputOnCreate: Required value"),
+    (
+        (hyper_disk("hyperDiskThroughput", provisionedIopsOnCreate=1, provisionedThroughputOnCreate="1Mi"),),
+        "hyperDiskThroughput.provisionedIopsOnCreate: Forbidden",
+    ),
+    ((hyper_disk("hyperDiskExtreme", provisionedIopsOnCreate=0),), "provisionedIopsOnCreate: Invalid value: 0"),
+    (
+        (hyper_disk("hyperDiskThroughput", provisionedThroughputOnCreate="fast"),),
+        "provisionedThroughputOnCreate: Invalid value",
+    ),
+    ((drop(POOL, "volume"),), "volume: Required value"),
+    ((drop(f"{POOL}.volume", "type"),), "volume.type: Required value"),
+    ((put(f"{POOL}.volume", type="SCRATCH"),), "volume.type: Invalid value"),
+    ((drop(f"{POOL}.volume", "size"),), "volume.size: Required value"),
+    ((put(f"{POOL}.volume", size="50GB"),), "volume.size: Invalid value"),
+    ((disk(size="1Ti"),), "dataVolumes[0].size: Invalid value"),
+    ((disk(name="Data"),), "dataVolumes[0].name: Invalid value"),
+    ((disk(type=None),), "dataVolumes[0].type: Required value"),
+    ((disk(), put(POOL, kubeletDataVolumeName="other")), "kubeletDataVolumeName: Invalid value"),
+    ((put(POOL, updateStrategy="Recreate"),), "updateStrategy: Unsupported value"),
+    ((put(POOL, updateStrategy="ManualInPlaceUpdate"),), "maxSurge: Invalid value: 1: should not be set"),
+    ((put(POOL, maxUnavailable="101%"),), "maxUnavailable: Invalid value"),
+    ((put(POOL, priority=-2),), "priority: Invalid value"),
+    ((put(POOL, cri={"name": "docker"}),), "cri.name: Unsupported value"),
+    ((put(f"{POOL}.machine", architecture="s390x"),), "machine.architecture: Unsupported value"),
+    ((put(POOL, taints=[{"key": "a", "effect": "Never"}]),), "taints[0].effect: Unsupported value"),
+    ((put(POOL, taints=[{"key": "a"}]),), "taints[0].effect: Required value"),
+    ((put(POOL, taints=[{"key": "a", "effect": "NoExecute"}] * 2),), "taints[1]: Duplicate value"),
+    ((put(NETWORKS_OF, cloudNAT={"natIPNames": []}),), "natIPNames: Invalid value: []"),
+    ((put(NETWORKS_OF, cloudNAT={"natIPNames": [{"name": "-bad-"}]}),), "natIPNames[0].name: Invalid value"),
+    ((put(NETWORKS_OF, cloudNAT={"natIPNames": [{"name": "Ab"}]}),), "natIPNames[0].name: Invalid value"),
+    ((put(NETWORKS_OF, dualStack={"enabled": True}),), "networks.dualStack: Forbidden: unknown field"),
+    ((put(NETWORKS_OF, workerz="10.0.0.0/8"),), "networks.workerz: Forbidden: unknown field; did you mean worker"),
+    ((worker(kind="InfrastructureConfig"),), "providerConfig.kind: Unsupported value"),
+    ((worker(gpus={}),), "workers[0].providerConfig.gpus: Forbidden: unknown field; did you mean gpu?"),
+    ((worker(gpu={"acceleratorType": "nvidia-tesla-t4", "count": 0}),), "gpu.count: Forbidden"),
+    ((worker(gpu={"acceleratorType": "NVIDIA", "count": 1}),), "gpu.acceleratorType: Invalid value"),
+    ((worker(serviceAccount={"scopes": [SCOPE]}),), "serviceAccount.email: Invalid value"),
+    ((worker(serviceAccount={"email": "a@example.org", "scopes": [SCOPE]}),), "serviceAccount.email: Invalid value"),
+    ((worker(serviceAccount={"email": ACCOUNT, "scopes": []}),), "serviceAccount.scopes: Required value"),
+    ((worker(serviceAccount={"email": ACCOUNT, "scopes": ["a"]}),), "scopes[0]: Invalid value"),
+    ((worker(serviceAccount={"email": ACCOUNT, "scopes": [SCOPE] * 2}),), "scopes[1]: Duplicate value"),
+    ((worker(minCpuPlatform="Intel_Haswell"),), "minCpuPlatform: Invalid value"),
+    ((worker(minCpuPlatform="a" * 251),), "minCpuPlatform: Invalid value"),
+    ((worker(volume={"interface": "SATA"}),), "volume.interface: Unsupported value"),
+    ((worker(volume={"encryption": {}}),), "encryption.kmsKeyName: Required value"),
+    ((worker(volume={"encryption": {"kmsKeyName": "a b"}}),), "encryption.kmsKeyName: Invalid value"),
+    ((disk(type="SCRATCH"), worker()), "volume.interface: Required value"),
+    ((disk(), worker(volume={"interface": "NVME"})), "volume.interface: Invalid value"),
+    ((worker(dataVolumes=[{"name": "data"}]),), "could not find dataVolume with name data"),
+    ((disk(), worker(dataVolumes=[{"name": "data", "provisionedIops": 1}])), "provisionedIops: Forbidden"),
+    ((disk(), worker(dataVolumes=[{"name": "data", "sourceImage": "A"}])), "sourceImage: Invalid value"),
+    ((worker(bootVolume={"provisionedThroughput": 1}),), "bootVolume.provisionedThroughput: Forbidden"),
+    ((put(NETWORK, ipam={"type": "whereabouts"}),), "ipam.type: Unsupported value"),
+    ((put(NETWORK, ipam={"cidr": "pods"}),), "ipam.cidr: Invalid value"),
+    ((put(NETWORK, backend="foo"),), "backend: Unsupported value"),
+    ((put(NETWORK, ipv4={"pool": "gre"}),), "ipv4.pool: Unsupported value"),
+    ((put(NETWORK, ipv4={"pool": "vxlan", "mode": "CrossSubnet"}),), "ipv4.mode: Unsupported value"),
+    ((put(NETWORK, vethMTU="big"),), "vethMTU: Invalid value"),
+    ((put(NETWORK, backends="none"),), "providerConfig.backends: Forbidden: unknown field; did you mean backend?"),
+    ((cilium(tunnel="gre"),), "tunnel: Unsupported value"),
+    ((cilium(mtu=-1),), "mtu: Invalid value"),
+    ((cilium(devices=["eth0", "a b"]),), "devices[1]: Invalid value"),
+    ((cilium(directRoutingDevice=""),), "directRoutingDevice: Invalid value"),
+    ((cilium(kubeproxy={"k8sServicePort": 0}),), "k8sServicePort: Invalid value"),
+    ((cilium(encryption={"enabled": True, "strictMode": True}),), "encryption.mode: Invalid value"),
+    ((cilium(backend="none"),), "providerConfig.backend: Forbidden: unknown field"),
+    ((put("spec.kubernetes", kubeProxy={"enabled": False}),), "kubeProxy.enabled: Forbidden"),
+    ((put("spec.kubernetes", kubeProxy={"mode": "foo"}),), "kubeProxy.mode: Unsupported value"),
+    ((put("spec.kubernetes", version="1.12.0"),), "version: Unsupported value"),
+    ((put("spec.kubernetes", version="latest"),), "version: Invalid value"),
+    ((put("metadata", deletionTimestamp="2026-11-28T00:00:00Z"),), "metadata.deletionTimestamp: Forbidden"),
+    ((put("status", hibernated=True),), "status.hibernated: Invalid value"),
+    ((put("spec", networkings={}),), "spec.networkings: Forbidden: unknown field; did you mean networking?"),
+    ((put(POOL, zone="europe-west1-b"),), "workers[0].zone: Forbidden: unknown field; did you mean zones?"),
+    ((put(NETWORK, overlay={}),), "overlay.enabled: Invalid value: null: overlay must be set to false"),
+]
+
+TAKEN: list[tuple[Edit, ...]] = [
+    (put(NETWORKS_OF, cloudNAT={"enableDynamicPortAllocation": True, "minPortsPerVM": 0}),),
+    (drop("spec.networking", "providerConfig"),),
+    (drop(NETWORK, "overlay"),),
+    (put(PLANE, storage={"defaultStorageClass": "gce-sc-fast", "csiFilestore": {"enabled": True}}),),
+    (hyper_disk("hyperDiskBalanced", provisionedIopsOnCreate=3000, provisionedThroughputOnCreate="140Mi"),),
+    (disk(), worker(dataVolumes=[{"name": "data", "sourceImage": "family/debian-12"}])),
+    (disk(type="SCRATCH"), worker(volume={"interface": "NVME"})),
+    (worker(gpu={"acceleratorType": "nvidia-tesla-t4", "count": 1}, minCpuPlatform="Intel Haswell"),),
+    (worker(serviceAccount={"email": ACCOUNT, "scopes": [SCOPE]}),),
+    (put(NETWORK, ebpfDataplane={"enabled": True}), put("spec.kubernetes", kubeProxy={"enabled": False})),
+    (cilium(tunnel="disabled", devices=["eth0"]), put("spec.kubernetes", kubeProxy={"enabled": False})),
+    (put("spec.kubernetes", kubeProxy={"mode": "NFTables"}),),
+    (put(POOL, taints=[{"key": "a", "effect": "NoExecute"}, {"key": "a", "effect": "NoSchedule"}]),),
+    (put("spec.kubernetes", version="1.36"),),
+]
+
+
+def texts(*edits: Edit) -> list[str]:
+    return [str(fault) for fault in validate_shoot(edited(*edits))]
+
+
+@pytest.mark.parametrize(("edits", "words"), [pytest.param(*case, id=case[1][:60]) for case in REFUSED])
+def test_r08_what_the_garden_refuses_is_refused(edits: tuple[Edit, ...], words: str) -> None:
+    assert any(words in text for text in texts(*edits)), texts(*edits)
+
+
+@pytest.mark.parametrize("edits", TAKEN)
+def test_r08_what_the_garden_takes_is_taken(edits: tuple[Edit, ...]) -> None:
+    assert texts(*edits) == []
+
+
+def test_r08_all_errors_of_all_rules_are_reported_together() -> None:
+    assert len(texts(*(edits[0] for edits, _ in REFUSED[1:2]), put(POOL, zone="x"), put(NETWORK, backend="foo"))) == 3
+
+
+def test_r08_the_garden_fills_in_overlay_snat_proxy_mode_and_surge() -> None:
+    bare = edited(drop("spec.networking", "providerConfig"), drop("spec.kubernetes.kubeProxy", "mode"))
+    complete = with_defaults(with_overlay(bare))
+    assert complete["spec"]["networking"]["providerConfig"] == {
+        "overlay": {"enabled": False},
+        "snatToUpstreamDNS": {"enabled": False},
+    }
+    assert complete["spec"]["kubernetes"]["kubeProxy"]["mode"] == "IPTables"
+    manual = edited(
+        put(POOL, updateStrategy="ManualInPlaceUpdate"), drop(POOL, "maxSurge"), drop(POOL, "maxUnavailable")
+    )
+    assert not {"maxSurge", "maxUnavailable"} & set(with_defaults(manual)["spec"]["provider"]["workers"][0])
+
+
+@pytest.mark.parametrize("known", [SHOOT, CONFIGURATIONS, *(cni.fields for cni in CNIS.values())])
+def test_r08_fields_are_listed_once_and_below_fields_that_are_listed(known: dict[str, str]) -> None:
+    for path, fields in known.items():
+        assert len(fields.split()) == len(set(fields.split()))
+        parent, _, last = path.rpartition(".")
+        if parent and parent in known:
+            assert last.removesuffix("[]") in known[parent].split(), path
+
+
+@pytest.mark.parametrize("value", ["text", 7, True, [], [None], None, {"a": None}])
+@pytest.mark.parametrize(
+    ("holder", "key"),
+    [
+        (PLANE, "storage"),
+        (PLANE, "zone"),
+        (POOL, "volume"),
+        (POOL, "dataVolumes"),
+        (POOL, "providerConfig"),
+        (POOL, "taints"),
+        (POOL, "priority"),
+        (POOL, "cri"),
+        (NETWORK, "ipam"),
+        (NETWORK, "ipv4"),
+        (NETWORK, "backend"),
+        (NETWORK, "vethMTU"),
+        (NETWORKS_OF, "cloudNAT"),
+    ],
+)
+def test_r08_any_value_is_an_error_or_valid_but_never_a_traceback(holder: str, key: str, value: Any) -> None:
+    validate_shoot(edited(put(holder, **{key: value})))
