@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+RUN_STAMP := $(VENV)/.run-installed
 STAMP := $(VENV)/.installed
 NODE := tests/contract/node
 NODE_STAMP := $(NODE)/node_modules/.installed
@@ -15,20 +17,20 @@ LAYOUT := src/dualstack_sim/kube/protobuf.json
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-rehearse: $(STAMP)  ## rehearse the migration of examples/shoot.yaml
-	$(BIN)/dualstack rehearse examples/shoot.yaml
+rehearse: $(RUN_STAMP)  ## rehearse the migration of examples/shoot.yaml
+	$(BIN)/python -m dualstack rehearse examples/shoot.yaml
 
-rehearse-large: $(STAMP)  ## rehearse the migration of 40 nodes in three zones
-	$(BIN)/dualstack rehearse examples/shoot-large.yaml
+rehearse-large: $(RUN_STAMP)  ## rehearse the migration of 40 nodes in three zones
+	$(BIN)/python -m dualstack rehearse examples/shoot-large.yaml
 
 test: $(STAMP)  ## run the quick tests
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not clients"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not clients"
 
 test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT)  ## run upstream clients against the simulated cloud; needs kubectl, npm and go
-	$(BIN)/pytest -q -m "clients and not slow"
+	$(BIN)/python -m pytest -q -m "clients and not slow"
 
 test-slow: $(STAMP)  ## run the slow tests: large clusters, whole rehearsals, restarts
-	$(BIN)/pytest -q -m slow
+	$(BIN)/python -m pytest -q -m slow
 
 crash: $(STAMP)  ## kill the product at every call of a migration; CRASH="--sample 40 --seed 1" for some, "--whole" from the Shoot to DNS
 	$(BIN)/python -m tests.crash $(CRASH)
@@ -59,9 +61,21 @@ $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json
 $(GO_CLIENT): $(GO)/go.mod $(GO)/go.sum $(wildcard $(GO)/*.go $(GO)/*/*.go)
 	cd $(GO) && go build -o build/contract . && go build -o build/ ./kubernetes ./protobuf
 
-$(STAMP): pyproject.toml requirements-dev.txt
-	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name it with PYTHON=")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	touch $@
+# Each package is printed as it is installed. The pipe hides the exit status of pip, so a file stands for its success.
+define install
+	@rm -f $(VENV)/.done
+	@{ $(PIP) $(1) && touch $(VENV)/.done; } | awk '/^(Collecting|Obtaining|Installing)/ { print "  " $$1, $$2; fflush() }'
+	@test -e $(VENV)/.done && rm $(VENV)/.done
+endef
+
+$(RUN_STAMP): pyproject.toml requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name it with PYTHON=")'
+	@echo "Installing dualstack and what it needs into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	$(call install,--constraint requirements-dev.txt --editable .)
+	@touch $@
+
+$(STAMP): $(RUN_STAMP) requirements-dev.txt
+	@echo "Installing what the tests need into $(VENV) ..."
+	$(call install,--requirement requirements-dev.txt)
+	@touch $@
