@@ -37,6 +37,11 @@ class SteppableClock:
         """Simulated seconds per second of wall-clock time; 0 stops the clock."""
         return self._speed
 
+    @property
+    def formula_origin(self) -> float:
+        """The origin of the `ScaledClock` with the present speed and time; of no use at speed 1."""
+        return (self._then - self._wall * self._speed) / (1.0 - self._speed) if self._speed != 1.0 else self.origin
+
     def now(self) -> float:
         return self._then + (time.time() - self._wall) * self._speed
 

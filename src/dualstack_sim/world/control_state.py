@@ -5,7 +5,7 @@ POST /load      load a document of /dump, or its state; answers {"digest"}
 POST /reset     load the state at the start; answers {"digest"}
 POST /finish    complete all running operations now
 POST /seed      {"seed": 7}: the seed of all further random draws
-GET  /clock     {"now", "speed", "fixedFor"}
+GET  /clock     {"now", "origin", "speed", "fixedFor"}; `origin` as in `dualstack.clock.ScaledClock`
 POST /clock     {"speed": 60}, {"step": 30}, or both: first the speed, then the step
 GET  /requests?method=&caller=&limit=   the latest requests to Compute, oldest first
 GET  /rules     every enforced rule, with source and tag
@@ -115,8 +115,9 @@ class StateControl:
         return [rule.as_json() for rule in RULES.values()]
 
     def _time(self) -> dict[str, Any]:
+        origin = self._clock.formula_origin if isinstance(self._clock, SteppableClock) else 0.0
         speed = getattr(self._clock, "speed", 1.0)
-        return {"now": self._clock.now(), "speed": speed, "fixedFor": self._fixed_for()}
+        return {"now": self._clock.now(), "origin": origin, "speed": speed, "fixedFor": self._fixed_for()}
 
     def _fixed_for(self) -> str:
         if not isinstance(self._clock, SteppableClock):

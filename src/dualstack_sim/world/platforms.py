@@ -30,6 +30,11 @@ class Platform(Protocol):
         ...
 
     @property
+    def node_count(self) -> int:
+        """The number of nodes before the migration."""
+        ...
+
+    @property
     def quotas(self) -> Limits:
         """The quotas that a project with such a cluster has."""
         ...

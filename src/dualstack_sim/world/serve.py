@@ -40,6 +40,12 @@ from dualstack_sim.world.platforms import PLATFORMS
 _SETTLE_SECONDS = 1800.0
 """Simulated seconds within which the cluster must come to rest."""
 
+_SETTLE_WALL_SECONDS, _NODE_WALL_SECONDS = 50.0, 1.0
+"""Wall seconds that it gets at least: for any cluster, and for each node."""
+
+_BUILD_SPEED = 300.0
+"""The highest speed of the clock until then; at a higher one, most of the simulated time would pass unused."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorldOptions:
@@ -132,7 +138,13 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         endpoints=fabric.traffic,
     )
     actors = await stack.enter_async_context(ActorGroup(context, platform.actors(context)))
-    await actors.settled(_SETTLE_SECONDS)
+    speed = clock.speed
+    if isinstance(clock, SteppableClock) and speed > _BUILD_SPEED:
+        clock.set_speed(_BUILD_SPEED)
+    patience = clock.speed * (_SETTLE_WALL_SECONDS + _NODE_WALL_SECONDS * platform.node_count)
+    await actors.settled(max(_SETTLE_SECONDS, patience))
+    if isinstance(clock, SteppableClock):
+        clock.set_speed(speed)
     fabric.rest(clock.now())
     with contextlib.suppress(ApiError):  # a client already changes resources: /reset stays refused
         control[STATE].remember_start(compute.dump())
@@ -144,7 +156,10 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         "computeEndpoint": urls["compute"],
         "kubeconfig": str(kubeconfig),
         "controlEndpoint": urls["control"],
-        "clock": {"origin": clock.origin, "speed": clock.speed},
+        "clock": {
+            "origin": clock.formula_origin if isinstance(clock, SteppableClock) else clock.origin,
+            "speed": clock.speed,
+        },
         "project": options.project,
     }
 

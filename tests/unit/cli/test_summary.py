@@ -29,7 +29,7 @@ def result(**changes: Any) -> Result:
         "strategy": "overlap",
         "profile": "documented",
         "assumptions": ["An alias IP range counts as a matched resource of a hybrid subnet (K3, inferred)."] * 30,
-        "time": {"simulatedSeconds": 5495.9, "wallSeconds": 28.7},
+        "time": {"simulatedSeconds": 5495.9, "wallSeconds": 28.7, "speed": 120.0, "requestSeconds": 0.4},
         "phases": [{**phase, "finishedAt": phase["finishedAt"] or 4420.4} for phase in PHASES],
         "constraints": [],
         "notices": [],

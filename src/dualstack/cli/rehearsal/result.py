@@ -49,9 +49,17 @@ class ShootName(msgspec.Struct, frozen=True):
     cni: str
 
 
-class Time(msgspec.Struct, frozen=True, rename="camel"):
+class Time(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`speed` is that of the clock, `request_seconds` the simulated seconds that a small request took on average.
+
+    note: what the user must know about the clock, if anything.
+    """
+
     simulated_seconds: float
     wall_seconds: float
+    speed: float
+    request_seconds: float
+    note: str | None = None
 
 
 class Nodes(msgspec.Struct, frozen=True, rename="camel"):

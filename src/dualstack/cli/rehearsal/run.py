@@ -19,6 +19,7 @@ from dualstack.cli.rehearsal.checks import LOSSY, FinishedRun, verify
 from dualstack.cli.rehearsal.display import Display, make_display, remaining, typical_duration
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
 from dualstack.cli.rehearsal.next_steps import after_failure, after_success
+from dualstack.cli.rehearsal.pace import MEASURED_AT, Pace, choose_speed
 from dualstack.cli.rehearsal.processes import Child, events, first_of, operator_arguments, running, start_world
 from dualstack.cli.rehearsal.progress_limit import ProgressLimit
 from dualstack.cli.rehearsal.record import BACK, FORWARD, MAX_SAME_FAILURES, Direction, Record, at_rest
@@ -201,6 +202,7 @@ class Rehearsal:
         self._origin = 0.0
         """When the first run started; the world accounts for traffic from then on."""
         self._verifying = False
+        self._pace = Pace(options.speed, options.speed)
 
     async def run(self) -> Result:
         """Start both processes, make the runs, stop both processes."""
@@ -211,6 +213,9 @@ class Rehearsal:
             self._world_arguments(), self._folder / "world.log", sum(pool.minimum for pool in self._shoot.pools)
         )
         try:
+            address, self._pace = await choose_speed(address, self._options.speed)
+            if self._pace.speed < self._pace.requested:
+                self._display.say(f"The clock was {self._pace.describe()}.")
             async with open_world(address, self._shoot) as world:
                 return await self._rehearse(server, world, started)
         finally:
@@ -309,7 +314,7 @@ class Rehearsal:
 
     def _world_arguments(self) -> list[str]:
         options = self._options
-        given = {"speed": repr(options.speed), "seed": options.seed, "profile": options.profile}
+        given = {"speed": repr(min(options.speed, MEASURED_AT)), "seed": options.seed, "profile": options.profile}
         given |= {name: value for name in ("nodes", "faults") if (value := getattr(options, name)) is not None}
         knobs = [f"--knob={knob}" for knob in options.knobs]
         return [str(options.path), *(f"--{name}={value}" for name, value in given.items()), *knobs]
@@ -364,6 +369,9 @@ class Rehearsal:
 
     async def _refresh(self, world: World) -> None:
         while True:
+            began = time.monotonic()
+            await world.control("/clock")
+            self._pace.note(time.monotonic() - began)
             traffic = await world.control("/traffic")
             now = world.clock.now() - self._record.origin
             self._display.refresh(self._record, traffic, now, remaining(self._record, self._shoot, now))
@@ -393,6 +401,8 @@ class Rehearsal:
         self, world: World, run: Run, back: Run | msgspec.UnsetType, reason: str | None, started: float
     ) -> Result:
         assumptions = await world.control("/assumptions")
+        if reason and self._pace.behind:
+            reason = f"{reason}; {self._pace.describe()}"
         shown = msgspec.structs.asdict(run)
         simulated = shown.pop("simulated_seconds")
         if not isinstance(back, msgspec.UnsetType):
@@ -406,7 +416,13 @@ class Rehearsal:
             strategy=self._strategy(),
             profile=self._profile.name,
             assumptions=tuple(assumptions),
-            time=Time(round(simulated, 3), round(time.monotonic() - started, 3)),
+            time=Time(
+                simulated_seconds=round(simulated, 3),
+                wall_seconds=round(time.monotonic() - started, 3),
+                speed=self._pace.speed,
+                request_seconds=round(self._pace.request_seconds, 3),
+                note=self._pace.describe(),
+            ),
             traffic=traffic_since(await world.control("/traffic"), self._origin),
             compute=await world.control("/compute/statistics?caller=dualstack/"),
             kills=(*self._kills, *({"step": step, "at": None} for step in self._kills_left)),

@@ -132,6 +132,8 @@ def _verdict(result: Result) -> Iterator[str]:
     yield f"  connectivity   {_connectivity(result)}"
     time = result.time
     yield f"  time           {duration(time.simulated_seconds)} simulated, {time.wall_seconds:.0f} s of wall time"
+    if time.note:
+        yield f"  clock          {time.note}"
     yield f"  checks         {_count(result.checks)}"
     yield from _disturbances(result)
     if result.assumptions:

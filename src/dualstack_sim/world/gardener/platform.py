@@ -29,6 +29,7 @@ class GardenerPlatform:
         self.regions = {view.region: sorted({zone for pool in view.pools for zone in pool.zones})}
         self._shoot, self._nodes, self._garden = shoot, nodes, garden
         pools = ShootView.of(with_node_count(shoot, nodes)).pools
+        self.node_count = sum(pool.minimum for pool in pools)
         needed = sum(pool.minimum + pool.max_surge for pool in pools) + _OTHER_ROUTES
         self.quotas = Limits(static_routes_per_network=max(Limits().static_routes_per_network, needed))
 

@@ -1,0 +1,87 @@
+"""How fast the simulated clock may run on this machine.
+
+The processes of a rehearsal need wall time for each request, during which simulated time passes. If one request takes
+many simulated seconds, all durations and outages become longer than on the real cloud. So the clock is slowed down
+before the run where this machine is too slow for the requested speed, and the result states how long requests took.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, field, replace
+
+import aiohttp
+import msgspec
+
+from dualstack.cli.rehearsal.world import WorldAddress
+from dualstack.clock import ScaledClock
+
+REQUEST = 0.5
+"""Simulated seconds that a request may take before the run; during the run, the processes also work on others."""
+
+BEHIND = 1.5
+"""Simulated seconds for a request above which the durations of a run are not to be trusted."""
+
+SLOWEST = 2.0
+"""The clock is not slowed down below this speed."""
+
+MEASURED_AT = 200.0
+"""The highest speed at which requests are measured; at a much higher one the world is busy with its own heartbeats."""
+
+_SAMPLES = 25
+
+
+@dataclass(slots=True)
+class Pace:
+    """The speed of the clock, and the wall seconds that requests took."""
+
+    requested: float
+    speed: float
+    _samples: list[float] = field(default_factory=list)
+
+    def note(self, wall_seconds: float) -> None:
+        """Add the duration of one small request during the run."""
+        self._samples.append(wall_seconds)
+
+    @property
+    def request_seconds(self) -> float:
+        """Simulated seconds that a request took on average."""
+        return statistics.fmean(self._samples) * self.speed if self._samples else 0.0
+
+    @property
+    def behind(self) -> bool:
+        """Whether this machine could not follow the clock."""
+        return self.request_seconds > BEHIND
+
+    def describe(self) -> str | None:
+        """One sentence if the machine did not follow the requested speed; None if it did."""
+        if self.behind:
+            better = max(1, int(self.speed * REQUEST / self.request_seconds))
+            return (
+                f"this machine fell behind its clock: a request took {self.request_seconds:.1f} simulated seconds on "
+                f"average, so durations and outages are too long; use --speed {better}"
+            )
+        if self.speed < self.requested:
+            return f"slowed down to --speed {self.speed:.0f}, which this machine can follow, from {self.requested:.0f}"
+        return None
+
+
+async def choose_speed(address: WorldAddress, requested: float) -> tuple[WorldAddress, Pace]:
+    """Measure requests to the world, which is at rest, and set its clock to `requested` or what this machine follows.
+
+    Nothing else may use the clock of `address` yet.
+    """
+    url = address.control.rstrip("/") + "/clock"
+    async with aiohttp.ClientSession() as session:
+        samples = []
+        for _ in range(_SAMPLES):
+            began = time.monotonic()
+            async with session.get(url) as response:
+                await response.read()
+            samples.append(time.monotonic() - began)
+        fastest = max(SLOWEST, float(int(REQUEST / statistics.median(samples))))
+        async with session.post(url, json={"speed": min(requested, fastest)}) as response:
+            answer = msgspec.json.decode(await response.read())
+    clock = ScaledClock(origin=answer["origin"], speed=answer["speed"])
+    return replace(address, clock=clock), Pace(requested, clock.speed)
