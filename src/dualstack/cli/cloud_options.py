@@ -48,6 +48,24 @@ class StrategyName(click.Choice[str]):
         return super().convert(value, param, ctx)
 
 
+def landscape_options(command: Command) -> Command:
+    """Add `--landscape` and `--prepared`."""
+    landscape = click.option(
+        "--landscape",
+        type=click.Choice(["dualstack", "gardener"]),
+        default="dualstack",
+        show_default=True,
+        help="Who changes the infrastructure: `dualstack`, the operator; `gardener`, upstream's controller, to "
+        "see what the owner of a Shoot gets today.",
+    )
+    prepared = click.option(
+        "--prepared",
+        is_flag=True,
+        help="Overlap flag, pod range and aliases exist before the migration, which is then upstream's.",
+    )
+    return landscape(prepared(command))
+
+
 def simulated_world(*, speed: float) -> Callable[[Command], Command]:
     """Add `--speed` (with this default), `--seed`, `--faults`, `--profile` and `--knob`, in this order."""
     options = (

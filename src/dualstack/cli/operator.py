@@ -10,6 +10,22 @@ import click
 from dualstack.cli.cloud_options import Speed, StrategyName
 
 
+class ControllerNames(click.ParamType[tuple[str, ...]]):
+    """Names of controllers, separated by commas. Literals, because reading them from the operator would slow down
+    `--help`."""
+
+    name = "names"
+    known = ("shoot", "infrastructure", "controlplane", "network", "worker")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+        if unknown := [name for name in names if name not in self.known]:
+            self.fail(f"unknown controller {unknown[0]!r}; must be some of {', '.join(self.known)}.", param, ctx)
+        return names
+
+
 @click.command()
 @click.option(
     "--kubeconfig",
@@ -23,6 +39,14 @@ from dualstack.cli.cloud_options import Speed, StrategyName
     default="https://compute.googleapis.com",
     show_default=True,
     help="The Compute Engine API.",
+)
+@click.option(
+    "--controllers",
+    type=ControllerNames(),
+    metavar="NAME,...",
+    default=",".join(ControllerNames.known),
+    show_default=True,
+    help="Which controllers run. Objects of the others are left to the programs that manage them.",
 )
 @click.option(
     "--strategy",

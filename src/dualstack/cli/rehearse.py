@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from dualstack.cli.cloud_options import StrategyName, simulated_world
+from dualstack.cli.cloud_options import StrategyName, landscape_options, simulated_world
 
 
 @click.command()
@@ -22,6 +23,7 @@ from dualstack.cli.cloud_options import StrategyName, simulated_world
     help="How pod routes become alias ranges: `overlap` loses no packet, `compressed` has a short outage, `auto` "
     "chooses by the size of the network and the features of the cloud.",
 )
+@landscape_options
 @click.option(
     "--decoys",
     is_flag=True,
@@ -54,13 +56,18 @@ from dualstack.cli.cloud_options import StrategyName, simulated_world
     show_default=True,
     help="`json` prints one object on standard output; progress goes to standard error.",
 )
-def rehearse(**options: Any) -> None:
+@click.pass_context
+def rehearse(context: click.Context, /, landscape: str, prepared: bool, **options: Any) -> None:
     """Rehearse the migration of the cluster that SHOOT describes; `-` reads it from standard input.
 
     Starts a simulated Google Cloud and Kubernetes on loopback, builds the IPv4-only cluster in it, starts the operator
     as a separate process, adds IPv6 to the Shoot's spec.networking.ipFamilies, and verifies the cluster at the end. A
-    failed migration is verified too. Exit status 0 only if every check passed and `overlap` lost no packet.
+    failed migration is verified too. Exit status 0 only if every check passed and no packet was lost. An outage is
+    reported and accepted where it is announced (`compressed`) or measured (`--landscape gardener` without
+    `--prepared`).
     """
+    from dualstack.cli.rehearsal.landscape import Landscape
     from dualstack.cli.rehearsal.run import Options, run
 
-    sys.exit(run(Options(**options)))
+    given = context.get_parameter_source("strategy") is not ParameterSource.DEFAULT
+    sys.exit(run(Options(**options, landscape=Landscape(landscape, prepared), strategy_given=given)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.cloud_options import chosen, simulated_world
+from dualstack.cli.cloud_options import chosen, landscape_options, simulated_world
 
 
 @click.group()
@@ -19,16 +19,23 @@ def sim() -> None:
 @click.argument("shoot", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
 @click.option("--end-with-stdin", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
+@landscape_options
 @simulated_world(speed=1.0)
-def serve(shoot: Path, nodes: int | None, **options: Any) -> None:
+def serve(shoot: Path, nodes: int | None, landscape: str, prepared: bool, **options: Any) -> None:
     """Serve the cluster that SHOOT describes, IPv4-only, until interrupted.
 
-    When the cluster is ready, prints one line of JSON with `computeEndpoint`, `kubeconfig` and `controlEndpoint`.
+    When the cluster is ready, prints one line of JSON with `computeEndpoint`, `kubeconfig` and `controlEndpoint`. With
+    `--landscape gardener`, run the operator with `--controllers shoot,controlplane,network,worker`.
     """
     from dualstack.cli.shoot_file import read_shoot
     from dualstack_sim.world.serve import WorldOptions, run
 
-    run(WorldOptions(cluster=read_shoot(shoot, nodes), nodes=nodes, **chosen(**options)))
+    upstream = landscape == "gardener"
+    run(
+        WorldOptions(
+            cluster=read_shoot(shoot, nodes), nodes=nodes, upstream=upstream, prepared=prepared, **chosen(**options)
+        )
+    )
 
 
 @sim.command()

@@ -18,6 +18,9 @@ from dualstack.gce.access import ComputeClients
 from dualstack.kube.interface import Kube
 from dualstack.model.events import Listener
 
+CONTROLLERS = ("shoot", "infrastructure", "controlplane", "network", "worker")
+"""The controllers, by the name under which their objects are queued."""
+
 
 class Controller(Protocol):
     """Reconciles one kind of object."""
@@ -42,22 +45,24 @@ class OperatorOptions:
     end_with_stdin: bool = False
     debug: bool = False
     prober_image: str = ""
+    controllers: tuple[str, ...] = CONTROLLERS
 
 
 @asynccontextmanager
 async def assemble(kube: Kube, emit: Listener, options: OperatorOptions) -> AsyncIterator[Mapping[str, Controller]]:
-    """All controllers, by the name under which their objects are queued; closes their clients at the end."""
+    """The chosen controllers by name; closes their clients at the end."""
     clock = options.clock
     computes = ComputeClients(clock, endpoint=options.compute_endpoint)
+    every: dict[str, Controller] = {
+        "shoot": ShootController(kube, clock, emit, rollout=options.rollout),
+        "infrastructure": InfrastructureController(
+            kube, computes, clock, emit, strategy=options.strategy, prober_image=options.prober_image
+        ),
+        "controlplane": ControlPlaneController(kube, clock),
+        "network": NetworkController(kube, clock),
+        "worker": WorkersController(kube, clock),
+    }
     try:
-        yield {
-            "shoot": ShootController(kube, clock, emit, rollout=options.rollout),
-            "infrastructure": InfrastructureController(
-                kube, computes, clock, emit, strategy=options.strategy, prober_image=options.prober_image
-            ),
-            "controlplane": ControlPlaneController(kube, clock),
-            "network": NetworkController(kube, clock),
-            "worker": WorkersController(kube, clock),
-        }
+        yield {name: every[name] for name in options.controllers}
     finally:
         await computes.close()

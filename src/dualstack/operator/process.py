@@ -89,7 +89,7 @@ async def _operate(options: OperatorOptions) -> None:
 
         queue = KeyedQueue(reconcile, options.clock, metrics.outcome)
         stack.push_async_callback(queue.close)
-        handlers = Watches(queue.add).handlers()
+        handlers = Watches(queue.add, options.controllers).handlers()
         health.expect(handlers)
         await _reach(kube, connection.cluster.server, handlers)
         announced: list[OperatorReady] = []

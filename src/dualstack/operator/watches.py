@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from dualstack.gardener.controllers.extension import is_pending, operation_of
@@ -96,17 +96,20 @@ class NodeInterest:
 
 
 class Watches:
-    """The watched kinds, and the keys that their changes add."""
+    """The kinds that the controllers of these names watch, and the keys that their changes add."""
 
-    def __init__(self, add: Callable[[Key], None]) -> None:
+    def __init__(self, add: Callable[[Key], None], controllers: Collection[str]) -> None:
         self._add = add
+        self._controllers = controllers
         self._shoots = ShootInterest()
         self._extensions = ExtensionInterest()
         self._nodes = NodeInterest()
 
     def handlers(self) -> Mapping[Kind, Handle]:
         """The watched kinds with their handlers."""
-        return {SHOOT: self._shoot, NODE: self._node, **dict.fromkeys(EXTENSIONS, self._extension)}
+        of_shoot: dict[Kind, Handle] = {SHOOT: self._shoot, NODE: self._node} if "shoot" in self._controllers else {}
+        extensions = [kind for kind, controller in EXTENSIONS.items() if controller in self._controllers]
+        return {**of_shoot, **dict.fromkeys(extensions, self._extension)}
 
     def _shoot(self, change: str | None, found: Manifest) -> None:
         if change == "DELETED":

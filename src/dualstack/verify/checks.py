@@ -101,9 +101,19 @@ def dual_stack_subnet(facts: Facts) -> Verdict:
 
 def subnet_with_pod_range(facts: Facts) -> Verdict:
     """The nodes subnet has the pod range, which the aliases of pods need, and the overlap flag is off."""
-    cluster, subnet = facts.cluster, _nodes_subnet(facts)
-    good = (cluster.pod_range_name, cluster.pods) in secondary_ranges(subnet) and not _flag(subnet)
-    return good, _subnet_words(subnet)
+    subnet = _nodes_subnet(facts)
+    return _has_pod_range(facts) and not _flag(subnet), _subnet_words(subnet)
+
+
+def prepared_subnet(facts: Facts) -> Verdict:
+    """The nodes subnet is dual-stack and has the pod range. The overlap flag may be left from the preparation
+    (docs/reference/gardener.md#prepared-migration)."""
+    subnet = _nodes_subnet(facts)
+    return _has_pod_range(facts) and subnet["stackType"] == "IPV4_IPV6", _subnet_words(subnet)
+
+
+def _has_pod_range(facts: Facts) -> bool:
+    return (facts.cluster.pod_range_name, facts.cluster.pods) in secondary_ranges(_nodes_subnet(facts))
 
 
 def overlap_flag_off(facts: Facts) -> Verdict:

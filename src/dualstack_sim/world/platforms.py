@@ -43,6 +43,10 @@ class Platform(Protocol):
         """Create the objects and the resources of the cluster at rest, IPv4-only. InvalidInput if it cannot be."""
         ...
 
+    async def prepare(self, compute: Compute, clock: Clock) -> None:
+        """Change the cluster that was built, before any client can."""
+        ...
+
     def actors(self, context: ActorContext) -> list[Actor]:
         """The controllers that run in addition to those of every cluster."""
         ...

@@ -7,7 +7,7 @@ import contextlib
 import sys
 import tempfile
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -49,7 +49,10 @@ _BUILD_SPEED = 300.0
 
 @dataclass(frozen=True, slots=True)
 class WorldOptions:
-    """The options of `dualstack sim serve`. `cluster` is a description for the platform: a Shoot for `gardener`."""
+    """The options of `dualstack sim serve`. `cluster` is a description for the platform: a Shoot for `gardener`.
+
+    upstream: upstream's Infrastructure controller is an actor. prepared: the cluster is prepared for its migration.
+    """
 
     cluster: Manifest
     nodes: int | None
@@ -60,6 +63,8 @@ class WorldOptions:
     project: str = "proj-1"
     end_with_stdin: bool = False
     profile: Profile = field(default_factory=choose)
+    upstream: bool = False
+    prepared: bool = False
 
 
 def run(options: WorldOptions) -> None:
@@ -100,7 +105,8 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
     clock, chance = options.clock, Chance(options.seed)
     rules = load_faults(options.faults) if options.faults else []
     faults = FaultPlan(rules, chance, clock)
-    platform = PLATFORMS[options.platform](options.cluster, options.nodes, options.profile)
+    garden = replace(options.profile.garden, upstream=options.upstream, prepared=options.prepared)
+    platform = PLATFORMS[options.platform](options.cluster, options.nodes, replace(options.profile, garden=garden))
     listeners = {name: listen() for name in ("compute", "kubernetes", "control")}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
 
@@ -122,6 +128,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         platform.build(store, compute, token_uri=f"{urls['compute']}/token", clock=clock, chance=chance)
     except ApiError as refused:
         raise InvalidInput(f"the simulated cloud refuses the cluster: {refused.message}") from refused
+    await platform.prepare(compute, clock)
     store.admission.register("", "services", ServiceAddresses(store, platform.namespace))
     control = create_control(clock, fabric, compute, faults)
     applications = {"compute": create_compute_app(compute), "kubernetes": create_kube_app(store), "control": control}

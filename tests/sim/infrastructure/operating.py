@@ -15,7 +15,7 @@ from dualstack.gardener.controllers.workers import WorkersController
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.kube.watching import follow
 from dualstack.model.kinds import Manifest
-from dualstack.operator.assembly import Controller
+from dualstack.operator.assembly import CONTROLLERS, Controller
 from dualstack.operator.queue import Key, KeyedQueue
 from dualstack.operator.watches import Watches
 from tests.sim.infrastructure.scene import PROBER_IMAGE, QUICK, Scene
@@ -73,7 +73,7 @@ class Operating:
 async def operating(made: Scene, **options: Any) -> AsyncIterator[Operating]:
     """The operator runs. `options` are those of the Infrastructure controller."""
     running = Operating(made, **options)
-    watches = Watches(running.queue.add).handlers()
+    watches = Watches(running.queue.add, CONTROLLERS).handlers()
     listed = {kind: asyncio.Event() for kind in watches}
     tasks = [asyncio.create_task(follow(made.kube, kind, handle, listed[kind].set)) for kind, handle in watches.items()]
     try:

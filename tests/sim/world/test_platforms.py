@@ -14,6 +14,7 @@ from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, NAMESPACE, NODE, POD, 
 from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.platforms import PLATFORMS
 from dualstack_sim.world.serve import WorldOptions, start
@@ -28,6 +29,7 @@ class PlainPlatform:
     def __init__(self, description: Manifest, nodes: int | None) -> None:
         self.namespace = "control-plane"
         self.regions = {"europe-west1": [ZONE]}
+        self.quotas = Limits()
         self._names = [f"{description['name']}-{number}" for number in range(nodes or 1)]
         self.store: KubeStore | None = None
 
@@ -54,6 +56,9 @@ class PlainPlatform:
         store.create(CONFIG_MAP, calico_config(dual=False))
         for name in ("calico-node", "network-problem-detector-pod"):
             store.create(DAEMON_SET, daemon_set(name))
+
+    async def prepare(self, compute: Compute, clock: Clock) -> None:
+        pass
 
     def actors(self, context: ActorContext) -> list[Actor]:
         return []

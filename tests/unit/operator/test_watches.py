@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dualstack.model.kinds import Manifest
+import pytest
+from click import BadParameter
+
+from dualstack.cli.operator import ControllerNames
+from dualstack.gardener.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
+from dualstack.model.kinds import NODE, Kind, Manifest
+from dualstack.operator.assembly import CONTROLLERS
 from dualstack.operator.queue import Key
-from dualstack.operator.watches import ExtensionInterest, NodeInterest, ShootInterest
+from dualstack.operator.watches import ExtensionInterest, NodeInterest, ShootInterest, Watches
 
 OPERATION = "gardener.cloud/operation"
 
@@ -81,3 +87,30 @@ def test_a_node_matters_when_its_pod_cidrs_change() -> None:
     assert not interest.wakes(node()), "a heartbeat"
     assert interest.wakes(node("100.96.0.0/24", "2600::/112"))
     assert not interest.wakes(node("100.96.0.0/24", "2600::/112"))
+
+
+@pytest.mark.parametrize(
+    ("controllers", "kinds"),
+    [
+        (CONTROLLERS, {SHOOT, NODE, INFRASTRUCTURE, CONTROL_PLANE, NETWORK, WORKER}),
+        (("infrastructure",), {INFRASTRUCTURE}),
+        (("shoot", "controlplane", "network", "worker"), {SHOOT, NODE, CONTROL_PLANE, NETWORK, WORKER}),
+    ],
+)
+def test_r2_only_the_kinds_of_the_chosen_controllers_are_watched(
+    controllers: tuple[str, ...], kinds: set[Kind]
+) -> None:
+    assert set(Watches(lambda _: None, controllers).handlers()) == kinds
+
+
+@pytest.mark.parametrize(
+    ("value", "names"), [("infrastructure", ("infrastructure",)), ("worker, shoot,worker", ("worker", "shoot"))]
+)
+def test_r2_controllers_are_a_list_of_names(value: str, names: tuple[str, ...]) -> None:
+    assert ControllerNames().convert(value, None, None) == names
+
+
+@pytest.mark.parametrize("value", ["", "infrastructure,", "all", "Infrastructure"])
+def test_r2_an_unknown_controller_is_refused_with_the_known_ones(value: str) -> None:
+    with pytest.raises(BadParameter, match="must be some of shoot, infrastructure, controlplane, network, worker"):
+        ControllerNames().convert(value, None, None)

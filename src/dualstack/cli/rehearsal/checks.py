@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
+from dualstack.cli.rehearsal.landscape import DUALSTACK, UPSTREAM, Landscape
 from dualstack.cli.rehearsal.record import FORWARD, Record
 from dualstack.cli.rehearsal.world import World
 from dualstack.plan.strategies import STRATEGIES
 from dualstack.verify.checks import (
     BACK_ON_IPV4,
     DUAL,
-    DUAL_STACK,
     IPV4,
     ON_ALIASES,
     ON_ROUTES,
@@ -27,18 +27,23 @@ from dualstack.verify.checks import (
 )
 from dualstack.verify.facts import read_until
 
-LOSSY = tuple(name for name, strategy in STRATEGIES.items() if not strategy.lossless)
-"""The strategies whose loss is accepted: it was chosen by name, or announced with the reason before it began."""
+LOSSY = (*(name for name, strategy in STRATEGIES.items() if not strategy.lossless), UPSTREAM)
+"""The strategies whose loss is accepted: it was chosen by name, or announced with the reason before it began; and
+upstream's way, whose loss is measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """A run and the world that it ended in. `traffic` is the world's account when the run ended."""
+    """A run and the world that it ended in. `traffic` is the world's account when the run ended.
+
+    strategy: of the cut-over, or the landscape's way.
+    """
 
     world: World
     record: Record
     traffic: Mapping[str, Any]
     strategy: str
+    landscape: Landscape = DUALSTACK
 
 
 async def verify(run: FinishedRun, *, complete: bool) -> list[Check]:
@@ -54,23 +59,25 @@ async def verify(run: FinishedRun, *, complete: bool) -> list[Check]:
         await world.sources.settled(world.clock, lambda node: node_fault(node, world.sources.taints) is None)
         forward = record.direction is FORWARD
         families = DUAL if forward else IPV4
-        checks = judge(await world.sources.read(), DUAL_STACK if forward else BACK_ON_IPV4)
+        checks = judge(await world.sources.read(), run.landscape.rules if forward else BACK_ON_IPV4)
         rules = {
             "constraints.order": lambda: gardener.constraints_in_order(record),
             "constraints.none-left": gardener.constraints_gone,
             "control-plane.flags": lambda: gardener.configured_for(*families),
             "control-plane.ignore-annotation": gardener.nothing_ignored,
             "network.families": lambda: gardener.network_is(*families),
-            "reconcile.nothing-to-do": gardener.nothing_to_reconcile,
         }
+        if not run.landscape.upstream:  # which changes the network and the router in every run
+            rules["reconcile.nothing-to-do"] = gardener.nothing_to_reconcile
         if forward:
             rules = {"traffic.ipv6": lambda: ipv6_traffic(world), **rules}
         else:
             # After the reconcile, because it could add the IPv6 ranges again (docs/reference/weaknesses.md#w34).
             rules["reconcile.still-ipv4"] = lambda: gardener.configured_for(*families)
     else:
+        # Upstream does not report where its migration stopped, and promises no state.
         on_aliases = record.direction is not FORWARD or record.finished("cut-over")
-        expected = ON_ALIASES if on_aliases else ON_ROUTES
+        expected = {} if run.landscape.upstream else ON_ALIASES if on_aliases else ON_ROUTES
 
         async def read() -> list[Check]:
             return judge(await world.sources.read(), expected)

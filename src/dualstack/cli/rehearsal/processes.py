@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,11 +131,12 @@ async def start_world(arguments: list[str], log: Path, nodes: int = 0) -> tuple[
     return world, WorldAddress.parse(line)
 
 
-def operator_arguments(address: WorldAddress, strategy: str, rollout: str) -> list[str]:
+def operator_arguments(address: WorldAddress, strategy: str, rollout: str, controllers: Sequence[str]) -> list[str]:
     """The operator's command line: two endpoints, the user's choices and the clock, nothing about the simulator."""
     options = {
         "kubeconfig": address.kubeconfig,
         "compute-endpoint": address.compute,
+        "controllers": ",".join(controllers),
         "strategy": strategy,
         "rollout": rollout,
         "prober-image": PROBER_IMAGE,

@@ -91,7 +91,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The whole rehearsal. `traffic` and `compute` are the simulated world's accounts of all runs; `next_steps` is for
-    the user of a live cluster.
+    the user of a live cluster. `strategy` is None in a landscape that has none.
 
     `back` is set only if the rehearsal went back as well.
     """
@@ -100,7 +100,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     result: Literal["succeeded", "failed"]
     reason: str | None
     shoot: ShootName
-    strategy: str
+    landscape: str = "dualstack"
+    prepared: bool = False
+    strategy: str | None
     profile: str
     assumptions: tuple[str, ...]
     time: Time

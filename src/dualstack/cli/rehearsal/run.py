@@ -18,6 +18,7 @@ import msgspec
 from dualstack.cli.rehearsal.checks import LOSSY, FinishedRun, verify
 from dualstack.cli.rehearsal.display import Display, make_display, remaining, typical_duration
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
+from dualstack.cli.rehearsal.landscape import CLEAR_FLAG, DUALSTACK, Landscape
 from dualstack.cli.rehearsal.next_steps import after_failure, after_success
 from dualstack.cli.rehearsal.pace import MEASURED_AT, Pace, choose_speed
 from dualstack.cli.rehearsal.processes import Child, events, first_of, operator_arguments, running, start_world
@@ -73,6 +74,9 @@ class Options:
     kill_at: tuple[str, ...]
     output: str
     and_back: bool = False
+    landscape: Landscape = DUALSTACK
+    strategy_given: bool = False
+    """Whether `strategy` is not the default."""
 
 
 ON_THE_WAY_BACK = "back:"
@@ -149,6 +153,14 @@ def _run(options: Options) -> int:
 
 def _checked(options: Options, text: str) -> ShootView:
     """The Shoot, after all checks that need no simulated world. Raises InvalidInput."""
+    options.landscape.refuse(
+        {
+            "--strategy": options.strategy_given,
+            "--decoys": options.decoys,
+            "--kill-at": bool(options.kill_at),
+            "--and-back": options.and_back,
+        }
+    )
     unknown = [step for step in options.kill_at if step.removeprefix(ON_THE_WAY_BACK) not in STEPS]
     if unknown:
         raise InvalidInput(f"--kill-at {unknown[0]}: unknown step; must be one of {', '.join(STEPS)}")
@@ -300,7 +312,8 @@ class Rehearsal:
         self._verifying = True
         try:
             traffic = traffic_since(await world.control("/traffic"), self._origin)
-            return await verify(FinishedRun(world, self._record, traffic, self._strategy()), complete=complete)
+            finished = FinishedRun(world, self._record, traffic, self._strategy(), self._options.landscape)
+            return await verify(finished, complete=complete)
         finally:
             self._verifying = False
 
@@ -309,6 +322,8 @@ class Rehearsal:
 
         Where a restart led to another choice, the one with an outage counts.
         """
+        if way := self._options.landscape.way:
+            return way
         chosen = self._record.strategies or [self._options.strategy]
         return next((name for name in chosen if name in LOSSY), chosen[-1])
 
@@ -317,11 +332,13 @@ class Rehearsal:
         given = {"speed": repr(min(options.speed, MEASURED_AT)), "seed": options.seed, "profile": options.profile}
         given |= {name: value for name in ("nodes", "faults") if (value := getattr(options, name)) is not None}
         knobs = [f"--knob={knob}" for knob in options.knobs]
-        return [str(options.path), *(f"--{name}={value}" for name, value in given.items()), *knobs]
+        named = [f"--{name}={value}" for name, value in given.items()]
+        return [str(options.path), *named, *knobs, *options.landscape.world_arguments()]
 
     async def _run_operator(self, address: WorldAddress) -> None:
         """Keep the operator running and record its events; restart it after each kill that was asked for."""
-        arguments = operator_arguments(address, self._options.strategy, self._options.rollout)
+        options = self._options
+        arguments = operator_arguments(address, options.strategy, options.rollout, options.landscape.controllers)
         while True:
             self._operator = await Child.start("operator", arguments, self._folder / "operator.log")
             killed = await self._hear(self._operator, address)
@@ -413,7 +430,9 @@ class Rehearsal:
             result="failed" if reason else "succeeded",
             reason=reason,
             shoot=ShootName(self._shoot.name, self._shoot.namespace, self._shoot.technical_id, self._shoot.cni),
-            strategy=self._strategy(),
+            landscape=self._options.landscape.name,
+            prepared=self._options.landscape.prepared,
+            strategy=None if self._options.landscape.upstream else self._strategy(),
             profile=self._profile.name,
             assumptions=tuple(assumptions),
             time=Time(
@@ -424,7 +443,7 @@ class Rehearsal:
                 note=self._pace.describe(),
             ),
             traffic=traffic_since(await world.control("/traffic"), self._origin),
-            compute=await world.control("/compute/statistics?caller=dualstack/"),
+            compute=await world.control(f"/compute/statistics?caller={self._options.landscape.caller}"),
             kills=(*self._kills, *({"step": step, "at": None} for step in self._kills_left)),
             faults=faults_since(await world.control("/faults"), self._origin),
             next_steps=await self._next_steps(world, run, back, reason),
@@ -444,7 +463,8 @@ class Rehearsal:
             for service in await world.kube.list(SERVICE)
             if service["metadata"]["namespace"] != self._shoot.technical_id
         ]
-        return after_success(self._record.direction, pods, services)
+        steps = after_success(self._record.direction, pods, services)
+        return (CLEAR_FLAG, *steps) if self._options.landscape.prepared else steps
 
 
 async def _inventory(world: World) -> dict[str, str]:

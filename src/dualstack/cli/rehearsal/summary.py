@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import UnsetType
 
 from dualstack.cli.rehearsal.display import describe, duration
+from dualstack.cli.rehearsal.landscape import Landscape
 from dualstack.cli.rehearsal.result import Phase, Result, Run
 from dualstack.verify.checks import Check
 
@@ -51,7 +52,7 @@ def _lines(result: Result) -> Iterator[str]:
 def _details(result: Result) -> Iterator[str]:
     shoot = result.shoot
     yield ""
-    yield f"{shoot.technical_id} ({shoot.cni}), strategy {result.strategy}. All times are simulated."
+    yield f"{shoot.technical_id} ({shoot.cni}), {_way(result)}. All times are simulated."
     yield ""
     yield "What changed"
     yield f"  nodes: {_nodes(result)}"
@@ -128,6 +129,7 @@ def _traffic(result: Result) -> Iterator[str]:
 
 def _verdict(result: Result) -> Iterator[str]:
     yield f"{result.shoot.technical_id}: {result.result}" + (f": {result.reason}" if result.reason else "")
+    yield f"  migrated by    {_way(result)}"
     yield f"  nodes          {_nodes(result)}"
     yield f"  connectivity   {_connectivity(result)}"
     time = result.time
@@ -156,6 +158,11 @@ def _disturbances(result: Result) -> Iterator[str]:
             yield f"  fault          {what}: NEVER HAPPENED, no such request was made"
         else:
             yield f"  fault          {what}: injected {rule['fired']} times, {rule['matched']} requests matched"
+
+
+def _way(result: Result) -> str:
+    landscape = Landscape(result.landscape, result.prepared)
+    return landscape.describe() if landscape.upstream else f"strategy {result.strategy}"
 
 
 def _nodes(run: Result | Run) -> str:

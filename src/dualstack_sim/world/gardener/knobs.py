@@ -12,3 +12,7 @@ class Garden:
     mask_may_leave: bool = False
     """Whether an edit may remove nodeCIDRMaskSizeIPv6 together with IPv6
     (docs/reference/gardener.md#mask-blocks-rollback)."""
+    upstream: bool = False
+    """Whether upstream's Infrastructure controller runs."""
+    prepared: bool = False
+    """Whether the cluster was prepared for its migration (docs/reference/gardener.md#prepared-clusters)."""

@@ -7,6 +7,7 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.machine_controller import MachineController
+from dualstack_sim.actors.provider_gcp import ProviderGcp
 from dualstack_sim.actors.resource_manager import ResourceManager
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
@@ -15,6 +16,7 @@ from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
 from dualstack_sim.world.gardener.knobs import Garden
 from dualstack_sim.world.gardener.node_placements import with_node_count
+from dualstack_sim.world.gardener.prepared import prepare
 
 _OTHER_ROUTES = 100
 """Static routes that the quota leaves for others: the owner of a cluster above the default quota has raised it."""
@@ -33,8 +35,10 @@ class GardenerPlatform:
         needed = sum(pool.minimum + pool.max_surge for pool in pools) + _OTHER_ROUTES
         self.quotas = Limits(static_routes_per_network=max(Limits().static_routes_per_network, needed))
 
+        self._world: World | None = None
+
     def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> World:
-        return build(
+        self._world = build(
             store,
             compute,
             self._shoot,
@@ -44,6 +48,12 @@ class GardenerPlatform:
             chance=chance,
             garden=self._garden,
         )
+        return self._world
+
+    async def prepare(self, compute: Compute, clock: Clock) -> None:
+        if self._garden.prepared and self._world is not None:
+            await prepare(compute, self._world, clock)
 
     def actors(self, context: ActorContext) -> list[Actor]:
-        return [ResourceManager(context), MachineController(context)]
+        upstream = [ProviderGcp(context)] if self._garden.upstream else []
+        return [ResourceManager(context), MachineController(context), *upstream]
