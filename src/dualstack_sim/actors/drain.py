@@ -11,7 +11,7 @@ from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.pods import BY_NODE, controller_of, is_terminating
 from dualstack_sim.actors.refusals import Conflict, KubeRefusal, NotFound
 
-LOOK_AGAIN_SECONDS = 20.0
+RECHECK_SECONDS = 20.0
 """Seconds between two evictions of the same pod, as in the machine controller."""
 
 _MIRROR = "kubernetes.io/config.mirror"
@@ -46,11 +46,11 @@ class Drainer:
         due = [
             pod
             for pod in left
-            if not is_terminating(pod) and evicted_at.get(pod["metadata"]["uid"], 0.0) + LOOK_AGAIN_SECONDS <= now
+            if not is_terminating(pod) and evicted_at.get(pod["metadata"]["uid"], 0.0) + RECHECK_SECONDS <= now
         ]
         await asyncio.gather(*(self._evict(pod) for pod in due))
         evicted_at.update((pod["metadata"]["uid"], now) for pod in due)
-        return LOOK_AGAIN_SECONDS
+        return RECHECK_SECONDS
 
     async def _cordon(self, node: Manifest) -> None:
         if node["spec"].get("unschedulable"):

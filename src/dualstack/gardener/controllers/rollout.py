@@ -101,23 +101,23 @@ async def delete_managed(kube: Kube, name: str, namespace: str) -> None:
             await kube.delete(kind, name, namespace)
 
 
-def deployment_missing(deployment: Manifest) -> str | None:
-    """What a Deployment lacks until every wanted replica is updated and available, or None.
+def deployment_missing(deployment: Manifest, noun: str = "replicas", default: int = 1) -> str | None:
+    """What a Deployment or MachineDeployment lacks until every wanted replica is updated and available, or None.
 
-    A Deployment that wants no replicas is complete when it has none.
+    One that wants no replicas is complete when it has none. default: replicas where the spec does not state them.
     """
     status = deployment.get("status") or {}
-    wanted = deployment["spec"].get("replicas", 1)
+    wanted = deployment["spec"].get("replicas", default)
     if _not_observed(deployment):
         return "the change has not been observed"
     updated, total = status.get("updatedReplicas", 0), status.get("replicas", 0)
     if updated < wanted:
-        return f"{updated} of {wanted} replicas are updated"
+        return f"{updated} of {wanted} {noun} are updated"
     if total > updated:
-        return f"{total - updated} old replicas are still there"
+        return f"{total - updated} old {noun} are still there"
     available = status.get("availableReplicas", 0)
     if available < wanted:
-        return f"{available} of {wanted} replicas are available"
+        return f"{available} of {wanted} {noun} are available"
     return None
 
 

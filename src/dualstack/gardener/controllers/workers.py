@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from dualstack.clock import Clock
 from dualstack.gardener.controllers.extension import WORKER_EXTENSION, ExtensionReconciler, Status
+from dualstack.gardener.controllers.rollout import deployment_missing
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
 from dualstack.gardener.model.kinds import MACHINE_CLASS, MACHINE_DEPLOYMENT
 from dualstack.gardener.model.pools import Pool, ZonePart
@@ -115,17 +116,5 @@ class WorkersController:
 
 def machines_missing(deployment: Manifest) -> str | None:
     """What a MachineDeployment lacks until all its machines are updated and available, or None."""
-    name = deployment["metadata"]["name"]
-    status = deployment.get("status") or {}
-    wanted = deployment["spec"].get("replicas") or 0
-    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
-        return f"{name}: the change has not been observed"
-    updated, total = status.get("updatedReplicas", 0), status.get("replicas", 0)
-    if updated < wanted:
-        return f"{name}: {updated} of {wanted} machines are new"
-    if total > updated:
-        return f"{name}: {total - updated} old machines are still there"
-    available = status.get("availableReplicas", 0)
-    if available < wanted:
-        return f"{name}: {available} of {wanted} machines are available"
-    return None
+    missing = deployment_missing(deployment, "machines", default=0)
+    return f"{deployment['metadata']['name']}: {missing}" if missing else None

@@ -117,7 +117,7 @@ DONE = {"replicas": 3, "updatedReplicas": 3, "availableReplicas": 3, "observedGe
     [
         ({}, None),
         ({"observedGeneration": 1}, "m: the change has not been observed"),
-        ({"updatedReplicas": 1}, "m: 1 of 3 machines are new"),
+        ({"updatedReplicas": 1}, "m: 1 of 3 machines are updated"),
         ({"replicas": 4}, "m: 1 old machines are still there"),
         ({"availableReplicas": 2}, "m: 2 of 3 machines are available"),
     ],
