@@ -43,8 +43,10 @@ class MemoryCompute:
         return self._at(path)
 
     async def find(self, path: str, **_: Any) -> Resource | None:
-        self._begin("GET", path)
-        return self.resources.get(path)
+        try:
+            return await self.get(path)
+        except NotFound:
+            return None
 
     async def list(self, path: str, **query: Any) -> Resources:
         self._begin("GET", path)

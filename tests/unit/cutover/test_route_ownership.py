@@ -83,6 +83,8 @@ def test_w22_a_route_in_the_pod_range_that_misses_one_mark_is_foreign(fields: di
         {"destRange": "0.0.0.0/0"},
         {"destRange": "::/0"},
         {"destRange": "nonsense"},
+        {"destRange": None},
+        {"network": None},
         {"nextHopInstance": None, "nextHopNetwork": NETWORK, "destRange": "100.96.0.0/11"},
     ],
 )

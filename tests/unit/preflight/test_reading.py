@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dualstack.gce import Resource
-from dualstack.gce.errors import PermissionDenied
+from dualstack.gce.errors import NotFound, PermissionDenied
+from dualstack.model.cluster import Cluster, NodePool
 from dualstack.plan.settings import Settings
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.reading import Preflight
-from tests.support.cluster_facts import at_rest
+from tests.support.cluster_facts import ZONE, at_rest
 from tests.support.memory_compute import MemoryCompute
-from tests.unit.preflight.inventories import CLUSTER, NETWORK, router
+from tests.unit.preflight.inventories import CLUSTER, NETWORK, machine, router
 
 VPC, PEERING, STATUS = "global/networks/vpc", "global/networks/vpc/listPeeringRoutes", "getRouterStatus"
+AT = f"zones/{ZONE}"
 DENIED = PermissionDenied("forbidden", "no")
 OF_THE_NETWORK = {"network", "routes", "peering routes", "router status"}
 
@@ -31,8 +35,8 @@ def cloud(*routers: Resource, peerings: tuple[str, ...] = ("ACTIVE",)) -> Memory
     return MemoryCompute(found)
 
 
-async def read(compute: MemoryCompute) -> Inventory:
-    return await Preflight(compute.client, CLUSTER, Settings()).read(at_rest(1))
+async def read(compute: MemoryCompute, cluster: Cluster = CLUSTER) -> Inventory:
+    return await Preflight(compute.client, cluster, Settings()).read(at_rest(1))
 
 
 @pytest.mark.parametrize(
@@ -61,6 +65,31 @@ async def test_only_routers_of_the_network_with_bgp_peers_have_a_status() -> Non
         f"GET regions/europe-west1/routers/vpn/{STATUS}"
     ]
     assert inventory.answers["router status"] == [{"result": {"of": "vpn"}, "name": "vpn"}]
+
+
+async def test_each_machine_type_is_read_once_and_the_metadata_of_one_vm_of_each_pool() -> None:
+    prefixes = {"w": "node-", "x": "gpu-", "empty": "none-", "replaced": "old-"}
+    pools = tuple(NodePool(name, (ZONE,), vm_name_prefixes=(prefix,)) for name, prefix in prefixes.items())
+    vms = {
+        "node-0": "n2-standard-4",
+        "node-1": "n2-standard-4",
+        "node-2": "e2-standard-8",
+        "gpu-0": "g2-standard-4",
+        "old-0": "n2-standard-4",
+    }
+    compute = cloud()
+    for name, kind in vms.items():
+        compute.resources[f"{AT}/instances/{name}"] = machine(name, kind)
+        compute.resources[f"{AT}/machineTypes/{kind}"] = {"name": kind, "zone": ZONE}
+    compute.refusals[f"GET {AT}/instances/gpu-0"] = [NotFound("notFound", "gone")]
+    inventory = await read(compute, replace(CLUSTER, pools=pools))
+    assert [call for call in compute.calls if "machineTypes" in call] == [
+        f"GET {AT}/machineTypes/{kind}" for kind in ("e2-standard-8", "g2-standard-4", "n2-standard-4")
+    ]
+    assert [call for call in compute.calls if f"{AT}/instances/" in call] == [
+        f"GET {AT}/instances/{name}" for name in ("node-0", "gpu-0", "old-0")
+    ]
+    assert [found["name"] for found in inventory.of("machine metadata")] == ["node-0", "old-0"]
 
 
 @pytest.mark.parametrize(
