@@ -192,7 +192,7 @@ SUBNETWORKS: tuple[Step, ...] = (  # docs/reference/compute-engine.md#subnetwork
     _subnetwork("other", "172.16.0.0/24", "400"),
     _patch("412", "", allowSubnetCidrRoutesOverlap=True),
     _patch("412", STALE, allowSubnetCidrRoutesOverlap=True),
-    _patch("400", stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL", allowSubnetCidrRoutesOverlap=True),
+    _patch("400", enableFlowLogs=True, allowSubnetCidrRoutesOverlap=True),
     _patch("400", description="other"),
     _patch("400", network="global/networks/six"),
     _patch("400", region="regions/europe-west2"),

@@ -71,21 +71,9 @@ NOT_SHOWN = (".params.", "initializeParams.", "EncryptionKey.", ".fingerprint", 
 """Parameters of the creation, secrets, and fingerprints, which the server generates."""
 
 DROPPED: dict[str, str] = {
-    "subnetworks": "internalIpv6Prefix ipv6AccessType",
-    "instances": """
-        networkInterfaces.0.accessConfigs.0.externalIpv6 networkInterfaces.0.accessConfigs.0.externalIpv6PrefixLength
-        networkInterfaces.0.aliasIpv6Ranges.0.ipCidrRange networkInterfaces.0.aliasIpv6Ranges.0.subnetworkRangeName
-        networkInterfaces.0.internalIpv6PrefixLength networkInterfaces.0.ipv6AccessConfigs.0.externalIpv6
-        networkInterfaces.0.ipv6AccessConfigs.0.externalIpv6PrefixLength
-        networkInterfaces.0.ipv6AccessConfigs.0.ipCollection networkInterfaces.0.ipv6AccessConfigs.0.name
-        networkInterfaces.0.ipv6AccessConfigs.0.natIP networkInterfaces.0.ipv6AccessConfigs.0.networkTier
-        networkInterfaces.0.ipv6AccessConfigs.0.publicPtrDomainName
-        networkInterfaces.0.ipv6AccessConfigs.0.securityPolicy networkInterfaces.0.ipv6AccessConfigs.0.setPublicPtr
-        networkInterfaces.0.ipv6AccessConfigs.0.type networkInterfaces.0.ipv6Address
-    """,
     "instanceTemplates": "sourceInstance",
 }
-"""IPv6 fields, sent with an IPv4-only stack; and the VM from which a template was made."""
+"""The VM from which a template was made."""
 
 CHANGES = (
     "networks.patch", "subnetworks.patch", "firewalls.patch", "firewalls.update", "routers.patch", "routers.update",

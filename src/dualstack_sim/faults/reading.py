@@ -13,7 +13,7 @@ import yaml
 from dualstack.model.errors import InvalidInput
 from dualstack_sim.compute.api.fault_injection import ConcurrentChange, Fault, HttpFault, QuotaReduction, VmEnd
 from dualstack_sim.compute.project.inventory import HISTORY_SECONDS
-from dualstack_sim.compute.project.quotas import LIMITS, group_names
+from dualstack_sim.compute.project.quotas import GPU_QUOTAS, LIMITS, group_names
 from dualstack_sim.faults.plan import FaultRule
 
 
@@ -151,7 +151,7 @@ class _Reader:
     def _quota(self, fields: Mapping[str, yaml.Node], where: str) -> QuotaReduction | None:
         if "quota" not in fields:
             return None
-        names = [*LIMITS, *group_names()]
+        names = [*LIMITS, *GPU_QUOTAS, *group_names()]
         parts = self._fields(fields["quota"], where, {"limit", "value", "seconds"})
         limit = self._take(parts, where, "limit", lambda value: value in names, f"one of {', '.join(names)}")
         value = self._take(parts, where, "value", _amount, "a whole number from 0")

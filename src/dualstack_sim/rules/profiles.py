@@ -120,6 +120,13 @@ KNOBS = (
         {"operation": "operation", "request": "request"},
     ),
     Knob(
+        "subnetwork-patch",
+        "May one patch of a subnet change overlap flag, stack type and private IPv6 access together?",
+        "compute",
+        "subnetwork_patch",
+        {"grouped": "grouped", "single": "single"},
+    ),
+    Knob(
         "propagation",
         "How long until every host sees a change?",
         "lag",
@@ -147,6 +154,7 @@ _DOCUMENTED = {
     "beyond-hybrid-limits": "unstable",
     "route-conflict": "operation",
     "network-quotas": "operation",
+    "subnetwork-patch": "grouped",
     "propagation": "usual",
     "ipv6-mask": "stays",
 }
@@ -158,6 +166,7 @@ PROFILES: Mapping[str, Mapping[str, str]] = {
         "overlap-flag": "hidden",
         "unmatched-to-instances": "no",
         "hybrid-limits": "enforced",
+        "subnetwork-patch": "single",
         "propagation": "slow",
     },
     "optimistic": {

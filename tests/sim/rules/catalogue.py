@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.sim.rules import (
     in_the_data_path,
     over_balancing,
+    over_cases,
     over_instances,
     over_machines,
     over_networks,
@@ -13,6 +14,15 @@ from tests.sim.rules import (
 )
 from tests.sim.rules.scenarios import SCENARIOS
 
-MODULES = (in_the_data_path, over_balancing, over_instances, over_machines, over_networks, over_peering, over_requests)
+MODULES = (
+    in_the_data_path,
+    over_balancing,
+    over_cases,
+    over_instances,
+    over_machines,
+    over_networks,
+    over_peering,
+    over_requests,
+)
 
 __all__ = ["MODULES", "SCENARIOS"]

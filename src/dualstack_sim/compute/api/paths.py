@@ -31,13 +31,13 @@ _REGIONAL = (
 )  # fmt: skip
 _ZONAL = (
     "instances", "machineTypes", "operations", "disks", "instanceGroupManagers", "instanceGroups",
-    "networkEndpointGroups", *_EMPTY["zones"],
+    "networkEndpointGroups", "acceleratorTypes", *_EMPTY["zones"],
 )  # fmt: skip
 AGGREGATED = (
     "subnetworks", "instances", "routers", "addresses", "operations", "disks", "machineTypes", "instanceTemplates",
     "instanceGroupManagers", "instanceGroups", "autoscalers", "backendServices", "forwardingRules", "healthChecks",
     "networkEndpointGroups", "sslCertificates", "sslPolicies", "targetHttpProxies", "targetHttpsProxies",
-    "targetInstances", "targetPools", "targetTcpProxies", "urlMaps",
+    "targetInstances", "targetPools", "targetTcpProxies", "urlMaps", "acceleratorTypes",
 )  # fmt: skip
 _REGIONAL_SERVICES = {
     collection: f"region{collection[0].upper()}{collection[1:]}"

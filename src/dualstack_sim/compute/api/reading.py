@@ -12,6 +12,7 @@ from dualstack_sim.compute.api.references import GLOBAL, Key
 from dualstack_sim.compute.balancing.endpoint_groups import EndpointGroups
 from dualstack_sim.compute.balancing.instance_groups import InstanceGroups
 from dualstack_sim.compute.groups.managed_groups import ManagedGroups
+from dualstack_sim.compute.machines.accelerators import AcceleratorTypes
 from dualstack_sim.compute.machines.images import Images
 from dualstack_sim.compute.network.networks import with_subnetworks
 from dualstack_sim.compute.network.peerings import Peerings
@@ -28,7 +29,7 @@ _SCOPES_OF: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
             "instances", "disks", "machineTypes", "instanceGroupManagers", "instanceGroups", "autoscalers",
-            "networkEndpointGroups", "targetInstances",
+            "networkEndpointGroups", "targetInstances", "acceleratorTypes",
         ),
         ("zones",),
     ),
@@ -73,6 +74,7 @@ class Reading:
         self._addresses = addresses
         self._locations = Locations(project)
         self._images = Images(project)
+        self._accelerators = AcceleratorTypes(project)
         self._instance_groups = InstanceGroups(project)
         self._endpoint_groups = EndpointGroups(project)
 
@@ -90,6 +92,8 @@ class Reading:
             "instanceGroups.get": self._instance_group,
             "instanceGroups.list": self._lister("instanceGroups"),
             "instanceGroups.listInstances": self._instances_of_group,
+            "acceleratorTypes.get": self._accelerators.get,
+            "acceleratorTypes.list": self._lister("acceleratorTypes"),
             "networkEndpointGroups.get": self._endpoint_groups.get,
             "networkEndpointGroups.list": self._lister("networkEndpointGroups"),
             "networkEndpointGroups.listNetworkEndpoints": self._endpoints,
@@ -157,6 +161,8 @@ class Reading:
             return [*self._groups.group_rows(scope), *self._instance_groups.rows(scope)]
         if collection == "networkEndpointGroups":
             return self._endpoint_groups.rows(scope)
+        if collection == "acceleratorTypes":
+            return self._accelerators.rows(scope)
         if collection == "machineTypes":
             return self._locations.machine_types(scope)
         return self._project.inventory.table(collection, scope).values()

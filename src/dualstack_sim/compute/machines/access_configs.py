@@ -9,12 +9,12 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any
 
-from dualstack_sim.compute.api.bodies import accept, echoed, one_of
+from dualstack_sim.compute.api.bodies import accept, accept_list, echoed, one_of
 from dualstack_sim.compute.api.errors import Json, bad_request, invalid, not_found, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import Key
 from dualstack_sim.compute.api.resource_changes import change_target, interface_of
-from dualstack_sim.compute.network.addresses import dotted
+from dualstack_sim.compute.network.addresses import dotted, parse_ipv4
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
 
@@ -28,9 +28,22 @@ TYPES = ("ONE_TO_ONE_NAT",)
 TIERS = ("PREMIUM", "STANDARD", "FIXED_STANDARD", "STANDARD_OVERRIDES_FIXED_STANDARD")
 
 
+def access_configs(project: Project, instance: Key, interface: str, entries: list[Any], where: str) -> list[Json]:
+    """The checked IPv4 access configs of a new interface: at most one."""
+    configs = accept_list(entries, SCHEMA, f"{where}.accessConfigs")
+    if len(configs) > 1 and enforced("access.one-config"):
+        raise invalid(f"{where}.accessConfigs", "", "At most one access config currently supported.")
+    return [access_config(project, instance, interface, config, f"{where}.accessConfigs[0]") for config in configs]
+
+
 def access_config(project: Project, instance: Key, interface: str, body: Json, where: str) -> Json:
     """A new access config with defaults; 400 if another VM uses the requested address."""
+    for field in ("externalIpv6", "externalIpv6PrefixLength"):
+        if body.get(field) and enforced("access.family"):
+            raise invalid(f"{where}.{field}", body[field], "Applies to ipv6AccessConfigs only.")
     wanted = body.get("natIP")
+    if wanted and parse_ipv4(f"{wanted}/32") is None and enforced("access.family"):
+        raise invalid(f"{where}.natIP", wanted, "Must be an IPv4 address.")
     user = nat_users(project).get(wanted, "") if wanted else ""
     if user and enforced("access.address-once"):
         why = f"The address is already being used by '{user.partition('/compute/v1/')[2]}'."
@@ -40,8 +53,32 @@ def access_config(project: Project, instance: Key, interface: str, body: Json, w
         "type": one_of(body.get("type") or "ONE_TO_ONE_NAT", TYPES, f"{where}.type"),
         "name": body.get("name") or "External NAT",
         "natIP": wanted or _drawn(project, *instance, interface),
-        "networkTier": one_of(body.get("networkTier") or "PREMIUM", TIERS, f"{where}.networkTier"),
+        "networkTier": check_tier(body, f"{where}.networkTier"),
     } | echoed(body, _ECHOED)
+
+
+def ipv6_access_config(entries: list[Any], where: str) -> Json:
+    """The checked IPv6 access config of a new interface, with the address that it asks for; defaults without one."""
+    configs = accept_list(entries, SCHEMA, f"{where}.ipv6AccessConfigs")
+    if len(configs) > 1 and enforced("access.one-config"):
+        raise invalid(f"{where}.ipv6AccessConfigs", "", "At most one access config currently supported.")
+    body, where = (configs or [{}])[0], f"{where}.ipv6AccessConfigs[0]"
+    if body.get("natIP") and enforced("access.family"):
+        raise invalid(f"{where}.natIP", body["natIP"], "Applies to accessConfigs (IPv4) only.")
+    return {
+        "kind": "compute#accessConfig",
+        "type": one_of(body.get("type") or "DIRECT_IPV6", ("DIRECT_IPV6",), f"{where}.type"),
+        "name": body.get("name") or "external-ipv6",
+        "networkTier": check_tier(body, f"{where}.networkTier", premium_only=True),
+    } | echoed(body, (*_ECHOED, "externalIpv6", "externalIpv6PrefixLength"))
+
+
+def check_tier(body: Json, where: str, *, premium_only: bool = False) -> str:
+    """The checked networkTier, PREMIUM if absent (docs/reference/compute-engine.md#ipv6-tier)."""
+    tier = one_of(body.get("networkTier") or "PREMIUM", TIERS, where)
+    if premium_only and tier != "PREMIUM" and enforced("access.ipv6-premium"):
+        raise invalid(where, tier, "Only PREMIUM is supported for IPv6 and for internal addresses.")
+    return tier
 
 
 def _drawn(project: Project, *what: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
 
 from dualstack_sim.compute.api.errors import Json, OperationFailed, OperationFailure
 from dualstack_sim.compute.api.references import Key
@@ -24,7 +24,7 @@ class AllocationTransaction:
 
     def __init__(self, project: Project, holder: str) -> None:
         self._project = project
-        self._holder = holder
+        self.holder = holder
         self._blocks: list[tuple[Key, Block]] = []
         self._ipv6: list[tuple[Key, int]] = []
 
@@ -35,7 +35,7 @@ class AllocationTransaction:
             shown = str(network.network_address) if network.prefixlen == 32 else str(network)
             message = f"IP '{shown}' is already being used by another resource."
             raise OperationFailed(OperationFailure("IP_IN_USE_BY_ANOTHER_RESOURCE", message))
-        self._hold(subnetwork, block_of(network, self._holder))
+        self._hold(subnetwork, block_of(network, self.holder))
 
     def allocate_address(self, subnetwork: Key, network: IPv4Network) -> None:
         """Allocate this primary address; one VM may use a reserved one."""
@@ -67,11 +67,29 @@ class AllocationTransaction:
 
     def allocate_ipv6(self, subnetwork: Key, prefix: IPv6Network, *, balancer: bool = False) -> IPv6Network:
         """Allocate the next free /96 for a VM or a load balancer."""
-        number = self._project.pool(subnetwork).allocate_ipv6(self._holder, balancer=balancer)
+        number = self._project.pool(subnetwork).allocate_ipv6(self.holder, balancer=balancer)
         if number is None:
             raise self._exhausted(subnetwork, str(prefix))
         self._ipv6.append((subnetwork, number))
         return vm_prefix(prefix, number)
+
+    def allocate_ipv6_range(self, subnetwork: Key, prefix: IPv6Network) -> None:
+        """Allocate this /96; one VM may use a reserved one. Raises OperationFailed if it is in use."""
+        number = vm_prefix_number(str(prefix.network_address))
+        holder = self._project.pool(subnetwork).hold_ipv6(number, self.holder)
+        if holder == self.holder:
+            self._ipv6.append((subnetwork, number))
+            return
+        link = self._project.links.full(subnetwork)
+        users = [
+            vm
+            for _, vm in self._project.inventory.all("instances")
+            for interface in vm["networkInterfaces"]
+            if interface["subnetwork"] == link and ipv6_of(interface) == prefix.network_address
+        ]
+        if "/addresses/" not in holder or users:
+            message = f"IP '{prefix}' is already being used by another resource."
+            raise OperationFailed(OperationFailure("IP_IN_USE_BY_ANOTHER_RESOURCE", message))
 
     def roll_back(self) -> None:
         """Release everything that was allocated."""
@@ -86,7 +104,7 @@ class AllocationTransaction:
         start = self._project.pool(subnetwork).lowest_free(first, last, size)
         if start is None:
             raise self._exhausted(subnetwork, str(whole))
-        self._hold(subnetwork, Block(start, start + size - 1, self._holder))
+        self._hold(subnetwork, Block(start, start + size - 1, self.holder))
         return start
 
     def _hold(self, subnetwork: Key, block: Block) -> None:
@@ -110,12 +128,18 @@ def release_aliases(project: Project, subnetwork: Key, aliases: list[Json], hold
             project.pool(subnetwork).release(block_of(network, holder))
 
 
-def release_ipv6(project: Project, subnetwork: Key, interface: Json) -> None:
-    """Release the /96 of an interface, if it has one."""
+def ipv6_of(interface: Json) -> IPv6Address | None:
+    """The first IPv6 address of an interface, None without IPv6."""
     configs = interface.get("ipv6AccessConfigs")
     address = configs[0]["externalIpv6"] if configs else interface.get("ipv6Address", "")
-    if address:
-        project.pool(subnetwork).release_ipv6(vm_prefix_number(address))
+    return IPv6Address(address) if address else None
+
+
+def release_ipv6(project: Project, subnetwork: Key, interface: Json, holder: str) -> None:
+    """Release the /96 of an interface, if it has one; a reserved one stays with its reservation."""
+    address = ipv6_of(interface)
+    if address is not None:
+        project.pool(subnetwork).release_ipv6(vm_prefix_number(str(address)), holder)
 
 
 def release_interface(project: Project, subnetwork: Key, interface: Json, holder: str) -> None:
@@ -123,4 +147,4 @@ def release_interface(project: Project, subnetwork: Key, interface: Json, holder
     own = IPv4Network(interface["networkIP"])
     project.pool(subnetwork).release(block_of(own, holder))
     release_aliases(project, subnetwork, interface.get("aliasIpRanges", []), holder)
-    release_ipv6(project, subnetwork, interface)
+    release_ipv6(project, subnetwork, interface, holder)

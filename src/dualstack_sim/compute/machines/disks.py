@@ -22,6 +22,7 @@ from dualstack_sim.compute.api.operations import Work, no_effect
 from dualstack_sim.compute.api.references import Key, check_name
 from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
 from dualstack_sim.compute.api.shapes import ARCHITECTURES, GUEST_FEATURES
+from dualstack_sim.compute.machines.images import image_size
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
 
@@ -281,6 +282,9 @@ def _disk(project: Project, key: Key, now: float, origin: Json, size: int | None
     }
     if origin.get("sourceImage"):
         resource["sourceImage"] = _image_link(project, origin["sourceImage"])
+        least = image_size(resource["sourceImage"])
+        if int(resource["sizeGb"]) < least and enforced("disks.image-fits"):
+            raise invalid(where, size, f"Requested disk size cannot be smaller than the image size ({least} GB)")
     if origin.get("labels"):
         resource["labels"] = accept_labels(origin["labels"], "resource.labels")
     provisioned = echoed(origin, ("provisionedIops", "provisionedThroughput"))

@@ -18,6 +18,8 @@ PUBLIC: Mapping[str, Mapping[str, str]] = {
     },
 }
 """Project -> family -> newest image."""
+DISK_SIZE = 10
+"""The size of every public image in GB."""
 _CREATED = "2025-10-21T09:00:00.000-07:00"
 
 
@@ -62,7 +64,15 @@ class Images:
             "status": "READY",
             "sourceType": "RAW",
             "architecture": "X86_64",
-            "diskSizeGb": "10",
+            "diskSizeGb": str(DISK_SIZE),
             "archiveSizeBytes": str(2 * 1024**3),
             "storageLocations": ["eu", "us", "asia"],
         }
+
+
+def image_size(link: str) -> int:
+    """The size in GB of a public image, named itself or by its family; 0 for an unknown image."""
+    owner, found, name = link.partition("/global/images/")
+    families = PUBLIC.get(owner.rpartition("/")[2], {})
+    known = {*families, *families.values()}
+    return DISK_SIZE if found and name.removeprefix("family/") in known else 0

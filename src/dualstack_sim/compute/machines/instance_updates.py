@@ -10,6 +10,7 @@ from dualstack_sim.compute.api.errors import Json, bad_request, condition_not_me
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import Key
 from dualstack_sim.compute.api.resource_changes import change_target
+from dualstack_sim.compute.machines.accelerators import checked_scheduling
 from dualstack_sim.compute.machines.instances import ECHOED, SCHEMA, machine_type
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
@@ -24,7 +25,15 @@ _NEEDED = {
     "scheduling": "REFRESH",
 }
 """Field that instances.update can change -> its effect on a running VM."""
-_FIXED = ("tags", "labels", "metadata", "networkInterfaces", "disks", *(set(ECHOED) - set(_NEEDED)))
+_FIXED = (
+    "tags",
+    "labels",
+    "metadata",
+    "networkInterfaces",
+    "disks",
+    "guestAccelerators",
+    *(set(ECHOED) - set(_NEEDED)),
+)
 """Some of these have their own methods."""
 
 
@@ -43,7 +52,8 @@ class InstanceUpdates:
         if "machineType" in change:
             change["machineType"] = machine_type(self._project, key.scope, change["machineType"])
         if "scheduling" in change:
-            change["scheduling"] = current["scheduling"] | change["scheduling"]
+            scheduling = current["scheduling"] | change["scheduling"]
+            change["scheduling"] = checked_scheduling({"scheduling": scheduling}, current.get("guestAccelerators", []))
         change = {name: value for name, value in change.items() if current.get(name) != value}
         self._check_action(call, current, change)
         return self._change(key, current, "update", change)

@@ -31,6 +31,7 @@ from dualstack_sim.compute.api.shapes import (
     SERVICE_ACCOUNTS,
     SHIELDED,
 )
+from dualstack_sim.compute.machines.accelerators import check_quota, checked_accelerators, checked_scheduling
 from dualstack_sim.compute.machines.access_configs import assign_ephemeral, release_ephemeral
 from dualstack_sim.compute.machines.allocation_transaction import AllocationTransaction, release_interface
 from dualstack_sim.compute.machines.disks import DiskPlan, plan_disks, release_disks
@@ -63,19 +64,13 @@ SCHEMA: Schema = {
     ),
 }  # fmt: skip
 ECHOED = (
-    "description", "serviceAccounts", "minCpuPlatform", "guestAccelerators", "hostname",
+    "description", "serviceAccounts", "minCpuPlatform", "hostname",
     "shieldedInstanceConfig", "advancedMachineFeatures", "reservationAffinity", "confidentialInstanceConfig",
     "displayDevice", "resourcePolicies", "networkPerformanceConfig", "keyRevocationActionType",
     "localSsdEncryptionMode", "privateIpv6GoogleAccess", "shieldedInstanceIntegrityPolicy", "sourceMachineImage",
     "workloadIdentityConfig",
 )  # fmt: skip
 """Stored and shown unchanged."""
-_SCHEDULING: Json = {
-    "onHostMaintenance": "MIGRATE",
-    "automaticRestart": True,
-    "preemptible": False,
-    "provisioningModel": "STANDARD",
-}
 _METADATA_KEY = re.compile(r"[a-zA-Z0-9-_]{1,128}")
 _STAGING = 0.4
 """The fraction of a start after which a VM changes from PROVISIONING to STAGING."""
@@ -110,6 +105,7 @@ class Instances:
                 build_interface(project, key, index, entry, transaction) for index, entry in enumerate(entries)
             ]
             check_interfaces(project, interfaces)
+            check_quota(project, call.scope, resource.get("guestAccelerators", []))
         except OperationFailed as failed:
             transaction.roll_back()
             return Work(key, resource["id"], "insert", no_effect, failure=failed.failure)
@@ -148,6 +144,8 @@ class Instances:
 
     def _described(self, call: Call, key: Key, machine: str, body: Json) -> Json:
         inventory = self._project.inventory
+        entries = body.get("guestAccelerators", [])
+        accelerators = checked_accelerators(self._project, call.scope, machine.rpartition("/")[2], entries)
         resource = inventory.identity(key, "instance", call.now) | {
             "status": "PROVISIONING",
             "zone": self._project.links.within(call.scope),
@@ -158,10 +156,12 @@ class Instances:
             "metadata": self._metadata(key, body.get("metadata", {})),
             "labelFingerprint": inventory.fingerprint(key, "labels"),
             "fingerprint": inventory.fingerprint(key),
-            "scheduling": _SCHEDULING | body.get("scheduling", {}),
+            "scheduling": checked_scheduling(body, accelerators),
             "startRestricted": False,
             "deletionProtection": body.get("deletionProtection", False),
         }
+        if accelerators:
+            resource["guestAccelerators"] = accelerators
         if body.get("labels"):
             resource["labels"] = accept_labels(body["labels"], "resource.labels")
         if "items" not in resource["tags"] and not enforced("instances.tags-always-there"):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from dualstack_sim.compute.api.bodies import Schema, accept, accept_list, echoed, one_of, same
+from dualstack_sim.compute.api.bodies import Schema, accept, echoed, one_of, same
 from dualstack_sim.compute.api.errors import (
     ApiError,
     Json,
@@ -25,8 +25,7 @@ from dualstack_sim.compute.api.errors import (
 from dualstack_sim.compute.api.operations import Work, no_effect
 from dualstack_sim.compute.api.references import GLOBAL, Key
 from dualstack_sim.compute.api.resource_changes import change_target, interface_of
-from dualstack_sim.compute.machines.access_configs import SCHEMA as ACCESS_SCHEMA
-from dualstack_sim.compute.machines.access_configs import access_config
+from dualstack_sim.compute.machines.access_configs import access_configs, ipv6_access_config
 from dualstack_sim.compute.machines.aliases import (
     allocate_aliases,
     compare_aliases,
@@ -40,6 +39,7 @@ from dualstack_sim.compute.machines.allocation_transaction import (
     release_ipv6,
 )
 from dualstack_sim.compute.network.addresses import block_of, fits_within, parse_ipv4, uncompressed, usable_primary
+from dualstack_sim.compute.network.purposes import require_ordinary
 from dualstack_sim.compute.project.allocation_quotas import check_aliases
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
@@ -92,13 +92,22 @@ def build_interface(
     if aliases:
         interface["aliasIpRanges"] = aliases
     if body.get("accessConfigs"):
-        configs = accept_list(body["accessConfigs"], ACCESS_SCHEMA, f"{where}.accessConfigs")
-        interface["accessConfigs"] = [
-            access_config(project, instance, f"nic{index}", config, f"{where}.accessConfigs[0]") for config in configs
-        ]
+        interface["accessConfigs"] = access_configs(project, instance, f"nic{index}", body["accessConfigs"], where)
+    if body.get("aliasIpv6Ranges"):
+        why = "It needs a secondary IPv6 range of the subnetwork, which is not supported."
+        raise invalid(f"{where}.aliasIpv6Ranges", "", why)
     if stack == "IPV4_IPV6":
-        interface |= _ipv6_fields(key, subnetwork, transaction)
+        interface |= _ipv6_fields(project, key, subnetwork, transaction, body, where)
+    else:
+        _refuse_ipv6(body, where)
     return interface
+
+
+def _refuse_ipv6(body: Json, where: str) -> None:
+    """Refuse IPv6 fields of an interface without IPv6, but not the access type, which clients send with any stack."""
+    for field in ("ipv6AccessConfigs", "ipv6Address", "internalIpv6PrefixLength"):
+        if body.get(field):
+            raise invalid(f"{where}.{field}", "", "Must be set together with stackType IPV4_IPV6.")
 
 
 def _subnetwork(project: Project, instance: Key, body: Json, where: str) -> tuple[Key, Json]:
@@ -118,6 +127,7 @@ def _subnetwork(project: Project, instance: Key, body: Json, where: str) -> tupl
         if project.links.full(network) != subnetwork["network"]:
             raise invalid(field, body["subnetwork"], "The subnetwork does not belong to the specified network.")
     project.require_unlocked(key)
+    require_ordinary(subnetwork)
     return key, subnetwork
 
 
@@ -146,21 +156,47 @@ def _require_dual_stack(project: Project, key: Key, subnetwork: Json, where: str
         raise not_ready(project.links.partial(key))
 
 
-def _ipv6_fields(key: Key, subnetwork: Json, transaction: AllocationTransaction) -> Json:
-    """The fields for a new /96, which depend on the access type (docs/reference/compute-engine.md#interface-ipv6)."""
-    prefix = transaction.allocate_ipv6(key, IPv6Network(subnetwork["ipv6CidrRange"]))
-    base = uncompressed(prefix.network_address)
-    if subnetwork["ipv6AccessType"] == "INTERNAL":
+def _ipv6_fields(
+    project: Project, key: Key, subnetwork: Json, transaction: AllocationTransaction, body: Json, where: str
+) -> Json:
+    """The fields for a /96, which depend on the access type (docs/reference/compute-engine.md#interface-ipv6)."""
+    whole, access = IPv6Network(subnetwork["ipv6CidrRange"]), subnetwork["ipv6AccessType"]
+    if body.get("ipv6AccessType", access) != access:
+        raise invalid(f"{where}.ipv6AccessType", body["ipv6AccessType"], f"That of the subnetwork is {access}.")
+    if access == "INTERNAL":
+        if body.get("ipv6AccessConfigs"):
+            why = "The subnetwork has internal IPv6 only."
+            raise invalid(f"{where}.ipv6AccessConfigs", "", why)
+        wanted, length = body.get("ipv6Address"), body.get("internalIpv6PrefixLength", 96)
+        prefix = _ipv6_range(key, whole, wanted, length, f"{where}.ipv6Address", transaction)
+        base = uncompressed(prefix.network_address)
         return {"ipv6AccessType": "INTERNAL", "ipv6Address": base, "internalIpv6PrefixLength": prefix.prefixlen}
-    config = {
-        "kind": "compute#accessConfig",
-        "type": "DIRECT_IPV6",
-        "name": "external-ipv6",
-        "externalIpv6": base,
-        "externalIpv6PrefixLength": prefix.prefixlen,
-        "networkTier": "PREMIUM",
-    }
-    return {"ipv6AccessType": "EXTERNAL", "ipv6AccessConfigs": [config]}
+    for field in ("ipv6Address", "internalIpv6PrefixLength"):
+        if body.get(field):
+            raise invalid(f"{where}.{field}", body[field], "The subnetwork has external IPv6.")
+    config = ipv6_access_config(body.get("ipv6AccessConfigs", []), where)
+    wanted, length = config.pop("externalIpv6", None), config.pop("externalIpv6PrefixLength", 96)
+    prefix = _ipv6_range(key, whole, wanted, length, f"{where}.ipv6AccessConfigs[0].externalIpv6", transaction)
+    address = {"externalIpv6": uncompressed(prefix.network_address), "externalIpv6PrefixLength": prefix.prefixlen}
+    return {"ipv6AccessType": "EXTERNAL", "ipv6AccessConfigs": [config | address]}
+
+
+def _ipv6_range(
+    key: Key, whole: IPv6Network, wanted: str | None, length: int, field: str, transaction: AllocationTransaction
+) -> IPv6Network:
+    """The next free /96 of the subnetwork, or the requested one."""
+    if length != 96:
+        raise invalid(field, length, "The prefix length of a VM is 96.")
+    if not wanted:
+        return transaction.allocate_ipv6(key, whole)
+    try:
+        prefix = IPv6Network((wanted, 96))
+    except ValueError:
+        raise invalid(field, wanted, "Must be the first address of a /96.") from None
+    if not prefix.subnet_of(whole):
+        raise invalid(field, wanted, f"It is not in the range {whole} of the subnetwork.")
+    transaction.allocate_ipv6_range(key, prefix)
+    return prefix
 
 
 # -- instances.updateNetworkInterface
@@ -317,10 +353,10 @@ def _stack_change(
     if wanted == "IPV4_ONLY":
         return InterfaceChange(
             lambda interface: _without(interface, *_IPV6_FIELDS) | {"stackType": "IPV4_ONLY"},
-            lambda: release_ipv6(project, key, current),
+            lambda: release_ipv6(project, key, current, transaction.holder),
         )
     _require_dual_stack(project, key, subnetwork, "resource.stackType")
-    fields = _ipv6_fields(key, subnetwork, transaction)
+    fields = _ipv6_fields(project, key, subnetwork, transaction, {}, "resource")
     return InterfaceChange(lambda interface: interface | fields | {"stackType": "IPV4_IPV6"}, lambda: None)
 
 

@@ -190,6 +190,10 @@ class AddressPool:
             self._ipv6[number] = holder
         return number
 
+    def hold_ipv6(self, number: int, holder: str) -> str:
+        """Allocate this /96 if it is free, and return who holds it then."""
+        return self._ipv6.setdefault(number, holder)
+
     def allocated_ipv6(self) -> int:
         """The number of allocated /96s."""
         return len(self._ipv6)

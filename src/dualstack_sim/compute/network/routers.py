@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from dualstack_sim.compute.api.bodies import accept, accept_list, echoed, one_of, refuse_changes
-from dualstack_sim.compute.api.errors import Json, invalid, required
+from dualstack_sim.compute.api.bodies import accept, echoed, refuse_changes
+from dualstack_sim.compute.api.errors import Json, invalid
 from dualstack_sim.compute.api.operations import Work
-from dualstack_sim.compute.api.references import GLOBAL, Key, check_name
+from dualstack_sim.compute.api.references import GLOBAL, Key
 from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
 from dualstack_sim.compute.api.shapes import ADVERTISED, BGP_PEERS, PARAMETERS, ROUTER_INTERFACES
 from dualstack_sim.compute.network.addresses import parse_cidr
 from dualstack_sim.compute.network.advertising import BGP_DEFAULTS
+from dualstack_sim.compute.network.nats import checked_nats
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
 
@@ -28,28 +29,10 @@ SCHEMA: dict[str, Any] = {
     "encryptedInterconnectRouter": bool, "md5AuthenticationKeys": [{"name": str, "key": str}], "nccGateway": str,
     "params": PARAMETERS,
 }  # fmt: skip
-_LOG = {"enable": bool, "filter": ("ALL", "ERRORS_ONLY", "TRANSLATIONS_ONLY")}
-NAT_SCHEMA: dict[str, Any] = {
-    "name": str, "type": str, "sourceSubnetworkIpRangesToNat": str, "subnetworks": list, "natIps": [str],
-    "drainNatIps": [str], "natIpAllocateOption": str, "autoNetworkTier": str, "minPortsPerVm": int,
-    "maxPortsPerVm": int, "enableDynamicPortAllocation": bool, "enableEndpointIndependentMapping": bool,
-    "udpIdleTimeoutSec": int,
-    "icmpIdleTimeoutSec": int, "tcpEstablishedIdleTimeoutSec": int, "tcpTransitoryIdleTimeoutSec": int,
-    "tcpTimeWaitTimeoutSec": int, "logConfig": _LOG, "rules": list, "endpointTypes": [str], "nat64Subnetworks": list,
-    "sourceSubnetworkIpRangesToNat64": str,
-}  # fmt: skip
-_WHICH = ("ALL_IP_RANGES", "PRIMARY_IP_RANGE", "LIST_OF_SECONDARY_IP_RANGES")
-_NAT_SUBNETWORK: dict[str, Any] = {"name": str, "sourceIpRangesToNat": [_WHICH], "secondaryIpRangeNames": [str]}
-_SOURCES = ("ALL_SUBNETWORKS_ALL_IP_RANGES", "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES", "LIST_OF_SUBNETWORKS")
 _CHANGED = (
     "description", "interfaces", "bgpPeers", "bgp", "nats", "encryptedInterconnectRouter", "md5AuthenticationKeys",
     "nccGateway",
 )  # fmt: skip
-_NAT_DEFAULTS: Json = {
-    "type": "PUBLIC", "endpointTypes": ["ENDPOINT_TYPE_VM"], "enableEndpointIndependentMapping": False,
-    "icmpIdleTimeoutSec": 30, "udpIdleTimeoutSec": 30, "tcpEstablishedIdleTimeoutSec": 1200,
-    "tcpTransitoryIdleTimeoutSec": 30, "tcpTimeWaitTimeoutSec": 120, "autoNetworkTier": "PREMIUM",
-}  # fmt: skip
 
 
 class Routers:
@@ -69,13 +52,13 @@ class Routers:
             "network": project.links.full(network),
             "encryptedInterconnectRouter": body.get("encryptedInterconnectRouter", False),
         }
-        resource |= self._changes(call.scope, resource["network"], body)
+        resource |= self._changes(key, resource["network"], body)
         return insertion(project, key, resource)
 
     def patch(self, call: Call) -> Work:
         """JSON merge; `nats` is replaced as a whole list."""
         key, current = self._target(call)
-        change = self._changes(call.scope, current["network"], self._accepted(call, current), current.get("bgp", {}))
+        change = self._changes(key, current["network"], self._accepted(call, current), current.get("bgp", {}))
         if "nats" in change and not enforced("routers.nats-replaced"):
             change["nats"] = [*current.get("nats", ()), *change["nats"]]
         return self._put(key, current, "patch", _tidy(current | change))
@@ -83,7 +66,7 @@ class Routers:
     def update(self, call: Call) -> Work:
         key, current = self._target(call)
         kept = {field: value for field, value in current.items() if field not in _CHANGED}
-        change = self._changes(call.scope, current["network"], self._accepted(call, current))
+        change = self._changes(key, current["network"], self._accepted(call, current))
         return self._put(key, current, "update", _tidy(kept | change))
 
     def delete(self, call: Call) -> Work:
@@ -105,7 +88,7 @@ class Routers:
             refuse_changes({"network": self._project.links.full(key)}, current, ("network",))
         return body
 
-    def _changes(self, scope: str, network: str, body: Json, bgp: Json | None = None) -> Json:
+    def _changes(self, router: Key, network: str, body: Json, bgp: Json | None = None) -> Json:
         """The checked fields of `body`; fields missing in `bgp` keep their current values."""
         change = {field: body[field] for field in _CHANGED if field in body}
         _check_advertised(body.get("bgp", {}), "resource.bgp")
@@ -116,55 +99,8 @@ class Routers:
         if "md5AuthenticationKeys" in change:  # only the names, because the keys are secrets
             change["md5AuthenticationKeys"] = [echoed(key, ("name",)) for key in change["md5AuthenticationKeys"]]
         if "nats" in change:
-            change["nats"] = self._nats(scope, network, body["nats"])
+            change["nats"] = checked_nats(self._project, router, network, body["nats"])
         return change
-
-    def _nats(self, scope: str, network: str, entries: list[Any]) -> list[Json]:
-        names: set[str] = set()
-        result = []
-        for index, entry in enumerate(accept_list(entries, NAT_SCHEMA, "resource.nats")):
-            where = f"resource.nats[{index}]"
-            for field in ("name", "sourceSubnetworkIpRangesToNat"):
-                if not entry.get(field):
-                    raise required(f"{where}.{field}")
-            check_name(entry["name"])
-            if entry["name"] in names:
-                raise invalid(f"{where}.name", entry["name"], "Duplicate NAT name.")
-            names.add(entry["name"])
-            result.append(_NAT_DEFAULTS | entry | self._nat_parts(scope, network, entry, where))
-        return result
-
-    def _nat_parts(self, scope: str, network: str, entry: Json, where: str) -> Json:
-        one_of(entry["sourceSubnetworkIpRangesToNat"], _SOURCES, f"{where}.sourceSubnetworkIpRangesToNat")
-        option = one_of(entry.get("natIpAllocateOption"), ("AUTO_ONLY", "MANUAL_ONLY"), f"{where}.natIpAllocateOption")
-        mismatch = (option == "MANUAL_ONLY") != bool(entry.get("natIps"))
-        if mismatch and enforced("routers.nat-addresses"):
-            raise invalid(f"{where}.natIps", "", "natIps go with natIpAllocateOption MANUAL_ONLY and only with it.")
-        parts: Json = {}
-        if entry.get("natIps"):
-            parts["natIps"] = [
-                self._project.links.full(
-                    self._project.reference(f"{where}.natIps[{index}]", value, "addresses", scope, "address")[0]
-                )
-                for index, value in enumerate(entry["natIps"])
-            ]
-        if entry.get("subnetworks"):
-            parts["subnetworks"] = [
-                self._nat_subnetwork(scope, network, subnetwork, f"{where}.subnetworks[{index}]")
-                for index, subnetwork in enumerate(
-                    accept_list(entry["subnetworks"], _NAT_SUBNETWORK, f"{where}.subnetworks")
-                )
-            ]
-        return parts
-
-    def _nat_subnetwork(self, scope: str, network: str, entry: Json, where: str) -> Json:
-        key, subnetwork = self._project.reference(
-            f"{where}.name", entry.get("name", ""), "subnetworks", scope, "subnetwork"
-        )
-        self._project.require_unlocked(key)
-        if subnetwork["network"] != network and enforced("routers.nat-subnetwork"):
-            raise invalid(f"{where}.name", entry["name"], "The subnetwork is not in the network of the router.")
-        return entry | {"name": subnetwork["selfLink"]}
 
 
 def _check_advertised(policy: Json, where: str) -> None:

@@ -9,7 +9,8 @@ from dualstack_sim.compute.api.errors import ApiError, Json, OperationFailed, in
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key
 from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
-from dualstack_sim.compute.machines.allocation_transaction import AllocationTransaction
+from dualstack_sim.compute.machines.access_configs import check_tier
+from dualstack_sim.compute.machines.allocation_transaction import AllocationTransaction, ipv6_of
 from dualstack_sim.compute.network.addresses import (
     dotted,
     fits_within,
@@ -18,6 +19,7 @@ from dualstack_sim.compute.network.addresses import (
     usable_primary,
     vm_prefix_number,
 )
+from dualstack_sim.compute.network.purposes import require_ordinary
 from dualstack_sim.compute.network.range_conflicts import refuse_overlap
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
@@ -53,6 +55,7 @@ class StaticAddresses:
         body = accept(call.body, SCHEMA)
         key = new_key(project, "addresses", call.scope, body)
         kind = one_of(body.get("addressType", "EXTERNAL"), ("EXTERNAL", "INTERNAL"), "resource.addressType")
+        check_tier(body, "resource.networkTier", premium_only=kind == "INTERNAL" or body.get("ipVersion") == "IPV6")
         transaction = AllocationTransaction(project, project.links.partial(key))
         resource = (
             project.inventory.identity(key, "address", call.now)
@@ -116,6 +119,7 @@ class StaticAddresses:
             "resource.subnetwork", body.get("subnetwork"), "subnetworks", key.scope, "subnetwork"
         )
         self._project.require_unlocked(subnetwork_key)
+        require_ordinary(subnetwork)
         if subnetwork.get("ipv6AccessType") != kind or "ipv6CidrRange" not in subnetwork:
             why = f"The subnetwork has no {kind.lower()} IPv6 range."
             raise invalid("resource.subnetwork", body["subnetwork"], why)
@@ -175,6 +179,7 @@ class StaticAddresses:
             "resource.subnetwork", body.get("subnetwork"), "subnetworks", scope, "subnetwork"
         )
         self._project.require_unlocked(key)
+        require_ordinary(subnetwork)
         whole = IPv4Network(subnetwork["ipCidrRange"])
         fields = {"subnetwork": subnetwork["selfLink"], "purpose": body.get("purpose", "GCE_ENDPOINT")}
         wanted = body.get("address")
@@ -194,6 +199,9 @@ class StaticAddresses:
         for _, vm in self._project.inventory.all("instances"):
             for interface in vm["networkInterfaces"]:
                 users.setdefault((interface["networkIP"], interface["subnetwork"]), []).append(vm["selfLink"])
+                six = ipv6_of(interface)
+                if six is not None:
+                    users.setdefault((uncompressed(six), interface["subnetwork"]), []).append(vm["selfLink"])
                 for config in interface.get("accessConfigs", ()):
                     users.setdefault((config.get("natIP", ""), ""), []).append(vm["selfLink"])
         for _, rule in self._project.inventory.all("forwardingRules"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import reduce
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -19,6 +20,14 @@ from dualstack_sim.compute.api.shapes import FLOW_LOG, MASKS, PARAMETERS
 from dualstack_sim.compute.network.addresses import dotted, parse_ipv4
 from dualstack_sim.compute.network.ipv6_prefixes import Ipv6Prefixes, without_prefix
 from dualstack_sim.compute.network.peering_conflicts import refuse_peer_ranges
+from dualstack_sim.compute.network.purposes import (
+    PURPOSES,
+    ROLES,
+    active_proxies,
+    changed_purpose,
+    check_new,
+    refuse_fields,
+)
 from dualstack_sim.compute.network.range_conflicts import (
     admits_routes,
     is_flagged,
@@ -38,7 +47,7 @@ SCHEMA: dict[str, Any] = {
     "ipCidrRange": str, "gatewayAddress": str, "region": str, "privateIpGoogleAccess": bool, "secondaryIpRanges": list,
     "fingerprint": str, "enableFlowLogs": bool, "privateIpv6GoogleAccess": str, "ipv6CidrRange": str,
     "externalIpv6Prefix": str, "internalIpv6Prefix": str, "stackType": str, "ipv6AccessType": str, "purpose": str,
-    "role": str, "state": str, "logConfig": FLOW_LOG, "allowSubnetCidrRoutesOverlap": bool,
+    "role": ROLES, "state": str, "logConfig": FLOW_LOG, "allowSubnetCidrRoutesOverlap": bool,
     "reservedInternalRange": str,
     "ipCollection": str, "ipv6GceEndpoint": str, "params": PARAMETERS, "resolveSubnetMask": MASKS,
     "utilizationDetails": dict,
@@ -58,6 +67,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "mask": ("resolveSubnetMask",),
 }
 """Kinds of change; a patch contains one of them (docs/reference/compute-engine.md#one-change-per-patch)."""
+_TOGETHER = frozenset(("stack type", "overlap", "private IPv6 access"))
+"""Kinds that one patch may combine where the knob `subnetwork-patch` says so."""
 _LOGS: Json = {
     "enable": True,
     "aggregationInterval": "INTERVAL_5_SEC",
@@ -86,6 +97,7 @@ class Subnetworks:
         project.require_unlocked(network)
         primary = subnet_range(body["ipCidrRange"], "resource.ipCidrRange")
         resource = self._described(call, key, network, primary, body)
+        check_new(project, resource, body)
         self._check_ranges(resource)
         access = self._stack_of_new(body, network_resource)
         if access:
@@ -111,7 +123,7 @@ class Subnetworks:
             "gatewayAddress": dotted(int(primary.network_address) + 1),
             "privateIpGoogleAccess": body.get("privateIpGoogleAccess", False),
             "privateIpv6GoogleAccess": body.get("privateIpv6GoogleAccess", "DISABLE_GOOGLE_ACCESS"),
-            "purpose": body.get("purpose", "PRIVATE"),
+            "purpose": one_of(body.get("purpose") or "PRIVATE", PURPOSES, "resource.purpose"),
             "stackType": body.get("stackType") or "IPV4_ONLY",
             "fingerprint": project.inventory.fingerprint(key),
         }
@@ -142,7 +154,12 @@ class Subnetworks:
                 refuse_routes_inside(self._project, resource["network"], network, field)
 
     def _stack_of_new(self, body: Json, network: Json) -> str:
+        if body.get("internalIpv6Prefix"):
+            raise invalid("resource.internalIpv6Prefix", body["internalIpv6Prefix"], "It is assigned by the server.")
         if (body.get("stackType") or "IPV4_ONLY") == "IPV4_ONLY":
+            if body.get("ipv6AccessType"):
+                why = "Must be set together with stackType IPV4_IPV6."
+                raise invalid("resource.ipv6AccessType", body["ipv6AccessType"], why)
             return ""
         one_of(body["stackType"], STACKS, "resource.stackType")
         return self._access_type(body.get("ipv6AccessType"), network)
@@ -170,15 +187,16 @@ class Subnetworks:
             why = f"The following field(s) specified in the request cannot be modified: [{', '.join(frozen)}]"
             raise invalid("resource", _excerpt(body), why)
         self._check_fingerprint(body, current)
+        refuse_fields(current["purpose"], body)
         kinds = [kind for kind, fields in KINDS.items() if any(field in body for field in fields)]
-        if len(kinds) > 1 and enforced("subnetworks.one-kind-of-change"):
+        together = self._project.knobs.subnetwork_patch == "grouped" and _TOGETHER.issuperset(kinds)
+        if len(kinds) > 1 and not together and enforced("subnetworks.one-kind-of-change"):
             raise invalid("resource", _excerpt(body), "Only one field can be updated at a time.")
-        if not kinds:
-            return self._change(key, "patch", dict)
-        return self._change(key, "patch", self._changes(kinds[0], key, current, body))
+        changes = [self._changes(kind, key, current, body) for kind in kinds]
+        return self._change(key, "patch", lambda now: reduce(lambda row, change: change(row), changes, dict(now)))
 
     def _changes(self, kind: str, key: Key, current: Json, body: Json) -> Callable[[Json], Json]:
-        """The checked change, as a function from the old to the new resource."""
+        """The checked change of one kind, as a function from the old to the new resource."""
         if kind == "stack type":
             return self._stack_change(key, current, body)
         if kind == "secondary ranges":
@@ -188,6 +206,9 @@ class Subnetworks:
             return self._flag_change(current, body["allowSubnetCidrRoutesOverlap"])
         if kind == "flow logs":
             return lambda now: _without(now, *KINDS["flow logs"]) | _flow_logs(body, now)
+        if kind == "purpose":
+            purpose = changed_purpose(current, body)
+            return lambda now: now | purpose
         change = {field: body[field] for field in KINDS[kind] if field in body}
         return lambda now: now | change
 
@@ -291,6 +312,9 @@ class Subnetworks:
             if enforced("subnetworks.fingerprint-changes"):
                 after = after | {"fingerprint": project.inventory.fingerprint(key)}
             project.inventory.put(at, key, after)
+            if after.get("role") == "ACTIVE" != before.get("role"):
+                for other, row in list(active_proxies(project, after)):  # the active one becomes the backup
+                    project.inventory.put(at, other, row | {"role": "BACKUP"})
             if after["stackType"] == "IPV4_IPV6" and before["stackType"] == "IPV4_ONLY":
                 self._prefixes.assign_later(at, key)
 

@@ -42,3 +42,9 @@ class Knobs:
 
     Source: docs/reference/cut-over.md#network-quotas.
     """
+
+    subnetwork_patch: Literal["grouped", "single"] = "grouped"
+    """Whether one patch of a subnetwork may change overlap flag, stack type and private IPv6 access together.
+
+    Source: docs/reference/cut-over.md#subnetwork-patch.
+    """

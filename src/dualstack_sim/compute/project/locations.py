@@ -9,7 +9,9 @@ import re
 
 from dualstack_sim.compute.api.errors import Json, not_found
 from dualstack_sim.compute.api.references import Key
+from dualstack_sim.compute.machines.accelerators import quota_rows, used
 from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.project.quotas import ALL_GPUS
 
 _CREATED = "1969-12-31T16:00:00.000-08:00"
 _STANDARD = re.compile(r"[a-z0-9]+-(standard|highmem|highcpu)-([0-9]{1,3})")
@@ -56,6 +58,13 @@ class Locations:
                     ("FIREWALLS", 1000.0, "firewalls"),
                     ("ROUTERS", 100.0, "routers"),
                 )
+            ]
+            + [
+                {
+                    "metric": ALL_GPUS,
+                    "limit": float(project.limits.gpu_limit(ALL_GPUS)),
+                    "usage": float(used(project, ALL_GPUS, "")),
+                }
             ],
         }
 
@@ -81,7 +90,10 @@ class Locations:
             "selfLink": links.within(f"regions/{name}"),
             "status": "UP",
             "zones": [links.within(f"zones/{zone}") for zone in zones],
-            "quotas": [{"metric": "INSTANCES", "limit": 6000.0, "usage": float(instances)}],
+            "quotas": [
+                {"metric": "INSTANCES", "limit": 6000.0, "usage": float(instances)},
+                *quota_rows(self._project, name),
+            ],
             "supportsPzs": False,
         }
 

@@ -34,8 +34,19 @@ class Limits:
     """Running operations: globally, and in each region with its zones."""
     concurrent_operations_by_type: dict[str, int] = field(default_factory=dict)
     """The same for single methods, such as `routes.insert`."""
+    gpus: dict[str, int] = field(default_factory=dict)
+    """GPUs by quota, such as NVIDIA_T4_GPUS in each region, or GPUS_ALL_REGIONS."""
+
+    def gpu_limit(self, metric: str) -> int:
+        """The limit of a quota of GPUs."""
+        return self.gpus.get(metric, 128 if metric == ALL_GPUS else 32)
 
 
+ALL_GPUS = "GPUS_ALL_REGIONS"
+GPU_QUOTAS = (
+    ALL_GPUS, "NVIDIA_A100_80GB_GPUS", "NVIDIA_A100_GPUS", "NVIDIA_L4_GPUS", "NVIDIA_P100_GPUS",
+    "NVIDIA_P4_GPUS", "NVIDIA_T4_GPUS", "NVIDIA_V100_GPUS",
+)  # fmt: skip
 LIMITS = {
     "REQUESTS_PER_MINUTE": "requests_per_minute",
     "CONCURRENT_OPERATIONS": "concurrent_operations",
@@ -49,7 +60,9 @@ LIMITS = {
 
 
 def with_reduced_limit(limits: Limits, name: str, value: int) -> Limits:
-    """`limits` with one of `LIMITS` or of `group_names()` reduced to `value`, if that is lower."""
+    """`limits` with one of `LIMITS`, `GPU_QUOTAS` or `group_names()` reduced to `value`, if that is lower."""
+    if name in GPU_QUOTAS:
+        return replace(limits, gpus={**limits.gpus, name: min(value, limits.gpu_limit(name))})
     field_name = LIMITS.get(name)
     if field_name is None:
         present = limits.by_group.get(name, limits.requests_per_minute)

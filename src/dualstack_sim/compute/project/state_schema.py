@@ -208,6 +208,11 @@ class AttachedDisk(Shape):
     auto_delete: bool = False
 
 
+class GuestAccelerator(Shape):
+    accelerator_type: Annotated[str, Meta(pattern="/acceleratorTypes/nvidia-")]
+    accelerator_count: Count
+
+
 class Instance(Resource):
     zone: str
     machine_type: str
@@ -222,6 +227,7 @@ class Instance(Resource):
     labels: dict[str, str] = {}
     disks: list[AttachedDisk] = []
     service_accounts: list[ServiceAccount] = []
+    guest_accelerators: list[GuestAccelerator] = []
 
 
 class Disk(Resource):
