@@ -78,7 +78,8 @@ def with_environment(workload: Manifest, container: str, changes: Mapping[str, s
     positions = {entry["name"]: index for index, entry in enumerate(entries)}
     for name, value in changes.items():
         if value is not None and name in positions:
-            entries[positions[name]] = {"name": name, "value": value}
+            entry = {key: each for key, each in entries[positions[name]].items() if key != "valueFrom"}
+            entries[positions[name]] = {**entry, "value": value}
         elif value is not None:
             entries.append({"name": name, "value": value})
     if entries != (target.get("env") or []):

@@ -1,0 +1,395 @@
+"""A migration and the way back change only their own fields, whatever else the live objects have.
+
+docs/decisions/0013-patches-of-named-fields.md
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from functools import cache
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dualstack.gardener.model.infrastructure import InfrastructureStatus, NetworkStatus, Subnet
+from dualstack.gardener.model.networks import kubelet_dns, networks
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render import (
+    control_plane,
+    coredns,
+    kube_apiserver,
+    kube_controller_manager,
+    kube_proxy,
+    kubelet,
+    machine_class,
+    managed_resource,
+)
+from dualstack.gardener.render.cni import calico, cilium
+from dualstack.kube.apply import merge_patch
+from dualstack.model.kinds import Manifest
+from dualstack.model.parts import Part, identity, rendered
+from dualstack.model.workloads import flag_values
+from tests.unit.model import golden
+
+Junk = list[tuple[int, str, Any]]
+Parts = Callable[[ShootView], list[Part]]
+
+_WORDS = st.text("abcdefghij-", min_size=1, max_size=8)
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 9) | _WORDS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_WORDS, inner, max_size=2),
+    max_leaves=4,
+)
+_JUNK = st.lists(st.tuples(st.integers(0, 999), _WORDS.map("x-{}".format), _VALUES), max_size=6)
+"""Foreign fields: which of the object's mappings gets one, its name, its value."""
+
+_FORWARD = ("P0", "P1", "P2", "P3", "P4", "P5")
+
+
+def _status(view: ShootView) -> InfrastructureStatus:
+    families = ("IPv4", "IPv6") if view.dual_stack_infrastructure else ("IPv4",)
+    subnets = (Subnet(name="shoot--foo--bar-nodes", purpose="nodes"),)
+    return InfrastructureStatus(networks=NetworkStatus(subnets=subnets, ipfamilies=families))
+
+
+def _back(cni: str) -> ShootView:
+    shoot = golden.shoot_in("P5", cni=cni)
+    shoot["spec"]["networking"]["ipFamilies"] = ["IPv4"]
+    shoot["status"]["constraints"] = [{"type": "DualStackNodesMigrationReady", "status": "True"}]
+    return ShootView.of(shoot)
+
+
+def _machines(view: ShootView) -> list[Part]:
+    return [machine_class.machine_class(view, _status(view), view.pools[0], view.pools[0].parts[0])]
+
+
+COMPONENTS: dict[str, Parts] = {
+    "kube-apiserver": lambda view: [kube_apiserver.deployment(view, networks(view))],
+    "kube-controller-manager": lambda view: [kube_controller_manager.deployment(view, networks(view))],
+    "control plane": lambda view: control_plane.objects(view, _status(view), "proj-1"),
+    "kube-proxy": lambda view: kube_proxy.objects(view, networks(view)),
+    "calico": lambda view: calico.objects(view, networks(view)),
+    "cilium": lambda view: cilium.objects(view, networks(view)),
+    "coredns": lambda view: coredns.objects(view, networks(view), restarted_at=_restart(view)),
+    "kubelet": lambda view: [kubelet.operating_system_config(view, view.pools[0], kubelet_dns(view, networks(view)))],
+    "machine class": _machines,
+}
+
+_CALICO_IPV6 = (
+    "IP6",
+    "IP6_AUTODETECTION_METHOD",
+    "CALICO_IPV6POOL_CIDR",
+    "CALICO_IPV6POOL_VXLAN",
+    "CALICO_IPV6POOL_NAT_OUTGOING",
+    "CALICO_ROUTER_ID",
+)
+ALLOWED: dict[str, dict[str, set[str]]] = {
+    "kube-apiserver": {"Deployment": {"spec.template.spec.containers.kube-apiserver.command"}},
+    "kube-controller-manager": {"Deployment": {"spec.template.spec.containers.kube-controller-manager.command"}},
+    "control plane": {"Deployment": {"spec.template.spec.containers.cloud-controller-manager.command"}},
+    "kube-proxy": {
+        "ConfigMap": {"data.config.yaml"},
+        "DaemonSet": {"spec.template.metadata.annotations.dualstack.dev/ranges"},
+    },
+    "calico": {
+        "ConfigMap": {"data.cni_network_config"},
+        "DaemonSet": {"spec.template.spec.containers.calico-node.env.FELIX_IPV6SUPPORT.value"}
+        | {
+            f"spec.template.spec.containers.calico-node.env.{name}.{key}"
+            for name in _CALICO_IPV6
+            for key in ("name", "value")
+        },
+    },
+    "cilium": {
+        "ConfigMap": {
+            "data.enable-ipv6",
+            "data.k8s-require-ipv6-pod-cidr",
+            "data.ipv6-native-routing-cidr",
+        },
+        "DaemonSet": {"spec.template.metadata.annotations.dualstack.dev/ranges"},
+    },
+    "coredns": {
+        "Deployment": {"spec.template.metadata.annotations.gardener.cloud/restarted-at"},
+        "Service": {"spec.ipFamilyPolicy", "spec.clusterIPs"},
+    },
+    "kubelet": {"OperatingSystemConfig": {"spec.files./var/lib/kubelet/config/kubelet.content.inline.data"}},
+    "machine class": {
+        "MachineClass": {
+            f"providerSpec.networkInterfaces.0.{key}"
+            for key in ("useAliasIPs", "stackType", "ipv6accessType", "ipCidrRange", "subnetworkRangeName")
+        }
+    },
+}
+"""Every path that a migration or the way back may change."""
+
+STAYS_AFTER_THE_WAY_BACK = {"control plane", "machine class", "coredns"}
+"""Pods keep their aliases and the restart annotation its value; everything else is as it was, to the byte."""
+
+
+def _restart(view: ShootView) -> str | None:
+    return "2026-01-01T00:00:00Z" if view.dual_stack_infrastructure else None
+
+
+def _mappings(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _mappings(each)
+
+
+def _with(junk: Junk, item: Manifest) -> Manifest:
+    """The object with foreign fields, and, in a workload, foreign containers, flags, variables and volumes."""
+    result = deepcopy(item)
+    pod = result.get("spec", {}).get("template", {}).get("spec")
+    if pod:
+        pod["containers"].append({"name": "sidecar", "image": "vendor/sidecar:1", "args": ["--cluster-cidr=none"]})
+        pod["volumes"] = [{"name": "extra", "emptyDir": {}}]
+        container = pod["containers"][0]
+        container["image"] = "vendor/patched:2"
+        container["env"] = [{"name": "FIRST", "value": "1"}, *container.get("env", []), {"name": "LAST"}]
+        if "command" in container:
+            container["command"] = [*container["command"][:2], "--vendor=x", *container["command"][2:], "--last"]
+    places = [each for each in _mappings(result) if not _is_data(each, result)]
+    for index, key, value in junk:
+        places[index % len(places)][key] = value
+    return result
+
+
+def _is_data(mapping: dict[str, Any], item: Manifest) -> bool:
+    """`data` of a ConfigMap has only texts."""
+    return mapping is item.get("data")
+
+
+def _paths(before: Any, after: Any, prefix: str = "") -> set[str]:
+    """The paths at which two values differ; entries of lists that all have a name are compared by name."""
+    left, right = _by_name(before), _by_name(after)
+    if isinstance(left, dict | None) and isinstance(right, dict | None) and (left or right):
+        keys = (left or {}).keys() | (right or {}).keys()
+        return {
+            path for key in keys for path in _paths((left or {}).get(key), (right or {}).get(key), f"{prefix}{key}.")
+        }
+    return set() if before == after else {prefix.removesuffix(".")}
+
+
+def _by_name(value: Any) -> Any:
+    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        return {str(each.get("name", each.get("path", index))): each for index, each in enumerate(value)}
+    return value
+
+
+def _views(component: str) -> list[ShootView]:
+    cni = "cilium" if component == "cilium" else "calico"
+    return [*(golden.view_in(phase, cni=cni) for phase in _FORWARD), _back(cni)]
+
+
+@cache
+def _stages(component: str) -> list[list[Part]]:
+    """The parts of a component in each phase of a migration and of the way back."""
+    return [COMPONENTS[component](view) for view in _views(component)]
+
+
+@cache
+def _view(phase: str) -> ShootView:
+    return _back("calico") if phase == "back" else golden.view_in(phase)
+
+
+def _edited(parts: list[Part], live: Manifest) -> Manifest:
+    """The live object after its part's edit; an object that no part changes stays."""
+    found = [part for part in parts if part.identity == identity(live)]
+    return found[0].edit(live) if found else live
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+@settings(max_examples=20, deadline=None)
+@given(junk=_JUNK)
+def test_p5_only_the_fields_of_a_migration_change(component: str, junk: Junk) -> None:
+    stages = _stages(component)
+    for item in rendered(stages[0]):
+        start = live = _with(junk, item)
+        allowed = ALLOWED[component].get(item["kind"], set())
+        for parts in stages:
+            untouched = deepcopy(live)
+            changed = _edited(parts, live)
+            assert live == untouched, "an edit is pure"
+            assert _edited(parts, changed) == changed, "a second edit changes nothing"
+            assert _paths(start, changed) <= allowed
+            live = changed
+        if component not in STAYS_AFTER_THE_WAY_BACK:
+            assert live == start
+        assert _edited(stages[0], start) == start, "nothing changes before the migration"
+
+
+@pytest.mark.parametrize("component", ALLOWED)
+def test_p5_every_allowed_field_does_change(component: str) -> None:
+    """Otherwise the list above would hide nothing."""
+    stages = _stages(component)
+    changed: dict[str, set[str]] = {}
+    for item in rendered(stages[0]):
+        live = item
+        for parts in stages:
+            after = _edited(parts, live)
+            changed.setdefault(item["kind"], set()).update(_paths(live, after))
+            live = after
+    assert {kind: paths for kind, paths in changed.items() if paths} == ALLOWED[component]
+
+
+def _words(container: dict[str, Any]) -> list[str]:
+    return [*container.get("command", ()), *container.get("args", ())]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    where=st.sampled_from(["command", "args", "both"]),
+    split=st.booleans(),
+    foreign=st.lists(_WORDS.map("--x-{}=1".format), max_size=3, unique=True),
+)
+def test_p5_flags_are_changed_where_they_stand(where: str, split: bool, foreign: list[str]) -> None:
+    dual = _view("P2")
+    item = deepcopy(kube_controller_manager.deployment(_view("P0"), networks(_view("P0"))).new)
+    container = item["spec"]["template"]["spec"]["containers"][0]
+    program, *flags = container["command"]
+    flags = [word for flag in flags for word in (flag.split("=", 1) if split and "cidr=" in flag else [flag])]
+    container |= {"command": [program], "args": [*foreign, *flags]}
+    if where != "args":
+        container |= {"command": [program, *foreign, *flags], "args": ["--v=4"] if where == "both" else []}
+    known = (container["name"], "cluster-cidr")
+    before = flag_values(item, *known)
+
+    changed = kube_controller_manager.deployment(dual, networks(dual)).edit(item)
+
+    after = flag_values(changed, *known)
+    ours = {"cluster-cidr", "service-cluster-ip-range"}
+    masks = {"node-cidr-mask-size", "node-cidr-mask-size-ipv4", "node-cidr-mask-size-ipv6"}
+    assert {name: after[name] for name in ours} == {
+        "cluster-cidr": f"{golden.P4},{golden.P6}",
+        "service-cluster-ip-range": f"{golden.S4},{golden.S6}",
+    }
+    assert after.keys() & masks == masks - {"node-cidr-mask-size"}
+    assert _without(after, ours | masks) == _without(before, ours | masks)
+    words = _words(changed["spec"]["template"]["spec"]["containers"][0])
+    assert words[0] == program
+    assert [word for word in words if word.startswith("--x-")] == foreign
+    back = _view("back")
+    restored = kube_controller_manager.deployment(back, networks(back)).edit(changed)
+    assert flag_values(restored, *known) == before
+
+
+def _without(flags: dict[str, str], names: set[str]) -> list[tuple[str, str]]:
+    """The other flags, in their order."""
+    return [entry for entry in flags.items() if entry[0] not in names]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    mode=st.sampled_from(["iptables", "nftables", "ipvs", ""]),
+    lines=st.lists(
+        st.sampled_from(["# a comment", "", "oomScoreAdj: -999", "conntrack:\n  max: 0", "x: |\n  a\n   b"])
+    ),
+)
+def test_p5_the_text_of_a_configuration_changes_in_one_line(mode: str, lines: list[str]) -> None:
+    unique = list(dict.fromkeys(lines))
+    text = "\n".join(
+        ["apiVersion: kubeproxy.config.k8s.io/v1alpha1", *unique, "clusterCIDR: 100.96.0.0/11", f"mode: '{mode}'", ""]
+    )
+    item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-proxy-config"}}
+    live: Manifest = {**item, "data": {"config.yaml": text, "other": "kept"}}
+    dual, back = _view("P2"), _view("back")
+
+    changed = kube_proxy.objects(dual, networks(dual))[0].edit(live)
+
+    after = changed["data"]["config.yaml"].splitlines()
+    assert [line for line in after if "clusterCIDR" not in line] == [
+        line for line in text.splitlines() if "clusterCIDR" not in line
+    ]
+    assert yaml.safe_load(changed["data"]["config.yaml"])["clusterCIDR"] == f"{golden.P4},{golden.P6}"
+    assert kube_proxy.objects(back, networks(back))[0].edit(changed) == live
+
+
+@settings(max_examples=20, deadline=None)
+@given(mtu=st.sampled_from(["0", "__CNI_MTU__", "1460"]), tail=st.sampled_from(["", ' {"type": "bandwidth"}']))
+def test_p5_placeholders_and_other_plugins_of_calico_stay(mtu: str, tail: str) -> None:
+    text = """{
+  "name": "k8s-pod-network",
+  "plugins": [
+    {
+      "type": "calico",
+      "mtu": MTU,
+      "ipam": {
+        "type": "host-local",
+        "subnet": "usePodCidr"
+      }
+    },TAIL
+    {"type": "portmap", "note": "a } in a text"}
+  ]
+}""".replace("MTU", mtu).replace("TAIL", f"{tail}," if tail else "")
+    item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "calico-config"}}
+    live: Manifest = {**item, "data": {"calico_backend": "none", "cni_network_config": text, "typha": "x"}}
+    dual = _view("P2")
+
+    changed = calico.objects(dual, networks(dual))[0].edit(live)
+
+    after = changed["data"]["cni_network_config"]
+    assert calico.CALICO.is_dual_stack(changed["data"])
+    assert after[: text.index("host-local")] == text[: text.index("host-local")]
+    assert after.endswith(text[text.index("\n    },") :])
+    parsed = msgspec.json.decode(after.replace("__CNI_MTU__", "0"))
+    assert parsed["plugins"][0]["ipam"]["ranges"] == [[{"subnet": "usePodCidrIPv6"}], [{"subnet": "usePodCidr"}]]
+
+
+@settings(max_examples=20, deadline=None)
+@given(junk=_JUNK, together=st.booleans(), comment=st.sampled_from(["", "# by a chart\n"]))
+def test_p5_other_manifests_in_the_secret_stay_as_they_are_written(junk: Junk, together: bool, comment: str) -> None:
+    view, dual = _view("P0"), _view("P2")
+    foreign = f"{comment}kind: Deployment\napiVersion: apps/v1\nmetadata: {{name: csi-driver}}\nspec: {{x: '1'}}\n"
+    texts = [yaml.safe_dump(_with(junk, item)) for item in rendered(kube_proxy.objects(view, networks(view)))]
+    if together:
+        data = {"all.yaml": "---\n".join([foreign, *texts])}
+    else:
+        data = {"foreign.yaml": foreign, **{f"{index}.yaml": text for index, text in enumerate(texts)}}
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
+    secret: Manifest = {"metadata": {"name": "a"}, "immutable": True, "data": {**encoded, "binary": "AAECAw=="}}
+    resource: Manifest = {"kind": "ManagedResource", "metadata": {"name": "a", "namespace": "NS"}}
+
+    (changed,) = managed_resource.edited(resource, [secret], kube_proxy.objects(dual, networks(dual)))
+
+    after = {key: base64.b64decode(value).decode() for key, value in changed["data"].items() if key != "binary"}
+    assert changed["data"]["binary"] == "AAECAw=="
+    assert after.keys() == data.keys()
+    assert sum(text.count(foreign) for text in after.values()) == 1
+    assert changed != secret
+    assert managed_resource.edited(resource, [changed], kube_proxy.objects(dual, networks(dual))) == [changed]
+    back = _view("back")
+    (restored,) = managed_resource.edited(resource, [changed], kube_proxy.objects(back, networks(back)))
+    assert managed_resource.manifests_of(restored) == managed_resource.manifests_of(secret)
+
+
+@settings(max_examples=20, deadline=None)
+@given(before=st.dictionaries(_WORDS, _VALUES, max_size=4), after=st.dictionaries(_WORDS, _VALUES, max_size=4))
+def test_a_merge_patch_leads_from_one_object_to_the_other(before: Manifest, after: Manifest) -> None:
+    """RFC 7396; null cannot be a value."""
+    left, right = _without_nulls(before), _without_nulls(after)
+    assert _merge(left, merge_patch(left, right)) == right
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
+    return value
+
+
+def _merge(target: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = _merge(result.get(key), value)
+    return result
