@@ -208,7 +208,7 @@ def _edited(parts: list[Part], live: Manifest) -> Manifest:
 @pytest.mark.parametrize("component", COMPONENTS)
 @settings(max_examples=20, deadline=None)
 @given(junk=_JUNK)
-def test_p5_only_the_fields_of_a_migration_change(component: str, junk: Junk) -> None:
+def test_p05_only_the_fields_of_a_migration_change(component: str, junk: Junk) -> None:
     stages = _stages(component)
     for item in rendered(stages[0]):
         start = live = _with(junk, item)
@@ -226,7 +226,7 @@ def test_p5_only_the_fields_of_a_migration_change(component: str, junk: Junk) ->
 
 
 @pytest.mark.parametrize("component", ALLOWED)
-def test_p5_every_allowed_field_does_change(component: str) -> None:
+def test_p05_every_allowed_field_does_change(component: str) -> None:
     """Otherwise the list above would hide nothing."""
     stages = _stages(component)
     changed: dict[str, set[str]] = {}
@@ -249,7 +249,7 @@ def _words(container: dict[str, Any]) -> list[str]:
     split=st.booleans(),
     foreign=st.lists(_WORDS.map("--x-{}=1".format), max_size=3, unique=True),
 )
-def test_p5_flags_are_changed_where_they_stand(where: str, split: bool, foreign: list[str]) -> None:
+def test_p05_flags_are_changed_where_they_stand(where: str, split: bool, foreign: list[str]) -> None:
     dual = _view("P2")
     item = deepcopy(kube_controller_manager.deployment(_view("P0"), networks(_view("P0"))).new)
     container = item["spec"]["template"]["spec"]["containers"][0]
@@ -292,7 +292,7 @@ def _without(flags: dict[str, str], names: set[str]) -> list[tuple[str, str]]:
         st.sampled_from(["# a comment", "", "oomScoreAdj: -999", "conntrack:\n  max: 0", "x: |\n  a\n   b"])
     ),
 )
-def test_p5_the_text_of_a_configuration_changes_in_one_line(mode: str, lines: list[str]) -> None:
+def test_p05_the_text_of_a_configuration_changes_in_one_line(mode: str, lines: list[str]) -> None:
     unique = list(dict.fromkeys(lines))
     text = "\n".join(
         ["apiVersion: kubeproxy.config.k8s.io/v1alpha1", *unique, "clusterCIDR: 100.96.0.0/11", f"mode: '{mode}'", ""]
@@ -313,7 +313,7 @@ def test_p5_the_text_of_a_configuration_changes_in_one_line(mode: str, lines: li
 
 @settings(max_examples=20, deadline=None)
 @given(mtu=st.sampled_from(["0", "__CNI_MTU__", "1460"]), tail=st.sampled_from(["", ' {"type": "bandwidth"}']))
-def test_p5_placeholders_and_other_plugins_of_calico_stay(mtu: str, tail: str) -> None:
+def test_p05_placeholders_and_other_plugins_of_calico_stay(mtu: str, tail: str) -> None:
     text = """{
   "name": "k8s-pod-network",
   "plugins": [
@@ -344,7 +344,7 @@ def test_p5_placeholders_and_other_plugins_of_calico_stay(mtu: str, tail: str) -
 
 @settings(max_examples=20, deadline=None)
 @given(junk=_JUNK, together=st.booleans(), comment=st.sampled_from(["", "# by a chart\n"]))
-def test_p5_other_manifests_in_the_secret_stay_as_they_are_written(junk: Junk, together: bool, comment: str) -> None:
+def test_p05_other_manifests_in_the_secret_stay_as_they_are_written(junk: Junk, together: bool, comment: str) -> None:
     view, dual = _view("P0"), _view("P2")
     foreign = f"{comment}kind: Deployment\napiVersion: apps/v1\nmetadata: {{name: csi-driver}}\nspec: {{x: '1'}}\n"
     texts = [yaml.safe_dump(_with(junk, item)) for item in rendered(kube_proxy.objects(view, networks(view)))]

@@ -132,7 +132,7 @@ CASES: dict[str, tuple[Break, str]] = {
 
 
 @pytest.mark.parametrize(("break_it", "words"), CASES.values(), ids=CASES)
-async def test_p5_an_unknown_shape_is_refused_by_name_before_anything_changes(break_it: Break, words: str) -> None:
+async def test_p05_an_unknown_shape_is_refused_by_name_before_anything_changes(break_it: Break, words: str) -> None:
     migration = Migration()
     break_it(migration)
     migration.trigger()
@@ -149,7 +149,7 @@ async def test_p5_an_unknown_shape_is_refused_by_name_before_anything_changes(br
     assert written <= {"Shoot", "Cluster", "Event"}, "the Shoot, its copy, and the news of the refusal"
 
 
-async def test_p5_all_unknown_shapes_are_reported_together() -> None:
+async def test_p05_all_unknown_shapes_are_reported_together() -> None:
     migration = Migration()
     for name in ("kube-apiserver in a shell", "calico with VXLAN", "no kubelet configuration"):
         CASES[name][0](migration)
@@ -161,7 +161,7 @@ async def test_p5_all_unknown_shapes_are_reported_together() -> None:
     assert all(CASES[name][1] in text for name in ("kube-apiserver in a shell", "calico with VXLAN"))
 
 
-async def test_p5_an_ipv4_cluster_of_unknown_shape_is_reconciled_and_left_as_it_is() -> None:
+async def test_p05_an_ipv4_cluster_of_unknown_shape_is_reconciled_and_left_as_it_is() -> None:
     migration = Migration()
     CASES["kube-proxy in an unknown mode"][0](migration)
     before = migration.get(kinds.SECRET, "shoot-core-kube-proxy")["data"]
@@ -175,13 +175,13 @@ async def test_p5_an_ipv4_cluster_of_unknown_shape_is_reconciled_and_left_as_it_
 
 
 @pytest.mark.parametrize("mode", ["IPTables", "IPVS", "NFTables"])
-def test_p5_every_mode_of_kube_proxy_that_gardener_has_can_be_migrated(mode: str) -> None:
+def test_p05_every_mode_of_kube_proxy_that_gardener_has_can_be_migrated(mode: str) -> None:
     shoot = load_shoot(EXAMPLE.read_text())
     shoot["spec"]["kubernetes"]["kubeProxy"] = {"enabled": True, "mode": mode}
     assert validate_shoot(shoot) == ()
 
 
-def test_p5_an_unknown_mode_of_the_shoot_is_refused_by_name() -> None:
+def test_p05_an_unknown_mode_of_the_shoot_is_refused_by_name() -> None:
     shoot = load_shoot(EXAMPLE.read_text())
     shoot["spec"]["kubernetes"]["kubeProxy"] = {"mode": "Userspace"}
     shoot["spec"]["networking"]["providerConfig"]["ebpfDataplane"] = {"enabled": True}

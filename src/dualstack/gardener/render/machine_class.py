@@ -219,6 +219,14 @@ def pool_of(deployment: Manifest) -> str | None:
     return None
 
 
+def belongs_to(deployment: Manifest, shoot: ShootView, pool: Pool) -> bool:
+    """Whether a deployment has the machines of this pool, whatever its name."""
+    known = pool_of(deployment)
+    if known is not None:
+        return known == pool.name
+    return deployment["metadata"]["name"] in {deployment_name(shoot, pool, part) for part in pool.parts}
+
+
 def deployment_for(
     shoot: ShootView, pool: Pool, part: ZonePart, deployments: Iterable[Manifest], classes: Mapping[str, Manifest]
 ) -> Manifest | None:

@@ -83,7 +83,7 @@ class _Racing(StoreKube):
         return found
 
 
-async def test_p5_a_patch_never_overwrites_what_another_writer_changed_meanwhile() -> None:
+async def test_p05_a_patch_never_overwrites_what_another_writer_changed_meanwhile() -> None:
     store = _store()
     store.create(CONFIG_MAP, _part("1").new)
     kube = _Racing(store, times=3)

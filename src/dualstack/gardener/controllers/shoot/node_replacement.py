@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dualstack.clock import parse_rfc3339
 from dualstack.gardener.model.kinds import MACHINE_DEPLOYMENT
 from dualstack.gardener.model.names import OPERATION, POOL_LABEL, ROLLOUT_WORKERS
-from dualstack.gardener.model.names import machine_deployment as deployment_name
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render.machine_class import belongs_to
 from dualstack.kube.interface import Kube
 from dualstack.model.cidr import families
 from dualstack.model.errors import InvalidInput
@@ -70,16 +70,15 @@ async def annotate_templates(kube: Kube, shoot: ShootView, requests: dict[str, s
 
     Idempotent: the value is the time of the request, and a later time is never overwritten.
     """
+    deployments = await kube.list(MACHINE_DEPLOYMENT, shoot.technical_id)
     for pool in shoot.pools:
         stamp = requests.get(pool.name)
         if stamp is None:
             continue
-        for part in pool.parts:
-            name = deployment_name(shoot.technical_id, pool.name, part.index)
-            live = await kube.get(MACHINE_DEPLOYMENT, name, shoot.technical_id)
-            if live is None or _requested_at(live) >= parse_rfc3339(stamp):
+        for live in deployments:
+            if not belongs_to(live, shoot, pool) or _requested_at(live) >= parse_rfc3339(stamp):
                 continue
-            template = {"metadata": {"annotations": {ROLLOUT_WORKERS: stamp}}}
+            name, template = live["metadata"]["name"], {"metadata": {"annotations": {ROLLOUT_WORKERS: stamp}}}
             await kube.patch(MACHINE_DEPLOYMENT, name, {"spec": {"template": template}}, shoot.technical_id)
 
 
@@ -93,8 +92,7 @@ def pools_to_request(
     created = {machine["metadata"]["name"]: machine["metadata"]["creationTimestamp"] for machine in machines}
     requested: dict[str, float] = {}
     for pool in shoot.pools:
-        names = {deployment_name(shoot.technical_id, pool.name, part.index) for part in pool.parts}
-        times = [_requested_at(entry) for entry in deployments if entry["metadata"]["name"] in names]
+        times = [_requested_at(entry) for entry in deployments if belongs_to(entry, shoot, pool)]
         if times and not _in_place(pool.manifest):
             requested[pool.name] = min(times)
     due = {
