@@ -22,7 +22,7 @@ from tests.mutants.runs import passes, preload, survivors
 ACCEPTED = Path(__file__).with_name("accepted.toml")
 TESTS = {
     "plan": ("tests/unit/plan", "tests/unit/cutover", "tests/property"),
-    "cutover": ("tests/unit/cutover", "tests/sim/cutover", "tests/sim/infrastructure"),
+    "cutover": ("tests/unit/cutover", "tests/property", "tests/sim/cutover", "tests/sim/infrastructure"),
     "preflight": ("tests/unit/preflight", "tests/sim/preflight"),
 }
 """The tests of each package, the quickest first: a run ends with the first that fails."""

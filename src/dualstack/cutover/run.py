@@ -254,7 +254,7 @@ class _Run:
         while problems := await self._with_retries(partial(self._actuator.check, gate, facts)):
             if self._clock.now() >= begun + self._time_limit(facts):
                 message = "; ".join(problems)
-                if gate.failure_implies and gate.failure_implies in problems:
+                if gate.failure_implies in problems:
                     raise Unsupported(message, gate.failure_implies)
                 raise GateFailed(message)
             await self._watch(self._settings.observe_every / 2, facts)

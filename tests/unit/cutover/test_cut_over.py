@@ -96,6 +96,15 @@ async def test_where_no_range_serves_unreachable_nodes_their_routes_return_and_t
         assert refused.value.retry_after == (300.0 if recovers else None)
 
 
+async def test_a_failure_before_the_first_deletion_is_retried_as_usual() -> None:
+    parts = Parts()
+    parts.compute.refusals[f"PATCH {SUBNET}"] = [denied()]
+    with pytest.raises(Invalid) as refused:
+        await cut_over(parts).forward(COMPRESSED)
+    assert refused.value.retry_after is None
+    assert routes(parts) == ROUTES
+
+
 async def test_the_first_error_is_reported_even_if_the_cluster_cannot_be_read_afterwards() -> None:
     parts = Parts()
     parts.compute.refusals[f"PATCH {SUBNET}"] = [denied()]

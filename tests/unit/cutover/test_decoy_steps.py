@@ -266,7 +266,7 @@ async def test_only_the_handover_counts_interruptions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "quiet", "counts"), [(149.0, 1000.0, True), (151.0, 1000.0, False), (30.0, 20.0, False), (20.0, 30.0, True)]
+    ("age", "quiet", "counts"), [(149.0, 1000.0, True), (151.0, 1000.0, False), (30.0, 20.0, False), (30.0, 30.0, True)]
 )
 async def test_a_report_counts_while_it_is_newer_than_the_last_change(age: float, quiet: float, counts: bool) -> None:
     check = Check()

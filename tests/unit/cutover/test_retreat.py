@@ -119,6 +119,36 @@ async def test_the_range_is_removed_at_once_when_routes_in_it_carry_no_traffic()
     assert begun["remove-secondary-range"] == begun["gate-range"]
 
 
+@pytest.mark.parametrize(("lasts", "recovers"), [(0.0, True), (59.0, True), (61.0, False), (1e6, False)])
+async def test_what_a_node_still_reports_a_minute_after_its_route_returned_has_another_cause(
+    lasts: float, recovers: bool
+) -> None:
+    clock, back = FakeClock(), list[float]()
+
+    def complaint(facts: CutoverFacts) -> frozenset[str]:
+        if not back and cluster.steps[-1:] == ["restore-cloud-controller-manager"]:
+            back.append(clock.now())
+        begun = "delete-route-canary" in cluster.steps and (not back or clock.now() < back[0] + lasts)
+        return frozenset({"node-0"} if begun else ())
+
+    cluster = FakeCluster(at_rest(2), problems={"gate-route-canary": list(NEVER)}, complaints=complaint)
+    with pytest.raises(GateFailed) as stopped:
+        await run(cluster, clock=clock)
+    assert on_routes(cluster.facts)
+    assert isinstance(stopped.value, Unsupported) is recovers
+    words = "node-0 is not Ready; rolled back to routes only"
+    cause = "node node-0 still reports a network problem without the range, so it has another cause"
+    assert str(stopped.value) == (words if recovers else f"{words}; {cause}")
+    assert clock.now() - back[0] <= SETTINGS.recovery_timeout + SETTINGS.watch_every
+
+
+async def test_a_failing_gate_is_checked_every_fifteen_seconds_for_five_minutes() -> None:
+    clock, cluster = FakeClock(), FakeCluster(at_rest(4), problems={"gate-alias-canary": list(NEVER)})
+    with pytest.raises(GateFailed):
+        await run(cluster, clock=clock)
+    assert cluster.checked.count("gate-alias-canary") == 300 / 15 + 1
+
+
 async def test_a_failed_drill_stops_before_the_first_route_is_deleted() -> None:
     cluster = Refusing(at_rest(3))
     said, _ = await stopped(cluster, replace(SETTINGS, drill=True))
@@ -179,7 +209,7 @@ async def test_compressed_reports_the_outage_before_and_measures_it_after() -> N
     assert first.seconds > 20
     assert "all 3 nodes become unreachable" in first.detail
     (measured,) = [event for event in events if isinstance(event, OutageMeasured)]
-    assert "the pods of 3 nodes could not reach other nodes for at most" in measured.detail
+    assert f"the pods of 3 nodes could not reach other nodes for at most {measured.seconds:.1f} s" in measured.detail
 
 
 async def test_an_outage_that_existed_before_the_run_is_measured_as_a_minimum() -> None:

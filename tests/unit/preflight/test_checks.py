@@ -408,6 +408,8 @@ def test_the_state_of_a_finished_cluster_leaves_little_to_check() -> None:
         ("e2-standard-8", [quota("E2_CPUS", 99, 0), quota("CPUS", 7, 0)], ["CPUS"]),
         ("n2-standard-4", [quota("N2_CPUS", 4, 0), quota("CPUS", 0, 0)], []),
         ("n2-standard-4", [quota("N2_CPUS", 4, 1)], ["N2_CPUS"]),
+        ("n2-standard-4", [{"metric": "N2_CPUS", "limit": 3.0}], ["N2_CPUS"]),
+        ("n2-standard-4", [{"metric": "N2_CPUS", "limit": 4.0}], []),
         ("n2-standard-4", [], []),
     ],
 )

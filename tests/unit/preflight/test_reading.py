@@ -81,6 +81,7 @@ async def test_each_machine_type_is_read_once_and_the_metadata_of_one_vm_of_each
     for name, kind in vms.items():
         compute.resources[f"{AT}/instances/{name}"] = machine(name, kind)
         compute.resources[f"{AT}/machineTypes/{kind}"] = {"name": kind, "zone": ZONE}
+    compute.resources[f"{AT}/instances/node-of-another"] = {"name": "node-of-another", "networkInterfaces": [{}]}
     compute.refusals[f"GET {AT}/instances/gpu-0"] = [NotFound("notFound", "gone")]
     inventory = await read(compute, replace(CLUSTER, pools=pools))
     assert [call for call in compute.calls if "machineTypes" in call] == [
