@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from dualstack.clock import Clock
 from dualstack.model.errors import InvalidInput
 from dualstack_sim.chance import Chance
+from dualstack_sim.compute.api.errors import ApiError
 from dualstack_sim.compute.api.fault_injection import Fault
 from dualstack_sim.compute.api.permissions import permissions_of
 
@@ -28,10 +29,22 @@ class FaultRule:
     nth: int = 1
     probability: float | None = None
     count: int = 1
+    from_start: bool = False
+    """Whether the rule holds from the start: its effects on resources are part of the initial state."""
 
-    def matches(self, method: str, target: str) -> bool:
-        """Whether the request matches the globs and the fault is possible for it; denials are checked apart."""
-        if self.fault.denied:
+    @property
+    def changes_start(self) -> bool:
+        """Whether the rule changes the initial state instead of requests."""
+        fault = self.fault
+        effects = (fault.quota, fault.vm, fault.meanwhile)
+        return self.from_start and any(effect is not None for effect in effects)
+
+    def matches(self, method: str, target: str, *, removes_aliases: bool = False) -> bool:
+        """Whether the request matches the globs and the fault is possible for it.
+
+        Denials, and rules that change the initial state, match no request here.
+        """
+        if self.fault.denied or self.changes_start or (self.fault.stuck and not removes_aliases):
             return False
         matched = fnmatchcase(method, self.method) and fnmatchcase(target, self.target)
         return matched and _is_possible(self.fault, method)
@@ -63,6 +76,8 @@ def _is_possible(fault: Fault, method: str) -> bool:
     reads, of_operations = verb.startswith(_READS), collection.endswith("Operations")
     if fault.stale and (not reads or of_operations):
         return False
+    if fault.stuck and method != "instances.updateNetworkInterface":
+        return False
     needs_operation = fault.pending or fault.operation_error or fault.meanwhile is not None
     return not needs_operation or not (reads or of_operations)
 
@@ -80,6 +95,7 @@ def kinds_of(fault: Fault) -> list[str]:
         "meanwhile": fault.meanwhile,
         "quota": fault.quota,
         "vm": fault.vm,
+        "stuck": fault.stuck,
         "deny": fault.denied,
     }
     return [kind for kind, value in present.items() if value]
@@ -91,6 +107,9 @@ def describe(fault: Fault) -> str:
 
 
 def _effects_on_request(fault: Fault) -> Iterator[str]:
+    if fault.stuck:
+        ends = "never ends" if fault.stuck == "never" else "ends in an error"
+        yield f"removal of aliases {ends}"
     if fault.denied:
         yield f"permission {fault.denied} denied"
     if fault.latency:
@@ -161,14 +180,29 @@ class FaultPlan:
         self._left = [rule.count for rule in rules]
         self._requests: dict[tuple[str, str], int] = {}
 
-    def fault_for(self, method: str, target: str) -> Fault | None:
+    def begin_with(self, apply: Callable[[str, str, int, Fault], None]) -> None:
+        """Apply the rules that change the initial state, once, by `apply(method, target, count, fault)`.
+
+        What cannot be applied is recorded with the reason, as for a request.
+        """
+        for number, rule in enumerate(self._rules):
+            if rule.changes_start:
+                self._matched[number] += 1
+                self._left[number] = 0
+                self.fired.append(FiredFault(self._clock.now(), number + 1, rule.method, rule.target, rule.fault))
+                try:
+                    apply(rule.method, rule.target, rule.count, rule.fault)
+                except ApiError as refused:
+                    self.not_applied(refused.message)
+
+    def fault_for(self, method: str, target: str, *, removes_aliases: bool = False) -> Fault | None:
         """The fault of this request, if any; each call counts as one request."""
         if not self._rules or self._denied(method, target):
             return None
         ordinal = self._requests[method, target] = self._requests.get((method, target), 0) + 1
         chosen: int | None = None
         for number, rule in enumerate(self._rules):
-            if rule.matches(method, target):
+            if rule.matches(method, target, removes_aliases=removes_aliases):
                 self._matched[number] += 1
                 if chosen is None and self._fires(number, rule, (method, target, ordinal)):
                     chosen = number

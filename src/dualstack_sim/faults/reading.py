@@ -85,7 +85,12 @@ class _Reader:
             self._add_error(fields["probability"], f"{where}.probability", "cannot go with nth; keep one of the two")
         if "deny" in fields:
             return self._denial(fields, where)
-        method = self._take(fields, where, "method", _method, "a method such as routes.delete, or a glob")
+        if "from" in fields and not ({"method"} & fields.keys()):
+            method: object = "*"
+        else:
+            method = self._take(fields, where, "method", _method, "a method such as routes.delete, or a glob")
+        from_start = self._take(fields, where, "from", lambda value: value == "start", "start", "") == "start"
+        self._check_start(fields, where, from_start=from_start)
         fault = self._fault(node, fields, where, str(method))
         rule = FaultRule(
             method=cast(str, method),
@@ -97,10 +102,21 @@ class _Reader:
                 self._take(fields, where, "probability", _share, "a number above 0 and at most 1", None),
             ),
             count=cast(int, self._take(fields, where, "count", _whole, "a whole number from 1", 1)),
+            from_start=from_start,
         )
         if len(self.problems) > before:
             return None
         return rule
+
+    def _check_start(self, fields: Mapping[str, yaml.Node], where: str, *, from_start: bool) -> None:
+        """Refuse effects on requests together with effects on the initial state."""
+        on_state = sorted(fields.keys() & {"vm", "meanwhile", "quota"})
+        if not from_start or not on_state:
+            return
+        for name in sorted(fields.keys() & (_EFFECTS | {"nth", "probability"}) - set(on_state)):
+            self._add_error(fields[name], f"{where}.{name}", f"cannot go with from: start and {on_state[0]}")
+        if "meanwhile" in fields and "method" not in fields:
+            self._add_error(fields["meanwhile"], f"{where}.method", "is required; give the method of the change")
 
     def _denial(self, fields: Mapping[str, yaml.Node], where: str) -> FaultRule | None:
         """A rule that denies permissions, and nothing else."""
@@ -130,6 +146,10 @@ class _Reader:
             meanwhile=self._meanwhile(fields, f"{where}.meanwhile", method),
             quota=self._quota(fields, f"{where}.quota"),
             vm=self._vm(fields, f"{where}.vm"),
+            stuck=cast(
+                'Literal["never", "error"] | None',
+                self._take(fields, where, "stuck", lambda value: value in ("never", "error"), "never or error", None),
+            ),
         )
 
     def _meanwhile(self, fields: Mapping[str, yaml.Node], where: str, method: str) -> ConcurrentChange | None:
@@ -235,9 +255,9 @@ class _Reader:
 
 _EFFECTS = {
     "latency", "pending", "operationError", "errorBefore", "errorAfter", "cut", "stale", "meanwhile", "quota", "vm",
-    "deny",
+    "deny", "stuck",
 }  # fmt: skip
-_RULE_FIELDS = {"method", "target", "nth", "probability", "count"} | _EFFECTS
+_RULE_FIELDS = {"method", "target", "nth", "probability", "count", "from"} | _EFFECTS
 
 
 def _method(value: object) -> bool:

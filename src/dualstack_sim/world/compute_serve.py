@@ -88,6 +88,7 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
     refuse_impossible(rules, compute.methods)
     state = options.state
     initial = read_state(state, compute) if state is not None and state.exists() else compute.dump()
+    faults.begin_with(compute.begin_with)
     fabric.rest(clock.now())
     control = create_control(clock, fabric, compute, faults)
     control[STATE].remember_start(initial)

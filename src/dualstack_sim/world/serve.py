@@ -129,6 +129,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
     except ApiError as refused:
         raise InvalidInput(f"the simulated cloud refuses the cluster: {refused.message}") from refused
     await platform.prepare(compute, clock)
+    faults.begin_with(compute.begin_with)
     store.admission.register("", "services", ServiceAddresses(store, platform.namespace))
     control = create_control(clock, fabric, compute, faults)
     applications = {"compute": create_compute_app(compute), "kubernetes": create_kube_app(store), "control": control}

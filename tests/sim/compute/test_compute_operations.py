@@ -226,7 +226,7 @@ class Script:
     fault: Fault
     asked: list[tuple[str, str]] = field(default_factory=list)
 
-    def fault_for(self, method: str, target: str) -> Fault | None:
+    def fault_for(self, method: str, target: str, *, removes_aliases: bool = False) -> Fault | None:
         self.asked.append((method, target))
         return self.fault if method == self.method and self.asked.count((method, target)) == 1 else None
 

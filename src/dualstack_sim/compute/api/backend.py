@@ -23,6 +23,7 @@ from dualstack_sim.compute.api.reading import Reading
 from dualstack_sim.compute.api.references import GLOBAL, Key, Links
 from dualstack_sim.compute.groups.managed_groups import ManagedGroups
 from dualstack_sim.compute.groups.managed_instances import ManagedInstances
+from dualstack_sim.compute.machines.interfaces import removes_aliases
 from dualstack_sim.compute.network.routes import Routes
 from dualstack_sim.compute.network.static_addresses import StaticAddresses
 from dualstack_sim.compute.project.commits import Commit, CommitListener
@@ -188,8 +189,11 @@ class Compute:
 
     def _consult(self, call: Call) -> Fault | None:
         """The fault of the request, if any; its side effects are applied."""
-        fault = self._faults.fault_for(call.method, _target(call)) if self._faults is not None else None
-        if fault and self._faults is not None:
+        if self._faults is None:
+            return None
+        removal = removes_aliases(self.project, call)
+        fault = self._faults.fault_for(call.method, _target(call), removes_aliases=removal)
+        if fault:
             try:
                 self._fault_effects.apply(call, fault)
             except ApiError as refused:
@@ -343,6 +347,17 @@ class Compute:
         self._operations.reseed(chance)
         if self._faults is not None:
             self._faults.reseed(seed)
+
+    def begin_with(self, method: str, target: str, count: int, fault: Fault) -> None:
+        """Apply a fault to the initial state: a reduced quota, ended VMs, changes of resources that match `target`.
+
+        Raises ApiError if there is nothing to which it applies.
+        """
+        self.project.placing = True
+        try:
+            self._fault_effects.begin_with(self._clock.now(), method, target, count, fault)
+        finally:
+            self.project.placing = False
 
     def settle(self) -> None:
         """Bring the state to this instant."""

@@ -10,6 +10,7 @@ from dualstack_sim.compute.api.errors import ApiError, Json
 from dualstack_sim.compute.api.fault_injection import ConcurrentChange, Fault, QuotaReduction, VmEnd
 from dualstack_sim.compute.api.methods import Mutation
 from dualstack_sim.compute.api.operations import Effect, Operations
+from dualstack_sim.compute.api.paths import COLLECTIONS
 from dualstack_sim.compute.api.references import Key
 from dualstack_sim.compute.machines.access_configs import release_ephemeral
 from dualstack_sim.compute.project.inventory import timestamp
@@ -50,6 +51,53 @@ class FaultEffects:
         if fault.meanwhile is not None:
             self._change(call, fault.meanwhile)
 
+    def begin_with(self, at: float, method: str, target: str, count: int, fault: Fault) -> None:
+        """Apply the side effects to the initial state, at once and without a request.
+
+        A VM that ends, and a change, apply to the first `count` resources whose name matches. Raises ApiError if none
+        does, or if a change is refused.
+        """
+        if fault.quota is not None:
+            self._reduce_quota(at, fault.quota)
+        if fault.vm is not None:
+            end = fault.vm
+            for key in self._matching("instances", end.name or target, count):
+                if end.becomes == "deleted":
+                    call = Call("instances.delete", key.scope, key.name, at)
+                    Operations.run_immediately(at, self._mutations[call.method](call))
+                else:
+                    self._stop(at, key)
+        if fault.meanwhile is not None:
+            self._change_at_start(at, fault.meanwhile.method or method, target, count, fault.meanwhile.body)
+
+    def _change_at_start(self, at: float, method: str, target: str, count: int, body: Mapping[str, object]) -> None:
+        collection, _, verb = method.partition(".")
+        mutation = self._mutations.get(method)
+        if mutation is None:
+            raise ApiError(404, "notFound", f"{method} is not a method that changes resources")
+        if verb == "insert":
+            places = [Key(collection, self._scope_of(collection), "")]
+        else:
+            places = self._matching(COLLECTIONS.get(collection, collection), target, count)
+        for key in places:
+            query = {"networkInterface": "nic0"} if verb == "updateNetworkInterface" else {}
+            call = Call(method, key.scope, key.name, at, query, dict(body))
+            call = replace(call, body=self._with_fingerprint(call, method, dict(body)))
+            Operations.run_immediately(at, mutation(call))
+
+    def _matching(self, collection: str, pattern: str, count: int) -> list[Key]:
+        found = sorted(key for key, _ in self._project.inventory.all(collection) if fnmatchcase(key.name, pattern))
+        if not found:
+            raise ApiError(404, "notFound", f"there are no {collection} whose name matches {pattern!r}")
+        return found[:count]
+
+    def _scope_of(self, collection: str) -> str:
+        """Where an insert without a request takes place: the first zone or region of resources that are not global."""
+        region = min(self._project.regions)
+        if collection in ("instances", "disks", "instanceGroups"):
+            return f"zones/{self._project.regions[region][0]}"
+        return f"regions/{region}" if collection in ("subnetworks", "routers", "addresses") else "global"
+
     def reset(self) -> None:
         """Restore all quotas, because the scheduled restorations are dropped."""
         self._reductions.clear()
@@ -86,9 +134,13 @@ class FaultEffects:
         if end.becomes == "deleted":
             self._delete(call.now, key)
         else:
-            interfaces = release_ephemeral(self._project, found[key]["networkInterfaces"])
-            stopped = {"status": "TERMINATED", "lastStopTimestamp": timestamp(call.now)}
-            self._project.inventory.put(call.now, key, found[key] | stopped | {"networkInterfaces": interfaces})
+            self._stop(call.now, key)
+
+    def _stop(self, at: float, key: Key) -> None:
+        vm = self._project.inventory.get(key)
+        stopped = {"status": "TERMINATED", "lastStopTimestamp": timestamp(at)}
+        interfaces = release_ephemeral(self._project, vm["networkInterfaces"])
+        self._project.inventory.put(at, key, vm | stopped | {"networkInterfaces": interfaces})
 
     def _delete(self, at: float, vm: Key) -> None:
         """Delete the VM by an ordinary request, repeated while other operations run on it."""

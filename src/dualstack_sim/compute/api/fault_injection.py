@@ -54,6 +54,7 @@ class Fault:
     `error_before`, `error_after`: HTTP error before or after the request takes effect.
     `cut`: the connection is closed without an answer, before or after the request takes effect.
     `stale`: a get or list returns the state of that many simulated seconds ago.
+    `stuck`: a removal of alias ranges never ends, or ends in an error with the aliases still there.
     `denied`: a glob of permissions that the caller lacks; such a fault applies to every request that needs one.
     `meanwhile`, `quota`, `vm`: side effects, just before the request is executed.
     """
@@ -69,13 +70,17 @@ class Fault:
     quota: QuotaReduction | None = None
     vm: VmEnd | None = None
     denied: str = ""
+    stuck: Literal["never", "error"] | None = None
 
 
 class Faults(Protocol):
     """Decides for each request, in the order of arrival, which fault it gets."""
 
-    def fault_for(self, method: str, target: str) -> Fault | None:
-        """`method` is the discovery id without `compute.`, `target` the name of the resource or "" for lists."""
+    def fault_for(self, method: str, target: str, *, removes_aliases: bool = False) -> Fault | None:
+        """`method` is the discovery id without `compute.`, `target` the name of the resource or "" for lists.
+
+        `removes_aliases`: whether the request takes alias ranges away from an interface.
+        """
         ...
 
     def denies(self, permission: str) -> bool:

@@ -22,6 +22,9 @@ from dualstack_sim.rules import enforced
 WAIT_LIMIT = 120.0
 """Simulated seconds after which `wait` returns in any case (docs/reference/compute-engine.md#operation-wait)."""
 
+NEVER = 10 * 365 * 86_400.0
+"""Seconds of an operation that does not end within any simulation."""
+
 KEPT = 20_000
 """The number of operations to keep; then the oldest finished one is removed."""
 
@@ -163,6 +166,8 @@ class Operations:
         if fault:
             seconds += fault.latency
             wait = fault.pending
+            if fault.stuck == "never":
+                seconds += NEVER
         operation = self._register(now, method, work, ordinal, wait + _pending(seconds))
         operation.method = method
         self._running[work.target.scope, method] += 1
@@ -172,6 +177,10 @@ class Operations:
             for fraction, effect in work.stages:
                 self._schedule(now + wait + fraction * seconds, effect)
         injected = OperationFailure(*fault.operation_error) if fault and fault.operation_error else None
+        if fault and fault.stuck == "error":
+            injected = OperationFailure(
+                "INTERNAL_ERROR", "Alias IP ranges could not be removed. Please try again.", 500
+            )
         self._schedule(now + wait + seconds, lambda at: self._end(operation, at, injected))
         return operation
 

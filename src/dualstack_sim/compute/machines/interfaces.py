@@ -269,6 +269,18 @@ class Interfaces:
         return after | {"fingerprint": self._project.inventory.fingerprint(key, before["name"])}
 
 
+def removes_aliases(project: Project, call: Call) -> bool:
+    """Whether a request takes alias ranges away from an interface."""
+    instance = project.inventory.find(Key("instances", call.scope, call.name))
+    wanted = call.body.get("aliasIpRanges")
+    if call.method != "instances.updateNetworkInterface" or instance is None or not isinstance(wanted, list):
+        return False
+    kept = {entry.get("ipCidrRange") for entry in wanted if isinstance(entry, dict)}
+    name = call.query.get("networkInterface", "")
+    present = [nic.get("aliasIpRanges", ()) for nic in instance["networkInterfaces"] if nic["name"] == name]
+    return any(alias["ipCidrRange"] not in kept for aliases in present for alias in aliases)
+
+
 @dataclass(frozen=True, slots=True)
 class InterfaceChange:
     """A planned change. `apply` returns the new interface, `release` frees the addresses that it no longer has."""
