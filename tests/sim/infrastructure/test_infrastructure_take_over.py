@@ -30,6 +30,11 @@ QUICKLY = {
 }
 
 
+CHANGES = 14
+"""Requests of upstream's migration of three nodes that change something: network, internal and services subnet, three
+routes, subnet, range, three aliases, NAT, and two firewall rules."""
+
+
 def starts() -> list[Any]:
     """All of them; a choice in the quick suite."""
     places = {
@@ -76,6 +81,20 @@ async def test_w7_w11_w13_w24_a_migration_of_gardeners_is_finished_wherever_it_w
         assert made.mutations() == before
 
 
+@pytest.mark.parametrize(
+    "changes", [pytest.param(count, marks=() if count in (5, 9) else pytest.mark.slow) for count in range(CHANGES)]
+)
+async def test_s8_upstreams_own_program_is_finished_wherever_it_was_killed(changes: int) -> None:
+    """Before each of its changes."""
+    async with scene(speed=400.0) as made:
+        assert await upstream.migrate(made, changes=changes)
+        made.trigger()
+        await made.reconcile()
+        await assert_end_state(made)
+        await made.clock.sleep(60.0)
+        assert made.fabric.traffic.report(made.clock.now()).current == 0
+
+
 async def test_the_control_plane_has_moved_and_nothing_of_it_is_there_yet() -> None:
     """10: no Deployment, no ManagedResource, the routes gone; upstream waits for them forever."""
     async with scene(speed=800.0) as made:
@@ -92,9 +111,9 @@ async def test_the_control_plane_has_moved_and_nothing_of_it_is_there_yet() -> N
 
 
 @pytest.mark.parametrize("empty_list", [False, True], ids=["no-list", "empty-list"])
-async def test_what_upstream_has_finished_needs_no_mutating_call(empty_list: bool) -> None:
+async def test_s8_what_upstream_has_finished_needs_no_mutating_call(empty_list: bool) -> None:
     async with scene(speed=800.0) as made:
-        await upstream.finish(made)
+        assert not await upstream.migrate(made, changes=CHANGES)
         if empty_list:
             set_routes(made, [])
         made.trigger()

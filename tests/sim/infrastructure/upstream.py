@@ -1,19 +1,31 @@
-"""Upstream's migration call by call, up to any point (docs/reference/gardener.md#compute-requests)."""
+"""Upstream's migration on a scene: its own flow, whole or killed anywhere, and single states that it may leave behind.
+
+`migrate` is the program as recorded (`dualstack_sim.actors.provider_gcp`). The other functions make states for which it
+would have to be killed at a certain instant, or which were repaired in part since.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import math
 from typing import Any
 
+import aiohttp
+
+from dualstack.clock import rfc3339
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
 from dualstack.gardener.model.infrastructure import API_VERSION
-from dualstack.model import cidr, kinds, names
-from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.model import kinds, names
+from dualstack_sim.actors.compute_api import ComputeApi
+from dualstack_sim.actors.kube_api import KubeApi
+from dualstack_sim.actors.provider_gcp.reconcile import Reconcile
+from tests.sim.infrastructure.scene import SUBNET, ZONE, Scene
 
-PODS, SERVICES = "100.96.0.0/11", "100.64.0.0/13"
+PODS = "100.96.0.0/11"
 POD_RANGE = {"rangeName": "ipv4-pod-cidr", "ipCidrRange": PODS}
 DUAL = {"stackType": "IPV4_IPV6", "ipv6AccessType": "EXTERNAL"}
-ALL = ["1-65535"]
 
 
 async def stop_controller(made: Scene) -> None:
@@ -67,37 +79,59 @@ def write_state(made: Scene, *, routes: bool, succeeded: bool = False, **data: s
     )
 
 
-async def finish(made: Scene) -> None:
-    """The whole migration of the infrastructure, to the end."""
-    await stop_controller(made)
-    await delete_routes(made)
-    await patch_nodes_subnet(made, **DUAL)
-    await patch_nodes_subnet(made, secondaryIpRanges=[POD_RANGE])
-    for node in made.world.nodes:
-        await put_alias(made, node.name, node.pod_cidr)
-    network = (await made.subnet())["network"]
-    services = {"name": f"{NS}-services", "description": "gardener-managed services subnet", "network": network}
-    await insert(made, "subnetworks", SUBNET, {**services, "ipCidrRange": SERVICES, **DUAL})
-    await made.clock.sleep(90.0)
-    nodes_ipv6 = (await made.subnet())["externalIpv6Prefix"]
-    services_ipv6 = (await made.subnet(f"{NS}-services"))["externalIpv6Prefix"]
-    rule = {"network": network, "direction": "INGRESS", "priority": 1000, "disabled": False}
-    allowed: list[dict[str, Any]] = [{"IPProtocol": protocol} for protocol in ("58", "ipip")]
-    allowed += [{"IPProtocol": protocol, "ports": ALL} for protocol in ("tcp", "udp")]
-    sources = [cidr.canonical(nodes_ipv6), cidr.canonical(services_ipv6)]
-    internal = {"name": f"{NS}-allow-internal-access-ipv6", "allowed": allowed, "sourceRanges": sources}
-    await insert(made, "firewalls", "global", rule | internal)
-    ports = [{"IPProtocol": protocol, "ports": ["30000-32767"]} for protocol in ("udp", "tcp")]
-    probes = ["2600:2d00:1:b029::/64", "2600:2d00:1:1::/64", "2600:1901:8001::/48"]
-    health = {"name": f"{NS}-allow-health-checks-ipv6", "allowed": ports, "sourceRanges": probes}
-    await insert(made, "firewalls", "global", rule | health)
-    keys = {"nodes-subnet-ipv6-cidr": nodes_ipv6, "services-subnet-ipv6-cidr": services_ipv6}
-    write_state(made, routes=False, succeeded=True, **keys)
+class KilledClient(ComputeApi):
+    """Makes `changes` changing requests; before the next one `reached` is set, and no further request is answered."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession, project: str, changes: float) -> None:
+        super().__init__(url, session, project, user_agent="gardener-extension-provider-gcp")
+        self._left = changes
+        self.reached = asyncio.Event()
+
+    async def call(self, method: str, path: str, body: Any = None, **params: str | None) -> Any:
+        if method != "GET":
+            if self._left <= 0:
+                self.reached.set()
+            self._left -= 1
+        if self.reached.is_set():
+            await asyncio.Event().wait()
+        return await super().call(method, path, body, **params)
 
 
-async def insert(made: Scene, collection: str, scope: str, body: dict[str, Any]) -> None:
-    operation = await made.compute.answer(f"{collection}.insert", scope, body=body)
-    kind = {"r": "regionOperations", "g": "globalOperations"}[scope[0]]
-    while operation["status"] != "DONE":
-        operation = await made.compute.answer(f"{kind}.wait", scope, operation["name"])
-    assert "error" not in operation, operation
+async def migrate(made: Scene, *, changes: float = math.inf) -> bool:
+    """Upstream's own reconcile of the migration, killed before the request after so many changes; whether it was.
+
+    The Cluster has the constraint, as in the run of gardenlet in which upstream deletes the routes.
+    """
+    made.trigger()
+    constraint = {"type": gardener_names.NODES_MIGRATION, "status": "Progressing"}
+    cluster = {"spec": {"shoot": {"status": {"constraints": [constraint]}}}}
+    made.store.patch(gardener_kinds.CLUSTER, made.namespace, cluster)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        compute = KilledClient(made.compute_url, session, made.compute.project.name, changes)
+        kube, view = KubeApi(made.kubernetes_url, session), ShootView.of(_shoot_of_cluster(made))
+        # The wrapper removes the annotation before the flow begins (docs/reference/gardener.md#operation-annotation).
+        annotations = {"metadata": {"annotations": {gardener_names.OPERATION: None}}}
+        made.store.patch(gardener_kinds.INFRASTRUCTURE, made.shoot, annotations, made.namespace)
+        flow = Reconcile(compute, kube, made.clock, made.infrastructure(), view)
+        run, reached = asyncio.create_task(flow.run()), asyncio.create_task(compute.reached.wait())
+        await asyncio.wait({run, reached}, return_when=asyncio.FIRST_COMPLETED)
+        killed = not run.done()
+        for task in (run, reached):
+            task.cancel()
+        ended = await asyncio.gather(run, reached, return_exceptions=True)
+        if not killed and isinstance(ended[0], dict):
+            _publish(made, ended[0])
+    return killed
+
+
+def _publish(made: Scene, fields: dict[str, Any]) -> None:
+    """What the wrapper writes after a success."""
+    last = {"type": "Reconcile", "state": "Succeeded", "progress": 100, "lastUpdateTime": rfc3339(made.clock.now())}
+    status = {"status": {**fields, "lastError": None, "lastOperation": last}}
+    made.store.patch(gardener_kinds.INFRASTRUCTURE, made.shoot, status, made.namespace, subresource="status")
+
+
+def _shoot_of_cluster(made: Scene) -> Any:
+    cluster = made.store.get(gardener_kinds.CLUSTER, made.namespace)
+    assert cluster is not None
+    return cluster["spec"]["shoot"]
