@@ -126,17 +126,23 @@ def is_by_number(path: str) -> bool:
 
 
 class NotingClient(ComputeApi):
-    """Keeps each request with its answer."""
+    """Keeps each request with its answer. `before` is called with method and path before each."""
 
     clock: VirtualClock
     began = 0.0
+    before: Callable[[str, str], Coroutine[Any, Any, None]] | None = None
 
     def listen(self) -> None:
         """Forget the requests; this is second 0."""
         self.requests: list[Recorded] = []
         self.began = self.clock.now()
 
+    def named(self, user_agent: str) -> NotingClient:
+        return self
+
     async def call(self, method: str, path: str, body: Json | None = None, **params: str | None) -> Json:
+        if self.before is not None:
+            await self.before(method, path)
         at, status = self.clock.now() - self.began, 200
         query = {name: value for name, value in params.items() if value is not None}
         try:
@@ -159,14 +165,15 @@ class Stage:
     client: NotingClient
     latency: LatencyProfile
     fabric: Fabric
+    chance: Chance
     shoot: Json
 
     async def reconcile(self, *, dual: bool) -> None:
         """One run of the flow, with the constraint of a migration if `dual`."""
-        await Reconcile(self.client, self.kube, self.clock, self._infrastructure(), self._view(dual=dual)).run()
+        await Reconcile(self.client, self.kube, self.clock, self.infrastructure(), self._view(dual=dual)).run()
 
     async def delete(self) -> None:
-        await Deletion(self.client, self.kube, self.clock, self._infrastructure(), self._view(dual=True)).run()
+        await Deletion(self.client, self.kube, self.clock, self.infrastructure(), self._view(dual=True)).run()
 
     def follow(self, requests: Sequence[Recorded]) -> None:
         """From now on, operations take the times of this recording, and second 0 is now."""
@@ -209,7 +216,7 @@ class Stage:
         """The subnet `nodes` or `services`."""
         return await self.client.call("GET", f"{worlds.REGION}/subnetworks/{worlds.NAME}-{purpose}")
 
-    def _infrastructure(self) -> Json:
+    def infrastructure(self) -> Json:
         name = self.shoot["metadata"]["name"]
         found = self.store.get(gardener_kinds.INFRASTRUCTURE, name, worlds.NAME)
         assert found is not None
@@ -244,7 +251,7 @@ async def stage(
         client = NotingClient(url, session, "proj-1", user_agent="provider-gcp")
         client.clock = clock
         client.listen()
-        yield Stage(clock, compute, store, KubeApi(kube_url, session), client, latency, fabric, shoot)
+        yield Stage(clock, compute, store, KubeApi(kube_url, session), client, latency, fabric, chance, shoot)
 
 
 def in_virtual_time(act: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
