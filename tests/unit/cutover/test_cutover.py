@@ -16,7 +16,7 @@ from dualstack.plan.facts import CutoverFacts, RouteFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps import DeleteRoutes, Gate, SaveRoutes, Transition
 from dualstack.plan.strategies import STRATEGIES, choose
-from tests.support.cluster_facts import RUNNING, alias, at_goal, at_rest, node, route
+from tests.support.cluster_facts import RUNNING, STOPPED, alias, at_goal, at_rest, node, route
 from tests.unit.cutover.fake_cluster import (
     OVERLAP,
     SETTINGS,
@@ -238,6 +238,14 @@ async def test_a_step_that_keeps_being_undone_fails() -> None:
     cluster = FakeCluster(at_rest(2), underneath=lambda c: scaled_up(c.facts) if c.observed % 2 else c.facts)
     await failing(cluster, GateFailed, "stop-cloud-controller-manager was done 8 times and is needed again")
     lose_nothing(cluster)
+
+
+async def test_obstacles_stop_a_cut_over_that_has_begun_while_every_node_is_reachable() -> None:
+    begun = replace(at_rest(2), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),), controller=STOPPED)
+    assert begun.begun
+    cluster = FakeCluster(begun)
+    await failing(cluster, GateFailed, "vpn")
+    assert cluster.performed == []
 
 
 async def test_obstacles_stop_it_before_anything_is_changed() -> None:

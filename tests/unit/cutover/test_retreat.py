@@ -129,7 +129,7 @@ async def test_what_a_node_still_reports_a_minute_after_its_route_returned_has_a
         if not back and cluster.steps[-1:] == ["restore-cloud-controller-manager"]:
             back.append(clock.now())
         begun = "delete-route-canary" in cluster.steps and (not back or clock.now() < back[0] + lasts)
-        return frozenset({"node-0"} if begun else ())
+        return frozenset({"node-0", "node-1"} if begun else ())
 
     cluster = FakeCluster(at_rest(2), problems={"gate-route-canary": list(NEVER)}, complaints=complaint)
     with pytest.raises(GateFailed) as stopped:

@@ -684,6 +684,11 @@ def test_a_limit_is_reached_only_with_the_last_one_that_it_allows() -> None:
     assert problems(replace(many_routes(196), settings=drill), "static-route-quota") == []
 
 
+def test_a_firewall_rule_of_another_network_may_have_any_other_name() -> None:
+    inventory = answering("firewalls", {"name": "of-another-cluster", "network": f"{NETWORK}-2"})
+    assert problems(inventory, "firewall-name-taken") == []
+
+
 def test_without_a_requested_check_decoys_need_no_room() -> None:
     inventory = replace(INVENTORY, settings=Settings(), prober_image="")
     assert [finding.status for finding in findings(inventory, "decoy-room")] == ["not-applicable"]
