@@ -18,27 +18,27 @@ class BlackoutWatch:
     """Follows the facts of one run."""
 
     def __init__(self) -> None:
-        self._since: float | None = None
-        self._whole = True
-        self._most = 0
+        self._open: tuple[float, bool, int] | None = None
+        """Of a blackout that has not ended: since when, whether its begin was observed, and how many nodes at most."""
 
     def begin(self, facts: CutoverFacts, now: float) -> None:
         """Take the first observation. A blackout that exists already began at an unknown time."""
         if unreachable := _unreachable(facts):
-            self._since, self._whole, self._most = now, False, unreachable
+            self._open = now, False, unreachable
 
     def follow(self, facts: CutoverFacts, *, begun: float, now: float) -> tuple[float, str] | None:
         """Take the facts after a step that began at `begun`; returns seconds and text of a blackout that has ended."""
-        # Node conditions alone do not start a blackout: they may have another cause.
-        unreachable = len(facts.unreachable) if self._since is None else _unreachable(facts)
-        self._most = max(self._most, unreachable)
-        if unreachable and self._since is None:
-            self._since = begun
-        if unreachable or self._since is None:
+        if self._open is None:
+            # Node conditions alone do not start a blackout: they may have another cause.
+            if facts.unreachable:
+                self._open = begun, True, len(facts.unreachable)
             return None
-        seconds, whole, most = now - self._since, self._whole, self._most
-        self._since, self._whole, self._most = None, True, 0
-        bound, noun = "at most" if whole else "at least", "node" if most == 1 else "nodes"
+        since, whole, most = self._open
+        if unreachable := _unreachable(facts):
+            self._open = since, whole, max(most, unreachable)
+            return None
+        self._open = None
+        seconds, bound, noun = now - since, "at most" if whole else "at least", "node" if most == 1 else "nodes"
         return seconds, f"the pods of {most} {noun} could not reach other nodes for {bound} {seconds:.1f} s"
 
 

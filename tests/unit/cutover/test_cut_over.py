@@ -166,6 +166,10 @@ def saved(number: int) -> SavedRoute:
         (replace(at_rest(2), routes=(route(0),), saved_routes=(saved(0), saved(1))), False),
         (replace(at_rest(2), saved_routes=(saved(7),)), True),  # its VM is gone
         (
+            replace(at_rest(2), saved_routes=(replace(saved(1), destination_cidr=cidr(5)),)),
+            False,
+        ),  # an earlier pod CIDR
+        (
             replace(
                 at_rest(2),
                 routes=(route(0),),
