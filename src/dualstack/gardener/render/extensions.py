@@ -10,6 +10,7 @@ from dualstack.gardener.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTUR
 from dualstack.gardener.model.names import CLOUD_PROVIDER_SECRET
 from dualstack.gardener.model.pools import Pool
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import manifest
 
@@ -94,6 +95,9 @@ def worker(shoot: ShootView, status: InfrastructureStatus) -> Manifest:
 
 
 def _pool(shoot: ShootView, pool: Pool) -> Manifest:
+    """What the Shoot states of a pool. Fields that it leaves out stay as they are in a Worker that exists."""
+    image = dig(pool.manifest, "machine", "image")
+    copied = ("volume", "dataVolumes", "labels", "annotations", "taints", "providerConfig", "updateStrategy")
     return {
         "name": pool.name,
         "minimum": pool.minimum,
@@ -102,13 +106,9 @@ def _pool(shoot: ShootView, pool: Pool) -> Manifest:
         "maxUnavailable": pool.max_unavailable_setting,
         "zones": list(pool.zones),
         "machineType": pool.machine_type,
-        "machineImage": {"name": pool.image_name, "version": pool.image_version},
-        "volume": {"type": pool.volume_type, "size": pool.volume_size},
-        "labels": dict(pool.labels),
-        "annotations": dict(pool.annotations),
-        "taints": [dict(taint) for taint in pool.taints],
-        "kubernetesVersion": shoot.kubernetes_version,
-        **({"providerConfig": pool.manifest["providerConfig"]} if pool.manifest.get("providerConfig") else {}),
+        **({"machineImage": dict(image)} if image else {}),
+        "kubernetesVersion": pool.version(shoot.kubernetes_version),
+        **{key: pool.manifest[key] for key in copied if pool.manifest.get(key) is not None},
     }
 
 
