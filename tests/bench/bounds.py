@@ -43,6 +43,7 @@ def _of_one(row: Row) -> Iterator[Bound]:
     yield Bound(f"{name}: blackout of a node", row["blackoutSeconds"]["max"], outage)
     if row["pairs"] is not None:
         yield Bound(f"{name}: blackout of a pair", row["pairs"]["blackoutSeconds"]["max"], outage)
+    yield Bound(f"{name}: seconds without cloud-controller-manager", row["controllerAwaySeconds"], 60.0)
     yield Bound(f"{name}: total seconds", row["totalSeconds"], 1.2 * row["permittedSeconds"])
     if row["nodes"] == LARGE:
         yield Bound(f"{name}: calls per node", row["callsPerNode"], 2.3)

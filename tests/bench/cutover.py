@@ -46,6 +46,7 @@ from tests.bench.planning import plan
 from tests.bench.reachability import PROPAGATION, Outages
 from tests.bench.timing import operations_of, outage_bound, permitted, slowest, steps_of
 from tests.bench.virtual_time import VirtualClock, VirtualLoop
+from tests.support.controller_pods import ControllerPods
 from tests.support.store_kube import StoreKube
 
 SIZES = (100, 130, 1000, 5000)
@@ -123,10 +124,14 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
     outages.start(node.name for node in world.nodes)
     if paired:
         join_pairs(fabric, world, clock.now())
+    pods = ControllerPods(store, clock, ns, grace=30.0)
+    following = asyncio.create_task(pods.run())
+    await asyncio.sleep(0)  # the first pod
     began, wall = clock.now(), time.monotonic()
     try:
         await controller.reconcile(name, ns)
     finally:
+        following.cancel()
         await clients.close()
         await runner.cleanup()
     total = clock.now() - began
@@ -141,8 +146,11 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
         "pairs": _pairs(fabric, world, clock.now() + PROPAGATION) if paired else None,
         "boundSeconds": round(outage_bound(steps, operations, per_minute, PROPAGATION), 1),
         "totalSeconds": round(total, 1),
+        "controllerAwaySeconds": round(pods.finish(), 1),
         "permittedSeconds": round(
-            permitted(steps, operations, Settings(), per_minute, max(prefixes.values(), default=began)), 1
+            pods.replacement
+            + permitted(steps, operations, Settings(), per_minute, max(prefixes.values(), default=began)),
+            1,
         ),
         "callsPerNode": round(statistics["calls"] / size, 3),
         "mutationsPerNode": round(statistics["mutations"] / size, 3),

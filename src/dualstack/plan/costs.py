@@ -82,7 +82,7 @@ def duration(transition: Transition, facts: CutoverFacts) -> float:
         case Barrier():
             return max(0.0, transition.remaining(facts))
         case StopController():
-            return 30.0 if facts.controller.pods else 1.0  # grace period of a pod
+            return 60.0 if facts.controller.pods else 1.0  # start of a new pod, grace period of the old one
         case (
             SetOverlapFlag()
             | AddSecondaryRange()

@@ -78,7 +78,8 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class ControllerFacts:
-    """The controller that creates routes. ignored: it is stopped so that its manager does not start it again."""
+    """The controller that creates routes. replicas, pods: those that create routes, wanted and existing. ignored: it is
+    stopped so that its manager does not start it again."""
 
     replicas: int
     pods: int
@@ -88,7 +89,7 @@ class ControllerFacts:
 
     @property
     def gone(self) -> bool:
-        """No pod of it runs, and nothing starts one."""
+        """No pod creates routes, and nothing starts one that does."""
         return self.replicas == 0 and self.pods == 0 and self.ignored
 
 

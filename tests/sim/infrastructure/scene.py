@@ -25,6 +25,8 @@ from dualstack.kube.client import LightkubeKube
 from dualstack.model import kinds, names
 from dualstack.model.events import AnyEvent, PhaseFinished, PhaseStarted, StepStarted
 from dualstack.model.kinds import Manifest
+from dualstack.model.manifests import flags_of
+from dualstack.model.workloads import with_flags
 from dualstack.plan.settings import Settings
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
@@ -38,6 +40,7 @@ from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
+from tests.support.controller_pods import ControllerPods
 from tests.support.loopback import connection, on_loopback
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -50,7 +53,7 @@ ZONE = "zones/europe-west1-b"
 
 @dataclass
 class Scene:
-    """One cluster. The pod of the cloud-controller-manager is the only pod; it takes `grace` seconds to go."""
+    """One cluster. The pods of the cloud-controller-manager, `pods`, are the only ones."""
 
     clock: ScaledClock
     compute: Compute
@@ -62,8 +65,8 @@ class Scene:
     compute_url: str
     kube: LightkubeKube
     clients: ComputeClients
+    pods: ControllerPods
     events: list[AnyEvent] = field(default_factory=list)
-    grace: float = 20.0
 
     @property
     def namespace(self) -> str:
@@ -143,10 +146,22 @@ class Scene:
         annotations = resource["metadata"].get("annotations") or {}
         return annotations.get(gardener_names.IGNORE) == annotations.get(gardener_names.REMOVE_IGNORE) == "true"
 
-    def controller_manager_replicas(self) -> int:
+    def controller_manager(self) -> Manifest:
+        """The Deployment of the cloud-controller-manager."""
         deployment = self.store.get(kinds.DEPLOYMENT, names.CLOUD_CONTROLLER_MANAGER, self.namespace)
         assert deployment is not None
-        return int(deployment["spec"]["replicas"])
+        return deployment
+
+    def creates_routes(self) -> bool:
+        """Whether the cloud-controller-manager runs and creates routes."""
+        deployment = self.controller_manager()
+        return deployment["spec"]["replicas"] > 0 and flags_of(deployment)["configure-cloud-routes"] == "true"
+
+    def start_routes(self) -> None:
+        """Let the cloud-controller-manager create routes again, as another writer may."""
+        change = {"configure-cloud-routes": "true"}
+        deployment = with_flags(self.controller_manager(), names.CLOUD_CONTROLLER_MANAGER, "cluster-cidr", change)
+        self.store.patch(kinds.DEPLOYMENT, names.CLOUD_CONTROLLER_MANAGER, {"spec": deployment["spec"]}, self.namespace)
 
     def lost(self) -> float:
         """The longest blackout of any pair so far, in seconds."""
@@ -240,32 +255,21 @@ async def scene(
         stack.push_async_callback(kube.close)
         clients = ComputeClients(clock, endpoint=compute_url)
         stack.push_async_callback(clients.close)
-        made = Scene(clock, compute, store, fabric, faults, world, kubernetes_url, compute_url, kube, clients)
-        await stack.enter_async_context(running(_keep_pod(made)))
+        made = Scene(
+            clock,
+            compute,
+            store,
+            fabric,
+            faults,
+            world,
+            kubernetes_url,
+            compute_url,
+            kube,
+            clients,
+            pods=ControllerPods(store, clock, world.technical_id),
+        )
+        await stack.enter_async_context(running(made.pods.run()))
         yield made
-
-
-async def _keep_pod(made: Scene) -> None:
-    """The cloud-controller-manager's pod: there while its Deployment wants one, gone `grace` seconds later."""
-    name = "cloud-controller-manager-0"
-    while True:
-        deployment = made.store.get(kinds.DEPLOYMENT, names.CLOUD_CONTROLLER_MANAGER, made.namespace)
-        if deployment is None:
-            await made.clock.sleep(2.0)
-            continue
-        wanted = deployment["spec"]["replicas"] > 0
-        there = made.store.get(kinds.POD, name, made.namespace) is not None
-        labels = deployment["spec"]["selector"]["matchLabels"]
-        if wanted and not there:
-            pod = {
-                "metadata": {"name": name, "namespace": made.namespace, "labels": labels},
-                "spec": {"containers": [{"name": "ccm", "image": "ccm"}]},
-            }
-            made.store.upsert(kinds.POD, {"apiVersion": "v1", "kind": "Pod", **pod})
-        elif there and not wanted:
-            await made.clock.sleep(made.grace)
-            made.store.delete(kinds.POD, name, made.namespace)
-        await made.clock.sleep(2.0)
 
 
 QUICK = Settings(
