@@ -18,7 +18,7 @@ from dualstack_sim.fabric.advertisements import Advertisements
 from dualstack_sim.fabric.blocks import Address, parse_address
 from dualstack_sim.fabric.delivery import DataPath, count_in_force, deliver_from_internet, find_overload
 from dualstack_sim.fabric.facts import OVERLOAD, Fact, Key, Machine, Peering, SubnetFlag
-from dualstack_sim.fabric.feed import Change, HostNames, changes
+from dualstack_sim.fabric.feed import Change, HostNames, address_manager, changes
 from dualstack_sim.fabric.forwarding import Verdict
 from dualstack_sim.fabric.ledger import Ledger
 from dualstack_sim.fabric.profile import FabricKnobs, LagProfile, assumptions
@@ -60,6 +60,9 @@ class Fabric:
     def on_commit(self, commit: Commit) -> None:
         """Apply a commit at `commit.at` and propagate it to the hosts."""
         self.advertisements.on_commit(commit)
+        if commit.collection == "projects":
+            handles = address_manager((commit.after or {}).get("commonInstanceMetadata")) is not False
+            self._schedule(commit.at, partial(self.traffic.set_address_manager, handles=handles))
         for change in changes(commit, self._names.of):
             self._schedule(commit.at, partial(self._commit, change=change))
         self.settle(commit.at - REORDERING_WINDOW)

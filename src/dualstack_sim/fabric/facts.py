@@ -90,13 +90,17 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A VM: its state, canIpForward, network tags, and region."""
+    """A VM: its state, canIpForward, network tags, and region.
+
+    `address_manager`: whether its metadata lets the guest agent handle alias ranges; None leaves it to the project.
+    """
 
     name: str
     region: str
     running: bool = True
     can_ip_forward: bool = True
     tags: frozenset[str] = frozenset()
+    address_manager: bool | None = None
 
     @property
     def key(self) -> Key:

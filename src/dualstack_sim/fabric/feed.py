@@ -160,7 +160,18 @@ def _machine(resource: Resource, host: str) -> Machine:
         running=resource.get("status") == "RUNNING",
         can_ip_forward=bool(resource.get("canIpForward")),
         tags=frozenset((resource.get("tags") or {}).get("items") or ()),
+        address_manager=address_manager(resource.get("metadata")),
     )
+
+
+def address_manager(metadata: Resource | None) -> bool | None:
+    """Whether metadata lets the guest agent handle alias ranges; None without the key that stops it.
+
+    Source: docs/reference/compute-engine.md#guest-agent-metadata.
+    """
+    values = {item["key"]: str(item.get("value", "")) for item in (metadata or {}).get("items", ())}
+    stops = values.get("disable-address-manager")
+    return None if stops is None else stops.lower() != "true"
 
 
 def _interface(instance: str, name: str, body: Resource) -> Interface:

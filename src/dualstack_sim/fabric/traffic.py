@@ -15,6 +15,7 @@ from dualstack_sim.fabric.blocks import Address, Block, BlockIndex, parse_addres
 from dualstack_sim.fabric.delivery import DataPath
 from dualstack_sim.fabric.facts import FirewallRule, Interface, Machine, Peering
 from dualstack_sim.fabric.forwarding import Verdict
+from dualstack_sim.fabric.guest_agents import READDED, GuestAgents
 from dualstack_sim.fabric.ledger import HostView, Ledger, ViewChange
 from dualstack_sim.rules import enforced
 
@@ -54,6 +55,7 @@ class Traffic:
         self._known_at: dict[str, float] = {}
         self._waiting: dict[str, Endpoint] = {}
         self._marked_at: float | None = None
+        self._agents = GuestAgents()
 
     def join(self, at: float, host: str, cidrs: Sequence[str], *, steals_aliases: bool = False) -> None:
         """Add or replace the endpoint `host`, whose pods in `cidrs` communicate from `at` on.
@@ -123,15 +125,36 @@ class Traffic:
         if verdict.delivered_to != owner.host:
             reason = f"delivered to {verdict.delivered_to}, but the pods are on {owner.host}"
             return Verdict(None, "DELIVERED_TO_ANOTHER_INSTANCE", f"{verdict.rule}; {reason}")
-        ledger = self._data_path.ledger_of[owner.host]
-        aliases = any(nic.aliases for nic in ledger.views[owner.host].interfaces_of(owner.host))
-        if owner.steals_aliases and aliases and enforced("forwarding.guest-agent"):
+        if self._agents.has_local_routes(owner.host) and enforced("forwarding.guest-agent"):
             return Verdict(
                 None,
                 "STOLEN_BY_GUEST_AGENT",
                 f"{verdict.rule}; taken by the guest agent (docs/reference/cut-over.md#r13)",
             )
         return verdict
+
+    def set_address_manager(self, at: float, *, handles: bool) -> None:
+        """Whether the project's metadata lets guest agents handle alias ranges, from `at` on."""
+        self._agents.project_handles = handles
+        for host in list(self._endpoints):
+            self._run_agent(at, host)
+
+    def remove_local_routes(self, at: float, host: str) -> None:
+        """Delete the local routes for alias ranges on `host`, as with `ip route del`.
+
+        A guest agent that handles alias ranges adds them again (docs/reference/compute-engine.md#guest-agent-aliases).
+        """
+        self._agents.remove(host)
+        self.recheck_host(at, host)
+        self._schedule(at + READDED, partial(self._run_agent, host=host))
+
+    def _run_agent(self, at: float, host: str) -> None:
+        """One pass of the guest agent of an endpoint: its local routes follow the alias ranges."""
+        endpoint, ledger = self._endpoints.get(host), self._data_path.ledger_of.get(host)
+        if endpoint is None or ledger is None or not endpoint.steals_aliases:
+            return
+        if self._agents.run(host, ledger.views[host]):
+            self.recheck_host(at, host)
 
     def started(self, at: float, host: str, known_at: float) -> None:
         """The VM of `host` started at `at`; at `known_at` all other hosts have seen it."""
@@ -154,6 +177,7 @@ class Traffic:
     def drop(self, at: float, host: str) -> None:
         """Remove the endpoint `host` at once, unlike `leave`."""
         self._waiting.pop(host, None)
+        self._agents.remove(host)
         endpoint = self._endpoints.pop(host, None)
         if endpoint is None:
             return
@@ -170,6 +194,7 @@ class Traffic:
         if endpoint is None:
             return
         fact = change.new if change.new is not None else change.old
+        self._run_agent(at, host)
         if isinstance(fact, FirewallRule):
             all_endpoints = self._endpoints.values()
             families = _families_of(change)
@@ -222,6 +247,7 @@ class Traffic:
         for block in endpoint.cidrs:
             self._owners.add(block, endpoint.host)
             self._presence[block.version].join(at, endpoint.host)
+        self._run_agent(at, endpoint.host)
         self.recheck_host(at, endpoint.host)
 
     def _join_after_wait(self, at: float, endpoint: Endpoint) -> None:

@@ -134,6 +134,13 @@ KNOBS = (
         LAGS,
     ),
     Knob(
+        "guest-agent",
+        "Does the guest agent of nodes handle alias ranges (ip_aliases = true)?",
+        "garden",
+        "guest_agent",
+        {"off": False, "on": True},
+    ),
+    Knob(
         "ipv6-mask",
         "May nodeCIDRMaskSizeIPv6 be removed from a Shoot together with IPv6?",
         "garden",
@@ -156,6 +163,7 @@ _DOCUMENTED = {
     "network-quotas": "operation",
     "subnetwork-patch": "grouped",
     "propagation": "usual",
+    "guest-agent": "off",
     "ipv6-mask": "stays",
 }
 PROFILES: Mapping[str, Mapping[str, str]] = {

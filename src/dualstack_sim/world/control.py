@@ -7,6 +7,7 @@ GET    /compute/statistics   calls since the trigger; `?caller=` filters by pref
 GET    /probe?from=&to=      where a packet from a host, or from an internet address, to an address is delivered now
 GET    /load-balancer?address=&port=&protocol=&from=
                              whether new connections to the address of a load balancer arrive at a VM now
+POST   /guest-agent          {"host": NAME}: delete the local routes for alias ranges on a VM, as its owner could
 GET    /advertisements       ranges that Cloud Routers started or stopped advertising
 GET    /assumptions          inferred facts on which the verdict rests
 GET    /faults               {"fired", "rules", "neverMatched"}: faults so far, the active rules with their counts, and

@@ -1,4 +1,4 @@
-"""The questions of the control endpoint about packets: /probe, /load-balancer and /advertisements."""
+"""The control endpoint and packets: /probe, /load-balancer, /guest-agent and /advertisements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.fabric.blocks import parse_address
 from dualstack_sim.fabric.load_balancing import reach
-from dualstack_sim.world.control_answers import Refused, guarded
+from dualstack_sim.world.control_answers import Refused, guarded, json_object
 
 
 class DataPathControl:
@@ -26,6 +26,7 @@ class DataPathControl:
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_get("/probe", guarded(self.probe))
         router.add_get("/load-balancer", guarded(self.load_balancer))
+        router.add_post("/guest-agent", guarded(self.remove_local_routes))
         router.add_get("/advertisements", guarded(self.advertisements))
 
     async def probe(self, request: web.Request) -> Any:
@@ -52,6 +53,16 @@ class DataPathControl:
         except ValueError as error:
             raise Refused(400, f"give address=IP and port=NUMBER ({error})") from None
         return msgspec.to_builtins(found)
+
+    async def remove_local_routes(self, request: web.Request) -> Any:
+        """Delete the local routes for alias ranges on a VM; `{"host": NAME}`. Its guest agent may add them again."""
+        host = str((await json_object(request)).get("host", ""))
+        now = self._clock.now()
+        self._fabric.settle(now)
+        if self._fabric.host(host) is None:
+            raise Refused(400, f"host: {host!r} is not a host of the network; the hosts are {self._fabric.hosts}")
+        self._fabric.traffic.remove_local_routes(now, self._fabric.host(host) or host)
+        return {"host": host}
 
     async def advertisements(self, _: web.Request) -> Any:
         return msgspec.to_builtins(self._fabric.advertisements.events)

@@ -144,6 +144,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         chance=chance,
         namespace=platform.namespace,
         endpoints=fabric.traffic,
+        guest_agent_takes_aliases=garden.guest_agent,
     )
     actors = await stack.enter_async_context(ActorGroup(context, platform.actors(context)))
     speed = clock.speed

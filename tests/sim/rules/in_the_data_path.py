@@ -294,6 +294,18 @@ def guest_agent() -> bool:
     return not arrives(fabric)
 
 
+@in_fabric("forwarding.address-manager")
+def address_manager() -> bool:
+    fabric, cloud = cluster(joined=False)
+    stopped = {"items": [{"key": "disable-address-manager", "value": "TRUE"}]}
+    for number in (1, 2):
+        cloud.change(0.2, "instances", node(number), metadata=stopped)
+        fabric.traffic.join(0.5, node(number), [pods(number)], steals_aliases=True)
+    cloud.ranges(1.0, PODS)
+    cloud.aliases(2.0, 2, pods(2))
+    return arrives(fabric)
+
+
 @in_fabric("forwarding.eventually-consistent")
 def eventually_consistent() -> bool:
     fabric, cloud = cluster(lag=LagProfile.fixed(10.0))

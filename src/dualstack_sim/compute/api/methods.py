@@ -45,6 +45,7 @@ from dualstack_sim.compute.network.routes import Routes
 from dualstack_sim.compute.network.static_addresses import StaticAddresses
 from dualstack_sim.compute.network.subnetworks import Subnetworks
 from dualstack_sim.compute.project.locations import Locations
+from dualstack_sim.compute.project.metadata import ProjectMetadata
 from dualstack_sim.compute.project.project import Call, Project
 
 Read = Callable[[Call], Json]
@@ -84,6 +85,7 @@ def _network_mutations(project: Project, routes: Routes, addresses: StaticAddres
     networks, subnetworks, peerings = Networks(project), Subnetworks(project), Peerings(project)
     firewalls, routers = Firewalls(project), Routers(project)
     return {
+        "projects.setCommonInstanceMetadata": ProjectMetadata(project).set,
         "networks.insert": networks.insert,
         "networks.patch": networks.patch,
         "networks.delete": networks.delete,

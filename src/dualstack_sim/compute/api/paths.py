@@ -97,6 +97,8 @@ def locate(verb: str, path: str) -> Address:
     project, rest = parts[3], parts[4:]
     if not rest:
         return Address(f"projects.{_only_get(verb, path)}", "", project, project)
+    if (verb, rest) == ("POST", ["setCommonInstanceMetadata"]):
+        return Address("projects.setCommonInstanceMetadata", GLOBAL, project, project)
     if rest[0] in (GLOBAL, "aggregated") and len(rest) >= 2:
         return _within(verb, path, project, rest[0], rest[0], rest[1:])
     if rest[0] in ("regions", "zones"):

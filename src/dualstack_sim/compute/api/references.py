@@ -43,7 +43,9 @@ class Links:
         self.number = number
 
     def partial(self, key: Key) -> str:
-        """`projects/P/regions/R/subnetworks/S`, as messages name a resource."""
+        """`projects/P/regions/R/subnetworks/S`, as messages name a resource; `projects/P` for the project itself."""
+        if key.collection == "projects":
+            return f"projects/{self.project}"
         return f"projects/{self.project}/{key.scope}/{key.collection}/{key.name}"
 
     def full(self, key: Key) -> str:

@@ -5,10 +5,9 @@ Interfaces are in `interfaces.py`, other changes in `instance_updates.py`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
-from dualstack_sim.compute.api.bodies import Schema, accept, accept_labels, accept_list, accept_strings, echoed
+from dualstack_sim.compute.api.bodies import Schema, accept, accept_labels, accept_strings, echoed
 from dualstack_sim.compute.api.errors import (
     ApiError,
     Json,
@@ -38,6 +37,7 @@ from dualstack_sim.compute.machines.disks import DiskPlan, plan_disks, release_d
 from dualstack_sim.compute.machines.interfaces import build_interface
 from dualstack_sim.compute.project.allocation_quotas import check_interfaces
 from dualstack_sim.compute.project.inventory import timestamp
+from dualstack_sim.compute.project.metadata import checked_items
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
 
@@ -71,7 +71,6 @@ ECHOED = (
     "workloadIdentityConfig",
 )  # fmt: skip
 """Stored and shown unchanged."""
-_METADATA_KEY = re.compile(r"[a-zA-Z0-9-_]{1,128}")
 _STAGING = 0.4
 """The fraction of a start after which a VM changes from PROVISIONING to STAGING."""
 
@@ -251,7 +250,7 @@ class Instances:
         stale = body.get("fingerprint") != resource["metadata"]["fingerprint"]
         if stale and enforced("instances.metadata-fingerprint"):
             raise condition_not_met("Supplied fingerprint does not match current metadata fingerprint.")
-        self._metadata_items(body)
+        checked_items(body)
         return self._aspect(key, resource, "setMetadata", lambda: {"metadata": self._metadata(key, body)})
 
     def _aspect(self, key: Key, resource: Json, kind: str, change: Callable[[], Json]) -> Work:
@@ -286,18 +285,8 @@ class Instances:
             "kind": "compute#metadata",
             "fingerprint": self._project.inventory.fingerprint(key, "metadata"),
         }
-        items = self._metadata_items(body)
+        items = checked_items(body)
         return metadata | ({"items": items} if items else {})
-
-    @staticmethod
-    def _metadata_items(body: Json) -> list[Json]:
-        given = accept(body, {"kind": str, "items": list, "fingerprint": str}, "resource.metadata")
-        items = accept_list(given.get("items", []), {"key": str, "value": str}, "resource.metadata.items")
-        for index, item in enumerate(items):
-            if not _METADATA_KEY.fullmatch(item.get("key", "")):
-                where = f"resource.metadata.items[{index}].key"
-                raise invalid(where, item.get("key", ""), f"Must be a match of regex '{_METADATA_KEY.pattern}'")
-        return items
 
 
 def machine_type(project: Project, scope: str, text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-PUBLISHED = frozenset({"networks", "subnetworks", "routes", "instances", "firewalls", "routers"})
+PUBLISHED = frozenset({"networks", "subnetworks", "routes", "instances", "firewalls", "routers", "projects"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import re
 from dualstack_sim.compute.api.errors import Json, not_found
 from dualstack_sim.compute.api.references import Key
 from dualstack_sim.compute.machines.accelerators import quota_rows, used
+from dualstack_sim.compute.project.metadata import ProjectMetadata
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.compute.project.quotas import ALL_GPUS
 
@@ -36,6 +37,7 @@ class Locations:
 
     def __init__(self, project: Project) -> None:
         self._project = project
+        self._metadata = ProjectMetadata(project)
 
     def project(self, _call: Call) -> Json:
         project = self._project
@@ -45,7 +47,7 @@ class Locations:
             "name": project.name,
             "creationTimestamp": _CREATED,
             "selfLink": project.links.within(""),
-            "commonInstanceMetadata": {"kind": "compute#metadata", "fingerprint": "bXV0ZWFnYWluIQ=="},
+            "commonInstanceMetadata": self._metadata.shown(),
             "defaultServiceAccount": f"{project.number}-compute@developer.gserviceaccount.com",
             "defaultNetworkTier": "PREMIUM",
             "xpnProjectStatus": "UNSPECIFIED_XPN_PROJECT_STATUS",

@@ -346,6 +346,10 @@ class NetworkEndpointGroup(Resource):
     endpoints: list[Endpoint]
 
 
+class CommonMetadata(Resource):
+    common_instance_metadata: Metadata
+
+
 SHAPES: Mapping[str, tuple[type[Shape], tuple[str, ...]]] = {
     "networks": (Network, (GLOBAL,)),
     "subnetworks": (Subnetwork, ("regions",)),
@@ -362,6 +366,7 @@ SHAPES: Mapping[str, tuple[type[Shape], tuple[str, ...]]] = {
     "forwardingRules": (ForwardingRule, ("regions",)),
     "instanceGroups": (InstanceGroup, ("zones",)),
     "networkEndpointGroups": (NetworkEndpointGroup, ("zones",)),
+    "projects": (CommonMetadata, (GLOBAL,)),
     "managedInstances": (ManagedInstance, ("zones",)),
 }
 """Collection -> the schema of its resources and the kinds of scope that have them."""

@@ -158,7 +158,8 @@ class _Builder:
         dns = kubelet_dns(view, current)
         for pool in view.pools:
             config = operating_system_config(view, pool, dns).new
-            config["spec"]["files"].append(_guest_agent_file())
+            if self.garden is None or not self.garden.guest_agent:
+                config["spec"]["files"].append(_guest_agent_file())
             self._place([(gardener_kinds.OPERATING_SYSTEM_CONFIG, config)])
         self._place(
             (kinds.DEPLOYMENT, _rolled_out(deployment.new))

@@ -12,6 +12,9 @@ class Garden:
     mask_may_leave: bool = False
     """Whether an edit may remove nodeCIDRMaskSizeIPv6 together with IPv6
     (docs/reference/gardener.md#mask-blocks-rollback)."""
+    guest_agent: bool = False
+    """Whether the guest agent of nodes handles alias ranges, because no file of the OperatingSystemConfig stops it
+    (docs/reference/cut-over.md#guest-agent)."""
     upstream: bool = False
     """Whether upstream's Infrastructure controller runs."""
     prepared: bool = False
