@@ -228,7 +228,8 @@ def hybrid_limits(inventory: Inventory) -> Iterator[Problem]:
     reads=("cluster state", "network", "subnetworks", "routes", "instances"),
     fine="the decoy check has an image, pod addresses and room for its VM",
     consequence="the decoy check cannot run",
-    remedy="remove the obstacle, or migrate without the decoy check: the first node then shows whether aliases work",
+    remedy="remove the obstacle, or migrate without annotation dualstack.dev/decoys: the canary, which is one node, "
+    "then shows whether aliases work",
 )
 def decoy_room(inventory: Inventory) -> Iterator[Problem]:
     """The check needs one VM, four blocks and an image (docs/reference/cut-over.md#decoys)."""
@@ -241,7 +242,7 @@ def decoy_room(inventory: Inventory) -> Iterator[Problem]:
     if not inventory.prober_image:
         yield Problem(about, "no image for the probing pods is configured (--prober-image)", "decoys")
     if unused_block(facts, holding=PARTS) is None:
-        yield Problem(about, f"no {PARTS} adjacent blocks of the pod range are free", "decoys")
+        yield Problem(about, f"no {PARTS} adjacent blocks of the pod range {facts.pods_cidr} are free", "decoys")
     usage = inventory.usage
     if usage.interfaces + usage.surge >= MOST_INTERFACES:
         evidence = (

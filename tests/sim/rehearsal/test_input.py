@@ -205,6 +205,24 @@ def test_r5_a_fault_that_can_never_happen_is_refused(rule: str, words: str, tmp_
     assert words in refusal(str(EXAMPLE), "--faults", str(path))[0]
 
 
+def test_p26_a_pod_range_without_blocks_for_the_decoys_is_refused_with_the_way_without_them(tmp_path: Path) -> None:
+    path = shoot_with(networking(pods="100.96.0.0/22"), tmp_path)
+    (fault,) = refusal(str(path), "--decoys")
+    assert "needs 4 free blocks of the pod range 100.96.0.0/22, which has 4 blocks for 3 nodes" in fault
+    assert "rehearse without it" in fault
+
+
+def test_p36_names_that_become_too_long_for_a_vm_are_refused(tmp_path: Path) -> None:
+    def edit(shoot: dict[str, Any]) -> None:
+        shoot["status"] = {"technicalID": "shoot--" + "p" * 29}
+        shoot["spec"]["provider"]["workers"][0]["name"] = "w" * 15
+
+    outcome = dualstack("rehearse", str(shoot_with(edit, tmp_path)), "--output", "json")
+    assert (outcome.status, outcome.result["result"]) == (2, "refused")
+    assert "resource.name" in outcome.result["reason"]
+    assert "Traceback" not in outcome.err
+
+
 def test_unknown_fields_are_kept_not_refused(tmp_path: Path) -> None:
     from dualstack.cli.shoot_file import read_shoot
 

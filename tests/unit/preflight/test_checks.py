@@ -346,7 +346,7 @@ APPEARS: list[tuple[str, Inventory, str]] = [
     (
         "decoy-room",
         observing(replace(at_rest(3), pods_cidr="10.96.0.0/22")),
-        "decoy check: no 4 adjacent blocks of the pod range are free",
+        "decoy check: no 4 adjacent blocks of the pod range 10.96.0.0/22 are free",
     ),
     (
         "decoy-room",
@@ -712,3 +712,9 @@ def test_decoys_that_exist_need_no_room() -> None:
 def test_up_to_three_nodes_are_named(count: int, named: str) -> None:
     (found,) = problems(observing(replace(at_rest(count), routes=())), "node-routes")
     assert found == f"{named}: no static route leads to the pod CIDR"
+
+
+def test_p26_without_blocks_for_the_decoys_the_finding_names_the_range_and_the_way_without_them() -> None:
+    (found,) = findings(observing(replace(at_rest(3), pods_cidr="10.96.0.0/22")), "decoy-room")
+    assert found.evidence == "no 4 adjacent blocks of the pod range 10.96.0.0/22 are free"
+    assert "migrate without annotation dualstack.dev/decoys: the canary" in found.remedy

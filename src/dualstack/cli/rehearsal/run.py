@@ -41,9 +41,11 @@ from dualstack.cli.shoot_file import parse_shoot, read_text
 from dualstack.clock import ScaledClock
 from dualstack.gardener.model.names import DECOYS
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.model.cidr import blocks
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import STEPS, OperatorReady, StepStarted
 from dualstack.model.kinds import POD, SERVICE
+from dualstack.plan.steps.decoys import PARTS
 from dualstack.streams import OutputLost, print_out
 from dualstack.verify.checks import Check
 from dualstack.verify.inventory import changes, inventory
@@ -172,6 +174,13 @@ def _checked(options: Options, text: str) -> ShootView:
         raise InvalidInput(
             f"{options.path}: spec.networking.ipFamilies: the Shoot already has {', '.join(shoot.families)}; "
             "a rehearsal starts from an IPv4-only Shoot and adds IPv6 itself: remove IPv6"
+        )
+    nodes = sum(pool.minimum for pool in shoot.pools)
+    if options.decoys and blocks(shoot.pods, shoot.node_cidr_mask_size) < nodes + PARTS:
+        raise InvalidInput(
+            f"--decoys: it needs {PARTS} free blocks of the pod range {shoot.pods}, which has "
+            f"{blocks(shoot.pods, shoot.node_cidr_mask_size)} blocks for {nodes} nodes; rehearse without it: the "
+            "canary, which is one node, then shows whether aliases work"
         )
     if options.faults:
         refuse_impossible(load_faults(options.faults), Compute(ScaledClock(), Chance()).methods)
