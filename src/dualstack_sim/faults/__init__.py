@@ -8,7 +8,7 @@
         operationError: {code: INTERNAL_ERROR, message: "Internal error."}
       - method: instances.updateNetworkInterface
         probability: 0.1               # instead of nth: each such request, decided by the seed
-        count: 5
+        count: 5                       # at most so many times for each resource
         latency: 30                    # simulated seconds more
       - {method: subnetworks.patch, nth: 2, cut: after}   # took effect, but the response was lost
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -54,6 +56,10 @@ def refuse_impossible(rules: Iterable[FaultRule], methods: Collection[str]) -> N
     """InvalidInput if a rule matches none of the `methods` that exist, or none for which its effects are possible."""
     problems = []
     for number, rule in enumerate(rules):
+        if rule.fault.denied:
+            if not any(fnmatch.filter(permissions_of(method), rule.fault.denied) for method in methods):
+                problems.append(f"faults[{number}].deny: {rule.fault.denied!r} is no permission of a method")
+            continue
         matched = sorted(fnmatch.filter(methods, rule.method))
         if not matched:
             near = difflib.get_close_matches(rule.method, methods, 3) or ["docs/faults.md"]
@@ -177,8 +183,9 @@ class FaultPlan:
         """Replace the rules and restart their counters; the record of fired faults stays."""
         self._rules = list(rules)
         self._matched = [0] * len(rules)
-        self._left = [rule.count for rule in rules]
-        self._requests: dict[tuple[str, str], int] = {}
+        self._fired = [0] * len(rules)
+        self._fired_at: Counter[tuple[int, str, str]] = Counter()
+        self._requests: Counter[tuple[str, str]] = Counter()
 
     def begin_with(self, apply: Callable[[str, str, int, Fault], None]) -> None:
         """Apply the rules that change the initial state, once, by `apply(method, target, count, fault)`.
@@ -188,7 +195,7 @@ class FaultPlan:
         for number, rule in enumerate(self._rules):
             if rule.changes_start:
                 self._matched[number] += 1
-                self._left[number] = 0
+                self._fired[number] = rule.count
                 self.fired.append(FiredFault(self._clock.now(), number + 1, rule.method, rule.target, rule.fault))
                 try:
                     apply(rule.method, rule.target, rule.count, rule.fault)
@@ -199,16 +206,18 @@ class FaultPlan:
         """The fault of this request, if any; each call counts as one request."""
         if not self._rules or self._denied(method, target):
             return None
-        ordinal = self._requests[method, target] = self._requests.get((method, target), 0) + 1
+        place = method, _lasting(target)
+        self._requests[place] += 1
         chosen: int | None = None
         for number, rule in enumerate(self._rules):
             if rule.matches(method, target, removes_aliases=removes_aliases):
                 self._matched[number] += 1
-                if chosen is None and self._fires(number, rule, (method, target, ordinal)):
+                if chosen is None and self._fires(number, rule, place):
                     chosen = number
         if chosen is None:
             return None
-        self._left[chosen] -= 1
+        self._fired[chosen] += 1
+        self._fired_at[chosen, *place] += 1
         fault = self._rules[chosen].fault
         self.fired.append(FiredFault(self._clock.now(), chosen + 1, method, target, fault))
         return fault
@@ -223,6 +232,7 @@ class FaultPlan:
             needed = (permission for permission in permissions_of(method) if fnmatchcase(permission, rule.fault.denied))
             if rule.fault.denied and next(needed, None):
                 self._matched[number] += 1
+                self._fired[number] += 1
                 self.fired.append(FiredFault(self._clock.now(), number + 1, method, target, rule.fault))
                 return True
         return False
@@ -250,16 +260,23 @@ class FaultPlan:
                     "target": rule.target,
                     "kinds": kinds_of(rule.fault),
                     "matched": self._matched[number],
-                    "fired": rule.count - self._left[number],
+                    "fired": self._fired[number],
                 }
                 for number, rule in enumerate(self._rules)
             ],
             "neverMatched": self.never_matched(),
         }
 
-    def _fires(self, number: int, rule: FaultRule, request: tuple[str, str, int]) -> bool:
-        if not self._left[number]:
-            return False
+    def _fires(self, number: int, rule: FaultRule, place: tuple[str, str]) -> bool:
+        """By probability, each resource has its own count, so that the order of parallel requests does not matter."""
         if rule.probability is None:
-            return self._matched[number] >= rule.nth
-        return self._chance.uniform(0.0, 1.0, "fault", number, *request) < rule.probability
+            return self._fired[number] < rule.count and self._matched[number] >= rule.nth
+        if self._fired_at[number, *place] >= rule.count:
+            return False
+        ordinal = self._requests[place]
+        return self._chance.uniform(0.0, 1.0, "fault", number, *place, ordinal) < rule.probability
+
+
+def _lasting(target: str) -> str:
+    """The target without what differs between two runs of one seed: the time in the name of an operation."""
+    return re.sub(r"^operation-\d+-", "operation-", target)

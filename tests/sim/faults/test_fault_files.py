@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -219,8 +220,31 @@ def test_chance_depends_on_seed_and_request_only() -> None:
     assert hit(names, 1) == hit(names[::-1], 1)
     assert hit(names, 1) != hit(names, 2)
     assert 25 <= len(hit(names, 1)) <= 75
-    few = plan(FaultRule("routes.delete", LATE, probability=1.0, count=3))
-    assert sum(few.fault_for("routes.delete", name) is not None for name in names) == 3
+
+
+def test_p36_chance_is_the_same_in_every_run_of_a_seed() -> None:
+    """Given parallel requests in another order and operations with another time in their names, when two runs have
+    one seed, then the same requests fail."""
+    rules = (FaultRule("routes.delete", LATE, probability=0.5), FaultRule("*Operations.get", LATE, probability=0.5))
+
+    def hit(names: list[str], time: int) -> set[tuple[str, int]]:
+        faults = plan(*rules, seed=7)
+        hits = {
+            (name, attempt)
+            for attempt in range(4)
+            for name in names
+            if faults.fault_for("routes.delete", name) is not None
+        }
+        return hits | {
+            (name, 9)
+            for name in names
+            if faults.fault_for("globalOperations.get", f"operation-{time}-{name}-1") is not None
+        }
+
+    names = [f"route-{number}" for number in range(20)]
+    first = hit(names, 1795880000000)
+    assert first == hit(names[::-1], 1795899999999)
+    assert max(Counter(name for name, attempt in first if attempt < 9).values()) == 1  # `count` of each resource
 
 
 def test_every_fault_that_fired_is_on_record() -> None:

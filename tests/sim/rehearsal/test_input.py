@@ -196,6 +196,7 @@ def test_r4_what_the_simulated_cloud_refuses_is_refused_input(tmp_path: Path) ->
         ("{method: routes.remove, latency: 1}", "faults[0].method: 'routes.remove' is no method"),
         ('{method: "*.remove", latency: 1}', "faults[0].method: '*.remove' is no method"),
         ("{method: routes.list, pending: 5}", "faults[0]: pending is not possible for routes.list"),
+        ("{deny: compute.routes.creat}", "faults[0].deny: 'compute.routes.creat' is no permission"),
         ("{method: routes.insert, stale: 5}", "faults[0]: stale is not possible for routes.insert"),
     ],
 )
