@@ -70,5 +70,6 @@ class ProgressEstimator:
             nodes=len(facts.node_of),
             nodes_dual_stack=0,
             routes_left=len(facts.routes),
+            nodes_with_alias=len(facts.pod_cidr_of) - len(facts.without_alias),
             eta=max(0.0, self._end - now),
         )

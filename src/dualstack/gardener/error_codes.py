@@ -14,16 +14,20 @@ from dualstack.gardener.model.error_texts import (
 )
 from dualstack.gce import errors as gce
 from dualstack.kube import interface as kube
-from dualstack.model.errors import ComputeError, DualstackError, InvalidInput, Unsupported
+from dualstack.kube.waiting import WaitTimeout
+from dualstack.model.errors import ComputeError, DualstackError, GateFailed, InvalidInput, Unsupported
 from dualstack.preflight.finding import Cause, PreflightFailed
 
 _BY_CLASS: dict[type[DualstackError], str] = {
     InvalidInput: CONFIGURATION_PROBLEM,
     Unsupported: CONFIGURATION_PROBLEM,
+    GateFailed: RETRYABLE_DEPENDENCIES,
+    kube.Unavailable: RETRYABLE_DEPENDENCIES,
     gce.NotFound: CONFIGURATION_PROBLEM,
     gce.Invalid: CONFIGURATION_PROBLEM,
     gce.PolicyViolated: CONFIGURATION_PROBLEM,
     gce.NotReady: RETRYABLE_DEPENDENCIES,
+    gce.Transient: RETRYABLE_DEPENDENCIES,
     gce.RateLimited: RATE_LIMITS_EXCEEDED,
     gce.QuotaExceeded: QUOTA_EXCEEDED,
     gce.InUse: DEPENDENCIES,
@@ -36,7 +40,7 @@ _BY_CAUSE: dict[Cause, str] = {
     "quota": QUOTA_EXCEEDED,
     "permission": UNAUTHORIZED,
 }
-"""The code of a finding of the preflight; what may change by itself has none."""
+"""The code of a finding of the preflight; that of what may change by itself is `RETRYABLE_DEPENDENCIES`."""
 
 
 class CodedError(DualstackError):
@@ -48,6 +52,8 @@ class CodedError(DualstackError):
 def error_codes(error: DualstackError) -> tuple[str, ...]:
     """The codes of an error: its own, else those of its class, else those that match the text of an API error.
 
+    A wait that timed out has the codes of its diagnosis, else that of dependencies that may still become ready.
+
     A conflict between two writers of a Kubernetes object has no code, although its text matches
     `ERR_INFRA_DEPENDENCIES`.
     """
@@ -55,7 +61,9 @@ def error_codes(error: DualstackError) -> tuple[str, ...]:
         return error.codes
     if isinstance(error, PreflightFailed):
         causes = {finding.cause for finding in error.findings}
-        return tuple(code for cause, code in _BY_CAUSE.items() if cause in causes)
+        return tuple(code for cause, code in _BY_CAUSE.items() if cause in causes) or (RETRYABLE_DEPENDENCIES,)
+    if isinstance(error, WaitTimeout):
+        return codes_of(error.why) or (RETRYABLE_DEPENDENCIES,)
     for kind, code in _BY_CLASS.items():
         if isinstance(error, kind):
             return (code,)

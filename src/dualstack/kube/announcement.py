@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import uuid
 from contextlib import suppress
@@ -37,9 +38,61 @@ async def announce(
     Shoot, even across restarts; False if it exists already.
     """
     suffix = uuid.uuid4().hex[:16] if generation is None else f"{reason.lower()}.{generation}"
+    body = await _event(kube, clock, about, name, namespace, suffix, reason, message, kind)
+    try:
+        await kube.create(EVENT, body)
+    except AlreadyExists:
+        return False
+    except KubeError:
+        pass
+    return True
+
+
+async def announce_again(
+    kube: Kube,
+    clock: Clock,
+    about: Kind,
+    name: str,
+    namespace: str,
+    reason: str,
+    message: str,
+    *,
+    series: str,
+    kind: EventType = "Warning",
+) -> int:
+    """As `announce`, but all Events of one series are one Event with a count, as `kubectl describe` shows it.
+
+    Returns how often it has happened, this time included; 1 if that is unknown. `series` is what is repeated.
+    """
+    suffix = f"{reason.lower()}.{hashlib.sha256(series.encode()).hexdigest()[:16]}"
+    body = await _event(kube, clock, about, name, namespace, suffix, reason, message, kind)
+    event, where = body["metadata"]["name"], body["metadata"]["namespace"]
+    with suppress(KubeError):
+        known = await kube.get(EVENT, event, where)
+        if known is None:
+            await kube.create(EVENT, body)
+            return 1
+        count = int(known.get("count") or 1) + 1
+        change = {"count": count, "lastTimestamp": body["lastTimestamp"], "message": body["message"]}
+        await kube.patch(EVENT, event, change, where)
+        return count
+    return 1
+
+
+async def _event(
+    kube: Kube,
+    clock: Clock,
+    about: Kind,
+    name: str,
+    namespace: str,
+    suffix: str,
+    reason: str,
+    message: str,
+    kind: EventType,
+) -> dict[str, Any]:
     now = rfc3339(clock.now())
     component = f"dualstack-{about.kind.lower()}"
-    body = {
+    return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": f"{name}.{suffix}", "namespace": namespace or "default"},
@@ -54,13 +107,6 @@ async def announce(
         "reportingComponent": component,
         "reportingInstance": socket.gethostname(),
     }
-    try:
-        await kube.create(EVENT, body)
-    except AlreadyExists:
-        return False
-    except KubeError:
-        pass
-    return True
 
 
 async def _reference(kube: Kube, about: Kind, name: str, namespace: str) -> dict[str, Any]:

@@ -59,11 +59,12 @@ class StepFailed(Event, frozen=True, kw_only=True, tag="step.failed"):
 
 
 class Progress(Event, frozen=True, kw_only=True, tag="progress"):
-    """Progress as counts of nodes and routes; `eta` in seconds, if known."""
+    """Progress as counts of nodes and routes; `eta` in seconds, if known. `nodes_with_alias` is for the cut-over."""
 
     nodes: int
     nodes_dual_stack: int
     routes_left: int
+    nodes_with_alias: int = 0
     eta: float | None = None
 
 
@@ -103,6 +104,16 @@ class Notice(Event, frozen=True, kw_only=True, tag="notice"):
     detail: str
 
 
+class Waiting(Event, frozen=True, kw_only=True, tag="waiting"):
+    """A wait has not come further since `since` (seconds since the epoch); `detail` names what it waits for, and why.
+
+    It is repeated after growing intervals, and is no progress.
+    """
+
+    since: float
+    detail: str
+
+
 AnyEvent = (
     OperatorReady
     | PhaseStarted
@@ -116,6 +127,7 @@ AnyEvent = (
     | OutageMeasured
     | PropagationMeasured
     | Notice
+    | Waiting
 )
 
 PHASES = ("preparation", "cut-over", "ipv6", "control-plane", "roll-out", "dual-stack", "dns")

@@ -13,6 +13,7 @@ from dualstack.gardener.controllers.controlplane import ControlPlaneController
 from dualstack.gardener.controllers.infrastructure.reconcile import InfrastructureController
 from dualstack.gardener.controllers.network import NetworkController
 from dualstack.gardener.controllers.shoot import ShootController
+from dualstack.gardener.controllers.shoot.annotations import AnnotationController
 from dualstack.gardener.controllers.workers import WorkersController
 from dualstack.gce.access import ComputeClients
 from dualstack.kube.interface import Kube
@@ -55,6 +56,7 @@ async def assemble(kube: Kube, emit: Listener, options: OperatorOptions) -> Asyn
     computes = ComputeClients(clock, endpoint=options.compute_endpoint)
     every: dict[str, Controller] = {
         "shoot": ShootController(kube, clock, emit, rollout=options.rollout),
+        "annotations": AnnotationController(kube, clock, emit),
         "infrastructure": InfrastructureController(
             kube, computes, clock, emit, strategy=options.strategy, prober_image=options.prober_image
         ),
@@ -63,6 +65,7 @@ async def assemble(kube: Kube, emit: Listener, options: OperatorOptions) -> Asyn
         "worker": WorkersController(kube, clock),
     }
     try:
-        yield {name: every[name] for name in options.controllers}
+        names = [*options.controllers, *(["annotations"] if "shoot" in options.controllers else [])]
+        yield {name: every[name] for name in names}
     finally:
         await computes.close()

@@ -21,6 +21,7 @@ from dualstack.model.events import (
     Progress,
     StepFailed,
     StepFinished,
+    Waiting,
     encode,
 )
 from dualstack.operator.queue import Key
@@ -76,6 +77,12 @@ class Metrics:
         self._nodes = Gauge("dualstack_nodes", "Nodes by stack", ["shoot", "stack"], registry=self.registry)
         self._routes = Gauge("dualstack_routes_left", "Node routes left", ["shoot"], registry=self.registry)
         self._lost = Gauge("dualstack_events_lost", "Events that could not be written", registry=self.registry)
+        self._waiting = Gauge(
+            "dualstack_waiting_seconds",
+            "How long the present wait has not come further; 0 while there is progress",
+            ["shoot"],
+            registry=self.registry,
+        )
 
     def serve(self, port: int) -> Callable[[], None]:
         """Serve /metrics on all interfaces; returns a function that stops it. InvalidInput if the port is taken."""
@@ -101,6 +108,9 @@ class Metrics:
 
     def event(self, event: AnyEvent) -> None:
         """Update the metrics for an event."""
+        if event.shoot:
+            since = event.since if isinstance(event, Waiting) else event.at
+            self._waiting.labels(event.shoot).set(event.at - since)
         match event:
             case PhaseStarted(shoot=shoot, phase=name):
                 for phase in (*PHASES, *PHASES_BACK):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from dualstack.gardener.controllers.extension import is_pending, operation_of
+from dualstack.gardener.model.annotations import own
 from dualstack.gardener.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
 from dualstack.gardener.model.names import OPERATION, RECONCILE
 from dualstack.gardener.render.cni import CNIS
@@ -76,6 +77,29 @@ class ExtensionInterest:
         self._seen.pop(found["metadata"].get("uid", ""), None)
 
 
+class AnnotationInterest:
+    """The product's annotations of an object are checked when it is first seen, and when one of them changes.
+
+    Whether `cut-over: back` has an effect depends on the spec too.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[Any, ...]] = {}
+
+    def wakes(self, found: Manifest) -> bool:
+        """Whether the event is a reason to check the annotations."""
+        metadata = found["metadata"]
+        annotations = own(metadata.get("annotations") or {})
+        mark = (metadata.get("generation"), annotations)
+        known = self._seen.get(metadata.get("uid", ""))
+        self._seen[metadata.get("uid", "")] = mark
+        return known is None or (known != mark and bool(annotations or known[1]))
+
+    def forget(self, found: Manifest) -> None:
+        """Forget a deleted object."""
+        self._seen.pop(found["metadata"].get("uid", ""), None)
+
+
 class NodeInterest:
     """A Node concerns every migration when it appears, disappears, or changes its pod CIDRs."""
 
@@ -104,6 +128,7 @@ class Watches:
         self._shoots = ShootInterest()
         self._extensions = ExtensionInterest()
         self._nodes = NodeInterest()
+        self._annotations = AnnotationInterest()
 
     def handlers(self) -> Mapping[Kind, Handle]:
         """The watched kinds with their handlers."""
@@ -114,13 +139,22 @@ class Watches:
     def _shoot(self, change: str | None, found: Manifest) -> None:
         if change == "DELETED":
             self._shoots.forget(found)
-        elif self._shoots.wakes(found):
+            self._annotations.forget(found)
+            return
+        if self._shoots.wakes(found):
             self._add(key_of("shoot", found))
+        if self._annotations.wakes(found):
+            self._add(key_of("annotations", found))
 
     def _extension(self, change: str | None, found: Manifest) -> None:
         if change == "DELETED":
             self._extensions.forget(found)
-        elif self._extensions.wakes(found):
+            self._annotations.forget(found)
+            return
+        if found["kind"] == INFRASTRUCTURE.kind and self._annotations.wakes(found):
+            for key in self._shoots.known():  # none where the Shoot controller does not run
+                self._add(key._replace(controller="annotations"))
+        if self._extensions.wakes(found):
             controller = next(name for kind, name in EXTENSIONS.items() if kind.kind == found["kind"])
             self._add(key_of(controller, found))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack.model import kinds
-from dualstack.model.errors import InvalidInput
 from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StepFinished, StepStarted, StrategyChosen
+from dualstack.preflight.finding import PreflightFailed
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.fabric.profile import LagProfile
 from tests.sim.infrastructure.announcements import announced
@@ -135,9 +136,10 @@ async def test_invalid_annotation_values_are_refused_all_at_once() -> None:
             annotations={"dualstack.dev/drill": "yes", "dualstack.dev/decoys": "True", "dualstack.dev/cut-over": "Back"}
         )
         before = made.mutations()
-        with pytest.raises(InvalidInput) as refused:
+        with pytest.raises(TaskFailed) as refused:
             await made.reconcile()
-        assert sorted(refused.value.faults) == [
+        assert isinstance(refused.value.__cause__, PreflightFailed)
+        assert sorted(finding.describe() for finding in refused.value.__cause__.findings) == [
             'metadata.annotations[dualstack.dev/cut-over]: Unsupported value: "Back": supported values: "back"',
             'metadata.annotations[dualstack.dev/decoys]: Unsupported value: "True": supported values: "true", "false"',
             'metadata.annotations[dualstack.dev/drill]: Unsupported value: "yes": supported values: "true", "false"',

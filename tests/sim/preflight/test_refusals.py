@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.error_texts import CONFIGURATION_PROBLEM
 from dualstack_sim.compute.project.quotas import Limits
 from tests.sim.infrastructure import upstream
-from tests.sim.infrastructure.refusals import assert_refused
+from tests.sim.infrastructure.refusals import Spoil, assert_refused
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene
 
 
@@ -47,3 +50,52 @@ async def test_p02_an_immutable_internal_access_type_is_refused_before_the_first
 
 async def test_p03_the_pod_range_under_another_name_is_refused_before_the_first_change() -> None:
     await assert_refused(pod_range_under_another_name, says="secondary range pods-default", code=CONFIGURATION_PROBLEM)
+
+
+def edited(**pool: object) -> Spoil:
+    """A Shoot whose first worker pool has these fields too."""
+
+    async def edit(made: Scene) -> None:
+        namespace = made.world.shoot["metadata"]["namespace"]
+        before = {**made.world.shoot["spec"]["provider"]["workers"][0], **pool}
+        workers = [{key: value for key, value in before.items() if value is not None}]
+        change = {"spec": {"provider": {"workers": workers}}}
+        made.store.patch(gardener_kinds.SHOOT, made.shoot, change, namespace)
+
+    return edit
+
+
+async def nothing(_: Scene) -> None:
+    """A cluster without an obstacle."""
+
+
+@pytest.mark.parametrize("strategy", ["AutoInPlaceUpdate", "ManualInPlaceUpdate"])
+async def test_p04_a_pool_whose_nodes_are_never_replaced_is_refused_before_the_first_change(strategy: str) -> None:
+    await assert_refused(
+        edited(updateStrategy=strategy, maxSurge=None, maxUnavailable=None),
+        says=f'spec.provider.workers[0].updateStrategy: Invalid value: "{strategy}"',
+        code=CONFIGURATION_PROBLEM,
+    )
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "says"),
+    [
+        ("stratgy", "compressed", "did you mean dualstack.dev/strategy?"),
+        ("strategy", "fast", '"fast": supported values'),
+        ("drill", "yes", '"yes": supported values'),
+    ],
+)
+async def test_p08_an_annotation_without_effect_is_refused_before_the_first_change(
+    annotation: str, value: str, says: str
+) -> None:
+    annotations = {f"dualstack.dev/{annotation}": value}
+    await assert_refused(nothing, says=says, code=CONFIGURATION_PROBLEM, annotations=annotations)
+
+
+async def test_p08_an_unknown_annotation_of_the_infrastructure_is_refused_before_the_first_change() -> None:
+    async def annotate(made: Scene) -> None:
+        change = {"metadata": {"annotations": {"dualstack.dev/strategy": "compressed"}}}
+        made.store.patch(gardener_kinds.INFRASTRUCTURE, made.shoot, change, made.namespace)
+
+    await assert_refused(annotate, says="it has no effect here; set it on the Shoot", code=CONFIGURATION_PROBLEM)

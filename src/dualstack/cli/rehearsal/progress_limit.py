@@ -40,6 +40,8 @@ class ProgressLimit:
                 self._note(at, type(event), step)
             case events.StepFailed(step=step, detail=detail):
                 self._failure = f"; last failure: {step}: {detail}"
+            case events.Waiting(detail=detail):
+                self._failure = f"; {detail}"
             case events.Progress(nodes_dual_stack=dual, routes_left=routes):
                 self._note(at, type(event), dual, routes)
             case _:

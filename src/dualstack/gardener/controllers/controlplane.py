@@ -42,7 +42,7 @@ class ControlPlaneController:
             await self._require_infrastructure_at_rest(found["metadata"]["name"], namespace)
             await manager.restore()
         if not await manager.is_ignored():
-            await await_in_cluster(self._kube, self._clock, objects)
+            await await_in_cluster(self._kube, self._clock, objects, tell=self._protocol.teller(found))
         return {}
 
     async def _require_infrastructure_at_rest(self, name: str, namespace: str) -> None:

@@ -8,7 +8,9 @@ halves of a control-plane migration follow the same protocol with their own desc
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from dualstack.clock import Clock, parse_rfc3339, rfc3339
@@ -16,7 +18,8 @@ from dualstack.gardener.error_codes import error_codes
 from dualstack.gardener.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTURE, NETWORK, WORKER
 from dualstack.gardener.model.names import OPERATION, TIMESTAMP, extension_finalizer
 from dualstack.kube.interface import Kube, NotFound
-from dualstack.model.errors import DualstackError
+from dualstack.kube.waiting import Tell
+from dualstack.model.errors import DualstackError, KubeError
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.preflight.finding import PreflightFailed
@@ -162,6 +165,29 @@ class ExtensionReconciler:
         shoot: Manifest = cluster["spec"]["shoot"]
         return shoot
 
+    def teller(self, found: Manifest) -> Tell:
+        """What shows in `lastOperation` what the reconcile of `found` waits for, whenever that changes.
+
+        A wait that ends at the second look is not worth a write.
+        """
+        told, begun = "", self.clock.now()
+
+        async def tell(text: str) -> None:
+            nonlocal told
+            if text != told and self.clock.now() > begun:
+                told = text
+                await self.show(found, text, 1)
+
+        return tell
+
+    async def show(self, found: Manifest, text: str, percent: int) -> None:
+        """Show in `lastOperation` how far the reconcile of `found` is. A failed write is ignored."""
+        kind = operation_type(found)
+        start = descriptions_of(kind, self.extension.noun, self.extension.kind.kind).start.rstrip(".")
+        with suppress(KubeError):
+            operation = self._operation(kind, "Processing", percent, sentence(f"{start}: {text}"))
+            await self._write(found, {"lastOperation": operation})
+
     async def _start(self, found: Manifest, kind: str, texts: Descriptions) -> Manifest:
         """Add the finalizer and remove `reconcile`; `migrate` and `restore` stay until they are done."""
         metadata = found["metadata"]
@@ -235,13 +261,9 @@ def is_pending(found: Manifest) -> bool:
 
 
 def _is_unanswered(found: Manifest, last: Mapping[str, Any]) -> bool:
-    requested, answered = dig(found, "metadata", "annotations", TIMESTAMP), last.get("lastUpdateTime")
-    if not requested or not answered:
-        return False
-    try:
-        return int(parse_rfc3339(requested)) > parse_rfc3339(answered)
-    except ValueError:
-        return False
+    requested = _seconds(dig(found, "metadata", "annotations", TIMESTAMP))
+    answered = _seconds(last.get("lastUpdateTime"))
+    return bool(answered) and int(requested) > answered
 
 
 def is_failed(shoot: Manifest) -> bool:
@@ -249,29 +271,66 @@ def is_failed(shoot: Manifest) -> bool:
     return bool(dig(shoot, "status", "lastOperation", "state") == "Failed")
 
 
-def unfinished(found: Manifest | None, timestamp: str) -> str | None:
-    """Why the object has not yet answered the request of `timestamp`, or None when it has.
+class Answer(Enum):
+    """How far the controller of an extension object is with a request."""
 
-    docs/reference/gardener.md#wait-conditions has the six conditions. The text of an error is kept.
+    NOT_ACCEPTED = "not accepted"
+    """The operation annotation is still there."""
+    NOT_BEGUN = "not begun"
+    """The annotation is gone, and the last operation is older than the request."""
+    WORKING = "working"
+    FAILED = "failed"
+    OUTDATED = "outdated"
+    """It succeeded, but with an earlier version of the spec."""
+    DONE = "done"
+
+
+def answer_of(found: Manifest, requested: float) -> Answer:
+    """The answer to a request made at `requested`, in seconds since the epoch.
+
+    Unlike gardenlet (docs/reference/gardener.md#wait-conditions) it does not compare the timestamp annotation, which
+    other programs write too. An operation at or after the time of the request answers it, whoever requested it.
     """
+    if operation_of(found) is not None:
+        return Answer.NOT_ACCEPTED
+    status = found.get("status") or {}
+    last = status.get("lastOperation") or {}
+    if _seconds(last.get("lastUpdateTime")) < int(requested):
+        return Answer.WORKING if last.get("state") == "Processing" else Answer.NOT_BEGUN
+    if last.get("state") == "Processing":
+        return Answer.WORKING
+    if status.get("lastError") or last.get("state") != "Succeeded":
+        return Answer.FAILED
+    observed = status.get("observedGeneration") == found["metadata"].get("generation")
+    return Answer.DONE if observed else Answer.OUTDATED
+
+
+def describe_answer(found: Manifest | None, requested: float) -> str:
+    """What a request still waits for, in words; the extension's own description where it has one."""
     if found is None:
         return "the object does not exist"
-    annotations = found["metadata"].get("annotations") or {}
     status = found.get("status") or {}
-    if annotations.get(TIMESTAMP) != timestamp:
-        return "the timestamp of the request is not visible"
-    if status.get("lastError"):
-        return f"error during reconciliation: {status['lastError'].get('description', '')}"
-    if status.get("observedGeneration") != found["metadata"].get("generation"):
-        return "the generation has not been observed"
-    if OPERATION in annotations:
-        return "the operation annotation has not been removed"
-    last = status.get("lastOperation")
-    if not last or last.get("state") != "Succeeded":
-        return "the last operation has not succeeded"
-    if int(parse_rfc3339(timestamp)) > parse_rfc3339(last.get("lastUpdateTime", "1970-01-01T00:00:00Z")):
-        return "the last operation is older than the request"
-    return None
+    last = status.get("lastOperation") or {}
+    match answer_of(found, requested):
+        case Answer.NOT_ACCEPTED:
+            return f"no controller has accepted operation {operation_of(found)}"
+        case Answer.NOT_BEGUN:
+            return "no controller has begun the request, and its annotation is gone"
+        case Answer.FAILED:
+            error = (status.get("lastError") or {}).get("description") or last.get("description", "")
+            return f"error during reconciliation: {error}"
+        case Answer.OUTDATED:
+            return "another program has changed the spec, and the change has not been reconciled"
+        case _:
+            return str(last.get("description") or "the last operation has not succeeded")
+
+
+def _seconds(stamp: Any) -> float:
+    """A time stamp in seconds since the epoch; 0 for none and for text that is not one."""
+    try:
+        return parse_rfc3339(stamp) if stamp else 0.0
+    except ValueError:
+        return 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,5 +33,5 @@ class NetworkController:
         name = managed_resource_network(view.cni)
         await apply_managed(self._kube, name, found["metadata"]["namespace"], objects)
         if not view.hibernated:
-            await await_in_cluster(self._kube, self._clock, objects)
+            await await_in_cluster(self._kube, self._clock, objects, tell=self._protocol.teller(found))
         return {"ipFamilies": list(families(current.pods))}

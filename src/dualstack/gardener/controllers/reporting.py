@@ -18,6 +18,7 @@ from dualstack.model.events import (
     StepFailed,
     StepFinished,
     StepStarted,
+    Waiting,
 )
 from dualstack.model.kinds import Manifest
 
@@ -101,6 +102,10 @@ class Reporter:
     def notice(self, reason: str, detail: str) -> None:
         """Report what the owner of the cluster should know before it happens."""
         self._emit(Notice(at=self._clock.now(), shoot=self._shoot, reason=reason, detail=detail))
+
+    def waiting(self, detail: str, since: float) -> None:
+        """Report a wait that has not come further since `since`."""
+        self._emit(Waiting(at=self._clock.now(), shoot=self._shoot, since=since, detail=detail))
 
     def nodes(self, nodes: Iterable[Manifest]) -> None:
         """Report the numbers of nodes and of dual-stack nodes if they changed. No route is left at this stage."""

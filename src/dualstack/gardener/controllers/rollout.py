@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 
 from dualstack.clock import Clock
+from dualstack.gardener.controllers import diagnosis
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE, OPERATING_SYSTEM_CONFIG
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import kubelet, managed_resource
 from dualstack.gardener.render.cni import CUSTOM_KINDS
 from dualstack.kube.apply import apply, edit
 from dualstack.kube.interface import Kube, NotFound
-from dualstack.kube.waiting import wait_until
+from dualstack.kube.waiting import Tell, ignore, wait_until
 from dualstack.model import kinds
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, SECRET, Kind, Manifest
@@ -159,13 +160,26 @@ async def missing_in_cluster(kube: Kube, parts: Sequence[Part]) -> str | None:
     return None
 
 
-async def await_in_cluster(kube: Kube, clock: Clock, parts: Sequence[Part], *, timeout: float = 600.0) -> None:
-    """Wait until every part is in force; raises WaitTimeout after `timeout` seconds without progress."""
+async def await_in_cluster(
+    kube: Kube, clock: Clock, parts: Sequence[Part], *, timeout: float = 600.0, tell: Tell = ignore
+) -> None:
+    """Wait until every part is in force; raises WaitTimeout after `timeout` seconds without progress.
+
+    `tell` and the error name the pods and Nodes that are not ready.
+    """
 
     async def check() -> str | None:
         return await missing_in_cluster(kube, parts)
 
-    await wait_until(check, clock, what="waiting for the change to take effect", timeout=timeout, extend=True)
+    await wait_until(
+        check,
+        clock,
+        what="waiting for the change to take effect",
+        timeout=timeout,
+        extend=True,
+        diagnose=lambda: diagnosis.of_workloads(kube, [part.new for part in parts]),
+        tell=tell,
+    )
 
 
 async def _missing(kube: Kube, kind: Kind, part: Part) -> str | None:

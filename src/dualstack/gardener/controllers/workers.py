@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dualstack.clock import Clock
+from dualstack.gardener.controllers import diagnosis
 from dualstack.gardener.controllers.extension import WORKER_EXTENSION, ExtensionReconciler, Status
 from dualstack.gardener.controllers.rollout import deployment_missing
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
@@ -21,7 +22,7 @@ from dualstack.gardener.render import machine_class
 from dualstack.gardener.render.pool_hash import pool_hash
 from dualstack.kube.apply import apply
 from dualstack.kube.interface import Kube
-from dualstack.kube.waiting import wait_until
+from dualstack.kube.waiting import Tell, wait_until
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 from dualstack.model.parts import Part
@@ -66,7 +67,7 @@ class WorkersController:
             await apply(self._kube, MACHINE_CLASS, wanted)
         for zone in zones:
             await self._apply_deployment(view, zone)
-        await self._await_machines(view)
+        await self._await_machines(view, self._protocol.teller(found))
         return {
             "machineDeployments": [
                 {"name": zone.name, "minimum": zone.part.minimum, "maximum": zone.part.maximum} for zone in zones
@@ -98,7 +99,7 @@ class WorkersController:
         )
         await apply(self._kube, MACHINE_DEPLOYMENT, Part(created, change))
 
-    async def _await_machines(self, view: ShootView) -> None:
+    async def _await_machines(self, view: ShootView, tell: Tell) -> None:
         async def check() -> str | None:
             deployments = await self._kube.list(MACHINE_DEPLOYMENT, view.technical_id)
             missing = [text for deployment in deployments if (text := machines_missing(deployment))]
@@ -111,6 +112,8 @@ class WorkersController:
             interval=INTERVAL,
             timeout=TIMEOUT,
             extend=True,
+            diagnose=lambda: diagnosis.of_machines(self._kube, view.technical_id),
+            tell=tell,
         )
 
 

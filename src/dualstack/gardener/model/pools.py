@@ -11,6 +11,9 @@ from dualstack.model.kinds import Manifest
 
 IntOrPercent = int | str
 
+ROLLING = "AutoRollingUpdate"
+"""The update strategy that replaces nodes, and the default (docs/reference/gardener.md#in-place)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:

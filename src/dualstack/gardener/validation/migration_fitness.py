@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from dualstack.gardener.model.defaults import DEFAULT_MASK_IPV4, is_workerless
 from dualstack.gardener.model.names import firewall_internal_ipv6
-from dualstack.gardener.model.pools import Pool
+from dualstack.gardener.model.pools import ROLLING, Pool
 from dualstack.gardener.render import kube_proxy
 from dualstack.gardener.render.cni import CNIS
 from dualstack.gardener.validation.field_errors import Fault, forbidden, invalid, not_supported, required
@@ -48,6 +48,7 @@ def fitness_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
         if dig(shoot, *path):
             message = "a hibernated Shoot has no nodes that could become dual-stack; wake it up first"
             yield invalid(".".join(path), True, message)
+    yield from _strategy_faults(shoot)
     yield from _overlay_faults(shoot)
     yield from _data_plane_faults(shoot)
     yield from _zone_faults(shoot)
@@ -79,6 +80,18 @@ def _data_plane_faults(shoot: Manifest) -> Iterator[Fault]:
     if dig(shoot, "spec", "networking", "providerConfig", "ebpfDataplane", "enabled") is True:
         message = "the eBPF data plane has not been tested with a migration"
         yield invalid(f"{_NETWORKING}.providerConfig.ebpfDataplane.enabled", True, message)
+
+
+def _strategy_faults(shoot: Manifest) -> Iterator[Fault]:
+    """A node keeps its NIC and its pod CIDRs for life, so it must be replaced (docs/reference/gardener.md#in-place)."""
+    for index, pool in enumerate(dig(shoot, "spec", "provider", "workers")):
+        strategy = pool.get("updateStrategy") or ROLLING
+        if strategy != ROLLING:
+            message = (
+                "nodes of the pool would never become dual-stack, because this strategy never replaces them; move the "
+                f"workload to a pool with {ROLLING}, then remove this pool"
+            )
+            yield invalid(f"spec.provider.workers[{index}].updateStrategy", strategy, message)
 
 
 def _zone_faults(shoot: Manifest) -> Iterator[Fault]:

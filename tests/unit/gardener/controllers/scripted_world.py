@@ -95,6 +95,8 @@ class ScriptedWorld:
         self.kube = StoreKube(self.store)
         self.infrastructure_fails = 0
         self.roll_nodes = True
+        self.nodes_need_aliases = False
+        """New machines become nodes only with the class of the migrated infrastructure, as after a cut-over."""
         self._busy = False
         self._requests: list[str] = []
         self._applied: dict[tuple[str, str, str, str], Manifest] = {}
@@ -132,6 +134,8 @@ class ScriptedWorld:
         self._lay_extensions(view)
         self._lay_components(view)
         self._lay_machines(view)
+        self._roll_workloads()
+        self._restart_coredns()
 
     def _operation(self) -> dict[str, Any]:
         return {
@@ -290,11 +294,12 @@ class ScriptedWorld:
         return len(service["spec"]["clusterIPs"]) <= len(ranges)
 
     def _roll_workloads(self) -> None:
+        nodes = len(self.store.list(kinds.NODE))
         for deployment in self.store.list(kinds.DEPLOYMENT):
-            wanted = deployment["spec"]["replicas"]
+            in_seed = deployment["metadata"]["namespace"] == NS
+            wanted = deployment["spec"]["replicas"] if nodes or in_seed else 0
             replicas = ("replicas", "updatedReplicas", "availableReplicas", "readyReplicas")
             self._report(kinds.DEPLOYMENT, deployment, dict.fromkeys(replicas, wanted))
-        nodes = len(self.store.list(kinds.NODE))
         for daemon_set in self.store.list(kinds.DAEMON_SET):
             counts = ("desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable")
             self._report(kinds.DAEMON_SET, daemon_set, dict.fromkeys(counts, nodes))
@@ -309,10 +314,13 @@ class ScriptedWorld:
         deployment = self.store.get(kinds.DEPLOYMENT, "coredns", KUBE_SYSTEM)
         assert deployment is not None
         stamp = dig(deployment, "spec", "template", "metadata", "annotations", RESTARTED_AT) or "never"
-        if self.store.list(kinds.POD, KUBE_SYSTEM, labels=f"k8s-app=kube-dns,restarted={stamp.replace(':', '-')}"):
+        current = f"k8s-app=kube-dns,restarted={stamp.replace(':', '-')}"
+        if self.store.list(kinds.NODE) and self.store.list(kinds.POD, KUBE_SYSTEM, labels=current):
             return
         for pod in self.store.list(kinds.POD, KUBE_SYSTEM, labels="k8s-app=kube-dns"):
             self.store.delete(kinds.POD, pod["metadata"]["name"], KUBE_SYSTEM)
+        if not self.store.list(kinds.NODE):
+            return
         found = self.store.get(gardener_kinds.NETWORK, "bar", NS)
         dual = "IPv6" in (dig(found, "status", "ipFamilies") or ())
         addresses = [{"ip": "100.96.0.9"}, *([{"ip": "2600:1900:4010:1234::9"}] if dual else [])]
@@ -324,8 +332,28 @@ class ScriptedWorld:
     def _roll_machines(self) -> None:
         """Replace one node whose pool has a rollout request, by one of the current machine class."""
         for deployment in self.store.list(gardener_kinds.MACHINE_DEPLOYMENT, NS) if self.roll_nodes else []:
+            self._scale(deployment)
             if self._asked(deployment):
                 self.replace_node(deployment)
+
+    def _scale(self, deployment: Manifest) -> None:
+        """As many nodes as the MachineDeployment wants, new ones with the families of its class."""
+        pool = deployment["metadata"]["labels"][POOL_LABEL]
+        names, wanted = self._names(pool), deployment["spec"]["replicas"]
+        for name in names[wanted:]:
+            self.store.delete(kinds.NODE, name)
+        dual = machine_class.is_dual_stack(self._class_of(deployment))
+        if len(names) >= wanted or (self.nodes_need_aliases and not dual):
+            return
+        for index in range(len(names), wanted):
+            cidrs = [f"100.97.{index}.0/24", *([f"2600:1900:4010:1234:1:{index}::/112"] if dual else [])]
+            self._add_node(f"{pool}-{self._age() if dual else _AGES[0]}-{index}", pool, cidrs)
+
+    def _class_of(self, deployment: Manifest) -> Manifest:
+        name = deployment["spec"]["template"]["spec"]["class"]["name"]
+        found = self.store.get(gardener_kinds.MACHINE_CLASS, name, NS)
+        assert found is not None
+        return found
 
     def _asked(self, deployment: Manifest) -> str | None:
         """The last rollout request; each creates nodes of an age of its own."""
@@ -344,10 +372,7 @@ class ScriptedWorld:
         old = [name for name in self._names(pool) if f"-{self._age()}-" not in name]
         if not old:
             return
-        found = self.store.get(
-            gardener_kinds.MACHINE_CLASS, deployment["spec"]["template"]["spec"]["class"]["name"], NS
-        )
-        assert found is not None
+        found = self._class_of(deployment)
         index = int(old[0].rpartition("-")[2])
         cidrs = [f"100.96.{_AGES.index(self._age()) * 50 + index}.0/24"]
         if machine_class.is_dual_stack(found):

@@ -8,12 +8,15 @@ import pytest
 from tests.support.store_kube import StoreKube
 from tests.unit.gardener.controllers.scripted_world import ScriptedClock
 
+from dualstack.clock import parse_rfc3339
 from dualstack.gardener.controllers.extension import (
     WORKER_EXTENSION,
+    Answer,
     ExtensionReconciler,
     RequeueAfter,
     Status,
-    unfinished,
+    answer_of,
+    describe_answer,
 )
 from dualstack.gardener.error_codes import error_codes
 from dualstack.gardener.model.kinds import CLUSTER, WORKER
@@ -27,6 +30,8 @@ from dualstack_sim.world.gardener.definitions import definitions
 
 NS = "shoot--foo--bar"
 ASKED = {"gardener.cloud/operation": "reconcile", "gardener.cloud/timestamp": "2027-01-15T08:00:00.5Z"}
+
+REQUESTED = parse_rfc3339(ASKED["gardener.cloud/timestamp"])
 
 
 class Scene:
@@ -72,7 +77,7 @@ async def test_a_request_whose_annotation_was_taken_off_by_a_process_that_died_i
     scene.store.patch(WORKER, "bar", {"metadata": {"annotations": {"gardener.cloud/operation": None}}}, NS)
     await scene.reconciler.reconcile("bar", NS)
     assert len(scene.seen) == 1
-    assert unfinished(scene.worker(), ASKED["gardener.cloud/timestamp"]) is None
+    assert answer_of(scene.worker(), REQUESTED) is Answer.DONE
     await scene.reconciler.reconcile("bar", NS)
     assert len(scene.seen) == 1
 
@@ -97,7 +102,7 @@ async def test_success_carries_the_actuators_fields() -> None:
     assert (status["lastOperation"]["state"], status["lastOperation"]["progress"]) == ("Succeeded", 100)
     assert status["lastOperation"]["description"] == "Successfully reconciled worker."
     assert status["observedGeneration"] == scene.worker()["metadata"]["generation"]
-    assert unfinished(scene.worker(), ASKED["gardener.cloud/timestamp"]) is None
+    assert answer_of(scene.worker(), REQUESTED) is Answer.DONE
 
 
 async def test_an_error_is_reported_and_raised_and_removed_by_the_next_success() -> None:
@@ -109,7 +114,7 @@ async def test_an_error_is_reported_and_raised_and_removed_by_the_next_success()
     assert (status["lastOperation"]["state"], status["lastOperation"]["progress"]) == ("Error", 50)
     assert status["lastError"]["description"] == "Error reconciling worker: spec.x: Required value."
     assert status["lastError"]["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
-    assert unfinished(scene.worker(), ASKED["gardener.cloud/timestamp"]) == (
+    assert describe_answer(scene.worker(), REQUESTED) == (
         "error during reconciliation: Error reconciling worker: spec.x: Required value."
     )
     scene.error = None
@@ -169,22 +174,41 @@ ANSWERED: Manifest = {
 
 
 def test_a_complete_answer_is_finished_within_the_same_second() -> None:
-    assert unfinished(ANSWERED, "2027-01-15T08:00:00.5Z") is None
+    assert answer_of(ANSWERED, REQUESTED) is Answer.DONE
+
+
+@pytest.mark.parametrize("stamp", ["2027-01-15T07:00:00Z", "2027-01-15T23:00:00Z", "rubbish", None])
+def test_p07_the_timestamp_annotation_of_another_program_does_not_matter(stamp: str | None) -> None:
+    change = {"metadata": {"annotations": {"gardener.cloud/timestamp": stamp}}}
+    assert answer_of(_with(ANSWERED, change), REQUESTED) is Answer.DONE
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "answer", "words"),
     [
-        ({"metadata": {"generation": 3}}, "generation"),
-        ({"metadata": {"annotations": {"gardener.cloud/timestamp": "2027-01-15T07:00:00Z"}}}, "timestamp"),
-        ({"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}}, "operation annotation"),
-        ({"status": {"lastError": {"description": "no"}}}, "error during reconciliation: no"),
-        ({"status": {"lastOperation": {"state": "Processing"}}}, "not succeeded"),
-        ({"status": {"lastOperation": {"lastUpdateTime": "2027-01-15T07:59:59Z"}}}, "older"),
+        ({"metadata": {"generation": 3}}, Answer.OUTDATED, "another program has changed the spec"),
+        (
+            {"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}},
+            Answer.NOT_ACCEPTED,
+            "no controller has accepted operation reconcile",
+        ),
+        ({"status": {"lastError": {"description": "no"}}}, Answer.FAILED, "error during reconciliation: no"),
+        (
+            {"status": {"lastOperation": {"state": "Processing", "description": "1 of 2 nodes"}}},
+            Answer.WORKING,
+            "1 of 2 nodes",
+        ),
+        (
+            {"status": {"lastOperation": {"lastUpdateTime": "2027-01-15T07:59:59Z"}}},
+            Answer.NOT_BEGUN,
+            "no controller has begun the request",
+        ),
     ],
 )
-def test_each_of_the_six_conditions_is_checked(change: Manifest, words: str) -> None:
-    assert words in str(unfinished(_with(ANSWERED, change), "2027-01-15T08:00:00.5Z"))
+def test_each_condition_of_an_answer_is_checked(change: Manifest, answer: Answer, words: str) -> None:
+    found = _with(ANSWERED, change)
+    assert answer_of(found, REQUESTED) is answer
+    assert words in describe_answer(found, REQUESTED)
 
 
 def test_codes_come_from_the_class_or_the_words_of_a_cloud() -> None:
@@ -192,7 +216,7 @@ def test_codes_come_from_the_class_or_the_words_of_a_cloud() -> None:
     assert error_codes(ComputeError("Quota 'X' exceeded")) == ("ERR_INFRA_QUOTA_EXCEEDED",)
     assert error_codes(Invalid("Invalid value: 3")) == ("ERR_CONFIGURATION_PROBLEM",)
     assert error_codes(Conflict("Conflict")) == ()
-    assert error_codes(GateFailed("Conflict")) == ()
+    assert error_codes(GateFailed("Conflict")) == ("ERR_RETRYABLE_INFRA_DEPENDENCIES",)
 
 
 def _with(base: Any, change: Any) -> Any:

@@ -137,7 +137,7 @@ async def test_an_infrastructure_at_rest_gets_a_request_only_when_forced(world: 
     requests, wanted = _infrastructure(world)
     assert await requests.request_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=False) is None
     assert world.kube.writes == []
-    assert await requests.request_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=True) == nanoseconds(START)
+    assert await requests.request_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=True) == START
 
 
 @pytest.mark.parametrize(("state", "asked"), [("Error", True), ("Processing", False), ("Succeeded", False)])
@@ -157,18 +157,18 @@ async def test_a_request_that_no_controller_accepts_is_given_up_after_ten_minute
     requests = ExtensionRequests(world.kube, world.clock)
     found = world.store.get(gardener_kinds.WORKER, "bar", NS)
     assert found is not None
-    stamp = await requests.request(WORKER_EXTENSION, found)
-    with pytest.raises(WaitTimeout, match="operation annotation has not been removed"):
-        await requests.wait(WORKER_EXTENSION, "bar", NS, stamp)
+    requested = await requests.request(WORKER_EXTENSION, found)
+    with pytest.raises(WaitTimeout, match="no controller has accepted operation reconcile, since 2027-01-15T08:00:00Z"):
+        await requests.wait(WORKER_EXTENSION, found, requested)
     assert 600 <= world.clock.now() - START <= 620
 
 
 async def test_long_work_is_waited_for(world: ScriptedWorld) -> None:
-    """A rollout takes hours; the wait continues as long as the controller works."""
+    """A rollout takes hours; the wait continues as long as the controller shows progress."""
     requests = ExtensionRequests(world.kube, world.clock)
     found = world.store.get(gardener_kinds.NETWORK, "bar", NS)
     assert found is not None
-    stamp = await requests.request(NETWORK_EXTENSION, found)
+    requested = await requests.request(NETWORK_EXTENSION, found)
     begin = {"lastOperation": {"type": "Reconcile", "state": "Processing", "lastUpdateTime": "2027-01-15T08:00:00Z"}}
 
     async def slowly() -> None:
@@ -178,10 +178,11 @@ async def test_long_work_is_waited_for(world: ScriptedWorld) -> None:
         store.patch(
             gardener_kinds.NETWORK, "bar", {"metadata": {"annotations": {"gardener.cloud/operation": None}}}, NS
         )
+        begin["lastOperation"]["description"] = f"{(world.clock.now() - START) // 1800} of 9 nodes"
         store.patch(gardener_kinds.NETWORK, "bar", {"status": begin}, NS, subresource="status")
 
     world.clock.react = slowly
-    answered = await requests.wait(NETWORK_EXTENSION, "bar", NS, stamp)
+    answered = await requests.wait(NETWORK_EXTENSION, found, requested)
     assert answered["status"]["lastOperation"]["state"] == "Succeeded"
     assert world.clock.now() - START > 3 * 3600
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from dualstack.gardener.model import names
+from dualstack.gardener.model.annotations import IPV4
 from dualstack.gardener.model.infrastructure import CloudNAT, InfrastructureConfig
 from dualstack.gardener.model.pools import Pool
 from dualstack.gardener.model.shoot import ShootView
@@ -18,8 +19,6 @@ HEALTH_CHECKS = ("35.191.0.0/16", "209.85.204.0/22", "209.85.152.0/22", "130.211
 HEALTH_CHECKS_IPV6 = ("2600:2d00:1:b029::/64", "2600:2d00:1:1::/64", "2600:1901:8001::/48")
 _ALL_PORTS = ["1-65535"]
 _NODE_PORTS = ["30000-32767"]
-IPV4 = "ipv4"
-"""The value of the annotation that keeps the internal subnet without IPv6."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,10 @@ from dualstack.cutover.run import DirectionChanged
 from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
+from dualstack.gardener.controllers.infrastructure.shoot_findings import shoot_findings
 from dualstack.gardener.controllers.infrastructure.subnets import Subnets
 from dualstack.gardener.controllers.reporting import Reporter
+from dualstack.gardener.model.annotations import BACK, no_way_to_routes
 from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE
 from dualstack.gardener.model.names import CUT_OVER, DECOYS, OVERLAP_UNSUPPORTED
 from dualstack.gardener.model.shoot import ShootView
@@ -28,7 +30,7 @@ from dualstack.gardener.platform import GardenerPlatform
 from dualstack.gce import ComputeClient
 from dualstack.kube.announcement import announce
 from dualstack.kube.interface import Kube, NotFound
-from dualstack.model.errors import ComputeError, DualstackError, GateFailed, Unsupported
+from dualstack.model.errors import ComputeError, DualstackError, GateFailed, InvalidInput, Unsupported
 from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
 from dualstack.model.kinds import Manifest
 from dualstack.plan.automatic import Choice, beyond, decide
@@ -43,17 +45,6 @@ from dualstack.preflight.finding import Finding, PreflightFailed
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.reading import Preflight
 from dualstack.preflight.registry import run_checks
-
-BACK = "back"
-
-NO_WAY_TO_ROUTES = {
-    True: "the infrastructure is dual-stack and other components depend on it; to return to IPv4, set "
-    "spec.networking.ipFamilies to [IPv4]; pods keep their alias ranges",
-    False: "the cluster has returned to IPv4 and pods keep their alias ranges: while the status shows two node ranges, "
-    "Gardener gives new machines an alias and runs cloud-controller-manager without its route controller, so routes "
-    "would not exist for new nodes (docs/reference/gardener.md#return-to-ipv4); remove the annotation",
-}
-"""Why the annotation does not lead back to routes once the infrastructure is published, by whether IPv6 is wanted."""
 
 
 class Paused(DualstackError):
@@ -114,7 +105,9 @@ class Migration:
         inventory = await self.preflight.read(facts)
         choice = await self._choice(facts, inventory)
         strategy = choose(choice.strategy)
-        await self._report(run_checks(replace(inventory, strategy=strategy)), facts)
+        findings = run_checks(replace(inventory, strategy=strategy))
+        annotations = (await self.record.read())["metadata"].get("annotations") or {}
+        await self._report([*shoot_findings(self.shoot, annotations, facts), *findings], facts)
         if facts.finished:
             return
         if not _rescues(facts):
@@ -176,8 +169,9 @@ class Migration:
 
     async def _back(self) -> None:
         """Return to routes, and stay there."""
-        if await self._published():
-            raise GateFailed(f"{CUT_OVER}: back: {NO_WAY_TO_ROUTES[self.shoot.dual_stack]}")
+        published = await self._published()
+        if (why := no_way_to_routes(dual_stack=self.shoot.dual_stack, published=published)) is not None:
+            raise InvalidInput(f"metadata.annotations[{CUT_OVER}]: {BACK} has no effect: {why}")
         await self._return_to_routes(f"annotation {CUT_OVER}: {BACK}", self._back_annotation_removed)
         raise Paused(
             f"the cluster uses its routes again, as annotation {CUT_OVER}: {BACK} requests; remove the annotation to "

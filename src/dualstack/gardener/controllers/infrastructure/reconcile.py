@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from dualstack.clock import Clock
@@ -15,15 +15,16 @@ from dualstack.gardener.controllers.infrastructure.deletion import (
     delete_terraform_leftovers,
     exists,
 )
-from dualstack.gardener.controllers.infrastructure.desired import IPV4, Desired
+from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.controllers.infrastructure.flow import InfrastructureFlow, check_config
-from dualstack.gardener.controllers.infrastructure.migration import BACK, Migration
+from dualstack.gardener.controllers.infrastructure.migration import Migration
+from dualstack.gardener.controllers.infrastructure.progress import MigrationProgress
 from dualstack.gardener.controllers.infrastructure.record import Fields, InfrastructureRecord
 from dualstack.gardener.controllers.infrastructure.subnets import Subnets
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.model.guest_agent import evidence
 from dualstack.gardener.model.kinds import OPERATING_SYSTEM_CONFIG
-from dualstack.gardener.model.names import CUT_OVER, DECOYS, DRILL, INTERNAL_SUBNET, STRATEGY
+from dualstack.gardener.model.names import DECOYS, DRILL, STRATEGY
 from dualstack.gardener.model.shoot import NetworkingStatus, ShootView
 from dualstack.gce import ComputeClient, ComputeClients
 from dualstack.kube.interface import Kube
@@ -31,7 +32,7 @@ from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import Listener
 from dualstack.model.kinds import SECRET, Manifest
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategies import DEFAULT, validate
+from dualstack.plan.strategies import AUTO, DEFAULT, STRATEGIES, validate
 from dualstack.preflight.reading import Preflight
 
 
@@ -78,12 +79,15 @@ class InfrastructureController:
         view = _as_published(ShootView.of(shoot), infrastructure)
         compute = await self._compute(infrastructure)
         strategy = view.annotations.get(STRATEGY, self._strategy)
-        validate(strategy)
-        _validate_annotations(view.annotations)
+        if strategy not in (*STRATEGIES, AUTO):
+            strategy = self._strategy  # the finding of the annotation stops whatever has not begun
         guest_agent = ""
         with suppress(DualstackError):  # then the finding guest-agent says that nothing shows it
             guest_agent = evidence(await self._kube.list(OPERATING_SYSTEM_CONFIG, view.technical_id))
-        fields = await self._flow(infrastructure, view, compute, strategy, guest_agent).run()
+        progress = MigrationProgress(self._emit, self._clock)
+        async with progress.shown(partial(self._protocol.show, infrastructure)):
+            flow = self._flow(infrastructure, view, compute, strategy, guest_agent, progress.listen)
+            fields = await flow.run()
         await delete_terraform_leftovers(
             self._kube, infrastructure["metadata"]["name"], infrastructure["metadata"]["namespace"]
         )
@@ -107,11 +111,17 @@ class InfrastructureController:
         return {}
 
     def _flow(
-        self, infrastructure: Manifest, view: ShootView, compute: ComputeClient, strategy: str, guest_agent: str
+        self,
+        infrastructure: Manifest,
+        view: ShootView,
+        compute: ComputeClient,
+        strategy: str,
+        guest_agent: str,
+        emit: Listener,
     ) -> InfrastructureFlow:
         metadata = infrastructure["metadata"]
         record = InfrastructureRecord(self._kube, metadata["name"], metadata["namespace"])
-        reporter = Reporter(self._emit, self._clock, view.technical_id)
+        reporter = Reporter(emit, self._clock, view.technical_id)
         desired = _desired(infrastructure, view, compute)
         subnets = Subnets(compute, self._clock, desired, reporter)
         settings = replace(
@@ -123,7 +133,7 @@ class InfrastructureController:
             compute,
             self._kube,
             self._clock,
-            self._emit,
+            emit,
             desired.cluster,
             wanted=settings.decoys,
             image=self._prober_image,
@@ -132,7 +142,7 @@ class InfrastructureController:
             compute=compute,
             kube=self._kube,
             clock=self._clock,
-            emit=self._emit,
+            emit=emit,
             reporter=reporter,
             record=record,
             desired=desired,
@@ -169,27 +179,6 @@ class InfrastructureController:
                 f"secret {reference['namespace']}/{reference['name']} with the cloud credentials is missing"
             )
         return self._computes.of(secret)
-
-
-ANNOTATION_VALUES = {
-    DRILL: ("true", "false"),
-    DECOYS: ("true", "false"),
-    CUT_OVER: (BACK,),
-    INTERNAL_SUBNET: (IPV4,),
-}
-"""Annotations of a Shoot with their allowed values."""
-
-
-def _validate_annotations(annotations: Mapping[str, str]) -> None:
-    """Raise InvalidInput for a value that would otherwise be ignored, such as "yes"."""
-    faults = [
-        f'metadata.annotations[{name}]: Unsupported value: "{annotations[name]}": supported values: '
-        + ", ".join(f'"{value}"' for value in allowed)
-        for name, allowed in ANNOTATION_VALUES.items()
-        if annotations.get(name, allowed[0]) not in allowed
-    ]
-    if faults:
-        raise InvalidInput(*faults)
 
 
 def _desired(infrastructure: Manifest, view: ShootView, compute: ComputeClient) -> Desired:

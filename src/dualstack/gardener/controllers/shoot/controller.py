@@ -6,20 +6,22 @@ from enum import Enum
 
 import structlog
 
-from dualstack.clock import Clock, rfc3339
+from dualstack.clock import Clock, parse_rfc3339, rfc3339
+from dualstack.gardener.controllers import diagnosis
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.controllers.shoot import node_replacement
 from dualstack.gardener.controllers.shoot.flow import Pass
 from dualstack.gardener.controllers.shoot.observation import nodes_facts
-from dualstack.gardener.controllers.shoot.record import INITIALIZED, ShootRecord
+from dualstack.gardener.controllers.shoot.record import INITIALIZED, Failure, ShootRecord
 from dualstack.gardener.error_codes import error_codes
 from dualstack.gardener.model.constraints import NodesFacts, nodes_constraint_at_end
 from dualstack.gardener.model.error_texts import CONFIGURATION_PROBLEM, FAILING
 from dualstack.gardener.model.kinds import MACHINE, MACHINE_DEPLOYMENT, SHOOT
 from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION, OPERATION
 from dualstack.gardener.model.shoot import ShootView, technical_id
-from dualstack.kube.announcement import announce
+from dualstack.kube.announcement import EventType, announce_again
 from dualstack.kube.interface import Kube
+from dualstack.model.conditions import condition_status
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import Listener
 from dualstack.model.json_path import dig
@@ -27,8 +29,18 @@ from dualstack.model.kinds import NODE, Manifest
 
 RECHECK = 30.0
 """Seconds until the next check of nodes or pods that are being replaced; a watch event ends the wait earlier."""
+RETRY_DURATION = 12 * 3600.0
+"""Seconds for which a pass that fails in the same step is retried (docs/reference/gardener.md#failed-or-error)."""
+PROGRESS_AFTER = 2 * 3600.0
+"""Seconds after which a pass that then fails has made progress: a wait without any ends earlier."""
 RECONCILE_ERROR = "ReconcileError"
 """The reason of the Event for a failed pass, as gardenlet names it."""
+LONGEST_PAUSE = 300.0
+"""Seconds between two passes over a Shoot at rest that do not change anything."""
+REMIND_EVERY = 3600.0
+"""Seconds after which what a user has to do is announced again."""
+ROLL_OUT = "Waiting until nodes have been replaced"
+"""The task of the nodes that no roll-out replaces, in `lastErrors[].taskID`."""
 _PLAIN_OPERATIONS = ("reconcile", "retry")
 
 
@@ -75,7 +87,9 @@ class ShootController:
         self._emit = emit
         self._automatic = rollout == "auto"
         self._reporters: dict[str, Reporter] = {}
-        self._without_progress: dict[str, object] = {}
+        self._without_progress: dict[str, tuple[object, int, float]] = {}
+        self._failures: dict[str, tuple[str, int]] = {}
+        self._reminded: dict[str, tuple[str, float]] = {}
         self._log = structlog.get_logger("dualstack.shoot")
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
@@ -94,26 +108,53 @@ class ShootController:
         ready = await self._start(record, shoot)
         if ready is None:
             return 0.0
+        begun = self._clock.now()
+        flow = Pass(self._kube, self._clock, record, self._reporter(shoot), ready)
         try:
-            await Pass(self._kube, self._clock, record, self._reporter(shoot), ready).run()
+            await flow.run()
         except DualstackError as error:
-            return await self._failed(record, error, generation)
+            if self._clock.now() - begun >= PROGRESS_AFTER:
+                await record.new_retry_cycle()
+            return await self._failed(record, error, flow.task, generation)
         finished = await record.succeeded(generation)
         await record.sync_cluster(finished)
         return 0.0
 
-    async def _failed(self, record: ShootRecord, error: DualstackError, generation: int) -> float | None:
-        """Set Failed if only a user can correct the error, else Error (docs/reference/gardener.md#failed-or-error)."""
-        codes = error_codes(error)
-        failed = bool(FAILING.intersection(codes))
-        shoot = await record.failed("Failed" if failed else "Error", str(error), codes, generation)
-        await self._announce(shoot, RECONCILE_ERROR, dig(shoot, "status", "lastOperation", "description"))
-        if not failed:
+    async def _failed(self, record: ShootRecord, error: DualstackError, task: str, generation: int) -> float | None:
+        """Set Failed if only a user can correct the error, or if retries have not helped for long; else Error.
+
+        docs/reference/gardener.md#failed-or-error
+        """
+        codes, since, now = error_codes(error), self._failing_since(await record.read(), task), self._clock.now()
+        final = bool(FAILING.intersection(codes)) or now - since >= RETRY_DURATION
+        began = rfc3339(since)
+        count = await self._count_failure(await record.read(), f"{task}: {error}", f"{task} {began}")
+        shoot = await record.failed(Failure(task, str(error), codes, began, count, final), generation)
+        if not final:
             raise error
+        self._log.error("shoot failed", error=str(error), codes=list(codes), since=began, failures=count)
         # The extensions rest only when the Cluster shows the state (docs/reference/gardener.md#failed-shoot).
         await record.sync_cluster(shoot)
-        self._log.error("shoot failed", error=str(error), codes=list(codes))
         return None
+
+    async def _count_failure(self, shoot: Manifest, message: str, series: str) -> int:
+        """Announce a failure; returns its number in its series. The Event keeps the number across a restart."""
+        key = technical_id(shoot)
+        known, count = self._failures.get(key, (series, 0))
+        announced = await self._announce(shoot, RECONCILE_ERROR, message, series)
+        count = max(announced, count + 1 if known == series else 1)
+        self._failures[key] = series, count
+        return count
+
+    def _failing_since(self, shoot: Manifest, task: str) -> float:
+        """The first of the failures in this step without progress in between, in seconds since the epoch."""
+        now = self._clock.now()
+        tasks = [entry.get("taskID") for entry in dig(shoot, "status", "lastErrors") or ()]
+        try:
+            since = parse_rfc3339(dig(shoot, "status", "retryCycleStartTime") or "")
+        except ValueError:
+            return now
+        return since if task in tasks and since <= now else now
 
     async def _start(self, record: ShootRecord, shoot: Manifest) -> Manifest | None:
         """Accept the operation annotation and a rollout request in it (docs/reference/gardener.md#rollout-workers).
@@ -122,6 +163,7 @@ class ShootController:
         has the reason. lastOperation is written first, so that an interrupted pass is run again.
         """
         operation = dig(shoot, "metadata", "annotations", OPERATION) or ""
+        observed = dig(shoot, "status", "observedGeneration")
         pools: tuple[str, ...] = ()
         if operation.startswith(node_replacement.PREFIX):
             try:
@@ -129,6 +171,8 @@ class ShootController:
             except InvalidInput as error:
                 await self._refuse(record, shoot, operation, error)
                 return None
+        if operation or observed != shoot["metadata"]["generation"]:
+            await record.new_retry_cycle()
         shoot = await record.processing(1, INITIALIZED)
         if pools:
             stamp = rfc3339(self._clock.now())
@@ -142,7 +186,8 @@ class ShootController:
         text = "; ".join(error.faults)
         self._reporter(shoot).step_failed("rollout-workers", text, final=True)
         self._log.warning("rollout refused", shoot=shoot["metadata"]["name"], error=text)
-        await record.refused(text, (CONFIGURATION_PROBLEM,))
+        await record.refused(text, (CONFIGURATION_PROBLEM,), OPERATION)
+        await self._announce(shoot, "OperationRefused", text, text)
 
     async def _look(self, record: ShootRecord, shoot: Manifest) -> float | None:
         """Continue a migration when the cluster is ready for it, although the Shoot alone requires nothing."""
@@ -172,31 +217,72 @@ class ShootController:
     async def _request_rollout(
         self, record: ShootRecord, view: ShootView, facts: NodesFacts, nodes: list[Manifest]
     ) -> float:
-        """Request the replacement of nodes once, if the controller may do so; then wait for it."""
-        if not self._automatic or not facts.machine_classes_match:
+        """Request the replacement of nodes once, or have the user do it; then wait for it."""
+        await self._report_never_replaced(record, view, nodes)
+        if not facts.machine_classes_match:
             return RECHECK
         machines = await self._kube.list(MACHINE, view.technical_id)
         deployments = await self._kube.list(MACHINE_DEPLOYMENT, view.technical_id)
         pools = node_replacement.pools_to_request(view, nodes, machines, deployments)
         if not pools:
             return RECHECK
-        await record.request(node_replacement.operation_for(view, pools))
-        return 0.0
+        operation = node_replacement.operation_for(view, pools)
+        if self._automatic:
+            await record.request(operation)
+            return 0.0
+        await self._remind(
+            view,
+            "ReplaceNodes",
+            f"replace nodes now: {node_replacement.nodes_to_replace(view, nodes, pools)}; machine classes are "
+            f"ready, so that new nodes are {' and '.join(view.families)}; annotate the Shoot with "
+            f"{OPERATION}={operation}, or delete the Machines one by one",
+            kind="Normal",
+        )
+        return RECHECK
+
+    async def _report_never_replaced(self, record: ShootRecord, view: ShootView, nodes: list[Manifest]) -> None:
+        """Report the nodes that no roll-out replaces; the migration does not end before they are gone."""
+        problems = node_replacement.never_replaced(view, nodes)
+        if not problems:
+            await record.accepted(ROLL_OUT)
+            return
+        text = diagnosis.listed(problems)
+        await record.refused(text, (CONFIGURATION_PROBLEM,), ROLL_OUT)
+        if await self._remind(view, "NodesNeverReplaced", text, kind="Warning"):
+            self._reporter(view.manifest).step_failed("await-roll-out", text, final=True)
+
+    async def _remind(self, view: ShootView, reason: str, message: str, *, kind: EventType) -> bool:
+        """Announce, and again every hour while it is true; whether it did."""
+        key, now = f"{view.technical_id} {reason}", self._clock.now()
+        if self._reminded.get(key, ("", 0.0))[0] == message and now - self._reminded[key][1] < REMIND_EVERY:
+            return False
+        self._reminded[key] = message, now
+        await announce_again(
+            self._kube, self._clock, SHOOT, view.name, view.namespace, reason, message, series=message, kind=kind
+        )
+        self._reporter(view.manifest).notice(reason, message)
+        return True
 
     async def _pass_unless_stuck(self, record: ShootRecord, shoot: Manifest) -> float | None:
-        """Run another pass; if the last one did not change the constraints, only after a while."""
+        """Run another pass, after growing intervals while passes do not change the migration constraints."""
         key = technical_id(shoot)
-        constraints = dig(shoot, "status", "constraints")
-        if self._without_progress.get(key) == constraints:
-            del self._without_progress[key]
-            return RECHECK
-        self._without_progress[key] = constraints
+        constraints = ShootView.of(shoot).constraints
+        mark = tuple((kind, condition_status(constraints, kind)) for kind in (NODES_MIGRATION, DNS_MIGRATION))
+        known, passes, due_at = self._without_progress.get(key, (mark, 0, 0.0))
+        if known != mark:
+            passes, due_at = 0, 0.0
+        now = self._clock.now()
+        if now < due_at:
+            return due_at - now
+        wait = min(RECHECK * 2.0 ** min(passes, 10), LONGEST_PAUSE)
+        self._without_progress[key] = mark, passes + 1, now + wait
         return await self._pass(record, shoot)
 
-    async def _announce(self, shoot: Manifest, reason: str, message: str) -> None:
+    async def _announce(self, shoot: Manifest, reason: str, message: str, series: str) -> int:
+        """Write a Warning Event; returns how often it has happened."""
         metadata = shoot["metadata"]
-        await announce(
-            self._kube, self._clock, SHOOT, metadata["name"], metadata["namespace"], reason, message, kind="Warning"
+        return await announce_again(
+            self._kube, self._clock, SHOOT, metadata["name"], metadata["namespace"], reason, message, series=series
         )
 
     def _reporter(self, shoot: Manifest) -> Reporter:

@@ -6,6 +6,7 @@ docs/reference/weaknesses.md#w26 and docs/reference/weaknesses.md#w46 describe w
 from __future__ import annotations
 
 from dualstack.clock import Clock, parse_rfc3339, rfc3339
+from dualstack.gardener.controllers import diagnosis
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.controllers.rollout import (
     apply_managed,
@@ -20,11 +21,11 @@ from dualstack.gardener.model.networks import dns_is_dual, networks
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import coredns
 from dualstack.kube.interface import Kube
-from dualstack.kube.waiting import wait_until
+from dualstack.kube.waiting import Tell, wait_until
 from dualstack.model.conditions import find_condition
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import DEPLOYMENT, SERVICE, Manifest
-from dualstack.model.names import COREDNS, KUBE_DNS, KUBE_SYSTEM
+from dualstack.model.names import COREDNS, KUBE_DNS, KUBE_DNS_SELECTOR, KUBE_SYSTEM
 
 
 async def service_ips(kube: Kube) -> tuple[str, ...]:
@@ -36,10 +37,11 @@ async def service_ips(kube: Kube) -> tuple[str, ...]:
 class DnsMigration:
     """The steps of the DNS migration; each determines for itself whether something is to do."""
 
-    def __init__(self, kube: Kube, clock: Clock, reporter: Reporter) -> None:
+    def __init__(self, kube: Kube, clock: Clock, reporter: Reporter, tell: Tell) -> None:
         self._kube = kube
         self._clock = clock
         self._report = reporter
+        self._tell = tell
 
     async def restart(self, shoot: ShootView) -> bool:
         """Restart CoreDNS if its pods lack a family, and wait until they have it. True while the DNS migration runs.
@@ -55,7 +57,7 @@ class DnsMigration:
                 stamp = _restart_in_progress(live, shoot) or rfc3339(self._clock.now())
                 objects = coredns.objects(shoot, networks(shoot), restarted_at=stamp)
                 await apply_managed(self._kube, MANAGED_RESOURCE_COREDNS, shoot.technical_id, objects)
-                await await_in_cluster(self._kube, self._clock, objects)
+                await await_in_cluster(self._kube, self._clock, objects, tell=self._tell)
                 await self._await_pods(shoot)
         return True
 
@@ -79,14 +81,21 @@ class DnsMigration:
         migrating = shoot.returning or (shoot.constraint(DNS_MIGRATION) is not None and dns_is_dual(shoot))
         with self._report.step("update-kube-dns" if migrating else "update-coredns"):
             await apply_managed(self._kube, MANAGED_RESOURCE_COREDNS, shoot.technical_id, objects)
-            await await_in_cluster(self._kube, self._clock, objects)
+            await await_in_cluster(self._kube, self._clock, objects, tell=self._tell)
 
     async def _await_pods(self, shoot: ShootView) -> None:
         async def check() -> str | None:
             facts = await dns_facts(self._kube, shoot)
             return None if facts.pods_ready else "not every CoreDNS pod has an address of each family"
 
-        await wait_until(check, self._clock, what="waiting for CoreDNS", interval=5.0)
+        await wait_until(
+            check,
+            self._clock,
+            what="waiting for CoreDNS",
+            interval=5.0,
+            diagnose=lambda: diagnosis.of_pods(self._kube, KUBE_SYSTEM, KUBE_DNS_SELECTOR),
+            tell=self._tell,
+        )
 
 
 def _restart_in_progress(deployment: Manifest | None, shoot: ShootView) -> str | None:

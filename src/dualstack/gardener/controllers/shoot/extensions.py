@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import structlog
 
 from dualstack.clock import Clock, parse_rfc3339, rfc3339
-from dualstack.gardener.controllers.extension import CHECKING, Extension, operation_of, sentence, unfinished
+from dualstack.gardener.controllers.extension import (
+    CHECKING,
+    Answer,
+    Extension,
+    answer_of,
+    describe_answer,
+    operation_of,
+    sentence,
+)
 from dualstack.gardener.error_codes import CodedError
 from dualstack.gardener.model.error_texts import FAILING
 from dualstack.gardener.model.names import OPERATION, RECONCILE, TIMESTAMP
@@ -20,8 +30,20 @@ INTERVAL = 10.0
 """Seconds between two reads (docs/reference/gardener.md#wait-times)."""
 ERROR_TIMEOUT = 600.0
 """Seconds for which an extension may be in error, or leave the request untouched."""
+OVERTAKEN = 60.0
+"""Seconds until a request that another program removed or overtook is made again."""
+REQUESTS = 3
+"""How often a wait makes its request again: two programs that overtake each other must not do so for ever."""
+STALL_TIMEOUT = 3600.0
+"""Seconds for which an extension may be Processing without a change of its status."""
 WORK_TIMEOUT = 24 * 3600.0
 """Seconds for which an extension may work; a large rollout takes hours."""
+
+_KIND_OF_ERROR = 100
+"""Characters in which two errors of one kind agree; what follows may have times and names in it."""
+
+Follow = Callable[[Manifest | None, str], Awaitable[None]]
+"""Takes the extension object at each look, and what the wait waits for."""
 
 
 class ExtensionFailed(CodedError):
@@ -39,31 +61,30 @@ class ExtensionRequests:
     kube: Kube
     clock: Clock
 
-    async def request(self, extension: Extension, wanted: Manifest) -> str:
-        """Write the spec and request a reconcile. Returns the time stamp that identifies the request."""
-        stamp = nanoseconds(self.clock.now())
-        annotations = {OPERATION: RECONCILE, TIMESTAMP: stamp}
+    async def request(self, extension: Extension, wanted: Manifest) -> float:
+        """Write the spec and request a reconcile. Returns the time of the request, in seconds since the epoch."""
+        requested = self.clock.now()
+        annotations = {OPERATION: RECONCILE, TIMESTAMP: nanoseconds(requested)}
         metadata = wanted["metadata"]
         live = await self.kube.get(extension.kind, metadata["name"], metadata["namespace"])
         if live is None:
             await self.kube.create(extension.kind, {**wanted, "metadata": {**metadata, "annotations": annotations}})
-            return stamp
+            return requested
         change = difference(live, wanted)
         change["metadata"] = {**change.get("metadata", {}), "annotations": annotations}
         await self.kube.patch(extension.kind, metadata["name"], change, metadata["namespace"])
-        return stamp
+        return requested
 
-    async def request_if_needed(self, extension: Extension, wanted: Manifest, *, forced: bool) -> str | None:
+    async def request_if_needed(self, extension: Extension, wanted: Manifest, *, forced: bool) -> float | None:
         """As `request`, but only when `forced` or when the last request has not succeeded.
 
         Gardener handles the Infrastructure like that (docs/reference/gardener.md#infrastructure-request). An object
-        that is being processed gets no new request. Returns the time stamp to wait for, or None.
+        that is being processed gets no new request. Returns the time of the request to wait for, or None.
         """
         metadata = wanted["metadata"]
         live = await self.kube.get(extension.kind, metadata["name"], metadata["namespace"])
-        stamp = dig(live, "metadata", "annotations", TIMESTAMP)
-        if live is not None and is_processing(live) and stamp and not difference(live, wanted):
-            return str(stamp)
+        if live is not None and is_processing(live) and not difference(live, wanted):
+            return _time_of(dig(live, "status", "lastOperation", "lastUpdateTime"))
         if live is None or forced or needs_request(live):
             return await self.request(extension, wanted)
         change = difference(live, wanted)
@@ -72,41 +93,84 @@ class ExtensionRequests:
         return None
 
     async def wait(
-        self,
-        extension: Extension,
-        name: str,
-        namespace: str,
-        stamp: str,
-        while_waiting: Callable[[], Awaitable[None]] | None = None,
+        self, extension: Extension, wanted: Manifest, requested: float, follow: Follow | None = None
     ) -> Manifest:
-        """Return the object as soon as it has answered the request.
+        """Return the object as soon as it has answered the request of `wanted` that was made at `requested`.
 
-        Raises ExtensionFailed after ten minutes in error, WaitTimeout when no controller accepts the request.
+        A request that another program overtook is made again. Raises ExtensionFailed at once for a refusal before any
+        change and otherwise after ten minutes in error, WaitTimeout when no controller accepts the request or none
+        makes progress.
         """
-        started = self.clock.now()
-        in_error = idle = 0.0
+        wait = _Wait(extension, wanted["metadata"]["name"], self.clock, requested)
         while True:
-            looked = self.clock.now()
-            found = await self.kube.get(extension.kind, name, namespace)
-            missing = unfinished(found, stamp)
-            if missing is None and found is not None:
+            found = await self.kube.get(extension.kind, wait.name, wanted["metadata"]["namespace"])
+            if found is not None and answer_of(found, wait.requested) is Answer.DONE:
                 return found
-            if found is not None and _is_refused(found):
-                raise ExtensionFailed(f"{extension.kind.kind} {name}: {missing}", _codes(found))
-            if while_waiting is not None:
-                await while_waiting()
-            await self.clock.sleep(INTERVAL)
-            passed = self.clock.now() - looked
-            if found is not None and dig(found, "status", "lastOperation", "state") == "Error":
-                in_error += passed
-            elif found is None or operation_of(found) is not None:
-                idle += passed
-            if in_error >= ERROR_TIMEOUT and found is not None:
-                raise ExtensionFailed(f"{extension.kind.kind} {name}: {missing}", _codes(found))
-            if idle >= ERROR_TIMEOUT or looked - started >= WORK_TIMEOUT:
-                raise WaitTimeout(
-                    f"{extension.kind.kind} {name}: {missing}, after waiting for {looked - started:.0f} s"
+            if wait.look(found):
+                structlog.get_logger("dualstack.shoot").warning(
+                    "requested again", kind=extension.kind.kind, object=wait.name, reason=wait.missing
                 )
+                wait.requested = await self.request(extension, wanted)
+            if follow is not None:
+                await follow(found, wait.missing)
+            await self.clock.sleep(INTERVAL)
+
+
+@dataclass(slots=True)
+class _Wait:
+    """What one wait has seen: when what it waits for began. All times in seconds since the epoch."""
+
+    extension: Extension
+    name: str
+    clock: Clock
+    requested: float
+    missing: str = ""
+    again: int = 0
+    begun: float = field(init=False)
+    since: dict[str, tuple[object, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.begun = self.clock.now()
+
+    def look(self, found: Manifest | None) -> bool:
+        """Take the object as it is now; whether the request must be made again. Raises when the wait is over."""
+        self.missing = describe_answer(found, self.requested)
+        answer = Answer.NOT_ACCEPTED if found is None else answer_of(found, self.requested)
+        lost = answer in (Answer.NOT_BEGUN, Answer.OUTDATED)
+        busy = dig(found, "status", "lastOperation", "state") == "Processing"
+        if found is not None and answer is Answer.FAILED:
+            codes = tuple(dig(found, "status", "lastError", "codes") or ())
+            if self._lasts("error", (codes, self.missing[:_KIND_OF_ERROR])) >= ERROR_TIMEOUT or _is_refused(found):
+                raise ExtensionFailed(self._subject(), codes)
+        idle = not busy and (lost or answer is Answer.NOT_ACCEPTED)
+        if self._lasts("idle", idle) >= ERROR_TIMEOUT and idle:
+            raise self._timeout("idle")
+        if self._lasts("work", dig(found, "status", "lastOperation")) >= STALL_TIMEOUT and busy:
+            raise self._timeout("work")
+        if self.clock.now() - self.begun >= WORK_TIMEOUT:
+            raise WaitTimeout(f"{self._subject()}, after waiting for {WORK_TIMEOUT:.0f} s")
+        again = self._lasts("lost", lost) >= OVERTAKEN and lost and self.again < REQUESTS
+        if again:
+            self.again += 1
+            del self.since["lost"]
+        return again
+
+    def _lasts(self, what: str, value: object) -> float:
+        """Seconds for which `value` has been the same at each look that asked for it.
+
+        So an error lasts while its controller tries again, until it fails in another way.
+        """
+        now = self.clock.now()
+        if what not in self.since or (self.since[what][0] != value):
+            self.since[what] = value, now
+        return now - self.since[what][1]
+
+    def _timeout(self, what: str) -> WaitTimeout:
+        since = self.since[what][1]
+        return WaitTimeout(f"{self._subject()}, since {rfc3339(since)} ({self.clock.now() - since:.0f} s)")
+
+    def _subject(self) -> str:
+        return f"{self.extension.kind.kind} {self.name}: {self.missing}"
 
 
 def needs_request(found: Manifest) -> bool:
@@ -131,12 +195,15 @@ def nanoseconds(seconds: float) -> str:
     return rfc3339(seconds, fraction=True).rstrip("Z").rstrip("0").rstrip(".") + "Z"
 
 
+def _time_of(stamp: str | None) -> float:
+    try:
+        return parse_rfc3339(stamp or "")
+    except ValueError:
+        return 0.0
+
+
 def _is_refused(found: Manifest) -> bool:
     """Whether the request was refused before anything was changed, for a reason that only a user can remove."""
     error = dig(found, "status", "lastError") or {}
     checked = str(error.get("description", "")).startswith(sentence(CHECKING).rstrip("."))
-    return operation_of(found) is None and checked and bool(FAILING.intersection(error.get("codes") or ()))
-
-
-def _codes(found: Manifest) -> tuple[str, ...]:
-    return tuple(dig(found, "status", "lastError", "codes") or ())
+    return checked and bool(FAILING.intersection(error.get("codes") or ()))

@@ -30,7 +30,24 @@ from dualstack.gardener.controllers.rollout import (
 from dualstack.gardener.controllers.shoot import dns, node_replacement
 from dualstack.gardener.controllers.shoot.extensions import ExtensionRequests
 from dualstack.gardener.controllers.shoot.notices import announce_load_balancers, announce_return
-from dualstack.gardener.controllers.shoot.observation import machine_classes_match, nodes_facts
+from dualstack.gardener.controllers.shoot.observation import (
+    machine_classes_match,
+    machines_below_minimum,
+    nodes_facts,
+)
+from dualstack.gardener.controllers.shoot.progress import (
+    API_SERVER,
+    AWAIT_INFRASTRUCTURE,
+    CONTROL_PLANE,
+    CONTROLLER_MANAGER,
+    COREDNS,
+    DEPLOY_INFRASTRUCTURE,
+    KUBE_PROXY,
+    NETWORK_PLUGIN,
+    WORKERS,
+    FlowStep,
+    StepProgress,
+)
 from dualstack.gardener.controllers.shoot.record import ShootRecord
 from dualstack.gardener.model.constraints import (
     NODES_NOT_MIGRATED,
@@ -40,19 +57,21 @@ from dualstack.gardener.model.constraints import (
 )
 from dualstack.gardener.model.defaults import tasks_of
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
-from dualstack.gardener.model.kinds import INFRASTRUCTURE
+from dualstack.gardener.model.kinds import INFRASTRUCTURE, SHOOT
 from dualstack.gardener.model.names import (
     CUT_OVER,
     DNS_MIGRATION,
     MANAGED_RESOURCE_KUBE_PROXY,
     NODES_MIGRATION,
     TASK_DEPLOY_INFRASTRUCTURE,
+    TASKS,
 )
 from dualstack.gardener.model.networks import kubelet_dns, networks
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.preflight.objects import require_known_shapes
 from dualstack.gardener.render import extensions as render
 from dualstack.gardener.render import kube_apiserver, kube_controller_manager, kube_proxy
+from dualstack.kube.announcement import announce
 from dualstack.kube.apply import apply
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.model.json_path import dig
@@ -75,6 +94,12 @@ class Pass:
         self._shoot = shoot
         self._infrastructure = InfrastructureStatus()
         self._counted = 0.0
+        self._progress = StepProgress(kube, clock, record, reporter, shoot)
+
+    @property
+    def task(self) -> str:
+        """The step in which the pass is, as in `lastErrors[].taskID`."""
+        return self._progress.task
 
     async def run(self) -> None:
         """Run every step once. Raises the first DualstackError; completed steps stay and are not repeated."""
@@ -84,18 +109,68 @@ class Pass:
             await self._update_api_server()
             await self._update_controller_manager()
             return
+        if await self._must_wait():
+            await self._reconcile_as_ipv4()
+            if view.hibernated:
+                await self._announce_postponed(view)
+                return
+        await self._reconcile_cluster()
+
+    async def _reconcile_cluster(self) -> None:
+        view = self._view()
         await self._start()
         await self._reconcile_infrastructure()
         await (self._narrow(view) if view.returning else self._widen(view))
         await self._reconcile_workers()
+        self._take(await self._record.hibernated(view.hibernated))
         if not view.hibernated:
             await self._finish()
+
+    async def _must_wait(self) -> bool:
+        """Whether a migration that has not begun must wait for nodes: the Shoot is hibernated, or is being woken up.
+
+        A cut-over that has begun is finished first.
+        """
+        view = self._view()
+        status = view.status_networking
+        if not view.dual_stack or (status is not None and len(status.nodes) == 2):
+            return False
+        found = await self._kube.get(INFRASTRUCTURE, view.name, view.technical_id)
+        if dig(found, "status", "state", "routes"):
+            return False
+        return view.hibernated or await machines_below_minimum(self._kube, view)
+
+    async def _reconcile_as_ipv4(self) -> None:
+        """Reconcile the Shoot without the migration; its infrastructure and the task of the edit stay as they are."""
+        networking = {**self._shoot["spec"]["networking"], "ipFamilies": ["IPv4"]}
+        annotations = dict(dig(self._shoot, "metadata", "annotations") or {})
+        annotations.pop(TASKS, None)
+        wanted = self._shoot
+        self._shoot = {
+            **wanted,
+            "metadata": {**wanted["metadata"], "annotations": annotations},
+            "spec": {**wanted["spec"], "networking": networking},
+        }
+        await self._reconcile_cluster()
+        self._shoot = {**wanted, "status": self._shoot.get("status") or {}}
+
+    async def _announce_postponed(self, view: ShootView) -> None:
+        message = (
+            "the migration to dual-stack waits, because a hibernated Shoot has no nodes that could become dual-stack; "
+            "it begins when spec.hibernation.enabled is false"
+        )
+        name, namespace, generation = view.name, view.namespace, view.generation
+        if await announce(
+            self._kube, self._clock, SHOOT, name, namespace, "MigrationPostponed", message, generation=generation
+        ):
+            self._report.notice("MigrationPostponed", message)
 
     async def _widen(self, view: ShootView) -> None:
         """Add IPv6, kube-apiserver first, awaiting each component (docs/reference/weaknesses.md#w43)."""
         await self._update_api_server()
         await self._update_controller_manager()
         await self._reconcile_control_plane()
+        await self._prepare_workers(classes=True)
         await self._reconcile_network()
         if not view.hibernated:
             await self._update_kube_proxy()
@@ -103,6 +178,7 @@ class Pass:
 
     async def _narrow(self, view: ShootView) -> None:
         """Remove IPv6 in the order opposite to `_widen`: kubelets before kube-dns, and so on."""
+        await self._prepare_workers(classes=False)
         if not view.hibernated:
             await self._publish_dns(view)
             await self._update_coredns()
@@ -135,8 +211,8 @@ class Pass:
         elif view.constraint(DNS_MIGRATION) is not None:
             self._report.enter("dns")
 
-    async def _progress(self, percent: int, description: str) -> None:
-        self._take(await self._record.processing(percent, description))
+    async def _begin(self, step: FlowStep) -> None:
+        self._take(await self._progress.begin(step))
 
     async def _change(self, changes: Sequence[Change]) -> None:
         if changes:
@@ -176,7 +252,7 @@ class Pass:
         return self._is_migrating() and not await machine_classes_match(self._kube, self._view())
 
     async def _reconcile_infrastructure(self) -> None:
-        await self._progress(10, "Deploying Shoot infrastructure.")
+        await self._begin(DEPLOY_INFRASTRUCTURE)
         view = self._view()
         wanted = render.infrastructure(view)
         forced = TASK_DEPLOY_INFRASTRUCTURE in tasks_of(self._shoot)
@@ -188,20 +264,22 @@ class Pass:
             and dig(live, "status", "lastOperation", "state") == "Succeeded"
         ):
             self._report.enter("preparation")
-        stamp = await self._requests.request_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=forced)
+        requested = await self._requests.request_if_needed(INFRASTRUCTURE_EXTENSION, wanted, forced=forced)
         self._report.leave("preparation")
-        if stamp is not None:
-            await self._progress(15, "Waiting until Shoot infrastructure has been reconciled.")
-            found = await self._requests.wait(
-                INFRASTRUCTURE_EXTENSION, view.name, view.technical_id, stamp, self._sync_cut_over_annotation
-            )
+        if requested is not None:
+            await self._begin(AWAIT_INFRASTRUCTURE)
+            found = await self._requests.wait(INFRASTRUCTURE_EXTENSION, wanted, requested, self._follow_infrastructure)
         else:
             found = await self._found(INFRASTRUCTURE_EXTENSION, view)
         self._infrastructure = InfrastructureStatus.from_raw(dig(found, "status", "providerStatus"))
         self._take(await self._record.networking(networking_of(found, view)))
         await self._record.sync_cluster(self._shoot)
         if forced:
-            await self._record.remove_task(TASK_DEPLOY_INFRASTRUCTURE)
+            await self._record.remove_task(TASK_DEPLOY_INFRASTRUCTURE, view.generation)
+
+    async def _follow_infrastructure(self, found: Manifest | None, missing: str) -> None:
+        await self._progress.follow(found, missing)
+        await self._sync_cut_over_annotation()
 
     async def _sync_cut_over_annotation(self) -> None:
         """Copy a change of the cut-over annotation to the Cluster while the infrastructure is reconciled."""
@@ -223,12 +301,12 @@ class Pass:
         return found
 
     async def _update_api_server(self) -> None:
-        await self._progress(30, "Deploying Kubernetes API server.")
+        await self._begin(API_SERVER)
         view = self._view()
         await self._deploy("update-kube-apiserver", kube_apiserver.deployment(view, networks(view)))
 
     async def _update_controller_manager(self) -> None:
-        await self._progress(35, "Deploying Kubernetes controller manager.")
+        await self._begin(CONTROLLER_MANAGER)
         view = self._view()
         await self._deploy("update-kube-controller-manager", kube_controller_manager.deployment(view, networks(view)))
 
@@ -238,10 +316,10 @@ class Pass:
             return
         with self._report.step(step):
             await apply(self._kube, DEPLOYMENT, wanted)
-            await await_in_cluster(self._kube, self._clock, [wanted])
+            await await_in_cluster(self._kube, self._clock, [wanted], tell=self._progress.tell)
 
     async def _reconcile_control_plane(self) -> None:
-        await self._progress(45, "Waiting until Shoot control plane has been reconciled.")
+        await self._begin(CONTROL_PLANE)
         view = self._view()
         if view.dual_stack and await self._deferred():
             self._report.enter("control-plane")
@@ -249,18 +327,28 @@ class Pass:
         await self._reconcile("reconcile-control-plane", CONTROL_PLANE_EXTENSION, wanted)
 
     async def _reconcile_network(self) -> None:
-        await self._progress(55, "Waiting until Shoot network plugin has been reconciled.")
+        await self._begin(NETWORK_PLUGIN)
         await self._reconcile("reconcile-network", NETWORK_EXTENSION, render.network(self._view()))
 
     async def _reconcile(self, step: str, extension: Extension, wanted: Manifest, *, count: bool = False) -> None:
         with self._report.step(step):
-            stamp = await self._requests.request(extension, wanted)
-            metadata = wanted["metadata"]
-            observe = self._count_nodes if count else None
-            await self._requests.wait(extension, metadata["name"], metadata["namespace"], stamp, observe)
+            requested = await self._requests.request(extension, wanted)
+            follow = self._follow_nodes if count else self._progress.follow
+            await self._requests.wait(extension, wanted, requested, follow)
+
+    async def _prepare_workers(self, *, classes: bool) -> None:
+        """Request the Worker, without waiting, when what is awaited next may need nodes that only it can bring.
+
+        After hibernation there are no machines. With `classes`, also when a new machine would not become a node of the
+        migrated infrastructure: it would get no alias, hence no pod CIDR (docs/architecture.md#order-of-a-pass).
+        """
+        view = self._view()
+        outdated = classes and self._is_migrating() and not await machine_classes_match(self._kube, view)
+        if outdated or await machines_below_minimum(self._kube, view):
+            await self._requests.request(WORKER_EXTENSION, render.worker(view, self._infrastructure))
 
     async def _update_kube_proxy(self) -> None:
-        await self._progress(65, "Deploying kube-proxy system component.")
+        await self._begin(KUBE_PROXY)
         view = self._view()
         if not view.kube_proxy_enabled:
             await delete_managed(self._kube, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id)
@@ -271,24 +359,25 @@ class Pass:
             return
         with self._report.step("update-kube-proxy"):
             await apply_managed(self._kube, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
-            await await_in_cluster(self._kube, self._clock, objects)
+            await await_in_cluster(self._kube, self._clock, objects, tell=self._progress.tell)
 
     async def _update_coredns(self) -> None:
-        await self._progress(75, "Deploying CoreDNS system component.")
-        migration = dns.DnsMigration(self._kube, self._clock, self._report)
+        await self._begin(COREDNS)
+        migration = dns.DnsMigration(self._kube, self._clock, self._report, self._progress.tell)
         if not self._view().returning and await migration.restart(self._view()):
             await self._change(await migration.readiness(self._view()))
             await self._record.sync_cluster(self._shoot)
         await migration.deploy(self._view())
 
     async def _reconcile_workers(self) -> None:
-        await self._progress(85, "Waiting until Shoot worker nodes have been reconciled.")
+        await self._begin(WORKERS)
         view = self._view()
         await self._publish_dns(view)
         wanted = render.worker(view, self._infrastructure)
         requests = node_replacement.pending(self._shoot)
-        if requests and await self._deferred():
-            await self._reconcile("reconcile-workers", WORKER_EXTENSION, wanted)
+        if requests:
+            if await self._deferred():
+                await self._reconcile("reconcile-workers", WORKER_EXTENSION, wanted)
             await node_replacement.annotate_templates(self._kube, view, requests)
         if requests and self._is_migrating():
             self._report.enter("roll-out")
@@ -304,7 +393,8 @@ class Pass:
         addresses = kubelet_dns(view, networks(view), service_ips=service_ips)
         await apply_cluster_dns(self._kube, view, addresses)
 
-    async def _count_nodes(self) -> None:
+    async def _follow_nodes(self, found: Manifest | None, missing: str) -> None:
+        await self._progress.follow(found, missing)
         if self._clock.now() - self._counted >= _COUNT_NODES_EVERY:
             self._counted = self._clock.now()
             self._report.nodes(await self._kube.list(NODE))
@@ -316,7 +406,7 @@ class Pass:
         if before.constraint(NODES_MIGRATION) is not None:
             self._report.nodes(nodes)
         await self._change(nodes_constraint_at_end(await nodes_facts(self._kube, before, nodes)))
-        migration = dns.DnsMigration(self._kube, self._clock, self._report)
+        migration = dns.DnsMigration(self._kube, self._clock, self._report, self._progress.tell)
         if before.constraint(DNS_MIGRATION) is not None:
             await self._change(await migration.completion(self._view()))
             if before.dual_stack and self._view().constraint(DNS_MIGRATION) is None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dualstack.clock import parse_rfc3339
 from dualstack.gardener.model.kinds import MACHINE_DEPLOYMENT
 from dualstack.gardener.model.names import OPERATION, POOL_LABEL, ROLLOUT_WORKERS
+from dualstack.gardener.model.pools import ROLLING
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.machine_class import belongs_to
 from dualstack.kube.interface import Kube
@@ -22,6 +23,8 @@ from dualstack.model.kinds import Manifest
 
 PREFIX = f"{ROLLOUT_WORKERS}="
 ALL_POOLS = "*"
+_MOST_NAMES = 5
+"""Nodes of one pool that a message names; the others are counted."""
 
 
 def requested_pools(shoot: ShootView, operation: str) -> tuple[str, ...]:
@@ -106,6 +109,40 @@ def pools_to_request(
     return tuple(pool.name for pool in shoot.pools if pool.name in due)
 
 
+def never_replaced(shoot: ShootView, nodes: Sequence[Manifest]) -> list[str]:
+    """One clause for each node that must be replaced and that no roll-out replaces, with what to do."""
+    pools = {pool.name: pool for pool in shoot.pools}
+    found = []
+    for node in nodes:
+        if not _is_left_behind(node, shoot):
+            continue
+        name, pool = node["metadata"]["name"], dig(node, "metadata", "labels", POOL_LABEL)
+        if pool not in pools:
+            found.append(f"Node {name} belongs to no worker pool, so that no roll-out replaces it; remove it")
+        elif _in_place(pools[pool].manifest):
+            strategy = pools[pool].manifest["updateStrategy"]
+            found.append(
+                f"Node {name} is never replaced, because its worker pool {pool} has updateStrategy {strategy}; move "
+                "its workload to a pool with "
+                f"{ROLLING}, then remove the pool"
+            )
+    return found
+
+
+def nodes_to_replace(shoot: ShootView, nodes: Sequence[Manifest], pools: Sequence[str]) -> str:
+    """The nodes of these pools that are still to be replaced, by pool."""
+    parts = []
+    for pool in pools:
+        names = sorted(
+            node["metadata"]["name"]
+            for node in nodes
+            if dig(node, "metadata", "labels", POOL_LABEL) == pool and _is_left_behind(node, shoot)
+        )
+        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        parts.append(f"pool {pool}: {', '.join(names[:_MOST_NAMES])}{more}")
+    return "; ".join(parts)
+
+
 def operation_for(shoot: ShootView, pools: Sequence[str]) -> str:
     """The value of `gardener.cloud/operation` that requests the replacement of these pools' nodes."""
     return PREFIX + (ALL_POOLS if len(pools) == len(shoot.pools) else ",".join(pools))
@@ -127,4 +164,4 @@ def _requested_at(deployment: Manifest) -> float:
 
 
 def _in_place(pool: Manifest) -> bool:
-    return str(pool.get("updateStrategy", "")) in ("AutoInPlaceUpdate", "ManualInPlaceUpdate")
+    return (pool.get("updateStrategy") or ROLLING) != ROLLING

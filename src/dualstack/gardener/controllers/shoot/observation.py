@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from dualstack.gardener.model.constraints import DnsFacts, NodesFacts
 from dualstack.gardener.model.kinds import INFRASTRUCTURE, MACHINE, MACHINE_CLASS, MACHINE_DEPLOYMENT, NETWORK
 from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.gardener.render.machine_class import is_dual_stack
+from dualstack.gardener.render.machine_class import is_dual_stack, pool_of
 from dualstack.kube.interface import Kube
 from dualstack.model.conditions import condition_status
 from dualstack.model.json_path import dig
@@ -74,3 +75,13 @@ async def machine_classes_match(kube: Kube, shoot: ShootView) -> bool:
     wanted = {dig(deployment, "spec", "template", "spec", "class", "name") for deployment in deployments}
     classes = {entry["metadata"]["name"]: entry for entry in await kube.list(MACHINE_CLASS, shoot.technical_id)}
     return bool(wanted) and all(name in classes and is_dual_stack(classes[name]) == shoot.dual_stack for name in wanted)
+
+
+async def machines_below_minimum(kube: Kube, shoot: ShootView) -> bool:
+    """Whether a pool has fewer machines than its minimum, as after hibernation; never of a hibernated Shoot."""
+    if shoot.hibernated:
+        return False
+    replicas: Counter[str | None] = Counter()
+    for deployment in await kube.list(MACHINE_DEPLOYMENT, shoot.technical_id):
+        replicas[pool_of(deployment)] += dig(deployment, "spec", "replicas") or 0
+    return any(replicas[pool.name] < pool.minimum for pool in shoot.pools)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dualstack.clock import Clock, rfc3339
@@ -18,7 +19,24 @@ from dualstack.model.kinds import Manifest
 
 INITIALIZED = "Reconciliation of Shoot cluster initialized."
 SUCCEEDED = "Shoot cluster has been successfully reconciled."
+ANNOTATIONS = "Checking the annotations of the Shoot"
+"""The task of annotations without effect, in `lastErrors[].taskID`; passes neither set nor remove its entry."""
 _ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed pass. `task` is the step in which it failed, `since` the first of `count` failures in it (RFC 3339).
+
+    `final`: it is not retried.
+    """
+
+    task: str
+    description: str
+    codes: tuple[str, ...]
+    since: str
+    count: int
+    final: bool
 
 
 class ShootRecord:
@@ -64,31 +82,71 @@ class ShootRecord:
 
     async def succeeded(self, generation: int) -> Manifest:
         """Set lastOperation to Succeeded/100; remove errors and requested rollouts."""
+        kept = _of_annotations(await self.read())
         return await self._status(
             {
                 "lastOperation": self._operation("Succeeded", 100, SUCCEEDED),
-                "lastErrors": None,
+                "lastErrors": kept or None,
                 "manualWorkerPoolRollout": None,
                 "observedGeneration": generation,
+                "retryCycleStartTime": None,
             }
         )
 
-    async def failed(self, state: str, description: str, codes: Sequence[str], generation: int) -> Manifest:
+    async def failed(self, failure: Failure, generation: int) -> Manifest:
         """Set lastOperation to Error or Failed, with one entry in lastErrors."""
-        text = sentence(description)
-        shown = text if state == "Failed" else f"{text} Operation will be retried."
-        current = dig(await self.read(), "status", "lastOperation", "progress") or 0
+        text = sentence(failure.description)
+        if failure.count > 1:
+            text = f"{text} It has failed {failure.count} times since {failure.since}."
+        shown = text if failure.final else f"{text} Operation will be retried."
+        before = await self.read()
+        current = dig(before, "status", "lastOperation", "progress") or 0
         return await self._status(
             {
-                "lastOperation": self._operation(state, int(current), shown),
-                "lastErrors": [self._error(text, codes)],
+                "lastOperation": self._operation("Failed" if failure.final else "Error", int(current), shown),
+                "lastErrors": [self._error(text, failure.codes, failure.task), *_of_annotations(before)],
                 "observedGeneration": generation,
+                "retryCycleStartTime": failure.since,
             }
         )
 
-    async def refused(self, description: str, codes: Sequence[str]) -> None:
-        """Set only lastErrors: the request was refused and nothing was changed."""
-        await self._status({"lastErrors": [self._error(sentence(description), codes)]})
+    async def new_retry_cycle(self) -> None:
+        """The next failure is the first of its kind (docs/reference/gardener.md#failed-or-error)."""
+        if dig(await self.read(), "status", "retryCycleStartTime") is not None:
+            await self._status({"retryCycleStartTime": None})
+
+    async def refused(self, description: str, codes: Sequence[str], task: str) -> bool:
+        """Set only the entry of `task` in lastErrors: nothing was changed. False if it has that text already."""
+        return await self._set_error(task, self._error(sentence(description), codes, task))
+
+    async def accepted(self, task: str) -> None:
+        """Remove the entry of `task` from lastErrors, if there is one."""
+        await self._set_error(task, None)
+
+    async def _set_error(self, task: str, error: Manifest | None) -> bool:
+        shoot = await self.read()
+        for attempt in range(_ATTEMPTS):
+            known = dig(shoot, "status", "lastErrors") or []
+            others = [entry for entry in known if entry.get("taskID") != task]
+            same = [entry["description"] for entry in known if entry.get("taskID") == task]
+            if same == ([error["description"]] if error else []):
+                return False
+            version = {"resourceVersion": shoot["metadata"]["resourceVersion"]}
+            errors = [*others, *([error] if error else [])]
+            try:
+                await self._status({"lastErrors": errors or None}, metadata=version)
+            except Conflict:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                shoot = await self.read()
+            else:
+                break
+        return True
+
+    async def hibernated(self, value: bool) -> Manifest:
+        """Set `status.hibernated`, which follows the spec when the machines do."""
+        shoot = await self.read()
+        return shoot if bool(dig(shoot, "status", "hibernated")) is value else await self._status({"hibernated": value})
 
     async def networking(self, networking: Manifest) -> Manifest:
         """Replace `status.networking` as a whole (docs/reference/gardener.md#status-networking)."""
@@ -116,9 +174,17 @@ class ShootRecord:
 
         return await self._annotate(OPERATION, left)
 
-    async def remove_task(self, task: str) -> Manifest:
-        """Remove the task from `shoot.gardener.cloud/tasks`."""
-        return await self._annotate(TASKS, lambda shoot: remove_tasks(shoot, (task,)))
+    async def remove_task(self, task: str, generation: int) -> Manifest:
+        """Remove the task from `shoot.gardener.cloud/tasks`, unless the spec has changed since `generation`.
+
+        The task of a spec that is not applied yet belongs to the next pass (docs/reference/gardener.md#tasks).
+        """
+
+        def left(shoot: Manifest) -> str | None:
+            current: str | None = dig(shoot, "metadata", "annotations", TASKS)
+            return remove_tasks(shoot, (task,)) if shoot["metadata"]["generation"] == generation else current
+
+        return await self._annotate(TASKS, left)
 
     async def sync_cluster(self, shoot: Manifest) -> None:
         """Copy the Shoot into `Cluster/<technical ID>` for the extensions (docs/reference/gardener.md#cluster-copy)."""
@@ -144,8 +210,8 @@ class ShootRecord:
             "lastUpdateTime": rfc3339(self._clock.now()),
         }
 
-    def _error(self, text: str, codes: Sequence[str]) -> dict[str, Any]:
-        error: dict[str, Any] = {"description": text, "lastUpdateTime": rfc3339(self._clock.now())}
+    def _error(self, text: str, codes: Sequence[str], task: str) -> dict[str, Any]:
+        error: dict[str, Any] = {"description": text, "taskID": task, "lastUpdateTime": rfc3339(self._clock.now())}
         return {**error, "codes": list(codes)} if codes else error
 
     async def _status(self, status: Manifest, metadata: Manifest | None = None) -> Manifest:
@@ -170,3 +236,8 @@ class ShootRecord:
                     raise
                 shoot = await self.read()
         return shoot
+
+
+def _of_annotations(shoot: Manifest) -> list[Manifest]:
+    """The entry of the annotations in lastErrors, if any."""
+    return [entry for entry in dig(shoot, "status", "lastErrors") or () if entry.get("taskID") == ANNOTATIONS]

@@ -86,7 +86,9 @@ def test_w32_the_codes_say_what_is_in_the_way() -> None:
     assert codes("quota") == ("ERR_INFRA_QUOTA_EXCEEDED",)
     assert codes("permission") == ("ERR_INFRA_UNAUTHORIZED",)
     assert codes("quota", "configuration") == ("ERR_CONFIGURATION_PROBLEM", "ERR_INFRA_QUOTA_EXCEEDED")
-    assert codes("", "unavailable") == (), "the state of the cluster and of the cloud may change by itself"
+    assert codes("", "unavailable") == ("ERR_RETRYABLE_INFRA_DEPENDENCIES",), (
+        "the state of the cluster and of the cloud may change by itself"
+    )
 
 
 def test_w32_a_policy_is_no_stale_fingerprint() -> None:
