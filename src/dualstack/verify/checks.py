@@ -6,7 +6,7 @@ Each returns whether the state is right and the evidence in words. `judge` turns
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, Literal
 
 import msgspec
@@ -30,8 +30,9 @@ HEALTH_CHECKS = frozenset(map(ip_network, ("2600:2d00:1:b029::/64", "2600:2d00:1
 MANAGER_FLAGS = ("cidr-allocator-type", "configure-cloud-routes", "cluster-cidr")
 """The flags of cloud-controller-manager that a migration changes."""
 
-CheckStatus = Literal["passed", "failed", "accepted"]
-"""`accepted`: the loss that the chosen strategy brings with it."""
+CheckStatus = Literal["passed", "failed", "accepted", "risk", "unknown"]
+"""`accepted`: the loss that the chosen strategy brings with it. `risk` and `unknown`: a check in `RISKS` failed or could
+not be made."""
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -53,9 +54,11 @@ def judge(facts: Facts, rules: Mapping[str, Rule]) -> list[Check]:
 
 def _judged(name: str, rule: Rule, facts: Facts) -> Check:
     try:
-        return result(name, rule(facts))
+        check = result(name, rule(facts))
+        return msgspec.structs.replace(check, status="risk") if name in RISKS and check.status == "failed" else check
     except UNREADABLE as error:
-        return unreadable(name, error)
+        check = unreadable(name, error)
+        return msgspec.structs.replace(check, status="unknown") if name in RISKS else check
 
 
 def result(name: str, verdict: Verdict) -> Check:
@@ -256,6 +259,27 @@ def pods_with_one_address(facts: Facts) -> Verdict:
     return bool(counts) and set(counts) == {1}, f"{counts.count(1)} of {len(counts)} pods with one address"
 
 
+def load_balancers(facts: Facts) -> Verdict:
+    """Each Service of type LoadBalancer has an address, and a forwarding rule for it, of each of its families."""
+    served = {ip_interface(rule["IPAddress"]).ip for rule in facts.forwarding_rules.value if rule.get("IPAddress")}
+    dual, wrong = 0, []
+    for service in facts.services.value:
+        families = service["spec"].get("ipFamilies") or []
+        if service["spec"].get("type") != "LoadBalancer" or len(families) < 2:
+            continue
+        dual += 1
+        ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+        addresses = [ip_address(entry["ip"]) for entry in ingress if entry.get("ip")]
+        name = f"Service {service['metadata']['namespace']}/{_name(service)}"
+        for family in families:
+            own = [address for address in addresses if f"IPv{address.version}" == family]
+            if not own:
+                wrong.append(f"{name} has no {family} address; see its Events")
+            wrong += [f"{name}: no forwarding rule serves {each}" for each in own if each not in served]
+    good = f"{dual} dual-stack load balancers, each with an address and a forwarding rule of both families"
+    return not wrong, "; ".join(wrong) or (good if dual else "no Service of type LoadBalancer has both families")
+
+
 # cloud-controller-manager -------------------------------------------------------------------------------------------
 
 
@@ -317,8 +341,12 @@ DUAL_STACK: Mapping[str, Rule] = {
     "control-plane.cloud-controller-manager": allocates_from_cloud(*DUAL),
     "dns.service": dns("PreferDualStack", *DUAL),
     "pods.addresses": pods_with_new_addresses,
+    "services.load-balancers": load_balancers,
 }
 """After a migration."""
+
+RISKS = frozenset({"services.load-balancers"})
+"""Checks of what a migration makes possible and another program does: they do not decide whether it succeeded."""
 
 BACK_ON_IPV4: Mapping[str, Rule] = {
     "compute.routes": no_node_route,

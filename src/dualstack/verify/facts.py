@@ -31,6 +31,7 @@ Not a time: with a fast clock on a busy machine, minutes may pass in which no pr
 INTERVAL = 15.0
 """Seconds between two attempts."""
 
+_RULE_FIELDS = "items/*/forwardingRules(IPAddress),nextPageToken"
 _INSTANCE_FIELDS = "items(name,networkInterfaces),nextPageToken"
 
 
@@ -54,7 +55,7 @@ class Facts:
 
     dns_service: Service kube-dns. routes: static routes of cloud-controller-manager to this cluster's nodes.
     firewalls: the rules of the cluster's VPC network. interfaces: nic0 of each node's VM, by node name; a node without
-    a VM is missing. taints: those that the cluster's owner gave to node pools.
+    a VM is missing. forwarding_rules: those of the project. taints: those that the cluster's owner gave to node pools.
     """
 
     cluster: Cluster
@@ -67,6 +68,8 @@ class Facts:
     routes: Reading[list[Resource]]
     firewalls: Reading[list[Resource]]
     interfaces: Reading[dict[str, Mapping[str, Any]]]
+    services: Reading[list[Manifest]]
+    forwarding_rules: Reading[list[Resource]]
     taints: frozenset[Taint] = frozenset()
 
 
@@ -99,6 +102,8 @@ class Sources:
             "routes": self._in_network("global/routes", self._is_node_route),
             "firewalls": self._in_network("global/firewalls", bool),
             "interfaces": self._interfaces(nodes),
+            "services": self.kube.list(SERVICE),
+            "forwarding_rules": compute.aggregated("forwardingRules", fields=_RULE_FIELDS),
         }
         readings = await asyncio.gather(*map(_read, requests.values()))
         return Facts(cluster, nodes, taints=self.taints, **dict(zip(requests, readings, strict=True)))

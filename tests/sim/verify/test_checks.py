@@ -15,9 +15,11 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gce.resources import DUAL_STACK as DUAL
 from dualstack.model.kinds import DEPLOYMENT, NODE, POD, SECRET, SERVICE, Kind, Manifest
 from dualstack.model.names import CLOUD_CONTROLLER_MANAGER, KUBE_DNS, KUBE_SYSTEM
-from dualstack.verify.checks import BACK_ON_IPV4, DUAL_STACK, ON_ALIASES, ON_ROUTES, Rule, judge
+from dualstack.verify.checks import BACK_ON_IPV4, DUAL_STACK, ON_ALIASES, ON_ROUTES, Check, Rule, judge
 from dualstack.verify.facts import Facts, Sources, vm_of
 from dualstack.verify.inventory import changes, inventory
+from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
+from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene, scene
 
 Edit = Callable[[Scene], Awaitable[None]]
@@ -372,6 +374,50 @@ async def test_s7_addresses_are_compared_by_value() -> None:
         for spelling in (str(network), network.exploded):
             recreate_node(made, name, podCIDRs=[ipv4, spelling])
             assert await failures(made, DUAL_STACK) == {}
+
+
+async def place_balancer(made: Scene, *addresses: str) -> None:
+    """Service `edge` with these addresses, and a forwarding rule for each of them but the last."""
+    spec = {"type": "LoadBalancer", "ipFamilies": ["IPv4", "IPv6"], "ports": [{"port": 443}]}
+    status = {"loadBalancer": {"ingress": [{"ip": address} for address in addresses]}}
+    made.store.create(SERVICE, {"metadata": {"name": "edge", "namespace": "default"}, "spec": spec})
+    made.store.patch(SERVICE, "edge", {"status": status}, "default", subresource="status")
+    made.compute.place("backendServices", SUBNET, {"name": "edge", "loadBalancingScheme": "EXTERNAL"})
+    base = {"backendService": f"{SUBNET}/backendServices/edge", "loadBalancingScheme": "EXTERNAL", "ports": ["443"]}
+    for version in ("IPV4", "IPV6"):
+        body = {**base, "name": version.lower(), "ipVersion": version}
+        if version == "IPV6":
+            body["subnetwork"] = f"{SUBNET}/subnetworks/{NODES_SUBNET}"
+        made.compute.place("forwardingRules", SUBNET, body)
+
+
+async def judged_balancer(made: Scene) -> Check:
+    checks = judge(await sources(made).read(), {"services.load-balancers": DUAL_STACK["services.load-balancers"]})
+    return checks[0]
+
+
+async def test_p19_a_dual_stack_load_balancer_needs_an_address_and_a_rule_of_each_family() -> None:
+    async with dual_stack() as made:
+        check = await judged_balancer(made)
+        assert (check.status, check.evidence) == ("passed", "no Service of type LoadBalancer has both families")
+        await place_balancer(made)
+        check = await judged_balancer(made)
+        assert check.status == "risk"
+        assert "Service default/edge has no IPv4 address; see its Events" in check.evidence
+        rules = [row["IPAddress"].partition("/")[0] for _, row in made.compute.project.inventory.all("forwardingRules")]
+        for ingress, status in ((rules, "passed"), (rules[:1], "risk"), ([rules[0], "2001:db8::1"], "risk")):
+            body = {"status": {"loadBalancer": {"ingress": [{"ip": address} for address in ingress]}}}
+            made.store.patch(SERVICE, "edge", body, "default", subresource="status")
+            assert (await judged_balancer(made)).status == status
+        assert "no forwarding rule serves 2001:db8::1" in (await judged_balancer(made)).evidence
+
+
+async def test_p19_without_the_right_to_read_forwarding_rules_the_check_is_unknown() -> None:
+    forbidden = Fault(error_before=HttpFault(403, "forbidden", "Required 'compute.forwardingRules.list'"))
+    async with scene(FaultRule("forwardingRules.aggregatedList", forbidden, count=9), nodes=1, speed=SPEED) as made:
+        check = await judged_balancer(made)
+        assert check.status == "unknown"
+        assert "compute.forwardingRules.list" in check.evidence
 
 
 async def test_p20_a_provider_id_that_names_no_vm_is_named_in_the_evidence() -> None:

@@ -17,7 +17,7 @@ from dualstack.verify.checks import Check
 
 WIDTH = 80
 
-_MARKS = {"passed": "ok    ", "failed": "FAILED", "accepted": "LOSS  "}
+_MARKS = {"passed": "ok    ", "failed": "FAILED", "accepted": "LOSS  ", "risk": "RISK  ", "unknown": "?     "}
 _MOST_PAIRS = 10
 _MOST_FAILED = 3
 

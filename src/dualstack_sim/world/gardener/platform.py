@@ -6,6 +6,7 @@ from dualstack.clock import Clock
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.context import Actor, ActorContext
+from dualstack_sim.actors.ingress_gce import IngressGce
 from dualstack_sim.actors.machine_controller import MachineController
 from dualstack_sim.actors.provider_gcp import ProviderGcp
 from dualstack_sim.actors.resource_manager import ResourceManager
@@ -17,6 +18,7 @@ from dualstack_sim.world.gardener.builder import World, build
 from dualstack_sim.world.gardener.knobs import Garden
 from dualstack_sim.world.gardener.node_placements import with_node_count
 from dualstack_sim.world.gardener.prepared import prepare
+from dualstack_sim.world.gardener.service_webhook import ServiceWebhook
 
 _OTHER_ROUTES = 100
 """Static routes that the quota leaves for others: the owner of a cluster above the default quota has raised it."""
@@ -38,6 +40,7 @@ class GardenerPlatform:
         self._world: World | None = None
 
     def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> World:
+        store.admission.register("", "services", ServiceWebhook(store))
         self._world = build(
             store,
             compute,
@@ -56,4 +59,4 @@ class GardenerPlatform:
 
     def actors(self, context: ActorContext) -> list[Actor]:
         upstream = [ProviderGcp(context)] if self._garden.upstream else []
-        return [ResourceManager(context), MachineController(context), *upstream]
+        return [ResourceManager(context), MachineController(context), IngressGce(context), *upstream]

@@ -34,7 +34,8 @@ async def announce_load_balancers(kube: Kube, clock: Clock, reporter: Reporter, 
     if old:
         message = (
             f"existing load balancers stay IPv4-only, because their addresses are in use: {_listed(old)}. A Service of "
-            "type LoadBalancer that is created after the migration gets both families"
+            "type LoadBalancer that is created after the migration gets an address of each family if it has "
+            "spec.ipFamilyPolicy PreferDualStack or RequireDualStack; without a policy it stays IPv4-only"
         )
         await _announce(kube, clock, reporter, shoot, "LoadBalancersStayIPv4", message, "Normal")
 
