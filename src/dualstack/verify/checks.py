@@ -31,8 +31,8 @@ MANAGER_FLAGS = ("cidr-allocator-type", "configure-cloud-routes", "cluster-cidr"
 """The flags of cloud-controller-manager that a migration changes."""
 
 CheckStatus = Literal["passed", "failed", "accepted", "risk", "unknown"]
-"""`accepted`: the loss that the chosen strategy brings with it. `risk` and `unknown`: a check in `RISKS` failed or could
-not be made."""
+"""`accepted`: the loss that the chosen strategy brings with it. `risk`, `unknown`: a check in `RISKS` failed, or its
+facts could not be read."""
 
 
 class Check(msgspec.Struct, frozen=True):

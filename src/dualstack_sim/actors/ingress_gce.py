@@ -25,6 +25,8 @@ from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.refusals import ComputeConflict, ComputeNotFound, ComputeRefusal, OperationFailed
 
 COMPONENT = "ingress-gce"
+ROLE = "glbc"
+"""The label `role` of its pods."""
 CONFIGURATION = "cloud-provider-config-ingress-gce"
 FINALIZER = "gke.networking.io/l4-netlb-v2"
 INTERNAL = "networking.gke.io/load-balancer-type"
@@ -163,7 +165,7 @@ def is_ours(service: Manifest) -> bool:
 
 
 def _is_own_pod(pod: Manifest) -> bool:
-    return bool(dig(pod, "metadata", "labels", "role") == COMPONENT)
+    return bool(dig(pod, "metadata", "labels", "role") == ROLE)
 
 
 class Balancer:

@@ -11,7 +11,7 @@ import pytest
 from dualstack.model.kinds import CONFIG_MAP, EVENT, NODE, POD, SERVICE, Manifest
 from dualstack.model.names import KUBE_DNS, KUBE_SYSTEM, L4_RBS
 from dualstack_sim.actors.context import Actor, ActorContext
-from dualstack_sim.actors.ingress_gce import COMPONENT, CONFIGURATION, FINALIZER, INTERNAL, IngressGce
+from dualstack_sim.actors.ingress_gce import CONFIGURATION, FINALIZER, INTERNAL, ROLE, IngressGce
 from dualstack_sim.fabric.load_balancing import reach
 from dualstack_sim.world.gardener.service_webhook import ServiceWebhook
 from tests.sim.actors.fixtures import NS, TAGS, ZONE, ActorsFixture, running_actors
@@ -44,7 +44,7 @@ async def prepare(env: ActorsFixture, *, dual: bool = True) -> None:
 
 def start(env: ActorsFixture) -> None:
     """The pod of the Deployment becomes ready."""
-    pod = {"metadata": {"name": "ingress-gce-0", "namespace": NS, "labels": {"role": COMPONENT}}}
+    pod = {"metadata": {"name": "ingress-gce-0", "namespace": NS, "labels": {"role": ROLE}}}
     env.store.create(POD, {**pod, "spec": {"containers": [{"name": "glbc", "image": "x"}]}})
     status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
     env.store.patch(POD, "ingress-gce-0", {"status": status}, NS, subresource="status")

@@ -15,7 +15,7 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gce.resources import DUAL_STACK as DUAL
 from dualstack.model.kinds import DEPLOYMENT, NODE, POD, SECRET, SERVICE, Kind, Manifest
 from dualstack.model.names import CLOUD_CONTROLLER_MANAGER, KUBE_DNS, KUBE_SYSTEM
-from dualstack.verify.checks import BACK_ON_IPV4, DUAL_STACK, ON_ALIASES, ON_ROUTES, Check, Rule, judge
+from dualstack.verify.checks import BACK_ON_IPV4, DUAL_STACK, ON_ALIASES, ON_ROUTES, RISKS, Check, Rule, judge
 from dualstack.verify.facts import Facts, Sources, vm_of
 from dualstack.verify.inventory import changes, inventory
 from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
@@ -321,7 +321,8 @@ async def test_a_check_fails_for_its_own_reason_alone(name: str, check: str, num
 
 
 def test_every_check_has_a_world_in_which_it_fails() -> None:
-    assert {name: list(rules) for name, (_, rules) in WORLDS.items()} == {
+    """Those in `RISKS` never fail; they have tests of their own."""
+    assert {name: [rule for rule in rules if rule not in RISKS] for name, (_, rules) in WORLDS.items()} == {
         name: list(checks) for name, checks in FAULTS.items()
     }
 

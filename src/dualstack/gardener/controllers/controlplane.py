@@ -7,8 +7,15 @@ from dualstack.gardener.controllers.cloud_controller_manager import CloudControl
 from dualstack.gardener.controllers.extension import CONTROL_PLANE_EXTENSION, ExtensionReconciler, RequeueAfter, Status
 from dualstack.gardener.controllers.rollout import apply_managed, await_in_cluster
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
-from dualstack.gardener.model.kinds import INFRASTRUCTURE
-from dualstack.gardener.model.names import CLOUD_PROVIDER_SECRET, MANAGED_RESOURCE_CONTROL_PLANE, OPERATION
+from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE
+from dualstack.gardener.model.names import (
+    CLOUD_PROVIDER_SECRET,
+    GENERIC_KUBECONFIG,
+    GENERIC_KUBECONFIG_NAME,
+    MANAGED_RESOURCE_CONTROL_PLANE,
+    MANAGED_RESOURCE_CONTROL_PLANE_SHOOT,
+    OPERATION,
+)
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import control_plane
 from dualstack.gce.access import service_account
@@ -35,7 +42,11 @@ class ControlPlaneController:
     async def _act(self, found: Manifest, shoot: Manifest) -> Status:
         namespace = found["metadata"]["namespace"]
         infrastructure = InfrastructureStatus.from_raw(found["spec"].get("infrastructureProviderStatus"))
-        objects = control_plane.objects(ShootView.of(shoot), infrastructure, await project_of(self._kube, namespace))
+        view, project = ShootView.of(shoot), await project_of(self._kube, namespace)
+        kubeconfig = await generic_kubeconfig(self._kube, namespace)
+        objects = control_plane.objects(view, infrastructure, project, kubeconfig)
+        if in_shoot := control_plane.shoot_objects(view):
+            await apply_managed(self._kube, MANAGED_RESOURCE_CONTROL_PLANE_SHOOT, namespace, in_shoot)
         await apply_managed(self._kube, MANAGED_RESOURCE_CONTROL_PLANE, namespace, objects, seed=True)
         manager = CloudControllerManager(self._kube, self._clock, namespace)
         if await manager.is_stopped():
@@ -56,6 +67,12 @@ class ControlPlaneController:
             or dig(found, "status", "lastOperation", "state") != "Succeeded"
         ):
             raise RequeueAfter(_RECHECK, "cloud-controller-manager stays stopped while the infrastructure changes")
+
+
+async def generic_kubeconfig(kube: Kube, namespace: str) -> str:
+    """The name of the Secret with the kubeconfig of the control plane's components."""
+    found = await kube.get(CLUSTER, namespace)
+    return str(dig(found, "metadata", "annotations", GENERIC_KUBECONFIG_NAME) or GENERIC_KUBECONFIG)
 
 
 async def project_of(kube: Kube, namespace: str) -> str:

@@ -52,6 +52,8 @@ DNS_MIGRATION = "DNSServiceMigrationReady"
 # Objects in the seed ------------------------------------------------------------------------------------------------
 
 INGRESS_GCE = "ingress-gce"
+INGRESS_GCE_ROLE = "glbc"
+"""What its pods, container and service account are called."""
 KUBE_API_SERVER = "kube-apiserver"
 KUBE_CONTROLLER_MANAGER = "kube-controller-manager"
 CLOUD_PROVIDER_SECRET = "cloudprovider"  # noqa: S105 (the name of a Secret, not one)
@@ -60,7 +62,13 @@ CLOUD_PROVIDER_CONFIG = "cloud-provider-config"
 CLOUD_PROVIDER_CONFIG_INGRESS = "cloud-provider-config-ingress-gce"
 SEED_NODE = "seed-worker-0"
 
+GENERIC_KUBECONFIG = "generic-token-kubeconfig"
+GENERIC_KUBECONFIG_NAME = "generic-token-kubeconfig.secret.gardener.cloud/name"
+"""Annotation of the Cluster: the name of the Secret with the kubeconfig that the components of a control plane share;
+without it, the Secret is called `GENERIC_KUBECONFIG` (docs/reference/gardener.md#generic-kubeconfig)."""
+
 MANAGED_RESOURCE_CONTROL_PLANE = "extension-controlplane-seed"
+MANAGED_RESOURCE_CONTROL_PLANE_SHOOT = "extension-controlplane-shoot"
 MANAGED_RESOURCE_KUBE_PROXY = "shoot-core-kube-proxy"
 MANAGED_RESOURCE_COREDNS = "shoot-core-coredns"
 

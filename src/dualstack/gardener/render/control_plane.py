@@ -6,7 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
-from dualstack.gardener.model.names import CLOUD_PROVIDER_CONFIG, CLOUD_PROVIDER_CONFIG_INGRESS
+from dualstack.gardener.model.names import (
+    CLOUD_PROVIDER_CONFIG,
+    CLOUD_PROVIDER_CONFIG_INGRESS,
+    GENERIC_KUBECONFIG,
+)
 from dualstack.gardener.model.networks import all_ranges
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import ingress_gce
@@ -112,18 +116,28 @@ def _file(shoot: ShootView, infrastructure: InfrastructureStatus, project: str, 
     return "\n".join(lines) + "\n"
 
 
-def objects(shoot: ShootView, infrastructure: InfrastructureStatus, project: str) -> list[Part]:
+def objects(
+    shoot: ShootView, infrastructure: InfrastructureStatus, project: str, kubeconfig: str = GENERIC_KUBECONFIG
+) -> list[Part]:
     """The seed's objects of the GCP control plane; those of ingress-gce once the infrastructure is to be dual-stack.
 
-    Upstream has the ConfigMaps in a ManagedResource of their own. They do not depend on the families.
+    Upstream has the ConfigMaps in a ManagedResource of their own. They do not depend on the families. kubeconfig: name
+    of the Secret with the kubeconfig that all components in the namespace share.
     """
     result = [
         Part(configuration(shoot, infrastructure, project), presence=Presence.OPTIONAL),
         deployment(shoot),
     ]
-    ingress = ingress_gce.deployment(shoot)
+    ingress = ingress_gce.deployment(shoot, kubeconfig)
     if ingress is not None:
         wanted = ingress["spec"]["replicas"]
+        result.append(Part(ingress_gce.service_account(shoot), presence=Presence.ADDED))
         result.append(Part(ingress_configuration(shoot, infrastructure, project), presence=Presence.ADDED))
         result.append(Part(ingress, lambda live: with_replicas(live, wanted or 1, stopped=wanted == 0), Presence.ADDED))
     return result
+
+
+def shoot_objects(shoot: ShootView) -> list[Part]:
+    """The shoot's objects that ingress-gce needs; nothing else of the control plane in the shoot is rendered here."""
+    needed = shoot.dual_stack_infrastructure
+    return [Part(ingress_gce.access_to_shoot(), presence=Presence.ADDED)] if needed else []

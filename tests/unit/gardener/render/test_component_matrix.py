@@ -145,7 +145,7 @@ def test_cloud_controller_manager_makes_no_routes_under_an_overlay() -> None:
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_ingress_gce(phase: str) -> None:
-    deployment = ingress_gce.deployment(golden.view_in(phase))
+    deployment = ingress_gce.deployment(golden.view_in(phase), "generic-token-kubeconfig-1")
 
     if phase == "P0":
         assert deployment is None
@@ -159,10 +159,56 @@ def test_ingress_gce_stays_without_replica_on_the_way_back() -> None:
     shoot = golden.shoot_in("P5")
     shoot["spec"]["networking"]["ipFamilies"] = ["IPv4"]
 
-    deployment = ingress_gce.deployment(ShootView.of(shoot))
+    deployment = ingress_gce.deployment(ShootView.of(shoot), "generic-token-kubeconfig-1")
 
     assert deployment is not None
     assert deployment["spec"]["replicas"] == 0
+
+
+def test_p19_ingress_gce_has_what_it_needs_to_run() -> None:
+    """Every file of its flags and variables is on a volume, and every volume leads to an object of the namespace."""
+    deployment = ingress_gce.deployment(golden.view_in("P1"), "generic-token-kubeconfig-1")
+    assert deployment is not None
+    spec = deployment["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert set(mounts.values()) == set(volumes)
+    variables = {entry["name"]: entry["value"] for entry in container["env"]}
+    files = [
+        flags_of(deployment)["config-file-path"],
+        flags_of(deployment)["kubeconfig"],
+        variables["GOOGLE_APPLICATION_CREDENTIALS"],
+    ]
+    sources = []
+    for file in files:
+        folder, _, name = file.rpartition("/")
+        volume = volumes[mounts[folder]]
+        if "configMap" in volume:
+            sources.append(volume["configMap"]["name"])
+            continue
+        secrets = [source["secret"] for source in volume["projected"]["sources"]]
+        assert name in {item["path"] for secret in secrets for item in secret["items"]}
+        sources += [secret["name"] for secret in secrets]
+    assert sources == [
+        "cloud-provider-config-ingress-gce",
+        "generic-token-kubeconfig-1",
+        "shoot-access-cloud-controller-manager",
+        "cloudprovider",
+    ]
+    assert str(container["livenessProbe"]["httpGet"]["port"]) == flags_of(deployment)["healthz-port"]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_p19_ingress_gce_comes_with_its_rights_and_its_configuration(phase: str) -> None:
+    view = golden.view_in(phase)
+    seed = {(item["kind"], item["metadata"]["name"]) for item in rendered(control_plane.objects(view, _STATUS, "p"))}
+    shoot = [(item["kind"], item["subjects"][0]["name"]) for item in rendered(control_plane.shoot_objects(view))]
+    enabled = phase != "P0"
+    assert (("Deployment", "ingress-gce") in seed) is enabled
+    assert (("ServiceAccount", "glbc") in seed) is enabled
+    assert (("ConfigMap", "cloud-provider-config-ingress-gce") in seed) is enabled
+    assert shoot == ([("ClusterRoleBinding", "cloud-controller-manager")] if enabled else [])
 
 
 def test_the_configuration_of_the_cloud_provider() -> None:
