@@ -438,3 +438,24 @@ def test_a_technical_id_in_the_status_is_kept() -> None:
 def test_building_counts_no_api_calls(small: _Scene) -> None:
     assert small.compute.statistics()["calls"] == 0
     assert small.compute.operations_running() == 0
+
+
+def test_s10_the_garden_has_the_cloud_profile_of_the_shoot(scene: _Scene) -> None:
+    """It has what the Shoot uses, the regions and zones of the cloud, and the Cluster has a copy of it."""
+    profile = scene.get(gardener_kinds.CLOUD_PROFILE, "gcp")
+    spec, shoot = profile["spec"], ShootView.of(scene.world.shoot)
+    assert spec["type"] == "gcp"
+    assert shoot.kubernetes_version in [each["version"] for each in spec["kubernetes"]["versions"]]
+    assert {zone for pool in shoot.pools for zone in pool.zones} <= {
+        zone["name"] for region in spec["regions"] if region["name"] == shoot.region for zone in region["zones"]
+    }
+    types = {each["name"]: each for each in spec["machineTypes"]}
+    images = {(each["name"], item["version"]) for each in spec["machineImages"] for item in each["versions"]}
+    sources = {
+        (each["name"], item["version"]) for each in spec["providerConfig"]["machineImages"] for item in each["versions"]
+    }
+    for pool in shoot.pools:
+        assert pool.machine_type in types
+        assert (pool.image_name, pool.image_version) in images == sources
+    assert (types["n1-standard-4"]["cpu"], types["n1-standard-4"]["memory"]) == ("4", "15360Mi")
+    assert scene.get(gardener_kinds.CLUSTER, scene.world.technical_id)["spec"]["cloudProfile"] == profile

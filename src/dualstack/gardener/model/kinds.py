@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dualstack.model.kinds import IP_POOL, Kind
 
+CLOUD_PROFILE = Kind("core.gardener.cloud", "v1beta1", "CloudProfile", "cloudprofiles", namespaced=False)
 SHOOT = Kind("core.gardener.cloud", "v1beta1", "Shoot", "shoots")
 
 CLUSTER = Kind("extensions.gardener.cloud", "v1alpha1", "Cluster", "clusters", namespaced=False)
@@ -22,6 +23,7 @@ MACHINE_SET = Kind("machine.sapcloud.io", "v1alpha1", "MachineSet", "machinesets
 MACHINE = Kind("machine.sapcloud.io", "v1alpha1", "Machine", "machines")
 
 CUSTOM_KINDS = (
+    CLOUD_PROFILE,
     SHOOT,
     CLUSTER,
     INFRASTRUCTURE,

@@ -149,6 +149,12 @@ def load_shoot(text: str) -> Manifest:
     return manifest
 
 
+def cloud_profile_of(shoot: Manifest) -> str:
+    """The name of its CloudProfile, from either of the two fields; empty without one."""
+    spec = shoot.get("spec") or {}
+    return str(dig(spec, "cloudProfile", "name") or spec.get("cloudProfileName") or "")
+
+
 def technical_id(shoot: Manifest) -> str:
     """`status.technicalID`, else `shoot--<project>--<name>` with the project from the Garden namespace."""
     given = dig(shoot, "status", "technicalID")

@@ -13,7 +13,7 @@ from dualstack.clock import Clock
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.guest_agent import CONFIG_PATH as GUEST_AGENT_CONFIG
 from dualstack.gardener.model.networks import Networks, kubelet_dns, networks
-from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.model.shoot import ShootView, cloud_profile_of
 from dualstack.gardener.render import extensions, kube_apiserver, kube_controller_manager
 from dualstack.gardener.render.kubelet import operating_system_config
 from dualstack.model import kinds
@@ -32,6 +32,7 @@ from dualstack_sim.world.gardener.cloud import (
     place_route,
     place_vm,
 )
+from dualstack_sim.world.gardener.cloud_profile import cloud_profile
 from dualstack_sim.world.gardener.credentials import cloud_provider_secret
 from dualstack_sim.world.gardener.definitions import definitions
 from dualstack_sim.world.gardener.extension_objects import (
@@ -153,7 +154,11 @@ class _Builder:
         self, view: ShootView, current: Networks, resources: NetworkResources, zones: list[PoolZone]
     ) -> None:
         self.store.create(kinds.SECRET, cloud_provider_secret(view.technical_id, self.project, self.token_uri))
-        self._place([(gardener_kinds.CLUSTER, extensions.cluster(view))])
+        cluster = extensions.cluster(view)
+        if cloud_profile_of(view.manifest):
+            profile = self.store.create(gardener_kinds.CLOUD_PROFILE, cloud_profile(view, self.compute.project))
+            cluster["spec"]["cloudProfile"] = profile
+        self._place([(gardener_kinds.CLUSTER, cluster)])
         self._place(extension_objects(view, resources, zones, self.now))
         dns = kubelet_dns(view, current)
         for pool in view.pools:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dualstack.gardener.model.kinds import (
+    CLOUD_PROFILE,
     CLUSTER,
     CONTROL_PLANE,
     INFRASTRUCTURE,
@@ -57,6 +58,7 @@ _FACTS: dict[Kind, _Facts] = {
             _AGE,
         )
     ),
+    CLOUD_PROFILE: _Facts(status=False, columns=(_TYPE, _AGE)),
     CLUSTER: _Facts(status=False),
     INFRASTRUCTURE: _Facts(("infra",), columns=(_TYPE, ("Region", ".spec.region"), *_STATE, _AGE)),
     NETWORK: _Facts(columns=(_TYPE, ("Pod CIDR", ".spec.podCIDR"), *_STATE, _AGE)),

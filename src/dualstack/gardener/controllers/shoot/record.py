@@ -10,9 +10,9 @@ from dualstack.clock import Clock, rfc3339
 from dualstack.gardener.controllers.extension import sentence
 from dualstack.gardener.model.constraints import Change, apply_changes
 from dualstack.gardener.model.defaults import remove_tasks
-from dualstack.gardener.model.kinds import CLUSTER, SHOOT
+from dualstack.gardener.model.kinds import CLOUD_PROFILE, CLUSTER, SHOOT
 from dualstack.gardener.model.names import OPERATION, TASKS
-from dualstack.gardener.model.shoot import technical_id
+from dualstack.gardener.model.shoot import cloud_profile_of, technical_id
 from dualstack.kube.interface import Conflict, Kube, NotFound
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
@@ -193,7 +193,8 @@ class ShootRecord:
         name = technical_id(shoot)
         live = await self._kube.get(CLUSTER, name)
         if live is None:
-            spec = {"shoot": copied, "seed": {}, "cloudProfile": {}}
+            profile = await self._kube.get(CLOUD_PROFILE, cloud_profile_of(shoot)) if cloud_profile_of(shoot) else None
+            spec = {"shoot": copied, "seed": {}, "cloudProfile": profile or {}}
             manifest = {"apiVersion": CLUSTER.api_version, "kind": CLUSTER.kind, "metadata": {"name": name}}
             await self._kube.create(CLUSTER, {**manifest, "spec": spec})
         elif live["spec"].get("shoot") != copied:
