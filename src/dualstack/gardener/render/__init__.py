@@ -1,1 +1,1 @@
-"""Manifests of every component in every phase of the migration, as pure functions."""
+"""Every component as pure functions: its objects as they are created, and the edits of objects that exist."""

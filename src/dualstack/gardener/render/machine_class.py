@@ -125,7 +125,7 @@ def _service_accounts(config: Mapping[str, Any], status: InfrastructureStatus) -
     """That of the pool, else the one of the infrastructure, if there is one."""
     account = config.get("serviceAccount")
     if account:
-        return [{"email": account["email"], "scopes": list(account.get("scopes") or ())}]
+        return [{"email": account.get("email") or "", "scopes": list(account.get("scopes") or ())}]
     return [{"email": status.service_account_email, "scopes": [_SCOPE]}] if status.service_account_email else []
 
 
@@ -146,7 +146,7 @@ def _data_disks(pool: Pool) -> list[Manifest]:
         {
             "autoDelete": True,
             "boot": False,
-            "sizeGb": gibibytes(volume["size"]),
+            "sizeGb": gibibytes(volume.get("size") or "0"),
             **({"type": volume["type"]} if volume.get("type") else {}),
             **({"interface": local} if local and volume.get("type") == "SCRATCH" else {}),
         }

@@ -79,7 +79,9 @@ def nats_change(router: Current, wanted: Body) -> Body | None:
         return {"nats": [*nats, wanted]}
     if not _nat_differs(nats[at], wanted):
         return None
-    return {"nats": [*nats[:at], wanted, *nats[at + 1 :]]}
+    # A list is replaced as a whole, so the fields that Gardener does not set must be sent again.
+    kept = {key: value for key, value in nats[at].items() if key != "natIps"}
+    return {"nats": [*nats[:at], {**kept, **wanted}, *nats[at + 1 :]]}
 
 
 def firewall_change(current: Current, wanted: Body) -> Body | None:

@@ -107,6 +107,13 @@ def test_a_nat_that_differs_is_replaced_and_its_neighbours_stay(change: dict[str
     assert nats_change({"nats": [before, wanted | change, after]}, wanted) == {"nats": [before, wanted, after]}
 
 
+def test_p05_fields_of_a_nat_that_gardener_does_not_set_stay() -> None:
+    wanted = desired().nat(SUBNET, ())
+    foreign = {"autoNetworkTier": "PREMIUM", "rules": [{"ruleNumber": 1}], "drainNatIps": []}
+    live = wanted | foreign | {"minPortsPerVm": 64, "natIps": ["x"]}
+    assert nats_change({"nats": [live]}, wanted) == {"nats": [foreign | wanted]}
+
+
 def test_a_missing_nat_is_added_behind_the_others() -> None:
     wanted = desired().nat(SUBNET, ())
     assert nats_change({}, wanted) == {"nats": [wanted]}
