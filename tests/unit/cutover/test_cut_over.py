@@ -96,6 +96,18 @@ async def test_where_no_range_serves_unreachable_nodes_their_routes_return_and_t
         assert refused.value.retry_after == (300.0 if recovers else None)
 
 
+async def test_where_the_range_is_there_no_route_is_restored() -> None:
+    """The next attempt goes on with the aliases, which is quicker."""
+    parts = Parts()
+    for name in NODES:
+        parts.compute.refusals[f"PATCH {ZONE}/instances/{name}/updateNetworkInterface"] = [denied()]
+    with pytest.raises(Invalid) as refused:
+        await cut_over(parts).forward(COMPRESSED)
+    assert parts.compute.resources[SUBNET]["secondaryIpRanges"] == [CLUSTER.pod_range]
+    assert routes(parts) == []
+    assert refused.value.retry_after is None
+
+
 async def test_a_failure_before_the_first_deletion_is_retried_as_usual() -> None:
     parts = Parts()
     parts.compute.refusals[f"PATCH {SUBNET}"] = [denied()]

@@ -198,6 +198,55 @@ async def test_the_decoys_range_is_no_range_of_the_cluster() -> None:
     assert (await observed(parts)).facts.subnet.flag_visible is False
 
 
+@pytest.mark.parametrize(
+    ("name", "nic", "status", "unidentified"),
+    [
+        ("worker-9", {}, "RUNNING", True),
+        ("worker-9", {}, "TERMINATED", False),
+        ("worker-9", {"subnetwork": f"{BASE}/{SUBNET}-2"}, "RUNNING", False),
+        ("database", {}, "RUNNING", False),
+    ],
+)
+async def test_a_running_vm_of_a_pool_without_node_is_unidentified(
+    name: str, nic: dict[str, str], status: str, unidentified: bool
+) -> None:
+    parts = Parts()
+    vm = instance(name, status=status)
+    vm["networkInterfaces"][0].update(nic)
+    parts.compute.resources[f"{ZONE}/instances/{name}"] = vm
+    words = {f"VM {name}": "runs, but the API server shows no Node of its name"}
+    assert (await observed(parts)).facts.unidentified == (words if unidentified else {})
+
+
+@pytest.mark.parametrize(
+    ("objects", "zone", "ids"),
+    [
+        ([], "", ()),
+        ([{"spec": None}, {}], "", ()),
+        ([{"spec": {}}, {"spec": {"providerID": "gce://p/z/worker-0"}}], "z", ("gce://p/z/worker-0",)),
+        (
+            [{"spec": {"providerID": "nonsense"}}, {"spec": {"providerID": "gce:///p/z/worker-0"}}],
+            "z",
+            ("nonsense", "gce:///p/z/worker-0"),
+        ),
+    ],
+)
+def test_the_zone_of_a_member_is_in_its_provider_id(objects: list[Any], zone: str, ids: tuple[str, ...]) -> None:
+    member = Member.of("worker-0", None, *objects)
+    assert (member.zone, member.provider_ids) == (zone, ids)
+
+
+async def test_the_conditions_of_the_nodes_are_read() -> None:
+    parts = Parts()
+    problem = {"type": "HostNetworkProblem", "status": "True", "message": "1 of 3"}
+    ready = {"type": "Ready", "status": "True"}
+    parts.platform.nodes["worker-0"] = {**node(0), "status": {"conditions": [ready, problem]}}
+    parts.platform.nodes["worker-1"] = {**node(1), "status": None}
+    facts = (await observed(parts)).facts
+    assert facts.with_network_problem == {"worker-0"}
+    assert facts.unhealthy == {"worker-0": "reports HostNetworkProblem: 1 of 3", "worker-1": "is not Ready"}
+
+
 class NoProber:
     """A cluster without the probe pods."""
 

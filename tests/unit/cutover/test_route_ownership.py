@@ -92,6 +92,11 @@ def test_routes_elsewhere_are_ignored(fields: dict[str, Any]) -> None:
     assert split([route(**fields)], OURS) == ([], [])
 
 
+def test_a_route_that_is_ignored_hides_none_behind_it() -> None:
+    elsewhere, ours = [route(network=None), route(destRange="10.0.0.0/8")], route()
+    assert names(split([*elsewhere, ours], OURS)[0]) == [ours["name"]]
+
+
 def test_the_network_is_the_same_under_any_host() -> None:
     other = NETWORK.replace("www.googleapis.com", "compute.googleapis.com")
     assert names(split([route(network=other)], OURS)[0]) == [route()["name"]]

@@ -462,8 +462,12 @@ def test_the_subnets_of_another_region_or_network_are_not_the_clusters() -> None
     elsewhere = subnet(NODES_SUBNET, "10.9.0.0/16", purpose="PRIVATE_NAT") | {"region": f"{BASE}/regions/us-east1"}
     for check in ("subnet-purpose", "subnet-name-taken", "subnet-range", "ipv6-access-type"):
         assert problems(answering("subnetworks", elsewhere), check) == []
+    stranger = subnet("x2", "10.9.0.0/16") | {"network": f"{NETWORK}-2"}
+    assert problems(answering("subnetworks", stranger), "subnet-name-taken") == []
     expanded = nodes_subnet(ipCidrRange="10.250.0.0/20")
     assert problems(expanded, "subnet-range") == []
+    assert problems(answering("subnetworks", subnet(SERVICES_SUBNET, SERVICES)), "subnet-range") == []
+    assert problems(about_cluster(nodes=""), "subnet-range") == []
 
 
 def test_what_the_nodes_subnet_has_already_is_no_overlap() -> None:
