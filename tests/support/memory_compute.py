@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -36,7 +36,7 @@ class MemoryCompute:
     @property
     def changes(self) -> list[str]:
         """The calls that are no reads."""
-        return [call for call in self.calls if not call.startswith("GET ")]
+        return [call for call in self.calls if not call.startswith("GET ") and not call.endswith("/testIamPermissions")]
 
     async def get(self, path: str, **_: Any) -> Resource:
         self._begin("GET", path)
@@ -56,6 +56,10 @@ class MemoryCompute:
     async def aggregated(self, collection: str, **_: Any) -> Resources:
         self._begin("GET", f"aggregated/{collection}")
         return [found for at, found in self.resources.items() if at.split("/")[-2:-1] == [collection]]
+
+    async def granted(self, path: str, permissions: Iterable[str]) -> frozenset[str]:
+        self._begin("POST", f"{path}/testIamPermissions")
+        return frozenset(permissions)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Resource:
         await self._change("POST", path, body)

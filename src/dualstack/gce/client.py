@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -128,6 +128,11 @@ class ComputeClient:
             token = page.get("nextPageToken")
             if not token:
                 return
+
+    async def granted(self, path: str, permissions: Iterable[str]) -> frozenset[str]:
+        """Those of the permissions that the caller has on a resource (docs/reference/compute-engine.md#permissions)."""
+        answer = await self._request("POST", f"{path}/testIamPermissions", {"permissions": sorted(permissions)})
+        return frozenset(answer.get("permissions") or ())
 
     # -- changing
 

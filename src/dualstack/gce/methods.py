@@ -24,7 +24,8 @@ class Method:
     def read_only(self) -> bool:
         """Whether it serves to look at the project; operations are looked at only after a change."""
         collection, _, verb = self.id.partition(".")
-        return verb.startswith(("get", "list", "aggregatedList")) and not collection.endswith("Operations")
+        reads = verb.startswith(("get", "list", "aggregatedList", "testIamPermissions"))
+        return reads and not collection.endswith("Operations")
 
 
 # Permissions without their prefix `compute.`; `~` marks inferred ones.
@@ -39,12 +40,14 @@ networks.patch              | networks.update networks.get                | set 
 networks.delete             | networks.delete                             | delete the VPC with the cluster
 subnetworks.get             | subnetworks.get                             | read ranges, stack type and IPv6 prefix
 subnetworks.aggregatedList  | subnetworks.list                            | read the ranges of all subnets of the VPC
+subnetworks.testIamPermissions |                                          | test permissions before the first change
 subnetworks.insert          | subnetworks.create ~networks.updatePolicy   | create the IPv6 services subnet
 subnetworks.patch           | subnetworks.update subnetworks.get          | set overlap flag, ranges and stack type
 subnetworks.delete          | subnetworks.delete ~networks.updatePolicy   | delete subnets with the cluster
 subnetworks.expandIpCidrRange | subnetworks.expandIpCidrRange             | grow the nodes subnet
 routes.get                  | routes.get                                  | check that a route is deleted
 routes.list                 | routes.list                                 | find node routes and conflicting routes
+routes.testIamPermissions   |                                             | test permissions before the first change
 routes.insert    | routes.create networks.updatePolicy ~instances.use     | restore node routes; checks and drills
 routes.delete               | routes.delete ~networks.updatePolicy        | remove node routes
 firewalls.get               | firewalls.get                               | read the cluster's firewall rules
@@ -64,6 +67,7 @@ forwardingRules.aggregatedList | forwardingRules.list                     | coun
 instances.get               | instances.get                               | read a VM's network interface and aliases
 instances.list              | instances.list                              | find the cluster's VMs
 instances.aggregatedList    | instances.list                              | count the VPC's interfaces
+instances.testIamPermissions |                                            | test permissions before the first change
 instances.updateNetworkInterface | instances.updateNetworkInterface subnetworks.use ~instances.get | change aliases
 instances.insert | instances.create disks.create ~subnetworks.use ~images.useReadOnly ~instances.setMetadata \
 ~instances.setLabels | create the VM of the decoy check

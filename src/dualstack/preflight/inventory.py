@@ -33,10 +33,12 @@ Source = Literal[
     "region",
     "machine types",
     "machine metadata",
+    "permissions",
 ]
 """`cluster state` is what a cut-over observes (`CutoverFacts`); the others are reads of Compute.
 
-`machine types`: those of the cluster's VMs. `machine metadata`: of one VM of each pool.
+`machine types`: those of the cluster's VMs. `machine metadata`: of one VM of each pool. `permissions`: for some
+resources `{"object", "missing"}`, with the permissions that the caller lacks.
 """
 
 Answer = list[Resource] | ComputeRefusal

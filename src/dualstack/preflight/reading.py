@@ -1,4 +1,4 @@
-"""Reads what the checks look at, with GET and list requests only."""
+"""Reads what the checks look at, with GET, list and testIamPermissions requests only."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 
 from dualstack.gce import ComputeClient, Resource
-from dualstack.gce.errors import ComputeRefusal
+from dualstack.gce.errors import ComputeRefusal, NotFound
 from dualstack.gce.gather import gather_all
+from dualstack.gce.methods import METHODS
 from dualstack.gce.resources import last_segment, network_filter
 from dualstack.model.cluster import Cluster
 from dualstack.model.errors import DualstackError
@@ -40,6 +41,25 @@ REGION_FIELDS = "quotas"
 FORWARDING_RULE_FIELDS = "items/*/forwardingRules(loadBalancingScheme,network),nextPageToken"
 
 
+_TESTED = {
+    "subnetworks": ("subnetworks.patch", "instances.updateNetworkInterface"),
+    "instances": ("instances.updateNetworkInterface",),
+    "routes": ("routes.delete",),
+}
+"""The methods of a cut-over whose permissions can be tested on a resource of each collection."""
+
+NEEDED = {
+    collection: frozenset(
+        permission
+        for method in methods
+        for permission in (*METHODS[method].permissions, *METHODS[method].inferred)
+        if permission.startswith(f"compute.{collection}.")
+    )
+    for collection, methods in _TESTED.items()
+}
+"""The permissions that a cut-over needs on resources of each collection, as far as they can be tested there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Preflight:
     """Reads the project of one cluster. The parameters are those of `Inventory`."""
@@ -67,6 +87,7 @@ class Preflight:
                 "router status": self._router_status(inventory),
                 "machine types": self._machine_types(inventory),
                 "machine metadata": self._machine_metadata(inventory),
+                "permissions": self._permissions(inventory),
             }
         )
         return replace(inventory, answers={**inventory.answers, **further})
@@ -126,6 +147,25 @@ class Preflight:
         ]
         found = await gather_all(*(self.compute.find(path, fields=METADATA_FIELDS) for path in paths))
         return [machine for machine in found if machine is not None]
+
+    async def _permissions(self, inventory: Inventory) -> list[Resource]:
+        """What the caller lacks on the nodes subnet, on a VM and on a route of the cluster."""
+        machines = [machine for pool in self.cluster.pools for machine in inventory.machines(pool)[:1]]
+        paths = {self.cluster.nodes_subnet_path: "subnetworks"}
+        paths |= {f"zones/{last_segment(each['zone'])}/instances/{each['name']}": "instances" for each in machines[:1]}
+        if isinstance(inventory.observed, CutoverFacts):
+            paths |= {f"global/routes/{route.name}": "routes" for route in inventory.observed.routes[:1]}
+        granted = await gather_all(*(self._granted(path, NEEDED[kind]) for path, kind in paths.items()))
+        return [
+            {"object": f"{kind} {last_segment(path)}", "missing": sorted(NEEDED[kind] - found)}
+            for (path, kind), found in zip(paths.items(), granted, strict=True)
+        ]
+
+    async def _granted(self, path: str, wanted: frozenset[str]) -> frozenset[str]:
+        try:
+            return await self.compute.granted(path, wanted)
+        except NotFound:  # deleted since it was read
+            return wanted
 
 
 async def _only(request: Awaitable[Resource]) -> list[Resource]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dualstack.preflight import limits, nodes, ranges, routing, subnets
+from dualstack.preflight import limits, nodes, permissions, ranges, routing, subnets
 from dualstack.preflight.check import Check
 from dualstack.preflight.finding import Finding
 from dualstack.preflight.inventory import Inventory
 
 CHECKS: tuple[Check, ...] = (
+    permissions.permissions_granted,
     ranges.range_valid,
     ranges.pod_range_overlap,
     ranges.pod_range_taken,

@@ -317,6 +317,24 @@ async def test_p02_what_no_request_can_change_is_found_before_the_first_one(
         assert codes(made) == ["ERR_CONFIGURATION_PROBLEM"]
 
 
+@pytest.mark.parametrize(
+    ("denied", "found"),
+    [
+        ("compute.instances.updateNetworkInterface", "permission compute.instances.updateNetworkInterface is missing"),
+        ("compute.routes.delete", "permission compute.routes.delete is missing"),
+        ("compute.subnetworks.update", f"subnetworks {NS}-nodes: permission compute.subnetworks.update is missing"),
+        ("compute.subnetworks.use", f"subnetworks {NS}-nodes: permission compute.subnetworks.use is missing"),
+    ],
+)
+async def test_p30_a_permission_that_is_missing_is_found_before_the_first_change(denied: str, found: str) -> None:
+    async with scene(FaultRule("*", Fault(denied=denied), count=99), speed=800.0) as made:
+        made.trigger()
+        error = await stopped(made)
+        assert {finding.id for finding in error.findings} == {"permissions-granted"}
+        assert found in str(error)
+        assert codes(made) == ["ERR_INFRA_UNAUTHORIZED"]
+
+
 async def test_p21_a_guest_agent_that_may_take_the_aliases_is_a_risk() -> None:
     async with scene(speed=800.0) as made:
         for config in made.store.list(gardener_kinds.OPERATING_SYSTEM_CONFIG, NS):

@@ -141,7 +141,7 @@ def test_each_setting_has_its_bound(settings: dict[str, Any], valid: bool) -> No
     ("step", "seconds"),
     [
         (SaveRoutes(), 1.0),
-        (StopController(), 30.0),
+        (StopController(), 60.0),
         (SetOverlapFlag(), 8.0),
         (AddSecondaryRange(), 8.0),
         (AddDecoyRange(), 8.0),

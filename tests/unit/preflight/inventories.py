@@ -97,6 +97,7 @@ ANSWERS: Mapping[Source, list[Resource]] = {
         {"name": "n2-standard-4", "zone": ZONE, "guestCpus": 4},
         {"name": "e2-standard-8", "zone": ZONE, "guestCpus": 8},
     ],
+    "permissions": [{"object": f"subnetworks {NODES_SUBNET}", "missing": []}],
     "machine metadata": [{"name": "node-0", "metadata": metadata(disable_address_manager="true")}],
     "forwarding rules": [{"loadBalancingScheme": "INTERNAL", "network": NETWORK}],
 }

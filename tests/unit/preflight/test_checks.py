@@ -105,6 +105,11 @@ def many_routes(count: int) -> Inventory:
 
 APPEARS: list[tuple[str, Inventory, str]] = [
     (
+        "permissions-granted",
+        with_answer("permissions", [{"object": "routes r", "missing": ["compute.routes.delete"]}]),
+        "routes r: permission compute.routes.delete is missing",
+    ),
+    (
         "pod-range-overlap",
         answering("subnetworks", subnet("y", IN_PODS)),
         f"subnet y: range {IN_PODS} overlaps the pod range {PODS}",
@@ -377,6 +382,7 @@ def test_every_check_has_such_a_case() -> None:
 def test_the_state_of_a_finished_cluster_leaves_little_to_check() -> None:
     remaining = {check.id for check in CHECKS if findings(DONE, check.id)[0].status == "ok"}
     assert remaining == {
+        "permissions-granted",
         "service-range-overlap",
         "service-range-routes",
         "peer-ranges",
