@@ -205,6 +205,11 @@ def test_r5_a_fault_that_can_never_happen_is_refused(rule: str, words: str, tmp_
     assert words in refusal(str(EXAMPLE), "--faults", str(path))[0]
 
 
+def test_r3_more_nodes_than_can_be_rehearsed_in_an_hour_are_refused() -> None:
+    (fault,) = refusal(str(EXAMPLE), "--nodes", "2000")
+    assert fault.startswith("--nodes 2000: a rehearsal would take longer than 1 h; the largest possible number is ")
+
+
 def test_p26_a_pod_range_without_blocks_for_the_decoys_is_refused_with_the_way_without_them(tmp_path: Path) -> None:
     path = shoot_with(networking(pods="100.96.0.0/22"), tmp_path)
     (fault,) = refusal(str(path), "--decoys")

@@ -173,10 +173,14 @@ _DAEMON_SET_SECONDS = 8.0
 """One node of a DaemonSet's rolling update."""
 
 
-def typical_duration(direction: Direction, shoot: ShootView) -> float:
-    """The usual duration of a run in simulated seconds."""
-    nodes = sum(pool.minimum for pool in shoot.pools)
+def typical_duration(direction: Direction, shoot: ShootView, nodes: int) -> float:
+    """The usual duration of a run with so many nodes in simulated seconds."""
     return sum(_typical(phase, shoot, nodes) for phase in direction.phases)
+
+
+def nodes_at_once(shoot: ShootView) -> int:
+    """How many nodes the pools replace at a time."""
+    return max(1, sum(pool.max_surge + pool.max_unavailable for pool in shoot.pools))
 
 
 def remaining(record: Record, shoot: ShootView, now: float) -> float | None:
@@ -210,6 +214,5 @@ def _of_current(record: Record, shoot: ShootView, phase: str, now: float, nodes:
 
 def _typical(phase: str, shoot: ShootView, nodes: int) -> float:
     if phase == "roll-out":
-        at_once = max(1, sum(pool.max_surge + pool.max_unavailable for pool in shoot.pools))
-        return math.ceil(nodes / at_once) * _SECONDS_PER_WAVE
+        return math.ceil(nodes / nodes_at_once(shoot)) * _SECONDS_PER_WAVE
     return _TYPICAL[phase] + (_DAEMON_SET_SECONDS * nodes if phase == "dual-stack" else 0.0)

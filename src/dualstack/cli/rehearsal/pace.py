@@ -7,15 +7,20 @@ before the run where this machine is too slow for the requested speed, and the r
 
 from __future__ import annotations
 
+import bisect
 import statistics
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import aiohttp
 import msgspec
 
+from dualstack.cli.rehearsal.display import nodes_at_once, typical_duration
+from dualstack.cli.rehearsal.record import FORWARD
 from dualstack.cli.rehearsal.world import WorldAddress
 from dualstack.clock import ScaledClock
+from dualstack.gardener.model.shoot import ShootView
 
 REQUEST = 0.5
 """Simulated seconds that a request may take before the run; during the run, the processes also work on others."""
@@ -30,6 +35,15 @@ MEASURED_AT = 200.0
 """The highest speed at which requests are measured; at a much higher one the world is busy with its own heartbeats."""
 
 _SAMPLES = 25
+
+MOST_NODES = 1000
+"""The work of the simulated world grows with the square of the number of nodes."""
+
+CAPACITY = 20_000.0
+"""Nodes times simulated seconds that one processor simulates in a second of wall time, node replacement included."""
+
+LONGEST = 3600.0
+"""Seconds of wall time that a rehearsal may take on an idle machine."""
 
 
 @dataclass(slots=True)
@@ -65,6 +79,25 @@ class Pace:
         if self.speed < self.requested:
             return f"slowed down to --speed {self.speed:.0f}, which this machine can follow, from {self.requested:.0f}"
         return None
+
+
+def too_large(shoot: ShootView) -> str | None:
+    """Why the cluster cannot be rehearsed within `LONGEST`, with the largest number that can; None if it can."""
+    nodes = sum(pool.minimum for pool in shoot.pools)
+    if nodes <= MOST_NODES and _wall_seconds(shoot, nodes) <= LONGEST:
+        return None
+    # The estimate grows with the number, so that the largest one can be found by bisection.
+    most = bisect.bisect_right(range(1, MOST_NODES + 1), LONGEST, key=partial(_wall_seconds, shoot))
+    at_once = nodes_at_once(shoot)
+    return (
+        f"a rehearsal would take longer than {LONGEST / 3600:.0f} h; the largest possible number is {most}, with "
+        f"{at_once} {'node' if at_once == 1 else 'nodes'} replaced at a time (maxSurge and maxUnavailable of the pools)"
+    )
+
+
+def _wall_seconds(shoot: ShootView, nodes: int) -> float:
+    """How long a rehearsal takes on an idle machine, roughly."""
+    return typical_duration(FORWARD, shoot, nodes) / (CAPACITY / nodes)
 
 
 async def choose_speed(address: WorldAddress, requested: float) -> tuple[WorldAddress, Pace]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import tempfile
@@ -20,7 +21,7 @@ from dualstack.cli.rehearsal.display import Display, make_display, remaining, ty
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
 from dualstack.cli.rehearsal.landscape import CLEAR_FLAG, DUALSTACK, Landscape
 from dualstack.cli.rehearsal.next_steps import after_failure, after_success
-from dualstack.cli.rehearsal.pace import MEASURED_AT, Pace, choose_speed
+from dualstack.cli.rehearsal.pace import MEASURED_AT, Pace, choose_speed, too_large
 from dualstack.cli.rehearsal.processes import Child, events, first_of, operator_arguments, running, start_world
 from dualstack.cli.rehearsal.progress_limit import ProgressLimit
 from dualstack.cli.rehearsal.record import BACK, FORWARD, MAX_SAME_FAILURES, Direction, Record, at_rest
@@ -36,11 +37,12 @@ from dualstack.cli.rehearsal.result import (
     traffic_since,
 )
 from dualstack.cli.rehearsal.summary import summarise
-from dualstack.cli.rehearsal.world import World, WorldAddress, open_world
+from dualstack.cli.rehearsal.world import RequestRefused, World, WorldAddress, open_world
 from dualstack.cli.shoot_file import parse_shoot, read_text
 from dualstack.clock import ScaledClock
 from dualstack.gardener.model.names import DECOYS
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.kube.interface import Unavailable
 from dualstack.model.cidr import blocks
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import STEPS, OperatorReady, StepStarted
@@ -176,6 +178,8 @@ def _checked(options: Options, text: str) -> ShootView:
             "a rehearsal starts from an IPv4-only Shoot and adds IPv6 itself: remove IPv6"
         )
     nodes = sum(pool.minimum for pool in shoot.pools)
+    if reason := too_large(shoot):
+        raise InvalidInput(f"--nodes {nodes}: {reason}")
     if options.decoys and blocks(shoot.pods, shoot.node_cidr_mask_size) < nodes + PARTS:
         raise InvalidInput(
             f"--decoys: it needs {PARTS} free blocks of the pod range {shoot.pods}, which has "
@@ -276,9 +280,9 @@ class Rehearsal:
         self, direction: Direction, operator: asyncio.Task[None], server: Child, world: World
     ) -> tuple[Run, str | None]:
         """Start one run, watch it to its end, and verify the cluster. Returns the reason too if it failed."""
-        self._record = record = Record(
-            direction, progress_limit=ProgressLimit(typical_duration(direction, self._shoot))
-        )
+        node_count = sum(pool.minimum for pool in self._shoot.pools)
+        limit = ProgressLimit(typical_duration(direction, self._shoot, node_count))
+        self._record = record = Record(direction, progress_limit=limit)
         before = await _inventory(world)
         nodes_before = {node["metadata"]["uid"] for node in await world.nodes()}
         reason: str | None = None
@@ -395,19 +399,24 @@ class Rehearsal:
 
     async def _refresh(self, world: World) -> None:
         while True:
-            began = time.monotonic()
-            await world.control("/clock")
-            self._pace.note(time.monotonic() - began)
-            traffic = await world.control("/traffic")
-            now = world.clock.now() - self._record.origin
-            self._display.refresh(self._record, traffic, now, remaining(self._record, self._shoot, now))
+            # A world that is busy answers late; if it has ended, its process says so.
+            with contextlib.suppress(RequestRefused):
+                began = time.monotonic()
+                await world.control("/clock")
+                self._pace.note(time.monotonic() - began)
+                traffic = await world.control("/traffic?summary")
+                now = world.clock.now() - self._record.origin
+                self._display.refresh(self._record, traffic, now, remaining(self._record, self._shoot, now))
             await asyncio.sleep(0.5)
 
     async def _until_done(self, world: World) -> None:
         """Return when the Shoot has reached the end of the run and is at rest; Failed when it never will."""
         while True:
             await asyncio.sleep(0.25)
-            shoot = await world.read_shoot()
+            try:
+                shoot = await world.read_shoot()
+            except Unavailable:  # busy; if it has ended, its process says so
+                continue
             operation = shoot["status"].get("lastOperation", {})
             if operation.get("state") == "Failed":
                 raise Failed(f"the Shoot's operation failed: {operation.get('description', 'no description')}")
