@@ -56,7 +56,7 @@ async def whole_trial(spawner: Spawner, point: Point | None, options: RunOptions
             seconds = clock.now() - record.origin
             traffic = traffic_since(await world.control("/traffic"), record.origin)
             if outcome == "ok":
-                outcome = await _checked(FinishedRun(world, record, traffic, options.strategy))
+                outcome = await _checked(FinishedRun(world, record, traffic, options.strategy, undisturbed=False))
         finally:
             await operator.close()
         return judged(wire, operator, outcome, traffic["blackoutSeconds"]["max"], seconds)

@@ -45,7 +45,7 @@ def test_every_cited_anchor_exists() -> None:
 
 
 @pytest.mark.parametrize("pattern", [UNREACHABLE, BARE_NUMBER], ids=["unreachable document", "bare number"])
-def test_nothing_cites_what_a_reader_cannot_open(pattern: re.Pattern[str]) -> None:
+def test_r11_nothing_cites_what_a_reader_cannot_open(pattern: re.Pattern[str]) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in tracked()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -153,3 +154,37 @@ def test_an_interrupt_ends_it_and_leaves_nothing_behind() -> None:
         assert Path(facts["kubeconfig"]).exists()
     assert process.returncode == 0
     assert not Path(facts["kubeconfig"]).exists()
+
+
+@pytest.mark.slow
+def test_r12_the_operator_migrates_a_served_world_as_the_readme_shows() -> None:
+    """Given the README's commands for a served world, when they run, then the migration begins."""
+    readme = (EXAMPLE.parents[1] / "README.md").read_text(encoding="utf-8")
+    command = next(line for line in readme.splitlines() if line.startswith("    dualstack operator --kubeconfig"))
+    (patch,) = re.findall(r"patch shoot bar --type merge.*\n +-p '(.*)'", readme)
+    with served(str(EXAMPLE), "--speed", "50", "--nodes", "1") as world:
+        clock = world["clock"]
+        words = [
+            world["kubeconfig"]
+            if word.endswith("/kubeconfig")
+            else world["computeEndpoint"]
+            if word[0] == "$"
+            else word
+            for word in command.split()[1:]
+        ]
+        times = ("--clock-origin", repr(clock["origin"]), "--clock-speed", repr(clock["speed"]))
+        with started(*words, *times, "--events", "-") as operator:
+            if operator.stdout is None:
+                raise RuntimeError("standard output is not a pipe")
+            assert json.loads(operator.stdout.readline())["event"] == "operator.ready"
+            server = yaml.safe_load(Path(world["kubeconfig"]).read_text())["clusters"][0]["cluster"]["server"]
+            edit_shoot(server, patch)
+            assert any(json.loads(line)["event"] == "phase.started" for line in operator.stdout)
+
+
+def edit_shoot(server: str, patch: str) -> None:
+    """Apply the merge patch to the example's Shoot."""
+    with closing(http.client.HTTPConnection(server.removeprefix("http://"), timeout=30)) as connection:
+        path = "/apis/core.gardener.cloud/v1beta1/namespaces/garden-foo/shoots/bar"
+        connection.request("PATCH", path, patch, {"Content-Type": "application/merge-patch+json"})
+        assert connection.getresponse().status == 200

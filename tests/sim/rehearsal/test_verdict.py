@@ -42,7 +42,7 @@ def by_status(checks: list[Check]) -> dict[str, list[str]]:
     return found
 
 
-async def test_pairs_without_connectivity_at_the_end_fail_even_a_lossy_strategy() -> None:
+async def test_p32_pairs_without_connectivity_at_the_end_fail_even_a_lossy_strategy() -> None:
     async with world() as (opened, owner):
         deny = {
             "name": "deny-pods",
@@ -103,6 +103,16 @@ def test_p35_a_pair_that_recovered_before_the_cut_over_is_not_charged() -> None:
     )
     assert ipv4_loss({**UNBROKEN, "brokenPairs": [early, late]}, "overlap", 200.0).status == "failed"
     assert ipv4_loss({**UNBROKEN, "brokenPairs": [early]}, "overlap", None).status == "failed"
+
+
+def test_p32_an_outage_is_compared_with_its_announcement() -> None:
+    broken = [{"from": "a", "to": "b", "family": "IPv4", "seconds": 90.0, "since": 300.0}]
+    lost = {**UNBROKEN, "brokenPairs": broken}
+    assert ipv4_loss(lost, "compressed", 200.0, 50.0, undisturbed=True).status == "accepted"
+    assert ipv4_loss(lost, "compressed", 200.0, 33.0, undisturbed=True) == Check(
+        "traffic.ipv4", "failed", "1 pod pairs lost IPv4 connectivity, for at most 90.0 s; announced: 33 s"
+    )
+    assert ipv4_loss(lost, "compressed", 200.0, 33.0, undisturbed=False).status == "accepted"
 
 
 def test_p32_the_end_is_judged_by_the_pairs_without_connectivity() -> None:

@@ -32,11 +32,16 @@ LOSSY = (*(name for name, strategy in STRATEGIES.items() if not strategy.lossles
 upstream's way, whose loss is measured."""
 
 
+MOST_TIMES = 2.0
+"""The announcement is an estimate; the requests of a rehearsal take longer than the estimate assumes."""
+
+
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
     """A run and the world that it ended in. `traffic` is the world's account when the run ended.
 
-    strategy: of the cut-over, or the landscape's way.
+    strategy: of the cut-over, or the landscape's way. undisturbed: without kills and faults, on a machine that followed
+    the clock, so that the announced outage can be expected.
     """
 
     world: World
@@ -44,6 +49,7 @@ class FinishedRun:
     traffic: Mapping[str, Any]
     strategy: str
     landscape: Landscape = DUALSTACK
+    undisturbed: bool = True
 
 
 async def verify(run: FinishedRun, *, complete: bool) -> list[Check]:
@@ -86,7 +92,7 @@ async def verify(run: FinishedRun, *, complete: bool) -> list[Check]:
         rules = {"control-plane.ignore-annotation": gardener.nothing_ignored}
     checks += [await _judged(name, rule) for name, rule in rules.items()]
     return [
-        ipv4_loss(run.traffic, run.strategy, record.started("cut-over")),
+        ipv4_loss(run.traffic, run.strategy, record.started("cut-over"), record.announced, undisturbed=run.undisturbed),
         ipv4_now(await world.control("/traffic")),
         *checks,
     ]
@@ -99,15 +105,23 @@ async def _judged(name: str, rule: Callable[[], Awaitable[Verdict]]) -> Check:
         return unreadable(name, error)
 
 
-def ipv4_loss(traffic: Mapping[str, Any], strategy: str, cut_over: float | None = None) -> Check:
+def ipv4_loss(
+    traffic: Mapping[str, Any],
+    strategy: str,
+    cut_over: float | None = None,
+    announced: float = 0.0,
+    *,
+    undisturbed: bool = False,
+) -> Check:
     """How long pod pairs had no connectivity during the run; accepted for a strategy that announces its outage.
 
     cut_over: when the cut-over began, in the seconds of `traffic`. What ended before is no loss of the migration, such
-    as the first seconds of a replaced VM.
+    as the first seconds of a replaced VM. announced: the longest outage that was announced, in seconds; that of an
+    undisturbed run may be at most `MOST_TIMES` as long.
     """
-    before = [pair for pair in traffic["brokenPairs"] if pair["since"] + pair["seconds"] <= (cut_over or 0.0)]
-    broken = [pair for pair in traffic["brokenPairs"] if pair not in before]
-    earlier = f"; {len(before)} pod pairs lost connectivity before the cut-over began" if before else ""
+    broken = _since(cut_over, traffic)
+    before = len(traffic["brokenPairs"]) - len(broken)
+    earlier = f"; {before} pod pairs lost connectivity before the cut-over began" if before else ""
     if not broken:
         later = traffic.get("laterPairs", 0)
         evidence = f"blackout 0.0 s for {traffic['pairs']} pairs and for {later} more that formed during the roll-out"
@@ -115,7 +129,15 @@ def ipv4_loss(traffic: Mapping[str, Any], strategy: str, cut_over: float | None 
     families = " and ".join(sorted({pair["family"] for pair in broken}))
     longest = max(pair["seconds"] for pair in broken)
     evidence = f"{len(broken)} pod pairs lost {families} connectivity, for at most {longest:.1f} s"
-    return Check("traffic.ipv4", "accepted" if strategy in LOSSY else "failed", evidence + earlier)
+    if announced:
+        evidence += f"; announced: {announced:.0f} s"
+    as_announced = not (announced and undisturbed) or longest <= MOST_TIMES * announced
+    return Check("traffic.ipv4", "accepted" if strategy in LOSSY and as_announced else "failed", evidence + earlier)
+
+
+def _since(cut_over: float | None, traffic: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The pairs that lost connectivity, without those that had it again before the cut-over began."""
+    return [pair for pair in traffic["brokenPairs"] if pair["since"] + pair["seconds"] > (cut_over or 0.0)]
 
 
 def ipv4_now(traffic: Mapping[str, Any]) -> Check:

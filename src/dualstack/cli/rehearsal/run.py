@@ -325,7 +325,15 @@ class Rehearsal:
         self._verifying = True
         try:
             traffic = traffic_since(await world.control("/traffic"), self._origin)
-            finished = FinishedRun(world, self._record, traffic, self._strategy(), self._options.landscape)
+            disturbed = self._kills or (await world.control("/faults"))["fired"] or self._pace.behind
+            finished = FinishedRun(
+                world,
+                self._record,
+                traffic,
+                self._strategy(),
+                self._options.landscape,
+                undisturbed=not disturbed,
+            )
             return await verify(finished, complete=complete)
         finally:
             self._verifying = False
