@@ -6,36 +6,15 @@ The whole Infrastructure reconcile in virtual time (`tests.storm.world`), judged
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import pytest
 
-from dualstack.model.events import StepStarted
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
-from tests.storm.world import SocketlessLoop, StormWorld, storm_world
-
-LONGEST = 60.0
-"""Seconds for which the one node on trial may be unreachable."""
+from tests.storm.world import LONGEST, StormWorld, storm_world, virtually
 
 ROUTES_NOT_SERVED = "static routes do not carry traffic to unassigned addresses"
 ALIASES_NOT_MATCHED = "does not count an alias IP range as a matched"
-Result = TypeVar("Result")
-
-
-def virtually(main: Callable[[], Awaitable[Result]]) -> Result:
-    """Run `main` in virtual time."""
-
-    async def run() -> Result:
-        return await main()
-
-    with asyncio.Runner(loop_factory=SocketlessLoop) as runner:
-        return runner.run(run())
-
-
-def steps(world: StormWorld) -> list[str]:
-    return [event.step for event in world.events if isinstance(event, StepStarted)]
 
 
 async def assert_back_on_routes(world: StormWorld, fact: str) -> None:
@@ -89,7 +68,7 @@ def test_p24_with_the_facts_as_assumed_nothing_is_lost(nodes: int) -> None:
             assert world.broken() == ()
             assert await world.routes() == set()
             assert len(await world.aliases()) == nodes
-            assert ("add-range-canary" in steps(world)) == (nodes > 1)
+            assert ("add-range-canary" in world.steps()) == (nodes > 1)
 
     virtually(main)
 
@@ -121,7 +100,7 @@ def test_p24_a_node_that_stays_unreachable_without_the_range_is_not_blamed_on_th
     async def main() -> None:
         async with storm_world(nodes=3) as world:
             run = asyncio.ensure_future(world.reconcile())
-            while "barrier-range-canary" not in steps(world):
+            while "barrier-range-canary" not in world.steps():
                 await world.clock.sleep(1.0)
             name = min(node.name for node in world.world.nodes)
             world.complain(name)

@@ -7,11 +7,11 @@ detector and cloud-controller-manager are played here, as far as a cut-over depe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import yaml
@@ -51,6 +51,21 @@ GRACE = 20.0
 TOKENS = "http://127.0.0.1/"
 """Nothing asks there: `DirectCompute` is not authenticated."""
 _encode = msgspec.json.encode
+
+
+LONGEST = 60.0
+"""Seconds for which the one node on trial may be unreachable."""
+Result = TypeVar("Result")
+
+
+def virtually(main: Callable[[], Awaitable[Result]]) -> Result:
+    """Run `main` in virtual time."""
+
+    async def run() -> Result:
+        return await main()
+
+    with asyncio.Runner(loop_factory=SocketlessLoop) as runner:
+        return runner.run(run())
 
 
 class SocketlessLoop(VirtualLoop):
@@ -144,6 +159,14 @@ class StormWorld:
             gardener_kinds.INFRASTRUCTURE, self.shoot, {"metadata": {"annotations": annotations}}, self.namespace
         )
 
+    def new_generation(self) -> None:
+        """The Shoot's owner requests another try."""
+        cluster = self.store.get(gardener_kinds.CLUSTER, self.namespace)
+        assert cluster is not None
+        shoot = cluster["spec"]["shoot"]
+        metadata = {**shoot["metadata"], "generation": shoot["metadata"].get("generation", 1) + 1}
+        self.store.patch(gardener_kinds.CLUSTER, self.namespace, {"spec": {"shoot": {**shoot, "metadata": metadata}}})
+
     async def reconcile(self, emit: Callable[[AnyEvent], None] | None = None) -> DualstackError | None:
         """One reconcile by a new process; its error."""
         clients = _Clients(self.client, self.clock)
@@ -204,6 +227,10 @@ class StormWorld:
         body = {"secondaryIpRanges": ranges, "fingerprint": subnet["fingerprint"]}
         await self.compute.answer("subnetworks.patch", region, subnet["name"], body=body)
         await self.clock.sleep(60.0)
+
+    def steps(self) -> list[str]:
+        """The steps that were started, in order."""
+        return [event.step for event in self.events if isinstance(event, StepStarted)]
 
     # -- what is there
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from dualstack.clock import Clock
+from dualstack.cutover.bodies import Body, Change, with_first_alias, with_range, without_aliases, without_range
 from dualstack.cutover.decoys import RANGE as DECOY_RANGE
 from dualstack.cutover.decoys import Decoys
+from dualstack.cutover.headroom import HeadroomTrial
 from dualstack.cutover.observation import RANGE_PROVEN, Observation, Observer, with_network_problem
 from dualstack.cutover.platform import Platform
 from dualstack.cutover.rollback_drill import RollbackDrill as Drill
 from dualstack.cutover.route_ownership import route_body
 from dualstack.cutover.run import DirectionChanged
 from dualstack.gce import ComputeClient
-from dualstack.gce.errors import AlreadyExists, NotFound, StaleFingerprint
+from dualstack.gce.errors import AlreadyExists, ComputeRefusal, NotFound, StaleFingerprint
 from dualstack.gce.gather import at_most
 from dualstack.gce.resources import DUAL_STACK, first_interface
 from dualstack.model import names
@@ -46,6 +49,7 @@ from dualstack.plan.steps import (
     Transition,
 )
 from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.steps.headroom import ProveHeadroom, RemoveHeadroomTrial
 from dualstack.plan.steps.subnet import RANGE_CANARY
 
 WIDTH = 1000
@@ -57,10 +61,8 @@ Most of the time they wait for operations, which are polled together; the client
 ATTEMPTS = 5
 """How often a resource is read again because it changed between reading and writing."""
 
-Body = dict[str, Any]
-
-Change = Callable[[Mapping[str, Any]], Body | None]
-"""From a resource as read to the body of its PATCH without fingerprint; None when it needs no change."""
+PROMPT = 15.0
+"""Seconds for which a target that may be unreachable is tried again at once."""
 
 Redirection = Callable[[], Awaitable[str | None]]
 """Why the opposite direction is requested now; None to go on."""
@@ -86,6 +88,9 @@ class CloudActuator:
         self._clock = clock
         self._redirection = redirection
         self._drill = Drill(compute, cluster)
+        self._headroom = HeadroomTrial(
+            compute, cluster, self._patch_subnet, partial(self._patch_interface, observed=False)
+        )
         self._decoys = decoys
         self._last: Observation | None = None
 
@@ -115,7 +120,7 @@ class CloudActuator:
             case ClearSavedRoutes():
                 await self._forget()
             case AddAliases():
-                await self._each(transition.targets, self._add_alias)
+                await self._each(transition.targets, partial(self._promptly, self._add_alias))
             case RemoveAliases():
                 await self._each(transition.targets, self._remove_aliases)
             case DeleteRoutes():
@@ -123,15 +128,25 @@ class CloudActuator:
                 await self._follow_redirection()
                 await self._delete_routes(transition.targets)
             case RestoreRoutes():
-                await self._each(transition.targets, self._restore_route)
-            case RollbackDrill():
-                await self._drill.run(self._facts(), self._observation().network)
-            case RemoveDrillRoutes():
-                await self._drill.clean(self._observation().network)
+                await self._each(transition.targets, partial(self._promptly, self._restore_route))
+            case RollbackDrill() | RemoveDrillRoutes() | ProveHeadroom() | RemoveHeadroomTrial():
+                await self._try_out(transition)
             case CreateDecoys() | AliasDecoys() | DropDecoyRoute() | RemoveDecoys():
                 await self._perform_on_decoys(transition)
             case _:
                 await self._perform_on_subnet(transition)
+
+    async def _try_out(self, step: RollbackDrill | RemoveDrillRoutes | ProveHeadroom | RemoveHeadroomTrial) -> None:
+        seen = self._observation()
+        match step:
+            case RollbackDrill():
+                await self._drill.run(seen.facts, seen.network)
+            case RemoveDrillRoutes():
+                await self._drill.clean(seen.network)
+            case ProveHeadroom():
+                await self._headroom.run(seen.facts, seen.network)
+            case RemoveHeadroomTrial():
+                await self._headroom.remove(seen.facts.headroom_holders)
 
     async def _perform_on_subnet(self, step: Transition) -> None:
         if isinstance(step, RemoveRangeCanary) and step.proven:
@@ -146,17 +161,15 @@ class CloudActuator:
             case ClearOverlapFlag():
                 return lambda subnet: _flag(subnet, on=False)
             case AddSecondaryRange():
-                return lambda subnet: _with(subnet, pod_range)
+                return partial(with_range, name=pod_range["rangeName"], cidr=pod_range["ipCidrRange"])
             case RemoveSecondaryRange():
-                return lambda subnet: _without(subnet, pod_range["rangeName"])
+                return partial(without_range, name=pod_range["rangeName"])
             case AddRangeCanary():
-                canary = {"rangeName": RANGE_CANARY, "ipCidrRange": transition.block}
-                return lambda subnet: _with(subnet, canary)
+                return partial(with_range, name=RANGE_CANARY, cidr=transition.block)
             case RemoveRangeCanary():
-                return lambda subnet: _without(subnet, RANGE_CANARY)
+                return partial(without_range, name=RANGE_CANARY)
             case AddDecoyRange():
-                trial = {"rangeName": DECOY_RANGE, "ipCidrRange": self._facts().decoys.home}
-                return lambda subnet: _with(subnet, trial)
+                return partial(with_range, name=DECOY_RANGE, cidr=self._facts().decoys.home)
             case SetStackType():
                 return _dual_stack
             case _:
@@ -166,7 +179,7 @@ class CloudActuator:
         seen = self._observation()
         await self._decoys.perform(step, seen.facts, network=seen.network, zone=seen.decoy_zone)
         if isinstance(step, RemoveDecoys) and seen.facts.decoys.range:
-            await self._patch_subnet(lambda subnet: _without(subnet, DECOY_RANGE))
+            await self._patch_subnet(partial(without_range, name=DECOY_RANGE))
 
     async def _follow_redirection(self) -> None:
         if self._redirection is not None and (because := await self._redirection()) is not None:
@@ -189,34 +202,22 @@ class CloudActuator:
         wanted = facts.pod_cidr_of.get(name)
         if wanted is None:
             return
-        ours = {"ipCidrRange": wanted, "subnetworkRangeName": facts.range_name}
-
-        def change(interface: Mapping[str, Any]) -> Body | None:
-            aliases = [_plain(alias) for alias in interface.get("aliasIpRanges") or ()]
-            others = [alias for alias in aliases if alias != ours]
-            # cloud-controller-manager reads only the first entry, so aliases of other owners stay behind it.
-            return None if aliases[:1] == [ours] else {"aliasIpRanges": [ours, *others]}
-
-        await self._patch_interface(name, change)
+        await self._patch_interface(name, partial(with_first_alias, name=facts.range_name, cidr=wanted))
 
     async def _remove_aliases(self, name: str) -> None:
-        ours = self._facts().range_name
+        await self._patch_interface(name, partial(without_aliases, name=self._facts().range_name))
 
-        def change(interface: Mapping[str, Any]) -> Body | None:
-            aliases = [_plain(alias) for alias in interface.get("aliasIpRanges") or ()]
-            kept = [alias for alias in aliases if alias.get("subnetworkRangeName") != ours]
-            return None if kept == aliases else {"aliasIpRanges": kept}
+    async def _patch_interface(self, name: str, change: Change, *, observed: bool = True) -> None:
+        """Read, change and write nic0; again when it changed in between. A VM that is gone is skipped.
 
-        await self._patch_interface(name, change)
-
-    async def _patch_interface(self, name: str, change: Change) -> None:
-        """Read, change and write nic0; again when it changed in between. A VM that is gone is skipped."""
+        observed: the change is one against the last observation.
+        """
         node = self._facts().node_of.get(name)
         if node is None:
             return
         path = f"zones/{node.zone}/instances/{name}"
         # The last observation saves a read; if it is out of date, the fingerprint is refused.
-        known = [found for found in [self._observation().interfaces.get(name)] if found is not None]
+        known = [found for found in [self._observation().interfaces.get(name)] if found is not None and observed]
 
         async def once() -> None:
             if known:
@@ -291,20 +292,24 @@ class CloudActuator:
             else:
                 return
 
+    async def _promptly(self, act: Callable[[str], Awaitable[None]], name: str) -> None:
+        """Try again at once what may leave a node unreachable, not only after the slowest of the others.
+
+        The client has repeated requests for a passing reason already; an operation that fails for one is new here.
+        """
+        until = self._clock.now() + PROMPT
+        while True:
+            try:
+                return await act(name)
+            except ComputeRefusal as error:
+                known = isinstance(error, StaleFingerprint)  # it was read again often enough
+                if known or error.retry_after is None or self._clock.now() >= until:
+                    raise
+                await self._clock.sleep(1.0)
+
     async def _each(self, targets: Iterable[str], act: Callable[[str], Awaitable[None]]) -> None:
         """Try all targets, then raise the first error in their order."""
         await at_most(WIDTH, *(act(name) for name in targets))
-
-
-def _with(subnet: Mapping[str, Any], ours: Body) -> Body | None:
-    ranges = _ranges(subnet)
-    return None if ours in ranges else {"secondaryIpRanges": [*ranges, ours]}
-
-
-def _without(subnet: Mapping[str, Any], name: str) -> Body | None:
-    ranges = _ranges(subnet)
-    kept = [entry for entry in ranges if entry["rangeName"] != name]
-    return None if kept == ranges else {"secondaryIpRanges": kept}
 
 
 def _flag(subnet: Mapping[str, Any], *, on: bool) -> Body | None:
@@ -313,15 +318,3 @@ def _flag(subnet: Mapping[str, Any], *, on: bool) -> Body | None:
 
 def _dual_stack(subnet: Mapping[str, Any]) -> Body | None:
     return None if subnet.get("stackType") == DUAL_STACK["stackType"] else dict(DUAL_STACK)
-
-
-def _ranges(subnet: Mapping[str, Any]) -> list[Body]:
-    """The secondary ranges as a request may hold them; answers carry more fields."""
-    return [
-        {"rangeName": entry["rangeName"], "ipCidrRange": entry["ipCidrRange"]}
-        for entry in subnet.get("secondaryIpRanges") or ()
-    ]
-
-
-def _plain(alias: Mapping[str, Any]) -> Body:
-    return {field: alias[field] for field in ("ipCidrRange", "subnetworkRangeName") if alias.get(field)}

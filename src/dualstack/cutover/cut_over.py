@@ -1,8 +1,8 @@
 """Moves the pod routes of one cluster to alias ranges, and back, on any platform.
 
 Each direction is one run of `dualstack.cutover.run`. When a forward run fails, the cluster is left in a state in which
-it can live: its route controller is restored while every route is still there, and unreachable nodes get their routes
-back where no range exists for their aliases.
+it can live: unreachable nodes are served again by whichever way the cloud still accepts, and while every route is still
+there, the cluster returns to them and gets its route controller back.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from dualstack.cutover.observation import Observer
 from dualstack.cutover.platform import Platform
 from dualstack.cutover.run import DirectionChanged, run_cutover
 from dualstack.gce import ComputeClient
+from dualstack.gce.errors import ComputeRefusal
 from dualstack.model.cluster import Cluster
-from dualstack.model.errors import DualstackError
-from dualstack.model.events import Listener
+from dualstack.model.errors import DualstackError, GateFailed
+from dualstack.model.events import AnyEvent, Listener, StepFailed
 from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps.decoys import RemoveDecoys
 from dualstack.plan.strategies.back import way_back
 from dualstack.plan.strategies.base import Strategy
-
-PAUSE = 300.0
-"""Seconds until the next attempt after one that made nodes unreachable without success."""
+from dualstack.plan.strategies.serve import refusal, serve
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +50,37 @@ class CutOver:
 
         Raises DirectionChanged as soon as `redirection` returns a reason.
         """
-        actuator = self._actuator(strategy, redirection)
+        actuator, failed = self._actuator(redirection), list[str]()
+
+        def emit(event: AnyEvent) -> None:
+            if isinstance(event, StepFailed) and event.final:
+                failed.append(event.step)
+            self.emit(event)
+
         try:
-            await self._run(actuator, strategy)
+            await run_cutover(actuator, strategy, self.settings, self.clock, emit, self.cluster.name)
         except DirectionChanged:
             raise
         except DualstackError as error:
+            outcome = ""
             # Report the original error. A cloud that does not answer now cannot be read for the clean-up either.
             with suppress(DualstackError):
-                await self._come_to_rest(actuator)
-                if strategy.restores_routes and await self._recover_routes():
-                    error.retry_after = PAUSE
+                outcome = await self._come_to_rest(actuator, strategy, failed, for_good=is_final(error))
+            if outcome:
+                error.args = (f"{error}; {outcome}",)
             raise
 
     async def back(self, redirection: Redirection | None = None) -> None:
         """Return to routes, with the route controller restored."""
-        strategy = way_back()
-        await self._run(self._actuator(strategy, redirection), strategy)
+        await self._run(self._actuator(redirection), way_back())
 
-    async def _run(self, actuator: CloudActuator, strategy: Strategy) -> None:
-        await run_cutover(actuator, strategy, self.settings, self.clock, self.emit, self.cluster.name)
+    async def _run(
+        self, actuator: CloudActuator, strategy: Strategy, *, announce: bool = True, emit: Listener | None = None
+    ) -> None:
+        heard = emit or self.emit
+        await run_cutover(actuator, strategy, self.settings, self.clock, heard, self.cluster.name, announce=announce)
 
-    def _actuator(self, strategy: Strategy, redirection: Redirection | None) -> CloudActuator:
+    def _actuator(self, redirection: Redirection | None = None) -> CloudActuator:
         return CloudActuator(
             compute=self.compute,
             cluster=self.cluster,
@@ -82,28 +90,64 @@ class CutOver:
             redirection=redirection,
         )
 
-    async def _come_to_rest(self, actuator: CloudActuator) -> None:
-        """Restore the route controller while every route is still there, and remove decoys.
+    async def _come_to_rest(
+        self, actuator: CloudActuator, strategy: Strategy, failed: list[str], *, for_good: bool
+    ) -> str:
+        """Leave the cluster in a state in which it can live; what was done for that, as a clause.
 
-        Once a route is deleted, the old configuration would create it again, so the controller stays stopped until the
-        cut-over is finished (docs/reference/weaknesses.md#w6).
+        Nodes that are unreachable are served again. After an error that no retry removes, a cut-over without a deleted
+        route returns to routes: while the range exists, the cloud may refuse routes for new nodes
+        (docs/reference/cut-over.md#k1). Once a route is deleted, the old configuration of cloud-controller-manager
+        would create it again, so it stays stopped until the cut-over is finished (docs/reference/weaknesses.md#w6).
         """
         facts = await actuator.observe()
-        if nothing_deleted(facts):
+        outcome = ""
+        if facts.unreachable:
+            refused = frozenset(refusal(step, facts) for step in failed)
+            outcome = await self._serve(refused, sacrifice=not strategy.lossless)
+            facts = await actuator.observe()
+        if for_good and nothing_deleted(facts) and way_back().next_transition(facts, self.settings) is not None:
+            begun = facts.range_present or facts.subnet.overlap_flag or facts.left_over
+            try:
+                await self._run(self._actuator(), way_back(), announce=False)
+            except DualstackError as error:
+                await self.platform.restore_route_controller()
+                return f"the rollback failed and the cluster stays in its present state: {error}"
+            return outcome or ("rolled back to routes only" if begun else "")
+        if nothing_deleted(facts) and facts.controller.ignored:
             await self.platform.restore_route_controller()
         if facts.decoys.present:
             await actuator.perform(RemoveDecoys())
+        return outcome
 
-    async def _recover_routes(self) -> bool:
-        """Return to routes when nodes are unreachable and no range exists for their aliases; whether that was needed.
+    async def _serve(self, refused: frozenset[str], *, sacrifice: bool) -> str:
+        """Serve unreachable nodes by whichever way the cloud still accepts; the outcome as a clause."""
+        while True:
+            heard = list[str]()
 
-        Each further attempt makes all nodes unreachable again, so it must not follow soon.
-        """
-        facts = await self.observe()
-        if not facts.unreachable or facts.range_present:
-            return False
-        await self.back()
-        return True
+            def emit(event: AnyEvent, heard: list[str] = heard) -> None:
+                if isinstance(event, StepFailed) and event.final:
+                    heard.append(event.step)
+                self.emit(event)
+
+            way = serve(refused, sacrifice=sacrifice)
+            try:
+                await self._run(self._actuator(), way, announce=False, emit=emit)
+            except DualstackError:
+                facts = await self.observe()
+                if not (new := {refusal(step, facts) for step in heard} - refused):
+                    raise
+                refused |= new
+                continue
+            left = (await self.observe()).unreachable
+            if left:
+                return f"the pods of {len(left)} nodes, among them {left[0]}, stay unreachable: every way was refused"
+            return "every node is served again by its route or alias"
+
+
+def is_final(error: DualstackError) -> bool:
+    """Whether the same attempt fails again until a person or another program changes something."""
+    return isinstance(error, GateFailed) or (isinstance(error, ComputeRefusal) and error.retry_after is None)
 
 
 def nothing_deleted(facts: CutoverFacts) -> bool:

@@ -22,10 +22,14 @@ from dualstack.model.conditions import condition_status
 from dualstack.model.kinds import Manifest
 from dualstack.model.names import parse_provider_id
 from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, SavedRoute, SubnetFacts
+from dualstack.plan.steps.headroom import HEADROOM_RANGE
 from dualstack.plan.steps.subnet import RANGE_CANARY
 
 NETWORK_PROBLEMS = ("ClusterNetworkProblem", "HostNetworkProblem")
 """Node conditions that Gardener's network problem detector sets."""
+
+TRIALS = (RANGE_CANARY, HEADROOM_RANGE)
+"""Names of our temporary ranges inside the pod CIDR."""
 
 RANGE_PROVEN = "range-proven"
 """The note that a range canary has passed."""
@@ -83,17 +87,20 @@ class Observer:
         named = instances.get(decoy_name(self.cluster.name))
         decoy = named if is_decoy(named, subnet["network"]) else None
         nodes = {name: member.node for name, member in members.items() if member.node is not None}
+        machines = tuple(_node(member, instances.get(name), subnet, zones) for name, member in members.items())
         facts = CutoverFacts(
             pods_cidr=cidr.canonical(self.cluster.pods),
             range_name=self.cluster.pod_range_name,
             subnet=_subnet(subnet, self.cluster),
             routes=tuple(ours),
             foreign_routes=tuple(foreign),
-            range_canary=_range_canary(subnet, self.cluster),
+            range_canary=_trial(RANGE_CANARY, subnet, self.cluster),
+            headroom_trial=bool(_trial(HEADROOM_RANGE, subnet, self.cluster)),
+            headroom_holders=tuple(node.name for node in machines if node.has_alias_in(HEADROOM_RANGE)),
             range_proven=RANGE_PROVEN in notes,
             decoys=await self.decoys.observe(decoy, to_decoys, subnet),
             drill_routes=tuple(route["name"] for route in drills),
-            nodes=tuple(_node(member, instances.get(name), subnet, zones) for name, member in members.items()),
+            nodes=machines,
             saved_routes=saved,
             controller=controller,
             with_network_problem=with_network_problem(members.values()),
@@ -191,14 +198,15 @@ def _subnet(subnet: Resource, cluster: Cluster) -> SubnetFacts:
         secondary_ranges=tuple(
             (name, cidr.canonical(text))
             for name, text in secondary_ranges(subnet)
-            if name != DECOY_RANGE and not (name == RANGE_CANARY and cidr.contains(cluster.pods, text))
+            if name != DECOY_RANGE and not (name in TRIALS and cidr.contains(cluster.pods, text))
         ),
     )
 
 
-def _range_canary(subnet: Resource, cluster: Cluster) -> str:
-    """The CIDR of the range canary; empty without one. A range of that name outside the pod CIDR is not ours."""
-    found = (text for name, text in secondary_ranges(subnet) if name == RANGE_CANARY)
+def _trial(wanted: str, subnet: Resource, cluster: Cluster) -> str:
+    """The CIDR of one of our temporary ranges; empty without one. A range of that name outside the pod CIDR is not
+    ours."""
+    found = (text for name, text in secondary_ranges(subnet) if name == wanted)
     return next((cidr.canonical(text) for text in found if cidr.contains(cluster.pods, text)), "")
 
 

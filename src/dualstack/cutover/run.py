@@ -15,7 +15,7 @@ from dualstack.clock import Clock
 from dualstack.cutover.change_times import ChangeTimes
 from dualstack.cutover.measurements import BlackoutWatch, ProgressEstimator
 from dualstack.cutover.retries import RetryBudget
-from dualstack.model.errors import ComputeError, DualstackError, GateFailed, KubeError, Unsupported
+from dualstack.model.errors import ComputeError, DualstackError, GateFailed, KubeError, Unsupported, WithoutEffect
 from dualstack.model.events import Listener, OutageExpected, OutageMeasured, StepFailed, StepFinished, StepStarted
 from dualstack.plan.costs import describe_outage, outage
 from dualstack.plan.facts import CutoverFacts
@@ -68,16 +68,24 @@ class Actuator(Protocol):
 
 
 async def run_cutover(
-    actuator: Actuator, strategy: Strategy, settings: Settings, clock: Clock, emit: Listener, shoot: str
+    actuator: Actuator,
+    strategy: Strategy,
+    settings: Settings,
+    clock: Clock,
+    emit: Listener,
+    shoot: str,
+    *,
+    announce: bool = True,
 ) -> None:
     """Bring the cluster of `actuator` to the end of the cut-over; return at once when nothing remains.
 
     Raises GateFailed when a precondition or a gate is not met (before the first change, where that is predictable),
     Unsupported when the cloud does not do what the strategy depends on, InvariantBroken for a defect of the plan, and
     the actuator's own error when it is not retried. When a gate fails, its stage is rolled back before GateFailed is
-    raised, where the strategy defines a retreat.
+    raised, where the strategy defines a retreat. announce: report the expected outage before the first change; a
+    rollback after a failure has none of its own.
     """
-    await _Run(actuator, strategy, settings, clock, emit, shoot).to_the_end()
+    await _Run(actuator, strategy, settings, clock, emit, shoot, announce=announce).to_the_end()
 
 
 class _Run:
@@ -92,12 +100,15 @@ class _Run:
         emit: Listener,
         shoot: str,
         change_times: ChangeTimes | None = None,
+        *,
+        announce: bool = True,
     ) -> None:
         self._actuator = actuator
         self._strategy = strategy
         self._settings = settings
         self._clock = clock
         self._emit = emit
+        self._announce = announce
         self._shoot = shoot
         self._change_times = change_times or ChangeTimes(clock)
         self._retries = RetryBudget(settings)
@@ -111,7 +122,7 @@ class _Run:
         if not (facts.begun and facts.unreachable) and (problems := obstacles(self._strategy, facts, self._settings)):
             raise GateFailed("; ".join(problems))
         self._blackout.begin(facts, self._clock.now())
-        if self._next(facts) is not None:
+        if self._announce and self._next(facts) is not None:
             self._announce_outage(facts)
         while (transition := self._next(facts)) is not None:
             self._emit(
@@ -160,7 +171,16 @@ class _Run:
 
     async def _retreat(self, way: Strategy, stage: Stage) -> str:
         """Roll back to `stage` without further loss; returns the outcome as a clause."""
-        back = _Run(self._actuator, way, self._settings, self._clock, self._emit, self._shoot, self._change_times)
+        back = _Run(
+            self._actuator,
+            way,
+            self._settings,
+            self._clock,
+            self._emit,
+            self._shoot,
+            self._change_times,
+            announce=False,
+        )
         try:
             await back.to_the_end()
         except (GateFailed, ComputeError, KubeError) as error:
@@ -203,6 +223,10 @@ class _Run:
             wait = self._retries.wait_after(error)
             if wait is None:
                 raise
+            if facts.unreachable and not self._strategy.lossless:
+                if self._clock.now() - begun > self._settings.urgent_timeout:
+                    raise  # the nodes are served by another way
+                wait = min(wait, self._settings.urgent_backoff)
             return self._seen(await self._again(transition, str(error), wait), begun)
         facts = self._seen(await self._observe(), begun)
         if transition.done(facts):
@@ -213,7 +237,7 @@ class _Run:
             return facts
         wait = self._retries.wait_for_effect()
         if wait is None:
-            raise GateFailed(f"the cloud reports success, but the change is not visible{transition.no_effect_hint}")
+            raise WithoutEffect(f"the cloud reports success, but the change is not visible{transition.no_effect_hint}")
         return await self._again(transition, "change not fully visible yet", wait)
 
     def _seen(self, facts: CutoverFacts, begun: float) -> CutoverFacts:
@@ -268,7 +292,8 @@ class _Run:
 
     def _time_limit(self, facts: CutoverFacts) -> float:
         """While pods are unreachable because of the step before, rolling it back comes first."""
-        return 0.0 if cloud_limitation(facts) is not None else self._settings.gate_timeout
+        on_trial = self._strategy.retreats and cloud_limitation(facts) is not None
+        return 0.0 if on_trial else self._settings.gate_timeout
 
     def _left(self, transition: Barrier | Gate, facts: CutoverFacts, *, passed: bool) -> CutoverFacts:
         if passed:

@@ -3,6 +3,7 @@
 DualstackError
 ├── InvalidInput            the user's input cannot be used; nothing was started
 ├── GateFailed              a check between two transitions failed; the cluster is in a safe state
+│   ├── WithoutEffect       the cloud reports success, but the change is never visible
 │   └── Unsupported         the cloud lacks what the strategy needs; a retry does not help
 ├── ComputeError            Compute Engine refused a request or failed (subclasses in dualstack.gce.errors)
 ├── KubeError               the Kubernetes API refused a request or failed (subclasses in dualstack.kube.interface)
@@ -29,6 +30,10 @@ class InvalidInput(DualstackError):
 
 class GateFailed(DualstackError):
     """A check between two transitions failed. The state is stable, and the next reconcile resumes from it."""
+
+
+class WithoutEffect(GateFailed):
+    """The cloud reports success, but the change is never visible."""
 
 
 class Unsupported(GateFailed):

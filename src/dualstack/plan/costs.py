@@ -21,6 +21,7 @@ from dualstack.plan.steps import (
     Transition,
 )
 from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.steps.headroom import ProveHeadroom
 from dualstack.plan.strategies.base import Strategy
 
 REQUESTS_PER_MINUTE = 1500
@@ -94,6 +95,8 @@ def duration(transition: Transition, facts: CutoverFacts) -> float:
             | SetStackType()
         ):
             seconds = 8.0
+        case ProveHeadroom():
+            return 45.0  # the operations of a route, of the range and of a few VMs, there and back
         case CreateDecoys() | RemoveDecoys():
             return 60.0  # a VM and a pod on each node start or end
         case AddAliases() | RemoveAliases() | AliasDecoys():

@@ -136,6 +136,10 @@ class CutoverFacts:
     decoys: DecoyFacts = DecoyFacts()
     range_canary: str = ""
     """The CIDR of the range canary: one node's block as a secondary range of its own; empty without one."""
+    headroom_trial: bool = False
+    """The range of a trial before an outage exists (`dualstack.plan.steps.headroom`)."""
+    headroom_holders: tuple[str, ...] = ()
+    """The VMs that hold an alias of it."""
     range_proven: bool = False
     """A range canary has shown, and the platform remembers, that routes serve addresses inside a range."""
     with_network_problem: frozenset[str] = field(default=frozenset(), compare=False)
@@ -270,9 +274,14 @@ class CutoverFacts:
     @property
     def finished(self) -> bool:
         """Whether nothing of the cut-over remains. A flag that a foreign route needs stays set."""
-        ours = self.routes or self.drill_routes or self.decoys.present or self.saved_routes or self.range_canary
+        ours = self.routes or self.drill_routes or self.decoys.present or self.saved_routes or self.left_over
         open_work = ours or self.without_alias or not self.range_present
         return not open_work and (not self.subnet.overlap_flag or bool(self.foreign_routes))
+
+    @property
+    def left_over(self) -> bool:
+        """Whether a range canary or the range of a trial exists."""
+        return bool(self.range_canary) or self.headroom_trial
 
     # What remains on the way back.
 

@@ -53,6 +53,11 @@ class Settings:
     backoff: tuple[float, float] = (2.0, 60.0)
     """First and longest wait before a step whose effect is not visible is planned again."""
 
+    urgent_timeout: float = 30.0
+    """How long a step that serves unreachable nodes may take and fail, until they are served by another way."""
+    urgent_backoff: float = 5.0
+    """Longest wait before a failed step is planned again while nodes are unreachable."""
+
     def batch(self, nodes: int, done: int) -> int:
         """Number of VMs that are changed together next when `done` of `nodes` are."""
         end = next((end for share in self.alias_shares if (end := math.ceil(share * nodes)) > done), nodes)

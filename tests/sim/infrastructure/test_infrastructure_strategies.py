@@ -28,11 +28,12 @@ async def test_compressed_foretells_its_blackout_and_measures_it() -> None:
         made.trigger(annotations={"dualstack.dev/strategy": "compressed"})
         await made.reconcile()
         await assert_end_state(made)
-        assert made.steps()[:8] == [
+        assert made.steps()[:9] == [
             "create-services-subnet",
             "stop-cloud-controller-manager",
             "save-routes",
             "set-stack-type",
+            "prove-headroom",
             "delete-routes",
             "add-secondary-range",
             "add-aliases",

@@ -29,6 +29,7 @@ def test_the_whole_order_for_forty_nodes() -> None:
         "stop-cloud-controller-manager",
         "save-routes",
         "set-stack-type",
+        "prove-headroom",
         "gate-ready",
         "delete-routes",
         "add-secondary-range",

@@ -23,6 +23,7 @@ from dualstack.plan.steps import (
     SetOverlapFlag,
     StopController,
 )
+from dualstack.plan.steps.headroom import ProveHeadroom
 from dualstack.plan.strategies import STRATEGIES, choose
 from tests.support.cluster_facts import PODS, RANGE, RUNNING, STOPPED, alias, at_rest, cidr, node, states
 
@@ -42,7 +43,7 @@ def test_a_step_is_done_after_its_effect_and_not_before(name: str) -> None:
     for transition in choose(name).transitions(facts, SETTINGS):
         reached = transition.effect(facts)
         assert transition.done(reached)
-        if not isinstance(transition, Barrier | Gate):
+        if not isinstance(transition, Barrier | Gate | ProveHeadroom):
             assert not transition.done(facts), transition.id
         facts = reached
 

@@ -55,7 +55,7 @@ class RemoveAliases(Transition):
     def precondition(self, facts: CutoverFacts) -> list[str]:
         bare = () if self.without_traffic else facts.unrouted
         problems = [f"VM {name} has no route to replace its alias" for name in self.targets if name in bare]
-        if facts.range_present and not facts.subnet.overlap_flag:
+        if facts.range_present and not facts.subnet.overlap_flag and not self.without_traffic:
             problems.append("the overlap flag is off, so routes inside the range carry no traffic")
         return problems
 

@@ -45,6 +45,7 @@ from dualstack.plan.steps import (
     alias_obstacles,
 )
 from dualstack.plan.steps.decoys import RemoveDecoys
+from dualstack.plan.steps.headroom import RemoveHeadroomTrial
 from dualstack.plan.strategies.base import Strategy
 
 
@@ -82,8 +83,8 @@ def _stop(facts: CutoverFacts) -> Transition | None:
 def _clean(facts: CutoverFacts, _: Settings) -> Transition | None:
     if facts.drill_routes:
         return RemoveDrillRoutes()
-    if facts.range_canary:
-        return RemoveRangeCanary()
+    if facts.left_over:
+        return RemoveRangeCanary() if facts.range_canary else RemoveHeadroomTrial()
     return RemoveDecoys() if facts.decoys.present else None
 
 

@@ -19,15 +19,13 @@ Planner = Callable[[CutoverFacts, Settings], Transition | None]
 class Strategy:
     """An order of steps with the invariants that it keeps.
 
-    lossless: every pod CIDR stays reachable at every instant. restores_routes: after a failure that leaves nodes
-    unreachable without a range for their aliases, routes are created again.
+    lossless: every pod CIDR stays reachable at every instant.
     """
 
     name: str
     next_transition: Planner
     invariants: tuple[Invariant, ...]
     lossless: bool = False
-    restores_routes: bool = False
     retreats: Mapping[str, Stage] = field(default_factory=dict)
     """The stage to which a failed gate is rolled back, by its id. Without an entry, nothing is rolled back."""
 

@@ -7,7 +7,8 @@ that yields is the next step:
     _stop        stop cloud-controller-manager, so that no route is created again
     _clean       remove decoys and range canary of an earlier attempt without loss
     _save        record the routes
-    _prepare     make the subnet dual-stack, then check: from here on there is no good place to stop
+    _prepare     make the subnet dual-stack, prove that the cloud accepts what follows, then check: from here on there
+                 is no good place to stop
     _delete      delete every route at once: the outage begins
     _range       add the range in one request
     _aliases     add every alias at once: the outage ends
@@ -28,6 +29,7 @@ from dualstack.plan.steps import (
     ClearOverlapFlag,
     ClearSavedRoutes,
     DeleteRoutes,
+    RemoveDrillRoutes,
     RemoveRangeCanary,
     SaveRoutes,
     SetStackType,
@@ -36,6 +38,7 @@ from dualstack.plan.steps import (
     alias_obstacles,
 )
 from dualstack.plan.steps.decoys import RemoveDecoys
+from dualstack.plan.steps.headroom import ProveHeadroom, RemoveHeadroomTrial
 from dualstack.plan.strategies import overlap
 from dualstack.plan.strategies.base import Strategy
 
@@ -57,8 +60,10 @@ def _stop(facts: CutoverFacts) -> Transition | None:
 
 
 def _clean(facts: CutoverFacts) -> Transition | None:
-    if facts.range_canary:
-        return RemoveRangeCanary()
+    if facts.drill_routes:
+        return RemoveDrillRoutes()
+    if facts.left_over:
+        return RemoveRangeCanary() if facts.range_canary else RemoveHeadroomTrial()
     return RemoveDecoys() if facts.decoys.present else None
 
 
@@ -72,7 +77,7 @@ def _prepare(facts: CutoverFacts) -> Transition | None:
         return None
     if facts.subnet.stack_type != "IPV4_IPV6":
         return SetStackType()
-    return gates.READY.if_unpassed(facts)
+    return ProveHeadroom().if_unpassed(facts) or gates.READY.if_unpassed(facts)
 
 
 def _delete(facts: CutoverFacts) -> Transition | None:
@@ -97,4 +102,4 @@ def _close(facts: CutoverFacts) -> Transition | None:
     return ClearSavedRoutes() if facts.saved_routes else None
 
 
-COMPRESSED = Strategy("compressed", next_transition, (CONTROLLER_GONE_BEFORE_DELETE, *ALWAYS), restores_routes=True)
+COMPRESSED = Strategy("compressed", next_transition, (CONTROLLER_GONE_BEFORE_DELETE, *ALWAYS))

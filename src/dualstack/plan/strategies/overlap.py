@@ -6,10 +6,11 @@ lags behind by one step does no harm; barriers keep every host from lagging behi
 the facts alone and yields the next step of its stage, or None when its stage is done. The first that yields is next:
 
     _stop        stop cloud-controller-manager, which would create routes again
-    _clean       delete the routes of an interrupted drill
+    _clean       delete what an interrupted drill or trial left behind
     remove_unneeded         remove decoys that are not needed
     _save        record the routes
     _stale       delete routes that carry nothing when no other is left
+    _reroute     restore the routes of unreachable VMs while there is no range yet
     _flag        allow the range over the routes: packets to addresses without alias then follow the routes
     prove        if requested, prove on decoys what every node is about to depend on
     _try_range   make the block of one node a range of its own: its route must still serve it; remove that range again
@@ -42,12 +43,14 @@ from dualstack.plan.steps import (
     DeleteRoutes,
     RemoveDrillRoutes,
     RemoveRangeCanary,
+    RestoreRoutes,
     SaveRoutes,
     SetOverlapFlag,
     StopController,
     Transition,
     alias_obstacles,
 )
+from dualstack.plan.steps.headroom import RemoveHeadroomTrial
 from dualstack.plan.strategies import decoys
 from dualstack.plan.strategies.back import rollback_drill
 from dualstack.plan.strategies.base import Strategy
@@ -80,7 +83,9 @@ def _stop(facts: CutoverFacts, _: Settings) -> Transition | None:
 
 
 def _clean(facts: CutoverFacts, _: Settings) -> Transition | None:
-    return RemoveDrillRoutes() if facts.drill_routes else None
+    if facts.drill_routes:
+        return RemoveDrillRoutes()
+    return RemoveHeadroomTrial() if facts.headroom_trial else None
 
 
 def _save(facts: CutoverFacts, _: Settings) -> Transition | None:
@@ -90,6 +95,17 @@ def _save(facts: CutoverFacts, _: Settings) -> Transition | None:
 def _stale(facts: CutoverFacts, _: Settings) -> Transition | None:
     """Last, when live routes have waited for their aliases; first, when there are none, so that no flag is needed."""
     return DeleteRoutes(_names(facts.routes)) if facts.routes and not facts.live_routes else None
+
+
+def _reroute(facts: CutoverFacts, _: Settings) -> Transition | None:
+    """Nothing keeps a route from being created then; the way to their aliases would take minutes.
+
+    Without any live route there is nothing to wait for, and `_rescue` serves them.
+    """
+    if facts.range_present or not facts.live_routes:
+        return None
+    missing = tuple(name for name in facts.unreachable if not facts.routed(name))
+    return RestoreRoutes(missing) if missing else None
 
 
 def _flag(facts: CutoverFacts, _: Settings) -> Transition | None:
@@ -236,6 +252,7 @@ _RULES = (
     decoys.remove_unneeded,
     _save,
     _stale,
+    _reroute,
     _flag,
     decoys.prove,
     _try_range,

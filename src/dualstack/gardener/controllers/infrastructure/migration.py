@@ -18,19 +18,21 @@ from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.run import DirectionChanged
 from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
 from dualstack.gardener.controllers.infrastructure.desired import Desired
+from dualstack.gardener.controllers.infrastructure.halt import Halt
 from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.gardener.controllers.infrastructure.shoot_findings import shoot_findings
 from dualstack.gardener.controllers.infrastructure.subnets import Subnets
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.model.annotations import BACK, no_way_to_routes
 from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE
-from dualstack.gardener.model.names import CUT_OVER, DECOYS, OVERLAP_UNSUPPORTED
+from dualstack.gardener.model.names import CUT_OVER, DECOYS, NOTE, OVERLAP_UNSUPPORTED
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.platform import GardenerPlatform
 from dualstack.gce import ComputeClient
+from dualstack.gce.errors import ComputeRefusal
 from dualstack.kube.announcement import announce
 from dualstack.kube.interface import Kube, NotFound
-from dualstack.model.errors import ComputeError, DualstackError, GateFailed, InvalidInput, Unsupported
+from dualstack.model.errors import ComputeError, DualstackError, GateFailed, InvalidInput, Unsupported, WithoutEffect
 from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
 from dualstack.model.kinds import Manifest
 from dualstack.plan.automatic import Choice, beyond, decide
@@ -38,13 +40,16 @@ from dualstack.plan.costs import describe_outage
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
-from dualstack.plan.strategies import AUTO, choose
+from dualstack.plan.strategies import AUTO, STRATEGIES, choose
 from dualstack.plan.strategies.back import irreversible, way_back
 from dualstack.plan.strategies.base import Strategy
 from dualstack.preflight.finding import Finding, PreflightFailed
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.reading import Preflight
 from dualstack.preflight.registry import run_checks
+
+BEGUN_WITH = NOTE + "strategy"
+"""The strategy of a cut-over in progress: it is decided once, because the facts that decide change on the way."""
 
 
 class Paused(DualstackError):
@@ -112,8 +117,11 @@ class Migration:
             return
         if not _rescues(facts):
             await self.subnets.ensure_services(inventory.link)
+        if not facts.unreachable:
+            await self._halt.check()
         with self.reporter.phase("cut-over"):
             await self._announce_strategy(choice, strategy, facts)
+            await self.record.annotate(BEGUN_WITH, strategy.name)
             try:
                 await self._measured(lambda cut_over: cut_over.forward(strategy, self._requested_back))
             except DirectionChanged:
@@ -122,8 +130,12 @@ class Migration:
                 with suppress(DualstackError):
                     if isinstance(error, Unsupported):
                         await self.record.annotate(OVERLAP_UNSUPPORTED, error.because)
+                    elif needs_reason(error, strategy):
+                        await self._halt.set(error)
                 await self._announce("CutOverStopped", str(error), kind="Warning")
                 raise
+            await self.record.annotate(BEGUN_WITH, None)
+            await self._halt.clear()
 
     async def _report(self, findings: list[Finding], facts: CutoverFacts) -> None:
         """Raise PreflightFailed if anything blocks; announce the risks, once for each generation of the Shoot.
@@ -222,6 +234,9 @@ class Migration:
         unsupported = await self.record.annotation(OVERLAP_UNSUPPORTED)
         undecided = bool(facts.live_routes) and not facts.range_present
         if self.strategy == AUTO:
+            begun_with = await self.record.annotation(BEGUN_WITH)
+            if facts.begun and begun_with in STRATEGIES and not (unsupported and begun_with == "overlap"):
+                return Choice(begun_with, "the cut-over began with it")
             try:
                 network = inventory.usage
             except ComputeError as error:
@@ -269,6 +284,10 @@ class Migration:
         )
 
     @property
+    def _halt(self) -> Halt:
+        return Halt(self.record, self.shoot, self.strategy)
+
+    @property
     def _manager(self) -> CloudControllerManager:
         return CloudControllerManager(self.kube, self.clock, self.desired.ns)
 
@@ -282,6 +301,12 @@ class Migration:
             emit=emit,
             settings=self.settings,
         )
+
+
+def needs_reason(error: DualstackError, strategy: Strategy) -> bool:
+    """Whether another attempt needs a reason: the same would be refused again, or it costs another outage."""
+    refused = isinstance(error, ComputeRefusal) and error.retry_after is None
+    return refused or isinstance(error, WithoutEffect) or not strategy.lossless
 
 
 def _rescues(facts: CutoverFacts) -> bool:

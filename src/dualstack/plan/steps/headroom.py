@@ -1,0 +1,68 @@
+"""The trial before an outage: whether the cloud accepts aliases, range and a route, while nothing depends on them.
+
+Compute does not show the quotas of a network (docs/reference/compute-engine.md#quota-usage). An alias counts whatever
+its size, and one interface can hold 150, so a few VMs prove the headroom for all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
+
+from dualstack.plan.blocks import unused_block
+from dualstack.plan.facts import Aspect, CutoverFacts, network
+from dualstack.plan.steps.base import Proof, Transition
+
+HEADROOM_RANGE = "dualstack-headroom"
+"""Name of the trial's range in the nodes subnet."""
+
+PER_INTERFACE = 100
+"""Aliases that one VM holds during the trial; an interface can hold 150 (docs/reference/cut-over.md#r14)."""
+
+SMALLEST = 29
+"""Prefix length of the smallest secondary range."""
+
+
+@dataclass(frozen=True)
+class ProveHeadroom(Proof):
+    """Add a range in an unused block, an address for each VM as alias ranges of a few VMs, and a route; remove them."""
+
+    aspects: tuple[Aspect, ...] = ("controller",)
+    id = "prove-headroom"
+
+
+@dataclass(frozen=True)
+class RemoveHeadroomTrial(Transition):
+    """Remove what an interrupted trial left behind."""
+
+    id = "remove-headroom-trial"
+
+    def effect(self, facts: CutoverFacts) -> CutoverFacts:
+        return replace(facts, headroom_trial=False)
+
+
+def trial_range(facts: CutoverFacts) -> str | None:
+    """The CIDR of the trial's range; None when no block of the pod CIDR is unused."""
+    needed = len(facts.pod_cidr_of)
+    sizes = [1 << (32 - network(cidr).prefixlen) for cidr in facts.pod_cidr_of.values()]
+    holding = 1
+    while holding * min(sizes, default=256) < needed:
+        holding *= 2
+    block = unused_block(facts, holding=holding)
+    if block is None:
+        return None
+    length = min(SMALLEST, 32 - max(0, (needed - 1).bit_length()))
+    found = network(block)
+    return str(next(iter(found.subnets(new_prefix=max(length, found.prefixlen)))))
+
+
+def trial_aliases(facts: CutoverFacts, block: str) -> dict[str, list[str]]:
+    """The addresses of `block` that each VM holds during the trial, one for each VM of the cluster in total."""
+    addresses = iter(IPv4Network(block))
+    left, shares = len(facts.pod_cidr_of), dict[str, list[str]]()
+    for node in sorted(facts.node_of.values(), key=lambda node: (len(node.aliases), node.name)):
+        if left and node.running and node.subnet_ok:
+            count = min(left, PER_INTERFACE)
+            shares[node.name] = [f"{next(addresses)}/32" for _ in range(count)]
+            left -= count
+    return shares
