@@ -8,15 +8,20 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support.store_kube import StoreKube
 from tests.unit.gardener.controllers.migration import EXAMPLE, Migration
 from tests.unit.gardener.controllers.scripted_world import NS
 
 from dualstack.gardener.model import kinds as gardener_kinds
-from dualstack.gardener.model.shoot import load_shoot
+from dualstack.gardener.model.shoot import ShootView, load_shoot
+from dualstack.gardener.preflight.objects import require_known_shapes
 from dualstack.gardener.render import managed_resource
 from dualstack.gardener.validation.shoot import validate_shoot
+from dualstack.kube.interface import Invalid, Unavailable
 from dualstack.model import kinds
+from dualstack.model.errors import InvalidInput, KubeError
 from dualstack.model.kinds import Kind, Manifest
+from dualstack_sim.kube.store import KubeStore
 
 Break = Callable[[Migration], None]
 
@@ -159,6 +164,29 @@ async def test_p05_all_unknown_shapes_are_reported_together() -> None:
 
     text = migration.shoot()["status"]["lastErrors"][0]["description"]
     assert all(CASES[name][1] in text for name in ("kube-apiserver in a shell", "calico with VXLAN"))
+
+
+class _Failing(StoreKube):
+    """Answers reads of MachineClasses with an error."""
+
+    def __init__(self, store: KubeStore, error: KubeError) -> None:
+        super().__init__(store)
+        self._error = error
+
+    async def list(self, kind: Kind, namespace: str | None = None, *, labels: str | None = None) -> list[Manifest]:
+        if kind == gardener_kinds.MACHINE_CLASS:
+            raise self._error
+        return await super().list(kind, namespace, labels=labels)
+
+
+async def test_p05_an_object_that_may_not_be_read_is_refused_and_a_silent_server_is_not() -> None:
+    migration = Migration()
+    view = ShootView.of(migration.shoot())
+    with pytest.raises(InvalidInput, match="cannot be read: machineclasses is forbidden"):
+        await require_known_shapes(_Failing(migration.world.store, Invalid("machineclasses is forbidden")), view)
+    with pytest.raises(Unavailable):
+        await require_known_shapes(_Failing(migration.world.store, Unavailable("no answer")), view)
+    await require_known_shapes(migration.world.kube, view)
 
 
 async def test_p05_an_ipv4_cluster_of_unknown_shape_is_reconciled_and_left_as_it_is() -> None:

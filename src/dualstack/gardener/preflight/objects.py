@@ -36,9 +36,9 @@ from dualstack.gardener.render import (
     managed_resource,
 )
 from dualstack.gardener.render.cni import cni_of
-from dualstack.kube.interface import Kube
+from dualstack.kube.interface import Invalid, Kube, NotFound
 from dualstack.model.cidr import families
-from dualstack.model.errors import InvalidInput, KubeError
+from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import DEPLOYMENT
 from dualstack.model.parts import Part, UnknownShape
@@ -48,14 +48,17 @@ _UNKNOWN_RANGE = "2001:db8::/64"
 
 
 async def require_known_shapes(kube: Kube, shoot: ShootView) -> None:
-    """Raise InvalidInput with a line for each object that a migration of the Shoot cannot change, or cannot read."""
+    """Raise InvalidInput with a line for each object that a migration of the Shoot cannot change, or may not read.
+
+    An API server that does not answer is an error of its own, so that the check is repeated.
+    """
     faults: list[str] = []
     for attempt in _attempts(kube, _at_the_end(shoot)):
         try:
             await attempt
         except UnknownShape as unknown:
             faults += unknown.faults
-        except KubeError as error:
+        except (Invalid, NotFound) as error:
             faults.append(f"an object that the migration changes cannot be read: {error}")
     if faults:
         raise InvalidInput(*faults)
