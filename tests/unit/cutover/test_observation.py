@@ -10,6 +10,7 @@ import pytest
 from dualstack.cutover.observation import Observation, Observer
 from dualstack.cutover.platform import Member
 from dualstack.plan.facts import AliasFacts, NodeFacts, SavedRoute
+from dualstack.plan.steps.subnet import RANGE_CANARY
 from tests.support.memory_platform import CLUSTER, NODES, MemoryPlatform, node, pod_cidr
 from tests.unit.cutover.clouds import BASE, NETWORK, RANGE, SUBNET, ZONE, Parts, alias, instance, route
 
@@ -178,6 +179,15 @@ async def test_a_vm_with_the_decoys_name_is_the_decoy_only_by_description_and_ne
     assert seen.facts.decoys.vm is ours
     assert seen.decoy_zone == ("europe-west1-b" if ours else None)
     assert seen.facts.decoys.home == ("10.96.252.0/22" if ours else "")
+
+
+@pytest.mark.parametrize(("text", "ours"), [("10.96.7.0/24", True), ("10.200.7.0/24", False)])
+async def test_a_range_with_the_name_of_the_canary_is_ours_only_inside_the_pod_cidr(text: str, ours: bool) -> None:
+    parts = Parts()
+    parts.compute.resources[SUBNET]["secondaryIpRanges"] = [{"rangeName": RANGE_CANARY, "ipCidrRange": text}]
+    facts = (await observed(parts)).facts
+    assert facts.range_canary == (text if ours else "")
+    assert facts.subnet.secondary_ranges == (() if ours else ((RANGE_CANARY, text),))
 
 
 async def test_the_decoys_range_is_no_range_of_the_cluster() -> None:

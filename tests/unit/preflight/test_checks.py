@@ -457,6 +457,11 @@ def test_p21_the_guest_agent_follows_the_instance_then_the_project_then_the_file
     assert bool(problems(replace(inventory, guest_agent=agent), "guest-agent")) is found
 
 
+def test_p21_a_metadata_key_without_value_is_not_true() -> None:
+    empty = {"name": "node-0", "metadata": {"items": [{"key": "disable-address-manager"}]}}
+    assert [found.status for found in findings(with_answer("machine metadata", [empty]), "guest-agent")] == ["problem"]
+
+
 def test_a_subnet_without_ipv4_range_overlaps_nothing() -> None:
     six = {key: value for key, value in subnet("six", "").items() if key != "ipCidrRange"}
     inventory = answering("subnetworks", six | {"stackType": "IPV6_ONLY"})
