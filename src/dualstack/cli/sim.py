@@ -45,6 +45,11 @@ def serve(shoot: Path, nodes: int | None, landscape: str, prepared: bool, **opti
     help="File to load the state from at the start, if it exists, and to save it to at the end.",
 )
 @click.option(
+    "--inventory",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Resources of a real project as JSON to begin with; ignored if the file of --state exists.",
+)
+@click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default="a free one", help="Port of the Compute API."
 )
 @click.option("--project", default="proj-1", show_default=True, help="Name of the project.")

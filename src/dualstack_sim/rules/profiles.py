@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from dualstack.model.errors import InvalidInput
 from dualstack_sim.compute.project.knobs import Knobs
+from dualstack_sim.compute.project.latency import OBSERVED_REQUESTS, LatencyProfile
 from dualstack_sim.fabric.profile import FabricKnobs, LagProfile
 from dualstack_sim.world.gardener.knobs import Garden
 
@@ -28,7 +29,7 @@ class Knob:
 
     name: str
     question: str
-    part: Literal["compute", "fabric", "lag", "garden"]
+    part: Literal["compute", "fabric", "lag", "latency", "garden"]
     field: str
     settings: Mapping[str, Any]
     number: str = ""
@@ -134,6 +135,17 @@ KNOBS = (
         LAGS,
     ),
     Knob(
+        "request-latency",
+        "How long does the API take to answer a request?",
+        "latency",
+        "requests",
+        {
+            "none": {},
+            "observed": OBSERVED_REQUESTS,
+            "slow": {kind: 5 * seconds for kind, seconds in OBSERVED_REQUESTS.items()},
+        },
+    ),
+    Knob(
         "guest-agent",
         "Does the guest agent of nodes handle alias ranges (ip_aliases = true)?",
         "garden",
@@ -163,6 +175,7 @@ _DOCUMENTED = {
     "network-quotas": "operation",
     "subnetwork-patch": "grouped",
     "propagation": "usual",
+    "request-latency": "observed",
     "guest-agent": "off",
     "ipv6-mask": "stays",
 }
@@ -175,6 +188,7 @@ PROFILES: Mapping[str, Mapping[str, str]] = {
         "unmatched-to-instances": "no",
         "hybrid-limits": "enforced",
         "subnetwork-patch": "single",
+        "request-latency": "slow",
         "propagation": "slow",
     },
     "optimistic": {
@@ -186,6 +200,7 @@ PROFILES: Mapping[str, Mapping[str, str]] = {
         "route-conflict": "request",
         "network-quotas": "request",
         "propagation": "prompt",
+        "request-latency": "none",
         "ipv6-mask": "may-leave",
     },
 }
@@ -202,6 +217,7 @@ class Profile:
     knobs: Knobs
     fabric: FabricKnobs
     lag: LagProfile
+    latency: LatencyProfile
     garden: Garden
 
 
@@ -213,7 +229,7 @@ def choose(profile: str = "documented", changes: tuple[str, ...] = ()) -> Profil
     for change in changes:
         knob, value = _read(change)
         answers[knob.name] = value
-    parts: dict[str, dict[str, Any]] = {"compute": {}, "fabric": {}, "lag": {}, "garden": {}}
+    parts: dict[str, dict[str, Any]] = {"compute": {}, "fabric": {}, "lag": {}, "latency": {}, "garden": {}}
     for knob in KNOBS:
         parts[knob.part][knob.field] = knob.settings[answers[knob.name]]
     differing = [f"{name}={value}" for name, value in answers.items() if PROFILES[profile][name] != value]
@@ -223,6 +239,7 @@ def choose(profile: str = "documented", changes: tuple[str, ...] = ()) -> Profil
         knobs=replace(Knobs(), **parts["compute"]),
         fabric=replace(FabricKnobs(), **parts["fabric"]),
         lag=parts["lag"]["lag"],
+        latency=LatencyProfile(**parts["latency"]),
         garden=Garden(**parts["garden"]),
     )
 

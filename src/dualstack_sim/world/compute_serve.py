@@ -8,8 +8,8 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.errors import ApiError
 from dualstack_sim.compute.api.references import NAME, is_name
 from dualstack_sim.compute.api.server import create_app, create_runner
+from dualstack_sim.compute.project.real_inventory import import_inventory
 from dualstack_sim.compute.project.snapshot import digest
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults, refuse_impossible
@@ -33,10 +34,14 @@ from dualstack_sim.world.control_clock import SteppableClock
 
 @dataclass(frozen=True, slots=True)
 class ComputeOptions:
-    """The options of `dualstack sim compute`. `port` 0 is any free port; the file `state` need not exist."""
+    """The options of `dualstack sim compute`. `port` 0 is any free port; the file `state` need not exist.
+
+    `inventory`: resources of a real project as the beginning, unless the file `state` exists.
+    """
 
     clock: SteppableClock
     state: Path | None = None
+    inventory: Path | None = None
     port: int = 0
     seed: int = 0
     faults: Path | None = None
@@ -82,12 +87,19 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
         regions={options.region: [f"{options.region}-{letter}" for letter in "bcd"]},
         endpoint=f"{urls['compute']}/compute/v1",
         knobs=options.profile.knobs,
+        latency=options.profile.latency,
         on_commit=fabric.on_commit,
         faults=faults,
     )
     refuse_impossible(rules, compute.methods)
     state = options.state
-    initial = read_state(state, compute) if state is not None and state.exists() else compute.dump()
+    left_out: list[str] = []
+    if state is not None and state.exists():
+        initial = read_state(state, compute)
+    elif options.inventory is not None:
+        initial, left_out = read_inventory(options.inventory, compute)
+    else:
+        initial = compute.dump()
     faults.begin_with(compute.begin_with)
     fabric.rest(clock.now())
     control = create_control(clock, fabric, compute, faults)
@@ -101,6 +113,7 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
         "region": next(iter(compute.project.regions)),
         "profile": options.profile.name,
         "clock": {"origin": clock.origin, "speed": clock.speed},
+        **({"leftOut": left_out} if left_out else {}),
     }
 
 
@@ -115,9 +128,23 @@ def _check(options: ComputeOptions) -> None:
 
 def read_state(path: Path, compute: Compute) -> dict[str, Any]:
     """Load a file from `write_state` or GET /dump, and return the state. InvalidInput if it is not one."""
-    try:
+    with _errors_of(path):
         document = msgspec.json.decode(path.read_bytes())
         return compute.load(document.get("state", document) if isinstance(document, dict) else document)
+
+
+def read_inventory(path: Path, compute: Compute) -> tuple[dict[str, Any], list[str]]:
+    """Load the resources of a real project; the state, and what is left out. InvalidInput for another document."""
+    with _errors_of(path):
+        imported = import_inventory(compute.project, msgspec.json.decode(path.read_bytes()))
+        return compute.load(imported.state), imported.left_out
+
+
+@contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    """Turn errors of reading a document into InvalidInput with the path."""
+    try:
+        yield
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror}") from None
     except msgspec.DecodeError as error:

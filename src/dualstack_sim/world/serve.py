@@ -118,6 +118,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         regions=platform.regions,
         endpoint=f"{urls['compute']}/compute/v1",
         knobs=options.profile.knobs,
+        latency=options.profile.latency,
         quotas=platform.quotas,
         on_commit=fabric.on_commit,
         faults=faults,

@@ -74,6 +74,7 @@ class Compute:
         self._faults = faults
         self._statistics = Statistics()
         self._loading = False
+        self._answered: dict[tuple[str, str], int] = {}
         self.journal = Journal()
         self._meter = RateMeter(number)
         self._operations = Operations(links, chance, latency, self._scheduler.at)
@@ -134,7 +135,10 @@ class Compute:
         call = Call(method, scope, name, self._scheduler.catch_up(), query or {}, body or {}, project)
         status = 200
         try:
-            return await self._respond(call, caller)
+            try:
+                return await self._respond(call, caller)
+            finally:
+                await self._delay_answer(call)
         except ApiError as refused:
             status = refused.status
             raise
@@ -143,6 +147,14 @@ class Compute:
             raise
         finally:
             self.journal.note(Served(call.now, method, scope, _target(call), status, caller))
+
+    async def _delay_answer(self, call: Call) -> None:
+        """Wait until the answer; the request has taken effect (docs/reference/compute-engine.md#request-latency)."""
+        if not self.project.latency.requests or call.method.endswith("Operations.wait"):
+            return
+        request = (call.method, f"{call.scope}/{_target(call)}")
+        ordinal = self._answered[request] = self._answered.get(request, 0) + 1
+        await self._clock.sleep(self.project.latency.request(self.project.chance, *request, ordinal))
 
     async def _respond(self, call: Call, caller: str) -> Json:
         self._statistics.count(caller, call.method)

@@ -60,6 +60,28 @@ MEDIANS: Mapping[str, float] = {
 """Simulated seconds. Values without evidence are inferred from similar methods."""
 
 
+OBSERVED_REQUESTS: Mapping[str, float] = {
+    "get": 0.4,
+    "list": 0.4,
+    "aggregatedList": 0.6,
+    "operation": 0.2,
+    "change": 0.4,
+}
+"""Class of method -> median of the time until its answer (docs/reference/compute-engine.md#request-latency)."""
+
+
+def class_of(method: str) -> str:
+    """The class of a method in `OBSERVED_REQUESTS`."""
+    collection, _, verb = method.partition(".")
+    if collection.endswith("Operations"):
+        return "operation"
+    if verb == "aggregatedList":
+        return verb
+    if verb.startswith(("list", "testIamPermissions")):
+        return "list"
+    return "get" if verb.startswith("get") else "change"
+
+
 @dataclass(frozen=True, slots=True)
 class LatencyProfile:
     """Lognormal around `medians` with a tail, all multiplied by `factor`."""
@@ -70,6 +92,14 @@ class LatencyProfile:
     tail: float = 0.01
     ipv6_prefix: tuple[float, float] = (2.0, 18.0)
     """Seconds from the end of the operation to the subnet's /64, uniformly distributed."""
+
+    requests: Mapping[str, float] = field(default_factory=dict)
+    """Median of the simulated seconds until an answer, by class of method; empty for answers without delay."""
+
+    def request(self, chance: Chance, method: str, target: str, ordinal: int) -> float:
+        """Seconds until the answer to the `ordinal`-th request of this method for this target."""
+        median = self.requests.get(class_of(method), 0.0)
+        return chance.latency(median, "request", method, target, ordinal, sigma=self.sigma) if median else 0.0
 
     def operation(self, chance: Chance, method: str, target: str, ordinal: int) -> float:
         """Seconds of the `ordinal`-th operation of this kind on this target, independent of all other draws."""
