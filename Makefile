@@ -44,9 +44,10 @@ lint: $(STAMP)  ## check style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)  ## measure the simulated Compute Engine and the cut-over of large clusters: two JSON documents
+bench: $(STAMP)  ## measure the simulated Compute Engine and the cut-over of large clusters: three JSON documents
 	@$(BIN)/python -m tests.bench.run
 	@$(BIN)/python -m tests.bench.cutover
+	@$(BIN)/python -m tests.bench.upstream
 
 protobuf: $(GO_CLIENT)  ## generate the protobuf layout of the Kubernetes types that the simulated API serves; needs go
 	$(GO)/build/protobuf > $(LAYOUT)

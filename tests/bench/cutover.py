@@ -44,6 +44,7 @@ from tests.bench.bounds import bounds_of
 from tests.bench.example import EXAMPLE, join_pairs
 from tests.bench.planning import plan
 from tests.bench.reachability import PROPAGATION, Outages
+from tests.bench.slow_server import slow
 from tests.bench.timing import operations_of, outage_bound, permitted, slowest, steps_of
 from tests.bench.virtual_time import VirtualClock, VirtualLoop
 from tests.support.controller_pods import ControllerPods
@@ -87,9 +88,11 @@ def _run(size: int, strategy: str) -> dict[str, Any]:
         return runner.run(migrate(size, strategy))
 
 
-async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dict[str, Any]:
-    """One migration; must run in a VirtualLoop. Times in seconds of the cloud."""
-    clock, chance = VirtualClock(), Chance(1)
+async def migrate(
+    size: int, strategy: str, limits: Limits | None = None, *, answers: float = 0.0, seed: int = 1
+) -> dict[str, Any]:
+    """One migration; must run in a VirtualLoop. Times in seconds of the cloud; answers: until the API answers."""
+    clock, chance = VirtualClock(), Chance(seed)
     shoot = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     ns = ShootView.of(shoot).technical_id
     outages, fabric = Outages(gardener_names.nodes_subnet(ns), names.POD_RANGE_NAME), Fabric(clock, chance)
@@ -109,7 +112,7 @@ async def migrate(size: int, strategy: str, limits: Limits | None = None) -> dic
     limits = limits or Limits(static_routes_per_network=2 * size + 200)
     compute = Compute(clock, chance, regions={region: zones}, quotas=limits, on_commit=on_commit)
     minutes: Counter[tuple[str, int]] = Counter()
-    runner = web.AppRunner(_counted(create_app(compute), minutes, clock), access_log=None)
+    runner = web.AppRunner(_counted(slow(create_app(compute), clock, answers), minutes, clock), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = "http://{}:{}".format(*runner.addresses[0][:2])

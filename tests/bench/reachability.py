@@ -51,9 +51,16 @@ class Outages:
         self.seconds = dict.fromkeys(names, 0.0)
         self.counting = True
 
-    def blackouts(self) -> list[float]:
-        """Seconds for each node as the slowest host sees it, ascending; 0 for one that was never cut off."""
-        return sorted(spent + PROPAGATION if spent else 0.0 for spent in self.seconds.values())
+    def blackouts(self, at: float | None = None) -> list[float]:
+        """Seconds for each node as the slowest host sees it, ascending; 0 for one that was never cut off.
+
+        at: until when a node that is still cut off counts; None if there is none.
+        """
+        spent = {
+            name: seconds + (at - self.since[name] if at and name in self.since else 0.0)
+            for name, seconds in self.seconds.items()
+        }
+        return sorted(seconds + PROPAGATION if seconds else 0.0 for seconds in spent.values())
 
     def _hold(self, holders: set[str], name: str, commit: Commit) -> None:
         if name:

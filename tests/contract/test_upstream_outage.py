@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from dualstack_sim.compute.project.latency import LatencyProfile
 from dualstack_sim.fabric.blackout import TrafficReport
+from tests.bench.upstream import ANSWERS, WAYS
 from tests.contract.provider_gcp import in_virtual_time, stage, workers_of
 from tests.contract.recordings.recording import recording
 
@@ -35,6 +38,17 @@ def test_r2_the_longest_blackout_of_a_pair_is_that_of_the_real_program(nodes: in
     assert report.pairs == nodes * (nodes - 1)
     assert len(report.broken_pairs) == (0 if prepared else report.pairs)
     assert report.current == 0
+
+
+@pytest.mark.parametrize("nodes", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("answers", ANSWERS)
+def test_r2_compressed_cuts_nodes_off_for_less_time_and_preparation_for_none(nodes: int, answers: float) -> None:
+    """With the same latencies, also when the API takes as long as a real one (docs/measurements.md#upstream)."""
+    longest = {
+        way: in_virtual_time(partial(run, nodes, answers, 1))["blackoutSeconds"]["max"] for way, run in WAYS.items()
+    }
+    assert longest["prepared"] == 0.0
+    assert 0.0 < longest["compressed"] < longest["upstream"]
 
 
 async def migrate(nodes: int, *, prepared: bool) -> TrafficReport:
