@@ -12,7 +12,7 @@ GO_CLIENT := $(GO)/build/contract
 LAYOUT := src/dualstack_sim/kube/protobuf.json
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse rehearse-large test test-clients test-slow crash mutants lint bench protobuf clean
+.PHONY: help rehearse rehearse-large test test-clients test-slow storm crash mutants lint bench protobuf clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ crash: $(STAMP)  ## kill the product at every call of a migration; CRASH="--samp
 
 mutants: $(STAMP)  ## list changes of the product that no test notices; MUTANTS="--sample 200 --seed 1" for some, "--package plan" for one
 	$(BIN)/python -m tests.mutants $(MUTANTS)
+
+storm: $(STAMP)  ## judge random worlds, faults and kills of a cut-over; STORM="--runs 200 --seed 1" for more
+	$(BIN)/python -m tests.storm $(STORM)
 
 lint: $(STAMP)  ## check style, types and layers
 	$(BIN)/ruff check .

@@ -125,6 +125,8 @@ class StormWorld:
     errors: list[DualstackError] = field(default_factory=list)
     complaining: set[str] = field(default_factory=set)
 
+    began: float = 0.0
+
     @property
     def namespace(self) -> str:
         return self.world.technical_id
@@ -415,6 +417,7 @@ async def storm_world(
     made.trigger()
     actors = [asyncio.ensure_future(made.detect()), asyncio.ensure_future(made.control_routes())]
     try:
+        made.began = clock.now()
         await clock.sleep(1.0)
         yield made
     finally:

@@ -1,0 +1,40 @@
+"""A sample of `make storm`, and that its rules notice a product that breaks them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.strategies import overlap
+from dualstack_sim.fabric.profile import FabricKnobs
+from tests.storm.scenario import Scenario
+
+
+@pytest.mark.parametrize("seed", range(200, 208))
+def test_p24_random_worlds_keep_the_rules(seed: int) -> None:
+    scenario = Scenario.of(seed)
+    line, broken = scenario.run()
+    assert broken == [], (scenario, line)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(300, 360))
+def test_p24_more_random_worlds_keep_the_rules(seed: int) -> None:
+    assert Scenario.of(seed).run()[1] == []
+
+
+def test_the_same_seed_gives_the_same_result() -> None:
+    assert Scenario.of(3) == Scenario.of(3)
+    assert Scenario.of(3).run() == Scenario.of(3).run()
+
+
+def test_an_order_without_the_range_canary_breaks_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(facts: CutoverFacts) -> None:
+        del facts
+
+    monkeypatch.setattr(overlap, "_first_on_trial", nobody)
+    unserved = FabricKnobs(unmatched_to_instances=False)
+    scenario = replace(Scenario.of(3), strategy="overlap", fabric=unserved, faults=(), kill=None)
+    assert "more than one node was unreachable" in scenario.run()[1]
