@@ -6,6 +6,7 @@ import base64
 
 import yaml
 
+from dualstack.gardener.model.names import MANAGED
 from dualstack.gardener.render.kubelet import CONFIG_PATH
 from dualstack.model.kinds import Manifest
 
@@ -26,3 +27,9 @@ def objects_of(content: Manifest) -> list[Manifest]:
         for document in yaml.load_all(base64.b64decode(content["data"][key]), Loader=yaml.SafeLoader)
         if document
     ]
+
+
+def opted_in(shoot: Manifest) -> Manifest:
+    """The Shoot with the annotation without which the operator leaves it alone."""
+    metadata = shoot["metadata"]
+    return {**shoot, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), MANAGED: "true"}}}

@@ -22,6 +22,7 @@ from dualstack.model.events import Listener, OperatorReady
 from dualstack.model.kinds import Kind
 from dualstack.operator.assembly import OperatorOptions, assemble
 from dualstack.operator.health import Health, serve_health
+from dualstack.operator.opt_in import OptIn
 from dualstack.operator.output import EventStream, Metrics, all_of, configure_logging, log_event
 from dualstack.operator.queue import Key, KeyedQueue
 from dualstack.operator.watches import Watches
@@ -84,7 +85,11 @@ async def _operate(options: OperatorOptions) -> None:
         stack.push_async_callback(kube.close)
         controllers = await stack.enter_async_context(assemble(kube, emit, options))
 
+        opt_in = OptIn(kube)
+
         async def reconcile(key: Key) -> float | None:
+            if not await opt_in.allows(key):
+                return opt_in.recheck(key)
             return await controllers[key.controller].reconcile(key.name, key.namespace)
 
         queue = KeyedQueue(reconcile, options.clock, metrics.outcome)

@@ -12,6 +12,7 @@ from dualstack.gardener.model.names import OPERATION, RECONCILE
 from dualstack.gardener.render.cni import CNIS
 from dualstack.kube.watching import Handle
 from dualstack.model.kinds import NODE, Kind, Manifest
+from dualstack.operator.opt_in import is_opted_in
 from dualstack.operator.queue import Key
 
 EXTENSIONS = {INFRASTRUCTURE: "infrastructure", CONTROL_PLANE: "controlplane", NETWORK: "network", WORKER: "worker"}
@@ -26,10 +27,12 @@ def key_of(controller: str, found: Manifest) -> Key:
 
 
 class ShootInterest:
-    """A Shoot is reconciled when it is first seen, when its spec changes, and when its operation annotation is set."""
+    """A Shoot is reconciled when it is first seen, when it opts in, when its spec changes, and when its operation
+    annotation is set."""
 
     def __init__(self) -> None:
         self._seen: dict[Key, tuple[Any, ...]] = {}
+        self._opted_in: set[Key] = set()
 
     def wakes(self, found: Manifest) -> bool:
         """Whether the event is a reason to reconcile the Shoot."""
@@ -37,14 +40,17 @@ class ShootInterest:
         key = key_of("shoot", found)
         operation = (metadata.get("annotations") or {}).get(OPERATION)
         mark = (metadata.get("uid"), metadata.get("generation"), operation, metadata.get("deletionTimestamp"))
-        known = self._seen.get(key)
+        known, opted_in = self._seen.get(key), is_opted_in(found)
+        joined = opted_in and key not in self._opted_in
+        (self._opted_in.add if opted_in else self._opted_in.discard)(key)
         self._seen[key] = mark
         # The controller itself removes the annotation.
-        return known != mark and not (known is not None and operation is None and known[:2] == mark[:2])
+        return joined or (known != mark and not (known is not None and operation is None and known[:2] == mark[:2]))
 
     def forget(self, found: Manifest) -> None:
         """Forget a deleted Shoot."""
         self._seen.pop(key_of("shoot", found), None)
+        self._opted_in.discard(key_of("shoot", found))
 
     def known(self) -> list[Key]:
         """The keys of all Shoots."""

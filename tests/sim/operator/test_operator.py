@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from dualstack.gardener.model import kinds as gardener_kinds
+from dualstack.gardener.model.names import MANAGED
 from dualstack.gardener.model.shoot import load_shoot
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.interface import Unavailable
@@ -27,6 +28,7 @@ from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.types import ResourceType
 from tests.sim.rehearsal.command import dualstack
 from tests.support.loopback import connection, kubeconfig, on_loopback
+from tests.support.manifests import opted_in
 from tests.unit.gardener.controllers.scripted_world import NS, ScriptedWorld
 
 KUBECONFIG = """
@@ -50,7 +52,7 @@ class Running:
 
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
-    world = ScriptedWorld(load_shoot(EXAMPLE.read_text()))
+    world = ScriptedWorld(opted_in(load_shoot(EXAMPLE.read_text())))
     log = tmp_path / "log"
     changes: list[tuple[str, str]] = []
 
@@ -107,6 +109,35 @@ async def test_a_requested_extension_is_reconciled(running: Running) -> None:
     assert {plural for plural, _ in running.changes} == {"networks"}
 
 
+async def test_x2_a_shoot_that_has_not_opted_in_is_left_alone_until_it_does(running: Running) -> None:
+    """Given a Shoot without the annotation, when a Network requests a reconcile, then nothing is written; when it
+    has the annotation again, then the request is answered within a minute."""
+    store = running.world.store
+    (cluster,) = store.list(gardener_kinds.CLUSTER)
+
+    def opt(value: str | None) -> None:
+        body = {"metadata": {"annotations": {MANAGED: value}}}
+        store.patch(gardener_kinds.SHOOT, "bar", body, "garden-foo")
+        store.patch(gardener_kinds.CLUSTER, cluster["metadata"]["name"], {"spec": {"shoot": body}})
+
+    def request() -> None:
+        annotations = {"gardener.cloud/operation": "reconcile", "gardener.cloud/timestamp": "2026-01-01T00:00:00.5Z"}
+        store.patch(gardener_kinds.NETWORK, "bar", {"metadata": {"annotations": annotations}}, NS)
+
+    async def answered() -> bool:
+        found = store.get(gardener_kinds.NETWORK, "bar", NS)
+        assert found is not None
+        return "gardener.cloud/operation" not in found["metadata"]["annotations"]
+
+    opt(None)
+    request()
+    await asyncio.sleep(1.0)
+    assert not await answered()
+    assert MANAGED in running.log.read_text()
+    opt("true")
+    await _eventually(answered)
+
+
 async def test_it_ends_in_the_middle_of_a_reconcile(running: Running) -> None:
     """Given a reconcile that waits for the machines, when the signal comes, then the process does not wait for them."""
     store = running.world.store
@@ -132,7 +163,7 @@ async def test_it_finds_its_kubeconfig_in_the_environment_and_serves_its_health(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    world = ScriptedWorld(load_shoot(EXAMPLE.read_text()))
+    world = ScriptedWorld(opted_in(load_shoot(EXAMPLE.read_text())))
     async with on_loopback(create_app(world.store)) as url, aiohttp.ClientSession() as session:
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, url)))
         process = await asyncio.create_subprocess_exec(

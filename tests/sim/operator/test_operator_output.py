@@ -19,6 +19,7 @@ from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.shoot import load_shoot
 from dualstack_sim.kube.server import create_app
 from tests.support.loopback import kubeconfig, on_loopback
+from tests.support.manifests import opted_in
 from tests.unit.gardener.controllers.scripted_world import NS, ScriptedWorld
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "shoot.yaml"
@@ -84,7 +85,7 @@ async def until(session: aiohttp.ClientSession, port: int, path: str, status: in
 async def test_p11_output_that_cannot_be_written_stops_nothing(kind: str, tmp_path: Path) -> None:
     """Given streams that take nothing, when an extension is requested, then it is reconciled, the health is good, and
     one SIGTERM ends the process with status 0."""
-    world, port = ScriptedWorld(load_shoot(EXAMPLE.read_text())), free_port()
+    world, port = ScriptedWorld(opted_in(load_shoot(EXAMPLE.read_text()))), free_port()
     async with on_loopback(create_app(world.store)) as url, aiohttp.ClientSession() as session:
         command = [sys.executable, "-m", "dualstack", "operator", "--kubeconfig", str(kubeconfig(tmp_path, url))]
         command += ["--compute-endpoint", "http://127.0.0.1:9", "--health-port", str(port), "--debug"]
@@ -155,7 +156,7 @@ async def test_p11_a_stuck_process_says_so_and_a_second_signal_ends_it_at_once()
 
 async def test_p12_readiness_follows_the_lists_and_watches(tmp_path: Path) -> None:
     """Given a ready operator, when the API server goes away, then it is alive but not ready, with the reason."""
-    world, port = ScriptedWorld(load_shoot(EXAMPLE.read_text())), free_port()
+    world, port = ScriptedWorld(opted_in(load_shoot(EXAMPLE.read_text()))), free_port()
     async with aiohttp.ClientSession() as session:
         async with on_loopback(create_app(world.store)) as url:
             process = await asyncio.create_subprocess_exec(

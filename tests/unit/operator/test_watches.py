@@ -11,6 +11,7 @@ from dualstack.model.kinds import NODE, Kind, Manifest
 from dualstack.operator.assembly import CONTROLLERS
 from dualstack.operator.queue import Key
 from dualstack.operator.watches import ExtensionInterest, NodeInterest, ShootInterest, Watches
+from tests.support.manifests import opted_in
 
 OPERATION = "gardener.cloud/operation"
 
@@ -34,6 +35,15 @@ def test_a_shoot_is_reconciled_when_new_changed_or_requested() -> None:
     assert interest.known() == [Key("shoot", "garden-foo", "bar")]
     interest.forget(shoot())
     assert interest.known() == []
+
+
+def test_x2_a_shoot_is_reconciled_when_it_opts_in() -> None:
+    interest = ShootInterest()
+    assert interest.wakes(shoot())
+    assert interest.wakes(opted_in(shoot()))
+    assert not interest.wakes(opted_in(shoot()))
+    assert not interest.wakes(shoot()), "opting out is read at the next reconcile"
+    assert interest.wakes(opted_in(shoot()))
 
 
 def extension(state: str, operation: str | None = None, kind: str = "Worker", type_: str = "gcp") -> Manifest:

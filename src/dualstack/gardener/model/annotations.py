@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from dualstack.gardener.model.names import CUT_OVER, DECOYS, DRILL, INTERNAL_SUBNET, OVERLAP_UNSUPPORTED, STRATEGY
+from dualstack.gardener.model.names import (
+    CUT_OVER,
+    DECOYS,
+    DRILL,
+    INTERNAL_SUBNET,
+    MANAGED,
+    OVERLAP_UNSUPPORTED,
+    STRATEGY,
+)
 from dualstack.plan.strategies import AUTO, STRATEGIES, UPSTREAM_HINT
 
 PREFIX = "dualstack.dev/"
@@ -14,6 +22,7 @@ IPV4 = "ipv4"
 """The value of the annotation that keeps the internal subnet without IPv6."""
 
 _SHOOT: dict[str, tuple[str, ...]] = {
+    MANAGED: ("true", "false"),
     STRATEGY: (*STRATEGIES, AUTO),
     DRILL: ("true", "false"),
     DECOYS: ("true", "false"),
