@@ -92,6 +92,19 @@ async def test_s5_a_migration_subnetwork_becomes_private(cloud: Cloud) -> None:
     await cloud.do("POST", INSTANCES, instance("vm", subnetwork=path))
 
 
+@pytest.mark.parametrize(
+    "field", [{"ipVersion": "IPV6"}, {"ipCollection": "regions/europe-west1/publicDelegatedPrefixes/p"}]
+)
+async def test_s10_secondary_ipv6_ranges_are_refused_by_name(cloud: Cloud, field: Json) -> None:
+    """New in Compute v1; the simulator does not drop them without a word."""
+    cloud.populate()
+    entry = {"rangeName": "a", "ipCidrRange": "10.1.0.0/24"}
+    error = await cloud.nodes_refused(secondaryIpRanges=[entry | field])
+    assert f"'resource.secondaryIpRanges[0].{next(iter(field))}'" in error["message"]
+    for version in ("IPV4", "IP_VERSION_UNSPECIFIED"):
+        await cloud.patch_nodes(secondaryIpRanges=[entry | {"ipVersion": version}])
+
+
 # -- access configs
 
 

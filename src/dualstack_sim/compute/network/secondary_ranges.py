@@ -18,7 +18,13 @@ from dualstack_sim.compute.network.range_conflicts import admits_routes, refuse_
 from dualstack_sim.compute.project.project import Project
 from dualstack_sim.rules import enforced
 
-SCHEMA: Schema = {"rangeName": str, "ipCidrRange": str, "reservedInternalRange": str, "ipVersion": IP_VERSIONS}
+SCHEMA: Schema = {
+    "rangeName": str,
+    "ipCidrRange": str,
+    "reservedInternalRange": str,
+    "ipVersion": (*IP_VERSIONS, "IP_VERSION_UNSPECIFIED"),
+    "ipCollection": str,
+}
 _ECHOED = ("reservedInternalRange", "ipVersion")
 MINIMUM_PREFIX = 29
 PROHIBITED = tuple(
@@ -44,6 +50,9 @@ def first_ranges(project: Project, value: list[Any]) -> list[Json]:
         for field in ("rangeName", "ipCidrRange"):
             if not entry.get(field):
                 raise required(f"{where}.{field}")
+        if entry.get("ipVersion") == "IPV6" or entry.get("ipCollection"):
+            field = "ipVersion" if entry.get("ipVersion") == "IPV6" else "ipCollection"
+            raise invalid(f"{where}.{field}", entry[field], "Secondary IPv6 ranges are not simulated.")
         check_name(entry["rangeName"])
         if entry["rangeName"] in names and enforced("subnetworks.range-names"):
             raise invalid(f"{where}.rangeName", entry["rangeName"], "Duplicate secondary range name.")
