@@ -237,8 +237,15 @@ async def test_a_resource_that_another_client_marked_as_ignored_stays_ignored() 
 PROXY = ("shoot-core-kube-proxy", NS)
 
 
-async def test_a_cluster_without_kube_proxy_gets_none() -> None:
+def _with_cilium() -> Manifest:
+    """A Shoot whose network plugin can replace kube-proxy; the garden does not accept it with Calico."""
     shoot = load_shoot(EXAMPLE.read_text())
+    shoot["spec"]["networking"] |= {"type": "cilium", "providerConfig": {"overlay": {"enabled": False}}}
+    return shoot
+
+
+async def test_a_cluster_without_kube_proxy_gets_none() -> None:
+    shoot = _with_cilium()
     shoot["spec"]["kubernetes"]["kubeProxy"]["enabled"] = False
     migration = Migration(shoot=shoot)
     migration.trigger()
@@ -250,7 +257,7 @@ async def test_a_cluster_without_kube_proxy_gets_none() -> None:
 
 
 async def test_kube_proxy_goes_when_it_is_switched_off() -> None:
-    migration = Migration()
+    migration = Migration(shoot=_with_cilium())
     off = {"spec": {"kubernetes": {"kubeProxy": {"enabled": False}}}}
     migration.world.store.patch(gardener_kinds.SHOOT, "bar", off, "garden-foo")
     await migration.until_rest()
