@@ -32,6 +32,9 @@ KEYS = {
     "checks",
     "kills",
     "faults",
+    "nextSteps",
+    "landscape",
+    "prepared",
 }
 
 
@@ -92,8 +95,9 @@ class TestOverlap:
         calls = overlap.result["compute"]["byMethod"]
         assert calls["routes.delete"] == 3
         assert calls["instances.updateNetworkInterface"] == 3
-        assert calls["subnetworks.patch"] == 4  # flag on, range, flag off, stack type
-        assert overlap.result["compute"]["mutations"] == 13
+        # flag on, the canary's range added and removed, the pod range, flag off, stack type
+        assert calls["subnetworks.patch"] == 6
+        assert overlap.result["compute"]["mutations"] == 15
         assert overlap.result["compute"]["rateLimited"] == 0
 
 
