@@ -28,19 +28,18 @@ _NEEDS_USER = (InvalidInput, Unsupported)
 def delay_after(error: BaseException, failures: int) -> float:
     """Seconds until the next try after `failures` failures in a row, this one included.
 
-    A conflict is retried after 1 to 5 s. An error with `retry_after` (dualstack.gce.errors) waits that long. Everything
-    else doubles from 5 s to 5 minutes: to 1 minute for an unavailable API or a missing object, and 5 minutes at once
-    for an error that only a user can resolve.
+    A conflict is retried after 1 to 5 s. An error with `retry_after` (dualstack.gce.errors) waits that long, everything
+    else 5 s, and both double up to 5 minutes: to 1 minute for an unavailable API or a missing object, and 5 minutes at
+    once for an error that only a user can resolve.
     """
     if isinstance(error, Conflict):
         return min(_AT_ONCE * failures, FIRST)
     if isinstance(error, _NEEDS_USER) or isinstance(error.__cause__, _NEEDS_USER):
         return LONGEST
-    doubled = min(FIRST * 2.0 ** min(failures - 1, 10), LONGEST)
-    if isinstance(error, Unavailable | NotFound):
-        return min(doubled, 60.0)
     named = getattr(error, "retry_after", None)
-    return max(float(named), _AT_ONCE) if isinstance(named, int | float) else doubled
+    first = max(float(named), _AT_ONCE) if isinstance(named, int | float) else FIRST
+    doubled = min(first * 2.0 ** min(failures - 1, 10), max(first, LONGEST))
+    return min(doubled, 60.0) if isinstance(error, Unavailable | NotFound) else doubled
 
 
 def reason_of(error: BaseException) -> str:
