@@ -61,6 +61,9 @@ Most of the time they wait for operations, which are polled together; the client
 ATTEMPTS = 5
 """How often a resource is read again because it changed between reading and writing."""
 
+OUTAGE_SINCE = "outage-since"
+"""The note of when an outage began, in seconds since the epoch."""
+
 PROMPT = 15.0
 """Seconds for which a target that may be unreachable is tried again at once."""
 
@@ -99,6 +102,14 @@ class CloudActuator:
         await self._follow_redirection()
         self._last = await self._observer.observe()
         return self._last.facts
+
+    async def outage_since(self) -> float | None:
+        """When an outage began that has not ended, as `keep_outage` has recorded it."""
+        return float(found) if (found := (await self._platform.notes()).get(OUTAGE_SINCE)) else None
+
+    async def keep_outage(self, since: float | None) -> None:
+        """Record when an outage began; None when it is over."""
+        await self._platform.note(OUTAGE_SINCE, None if since is None else f"{since:.1f}")
 
     async def network_problems(self) -> frozenset[str]:
         """The Nodes that report a network problem now."""

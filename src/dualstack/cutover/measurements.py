@@ -21,10 +21,20 @@ class BlackoutWatch:
         self._open: tuple[float, bool, int] | None = None
         """Of a blackout that has not ended: since when, whether its begin was observed, and how many nodes at most."""
 
-    def begin(self, facts: CutoverFacts, now: float) -> None:
-        """Take the first observation. A blackout that exists already began at an unknown time."""
-        if unreachable := _unreachable(facts):
-            self._open = now, False, unreachable
+    def begin(self, facts: CutoverFacts, now: float, since: float | None = None) -> None:
+        """Take the first observation. A blackout that exists already began at `since`, or at an unknown time."""
+        if (unreachable := _unreachable(facts)) or since is not None:
+            self._open = (now if since is None else since), since is not None, unreachable or 1
+
+    def suspect(self, since: float, nodes: int) -> None:
+        """Nodes on trial report a problem since the step that began at `since`."""
+        if self._open is None:
+            self._open = since, True, nodes
+
+    @property
+    def since(self) -> float | None:
+        """When the blackout that has not ended began; None without one."""
+        return self._open[0] if self._open is not None else None
 
     def follow(self, facts: CutoverFacts, *, begun: float, now: float) -> tuple[float, str] | None:
         """Take the facts after a step that began at `begun`; returns seconds and text of a blackout that has ended."""

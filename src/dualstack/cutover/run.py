@@ -62,6 +62,14 @@ class Actuator(Protocol):
         """Reasons not to pass `gate`, one sentence each; empty when it passes. Changes nothing."""
         ...
 
+    async def outage_since(self) -> float | None:
+        """What `keep_outage` has recorded; it outlives the process."""
+        ...
+
+    async def keep_outage(self, since: float | None) -> None:
+        """Record when an outage began; None when it is over."""
+        ...
+
     async def network_problems(self) -> frozenset[str]:
         """The Nodes that report now that their pods do not reach others. Reads nothing else."""
         ...
@@ -114,6 +122,8 @@ class _Run:
         self._retries = RetryBudget(settings)
         self._estimator = ProgressEstimator(strategy, settings)
         self._blackout = BlackoutWatch()
+        self._kept: float | None = None
+        self._trial_begun: float | None = None
         self._latest: CutoverFacts
 
     async def to_the_end(self) -> None:
@@ -121,7 +131,11 @@ class _Run:
         # An unfinished cut-over with unreachable nodes goes on: whatever is wrong, these nodes come first.
         if not (facts.begun and facts.unreachable) and (problems := obstacles(self._strategy, facts, self._settings)):
             raise GateFailed("; ".join(problems))
-        self._blackout.begin(facts, self._clock.now())
+        if self._blackout.since is None:
+            self._kept = await self._with_retries(self._actuator.outage_since)
+            self._blackout.begin(facts, self._clock.now(), self._kept)
+            if self._kept is not None:
+                facts = await self._seen(facts, self._kept)
         if self._announce and self._next(facts) is not None:
             self._announce_outage(facts)
         while (transition := self._next(facts)) is not None:
@@ -160,6 +174,8 @@ class _Run:
         The fact is shown only if the Nodes recover with their routes: otherwise what they report has another cause.
         """
         reporting = self._latest.with_network_problem
+        if self._trial_begun is not None:
+            self._blackout.suspect(self._trial_begun, len(self._latest.on_trial))
         message = f"{error}; {await self._retreat(UNMATCHED, Stage.ROUTES)}"
         until = self._clock.now() + self._settings.recovery_timeout
         while left := reporting & (await self._observe()).with_network_problem:
@@ -181,6 +197,7 @@ class _Run:
             self._change_times,
             announce=False,
         )
+        back._blackout, back._kept = self._blackout, self._kept
         try:
             await back.to_the_end()
         except (GateFailed, ComputeError, KubeError) as error:
@@ -227,8 +244,10 @@ class _Run:
                 if self._clock.now() - begun > self._settings.urgent_timeout:
                     raise  # the nodes are served by another way
                 wait = min(wait, self._settings.urgent_backoff)
-            return self._seen(await self._again(transition, str(error), wait), begun)
-        facts = self._seen(await self._observe(), begun)
+            return await self._seen(await self._again(transition, str(error), wait), begun)
+        on_trial, facts = facts.on_trial, await self._seen(await self._observe(), begun)
+        if facts.on_trial and not on_trial:
+            self._trial_begun = begun
         if transition.done(facts):
             if isinstance(transition, Proof):
                 self._change_times.note_passed(transition)
@@ -240,11 +259,14 @@ class _Run:
             raise WithoutEffect(f"the cloud reports success, but the change is not visible{transition.no_effect_hint}")
         return await self._again(transition, "change not fully visible yet", wait)
 
-    def _seen(self, facts: CutoverFacts, begun: float) -> CutoverFacts:
-        """Hand `facts` to the blackout watch; returns them."""
+    async def _seen(self, facts: CutoverFacts, begun: float) -> CutoverFacts:
+        """Hand `facts` to the blackout watch, and record the begin of a blackout; returns them."""
         now = self._clock.now()
         if (over := self._blackout.follow(facts, begun=begun, now=now)) is not None:
             self._emit(OutageMeasured(at=now, shoot=self._shoot, seconds=over[0], detail=over[1]))
+        if self._blackout.since != self._kept:
+            self._kept = self._blackout.since
+            await self._with_retries(partial(self._actuator.keep_outage, self._kept))
         return facts
 
     async def _wait(self, barrier: Barrier, facts: CutoverFacts) -> CutoverFacts:

@@ -56,6 +56,7 @@ class FakeCluster:
     problems: dict[str, list[str]] = field(default_factory=dict)
     kill_after: int | None = None
     complaints: Callable[[CutoverFacts], frozenset[str]] = lambda facts: facts.with_network_problem
+    outage: float | None = None
     performed: list[Transition] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     observed: int = 0
@@ -90,6 +91,12 @@ class FakeCluster:
         self.checked.append(gate.id)
         waiting = self.problems.get(gate.id, [])
         return [waiting.pop(0)] if waiting else []
+
+    async def outage_since(self) -> float | None:
+        return self.outage
+
+    async def keep_outage(self, since: float | None) -> None:
+        self.outage = since
 
     async def network_problems(self) -> frozenset[str]:
         return self.complaints(self.facts)

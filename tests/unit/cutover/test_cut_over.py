@@ -95,15 +95,14 @@ async def test_p30_where_no_range_serves_unreachable_nodes_their_routes_return()
         assert routes(parts) == ROUTES
 
 
-async def test_where_the_range_is_there_no_route_is_restored() -> None:
-    """The next attempt goes on with the aliases, which is quicker."""
+async def test_p30_where_aliases_are_refused_every_route_stays_and_no_range_is_left() -> None:
     parts = Parts()
     for name in NODES:
         parts.compute.refusals[f"PATCH {ZONE}/instances/{name}/updateNetworkInterface"] = [denied()]
     with pytest.raises(Invalid) as refused:
         await cut_over(parts).forward(COMPRESSED)
-    assert parts.compute.resources[SUBNET]["secondaryIpRanges"] == [CLUSTER.pod_range]
-    assert routes(parts) == []
+    assert not parts.compute.resources[SUBNET].get("secondaryIpRanges")
+    assert routes(parts) == ROUTES
     assert refused.value.retry_after is None
 
 
