@@ -30,6 +30,7 @@ class PlainPlatform:
         self.namespace = "control-plane"
         self.regions = {"europe-west1": [ZONE]}
         self.quotas = Limits()
+        self.node_count = nodes or 1
         self._names = [f"{description['name']}-{number}" for number in range(nodes or 1)]
         self.store: KubeStore | None = None
 
