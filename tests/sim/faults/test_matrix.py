@@ -81,7 +81,7 @@ async def assert_stopped_at_the_canary(made: Scene) -> None:
     assert "rolled back to routes only" in str(stopped.value)
     assert made.infrastructure()["status"]["lastError"]["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
     (measured,) = [event for event in made.events if isinstance(event, OutageMeasured)]
-    assert "the pods of 1 node could not reach other nodes for at least" in measured.detail
+    assert "the pods of 1 node could not reach other nodes for at most" in measured.detail
     await made.clock.sleep(60.0)
     report = made.fabric.traffic.report(made.clock.now())
     assert len({pair.destination for pair in report.broken_pairs}) == 1
