@@ -152,6 +152,8 @@ class Compute:
         """Wait until the answer; the request has taken effect (docs/reference/compute-engine.md#request-latency)."""
         if not self.project.latency.requests or call.method.endswith("Operations.wait"):
             return
+        if getattr(self._clock, "speed", 1.0) == 0.0:
+            return  # a stopped clock: the client that is about to step it waits for this answer
         request = (call.method, f"{call.scope}/{_target(call)}")
         ordinal = self._answered[request] = self._answered.get(request, 0) + 1
         await self._clock.sleep(self.project.latency.request(self.project.chance, *request, ordinal))
