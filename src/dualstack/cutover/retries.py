@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from dualstack.gce.errors import ComputeRefusal
+from dualstack.gce.errors import ComputeRefusal, InUse
 from dualstack.kube.interface import Conflict, Unavailable
 from dualstack.model.errors import DualstackError, GateFailed
 from dualstack.plan.settings import Settings
@@ -43,6 +43,8 @@ class RetryBudget:
         self._failures += 1
         if self._failures >= self._settings.attempts:
             return None
+        if isinstance(error, InUse):
+            return backoff  # a change of a killed process became visible; the plan from the next observation knows it
         if isinstance(error, ComputeRefusal):
             return error.retry_after if error.retry_after is None else max(error.retry_after, backoff)
         return backoff if isinstance(error, Unavailable | Conflict) else None

@@ -108,7 +108,7 @@ async def test_a_resource_quota_stops_it_until_there_is_room_again() -> None:
         assert len(await made.node_routes()) == 3
         assert not made.controller_manager_is_ignored()
         await made.clock.sleep(seconds)
-        made.request()
+        made.retry()
         await made.reconcile()
         await assert_end_state(made)
         assert made.lost() == 0.0
@@ -159,7 +159,7 @@ async def test_a_flag_that_another_client_clears_meanwhile_stops_it_and_is_set_a
         made.trigger()
         await stopped(made, "conflicts with existing route")
         assert len(await made.node_routes()) == 3
-        made.request()
+        made.retry()
         await made.reconcile()
         await assert_end_state(made)
         assert made.lost() == 0.0

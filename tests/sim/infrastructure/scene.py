@@ -17,6 +17,7 @@ from aiohttp import web
 from dualstack.cli.rehearsal.processes import running
 from dualstack.clock import ScaledClock, rfc3339
 from dualstack.gardener.controllers.infrastructure import InfrastructureController
+from dualstack.gardener.controllers.infrastructure.halt import HALTED
 from dualstack.gardener.controllers.reporting import TaskFailed
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
@@ -131,6 +132,12 @@ class Scene:
         self.store.patch(
             gardener_kinds.INFRASTRUCTURE, self.shoot, {"metadata": {"annotations": annotations}}, self.namespace
         )
+
+    def retry(self) -> None:
+        """Request another attempt after a cut-over that failed for good, as its error says."""
+        note = {"metadata": {"annotations": {HALTED: None}}}
+        self.store.patch(gardener_kinds.INFRASTRUCTURE, self.shoot, note, self.namespace)
+        self.request()
 
     def infrastructure(self) -> Manifest:
         found = self.store.get(gardener_kinds.INFRASTRUCTURE, self.shoot, self.namespace)

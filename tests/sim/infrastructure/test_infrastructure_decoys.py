@@ -148,7 +148,7 @@ async def test_what_the_cloud_refuses_leaves_nothing_behind(method: str) -> None
         assert "Quota exceeded." in await made.refusal()
         await assert_no_decoys(made)
         assert not made.controller_manager_is_ignored()
-        made.request()
+        made.retry()
         await made.reconcile()
         await assert_end_state(made)
         await assert_no_decoys(made)

@@ -116,7 +116,7 @@ async def test_the_large_example_is_recognised_at_rest_and_migrated() -> None:
         assert [len(status["networking"][kind]) for kind in ("nodes", "pods", "services")] == [2, 2, 2]
         assert [cidr.rpartition("/")[2] for cidr in status["egressCIDRs"]] == ["32", "32", "64"]
         internal = await made.subnet(f"{made.namespace}-internal")
-        assert internal["stackType"] == "IPV4_ONLY"
+        assert internal["stackType"] == "IPV4_IPV6"
         before = made.mutations()
         made.request()
         await controller.reconcile(made.shoot, made.namespace)

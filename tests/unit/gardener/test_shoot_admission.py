@@ -150,6 +150,7 @@ REFUSED: list[tuple[tuple[Edit, ...], str]] = [
     ((put("status", hibernated=True),), "status.hibernated: Invalid value"),
     ((put("spec", networkings={}),), "spec.networkings: Forbidden: unknown field; did you mean networking?"),
     ((put(POOL, zone="europe-west1-b"),), "workers[0].zone: Forbidden: unknown field; did you mean zones?"),
+    ((put(NETWORK, ebpfDataplane={"enabled": True}),), "ebpfDataplane.enabled: Invalid value: true: the eBPF data"),
     ((put(NETWORK, overlay={}),), "overlay.enabled: Invalid value: null: overlay must be set to false"),
 ]
 
@@ -163,7 +164,6 @@ TAKEN: list[tuple[Edit, ...]] = [
     (disk(type="SCRATCH"), worker(volume={"interface": "NVME"})),
     (worker(gpu={"acceleratorType": "nvidia-tesla-t4", "count": 1}, minCpuPlatform="Intel Haswell"),),
     (worker(serviceAccount={"email": ACCOUNT, "scopes": [SCOPE]}),),
-    (put(NETWORK, ebpfDataplane={"enabled": True}), put("spec.kubernetes", kubeProxy={"enabled": False})),
     (cilium(tunnel="disabled", devices=["eth0"]), put("spec.kubernetes", kubeProxy={"enabled": False})),
     (put("spec.kubernetes", kubeProxy={"mode": "NFTables"}),),
     (put(POOL, taints=[{"key": "a", "effect": "NoExecute"}, {"key": "a", "effect": "NoSchedule"}]),),

@@ -100,11 +100,13 @@ def _stale(facts: CutoverFacts, _: Settings) -> Transition | None:
 def _reroute(facts: CutoverFacts, _: Settings) -> Transition | None:
     """Nothing keeps a route from being created then; the way to their aliases would take minutes.
 
-    Without any live route there is nothing to wait for, and `_rescue` serves them.
+    Only routes of a cut-over come back here: a node that had none before may have none for a reason, such as the quota,
+    and gets its alias. Without any live route there is nothing to wait for, and `_rescue` serves them.
     """
     if facts.range_present or not facts.live_routes:
         return None
-    missing = tuple(name for name in facts.unreachable if not facts.routed(name))
+    saved = {route.instance_name for route in facts.saved_routes}
+    missing = tuple(name for name in facts.unreachable if name in saved and not facts.routed(name))
     return RestoreRoutes(missing) if missing else None
 
 
