@@ -101,6 +101,7 @@ class TestOverlap:
         assert overlap.result["compute"]["rateLimited"] == 0
 
 
+@pytest.mark.slow
 def test_kills_at_three_stages_of_the_cut_over_change_nothing() -> None:
     steps = ["set-overlap-flag", "add-aliases", "delete-route-canary"]
     outcome = rehearse(*(word for step in steps for word in ("--kill-at", step)))

@@ -64,6 +64,7 @@ async def test_p32_pairs_without_connectivity_at_the_end_fail_even_a_lossy_strat
         }
 
 
+@pytest.mark.slow
 async def test_a_run_that_failed_after_its_cut_over_must_be_on_aliases() -> None:
     async with world() as (opened, _):
         later = Record(FORWARD, phases=[Phase("cut-over", 1.0, 2.0)])
@@ -122,6 +123,7 @@ def test_p32_the_end_is_judged_by_the_pairs_without_connectivity() -> None:
     assert ipv4_now(UNBROKEN).status == "passed"
 
 
+@pytest.mark.slow
 def test_a_failed_rehearsal_lists_the_checks_of_its_rollback() -> None:
     outcome = rehearse("--knob", "K3=no")
     assert outcome.status == 1
