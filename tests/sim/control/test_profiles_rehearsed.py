@@ -60,17 +60,22 @@ def assert_one_node_for_a_minute(traffic: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", [("--knob", "K3=no"), ("--profile", "pessimistic", "--knob", "K5=shown")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--knob", "K3=no"), ("--profile", "pessimistic", "--knob", "K5=shown")],
+)
 def test_p24_aliases_without_traffic_affect_the_canary_at_most(arguments: tuple[str, ...]) -> None:
     """With K3=no the canary and all other nodes go back to their routes, and none stays unreachable.
 
+    At a speed at which the processes' own time does not count.
+
     Under the pessimistic profile the check of the routes under the range fails before that.
     """
-    outcome = rehearse(*arguments)
+    outcome = rehearse(*arguments, speed="120")
     assert outcome.status == 1
     traffic = outcome.result["traffic"]
     assert traffic["current"] == 0
-    if arguments == ("--knob", "K3=no"):
+    if "K3=no" in arguments:
         assert "does not count an alias IP range as a matched resource" in outcome.result["reason"]
         assert "annotate the Shoot with dualstack.dev/strategy: compressed" in outcome.result["reason"]
         assert_one_node_for_a_minute(traffic)
