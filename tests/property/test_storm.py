@@ -31,10 +31,10 @@ def test_the_same_seed_gives_the_same_result() -> None:
 
 
 def test_an_order_without_the_range_canary_breaks_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody(facts: CutoverFacts) -> None:
+    def no_node(facts: CutoverFacts) -> None:
         del facts
 
-    monkeypatch.setattr(overlap, "_first_on_trial", nobody)
+    monkeypatch.setattr(overlap, "_first_on_trial", no_node)
     unserved = FabricKnobs(unmatched_to_instances=False)
     scenario = replace(Scenario.of(3), strategy="overlap", fabric=unserved, faults=(), kill=None)
     assert "more than one node was unreachable" in scenario.run()[1]

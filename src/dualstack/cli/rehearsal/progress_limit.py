@@ -1,4 +1,4 @@
-"""When a run has failed because nothing new happens: progress and repetition are told apart."""
+"""When a run has failed because nothing new happens: progress is distinguished from repetition."""
 
 from __future__ import annotations
 

@@ -289,7 +289,7 @@ def answer_of(found: Manifest, requested: float) -> Answer:
     """The answer to a request made at `requested`, in seconds since the epoch.
 
     Unlike gardenlet (docs/reference/gardener.md#wait-conditions) it does not compare the timestamp annotation, which
-    other programs write too. An operation at or after the time of the request answers it, whoever requested it.
+    other programs write too. An operation at or after the time of the request answers it, whichever program asked.
     """
     if operation_of(found) is not None:
         return Answer.NOT_ACCEPTED

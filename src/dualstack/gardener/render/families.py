@@ -1,6 +1,6 @@
 """What every edit of an existing object shares: it adds IPv6, or removes the IPv6 that it finds, and nothing else.
 
-An object without IPv6 stays exactly as it is until the migration reaches it, whoever wrote it.
+An object without IPv6 stays exactly as it is until the migration reaches it, whichever program wrote it.
 """
 
 from __future__ import annotations

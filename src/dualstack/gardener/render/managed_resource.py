@@ -1,7 +1,7 @@
 """ManagedResources: manifests in Secrets, and the object that refers to them (docs/objects.md).
 
 An existing Secret is changed in the manifests concerned: other keys, and other documents of the same key, stay as they
-are, whoever wrote them.
+are, whichever program wrote them.
 """
 
 from __future__ import annotations
