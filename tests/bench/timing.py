@@ -1,12 +1,14 @@
 """The steps of a run with the operations that they waited for, and how fast each could have been.
 
-The shortest time of a step follows from its intended wait, from the duration of each of its operations, and from the
-time at which the quota lets each of them begin (docs/reference/compute-engine.md#rate-windows). Nothing is added for
-requests and reads: a run cannot be faster than this.
+The shortest time of a step follows from its intended wait, from the duration of each of its operations, from the order
+of those that depend on each other, and from the time at which the quota lets each of them begin
+(docs/reference/compute-engine.md#rate-windows). Nothing is added for requests and reads: a run cannot be faster than
+this.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +23,21 @@ WINDOW = 60.0
 
 OUTAGE_STEPS = ("delete-routes", "add-secondary-range", "add-aliases")
 """The steps of `compressed` between the first deleted route and the last alias."""
+
+IN_ORDER = {
+    "prove-headroom": (
+        ("routes.insert", 1),
+        ("routes.delete", 1),
+        ("subnetworks.patch", 1),
+        ("instances.updateNetworkInterface", 1),
+        ("instances.updateNetworkInterface", 2),
+        ("subnetworks.patch", 2),
+    ),
+}
+"""Step -> its operations in the order in which one needs the end of the one before: kind, and how often on its target.
+
+A route and a range cannot share the unused block, an alias needs its range, and a range in use cannot be removed.
+"""
 
 ROUNDING = 0.01
 """Seconds by which a time stamp of the cloud may differ from the clock's."""
@@ -37,9 +54,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation of the cloud: `kind` is collection and verb, e.g. `routes.delete`."""
+    """An operation of the cloud: `kind` is collection and verb, e.g. `routes.delete`; `quota` is charged for it."""
 
     kind: str
+    target: str
+    quota: str
     began: float
     seconds: float
 
@@ -106,18 +125,34 @@ def outage_bound(steps: Sequence[Step], operations: Sequence[Operation], per_min
     return propagation + sum(shortest(step, operations, {}, per_minute) for step in during)
 
 
-def shortest(step: Step, operations: Iterable[Operation], waits: Mapping[str, float], per_minute: int) -> float:
-    """The intended wait of the step, or until its last operation ends if each begins as soon as the quota lets it.
+def shortest(step: Step, operations: Sequence[Operation], waits: Mapping[str, float], per_minute: int) -> float:
+    """The intended wait of the step, or until its last operation ends if each begins as soon as it can.
 
-    In a window `per_minute` operations may begin, so that every further `per_minute` wait for the next full minute.
+    In a window `per_minute` operations of a quota may begin. What earlier steps began in the first window counts, and
+    what does not fit into a window waits for the next full minute.
     """
-    ended = step.began + min(waits.get(step.id, 0.0), step.ended - step.began)
+    waited = min(waits.get(step.id, 0.0), step.ended - step.began)
+    of_step = [entry for entry in operations if _within(entry, step)]
     first_window = step.began // WINDOW
-    for number, operation in enumerate(entry for entry in operations if _within(entry, step)):
-        window = number // per_minute
+    begun = Counter(entry.quota for entry in operations if _between(first_window * WINDOW, entry, step.began))
+    ended = step.began + max(waited, _in_order(of_step, IN_ORDER.get(step.id, ())))
+    for operation in of_step:
+        window = begun[operation.quota] // per_minute
+        begun[operation.quota] += 1
         earliest = (first_window + window) * WINDOW if window else step.began
         ended = max(ended, earliest + operation.seconds)
     return ended - step.began
+
+
+def _in_order(operations: Iterable[Operation], order: Iterable[tuple[str, int]]) -> float:
+    """Seconds until the operations have ended one after the other; those of equal rank run side by side."""
+    longest: dict[tuple[str, int], float] = {}
+    before: Counter[tuple[str, str]] = Counter()
+    for operation in operations:
+        before[operation.kind, operation.target] += 1
+        rank = (operation.kind, before[operation.kind, operation.target])
+        longest[rank] = max(longest.get(rank, 0.0), operation.seconds)
+    return sum(longest.get(rank, 0.0) for rank in order)
 
 
 def _waits(settings: Settings) -> dict[str, float]:
@@ -135,13 +170,19 @@ def _waits(settings: Settings) -> dict[str, float]:
 
 def _within(operation: Operation, step: Step) -> bool:
     """A step waits for its operations; what begins when it ends belongs to the next one."""
-    return step.began - ROUNDING <= operation.began < step.ended - ROUNDING
+    return _between(step.began, operation, step.ended)
+
+
+def _between(since: float, operation: Operation, until: float) -> bool:
+    return since - ROUNDING <= operation.began < until - ROUNDING
 
 
 def _operation(entry: Mapping[str, Any]) -> Operation:
-    collection = entry["targetLink"].rsplit("/", 2)[1]
+    collection, target = entry["targetLink"].rsplit("/", 2)[1:]
     began = _seconds(entry["insertTime"])
-    return Operation(f"{collection}.{entry['operationType']}", began, _seconds(entry["endTime"]) - began)
+    quota = "regional" if "zone" in entry or "region" in entry else "global"
+    kind = f"{collection}.{entry['operationType']}"
+    return Operation(kind, target, quota, began, _seconds(entry["endTime"]) - began)
 
 
 def _seconds(stamp: str) -> float:
