@@ -13,11 +13,11 @@ from dualstack.cutover.bodies import Body, Change, with_first_alias, with_range,
 from dualstack.cutover.decoys import RANGE as DECOY_RANGE
 from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.headroom import HeadroomTrial
-from dualstack.cutover.observation import RANGE_PROVEN, Observation, Observer, with_network_problem
+from dualstack.cutover.observation import RANGE_PROVEN, Observation, Observer, pod_cidrs, with_network_problem
 from dualstack.cutover.platform import Platform
 from dualstack.cutover.rollback_drill import RollbackDrill as Drill
 from dualstack.cutover.route_ownership import route_body
-from dualstack.cutover.run import DirectionChanged
+from dualstack.cutover.run import DirectionChanged, NodeReports
 from dualstack.gce import ComputeClient
 from dualstack.gce.errors import AlreadyExists, ComputeRefusal, NotFound, StaleFingerprint
 from dualstack.gce.gather import at_most
@@ -111,9 +111,10 @@ class CloudActuator:
         """Record when an outage began; None when it is over."""
         await self._platform.note(OUTAGE_SINCE, None if since is None else f"{since:.1f}")
 
-    async def network_problems(self) -> frozenset[str]:
-        """The Nodes that report a network problem now."""
-        return with_network_problem(await self._platform.members())
+    async def node_reports(self) -> NodeReports:
+        """The pod CIDRs of the Nodes and their network problems."""
+        members = await self._platform.members()
+        return NodeReports(pod_cidrs(members), with_network_problem(members))
 
     async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
         """Reasons not to pass `gate`: the decoys' probes for its own gates, `dualstack.plan.gates` for all others."""

@@ -170,6 +170,11 @@ def with_network_problem(members: Iterable[Member]) -> frozenset[str]:
     return frozenset(member.name for member in members if member.node is not None and _network_problem(member.node))
 
 
+def pod_cidrs(members: Iterable[Member]) -> dict[str, str]:
+    """The IPv4 pod CIDR of each member whose Node has one."""
+    return {member.name: found for member in members if member.node is not None and (found := _pod_cidr(member.node))}
+
+
 def _problem(node: Manifest) -> str:
     """Why the Node is not healthy; empty when it is Ready and has a network."""
     conditions = (node.get("status") or {}).get("conditions") or ()

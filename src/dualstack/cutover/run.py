@@ -7,7 +7,8 @@ gives up only between two steps, where the cluster is in a state that the invari
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -37,6 +38,15 @@ FRESH = 5.0
 
 class DirectionChanged(DualstackError):
     """The run ends because the opposite direction is requested; the message says by what. Safe at every stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReports:
+    """pod_cidrs: the IPv4 pod CIDR of each Node that has one. with_network_problem: the Nodes whose pods do not reach
+    others."""
+
+    pod_cidrs: Mapping[str, str]
+    with_network_problem: frozenset[str]
 
 
 class Actuator(Protocol):
@@ -70,8 +80,8 @@ class Actuator(Protocol):
         """Record when an outage began; None when it is over."""
         ...
 
-    async def network_problems(self) -> frozenset[str]:
-        """The Nodes that report now that their pods do not reach others. Reads nothing else."""
+    async def node_reports(self) -> NodeReports:
+        """What the Nodes report now. Reads nothing else."""
         ...
 
 
@@ -286,13 +296,19 @@ class _Run:
         return self._left(barrier, facts, passed=barrier.remaining(facts) <= 0)
 
     async def _watch(self, seconds: float, facts: CutoverFacts) -> None:
-        """Wait; while a node is on trial, return as soon as it reports a network problem."""
+        """Wait; return as soon as a node on trial reports a network problem, or a Node has a pod CIDR that is not in
+        `facts`: without a route controller, only the cut-over serves it."""
         until, on_trial = self._clock.now() + seconds, set(facts.on_trial)
-        while on_trial and (left := until - self._clock.now()) > 0:
-            await self._clock.sleep(min(left, self._settings.watch_every))
-            if on_trial & await self._with_retries(self._actuator.network_problems):
+        known = {node.name: node.pod_cidr for node in facts.nodes}
+        interval = self._settings.watch_every if on_trial else self._settings.node_interval(len(facts.nodes))
+        while (left := until - self._clock.now()) > interval:
+            await self._clock.sleep(interval)
+            reports = await self._with_retries(self._actuator.node_reports)
+            if on_trial & reports.with_network_problem or any(
+                known.get(name) != pod_cidr for name, pod_cidr in reports.pod_cidrs.items()
+            ):
                 return
-        await self._clock.sleep(until - self._clock.now())
+        await self._clock.sleep(left)
 
     async def _pass(self, gate: Gate, facts: CutoverFacts) -> CutoverFacts:
         """Check until the gate passes, its time is up, or the observed facts make another step the next one."""

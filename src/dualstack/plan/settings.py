@@ -42,6 +42,11 @@ class Settings:
     """Longest time between two observations during a barrier, in a small cluster (docs/reference/cut-over.md#e15)."""
     observe_share: float = 0.3
     """The same for each VM, in a large cluster: an observation takes a request for every 500 VMs and routes."""
+    node_every: float = 5.0
+    """Seconds between two looks at the Nodes during a wait, in a small cluster: a node that joins has no route, and
+    becomes Ready within a minute."""
+    node_share: float = 0.02
+    """The same for each VM, in a large cluster."""
     gate_timeout: float = 300.0
     """How long a gate may fail before the cut-over stops: a node needs a minute to become Ready again."""
     watch_every: float = 2.0
@@ -66,6 +71,10 @@ class Settings:
     def observation_interval(self, nodes: int) -> float:
         """Seconds between two observations during a barrier in a cluster of `nodes` VMs."""
         return max(self.observe_every, self.observe_share * nodes)
+
+    def node_interval(self, nodes: int) -> float:
+        """Seconds between two looks at the Nodes of a cluster of `nodes` VMs."""
+        return max(self.node_every, self.node_share * nodes)
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.attempts < 1 or self.observe_every <= 0:

@@ -1,13 +1,17 @@
-"""How long each ordered pair of endpoints lost connectivity, and the report about it.
+"""How long each ordered pair of endpoints had no connectivity, and the report about it.
 
-Only pairs that lost connectivity have a record.
+Only pairs that were without connectivity have a record. A pair of which one host joined after the mark may wait for its
+first contact: a new Node gets its route or alias after it joins. That wait is counted apart from a loss.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+Pair = tuple[str, str]
+"""(source host, destination host)"""
 
 
 class EndpointPresence:
@@ -41,9 +45,17 @@ class EndpointPresence:
         self._stays.clear()
         self._present = dict.fromkeys(self._present, at)
 
+    def forms(self, at: float, pair: Pair) -> bool:
+        """Whether the hosts of `pair` meet at `at` for the first time, after the mark."""
+        newest = max(pair, key=lambda host: self._present.get(host, -math.inf))
+        joined = self._present.get(newest)
+        other = pair[0] if newest == pair[1] else pair[1]
+        apart = newest not in self.marked or other not in self.marked
+        return joined == at and apart and not self._have_met(newest, other)
+
     def _have_met(self, host: str, present: str) -> bool:
         """Whether both were present at the same time before; `present` still is, and `host` joins again."""
-        theirs = [*self._stays.get(present, ()), (self._present[present], math.inf)]
+        theirs = [*self._stays.get(present, ()), (self._present.get(present, math.inf), math.inf)]
         return any(
             start <= other_end and other_start <= end
             for start, end in self._stays.get(host, ())
@@ -51,21 +63,31 @@ class EndpointPresence:
         )
 
 
-Pair = tuple[str, str]
-"""(source host, destination host)"""
-
-
 @dataclass(slots=True)
 class _Record:
+    """waited: seconds before the first contact, or, while `waiting` for it, before `unreachable_since`."""
+
     seconds: float
     first: float
     reason: str
     unreachable_since: float | None
+    waiting: bool = False
+    waited: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count more seconds without connectivity."""
+        if self.waiting:
+            self.waited += seconds
+        else:
+            self.seconds += seconds
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenPair:
-    """A pair without connectivity for `seconds` in total, first at `since` (seconds since the epoch) for `reason`."""
+    """A pair that had lost connectivity for `seconds` in total, and had waited for its first contact for `waited`.
+
+    It was without connectivity first at `since` (seconds since the epoch), for `reason`.
+    """
 
     source: str
     destination: str
@@ -73,6 +95,7 @@ class BrokenPair:
     seconds: float
     since: float
     reason: str
+    waited: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -80,6 +103,7 @@ class BrokenPair:
             "to": self.destination,
             "family": f"IPv{self.family}",
             "seconds": round(self.seconds, 6),
+            "waited": round(self.waited, 6),
             "since": self.since,
             "reason": self.reason,
         }
@@ -90,7 +114,7 @@ class FamilyReport:
     """One IP family. `pairs` existed at the mark, `later_pairs` were added after it; seconds are per ordered pair.
 
     `maximum` and `total` cover all pairs since the mark, `p99` (nearest rank) the pairs of the mark; `current` is the
-    number of pairs without connectivity now.
+    number of pairs without connectivity now, `waited` the longest wait for a first contact.
     """
 
     pairs: int
@@ -99,11 +123,13 @@ class FamilyReport:
     p99: float
     total: float
     current: int
+    waited: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         return {
             "pairs": self.pairs,
             "later_pairs": self.later_pairs,
+            "waited_seconds": round(self.waited, 6),
             "blackout_seconds": self.blackout_seconds,
             "current": self.current,
         }
@@ -144,7 +170,8 @@ class TrafficReport:
         return self.ipv4.current
 
     def as_json(self) -> dict[str, Any]:
-        """`pairs`, `later_pairs`, `blackout_seconds`, `current` of IPv4, the same under `ipv6`, and `broken_pairs`."""
+        """`pairs`, `later_pairs`, `waited_seconds`, `blackout_seconds`, `current` of IPv4, the same under `ipv6`, and
+        `broken_pairs`."""
         return {
             "at": self.at,
             "marked_at": self.marked_at,
@@ -162,18 +189,18 @@ class BlackoutRecords:
         self.unreachable = 0
         self._records: dict[Pair, _Record] = {}
 
-    def set(self, at: float, pair: Pair, loss: str | None) -> None:
+    def set(self, at: float, pair: Pair, loss: str | None, presence: EndpointPresence) -> None:
         """From `at` on the pair has no connectivity, for the reason `loss`, or has connectivity (None)."""
         record = self._records.get(pair)
         if loss is None:
             if record is not None and record.unreachable_since is not None:
-                record.seconds += max(0.0, at - record.unreachable_since)
-                record.unreachable_since = None
+                record.add(max(0.0, at - record.unreachable_since))
+                record.unreachable_since, record.waiting = None, False
                 self.unreachable -= 1
-                if record.seconds <= 0.0:
+                if record.seconds + record.waited <= 0.0:
                     del self._records[pair]  # two changes at one instant: no packet was lost
         elif record is None:
-            self._records[pair] = _Record(0.0, at, loss, at)
+            self._records[pair] = _Record(0.0, at, loss, at, waiting=presence.forms(at, pair))
             self.unreachable += 1
         elif record.unreachable_since is None:
             record.unreachable_since = at
@@ -194,13 +221,18 @@ class BlackoutRecords:
         return [pair for pair, record in self._records.items() if record.unreachable_since is not None]
 
     def broken(self, at: float) -> list[BrokenPair]:
-        """Pairs that lost connectivity until `at`, the longest blackout first."""
+        """Pairs that were without connectivity until `at`, the longest blackout first."""
         pairs = []
         for (source, destination), record in self._records.items():
-            running = max(0.0, at - record.unreachable_since) if record.unreachable_since is not None else 0.0
-            seconds = record.seconds + running
-            if seconds > 0.0:
-                pairs.append(BrokenPair(source, destination, self.family, seconds, record.first, record.reason))
+            so_far = replace(record)
+            if so_far.unreachable_since is not None:
+                so_far.add(max(0.0, at - so_far.unreachable_since))
+            if so_far.seconds + so_far.waited > 0.0:
+                pairs.append(
+                    BrokenPair(
+                        source, destination, self.family, so_far.seconds, record.first, record.reason, so_far.waited
+                    )
+                )
         return sorted(pairs, key=lambda pair: (-pair.seconds, pair.source, pair.destination))
 
     def report(self, broken: list[BrokenPair], marked: frozenset[str], later_pairs: int) -> FamilyReport:
@@ -215,4 +247,5 @@ class BlackoutRecords:
             p99=of_mark[rank] if rank < len(of_mark) else 0.0,
             total=math.fsum(pair.seconds for pair in broken),
             current=self.unreachable,
+            waited=max((pair.waited for pair in broken), default=0.0),
         )

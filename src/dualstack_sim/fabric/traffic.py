@@ -185,8 +185,8 @@ class Traffic:
             self._owners.discard(block, host)
             self._presence[block.version].leave(at, host)
             for other in self._endpoints:
-                self._blackouts[block.version].set(at, (host, other), None)
-                self._blackouts[block.version].set(at, (other, host), None)
+                for pair in ((host, other), (other, host)):
+                    self._blackouts[block.version].set(at, pair, None, self._presence[block.version])
 
     def view_changed(self, at: float, ledger: Ledger, host: str, change: ViewChange) -> None:
         """Check the pairs that a change in the view of `host` affects."""
@@ -274,7 +274,7 @@ class Traffic:
                     for destination in targets:
                         if destination is not source:
                             loss = self._loss(source, destination, family)
-                            blackouts.set(at, (source.host, destination.host), loss)
+                            blackouts.set(at, (source.host, destination.host), loss, self._presence[family])
 
     def _loss(self, source: Endpoint, destination: Endpoint, family: int) -> str | None:
         verdict = self._data_path.send(source.host, source.addresses[family], destination.addresses[family])

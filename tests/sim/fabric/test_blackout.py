@@ -141,7 +141,7 @@ def test_a_vm_that_has_just_started_is_an_endpoint_once_every_host_must_have_see
     assert (report.later_pairs, report.current, report.broken_pairs) == (0, 0, ())
     report = fabric.traffic.report(75.0)
     assert report.later_pairs == 10
-    assert {(pair.destination, pair.since, pair.seconds) for pair in report.broken_pairs} == {(node(4), 70.0, 5.0)}
+    assert {(pair.destination, pair.since, pair.waited) for pair in report.broken_pairs} == {(node(4), 70.0, 5.0)}
 
 
 @pytest.mark.parametrize("ends", ["leaves", "stops", "comes again"])
@@ -170,6 +170,30 @@ def test_after_rest_no_endpoint_waits_to_be_known() -> None:
     fabric.rest(12.0)
     fabric.traffic.mark(12.0)
     assert (fabric.traffic.report(13.0).pairs, fabric.traffic.report(13.0).broken_pairs) == (6, ())
+
+
+def test_a_node_that_joins_waits_for_its_first_contact_and_loses_only_what_it_has_had() -> None:
+    fabric, cloud = cluster((1, 2), lag=LagProfile.fixed(0.0))
+    cloud.vm(10.0, 3)
+    fabric.traffic.join(20.0, node(3), [pods(3)])
+    cloud.route(32.0, 3)
+    cloud.drop_route(40.0, 3)
+    running = fabric.traffic.report(43.0)
+    fabric.traffic.leave(44.0, node(3))
+    fabric.traffic.join(50.0, node(3), [pods(3)])
+    cloud.route(52.0, 3)
+    ended = fabric.traffic.report(60.0)
+    for report, lost in ((running, 3.0), (ended, 4.0 + 2.0)):
+        assert {pair.destination for pair in report.broken_pairs} == {node(3)}
+        assert {(pair.waited, pair.seconds, pair.since) for pair in report.broken_pairs} == {(12.0, lost, 20.0)}
+        assert (report.ipv4.waited, report.ipv4.maximum) == (12.0, lost)
+
+
+def test_pairs_of_the_mark_lose_connectivity_however_they_lose_it() -> None:
+    fabric, cloud = cluster((1, 2), lag=LagProfile.fixed(0.0))
+    cloud.drop_route(5.0, 2)
+    fabric.traffic.mark(6.0)
+    assert [(pair.seconds, pair.waited) for pair in fabric.traffic.report(9.0).broken_pairs] == [(3.0, 0.0)]
 
 
 def test_later_pairs_are_counted_once_however_often_a_node_comes_back() -> None:
@@ -220,15 +244,16 @@ def test_ipv6_pairs_are_counted_apart() -> None:
     cloud.firewall(5.0, "allow-pods-ipv6", "2600:1900:4010:1:0:0:0:0/64")
     report = fabric.traffic.report(9.0)
     assert (report.ipv4.pairs, report.ipv4.later_pairs, report.ipv4.total) == (6, 0, 0.0)
-    assert (report.ipv6.pairs, report.ipv6.later_pairs, report.ipv6.maximum, report.ipv6.total) == (0, 2, 3.0, 6.0)
+    assert (report.ipv6.pairs, report.ipv6.later_pairs, report.ipv6.waited, report.ipv6.total) == (0, 2, 3.0, 0.0)
     as_json = report.as_json()
     assert as_json["pairs"] == 6
-    assert as_json["ipv6"]["blackout_seconds"] == {"max": 3.0, "p99": 0.0, "total": 6.0}
+    assert (as_json["ipv6"]["waited_seconds"], as_json["ipv6"]["blackout_seconds"]["max"]) == (3.0, 0.0)
     assert as_json["broken_pairs"][0] == {
         "from": node(1),
         "to": node(2),
         "family": "IPv6",
-        "seconds": 3.0,
+        "seconds": 0.0,
+        "waited": 3.0,
         "since": 2.0,
         "reason": "FIREWALL_RULE",
     }

@@ -25,7 +25,6 @@ DOCUMENTS: dict[str, list[dict[str, Any]]] = {
     "others at work": [
         {"method": "subnetworks.patch", "nth": 2, "meanwhile": THEIRS},
         {"method": "routes.delete", "meanwhile": {}},
-        {"method": ALIAS, "nth": 2, "quota": {"limit": "ALIASES_PER_NETWORK_GLOBAL", "value": 1, "seconds": 400}},
         {"method": "routes.list", "quota": {"limit": "REQUESTS_PER_MINUTE", "value": 60, "seconds": 900}},
     ],
     "a VM that crashes": [{"method": ALIAS, "nth": 2, "vm": {"becomes": "stopped"}}],
@@ -50,6 +49,19 @@ def test_a_rehearsal_endures_and_reports_them(name: str, tmp_path: Path) -> None
         assert "inVain" not in fault
         assert isinstance(fault["at"], float)
         assert fault["method"] == rules[fault["rule"] - 1]["method"]
+
+
+@pytest.mark.slow
+def test_a_quota_of_aliases_that_falls_midway_ends_at_rest_with_its_name(tmp_path: Path) -> None:
+    rule = {"method": ALIAS, "nth": 3, "quota": {"limit": "ALIASES_PER_NETWORK_GLOBAL", "value": 1, "seconds": 400}}
+    path = tmp_path / "faults.yaml"
+    path.write_text(yaml.safe_dump({"faults": [rule]}))
+    outcome = rehearse("--faults", str(path))
+    assert (outcome.status, outcome.result["result"]) == (1, "failed"), outcome.err
+    assert "Quota 'ALIASES_PER_NETWORK_GLOBAL' exceeded" in outcome.result["reason"]
+    assert "rolled back to routes only" in outcome.result["reason"]
+    assert outcome.result["traffic"]["blackoutSeconds"]["max"] == 0.0
+    assert [check["id"] for check in outcome.result["checks"] if check["status"] == "failed"] == []
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ def test_r2_preparing_needs_upstreams_controller() -> None:
     ("landscape", "status"), [(Landscape("gardener"), "accepted"), (Landscape("gardener", prepared=True), "failed")]
 )
 def test_r2_the_loss_of_a_prepared_cluster_is_not_accepted(landscape: Landscape, status: str) -> None:
-    broken = [{"from": "a", "to": "b", "family": "IPv4", "seconds": 12.0, "since": 5.0}]
+    broken = [{"from": "a", "to": "b", "family": "IPv4", "seconds": 12.0, "waited": 0.0, "since": 5.0}]
     assert ipv4_loss({"pairs": 6, "brokenPairs": broken}, str(landscape.way)).status == status
 
 

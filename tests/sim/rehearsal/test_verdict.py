@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dualstack.cli.rehearsal.checks import FinishedRun, ipv4_loss, ipv4_now, verify
+from dualstack.cli.rehearsal.checks import FinishedRun, first_contact, ipv4_loss, ipv4_now, verify
 from dualstack.cli.rehearsal.record import BACK, FORWARD, Record
 from dualstack.cli.rehearsal.result import Phase
 from dualstack.cli.rehearsal.world import World, WorldAddress, open_world
@@ -59,7 +59,7 @@ async def test_p32_pairs_without_connectivity_at_the_end_fail_even_a_lossy_strat
             await opened.clock.sleep(5.0)
         checks = await verify(FinishedRun(opened, Record(), UNBROKEN, "compressed"), complete=False)
         assert by_status(checks) == {
-            "passed": ["traffic.ipv4", *ON_ROUTES, "control-plane.ignore-annotation"],
+            "passed": ["traffic.ipv4", "traffic.new-nodes", *ON_ROUTES, "control-plane.ignore-annotation"],
             "failed": ["traffic.ipv4-at-end"],
         }
 
@@ -85,7 +85,7 @@ async def test_reading_the_cluster_makes_no_counted_request() -> None:
 
 @pytest.mark.parametrize(("strategy", "status"), [("overlap", "failed"), ("compressed", "accepted")])
 def test_loss_is_accepted_only_of_a_strategy_that_announces_it(strategy: str, status: CheckStatus) -> None:
-    broken = [{"from": "a", "to": "b", "family": "IPv4", "seconds": 12.34, "since": 5.0}]
+    broken = [{"from": "a", "to": "b", "family": "IPv4", "seconds": 12.34, "waited": 0.0, "since": 5.0}]
     assert ipv4_loss({**UNBROKEN, "brokenPairs": broken}, strategy) == Check(
         "traffic.ipv4", status, "1 pod pairs lost IPv4 connectivity, for at most 12.3 s"
     )
@@ -94,7 +94,7 @@ def test_loss_is_accepted_only_of_a_strategy_that_announces_it(strategy: str, st
 
 def test_p35_a_pair_that_recovered_before_the_cut_over_is_not_charged() -> None:
     """A VM that was replaced before the cut-over has no route in its first seconds."""
-    early = {"from": "a", "to": "b", "family": "IPv4", "seconds": 6.7, "since": 100.0}
+    early = {"from": "a", "to": "b", "family": "IPv4", "seconds": 6.7, "waited": 0.0, "since": 100.0}
     late = {**early, "since": 300.0}
     assert ipv4_loss({**UNBROKEN, "brokenPairs": [early]}, "overlap", 200.0) == Check(
         "traffic.ipv4",
@@ -106,8 +106,16 @@ def test_p35_a_pair_that_recovered_before_the_cut_over_is_not_charged() -> None:
     assert ipv4_loss({**UNBROKEN, "brokenPairs": [early]}, "overlap", None).status == "failed"
 
 
+@pytest.mark.parametrize(("waited", "status"), [(0.0, "passed"), (60.0, "passed"), (60.1, "failed")])
+def test_a_node_that_joins_may_wait_for_its_route_or_alias(waited: float, status: CheckStatus) -> None:
+    pair = {"from": "a", "to": "b", "family": "IPv4", "seconds": 0.0, "waited": waited, "since": 300.0}
+    traffic = {**UNBROKEN, "brokenPairs": [pair, {**pair, "waited": min(waited, 3.0)}]}
+    assert first_contact(traffic).status == status
+    assert ipv4_loss(traffic, "overlap", 200.0).status == "passed"
+
+
 def test_p32_an_outage_is_compared_with_its_announcement() -> None:
-    broken = [{"from": "a", "to": "b", "family": "IPv4", "seconds": 90.0, "since": 300.0}]
+    broken = [{"from": "a", "to": "b", "family": "IPv4", "seconds": 90.0, "waited": 0.0, "since": 300.0}]
     lost = {**UNBROKEN, "brokenPairs": broken}
     assert ipv4_loss(lost, "compressed", 200.0, 50.0, undisturbed=True).status == "accepted"
     assert ipv4_loss(lost, "compressed", 200.0, 33.0, undisturbed=True) == Check(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from dualstack.cutover.run import run_cutover
+from dualstack.cutover.run import NodeReports, run_cutover
 from dualstack.model.errors import DualstackError
 from dualstack.model.events import AnyEvent, StepFailed, StepFinished, StepStarted
 from dualstack.plan.facts import CutoverFacts
@@ -43,8 +43,8 @@ class FakeCluster:
 
     underneath: a change by another party before each observation; errors: raised by the performs of that number
     (from 0), after their effect if `late`; ignored: ids of steps without effect; problems: of gates, by id, consumed
-    one by one; complaints: the Nodes that report a network problem; kill_after: number of the perform
-    after which the process dies.
+    one by one; complaints: the Nodes that report a network problem; joining: the nodes that a look at the
+    Nodes shows, if not those of `facts`; kill_after: number of the perform after which the process dies.
     """
 
     facts: CutoverFacts
@@ -56,6 +56,7 @@ class FakeCluster:
     problems: dict[str, list[str]] = field(default_factory=dict)
     kill_after: int | None = None
     complaints: Callable[[CutoverFacts], frozenset[str]] = lambda facts: facts.with_network_problem
+    joining: Callable[[FakeCluster], CutoverFacts] | None = None
     outage: float | None = None
     performed: list[Transition] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
@@ -98,8 +99,10 @@ class FakeCluster:
     async def keep_outage(self, since: float | None) -> None:
         self.outage = since
 
-    async def network_problems(self) -> frozenset[str]:
-        return self.complaints(self.facts)
+    async def node_reports(self) -> NodeReports:
+        facts = self.facts if self.joining is None else self.joining(self)
+        cidrs = {each.name: each.pod_cidr for each in facts.nodes if each.pod_cidr}
+        return NodeReports(cidrs, self.complaints(self.facts))
 
     def _become(self, facts: CutoverFacts) -> None:
         self.facts = replace(facts)

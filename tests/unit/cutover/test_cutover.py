@@ -314,6 +314,24 @@ async def test_a_barrier_is_left_when_something_more_urgent_turns_up() -> None:
     assert at_goal(cluster.facts)
 
 
+@pytest.mark.parametrize("after", [125, 300, 700, 1050])
+async def test_a_node_that_joins_during_a_barrier_is_served_within_seconds(after: float) -> None:
+    """It has no route while the route controller is stopped, and is Ready within a minute."""
+    clock = FakeClock()
+    begun = clock.now()
+
+    def joined(cluster: FakeCluster) -> CutoverFacts:
+        known = {each.name for each in cluster.facts.nodes}
+        fresh = (node(9),) if clock.now() >= begun + after and node(9).name not in known else ()
+        return replace(cluster.facts, nodes=(*cluster.facts.nodes, *fresh))
+
+    cluster = FakeCluster(at_rest(4), underneath=joined, joining=joined)
+    events = await run(cluster, clock=clock)
+    served = next(event.at for event in events if isinstance(event, StepStarted) and node(9).name in event.targets)
+    assert served - (begun + after) <= SETTINGS.node_every
+    assert at_goal(cluster.facts)
+
+
 async def test_a_gate_is_left_when_something_more_urgent_turns_up() -> None:
     gate = "gate-alias-canary"
     cluster = FakeCluster(

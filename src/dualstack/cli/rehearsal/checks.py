@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,10 @@ upstream's way, whose loss is measured."""
 
 MOST_TIMES = 2.0
 """The announcement is an estimate; the requests of a rehearsal take longer than the estimate assumes."""
+
+
+LONGEST_WAIT = 60.0
+"""Seconds that the pods of a node which joins may wait for their first contact: as long as one node may be dark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ async def verify(run: FinishedRun, *, complete: bool) -> list[Check]:
     checks += [await _judged(name, rule) for name, rule in rules.items()]
     return [
         ipv4_loss(run.traffic, run.strategy, record.started("cut-over"), record.announced, undisturbed=run.undisturbed),
+        first_contact(run.traffic),
         ipv4_now(await world.control("/traffic")),
         *checks,
     ]
@@ -119,8 +124,9 @@ def ipv4_loss(
     as the first seconds of a replaced VM. announced: the longest outage that was announced, in seconds; that of an
     undisturbed run may be at most `MOST_TIMES` as long.
     """
-    broken = _since(cut_over, traffic)
-    before = len(traffic["brokenPairs"]) - len(broken)
+    lost = [pair for pair in traffic["brokenPairs"] if pair["seconds"]]
+    broken = _since(cut_over, lost)
+    before = len(lost) - len(broken)
     earlier = f"; {before} pod pairs lost connectivity before the cut-over began" if before else ""
     if not broken:
         later = traffic.get("laterPairs", 0)
@@ -135,9 +141,23 @@ def ipv4_loss(
     return Check("traffic.ipv4", "accepted" if strategy in LOSSY and as_announced else "failed", evidence + earlier)
 
 
-def _since(cut_over: float | None, traffic: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The pairs that lost connectivity, without those that had it again before the cut-over began."""
-    return [pair for pair in traffic["brokenPairs"] if pair["since"] + pair["seconds"] > (cut_over or 0.0)]
+def _since(cut_over: float | None, lost: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """These pairs without those that had connectivity again before the cut-over began."""
+    return [pair for pair in lost if pair["since"] + pair["waited"] + pair["seconds"] > (cut_over or 0.0)]
+
+
+def first_contact(traffic: Mapping[str, Any]) -> Check:
+    """How long the pods of nodes that joined during the run waited until other nodes reached them, and they those.
+
+    A Node has no route and no alias when it joins, in any cluster: it gets one once it has a pod CIDR.
+    """
+    waits = [pair for pair in traffic["brokenPairs"] if pair["waited"]]
+    if not waits:
+        return Check("traffic.new-nodes", "passed", "every node that joined was reachable as soon as its pods ran")
+    nodes = len({pair["to"] for pair in waits})
+    longest = max(pair["waited"] for pair in waits)
+    evidence = f"{nodes} nodes that joined were reachable within {longest:.1f} s; allowed: {LONGEST_WAIT:.0f} s"
+    return Check("traffic.new-nodes", "passed" if longest <= LONGEST_WAIT else "failed", evidence)
 
 
 def ipv4_now(traffic: Mapping[str, Any]) -> Check:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from msgspec import UnsetType
 
@@ -119,7 +120,7 @@ def _checks(checks: tuple[Check, ...]) -> Iterator[str]:
 
 
 def _traffic(result: Result) -> Iterator[str]:
-    broken = result.traffic["brokenPairs"]
+    broken = _lost(result.traffic)
     yield f"Traffic: {_connectivity(result)}"
     for pair in broken[:_MOST_PAIRS]:
         yield f"  {pair['from']} -> {pair['to']}: {pair['seconds']:.1f} s"
@@ -171,7 +172,7 @@ def _nodes(run: Result | Run) -> str:
 
 
 def _connectivity(result: Result) -> str:
-    traffic, broken = result.traffic, result.traffic["brokenPairs"]
+    traffic, broken = result.traffic, _lost(result.traffic)
     if not broken:
         count = traffic.get("laterPairs", 0)
         later = f", nor any of the {count} that formed later," if count else ""
@@ -182,6 +183,11 @@ def _connectivity(result: Result) -> str:
         f"{len(broken)} pod pairs lost connectivity, for at most {blackout['max']:.1f} simulated seconds over IPv4 "
         f"(p99 {blackout['p99']:.1f} s){still}"
     )
+
+
+def _lost(traffic: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pairs that lost connectivity, without those that only waited for their first contact."""
+    return [pair for pair in traffic["brokenPairs"] if pair["seconds"]]
 
 
 def _count(checks: Sequence[Check]) -> str:
