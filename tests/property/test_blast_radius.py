@@ -11,25 +11,8 @@ import pytest
 
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
-from tests.storm.world import LONGEST, StormWorld, storm_world, virtually
-
-ROUTES_NOT_SERVED = "static routes do not carry traffic to unassigned addresses"
-ALIASES_NOT_MATCHED = "does not count an alias IP range as a matched"
-
-
-async def assert_back_on_routes(world: StormWorld, fact: str) -> None:
-    """One node was unreachable, for at most a minute; every node has its route; the message names the fact."""
-    await world.clock.sleep(60.0)
-    assert set.intersection(*({pair.source, pair.destination} for pair in world.broken()))
-    assert 0.0 < world.longest() <= LONGEST
-    assert world.dark() == set()
-    assert await world.routes() == {node.name for node in world.world.nodes}
-    assert await world.aliases() == {}
-    subnet = await world.subnet()
-    assert not subnet.get("secondaryIpRanges")
-    assert not subnet.get("allowSubnetCidrRoutesOverlap")
-    assert not world.controller_stopped()
-    assert fact in str(world.errors[0])
+from tests.storm.outcomes import ALIASES_NOT_MATCHED, ROUTES_NOT_SERVED, assert_back_on_routes
+from tests.storm.world import LONGEST, storm_world, virtually
 
 
 @pytest.mark.parametrize("nodes", [2, 12])

@@ -13,8 +13,7 @@ from dualstack.gardener.controllers.infrastructure.halt import HALTED
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.compute.project.quotas import Limits
-from dualstack_sim.faults import FaultRule
-from dualstack_sim.faults.reading import parse_faults
+from tests.storm.outcomes import faults
 from tests.storm.world import LONGEST, StormWorld, storm_world, virtually
 
 FORBIDDEN = {"status": 403, "reason": "forbidden", "message": "Required 'compute.x' permission for 'x'"}
@@ -26,10 +25,6 @@ EXHAUSTED = {
 NO_ALIAS = {"method": "instances.updateNetworkInterface", "count": 999, "errorBefore": FORBIDDEN}
 NO_RANGE = {"method": "subnetworks.patch", "count": 999, "errorBefore": EXHAUSTED}
 FEWER_ALIASES = {"limit": "ALIASES_PER_NETWORK_GLOBAL", "value": 2}
-
-
-def faults(*rules: dict[str, Any]) -> list[FaultRule]:
-    return parse_faults({"faults": list(rules)})
 
 
 async def assert_on_routes(world: StormWorld) -> None:

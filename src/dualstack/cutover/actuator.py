@@ -13,7 +13,14 @@ from dualstack.cutover.bodies import Body, Change, with_first_alias, with_range,
 from dualstack.cutover.decoys import RANGE as DECOY_RANGE
 from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.headroom import HeadroomTrial
-from dualstack.cutover.observation import RANGE_PROVEN, Observation, Observer, pod_cidrs, with_network_problem
+from dualstack.cutover.observation import (
+    DISPROVED,
+    RANGE_PROVEN,
+    Observation,
+    Observer,
+    pod_cidrs,
+    with_network_problem,
+)
 from dualstack.cutover.platform import Platform
 from dualstack.cutover.rollback_drill import RollbackDrill as Drill
 from dualstack.cutover.route_ownership import route_body
@@ -26,7 +33,7 @@ from dualstack.model import names
 from dualstack.model.cluster import Cluster
 from dualstack.model.errors import GateFailed
 from dualstack.plan import gates
-from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.facts import CutoverFacts, Limitation
 from dualstack.plan.steps import (
     AddAliases,
     AddRangeCanary,
@@ -111,6 +118,10 @@ class CloudActuator:
         """Record when an outage began; None when it is over."""
         await self._platform.note(OUTAGE_SINCE, None if since is None else f"{since:.1f}")
 
+    async def keep_disproved(self, limitation: Limitation) -> None:
+        """Record what a trial has shown this cloud not to do; empty when the cluster is back on its routes."""
+        await self._platform.note(DISPROVED, limitation or None)
+
     async def node_reports(self) -> NodeReports:
         """The pod CIDRs of the Nodes and their network problems."""
         members = await self._platform.members()
@@ -134,7 +145,7 @@ class CloudActuator:
             case AddAliases():
                 await self._each(transition.targets, partial(self._promptly, self._add_alias))
             case RemoveAliases():
-                await self._each(transition.targets, self._remove_aliases)
+                await self._each(transition.targets, partial(self._promptly, self._remove_aliases))
             case DeleteRoutes():
                 # The cloud may refuse to create these routes again, so this is the last moment to change direction.
                 await self._follow_redirection()

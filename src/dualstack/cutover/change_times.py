@@ -1,4 +1,4 @@
-"""Remembers between two observations since when each aspect is unchanged, and which gates passed.
+"""Remembers between two observations since when each aspect is unchanged, which gates passed, what was refused.
 
 The time of a change is that of the first observation that shows it, which is never too early. After a restart all times
 count from the restart, so barriers only wait longer.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dualstack.clock import Clock
 from dualstack.plan.facts import ASPECTS, AliasFacts, Aspect, ControllerFacts, CutoverFacts, RouteFacts
 from dualstack.plan.steps.base import Proof
+from dualstack.plan.strategies.serve import may_pass_later
 
 
 class ChangeTimes:
@@ -19,20 +20,29 @@ class ChangeTimes:
         self._last: CutoverFacts | None = None
         self._since: dict[Aspect, float] = {}
         self._passed: dict[str, tuple[Aspect, ...]] = {}
+        self._refused: set[str] = set()
 
     def update(self, observed: CutoverFacts) -> CutoverFacts:
-        """`observed` with `quiet` and `passed` filled in."""
+        """`observed` with `quiet`, `passed` and `refused` filled in."""
         now = self._clock.now()
         changed = ASPECTS if self._last is None else changes(self._last, observed)
         self._since.update(dict.fromkeys(changed, now))
         self._passed = {gate: seen for gate, seen in self._passed.items() if not set(seen) & set(changed)}
         self._last = observed
         quiet = {aspect: now - since for aspect, since in self._since.items()}
-        return observed.with_runtime_state(quiet=quiet, passed=dict(self._passed))
+        return observed.with_runtime_state(quiet=quiet, passed=dict(self._passed), refused=frozenset(self._refused))
 
     def note_passed(self, proof: Proof) -> None:
         """Record that `proof` passed, which holds until one of its aspects changes."""
         self._passed[proof.id] = proof.aspects
+
+    def note_refused(self, *refusals: str) -> None:
+        """Record refused steps (`dualstack.plan.strategies.serve.refusal`) until `forget_refused`."""
+        self._refused.update(refusals)
+
+    def forget_refused(self) -> None:
+        """Every way was refused; each that may be accepted later is tried again."""
+        self._refused = {refused for refused in self._refused if not may_pass_later(refused)}
 
 
 def changes(before: CutoverFacts, after: CutoverFacts) -> tuple[Aspect, ...]:

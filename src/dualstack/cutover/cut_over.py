@@ -24,9 +24,9 @@ from dualstack.model.events import AnyEvent, Listener, StepFailed
 from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps.decoys import RemoveDecoys
-from dualstack.plan.strategies.back import way_back
 from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.serve import refusal, serve
+from dualstack.plan.strategies.unmatched import to_routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,25 @@ class CutOver:
 
     async def back(self, redirection: Redirection | None = None) -> None:
         """Return to routes, with the route controller restored."""
-        await self._run(self._actuator(redirection), way_back())
+        await self._run(self._actuator(redirection), to_routes(await self.observe()))
+        await self.end_trial()
+
+    async def end_trial(self) -> None:
+        """Forget what a trial has shown, unless the way back is incomplete. The platform has kept what it must."""
+        facts = await self.observe()
+        if facts.disproved and to_routes(facts).next_transition(facts, self.settings) is None:
+            await self._actuator().keep_disproved("")
 
     async def _run(
-        self, actuator: CloudActuator, strategy: Strategy, *, announce: bool = True, emit: Listener | None = None
+        self,
+        actuator: CloudActuator,
+        strategy: Strategy,
+        *,
+        announce: bool = True,
+        refused: frozenset[str] = frozenset(),
     ) -> None:
-        heard = emit or self.emit
-        await run_cutover(actuator, strategy, self.settings, self.clock, heard, self.cluster.name, announce=announce)
+        settings, name = self.settings, self.cluster.name
+        await run_cutover(actuator, strategy, settings, self.clock, self.emit, name, announce=announce, refused=refused)
 
     def _actuator(self, redirection: Redirection | None = None) -> CloudActuator:
         return CloudActuator(
@@ -102,14 +114,15 @@ class CutOver:
         """
         facts = await actuator.observe()
         outcome = ""
-        if facts.unreachable:
+        if facts.unreachable and not facts.disproved:
             refused = frozenset(refusal(step, facts) for step in failed)
             outcome = await self._serve(refused, sacrifice=not strategy.lossless)
             facts = await actuator.observe()
-        if for_good and nothing_deleted(facts) and way_back().next_transition(facts, self.settings) is not None:
+        way = to_routes(facts)
+        if for_good and nothing_deleted(facts) and way.next_transition(facts, self.settings) is not None:
             begun = facts.range_present or facts.subnet.overlap_flag or facts.left_over
             try:
-                await self._run(self._actuator(), way_back(), announce=False)
+                await self._run(self._actuator(), way, announce=False)
             except DualstackError as error:
                 await self.platform.restore_route_controller()
                 return f"the rollback failed and the cluster stays in its present state: {error}"
@@ -122,27 +135,11 @@ class CutOver:
 
     async def _serve(self, refused: frozenset[str], *, sacrifice: bool) -> str:
         """Serve unreachable nodes by whichever way the cloud still accepts; the outcome as a clause."""
-        while True:
-            heard = list[str]()
-
-            def emit(event: AnyEvent, heard: list[str] = heard) -> None:
-                if isinstance(event, StepFailed) and event.final:
-                    heard.append(event.step)
-                self.emit(event)
-
-            way = serve(refused, sacrifice=sacrifice)
-            try:
-                await self._run(self._actuator(), way, announce=False, emit=emit)
-            except DualstackError:
-                facts = await self.observe()
-                if not (new := {refusal(step, facts) for step in heard} - refused):
-                    raise
-                refused |= new
-                continue
-            left = (await self.observe()).unreachable
-            if left:
-                return f"the pods of {len(left)} nodes, among them {left[0]}, stay unreachable: every way was refused"
-            return "every node is served again by its route or alias"
+        with suppress(DualstackError):  # its step has failed; what counts is which nodes are served
+            await self._run(self._actuator(), serve(sacrifice=sacrifice), announce=False, refused=refused)
+        if left := (await self.observe()).unreachable:
+            return f"the pods of {len(left)} nodes, among them {left[0]}, stay unreachable: every way was refused"
+        return "every node is served again by its route or alias"
 
 
 def is_final(error: DualstackError) -> bool:

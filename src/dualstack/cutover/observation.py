@@ -22,6 +22,7 @@ from dualstack.model.conditions import condition_status
 from dualstack.model.kinds import Manifest
 from dualstack.model.names import parse_provider_id
 from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, SavedRoute, SubnetFacts
+from dualstack.plan.gates import CLAUSES
 from dualstack.plan.steps.headroom import HEADROOM_RANGE
 from dualstack.plan.steps.subnet import RANGE_CANARY
 
@@ -33,6 +34,9 @@ TRIALS = (RANGE_CANARY, HEADROOM_RANGE)
 
 RANGE_PROVEN = "range-proven"
 """The note that a range canary has passed."""
+
+DISPROVED = "disproved"
+"""The note of what a trial has shown this cloud not to do."""
 
 INSTANCE_FIELDS = "items(name,status,description,networkInterfaces),nextPageToken"
 
@@ -98,6 +102,7 @@ class Observer:
             headroom_trial=bool(_trial(HEADROOM_RANGE, subnet, self.cluster)),
             headroom_holders=tuple(node.name for node in machines if node.has_alias_in(HEADROOM_RANGE)),
             range_proven=RANGE_PROVEN in notes,
+            disproved=next((known for known in CLAUSES if known == notes.get(DISPROVED)), ""),
             decoys=await self.decoys.observe(decoy, to_decoys, subnet),
             drill_routes=tuple(route["name"] for route in drills),
             nodes=machines,

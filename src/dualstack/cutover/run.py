@@ -19,8 +19,8 @@ from dualstack.cutover.retries import RetryBudget
 from dualstack.model.errors import ComputeError, DualstackError, GateFailed, KubeError, Unsupported, WithoutEffect
 from dualstack.model.events import Listener, OutageExpected, OutageMeasured, StepFailed, StepFinished, StepStarted
 from dualstack.plan.costs import describe_outage, outage
-from dualstack.plan.facts import CutoverFacts
-from dualstack.plan.gates import cloud_limitation
+from dualstack.plan.facts import CutoverFacts, Limitation
+from dualstack.plan.gates import CLAUSES, cloud_limitation
 from dualstack.plan.invariants import check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
@@ -28,6 +28,7 @@ from dualstack.plan.steps import Barrier, Gate, Transition
 from dualstack.plan.steps.base import Proof
 from dualstack.plan.strategies.back import way_back
 from dualstack.plan.strategies.base import Strategy, obstacles
+from dualstack.plan.strategies.serve import refusal
 from dualstack.plan.strategies.unmatched import UNMATCHED
 
 Result = TypeVar("Result")
@@ -80,6 +81,10 @@ class Actuator(Protocol):
         """Record when an outage began; None when it is over."""
         ...
 
+    async def keep_disproved(self, limitation: Limitation) -> None:
+        """Record what a trial has shown, for all observations that follow; empty when the cluster is on its routes."""
+        ...
+
     async def node_reports(self) -> NodeReports:
         """What the Nodes report now. Reads nothing else."""
         ...
@@ -94,6 +99,7 @@ async def run_cutover(
     shoot: str,
     *,
     announce: bool = True,
+    refused: frozenset[str] = frozenset(),
 ) -> None:
     """Bring the cluster of `actuator` to the end of the cut-over; return at once when nothing remains.
 
@@ -101,9 +107,11 @@ async def run_cutover(
     Unsupported when the cloud does not do what the strategy depends on, InvariantBroken for a defect of the plan, and
     the actuator's own error when it is not retried. When a gate fails, its stage is rolled back before GateFailed is
     raised, where the strategy defines a retreat. announce: report the expected outage before the first change; a
-    rollback after a failure has none of its own.
+    rollback after a failure has none of its own. refused: for a strategy that rescues, what was refused already.
     """
-    await _Run(actuator, strategy, settings, clock, emit, shoot, announce=announce).to_the_end()
+    change_times = ChangeTimes(clock)
+    change_times.note_refused(*refused)
+    await _Run(actuator, strategy, settings, clock, emit, shoot, change_times, announce=announce).to_the_end()
 
 
 class _Run:
@@ -117,7 +125,7 @@ class _Run:
         clock: Clock,
         emit: Listener,
         shoot: str,
-        change_times: ChangeTimes | None = None,
+        change_times: ChangeTimes,
         *,
         announce: bool = True,
     ) -> None:
@@ -128,72 +136,107 @@ class _Run:
         self._emit = emit
         self._announce = announce
         self._shoot = shoot
-        self._change_times = change_times or ChangeTimes(clock)
+        self._change_times = change_times
         self._retries = RetryBudget(settings)
         self._estimator = ProgressEstimator(strategy, settings)
         self._blackout = BlackoutWatch()
         self._kept: float | None = None
         self._trial_begun: float | None = None
+        self._rounds, self._round_begun = 0, clock.now()
+        self._refusal: DualstackError | None = None
         self._latest: CutoverFacts
 
     async def to_the_end(self) -> None:
         facts = await self._observe()
+        if facts.disproved and not self._strategy.rescues:
+            begun = GateFailed(f"{CLAUSES[facts.disproved]}, as a node on trial has shown")
+            raise await self._leave_trial(begun, facts.disproved)
         # An unfinished cut-over with unreachable nodes goes on: whatever is wrong, these nodes come first.
         if not (facts.begun and facts.unreachable) and (problems := obstacles(self._strategy, facts, self._settings)):
             raise GateFailed("; ".join(problems))
+        facts = await self._take_up_blackout(facts)
+        if self._announce and self._next(facts) is not None:
+            self._announce_outage(facts)
+        while True:
+            if (transition := self._next(facts)) is not None:
+                facts = await self._step(transition, facts)
+            elif facts.unreachable and facts.refused:
+                facts = await self._try_every_way_again()
+            else:
+                return
+
+    async def _step(self, transition: Transition, facts: CutoverFacts) -> CutoverFacts:
+        """Take one step; the facts after it. Raises the error of the run, after the retreat of a failed gate."""
+        self._emit(
+            StepStarted(
+                at=self._clock.now(),
+                shoot=self._shoot,
+                step=transition.id,
+                detail=transition.describe(),
+                targets=transition.targets,
+            )
+        )
+        try:
+            return await self._take(transition, facts)
+        except DirectionChanged as error:
+            self._failed(transition, str(error), final=False)
+            raise
+        except GateFailed as error:
+            stage = self._strategy.retreats.get(transition.id)
+            self._failed(transition, str(error), final=stage is None)
+            if stage is None:
+                raise
+            if limitation := cloud_limitation(self._latest):
+                raise await self._leave_trial(error, limitation) from error
+            message = f"{error}; {await self._retreat(way_back(stage), stage)}"
+            if isinstance(error, Unsupported):
+                raise Unsupported(message, error.because) from error
+            raise GateFailed(message) from error
+        except DualstackError as error:
+            self._failed(transition, str(error), final=True)
+            raise
+
+    async def _take_up_blackout(self, facts: CutoverFacts) -> CutoverFacts:
+        """Go on with the outage that an earlier run has recorded or left; returns the facts."""
         if self._blackout.since is None:
             self._kept = await self._with_retries(self._actuator.outage_since)
             self._blackout.begin(facts, self._clock.now(), self._kept)
             if self._kept is not None:
-                facts = await self._seen(facts, self._kept)
-        if self._announce and self._next(facts) is not None:
-            self._announce_outage(facts)
-        while (transition := self._next(facts)) is not None:
-            self._emit(
-                StepStarted(
-                    at=self._clock.now(),
-                    shoot=self._shoot,
-                    step=transition.id,
-                    detail=transition.describe(),
-                    targets=transition.targets,
-                )
-            )
-            try:
-                facts = await self._take(transition, facts)
-            except DirectionChanged as error:
-                self._failed(transition, str(error), final=False)
-                raise
-            except GateFailed as error:
-                stage = self._strategy.retreats.get(transition.id)
-                self._failed(transition, str(error), final=stage is None)
-                if stage is None:
-                    raise
-                if (because := cloud_limitation(self._latest)) is not None:
-                    raise await self._leave_trial(error, because) from error
-                message = f"{error}; {await self._retreat(way_back(stage), stage)}"
-                if isinstance(error, Unsupported):
-                    raise Unsupported(message, error.because) from error
-                raise GateFailed(message) from error
-            except DualstackError as error:
-                self._failed(transition, str(error), final=True)
-                raise
+                return await self._seen(facts, self._kept)
+        return facts
 
-    async def _leave_trial(self, error: GateFailed, because: str) -> GateFailed:
+    async def _leave_trial(self, error: GateFailed, limitation: Limitation) -> GateFailed:
         """Return to routes at once; the error of the run.
 
-        The fact is shown only if the Nodes recover with their routes: otherwise what they report has another cause.
+        What was shown is recorded first, and stays recorded while the way back is incomplete. It counts only if the
+        Nodes recover with their routes: otherwise what they report has another cause.
         """
         reporting = self._latest.with_network_problem
         if self._trial_begun is not None:
             self._blackout.suspect(self._trial_begun, len(self._latest.on_trial))
+        await self._with_retries(partial(self._actuator.keep_disproved, limitation))
         message = f"{error}; {await self._retreat(UNMATCHED, Stage.ROUTES)}"
+        if (await self._observe()).unreachable:
+            return GateFailed(message)  # the next attempt goes on with the way back
         until = self._clock.now() + self._settings.recovery_timeout
         while left := reporting & (await self._observe()).with_network_problem:
             if self._clock.now() >= until:
+                await self._with_retries(partial(self._actuator.keep_disproved, ""))
                 still = f"node {min(left)} still reports a network problem without the range, so it has another cause"
                 return GateFailed(f"{message}; {still}")
             await self._clock.sleep(self._settings.watch_every)
-        return Unsupported(message, because)
+        return Unsupported(message, CLAUSES[limitation])
+
+    async def _try_every_way_again(self) -> CutoverFacts:
+        """After every way to serve unreachable nodes was refused: a while later, and a bounded number of times."""
+        self._rounds += 1
+        if self._rounds >= self._settings.attempts:
+            raise self._refusal or GateFailed("every way to serve the unreachable nodes was refused")
+        pause = min(self._settings.urgent_backoff, 2.0 ** (self._rounds - 1))
+        await self._clock.sleep(max(0.0, self._round_begun + pause - self._clock.now()))
+        self._round_begun = self._clock.now()
+        self._change_times.forget_refused()
+        return await self._observe()
 
     async def _retreat(self, way: Strategy, stage: Stage) -> str:
         """Roll back to `stage` without further loss; returns the outcome as a clause."""
@@ -239,16 +282,31 @@ class _Run:
                 return await self._perform(transition, facts)
 
     async def _perform(self, transition: Transition, facts: CutoverFacts) -> CutoverFacts:
+        """Perform the step. A strategy that rescues goes on with another way if it is refused."""
+        begun = self._clock.now()
+        try:
+            return await self._perform_once(transition, facts, begun)
+        except (GateFailed, ComputeError, KubeError) as error:
+            if not self._rescuing(facts):
+                raise
+            self._refusal = error
+            self._change_times.note_refused(refusal(transition.id, facts))
+            self._failed(transition, f"{error}; trying another way", final=False)
+            return await self._seen(await self._observe(), begun)
+
+    def _rescuing(self, facts: CutoverFacts) -> bool:
+        return self._strategy.rescues and bool(facts.unreachable)
+
+    async def _perform_once(self, transition: Transition, facts: CutoverFacts, begun: float) -> CutoverFacts:
         if problems := transition.precondition(facts):
             raise GateFailed("; ".join(problems))
         check(self._strategy.invariants, facts, transition)
         self._retries.begin(transition)
-        begun = self._clock.now()
         try:
             await self._actuator.perform(transition)
         except (ComputeError, KubeError) as error:
             wait = self._retries.wait_after(error)
-            if wait is None:
+            if wait is None or self._rescuing(facts):
                 raise
             if facts.unreachable and not self._strategy.lossless:
                 if self._clock.now() - begun > self._settings.urgent_timeout:
@@ -267,6 +325,8 @@ class _Run:
         wait = self._retries.wait_for_effect()
         if wait is None:
             raise WithoutEffect(f"the cloud reports success, but the change is not visible{transition.no_effect_hint}")
+        if facts.unreachable:
+            wait = min(wait, self._settings.urgent_backoff)
         return await self._again(transition, "change not fully visible yet", wait)
 
     async def _seen(self, facts: CutoverFacts, begun: float) -> CutoverFacts:
@@ -330,7 +390,7 @@ class _Run:
 
     def _time_limit(self, facts: CutoverFacts) -> float:
         """While pods are unreachable because of the step before, rolling it back comes first."""
-        on_trial = self._strategy.retreats and cloud_limitation(facts) is not None
+        on_trial = self._strategy.retreats and cloud_limitation(facts)
         return 0.0 if on_trial else self._settings.gate_timeout
 
     def _left(self, transition: Barrier | Gate, facts: CutoverFacts, *, passed: bool) -> CutoverFacts:

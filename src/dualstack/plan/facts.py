@@ -12,6 +12,10 @@ from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 
+Limitation = Literal["", "routes-not-served", "aliases-not-matched"]
+"""What a cloud does not do: static routes do not serve addresses inside a range (docs/reference/cut-over.md#r6), or
+aliases are not matched resources (docs/reference/cut-over.md#k3)."""
+
 Aspect = Literal["flag", "range", "range-canary", "aliases", "routes", "controller", "decoys"]
 ASPECTS: tuple[Aspect, ...] = ("flag", "range", "range-canary", "aliases", "routes", "controller", "decoys")
 
@@ -142,6 +146,8 @@ class CutoverFacts:
     """The VMs that hold an alias of it."""
     range_proven: bool = False
     """A range canary has shown, and the platform remembers, that routes serve addresses inside a range."""
+    disproved: Limitation = ""
+    """What a trial has shown this cloud not to do; the platform remembers it until the way back is complete."""
     with_network_problem: frozenset[str] = field(default=frozenset(), compare=False)
     """The Nodes that report that their pods do not reach others."""
     unhealthy: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -152,6 +158,8 @@ class CutoverFacts:
     """Seconds since each aspect was last observed to change; an absent one counts as 0."""
     passed: Mapping[str, tuple[Aspect, ...]] = field(default_factory=dict, compare=False)
     """The gates that passed, by id, each with the aspects that have not changed since."""
+    refused: frozenset[str] = field(default=frozenset(), compare=False)
+    """The steps that were refused while nodes are unreachable (`dualstack.plan.strategies.serve`)."""
 
     # Derived indexes.
 
@@ -227,13 +235,20 @@ class CutoverFacts:
 
         A subnet range takes precedence over static routes (docs/reference/cut-over.md#r5). An address in it goes to the
         VM that holds it; without one, it follows static routes only while the overlap flag is set
-        (docs/reference/cut-over.md#r6, docs/reference/cut-over.md#r8).
+        (docs/reference/cut-over.md#r6, docs/reference/cut-over.md#r8). What this cloud was seen not to do does not
+        count.
         """
+        routes_serve = self.subnet.overlap_flag and self.disproved != "routes-not-served"
         if not self.range_present:
-            return self.routed(name) and (self.pod_cidr_of[name] != self.range_canary or self.subnet.overlap_flag)
-        if self.holders.get(self.pod_cidr_of[name]):
+            return self.routed(name) and (self.pod_cidr_of[name] != self.range_canary or routes_serve)
+        if self.holders.get(self.pod_cidr_of[name]) and not self.aliases_carry_nothing:
             return self.aliased(name)
-        return self.subnet.overlap_flag and self.routed(name)
+        return routes_serve and self.routed(name)
+
+    @property
+    def aliases_carry_nothing(self) -> bool:
+        """Whether aliases do not count while the flag is set (docs/reference/cut-over.md#k3)."""
+        return self.subnet.overlap_flag and self.disproved == "aliases-not-matched"
 
     def settled(self, name: str) -> bool:
         """Whether one path serves the VM's pod CIDR permanently: its alias, or its route without a range."""
@@ -358,12 +373,19 @@ class CutoverFacts:
         return self.with_runtime_state(quiet={aspect: self.quiet.get(aspect, 0.0) + seconds for aspect in ASPECTS})
 
     def with_runtime_state(
-        self, *, quiet: Mapping[Aspect, float] | None = None, passed: Mapping[str, tuple[Aspect, ...]] | None = None
+        self,
+        *,
+        quiet: Mapping[Aspect, float] | None = None,
+        passed: Mapping[str, tuple[Aspect, ...]] | None = None,
+        refused: frozenset[str] | None = None,
     ) -> CutoverFacts:
         """The same facts with other run state. Keeps derived values, which take most of the planning time in a large
         cluster."""
         fresh = replace(
-            self, quiet=self.quiet if quiet is None else quiet, passed=self.passed if passed is None else passed
+            self,
+            quiet=self.quiet if quiet is None else quiet,
+            passed=self.passed if passed is None else passed,
+            refused=self.refused if refused is None else refused,
         )
         fresh.__dict__.update({name: value for name, value in self.__dict__.items() if name not in _FIELDS})
         return fresh

@@ -17,7 +17,9 @@ The gates of the decoy check pass when the probes from every node arrive (`duals
 
 from __future__ import annotations
 
-from dualstack.plan.facts import CutoverFacts
+from collections.abc import Mapping
+
+from dualstack.plan.facts import CutoverFacts, Limitation
 from dualstack.plan.steps.base import Gate
 
 ROUTES_NOT_SERVED = (
@@ -29,6 +31,11 @@ ALIASES_NOT_MATCHED = (
     "resource of a subnet with allowSubnetCidrRoutesOverlap (docs/reference/cut-over.md#k3)"
 )
 """What a failing gate shows that the cloud does not do, as clauses for messages."""
+
+CLAUSES: Mapping[Limitation, str] = {
+    "routes-not-served": ROUTES_NOT_SERVED,
+    "aliases-not-matched": ALIASES_NOT_MATCHED,
+}
 
 READY = Gate(what="ready", aspects=("controller", "routes", "aliases"), needs_range=False)
 """`compressed`: before the first route is deleted."""
@@ -81,13 +88,13 @@ def problems(gate: Gate, facts: CutoverFacts) -> list[str]:
     found += [f"{what} {why}" for what, why in sorted(facts.unidentified.items())]
     running = {node.name for node in facts.nodes if node.running and node.pod_cidr}
     found += [f"node {name} {problem}" for name, problem in sorted(facts.unhealthy.items()) if name in running]
-    if (limitation := cloud_limitation(facts)) is not None:
-        found.append(limitation)
+    if limitation := cloud_limitation(facts):
+        found.append(CLAUSES[limitation])
     return found
 
 
-def cloud_limitation(facts: CutoverFacts) -> str | None:
-    """What the cloud does not do, as the Nodes' conditions show it; None while nothing indicates that."""
+def cloud_limitation(facts: CutoverFacts) -> Limitation:
+    """What the cloud does not do, as the Nodes' conditions show it; empty while nothing indicates that."""
     if facts.unserved or facts.canary_unserved:
-        return ROUTES_NOT_SERVED
-    return ALIASES_NOT_MATCHED if facts.unmatched else None
+        return "routes-not-served"
+    return "aliases-not-matched" if facts.unmatched else ""

@@ -61,7 +61,8 @@ class Settings:
     urgent_timeout: float = 30.0
     """How long a step that serves unreachable nodes may take and fail, until they are served by another way."""
     urgent_backoff: float = 5.0
-    """Longest wait before a failed step is planned again while nodes are unreachable."""
+    """Longest wait before a failed step is planned again while nodes are unreachable, or before all ways to serve them
+    are tried again."""
 
     def batch(self, nodes: int, done: int) -> int:
         """Number of VMs that are changed together next when `done` of `nodes` are."""

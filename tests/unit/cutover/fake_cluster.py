@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from dualstack.cutover.run import NodeReports, run_cutover
 from dualstack.model.errors import DualstackError
 from dualstack.model.events import AnyEvent, StepFailed, StepFinished, StepStarted
-from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.facts import CutoverFacts, Limitation
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps import Gate, Transition
 from dualstack.plan.strategies import choose
@@ -98,6 +98,9 @@ class FakeCluster:
 
     async def keep_outage(self, since: float | None) -> None:
         self.outage = since
+
+    async def keep_disproved(self, limitation: Limitation) -> None:
+        self.facts = replace(self.facts, disproved=limitation)
 
     async def node_reports(self) -> NodeReports:
         facts = self.facts if self.joining is None else self.joining(self)

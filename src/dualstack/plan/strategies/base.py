@@ -19,13 +19,15 @@ Planner = Callable[[CutoverFacts, Settings], Transition | None]
 class Strategy:
     """An order of steps with the invariants that it keeps.
 
-    lossless: every pod CIDR stays reachable at every instant.
+    lossless: every pod CIDR stays reachable at every instant. rescues: while nodes are unreachable, a refused step
+    leads to the next way instead of an error.
     """
 
     name: str
     next_transition: Planner
     invariants: tuple[Invariant, ...]
     lossless: bool = False
+    rescues: bool = False
     retreats: Mapping[str, Stage] = field(default_factory=dict)
     """The stage to which a failed gate is rolled back, by its id. Without an entry, nothing is rolled back."""
 

@@ -1,16 +1,22 @@
-"""Serve every node again, by whichever way still works, after a step of an order with an outage failed for good.
+"""Serve every node again, by whichever way still works.
 
-A failed step is in `refused` and is not tried again in that state. While nodes are unreachable, nothing is awaited. The
-first rule that yields is the next step:
+For an order of which a step failed for good, and for a node on trial that has shown that this cloud does not do what
+`overlap` depends on. While nodes are unreachable, nothing is awaited or checked, and nothing depends on what was shown
+not to work (`CutoverFacts.disproved`). A refused step (`CutoverFacts.refused`) is not tried again until every other way
+was refused too; a route that is refused under the range, not before the range is gone. The first rule that yields is
+the next step:
 
+    routes    without a range: create the missing ones; remove a range canary that cuts off its node
     aliases   add the missing ones
-    routes    without a range: create the missing ones
     flag      under a range: set the flag, so that routes inside it serve; then create them, if the cloud accepts that
               (docs/reference/cut-over.md#k1)
     range     remove it, and before it the aliases that keep it; then create every route. Nodes that an alias serves
               lose it for that time: only in an order that has made every node unreachable anyway (`sacrifice`)
 
-When every node is served, an order with an outage continues to routes without loss (`dualstack.plan.strategies.back`).
+Where aliases carry nothing, their removal costs nothing, so `range` comes first and `aliases` never. Where routes carry
+nothing under the range, `range` is the only way. In both cases no barrier and no gate comes before it: none could pass.
+
+When every node is served, the cluster returns to routes without loss (`dualstack.plan.strategies.back`), if `onward`.
 """
 
 from __future__ import annotations
@@ -23,6 +29,7 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.steps import (
     AddAliases,
     RemoveAliases,
+    RemoveRangeCanary,
     RemoveSecondaryRange,
     RestoreRoutes,
     SetOverlapFlag,
@@ -32,45 +39,63 @@ from dualstack.plan.steps import (
 from dualstack.plan.strategies import back
 from dualstack.plan.strategies.base import Strategy
 
+UNDER_THE_RANGE = " under the range"
+
 
 def next_transition(
-    facts: CutoverFacts, settings: Settings, *, refused: frozenset[str], sacrifice: bool
+    facts: CutoverFacts, settings: Settings, *, sacrifice: bool = False, onward: bool = True
 ) -> Transition | None:
     """The next step from `facts`; None when nothing is left that has not been refused."""
+    must_leave = facts.disproved and facts.range_present and facts.subnet.overlap_flag
+    if not facts.unreachable and not must_leave:
+        return back.next_transition(facts, settings) if onward else None
+    ways = _ways_under_the_range(facts, sacrifice=sacrifice) if facts.range_present else _ways_without_range(facts)
     if not facts.unreachable:
-        if not sacrifice:
-            return None
-        step = back.next_transition(facts, settings)
-        return None if step is None or refusal(step.id, facts) in refused else step
-    for step in _ways(facts, sacrifice=sacrifice):
-        if refusal(step.id, facts) not in refused:
-            return step
-    return None
+        return ways[0]
+    return next((step for step in ways if refusal(step.id, facts) not in facts.refused), None)
 
 
 def refusal(step: str, facts: CutoverFacts) -> str:
-    """What is remembered of a failed step: a route that is refused under the range may be accepted without it."""
-    return f"{step} under the range" if facts.range_present else step
+    """What is remembered of a refused step: a route that is refused under the range may be accepted without it."""
+    return f"{step}{UNDER_THE_RANGE}" if facts.range_present else step
 
 
-def _ways(facts: CutoverFacts, *, sacrifice: bool) -> list[Transition]:
+def may_pass_later(refused: str) -> bool:
+    """Whether a refused step may be accepted in an unchanged state: a route under the range is refused because of it
+    (docs/reference/cut-over.md#k1)."""
+    return refused != f"{RestoreRoutes.id}{UNDER_THE_RANGE}"
+
+
+def _ways_without_range(facts: CutoverFacts) -> list[Transition]:
+    ways: list[Transition] = [RestoreRoutes(missing)] if (missing := _without_route(facts)) else []
+    return [*ways, RemoveRangeCanary()] if facts.range_canary else ways
+
+
+def _ways_under_the_range(facts: CutoverFacts, *, sacrifice: bool) -> list[Transition]:
     """From the quickest to the one that costs most."""
-    dark = facts.unreachable
-    if not facts.range_present:
-        return [RestoreRoutes(dark)]
-    ways: list[Transition] = []
-    if ready := tuple(name for name in dark if not alias_obstacles(facts, name)):
-        ways.append(AddAliases(ready))
-    if facts.all_holders and facts.subnet.flag_visible:
-        ways.append(RestoreRoutes(dark) if facts.subnet.overlap_flag else SetOverlapFlag())
-    if not facts.all_holders:
-        ways.append(RemoveSecondaryRange())
-    elif sacrifice:
-        ways.append(RemoveAliases(facts.all_holders, without_traffic=True))
-    return ways
+    missing = _without_route(facts)
+    ready = tuple(name for name in facts.unreachable if not alias_obstacles(facts, name))
+    alias: list[Transition] = [AddAliases(ready)] if ready else []
+    leave: list[Transition] = [RemoveSecondaryRange()]
+    if facts.all_holders:
+        leave = [RemoveAliases(facts.all_holders, without_traffic=True)]
+    route: list[Transition] = [RestoreRoutes(missing)] if missing else []
+    if facts.aliases_carry_nothing:
+        return [*leave, *route]
+    if facts.disproved == "routes-not-served":
+        return leave
+    if not facts.subnet.flag_visible or not facts.all_holders:
+        route = []
+    elif not facts.subnet.overlap_flag:
+        route = [SetOverlapFlag()]
+    return [*alias, *route, *(leave if sacrifice or not facts.all_holders else ())]
 
 
-def serve(refused: frozenset[str], *, sacrifice: bool) -> Strategy:
-    """Without the steps `refused` (`refusal`)."""
-    planner = partial(next_transition, refused=refused, sacrifice=sacrifice)
-    return Strategy("serve", planner, (SAVED_UNTIL_DELIVERED,))
+def _without_route(facts: CutoverFacts) -> tuple[str, ...]:
+    return tuple(name for name in facts.unreachable if not facts.routed(name))
+
+
+def serve(*, sacrifice: bool) -> Strategy:
+    """After a step of a forward order failed for good."""
+    planner = partial(next_transition, sacrifice=sacrifice, onward=sacrifice)
+    return Strategy("serve", planner, (SAVED_UNTIL_DELIVERED,), rescues=True)

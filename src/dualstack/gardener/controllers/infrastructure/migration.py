@@ -105,6 +105,10 @@ class Migration:
 
     async def _forward(self) -> None:
         facts = await self._cut_over(self.emit).observe()
+        if facts.disproved:  # nodes may be unreachable, and nothing depends on what was shown not to work
+            with self.reporter.phase("cut-over"):
+                await self._carry_out(choose("overlap"))
+            return
         if facts.finished and await self._published():
             return
         inventory = await self.preflight.read(facts)
@@ -122,20 +126,25 @@ class Migration:
         with self.reporter.phase("cut-over"):
             await self._announce_strategy(choice, strategy, facts)
             await self.record.annotate(BEGUN_WITH, strategy.name)
-            try:
-                await self._measured(lambda cut_over: cut_over.forward(strategy, self._requested_back))
-            except DirectionChanged:
-                raise
-            except DualstackError as error:
-                with suppress(DualstackError):
-                    if isinstance(error, Unsupported):
-                        await self.record.annotate(OVERLAP_UNSUPPORTED, error.because)
-                    elif needs_reason(error, strategy):
-                        await self._halt.set(error)
-                await self._announce("CutOverStopped", str(error), kind="Warning")
-                raise
-            await self.record.annotate(BEGUN_WITH, None)
-            await self._halt.clear()
+            await self._carry_out(strategy)
+
+    async def _carry_out(self, strategy: Strategy) -> None:
+        """Run the cut-over, and keep what its error means for the next attempt."""
+        try:
+            await self._measured(lambda cut_over: cut_over.forward(strategy, self._requested_back))
+        except DirectionChanged:
+            raise
+        except DualstackError as error:
+            with suppress(DualstackError):
+                if isinstance(error, Unsupported):
+                    await self.record.annotate(OVERLAP_UNSUPPORTED, error.because)
+                    await self._cut_over(self.emit).end_trial()
+                elif needs_reason(error, strategy):
+                    await self._halt.set(error)
+            await self._announce("CutOverStopped", str(error), kind="Warning")
+            raise
+        await self.record.annotate(BEGUN_WITH, None)
+        await self._halt.clear()
 
     async def _report(self, findings: list[Finding], facts: CutoverFacts) -> None:
         """Raise PreflightFailed if anything blocks; announce the risks, once for each generation of the Shoot.
