@@ -6,11 +6,14 @@ import sys
 
 import click
 
+from dualstack.cli.finish import finish
 from dualstack.cli.operator import operator
+from dualstack.cli.prepare import prepare
 from dualstack.cli.prober import prober
 from dualstack.cli.rehearse import rehearse
 from dualstack.cli.sim import sim
-from dualstack.model.errors import DualstackError, InvalidInput
+from dualstack.cli.status import status
+from dualstack.model.errors import DualstackError, Interrupted, InvalidInput
 from dualstack.streams import OutputLost, output_lost, print_out, protect
 
 
@@ -20,10 +23,8 @@ def cli() -> None:
     """Take a running IPv4-only Kubernetes cluster on Google Cloud to dual-stack without losing a packet."""
 
 
-cli.add_command(rehearse)
-cli.add_command(operator)
-cli.add_command(sim)
-cli.add_command(prober)
+for command in (rehearse, prepare, finish, status, operator, sim, prober):
+    cli.add_command(command)
 
 
 def main() -> None:
@@ -41,6 +42,9 @@ def main() -> None:
         for fault in error.faults:
             click.echo(f"dualstack: {fault}", err=True)
         status = 2
+    except Interrupted as error:
+        click.echo(f"dualstack: {error}", err=True)
+        status = 130
     except DualstackError as error:
         click.echo(f"dualstack: {error}", err=True)
         status = 1

@@ -12,13 +12,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from dualstack.gce.errors import ComputeRefusal, Transient, Unauthenticated
+from dualstack.model.errors import InvalidInput
 from dualstack.model.urls import is_loopback
 
 SCOPE = "https://www.googleapis.com/auth/compute"
+CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+"""For credentials of people, which may have to impersonate a service account."""
 TIMEOUT = 30.0
 """Wall seconds for one answer of the token endpoint."""
 
@@ -53,6 +57,28 @@ class GoogleCredentials:
             return cls(module.Credentials.from_service_account_info(dict(info), scopes=[SCOPE]))
         except (ValueError, TypeError, KeyError) as error:  # google-auth's MalformedError is a ValueError
             raise Unauthenticated("invalid_client", f"the service account key cannot be used: {error}") from error
+
+    @classmethod
+    def found(cls, file: Path | None = None, impersonate: str = "") -> GoogleCredentials:
+        """From a credentials file of any type, else Application Default Credentials. InvalidInput without usable ones.
+
+        impersonate: email of the service account on whose behalf requests are sent.
+        """
+        auth: Any = importlib.import_module("google.auth")
+        failures: Any = importlib.import_module("google.auth.exceptions")
+        try:
+            if file is not None:
+                credentials, _ = auth.load_credentials_from_file(str(file), scopes=[CLOUD_SCOPE], request=_send)
+            else:
+                credentials, _ = auth.default(scopes=[CLOUD_SCOPE], request=_send)
+        except (failures.GoogleAuthError, OSError, ValueError) as error:
+            where = f"--credentials {file}" if file else "Application Default Credentials"
+            hint = "" if file else "; run `gcloud auth application-default login`, or pass --credentials FILE"
+            raise InvalidInput(f"{where}: {error}{hint}") from error
+        if impersonate:
+            module: Any = importlib.import_module("google.auth.impersonated_credentials")
+            credentials = module.Credentials(credentials, target_principal=impersonate, target_scopes=[SCOPE])
+        return cls(credentials)
 
     async def authorization(self) -> str | None:
         if not self._credentials.valid:

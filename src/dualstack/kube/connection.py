@@ -19,21 +19,25 @@ from lightkube.core.exceptions import ConfigError
 from dualstack.model.errors import InvalidInput
 
 
-def find_connection(path: Path | None = None, *, service_account: str = SERVICE_ACCOUNT) -> SingleConfig:
-    """The current context of the kubeconfig file `path`.
+def find_connection(
+    path: Path | None = None, *, context: str | None = None, service_account: str = SERVICE_ACCOUNT
+) -> SingleConfig:
+    """The context of the kubeconfig file `path`: the current one, or the one that is named.
 
     Without a path: of the files in $KUBECONFIG, merged; else of ~/.kube/config if it exists; else the service account
     of the pod. Raises InvalidInput.
     """
     variable, default = os.environ.get("KUBECONFIG", ""), Path(os.environ.get("HOME") or "/", ".kube", "config")
     if path is not None:
-        return _current_context([path], f"kubeconfig {path}")
+        return _choose([path], f"kubeconfig {path}", context)
     if variable:
         files = [Path(name) for name in variable.split(os.pathsep) if name]
         existing = [file for file in files if file.exists()]
-        return _current_context(existing or files[:1], f"kubeconfig $KUBECONFIG={variable}")
+        return _choose(existing or files[:1], f"kubeconfig $KUBECONFIG={variable}", context)
     if default.exists():
-        return _current_context([default], f"kubeconfig {default}")
+        return _choose([default], f"kubeconfig {default}", context)
+    if context is not None:
+        raise InvalidInput(f"--context {context}: there is no kubeconfig; pass --kubeconfig FILE")
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         try:
             return _usable(KubeConfig.from_service_account(service_account))
@@ -45,7 +49,7 @@ def find_connection(path: Path | None = None, *, service_account: str = SERVICE_
     )
 
 
-def _current_context(files: list[Path], source: str) -> SingleConfig:
+def _choose(files: list[Path], source: str, context: str | None) -> SingleConfig:
     """The first file that defines a name, or the current context, wins, as in kubectl."""
     merged = KubeConfig(clusters={}, contexts={}, users={})
     ignored: dict[tuple[str, str], list[str]] = {}
@@ -56,6 +60,8 @@ def _current_context(files: list[Path], source: str) -> SingleConfig:
         merged.contexts = config.contexts | merged.contexts
         merged.users = config.users | merged.users
         merged.current_context = merged.current_context or config.current_context or None
+    if context is not None:
+        merged.current_context = context
     if merged.current_context is None:
         raise InvalidInput(f"{source}: has no current context; set one with `kubectl config use-context NAME`")
     try:

@@ -2,6 +2,7 @@
 
 DualstackError
 ├── InvalidInput            the user's input cannot be used; nothing was started
+├── Interrupted             the user has stopped a command; the cluster is at rest between two steps
 ├── GateFailed              a check between two transitions failed; the cluster is in a safe state
 │   ├── WithoutEffect       the cloud reports success, but the change is never visible
 │   └── Unsupported         the cloud lacks what the strategy needs; a retry does not help
@@ -26,6 +27,10 @@ class InvalidInput(DualstackError):
     def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+class Interrupted(DualstackError):
+    """The user has stopped a command. The cluster is at rest between two steps."""
 
 
 class GateFailed(DualstackError):

@@ -83,11 +83,13 @@ class NodeFacts:
 @dataclass(frozen=True, slots=True)
 class ControllerFacts:
     """The controller that creates routes. replicas, pods: those that create routes, wanted and existing. ignored: it is
-    stopped so that its manager does not start it again."""
+    stopped so that its manager does not start it again. kept: it creates routes on purpose, because no route is going
+    to be deleted (`dualstack.plan.strategies.prepare`)."""
 
     replicas: int
     pods: int
     ignored: bool
+    kept: bool = False
     absent: bool = False
     """It is not deployed, so nothing runs and nothing can be restored."""
 

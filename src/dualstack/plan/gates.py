@@ -5,7 +5,7 @@ everything that can be read. It passes when
 
 - no foreign route has its destination in the pod CIDR,
 - every route of the cluster is saved, else another program has created it (`needs_saved`),
-- cloud-controller-manager is stopped,
+- cloud-controller-manager is stopped; neither of the two where it is kept (`ControllerFacts.kept`),
 - the pod range is there (`needs_range`),
 - every pod CIDR is reachable by route or by alias,
 - every alias in the range is its VM's pod CIDR and the first in the list (`needs_aliases`),
@@ -55,6 +55,9 @@ ROUTE_CANARY = Gate(what="route-canary", aspects=("routes",))
 ROUTES = Gate(what="routes", aspects=("routes",))
 """Between the later batches of deleted routes."""
 
+ALONE = Gate(what="aliases-alone", aspects=("aliases", "routes"), needs_saved=False)
+"""`finish`: no route is left, whoever deleted them; before the flag is cleared."""
+
 ROLLBACK_DRILL = Gate(what="rollback-drill", aspects=("flag", "range"), needs_saved=False)
 """Before a temporary route shows whether the cloud accepts routes inside the range."""
 RESTORED_ROUTES = Gate(what="restored-routes", aspects=("routes", "flag"), needs_saved=False)
@@ -72,9 +75,9 @@ DECOYS = (DECOY_READY, DECOY_STATIC, DECOY_ALIAS, DECOY_HANDOVER)
 def problems(gate: Gate, facts: CutoverFacts) -> list[str]:
     """Why `gate` does not pass with these facts, one sentence each; empty when it passes. Not for decoy gates."""
     found = [f"route {route.name} ({route.destination}) appeared in the pod CIDR" for route in facts.foreign_routes]
-    if gate.needs_saved:
+    if gate.needs_saved and not facts.controller.kept:
         found += [f"route {route.instance_name} ({route.destination_cidr}) appeared" for route in facts.unsaved]
-    if not facts.controller.gone:
+    if not (facts.controller.gone or facts.controller.kept):
         found.append("cloud-controller-manager is running again")
     if gate.needs_range and not facts.range_present:
         found.append(f"subnet {facts.subnet.name} no longer has range {facts.range_name}")

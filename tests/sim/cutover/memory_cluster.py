@@ -42,6 +42,7 @@ SETTINGS = Settings(
     barrier_routes=8 * LAG,
     gate_timeout=30.0,
 )
+POD_CIDRS = {name: pod_cidr(number) for number, name in enumerate(NODES)}
 REGION, ZONE = "regions/europe-west1", "zones/europe-west1-b"
 NETWORK = "projects/proj-1/global/networks/prod"
 
@@ -158,3 +159,29 @@ def _create(compute: Compute) -> None:
         route = {"name": f"kubernetes-uid-{name}", "description": "k8s-node-route", "network": NETWORK}
         hop = {"destRange": pod_cidr(number), "nextHopInstance": f"{ZONE}/instances/{name}", "priority": 1000}
         place("routes", "global", route | hop)
+
+
+async def assert_on_aliases(made: MemoryCluster) -> None:
+    subnet = await made.subnet()
+    assert subnet["allowSubnetCidrRoutesOverlap"] is False
+    assert [(entry["rangeName"], entry["ipCidrRange"]) for entry in subnet["secondaryIpRanges"]] == [
+        ("ipv4-pod-cidr", CLUSTER.pods)
+    ]
+    assert await made.aliases() == {name: [cidr] for name, cidr in POD_CIDRS.items()}
+    assert await made.routes() == {}
+    assert made.platform.saved == ()
+    assert made.platform.controller.gone
+
+
+async def assert_on_routes(made: MemoryCluster) -> None:
+    subnet = await made.subnet()
+    assert not subnet.get("allowSubnetCidrRoutesOverlap")
+    assert not subnet.get("secondaryIpRanges")
+    assert await made.aliases() == {name: [] for name in NODES}
+    assert await made.routes() == POD_CIDRS
+    assert made.platform.saved == ()
+    assert not made.platform.controller.ignored
+
+
+def steps(made: MemoryCluster) -> list[str]:
+    return [event.step for event in made.events if isinstance(event, StepStarted)]

@@ -10,16 +10,19 @@ import pytest
 import dualstack
 from dualstack.cutover.cut_over import CutOver
 from dualstack.model.errors import GateFailed
-from dualstack.model.events import StepStarted
 from dualstack.plan.strategies import choose
 from dualstack_sim.compute.project.knobs import Knobs
 from tests.sim.cutover import memory_cluster as cluster_module
-from tests.sim.cutover.memory_cluster import MemoryCluster, memory_cluster
+from tests.sim.cutover.memory_cluster import (
+    POD_CIDRS,
+    assert_on_aliases,
+    assert_on_routes,
+    memory_cluster,
+    steps,
+)
 from tests.support import memory_platform as platform_module
-from tests.support.memory_platform import CLUSTER, NODES, pod_cidr
 
 OVERLAP = choose("overlap")
-POD_CIDRS = {name: pod_cidr(number) for number, name in enumerate(NODES)}
 ROUTES_RETURN = Knobs(new_route_in_flagged_range="allow")
 """A cloud that accepts routes inside the range, so that the way back loses nothing."""
 
@@ -30,32 +33,6 @@ async def forward(cut_over: CutOver) -> None:
 
 async def back(cut_over: CutOver) -> None:
     await cut_over.back()
-
-
-async def assert_on_aliases(made: MemoryCluster) -> None:
-    subnet = await made.subnet()
-    assert subnet["allowSubnetCidrRoutesOverlap"] is False
-    assert [(entry["rangeName"], entry["ipCidrRange"]) for entry in subnet["secondaryIpRanges"]] == [
-        ("ipv4-pod-cidr", CLUSTER.pods)
-    ]
-    assert await made.aliases() == {name: [cidr] for name, cidr in POD_CIDRS.items()}
-    assert await made.routes() == {}
-    assert made.platform.saved == ()
-    assert made.platform.controller.gone
-
-
-async def assert_on_routes(made: MemoryCluster) -> None:
-    subnet = await made.subnet()
-    assert not subnet.get("allowSubnetCidrRoutesOverlap")
-    assert not subnet.get("secondaryIpRanges")
-    assert await made.aliases() == {name: [] for name in NODES}
-    assert await made.routes() == POD_CIDRS
-    assert made.platform.saved == ()
-    assert not made.platform.controller.ignored
-
-
-def steps(made: MemoryCluster) -> list[str]:
-    return [event.step for event in made.events if isinstance(event, StepStarted)]
 
 
 async def test_forward_and_back_lose_no_packet() -> None:

@@ -14,19 +14,9 @@ from rich.text import Text
 
 from dualstack.cli.rehearsal.record import FORWARD, Direction, Record
 from dualstack.cli.rehearsal.result import ConstraintChange
+from dualstack.cli.words import announced, duration
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.model.events import (
-    AnyEvent,
-    Notice,
-    OutageExpected,
-    OutageMeasured,
-    PhaseFinished,
-    PhaseStarted,
-    PropagationMeasured,
-    StepFailed,
-    StepStarted,
-    StrategyChosen,
-)
+from dualstack.model.events import AnyEvent, PhaseFinished, PhaseStarted, StepFailed, StepStarted
 
 
 def make_display(output: str) -> Display:
@@ -34,16 +24,6 @@ def make_display(output: str) -> Display:
     if output == "text" and sys.stderr.isatty():
         return LiveDisplay(Console(stderr=True))
     return Display(Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty()))
-
-
-def duration(seconds: float) -> str:
-    """`seconds` in words: 12 s, 3 min 05 s, 1 h 02 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def describe(change: ConstraintChange) -> str:
@@ -108,21 +88,6 @@ class LiveDisplay(Display):
         if self._live is not None:
             self._live.stop()
             self._live = None
-
-
-def announced(event: AnyEvent) -> str | None:
-    """The sentence of a notice, or of an event about the strategy or the outage; None for other events."""
-    match event:
-        case StrategyChosen(strategy=strategy, reason=reason):
-            return f"strategy {strategy}: {reason}"
-        case OutageExpected(detail=detail):
-            return detail
-        case OutageMeasured(detail=detail) | PropagationMeasured(detail=detail):
-            return f"Measured: {detail}"
-        case Notice(detail=detail):
-            return f"Note: {detail}"
-        case _:
-            return None
 
 
 def panel(record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> Group:

@@ -11,9 +11,10 @@ from typing import Any
 
 from msgspec import UnsetType
 
-from dualstack.cli.rehearsal.display import describe, duration
+from dualstack.cli.rehearsal.display import describe
 from dualstack.cli.rehearsal.landscape import Landscape
 from dualstack.cli.rehearsal.result import Phase, Result, Run
+from dualstack.cli.words import duration
 from dualstack.verify.checks import Check
 
 WIDTH = 80

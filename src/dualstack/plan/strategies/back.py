@@ -77,7 +77,7 @@ def rollback_drill(facts: CutoverFacts) -> Transition | None:
 
 
 def _stop(facts: CutoverFacts) -> Transition | None:
-    return None if facts.controller.gone else StopController()
+    return None if facts.controller.gone or facts.controller.kept else StopController()
 
 
 def _clean(facts: CutoverFacts, _: Settings) -> Transition | None:

@@ -6,7 +6,7 @@ lags behind by one step does no harm; barriers keep every host from lagging behi
 the facts alone and yields the next step of its stage, or None when its stage is done. The first that yields is next:
 
     _stop        stop cloud-controller-manager, which would create routes again
-    _clean       delete what an interrupted drill or trial left behind
+    clean        delete what an interrupted drill or trial left behind
     remove_unneeded         remove decoys that are not needed
     _save        record the routes
     _stale       delete routes that carry nothing when no other is left
@@ -53,7 +53,7 @@ from dualstack.plan.steps import (
 from dualstack.plan.steps.headroom import RemoveHeadroomTrial
 from dualstack.plan.strategies import decoys
 from dualstack.plan.strategies.back import rollback_drill
-from dualstack.plan.strategies.base import Strategy
+from dualstack.plan.strategies.base import Planner, Strategy
 
 RETREATS = decoys.RETREATS | {
     gates.FLAG.id: Stage.ROUTES,
@@ -82,7 +82,7 @@ def _stop(facts: CutoverFacts, _: Settings) -> Transition | None:
     return None if facts.controller.gone else StopController()
 
 
-def _clean(facts: CutoverFacts, _: Settings) -> Transition | None:
+def clean(facts: CutoverFacts, _: Settings) -> Transition | None:
     if facts.drill_routes:
         return RemoveDrillRoutes()
     return RemoveHeadroomTrial() if facts.headroom_trial else None
@@ -248,13 +248,7 @@ def _names(routes: Iterable[RouteFacts]) -> tuple[str, ...]:
     return tuple(route.name for route in routes)
 
 
-_RULES = (
-    _stop,
-    _clean,
-    decoys.remove_unneeded,
-    _save,
-    _stale,
-    _reroute,
+TO_ALIASES: tuple[Planner, ...] = (
     _flag,
     decoys.prove,
     _try_range,
@@ -262,6 +256,17 @@ _RULES = (
     _rescue,
     _served,
     _aliases,
+)
+"""The rules from routes to aliases, while every route stays."""
+
+_RULES: tuple[Planner, ...] = (
+    _stop,
+    clean,
+    decoys.remove_unneeded,
+    _save,
+    _stale,
+    _reroute,
+    *TO_ALIASES,
     _routes,
     _clear,
     _forget,

@@ -212,6 +212,7 @@ class _Builder:
             self._place((_BY_KIND[item["kind"]], _at_rest(item)) for item in objects)
         self._place(managed_resource_objects(view.technical_id, contents, self.now))
         self._place(workloads.services(current, at_offset(view.services, _WEB_OFFSET)))
+        self._place([workloads.shoot_info(view)])
         self._place(workloads.workloads(nodes, view.pools))
 
     def _place(self, objects: Iterable[tuple[Kind, Manifest]]) -> None:

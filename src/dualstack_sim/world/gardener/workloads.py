@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 from dualstack.gardener.model.networks import Networks
 from dualstack.gardener.model.pools import Pool
+from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.workload import tolerations
-from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, SERVICE, Kind, Manifest
-from dualstack.model.manifests import daemon_set, manifest
+from dualstack.model.json_path import dig
+from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SERVICE, Kind, Manifest
+from dualstack.model.manifests import config_map, daemon_set, manifest
 from dualstack.model.names import KUBE_SYSTEM
 
 POD_DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
@@ -36,6 +38,26 @@ def services(networks: Networks, web_address: str) -> list[tuple[Kind, Manifest]
         (SERVICE, manifest(SERVICE, "kubernetes", _NAMESPACE, spec=kubernetes)),
         (SERVICE, manifest(SERVICE, "web", _NAMESPACE, spec=web)),
     ]
+
+
+def shoot_info(view: ShootView) -> tuple[Kind, Manifest]:
+    """The ConfigMap with which gardenlet describes the shoot in itself
+    (docs/reference/gardener.md#shoot-info)."""
+    window = dig(view.manifest, "spec", "maintenance", "timeWindow") or {}
+    ranges = {"podNetwork": view.pods, "serviceNetwork": view.services, "nodeNetwork": view.nodes or ""}
+    data = {
+        "extensions": "",
+        "projectName": view.technical_id.split("--")[1],
+        "shootName": view.name,
+        "provider": view.provider,
+        "region": view.region,
+        "kubernetesVersion": view.kubernetes_version,
+        "maintenanceBegin": window.get("begin", ""),
+        "maintenanceEnd": window.get("end", ""),
+        **ranges,
+        **{f"{name}s": text for name, text in ranges.items()},
+    }
+    return CONFIG_MAP, config_map("shoot-info", KUBE_SYSTEM, data)
 
 
 def workloads(nodes: int, pools: Iterable[Pool]) -> list[tuple[Kind, Manifest]]:

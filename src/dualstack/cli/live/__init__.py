@@ -1,0 +1,1 @@
+"""The commands for live clusters."""

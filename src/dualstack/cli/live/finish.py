@@ -1,0 +1,95 @@
+"""`dualstack finish`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from dualstack.cli.live.change import Change, Progress, confirm
+from dualstack.cli.live.connect import Connected, connected
+from dualstack.cli.live.options import Target
+from dualstack.cli.live.prepare import PROVEN, print_outcome
+from dualstack.cli.words import duration
+from dualstack.cutover.actuator import Redirection
+from dualstack.live.advice import STOP_ROUTES
+from dualstack.live.route_controller import CloudControllerManagerPods, GardenerRoutes, RouteController
+from dualstack.live.state import standing
+from dualstack.model.errors import GateFailed, InvalidInput
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.gates import ALONE, problems
+from dualstack.plan.strategies.finish import FINISH
+
+WAIT_EVERY = 10.0
+"""Seconds between two looks at the route controller."""
+REMIND_EVERY = 300.0
+"""Seconds after which an unchanged wait is reported again."""
+
+
+def run_finish(target: Target, *, wait: bool, yes: bool, output: str, quiet: bool) -> None:
+    """Finish the cut-over and print the result."""
+    asyncio.run(_finish(target, wait=wait, yes=yes, output=output, quiet=quiet))
+
+
+async def _finish(target: Target, *, wait: bool, yes: bool, output: str, quiet: bool) -> None:
+    async with connected(target) as cluster:
+        progress = Progress(origin=cluster.clock.now(), quiet=quiet)
+        controller = controller_of(cluster)
+        change = Change(cluster, progress, controller)
+        facts = await change.cut_over().observe()
+        _refuse(facts)
+        if standing(facts) != "finished":
+            confirm("Finish the cut-over of this cluster?", yes=yes)
+
+        async def work(redirection: Redirection) -> None:
+            await _await_readiness(change, controller, wait=wait)
+            await change.cut_over().forward(FINISH, redirection)
+            await change.record.note(PROVEN, None)
+            await change.record.clear()
+
+        await change.run(work)
+        await print_outcome(change, "finish", output)
+
+
+def controller_of(cluster: Connected) -> RouteController:
+    """The route controller of the cluster's platform."""
+    identity = cluster.identity
+    remedy = STOP_ROUTES[identity.platform]
+    if identity.platform == "gardener":
+        return GardenerRoutes(cluster.compute, identity.cluster, remedy)
+    return CloudControllerManagerPods(cluster.kube, remedy)
+
+
+def _refuse(facts: CutoverFacts) -> None:
+    """Without aliases, there is nothing to finish."""
+    missing = facts.without_alias
+    if not facts.range_present or not facts.pod_cidr_of:
+        raise InvalidInput(
+            f"subnet {facts.subnet.name} has no range {facts.range_name} ({facts.pods_cidr}), so no node has its "
+            "alias; run `dualstack prepare` first"
+        )
+    if missing and facts.live_routes:
+        raise InvalidInput(
+            f"{len(missing)} nodes have no alias, among them {missing[0]}; run `dualstack prepare` first"
+        )
+
+
+async def _await_readiness(change: Change, controller: RouteController, *, wait: bool) -> None:
+    """Return once nothing creates routes any more, and every node is healthy: Gardener replaces them meanwhile."""
+    clock = change.cluster.clock
+    said, said_at, since = "", 0.0, clock.now()
+    while reason := await _not_ready(change, controller):
+        if not wait:
+            raise GateFailed(reason)
+        if reason != said or clock.now() > said_at + REMIND_EVERY:
+            change.progress.say(f"Waiting for {duration(clock.now() - since)}: {reason}.")
+            said, said_at = reason, clock.now()
+        await clock.sleep(WAIT_EVERY)
+
+
+async def _not_ready(change: Change, controller: RouteController) -> str:
+    """Why the cut-over cannot be finished now, as a clause; empty when it can."""
+    if running := await controller.running():
+        return f"{running[0]}; {controller.remedy}"
+    facts = await change.cut_over().observe()
+    missing = [f"the pod CIDR of VM {name} has no alias" for name in facts.without_alias if not facts.routed(name)]
+    found = missing or problems(ALONE, facts)
+    return f"{found[0]}{f' ({len(found) - 1} more)' if len(found) > 1 else ''}" if found else ""

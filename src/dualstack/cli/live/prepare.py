@@ -1,0 +1,189 @@
+"""`dualstack prepare` and its way back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+
+from dualstack.cli.live.change import Change, Progress, confirm
+from dualstack.cli.live.connect import Connected, connected
+from dualstack.cli.live.options import Target
+from dualstack.cli.live.result import ClusterName, print_result
+from dualstack.cli.words import duration
+from dualstack.cutover.actuator import Redirection
+from dualstack.live.advice import next_steps
+from dualstack.live.state import Standing, standing
+from dualstack.model.errors import Interrupted, InvalidInput
+from dualstack.plan.costs import estimate
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategies.back import way_back
+from dualstack.plan.strategies.base import Strategy
+from dualstack.plan.strategies.prepare import PREPARE, prepared
+from dualstack.preflight.finding import Finding, PreflightFailed
+from dualstack.preflight.reading import Preflight
+from dualstack.preflight.registry import run_checks
+
+PROVEN = "prepared"
+"""The note that every host knows the alias of every node."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The result of `prepare`, `prepare --undo` or `finish`. Times are in seconds."""
+
+    schema: str
+    command: str
+    cluster: ClusterName
+    standing: Standing
+    nodes: int
+    nodes_with_alias: int
+    routes: int
+    steps: tuple[str, ...] = ()
+    seconds: float = 0.0
+    outage_seconds: float = 0.0
+    next_steps: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """As text."""
+        alias = f"{self.nodes_with_alias} of {self.nodes} nodes have their alias"
+        took = f"{len(self.steps)} steps in {duration(self.seconds)}"
+        lines = [
+            self.cluster.describe(),
+            f"  {self.command}: {self.standing}; {alias}, {self.routes} routes",
+            f"  {took}; longest time without a path to a node: {self.outage_seconds:.0f} s",
+        ]
+        return "\n".join([*lines, *(f"  - {step}" for step in self.next_steps)])
+
+
+def run_prepare(
+    target: Target, *, prober_image: str, accept: Sequence[str], watch: bool, yes: bool, output: str, quiet: bool
+) -> None:
+    """Prepare the cluster and print the result."""
+    asyncio.run(_prepare(target, prober_image, accept, watch=watch, yes=yes, output=output, quiet=quiet))
+
+
+def run_undo(target: Target, *, prober_image: str, accept: Sequence[str], yes: bool, output: str, quiet: bool) -> None:
+    """Return the cluster to its routes and print the result."""
+    del prober_image, accept
+    asyncio.run(_undo(target, yes=yes, output=output, quiet=quiet))
+
+
+async def _prepare(
+    target: Target, prober_image: str, accept: Sequence[str], *, watch: bool, yes: bool, output: str, quiet: bool
+) -> None:
+    async with connected(target) as cluster:
+        change = change_of(cluster, quiet=quiet, prober_image=prober_image)
+        facts = await change.cut_over().observe()
+        if not (prepared(facts) and PROVEN in await change.record.notes()):
+            _refuse_late(facts)
+            await _check(change, facts, accept)
+            _announce(change, facts, PREPARE)
+            confirm("Prepare this cluster?", yes=yes)
+
+        async def work(redirection: Redirection) -> None:
+            await _until_prepared(change, redirection)
+            while watch:
+                await cluster.clock.sleep(change.settings.node_every)
+                if not prepared(await change.cut_over().observe()):
+                    await _until_prepared(change, redirection)
+
+        try:
+            await change.run(work)
+        except Interrupted:
+            if not watch or not prepared(await change.cut_over().observe()):
+                raise
+        await print_outcome(change, "prepare", output)
+
+
+async def _until_prepared(change: Change, redirection: Redirection) -> None:
+    facts = await change.cut_over().observe()
+    if prepared(facts) and PROVEN in await change.record.notes():
+        change.progress.say("Every node has its alias already.")
+        return
+    await change.record.note(PROVEN, None)
+    await change.cut_over().forward(PREPARE, redirection)
+    await change.record.note(PROVEN, "true")
+
+
+async def _undo(target: Target, *, yes: bool, output: str, quiet: bool) -> None:
+    async with connected(target) as cluster:
+        change = change_of(cluster, quiet=quiet)
+        facts = await change.cut_over().observe()
+        _refuse_late(facts)
+        _announce(change, facts, way_back())
+        confirm("Go back to routes?", yes=yes)
+
+        async def work(redirection: Redirection) -> None:
+            await change.record.note(PROVEN, None)
+            await change.cut_over().back(redirection)
+            await change.record.clear()
+
+        await change.run(work)
+        await print_outcome(change, "prepare --undo", output)
+
+
+def change_of(cluster: Connected, *, quiet: bool, prober_image: str = "") -> Change:
+    """A change that keeps the route controller."""
+    settings = Settings(decoys=bool(prober_image))
+    progress = Progress(origin=cluster.clock.now(), quiet=quiet)
+    return Change(cluster, progress, prober_image=prober_image, settings=settings)
+
+
+async def print_outcome(change: Change, command: str, output: str) -> None:
+    """Observe the cluster once more, and print the result."""
+    facts, cluster = await change.cut_over().observe(), change.cluster
+    now = standing(facts)
+    outcome = Outcome(
+        schema="dualstack.change/v1",
+        command=command,
+        cluster=ClusterName.of(cluster),
+        standing=now,
+        nodes=len(facts.pod_cidr_of),
+        nodes_with_alias=len(facts.pod_cidr_of) - len(facts.without_alias) if facts.range_present else 0,
+        routes=len(facts.routes),
+        steps=tuple(change.progress.finished),
+        seconds=round(cluster.clock.now() - change.progress.origin, 1),
+        outage_seconds=round(change.progress.outage, 1),
+        next_steps=next_steps(cluster.identity, now),
+    )
+    print_result(outcome, outcome.describe(), output)
+
+
+def _refuse_late(facts: CutoverFacts) -> None:
+    """Once routes are deleted, nothing can be prepared, and nothing undone while the route controller works."""
+    if facts.range_present and facts.all_holders and facts.unrouted and not facts.live_routes:
+        raise InvalidInput(
+            "no route is left: the cluster is past its preparation; run `dualstack finish`, or `dualstack status` to "
+            "see where it stands"
+        )
+
+
+async def _check(change: Change, facts: CutoverFacts, accept: Sequence[str]) -> None:
+    """Raise PreflightFailed if anything stops the preparation; say the risks."""
+    connected = change.cluster
+    preflight = Preflight(
+        connected.compute, connected.identity.cluster, change.settings, prober_image=change.prober_image
+    )
+    inventory = replace(await preflight.read(facts), strategy=PREPARE)
+    findings = [finding for finding in run_checks(inventory) if finding.id not in accept]
+    if blockers := [finding for finding in findings if finding.blocks]:
+        raise PreflightFailed(blockers, _describe)
+    for finding in findings:
+        if finding.status in ("problem", "unknown"):
+            change.progress.say(f"{finding.severity}: {_describe(finding)}")
+
+
+def _describe(finding: Finding) -> str:
+    return f"{finding.id}: {finding.describe()}"
+
+
+def _announce(change: Change, facts: CutoverFacts, strategy: Strategy) -> None:
+    """Say what is going to happen."""
+    steps = [step.id for step in strategy.transitions(facts, change.settings) if not step.id.startswith("barrier-")]
+    seconds = estimate(strategy, facts, change.settings)
+    change.progress.say(ClusterName.of(change.cluster).describe())
+    change.progress.say(f"{len(facts.pod_cidr_of)} nodes, {len(facts.routes)} routes; about {duration(seconds)}.")
+    change.progress.say(f"Steps: {', '.join(dict.fromkeys(steps)) or 'none'}.")

@@ -1,0 +1,41 @@
+"""`dualstack prepare`: everything that can be done while the cluster is IPv4 and its routes stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dualstack.cli.live.options import Target, cluster_options, output_options
+
+
+@click.command()
+@cluster_options
+@click.option(
+    "--prober-image",
+    metavar="IMAGE",
+    default="",
+    help="Image with this program. With it, a temporary VM first proves that this cloud delivers packets to alias "
+    "ranges without a route (docs/reference/cut-over.md#decoys).",
+)
+@click.option("--accept", multiple=True, metavar="ID", help="Accept the finding ID of the preflight. Repeatable.")
+@click.option("--undo", is_flag=True, help="Go back to routes: remove aliases, range and flag.")
+@click.option("--watch", is_flag=True, help="Stay, and give nodes that join their alias, until interrupted.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@output_options()
+def prepare(undo: bool, watch: bool, **options: Any) -> None:
+    """Prepare a running IPv4 cluster: overlap flag, secondary pod range and alias ranges. Routes stay.
+
+    No packet is lost, and nothing changes for pods. Afterwards, the controller that deletes the routes loses nothing
+    either: edit the Shoot's spec.networking.ipFamilies, or set --configure-cloud-routes=false on
+    cloud-controller-manager; then run `dualstack finish`. A cluster may stay prepared for as long as you wish.
+    """
+    from dualstack.cli.live.prepare import run_prepare, run_undo
+
+    target = Target.of(options)
+    if undo and watch:
+        raise click.UsageError("--undo and --watch exclude each other.")
+    if undo:
+        run_undo(target, **options)
+    else:
+        run_prepare(target, watch=watch, **options)

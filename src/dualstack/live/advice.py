@@ -1,0 +1,41 @@
+"""What the owner of a cluster does between `prepare` and `finish`, on each platform."""
+
+from __future__ import annotations
+
+from dualstack.live.identify import Identity, PlatformName
+from dualstack.live.state import Standing
+
+_FLAGS = "--configure-cloud-routes=false and --cidr-allocator-type=CloudAllocator"
+"""The allocator of this type reads the pod CIDR of a new node from its alias range, and tells the scheduler that its
+network works (docs/reference/cut-over.md#cidr-allocator)."""
+
+STOP_ROUTES: dict[PlatformName, str] = {
+    "gardener": "set spec.networking.ipFamilies of the Shoot to [IPv4, IPv6]; Gardener then stops the route controller "
+    "and deletes the routes",
+    "kops": f"set {_FLAGS} on cloud-controller-manager with `kops edit cluster`, then run `kops update cluster --yes` "
+    "and `kops rolling-update cluster --yes`",
+    "kubeadm": f"set {_FLAGS} in the DaemonSet or Deployment of cloud-controller-manager, or in its static pod "
+    "manifest on every control plane node",
+    "other": f"set {_FLAGS} on every cloud-controller-manager",
+}
+"""What stops the route controller, as a clause."""
+
+
+def next_steps(identity: Identity, now: Standing) -> tuple[str, ...]:
+    """What to do next, one sentence each."""
+    match now:
+        case "routes":
+            return ("Run `dualstack prepare`.",)
+        case "preparing":
+            return ("Run `dualstack prepare` to go on, or `dualstack prepare --undo` to go back to routes.",)
+        case "prepared":
+            stop = STOP_ROUTES[identity.platform]
+            return (
+                "Until then, `dualstack prepare --watch` gives nodes that join their alias.",
+                f"{stop[0].upper()}{stop[1:]}.",
+                "Then run `dualstack finish`. To go back to routes, run `dualstack prepare --undo`.",
+            )
+        case "cutting-over" | "finishing":
+            return ("Run `dualstack finish`.",)
+        case "finished":
+            return ()

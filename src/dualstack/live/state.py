@@ -1,0 +1,61 @@
+"""Where the cut-over of a live cluster stands, from the facts that the cut-over observes. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.stages import Stage, stage_of
+from dualstack.plan.strategies.prepare import prepared
+
+Standing = Literal["routes", "preparing", "prepared", "cutting-over", "finishing", "finished"]
+"""routes: nothing was done. finishing: no route is left, but the flag is set."""
+
+NodePath = Literal["route", "route and alias", "alias", "none", "no pod CIDR"]
+
+
+class NodeState(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One node: its IPv4 pod CIDR, what leads to it, and why it is not healthy."""
+
+    name: str
+    zone: str
+    pod_cidr: str
+    path: NodePath
+    problem: str = ""
+
+
+def standing(facts: CutoverFacts) -> Standing:
+    """Where the cut-over stands."""
+    stage = stage_of(facts)
+    if stage is Stage.DONE:
+        return "finishing" if facts.without_alias else "finished"
+    if stage is Stage.CUT:
+        return "cutting-over" if facts.live_routes or facts.without_alias else "finishing"
+    if prepared(facts):
+        return "prepared"
+    return "routes" if stage is Stage.ROUTES and not facts.left_over else "preparing"
+
+
+def node_states(facts: CutoverFacts) -> tuple[NodeState, ...]:
+    """Each machine with its path, by name."""
+    return tuple(
+        NodeState(
+            name=node.name,
+            zone=node.zone,
+            pod_cidr=facts.pod_cidr_of.get(node.name, ""),
+            path=_path(node.name, facts),
+            problem=facts.unhealthy.get(node.name, ""),
+        )
+        for node in sorted(facts.nodes, key=lambda node: node.name)
+    )
+
+
+def _path(name: str, facts: CutoverFacts) -> NodePath:
+    if name not in facts.pod_cidr_of:
+        return "no pod CIDR"
+    routed, aliased = facts.routed(name), facts.range_present and facts.aliased(name)
+    if routed:
+        return "route and alias" if aliased else "route"
+    return "alias" if aliased else "none"

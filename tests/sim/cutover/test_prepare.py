@@ -1,0 +1,122 @@
+"""Preparing a cluster whose routes and route controller stay, finishing it, and undoing it."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualstack.live.platform import KEPT
+from dualstack.live.state import standing
+from dualstack.plan import gates
+from dualstack.plan.facts import ControllerFacts
+from dualstack.plan.strategies.finish import FINISH
+from dualstack.plan.strategies.prepare import PREPARE, prepared
+from tests.sim.cutover.memory_cluster import (
+    POD_CIDRS,
+    MemoryCluster,
+    assert_on_aliases,
+    assert_on_routes,
+    memory_cluster,
+    steps,
+)
+from tests.support.memory_platform import CLUSTER, NODES, MemoryPlatform
+
+
+class Kept(MemoryPlatform):
+    """A platform whose route controller belongs to another program."""
+
+    async def route_controller(self) -> ControllerFacts:
+        return KEPT
+
+
+async def prepare(made: MemoryCluster) -> None:
+    await made.cut_over().forward(PREPARE)
+
+
+async def assert_prepared(made: MemoryCluster) -> None:
+    subnet = await made.subnet()
+    assert subnet["allowSubnetCidrRoutesOverlap"] is True
+    assert [entry["ipCidrRange"] for entry in subnet["secondaryIpRanges"]] == [CLUSTER.pods]
+    assert await made.aliases() == {name: [cidr] for name, cidr in POD_CIDRS.items()}
+    assert await made.routes() == POD_CIDRS
+    facts = await made.cut_over().observe()
+    assert prepared(facts)
+    assert standing(facts) == "prepared"
+
+
+async def test_it_prepares_and_undoes_without_touching_routes_or_their_controller() -> None:
+    async with memory_cluster() as made:
+        made.platform = Kept()
+        await prepare(made)
+        await assert_prepared(made)
+        forward = steps(made)
+        assert "gate-range-canary" in forward
+        assert forward[-1] == "gate-aliases"
+        await made.cut_over().back()
+        await assert_on_routes(made)
+        assert not [step for step in steps(made) if "route" in step and not step.startswith(("barrier", "gate"))]
+        assert not [step for step in steps(made) if "cloud-controller-manager" in step]
+        assert made.blackout() == 0.0
+
+
+async def test_finish_deletes_the_routes_that_are_left_once_their_controller_has_stopped() -> None:
+    async with memory_cluster() as made:
+        made.platform = Kept()
+        await prepare(made)
+        made.platform = MemoryPlatform(controller=ControllerFacts(0, 0, ignored=True))
+        await made.cut_over().forward(FINISH)
+        await assert_on_aliases(made)
+        assert made.blackout() == 0.0
+
+
+async def test_finish_proves_the_aliases_when_another_program_has_deleted_the_routes() -> None:
+    async with memory_cluster() as made:
+        made.platform = Kept()
+        await prepare(made)
+        for route in await made.client.list("global/routes"):
+            if route.get("nextHopInstance"):
+                await made.client.delete(f"global/routes/{route['name']}")
+        made.platform = MemoryPlatform(controller=ControllerFacts(0, 0, ignored=True))
+        before = len(steps(made))
+        await made.cut_over().forward(FINISH)
+        assert steps(made)[before:] == ["barrier-aliases", "gate-aliases-alone", "clear-overlap-flag"]
+        await assert_on_aliases(made)
+        assert made.blackout() == 0.0
+
+
+@pytest.mark.parametrize("name", NODES[1:])
+async def test_a_node_without_a_route_is_awaited_before_the_range(name: str) -> None:
+    """Its route controller works: a node that has just joined gets its route within seconds."""
+    async with memory_cluster() as made:
+        made.platform = Kept()
+        route = next(
+            route
+            for route in await made.client.list("global/routes")
+            if (route.get("nextHopInstance") or "").endswith(f"/{name}")
+        )
+        await made.client.delete(f"global/routes/{route['name']}")
+        facts = await made.cut_over().observe()
+        first = PREPARE.next_transition(facts, made.cut_over().settings)
+        assert first is not None
+        assert first.id == "gate-flag"
+        assert gates.problems(gates.FLAG, facts) == [f"the pod CIDR of VM {name} has no route or alias"]
+
+
+KILLED_AT = {
+    1: "set-overlap-flag",
+    4: "add-range-canary",
+    7: "remove-range-canary",
+    8: "add-secondary-range",
+    10: "add-alias-canary",
+    13: "add-aliases",
+}
+
+
+@pytest.mark.parametrize("number", KILLED_AT)
+async def test_killed_at_a_step_it_goes_on_and_loses_nothing(number: int) -> None:
+    async with memory_cluster() as made:
+        made.platform = Kept()
+        step = await made.killed_at_step(number, lambda cut_over: cut_over.forward(PREPARE))
+        assert step == KILLED_AT[number]
+        await prepare(made)
+        await assert_prepared(made)
+        assert made.blackout() == 0.0
