@@ -1,8 +1,9 @@
 """`python -m tests.bench.cutover`: what the cut-over of large clusters costs, as JSON.
 
-The whole Infrastructure migration against the simulated Compute Engine over HTTP at its latencies and quotas, in
-virtual time. Nodes and Machines are objects in the store, and no kubelet runs. Each run has a process of its own, so
-that its memory does not include that of another. Exit status 1 when a bound does not hold.
+The whole Infrastructure migration against the simulated Compute Engine over HTTP, in virtual time, with its quotas and
+the latencies of operations and of requests (docs/reference/compute-engine.md#request-latency). Nodes and Machines are
+objects in the store, and no kubelet runs. Each run has a process of its own, so that its memory does not include that
+of another. Exit status 1 when a bound does not hold.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -36,6 +37,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.server import create_app
 from dualstack_sim.compute.project.commits import Commit
+from dualstack_sim.compute.project.latency import OBSERVED_REQUESTS, LatencyProfile
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.store import KubeStore
@@ -44,7 +46,6 @@ from tests.bench.bounds import bounds_of
 from tests.bench.example import EXAMPLE, join_pairs
 from tests.bench.planning import plan
 from tests.bench.reachability import PROPAGATION, Outages
-from tests.bench.slow_server import slow
 from tests.bench.timing import operations_of, outage_bound, permitted, slowest, steps_of
 from tests.bench.virtual_time import VirtualClock, VirtualLoop
 from tests.support.controller_pods import ControllerPods
@@ -89,9 +90,14 @@ def _run(size: int, strategy: str) -> dict[str, Any]:
 
 
 async def migrate(
-    size: int, strategy: str, limits: Limits | None = None, *, answers: float = 0.0, seed: int = 1
+    size: int,
+    strategy: str,
+    limits: Limits | None = None,
+    *,
+    answers: Mapping[str, float] = OBSERVED_REQUESTS,
+    seed: int = 1,
 ) -> dict[str, Any]:
-    """One migration; must run in a VirtualLoop. Times in seconds of the cloud; answers: until the API answers."""
+    """One migration; must run in a VirtualLoop. Times in seconds of the cloud; answers: `LatencyProfile.requests`."""
     clock, chance = VirtualClock(), Chance(seed)
     shoot = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     ns = ShootView.of(shoot).technical_id
@@ -110,9 +116,10 @@ async def migrate(
     region = shoot["spec"]["region"]
     zones = sorted({zone for pool in shoot["spec"]["provider"]["workers"] for zone in pool["zones"]})
     limits = limits or Limits(static_routes_per_network=2 * size + 200)
-    compute = Compute(clock, chance, regions={region: zones}, quotas=limits, on_commit=on_commit)
+    latency = LatencyProfile(requests=answers)
+    compute = Compute(clock, chance, regions={region: zones}, quotas=limits, latency=latency, on_commit=on_commit)
     minutes: Counter[tuple[str, int]] = Counter()
-    runner = web.AppRunner(_counted(slow(create_app(compute), clock, answers), minutes, clock), access_log=None)
+    runner = web.AppRunner(_counted(create_app(compute), minutes, clock), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = "http://{}:{}".format(*runner.addresses[0][:2])
@@ -124,7 +131,7 @@ async def migrate(
     name = world.shoot["metadata"]["name"]
     _trigger(store, clock, world.shoot, ns)
     compute.reset_statistics()
-    outages.start(node.name for node in world.nodes)
+    outages.start({node.name: node.pod_cidr for node in world.nodes})
     if paired:
         join_pairs(fabric, world, clock.now())
     pods = ControllerPods(store, clock, ns, grace=30.0)
@@ -152,7 +159,7 @@ async def migrate(
         "controllerAwaySeconds": round(pods.finish(), 1),
         "permittedSeconds": round(
             pods.replacement
-            + permitted(steps, operations, Settings(), per_minute, max(prefixes.values(), default=began)),
+            + permitted(steps, operations, Settings(), per_minute, max(prefixes.values(), default=began), answers),
             1,
         ),
         "callsPerNode": round(statistics["calls"] / size, 3),

@@ -7,13 +7,16 @@ longer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.fabric.profile import LagProfile
 
 PROPAGATION = LagProfile().longest
+
+Holder = TypeVar("Holder")
 
 
 @dataclass
@@ -24,17 +27,21 @@ class Outages:
     range_name: str
     ranged: bool = False
     flagged: bool = False
-    routed: set[str] = field(default_factory=set)
+    routed: set[tuple[str, str]] = field(default_factory=set)
+    """Node and destination of each route: other routes than its own, such as that of a trial, may lead to a node."""
     aliased: set[str] = field(default_factory=set)
     since: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    counting: bool = False
+    pod_cidrs: dict[str, str] = field(default_factory=dict)
+    """Of the nodes that are counted."""
 
     def on_commit(self, commit: Commit) -> None:
         match commit.collection:
             case "routes":
                 body = commit.after or commit.before or {}
-                self._hold(self.routed, str(body.get("nextHopInstance", "")).rpartition("/")[2], commit)
+                if name := str(body.get("nextHopInstance", "")).rpartition("/")[2]:
+                    self._mark(self.routed, (name, body["destRange"]), held=commit.after is not None)
+                    self._look([name], commit.at)
             case "instances":
                 nic = (commit.after or {}).get("networkInterfaces") or [{}]
                 names = {alias["subnetworkRangeName"] for alias in nic[0].get("aliasIpRanges") or ()}
@@ -46,10 +53,10 @@ class Outages:
                 self.ranged, self.flagged = self.range_name in ranges, bool(body.get("allowSubnetCidrRoutesOverlap"))
                 self._look(self.seconds, commit.at)
 
-    def start(self, names: Iterable[str]) -> None:
-        """Count from now on, for these nodes."""
-        self.seconds = dict.fromkeys(names, 0.0)
-        self.counting = True
+    def start(self, pod_cidrs: Mapping[str, str]) -> None:
+        """Count from now on, for these nodes, each with its pod CIDR."""
+        self.pod_cidrs = dict(pod_cidrs)
+        self.seconds = dict.fromkeys(pod_cidrs, 0.0)
 
     def blackouts(self, at: float | None = None) -> list[float]:
         """Seconds for each node as the slowest host sees it, ascending; 0 for one that was never cut off.
@@ -62,19 +69,12 @@ class Outages:
         }
         return sorted(seconds + PROPAGATION if seconds else 0.0 for seconds in spent.values())
 
-    def _hold(self, holders: set[str], name: str, commit: Commit) -> None:
-        if name:
-            self._mark(holders, name, held=commit.after is not None)
-            self._look([name], commit.at)
-
     @staticmethod
-    def _mark(holders: set[str], name: str, *, held: bool) -> None:
-        (holders.add if held else holders.discard)(name)
+    def _mark(holders: set[Holder], holder: Holder, *, held: bool) -> None:
+        (holders.add if held else holders.discard)(holder)
 
     def _look(self, names: Iterable[str], at: float) -> None:
-        if not self.counting:
-            return
-        for name in names:
+        for name in self.pod_cidrs.keys() & set(names):
             if self._delivered(name):
                 begun = self.since.pop(name, None)
                 if begun is not None:
@@ -83,6 +83,7 @@ class Outages:
                 self.since.setdefault(name, at)
 
     def _delivered(self, name: str) -> bool:
+        routed = (name, self.pod_cidrs[name]) in self.routed
         if not self.ranged:
-            return name in self.routed
-        return name in self.aliased or (self.flagged and name in self.routed)
+            return routed
+        return name in self.aliased or (self.flagged and routed)

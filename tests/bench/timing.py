@@ -2,8 +2,8 @@
 
 The shortest time of a step follows from its intended wait, from the duration of each of its operations, from the order
 of those that depend on each other, and from the time at which the quota lets each of them begin
-(docs/reference/compute-engine.md#rate-windows). Nothing is added for requests and reads: a run cannot be faster than
-this.
+(docs/reference/compute-engine.md#rate-windows). Of the requests, only the last two of a step count: the one that shows
+the end of its operations, and the one that reads the effect back. A run cannot be faster than this.
 """
 
 from __future__ import annotations
@@ -107,25 +107,33 @@ def permitted(
     settings: Settings,
     per_minute: int,
     prefixed: float,
+    answers: Mapping[str, float],
 ) -> float:
     """The shortest time in which these steps can follow each other, in seconds.
 
-    prefixed: when the cloud had assigned the last IPv6 prefix, which it does after the operation. Of the operations
-    outside of the steps (prefixes, firewall rules), which may run side by side, only the longest counts.
+    answers: seconds until the API answers (`LatencyProfile.requests`). prefixed: when the cloud had assigned the last
+    IPv6 prefix, which it does after the operation. Of the operations outside of the steps (prefixes, firewall rules),
+    which may run side by side, only the longest counts.
     """
     outside = [entry for entry in operations if not any(_within(entry, step) for step in steps)]
     waits = _waits(settings) | {step.id: prefixed - step.began for step in steps if step.id == "await-ipv6-prefixes"}
     longest = max((entry.seconds for entry in outside), default=0.0)
-    return longest + sum(shortest(step, operations, waits, per_minute) for step in steps)
+    return longest + sum(shortest(step, operations, waits, per_minute, answers) for step in steps)
 
 
 def outage_bound(steps: Sequence[Step], operations: Sequence[Operation], per_minute: int, propagation: float) -> float:
     """Slowest delete, range, slowest alias, and propagation, quotas counted (bound of `compressed`)."""
     during = [step for step in steps if step.id in OUTAGE_STEPS]
-    return propagation + sum(shortest(step, operations, {}, per_minute) for step in during)
+    return propagation + sum(shortest(step, operations, {}, per_minute, {}) for step in during)
 
 
-def shortest(step: Step, operations: Sequence[Operation], waits: Mapping[str, float], per_minute: int) -> float:
+def shortest(
+    step: Step,
+    operations: Sequence[Operation],
+    waits: Mapping[str, float],
+    per_minute: int,
+    answers: Mapping[str, float],
+) -> float:
     """The intended wait of the step, or until its last operation ends if each begins as soon as it can.
 
     In a window `per_minute` operations of a quota may begin. What earlier steps began in the first window counts, and
@@ -133,25 +141,29 @@ def shortest(step: Step, operations: Sequence[Operation], waits: Mapping[str, fl
     """
     waited = min(waits.get(step.id, 0.0), step.ended - step.began)
     of_step = [entry for entry in operations if _within(entry, step)]
+    seen, read_back = answers.get("operation", 0.0), answers.get("list", 0.0)
     first_window = step.began // WINDOW
     begun = Counter(entry.quota for entry in operations if _between(first_window * WINDOW, entry, step.began))
-    ended = step.began + max(waited, _in_order(of_step, IN_ORDER.get(step.id, ())))
+    spent = max(waited, _in_order(of_step, IN_ORDER.get(step.id, ()), seen))
     for operation in of_step:
         window = begun[operation.quota] // per_minute
         begun[operation.quota] += 1
         earliest = (first_window + window) * WINDOW if window else step.began
-        ended = max(ended, earliest + operation.seconds)
-    return ended - step.began
+        spent = max(spent, earliest + operation.seconds + seen - step.began)
+    return spent + read_back if spent else 0.0
 
 
-def _in_order(operations: Iterable[Operation], order: Iterable[tuple[str, int]]) -> float:
-    """Seconds until the operations have ended one after the other; those of equal rank run side by side."""
+def _in_order(operations: Iterable[Operation], order: Iterable[tuple[str, int]], seen: float) -> float:
+    """Seconds until the operations have ended one after the other; those of equal rank run side by side.
+
+    seen: seconds until the end of an operation is known.
+    """
     longest: dict[tuple[str, int], float] = {}
     before: Counter[tuple[str, str]] = Counter()
     for operation in operations:
         before[operation.kind, operation.target] += 1
         rank = (operation.kind, before[operation.kind, operation.target])
-        longest[rank] = max(longest.get(rank, 0.0), operation.seconds)
+        longest[rank] = max(longest.get(rank, 0.0), operation.seconds + seen)
     return sum(longest.get(rank, 0.0) for rank in order)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from itertools import product
 from statistics import median
 from typing import Any
@@ -32,6 +32,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.server import create_app as compute_app
 from dualstack_sim.compute.project.commits import Commit
+from dualstack_sim.compute.project.latency import OBSERVED_REQUESTS, LatencyProfile
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.server import create_app as kube_app
@@ -42,7 +43,6 @@ from tests.bench import cutover
 from tests.bench.bounds import Bound
 from tests.bench.example import EXAMPLE, join_pairs
 from tests.bench.reachability import Outages
-from tests.bench.slow_server import slow
 from tests.bench.virtual_time import VirtualClock, VirtualLoop
 from tests.support.loopback import on_loopback
 
@@ -50,8 +50,8 @@ SIZES = (3, 20, 100)
 SEEDS = (1, 2, 3, 4, 5)
 """Of the latencies: one slow operation adds a multiple of the ten seconds between two polls."""
 
-ANSWERS = (0.0, 0.3)
-"""Seconds until the Compute API answers a request: at once, and as long as a real API takes."""
+ANSWERS: Mapping[str, Mapping[str, float]] = {"at once": {}, "observed": OBSERVED_REQUESTS}
+"""When the Compute API answers (docs/reference/compute-engine.md#request-latency)."""
 
 SETTLED = 120.0
 """Seconds after which the last alias has taken effect on every host: upstream does not wait for it."""
@@ -65,7 +65,8 @@ def main(nodes: tuple[int, ...]) -> None:
     """Run every size and print one JSON document."""
     rows = []
     for size, answers, way in product(nodes or SIZES, ANSWERS, WAYS):
-        rows.append(_row([_run(WAYS[way](size, answers, seed)) for seed in SEEDS]) | {"way": way})
+        runs = [_run(WAYS[way](size, ANSWERS[answers], seed)) for seed in SEEDS]
+        rows.append({"nodes": size, "answers": answers, "way": way} | _row(runs))
         click.echo(f"{size} {way} {answers}: {rows[-1]['blackoutSeconds']}", err=True)
     bounds = list(_bounds(rows))
     document = {"schema": "dualstack.bench.upstream/v1", "rows": rows, "bounds": [bound.as_json() for bound in bounds]}
@@ -75,10 +76,10 @@ def main(nodes: tuple[int, ...]) -> None:
 
 def _bounds(rows: list[Row]) -> Iterator[Bound]:
     """A prepared cluster loses nothing, and `compressed` is shorter than upstream."""
-    medians = {(row["nodes"], row["answerSeconds"], row["way"]): row["blackoutSeconds"]["median"] for row in rows}
+    medians = {(row["nodes"], row["answers"], row["way"]): row["blackoutSeconds"]["median"] for row in rows}
     for row in rows:
-        place = (row["nodes"], row["answerSeconds"])
-        name = f"{row['way']} {row['nodes']} at {row['answerSeconds']} s"
+        place = (row["nodes"], row["answers"])
+        name = f"{row['way']} {row['nodes']} answering {row['answers']}"
         yield Bound(f"{name}: not succeeded", float(not row["succeeded"]), 0.0)
         if row["way"] == "prepared":
             yield Bound(f"{name}: blackout", row["blackoutSeconds"]["max"], 0.0)
@@ -90,8 +91,6 @@ def _row(runs: list[Row]) -> Row:
     """One row for all seeds."""
     longest = sorted(run["blackoutSeconds"]["max"] for run in runs)
     return {
-        "nodes": runs[0]["nodes"],
-        "answerSeconds": runs[0]["answerSeconds"],
         "succeeded": all(run["state"] == "Succeeded" for run in runs),
         "blackoutSeconds": {"median": median(longest), "min": longest[0], "max": longest[-1]},
         "darkAtEnd": max(run["darkAtEnd"] for run in runs),
@@ -99,12 +98,12 @@ def _row(runs: list[Row]) -> Row:
     }
 
 
-async def _compressed(size: int, answers: float, seed: int) -> Row:
+async def _compressed(size: int, answers: Mapping[str, float], seed: int) -> Row:
     row = await cutover.migrate(size, "compressed", answers=answers, seed=seed)
-    return row | {"answerSeconds": answers, "blackoutSeconds": (row["pairs"] or row)["blackoutSeconds"], "darkAtEnd": 0}
+    return row | {"blackoutSeconds": (row["pairs"] or row)["blackoutSeconds"], "darkAtEnd": 0}
 
 
-WAYS: dict[str, Callable[[int, float, int], Coroutine[Any, Any, Row]]] = {
+WAYS: dict[str, Callable[[int, Mapping[str, float], int], Coroutine[Any, Any, Row]]] = {
     "upstream": lambda size, answers, seed: measure(size, answers=answers, seed=seed),
     "prepared": lambda size, answers, seed: measure(size, answers=answers, seed=seed, prepared=True),
     "compressed": _compressed,
@@ -117,10 +116,12 @@ def _run(work: Coroutine[Any, Any, Row]) -> Row:
         return runner.run(work)
 
 
-async def measure(size: int, *, prepared: bool = False, answers: float = 0.0, seed: int = 1) -> Row:
+async def measure(
+    size: int, *, answers: Mapping[str, float] = OBSERVED_REQUESTS, prepared: bool = False, seed: int = 1
+) -> Row:
     """One migration; must run in a VirtualLoop. Times in seconds of the cloud.
 
-    answers: seconds until the Compute API answers. Up to `cutover.PAIRED` nodes the blackouts are those of pairs, as
+    answers: `LatencyProfile.requests`. Up to `cutover.PAIRED` nodes the blackouts are those of pairs, as
     hosts with delays of their own see them; above, those of nodes (`tests.bench.reachability`).
     """
     clock, chance = VirtualClock(), Chance(seed)
@@ -137,18 +138,19 @@ async def measure(size: int, *, prepared: bool = False, answers: float = 0.0, se
     zones = sorted({zone for pool in shoot["spec"]["provider"]["workers"] for zone in pool["zones"]})
     limits = Limits(static_routes_per_network=2 * size + 200)
     regions = {shoot["spec"]["region"]: zones}
-    compute = Compute(clock, chance, regions=regions, quotas=limits, on_commit=on_commit)
+    latency = LatencyProfile(requests=answers)
+    compute = Compute(clock, chance, regions=regions, quotas=limits, latency=latency, on_commit=on_commit)
     store = KubeStore(clock, chance)
     world = build(store, compute, shoot, nodes=size, token_uri="", clock=clock, chance=chance)
     if prepared:
         await prepare(compute, world, clock)
     _edit(store, world)
-    outages.start(node.name for node in world.nodes)
+    outages.start({node.name: node.pod_cidr for node in world.nodes})
     if paired:
         join_pairs(fabric, world, clock.now())
     connector = aiohttp.TCPConnector(limit=0)
     async with (
-        on_loopback(slow(compute_app(compute), clock, answers)) as url,
+        on_loopback(compute_app(compute)) as url,
         on_loopback(kube_app(store)) as kube_url,
         aiohttp.ClientSession(connector=connector) as session,
     ):
@@ -164,8 +166,6 @@ async def measure(size: int, *, prepared: bool = False, answers: float = 0.0, se
     blackouts = outages.blackouts(clock.now())
     pairs = fabric.traffic.report(clock.now()).blackout_seconds if paired else None
     return {
-        "nodes": size,
-        "answerSeconds": answers,
         "state": state,
         "blackoutSeconds": {"max": round(pairs["max"] if pairs else blackouts[-1], 1)},
         "darkAtEnd": len(outages.since),

@@ -42,10 +42,11 @@ def test_r2_the_longest_blackout_of_a_pair_is_that_of_the_real_program(nodes: in
 
 @pytest.mark.parametrize("nodes", [3, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("answers", ANSWERS)
-def test_r2_compressed_cuts_nodes_off_for_less_time_and_preparation_for_none(nodes: int, answers: float) -> None:
+def test_r2_compressed_cuts_nodes_off_for_less_time_and_preparation_for_none(nodes: int, answers: str) -> None:
     """With the same latencies, also when the API takes as long as a real one (docs/measurements.md#upstream)."""
     longest = {
-        way: in_virtual_time(partial(run, nodes, answers, 1))["blackoutSeconds"]["max"] for way, run in WAYS.items()
+        way: in_virtual_time(partial(run, nodes, ANSWERS[answers], 1))["blackoutSeconds"]["max"]
+        for way, run in WAYS.items()
     }
     assert longest["prepared"] == 0.0
     assert 0.0 < longest["compressed"] < longest["upstream"]

@@ -113,6 +113,6 @@ def simulated_world(*, speed: float) -> Callable[[Command], Command]:
 def chosen(*, speed: float, profile: str, knobs: tuple[str, ...], **others: Any) -> dict[str, Any]:
     """The values of these options as the simulated world takes them, with a clock that starts now."""
     from dualstack_sim.rules.profiles import choose
-    from dualstack_sim.world.control_clock import SteppableClock
+    from dualstack_sim.steppable_clock import SteppableClock
 
     return {**others, "clock": SteppableClock(origin=time.time(), speed=speed), "profile": choose(profile, knobs)}

@@ -16,6 +16,7 @@ from dualstack.cutover.headroom import HeadroomTrial
 from dualstack.cutover.observation import (
     DISPROVED,
     RANGE_PROVEN,
+    Cloud,
     Observation,
     Observer,
     pod_cidrs,
@@ -24,8 +25,8 @@ from dualstack.cutover.observation import (
 from dualstack.cutover.platform import Platform
 from dualstack.cutover.rollback_drill import RollbackDrill as Drill
 from dualstack.cutover.route_ownership import route_body
-from dualstack.cutover.run import DirectionChanged, NodeReports
-from dualstack.gce import ComputeClient
+from dualstack.cutover.run import FRESH, DirectionChanged, NodeReports
+from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.errors import AlreadyExists, ComputeRefusal, NotFound, StaleFingerprint
 from dualstack.gce.gather import at_most
 from dualstack.gce.resources import DUAL_STACK, first_interface
@@ -103,11 +104,19 @@ class CloudActuator:
         )
         self._decoys = decoys
         self._last: Observation | None = None
+        self._read_at = 0.0
+        self._unchanged: Cloud | None = None
+        self._subnet: Resource | None = None
 
     async def observe(self) -> CutoverFacts:
-        """The current state."""
+        """The current state. What the last observation read of Compute counts if only the platform was changed."""
         await self._follow_redirection()
-        self._last = await self._observer.observe()
+        network = self._last.network if self._last is not None else ""
+        cloud = self._unchanged if self._clock.now() - self._read_at <= FRESH else None
+        if cloud is None:
+            self._read_at = self._clock.now()
+        self._last = await self._observer.observe(network=network, cloud=cloud)
+        self._unchanged, self._subnet = None, self._last.cloud.subnet
         return self._last.facts
 
     async def outage_since(self) -> float | None:
@@ -140,8 +149,10 @@ class CloudActuator:
                 await self._platform.restore_route_controller()
             case SaveRoutes():
                 await self._platform.save(self._facts().unsaved)
+                self._unchanged = self._observation().cloud
             case ClearSavedRoutes():
                 await self._forget()
+                self._unchanged = self._observation().cloud
             case AddAliases():
                 await self._each(transition.targets, partial(self._promptly, self._add_alias))
             case RemoveAliases():
@@ -288,7 +299,9 @@ class CloudActuator:
         path = self._cluster.nodes_subnet_path
 
         async def once() -> None:
-            subnet = await self._compute.get(path)
+            # The last observation saves the first read; if it is out of date, the fingerprint is refused.
+            known, self._subnet = self._subnet, None
+            subnet = known or await self._compute.get(path)
             body = change(subnet)
             if body is not None:
                 await self._compute.patch(path, body | {"fingerprint": subnet["fingerprint"]})

@@ -42,18 +42,33 @@ INSTANCE_FIELDS = "items(name,status,description,networkInterfaces),nextPageToke
 
 
 @dataclass(frozen=True, slots=True)
+class Cloud:
+    """What an observation reads of Compute: the nodes subnet, all routes of its network, and the VMs by name."""
+
+    subnet: Resource
+    routes: list[Resource]
+    instances: Mapping[str, Resource]
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """The facts, and what the actuator needs in addition.
 
-    interfaces: nic0 of each VM as read, by the VM's name. uids: of the Nodes, by name. network: link of the VPC
-    network. decoy_zone: zone of the decoy VM; None while there is none.
+    interfaces: nic0 of each VM as read, by the VM's name. uids: of the Nodes, by name. decoy_zone: zone of the decoy
+    VM; None while there is none.
     """
 
     facts: CutoverFacts
+    cloud: Cloud
     interfaces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     uids: Mapping[str, str] = field(default_factory=dict)
-    network: str = ""
     decoy_zone: str | None = None
+
+    @property
+    def network(self) -> str:
+        """Link of the VPC network."""
+        link: str = self.cloud.subnet["network"]
+        return link
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +80,12 @@ class Observer:
     cluster: Cluster
     decoys: Decoys
 
-    async def observe(self) -> Observation:
-        """The state as it is now. The nodes subnet must exist."""
-        subnet, saved, notes, controller, found = await asyncio.gather(
-            self.compute.get(self.cluster.nodes_subnet_path),
+    async def observe(self, *, network: str = "", cloud: Cloud | None = None) -> Observation:
+        """The state as it is now. The nodes subnet must exist.
+
+        network: its link, if it is known already. cloud: what Compute is known to contain; read if it is not given.
+        """
+        saved, notes, controller, found = await asyncio.gather(
             self.platform.saved_routes(),
             self.platform.notes(),
             self.platform.route_controller(),
@@ -76,10 +93,12 @@ class Observer:
         )
         members = {member.name: member for member in sorted(found, key=lambda member: member.name)}
         zones = self._zones(members.values(), saved)
-        listed, instances = await asyncio.gather(
-            self.compute.list("global/routes", filter=network_filter(subnet["network"]), fields=ROUTE_FIELDS),
-            self._instances(zones, members),
-        )
+        if cloud is None:
+            (subnet, listed), instances = await asyncio.gather(
+                self._subnet_and_routes(network), self._instances(zones, members)
+            )
+            cloud = Cloud(subnet, listed, instances)
+        subnet, listed, instances = cloud.subnet, cloud.routes, cloud.instances
         of_drill, of_decoys = (made(self.cluster, subnet["network"]) for made in (drill_routes, decoy_routes))
         drills = [route for route in listed if of_drill.owns(route)]
         to_decoys = [route for route in listed if of_decoys.owns(route)]
@@ -114,9 +133,9 @@ class Observer:
         )
         return Observation(
             facts,
+            cloud,
             interfaces={name: first_interface(instances[name]) for name in members if name in instances},
             uids={name: node["metadata"]["uid"] for name, node in nodes.items()},
-            network=subnet["network"],
             decoy_zone=decoy["zone"] if decoy is not None else None,
         )
 
@@ -144,7 +163,18 @@ class Observer:
                     found[f"node {name}"] = f"has provider ID {text!r}, which names another VM"
         return found
 
-    async def _instances(self, zones: Iterable[str], members: Mapping[str, Member]) -> dict[str, Resource]:
+    async def _subnet_and_routes(self, network: str) -> tuple[Resource, list[Resource]]:
+        """Side by side when the network is known, because each request takes a while during an outage too."""
+        path = self.cluster.nodes_subnet_path
+        if not network:
+            subnet = await self.compute.get(path)
+            return subnet, await self._routes(subnet["network"])
+        return await asyncio.gather(self.compute.get(path), self._routes(network))
+
+    async def _routes(self, network: str) -> list[Resource]:
+        return await self.compute.list("global/routes", filter=network_filter(network), fields=ROUTE_FIELDS)
+
+    async def _instances(self, zones: Iterable[str], members: Mapping[str, Member]) -> Mapping[str, Resource]:
         """The VMs in these zones that can be the cluster's, by name; `zone` is the zone's name.
 
         Two zones may have VMs of one name: a machine whose zone is known is the VM in that zone.

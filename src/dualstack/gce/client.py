@@ -34,7 +34,7 @@ TIMEOUT = 60.0
 ATTEMPTS = 8
 """Attempts of one request while it fails for a passing reason (5xx, no answer, not ready)."""
 
-CONNECTIONS = 32
+CONNECTIONS = 100
 """Requests at a time."""
 
 WINDOWS = 10

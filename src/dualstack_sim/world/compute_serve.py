@@ -28,8 +28,8 @@ from dualstack_sim.compute.project.snapshot import digest
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults, refuse_impossible
 from dualstack_sim.rules.profiles import Profile, choose
+from dualstack_sim.steppable_clock import SteppableClock
 from dualstack_sim.world.control import STATE, create_control
-from dualstack_sim.world.control_clock import SteppableClock
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ from dualstack_sim.compute.api.paths import locate
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, parse_faults, refuse_impossible
 from dualstack_sim.rules import RULES
+from dualstack_sim.steppable_clock import SteppableClock
 from dualstack_sim.world.control_answers import answer, guarded, json_object, json_refusals
-from dualstack_sim.world.control_clock import SteppableClock
 from dualstack_sim.world.control_data_path import DataPathControl
 from dualstack_sim.world.control_state import LARGEST_STATE, StateControl
 

@@ -17,12 +17,12 @@ from typing import Any
 
 from aiohttp import web
 
-from dualstack.clock import Clock
+from dualstack.clock import Clock, ScaledClock
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.snapshot import digest
 from dualstack_sim.rules import RULES
+from dualstack_sim.steppable_clock import ClockFixed, SteppableClock
 from dualstack_sim.world.control_answers import Refused, guarded, json_object
-from dualstack_sim.world.control_clock import ClockFixed, SteppableClock
 
 LARGEST_STATE = 256 * 1024 * 1024
 PRODUCT = "dualstack/"
@@ -115,9 +115,10 @@ class StateControl:
         return [rule.as_json() for rule in RULES.values()]
 
     def _time(self) -> dict[str, Any]:
-        origin = self._clock.formula_origin if isinstance(self._clock, SteppableClock) else 0.0
-        speed = getattr(self._clock, "speed", 1.0)
-        return {"now": self._clock.now(), "origin": origin, "speed": speed, "fixedFor": self._fixed_for()}
+        clock = self._clock
+        origin = clock.formula_origin if isinstance(clock, SteppableClock) else 0.0
+        speed = clock.speed if isinstance(clock, SteppableClock | ScaledClock) else 1.0
+        return {"now": clock.now(), "origin": origin, "speed": speed, "fixedFor": self._fixed_for()}
 
     def _fixed_for(self) -> str:
         if not isinstance(self._clock, SteppableClock):

@@ -32,9 +32,9 @@ from dualstack_sim.faults import FaultPlan, load_faults, refuse_impossible
 from dualstack_sim.kube.server import create_app as create_kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile, choose
+from dualstack_sim.steppable_clock import SteppableClock
 from dualstack_sim.world.compute_serve import listen, on_signals, start_site
 from dualstack_sim.world.control import STATE, create_control
-from dualstack_sim.world.control_clock import SteppableClock
 from dualstack_sim.world.platforms import PLATFORMS
 
 _SETTLE_SECONDS = 1800.0

@@ -13,8 +13,8 @@ import pytest
 from dualstack.model.errors import InvalidInput
 from dualstack_sim.compute.api.errors import ApiError
 from dualstack_sim.compute.project.real_inventory import import_inventory
+from dualstack_sim.steppable_clock import SteppableClock
 from dualstack_sim.world.compute_serve import ComputeOptions, start
-from dualstack_sim.world.control_clock import SteppableClock
 from tests.sim.compute.balancers import with_dual_nodes, with_load_balancer
 from tests.sim.compute.cloud import NODES, POD_RANGE, ZONE, Cloud, Json, Setting, make, route, running
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from dualstack_sim.steppable_clock import SteppableClock
 from dualstack_sim.world.compute_serve import ComputeOptions, start
-from dualstack_sim.world.control_clock import SteppableClock
 
 NETWORKS = "/compute/v1/projects/proj-1/global/networks"
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from dualstack.clock import ScaledClock
-from dualstack_sim.world.control_clock import ClockFixed, SteppableClock
+from dualstack_sim.steppable_clock import ClockFixed, SteppableClock
 
 
 def test_an_unchanged_clock_equals_the_scaled_clock() -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from dualstack.model.errors import InvalidInput
 from dualstack_sim.rules import RULES
+from dualstack_sim.steppable_clock import SteppableClock
 from dualstack_sim.world.compute_serve import ComputeOptions, start, write_state
-from dualstack_sim.world.control_clock import SteppableClock
 from tests.sim.control.served import NETWORKS, Served
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from dualstack.cli.rehearsal.pace import REQUEST, SLOWEST, Pace, choose_speed
 from dualstack.cli.rehearsal.world import WorldAddress
 from dualstack.clock import ScaledClock
-from dualstack_sim.world.control_clock import SteppableClock
+from dualstack_sim.steppable_clock import SteppableClock
 from tests.sim.rehearsal.command import rehearse
 from tests.support.loopback import on_loopback
 

@@ -20,7 +20,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import compute_v1
 
 from dualstack.cli.shoot_file import read_shoot
-from dualstack_sim.world.control_clock import SteppableClock
+from dualstack_sim.steppable_clock import SteppableClock
 from dualstack_sim.world.serve import WorldOptions, run
 from tests.sim.rehearsal.command import EXAMPLE, LARGE, served, started
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dualstack.cutover.run import DirectionChanged
+from dualstack.cutover.run import FRESH, DirectionChanged
 from dualstack.gce import Resource
 from dualstack.gce.errors import AlreadyExists, Invalid, NotFound, QuotaExceeded, StaleFingerprint
 from dualstack.model.errors import GateFailed
@@ -21,6 +21,7 @@ from dualstack.plan.steps import (
     RemoveAliases,
     RemoveSecondaryRange,
     RestoreRoutes,
+    SaveRoutes,
     SetOverlapFlag,
     SetStackType,
     Transition,
@@ -72,6 +73,54 @@ async def test_the_subnet_is_patched_only_where_it_differs(
     parts = Parts()
     parts.compute.resources[SUBNET].update(before)
     assert await performed(parts, step) == ([body | {"fingerprint": "of-subnet"}] if body else [])
+
+
+async def test_the_observation_saves_the_first_read_of_the_subnet_only() -> None:
+    """What this step changes in the subnet, the next one reads."""
+    parts = Parts()
+    actuator = parts.actuator()
+    await actuator.observe()
+    parts.compute.calls.clear()
+    await actuator.perform(SetOverlapFlag())
+    assert parts.compute.calls == [f"PATCH {SUBNET}"]
+    await actuator.perform(AddSecondaryRange())
+    assert parts.compute.calls[1:] == [f"GET {SUBNET}", f"PATCH {SUBNET}"]
+
+
+async def test_a_subnet_that_changed_since_it_was_observed_is_read_again() -> None:
+    parts = Parts()
+    parts.compute.refusals[f"PATCH {SUBNET}"] = [STALE]
+    actuator = parts.actuator()
+    await actuator.observe()
+    parts.compute.resources[SUBNET]["secondaryIpRanges"] = [OTHER_RANGE]
+    await actuator.perform(AddSecondaryRange())
+    assert parts.compute.bodies[-1]["secondaryIpRanges"] == [OTHER_RANGE, PODS]
+
+
+@pytest.mark.parametrize(("step", "reads"), [(SaveRoutes(), 0), (SetOverlapFlag(), 3)])
+async def test_after_a_step_without_compute_only_the_platform_is_read_again(step: Transition, reads: int) -> None:
+    parts = Parts()
+    actuator = parts.actuator()
+    before = await actuator.observe()
+    await actuator.perform(step)
+    parts.compute.calls.clear()
+    after = await actuator.observe()
+    assert len(parts.compute.calls) == reads
+    assert (len(after.saved_routes) > len(before.saved_routes)) == (reads == 0)
+    parts.compute.calls.clear()
+    await actuator.observe()
+    assert len(parts.compute.calls) == 3
+
+
+async def test_what_was_read_too_long_ago_is_read_again() -> None:
+    parts = Parts()
+    actuator = parts.actuator()
+    await actuator.observe()
+    await actuator.perform(SaveRoutes())
+    await parts.clock.sleep(FRESH + 1.0)
+    parts.compute.calls.clear()
+    await actuator.observe()
+    assert len(parts.compute.calls) == 3
 
 
 @pytest.mark.parametrize(

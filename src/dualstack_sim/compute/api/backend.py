@@ -35,6 +35,7 @@ from dualstack_sim.compute.project.quotas import Limits, RateMeter, Statistics, 
 from dualstack_sim.compute.project.scheduler import Scheduler
 from dualstack_sim.compute.project.snapshot import dump, load, read
 from dualstack_sim.rules import enforced
+from dualstack_sim.steppable_clock import SteppableClock
 
 DEFAULT_ENDPOINT = "https://www.googleapis.com/compute/v1"
 DEFAULT_REGIONS: Mapping[str, Sequence[str]] = {"europe-west1": ("europe-west1-b", "europe-west1-c", "europe-west1-d")}
@@ -152,8 +153,8 @@ class Compute:
         """Wait until the answer; the request has taken effect (docs/reference/compute-engine.md#request-latency)."""
         if not self.project.latency.requests or call.method.endswith("Operations.wait"):
             return
-        if getattr(self._clock, "speed", 1.0) == 0.0:
-            return  # a stopped clock: the client that is about to step it waits for this answer
+        if isinstance(self._clock, SteppableClock) and self._clock.stopped:
+            return  # the client that is about to step the clock waits for this answer
         request = (call.method, f"{call.scope}/{_target(call)}")
         ordinal = self._answered[request] = self._answered.get(request, 0) + 1
         await self._clock.sleep(self.project.latency.request(self.project.chance, *request, ordinal))

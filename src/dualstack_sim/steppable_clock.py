@@ -38,6 +38,11 @@ class SteppableClock:
         return self._speed
 
     @property
+    def stopped(self) -> bool:
+        """Whether its time changes only by `step`."""
+        return self._speed == 0.0
+
+    @property
     def formula_origin(self) -> float:
         """The origin of the `ScaledClock` with the present speed and time; of no use at speed 1."""
         return (self._then - self._wall * self._speed) / (1.0 - self._speed) if self._speed != 1.0 else self.origin
