@@ -38,7 +38,7 @@ from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
-from dualstack_sim.world.gardener.prepared import prepare
+from dualstack_sim.world.gardener.platform import prepare_world
 from tests.bench import cutover
 from tests.bench.bounds import Bound
 from tests.bench.example import EXAMPLE, join_pairs
@@ -143,7 +143,7 @@ async def measure(
     store = KubeStore(clock, chance)
     world = build(store, compute, shoot, nodes=size, token_uri="", clock=clock, chance=chance)
     if prepared:
-        await prepare(compute, world, clock)
+        await prepare_world(compute, world, clock)
     _edit(store, world)
     outages.start({node.name: node.pod_cidr for node in world.nodes})
     if paired:

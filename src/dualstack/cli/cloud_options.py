@@ -48,22 +48,23 @@ class StrategyName(click.Choice[str]):
         return super().convert(value, param, ctx)
 
 
-def landscape_options(command: Command) -> Command:
-    """Add `--landscape` and `--prepared`."""
+def landscape_options(**others: str) -> Callable[[Command], Command]:
+    """Add `--landscape` and `--prepared`. others: help for landscapes that only this command has, by name."""
+    more = "".join(f"; `{name}`, {text}" for name, text in others.items())
     landscape = click.option(
         "--landscape",
-        type=click.Choice(["dualstack", "gardener"]),
+        type=click.Choice(["dualstack", "gardener", *others]),
         default="dualstack",
         show_default=True,
         help="Who changes the infrastructure: `dualstack`, the operator; `gardener`, upstream's controller, to "
-        "see what the owner of a Shoot gets today.",
+        f"see what the owner of a Shoot gets today{more}.",
     )
     prepared = click.option(
         "--prepared",
         is_flag=True,
         help="Overlap flag, pod range and aliases exist before the migration, which is then upstream's.",
     )
-    return landscape(prepared(command))
+    return lambda command: landscape(prepared(command))
 
 
 def simulated_world(*, speed: float) -> Callable[[Command], Command]:

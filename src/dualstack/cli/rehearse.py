@@ -23,7 +23,7 @@ from dualstack.cli.cloud_options import StrategyName, landscape_options, simulat
     help="How pod routes become alias ranges: `overlap` loses no packet, `compressed` has a short outage, `auto` "
     "chooses by the size of the network and the features of the cloud.",
 )
-@landscape_options
+@landscape_options()
 @click.option(
     "--decoys",
     is_flag=True,

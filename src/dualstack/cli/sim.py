@@ -19,7 +19,9 @@ def sim() -> None:
 @click.argument("shoot", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
 @click.option("--end-with-stdin", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
-@landscape_options
+@landscape_options(
+    kubeadm="a person, in a cluster that kubeadm made on the nodes of SHOOT, without any object of Gardener"
+)
 @simulated_world(speed=1.0)
 def serve(shoot: Path, nodes: int | None, landscape: str, prepared: bool, **options: Any) -> None:
     """Serve the cluster that SHOOT describes, IPv4-only, until interrupted.
@@ -30,10 +32,14 @@ def serve(shoot: Path, nodes: int | None, landscape: str, prepared: bool, **opti
     from dualstack.cli.shoot_file import read_shoot
     from dualstack_sim.world.serve import WorldOptions, run
 
-    upstream = landscape == "gardener"
     run(
         WorldOptions(
-            cluster=read_shoot(shoot, nodes), nodes=nodes, upstream=upstream, prepared=prepared, **chosen(**options)
+            cluster=read_shoot(shoot, nodes),
+            nodes=nodes,
+            platform="kubeadm" if landscape == "kubeadm" else "gardener",
+            upstream=landscape == "gardener",
+            prepared=prepared,
+            **chosen(**options),
         )
     )
 

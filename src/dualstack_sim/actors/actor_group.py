@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from dualstack.gardener.model.kinds import MACHINE_DEPLOYMENT
 from dualstack.model.conditions import is_true
 from dualstack.model.errors import DualstackError
-from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, POD, Manifest
-from dualstack_sim.actors.cloud_controller_manager import CloudControllerManager
+from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, POD, Kind, Manifest
 from dualstack_sim.actors.context import Actor, ActorContext, run_actors
-from dualstack_sim.actors.daemon_sets import DaemonSetController
+from dualstack_sim.actors.daemon_sets import DaemonSetController, eligible_nodes
 from dualstack_sim.actors.deployments import DeploymentController
+from dualstack_sim.actors.hosts import Guests
 from dualstack_sim.actors.kubelet import Kubelet
-from dualstack_sim.actors.network_problem_detector import NetworkProblemDetector
 from dualstack_sim.actors.pod_collector import PodCollector
 from dualstack_sim.actors.prober import Prober
 from dualstack_sim.actors.recorder import Recorder
@@ -32,8 +30,12 @@ class NotAtRest(DualstackError):
 class ActorGroup:
     """Runs the controllers of every cluster, and those of its platform, while it is entered."""
 
-    def __init__(self, context: ActorContext, platform_actors: Iterable[Actor]) -> None:
+    def __init__(
+        self, context: ActorContext, guests: Guests, platform_actors: Iterable[Actor], workloads: Sequence[Kind] = ()
+    ) -> None:
+        """workloads: the platform's own kinds whose replicas must be ready at rest."""
         self._context = context
+        self._workloads = (DEPLOYMENT, DAEMON_SET, *workloads)
         scheduler, kubelet = Recorder(context, "default-scheduler"), Recorder(context, "kubelet")
         self._actors: list[Actor] = [
             scheduler,
@@ -42,10 +44,8 @@ class ActorGroup:
             ReplicaSetController(context),
             DaemonSetController(context),
             Scheduler(context, scheduler),
-            Kubelet(context, kubelet),
+            Kubelet(context, kubelet, guests),
             PodCollector(context),
-            CloudControllerManager(context),
-            NetworkProblemDetector(context),
             Prober(context),
             *platform_actors,
         ]
@@ -67,7 +67,7 @@ class ActorGroup:
         """Wait until every workload, pod and Node is ready. NotAtRest after `within` simulated seconds."""
         clock = self._context.clock
         deadline = clock.now() + within
-        while waiting := _unready(self._context):
+        while waiting := _unready(self._context, self._workloads):
             if self._task is not None and self._task.done():
                 self._task.result()
             if clock.now() > deadline:
@@ -75,19 +75,15 @@ class ActorGroup:
             await clock.sleep(2.0)
 
 
-def _unready(context: ActorContext) -> list[str]:
+def _unready(context: ActorContext, kinds: Sequence[Kind]) -> list[str]:
     """The names of the Nodes, workloads and pods that are not ready."""
     informers = context.informers
     nodes, pods = informers.of(NODE).all(), informers.of(POD).all()
-    workloads = [
-        *informers.of(DEPLOYMENT).all(),
-        *informers.of(DAEMON_SET).all(),
-        *informers.of(MACHINE_DEPLOYMENT).all(),
-    ]
+    workloads = [each for kind in kinds for each in informers.of(kind).all()]
     if not nodes or not pods or not workloads:
         return ["the first nodes, pods and workloads"]
     waiting = [f"Node {node['metadata']['name']}" for node in nodes if not _ready(node)]
-    waiting += [f"{each['kind']} {each['metadata']['name']}" for each in workloads if not _complete(each, len(nodes))]
+    waiting += [f"{each['kind']} {each['metadata']['name']}" for each in workloads if not _complete(each, nodes)]
     return waiting + [f"Pod {pod['metadata']['name']}" for pod in pods if not _ready(pod)]
 
 
@@ -95,9 +91,10 @@ def _ready(manifest: Manifest) -> bool:
     return is_true(manifest.get("status", {}).get("conditions", []), "Ready")
 
 
-def _complete(workload: Manifest, nodes: int) -> bool:
+def _complete(workload: Manifest, nodes: Sequence[Manifest]) -> bool:
     status = workload.get("status", {})
     if workload["kind"] == DAEMON_SET.kind:
-        return bool(status.get("numberReady", 0) == nodes == status.get("updatedNumberScheduled", 0))
+        wanted = len(eligible_nodes(workload["spec"]["template"], nodes))
+        return bool(status.get("numberReady", 0) == wanted == status.get("updatedNumberScheduled", 0))
     wanted = workload["spec"].get("replicas", 1)
     return bool(status.get("readyReplicas", 0) == wanted == status.get("updatedReplicas", 0))

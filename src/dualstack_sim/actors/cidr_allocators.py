@@ -105,8 +105,9 @@ class CloudAllocator:
 class RangeAllocator:
     """Pod CIDRs are the lowest free blocks of the cluster's ranges."""
 
-    def __init__(self, context: ActorContext, flags: ControllerFlags, machines: Machines, nodes: Informer) -> None:
-        self._kube = context.named("cloud-controller-manager")[0]
+    def __init__(self, context: ActorContext, flags: ControllerFlags, nodes: Informer, component: str) -> None:
+        """component: the program that it runs in."""
+        self._kube = context.named(component)[0]
         self._cluster = next(network for network in flags.cluster_cidrs if isinstance(network, IPv4Network))
         self._mask = flags.node_mask
         self._nodes = nodes
@@ -134,7 +135,7 @@ class RangeAllocator:
 
 def check_nodes(flags: ControllerFlags, nodes: Iterable[Manifest]) -> None:
     """ValueError for a Node with more CIDRs than the cluster: the range allocator does not start then."""
-    if not flags.allocate_node_cidrs or flags.allocator != "RangeAllocator":
+    if not flags.runs_node_ipam or flags.allocator != "RangeAllocator":
         return
     for node in nodes:
         cidrs = node["spec"].get("podCIDRs") or ()

@@ -1,8 +1,5 @@
 """The node controllers of the cloud-controller-manager: they initialise Nodes, update their addresses, and delete Nodes
 without a VM (docs/reference/gardener.md#functions-without-ccm).
-
-The initial condition NetworkUnavailable=True is not written, because Gardener's webhook in the shoot removes it
-(docs/reference/gardener.md#node-condition-webhook).
 """
 
 from __future__ import annotations
@@ -62,11 +59,15 @@ class Machines:
 class CloudNodes:
     """Initialises each Node once, and deletes Nodes whose VM is gone."""
 
-    def __init__(self, context: ActorContext, machines: Machines, nodes: Informer) -> None:
+    def __init__(
+        self, context: ActorContext, machines: Machines, nodes: Informer, *, marks_new_nodes: bool = False
+    ) -> None:
+        """marks_new_nodes: the network of a new Node is unavailable until another controller says otherwise."""
         self._context = context
         self._kube = context.named("cloud-controller-manager")[0]
         self._machines = machines
         self._nodes = nodes
+        self._marks_new_nodes = marks_new_nodes
         self._queue = context.queue("cloud-nodes")
         self._recorder = Recorder(context, "cloud-node-controller")
 
@@ -89,6 +90,8 @@ class CloudNodes:
         if instance is None:
             return 5.0
         name = node["metadata"]["name"]
+        if self._marks_new_nodes:
+            node = await self._mark(node)
         zone = str(instance["zone"]).rsplit("/", 1)[-1]
         left = [taint for taint in node["spec"]["taints"] if taint["key"] != UNINITIALIZED]
         await self._kube.patch(
@@ -115,6 +118,12 @@ class CloudNodes:
         self._nodes.observe(written)
         self._recorder.record(written, "Synced", "Node synced successfully")
         return None
+
+    async def _mark(self, node: Manifest) -> Manifest:
+        """Set NetworkUnavailable, and the taint that follows from it, before pods can be scheduled."""
+        now, name = self._context.clock.now(), node["metadata"]["name"]
+        await set_network_available(self._kube, node, "Node created without a route", now, available=False)
+        return await self._kube.get(NODE, name) or node
 
     async def _monitor_machines(self) -> None:
         while True:

@@ -43,7 +43,7 @@ class Endpoints(Protocol):
 
 @dataclass(slots=True)
 class ActorContext:
-    """One world as its actors see it. `namespace` holds the control plane; node VMs carry it as a network tag."""
+    """One world as its actors see it. `namespace` holds the control plane."""
 
     kube: KubeApi
     compute: ComputeApi
@@ -54,6 +54,8 @@ class ActorContext:
     guest_agent_takes_aliases: bool = False
     """Whether VMs run a guest agent with `ip_aliases = true`. Gardener sets it to `false`
     (docs/reference/gardener.md#guest-agent)."""
+    control_plane_host: str | None = SEED_NODE
+    """The host without a Node on which all pods of `namespace` run; None if they are scheduled as others."""
     informers: Informers = field(init=False)
     timers: Timers = field(init=False)
 

@@ -1,4 +1,4 @@
-"""The command-line flags of a cloud-controller-manager (docs/reference/gardener.md#cloud-controller-manager-flags)."""
+"""The command-line flags of a controller manager (docs/reference/gardener.md#cloud-controller-manager-flags)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STACK_TYPES = {(4,): "IPv4", (4, 6): "IPv4_IPv6", (6, 4): "IPv6_IPv4", (6,): "IP
 
 @dataclass(frozen=True, slots=True)
 class ControllerFlags:
-    """The flags of one run of the cloud-controller-manager."""
+    """The flags of one run of the cloud-controller-manager or the kube-controller-manager."""
 
     cluster_name: str
     allocator: str
@@ -23,6 +23,7 @@ class ControllerFlags:
     cluster_cidrs: tuple[IPv4Network | IPv6Network, ...]
     service_ranges: tuple[IPv4Network | IPv6Network, ...]
     node_mask: int
+    controllers: tuple[str, ...] = ("*",)
 
     @classmethod
     def of(cls, pod: Manifest) -> ControllerFlags:
@@ -36,8 +37,9 @@ class ControllerFlags:
             cluster_cidrs=_networks(flags.get("cluster-cidr", "")),
             service_ranges=_networks(flags.get("service-cluster-ip-range", "")),
             node_mask=int(flags.get("node-cidr-mask-size-ipv4") or flags.get("node-cidr-mask-size") or "24"),
+            controllers=tuple(flags.get("controllers", "*").split(",")),
         )
-        if found.allocate_node_cidrs:
+        if found.runs_node_ipam:
             found.check()
         return found
 
@@ -61,9 +63,22 @@ class ControllerFlags:
         return STACK_TYPES[tuple(network.version for network in self.service_ranges)]
 
     @property
+    def runs_node_ipam(self) -> bool:
+        """Whether the controller that allocates pod CIDRs is started."""
+        return self.allocate_node_cidrs and self._enabled("node-ipam-controller", "nodeipam")
+
+    @property
     def runs_routes(self) -> bool:
         """Whether the route controller is started (docs/reference/gardener.md#route-controller)."""
-        return self.allocate_node_cidrs and self.configure_cloud_routes
+        return (
+            self.allocate_node_cidrs and self.configure_cloud_routes and self._enabled("node-route-controller", "route")
+        )
+
+    def _enabled(self, *names: str) -> bool:
+        """Whether `--controllers` enables a controller that is on by default, by its name or its alias."""
+        if any(f"-{name}" in self.controllers for name in names):
+            return False
+        return "*" in self.controllers or any(name in self.controllers for name in names)
 
 
 def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:

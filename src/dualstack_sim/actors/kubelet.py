@@ -1,4 +1,4 @@
-"""The kubelets of all node VMs and of the seed: they register Nodes, report readiness and run pods.
+"""The kubelets of all node VMs and of other hosts: they register Nodes, report readiness and run pods.
 
 Simplified: leases are renewed every ten minutes instead of every ten seconds, and Node heartbeats are hourly, because
 no actor evaluates them. A stopped VM is detected in Compute; its Node then changes as by kube-controller-manager.
@@ -7,17 +7,15 @@ no actor evaluates them. A stopped VM is detected in Compute; its Node then chan
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Any
 
 from dualstack.clock import rfc3339
-from dualstack.gardener.model.kinds import MACHINE
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import CONFIG_MAP, LEASE, NODE, POD, Manifest
 from dualstack_sim.actors.cni.host_local import cidrs_of
 from dualstack_sim.actors.cni.registry import CNIS
-from dualstack_sim.actors.context import SEED_NODE, ActorContext
-from dualstack_sim.actors.hosts import Host, Vm, VmWatch, seed_host
+from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.hosts import Guests, Host, Registration, Vm, VmWatch
 from dualstack_sim.actors.informer import ObjectKey
 from dualstack_sim.actors.pod_runner import PodRunner
 from dualstack_sim.actors.pod_status import pressure_conditions, ready_condition
@@ -26,9 +24,6 @@ from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.refusals import AlreadyExists, NotFound
 
 UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
-END_POINT = "network-problem-detector-pod"
-"""The DaemonSet whose pod makes a node an end point of the observed traffic (docs/objects.md)."""
-
 LEASE_NAMESPACE = "kube-node-lease"
 _BOOT_SECONDS = (30.0, 50.0)
 _RENEW_SECONDS = 600.0
@@ -50,18 +45,18 @@ _NOT_READY = "container runtime network not ready: cni config uninitialized"
 class Kubelet:
     """One actor for all nodes. Nodes that are Ready at the start count as booted, with their CNI configured."""
 
-    def __init__(self, context: ActorContext, recorder: Recorder) -> None:
+    def __init__(self, context: ActorContext, recorder: Recorder, guests: Guests) -> None:
         self._context = context
+        self._guests = guests
         self._recorder = recorder
         self._kube, _ = context.named("kubelet")
         self._nodes = context.informers.of(NODE)
         self._pods = context.informers.of(POD)
-        self._machines = context.informers.of(MACHINE)
         self._queue = context.queue("nodes")
         self._renewals = context.queue("node leases")
         self._renewed: dict[str, int] = {}
-        self._hosts: dict[str, Host] = {SEED_NODE: seed_host()}
-        self._vms = VmWatch(context, lambda name: self._queue.add(("", name)))
+        self._hosts: dict[str, Host] = {host.name: host for host in guests.hosts}
+        self._vms = VmWatch(context, guests, lambda name: self._queue.add(("", name)))
         self._runner = PodRunner(context, recorder, self._hosts, lambda name: self._queue.add(("", name)))
 
     async def run(self) -> None:
@@ -86,14 +81,14 @@ class Kubelet:
         if new is None or not is_ready(new) or (old is not None and is_ready(old)):
             return
         kind, name = controller_of(new)
-        if kind == "DaemonSet" and (name == END_POINT or name in CNIS):
+        if kind == "DaemonSet" and (name == self._guests.end_point or name in CNIS):
             self._queue.add(("", new["spec"].get("nodeName", "")))
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
         name = key[1]
         vm = self._vms.vms.get(name)
         host = self._hosts.get(name)
-        if name == SEED_NODE:
+        if host is not None and host.ranges is not None:
             return None
         if vm is None or not vm.running:
             return await self._handle_lost_vm(host, gone=vm is None) if host is not None else None
@@ -132,9 +127,7 @@ class Kubelet:
         return host.boot_at - now
 
     async def _register(self, vm: Vm) -> None:
-        namespace = self._context.namespace
-        sibling = next(iter(self._nodes.all()), None)
-        manifest = node_of(vm, namespace, self._machines.get(vm.name, namespace), sibling)
+        manifest = node_of(vm, self._guests.registration(vm.name), next(iter(self._nodes.all()), None))
         manifest["status"]["nodeInfo"] |= {
             name: self._context.chance.uid(name, vm.name) for name in ("bootID", "machineID", "systemUUID")
         }
@@ -188,8 +181,8 @@ class Kubelet:
         node = self._nodes.get(host.name)
         if host.joined or node is None or not is_true(node, "Ready"):
             return
-        end_points = (pod for pod in self._pods.indexed(BY_NODE, host.name) if controller_of(pod)[1] == END_POINT)
-        if any(is_ready(pod) for pod in end_points):
+        pods = self._pods.indexed(BY_NODE, host.name)
+        if any(is_ready(pod) for pod in pods if controller_of(pod)[1] == self._guests.end_point):
             host.joined = True
             self._context.endpoints.join(
                 self._context.clock.now(),
@@ -252,29 +245,21 @@ class Kubelet:
             await self._kube.create(LEASE, lease)
 
 
-def node_of(vm: Vm, namespace: str, machine: Manifest | None, sibling: Manifest | None = None) -> Manifest:
-    """The Node as its kubelet registers it: uninitialised, with the labels and taints of its pool.
-
-    Capacity and versions are those of `sibling`, another Node of the cluster.
-    """
+def node_of(vm: Vm, registration: Registration, sibling: Manifest | None = None) -> Manifest:
+    """The Node as its kubelet registers it: uninitialised. Capacity and versions are those of another Node."""
     labels = {
         "kubernetes.io/arch": "amd64",
         "kubernetes.io/hostname": vm.name,
         "kubernetes.io/os": "linux",
+        **registration.labels,
     }
-    pool = pool_of(vm.name, namespace)
-    if pool:
-        labels["worker.gardener.cloud/pool"] = pool
-    labels |= dig(machine, "spec", "nodeTemplate", "metadata", "labels") or {}
-    taints = [
-        {"key": UNINITIALIZED, "value": "true", "effect": "NoSchedule"},
-        *(dig(machine, "spec", "nodeTemplate", "spec", "taints") or ()),
-    ]
+    taints = [{"key": UNINITIALIZED, "value": "true", "effect": "NoSchedule"}, *registration.taints]
     resources = dig(sibling, "status", "capacity") or {"cpu": "2", "memory": "8Gi", "pods": "110"}
+    annotations = {"annotations": dict(registration.annotations)} if registration.annotations else {}
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": vm.name, "labels": labels},
+        "metadata": {"name": vm.name, "labels": labels, **annotations},
         "spec": {"taints": taints},
         "status": {
             "addresses": [{"type": "Hostname", "address": vm.name}],
@@ -284,9 +269,3 @@ def node_of(vm: Vm, namespace: str, machine: Manifest | None, sibling: Manifest 
             "nodeInfo": {**NODE_INFO, **(dig(sibling, "status", "nodeInfo") or {})},
         },
     }
-
-
-def pool_of(vm: str, namespace: str) -> str | None:
-    """The worker pool in a machine name `<technical ID>-<pool>-z<zone>-<hash>-<suffix>`; None for other names."""
-    match = re.fullmatch(rf"{re.escape(namespace)}-(.+)-z\d+-[^-]+-[^-]+", vm)
-    return match[1] if match else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dualstack.model.kinds import NODE, POD, Manifest
-from dualstack_sim.actors.context import SEED_NODE, ActorContext
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.pods import BY_NODE, by_node
 from dualstack_sim.actors.refusals import Conflict
@@ -38,13 +38,17 @@ class PodCollector:
 
     def _pod_changed(self, _old: Manifest | None, new: Manifest | None) -> None:
         for name in by_node(new) if new is not None else ():
-            if name != SEED_NODE and name not in self._missing_since and self._nodes.get(name) is None:
+            if (
+                name != self._context.control_plane_host
+                and name not in self._missing_since
+                and self._nodes.get(name) is None
+            ):
                 self._queue.add(("", name))
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
         name = key[1]
         pods = self._pods.indexed(BY_NODE, name)
-        if name == SEED_NODE or not pods or self._nodes.get(name) is not None:
+        if name == self._context.control_plane_host or not pods or self._nodes.get(name) is not None:
             self._missing_since.pop(name, None)
             return None
         now = self._context.clock.now()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dualstack.model.kinds import POD, REPLICA_SET, Manifest
-from dualstack_sim.actors.context import SEED_NODE, ActorContext
+from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.informer import ObjectKey, key_of
 from dualstack_sim.actors.ownership import delete_pods, on_change, on_owned_change
 from dualstack_sim.actors.pods import (
@@ -70,7 +70,7 @@ class ReplicaSetController:
         ordinal = self._ordinals.get(metadata["uid"], 0)
         self._ordinals[metadata["uid"]] = ordinal + 1
         suffix = self._context.chance.word(5, "pod", metadata["uid"], ordinal, alphabet=NAME_ALPHABET)
-        node = SEED_NODE if metadata["namespace"] == self._context.namespace else None
+        node = self._context.control_plane_host if metadata["namespace"] == self._context.namespace else None
         pod = pod_of(REPLICA_SET, replica_set, name=f"{metadata['name']}-{suffix}", node=node)
         try:
             self._pods.observe(await self._kube.create(POD, pod))

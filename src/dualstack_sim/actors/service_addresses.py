@@ -59,10 +59,11 @@ class Faults:
 class ServiceAddresses:
     """Register with `store.admission.register("", "services", ServiceAddresses(store, namespace))`."""
 
-    def __init__(self, store: KubeStore, namespace: str) -> None:
-        """`namespace` is that of the Deployment `kube-apiserver`."""
+    def __init__(self, store: KubeStore, namespace: str, labels: str = "role=kube-apiserver") -> None:
+        """`namespace` and `labels` select the pods of kube-apiserver. Before they exist, its Deployment counts."""
         self._store = store
         self._namespace = namespace
+        self._labels = labels
         self._known: tuple[Network, ...] = ()
 
     def __call__(self, operation: Operation, kind: Kind, old: Manifest | None, new: Manifest) -> Manifest:
@@ -96,7 +97,7 @@ class ServiceAddresses:
         """The current service ranges, primary first. During a rollout those of the old pods apply."""
         pods = [
             pod
-            for pod in self._store.list(POD, self._namespace, labels="role=kube-apiserver")
+            for pod in self._store.list(POD, self._namespace, labels=self._labels)
             if is_active(pod) and is_ready(pod)
         ]
         served = {ranges_of(pod["spec"]) for pod in pods} - {()}

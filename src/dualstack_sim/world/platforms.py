@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from dualstack.clock import Clock
-from dualstack.model.kinds import Manifest
+from dualstack.model.kinds import Kind, Manifest
 from dualstack_sim.actors.context import Actor, ActorContext
+from dualstack_sim.actors.hosts import Guests
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile
 from dualstack_sim.world.gardener.platform import GardenerPlatform
+from dualstack_sim.world.kubeadm.platform import KubeadmPlatform
 
 
 class Platform(Protocol):
@@ -21,7 +23,27 @@ class Platform(Protocol):
 
     @property
     def namespace(self) -> str:
-        """Namespace of the control plane, and network tag of the node VMs."""
+        """Namespace of the control plane."""
+        ...
+
+    @property
+    def control_plane_host(self) -> str | None:
+        """The host without a Node on which all pods of that namespace run; None if they are scheduled as others."""
+        ...
+
+    @property
+    def api_server(self) -> str:
+        """Label selector of the pods of kube-apiserver in that namespace."""
+        ...
+
+    @property
+    def guest_agent(self) -> bool:
+        """Whether the guest agent of new VMs handles alias ranges unless their metadata stops it."""
+        ...
+
+    @property
+    def workloads(self) -> Sequence[Kind]:
+        """Its own kinds of workloads with replicas, besides Deployments and DaemonSets."""
         ...
 
     @property
@@ -47,12 +69,17 @@ class Platform(Protocol):
         """Change the cluster that was built, before any client can."""
         ...
 
+    def guests(self, context: ActorContext) -> Guests:
+        """The machines that run a kubelet of the cluster."""
+        ...
+
     def actors(self, context: ActorContext) -> list[Actor]:
         """The controllers that run in addition to those of every cluster."""
         ...
 
 
 PLATFORMS: dict[str, Callable[[Manifest, int | None, Profile], Platform]] = {
-    "gardener": lambda shoot, nodes, profile: GardenerPlatform(shoot, nodes, profile.garden)
+    "gardener": lambda shoot, nodes, profile: GardenerPlatform(shoot, nodes, profile.garden),
+    "kubeadm": lambda shoot, nodes, profile: KubeadmPlatform(shoot, nodes, profile.garden),
 }
 """By name. Each takes the description of the cluster, the number of nodes (None: as described) and the profile."""

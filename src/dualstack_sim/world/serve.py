@@ -131,7 +131,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         raise InvalidInput(f"the simulated cloud refuses the cluster: {refused.message}") from refused
     await platform.prepare(compute, clock)
     faults.begin_with(compute.begin_with)
-    store.admission.register("", "services", ServiceAddresses(store, platform.namespace))
+    store.admission.register("", "services", ServiceAddresses(store, platform.namespace, platform.api_server))
     control = create_control(clock, fabric, compute, faults)
     applications = {"compute": create_compute_app(compute), "kubernetes": create_kube_app(store), "control": control}
     for name, application in applications.items():
@@ -145,9 +145,12 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         chance=chance,
         namespace=platform.namespace,
         endpoints=fabric.traffic,
-        guest_agent_takes_aliases=garden.guest_agent,
+        guest_agent_takes_aliases=platform.guest_agent,
+        control_plane_host=platform.control_plane_host,
     )
-    actors = await stack.enter_async_context(ActorGroup(context, platform.actors(context)))
+    actors = await stack.enter_async_context(
+        ActorGroup(context, platform.guests(context), platform.actors(context), platform.workloads)
+    )
     speed = clock.speed
     if isinstance(clock, SteppableClock) and speed > _BUILD_SPEED:
         clock.set_speed(_BUILD_SPEED)

@@ -31,6 +31,7 @@ from dualstack_sim.compute.api.server import create_app as compute_app
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.definitions import definitions
+from dualstack_sim.world.gardener.guests import ShootGuests
 from tests.support.loopback import on_loopback
 
 NS = "shoot--foo--bar"
@@ -204,7 +205,7 @@ def workload_actors(context: ActorContext) -> Sequence[Actor]:
     recorder = Recorder(context, "test")
     return [
         recorder,
-        Kubelet(context, recorder),
+        Kubelet(context, recorder, ShootGuests(context)),
         ReplicaSetController(context),
         DeploymentController(context),
         DaemonSetController(context),

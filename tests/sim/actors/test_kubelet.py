@@ -14,10 +14,11 @@ from dualstack_sim.actors.cni.model import Cni
 from dualstack_sim.actors.cni.registry import CNIS
 from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.daemon_sets import DaemonSetController
-from dualstack_sim.actors.hosts import Vm, vm_of
-from dualstack_sim.actors.kubelet import Kubelet, node_of, pool_of
+from dualstack_sim.actors.hosts import Registration, Vm, vm_of
+from dualstack_sim.actors.kubelet import Kubelet, node_of
 from dualstack_sim.actors.pods import condition, is_ready, is_true
 from dualstack_sim.actors.recorder import Recorder
+from dualstack_sim.world.gardener.guests import ShootGuests, pool_of, registration_of
 from tests.sim.actors.fixtures import (
     NS,
     ZONE,
@@ -35,7 +36,7 @@ DUAL = ("100.96.3.0/24", "2600:1900:4010:1234:0:1::/112")
 
 def actors(context: ActorContext) -> Sequence[Actor]:
     recorder = Recorder(context, "kubelet")
-    return [recorder, Kubelet(context, recorder), DaemonSetController(context)]
+    return [recorder, Kubelet(context, recorder, ShootGuests(context)), DaemonSetController(context)]
 
 
 def bound_pod(name: str, node: str) -> Manifest:
@@ -283,11 +284,12 @@ def test_labels_and_taints_come_from_the_machine() -> None:
             }
         }
     }
-    node = node_of(Vm(f"{NS}-w1-z1-11111-aaaaa", "z", "RUNNING", ()), NS, machine)
+    name = f"{NS}-w1-z1-11111-aaaaa"
+    node = node_of(Vm(name, "z", "RUNNING", ()), registration_of(name, NS, machine))
     assert node["metadata"]["labels"]["team"] == "blue"
     assert [taint["key"] for taint in node["spec"]["taints"]][1] == "dedicated"
     assert not is_true(node, "Ready")
     sibling = {"status": {"capacity": {"pods": "64"}, "nodeInfo": {"kubeletVersion": "v1.31.0"}}}
-    status = node_of(Vm("a", "z", "RUNNING", ()), NS, None, sibling)["status"]
+    status = node_of(Vm("a", "z", "RUNNING", ()), Registration(), sibling)["status"]
     assert status["allocatable"] == {"pods": "64"}
     assert status["nodeInfo"]["kubeletVersion"] == "v1.31.0"

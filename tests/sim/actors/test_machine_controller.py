@@ -19,6 +19,7 @@ from dualstack_sim.actors.pods import is_ready
 from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.replica_sets import ReplicaSetController
 from dualstack_sim.actors.scheduler import Scheduler
+from dualstack_sim.world.gardener.guests import ShootGuests
 from tests.sim.actors.fixtures import NS, ZONE, ActorsFixture, place_calico, ready_node, running_actors
 from tests.sim.actors.fixtures import deployment as workload
 from tests.sim.actors.machines import (
@@ -50,7 +51,7 @@ def everybody(context: ActorContext) -> Sequence[Actor]:
     recorder = Recorder(context, "kubelet")
     return [
         recorder,
-        Kubelet(context, recorder),
+        Kubelet(context, recorder, ShootGuests(context)),
         DeploymentController(context),
         ReplicaSetController(context),
         DaemonSetController(context),

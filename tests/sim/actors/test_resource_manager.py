@@ -20,6 +20,7 @@ from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.replica_sets import ReplicaSetController
 from dualstack_sim.actors.resource_manager import ResourceManager
 from dualstack_sim.actors.service_addresses import ServiceAddresses
+from dualstack_sim.world.gardener.guests import ShootGuests
 from tests.sim.actors.fixtures import NS, ActorsFixture, deployment, running_actors
 
 NAME = "extension-controlplane-seed"
@@ -29,7 +30,7 @@ def actors(context: ActorContext) -> Sequence[Actor]:
     recorder = Recorder(context, "kubelet")
     return [
         recorder,
-        Kubelet(context, recorder),
+        Kubelet(context, recorder, ShootGuests(context)),
         ReplicaSetController(context),
         DeploymentController(context),
         ResourceManager(context),

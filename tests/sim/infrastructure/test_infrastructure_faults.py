@@ -15,7 +15,7 @@ from dualstack.model import kinds
 from dualstack.model.conditions import with_condition
 from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
-from dualstack_sim.world.gardener.builder import WorldNode
+from dualstack_sim.world.nodes import WorldNode
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene, scene
 

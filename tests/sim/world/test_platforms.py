@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -10,24 +11,30 @@ import aiohttp
 import pytest
 
 from dualstack.clock import Clock, ScaledClock
-from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, NAMESPACE, NODE, POD, Manifest
+from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, NAMESPACE, NODE, POD, Kind, Manifest
 from dualstack_sim.actors.context import Actor, ActorContext
+from dualstack_sim.actors.guests import TaggedGuests
+from dualstack_sim.actors.hosts import Registration
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.world.platforms import PLATFORMS
+from dualstack_sim.world.platforms import PLATFORMS, Platform
 from dualstack_sim.world.serve import WorldOptions, start
 from tests.sim.actors.fixtures import calico_config, daemon_set, ready_node
 
 ZONE = "europe-west1-b"
+TAG = "node"
 
 
 class PlainPlatform:
     """Nodes with calico and nothing else."""
 
     def __init__(self, description: Manifest, nodes: int | None) -> None:
-        self.namespace = "control-plane"
+        self.namespace, self.api_server = "control-plane", "component=kube-apiserver"
+        self.control_plane_host: str | None = None
+        self.guest_agent = False
+        self.workloads: Sequence[Kind] = ()
         self.regions = {"europe-west1": [ZONE]}
         self.quotas = Limits()
         self.node_count = nodes or 1
@@ -46,7 +53,7 @@ class PlainPlatform:
                 "name": name,
                 "machineType": f"zones/{ZONE}/machineTypes/n1-standard-2",
                 "canIpForward": True,
-                "tags": {"items": [self.namespace, "kubernetes-io-role-node"]},
+                "tags": {"items": [TAG]},
                 "networkInterfaces": [{"subnetwork": "regions/europe-west1/subnetworks/nodes"}],
             }
             vm, pod_cidr = compute.place("instances", f"zones/{ZONE}", body), f"100.96.{index}.0/24"
@@ -55,11 +62,14 @@ class PlainPlatform:
             store.create(NODE, ready_node(name, pod_cidr))
         store.create(NAMESPACE, {"metadata": {"name": self.namespace}})
         store.create(CONFIG_MAP, calico_config(dual=False))
-        for name in ("calico-node", "network-problem-detector-pod"):
+        for name in ("calico-node", "echo"):
             store.create(DAEMON_SET, daemon_set(name))
 
     async def prepare(self, compute: Compute, clock: Clock) -> None:
         pass
+
+    def guests(self, context: ActorContext) -> TaggedGuests:
+        return TaggedGuests(context, TAG, "echo", {}, Registration())
 
     def actors(self, context: ActorContext) -> list[Actor]:
         return []
@@ -68,7 +78,7 @@ class PlainPlatform:
 async def test_a_platform_is_one_registry_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[PlainPlatform] = []
 
-    def plain(description: Manifest, nodes: int | None, _: Any) -> PlainPlatform:
+    def plain(description: Manifest, nodes: int | None, _: Any) -> Platform:
         made.append(PlainPlatform(description, nodes))
         return made[-1]
 

@@ -17,6 +17,7 @@ from dualstack.gardener.model.networks import Networks, kubelet_dns, networks
 from dualstack.gardener.model.shoot import ShootView, cloud_profile_of
 from dualstack.gardener.render import extensions, kube_apiserver, kube_controller_manager
 from dualstack.gardener.render.kubelet import operating_system_config
+from dualstack.gardener.render.workload import tolerations
 from dualstack.model import kinds
 from dualstack.model.cidr import at_offset
 from dualstack.model.errors import InvalidInput
@@ -26,13 +27,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener import admission, machines, workloads
-from dualstack_sim.world.gardener.cloud import (
-    NetworkResources,
-    check_routes_fit,
-    create_network_resources,
-    place_route,
-    place_vm,
-)
+from dualstack_sim.world.gardener.cloud import NetworkResources, create_network_resources, place_vm
 from dualstack_sim.world.gardener.cloud_profile import cloud_profile
 from dualstack_sim.world.gardener.credentials import cloud_provider_secret
 from dualstack_sim.world.gardener.definitions import definitions
@@ -51,6 +46,9 @@ from dualstack_sim.world.gardener.node_placements import (
     pool_zones,
     with_node_count,
 )
+from dualstack_sim.world.nodes import WorldNode
+from dualstack_sim.world.routes import check_routes_fit, place_route
+from dualstack_sim.world.workloads import at_rest, services, web
 
 _AGE = 3600.0
 """The age in seconds of time stamps in statuses."""
@@ -61,18 +59,6 @@ _BY_KIND = {
     kind.kind: kind for kind in (*gardener_kinds.CUSTOM_KINDS, kinds.CONFIG_MAP, kinds.DEPLOYMENT, kinds.DAEMON_SET)
 }
 _BY_KIND[kinds.SERVICE.kind] = kinds.SERVICE
-
-
-@dataclass(frozen=True, slots=True)
-class WorldNode:
-    """One node of the world."""
-
-    name: str
-    uid: str
-    pool: str
-    zone: str
-    address: str
-    pod_cidr: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +110,7 @@ class _Builder:
                 f"spec.networking.ipFamilies: is {list(view.families)}; a world starts from an IPv4-only Shoot"
             )
         placements, zones = node_placements(view, self.chance), pool_zones(view)
-        check_routes_fit(self.compute, view, placements)
+        check_routes_fit(self.compute, view.name, len(placements))
         self._prepare_apis(view)
         resources = create_network_resources(self.compute, view)
         view = self._place_shoot(wanted, resources)
@@ -169,7 +155,7 @@ class _Builder:
                 config["spec"]["files"].append(_guest_agent_file())
             self._place([(gardener_kinds.OPERATING_SYSTEM_CONFIG, config)])
         self._place(
-            (kinds.DEPLOYMENT, _rolled_out(deployment.new))
+            (kinds.DEPLOYMENT, at_rest(deployment.new))
             for deployment in (
                 kube_apiserver.deployment(view, current),
                 kube_controller_manager.deployment(view, current),
@@ -202,18 +188,17 @@ class _Builder:
         template = machine["spec"]["nodeTemplate"]
         stored = self.store.upsert(kinds.NODE, node_of(view, node, vm, template, self.project, self.now))
         uid = stored["metadata"]["uid"]
-        place_route(self.compute, view, resources.network, node, vm, uid)
+        place_route(self.compute, view.technical_id, uid, vm, node.pod_cidr)
         address = vm["networkInterfaces"][0]["networkIP"]
         return WorldNode(node.name, uid, node.pool_zone.pool.name, node.zone, address, node.pod_cidr)
 
     def _place_workloads(self, view: ShootView, current: Networks, resources: NetworkResources, nodes: int) -> None:
         contents = managed_contents(view, current, resources, self.project)
         for objects in contents.values():
-            self._place((_BY_KIND[item["kind"]], _at_rest(item)) for item in objects)
+            self._place((_BY_KIND[item["kind"]], at_rest(item)) for item in objects)
         self._place(managed_resource_objects(view.technical_id, contents, self.now))
-        self._place(workloads.services(current, at_offset(view.services, _WEB_OFFSET)))
-        self._place([workloads.shoot_info(view)])
-        self._place(workloads.workloads(nodes, view.pools))
+        self._place(services(current.api_server_ips[0], at_offset(view.services, _WEB_OFFSET)))
+        self._place([workloads.shoot_info(view), workloads.end_points(), *web(nodes, tolerations(view.pools))])
 
     def _place(self, objects: Iterable[tuple[Kind, Manifest]]) -> None:
         for kind, item in objects:
@@ -221,25 +206,6 @@ class _Builder:
 
 
 _KEPT_METADATA = ("name", "namespace", "labels", "annotations")
-
-
-def _at_rest(item: Manifest) -> Manifest:
-    if item["kind"] == kinds.DEPLOYMENT.kind:
-        return _rolled_out(item)
-    return workloads.single_stack(item) if workloads.is_service(item) else item
-
-
-def _rolled_out(deployment: Manifest) -> Manifest:
-    """A Deployment with all its replicas available, although the actors still have to create its pods."""
-    count = deployment["spec"]["replicas"]
-    status = {
-        "observedGeneration": 1,
-        "replicas": count,
-        "updatedReplicas": count,
-        "readyReplicas": count,
-        "availableReplicas": count,
-    }
-    return {**deployment, "status": status}
 
 
 def _guest_agent_file() -> Manifest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +17,6 @@ from dualstack.gardener.model.infrastructure import (
 )
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.machine_class import machine_class
-from dualstack.model import names
-from dualstack.model.errors import InvalidInput
 from dualstack_sim.actors.machine_instances import instance_body
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.world.gardener.node_placements import NodePlacement
@@ -79,38 +76,10 @@ def create_network_resources(compute: Compute, shoot: ShootView) -> NetworkResou
     return NetworkResources(network, subnet, nat_ips, status)
 
 
-def check_routes_fit(compute: Compute, shoot: ShootView, nodes: Sequence[NodePlacement]) -> None:
-    """InvalidInput if the VPC's quota of static routes is too small for one route for each node."""
-    limit = compute.project.limits.static_routes_per_network
-    most = limit - 1  # the default route to the internet is a static route, too
-    if len(nodes) > most:
-        raise InvalidInput(
-            f"{shoot.name}: {len(nodes)} nodes need as many static routes before the migration, but the quota "
-            f"STATIC_ROUTES_PER_NETWORK is {limit}; use at most {most} nodes"
-        )
-
-
 def place_vm(compute: Compute, shoot: ShootView, status: InfrastructureStatus, node: NodePlacement) -> Body:
     """Create the running VM of a node, as the machine controller does."""
     spec = machine_class(shoot, status, node.pool_zone.pool, node.pool_zone.part).new["providerSpec"]
     return compute.place("instances", f"zones/{node.zone}", instance_body(node.name, spec))
-
-
-def place_route(compute: Compute, shoot: ShootView, network: str, node: NodePlacement, vm: Body, node_uid: str) -> None:
-    """Create the static route to the node's pod CIDR, as cloud-controller-manager does
-    (docs/reference/gardener.md#node-route)."""
-    compute.place(
-        "routes",
-        _GLOBAL,
-        {
-            "name": names.route(shoot.technical_id, node_uid),
-            "destRange": node.pod_cidr,
-            "nextHopInstance": vm["selfLink"],
-            "network": network,
-            "priority": names.ROUTE_PRIORITY,
-            "description": names.ROUTE_DESCRIPTION,
-        },
-    )
 
 
 def _network(name: str, mtu: int | None) -> Body:

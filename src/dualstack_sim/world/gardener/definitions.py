@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dualstack.gardener.model.kinds import (
     CLOUD_PROFILE,
     CLUSTER,
@@ -19,25 +17,11 @@ from dualstack.gardener.model.kinds import (
     SHOOT,
     WORKER,
 )
-from dualstack.model.kinds import CRD, Kind, Manifest
-from dualstack_sim.actors.cni.registry import CNIS
-
-Column = tuple[str, str]
-"""Name and JSON path of a column that `kubectl get` prints."""
+from dualstack.model.kinds import Kind, Manifest
+from dualstack_sim.world.definitions import AGE, Column, TypeFacts, cni_definitions, definition
 
 _STATE: tuple[Column, ...] = (("Status", ".status.lastOperation.state"),)
 _TYPE: Column = ("Type", ".spec.type")
-_AGE: Column = ("Age", ".metadata.creationTimestamp")
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """The properties in which the definitions differ."""
-
-    short_names: tuple[str, ...] = ()
-    status: bool = True
-    scale: bool = False
-    columns: tuple[Column, ...] = (_AGE,)
 
 
 _REPLICAS: tuple[Column, ...] = (
@@ -45,88 +29,45 @@ _REPLICAS: tuple[Column, ...] = (
     ("Desired", ".spec.replicas"),
     ("Up-to-date", ".status.updatedReplicas"),
     ("Available", ".status.availableReplicas"),
-    _AGE,
+    AGE,
 )
 
-_FACTS: dict[Kind, _Facts] = {
-    SHOOT: _Facts(
+_FACTS: dict[Kind, TypeFacts] = {
+    SHOOT: TypeFacts(
         columns=(
             ("Provider", ".spec.provider.type"),
             ("Region", ".spec.region"),
             ("K8S Version", ".spec.kubernetes.version"),
             ("Last Operation", ".status.lastOperation.state"),
-            _AGE,
+            AGE,
         )
     ),
-    CLOUD_PROFILE: _Facts(status=False, columns=(_TYPE, _AGE)),
-    CLUSTER: _Facts(status=False),
-    INFRASTRUCTURE: _Facts(("infra",), columns=(_TYPE, ("Region", ".spec.region"), *_STATE, _AGE)),
-    NETWORK: _Facts(columns=(_TYPE, ("Pod CIDR", ".spec.podCIDR"), *_STATE, _AGE)),
-    CONTROL_PLANE: _Facts(("cp",), columns=(_TYPE, *_STATE, _AGE)),
-    WORKER: _Facts(columns=(_TYPE, ("Region", ".spec.region"), *_STATE, _AGE)),
-    OPERATING_SYSTEM_CONFIG: _Facts(("osc",), columns=(_TYPE, ("Purpose", ".spec.purpose"), *_STATE, _AGE)),
-    MANAGED_RESOURCE: _Facts(
+    CLOUD_PROFILE: TypeFacts(status=False, columns=(_TYPE, AGE)),
+    CLUSTER: TypeFacts(status=False),
+    INFRASTRUCTURE: TypeFacts(("infra",), columns=(_TYPE, ("Region", ".spec.region"), *_STATE, AGE)),
+    NETWORK: TypeFacts(columns=(_TYPE, ("Pod CIDR", ".spec.podCIDR"), *_STATE, AGE)),
+    CONTROL_PLANE: TypeFacts(("cp",), columns=(_TYPE, *_STATE, AGE)),
+    WORKER: TypeFacts(columns=(_TYPE, ("Region", ".spec.region"), *_STATE, AGE)),
+    OPERATING_SYSTEM_CONFIG: TypeFacts(("osc",), columns=(_TYPE, ("Purpose", ".spec.purpose"), *_STATE, AGE)),
+    MANAGED_RESOURCE: TypeFacts(
         ("mr",),
         columns=(
             ("Class", ".spec.class"),
             ("Applied", '.status.conditions[?(@.type=="ResourcesApplied")].status'),
             ("Healthy", '.status.conditions[?(@.type=="ResourcesHealthy")].status'),
             ("Progressing", '.status.conditions[?(@.type=="ResourcesProgressing")].status'),
-            _AGE,
+            AGE,
         ),
     ),
-    MACHINE_CLASS: _Facts(("mcc",), status=False),
-    MACHINE_DEPLOYMENT: _Facts(("mcd",), scale=True, columns=_REPLICAS),
-    MACHINE_SET: _Facts(("mcs",), scale=True, columns=(*_REPLICAS[:2], _AGE)),
-    MACHINE: _Facts(
-        ("mc",), columns=(("Status", ".status.currentStatus.phase"), ("Node", ".metadata.labels.node"), _AGE)
+    MACHINE_CLASS: TypeFacts(("mcc",), status=False),
+    MACHINE_DEPLOYMENT: TypeFacts(("mcd",), scale=True, columns=_REPLICAS),
+    MACHINE_SET: TypeFacts(("mcs",), scale=True, columns=(*_REPLICAS[:2], AGE)),
+    MACHINE: TypeFacts(
+        ("mc",), columns=(("Status", ".status.currentStatus.phase"), ("Node", ".metadata.labels.node"), AGE)
     ),
 }
 
 
 def definitions() -> list[Manifest]:
     """One CustomResourceDefinition for each custom type; schemas keep unknown fields."""
-    of_cnis = {
-        kind: _Facts(status=False, columns=columns) for cni in CNIS.values() for kind, columns in cni.custom_resources
-    }
-    return [_definition(kind, facts) for kind, facts in (_FACTS | of_cnis).items()]
-
-
-def _definition(kind: Kind, facts: _Facts) -> Manifest:
-    subresources: Manifest = {"status": {}} if facts.status else {}
-    if facts.scale:
-        subresources["scale"] = {
-            "specReplicasPath": ".spec.replicas",
-            "statusReplicasPath": ".status.replicas",
-        }
-    return {
-        "apiVersion": CRD.api_version,
-        "kind": CRD.kind,
-        "metadata": {"name": f"{kind.plural}.{kind.group}"},
-        "spec": {
-            "group": kind.group,
-            "scope": "Namespaced" if kind.namespaced else "Cluster",
-            "names": {
-                "kind": kind.kind,
-                "listKind": f"{kind.kind}List",
-                "plural": kind.plural,
-                "singular": kind.kind.lower(),
-                **({"shortNames": list(facts.short_names)} if facts.short_names else {}),
-            },
-            "versions": [
-                {
-                    "name": kind.version,
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-                    "subresources": subresources,
-                    "additionalPrinterColumns": [_column(name, path) for name, path in facts.columns],
-                }
-            ],
-        },
-    }
-
-
-def _column(name: str, path: str) -> Manifest:
-    kind = "date" if path.endswith("creationTimestamp") else "string"
-    return {"name": name, "type": kind, "jsonPath": path}
+    return [*(definition(kind, facts) for kind, facts in _FACTS.items()), *cni_definitions()]

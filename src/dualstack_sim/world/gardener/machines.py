@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dualstack.clock import rfc3339
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
 from dualstack.gardener.model.kinds import MACHINE_CLASS
 from dualstack.gardener.model.names import MACHINE_FINALIZER
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.machine_class import machine_class, machine_deployment
-from dualstack.model.kinds import NODE, Kind, Manifest
-from dualstack.model.manifests import manifest
+from dualstack.model.kinds import Kind, Manifest
 from dualstack_sim.actors import machine_sets
-from dualstack_sim.actors.kubelet import NODE_INFO
 from dualstack_sim.actors.machine_deployments import REVISION, machine_set_of
-from dualstack_sim.actors.pod_status import pressure_conditions, ready_condition
 from dualstack_sim.world.gardener.node_placements import NodePlacement, PoolZone
+from dualstack_sim.world.nodes import NodeFacts, conditions, node_at_rest
 
 
 def class_of(shoot: ShootView, status: InfrastructureStatus, pool_zone: PoolZone) -> Manifest:
@@ -98,60 +94,6 @@ def node_of(
     shoot: ShootView, node: NodePlacement, vm: Manifest, template: Manifest, project: str, now: float
 ) -> Manifest:
     """The Ready Node of a VM. `template` is the `nodeTemplate` of its Machine, with labels and taints of the pool."""
-    address = vm["networkInterfaces"][0]["networkIP"]
-    capacity = {"cpu": "4", "memory": "15Gi", "pods": str(shoot.max_pods), "ephemeral-storage": "50Gi"}
-    result = manifest(
-        NODE,
-        node.name,
-        spec={
-            "podCIDR": node.pod_cidr,
-            "podCIDRs": [node.pod_cidr],
-            "providerID": f"gce://{project}/{node.zone}/{node.name}",
-            **({"taints": template["spec"]["taints"]} if template["spec"].get("taints") else {}),
-        },
-        status={
-            "addresses": [
-                {"type": "InternalIP", "address": address},
-                {"type": "Hostname", "address": node.name},
-            ],
-            "capacity": capacity,
-            "allocatable": capacity,
-            "conditions": conditions(now),
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
-            "nodeInfo": _node_info(shoot, vm["id"]),
-        },
-    )
-    result["metadata"]["labels"] = _labels(shoot, node, template)
-    return result
-
-
-def _labels(shoot: ShootView, node: NodePlacement, template: Manifest) -> dict[str, str]:
-    machine_type = node.pool_zone.pool.machine_type
-    return {
-        "beta.kubernetes.io/arch": "amd64",
-        "beta.kubernetes.io/instance-type": machine_type,
-        "beta.kubernetes.io/os": "linux",
-        "failure-domain.beta.kubernetes.io/region": shoot.region,
-        "failure-domain.beta.kubernetes.io/zone": node.zone,
-        "kubernetes.io/arch": "amd64",
-        "kubernetes.io/hostname": node.name,
-        "kubernetes.io/os": "linux",
-        "node.kubernetes.io/instance-type": machine_type,
-        "topology.kubernetes.io/region": shoot.region,
-        "topology.kubernetes.io/zone": node.zone,
-        **template["metadata"]["labels"],
-    }
-
-
-def conditions(now: float) -> list[dict[str, Any]]:
-    """The conditions of a healthy Node with a route. Its Machine has a copy of them."""
-    stamp = rfc3339(now)
-    network = ready_condition(None, "False", "RouteCreated", "RouteController created a route", stamp)
-    ready = ready_condition(None, "True", "KubeletReady", "kubelet is posting ready status", stamp)
-    return [{**network, "type": "NetworkUnavailable"}, *pressure_conditions(stamp), ready]
-
-
-def _node_info(shoot: ShootView, machine_id: str) -> Manifest:
-    version = f"v{shoot.kubernetes_version}"
-    ids = dict.fromkeys(("bootID", "machineID", "systemUUID"), machine_id)
-    return {**NODE_INFO, **ids, "kubeletVersion": version, "kubeProxyVersion": version}
+    facts = NodeFacts(project, shoot.kubernetes_version, shoot.max_pods, now, info={})
+    labels, taints = template["metadata"]["labels"], template["spec"].get("taints") or ()
+    return node_at_rest(facts, vm, node.pod_cidr, labels=labels, taints=taints)

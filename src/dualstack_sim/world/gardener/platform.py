@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dualstack.clock import Clock
+from dualstack.gardener.model.kinds import MACHINE_DEPLOYMENT
+from dualstack.gardener.model.names import nodes_subnet
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.kinds import Manifest
-from dualstack_sim.actors.context import Actor, ActorContext
+from dualstack_sim.actors.cloud_controller_manager import CloudControllerManager
+from dualstack_sim.actors.context import SEED_NODE, Actor, ActorContext
 from dualstack_sim.actors.ingress_gce import IngressGce
 from dualstack_sim.actors.machine_controller import MachineController
+from dualstack_sim.actors.network_problem_detector import NetworkProblemDetector
 from dualstack_sim.actors.provider_gcp import ProviderGcp
 from dualstack_sim.actors.resource_manager import ResourceManager
 from dualstack_sim.chance import Chance
@@ -15,10 +19,11 @@ from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
+from dualstack_sim.world.gardener.guests import ShootGuests
 from dualstack_sim.world.gardener.knobs import Garden
 from dualstack_sim.world.gardener.node_placements import with_node_count
-from dualstack_sim.world.gardener.prepared import prepare
 from dualstack_sim.world.gardener.service_webhook import ServiceWebhook
+from dualstack_sim.world.prepared import prepare
 
 _OTHER_ROUTES = 100
 """Static routes that the quota leaves for others: the owner of a cluster above the default quota has raised it."""
@@ -27,10 +32,15 @@ _OTHER_ROUTES = 100
 class GardenerPlatform:
     """Implements `dualstack_sim.world.platforms.Platform` for one Shoot."""
 
+    control_plane_host = SEED_NODE
+    api_server = "role=kube-apiserver"
+    workloads = (MACHINE_DEPLOYMENT,)
+
     def __init__(self, shoot: Manifest, nodes: int | None, garden: Garden) -> None:
         view = ShootView.of(shoot)
         self.namespace = view.technical_id
         self.regions = {view.region: sorted({zone for pool in view.pools for zone in pool.zones})}
+        self.guest_agent = garden.guest_agent
         self._shoot, self._nodes, self._garden = shoot, nodes, garden
         pools = ShootView.of(with_node_count(shoot, nodes)).pools
         self.node_count = sum(pool.minimum for pool in pools)
@@ -55,8 +65,24 @@ class GardenerPlatform:
 
     async def prepare(self, compute: Compute, clock: Clock) -> None:
         if self._garden.prepared and self._world is not None:
-            await prepare(compute, self._world, clock)
+            await prepare_world(compute, self._world, clock)
+
+    def guests(self, context: ActorContext) -> ShootGuests:
+        return ShootGuests(context)
 
     def actors(self, context: ActorContext) -> list[Actor]:
         upstream = [ProviderGcp(context)] if self._garden.upstream else []
-        return [ResourceManager(context), MachineController(context), IngressGce(context), *upstream]
+        return [
+            CloudControllerManager(context),
+            NetworkProblemDetector(context),
+            ResourceManager(context),
+            MachineController(context),
+            IngressGce(context),
+            *upstream,
+        ]
+
+
+async def prepare_world(compute: Compute, world: World, clock: Clock) -> None:
+    """Prepare the cluster for its migration, as its owner would with `dualstack prepare`."""
+    shoot, subnet = ShootView.of(world.shoot), nodes_subnet(world.technical_id)
+    await prepare(compute, clock, region=shoot.region, subnet=subnet, pods=shoot.pods, nodes=world.nodes)

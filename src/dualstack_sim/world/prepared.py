@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dualstack.clock import Clock
-from dualstack.gardener.model import names as gardener_names
-from dualstack.gardener.model.shoot import ShootView
 from dualstack.model import names
 from dualstack_sim.compute.api.backend import Compute
-from dualstack_sim.world.gardener.builder import World
+from dualstack_sim.world.nodes import WorldNode
 
 AT_ONCE, WINDOW = 500, 60.0
 """VMs that are changed in one quota window, and its seconds."""
 
 
-async def prepare(compute: Compute, world: World, clock: Clock) -> None:
-    """Set the overlap flag, add the pod range, and give each VM its pod CIDR as an alias. Routes stay."""
-    shoot = ShootView.of(world.shoot)
-    await _patch(compute, shoot, allowSubnetCidrRoutesOverlap=True)
-    pod_range = {"rangeName": names.POD_RANGE_NAME, "ipCidrRange": shoot.pods}
-    await _patch(compute, shoot, secondaryIpRanges=[pod_range])
-    for number, node in enumerate(world.nodes):
+async def prepare(
+    compute: Compute, clock: Clock, *, region: str, subnet: str, pods: str, nodes: Sequence[WorldNode]
+) -> None:
+    """Set the overlap flag of the nodes subnet, add the pod range, and give each VM its pod CIDR as an alias.
+
+    Routes stay.
+    """
+    await _patch(compute, region, subnet, allowSubnetCidrRoutesOverlap=True)
+    pod_range = {"rangeName": names.POD_RANGE_NAME, "ipCidrRange": pods}
+    await _patch(compute, region, subnet, secondaryIpRanges=[pod_range])
+    for number, node in enumerate(nodes):
         if number and number % AT_ONCE == 0:
             await clock.sleep(WINDOW)
         scope = f"zones/{node.zone}"
@@ -37,8 +40,8 @@ async def prepare(compute: Compute, world: World, clock: Clock) -> None:
     compute.finish()
 
 
-async def _patch(compute: Compute, shoot: ShootView, **change: Any) -> None:
-    scope, name = f"regions/{shoot.region}", gardener_names.nodes_subnet(shoot.technical_id)
+async def _patch(compute: Compute, region: str, name: str, **change: Any) -> None:
+    scope = f"regions/{region}"
     subnet = await compute.answer("subnetworks.get", scope, name)
     body = {"fingerprint": subnet["fingerprint"], **change}
     await compute.answer("subnetworks.patch", scope, name, body=body)

@@ -1,0 +1,262 @@
+"""A cluster that kubeadm made, as a client sees it over HTTP: at rest, and when a person changes it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import yaml
+
+from tests.sim.rehearsal.command import EXAMPLE, LARGE, served
+
+SPEED = "200"
+ZONE = "zones/europe-west1-b"
+CCM = "/apis/apps/v1/namespaces/kube-system/daemonsets/cloud-controller-manager"
+
+Result = TypeVar("Result")
+
+
+class Client:
+    """Both APIs and the control endpoint of one world."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        config = yaml.safe_load(Path(facts["kubeconfig"]).read_text(encoding="utf-8"))
+        self._kube = config["clusters"][0]["cluster"]["server"]
+        self._compute, self._control = facts["computeEndpoint"], facts["controlEndpoint"]
+        self._project = f"/compute/v1/projects/{facts['project']}/"
+
+    def kube(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        return _call(self._kube, path, method, body)
+
+    def compute(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        return _call(self._compute, self._project + path, method, body)
+
+    def control(self, path: str, method: str = "GET") -> Any:
+        return _call(self._control, path, method)
+
+    def nodes(self) -> dict[str, Any]:
+        return {node["metadata"]["name"]: node for node in self.kube("/api/v1/nodes")["items"]}
+
+    def routes(self) -> dict[str, str]:
+        """The destinations of the routes of nodes, by name."""
+        items = self.compute("global/routes")["items"]
+        return {each["name"]: each["destRange"] for each in items if each.get("description") == "k8s-node-route"}
+
+    def named_routes(self, name: str) -> list[dict[str, Any]]:
+        return [each for each in self.compute("global/routes")["items"] if each["name"] == name]
+
+    def delete_route(self, name: str) -> None:
+        self.compute(f"global/routes/{name}", "DELETE")
+        self.eventually(lambda: name not in self.routes())
+
+    def create_vm(self, name: str) -> None:
+        body = {
+            "name": name,
+            "machineType": f"{ZONE}/machineTypes/n1-standard-2",
+            "canIpForward": True,
+            "tags": {"items": ["bar-node"]},
+            "metadata": {"items": [{"key": "disable-address-manager", "value": "true"}]},
+            "networkInterfaces": [{"subnetwork": "regions/europe-west1/subnetworks/bar-nodes"}],
+        }
+        self.compute(f"{ZONE}/instances", "POST", body)
+
+    def ready(self, name: str) -> Any:
+        """The Node, once it is Ready and has a pod CIDR."""
+        node = self.nodes().get(name)
+        return node if node and node["spec"].get("podCIDR") and _condition(node, "Ready") == "True" else None
+
+    def configure_routes(self, value: str) -> None:
+        """Edit the flag of cloud-controller-manager, as with `kubectl edit`, and wait for its new pod alone."""
+        found = self.kube(CCM)
+        container = found["spec"]["template"]["spec"]["containers"][0]
+        flag = "--configure-cloud-routes="
+        container["args"] = [f"{flag}{value}" if word.startswith(flag) else word for word in container["args"]]
+        self.kube(CCM, "PUT", found)
+        self.eventually(lambda: self._controllers() == [(f"{flag}{value}", "Running")])
+
+    def _controllers(self) -> list[tuple[str, str]]:
+        pods = self.kube("/api/v1/namespaces/kube-system/pods?labelSelector=component%3Dcloud-controller-manager")
+        words = [(pod["spec"]["containers"][0]["args"], pod["status"]["phase"]) for pod in pods["items"]]
+        return [(word, phase) for args, phase in words for word in args if word.startswith("--configure-cloud-routes")]
+
+    def traffic(self) -> Any:
+        return self.control("/traffic")
+
+    def eventually(self, look: Callable[[], Result | None]) -> Result:
+        deadline = time.monotonic() + 60.0
+        while not (seen := look()):
+            assert time.monotonic() < deadline, "it did not happen"
+            time.sleep(0.1)
+        return seen
+
+    def pass_time(self, seconds: float) -> None:
+        """Wait until this many simulated seconds have passed."""
+        until = self.control("/clock")["now"] + seconds
+        self.eventually(lambda: self.control("/clock")["now"] >= until)
+
+
+def _call(server: str, path: str, method: str, body: Any = None) -> Any:
+    with closing(http.client.HTTPConnection(server.removeprefix("http://"), timeout=30)) as connection:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        answer = connection.getresponse()
+        content = json.load(answer)
+        assert answer.status < 300, content
+        return content
+
+
+def _condition(node: dict[str, Any], kind: str) -> str:
+    return next((each["status"] for each in node["status"]["conditions"] if each["type"] == kind), "")
+
+
+@pytest.fixture(scope="module")
+def at_rest() -> Iterator[Client]:
+    with served(str(EXAMPLE), "--landscape", "kubeadm", "--speed", SPEED) as facts:
+        yield Client(facts)
+
+
+@pytest.fixture
+def world() -> Iterator[Client]:
+    with served(str(EXAMPLE), "--landscape", "kubeadm", "--speed", SPEED) as facts:
+        yield Client(facts)
+
+
+class TestAtRest:
+    def test_every_node_is_ready_and_has_a_route_of_its_own(self, at_rest: Client) -> None:
+        nodes = at_rest.nodes()
+        assert list(nodes) == ["bar-control-plane", "bar-w1-1", "bar-w1-2", "bar-w1-3"]
+        assert {_condition(node, "Ready") for node in nodes.values()} == {"True"}
+        assert at_rest.routes() == {
+            f"bar-{node['metadata']['uid']}": node["spec"]["podCIDR"] for node in nodes.values()
+        }
+
+    def test_all_pairs_deliver(self, at_rest: Client) -> None:
+        at_rest.control("/trigger", "POST")
+        traffic = at_rest.traffic()
+        assert (traffic["pairs"], traffic["brokenPairs"]) == (12, [])
+
+    def test_nothing_of_gardener_exists(self, at_rest: Client) -> None:
+        definitions = at_rest.kube("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")["items"]
+        assert [each["metadata"]["name"] for each in definitions] == ["ippools.crd.projectcalico.org"]
+        everything = [
+            at_rest.kube(path)
+            for path in (
+                "/api/v1/namespaces",
+                "/api/v1/nodes",
+                "/api/v1/pods",
+                "/api/v1/configmaps",
+                "/api/v1/services",
+                "/apis/apps/v1/daemonsets",
+                "/apis/apps/v1/deployments",
+            )
+        ]
+        resources = ("global/networks", "global/routes", "aggregated/subnetworks", "aggregated/instances")
+        everything += [at_rest.compute(path) for path in resources]
+        text = json.dumps(everything)
+        assert not re.search("gardener|shoot--|machine.sapcloud|network-problem|ClusterNetworkProblem", text)
+
+    def test_name_and_ranges_can_be_found_in_the_cluster_alone(self, at_rest: Client) -> None:
+        text = at_rest.kube("/api/v1/namespaces/kube-system/configmaps/kubeadm-config")["data"]["ClusterConfiguration"]
+        found = yaml.safe_load(text)
+        assert found["clusterName"] == "bar"
+        assert found["networking"] == {
+            "dnsDomain": "cluster.local",
+            "podSubnet": "100.96.0.0/11",
+            "serviceSubnet": "100.64.0.0/13",
+        }
+        words = at_rest.kube(CCM)["spec"]["template"]["spec"]["containers"][0]["args"]
+        assert {"--cluster-name=bar", "--cluster-cidr=100.96.0.0/11", "--configure-cloud-routes=true"} <= set(words)
+        path = "/api/v1/namespaces/kube-system/pods/kube-controller-manager-bar-control-plane"
+        manager = at_rest.kube(path)["spec"]["containers"][0]["command"]
+        assert {"--allocate-node-cidrs=true", "--cluster-cidr=100.96.0.0/11"} <= set(manager)
+
+    def test_a_service_gets_an_address_of_the_service_range(self, at_rest: Client) -> None:
+        body = {"metadata": {"name": "api"}, "spec": {"ports": [{"port": 80}], "selector": {"app": "api"}}}
+        made = at_rest.kube("/api/v1/namespaces/default/services", "POST", body)
+        assert made["spec"]["clusterIP"].startswith("100.64.")
+
+
+@pytest.mark.slow
+def test_a_new_vm_gets_a_node_a_pod_cidr_and_a_route_and_takes_them_with_it(world: Client) -> None:
+    world.control("/trigger", "POST")
+    world.create_vm("by-hand")
+    node = world.eventually(lambda: world.ready("by-hand"))
+    assert node["spec"]["podCIDR"] == "100.96.4.0/24"
+    assert node["metadata"]["annotations"]["kubeadm.alpha.kubernetes.io/cri-socket"]
+    route = f"bar-{node['metadata']['uid']}"
+    world.eventually(lambda: world.routes().get(route) == "100.96.4.0/24")
+    world.eventually(lambda: _condition(world.nodes()["by-hand"], "NetworkUnavailable") == "False")
+    world.eventually(lambda: world.traffic()["laterPairs"] == 8)
+    world.compute(f"{ZONE}/instances/by-hand", "DELETE")
+    world.eventually(lambda: "by-hand" not in world.nodes())
+    world.eventually(lambda: route not in world.routes())
+
+
+@pytest.mark.slow
+def test_a_deleted_route_comes_back_while_the_route_controller_runs(world: Client) -> None:
+    name = next(iter(world.routes()))
+    before = world.compute(f"global/routes/{name}")
+    world.compute(f"global/routes/{name}", "DELETE")
+    world.eventually(lambda: any(each["id"] != before["id"] for each in world.named_routes(name)))
+    (after,) = world.named_routes(name)
+    assert (after["destRange"], after["nextHopInstance"]) == (before["destRange"], before["nextHopInstance"])
+
+
+@pytest.mark.slow
+def test_without_its_route_controller_routes_stay_away_and_a_new_node_gets_none(world: Client) -> None:
+    """The Node gets a pod CIDR; its network stays unavailable, as nothing says otherwise."""
+    world.configure_routes("false")
+    name = next(iter(world.routes()))
+    world.delete_route(name)
+    world.create_vm("by-hand")
+    node = world.eventually(lambda: world.ready("by-hand"))
+    world.pass_time(60.0)
+    assert len(world.routes()) == 3
+    node = world.nodes()["by-hand"]
+    assert _condition(node, "NetworkUnavailable") == "True"
+    assert [taint["key"] for taint in node["spec"]["taints"]] == ["node.kubernetes.io/network-unavailable"]
+    world.configure_routes("true")
+    world.eventually(lambda: len(world.routes()) == 5)
+    world.eventually(lambda: _condition(world.nodes()["by-hand"], "NetworkUnavailable") == "False")
+
+
+@pytest.mark.slow
+def test_a_prepared_cluster_delivers_by_its_aliases_when_its_routes_are_deleted() -> None:
+    with served(str(EXAMPLE), "--landscape", "kubeadm", "--prepared", "--speed", SPEED) as facts:
+        world = Client(facts)
+        world.configure_routes("false")
+        world.control("/trigger", "POST")
+        for name in world.routes():
+            world.delete_route(name)
+        world.pass_time(120.0)
+        assert world.routes() == {}
+        traffic = world.traffic()
+        assert (traffic["pairs"], traffic["brokenPairs"]) == (12, [])
+
+
+@pytest.mark.slow
+def test_a_guest_agent_that_no_metadata_stops_hides_the_pods_of_an_alias() -> None:
+    arguments = ("--landscape", "kubeadm", "--prepared", "--knob", "guest-agent=on", "--speed", SPEED)
+    with served(str(EXAMPLE), *arguments) as facts:
+        world = Client(facts)
+        world.control("/trigger", "POST")
+        world.pass_time(10.0)
+        broken = world.traffic()["brokenPairs"]
+        assert {pair["reason"] for pair in broken} == {"STOLEN_BY_GUEST_AGENT"}
+
+
+@pytest.mark.slow
+def test_pools_in_several_zones_with_cilium() -> None:
+    with served(str(LARGE), "--landscape", "kubeadm", "--nodes", "6", "--speed", SPEED) as facts:
+        world = Client(facts)
+        assert len(world.nodes()) == 7
+        assert len(world.routes()) == 7
+        zones = {node["metadata"]["labels"]["topology.kubernetes.io/zone"] for node in world.nodes().values()}
+        assert len(zones) > 1
