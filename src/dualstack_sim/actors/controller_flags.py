@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import flags_of
 
-STACK_TYPES = {(4,): "IPv4", (4, 6): "IPv4_IPv6", (6, 4): "IPv6_IPv4", (6,): "IPv6"}
+STACK_TYPES = {(): "IPv4", (4,): "IPv4", (4, 6): "IPv4_IPv6", (6, 4): "IPv6_IPv4", (6,): "IPv6"}
+
+_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,8 @@ class ControllerFlags:
         found = cls(
             cluster_name=flags.get("cluster-name", "kubernetes"),
             allocator=flags.get("cidr-allocator-type", "RangeAllocator"),
-            allocate_node_cidrs=flags.get("allocate-node-cidrs") == "true",
-            configure_cloud_routes=flags.get("configure-cloud-routes", "true") == "true",
+            allocate_node_cidrs=_boolean(flags, "allocate-node-cidrs", default=False),
+            configure_cloud_routes=_boolean(flags, "configure-cloud-routes", default=True),
             cluster_cidrs=_networks(flags.get("cluster-cidr", "")),
             service_ranges=_networks(flags.get("service-cluster-ip-range", "")),
             node_mask=int(flags.get("node-cidr-mask-size-ipv4") or flags.get("node-cidr-mask-size") or "24"),
@@ -49,7 +52,7 @@ class ControllerFlags:
             raise ValueError(f"--cidr-allocator-type: unrecognized CIDR allocator type: {self.allocator}")
         if self.allocator == "CloudAllocator":
             if tuple(network.version for network in self.service_ranges) not in STACK_TYPES:
-                raise ValueError("--service-cluster-ip-range: one range, or one of each family, is needed")
+                raise ValueError("--service-cluster-ip-range: at most one range of each family is possible")
             return
         ranges = [network for network in self.cluster_cidrs if isinstance(network, IPv4Network)]
         if not ranges:
@@ -79,6 +82,16 @@ class ControllerFlags:
         if any(f"-{name}" in self.controllers for name in names):
             return False
         return "*" in self.controllers or any(name in self.controllers for name in names)
+
+
+def _boolean(flags: Mapping[str, str], name: str, *, default: bool) -> bool:
+    """A flag without a value is true. ValueError for a value that is not a boolean of Go."""
+    if name not in flags:
+        return default
+    value = flags[name] or "true"
+    if value not in _TRUE + _FALSE:
+        raise ValueError(f'invalid argument "{value}" for "--{name}" flag: invalid syntax')
+    return value in _TRUE
 
 
 def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:

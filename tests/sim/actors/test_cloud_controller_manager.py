@@ -125,13 +125,39 @@ class TestFlags:
             ({"cluster-cidr": ""}, "--cluster-cidr"),
             ({"node-cidr-mask-size-ipv4": "8"}, "--node-cidr-mask-size"),
             ({"cidr-allocator-type": "Guess"}, "unrecognized CIDR allocator type: Guess"),
-            ({"cidr-allocator-type": "CloudAllocator", "service-cluster-ip-range": ""}, "--service-cluster-ip-range"),
+            (
+                {"cidr-allocator-type": "CloudAllocator", "service-cluster-ip-range": "10.0.0.0/24,10.0.1.0/24"},
+                "--service-cluster-ip-range",
+            ),
+            ({"configure-cloud-routes": "no"}, "--configure-cloud-routes"),
         ],
     )
     def test_invalid_flags_are_refused(self, change: dict[str, str], words: str) -> None:
         flags = {**RANGE_ALLOCATOR, **change}
         with pytest.raises(ValueError, match=words):
             ControllerFlags.of(pod_with(*(f"--{name}={value}" for name, value in flags.items())))
+
+    @pytest.mark.parametrize(
+        ("words", "ipam", "routes"),
+        [
+            (("--allocate-node-cidrs",), True, True),
+            (("--allocate-node-cidrs=True", "--configure-cloud-routes=F"), True, False),
+            (("--allocate-node-cidrs", "--configure-cloud-routes"), True, True),
+            ((), False, False),
+            (("--allocate-node-cidrs", "--controllers=*,-node-ipam-controller"), False, True),
+            (("--allocate-node-cidrs", "--controllers=*,-nodeipam"), False, True),
+            (("--allocate-node-cidrs", "--controllers=*,-route"), True, False),
+            (("--allocate-node-cidrs", "--controllers=cloud-node-controller"), False, False),
+            (("--allocate-node-cidrs", "--controllers=node-route-controller,nodeipam"), True, True),
+        ],
+    )
+    def test_flags_decide_which_controllers_run(self, words: tuple[str, ...], ipam: bool, routes: bool) -> None:
+        flags = ControllerFlags.of(pod_with("--cluster-cidr=100.96.0.0/11", *words))
+        assert (flags.runs_node_ipam, flags.runs_routes) == (ipam, routes)
+
+    def test_without_service_range_the_cluster_is_ipv4(self) -> None:
+        flags = ControllerFlags.of(pod_with("--allocate-node-cidrs", "--cidr-allocator-type=CloudAllocator"))
+        assert flags.stack_type == "IPv4"
 
     def test_a_node_with_more_cidrs_than_the_cluster_is_fatal_for_the_range_allocator(self) -> None:
         dual = [{"metadata": {"name": "n"}, "spec": {"podCIDRs": ["100.96.0.0/24", "2600::/112"]}}]

@@ -17,7 +17,7 @@ def shoot_info(view: ShootView) -> tuple[Kind, Manifest]:
     ranges = {"podNetwork": view.pods, "serviceNetwork": view.services, "nodeNetwork": view.nodes or ""}
     data = {
         "extensions": "",
-        "projectName": view.technical_id.split("--")[1],
+        "projectName": view.namespace.removeprefix("garden-"),
         "shootName": view.name,
         "provider": view.provider,
         "region": view.region,
