@@ -19,11 +19,19 @@ import click
 import msgspec
 import yaml
 
+from dualstack.cutover.cut_over import CutOver
+from dualstack.cutover.decoys import Decoys
+from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.gce import ComputeClient
+from dualstack.live.platform import LivePlatform
+from dualstack.live.record import Record
 from dualstack.model import names
 from dualstack.model.errors import DualstackError
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategies.prepare import PREPARE
 from dualstack_sim.actors.compute_api import ComputeApi
 from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.kube_api import KubeApi
@@ -38,13 +46,13 @@ from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
-from dualstack_sim.world.gardener.platform import prepare_world
 from tests.bench import cutover
 from tests.bench.bounds import Bound
 from tests.bench.example import EXAMPLE, join_pairs
 from tests.bench.reachability import Outages
 from tests.bench.virtual_time import VirtualClock, VirtualLoop
 from tests.support.loopback import on_loopback
+from tests.support.store_kube import StoreKube
 
 SIZES = (3, 20, 100)
 SEEDS = (1, 2, 3, 4, 5)
@@ -142,9 +150,6 @@ async def measure(
     compute = Compute(clock, chance, regions=regions, quotas=limits, latency=latency, on_commit=on_commit)
     store = KubeStore(clock, chance)
     world = build(store, compute, shoot, nodes=size, token_uri="", clock=clock, chance=chance)
-    if prepared:
-        await prepare_world(compute, world, clock)
-    _edit(store, world)
     outages.start({node.name: node.pod_cidr for node in world.nodes})
     if paired:
         join_pairs(fabric, world, clock.now())
@@ -154,6 +159,9 @@ async def measure(
         on_loopback(kube_app(store)) as kube_url,
         aiohttp.ClientSession(connector=connector) as session,
     ):
+        if prepared:
+            await _prepare(url, store, world, clock)
+        _edit(store, world)
         kube, client = KubeApi(kube_url, session), ComputeApi(url, session, compute.project.name)
         context = ActorContext(kube, client, clock, chance, ns, fabric.traffic)
         began, state = clock.now(), "Succeeded"
@@ -171,6 +179,23 @@ async def measure(
         "darkAtEnd": len(outages.since),
         "totalSeconds": round(total, 1),
     }
+
+
+async def _prepare(url: str, store: KubeStore, world: World, clock: VirtualClock) -> None:
+    """As `dualstack prepare` does."""
+    shoot, kube = ShootView.of(world.shoot), StoreKube(store)
+    cluster = Desired.of(shoot, project="proj-1", region=shoot.region).cluster
+    client = ComputeClient(cluster.project, clock, endpoint=url)
+    try:
+        decoys = Decoys(client, kube, clock, ignored, cluster)
+        platform = LivePlatform(kube, Record(kube))
+        await CutOver(client, cluster, platform, decoys, clock, ignored, Settings()).forward(PREPARE)
+    finally:
+        await client.close()
+
+
+def ignored(_: object) -> None:
+    """A listener."""
 
 
 def _edit(store: KubeStore, world: World) -> None:

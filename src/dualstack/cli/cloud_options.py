@@ -48,10 +48,10 @@ class StrategyName(click.Choice[str]):
         return super().convert(value, param, ctx)
 
 
-def landscape_options(**others: str) -> Callable[[Command], Command]:
-    """Add `--landscape` and `--prepared`. others: help for landscapes that only this command has, by name."""
+def landscape_option(**others: str) -> Callable[[Command], Command]:
+    """Add `--landscape`. others: help for landscapes that only this command has, by name."""
     more = "".join(f"; `{name}`, {text}" for name, text in others.items())
-    landscape = click.option(
+    return click.option(
         "--landscape",
         type=click.Choice(["dualstack", "gardener", *others]),
         default="dualstack",
@@ -59,12 +59,6 @@ def landscape_options(**others: str) -> Callable[[Command], Command]:
         help="Who changes the infrastructure: `dualstack`, the operator; `gardener`, upstream's controller, to "
         f"see what the owner of a Shoot gets today{more}.",
     )
-    prepared = click.option(
-        "--prepared",
-        is_flag=True,
-        help="Overlap flag, pod range and aliases exist before the migration, which is then upstream's.",
-    )
-    return lambda command: landscape(prepared(command))
 
 
 def simulated_world(*, speed: float) -> Callable[[Command], Command]:

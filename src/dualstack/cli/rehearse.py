@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from dualstack.cli.cloud_options import StrategyName, landscape_options, simulated_world
+from dualstack.cli.cloud_options import StrategyName, landscape_option, simulated_world
 
 
 @click.command()
@@ -23,7 +23,13 @@ from dualstack.cli.cloud_options import StrategyName, landscape_options, simulat
     help="How pod routes become alias ranges: `overlap` loses no packet, `compressed` has a short outage, `auto` "
     "chooses by the size of the network and the features of the cloud.",
 )
-@landscape_options()
+@landscape_option()
+@click.option(
+    "--prepared",
+    is_flag=True,
+    help="With `--landscape gardener`: run `dualstack prepare` before the Shoot is edited, and `dualstack finish` "
+    "afterwards.",
+)
 @click.option(
     "--decoys",
     is_flag=True,

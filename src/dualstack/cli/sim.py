@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.cloud_options import chosen, landscape_options, simulated_world
+from dualstack.cli.cloud_options import chosen, landscape_option, simulated_world
 
 
 @click.group()
@@ -19,11 +19,11 @@ def sim() -> None:
 @click.argument("shoot", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
 @click.option("--end-with-stdin", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
-@landscape_options(
+@landscape_option(
     kubeadm="a person, in a cluster that kubeadm made on the nodes of SHOOT, without any object of Gardener"
 )
 @simulated_world(speed=1.0)
-def serve(shoot: Path, nodes: int | None, landscape: str, prepared: bool, **options: Any) -> None:
+def serve(shoot: Path, nodes: int | None, landscape: str, **options: Any) -> None:
     """Serve the cluster that SHOOT describes, IPv4-only, until interrupted.
 
     When the cluster is ready, prints one line of JSON with `computeEndpoint`, `kubeconfig` and `controlEndpoint`. With
@@ -38,7 +38,6 @@ def serve(shoot: Path, nodes: int | None, landscape: str, prepared: bool, **opti
             nodes=nodes,
             platform="kubeadm" if landscape == "kubeadm" else "gardener",
             upstream=landscape == "gardener",
-            prepared=prepared,
             **chosen(**options),
         )
     )

@@ -108,13 +108,6 @@ def subnet_with_pod_range(facts: Facts) -> Verdict:
     return _has_pod_range(facts) and not _flag(subnet), _subnet_words(subnet)
 
 
-def prepared_subnet(facts: Facts) -> Verdict:
-    """The nodes subnet is dual-stack and has the pod range. The overlap flag may be left from the preparation
-    (docs/reference/gardener.md#prepared-migration)."""
-    subnet = _nodes_subnet(facts)
-    return _has_pod_range(facts) and subnet["stackType"] == "IPV4_IPV6", _subnet_words(subnet)
-
-
 def _has_pod_range(facts: Facts) -> bool:
     return (facts.cluster.pod_range_name, facts.cluster.pods) in secondary_ranges(_nodes_subnet(facts))
 

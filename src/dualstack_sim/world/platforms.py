@@ -65,10 +65,6 @@ class Platform(Protocol):
         """Create the objects and the resources of the cluster at rest, IPv4-only. InvalidInput if it cannot be."""
         ...
 
-    async def prepare(self, compute: Compute, clock: Clock) -> None:
-        """Change the cluster that was built, before any client can."""
-        ...
-
     def guests(self, context: ActorContext) -> Guests:
         """The machines that run a kubelet of the cluster."""
         ...

@@ -51,7 +51,7 @@ _BUILD_SPEED = 300.0
 class WorldOptions:
     """The options of `dualstack sim serve`. `cluster` is a description for the platform: a Shoot for `gardener`.
 
-    upstream: upstream's Infrastructure controller is an actor. prepared: the cluster is prepared for its migration.
+    upstream: upstream's Infrastructure controller is an actor.
     """
 
     cluster: Manifest
@@ -64,7 +64,6 @@ class WorldOptions:
     end_with_stdin: bool = False
     profile: Profile = field(default_factory=choose)
     upstream: bool = False
-    prepared: bool = False
 
 
 def run(options: WorldOptions) -> None:
@@ -105,7 +104,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
     clock, chance = options.clock, Chance(options.seed)
     rules = load_faults(options.faults) if options.faults else []
     faults = FaultPlan(rules, chance, clock)
-    garden = replace(options.profile.garden, upstream=options.upstream, prepared=options.prepared)
+    garden = replace(options.profile.garden, upstream=options.upstream)
     platform = PLATFORMS[options.platform](options.cluster, options.nodes, replace(options.profile, garden=garden))
     listeners = {name: listen() for name in ("compute", "kubernetes", "control")}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
@@ -129,7 +128,6 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         platform.build(store, compute, token_uri=f"{urls['compute']}/token", clock=clock, chance=chance)
     except ApiError as refused:
         raise InvalidInput(f"the simulated cloud refuses the cluster: {refused.message}") from refused
-    await platform.prepare(compute, clock)
     faults.begin_with(compute.begin_with)
     store.admission.register("", "services", ServiceAddresses(store, platform.namespace, platform.api_server))
     control = create_control(clock, fabric, compute, faults)

@@ -50,7 +50,13 @@ def test_r2_a_prepared_cluster_loses_nothing_with_upstreams_controller() -> None
     statuses = {check["id"]: check["status"] for check in result["checks"]}
     assert statuses["traffic.ipv4"] == "passed"
     assert statuses["compute.subnet"] == "passed"
-    assert "allowSubnetCidrRoutesOverlap: false" in result["nextSteps"][0]
+    prepare, finish = result["commands"]
+    assert (prepare["command"], prepare["standing"], prepare["nodesWithAlias"]) == ("prepare", "prepared", 3)
+    assert prepare["routes"] == 3
+    assert "gate-decoy-handover" in prepare["steps"]
+    assert (finish["command"], finish["standing"], finish["routes"]) == ("finish", "finished", 0)
+    assert finish["steps"][-1] == "clear-overlap-flag"
+    assert [command["outageSeconds"] for command in (prepare, finish)] == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(

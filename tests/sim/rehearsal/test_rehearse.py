@@ -35,6 +35,7 @@ KEYS = {
     "nextSteps",
     "landscape",
     "prepared",
+    "commands",
 }
 
 

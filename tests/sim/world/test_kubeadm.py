@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 
-from tests.sim.rehearsal.command import EXAMPLE, LARGE, served
+from tests.sim.rehearsal.command import EXAMPLE, LARGE, live, served
 
 SPEED = "200"
 ZONE = "zones/europe-west1-b"
@@ -55,6 +55,21 @@ class Client:
     def delete_route(self, name: str) -> None:
         self.compute(f"global/routes/{name}", "DELETE")
         self.eventually(lambda: name not in self.routes())
+
+    def give_alias(self, name: str) -> None:
+        """Flag, range, and the alias of one node."""
+        node = self.nodes()[name]
+        vm = f"zones/{node['spec']['providerID'].split('/')[3]}/instances/{name}"
+        interface = self.compute(vm)["networkInterfaces"][0]
+        subnet = "regions/europe-west1/subnetworks/" + interface["subnetwork"].rpartition("/")[2]
+        pods = {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}
+        for change in ({"allowSubnetCidrRoutesOverlap": True}, {"secondaryIpRanges": [pods]}):
+            fingerprint = self.compute(subnet)["fingerprint"]
+            self.compute(subnet, "PATCH", {"fingerprint": fingerprint, **change})
+            self.pass_time(60.0)
+        alias = {"ipCidrRange": node["spec"]["podCIDR"], "subnetworkRangeName": "ipv4-pod-cidr"}
+        body = {"aliasIpRanges": [alias], "fingerprint": interface["fingerprint"]}
+        self.compute(f"{vm}/updateNetworkInterface?networkInterface=nic0", "PATCH", body)
 
     def create_vm(self, name: str) -> None:
         body = {
@@ -229,8 +244,10 @@ def test_without_its_route_controller_routes_stay_away_and_a_new_node_gets_none(
 
 @pytest.mark.slow
 def test_a_prepared_cluster_delivers_by_its_aliases_when_its_routes_are_deleted() -> None:
-    with served(str(EXAMPLE), "--landscape", "kubeadm", "--prepared", "--speed", SPEED) as facts:
+    with served(str(EXAMPLE), "--landscape", "kubeadm", "--speed", SPEED) as facts:
         world = Client(facts)
+        prepared = live(facts, "prepare")
+        assert prepared.status == 0, prepared.err
         world.configure_routes("false")
         world.control("/trigger", "POST")
         for name in world.routes():
@@ -243,10 +260,11 @@ def test_a_prepared_cluster_delivers_by_its_aliases_when_its_routes_are_deleted(
 
 @pytest.mark.slow
 def test_a_guest_agent_that_no_metadata_stops_hides_the_pods_of_an_alias() -> None:
-    arguments = ("--landscape", "kubeadm", "--prepared", "--knob", "guest-agent=on", "--speed", SPEED)
+    arguments = ("--landscape", "kubeadm", "--knob", "guest-agent=on", "--speed", SPEED)
     with served(str(EXAMPLE), *arguments) as facts:
         world = Client(facts)
         world.control("/trigger", "POST")
+        world.give_alias(min(world.nodes()))
         world.pass_time(10.0)
         broken = world.traffic()["brokenPairs"]
         assert {pair["reason"] for pair in broken} == {"STOLEN_BY_GUEST_AGENT"}

@@ -65,9 +65,6 @@ class PlainPlatform:
         for name in ("calico-node", "echo"):
             store.create(DAEMON_SET, daemon_set(name))
 
-    async def prepare(self, compute: Compute, clock: Clock) -> None:
-        pass
-
     def guests(self, context: ActorContext) -> TaggedGuests:
         return TaggedGuests(context, TAG, "echo", {}, Registration())
 

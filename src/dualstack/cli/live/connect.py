@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from dualstack.kube.connection import find_connection
 from dualstack.live.identify import Identity, Stated, identify, project_of, read_objects
 from dualstack.live.lease import Holder
 from dualstack.model.urls import is_loopback
+from dualstack.stdin_watch import exit_when_stdin_closes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Connected:
 @asynccontextmanager
 async def connected(target: Target) -> AsyncIterator[Connected]:
     """The cluster, identified. InvalidInput, KubeError or ComputeError when that is not possible."""
+    if target.end_with_stdin:
+        exit_when_stdin_closes(lambda: os.kill(os.getpid(), signal.SIGTERM))
     clock = ScaledClock(target.clock_origin, target.clock_speed)
     connection = find_connection(target.kubeconfig, context=target.context)
     kube = LightkubeKube.connect(connection)

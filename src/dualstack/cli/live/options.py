@@ -30,6 +30,7 @@ class Target:
     service_cidr: str = ""
     clock_origin: float = 0.0
     clock_speed: float = 1.0
+    end_with_stdin: bool = False
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Target:
@@ -72,6 +73,7 @@ def cluster_options(command: Command) -> Command:
         click.option("--service-cidr", metavar="CIDR", default="", help="IPv4 range of the Services, if not found."),
         click.option("--clock-origin", type=float, default=0.0, hidden=True),
         click.option("--clock-speed", type=Speed(), default=1.0, hidden=True),
+        click.option("--end-with-stdin", is_flag=True, hidden=True),
     )
     return reduce(lambda decorated, option: option(decorated), reversed(options), command)
 

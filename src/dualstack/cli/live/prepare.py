@@ -46,14 +46,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     outage_seconds: float = 0.0
     next_steps: tuple[str, ...] = ()
 
+    def figures(self) -> str:
+        """How long it took and what it cost."""
+        took = f"{len(self.steps)} steps in {duration(self.seconds)}"
+        return f"{took}; longest time without a path to a node: {self.outage_seconds:.0f} s"
+
     def describe(self) -> str:
         """As text."""
         alias = f"{self.nodes_with_alias} of {self.nodes} nodes have their alias"
-        took = f"{len(self.steps)} steps in {duration(self.seconds)}"
         lines = [
             self.cluster.describe(),
             f"  {self.command}: {self.standing}; {alias}, {self.routes} routes",
-            f"  {took}; longest time without a path to a node: {self.outage_seconds:.0f} s",
+            f"  {self.figures()}",
         ]
         return "\n".join([*lines, *(f"  - {step}" for step in self.next_steps)])
 

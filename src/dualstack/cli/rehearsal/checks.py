@@ -14,6 +14,7 @@ from dualstack.plan.strategies import STRATEGIES
 from dualstack.verify.checks import (
     BACK_ON_IPV4,
     DUAL,
+    DUAL_STACK,
     IPV4,
     ON_ALIASES,
     ON_ROUTES,
@@ -69,7 +70,7 @@ async def verify(run: FinishedRun, *, complete: bool) -> list[Check]:
         await world.sources.settled(world.clock, lambda node: node_fault(node, world.sources.taints) is None)
         forward = record.direction is FORWARD
         families = DUAL if forward else IPV4
-        checks = judge(await world.sources.read(), run.landscape.rules if forward else BACK_ON_IPV4)
+        checks = judge(await world.sources.read(), DUAL_STACK if forward else BACK_ON_IPV4)
         rules = {
             "constraints.order": lambda: gardener.constraints_in_order(record),
             "constraints.none-left": gardener.constraints_gone,

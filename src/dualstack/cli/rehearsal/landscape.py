@@ -7,21 +7,15 @@ from dataclasses import dataclass
 
 from dualstack.model.errors import InvalidInput
 from dualstack.operator.assembly import CONTROLLERS
-from dualstack.verify.checks import DUAL_STACK, Rule, prepared_subnet
 
 UPSTREAM, PREPARED = "upstream", "upstream, prepared"
 """What takes the place of a strategy when upstream's controller migrates."""
 
-CLEAR_FLAG = (
-    "Clear the overlap flag of the nodes subnet (allowSubnetCidrRoutesOverlap: false), which upstream's controller "
-    "leaves set."
-)
-"""What remains to be done after the migration of a prepared cluster."""
-
 
 @dataclass(frozen=True, slots=True)
 class Landscape:
-    """`name`: `dualstack` or `gardener`. prepared: flag, range and aliases exist before the Shoot is edited."""
+    """`name`: `dualstack` or `gardener`. prepared: `dualstack prepare` runs before the Shoot is edited, and
+    `dualstack finish` afterwards."""
 
     name: str = "dualstack"
     prepared: bool = False
@@ -48,18 +42,13 @@ class Landscape:
             return None
         return PREPARED if self.prepared else UPSTREAM
 
-    @property
-    def rules(self) -> Mapping[str, Rule]:
-        """The checks of a cluster that has become dual-stack."""
-        return {**DUAL_STACK, "compute.subnet": prepared_subnet} if self.prepared else DUAL_STACK
-
     def describe(self) -> str:
-        """What migrates, for example "upstream's controller (landscape gardener), prepared"."""
-        return f"upstream's controller (landscape {self.name})" + (", prepared" if self.prepared else "")
+        """What migrates, for example "upstream's controller (landscape gardener), prepared and finished"."""
+        return f"upstream's controller (landscape {self.name})" + (", prepared and finished" if self.prepared else "")
 
     def world_arguments(self) -> list[str]:
         """The arguments for `dualstack sim serve`."""
-        return [f"--landscape={self.name}", *(["--prepared"] if self.prepared else [])]
+        return [f"--landscape={self.name}"]
 
     def refuse(self, without_effect: Mapping[str, bool]) -> None:
         """Raise InvalidInput for options that have no effect here. without_effect: by option, whether it is given."""

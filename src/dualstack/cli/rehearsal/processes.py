@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from dualstack.cli.live.prepare import Outcome
 from dualstack.cli.rehearsal.world import WorldAddress
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import AnyEvent, decode
@@ -145,6 +146,26 @@ def operator_arguments(address: WorldAddress, strategy: str, rollout: str, contr
         "clock-speed": repr(address.clock.speed),
     }
     return ["operator", *(f"--{name}={value}" for name, value in options.items())]
+
+
+async def run_command(name: str, arguments: list[str], address: WorldAddress, log: Path) -> Outcome:
+    """Run `dualstack NAME`, a command for a live cluster, to its end. ProcessEnded if it fails."""
+    options = {
+        "kubeconfig": address.kubeconfig,
+        "compute-endpoint": address.compute,
+        "output": "json",
+        "clock-origin": repr(address.clock.origin),
+        "clock-speed": repr(address.clock.speed),
+    }
+    words = [name, *arguments, "--yes", *(f"--{option}={value}" for option, value in options.items())]
+    child = await Child.start(f"command `dualstack {name}`", words, log)
+    try:
+        printed = b"".join([line async for line in child.lines()])
+        if await child.process.wait():
+            raise child.ended()
+        return msgspec.json.decode(printed, type=Outcome)
+    finally:
+        await child.stop()
 
 
 async def events(child: Child) -> AsyncIterator[AnyEvent]:

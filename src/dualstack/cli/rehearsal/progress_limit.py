@@ -47,6 +47,10 @@ class ProgressLimit:
             case _:
                 pass
 
+    def command_ended(self, name: str, at: float) -> None:
+        """Take the end of a command for live clusters, `at` simulated seconds after the start of the run."""
+        self._note(at, name)
+
     def quiet(self, now: float) -> float | None:
         """For how long nothing new has happened, if that is longer than the replacement of a node takes."""
         length = now - self._new_at

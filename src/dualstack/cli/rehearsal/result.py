@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from dualstack.cli.live.prepare import Outcome
 from dualstack.verify.checks import Check
 from dualstack.verify.inventory import Change
 
@@ -91,7 +92,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The whole rehearsal. `traffic` and `compute` are the simulated world's accounts of all runs; `next_steps` is for
-    the user of a live cluster. `strategy` is None in a landscape that has none.
+    the user of a live cluster. `strategy` is None in a landscape that has none. `commands`: the results of
+    `dualstack prepare` and `dualstack finish`.
 
     `back` is set only if the rehearsal went back as well.
     """
@@ -102,6 +104,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     shoot: ShootName
     landscape: str = "dualstack"
     prepared: bool = False
+    commands: tuple[Outcome, ...] = ()
     strategy: str | None
     profile: str
     assumptions: tuple[str, ...]

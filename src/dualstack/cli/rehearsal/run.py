@@ -16,13 +16,23 @@ import aiohttp
 import click
 import msgspec
 
+from dualstack.cli.live.prepare import Outcome
 from dualstack.cli.rehearsal.checks import LOSSY, FinishedRun, verify
 from dualstack.cli.rehearsal.display import Display, make_display, remaining, typical_duration
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
-from dualstack.cli.rehearsal.landscape import CLEAR_FLAG, DUALSTACK, Landscape
+from dualstack.cli.rehearsal.landscape import DUALSTACK, Landscape
 from dualstack.cli.rehearsal.next_steps import after_failure, after_success
 from dualstack.cli.rehearsal.pace import MEASURED_AT, Pace, choose_speed, too_large
-from dualstack.cli.rehearsal.processes import Child, events, first_of, operator_arguments, running, start_world
+from dualstack.cli.rehearsal.processes import (
+    PROBER_IMAGE,
+    Child,
+    events,
+    first_of,
+    operator_arguments,
+    run_command,
+    running,
+    start_world,
+)
 from dualstack.cli.rehearsal.progress_limit import ProgressLimit
 from dualstack.cli.rehearsal.record import BACK, FORWARD, MAX_SAME_FAILURES, Direction, Record, at_rest
 from dualstack.cli.rehearsal.result import (
@@ -222,6 +232,7 @@ class Rehearsal:
         self._record = Record()
         self._kills_left = list(options.kill_at)
         self._kills: list[dict[str, Any]] = []
+        self._commands: list[Outcome] = []
         self._operator: Child | None = None
         self._ready = asyncio.Event()
         self._origin = 0.0
@@ -287,9 +298,9 @@ class Rehearsal:
         nodes_before = {node["metadata"]["uid"] for node in await world.nodes()}
         reason: str | None = None
         try:
-            await self._trigger(world)
+            await self._begin(world)
             async with running(self._watch_shoot(world), self._refresh(world)) as watchers:
-                await first_of(operator, server.process.wait(), *watchers, self._until_done(world))
+                await first_of(operator, server.process.wait(), *watchers, self._migrate(world))
                 if server.process.returncode is not None:
                     raise server.ended()
         except (DualstackError, aiohttp.ClientError) as error:
@@ -388,16 +399,35 @@ class Rehearsal:
         """The step in the form of `--kill-at`."""
         return f"{ON_THE_WAY_BACK}{step}" if self._record.direction is BACK else step
 
-    async def _trigger(self, world: World) -> None:
-        """Edit the Shoot as its owner would."""
-        direction = self._record.direction
-        if direction is FORWARD:
+    async def _begin(self, world: World) -> None:
+        """Account for traffic from now on."""
+        if self._record.direction is FORWARD:
             self._origin = (await world.control("/trigger", "POST"))["at"]
-        self._record.origin = self._origin if direction is FORWARD else world.clock.now()
+            self._record.origin = self._origin
+        else:
+            self._record.origin = world.clock.now()
+
+    async def _migrate(self, world: World) -> None:
+        """Edit the Shoot as its owner would, and wait until it is at rest; prepare and finish where requested."""
+        direction = self._record.direction
         edit = dict(direction.edit)
         if self._options.decoys and direction is FORWARD:
             edit["metadata"] = {"annotations": {DECOYS: "true"}}
+        if self._options.landscape.prepared:
+            await self._command(world, "prepare", f"--prober-image={PROBER_IMAGE}")
         await world.edit_shoot(edit)
+        await self._until_done(world)
+        if self._options.landscape.prepared:
+            await self._command(world, "finish")
+
+    async def _command(self, world: World, name: str, *arguments: str) -> None:
+        """Run a command for live clusters, and keep its result."""
+        self._display.say(f"Running `dualstack {name}` ...")
+        log = self._folder / f"{name}.log"
+        outcome = await run_command(name, [*arguments], world.address, log)
+        self._record.progress_limit.command_ended(name, world.clock.now() - self._record.origin)
+        self._commands.append(outcome)
+        self._display.say(f"{outcome.command}: {outcome.figures()}")
 
     async def _watch_shoot(self, world: World) -> None:
         while True:
@@ -458,6 +488,7 @@ class Rehearsal:
             shoot=ShootName(self._shoot.name, self._shoot.namespace, self._shoot.technical_id, self._shoot.cni),
             landscape=self._options.landscape.name,
             prepared=self._options.landscape.prepared,
+            commands=tuple(self._commands),
             strategy=None if self._options.landscape.upstream else self._strategy(),
             profile=self._profile.name,
             assumptions=tuple(assumptions),
@@ -489,8 +520,7 @@ class Rehearsal:
             for service in await world.kube.list(SERVICE)
             if service["metadata"]["namespace"] != self._shoot.technical_id
         ]
-        steps = after_success(self._record.direction, pods, services)
-        return (CLEAR_FLAG, *steps) if self._options.landscape.prepared else steps
+        return after_success(self._record.direction, pods, services)
 
 
 async def _inventory(world: World) -> dict[str, str]:

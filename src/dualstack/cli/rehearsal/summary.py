@@ -63,11 +63,18 @@ def _details(result: Result) -> Iterator[str]:
         f"{count} {method}" for method, count in sorted(compute["byMethod"].items()) if _mutates(method)
     )
     yield f"  Compute Engine: {compute['calls']} calls, {compute['mutations']} of them changes: {mutations or 'none'}"
+    yield from _commands(result)
     yield from _course(result)
     yield from _phases(result.phases, _forward_seconds(result))
     yield ""
     yield from _traffic(result)
     yield from _checks(result.checks)
+
+
+def _commands(result: Result) -> Iterator[str]:
+    """What the commands for live clusters did."""
+    for ran in result.commands:
+        yield f"  dualstack {ran.command}: {ran.figures()}"
 
 
 def _back(back: Run) -> Iterator[str]:

@@ -17,5 +17,3 @@ class Garden:
     (docs/reference/cut-over.md#guest-agent)."""
     upstream: bool = False
     """Whether upstream's Infrastructure controller runs."""
-    prepared: bool = False
-    """Whether the cluster was prepared for its migration (docs/reference/gardener.md#prepared-clusters)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dualstack.clock import Clock
 from dualstack.gardener.model.kinds import MACHINE_DEPLOYMENT
-from dualstack.gardener.model.names import nodes_subnet
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.cloud_controller_manager import CloudControllerManager
@@ -23,7 +22,6 @@ from dualstack_sim.world.gardener.guests import ShootGuests
 from dualstack_sim.world.gardener.knobs import Garden
 from dualstack_sim.world.gardener.node_placements import with_node_count
 from dualstack_sim.world.gardener.service_webhook import ServiceWebhook
-from dualstack_sim.world.prepared import prepare
 
 _OTHER_ROUTES = 100
 """Static routes that the quota leaves for others: the owner of a cluster above the default quota has raised it."""
@@ -47,11 +45,9 @@ class GardenerPlatform:
         needed = sum(pool.minimum + pool.max_surge for pool in pools) + _OTHER_ROUTES
         self.quotas = Limits(static_routes_per_network=max(Limits().static_routes_per_network, needed))
 
-        self._world: World | None = None
-
     def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> World:
         store.admission.register("", "services", ServiceWebhook(store))
-        self._world = build(
+        return build(
             store,
             compute,
             self._shoot,
@@ -61,11 +57,6 @@ class GardenerPlatform:
             chance=chance,
             garden=self._garden,
         )
-        return self._world
-
-    async def prepare(self, compute: Compute, clock: Clock) -> None:
-        if self._garden.prepared and self._world is not None:
-            await prepare_world(compute, self._world, clock)
 
     def guests(self, context: ActorContext) -> ShootGuests:
         return ShootGuests(context)
@@ -80,9 +71,3 @@ class GardenerPlatform:
             IngressGce(context),
             *upstream,
         ]
-
-
-async def prepare_world(compute: Compute, world: World, clock: Clock) -> None:
-    """Prepare the cluster for its migration, as its owner would with `dualstack prepare`."""
-    shoot, subnet = ShootView.of(world.shoot), nodes_subnet(world.technical_id)
-    await prepare(compute, clock, region=shoot.region, subnet=subnet, pods=shoot.pods, nodes=world.nodes)

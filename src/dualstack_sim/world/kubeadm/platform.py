@@ -27,8 +27,7 @@ from dualstack_sim.world.kubeadm.addons import END_POINT, addons
 from dualstack_sim.world.kubeadm.cloud import create_network, place_vm
 from dualstack_sim.world.kubeadm.cluster import KubeadmCluster, registration
 from dualstack_sim.world.kubeadm.control_plane import cloud_controller_manager, configuration, static_pods
-from dualstack_sim.world.nodes import NodeFacts, WorldNode, node_at_rest
-from dualstack_sim.world.prepared import prepare
+from dualstack_sim.world.nodes import NodeFacts, node_at_rest
 from dualstack_sim.world.routes import check_routes_fit, place_route
 
 _AGE = 3600.0
@@ -59,7 +58,6 @@ class KubeadmPlatform:
         self.node_count = len(self._planned)
         routes = self.node_count + _OTHER_ROUTES
         self.quotas = Limits(static_routes_per_network=max(Limits().static_routes_per_network, routes))
-        self._nodes: list[WorldNode] = []
 
     def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
         cluster = self._cluster = KubeadmCluster(self._cluster.shoot, compute.project.name, self._cluster.nodes_range)
@@ -93,16 +91,8 @@ class KubeadmPlatform:
                 taints=list(registered.taints),
             )
             stored.append(store.upsert(NODE, node))
-            uid, address = stored[-1]["metadata"]["uid"], vm["networkInterfaces"][0]["networkIP"]
-            place_route(compute, self._cluster.name, uid, vm, planned.pod_cidr)
-            pool = planned.pool.name
-            self._nodes.append(WorldNode(planned.name, uid, pool, planned.zone, address, planned.pod_cidr))
+            place_route(compute, self._cluster.name, stored[-1]["metadata"]["uid"], vm, planned.pod_cidr)
         return stored
-
-    async def prepare(self, compute: Compute, clock: Clock) -> None:
-        if self._garden.prepared:
-            shoot, subnet = self._cluster.shoot, self._cluster.subnet
-            await prepare(compute, clock, region=shoot.region, subnet=subnet, pods=shoot.pods, nodes=self._nodes)
 
     def guests(self, context: ActorContext) -> TaggedGuests:
         known = {node.name: node.registration for node in self._planned}
