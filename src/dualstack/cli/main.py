@@ -8,6 +8,7 @@ import click
 
 from dualstack.cli.finish import finish
 from dualstack.cli.operator import operator
+from dualstack.cli.preflight import preflight
 from dualstack.cli.prepare import prepare
 from dualstack.cli.prober import prober
 from dualstack.cli.rehearse import rehearse
@@ -23,7 +24,7 @@ def cli() -> None:
     """Take a running IPv4-only Kubernetes cluster on Google Cloud to dual-stack without losing a packet."""
 
 
-for command in (rehearse, prepare, finish, status, operator, sim, prober):
+for command in (rehearse, preflight, prepare, finish, status, operator, sim, prober):
     cli.add_command(command)
 
 

@@ -19,7 +19,16 @@ from lightkube.core.resource import ApiInfo, GlobalResource, GlobalSubResource, 
 from lightkube.generic_resource import Generic, create_api_info
 from lightkube.types import PatchType as LightkubePatchType
 
-from dualstack.kube.interface import AlreadyExists, Conflict, Invalid, NotFound, PatchType, Unauthenticated, Unavailable
+from dualstack.kube.interface import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PatchType,
+    Unauthenticated,
+    Unavailable,
+)
 from dualstack.model.errors import InvalidInput, KubeError
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.model.urls import is_loopback
@@ -240,7 +249,9 @@ def refusal_of_status(code: int, reason: str | None, message: str) -> KubeError:
         return AlreadyExists(message) if reason == "AlreadyExists" else Conflict(message)
     if code == 429 or code >= 500:
         return Unavailable(message)
-    if code in (400, 403, 415, 422):
+    if code == 403:
+        return Forbidden(message)
+    if code in (400, 415, 422):
         return Invalid(message)
     return KubeError(f"{code}: {message}")
 

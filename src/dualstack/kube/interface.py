@@ -30,6 +30,10 @@ class Invalid(KubeError):
     """400, 403, 415 or 422: the API server refused the request."""
 
 
+class Forbidden(Invalid):
+    """403: the user may not do this."""
+
+
 class Unavailable(KubeError):
     """The API server could not be reached, or answered 429 or 5xx; the same request may succeed later."""
 

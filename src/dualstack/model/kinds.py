@@ -52,6 +52,10 @@ CLUSTER_ROLE_BINDING = Kind(
     "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
 )
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
+ACCESS_REVIEW = Kind(
+    "authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False
+)
+"""A question that the API server answers without storing anything."""
 CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 
 IP_POOL = Kind("crd.projectcalico.org", "v1", "IPPool", "ippools", namespaced=False)

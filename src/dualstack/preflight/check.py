@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from dualstack.gce.errors import PermissionDenied, Unauthenticated
+from dualstack.kube import interface as kube
 from dualstack.model.errors import DualstackError
 from dualstack.preflight.finding import Cause, Finding, Severity, Status, Subject
 from dualstack.preflight.inventory import Inventory, Source
@@ -17,12 +18,15 @@ class NotApplicable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it should be: the object, and what was read of it."""
+    """Something that is not as it should be: the object, and what was read of it. fix: as in `Finding`."""
 
     object: str
     evidence: str
     subject: Subject = ""
+    fix: str = ""
 
+
+_DENIALS = (PermissionDenied, Unauthenticated, kube.Forbidden, kube.Unauthenticated)
 
 Look = Callable[[Inventory], Iterable[Problem]]
 
@@ -57,31 +61,29 @@ class Check:
         name = f"cluster {inventory.cluster.name}"
         found: list[Finding] = []
         try:
-            found.extend(
-                self._open("problem", problem.object, problem.evidence, problem.subject, self.cause)
-                for problem in self.look(inventory)
-            )
+            found.extend(self._open("problem", problem, self.cause) for problem in self.look(inventory))
         except NotApplicable as reason:
             found.append(self._closed("not-applicable", name, str(reason)))
         except DualstackError as error:
-            denied = isinstance(error, PermissionDenied | Unauthenticated)
+            denied = isinstance(error, _DENIALS)
             cause: Cause = "permission" if denied else "unavailable"
-            found.append(self._open("unknown", name, f"could not be checked: {error}", "", cause))
+            found.append(self._open("unknown", Problem(name, f"could not be checked: {error}"), cause))
         return found or [self._closed("ok", name, self.fine)]
 
-    def _open(self, status: Status, about: str, evidence: str, subject: Subject, cause: Cause) -> Finding:
+    def _open(self, status: Status, problem: Problem, cause: Cause) -> Finding:
         known = status == "problem"
         again = "grant the permission" if cause == "permission" else "run the preflight again"
         return Finding(
             id=self.id,
             status=status,
             severity=self.severity,
-            object=about,
-            evidence=evidence,
+            object=problem.object,
+            evidence=problem.evidence,
             consequence=self.consequence if known else f"if the problem exists, {self.consequence}",
             remedy=self.remedy if known else again,
-            subject=subject,
+            subject=problem.subject,
             cause=cause,
+            fix=problem.fix,
         )
 
     def _closed(self, status: Status, about: str, evidence: str) -> Finding:

@@ -23,7 +23,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     object: what the finding is about, for example `subnet x`. evidence: what was read. subject: the setting of the
     cluster that is concerned, if one is. cause: what must change: the `configuration`, a `quota`, a `permission`;
-    `unavailable` when the read failed for another reason; empty for the state of the cluster, which may change.
+    `unavailable` when the read failed for another reason; empty for the state of the cluster, which may change. fix: a
+    command or a manifest that carries out the remedy, to be reviewed first; empty where there is none.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     remedy: str = ""
     subject: Subject = ""
     cause: Cause = ""
+    fix: str = ""
 
     @property
     def blocks(self) -> bool:

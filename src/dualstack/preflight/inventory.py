@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dualstack.gce import Resource
-from dualstack.gce.errors import ComputeRefusal, NotFound
+from dualstack.gce.errors import NotFound
 from dualstack.gce.resources import first_interface, last_segment, same_resource
 from dualstack.model.cluster import Cluster, NodePool
 from dualstack.model.errors import DualstackError
@@ -34,14 +34,16 @@ Source = Literal[
     "machine types",
     "machine metadata",
     "permissions",
+    "kubernetes permissions",
 ]
 """`cluster state` is what a cut-over observes (`CutoverFacts`); the others are reads of Compute.
 
 `machine types`: those of the cluster's VMs. `machine metadata`: of one VM of each pool. `permissions`: for some
-resources `{"object", "missing"}`, with the permissions that the caller lacks.
+resources `{"object", "missing"}`, with the permissions that the caller lacks. `kubernetes permissions`: likewise, for
+some kinds of objects.
 """
 
-Answer = list[Resource] | ComputeRefusal
+Answer = list[Resource] | DualstackError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,7 @@ class Inventory:
     def of(self, source: Source) -> list[Resource]:
         """What was read of `source`, of all networks."""
         answer = self.answers[source]
-        if isinstance(answer, ComputeRefusal):
+        if isinstance(answer, DualstackError):
             raise answer
         return answer
 
@@ -154,7 +156,7 @@ class Inventory:
                 for subnet in self.in_network("subnetworks")
             ),
             forwarding_rules=None
-            if isinstance(rules, ComputeRefusal)
+            if isinstance(rules, DualstackError)
             else sum(
                 # Of internal passthrough load balancers; proxies have the scheme INTERNAL_MANAGED.
                 rule.get("loadBalancingScheme") == "INTERNAL" and same_resource(rule.get("network") or "", link)

@@ -1,4 +1,4 @@
-"""The check of permissions."""
+"""The checks of permissions."""
 
 from __future__ import annotations
 
@@ -22,3 +22,19 @@ def permissions_granted(inventory: Inventory) -> Iterator[Problem]:
     for tested in inventory.of("permissions"):
         for missing in tested["missing"]:
             yield Problem(str(tested["object"]), f"permission {missing} is missing")
+
+
+@Check(
+    "kubernetes-permissions",
+    "blocker",
+    reads=("kubernetes permissions",),
+    fine="the user has the permissions that the cut-over needs in the cluster",
+    consequence="the step that needs it is refused in the middle of the migration",
+    remedy="bind a role with these rules to the user; docs/live-clusters.md lists them",
+    cause="permission",
+)
+def kubernetes_permissions(inventory: Inventory) -> Iterator[Problem]:
+    """The API server answers for its own user (docs/reference/kubernetes.md#access-reviews)."""
+    for tested in inventory.of("kubernetes permissions"):
+        if tested["missing"]:
+            yield Problem(str(tested["object"]), f"missing verbs: {', '.join(tested['missing'])}")

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 
 from dualstack.gce import ComputeClient, Resource
-from dualstack.gce.errors import ComputeRefusal, NotFound
+from dualstack.gce.errors import NotFound
 from dualstack.gce.gather import gather_all
 from dualstack.gce.methods import METHODS
 from dualstack.gce.resources import last_segment, network_filter
@@ -82,7 +82,7 @@ class Preflight:
             prober_image=self.prober_image,
             guest_agent=self.guest_agent,
         )
-        further = await _gathered(
+        further = await gathered(
             {
                 "router status": self._router_status(inventory),
                 "machine types": self._machine_types(inventory),
@@ -94,7 +94,7 @@ class Preflight:
 
     async def _answers(self) -> dict[Source, Answer]:
         compute = self.compute
-        network = await _answer(_only(compute.get(f"global/networks/{self.cluster.network}", fields=NETWORK_FIELDS)))
+        network = await answer(_only(compute.get(f"global/networks/{self.cluster.network}", fields=NETWORK_FIELDS)))
         requests: dict[Source, Awaitable[list[Resource]]] = {
             "project": _only(compute.get("", fields=PROJECT_FIELDS)),
             "region": _only(compute.get(f"regions/{self.cluster.region}", fields=REGION_FIELDS)),
@@ -106,7 +106,7 @@ class Preflight:
             "forwarding rules": compute.aggregated("forwardingRules", fields=FORWARDING_RULE_FIELDS),
         }
         answers: dict[Source, Answer] = {"network": network}
-        if isinstance(network, ComputeRefusal):
+        if isinstance(network, DualstackError):
             answers |= {"routes": network, "peering routes": network}
         else:
             (vpc,) = network
@@ -115,7 +115,7 @@ class Preflight:
                 "routes": compute.list("global/routes", filter=selection, fields=ROUTE_FIELDS),
                 "peering routes": self._peering_routes(vpc),
             }
-        return answers | await _gathered(requests)
+        return answers | await gathered(requests)
 
     async def _peering_routes(self, network: Resource) -> list[Resource]:
         """The ranges and routes that peers of the network export to it."""
@@ -172,12 +172,14 @@ async def _only(request: Awaitable[Resource]) -> list[Resource]:
     return [await request]
 
 
-async def _answer(request: Awaitable[list[Resource]]) -> Answer:
+async def answer(request: Awaitable[list[Resource]]) -> Answer:
+    """The resources, or the error of the request."""
     try:
         return await request
-    except ComputeRefusal as refusal:
-        return refusal
+    except DualstackError as error:
+        return error
 
 
-async def _gathered(requests: Mapping[Source, Awaitable[list[Resource]]]) -> dict[Source, Answer]:
-    return dict(zip(requests, await asyncio.gather(*map(_answer, requests.values())), strict=True))
+async def gathered(requests: Mapping[Source, Awaitable[list[Resource]]]) -> dict[Source, Answer]:
+    """The answers of all requests, which run side by side."""
+    return dict(zip(requests, await asyncio.gather(*map(answer, requests.values())), strict=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dualstack.preflight import limits, nodes, permissions, ranges, routing, subnets
 from dualstack.preflight.check import Check
 from dualstack.preflight.finding import Finding
@@ -40,8 +42,14 @@ CHECKS: tuple[Check, ...] = (
     limits.hybrid_limits,
     limits.decoy_room,
 )
+"""What can be read of the project, for every cluster."""
+
+LIVE_CHECKS: tuple[Check, ...] = (permissions.kubernetes_permissions,)
+"""What the API of a live cluster shows in addition; `dualstack.live.reading` reads it."""
+
+ALL_CHECKS = (*CHECKS, *LIVE_CHECKS)
 
 
-def run_checks(inventory: Inventory) -> list[Finding]:
-    """The findings of all checks; at least one for each."""
-    return [finding for check in CHECKS for finding in check.findings(inventory)]
+def run_checks(inventory: Inventory, checks: Iterable[Check] = CHECKS) -> list[Finding]:
+    """The findings of all `checks`; at least one for each."""
+    return [finding for check in checks for finding in check.findings(inventory)]

@@ -12,7 +12,7 @@ from dualstack.model.cluster import Cluster, NodePool
 from dualstack.plan.settings import Settings
 from dualstack.preflight.finding import Finding
 from dualstack.preflight.inventory import Answer, Inventory, Source
-from dualstack.preflight.registry import run_checks
+from dualstack.preflight.registry import ALL_CHECKS, run_checks
 from tests.support.cluster_facts import PODS, ZONE, at_rest
 
 BASE = "https://www.googleapis.com/compute/v1/projects/p"
@@ -98,6 +98,7 @@ ANSWERS: Mapping[Source, list[Resource]] = {
         {"name": "e2-standard-8", "zone": ZONE, "guestCpus": 8},
     ],
     "permissions": [{"object": f"subnetworks {NODES_SUBNET}", "missing": []}],
+    "kubernetes permissions": [{"object": "leases in kube-system", "missing": []}],
     "machine metadata": [{"name": "node-0", "metadata": metadata(disable_address_manager="true")}],
     "forwarding rules": [{"loadBalancingScheme": "INTERNAL", "network": NETWORK}],
 }
@@ -132,7 +133,7 @@ def denied(source: Source, inventory: Inventory = INVENTORY) -> Inventory:
 
 def findings(inventory: Inventory, check: str) -> list[Finding]:
     """The findings of one check."""
-    return [finding for finding in run_checks(inventory) if finding.id == check]
+    return [finding for finding in run_checks(inventory, ALL_CHECKS) if finding.id == check]
 
 
 def problems(inventory: Inventory, check: str) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import msgspec
 
 from dualstack.cli.live.change import Change, Progress, confirm
 from dualstack.cli.live.connect import Connected, connected
+from dualstack.cli.live.findings import refuse_unknown
+from dualstack.cli.live.inspect import inspect
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.result import ClusterName, print_result
 from dualstack.cli.words import duration
@@ -24,8 +25,7 @@ from dualstack.plan.strategies.back import way_back
 from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.prepare import PREPARE, prepared
 from dualstack.preflight.finding import Finding, PreflightFailed
-from dualstack.preflight.reading import Preflight
-from dualstack.preflight.registry import run_checks
+from dualstack.preflight.registry import ALL_CHECKS, run_checks
 
 PROVEN = "prepared"
 """The note that every host knows the alias of every node."""
@@ -167,12 +167,9 @@ def _refuse_late(facts: CutoverFacts) -> None:
 
 async def _check(change: Change, facts: CutoverFacts, accept: Sequence[str]) -> None:
     """Raise PreflightFailed if anything stops the preparation; say the risks."""
-    connected = change.cluster
-    preflight = Preflight(
-        connected.compute, connected.identity.cluster, change.settings, prober_image=change.prober_image
-    )
-    inventory = replace(await preflight.read(facts), strategy=PREPARE)
-    findings = [finding for finding in run_checks(inventory) if finding.id not in accept]
+    refuse_unknown(accept, [check.id for check in ALL_CHECKS])
+    inventory = await inspect(change.cluster, facts, PREPARE, change.settings, change.prober_image)
+    findings = [finding for finding in run_checks(inventory, ALL_CHECKS) if finding.id not in accept]
     if blockers := [finding for finding in findings if finding.blocks]:
         raise PreflightFailed(blockers, _describe)
     for finding in findings:

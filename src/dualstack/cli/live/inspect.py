@@ -1,0 +1,34 @@
+"""Reads everything that the preflight and the plan of a live cluster look at."""
+
+from __future__ import annotations
+
+from dualstack.cli.live.change import Change, Progress
+from dualstack.cli.live.connect import Connected
+from dualstack.live.reading import read_inventory
+from dualstack.model.errors import DualstackError
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategies.base import Strategy
+from dualstack.plan.strategies.prepare import PREPARE
+from dualstack.preflight.inventory import Inventory
+from dualstack.preflight.reading import Preflight
+
+
+async def observed(cluster: Connected) -> CutoverFacts | DualstackError:
+    """The state of the cut-over, or why it cannot be read."""
+    try:
+        return await Change(cluster, Progress(cluster.clock.now())).cut_over().observe()
+    except DualstackError as error:
+        return error
+
+
+async def inspect(
+    cluster: Connected,
+    facts: CutoverFacts | DualstackError,
+    strategy: Strategy = PREPARE,
+    settings: Settings | None = None,
+    prober_image: str = "",
+) -> Inventory:
+    """What all checks look at."""
+    preflight = Preflight(cluster.compute, cluster.identity.cluster, settings or Settings(), prober_image=prober_image)
+    return await read_inventory(cluster.kube, preflight, facts, strategy)

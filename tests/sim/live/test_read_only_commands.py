@@ -1,0 +1,77 @@
+"""The commands that change nothing, as a user runs them on a served cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from dualstack.preflight.registry import ALL_CHECKS
+from tests.sim.live.doors import Doors, doors
+from tests.sim.rehearsal.command import EXAMPLE, served
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[dict[str, Any]]:
+    with served(str(EXAMPLE), "--speed", "60") as facts:
+        yield facts
+
+
+@pytest.fixture
+async def door(world: dict[str, Any], tmp_path: Path) -> AsyncIterator[Doors]:
+    async with doors(world, tmp_path) as found:
+        yield found
+
+
+async def test_the_preflight_writes_nothing_and_has_every_finding(door: Doors) -> None:
+    ended = await door.run("preflight", "-o", "json")
+    assert ended.status == 0, ended.err
+    assert door.writes == []
+    assert len(door.questions) == 10 + 3
+    assert ended.result["schema"] == "dualstack.preflight/v1"
+    assert {finding["id"] for finding in ended.result["findings"]} == {check.id for check in ALL_CHECKS}
+    assert {finding["status"] for finding in ended.result["findings"]} <= {"ok", "problem", "not-applicable"}
+
+
+@pytest.mark.slow
+async def test_the_preflight_fits_the_terminal_and_states_what_counts(door: Doors) -> None:
+    fine = await door.run("preflight", "--quiet")
+    assert (fine.status, fine.err) == (0, "")
+    assert all(len(line) <= 80 for line in fine.out.splitlines())
+    assert "Ready: nothing at or above --fail-on blocker speaks against the migration." in fine.out
+    assert "Risks (" in fine.out
+    assert "    Consequence: where a guest agent runs with its defaults" in fine.out
+    strict = await door.run("preflight", "--fail-on", "risk", "-o", "junit")
+    assert strict.status == 11
+    assert re.search(r'name="guest-agent: [^"]*">\s*<failure type="problem"', strict.out)
+    assert f'failures="{strict.out.count("<failure ")}"' in strict.out
+
+
+@pytest.mark.slow
+async def test_a_user_who_may_only_read_learns_what_is_missing(world: dict[str, Any], tmp_path: Path) -> None:
+    def read_only(request: web.Request, body: bytes) -> web.Response | None:
+        if request.path.endswith("/testIamPermissions"):
+            return web.json_response({"permissions": []})
+        if request.path.endswith("/selfsubjectaccessreviews"):
+            review = json.loads(body)
+            allowed = review["spec"]["resourceAttributes"]["verb"] in ("get", "list")
+            return web.json_response({**review, "status": {"allowed": allowed}}, status=201)
+        return None if request.method == "GET" else web.json_response({"message": "no"}, status=403)
+
+    async with doors(world, tmp_path, read_only) as door:
+        ended = await door.run("preflight")
+        assert ended.status == 10, ended.err
+        words = " ".join(ended.out.split())
+        assert "kubernetes-permissions - configmaps in kube-system: missing verbs: create, patch, delete" in words
+        assert "permission compute.routes.delete is missing" in words
+        accepted = ["--accept", "kubernetes-permissions", "--accept", "permissions-granted"]
+        assert (await door.run("preflight", *accepted)).status == 0
+        refused = await door.run("prepare", "--yes")
+        assert refused.status == 1
+        assert "kubernetes-permissions: leases in kube-system" in refused.err
+        assert door.writes == []
