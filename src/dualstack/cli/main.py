@@ -13,6 +13,7 @@ from dualstack.cli.prepare import prepare
 from dualstack.cli.prober import prober
 from dualstack.cli.rehearse import rehearse
 from dualstack.cli.sim import sim
+from dualstack.cli.snapshot import snapshot
 from dualstack.cli.status import status
 from dualstack.model.errors import DualstackError, Interrupted, InvalidInput
 from dualstack.streams import OutputLost, output_lost, print_out, protect
@@ -24,7 +25,18 @@ def cli() -> None:
     """Take a running IPv4-only Kubernetes cluster on Google Cloud to dual-stack without losing a packet."""
 
 
-for command in (rehearse, preflight, prepare, finish, status, operator, sim, prober):
+COMMANDS = (
+    rehearse,
+    preflight,
+    prepare,
+    finish,
+    status,
+    snapshot,
+    operator,
+    sim,
+    prober,
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

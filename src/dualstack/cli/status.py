@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from dualstack.cli.live.options import Target, cluster_options, output_options
+from dualstack.cli.live.options import Target, cluster_options, output_options, snapshot_option
 
 
 @click.command()
 @cluster_options
+@snapshot_option
 @click.option("--watch", is_flag=True, help="Show it again whenever it changes, until interrupted.")
 @output_options()
 def status(watch: bool, **options: Any) -> None:

@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from dualstack.cli.live.options import Target
@@ -17,9 +17,13 @@ from dualstack.gce import ComputeClient
 from dualstack.gce.credentials import Anonymous, Credentials, GoogleCredentials
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import find_connection
+from dualstack.kube.interface import Kube
 from dualstack.live.identify import Identity, Stated, identify, project_of, read_objects
 from dualstack.live.lease import Holder
 from dualstack.model.urls import is_loopback
+from dualstack.snapshot.document import load
+from dualstack.snapshot.recording import Recorder, RecordingCompute, RecordingKube
+from dualstack.snapshot.replay import SnapshotCompute, SnapshotKube
 from dualstack.stdin_watch import exit_when_stdin_closes
 
 
@@ -27,7 +31,7 @@ from dualstack.stdin_watch import exit_when_stdin_closes
 class Connected:
     """A cluster with its clients. context: the name of the kubeconfig's context."""
 
-    kube: LightkubeKube
+    kube: Kube
     compute: ComputeClient
     clock: Clock
     identity: Identity
@@ -42,27 +46,41 @@ class Connected:
 
 
 @asynccontextmanager
-async def connected(target: Target) -> AsyncIterator[Connected]:
-    """The cluster, identified. InvalidInput, KubeError or ComputeError when that is not possible."""
+async def connected(target: Target, recorder: Recorder | None = None) -> AsyncIterator[Connected]:
+    """The cluster, identified. InvalidInput, KubeError or ComputeError when that is not possible.
+
+    recorder: keeps everything that is read, and makes the clients read-only.
+    """
     if target.end_with_stdin:
         exit_when_stdin_closes(lambda: os.kill(os.getpid(), signal.SIGTERM))
     clock = ScaledClock(target.clock_origin, target.clock_speed)
-    connection = find_connection(target.kubeconfig, context=target.context)
-    kube = LightkubeKube.connect(connection)
-    try:
-        objects = await read_objects(kube)
-        stated = Stated(target.project, target.cluster_name, target.pod_cidr, target.service_cidr)
-        project = project_of(objects, stated)
-        compute = ComputeClient(
-            project, clock, credentials=await asyncio.to_thread(_credentials, target), endpoint=target.compute_endpoint
-        )
-        try:
-            found = await identify(compute, objects, stated)
-            yield Connected(kube, compute, clock, found, connection.context_name or "")
-        finally:
-            await compute.close()
-    finally:
-        await kube.close()
+    stated = Stated(target.project, target.cluster_name, target.pod_cidr, target.service_cidr)
+    async with AsyncExitStack() as stack:
+        if target.snapshot is not None:
+            taken = await asyncio.to_thread(load, target.snapshot)
+            kube: Kube = SnapshotKube(taken)
+            objects = await read_objects(kube)
+            compute: ComputeClient = SnapshotCompute(taken, clock)
+            context = f"snapshot {target.snapshot}"
+        else:
+            connection = find_connection(target.kubeconfig, context=target.context)
+            client = LightkubeKube.connect(connection)
+            stack.push_async_callback(client.close)
+            kube = client if recorder is None else RecordingKube(client, recorder)
+            objects = await read_objects(kube)
+            compute = _compute(project_of(objects, stated), clock, target, recorder)
+            context = connection.context_name or ""
+        stack.push_async_callback(compute.close)
+        yield Connected(kube, compute, clock, await identify(compute, objects, stated), context)
+
+
+def _compute(project: str, clock: Clock, target: Target, recorder: Recorder | None) -> ComputeClient:
+    credentials = _credentials(target)
+    if recorder is None:
+        return ComputeClient(project, clock, credentials=credentials, endpoint=target.compute_endpoint)
+    recording = RecordingCompute(project, clock, credentials=credentials, endpoint=target.compute_endpoint)
+    recording.recorder = recorder
+    return recording
 
 
 def _credentials(target: Target) -> Credentials:

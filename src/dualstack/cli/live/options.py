@@ -31,11 +31,12 @@ class Target:
     clock_origin: float = 0.0
     clock_speed: float = 1.0
     end_with_stdin: bool = False
+    snapshot: Path | None = None
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Target:
         """From the options of a command, which are removed from `options`."""
-        return cls(**{name: options.pop(name) for name in cls.__slots__})
+        return cls(**{name: options.pop(name) for name in cls.__slots__ if name in options})
 
 
 def cluster_options(command: Command) -> Command:
@@ -76,6 +77,15 @@ def cluster_options(command: Command) -> Command:
         click.option("--end-with-stdin", is_flag=True, hidden=True),
     )
     return reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def snapshot_option(command: Command) -> Command:
+    """Add `--snapshot` to a command that only reads."""
+    return click.option(
+        "--snapshot",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Read this document of `dualstack snapshot` instead of a cluster.",
+    )(command)
 
 
 def output_options(*formats: str) -> Callable[[Command], Command]:

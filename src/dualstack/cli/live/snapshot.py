@@ -1,0 +1,68 @@
+"""`dualstack snapshot`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from dualstack.cli.live.change import Change, Progress
+from dualstack.cli.live.connect import Connected, connected
+from dualstack.cli.live.options import Target
+from dualstack.clock import rfc3339
+from dualstack.model.errors import DualstackError, KubeError
+from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, POD, SERVICE
+from dualstack.plan.facts import CutoverFacts
+from dualstack.preflight.reading import Preflight
+from dualstack.snapshot.anonymise import anonymised
+from dualstack.snapshot.document import Snapshot
+from dualstack.snapshot.files import from_files
+from dualstack.snapshot.recording import Recorder
+from dualstack.streams import print_out
+
+KINDS = (POD, SERVICE, DAEMON_SET, DEPLOYMENT)
+"""The kinds that are listed whole, besides what the reads below need."""
+
+
+def run_snapshot(target: Target, *, output: Path | None, files: Sequence[Path], anonymise: bool, quiet: bool) -> None:
+    """Write the document to the file `output`, or print it."""
+    taken = from_files(files) if files else asyncio.run(_take(target))
+    if anonymise:
+        taken = anonymised(taken)
+    if output is None:
+        print_out(taken.as_json())
+    else:
+        output.write_text(taken.as_json() + "\n", encoding="utf-8")
+    if not quiet:
+        objects = sum(map(len, taken.kubernetes.values()))
+        refused = f"; {len(taken.refusals)} reads were refused" if taken.refusals else ""
+        click.echo(f"{len(taken.compute)} resources and {objects} objects{refused}.", err=True)
+        for call, refusal in taken.refusals.items():
+            click.echo(f"  {call}: {refusal.message}", err=True)
+
+
+async def _take(target: Target) -> Snapshot:
+    recorder = Recorder()
+    async with connected(target, recorder) as cluster:
+        await _read(cluster)
+        return recorder.snapshot(
+            cluster.compute.project, taken_at=rfc3339(cluster.clock.now()), version=version("dualstack")
+        )
+
+
+async def _read(cluster: Connected) -> None:
+    """Read what the commands read. What is refused is a part of the document."""
+    change = Change(cluster, Progress(cluster.clock.now(), quiet=True))
+    observed: CutoverFacts | DualstackError
+    try:
+        observed = await change.cut_over().observe()
+    except DualstackError as error:
+        observed = error
+    await Preflight(cluster.compute, cluster.identity.cluster, change.settings).read(observed)
+    for kind in KINDS:
+        with suppress(KubeError):
+            await cluster.kube.list(kind)
