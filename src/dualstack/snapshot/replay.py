@@ -13,10 +13,10 @@ from dualstack.gce.errors import ComputeRefusal, NotFound, refusal
 from dualstack.kube import interface
 from dualstack.kube.interface import PatchType
 from dualstack.model.errors import InvalidInput
-from dualstack.model.kinds import Kind, Manifest
+from dualstack.model.kinds import ACCESS_REVIEW, Kind, Manifest
 from dualstack.snapshot.document import Snapshot
 from dualstack.snapshot.paths import in_collection
-from dualstack.snapshot.recording import name_of
+from dualstack.snapshot.recording import name_of, review_of
 
 _FILTER = re.compile(r"\(?\s*(\w+)\s+(eq|ne)\s+(.+?)\s*\)?")
 _SELECTOR = re.compile(r"([^=!,\s]+)\s*==?\s*([^,\s]*)")
@@ -103,7 +103,11 @@ class SnapshotKube:
         ]
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
-        raise interface.Invalid("a snapshot cannot be changed")
+        if kind != ACCESS_REVIEW:
+            raise interface.Invalid("a snapshot cannot be changed")
+        if (answer := self.snapshot.answers.get(review_of(manifest))) is None:
+            raise interface.Invalid("the snapshot does not show what the user of the kubeconfig may do")
+        return answer
 
     async def patch(
         self,

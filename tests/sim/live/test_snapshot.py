@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
@@ -11,13 +10,7 @@ from typing import Any
 
 import pytest
 
-from dualstack.cli.live.change import Change, Progress
-from dualstack.cli.live.connect import connected
-from dualstack.cli.live.options import Target
-from dualstack.preflight.finding import Finding
-from dualstack.preflight.reading import Preflight
-from dualstack.preflight.registry import run_checks
-from tests.sim.live.commands import mutations, read, run
+from tests.sim.live.commands import mutations, of_world, read, run
 from tests.sim.rehearsal.command import EXAMPLE, dualstack, served
 
 SECRET = "hunter2-never-in-a-document"  # noqa: S105 (it is searched for)
@@ -29,25 +22,10 @@ def world() -> Iterator[dict[str, Any]]:
         yield facts
 
 
-def target_of(facts: dict[str, Any]) -> Target:
-    clock = facts["clock"]
-    return Target(
-        kubeconfig=Path(facts["kubeconfig"]),
-        compute_endpoint=facts["computeEndpoint"],
-        clock_origin=clock["origin"],
-        clock_speed=clock["speed"],
-    )
-
-
-def findings(target: Target) -> list[Finding]:
-    async def find() -> list[Finding]:
-        async with connected(target) as cluster:
-            change = Change(cluster, Progress(0.0, quiet=True))
-            observed = await change.cut_over().observe()
-            preflight = Preflight(cluster.compute, cluster.identity.cluster, change.settings)
-            return run_checks(await preflight.read(observed))
-
-    return asyncio.run(find())
+def findings(*arguments: str) -> list[dict[str, Any]]:
+    outcome = dualstack("preflight", "-o", "json", *arguments)
+    found: list[dict[str, Any]] = json.loads(outcome.out)["findings"]
+    return found
 
 
 def status(*arguments: str) -> dict[str, Any]:
@@ -67,7 +45,7 @@ def test_a_snapshot_shows_what_the_live_cluster_shows(world: dict[str, Any], tmp
     live = json.loads(run(world, "status", "-o", "json").out)
     del live["cluster"]["context"]
     assert status("--snapshot", str(file)) == live
-    assert findings(Target(snapshot=file)) == findings(target_of(world))
+    assert findings("--snapshot", str(file)) == findings(*of_world(world))
 
 
 @pytest.mark.slow
@@ -82,8 +60,8 @@ def test_an_anonymised_snapshot_shows_the_same_state_under_other_names(world: di
     same = ("standing", "overlapFlag", "podRange", "stackType", "routes")
     assert {name: found[name] for name in same} == {name: live[name] for name in same}
     assert [node["path"] for node in found["nodes"]] == ["route"] * 3
-    before = {(each.id, each.status) for each in findings(target_of(world))}
-    assert {(each.id, each.status) for each in findings(Target(snapshot=file))} == before
+    before = {(each["id"], each["status"]) for each in findings(*of_world(world))}
+    assert {(each["id"], each["status"]) for each in findings("--snapshot", str(file))} == before
 
 
 @pytest.mark.slow

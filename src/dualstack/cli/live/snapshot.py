@@ -10,14 +10,12 @@ from pathlib import Path
 
 import click
 
-from dualstack.cli.live.change import Change, Progress
 from dualstack.cli.live.connect import Connected, connected
+from dualstack.cli.live.inspect import inspect, observed
 from dualstack.cli.live.options import Target
 from dualstack.clock import rfc3339
-from dualstack.model.errors import DualstackError, KubeError
+from dualstack.model.errors import KubeError
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, POD, SERVICE
-from dualstack.plan.facts import CutoverFacts
-from dualstack.preflight.reading import Preflight
 from dualstack.snapshot.anonymise import anonymised
 from dualstack.snapshot.document import Snapshot
 from dualstack.snapshot.files import from_files
@@ -56,13 +54,7 @@ async def _take(target: Target) -> Snapshot:
 
 async def _read(cluster: Connected) -> None:
     """Read what the commands read. What is refused is a part of the document."""
-    change = Change(cluster, Progress(cluster.clock.now(), quiet=True))
-    observed: CutoverFacts | DualstackError
-    try:
-        observed = await change.cut_over().observe()
-    except DualstackError as error:
-        observed = error
-    await Preflight(cluster.compute, cluster.identity.cluster, change.settings).read(observed)
+    await inspect(cluster, await observed(cluster))
     for kind in KINDS:
         with suppress(KubeError):
             await cluster.kube.list(kind)
