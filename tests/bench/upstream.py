@@ -188,10 +188,14 @@ async def _prepare(url: str, store: KubeStore, world: World, clock: VirtualClock
     client = ComputeClient(cluster.project, clock, endpoint=url)
     try:
         decoys = Decoys(client, kube, clock, ignored, cluster)
-        platform = LivePlatform(kube, Record(kube))
+        platform = LivePlatform(kube, Record(kube, nothing))
         await CutOver(client, cluster, platform, decoys, clock, ignored, Settings()).forward(PREPARE)
     finally:
         await client.close()
+
+
+async def nothing() -> None:
+    """No other process changes the cluster."""
 
 
 def ignored(_: object) -> None:

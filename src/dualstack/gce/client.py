@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,6 +63,8 @@ class ComputeClient:
         self._windows = QuotaWindows(clock)
         self._slots = asyncio.Semaphore(CONNECTIONS)
         self._operations = Operations(self, clock)
+        self.before_change: Callable[[], Awaitable[None]] | None = None
+        """Awaited right before a request that changes something is sent; may raise a DualstackError instead."""
 
     async def close(self) -> None:
         """Stop polling and close all connections."""
@@ -207,6 +209,8 @@ class ComputeClient:
             headers["Content-Type"] = "application/json"
             data = _encode(body)
         url = f"{self._base}/{path}" if path else self._base
+        if self.before_change is not None and method != "GET" and not path.endswith("/testIamPermissions"):
+            await self.before_change()
         params = {name: value for name, value in query.items() if value is not None}
         try:
             async with self._open().request(method, url, data=data, headers=headers, params=params) as response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dualstack.clock import Clock, parse_rfc3339, rfc3339
@@ -22,34 +22,35 @@ DURATION = 60.0
 """Seconds without renewal after which another process may take the Lease."""
 RENEWAL = 10.0
 """Seconds between two renewals."""
+CONFIRMED = 20.0
+"""Seconds for which a confirmed Lease needs no new confirmation before a change: well below `DURATION`, so that no
+other process can have taken it."""
+ABANDONED = 600.0
+"""Seconds without renewal after which the Lease is taken at once."""
 
 
 class Held(DualstackError):
     """Another process changes the cluster."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Holder:
     """A process that wants to be the only one. identity: names it to people, and no other process."""
 
     kube: Kube
     clock: Clock
     identity: str
+    _confirmed: float | None = None
+    """When the API last confirmed that this process holds the Lease, by its own clock."""
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def alone(self, work: Awaitable[Result], say: Callable[[str], None]) -> Result:
-        """Run `work` while holding the Lease, and release it. `say` gets one sentence when it has to be awaited.
+    async def alone(self, work: Callable[[], Awaitable[Result]], say: Callable[[str], None]) -> Result:
+        """Do `work` while holding the Lease, and release it. `say` gets one sentence when it has to be awaited.
 
         Raises Held when another process renews the Lease, or has taken it during the work, which is then cancelled.
         """
-        task = asyncio.ensure_future(work)
-        try:
-            await self._acquire(say)
-        except BaseException:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            raise
-        renewal = asyncio.create_task(self._renew())
+        await self._acquire(say)
+        task, renewal = asyncio.ensure_future(work()), asyncio.create_task(self._renew())
         try:
             await asyncio.wait({task, renewal}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
@@ -59,21 +60,46 @@ class Holder:
             for each in (task, renewal):
                 each.cancel()
             await asyncio.gather(task, renewal, return_exceptions=True)
+            self._confirmed = None
             with suppress(DualstackError):
                 await self._release()
 
+    async def confirm(self) -> None:
+        """Return if this process may change something now; else Held. Before every request that changes something.
+
+        A process that was stopped for a while, with its machine or by a signal, does not know that another one has
+        taken the Lease meanwhile: it asks the API unless it has done so a moment ago. Its clock goes on while it stops.
+        """
+        if self._confirmed is not None and self.clock.now() - self._confirmed < CONFIRMED:
+            return
+        if self._confirmed is None:
+            raise Held(f"this process does not hold Lease {KUBE_SYSTEM}/{NAME}")
+        await self._confirm(since=self._confirmed)
+
+    async def _confirm(self, since: float | None) -> None:
+        """Renew the Lease, unless another task has done so since then."""
+        async with self._turn:
+            while self._confirmed == since:
+                asked = self.clock.now()
+                with suppress(AlreadyExists, Conflict, NotFound):  # read again who has changed it
+                    if taken_by := await self._write_unless_taken():
+                        raise Held(f"{taken_by} has taken Lease {KUBE_SYSTEM}/{NAME}; nothing more is changed")
+                    self._confirmed = asked
+
     async def _acquire(self, say: Callable[[str], None]) -> None:
-        seen, since = "", self.clock.now()
+        """Take the Lease when it is free, or when its record has not changed for `DURATION` by this process's own
+        clock: the clock of its holder may differ."""
+        seen, since, asked = "", self.clock.now(), 0.0
         while True:
-            lease = await self.kube.get(LEASE, NAME, KUBE_SYSTEM)
+            lease, asked = await self.kube.get(LEASE, NAME, KUBE_SYSTEM), self.clock.now()
             holder = _holder(lease)
             with suppress(AlreadyExists, Conflict, NotFound):
                 if lease is None:
                     await self.kube.create(LEASE, manifest(LEASE, NAME, KUBE_SYSTEM, spec=self._spec()))
-                    return
-                if holder in ("", self.identity) or self._expired(lease):
+                    break
+                if holder in ("", self.identity) or asked > since + DURATION or self._abandoned(lease):
                     await self._write(lease)
-                    return
+                    break
             stamp = f"{holder} {_renewed(lease)}"
             if seen and stamp != seen:
                 raise Held(
@@ -81,14 +107,13 @@ class Holder:
                     "until it has finished, or end it"
                 )
             if not seen:
-                seen = stamp
+                seen, since = stamp, asked
                 say(
                     f"Lease {KUBE_SYSTEM}/{NAME} is held by {holder}, renewed {_renewed(lease)}; waiting up to "
                     f"{DURATION:.0f} s for it to be renewed or to expire."
                 )
-            if self.clock.now() > since + 2 * DURATION:
-                raise Held(f"Lease {KUBE_SYSTEM}/{NAME} of {holder} cannot be taken over")
             await self.clock.sleep(RENEWAL / 2)
+        self._confirmed = asked
 
     async def _renew(self) -> None:
         """Until cancelled, or until the Lease is lost: then Held."""
@@ -96,13 +121,13 @@ class Holder:
         while True:
             await self.clock.sleep(RENEWAL)
             try:
-                taken_by = await self._write_unless_taken()
+                await self._confirm(since=self._confirmed)
+            except Held:
+                raise
             except DualstackError as error:
                 if self.clock.now() > renewed + DURATION:
                     raise Held(f"Lease {KUBE_SYSTEM}/{NAME} could not be renewed: {error}") from error
             else:
-                if taken_by:
-                    raise Held(f"{taken_by} has taken Lease {KUBE_SYSTEM}/{NAME}")
                 renewed = self.clock.now()
 
     async def _write_unless_taken(self) -> str:
@@ -117,25 +142,27 @@ class Holder:
         return ""
 
     async def _release(self) -> None:
+        """Only while it is still this process's: another one may take it at this very moment."""
         lease = await self.kube.get(LEASE, NAME, KUBE_SYSTEM)
-        if _holder(lease) == self.identity:
-            await self.kube.delete(LEASE, NAME, KUBE_SYSTEM)
+        if lease is not None and _holder(lease) == self.identity:
+            await self._write(lease, holder="")
 
-    async def _write(self, lease: Manifest) -> None:
+    async def _write(self, lease: Manifest, holder: str | None = None) -> None:
+        """Conflict when it has changed since it was read."""
         metadata = {"resourceVersion": lease["metadata"]["resourceVersion"]}
-        await self.kube.patch(LEASE, NAME, {"metadata": metadata, "spec": self._spec()}, KUBE_SYSTEM)
+        await self.kube.patch(LEASE, NAME, {"metadata": metadata, "spec": self._spec(holder)}, KUBE_SYSTEM)
 
-    def _spec(self) -> Manifest:
+    def _spec(self, holder: str | None = None) -> Manifest:
         now = rfc3339(self.clock.now(), fraction=True)
-        return {"holderIdentity": self.identity, "leaseDurationSeconds": int(DURATION), "renewTime": now}
+        identity = self.identity if holder is None else holder
+        return {"holderIdentity": identity, "leaseDurationSeconds": int(DURATION), "renewTime": now}
 
-    def _expired(self, lease: Manifest) -> bool:
-        spec = lease.get("spec") or {}
+    def _abandoned(self, lease: Manifest) -> bool:
+        """Whether no difference between two clocks explains how old the renewal is."""
         try:
-            renewed = parse_rfc3339(spec.get("renewTime") or "")
+            return self.clock.now() > parse_rfc3339((lease.get("spec") or {}).get("renewTime") or "") + ABANDONED
         except ValueError:
             return True
-        return self.clock.now() > renewed + float(spec.get("leaseDurationSeconds") or DURATION)
 
 
 async def holder_of(kube: Kube) -> str:

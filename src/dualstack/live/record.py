@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -25,9 +25,10 @@ ROUTES, NOTES = "routes.json", "notes.json"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Reads and writes the ConfigMap. Only one process may write at a time (`dualstack.live.lease`)."""
+    """Reads and writes the ConfigMap. before_change: raises unless this process may write (`dualstack.live.lease`)."""
 
     kube: Kube
+    before_change: Callable[[], Awaitable[None]]
 
     async def routes(self) -> tuple[SavedRoute, ...]:
         """The saved routes. GateFailed when the ConfigMap is not as this program writes it."""
@@ -51,6 +52,7 @@ class Record:
 
     async def clear(self) -> None:
         """Forget everything: nothing is left to be done."""
+        await self.before_change()
         await self.kube.delete(CONFIG_MAP, NAME, KUBE_SYSTEM)
 
     async def _part(self, key: str, shape: type[T], default: T) -> T:
@@ -67,6 +69,7 @@ class Record:
             ) from error
 
     async def _write(self, key: str, value: object) -> None:
+        await self.before_change()
         data = {key: msgspec.json.encode(value).decode()}
         found = await self.kube.get(CONFIG_MAP, NAME, KUBE_SYSTEM)
         if found is None:

@@ -52,24 +52,6 @@ def rehearse(*arguments: str, shoot: Path = EXAMPLE, speed: str = SPEED, within:
     return dualstack("rehearse", str(shoot), "--output", "json", "--speed", speed, *arguments, within=within)
 
 
-def live_arguments(facts: dict[str, Any], name: str, *arguments: str) -> list[str]:
-    """`dualstack NAME`, a command for live clusters, for the world that says `facts` of itself; no question, JSON."""
-    options = {
-        "kubeconfig": facts["kubeconfig"],
-        "compute-endpoint": facts["computeEndpoint"],
-        "clock-origin": repr(facts["clock"]["origin"]),
-        "clock-speed": repr(facts["clock"]["speed"]),
-        "output": "json",
-    }
-    asks = [] if name == "status" else ["--yes"]
-    return [name, *arguments, *asks, *(f"--{option}={value}" for option, value in options.items())]
-
-
-def live(facts: dict[str, Any], name: str, *arguments: str, within: float = 110.0) -> Outcome:
-    """Run a command for live clusters to its end."""
-    return dualstack(*live_arguments(facts, name, *arguments), within=within)
-
-
 @contextmanager
 def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """The command while it runs; interrupted at the end, as by Ctrl-C."""

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 
-from tests.sim.rehearsal.command import EXAMPLE, LARGE, live, served
+from tests.sim.live.commands import run
+from tests.sim.rehearsal.command import EXAMPLE, LARGE, served
 
 SPEED = "200"
 ZONE = "zones/europe-west1-b"
@@ -246,7 +247,7 @@ def test_without_its_route_controller_routes_stay_away_and_a_new_node_gets_none(
 def test_a_prepared_cluster_delivers_by_its_aliases_when_its_routes_are_deleted() -> None:
     with served(str(EXAMPLE), "--landscape", "kubeadm", "--speed", SPEED) as facts:
         world = Client(facts)
-        prepared = live(facts, "prepare")
+        prepared = run(facts, "prepare", "--yes")
         assert prepared.status == 0, prepared.err
         world.configure_routes("false")
         world.control("/trigger", "POST")

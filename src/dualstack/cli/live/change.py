@@ -75,7 +75,7 @@ class Change:
 
     @property
     def record(self) -> Record:
-        return Record(self.cluster.kube)
+        return Record(self.cluster.kube, self.cluster.holder.confirm)
 
     def cut_over(self) -> CutOver:
         """The cut-over of the cluster. Without a controller, routes and their controller stay."""
@@ -120,7 +120,7 @@ class Change:
                         "command again to go on"
                     ) from error
 
-        await self.cluster.holder.alone(stoppable(), self.progress.say)
+        await self.cluster.holder.alone(stoppable, self.progress.say)
 
     def _stop(self, stop: asyncio.Event, task: asyncio.Future[None]) -> None:
         if stop.is_set():

@@ -36,13 +36,8 @@ class Connected:
     clock: Clock
     identity: Identity
     context: str
-
-    @property
-    def holder(self) -> Holder:
-        """This process, as the one that changes the cluster."""
-        return Holder(
-            self.kube, self.clock, f"dualstack on {socket.gethostname()} ({os.getpid()}-{secrets.token_hex(2)})"
-        )
+    holder: Holder
+    """This process, as the one that changes the cluster."""
 
 
 @asynccontextmanager
@@ -71,7 +66,10 @@ async def connected(target: Target, recorder: Recorder | None = None) -> AsyncIt
             compute = _compute(project_of(objects, stated), clock, target, recorder)
             context = connection.context_name or ""
         stack.push_async_callback(compute.close)
-        yield Connected(kube, compute, clock, await identify(compute, objects, stated), context)
+        found = await identify(compute, objects, stated)
+        holder = Holder(kube, clock, f"dualstack on {socket.gethostname()} ({os.getpid()}-{secrets.token_hex(2)})")
+        compute.before_change = holder.confirm
+        yield Connected(kube, compute, clock, found, context, holder)
 
 
 def _compute(project: str, clock: Clock, target: Target, recorder: Recorder | None) -> ComputeClient:
