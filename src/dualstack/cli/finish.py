@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from dualstack.cli.live.options import Target, cluster_options, output_options
+from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option
 
 
 @click.command()
 @cluster_options
 @click.option("--no-wait", is_flag=True, help="Fail instead of waiting until the route controller has stopped.")
+@plan_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output_options()
 def finish(no_wait: bool, **options: Any) -> None:

@@ -8,6 +8,7 @@ import click
 
 from dualstack.cli.finish import finish
 from dualstack.cli.operator import operator
+from dualstack.cli.plan import plan
 from dualstack.cli.preflight import preflight
 from dualstack.cli.prepare import prepare
 from dualstack.cli.prober import prober
@@ -28,6 +29,7 @@ def cli() -> None:
 COMMANDS = (
     rehearse,
     preflight,
+    plan,
     prepare,
     finish,
     status,

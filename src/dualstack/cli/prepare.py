@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from dualstack.cli.live.options import Target, cluster_options, output_options
+from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option
 
 
 @click.command()
@@ -21,9 +22,10 @@ from dualstack.cli.live.options import Target, cluster_options, output_options
 @click.option("--accept", multiple=True, metavar="ID", help="Accept the finding ID of the preflight. Repeatable.")
 @click.option("--undo", is_flag=True, help="Go back to routes: remove aliases, range and flag.")
 @click.option("--watch", is_flag=True, help="Stay, and give nodes that join their alias, until interrupted.")
+@plan_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output_options()
-def prepare(undo: bool, watch: bool, **options: Any) -> None:
+def prepare(undo: bool, watch: bool, plan: Path | None, **options: Any) -> None:
     """Prepare a running IPv4 cluster: overlap flag, secondary pod range and alias ranges. Routes stay.
 
     No packet is lost, and nothing changes for pods. Afterwards, the controller that deletes the routes loses nothing
@@ -33,9 +35,9 @@ def prepare(undo: bool, watch: bool, **options: Any) -> None:
     from dualstack.cli.live.prepare import run_prepare, run_undo
 
     target = Target.of(options)
-    if undo and watch:
-        raise click.UsageError("--undo and --watch exclude each other.")
+    if undo and (watch or plan):
+        raise click.UsageError(f"--undo and {'--watch' if watch else '--plan'} exclude each other.")
     if undo:
         run_undo(target, **options)
     else:
-        run_prepare(target, watch=watch, **options)
+        run_prepare(target, watch=watch, plan=plan, **options)

@@ -230,13 +230,13 @@ def _pools(
     platform: PlatformName, nodes: Iterable[Manifest], vms: Mapping[str, InstanceName], name: str
 ) -> Iterable[NodePool]:
     label = _POOL_LABELS.get(platform)
-    zones: dict[str, set[str]] = {}
+    zones: dict[str, list[str]] = {}
     for node in nodes:
         pool = (node["metadata"].get("labels") or {}).get(label or "") or "nodes"
-        zones.setdefault(pool, set()).add(vms[node["metadata"]["name"]].zone)
+        zones.setdefault(pool, []).append(vms[node["metadata"]["name"]].zone)
     for pool, found in sorted(zones.items()):
         prefixes = (f"{name}-{pool}-z",) if platform == "gardener" else ()
-        yield NodePool(pool, tuple(sorted(found)), vm_name_prefixes=prefixes)
+        yield NodePool(pool, tuple(sorted(set(found))), vm_name_prefixes=prefixes, nodes=len(found))
 
 
 def _vms(nodes: Iterable[Manifest]) -> dict[str, InstanceName]:

@@ -11,13 +11,15 @@ from dualstack.model.names import POD_RANGE_NAME
 class NodePool:
     """A group of nodes that are replaced together. `surge`: nodes that may exist in addition during a roll-out.
 
-    vm_name_prefixes: how the names of VMs begin that were created for this pool.
+    vm_name_prefixes: how the names of VMs begin that were created for this pool. nodes: how many Nodes it has; 0 when
+    that is not known.
     """
 
     name: str
     zones: tuple[str, ...]
     surge: int = 1
     vm_name_prefixes: tuple[str, ...] = ()
+    nodes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

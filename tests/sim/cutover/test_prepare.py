@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from dualstack.live.platform import KEPT
 from dualstack.live.state import standing
 from dualstack.plan import gates
 from dualstack.plan.facts import ControllerFacts
+from dualstack.plan.forecast import forecast
 from dualstack.plan.strategies.finish import FINISH
 from dualstack.plan.strategies.prepare import PREPARE, prepared
 from tests.sim.cutover.memory_cluster import (
     POD_CIDRS,
+    SETTINGS,
     MemoryCluster,
     assert_on_aliases,
     assert_on_routes,
@@ -66,6 +70,26 @@ async def test_finish_deletes_the_routes_that_are_left_once_their_controller_has
         await made.cut_over().forward(FINISH)
         await assert_on_aliases(made)
         assert made.blackout() == 0.0
+
+
+def changes(made: MemoryCluster) -> Counter[str]:
+    """The changing calls so far, by method."""
+    calls: dict[str, int] = made.compute.statistics()["byMethod"]
+    changing = ("subnetworks.patch", "instances.updateNetworkInterface", "routes.delete", "routes.insert")
+    return Counter({method: count for method, count in calls.items() if method in changing})
+
+
+async def test_it_makes_the_calls_that_the_plan_names() -> None:
+    async with memory_cluster() as made:
+        made.platform = Kept()
+        first = forecast(PREPARE, await made.cut_over().observe(), SETTINGS)
+        await prepare(made)
+        assert changes(made) == sum((Counter(step.calls) for step in first.steps), Counter())
+        begun = changes(made)
+        made.platform = MemoryPlatform(controller=ControllerFacts(0, 0, ignored=True))
+        last = forecast(FINISH, await made.cut_over().observe(), SETTINGS)
+        await made.cut_over().forward(FINISH)
+        assert changes(made) - begun == sum((Counter(step.calls) for step in last.steps), Counter())
 
 
 async def test_finish_proves_the_aliases_when_another_program_has_deleted_the_routes() -> None:

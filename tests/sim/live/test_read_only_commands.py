@@ -39,6 +39,24 @@ async def test_the_preflight_writes_nothing_and_has_every_finding(door: Doors) -
 
 
 @pytest.mark.slow
+async def test_a_plan_writes_nothing_and_prepare_refuses_it_when_the_world_has_moved(
+    door: Doors, tmp_path: Path
+) -> None:
+    file = tmp_path / "plan.json"
+    made = await door.run("plan", "--out", str(file), "-o", "json")
+    assert made.status == 0, made.err
+    assert made.result == json.loads(file.read_text(encoding="utf-8"))
+    assert [part["by"] for part in made.result["parts"]] == ["dualstack", "Gardener", "dualstack"]
+    changed = made.result
+    changed["facts"]["nodes"][0]["podCidr"] = "100.96.77.0/24"
+    file.write_text(json.dumps(changed), encoding="utf-8")
+    refused = await door.run("prepare", "--yes", "--plan", str(file))
+    assert refused.status == 2
+    assert "since the plan was made, the pod CIDR of node " in refused.err
+    assert door.writes == []
+
+
+@pytest.mark.slow
 async def test_the_preflight_fits_the_terminal_and_states_what_counts(door: Doors) -> None:
     fine = await door.run("preflight", "--quiet")
     assert (fine.status, fine.err) == (0, "")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from dualstack.cli.live.change import Change, Progress, confirm
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.options import Target
+from dualstack.cli.live.plan_document import refuse_moved
 from dualstack.cli.live.prepare import PROVEN, print_outcome
 from dualstack.cli.words import duration
 from dualstack.cutover.actuator import Redirection
@@ -24,17 +26,18 @@ REMIND_EVERY = 300.0
 """Seconds after which an unchanged wait is reported again."""
 
 
-def run_finish(target: Target, *, wait: bool, yes: bool, output: str, quiet: bool) -> None:
+def run_finish(target: Target, *, wait: bool, plan: Path | None, yes: bool, output: str, quiet: bool) -> None:
     """Finish the cut-over and print the result."""
-    asyncio.run(_finish(target, wait=wait, yes=yes, output=output, quiet=quiet))
+    asyncio.run(_finish(target, plan, wait=wait, yes=yes, output=output, quiet=quiet))
 
 
-async def _finish(target: Target, *, wait: bool, yes: bool, output: str, quiet: bool) -> None:
+async def _finish(target: Target, plan: Path | None, *, wait: bool, yes: bool, output: str, quiet: bool) -> None:
     async with connected(target) as cluster:
         progress = Progress(origin=cluster.clock.now(), quiet=quiet)
         controller = controller_of(cluster)
         change = Change(cluster, progress, controller)
         facts = await change.cut_over().observe()
+        refuse_moved(plan, cluster, facts)
         _refuse(facts)
         if standing(facts) != "finished":
             confirm("Finish the cut-over of this cluster?", yes=yes)

@@ -88,6 +88,15 @@ def snapshot_option(command: Command) -> Command:
     )(command)
 
 
+def plan_option(command: Command) -> Command:
+    """Add `--plan`."""
+    return click.option(
+        "--plan",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A plan of `dualstack plan --out`; refuse if the cluster is not as it was then.",
+    )(command)
+
+
 def output_options(*formats: str) -> Callable[[Command], Command]:
     """Add `-o/--output` with `text`, `json`, `yaml` and these formats, and `--quiet`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -12,6 +13,7 @@ from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.findings import refuse_unknown
 from dualstack.cli.live.inspect import inspect
 from dualstack.cli.live.options import Target
+from dualstack.cli.live.plan_document import refuse_moved
 from dualstack.cli.live.result import ClusterName, print_result
 from dualstack.cli.words import duration
 from dualstack.cutover.actuator import Redirection
@@ -63,10 +65,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
 
 
 def run_prepare(
-    target: Target, *, prober_image: str, accept: Sequence[str], watch: bool, yes: bool, output: str, quiet: bool
+    target: Target,
+    *,
+    prober_image: str,
+    accept: Sequence[str],
+    watch: bool,
+    plan: Path | None,
+    yes: bool,
+    output: str,
+    quiet: bool,
 ) -> None:
     """Prepare the cluster and print the result."""
-    asyncio.run(_prepare(target, prober_image, accept, watch=watch, yes=yes, output=output, quiet=quiet))
+    asyncio.run(_prepare(target, prober_image, accept, plan, watch=watch, yes=yes, output=output, quiet=quiet))
 
 
 def run_undo(target: Target, *, prober_image: str, accept: Sequence[str], yes: bool, output: str, quiet: bool) -> None:
@@ -76,11 +86,20 @@ def run_undo(target: Target, *, prober_image: str, accept: Sequence[str], yes: b
 
 
 async def _prepare(
-    target: Target, prober_image: str, accept: Sequence[str], *, watch: bool, yes: bool, output: str, quiet: bool
+    target: Target,
+    prober_image: str,
+    accept: Sequence[str],
+    plan: Path | None,
+    *,
+    watch: bool,
+    yes: bool,
+    output: str,
+    quiet: bool,
 ) -> None:
     async with connected(target) as cluster:
         change = change_of(cluster, quiet=quiet, prober_image=prober_image)
         facts = await change.cut_over().observe()
+        refuse_moved(plan, cluster, facts)
         if not (prepared(facts) and PROVEN in await change.record.notes()):
             _refuse_late(facts)
             await _check(change, facts, accept)

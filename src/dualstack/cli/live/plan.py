@@ -1,0 +1,153 @@
+"""`dualstack plan`, and the check of `--plan` before a change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dualstack.cli.live.change import Change, Progress
+from dualstack.cli.live.connect import Connected, connected
+from dualstack.cli.live.finish import controller_of
+from dualstack.cli.live.options import Target
+from dualstack.cli.live.plan_document import SCHEMA, Part, Plan, describe, save
+from dualstack.cli.live.result import ClusterName, print_result
+from dualstack.live.advice import STOP_ROUTES
+from dualstack.live.disruption import disruption
+from dualstack.live.identify import SHOOT_INFO, Identity
+from dualstack.live.moved import PlannedFacts
+from dualstack.live.state import standing
+from dualstack.model.errors import DualstackError, KubeError
+from dualstack.model.kinds import CONFIG_MAP, DISRUPTION_BUDGET, Manifest
+from dualstack.model.names import KUBE_SYSTEM
+from dualstack.plan.facts import ControllerFacts, CutoverFacts
+from dualstack.plan.forecast import Forecast, forecast
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategies.finish import FINISH
+from dualstack.plan.strategies.prepare import PREPARE
+
+STOPPED = ControllerFacts(replicas=0, pods=0, ignored=True)
+
+
+class PlanIncomplete(DualstackError):
+    """The plan does not reach its end; the message says why."""
+
+
+def run_plan(target: Target, *, out: Path | None, output: str, quiet: bool) -> None:
+    """Print the plan. PlanIncomplete when a step cannot be performed."""
+    plan = asyncio.run(_plan(target, quiet=quiet))
+    if out is not None:
+        save(plan, out)
+    print_result(plan, describe(plan), output)
+    if plan.obstacles:
+        raise PlanIncomplete(f"the plan ends before its goal: {'; '.join(plan.obstacles)}")
+
+
+async def _plan(target: Target, *, quiet: bool) -> Plan:
+    async with connected(target) as cluster:
+        progress = Progress(cluster.clock.now(), quiet)
+        progress.say(f"Reading {ClusterName.of(cluster).describe()} ...")
+        facts = await Change(cluster, progress).cut_over().observe()
+        running, budgets, shoot_info = await asyncio.gather(
+            controller_of(cluster).running(), _budgets(cluster), cluster.kube.get(CONFIG_MAP, SHOOT_INFO, KUBE_SYSTEM)
+        )
+        return plan_of(
+            cluster.identity,
+            ClusterName.of(cluster),
+            facts,
+            routes_created=bool(running),
+            budgets=budgets,
+            shoot_info=shoot_info,
+            made_at=cluster.clock.now(),
+        )
+
+
+async def _budgets(cluster: Connected) -> list[Manifest] | None:
+    try:
+        return await cluster.kube.list(DISRUPTION_BUDGET)
+    except KubeError:
+        return None
+
+
+def plan_of(
+    identity: Identity,
+    name: ClusterName,
+    facts: CutoverFacts,
+    *,
+    routes_created: bool,
+    budgets: Iterable[Manifest] | None,
+    shoot_info: Manifest | None,
+    made_at: float,
+) -> Plan:
+    """The plan for a cluster. routes_created: whether a route controller is at work."""
+    first = forecast(PREPARE, facts, Settings())
+    after = replace(first.after, controller=STOPPED)
+    if identity.platform == "gardener":
+        after = replace(after, routes=(), with_network_problem=frozenset())
+    last = forecast(FINISH, after, Settings()) if not first.obstacles else Forecast(steps=(), after=after)
+    parts = [_part("dualstack prepare", first, "`dualstack prepare --undo`, after every step")] if first.steps else []
+    if routes_created and not first.obstacles:
+        parts.append(_other_side(identity, facts))
+    if last.steps:
+        deletes = any("routes.delete" in step.calls for step in last.steps)
+        parts.append(
+            _part(
+                "dualstack finish",
+                last,
+                "a failed gate restores the routes that its step has deleted" if deletes else "",
+                "delete-routes; once it has ended, no command goes back to routes" if deletes else "",
+            )
+        )
+    return Plan(
+        schema=SCHEMA,
+        cluster=name,
+        made_at=datetime.fromtimestamp(made_at, UTC).isoformat(timespec="seconds"),
+        standing=standing(facts),
+        nodes=len(facts.pod_cidr_of),
+        routes=len(facts.routes),
+        parts=tuple(parts),
+        unreachable_now=facts.unreachable,
+        obstacles=(*first.obstacles, *last.obstacles),
+        disruption=disruption(identity, budgets, shoot_info),
+        facts=PlannedFacts.of(identity.cluster.project, facts),
+    )
+
+
+def _part(command: str, found: Forecast, way_back: str, point_of_no_return: str = "") -> Part:
+    """A part of this program. Both strategies lose nothing."""
+    return Part(
+        command=command,
+        by="dualstack",
+        seconds=round(sum(step.seconds for step in found.steps), 1),
+        expected_outage_seconds=0.0,
+        steps=found.steps,
+        way_back=way_back,
+        point_of_no_return=point_of_no_return,
+    )
+
+
+def _other_side(identity: Identity, facts: CutoverFacts) -> Part:
+    stop = STOP_ROUTES[identity.platform]
+    first = f"{stop[0].upper()}{stop[1:]}."
+    if identity.platform != "gardener":
+        return Part(
+            command="",
+            by="you",
+            actions=(first, "Routes stay until `dualstack finish` deletes them."),
+            expected_outage_seconds=0.0,
+            point_of_no_return="none; set the flags back, then run `dualstack prepare --undo`",
+        )
+    deletion = (
+        f"Gardener deletes {len(facts.routes)} routes, makes the subnet dual-stack and adds the IPv6 subnet for "
+        "Services, firewall rules and NAT. Each packet already follows an alias."
+    )
+    return Part(
+        command="",
+        by="Gardener",
+        actions=(first, deletion, "Gardener replaces the nodes, then updates the control plane, the CNI and DNS."),
+        expected_outage_seconds=0.0,
+        point_of_no_return="the edit of ipFamilies; the API refuses to remove a family "
+        "(docs/reference/gardener.md#mask-blocks-rollback), and subnets keep their IPv6 ranges",
+    )

@@ -1,0 +1,137 @@
+"""The plan of a live cluster, from its facts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, get_args
+
+import pytest
+
+from dualstack.cli.live.plan import plan_of
+from dualstack.cli.live.plan_document import Plan, describe, read_plan, refuse_moved, save
+from dualstack.cli.live.result import ClusterName
+from dualstack.live.identify import Identity, PlatformName
+from dualstack.model.cluster import Cluster, NodePool
+from dualstack.model.errors import InvalidInput
+from dualstack.plan.facts import ControllerFacts, CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategies.prepare import PREPARE
+from tests.support.cluster_facts import ZONE, at_rest, node, states
+
+KEPT = ControllerFacts(1, 1, ignored=False, kept=True)
+FACTS = replace(at_rest(3), controller=KEPT)
+CLUSTER = Cluster(
+    name="bar",
+    project="p",
+    region="europe-west1",
+    network="vpc",
+    nodes_subnet="nodes",
+    nodes="10.250.0.0/16",
+    pods="10.96.0.0/11",
+    services_subnet="bar-services",
+    services="100.64.0.0/13",
+    pools=(NodePool("w", (ZONE,), surge=2, nodes=3),),
+)
+BUDGET = {
+    "kind": "PodDisruptionBudget",
+    "metadata": {"name": "db", "namespace": "default"},
+    "status": {"expectedPods": 1, "disruptionsAllowed": 0},
+}
+
+
+def plan(facts: CutoverFacts = FACTS, platform: PlatformName = "kubeadm", **given: Any) -> Plan:
+    name = ClusterName(
+        name="bar", platform=platform, evidence="", context="", project="p", region="r", nodes_subnet="nodes", pods=""
+    )
+    values = {"routes_created": True, "budgets": [], "shoot_info": None, "made_at": 0.0, **given}
+    return plan_of(Identity(platform, "", CLUSTER), name, facts, **values)
+
+
+def test_the_person_stops_the_route_controller_between_the_two_parts() -> None:
+    found = plan()
+    assert [(part.command, part.by) for part in found.parts] == [
+        ("dualstack prepare", "dualstack"),
+        ("", "you"),
+        ("dualstack finish", "dualstack"),
+    ]
+    assert "--configure-cloud-routes=false" in found.parts[1].actions[0]
+    assert found.parts[1].point_of_no_return.startswith("none")
+    assert found.parts[2].point_of_no_return.startswith("delete-routes")
+    assert [step.id for step in found.parts[2].steps if step.id.startswith("delete")] != []
+
+
+def test_gardener_deletes_the_routes_itself() -> None:
+    found = plan(platform="gardener")
+    assert [part.by for part in found.parts] == ["dualstack", "Gardener", "dualstack"]
+    assert found.parts[1].point_of_no_return.startswith("the edit of ipFamilies")
+    assert [step.id for step in found.parts[2].steps] == ["gate-aliases-alone", "clear-overlap-flag"]
+
+
+def test_without_a_route_controller_nothing_is_left_to_the_other_side() -> None:
+    assert [part.command for part in plan(routes_created=False).parts] == ["dualstack prepare", "dualstack finish"]
+
+
+def test_a_prepared_cluster_has_only_what_follows() -> None:
+    *_, (_, facts) = states(PREPARE, FACTS, Settings())
+    found = plan(replace(facts, passed={}))
+    assert found.standing == "prepared"
+    assert [part.by for part in found.parts][-2:] == ["you", "dualstack"]
+    assert not any(step.calls for part in found.parts[:-2] for step in part.steps)
+
+
+def test_what_cannot_be_performed_ends_the_plan() -> None:
+    taken = replace(FACTS.subnet, secondary_ranges=((FACTS.range_name, "10.0.0.0/16"),))
+    found = plan(replace(FACTS, subnet=taken))
+    assert found.obstacles
+    assert "STOPS HERE: " in describe(found)
+    assert [part.by for part in found.parts] == ["dualstack"]
+
+
+def test_the_text_names_what_disturbs_workloads_and_fits_the_terminal() -> None:
+    info = {"data": {"maintenanceBegin": "220000+0100", "maintenanceEnd": "230000+0100"}}
+    platforms: tuple[PlatformName, ...] = get_args(PlatformName)
+    for platform in platforms:
+        text = describe(plan(platform=platform, budgets=[BUDGET], shoot_info=info))
+        assert all(len(line) <= 80 for line in text.splitlines())
+        words = " ".join(text.split())
+        assert "pool w: 3 nodes in europe-west1-b; 2 at a time, about 20 min 00 s" in words
+        assert "allow no eviction now, so drains wait for them: default/db" in words
+        assert "maintenance window: 220000+0100 to 230000+0100" in words
+        assert "Expected outage: none." in text
+    assert "PodDisruptionBudgets cannot be read" in describe(plan(budgets=None))
+
+
+def connected(name: str = "bar") -> Any:
+    return SimpleNamespace(identity=SimpleNamespace(cluster=replace(CLUSTER, name=name)))
+
+
+def test_a_saved_plan_is_refused_when_the_world_has_moved_and_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    save(plan(), path)
+    assert read_plan(path) == plan()
+    refuse_moved(None, connected(), FACTS)
+    refuse_moved(path, connected(), FACTS)
+    for _, facts in states(PREPARE, FACTS, Settings()):
+        refuse_moved(path, connected(), facts)
+    with pytest.raises(InvalidInput, match="since the plan was made, node node-9 is new"):
+        refuse_moved(path, connected(), replace(FACTS, nodes=(*FACTS.nodes, node(9))))
+    with pytest.raises(InvalidInput, match="it is for cluster bar, not foo"):
+        refuse_moved(path, connected("foo"), FACTS)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "it is no plan"),
+        ("[]", "its schema is None"),
+        ('{"schema": "dualstack.plan/v2"}', "its schema is 'dualstack.plan/v2'"),
+        ('{"schema": "dualstack.plan/v1"}', "it is no plan"),
+    ],
+)
+def test_a_document_that_is_no_plan_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InvalidInput, match=message):
+        read_plan(path)

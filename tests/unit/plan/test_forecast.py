@@ -1,0 +1,52 @@
+"""What a strategy is going to do, before it does it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dualstack.plan.costs import estimate
+from dualstack.plan.facts import AliasFacts, ControllerFacts
+from dualstack.plan.forecast import forecast
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategies import STRATEGIES
+from dualstack.plan.strategies.finish import FINISH
+from dualstack.plan.strategies.prepare import PREPARE, prepared
+from tests.support.cluster_facts import STOPPED, at_rest
+
+SETTINGS = Settings()
+KEPT = ControllerFacts(1, 1, ignored=False, kept=True)
+
+
+def test_the_forecast_is_the_plan_with_its_calls_and_its_duration() -> None:
+    facts = replace(at_rest(30), controller=KEPT)
+    found = forecast(PREPARE, facts, SETTINGS)
+    assert [step.id for step in found.steps] == [step.id for step in PREPARE.transitions(facts, SETTINGS)]
+    assert prepared(found.after)
+    assert abs(sum(step.seconds for step in found.steps) - estimate(PREPARE, facts, SETTINGS)) < 1
+    assert sum(step.calls.get("instances.updateNetworkInterface", 0) for step in found.steps) == 30
+    last = forecast(FINISH, replace(found.after, controller=STOPPED), SETTINGS)
+    assert sum(step.calls.get("routes.delete", 0) for step in last.steps) == 30
+    assert last.after.finished
+    assert {step.unreachable for step in (*found.steps, *last.steps)} == {0}
+
+
+def test_a_strategy_that_loses_packets_says_how_many_nodes_each_step_cuts_off() -> None:
+    found = forecast(STRATEGIES["compressed"], replace(at_rest(30), controller=STOPPED), SETTINGS)
+    assert max(step.unreachable for step in found.steps) == 30
+    assert found.steps[-1].unreachable == 0
+
+
+def test_the_forecast_ends_with_the_reason_at_a_step_that_cannot_be_performed() -> None:
+    facts = replace(at_rest(3), controller=KEPT)
+    taken = replace(facts.subnet, secondary_ranges=((facts.range_name, "10.0.0.0/16"),))
+    found = forecast(PREPARE, replace(facts, subnet=taken), SETTINGS)
+    assert found.obstacles
+    assert not prepared(found.after)
+
+
+def test_a_wait_says_what_it_waits_for_and_makes_no_call() -> None:
+    held = (AliasFacts("10.1.0.0/24", "of-another"),)
+    facts = replace(at_rest(3), controller=KEPT, nodes=tuple(replace(each, aliases=held) for each in at_rest(3).nodes))
+    waits = [step for step in forecast(PREPARE, facts, SETTINGS).steps if step.waits]
+    assert {step.id.partition("-")[0] for step in waits} == {"barrier", "gate"}
+    assert all(not step.calls for step in waits)
