@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
@@ -12,6 +12,14 @@ from dualstack.model.errors import InvalidInput
 from dualstack_sim.compute.api.errors import ApiError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ControlPart(Protocol):
+    """Requests that the control endpoint of some worlds has."""
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Add its handlers."""
+        ...
 
 
 class Refused(Exception):

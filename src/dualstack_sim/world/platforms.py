@@ -14,6 +14,7 @@ from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile
+from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.gardener.platform import GardenerPlatform
 from dualstack_sim.world.kubeadm.platform import KubeadmPlatform
 
@@ -63,6 +64,11 @@ class Platform(Protocol):
 
     def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> object:
         """Create the objects and the resources of the cluster at rest, IPv4-only. InvalidInput if it cannot be."""
+        ...
+
+    @property
+    def controls(self) -> Sequence[ControlPart]:
+        """What the control endpoint has for this platform alone."""
         ...
 
     def guests(self, context: ActorContext) -> Guests:

@@ -131,6 +131,8 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
     faults.begin_with(compute.begin_with)
     store.admission.register("", "services", ServiceAddresses(store, platform.namespace, platform.api_server))
     control = create_control(clock, fabric, compute, faults)
+    for part in platform.controls:
+        part.add_routes(control.router)
     applications = {"compute": create_compute_app(compute), "kubernetes": create_kube_app(store), "control": control}
     for name, application in applications.items():
         await start_site(application, listeners[name], stack)

@@ -39,8 +39,8 @@ class Client:
     def compute(self, path: str, method: str = "GET", body: Any = None) -> Any:
         return _call(self._compute, self._project + path, method, body)
 
-    def control(self, path: str, method: str = "GET") -> Any:
-        return _call(self._control, path, method)
+    def control(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        return _call(self._control, path, method, body)
 
     def nodes(self) -> dict[str, Any]:
         return {node["metadata"]["name"]: node for node in self.kube("/api/v1/nodes")["items"]}
@@ -72,14 +72,16 @@ class Client:
         body = {"aliasIpRanges": [alias], "fingerprint": interface["fingerprint"]}
         self.compute(f"{vm}/updateNetworkInterface?networkInterface=nic0", "PATCH", body)
 
-    def create_vm(self, name: str) -> None:
+    def create_vm(self, name: str, *aliases: dict[str, str]) -> None:
         body = {
             "name": name,
             "machineType": f"{ZONE}/machineTypes/n1-standard-2",
             "canIpForward": True,
             "tags": {"items": ["bar-node"]},
             "metadata": {"items": [{"key": "disable-address-manager", "value": "true"}]},
-            "networkInterfaces": [{"subnetwork": "regions/europe-west1/subnetworks/bar-nodes"}],
+            "networkInterfaces": [
+                {"subnetwork": "regions/europe-west1/subnetworks/bar-nodes", "aliasIpRanges": list(aliases)}
+            ],
         }
         self.compute(f"{ZONE}/instances", "POST", body)
 
@@ -88,19 +90,22 @@ class Client:
         node = self.nodes().get(name)
         return node if node and node["spec"].get("podCIDR") and _condition(node, "Ready") == "True" else None
 
-    def configure_routes(self, value: str) -> None:
-        """Edit the flag of cloud-controller-manager, as with `kubectl edit`, and wait for its new pod alone."""
+    def configure(self, **flags: str) -> None:
+        """Edit flags of cloud-controller-manager, as with `kubectl edit`, and wait for its new pod alone."""
         found = self.kube(CCM)
         container = found["spec"]["template"]["spec"]["containers"][0]
-        flag = "--configure-cloud-routes="
-        container["args"] = [f"{flag}{value}" if word.startswith(flag) else word for word in container["args"]]
+        changed = {f"--{name.replace('_', '-')}": value for name, value in flags.items()}
+        kept = [word for word in container["args"] if word.split("=")[0] not in changed]
+        container["args"] = [*kept, *(f"{name}={value}" for name, value in changed.items())]
         self.kube(CCM, "PUT", found)
-        self.eventually(lambda: self._controllers() == [(f"{flag}{value}", "Running")])
+        self.eventually(lambda: self.pods_of("cloud-controller-manager") == [(container["args"], "Running")])
 
-    def _controllers(self) -> list[tuple[str, str]]:
-        pods = self.kube("/api/v1/namespaces/kube-system/pods?labelSelector=component%3Dcloud-controller-manager")
-        words = [(pod["spec"]["containers"][0]["args"], pod["status"]["phase"]) for pod in pods["items"]]
-        return [(word, phase) for args, phase in words for word in args if word.startswith("--configure-cloud-routes")]
+    def pods_of(self, component: str) -> list[tuple[list[str], str]]:
+        """The arguments, else the command, and the phase of each pod."""
+        pods = self.kube(f"/api/v1/namespaces/kube-system/pods?labelSelector=component%3D{component}")["items"]
+        containers = [pod["spec"]["containers"][0] for pod in pods]
+        words = [each.get("args") or each["command"] for each in containers]
+        return [(each, pod["status"]["phase"]) for each, pod in zip(words, pods, strict=True)]
 
     def traffic(self) -> Any:
         return self.control("/traffic")
@@ -209,7 +214,7 @@ def test_a_new_vm_gets_a_node_a_pod_cidr_and_a_route_and_takes_them_with_it(worl
     route = f"bar-{node['metadata']['uid']}"
     world.eventually(lambda: world.routes().get(route) == "100.96.4.0/24")
     world.eventually(lambda: _condition(world.nodes()["by-hand"], "NetworkUnavailable") == "False")
-    world.eventually(lambda: world.traffic()["laterPairs"] == 8)
+    world.eventually(lambda: (world.traffic()["laterPairs"], world.traffic()["current"]) == (8, 0))
     world.compute(f"{ZONE}/instances/by-hand", "DELETE")
     world.eventually(lambda: "by-hand" not in world.nodes())
     world.eventually(lambda: route not in world.routes())
@@ -228,7 +233,7 @@ def test_a_deleted_route_comes_back_while_the_route_controller_runs(world: Clien
 @pytest.mark.slow
 def test_without_its_route_controller_routes_stay_away_and_a_new_node_gets_none(world: Client) -> None:
     """The Node gets a pod CIDR; its network stays unavailable, as nothing says otherwise."""
-    world.configure_routes("false")
+    world.configure(configure_cloud_routes="false")
     name = next(iter(world.routes()))
     world.delete_route(name)
     world.create_vm("by-hand")
@@ -238,7 +243,7 @@ def test_without_its_route_controller_routes_stay_away_and_a_new_node_gets_none(
     node = world.nodes()["by-hand"]
     assert _condition(node, "NetworkUnavailable") == "True"
     assert [taint["key"] for taint in node["spec"]["taints"]] == ["node.kubernetes.io/network-unavailable"]
-    world.configure_routes("true")
+    world.configure(configure_cloud_routes="true")
     world.eventually(lambda: len(world.routes()) == 5)
     world.eventually(lambda: _condition(world.nodes()["by-hand"], "NetworkUnavailable") == "False")
 
@@ -249,7 +254,7 @@ def test_a_prepared_cluster_delivers_by_its_aliases_when_its_routes_are_deleted(
         world = Client(facts)
         prepared = run(facts, "prepare", "--yes")
         assert prepared.status == 0, prepared.err
-        world.configure_routes("false")
+        world.configure(configure_cloud_routes="false")
         world.control("/trigger", "POST")
         for name in world.routes():
             world.delete_route(name)
@@ -257,6 +262,42 @@ def test_a_prepared_cluster_delivers_by_its_aliases_when_its_routes_are_deleted(
         assert world.routes() == {}
         traffic = world.traffic()
         assert (traffic["pairs"], traffic["brokenPairs"]) == (12, [])
+
+
+@pytest.mark.slow
+def test_nodes_of_a_prepared_cluster_join_with_an_alias_once_both_managers_are_configured_for_it() -> None:
+    """Given no route controller and pod CIDRs from the cloud alone, when a VM with an alias joins, then its Node has
+    that pod CIDR, a network and no route."""
+    with served(str(EXAMPLE), "--landscape", "kubeadm", "--speed", SPEED) as facts:
+        world = Client(facts)
+        prepared = run(facts, "prepare", "--yes")
+        assert prepared.status == 0, prepared.err
+        world.control("/trigger", "POST")
+        world.control("/static-pods/kube-controller-manager", "PATCH", {"allocate-node-cidrs": "false"})
+        world.eventually(
+            lambda: (
+                [
+                    ("--allocate-node-cidrs=false" in words, phase)
+                    for words, phase in world.pods_of("kube-controller-manager")
+                ]
+                == [(True, "Running")]
+            )
+        )
+        world.configure(configure_cloud_routes="false", cidr_allocator_type="CloudAllocator", controllers="*")
+        world.create_vm("by-hand", {"ipCidrRange": "100.96.9.0/24", "subnetworkRangeName": "ipv4-pod-cidr"})
+        node = world.eventually(lambda: world.ready("by-hand"))
+        assert node["spec"]["podCIDRs"] == ["100.96.9.0/24"]
+        world.eventually(lambda: _condition(world.nodes()["by-hand"], "NetworkUnavailable") == "False")
+        world.eventually(lambda: (world.traffic()["laterPairs"], world.traffic()["current"]) == (8, 0))
+        assert "100.96.9.0/24" not in world.routes().values()
+
+
+@pytest.mark.slow
+def test_a_mirror_pod_that_is_deleted_comes_back(world: Client) -> None:
+    path = "/api/v1/namespaces/kube-system/pods/kube-scheduler-bar-control-plane"
+    before = world.kube(path)["metadata"]["uid"]
+    world.kube(path, "DELETE")
+    world.eventually(lambda: world.pods_of("kube-scheduler") and world.kube(path)["metadata"]["uid"] != before)
 
 
 @pytest.mark.slow

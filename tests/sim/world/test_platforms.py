@@ -19,6 +19,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.platforms import PLATFORMS, Platform
 from dualstack_sim.world.serve import WorldOptions, start
 from tests.sim.actors.fixtures import calico_config, daemon_set, ready_node
@@ -35,6 +36,7 @@ class PlainPlatform:
         self.control_plane_host: str | None = None
         self.guest_agent = False
         self.workloads: Sequence[Kind] = ()
+        self.controls: Sequence[ControlPart] = ()
         self.regions = {"europe-west1": [ZONE]}
         self.quotas = Limits()
         self.node_count = nodes or 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dualstack.clock import Clock
 from dualstack.gardener.model.kinds import MACHINE_DEPLOYMENT
 from dualstack.gardener.model.shoot import ShootView
@@ -17,6 +19,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.gardener.builder import World, build
 from dualstack_sim.world.gardener.guests import ShootGuests
 from dualstack_sim.world.gardener.knobs import Garden
@@ -33,6 +36,7 @@ class GardenerPlatform:
     control_plane_host = SEED_NODE
     api_server = "role=kube-apiserver"
     workloads = (MACHINE_DEPLOYMENT,)
+    controls: Sequence[ControlPart] = ()
 
     def __init__(self, shoot: Manifest, nodes: int | None, garden: Garden) -> None:
         view = ShootView.of(shoot)

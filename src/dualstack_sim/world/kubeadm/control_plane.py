@@ -6,12 +6,11 @@ from typing import Any
 
 import yaml
 
-from dualstack.clock import rfc3339
-from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, NODE, POD, Kind, Manifest
-from dualstack.model.manifests import checksum, command, config_map, daemon_set, manifest
+from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, Kind, Manifest
+from dualstack.model.manifests import command, config_map, daemon_set
 from dualstack.model.names import CLOUD_CONTROLLER_MANAGER, KUBE_SYSTEM
-from dualstack_sim.actors.pods import owner_reference
 from dualstack_sim.world.kubeadm.cluster import CONTROL_PLANE_ROLE, KubeadmCluster
+from dualstack_sim.world.kubeadm.static_pods import StaticPods
 
 Objects = list[tuple[Kind, Manifest]]
 
@@ -20,43 +19,17 @@ _PKI = "/etc/kubernetes/pki"
 _CLOUD_CONFIG = "cloud-config"
 
 
-def static_pods(cluster: KubeadmCluster, node: Manifest, now: float) -> Objects:
-    """The mirror pods of the static pods on the node with the control plane."""
-    programs = (
-        ("etcd", "etcd:3.5.21-0", _etcd(cluster)),
-        ("kube-apiserver", f"kube-apiserver:v{cluster.shoot.kubernetes_version}", _api_server(cluster)),
-        (
-            "kube-controller-manager",
-            f"kube-controller-manager:v{cluster.shoot.kubernetes_version}",
-            _controller_manager(cluster),
-        ),
-        ("kube-scheduler", f"kube-scheduler:v{cluster.shoot.kubernetes_version}", _scheduler()),
-    )
-    return [(POD, _mirror_pod(node, name, image, flags, now)) for name, image, flags in programs]
-
-
-def _mirror_pod(node: Manifest, program: str, image: str, flags: dict[str, str], now: float) -> Manifest:
-    words = command(program, flags)
-    spec = {
-        "hostNetwork": True,
-        "nodeName": node["metadata"]["name"],
-        "priorityClassName": "system-node-critical",
-        "tolerations": [{"effect": "NoExecute", "operator": "Exists"}],
-        "containers": [{"name": program, "image": f"registry.k8s.io/{image}", "command": words}],
+def static_pods(cluster: KubeadmCluster, node: str) -> StaticPods:
+    """The static pods on the node with the control plane."""
+    registry, version = "registry.k8s.io", f"v{cluster.shoot.kubernetes_version}"
+    flags = {
+        "etcd": _etcd(cluster),
+        "kube-apiserver": _api_server(cluster),
+        "kube-controller-manager": _controller_manager(cluster),
+        "kube-scheduler": _scheduler(),
     }
-    digest = checksum(spec)[:32]
-    result = manifest(POD, f"{program}-{node['metadata']['name']}", KUBE_SYSTEM, spec=spec)
-    result["metadata"] |= {
-        "labels": {"component": program, "tier": "control-plane"},
-        "annotations": {
-            "kubernetes.io/config.hash": digest,
-            "kubernetes.io/config.mirror": digest,
-            "kubernetes.io/config.seen": rfc3339(now),
-            "kubernetes.io/config.source": "file",
-        },
-        "ownerReferences": [owner_reference(NODE, node)],
-    }
-    return result
+    images = {name: f"{registry}/{name}:{version}" for name in flags}
+    return StaticPods(node, {**images, "etcd": f"{registry}/etcd:3.5.21-0"}, flags)
 
 
 def _etcd(cluster: KubeadmCluster) -> dict[str, str]:
@@ -84,7 +57,7 @@ def _api_server(cluster: KubeadmCluster) -> dict[str, str]:
 
 
 def _controller_manager(cluster: KubeadmCluster) -> dict[str, str]:
-    """kubeadm sets the ranges and `--allocate-node-cidrs` whenever its configuration has a podSubnet."""
+    """docs/reference/kubernetes.md#kubeadm-flags"""
     return {
         "allocate-node-cidrs": "true",
         "bind-address": "127.0.0.1",
@@ -147,9 +120,10 @@ def configuration(cluster: KubeadmCluster) -> Objects:
 
 
 def cloud_controller_manager(cluster: KubeadmCluster) -> Objects:
-    """cloud-controller-manager on the control plane. kube-controller-manager allocates the pod CIDRs."""
+    """cloud-controller-manager on the control plane, which leaves pod CIDRs to kube-controller-manager
+    (docs/reference/kubernetes.md#kubeadm-flags)."""
     flags = {
-        "allocate-node-cidrs": "true",  # without it there is no route controller
+        "allocate-node-cidrs": "true",
         "cloud-config": f"/etc/kubernetes/{_CLOUD_CONFIG}/cloud.conf",
         "cloud-provider": "gce",
         "cluster-cidr": cluster.shoot.pods,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from dualstack.clock import Clock
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.model.kinds import CRD, NODE, Kind, Manifest
+from dualstack.model.kinds import CRD, NODE, POD, Kind, Manifest
 from dualstack.model.names import KUBE_SYSTEM
 from dualstack_sim.actors.cloud_controller_manager import CloudControllerManager
 from dualstack_sim.actors.context import Actor, ActorContext
@@ -20,6 +20,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.definitions import cni_definitions
 from dualstack_sim.world.gardener.knobs import Garden
 from dualstack_sim.world.gardener.node_placements import with_node_count
@@ -27,6 +28,7 @@ from dualstack_sim.world.kubeadm.addons import END_POINT, addons
 from dualstack_sim.world.kubeadm.cloud import create_network, place_vm
 from dualstack_sim.world.kubeadm.cluster import KubeadmCluster, registration
 from dualstack_sim.world.kubeadm.control_plane import cloud_controller_manager, configuration, static_pods
+from dualstack_sim.world.kubeadm.static_pods import StaticPodKubelet
 from dualstack_sim.world.nodes import NodeFacts, node_at_rest
 from dualstack_sim.world.routes import check_routes_fit, place_route
 
@@ -52,6 +54,7 @@ class KubeadmPlatform:
     def __init__(self, shoot: Manifest, nodes: int | None, garden: Garden) -> None:
         self._cluster = KubeadmCluster.of(ShootView.of(with_node_count(shoot, nodes)), "")
         self._planned = self._cluster.planned_nodes()
+        self._static = static_pods(self._cluster, self._planned[0].name)
         self._garden = garden
         view = self._cluster.shoot
         self.regions = {view.region: sorted({zone for pool in view.pools for zone in pool.zones})}
@@ -69,7 +72,7 @@ class KubeadmPlatform:
         nodes = self._place_nodes(store, compute, now)
         objects = [
             *configuration(cluster),
-            *static_pods(cluster, nodes[0], now),
+            *((POD, self._static.mirror_pod(program, nodes[0], now)) for program in self._static.flags),
             *cloud_controller_manager(cluster),
             *addons(cluster, len(nodes) - 1),
         ]
@@ -94,9 +97,17 @@ class KubeadmPlatform:
             place_route(compute, self._cluster.name, stored[-1]["metadata"]["uid"], vm, planned.pod_cidr)
         return stored
 
+    @property
+    def controls(self) -> Sequence[ControlPart]:
+        return (self._static,)
+
     def guests(self, context: ActorContext) -> TaggedGuests:
         known = {node.name: node.registration for node in self._planned}
         return TaggedGuests(context, self._cluster.tag, END_POINT, known, registration({}, ()))
 
     def actors(self, context: ActorContext) -> list[Actor]:
-        return [CloudControllerManager(context, marks_new_nodes=True), KubeControllerManager(context)]
+        return [
+            CloudControllerManager(context, marks_new_nodes=True),
+            KubeControllerManager(context),
+            StaticPodKubelet(context, self._static),
+        ]
