@@ -16,6 +16,7 @@ from dualstack.cli.rehearse import rehearse
 from dualstack.cli.sim import sim
 from dualstack.cli.snapshot import snapshot
 from dualstack.cli.status import status
+from dualstack.cli.verify import verify
 from dualstack.model.errors import DualstackError, Interrupted, InvalidInput
 from dualstack.streams import OutputLost, output_lost, print_out, protect
 
@@ -33,6 +34,7 @@ COMMANDS = (
     prepare,
     finish,
     status,
+    verify,
     snapshot,
     operator,
     sim,

@@ -13,13 +13,12 @@ from dualstack.gce.errors import NotFound
 from dualstack.gce.gather import gather_all
 from dualstack.gce.resources import first_interface, last_segment
 from dualstack.kube.interface import Kube
-from dualstack.live.route_controller import is_cloud_controller_manager
 from dualstack.model import cidr
 from dualstack.model.cluster import Cluster, NodePool
 from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import CONFIG_MAP, NODE, POD, Manifest
-from dualstack.model.manifests import flags_of
+from dualstack.model.manifests import flags_of, is_cloud_controller_manager
 from dualstack.model.names import KUBE_SYSTEM, ROUTE_DESCRIPTION, InstanceName, parse_provider_id, route_prefix
 from dualstack.model.texts import read_mapping
 

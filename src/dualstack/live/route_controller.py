@@ -12,7 +12,7 @@ from dualstack.kube.interface import Kube
 from dualstack.model import names
 from dualstack.model.cluster import Cluster
 from dualstack.model.kinds import POD, Manifest
-from dualstack.model.manifests import flags_of
+from dualstack.model.manifests import flags_of, is_cloud_controller_manager
 
 ENDED = ("Succeeded", "Failed")
 
@@ -65,14 +65,6 @@ class GardenerRoutes:
 
 
 _ROUTES = "configure-cloud-routes"
-
-
-def is_cloud_controller_manager(pod: Manifest) -> bool:
-    """Whether the first container of the pod is cloud-controller-manager, under any name."""
-    container = (pod["spec"].get("containers") or [{}])[0]
-    words = (*container.get("command", ()), *container.get("args", ()))
-    program = last_segment(str(words[0])) if words else ""
-    return names.CLOUD_CONTROLLER_MANAGER in (program, container.get("name"))
 
 
 def creates_routes(workload: Manifest) -> bool:

@@ -24,6 +24,7 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_
     pod_cidr: str
     path: NodePath
     problem: str = ""
+    dual_stack: bool = False
 
 
 def standing(facts: CutoverFacts) -> Standing:
@@ -38,8 +39,8 @@ def standing(facts: CutoverFacts) -> Standing:
     return "routes" if stage is Stage.ROUTES and not facts.left_over else "preparing"
 
 
-def node_states(facts: CutoverFacts) -> tuple[NodeState, ...]:
-    """Each machine with its path, by name."""
+def node_states(facts: CutoverFacts, dual_stack: frozenset[str] = frozenset()) -> tuple[NodeState, ...]:
+    """Each machine with its path, by name. dual_stack: the Nodes with a pod CIDR of each family."""
     return tuple(
         NodeState(
             name=node.name,
@@ -47,6 +48,7 @@ def node_states(facts: CutoverFacts) -> tuple[NodeState, ...]:
             pod_cidr=facts.pod_cidr_of.get(node.name, ""),
             path=_path(node.name, facts),
             problem=facts.unhealthy.get(node.name, ""),
+            dual_stack=node.name in dual_stack,
         )
         for node in sorted(facts.nodes, key=lambda node: node.name)
     )

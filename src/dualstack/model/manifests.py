@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, Manifest
-from dualstack.model.names import KUBE_SYSTEM
+from dualstack.model.names import CLOUD_CONTROLLER_MANAGER, KUBE_SYSTEM
 
 
 def manifest(kind: Any, name: str, namespace: str | None = None, **content: Any) -> Manifest:
@@ -36,6 +36,14 @@ def flags_of(deployment: Manifest) -> dict[str, str]:
     containers = spec["template"]["spec"]["containers"] if "template" in spec else spec["containers"]
     words = (*containers[0].get("command", ()), *containers[0].get("args", ()))
     return dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
+
+
+def is_cloud_controller_manager(pod: Manifest) -> bool:
+    """Whether the first container of the pod is cloud-controller-manager, under any name."""
+    container = (pod["spec"].get("containers") or [{}])[0]
+    words = (*container.get("command", ()), *container.get("args", ()))
+    program = str(words[0]).rpartition("/")[2] if words else ""
+    return CLOUD_CONTROLLER_MANAGER in (program, container.get("name"))
 
 
 def checksum(content: Any) -> str:

@@ -16,13 +16,15 @@ from dualstack.gce.resources import alias_ranges, instance_reference, secondary_
 from dualstack.model.conditions import find_condition
 from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import Manifest
-from dualstack.model.manifests import flags_of
-from dualstack.verify.facts import Facts, Taint, vm_of
+from dualstack.verify.facts import Facts, NotApplicable, Taint, vm_of
 
 Verdict = tuple[bool, str]
 Rule = Callable[[Facts], Verdict]
 
 IPV4, DUAL = ("IPv4",), ("IPv4", "IPv6")
+
+MOST = 5
+"""How many objects an evidence names."""
 
 HEALTH_CHECKS = frozenset(map(ip_network, ("2600:2d00:1:b029::/64", "2600:2d00:1:1::/64")))
 """Sources of Google's health checks over IPv6 (docs/reference/gardener.md#resource-names)."""
@@ -30,9 +32,9 @@ HEALTH_CHECKS = frozenset(map(ip_network, ("2600:2d00:1:b029::/64", "2600:2d00:1
 MANAGER_FLAGS = ("cidr-allocator-type", "configure-cloud-routes", "cluster-cidr")
 """The flags of cloud-controller-manager that a migration changes."""
 
-CheckStatus = Literal["passed", "failed", "accepted", "risk", "unknown"]
+CheckStatus = Literal["passed", "failed", "accepted", "risk", "unknown", "not-applicable"]
 """`accepted`: the loss that the chosen strategy brings with it. `risk`, `unknown`: a check in `RISKS` failed, or its
-facts could not be read."""
+facts could not be read. `not-applicable`: the cluster, or this access to it, has nothing to check."""
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -47,18 +49,19 @@ UNREADABLE = (DualstackError, LookupError, TypeError, ValueError, AttributeError
 """What reading a missing or malformed object raises."""
 
 
-def judge(facts: Facts, rules: Mapping[str, Rule]) -> list[Check]:
-    """Apply every rule. A fact that could not be read fails the checks that need it."""
-    return [_judged(name, rule, facts) for name, rule in rules.items()]
+def judge(facts: Facts, rules: Mapping[str, Rule], unread: CheckStatus = "failed") -> list[Check]:
+    """Apply every rule. A check that needs a fact which could not be read gets the status `unread`."""
+    return [_judged(name, rule, facts, unread) for name, rule in rules.items()]
 
 
-def _judged(name: str, rule: Rule, facts: Facts) -> Check:
+def _judged(name: str, rule: Rule, facts: Facts, unread: CheckStatus) -> Check:
     try:
         check = result(name, rule(facts))
         return msgspec.structs.replace(check, status="risk") if name in RISKS and check.status == "failed" else check
+    except NotApplicable as error:
+        return Check(name, "not-applicable", str(error))
     except UNREADABLE as error:
-        check = unreadable(name, error)
-        return msgspec.structs.replace(check, status="unknown") if name in RISKS else check
+        return msgspec.structs.replace(unreadable(name, error), status="unknown" if name in RISKS else unread)
 
 
 def result(name: str, verdict: Verdict) -> Check:
@@ -108,6 +111,11 @@ def subnet_with_pod_range(facts: Facts) -> Verdict:
     return _has_pod_range(facts) and not _flag(subnet), _subnet_words(subnet)
 
 
+def with_pod_range(facts: Facts) -> Verdict:
+    """The nodes subnet has the pod range, whatever its flag."""
+    return _has_pod_range(facts), _subnet_words(_nodes_subnet(facts))
+
+
 def _has_pod_range(facts: Facts) -> bool:
     return (facts.cluster.pod_range_name, facts.cluster.pods) in secondary_ranges(_nodes_subnet(facts))
 
@@ -145,7 +153,8 @@ def interfaces(*families: str) -> Rule:
     stack_type = "IPV4_IPV6" if len(families) == 2 else "IPV4_ONLY"
 
     def fault(node: Manifest, interface: Mapping[str, Any]) -> str | None:
-        addresses = [entry["externalIpv6"] for entry in interface.get("ipv6AccessConfigs") or ()]
+        internal = [interface["ipv6Address"]] if interface.get("ipv6Address") else []
+        addresses = [entry["externalIpv6"] for entry in interface.get("ipv6AccessConfigs") or ()] or internal
         if interface.get("stackType") != stack_type or bool(addresses) != (len(families) == 2):
             return f"is {interface.get('stackType')}"
         ranges = [ip_network(f"{address}/112", strict=False) for address in addresses[-1:]]
@@ -280,11 +289,10 @@ def controller_manager(good: Callable[[Mapping[str, str]], bool]) -> Rule:
     """cloud-controller-manager runs, and its flags are `good`."""
 
     def rule(facts: Facts) -> Verdict:
-        deployment = facts.cloud_controller_manager.value
-        found, wanted = flags_of(deployment), deployment["spec"].get("replicas", 1)
-        ready = (deployment.get("status") or {}).get("readyReplicas", 0)
-        shown = ", ".join(f"{name}={found.get(name)}" for name in MANAGER_FLAGS)
-        return 0 < wanted == ready and good(found), f"{ready} ready, {shown}"
+        manager = facts.cloud_controller_manager.value
+        shown = {", ".join(f"{name}={found.get(name)}" for name in MANAGER_FLAGS) for found in manager.flags}
+        right = 0 < manager.wanted == manager.ready and all(map(good, manager.flags))
+        return right, f"{manager.ready} ready, {'; '.join(sorted(shown))}"
 
     return rule
 
@@ -338,7 +346,9 @@ DUAL_STACK: Mapping[str, Rule] = {
 }
 """After a migration."""
 
-RISKS = frozenset({"services.load-balancers"})
+RISKS = frozenset(
+    {"services.load-balancers", "services.addresses", "compute.exposure", "compute.quotas", "dns.families"}
+)
 """Checks of what a migration makes possible and another program does: they do not decide whether it succeeded."""
 
 BACK_ON_IPV4: Mapping[str, Rule] = {
@@ -401,7 +411,8 @@ def _all_nodes(facts: Facts, wrong: list[str], evidence: str) -> Verdict:
     count = len(facts.nodes.value)
     if not count:
         return False, "the cluster has no Node"
-    return not wrong, "; ".join(wrong) or f"{count} of {count} nodes {evidence}"
+    more = [f"{len(wrong) - MOST} more"] if len(wrong) > MOST else []
+    return not wrong, "; ".join([*wrong[:MOST], *more]) or f"{count} of {count} nodes {evidence}"
 
 
 def _name(node: Manifest) -> str:

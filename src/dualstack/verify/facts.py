@@ -14,8 +14,10 @@ from dualstack.gce.resources import first_interface, last_segment
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.model import names
 from dualstack.model.cluster import Cluster
+from dualstack.model.conditions import find_condition
 from dualstack.model.errors import DualstackError
-from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, POD, SERVICE, Kind, Manifest
+from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, NODE, POD, SERVICE, Kind, Manifest
+from dualstack.model.manifests import flags_of, is_cloud_controller_manager
 
 T = TypeVar("T")
 
@@ -49,20 +51,35 @@ class Reading(Generic[T]):
         return self.outcome
 
 
+class NotApplicable(DualstackError):
+    """A fact that this kind of access, or this kind of cluster, does not have; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerManager:
+    """cloud-controller-manager as it runs. flags: of its Deployment, or of each of its pods."""
+
+    flags: tuple[Mapping[str, str], ...]
+    wanted: int
+    ready: int
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """One observation of a cluster.
 
     dns_service: Service kube-dns. routes: static routes of cloud-controller-manager to this cluster's nodes.
     firewalls: the rules of the cluster's VPC network. interfaces: nic0 of each node's VM, by node name; a node without
-    a VM is missing. forwarding_rules: those of the project. taints: those that the cluster's owner gave to node pools.
+    a VM is missing. forwarding_rules: those of the project. daemon_sets: those in kube-system. proxy_configurations:
+    the configuration files of kube-proxy. quotas: of the project and of the region, as Compute answers them. taints:
+    those that the cluster's owner gave to node pools.
     """
 
     cluster: Cluster
     nodes: Reading[list[Manifest]]
     pods: Reading[list[Manifest]]
     dns_service: Reading[Manifest]
-    cloud_controller_manager: Reading[Manifest]
+    cloud_controller_manager: Reading[ControllerManager]
     nodes_subnet: Reading[Resource | None]
     services_subnet: Reading[Resource | None]
     routes: Reading[list[Resource]]
@@ -70,6 +87,9 @@ class Facts:
     interfaces: Reading[dict[str, Mapping[str, Any]]]
     services: Reading[list[Manifest]]
     forwarding_rules: Reading[list[Resource]]
+    daemon_sets: Reading[list[Manifest]]
+    proxy_configurations: Reading[list[str]]
+    quotas: Reading[list[Resource]]
     taints: frozenset[Taint] = frozenset()
 
 
@@ -77,26 +97,25 @@ class Facts:
 class Sources:
     """Where the facts of a cluster come from.
 
-    kube: the cluster's API. control_plane, control_plane_namespace: where the Deployment of cloud-controller-manager
-    is; for a hosted control plane this is another API.
+    kube: the cluster's API. control_plane, control_plane_namespace: where cloud-controller-manager runs; for a hosted
+    control plane this is another API, and None when it cannot be read.
     """
 
     cluster: Cluster
     kube: Kube
     compute: ComputeClient
-    control_plane: Kube
+    control_plane: Kube | None
     control_plane_namespace: str
     taints: frozenset[Taint] = frozenset()
 
     async def read(self) -> Facts:
         """Read everything. A failed read is kept as its `Reading`; it raises only when a check uses it."""
         cluster, compute = self.cluster, self.compute
-        name, namespace = names.CLOUD_CONTROLLER_MANAGER, self.control_plane_namespace
         nodes = await _read(self.kube.list(NODE))
         requests: dict[str, Awaitable[Any]] = {
             "pods": self.kube.list(POD),
             "dns_service": existing(self.kube, SERVICE, names.KUBE_DNS, names.KUBE_SYSTEM),
-            "cloud_controller_manager": existing(self.control_plane, DEPLOYMENT, name, namespace),
+            "cloud_controller_manager": self._controller_manager(),
             "nodes_subnet": compute.find(cluster.nodes_subnet_path),
             "services_subnet": compute.find(f"regions/{cluster.region}/subnetworks/{cluster.services_subnet}"),
             "routes": self._in_network("global/routes", self._is_node_route),
@@ -104,6 +123,9 @@ class Sources:
             "interfaces": self._interfaces(nodes),
             "services": self.kube.list(SERVICE),
             "forwarding_rules": compute.aggregated("forwardingRules", fields=_RULE_FIELDS),
+            "daemon_sets": self.kube.list(DAEMON_SET, names.KUBE_SYSTEM),
+            "proxy_configurations": self._proxy_configurations(),
+            "quotas": self._quotas(),
         }
         readings = await asyncio.gather(*map(_read, requests.values()))
         return Facts(cluster, nodes, taints=self.taints, **dict(zip(requests, readings, strict=True)))
@@ -116,9 +138,45 @@ class Sources:
 
         async def read() -> bool:
             nodes, daemon_sets = await gather_all(self.kube.list(NODE), self.kube.list(DAEMON_SET, names.KUBE_SYSTEM))
-            return all(map(is_ready, nodes)) and all(map(_is_current, daemon_sets))
+            return all(map(is_ready, nodes)) and all(map(is_current, daemon_sets))
 
         return await read_until(read, bool, clock)
+
+    async def _controller_manager(self) -> ControllerManager:
+        """From its Deployment, else from its pods: elsewhere it is a DaemonSet, or a static pod on each node."""
+        if self.control_plane is None:
+            raise NotApplicable("it runs outside of the cluster, where this kubeconfig gives no access")
+        name, namespace = names.CLOUD_CONTROLLER_MANAGER, self.control_plane_namespace
+        deployment = await self.control_plane.get(DEPLOYMENT, name, namespace)
+        if deployment is not None:
+            ready = (deployment.get("status") or {}).get("readyReplicas", 0)
+            return ControllerManager((flags_of(deployment),), deployment["spec"].get("replicas", 1), ready)
+        pods = [pod for pod in await self.control_plane.list(POD, namespace) if is_cloud_controller_manager(pod)]
+        if not pods:
+            raise NotFound(f"namespace {namespace} has neither a Deployment nor a pod of {name}")
+        states = [find_condition((pod.get("status") or {}).get("conditions") or [], "Ready") for pod in pods]
+        ready = len([state for state in states if state and state["status"] == "True"])
+        return ControllerManager(tuple(map(flags_of, pods)), len(pods), ready)
+
+    async def _proxy_configurations(self) -> list[str]:
+        """The files that the pods of kube-proxy mount, one for each node pool in some clusters; else those of the
+        usual names."""
+        found = await self.kube.list(DAEMON_SET, names.KUBE_SYSTEM)
+        proxies = [each for each in found if each["metadata"]["name"].startswith(names.KUBE_PROXY)]
+        volumes = [volume for each in proxies for volume in each["spec"]["template"]["spec"].get("volumes") or ()]
+        mounted = {volume["configMap"]["name"] for volume in volumes if volume.get("configMap")}
+        wanted = sorted(mounted) if mounted or not proxies else [names.KUBE_PROXY, names.KUBE_PROXY_CONFIG]
+        read = (self.kube.get(CONFIG_MAP, name, names.KUBE_SYSTEM) for name in wanted)
+        maps = [each for each in await gather_all(*read) if each is not None]
+        texts = [text for each in maps for text in (each.get("data") or {}).values()]
+        return [text for text in texts if "KubeProxyConfiguration" in text]
+
+    async def _quotas(self) -> list[Resource]:
+        project, region = await gather_all(
+            self.compute.get("", fields="quotas"),
+            self.compute.get(f"regions/{self.cluster.region}", fields="quotas"),
+        )
+        return [*(project.get("quotas") or ()), *(region.get("quotas") or ())]
 
     async def _interfaces(self, nodes: Reading[list[Manifest]]) -> dict[str, Mapping[str, Any]]:
         placed = {node["metadata"]["name"]: vm_of(node) for node in nodes.value}
@@ -169,10 +227,11 @@ def vm_of(node: Manifest) -> tuple[str, str]:
 
 def is_rolled_out(daemon_set: Manifest) -> bool:
     """Whether the DaemonSet has pods, and all of them are ready and of its latest revision."""
-    return bool((daemon_set.get("status") or {}).get("desiredNumberScheduled")) and _is_current(daemon_set)
+    return bool((daemon_set.get("status") or {}).get("desiredNumberScheduled")) and is_current(daemon_set)
 
 
-def _is_current(daemon_set: Manifest) -> bool:
+def is_current(daemon_set: Manifest) -> bool:
+    """Whether all pods that it wants are ready and of its latest revision."""
     status = daemon_set.get("status") or {}
     counts = ("desiredNumberScheduled", "updatedNumberScheduled", "numberReady")
     return len({status.get(count, 0) for count in counts}) == 1

@@ -10,7 +10,6 @@ import msgspec
 from dualstack.gce import Resource
 from dualstack.gce.resources import secondary_ranges
 from dualstack.model.kinds import Manifest
-from dualstack.model.manifests import flags_of
 from dualstack.verify.checks import MANAGER_FLAGS
 from dualstack.verify.facts import Facts
 
@@ -34,7 +33,7 @@ def inventory(facts: Facts) -> dict[str, str]:
         f"subnet {cluster.nodes_subnet}": _subnet(facts.nodes_subnet.value),
         f"subnet {cluster.services_subnet}": _subnet(facts.services_subnet.value),
         "firewall rules": ", ".join(sorted(rules)),
-        "cloud-controller-manager": shown_flags(facts.cloud_controller_manager.value, *MANAGER_FLAGS),
+        "cloud-controller-manager": shown_flags(facts.cloud_controller_manager.value.flags[0], *MANAGER_FLAGS),
         "nodes": _families(facts.nodes.value),
         "kube-dns": ", ".join(facts.dns_service.value["spec"]["clusterIPs"]),
     }
@@ -49,9 +48,8 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change
     )
 
 
-def shown_flags(deployment: Manifest, *names: str) -> str:
-    """These flags of the Deployment, as `name=value` words."""
-    found = flags_of(deployment)
+def shown_flags(found: Mapping[str, str], *names: str) -> str:
+    """These flags, as `name=value` words."""
     return " ".join(f"{name}={found.get(name)}" for name in names)
 
 

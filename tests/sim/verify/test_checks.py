@@ -435,7 +435,7 @@ async def test_a_failed_read_fails_only_the_checks_that_need_it() -> None:
         failed = await failures(made, ON_ROUTES)
     assert failed == {
         "rollback.cloud-controller-manager": "could not be read: NotFound: "
-        f"Deployment {NS}/cloud-controller-manager does not exist"
+        f"namespace {NS} has neither a Deployment nor a pod of cloud-controller-manager"
     }
 
 

@@ -124,7 +124,7 @@ class GardenerChecks:
             gardener_names.KUBE_API_SERVER: "service-cluster-ip-range",
             gardener_names.KUBE_CONTROLLER_MANAGER: "cluster-cidr",
         }
-        components = {name: shown_flags(await self._deployment(name), flag) for name, flag in shown.items()}
+        components = {name: shown_flags(flags_of(await self._deployment(name)), flag) for name, flag in shown.items()}
         return {**components, self._shoot.cni: ", ".join(network["status"].get("ipFamilies") or [])}
 
     def _is(self, value: str | None, ipv4: str, families: tuple[str, ...]) -> bool:
