@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from dualstack.cli.completion import completion
 from dualstack.cli.finish import finish
 from dualstack.cli.operator import operator
 from dualstack.cli.plan import plan
@@ -39,16 +40,22 @@ COMMANDS = (
     operator,
     sim,
     prober,
+    completion,
 )
 for command in COMMANDS:
     cli.add_command(command)
 
 
-def main() -> None:
-    """Run the command line. Exit status: 0 succeeded, 1 failed, 2 invalid input, 3 output could not be written."""
+def kubectl_plugin() -> None:
+    """Run the command line as `kubectl dualstack`."""
+    main("kubectl dualstack")
+
+
+def main(name: str = "dualstack") -> None:
+    """Run the command line, called `name` (docs/commands.md#exit-status)."""
     protect()
     try:
-        status = cli(prog_name="dualstack", standalone_mode=False)
+        status = cli(prog_name=name, complete_var="_DUALSTACK_COMPLETE", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         _print_ending(error.format_message())
