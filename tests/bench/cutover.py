@@ -47,9 +47,9 @@ from tests.bench.example import EXAMPLE, join_pairs
 from tests.bench.planning import plan
 from tests.bench.reachability import PROPAGATION, Outages
 from tests.bench.timing import operations_of, outage_bound, permitted, slowest, steps_of
-from tests.bench.virtual_time import VirtualClock, VirtualLoop
 from tests.support.controller_pods import ControllerPods
 from tests.support.store_kube import StoreKube
+from tests.support.virtual_time import VirtualClock, VirtualLoop
 
 SIZES = (100, 130, 1000, 5000)
 PAIRED = 130

@@ -50,9 +50,9 @@ from tests.bench import cutover
 from tests.bench.bounds import Bound
 from tests.bench.example import EXAMPLE, join_pairs
 from tests.bench.reachability import Outages
-from tests.bench.virtual_time import VirtualClock, VirtualLoop
 from tests.support.loopback import on_loopback
 from tests.support.store_kube import StoreKube
+from tests.support.virtual_time import VirtualClock, VirtualLoop
 
 SIZES = (3, 20, 100)
 SEEDS = (1, 2, 3, 4, 5)

@@ -31,11 +31,11 @@ from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import build
-from tests.bench.virtual_time import VirtualClock, VirtualLoop
 from tests.contract.recordings import worlds
 from tests.contract.recordings.recording import Json, Recorded
 from tests.contract.recordings.replay import started_operations
 from tests.support.loopback import on_loopback
+from tests.support.virtual_time import VirtualClock, VirtualLoop
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 

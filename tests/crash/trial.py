@@ -64,7 +64,7 @@ async def trial(spawner: Spawner, point: Point | None, options: RunOptions) -> V
     async with scene(speed=options.speed, dress=wire.install) as made, probing(made):
         operator = Operator(
             spawner,
-            made.clock,
+            made.scaled_clock,
             folder,
             kubernetes=made.kubernetes_url,
             compute=made.compute_url,

@@ -42,8 +42,8 @@ from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
-from tests.bench.virtual_time import VirtualClock, VirtualLoop
 from tests.support.store_kube import StoreKube
+from tests.support.virtual_time import VirtualClock, VirtualLoop
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 GRACE = 20.0

@@ -7,7 +7,6 @@ how a cluster is managed is in `MemoryPlatform`.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,6 @@ from unittest.mock import Mock
 
 from aiohttp import web
 
-from dualstack.clock import ScaledClock
 from dualstack.cutover.cut_over import CutOver
 from dualstack.cutover.decoys import Decoys
 from dualstack.gce import ComputeClient
@@ -29,8 +27,8 @@ from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric import Fabric, LagProfile
 from tests.support.loopback import on_loopback
 from tests.support.memory_platform import CLUSTER, NODES, MemoryPlatform, pod_cidr
+from tests.support.virtual_time import VirtualClock
 
-SPEED = 1000.0
 LAG = 1.0
 """Seconds after which every simulated host has applied a change."""
 SETTINGS = Settings(
@@ -51,7 +49,7 @@ NETWORK = "projects/proj-1/global/networks/prod"
 class MemoryCluster:
     """One cluster with its cloud. `cut_over` makes a new process, which knows nothing of the one before."""
 
-    clock: ScaledClock
+    clock: VirtualClock
     compute: Compute
     client: ComputeClient
     fabric: Fabric
@@ -124,7 +122,7 @@ async def memory_cluster(
     *, knobs: Knobs | None = None, dress: Callable[[web.Application], None] | None = None
 ) -> AsyncIterator[MemoryCluster]:
     """A cluster at rest on its routes."""
-    clock = ScaledClock(time.time(), SPEED)
+    clock = VirtualClock()
     fabric = Fabric(clock, Chance(1), LagProfile.fixed(LAG))
     compute = Compute(clock, Chance(1), knobs=knobs, on_commit=fabric.on_commit)
     _create(compute)

@@ -22,8 +22,6 @@ from dualstack_sim.kube.status import StatusError
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene, scene
 
-SPEED = 800.0
-
 
 async def migrate_with(made: Scene, step: str, act: Callable[[], Awaitable[None]]) -> None:
     """Migrate, and run `act` when `step` starts."""
@@ -47,7 +45,7 @@ async def delete_instance(made: Scene, name: str) -> None:
 
 async def test_row_1_killed_between_route_deletes_and_range_it_resumes() -> None:
     """Upstream clears the list and leaves the old nodes without routes. Here the CIDRs of Nodes suffice to resume."""
-    async with scene(speed=SPEED) as made:
+    async with scene() as made:
         made.trigger()
         await made.killed_at("add-secondary-range", strategy="compressed")
         assert await made.node_routes() == []
@@ -75,7 +73,7 @@ async def test_row_2_without_a_saved_list_nothing_is_deleted() -> None:
         response: web.StreamResponse = await handler(request)
         return response
 
-    async with scene(speed=SPEED, dress=lambda app: app.middlewares.insert(0, refuse_routes)) as made:
+    async with scene(dress=lambda app: app.middlewares.insert(0, refuse_routes)) as made:
         made.trigger()
         before = await made.subnet()
         with pytest.raises(DualstackError):
@@ -89,7 +87,7 @@ async def test_row_2_without_a_saved_list_nothing_is_deleted() -> None:
 async def test_row_3_a_route_that_is_gone_already_is_deleted() -> None:
     """Upstream turns the 404 into ERR_CONFIGURATION_PROBLEM and the Shoot fails for good."""
     gone = HttpFault(404, "notFound", "The resource 'projects/proj-1/global/routes/x' was not found")
-    async with scene(FaultRule("routes.delete", Fault(error_after=gone), count=3), speed=SPEED) as made:
+    async with scene(FaultRule("routes.delete", Fault(error_after=gone), count=3)) as made:
         made.trigger()
         await made.reconcile()
         assert len(made.faults.fired) == 3
@@ -100,9 +98,7 @@ async def test_row_3_a_route_that_is_gone_already_is_deleted() -> None:
 async def test_row_4_a_stale_fingerprint_is_read_again() -> None:
     """Upstream panics on the missing operation."""
     stale = HttpFault(412, "conditionNotMet", "Invalid fingerprint.")
-    async with scene(
-        FaultRule("instances.updateNetworkInterface", Fault(error_before=stale), count=3), speed=SPEED
-    ) as made:
+    async with scene(FaultRule("instances.updateNetworkInterface", Fault(error_before=stale), count=3)) as made:
         made.trigger()
         await made.reconcile()
         assert len(made.faults.fired) == 3
@@ -113,7 +109,7 @@ async def test_row_4_a_stale_fingerprint_is_read_again() -> None:
 async def test_row_5_an_alias_whose_operation_fails_is_tried_again() -> None:
     """Upstream does not check the operation and clears the list."""
     failed = Fault(operation_error=("INTERNAL_ERROR", "Internal error."))
-    async with scene(FaultRule("instances.updateNetworkInterface", failed, count=3), speed=SPEED) as made:
+    async with scene(FaultRule("instances.updateNetworkInterface", failed, count=3)) as made:
         made.trigger()
         await made.reconcile()
         assert len(made.faults.fired) == 3
@@ -131,7 +127,7 @@ async def test_row_5_an_alias_whose_operation_fails_is_tried_again() -> None:
 )
 async def test_row_6_a_refused_range_leaves_routes_and_controller(refusal: HttpFault) -> None:
     """Upstream ends without routes and without cloud-controller-manager."""
-    async with scene(FaultRule("subnetworks.patch", Fault(error_before=refusal), nth=2), speed=SPEED) as made:
+    async with scene(FaultRule("subnetworks.patch", Fault(error_before=refusal), nth=2)) as made:
         made.trigger()
         with pytest.raises(TaskFailed) as caught:
             await made.reconcile()
@@ -147,7 +143,7 @@ async def test_row_6_a_range_that_is_refused_is_found_before_the_routes_go() -> 
         400, "invalid", "Invalid IPCidrRange: 100.96.0.0/11 conflicts with existing subnetwork 'other'."
     )
     rule = FaultRule("subnetworks.patch", Fault(error_before=refusal), nth=2, count=99)
-    async with scene(rule, speed=SPEED) as made:
+    async with scene(rule) as made:
         made.trigger(annotations={"dualstack.dev/strategy": "compressed"})
         with pytest.raises(TaskFailed, match="conflicts with existing subnetwork"):
             await made.reconcile()
@@ -163,7 +159,7 @@ async def test_row_6_a_range_that_is_refused_is_found_before_the_routes_go() -> 
 
 async def test_row_7_a_slow_controller_is_awaited() -> None:
     """Upstream continues while the old pod still creates routes."""
-    async with scene(speed=SPEED) as made:
+    async with scene() as made:
         made.pods.grace = 30.0
         made.trigger()
         await made.reconcile()
@@ -175,7 +171,7 @@ async def test_row_7_a_slow_controller_is_awaited() -> None:
 
 async def test_row_8_a_late_prefix_is_awaited() -> None:
     """Upstream gives up after 30 seconds."""
-    async with scene(speed=SPEED, latency=LatencyProfile(ipv6_prefix=(45.0, 46.0))) as made:
+    async with scene(latency=LatencyProfile(ipv6_prefix=(45.0, 46.0))) as made:
         made.trigger()
         await made.reconcile()
         await assert_end_state(made)
@@ -183,7 +179,7 @@ async def test_row_8_a_late_prefix_is_awaited() -> None:
 
 
 async def test_row_9_a_vm_that_is_deleted_meanwhile_is_left_out() -> None:
-    async with scene(speed=SPEED) as made:
+    async with scene() as made:
         gone = made.world.nodes[2].name
 
         async def vanish() -> None:
@@ -201,7 +197,7 @@ async def test_row_9_a_vm_that_is_deleted_meanwhile_is_left_out() -> None:
 
 async def test_row_10_a_stopped_vm_does_not_hold_up_the_others() -> None:
     """Upstream aborts at the first VM that cannot be changed."""
-    async with scene(speed=SPEED) as made:
+    async with scene() as made:
         stopped = made.world.nodes[0].name
 
         async def stop() -> None:
@@ -218,7 +214,7 @@ async def test_row_10_a_stopped_vm_does_not_hold_up_the_others() -> None:
 
 async def test_row_11_a_second_shoot_with_the_same_services_is_seen_before_anything_is_changed() -> None:
     """Upstream notices when the routes are gone."""
-    async with scene(speed=SPEED) as made:
+    async with scene() as made:
         network = (await made.subnet())["network"]
         services = {"name": "shoot--foo--other-services", "network": network, "ipCidrRange": "100.64.0.0/13"}
         made.compute.place("subnetworks", SUBNET, services)
@@ -232,7 +228,7 @@ async def test_row_11_a_second_shoot_with_the_same_services_is_seen_before_anyth
 
 async def test_row_12_a_vm_that_is_added_meanwhile_gets_its_alias() -> None:
     """Upstream never gives it a pod CIDR with a route or alias."""
-    async with scene(speed=SPEED) as made:
+    async with scene() as made:
         model, new = made.world.nodes[0].name, f"{NS}-w1-z1-added"
 
         async def add() -> None:
@@ -262,7 +258,7 @@ async def test_row_12_a_vm_that_is_added_meanwhile_gets_its_alias() -> None:
 
 async def test_row_13_a_cluster_without_nodes_has_nothing_to_wait_for() -> None:
     """Upstream's constraint never becomes True. Here the infrastructure is complete at once."""
-    async with scene(speed=SPEED) as made:
+    async with scene() as made:
         for route in await made.node_routes():
             await made.change("routes.delete", "global", route["name"])
         for node in made.world.nodes:
@@ -278,7 +274,7 @@ async def test_row_13_a_cluster_without_nodes_has_nothing_to_wait_for() -> None:
 
 async def test_row_14_an_overlay_given_up_in_the_same_edit_gets_aliases_or_is_refused() -> None:
     """Upstream leaves a native CNI with neither routes nor aliases."""
-    async with scene(speed=SPEED) as made:
+    async with scene() as made:
         for route in await made.node_routes():
             await made.change("routes.delete", "global", route["name"])
         made.trigger()
@@ -292,7 +288,7 @@ async def test_row_14_an_overlay_given_up_in_the_same_edit_gets_aliases_or_is_re
 
 async def test_row_15_the_way_back_during_the_cut_over_ends_on_routes() -> None:
     """The API rejects [IPv4] because of the IPv6 mask; the annotation rolls the cut-over back."""
-    async with scene(speed=SPEED) as made:
+    async with scene() as made:
         made.trigger()
         await made.killed_at("add-aliases")
         with pytest.raises(StatusError, match="nodeCIDRMaskSizeIPv6"):

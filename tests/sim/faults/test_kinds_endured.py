@@ -16,7 +16,6 @@ from dualstack_sim.faults import FaultRule, parse_faults
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 
-SPEED = 800.0
 PAGE = (Path(__file__).parents[3] / "docs" / "faults.md").read_text(encoding="utf-8")
 EXAMPLES = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
 ENDURED = ["operationError", "pending", "stale", "meanwhile", "quota", "vm"]
@@ -52,7 +51,7 @@ def test_the_examples_of_the_page_are_fault_documents(document: dict[str, Any]) 
 
 @pytest.mark.parametrize("document", EXAMPLES[: len(ENDURED)], ids=ENDURED)
 async def test_the_examples_of_the_page_are_endured(document: dict[str, Any]) -> None:
-    async with scene(*parse_faults(document), speed=SPEED) as made:
+    async with scene(*parse_faults(document)) as made:
         made.trigger()
         await made.reconcile()
         assert made.faults.fired
@@ -90,7 +89,7 @@ def test_the_json_of_the_page_is_a_fault_document() -> None:
     ids=lambda rule: "-".join([rule["method"], *sorted(rule.keys() - {"method", "count", "nth", "probability"})]),
 )
 async def test_harder_ones_are_endured_too(rule: dict[str, Any]) -> None:
-    async with scene(*rules(rule), speed=SPEED) as made:
+    async with scene(*rules(rule)) as made:
         made.trigger()
         await made.reconcile()
         assert made.faults.fired
@@ -102,7 +101,7 @@ async def test_a_resource_quota_stops_it_until_there_is_room_again() -> None:
     seconds = 200.0
     squeeze = {"limit": "ALIASES_PER_NETWORK_GLOBAL", "value": 1, "seconds": seconds}
     rule = {"method": "instances.updateNetworkInterface", "nth": 2, "quota": squeeze}
-    async with scene(*rules(rule), speed=SPEED) as made:
+    async with scene(*rules(rule)) as made:
         made.trigger()
         await stopped(made, r"Quota 'ALIASES_PER_NETWORK_GLOBAL' exceeded\.  Limit: 1\.0")
         assert len(await made.node_routes()) == 3
@@ -116,7 +115,7 @@ async def test_a_resource_quota_stops_it_until_there_is_room_again() -> None:
 
 async def test_a_range_without_quota_is_reported() -> None:
     rule = {"method": "subnetworks.patch", "quota": {"limit": "SUBNET_RANGES_PER_NETWORK", "value": 1}}
-    async with scene(*rules(rule), speed=SPEED) as made:
+    async with scene(*rules(rule)) as made:
         made.trigger()
         await stopped(made, "Quota 'SUBNET_RANGES_PER_NETWORK' exceeded")
         assert len(await made.node_routes()) == 3
@@ -125,7 +124,7 @@ async def test_a_range_without_quota_is_reported() -> None:
 @pytest.mark.parametrize("method", ["instances.updateNetworkInterface", "routes.delete"])
 async def test_a_vm_that_another_client_deletes_is_left_out(method: str) -> None:
     rule = {"method": method, "vm": {"becomes": "deleted", "name": "shoot--foo--bar-*"}}
-    async with scene(*rules(rule), speed=SPEED) as made:
+    async with scene(*rules(rule)) as made:
         made.trigger()
         await made.reconcile()
         assert made.infrastructure()["status"]["lastOperation"]["state"] == "Succeeded"
@@ -139,7 +138,7 @@ async def test_a_vm_that_another_client_deletes_is_left_out(method: str) -> None
 async def test_a_range_that_another_client_adds_meanwhile_stays() -> None:
     other = {"rangeName": "others", "ipCidrRange": "10.99.0.0/20"}
     rule = {"method": "subnetworks.patch", "nth": 2, "meanwhile": {"body": {"secondaryIpRanges": [other]}}}
-    async with scene(*rules(rule), speed=SPEED) as made:
+    async with scene(*rules(rule)) as made:
         made.trigger()
         await made.reconcile()
         subnet = await made.subnet()
@@ -155,7 +154,7 @@ async def test_a_flag_that_another_client_clears_meanwhile_stops_it_and_is_set_a
         "nth": 2,
         "meanwhile": {"body": {"allowSubnetCidrRoutesOverlap": False}},
     }
-    async with scene(*rules(rule), speed=SPEED) as made:
+    async with scene(*rules(rule)) as made:
         made.trigger()
         await stopped(made, "conflicts with existing route")
         assert len(await made.node_routes()) == 3
@@ -167,7 +166,7 @@ async def test_a_flag_that_another_client_clears_meanwhile_stops_it_and_is_set_a
 
 async def test_a_services_subnet_that_another_client_creates_first_is_used_the_next_time() -> None:
     rule = {"method": "subnetworks.insert", "target": f"{NS}-services", "meanwhile": {"body": {"description": "them"}}}
-    async with scene(*rules(rule), speed=SPEED) as made:
+    async with scene(*rules(rule)) as made:
         made.trigger()
         await stopped(made, "already exists")
         made.request()
@@ -181,7 +180,7 @@ async def test_a_services_subnet_that_another_client_creates_first_is_used_the_n
 @pytest.mark.parametrize("method", ["routes.list", "instances.list", "subnetworks.get", "*"])
 async def test_the_way_back_loses_nothing_to_stale_reads(method: str) -> None:
     """Although lists still show deleted routes, no alias is removed before its route exists."""
-    async with scene(speed=SPEED, knobs=Knobs(new_route_in_flagged_range="allow")) as made:
+    async with scene(knobs=Knobs(new_route_in_flagged_range="allow")) as made:
         made.trigger()
         await made.killed_at("clear-overlap-flag")
         assert await made.node_routes() == []

@@ -16,8 +16,6 @@ from tests.sim.faults.detector import detector
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import Scene, scene
 
-SPEED = 800.0
-
 AllowDeny = Literal["allow", "deny"]
 AcceptRefuse = Literal["accept", "refuse"]
 Order = Literal["fifo", "reordered"]
@@ -47,7 +45,7 @@ def combinations() -> list[object]:
 async def test_no_loss_or_stopped_in_time(k1: AllowDeny, k2: AcceptRefuse, k3: bool, k4: Order, k5: Shown) -> None:
     knobs = Knobs(new_route_in_flagged_range=k1, clear_flag_over_routes=k2, overlap_flag=k5)
     fabric = FabricKnobs(alias_matched=k3, subnet_order=k4)
-    async with scene(speed=SPEED, knobs=knobs, fabric_knobs=fabric) as made, detector(made):
+    async with scene(knobs=knobs, fabric_knobs=fabric) as made, detector(made):
         made.trigger()
         if k5 == "hidden":
             await assert_stopped_unharmed(made)

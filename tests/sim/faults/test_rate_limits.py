@@ -11,7 +11,7 @@ import pytest
 from dualstack.gce.client import CONNECTIONS
 from dualstack_sim.compute.project.quotas import Limits
 from tests.bench.cutover import migrate
-from tests.bench.virtual_time import VirtualLoop
+from tests.support.virtual_time import VirtualLoop
 
 NODES = 200
 DEFAULT = Limits().requests_per_minute

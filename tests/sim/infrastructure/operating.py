@@ -59,7 +59,7 @@ class Operating:
         deadline = time.monotonic() + LONGEST
         while len(self.queue):
             assert time.monotonic() < deadline, self.shoot()["status"]
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(1.0)
 
     def shoot(self) -> Manifest:
         """The Shoot as it is in the garden."""
@@ -81,7 +81,10 @@ async def operating(made: Scene, **options: Any) -> AsyncIterator[Operating]:
     running = Operating(made, **options)
     watches = Watches(running.queue.add, CONTROLLERS).handlers()
     listed = {kind: asyncio.Event() for kind in watches}
-    tasks = [asyncio.create_task(follow(made.kube, kind, handle, listed[kind].set)) for kind, handle in watches.items()]
+    tasks = [
+        asyncio.create_task(follow(made.kube_over_http, kind, handle, listed[kind].set))
+        for kind, handle in watches.items()
+    ]
     try:
         await asyncio.gather(*(event.wait() for event in listed.values()))
         yield running

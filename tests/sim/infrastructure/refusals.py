@@ -80,7 +80,7 @@ async def assert_refused(
     failed reconciles of the Infrastructure, `options` those of `scene`.
     """
     journal = Journal()
-    async with scene(dress=journal.dress, **{"speed": 300.0} | options) as made:
+    async with scene(dress=journal.dress, **options) as made:
         await spoil(made)
         journal.changes.clear()
         before, dark = made.mutations(), _dark(made)
@@ -106,7 +106,7 @@ async def _reported(operator: Operating, state: str) -> Manifest:
     deadline = time.monotonic() + LONGEST
     while (shoot := operator.shoot())["status"]["lastOperation"]["state"] != state:
         assert time.monotonic() < deadline, shoot["status"]
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(1.0)
     return shoot
 
 

@@ -15,7 +15,7 @@ import yaml
 from aiohttp import web
 
 from dualstack.cli.rehearsal.processes import running
-from dualstack.clock import ScaledClock, rfc3339
+from dualstack.clock import Clock, ScaledClock, rfc3339
 from dualstack.gardener.controllers.infrastructure import InfrastructureController
 from dualstack.gardener.controllers.infrastructure.halt import HALTED
 from dualstack.gardener.controllers.reporting import TaskFailed
@@ -23,6 +23,7 @@ from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
 from dualstack.gce import ComputeClients
 from dualstack.kube.client import LightkubeKube
+from dualstack.kube.interface import Kube
 from dualstack.model import kinds, names
 from dualstack.model.events import AnyEvent, PhaseFinished, PhaseStarted, StepStarted
 from dualstack.model.kinds import Manifest
@@ -43,10 +44,11 @@ from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
 from tests.support.controller_pods import ControllerPods
 from tests.support.loopback import connection, on_loopback
+from tests.support.store_kube import StoreKube
+from tests.support.virtual_time import VirtualClock
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 NS = "shoot--foo--bar"
-SPEED = 400.0
 PROBER_IMAGE = "registry.example/dualstack:1"
 SUBNET = "regions/europe-west1"
 ZONE = "zones/europe-west1-b"
@@ -56,7 +58,7 @@ ZONE = "zones/europe-west1-b"
 class Scene:
     """One cluster. The pods of the cloud-controller-manager, `pods`, are the only ones."""
 
-    clock: ScaledClock
+    clock: Clock
     compute: Compute
     store: KubeStore
     fabric: Fabric
@@ -64,7 +66,7 @@ class Scene:
     world: World
     kubernetes_url: str
     compute_url: str
-    kube: LightkubeKube
+    kube: Kube
     clients: ComputeClients
     pods: ControllerPods
     events: list[AnyEvent] = field(default_factory=list)
@@ -76,6 +78,18 @@ class Scene:
     @property
     def shoot(self) -> str:
         return str(self.world.shoot["metadata"]["name"])
+
+    @property
+    def scaled_clock(self) -> ScaledClock:
+        """The clock, for other processes."""
+        assert isinstance(self.clock, ScaledClock)
+        return self.clock
+
+    @property
+    def kube_over_http(self) -> LightkubeKube:
+        """The product's client, which can watch; for a scene with `dress`."""
+        assert isinstance(self.kube, LightkubeKube)
+        return self.kube
 
     def controller(self, **options: Any) -> InfrastructureController:
         """A controller of its own, as after a restart of the process."""
@@ -99,11 +113,16 @@ class Scene:
 
         def listen(event: AnyEvent) -> None:
             self.events.append(event)
-            if isinstance(event, StepStarted) and event.step == step:
+            if isinstance(event, StepStarted) and event.step == step and not reached.is_set():
                 reached.set()
+                if not after:
+                    raise asyncio.CancelledError  # before anything of the step is done
 
         process = asyncio.create_task(self.reconcile(emit=listen, **options))
-        await asyncio.wait_for(reached.wait(), timeout=60)
+        waiting = asyncio.create_task(reached.wait())
+        await asyncio.wait({process, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        assert reached.is_set(), f"the reconcile ended before {step}"
         await self.clock.sleep(after)
         process.cancel()
         await asyncio.gather(process, return_exceptions=True)
@@ -217,7 +236,7 @@ async def scene(
     nodes: int | None = None,
     example: str = "shoot.yaml",
     empty: bool = False,
-    speed: float = SPEED,
+    speed: float | None = None,
     seed: int = 3,
     knobs: Knobs | None = None,
     fabric_knobs: FabricKnobs | None = None,
@@ -227,9 +246,10 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     """Both servers on loopback, with the cluster at rest; `empty`: a project in which nothing has been created yet.
 
-    `dress` sees both applications before they serve.
+    `dress` sees both applications before they serve; only with it, the product reaches Kubernetes over HTTP. speed: of
+    a clock that other processes can follow; without it the time is virtual, and the test must run in a `VirtualLoop`.
     """
-    clock = ScaledClock(time.time(), speed)
+    clock = VirtualClock() if speed is None else ScaledClock(time.time(), speed)
     chance = Chance(seed)
     fabric = Fabric(clock, chance, knobs=fabric_knobs)
     manifest = yaml.safe_load((EXAMPLES / example).read_text(encoding="utf-8"))
@@ -258,8 +278,10 @@ async def scene(
             fabric.traffic.join(clock.now(), node.name, [node.pod_cidr])
         fabric.rest(clock.now())
         fabric.traffic.mark(clock.now())
-        kube = LightkubeKube.connect(connection(kubernetes_url))
-        stack.push_async_callback(kube.close)
+        kube: Kube = StoreKube(store)
+        if dress is not None:
+            kube = client = LightkubeKube.connect(connection(kubernetes_url))
+            stack.push_async_callback(client.close)
         clients = ComputeClients(clock, endpoint=compute_url)
         stack.push_async_callback(clients.close)
         made = Scene(
@@ -281,10 +303,12 @@ async def scene(
 
 QUICK = Settings(
     barrier_flag=65.0,
+    barrier_range_canary=65.0,
     barrier_range=65.0,
     barrier_canary=65.0,
     soak_aliases=70.0,
     barrier_route_canary=65.0,
     barrier_routes=65.0,
+    watch_every=10.0,
 )
-"""Barriers just above the slowest host of the simulated fabric."""
+"""Barriers just above the slowest host of the simulated fabric, and fewer looks at a node on trial."""

@@ -25,7 +25,7 @@ async def peered(made: Scene, cidr: str, **peering: Any) -> None:
 
 
 async def test_a_peer_that_has_the_services_range_is_seen_before_anything_is_changed() -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         await peered(made, "100.70.0.0/16")
         made.trigger()
         before = made.mutations()
@@ -42,7 +42,7 @@ async def test_a_peer_that_has_the_services_range_is_seen_before_anything_is_cha
 
 
 async def test_a_range_that_is_allocated_to_private_services_is_seen_too() -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         network = (await made.subnet())["network"]
         body = {"name": "psa", "address": "100.100.0.0", "prefixLength": 20, "purpose": "VPC_PEERING"}
         made.compute.place("addresses", "global", body | {"addressType": "INTERNAL", "network": network})
@@ -52,7 +52,7 @@ async def test_a_range_that_is_allocated_to_private_services_is_seen_too() -> No
 
 
 async def test_a_static_route_that_a_peer_exports_is_seen_too() -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         await peered(made, "10.80.0.0/16", exportCustomRoutes=True, importCustomRoutes=True)
         hop = "10.80.0.9"
         network = "projects/proj-1/global/networks/peer"
@@ -66,7 +66,7 @@ async def test_a_static_route_that_a_peer_exports_is_seen_too() -> None:
 
 
 async def test_neighbours_that_have_nothing_of_ours_are_no_reason_to_refuse() -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         await peered(made, "10.80.0.0/16")
         network = (await made.subnet())["network"]
         router = {"name": "vpn", "network": network, "bgp": {"asn": 64512, "advertiseMode": "CUSTOM"}}
@@ -93,7 +93,7 @@ async def test_internal_load_balancers_count_for_auto_where_the_api_tells(rules:
         response: web.StreamResponse = await handler(request)
         return response
 
-    async with scene(speed=800.0, dress=lambda app: app.middlewares.insert(0, balancers)) as made:
+    async with scene(dress=lambda app: app.middlewares.insert(0, balancers)) as made:
         made.trigger()
         await made.reconcile(strategy="auto")
         chosen = [event for event in made.events if isinstance(event, StrategyChosen)]

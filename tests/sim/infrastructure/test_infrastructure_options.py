@@ -53,7 +53,7 @@ async def reconciled(made: Scene) -> None:
 @asynccontextmanager
 async def project(*, empty: bool) -> AsyncIterator[Scene]:
     """An IPv4 Shoot that is about to be made, or is there already; the user's addresses are there in either case."""
-    async with scene(empty=empty, speed=800.0) as made:
+    async with scene(empty=empty) as made:
         for name in ("egress-1", "egress-2"):
             made.compute.place("addresses", SUBNET, {"name": name})
         yield made

@@ -24,7 +24,7 @@ def at_step(made: Scene, what: type[StepStarted | StepFinished], step: str) -> f
 
 
 async def test_compressed_foretells_its_blackout_and_measures_it() -> None:
-    async with scene(speed=100.0) as made:
+    async with scene() as made:
         made.trigger(annotations={"dualstack.dev/strategy": "compressed"})
         await made.reconcile()
         await assert_end_state(made)

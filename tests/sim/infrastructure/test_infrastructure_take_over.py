@@ -59,7 +59,7 @@ async def test_w7_w11_w13_w24_a_migration_of_gardeners_is_finished_wherever_it_w
     left: int, ranged: bool, aliases: int, stopped: bool, saved: bool, dual: bool
 ) -> None:
     """`left` routes still exist; `dual`: the subnet is already dual-stack (docs/reference/weaknesses.md#w2)."""
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         if stopped:
             await upstream.stop_controller(made)
         await upstream.delete_routes(made, left=left)
@@ -86,7 +86,7 @@ async def test_w7_w11_w13_w24_a_migration_of_gardeners_is_finished_wherever_it_w
 )
 async def test_s8_upstreams_own_program_is_finished_wherever_it_was_killed(changes: int) -> None:
     """Before each of its changes."""
-    async with scene(speed=400.0) as made:
+    async with scene() as made:
         assert await upstream.migrate(made, changes=changes)
         made.trigger()
         await made.reconcile()
@@ -97,7 +97,7 @@ async def test_s8_upstreams_own_program_is_finished_wherever_it_was_killed(chang
 
 async def test_the_control_plane_has_moved_and_nothing_of_it_is_there_yet() -> None:
     """10: no Deployment, no ManagedResource, the routes gone; upstream waits for them forever."""
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         await upstream.delete_routes(made)
         upstream.write_state(made, routes=True)
         for kind, name in (
@@ -112,7 +112,7 @@ async def test_the_control_plane_has_moved_and_nothing_of_it_is_there_yet() -> N
 
 @pytest.mark.parametrize("empty_list", [False, True], ids=["no-list", "empty-list"])
 async def test_s8_what_upstream_has_finished_needs_no_mutating_call(empty_list: bool) -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         assert not await upstream.migrate(made, changes=CHANGES)
         if empty_list:
             set_routes(made, [])
@@ -127,7 +127,7 @@ async def test_s8_what_upstream_has_finished_needs_no_mutating_call(empty_list: 
 
 
 async def test_at_rest_in_ipv4_it_needs_no_mutating_call() -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         before = made.mutations()
         made.request()
         await made.reconcile()
@@ -136,7 +136,7 @@ async def test_at_rest_in_ipv4_it_needs_no_mutating_call() -> None:
 
 async def test_what_we_write_is_what_upstream_would_load() -> None:
     """Every field has the name and the type of upstream's, and there is no other."""
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         made.trigger()
         await made.reconcile()
         status = made.infrastructure()["status"]

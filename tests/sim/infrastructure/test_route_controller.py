@@ -113,7 +113,7 @@ async def test_p17_where_the_flag_does_not_take_effect_it_is_scaled_to_zero() ->
 
 
 async def test_p17_pods_that_do_not_end_stop_the_cut_over() -> None:
-    async with scene(speed=2000.0) as made:
+    async with scene() as made:
         await first_pod(made)
         made.pods.grace = 10_000.0
         with pytest.raises(GateFailed, match="still has 1 pods"):

@@ -33,7 +33,7 @@ async def operated(made: Scene, folder: Path) -> AsyncIterator[None]:
     """The operator runs, on the scene's clock."""
     client = kubeconfig(folder, made.kubernetes_url)
     arguments = ["operator", "--kubeconfig", str(client), "--compute-endpoint", made.compute_url]
-    arguments += ["--clock-origin", repr(made.clock.origin), "--clock-speed", repr(made.clock.speed)]
+    arguments += ["--clock-origin", repr(made.scaled_clock.origin), "--clock-speed", repr(made.scaled_clock.speed)]
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "dualstack", *arguments), stdout=log, stderr=log

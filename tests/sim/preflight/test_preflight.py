@@ -106,7 +106,7 @@ async def without_nodes(made: Scene) -> None:
 async def test_checks_and_gates_change_nothing_and_answer_in_every_state(
     begin: Callable[[Scene], Awaitable[None]],
 ) -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         await begin(made)
         before = made.mutations()
         found = await looked_at(made)
@@ -134,7 +134,7 @@ READS = {
 
 @pytest.mark.parametrize("method", READS)
 async def test_a_read_that_is_denied_is_unknown_and_every_check_still_answers(method: str) -> None:
-    async with scene(FaultRule(method, FORBIDDEN, count=99), speed=800.0) as made:
+    async with scene(FaultRule(method, FORBIDDEN, count=99)) as made:
         found = await looked_at(made)
         assert {finding.id for finding in found} == {check.id for check in CHECKS}
         unknown = [finding.id for finding in found if finding.status == "unknown"]
@@ -154,7 +154,7 @@ async def test_a_read_that_is_denied_is_unknown_and_every_check_still_answers(me
     ],
 )
 async def test_a_blocker_that_cannot_be_ruled_out_stops_the_migration(method: str) -> None:
-    async with scene(FaultRule(method, FORBIDDEN, count=99), speed=800.0) as made:
+    async with scene(FaultRule(method, FORBIDDEN, count=99)) as made:
         made.trigger()
         error = await stopped(made)
         assert {finding.status for finding in error.findings} == {"unknown"}
@@ -162,7 +162,7 @@ async def test_a_blocker_that_cannot_be_ruled_out_stops_the_migration(method: st
 
 
 async def test_limits_that_cannot_be_counted_are_a_risk_and_stop_nothing() -> None:
-    async with scene(FaultRule("forwardingRules.aggregatedList", FORBIDDEN, count=99), speed=800.0) as made:
+    async with scene(FaultRule("forwardingRules.aggregatedList", FORBIDDEN, count=99)) as made:
         made.trigger()
         await made.reconcile()
         await assert_end_state(made)
@@ -170,7 +170,7 @@ async def test_limits_that_cannot_be_counted_are_a_risk_and_stop_nothing() -> No
 
 
 async def test_auto_does_not_choose_an_outage_because_of_a_missing_permission() -> None:
-    async with scene(FaultRule("instances.aggregatedList", FORBIDDEN, count=99), speed=800.0) as made:
+    async with scene(FaultRule("instances.aggregatedList", FORBIDDEN, count=99)) as made:
         made.trigger()
         before = made.mutations()
         assert "compute.x" in await made.refusal(strategy="auto")
@@ -179,7 +179,7 @@ async def test_auto_does_not_choose_an_outage_because_of_a_missing_permission() 
 
 async def test_a_node_without_a_route_is_a_risk_and_switches_nothing_off() -> None:
     """The quota of static routes is used up, and another cluster has a subnet in the service range."""
-    async with scene(quotas=Limits(static_routes_per_network=4), speed=800.0) as made:
+    async with scene(quotas=Limits(static_routes_per_network=4)) as made:
         await upstream.delete_routes(made, left=2)
         await of_another_cluster(made)
         made.trigger()
@@ -195,7 +195,7 @@ async def test_a_node_without_a_route_is_a_risk_and_switches_nothing_off() -> No
 
 
 async def test_nodes_without_connectivity_come_first_and_the_blockers_are_announced() -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         await without_connectivity(made)
         await of_another_cluster(made)
         made.trigger()
@@ -215,7 +215,7 @@ async def test_nodes_without_connectivity_come_first_and_the_blockers_are_announ
 async def test_a_blocker_that_appears_midway_restores_the_controller_while_every_route_exists(
     step: str, stays_stopped: bool
 ) -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         made.trigger()
         await made.killed_at(step)
         await made.change("subnetworks.delete", SUBNET, f"{NS}-services")
@@ -229,7 +229,7 @@ async def test_a_blocker_that_appears_midway_restores_the_controller_while_every
 
 
 async def test_the_pod_range_under_another_name_is_found_before_the_services_subnet_is_created() -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         await upstream.patch_nodes_subnet(made, allowSubnetCidrRoutesOverlap=True)
         taken = {"rangeName": "pods-default", "ipCidrRange": upstream.PODS}
         await upstream.patch_nodes_subnet(made, secondaryIpRanges=[taken])
@@ -241,7 +241,7 @@ async def test_the_pod_range_under_another_name_is_found_before_the_services_sub
 
 
 async def test_a_nodes_subnet_with_internal_ipv6_access_is_found_before_any_change() -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         await made.change("networks.patch", "global", NS, enableUlaInternalIpv6=True)
         await upstream.patch_nodes_subnet(made, stackType="IPV4_IPV6", ipv6AccessType="INTERNAL")
         made.trigger()
@@ -309,7 +309,7 @@ def internal_access(made: Scene) -> None:
 async def test_p02_what_no_request_can_change_is_found_before_the_first_one(
     prepare: Callable[[Scene], None], finding: str
 ) -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         prepare(made)
         made.trigger()
         error = await stopped(made)
@@ -327,7 +327,7 @@ async def test_p02_what_no_request_can_change_is_found_before_the_first_one(
     ],
 )
 async def test_p30_a_permission_that_is_missing_is_found_before_the_first_change(denied: str, found: str) -> None:
-    async with scene(FaultRule("*", Fault(denied=denied), count=99), speed=800.0) as made:
+    async with scene(FaultRule("*", Fault(denied=denied), count=99)) as made:
         made.trigger()
         error = await stopped(made)
         assert {finding.id for finding in error.findings} == {"permissions-granted"}
@@ -336,7 +336,7 @@ async def test_p30_a_permission_that_is_missing_is_found_before_the_first_change
 
 
 async def test_p21_a_guest_agent_that_may_take_the_aliases_is_a_risk() -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         for config in made.store.list(gardener_kinds.OPERATING_SYSTEM_CONFIG, NS):
             files = [file for file in config["spec"]["files"] if file["path"] != CONFIG_PATH]
             made.store.patch(
@@ -348,7 +348,7 @@ async def test_p21_a_guest_agent_that_may_take_the_aliases_is_a_risk() -> None:
 
 
 async def test_p21_the_file_of_gardener_rules_the_risk_out() -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         made.trigger()
         await made.reconcile()
         assert "PreflightRisk" not in announced(made)
@@ -356,7 +356,7 @@ async def test_p21_the_file_of_gardener_rules_the_risk_out() -> None:
 
 async def test_a_finished_cut_over_is_checked_too_before_the_rest_of_the_migration() -> None:
     """Aliases while the cluster is IPv4-only, and then a subnet of another cluster in the service range."""
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         made.trigger()
         await made.killed_at("set-stack-type")
         await made.change("subnetworks.delete", SUBNET, f"{NS}-services")
@@ -370,7 +370,7 @@ async def test_a_finished_cut_over_is_checked_too_before_the_rest_of_the_migrati
 
 
 async def test_without_the_state_of_the_cluster_the_checks_of_the_project_still_answer() -> None:
-    async with scene(speed=800.0) as made:
+    async with scene() as made:
         _, compute = await actuator_of(made)
         inventory = await Preflight(compute, cluster_of(made), Settings()).read(DualstackError("no Nodes"))
         found = run_checks(replace(inventory, planned_firewalls=("a",)))
@@ -393,7 +393,7 @@ async def one_node_missing(made: Scene) -> None:
 
 @pytest.mark.parametrize("change", [without_nodes, nodes_of_another_cluster, one_node_missing])
 async def test_x1_nothing_begins_while_a_running_vm_has_no_node(change: Callable[[Scene], Awaitable[None]]) -> None:
-    async with scene(speed=2000.0) as made:
+    async with scene() as made:
         await change(made)
         made.trigger()
         error = await stopped(made)
@@ -405,7 +405,7 @@ async def test_x1_nothing_begins_while_a_running_vm_has_no_node(change: Callable
 
 
 async def test_x1_nothing_begins_while_the_nodes_must_not_be_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with scene(speed=2000.0) as made:
+    async with scene() as made:
         listed = made.kube.list
 
         async def forbidden(kind: kinds.Kind, *words: Any, **more: Any) -> list[kinds.Manifest]:
@@ -423,7 +423,7 @@ async def test_x1_nothing_begins_while_the_nodes_must_not_be_listed(monkeypatch:
 
 async def test_p20_nothing_begins_while_a_provider_id_is_malformed() -> None:
     """The Node has the label of its zone; the provider ID alone counts."""
-    async with scene(speed=2000.0) as made:
+    async with scene() as made:
         name = made.world.nodes[0].name
         found = made.store.get(kinds.NODE, name)
         assert found is not None

@@ -27,7 +27,6 @@ Edit = Callable[[Scene], Awaitable[None]]
 NODES_SUBNET = f"{NS}-nodes"
 RANGE = "ipv4-pod-cidr"
 PODS = "100.96.0.0/11"
-SPEED = 2000.0
 
 
 def sources(made: Scene) -> Sources:
@@ -208,13 +207,13 @@ async def ipv6_prefix(made: Scene, name: str) -> str:
 
 @asynccontextmanager
 async def on_routes() -> AsyncIterator[Scene]:
-    async with scene(nodes=2, speed=SPEED) as made:
+    async with scene(nodes=2) as made:
         yield made
 
 
 @asynccontextmanager
 async def dual_stack() -> AsyncIterator[Scene]:
-    async with scene(nodes=2, speed=SPEED) as made:
+    async with scene(nodes=2) as made:
         await take_to_aliases(made)
         for node in made.world.nodes:
             await set_interface(made, node.name, stackType="IPV4_IPV6")
@@ -232,7 +231,7 @@ async def dual_stack() -> AsyncIterator[Scene]:
 
 @asynccontextmanager
 async def back_on_ipv4() -> AsyncIterator[Scene]:
-    async with scene(nodes=2, speed=SPEED) as made:
+    async with scene(nodes=2) as made:
         await take_to_aliases(made)
         await pod("web", 1)(made)
         yield made
@@ -415,7 +414,7 @@ async def test_p19_a_dual_stack_load_balancer_needs_an_address_and_a_rule_of_eac
 
 async def test_p19_without_the_right_to_read_forwarding_rules_the_check_is_unknown() -> None:
     forbidden = Fault(error_before=HttpFault(403, "forbidden", "Required 'compute.forwardingRules.list'"))
-    async with scene(FaultRule("forwardingRules.aggregatedList", forbidden, count=9), nodes=1, speed=SPEED) as made:
+    async with scene(FaultRule("forwardingRules.aggregatedList", forbidden, count=9), nodes=1) as made:
         check = await judged_balancer(made)
         assert check.status == "unknown"
         assert "compute.forwardingRules.list" in check.evidence
