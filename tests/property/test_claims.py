@@ -2,42 +2,88 @@
 
 from __future__ import annotations
 
-from dualstack.model.events import OutageExpected, OutageMeasured
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from dualstack.cli.rehearsal.claims import announced_differences, measured_differences
+from dualstack.model.events import OutageExpected
 from dualstack_sim.fabric import LagProfile
 from dualstack_sim.fabric.profile import FabricKnobs
-from tests.storm.world import StormWorld, storm_world, virtually
-
-INTERVAL = 10.0
-"""Seconds between two looks of the network problem detector."""
+from tests.storm.world import storm_world, virtually
 
 
-def measured(world: StormWorld) -> list[float]:
-    return [event.seconds for event in world.events if isinstance(event, OutageMeasured)]
+@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize("nodes", [1, 2, 12])
+def test_p09_what_compressed_announces_and_measures_is_what_the_network_lost(nodes: int, seed: int) -> None:
+    async def main() -> None:
+        async with storm_world(nodes=nodes, seed=seed, strategy="compressed") as world:
+            assert await world.operate(attempts=1)
+            await world.clock.sleep(30.0)
+            assert measured_differences(world.measured(), world.ledger()) == []
+            assert announced_differences(world.at_most(), world.ledger()) == []
+            assert [event.bound for event in world.measured()] == [""] * (nodes > 1)
+            assert (world.ledger().longest > 10.0) == (nodes > 1)
+
+    virtually(main)
 
 
-def test_p36_an_outage_is_measured_from_its_begin_across_a_restart() -> None:
+def test_p09_hosts_that_are_slow_explain_no_more_than_their_delay() -> None:
+    async def main() -> None:
+        async with storm_world(nodes=5, lag=LagProfile(alias=(1.0, 60.0)), strategy="compressed") as world:
+            assert await world.operate(attempts=1)
+            await world.clock.sleep(90.0)
+            assert world.ledger().propagation == 60.0
+            assert measured_differences(world.measured(), world.ledger()) == []
+            assert measured_differences(world.measured(), replace(world.ledger(), propagation=1.0)) != []
+            assert announced_differences(world.at_most(), world.ledger()) == []
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("step", ["delete-routes", "add-secondary-range", "add-aliases"])
+@pytest.mark.parametrize("after", [0.1, 6.0])
+def test_p36_an_outage_is_measured_from_its_begin_across_a_restart(step: str, after: float) -> None:
     async def main() -> None:
         async with storm_world(nodes=5, strategy="compressed") as world:
-            assert await world.killed_at("add-secondary-range", after=1.0)
+            assert await world.killed_at(step, after=after)
             await world.clock.sleep(100.0)
             assert await world.operate(attempts=1)
             await world.clock.sleep(30.0)
-            (seconds,) = measured(world)
-            assert world.longest() - LagProfile().longest <= seconds <= world.longest() + INTERVAL
-            assert seconds > 100.0
+            (event,) = world.measured()
+            assert event.bound == ("" if step == "add-secondary-range" else "at most")
+            assert event.seconds > 90.0
+            assert measured_differences([event], world.ledger()) == []
             annotations = world.infrastructure()["metadata"]["annotations"]
             assert "cut-over.dualstack.dev/outage-since" not in annotations
 
     virtually(main)
 
 
-def test_p09_a_canary_that_was_unreachable_is_measured_and_no_loss_is_denied_meanwhile() -> None:
+@pytest.mark.parametrize("knobs", [FabricKnobs(alias_matched=False), FabricKnobs(unmatched_to_instances=False)])
+def test_p09_a_canary_that_was_unreachable_is_measured_and_announced_as_possible(knobs: FabricKnobs) -> None:
     async def main() -> None:
-        async with storm_world(nodes=5, fabric_knobs=FabricKnobs(alias_matched=False)) as world:
+        async with storm_world(nodes=5, fabric_knobs=knobs) as world:
             assert await world.reconcile() is not None
             await world.clock.sleep(60.0)
-            (seconds,) = measured(world)
-            assert world.longest() - LagProfile().longest <= seconds <= world.longest() + INTERVAL
+            assert [event.bound for event in world.measured()] == [""]
+            assert measured_differences(world.measured(), world.ledger()) == []
+            assert announced_differences(world.at_most(), world.ledger()) == []
             assert len([event for event in world.events if isinstance(event, OutageExpected)]) == 1
+
+    virtually(main)
+
+
+def test_p09_an_outage_that_is_not_measured_is_found() -> None:
+    async def main() -> None:
+        async with storm_world(nodes=3, strategy="compressed") as world:
+            assert await world.operate(attempts=1)
+            await world.clock.sleep(30.0)
+            (silent,) = measured_differences([], world.ledger())
+            assert "was not measured" in silent
+            (event,) = world.measured()
+            doubled = msgspec.structs.replace(event, seconds=2 * event.seconds + 30.0)
+            assert "was measured as" in measured_differences([doubled], world.ledger())[0]
 
     virtually(main)

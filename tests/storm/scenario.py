@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from dualstack.cli.rehearsal.claims import announced_differences, measured_differences
 from dualstack.model.events import StrategyChosen
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
@@ -106,8 +107,11 @@ class Scenario:
         routes, aliases = await world.routes(), set(await world.aliases())
         if finished and (routes or aliases != everyone):
             broken.append("it has finished without every alias, or with routes left")
-        if not finished and routes != everyone:
-            broken.append("it has stopped without every route")
+        if not finished and everyone not in (routes, aliases):
+            broken.append("it has stopped without every route or every alias")
+        broken += measured_differences(world.measured(), world.ledger())
+        if not self.faults and self.kill is None:
+            broken += announced_differences(world.at_most(), world.ledger())
         chosen = {event.strategy for event in world.events if isinstance(event, StrategyChosen)}
         if "compressed" in chosen:  # its outage is announced
             return broken + ([f"unreachable for {world.longest():.1f} s"] if world.longest() > PATIENCE else [])

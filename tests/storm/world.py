@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
+from dualstack.cli.rehearsal.claims import Ledger
 from dualstack.clock import rfc3339
 from dualstack.gardener.controllers.infrastructure import InfrastructureController
 from dualstack.gardener.model import kinds as gardener_kinds
@@ -25,7 +26,7 @@ from dualstack.gce.errors import no_answer, refusal
 from dualstack.model import kinds, names
 from dualstack.model.conditions import HEARTBEAT_TIME, with_condition
 from dualstack.model.errors import DualstackError
-from dualstack.model.events import AnyEvent, StepStarted
+from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StepStarted
 from dualstack.model.kinds import Manifest
 from dualstack.operator.queue import delay_after
 from dualstack_sim.actors.network_problem_detector import CONDITION, PERIOD, problems
@@ -42,6 +43,7 @@ from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
+from tests.support.ledger import ledger_of
 from tests.support.store_kube import StoreKube
 from tests.support.virtual_time import VirtualClock, VirtualLoop
 
@@ -278,6 +280,18 @@ class StormWorld:
         """The IPv4 pairs that lost connectivity so far, the longest blackout first."""
         pairs = self.fabric.traffic.report(self.clock.now()).broken_pairs
         return tuple(pair for pair in pairs if pair.family == 4)
+
+    def ledger(self) -> Ledger:
+        """What the simulated network has recorded of outages so far."""
+        return ledger_of(self.fabric, self.clock.now())
+
+    def measured(self) -> list[OutageMeasured]:
+        """The outages that the product has measured."""
+        return [event for event in self.events if isinstance(event, OutageMeasured)]
+
+    def at_most(self) -> float:
+        """The longest outage that was announced, in seconds."""
+        return max((event.at_most for event in self.events if isinstance(event, OutageExpected)), default=0.0)
 
     def dark(self) -> set[tuple[str, str]]:
         """The pairs without connectivity now."""

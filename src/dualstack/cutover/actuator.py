@@ -13,6 +13,7 @@ from dualstack.cutover.bodies import Body, Change, with_first_alias, with_range,
 from dualstack.cutover.decoys import RANGE as DECOY_RANGE
 from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.headroom import HeadroomTrial
+from dualstack.cutover.measurements import Begin
 from dualstack.cutover.observation import (
     DISPROVED,
     RANGE_PROVEN,
@@ -70,7 +71,7 @@ ATTEMPTS = 5
 """How often a resource is read again because it changed between reading and writing."""
 
 OUTAGE_SINCE = "outage-since"
-"""The note of when an outage began, in seconds since the epoch."""
+"""The note of when an outage began (`Begin`)."""
 
 PROMPT = 15.0
 """Seconds for which a target that may be unreachable is tried again at once."""
@@ -107,6 +108,7 @@ class CloudActuator:
         self._read_at = 0.0
         self._unchanged: Cloud | None = None
         self._subnet: Resource | None = None
+        self._first_change: float | None = None
 
     async def observe(self) -> CutoverFacts:
         """The current state. What the last observation read of Compute counts if only the platform was changed."""
@@ -119,13 +121,17 @@ class CloudActuator:
         self._unchanged, self._subnet = None, self._last.cloud.subnet
         return self._last.facts
 
-    async def outage_since(self) -> float | None:
-        """When an outage began that has not ended, as `keep_outage` has recorded it."""
-        return float(found) if (found := (await self._platform.notes()).get(OUTAGE_SINCE)) else None
+    def first_change(self) -> float | None:
+        """When the first operation of the last step ended, as far as its polls show; None if none did."""
+        return self._first_change
 
-    async def keep_outage(self, since: float | None) -> None:
+    async def outage_since(self) -> Begin | None:
+        """When an outage began that has not ended, as `keep_outage` has recorded it."""
+        return Begin.parse(found) if (found := (await self._platform.notes()).get(OUTAGE_SINCE)) else None
+
+    async def keep_outage(self, begin: Begin | None) -> None:
         """Record when an outage began; None when it is over."""
-        await self._platform.note(OUTAGE_SINCE, None if since is None else f"{since:.1f}")
+        await self._platform.note(OUTAGE_SINCE, None if begin is None else begin.as_text())
 
     async def keep_disproved(self, limitation: Limitation) -> None:
         """Record what a trial has shown this cloud not to do; empty when the cluster is back on its routes."""
@@ -142,6 +148,15 @@ class CloudActuator:
 
     async def perform(self, transition: Transition) -> None:
         """Perform the transition; return when all its operations are done."""
+        self._first_change = None
+        await self._perform(transition)
+        self._note_change()
+
+    def _note_change(self) -> None:
+        if self._first_change is None:
+            self._first_change = self._clock.now()
+
+    async def _perform(self, transition: Transition) -> None:
         match transition:
             case StopController():
                 await self._platform.stop_route_controller()
@@ -345,7 +360,12 @@ class CloudActuator:
 
     async def _each(self, targets: Iterable[str], act: Callable[[str], Awaitable[None]]) -> None:
         """Try all targets, then raise the first error in their order."""
-        await at_most(WIDTH, *(act(name) for name in targets))
+
+        async def one(name: str) -> None:
+            await act(name)
+            self._note_change()
+
+        await at_most(WIDTH, *(one(name) for name in targets))
 
 
 def _flag(subnet: Mapping[str, Any], *, on: bool) -> Body | None:

@@ -1,60 +1,130 @@
 """Measures a cut-over: how long pods were unreachable, and how far it is.
 
-A blackout is measured as far as the two APIs show it: from the step that began it to the observation that shows its
-end. Hosts learn of a deleted route and of a new alias some seconds later, so the blackout in the data path may be
-shifted by that much.
+A blackout is measured by the operations of Compute: from the first that took effect to the last. Hosts apply both up to
+some seconds later (docs/reference/cut-over.md#host-views), which the two APIs do not show, so the blackout in the data
+path may be longer or shorter by that much.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 from dualstack.model.events import Progress
-from dualstack.plan.costs import estimate
+from dualstack.plan.costs import PROPAGATION, estimate
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.base import Strategy
 
+Bound = Literal["", "at most", "at least", "about"]
 
-class BlackoutWatch:
-    """Follows the facts of one run."""
 
-    def __init__(self) -> None:
-        self._open: tuple[float, bool, int] | None = None
-        """Of a blackout that has not ended: since when, whether its begin was observed, and how many nodes at most."""
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """When a blackout began, in seconds since the epoch.
 
-    def begin(self, facts: CutoverFacts, now: float, since: float | None = None) -> None:
-        """Take the first observation. A blackout that exists already began at `since`, or at an unknown time."""
-        if (unreachable := _unreachable(facts)) or since is not None:
-            self._open = (now if since is None else since), since is not None, unreachable or 1
+    bound: empty if the end of its first operation was observed; `at most` if the process was killed before, so `since`
+    is the request; `at least` if it began earlier than `since`.
+    """
 
-    def suspect(self, since: float, nodes: int) -> None:
-        """Nodes on trial report a problem since the step that began at `since`."""
-        if self._open is None:
-            self._open = since, True, nodes
+    since: float
+    bound: Bound = ""
+
+    def as_text(self) -> str:
+        """One line that `parse` reads."""
+        return f"{self.since:.1f} {self.bound}".strip()
+
+    @classmethod
+    def parse(cls, text: str) -> Begin:
+        """What `as_text` has written."""
+        since, _, rest = text.partition(" ")
+        return cls(float(since), next((bound for bound in ("at most", "at least") if bound == rest), ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Blackout:
+    """One that has ended.
+
+    bound: `at most` also if no step of this process ended it, so it ended before it was observed; `about` if neither
+    begin nor end were observed.
+    """
+
+    seconds: float
+    bound: Bound
+    nodes: int
 
     @property
-    def since(self) -> float | None:
-        """When the blackout that has not ended began; None without one."""
-        return self._open[0] if self._open is not None else None
+    def words(self) -> str:
+        noun = "node" if self.nodes == 1 else "nodes"
+        limit = f"{self.bound} " if self.bound else ""
+        hosts = f"hosts apply its begin and its end up to {PROPAGATION:.0f} s later"
+        return f"the pods of {self.nodes} {noun} could not reach other nodes for {limit}{self.seconds:.1f} s; {hosts}"
 
-    def follow(self, facts: CutoverFacts, *, begun: float, now: float) -> tuple[float, str] | None:
-        """Take the facts after a step that began at `begun`; returns seconds and text of a blackout that has ended."""
+
+class BlackoutWatch:
+    """Follows the facts of one run. A node that joins has no route at first, which is no blackout of it."""
+
+    def __init__(self) -> None:
+        self._open: Begin | None = None
+        self._most = 0
+        self._served: set[str] = set()
+
+    def begin(self, facts: CutoverFacts, now: float, recorded: Begin | None = None) -> None:
+        """Take the first observation. A blackout that exists already began as recorded, or before `now`.
+
+        What a saved route served, or any node if no route is saved, has been reachable before. A request that was
+        recorded and has made no node unreachable is forgotten.
+        """
+        saved = {entry.instance_name for entry in facts.saved_routes}
+        self._served.update(name for name in facts.pod_cidr_of if name in saved or not saved)
+        self._most = self._lost(facts)
+        if recorded is not None and (self._most or not recorded.bound):
+            self._open = recorded
+        elif self._most:
+            self._open = Begin(now, "at least")
+
+    def suspect(self, begin: Begin, nodes: int) -> None:
+        """Nodes on trial report a problem since the step that put them on trial."""
+        if self._open is None:
+            self._open, self._most = begin, nodes
+
+    @property
+    def open(self) -> Begin | None:
+        """When the blackout that has not ended began; None without one."""
+        return self._open
+
+    def follow(self, facts: CutoverFacts, *, began: float | None, ended: float) -> Blackout | None:
+        """Take the facts after a step; returns a blackout that has ended with it.
+
+        began: when the first change of the step took effect, None without a step; ended: when the last did.
+        """
+        lost = self._lost(facts)
+        self._served.update(set(facts.pod_cidr_of).difference(facts.unreachable))
         if self._open is None:
             # Node conditions alone do not start a blackout: they may have another cause.
-            if facts.unreachable:
-                self._open = begun, True, len(facts.unreachable)
+            if lost and facts.unreachable:
+                self._open, self._most = Begin(ended, "at least") if began is None else Begin(began), lost
             return None
-        since, whole, most = self._open
-        if unreachable := _unreachable(facts):
-            self._open = since, whole, max(most, unreachable)
+        self._most = max(self._most, lost)
+        if lost:
             return None
-        self._open = None
-        seconds, bound, noun = now - since, "at most" if whole else "at least", "node" if most == 1 else "nodes"
-        return seconds, f"the pods of {most} {noun} could not reach other nodes for {bound} {seconds:.1f} s"
+        bound = self._open.bound
+        if began is None:
+            bound = "about" if bound == "at least" else "at most"
+        over = Blackout(max(0.0, ended - self._open.since), bound, max(1, self._most))
+        self._open, self._most = None, 0
+        return over
 
+    def expect(self, now: float) -> Begin:
+        """What is recorded before a step that makes nodes unreachable, in case the process is killed."""
+        return self._open or Begin(now, "at most")
 
-def _unreachable(facts: CutoverFacts) -> int:
-    """How many VMs have no route or alias, or an alias that carries nothing (docs/reference/cut-over.md#k3)."""
-    return len({*facts.unreachable, *facts.unmatched})
+    def _lost(self, facts: CutoverFacts) -> int:
+        """How many VMs have no route or alias any more, or an alias that carries nothing
+        (docs/reference/cut-over.md#k3). A single node has no other to lose."""
+        if len(facts.pod_cidr_of) < 2:
+            return 0
+        return len(self._served.intersection({*facts.unreachable, *facts.unmatched}))
 
 
 class ProgressEstimator:

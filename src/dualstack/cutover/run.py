@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from dualstack.clock import Clock
 from dualstack.cutover.change_times import ChangeTimes
-from dualstack.cutover.measurements import BlackoutWatch, ProgressEstimator
+from dualstack.cutover.measurements import Begin, BlackoutWatch, ProgressEstimator
 from dualstack.cutover.retries import RetryBudget
 from dualstack.model.errors import ComputeError, DualstackError, GateFailed, KubeError, Unsupported, WithoutEffect
 from dualstack.model.events import Listener, OutageExpected, OutageMeasured, StepFailed, StepFinished, StepStarted
@@ -73,11 +73,15 @@ class Actuator(Protocol):
         """Reasons not to pass `gate`, one sentence each; empty when it passes. Changes nothing."""
         ...
 
-    async def outage_since(self) -> float | None:
+    def first_change(self) -> float | None:
+        """When the first change of the last step took effect; None if that is not known."""
+        ...
+
+    async def outage_since(self) -> Begin | None:
         """What `keep_outage` has recorded; it outlives the process."""
         ...
 
-    async def keep_outage(self, since: float | None) -> None:
+    async def keep_outage(self, begin: Begin | None) -> None:
         """Record when an outage began; None when it is over."""
         ...
 
@@ -140,7 +144,7 @@ class _Run:
         self._retries = RetryBudget(settings)
         self._estimator = ProgressEstimator(strategy, settings)
         self._blackout = BlackoutWatch()
-        self._kept: float | None = None
+        self._kept: Begin | None = None
         self._trial_begun: float | None = None
         self._rounds, self._round_begun = 0, clock.now()
         self._refusal: DualstackError | None = None
@@ -198,12 +202,11 @@ class _Run:
 
     async def _take_up_blackout(self, facts: CutoverFacts) -> CutoverFacts:
         """Go on with the outage that an earlier run has recorded or left; returns the facts."""
-        if self._blackout.since is None:
-            self._kept = await self._with_retries(self._actuator.outage_since)
-            self._blackout.begin(facts, self._clock.now(), self._kept)
-            if self._kept is not None:
-                return await self._seen(facts, self._kept)
-        return facts
+        if self._blackout.open is not None:
+            return facts
+        self._kept = await self._with_retries(self._actuator.outage_since)
+        self._blackout.begin(facts, self._clock.now(), self._kept)
+        return await self._seen(facts)
 
     async def _leave_trial(self, error: GateFailed, limitation: Limitation) -> GateFailed:
         """Return to routes at once; the error of the run.
@@ -212,8 +215,10 @@ class _Run:
         Nodes recover with their routes: otherwise what they report has another cause.
         """
         reporting = self._latest.with_network_problem
-        if self._trial_begun is not None:
-            self._blackout.suspect(self._trial_begun, len(self._latest.on_trial))
+        on_trial = len(self._latest.on_trial)
+        begin = Begin(self._clock.now(), "at least") if self._trial_begun is None else Begin(self._trial_begun)
+        if on_trial:
+            self._blackout.suspect(begin, on_trial)
         await self._with_retries(partial(self._actuator.keep_disproved, limitation))
         message = f"{error}; {await self._retreat(UNMATCHED, Stage.ROUTES)}"
         if (await self._observe()).unreachable:
@@ -259,11 +264,13 @@ class _Run:
 
     def _announce_outage(self, facts: CutoverFacts) -> None:
         """Report the expected outage before the first change."""
+        expected = outage(self._strategy, facts, self._settings)
         self._emit(
             OutageExpected(
                 at=self._clock.now(),
                 shoot=self._shoot,
-                seconds=0.0 if self._strategy.lossless else outage(self._strategy, facts, self._settings),
+                seconds=expected.seconds,
+                at_most=expected.at_most,
                 detail=describe_outage(self._strategy, facts, self._settings),
             )
         )
@@ -292,7 +299,8 @@ class _Run:
             self._refusal = error
             self._change_times.note_refused(refusal(transition.id, facts))
             self._failed(transition, f"{error}; trying another way", final=False)
-            return await self._seen(await self._observe(), begun)
+            effect = self._effect()
+            return await self._seen(await self._observe(), *effect)
 
     def _rescuing(self, facts: CutoverFacts) -> bool:
         return self._strategy.rescues and bool(facts.unreachable)
@@ -302,6 +310,8 @@ class _Run:
             raise GateFailed("; ".join(problems))
         check(self._strategy.invariants, facts, transition)
         self._retries.begin(transition)
+        if not set(transition.effect(facts).unreachable) <= set(facts.unreachable):
+            await self._keep(self._blackout.expect(begun))
         try:
             await self._actuator.perform(transition)
         except (ComputeError, KubeError) as error:
@@ -312,10 +322,12 @@ class _Run:
                 if self._clock.now() - begun > self._settings.urgent_timeout:
                     raise  # the nodes are served by another way
                 wait = min(wait, self._settings.urgent_backoff)
-            return await self._seen(await self._again(transition, str(error), wait), begun)
-        on_trial, facts = facts.on_trial, await self._seen(await self._observe(), begun)
+            effect = self._effect()
+            return await self._seen(await self._again(transition, str(error), wait), *effect)
+        effect, on_trial = self._effect(), facts.on_trial
+        facts = await self._seen(await self._observe(), *effect)
         if facts.on_trial and not on_trial:
-            self._trial_begun = begun
+            self._trial_begun, _ = effect
         if transition.done(facts):
             if isinstance(transition, Proof):
                 self._change_times.note_passed(transition)
@@ -329,15 +341,29 @@ class _Run:
             wait = min(wait, self._settings.urgent_backoff)
         return await self._again(transition, "change not fully visible yet", wait)
 
-    async def _seen(self, facts: CutoverFacts, begun: float) -> CutoverFacts:
-        """Hand `facts` to the blackout watch, and record the begin of a blackout; returns them."""
+    def _effect(self) -> tuple[float, float]:
+        """When the first and the last change of the step took effect that has just ended."""
         now = self._clock.now()
-        if (over := self._blackout.follow(facts, begun=begun, now=now)) is not None:
-            self._emit(OutageMeasured(at=now, shoot=self._shoot, seconds=over[0], detail=over[1]))
-        if self._blackout.since != self._kept:
-            self._kept = self._blackout.since
-            await self._with_retries(partial(self._actuator.keep_outage, self._kept))
+        return self._actuator.first_change() or now, now
+
+    async def _seen(self, facts: CutoverFacts, began: float | None = None, ended: float | None = None) -> CutoverFacts:
+        """Hand `facts` to the blackout watch, and record the begin of a blackout; returns them.
+
+        began, ended: of the changes that they show; None if no step was taken.
+        """
+        at = self._clock.now() if ended is None else ended
+        if (over := self._blackout.follow(facts, began=began, ended=at)) is not None:
+            self._emit(
+                OutageMeasured(at=at, shoot=self._shoot, seconds=over.seconds, detail=over.words, bound=over.bound)
+            )
+        await self._keep(self._blackout.open)
         return facts
+
+    async def _keep(self, begin: Begin | None) -> None:
+        """Record when a blackout began, unless that is recorded already."""
+        if begin != self._kept:
+            self._kept = begin
+            await self._with_retries(partial(self._actuator.keep_outage, begin))
 
     async def _wait(self, barrier: Barrier, facts: CutoverFacts) -> CutoverFacts:
         """Wait until the barrier opens, or until the observed facts make another step the next one.
@@ -352,7 +378,7 @@ class _Run:
             await self._watch(
                 min(barrier.remaining(facts), self._settings.observation_interval(len(facts.nodes))), facts
             )
-            facts = await self._observe()
+            facts = await self._seen(await self._observe())
         return self._left(barrier, facts, passed=barrier.remaining(facts) <= 0)
 
     async def _watch(self, seconds: float, facts: CutoverFacts) -> None:
@@ -380,7 +406,7 @@ class _Run:
                     raise Unsupported(message, gate.failure_implies)
                 raise GateFailed(message)
             await self._watch(self._settings.observe_every / 2, facts)
-            facts, looked = await self._observe(), self._clock.now()
+            facts, looked = await self._seen(await self._observe()), self._clock.now()
             if self._next(facts) != gate:
                 return self._left(gate, facts, passed=False)
         self._change_times.note_passed(gate)

@@ -7,6 +7,7 @@ migration. As JSON each event is one object on one line, tagged by `event`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
@@ -76,18 +77,27 @@ class StrategyChosen(Event, frozen=True, kw_only=True, tag="strategy.chosen"):
 
 
 class OutageExpected(Event, frozen=True, kw_only=True, tag="outage.expected"):
-    """The expected outage, announced before the cut-over: `seconds` from the first deleted route until the last node
-    has its alias; 0 for an order without loss."""
+    """The expected outage, announced before the cut-over: from the first deleted route until every host knows the last
+    alias.
+
+    seconds: usually; 0 for an order without loss. at_most: also if an operation is slow, or if the cloud does not do
+    what an order without loss depends on.
+    """
 
     seconds: float
     detail: str
+    at_most: float = 0.0
 
 
 class OutageMeasured(Event, frozen=True, kw_only=True, tag="outage.measured"):
-    """How long some pod CIDR had no route or alias according to the two APIs; hosts may take longer to learn."""
+    """How long some pod CIDR had no route or alias that carries traffic, by the operations of Compute: from the first
+    that took effect to the last. Hosts apply the begin and the end later. bound: empty, or how `seconds` is to be read
+    where begin or end could not be observed.
+    """
 
     seconds: float
     detail: str = ""
+    bound: Literal["", "at most", "at least", "about"] = ""
 
 
 class PropagationMeasured(Event, frozen=True, kw_only=True, tag="propagation.measured"):

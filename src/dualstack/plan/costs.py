@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps import (
@@ -23,6 +25,7 @@ from dualstack.plan.steps import (
 from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
 from dualstack.plan.steps.headroom import ProveHeadroom
 from dualstack.plan.strategies.base import Strategy
+from dualstack.plan.strategies.unmatched import UNMATCHED
 
 REQUESTS_PER_MINUTE = 1500
 """Default rate quota of a project for one group of methods (docs/reference/compute-engine.md#rate-defaults)."""
@@ -30,37 +33,97 @@ REQUESTS_PER_MINUTE = 1500
 PROPAGATION = 10.0
 """Seconds until the slowest host applies an alias whose operation is done (docs/reference/cut-over.md#host-views)."""
 
+REQUESTS = 3.0
+"""Seconds of the requests of a step: read, write, poll the operation, read back
+(docs/reference/compute-engine.md#request-latency)."""
+
+SLOW_CHANGE = 60.0
+"""Seconds of the slowest of a thousand changes of a subnet, which take 8 s at the median: one in a hundred takes five
+times as long, and that varies (docs/reference/compute-engine.md#operation-latency)."""
+
+CHANGE_OF_SUBNET = 8.0
+"""Seconds of a change of a subnet at the median."""
+
+DETECTION = 12.0
+"""Seconds until the unreachable node on trial is noticed: the network problem detector looks every 10 s, and its report
+is read every 2 s (docs/reference/cut-over.md#trial)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """In seconds. at_most: also if one of the operations is slow, or if the cloud does not do what an order without
+    loss depends on."""
+
+    seconds: float
+    at_most: float
+
 
 def describe_outage(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> str:
     """The expected effect of the cut-over on pods, in one sentence."""
+    if len(facts.pod_cidr_of) == 1:
+        return "The cluster has one node, so no pod loses contact with a pod of another node."
     if strategy.lossless:
         count = len(facts.unreachable)
         repaired = (
             f"; the pods of {count} nodes are unreachable already and recover with their aliases" if count else ""
         )
-        return f"No packet is expected to be lost{repaired}."
-    seconds = outage(strategy, facts, settings)
-    if seconds == 0:
+        at_most = outage(strategy, facts, settings).at_most
+        trial = (
+            ". If this cloud does not do what the order depends on, "
+            f"the pods of one node become unreachable for at most {at_most:.0f} s"
+        )
+        return f"No packet is expected to be lost{repaired}{trial if at_most else ''}."
+    expected = outage(strategy, facts, settings)
+    if expected.seconds == 0:
         return "No route is left to delete, so no further node becomes unreachable."
     count = len(facts.live_routes)
     return (
         f"The pods of all {count} nodes become unreachable from other nodes at once; the last recover after about "
-        f"{seconds:.0f} s."
+        f"{expected.seconds:.0f} s, or after at most {expected.at_most:.0f} s if an operation is slow."
     )
 
 
-def outage(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> float:
-    """Expected seconds from the first deleted route until every host knows the last alias that replaces one."""
+def outage(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> Outage:
+    """What is expected from the first deleted route until every host knows the last alias that replaces one.
+
+    An order without loss loses the pods of the node on trial if a fact does not hold, unless decoys prove it before. A
+    single node has no other to lose.
+    """
+    if len(facts.pod_cidr_of) < 2:
+        return Outage(0.0, 0.0)
+    if strategy.lossless:
+        return Outage(0.0, 0.0 if settings.decoys else _trial(strategy, facts, settings))
     elapsed, start, end = 0.0, None, 0.0
     for transition in strategy.transitions(facts, settings):
         after = transition.effect(facts)
         if start is None and len(after.unreachable) > len(facts.unreachable):
             start = elapsed
-        elapsed += duration(transition, facts)
+        elapsed += duration(transition, facts) + REQUESTS
         if start is not None and isinstance(transition, AddAliases):
             end = elapsed
         facts = after
-    return 0.0 if start is None else end - start + PROPAGATION
+    if start is None:
+        return Outage(0.0, 0.0)
+    seconds = end - start + PROPAGATION
+    return Outage(seconds, seconds + SLOW_CHANGE - CHANGE_OF_SUBNET)
+
+
+def _trial(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> float:
+    """Seconds for which the node on trial is unreachable at most; 0 if none will be on trial.
+
+    It is noticed once the first hosts have applied the change, and recovers when the last have applied the way back.
+    """
+    for transition in strategy.transitions(facts, settings):
+        facts = transition.effect(facts)
+        if facts.on_trial and facts.range_present:
+            facts = replace(facts, disproved="aliases-not-matched")
+            seconds = PROPAGATION + DETECTION
+            for step in UNMATCHED.transitions(facts, settings):
+                if not facts.unreachable:
+                    return seconds + PROPAGATION + SLOW_CHANGE - CHANGE_OF_SUBNET
+                seconds += duration(step, facts) + REQUESTS
+                facts = step.effect(facts)
+    return 0.0
 
 
 def estimate(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> float:
@@ -94,7 +157,7 @@ def duration(transition: Transition, facts: CutoverFacts) -> float:
             | ClearOverlapFlag()
             | SetStackType()
         ):
-            seconds = 8.0
+            seconds = CHANGE_OF_SUBNET
         case ProveHeadroom():
             return 45.0  # the operations of a route, of the range and of a few VMs, there and back
         case CreateDecoys() | RemoveDecoys():

@@ -110,6 +110,17 @@ class BrokenPair:
 
 
 @dataclass(frozen=True, slots=True)
+class Outage:
+    """A time in which any pair had lost connectivity: `seconds` from the first loss to the last recovery."""
+
+    since: float
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        return {"since": self.since, "seconds": round(self.seconds, 6)}
+
+
+@dataclass(frozen=True, slots=True)
 class FamilyReport:
     """One IP family. `pairs` existed at the mark, `later_pairs` were added after it; seconds are per ordered pair.
 
@@ -144,7 +155,8 @@ class FamilyReport:
 class TrafficReport:
     """The blackouts between the mark (None: from the start) and `at`.
 
-    `broken_pairs` has both families, IPv4 first; the properties are those of IPv4, which every pair has.
+    `broken_pairs` has both families, IPv4 first; the properties and `outages` are those of IPv4, which every pair has.
+    propagation: the longest time, in seconds, that a host takes to apply a change.
     """
 
     at: float
@@ -152,6 +164,8 @@ class TrafficReport:
     ipv4: FamilyReport
     ipv6: FamilyReport
     broken_pairs: tuple[BrokenPair, ...]
+    outages: tuple[Outage, ...] = ()
+    propagation: float = 0.0
 
     @property
     def pairs(self) -> int:
@@ -170,14 +184,16 @@ class TrafficReport:
         return self.ipv4.current
 
     def as_json(self) -> dict[str, Any]:
-        """`pairs`, `later_pairs`, `waited_seconds`, `blackout_seconds`, `current` of IPv4, the same under `ipv6`, and
-        `broken_pairs`."""
+        """`pairs`, `later_pairs`, `waited_seconds`, `blackout_seconds`, `current` of IPv4, the same under `ipv6`,
+        `broken_pairs`, `outages` and `propagation_seconds`."""
         return {
             "at": self.at,
             "marked_at": self.marked_at,
             **self.ipv4.as_json(),
             "ipv6": self.ipv6.as_json(),
             "broken_pairs": [pair.as_json() for pair in self.broken_pairs],
+            "outages": [outage.as_json() for outage in self.outages],
+            "propagation_seconds": self.propagation,
         }
 
 
@@ -188,6 +204,9 @@ class BlackoutRecords:
         self.family = family
         self.unreachable = 0
         self._records: dict[Pair, _Record] = {}
+        self._losing = 0
+        self._outage_since = 0.0
+        self._outages: list[Outage] = []
 
     def set(self, at: float, pair: Pair, loss: str | None, presence: EndpointPresence) -> None:
         """From `at` on the pair has no connectivity, for the reason `loss`, or has connectivity (None)."""
@@ -195,6 +214,8 @@ class BlackoutRecords:
         if loss is None:
             if record is not None and record.unreachable_since is not None:
                 record.add(max(0.0, at - record.unreachable_since))
+                if not record.waiting:
+                    self._regained(at)
                 record.unreachable_since, record.waiting = None, False
                 self.unreachable -= 1
                 if record.seconds + record.waited <= 0.0:
@@ -202,9 +223,27 @@ class BlackoutRecords:
         elif record is None:
             self._records[pair] = _Record(0.0, at, loss, at, waiting=presence.forms(at, pair))
             self.unreachable += 1
+            if not self._records[pair].waiting:
+                self._lost(at)
         elif record.unreachable_since is None:
             record.unreachable_since = at
             self.unreachable += 1
+            self._lost(at)
+
+    def _lost(self, at: float) -> None:
+        self._losing += 1
+        if self._losing == 1:
+            self._outage_since = at
+
+    def _regained(self, at: float) -> None:
+        self._losing -= 1
+        if not self._losing and at > self._outage_since:
+            self._outages.append(Outage(self._outage_since, at - self._outage_since))
+
+    def outages(self, at: float) -> tuple[Outage, ...]:
+        """The times until `at` in which any pair had lost connectivity, in order."""
+        running = at - self._outage_since if self._losing else 0.0
+        return (*self._outages, *((Outage(self._outage_since, running),) if running > 0.0 else ()))
 
     def restart(self, at: float) -> None:
         """Count from `at`; unreachable pairs stay unreachable."""
@@ -213,6 +252,7 @@ class BlackoutRecords:
             for pair, record in self._records.items()
             if record.unreachable_since is not None
         }
+        self._outages, self._losing, self._outage_since = [], len(self._records), at
 
     def unreachable_pairs(self) -> list[Pair]:
         """Pairs without connectivity now."""

@@ -55,7 +55,7 @@ class Fabric:
         self._most_interfaces = 0
         self._data_path = DataPath(self._ledger_of, self._ledgers, self._knobs)
         self.advertisements = Advertisements()
-        self.traffic = Traffic(self._data_path, self._schedule, self.settle)
+        self.traffic = Traffic(self._data_path, self._schedule, self.settle, self._lag.longest)
 
     def on_commit(self, commit: Commit) -> None:
         """Apply a commit at `commit.at` and propagate it to the hosts."""

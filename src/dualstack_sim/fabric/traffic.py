@@ -43,10 +43,13 @@ class Endpoint:
 class Traffic:
     """Observes every ordered pair of endpoints and records how long each has no connectivity."""
 
-    def __init__(self, data_path: DataPath, schedule: Schedule, settle: Callable[[float], None]) -> None:
+    def __init__(
+        self, data_path: DataPath, schedule: Schedule, settle: Callable[[float], None], propagation: float
+    ) -> None:
         self._data_path = data_path
         self._schedule = schedule
         self._settle = settle
+        self._propagation = propagation
         self._endpoints: dict[str, Endpoint] = {}
         self._owners: BlockIndex[str] = BlockIndex()
         self._blackouts = {family: BlackoutRecords(family) for family in FAMILIES}
@@ -88,7 +91,8 @@ class Traffic:
             )
             for family in FAMILIES
         )
-        return TrafficReport(at, self._marked_at, ipv4, ipv6, (*broken[4], *broken[6]))
+        pairs, outages = (*broken[4], *broken[6]), self._blackouts[4].outages(at)
+        return TrafficReport(at, self._marked_at, ipv4, ipv6, pairs, outages, self._propagation)
 
     def unreachable_pairs(self, at: float) -> Sequence[tuple[str, str]]:
         """The ordered pairs of hosts without IPv4 connectivity between their pods at `at`."""

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from aiohttp import web
 
+from dualstack.cli.rehearsal.claims import Ledger
 from dualstack.cli.rehearsal.processes import running
 from dualstack.clock import Clock, ScaledClock, rfc3339
 from dualstack.gardener.controllers.infrastructure import InfrastructureController
@@ -43,6 +44,7 @@ from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
 from tests.support.controller_pods import ControllerPods
+from tests.support.ledger import ledger_of
 from tests.support.loopback import connection, on_loopback
 from tests.support.store_kube import StoreKube
 from tests.support.virtual_time import VirtualClock
@@ -192,6 +194,10 @@ class Scene:
     def lost(self) -> float:
         """The longest blackout of any pair so far, in seconds."""
         return float(self.fabric.traffic.report(self.clock.now()).blackout_seconds["max"])
+
+    def ledger(self) -> Ledger:
+        """What the simulated network has recorded of outages so far."""
+        return ledger_of(self.fabric, self.clock.now())
 
     def mutations(self) -> int:
         return int(self.compute.statistics()["mutations"])

@@ -5,21 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from dualstack.cli.rehearsal.checks import FinishedRun, first_contact, ipv4_loss, ipv4_now, verify
+from dualstack.cli.rehearsal.checks import FinishedRun, as_stated, first_contact, ipv4_loss, ipv4_now, verify
 from dualstack.cli.rehearsal.record import BACK, FORWARD, Record
 from dualstack.cli.rehearsal.result import Phase
 from dualstack.cli.rehearsal.world import World, WorldAddress, open_world
 from dualstack.cli.shoot_file import read_shoot
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gce import ComputeClient
+from dualstack.model.events import OutageMeasured
 from dualstack.verify.checks import ON_ALIASES, ON_ROUTES, Check, CheckStatus
 from tests.sim.rehearsal.command import EXAMPLE, rehearse, served
 
-UNBROKEN: dict[str, Any] = {"pairs": 6, "laterPairs": 0, "brokenPairs": [], "current": 0}
+UNBROKEN: dict[str, Any] = {
+    "pairs": 6,
+    "laterPairs": 0,
+    "brokenPairs": [],
+    "outages": [],
+    "propagationSeconds": 10.0,
+    "current": 0,
+}
 
 
 @asynccontextmanager
@@ -59,7 +67,13 @@ async def test_p32_pairs_without_connectivity_at_the_end_fail_even_a_lossy_strat
             await opened.clock.sleep(5.0)
         checks = await verify(FinishedRun(opened, Record(), UNBROKEN, "compressed"), complete=False)
         assert by_status(checks) == {
-            "passed": ["traffic.ipv4", "traffic.new-nodes", *ON_ROUTES, "control-plane.ignore-annotation"],
+            "passed": [
+                "traffic.ipv4",
+                "traffic.as-stated",
+                "traffic.new-nodes",
+                *ON_ROUTES,
+                "control-plane.ignore-annotation",
+            ],
             "failed": ["traffic.ipv4-at-end"],
         }
 
@@ -114,14 +128,61 @@ def test_a_node_that_joins_may_wait_for_its_route_or_alias(waited: float, status
     assert ipv4_loss(traffic, "overlap", 200.0).status == "passed"
 
 
-def test_p32_an_outage_is_compared_with_its_announcement() -> None:
-    broken = [{"from": "a", "to": "b", "family": "IPv4", "seconds": 90.0, "waited": 0.0, "since": 300.0}]
-    lost = {**UNBROKEN, "brokenPairs": broken}
-    assert ipv4_loss(lost, "compressed", 200.0, 50.0, undisturbed=True).status == "accepted"
-    assert ipv4_loss(lost, "compressed", 200.0, 33.0, undisturbed=True) == Check(
-        "traffic.ipv4", "failed", "1 pod pairs lost IPv4 connectivity, for at most 90.0 s; announced: 33 s"
-    )
-    assert ipv4_loss(lost, "compressed", 200.0, 33.0, undisturbed=False).status == "accepted"
+def stated(
+    *measured: OutageMeasured, outages: tuple[tuple[float, float], ...] = (), announced: float = 0.0, **options: Any
+) -> Check:
+    """The check of a run with these measured outages and these of the network, as begin and end."""
+    record = Record(origin=1000.0, announced=announced, measured=list(measured))
+    record.phases.append(Phase("cut-over", 100.0, None))
+    found = [{"since": begin, "seconds": end - begin} for begin, end in outages]
+    traffic = {**UNBROKEN, "outages": found}
+    world: Any = None
+    return as_stated(FinishedRun(world, record, traffic, "compressed", **options))
+
+
+def measured(begin: float, end: float, bound: Literal["", "at most", "at least"] = "") -> OutageMeasured:
+    return OutageMeasured(at=1000.0 + end, shoot="", seconds=end - begin, bound=bound)
+
+
+@pytest.mark.parametrize(
+    ("check", "status", "evidence"),
+    [
+        (stated(), "passed", "outage announced: none; measured: none; by the network: 0.0 s"),
+        (
+            stated(measured(200.0, 230.0), outages=((204.0, 248.0),), announced=60.0),
+            "passed",
+            "outage announced: at most 60 s; measured: 30.0 s; by the network: 44.0 s",
+        ),
+        (
+            stated(measured(200.0, 230.0), outages=((201.0, 247.0),), announced=60.0),
+            "failed",
+            "an outage of 46.0 s was measured as 30.0 s",
+        ),
+        (
+            stated(measured(200.0, 300.0), outages=((201.0, 247.0),), announced=60.0),
+            "failed",
+            "an outage of 46.0 s was measured as 100.0 s",
+        ),
+        (stated(measured(200.0, 300.0, "at most"), outages=((201.0, 247.0),), announced=60.0), "passed", ""),
+        (stated(measured(230.0, 240.0, "at least"), outages=((201.0, 247.0),), announced=60.0), "passed", ""),
+        (stated(measured(200.0, 230.0)), "failed", "an outage of 0.0 s was measured as 30.0 s"),
+        (stated(outages=((200.0, 216.0),), announced=60.0), "failed", "an outage of 16.0 s was not measured"),
+        (stated(outages=((20.0, 50.0),)), "passed", ""),
+        (
+            stated(measured(200.0, 232.0), outages=((200.0, 232.0),), announced=31.0),
+            "failed",
+            "an outage of 32.0 s was announced as at most 31 s",
+        ),
+        (stated(measured(200.0, 232.0), outages=((200.0, 232.0),), announced=31.0, undisturbed=False), "passed", ""),
+        (stated(outages=((200.0, 300.0),), on_time=False), "unknown", "not compared"),
+    ],
+)
+def test_p09_what_the_operator_states_of_an_outage_is_compared_with_the_network(
+    check: Check, status: CheckStatus, evidence: str
+) -> None:
+    assert check.id == "traffic.as-stated"
+    assert check.status == status
+    assert evidence in check.evidence
 
 
 def test_p32_the_end_is_judged_by_the_pairs_without_connectivity() -> None:
@@ -138,6 +199,8 @@ def test_a_failed_rehearsal_lists_the_checks_of_its_rollback() -> None:
     statuses = {check["id"]: check["status"] for check in outcome.result["checks"]}
     assert statuses == {
         "traffic.ipv4": "failed",
+        "traffic.as-stated": "passed",
+        "traffic.new-nodes": "passed",
         "traffic.ipv4-at-end": "passed",
         **dict.fromkeys(ON_ROUTES, "passed"),
         "control-plane.ignore-annotation": "passed",

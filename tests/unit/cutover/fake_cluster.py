@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from dualstack.cutover.measurements import Begin
 from dualstack.cutover.run import NodeReports, run_cutover
 from dualstack.model.errors import DualstackError
 from dualstack.model.events import AnyEvent, StepFailed, StepFinished, StepStarted
@@ -57,7 +58,7 @@ class FakeCluster:
     kill_after: int | None = None
     complaints: Callable[[CutoverFacts], frozenset[str]] = lambda facts: facts.with_network_problem
     joining: Callable[[FakeCluster], CutoverFacts] | None = None
-    outage: float | None = None
+    outage: Begin | None = None
     performed: list[Transition] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     observed: int = 0
@@ -93,11 +94,14 @@ class FakeCluster:
         waiting = self.problems.get(gate.id, [])
         return [waiting.pop(0)] if waiting else []
 
-    async def outage_since(self) -> float | None:
+    def first_change(self) -> float | None:
+        return None
+
+    async def outage_since(self) -> Begin | None:
         return self.outage
 
-    async def keep_outage(self, since: float | None) -> None:
-        self.outage = since
+    async def keep_outage(self, begin: Begin | None) -> None:
+        self.outage = begin
 
     async def keep_disproved(self, limitation: Limitation) -> None:
         self.facts = replace(self.facts, disproved=limitation)

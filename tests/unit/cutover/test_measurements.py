@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dualstack.cutover.measurements import BlackoutWatch, ProgressEstimator
+from dualstack.cutover.measurements import Begin, Blackout, BlackoutWatch, ProgressEstimator
 from dualstack.plan.costs import estimate
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
@@ -21,27 +21,72 @@ def served(*numbers: int) -> CutoverFacts:
     return replace(at_rest(3), routes=tuple(map(route, numbers)))
 
 
-def test_a_blackout_is_measured_from_the_step_that_began_it_to_its_end() -> None:
+def follow(watch: BlackoutWatch, facts: CutoverFacts, began: float | None, ended: float) -> Blackout | None:
+    return watch.follow(facts, began=began, ended=ended)
+
+
+def test_p09_a_blackout_is_measured_from_the_first_change_to_the_last() -> None:
     watch = BlackoutWatch()
     watch.begin(served(0, 1, 2), 100.0)
-    assert watch.follow(served(0, 1, 2), begun=105.0, now=106.0) is None
-    assert watch.follow(served(2), begun=110.0, now=112.0) is None
-    assert watch.follow(served(1, 2), begun=115.0, now=116.0) is None
-    assert watch.follow(served(0, 1, 2), begun=120.0, now=121.5) == (
-        11.5,
-        "the pods of 2 nodes could not reach other nodes for at most 11.5 s",
+    assert follow(watch, served(0, 1, 2), 105.0, 106.0) is None
+    assert follow(watch, served(2), 110.0, 112.0) is None
+    assert watch.open == Begin(110.0)
+    assert follow(watch, served(1, 2), 115.0, 116.0) is None
+    over = follow(watch, served(0, 1, 2), 120.0, 121.5)
+    assert over == Blackout(11.5, "", 2)
+    assert over.words == (
+        "the pods of 2 nodes could not reach other nodes for 11.5 s; hosts apply its begin and its end up to 10 s later"
     )
-    assert watch.follow(served(0, 1, 2), begun=130.0, now=131.0) is None
+    assert follow(watch, served(0, 1, 2), 130.0, 131.0) is None
 
 
-def test_one_that_existed_before_is_a_minimum_and_the_next_is_counted_anew() -> None:
+def test_p09_one_that_existed_before_is_a_minimum_and_the_next_is_counted_anew() -> None:
     watch = BlackoutWatch()
     watch.begin(served(), 100.0)
-    seconds, words = watch.follow(served(0, 1, 2), begun=110.0, now=120.0) or (0.0, "")
-    assert (seconds, words) == (20.0, "the pods of 3 nodes could not reach other nodes for at least 20.0 s")
-    assert watch.follow(served(0, 1), begun=200.0, now=201.0) is None
-    seconds, words = watch.follow(served(0, 1, 2), begun=202.0, now=203.0) or (0.0, "")
-    assert (seconds, words) == (3.0, "the pods of 1 node could not reach other nodes for at most 3.0 s")
+    over = follow(watch, served(0, 1, 2), 110.0, 120.0)
+    assert over == Blackout(20.0, "at least", 3)
+    assert "for at least 20.0 s" in over.words
+    assert follow(watch, served(0, 1), 200.0, 201.0) is None
+    assert follow(watch, served(0, 1, 2), 202.0, 203.0) == Blackout(3.0, "", 1)
+
+
+def test_p09_one_that_no_step_began_is_a_minimum() -> None:
+    watch = BlackoutWatch()
+    watch.begin(served(0, 1, 2), 100.0)
+    assert follow(watch, served(0), None, 130.0) is None
+    assert follow(watch, served(0, 1, 2), 131.0, 135.0) == Blackout(5.0, "at least", 2)
+
+
+def test_p09_one_that_no_step_ended_is_a_maximum() -> None:
+    watch = BlackoutWatch()
+    watch.begin(served(0, 1), 100.0, Begin(90.0))
+    assert follow(watch, served(0, 1, 2), None, 130.0) == Blackout(40.0, "at most", 1)
+    watch.begin(served(0, 1), 200.0)
+    assert follow(watch, served(0, 1, 2), None, 230.0) == Blackout(30.0, "about", 1)
+
+
+def test_p09_a_node_that_joins_has_lost_nothing() -> None:
+    watch, joined = BlackoutWatch(), replace(served(0, 1, 2), nodes=(*at_rest(3).nodes, node(3)))
+    watch.begin(served(0, 1, 2), 100.0)
+    assert follow(watch, joined, None, 110.0) is None
+    assert watch.open is None
+    assert follow(watch, replace(joined, routes=tuple(map(route, range(4)))), 120.0, 121.0) is None
+    assert follow(watch, joined, 130.0, 131.0) is None
+    assert watch.open == Begin(130.0)
+
+
+def test_p09_a_request_that_began_nothing_before_a_kill_is_forgotten() -> None:
+    watch = BlackoutWatch()
+    assert watch.expect(90.0) == Begin(90.0, "at most")
+    watch.begin(served(0, 1, 2), 100.0, Begin(90.0, "at most"))
+    assert watch.open is None
+    watch.begin(served(0, 1), 100.0, Begin(90.0, "at most"))
+    assert follow(watch, served(0, 1, 2), 105.0, 106.0) == Blackout(16.0, "at most", 1)
+
+
+@pytest.mark.parametrize("begin", [Begin(1790000000.5), Begin(90.0, "at most"), Begin(90.0, "at least")])
+def test_the_record_of_a_begin_is_read_as_written(begin: Begin) -> None:
+    assert Begin.parse(begin.as_text()) == begin
 
 
 def bare(problem: bool) -> CutoverFacts:
@@ -57,12 +102,11 @@ def test_conditions_of_nodes_prolong_a_blackout_but_start_none() -> None:
     assert bare(problem=True).unmatched == ("node-0",)
     watch = BlackoutWatch()
     watch.begin(served(0, 1, 2), 100.0)
-    assert watch.follow(bare(problem=True), begun=110.0, now=111.0) is None
-    assert watch.follow(bare(problem=False), begun=112.0, now=113.0) is None
+    assert follow(watch, bare(problem=True), 110.0, 111.0) is None
+    assert follow(watch, bare(problem=False), 112.0, 113.0) is None
     watch.begin(bare(problem=True), 200.0)
-    assert watch.follow(bare(problem=True), begun=210.0, now=211.0) is None
-    seconds, _ = watch.follow(bare(problem=False), begun=220.0, now=221.0) or (0.0, "")
-    assert seconds == 21.0
+    assert follow(watch, bare(problem=True), 210.0, 211.0) is None
+    assert follow(watch, bare(problem=False), 220.0, 221.0) == Blackout(21.0, "at least", 1)
 
 
 @pytest.mark.parametrize("elapsed", [0.0, 10.0, 1e6])

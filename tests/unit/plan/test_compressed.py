@@ -80,7 +80,7 @@ def test_obstacles_of_the_outage_are_reported_before_it() -> None:
 
 
 def test_each_minute_of_quota_adds_a_minute_to_the_outage() -> None:
-    small, large = (outage(COMPRESSED, at_rest(count), SETTINGS) for count in (1500, 1501))
+    small, large = (outage(COMPRESSED, at_rest(count), SETTINGS).seconds for count in (1500, 1501))
     assert large - small == 120.0  # the deletes and the aliases
 
 

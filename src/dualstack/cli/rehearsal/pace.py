@@ -25,6 +25,9 @@ from dualstack.gardener.model.shoot import ShootView
 REQUEST = 0.5
 """Simulated seconds that a request may take before the run; during the run, the processes also work on others."""
 
+COMPARABLE = 1.0
+"""Simulated seconds for a request up to which the outages of a run are compared with their announcement."""
+
 BEHIND = 1.5
 """Simulated seconds for a request above which the durations of a run are not to be trusted."""
 
@@ -62,6 +65,11 @@ class Pace:
     def request_seconds(self) -> float:
         """Simulated seconds that a request took on average."""
         return statistics.fmean(self._samples) * self.speed if self._samples else 0.0
+
+    @property
+    def comparable(self) -> bool:
+        """Whether requests were quick enough for an outage to last no longer than on the real cloud."""
+        return self.request_seconds <= COMPARABLE
 
     @property
     def behind(self) -> bool:

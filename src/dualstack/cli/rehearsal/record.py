@@ -109,7 +109,9 @@ class Record:
     strategies: list[str] = field(default_factory=list)
     """The strategies that were chosen, in order; after a restart in the middle it may be another."""
     announced: float = 0.0
-    """The longest outage that was announced, in seconds."""
+    """The longest outage that was announced as possible, in seconds."""
+    measured: list[events.OutageMeasured] = field(default_factory=list)
+    """The outages that were measured. Unlike other times, theirs are in seconds since the epoch."""
     refusals: Counter[str] = field(default_factory=Counter)
     """Steps that the operator gave up for a reason that replanning does not remove, with counts."""
     _shown: dict[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -147,8 +149,10 @@ class Record:
                 self.notices.append(Notice(at, reason, detail))
             case events.StrategyChosen(strategy=name):
                 self.strategies.append(name)
-            case events.OutageExpected(seconds=seconds):
-                self.announced = max(self.announced, seconds)
+            case events.OutageExpected(at_most=at_most):
+                self.announced = max(self.announced, at_most)
+            case events.OutageMeasured():
+                self.measured.append(event)
             case _:
                 pass
 

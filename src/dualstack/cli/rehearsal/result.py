@@ -137,6 +137,9 @@ def traffic_since(traffic: dict[str, Any], origin: float) -> dict[str, Any]:
         {key: round(value, 3) if isinstance(value, float) else value for key, value in pair.items()}
         for pair in (_since(origin, pair, "since") for pair in account["brokenPairs"])
     ]
+    account["outages"] = [
+        {**_since(origin, outage, "since"), "seconds": round(outage["seconds"], 3)} for outage in account["outages"]
+    ]
     return account
 
 

@@ -336,7 +336,7 @@ class Rehearsal:
         self._verifying = True
         try:
             traffic = traffic_since(await world.control("/traffic"), self._origin)
-            disturbed = self._kills or (await world.control("/faults"))["fired"] or self._pace.behind
+            disturbed = self._kills or (await world.control("/faults"))["fired"]
             finished = FinishedRun(
                 world,
                 self._record,
@@ -344,6 +344,7 @@ class Rehearsal:
                 self._strategy(),
                 self._options.landscape,
                 undisturbed=not disturbed,
+                on_time=self._pace.comparable,
             )
             return await verify(finished, complete=complete)
         finally:
