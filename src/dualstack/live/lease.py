@@ -29,17 +29,23 @@ ABANDONED = 600.0
 """Seconds without renewal after which the Lease is taken at once."""
 
 
+PROGRESS = "dualstack.dev/progress"
+"""The annotation with what the holder reports of its work (`dualstack.live.report`)."""
+
+
 class Held(DualstackError):
     """Another process changes the cluster."""
 
 
 @dataclass(slots=True)
 class Holder:
-    """A process that wants to be the only one. identity: names it to people, and no other process."""
+    """A process that wants to be the only one. identity: names it to people, and no other process. report: what each
+    renewal says of its work."""
 
     kube: Kube
     clock: Clock
     identity: str
+    report: Callable[[], str] = str
     _confirmed: float | None = None
     """When the API last confirmed that this process holds the Lease, by its own clock."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -149,7 +155,9 @@ class Holder:
 
     async def _write(self, lease: Manifest, holder: str | None = None) -> None:
         """Conflict when it has changed since it was read."""
-        metadata = {"resourceVersion": lease["metadata"]["resourceVersion"]}
+        reported = self.report() if holder is None else ""
+        version = lease["metadata"]["resourceVersion"]
+        metadata = {"resourceVersion": version, "annotations": {PROGRESS: reported or None}}
         await self.kube.patch(LEASE, NAME, {"metadata": metadata, "spec": self._spec(holder)}, KUBE_SYSTEM)
 
     def _spec(self, holder: str | None = None) -> Manifest:

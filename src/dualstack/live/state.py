@@ -17,7 +17,7 @@ NodePath = Literal["route", "route and alias", "alias", "none", "no pod CIDR"]
 
 
 class NodeState(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """One node: its IPv4 pod CIDR, what leads to it, and why it is not healthy."""
+    """One node: its IPv4 pod CIDR, what leads to it, why it is not healthy, and what it waits for."""
 
     name: str
     zone: str
@@ -25,6 +25,7 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_
     path: NodePath
     problem: str = ""
     dual_stack: bool = False
+    waits_for: str = ""
 
 
 def standing(facts: CutoverFacts) -> Standing:
@@ -41,6 +42,7 @@ def standing(facts: CutoverFacts) -> Standing:
 
 def node_states(facts: CutoverFacts, dual_stack: frozenset[str] = frozenset()) -> tuple[NodeState, ...]:
     """Each machine with its path, by name. dual_stack: the Nodes with a pod CIDR of each family."""
+    now = standing(facts)
     return tuple(
         NodeState(
             name=node.name,
@@ -49,9 +51,24 @@ def node_states(facts: CutoverFacts, dual_stack: frozenset[str] = frozenset()) -
             path=_path(node.name, facts),
             problem=facts.unhealthy.get(node.name, ""),
             dual_stack=node.name in dual_stack,
+            waits_for=_waits_for(_path(node.name, facts), now),
         )
         for node in sorted(facts.nodes, key=lambda node: node.name)
     )
+
+
+def _waits_for(path: NodePath, now: Standing) -> str:
+    match path, now:
+        case "no pod CIDR", _:
+            return "its pod CIDR, which the cluster assigns when the Node has joined"
+        case "none", _:
+            return "a route or an alias: its pods are unreachable"
+        case "route", "preparing" | "cutting-over":
+            return "its alias"
+        case "route and alias", "cutting-over":
+            return "the deletion of its route"
+        case _:
+            return ""
 
 
 def _path(name: str, facts: CutoverFacts) -> NodePath:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import click
+import msgspec
 
 from dualstack.cli.live.connect import Connected
 from dualstack.cli.words import announced, duration
@@ -19,7 +20,9 @@ from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.run import DirectionChanged
 from dualstack.live.platform import LivePlatform
 from dualstack.live.record import Record
+from dualstack.live.report import Report
 from dualstack.live.route_controller import RouteController
+from dualstack.model import events
 from dualstack.model.errors import Interrupted, InvalidInput
 from dualstack.model.events import AnyEvent, OutageMeasured, StepFailed, StepFinished, StepStarted
 from dualstack.plan.settings import Settings
@@ -34,6 +37,8 @@ class Progress:
     step: str = ""
     finished: list[str] = field(default_factory=list)
     outage: float = 0.0
+    report: Report = field(default_factory=Report)
+    """What `dualstack status` shows of this process."""
 
     def say(self, sentence: str) -> None:
         """Print a sentence on standard error."""
@@ -46,9 +51,14 @@ class Progress:
         match event:
             case StepStarted(step=step, detail=detail):
                 self.step = step
+                self.report = Report(
+                    step=step, since=event.at, end=self.report.end, awaits=detail if self.waiting else ""
+                )
                 self.say(f"{at}{step}{f': {detail}' if detail else ''}")
             case StepFailed(step=step, detail=detail):
                 self.say(f"{at}{step} FAILED: {detail}")
+            case events.Progress(eta=float(left)):
+                self.report = msgspec.structs.replace(self.report, end=event.at + left)
             case _:
                 if (sentence := announced(event)) is not None:
                     self.say(f"{at}{sentence}")
@@ -120,6 +130,7 @@ class Change:
                         "command again to go on"
                     ) from error
 
+        self.cluster.holder.report = lambda: msgspec.json.encode(self.progress.report).decode()
         await self.cluster.holder.alone(stoppable, self.progress.say)
 
     def _stop(self, stop: asyncio.Event, task: asyncio.Future[None]) -> None:

@@ -13,6 +13,7 @@ from dualstack.cli.live.prepare import PROVEN, print_outcome
 from dualstack.cli.words import duration
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.advice import STOP_ROUTES
+from dualstack.live.report import Report
 from dualstack.live.route_controller import CloudControllerManagerPods, GardenerRoutes, RouteController
 from dualstack.live.state import standing
 from dualstack.model.errors import GateFailed, InvalidInput
@@ -82,6 +83,7 @@ async def _await_readiness(change: Change, controller: RouteController, *, wait:
     while reason := await _not_ready(change, controller):
         if not wait:
             raise GateFailed(reason)
+        change.progress.report = Report(step="await-readiness", since=since, awaits=reason)
         if reason != said or clock.now() > said_at + REMIND_EVERY:
             change.progress.say(f"Waiting for {duration(clock.now() - since)}: {reason}.")
             said, said_at = reason, clock.now()

@@ -4,26 +4,48 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import msgspec
 
 from dualstack.cli.live.change import Change, Progress
 from dualstack.cli.live.connect import Connected, connected
-from dualstack.cli.live.finish import controller_of
+from dualstack.cli.live.finish import REMIND_EVERY, controller_of
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.result import ClusterName, print_result
+from dualstack.cli.words import duration
 from dualstack.live.advice import next_steps
-from dualstack.live.lease import holder_of
+from dualstack.live.lease import DURATION
+from dualstack.live.platform import KEPT
+from dualstack.live.report import Working, working
 from dualstack.live.state import NodeState, Standing, node_states, standing
+from dualstack.model.errors import ComputeError, GateFailed, KubeError
+from dualstack.plan.costs import estimate
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategies.finish import FINISH
+from dualstack.plan.strategies.prepare import PREPARE
 
 WATCH_EVERY = 5.0
 MOST_NODES = 20
 """How many nodes the text form lists; JSON has all of them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """timeout: seconds after which the wait fails."""
+
+    until: Literal["prepared", "finished"]
+    timeout: float
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Where the cut-over of a cluster stands. works: the process that changes it now; empty without one."""
+    """Where the cut-over of a cluster stands. works: the process that changes it now; empty without one. step, awaits:
+    what it reports. time_left: expected seconds until that process ends, or that the next command needs.
+    """
 
     schema: str
     cluster: ClusterName
@@ -36,8 +58,20 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     route_controller: tuple[str, ...] = ()
     unreachable: tuple[str, ...] = ()
     works: str = ""
+    step: str = ""
+    awaits: str = ""
+    time_left: float | None = None
     nodes: tuple[NodeState, ...] = ()
     next_steps: tuple[str, ...] = ()
+
+    def waiting_words(self) -> str:
+        """What the cut-over waits for now, in one clause."""
+        nodes = [node for node in self.nodes if node.waits_for or node.problem]
+        of_node = [f"{nodes[0].name} waits for {nodes[0].waits_for or nodes[0].problem}"] if nodes else []
+        controller = self.route_controller if self.standing in ("prepared", "cutting-over") else ()
+        step = f"step {self.step}" if self.step else "a process begins to work" if self.works else ""
+        reasons = list(filter(None, (step, self.awaits, *controller[:1], *of_node))) or list(self.next_steps[-1:])
+        return f"{self.standing}: {'; '.join(reasons)}"
 
     def describe(self) -> str:
         """As text, at most 80 columns where names allow it."""
@@ -52,23 +86,37 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
             ("routes", f"{self.routes} of the cluster, {len(self.foreign_routes)} of others in the pod range"),
             *(("route controller", text) for text in self.route_controller),
             *([("works now", self.works)] if self.works else []),
+            *([("step", self.step)] if self.step else []),
+            *([("waits for", self.awaits)] if self.awaits else []),
+            *([("time left", f"about {duration(self.time_left)}")] if self.time_left else []),
             *([("UNREACHABLE", ", ".join(self.unreachable[:3]))] if self.unreachable else []),
         ]
         lines = [self.cluster.describe(), *(f"  {name:<18}{text}" for name, text in rows)]
-        shown = [node for node in self.nodes if node.problem or node.path in ("none", "no pod CIDR")][:MOST_NODES]
-        lines += [f"  node {node.name}: {node.path}{f'; {node.problem}' if node.problem else ''}" for node in shown]
+        shown = [node for node in self.nodes if node.problem or node.waits_for]
+        lines += [_node_line(node) for node in shown[:MOST_NODES]]
+        lines += [f"  ... and {len(shown) - MOST_NODES} more nodes"] if len(shown) > MOST_NODES else []
         return "\n".join([*lines, *(f"  - {step}" for step in self.next_steps)])
 
 
-def run_status(target: Target, *, watch: bool, output: str, quiet: bool) -> None:
-    """Print the status; with `watch`, again whenever it changes."""
-    del quiet
+def _node_line(node: NodeState) -> str:
+    waits = f"waits for {node.waits_for}" if node.waits_for else ""
+    return f"  node {node.name}: {'; '.join(filter(None, (node.path, node.problem, waits)))}"
+
+
+def run_status(target: Target, *, watch: bool, wait: Waiting | None, output: str, quiet: bool) -> None:
+    """Print the status; with `watch`, again whenever it changes; with `wait`, once it is as wanted."""
     with suppress(KeyboardInterrupt):
-        asyncio.run(_status(target, output, watch=watch))
+        asyncio.run(_status(target, output, watch=watch, wait=wait, quiet=quiet))
 
 
-async def _status(target: Target, output: str, *, watch: bool) -> None:
+async def _status(target: Target, output: str, *, watch: bool, wait: Waiting | None, quiet: bool) -> None:
     async with connected(target) as cluster:
+        if wait:
+            found, reason = await wait_for(cluster, wait, Progress(cluster.clock.now(), quiet).say)
+            print_result(found, found.describe(), output)
+            if reason:
+                raise GateFailed(reason)
+            return
         last: Status | None = None
         while True:
             found = await read_status(cluster)
@@ -80,11 +128,58 @@ async def _status(target: Target, output: str, *, watch: bool) -> None:
             await cluster.clock.sleep(WATCH_EVERY)
 
 
+async def wait_for(cluster: Connected, wait: Waiting, say: Callable[[str], None]) -> tuple[Status, str]:
+    """The status once it is as wanted, or the last one and why the wait has ended, as a sentence."""
+    clock, since = cluster.clock, cluster.clock.now()
+    witness, said, said_at = Witness(), "", since
+    found: Status | None = None
+    while True:
+        try:
+            found = await read_status(cluster)
+        except (KubeError, ComputeError) as error:
+            if found is None:
+                raise
+            sentence = f"The cluster cannot be read: {error}"
+        else:
+            if found.standing == wait.until and not found.works:
+                return found, ""
+            if reason := witness.end(found, clock.now()):
+                return found, reason
+            sentence = found.waiting_words()
+        if sentence != said or clock.now() > said_at + REMIND_EVERY:
+            left = f"; about {duration(found.time_left)} left" if found.works and found.time_left else ""
+            say(f"{duration(clock.now() - since):>14}  {sentence}{left}")
+            said, said_at = sentence, clock.now()
+        if clock.now() > since + wait.timeout:
+            return found, f"the cut-over is not {wait.until} after {duration(wait.timeout)}: {found.waiting_words()}"
+        await clock.sleep(WATCH_EVERY)
+
+
+@dataclass(slots=True)
+class Witness:
+    """Notices that the process on which a wait depends has ended without success."""
+
+    works: str = ""
+    since: float = 0.0
+
+    def end(self, found: Status, now: float) -> str:
+        """Why waiting is in vain, as a clause; empty while it is not."""
+        before, self.works = self.works, found.works
+        if found.works != before:
+            self.since = now
+        stuck = found.standing in ("routes", "preparing", "cutting-over", "finishing")
+        if before and not found.works and stuck:
+            return f"{before.partition(',')[0]} has ended, and the cut-over stands at: {found.standing}"
+        if found.works and now > self.since + 2 * DURATION:
+            return f"{found.works}: it has not renewed its Lease for {now - self.since:.0f} s, so it has probably ended"
+        return ""
+
+
 async def read_status(cluster: Connected) -> Status:
     """Read everything once."""
     controller = controller_of(cluster)
     facts = await Change(cluster, Progress(cluster.clock.now()), controller).cut_over().observe()
-    now = standing(facts)
+    now, works = standing(facts), await working(cluster.kube)
     return Status(
         schema="dualstack.status/v1",
         cluster=ClusterName.of(cluster),
@@ -96,7 +191,23 @@ async def read_status(cluster: Connected) -> Status:
         foreign_routes=tuple(route.name for route in facts.foreign_routes),
         route_controller=tuple(await controller.running()),
         unreachable=facts.unreachable,
-        works=await holder_of(cluster.kube),
+        works=works.words,
+        step=works.report.step,
+        awaits=works.report.awaits,
+        time_left=time_left(facts, now, works, cluster.clock.now()),
         nodes=node_states(facts),
         next_steps=next_steps(cluster.identity, now),
     )
+
+
+def time_left(facts: CutoverFacts, now: Standing, works: Working, at: float) -> float | None:
+    """Expected seconds until the working process ends, else those of the next command; None when a person is next."""
+    if works.report.end:
+        return max(0.0, works.report.end - at)
+    match now:
+        case "routes" | "preparing":
+            return estimate(PREPARE, replace(facts, controller=KEPT), Settings())
+        case "cutting-over" | "finishing" if facts.controller.gone:
+            return estimate(FINISH, facts, Settings())
+        case _:
+            return None

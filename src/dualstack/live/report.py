@@ -1,0 +1,52 @@
+"""What the process that changes a cluster reports of itself: an annotation of its Lease, written with each renewal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from dualstack.kube.interface import Kube
+from dualstack.live import lease
+from dualstack.model.kinds import LEASE
+from dualstack.model.names import KUBE_SYSTEM
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """step: the present step, since: its start, and end: the expected end of the work, both in seconds since the epoch;
+    end is 0 when it is not known. awaits: what the work waits for that another program or a person does, as a clause.
+    """
+
+    step: str = ""
+    since: float = 0.0
+    end: float = 0.0
+    awaits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """The process that holds the Lease. holder: empty without one."""
+
+    holder: str = ""
+    renewed: str = ""
+    report: Report = field(default_factory=Report)
+
+    @property
+    def words(self) -> str:
+        """For people; empty without a holder."""
+        return f"{self.holder}, Lease renewed {self.renewed}" if self.holder else ""
+
+
+async def working(kube: Kube) -> Working:
+    """The process that changes the cluster now, and its report. Reads only."""
+    found = await kube.get(LEASE, lease.NAME, KUBE_SYSTEM)
+    spec = (found or {}).get("spec") or {}
+    holder = str(spec.get("holderIdentity") or "")
+    if found is None or not holder:
+        return Working()
+    text = (found["metadata"].get("annotations") or {}).get(lease.PROGRESS) or "{}"
+    try:
+        report = msgspec.json.decode(text, type=Report)
+    except msgspec.MsgspecError:  # of another version: the holder still counts
+        report = Report()
+    return Working(holder, str(spec.get("renewTime") or "never"), report)
