@@ -28,12 +28,12 @@ from dualstack.cutover.rollback_drill import RollbackDrill as Drill
 from dualstack.cutover.route_ownership import route_body
 from dualstack.cutover.run import FRESH, DirectionChanged, NodeReports
 from dualstack.gce import ComputeClient, Resource
-from dualstack.gce.errors import AlreadyExists, ComputeRefusal, NotFound, StaleFingerprint
+from dualstack.gce.errors import AlreadyExists, ComputeRefusal, InUse, Invalid, NotFound, StaleFingerprint
 from dualstack.gce.gather import at_most
 from dualstack.gce.resources import DUAL_STACK, first_interface
 from dualstack.model import names
 from dualstack.model.cluster import Cluster
-from dualstack.model.errors import GateFailed
+from dualstack.model.errors import GateFailed, Unsupported
 from dualstack.plan import gates
 from dualstack.plan.facts import CutoverFacts, Limitation
 from dualstack.plan.steps import (
@@ -59,6 +59,7 @@ from dualstack.plan.steps import (
 )
 from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
 from dualstack.plan.steps.headroom import ProveHeadroom, RemoveHeadroomTrial
+from dualstack.plan.steps.repetition import REPETITIONS_REFUSED, RepeatAlias
 from dualstack.plan.steps.subnet import RANGE_CANARY
 
 WIDTH = 1000
@@ -180,6 +181,8 @@ class CloudActuator:
                 await self._each(transition.targets, partial(self._promptly, self._restore_route))
             case RollbackDrill() | RemoveDrillRoutes() | ProveHeadroom() | RemoveHeadroomTrial():
                 await self._try_out(transition)
+            case RepeatAlias():
+                await self._each(transition.targets, self._repeat_alias)
             case CreateDecoys() | AliasDecoys() | DropDecoyRoute() | RemoveDecoys():
                 await self._perform_on_decoys(transition)
             case _:
@@ -252,6 +255,14 @@ class CloudActuator:
         if wanted is None:
             return
         await self._patch_interface(name, partial(with_first_alias, name=facts.range_name, cidr=wanted))
+
+    async def _repeat_alias(self, name: str) -> None:
+        """A refusal in the operation does no harm: upstream does not read it (docs/reference/cut-over.md#t16)."""
+        try:
+            await self._patch_interface(name, _with_first_twice, observed=False)
+        except (Invalid, InUse) as error:
+            if not error.in_operation:
+                raise Unsupported(f"{REPETITIONS_REFUSED}: {error}", REPETITIONS_REFUSED) from error
 
     async def _remove_aliases(self, name: str) -> None:
         await self._patch_interface(name, partial(without_aliases, name=self._facts().range_name))
@@ -370,6 +381,12 @@ class CloudActuator:
 
 def _flag(subnet: Mapping[str, Any], *, on: bool) -> Body | None:
     return None if bool(subnet.get("allowSubnetCidrRoutesOverlap")) == on else {"allowSubnetCidrRoutesOverlap": on}
+
+
+def _with_first_twice(interface: Mapping[str, Any]) -> Body | None:
+    """As upstream appends an alias."""
+    present = list(interface.get("aliasIpRanges") or ())
+    return {"aliasIpRanges": [*present, present[0]]} if present else None
 
 
 def _dual_stack(subnet: Mapping[str, Any]) -> Body | None:

@@ -24,6 +24,7 @@ from dualstack.model.events import AnyEvent, Listener, StepFailed
 from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps.decoys import RemoveDecoys
+from dualstack.plan.strategies.back import clean
 from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.serve import refusal, serve
 from dualstack.plan.strategies.unmatched import to_routes
@@ -45,10 +46,13 @@ class CutOver:
         """The current state."""
         return (await Observer(self.compute, self.platform, self.cluster, self.decoys).observe()).facts
 
-    async def forward(self, strategy: Strategy, redirection: Redirection | None = None) -> None:
+    async def forward(
+        self, strategy: Strategy, redirection: Redirection | None = None, *, at_rest: bool = False
+    ) -> None:
         """Carry the cut-over to its end, or raise with the cluster at rest.
 
-        Raises DirectionChanged as soon as `redirection` returns a reason.
+        Raises DirectionChanged as soon as `redirection` returns a reason. at_rest: the cluster may stay in the state in
+        which it is, so a failure is no reason to leave it.
         """
         actuator, failed = self._actuator(redirection), list[str]()
 
@@ -65,7 +69,8 @@ class CutOver:
             outcome = ""
             # Report the original error. A cloud that does not answer now cannot be read for the clean-up either.
             with suppress(DualstackError):
-                outcome = await self._come_to_rest(actuator, strategy, failed, for_good=is_final(error))
+                for_good = is_final(error) and not at_rest
+                outcome = await self._come_to_rest(actuator, strategy, failed, for_good=for_good)
             if outcome:
                 error.args = (f"{error}; {outcome}",)
             raise
@@ -74,6 +79,19 @@ class CutOver:
         """Return to routes, with the route controller restored."""
         await self._run(self._actuator(redirection), to_routes(await self.observe()))
         await self.end_trial()
+
+    async def interrupted(self) -> None:
+        """Bring the cluster to rest after a run that was ended between two steps: take back what was on trial.
+
+        A node on trial may be unreachable although no Node reports it yet.
+        """
+        actuator = self._actuator()
+        facts = await actuator.observe()
+        while (step := clean(facts, self.settings)) is not None:
+            await actuator.perform(step)
+            facts = await actuator.observe()
+        if facts.disproved:
+            await self.back()
 
     async def end_trial(self) -> None:
         """Forget what a trial has shown, unless the way back is incomplete. The platform has kept what it must."""

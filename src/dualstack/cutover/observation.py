@@ -21,7 +21,7 @@ from dualstack.model.cluster import Cluster
 from dualstack.model.conditions import condition_status
 from dualstack.model.kinds import Manifest
 from dualstack.model.names import parse_provider_id
-from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts, SavedRoute, SubnetFacts
+from dualstack.plan.facts import NO_NETWORK, AliasFacts, CutoverFacts, NodeFacts, SavedRoute, SubnetFacts
 from dualstack.plan.gates import CLAUSES
 from dualstack.plan.steps.headroom import HEADROOM_RANGE
 from dualstack.plan.steps.subnet import RANGE_CANARY
@@ -216,7 +216,7 @@ def _problem(node: Manifest) -> str:
     if condition_status(conditions, "Ready") != "True":
         return "is not Ready"
     if condition_status(conditions, "NetworkUnavailable") == "True":
-        return "reports that its network is unavailable"
+        return NO_NETWORK
     return _network_problem(node)
 
 

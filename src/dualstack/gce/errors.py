@@ -35,6 +35,9 @@ class ComputeRefusal(ComputeError):
     answer; call: the request.
     """
 
+    in_operation = False
+    """Whether the request was accepted, and its operation failed."""
+
     def __init__(self, reason: str, message: str, *, status: int = 0, call: str = "") -> None:
         self.reason = reason
         self.message = message
@@ -162,7 +165,9 @@ def operation_refusal(operation: Mapping[str, Any], *, call: str = "") -> Comput
     status = int(operation.get("httpErrorStatusCode") or 0)
     kind = _class_of(status, reason, message)
     described = f"operation {operation.get('name', '')!r} failed: {message}"
-    return kind(reason or kind.__name__, described, status=status, call=call)
+    failed = kind(reason or kind.__name__, described, status=status, call=call)
+    failed.in_operation = True
+    return failed
 
 
 def no_answer(cause: BaseException, *, call: str = "") -> Transient:

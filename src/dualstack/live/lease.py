@@ -137,14 +137,11 @@ class Holder:
                 renewed = self.clock.now()
 
     async def _write_unless_taken(self) -> str:
-        """Renew the Lease; the holder if it is another."""
+        """Renew the Lease; who has taken it, if it is no longer this process's, also when it is free again."""
         lease = await self.kube.get(LEASE, NAME, KUBE_SYSTEM)
-        if (holder := _holder(lease)) not in ("", self.identity):
-            return holder
-        if lease is None:
-            await self.kube.create(LEASE, manifest(LEASE, NAME, KUBE_SYSTEM, spec=self._spec()))
-        else:
-            await self._write(lease)
+        if lease is None or (holder := _holder(lease)) != self.identity:
+            return holder if lease is not None and holder else "another process"
+        await self._write(lease)
         return ""
 
     async def _release(self) -> None:

@@ -150,7 +150,7 @@ STEPS = (
     "stop-cloud-controller-manager", "save-routes", "set-overlap-flag", "add-secondary-range",
     "add-alias-canary", "add-aliases", "delete-route-canary", "delete-routes", "clear-overlap-flag",
     "clear-saved-routes", "restore-routes", "remove-alias-canary", "remove-aliases", "remove-secondary-range",
-    "restore-cloud-controller-manager", "rollback-drill", "remove-drill-routes",
+    "restore-cloud-controller-manager", "rollback-drill", "remove-drill-routes", "repeat-alias",
     "create-decoys", "add-decoy-range", "alias-decoys", "drop-decoy-route", "remove-decoys",
     "set-stack-type", "create-services-subnet", "await-ipv6-prefixes", "update-nat", "create-firewall-rules",
     "publish-status", "reconcile-control-plane", "reconcile-network", "reconcile-workers",

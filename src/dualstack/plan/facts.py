@@ -16,6 +16,9 @@ Limitation = Literal["", "routes-not-served", "aliases-not-matched"]
 """What a cloud does not do: static routes do not serve addresses inside a range (docs/reference/cut-over.md#r6), or
 aliases are not matched resources (docs/reference/cut-over.md#k3)."""
 
+NO_NETWORK = "reports that its network is unavailable"
+"""Why a Node is not healthy: cloud-controller-manager has created no route for it."""
+
 Aspect = Literal["flag", "range", "range-canary", "aliases", "routes", "controller", "decoys"]
 ASPECTS: tuple[Aspect, ...] = ("flag", "range", "range-canary", "aliases", "routes", "controller", "decoys")
 

@@ -25,6 +25,7 @@ from dualstack.plan.steps import (
     SetStackType,
     Transition,
 )
+from dualstack.plan.steps.repetition import RepeatAlias
 from dualstack.plan.strategies.base import Strategy
 
 _SUBNET_STEPS = (
@@ -90,7 +91,7 @@ def forecast(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> For
 def calls(transition: Transition) -> dict[str, int]:
     """The changing Compute calls of the step by method, when none has to be repeated."""
     match transition:
-        case AddAliases() | RemoveAliases():
+        case AddAliases() | RemoveAliases() | RepeatAlias():
             return {"instances.updateNetworkInterface": len(transition.targets)}
         case DeleteRoutes():
             return {"routes.delete": len(transition.targets)}

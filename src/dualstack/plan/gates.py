@@ -10,7 +10,8 @@ everything that can be read. It passes when
 - every pod CIDR is reachable by route or by alias,
 - every alias in the range is its VM's pod CIDR and the first in the list (`needs_aliases`),
 - every running VM has a Node that identifies it,
-- every Node with a running VM is Ready, and none reports a network problem.
+- every Node with a running VM is Ready, and none reports a network problem, except a node without a route whose alias
+  serves it while cloud-controller-manager is kept.
 
 The gates of the decoy check pass when the probes from every node arrive (`dualstack.cutover.decoys`).
 """
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dualstack.plan.facts import CutoverFacts, Limitation
+from dualstack.plan.facts import NO_NETWORK, CutoverFacts, Limitation
 from dualstack.plan.steps.base import Gate
 
 ROUTES_NOT_SERVED = (
@@ -90,7 +91,11 @@ def problems(gate: Gate, facts: CutoverFacts) -> list[str]:
         ]
     found += [f"{what} {why}" for what, why in sorted(facts.unidentified.items())]
     running = {node.name for node in facts.nodes if node.running and node.pod_cidr}
-    found += [f"node {name} {problem}" for name, problem in sorted(facts.unhealthy.items()) if name in running]
+    found += [
+        f"node {name} {problem}"
+        for name, problem in sorted(facts.unhealthy.items())
+        if name in running and not (problem == NO_NETWORK and _by_alias_alone(name, facts))
+    ]
     if limitation := cloud_limitation(facts):
         found.append(CLAUSES[limitation])
     return found
@@ -100,4 +105,10 @@ def cloud_limitation(facts: CutoverFacts) -> Limitation:
     """What the cloud does not do, as the Nodes' conditions show it; empty while nothing indicates that."""
     if facts.unserved or facts.canary_unserved:
         return "routes-not-served"
-    return "aliases-not-matched" if facts.unmatched else ""
+    return "aliases-not-matched" if facts.unmatched and not facts.controller.kept else ""
+
+
+def _by_alias_alone(name: str, facts: CutoverFacts) -> bool:
+    """Whether the cloud refuses the route of the node, which has joined a prepared cluster: its alias serves it, but
+    its route controller reports no network (docs/reference/gardener.md#prepared-new-node)."""
+    return facts.controller.kept and facts.range_present and facts.aliased(name) and not facts.routed(name)

@@ -38,6 +38,9 @@ class Settings:
     (docs/reference/cut-over.md#drill)."""
     decoys: bool = False
     """Before any node is changed, run the decoy check (docs/reference/cut-over.md#decoys)."""
+    repeat_alias: bool = False
+    """Once the first VM has its alias, try whether the cloud accepts it twice in one list; stop if not
+    (docs/reference/cut-over.md#t16)."""
     observe_every: float = 30.0
     """Longest time between two observations during a barrier, in a small cluster (docs/reference/cut-over.md#e15)."""
     observe_share: float = 0.3

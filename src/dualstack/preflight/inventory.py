@@ -63,6 +63,8 @@ class Inventory:
     planned_firewalls: tuple[str, ...] = ()
     prober_image: str = ""
     guest_agent: str = ""
+    deleted_elsewhere: bool = False
+    """Whether another program is going to delete the routes, all at once."""
 
     @property
     def facts(self) -> CutoverFacts:

@@ -108,6 +108,24 @@ def guest_agent(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(f"VM {machine['name']}", evidence)
 
 
+@Check(
+    "alias-matched",
+    "blocker",
+    reads=("cluster state",),
+    fine="a temporary VM proves first that aliases alone carry traffic",
+    consequence="Gardener deletes every route at once, without a canary; if this cloud does not count an alias as a "
+    "matched resource of the subnet (docs/reference/cut-over.md#k3), no pod reaches another node from then on",
+    remedy="pass --prober-image, an image of this program that the nodes can pull, so that a temporary VM proves it; "
+    "or accept the risk with --accept alias-matched",
+)
+def alias_matched(inventory: Inventory) -> Iterator[Problem]:
+    """Elsewhere the canary of `finish` proves it (docs/reference/gardener.md#prepared-clusters)."""
+    if not inventory.deleted_elsewhere:
+        raise NotApplicable("`dualstack finish` deletes the routes, one of them first")
+    if not inventory.prober_image:
+        yield Problem(f"cluster {inventory.cluster.name}", "nothing has shown that aliases alone carry traffic here")
+
+
 def _metadata(found: Resource | None) -> dict[str, str]:
     return {item["key"]: item.get("value") or "" for item in (found or {}).get("items") or ()}
 

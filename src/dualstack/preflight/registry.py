@@ -49,6 +49,9 @@ LIVE_CHECKS: tuple[Check, ...] = (permissions.kubernetes_permissions,)
 
 ALL_CHECKS = (*CHECKS, *LIVE_CHECKS)
 
+PREPARE_CHECKS = (*ALL_CHECKS, nodes.alias_matched)
+"""Before `dualstack prepare`."""
+
 
 def run_checks(inventory: Inventory, checks: Iterable[Check] = CHECKS) -> list[Finding]:
     """The findings of all `checks`; at least one for each."""

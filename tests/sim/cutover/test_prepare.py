@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from dualstack.live.platform import KEPT
 from dualstack.live.state import standing
+from dualstack.model.errors import Unsupported
 from dualstack.plan import gates
-from dualstack.plan.facts import ControllerFacts
+from dualstack.plan.facts import NO_NETWORK, ControllerFacts, CutoverFacts
 from dualstack.plan.forecast import forecast
+from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.finish import FINISH
 from dualstack.plan.strategies.prepare import PREPARE, prepared
+from dualstack_sim.compute.project.knobs import Knobs
 from tests.sim.cutover.memory_cluster import (
     POD_CIDRS,
     SETTINGS,
@@ -22,6 +27,7 @@ from tests.sim.cutover.memory_cluster import (
     memory_cluster,
     steps,
 )
+from tests.support.cluster_facts import at_rest, last, route
 from tests.support.memory_platform import CLUSTER, NODES, MemoryPlatform
 
 
@@ -144,3 +150,48 @@ async def test_killed_at_a_step_it_goes_on_and_loses_nothing(number: int) -> Non
         await prepare(made)
         await assert_prepared(made)
         assert made.blackout() == 0.0
+
+
+@pytest.mark.parametrize("answer", ["collapsed", "operation"])
+async def test_t16_a_cloud_that_takes_a_repeated_alias_is_prepared(answer: Any) -> None:
+    async with memory_cluster(knobs=Knobs(repeated_alias=answer)) as made:
+        made.platform = Kept()
+        await made.cut_over(repeat_alias=True).forward(PREPARE)
+        await assert_prepared(made)
+        assert steps(made).count("repeat-alias") == 1
+        assert made.blackout() == 0.0
+
+
+async def test_t16_a_cloud_that_refuses_a_repeated_alias_is_left_on_its_routes() -> None:
+    """Before any node but the first has its alias."""
+    async with memory_cluster(knobs=Knobs(repeated_alias="request")) as made:
+        made.platform = Kept()
+        with pytest.raises(Unsupported, match=r"names one of them twice.*rolled back to routes only"):
+            await made.cut_over(repeat_alias=True).forward(PREPARE)
+        assert "add-aliases" not in steps(made)
+        await assert_on_routes(made)
+        assert made.blackout() == 0.0
+
+
+def joined(problem: str = NO_NETWORK) -> CutoverFacts:
+    """A prepared cluster in which node-1 has its alias and no route, because the cloud refuses it."""
+    facts = last(PREPARE, replace(at_rest(3), controller=KEPT), Settings())
+    return replace(facts, routes=(route(0), route(2)), unhealthy={"node-1": problem})
+
+
+def test_a_node_that_the_cloud_refuses_a_route_is_no_reason_to_leave_its_alias() -> None:
+    """Its Node reports no network until cloud-controller-manager reads aliases."""
+    assert gates.problems(gates.ALIASES, joined()) == []
+    other = joined(problem="is not Ready")
+    assert gates.problems(gates.ALIASES, other) == ["node node-1 is not Ready"]
+    stopped = replace(joined(), controller=ControllerFacts(0, 0, ignored=True))
+    assert len(gates.problems(gates.ALONE, stopped)) == 1
+
+
+def test_what_a_joining_node_reports_does_not_take_the_aliases_of_the_others() -> None:
+    """Its pods have no contact until its alias is known; the one node without a route looks like a canary."""
+    facts = joined(problem="reports ClusterNetworkProblem: no details")
+    reported = replace(facts, with_network_problem=frozenset({"node-1"}))
+    assert gates.cloud_limitation(reported) == ""
+    alone = replace(reported, controller=ControllerFacts(0, 0, ignored=True))
+    assert gates.cloud_limitation(alone) == "aliases-not-matched"

@@ -2,139 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import re
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Iterator
 
 import pytest
 import yaml
 
 from tests.sim.live.commands import run
 from tests.sim.rehearsal.command import EXAMPLE, LARGE, served
+from tests.sim.world.client import CCM, ZONE, Client, condition
 
 SPEED = "200"
-ZONE = "zones/europe-west1-b"
-CCM = "/apis/apps/v1/namespaces/kube-system/daemonsets/cloud-controller-manager"
-
-Result = TypeVar("Result")
-
-
-class Client:
-    """Both APIs and the control endpoint of one world."""
-
-    def __init__(self, facts: dict[str, Any]) -> None:
-        config = yaml.safe_load(Path(facts["kubeconfig"]).read_text(encoding="utf-8"))
-        self._kube = config["clusters"][0]["cluster"]["server"]
-        self._compute, self._control = facts["computeEndpoint"], facts["controlEndpoint"]
-        self._project = f"/compute/v1/projects/{facts['project']}/"
-
-    def kube(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        return _call(self._kube, path, method, body)
-
-    def compute(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        return _call(self._compute, self._project + path, method, body)
-
-    def control(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        return _call(self._control, path, method, body)
-
-    def nodes(self) -> dict[str, Any]:
-        return {node["metadata"]["name"]: node for node in self.kube("/api/v1/nodes")["items"]}
-
-    def routes(self) -> dict[str, str]:
-        """The destinations of the routes of nodes, by name."""
-        items = self.compute("global/routes")["items"]
-        return {each["name"]: each["destRange"] for each in items if each.get("description") == "k8s-node-route"}
-
-    def named_routes(self, name: str) -> list[dict[str, Any]]:
-        return [each for each in self.compute("global/routes")["items"] if each["name"] == name]
-
-    def delete_route(self, name: str) -> None:
-        self.compute(f"global/routes/{name}", "DELETE")
-        self.eventually(lambda: name not in self.routes())
-
-    def give_alias(self, name: str) -> None:
-        """Flag, range, and the alias of one node."""
-        node = self.nodes()[name]
-        vm = f"zones/{node['spec']['providerID'].split('/')[3]}/instances/{name}"
-        interface = self.compute(vm)["networkInterfaces"][0]
-        subnet = "regions/europe-west1/subnetworks/" + interface["subnetwork"].rpartition("/")[2]
-        pods = {"rangeName": "ipv4-pod-cidr", "ipCidrRange": "100.96.0.0/11"}
-        for change in ({"allowSubnetCidrRoutesOverlap": True}, {"secondaryIpRanges": [pods]}):
-            fingerprint = self.compute(subnet)["fingerprint"]
-            self.compute(subnet, "PATCH", {"fingerprint": fingerprint, **change})
-            self.pass_time(60.0)
-        alias = {"ipCidrRange": node["spec"]["podCIDR"], "subnetworkRangeName": "ipv4-pod-cidr"}
-        body = {"aliasIpRanges": [alias], "fingerprint": interface["fingerprint"]}
-        self.compute(f"{vm}/updateNetworkInterface?networkInterface=nic0", "PATCH", body)
-
-    def create_vm(self, name: str, *aliases: dict[str, str]) -> None:
-        body = {
-            "name": name,
-            "machineType": f"{ZONE}/machineTypes/n1-standard-2",
-            "canIpForward": True,
-            "tags": {"items": ["bar-node"]},
-            "metadata": {"items": [{"key": "disable-address-manager", "value": "true"}]},
-            "networkInterfaces": [
-                {"subnetwork": "regions/europe-west1/subnetworks/bar-nodes", "aliasIpRanges": list(aliases)}
-            ],
-        }
-        self.compute(f"{ZONE}/instances", "POST", body)
-
-    def ready(self, name: str) -> Any:
-        """The Node, once it is Ready and has a pod CIDR."""
-        node = self.nodes().get(name)
-        return node if node and node["spec"].get("podCIDR") and _condition(node, "Ready") == "True" else None
-
-    def configure(self, **flags: str) -> None:
-        """Edit flags of cloud-controller-manager, as with `kubectl edit`, and wait for its new pod alone."""
-        found = self.kube(CCM)
-        container = found["spec"]["template"]["spec"]["containers"][0]
-        changed = {f"--{name.replace('_', '-')}": value for name, value in flags.items()}
-        kept = [word for word in container["args"] if word.split("=")[0] not in changed]
-        container["args"] = [*kept, *(f"{name}={value}" for name, value in changed.items())]
-        self.kube(CCM, "PUT", found)
-        self.eventually(lambda: self.pods_of("cloud-controller-manager") == [(container["args"], "Running")])
-
-    def pods_of(self, component: str) -> list[tuple[list[str], str]]:
-        """The arguments, else the command, and the phase of each pod."""
-        pods = self.kube(f"/api/v1/namespaces/kube-system/pods?labelSelector=component%3D{component}")["items"]
-        containers = [pod["spec"]["containers"][0] for pod in pods]
-        words = [each.get("args") or each["command"] for each in containers]
-        return [(each, pod["status"]["phase"]) for each, pod in zip(words, pods, strict=True)]
-
-    def traffic(self) -> Any:
-        return self.control("/traffic")
-
-    def eventually(self, look: Callable[[], Result | None]) -> Result:
-        deadline = time.monotonic() + 60.0
-        while not (seen := look()):
-            assert time.monotonic() < deadline, "it did not happen"
-            time.sleep(0.1)
-        return seen
-
-    def pass_time(self, seconds: float) -> None:
-        """Wait until this many simulated seconds have passed."""
-        until = self.control("/clock")["now"] + seconds
-        self.eventually(lambda: self.control("/clock")["now"] >= until)
-
-
-def _call(server: str, path: str, method: str, body: Any = None) -> Any:
-    with closing(http.client.HTTPConnection(server.removeprefix("http://"), timeout=30)) as connection:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-        answer = connection.getresponse()
-        content = json.load(answer)
-        assert answer.status < 300, content
-        return content
-
-
-def _condition(node: dict[str, Any], kind: str) -> str:
-    return next((each["status"] for each in node["status"]["conditions"] if each["type"] == kind), "")
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +31,7 @@ class TestAtRest:
     def test_every_node_is_ready_and_has_a_route_of_its_own(self, at_rest: Client) -> None:
         nodes = at_rest.nodes()
         assert list(nodes) == ["bar-control-plane", "bar-w1-1", "bar-w1-2", "bar-w1-3"]
-        assert {_condition(node, "Ready") for node in nodes.values()} == {"True"}
+        assert {condition(node, "Ready") for node in nodes.values()} == {"True"}
         assert at_rest.routes() == {
             f"bar-{node['metadata']['uid']}": node["spec"]["podCIDR"] for node in nodes.values()
         }
@@ -213,7 +91,7 @@ def test_a_new_vm_gets_a_node_a_pod_cidr_and_a_route_and_takes_them_with_it(worl
     assert node["metadata"]["annotations"]["kubeadm.alpha.kubernetes.io/cri-socket"]
     route = f"bar-{node['metadata']['uid']}"
     world.eventually(lambda: world.routes().get(route) == "100.96.4.0/24")
-    world.eventually(lambda: _condition(world.nodes()["by-hand"], "NetworkUnavailable") == "False")
+    world.eventually(lambda: condition(world.nodes()["by-hand"], "NetworkUnavailable") == "False")
     world.eventually(lambda: (world.traffic()["laterPairs"], world.traffic()["current"]) == (8, 0))
     world.compute(f"{ZONE}/instances/by-hand", "DELETE")
     world.eventually(lambda: "by-hand" not in world.nodes())
@@ -241,11 +119,11 @@ def test_without_its_route_controller_routes_stay_away_and_a_new_node_gets_none(
     world.pass_time(60.0)
     assert len(world.routes()) == 3
     node = world.nodes()["by-hand"]
-    assert _condition(node, "NetworkUnavailable") == "True"
+    assert condition(node, "NetworkUnavailable") == "True"
     assert [taint["key"] for taint in node["spec"]["taints"]] == ["node.kubernetes.io/network-unavailable"]
     world.configure(configure_cloud_routes="true")
     world.eventually(lambda: len(world.routes()) == 5)
-    world.eventually(lambda: _condition(world.nodes()["by-hand"], "NetworkUnavailable") == "False")
+    world.eventually(lambda: condition(world.nodes()["by-hand"], "NetworkUnavailable") == "False")
 
 
 @pytest.mark.slow
@@ -287,7 +165,7 @@ def test_nodes_of_a_prepared_cluster_join_with_an_alias_once_both_managers_are_c
         world.create_vm("by-hand", {"ipCidrRange": "100.96.9.0/24", "subnetworkRangeName": "ipv4-pod-cidr"})
         node = world.eventually(lambda: world.ready("by-hand"))
         assert node["spec"]["podCIDRs"] == ["100.96.9.0/24"]
-        world.eventually(lambda: _condition(world.nodes()["by-hand"], "NetworkUnavailable") == "False")
+        world.eventually(lambda: condition(world.nodes()["by-hand"], "NetworkUnavailable") == "False")
         world.eventually(lambda: (world.traffic()["laterPairs"], world.traffic()["current"]) == (8, 0))
         assert "100.96.9.0/24" not in world.routes().values()
 

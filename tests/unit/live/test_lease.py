@@ -159,3 +159,17 @@ async def test_many_changes_at_once_confirm_a_lease_once(kube: Kube) -> None:
 async def test_without_the_lease_nothing_may_be_changed(kube: Kube) -> None:
     with pytest.raises(Held, match="does not hold Lease"):
         await Holder(kube, OwnClock(), "a").confirm()
+
+
+async def test_a_lease_that_was_taken_and_released_meanwhile_is_lost(kube: Kube) -> None:
+    """What this process knows of the cluster is out of date."""
+    clock = Stopped()
+    holder = Holder(kube, clock, "a")
+
+    async def work() -> None:
+        clock.time += DURATION + CONFIRMED
+        await Holder(kube, OwnClock(2 * ABANDONED), "b").alone(done, print)
+        await holder.confirm()
+
+    with pytest.raises(Held, match=r"^another process has taken"):
+        await holder.alone(work, print)

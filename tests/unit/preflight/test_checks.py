@@ -16,6 +16,7 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.strategies import choose
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.limits import ALIASES, SECONDARY_RANGES, STATIC_ROUTES
+from dualstack.preflight.nodes import alias_matched
 from dualstack.preflight.registry import CHECKS
 from tests.support.cluster_facts import PODS, RANGE, RUNNING, ZONE, alias, at_rest, last, node
 from tests.unit.preflight.inventories import (
@@ -733,3 +734,14 @@ def test_p26_without_blocks_for_the_decoys_the_finding_names_the_range_and_the_w
     (found,) = findings(observing(replace(at_rest(3), pods_cidr="10.96.0.0/22")), "decoy-room")
     assert found.evidence == "no 4 adjacent blocks of the pod range 10.96.0.0/22 are free"
     assert "migrate without annotation dualstack.dev/decoys: the canary" in found.remedy
+
+
+def test_aliases_that_nothing_has_proven_stop_a_preparation_for_gardener() -> None:
+    """It deletes every route at once; elsewhere the canary of `finish` protects the cluster."""
+    gardener = replace(INVENTORY, deleted_elsewhere=True, prober_image="")
+    (found,) = alias_matched.findings(gardener)
+    assert found.blocks
+    assert "--accept alias-matched" in found.remedy
+    assert [each.status for each in alias_matched.findings(replace(gardener, prober_image="image"))] == ["ok"]
+    elsewhere = replace(gardener, deleted_elsewhere=False)
+    assert [each.status for each in alias_matched.findings(elsewhere)] == ["not-applicable"]

@@ -125,9 +125,10 @@ class Change:
                 except (DirectionChanged, asyncio.CancelledError) as error:
                     if not stop.is_set():
                         raise
+                    step = self.progress.step or "the start"
+                    await self.cut_over().interrupted()
                     raise Interrupted(
-                        f"interrupted at {self.progress.step or 'the start'}; the cluster is at rest; run the same "
-                        "command again to go on"
+                        f"interrupted at {step}; the cluster is at rest; run the same command again to go on"
                     ) from error
 
         self.cluster.holder.report = lambda: msgspec.json.encode(self.progress.report).decode()

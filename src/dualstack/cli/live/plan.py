@@ -82,7 +82,8 @@ def plan_of(
     made_at: float,
 ) -> Plan:
     """The plan for a cluster. routes_created: whether a route controller is at work."""
-    first = forecast(PREPARE, facts, Settings())
+    settings = Settings(repeat_alias=cluster.identity.platform == "gardener")
+    first = forecast(PREPARE, facts, settings)
     after = replace(first.after, controller=STOPPED)
     if identity.platform == "gardener":
         after = replace(after, routes=(), with_network_problem=frozenset())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -19,15 +20,15 @@ from dualstack.cli.words import duration
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.advice import next_steps
 from dualstack.live.state import Standing, standing
-from dualstack.model.errors import Interrupted, InvalidInput
+from dualstack.model.errors import ComputeError, GateFailed, Interrupted, InvalidInput, KubeError
 from dualstack.plan.costs import estimate
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.back import way_back
 from dualstack.plan.strategies.base import Strategy
-from dualstack.plan.strategies.prepare import PREPARE, prepared
+from dualstack.plan.strategies.prepare import JOINED, PREPARE, prepared
 from dualstack.preflight.finding import Finding, PreflightFailed
-from dualstack.preflight.registry import ALL_CHECKS, run_checks
+from dualstack.preflight.registry import PREPARE_CHECKS, run_checks
 
 PROVEN = "prepared"
 """The note that every host knows the alias of every node."""
@@ -100,18 +101,17 @@ async def _prepare(
         change = change_of(cluster, quiet=quiet, prober_image=prober_image)
         facts = await change.cut_over().observe()
         refuse_moved(plan, cluster, facts)
-        if not (prepared(facts) and PROVEN in await change.record.notes()):
+        proven = PROVEN in await change.record.notes()
+        if not (prepared(facts) and proven):
             _refuse_late(facts)
-            await _check(change, facts, accept)
+            await _check(change, facts, accept, proven=proven)
             _announce(change, facts, PREPARE)
             confirm("Prepare this cluster?", yes=yes)
 
         async def work(redirection: Redirection) -> None:
             await _until_prepared(change, redirection)
-            while watch:
-                await cluster.clock.sleep(change.settings.node_every)
-                if not prepared(await change.cut_over().observe()):
-                    await _until_prepared(change, redirection)
+            if watch:
+                await _watch(change, redirection)
 
         try:
             await change.run(work)
@@ -123,12 +123,34 @@ async def _prepare(
 
 async def _until_prepared(change: Change, redirection: Redirection) -> None:
     facts = await change.cut_over().observe()
-    if prepared(facts) and PROVEN in await change.record.notes():
-        change.progress.say("Every node has its alias already.")
+    if PROVEN in await change.record.notes():
+        if prepared(facts):
+            change.progress.say("Every node has its alias already.")
+        else:
+            await change.cut_over().forward(JOINED, redirection, at_rest=True)
         return
-    await change.record.note(PROVEN, None)
     await change.cut_over().forward(PREPARE, redirection)
     await change.record.note(PROVEN, "true")
+
+
+async def _watch(change: Change, redirection: Redirection) -> None:
+    """Give nodes that join their alias. What fails for one of them is said, and no reason to leave the others."""
+    clock, said = change.cluster.clock, ""
+    change.progress.say("Watching for nodes that join, until interrupted.")
+    while True:
+        await clock.sleep(change.settings.node_every)
+        try:
+            facts = await change.cut_over().observe()
+            if facts.pod_cidr_of and not facts.live_routes:
+                change.progress.say("No route is left; run `dualstack finish`.")
+                return
+            if not prepared(facts):
+                await change.cut_over().forward(JOINED, redirection, at_rest=True)
+            said = ""
+        except (GateFailed, ComputeError, KubeError) as error:
+            if str(error) != said:
+                said = str(error)
+                change.progress.say(f"Trying again: {said}")
 
 
 async def _undo(target: Target, *, yes: bool, output: str, quiet: bool) -> None:
@@ -150,7 +172,7 @@ async def _undo(target: Target, *, yes: bool, output: str, quiet: bool) -> None:
 
 def change_of(cluster: Connected, *, quiet: bool, prober_image: str = "") -> Change:
     """A change that keeps the route controller."""
-    settings = Settings(decoys=bool(prober_image))
+    settings = Settings(decoys=bool(prober_image), repeat_alias=cluster.identity.platform == "gardener")
     progress = Progress(origin=cluster.clock.now(), quiet=quiet)
     return Change(cluster, progress, prober_image=prober_image, settings=settings)
 
@@ -184,11 +206,12 @@ def _refuse_late(facts: CutoverFacts) -> None:
         )
 
 
-async def _check(change: Change, facts: CutoverFacts, accept: Sequence[str]) -> None:
+async def _check(change: Change, facts: CutoverFacts, accept: Sequence[str], *, proven: bool) -> None:
     """Raise PreflightFailed if anything stops the preparation; say the risks."""
-    refuse_unknown(accept, [check.id for check in ALL_CHECKS])
+    refuse_unknown(accept, [check.id for check in PREPARE_CHECKS])
     inventory = await inspect(change.cluster, facts, PREPARE, change.settings, change.prober_image)
-    findings = [finding for finding in run_checks(inventory, ALL_CHECKS) if finding.id not in accept]
+    inventory = replace(inventory, deleted_elsewhere=not proven and change.cluster.identity.platform == "gardener")
+    findings = [finding for finding in run_checks(inventory, PREPARE_CHECKS) if finding.id not in accept]
     if blockers := [finding for finding in findings if finding.blocks]:
         raise PreflightFailed(blockers, _describe)
     for finding in findings:

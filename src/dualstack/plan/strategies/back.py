@@ -5,7 +5,7 @@ The mirror of `overlap`: make the old path, wait until every host knows it, then
 yields is the next step:
 
     _stop        stop cloud-controller-manager
-    _clean       remove drill routes, decoys and the range canary
+    clean        remove drill routes, decoys and the range canary
     _rescue      serve unreachable VMs by the nearest means: route, flag or alias
     _flag        allow routes inside the range again
     _routes      try a temporary route, then create all missing routes
@@ -80,7 +80,8 @@ def _stop(facts: CutoverFacts) -> Transition | None:
     return None if facts.controller.gone or facts.controller.kept else StopController()
 
 
-def _clean(facts: CutoverFacts, _: Settings) -> Transition | None:
+def clean(facts: CutoverFacts, _: Settings) -> Transition | None:
+    """Remove what was only on trial; None when nothing of it is left."""
     if facts.drill_routes:
         return RemoveDrillRoutes()
     if facts.left_over:
@@ -150,7 +151,7 @@ def _restore(facts: CutoverFacts, _: Settings) -> Transition | None:
 
 
 _DESCENT = (
-    (Stage.ALIASES, _clean),
+    (Stage.ALIASES, clean),
     (Stage.ALIASES, _rescue),
     (Stage.ALIASES, _flag),
     (Stage.ALIASES, _routes),

@@ -17,7 +17,7 @@ the facts alone and yields the next step of its stage, or None when its stage is
     _range       add the range; from here on an alias takes precedence over the route
     _rescue      add aliases of unreachable VMs (an unfinished migration) at once
     _served      check that the range made no node unreachable
-    _aliases     add aliases: canary, then a tenth, half, all
+    aliases      add aliases: canary, then a tenth, half, all
     _routes      delete routes: the drill if requested; canary, then a tenth, half, all
     _clear       clear the flag
     _forget      clear the saved list
@@ -164,7 +164,7 @@ def _range(facts: CutoverFacts, settings: Settings) -> Transition | None:
 def _rescue(facts: CutoverFacts, _: Settings) -> Transition | None:
     """All at once: these VMs are unreachable, so nothing can be lost and every second counts.
 
-    A VM that cannot get its alias is left to `_aliases`, which stops there, so that it does not delay the others.
+    A VM that cannot get its alias is left to `aliases`, which stops there, so that it does not delay the others.
     """
     ready = tuple(name for name in facts.unreachable if not alias_obstacles(facts, name))
     return AddAliases(ready) if ready else None
@@ -176,7 +176,7 @@ def _served(facts: CutoverFacts, _: Settings) -> Transition | None:
     return gates.RANGE.if_unpassed(facts) if facts.unserved else None
 
 
-def _aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
+def aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
     """The canary stage ends when any VM holds its alias; after a restart it is awaited and checked again."""
     missing = facts.without_alias
     if not missing:
@@ -248,16 +248,15 @@ def _names(routes: Iterable[RouteFacts]) -> tuple[str, ...]:
     return tuple(route.name for route in routes)
 
 
-TO_ALIASES: tuple[Planner, ...] = (
+TO_RANGE: tuple[Planner, ...] = (
     _flag,
     decoys.prove,
     _try_range,
     _range,
     _rescue,
     _served,
-    _aliases,
 )
-"""The rules from routes to aliases, while every route stays."""
+"""The rules from routes to the range; `aliases` is next. Every route stays."""
 
 _RULES: tuple[Planner, ...] = (
     _stop,
@@ -266,7 +265,8 @@ _RULES: tuple[Planner, ...] = (
     _save,
     _stale,
     _reroute,
-    *TO_ALIASES,
+    *TO_RANGE,
+    aliases,
     _routes,
     _clear,
     _forget,

@@ -7,6 +7,8 @@ or the route to the same VM. The controller that then deletes the routes loses n
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dualstack.plan import gates
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.invariants import (
@@ -18,9 +20,10 @@ from dualstack.plan.invariants import (
 )
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps import Barrier, Transition
+from dualstack.plan.steps.repetition import RepeatAlias
 from dualstack.plan.strategies import decoys
 from dualstack.plan.strategies.base import Strategy
-from dualstack.plan.strategies.overlap import RETREATS, TO_ALIASES, clean
+from dualstack.plan.strategies.overlap import RETREATS, TO_RANGE, aliases, clean
 
 
 def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | None:
@@ -44,13 +47,19 @@ def _known(facts: CutoverFacts, settings: Settings) -> Transition | None:
     return soaked.if_closed(facts) or gates.ALIASES.if_unpassed(facts)
 
 
+def _repeat(facts: CutoverFacts, settings: Settings) -> Transition | None:
+    """Of the first VM that has its alias, before the others get theirs."""
+    holders = [name for name in facts.pod_cidr_of if facts.range_present and facts.alias_in_place(name)]
+    return RepeatAlias((min(holders),)).if_unpassed(facts) if settings.repeat_alias and holders else None
+
+
 def prepared(facts: CutoverFacts) -> bool:
     """Whether flag, range and all aliases are in place; what other hosts know of them does not show."""
     flag = facts.subnet.overlap_flag or not facts.routes
     return facts.range_present and flag and bool(facts.pod_cidr_of) and not facts.without_alias
 
 
-_RULES = (clean, decoys.remove_unneeded, _await_routes, *TO_ALIASES, _known)
+_RULES = (clean, decoys.remove_unneeded, _await_routes, *TO_RANGE, _repeat, aliases, _known)
 
 PREPARE = Strategy(
     "prepare",
@@ -59,3 +68,6 @@ PREPARE = Strategy(
     lossless=True,
     retreats=RETREATS,
 )
+
+JOINED = replace(PREPARE, retreats={})
+"""For nodes that join a prepared cluster: what fails for one of them is no reason to take the aliases of the others."""

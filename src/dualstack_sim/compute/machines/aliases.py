@@ -10,7 +10,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any, NamedTuple
 
 from dualstack_sim.compute.api.bodies import accept_list
-from dualstack_sim.compute.api.errors import Json, bad_request, invalid
+from dualstack_sim.compute.api.errors import Json, OperationFailed, OperationFailure, bad_request, invalid
 from dualstack_sim.compute.api.references import Key
 from dualstack_sim.compute.machines.allocation_transaction import AllocationTransaction
 from dualstack_sim.compute.network.addresses import fits_within, overlaps, parse_ipv4, usable_primary
@@ -40,7 +40,7 @@ class AliasRequest(NamedTuple):
 
 
 def parse_alias_requests(project: Project, value: list[Any], where: str) -> list[AliasRequest]:
-    """The requested list without exact repetitions (docs/reference/compute-engine.md#repeated-alias)."""
+    """The requested list (docs/reference/compute-engine.md#repeated-alias); a knob decides about exact repetitions."""
     entries = accept_list(value, SCHEMA, where)
     limit = project.limits.alias_ranges_per_interface
     if len(entries) > limit and enforced("quotas.aliases-per-interface"):
@@ -51,7 +51,10 @@ def parse_alias_requests(project: Project, value: list[Any], where: str) -> list
         request = _parse(entry, f"{where}[{index}].ipCidrRange")
         if request.network is not None:
             if request.identity in seen and enforced("aliases.repetitions-collapse"):
-                continue
+                if project.knobs.repeated_alias == "collapsed":
+                    continue
+                if project.knobs.repeated_alias == "request":
+                    raise invalid(request.where, request.network, "The alias IP range is listed more than once.")
             seen.add(request.identity)
         requests.append(request)
     return requests
@@ -136,6 +139,16 @@ def _check_routes(project: Project, subnetwork: Json, request: AliasRequest) -> 
     route = route_inside(project, subnetwork["network"], request.network)
     if route is not None:
         raise invalid(request.where, request.network, f"The alias IP range conflicts with route '{route['name']}'.")
+
+
+def fail_repetition(project: Project, requests: list[AliasRequest]) -> None:
+    """Raises OperationFailed where a knob says so (docs/reference/cut-over.md#repeated-alias)."""
+    if project.knobs.repeated_alias != "operation":
+        return
+    explicit = [request.identity for request in requests if request.network is not None]
+    if repeated := next((cidr for cidr, name in explicit if explicit.count((cidr, name)) > 1), None):
+        message = f"The alias IP range {repeated} is listed more than once."
+        raise OperationFailed(OperationFailure("INVALID_FIELD_VALUE", message))
 
 
 def _refuse_overlap(requests: list[AliasRequest]) -> None:

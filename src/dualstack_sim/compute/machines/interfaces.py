@@ -29,6 +29,7 @@ from dualstack_sim.compute.machines.access_configs import access_configs, ipv6_a
 from dualstack_sim.compute.machines.aliases import (
     allocate_aliases,
     compare_aliases,
+    fail_repetition,
     merge_aliases,
     parse_alias_requests,
 )
@@ -78,6 +79,7 @@ def build_interface(
     if stack == "IPV4_IPV6":
         _require_dual_stack(project, key, subnetwork, f"{where}.stackType")
     requests = parse_alias_requests(project, body.get("aliasIpRanges", []), f"{where}.aliasIpRanges")
+    fail_repetition(project, requests)
     interface: Json = {
         "kind": "compute#networkInterface",
         "name": f"nic{index}",
@@ -312,6 +314,7 @@ def _plan_update(
     if not requested and not enforced("aliases.empty-list-clears"):
         requested = present
     requests = parse_alias_requests(project, requested, "resource.aliasIpRanges")
+    fail_repetition(project, requests)
     difference = compare_aliases(present, requests)
     both = stack_changes and requested and (difference.added or difference.removed)
     if both and enforced("interfaces.one-kind-of-change"):

@@ -43,6 +43,13 @@ class Knobs:
     Source: docs/reference/cut-over.md#network-quotas.
     """
 
+    repeated_alias: Literal["collapsed", "operation", "request"] = "collapsed"
+    """What becomes of an alias range that a list names twice: it counts once, or it is refused in the operation or as
+    HTTP 400.
+
+    Source: docs/reference/cut-over.md#repeated-alias.
+    """
+
     subnetwork_patch: Literal["grouped", "single"] = "grouped"
     """Whether one patch of a subnetwork may change overlap flag, stack type and private IPv6 access together.
 

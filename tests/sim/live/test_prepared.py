@@ -1,0 +1,258 @@
+"""`prepare`, `finish` and upstream's migration between them, as processes, with one unmodified world for each test."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.sim.live.commands import mutations, of_world, run
+from tests.sim.rehearsal.command import EXAMPLE, Outcome, served
+from tests.sim.world.client import Client
+
+SPEED = "300"
+NAMESPACE = "shoot--foo--bar"
+SHOOT = "/apis/core.gardener.cloud/v1beta1/namespaces/garden-foo/shoots/bar"
+INFRASTRUCTURE = f"/apis/extensions.gardener.cloud/v1alpha1/namespaces/{NAMESPACE}/infrastructures/bar"
+IMAGE = ("--prober-image", "dualstack:rehearsed")
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/dualstack-cut-over"
+SUBNET = f"regions/europe-west1/subnetworks/{NAMESPACE}-nodes"
+
+
+@dataclass
+class Scene:
+    """One world with its clients."""
+
+    facts: dict[str, Any]
+    world: Client
+
+    def command(self, name: str, *arguments: str) -> Outcome:
+        asks = () if name == "status" else ("--yes",)
+        return run(self.facts, name, *asks, "-o", "json", *arguments)
+
+    def done(self, name: str, *arguments: str) -> dict[str, Any]:
+        outcome = self.command(name, *arguments)
+        assert outcome.status == 0, outcome.err
+        return outcome.result
+
+    @contextmanager
+    def running(self, name: str, *arguments: str) -> Iterator[Running]:
+        words = [sys.executable, "-m", "dualstack", name, *of_world(self.facts), "--yes", "-o", "json", *arguments]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            yield Running(process)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+    def patch(self, path: str, body: Any) -> None:
+        """A merge patch of a Kubernetes object."""
+        config = yaml.safe_load(Path(self.facts["kubeconfig"]).read_text(encoding="utf-8"))
+        request = urllib.request.Request(  # noqa: S310 (loopback)
+            config["clusters"][0]["cluster"]["server"] + path,
+            data=json.dumps(body).encode(),
+            method="PATCH",
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+        urllib.request.urlopen(request).close()  # noqa: S310
+
+    def subnet(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.world.compute(SUBNET)
+        return found
+
+    def aliases(self) -> dict[str, list[str]]:
+        items = self.world.compute("aggregated/instances")["items"]
+        return {
+            vm["name"]: [alias["ipCidrRange"] for alias in vm["networkInterfaces"][0].get("aliasIpRanges", ())]
+            for scope in items.values()
+            for vm in scope.get("instances", ())
+        }
+
+    def lost(self) -> float:
+        return float(self.world.traffic()["blackoutSeconds"]["max"])
+
+    def on_routes(self) -> bool:
+        """Whether nothing of a preparation is left."""
+        subnet = self.subnet()
+        clean = not subnet.get("allowSubnetCidrRoutesOverlap") and not subnet.get("secondaryIpRanges")
+        return clean and not any(self.aliases().values()) and len(self.world.routes()) == 3
+
+
+class Running:
+    """A command while it runs; its standard error is read line by line."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip())
+
+    def until(self, pattern: str, within: float = 60.0) -> str:
+        """The first line in which the pattern is found."""
+        return str(eventually(lambda: next((line for line in self.lines if re.search(pattern, line)), ""), within))
+
+    def ended(self, within: float = 90.0) -> int:
+        status = self.process.wait(within)
+        time.sleep(0.2)  # for the thread to read the rest
+        return status
+
+
+def eventually(found: Callable[[], Any], within: float = 60.0) -> Any:
+    deadline = time.monotonic() + within
+    while not (answer := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return answer
+
+
+@contextmanager
+def scene(*arguments: str) -> Iterator[Scene]:
+    """A Gardener landscape at rest, whose traffic is watched from now on."""
+    with served(str(EXAMPLE), "--landscape", "gardener", "--speed", SPEED, *arguments) as facts:
+        made = Scene(facts, Client(facts))
+        made.world.control("/trigger", "POST")
+        yield made
+
+
+@contextmanager
+def operator(made: Scene) -> Iterator[None]:
+    """The controllers that do not change the infrastructure."""
+    words = ["--controllers", "shoot,controlplane,network,worker", "--rollout", "auto"]
+    command = [sys.executable, "-m", "dualstack", "operator", *of_world(made.facts), *words]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def migrate(made: Scene) -> None:
+    """Edit the Shoot, and wait until upstream's controller has deleted the routes."""
+    made.patch(SHOOT, {"spec": {"networking": {"ipFamilies": ["IPv4", "IPv6"]}}})
+    eventually(lambda: not made.world.routes(), within=90.0)
+
+
+@pytest.mark.slow
+def test_where_aliases_are_not_matched_prepare_stops_at_the_decoys_and_undoes_everything() -> None:
+    with scene("--knob", "K3=no") as made:
+        outcome = made.command("prepare", *IMAGE)
+        assert outcome.status == 1
+        assert "gate-decoy-alias FAILED" in outcome.err
+        assert "rolled back to routes only" in outcome.err.splitlines()[-1]
+        assert made.on_routes()
+        assert made.lost() == 0.0
+
+
+@pytest.mark.slow
+def test_without_a_proof_of_aliases_a_gardener_cluster_is_refused_before_any_change() -> None:
+    with scene() as made:
+        outcome = made.command("prepare")
+        assert outcome.status == 1
+        assert "alias-matched: cluster shoot--foo--bar: nothing has shown that aliases alone carry" in outcome.err
+        assert "--accept alias-matched" in outcome.err
+        assert mutations(made.facts) == 0
+        assert made.done("prepare", "--accept", "alias-matched")["standing"] == "prepared"
+        assert made.lost() == 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", ["operation", "request"])
+def test_t16_what_the_cloud_makes_of_a_repeated_alias_is_found_out_on_the_canary(answer: str) -> None:
+    with scene("--knob", f"repeated-alias={answer}") as made, operator(made):
+        outcome = made.command("prepare", *IMAGE)
+        if answer == "request":
+            assert outcome.status == 1
+            assert "names one of them twice" in outcome.err.splitlines()[-1]
+            assert made.on_routes()
+        else:
+            assert outcome.status == 0, outcome.err
+            migrate(made)
+            made.world.pass_time(60.0)
+        assert made.lost() == 0.0
+
+
+@pytest.mark.slow
+def test_a_reconcile_of_a_prepared_ipv4_shoot_is_refused_and_harms_nothing() -> None:
+    with scene() as made, operator(made):
+        made.done("prepare", *IMAGE)
+        made.patch(INFRASTRUCTURE, {"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}})
+        operation = eventually(
+            lambda: (made.world.kube(INFRASTRUCTURE)["status"].get("lastError") or {}).get("description")
+        )
+        assert "resourceInUseByAnotherResource" in operation
+        assert made.done("status")["standing"] == "prepared"
+        migrate(made)
+        finished = made.done("finish")
+        assert (finished["standing"], finished["routes"], finished["outageSeconds"]) == ("finished", 0, 0.0)
+        assert made.subnet().get("allowSubnetCidrRoutesOverlap") is False
+        assert made.lost() == 0.0
+
+
+@pytest.mark.slow
+def test_a_second_process_waits_for_a_killed_one_and_is_refused_by_a_running_one() -> None:
+    with scene("--speed", "100") as made:
+        with made.running("prepare", *IMAGE) as first:
+            first.until("set-overlap-flag")
+            refused = made.command("prepare", *IMAGE)
+            assert refused.status == 1
+            assert re.search(r"dualstack on \S+ .* works on this cluster \(Lease kube-system/", refused.err)
+            first.process.kill()
+        taken = made.command("prepare", *IMAGE)
+        assert taken.status == 0, taken.err
+        assert "waiting up to 60 s" in taken.err
+        assert taken.result["standing"] == "prepared"
+        assert made.lost() == 0.0
+
+
+@pytest.mark.slow
+def test_a_stopped_process_changes_nothing_after_another_has_taken_over() -> None:
+    with scene() as made, made.running("prepare", *IMAGE) as first:
+        first.until("gate-decoy-ready|add-decoy-range")
+        first.process.send_signal(signal.SIGSTOP)
+        done = made.done("prepare", *IMAGE)
+        assert done["standing"] == "prepared"
+        undone = made.done("prepare", "--undo")
+        assert undone["standing"] == "routes"
+        before = made.world.control("/compute/statistics?caller=dualstack/")["mutations"]
+        first.process.send_signal(signal.SIGCONT)
+        assert first.ended() == 1
+        assert "another process has taken Lease kube-system/dualstack-cut-over" in first.lines[-1]
+        assert made.world.control("/compute/statistics?caller=dualstack/")["mutations"] == before
+        assert made.on_routes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "step", ["create-decoys", "gate-decoy-alias", "add-secondary-range", "barrier-alias-canary", "add-aliases"]
+)
+def test_ctrl_c_stops_at_rest_and_the_same_command_goes_on(step: str) -> None:
+    with scene() as made:
+        with made.running("prepare", *IMAGE) as first:
+            first.until(rf"  {step}")
+            first.process.send_signal(signal.SIGINT)
+            assert first.ended() == 130
+            assert "the cluster is at rest; run the same command again to go on" in first.lines[-1]
+        assert not [name for name in made.aliases() if "decoy" in name]
+        assert made.done("prepare", *IMAGE)["standing"] == "prepared"
+        assert made.done("prepare", "--undo")["standing"] == "routes"
+        assert made.on_routes()
+        assert made.lost() == 0.0
