@@ -82,7 +82,7 @@ def plan_of(
     made_at: float,
 ) -> Plan:
     """The plan for a cluster. routes_created: whether a route controller is at work."""
-    settings = Settings(repeat_alias=cluster.identity.platform == "gardener")
+    settings = Settings(repeat_alias=identity.platform == "gardener")
     first = forecast(PREPARE, facts, settings)
     after = replace(first.after, controller=STOPPED)
     if identity.platform == "gardener":
