@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from click.core import ParameterSource
 
 from dualstack.cli.cloud_options import StrategyName, landscape_option, simulated_world
+from dualstack.cli.live.options import snapshot_option
 
 
 @click.command()
-@click.argument("path", metavar="SHOOT", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.argument(
+    "path",
+    metavar="SHOOT",
+    required=False,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+)
+@snapshot_option
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
 @click.option(
     "--strategy",
@@ -63,8 +70,11 @@ from dualstack.cli.cloud_options import StrategyName, landscape_option, simulate
     help="`json` prints one object on standard output; progress goes to standard error.",
 )
 @click.pass_context
-def rehearse(context: click.Context, /, landscape: str, prepared: bool, **options: Any) -> None:
+def rehearse(context: click.Context, /, landscape: str, prepared: bool, snapshot: Path | None, **options: Any) -> None:
     """Rehearse the migration of the cluster that SHOOT describes; `-` reads it from standard input.
+
+    With --snapshot, rehearse `dualstack prepare` and `dualstack finish` on the very cluster of a document of
+    `dualstack snapshot`: its network, VMs, routes, ranges and quotas.
 
     Starts a simulated Google Cloud and Kubernetes on loopback, builds the IPv4-only cluster in it, starts the operator
     as a separate process, adds IPv6 to the Shoot's spec.networking.ipFamilies, and verifies the cluster at the end. A
@@ -72,8 +82,30 @@ def rehearse(context: click.Context, /, landscape: str, prepared: bool, **option
     reported and accepted where it is announced (`compressed`) or measured (`--landscape gardener` without
     `--prepared`).
     """
+    if (options["path"] is None) == (snapshot is None):
+        raise click.UsageError("Pass either SHOOT or --snapshot.")
+    if snapshot is not None:
+        _rehearse_snapshot(context, snapshot)
     from dualstack.cli.rehearsal.landscape import Landscape
     from dualstack.cli.rehearsal.run import Options, run
 
     given = context.get_parameter_source("strategy") is not ParameterSource.DEFAULT
     sys.exit(run(Options(**options, landscape=Landscape(landscape, prepared), strategy_given=given)))
+
+
+_OF_SNAPSHOT = ("speed", "seed", "faults", "profile", "knobs", "output")
+"""The options that a snapshot takes."""
+
+
+def _rehearse_snapshot(context: click.Context, snapshot: Path) -> NoReturn:
+    from dualstack.cli.rehearsal.live import LiveOptions, run_live
+
+    others = [
+        f"--{name.replace('_', '-')}"
+        for name in context.params
+        if name not in (*_OF_SNAPSHOT, "snapshot", "path")
+        and context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    ]
+    if others:
+        raise click.UsageError(f"{', '.join(others)}: no effect with --snapshot; omit it.")
+    sys.exit(run_live(LiveOptions(snapshot, **{name: context.params[name] for name in _OF_SNAPSHOT})))

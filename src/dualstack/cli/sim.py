@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dualstack.cli.cloud_options import chosen, landscape_option, simulated_world
+from dualstack.cli.live.options import snapshot_option
 
 
 @click.group()
@@ -16,15 +17,16 @@ def sim() -> None:
 
 
 @sim.command()
-@click.argument("shoot", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("shoot", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
+@snapshot_option
 @click.option("--end-with-stdin", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
 @landscape_option(
     kubeadm="a person, in a cluster that kubeadm made on the nodes of SHOOT, without any object of Gardener"
 )
 @simulated_world(speed=1.0)
-def serve(shoot: Path, nodes: int | None, landscape: str, **options: Any) -> None:
-    """Serve the cluster that SHOOT describes, IPv4-only, until interrupted.
+def serve(shoot: Path | None, nodes: int | None, landscape: str, snapshot: Path | None, **options: Any) -> None:
+    """Serve the cluster that SHOOT describes, IPv4-only, or that of a snapshot, until interrupted.
 
     When the cluster is ready, prints one line of JSON with `computeEndpoint`, `kubeconfig` and `controlEndpoint`. With
     `--landscape gardener`, run the operator with `--controllers shoot,controlplane,network,worker`.
@@ -32,9 +34,21 @@ def serve(shoot: Path, nodes: int | None, landscape: str, **options: Any) -> Non
     from dualstack.cli.shoot_file import read_shoot
     from dualstack_sim.world.serve import WorldOptions, run
 
+    if (shoot is None) == (snapshot is None):
+        raise click.UsageError("Pass either SHOOT or --snapshot.")
+    if snapshot is not None:
+        from dualstack.cli.live.snapshot import describe
+
+        cluster = describe(snapshot)
+        run(
+            WorldOptions(
+                cluster=cluster, nodes=None, platform="snapshot", project=cluster["project"], **chosen(**options)
+            )
+        )
+        return
     run(
         WorldOptions(
-            cluster=read_shoot(shoot, nodes),
+            cluster=read_shoot(shoot, nodes) if shoot else {},
             nodes=nodes,
             platform="kubeadm" if landscape == "kubeadm" else "gardener",
             upstream=landscape == "gardener",

@@ -217,7 +217,9 @@ class Decoys:
 
     async def _image(self, zone: str, node: str) -> str:
         instance = await self.compute.get(f"zones/{zone}/instances/{node}", fields="disks(boot,source)")
-        source = next(disk["source"] for disk in instance["disks"] if disk.get("boot"))
+        source = next((disk["source"] for disk in instance.get("disks") or () if disk.get("boot")), None)
+        if source is None:
+            raise GateFailed(f"VM {node} shows no boot disk, so the decoy check does not know which image to use")
         disk = await self.compute.get(f"zones/{zone}/disks/{last_segment(source)}", fields="sourceImage")
         return str(disk["sourceImage"])
 

@@ -22,12 +22,17 @@ CONFIG_MAPS = {
 
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 _KEPT_OF_CONTAINER = ("name", "image", "command", "args", "ports")
+_KEPT_OF_DISK = ("boot", "source", "deviceName", "type", "mode", "diskSizeGb", "index", "kind", "autoDelete")
 _DROPPED_ANNOTATIONS = ("kubectl.kubernetes.io/last-applied-configuration",)
 
 
 def sanitised_resource(resource: dict[str, Any]) -> dict[str, Any]:
-    """A Compute resource without the values of its metadata and without its service accounts' scopes."""
-    result = {name: value for name, value in resource.items() if name not in ("serviceAccounts", "disks")}
+    """A Compute resource without service accounts, the values of its metadata, and the keys of its disks."""
+    result = {name: value for name, value in resource.items() if name != "serviceAccounts"}
+    if "disks" in result:
+        result["disks"] = [
+            {name: value for name, value in disk.items() if name in _KEPT_OF_DISK} for disk in result["disks"]
+        ]
     for name in ("metadata", "commonInstanceMetadata"):
         if name in result:
             items = result[name].get("items") or ()

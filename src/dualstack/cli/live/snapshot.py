@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,7 +18,7 @@ from dualstack.clock import rfc3339
 from dualstack.model.errors import KubeError
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, POD, SERVICE
 from dualstack.snapshot.anonymise import anonymised
-from dualstack.snapshot.document import Snapshot
+from dualstack.snapshot.document import Resource, Snapshot, load
 from dualstack.snapshot.files import from_files
 from dualstack.snapshot.recording import Recorder
 from dualstack.streams import print_out
@@ -58,3 +59,29 @@ async def _read(cluster: Connected) -> None:
     for kind in KINDS:
         with suppress(KubeError):
             await cluster.kube.list(kind)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """The cluster in a snapshot, as the simulated world builds it."""
+    return asyncio.run(_describe(path))
+
+
+async def _describe(path: Path) -> dict[str, Any]:
+    taken = load(path)
+    async with connected(Target(snapshot=path)) as found:
+        cluster = found.identity.cluster
+    resources: dict[str, list[Resource]] = {}
+    for name, resource in taken.compute.items():
+        if name:
+            resources.setdefault(name.rpartition("/")[0].rpartition("/")[2], []).append(resource)
+    return {
+        "name": cluster.name,
+        "project": taken.project,
+        "region": cluster.region,
+        "nodes_range": cluster.nodes,
+        "pods": cluster.pods,
+        "services": cluster.services,
+        "resources": resources,
+        "objects": taken.kubernetes,
+        "quotas": taken.compute.get("", {}).get("quotas") or [],
+    }
