@@ -128,6 +128,7 @@ class Observer:
             saved_routes=saved,
             controller=controller,
             with_network_problem=with_network_problem(members.values()),
+            network_watched=any(map(_reports_network, nodes.values())),
             unhealthy={name: problem for name, node in nodes.items() if (problem := _problem(node))},
             unidentified=self._unidentified(members, instances, subnet),
         )
@@ -226,6 +227,12 @@ def _network_problem(node: Manifest) -> str:
         if condition.get("type") in NETWORK_PROBLEMS and condition.get("status") == "True":
             return f"reports {condition['type']}: {condition.get('message') or 'no details'}"
     return ""
+
+
+def _reports_network(node: Manifest) -> bool:
+    """Whether the network problem detector writes conditions of the Node."""
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(condition.get("type") in NETWORK_PROBLEMS for condition in conditions)
 
 
 def _subnet(subnet: Resource, cluster: Cluster) -> SubnetFacts:

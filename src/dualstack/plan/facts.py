@@ -155,6 +155,9 @@ class CutoverFacts:
     """What a trial has shown this cloud not to do; the platform remembers it until the way back is complete."""
     with_network_problem: frozenset[str] = field(default=frozenset(), compare=False)
     """The Nodes that report that their pods do not reach others."""
+    network_watched: bool = field(default=True, compare=False)
+    """Some Node has a condition in which it reports whether its pods reach others. Without one, a node on trial cannot
+    show that its pods are unreachable."""
     unhealthy: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Why each Node is not healthy, by name; healthy Nodes are not in it."""
     unidentified: Mapping[str, str] = field(default_factory=dict, compare=False)

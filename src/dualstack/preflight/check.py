@@ -18,12 +18,14 @@ class NotApplicable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it should be: the object, and what was read of it. fix: as in `Finding`."""
+    """Something that is not as it should be: the object, and what was read of it. fix: as in `Finding`. severity: None
+    for that of the check."""
 
     object: str
     evidence: str
     subject: Subject = ""
     fix: str = ""
+    severity: Severity | None = None
 
 
 _DENIALS = (PermissionDenied, Unauthenticated, kube.Forbidden, kube.Unauthenticated)
@@ -76,7 +78,7 @@ class Check:
         return Finding(
             id=self.id,
             status=status,
-            severity=self.severity,
+            severity=problem.severity or self.severity,
             object=problem.object,
             evidence=problem.evidence,
             consequence=self.consequence if known else f"if the problem exists, {self.consequence}",

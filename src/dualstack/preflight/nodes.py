@@ -9,6 +9,7 @@ from dualstack.gce import Resource
 from dualstack.plan.facts import CutoverFacts, overlap
 from dualstack.plan.strategies.base import obstacles
 from dualstack.preflight.check import Check, NotApplicable, Problem
+from dualstack.preflight.finding import Severity
 from dualstack.preflight.inventory import Inventory
 
 ADDRESS_MANAGER_KEY = "disable-address-manager"
@@ -89,9 +90,33 @@ def plan_preconditions(inventory: Inventory) -> Iterator[Problem]:
 
 
 @Check(
+    "network-watched",
+    "blocker",
+    reads=("cluster state",),
+    fine="the Nodes report whether their pods reach others, or the decoy check probes it",
+    consequence="a node on trial cannot show that its pods are unreachable, so nothing would stop the cut-over before "
+    "every node is",
+    remedy="run Gardener's network problem detector, or request the decoy check (--prober-image IMAGE; a Shoot: "
+    "annotation dualstack.dev/decoys), which proves on a temporary VM what every node is about to depend on",
+)
+def network_watched(inventory: Inventory) -> Iterator[Problem]:
+    """The canaries are judged by these conditions (docs/reference/cut-over.md#trial)."""
+    facts = _with_vms(inventory)
+    if facts.finished:
+        raise NotApplicable("the cut-over is finished")
+    if not inventory.strategy.lossless:
+        raise NotApplicable(f"strategy {inventory.strategy.name} tries nothing on one node first")
+    if len(facts.pod_cidr_of) < 2:
+        raise NotApplicable("a single node has no other to lose packets from")
+    if not (facts.network_watched or inventory.settings.decoys):
+        evidence = "no Node has the condition ClusterNetworkProblem or HostNetworkProblem"
+        yield Problem(f"cluster {inventory.cluster.name}", evidence)
+
+
+@Check(
     "guest-agent",
     "risk",
-    reads=("project", "machine metadata"),
+    reads=("project", "machine metadata", "cluster state"),
     fine="the guest agent of the nodes does not handle alias ranges",
     consequence="where a guest agent runs with its defaults, it makes the alias range local to the VM, which cuts off "
     "the pods of the node; the first node shows it",
@@ -101,11 +126,12 @@ def plan_preconditions(inventory: Inventory) -> Iterator[Problem]:
 def guest_agent(inventory: Inventory) -> Iterator[Problem]:
     """Its defaults add local routes for alias ranges (docs/reference/compute-engine.md#guest-agent-aliases)."""
     (project,) = inventory.of("project")
+    severity: Severity | None = None if inventory.facts.network_watched else "blocker"
     for machine in inventory.of("machine metadata"):
         values = {**_metadata(project.get("commonInstanceMetadata")), **_metadata(machine.get("metadata"))}
         if not inventory.guest_agent and values.get(ADDRESS_MANAGER_KEY, "").lower() != "true":
             evidence = f"neither its metadata nor that of the project has {ADDRESS_MANAGER_KEY}: true"
-            yield Problem(f"VM {machine['name']}", evidence)
+            yield Problem(f"VM {machine['name']}", evidence, severity=severity)
 
 
 @Check(

@@ -31,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     nodes.node_routes,
     nodes.interface_subnet,
     nodes.plan_preconditions,
+    nodes.network_watched,
     nodes.guest_agent,
     limits.secondary_range_limit,
     limits.alias_limit,

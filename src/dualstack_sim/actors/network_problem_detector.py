@@ -26,7 +26,7 @@ _NAMED = 5
 
 
 class NetworkProblemDetector:
-    """Evaluates the traffic of all nodes; writes only conditions that change."""
+    """Evaluates the traffic of all nodes; every Node has the condition, which is written when it changes."""
 
     def __init__(self, context: ActorContext) -> None:
         self._clock = context.clock
@@ -43,8 +43,9 @@ class NetworkProblemDetector:
         while True:
             pairs = self._endpoints.unreachable_pairs(self._clock.now())
             found = problems(pairs, [_name(node) for node in self._nodes.all()])
-            for name in sorted(found.keys() | self._reported.keys()):
-                if found.get(name) != self._reported.get(name):
+            silent = {_name(node) for node in self._nodes.all() if not _has_condition(node)}
+            for name in sorted(found.keys() | self._reported.keys() | silent):
+                if name in silent or found.get(name) != self._reported.get(name):
                     await self._report(name, found.get(name))
             await self._clock.sleep(PERIOD)
 
@@ -87,3 +88,7 @@ def _message(unreached: set[str]) -> str:
 
 def _name(node: Manifest) -> str:
     return str(node["metadata"]["name"])
+
+
+def _has_condition(node: Manifest) -> bool:
+    return find_condition((node.get("status") or {}).get("conditions") or [], CONDITION) is not None

@@ -261,6 +261,11 @@ APPEARS: list[tuple[str, Inventory, str]] = [
         "cluster shoot--foo--bar: VM node-8 holds 10.96.0.0/24, the pod CIDR of VM node-0, as an alias",
     ),
     (
+        "network-watched",
+        replace(observing(facts(network_watched=False)), settings=Settings()),
+        "cluster shoot--foo--bar: no Node has the condition ClusterNetworkProblem or HostNetworkProblem",
+    ),
+    (
         "guest-agent",
         with_answer("machine metadata", [{"name": "node-0"}]),
         "VM node-0: neither its metadata nor that of the project has disable-address-manager: true",
@@ -456,6 +461,19 @@ def test_p21_the_guest_agent_follows_the_instance_then_the_project_then_the_file
     inventory = with_answer("machine metadata", [{"name": "node-0", "metadata": metadata(**instance)}])
     inventory = with_answer("project", [{"commonInstanceMetadata": metadata(**project)}], inventory)
     assert bool(problems(replace(inventory, guest_agent=agent), "guest-agent")) is found
+
+
+@pytest.mark.parametrize(("watched", "severity"), [(True, "risk"), (False, "blocker")])
+def test_a_guest_agent_that_no_node_would_show_stops_the_migration(watched: bool, severity: str) -> None:
+    inventory = observing(facts(network_watched=watched))
+    found = findings(with_answer("machine metadata", [{"name": "node-0"}], inventory), "guest-agent")
+    assert [finding.severity for finding in found] == [severity]
+
+
+def test_the_decoy_check_needs_no_conditions_of_nodes() -> None:
+    inventory = observing(facts(network_watched=False))
+    asked = replace(inventory, settings=Settings(decoys=True))
+    assert [finding.status for finding in findings(asked, "network-watched")] == ["ok"]
 
 
 def test_p21_a_metadata_key_without_value_is_not_true() -> None:

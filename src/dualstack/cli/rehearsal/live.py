@@ -54,7 +54,7 @@ class LiveOptions:
 
 
 class LiveResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The result. rests_on: the inferred facts of the simulated cloud that the run used. Times are simulated seconds."""
+    """The result. rests_on: the inferred facts that the run used. Times are simulated seconds."""
 
     schema: str
     result: str
@@ -69,9 +69,8 @@ class LiveResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
     def describe(self) -> str:
         """As text; the verdict comes last."""
         lines = ["What this rests on", *(f"  - {text}" for text in self.rests_on)] if self.rests_on else []
-        for outcome in (self.prepare, self.finish):
-            if outcome is not None:
-                lines.append(f"{outcome.command}: {outcome.standing}; {outcome.figures()}")
+        ran = (outcome for outcome in (self.prepare, self.finish) if outcome is not None)
+        lines += [f"{outcome.command}: {outcome.standing}; {outcome.figures()}" for outcome in ran]
         name = f"{self.prepare.cluster.name} ({self.prepare.cluster.platform})" if self.prepare else "snapshot"
         lines.append(f"{name}: {self.result}{f': {self.reason}' if self.reason else ''}")
         if self.traffic:

@@ -11,6 +11,8 @@ from dualstack.gardener.render.machine_class import machine_class, machine_deplo
 from dualstack.model.kinds import Kind, Manifest
 from dualstack_sim.actors import machine_sets
 from dualstack_sim.actors.machine_deployments import REVISION, machine_set_of
+from dualstack_sim.actors.network_problem_detector import CONDITION
+from dualstack_sim.actors.pod_status import ready_condition
 from dualstack_sim.world.gardener.node_placements import NodePlacement, PoolZone
 from dualstack_sim.world.nodes import NodeFacts, conditions, node_at_rest
 
@@ -96,4 +98,8 @@ def node_of(
     """The Ready Node of a VM. `template` is the `nodeTemplate` of its Machine, with labels and taints of the pool."""
     facts = NodeFacts(project, shoot.kubernetes_version, shoot.max_pods, now, info={})
     labels, taints = template["metadata"]["labels"], template["spec"].get("taints") or ()
-    return node_at_rest(facts, vm, node.pod_cidr, labels=labels, taints=taints)
+    result = node_at_rest(facts, vm, node.pod_cidr, labels=labels, taints=taints)
+    stamp = rfc3339(now)
+    network = ready_condition(None, "False", "NoNetworkProblems", "no cluster network problems", stamp)
+    result["status"]["conditions"].append({**network, "type": CONDITION})
+    return result

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from dualstack.clock import Clock
-from dualstack.model.kinds import CONFIG_MAP, CRD, DAEMON_SET, NAMESPACE, NODE, SERVICE, Kind, Manifest
+from dualstack.model.kinds import CONFIG_MAP, CRD, DAEMON_SET, NAMESPACE, NODE, POD, SERVICE, Kind, Manifest
 from dualstack.model.manifests import manifest
 from dualstack.model.names import KUBE_SYSTEM, parse_provider_id
 from dualstack_sim.actors.cloud_controller_manager import CloudControllerManager
@@ -20,16 +20,19 @@ from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.guests import TaggedGuests
 from dualstack_sim.actors.hosts import Registration, Vm
 from dualstack_sim.actors.kube_controller_manager import KubeControllerManager
+from dualstack_sim.actors.network_problem_detector import CONDITION, NetworkProblemDetector
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import LIMITS, Limits
 from dualstack_sim.compute.project.real_inventory import import_inventory
 from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.definitions import cni_definitions
 from dualstack_sim.world.gardener.knobs import Garden
 from dualstack_sim.world.kubeadm.addons import END_POINT, addons
 from dualstack_sim.world.kubeadm.cluster import CONTROL_PLANE_ROLE, KubeadmCluster, registration
 from dualstack_sim.world.kubeadm.control_plane import cloud_controller_manager, static_pods
+from dualstack_sim.world.kubeadm.static_pods import StaticPodKubelet
 from dualstack_sim.world.snapshot.description import Description
 
 _AGE = 3600.0
@@ -54,7 +57,6 @@ class SnapshotPlatform:
     namespace = KUBE_SYSTEM
     control_plane_host = None
     api_server = "component=kube-apiserver"
-    guest_agent = True
     workloads: Sequence[Kind] = ()
 
     def __init__(self, description: Mapping[str, Any], garden: Garden) -> None:
@@ -65,6 +67,12 @@ class SnapshotPlatform:
         self.node_count = len(self._given.nodes)
         self.quotas = _limits(self._given)
         self.left_out: list[str] = []
+        self._static = static_pods(
+            KubeadmCluster(self._shoot, self._given.project, self._given.nodes_range),
+            self._given.nodes[0]["metadata"]["name"],
+        )
+        # Gardener configures the guest agent of its nodes (docs/reference/compute-engine.md#guest-agent-gardener).
+        self.guest_agent = not any(each["metadata"]["name"] == "shoot-info" for each in self._config_maps())
 
     def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
         given, now = self._given, clock.now() - _AGE
@@ -77,9 +85,10 @@ class SnapshotPlatform:
         for kind, found in ((NODE, given.nodes), (CONFIG_MAP, self._config_maps()), (SERVICE, self._services())):
             for item in found:
                 self._place(store, kind, item)
-        nodes = [store.get(NODE, node["metadata"]["name"]) for node in given.nodes]
-        controllers = [*static_pods(cluster, nodes[0] or {}, now), *self._cloud_controller_manager(cluster)]
-        for kind, item in (*controllers, *addons(cluster, len(nodes))):
+        first = store.get(NODE, given.nodes[0]["metadata"]["name"]) or {}
+        control_plane = [(POD, self._static.mirror_pod(program, first, now)) for program in self._static.flags]
+        others = (*self._cloud_controller_manager(cluster), *addons(cluster, len(given.nodes)))
+        for kind, item in (*control_plane, *others):
             store.upsert(kind, item)
 
     def _place(self, store: KubeStore, kind: Kind, item: Manifest) -> None:
@@ -109,6 +118,10 @@ class SnapshotPlatform:
                     item["spec"]["template"]["spec"]["nodeSelector"] = {"kubernetes.io/hostname": host}
         return objects
 
+    @property
+    def controls(self) -> Sequence[ControlPart]:
+        return (self._static,)
+
     def guests(self, context: ActorContext) -> Guests:
         known = {}
         for node in self._given.nodes:
@@ -119,7 +132,13 @@ class SnapshotPlatform:
         return Guests(context, _TAG, END_POINT, known, registration({}, ()))
 
     def actors(self, context: ActorContext) -> list[Actor]:
-        return [CloudControllerManager(context), KubeControllerManager(context)]
+        found: list[Actor] = [
+            CloudControllerManager(context),
+            KubeControllerManager(context),
+            StaticPodKubelet(context, self._static),
+        ]
+        conditions = {each["type"] for node in self._given.nodes for each in node["status"].get("conditions") or ()}
+        return [*found, NetworkProblemDetector(context)] if CONDITION in conditions else found
 
 
 def _regions(given: Description) -> dict[str, list[str]]:
