@@ -52,6 +52,21 @@ CLUSTER_ROLE_BINDING = Kind(
     "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
 )
 DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+NETWORK_POLICY = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
+VALIDATING_WEBHOOK = Kind(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    namespaced=False,
+)
+MUTATING_WEBHOOK = Kind(
+    "admissionregistration.k8s.io",
+    "v1",
+    "MutatingWebhookConfiguration",
+    "mutatingwebhookconfigurations",
+    namespaced=False,
+)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 ACCESS_REVIEW = Kind(
     "authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False
@@ -60,3 +75,13 @@ ACCESS_REVIEW = Kind(
 CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 
 IP_POOL = Kind("crd.projectcalico.org", "v1", "IPPool", "ippools", namespaced=False)
+CALICO_POLICY = Kind("crd.projectcalico.org", "v1", "NetworkPolicy", "networkpolicies")
+CALICO_GLOBAL_POLICY = Kind(
+    "crd.projectcalico.org", "v1", "GlobalNetworkPolicy", "globalnetworkpolicies", namespaced=False
+)
+CILIUM_POLICY = Kind("cilium.io", "v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")
+CILIUM_CLUSTERWIDE_POLICY = Kind(
+    "cilium.io", "v2", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies", namespaced=False
+)
+COMPUTE_SUBNETWORK = Kind("compute.cnrm.cloud.google.com", "v1beta1", "ComputeSubnetwork", "computesubnetworks")
+"""A subnet as Config Connector manages it."""

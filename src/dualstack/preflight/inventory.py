@@ -35,12 +35,25 @@ Source = Literal[
     "machine metadata",
     "permissions",
     "kubernetes permissions",
+    "nodes",
+    "services",
+    "deployments",
+    "daemon sets",
+    "control plane pods",
+    "config maps",
+    "ip pools",
+    "network policies",
+    "policies of the CNI",
+    "webhooks",
+    "disruption budgets",
+    "config connector",
 ]
 """`cluster state` is what a cut-over observes (`CutoverFacts`); the others are reads of Compute.
 
 `machine types`: those of the cluster's VMs. `machine metadata`: of one VM of each pool. `permissions`: for some
 resources `{"object", "missing"}`, with the permissions that the caller lacks. `kubernetes permissions`: likewise, for
-some kinds of objects.
+some kinds of objects. The sources after it are objects of a live cluster; `daemon sets`, `control plane pods` and
+`config maps` are those of kube-system, the latter only with the names that `dualstack.live.reading` has.
 """
 
 Answer = list[Resource] | DualstackError
@@ -52,7 +65,8 @@ class Inventory:
 
     strategy: the one that the migration is going to use. planned_firewalls: names of the firewall rules that it
     creates. prober_image: image of the pods of the decoy check, empty when none is configured. guest_agent: what shows
-    that the guest agent of the nodes leaves alias ranges alone, empty when the platform shows nothing.
+    that the guest agent of the nodes leaves alias ranges alone, empty when the platform shows nothing. platform: what
+    manages a live cluster, empty for others. now: seconds since the epoch, 0 where no check needs it.
     """
 
     cluster: Cluster
@@ -65,6 +79,8 @@ class Inventory:
     guest_agent: str = ""
     deleted_elsewhere: bool = False
     """Whether another program is going to delete the routes, all at once."""
+    platform: str = ""
+    now: float = 0.0
 
     @property
     def facts(self) -> CutoverFacts:

@@ -21,14 +21,18 @@ NETWORK_FIELDS = "selfLink,autoCreateSubnetworks,peerings(state),routingConfig(r
 PROJECT_FIELDS = "quotas,commonInstanceMetadata(items)"
 SUBNET_FIELDS = (
     "items/*/subnetworks(name,region,network,ipCidrRange,secondaryIpRanges,allowSubnetCidrRoutesOverlap,"
-    "ipv6AccessType,stackType,purpose,role),nextPageToken"
+    "ipv6AccessType,stackType,purpose,role,description),nextPageToken"
 )
-ROUTE_FIELDS = "items(name,network,destRange,nextHopNetwork,nextHopPeering),nextPageToken"
-FIREWALL_FIELDS = "items(name,network),nextPageToken"
+ROUTE_FIELDS = "items(name,network,destRange,tags,nextHopNetwork,nextHopPeering),nextPageToken"
+FIREWALL_FIELDS = (
+    "items(name,network,direction,disabled,allowed,sourceRanges,sourceTags,sourceServiceAccounts,targetTags,"
+    "targetServiceAccounts),nextPageToken"
+)
 ADDRESS_FIELDS = "items(name,address,prefixLength,purpose,network),nextPageToken"
 ROUTER_FIELDS = (
     "items/*/routers(name,region,network,bgp(advertiseMode,advertisedGroups),"
-    "bgpPeers(name,advertiseMode,advertisedGroups)),nextPageToken"
+    "bgpPeers(name,advertiseMode,advertisedGroups),"
+    "nats(name,sourceSubnetworkIpRangesToNat,subnetworks)),nextPageToken"
 )
 STATUS_FIELDS = "result(bestRoutes(destRange),bestRoutesForRouter(destRange))"
 INSTANCE_FIELDS = (
@@ -36,9 +40,9 @@ INSTANCE_FIELDS = (
     "networkInterfaces(name,network,subnetwork,accessConfigs(type))),nextPageToken"
 )
 MACHINE_TYPE_FIELDS = "name,zone,guestCpus"
-METADATA_FIELDS = "name,metadata(items)"
+METADATA_FIELDS = "name,labels,metadata(items)"
 REGION_FIELDS = "quotas"
-FORWARDING_RULE_FIELDS = "items/*/forwardingRules(loadBalancingScheme,network),nextPageToken"
+FORWARDING_RULE_FIELDS = "items/*/forwardingRules(IPAddress,target,loadBalancingScheme,network),nextPageToken"
 
 
 _TESTED = {

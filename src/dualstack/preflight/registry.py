@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dualstack.preflight import limits, nodes, permissions, ranges, routing, subnets
+from dualstack.preflight import (
+    exposure,
+    installation,
+    limits,
+    management,
+    nodes,
+    permissions,
+    ranges,
+    routing,
+    subnets,
+    workloads,
+)
 from dualstack.preflight.check import Check
 from dualstack.preflight.finding import Finding
 from dualstack.preflight.inventory import Inventory
@@ -45,8 +56,34 @@ CHECKS: tuple[Check, ...] = (
 )
 """What can be read of the project, for every cluster."""
 
-LIVE_CHECKS: tuple[Check, ...] = (permissions.kubernetes_permissions,)
-"""What the API of a live cluster shows in addition; `dualstack.live.reading` reads it."""
+LIVE_CHECKS: tuple[Check, ...] = (
+    permissions.kubernetes_permissions,
+    installation.kubernetes_version,
+    installation.service_cidrs,
+    installation.native_routing,
+    installation.cni_known,
+    installation.cluster_autoscaler,
+    installation.cluster_dns,
+    installation.node_mask_flag,
+    installation.maintenance_window,
+    workloads.ipv4_only_services,
+    workloads.load_balancers,
+    workloads.network_policies,
+    workloads.webhook_addresses,
+    workloads.webhooks_in_the_way,
+    workloads.disruption_budgets,
+    workloads.external_dns,
+    routing.tagged_routes,
+    routing.broader_routes,
+    exposure.ipv6_exposure,
+    exposure.ipv6_firewall,
+    exposure.firewall_sources,
+    exposure.nat_ranges,
+    exposure.ipv6_egress,
+    management.subnet_manager,
+    management.instance_templates,
+)
+"""What the API of a live cluster shows in addition, and what its owner judges; `dualstack.live.reading` reads it."""
 
 ALL_CHECKS = (*CHECKS, *LIVE_CHECKS)
 

@@ -57,6 +57,40 @@ def learned_routes(inventory: Inventory) -> Iterator[Problem]:
 
 
 @Check(
+    "tagged-routes",
+    "blocker",
+    reads=("cluster state", "network", "routes"),
+    fine="no route inside the pod range has network tags",
+    consequence="the route serves nothing once the subnet has the pod range",
+    remedy="replace the route by one without tags",
+)
+def tagged_routes(inventory: Inventory) -> Iterator[Problem]:
+    """A hybrid subnet does not yield to tagged routes (docs/reference/cut-over.md#r6)."""
+    pods = pending_pod_range(inventory)
+    for route in inventory.static_routes:
+        if route.get("tags") and lies_in(pods, str(route.get("destRange"))):
+            evidence = f"destination {route['destRange']}, tags {', '.join(route['tags'])}"
+            yield Problem(f"route {route['name']}", evidence, "pods")
+
+
+@Check(
+    "broader-routes",
+    "risk",
+    reads=("cluster state", "network", "routes"),
+    fine="no route besides the default route contains the pod range",
+    consequence="it serves no address of the pod range any more once the subnet has the range",
+    remedy="check that it carries no traffic of pods; add narrower routes if it does",
+)
+def broader_routes(inventory: Inventory) -> Iterator[Problem]:
+    """A subnet range takes precedence over broader routes (docs/reference/cut-over.md#pre-routing)."""
+    pods = pending_pod_range(inventory)
+    for route in inventory.static_routes:
+        there = str(route.get("destRange"))
+        if there not in ("0.0.0.0/0", "::/0") and not lies_in(pods, there) and lies_in(there, pods):
+            yield Problem(f"route {route['name']}", f"destination {there} contains the pod range {pods}", "pods")
+
+
+@Check(
     "advertised-pod-range",
     "risk",
     reads=("cluster state", "network", "routers"),

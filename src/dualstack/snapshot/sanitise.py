@@ -6,7 +6,7 @@ from typing import Any
 
 from dualstack.model.kinds import CONFIG_MAP, NODE, Kind, Manifest
 
-METADATA_KEYS = ("disable-address-manager",)
+METADATA_KEYS = ("disable-address-manager", "created-by")
 """The keys of VM and project metadata whose values are kept; other values may be start-up scripts or credentials."""
 
 CONFIG_MAPS = {
@@ -16,6 +16,7 @@ CONFIG_MAPS = {
     "kube-proxy": ("config.conf",),
     "calico-config": None,
     "cilium-config": None,
+    "kube-flannel-cfg": ("net-conf.json",),
     "dualstack-cut-over": None,
 }
 """The ConfigMaps that are kept, each with the keys that are (None: all)."""

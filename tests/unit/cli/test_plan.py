@@ -53,7 +53,7 @@ def test_the_person_stops_the_route_controller_between_the_two_parts() -> None:
     found = plan()
     assert [(part.command, part.by) for part in found.parts] == [
         ("dualstack prepare", "dualstack"),
-        ("", "you"),
+        ("", "You"),
         ("dualstack finish", "dualstack"),
     ]
     assert "--configure-cloud-routes=false" in found.parts[1].actions[0]
@@ -77,7 +77,7 @@ def test_a_prepared_cluster_has_only_what_follows() -> None:
     *_, (_, facts) = states(PREPARE, FACTS, Settings())
     found = plan(replace(facts, passed={}))
     assert found.standing == "prepared"
-    assert [part.by for part in found.parts][-2:] == ["you", "dualstack"]
+    assert [part.by for part in found.parts][-2:] == ["You", "dualstack"]
     assert not any(step.calls for part in found.parts[:-2] for step in part.steps)
 
 

@@ -59,6 +59,17 @@ def machine(name: str = "node-0", kind: str = "n2-standard-4", *, external: bool
     }
 
 
+def item(name: str, **content: Any) -> Resource:
+    """An object of Kubernetes; `name` may begin with its namespace."""
+    namespace, _, own = name.rpartition("/")
+    return {"metadata": {"name": own, **({"namespace": namespace} if namespace else {})}, **content}
+
+
+def pod(*flags: str, image: str = "example/program:1") -> Resource:
+    """The spec of a pod whose program has these flags."""
+    return {"containers": [{"name": "program", "image": image, "command": ["program", *flags]}]}
+
+
 def metadata(**values: str) -> Resource:
     return {"items": [{"key": key.replace("_", "-"), "value": value} for key, value in values.items()]}
 
@@ -72,6 +83,15 @@ def router(**fields: Any) -> Resource:
     return {"name": "r", "region": REGION, "network": NETWORK, "bgp": {"advertiseMode": "CUSTOM"}, **fields}
 
 
+ADMITS_IPV6 = {
+    "name": "b",
+    "network": NETWORK,
+    "direction": "INGRESS",
+    "allowed": [{"IPProtocol": "all"}],
+    "sourceRanges": ["2600:1900:1::/64"],
+}
+"""A firewall rule that admits all from an IPv6 subnet."""
+
 ANSWERS: Mapping[Source, list[Resource]] = {
     "network": [
         {
@@ -84,7 +104,7 @@ ANSWERS: Mapping[Source, list[Resource]] = {
     "project": [{"quotas": [{"metric": "NETWORKS", "limit": 1.0}, {"metric": "FIREWALLS", "limit": 100.0}]}],
     "subnetworks": [subnet(NODES_SUBNET, "10.250.0.0/16", ipv6AccessType="EXTERNAL"), subnet("x", "10.1.0.0/16")],
     "routes": [route("default", "0.0.0.0/0"), *(route(f"route-{n}", f"10.96.{n}.0/24") for n in range(3))],
-    "firewalls": [{"name": "a", "network": NETWORK}, {"name": "b", "network": NETWORK}],
+    "firewalls": [{"name": "a", "network": NETWORK}, ADMITS_IPV6],
     "addresses": [
         {"name": "psa", "address": "10.2.0.0", "prefixLength": 20, "purpose": "VPC_PEERING", "network": NETWORK}
     ],
@@ -99,6 +119,21 @@ ANSWERS: Mapping[Source, list[Resource]] = {
     ],
     "permissions": [{"object": f"subnetworks {NODES_SUBNET}", "missing": []}],
     "kubernetes permissions": [{"object": "leases in kube-system", "missing": []}],
+    "nodes": [{"metadata": {"name": "node-0"}, "status": {"nodeInfo": {"kubeletVersion": "v1.33.4"}}}],
+    "services": [
+        item("kube-system/kube-dns", spec={"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4"]}),
+        item("default/x", spec={"type": "ExternalName"}),
+    ],
+    "deployments": [item("kube-system/coredns", spec={"replicas": 2})],
+    "daemon sets": [item("kube-system/calico-node")],
+    "control plane pods": [item("kube-system/kube-controller-manager-a", spec=pod("--cluster-cidr=10.96.0.0/11"))],
+    "config connector": [],
+    "config maps": [item("kube-system/calico-config", data={"calico_backend": "none"})],
+    "ip pools": [item("default-ipv4-ippool", spec={"cidr": PODS, "ipipMode": "Never"})],
+    "network policies": [],
+    "policies of the CNI": [],
+    "webhooks": [item("w", webhooks=[{"name": "w.example", "clientConfig": {"url": "https://w.example/"}}])],
+    "disruption budgets": [item("default/web", status={"expectedPods": 2, "disruptionsAllowed": 1})],
     "machine metadata": [{"name": "node-0", "metadata": metadata(disable_address_manager="true")}],
     "forwarding rules": [{"loadBalancingScheme": "INTERNAL", "network": NETWORK}],
 }

@@ -31,4 +31,6 @@ async def inspect(
 ) -> Inventory:
     """What all checks look at."""
     preflight = Preflight(cluster.compute, cluster.identity.cluster, settings or Settings(), prober_image=prober_image)
-    return await read_inventory(cluster.kube, preflight, facts, strategy)
+    return await read_inventory(
+        cluster.kube, preflight, facts, strategy, platform=cluster.identity.platform, now=cluster.clock.now()
+    )

@@ -135,7 +135,7 @@ def _other_side(identity: Identity, facts: CutoverFacts) -> Part:
     if identity.platform != "gardener":
         return Part(
             command="",
-            by="you",
+            by="You",
             actions=(first, "Routes stay until `dualstack finish` deletes them."),
             expected_outage_seconds=0.0,
             point_of_no_return="none; set the flags back, then run `dualstack prepare --undo`",

@@ -1,0 +1,149 @@
+"""Checks of what becomes reachable, or stops being reachable, when nodes and pods have public IPv6 addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dualstack.gce import Resource
+from dualstack.gce.resources import last_segment
+from dualstack.preflight.check import Check, NotApplicable, Problem
+from dualstack.preflight.inventory import Inventory
+
+EVERYWHERE = "::/0"
+ICMP6 = ("58", "icmp6", "icmpv6", "ipv6-icmp")
+"""ICMPv6 in a firewall rule (docs/reference/compute-engine.md#firewall-icmpv6)."""
+
+
+@Check(
+    "ipv6-exposure",
+    "risk",
+    reads=("network", "firewalls"),
+    fine="no firewall rule admits IPv6 from everywhere",
+    consequence="it holds for the nodes and pods as soon as they have their public IPv6 addresses, without NAT between",
+    remedy="limit its source ranges or its targets before the nodes are replaced",
+)
+def ipv6_exposure(inventory: Inventory) -> Iterator[Problem]:
+    """Every address of an external subnet is public (docs/reference/compute-engine.md#external-ipv6-public)."""
+    for rule in _rules(inventory, "INGRESS"):
+        if EVERYWHERE in (rule.get("sourceRanges") or ()) and rule.get("allowed"):
+            targets = [*(rule.get("targetTags") or ()), *(rule.get("targetServiceAccounts") or ())]
+            about = f"targets {', '.join(targets)}" if targets else "all VMs of the network"
+            fix = f"gcloud compute firewall-rules describe {rule['name']} --project {inventory.cluster.project}"
+            yield Problem(
+                f"firewall rule {rule['name']}", f"it allows {_ports(rule)} from {EVERYWHERE} to {about}", fix=fix
+            )
+
+
+@Check(
+    "ipv6-firewall",
+    "risk",
+    reads=("network", "firewalls"),
+    fine="firewall rules admit IPv6 between the nodes, with ICMPv6",
+    consequence="over IPv6, nodes and pods do not reach each other, and packets that are too large are lost silently",
+    remedy="once the subnet has its IPv6 range, allow all protocols, with ICMPv6 (protocol 58), from it",
+)
+def ipv6_firewall(inventory: Inventory) -> Iterator[Problem]:
+    """Ingress is denied where no rule allows it (docs/reference/compute-engine.md#firewall-defaults)."""
+    rules = _rules(inventory, "INGRESS")
+    if inventory.platform == "gardener":
+        raise NotApplicable("Gardener creates the rules for IPv6")
+    allowing = [rule for rule in rules if rule.get("allowed") and _admits_ipv6(rule)]
+    if not any(_protocols(rule) & {*ICMP6, "all"} for rule in allowing):
+        evidence = "no firewall rule allows ICMPv6 from an IPv6 range"
+        fix = (
+            f"gcloud compute firewall-rules create {inventory.cluster.name}-ipv6 --project {inventory.cluster.project} "
+            f"--network {inventory.cluster.network} --direction INGRESS --allow all --source-ranges SUBNET_IPV6_PREFIX"
+        )
+        yield Problem(f"network {inventory.cluster.network}", evidence, fix=fix)
+
+
+@Check(
+    "firewall-sources",
+    "note",
+    reads=("network", "firewalls"),
+    fine="no firewall rule names its sources by tag or service account",
+    consequence="it matches the addresses of VMs, not those of pods, over either family",
+    remedy="name the ranges of the pods where pods are to be admitted",
+)
+def firewall_sources(inventory: Inventory) -> Iterator[Problem]:
+    """Tags stand for addresses of interfaces (docs/reference/compute-engine.md#firewall-alias-sources)."""
+    found = [
+        rule["name"]
+        for rule in _rules(inventory, "INGRESS")
+        if (rule.get("sourceTags") or rule.get("sourceServiceAccounts")) and not rule.get("sourceRanges")
+    ]
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        evidence = f"rules {', '.join(sorted(found)[:3])}{more} have source tags or source service accounts"
+        yield Problem(f"network {inventory.cluster.network}", evidence)
+
+
+@Check(
+    "nat-ranges",
+    "risk",
+    reads=("network", "routers"),
+    fine="every Cloud NAT of the region covers the secondary ranges of its subnets, or there is none",
+    consequence="packets that leave a node with the address of a pod in the new range are not translated",
+    remedy="set the ranges of the NAT to all ranges, or check that pods are masqueraded on their nodes",
+)
+def nat_ranges(inventory: Inventory) -> Iterator[Problem]:
+    """NAT may cover primary ranges only (docs/reference/compute-engine.md#nat-ranges)."""
+    for router, nat in _nats(inventory):
+        scope = nat.get("sourceSubnetworkIpRangesToNat") or ""
+        if scope == "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES" or (
+            scope == "LIST_OF_SUBNETWORKS" and _primary_only(nat, inventory.cluster.nodes_subnet)
+        ):
+            yield Problem(f"Cloud NAT {router}/{nat['name']}", "it covers the primary range of the nodes subnet only")
+
+
+@Check(
+    "ipv6-egress",
+    "note",
+    reads=("network", "routers"),
+    fine="no Cloud NAT of the region translates addresses",
+    consequence="over IPv6 nothing is translated: pods and nodes leave with their own public addresses, which allow "
+    "lists of others do not have",
+    remedy="give partners the IPv6 ranges of the subnets, or keep such connections on IPv4",
+)
+def ipv6_egress(inventory: Inventory) -> Iterator[Problem]:
+    """Cloud NAT translates IPv4 (docs/reference/compute-engine.md#nat-ranges)."""
+    for router, nat in _nats(inventory):
+        yield Problem(f"Cloud NAT {router}/{nat['name']}", "IPv4 connections leave with its addresses")
+
+
+def _rules(inventory: Inventory, direction: str) -> list[Resource]:
+    """The rules of the network that are in effect, by name."""
+    found = [
+        rule
+        for rule in inventory.in_network("firewalls")
+        if rule.get("direction", "INGRESS") == direction and not rule.get("disabled")
+    ]
+    return sorted(found, key=lambda rule: str(rule["name"]))
+
+
+def _nats(inventory: Inventory) -> Iterator[tuple[str, Resource]]:
+    """Each NAT of the region with the name of its router."""
+    for router in inventory.in_network("routers"):
+        if last_segment(router["region"]) == inventory.cluster.region:
+            for nat in router.get("nats") or ():
+                yield str(router["name"]), nat
+
+
+def _primary_only(nat: Resource, subnet: str) -> bool:
+    """Whether the NAT covers the subnet without its secondary ranges."""
+    for entry in nat.get("subnetworks") or ():
+        if last_segment(entry["name"]) == subnet:
+            return set(entry.get("sourceIpRangesToNat") or ("ALL_IP_RANGES",)) == {"PRIMARY_IP_RANGE"}
+    return False
+
+
+def _admits_ipv6(rule: Resource) -> bool:
+    return any(":" in text for text in rule.get("sourceRanges") or ())
+
+
+def _protocols(rule: Resource) -> set[str]:
+    return {str(entry.get("IPProtocol")).lower() for entry in rule.get("allowed") or ()}
+
+
+def _ports(rule: Resource) -> str:
+    return "; ".join(" ".join((str(entry["IPProtocol"]), *(entry.get("ports") or ()))) for entry in rule["allowed"])

@@ -1,0 +1,150 @@
+"""Each check of what the owner of a live cluster judges in its project: firewalls, NAT, routes, other programs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dualstack.gce import Resource
+from dualstack.preflight.inventory import Inventory
+from tests.support.cluster_facts import at_rest
+from tests.unit.preflight.inventories import (
+    ADMITS_IPV6,
+    NODES_SUBNET,
+    answering,
+    findings,
+    item,
+    metadata,
+    problems,
+    route,
+    router,
+    subnet,
+    with_answer,
+)
+
+
+def rule(**fields: Any) -> Resource:
+    return {**ADMITS_IPV6, "name": "open", "sourceRanges": ["::/0"], "allowed": [tcp("22")], **fields}
+
+
+def tcp(*ports: str) -> Resource:
+    return {"IPProtocol": "tcp", "ports": list(ports)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "evidence"),
+    [
+        ({}, "it allows tcp 22 from ::/0 to all VMs of the network"),
+        ({"targetTags": ["bastion"]}, "it allows tcp 22 from ::/0 to targets bastion"),
+        ({"direction": "EGRESS"}, None),
+        ({"disabled": True}, None),
+        ({"sourceRanges": ["2600::/32"]}, None),
+        ({"allowed": None, "denied": [tcp()]}, None),
+        ({"network": "https://x/networks/other"}, None),
+    ],
+)
+def test_rules_that_admit_the_internet_over_ipv6_are_named(fields: Resource, evidence: str | None) -> None:
+    lines = problems(answering("firewalls", rule(**fields)), "ipv6-exposure")
+    assert lines == ([f"firewall rule open: {evidence}"] if evidence else [])
+
+
+@pytest.mark.parametrize(
+    ("rules", "missing"),
+    [
+        ([], True),
+        ([rule(sourceRanges=["10.0.0.0/8"], allowed=[{"IPProtocol": "all"}])], True),
+        ([rule(sourceRanges=["2600::/64"])], True),
+        ([rule(sourceRanges=["2600::/64"], allowed=[{"IPProtocol": "58"}])], False),
+        ([ADMITS_IPV6], False),
+        ([{**ADMITS_IPV6, "disabled": True}], True),
+    ],
+)
+def test_a_network_without_rules_for_ipv6_and_icmpv6_is_a_risk(rules: list[Resource], missing: bool) -> None:
+    inventory = with_answer("firewalls", rules)
+    (one,) = findings(inventory, "ipv6-firewall")
+    assert (one.status, bool(one.fix)) == (("problem", True) if missing else ("ok", False))
+    (gardener,) = findings(replace(inventory, platform="gardener"), "ipv6-firewall")
+    assert gardener.status == "not-applicable"
+
+
+def test_sources_by_tag_and_service_account_are_noted() -> None:
+    tagged = rule(sourceRanges=None, sourceTags=["a"])
+    account = rule(name="account", sourceRanges=None, sourceServiceAccounts=["x@y"])
+    assert problems(answering("firewalls", tagged, account), "firewall-sources") == [
+        "network vpc: rules account, open have source tags or source service accounts"
+    ]
+    assert problems(answering("firewalls", rule(sourceTags=["a"])), "firewall-sources") == []
+
+
+def nat(scope: str, *ranges: str, name: str = NODES_SUBNET) -> Resource:
+    entry = {"name": f"https://x/subnetworks/{name}", "sourceIpRangesToNat": list(ranges)}
+    return {"name": "n", "sourceSubnetworkIpRangesToNat": scope, "subnetworks": [entry] if ranges else []}
+
+
+@pytest.mark.parametrize(
+    ("gateway", "primary"),
+    [
+        (nat("ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES"), True),
+        (nat("LIST_OF_SUBNETWORKS", "PRIMARY_IP_RANGE"), True),
+        (nat("LIST_OF_SUBNETWORKS", "ALL_IP_RANGES"), False),
+        (nat("LIST_OF_SUBNETWORKS", "PRIMARY_IP_RANGE", name="other"), False),
+        (nat("ALL_SUBNETWORKS_ALL_IP_RANGES"), False),
+    ],
+)
+def test_a_nat_without_secondary_ranges_is_a_risk_and_any_nat_is_a_note(gateway: Resource, primary: bool) -> None:
+    inventory = answering("routers", router(name="gw", nats=[gateway]))
+    assert bool(problems(inventory, "nat-ranges")) is primary
+    assert problems(inventory, "ipv6-egress") == ["Cloud NAT gw/n: IPv4 connections leave with its addresses"]
+    elsewhere = answering("routers", router(name="gw", nats=[gateway], region="https://x/regions/us-east1"))
+    assert not problems(elsewhere, "nat-ranges") + problems(elsewhere, "ipv6-egress")
+
+
+@pytest.mark.parametrize(
+    ("destination", "tags", "check"),
+    [
+        ("10.96.7.0/24", ["a"], "tagged-routes"),
+        ("10.96.7.0/24", [], None),
+        ("10.1.0.0/16", ["a"], None),
+        ("10.0.0.0/8", [], "broader-routes"),
+        ("10.0.0.0/8", ["a"], "broader-routes"),
+        ("0.0.0.0/0", [], None),
+        ("10.96.0.0/11", [], None),
+    ],
+)
+def test_routes_that_a_hybrid_subnet_does_not_try_are_named(
+    destination: str, tags: list[str], check: str | None
+) -> None:
+    inventory = answering("routes", route("r", destination, tags=tags))
+    found = {each for each in ("tagged-routes", "broader-routes") if problems(inventory, each)}
+    assert found == ({check} if check else set())
+
+
+def managed(**fields: Any) -> Inventory:
+    vm = {"name": "node-0", "metadata": metadata(disable_address_manager="true"), **fields}
+    return with_answer("machine metadata", [vm])
+
+
+def test_who_else_manages_the_subnet_is_named_with_what_to_add() -> None:
+    (labelled,) = findings(managed(labels={"goog-terraform-provisioned": "true"}), "subnet-manager")
+    assert "label goog-terraform-provisioned shows that Terraform manages it" in labelled.evidence
+    assert 'ip_cidr_range = "10.96.0.0/11"' in labelled.fix
+    described = subnet(NODES_SUBNET, "10.250.0.0/16", description="Managed by Terraform")
+    assert problems(with_answer("subnetworks", [described]), "subnet-manager") == [
+        f"subnet {NODES_SUBNET}: its description names Terraform"
+    ]
+    assert problems(managed(labels={"managed-by-cnrm": "true"}), "subnet-manager") != []
+    assert problems(managed(labels={"managed-by-cnrm": "false", "team": "a"}), "subnet-manager") == []
+    own = item("infra/nodes", spec={"resourceID": NODES_SUBNET})
+    (reconciled,) = findings(with_answer("config connector", [own, item("infra/x")]), "subnet-manager")
+    assert reconciled.object == "ComputeSubnetwork infra/nodes"
+    assert "reconcile-interval-in-seconds=0" in reconciled.fix
+
+
+def test_a_managed_instance_group_that_creates_the_vms_is_named() -> None:
+    inventory = managed(metadata=metadata(created_by="projects/1/zones/z/instanceGroupManagers/workers"))
+    assert problems(inventory, "instance-templates") == ["instance group workers: it has created VM node-0"]
+    assert findings(replace(inventory, platform="gardener"), "instance-templates")[0].status == "not-applicable"
+    assert problems(managed(), "instance-templates") == []
+    assert problems(replace(inventory, observed=at_rest(0)), "instance-templates") != []
