@@ -21,6 +21,7 @@ from dualstack_sim.actors.prober import Prober
 from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.replica_sets import ReplicaSetController
 from dualstack_sim.actors.scheduler import Scheduler
+from dualstack_sim.actors.traffic_prober import TrafficProber
 
 
 class NotAtRest(DualstackError):
@@ -47,6 +48,7 @@ class ActorGroup:
             Kubelet(context, kubelet, guests),
             PodCollector(context),
             Prober(context),
+            TrafficProber(context),
             *platform_actors,
         ]
         self._task: asyncio.Task[None] | None = None

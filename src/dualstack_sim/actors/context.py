@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,6 +34,14 @@ class Endpoints(Protocol):
 
     def reaches(self, at: float, host: str, address: str) -> bool:
         """Whether a pod of `host` gets an answer from `address` at `at`."""
+        ...
+
+    def watch(self, ended: Callable[[int, tuple[str, str], float, float], None] | None) -> None:
+        """Call `ended` with family, ordered pair, begin and end of each blackout that ends; None to stop."""
+        ...
+
+    def lasting(self, at: float) -> Mapping[int, Mapping[tuple[str, str], float]]:
+        """For each IP family the ordered pairs of hosts that have lost connectivity at `at`, and since when."""
         ...
 
     def unreachable_pairs(self, at: float) -> Sequence[tuple[str, str]]:

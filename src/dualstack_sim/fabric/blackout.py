@@ -208,11 +208,16 @@ class BlackoutRecords:
         self._outage_since = 0.0
         self._outages: list[Outage] = []
 
-    def set(self, at: float, pair: Pair, loss: str | None, presence: EndpointPresence) -> None:
-        """From `at` on the pair has no connectivity, for the reason `loss`, or has connectivity (None)."""
+    def set(self, at: float, pair: Pair, loss: str | None, presence: EndpointPresence) -> float | None:
+        """From `at` on the pair has no connectivity, for the reason `loss`, or has connectivity (None).
+
+        Returns since when it had lost connectivity, if that ends now.
+        """
         record = self._records.get(pair)
+        lost_since = None
         if loss is None:
             if record is not None and record.unreachable_since is not None:
+                lost_since = None if record.waiting else record.unreachable_since
                 record.add(max(0.0, at - record.unreachable_since))
                 if not record.waiting:
                     self._regained(at)
@@ -229,6 +234,7 @@ class BlackoutRecords:
             record.unreachable_since = at
             self.unreachable += 1
             self._lost(at)
+        return lost_since
 
     def _lost(self, at: float) -> None:
         self._losing += 1
@@ -259,6 +265,16 @@ class BlackoutRecords:
         if not self.unreachable:
             return []
         return [pair for pair, record in self._records.items() if record.unreachable_since is not None]
+
+    def lasting(self) -> dict[Pair, float]:
+        """Pairs that have lost connectivity, and since when."""
+        if not self.unreachable:
+            return {}
+        return {
+            pair: record.unreachable_since
+            for pair, record in self._records.items()
+            if record.unreachable_since is not None and not record.waiting
+        }
 
     def broken(self, at: float) -> list[BrokenPair]:
         """Pairs that were without connectivity until `at`, the longest blackout first."""

@@ -23,6 +23,9 @@ FAMILIES = (4, 6)
 POD = 2
 """The offset of the address that represents all addresses of a pod CIDR."""
 
+Ended = Callable[[int, tuple[str, str], float, float], None]
+"""Takes IP family, ordered pair, and when its blackout began and ended."""
+
 Schedule = Callable[[float, Callable[[float], None]], None]
 """Run an action at a simulated time, in order with all other events."""
 
@@ -59,6 +62,7 @@ class Traffic:
         self._waiting: dict[str, Endpoint] = {}
         self._marked_at: float | None = None
         self._agents = GuestAgents()
+        self._ended: Ended | None = None
 
     def join(self, at: float, host: str, cidrs: Sequence[str], *, steals_aliases: bool = False) -> None:
         """Add or replace the endpoint `host`, whose pods in `cidrs` communicate from `at` on.
@@ -98,6 +102,15 @@ class Traffic:
         """The ordered pairs of hosts without IPv4 connectivity between their pods at `at`."""
         self._settle(at)
         return self._blackouts[4].unreachable_pairs()
+
+    def watch(self, ended: Ended | None) -> None:
+        """Call `ended` for each blackout of a pair that ends, unless an endpoint of it leaves; None to stop."""
+        self._ended = ended
+
+    def lasting(self, at: float) -> dict[int, dict[tuple[str, str], float]]:
+        """For each IP family the ordered pairs that have lost connectivity at `at`, and since when."""
+        self._settle(at)
+        return {family: self._blackouts[family].lasting() for family in FAMILIES}
 
     def reaches(self, at: float, host: str, address: str) -> bool:
         """Whether a request of a pod of `host` to `address` at `at` and its response both arrive."""
@@ -278,7 +291,10 @@ class Traffic:
                     for destination in targets:
                         if destination is not source:
                             loss = self._loss(source, destination, family)
-                            blackouts.set(at, (source.host, destination.host), loss, self._presence[family])
+                            pair = (source.host, destination.host)
+                            since = blackouts.set(at, pair, loss, self._presence[family])
+                            if since is not None and self._ended is not None:
+                                self._ended(family, pair, since, at)
 
     def _loss(self, source: Endpoint, destination: Endpoint, family: int) -> str | None:
         verdict = self._data_path.send(source.host, source.addresses[family], destination.addresses[family])

@@ -53,6 +53,8 @@ class Traffic:
     left: list[str] = field(default_factory=list)
     stealing: set[str] = field(default_factory=set)
     unseen: list[tuple[str, str]] = field(default_factory=list)
+    watcher: Callable[[int, tuple[str, str], float, float], None] | None = None
+    broken: dict[int, dict[tuple[str, str], float]] = field(default_factory=dict)
 
     def join(self, at: float, host: str, cidrs: Sequence[str], *, steals_aliases: bool = False) -> None:
         assert at > 0
@@ -66,6 +68,12 @@ class Traffic:
 
     def reaches(self, at: float, host: str, address: str) -> bool:
         return False
+
+    def watch(self, ended: Callable[[int, tuple[str, str], float, float], None] | None) -> None:
+        self.watcher = ended
+
+    def lasting(self, at: float) -> dict[int, dict[tuple[str, str], float]]:
+        return self.broken
 
     def unreachable_pairs(self, at: float) -> Sequence[tuple[str, str]]:
         assert at > 0

@@ -1,0 +1,1 @@
+"""Measures the interruptions of traffic between the nodes of a live cluster (docs/traffic.md)."""
