@@ -135,6 +135,10 @@ class FlowLog:
             ended.extend(self._judge(packet))
         return ended
 
+    def judged_until(self, now: float) -> float:
+        """When the first packet was sent that is not yet judged; `now` if there is none."""
+        return self._packets[0].sent if self._packets else now
+
     def current(self, now: float) -> Interruption | None:
         """The interruption that lasts at `now`."""
         if not self._runs:

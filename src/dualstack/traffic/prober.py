@@ -128,7 +128,7 @@ class Prober:
                 past = self._past.setdefault(key.group, _Past())
                 past.ended = kept(key.group[0], (*past.ended, *ended))
             news = news or bool(ended) or before != (flow.log.current(now) is not None)
-        self._judged_until = now
+        self._judged_until = min([now, *(flow.log.judged_until(now) for flow in self._flows.values())])
         return news
 
     def report(self) -> NodeReport:

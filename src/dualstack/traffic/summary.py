@@ -15,7 +15,7 @@ _NAMED = 5
 
 
 class PairInterruption(msgspec.Struct, frozen=True, rename="camel"):
-    """An interruption of one flow. `lasting`: it has not ended at `end`. Times in seconds since the epoch."""
+    """An interruption of one flow. `lasting`: at `end` it had not ended. Times in seconds since the epoch."""
 
     source: str
     destination: str
@@ -83,11 +83,11 @@ class TrafficReport(msgspec.Struct, frozen=True, rename="camel"):
     """Enough to tell the longest one since any instant; oldest first, then those that last."""
 
     def interruption_since(self, instant: float) -> PairInterruption | None:
-        """The longest interruption that ended after `instant` or lasts; None if there is none.
+        """The longest interruption that ended after `instant` or lasted then; None if there is none.
 
         It says nothing about the time after `judged_until`, nor about `silent` nodes.
         """
-        later = (each for each in self.interruptions if each.lasting or each.end > instant)
+        later = (each for each in self.interruptions if each.end > instant)
         return max(later, key=lambda each: each.seconds, default=None)
 
     @property

@@ -36,6 +36,20 @@ def test_a_pair_is_unreachable_from_the_route_deletion_until_the_alias_as_the_ho
     assert report.blackout_seconds == {"max": 9.0, "p99": 9.0, "total": 15.0}
 
 
+def test_a_watcher_learns_of_each_blackout_that_ends_and_not_of_endpoints_that_leave() -> None:
+    fabric, cloud = cluster(lag=FIXED)
+    seen: list[tuple[int, tuple[str, str], float, float]] = []
+    fabric.traffic.watch(lambda *blackout: seen.append(blackout))
+    cloud.drop_route(10.0, 2)  # seen at 13
+    assert fabric.traffic.lasting(14.0)[4] == {(node(1), node(2)): 13.0}
+    cloud.route(20.0, 2)  # seen at 23
+    cloud.drop_route(30.0, 2)
+    fabric.traffic.leave(40.0, node(2))
+    assert fabric.traffic.lasting(50.0) == {4: {}, 6: {}}
+    assert seen == [(4, (node(1), node(2)), 13.0, 23.0)]
+    fabric.traffic.watch(None)
+
+
 def test_the_time_of_the_question_does_not_matter() -> None:
     totals = []
     for questions in ([], [11.0, 13.5, 21.0, 21.9], [25.0]):

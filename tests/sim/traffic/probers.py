@@ -14,7 +14,6 @@ from aiohttp import web
 
 from dualstack.clock import ScaledClock
 from dualstack.model import kinds
-from dualstack.traffic.interruptions import GRACE
 from dualstack.traffic.pairs import INTERVAL, ProbePlan, ProberAddress, plan_manifest
 from dualstack.traffic.report import NAMESPACE, FlowGroup, NodeReport, read_report
 from dualstack_sim.chance import Chance
@@ -97,7 +96,7 @@ class Probers:
 
     async def reports_after(self, members: Iterable[int], at: float) -> dict[int, NodeReport]:
         """The reports of these hosts that judge everything until `at`."""
-        await self._reported(members, lambda report: report.judged_until > at + GRACE + 0.5)
+        await self._reported(members, lambda report: report.judged_until > at)
         return {host: report for host in members if (report := self.report(host)) is not None}
 
     async def drop(self, pairs: Collection[tuple[int, int]], seconds: float) -> Drop:

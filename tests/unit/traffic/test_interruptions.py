@@ -102,6 +102,18 @@ def test_a_target_that_was_never_reached_is_not_interrupted() -> None:
     assert log.lost == 30
 
 
+def test_what_is_not_yet_judged_is_known() -> None:
+    log = FlowLog("node-1")
+    log.answer(log.send(1.0), OLD, 1.0)
+    waiting = log.send(1.1)
+    log.answer(log.send(1.2), OLD, 1.2)
+    log.settle(2.0)
+    assert log.judged_until(2.0) == 1.1
+    log.answer(waiting, OLD, 2.1)
+    log.settle(2.2)
+    assert log.judged_until(2.2) == 2.2
+
+
 def test_a_flow_begins_with_its_first_answer() -> None:
     log, found = flow("xxrraaxa")
     assert (log.sent, log.answered, log.lost, log.refused, len(found)) == (4, 3, 1, 0, 1)
