@@ -26,7 +26,7 @@ rehearse-large: $(RUN_STAMP)  ## rehearse the migration of 40 nodes in three zon
 test: $(STAMP)  ## run the quick tests
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not clients"
 
-test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT)  ## run upstream clients against the simulated cloud; needs kubectl, npm and go
+test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT)  ## run upstream clients, and open the report in a browser; needs kubectl, npm, go, chromium and pdftotext
 	$(BIN)/python -m pytest -q -m "clients and not slow"
 
 test-slow: $(STAMP)  ## run the slow tests: large clusters, whole rehearsals, restarts

@@ -14,6 +14,7 @@ from dualstack.cli.preflight import preflight
 from dualstack.cli.prepare import prepare
 from dualstack.cli.prober import prober
 from dualstack.cli.rehearse import rehearse
+from dualstack.cli.report import report
 from dualstack.cli.sim import sim
 from dualstack.cli.snapshot import snapshot
 from dualstack.cli.status import status
@@ -37,6 +38,7 @@ COMMANDS = (
     status,
     verify,
     snapshot,
+    report,
     operator,
     sim,
     prober,

@@ -1,0 +1,1 @@
+"""Turns the JSON documents of other commands into one page of HTML."""

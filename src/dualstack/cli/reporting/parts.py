@@ -1,0 +1,84 @@
+"""Parts that several documents share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from dualstack.cli.live.result import ClusterName
+from dualstack.cli.reporting.page import Bar, Block, Cell, Section, Strip, Table, Timeline, Tone
+from dualstack.cli.words import duration
+from dualstack.live.state import NodeState
+from dualstack.plan.costs import REQUESTS_PER_MINUTE
+from dualstack.verify.checks import Check, CheckStatus
+
+CHECK_TONES: Mapping[CheckStatus, Tone] = {
+    "passed": "good",
+    "failed": "bad",
+    "accepted": "warning",
+    "risk": "warning",
+    "unknown": "warning",
+    "not-applicable": "neutral",
+}
+STATES: Mapping[str, str] = {
+    "route": "a static route leads to the pods of the node",
+    "overlap": "a route and an alias range lead to the same VM",
+    "alias": "an alias range leads to the pods of the node",
+    "dual": "an alias range, and an IPv6 range of its own",
+    "none": "nothing leads to the pods of the node",
+}
+SHORTEST = 0.5
+"""The length in percent of a bar that would be too short to be seen."""
+
+_PATHS = {"route": "route", "route and alias": "overlap", "alias": "alias", "none": "none", "no pod CIDR": "none"}
+
+
+def cluster_facts(cluster: ClusterName) -> list[tuple[str, str]]:
+    """What identifies a live cluster."""
+    return [
+        ("Cluster", f"{cluster.name} ({cluster.platform}: {cluster.evidence})"),
+        ("Project", f"{cluster.project}, {cluster.region}, subnet {cluster.nodes_subnet}"),
+        ("Pods", cluster.pods),
+    ]
+
+
+def checks_section(checks: Iterable[Check]) -> Section:
+    """One row for each check, the ones that did not pass first."""
+    order = ("failed", "unknown", "risk", "accepted", "passed", "not-applicable")
+    found = sorted(checks, key=lambda check: order.index(check.status))
+    rows = [(check.id, Cell(check.status, CHECK_TONES[check.status]), check.evidence) for check in found]
+    return Section("Checks", [Table("What was verified", ("Check", "Result", "Evidence"), rows)] if rows else [])
+
+
+def strip_section(nodes: Sequence[NodeState]) -> Section:
+    """One block for each node."""
+    blocks = [Block(node.name, "dual" if node.dual_stack else _PATHS[node.path]) for node in nodes]
+    seen = {block.state for block in blocks}
+    legend = [(state, meaning) for state, meaning in STATES.items() if state in seen]
+    strip = Strip(f"What leads to the pods of each of the {len(blocks)} nodes", blocks, legend)
+    wrong = [f"{node.name}: {node.problem or node.waits_for}" for node in nodes if node.problem or node.waits_for]
+    return Section("Nodes", [strip] if blocks else [], items=wrong)
+
+
+def timeline(caption: str, spans: Sequence[tuple[str, float, float]]) -> Timeline:
+    """Bars for (name, start, length) in seconds."""
+    end = max((start + length for _, start, length in spans), default=0.0) or 1.0
+    bars = []
+    for name, start, length in spans:
+        share = max(SHORTEST, 100 * length / end)
+        begins = min(100 * max(0.0, start) / end, 100 - share)
+        bars.append(Bar(name, f"{duration(length)} from {duration(start)}", begins, share))
+    return Timeline(caption, duration(end), bars)
+
+
+def calls_section(by_method: Mapping[str, int]) -> Section:
+    """Calls of Compute Engine, against the default quota of each group of methods."""
+    rows = [
+        (method, str(count), f"{count / REQUESTS_PER_MINUTE:.1%}")
+        for method, count in sorted(by_method.items(), key=lambda entry: -entry[1])
+    ]
+    words = (
+        f"The default quota allows {REQUESTS_PER_MINUTE} requests a minute for each group of methods. The share is "
+        "what all calls of a method would use of one minute, if they came at once."
+    )
+    table = Table("Calls by method", ("Method", "Calls", "Share of a quota window"), rows)
+    return Section("Compute Engine", [table] if rows else [], [words] if rows else [])
