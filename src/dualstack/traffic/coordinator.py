@@ -26,7 +26,7 @@ from dualstack.kube.interface import AlreadyExists, Conflict, Kube, NotFound, Un
 from dualstack.kube.waiting import Tell, ignore, wait_until
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.kinds import CONFIG_MAP, LEASE, NAMESPACE, NODE, POD, SERVICE, Manifest
-from dualstack.traffic.interruptions import GRACE, Interruption
+from dualstack.traffic.interruptions import Interruption
 from dualstack.traffic.manifests import LABELS, OWNED, contents, namespace
 from dualstack.traffic.pairs import (
     ALL_PAIRS_UP_TO,
@@ -58,7 +58,7 @@ class TrafficSettings:
     """What is measured. image: of this program. internet: ADDRESS:PORT or [ADDRESS]:PORT, for new TCP connections.
 
     interval: seconds between two packets of a flow. patience: seconds without progress after which the start or the
-    removal fails. holder: shown to another run.
+    removal fails; a prober that does not report is waited for about half as long. holder: shown to another run.
     """
 
     image: str
@@ -160,7 +160,7 @@ class Traffic:
             self._clock,
             what="traffic",
             interval=2.0,
-            timeout=4 * stale_after(len(self._plan.probers) if self._plan else 0) + GRACE,
+            timeout=self._settings.patience / 2 + 2 * stale_after(len(self._plan.probers) if self._plan else 0),
             tell=self._tell,
         )
         return found[-1].interruption_since(begin)

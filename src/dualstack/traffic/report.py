@@ -103,7 +103,7 @@ def heartbeat(nodes: int) -> float:
 
 def stale_after(nodes: int) -> float:
     """Seconds after which a report is no longer valid: two missed heartbeats, and some reserve."""
-    return 2.5 * heartbeat(nodes) + 10.0
+    return 2.5 * heartbeat(nodes) + 30.0
 
 
 def lease_of(report: NodeReport, at: float, duration: float) -> Manifest:

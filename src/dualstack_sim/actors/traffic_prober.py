@@ -13,7 +13,7 @@ from typing import get_args
 
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, LEASE, POD, Manifest
 from dualstack.traffic.interruptions import Interruption
-from dualstack.traffic.pairs import PLAN, ProbePlan, ProberAddress, family, read_plan, shared_addresses, targets
+from dualstack.traffic.pairs import PLAN, ProbePlan, family, read_plan, shared_addresses, targets
 from dualstack.traffic.report import (
     NAME,
     NAMESPACE,
@@ -43,8 +43,11 @@ class _Blackouts:
     """
 
     ended: dict[tuple[int, str, str], list[Span]] = field(default_factory=lambda: defaultdict(list))
+    count: int = 0
+    """How many have ended."""
 
     def end(self, version: int, pair: tuple[str, str], begin: float, end: float) -> None:
+        self.count += 1
         source, destination = pair
         for flow in ((version, source, destination), (version, destination, source)):
             self.ended[flow] = _joined([*self.ended[flow], (begin, end)])
@@ -63,13 +66,17 @@ class _Blackouts:
         return before, last
 
 
+State = tuple[int, int, frozenset[tuple[int, tuple[str, str]]]]
+"""What changes with news: the generation of the plan, the blackouts that have ended, and those that last."""
+
+
 @dataclass(slots=True)
 class _Pod:
     """What the process in a pod remembers."""
 
     began: float
     written_at: float = float("-inf")
-    written: tuple[int, tuple[FlowGroup, ...]] | None = None
+    written: State | None = None
 
 
 class TrafficProber:
@@ -86,6 +93,9 @@ class TrafficProber:
         self._blackouts = _Blackouts()
         self._running: dict[str, _Pod] = {}
         """By pod uid."""
+        self._flows: dict[tuple[str, int], list[str]] = {}
+        """By node and IP family the nodes that it probes, for one generation of the plan."""
+        self._generation = 0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -96,7 +106,7 @@ class TrafficProber:
             daemon_set = self._sets.get(NAME, NAMESPACE)
             if watching != (daemon_set is not None):
                 watching = not watching
-                self._blackouts = _Blackouts()
+                self._blackouts, self._generation = _Blackouts(), 0
                 self._running.clear()
                 self._endpoints.watch(self._blackouts.end if watching else None)
             if daemon_set is not None:
@@ -106,39 +116,53 @@ class TrafficProber:
     async def _round(self, daemon_set: Manifest) -> None:
         now = self._clock.now()
         plan = read_plan(self._config_maps.get(PLAN, NAMESPACE)) or ProbePlan(0, ())
-        members = {each.node: each for each in plan.probers}
+        self._follow(plan)
         lasting = self._endpoints.lasting(now)
+        pairs = frozenset((version, pair) for version, broken in lasting.items() for pair in broken)
+        state = (plan.generation, self._blackouts.count, pairs)
         for pod in self._pods.indexed(BY_OWNER, daemon_set["metadata"]["uid"]):
             if not is_ready(pod) or is_terminating(pod):
                 continue
-            node = str(pod["spec"]["nodeName"])
             running = self._running.setdefault(pod["metadata"]["uid"], _Pod(now))
-            own = members.get(node)
-            groups = tuple(self._groups(own, plan, lasting, running.began, now)) if own is not None else ()
-            await self._report(node, running, plan, groups, now)
+            if running.written == state and now - running.written_at < heartbeat(len(plan.probers)):
+                continue
+            node = str(pod["spec"]["nodeName"])
+            groups = tuple(self._groups(node, plan.interval, lasting, running.began, now))
+            report = NodeReport(node, running.began, now, plan.generation, 0.0, 0.0, groups)
+            if await self._write(report, stale_after(len(plan.probers)), now):
+                running.written_at, running.written = now, state
+
+    def _follow(self, plan: ProbePlan) -> None:
+        if plan.generation == self._generation:
+            return
+        self._generation = plan.generation
+        self._flows = {
+            (own.node, version): [
+                other.node
+                for other in targets(own.node, plan.probers)
+                if any(family(address) == version for address in shared_addresses(own, other))
+            ]
+            for own in plan.probers
+            for version in (4, 6)
+        }
 
     def _groups(
         self,
-        own: ProberAddress,
-        plan: ProbePlan,
+        node: str,
+        interval: float,
         lasting: Mapping[int, Mapping[tuple[str, str], float]],
         began: float,
         now: float,
     ) -> Iterator[FlowGroup]:
-        others = targets(own.node, plan.probers)
         for version in (4, 6):
-            names = [
-                other.node
-                for other in others
-                if any(family(address) == version for address in shared_addresses(own, other))
-            ]
+            names = self._flows.get((node, version))
             if not names:
                 continue
-            spans = {name: self._blackouts.of((version, own.node, name), lasting, now) for name in names}
+            spans = {name: self._blackouts.of((version, node, name), lasting, now) for name in names}
             ended = [_interruption(name, span) for name in names for span in spans[name][0] if span[1] > began]
             open_ones = [_interruption(name, span) for name in names if (span := spans[name][1]) is not None]
-            lost = round(sum(each.seconds for each in (*ended, *open_ones)) / plan.interval)
-            packets = len(names) * round((now - began) / plan.interval)
+            lost = round(sum(each.seconds for each in (*ended, *open_ones)) / interval)
+            packets = len(names) * round((now - began) / interval)
             for protocol in get_args(Protocol):
                 yield FlowGroup(
                     "pod",
@@ -151,37 +175,17 @@ class TrafficProber:
                     ended=kept("pod", ended),
                 ).with_lasting(open_ones)
 
-    async def _report(
-        self, node: str, running: _Pod, plan: ProbePlan, groups: tuple[FlowGroup, ...], now: float
-    ) -> None:
-        """Write the report if it is due. A write that fails is repeated in the next round."""
-        news = (plan.generation, tuple(_without_counts(group) for group in groups))
-        if running.written == news and now - running.written_at < heartbeat(len(plan.probers)):
-            return
-        report = NodeReport(node, running.began, now, plan.generation, 0.0, 0.0, groups)
-        lease = lease_of(report, now, stale_after(len(plan.probers)))
+    async def _write(self, report: NodeReport, duration: float, now: float) -> bool:
+        """Whether it was written. A write that fails is repeated in the next round."""
+        lease = lease_of(report, now, duration)
         try:
-            await self._kube.patch(LEASE, node, lease, NAMESPACE)
-        except NotFound:
             try:
+                await self._kube.patch(LEASE, report.node, lease, NAMESPACE)
+            except NotFound:
                 await self._kube.create(LEASE, lease)
-            except KubeRefusal:
-                return
         except KubeRefusal:
-            return
-        running.written_at, running.written = now, news
-
-
-def _without_counts(group: FlowGroup) -> FlowGroup:
-    """What makes a report news: which interruptions there are, not how many packets or how long."""
-    return FlowGroup(
-        group.target,
-        group.protocol,
-        group.family,
-        flows=group.flows,
-        ended=group.ended,
-        lasting=tuple(Interruption(each.target, each.start, 0.0, 0.0, 0.0) for each in group.lasting),
-    )
+            return False
+        return True
 
 
 def _interruption(target: str, span: Span) -> Interruption:

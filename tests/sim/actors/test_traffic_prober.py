@@ -16,6 +16,8 @@ from tests.sim.actors.fixtures import ActorsFixture, place_calico, running_actor
 from tests.support.loopback import connection
 from tests.support.store_kube import StoreKube
 
+SPEED = 60.0
+"""So that the reports of a busy machine are not too old."""
 SETTINGS = TrafficSettings("example.org/dualstack:1", holder="test")
 
 
@@ -36,7 +38,7 @@ def end(made: ActorsFixture, source: str, destination: str, begin: float, second
 
 
 async def test_the_figures_are_those_of_the_fabric_and_nothing_stays() -> None:
-    async with running_actors(actors) as made:
+    async with running_actors(actors, speed=SPEED) as made:
         place_nodes(made)
         async with Traffic(StoreKube(made.store), made.clock, SETTINGS) as traffic:
             assert await traffic.loss() is None
@@ -64,7 +66,7 @@ async def test_the_figures_are_those_of_the_fabric_and_nothing_stays() -> None:
 
 
 async def test_an_interruption_that_lasts_is_reported() -> None:
-    async with running_actors(actors) as made:
+    async with running_actors(actors, speed=SPEED) as made:
         place_nodes(made)
         async with Traffic(StoreKube(made.store), made.clock, SETTINGS) as traffic:
             begin = made.clock.now()
@@ -79,7 +81,7 @@ async def test_an_interruption_that_lasts_is_reported() -> None:
 
 
 async def test_both_families_are_measured_where_the_pods_have_them() -> None:
-    async with running_actors(actors) as made:
+    async with running_actors(actors, speed=SPEED) as made:
         place_nodes(made, dual=True)
         async with Traffic(StoreKube(made.store), made.clock, SETTINGS) as traffic:
             begin = made.clock.now()
@@ -94,7 +96,7 @@ async def test_both_families_are_measured_where_the_pods_have_them() -> None:
 
 
 async def test_it_works_through_the_client_of_a_live_cluster() -> None:
-    async with running_actors(actors) as made:
+    async with running_actors(actors, speed=SPEED) as made:
         place_nodes(made)
         kube = LightkubeKube.connect(connection(made.context.kube.url))
         try:

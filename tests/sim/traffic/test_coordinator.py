@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -24,7 +24,8 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from tests.support.store_kube import StoreKube
 
-SPEED = 400.0
+SPEED = 100.0
+"""So that the reports of a busy machine are not too old."""
 SETTINGS = TrafficSettings("example.org/dualstack:1", holder="laptop_1")
 
 
@@ -206,7 +207,7 @@ async def test_a_prober_with_new_addresses_is_not_judged_by_its_old_ones() -> No
 async def test_a_pod_that_does_not_start_is_named_with_the_reason_and_all_is_removed() -> None:
     async with cluster(unready={"node-1": "no such image"}) as made:
         with pytest.raises(WaitTimeout) as caught:
-            await measure(made.kube, made.clock, SETTINGS, made.clock.now() + 60)
+            await measure(made.kube, made.clock, replace(SETTINGS, patience=50.0), made.clock.now() + 60)
         assert "1 of 3 pods are not ready" in str(caught.value)
         assert "node-1: ImagePullBackOff: no such image" in str(caught.value)
         assert made.left() == []
@@ -221,7 +222,7 @@ async def test_a_node_that_is_not_ready_is_left_out_and_reported() -> None:
 
 
 async def test_a_silent_prober_is_never_taken_for_no_loss() -> None:
-    async with cluster() as made, Traffic(made.kube, made.clock, SETTINGS) as traffic:
+    async with cluster() as made, Traffic(made.kube, made.clock, replace(SETTINGS, patience=50.0)) as traffic:
         made.silent.add("node-1")
         with pytest.raises(WaitTimeout, match="no recent report from node node-1"):
             await traffic.loss()
