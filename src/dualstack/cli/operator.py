@@ -36,6 +36,7 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
 @click.option(
     "--compute-endpoint",
     metavar="URL",
+    envvar="DUALSTACK_COMPUTE_ENDPOINT",
     default="https://compute.googleapis.com",
     show_default=True,
     help="The Compute Engine API.",
@@ -71,9 +72,19 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
 )
 @click.option("--events", metavar="FILE", help="Append events to FILE as JSON lines; `-` is standard output.")
 @click.option(
-    "--clock-origin", type=float, default=0.0, help="Wall time at which a scaled clock agrees with wall time."
+    "--clock-origin",
+    type=float,
+    envvar="DUALSTACK_CLOCK_ORIGIN",
+    default=0.0,
+    help="Wall time at which a scaled clock agrees with wall time.",
 )
-@click.option("--clock-speed", type=Speed(), default=1.0, help="Seconds of cluster time in one second of wall time.")
+@click.option(
+    "--clock-speed",
+    type=Speed(),
+    envvar="DUALSTACK_CLOCK_SPEED",
+    default=1.0,
+    help="Seconds of cluster time in one second of wall time.",
+)
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
 @click.option("--health-port", type=click.IntRange(1, 65535), help="Serve /healthz and /readyz on this port.")
 @click.option("--end-with-stdin", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")

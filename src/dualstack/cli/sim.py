@@ -20,6 +20,11 @@ def sim() -> None:
 @click.argument("shoot", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
 @snapshot_option
+@click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a file for `source`, after which the other commands, and kubectl, work on this world.",
+)
 @click.option("--end-with-stdin", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
 @landscape_option(
     kubeadm="a person, in a cluster that kubeadm made on the nodes of SHOOT, without any object of Gardener"

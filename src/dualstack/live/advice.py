@@ -37,5 +37,7 @@ def next_steps(identity: Identity, now: Standing) -> tuple[str, ...]:
             )
         case "cutting-over" | "finishing":
             return ("Run `dualstack finish`.",)
+        case "finished" if identity.platform == "gardener":
+            return ("Gardener updates the control plane, CNI and DNS; `dualstack verify` shows what is left.",)
         case "finished":
-            return ()
+            return ("Run `dualstack verify`.",)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -51,7 +54,7 @@ _BUILD_SPEED = 300.0
 class WorldOptions:
     """The options of `dualstack sim serve`. `cluster` is a description for the platform: a Shoot for `gardener`.
 
-    upstream: upstream's Infrastructure controller is an actor.
+    upstream: upstream's Infrastructure controller is an actor. env_file: gets shell variables that name the world.
     """
 
     cluster: Manifest
@@ -64,6 +67,7 @@ class WorldOptions:
     end_with_stdin: bool = False
     profile: Profile = field(default_factory=choose)
     upstream: bool = False
+    env_file: Path | None = None
 
 
 def run(options: WorldOptions) -> None:
@@ -82,6 +86,8 @@ async def _serve(options: WorldOptions) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         async with AsyncExitStack() as stack:
             facts = await start(options, stack)
+            if options.env_file is not None:
+                options.env_file.write_text(_environment(facts), encoding="utf-8")
             sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
             sys.stdout.flush()
             await asyncio.Event().wait()
@@ -99,7 +105,7 @@ class _EndOnce:
             task.cancel()
 
 
-async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, object]:
+async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
     """Start a world; it stops when `stack` closes. Returns the endpoints and other facts for clients."""
     clock, chance = options.clock, Chance(options.seed)
     rules = load_faults(options.faults) if options.faults else []
@@ -175,6 +181,17 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, objec
         },
         "project": options.project,
     }
+
+
+def _environment(facts: Mapping[str, Any]) -> str:
+    """Shell commands that set what `dualstack` and kubectl read."""
+    variables = {
+        "KUBECONFIG": facts["kubeconfig"],
+        "DUALSTACK_COMPUTE_ENDPOINT": facts["computeEndpoint"],
+        "DUALSTACK_CLOCK_ORIGIN": facts["clock"]["origin"],
+        "DUALSTACK_CLOCK_SPEED": facts["clock"]["speed"],
+    }
+    return "".join(f"export {name}={shlex.quote(str(value))}\n" for name, value in variables.items())
 
 
 def _kubeconfig(server: str) -> str:

@@ -60,6 +60,7 @@ def cluster_options(command: Command) -> Command:
         click.option(
             "--compute-endpoint",
             metavar="URL",
+            envvar="DUALSTACK_COMPUTE_ENDPOINT",
             default="https://compute.googleapis.com",
             show_default=True,
             help="The Compute Engine API.",
@@ -72,8 +73,8 @@ def cluster_options(command: Command) -> Command:
         ),
         click.option("--pod-cidr", metavar="CIDR", default="", help="IPv4 range of the pods, if not found."),
         click.option("--service-cidr", metavar="CIDR", default="", help="IPv4 range of the Services, if not found."),
-        click.option("--clock-origin", type=float, default=0.0, hidden=True),
-        click.option("--clock-speed", type=Speed(), default=1.0, hidden=True),
+        click.option("--clock-origin", type=float, envvar="DUALSTACK_CLOCK_ORIGIN", default=0.0, hidden=True),
+        click.option("--clock-speed", type=Speed(), envvar="DUALSTACK_CLOCK_SPEED", default=1.0, hidden=True),
         click.option("--end-with-stdin", is_flag=True, hidden=True),
     )
     return reduce(lambda decorated, option: option(decorated), reversed(options), command)
