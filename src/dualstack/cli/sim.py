@@ -27,7 +27,8 @@ def sim() -> None:
 )
 @click.option("--end-with-stdin", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
 @landscape_option(
-    kubeadm="a person, in a cluster that kubeadm made on the nodes of SHOOT, without any object of Gardener"
+    kubeadm="a person, in a cluster with the pools and ranges of SHOOT that kubeadm made, without Gardener",
+    kops="the same in a cluster that kOps made",
 )
 @simulated_world(speed=1.0)
 def serve(shoot: Path | None, nodes: int | None, landscape: str, snapshot: Path | None, **options: Any) -> None:
@@ -55,7 +56,7 @@ def serve(shoot: Path | None, nodes: int | None, landscape: str, snapshot: Path 
         WorldOptions(
             cluster=read_shoot(shoot, nodes) if shoot else {},
             nodes=nodes,
-            platform="kubeadm" if landscape == "kubeadm" else "gardener",
+            platform=landscape if landscape in ("kubeadm", "kops") else "gardener",
             upstream=landscape == "gardener",
             **chosen(**options),
         )

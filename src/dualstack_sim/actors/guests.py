@@ -1,8 +1,8 @@
-"""VMs that join a cluster because of their network tag, whoever created them."""
+"""VMs that join a cluster because of a network tag, whoever created them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from dualstack.model.kinds import NODE
 from dualstack_sim.actors.context import ActorContext
@@ -10,27 +10,19 @@ from dualstack_sim.actors.hosts import Host, Registration, Vm
 
 
 class TaggedGuests:
-    """Implements `dualstack_sim.actors.hosts.Guests`.
-
-    known: what the kubelets of these VMs register, by name; `others`: of all other VMs.
-    """
+    """Implements `dualstack_sim.actors.hosts.Guests`: VMs with one of `tags`. `register` takes the name of a VM."""
 
     hosts: Collection[Host] = ()
 
     def __init__(
-        self,
-        context: ActorContext,
-        tag: str,
-        end_point: str,
-        known: Mapping[str, Registration],
-        others: Registration,
+        self, context: ActorContext, tags: Collection[str], end_point: str, register: Callable[[str], Registration]
     ) -> None:
         self.end_point = end_point
-        self._tag, self._known, self._others = tag, known, others
+        self._tags, self._register = frozenset(tags), register
         self._nodes = context.informers.of(NODE)
 
     def includes(self, tags: Collection[str]) -> bool:
-        return self._tag in tags
+        return not self._tags.isdisjoint(tags)
 
     def settled(self, vms: Mapping[str, Vm]) -> bool:
         """Whether each Node has a running VM, and each VM has a Node."""
@@ -38,4 +30,4 @@ class TaggedGuests:
         return names == vms.keys() and all(vm.running for vm in vms.values())
 
     def registration(self, name: str) -> Registration:
-        return self._known.get(name, self._others)
+        return self._register(name)

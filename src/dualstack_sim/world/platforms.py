@@ -16,7 +16,9 @@ from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile
 from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.gardener.platform import GardenerPlatform
-from dualstack_sim.world.kubeadm.platform import KubeadmPlatform
+from dualstack_sim.world.kops.distribution import KOPS
+from dualstack_sim.world.kubeadm.distribution import KUBEADM
+from dualstack_sim.world.kubeadm.platform import VmPlatform
 from dualstack_sim.world.snapshot.platform import SnapshotPlatform
 
 
@@ -83,7 +85,8 @@ class Platform(Protocol):
 
 PLATFORMS: dict[str, Callable[[Manifest, int | None, Profile], Platform]] = {
     "gardener": lambda shoot, nodes, profile: GardenerPlatform(shoot, nodes, profile.garden),
-    "kubeadm": lambda shoot, nodes, profile: KubeadmPlatform(shoot, nodes, profile.garden),
+    "kubeadm": lambda shoot, nodes, profile: VmPlatform(KUBEADM, shoot, nodes, profile.garden),
+    "kops": lambda shoot, nodes, profile: VmPlatform(KOPS, shoot, nodes, profile.garden),
     "snapshot": lambda description, _, profile: SnapshotPlatform(description, profile.garden),
 }
 """By name. Each takes the description of the cluster, the number of nodes (None: as described) and the profile."""

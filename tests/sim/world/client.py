@@ -12,6 +12,9 @@ from typing import Any, TypeVar
 
 import yaml
 
+SPEED = "200"
+PROBED = ("--prober-image", "example.org/dualstack:1")
+"""The option without which a cluster that does not watch its network is not changed."""
 ZONE = "zones/europe-west1-b"
 CCM = "/apis/apps/v1/namespaces/kube-system/daemonsets/cloud-controller-manager"
 

@@ -11,9 +11,7 @@ import yaml
 
 from tests.sim.live.commands import run
 from tests.sim.rehearsal.command import EXAMPLE, LARGE, served
-from tests.sim.world.client import CCM, ZONE, Client, condition
-
-SPEED = "200"
+from tests.sim.world.client import CCM, PROBED, SPEED, ZONE, Client, condition
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +129,7 @@ def test_without_its_route_controller_routes_stay_away_and_a_new_node_gets_none(
 def test_a_prepared_cluster_delivers_by_its_aliases_when_its_routes_are_deleted() -> None:
     with served(str(EXAMPLE), "--landscape", "kubeadm", "--speed", SPEED) as facts:
         world = Client(facts)
-        prepared = run(facts, "prepare", "--yes")
+        prepared = run(facts, "prepare", "--yes", *PROBED)
         assert prepared.status == 0, prepared.err
         world.configure(configure_cloud_routes="false")
         world.control("/trigger", "POST")
@@ -149,7 +147,7 @@ def test_nodes_of_a_prepared_cluster_join_with_an_alias_once_both_managers_are_c
     that pod CIDR, a network and no route."""
     with served(str(EXAMPLE), "--landscape", "kubeadm", "--speed", SPEED) as facts:
         world = Client(facts)
-        prepared = run(facts, "prepare", "--yes")
+        prepared = run(facts, "prepare", "--yes", *PROBED)
         assert prepared.status == 0, prepared.err
         world.control("/trigger", "POST")
         world.control("/static-pods/kube-controller-manager", "PATCH", {"allocate-node-cidrs": "false"})
@@ -199,3 +197,26 @@ def test_pools_in_several_zones_with_cilium() -> None:
         assert len(world.routes()) == 7
         zones = {node["metadata"]["labels"]["topology.kubernetes.io/zone"] for node in world.nodes().values()}
         assert len(zones) > 1
+
+
+@pytest.mark.slow
+def test_a_vm_of_a_resized_instance_group_of_kops_joins_with_a_route_and_the_labels_of_its_group() -> None:
+    with served(str(LARGE), "--landscape", "kops", "--nodes", "3", "--speed", SPEED) as facts:
+        world = Client(facts)
+        before = world.nodes()
+        assert {condition(node, "Ready") for node in before.values()} == {"True"}
+        group = next(
+            each
+            for scope in world.compute("aggregated/instanceGroupManagers")["items"].values()
+            for each in scope.get("instanceGroupManagers", ())
+            if not each["name"].startswith(each["zone"][-1] + "-control-plane")
+        )
+        zone = group["zone"].rpartition("/")[2]
+        path = f"zones/{zone}/instanceGroupManagers/{group['name']}"
+        world.compute(f"{path}/resize?size={group['targetSize'] + 1}", "POST", {})
+        world.eventually(lambda: len(world.nodes()) == len(before) + 1)
+        (joined,) = world.nodes().keys() - before.keys()
+        node = world.eventually(lambda: world.ready(joined))
+        assert node["metadata"]["labels"]["kops.k8s.io/instancegroup"] == group["baseInstanceName"]
+        world.eventually(lambda: node["spec"]["podCIDR"] in world.routes().values())
+        assert all(route.startswith(group["name"].rpartition(zone + "-")[2]) for route in world.routes())

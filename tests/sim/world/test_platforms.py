@@ -68,7 +68,7 @@ class PlainPlatform:
             store.create(DAEMON_SET, daemon_set(name))
 
     def guests(self, context: ActorContext) -> TaggedGuests:
-        return TaggedGuests(context, TAG, "echo", {}, Registration())
+        return TaggedGuests(context, [TAG], "echo", lambda _: Registration())
 
     def actors(self, context: ActorContext) -> list[Actor]:
         return []

@@ -1,4 +1,4 @@
-"""What runs in the cluster besides its control plane: kube-proxy and CoreDNS as kubeadm makes them, CNI, workloads."""
+"""What runs in the cluster besides its control plane: CoreDNS and CNI, workloads, and what a person adds to kubeadm."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, IP_POOL, S
 from dualstack.model.manifests import config_map, daemon_set, manifest
 from dualstack.model.names import COREDNS, KUBE_DNS, KUBE_PROXY, KUBE_SYSTEM
 from dualstack.model.parts import rendered
-from dualstack_sim.world.kubeadm.cluster import CONTROL_PLANE_ROLE, KubeadmCluster
-from dualstack_sim.world.kubeadm.control_plane import DNS_DOMAIN, Objects
+from dualstack_sim.world.kubeadm.cluster import CONTROL_PLANE_ROLE, DNS_DOMAIN, Objects, VmCluster
 from dualstack_sim.world.workloads import at_rest, services, web
 
 END_POINT = "echo"
@@ -45,13 +44,11 @@ _COREFILE = f""".:53 {{
 """
 
 
-def addons(cluster: KubeadmCluster, nodes: int) -> Objects:
+def addons(cluster: VmCluster, nodes: int) -> Objects:
     """All objects, with Deployments at rest. nodes: those that run workloads."""
     objects: Objects = [
-        *(_kube_proxy(cluster) if cluster.shoot.kube_proxy_enabled else ()),
         *_dns(cluster),
         *_cni(cluster),
-        *_masquerading(cluster),
         *services(cluster.api_server, at_offset(cluster.shoot.services, _WEB_OFFSET)),
         (DAEMON_SET, _end_points()),
         *web(nodes, tolerations(cluster.shoot.pools)),
@@ -59,7 +56,10 @@ def addons(cluster: KubeadmCluster, nodes: int) -> Objects:
     return [(kind, at_rest(item)) for kind, item in objects]
 
 
-def _kube_proxy(cluster: KubeadmCluster) -> Objects:
+def kube_proxy(cluster: VmCluster) -> Objects:
+    """kube-proxy with its ConfigMap, if the description wants it."""
+    if not cluster.shoot.kube_proxy_enabled:
+        return []
     mode = MODES.get(cluster.shoot.proxy_mode, cluster.shoot.proxy_mode)
     content = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
@@ -79,7 +79,7 @@ def _kube_proxy(cluster: KubeadmCluster) -> Objects:
     return [(CONFIG_MAP, config_map(KUBE_PROXY, KUBE_SYSTEM, data, {"app": KUBE_PROXY})), (DAEMON_SET, proxy)]
 
 
-def _dns(cluster: KubeadmCluster) -> Objects:
+def _dns(cluster: VmCluster) -> Objects:
     labels = {"k8s-app": KUBE_DNS}
     ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]
     deployment = manifest(
@@ -131,13 +131,14 @@ def _dns(cluster: KubeadmCluster) -> Objects:
     return [(CONFIG_MAP, corefile), (DEPLOYMENT, deployment), (SERVICE, service)]
 
 
-def _cni(cluster: KubeadmCluster) -> list[tuple[Kind, Manifest]]:
+def _cni(cluster: VmCluster) -> list[tuple[Kind, Manifest]]:
     """The CNI of the description, with native routing and addresses from the pod CIDRs of Nodes."""
     items = rendered(cni_of(cluster.shoot.cni).objects(cluster.shoot, networks(cluster.shoot)))
     return [(_KINDS[item["kind"]], item) for item in items]
 
 
-def _masquerading(cluster: KubeadmCluster) -> Objects:
+def masquerading(cluster: VmCluster) -> Objects:
+    """ip-masq-agent, which leaves packets between pods and nodes alone."""
     content = {"nonMasqueradeCIDRs": [cluster.shoot.pods, cluster.nodes_range], "masqLinkLocal": False}
     data = {"config": yaml.safe_dump(content, sort_keys=False)}
     labels = {"k8s-app": _MASQUERADE}

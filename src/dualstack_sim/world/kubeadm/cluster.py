@@ -1,48 +1,67 @@
-"""The cluster that a Shoot manifest describes, if kubeadm makes it: only ranges, zones, versions and pools count."""
+"""A cluster on VMs, as a Shoot manifest describes it: only ranges, zones, versions and pools of the Shoot count."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from dualstack.gardener.model.pools import Pool
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.cidr import at_offset, block
 from dualstack.model.errors import InvalidInput
+from dualstack.model.kinds import Kind, Manifest
 from dualstack_sim.actors.hosts import Registration
+from dualstack_sim.compute.api.backend import Compute
 
+DNS_DOMAIN = "cluster.local"
 CONTROL_PLANE_ROLE = "node-role.kubernetes.io/control-plane"
-_ANNOTATIONS = {
-    "kubeadm.alpha.kubernetes.io/cri-socket": "unix:///run/containerd/containerd.sock",
-    "node.alpha.kubernetes.io/ttl": "0",
-    "volumes.kubernetes.io/controller-managed-attach-detach": "true",
-}
+CONTROL_PLANE_LABELS = {CONTROL_PLANE_ROLE: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""}
+CONTROL_PLANE_TAINT = {"key": CONTROL_PLANE_ROLE, "effect": "NoSchedule"}
+ANNOTATIONS = {"node.alpha.kubernetes.io/ttl": "0", "volumes.kubernetes.io/controller-managed-attach-detach": "true"}
+"""Annotations of every Node."""
 _API_SERVER_OFFSET, _DNS_OFFSET, _CONTROL_PLANE_OFFSET = 1, 10, 2
+
+Objects = list[tuple[Kind, Manifest]]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of a cluster. cluster: cloud-controller-manager's `--cluster-name`. tags: a VM with one of these
+    network tags joins the cluster when it boots; those of the control plane, then those of other nodes."""
+
+    cluster: str
+    network: str
+    subnet: str
+    control_plane_tag: str
+    node_tag: str
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self.control_plane_tag, self.node_tag
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedNode:
-    """A VM and its Node, which share the name."""
+    """A VM and its Node, which share the name. A distribution may choose another name."""
 
     name: str
     zone: str
     pod_cidr: str
     pool: Pool
-    registration: Registration
     control_plane: bool
 
 
 @dataclass(frozen=True, slots=True)
-class KubeadmCluster:
+class VmCluster:
     """What its objects and resources depend on. `shoot` is the description."""
 
     shoot: ShootView
-    project: str
+    names: Names
     nodes_range: str
 
     @classmethod
-    def of(cls, shoot: ShootView, project: str) -> Self:
+    def of(cls, shoot: ShootView, names: Names) -> Self:
         """InvalidInput if it is not IPv4-only, or has no range for nodes."""
         nodes = shoot.infrastructure_config.workers or shoot.nodes
         if shoot.families != ("IPv4",):
@@ -51,24 +70,7 @@ class KubeadmCluster:
             )
         if not nodes or not shoot.pools:
             raise InvalidInput("spec.networking.nodes and spec.provider.workers: must not be empty")
-        return cls(shoot, project, nodes)
-
-    @property
-    def name(self) -> str:
-        return self.shoot.name
-
-    @property
-    def tag(self) -> str:
-        """The network tag of its VMs. A VM with it joins the cluster when it boots."""
-        return f"{self.name}-node"
-
-    @property
-    def subnet(self) -> str:
-        return f"{self.name}-nodes"
-
-    @property
-    def network(self) -> str:
-        return self.shoot.infrastructure_config.user_vpc or self.name
+        return cls(shoot, names, nodes)
 
     @property
     def api_server(self) -> str:
@@ -87,30 +89,28 @@ class KubeadmCluster:
 
     def planned_nodes(self) -> list[PlannedNode]:
         """The node with the control plane, then those of the pools, zone after zone."""
-        first = self.shoot.pools[0]
-        places = [(f"{self.name}-control-plane", first.parts[0].zone, first, True)]
+        name, first = self.names.cluster, self.shoot.pools[0]
+        places = [(f"{name}-control-plane", first.parts[0].zone, first, True)]
         for pool in self.shoot.pools:
             zones = [part.zone for part in pool.parts for _ in range(part.minimum)]
-            places += [(f"{self.name}-{pool.name}-{number}", zone, pool, False) for number, zone in enumerate(zones, 1)]
+            places += [(f"{name}-{pool.name}-{number}", zone, pool, False) for number, zone in enumerate(zones, 1)]
+        size = self.shoot.node_cidr_mask_size
         return [
-            PlannedNode(
-                name,
-                zone,
-                block(self.shoot.pods, self.shoot.node_cidr_mask_size, index),
-                pool,
-                control_plane_registration() if control_plane else registration(pool.labels, pool.taints),
-                control_plane,
-            )
+            PlannedNode(name, zone, block(self.shoot.pods, size, index), pool, control_plane)
             for index, (name, zone, pool, control_plane) in enumerate(places)
         ]
 
 
-def registration(labels: Mapping[str, str], taints: Collection[Mapping[str, Any]]) -> Registration:
-    """What a kubelet that kubeadm has configured adds to its Node."""
-    return Registration(labels, _ANNOTATIONS, taints)
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """In what the clusters of kubeadm and of kOps differ."""
 
-
-def control_plane_registration() -> Registration:
-    """As `registration`, with the marks of `kubeadm init`."""
-    labels = {CONTROL_PLANE_ROLE: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""}
-    return registration(labels, [{"key": CONTROL_PLANE_ROLE, "effect": "NoSchedule"}])
+    names: Callable[[ShootView], Names]
+    component_label: str
+    """The label of static pods that names the component."""
+    place_vms: Callable[[Compute, VmCluster, bool], list[tuple[PlannedNode, Manifest]]]
+    """Create the running VMs of all planned nodes; the flag: no metadata stops their guest agent."""
+    registrations: Callable[[VmCluster], Callable[[str], Registration]]
+    """What the kubelet on a VM registers, by its name."""
+    objects: Callable[[VmCluster, str], Objects]
+    """Objects of the control plane besides its static pods, in that project."""

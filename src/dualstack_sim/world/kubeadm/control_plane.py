@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
-from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, Kind, Manifest
+from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET
 from dualstack.model.manifests import command, config_map, daemon_set
 from dualstack.model.names import CLOUD_CONTROLLER_MANAGER, KUBE_SYSTEM
-from dualstack_sim.world.kubeadm.cluster import CONTROL_PLANE_ROLE, KubeadmCluster
+from dualstack_sim.world.kubeadm.addons import kube_proxy, masquerading
+from dualstack_sim.world.kubeadm.cluster import CONTROL_PLANE_ROLE, DNS_DOMAIN, Objects, VmCluster
 from dualstack_sim.world.kubeadm.static_pods import StaticPods
 
-Objects = list[tuple[Kind, Manifest]]
-
-DNS_DOMAIN = "cluster.local"
 _PKI = "/etc/kubernetes/pki"
 _CLOUD_CONFIG = "cloud-config"
+ROUTES = {"configure-cloud-routes": "true", "controllers": "*,-node-ipam-controller"}
+"""The flags of a cloud-controller-manager that creates routes for pod CIDRs of kube-controller-manager."""
 
 
-def static_pods(cluster: KubeadmCluster, node: str) -> StaticPods:
-    """The static pods on the node with the control plane."""
+def static_pods(cluster: VmCluster, node: str, label: str) -> StaticPods:
+    """The static pods on the node with the control plane. label: as of `StaticPods`."""
     registry, version = "registry.k8s.io", f"v{cluster.shoot.kubernetes_version}"
     flags = {
         "etcd": _etcd(cluster),
@@ -29,10 +30,10 @@ def static_pods(cluster: KubeadmCluster, node: str) -> StaticPods:
         "kube-scheduler": _scheduler(),
     }
     images = {name: f"{registry}/{name}:{version}" for name in flags}
-    return StaticPods(node, {**images, "etcd": f"{registry}/etcd:3.5.21-0"}, flags)
+    return StaticPods(node, label, {**images, "etcd": f"{registry}/etcd:3.5.21-0"}, flags)
 
 
-def _etcd(cluster: KubeadmCluster) -> dict[str, str]:
+def _etcd(cluster: VmCluster) -> dict[str, str]:
     address = cluster.control_plane_address
     return {
         "advertise-client-urls": f"https://{address}:2379",
@@ -41,7 +42,7 @@ def _etcd(cluster: KubeadmCluster) -> dict[str, str]:
     }
 
 
-def _api_server(cluster: KubeadmCluster) -> dict[str, str]:
+def _api_server(cluster: VmCluster) -> dict[str, str]:
     return {
         "advertise-address": cluster.control_plane_address,
         "allow-privileged": "true",
@@ -56,14 +57,14 @@ def _api_server(cluster: KubeadmCluster) -> dict[str, str]:
     }
 
 
-def _controller_manager(cluster: KubeadmCluster) -> dict[str, str]:
+def _controller_manager(cluster: VmCluster) -> dict[str, str]:
     """docs/reference/kubernetes.md#kubeadm-flags"""
     return {
         "allocate-node-cidrs": "true",
         "bind-address": "127.0.0.1",
         "cloud-provider": "external",
         "cluster-cidr": cluster.shoot.pods,
-        "cluster-name": cluster.name,
+        "cluster-name": cluster.names.cluster,
         "controllers": "*,bootstrapsigner,tokencleaner",
         "kubeconfig": "/etc/kubernetes/controller-manager.conf",
         "leader-elect": "true",
@@ -79,7 +80,7 @@ def _scheduler() -> dict[str, str]:
     return {"bind-address": "127.0.0.1", "kubeconfig": "/etc/kubernetes/scheduler.conf", "leader-elect": "true"}
 
 
-def configuration(cluster: KubeadmCluster) -> Objects:
+def _configuration(cluster: VmCluster) -> Objects:
     """The ConfigMaps in which kubeadm keeps its configuration and that of the kubelets."""
     shoot = cluster.shoot
     of_cluster = {
@@ -87,7 +88,7 @@ def configuration(cluster: KubeadmCluster) -> Objects:
         "kind": "ClusterConfiguration",
         "apiServer": {},
         "certificatesDir": _PKI,
-        "clusterName": cluster.name,
+        "clusterName": cluster.names.cluster,
         "controlPlaneEndpoint": f"{cluster.control_plane_address}:6443",
         "controllerManager": {
             "extraArgs": [
@@ -119,27 +120,36 @@ def configuration(cluster: KubeadmCluster) -> Objects:
     ]
 
 
-def cloud_controller_manager(cluster: KubeadmCluster) -> Objects:
-    """cloud-controller-manager on the control plane, which leaves pod CIDRs to kube-controller-manager
+def kubeadm_objects(cluster: VmCluster, project: str) -> Objects:
+    """Its configuration and cloud-controller-manager, which leaves pod CIDRs to kube-controller-manager
     (docs/reference/kubernetes.md#kubeadm-flags)."""
+    return [
+        *_configuration(cluster),
+        *cloud_controller_manager(cluster, project, ROUTES),
+        *kube_proxy(cluster),
+        *masquerading(cluster),
+    ]
+
+
+def cloud_controller_manager(cluster: VmCluster, project: str, flags: Mapping[str, str]) -> Objects:
+    """The DaemonSet on the control plane, with these flags besides the usual ones, and its ConfigMap."""
     flags = {
         "allocate-node-cidrs": "true",
         "cloud-config": f"/etc/kubernetes/{_CLOUD_CONFIG}/cloud.conf",
         "cloud-provider": "gce",
         "cluster-cidr": cluster.shoot.pods,
-        "cluster-name": cluster.name,
-        "configure-cloud-routes": "true",
-        "controllers": "*,-node-ipam-controller",
+        "cluster-name": cluster.names.cluster,
         "leader-elect": "true",
         "use-service-account-credentials": "true",
         "v": "2",
+        **flags,
     }
     lines = [
         "[Global]",
-        f"project-id = {cluster.project}",
-        f"network-name = {cluster.network}",
-        f"subnetwork-name = {cluster.subnet}",
-        f"node-tags = {cluster.tag}",
+        f"project-id = {project}",
+        f"network-name = {cluster.names.network}",
+        f"subnetwork-name = {cluster.names.subnet}",
+        f"node-tags = {cluster.names.node_tag}",
         "multizone = true",
     ]
     result = daemon_set(

@@ -1,7 +1,6 @@
-"""A cluster that kubeadm made, as a platform of simulated worlds.
+"""Clusters on VMs, without Gardener, as platforms of simulated worlds.
 
-Its VMs belong to no group: a person, or Terraform, creates and deletes them. Simplified: the API server does not stop
-with the VM of the control plane.
+Simplified: the API server does not stop with the VM of the control plane.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from dualstack_sim.world.definitions import cni_definitions
 from dualstack_sim.world.gardener.knobs import Garden
 from dualstack_sim.world.gardener.node_placements import with_node_count
 from dualstack_sim.world.kubeadm.addons import END_POINT, addons
-from dualstack_sim.world.kubeadm.cloud import create_network, place_vm
-from dualstack_sim.world.kubeadm.cluster import KubeadmCluster, registration
-from dualstack_sim.world.kubeadm.control_plane import cloud_controller_manager, configuration, static_pods
-from dualstack_sim.world.kubeadm.static_pods import StaticPodKubelet
+from dualstack_sim.world.kubeadm.cloud import create_network
+from dualstack_sim.world.kubeadm.cluster import Distribution, VmCluster
+from dualstack_sim.world.kubeadm.control_plane import static_pods
+from dualstack_sim.world.kubeadm.static_pods import StaticPodKubelet, StaticPods
 from dualstack_sim.world.nodes import NodeFacts, node_at_rest
 from dualstack_sim.world.routes import check_routes_fit, place_route
 
@@ -42,49 +41,49 @@ _NODE_INFO = {
 }
 
 
-class KubeadmPlatform:
+class VmPlatform:
     """Implements `dualstack_sim.world.platforms.Platform`: the nodes of the Shoot's pools and one control plane."""
 
     namespace = KUBE_SYSTEM
     control_plane_host = None
-    api_server = "component=kube-apiserver"
     guest_agent = True
     workloads: Sequence[Kind] = ()
 
-    def __init__(self, shoot: Manifest, nodes: int | None, garden: Garden) -> None:
-        self._cluster = KubeadmCluster.of(ShootView.of(with_node_count(shoot, nodes)), "")
-        self._planned = self._cluster.planned_nodes()
-        self._static = static_pods(self._cluster, self._planned[0].name)
-        self._garden = garden
-        view = self._cluster.shoot
+    def __init__(self, distribution: Distribution, shoot: Manifest, nodes: int | None, garden: Garden) -> None:
+        view = ShootView.of(with_node_count(shoot, nodes))
+        self.api_server = f"{distribution.component_label}=kube-apiserver"
         self.regions = {view.region: sorted({zone for pool in view.pools for zone in pool.zones})}
-        self.node_count = len(self._planned)
+        self._distribution, self._garden = distribution, garden
+        self._cluster = VmCluster.of(view, distribution.names(view))
+        self.node_count = len(self._cluster.planned_nodes())
         routes = self.node_count + _OTHER_ROUTES
         self.quotas = Limits(static_routes_per_network=max(Limits().static_routes_per_network, routes))
+        self._static: StaticPods | None = None
 
     def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
-        cluster = self._cluster = KubeadmCluster(self._cluster.shoot, compute.project.name, self._cluster.nodes_range)
-        now = clock.now() - _AGE
-        check_routes_fit(compute, cluster.name, len(self._planned))
+        cluster, now = self._cluster, clock.now() - _AGE
+        check_routes_fit(compute, cluster.names.cluster, self.node_count)
         for definition in cni_definitions():
             store.create(CRD, definition)
         create_network(compute, cluster)
         nodes = self._place_nodes(store, compute, now)
+        static = static_pods(cluster, nodes[0]["metadata"]["name"], self._distribution.component_label)
         objects = [
-            *configuration(cluster),
-            *((POD, self._static.mirror_pod(program, nodes[0], now)) for program in self._static.flags),
-            *cloud_controller_manager(cluster),
+            *self._distribution.objects(cluster, compute.project.name),
+            *((POD, static.mirror_pod(program, nodes[0], now)) for program in static.flags),
             *addons(cluster, len(nodes) - 1),
         ]
         for kind, item in objects:
             store.upsert(kind, item)
+        self._static = static
 
     def _place_nodes(self, store: KubeStore, compute: Compute, now: float) -> list[Manifest]:
+        """The Nodes with their VMs and routes, that with the control plane first."""
         shoot, stored = self._cluster.shoot, []
         facts = NodeFacts(compute.project.name, shoot.kubernetes_version, shoot.max_pods, now, _NODE_INFO)
-        for planned in self._planned:
-            vm = place_vm(compute, self._cluster, planned, guest_agent=self._garden.guest_agent)
-            registered = planned.registration
+        register = self._distribution.registrations(self._cluster)
+        for planned, vm in self._distribution.place_vms(compute, self._cluster, self._garden.guest_agent):
+            registered = register(vm["name"])
             node = node_at_rest(
                 facts,
                 vm,
@@ -94,20 +93,18 @@ class KubeadmPlatform:
                 taints=list(registered.taints),
             )
             stored.append(store.upsert(NODE, node))
-            place_route(compute, self._cluster.name, stored[-1]["metadata"]["uid"], vm, planned.pod_cidr)
+            uid = stored[-1]["metadata"]["uid"]
+            place_route(compute, self._cluster.names.cluster, uid, vm, planned.pod_cidr)
         return stored
 
     @property
     def controls(self) -> Sequence[ControlPart]:
-        return (self._static,)
+        return () if self._static is None else (self._static,)
 
     def guests(self, context: ActorContext) -> TaggedGuests:
-        known = {node.name: node.registration for node in self._planned}
-        return TaggedGuests(context, self._cluster.tag, END_POINT, known, registration({}, ()))
+        register = self._distribution.registrations(self._cluster)
+        return TaggedGuests(context, self._cluster.names.tags, END_POINT, register)
 
     def actors(self, context: ActorContext) -> list[Actor]:
-        return [
-            CloudControllerManager(context, marks_new_nodes=True),
-            KubeControllerManager(context),
-            StaticPodKubelet(context, self._static),
-        ]
+        kubelet = [] if self._static is None else [StaticPodKubelet(context, self._static)]
+        return [CloudControllerManager(context, marks_new_nodes=True), KubeControllerManager(context), *kubelet]

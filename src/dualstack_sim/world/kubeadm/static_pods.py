@@ -26,9 +26,13 @@ _PERIOD = 5.0
 
 @dataclass(frozen=True, slots=True)
 class StaticPods:
-    """The files in /etc/kubernetes/manifests of the node. flags: of each program, by its name; images: likewise."""
+    """The files in /etc/kubernetes/manifests of the node. flags: of each program, by its name; images: likewise.
+
+    label: the label of each pod that names the program.
+    """
 
     node: str
+    label: str
     images: Mapping[str, str]
     flags: dict[str, dict[str, str]]
 
@@ -51,7 +55,7 @@ class StaticPods:
         digest = checksum(spec)[:32]
         result = manifest(POD, f"{program}-{self.node}", KUBE_SYSTEM, spec=spec)
         result["metadata"] |= {
-            "labels": {"component": program, "tier": "control-plane"},
+            "labels": {self.label: program, "tier": "control-plane"},
             "annotations": {
                 _HASH: digest,
                 "kubernetes.io/config.mirror": digest,

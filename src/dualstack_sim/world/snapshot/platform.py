@@ -29,9 +29,10 @@ from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.definitions import cni_definitions
 from dualstack_sim.world.gardener.knobs import Garden
-from dualstack_sim.world.kubeadm.addons import END_POINT, addons
-from dualstack_sim.world.kubeadm.cluster import CONTROL_PLANE_ROLE, KubeadmCluster, registration
-from dualstack_sim.world.kubeadm.control_plane import cloud_controller_manager, static_pods
+from dualstack_sim.world.kubeadm.addons import END_POINT, addons, kube_proxy, masquerading
+from dualstack_sim.world.kubeadm.cluster import CONTROL_PLANE_ROLE, VmCluster
+from dualstack_sim.world.kubeadm.control_plane import ROUTES, cloud_controller_manager, static_pods
+from dualstack_sim.world.kubeadm.distribution import KUBEADM, UNKNOWN
 from dualstack_sim.world.kubeadm.static_pods import StaticPodKubelet
 from dualstack_sim.world.snapshot.description import Description
 
@@ -67,16 +68,14 @@ class SnapshotPlatform:
         self.node_count = len(self._given.nodes)
         self.quotas = _limits(self._given)
         self.left_out: list[str] = []
-        self._static = static_pods(
-            KubeadmCluster(self._shoot, self._given.project, self._given.nodes_range),
-            self._given.nodes[0]["metadata"]["name"],
-        )
+        self._cluster = VmCluster(self._shoot, KUBEADM.names(self._shoot), self._given.nodes_range)
+        self._static = static_pods(self._cluster, self._given.nodes[0]["metadata"]["name"], KUBEADM.component_label)
         # Gardener configures the guest agent of its nodes (docs/reference/compute-engine.md#guest-agent-gardener).
         self.guest_agent = not any(each["metadata"]["name"] == "shoot-info" for each in self._config_maps())
 
     def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
         given, now = self._given, clock.now() - _AGE
-        cluster = KubeadmCluster(self._shoot, given.project, given.nodes_range)
+        cluster = self._cluster
         imported = import_inventory(compute.project, _tagged(given))
         compute.load(imported.state)
         self.left_out = imported.left_out
@@ -87,8 +86,8 @@ class SnapshotPlatform:
                 self._place(store, kind, item)
         first = store.get(NODE, given.nodes[0]["metadata"]["name"]) or {}
         control_plane = [(POD, self._static.mirror_pod(program, first, now)) for program in self._static.flags]
-        others = (*self._cloud_controller_manager(cluster), *addons(cluster, len(given.nodes)))
-        for kind, item in (*control_plane, *others):
+        others = (*kube_proxy(cluster), *masquerading(cluster), *addons(cluster, len(given.nodes)))
+        for kind, item in (*control_plane, *self._cloud_controller_manager(), *others):
             store.upsert(kind, item)
 
     def _place(self, store: KubeStore, kind: Kind, item: Manifest) -> None:
@@ -107,10 +106,10 @@ class SnapshotPlatform:
         found = self._given.objects.get("v1/Service", ())
         return [each for each in found if each["metadata"].get("namespace") not in (KUBE_SYSTEM, "default")]
 
-    def _cloud_controller_manager(self, cluster: KubeadmCluster) -> list[tuple[Kind, Manifest]]:
+    def _cloud_controller_manager(self) -> list[tuple[Kind, Manifest]]:
         """On a node of the control plane if there is one, else on the first node."""
         roles = [CONTROL_PLANE_ROLE in (node["metadata"].get("labels") or {}) for node in self._given.nodes]
-        objects = deepcopy(cloud_controller_manager(cluster))
+        objects = deepcopy(cloud_controller_manager(self._cluster, self._given.project, ROUTES))
         if not any(roles):
             host = self._given.nodes[0]["metadata"]["name"]
             for kind, item in objects:
@@ -129,7 +128,7 @@ class SnapshotPlatform:
             known[metadata["name"]] = Registration(
                 metadata.get("labels") or {}, metadata.get("annotations") or {}, node["spec"].get("taints") or ()
             )
-        return Guests(context, _TAG, END_POINT, known, registration({}, ()))
+        return Guests(context, [_TAG], END_POINT, lambda name: known.get(name, UNKNOWN))
 
     def actors(self, context: ActorContext) -> list[Actor]:
         found: list[Actor] = [
