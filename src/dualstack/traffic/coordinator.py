@@ -38,12 +38,10 @@ from dualstack.traffic.pairs import (
     read_plan,
 )
 from dualstack.traffic.pods import members_of, node_of, reason_of
-from dualstack.traffic.report import NAME, NodeReport, heartbeat, read_report, stale_after
+from dualstack.traffic.report import COORDINATOR, NAME, NodeReport, heartbeat, read_report, stale_after
 from dualstack.traffic.report import NAMESPACE as HOME
 from dualstack.traffic.summary import PairInterruption, TrafficReport, summarize
 
-COORDINATOR = "dualstack-traffic-coordinator"
-"""Name of the Lease that keeps two runs apart."""
 HOLD = 60.0
 """Seconds for which a run holds it without a sign of life."""
 _NAMED = 3

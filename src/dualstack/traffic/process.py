@@ -15,11 +15,13 @@ from dualstack.kube.connection import find_connection
 from dualstack.kube.interface import Conflict, Kube, NotFound, Unavailable
 from dualstack.model.errors import KubeError
 from dualstack.model.kinds import CONFIG_MAP, LEASE
-from dualstack.traffic.pairs import PLAN, read_plan
+from dualstack.traffic.pairs import PLAN, ProbePlan, read_plan
 from dualstack.traffic.prober import Prober, process_clock
-from dualstack.traffic.report import NAMESPACE, heartbeat, lease_of, stale_after
+from dualstack.traffic.report import COORDINATOR, NAMESPACE, heartbeat, lease_of, stale_after
 from dualstack.traffic.responder import Responder
 
+ABANDONED = 900.0
+"""Seconds without a sign of life of the run that measures, after which a prober sends nothing until the next one."""
 _SETTLE = 0.5
 """Seconds between two judgements."""
 _NEWS_AFTER = 1.0
@@ -45,7 +47,7 @@ async def _run(node: str, port: int, kubeconfig: Path | None) -> None:
         await responder.start(port)
         async with asyncio.TaskGroup() as group:
             group.create_task(prober.run())
-            exchange = _Exchange(kube, prober)
+            exchange = Exchange(kube, prober)
             group.create_task(_settle(prober, exchange))
             group.create_task(_keep_up(exchange))
     except* KubeError as group_of_errors:
@@ -56,14 +58,14 @@ async def _run(node: str, port: int, kubeconfig: Path | None) -> None:
         await kube.close()
 
 
-async def _settle(prober: Prober, exchange: _Exchange) -> None:
+async def _settle(prober: Prober, exchange: Exchange) -> None:
     while True:
         if await prober.settle():
             exchange.note_news()
         await asyncio.sleep(_SETTLE)
 
 
-async def _keep_up(exchange: _Exchange) -> None:
+async def _keep_up(exchange: Exchange) -> None:
     """Read plans and write reports. A request that cannot be made now is repeated."""
     while True:
         try:
@@ -74,7 +76,7 @@ async def _keep_up(exchange: _Exchange) -> None:
         await asyncio.sleep(_SETTLE)
 
 
-class _Exchange:
+class Exchange:
     """Reads the plan every heartbeat, and writes the report every heartbeat and when there is news."""
 
     def __init__(self, kube: Kube, prober: Prober) -> None:
@@ -83,15 +85,23 @@ class _Exchange:
         self._nodes = 0
         self._read_at = self._written_at = float("-inf")
         self._pending = False
+        self._renewed = ""
+        self._renewed_at = prober.now()
 
     async def read_plan(self) -> None:
-        """Follow the plan as it is now; keep the last one while there is none."""
+        """Follow the plan as it is now; keep the last one while there is none. Probe nothing while no run measures."""
         now = self._prober.now()
         if now - self._read_at < (heartbeat(self._nodes) if self._nodes else _NEWS_AFTER):
             return
         plan = read_plan(await self._kube.get(CONFIG_MAP, PLAN, NAMESPACE))
+        lease = await self._kube.get(LEASE, COORDINATOR, NAMESPACE)
         self._read_at = now
-        if plan is not None and plan.generation != self._prober.generation:
+        renewed = str(((lease or {}).get("spec") or {}).get("renewTime"))
+        if renewed != self._renewed:  # by its changes, because the clock of the other machine may differ
+            self._renewed, self._renewed_at = renewed, now
+        if now - self._renewed_at >= ABANDONED:
+            self._prober.follow(ProbePlan(0, ()))
+        elif plan is not None and plan.generation != self._prober.generation:
             self._nodes = len(plan.probers)
             self._prober.follow(plan)
             self._pending = True

@@ -18,6 +18,8 @@ from dualstack.traffic.interruptions import MOST, Interruption, longest_since_an
 NAMESPACE = "dualstack-traffic"
 """Its own namespace limits what the pods may write, and deleting it removes everything."""
 NAME = "dualstack-traffic"
+COORDINATOR = "dualstack-traffic-coordinator"
+"""Name of the Lease of the run that measures; it keeps two runs apart."""
 ANNOTATION = "dualstack.dev/traffic"
 PORT = 9471
 """The TCP and UDP port on which the probers answer."""

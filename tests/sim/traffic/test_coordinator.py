@@ -15,11 +15,11 @@ from dualstack.kube.waiting import WaitTimeout
 from dualstack.model import kinds
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Kind
-from dualstack.traffic.coordinator import COORDINATOR, HOLD, Traffic, TrafficBusy, TrafficSettings, measure, remove
+from dualstack.traffic.coordinator import HOLD, Traffic, TrafficBusy, TrafficSettings, measure, remove
 from dualstack.traffic.interruptions import Interruption
 from dualstack.traffic.manifests import LABELS
 from dualstack.traffic.pairs import PLAN, ProbePlan, family, read_plan, shared_addresses, targets
-from dualstack.traffic.report import NAME, NAMESPACE, FlowGroup, NodeReport, lease_of
+from dualstack.traffic.report import COORDINATOR, NAME, NAMESPACE, FlowGroup, NodeReport, lease_of
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from tests.support.store_kube import StoreKube
