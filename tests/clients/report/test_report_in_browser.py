@@ -39,7 +39,7 @@ const contrast = element => {
 };
 const elements = [...document.body.querySelectorAll("*")].filter(each =>
   [...each.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()) && each.tagName !== "SCRIPT");
-const outside = [...document.querySelectorAll(".bar")].filter(bar => {
+const outside = [...document.querySelectorAll(".bar, .segment")].filter(bar => {
   const [inner, outer] = [bar.getBoundingClientRect(), bar.parentElement.getBoundingClientRect()];
   return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.width < 1;
 });
@@ -51,6 +51,7 @@ const facts = {
   width: document.documentElement.clientWidth,
   scrollWidth: document.documentElement.scrollWidth,
   bars: document.querySelectorAll(".bar").length,
+  segments: document.querySelectorAll(".segment").length,
   outside: outside.length,
   blocks: blocks.length,
   overlapping: overlapping.length,
@@ -118,6 +119,7 @@ def test_the_page_fits_the_screen_and_can_be_read(page: str, tmp_path: Path, wid
     facts = measured(page, tmp_path, width)
     assert facts["scrollWidth"] <= facts["width"]
     assert facts["bars"] >= 14
+    assert facts["segments"] >= 12
     assert facts["outside"] == 0
     assert (facts["blocks"], facts["overlapping"]) == (60, 0)
     assert facts["contrast"] >= 4.5  # WCAG 2.2, level AA

@@ -33,6 +33,7 @@ KEYS = {
     "kills",
     "faults",
     "nextSteps",
+    "nodeHistory",
     "landscape",
     "prepared",
     "commands",
@@ -65,6 +66,18 @@ class TestOverlap:
         assert traffic["laterPairs"] > 0
         assert traffic["blackoutSeconds"] == {"max": 0.0, "p99": 0.0, "total": 0.0}
         assert traffic["brokenPairs"] == []
+
+    def test_the_history_of_each_node_goes_from_route_to_dual(self, overlap: Outcome) -> None:
+        """Samples may miss a short way, but none shows a node that nothing leads to and that was served before."""
+        order = ["none", "route", "overlap", "alias", "gone"]
+        for node in overlap.result["nodeHistory"]:
+            ways = [change["way"] for change in node["changes"]]
+            if ways[0] in ("none", "dual"):
+                assert ways[-1] == "dual"
+            else:
+                assert (ways[0], ways[-1]) == ("route", "gone")
+                assert ways == sorted(ways, key=order.index)
+        assert len(overlap.result["nodeHistory"]) == 6
 
     def test_the_verdict_names_what_it_rests_on(self, overlap: Outcome) -> None:
         assert any("K3" in assumption for assumption in overlap.result["assumptions"])

@@ -99,7 +99,7 @@ def test_a_page_can_be_read_aloud(name: str) -> None:
         ("preflight", ["Ready: nothing that counts speaks against it", "guest-agent", "Risks"]),
         ("plan", ["expected outage 0 s", "set-overlap-flag", "instances.updateNetworkInterface", "Way back: "]),
         ("change", ["dualstack prepare on shoot--foo--bar", "prepared; longest time without a path", "add-aliases"]),
-        ("rehearsal", ["succeeded; no pod pair lost connectivity", "roll-out", "Rests on", "routes.delete"]),
+        ("rehearsal", ["succeeded; no pod pair lost connectivity", "Rests on", "routes.delete", "overlap from 12 min"]),
         ("rehearsal-upstream", ["longest interruption", "pod pairs, the longest first", "Interruptions"]),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from dualstack.cli.live.prepare import Outcome
+from dualstack.cli.rehearsal.node_history import NodeHistory
 from dualstack.verify.checks import Check
 from dualstack.verify.inventory import Change
 
@@ -93,7 +94,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The whole rehearsal. `traffic` and `compute` are the simulated world's accounts of all runs; `next_steps` is for
     the user of a live cluster. `strategy` is None in a landscape that has none. `commands`: the results of
-    `dualstack prepare` and `dualstack finish`.
+    `dualstack prepare` and `dualstack finish`. node_history: empty in a cluster of more than 100 nodes.
 
     `back` is set only if the rehearsal went back as well.
     """
@@ -120,6 +121,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     kills: tuple[dict[str, Any], ...]
     faults: dict[str, Any]
     next_steps: tuple[str, ...] = msgspec.field(name="nextSteps", default=())
+    node_history: tuple[NodeHistory, ...] = msgspec.field(name="nodeHistory", default=())
     back: Run | msgspec.UnsetType = msgspec.UNSET
 
 

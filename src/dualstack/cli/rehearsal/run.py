@@ -22,6 +22,7 @@ from dualstack.cli.rehearsal.display import Display, make_display, remaining, ty
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
 from dualstack.cli.rehearsal.landscape import DUALSTACK, Landscape
 from dualstack.cli.rehearsal.next_steps import after_failure, after_success
+from dualstack.cli.rehearsal.node_history import History
 from dualstack.cli.rehearsal.pace import MEASURED_AT, Pace, choose_speed, too_large
 from dualstack.cli.rehearsal.processes import (
     PROBER_IMAGE,
@@ -66,6 +67,9 @@ from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.faults import load_faults, refuse_impossible
 from dualstack_sim.rules.profiles import Profile, choose
 from dualstack_sim.world.gardener.node_placements import with_node_count
+
+SAMPLE_EVERY = 1.0
+"""Seconds of wall time between two samples of what leads to each node."""
 
 _LEAST_SPACE = 16 << 20
 """Bytes that must be free for the logs of both processes."""
@@ -233,6 +237,7 @@ class Rehearsal:
         self._kills_left = list(options.kill_at)
         self._kills: list[dict[str, Any]] = []
         self._commands: list[Outcome] = []
+        self._history = History()
         self._operator: Child | None = None
         self._ready = asyncio.Event()
         self._origin = 0.0
@@ -299,7 +304,7 @@ class Rehearsal:
         reason: str | None = None
         try:
             await self._begin(world)
-            async with running(self._watch_shoot(world), self._refresh(world)) as watchers:
+            async with running(self._watch_shoot(world), self._refresh(world), self._sample(world)) as watchers:
                 await first_of(operator, server.process.wait(), *watchers, self._migrate(world))
                 if server.process.returncode is not None:
                     raise server.ended()
@@ -436,6 +441,12 @@ class Rehearsal:
                 for change in self._record.see_shoot(shoot, world.clock.now()):
                     self._display.constraint(change)
 
+    async def _sample(self, world: World) -> None:
+        while True:
+            with contextlib.suppress(DualstackError):  # busy: the next sample shows it
+                await self._history.sample(world, world.clock.now() - self._origin)
+            await asyncio.sleep(SAMPLE_EVERY)
+
     async def _refresh(self, world: World) -> None:
         while True:
             # A world that is busy answers late; if it has ended, its process says so.
@@ -490,6 +501,7 @@ class Rehearsal:
             landscape=self._options.landscape.name,
             prepared=self._options.landscape.prepared,
             commands=tuple(self._commands),
+            node_history=self._history.nodes(),
             strategy=None if self._options.landscape.upstream else self._strategy(),
             profile=self._profile.name,
             assumptions=tuple(assumptions),

@@ -66,11 +66,33 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True)
+class Track:
+    """The course of one node. segments: state, start and length in percent. words: the same as text."""
+
+    node: str
+    segments: Sequence[tuple[str, float, float]]
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """One track for each node on one scale, which ends at `end`. legend: as that of a strip."""
+
+    caption: str
+    end: str
+    tracks: Sequence[Track]
+    legend: Sequence[tuple[str, str]]
+
+
+Part = Table | Timeline | Strip | Tracks
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """Words, then parts."""
 
     title: str
-    parts: Sequence[Table | Timeline | Strip] = ()
+    parts: Sequence[Part] = ()
     paragraphs: Sequence[str] = ()
     items: Sequence[str] = ()
 
@@ -90,7 +112,7 @@ class Article:
     sections: Sequence[Section]
 
 
-def kind(part: Table | Timeline | Strip) -> str:
+def kind(part: Part) -> str:
     """The name of the macro that renders the part."""
     return type(part).__name__.lower()
 

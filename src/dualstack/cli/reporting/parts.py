@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from dualstack.cli.live.result import ClusterName
-from dualstack.cli.reporting.page import Bar, Block, Cell, Section, Strip, Table, Timeline, Tone
+from dualstack.cli.rehearsal.node_history import NodeHistory
+from dualstack.cli.reporting.page import Bar, Block, Cell, Section, Strip, Table, Timeline, Tone, Track, Tracks
 from dualstack.cli.words import duration
 from dualstack.live.state import NodeState
 from dualstack.plan.costs import REQUESTS_PER_MINUTE
@@ -52,11 +53,40 @@ def checks_section(checks: Iterable[Check]) -> Section:
 def strip_section(nodes: Sequence[NodeState]) -> Section:
     """One block for each node."""
     blocks = [Block(node.name, "dual" if node.dual_stack else _PATHS[node.path]) for node in nodes]
-    seen = {block.state for block in blocks}
-    legend = [(state, meaning) for state, meaning in STATES.items() if state in seen]
+    legend = _legend(block.state for block in blocks)
     strip = Strip(f"What leads to the pods of each of the {len(blocks)} nodes", blocks, legend)
     wrong = [f"{node.name}: {node.problem or node.waits_for}" for node in nodes if node.problem or node.waits_for]
     return Section("Nodes", [strip] if blocks else [], items=wrong)
+
+
+def history_section(nodes: Sequence[NodeHistory], end: float) -> Section:
+    """One track for each node: its states in their order."""
+    tracks = [Track(node.node, _segments(node, end), _words(node)) for node in nodes]
+    legend = _legend(change.way for node in nodes for change in node.changes)
+    caption = f"What led to the pods of {len(tracks)} nodes, sampled, in simulated time"
+    return Section("Nodes", [Tracks(caption, duration(end), tracks, legend)] if tracks else [])
+
+
+def _segments(node: NodeHistory, end: float) -> list[tuple[str, float, float]]:
+    """What is not gone, as state, start and length in percent of `end`."""
+    marks = [*(min(max(0.0, change.at), end) for change in node.changes), end]
+    spans = zip(node.changes, marks, marks[1:], strict=False)
+    return [
+        (change.way, 100 * start / end, 100 * (stop - start) / end)
+        for change, start, stop in spans
+        if change.way != "gone" and stop > start
+    ]
+
+
+def _words(node: NodeHistory) -> str:
+    first, *later = node.changes
+    words = [f"{first.way}" if first.at < 1 else f"{first.way} from {duration(first.at)}"]
+    return ", ".join([*words, *(f"{change.way} from {duration(change.at)}" for change in later)])
+
+
+def _legend(states: Iterable[str]) -> list[tuple[str, str]]:
+    seen = set(states)
+    return [(state, meaning) for state, meaning in STATES.items() if state in seen]
 
 
 def timeline(caption: str, spans: Sequence[tuple[str, float, float]]) -> Timeline:

@@ -10,7 +10,7 @@ from dualstack.cli.rehearsal.display import describe
 from dualstack.cli.rehearsal.landscape import Landscape
 from dualstack.cli.rehearsal.result import Ending, Phase, Result, Run
 from dualstack.cli.reporting.page import Article, Section, Table, Timeline
-from dualstack.cli.reporting.parts import calls_section, checks_section, timeline
+from dualstack.cli.reporting.parts import calls_section, checks_section, history_section, timeline
 from dualstack.cli.words import duration
 
 MOST_PAIRS = 25
@@ -25,6 +25,7 @@ def rehearsal_article(result: Result) -> Article:
     way = landscape.describe() if landscape.upstream else f"strategy {result.strategy}"
     failed = result.result == "failed"
     time, nodes = result.time, result.nodes
+    course, *changes = _course("Course", result)
     return Article(
         f"Rehearsal of {result.shoot.technical_id}",
         "; ".join(filter(None, (result.result, result.reason, lost))),
@@ -41,8 +42,10 @@ def rehearsal_article(result: Result) -> Article:
             *([("Clock", time.note)] if time.note else []),
         ],
         [
-            *_course("Course", result),
+            course,
+            history_section(result.node_history, max(1.0, time.simulated_seconds)),
             _interruptions(result),
+            *changes,
             calls_section(result.compute["byMethod"]),
             checks_section(result.checks),
             *([] if isinstance(result.back, UnsetType) else _back(result.back)),
