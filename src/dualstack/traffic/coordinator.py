@@ -34,6 +34,7 @@ from dualstack.traffic.pairs import (
     PLAN,
     ProbePlan,
     ProberAddress,
+    endpoint_of,
     plan_manifest,
     read_plan,
 )
@@ -57,6 +58,7 @@ class TrafficSettings:
 
     interval: seconds between two packets of a flow. patience: seconds without progress after which the start or the
     removal fails; a prober that does not report is waited for about half as long. holder: shown to another run.
+    Raises InvalidInput for another spelling of a target on the internet.
     """
 
     image: str
@@ -64,6 +66,13 @@ class TrafficSettings:
     interval: float = INTERVAL
     patience: float = 600.0
     holder: str = field(default_factory=lambda: f"{socket.gethostname()}_{os.getpid()}")
+
+    def __post_init__(self) -> None:
+        for text in self.internet:
+            try:
+                endpoint_of(text)
+            except ValueError:
+                raise InvalidInput(f"target on the internet {text!r}: not ADDRESS:PORT or [ADDRESS]:PORT") from None
 
 
 class Traffic:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 
 import msgspec
 
@@ -82,6 +83,16 @@ def read_plan(found: Mapping[str, object] | None) -> ProbePlan | None:
         return msgspec.json.decode(str(text), type=ProbePlan)
     except msgspec.DecodeError:
         return None
+
+
+def endpoint_of(text: str) -> tuple[str, int]:
+    """Address and port of ADDRESS:PORT or [ADDRESS]:PORT. Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    address = ip_address(host[1:-1] if bracketed else host)
+    if bracketed != (address.version == 6) or not 1 <= int(port) <= 65535:
+        raise ValueError(text)
+    return str(address), int(port)
 
 
 def family(address: str) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from dualstack.traffic.interruptions import Interruption
-from dualstack.traffic.pairs import INTERVAL, ProbePlan, family, shared_addresses, targets
+from dualstack.traffic.pairs import INTERVAL, ProbePlan, endpoint_of, family, shared_addresses, targets
 from dualstack.traffic.report import (
     PORT,
     FlowGroup,
@@ -164,10 +164,9 @@ class Prober:
             if family(address) in families:
                 yield from _both_protocols("service", address, address, self.port)
         for text in plan.internet:
-            host, _, port = text.rpartition(":")
-            address = host.strip("[]")
+            address, port = endpoint_of(text)
             if family(address) in families:
-                yield _FlowKey(("internet", "tcp", family(address)), text, address, int(port))
+                yield _FlowKey(("internet", "tcp", family(address)), text, address, port)
 
     def _flow(self, key: _FlowKey) -> Flow:
         target, protocol, _ = key.group

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dualstack.model.errors import InvalidInput
+from dualstack.traffic.coordinator import TrafficSettings
 from dualstack.traffic.pairs import (
     ALL_PAIRS_UP_TO,
     SAMPLED_TARGETS,
     ProbePlan,
     ProberAddress,
+    endpoint_of,
     plan_manifest,
     read_plan,
     shared_addresses,
@@ -75,6 +79,18 @@ def test_a_plan_is_read_as_it_was_written() -> None:
     assert read_plan(plan_manifest(plan, "somewhere")) == plan
     assert read_plan(None) is None
     assert read_plan({"data": {"plan.json": "{"}}) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["192.0.2.1", "192.0.2.1:0", "192.0.2.1:x", "2001:db8::1:443", "[192.0.2.1]:443", "a:443"]
+)
+def test_a_target_on_the_internet_is_an_address_and_a_port(text: str) -> None:
+    assert endpoint_of("192.0.2.1:443") == ("192.0.2.1", 443)
+    assert endpoint_of("[2001:db8::1]:443") == ("2001:db8::1", 443)
+    with pytest.raises(ValueError):
+        endpoint_of(text)
+    with pytest.raises(InvalidInput, match="not ADDRESS:PORT"):
+        TrafficSettings("image", internet=(text,))
 
 
 def test_the_plan_of_the_largest_cluster_fits_into_a_config_map() -> None:
