@@ -17,6 +17,7 @@ import click
 import msgspec
 
 from tests.contract.witness import Witness, watched_processes
+from tests.crash.commands import command_trial
 from tests.crash.trial import RunOptions, Verdict, trial
 from tests.crash.tripwire import SIDES, Point, kind_of
 from tests.crash.whole import whole_trial
@@ -38,6 +39,11 @@ WHOLE_SPEED = 400.0
     "--speed", type=click.FloatRange(1), help="Seconds in one of wall time, by default 1000, and 400 of the whole."
 )
 @click.option("--strategy", default="overlap", show_default=True)
+@click.option(
+    "--command",
+    type=click.Choice(["prepare", "undo", "finish"]),
+    help="A command for live clusters instead of the operator's migration.",
+)
 @click.option("--decoys", is_flag=True, help="With the decoy check.")
 @click.option(
     "--jobs", type=click.IntRange(1), default=3, show_default=True, help="Worlds side by side; each mostly waits."
@@ -50,14 +56,15 @@ def main(
     speed: float | None,
     strategy: str,
     decoys: bool,
+    command: str | None,
     jobs: int,
     as_json: bool,
 ) -> None:
     """Kill the product at the calls of a migration of three nodes, and check that each migration ends well."""
     began = time.monotonic()
     witness, seen = Witness(), click.get_current_context().with_resource(watched_processes())
-    one = whole_trial if whole else trial
-    options = RunOptions(speed or (WHOLE_SPEED if whole else SPEED), strategy, decoys)
+    one = command_trial if command else whole_trial if whole else trial
+    options = RunOptions(speed or (WHOLE_SPEED if whole else SPEED), strategy, decoys, command or "")
     (baseline,) = verdicts_of([None], one, options, jobs=1)
     if not baseline.good:
         raise click.ClickException(f"the migration fails without a kill: {baseline.outcome}")

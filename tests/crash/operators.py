@@ -45,6 +45,11 @@ class Spawner:
         status = await self._ask({"kill": pid})
         assert status == signal.SIGKILL, f"the operator had ended by itself with wait status {status}"
 
+    async def poll(self, pid: int) -> int | None:
+        """The exit status, None while it runs. Not to be called again afterwards."""
+        status = await self._ask({"poll": pid})
+        return None if status == -1 else status
+
     async def _ask(self, command: dict[str, object]) -> int:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None

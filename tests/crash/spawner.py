@@ -1,9 +1,9 @@
 """Starts operators within milliseconds: a process that has imported the product, and forks.
 
 Prints its own process ID when it is ready. Reads commands from standard input, one JSON object a line, and answers each
-with one line: `{"start": [arguments], "log": path}` with the process ID, `{"kill": pid}` with the wait status once
-SIGKILL has taken effect. Each operator is a process of its own that runs the command line as a user would; only the
-imports are shared.
+with one line: `{"start": [arguments], "log": path}` with the process ID, `{"poll": pid}` with the exit status or -1
+while it runs, `{"kill": pid}` with the wait status once SIGKILL has taken effect. Each process runs the command line as
+a user would; only the imports are shared.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 
 PRELOADED = (
     "dualstack.operator.process",
+    "dualstack.cli.live.prepare",
+    "dualstack.cli.live.finish",
     "google.oauth2.service_account",
     "google.auth.exceptions",
     "aiohttp",
@@ -36,6 +38,10 @@ def main() -> None:
                 _become_operator(command["start"], Path(command["log"]))
             running.add(pid)
             _say(pid)
+        elif "poll" in command:
+            ended, status = os.waitpid(command["poll"], os.WNOHANG)
+            running.discard(ended)
+            _say(os.waitstatus_to_exitcode(status) if ended else -1)
         else:
             running.discard(command["kill"])
             _say(_kill(command["kill"]))

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
@@ -50,11 +51,20 @@ class RunOptions:
     speed: float
     strategy: str
     decoys: bool = False
+    command: str = "prepare"
+    """For `tests.crash.commands`: `prepare`, `undo` or `finish`."""
 
     @property
     def annotations(self) -> dict[str, str]:
         """Annotations of the Shoot."""
         return {DECOYS: "true"} if self.decoys else {}
+
+
+class Ended(Protocol):
+    """The process of a trial. Its files are in `folder`."""
+
+    folder: Path
+    log: Path
 
 
 async def trial(spawner: Spawner, point: Point | None, options: RunOptions) -> Verdict:
@@ -81,7 +91,7 @@ async def trial(spawner: Spawner, point: Point | None, options: RunOptions) -> V
         return judged(wire, operator, outcome, made.lost(), made.clock.now() - began)
 
 
-def judged(wire: Tripwire, operator: Operator, outcome: str, blackout: float, seconds: float) -> Verdict:
+def judged(wire: Tripwire, operator: Ended, outcome: str, blackout: float, seconds: float) -> Verdict:
     """The verdict. The operator's files are kept only when something is wrong."""
     if outcome == "ok" and wire.point is not None and not wire.hit:
         outcome = "not reached"

@@ -11,6 +11,7 @@ from dualstack.cli.live.options import Target, cluster_options, output_options, 
 
 @click.command()
 @cluster_options
+@click.option("--canary", metavar="NODE", default="", help="The node that loses its route first. Default: any.")
 @click.option("--no-wait", is_flag=True, help="Fail instead of waiting until the route controller has stopped.")
 @plan_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")

@@ -15,6 +15,7 @@ from dualstack.cli.prepare import prepare
 from dualstack.cli.prober import prober
 from dualstack.cli.rehearse import rehearse
 from dualstack.cli.report import report
+from dualstack.cli.rollback import rollback
 from dualstack.cli.sim import sim
 from dualstack.cli.snapshot import snapshot
 from dualstack.cli.status import status
@@ -35,6 +36,7 @@ COMMANDS = (
     plan,
     prepare,
     finish,
+    rollback,
     status,
     verify,
     snapshot,

@@ -19,6 +19,7 @@ from dualstack.cli.live.options import Target, cluster_options, output_options, 
     help="Image with this program. With it, a temporary VM first proves that this cloud delivers packets to alias "
     "ranges without a route (docs/reference/cut-over.md#decoys).",
 )
+@click.option("--canary", metavar="NODE", default="", help="The node that goes first in every stage. Default: any.")
 @click.option("--accept", multiple=True, metavar="ID", help="Accept the finding ID of the preflight. Repeatable.")
 @click.option("--undo", is_flag=True, help="Go back to routes: remove aliases, range and flag.")
 @click.option("--watch", is_flag=True, help="Stay, and give nodes that join their alias, until interrupted.")
@@ -32,12 +33,13 @@ def prepare(undo: bool, watch: bool, plan: Path | None, **options: Any) -> None:
     either: edit the Shoot's spec.networking.ipFamilies, or set --configure-cloud-routes=false on
     cloud-controller-manager; then run `dualstack finish`. A cluster may stay prepared for as long as you wish.
     """
-    from dualstack.cli.live.prepare import run_prepare, run_undo
+    from dualstack.cli.live.prepare import run_prepare
+    from dualstack.cli.live.rollback import run_rollback
 
     target = Target.of(options)
     if undo and (watch or plan):
         raise click.UsageError(f"--undo and {'--watch' if watch else '--plan'} exclude each other.")
     if undo:
-        run_undo(target, **options)
+        run_rollback(target, yes=options["yes"], output=options["output"], quiet=options["quiet"], undo=True)
     else:
         run_prepare(target, watch=watch, plan=plan, **options)

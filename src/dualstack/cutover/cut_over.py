@@ -23,8 +23,9 @@ from dualstack.model.errors import DualstackError, GateFailed
 from dualstack.model.events import AnyEvent, Listener, StepFailed
 from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
+from dualstack.plan.stages import Stage
 from dualstack.plan.steps.decoys import RemoveDecoys
-from dualstack.plan.strategies.back import clean
+from dualstack.plan.strategies.back import clean, way_back
 from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.serve import refusal, serve
 from dualstack.plan.strategies.unmatched import to_routes
@@ -75,9 +76,11 @@ class CutOver:
                 error.args = (f"{error}; {outcome}",)
             raise
 
-    async def back(self, redirection: Redirection | None = None) -> None:
-        """Return to routes, with the route controller restored."""
-        await self._run(self._actuator(redirection), to_routes(await self.observe()))
+    async def back(self, redirection: Redirection | None = None, to: Stage = Stage.ROUTES) -> None:
+        """Return to the stage `to`; to routes also where a trial has failed, with the route controller restored."""
+        facts = await self.observe()
+        way = way_back(to) if to is not Stage.ROUTES and not facts.disproved else to_routes(facts)
+        await self._run(self._actuator(redirection), way)
         await self.end_trial()
 
     async def interrupted(self) -> None:

@@ -38,6 +38,8 @@ class Settings:
     (docs/reference/cut-over.md#drill)."""
     decoys: bool = False
     """Before any node is changed, run the decoy check (docs/reference/cut-over.md#decoys)."""
+    canary: str = ""
+    """The VM that goes first in every stage; any if it is empty or not there."""
     repeat_alias: bool = False
     """Once the first VM has its alias, try whether the cloud accepts it twice in one list; stop if not
     (docs/reference/cut-over.md#t16)."""

@@ -9,7 +9,7 @@ from dualstack.cli.live.change import Change, Progress, confirm
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.plan_document import refuse_moved
-from dualstack.cli.live.prepare import PROVEN, print_outcome
+from dualstack.cli.live.prepare import PROVEN, print_outcome, refuse_canary
 from dualstack.cli.words import duration
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.advice import STOP_ROUTES
@@ -19,6 +19,7 @@ from dualstack.live.state import standing
 from dualstack.model.errors import GateFailed, InvalidInput
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.gates import ALONE, problems
+from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.finish import FINISH
 
 WAIT_EVERY = 10.0
@@ -27,17 +28,22 @@ REMIND_EVERY = 300.0
 """Seconds after which an unchanged wait is reported again."""
 
 
-def run_finish(target: Target, *, wait: bool, plan: Path | None, yes: bool, output: str, quiet: bool) -> None:
+def run_finish(
+    target: Target, *, canary: str, wait: bool, plan: Path | None, yes: bool, output: str, quiet: bool
+) -> None:
     """Finish the cut-over and print the result."""
-    asyncio.run(_finish(target, plan, wait=wait, yes=yes, output=output, quiet=quiet))
+    asyncio.run(_finish(target, canary, plan, wait=wait, yes=yes, output=output, quiet=quiet))
 
 
-async def _finish(target: Target, plan: Path | None, *, wait: bool, yes: bool, output: str, quiet: bool) -> None:
+async def _finish(
+    target: Target, canary: str, plan: Path | None, *, wait: bool, yes: bool, output: str, quiet: bool
+) -> None:
     async with connected(target) as cluster:
         progress = Progress(origin=cluster.clock.now(), quiet=quiet)
         controller = controller_of(cluster)
-        change = Change(cluster, progress, controller)
+        change = Change(cluster, progress, controller, settings=Settings(canary=canary))
         facts = await change.cut_over().observe()
+        refuse_canary(canary, facts)
         refuse_moved(plan, cluster, facts)
         _refuse(facts)
         if standing(facts) != "finished":

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -24,7 +25,6 @@ from dualstack.model.errors import ComputeError, GateFailed, Interrupted, Invali
 from dualstack.plan.costs import estimate
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.strategies.back import way_back
 from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.prepare import JOINED, PREPARE, prepared
 from dualstack.preflight.finding import Finding, PreflightFailed
@@ -65,47 +65,33 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
         return "\n".join([*lines, *(f"  - {step}" for step in self.next_steps)])
 
 
-def run_prepare(
-    target: Target,
-    *,
-    prober_image: str,
-    accept: Sequence[str],
-    watch: bool,
-    plan: Path | None,
-    yes: bool,
-    output: str,
-    quiet: bool,
-) -> None:
-    """Prepare the cluster and print the result."""
-    asyncio.run(_prepare(target, prober_image, accept, plan, watch=watch, yes=yes, output=output, quiet=quiet))
-
-
-def run_undo(target: Target, *, prober_image: str, accept: Sequence[str], yes: bool, output: str, quiet: bool) -> None:
-    """Return the cluster to its routes and print the result."""
-    del prober_image, accept
-    asyncio.run(_undo(target, yes=yes, output=output, quiet=quiet))
+def run_prepare(target: Target, **options: Any) -> None:
+    """Prepare the cluster and print the result; `options` as those of `_prepare`."""
+    asyncio.run(_prepare(target, **options))
 
 
 async def _prepare(
     target: Target,
-    prober_image: str,
-    accept: Sequence[str],
-    plan: Path | None,
     *,
+    prober_image: str,
+    canary: str,
+    accept: Sequence[str],
     watch: bool,
+    plan: Path | None,
     yes: bool,
     output: str,
     quiet: bool,
 ) -> None:
     async with connected(target) as cluster:
-        change = change_of(cluster, quiet=quiet, prober_image=prober_image)
+        change = change_of(cluster, quiet=quiet, prober_image=prober_image, canary=canary)
         facts = await change.cut_over().observe()
+        refuse_canary(canary, facts)
         refuse_moved(plan, cluster, facts)
         proven = PROVEN in await change.record.notes()
         if not (prepared(facts) and proven):
-            _refuse_late(facts)
+            refuse_late(facts)
             await _check(change, facts, accept, proven=proven)
-            _announce(change, facts, PREPARE)
+            announce(change, facts, PREPARE)
             confirm("Prepare this cluster?", yes=yes)
 
         async def work(redirection: Redirection) -> None:
@@ -153,26 +139,10 @@ async def _watch(change: Change, redirection: Redirection) -> None:
                 change.progress.say(f"Trying again: {said}")
 
 
-async def _undo(target: Target, *, yes: bool, output: str, quiet: bool) -> None:
-    async with connected(target) as cluster:
-        change = change_of(cluster, quiet=quiet)
-        facts = await change.cut_over().observe()
-        _refuse_late(facts)
-        _announce(change, facts, way_back())
-        confirm("Go back to routes?", yes=yes)
-
-        async def work(redirection: Redirection) -> None:
-            await change.record.note(PROVEN, None)
-            await change.cut_over().back(redirection)
-            await change.record.clear()
-
-        await change.run(work)
-        await print_outcome(change, "prepare --undo", output)
-
-
-def change_of(cluster: Connected, *, quiet: bool, prober_image: str = "") -> Change:
+def change_of(cluster: Connected, *, quiet: bool, prober_image: str = "", canary: str = "") -> Change:
     """A change that keeps the route controller."""
-    settings = Settings(decoys=bool(prober_image), repeat_alias=cluster.identity.platform == "gardener")
+    gardener = cluster.identity.platform == "gardener"
+    settings = Settings(decoys=bool(prober_image), repeat_alias=gardener, canary=canary)
     progress = Progress(origin=cluster.clock.now(), quiet=quiet)
     return Change(cluster, progress, prober_image=prober_image, settings=settings)
 
@@ -197,13 +167,19 @@ async def print_outcome(change: Change, command: str, output: str) -> None:
     print_result(outcome, outcome.describe(), output)
 
 
-def _refuse_late(facts: CutoverFacts) -> None:
+def refuse_late(facts: CutoverFacts) -> None:
     """Once routes are deleted, nothing can be prepared, and nothing undone while the route controller works."""
     if facts.range_present and facts.all_holders and facts.unrouted and not facts.live_routes:
         raise InvalidInput(
             "no route is left: the cluster is past its preparation; run `dualstack finish`, or `dualstack status` to "
             "see where it stands"
         )
+
+
+def refuse_canary(canary: str, facts: CutoverFacts) -> None:
+    """InvalidInput for a canary that is no node with a pod CIDR."""
+    if canary and canary not in facts.pod_cidr_of:
+        raise InvalidInput(f"--canary {canary}: the cluster has no node of this name with a VM and a pod CIDR")
 
 
 async def _check(change: Change, facts: CutoverFacts, accept: Sequence[str], *, proven: bool) -> None:
@@ -223,7 +199,7 @@ def _describe(finding: Finding) -> str:
     return f"{finding.id}: {finding.describe()}"
 
 
-def _announce(change: Change, facts: CutoverFacts, strategy: Strategy) -> None:
+def announce(change: Change, facts: CutoverFacts, strategy: Strategy) -> None:
     """Say what is going to happen."""
     steps = [step.id for step in strategy.transitions(facts, change.settings) if not step.id.startswith("barrier-")]
     seconds = estimate(strategy, facts, change.settings)

@@ -125,7 +125,7 @@ def _try_range(facts: CutoverFacts, settings: Settings) -> Transition | None:
     (docs/reference/cut-over.md#range-canary)."""
     if facts.range_canary and gates.RANGE_CANARY.id in facts.passed:
         return RemoveRangeCanary(proven=True)
-    first = _first_on_trial(facts)
+    first = _first_on_trial(facts, settings)
     if first is None:
         return RemoveRangeCanary() if facts.range_canary else None
     if not facts.range_canary:
@@ -137,7 +137,7 @@ def _try_range(facts: CutoverFacts, settings: Settings) -> Transition | None:
     return (None if facts.canary_unserved else known.if_closed(facts)) or gates.RANGE_CANARY
 
 
-def _first_on_trial(facts: CutoverFacts) -> str | None:
+def _first_on_trial(facts: CutoverFacts, settings: Settings) -> str | None:
     """The VM on which the range is tried; None when nothing is to be proven.
 
     A single node has no other to lose packets from, and decoys prove the same.
@@ -148,7 +148,7 @@ def _first_on_trial(facts: CutoverFacts) -> str | None:
     live = [route.instance for route in facts.live_routes if facts.node_of[route.instance].running]
     if len(live) < 2:
         return None
-    return facts.canary if facts.canary in live else live[0]
+    return facts.canary if facts.canary in live else min(live, key=lambda name: name != settings.canary)
 
 
 def _flag_known(facts: CutoverFacts, settings: Settings) -> Transition | None:
@@ -184,7 +184,8 @@ def aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if gates.ALIAS_CANARY.id not in facts.passed:
         if not any(facts.aliased(name) for name in facts.pod_cidr_of):
             range_known = Barrier(what="range", aspects=("range",), seconds=settings.barrier_range)
-            return range_known.if_closed(facts) or AddAliases(missing[:1], canary=True)
+            first = min(missing, key=lambda name: name != settings.canary)
+            return range_known.if_closed(facts) or AddAliases((first,), canary=True)
         canary_known = Barrier(what="alias-canary", aspects=("aliases",), seconds=settings.barrier_canary)
         return canary_known.if_closed(facts) or gates.ALIAS_CANARY
     total = len(facts.pod_cidr_of)
@@ -205,9 +206,10 @@ def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:
         if settings.drill and (drill := rollback_drill(facts)) is not None:
             return drill
         # A stopped VM would prove nothing.
-        return DeleteRoutes(
-            _names(sorted(live, key=lambda route: not facts.node_of[route.instance].running)[:1]), canary=True
+        first_route = min(
+            live, key=lambda route: (not facts.node_of[route.instance].running, route.instance != settings.canary)
         )
+        return DeleteRoutes((first_route.name,), canary=True)
     first = gone == 1
     canary_known = Barrier(what="route-canary", aspects=("routes",), seconds=settings.barrier_route_canary)
     stage_known = Barrier(what="routes", aspects=("routes",), seconds=settings.barrier_routes)

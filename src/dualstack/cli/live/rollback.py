@@ -1,0 +1,63 @@
+"""`dualstack rollback`, and `dualstack prepare --undo`, which is the same to routes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from dualstack.cli.live.change import confirm
+from dualstack.cli.live.connect import Connected, connected
+from dualstack.cli.live.options import Target
+from dualstack.cli.live.prepare import PROVEN, announce, change_of, print_outcome, refuse_late
+from dualstack.cutover.actuator import Redirection
+from dualstack.model.errors import InvalidInput
+from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.stages import Stage
+from dualstack.plan.strategies.back import irreversible, way_back
+
+STAGES: Mapping[str, Stage] = {
+    "routes": Stage.ROUTES,
+    "flag": Stage.FLAG,
+    "range": Stage.RANGE,
+    "aliases": Stage.ALIASES,
+}
+"""The stages that can be gone back to, by name."""
+
+
+def run_rollback(
+    target: Target, *, yes: bool, output: str, quiet: bool, to: str = "routes", undo: bool = False
+) -> None:
+    """Take the cluster back and print the result. undo: for `dualstack prepare --undo`."""
+    asyncio.run(_rollback(target, STAGES[to], yes=yes, output=output, quiet=quiet, undo=undo))
+
+
+async def _rollback(target: Target, to: Stage, *, yes: bool, output: str, quiet: bool, undo: bool) -> None:
+    async with connected(target) as cluster:
+        change = change_of(cluster, quiet=quiet)
+        facts = await change.cut_over().observe()
+        if undo:
+            refuse_late(facts)
+        _refuse_gardeners(cluster, facts)
+        announce(change, facts, way_back(to))
+        for sentence in irreversible(facts):
+            change.progress.say(f"Note: {sentence}.")
+        confirm(f"Go back to {to.words}?", yes=yes)
+
+        async def work(redirection: Redirection) -> None:
+            if to is not Stage.ALIASES:
+                await change.record.note(PROVEN, None)
+            await change.cut_over().back(redirection, to)
+            if to is Stage.ROUTES:
+                await change.record.clear()
+
+        await change.run(work)
+        await print_outcome(change, "prepare --undo" if undo else "rollback", output)
+
+
+def _refuse_gardeners(cluster: Connected, facts: CutoverFacts) -> None:
+    """Once Gardener has deleted routes, its cloud-controller-manager takes pod CIDRs from aliases."""
+    if cluster.identity.platform == "gardener" and facts.range_present and facts.all_holders and not facts.live_routes:
+        raise InvalidInput(
+            "Gardener has deleted the routes, and its machines need alias ranges from now on, so this cluster cannot "
+            "go back to routes; docs/rollback.md says what can be done"
+        )
