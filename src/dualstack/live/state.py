@@ -33,10 +33,10 @@ def standing(facts: CutoverFacts) -> Standing:
     stage = stage_of(facts)
     if stage is Stage.DONE:
         return "finishing" if facts.without_alias else "finished"
+    if prepared(facts) and facts.live_routes and not facts.saved_routes:
+        return "prepared"  # also with a node that has joined, and to which the cloud refuses a route
     if stage is Stage.CUT:
         return "cutting-over" if facts.live_routes or facts.without_alias else "finishing"
-    if prepared(facts):
-        return "prepared"
     return "routes" if stage is Stage.ROUTES and not facts.left_over else "preparing"
 
 

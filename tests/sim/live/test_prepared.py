@@ -256,3 +256,31 @@ def test_ctrl_c_stops_at_rest_and_the_same_command_goes_on(step: str) -> None:
         assert made.done("prepare", "--undo")["standing"] == "routes"
         assert made.on_routes()
         assert made.lost() == 0.0
+
+
+@pytest.mark.slow
+def test_a_node_that_joins_gets_its_alias_from_the_watch_and_keeps_it_through_the_migration() -> None:
+    """The cloud refuses its route, so its alias is its only path, and it cannot be taken back without a loss."""
+    with scene() as made, operator(made):
+        with made.running("prepare", *IMAGE, "--watch") as watch:
+            watch.until("Watching for nodes that join")
+            before = set(made.world.nodes())
+            name = min(before)
+            made.world.kube(f"/apis/machine.sapcloud.io/v1alpha1/namespaces/{NAMESPACE}/machines/{name}", "DELETE")
+            eventually(lambda: name not in made.world.nodes() and len(made.world.nodes()) == 3, within=90.0)
+            (joined,) = set(made.world.nodes()) - before
+            eventually(lambda: made.aliases().get(joined))
+            eventually(lambda: made.done("status")["standing"] == "prepared")
+            assert watch.process.poll() is None
+            watch.process.send_signal(signal.SIGINT)
+            assert watch.ended() == 0, watch.lines
+        undone = made.command("prepare", "--undo")
+        assert undone.status == 1
+        assert "drain and delete the nodes that have only their alias (" in undone.err
+        assert made.done("prepare", *IMAGE)["standing"] == "prepared"
+        migrate(made)
+        assert made.done("finish")["standing"] == "finished"
+        assert [pair for pair in made.world.traffic()["brokenPairs"] if pair["seconds"]] == []
+        refused = made.command("rollback")
+        assert refused.status == 2
+        assert "Gardener has deleted the routes" in refused.err

@@ -10,7 +10,7 @@ from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.prepare import PROVEN, announce, change_of, print_outcome, refuse_late
 from dualstack.cutover.actuator import Redirection
-from dualstack.model.errors import InvalidInput
+from dualstack.model.errors import GateFailed, InvalidInput
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.stages import Stage
 from dualstack.plan.strategies.back import irreversible, way_back
@@ -46,12 +46,24 @@ async def _rollback(target: Target, to: Stage, *, yes: bool, output: str, quiet:
         async def work(redirection: Redirection) -> None:
             if to is not Stage.ALIASES:
                 await change.record.note(PROVEN, None)
-            await change.cut_over().back(redirection, to)
+            try:
+                await change.cut_over().back(redirection, to)
+            except GateFailed as error:
+                left = await change.cut_over().observe()
+                if left.live_routes and left.unrouted:
+                    error.args = (f"{error}; {_advice(left)}",)
+                raise
             if to is Stage.ROUTES:
                 await change.record.clear()
 
         await change.run(work)
         await print_outcome(change, "prepare --undo" if undo else "rollback", output)
+
+
+def _advice(facts: CutoverFacts) -> str:
+    """For nodes that have joined a prepared cluster, and to which the cloud refuses a route."""
+    names = ", ".join(facts.unrouted[:3])
+    return f"drain and delete the nodes that have only their alias ({names}), then run the command again"
 
 
 def _refuse_gardeners(cluster: Connected, facts: CutoverFacts) -> None:
