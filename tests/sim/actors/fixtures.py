@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from dualstack.clock import ScaledClock
+from dualstack.clock import Clock, ScaledClock
 from dualstack.model.kinds import CONFIG_MAP, CRD, DAEMON_SET, DEPLOYMENT, NAMESPACE, NODE, POD, Kind, Manifest
 from dualstack_sim.actors.compute_api import ComputeApi
 from dualstack_sim.actors.context import Actor, ActorContext, run_actors
@@ -33,9 +33,9 @@ from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.definitions import definitions
 from dualstack_sim.world.gardener.guests import ShootGuests
 from tests.support.loopback import on_loopback
+from tests.support.virtual_time import VirtualClock
 
 NS = "shoot--foo--bar"
-SPEED = 300.0
 TIMEOUT = 60.0
 ZONE = "zones/europe-west1-b"
 TAGS = [NS, f"kubernetes-io-cluster-{NS}", "kubernetes-io-role-node"]
@@ -84,14 +84,14 @@ class Traffic:
 class ActorsFixture:
     store: KubeStore
     compute: Compute
-    clock: ScaledClock
+    clock: Clock
     context: ActorContext
     traffic: Traffic
 
     async def eventually(self, look: Callable[[], Result | None]) -> Result:
         """Wait until `look` returns a true value, and return it.
 
-        Fails after a minute of wall-clock time, because a busy machine is slower than the simulated clock.
+        Fails after a minute of wall-clock time.
         """
         deadline = time.monotonic() + TIMEOUT
         while True:
@@ -236,9 +236,14 @@ def complete(env: ActorsFixture, name: str, replicas: int, namespace: str = "def
 
 
 @contextlib.asynccontextmanager
-async def running_actors(actors: Actors, *, speed: float = SPEED, steals: bool = False) -> AsyncIterator[ActorsFixture]:
-    """Both APIs with only a subnetwork. The actors start when the test first awaits."""
-    clock = ScaledClock(time.time(), speed)
+async def running_actors(
+    actors: Actors, *, speed: float | None = None, steals: bool = False
+) -> AsyncIterator[ActorsFixture]:
+    """Both APIs with only a subnetwork. The actors start when the test first awaits.
+
+    speed: of a clock for other processes; without it the time is virtual.
+    """
+    clock = VirtualClock() if speed is None else ScaledClock(time.time(), speed)
     chance = Chance(7)
     store, compute = KubeStore(clock, chance), Compute(clock, chance)
     for definition in definitions():

@@ -354,7 +354,7 @@ async def test_a_new_dual_stack_node_is_initialised_and_takes_its_ranges_from_th
 
 
 async def test_an_old_node_in_a_dual_stack_cluster_is_tried_twenty_times_and_not_changed() -> None:
-    async with running_actors(alone, speed=600.0) as env:
+    async with running_actors(alone) as env:
         place_node(env, A, "100.96.0.0/24")
         env.store.patch(NODE, A, {"status": {"conditions": [settled_network()]}}, subresource="status")
         await change_ranges(env, [POD_RANGE])

@@ -66,7 +66,7 @@ def rows(env: ActorsFixture, collection: str) -> list[dict[str, Any]]:
 
 
 async def test_p19_a_dual_stack_load_balancer_answers_on_both_families() -> None:
-    async with running_actors(alone, speed=1000.0) as env:
+    async with running_actors(alone) as env:
         await prepare(env)
         start(env)
         env.store.create(SERVICE, service("edge", DUAL))
@@ -84,7 +84,7 @@ async def test_p19_a_dual_stack_load_balancer_answers_on_both_families() -> None
 async def test_p19_it_follows_families_nodes_and_deletion() -> None:
     """Given a Service with one family, when it gets the other, then it answers on both; when a node is not ready, then
     its VM leaves; when the Service is deleted, then nothing of its own stays."""
-    async with running_actors(alone, speed=1000.0) as env:
+    async with running_actors(alone) as env:
         await prepare(env)
         start(env)
         env.store.create(SERVICE, service("edge", ["IPv4"]))
@@ -102,10 +102,10 @@ async def test_p19_it_follows_families_nodes_and_deletion() -> None:
 
 
 async def test_p19_nothing_is_made_before_it_runs_or_for_services_of_others() -> None:
-    async with running_actors(alone, speed=1000.0) as env:
+    async with running_actors(alone) as env:
         await prepare(env)
         env.store.create(SERVICE, service("waiting", DUAL))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(100.0)
         assert rows(env, "forwardingRules") == []
         env.store.create(SERVICE, service("old", ["IPv4"], marked=False))
         env.store.create(SERVICE, service("inside", ["IPv4"], internal=True))
@@ -116,7 +116,7 @@ async def test_p19_nothing_is_made_before_it_runs_or_for_services_of_others() ->
 
 
 async def test_p19_a_subnet_without_ipv6_is_an_event() -> None:
-    async with running_actors(alone, speed=1000.0) as env:
+    async with running_actors(alone) as env:
         await prepare(env, dual=False)
         start(env)
         env.store.create(SERVICE, service("edge", DUAL))

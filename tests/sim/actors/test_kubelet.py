@@ -226,7 +226,7 @@ async def test_pods_on_the_host_network_have_the_nodes_internal_addresses() -> N
 
 
 async def test_the_node_of_a_stopped_vm_becomes_unknown() -> None:
-    async with running_actors(actors, speed=100.0) as env:
+    async with running_actors(actors) as env:
         place_calico(env)
         env.place_node("node-a", "100.96.0.0/24")
         await env.eventually(lambda: "node-a" in env.traffic.joined)

@@ -238,7 +238,7 @@ async def test_scaling_down_deletes_the_machine_of_lowest_priority() -> None:
 
 
 async def test_machines_without_nodes_are_replaced_one_at_a_time() -> None:
-    async with running_actors(alone, speed=1500.0) as env:
+    async with running_actors(alone) as env:
         names = [f"{NAME}-11111-{letters}" for letters in ("aaaaa", "bbbbb")]
         place_old_set(env, *names)
         await env.eventually(lambda: settled(env, 2))
@@ -288,7 +288,7 @@ async def test_an_invalid_class_is_reported_and_used_once_it_is_valid() -> None:
 
 
 async def test_a_full_range_is_reported_and_retried_for_twenty_minutes() -> None:
-    async with running_actors(alone, speed=1500.0) as env:
+    async with running_actors(alone) as env:
         place_dual_subnet(env, pods="100.96.0.0/24")
         place_class(env)
         place_deployment(env, 2)

@@ -122,7 +122,7 @@ async def test_recreate_waits_until_the_last_old_pod_is_gone() -> None:
 
 
 async def test_pods_of_the_seed_run_on_its_node_and_the_cloud_controller_manager_takes_its_grace() -> None:
-    async with running_actors(workload_actors, speed=40.0) as env:
+    async with running_actors(workload_actors) as env:
         create_objects(env)
         for name in ("cloud-controller-manager", "kube-apiserver"):
             env.store.create(DEPLOYMENT, deployment(name, 1, namespace=NS))
