@@ -24,7 +24,7 @@ def objects_of(content: Manifest) -> list[Manifest]:
     return [
         document
         for key in sorted(content.get("data") or {})
-        for document in yaml.load_all(base64.b64decode(content["data"][key]), Loader=yaml.SafeLoader)
+        for document in yaml.load_all(base64.b64decode(content["data"][key]), Loader=yaml.CSafeLoader)
         if document
     ]
 

@@ -43,7 +43,7 @@ def documents(secret: Manifest) -> Iterator[Manifest]:
     """The manifests in the Secret of a ManagedResource: each value is base64 of one or more YAML documents."""
     for name, encoded in sorted((secret.get("data") or {}).items()):
         try:
-            loaded = list(yaml.safe_load_all(base64.b64decode(encoded, validate=True)))
+            loaded = list(yaml.load_all(base64.b64decode(encoded, validate=True), Loader=yaml.CSafeLoader))
         except (yaml.YAMLError, binascii.Error, ValueError) as error:
             raise BadManifest(f"could not decode resource at key {name!r}: {error}") from error
         for document in loaded:
