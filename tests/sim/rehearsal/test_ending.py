@@ -75,14 +75,8 @@ def is_there(pid: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        signal.SIGINT,
-        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
-        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_everything_and_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
     with rehearsal(tmp_path) as process:
         started = children(process.pid)
@@ -140,6 +134,7 @@ def test_after_a_kill_no_process_remains(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("dualstack-sim-")] == []
 
 
+@pytest.mark.slow
 def test_r10_the_end_of_the_simulated_world_is_reported(tmp_path: Path) -> None:
     with rehearsal(tmp_path) as process:
         started = children(process.pid)

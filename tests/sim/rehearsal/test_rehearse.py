@@ -51,6 +51,7 @@ def overlap() -> Outcome:
     return rehearse()
 
 
+@pytest.mark.slow
 class TestOverlap:
     def test_everything_is_verified(self, overlap: Outcome) -> None:
         succeeded(overlap)
