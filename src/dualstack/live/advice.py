@@ -31,6 +31,7 @@ def next_steps(identity: Identity, now: Standing) -> tuple[str, ...]:
         case "prepared":
             stop = STOP_ROUTES[identity.platform]
             return (
+                *_reconcile(identity),
                 "Until then, `dualstack prepare --watch` gives nodes that join their alias.",
                 f"{stop[0].upper()}{stop[1:]}.",
                 "Then run `dualstack finish`. To go back to routes, run `dualstack prepare --undo`.",
@@ -41,3 +42,13 @@ def next_steps(identity: Identity, now: Standing) -> tuple[str, ...]:
             return ("Gardener updates the control plane, CNI and DNS; `dualstack verify` shows what is left.",)
         case "finished":
             return ("Run `dualstack verify`.",)
+
+
+def _reconcile(identity: Identity) -> tuple[str, ...]:
+    """What a reconcile of a prepared IPv4 shoot does (docs/reference/gardener.md#prepared-ipv4-reconcile)."""
+    if identity.platform != "gardener":
+        return ()
+    window = f" ({identity.window})" if identity.window else ""
+    shows = "shows an error in the Shoot's status (the pod range is in use) and changes nothing"
+    comes = f"in the maintenance window{window}, after a change of its configuration, or on request"
+    return (f"While the Shoot is IPv4, a reconcile of its infrastructure {shows}; the next comes {comes}.",)

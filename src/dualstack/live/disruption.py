@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from dualstack.live.identify import Identity
-from dualstack.model.json_path import dig
+from dualstack.live.identify import Identity, maintenance_window
 from dualstack.model.kinds import Manifest
 from dualstack.model.parts import name_of
 
@@ -83,9 +82,3 @@ def allows_nothing(budget: Manifest) -> bool:
     """Whether the budget selects pods and allows no eviction now."""
     status = budget.get("status") or {}
     return bool(status.get("expectedPods")) and not status.get("disruptionsAllowed")
-
-
-def maintenance_window(shoot_info: Manifest | None) -> str:
-    """`<begin> to <end>` of a shoot, as the ConfigMap shows it; empty without one."""
-    begin, end = (str(dig(shoot_info or {}, "data", f"maintenance{name}") or "") for name in ("Begin", "End"))
-    return f"{begin} to {end}" if begin and end else ""

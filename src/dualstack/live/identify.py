@@ -48,11 +48,12 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A cluster and its platform. evidence: what shows the platform."""
+    """A cluster and its platform. evidence: what shows the platform. window: a shoot's maintenance window, if any."""
 
     platform: PlatformName
     evidence: str
     cluster: Cluster
+    window: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ async def identify(compute: ComputeClient, objects: ClusterObjects, stated: Stat
             pools=tuple(_pools(platform, objects.nodes, vms, name)),
             vm_name_prefix=f"{name}-" if platform == "gardener" else "",
         ),
+        maintenance_window(objects.config_maps.get(SHOOT_INFO)),
     )
 
 
@@ -261,3 +263,9 @@ def _controls(pod: Manifest) -> bool:
     name = str(pod["metadata"]["name"])
     components = ("kube-apiserver", "kube-controller-manager")
     return is_cloud_controller_manager(pod) or name.startswith(components)
+
+
+def maintenance_window(shoot_info: Manifest | None) -> str:
+    """`<begin> to <end>` of a shoot, as the ConfigMap shows it; empty without one."""
+    begin, end = (str(dig(shoot_info or {}, "data", f"maintenance{name}") or "") for name in ("Begin", "End"))
+    return f"{begin} to {end}" if begin and end else ""

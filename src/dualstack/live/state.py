@@ -33,11 +33,17 @@ def standing(facts: CutoverFacts) -> Standing:
     stage = stage_of(facts)
     if stage is Stage.DONE:
         return "finishing" if facts.without_alias else "finished"
-    if prepared(facts) and facts.live_routes and not facts.saved_routes:
-        return "prepared"  # also with a node that has joined, and to which the cloud refuses a route
+    if prepared(facts) and (stage is Stage.ALIASES or _joined(facts)):
+        return "prepared"
     if stage is Stage.CUT:
         return "cutting-over" if facts.live_routes or facts.without_alias else "finishing"
     return "routes" if stage is Stage.ROUTES and not facts.left_over else "preparing"
+
+
+def _joined(facts: CutoverFacts) -> bool:
+    """Whether nodes have only their alias because the cloud refuses a route to a node that joins, not because routes
+    are being deleted."""
+    return bool(facts.live_routes) and not facts.saved_routes and not facts.controller.gone
 
 
 def node_states(facts: CutoverFacts, dual_stack: frozenset[str] = frozenset()) -> tuple[NodeState, ...]:

@@ -195,3 +195,18 @@ def test_what_a_joining_node_reports_does_not_take_the_aliases_of_the_others() -
     assert gates.cloud_limitation(reported) == ""
     alone = replace(reported, controller=ControllerFacts(0, 0, ignored=True))
     assert gates.cloud_limitation(alone) == "aliases-not-matched"
+
+
+def test_a_prepared_cluster_with_a_joined_node_is_prepared_until_its_route_controller_stops() -> None:
+    assert standing(joined()) == "prepared"
+    assert standing(replace(joined(), controller=ControllerFacts(0, 0, ignored=True))) == "cutting-over"
+
+
+def test_the_chosen_canary_goes_first_in_every_stage() -> None:
+    settings = Settings(canary="node-2")
+    facts = replace(at_rest(3), controller=KEPT)
+    firsts = {step.id: step.targets for step in PREPARE.transitions(facts, settings) if len(step.targets) == 1}
+    assert firsts["add-range-canary"] == firsts["add-alias-canary"] == ("node-2",)
+    stopped = replace(last(PREPARE, facts, settings), controller=ControllerFacts(0, 0, ignored=True))
+    deleted = [step.targets for step in FINISH.transitions(stopped, settings) if step.id == "delete-route-canary"]
+    assert deleted == [("route-2",)]
