@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from tests.sim.live.doors import doors
 from tests.sim.rehearsal.command import EXAMPLE, Outcome, dualstack, served
 
 pytestmark = pytest.mark.slow
@@ -65,3 +67,36 @@ def test_junit_has_a_case_for_each_check(world: dict[str, Any]) -> None:
     assert [case.get("name") for case in suite.findall("testcase") if case.find("skipped") is not None] == [
         "control-plane.cloud-controller-manager"
     ]
+
+
+@pytest.mark.parametrize(("landscape", "proxy"), [("kubeadm", "passed"), ("kops", "not-applicable")])
+def test_a_cluster_without_gardener_shows_its_controller_manager(landscape: str, proxy: str) -> None:
+    """A kubeadm cluster has kube-proxy with a configuration file, a kOps cluster runs it with flags."""
+    with served(str(EXAMPLE), "--speed", "60", "--landscape", landscape) as other:
+        ended = verify(other, "-o", "json")
+        assert ended.status == 0, ended.out + ended.err
+        statuses = {check["id"]: check["status"] for check in ended.result["checks"]}
+        assert statuses.pop("agents.kube-proxy") == proxy
+        assert set(statuses.values()) == {"passed"}
+        assert ended.result["cluster"]["platform"] == landscape
+        on_aliases = verify(other, "--expect", "aliases", "-o", "json")
+        assert on_aliases.status == 10
+        failed = {check["id"] for check in on_aliases.result["checks"] if check["status"] == "failed"}
+        assert failed == {
+            "compute.routes",
+            "compute.aliases",
+            "compute.subnet",
+            "control-plane.cloud-controller-manager",
+        }
+
+
+@pytest.mark.parametrize("command", [("verify",), ("status",), ("status", "--wait", "--timeout", "5")])
+async def test_reading_commands_write_nothing(world: dict[str, Any], tmp_path: Path, command: tuple[str, ...]) -> None:
+    async with doors(world, tmp_path) as door:
+        ended = await door.run(*command, "-o", "json")
+        assert ended.result["cluster"]["platform"] == "gardener"
+        assert len(door.requests["kubernetes"]) > 3
+        assert len(door.requests["compute"]) > 3
+        assert door.writes == []
+    assert ended.status == (1 if "--wait" in command else 0)
+    assert ("the cut-over is not finished after 5 s" in ended.err) == ("--wait" in command)
