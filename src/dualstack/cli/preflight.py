@@ -23,6 +23,7 @@ _FAIL_ON = click.option(
 @snapshot_option
 @click.option("--accept", multiple=True, metavar="ID", help="Accept the finding ID: it is shown, but does not count.")
 @_FAIL_ON
+@click.option("--prober-image", metavar="IMAGE", default="", help="The image that `dualstack prepare` is going to get.")
 @output_options("junit", "markdown", "html")
 @click.pass_context
 def preflight(context: click.Context, /, **options: Any) -> None:

@@ -20,6 +20,9 @@ T = TypeVar("T")
 NAME = "dualstack-cut-over"
 """The ConfigMap in kube-system. It exists from the first change until nothing is left to remember."""
 
+PROVEN = "prepared"
+"""The note that every host knows the alias of every node."""
+
 ROUTES, NOTES = "routes.json", "notes.json"
 
 

@@ -146,6 +146,8 @@ def guest_agent(inventory: Inventory) -> Iterator[Problem]:
 )
 def alias_matched(inventory: Inventory) -> Iterator[Problem]:
     """Elsewhere the canary of `finish` proves it (docs/reference/gardener.md#prepared-clusters)."""
+    if inventory.facts.finished:
+        raise NotApplicable("the cut-over is finished")
     if not inventory.deleted_elsewhere:
         raise NotApplicable("`dualstack finish` deletes the routes, one of them first")
     if not inventory.prober_image:

@@ -58,6 +58,7 @@ CHECKS: tuple[Check, ...] = (
 
 LIVE_CHECKS: tuple[Check, ...] = (
     permissions.kubernetes_permissions,
+    nodes.alias_matched,
     installation.kubernetes_version,
     installation.service_cidrs,
     installation.native_routing,
@@ -86,9 +87,6 @@ LIVE_CHECKS: tuple[Check, ...] = (
 """What the API of a live cluster shows in addition, and what its owner judges; `dualstack.live.reading` reads it."""
 
 ALL_CHECKS = (*CHECKS, *LIVE_CHECKS)
-
-PREPARE_CHECKS = (*ALL_CHECKS, nodes.alias_matched)
-"""Before `dualstack prepare`."""
 
 
 def run_checks(inventory: Inventory, checks: Iterable[Check] = CHECKS) -> list[Finding]:

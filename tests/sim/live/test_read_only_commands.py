@@ -29,7 +29,7 @@ async def door(world: dict[str, Any], tmp_path: Path) -> AsyncIterator[Doors]:
 
 
 async def test_the_preflight_writes_nothing_and_has_every_finding(door: Doors) -> None:
-    ended = await door.run("preflight", "-o", "json")
+    ended = await door.run("preflight", "-o", "json", "--accept", "alias-matched")
     assert ended.status == 0, ended.err
     assert door.writes == []
     assert len(door.questions) == 10 + 3
@@ -60,10 +60,16 @@ async def test_a_plan_writes_nothing_and_prepare_refuses_it_when_the_world_has_m
 async def test_a_cluster_of_kubeadm_has_its_own_findings_and_its_own_plan(tmp_path: Path) -> None:
     with served(str(EXAMPLE), "--speed", "60", "--landscape", "kubeadm") as kubeadm:
         async with doors(kubeadm, tmp_path) as door:
-            ended = await door.run("preflight", "-o", "json", "--fail-on", "risk")
+            ended = await door.run("preflight", "-o", "json", "--fail-on", "risk", "--accept", "network-watched")
             assert ended.status == 11, ended.err
             named = {each["id"] for each in ended.result["findings"] if each["status"] in ("problem", "unknown")}
-            assert named == {"node-mask-flag", "ipv6-firewall", "ipv4-only-services", "ipv6-egress"}
+            assert named == {
+                "network-watched",
+                "node-mask-flag",
+                "ipv6-firewall",
+                "ipv4-only-services",
+                "ipv6-egress",
+            }
             made = await door.run("plan")
             assert made.status == 0, made.err
             assert "2. You\n   - Set --configure-cloud-routes=false" in made.out
@@ -73,13 +79,13 @@ async def test_a_cluster_of_kubeadm_has_its_own_findings_and_its_own_plan(tmp_pa
 
 @pytest.mark.slow
 async def test_the_preflight_fits_the_terminal_and_states_what_counts(door: Doors) -> None:
-    fine = await door.run("preflight", "--quiet")
+    fine = await door.run("preflight", "--quiet", "--accept", "alias-matched")
     assert (fine.status, fine.err) == (0, "")
     assert all(len(line) <= 80 for line in fine.out.splitlines() if "kubectl" not in line)
     assert "Ready: nothing at or above --fail-on blocker speaks against the migration." in fine.out
     assert "Risks (" in fine.out
     assert "    Consequence: where a guest agent runs with its defaults" in fine.out
-    strict = await door.run("preflight", "--fail-on", "risk", "-o", "junit")
+    strict = await door.run("preflight", "--fail-on", "risk", "-o", "junit", "--accept", "alias-matched")
     assert strict.status == 11
     assert re.search(r'name="guest-agent: [^"]*">\s*<failure type="problem"', strict.out)
     assert f'failures="{strict.out.count("<failure ")}"' in strict.out
@@ -102,7 +108,8 @@ async def test_a_user_who_may_only_read_learns_what_is_missing(world: dict[str, 
         words = " ".join(ended.out.split())
         assert "kubernetes-permissions - configmaps in kube-system: missing verbs: create, patch, delete" in words
         assert "permission compute.routes.delete is missing" in words
-        accepted = ["--accept", "kubernetes-permissions", "--accept", "permissions-granted"]
+        ids = ("kubernetes-permissions", "permissions-granted", "alias-matched")
+        accepted = [word for name in ids for word in ("--accept", name)]
         assert (await door.run("preflight", *accepted)).status == 0
         refused = await door.run("prepare", "--yes")
         assert refused.status == 1

@@ -145,6 +145,7 @@ INVENTORY = Inventory(
     settings=Settings(decoys=True),
     planned_firewalls=("ipv6-internal", "ipv6-health-checks"),
     prober_image="registry.example/dualstack:1",
+    deleted_elsewhere=True,
 )
 
 

@@ -9,10 +9,11 @@ from dualstack.cli.live.change import Change, Progress, confirm
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.plan_document import refuse_moved
-from dualstack.cli.live.prepare import PROVEN, print_outcome, refuse_canary
+from dualstack.cli.live.prepare import print_outcome, refuse_canary
 from dualstack.cli.words import duration
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.advice import STOP_ROUTES
+from dualstack.live.record import PROVEN
 from dualstack.live.report import Report
 from dualstack.live.route_controller import CloudControllerManagerPods, GardenerRoutes, RouteController
 from dualstack.live.state import standing

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dualstack.cli.live.change import Change, Progress
 from dualstack.cli.live.connect import Connected
 from dualstack.live.reading import read_inventory
+from dualstack.live.record import PROVEN
 from dualstack.model.errors import DualstackError
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
@@ -31,6 +34,16 @@ async def inspect(
 ) -> Inventory:
     """What all checks look at."""
     preflight = Preflight(cluster.compute, cluster.identity.cluster, settings or Settings(), prober_image=prober_image)
-    return await read_inventory(
-        cluster.kube, preflight, facts, strategy, platform=cluster.identity.platform, now=cluster.clock.now()
+    platform = cluster.identity.platform
+    inventory = await read_inventory(
+        cluster.kube, preflight, facts, strategy, platform=platform, now=cluster.clock.now()
     )
+    return replace(inventory, deleted_elsewhere=platform == "gardener" and not await _proven(cluster))
+
+
+async def _proven(cluster: Connected) -> bool:
+    """Whether an earlier run has proven every alias; False when that cannot be read."""
+    try:
+        return PROVEN in await Change(cluster, Progress(cluster.clock.now())).record.notes()
+    except DualstackError:
+        return False

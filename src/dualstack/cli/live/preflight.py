@@ -15,6 +15,8 @@ from dualstack.cli.live.findings_formats import as_html, as_junit, as_markdown, 
 from dualstack.cli.live.inspect import inspect, observed
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.result import ClusterName, print_result
+from dualstack.plan.settings import Settings
+from dualstack.plan.strategies.prepare import PREPARE
 from dualstack.preflight.finding import Severity
 from dualstack.preflight.registry import ALL_CHECKS, run_checks
 from dualstack.streams import print_out
@@ -23,10 +25,12 @@ FORMATS: Mapping[str, Callable[[Report], str]] = {"junit": as_junit, "markdown":
 """Those that only the preflight has."""
 
 
-def run_preflight(target: Target, *, accept: Sequence[str], fail_on: Severity, output: str, quiet: bool) -> None:
+def run_preflight(
+    target: Target, *, accept: Sequence[str], fail_on: Severity, prober_image: str, output: str, quiet: bool
+) -> None:
     """Print the report, and end with its exit status."""
     refuse_unknown(accept, [check.id for check in ALL_CHECKS])
-    report = asyncio.run(_preflight(target, accept, fail_on, quiet=quiet))
+    report = asyncio.run(_preflight(target, accept, fail_on, prober_image, quiet=quiet))
     if output in FORMATS:
         print_out(FORMATS[output](report))
     else:
@@ -42,10 +46,13 @@ def run_difference(old: Path, new: Path, *, fail_on: Severity, output: str) -> N
     _end(found.worst)
 
 
-async def _preflight(target: Target, accept: Sequence[str], fail_on: Severity, *, quiet: bool) -> Report:
+async def _preflight(
+    target: Target, accept: Sequence[str], fail_on: Severity, prober_image: str, *, quiet: bool
+) -> Report:
     async with connected(target) as cluster:
         Progress(cluster.clock.now(), quiet).say(f"Reading {ClusterName.of(cluster).describe()} ...")
-        inventory = await inspect(cluster, await observed(cluster))
+        settings = Settings(decoys=bool(prober_image))
+        inventory = await inspect(cluster, await observed(cluster), PREPARE, settings, prober_image)
         return Report.of(
             ClusterName.of(cluster),
             run_checks(inventory, ALL_CHECKS),

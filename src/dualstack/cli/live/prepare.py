@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from dualstack.cli.live.result import ClusterName, print_result
 from dualstack.cli.words import duration
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.advice import next_steps
+from dualstack.live.record import PROVEN
 from dualstack.live.state import Standing, standing
 from dualstack.model.errors import ComputeError, GateFailed, Interrupted, InvalidInput, KubeError
 from dualstack.plan.costs import estimate
@@ -28,10 +28,7 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.prepare import JOINED, PREPARE, prepared
 from dualstack.preflight.finding import Finding, PreflightFailed
-from dualstack.preflight.registry import PREPARE_CHECKS, run_checks
-
-PROVEN = "prepared"
-"""The note that every host knows the alias of every node."""
+from dualstack.preflight.registry import ALL_CHECKS, run_checks
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -90,7 +87,7 @@ async def _prepare(
         proven = PROVEN in await change.record.notes()
         if not (prepared(facts) and proven):
             refuse_late(facts)
-            await _check(change, facts, accept, proven=proven)
+            await _check(change, facts, accept)
             announce(change, facts, PREPARE)
             confirm("Prepare this cluster?", yes=yes)
 
@@ -182,12 +179,11 @@ def refuse_canary(canary: str, facts: CutoverFacts) -> None:
         raise InvalidInput(f"--canary {canary}: the cluster has no node of this name with a VM and a pod CIDR")
 
 
-async def _check(change: Change, facts: CutoverFacts, accept: Sequence[str], *, proven: bool) -> None:
+async def _check(change: Change, facts: CutoverFacts, accept: Sequence[str]) -> None:
     """Raise PreflightFailed if anything stops the preparation; say the risks."""
-    refuse_unknown(accept, [check.id for check in PREPARE_CHECKS])
+    refuse_unknown(accept, [check.id for check in ALL_CHECKS])
     inventory = await inspect(change.cluster, facts, PREPARE, change.settings, change.prober_image)
-    inventory = replace(inventory, deleted_elsewhere=not proven and change.cluster.identity.platform == "gardener")
-    findings = [finding for finding in run_checks(inventory, PREPARE_CHECKS) if finding.id not in accept]
+    findings = [finding for finding in run_checks(inventory, ALL_CHECKS) if finding.id not in accept]
     if blockers := [finding for finding in findings if finding.blocks]:
         raise PreflightFailed(blockers, _describe)
     for finding in findings:
