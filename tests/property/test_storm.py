@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.settings import Settings
 from dualstack.plan.strategies import overlap
 from dualstack_sim.fabric.profile import FabricKnobs
 from tests.storm.scenario import Scenario
@@ -31,10 +32,12 @@ def test_the_same_seed_gives_the_same_result() -> None:
 
 
 def test_an_order_without_the_range_canary_breaks_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_node(facts: CutoverFacts) -> None:
-        del facts
+    def no_node(facts: CutoverFacts, settings: Settings) -> None:
+        del facts, settings
 
     monkeypatch.setattr(overlap, "_first_on_trial", no_node)
     unserved = FabricKnobs(unmatched_to_instances=False)
-    scenario = replace(Scenario.of(3), strategy="overlap", fabric=unserved, faults=(), kill=None)
+    scenario = replace(
+        Scenario.of(3), strategy="overlap", fabric=unserved, faults=(), kill=None, losses=(), lag="usual"
+    )
     assert "more than one node was unreachable" in scenario.run()[1]

@@ -1,16 +1,21 @@
-"""One random world with its faults and kills, and the rules by which its end is judged."""
+"""One random world with its faults, kills and lost VMs, and the rules by which its end is judged."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass
 from typing import Any
 
 from dualstack.cli.rehearsal.claims import announced_differences, measured_differences
 from dualstack.model.events import StrategyChosen
+from dualstack.plan.costs import PROPAGATION
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults.reading import parse_faults
+from dualstack_sim.rules.profiles import LAGS
+from tests.storm.machines import Loss, lose
+from tests.storm.shoots import Shoot, describe, random_shoot
 from tests.storm.world import LONGEST, StormWorld, storm_world, virtually
 
 TRANSIENT: tuple[dict[str, Any], ...] = (
@@ -31,38 +36,50 @@ STEPS = (
     "add-secondary-range",
     "add-alias-canary",
     "add-aliases",
+    "delete-route-canary",
     "delete-routes",
+    "remove-aliases",
+    "remove-secondary-range",
+    "restore-routes",
 )
+QUOTAS: tuple[tuple[str, str, int, int], ...] = (
+    ("instances.updateNetworkInterface", "ALIASES_PER_NETWORK_GLOBAL", 0, 8),
+    ("subnetworks.patch", "SUBNET_RANGES_PER_NETWORK", 2, 5),
+    ("routes.delete", "REQUESTS_PER_MINUTE", 200, 400),
+)
+"""Method at which a quota is cut, its name, and the lowest and highest value."""
+
 PATIENCE = 180.0
-"""Seconds that an order with an outage may take: a request is repeated for a minute before it fails."""
+"""Seconds that a disturbed order with an outage may take: a request is repeated for a minute before it fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What a seed stands for."""
+    """What a seed stands for. lag: the profile of propagation."""
 
     seed: int
     nodes: int
     strategy: str
+    shoot: Shoot
+    lag: str
     knobs: Knobs
     fabric: FabricKnobs
     faults: tuple[dict[str, Any], ...]
     kill: tuple[str, float] | None
+    losses: tuple[Loss, ...]
 
     @classmethod
     def of(cls, seed: int) -> Scenario:
         """The scenario of a seed, always the same."""
         draw = random.Random(seed)
-        faults = []
-        for _ in range(draw.choice((0, 0, 1, 2))):
-            kind = draw.choice((*TRANSIENT, *REFUSED))
-            faults.append(
-                {"method": draw.choice(METHODS), "nth": draw.randint(1, 6), "count": draw.randint(1, 3)} | kind
-            )
+        shoot = random_shoot(draw)
+        nodes = draw.choice((1, 2, 3, 5, 8, 12))
         return cls(
             seed=seed,
-            nodes=draw.choice((1, 2, 3, 5, 8)),
+            nodes=max(nodes, len(shoot["spec"]["provider"]["workers"])),
             strategy=draw.choice(("overlap", "overlap", "auto", "compressed")),
+            shoot=shoot,
+            lag=draw.choice(("usual", "usual", "usual", "prompt", "slow")),
             knobs=Knobs(
                 new_route_in_flagged_range=draw.choice(("deny", "allow")),
                 clear_flag_over_routes=draw.choice(("refuse", "accept")),
@@ -74,9 +91,23 @@ class Scenario:
                 subnet_order=draw.choice(("reordered", "fifo")),
                 unmatched_to_instances=draw.random() < 0.7,
             ),
-            faults=tuple(faults),
+            faults=_faults(draw),
             kill=(draw.choice(STEPS), draw.choice((0.1, 5.0, 20.0))) if draw.random() < 0.4 else None,
+            losses=tuple(
+                Loss(draw.uniform(0.0, 1500.0), draw.randint(0, 11), draw.random() < 0.7)
+                for _ in range(draw.choice((0, 0, 0, 1, 2)))
+            ),
         )
+
+    @property
+    def undisturbed(self) -> bool:
+        """Without faults, kills and lost VMs."""
+        return not (self.faults or self.kill or self.losses)
+
+    def __str__(self) -> str:
+        words = [f"{self.nodes} nodes of {describe(self.shoot)}", f"propagation {self.lag}", *map(str, self.faults)]
+        words += [str(part) for part in (self.knobs, self.fabric, *self.losses)]
+        return "; ".join([*words, f"killed at {self.kill}"] if self.kill else words)
 
     def run(self) -> tuple[str, list[str]]:
         """What happened, in one line, and the rules that were broken."""
@@ -88,41 +119,68 @@ class Scenario:
             *rules,
             nodes=self.nodes,
             seed=self.seed,
+            shoot=self.shoot,
             knobs=self.knobs,
             fabric_knobs=self.fabric,
+            lag=LAGS[self.lag],
             strategy=self.strategy,
         ) as world:
+            losing = [asyncio.ensure_future(lose(world, loss)) for loss in self.losses]
             if self.kill is not None:
                 await world.killed_at(self.kill[0], after=self.kill[1])
                 await world.clock.sleep(5.0)
             finished = await world.operate(attempts=4)
-            await world.clock.sleep(90.0)
+            await asyncio.gather(*losing)
+            if losing:
+                finished = await world.operate(attempts=2)
+            await world.clock.sleep(150.0)
             outcome = "finished" if finished else "stopped"
             line = f"{outcome} after {world.clock.now() - world.began:.1f} s, longest blackout {world.longest():.3f} s"
             return line, await self._broken_rules(world, finished=finished)
 
     async def _broken_rules(self, world: StormWorld, *, finished: bool) -> list[str]:
         broken = [f"{len(world.dark())} pairs stay without connectivity"] if world.dark() else []
-        everyone = {node.name for node in world.world.nodes}
+        everyone = {node.name for node in world.nodes}
         routes, aliases = await world.routes(), set(await world.aliases())
         if finished and (routes or aliases != everyone):
             broken.append("it has finished without every alias, or with routes left")
         if not finished and everyone not in (routes, aliases):
             broken.append("it has stopped without every route or every alias")
         broken += measured_differences(world.measured(), world.ledger())
-        if not self.faults and self.kill is None:
+        if self.undisturbed:
             broken += announced_differences(world.at_most(), world.ledger())
+        slower = 2 * max(0.0, LAGS[self.lag].longest - PROPAGATION)
+        if not self.faults and world.longest_wait() > LONGEST + slower:
+            broken.append(f"a node that joined waited {world.longest_wait():.1f} s")
         chosen = {event.strategy for event in world.events if isinstance(event, StrategyChosen)}
         if "compressed" in chosen:  # its outage is announced
-            return broken + ([f"unreachable for {world.longest():.1f} s"] if world.longest() > PATIENCE else [])
-        if world.longest() > LONGEST:
+            late = world.longest() > PATIENCE + slower
+            return broken + ([f"unreachable for {world.longest():.1f} s"] if late else [])
+        return broken + self._broken_without_loss(world, LONGEST + slower)
+
+    def _broken_without_loss(self, world: StormWorld, longest: float) -> list[str]:
+        """The rules of an order that promises no loss."""
+        broken = []
+        if world.longest() > longest:
             broken.append(f"a pair was unreachable for {world.longest():.1f} s")
         pairs = [{pair.source, pair.destination} for pair in world.broken()]
         if pairs and not set.intersection(*pairs):
             broken.append("more than one node was unreachable")
-        assumed = self.fabric.alias_matched and self.fabric.unmatched_to_instances
-        if pairs and assumed:
+        if pairs and self.fabric.alias_matched and self.fabric.unmatched_to_instances:
             broken.append("packets were lost although the facts are as assumed")
         if pairs and not any("allowSubnetCidrRoutesOverlap" in str(error) for error in world.errors):
             broken.append("no message names the fact")
         return broken
+
+
+def _faults(draw: random.Random) -> tuple[dict[str, Any], ...]:
+    """Up to two faults of requests, and perhaps a quota that is cut on the way."""
+    faults = []
+    for _ in range(draw.choice((0, 0, 1, 2))):
+        kind = draw.choice((*TRANSIENT, *REFUSED))
+        faults.append({"method": draw.choice(METHODS), "nth": draw.randint(1, 6), "count": draw.randint(1, 3)} | kind)
+    if draw.random() < 0.15:
+        method, limit, low, high = draw.choice(QUOTAS)
+        cut = {"limit": limit, "value": draw.randint(low, high)}
+        faults.append({"method": method, "nth": draw.randint(1, 4), "quota": cut})
+    return tuple(faults)

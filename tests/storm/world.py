@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import yaml
 
 from dualstack.cli.rehearsal.claims import Ledger
 from dualstack.clock import rfc3339
@@ -43,11 +41,12 @@ from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
+from dualstack_sim.world.nodes import WorldNode
+from tests.storm.shoots import Shoot, example
 from tests.support.ledger import ledger_of
 from tests.support.store_kube import StoreKube
 from tests.support.virtual_time import VirtualClock, VirtualLoop
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 GRACE = 20.0
 """Seconds for which the pod of cloud-controller-manager terminates."""
 TOKENS = "http://127.0.0.1/"
@@ -126,8 +125,17 @@ class StormWorld:
     events: list[AnyEvent] = field(default_factory=list)
     errors: list[DualstackError] = field(default_factory=list)
     complaining: set[str] = field(default_factory=set)
+    nodes: list[WorldNode] = field(default_factory=list)
+    used_cidrs: set[str] = field(default_factory=set)
+    """The pod CIDRs that a node has or had."""
 
+    migrated: bool = False
+    """Whether a reconcile has succeeded, after which machine classes create VMs with an alias."""
     began: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.nodes += self.world.nodes
+        self.used_cidrs |= {node.pod_cidr for node in self.nodes}
 
     @property
     def namespace(self) -> str:
@@ -183,6 +191,7 @@ class StormWorld:
         except DualstackError as error:
             self.errors.append(error)
             return error
+        self.migrated = True
         return None
 
     async def killed_at(self, step: str, occurrence: int = 1, after: float = 0.0) -> bool:
@@ -268,7 +277,7 @@ class StormWorld:
     async def aliases(self) -> dict[str, str]:
         """The alias in the pod range of each VM that has one."""
         found: dict[str, str] = {}
-        for zone in sorted({node.zone for node in self.world.nodes}):
+        for zone in sorted({node.zone for node in (*self.world.nodes, *self.nodes)}):
             listed = await self.compute.answer("instances.list", f"zones/{zone}")
             for vm in listed.get("items", ()):
                 for alias in vm["networkInterfaces"][0].get("aliasIpRanges") or ():
@@ -278,6 +287,13 @@ class StormWorld:
 
     def broken(self) -> tuple[BrokenPair, ...]:
         """The IPv4 pairs that lost connectivity so far, the longest blackout first."""
+        return tuple(pair for pair in self._without_connectivity() if pair.seconds)
+
+    def longest_wait(self) -> float:
+        """The longest time for which the pods of a node that joined have waited for their first contact, in seconds."""
+        return max((pair.waited for pair in self._without_connectivity()), default=0.0)
+
+    def _without_connectivity(self) -> tuple[BrokenPair, ...]:
         pairs = self.fabric.traffic.report(self.clock.now()).broken_pairs
         return tuple(pair for pair in pairs if pair.family == 4)
 
@@ -342,7 +358,7 @@ class StormWorld:
                 running_until = None
                 self._scale_up()
                 self._pod(there=True)
-                await self._create_missing_routes()
+                await self._reconcile_routes()
             await self.clock.sleep(2.0)
 
     def _scale_up(self) -> None:
@@ -366,16 +382,24 @@ class StormWorld:
         containers = {"containers": [{"name": "ccm", "image": "ccm"}]}
         self.store.upsert(kinds.POD, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": containers})
 
-    async def _create_missing_routes(self) -> None:
-        present = await self.routes()
-        for node in self.world.nodes:
-            if node.name in present or node.name in await self.aliases():
+    async def _reconcile_routes(self) -> None:
+        """Create the missing routes, and delete those of nodes that are gone."""
+        listed = await self.compute.answer("routes.list", "global")
+        present = {node.name for node in self.nodes}
+        for route in listed.get("items", ()):
+            stale = route["nextHopInstance"].rpartition("/")[2] not in present if "nextHopInstance" in route else False
+            if stale and route.get("description") == names.ROUTE_DESCRIPTION:
+                with suppress(ApiError, ConnectionCut):
+                    await self.compute.answer("routes.delete", "global", route["name"])
+        present, aliased = await self.routes(), await self.aliases()
+        for node in self.nodes:
+            if node.name in present or node.name in aliased:
                 continue
             with_vm = f"zones/{node.zone}/instances/{node.name}"
             body = {
                 "name": names.route(self.namespace, node.uid),
                 "description": names.ROUTE_DESCRIPTION,
-                "network": f"projects/{self.world.project}/global/networks/{self.world.network}",
+                "network": self.world.network,
                 "destRange": node.pod_cidr,
                 "nextHopInstance": f"projects/{self.world.project}/{with_vm}",
                 "priority": names.ROUTE_PRIORITY,
@@ -391,6 +415,7 @@ async def storm_world(
     *rules: FaultRule,
     nodes: int = 3,
     seed: int = 1,
+    shoot: Shoot | None = None,
     knobs: Knobs | None = None,
     fabric_knobs: FabricKnobs | None = None,
     lag: LagProfile | None = None,
@@ -400,7 +425,7 @@ async def storm_world(
 ) -> AsyncIterator[StormWorld]:
     """A cluster at rest on its routes; must run in a `SocketlessLoop`. options: of the controller."""
     clock, chance = VirtualClock(), Chance(seed)
-    shoot = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    shoot = shoot or example()
     zones = sorted({zone for pool in shoot["spec"]["provider"]["workers"] for zone in pool["zones"]})
     fabric = Fabric(clock, chance, lag, knobs=fabric_knobs)
 
@@ -437,6 +462,7 @@ async def storm_world(
     finally:
         for actor in actors:
             actor.cancel()
-        await asyncio.gather(*actors, return_exceptions=True)
+        ended = await asyncio.gather(*actors, return_exceptions=True)
         await client.close()
         await compute.close()
+    assert [error for error in ended if not isinstance(error, asyncio.CancelledError)] == []

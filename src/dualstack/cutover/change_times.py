@@ -6,6 +6,8 @@ count from the restart, so barriers only wait longer.
 
 from __future__ import annotations
 
+import math
+
 from dualstack.clock import Clock
 from dualstack.plan.facts import ASPECTS, AliasFacts, Aspect, ControllerFacts, CutoverFacts, RouteFacts
 from dualstack.plan.steps.base import Proof
@@ -21,16 +23,24 @@ class ChangeTimes:
         self._since: dict[Aspect, float] = {}
         self._passed: dict[str, tuple[Aspect, ...]] = {}
         self._refused: set[str] = set()
+        self._joined = -math.inf
 
     def update(self, observed: CutoverFacts) -> CutoverFacts:
-        """`observed` with `quiet`, `passed` and `refused` filled in."""
+        """`observed` with its run state filled in."""
         now = self._clock.now()
+        if self._last is not None and _members(self._last) != _members(observed):
+            self._joined = now
         changed = ASPECTS if self._last is None else changes(self._last, observed)
         self._since.update(dict.fromkeys(changed, now))
         self._passed = {gate: seen for gate, seen in self._passed.items() if not set(seen) & set(changed)}
         self._last = observed
         quiet = {aspect: now - since for aspect, since in self._since.items()}
-        return observed.with_runtime_state(quiet=quiet, passed=dict(self._passed), refused=frozenset(self._refused))
+        return observed.with_runtime_state(
+            quiet=quiet,
+            passed=dict(self._passed),
+            refused=frozenset(self._refused),
+            since_joined=now - self._joined,
+        )
 
     def note_passed(self, proof: Proof) -> None:
         """Record that `proof` passed, which holds until one of its aspects changes."""
@@ -57,6 +67,11 @@ def changes(before: CutoverFacts, after: CutoverFacts) -> tuple[Aspect, ...]:
         "decoys": before.decoys != after.decoys,
     }
     return tuple(aspect for aspect in ASPECTS if changed[aspect])
+
+
+def _members(facts: CutoverFacts) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The VMs with a pod CIDR, and those that are not reachable."""
+    return frozenset(facts.pod_cidr_of), facts.unreachable
 
 
 def _our_ranges(facts: CutoverFacts) -> tuple[tuple[str, str], ...]:

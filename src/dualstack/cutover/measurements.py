@@ -7,6 +7,7 @@ path may be longer or shorter by that much.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,21 +73,21 @@ class BlackoutWatch:
     def begin(self, facts: CutoverFacts, now: float, recorded: Begin | None = None) -> None:
         """Take the first observation. A blackout that exists already began as recorded, or before `now`.
 
-        What a saved route served, or any node if no route is saved, has been reachable before. A request that was
-        recorded and has made no node unreachable is forgotten.
+        A node that is unreachable has been reachable before if its route was saved, or if no node is served at all. A
+        request that was recorded and has made no node unreachable is forgotten.
         """
-        saved = {entry.instance_name for entry in facts.saved_routes}
-        self._served.update(name for name in facts.pod_cidr_of if name in saved or not saved)
+        joined = set(facts.unreachable).difference(facts.lost) if facts.live_routes or facts.all_holders else set()
+        self._served.update(set(facts.pod_cidr_of) - joined)
         self._most = self._lost(facts)
         if recorded is not None and (self._most or not recorded.bound):
             self._open = recorded
         elif self._most:
             self._open = Begin(now, "at least")
 
-    def suspect(self, begin: Begin, nodes: int) -> None:
+    def suspect(self, begin: Begin, on_trial: Iterable[str]) -> None:
         """Nodes on trial report a problem since the step that put them on trial."""
-        if self._open is None:
-            self._open, self._most = begin, nodes
+        if self._open is None and (lost := len(self._served.intersection(on_trial))):
+            self._open, self._most = begin, lost
 
     @property
     def open(self) -> Begin | None:
@@ -99,7 +100,8 @@ class BlackoutWatch:
         began: when the first change of the step took effect, None without a step; ended: when the last did.
         """
         lost = self._lost(facts)
-        self._served.update(set(facts.pod_cidr_of).difference(facts.unreachable))
+        # What a node that joined gets first may be on trial itself.
+        self._served.update(set(facts.pod_cidr_of).difference(facts.unreachable, facts.on_trial))
         if self._open is None:
             # Node conditions alone do not start a blackout: they may have another cause.
             if lost and facts.unreachable:

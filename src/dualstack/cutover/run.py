@@ -24,7 +24,7 @@ from dualstack.plan.gates import CLAUSES, cloud_limitation
 from dualstack.plan.invariants import check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
-from dualstack.plan.steps import Barrier, Gate, Transition
+from dualstack.plan.steps import Barrier, Gate, RestoreRoutes, Transition
 from dualstack.plan.steps.base import Proof
 from dualstack.plan.strategies.back import way_back
 from dualstack.plan.strategies.base import Strategy, obstacles
@@ -164,7 +164,7 @@ class _Run:
         while True:
             if (transition := self._next(facts)) is not None:
                 facts = await self._step(transition, facts)
-            elif facts.unreachable and facts.refused:
+            elif self._rescuing(facts) and facts.refused:
                 facts = await self._try_every_way_again()
             else:
                 return
@@ -215,10 +215,11 @@ class _Run:
         Nodes recover with their routes: otherwise what they report has another cause.
         """
         reporting = self._latest.with_network_problem
-        on_trial = len(self._latest.on_trial)
+        if not self._latest.disproved and self._latest.reports_are_ambiguous:
+            outcome = await self._retreat(way_back(Stage.ROUTES), Stage.ROUTES)
+            return GateFailed(f"{error}; {outcome}; a node joined or left meanwhile, so the report may be due to that")
         begin = Begin(self._clock.now(), "at least") if self._trial_begun is None else Begin(self._trial_begun)
-        if on_trial:
-            self._blackout.suspect(begin, on_trial)
+        self._blackout.suspect(begin, self._latest.on_trial)
         await self._with_retries(partial(self._actuator.keep_disproved, limitation))
         message = f"{error}; {await self._retreat(UNMATCHED, Stage.ROUTES)}"
         if (await self._observe()).unreachable:
@@ -289,12 +290,13 @@ class _Run:
                 return await self._perform(transition, facts)
 
     async def _perform(self, transition: Transition, facts: CutoverFacts) -> CutoverFacts:
-        """Perform the step. A strategy that rescues goes on with another way if it is refused."""
+        """Perform the step. A strategy that rescues goes on with another way if it is refused; so does any without an
+        optional step."""
         begun = self._clock.now()
         try:
             return await self._perform_once(transition, facts, begun)
         except (GateFailed, ComputeError, KubeError) as error:
-            if not self._rescuing(facts):
+            if not (self._rescuing(facts) or (isinstance(transition, RestoreRoutes) and transition.optional)):
                 raise
             self._refusal = error
             self._change_times.note_refused(refusal(transition.id, facts))

@@ -6,6 +6,7 @@ Facts hold what was read from the two APIs, never what was intended. Two parts o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -18,6 +19,10 @@ aliases are not matched resources (docs/reference/cut-over.md#k3)."""
 
 NO_NETWORK = "reports that its network is unavailable"
 """Why a Node is not healthy: cloud-controller-manager has created no route for it."""
+
+SETTLED = 30.0
+"""Seconds until every host and every report of a Node shows that a node that joined is reachable: propagation, one
+period of the network problem detector, and its report (docs/reference/cut-over.md#trial)."""
 
 Aspect = Literal["flag", "range", "range-canary", "aliases", "routes", "controller", "decoys"]
 ASPECTS: tuple[Aspect, ...] = ("flag", "range", "range-canary", "aliases", "routes", "controller", "decoys")
@@ -166,6 +171,8 @@ class CutoverFacts:
     """Seconds since each aspect was last observed to change; an absent one counts as 0."""
     passed: Mapping[str, tuple[Aspect, ...]] = field(default_factory=dict, compare=False)
     """The gates that passed, by id, each with the aspects that have not changed since."""
+    since_joined: float = field(default=math.inf, compare=False)
+    """Seconds since a node was last observed to join, leave, or to become reachable or unreachable."""
     refused: frozenset[str] = field(default=frozenset(), compare=False)
     """The steps that were refused while nodes are unreachable (`dualstack.plan.strategies.serve`)."""
 
@@ -267,6 +274,12 @@ class CutoverFacts:
         """The VMs that are not `reachable`, sorted."""
         return tuple(sorted(name for name in self.pod_cidr_of if not self.reachable(name)))
 
+    @cached_property
+    def lost(self) -> tuple[str, ...]:
+        """The VMs that are not `reachable` although their route was saved. One that has just joined had none."""
+        saved = {(entry.instance_name, entry.destination_cidr) for entry in self.saved_routes}
+        return tuple(name for name in self.unreachable if (name, self.pod_cidr_of[name]) in saved)
+
     # What remains.
 
     @cached_property
@@ -325,13 +338,14 @@ class CutoverFacts:
         """The VMs that hold any alias in the pod range, by name."""
         return tuple(sorted({name for names in self.holders.values() for name in names}))
 
-    @cached_property
+    @property
     def unmatched(self) -> tuple[str, ...]:
         """The VMs without a route whose aliases carry nothing (docs/reference/cut-over.md#k3).
 
-        Empty unless the Node of each VM that has only its alias reports a network problem.
+        Empty unless the Node of each VM that has only its alias reports a network problem, which may not be due to a
+        node that has just joined.
         """
-        if not (self.range_present and self.subnet.overlap_flag):
+        if not (self.range_present and self.subnet.overlap_flag) or self.reports_are_ambiguous:
             return ()
         bare = tuple(name for name in self.unrouted if name in self.pod_cidr_of and self.aliased(name))
         return bare if self.with_network_problem.issuperset(bare) else ()
@@ -345,6 +359,11 @@ class CutoverFacts:
         return bool(depending and len(running) > 1 and self.with_network_problem.issuperset(running))
 
     # One node on trial.
+
+    @property
+    def reports_are_ambiguous(self) -> bool:
+        """Whether a network problem of a Node may be due to a node that joins: others do not reach it at first."""
+        return bool(self.unreachable) or self.since_joined < SETTLED
 
     @property
     def canary(self) -> str:
@@ -386,6 +405,7 @@ class CutoverFacts:
         quiet: Mapping[Aspect, float] | None = None,
         passed: Mapping[str, tuple[Aspect, ...]] | None = None,
         refused: frozenset[str] | None = None,
+        since_joined: float | None = None,
     ) -> CutoverFacts:
         """The same facts with other run state. Keeps derived values, which take most of the planning time in a large
         cluster."""
@@ -394,6 +414,7 @@ class CutoverFacts:
             quiet=self.quiet if quiet is None else quiet,
             passed=self.passed if passed is None else passed,
             refused=self.refused if refused is None else refused,
+            since_joined=self.since_joined if since_joined is None else since_joined,
         )
         fresh.__dict__.update({name: value for name, value in self.__dict__.items() if name not in _FIELDS})
         return fresh

@@ -6,6 +6,7 @@ everything that can be read. It passes when
 - no foreign route has its destination in the pod CIDR,
 - every route of the cluster is saved, else another program has created it (`needs_saved`),
 - cloud-controller-manager is stopped; neither of the two where it is kept (`ControllerFacts.kept`),
+- no node has joined or left a moment ago (`needs_settled`),
 - the pod range is there (`needs_range`),
 - every pod CIDR is reachable by route or by alias,
 - every alias in the range is its VM's pod CIDR and the first in the list (`needs_aliases`),
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dualstack.plan.facts import NO_NETWORK, CutoverFacts, Limitation
+from dualstack.plan.facts import NO_NETWORK, SETTLED, CutoverFacts, Limitation
 from dualstack.plan.steps.base import Gate
 
 ROUTES_NOT_SERVED = (
@@ -41,7 +42,7 @@ CLAUSES: Mapping[Limitation, str] = {
 READY = Gate(what="ready", aspects=("controller", "routes", "aliases"), needs_range=False)
 """`compressed`: before the first route is deleted."""
 
-FLAG = Gate(what="flag", aspects=("flag",), needs_range=False, needs_aliases=False)
+FLAG = Gate(what="flag", aspects=("flag",), needs_range=False, needs_aliases=False, needs_settled=True)
 """Every node is healthy before one of them goes on trial, so that what it reports then is due to the trial."""
 RANGE_CANARY = Gate(what="range-canary", aspects=("flag",), needs_range=False, needs_aliases=False)
 """The route of the first VM serves its block although the block is a range; before the pod CIDR becomes one."""
@@ -49,7 +50,7 @@ RANGE = Gate(what="range", aspects=("range",), needs_aliases=False)
 """The range is there and every node is still served by its route."""
 ALIAS_CANARY = Gate(what="alias-canary", aspects=("range",), needs_aliases=False)
 """The first VM holds its alias. Aliases in the wrong place are corrected by the step that follows."""
-ALIASES = Gate(what="aliases", aspects=("aliases",))
+ALIASES = Gate(what="aliases", aspects=("aliases",), needs_settled=True)
 """Every VM holds its alias; before the first route is deleted."""
 ROUTE_CANARY = Gate(what="route-canary", aspects=("routes",))
 """The first VM is reachable by its alias only."""
@@ -80,6 +81,8 @@ def problems(gate: Gate, facts: CutoverFacts) -> list[str]:
         found += [f"route {route.instance_name} ({route.destination_cidr}) appeared" for route in facts.unsaved]
     if not (facts.controller.gone or facts.controller.kept):
         found.append("cloud-controller-manager is running again")
+    if gate.needs_settled and facts.since_joined < SETTLED:
+        found.append(f"a node joined or left less than {SETTLED:.0f} s ago")
     if gate.needs_range and not facts.range_present:
         found.append(f"subnet {facts.subnet.name} no longer has range {facts.range_name}")
     found += [f"the pod CIDR of VM {name} has no route or alias" for name in facts.unreachable]

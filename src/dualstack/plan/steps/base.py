@@ -96,6 +96,7 @@ class Gate(Proof):
 
     needs_range: the pod range must be there. needs_aliases: every alias in it must be its VM's pod CIDR and first in
     the list. needs_saved: every route of the cluster must be saved; not on the way back, which creates routes.
+    needs_settled: no node may have joined or left a moment ago, because a trial follows.
     failure_implies: what the cloud does not do when nothing but the subject of this gate fails.
     """
 
@@ -103,6 +104,7 @@ class Gate(Proof):
     needs_range: bool = True
     needs_aliases: bool = True
     needs_saved: bool = True
+    needs_settled: bool = False
     failure_implies: str = ""
 
     @property

@@ -108,8 +108,12 @@ class DeleteRoutes(Transition):
 @dataclass(frozen=True)
 class RestoreRoutes(Transition):
     """Create the static routes of the VMs `targets` as cloud-controller-manager does
-    (docs/reference/gardener.md#route-controller)."""
+    (docs/reference/gardener.md#route-controller).
 
+    optional: the plan goes on if they are refused.
+    """
+
+    optional: bool = False
     changes = ("routes",)
     id = "restore-routes"
 

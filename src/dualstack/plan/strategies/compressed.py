@@ -41,6 +41,7 @@ from dualstack.plan.steps.decoys import RemoveDecoys
 from dualstack.plan.steps.headroom import ProveHeadroom, RemoveHeadroomTrial
 from dualstack.plan.strategies import overlap
 from dualstack.plan.strategies.base import Strategy
+from dualstack.plan.strategies.serve import without_range
 
 
 def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | None:
@@ -72,9 +73,14 @@ def _save(facts: CutoverFacts) -> Transition | None:
 
 
 def _prepare(facts: CutoverFacts) -> Transition | None:
-    """Skipped while nodes are unreachable: then every second counts."""
-    if facts.unreachable or not facts.live_routes:
+    """Skipped once the outage has begun: then every second counts.
+
+    A node that has just joined is served by a route first: that it is unreachable is no reason to delete the others.
+    """
+    if facts.lost or not facts.live_routes:
         return None
+    if (missing := without_range(facts)) is not None:
+        return missing
     if facts.subnet.stack_type != "IPV4_IPV6":
         return SetStackType()
     return ProveHeadroom().if_unpassed(facts) or gates.READY.if_unpassed(facts)

@@ -10,11 +10,12 @@ the facts alone and yields the next step of its stage, or None when its stage is
     remove_unneeded         remove decoys that are not needed
     _save        record the routes
     _stale       delete routes that carry nothing when no other is left
-    _reroute     restore the routes of unreachable VMs while there is no range yet
+    _reroute     create the routes of unreachable VMs while there is no range yet
     _flag        allow the range over the routes: packets to addresses without alias then follow the routes
     prove        if requested, prove on decoys what every node is about to depend on
     _try_range   make the block of one node a range of its own: its route must still serve it; remove that range again
     _range       add the range; from here on an alias takes precedence over the route
+    _unproven    a second node joined a cluster of one: remove the range again, and try it on one of them first
     _rescue      add aliases of unreachable VMs (an unfinished migration) at once
     _served      check that the range made no node unreachable
     aliases      add aliases: canary, then a tenth, half, all
@@ -43,7 +44,7 @@ from dualstack.plan.steps import (
     DeleteRoutes,
     RemoveDrillRoutes,
     RemoveRangeCanary,
-    RestoreRoutes,
+    RemoveSecondaryRange,
     SaveRoutes,
     SetOverlapFlag,
     StopController,
@@ -54,6 +55,7 @@ from dualstack.plan.steps.headroom import RemoveHeadroomTrial
 from dualstack.plan.strategies import decoys
 from dualstack.plan.strategies.back import rollback_drill
 from dualstack.plan.strategies.base import Planner, Strategy
+from dualstack.plan.strategies.serve import without_range
 
 RETREATS = decoys.RETREATS | {
     gates.FLAG.id: Stage.ROUTES,
@@ -100,14 +102,11 @@ def _stale(facts: CutoverFacts, _: Settings) -> Transition | None:
 def _reroute(facts: CutoverFacts, _: Settings) -> Transition | None:
     """Nothing keeps a route from being created then; the way to their aliases would take minutes.
 
-    Only routes of a cut-over come back here: a node that had none before may have none for a reason, such as the quota,
-    and gets its alias. Without any live route there is nothing to wait for, and `_rescue` serves them.
+    That holds also for a node that joins, which would otherwise be unreachable during the trial of the range. Where the
+    route is refused, such as by the quota, the node gets its alias. Without any live route there is nothing to wait
+    for, and `_rescue` serves them.
     """
-    if facts.range_present or not facts.live_routes:
-        return None
-    saved = {route.instance_name for route in facts.saved_routes}
-    missing = tuple(name for name in facts.unreachable if name in saved and not facts.routed(name))
-    return RestoreRoutes(missing) if missing else None
+    return None if facts.range_present or not facts.live_routes else without_range(facts)
 
 
 def _flag(facts: CutoverFacts, _: Settings) -> Transition | None:
@@ -159,6 +158,13 @@ def _range(facts: CutoverFacts, settings: Settings) -> Transition | None:
     if facts.range_present:
         return None
     return (_flag_known(facts, settings) if facts.routes else None) or AddSecondaryRange()
+
+
+def _unproven(facts: CutoverFacts, _: Settings) -> Transition | None:
+    """A cluster of one node gets its range without a trial. If another joins then, the trial comes first after all."""
+    joined = facts.unreachable and not facts.lost
+    unproven = facts.range_present and not facts.range_proven and not facts.all_holders and facts.subnet.overlap_flag
+    return RemoveSecondaryRange() if joined and unproven and len(facts.live_routes) == 1 else None
 
 
 def _rescue(facts: CutoverFacts, _: Settings) -> Transition | None:
@@ -255,6 +261,7 @@ TO_RANGE: tuple[Planner, ...] = (
     decoys.prove,
     _try_range,
     _range,
+    _unproven,
     _rescue,
     _served,
 )

@@ -66,6 +66,13 @@ def may_pass_later(refused: str) -> bool:
     return refused != f"{RestoreRoutes.id}{UNDER_THE_RANGE}"
 
 
+def without_range(facts: CutoverFacts) -> Transition | None:
+    """While there is no range: the missing routes of unreachable nodes, unless they were refused."""
+    missing = _without_route(facts)
+    step = RestoreRoutes(missing, optional=True)
+    return step if missing and refusal(step.id, facts) not in facts.refused else None
+
+
 def _ways_without_range(facts: CutoverFacts) -> list[Transition]:
     ways: list[Transition] = [RestoreRoutes(missing)] if (missing := _without_route(facts)) else []
     return [*ways, RemoveRangeCanary()] if facts.range_canary else ways

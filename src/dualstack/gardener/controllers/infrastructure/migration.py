@@ -121,7 +121,7 @@ class Migration:
             return
         if not _rescues(facts):
             await self.subnets.ensure_services(inventory.link)
-        if not facts.unreachable:
+        if not _rescues(facts):  # a node that has just joined has no route yet, and that is no reason to try again
             await self._halt.check()
         with self.reporter.phase("cut-over"):
             await self._announce_strategy(choice, strategy, facts)
