@@ -225,9 +225,10 @@ def test_a_second_process_waits_for_a_killed_one_and_is_refused_by_a_running_one
 
 @pytest.mark.slow
 def test_a_stopped_process_changes_nothing_after_another_has_taken_over() -> None:
-    with scene() as made, made.running("prepare", *IMAGE) as first:
-        first.until("gate-decoy-ready|add-decoy-range")
+    with scene("--speed", "100") as made, made.running("prepare", *IMAGE) as first:
+        first.until("  set-overlap-flag")
         first.process.send_signal(signal.SIGSTOP)
+        assert first.process.poll() is None
         done = made.done("prepare", *IMAGE)
         assert done["standing"] == "prepared"
         undone = made.done("prepare", "--undo")

@@ -9,6 +9,7 @@ from tests.sim.rehearsal.command import EXAMPLE, Outcome, served
 from tests.sim.world.client import Client
 
 SPEED = "300"
+IMAGE = ("--prober-image", "dualstack:rehearsed")
 SUBNET = "regions/europe-west1/subnetworks/bar-nodes"
 
 
@@ -23,7 +24,7 @@ def test_a_finished_cluster_goes_back_where_the_cloud_accepts_routes_in_the_rang
         world.control("/trigger", "POST")
         before = world.routes()
         canary = "bar-w1-2"
-        prepared = command(facts, "prepare", "--canary", canary)
+        prepared = command(facts, "prepare", *IMAGE, "--canary", canary)
         assert prepared.status == 0, prepared.err
         assert f"add-alias-canary: {canary}" in prepared.err
         world.configure(configure_cloud_routes="false")
@@ -50,7 +51,7 @@ def test_where_the_cloud_refuses_routes_in_the_range_nothing_is_taken_from_a_fin
     with served(str(EXAMPLE), "--landscape", "kubeadm", "--speed", SPEED) as facts:
         world = Client(facts)
         world.control("/trigger", "POST")
-        assert command(facts, "prepare").status == 0
+        assert command(facts, "prepare", *IMAGE).status == 0
         world.configure(configure_cloud_routes="false")
         assert command(facts, "finish").status == 0
         refused = command(facts, "rollback")
