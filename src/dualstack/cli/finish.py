@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option
+from dualstack.cli.live.traffic import Measuring, traffic_options
 
 
 @click.command()
@@ -14,9 +15,11 @@ from dualstack.cli.live.options import Target, cluster_options, output_options, 
 @click.option("--canary", metavar="NODE", default="", help="The node that loses its route first. Default: any.")
 @click.option("--no-wait", is_flag=True, help="Fail instead of waiting until the route controller has stopped.")
 @plan_option
+@traffic_options("a gate stops when it sees loss")
+@click.option("--prober-image", metavar="IMAGE", default="", help="Image with this program for --traffic.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output_options()
-def finish(no_wait: bool, **options: Any) -> None:
+def finish(no_wait: bool, prober_image: str, **options: Any) -> None:
     """Finish the cut-over of a prepared cluster: prove every alias, delete the routes that are left, clear the flag.
 
     Waits until the route controller has stopped: Gardener stops it when the Shoot becomes dual-stack; elsewhere, you
@@ -24,4 +27,5 @@ def finish(no_wait: bool, **options: Any) -> None:
     """
     from dualstack.cli.live.finish import run_finish
 
-    run_finish(Target.of(options), wait=not no_wait, **options)
+    target, measuring = Target.of(options), Measuring.of(options)
+    run_finish(target, wait=not no_wait, measuring=measuring, prober_image=prober_image, **options)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option
+from dualstack.cli.live.traffic import Measuring, traffic_options
 
 
 @click.command()
@@ -24,6 +25,7 @@ from dualstack.cli.live.options import Target, cluster_options, output_options, 
 @click.option("--undo", is_flag=True, help="Go back to routes: remove aliases, range and flag.")
 @click.option("--watch", is_flag=True, help="Stay, and give nodes that join their alias, until interrupted.")
 @plan_option
+@traffic_options("a gate stops the preparation when it sees loss")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output_options()
 def prepare(undo: bool, watch: bool, plan: Path | None, **options: Any) -> None:
@@ -36,10 +38,11 @@ def prepare(undo: bool, watch: bool, plan: Path | None, **options: Any) -> None:
     from dualstack.cli.live.prepare import run_prepare
     from dualstack.cli.live.rollback import run_rollback
 
-    target = Target.of(options)
-    if undo and (watch or plan):
-        raise click.UsageError(f"--undo and {'--watch' if watch else '--plan'} exclude each other.")
+    target, measuring = Target.of(options), Measuring.of(options)
+    others = [name for name, given in (("--watch", watch), ("--plan", plan), ("--traffic", measuring.traffic)) if given]
+    if undo and others:
+        raise click.UsageError(f"--undo and {others[0]} exclude each other.")
     if undo:
         run_rollback(target, yes=options["yes"], output=options["output"], quiet=options["quiet"], undo=True)
     else:
-        run_prepare(target, watch=watch, plan=plan, **options)
+        run_prepare(target, watch=watch, plan=plan, measuring=measuring, **options)

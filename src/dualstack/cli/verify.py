@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dualstack.cli.live.options import Target, cluster_options, output_options
+from dualstack.cli.live.traffic import Measuring, traffic_options
 
 
 @click.command()
@@ -18,13 +19,26 @@ from dualstack.cli.live.options import Target, cluster_options, output_options
     help="The state in which the cluster should be. Default: the one in which it is, or to which an unfinished change "
     "leads.",
 )
+@traffic_options("each longest interruption is a check")
+@click.option("--prober-image", metavar="IMAGE", default="", help="Image with this program for --traffic.")
+@click.option(
+    "--traffic-seconds",
+    type=click.FloatRange(min=1.0),
+    default=60.0,
+    show_default=True,
+    help="How long --traffic measures.",
+)
 @output_options("junit")
-def verify(expect: str | None, **options: Any) -> None:
+def verify(expect: str | None, prober_image: str, traffic_seconds: float, **options: Any) -> None:
     """Verify the cluster: routes, subnet, NICs, Nodes, pods, Services, DNS, agents, firewall, quotas. Changes nothing.
+
+    With --traffic, it also runs a pod on each node for a while, and removes all of it again.
 
     Exit status: 0 every check passed or does not apply, 10 a check failed, 11 a check could not read what it needs, 12
     a risk; 1 the cluster cannot be read, 2 invalid input.
     """
     from dualstack.cli.live.verify import run_verify
 
-    sys.exit(run_verify(Target.of(options), expect, **options))
+    measuring = Measuring.of(options)
+    target = Target.of(options)
+    sys.exit(run_verify(target, expect, measuring, prober_image, traffic_seconds, **options))

@@ -80,6 +80,9 @@ PROMPT = 15.0
 Redirection = Callable[[], Awaitable[str | None]]
 """Why the opposite direction is requested now; None to go on."""
 
+Watch = Callable[[], Awaitable[str | None]]
+"""Returns what measured traffic has lost since the change began, as a clause; None for nothing."""
+
 
 class CloudActuator:
     """The two APIs for one cluster. `perform` acts on the last observation only."""
@@ -93,6 +96,7 @@ class CloudActuator:
         decoys: Decoys,
         clock: Clock,
         redirection: Redirection | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._compute = compute
         self._cluster = cluster
@@ -100,6 +104,7 @@ class CloudActuator:
         self._observer = Observer(compute, platform, cluster, decoys)
         self._clock = clock
         self._redirection = redirection
+        self._watch = watch
         self._drill = Drill(compute, cluster)
         self._headroom = HeadroomTrial(
             compute, cluster, self._patch_subnet, partial(self._patch_interface, observed=False)
@@ -144,8 +149,14 @@ class CloudActuator:
         return NodeReports(pod_cidrs(members), with_network_problem(members))
 
     async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
-        """Reasons not to pass `gate`: the decoys' probes for its own gates, `dualstack.plan.gates` for all others."""
-        return await self._decoys.check(gate, facts) if gate in gates.DECOYS else gates.problems(gate, facts)
+        """Reasons not to pass `gate`: the decoys' probes for its own gates, `dualstack.plan.gates` for all others.
+
+        Raises GateFailed when measured traffic was interrupted: waiting does not undo that.
+        """
+        found = await self._decoys.check(gate, facts) if gate in gates.DECOYS else gates.problems(gate, facts)
+        if self._watch is not None and (loss := await self._watch()) is not None:
+            raise GateFailed(loss)
+        return found
 
     async def perform(self, transition: Transition) -> None:
         """Perform the transition; return when all its operations are done."""

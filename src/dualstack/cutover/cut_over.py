@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from dualstack.clock import Clock
-from dualstack.cutover.actuator import CloudActuator, Redirection
+from dualstack.cutover.actuator import CloudActuator, Redirection, Watch
 from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.observation import Observer
 from dualstack.cutover.platform import Platform
@@ -33,7 +33,10 @@ from dualstack.plan.strategies.unmatched import to_routes
 
 @dataclass(frozen=True, slots=True)
 class CutOver:
-    """The cut-over of one cluster. Every method raises only a `DualstackError`."""
+    """The cut-over of one cluster. Every method raises only a `DualstackError`.
+
+    watch: what measured traffic has lost, for each gate.
+    """
 
     compute: ComputeClient
     cluster: Cluster
@@ -42,6 +45,7 @@ class CutOver:
     clock: Clock
     emit: Listener
     settings: Settings
+    watch: Watch | None = None
 
     async def observe(self) -> CutoverFacts:
         """The current state."""
@@ -121,6 +125,7 @@ class CutOver:
             decoys=self.decoys,
             clock=self.clock,
             redirection=redirection,
+            watch=self.watch,
         )
 
     async def _come_to_rest(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dualstack.live.identify import Identity, PlatformName
 from dualstack.live.state import Standing
 
-_FLAGS = "--configure-cloud-routes=false and --cidr-allocator-type=CloudAllocator"
+_FLAGS = (
+    "--configure-cloud-routes=false and --cidr-allocator-type=CloudAllocator (with node-ipam-controller among its "
+    "--controllers)"
+)
 """The allocator of this type reads the pod CIDR of a new node from its alias range, and tells the scheduler that its
 network works (docs/reference/cut-over.md#cidr-allocator)."""
 

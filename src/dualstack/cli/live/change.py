@@ -6,14 +6,15 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 import click
 import msgspec
 
 from dualstack.cli.live.connect import Connected
+from dualstack.cli.live.measured import GateWatch
 from dualstack.cli.words import announced, duration
 from dualstack.cutover.cut_over import CutOver
 from dualstack.cutover.decoys import Decoys
@@ -26,6 +27,7 @@ from dualstack.model import events
 from dualstack.model.errors import Interrupted, InvalidInput
 from dualstack.model.events import AnyEvent, OutageMeasured, StepFailed, StepFinished, StepStarted
 from dualstack.plan.settings import Settings
+from dualstack.traffic.coordinator import Traffic, TrafficSettings
 
 
 @dataclass
@@ -82,6 +84,8 @@ class Change:
     controller: RouteController | None = None
     prober_image: str = ""
     settings: Settings = field(default_factory=Settings)
+    traffic: TrafficSettings | None = None
+    _watch: list[GateWatch] = field(default_factory=list)
 
     @property
     def record(self) -> Record:
@@ -108,7 +112,24 @@ class Change:
             clock=connected.clock,
             emit=self.progress.event,
             settings=self.settings,
+            watch=self._watch[0] if self._watch else None,
         )
+
+    @asynccontextmanager
+    async def measured(self) -> AsyncIterator[None]:
+        """Measure traffic meanwhile, if that is requested; gates then fail when it is interrupted."""
+        if self.traffic is None:
+            yield
+            return
+        self.progress.say("Starting the probers of --traffic.")
+        async with Traffic(self.cluster.kube, self.cluster.clock, self.traffic) as traffic:
+            self._watch.append(GateWatch(traffic))
+            try:
+                yield
+            finally:
+                self._watch.clear()
+            longest = (await traffic.report()).longest
+            self.progress.say(f"Measured traffic: {longest or 'no interruption'}.")
 
     async def run(self, work: Callable[[Callable[[], Awaitable[str | None]]], Awaitable[None]]) -> None:
         """Hold the Lease and do `work`, which gets what tells it to stop. Interrupted after Ctrl-C or SIGTERM."""

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from dualstack.cli.live.change import Change, Progress, confirm
 from dualstack.cli.live.connect import Connected, connected
+from dualstack.cli.live.measured import settings_of
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.plan_document import refuse_moved
 from dualstack.cli.live.prepare import print_outcome, refuse_canary
+from dualstack.cli.live.traffic import Measuring
 from dualstack.cli.words import duration
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.advice import STOP_ROUTES
@@ -22,6 +24,7 @@ from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.gates import ALONE, problems
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.finish import FINISH
+from dualstack.traffic.coordinator import TrafficSettings
 
 WAIT_EVERY = 10.0
 """Seconds between two looks at the route controller."""
@@ -30,19 +33,37 @@ REMIND_EVERY = 300.0
 
 
 def run_finish(
-    target: Target, *, canary: str, wait: bool, plan: Path | None, yes: bool, output: str, quiet: bool
+    target: Target,
+    *,
+    canary: str,
+    wait: bool,
+    plan: Path | None,
+    measuring: Measuring,
+    prober_image: str,
+    yes: bool,
+    output: str,
+    quiet: bool,
 ) -> None:
     """Finish the cut-over and print the result."""
-    asyncio.run(_finish(target, canary, plan, wait=wait, yes=yes, output=output, quiet=quiet))
+    traffic = settings_of(measuring, prober_image)
+    asyncio.run(_finish(target, canary, plan, traffic, wait=wait, yes=yes, output=output, quiet=quiet))
 
 
 async def _finish(
-    target: Target, canary: str, plan: Path | None, *, wait: bool, yes: bool, output: str, quiet: bool
+    target: Target,
+    canary: str,
+    plan: Path | None,
+    traffic: TrafficSettings | None,
+    *,
+    wait: bool,
+    yes: bool,
+    output: str,
+    quiet: bool,
 ) -> None:
     async with connected(target) as cluster:
         progress = Progress(origin=cluster.clock.now(), quiet=quiet)
         controller = controller_of(cluster)
-        change = Change(cluster, progress, controller, settings=Settings(canary=canary))
+        change = Change(cluster, progress, controller, settings=Settings(canary=canary), traffic=traffic)
         facts = await change.cut_over().observe()
         refuse_canary(canary, facts)
         refuse_moved(plan, cluster, facts)
@@ -52,7 +73,8 @@ async def _finish(
 
         async def work(redirection: Redirection) -> None:
             await _await_readiness(change, controller, wait=wait)
-            await change.cut_over().forward(FINISH, redirection)
+            async with change.measured():
+                await change.cut_over().forward(FINISH, redirection)
             await change.record.note(PROVEN, None)
             await change.record.clear()
 

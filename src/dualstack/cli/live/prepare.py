@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from dualstack.cli.live.change import Change, Progress, confirm
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.findings import refuse_unknown
 from dualstack.cli.live.inspect import inspect
+from dualstack.cli.live.measured import settings_of
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.plan_document import refuse_moved
 from dualstack.cli.live.result import ClusterName, print_result
+from dualstack.cli.live.traffic import Measuring
 from dualstack.cli.words import duration
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.advice import next_steps
@@ -29,6 +32,7 @@ from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.prepare import JOINED, PREPARE, prepared
 from dualstack.preflight.finding import Finding, PreflightFailed
 from dualstack.preflight.registry import ALL_CHECKS, run_checks
+from dualstack.traffic.coordinator import TrafficSettings
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -62,9 +66,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
         return "\n".join([*lines, *(f"  - {step}" for step in self.next_steps)])
 
 
-def run_prepare(target: Target, **options: Any) -> None:
-    """Prepare the cluster and print the result; `options` as those of `_prepare`."""
-    asyncio.run(_prepare(target, **options))
+def run_prepare(target: Target, *, measuring: Measuring, prober_image: str, **options: Any) -> None:
+    """Prepare the cluster and print the result; other `options` as those of `_prepare`."""
+    traffic = settings_of(measuring, prober_image)
+    asyncio.run(_prepare(target, traffic=traffic, prober_image=prober_image, **options))
 
 
 async def _prepare(
@@ -75,12 +80,14 @@ async def _prepare(
     accept: Sequence[str],
     watch: bool,
     plan: Path | None,
+    traffic: TrafficSettings | None,
     yes: bool,
     output: str,
     quiet: bool,
 ) -> None:
     async with connected(target) as cluster:
-        change = change_of(cluster, quiet=quiet, prober_image=prober_image, canary=canary)
+        made = change_of(cluster, quiet=quiet, prober_image=prober_image, canary=canary)
+        change = replace(made, traffic=traffic)
         facts = await change.cut_over().observe()
         refuse_canary(canary, facts)
         refuse_moved(plan, cluster, facts)
@@ -92,7 +99,8 @@ async def _prepare(
             confirm("Prepare this cluster?", yes=yes)
 
         async def work(redirection: Redirection) -> None:
-            await _until_prepared(change, redirection)
+            async with change.measured():
+                await _until_prepared(change, redirection)
             if watch:
                 await _watch(change, redirection)
 

@@ -15,13 +15,16 @@ from dualstack.cli.live.change import Change, Progress
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.finish import controller_of
 from dualstack.cli.live.junit import Case, junit
+from dualstack.cli.live.measured import settings_of, traffic_checks
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.result import ClusterName, print_result
+from dualstack.cli.live.traffic import Measuring
 from dualstack.live.checks import cut_over_checks, expected_state
 from dualstack.live.lease import holder_of
 from dualstack.live.state import NodeState, Standing, node_states, standing
 from dualstack.model.names import KUBE_SYSTEM
 from dualstack.streams import print_out
+from dualstack.traffic.coordinator import Traffic, TrafficSettings
 from dualstack.verify.checks import Check, CheckStatus, judge, taint_of
 from dualstack.verify.expectations import EXPECTED, Expected, rules_for
 from dualstack.verify.facts import Facts, Sources, Taint
@@ -76,9 +79,12 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return junit(f"dualstack verify {self.cluster.name}: {self.expected}", map(_case, self.checks))
 
 
-def run_verify(target: Target, expect: str | None, *, output: str, quiet: bool) -> int:
-    """Verify, print the result and return the exit status."""
-    found = asyncio.run(_verify(target, expect, quiet=quiet))
+def run_verify(
+    target: Target, expect: str | None, measuring: Measuring, image: str, seconds: float, *, output: str, quiet: bool
+) -> int:
+    """Verify, print the result and return the exit status. image, seconds: of the measured traffic."""
+    settings = settings_of(measuring, image)
+    found = asyncio.run(_verify(target, expect, settings, seconds, quiet=quiet))
     if output == "junit":
         print_out(found.junit())
     else:
@@ -86,11 +92,23 @@ def run_verify(target: Target, expect: str | None, *, output: str, quiet: bool) 
     return found.exit_status
 
 
-async def _verify(target: Target, expect: str | None, *, quiet: bool) -> Verification:
+async def _verify(
+    target: Target, expect: str | None, settings: TrafficSettings | None, seconds: float, *, quiet: bool
+) -> Verification:
     async with connected(target) as cluster:
         wanted = next((each for each in EXPECTED if each == expect), None)
-        Progress(cluster.clock.now(), quiet).say("Reading the cluster and its project.")
-        return await read_verification(cluster, wanted)
+        progress = Progress(cluster.clock.now(), quiet)
+        progress.say("Reading the cluster and its project.")
+        found = await read_verification(cluster, wanted)
+        if settings is None:
+            return found
+        progress.say(f"Measuring traffic for {seconds:.0f} s.")
+        async with Traffic(cluster.kube, cluster.clock, settings) as traffic:
+            await cluster.clock.sleep(seconds)
+            await traffic.loss()
+            report = await traffic.report()
+        checks = (*found.checks, *traffic_checks(report))
+        return msgspec.structs.replace(found, checks=checks, result=worst(checks))
 
 
 async def read_verification(cluster: Connected, expect: Expected | None) -> Verification:
