@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from dualstack.cutover.cut_over import CutOver, nothing_deleted
+from dualstack.cutover.cut_over import CutOver, is_final, nothing_deleted
 from dualstack.cutover.platform import Member
 from dualstack.cutover.run import DirectionChanged
-from dualstack.gce.errors import Invalid
+from dualstack.gce.errors import Invalid, Transient
 from dualstack.kube.interface import Unavailable
+from dualstack.model.errors import DualstackError, GateFailed
+from dualstack.model.events import OutageExpected
 from dualstack.plan.facts import CutoverFacts, SavedRoute
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies import choose
@@ -46,9 +48,18 @@ def routes(parts: Parts) -> list[str]:
     return sorted(path for path in parts.compute.resources if path.startswith("global/routes/"))
 
 
+@pytest.mark.parametrize(
+    ("error", "final"),
+    [(GateFailed("g"), True), (denied(), True), (Transient("t", "t"), False), (Unavailable("u"), False)],
+)
+def test_an_error_is_final_when_the_same_attempt_fails_again(error: DualstackError, final: bool) -> None:
+    assert is_final(error) is final
+
+
 async def test_forward_and_back() -> None:
     parts = Parts()
     await cut_over(parts).forward(OVERLAP)
+    assert [event.seconds for event in parts.events if isinstance(event, OutageExpected)] == [0.0]
     assert [parts.aliases(name) for name in NODES] == [[alias(number)] for number in range(3)]
     assert routes(parts) == []
     assert parts.compute.resources[SUBNET]["allowSubnetCidrRoutesOverlap"] is False

@@ -117,6 +117,7 @@ async def test_a_machine_without_node_has_no_pod_cidr_and_is_not_unhealthy() -> 
     assert seen.facts.node_of["worker-0"].pod_cidr is None
     assert "worker-0" not in seen.facts.unhealthy
     assert "worker-0" not in seen.uids
+    assert seen.facts.unidentified == {"VM worker-0": "runs, but the API server shows no Node of its name"}
 
 
 async def test_every_zone_of_pools_machines_and_saved_routes_is_listed_once() -> None:
@@ -255,6 +256,35 @@ async def test_the_conditions_of_the_nodes_are_read() -> None:
     facts = (await observed(parts)).facts
     assert facts.with_network_problem == {"worker-0"}
     assert facts.unhealthy == {"worker-0": "reports HostNetworkProblem: 1 of 3", "worker-1": "is not Ready"}
+
+
+class WithIds(MemoryPlatform):
+    """The provider IDs of the members, by name."""
+
+    def __init__(self, ids: dict[str, str]) -> None:
+        super().__init__()
+        self._ids = ids
+
+    async def members(self) -> tuple[Member, ...]:
+        found = await super().members()
+        return tuple(replace(each, provider_ids=(self._ids[each.name],)) for each in found)
+
+
+@pytest.mark.parametrize(
+    ("provider_id", "reason"),
+    [
+        ("gce://proj-1/europe-west1-b/worker-0", ""),
+        ("gce://proj-1/europe-west1-b/worker-1", "which names another VM"),
+        ("gce://proj-2/europe-west1-b/worker-0", "which names another VM"),
+        ("aws:///i-1", "which is not gce://<project>/<zone>/<name>"),
+    ],
+)
+async def test_a_node_is_identified_by_its_provider_id(provider_id: str, reason: str) -> None:
+    parts = Parts()
+    good = {name: f"gce://proj-1/europe-west1-b/{name}" for name in NODES}
+    parts.platform = WithIds({**good, "worker-0": provider_id})
+    found = (await observed(parts)).facts.unidentified
+    assert found == ({"node worker-0": f"has provider ID {provider_id!r}, {reason}"} if reason else {})
 
 
 class NoProber:
