@@ -128,7 +128,7 @@ class Observer:
             saved_routes=saved,
             controller=controller,
             with_network_problem=with_network_problem(members.values()),
-            network_watched=any(map(_reports_network, nodes.values())),
+            network_watched=_network_watched(node for name, node in nodes.items() if name in instances),
             unhealthy={name: problem for name, node in nodes.items() if (problem := _problem(node))},
             unidentified=self._unidentified(members, instances, subnet),
         )
@@ -229,10 +229,11 @@ def _network_problem(node: Manifest) -> str:
     return ""
 
 
-def _reports_network(node: Manifest) -> bool:
-    """Whether the network problem detector writes conditions of the Node."""
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    return any(condition.get("type") in NETWORK_PROBLEMS for condition in conditions)
+def _network_watched(nodes: Iterable[Manifest]) -> bool:
+    """Whether the network problem detector writes conditions of one of these Nodes; True when there is none."""
+    known = [(node.get("status") or {}).get("conditions") or () for node in nodes]
+    types = {condition.get("type") for conditions in known for condition in conditions}
+    return not known or not types.isdisjoint(NETWORK_PROBLEMS)
 
 
 def _subnet(subnet: Resource, cluster: Cluster) -> SubnetFacts:
