@@ -24,9 +24,11 @@ STOP_ROUTES: dict[PlatformName, str] = {
 """What stops the route controller, as a clause."""
 
 
-def next_steps(identity: Identity, now: Standing) -> tuple[str, ...]:
-    """What to do next, one sentence each."""
+def next_steps(identity: Identity, now: Standing, *, stopped: bool = False) -> tuple[str, ...]:
+    """What to do next, one sentence each. stopped: the route controller of a prepared cluster has stopped."""
     match now:
+        case "prepared" if stopped:
+            return ("The route controller has stopped. Run `dualstack finish`.",)
         case "routes":
             return ("Run `dualstack prepare`.",)
         case "preparing":

@@ -65,12 +65,14 @@ class GardenerRoutes:
 
 
 _ROUTES = "configure-cloud-routes"
+_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
+"""How Go's flags spell false."""
 
 
 def creates_routes(workload: Manifest) -> bool:
     """Whether cloud-controller-manager with these flags creates routes; a missing flag has its default."""
     flags = flags_of(workload)
-    return "false" not in (flags.get(_ROUTES, "true"), flags.get("allocate-node-cidrs", "false"))
+    return _FALSE.isdisjoint((flags.get(_ROUTES, "true"), flags.get("allocate-node-cidrs", "false")))
 
 
 def is_node_route(route: Manifest, cluster: Cluster) -> bool:

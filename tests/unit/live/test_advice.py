@@ -21,3 +21,8 @@ def test_a_prepared_shoot_says_what_a_reconcile_shows_and_when_it_comes(window: 
 def test_other_clusters_have_no_such_reconcile() -> None:
     steps = next_steps(Identity("kubeadm", "", CLUSTER), "prepared")
     assert not [step for step in steps if "reconcile" in step]
+
+
+def test_a_prepared_cluster_whose_route_controller_has_stopped_is_to_be_finished() -> None:
+    steps = next_steps(Identity("kubeadm", "", CLUSTER), "prepared", stopped=True)
+    assert steps == ("The route controller has stopped. Run `dualstack finish`.",)

@@ -180,6 +180,7 @@ async def read_status(cluster: Connected) -> Status:
     controller = controller_of(cluster)
     facts = await Change(cluster, Progress(cluster.clock.now()), controller).cut_over().observe()
     now, works = standing(facts), await working(cluster.kube)
+    running = tuple(await controller.running())
     return Status(
         schema="dualstack.status/v1",
         cluster=ClusterName.of(cluster),
@@ -189,14 +190,14 @@ async def read_status(cluster: Connected) -> Status:
         stack_type=facts.subnet.stack_type,
         routes=len(facts.routes),
         foreign_routes=tuple(route.name for route in facts.foreign_routes),
-        route_controller=tuple(await controller.running()),
+        route_controller=running,
         unreachable=facts.unreachable,
         works=works.words,
         step=works.report.step,
         awaits=works.report.awaits,
         time_left=time_left(facts, now, works, cluster.clock.now()),
         nodes=node_states(facts),
-        next_steps=next_steps(cluster.identity, now),
+        next_steps=next_steps(cluster.identity, now, stopped=not running),
     )
 
 
