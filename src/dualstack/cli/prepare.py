@@ -24,6 +24,18 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
 @click.option("--accept", multiple=True, metavar="ID", help="Accept the finding ID of the preflight. Repeatable.")
 @click.option("--undo", is_flag=True, help="Go back to routes: remove aliases, range and flag.")
 @click.option("--watch", is_flag=True, help="Stay, and give nodes that join their alias, until interrupted.")
+@click.option("--trigger", is_flag=True, help="Make the Shoot dual-stack when the cluster is prepared.")
+@click.option(
+    "--garden-kubeconfig",
+    type=click.Path(path_type=Path),
+    help="With --trigger: a kubeconfig of the Shoot's project in the garden.",
+)
+@click.option(
+    "--shoot",
+    metavar="NAMESPACE/NAME",
+    default="",
+    help="With --trigger: the Shoot, where it is not garden-PROJECT/NAME of the technical ID.",
+)
 @plan_option
 @traffic_options("a gate stops the preparation when it sees loss")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -39,7 +51,8 @@ def prepare(undo: bool, watch: bool, plan: Path | None, **options: Any) -> None:
     from dualstack.cli.live.rollback import run_rollback
 
     target, measuring = Target.of(options), Measuring.of(options)
-    others = [name for name, given in (("--watch", watch), ("--plan", plan), ("--traffic", measuring.traffic)) if given]
+    given = {"--watch": watch, "--plan": plan, "--traffic": measuring.traffic, "--trigger": options["trigger"]}
+    others = [name for name, value in given.items() if value]
     if undo and others:
         raise click.UsageError(f"--undo and {others[0]} exclude each other.")
     if undo:

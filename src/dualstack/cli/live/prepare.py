@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from dualstack.cli.live.options import Target
 from dualstack.cli.live.plan_document import refuse_moved
 from dualstack.cli.live.result import ClusterName, print_result
 from dualstack.cli.live.traffic import Measuring
+from dualstack.cli.live.trigger import Trigger, trigger_of
 from dualstack.cli.words import duration
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.advice import next_steps
@@ -81,11 +83,18 @@ async def _prepare(
     watch: bool,
     plan: Path | None,
     traffic: TrafficSettings | None,
+    trigger: bool,
+    garden_kubeconfig: Path | None,
+    shoot: str,
     yes: bool,
     output: str,
     quiet: bool,
 ) -> None:
-    async with connected(target) as cluster:
+    async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(connected(target))
+        then: Trigger | None = None
+        if trigger:
+            then = await stack.enter_async_context(trigger_of(cluster.identity, garden_kubeconfig, shoot))
         made = change_of(cluster, quiet=quiet, prober_image=prober_image, canary=canary)
         change = replace(made, traffic=traffic)
         facts = await change.cut_over().observe()
@@ -96,11 +105,14 @@ async def _prepare(
             refuse_late(facts)
             await _check(change, facts, accept)
             announce(change, facts, PREPARE)
-            confirm("Prepare this cluster?", yes=yes)
+            edit = f", and then make Shoot {then.shoot} dual-stack" if then else ""
+            confirm(f"Prepare this cluster{edit}?", yes=yes)
 
         async def work(redirection: Redirection) -> None:
             async with change.measured():
                 await _until_prepared(change, redirection)
+            if then is not None:
+                change.progress.say(await then.pull())
             if watch:
                 await _watch(change, redirection)
 
