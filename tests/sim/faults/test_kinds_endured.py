@@ -90,6 +90,7 @@ def test_the_json_of_the_page_is_a_fault_document() -> None:
 )
 async def test_harder_ones_are_endured_too(rule: dict[str, Any]) -> None:
     async with scene(*rules(rule)) as made:
+        await made.clock.sleep(120.0)  # a stale read shows a moment at which the cluster existed
         made.trigger()
         await made.reconcile()
         assert made.faults.fired
