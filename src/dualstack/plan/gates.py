@@ -58,7 +58,7 @@ ROUTES = Gate(what="routes", aspects=("routes",))
 """Between the later batches of deleted routes."""
 
 ALONE = Gate(what="aliases-alone", aspects=("aliases", "routes"), needs_saved=False)
-"""`finish`: no route is left, whoever deleted them; before the flag is cleared."""
+"""`finish`: no route is left, whichever program deleted them; before the flag is cleared."""
 
 ROLLBACK_DRILL = Gate(what="rollback-drill", aspects=("flag", "range"), needs_saved=False)
 """Before a temporary route shows whether the cloud accepts routes inside the range."""

@@ -1,4 +1,4 @@
-"""VMs that join a cluster because of a network tag, whoever created them."""
+"""VMs that join a cluster because of a network tag, however they were created."""
 
 from __future__ import annotations
 

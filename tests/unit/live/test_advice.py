@@ -1,4 +1,4 @@
-"""What the owner of a prepared cluster is told to do, and to expect."""
+"""What the owner of a prepared cluster can do next, and what to expect."""
 
 from __future__ import annotations
 
