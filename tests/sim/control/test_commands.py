@@ -6,8 +6,12 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.sim.control.served import ask
 from tests.sim.rehearsal.command import dualstack, started
+
+pytestmark = pytest.mark.slow
 
 NETWORKS = "/compute/v1/projects/mine/global/networks"
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dualstack_sim.fabric import Fabric, FabricKnobs, LagProfile
 from tests.sim.fabric.cloud import PODS, cluster, node, pod, pods
+
+pytestmark = pytest.mark.slow
 
 MOST = 130
 TARGET = "10.250.0.12"

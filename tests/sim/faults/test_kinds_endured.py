@@ -16,6 +16,8 @@ from dualstack_sim.faults import FaultRule, parse_faults
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[3] / "docs" / "faults.md").read_text(encoding="utf-8")
 EXAMPLES = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
 ENDURED = ["operationError", "pending", "stale", "meanwhile", "quota", "vm"]

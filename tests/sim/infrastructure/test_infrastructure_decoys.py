@@ -20,6 +20,8 @@ from tests.sim.infrastructure.probing import probing
 from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, scene
 from tests.sim.infrastructure.way_back import BACK, annotate, assert_on_routes
 
+pytestmark = pytest.mark.slow
+
 DECOYS = {"dualstack.dev/decoys": "true"}
 STEPS = ("create-decoys", "add-decoy-range", "alias-decoys", "drop-decoy-route", "remove-decoys")
 DECOY = f"{NS}-dualstack-decoy"

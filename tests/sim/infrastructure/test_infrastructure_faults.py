@@ -19,6 +19,8 @@ from dualstack_sim.world.nodes import WorldNode
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene, scene
 
+pytestmark = pytest.mark.slow
+
 STALE = HttpFault(412, "conditionNotMet", "Invalid fingerprint.")
 
 

@@ -31,6 +31,8 @@ from tests.support.loopback import connection, kubeconfig, on_loopback
 from tests.support.manifests import opted_in
 from tests.unit.gardener.controllers.scripted_world import NS, ScriptedWorld
 
+pytestmark = pytest.mark.slow
+
 KUBECONFIG = """
 current-context: it
 contexts: [{name: it, context: {cluster: c}}]
