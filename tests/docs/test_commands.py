@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from dualstack.cli.live.options import Target
-from dualstack.cli.live.prepare import Outcome
+from dualstack.cli.live.outcome import Outcome
 from dualstack.cli.live.status import Status
 from dualstack.cli.live.verify import Verification
 from dualstack.cli.main import cli

@@ -40,7 +40,7 @@ def prober(addresses: tuple[str, ...], traffic: bool, node: str, port: int | Non
         raise click.UsageError("either addresses or --traffic is required, and not both")
     if traffic:
         from dualstack.traffic import process
-        from dualstack.traffic.report import PORT as TRAFFIC_PORT
+        from dualstack.traffic.node_report import PORT as TRAFFIC_PORT
 
         process.run(node, port or TRAFFIC_PORT, kubeconfig)
         return

@@ -21,8 +21,8 @@ def report(files: tuple[Path, ...], out: Path | None) -> None:
 
     The page needs no network and no script, and prints well.
     """
-    from dualstack.cli.reporting.documents import article_of
-    from dualstack.cli.reporting.page import render
+    from dualstack.cli.html.documents import article_of
+    from dualstack.cli.html.page import render
     from dualstack.streams import print_out
 
     articles = [

@@ -30,7 +30,7 @@ ABANDONED = 600.0
 
 
 PROGRESS = "dualstack.dev/progress"
-"""The annotation with what the holder reports of its work (`dualstack.live.report`)."""
+"""The annotation with what the holder reports of its work (`dualstack.live.work_report`)."""
 
 
 class Held(DualstackError):

@@ -28,6 +28,8 @@ from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.kinds import CONFIG_MAP, LEASE, NAMESPACE, NODE, POD, SERVICE, Manifest
 from dualstack.traffic.interruptions import Interruption
 from dualstack.traffic.manifests import LABELS, OWNED, contents, namespace
+from dualstack.traffic.node_report import COORDINATOR, NAME, NodeReport, heartbeat, read_report, stale_after
+from dualstack.traffic.node_report import NAMESPACE as HOME
 from dualstack.traffic.pairs import (
     ALL_PAIRS_UP_TO,
     INTERVAL,
@@ -39,8 +41,6 @@ from dualstack.traffic.pairs import (
     read_plan,
 )
 from dualstack.traffic.pods import members_of, node_of, reason_of
-from dualstack.traffic.report import COORDINATOR, NAME, NodeReport, heartbeat, read_report, stale_after
-from dualstack.traffic.report import NAMESPACE as HOME
 from dualstack.traffic.summary import PairInterruption, TrafficReport, summarize
 
 HOLD = 60.0

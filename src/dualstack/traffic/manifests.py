@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dualstack.model.kinds import DAEMON_SET, NAMESPACE, ROLE, ROLE_BINDING, SERVICE, SERVICE_ACCOUNT, Kind, Manifest
 from dualstack.model.manifests import daemon_set, manifest
+from dualstack.traffic.node_report import NAME, PORT
+from dualstack.traffic.node_report import NAMESPACE as HOME
 from dualstack.traffic.pairs import PLAN
-from dualstack.traffic.report import NAME, PORT
-from dualstack.traffic.report import NAMESPACE as HOME
 
 LABELS = {"app.kubernetes.io/name": NAME}
 OWNED = {**LABELS, "app.kubernetes.io/managed-by": "dualstack"}

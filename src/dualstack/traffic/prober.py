@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from dualstack.traffic.interruptions import Interruption
-from dualstack.traffic.pairs import INTERVAL, ProbePlan, endpoint_of, family, shared_addresses, targets
-from dualstack.traffic.report import (
+from dualstack.traffic.node_report import (
     PORT,
     FlowGroup,
     NodeReport,
@@ -17,6 +16,7 @@ from dualstack.traffic.report import (
     Target,
     kept,
 )
+from dualstack.traffic.pairs import INTERVAL, ProbePlan, endpoint_of, family, shared_addresses, targets
 from dualstack.traffic.tcp_flow import TcpFlow
 from dualstack.traffic.udp_flow import UdpFlow
 

@@ -15,9 +15,9 @@ from dualstack.kube.connection import find_connection
 from dualstack.kube.interface import Conflict, Kube, NotFound, Unavailable
 from dualstack.model.errors import KubeError
 from dualstack.model.kinds import CONFIG_MAP, LEASE
+from dualstack.traffic.node_report import COORDINATOR, NAMESPACE, heartbeat, lease_of, stale_after
 from dualstack.traffic.pairs import PLAN, ProbePlan, read_plan
 from dualstack.traffic.prober import Prober, process_clock
-from dualstack.traffic.report import COORDINATOR, NAMESPACE, heartbeat, lease_of, stale_after
 from dualstack.traffic.responder import Responder
 
 ABANDONED = 900.0

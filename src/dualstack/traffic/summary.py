@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from dualstack.traffic.interruptions import Interruption, undominated
-from dualstack.traffic.report import FlowGroup, NodeReport, Protocol, Target, is_loss
+from dualstack.traffic.node_report import FlowGroup, NodeReport, Protocol, Target, is_loss
 
 _NAMED = 5
 

@@ -13,8 +13,7 @@ from typing import get_args
 
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, LEASE, POD, Manifest
 from dualstack.traffic.interruptions import Interruption
-from dualstack.traffic.pairs import PLAN, ProbePlan, family, read_plan, shared_addresses, targets
-from dualstack.traffic.report import (
+from dualstack.traffic.node_report import (
     NAME,
     NAMESPACE,
     FlowGroup,
@@ -25,6 +24,7 @@ from dualstack.traffic.report import (
     lease_of,
     stale_after,
 )
+from dualstack.traffic.pairs import PLAN, ProbePlan, family, read_plan, shared_addresses, targets
 from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.pods import BY_OWNER, by_owner, is_ready, is_terminating
 from dualstack_sim.actors.refusals import KubeRefusal, NotFound

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from dualstack.cli.reporting.documents import article_of
-from dualstack.cli.reporting.page import render
+from dualstack.cli.html.documents import article_of
+from dualstack.cli.html.page import render
 
 pytestmark = pytest.mark.clients
 

@@ -9,7 +9,7 @@ import pytest
 from dualstack.kube.client import LightkubeKube
 from dualstack.model.kinds import NAMESPACE, POD
 from dualstack.traffic.coordinator import Traffic, TrafficSettings
-from dualstack.traffic.report import NAMESPACE as HOME
+from dualstack.traffic.node_report import NAMESPACE as HOME
 from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.traffic_prober import TrafficProber
 from tests.sim.actors.fixtures import ActorsFixture, place_calico, running_actors, workload_actors

@@ -14,8 +14,8 @@ from aiohttp import web
 
 from dualstack.clock import ScaledClock
 from dualstack.model import kinds
+from dualstack.traffic.node_report import NAMESPACE, FlowGroup, NodeReport, read_report
 from dualstack.traffic.pairs import INTERVAL, ProbePlan, ProberAddress, plan_manifest
-from dualstack.traffic.report import NAMESPACE, FlowGroup, NodeReport, read_report
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore

@@ -18,8 +18,8 @@ from dualstack.model.kinds import Kind
 from dualstack.traffic.coordinator import HOLD, Traffic, TrafficBusy, TrafficSettings, measure, remove
 from dualstack.traffic.interruptions import Interruption
 from dualstack.traffic.manifests import LABELS
+from dualstack.traffic.node_report import COORDINATOR, NAME, NAMESPACE, FlowGroup, NodeReport, lease_of
 from dualstack.traffic.pairs import PLAN, ProbePlan, family, read_plan, shared_addresses, targets
-from dualstack.traffic.report import COORDINATOR, NAME, NAMESPACE, FlowGroup, NodeReport, lease_of
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from tests.support.store_kube import StoreKube

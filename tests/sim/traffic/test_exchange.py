@@ -6,10 +6,10 @@ import time
 
 from dualstack.clock import ScaledClock
 from dualstack.model import kinds
+from dualstack.traffic.node_report import COORDINATOR, NAMESPACE, read_report
 from dualstack.traffic.pairs import ProbePlan, ProberAddress, plan_manifest
 from dualstack.traffic.prober import Prober
 from dualstack.traffic.process import ABANDONED, Exchange
-from dualstack.traffic.report import COORDINATOR, NAMESPACE, read_report
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from tests.support.store_kube import StoreKube

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dualstack.traffic.interruptions import Interruption
+from dualstack.traffic.node_report import NodeReport
 from dualstack.traffic.pairs import INTERVAL
-from dualstack.traffic.report import NodeReport
 from tests.sim.traffic.probers import Drop, groups, name, probers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

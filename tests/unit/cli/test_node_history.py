@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from dualstack.cli.html.page import Tracks
+from dualstack.cli.html.parts import history_section
 from dualstack.cli.rehearsal.node_history import MOST_NODES, History, NodeHistory, NodeWay, WayChange, ways
-from dualstack.cli.reporting.page import Tracks
-from dualstack.cli.reporting.parts import history_section
 
 RANGE = "ipv4-pod-cidr"
 

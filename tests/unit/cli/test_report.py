@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from dualstack.cli.reporting.documents import article_of
-from dualstack.cli.reporting.page import render
+from dualstack.cli.html.documents import article_of
+from dualstack.cli.html.page import render
 from dualstack.model.errors import InvalidInput
 
 DOCUMENTS = Path(__file__).parents[2] / "data" / "documents"

@@ -15,8 +15,8 @@ from dualstack.cli.live.status import Status, Witness, time_left
 from dualstack.clock import ScaledClock
 from dualstack.kube.interface import Kube
 from dualstack.live.lease import DURATION, NAME, PROGRESS, Holder
-from dualstack.live.report import Report, Working, working
 from dualstack.live.state import NodeState, node_states, standing
+from dualstack.live.work_report import Working, WorkReport, working
 from dualstack.model import events
 from dualstack.model.kinds import LEASE
 from dualstack.model.names import KUBE_SYSTEM
@@ -58,7 +58,7 @@ def status(**values: Any) -> Status:
 async def test_a_renewal_carries_the_report_and_the_release_removes_it() -> None:
     clock = ScaledClock(time.time(), 1000.0)
     kube: Kube = StoreKube(KubeStore(clock, Chance(1)))
-    report = Report(step="add-aliases", since=5.0, end=60.0, awaits="x")
+    report = WorkReport(step="add-aliases", since=5.0, end=60.0, awaits="x")
     holder = Holder(kube, clock, "me", lambda: msgspec.json.encode(report).decode())
     seen: list[Working] = []
 
@@ -78,9 +78,9 @@ def test_the_report_follows_the_events_of_the_run() -> None:
     progress = Progress(0.0, quiet=True)
     progress.event(events.StepStarted(at=10.0, shoot="s", step="add-aliases", detail="n1, n2"))
     progress.event(events.Progress(at=11.0, shoot="s", nodes=3, nodes_dual_stack=0, routes_left=3, eta=100.0))
-    assert progress.report == Report(step="add-aliases", since=10.0, end=111.0)
+    assert progress.report == WorkReport(step="add-aliases", since=10.0, end=111.0)
     progress.event(events.StepStarted(at=20.0, shoot="s", step="barrier-aliases", detail="aliases unchanged for 300 s"))
-    assert progress.report == Report(
+    assert progress.report == WorkReport(
         step="barrier-aliases", since=20.0, end=111.0, awaits="aliases unchanged for 300 s"
     )
 
@@ -99,8 +99,8 @@ def test_each_node_says_what_it_waits_for() -> None:
 @pytest.mark.parametrize(
     ("facts", "reported", "left"),
     [
-        (FACTS, Working("me", "now", Report(end=130.0)), 30.0),
-        (FACTS, Working("me", "now", Report(end=90.0)), 0.0),
+        (FACTS, Working("me", "now", WorkReport(end=130.0)), 30.0),
+        (FACTS, Working("me", "now", WorkReport(end=90.0)), 0.0),
         (PREPARED, Working(), None),
     ],
 )

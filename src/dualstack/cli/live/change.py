@@ -21,8 +21,8 @@ from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.run import DirectionChanged
 from dualstack.live.platform import LivePlatform
 from dualstack.live.record import Record
-from dualstack.live.report import Report
 from dualstack.live.route_controller import RouteController
+from dualstack.live.work_report import WorkReport
 from dualstack.model import events
 from dualstack.model.errors import Interrupted, InvalidInput
 from dualstack.model.events import AnyEvent, OutageMeasured, StepFailed, StepFinished, StepStarted
@@ -39,7 +39,7 @@ class Progress:
     step: str = ""
     finished: list[str] = field(default_factory=list)
     outage: float = 0.0
-    report: Report = field(default_factory=Report)
+    report: WorkReport = field(default_factory=WorkReport)
     """What `dualstack status` shows of this process."""
 
     def say(self, sentence: str) -> None:
@@ -53,7 +53,7 @@ class Progress:
         match event:
             case StepStarted(step=step, detail=detail):
                 self.step = step
-                self.report = Report(
+                self.report = WorkReport(
                     step=step, since=event.at, end=self.report.end, awaits=detail if self.waiting else ""
                 )
                 self.say(f"{at}{step}{f': {detail}' if detail else ''}")

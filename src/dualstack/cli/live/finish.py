@@ -9,16 +9,17 @@ from dualstack.cli.live.change import Change, Progress, confirm
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.measured import settings_of
 from dualstack.cli.live.options import Target
+from dualstack.cli.live.outcome import print_outcome
 from dualstack.cli.live.plan_document import refuse_moved
-from dualstack.cli.live.prepare import print_outcome, refuse_canary
+from dualstack.cli.live.prepare import refuse_canary
 from dualstack.cli.live.traffic import Measuring
 from dualstack.cli.words import duration
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.advice import STOP_ROUTES
 from dualstack.live.record import PROVEN
-from dualstack.live.report import Report
 from dualstack.live.route_controller import CloudControllerManagerPods, GardenerRoutes, RouteController
 from dualstack.live.state import standing
+from dualstack.live.work_report import WorkReport
 from dualstack.model.errors import GateFailed, InvalidInput
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.gates import ALONE, problems
@@ -112,7 +113,7 @@ async def _await_readiness(change: Change, controller: RouteController, *, wait:
     while reason := await _not_ready(change, controller):
         if not wait:
             raise GateFailed(reason)
-        change.progress.report = Report(step="await-readiness", since=since, awaits=reason)
+        change.progress.report = WorkReport(step="await-readiness", since=since, awaits=reason)
         if reason != said or clock.now() > said_at + REMIND_EVERY:
             change.progress.say(f"Waiting for {duration(clock.now() - since)}: {reason}.")
             said, said_at = reason, clock.now()

@@ -9,23 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from dualstack.cli.live.change import Change, Progress, confirm
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.findings import refuse_unknown
 from dualstack.cli.live.inspect import inspect
 from dualstack.cli.live.measured import settings_of
 from dualstack.cli.live.options import Target
+from dualstack.cli.live.outcome import print_outcome
 from dualstack.cli.live.plan_document import refuse_moved
-from dualstack.cli.live.result import ClusterName, print_result
+from dualstack.cli.live.result import ClusterName
 from dualstack.cli.live.traffic import Measuring
 from dualstack.cli.live.trigger import Trigger, trigger_of
 from dualstack.cli.words import duration
 from dualstack.cutover.actuator import Redirection
-from dualstack.live.advice import next_steps
 from dualstack.live.record import PROVEN
-from dualstack.live.state import Standing, standing
 from dualstack.model.errors import ComputeError, GateFailed, Interrupted, InvalidInput, KubeError
 from dualstack.plan.costs import estimate
 from dualstack.plan.facts import CutoverFacts
@@ -35,37 +32,6 @@ from dualstack.plan.strategies.prepare import JOINED, PREPARE, prepared
 from dualstack.preflight.finding import Finding, PreflightFailed
 from dualstack.preflight.registry import ALL_CHECKS, run_checks
 from dualstack.traffic.coordinator import TrafficSettings
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The result of `prepare`, `prepare --undo` or `finish`. Times are in seconds."""
-
-    schema: str
-    command: str
-    cluster: ClusterName
-    standing: Standing
-    nodes: int
-    nodes_with_alias: int
-    routes: int
-    steps: tuple[str, ...] = ()
-    seconds: float = 0.0
-    outage_seconds: float = 0.0
-    next_steps: tuple[str, ...] = ()
-
-    def figures(self) -> str:
-        """How long it took and what it cost."""
-        took = f"{len(self.steps)} steps in {duration(self.seconds)}"
-        return f"{took}; longest time without a path to a node: {self.outage_seconds:.0f} s"
-
-    def describe(self) -> str:
-        """As text."""
-        alias = f"{self.nodes_with_alias} of {self.nodes} nodes have their alias"
-        lines = [
-            self.cluster.describe(),
-            f"  {self.command}: {self.standing}; {alias}, {self.routes} routes",
-            f"  {self.figures()}",
-        ]
-        return "\n".join([*lines, *(f"  - {step}" for step in self.next_steps)])
 
 
 def run_prepare(target: Target, *, measuring: Measuring, prober_image: str, **options: Any) -> None:
@@ -162,26 +128,6 @@ def change_of(cluster: Connected, *, quiet: bool, prober_image: str = "", canary
     settings = Settings(decoys=bool(prober_image), repeat_alias=gardener, canary=canary)
     progress = Progress(origin=cluster.clock.now(), quiet=quiet)
     return Change(cluster, progress, prober_image=prober_image, settings=settings)
-
-
-async def print_outcome(change: Change, command: str, output: str) -> None:
-    """Observe the cluster once more, and print the result."""
-    facts, cluster = await change.cut_over().observe(), change.cluster
-    now = standing(facts)
-    outcome = Outcome(
-        schema="dualstack.change/v1",
-        command=command,
-        cluster=ClusterName.of(cluster),
-        standing=now,
-        nodes=len(facts.pod_cidr_of),
-        nodes_with_alias=len(facts.pod_cidr_of) - len(facts.without_alias) if facts.range_present else 0,
-        routes=len(facts.routes),
-        steps=tuple(change.progress.finished),
-        seconds=round(cluster.clock.now() - change.progress.origin, 1),
-        outage_seconds=round(change.progress.outage, 1),
-        next_steps=next_steps(cluster.identity, now),
-    )
-    print_result(outcome, outcome.describe(), output)
 
 
 def refuse_late(facts: CutoverFacts) -> None:

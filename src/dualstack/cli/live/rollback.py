@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dualstack.cli.live.change import confirm
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.options import Target
-from dualstack.cli.live.prepare import announce, change_of, print_outcome, refuse_late
+from dualstack.cli.live.outcome import print_outcome
+from dualstack.cli.live.prepare import announce, change_of, refuse_late
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.record import PROVEN
 from dualstack.model.errors import GateFailed, InvalidInput

@@ -18,7 +18,7 @@ import aiohttp
 import click
 import msgspec
 
-from dualstack.cli.live.prepare import Outcome
+from dualstack.cli.live.outcome import Outcome
 from dualstack.cli.rehearsal.checks import LONGEST_WAIT
 from dualstack.cli.rehearsal.pace import choose_speed
 from dualstack.cli.rehearsal.processes import PROBER_IMAGE, ProcessEnded, run_command, start_world

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from dualstack.cli.live.prepare import Outcome
+from dualstack.cli.live.outcome import Outcome
 from dualstack.cli.rehearsal.world import WorldAddress
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import AnyEvent, decode

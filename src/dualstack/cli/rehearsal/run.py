@@ -16,7 +16,7 @@ import aiohttp
 import click
 import msgspec
 
-from dualstack.cli.live.prepare import Outcome
+from dualstack.cli.live.outcome import Outcome
 from dualstack.cli.rehearsal.checks import LOSSY, FinishedRun, verify
 from dualstack.cli.rehearsal.display import Display, make_display, remaining, typical_duration
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks

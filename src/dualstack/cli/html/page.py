@@ -120,7 +120,7 @@ def kind(part: Part) -> str:
 def render(articles: Iterable[Article]) -> str:
     """The page."""
     environment = Environment(
-        loader=PackageLoader("dualstack.cli.reporting", "."),
+        loader=PackageLoader("dualstack.cli.html", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -12,7 +12,7 @@ from dualstack.model.kinds import LEASE
 from dualstack.model.names import KUBE_SYSTEM
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class WorkReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """step: the present step, since: its start, and end: the expected end of the work, both in seconds since the epoch;
     end is 0 when it is not known. awaits: what the work waits for that another program or a person does, as a clause.
     """
@@ -29,7 +29,7 @@ class Working:
 
     holder: str = ""
     renewed: str = ""
-    report: Report = field(default_factory=Report)
+    report: WorkReport = field(default_factory=WorkReport)
 
     @property
     def words(self) -> str:
@@ -46,7 +46,7 @@ async def working(kube: Kube) -> Working:
         return Working()
     text = (found["metadata"].get("annotations") or {}).get(lease.PROGRESS) or "{}"
     try:
-        report = msgspec.json.decode(text, type=Report)
+        report = msgspec.json.decode(text, type=WorkReport)
     except msgspec.MsgspecError:  # of another version: the holder still counts
-        report = Report()
+        report = WorkReport()
     return Working(holder, str(spec.get("renewTime") or "never"), report)

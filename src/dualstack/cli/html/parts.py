@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from dualstack.cli.html.page import Bar, Block, Cell, Section, Strip, Table, Timeline, Tone, Track, Tracks
 from dualstack.cli.live.result import ClusterName
 from dualstack.cli.rehearsal.node_history import NodeHistory
-from dualstack.cli.reporting.page import Bar, Block, Cell, Section, Strip, Table, Timeline, Tone, Track, Tracks
 from dualstack.cli.words import duration
 from dualstack.live.state import NodeState
 from dualstack.plan.costs import REQUESTS_PER_MINUTE

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from msgspec import UnsetType
 
+from dualstack.cli.html.page import Article, Section, Table, Timeline
+from dualstack.cli.html.parts import calls_section, checks_section, history_section, timeline
 from dualstack.cli.rehearsal.display import describe
 from dualstack.cli.rehearsal.landscape import Landscape
 from dualstack.cli.rehearsal.result import Ending, Phase, Result, Run
-from dualstack.cli.reporting.page import Article, Section, Table, Timeline
-from dualstack.cli.reporting.parts import calls_section, checks_section, history_section, timeline
 from dualstack.cli.words import duration
 
 MOST_PAIRS = 25

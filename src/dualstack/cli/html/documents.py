@@ -8,20 +8,20 @@ from typing import Any
 
 import msgspec
 
-from dualstack.cli.live import findings as preflight
-from dualstack.cli.live.plan_document import Plan
-from dualstack.cli.live.prepare import Outcome
-from dualstack.cli.live.verify import Verification
-from dualstack.cli.rehearsal.result import Ending, Result
-from dualstack.cli.reporting.page import Article, Cell, Section, Table, Tone
-from dualstack.cli.reporting.parts import (
+from dualstack.cli.html.page import Article, Cell, Section, Table, Tone
+from dualstack.cli.html.parts import (
     calls_section,
     checks_section,
     cluster_facts,
     strip_section,
     timeline,
 )
-from dualstack.cli.reporting.rehearsal import ending_article, rehearsal_article
+from dualstack.cli.html.rehearsal import ending_article, rehearsal_article
+from dualstack.cli.live import findings as preflight
+from dualstack.cli.live.outcome import Outcome
+from dualstack.cli.live.plan_document import Plan
+from dualstack.cli.live.verify import Verification
+from dualstack.cli.rehearsal.result import Ending, Result
 from dualstack.cli.words import duration
 from dualstack.model.errors import InvalidInput
 

@@ -1,0 +1,62 @@
+"""The result of a command that changes a cluster."""
+
+from __future__ import annotations
+
+import msgspec
+
+from dualstack.cli.live.change import Change
+from dualstack.cli.live.result import ClusterName, print_result
+from dualstack.cli.words import duration
+from dualstack.live.advice import next_steps
+from dualstack.live.state import Standing, standing
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The result of `prepare`, `prepare --undo` or `finish`. Times are in seconds."""
+
+    schema: str
+    command: str
+    cluster: ClusterName
+    standing: Standing
+    nodes: int
+    nodes_with_alias: int
+    routes: int
+    steps: tuple[str, ...] = ()
+    seconds: float = 0.0
+    outage_seconds: float = 0.0
+    next_steps: tuple[str, ...] = ()
+
+    def figures(self) -> str:
+        """How long it took and what it cost."""
+        took = f"{len(self.steps)} steps in {duration(self.seconds)}"
+        return f"{took}; longest time without a path to a node: {self.outage_seconds:.0f} s"
+
+    def describe(self) -> str:
+        """As text."""
+        alias = f"{self.nodes_with_alias} of {self.nodes} nodes have their alias"
+        lines = [
+            self.cluster.describe(),
+            f"  {self.command}: {self.standing}; {alias}, {self.routes} routes",
+            f"  {self.figures()}",
+        ]
+        return "\n".join([*lines, *(f"  - {step}" for step in self.next_steps)])
+
+
+async def print_outcome(change: Change, command: str, output: str) -> None:
+    """Observe the cluster once more, and print the result."""
+    facts, cluster = await change.cut_over().observe(), change.cluster
+    now = standing(facts)
+    outcome = Outcome(
+        schema="dualstack.change/v1",
+        command=command,
+        cluster=ClusterName.of(cluster),
+        standing=now,
+        nodes=len(facts.pod_cidr_of),
+        nodes_with_alias=len(facts.pod_cidr_of) - len(facts.without_alias) if facts.range_present else 0,
+        routes=len(facts.routes),
+        steps=tuple(change.progress.finished),
+        seconds=round(cluster.clock.now() - change.progress.origin, 1),
+        outage_seconds=round(change.progress.outage, 1),
+        next_steps=next_steps(cluster.identity, now),
+    )
+    print_result(outcome, outcome.describe(), output)
