@@ -79,6 +79,7 @@ class Operator:
         self._arguments = [
             "operator",
             *("--kubeconfig", str(kubeconfig(folder, kubernetes))),
+            *("--landscape", "standalone"),
             *("--compute-endpoint", compute),
             *("--strategy", strategy),
             *("--rollout", rollout),

@@ -6,7 +6,7 @@ import base64
 
 import yaml
 
-from dualstack.gardener.model.names import MANAGED
+from dualstack.gardener.model.names import ENABLED
 from dualstack.gardener.render.kubelet import CONFIG_PATH
 from dualstack.model.kinds import Manifest
 
@@ -32,4 +32,4 @@ def objects_of(content: Manifest) -> list[Manifest]:
 def opted_in(shoot: Manifest) -> Manifest:
     """The Shoot with the annotation without which the operator leaves it alone."""
     metadata = shoot["metadata"]
-    return {**shoot, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), MANAGED: "true"}}}
+    return {**shoot, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), ENABLED: "true"}}}

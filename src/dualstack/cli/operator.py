@@ -45,9 +45,16 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
     "--controllers",
     type=ControllerNames(),
     metavar="NAME,...",
-    default=",".join(ControllerNames.known),
-    show_default=True,
+    show_default="infrastructure; all with --landscape standalone",
     help="Which controllers run. Objects of the others are left to the programs that manage them.",
+)
+@click.option(
+    "--landscape",
+    type=click.Choice(["gardener", "standalone"]),
+    default="gardener",
+    show_default=True,
+    help="`gardener`: beside gardenlet and Gardener's extensions, in place of provider-gcp's Infrastructure "
+    "controller. `standalone`: where no gardenlet runs; the controllers take its place and that of the extensions.",
 )
 @click.option(
     "--strategy",
@@ -89,10 +96,20 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
 @click.option("--health-port", type=click.IntRange(1, 65535), help="Serve /healthz and /readyz on this port.")
 @click.option("--end-with-stdin", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
 @click.option("--debug", is_flag=True, help="Log more.")
-def operator(clock_origin: float, clock_speed: float, **options: Any) -> None:
+def operator(
+    clock_origin: float, clock_speed: float, landscape: str, controllers: tuple[str, ...] | None, **options: Any
+) -> None:
     """Watch Shoots and migrate those that request IPv6 to dual-stack; runs until SIGTERM or SIGINT."""
     from dualstack.clock import ScaledClock
     from dualstack.operator.assembly import OperatorOptions
+    from dualstack.operator.landscape import controllers_of
     from dualstack.operator.process import run
 
-    run(OperatorOptions(clock=ScaledClock(origin=clock_origin, speed=clock_speed), **options))
+    run(
+        OperatorOptions(
+            clock=ScaledClock(origin=clock_origin, speed=clock_speed),
+            landscape=landscape,
+            controllers=controllers_of(landscape, controllers),
+            **options,
+        )
+    )

@@ -35,7 +35,8 @@ def serve(shoot: Path | None, nodes: int | None, landscape: str, snapshot: Path 
     """Serve the cluster that SHOOT describes, IPv4-only, or that of a snapshot, until interrupted.
 
     When the cluster is ready, prints one line of JSON with `computeEndpoint`, `kubeconfig` and `controlEndpoint`. With
-    `--landscape gardener`, run the operator with `--controllers shoot,controlplane,network,worker`.
+    `--landscape gardener`, run the operator with `--landscape standalone --controllers
+    shoot,controlplane,network,worker`.
     """
     from dualstack.cli.shoot_file import read_shoot
     from dualstack_sim.world.serve import WorldOptions, run

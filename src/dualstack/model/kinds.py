@@ -23,6 +23,11 @@ class Kind:
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    @property
+    def qualified(self) -> str:
+        """The plural with its group, as kubectl and RBAC errors name it, e.g. `shoots.core.gardener.cloud`."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
     def collection(self, namespace: str | None = None) -> str:
         """The URL path of the collection; of all namespaces when `namespace` is None."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"

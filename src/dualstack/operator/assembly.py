@@ -18,9 +18,7 @@ from dualstack.gardener.controllers.workers import WorkersController
 from dualstack.gce.access import ComputeClients
 from dualstack.kube.interface import Kube
 from dualstack.model.events import Listener
-
-CONTROLLERS = ("shoot", "infrastructure", "controlplane", "network", "worker")
-"""The controllers, by the name under which their objects are queued."""
+from dualstack.operator.landscape import BESIDE_GARDENER, GARDENER
 
 
 class Controller(Protocol):
@@ -46,7 +44,8 @@ class OperatorOptions:
     end_with_stdin: bool = False
     debug: bool = False
     prober_image: str = ""
-    controllers: tuple[str, ...] = CONTROLLERS
+    landscape: str = GARDENER
+    controllers: tuple[str, ...] = BESIDE_GARDENER
 
 
 @asynccontextmanager

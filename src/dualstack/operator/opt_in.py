@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from dualstack.gardener.model.kinds import CLUSTER, SHOOT
-from dualstack.gardener.model.names import MANAGED
+from dualstack.gardener.model.names import ENABLED
 from dualstack.kube.interface import Kube
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
@@ -21,7 +21,7 @@ RECHECK = 60.0
 
 def is_opted_in(shoot: Manifest | None) -> bool:
     """Whether the Shoot has the annotation."""
-    return bool(dig(shoot, "metadata", "annotations", MANAGED) == "true")
+    return bool(dig(shoot, "metadata", "annotations", ENABLED) == "true")
 
 
 class OptIn:
@@ -42,7 +42,7 @@ class OptIn:
             return True
         if shoot is not None and key not in self._told:
             self._told.add(key)
-            words = f"left alone: its Shoot does not have the annotation {MANAGED}: true"
+            words = f"left alone: its Shoot does not have the annotation {ENABLED}: true"
             structlog.get_logger("dualstack").info(
                 words, controller=key.controller, namespace=key.namespace, object=key.name
             )

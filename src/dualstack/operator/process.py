@@ -22,6 +22,7 @@ from dualstack.model.events import Listener, OperatorReady
 from dualstack.model.kinds import Kind
 from dualstack.operator.assembly import OperatorOptions, assemble
 from dualstack.operator.health import Health, serve_health
+from dualstack.operator.landscape import STANDALONE, refuse_beside_gardener
 from dualstack.operator.opt_in import OptIn
 from dualstack.operator.output import EventStream, Metrics, all_of, configure_logging, log_event
 from dualstack.operator.queue import Key, KeyedQueue
@@ -97,6 +98,8 @@ async def _operate(options: OperatorOptions) -> None:
         handlers = Watches(queue.add, options.controllers).handlers()
         health.expect(handlers)
         await _reach(kube, connection.cluster.server, handlers)
+        if options.landscape == STANDALONE:
+            await refuse_beside_gardener(kube, handlers, options.clock.now())
         announced: list[OperatorReady] = []
 
         def listed(kind: Kind) -> None:
@@ -144,7 +147,7 @@ async def _refusal(kube: LightkubeKube, server: str, kind: Kind) -> str | None:
             return None
         return f"{server} is not a Kubernetes API: {kind.plural}: {error}; check the server in the kubeconfig"
     except Invalid as error:
-        return f"{server}: {kind.plural}: {error}; grant the rights to get, list and watch {_resource(kind)}"
+        return f"{server}: {kind.plural}: {error}; grant the rights to get, list and watch {kind.qualified}"
     except Unauthenticated as error:
         raise InvalidInput(f"{server} does not accept the credentials: {error}; check the kubeconfig") from error
     except Unavailable as error:
@@ -152,7 +155,3 @@ async def _refusal(kube: LightkubeKube, server: str, kind: Kind) -> str | None:
             raise InvalidInput(f"{server}: {error}; check the certificate authority in the kubeconfig") from error
         raise
     return None
-
-
-def _resource(kind: Kind) -> str:
-    return f"{kind.plural}.{kind.group}" if kind.group else kind.plural

@@ -17,7 +17,8 @@ from dualstack.gardener.controllers.workers import WorkersController
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.kube.watching import follow
 from dualstack.model.kinds import Manifest
-from dualstack.operator.assembly import CONTROLLERS, Controller
+from dualstack.operator.assembly import Controller
+from dualstack.operator.landscape import CONTROLLERS
 from dualstack.operator.queue import Key, KeyedQueue
 from dualstack.operator.watches import Watches
 from tests.sim.infrastructure.scene import PROBER_IMAGE, QUICK, Scene

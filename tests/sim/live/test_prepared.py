@@ -135,7 +135,7 @@ def scene(*arguments: str) -> Iterator[Scene]:
 @contextmanager
 def operator(made: Scene) -> Iterator[None]:
     """The controllers that do not change the infrastructure."""
-    words = ["--controllers", "shoot,controlplane,network,worker", "--rollout", "auto"]
+    words = ["--landscape", "standalone", "--controllers", "shoot,controlplane,network,worker", "--rollout", "auto"]
     command = [sys.executable, "-m", "dualstack", "operator", *of_world(made.facts), *words]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

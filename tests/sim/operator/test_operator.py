@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from dualstack.gardener.model import kinds as gardener_kinds
-from dualstack.gardener.model.names import MANAGED
+from dualstack.gardener.model.names import ENABLED
 from dualstack.gardener.model.shoot import load_shoot
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.interface import Unavailable
@@ -33,6 +33,7 @@ from tests.unit.gardener.controllers.scripted_world import NS, ScriptedWorld
 
 pytestmark = pytest.mark.slow
 
+STANDALONE = ("--landscape", "standalone")
 KUBECONFIG = """
 current-context: it
 contexts: [{name: it, context: {cluster: c}}]
@@ -66,7 +67,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         with log.open("wb") as stream:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "dualstack", "operator", "--kubeconfig", str(kubeconfig(tmp_path, url))),
-                *("--compute-endpoint", "http://127.0.0.1:9", "--events", "-", "--clock-speed", "10"),
+                *("--compute-endpoint", "http://127.0.0.1:9", "--events", "-", "--clock-speed", "10", *STANDALONE),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stream,
             )
@@ -118,7 +119,7 @@ async def test_x2_a_shoot_that_has_not_opted_in_is_left_alone_until_it_does(runn
     (cluster,) = store.list(gardener_kinds.CLUSTER)
 
     def opt(value: str | None) -> None:
-        body = {"metadata": {"annotations": {MANAGED: value}}}
+        body = {"metadata": {"annotations": {ENABLED: value}}}
         store.patch(gardener_kinds.SHOOT, "bar", body, "garden-foo")
         store.patch(gardener_kinds.CLUSTER, cluster["metadata"]["name"], {"spec": {"shoot": body}})
 
@@ -135,7 +136,7 @@ async def test_x2_a_shoot_that_has_not_opted_in_is_left_alone_until_it_does(runn
     request()
     await asyncio.sleep(1.0)
     assert not await answered()
-    assert MANAGED in running.log.read_text()
+    assert ENABLED in running.log.read_text()
     opt("true")
     await _eventually(answered)
 

@@ -88,7 +88,15 @@ async def test_p11_output_that_cannot_be_written_stops_nothing(kind: str, tmp_pa
     world, port = ScriptedWorld(opted_in(load_shoot(EXAMPLE.read_text()))), free_port()
     async with on_loopback(create_app(world.store)) as url, aiohttp.ClientSession() as session:
         command = [sys.executable, "-m", "dualstack", "operator", "--kubeconfig", str(kubeconfig(tmp_path, url))]
-        command += ["--compute-endpoint", "http://127.0.0.1:9", "--health-port", str(port), "--debug"]
+        command += [
+            "--compute-endpoint",
+            "http://127.0.0.1:9",
+            "--health-port",
+            str(port),
+            "--debug",
+            "--landscape",
+            "standalone",
+        ]
         with ExitStack() as stack:
             if kind == "closed":
                 command = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command, "--events", "-"]
@@ -162,6 +170,7 @@ async def test_p12_readiness_follows_the_lists_and_watches(tmp_path: Path) -> No
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "dualstack", "operator", "--kubeconfig", str(kubeconfig(tmp_path, url))),
                 *("--compute-endpoint", "http://127.0.0.1:9", "--health-port", str(port)),
+                *("--landscape", "standalone"),
                 stderr=asyncio.subprocess.DEVNULL,
             )
             await until(session, port, "readyz", 200)

@@ -22,7 +22,7 @@ from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import find_connection
 from dualstack.model import kinds
 from dualstack.model.kinds import Kind, Manifest
-from dualstack.operator.assembly import CONTROLLERS
+from dualstack.operator.landscape import CONTROLLERS
 from tests.sim.rehearsal.command import EXAMPLE
 from tests.support.changed_paths import changed_paths, may_change
 

@@ -12,7 +12,7 @@ from dualstack.cli.operator import ControllerNames
 from dualstack.cli.rehearsal.checks import ipv4_loss
 from dualstack.cli.rehearsal.landscape import Landscape
 from dualstack.model.errors import InvalidInput
-from dualstack.operator.assembly import CONTROLLERS
+from dualstack.operator.landscape import CONTROLLERS
 from tests.sim.rehearsal.command import EXAMPLE, Outcome, rehearse
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from dualstack.clock import ScaledClock
 from dualstack.gardener.model.kinds import CLUSTER, SHOOT
-from dualstack.gardener.model.names import MANAGED
+from dualstack.gardener.model.names import ENABLED
 from dualstack.model.kinds import CRD, NAMESPACE, Kind, Manifest
-from dualstack.operator.assembly import CONTROLLERS
+from dualstack.operator.landscape import CONTROLLERS
 from dualstack.operator.opt_in import OptIn
 from dualstack.operator.queue import Key
 from dualstack_sim.chance import Chance
@@ -47,7 +47,7 @@ def keys() -> list[Key]:
 
 @pytest.mark.parametrize(
     ("annotations", "allowed"),
-    [({}, False), ({MANAGED: "false"}, False), ({MANAGED: "yes"}, False), ({MANAGED: "true"}, True)],
+    [({}, False), ({ENABLED: "false"}, False), ({ENABLED: "yes"}, False), ({ENABLED: "true"}, True)],
 )
 async def test_x2_only_a_shoot_that_has_opted_in_is_touched(annotations: dict[str, str], allowed: bool) -> None:
     opt_in = OptIn(StoreKube(world(annotations)))
@@ -55,7 +55,7 @@ async def test_x2_only_a_shoot_that_has_opted_in_is_touched(annotations: dict[st
 
 
 async def test_x2_what_is_not_there_has_not_opted_in() -> None:
-    store = world({MANAGED: "true"})
+    store = world({ENABLED: "true"})
     store.delete(SHOOT, "bar", "garden-foo")
     store.delete(CLUSTER, NS)
     assert {await OptIn(StoreKube(store)).allows(key) for key in keys()} == {False}

@@ -8,7 +8,7 @@ from click import BadParameter
 from dualstack.cli.operator import ControllerNames
 from dualstack.gardener.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
 from dualstack.model.kinds import NODE, Kind, Manifest
-from dualstack.operator.assembly import CONTROLLERS
+from dualstack.operator.landscape import CONTROLLERS
 from dualstack.operator.queue import Key
 from dualstack.operator.watches import ExtensionInterest, NodeInterest, ShootInterest, Watches
 from tests.support.manifests import opted_in

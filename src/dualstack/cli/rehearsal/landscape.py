@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dualstack.model.errors import InvalidInput
-from dualstack.operator.assembly import CONTROLLERS
+from dualstack.operator.landscape import CONTROLLERS
 
 UPSTREAM, PREPARED = "upstream", "upstream, prepared"
 """What takes the place of a strategy when upstream's controller migrates."""

@@ -137,6 +137,7 @@ def operator_arguments(address: WorldAddress, strategy: str, rollout: str, contr
     options = {
         "kubeconfig": address.kubeconfig,
         "compute-endpoint": address.compute,
+        "landscape": "standalone",  # the simulated world has no gardenlet
         "controllers": ",".join(controllers),
         "strategy": strategy,
         "rollout": rollout,

@@ -9,8 +9,8 @@ from dualstack.gardener.model.names import (
     CUT_OVER,
     DECOYS,
     DRILL,
+    ENABLED,
     INTERNAL_SUBNET,
-    MANAGED,
     OVERLAP_UNSUPPORTED,
     STRATEGY,
 )
@@ -22,7 +22,7 @@ IPV4 = "ipv4"
 """The value of the annotation that keeps the internal subnet without IPv6."""
 
 _SHOOT: dict[str, tuple[str, ...]] = {
-    MANAGED: ("true", "false"),
+    ENABLED: ("true", "false"),
     STRATEGY: (*STRATEGIES, AUTO),
     DRILL: ("true", "false"),
     DECOYS: ("true", "false"),

@@ -6,6 +6,11 @@ from dualstack.model.kinds import IP_POOL, Kind
 
 CLOUD_PROFILE = Kind("core.gardener.cloud", "v1beta1", "CloudProfile", "cloudprofiles", namespaced=False)
 SHOOT = Kind("core.gardener.cloud", "v1beta1", "Shoot", "shoots")
+SEED = Kind("core.gardener.cloud", "v1beta1", "Seed", "seeds", namespaced=False)
+CONTROLLER_INSTALLATION = Kind(
+    "core.gardener.cloud", "v1beta1", "ControllerInstallation", "controllerinstallations", namespaced=False
+)
+MANAGED_SEED = Kind("seedmanagement.gardener.cloud", "v1alpha1", "ManagedSeed", "managedseeds")
 
 CLUSTER = Kind("extensions.gardener.cloud", "v1alpha1", "Cluster", "clusters", namespaced=False)
 INFRASTRUCTURE = Kind("extensions.gardener.cloud", "v1alpha1", "Infrastructure", "infrastructures")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dualstack.clock import Clock
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.guest_agent import CONFIG_PATH as GUEST_AGENT_CONFIG
-from dualstack.gardener.model.names import MANAGED
+from dualstack.gardener.model.names import ENABLED
 from dualstack.gardener.model.networks import Networks, kubelet_dns, networks
 from dualstack.gardener.model.shoot import ShootView, cloud_profile_of
 from dualstack.gardener.render import extensions, kube_apiserver, kube_controller_manager
@@ -131,7 +131,7 @@ class _Builder:
     def _place_shoot(self, wanted: Manifest, resources: NetworkResources) -> ShootView:
         metadata = {key: value for key, value in wanted["metadata"].items() if key in _KEPT_METADATA}
         metadata["finalizers"] = ["gardener"]
-        metadata["annotations"] = {MANAGED: "true", **(metadata.get("annotations") or {})}  # the world is there for it
+        metadata["annotations"] = {ENABLED: "true", **(metadata.get("annotations") or {})}  # the world is there for it
         created = self.store.create(gardener_kinds.SHOOT, {**wanted, "metadata": metadata})
         known = {"technicalID": ShootView.of(wanted).technical_id}  # the API ignores the status on create
         view = ShootView.of({**created, "status": known})
