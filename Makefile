@@ -32,7 +32,7 @@ test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT)  ## run upstream clients, and 
 test-slow: $(STAMP)  ## run the slow tests: large clusters, whole rehearsals, restarts
 	$(BIN)/python -m pytest -q -m slow
 
-crash: $(STAMP)  ## kill the product at every call of a migration; CRASH="--sample 40 --seed 1" for some, "--whole" from the Shoot to DNS, "--command prepare" or "finish", "--command prepare", "undo" or "finish"
+crash: $(STAMP)  ## kill the product at every call of a migration; CRASH="--sample 40 --seed 1" for some, "--whole" from the Shoot to DNS, "--command prepare", "undo", "finish" or "migrate"
 	$(BIN)/python -m tests.crash $(CRASH)
 
 mutants: $(STAMP)  ## list changes of the product that no test notices; MUTANTS="--sample 200 --seed 1" for some, "--package plan" for one

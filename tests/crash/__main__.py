@@ -41,7 +41,7 @@ WHOLE_SPEED = 400.0
 @click.option("--strategy", default="overlap", show_default=True)
 @click.option(
     "--command",
-    type=click.Choice(["prepare", "undo", "finish"]),
+    type=click.Choice(["prepare", "undo", "finish", "migrate"]),
     help="A command for live clusters instead of the operator's migration.",
 )
 @click.option("--decoys", is_flag=True, help="With the decoy check.")

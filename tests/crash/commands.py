@@ -1,7 +1,7 @@
-"""One trial of a command for live clusters: `prepare`, `prepare --undo` or `finish`, killed at one call and run again.
+"""One trial of a command for live clusters, killed at one call and run again.
 
-The cluster is a Gardener shoot for `prepare` and `--undo`. For `finish` it looks like one of kubeadm whose
-cloud-controller-manager creates no routes any more, so that `finish` deletes them itself.
+The cluster is a Gardener shoot for `prepare` and `--undo`. For `finish` and `migrate` it looks like one of kubeadm
+whose cloud-controller-manager creates no routes any more, so that the command deletes them itself.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ ARGUMENTS = {
     "prepare": ["prepare", "--prober-image", "prober"],
     "undo": ["prepare", "--undo"],
     "finish": ["finish"],
+    "migrate": ["migrate", "--prober-image", "prober"],
 }
 
 
@@ -81,9 +82,9 @@ async def command_trial(spawner: Spawner, point: Point | None, options: RunOptio
         command = Command(spawner, made, folder)
         wire.kill = command.kill
         outcome = "ok"
-        if options.command != "prepare":
+        if options.command in ("undo", "finish"):
             outcome = await command.run(ARGUMENTS["prepare"])
-        if options.command == "finish":
+        if options.command in ("finish", "migrate"):
             _as_kubeadm(made)
         began = made.clock.now()
         if outcome == "ok":
@@ -123,8 +124,11 @@ async def _end_of(made: Scene, command: str) -> str:
         "prepare": (True, ["100.96.0.0/11"], len(own), own),
         "undo": (False, [], len(own), {name: [] for name in own}),
         "finish": (False, ["100.96.0.0/11"], 0, own),
+        "migrate": (False, ["100.96.0.0/11"], 0, own),
     }[command]
     kept = made.store.get(CONFIG_MAP, "dualstack-cut-over", KUBE_SYSTEM)
     if command != "prepare" and kept is not None:
         return f"wrong end: ConfigMap dualstack-cut-over is left with {kept.get('data')}"
+    if command == "migrate" and subnet.get("stackType") != "IPV4_IPV6":
+        return "wrong end: the nodes subnet is not dual-stack"
     return "ok" if found == expected else f"wrong end: {found}"

@@ -8,6 +8,7 @@ import click
 
 from dualstack.cli.completion import completion
 from dualstack.cli.finish import finish
+from dualstack.cli.migrate import migrate
 from dualstack.cli.operator import operator
 from dualstack.cli.plan import plan
 from dualstack.cli.preflight import preflight
@@ -36,6 +37,7 @@ COMMANDS = (
     plan,
     prepare,
     finish,
+    migrate,
     rollback,
     status,
     verify,

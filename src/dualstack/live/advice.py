@@ -49,6 +49,16 @@ def next_steps(identity: Identity, now: Standing, *, stopped: bool = False) -> t
             return ("Run `dualstack verify`.",)
 
 
+def hand_over(identity: Identity) -> str:
+    """Why this program does not migrate the infrastructure of a shoot by itself, and what to do instead."""
+    return (
+        f"this is a Gardener shoot ({identity.evidence}): gardenlet and provider-gcp reconcile its infrastructure, and "
+        "two programs must not change it; run `dualstack prepare --trigger`, or `dualstack prepare` and then edit "
+        "spec.networking.ipFamilies of the Shoot, and `dualstack finish` afterwards. The operator of the landscape can "
+        "run `dualstack operator --controllers infrastructure` in place of provider-gcp's Infrastructure controller"
+    )
+
+
 def _reconcile(identity: Identity) -> tuple[str, ...]:
     """What a reconcile of a prepared IPv4 shoot does (docs/reference/gardener.md#prepared-ipv4-reconcile)."""
     if identity.platform != "gardener":

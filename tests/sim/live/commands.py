@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import threading
+import time
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 from tests.sim.rehearsal.command import Outcome, dualstack
@@ -32,3 +37,34 @@ def read(url: str) -> Any:
 def mutations(facts: dict[str, Any]) -> int:
     """How many changes our programs have requested of Compute."""
     return int(read(f"{facts['controlEndpoint']}/compute/statistics?caller=dualstack/")["mutations"])
+
+
+class Running:
+    """A command while it runs; its standard error is read line by line."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip())
+
+    def until(self, pattern: str, within: float = 60.0) -> str:
+        """The first line in which the pattern is found."""
+        return str(eventually(lambda: next((line for line in self.lines if re.search(pattern, line)), ""), within))
+
+    def ended(self, within: float = 90.0) -> int:
+        status = self.process.wait(within)
+        time.sleep(0.2)  # for the thread to read the rest
+        return status
+
+
+def eventually(found: Callable[[], Any], within: float = 60.0) -> Any:
+    deadline = time.monotonic() + within
+    while not (answer := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return answer

@@ -7,10 +7,8 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.sim.live.commands import mutations, of_world, run
+from tests.sim.live.commands import Running, eventually, mutations, of_world, run
 from tests.sim.rehearsal.command import EXAMPLE, Outcome, served
 from tests.sim.world.client import Client
 
@@ -90,37 +88,6 @@ class Scene:
         subnet = self.subnet()
         clean = not subnet.get("allowSubnetCidrRoutesOverlap") and not subnet.get("secondaryIpRanges")
         return clean and not any(self.aliases().values()) and len(self.world.routes()) == 3
-
-
-class Running:
-    """A command while it runs; its standard error is read line by line."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.lines: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line.rstrip())
-
-    def until(self, pattern: str, within: float = 60.0) -> str:
-        """The first line in which the pattern is found."""
-        return str(eventually(lambda: next((line for line in self.lines if re.search(pattern, line)), ""), within))
-
-    def ended(self, within: float = 90.0) -> int:
-        status = self.process.wait(within)
-        time.sleep(0.2)  # for the thread to read the rest
-        return status
-
-
-def eventually(found: Callable[[], Any], within: float = 60.0) -> Any:
-    deadline = time.monotonic() + within
-    while not (answer := found()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return answer
 
 
 @contextmanager

@@ -38,6 +38,14 @@ async def test_the_preflight_writes_nothing_and_has_every_finding(door: Doors) -
     assert {finding["status"] for finding in ended.result["findings"]} <= {"ok", "problem", "not-applicable"}
 
 
+async def test_migrate_refuses_a_shoot_which_gardener_reconciles_and_says_how_to_hand_over(door: Doors) -> None:
+    refused = await door.run("migrate", "--yes")
+    assert refused.status == 2
+    assert "gardenlet and provider-gcp reconcile its infrastructure" in refused.err
+    assert "`dualstack prepare --trigger`" in refused.err
+    assert door.writes == []
+
+
 @pytest.mark.slow
 async def test_a_plan_writes_nothing_and_prepare_refuses_it_when_the_world_has_moved(
     door: Doors, tmp_path: Path

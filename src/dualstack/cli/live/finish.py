@@ -13,24 +13,18 @@ from dualstack.cli.live.outcome import print_outcome
 from dualstack.cli.live.plan_document import refuse_moved
 from dualstack.cli.live.prepare import refuse_canary
 from dualstack.cli.live.traffic import Measuring
-from dualstack.cli.words import duration
+from dualstack.cli.live.waiting import await_ready
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.advice import STOP_ROUTES
 from dualstack.live.record import PROVEN
 from dualstack.live.route_controller import CloudControllerManagerPods, GardenerRoutes, RouteController
 from dualstack.live.state import standing
-from dualstack.live.work_report import WorkReport
-from dualstack.model.errors import GateFailed, InvalidInput
+from dualstack.model.errors import InvalidInput
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.gates import ALONE, problems
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.finish import FINISH
 from dualstack.traffic.coordinator import TrafficSettings
-
-WAIT_EVERY = 10.0
-"""Seconds between two looks at the route controller."""
-REMIND_EVERY = 300.0
-"""Seconds after which an unchanged wait is reported again."""
 
 
 def run_finish(
@@ -73,7 +67,7 @@ async def _finish(
             confirm("Finish the cut-over of this cluster?", yes=yes)
 
         async def work(redirection: Redirection) -> None:
-            await _await_readiness(change, controller, wait=wait)
+            await await_ready(change, lambda: _not_ready(change, controller), wait=wait)
             async with change.measured():
                 await change.cut_over().forward(FINISH, redirection)
             await change.record.note(PROVEN, None)
@@ -106,22 +100,9 @@ def _refuse(facts: CutoverFacts) -> None:
         )
 
 
-async def _await_readiness(change: Change, controller: RouteController, *, wait: bool) -> None:
-    """Return once nothing creates routes any more, and every node is healthy: Gardener replaces them meanwhile."""
-    clock = change.cluster.clock
-    said, said_at, since = "", 0.0, clock.now()
-    while reason := await _not_ready(change, controller):
-        if not wait:
-            raise GateFailed(reason)
-        change.progress.report = WorkReport(step="await-readiness", since=since, awaits=reason)
-        if reason != said or clock.now() > said_at + REMIND_EVERY:
-            change.progress.say(f"Waiting for {duration(clock.now() - since)}: {reason}.")
-            said, said_at = reason, clock.now()
-        await clock.sleep(WAIT_EVERY)
-
-
 async def _not_ready(change: Change, controller: RouteController) -> str:
-    """Why the cut-over cannot be finished now, as a clause; empty when it can."""
+    """Why the cut-over cannot be finished now, as a clause; empty when it can: nothing creates routes any more, and
+    every node is healthy. Gardener replaces the nodes meanwhile."""
     if running := await controller.running():
         return f"{running[0]}; {controller.remedy}"
     facts = await change.cut_over().observe()

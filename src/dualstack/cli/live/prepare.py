@@ -27,9 +27,11 @@ from dualstack.model.errors import ComputeError, GateFailed, Interrupted, Invali
 from dualstack.plan.costs import estimate
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
+from dualstack.plan.steps import Barrier, StopController
 from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.prepare import JOINED, PREPARE, prepared
 from dualstack.preflight.finding import Finding, PreflightFailed
+from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.registry import ALL_CHECKS, run_checks
 from dualstack.traffic.coordinator import TrafficSettings
 
@@ -69,14 +71,14 @@ async def _prepare(
         proven = PROVEN in await change.record.notes()
         if not (prepared(facts) and proven):
             refuse_late(facts)
-            await _check(change, facts, accept)
+            await check(change, facts, accept)
             announce(change, facts, PREPARE)
             edit = f", and then make Shoot {then.shoot} dual-stack" if then else ""
             confirm(f"Prepare this cluster{edit}?", yes=yes)
 
         async def work(redirection: Redirection) -> None:
             async with change.measured():
-                await _until_prepared(change, redirection)
+                await until_prepared(change, redirection)
             if then is not None:
                 change.progress.say(await then.pull())
             if watch:
@@ -90,7 +92,8 @@ async def _prepare(
         await print_outcome(change, "prepare", output)
 
 
-async def _until_prepared(change: Change, redirection: Redirection) -> None:
+async def until_prepared(change: Change, redirection: Redirection) -> None:
+    """Carry the preparation to its end, and remember that every alias is proven."""
     facts = await change.cut_over().observe()
     if PROVEN in await change.record.notes():
         if prepared(facts):
@@ -145,16 +148,23 @@ def refuse_canary(canary: str, facts: CutoverFacts) -> None:
         raise InvalidInput(f"--canary {canary}: the cluster has no node of this name with a VM and a pod CIDR")
 
 
-async def _check(change: Change, facts: CutoverFacts, accept: Sequence[str]) -> None:
-    """Raise PreflightFailed if anything stops the preparation; say the risks."""
+async def check(
+    change: Change, facts: CutoverFacts, accept: Sequence[str], strategy: Strategy = PREPARE, *, rescue: bool = False
+) -> Inventory:
+    """What the preflight has read. PreflightFailed if anything stops the strategy; the risks are said.
+
+    rescue: nodes are without connectivity until the change goes on, so blockers are only said.
+    """
     refuse_unknown(accept, [check.id for check in ALL_CHECKS])
-    inventory = await inspect(change.cluster, facts, PREPARE, change.settings, change.prober_image)
+    inventory = await inspect(change.cluster, facts, strategy, change.settings, change.prober_image)
     findings = [finding for finding in run_checks(inventory, ALL_CHECKS) if finding.id not in accept]
-    if blockers := [finding for finding in findings if finding.blocks]:
+    blockers = [finding for finding in findings if finding.blocks]
+    if blockers and not rescue:
         raise PreflightFailed(blockers, _describe)
     for finding in findings:
         if finding.status in ("problem", "unknown"):
             change.progress.say(f"{finding.severity}: {_describe(finding)}")
+    return inventory
 
 
 def _describe(finding: Finding) -> str:
@@ -163,7 +173,8 @@ def _describe(finding: Finding) -> str:
 
 def announce(change: Change, facts: CutoverFacts, strategy: Strategy) -> None:
     """Say what is going to happen."""
-    steps = [step.id for step in strategy.transitions(facts, change.settings) if not step.id.startswith("barrier-")]
+    others = (Barrier, StopController)  # a wait, and what the owner of the cluster does
+    steps = [step.id for step in strategy.transitions(facts, change.settings) if not isinstance(step, others)]
     seconds = estimate(strategy, facts, change.settings)
     change.progress.say(ClusterName.of(change.cluster).describe())
     change.progress.say(f"{len(facts.pod_cidr_of)} nodes, {len(facts.routes)} routes; about {duration(seconds)}.")

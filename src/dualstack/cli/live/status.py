@@ -13,9 +13,10 @@ import msgspec
 
 from dualstack.cli.live.change import Change, Progress
 from dualstack.cli.live.connect import Connected, connected
-from dualstack.cli.live.finish import REMIND_EVERY, controller_of
+from dualstack.cli.live.finish import controller_of
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.result import ClusterName, print_result
+from dualstack.cli.live.waiting import REMIND_EVERY
 from dualstack.cli.words import duration
 from dualstack.live.advice import next_steps
 from dualstack.live.lease import DURATION

@@ -1,0 +1,58 @@
+"""`dualstack migrate`: the whole infrastructure of a cluster that no other controller reconciles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dualstack.cli.cloud_options import StrategyName
+from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option
+from dualstack.cli.live.traffic import Measuring, traffic_options
+
+
+@click.command()
+@cluster_options
+@click.option(
+    "--until",
+    "goal",
+    type=click.Choice(["flag", "range", "aliases", "finished", "dual-stack"]),
+    default="dual-stack",
+    show_default=True,
+    help="Where to end: the overlap flag set, the pod range added, aliases beside every route, aliases only, or also "
+    "the nodes subnet dual-stack.",
+)
+@click.option(
+    "--strategy",
+    type=StrategyName(),
+    default="overlap",
+    show_default=True,
+    help="`overlap` loses no packet, `compressed` has a short outage, `auto` chooses by the size of the network and "
+    "the features of the cloud.",
+)
+@click.option(
+    "--accept-outage",
+    type=click.FloatRange(min=0.0),
+    metavar="SECONDS",
+    help="For a strategy with an outage: go on without typing it, if it is not expected to be longer.",
+)
+@click.option("--prober-image", metavar="IMAGE", default="", help="As that of `prepare`: proves aliases first.")
+@click.option("--canary", metavar="NODE", default="", help="The node that goes first in every stage. Default: any.")
+@click.option("--accept", multiple=True, metavar="ID", help="Accept the finding ID of the preflight. Repeatable.")
+@click.option("--no-wait", is_flag=True, help="Fail instead of waiting until the route controller has stopped.")
+@plan_option
+@traffic_options("a gate stops the migration when it sees loss")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, except for an outage.")
+@output_options()
+def migrate(no_wait: bool, **options: Any) -> None:
+    """Migrate the infrastructure of a cluster without Gardener: flag, range, aliases, routes away, flag off, subnet.
+
+    It is `dualstack prepare`, the wait until you have stopped the route controller of cloud-controller-manager, and
+    `dualstack finish` in one command; then the nodes subnet becomes dual-stack. Run it again to go on after an
+    interruption. In a Gardener shoot, gardenlet and provider-gcp do this work, so the command refuses and says how to
+    hand over.
+    """
+    from dualstack.cli.live.migrate import run_migrate
+
+    target, measuring = Target.of(options), Measuring.of(options)
+    run_migrate(target, wait=not no_wait, measuring=measuring, **options)
