@@ -87,7 +87,8 @@ def rehearse(context: click.Context, /, landscape: str, prepared: bool, snapshot
     if snapshot is not None:
         _rehearse_snapshot(context, snapshot)
     from dualstack.cli.rehearsal.landscape import Landscape
-    from dualstack.cli.rehearsal.run import Options, run
+    from dualstack.cli.rehearsal.options import Options
+    from dualstack.cli.rehearsal.run import run
 
     given = context.get_parameter_source("strategy") is not ParameterSource.DEFAULT
     sys.exit(run(Options(**options, landscape=Landscape(landscape, prepared), strategy_given=given)))

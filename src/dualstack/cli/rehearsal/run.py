@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import shutil
 import signal
-import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,14 @@ from dualstack.cli.live.outcome import Outcome
 from dualstack.cli.rehearsal.checks import LOSSY, FinishedRun, verify
 from dualstack.cli.rehearsal.display import Display, make_display, remaining, typical_duration
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
-from dualstack.cli.rehearsal.landscape import DUALSTACK, Landscape
 from dualstack.cli.rehearsal.next_steps import after_failure, after_success
 from dualstack.cli.rehearsal.node_history import History
-from dualstack.cli.rehearsal.pace import MEASURED_AT, Pace, choose_speed, too_large
+from dualstack.cli.rehearsal.operator_process import OperatorProcess
+from dualstack.cli.rehearsal.options import ON_THE_WAY_BACK, Options, checked, new_folder
+from dualstack.cli.rehearsal.pace import MEASURED_AT, Pace, choose_speed
 from dualstack.cli.rehearsal.processes import (
     PROBER_IMAGE,
     Child,
-    events,
     first_of,
     operator_arguments,
     run_command,
@@ -48,57 +47,21 @@ from dualstack.cli.rehearsal.result import (
     traffic_since,
 )
 from dualstack.cli.rehearsal.summary import summarise
-from dualstack.cli.rehearsal.world import RequestRefused, World, WorldAddress, open_world
-from dualstack.cli.shoot_file import parse_shoot, read_text
-from dualstack.clock import ScaledClock
+from dualstack.cli.rehearsal.world import RequestRefused, World, open_world
+from dualstack.cli.shoot_file import read_text
 from dualstack.gardener.model.names import DECOYS
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.kube.interface import Unavailable
-from dualstack.model.cidr import blocks
 from dualstack.model.errors import DualstackError, InvalidInput
-from dualstack.model.events import STEPS, OperatorReady, StepStarted
+from dualstack.model.events import AnyEvent, StepStarted
 from dualstack.model.kinds import POD, SERVICE
-from dualstack.plan.steps.decoys import PARTS
 from dualstack.streams import OutputLost, print_out
 from dualstack.verify.checks import Check
 from dualstack.verify.inventory import changes, inventory
-from dualstack_sim.chance import Chance
-from dualstack_sim.compute.api.backend import Compute
-from dualstack_sim.faults import load_faults, refuse_impossible
 from dualstack_sim.rules.profiles import Profile, choose
-from dualstack_sim.world.gardener.node_placements import with_node_count
 
 SAMPLE_EVERY = 1.0
 """Seconds of wall time between two samples of what leads to each node."""
-
-_LEAST_SPACE = 16 << 20
-"""Bytes that must be free for the logs of both processes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The arguments of the command."""
-
-    path: Path
-    nodes: int | None
-    strategy: str
-    decoys: bool
-    rollout: str
-    speed: float
-    seed: int
-    faults: Path | None
-    profile: str
-    knobs: tuple[str, ...]
-    kill_at: tuple[str, ...]
-    output: str
-    and_back: bool = False
-    landscape: Landscape = DUALSTACK
-    strategy_given: bool = False
-    """Whether `strategy` is not the default."""
-
-
-ON_THE_WAY_BACK = "back:"
-"""Prefix in `--kill-at` for a step of the way back."""
 
 MASK = "ipv6-mask"
 """The knob that lets a Shoot return to IPv4; `--and-back` sets it unless the user does."""
@@ -144,11 +107,11 @@ def run(options: Options) -> int:
 
 def _run(options: Options) -> int:
     text = read_text(options.path)
-    shoot = _checked(options, text)
+    shoot = checked(options, text)
     if options.and_back and not any(knob.startswith(f"{MASK}=") for knob in options.knobs):
         options = replace(options, knobs=(*options.knobs, f"{MASK}=may-leave"))
     profile = choose(options.profile, options.knobs)
-    folder, given = _folder(text)
+    folder, given = new_folder(text)
     options = replace(options, path=given)
     display = make_display(options.output)
     logs = f"The logs of the operator and of the simulated world are in {folder}"
@@ -169,61 +132,6 @@ def _run(options: Options) -> int:
     return 0 if result.result == "succeeded" else 1
 
 
-def _checked(options: Options, text: str) -> ShootView:
-    """The Shoot, after all checks that need no simulated world. Raises InvalidInput."""
-    options.landscape.refuse(
-        {
-            "--strategy": options.strategy_given,
-            "--decoys": options.decoys,
-            "--kill-at": bool(options.kill_at),
-            "--and-back": options.and_back,
-        }
-    )
-    unknown = [step for step in options.kill_at if step.removeprefix(ON_THE_WAY_BACK) not in STEPS]
-    if unknown:
-        raise InvalidInput(f"--kill-at {unknown[0]}: unknown step; must be one of {', '.join(STEPS)}")
-    on_the_way_back = [step for step in options.kill_at if step.startswith(ON_THE_WAY_BACK)]
-    if on_the_way_back and not options.and_back:
-        raise InvalidInput(f"--kill-at {on_the_way_back[0]}: it needs --and-back")
-    shoot = ShootView.of(with_node_count(parse_shoot(text, options.path, options.nodes), options.nodes))
-    if "IPv6" in shoot.families:
-        raise InvalidInput(
-            f"{options.path}: spec.networking.ipFamilies: the Shoot already has {', '.join(shoot.families)}; "
-            "a rehearsal starts from an IPv4-only Shoot and adds IPv6 itself: remove IPv6"
-        )
-    nodes = sum(pool.minimum for pool in shoot.pools)
-    if reason := too_large(shoot):
-        raise InvalidInput(f"--nodes {nodes}: {reason}")
-    if options.decoys and blocks(shoot.pods, shoot.node_cidr_mask_size) < nodes + PARTS:
-        raise InvalidInput(
-            f"--decoys: it needs {PARTS} free blocks of the pod range {shoot.pods}, which has "
-            f"{blocks(shoot.pods, shoot.node_cidr_mask_size)} blocks for {nodes} nodes; rehearse without it: the "
-            "canary, which is one node, then shows whether aliases work"
-        )
-    if options.faults:
-        refuse_impossible(load_faults(options.faults), Compute(ScaledClock(), Chance()).methods)
-    return shoot
-
-
-def _folder(text: str) -> tuple[Path, Path]:
-    """A new folder for the logs, and the Shoot in it, which the world reads, because a pipe can be read only once."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="dualstack-rehearsal-"))
-        free = shutil.disk_usage(folder).free
-        given = folder / "shoot.yaml"
-        if free >= _LEAST_SPACE:
-            given.write_text(text, encoding="utf-8")
-            return folder, given
-        folder.rmdir()
-        reason = f"{free >> 10} KiB are free"
-    except OSError as error:
-        reason = str(error.strerror or error)
-    raise InvalidInput(
-        f"temporary folder {tempfile.gettempdir()}: {reason}; a rehearsal needs {_LEAST_SPACE >> 20} MiB for its logs: "
-        "free some, or set TMPDIR to another folder"
-    )
-
-
 class Rehearsal:
     """The processes of one rehearsal, and its runs."""
 
@@ -234,12 +142,9 @@ class Rehearsal:
         self._folder = folder
         self._display = display
         self._record = Record()
-        self._kills_left = list(options.kill_at)
-        self._kills: list[dict[str, Any]] = []
         self._commands: list[Outcome] = []
         self._history = History()
-        self._operator: Child | None = None
-        self._ready = asyncio.Event()
+        self._operator: OperatorProcess | None = None
         self._origin = 0.0
         """When the first run started; the world accounts for traffic from then on."""
         self._verifying = False
@@ -260,16 +165,25 @@ class Rehearsal:
             async with open_world(address, self._shoot) as world:
                 return await self._rehearse(server, world, started)
         finally:
-            children = [child for child in (self._operator, server) if child]
+            children = [child for child in (self._operator and self._operator.child, server) if child]
             for child in children:
                 child.terminate()  # before the first await, which a second Ctrl-C would interrupt
             for child in children:
                 await child.stop()
 
     async def _rehearse(self, server: Child, world: World, started: float) -> Result:
-        operator = asyncio.create_task(self._run_operator(world.address))
+        address, options = world.address, self._options
+        self._operator = OperatorProcess(
+            operator_arguments(address, options.strategy, options.rollout, options.landscape.controllers),
+            self._folder / "operator.log",
+            kill_at=options.kill_at,
+            hear=self._hear,
+            say=self._display.say,
+            now=lambda: address.clock.now() - self._origin,
+        )
+        operator = asyncio.create_task(self._operator.run())
         try:
-            await self._until_ready(operator, server)
+            await self._until_ready(operator, self._operator.ready, server)
             if self._options.rollout == "manual":
                 self._display.say(
                     "Once the machine classes are dual-stack, delete the machines one by one: "
@@ -286,9 +200,9 @@ class Rehearsal:
             await asyncio.gather(operator, return_exceptions=True)
         return await self._result(world, run, back, reason, started)
 
-    async def _until_ready(self, operator: asyncio.Task[None], server: Child) -> None:
+    async def _until_ready(self, operator: asyncio.Task[None], ready: asyncio.Event, server: Child) -> None:
         try:
-            await first_of(operator, self._ready.wait())
+            await first_of(operator, ready.wait())
         except DualstackError as error:
             raise server.ended() if await server.has_ended() else Failed(str(error)) from error
 
@@ -341,7 +255,9 @@ class Rehearsal:
         self._verifying = True
         try:
             traffic = traffic_since(await world.control("/traffic"), self._origin)
-            disturbed = self._kills or (await world.control("/faults"))["fired"]
+            disturbed = (
+                any(kill["at"] is not None for kill in self._kills()) or (await world.control("/faults"))["fired"]
+            )
             finished = FinishedRun(
                 world,
                 self._record,
@@ -373,37 +289,18 @@ class Rehearsal:
         named = [f"--{name}={value}" for name, value in given.items()]
         return [str(options.path), *named, *knobs, *options.landscape.world_arguments()]
 
-    async def _run_operator(self, address: WorldAddress) -> None:
-        """Keep the operator running and record its events; restart it after each kill that was asked for."""
-        options = self._options
-        arguments = operator_arguments(address, options.strategy, options.rollout, options.landscape.controllers)
-        while True:
-            self._operator = await Child.start("operator", arguments, self._folder / "operator.log")
-            killed = await self._hear(self._operator, address)
-            await self._operator.process.wait()
-            if not killed:
-                raise self._operator.ended()
+    def _hear(self, event: AnyEvent) -> str | None:
+        """Record the event; what belongs to the verification does not belong to the run."""
+        if self._verifying:
+            return None
+        self._record.add(event)
+        self._display.event(event, self._record)
+        if not isinstance(event, StepStarted):
+            return None
+        return f"{ON_THE_WAY_BACK}{event.step}" if self._record.direction is BACK else event.step
 
-    async def _hear(self, operator: Child, address: WorldAddress) -> bool:
-        async for event in events(operator):
-            if isinstance(event, OperatorReady):
-                self._ready.set()
-            if self._verifying or isinstance(event, OperatorReady):
-                continue
-            self._record.add(event)
-            self._display.event(event, self._record)
-            if isinstance(event, StepStarted) and (step := self._step_here(event.step)) in self._kills_left:
-                self._kills_left.remove(step)
-                operator.kill()
-                at = round(address.clock.now() - self._origin, 3)
-                self._kills.append({"step": step, "at": at})
-                self._display.say(f"Killed the operator at {event.step}; restarting it")
-                return True
-        return False
-
-    def _step_here(self, step: str) -> str:
-        """The step in the form of `--kill-at`."""
-        return f"{ON_THE_WAY_BACK}{step}" if self._record.direction is BACK else step
+    def _kills(self) -> tuple[dict[str, Any], ...]:
+        return self._operator.kills if self._operator else ()
 
     async def _begin(self, world: World) -> None:
         """Account for traffic from now on."""
@@ -514,7 +411,7 @@ class Rehearsal:
             ),
             traffic=traffic_since(await world.control("/traffic"), self._origin),
             compute=await world.control(f"/compute/statistics?caller={self._options.landscape.caller}"),
-            kills=(*self._kills, *({"step": step, "at": None} for step in self._kills_left)),
+            kills=self._kills(),
             faults=faults_since(await world.control("/faults"), self._origin),
             next_steps=await self._next_steps(world, run, back, reason),
             back=back,
