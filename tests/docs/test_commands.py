@@ -16,6 +16,7 @@ from dualstack.cli.live.outcome import Outcome
 from dualstack.cli.live.status import Status
 from dualstack.cli.live.verify import Verification
 from dualstack.cli.main import cli
+from dualstack.trial.document import Trial
 
 DOCS = Path(__file__).parents[2] / "docs"
 SHARED = {f"--{name.replace('_', '-')}" for name in Target.__slots__}
@@ -86,7 +87,9 @@ def test_commands_for_a_live_cluster_can_be_quiet() -> None:
 SHARED_SHOWN = {"--kubeconfig", "--context", "--project", "--credentials"}
 
 
-@pytest.mark.parametrize(("name", "document"), [("verify", Verification), ("status", Status), ("change", Outcome)])
+@pytest.mark.parametrize(
+    ("name", "document"), [("verify", Verification), ("status", Status), ("change", Outcome), ("trial", Trial)]
+)
 def test_the_published_schema_is_that_of_the_document(name: str, document: type[Any]) -> None:
     """To publish a changed document: write `generated` to the file, and see that fields were only added."""
     generated = msgspec.json.format(msgspec.json.encode(msgspec.json.schema(document)), indent=2).decode() + "\n"

@@ -20,6 +20,7 @@ from dualstack.cli.rollback import rollback
 from dualstack.cli.sim import sim
 from dualstack.cli.snapshot import snapshot
 from dualstack.cli.status import status
+from dualstack.cli.trial import trial
 from dualstack.cli.verify import verify
 from dualstack.model.errors import DualstackError, Interrupted, InvalidInput
 from dualstack.streams import OutputLost, output_lost, print_out, protect
@@ -44,6 +45,7 @@ COMMANDS = (
     snapshot,
     report,
     operator,
+    trial,
     sim,
     prober,
     completion,

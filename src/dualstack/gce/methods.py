@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -21,11 +22,16 @@ class Method:
     purpose: str
 
     @property
+    def of_trials(self) -> bool:
+        """Whether only `dualstack trial` calls it."""
+        return self.purpose.startswith("trial: ")
+
+    @property
     def read_only(self) -> bool:
         """Whether it serves to look at the project; operations are looked at only after a change."""
         collection, _, verb = self.id.partition(".")
         reads = verb.startswith(("get", "list", "aggregatedList", "testIamPermissions"))
-        return reads and not collection.endswith("Operations")
+        return reads and not collection.endswith("Operations") and not self.of_trials
 
 
 # Permissions without their prefix `compute.`; `~` marks inferred ones.
@@ -79,6 +85,12 @@ regionOperations.get        | regionOperations.get                        | wait
 regionOperations.list       | regionOperations.list                       | wait for several changes
 zoneOperations.get          | zoneOperations.get                          | wait for a change
 zoneOperations.list         | zoneOperations.list                         | wait for several changes
+globalOperations.aggregatedList | globalOperations.list                   | trial: wait for what a killed trial began
+networks.list               | networks.list                               | trial: find the VPC networks of trials
+instances.getSerialPortOutput | instances.getSerialPortOutput             | trial: read what the VMs report
+instances.setMetadata       | instances.setMetadata                       | trial: send the VMs their orders
+disks.aggregatedList        | disks.list                                  | trial: find disks that are left
+disks.delete                | disks.delete                                | trial: delete disks that are left
 """
 
 
@@ -92,6 +104,8 @@ def _method(row: str) -> Method:
 METHODS = {method.id: method for method in map(_method, _TABLE.strip().splitlines())}
 
 _VERBS = {("GET", 1): "list", ("GET", 2): "get", ("POST", 1): "insert", ("PATCH", 2): "patch", ("DELETE", 2): "delete"}
+_PATHS = {"serialPort": "getSerialPortOutput"}
+"""Methods whose path ends in another word than their name."""
 _COLLECTIONS = {
     ("global", "operations"): "globalOperations",
     ("regions", "operations"): "regionOperations",
@@ -108,21 +122,23 @@ def method_of(http: str, path: str) -> Method:
     elif scope in ("regions", "zones") and len(rest) == 1:
         name = f"{scope}.get"
     elif scope == "aggregated":
-        name = f"{path.partition('/')[2]}.aggregatedList"
+        collection = path.partition("/")[2]
+        name = f"{'globalOperations' if collection == 'operations' else collection}.aggregatedList"
     else:
         rest = rest[scope != "global" :]
-        verb = rest[2] if len(rest) == 3 else _VERBS.get((http, len(rest)))
+        verb = _PATHS.get(rest[2], rest[2]) if len(rest) == 3 else _VERBS.get((http, len(rest)))
         name = f"{_COLLECTIONS.get((scope, rest[0]), rest[0])}.{verb}"
     if name not in METHODS:
         raise LookupError(f"{http} {path}: {name} is not in the table of dualstack.gce.methods")
     return METHODS[name]
 
 
-def permissions(*, read_only: bool = False) -> dict[str, tuple[Method, ...]]:
-    """Every permission that the product needs, with the methods that need it, sorted by name.
+def permissions(*, read_only: bool = False, of: Iterable[str] | None = None) -> dict[str, tuple[Method, ...]]:
+    """Every permission that a migration needs, with the methods that need it, sorted by name.
 
-    read_only: only what preflight and other commands that change nothing need.
+    read_only: only what preflight and other commands that change nothing need. of: the ids of these methods instead.
     """
-    methods = [method for method in METHODS.values() if method.read_only or not read_only]
+    chosen = [name for name, method in METHODS.items() if not method.of_trials] if of is None else list(of)
+    methods = [METHODS[name] for name in chosen if METHODS[name].read_only or not read_only]
     names = sorted({name for method in methods for name in (*method.permissions, *method.inferred)})
     return {name: tuple(m for m in methods if name in (*m.permissions, *m.inferred)) for name in names}

@@ -25,7 +25,10 @@ CROWDED = 2.0
 WIDTH = 10
 """Operations read by name at a time."""
 
-FIELDS = "items(name,status,error,httpErrorStatusCode,httpErrorMessage,targetLink,zone,region),nextPageToken"
+FIELDS = (
+    "items(name,status,error,httpErrorStatusCode,httpErrorMessage,targetLink,zone,region,insertTime,endTime),"
+    "nextPageToken"
+)
 
 MAX_FAILED_POLLS = 20
 """Polls in a row that may fail for a passing reason before the waiting calls fail."""

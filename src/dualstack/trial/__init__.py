@@ -1,1 +1,1 @@
-"""Measures how the real cloud answers the open questions, with VMs of its own (docs/evidence.md)."""
+"""Measures what Google's documents leave open, in a VPC network of its own (docs/evidence.md)."""

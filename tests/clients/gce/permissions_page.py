@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dualstack.gce.methods import Method, permissions
+from dualstack.trial.estimate import methods_of
+from dualstack.trial.experiments.registry import EXPERIMENTS
 
 _HEAD = """# IAM permissions
 
@@ -46,12 +48,27 @@ Rows about the decoy check concern only clusters for which the decoy check is re
 
 """
 
+_TRIAL = """
+## Trial
+
+`dualstack trial` needs this set in the project of the trial, and no other. A trial changes only what it made itself
+([safety](evidence.md#safety)).
+
+"""
+
 
 def page() -> str:
     """The whole page."""
     read, everything = permissions(read_only=True), permissions()
     more = {name: methods for name, methods in everything.items() if name not in read}
-    return _HEAD + _READ + _rows(read) + _CHANGE + _rows(more)
+    trial = permissions(of=methods_of(EXPERIMENTS))
+    return _HEAD + _READ + _rows(read) + _CHANGE + _rows(more) + _TRIAL + _names(trial)
+
+
+def _names(needed: Mapping[str, tuple[Method, ...]]) -> str:
+    rows = ["| permission | calls |", "|---|---|"]
+    rows += [f"| `{name}` | {', '.join(f'`{each.id}`' for each in methods)} |" for name, methods in needed.items()]
+    return "\n".join(rows) + "\n"
 
 
 def _rows(needed: Mapping[str, tuple[Method, ...]]) -> str:

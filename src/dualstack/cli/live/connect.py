@@ -73,7 +73,7 @@ async def connected(target: Target, recorder: Recorder | None = None) -> AsyncIt
 
 
 def _compute(project: str, clock: Clock, target: Target, recorder: Recorder | None) -> ComputeClient:
-    credentials = _credentials(target)
+    credentials = credentials_of(target)
     if recorder is None:
         return ComputeClient(project, clock, credentials=credentials, endpoint=target.compute_endpoint)
     recording = RecordingCompute(project, clock, credentials=credentials, endpoint=target.compute_endpoint)
@@ -81,7 +81,7 @@ def _compute(project: str, clock: Clock, target: Target, recorder: Recorder | No
     return recording
 
 
-def _credentials(target: Target) -> Credentials:
+def credentials_of(target: Target) -> Credentials:
     """A simulated Compute Engine on this machine needs none."""
     given = target.credentials or target.impersonate_service_account
     if is_loopback(target.compute_endpoint) and not given:

@@ -1,0 +1,59 @@
+"""`dualstack trial`: measures the real cloud in a VPC network of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dualstack.cli.cloud_options import Speed
+
+
+@click.command()
+@click.option("--project", metavar="ID", default="", help="Google Cloud project; an empty one is best.")
+@click.option("--region", metavar="REGION", default="", help="Region of the subnets and VMs.")
+@click.option("--zone", metavar="ZONE", default="", help="Zone of the first two VMs. Default: the region's first.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the document to this file."
+)
+@click.option("--experiment", "names", metavar="NAME", multiple=True, help="Only this experiment. Repeatable.")
+@click.option("--list", "listed", is_flag=True, help="Show the experiments and their questions; create nothing.")
+@click.option("--cleanup", is_flag=True, help="Only remove what trials that were killed have left in the project.")
+@click.option(
+    "--max-minutes",
+    type=click.FloatRange(min=5, max=600),
+    default=60.0,
+    show_default=True,
+    help="End after this time, done or not. The VMs delete themselves ten minutes later.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, only questions, errors and the result.")
+@click.option(
+    "--credentials",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Google credentials as a JSON file. Default: Application Default Credentials.",
+)
+@click.option(
+    "--impersonate-service-account", metavar="EMAIL", default="", help="Send requests as this service account."
+)
+@click.option(
+    "--compute-endpoint",
+    metavar="URL",
+    envvar="DUALSTACK_COMPUTE_ENDPOINT",
+    default="https://compute.googleapis.com",
+    show_default=True,
+    help="The Compute Engine API.",
+)
+@click.option("--clock-origin", type=float, envvar="DUALSTACK_CLOCK_ORIGIN", default=0.0, hidden=True)
+@click.option("--clock-speed", type=Speed(), envvar="DUALSTACK_CLOCK_SPEED", default=1.0, hidden=True)
+def trial(**options: Any) -> None:
+    """Measure how Google Cloud answers what its documents leave open.
+
+    Creates a VPC network with a few small VMs, tries every transition of a cut-over on it, removes everything, and
+    writes one document. Says beforehand what it creates, how long it takes and what it costs at most, and asks.
+    `dualstack rehearse --profile FILE` then rehearses on a cloud that behaves as measured.
+    """
+    from dualstack.cli.live.trial import run_trial
+
+    run_trial(**options)

@@ -1,0 +1,109 @@
+"""What an experiment is, what it is given, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from dualstack.clock import Clock
+from dualstack.gce import Resource
+from dualstack.trial.compute import Outcome, TrialCompute
+from dualstack.trial.document import Confidence, Distribution, Packets
+from dualstack.trial.ladder import Ladder
+from dualstack.trial.measuring import Measuring
+from dualstack.trial.site import Site
+
+READS = 4
+"""Reads of one resource until a change shows: some may be old."""
+READ_PAUSE = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an experiment says about one of its questions; fields as in `document.Fact`."""
+
+    id: str
+    answer: str = ""
+    explanation: str = ""
+    confidence: Confidence = "certain"
+    knobs: dict[str, str] = field(default_factory=dict)
+    repetitions: int = 1
+    seconds: dict[str, Distribution] = field(default_factory=dict)
+    packets: tuple[Packets, ...] = ()
+
+
+def undecided(identity: str, why: str) -> Answer:
+    """No answer, with the reason."""
+    return Answer(identity, "", why, "undecided")
+
+
+@dataclass
+class Lab:
+    """What an experiment works with. `known`: the answers so far, by id."""
+
+    compute: TrialCompute
+    clock: Clock
+    site: Site
+    measuring: Measuring
+    ladder: Ladder
+    say: Callable[[str], None]
+    known: dict[str, Answer] = field(default_factory=dict)
+
+    async def read(self, path: str, shows: Callable[[Resource], bool]) -> Resource:
+        """The resource once it shows a change; as it was read last if it never does."""
+        for attempt in range(READS):
+            if attempt:
+                await self.clock.sleep(READ_PAUSE)
+            found = await self.compute.get(path)
+            if shows(found):
+                break
+        return found
+
+    async def flagged_subnet(self, word: str) -> tuple[str, str] | None:
+        """A new subnet with the overlap flag, and a /20 for its range; None if v1 does not know the flag."""
+        primary, secondary = self.site.ranges()
+        path = await self.site.make_subnet(self.site.fresh(word), primary)
+        outcome = await self.compute.patch_subnet(path, {"allowSubnetCidrRoutesOverlap": True})
+        if not outcome.accepted or not is_flagged(await self.read(path, is_flagged)):
+            return None
+        return path, secondary
+
+    async def add_range(self, subnet: str, cidr: str, name: str = "pods") -> Outcome:
+        """Add the only secondary range to a subnet."""
+        return await self.compute.patch_subnet(
+            subnet, {"secondaryIpRanges": [{"rangeName": name, "ipCidrRange": cidr}]}
+        )
+
+    async def insert_route(self, suffix: str, destination: str, letter: str = "a") -> Outcome:
+        """Try to create a route to a VM."""
+        body = self.site.route_body(suffix, destination, self.site.vm(letter))
+        return await self.compute.attempt(lambda: self.compute.post("global/routes", body))
+
+
+def is_flagged(subnet: Resource) -> bool:
+    """Whether a subnet has the overlap flag."""
+    return bool(subnet.get("allowSubnetCidrRoutesOverlap"))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One open fact. id: as in docs/evidence.md; knob: the setting of the simulated cloud that it decides, if any."""
+
+    id: str
+    text: str
+    knob: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One experiment. vms: whether it needs VMs; traffic: whether it measures packets; minutes: how long it takes.
+
+    `run` answers every question, undecided or not, and removes what would disturb the experiments after it.
+    """
+
+    name: str
+    questions: tuple[Question, ...]
+    run: Callable[[Lab], Awaitable[Sequence[Answer]]]
+    minutes: float
+    vms: bool = True
+    traffic: bool = False

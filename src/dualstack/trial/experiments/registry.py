@@ -1,0 +1,23 @@
+"""Every experiment, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dualstack.model.errors import InvalidInput
+from dualstack.trial.experiment import Experiment
+from dualstack.trial.experiments import overlap_flag, repeated_alias
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    overlap_flag.EXPERIMENT,
+    repeated_alias.EXPERIMENT,
+)
+
+
+def chosen(names: Sequence[str]) -> tuple[Experiment, ...]:
+    """The experiments of these names, in the order of the registry; all of them for no name. InvalidInput."""
+    known = {experiment.name: experiment for experiment in EXPERIMENTS}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InvalidInput(*(f"--experiment {name}: must be one of {', '.join(known)}" for name in unknown))
+    return tuple(experiment for experiment in EXPERIMENTS if not names or experiment.name in names)
