@@ -1,4 +1,4 @@
-"""Performs the transitions of a cut-over on Compute and on the platform (`dualstack.cutover.run.Actuator`)."""
+"""Performs the transitions of a cut-over on Compute and on the platform (`dualstack.cutover.interface.Actuator`)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dualstack.cutover.bodies import Body, Change, with_first_alias, with_range,
 from dualstack.cutover.decoys import RANGE as DECOY_RANGE
 from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.headroom import HeadroomTrial
+from dualstack.cutover.interface import FRESH, DirectionChanged, NodeReports
 from dualstack.cutover.measurements import Begin
 from dualstack.cutover.observation import (
     DISPROVED,
@@ -26,7 +27,6 @@ from dualstack.cutover.observation import (
 from dualstack.cutover.platform import Platform
 from dualstack.cutover.rollback_drill import RollbackDrill as Drill
 from dualstack.cutover.route_ownership import route_body
-from dualstack.cutover.run import FRESH, DirectionChanged, NodeReports
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.errors import AlreadyExists, ComputeRefusal, InUse, Invalid, NotFound, StaleFingerprint
 from dualstack.gce.gather import at_most

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from dualstack.clock import Clock
 from dualstack.cutover.actuator import CloudActuator, Redirection, Watch
 from dualstack.cutover.decoys import Decoys
+from dualstack.cutover.interface import DirectionChanged
 from dualstack.cutover.observation import Observer
 from dualstack.cutover.platform import Platform
-from dualstack.cutover.run import DirectionChanged, run_cutover
+from dualstack.cutover.run import run_cutover
 from dualstack.gce import ComputeClient
 from dualstack.gce.errors import ComputeRefusal
 from dualstack.model.cluster import Cluster

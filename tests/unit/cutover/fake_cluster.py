@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from dualstack.cutover.interface import NodeReports
 from dualstack.cutover.measurements import Begin
-from dualstack.cutover.run import NodeReports, run_cutover
+from dualstack.cutover.run import run_cutover
 from dualstack.model.errors import DualstackError
 from dualstack.model.events import AnyEvent, StepFailed, StepFinished, StepStarted
 from dualstack.plan.facts import CutoverFacts, Limitation

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dualstack.cutover.run import FRESH, DirectionChanged
+from dualstack.cutover.interface import FRESH, DirectionChanged
 from dualstack.gce import Resource
 from dualstack.gce.errors import AlreadyExists, Invalid, NotFound, QuotaExceeded, StaleFingerprint
 from dualstack.model.errors import GateFailed

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dualstack.cutover.cut_over import CutOver, is_final, nothing_deleted
+from dualstack.cutover.interface import DirectionChanged
 from dualstack.cutover.platform import Member
-from dualstack.cutover.run import DirectionChanged
 from dualstack.gce.errors import Invalid, Transient
 from dualstack.kube.interface import Unavailable
 from dualstack.model.errors import DualstackError, GateFailed

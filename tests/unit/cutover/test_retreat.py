@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from dualstack.cutover.run import DirectionChanged, run_cutover
+from dualstack.cutover.interface import DirectionChanged
+from dualstack.cutover.run import run_cutover
 from dualstack.gardener.error_codes import error_codes
 from dualstack.model.errors import GateFailed, Unsupported
 from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StepStarted

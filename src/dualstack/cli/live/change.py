@@ -18,7 +18,7 @@ from dualstack.cli.live.measured import GateWatch
 from dualstack.cli.words import announced, duration
 from dualstack.cutover.cut_over import CutOver
 from dualstack.cutover.decoys import Decoys
-from dualstack.cutover.run import DirectionChanged
+from dualstack.cutover.interface import DirectionChanged
 from dualstack.live.platform import LivePlatform
 from dualstack.live.record import Record
 from dualstack.live.route_controller import RouteController

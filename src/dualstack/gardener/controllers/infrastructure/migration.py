@@ -15,7 +15,7 @@ from dualstack.clock import Clock
 from dualstack.cutover.actuator import Redirection
 from dualstack.cutover.cut_over import CutOver, nothing_deleted
 from dualstack.cutover.decoys import Decoys
-from dualstack.cutover.run import DirectionChanged
+from dualstack.cutover.interface import DirectionChanged
 from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.controllers.infrastructure.halt import Halt
