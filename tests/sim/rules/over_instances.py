@@ -74,6 +74,50 @@ async def deletion_protection(cloud: Cloud) -> bool:
     return await status(cloud, "DELETE", VM) == 400
 
 
+@over_http("instances.serial-ports")
+async def serial_ports(cloud: Cloud) -> bool:
+    assert await status(cloud, "GET", f"{VM}/serialPort", port="4") == 200
+    return await status(cloud, "GET", f"{VM}/serialPort", port="5") == 400
+
+
+@over_http("instances.serial-port-kept")
+async def serial_port_kept(cloud: Cloud) -> bool:
+    cloud.compute.write_serial(await cloud.get(VM), 2, "x" * (1 << 20) + "end")
+    answer = await cloud.get(f"{VM}/serialPort", port="2", start="0")
+    assert answer["contents"].endswith("end")
+    assert answer["next"] == str((1 << 20) + 3)
+    return str(answer["start"]) == "3"
+
+
+def limited(seconds: int, **more: str) -> Json:
+    return instance("vm1") | {"scheduling": {"maxRunDuration": {"seconds": str(seconds)}, **more}}
+
+
+@over_http("instances.run-duration", nodes=0, by_hand=True)
+async def run_duration(cloud: Cloud) -> bool:
+    await cloud.do("POST", INSTANCES, limited(600, instanceTerminationAction="DELETE"))
+    await cloud.do("POST", INSTANCES, limited(600, instanceTerminationAction="STOP") | {"name": "vm2"})
+    assert isinstance(cloud.clock, HandClock)
+    cloud.clock.advance(500.0)
+    assert (await cloud.get(f"{INSTANCES}/vm1"))["status"] == "RUNNING"
+    for _ in range(4):
+        cloud.clock.advance(100.0)
+        await cloud.call("GET", INSTANCES)
+    gone = await status(cloud, "GET", f"{INSTANCES}/vm1") == 404
+    assert gone == ((await cloud.get(f"{INSTANCES}/vm2"))["status"] == "TERMINATED")
+    return gone
+
+
+@over_http("instances.run-duration-bounds", nodes=0)
+async def run_duration_bounds(cloud: Cloud) -> bool:
+    return await status(cloud, "POST", INSTANCES, limited(29, instanceTerminationAction="STOP")) == 400
+
+
+@over_http("instances.run-duration-action", nodes=0)
+async def run_duration_action(cloud: Cloud) -> bool:
+    return await status(cloud, "POST", INSTANCES, limited(60)) == 400
+
+
 @over_http("instances.tags-always-there")
 async def tags_always_there(cloud: Cloud) -> bool:
     return "fingerprint" in (await cloud.get(VM)).get("tags", {})

@@ -24,6 +24,7 @@ from dualstack_sim.compute.api.references import GLOBAL, Key, Links
 from dualstack_sim.compute.groups.managed_groups import ManagedGroups
 from dualstack_sim.compute.groups.managed_instances import ManagedInstances
 from dualstack_sim.compute.machines.interfaces import removes_aliases
+from dualstack_sim.compute.machines.run_limits import RunLimits
 from dualstack_sim.compute.network.routes import Routes
 from dualstack_sim.compute.network.static_addresses import StaticAddresses
 from dualstack_sim.compute.project.commits import Commit, CommitListener
@@ -33,6 +34,7 @@ from dualstack_sim.compute.project.latency import LatencyProfile
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.compute.project.quotas import Limits, RateMeter, Statistics, concurrency_exceeded
 from dualstack_sim.compute.project.scheduler import Scheduler
+from dualstack_sim.compute.project.serial_output import SerialOutput
 from dualstack_sim.compute.project.snapshot import dump, load, read
 from dualstack_sim.rules import enforced
 from dualstack_sim.steppable_clock import SteppableClock
@@ -102,6 +104,7 @@ class Compute:
                 self.project, call, self._denies
             )
         self._mutations = mutations(self.project, routes, addresses, groups)
+        self._run_limits = RunLimits(self.project, self._scheduler.at, self._mutations)
         self._fault_effects = FaultEffects(self.project, self._mutations, self._scheduler.at)
 
     @property
@@ -112,6 +115,8 @@ class Compute:
     def _committed(self, commit: Commit) -> None:
         if self._on_commit is not None:
             self._on_commit(commit)
+        if commit.collection == "instances":
+            self._run_limits.instance_changed(commit)
         if commit.collection == "instances" and not self._loading:
             self._managed.instance_changed(commit)
 
@@ -312,6 +317,14 @@ class Compute:
             raise self._unserved(call)
         document: Json = select(self._reads[method](call), parse_fields(query))
         return document
+
+    def write_serial(self, instance: Json, port: int, text: str) -> None:
+        """The guest of a VM writes to one of its serial ports."""
+        self.project.serial.setdefault((instance["id"], port), SerialOutput()).write(text)
+
+    def power_off(self, zone: str, name: str) -> None:
+        """The guest of a VM shuts down. Raises ApiError while another operation runs on the VM."""
+        self._run_limits.power_off(self._scheduler.catch_up(), Key("instances", f"zones/{zone}", name))
 
     def statistics(self, caller: str = "") -> Json:
         """`{"calls", "mutations", "byMethod", "rateLimited"}` of callers whose User-Agent starts with `caller`."""

@@ -36,6 +36,7 @@ from dualstack_sim.compute.machines.images import Images
 from dualstack_sim.compute.machines.instance_updates import InstanceUpdates
 from dualstack_sim.compute.machines.instances import Instances
 from dualstack_sim.compute.machines.interfaces import Interfaces
+from dualstack_sim.compute.machines.serial_ports import SerialPorts
 from dualstack_sim.compute.network.firewalls import EffectiveFirewalls, Firewalls
 from dualstack_sim.compute.network.networks import Networks
 from dualstack_sim.compute.network.peerings import Peerings
@@ -214,4 +215,5 @@ def reads(project: Project, routes: Routes, addresses: StaticAddresses) -> dict[
         "routers.getRouterStatus": RouterStatus(project).get,
         "networks.getEffectiveFirewalls": firewalls.of_network,
         "instances.getEffectiveFirewalls": firewalls.of_instance,
+        "instances.getSerialPortOutput": SerialPorts(project).get,
     }

@@ -77,6 +77,8 @@ _CUSTOM = {
     ("POST", "attachNetworkEndpoints"), ("POST", "detachNetworkEndpoints"), ("POST", "listNetworkEndpoints"),
     ("POST", "testIamPermissions"),
 }  # fmt: skip
+_SEGMENTS = {("GET", "serialPort"): "getSerialPortOutput"}
+"""Methods whose path ends with another word."""
 VERSIONS = ("v1", "beta")
 
 
@@ -140,6 +142,8 @@ def _within(verb: str, path: str, project: str, place: str, scope: str, rest: li
         return Address(f"{resource}.{_NAMED[verb]}", scope, rest[1], project)
     if len(rest) == 3 and (verb, rest[2]) in _CUSTOM:
         return Address(f"{resource}.{rest[2]}", scope, rest[1], project)
+    if len(rest) == 3 and collection == "instances" and (verb, rest[2]) in _SEGMENTS:
+        return Address(f"{resource}.{_SEGMENTS[verb, rest[2]]}", scope, rest[1], project)
     raise _unknown(verb, path)
 
 

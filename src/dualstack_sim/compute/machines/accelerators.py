@@ -18,6 +18,7 @@ from dualstack_sim.compute.api.errors import (
     not_found,
 )
 from dualstack_sim.compute.api.references import Key, unknown_reference
+from dualstack_sim.compute.machines.run_limits import check_run_duration
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.compute.project.quotas import ALL_GPUS
 from dualstack_sim.rules import enforced
@@ -113,6 +114,7 @@ def checked_scheduling(body: Json, accelerators: list[Json]) -> Json:
         "preemptible": spot,
         "provisioningModel": "SPOT" if spot else "STANDARD",
     } | given
+    check_run_duration(scheduling)
     migrates = scheduling["onHostMaintenance"] == "MIGRATE"
     if accelerators and migrates and enforced("accelerators.no-live-migration"):
         raise bad_request("Instances with guest accelerators do not support live migration.")

@@ -35,6 +35,7 @@ from dualstack_sim.compute.machines.access_configs import assign_ephemeral, rele
 from dualstack_sim.compute.machines.allocation_transaction import AllocationTransaction, release_interface
 from dualstack_sim.compute.machines.disks import DiskPlan, plan_disks, release_disks
 from dualstack_sim.compute.machines.interfaces import build_interface
+from dualstack_sim.compute.machines.serial_ports import forget_output
 from dualstack_sim.compute.project.allocation_quotas import check_interfaces
 from dualstack_sim.compute.project.inventory import timestamp
 from dualstack_sim.compute.project.metadata import checked_items
@@ -191,6 +192,7 @@ class Instances:
         def finish(at: float) -> None:
             release()
             release_disks(project, at, project.inventory.get(key))
+            forget_output(project, resource)
             project.inventory.put(at, key, None)
 
         return self._status_change(key, resource, "delete", begin, finish)

@@ -17,6 +17,7 @@ from dualstack_sim.compute.project.inventory import Inventory
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.compute.project.latency import LatencyProfile
 from dualstack_sim.compute.project.quotas import Limits
+from dualstack_sim.compute.project.serial_output import SerialOutput
 from dualstack_sim.rules import enforced
 
 
@@ -87,6 +88,8 @@ class Project:
     """Subnetworks as running operations will leave them; their ranges count already."""
     pending_aliases: Counter[str] = field(default_factory=Counter)
     """Network link -> alias ranges that running operations will add; they count already."""
+    serial: dict[tuple[str, int], SerialOutput] = field(default_factory=dict)
+    """Id of a VM and number of a serial port -> what the guest wrote."""
 
     def zone_region(self, zone: str) -> str | None:
         return next((region for region, zones in self.regions.items() if zone in zones), None)
