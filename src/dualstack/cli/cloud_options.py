@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from lightkube.config.kubeconfig import SingleConfig
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -105,9 +108,41 @@ def simulated_world(*, speed: float) -> Callable[[Command], Command]:
     return add
 
 
+def kubernetes_option(command: Command) -> Command:
+    """Add `--kubernetes` and `--kubernetes-kubeconfig`."""
+    url = click.option(
+        "--kubernetes",
+        metavar="URL",
+        help="Fill this API server, which has no Nodes yet, instead of simulating one "
+        "(docs/simulated-kubernetes.md#a-real-api-server).",
+    )
+    credentials = click.option(
+        "--kubernetes-kubeconfig",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="With --kubernetes: kubeconfig with the credentials for it; $KUBECONFIG or ~/.kube/config by default.",
+    )
+    return url(credentials(command))
+
+
+def connection_of(url: str | None, kubeconfig: Path | None) -> SingleConfig | None:
+    """The API server of `kubernetes_option`; None without one. InvalidInput."""
+    from dataclasses import replace
+
+    from dualstack.kube.connection import find_connection
+
+    if url is None:
+        if kubeconfig is not None:
+            raise click.UsageError("--kubernetes-kubeconfig: it needs --kubernetes URL")
+        return None
+    found = find_connection(kubeconfig)
+    return found._replace(cluster=replace(found.cluster, server=url.rstrip("/")))
+
+
 def chosen(*, speed: float, profile: str, knobs: tuple[str, ...], **others: Any) -> dict[str, Any]:
     """The values of these options as the simulated world takes them, with a clock that starts now."""
     from dualstack_sim.rules.profiles import choose
     from dualstack_sim.steppable_clock import SteppableClock
 
+    if "kubernetes" in others:
+        others["kubernetes"] = connection_of(others["kubernetes"], others.pop("kubernetes_kubeconfig"))
     return {**others, "clock": SteppableClock(origin=time.time(), speed=speed), "profile": choose(profile, knobs)}

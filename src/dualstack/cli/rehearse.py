@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from dualstack.cli.cloud_options import StrategyName, landscape_option, simulated_world
+from dualstack.cli.cloud_options import StrategyName, kubernetes_option, landscape_option, simulated_world
 from dualstack.cli.live.options import snapshot_option
 
 
@@ -49,6 +49,7 @@ from dualstack.cli.live.options import snapshot_option
     show_default=True,
     help="`auto` requests the node roll-out by annotation; `manual` waits until you delete the machines.",
 )
+@kubernetes_option
 @simulated_world(speed=120.0)
 @click.option(
     "--kill-at",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.cloud_options import chosen, landscape_option, simulated_world
+from dualstack.cli.cloud_options import chosen, kubernetes_option, landscape_option, simulated_world
 from dualstack.cli.live.options import snapshot_option
 
 
@@ -30,6 +30,7 @@ def sim() -> None:
     kubeadm="a person, in a cluster with the pools and ranges of SHOOT that kubeadm made, without Gardener",
     kops="the same in a cluster that kOps made",
 )
+@kubernetes_option
 @simulated_world(speed=1.0)
 def serve(shoot: Path | None, nodes: int | None, landscape: str, snapshot: Path | None, **options: Any) -> None:
     """Serve the cluster that SHOOT describes, IPv4-only, or that of a snapshot, until interrupted.

@@ -12,7 +12,7 @@ from dualstack_sim.actors.hosts import Guests
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
-from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.kube.interface import ObjectStore
 from dualstack_sim.rules.profiles import Profile
 from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.gardener.platform import GardenerPlatform
@@ -65,7 +65,7 @@ class Platform(Protocol):
         """The quotas that a project with such a cluster has."""
         ...
 
-    def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> object:
+    def build(self, store: ObjectStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> object:
         """Create the objects and the resources of the cluster at rest, IPv4-only. InvalidInput if it cannot be."""
         ...
 

@@ -16,6 +16,8 @@ from typing import Any
 import aiohttp
 import msgspec
 import yaml
+from aiohttp import web
+from lightkube.config.kubeconfig import SingleConfig
 
 from dualstack.clock import ScaledClock
 from dualstack.model.errors import InvalidInput
@@ -32,10 +34,12 @@ from dualstack_sim.compute.api.errors import ApiError
 from dualstack_sim.compute.api.server import create_app as create_compute_app
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults, refuse_impossible
+from dualstack_sim.kube.interface import ObjectStore
 from dualstack_sim.kube.server import create_app as create_kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile, choose
 from dualstack_sim.steppable_clock import SteppableClock
+from dualstack_sim.world.api_server.server import build_on
 from dualstack_sim.world.compute_serve import listen, on_signals, start_site
 from dualstack_sim.world.control import STATE, create_control
 from dualstack_sim.world.platforms import PLATFORMS
@@ -55,6 +59,7 @@ class WorldOptions:
     """The options of `dualstack sim serve`. `cluster` is a description for the platform: a Shoot for `gardener`.
 
     upstream: upstream's Infrastructure controller is an actor. env_file: gets shell variables that name the world.
+    kubernetes: the API server to fill instead of a simulated one (docs/simulated-kubernetes.md#a-real-api-server).
     """
 
     cluster: Manifest
@@ -68,6 +73,7 @@ class WorldOptions:
     profile: Profile = field(default_factory=choose)
     upstream: bool = False
     env_file: Path | None = None
+    kubernetes: SingleConfig | None = None
 
 
 def run(options: WorldOptions) -> None:
@@ -129,23 +135,33 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
         faults=faults,
     )
     refuse_impossible(rules, compute.methods)
-    store = KubeStore(clock, chance)
-    try:
-        platform.build(store, compute, token_uri=f"{urls['compute']}/token", clock=clock, chance=chance)
-    except ApiError as refused:
-        raise InvalidInput(f"the simulated cloud refuses the cluster: {refused.message}") from refused
+    session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+    kube = KubeApi(urls["kubernetes"], session)
+
+    def build(objects: ObjectStore) -> None:
+        try:
+            platform.build(objects, compute, token_uri=f"{urls['compute']}/token", clock=clock, chance=chance)
+        except ApiError as refused:
+            raise InvalidInput(f"the simulated cloud refuses the cluster: {refused.message}") from refused
+
+    applications: dict[str, web.Application] = {}
+    if options.kubernetes is not None:
+        await build_on(options.kubernetes, clock, listeners["kubernetes"], kube, build, stack)
+    else:
+        store = KubeStore(clock, chance)
+        build(store)
+        store.admission.register("", "services", ServiceAddresses(store, platform.namespace, platform.api_server))
+        applications["kubernetes"] = create_kube_app(store)
     faults.begin_with(compute.begin_with)
-    store.admission.register("", "services", ServiceAddresses(store, platform.namespace, platform.api_server))
     control = create_control(clock, fabric, compute, faults)
     for part in platform.controls:
         part.add_routes(control.router)
-    applications = {"compute": create_compute_app(compute), "kubernetes": create_kube_app(store), "control": control}
+    applications |= {"compute": create_compute_app(compute), "control": control}
     for name, application in applications.items():
         await start_site(application, listeners[name], stack)
 
-    session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
     context = ActorContext(
-        kube=KubeApi(urls["kubernetes"], session),
+        kube=kube,
         compute=ComputeApi(urls["compute"], session, options.project),
         clock=clock,
         chance=chance,
@@ -170,7 +186,8 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualstack-sim-")))
     kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(_kubeconfig(urls["kubernetes"]), encoding="utf-8")
+    token = "simulated" if options.kubernetes is None else None  # the proxy adds credentials
+    kubeconfig.write_text(_kubeconfig(urls["kubernetes"], token), encoding="utf-8")
     return {
         "computeEndpoint": urls["compute"],
         "kubeconfig": str(kubeconfig),
@@ -194,13 +211,13 @@ def _environment(facts: Mapping[str, Any]) -> str:
     return "".join(f"export {name}={shlex.quote(str(value))}\n" for name, value in variables.items())
 
 
-def _kubeconfig(server: str) -> str:
+def _kubeconfig(server: str, token: str | None) -> str:
     return yaml.safe_dump(
         {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "simulated", "cluster": {"server": server}}],
-            "users": [{"name": "anyone", "user": {"token": "simulated"}}],
+            "users": [{"name": "anyone", "user": {"token": token} if token else {}}],
             "contexts": [{"name": "simulated", "context": {"cluster": "simulated", "user": "anyone"}}],
             "current-context": "simulated",
         },

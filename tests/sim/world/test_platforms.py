@@ -18,6 +18,7 @@ from dualstack_sim.actors.hosts import Registration
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
+from dualstack_sim.kube.interface import ObjectStore
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.platforms import PLATFORMS, Platform
@@ -41,9 +42,9 @@ class PlainPlatform:
         self.quotas = Limits()
         self.node_count = nodes or 1
         self._names = [f"{description['name']}-{number}" for number in range(nodes or 1)]
-        self.store: KubeStore | None = None
+        self.store: ObjectStore | None = None
 
-    def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
+    def build(self, store: ObjectStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
         self.store = store
         network = compute.place("networks", "global", {"name": "vpc", "autoCreateSubnetworks": False})["selfLink"]
         subnet = {"name": "nodes", "network": network, "ipCidrRange": "10.250.0.0/16"}
@@ -87,7 +88,7 @@ async def test_a_platform_is_one_registry_entry(monkeypatch: pytest.MonkeyPatch)
     async with AsyncExitStack() as stack:
         facts = await start(options, stack)
         store = made[0].store
-        assert store is not None
+        assert isinstance(store, KubeStore)
         pods = [pod["status"]["podIPs"][0]["ip"] for pod in store.list(POD, "kube-system")]
         assert sorted(pods) == ["100.96.0.2", "100.96.0.3", "100.96.1.2", "100.96.1.3"]
         session = await stack.enter_async_context(aiohttp.ClientSession())

@@ -45,6 +45,9 @@ class Options:
     landscape: Landscape = DUALSTACK
     strategy_given: bool = False
     """Whether `strategy` is not the default."""
+    kubernetes: str | None = None
+    """URL of the API server to fill instead of a simulated one."""
+    kubernetes_kubeconfig: Path | None = None
 
 
 ON_THE_WAY_BACK = "back:"

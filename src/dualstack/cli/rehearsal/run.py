@@ -284,9 +284,10 @@ class Rehearsal:
     def _world_arguments(self) -> list[str]:
         options = self._options
         given = {"speed": repr(min(options.speed, MEASURED_AT)), "seed": options.seed, "profile": options.profile}
-        given |= {name: value for name in ("nodes", "faults") if (value := getattr(options, name)) is not None}
+        passed_on = ("nodes", "faults", "kubernetes", "kubernetes_kubeconfig")
+        given |= {name: value for name in passed_on if (value := getattr(options, name)) is not None}
         knobs = [f"--knob={knob}" for knob in options.knobs]
-        named = [f"--{name}={value}" for name, value in given.items()]
+        named = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
         return [str(options.path), *named, *knobs, *options.landscape.world_arguments()]
 
     def _hear(self, event: AnyEvent) -> str | None:

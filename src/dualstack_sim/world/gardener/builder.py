@@ -25,7 +25,7 @@ from dualstack.model.kinds import Kind, Manifest
 from dualstack.model.manifests import manifest
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
-from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.kube.interface import ObjectStore
 from dualstack_sim.world.gardener import admission, machines, workloads
 from dualstack_sim.world.gardener.cloud import NetworkResources, create_network_resources, place_vm
 from dualstack_sim.world.gardener.cloud_profile import cloud_profile
@@ -73,7 +73,7 @@ class World:
 
 
 def build(
-    store: KubeStore,
+    store: ObjectStore,
     compute: Compute,
     shoot: Manifest,
     *,
@@ -92,7 +92,7 @@ def build(
 
 @dataclass(frozen=True, slots=True)
 class _Builder:
-    store: KubeStore
+    store: ObjectStore
     compute: Compute
     token_uri: str
     now: float

@@ -18,7 +18,7 @@ from dualstack_sim.actors.resource_manager import ResourceManager
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
-from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.kube.interface import ObjectStore
 from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.gardener.builder import World, build
 from dualstack_sim.world.gardener.guests import ShootGuests
@@ -49,7 +49,7 @@ class GardenerPlatform:
         needed = sum(pool.minimum + pool.max_surge for pool in pools) + _OTHER_ROUTES
         self.quotas = Limits(static_routes_per_network=max(Limits().static_routes_per_network, needed))
 
-    def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> World:
+    def build(self, store: ObjectStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> World:
         store.admission.register("", "services", ServiceWebhook(store))
         return build(
             store,

@@ -6,14 +6,14 @@ from dualstack.model.json_path import dig
 from dualstack.model.kinds import SERVICE, Kind, Manifest
 from dualstack.model.names import KUBE_DNS, KUBE_SYSTEM, L4_RBS
 from dualstack_sim.actors.ingress_gce import INTERNAL
+from dualstack_sim.kube.interface import ObjectStore
 from dualstack_sim.kube.preparation import Operation
-from dualstack_sim.kube.store import KubeStore
 
 
 class ServiceWebhook:
     """Register with `store.admission.register("", "services", ServiceWebhook(store))`."""
 
-    def __init__(self, store: KubeStore) -> None:
+    def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
     def __call__(self, operation: Operation, kind: Kind, old: Manifest | None, new: Manifest) -> Manifest:

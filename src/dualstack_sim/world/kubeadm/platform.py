@@ -18,7 +18,7 @@ from dualstack_sim.actors.kube_controller_manager import KubeControllerManager
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
-from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.kube.interface import ObjectStore
 from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.definitions import cni_definitions
 from dualstack_sim.world.gardener.knobs import Garden
@@ -60,7 +60,7 @@ class VmPlatform:
         self.quotas = Limits(static_routes_per_network=max(Limits().static_routes_per_network, routes))
         self._static: StaticPods | None = None
 
-    def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
+    def build(self, store: ObjectStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
         cluster, now = self._cluster, clock.now() - _AGE
         check_routes_fit(compute, cluster.names.cluster, self.node_count)
         for definition in cni_definitions():
@@ -77,7 +77,7 @@ class VmPlatform:
             store.upsert(kind, item)
         self._static = static
 
-    def _place_nodes(self, store: KubeStore, compute: Compute, now: float) -> list[Manifest]:
+    def _place_nodes(self, store: ObjectStore, compute: Compute, now: float) -> list[Manifest]:
         """The Nodes with their VMs and routes, that with the control plane first."""
         shoot, stored = self._cluster.shoot, []
         facts = NodeFacts(compute.project.name, shoot.kubernetes_version, shoot.max_pods, now, _NODE_INFO)

@@ -25,7 +25,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import LIMITS, Limits
 from dualstack_sim.compute.project.real_inventory import import_inventory
-from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.kube.interface import ObjectStore
 from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.definitions import cni_definitions
 from dualstack_sim.world.gardener.knobs import Garden
@@ -73,7 +73,7 @@ class SnapshotPlatform:
         # Gardener configures the guest agent of its nodes (docs/reference/compute-engine.md#guest-agent-gardener).
         self.guest_agent = not any(each["metadata"]["name"] == "shoot-info" for each in self._config_maps())
 
-    def build(self, store: KubeStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
+    def build(self, store: ObjectStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
         given, now = self._given, clock.now() - _AGE
         cluster = self._cluster
         imported = import_inventory(compute.project, _tagged(given))
@@ -90,7 +90,7 @@ class SnapshotPlatform:
         for kind, item in (*control_plane, *self._cloud_controller_manager(), *others):
             store.upsert(kind, item)
 
-    def _place(self, store: KubeStore, kind: Kind, item: Manifest) -> None:
+    def _place(self, store: ObjectStore, kind: Kind, item: Manifest) -> None:
         metadata = {name: item["metadata"][name] for name in _METADATA if item["metadata"].get(name)}
         namespace = metadata.get("namespace")
         if namespace and store.get(NAMESPACE, namespace) is None:

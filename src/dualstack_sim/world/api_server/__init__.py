@@ -1,0 +1,1 @@
+"""A world on a real API server: actors, operator and commands reach it through a proxy that translates time."""
