@@ -205,3 +205,15 @@ def test_nothing_is_deleted_while_every_vm_and_every_saved_entry_has_its_route(
     facts: CutoverFacts, expected: bool
 ) -> None:
     assert nothing_deleted(facts) is expected
+
+
+@pytest.mark.parametrize(("left", "kept"), [("nothing", ""), ("range", "aliases-not-matched")])
+async def test_what_a_trial_has_shown_is_forgotten_once_nothing_of_it_is_left(left: str, kept: str) -> None:
+    parts = Parts()
+    await cut_over(parts)._actuator().keep_disproved("aliases-not-matched")
+    if left == "range":
+        parts.compute.resources[SUBNET]["secondaryIpRanges"] = [
+            {"rangeName": CLUSTER.pod_range_name, "ipCidrRange": str(CLUSTER.pods)}
+        ]
+    await cut_over(parts).end_trial()
+    assert (await cut_over(parts).observe()).disproved == kept

@@ -1,0 +1,101 @@
+"""Nodes that are unreachable are served by whichever way is accepted, again and again for a bounded time."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from dualstack.cutover.run import run_cutover
+from dualstack.gce.errors import Invalid
+from dualstack.model.events import AnyEvent
+from dualstack.plan.facts import CutoverFacts, SubnetFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.steps import Transition
+from dualstack.plan.strategies.serve import serve
+from tests.support.cluster_facts import PODS, RANGE, alias, at_rest
+from tests.unit.cutover.fake_cluster import SETTINGS, FakeClock, FakeCluster
+
+PAUSES = [1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0]
+"""Seconds between two rounds: doubled up to `urgent_backoff`."""
+
+
+@dataclass
+class Refusing(FakeCluster):
+    """Refuses the first `refusals` attempts of each step, each with words of its own."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    refusals: int = 0
+    takes: float = 0.0
+    at: list[float] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    async def perform(self, transition: Transition) -> None:
+        self.at.append(self.clock.now())
+        self.clock.time += self.takes
+        if len(self.at) <= self.refusals:
+            self.refused.append(transition.id)
+            raise Invalid("invalid", f"denied {len(self.at)}")
+        await super().perform(transition)
+
+
+def without_a_route(nodes: int = 3) -> CutoverFacts:
+    facts = at_rest(nodes)
+    return replace(facts, routes=facts.routes[1:])
+
+
+async def serve_all(cluster: Refusing, *, sacrifice: bool, settings: Settings = SETTINGS) -> list[AnyEvent]:
+    events: list[AnyEvent] = []
+    strategy = serve(sacrifice=sacrifice)
+    await run_cutover(cluster, strategy, settings, cluster.clock, events.append, "shoot--foo--bar", announce=False)
+    return events
+
+
+@pytest.mark.parametrize("takes", [0.0, 0.5, 3.0, 60.0])
+async def test_every_way_is_tried_again_after_growing_pauses(takes: float) -> None:
+    """A pause counts from the begin of its round."""
+    cluster = Refusing(without_a_route(), refusals=SETTINGS.attempts - 1, takes=takes)
+    await serve_all(cluster, sacrifice=False)
+    assert not cluster.facts.unreachable
+    tried = cluster.at[: SETTINGS.attempts]
+    assert [later - earlier for earlier, later in itertools.pairwise(tried)] == [max(pause, takes) for pause in PAUSES]
+
+
+async def test_the_last_refusal_is_the_error_when_no_round_helps() -> None:
+    cluster = Refusing(without_a_route(), refusals=1000)
+    with pytest.raises(Invalid, match=f"denied {SETTINGS.attempts}$"):
+        await serve_all(cluster, sacrifice=False)
+    assert cluster.at == [1000.0 + sum(PAUSES[:rounds]) for rounds in range(SETTINGS.attempts)]
+
+
+async def test_one_attempt_is_one_round() -> None:
+    cluster = Refusing(without_a_route(), refusals=1000)
+    with pytest.raises(Invalid, match=r"denied 1$"):
+        await serve_all(cluster, sacrifice=False, settings=replace(SETTINGS, attempts=1))
+
+
+def under_the_range() -> CutoverFacts:
+    """Node 0 has neither route nor alias, node 1 only its alias, node 2 both."""
+    facts = at_rest(3)
+    nodes = (facts.nodes[0], *(replace(node, aliases=(alias(at),)) for at, node in enumerate(facts.nodes) if at))
+    subnet = SubnetFacts(name="shoot--foo--bar-nodes", region="europe-west1", secondary_ranges=((RANGE, PODS),))
+    return replace(facts, subnet=replace(subnet, overlap_flag=True), nodes=nodes, routes=facts.routes[2:])
+
+
+@pytest.mark.parametrize("sacrifice", [False, True])
+async def test_aliases_that_serve_nodes_are_removed_only_where_the_order_loses_them_anyway(sacrifice: bool) -> None:
+    cluster = Refusing(under_the_range(), refusals=1000)
+    with pytest.raises(Invalid):
+        await serve_all(cluster, sacrifice=sacrifice)
+    again = ["add-aliases", *(["remove-aliases"] if sacrifice else [])]
+    first = ["add-aliases", "restore-routes", *again[1:]]  # a route that the range forbids is not tried twice
+    assert cluster.refused == [*first, *again * (SETTINGS.attempts - 1)]
+
+
+@pytest.mark.parametrize("sacrifice", [False, True])
+async def test_the_way_goes_on_to_routes_only_where_the_order_loses_them_anyway(sacrifice: bool) -> None:
+    cluster = Refusing(under_the_range(), refusals=1)
+    await serve_all(cluster, sacrifice=sacrifice)
+    assert not cluster.facts.unreachable
+    assert cluster.facts.range_present is not sacrifice
