@@ -54,7 +54,7 @@ async def read_inventory(
 ) -> Inventory:
     """Everything, as far as the two APIs answer; raises nothing."""
     requests: dict[Source, Awaitable[list[Resource]]] = {
-        "kubernetes permissions": missing_rights(kube),
+        "kubernetes permissions": missing_rights(kube, decoys=bool(preflight.prober_image)),
         "config maps": _config_maps(kube),
     }
     requests |= {source: _lists(kube, wanted) for source, wanted in LISTS.items()}

@@ -32,7 +32,7 @@ async def test_the_preflight_writes_nothing_and_has_every_finding(door: Doors) -
     ended = await door.run("preflight", "-o", "json", "--accept", "alias-matched")
     assert ended.status == 0, ended.err
     assert door.writes == []
-    assert len(door.questions) == 10 + 3
+    assert len(door.questions) == 9 + 3
     assert ended.result["schema"] == "dualstack.preflight/v1"
     assert {finding["id"] for finding in ended.result["findings"]} == {check.id for check in ALL_CHECKS}
     assert {finding["status"] for finding in ended.result["findings"]} <= {"ok", "problem", "not-applicable"}
