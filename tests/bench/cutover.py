@@ -47,6 +47,7 @@ from tests.bench.example import EXAMPLE, join_pairs
 from tests.bench.planning import plan
 from tests.bench.reachability import PROPAGATION, Outages
 from tests.bench.timing import operations_of, outage_bound, permitted, slowest, steps_of
+from tests.support.clusters import one_api_server
 from tests.support.controller_pods import ControllerPods
 from tests.support.store_kube import StoreKube
 from tests.support.virtual_time import VirtualClock, VirtualLoop
@@ -127,7 +128,9 @@ async def migrate(
     world = build(store, compute, shoot, nodes=size, token_uri=f"{url}/token", clock=clock, chance=chance)
     clients = ComputeClients(clock, endpoint=url, credentials_for=lambda _: Anonymous())
     events: list[AnyEvent] = []
-    controller = InfrastructureController(StoreKube(store), clients, clock, events.append, strategy=strategy)
+    controller = InfrastructureController(
+        one_api_server(StoreKube(store)), clients, clock, events.append, strategy=strategy
+    )
     name = world.shoot["metadata"]["name"]
     _trigger(store, clock, world.shoot, ns)
     compute.reset_statistics()

@@ -43,6 +43,7 @@ from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
 from dualstack_sim.world.nodes import WorldNode
 from tests.storm.shoots import Shoot, example
+from tests.support.clusters import one_api_server
 from tests.support.ledger import ledger_of
 from tests.support.store_kube import StoreKube
 from tests.support.virtual_time import VirtualClock, VirtualLoop
@@ -183,7 +184,7 @@ class StormWorld:
         """One reconcile by a new process; its error."""
         clients = _Clients(self.client, self.clock)
         controller = InfrastructureController(
-            StoreKube(self.store), clients, self.clock, emit or self.events.append, **self.options
+            one_api_server(StoreKube(self.store)), clients, self.clock, emit or self.events.append, **self.options
         )
         self.request()
         try:

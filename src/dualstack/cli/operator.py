@@ -30,8 +30,13 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
 @click.option(
     "--kubeconfig",
     type=click.Path(path_type=Path),
-    help="The Kubernetes API to watch: the current context of this file. Default: $KUBECONFIG, else ~/.kube/config, "
-    "else the service account of the pod.",
+    help="The seed: the current context of this file. Default: $KUBECONFIG, else ~/.kube/config, else the service "
+    "account of the pod.",
+)
+@click.option(
+    "--garden-kubeconfig",
+    type=click.Path(path_type=Path),
+    help="The garden, which the controller of Shoots needs. Default: the seed.",
 )
 @click.option(
     "--compute-endpoint",

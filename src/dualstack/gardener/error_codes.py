@@ -12,6 +12,7 @@ from dualstack.gardener.model.error_texts import (
     UNAUTHORIZED,
     codes_of,
 )
+from dualstack.gardener.shoot_access import ShootError
 from dualstack.gce import errors as gce
 from dualstack.kube import interface as kube
 from dualstack.kube.waiting import WaitTimeout
@@ -19,6 +20,7 @@ from dualstack.model.errors import ComputeError, DualstackError, GateFailed, Inv
 from dualstack.preflight.finding import Cause, PreflightFailed
 
 _BY_CLASS: dict[type[DualstackError], str] = {
+    ShootError: RETRYABLE_DEPENDENCIES,
     InvalidInput: CONFIGURATION_PROBLEM,
     Unsupported: CONFIGURATION_PROBLEM,
     GateFailed: RETRYABLE_DEPENDENCIES,

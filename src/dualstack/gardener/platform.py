@@ -6,15 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dualstack.cutover.platform import Member
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
 from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.gardener.model import infrastructure
-from dualstack.gardener.model.kinds import MACHINE
 from dualstack.gardener.model.names import NOTE
-from dualstack.gce.gather import gather_all
-from dualstack.kube.interface import Kube
 from dualstack.model import cidr
-from dualstack.model.kinds import NODE
 from dualstack.plan.facts import ControllerFacts, SavedRoute
 
 
@@ -26,14 +23,17 @@ class GardenerPlatform:
     namespace: the shoot's technical ID.
     """
 
-    kube: Kube
+    clusters: Clusters
     namespace: str
     record: InfrastructureRecord
     manager: CloudControllerManager
 
     async def members(self) -> tuple[Member, ...]:
-        """One for each Machine and each Node."""
-        nodes, machines = await gather_all(self.kube.list(NODE), self.kube.list(MACHINE, self.namespace))
+        """One for each Machine and each Node.
+
+        Running VMs that have neither close every gate.
+        """
+        machines, nodes = await self.clusters.machines_and_nodes(self.namespace)
         machine_of, node_of = ({each["metadata"]["name"]: each for each in found} for found in (machines, nodes))
         return tuple(
             Member.of(name, node_of.get(name), *(of[name] for of in (machine_of, node_of) if name in of))

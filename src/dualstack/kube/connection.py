@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -49,6 +50,39 @@ def find_connection(
     )
 
 
+def connection_from(kubeconfig: str, source: str, *, token: str | None = None) -> SingleConfig:
+    """The current context of a kubeconfig that is not a file, with `token` instead of what its user has, if given.
+
+    source: what it is, for messages. InvalidInput if it cannot be used. It comes from another user, so it may neither
+    run a program nor read a file of this machine.
+    """
+    config, ignored = _parse(lambda: kubeconfig, source)
+    name = config.current_context or ""
+    if name not in config.contexts:
+        raise InvalidInput(f"{source}: its current context {name!r} is not defined")
+    context = config.contexts[name]
+    if context.cluster not in config.clusters:
+        raise InvalidInput(f"{source}: cluster {context.cluster!r} of its current context is not defined")
+    if token is not None:
+        config.users = {context.user or "": User(token=token)}
+    user, cluster = config.users.get(context.user or "") or User(), config.clusters[context.cluster]
+    outside = {
+        "exec": user.exec,
+        "auth-provider": user.auth_provider,
+        "tokenFile": user.token_file,
+        "client-certificate": user.client_cert,
+        "client-key": user.client_key,
+        "certificate-authority": cluster.certificate_auth,
+        **dict.fromkeys(ignored.get(("cluster", context.cluster), ()), True),
+        **({} if token else dict.fromkeys(ignored.get(("user", context.user or ""), ()), True)),
+    }
+    if found := [field for field, value in outside.items() if value]:
+        raise InvalidInput(
+            f"{source}: {', '.join(found)} is not supported here; use a token, or data in the kubeconfig"
+        )
+    return SingleConfig(context_name=name, context=context, cluster=cluster, user=user)
+
+
 def _choose(files: list[Path], source: str, context: str | None) -> SingleConfig:
     """The first file that defines a name, or the current context, wins, as in kubectl."""
     merged = KubeConfig(clusters={}, contexts={}, users={})
@@ -89,8 +123,25 @@ def _read(file: Path) -> tuple[KubeConfig, dict[tuple[str, str], list[str]]]:
 
     Relative paths in the file are relative to its folder. An empty file is an empty kubeconfig.
     """
+    command = f"; check it with `kubectl config view --kubeconfig {file}`"
+    config, ignored = _parse(lambda: file.read_text(encoding="utf-8"), f"kubeconfig {file}", command)
+    for entry, names in (
+        *((cluster, ("certificate_auth",)) for cluster in config.clusters.values()),
+        *((user, ("client_cert", "client_key", "token_file")) for user in config.users.values()),
+        *((user.exec, ("command",)) for user in config.users.values() if user.exec and os.sep in user.exec.command),
+    ):
+        for name in names:
+            value = getattr(entry, name)
+            setattr(entry, name, str(file.absolute().parent / value) if value else None)
+    return config, ignored
+
+
+def _parse(
+    read: Callable[[], str], source: str, command: str = ""
+) -> tuple[KubeConfig, dict[tuple[str, str], list[str]]]:
+    """The content, and the ignored fields by kind and name of their entry. command: how to check it, for messages."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        content = yaml.safe_load(read()) or {}
         lists = {key: content.get(key) or [] for key in ("clusters", "contexts", "users")}
         config = KubeConfig.from_dict({**content, **lists})
         ignored = {
@@ -100,21 +151,11 @@ def _read(file: Path) -> tuple[KubeConfig, dict[tuple[str, str], list[str]]]:
             if (found := [name for name in _IGNORED if name in (entry.get(kind) or {})])
         }
     except OSError as error:
-        raise InvalidInput(f"kubeconfig {file}: {error.strerror}") from error
+        raise InvalidInput(f"{source}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"kubeconfig {file}: not YAML: {' '.join(str(error).split())}") from error
+        raise InvalidInput(f"{source}: not YAML: {' '.join(str(error).split())}") from error
     except (AttributeError, KeyError, TypeError, msgspec.ValidationError) as error:
-        raise InvalidInput(
-            f"kubeconfig {file}: not a kubeconfig: {error}; check it with `kubectl config view --kubeconfig {file}`"
-        ) from error
-    for entry, names in (
-        *((cluster, ("certificate_auth",)) for cluster in config.clusters.values()),
-        *((user, ("client_cert", "client_key", "token_file")) for user in config.users.values()),
-        *((user.exec, ("command",)) for user in config.users.values() if user.exec and os.sep in user.exec.command),
-    ):
-        for name in names:
-            value = getattr(entry, name)
-            setattr(entry, name, str(file.absolute().parent / value) if value else None)
+        raise InvalidInput(f"{source}: not a kubeconfig: {error}{command}") from error
     return config, ignored
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
 
 import structlog
 
-from dualstack.kube.client import LightkubeKube
 from dualstack.kube.interface import NotFound
 from dualstack.model.errors import KubeError
 from dualstack.model.kinds import Kind, Manifest
@@ -23,8 +22,20 @@ Handle = Callable[[str | None, Manifest], None]
 """Takes a change (`ADDED`, `MODIFIED` or `DELETED`; None in the first list) and the object."""
 
 
+class Watched(Protocol):
+    """An API server whose objects can be followed."""
+
+    async def snapshot(self, kind: Kind) -> tuple[list[Manifest], str]:
+        """All objects, and the resource version at which a watch continues."""
+        ...
+
+    def watch(self, kind: Kind, version: str) -> AsyncIterator[tuple[str, Manifest]]:
+        """The changes since `version`: `ADDED`, `MODIFIED` or `DELETED`, and the object."""
+        ...
+
+
 async def follow(
-    kube: LightkubeKube,
+    kube: Watched,
     kind: Kind,
     handle: Handle,
     listed: Callable[[], None],
@@ -77,7 +88,7 @@ async def follow(
             await asyncio.sleep(wait)
 
 
-async def _snapshot(kube: LightkubeKube, kind: Kind) -> tuple[list[Manifest], str | None]:
+async def _snapshot(kube: Watched, kind: Kind) -> tuple[list[Manifest], str | None]:
     try:
         return await kube.snapshot(kind)
     except NotFound:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dualstack.clock import ScaledClock
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.controlplane import ControlPlaneController
 from dualstack.gardener.controllers.infrastructure.reconcile import InfrastructureController
 from dualstack.gardener.controllers.network import NetworkController
@@ -16,7 +17,6 @@ from dualstack.gardener.controllers.shoot import ShootController
 from dualstack.gardener.controllers.shoot.annotations import AnnotationController
 from dualstack.gardener.controllers.workers import WorkersController
 from dualstack.gce.access import ComputeClients
-from dualstack.kube.interface import Kube
 from dualstack.model.events import Listener
 from dualstack.operator.landscape import BESIDE_GARDENER, GARDENER
 
@@ -46,22 +46,26 @@ class OperatorOptions:
     prober_image: str = ""
     landscape: str = GARDENER
     controllers: tuple[str, ...] = BESIDE_GARDENER
+    garden_kubeconfig: Path | None = None
+    """The garden; None: the seed, which `kubeconfig` is."""
 
 
 @asynccontextmanager
-async def assemble(kube: Kube, emit: Listener, options: OperatorOptions) -> AsyncIterator[Mapping[str, Controller]]:
+async def assemble(
+    clusters: Clusters, emit: Listener, options: OperatorOptions
+) -> AsyncIterator[Mapping[str, Controller]]:
     """The chosen controllers by name; closes their clients at the end."""
     clock = options.clock
     computes = ComputeClients(clock, endpoint=options.compute_endpoint)
     every: dict[str, Controller] = {
-        "shoot": ShootController(kube, clock, emit, rollout=options.rollout),
-        "annotations": AnnotationController(kube, clock, emit),
+        "shoot": ShootController(clusters, clock, emit, rollout=options.rollout),
+        "annotations": AnnotationController(clusters, clock, emit),
         "infrastructure": InfrastructureController(
-            kube, computes, clock, emit, strategy=options.strategy, prober_image=options.prober_image
+            clusters, computes, clock, emit, strategy=options.strategy, prober_image=options.prober_image
         ),
-        "controlplane": ControlPlaneController(kube, clock),
-        "network": NetworkController(kube, clock),
-        "worker": WorkersController(kube, clock),
+        "controlplane": ControlPlaneController(clusters, clock),
+        "network": NetworkController(clusters, clock),
+        "worker": WorkersController(clusters, clock),
     }
     try:
         names = [*options.controllers, *(["annotations"] if "shoot" in options.controllers else [])]

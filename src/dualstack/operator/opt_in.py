@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import structlog
 
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.model.kinds import CLUSTER, SHOOT
 from dualstack.gardener.model.names import ENABLED
-from dualstack.kube.interface import Kube
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 from dualstack.operator.queue import Key
@@ -27,16 +27,16 @@ def is_opted_in(shoot: Manifest | None) -> bool:
 class OptIn:
     """Whether the Shoot of a key has opted in, read at each reconcile from the Shoot or its copy in the Cluster."""
 
-    def __init__(self, kube: Kube) -> None:
-        self._kube = kube
+    def __init__(self, clusters: Clusters) -> None:
+        self._clusters = clusters
         self._told: set[Key] = set()
 
     async def allows(self, key: Key) -> bool:
         """False, with one line in the log, for a Shoot without the annotation. Raises KubeError."""
         if key.controller in OF_SHOOTS:
-            shoot = await self._kube.get(SHOOT, key.name, key.namespace)
+            shoot = await self._clusters.garden.get(SHOOT, key.name, key.namespace)
         else:
-            shoot = dig(await self._kube.get(CLUSTER, key.namespace), "spec", "shoot")
+            shoot = dig(await self._clusters.seed.get(CLUSTER, key.namespace), "spec", "shoot")
         if is_opted_in(shoot):
             self._told.discard(key)
             return True

@@ -12,7 +12,11 @@ from functools import partial
 from types import FrameType
 
 import structlog
+from lightkube.config.kubeconfig import SingleConfig
 
+from dualstack.gardener.clusters import Clusters
+from dualstack.gardener.model.kinds import SHOOT
+from dualstack.gardener.shoot_access import ShootAccess
 from dualstack.kube.client import LightkubeKube, certificate_fault
 from dualstack.kube.connection import find_connection
 from dualstack.kube.interface import Invalid, NotFound, Unauthenticated, Unavailable
@@ -26,6 +30,7 @@ from dualstack.operator.landscape import STANDALONE, refuse_beside_gardener
 from dualstack.operator.opt_in import OptIn
 from dualstack.operator.output import EventStream, Metrics, all_of, configure_logging, log_event
 from dualstack.operator.queue import Key, KeyedQueue
+from dualstack.operator.shoot_nodes import ShootNodes
 from dualstack.operator.watches import Watches
 from dualstack.stdin_watch import exit_when_stdin_closes
 
@@ -67,7 +72,7 @@ async def _run(options: OperatorOptions) -> None:
 
 
 async def _operate(options: OperatorOptions) -> None:
-    connection = find_connection(options.kubeconfig)
+    connections = _connections(options)
     async with AsyncExitStack() as stack:
         health, metrics = Health(), Metrics()
         beat = asyncio.create_task(health.beat())
@@ -82,11 +87,16 @@ async def _operate(options: OperatorOptions) -> None:
             metrics.watch(events)
             listeners.append(events.write)
         emit = all_of(*listeners)
-        kube = LightkubeKube.connect(connection)
-        stack.push_async_callback(kube.close)
-        controllers = await stack.enter_async_context(assemble(kube, emit, options))
+        clients = [LightkubeKube.connect(connection) for connection in connections]
+        for client in clients:
+            stack.push_async_callback(client.close)
+        seed, garden = clients[0], clients[-1]
+        access = ShootAccess(seed)
+        stack.push_async_callback(access.close)
+        clusters = Clusters(garden=garden, seed=seed, shoot=access.of)
+        controllers = await stack.enter_async_context(assemble(clusters, emit, options))
 
-        opt_in = OptIn(kube)
+        opt_in = OptIn(clusters)
 
         async def reconcile(key: Key) -> float | None:
             if not await opt_in.allows(key):
@@ -95,11 +105,16 @@ async def _operate(options: OperatorOptions) -> None:
 
         queue = KeyedQueue(reconcile, options.clock, metrics.outcome)
         stack.push_async_callback(queue.close)
-        handlers = Watches(queue.add, options.controllers).handlers()
+        nodes = ShootNodes(access, queue.add)
+        stack.push_async_callback(nodes.close)
+        handlers = Watches(queue.add, options.controllers, nodes).handlers()
         health.expect(handlers)
-        await _reach(kube, connection.cluster.server, handlers)
-        if options.landscape == STANDALONE:
-            await refuse_beside_gardener(kube, handlers, options.clock.now())
+        kube_of = {kind: garden if kind == SHOOT else seed for kind in handlers}
+        for client, connection in zip(clients, connections, strict=True):
+            kinds = [kind for kind in handlers if kube_of[kind] is client]
+            await _reach(client, connection.cluster.server, kinds)
+            if options.landscape == STANDALONE:
+                await refuse_beside_gardener(client, kinds, options.clock.now())
         announced: list[OperatorReady] = []
 
         def listed(kind: Kind) -> None:
@@ -110,7 +125,15 @@ async def _operate(options: OperatorOptions) -> None:
 
         async with asyncio.TaskGroup() as group:
             for kind, handle in handlers.items():
-                group.create_task(follow(kube, kind, handle, partial(listed, kind), partial(health.failed, kind)))
+                group.create_task(
+                    follow(kube_of[kind], kind, handle, partial(listed, kind), partial(health.failed, kind))
+                )
+
+
+def _connections(options: OperatorOptions) -> list[SingleConfig]:
+    """To the seed, and to the garden if it is another API server."""
+    seed = find_connection(options.kubeconfig)
+    return [seed] if options.garden_kubeconfig is None else [seed, find_connection(options.garden_kubeconfig)]
 
 
 async def _reach(kube: LightkubeKube, server: str, kinds: Iterable[Kind]) -> None:

@@ -9,11 +9,13 @@ from dualstack.gardener.controllers.extension import is_pending, operation_of
 from dualstack.gardener.model.annotations import own
 from dualstack.gardener.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
 from dualstack.gardener.model.names import OPERATION, RECONCILE
+from dualstack.gardener.model.shoot import technical_id
 from dualstack.gardener.render.cni import CNIS
 from dualstack.kube.watching import Handle
-from dualstack.model.kinds import NODE, Kind, Manifest
+from dualstack.model.kinds import Kind, Manifest
 from dualstack.operator.opt_in import is_opted_in
 from dualstack.operator.queue import Key
+from dualstack.operator.shoot_nodes import ShootNodes
 
 EXTENSIONS = {INFRASTRUCTURE: "infrastructure", CONTROL_PLANE: "controlplane", NETWORK: "network", WORKER: "worker"}
 """The extension kinds and the controllers that reconcile them."""
@@ -106,39 +108,23 @@ class AnnotationInterest:
         self._seen.pop(found["metadata"].get("uid", ""), None)
 
 
-class NodeInterest:
-    """A Node concerns every migration when it appears, disappears, or changes its pod CIDRs."""
-
-    def __init__(self) -> None:
-        self._cidrs: dict[str, tuple[str, ...]] = {}
-
-    def wakes(self, found: Manifest) -> bool:
-        """Whether the event may move a migration on."""
-        name = found["metadata"]["name"]
-        cidrs = tuple((found.get("spec") or {}).get("podCIDRs") or ())
-        changed = self._cidrs.get(name) != cidrs
-        self._cidrs[name] = cidrs
-        return changed
-
-    def forget(self, found: Manifest) -> None:
-        """Forget a deleted Node."""
-        self._cidrs.pop(found["metadata"]["name"], None)
-
-
 class Watches:
-    """The kinds that the controllers of these names watch, and the keys that their changes add."""
+    """The kinds that the controllers of these names watch, and the keys that their changes add.
 
-    def __init__(self, add: Callable[[Key], None], controllers: Collection[str]) -> None:
+    nodes: the watches of the Nodes in the shoots.
+    """
+
+    def __init__(self, add: Callable[[Key], None], controllers: Collection[str], nodes: ShootNodes) -> None:
         self._add = add
         self._controllers = controllers
+        self._shoot_nodes = nodes
         self._shoots = ShootInterest()
         self._extensions = ExtensionInterest()
-        self._nodes = NodeInterest()
         self._annotations = AnnotationInterest()
 
     def handlers(self) -> Mapping[Kind, Handle]:
-        """The watched kinds with their handlers."""
-        of_shoot: dict[Kind, Handle] = {SHOOT: self._shoot, NODE: self._node} if "shoot" in self._controllers else {}
+        """The watched kinds with their handlers: Shoots in the garden, all others in the seed."""
+        of_shoot: dict[Kind, Handle] = {SHOOT: self._shoot} if "shoot" in self._controllers else {}
         extensions = [kind for kind, controller in EXTENSIONS.items() if controller in self._controllers]
         return {**of_shoot, **dict.fromkeys(extensions, self._extension)}
 
@@ -146,7 +132,9 @@ class Watches:
         if change == "DELETED":
             self._shoots.forget(found)
             self._annotations.forget(found)
+            self._shoot_nodes.gone(key_of("shoot", found), technical_id(found))
             return
+        self._shoot_nodes.see(found)
         if self._shoots.wakes(found):
             self._add(key_of("shoot", found))
         if self._annotations.wakes(found):
@@ -156,6 +144,8 @@ class Watches:
         if change == "DELETED":
             self._extensions.forget(found)
             self._annotations.forget(found)
+            if found["kind"] == INFRASTRUCTURE.kind:
+                self._shoot_nodes.gone(key_of("shoot", found), found["metadata"]["namespace"])
             return
         if found["kind"] == INFRASTRUCTURE.kind and self._annotations.wakes(found):
             for key in self._shoots.known():  # none where the Shoot controller does not run
@@ -163,12 +153,3 @@ class Watches:
         if self._extensions.wakes(found):
             controller = next(name for kind, name in EXTENSIONS.items() if kind.kind == found["kind"])
             self._add(key_of(controller, found))
-
-    def _node(self, change: str | None, found: Manifest) -> None:
-        if change == "DELETED":
-            self._nodes.forget(found)
-        elif not self._nodes.wakes(found):
-            return
-        if change is not None:
-            for key in self._shoots.known():
-                self._add(key)

@@ -69,6 +69,10 @@ class Platform(Protocol):
         """Create the objects and the resources of the cluster at rest, IPv4-only. InvalidInput if it cannot be."""
         ...
 
+    def access(self, server: str) -> Sequence[Manifest]:
+        """The Secrets through which controllers find the API server with the nodes, which has this URL."""
+        ...
+
     @property
     def controls(self) -> Sequence[ControlPart]:
         """What the control endpoint has for this platform alone."""

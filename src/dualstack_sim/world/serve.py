@@ -15,13 +15,12 @@ from typing import Any
 
 import aiohttp
 import msgspec
-import yaml
 from aiohttp import web
 from lightkube.config.kubeconfig import SingleConfig
 
 from dualstack.clock import ScaledClock
 from dualstack.model.errors import InvalidInput
-from dualstack.model.kinds import Manifest
+from dualstack.model.kinds import SECRET, Manifest
 from dualstack.stdin_watch import exit_when_stdin_closes
 from dualstack_sim.actors.actor_group import ActorGroup
 from dualstack_sim.actors.compute_api import ComputeApi
@@ -42,6 +41,7 @@ from dualstack_sim.steppable_clock import SteppableClock
 from dualstack_sim.world.api_server.server import build_on
 from dualstack_sim.world.compute_serve import listen, on_signals, start_site
 from dualstack_sim.world.control import STATE, create_control
+from dualstack_sim.world.kubeconfig import kubeconfig
 from dualstack_sim.world.platforms import PLATFORMS
 
 _SETTLE_SECONDS = 1800.0
@@ -143,6 +143,8 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
             platform.build(objects, compute, token_uri=f"{urls['compute']}/token", clock=clock, chance=chance)
         except ApiError as refused:
             raise InvalidInput(f"the simulated cloud refuses the cluster: {refused.message}") from refused
+        for secret in platform.access(urls["kubernetes"]):
+            objects.create(SECRET, secret)
 
     applications: dict[str, web.Application] = {}
     if options.kubernetes is not None:
@@ -185,12 +187,12 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
         control[STATE].remember_start(compute.dump())
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualstack-sim-")))
-    kubeconfig = folder / "kubeconfig"
+    file = folder / "kubeconfig"
     token = "simulated" if options.kubernetes is None else None  # the proxy adds credentials
-    kubeconfig.write_text(_kubeconfig(urls["kubernetes"], token), encoding="utf-8")
+    file.write_text(kubeconfig(urls["kubernetes"], token), encoding="utf-8")
     return {
         "computeEndpoint": urls["compute"],
-        "kubeconfig": str(kubeconfig),
+        "kubeconfig": str(file),
         "controlEndpoint": urls["control"],
         "clock": {
             "origin": clock.formula_origin if isinstance(clock, SteppableClock) else clock.origin,
@@ -209,17 +211,3 @@ def _environment(facts: Mapping[str, Any]) -> str:
         "DUALSTACK_CLOCK_SPEED": facts["clock"]["speed"],
     }
     return "".join(f"export {name}={shlex.quote(str(value))}\n" for name, value in variables.items())
-
-
-def _kubeconfig(server: str, token: str | None) -> str:
-    return yaml.safe_dump(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "simulated", "cluster": {"server": server}}],
-            "users": [{"name": "anyone", "user": {"token": token} if token else {}}],
-            "contexts": [{"name": "simulated", "context": {"cluster": "simulated", "user": "anyone"}}],
-            "current-context": "simulated",
-        },
-        sort_keys=False,
-    )

@@ -12,6 +12,7 @@ from dualstack.gardener.platform import GardenerPlatform
 from dualstack.gce import ComputeClient
 from dualstack.model import kinds
 from tests.sim.infrastructure.scene import Scene
+from tests.support.clusters import one_api_server
 
 
 async def actuator_of(made: Scene) -> tuple[CloudActuator, ComputeClient]:
@@ -26,7 +27,7 @@ async def actuator_of(made: Scene) -> tuple[CloudActuator, ComputeClient]:
     actuator = CloudActuator(
         compute=compute,
         cluster=desired.cluster,
-        platform=GardenerPlatform(made.kube, made.namespace, record, manager),
+        platform=GardenerPlatform(one_api_server(made.kube), made.namespace, record, manager),
         decoys=decoys,
         clock=made.clock,
     )

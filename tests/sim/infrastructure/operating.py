@@ -20,8 +20,10 @@ from dualstack.model.kinds import Manifest
 from dualstack.operator.assembly import Controller
 from dualstack.operator.landscape import CONTROLLERS
 from dualstack.operator.queue import Key, KeyedQueue
+from dualstack.operator.shoot_nodes import ShootNodes
 from dualstack.operator.watches import Watches
 from tests.sim.infrastructure.scene import PROBER_IMAGE, QUICK, Scene
+from tests.support.clusters import OneShoot, one_api_server
 
 LONGEST = 60.0
 """Wall seconds until a test gives up; simulated time would depend on the load of the machine."""
@@ -36,12 +38,12 @@ class Operating:
         self.outcomes: Counter[tuple[str, str]] = Counter()
         infrastructure = made.controller(**{"settings": QUICK, "prober_image": PROBER_IMAGE} | options)
         self._controllers: dict[str, Controller] = {
-            "shoot": ShootController(kube, clock, emit),
-            "annotations": AnnotationController(kube, clock, emit),
+            "shoot": ShootController(one_api_server(kube), clock, emit),
+            "annotations": AnnotationController(one_api_server(kube), clock, emit),
             "infrastructure": infrastructure,
-            "controlplane": ControlPlaneController(kube, clock),
-            "network": NetworkController(kube, clock),
-            "worker": WorkersController(kube, clock),
+            "controlplane": ControlPlaneController(one_api_server(kube), clock),
+            "network": NetworkController(one_api_server(kube), clock),
+            "worker": WorkersController(one_api_server(kube), clock),
         }
         self.queue = KeyedQueue(self._reconcile, clock, self._count)
 
@@ -80,7 +82,8 @@ class Operating:
 async def operating(made: Scene, **options: Any) -> AsyncIterator[Operating]:
     """The operator runs. `options` are those of the Infrastructure controller."""
     running = Operating(made, **options)
-    watches = Watches(running.queue.add, CONTROLLERS).handlers()
+    nodes = ShootNodes(OneShoot(made.kube_over_http), running.queue.add)
+    watches = Watches(running.queue.add, CONTROLLERS, nodes).handlers()
     listed = {kind: asyncio.Event() for kind in watches}
     tasks = [
         asyncio.create_task(follow(made.kube_over_http, kind, handle, listed[kind].set))
@@ -93,4 +96,5 @@ async def operating(made: Scene, **options: Any) -> AsyncIterator[Operating]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await nodes.close()
         await running.queue.close()

@@ -43,6 +43,7 @@ from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
+from tests.support.clusters import one_api_server
 from tests.support.controller_pods import ControllerPods
 from tests.support.ledger import ledger_of
 from tests.support.loopback import connection, on_loopback
@@ -96,7 +97,7 @@ class Scene:
     def controller(self, **options: Any) -> InfrastructureController:
         """A controller of its own, as after a restart of the process."""
         emit = options.pop("emit", self.events.append)
-        return InfrastructureController(self.kube, self.clients, self.clock, emit, **options)
+        return InfrastructureController(one_api_server(self.kube), self.clients, self.clock, emit, **options)
 
     async def reconcile(self, **options: Any) -> float | None:
         """One reconcile by a controller of its own, with short barriers unless `options` say otherwise."""

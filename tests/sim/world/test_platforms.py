@@ -68,6 +68,9 @@ class PlainPlatform:
         for name in ("calico-node", "echo"):
             store.create(DAEMON_SET, daemon_set(name))
 
+    def access(self, server: str) -> Sequence[Manifest]:
+        return ()
+
     def guests(self, context: ActorContext) -> TaggedGuests:
         return TaggedGuests(context, [TAG], "echo", lambda _: Registration())
 

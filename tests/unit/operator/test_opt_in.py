@@ -14,6 +14,7 @@ from dualstack.operator.queue import Key
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.definitions import definitions
+from tests.support.clusters import one_api_server
 from tests.support.store_kube import StoreKube
 
 NS = "shoot--foo--bar"
@@ -50,7 +51,7 @@ def keys() -> list[Key]:
     [({}, False), ({ENABLED: "false"}, False), ({ENABLED: "yes"}, False), ({ENABLED: "true"}, True)],
 )
 async def test_x2_only_a_shoot_that_has_opted_in_is_touched(annotations: dict[str, str], allowed: bool) -> None:
-    opt_in = OptIn(StoreKube(world(annotations)))
+    opt_in = OptIn(one_api_server(StoreKube(world(annotations))))
     assert {await opt_in.allows(key) for key in keys()} == {allowed}
 
 
@@ -58,4 +59,4 @@ async def test_x2_what_is_not_there_has_not_opted_in() -> None:
     store = world({ENABLED: "true"})
     store.delete(SHOOT, "bar", "garden-foo")
     store.delete(CLUSTER, NS)
-    assert {await OptIn(StoreKube(store)).allows(key) for key in keys()} == {False}
+    assert {await OptIn(one_api_server(StoreKube(store))).allows(key) for key in keys()} == {False}

@@ -7,13 +7,25 @@ from click import BadParameter
 
 from dualstack.cli.operator import ControllerNames
 from dualstack.gardener.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
-from dualstack.model.kinds import NODE, Kind, Manifest
+from dualstack.kube.watching import Watched
+from dualstack.model.kinds import Kind, Manifest
 from dualstack.operator.landscape import CONTROLLERS
 from dualstack.operator.queue import Key
-from dualstack.operator.watches import ExtensionInterest, NodeInterest, ShootInterest, Watches
+from dualstack.operator.shoot_nodes import ShootNodes
+from dualstack.operator.watches import ExtensionInterest, ShootInterest, Watches
 from tests.support.manifests import opted_in
 
 OPERATION = "gardener.cloud/operation"
+
+
+class _NoShoots:
+    """Access to shoots that is never used."""
+
+    def of(self, namespace: str) -> Watched:
+        raise AssertionError(namespace)
+
+    async def forget(self, namespace: str) -> None:
+        raise AssertionError(namespace)
 
 
 def shoot(generation: int = 1, operation: str | None = None, uid: str = "u") -> Manifest:
@@ -87,30 +99,19 @@ def test_extensions_of_other_types_are_ignored() -> None:
     assert interest.wakes(extension("Error", "reconcile", kind="Network", type_="cilium"))
 
 
-def node(*cidrs: str) -> Manifest:
-    return {"kind": "Node", "metadata": {"name": "n"}, "spec": {"podCIDRs": list(cidrs)} if cidrs else {}}
-
-
-def test_a_node_matters_when_its_pod_cidrs_change() -> None:
-    interest = NodeInterest()
-    assert interest.wakes(node())
-    assert not interest.wakes(node()), "a heartbeat"
-    assert interest.wakes(node("100.96.0.0/24", "2600::/112"))
-    assert not interest.wakes(node("100.96.0.0/24", "2600::/112"))
-
-
 @pytest.mark.parametrize(
     ("controllers", "kinds"),
     [
-        (CONTROLLERS, {SHOOT, NODE, INFRASTRUCTURE, CONTROL_PLANE, NETWORK, WORKER}),
+        (CONTROLLERS, {SHOOT, INFRASTRUCTURE, CONTROL_PLANE, NETWORK, WORKER}),
         (("infrastructure",), {INFRASTRUCTURE}),
-        (("shoot", "controlplane", "network", "worker"), {SHOOT, NODE, CONTROL_PLANE, NETWORK, WORKER}),
+        (("shoot", "controlplane", "network", "worker"), {SHOOT, CONTROL_PLANE, NETWORK, WORKER}),
     ],
 )
 def test_r2_only_the_kinds_of_the_chosen_controllers_are_watched(
     controllers: tuple[str, ...], kinds: set[Kind]
 ) -> None:
-    assert set(Watches(lambda _: None, controllers).handlers()) == kinds
+    nodes = ShootNodes(_NoShoots(), lambda _: None)
+    assert set(Watches(lambda _: None, controllers, nodes).handlers()) == kinds
 
 
 @pytest.mark.parametrize(

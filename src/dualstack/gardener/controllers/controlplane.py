@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dualstack.clock import Clock
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
 from dualstack.gardener.controllers.extension import CONTROL_PLANE_EXTENSION, ExtensionReconciler, RequeueAfter, Status
 from dualstack.gardener.controllers.rollout import apply_managed, await_in_cluster
@@ -30,10 +31,10 @@ _RECHECK = 15.0
 class ControlPlaneController:
     """Renders the seed's objects, has the resource manager apply them, and waits until they run."""
 
-    def __init__(self, kube: Kube, clock: Clock) -> None:
-        self._kube = kube
+    def __init__(self, clusters: Clusters, clock: Clock) -> None:
+        self._kube = clusters.seed
         self._clock = clock
-        self._protocol = ExtensionReconciler(kube, clock, CONTROL_PLANE_EXTENSION, self._act)
+        self._protocol = ExtensionReconciler(clusters.seed, clock, CONTROL_PLANE_EXTENSION, self._act)
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
         """One reconcile, as `ExtensionReconciler.reconcile`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.model.kinds import MACHINE
 from dualstack.kube.interface import Kube
 from dualstack.model.conditions import find_condition
@@ -19,10 +20,14 @@ _LONGEST = 300
 _GOOD_PHASES = ("Running", "Available")
 
 
-async def of_machines(kube: Kube, namespace: str) -> str:
+async def of_machines(clusters: Clusters, namespace: str) -> str:
     """The Machines and Nodes of a shoot that are not ready; empty when all are, or when they cannot be read."""
     with suppress(KubeError):
-        return listed(machine_problems(await kube.list(MACHINE, namespace)), node_problems(await kube.list(NODE)))
+        machines = machine_problems(await clusters.seed.list(MACHINE, namespace))
+        try:
+            return listed(machines, node_problems(await clusters.shoot(namespace).list(NODE)))
+        except KubeError as error:
+            return listed(machines, [str(error)])
     return ""
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dualstack.clock import Clock
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.extension import NETWORK_EXTENSION, ExtensionReconciler, Status
 from dualstack.gardener.controllers.rollout import apply_managed, await_in_cluster
 from dualstack.gardener.model.names import managed_resource_network
 from dualstack.gardener.model.networks import networks
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.cni import cni_of
-from dualstack.kube.interface import Kube
 from dualstack.model.cidr import families
 from dualstack.model.kinds import Manifest
 
@@ -17,10 +17,10 @@ from dualstack.model.kinds import Manifest
 class NetworkController:
     """Renders the CNI, waits until it runs on every node, and only then reports its families."""
 
-    def __init__(self, kube: Kube, clock: Clock) -> None:
-        self._kube = kube
+    def __init__(self, clusters: Clusters, clock: Clock) -> None:
+        self._clusters, self._kube = clusters, clusters.seed
         self._clock = clock
-        self._protocol = ExtensionReconciler(kube, clock, NETWORK_EXTENSION, self._act)
+        self._protocol = ExtensionReconciler(clusters.seed, clock, NETWORK_EXTENSION, self._act)
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
         """One reconcile, as `ExtensionReconciler.reconcile`."""
@@ -33,5 +33,6 @@ class NetworkController:
         name = managed_resource_network(view.cni)
         await apply_managed(self._kube, name, found["metadata"]["namespace"], objects)
         if not view.hibernated:
-            await await_in_cluster(self._kube, self._clock, objects, tell=self._protocol.teller(found))
+            live = self._clusters.shoot(view.technical_id)
+            await await_in_cluster(live, self._clock, objects, tell=self._protocol.teller(found))
         return {"ipFamilies": list(families(current.pods))}

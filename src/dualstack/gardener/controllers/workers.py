@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dualstack.clock import Clock
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers import diagnosis
 from dualstack.gardener.controllers.extension import WORKER_EXTENSION, ExtensionReconciler, Status
 from dualstack.gardener.controllers.rollout import deployment_missing
@@ -21,7 +22,6 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import machine_class
 from dualstack.gardener.render.pool_hash import pool_hash
 from dualstack.kube.apply import apply
-from dualstack.kube.interface import Kube
 from dualstack.kube.waiting import Tell, wait_until
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
@@ -47,10 +47,10 @@ class Zone:
 class WorkersController:
     """Keeps one machine class and one machine deployment for each zone of each pool."""
 
-    def __init__(self, kube: Kube, clock: Clock) -> None:
-        self._kube = kube
+    def __init__(self, clusters: Clusters, clock: Clock) -> None:
+        self._clusters, self._kube = clusters, clusters.seed
         self._clock = clock
-        self._protocol = ExtensionReconciler(kube, clock, WORKER_EXTENSION, self._act)
+        self._protocol = ExtensionReconciler(clusters.seed, clock, WORKER_EXTENSION, self._act)
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
         """One reconcile, as `ExtensionReconciler.reconcile`."""
@@ -112,7 +112,7 @@ class WorkersController:
             interval=INTERVAL,
             timeout=TIMEOUT,
             extend=True,
-            diagnose=lambda: diagnosis.of_machines(self._kube, view.technical_id),
+            diagnose=lambda: diagnosis.of_machines(self._clusters, view.technical_id),
             tell=tell,
         )
 

@@ -69,6 +69,10 @@ GENERIC_KUBECONFIG_NAME = "generic-token-kubeconfig.secret.gardener.cloud/name"
 """Annotation of the Cluster: the name of the Secret with the kubeconfig that the components of a control plane share;
 without it, the Secret is called `GENERIC_KUBECONFIG` (docs/reference/gardener.md#generic-kubeconfig)."""
 
+SHOOT_ACCESS = "shoot-access-dualstack"
+"""Ours: the Secret with our token for the shoot, which the resource manager renews
+(docs/reference/gardener.md#shoot-access)."""
+
 MANAGED_RESOURCE_CONTROL_PLANE = "extension-controlplane-seed"
 MANAGED_RESOURCE_CONTROL_PLANE_SHOOT = "extension-controlplane-shoot"
 MANAGED_RESOURCE_KUBE_PROXY = "shoot-core-kube-proxy"

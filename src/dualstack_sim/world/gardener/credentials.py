@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from dualstack.gardener.model.names import CLOUD_PROVIDER_SECRET, SERVICE_ACCOUNT_KEY
 from dualstack.model.kinds import SECRET, Manifest
 from dualstack.model.manifests import manifest
+from dualstack_sim.world.kubeconfig import kubeconfig
 
 
 def cloud_provider_secret(namespace: str, project: str, token_uri: str) -> Manifest:
@@ -27,6 +28,12 @@ def cloud_provider_secret(namespace: str, project: str, token_uri: str) -> Manif
     }
     encoded = base64.b64encode(msgspec.json.encode(account)).decode()
     return manifest(SECRET, CLOUD_PROVIDER_SECRET, namespace, type="Opaque", data={SERVICE_ACCOUNT_KEY: encoded})
+
+
+def shoot_access(namespace: str, server: str) -> Manifest:
+    """The Secret `gardener` with the kubeconfig of the shoot (docs/reference/gardener.md#shoot-access)."""
+    encoded = base64.b64encode(kubeconfig(server).encode()).decode()
+    return manifest(SECRET, "gardener", namespace, type="Opaque", data={"kubeconfig": encoded})
 
 
 @cache

@@ -21,6 +21,7 @@ from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.kube.interface import ObjectStore
 from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.gardener.builder import World, build
+from dualstack_sim.world.gardener.credentials import shoot_access
 from dualstack_sim.world.gardener.guests import ShootGuests
 from dualstack_sim.world.gardener.knobs import Garden
 from dualstack_sim.world.gardener.node_placements import with_node_count
@@ -61,6 +62,9 @@ class GardenerPlatform:
             chance=chance,
             garden=self._garden,
         )
+
+    def access(self, server: str) -> Sequence[Manifest]:
+        return [shoot_access(self.namespace, server)]
 
     def guests(self, context: ActorContext) -> ShootGuests:
         return ShootGuests(context)

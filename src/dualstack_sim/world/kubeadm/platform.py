@@ -101,6 +101,9 @@ class VmPlatform:
     def controls(self) -> Sequence[ControlPart]:
         return () if self._static is None else (self._static,)
 
+    def access(self, server: str) -> Sequence[Manifest]:
+        return ()
+
     def guests(self, context: ActorContext) -> TaggedGuests:
         register = self._distribution.registrations(self._cluster)
         return TaggedGuests(context, self._cluster.names.tags, END_POINT, register)

@@ -121,6 +121,9 @@ class SnapshotPlatform:
     def controls(self) -> Sequence[ControlPart]:
         return (self._static,)
 
+    def access(self, server: str) -> Sequence[Manifest]:
+        return ()
+
     def guests(self, context: ActorContext) -> Guests:
         known = {}
         for node in self._given.nodes:

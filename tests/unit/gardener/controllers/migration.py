@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tests.support.clusters import one_api_server
 from tests.unit.gardener.controllers.scripted_world import NS, Killed, ScriptedWorld
 
 from dualstack.gardener.controllers.shoot import ShootController
@@ -48,7 +49,9 @@ class Migration:
 
     def restart(self) -> None:
         self.world.restart_operator()
-        self.controller = ShootController(self.world.kube, self.world.clock, self.events.append, rollout=self.rollout)
+        self.controller = ShootController(
+            one_api_server(self.world.kube), self.world.clock, self.events.append, rollout=self.rollout
+        )
 
     def trigger(self) -> None:
         change = {"spec": {"networking": {"ipFamilies": ["IPv4", "IPv6"]}}}

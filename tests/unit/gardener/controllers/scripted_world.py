@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from tests.support.clusters import one_api_server
 from tests.support.manifests import objects_of
 from tests.support.store_kube import StoreKube
 
@@ -210,9 +211,9 @@ class ScriptedWorld:
             gardener_kinds.INFRASTRUCTURE: ExtensionReconciler(
                 self.kube, self.clock, INFRASTRUCTURE_EXTENSION, self._reconcile_infrastructure
             ),
-            gardener_kinds.CONTROL_PLANE: ControlPlaneController(self.kube, self.clock),
-            gardener_kinds.NETWORK: NetworkController(self.kube, self.clock),
-            gardener_kinds.WORKER: WorkersController(self.kube, self.clock),
+            gardener_kinds.CONTROL_PLANE: ControlPlaneController(one_api_server(self.kube), self.clock),
+            gardener_kinds.NETWORK: NetworkController(one_api_server(self.kube), self.clock),
+            gardener_kinds.WORKER: WorkersController(one_api_server(self.kube), self.clock),
         }
 
     def controller(self, kind: Kind) -> Any:

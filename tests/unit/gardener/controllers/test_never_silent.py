@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.support.clusters import one_api_server
 from tests.unit.gardener.controllers.migration import EXAMPLE, GOLDEN, Migration
 from tests.unit.gardener.controllers.scripted_world import NS, ScriptedClock
 
@@ -101,7 +102,7 @@ async def test_p07_a_foreign_timestamp_during_every_wait_does_not_hang_the_shoot
 
 async def test_p07_two_operators_at_once_both_finish() -> None:
     migration = Migration()
-    other = ShootController(migration.world.kube, migration.world.clock, migration.events.append)
+    other = ShootController(one_api_server(migration.world.kube), migration.world.clock, migration.events.append)
     migration.trigger()
 
     async def second() -> None:
@@ -546,7 +547,7 @@ def test_p08_every_annotation_of_the_product_is_known_to_the_check_of_annotation
 
 async def test_p08_an_annotation_without_effect_is_reported_at_once_and_no_longer_when_it_is_gone() -> None:
     migration = Migration()
-    checker = AnnotationController(migration.world.kube, migration.world.clock, migration.events.append)
+    checker = AnnotationController(one_api_server(migration.world.kube), migration.world.clock, migration.events.append)
     annotate(migration, stratgy="compressed", drill="yes")
     for _ in range(3):
         assert await checker.reconcile("bar", "garden-foo") is None
@@ -564,7 +565,7 @@ async def test_p08_an_annotation_without_effect_is_reported_at_once_and_no_longe
 
 async def test_p08_back_is_answered_at_once_when_the_infrastructure_is_dual_stack() -> None:
     migration = Migration()
-    checker = AnnotationController(migration.world.kube, migration.world.clock, migration.events.append)
+    checker = AnnotationController(one_api_server(migration.world.kube), migration.world.clock, migration.events.append)
     annotate(migration, cut_over="back")
     await checker.reconcile("bar", "garden-foo")
     assert "back has no effect: no cut-over runs, because the Shoot is IPv4-only" in errors(migration)[0]["description"]

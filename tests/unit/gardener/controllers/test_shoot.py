@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.clusters import one_api_server
 from tests.support.manifests import cluster_dns_of
 from tests.unit.gardener.controllers.migration import EXAMPLE, GOLDEN, Migration
 from tests.unit.gardener.controllers.scripted_world import NS
@@ -190,7 +191,9 @@ async def test_a_request_before_the_classes_are_ready_rolls_afterwards() -> None
 def test_the_roll_out_mode_is_checked() -> None:
     migration = Migration()
     with pytest.raises(InvalidInput, match="Unsupported value"):
-        ShootController(migration.world.kube, migration.world.clock, migration.events.append, rollout="never")
+        ShootController(
+            one_api_server(migration.world.kube), migration.world.clock, migration.events.append, rollout="never"
+        )
 
 
 async def test_cloud_controller_manager_stays_away_while_the_infrastructure_is_changed() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.clusters import one_api_server
 from tests.support.manifests import cluster_dns_of
 from tests.unit.gardener.controllers.migration import DNS, GOLDEN, NODES, Migration
 from tests.unit.gardener.controllers.scripted_world import NS, Killed
@@ -333,7 +334,7 @@ async def test_killed_before_any_write_of_the_way_back_it_finishes() -> None:
 
 async def test_an_ipv4_cluster_that_never_was_dual_stack_gets_no_announcement() -> None:
     migration = Migration()
-    controller = ShootController(migration.world.kube, migration.world.clock, migration.events.append)
+    controller = ShootController(one_api_server(migration.world.kube), migration.world.clock, migration.events.append)
     ask = {"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}}
     migration.world.store.patch(gardener_kinds.SHOOT, "bar", ask, "garden-foo")
     await controller.reconcile("bar", "garden-foo")

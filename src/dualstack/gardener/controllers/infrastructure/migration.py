@@ -16,6 +16,7 @@ from dualstack.cutover.actuator import Redirection
 from dualstack.cutover.cut_over import CutOver, nothing_deleted
 from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.interface import DirectionChanged
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.controllers.infrastructure.halt import Halt
@@ -31,7 +32,7 @@ from dualstack.gardener.platform import GardenerPlatform
 from dualstack.gce import ComputeClient
 from dualstack.gce.errors import ComputeRefusal
 from dualstack.kube.announcement import announce
-from dualstack.kube.interface import Kube, NotFound
+from dualstack.kube.interface import NotFound
 from dualstack.model.errors import ComputeError, DualstackError, GateFailed, InvalidInput, Unsupported, WithoutEffect
 from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
 from dualstack.model.kinds import Manifest
@@ -61,7 +62,7 @@ class Migration:
     """The cut-over of one Shoot. `strategy` is the name of one, or `auto`."""
 
     compute: ComputeClient
-    kube: Kube
+    clusters: Clusters
     clock: Clock
     emit: Listener
     reporter: Reporter
@@ -169,7 +170,7 @@ class Migration:
     async def _announce_risks(self, reason: str, risks: list[Finding]) -> None:
         if risks:
             await announce(
-                self.kube,
+                self.clusters.seed,
                 self.clock,
                 INFRASTRUCTURE,
                 self.shoot.name,
@@ -227,7 +228,7 @@ class Migration:
         return None if await self._requested_back() else f"annotation {CUT_OVER}: {BACK} was removed"
 
     async def _shoot_now(self) -> Manifest:
-        cluster = await self.kube.get(CLUSTER, self.desired.ns)
+        cluster = await self.clusters.seed.get(CLUSTER, self.desired.ns)
         if cluster is None:
             raise NotFound(f"Cluster {self.desired.ns} is gone")
         shoot: Manifest = cluster["spec"]["shoot"]
@@ -289,7 +290,7 @@ class Migration:
 
     async def _announce(self, reason: str, message: str, *, kind: Literal["Normal", "Warning"] = "Normal") -> None:
         await announce(
-            self.kube, self.clock, INFRASTRUCTURE, self.shoot.name, self.desired.ns, reason, message, kind=kind
+            self.clusters.seed, self.clock, INFRASTRUCTURE, self.shoot.name, self.desired.ns, reason, message, kind=kind
         )
 
     @property
@@ -298,13 +299,13 @@ class Migration:
 
     @property
     def _manager(self) -> CloudControllerManager:
-        return CloudControllerManager(self.kube, self.clock, self.desired.ns)
+        return CloudControllerManager(self.clusters.seed, self.clock, self.desired.ns)
 
     def _cut_over(self, emit: Listener) -> CutOver:
         return CutOver(
             compute=self.compute,
             cluster=self.desired.cluster,
-            platform=GardenerPlatform(self.kube, self.desired.ns, self.record, self._manager),
+            platform=GardenerPlatform(self.clusters, self.desired.ns, self.record, self._manager),
             decoys=self.decoys,
             clock=self.clock,
             emit=emit,

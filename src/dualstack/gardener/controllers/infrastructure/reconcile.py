@@ -9,6 +9,7 @@ from typing import Any
 
 from dualstack.clock import Clock
 from dualstack.cutover.decoys import Decoys
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.extension import INFRASTRUCTURE_EXTENSION, ExtensionReconciler, Lifecycle
 from dualstack.gardener.controllers.infrastructure.deletion import (
     InfrastructureDeletion,
@@ -27,7 +28,6 @@ from dualstack.gardener.model.kinds import OPERATING_SYSTEM_CONFIG
 from dualstack.gardener.model.names import DECOYS, DRILL, STRATEGY
 from dualstack.gardener.model.shoot import NetworkingStatus, ShootView
 from dualstack.gce import ComputeClient, ComputeClients
-from dualstack.kube.interface import Kube
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import Listener
 from dualstack.model.kinds import SECRET, Manifest
@@ -45,7 +45,7 @@ class InfrastructureController:
 
     def __init__(
         self,
-        kube: Kube,
+        clusters: Clusters,
         computes: ComputeClients,
         clock: Clock,
         emit: Listener,
@@ -55,7 +55,7 @@ class InfrastructureController:
         prober_image: str = "",
     ) -> None:
         validate(strategy)
-        self._kube = kube
+        self._clusters, self._kube = clusters, clusters.seed
         self._computes = computes
         self._clock = clock
         self._emit = emit
@@ -63,7 +63,7 @@ class InfrastructureController:
         self._settings = settings or Settings()
         self._prober_image = prober_image
         self._protocol = ExtensionReconciler(
-            kube,
+            clusters.seed,
             clock,
             INFRASTRUCTURE_EXTENSION,
             self._act,
@@ -131,7 +131,7 @@ class InfrastructureController:
         )
         decoys = Decoys(
             compute,
-            self._kube,
+            self._clusters.shoot(view.technical_id),
             self._clock,
             emit,
             desired.cluster,
@@ -140,7 +140,7 @@ class InfrastructureController:
         )
         migration = Migration(
             compute=compute,
-            kube=self._kube,
+            clusters=self._clusters,
             clock=self._clock,
             emit=emit,
             reporter=reporter,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import structlog
 
 from dualstack.clock import Clock
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.controllers.shoot.record import ANNOTATIONS, ShootRecord
 from dualstack.gardener.model.annotations import BACK, infrastructure_faults, no_way_to_routes, shoot_faults
@@ -19,7 +20,6 @@ from dualstack.gardener.model.kinds import INFRASTRUCTURE, SHOOT
 from dualstack.gardener.model.names import CUT_OVER
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.kube.announcement import announce_again
-from dualstack.kube.interface import Kube
 from dualstack.model.errors import InvalidInput
 from dualstack.model.events import Listener
 from dualstack.model.json_path import dig
@@ -29,15 +29,15 @@ from dualstack.model.kinds import Manifest
 class AnnotationController:
     """Checks the annotations of Shoots."""
 
-    def __init__(self, kube: Kube, clock: Clock, emit: Listener) -> None:
-        self._kube = kube
+    def __init__(self, clusters: Clusters, clock: Clock, emit: Listener) -> None:
+        self._clusters = clusters
         self._clock = clock
         self._emit = emit
         self._log = structlog.get_logger("dualstack.annotations")
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
         """Report what is wrong now, once, and remove what was reported and is right. Never repeated by itself."""
-        record = ShootRecord(self._kube, self._clock, name, namespace)
+        record = ShootRecord(self._clusters, self._clock, name, namespace)
         shoot = await record.find()
         if shoot is None or shoot["metadata"].get("deletionTimestamp"):
             return None
@@ -51,7 +51,7 @@ class AnnotationController:
         if await record.refused(text, (CONFIGURATION_PROBLEM,), ANNOTATIONS):
             self._log.warning("annotation without effect", shoot=name, namespace=namespace, error=text)
             await announce_again(
-                self._kube, self._clock, SHOOT, name, namespace, "InvalidAnnotation", text, series=text
+                self._clusters.garden, self._clock, SHOOT, name, namespace, "InvalidAnnotation", text, series=text
             )
             Reporter(self._emit, self._clock, ShootView.of(shoot).technical_id).notice("InvalidAnnotation", text)
         return None
@@ -61,7 +61,7 @@ class AnnotationController:
             view = ShootView.of(shoot)
         except InvalidInput:  # the pass reports it
             return list(shoot_faults(dig(shoot, "metadata", "annotations") or {}))
-        found = await self._kube.get(INFRASTRUCTURE, view.name, view.technical_id)
+        found = await self._clusters.seed.get(INFRASTRUCTURE, view.name, view.technical_id)
         return list(_all_faults(view, found))
 
 

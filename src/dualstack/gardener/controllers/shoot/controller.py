@@ -7,6 +7,7 @@ from enum import Enum
 import structlog
 
 from dualstack.clock import Clock, parse_rfc3339, rfc3339
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers import diagnosis
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.controllers.shoot import node_replacement
@@ -20,7 +21,6 @@ from dualstack.gardener.model.kinds import MACHINE, MACHINE_DEPLOYMENT, SHOOT
 from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION, OPERATION
 from dualstack.gardener.model.shoot import ShootView, technical_id
 from dualstack.kube.announcement import EventType, announce_again
-from dualstack.kube.interface import Kube
 from dualstack.model.conditions import condition_status
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import Listener
@@ -79,10 +79,10 @@ def due(shoot: Manifest) -> Due:
 class ShootController:
     """Runs passes over the Shoots of one garden."""
 
-    def __init__(self, kube: Kube, clock: Clock, emit: Listener, *, rollout: str = "auto") -> None:
+    def __init__(self, clusters: Clusters, clock: Clock, emit: Listener, *, rollout: str = "auto") -> None:
         if rollout not in ("auto", "manual"):
             raise InvalidInput(f'rollout: Unsupported value: "{rollout}": supported values: "auto", "manual"')
-        self._kube = kube
+        self._clusters = clusters
         self._clock = clock
         self._emit = emit
         self._automatic = rollout == "auto"
@@ -94,7 +94,7 @@ class ShootController:
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
         """Run one pass if one is due. Returns the seconds until the next reconcile: 0 to continue, None at rest."""
-        record = ShootRecord(self._kube, self._clock, name, namespace)
+        record = ShootRecord(self._clusters, self._clock, name, namespace)
         shoot = await record.find()
         if shoot is None:
             return None
@@ -109,7 +109,7 @@ class ShootController:
         if ready is None:
             return 0.0
         begun = self._clock.now()
-        flow = Pass(self._kube, self._clock, record, self._reporter(shoot), ready)
+        flow = Pass(self._clusters, self._clock, record, self._reporter(shoot), ready)
         try:
             await flow.run()
         except DualstackError as error:
@@ -196,8 +196,8 @@ class ShootController:
             return None
         if view.constraint(NODES_MIGRATION) is None:
             return await self._pass_unless_stuck(record, shoot)
-        nodes = await self._kube.list(NODE)
-        facts = await nodes_facts(self._kube, view, nodes)
+        nodes = await self._clusters.shoot(view.technical_id).list(NODE)
+        facts = await nodes_facts(self._clusters.seed, view, nodes)
         reporter = self._reporter(shoot)
         reporter.nodes(nodes)
         if view.constraint(NODES_MIGRATION) == "True":
@@ -221,8 +221,8 @@ class ShootController:
         await self._report_never_replaced(record, view, nodes)
         if not facts.machine_classes_match:
             return RECHECK
-        machines = await self._kube.list(MACHINE, view.technical_id)
-        deployments = await self._kube.list(MACHINE_DEPLOYMENT, view.technical_id)
+        machines = await self._clusters.seed.list(MACHINE, view.technical_id)
+        deployments = await self._clusters.seed.list(MACHINE_DEPLOYMENT, view.technical_id)
         pools = node_replacement.pools_to_request(view, nodes, machines, deployments)
         if not pools:
             return RECHECK
@@ -258,7 +258,15 @@ class ShootController:
             return False
         self._reminded[key] = message, now
         await announce_again(
-            self._kube, self._clock, SHOOT, view.name, view.namespace, reason, message, series=message, kind=kind
+            self._clusters.garden,
+            self._clock,
+            SHOOT,
+            view.name,
+            view.namespace,
+            reason,
+            message,
+            series=message,
+            kind=kind,
         )
         self._reporter(view.manifest).notice(reason, message)
         return True
@@ -282,7 +290,14 @@ class ShootController:
         """Write a Warning Event; returns how often it has happened."""
         metadata = shoot["metadata"]
         return await announce_again(
-            self._kube, self._clock, SHOOT, metadata["name"], metadata["namespace"], reason, message, series=series
+            self._clusters.garden,
+            self._clock,
+            SHOOT,
+            metadata["name"],
+            metadata["namespace"],
+            reason,
+            message,
+            series=series,
         )
 
     def _reporter(self, shoot: Manifest) -> Reporter:

@@ -28,17 +28,17 @@ from dualstack.model.kinds import DEPLOYMENT, SERVICE, Manifest
 from dualstack.model.names import COREDNS, KUBE_DNS, KUBE_DNS_SELECTOR, KUBE_SYSTEM
 
 
-async def service_ips(kube: Kube) -> tuple[str, ...]:
+async def service_ips(shoot: Kube) -> tuple[str, ...]:
     """The cluster IPs of the live Service kube-dns; empty when there is none."""
-    service = await kube.get(SERVICE, KUBE_DNS, KUBE_SYSTEM)
+    service = await shoot.get(SERVICE, KUBE_DNS, KUBE_SYSTEM)
     return tuple(dig(service, "spec", "clusterIPs") or ())
 
 
 class DnsMigration:
     """The steps of the DNS migration; each determines for itself whether something is to do."""
 
-    def __init__(self, kube: Kube, clock: Clock, reporter: Reporter, tell: Tell) -> None:
-        self._kube = kube
+    def __init__(self, seed: Kube, shoot: Kube, clock: Clock, reporter: Reporter, tell: Tell) -> None:
+        self._seed, self._shoot = seed, shoot
         self._clock = clock
         self._report = reporter
         self._tell = tell
@@ -48,44 +48,44 @@ class DnsMigration:
 
         A restart in progress, whose annotation is younger than the constraint, is awaited and not repeated.
         """
-        facts = await dns_facts(self._kube, shoot)
+        facts = await dns_facts(self._shoot, shoot)
         if facts.dns_constraint is None:
             return False
         if coredns_restart_due(facts):
             with self._report.step("restart-coredns"):
-                live = await self._kube.get(DEPLOYMENT, COREDNS, KUBE_SYSTEM)
+                live = await self._shoot.get(DEPLOYMENT, COREDNS, KUBE_SYSTEM)
                 stamp = _restart_in_progress(live, shoot) or rfc3339(self._clock.now())
                 objects = coredns.objects(shoot, networks(shoot), restarted_at=stamp)
-                await apply_managed(self._kube, MANAGED_RESOURCE_COREDNS, shoot.technical_id, objects)
-                await await_in_cluster(self._kube, self._clock, objects, tell=self._tell)
+                await apply_managed(self._seed, MANAGED_RESOURCE_COREDNS, shoot.technical_id, objects)
+                await await_in_cluster(self._shoot, self._clock, objects, tell=self._tell)
                 await self._await_pods(shoot)
         return True
 
     async def readiness(self, shoot: ShootView) -> tuple[Change, ...]:
         """Set the constraint to True when the pods have every family, or, after a crash, already the Service."""
-        facts = await dns_facts(self._kube, shoot)
+        facts = await dns_facts(self._shoot, shoot)
         ready = facts.pods_ready or facts.service_ready
         return (DNS_READY,) if facts.dns_constraint is not None and ready else ()
 
     async def completion(self, shoot: ShootView) -> tuple[Change, ...]:
         """The change of the constraint at the end of a pass, when the kubelets have the served addresses."""
-        return dns_constraint(await dns_facts(self._kube, shoot))
+        return dns_constraint(await dns_facts(self._shoot, shoot))
 
     async def deploy(self, shoot: ShootView) -> None:
         """Apply CoreDNS and kube-dns as the constraints allow, keep the restart annotation, and await the rollout."""
-        live = await self._kube.get(DEPLOYMENT, COREDNS, KUBE_SYSTEM)
+        live = await self._shoot.get(DEPLOYMENT, COREDNS, KUBE_SYSTEM)
         objects = coredns.objects(shoot, networks(shoot), restarted_at=_restarted_at(live))
-        if await missing_in_cluster(self._kube, objects) is None:
-            await apply_managed(self._kube, MANAGED_RESOURCE_COREDNS, shoot.technical_id, objects)
+        if await missing_in_cluster(self._shoot, objects) is None:
+            await apply_managed(self._seed, MANAGED_RESOURCE_COREDNS, shoot.technical_id, objects)
             return
         migrating = shoot.returning or (shoot.constraint(DNS_MIGRATION) is not None and dns_is_dual(shoot))
         with self._report.step("update-kube-dns" if migrating else "update-coredns"):
-            await apply_managed(self._kube, MANAGED_RESOURCE_COREDNS, shoot.technical_id, objects)
-            await await_in_cluster(self._kube, self._clock, objects, tell=self._tell)
+            await apply_managed(self._seed, MANAGED_RESOURCE_COREDNS, shoot.technical_id, objects)
+            await await_in_cluster(self._shoot, self._clock, objects, tell=self._tell)
 
     async def _await_pods(self, shoot: ShootView) -> None:
         async def check() -> str | None:
-            facts = await dns_facts(self._kube, shoot)
+            facts = await dns_facts(self._shoot, shoot)
             return None if facts.pods_ready else "not every CoreDNS pod has an address of each family"
 
         await wait_until(
@@ -93,7 +93,7 @@ class DnsMigration:
             self._clock,
             what="waiting for CoreDNS",
             interval=5.0,
-            diagnose=lambda: diagnosis.of_pods(self._kube, KUBE_SYSTEM, KUBE_DNS_SELECTOR),
+            diagnose=lambda: diagnosis.of_pods(self._shoot, KUBE_SYSTEM, KUBE_DNS_SELECTOR),
             tell=self._tell,
         )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dualstack.clock import Clock
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.extension import (
     CONTROL_PLANE_EXTENSION,
     INFRASTRUCTURE_EXTENSION,
@@ -67,13 +68,14 @@ from dualstack.gardener.model.names import (
     TASKS,
 )
 from dualstack.gardener.model.networks import kubelet_dns, networks
-from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.model.shoot import ShootView, technical_id
 from dualstack.gardener.preflight.objects import require_known_shapes
 from dualstack.gardener.render import extensions as render
 from dualstack.gardener.render import kube_apiserver, kube_controller_manager, kube_proxy
+from dualstack.gardener.shoot_access import ShootNotRunning
 from dualstack.kube.announcement import announce
 from dualstack.kube.apply import apply
-from dualstack.kube.interface import Kube, NotFound
+from dualstack.kube.interface import NotFound
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import DEPLOYMENT, NODE, Manifest
 from dualstack.model.parts import Part
@@ -85,16 +87,19 @@ _COUNT_NODES_EVERY = 30.0
 class Pass:
     """One pass of the flow over one Shoot."""
 
-    def __init__(self, kube: Kube, clock: Clock, record: ShootRecord, reporter: Reporter, shoot: Manifest) -> None:
-        self._kube = kube
+    def __init__(
+        self, clusters: Clusters, clock: Clock, record: ShootRecord, reporter: Reporter, shoot: Manifest
+    ) -> None:
+        self._clusters, self._seed = clusters, clusters.seed
+        self._live = clusters.shoot(technical_id(shoot))
         self._clock = clock
         self._record = record
         self._report = reporter
-        self._requests = ExtensionRequests(kube, clock)
+        self._requests = ExtensionRequests(clusters.seed, clock)
         self._shoot = shoot
         self._infrastructure = InfrastructureStatus()
         self._counted = 0.0
-        self._progress = StepProgress(kube, clock, record, reporter, shoot)
+        self._progress = StepProgress(clusters.garden, clock, record, reporter, shoot)
 
     @property
     def task(self) -> str:
@@ -135,10 +140,10 @@ class Pass:
         status = view.status_networking
         if not view.dual_stack or (status is not None and len(status.nodes) == 2):
             return False
-        found = await self._kube.get(INFRASTRUCTURE, view.name, view.technical_id)
+        found = await self._seed.get(INFRASTRUCTURE, view.name, view.technical_id)
         if dig(found, "status", "state", "routes"):
             return False
-        return view.hibernated or await machines_below_minimum(self._kube, view)
+        return view.hibernated or await machines_below_minimum(self._seed, view)
 
     async def _reconcile_as_ipv4(self) -> None:
         """Reconcile the Shoot without the migration; its infrastructure and the task of the edit stay as they are."""
@@ -161,7 +166,14 @@ class Pass:
         )
         name, namespace, generation = view.name, view.namespace, view.generation
         if await announce(
-            self._kube, self._clock, SHOOT, name, namespace, "MigrationPostponed", message, generation=generation
+            self._clusters.garden,
+            self._clock,
+            SHOOT,
+            name,
+            namespace,
+            "MigrationPostponed",
+            message,
+            generation=generation,
         ):
             self._report.notice("MigrationPostponed", message)
 
@@ -224,10 +236,10 @@ class Pass:
         docs/reference/weaknesses.md#w1
         """
         view = self._view()
-        nodes = await self._kube.list(NODE)
-        changes = nodes_constraint_at_start(await nodes_facts(self._kube, view, nodes))
+        _, nodes = await self._clusters.machines_and_nodes(view.technical_id)
+        changes = nodes_constraint_at_start(await nodes_facts(self._seed, view, nodes))
         if NODES_NOT_MIGRATED in changes:
-            await require_known_shapes(self._kube, view)
+            await require_known_shapes(self._seed, view)
         await self._announce(view, changes)
         await self._change(changes)
         if view.returning and await self._deferred():
@@ -235,7 +247,7 @@ class Pass:
         await self._record.sync_cluster(self._shoot)
         requests = node_replacement.pending(self._shoot)
         if requests and not await self._deferred():
-            await node_replacement.annotate_templates(self._kube, view, requests)
+            await node_replacement.annotate_templates(self._seed, view, requests)
 
     async def _announce(self, view: ShootView, changes: Sequence[Change]) -> None:
         """Announce what the change leaves behind or takes away, before the first change."""
@@ -243,20 +255,20 @@ class Pass:
             dig(self._shoot, "status", "observedGeneration") != view.generation
         )
         if NODES_NOT_MIGRATED in changes:
-            await announce_load_balancers(self._kube, self._clock, self._report, view)
+            await announce_load_balancers(self._clusters, self._clock, self._report, view)
         elif view.returning and (changes or direction_changed):
-            await announce_return(self._kube, self._clock, self._report, view)
+            await announce_return(self._clusters, self._clock, self._report, view)
 
     async def _deferred(self) -> bool:
         """Whether new machines would still be single-stack (docs/reference/gardener.md#rollout-too-early)."""
-        return self._is_migrating() and not await machine_classes_match(self._kube, self._view())
+        return self._is_migrating() and not await machine_classes_match(self._seed, self._view())
 
     async def _reconcile_infrastructure(self) -> None:
         await self._begin(DEPLOY_INFRASTRUCTURE)
         view = self._view()
         wanted = render.infrastructure(view)
         forced = TASK_DEPLOY_INFRASTRUCTURE in tasks_of(self._shoot)
-        live = await self._kube.get(INFRASTRUCTURE, view.name, view.technical_id)
+        live = await self._seed.get(INFRASTRUCTURE, view.name, view.technical_id)
         if (
             forced
             and view.dual_stack
@@ -295,7 +307,7 @@ class Pass:
         await self._record.sync_cluster(self._shoot)
 
     async def _found(self, extension: Extension, view: ShootView) -> Manifest:
-        found = await self._kube.get(extension.kind, view.name, view.technical_id)
+        found = await self._seed.get(extension.kind, view.name, view.technical_id)
         if found is None:
             raise NotFound(f"{extension.kind.kind} {view.technical_id}/{view.name} is gone")
         return found
@@ -311,12 +323,12 @@ class Pass:
         await self._deploy("update-kube-controller-manager", kube_controller_manager.deployment(view, networks(view)))
 
     async def _deploy(self, step: str, wanted: Part) -> None:
-        if await missing_in_cluster(self._kube, [wanted]) is None:
-            await apply(self._kube, DEPLOYMENT, wanted)
+        if await missing_in_cluster(self._seed, [wanted]) is None:
+            await apply(self._seed, DEPLOYMENT, wanted)
             return
         with self._report.step(step):
-            await apply(self._kube, DEPLOYMENT, wanted)
-            await await_in_cluster(self._kube, self._clock, [wanted], tell=self._progress.tell)
+            await apply(self._seed, DEPLOYMENT, wanted)
+            await await_in_cluster(self._seed, self._clock, [wanted], tell=self._progress.tell)
 
     async def _reconcile_control_plane(self) -> None:
         await self._begin(CONTROL_PLANE)
@@ -343,27 +355,27 @@ class Pass:
         migrated infrastructure: it would get no alias, hence no pod CIDR (docs/architecture.md#order-of-a-pass).
         """
         view = self._view()
-        outdated = classes and self._is_migrating() and not await machine_classes_match(self._kube, view)
-        if outdated or await machines_below_minimum(self._kube, view):
+        outdated = classes and self._is_migrating() and not await machine_classes_match(self._seed, view)
+        if outdated or await machines_below_minimum(self._seed, view):
             await self._requests.request(WORKER_EXTENSION, render.worker(view, self._infrastructure))
 
     async def _update_kube_proxy(self) -> None:
         await self._begin(KUBE_PROXY)
         view = self._view()
         if not view.kube_proxy_enabled:
-            await delete_managed(self._kube, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id)
+            await delete_managed(self._seed, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id)
             return
         objects = kube_proxy.objects(view, networks(view))
-        if await missing_in_cluster(self._kube, objects) is None:
-            await apply_managed(self._kube, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
+        if await missing_in_cluster(self._live, objects) is None:
+            await apply_managed(self._seed, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
             return
         with self._report.step("update-kube-proxy"):
-            await apply_managed(self._kube, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
-            await await_in_cluster(self._kube, self._clock, objects, tell=self._progress.tell)
+            await apply_managed(self._seed, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
+            await await_in_cluster(self._live, self._clock, objects, tell=self._progress.tell)
 
     async def _update_coredns(self) -> None:
         await self._begin(COREDNS)
-        migration = dns.DnsMigration(self._kube, self._clock, self._report, self._progress.tell)
+        migration = dns.DnsMigration(self._seed, self._live, self._clock, self._report, self._progress.tell)
         if not self._view().returning and await migration.restart(self._view()):
             await self._change(await migration.readiness(self._view()))
             await self._record.sync_cluster(self._shoot)
@@ -378,7 +390,7 @@ class Pass:
         if requests:
             if await self._deferred():
                 await self._reconcile("reconcile-workers", WORKER_EXTENSION, wanted)
-            await node_replacement.annotate_templates(self._kube, view, requests)
+            await node_replacement.annotate_templates(self._seed, view, requests)
         if requests and self._is_migrating():
             self._report.enter("roll-out")
             await self._reconcile("await-roll-out", WORKER_EXTENSION, wanted, count=True)
@@ -389,28 +401,33 @@ class Pass:
 
     async def _publish_dns(self, view: ShootView) -> None:
         """Write the served addresses of kube-dns to the kubelets' configuration (docs/reference/weaknesses.md#w46)."""
-        service_ips = await dns.service_ips(self._kube)
+        try:
+            service_ips = await dns.service_ips(self._live)
+        except ShootNotRunning:
+            if view.hibernated:  # it has no kubelet
+                return
+            raise
         addresses = kubelet_dns(view, networks(view), service_ips=service_ips)
-        await apply_cluster_dns(self._kube, view, addresses)
+        await apply_cluster_dns(self._seed, view, addresses)
 
     async def _follow_nodes(self, found: Manifest | None, missing: str) -> None:
         await self._progress.follow(found, missing)
         if self._clock.now() - self._counted >= _COUNT_NODES_EVERY:
             self._counted = self._clock.now()
-            self._report.nodes(await self._kube.list(NODE))
+            self._report.nodes(await self._live.list(NODE))
 
     async def _finish(self) -> None:
         """Change the constraints at the end of a pass (docs/reference/gardener.md#migration-constraints)."""
-        nodes = await self._kube.list(NODE)
+        nodes = await self._live.list(NODE)
         before = self._view()
         if before.constraint(NODES_MIGRATION) is not None:
             self._report.nodes(nodes)
-        await self._change(nodes_constraint_at_end(await nodes_facts(self._kube, before, nodes)))
-        migration = dns.DnsMigration(self._kube, self._clock, self._report, self._progress.tell)
+        await self._change(nodes_constraint_at_end(await nodes_facts(self._seed, before, nodes)))
+        migration = dns.DnsMigration(self._seed, self._live, self._clock, self._report, self._progress.tell)
         if before.constraint(DNS_MIGRATION) is not None:
             await self._change(await migration.completion(self._view()))
             if before.dual_stack and self._view().constraint(DNS_MIGRATION) is None:
-                await announce_load_balancers(self._kube, self._clock, self._report, before)
+                await announce_load_balancers(self._clusters, self._clock, self._report, before)
         self._report_finished(before, self._view())
 
     def _report_finished(self, before: ShootView, after: ShootView) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from dualstack.clock import Clock
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.model.kinds import SHOOT
 from dualstack.gardener.model.names import nodes_subnet, services_subnet
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.shoot_access import ShootNotRunning
 from dualstack.kube.announcement import EventType, announce
 from dualstack.kube.interface import Kube
 from dualstack.model.cidr import family
@@ -24,30 +26,36 @@ _MOST_NAMES = 10
 """Names in one sentence; an Event holds at most 1024 characters."""
 
 
-async def announce_load_balancers(kube: Kube, clock: Clock, reporter: Reporter, shoot: ShootView) -> None:
+async def announce_load_balancers(clusters: Clusters, clock: Clock, reporter: Reporter, shoot: ShootView) -> None:
     """Name the load balancers that stay IPv4-only, if any (docs/reference/weaknesses.md#w41).
 
     ingress-gce handles only Services with its annotation, which Gardener sets on new Services
     (docs/reference/gardener.md#ingress-gce).
     """
-    old = _names(service for service in await kube.list(SERVICE) if _is_load_balancer(service, by_ingress_gce=False))
+    services = await clusters.shoot(shoot.technical_id).list(SERVICE)
+    old = _names(service for service in services if _is_load_balancer(service, by_ingress_gce=False))
     if old:
         message = (
             f"existing load balancers stay IPv4-only, because their addresses are in use: {_listed(old)}. A Service of "
             "type LoadBalancer that is created after the migration gets an address of each family if it has "
             "spec.ipFamilyPolicy PreferDualStack or RequireDualStack; without a policy it stays IPv4-only"
         )
-        await _announce(kube, clock, reporter, shoot, "LoadBalancersStayIPv4", message, "Normal")
+        await _announce(clusters.garden, clock, reporter, shoot, "LoadBalancersStayIPv4", message, "Normal")
 
 
-async def announce_return(kube: Kube, clock: Clock, reporter: Reporter, shoot: ShootView) -> None:
+async def announce_return(clusters: Clusters, clock: Clock, reporter: Reporter, shoot: ShootView) -> None:
     """Say what the return to IPv4 removes and what it leaves, once for each generation of the Shoot."""
-    services = await kube.list(SERVICE)
+    try:
+        services = await clusters.shoot(shoot.technical_id).list(SERVICE)
+        unknown = []
+    except ShootNotRunning as error:
+        services, unknown = [], [f"its Services cannot be listed now and may lose IPv6 addresses ({error})"]
     subnets = f"{nodes_subnet(shoot.technical_id)} and {services_subnet(shoot.technical_id)}"
     effects = [
         "pods keep their alias IP ranges, and no route is restored",
         f"subnets {subnets} stay dual-stack, and the IPv6 firewall rules stay",
         "every node is replaced by an IPv4-only node",
+        *unknown,
     ]
     addressed = _names(service for service in services if _has_ipv6(service))
     if addressed:
@@ -56,11 +64,13 @@ async def announce_return(kube: Kube, clock: Clock, reporter: Reporter, shoot: S
     if balanced:
         effects.append(f"load balancers that no controller maintains any more: {_listed(balanced)}")
     message = "; ".join(effects)
-    await _announce(kube, clock, reporter, shoot, "ReturningToIPv4", message, "Warning", generation=shoot.generation)
+    await _announce(
+        clusters.garden, clock, reporter, shoot, "ReturningToIPv4", message, "Warning", generation=shoot.generation
+    )
 
 
 async def _announce(
-    kube: Kube,
+    garden: Kube,
     clock: Clock,
     reporter: Reporter,
     shoot: ShootView,
@@ -71,7 +81,7 @@ async def _announce(
     generation: int | None = None,
 ) -> None:
     if await announce(
-        kube, clock, SHOOT, shoot.name, shoot.namespace, reason, message, kind=kind, generation=generation
+        garden, clock, SHOOT, shoot.name, shoot.namespace, reason, message, kind=kind, generation=generation
     ):
         reporter.notice(reason, message)
 

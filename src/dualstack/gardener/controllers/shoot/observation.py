@@ -13,25 +13,23 @@ from dualstack.gardener.render.machine_class import is_dual_stack, pool_of
 from dualstack.kube.interface import Kube
 from dualstack.model.conditions import condition_status
 from dualstack.model.json_path import dig
-from dualstack.model.kinds import NODE, POD, SERVICE, Manifest
+from dualstack.model.kinds import POD, SERVICE, Manifest
 from dualstack.model.names import KUBE_DNS, KUBE_DNS_SELECTOR, KUBE_SYSTEM
 
 
-async def nodes_facts(kube: Kube, shoot: ShootView, nodes: Sequence[Manifest] | None = None) -> NodesFacts:
-    """The facts behind DualStackNodesMigrationReady; `nodes` if they have just been listed."""
+async def nodes_facts(seed: Kube, shoot: ShootView, nodes: Sequence[Manifest]) -> NodesFacts:
+    """The facts behind DualStackNodesMigrationReady of a shoot with these Nodes."""
     namespace = shoot.technical_id
-    network = await kube.get(NETWORK, shoot.name, namespace)
-    infrastructure = await kube.get(INFRASTRUCTURE, shoot.name, namespace)
-    if nodes is None:
-        nodes = await kube.list(NODE)
-    machines = await kube.list(MACHINE, namespace)
+    network = await seed.get(NETWORK, shoot.name, namespace)
+    infrastructure = await seed.get(INFRASTRUCTURE, shoot.name, namespace)
+    machines = await seed.list(MACHINE, namespace)
     families = dig(network, "status", "ipFamilies")
     return NodesFacts(
         families=shoot.families,
         network_families=None if families is None else tuple(families),
         node_pod_cidrs=tuple(tuple(dig(node, "spec", "podCIDRs") or ()) for node in nodes),
         infrastructure_node_ranges=len(dig(infrastructure, "status", "networking", "nodes") or ()),
-        machine_classes_match=await machine_classes_match(kube, shoot),
+        machine_classes_match=await machine_classes_match(seed, shoot),
         nodes_constraint=shoot.constraint(NODES_MIGRATION),
         dns_constraint=shoot.constraint(DNS_MIGRATION),
         machines_without_node=_without_node(machines, nodes),
@@ -66,22 +64,22 @@ async def dns_facts(kube: Kube, shoot: ShootView) -> DnsFacts:
     )
 
 
-async def machine_classes_match(kube: Kube, shoot: ShootView) -> bool:
+async def machine_classes_match(seed: Kube, shoot: ShootView) -> bool:
     """Whether the class of every MachineDeployment creates machines of the target families.
 
     False when there is no MachineDeployment yet.
     """
-    deployments = await kube.list(MACHINE_DEPLOYMENT, shoot.technical_id)
+    deployments = await seed.list(MACHINE_DEPLOYMENT, shoot.technical_id)
     wanted = {dig(deployment, "spec", "template", "spec", "class", "name") for deployment in deployments}
-    classes = {entry["metadata"]["name"]: entry for entry in await kube.list(MACHINE_CLASS, shoot.technical_id)}
+    classes = {entry["metadata"]["name"]: entry for entry in await seed.list(MACHINE_CLASS, shoot.technical_id)}
     return bool(wanted) and all(name in classes and is_dual_stack(classes[name]) == shoot.dual_stack for name in wanted)
 
 
-async def machines_below_minimum(kube: Kube, shoot: ShootView) -> bool:
+async def machines_below_minimum(seed: Kube, shoot: ShootView) -> bool:
     """Whether a pool has fewer machines than its minimum, as after hibernation; never of a hibernated Shoot."""
     if shoot.hibernated:
         return False
     replicas: Counter[str | None] = Counter()
-    for deployment in await kube.list(MACHINE_DEPLOYMENT, shoot.technical_id):
+    for deployment in await seed.list(MACHINE_DEPLOYMENT, shoot.technical_id):
         replicas[pool_of(deployment)] += dig(deployment, "spec", "replicas") or 0
     return any(replicas[pool.name] < pool.minimum for pool in shoot.pools)

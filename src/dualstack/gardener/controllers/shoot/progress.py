@@ -43,8 +43,8 @@ WORKERS = FlowStep("Waiting until Shoot worker nodes have been reconciled", 85, 
 class StepProgress:
     """Writes the progress of one pass to its Shoot, and announces waits that take long."""
 
-    def __init__(self, kube: Kube, clock: Clock, record: ShootRecord, reporter: Reporter, shoot: Manifest) -> None:
-        self._kube = kube
+    def __init__(self, garden: Kube, clock: Clock, record: ShootRecord, reporter: Reporter, shoot: Manifest) -> None:
+        self._garden = garden
         self._clock = clock
         self._record = record
         self._report = reporter
@@ -98,4 +98,4 @@ class StepProgress:
         name, namespace = self._metadata["name"], self._metadata["namespace"]
         series = f"{self._step.description} {self._since}"
         self._report.waiting(message, self._since)
-        await announce_again(self._kube, self._clock, SHOOT, name, namespace, "Waiting", message, series=series)
+        await announce_again(self._garden, self._clock, SHOOT, name, namespace, "Waiting", message, series=series)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from dualstack.clock import Clock, rfc3339
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.extension import sentence
 from dualstack.gardener.model.constraints import Change, apply_changes
 from dualstack.gardener.model.defaults import remove_tasks
 from dualstack.gardener.model.kinds import CLOUD_PROFILE, CLUSTER, SHOOT
 from dualstack.gardener.model.names import OPERATION, TASKS
 from dualstack.gardener.model.shoot import cloud_profile_of, technical_id
-from dualstack.kube.interface import Conflict, Kube, NotFound
+from dualstack.kube.interface import Conflict, NotFound
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
@@ -42,15 +43,15 @@ class Failure:
 class ShootRecord:
     """One Shoot in the garden. Every method that writes returns the current Shoot if it returns one."""
 
-    def __init__(self, kube: Kube, clock: Clock, name: str, namespace: str) -> None:
-        self._kube = kube
+    def __init__(self, clusters: Clusters, clock: Clock, name: str, namespace: str) -> None:
+        self._garden, self._seed = clusters.garden, clusters.seed
         self._clock = clock
         self._name = name
         self._namespace = namespace
 
     async def find(self) -> Manifest | None:
         """The Shoot, or None."""
-        return await self._kube.get(SHOOT, self._name, self._namespace)
+        return await self._garden.get(SHOOT, self._name, self._namespace)
 
     async def read(self) -> Manifest:
         """The Shoot; raises NotFound when it is gone."""
@@ -191,16 +192,18 @@ class ShootRecord:
         metadata = {key: value for key, value in shoot["metadata"].items() if key != "managedFields"}
         copied = {**shoot, "metadata": metadata}
         name = technical_id(shoot)
-        live = await self._kube.get(CLUSTER, name)
+        live = await self._seed.get(CLUSTER, name)
         if live is None:
-            profile = await self._kube.get(CLOUD_PROFILE, cloud_profile_of(shoot)) if cloud_profile_of(shoot) else None
+            profile = (
+                await self._garden.get(CLOUD_PROFILE, cloud_profile_of(shoot)) if cloud_profile_of(shoot) else None
+            )
             spec = {"shoot": copied, "seed": {}, "cloudProfile": profile or {}}
             manifest = {"apiVersion": CLUSTER.api_version, "kind": CLUSTER.kind, "metadata": {"name": name}}
-            await self._kube.create(CLUSTER, {**manifest, "spec": spec})
+            await self._seed.create(CLUSTER, {**manifest, "spec": spec})
         elif live["spec"].get("shoot") != copied:
             # A merge patch would keep keys that the Shoot no longer has.
             change = [{"op": "add", "path": "/spec/shoot", "value": copied}]
-            await self._kube.patch(CLUSTER, name, change, patch_type="json")
+            await self._seed.patch(CLUSTER, name, change, patch_type="json")
 
     def _operation(self, state: str, progress: int, description: str) -> dict[str, Any]:
         return {
@@ -219,7 +222,7 @@ class ShootRecord:
         body: Manifest = {"status": status}
         if metadata:
             body["metadata"] = metadata
-        return await self._kube.patch(SHOOT, self._name, body, self._namespace, subresource="status")
+        return await self._garden.patch(SHOOT, self._name, body, self._namespace, subresource="status")
 
     async def _annotate(self, annotation: str, value_of: Callable[[Manifest], str | None]) -> Manifest:
         """Set or remove one annotation; `value_of` gets the version of the Shoot that is changed."""
@@ -231,7 +234,7 @@ class ShootRecord:
             version = shoot["metadata"]["resourceVersion"]
             body = {"metadata": {"annotations": {annotation: value}, "resourceVersion": version}}
             try:
-                return await self._kube.patch(SHOOT, self._name, body, self._namespace)
+                return await self._garden.patch(SHOOT, self._name, body, self._namespace)
             except Conflict:
                 if attempt == _ATTEMPTS - 1:
                     raise

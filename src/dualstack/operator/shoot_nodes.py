@@ -1,0 +1,103 @@
+"""Follows the Nodes of the Shoots that migrate, each on its own API server; closes the clients of Shoots that are gone.
+
+A Shoot migrates while it has one of the migration constraints: at rest, no connection to it stays open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION
+from dualstack.gardener.model.shoot import technical_id
+from dualstack.kube.watching import Watched, follow
+from dualstack.model.json_path import dig
+from dualstack.model.kinds import NODE, Manifest
+from dualstack.operator.opt_in import is_opted_in
+from dualstack.operator.queue import Key
+
+
+class Access(Protocol):
+    """The API servers of the shoots, by technical ID (`dualstack.gardener.shoot_access.ShootAccess`)."""
+
+    def of(self, namespace: str) -> Watched:
+        """The API server of one shoot."""
+        ...
+
+    async def forget(self, namespace: str) -> None:
+        """The shoot is gone."""
+        ...
+
+
+class NodeInterest:
+    """A Node concerns the migration of its Shoot when it appears, disappears, or changes its pod CIDRs."""
+
+    def __init__(self) -> None:
+        self._cidrs: dict[str, tuple[str, ...]] = {}
+
+    def wakes(self, found: Manifest) -> bool:
+        """Whether the event may move a migration on."""
+        name = found["metadata"]["name"]
+        cidrs = tuple((found.get("spec") or {}).get("podCIDRs") or ())
+        changed = self._cidrs.get(name) != cidrs
+        self._cidrs[name] = cidrs
+        return changed
+
+    def forget(self, found: Manifest) -> None:
+        """Forget a deleted Node."""
+        self._cidrs.pop(found["metadata"]["name"], None)
+
+
+class ShootNodes:
+    """The watches of Nodes, by Shoot. add: queues a Shoot."""
+
+    def __init__(self, access: Access, add: Callable[[Key], None]) -> None:
+        self._access = access
+        self._add = add
+        self._watches: dict[Key, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """End all watches."""
+        for key in list(self._watches):
+            self._end(key)
+        await asyncio.gather(*self._ending, return_exceptions=True)
+
+    def see(self, shoot: Manifest) -> None:
+        """Begin or end the watch, as the Shoot now is."""
+        key = Key("shoot", shoot["metadata"].get("namespace", ""), shoot["metadata"]["name"])
+        if not (is_opted_in(shoot) and _migrates(shoot)):
+            self._end(key)
+        elif key not in self._watches:
+            kube, handle = self._access.of(technical_id(shoot)), partial(self._node, key, NodeInterest())
+            self._watches[key] = asyncio.create_task(follow(kube, NODE, handle, lambda: None))
+
+    def gone(self, key: Key, namespace: str) -> None:
+        """The Shoot with this technical ID does not exist any more."""
+        self._end(key)
+        self._await(asyncio.create_task(self._access.forget(namespace)))
+
+    def _end(self, key: Key) -> None:
+        if (watch := self._watches.pop(key, None)) is not None:
+            watch.cancel()
+            self._await(watch)
+
+    def _await(self, task: asyncio.Task[None]) -> None:
+        """Keep the task until it has ended."""
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _node(self, key: Key, interest: NodeInterest, change: str | None, found: Manifest) -> None:
+        if change == "DELETED":
+            interest.forget(found)
+        elif not interest.wakes(found):
+            return
+        if change is not None:
+            self._add(key)
+
+
+def _migrates(shoot: Manifest) -> bool:
+    kinds = {constraint.get("type") for constraint in dig(shoot, "status", "constraints") or ()}
+    return bool(kinds & {NODES_MIGRATION, DNS_MIGRATION})
