@@ -27,7 +27,7 @@ from dualstack.kube.client import LightkubeKube
 from dualstack.kube.interface import Kube
 from dualstack.model import kinds, names
 from dualstack.model.events import AnyEvent, PhaseFinished, PhaseStarted, StepStarted
-from dualstack.model.kinds import Manifest
+from dualstack.model.kinds import SECRET, Manifest
 from dualstack.model.manifests import flags_of
 from dualstack.model.workloads import with_flags
 from dualstack.plan.settings import Settings
@@ -43,6 +43,7 @@ from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.builder import World, build
+from dualstack_sim.world.gardener.credentials import shoot_access
 from tests.support.clusters import one_api_server
 from tests.support.controller_pods import ControllerPods
 from tests.support.ledger import ledger_of
@@ -281,6 +282,7 @@ async def scene(
                 dress(application)
         compute_url, kubernetes_url = [await stack.enter_async_context(on_loopback(each)) for each in applications]
         world = build(store, built, manifest, nodes=nodes, token_uri=f"{compute_url}/token", clock=clock, chance=chance)
+        store.create(SECRET, shoot_access(world.technical_id, kubernetes_url))
         for node in () if empty else world.nodes:
             fabric.traffic.join(clock.now(), node.name, [node.pod_cidr])
         fabric.rest(clock.now())
