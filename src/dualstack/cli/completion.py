@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 
 import click
 from click.shell_completion import ShellComplete, get_completion_class
@@ -25,12 +25,10 @@ def completion(context: click.Context, /, shell: str) -> None:
     print_out(found(context.find_root().command, {}, "dualstack", "_DUALSTACK_COMPLETE").source().rstrip())
 
 
-def kubectl_complete() -> None:
-    """Print the candidates for the arguments of this process, of which the last may be unfinished, for kubectl."""
-    from dualstack.cli.main import cli
-
-    *words, incomplete = sys.argv[1:] or [""]
-    found = ShellComplete(cli, {}, "dualstack", "_DUALSTACK_COMPLETE").get_completions(words, incomplete)
+def print_candidates(command: click.Command, arguments: Sequence[str]) -> None:
+    """Print, as kubectl reads them, the candidates for `arguments`, of which the last may be unfinished."""
+    *words, incomplete = arguments or [""]
+    found = ShellComplete(command, {}, "dualstack", "_DUALSTACK_COMPLETE").get_completions(words, incomplete)
     names = [each for each in found if each.type == "plain"]
     lines = [f"{each.value}\t{each.help}" if each.help else str(each.value) for each in names]
     print_out("\n".join([*lines, NO_FILES if len(names) == len(found) and found else FILES]))

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from dualstack.cli.completion import completion
+from dualstack.cli.completion import completion, print_candidates
 from dualstack.cli.finish import finish
 from dualstack.cli.migrate import migrate
 from dualstack.cli.operator import operator
@@ -57,6 +57,11 @@ for command in COMMANDS:
 def kubectl_plugin() -> None:
     """Run the command line as `kubectl dualstack`."""
     main("kubectl dualstack")
+
+
+def kubectl_complete() -> None:
+    """Complete `kubectl dualstack`, as kubectl calls it."""
+    print_candidates(cli, sys.argv[1:])
 
 
 def main(name: str = "dualstack") -> None:
