@@ -37,6 +37,14 @@ def undecided(identity: str, why: str) -> Answer:
     return Answer(identity, "", why, "undecided")
 
 
+def no_flag(identity: str) -> Answer:
+    """No answer, because v1 does not have the overlap flag."""
+    return undecided(identity, "The overlap flag has no effect in v1 (T1).")
+
+
+Change = Callable[[], Awaitable[Outcome]]
+
+
 @dataclass
 class Lab:
     """What an experiment works with. `known`: the answers so far, by id."""
@@ -58,6 +66,10 @@ class Lab:
             if shows(found):
                 break
         return found
+
+    async def ground(self) -> None:
+        """Bring the VMs' subnet back to S0, where nothing but routes leads to the pods."""
+        await self.ladder.go(0)
 
     async def flagged_subnet(self, word: str) -> tuple[str, str] | None:
         """A new subnet with the overlap flag, and a /20 for its range; None if v1 does not know the flag."""

@@ -90,6 +90,17 @@ class Ladder:
             self.state = reached
         return made
 
+    async def onto_aliases(self) -> str:
+        """Reach S5 without the flag, and with loss; the refusal, or an empty text."""
+        await self.go(0)
+        for step in (self._no_routes, lambda: self._range(on=True), lambda: self._aliases(on=True)):
+            for outcome in await step():
+                if not outcome.accepted:
+                    return outcome.describe()
+        await self._clock.sleep(self.settle)
+        self.state = 5
+        return ""
+
     def _up(self) -> tuple[str, Callable[[], Awaitable[list[Outcome]]], int]:
         steps = (
             ("S0>S1 flag on", self._flag_on),
@@ -163,6 +174,6 @@ class Ladder:
         return await gather_all(*(self._compute.remove(self._site.route(f"pods-{vm.letter}")) for vm in self._site.vms))
 
     async def _rebuild(self) -> list[Outcome]:
-        made = [*await self._aliases(on=False), *await self._range(on=False), *await self._flag_off()]
+        removed = [*await self._aliases(on=False), *await self._range(on=False), *await self._flag_off()]
         await self._routes()
-        return made
+        return removed

@@ -6,11 +6,32 @@ from collections.abc import Sequence
 
 from dualstack.model.errors import InvalidInput
 from dualstack.trial.experiment import Experiment
-from dualstack.trial.experiments import overlap_flag, repeated_alias
+from dualstack.trial.experiments import (
+    clear_flag,
+    ipv6_prefix,
+    network_quota,
+    overlap_flag,
+    patch_grouping,
+    range_over_routes,
+    repeated_alias,
+    request_latency,
+    route_in_range,
+    route_under_flag,
+    subnet_afterwards,
+)
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     overlap_flag.EXPERIMENT,
+    patch_grouping.EXPERIMENT,
+    range_over_routes.EXPERIMENT,
+    route_in_range.EXPERIMENT,
+    route_under_flag.EXPERIMENT,
+    clear_flag.EXPERIMENT,
+    subnet_afterwards.EXPERIMENT,
+    ipv6_prefix.EXPERIMENT,
     repeated_alias.EXPERIMENT,
+    network_quota.EXPERIMENT,
+    request_latency.EXPERIMENT,
 )
 
 

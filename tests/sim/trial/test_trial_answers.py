@@ -1,0 +1,72 @@
+"""A trial finds the answers that the simulated cloud has."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualstack.trial.document import Trial
+from dualstack.trial.experiments.registry import EXPERIMENTS
+from dualstack_sim.rules.profiles import KNOBS, PROFILES
+from tests.sim.trial.world import world
+
+API_ONLY = tuple(each.name for each in EXPERIMENTS if not each.traffic)
+QUICK = tuple(name for name in API_ONLY if name != "network-quota")
+NEED_FLAG = {"new-route-in-flagged-range", "clear-flag-over-routes"}
+BY_REQUESTS = {
+    "overlap-flag",
+    "route-conflict",
+    "network-quotas",
+    "repeated-alias",
+    "subnetwork-patch",
+    "request-latency",
+}
+
+
+def answers(trial: Trial) -> dict[str, str]:
+    return {fact.id: fact.answer for fact in trial.facts}
+
+
+def test_the_knobs_of_the_questions_are_knobs_of_the_simulated_cloud() -> None:
+    named = {question.knob for each in EXPERIMENTS for question in each.questions if question.knob}
+    assert named <= {knob.name for knob in KNOBS}
+    assert len(EXPERIMENTS) == len({each.name for each in EXPERIMENTS})
+    identities = [question.id for each in EXPERIMENTS for question in each.questions]
+    assert len(identities) == len(set(identities))
+
+
+@pytest.mark.parametrize(
+    ("profile", "names"),
+    [("pessimistic", QUICK), *(pytest.param(name, API_ONLY, marks=pytest.mark.slow) for name in PROFILES)],
+)
+async def test_requests_alone_find_the_answers_of_the_profile(profile: str, names: tuple[str, ...]) -> None:
+    async with world(profile) as made:
+        before = made.resources()
+        trial = await made.trial(*names)
+        assert made.resources() == before
+    shown = PROFILES[profile]["overlap-flag"] == "shown"
+    expected = BY_REQUESTS | (NEED_FLAG if shown else set())
+    if names == QUICK:
+        expected -= {"network-quotas"}
+    assert trial.knobs == {name: PROFILES[profile][name] for name in expected}
+    undecided = {fact.id for fact in trial.facts if not fact.answer}
+    limits = set() if names == QUICK else {"hybrid-limits"}
+    assert undecided == (limits if shown else {*limits, "T8", "T9", "T15"})
+    assert all(fact.explanation for fact in trial.facts)
+
+
+@pytest.mark.parametrize(
+    ("knob", "fact", "answer"),
+    [
+        ("repeated-alias=operation", "T16", "refused in the operation"),
+        ("repeated-alias=request", "T16", "refused in the request"),
+        ("route-conflict=request", "route-conflict", "refused in the request"),
+        ("subnetwork-patch=single", "subnetwork-patch", "single"),
+        ("K1=allow", "T8", "allow"),
+        ("K2=accept", "T9", "accept"),
+        ("K5=hidden", "T1", "hidden"),
+    ],
+)
+async def test_a_single_knob_changes_the_answer(knob: str, fact: str, answer: str) -> None:
+    (name,) = [each.name for each in EXPERIMENTS if fact in {question.id for question in each.questions}]
+    async with world(knobs=[knob]) as made:
+        assert answers(await made.trial(name))[fact] == answer
