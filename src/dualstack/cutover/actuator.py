@@ -97,6 +97,7 @@ class CloudActuator:
         clock: Clock,
         redirection: Redirection | None = None,
         watch: Watch | None = None,
+        seen: Callable[[CutoverFacts], None] | None = None,
     ) -> None:
         self._compute = compute
         self._cluster = cluster
@@ -105,6 +106,7 @@ class CloudActuator:
         self._clock = clock
         self._redirection = redirection
         self._watch = watch
+        self._seen = seen
         self._drill = Drill(compute, cluster)
         self._headroom = HeadroomTrial(
             compute, cluster, self._patch_subnet, partial(self._patch_interface, observed=False)
@@ -125,6 +127,8 @@ class CloudActuator:
             self._read_at = self._clock.now()
         self._last = await self._observer.observe(network=network, cloud=cloud)
         self._unchanged, self._subnet = None, self._last.cloud.subnet
+        if self._seen is not None:
+            self._seen(self._last.facts)
         return self._last.facts
 
     def first_change(self) -> float | None:

@@ -7,6 +7,7 @@ there, the cluster returns to them and gets its route controller back.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ from dualstack.plan.strategies.unmatched import to_routes
 class CutOver:
     """The cut-over of one cluster. Every method raises only a `DualstackError`.
 
-    watch: what measured traffic has lost, for each gate.
+    watch: what measured traffic has lost, for each gate. seen: gets every observation.
     """
 
     compute: ComputeClient
@@ -47,10 +48,14 @@ class CutOver:
     emit: Listener
     settings: Settings
     watch: Watch | None = None
+    seen: Callable[[CutoverFacts], None] | None = None
 
     async def observe(self) -> CutoverFacts:
         """The current state."""
-        return (await Observer(self.compute, self.platform, self.cluster, self.decoys).observe()).facts
+        facts = (await Observer(self.compute, self.platform, self.cluster, self.decoys).observe()).facts
+        if self.seen is not None:
+            self.seen(facts)
+        return facts
 
     async def forward(
         self, strategy: Strategy, redirection: Redirection | None = None, *, at_rest: bool = False
@@ -127,6 +132,7 @@ class CutOver:
             clock=self.clock,
             redirection=redirection,
             watch=self.watch,
+            seen=self.seen,
         )
 
     async def _come_to_rest(

@@ -73,6 +73,10 @@ class ComputeClient:
             await self._session.close()
             self._session = None
 
+    def peaks(self) -> dict[str, int]:
+        """The most requests of one quota window, by group (`dualstack.gce.pacing.group_of`)."""
+        return self._windows.peaks()
+
     # -- reading
 
     async def get(self, path: str, *, fields: str | None = None) -> Resource:

@@ -68,6 +68,10 @@ class QuotaWindows:
         """Count a request of the group; False, without counting it, if it has to wait for `room`."""
         return self._groups.setdefault(group, _Group()).take(int(self._clock.now() // WINDOW))
 
+    def peaks(self) -> dict[str, int]:
+        """The most requests of one window, by group; groups without requests are absent."""
+        return {name: group.most for name, group in sorted(self._groups.items()) if group.most}
+
     async def room(self, group: str) -> None:
         """Return at once, or at the start of the next window if the present one is used up."""
         known = self._groups.setdefault(group, _Group())
@@ -92,6 +96,7 @@ class _Group:
     limit: int | None = None
     stated: bool = False
     closed: bool = False
+    most: int = 0
 
     def full(self, window: int) -> bool:
         """Whether a request has to wait for the next window."""
@@ -103,6 +108,7 @@ class _Group:
         if self.full(window):
             return False
         self.count += 1
+        self.most = max(self.most, self.count)
         return True
 
     def refuse(self, window: int, stated: int | None) -> None:

@@ -14,7 +14,7 @@ from dualstack.kube.interface import Kube
 from dualstack.live.record import Record
 from dualstack.live.route_controller import RouteController
 from dualstack.model.errors import GateFailed
-from dualstack.model.kinds import NODE
+from dualstack.model.kinds import NODE, Manifest
 from dualstack.plan.facts import ControllerFacts, SavedRoute
 
 KEPT = ControllerFacts(replicas=1, pods=1, ignored=False, kept=True)
@@ -24,16 +24,21 @@ KEPT = ControllerFacts(replicas=1, pods=1, ignored=False, kept=True)
 class LivePlatform:
     """Nodes as members, and a ConfigMap for what must be remembered.
 
-    controller: None while the cluster is only prepared, so that its route controller is kept.
+    controller: None while the cluster is only prepared, so that its route controller is kept. seen: gets the Nodes
+    whenever they are read.
     """
 
     kube: Kube
     record: Record
     controller: RouteController | None = None
+    seen: Callable[[list[Manifest]], None] | None = None
 
     async def members(self) -> tuple[Member, ...]:
         """One for each Node."""
-        return tuple(Member.of(node["metadata"]["name"], node, node) for node in await self.kube.list(NODE))
+        nodes = await self.kube.list(NODE)
+        if self.seen is not None:
+            self.seen(nodes)
+        return tuple(Member.of(node["metadata"]["name"], node, node) for node in nodes)
 
     async def saved_routes(self) -> tuple[SavedRoute, ...]:
         return await self.record.routes()

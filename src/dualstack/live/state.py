@@ -63,6 +63,11 @@ def node_states(facts: CutoverFacts, dual_stack: frozenset[str] = frozenset()) -
     )
 
 
+def node_paths(facts: CutoverFacts) -> dict[str, NodePath]:
+    """What leads to the pods of each machine, by its name."""
+    return {node.name: _path(node.name, facts) for node in facts.nodes}
+
+
 def _waits_for(path: NodePath, now: Standing) -> str:
     match path, now:
         case "no pod CIDR", _:

@@ -69,6 +69,16 @@ async def test_every_window_is_used_with_few_refusals(states_it: bool) -> None:
     assert quota.refusals <= (1 if states_it else len(quota.served))
 
 
+async def test_the_fullest_window_of_a_group_is_remembered() -> None:
+    clock = ScriptedClock()
+    windows = QuotaWindows(clock)
+    for requests in (3, 7, 2):
+        for _ in range(requests):
+            assert windows.take("list")
+        await clock.sleep(WINDOW)
+    assert windows.peaks() == {"list": 7}
+
+
 async def test_refused_requests_continue_when_the_next_window_begins() -> None:
     clock = ScriptedClock()
     windows = QuotaWindows(clock)

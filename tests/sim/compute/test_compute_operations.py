@@ -213,6 +213,13 @@ async def test_statistics_count_calls_and_mutations(cloud: Cloud) -> None:
     statistics = cloud.compute.statistics()
     assert statistics["byMethod"] == {"globalOperations.wait": 1, "routes.delete": 1, "routes.get": 1}
     assert (statistics["calls"], statistics["mutations"], statistics["rateLimited"]) == (3, 1, 0)
+    assert sum(statistics["peaks"].values()) == 3
+    for _ in range(2):
+        await cloud.get("global/networks")
+    assert cloud.compute.statistics()["peaks"]["ListRequestsPerMinutePerProject"] == 2
+    await cloud.clock.sleep(60.0)
+    await cloud.get("global/networks")
+    assert cloud.compute.statistics()["peaks"]["ListRequestsPerMinutePerProject"] == 2
 
 
 # -- faults

@@ -64,6 +64,7 @@ def test_a_kubeadm_cluster_is_migrated_in_one_command_killed_twice_without_loss(
         ended = run(facts, "migrate", "--yes", "-o", "json")
         assert ended.status == 0, ended.err
         assert (ended.result["command"], ended.result["standing"]) == ("migrate", "finished")
+        report(ended.result)
         subnet = world.compute(NODES)
         assert (world.routes(), subnet.get("allowSubnetCidrRoutesOverlap", False)) == ({}, False)
         assert (subnet["stackType"], subnet["ipv6AccessType"]) == ("IPV4_IPV6", "EXTERNAL")
@@ -71,6 +72,18 @@ def test_a_kubeadm_cluster_is_migrated_in_one_command_killed_twice_without_loss(
         before = mutations(facts)
         assert run(facts, "migrate", "--yes").status == 0
         assert mutations(facts) == before
+
+
+def report(result: dict[str, Any]) -> None:
+    """The times of the steps, the way to each node, and the quota windows."""
+    assert [each["step"] for each in result["course"]] == result["steps"]
+    ends = [each["at"] + each["seconds"] for each in result["course"]]
+    assert ends == sorted(ends)
+    assert 0.0 < ends[-1] <= result["seconds"]
+    ways = {each["node"]: [change["way"] for change in each["changes"]] for each in result["nodeHistory"]}
+    assert len(ways) == 4
+    assert set(map(tuple, ways.values())) == {("alias",), ("overlap", "alias")}
+    assert result["quotaPeaks"]["list"] >= 1
 
 
 def test_migrate_ends_at_the_stage_of_until_and_refuses_one_that_is_past() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from dualstack.cli.html.page import Tracks
 from dualstack.cli.html.parts import history_section
-from dualstack.cli.rehearsal.node_history import MOST_NODES, History, NodeHistory, NodeWay, WayChange, ways
+from dualstack.cli.node_history import MOST_NODES, History, NodeHistory, NodeWay, WayChange
+from dualstack.cli.rehearsal.node_samples import ways
 
 RANGE = "ipv4-pod-cidr"
 

@@ -79,6 +79,29 @@ def test_a_page_is_well_formed_and_needs_nothing_else(name: str) -> None:
     assert ("html", {"lang": "en"}) in found.elements
 
 
+def test_a_change_shows_its_course_each_node_and_the_fullest_quota_window() -> None:
+    change = document("change") | {
+        "beganAt": "2026-11-29T00:00:00Z",
+        "course": [
+            {"step": "set-overlap-flag", "at": 3.0, "seconds": 9.0},
+            {"step": "barrier-flag", "at": 12.0, "seconds": 120.0},
+        ],
+        "nodeHistory": [{"node": "n-1", "changes": [{"at": 0.0, "way": "route"}, {"at": 421.0, "way": "overlap"}]}],
+        "quotaPeaks": {"list": 40, "change europe-west1": 1500},
+    }
+    found = Page(page(change))
+    for words in (
+        "Began at 2026-11-29T00:00:00Z",
+        "2 min 00 s from 12 s",
+        "route, overlap from 7 min 01 s",
+        "change europe-west1 1500 100.0%",
+        "list 40 2.7%",
+    ):
+        assert words in found.words, words
+    assert "Steps set-overlap-flag" not in found.words
+    assert "set-overlap-flag" in Page(page(document("change"))).words
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_can_be_read_aloud(name: str) -> None:
     """One heading of the first level, sections below it, and tables with captions and header cells with a scope."""

@@ -13,6 +13,7 @@ from dualstack.cli.html.parts import (
     calls_section,
     checks_section,
     cluster_facts,
+    history_section,
     strip_section,
     timeline,
 )
@@ -131,7 +132,7 @@ def _plan(found: dict[str, Any]) -> Article:
             items=[f"PodDisruptionBudget {name} allows no eviction now" for name in plan.disruption.blocking_budgets],
         )
     )
-    sections.append(calls_section(calls))
+    sections.append(calls_section(calls, {}))
     seconds = sum(part.seconds or 0.0 for part in plan.parts)
     verdict = f"{duration(seconds)} of own work; expected outage {outage:.0f} s"
     facts = [*cluster_facts(plan.cluster), ("Made at", plan.made_at), ("Nodes", f"{plan.nodes}, {plan.routes} routes")]
@@ -150,9 +151,21 @@ def _change(found: dict[str, Any]) -> Article:
             *cluster_facts(outcome.cluster),
             ("Nodes", f"{outcome.nodes_with_alias} of {outcome.nodes} have their alias, {outcome.routes} routes"),
             ("Duration", duration(outcome.seconds)),
+            *([("Began at", outcome.began_at)] if outcome.began_at else []),
         ],
-        [Section("Steps", items=outcome.steps), Section("What to do next", items=outcome.next_steps)],
+        [
+            _steps(outcome),
+            history_section(outcome.node_history, max(1.0, outcome.seconds)),
+            calls_section({}, outcome.quota_peaks),
+            Section("What to do next", items=outcome.next_steps),
+        ],
     )
+
+
+def _steps(outcome: Outcome) -> Section:
+    """A time line; a list for a document of a version without times."""
+    spans = [(each.step, each.at, each.seconds) for each in outcome.course]
+    return Section("Course", [timeline("Steps", spans)]) if spans else Section("Steps", items=outcome.steps)
 
 
 _ARTICLES: Mapping[str, Callable[[dict[str, Any]], Article]] = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from dualstack.cli.html.page import Bar, Block, Cell, Section, Strip, Table, Timeline, Tone, Track, Tracks
 from dualstack.cli.live.result import ClusterName
-from dualstack.cli.rehearsal.node_history import NodeHistory
+from dualstack.cli.node_history import NodeHistory
 from dualstack.cli.words import duration
 from dualstack.live.state import NodeState
 from dualstack.plan.costs import REQUESTS_PER_MINUTE
@@ -63,7 +63,7 @@ def history_section(nodes: Sequence[NodeHistory], end: float) -> Section:
     """One track for each node: its states in their order."""
     tracks = [Track(node.node, _segments(node, end), _words(node)) for node in nodes]
     legend = _legend(change.way for node in nodes for change in node.changes)
-    caption = f"What led to the pods of {len(tracks)} nodes, sampled, in simulated time"
+    caption = f"What led to the pods of {len(tracks)} nodes, as sampled"
     return Section("Nodes", [Tracks(caption, duration(end), tracks, legend)] if tracks else [])
 
 
@@ -100,15 +100,22 @@ def timeline(caption: str, spans: Sequence[tuple[str, float, float]]) -> Timelin
     return Timeline(caption, duration(end), bars)
 
 
-def calls_section(by_method: Mapping[str, int]) -> Section:
-    """Calls of Compute Engine, against the default quota of each group of methods."""
+def calls_section(by_method: Mapping[str, int], peaks: Mapping[str, int]) -> Section:
+    """Calls of Compute Engine by method, and the fullest quota window of each group of methods."""
     rows = [
         (method, str(count), f"{count / REQUESTS_PER_MINUTE:.1%}")
         for method, count in sorted(by_method.items(), key=lambda entry: -entry[1])
     ]
-    words = (
-        f"The default quota allows {REQUESTS_PER_MINUTE} requests a minute for each group of methods. The share is "
-        "what all calls of a method would use of one minute, if they came at once."
-    )
-    table = Table("Calls by method", ("Method", "Calls", "Share of a quota window"), rows)
-    return Section("Compute Engine", [table] if rows else [], [words] if rows else [])
+    words = f"The default quota allows {REQUESTS_PER_MINUTE} requests a minute for each group of methods."
+    if rows:
+        words += " The share of a method is what all its calls would use of one minute, if they came at once."
+    full = [(group, Cell(str(most), _tone(most)), f"{most / REQUESTS_PER_MINUTE:.1%}") for group, most in peaks.items()]
+    tables = [
+        *([Table("The fullest minute", ("Quota group", "Requests", "Share of the quota"), full)] if full else []),
+        *([Table("Calls by method", ("Method", "Calls", "Share of a quota window"), rows)] if rows else []),
+    ]
+    return Section("Compute Engine", tables, [words] if tables else [])
+
+
+def _tone(requests: int) -> Tone:
+    return "bad" if requests >= REQUESTS_PER_MINUTE else "warning" if 2 * requests > REQUESTS_PER_MINUTE else "good"

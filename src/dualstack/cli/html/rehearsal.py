@@ -46,7 +46,7 @@ def rehearsal_article(result: Result) -> Article:
             history_section(result.node_history, max(1.0, time.simulated_seconds)),
             _interruptions(result),
             *changes,
-            calls_section(result.compute["byMethod"]),
+            calls_section(result.compute["byMethod"], result.compute.get("peaks", {})),
             checks_section(result.checks),
             *([] if isinstance(result.back, UnsetType) else _back(result.back)),
             Section("Disturbances", items=list(_disturbances(result))),

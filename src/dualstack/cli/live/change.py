@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -15,29 +15,59 @@ import msgspec
 
 from dualstack.cli.live.connect import Connected
 from dualstack.cli.live.measured import GateWatch
+from dualstack.cli.node_history import History, NodeWay
 from dualstack.cli.words import announced, duration
+from dualstack.clock import Clock
 from dualstack.cutover.cut_over import CutOver
 from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.interface import DirectionChanged
 from dualstack.live.platform import LivePlatform
 from dualstack.live.record import Record
 from dualstack.live.route_controller import RouteController
+from dualstack.live.state import NodePath, node_paths
 from dualstack.live.work_report import WorkReport
 from dualstack.model import events
 from dualstack.model.errors import Interrupted, InvalidInput
 from dualstack.model.events import AnyEvent, OutageMeasured, StepFailed, StepFinished, StepStarted
+from dualstack.model.kinds import Manifest
+from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.traffic.coordinator import Traffic, TrafficSettings
 
 
+class StepTime(msgspec.Struct, frozen=True, kw_only=True):
+    """A step that has ended. at: its start, in seconds since the start of the command."""
+
+    step: str
+    at: float
+    seconds: float
+
+
+WAYS: Mapping[NodePath, NodeWay] = {
+    "route": "route",
+    "route and alias": "overlap",
+    "alias": "alias",
+    "none": "none",
+    "no pod CIDR": "none",
+}
+
+
 @dataclass
 class Progress:
-    """Prints one line for each event, unless quiet, and keeps what a result states."""
+    """Prints one line for each event, unless quiet, and keeps what a result states.
+
+    clock: the time of what is seen; None for a command that does not show it.
+    """
 
     origin: float
     quiet: bool = False
     step: str = ""
-    finished: list[str] = field(default_factory=list)
+    clock: Clock | None = None
+    finished: list[StepTime] = field(default_factory=list)
+    history: History = field(default_factory=History)
+    dual_stack: frozenset[str] = frozenset()
+    """The nodes with a pod CIDR of each family, as last seen."""
+    _started: float = 0.0
     outage: float = 0.0
     report: WorkReport = field(default_factory=WorkReport)
     """What `dualstack status` shows of this process."""
@@ -52,7 +82,7 @@ class Progress:
         at = f"{duration(event.at - self.origin):>14}  "
         match event:
             case StepStarted(step=step, detail=detail):
-                self.step = step
+                self.step, self._started = step, event.at
                 self.report = WorkReport(
                     step=step, since=event.at, end=self.report.end, awaits=detail if self.waiting else ""
                 )
@@ -65,9 +95,26 @@ class Progress:
                 if (sentence := announced(event)) is not None:
                     self.say(f"{at}{sentence}")
         if isinstance(event, StepFinished):
-            self.finished.append(event.step)
+            begun, lasted = self._started - self.origin, event.at - self._started
+            self.finished.append(StepTime(step=event.step, at=round(begun, 1), seconds=round(lasted, 1)))
         if isinstance(event, OutageMeasured):
             self.outage = max(self.outage, event.seconds)
+
+    def seen_nodes(self, nodes: Iterable[Manifest]) -> None:
+        """Take the Nodes of the observation that follows."""
+        self.dual_stack = frozenset(
+            node["metadata"]["name"] for node in nodes if len(node["spec"].get("podCIDRs") or ()) > 1
+        )
+
+    def seen(self, facts: CutoverFacts) -> None:
+        """Take an observation."""
+        if self.clock is None:
+            return
+        ways = {name: WAYS[path] for name, path in node_paths(facts).items()}
+        dual: dict[str, NodeWay] = {
+            name: "dual" for name, way in ways.items() if way == "alias" and name in self.dual_stack
+        }
+        self.history.see({**ways, **dual}, self.clock.now() - self.origin)
 
     @property
     def waiting(self) -> bool:
@@ -107,12 +154,13 @@ class Change:
         return CutOver(
             compute=connected.compute,
             cluster=connected.identity.cluster,
-            platform=LivePlatform(connected.kube, self.record, self.controller),
+            platform=LivePlatform(connected.kube, self.record, self.controller, self.progress.seen_nodes),
             decoys=decoys,
             clock=connected.clock,
             emit=self.progress.event,
             settings=self.settings,
             watch=self._watch[0] if self._watch else None,
+            seen=self.progress.seen,
         )
 
     @asynccontextmanager

@@ -56,7 +56,7 @@ async def _finish(
     quiet: bool,
 ) -> None:
     async with connected(target) as cluster:
-        progress = Progress(origin=cluster.clock.now(), quiet=quiet)
+        progress = Progress(origin=cluster.clock.now(), quiet=quiet, clock=cluster.clock)
         controller = controller_of(cluster)
         change = Change(cluster, progress, controller, settings=Settings(canary=canary), traffic=traffic)
         facts = await change.cut_over().observe()

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import msgspec
 
-from dualstack.cli.live.change import Change
+from dualstack.cli.live.change import Change, StepTime
 from dualstack.cli.live.result import ClusterName, print_result
+from dualstack.cli.node_history import NodeHistory
 from dualstack.cli.words import duration
+from dualstack.clock import rfc3339
 from dualstack.live.advice import next_steps
 from dualstack.live.state import Standing, standing
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The result of `prepare`, `prepare --undo` or `finish`. Times are in seconds."""
+    """The result of `prepare`, `prepare --undo` or `finish`. Times are in seconds.
+
+    began_at: RFC 3339. course: the steps with their times. node_history: what led to each node, as observed between
+    the steps; absent in a cluster of more than 100 nodes. quota_peaks: the most requests of one quota window (a
+    minute), by group.
+    """
 
     schema: str
     command: str
@@ -25,6 +32,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     seconds: float = 0.0
     outage_seconds: float = 0.0
     next_steps: tuple[str, ...] = ()
+    began_at: str = ""
+    course: tuple[StepTime, ...] = ()
+    node_history: tuple[NodeHistory, ...] = ()
+    quota_peaks: dict[str, int] = msgspec.field(default_factory=dict)
 
     def figures(self) -> str:
         """How long it took and what it cost."""
@@ -54,9 +65,13 @@ async def print_outcome(change: Change, command: str, output: str) -> None:
         nodes=len(facts.pod_cidr_of),
         nodes_with_alias=len(facts.pod_cidr_of) - len(facts.without_alias) if facts.range_present else 0,
         routes=len(facts.routes),
-        steps=tuple(change.progress.finished),
+        steps=tuple(each.step for each in change.progress.finished),
         seconds=round(cluster.clock.now() - change.progress.origin, 1),
         outage_seconds=round(change.progress.outage, 1),
         next_steps=next_steps(cluster.identity, now),
+        began_at=rfc3339(change.progress.origin),
+        course=tuple(change.progress.finished),
+        node_history=change.progress.history.nodes(),
+        quota_peaks=cluster.compute.peaks(),
     )
     print_result(outcome, outcome.describe(), output)

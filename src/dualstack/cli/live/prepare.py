@@ -129,7 +129,7 @@ def change_of(cluster: Connected, *, quiet: bool, prober_image: str = "", canary
     """A change that keeps the route controller."""
     gardener = cluster.identity.platform == "gardener"
     settings = Settings(decoys=bool(prober_image), repeat_alias=gardener, canary=canary)
-    progress = Progress(origin=cluster.clock.now(), quiet=quiet)
+    progress = Progress(origin=cluster.clock.now(), quiet=quiet, clock=cluster.clock)
     return Change(cluster, progress, prober_image=prober_image, settings=settings)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from dualstack.cli.live.outcome import Outcome
-from dualstack.cli.rehearsal.node_history import NodeHistory
+from dualstack.cli.node_history import NodeHistory
 from dualstack.verify.checks import Check
 from dualstack.verify.inventory import Change
 

@@ -16,11 +16,12 @@ import click
 import msgspec
 
 from dualstack.cli.live.outcome import Outcome
+from dualstack.cli.node_history import History
 from dualstack.cli.rehearsal.checks import LOSSY, FinishedRun, verify
 from dualstack.cli.rehearsal.display import Display, make_display, remaining, typical_duration
 from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
 from dualstack.cli.rehearsal.next_steps import after_failure, after_success
-from dualstack.cli.rehearsal.node_history import History
+from dualstack.cli.rehearsal.node_samples import sample
 from dualstack.cli.rehearsal.operator_process import OperatorProcess
 from dualstack.cli.rehearsal.options import ON_THE_WAY_BACK, Options, checked, new_folder
 from dualstack.cli.rehearsal.pace import MEASURED_AT, Pace, choose_speed
@@ -342,7 +343,7 @@ class Rehearsal:
     async def _sample(self, world: World) -> None:
         while True:
             with contextlib.suppress(DualstackError):  # busy: the next sample shows it
-                await self._history.sample(world, world.clock.now() - self._origin)
+                await sample(self._history, world, world.clock.now() - self._origin)
             await asyncio.sleep(SAMPLE_EVERY)
 
     async def _refresh(self, world: World) -> None:

@@ -165,7 +165,7 @@ class Compute:
         await self._clock.sleep(self.project.latency.request(self.project.chance, *request, ordinal))
 
     async def _respond(self, call: Call, caller: str) -> Json:
-        self._statistics.count(caller, call.method)
+        self._statistics.count(caller, call.method, call.scope, call.now)
         self._check(call, caller)
         mask = parse_fields(call.query)
         fault = self._consult(call)
@@ -327,7 +327,7 @@ class Compute:
         self._run_limits.power_off(self._scheduler.catch_up(), Key("instances", f"zones/{zone}", name))
 
     def statistics(self, caller: str = "") -> Json:
-        """`{"calls", "mutations", "byMethod", "rateLimited"}` of callers whose User-Agent starts with `caller`."""
+        """The counts of `Statistics.document` of callers whose User-Agent starts with `caller`."""
         return self._statistics.document(caller)
 
     def reset_statistics(self) -> None:

@@ -197,10 +197,12 @@ class Statistics:
     def __init__(self) -> None:
         self._calls: Counter[tuple[str, str]] = Counter()
         self._rate_limited: Counter[str] = Counter()
+        self._windows: Counter[tuple[str, str, int]] = Counter()
 
-    def count(self, caller: str, method: str) -> None:
+    def count(self, caller: str, method: str, scope: str, now: float) -> None:
         """Count one call; `caller` is its User-Agent."""
         self._calls[caller, method] += 1
+        self._windows[caller, group_of(method, scope).name, int(now // WINDOW)] += 1
 
     def count_rate_limited(self, caller: str) -> None:
         """Count one call that a rate quota refused."""
@@ -210,12 +212,20 @@ class Statistics:
         """Reset all counts to zero."""
         self._calls.clear()
         self._rate_limited.clear()
+        self._windows.clear()
 
     def document(self, caller: str = "") -> Json:
-        """`{"calls", "mutations", "byMethod", "rateLimited"}` of the callers whose User-Agent starts with `caller`.
+        """`{"calls", "mutations", "byMethod", "rateLimited", "peaks"}`, of User-Agents that start with `caller`.
 
-        Deleting a finished operation does not count as a mutation.
+        Deleting a finished operation does not count as a mutation. peaks: the most calls of one window, by rate group.
         """
+        windows: Counter[tuple[str, int]] = Counter()
+        for (agent, group, window), number in self._windows.items():
+            if agent.startswith(caller):
+                windows[group, window] += number
+        peaks: dict[str, int] = {}
+        for (group, _), number in sorted(windows.items()):
+            peaks[group] = max(number, peaks.get(group, 0))
         by_method: Counter[str] = Counter()
         for (agent, method), number in self._calls.items():
             if agent.startswith(caller):
@@ -230,4 +240,5 @@ class Statistics:
             "mutations": mutations,
             "byMethod": dict(sorted(by_method.items())),
             "rateLimited": sum(n for agent, n in self._rate_limited.items() if agent.startswith(caller)),
+            "peaks": peaks,
         }
