@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dualstack_sim.actors.provider_gcp.tasks import FlowFailed
+from dualstack_sim.actors.flow_tasks import FlowFailed
 from tests.contract.provider_gcp import (
     RICH,
     Stage,

@@ -59,8 +59,20 @@ def landscape_option(**others: str) -> Callable[[Command], Command]:
         type=click.Choice(["dualstack", "gardener", *others]),
         default="dualstack",
         show_default=True,
-        help="Who changes the infrastructure: `dualstack`, the operator; `gardener`, upstream's controller, to "
-        f"see what the owner of a Shoot gets today{more}.",
+        help="Who changes the infrastructure: `dualstack`, the operator; `gardener`, a controller among gardenlet and "
+        f"upstream's extensions, as in a real landscape{more}.",
+    )
+
+
+def infrastructure_option() -> Callable[[Command], Command]:
+    """Add `--infrastructure`."""
+    return click.option(
+        "--infrastructure",
+        type=click.Choice(["provider-gcp", "dualstack"]),
+        default="provider-gcp",
+        show_default=True,
+        help="With `--landscape gardener`, the Infrastructure controller: `provider-gcp`, upstream's, to see what the "
+        "owner of a Shoot gets today; `dualstack`, the operator's, with everything else upstream's.",
     )
 
 

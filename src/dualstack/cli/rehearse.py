@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from dualstack.cli.cloud_options import StrategyName, kubernetes_option, landscape_option, simulated_world
+from dualstack.cli.cloud_options import StrategyName, infrastructure_option, kubernetes_option, landscape_option, simulated_world
 from dualstack.cli.live.options import snapshot_option
 
 
@@ -31,6 +31,7 @@ from dualstack.cli.live.options import snapshot_option
     "chooses by the size of the network and the features of the cloud.",
 )
 @landscape_option()
+@infrastructure_option()
 @click.option(
     "--prepared",
     is_flag=True,
@@ -71,7 +72,15 @@ from dualstack.cli.live.options import snapshot_option
     help="`json` prints one object on standard output; progress goes to standard error.",
 )
 @click.pass_context
-def rehearse(context: click.Context, /, landscape: str, prepared: bool, snapshot: Path | None, **options: Any) -> None:
+def rehearse(
+    context: click.Context,
+    /,
+    landscape: str,
+    infrastructure: str,
+    prepared: bool,
+    snapshot: Path | None,
+    **options: Any,
+) -> None:
     """Rehearse the migration of the cluster that SHOOT describes; `-` reads it from standard input.
 
     With --snapshot, rehearse `dualstack prepare` and `dualstack finish` on the very cluster of a document of
@@ -91,8 +100,13 @@ def rehearse(context: click.Context, /, landscape: str, prepared: bool, snapshot
     from dualstack.cli.rehearsal.options import Options
     from dualstack.cli.rehearsal.run import run
 
-    given = context.get_parameter_source("strategy") is not ParameterSource.DEFAULT
-    sys.exit(run(Options(**options, landscape=Landscape(landscape, prepared), strategy_given=given)))
+    given = frozenset(
+        name
+        for name in ("strategy", "infrastructure")
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    )
+    chosen = Landscape(landscape, prepared, infrastructure)
+    sys.exit(run(Options(**options, landscape=chosen, given=given)))
 
 
 _OF_SNAPSHOT = ("speed", "seed", "faults", "profile", "knobs", "output")

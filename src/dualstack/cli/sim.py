@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.cloud_options import chosen, kubernetes_option, landscape_option, simulated_world
+from dualstack.cli.cloud_options import chosen, infrastructure_option, kubernetes_option, landscape_option, simulated_world
 from dualstack.cli.live.options import snapshot_option
 
 
@@ -30,14 +30,17 @@ def sim() -> None:
     kubeadm="a person, in a cluster with the pools and ranges of SHOOT that kubeadm made, without Gardener",
     kops="the same in a cluster that kOps made",
 )
+@infrastructure_option()
 @kubernetes_option
 @simulated_world(speed=1.0)
-def serve(shoot: Path | None, nodes: int | None, landscape: str, snapshot: Path | None, **options: Any) -> None:
+def serve(
+    shoot: Path | None, nodes: int | None, landscape: str, infrastructure: str, snapshot: Path | None, **options: Any
+) -> None:
     """Serve the cluster that SHOOT describes, IPv4-only, or that of a snapshot, until interrupted.
 
     When the cluster is ready, prints one line of JSON with `computeEndpoint`, `kubeconfig` and `controlEndpoint`. With
-    `--landscape gardener`, run the operator with `--landscape standalone --controllers
-    shoot,controlplane,network,worker`.
+    `--landscape gardener`, gardenlet and upstream's extensions run in this world: start `dualstack operator` in it only
+    with `--infrastructure dualstack`.
     """
     from dualstack.cli.shoot_file import read_shoot
     from dualstack_sim.world.serve import WorldOptions, run
@@ -59,7 +62,7 @@ def serve(shoot: Path | None, nodes: int | None, landscape: str, snapshot: Path 
             cluster=read_shoot(shoot, nodes) if shoot else {},
             nodes=nodes,
             platform=landscape if landscape in ("kubeadm", "kops") else "gardener",
-            upstream=landscape == "gardener",
+            infrastructure=infrastructure if landscape == "gardener" else None,
             **chosen(**options),
         )
     )

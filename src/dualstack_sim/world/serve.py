@@ -58,7 +58,8 @@ _BUILD_SPEED = 300.0
 class WorldOptions:
     """The options of `dualstack sim serve`. `cluster` is a description for the platform: a Shoot for `gardener`.
 
-    upstream: upstream's Infrastructure controller is an actor. env_file: gets shell variables that name the world.
+    infrastructure: the Infrastructure controller of a landscape with gardenlet (`world/gardener/knobs.py`).
+    env_file: gets shell variables that name the world.
     kubernetes: the API server to fill instead of a simulated one (docs/simulated-kubernetes.md#a-real-api-server).
     """
 
@@ -71,7 +72,7 @@ class WorldOptions:
     project: str = "proj-1"
     end_with_stdin: bool = False
     profile: Profile = field(default_factory=choose)
-    upstream: bool = False
+    infrastructure: str | None = None
     env_file: Path | None = None
     kubernetes: SingleConfig | None = None
 
@@ -116,7 +117,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
     clock, chance = options.clock, Chance(options.seed)
     rules = load_faults(options.faults) if options.faults else []
     faults = FaultPlan(rules, chance, clock)
-    garden = replace(options.profile.garden, upstream=options.upstream)
+    garden = replace(options.profile.garden, infrastructure=options.infrastructure)
     platform = PLATFORMS[options.platform](options.cluster, options.nodes, replace(options.profile, garden=garden))
     listeners = {name: listen() for name in ("compute", "kubernetes", "control")}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}

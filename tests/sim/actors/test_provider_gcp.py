@@ -11,8 +11,8 @@ from dualstack.gardener.model import names as gardener_names
 from dualstack.model import kinds
 from dualstack.model.errors import DualstackError
 from dualstack_sim.actors.context import ActorContext
+from dualstack_sim.actors.flow_tasks import FlowFailed
 from dualstack_sim.actors.provider_gcp import ProviderGcp
-from dualstack_sim.actors.provider_gcp.tasks import FlowFailed
 from tests.contract.provider_gcp import RICH, RecordedLatency, Stage, in_virtual_time, stage, workers_of
 from tests.contract.recordings import worlds
 from tests.contract.recordings.recording import Json, recording

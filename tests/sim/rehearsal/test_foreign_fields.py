@@ -213,7 +213,7 @@ async def test_p05_foreign_fields_survive_a_migration_and_the_way_back_over_http
         await landscape.inject()
         before = await landscape.objects()
         assert sum(FOREIGN.keys() <= (item["metadata"]["labels"] or {}).keys() for item in before.values()) >= 18
-        arguments = operator_arguments(address, "overlap", "auto", CONTROLLERS)
+        arguments = operator_arguments(address, "standalone", "overlap", "auto", CONTROLLERS)
         operator = await Child.start("operator", arguments, tmp_path / "operator.log")
         drained = asyncio.create_task(_drain(operator))
 

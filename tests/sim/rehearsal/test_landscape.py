@@ -73,7 +73,7 @@ def test_r2_options_of_the_operators_cut_over_are_refused(option: list[str]) -> 
 
 def test_r2_preparing_needs_upstreams_controller() -> None:
     with pytest.raises(InvalidInput, match="--prepared: it needs --landscape gardener"):
-        Landscape(prepared=True).refuse({})
+        Landscape(prepared=True).refuse({}, and_back=False, infrastructure_given=False)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,8 @@ def test_r2_the_loss_of_a_prepared_cluster_is_not_accepted(landscape: Landscape,
     assert ipv4_loss({"pairs": 6, "brokenPairs": broken}, str(landscape.way)).status == status
 
 
-def test_r2_the_operator_runs_without_its_infrastructure_controller() -> None:
-    assert Landscape("gardener").controllers == ("shoot", "controlplane", "network", "worker")
+def test_p23_no_operator_of_ours_runs_beside_gardenlet_but_its_infrastructure_controller() -> None:
+    assert Landscape("gardener").controllers == ()
+    assert Landscape("gardener", infrastructure="dualstack").controllers == ("infrastructure",)
     assert Landscape().controllers == CONTROLLERS
     assert ControllerNames.known == CONTROLLERS

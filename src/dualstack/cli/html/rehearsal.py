@@ -9,8 +9,8 @@ from msgspec import UnsetType
 from dualstack.cli.html.page import Article, Section, Table, Timeline
 from dualstack.cli.html.parts import calls_section, checks_section, history_section, timeline
 from dualstack.cli.rehearsal.display import describe
-from dualstack.cli.rehearsal.landscape import Landscape
 from dualstack.cli.rehearsal.result import Ending, Phase, Result, Run
+from dualstack.cli.rehearsal.summary import landscape_of
 from dualstack.cli.words import duration
 
 MOST_PAIRS = 25
@@ -21,8 +21,7 @@ def rehearsal_article(result: Result) -> Article:
     broken = [pair for pair in result.traffic["brokenPairs"] if pair["seconds"]]
     longest = max((pair["seconds"] for pair in broken), default=0.0)
     lost = f"longest interruption {longest:.1f} s" if broken else "no pod pair lost connectivity"
-    landscape = Landscape(result.landscape, result.prepared)
-    way = landscape.describe() if landscape.upstream else f"strategy {result.strategy}"
+    way = landscape_of(result).describe(result.strategy)
     failed = result.result == "failed"
     time, nodes = result.time, result.nodes
     course, *changes = _course("Course", result)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dualstack.cli.rehearsal.record import FORWARD, Direction, Record
-from dualstack.cli.rehearsal.result import ConstraintChange
+from dualstack.cli.rehearsal.result import ConstraintChange, Seen
 from dualstack.cli.words import announced, duration
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.events import AnyEvent, PhaseFinished, PhaseStarted, StepFailed, StepStarted
@@ -59,6 +59,10 @@ class Display:
 
     def constraint(self, change: ConstraintChange) -> None:
         self.say(f"{duration(change.at):>14}  constraint {describe(change)}")
+
+    def owner(self, seen: Seen) -> None:
+        if seen.state != "Processing":
+            self.say(f"{duration(seen.at):>14}  Shoot {seen.state}: {seen.description}")
 
     def refresh(self, record: Record, traffic: Mapping[str, Any], now: float, eta: float | None) -> None:
         """Does nothing: lines are for events."""

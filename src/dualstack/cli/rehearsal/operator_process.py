@@ -45,7 +45,13 @@ class OperatorProcess:
         return bool(self._kills)
 
     async def run(self) -> None:
-        """Start it, and again after each kill. Raises DualstackError when it ends by itself."""
+        """Start it, and again after each kill. Raises DualstackError when it ends by itself.
+
+        Without arguments there is no operator.
+        """
+        if not self._arguments:
+            self.ready.set()
+            await asyncio.Event().wait()
         while True:
             self.child = await Child.start("operator", self._arguments, self._log)
             killed = await self._follow(self.child)

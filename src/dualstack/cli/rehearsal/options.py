@@ -43,8 +43,8 @@ class Options:
     output: str
     and_back: bool = False
     landscape: Landscape = DUALSTACK
-    strategy_given: bool = False
-    """Whether `strategy` is not the default."""
+    given: frozenset[str] = frozenset()
+    """Those of `strategy` and `infrastructure` that are not the default."""
     kubernetes: str | None = None
     """URL of the API server to fill instead of a simulated one."""
     kubernetes_kubeconfig: Path | None = None
@@ -58,11 +58,12 @@ def checked(options: Options, text: str) -> ShootView:
     """The Shoot, after all checks that need no simulated world. Raises InvalidInput."""
     options.landscape.refuse(
         {
-            "--strategy": options.strategy_given,
+            "--strategy": "strategy" in options.given,
             "--decoys": options.decoys,
             "--kill-at": bool(options.kill_at),
-            "--and-back": options.and_back,
-        }
+        },
+        and_back=options.and_back,
+        infrastructure_given="infrastructure" in options.given,
     )
     unknown = [step for step in options.kill_at if step.removeprefix(ON_THE_WAY_BACK) not in STEPS]
     if unknown:

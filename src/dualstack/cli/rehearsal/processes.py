@@ -132,12 +132,14 @@ async def start_world(arguments: list[str], log: Path, nodes: int = 0) -> tuple[
     return world, WorldAddress.parse(line)
 
 
-def operator_arguments(address: WorldAddress, strategy: str, rollout: str, controllers: Sequence[str]) -> list[str]:
+def operator_arguments(
+    address: WorldAddress, landscape: str, strategy: str, rollout: str, controllers: Sequence[str]
+) -> list[str]:
     """The operator's command line: two endpoints, the user's choices and the clock, nothing about the simulator."""
     options = {
         "kubeconfig": address.kubeconfig,
         "compute-endpoint": address.compute,
-        "landscape": "standalone",  # the simulated world has no gardenlet
+        "landscape": landscape,
         "controllers": ",".join(controllers),
         "strategy": strategy,
         "rollout": rollout,

@@ -51,6 +51,13 @@ class ProgressLimit:
         """Take the end of a command for live clusters, `at` simulated seconds after the start of the run."""
         self._note(at, name)
 
+    def owner_saw(self, state: str, description: str, at: float) -> None:
+        """Take the last operation of the Shoot, in a landscape whose programs report nothing else."""
+        self._heard_at = max(self._heard_at, at)
+        self._last = f"Shoot {state}: {description}"
+        if state != "Processing":
+            self._note(at, state, description)
+
     def quiet(self, now: float) -> float | None:
         """For how long nothing new has happened, if that is longer than the replacement of a node takes."""
         length = now - self._new_at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -165,6 +165,24 @@ class Record:
         self._shown = dict(now)
         self.constraints += changes
         return changes
+
+    def see_phase(self, now: str | None, at: float, shoot: str, tell: Callable[[AnyEvent, Record], None]) -> None:
+        """Add the phase that the Shoot shows at `at`, in seconds since the epoch; `tell` takes the events of that.
+
+        An operator that reports the phases of the infrastructure does so earlier, and to the point.
+        """
+        current = self.current_phase()
+        if now is None and current != self.direction.phases[-1]:
+            return
+        order = self.direction.phases
+        if now is not None and current in order and order.index(now) <= order.index(current):
+            return
+        found: list[AnyEvent] = [events.PhaseFinished(at=at, shoot=shoot, phase=current)] if current else []
+        if now is not None and not any(phase.name == now for phase in self.phases):
+            found.append(events.PhaseStarted(at=at, shoot=shoot, phase=now))
+        for event in found:
+            self.add(event)
+            tell(event, self)
 
     def stuck_on(self) -> str | None:
         """The step and reason on which the run is stuck, if any."""

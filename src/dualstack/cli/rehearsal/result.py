@@ -79,6 +79,15 @@ class Notice(msgspec.Struct, frozen=True):
     detail: str
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """The last operation of the Shoot from `at` on, with the codes of its `lastErrors`: what its owner sees."""
+
+    at: float
+    state: str
+    description: str
+    codes: tuple[str, ...] = ()
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One direction of a rehearsal. Times count from the edit that started it."""
 
@@ -94,7 +103,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The whole rehearsal. `traffic` and `compute` are the simulated world's accounts of all runs; `next_steps` is for
     the user of a live cluster. `strategy` is None in a landscape that has none. `commands`: the results of
-    `dualstack prepare` and `dualstack finish`. node_history: empty in a cluster of more than 100 nodes.
+    `dualstack prepare` and `dualstack finish`. `infrastructure` and `owner` are for the landscape `gardener`: the
+    Infrastructure controller, and what the owner of the Shoot saw. node_history: empty in a cluster of more than 100
+    nodes.
 
     `back` is set only if the rehearsal went back as well.
     """
@@ -105,6 +116,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     shoot: ShootName
     landscape: str = "dualstack"
     prepared: bool = False
+    infrastructure: str | None = None
+    owner: tuple[Seen, ...] = ()
     commands: tuple[Outcome, ...] = ()
     strategy: str | None
     profile: str

@@ -24,6 +24,7 @@ from dualstack.cli.rehearsal.next_steps import after_failure, after_success
 from dualstack.cli.rehearsal.node_samples import sample
 from dualstack.cli.rehearsal.operator_process import OperatorProcess
 from dualstack.cli.rehearsal.options import ON_THE_WAY_BACK, Options, checked, new_folder
+from dualstack.cli.rehearsal.owner import Owner, phase_of
 from dualstack.cli.rehearsal.pace import MEASURED_AT, Pace, choose_speed
 from dualstack.cli.rehearsal.processes import (
     PROBER_IMAGE,
@@ -50,12 +51,12 @@ from dualstack.cli.rehearsal.result import (
 from dualstack.cli.rehearsal.summary import summarise
 from dualstack.cli.rehearsal.world import RequestRefused, World, open_world
 from dualstack.cli.shoot_file import read_text
-from dualstack.gardener.model.names import DECOYS
+from dualstack.gardener.model.names import DECOYS, OPERATION
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.kube.interface import Unavailable
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import AnyEvent, StepStarted
-from dualstack.model.kinds import POD, SERVICE
+from dualstack.model.kinds import POD, SERVICE, Manifest
 from dualstack.streams import OutputLost, print_out
 from dualstack.verify.checks import Check
 from dualstack.verify.inventory import changes, inventory
@@ -145,6 +146,7 @@ class Rehearsal:
         self._record = Record()
         self._commands: list[Outcome] = []
         self._history = History()
+        self._owner = Owner(options.rollout)
         self._operator: OperatorProcess | None = None
         self._origin = 0.0
         """When the first run started; the world accounts for traffic from then on."""
@@ -174,8 +176,9 @@ class Rehearsal:
 
     async def _rehearse(self, server: Child, world: World, started: float) -> Result:
         address, options = world.address, self._options
+        named, controllers = options.landscape.of_operator, options.landscape.controllers
         self._operator = OperatorProcess(
-            operator_arguments(address, options.strategy, options.rollout, options.landscape.controllers),
+            operator_arguments(address, named, options.strategy, options.rollout, controllers) if controllers else [],
             self._folder / "operator.log",
             kill_at=options.kill_at,
             hear=self._hear,
@@ -219,7 +222,8 @@ class Rehearsal:
         reason: str | None = None
         try:
             await self._begin(world)
-            async with running(self._watch_shoot(world), self._refresh(world), self._sample(world)) as watchers:
+            watched = (self._watch_shoot(world), self._refresh(world), self._sample(world), self._own(world))
+            async with running(*watched) as watchers:
                 await first_of(operator, server.process.wait(), *watchers, self._migrate(world))
                 if server.process.returncode is not None:
                     raise server.ended()
@@ -339,6 +343,26 @@ class Rehearsal:
             async for shoot in world.watch_shoot():
                 for change in self._record.see_shoot(shoot, world.clock.now()):
                     self._display.constraint(change)
+                if self._options.landscape.gardener:
+                    self._see(shoot, world.clock.now())
+
+    def _see(self, shoot: Manifest, now: float) -> None:
+        """What the owner sees, and the phases, which no operator reports here."""
+        self._record.see_phase(phase_of(shoot), now, self._shoot.technical_id, self._display.event)
+        if (seen := self._owner.look(shoot, round(now - self._record.origin, 3))) is not None:
+            self._record.progress_limit.owner_saw(seen.state, seen.description, seen.at)
+            self._display.owner(seen)
+
+    async def _own(self, world: World) -> None:
+        """Request what the Shoot needs whenever it rests, as its owner does."""
+        while self._options.landscape.gardener:
+            await asyncio.sleep(0.25)
+            with contextlib.suppress(Unavailable):
+                operation = self._owner.due(await world.read_shoot(), world.clock.now())
+                if operation is not None:
+                    self._display.say(f"The owner annotates the Shoot with {OPERATION}={operation}")
+                    await world.edit_shoot({"metadata": {"annotations": {OPERATION: operation}}})
+        await asyncio.Event().wait()
 
     async def _sample(self, world: World) -> None:
         while True:
@@ -367,7 +391,7 @@ class Rehearsal:
             except Unavailable:  # busy; if it has ended, its process says so
                 continue
             operation = shoot["status"].get("lastOperation", {})
-            if operation.get("state") == "Failed":
+            if operation.get("state") == "Failed" and (not self._options.landscape.gardener or self._owner.gave_up):
                 raise Failed(f"the Shoot's operation failed: {operation.get('description', 'no description')}")
             if self._record.completed() and at_rest(shoot):
                 await world.clock.sleep(10.0)  # for the operator to report what the Shoot already shows
@@ -399,6 +423,8 @@ class Rehearsal:
             shoot=ShootName(self._shoot.name, self._shoot.namespace, self._shoot.technical_id, self._shoot.cni),
             landscape=self._options.landscape.name,
             prepared=self._options.landscape.prepared,
+            infrastructure=self._options.landscape.infrastructure if self._options.landscape.gardener else None,
+            owner=tuple(self._owner.seen),
             commands=tuple(self._commands),
             node_history=self._history.nodes(),
             strategy=None if self._options.landscape.upstream else self._strategy(),

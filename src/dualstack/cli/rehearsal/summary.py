@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import UnsetType
 
 from dualstack.cli.rehearsal.display import describe
-from dualstack.cli.rehearsal.landscape import Landscape
+from dualstack.cli.rehearsal.landscape import PROVIDER_GCP, Landscape
 from dualstack.cli.rehearsal.result import Phase, Result, Run
 from dualstack.cli.words import duration
 from dualstack.verify.checks import Check
@@ -22,6 +22,7 @@ WIDTH = 80
 _MARKS = {"passed": "ok    ", "failed": "FAILED", "accepted": "LOSS  ", "risk": "RISK  ", "unknown": "?     "}
 _MOST_PAIRS = 10
 _MOST_FAILED = 3
+_MOST_SEEN = 20
 
 
 def summarise(result: Result) -> str:
@@ -66,9 +67,24 @@ def _details(result: Result) -> Iterator[str]:
     yield from _commands(result)
     yield from _course(result)
     yield from _phases(result.phases, _forward_seconds(result))
+    yield from _owner(result)
     yield ""
     yield from _traffic(result)
     yield from _checks(result.checks)
+
+
+def _owner(result: Result) -> Iterator[str]:
+    """What the owner of the Shoot saw, without what only says that gardenlet works."""
+    if not result.owner:
+        return
+    yield ""
+    yield "What the owner of the Shoot saw"
+    shown = [entry for entry in result.owner if entry.state != "Processing"]
+    for entry in shown[:_MOST_SEEN]:
+        codes = f" [{', '.join(entry.codes)}]" if entry.codes else ""
+        yield f"  {duration(entry.at):>12}  {entry.state}{codes}: {entry.description}"
+    if len(shown) > _MOST_SEEN:
+        yield f"  ... and {len(shown) - _MOST_SEEN} more"
 
 
 def _commands(result: Result) -> Iterator[str]:
@@ -170,8 +186,11 @@ def _disturbances(result: Result) -> Iterator[str]:
 
 
 def _way(result: Result) -> str:
-    landscape = Landscape(result.landscape, result.prepared)
-    return landscape.describe() if landscape.upstream else f"strategy {result.strategy}"
+    return landscape_of(result).describe(result.strategy)
+
+
+def landscape_of(result: Result) -> Landscape:
+    return Landscape(result.landscape, result.prepared, result.infrastructure or PROVIDER_GCP)
 
 
 def _nodes(run: Result | Run) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dualstack.gardener.model import names as gardener_names
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.compute_api import Resource
+from dualstack_sim.actors.flow_tasks import Task, run_flow
 from dualstack_sim.actors.provider_gcp.flow import Flow
 from dualstack_sim.actors.provider_gcp.migration import owned_routes
-from dualstack_sim.actors.provider_gcp.tasks import Task, run_flow
 from dualstack_sim.actors.provider_gcp.whiteboard import resources_exist
 
 FIREWALL_TIMEOUT = 1200.0

@@ -8,11 +8,11 @@ from dualstack.gardener.model import names as gardener_names
 from dualstack.gardener.model.infrastructure import NODES_SUBNET_IPV6, RESOURCES_EXIST, SERVICES_SUBNET_IPV6
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.compute_api import Resource
+from dualstack_sim.actors.flow_tasks import Task, run_flow
 from dualstack_sim.actors.provider_gcp.bodies import Bodies, rule_differs
 from dualstack_sim.actors.provider_gcp.flow import Flow
 from dualstack_sim.actors.provider_gcp.migration import PANIC, Migration
 from dualstack_sim.actors.provider_gcp.requests import RequestFailed, Requests
-from dualstack_sim.actors.provider_gcp.tasks import Task, run_flow
 
 PREFIX_POLL, PREFIX_POLLS = 2.0, 15
 """Seconds between two reads of a subnet without IPv6 prefix, and how many of them (docs/reference/weaknesses.md#w30).

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PROVIDER_GCP, DUALSTACK = "provider-gcp", "dualstack"
+"""The Infrastructure controllers of a landscape with gardenlet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Garden:
@@ -15,5 +18,6 @@ class Garden:
     guest_agent: bool = False
     """Whether the guest agent of nodes handles alias ranges, because no file of the OperatingSystemConfig stops it
     (docs/reference/cut-over.md#guest-agent)."""
-    upstream: bool = False
-    """Whether upstream's Infrastructure controller runs."""
+    infrastructure: str | None = None
+    """In a landscape with gardenlet, whose Infrastructure controller works in it: `provider-gcp`, an actor, or
+    `dualstack`, a process outside. None: without gardenlet, for an operator that does everything."""

@@ -10,6 +10,8 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.cloud_controller_manager import CloudControllerManager
 from dualstack_sim.actors.context import SEED_NODE, Actor, ActorContext
+from dualstack_sim.actors.extensions import ControlPlanes, Networks, Workers
+from dualstack_sim.actors.gardenlet import Gardenlet
 from dualstack_sim.actors.ingress_gce import IngressGce
 from dualstack_sim.actors.machine_controller import MachineController
 from dualstack_sim.actors.network_problem_detector import NetworkProblemDetector
@@ -23,7 +25,7 @@ from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.gardener.builder import World, build
 from dualstack_sim.world.gardener.credentials import shoot_access
 from dualstack_sim.world.gardener.guests import ShootGuests
-from dualstack_sim.world.gardener.knobs import Garden
+from dualstack_sim.world.gardener.knobs import PROVIDER_GCP, Garden
 from dualstack_sim.world.gardener.node_placements import with_node_count
 from dualstack_sim.world.gardener.service_webhook import ServiceWebhook
 
@@ -70,12 +72,16 @@ class GardenerPlatform:
         return ShootGuests(context)
 
     def actors(self, context: ActorContext) -> list[Actor]:
-        upstream = [ProviderGcp(context)] if self._garden.upstream else []
+        landscape: list[Actor] = []
+        if self._garden.infrastructure is not None:
+            landscape = [Gardenlet(context), ControlPlanes(context), Networks(context), Workers(context)]
+        if self._garden.infrastructure == PROVIDER_GCP:
+            landscape.append(ProviderGcp(context))
         return [
             CloudControllerManager(context),
             NetworkProblemDetector(context),
             ResourceManager(context),
             MachineController(context),
             IngressGce(context),
-            *upstream,
+            *landscape,
         ]

@@ -1,4 +1,4 @@
-"""The flow engine: tasks run as soon as the tasks that they depend on have succeeded
+"""Gardener's flow engine: tasks run as soon as the tasks that they depend on have succeeded
 (docs/reference/gardener.md#flow-engine)."""
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ TIMEOUT = 300.0
 
 
 class FlowFailed(DualstackError):
-    """The errors of all tasks that failed."""
+    """The errors of all tasks that failed. `failures`: each with the name of its task."""
+
+    def __init__(self, failures: Sequence[tuple[str, DualstackError]]) -> None:
+        super().__init__("\n".join(f'failed to "{name}": {error}' for name, error in failures))
+        self.failures = tuple(failures)
 
 
 class TimedOut(DualstackError):
@@ -44,7 +48,7 @@ async def run_flow(tasks: Sequence[Task], clock: Clock, after_each: Callable[[],
     ended: dict[str, asyncio.Future[bool]] = {
         task.name: asyncio.get_running_loop().create_future() for task in tasks if task.wanted
     }
-    errors: list[str] = []
+    failures: list[tuple[str, DualstackError]] = []
 
     async def run(task: Task) -> None:
         before = [await ended[name] for name in task.after if name in ended]
@@ -53,17 +57,17 @@ async def run_flow(tasks: Sequence[Task], clock: Clock, after_each: Callable[[],
             try:
                 await within(clock, task.timeout, task.act())
             except DualstackError as error:
-                errors.append(f'failed to "{task.name}": {error}')
+                failures.append((task.name, error))
                 succeeded = False
             await after_each()
         ended[task.name].set_result(succeeded)
 
     await asyncio.gather(*(run(task) for task in tasks if task.wanted))
-    if errors:
-        raise FlowFailed("\n".join(errors))
+    if failures:
+        raise FlowFailed(failures)
 
 
-async def within(clock: Clock, seconds: float, act: Coroutine[Any, Any, Result]) -> Result:
+async def within(clock: Clock, seconds: float, act: Awaitable[Result]) -> Result:
     """The result of `act`; cancels it and raises TimedOut after `seconds`."""
     work, limit = asyncio.ensure_future(act), asyncio.ensure_future(clock.sleep(seconds))
     try:

@@ -1,0 +1,86 @@
+"""gardenlet and upstream's extensions as actors: what the owner of a Shoot sees of a migration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dualstack.cli.rehearsal.owner import Owner as Habits
+from dualstack.cli.rehearsal.owner import is_settled
+from dualstack.cli.rehearsal.record import GOLDEN_CONSTRAINTS, Record, migration_constraints
+from dualstack.gardener.model.names import OPERATION
+from dualstack.model.kinds import Manifest
+from tests.support.virtual_world import Owner, virtual_world
+
+
+async def migrated(owner: Owner, hours: float = 4.0) -> Record:
+    """The Shoot's changes from the edit to the end, with an owner who requests what the Shoot needs."""
+    habits, record = Habits("auto"), Record(origin=owner.clock.now())
+    await owner.control("/trigger", "POST")
+    await owner.edit("IPv4", "IPv6")
+    deadline = owner.clock.now() + hours * 3600.0
+
+    while True:
+        shoot = await owner.shoot()
+        record.see_shoot(shoot, owner.clock.now())
+        if record.completed() and is_settled(shoot):
+            return record
+        assert owner.clock.now() < deadline, (owner.seen[-8:], migration_constraints(shoot))
+        if (operation := habits.next_operation(shoot)) is not None:
+            await owner.annotate(OPERATION, operation)
+        await owner.clock.sleep(5.0)
+
+
+def failed(owner: Owner) -> list[str]:
+    """The descriptions with which the Shoot was Failed."""
+    return [description for _, state, description in owner.seen if state == "Failed"]
+
+
+@pytest.mark.slow
+async def test_w1_upstream_migrates_after_the_owner_has_retried_a_failed_shoot() -> None:
+    """The first run has no constraint in the Cluster, so that the range is refused while routes are there."""
+    async with virtual_world("provider-gcp") as owner:
+        record = await migrated(owner)
+        traffic: dict[str, Any] = await owner.control("/traffic")
+    seen = tuple((change.type, change.status, change.reason, change.message) for change in record.constraints)
+    assert seen == GOLDEN_CONSTRAINTS
+    assert failed(owner)
+    first = failed(owner)[0]
+    assert first.startswith(
+        'Flow "Shoot cluster reconciliation" encountered task errors: [task "Waiting until shoot infrastructure has '
+        'been reconciled" failed: error while waiting for Infrastructure shoot--foo--bar/bar to become ready: error '
+        'during reconciliation: Error reconciling infrastructure: failed to "ensure worker subnet": '
+    )
+    assert 590.0 <= next(at for at, state, _ in owner.seen if state == "Failed") <= 660.0, "gardenlet waits 10 minutes"
+    assert len(traffic["brokenPairs"]) == 6
+    assert traffic["current"] == traffic["ipv6"]["current"] == 0
+
+
+def a_shoot(state: str, **constraints: str) -> Manifest:
+    return {
+        "metadata": {"generation": 2},
+        "status": {
+            "observedGeneration": 2,
+            "lastOperation": {"state": state, "description": ""},
+            "constraints": [
+                {"type": kind, "status": status, "reason": "", "message": ""} for kind, status in constraints.items()
+            ],
+        },
+    }
+
+
+def test_the_owner_requests_the_roll_out_once_and_then_reconciles() -> None:
+    habits = Habits("auto")
+    assert habits.next_operation(a_shoot("Processing", DualStackNodesMigrationReady="Progressing")) is None
+    settled = a_shoot("Succeeded", DualStackNodesMigrationReady="Progressing")
+    assert [habits.next_operation(settled) for _ in range(2)] == ["rollout-workers=*", "reconcile"]
+    assert habits.next_operation(a_shoot("Succeeded", DNSServiceMigrationReady="True")) == "reconcile"
+    assert habits.next_operation(a_shoot("Succeeded")) is None
+
+
+def test_the_owner_gives_up_a_shoot_that_fails_again_and_again() -> None:
+    habits = Habits("manual")
+    assert habits.next_operation(a_shoot("Succeeded", DualStackNodesMigrationReady="Progressing")) == "reconcile"
+    assert [habits.next_operation(a_shoot("Failed")) for _ in range(6)] == ["retry"] * 6
+    assert habits.gave_up
