@@ -14,7 +14,8 @@ network works (docs/reference/cut-over.md#cidr-allocator)."""
 
 STOP_ROUTES: dict[PlatformName, str] = {
     "gardener": "set spec.networking.ipFamilies of the Shoot to [IPv4, IPv6]; Gardener then stops the route controller "
-    "and deletes the routes",
+    "and deletes the routes; if routes are left once the Shoot has been reconciled, annotate it with "
+    "shoot.gardener.cloud/tasks=deployInfrastructure and gardener.cloud/operation=reconcile, before nodes are replaced",
     "kops": f"set {_FLAGS} on cloud-controller-manager with `kops edit cluster`, then run `kops update cluster --yes` "
     "and `kops rolling-update cluster --yes`",
     "kubeadm": f"set {_FLAGS} in the DaemonSet or Deployment of cloud-controller-manager, or in its static pod "

@@ -9,7 +9,7 @@ import pytest
 from dualstack.cli.rehearsal.owner import Owner as Habits
 from dualstack.cli.rehearsal.owner import is_settled
 from dualstack.cli.rehearsal.record import GOLDEN_CONSTRAINTS, Record, migration_constraints
-from dualstack.gardener.model.names import OPERATION
+from dualstack.gardener.model.names import OPERATION, TASKS
 from dualstack.model.kinds import Manifest
 from tests.support.virtual_world import Owner, virtual_world
 
@@ -27,8 +27,8 @@ async def migrated(owner: Owner, hours: float = 4.0) -> Record:
         if record.completed() and is_settled(shoot):
             return record
         assert owner.clock.now() < deadline, (owner.seen[-8:], migration_constraints(shoot))
-        if (operation := habits.next_operation(shoot)) is not None:
-            await owner.annotate(OPERATION, operation)
+        for name, value in (habits.next_request(shoot) or {}).items():
+            await owner.annotate(name, value)
         await owner.clock.sleep(5.0)
 
 
@@ -72,15 +72,29 @@ def a_shoot(state: str, **constraints: str) -> Manifest:
 
 def test_the_owner_requests_the_roll_out_once_and_then_reconciles() -> None:
     habits = Habits("auto")
-    assert habits.next_operation(a_shoot("Processing", DualStackNodesMigrationReady="Progressing")) is None
+    assert habits.next_request(a_shoot("Processing", DualStackNodesMigrationReady="Progressing")) is None
     settled = a_shoot("Succeeded", DualStackNodesMigrationReady="Progressing")
-    assert [habits.next_operation(settled) for _ in range(2)] == ["rollout-workers=*", "reconcile"]
-    assert habits.next_operation(a_shoot("Succeeded", DNSServiceMigrationReady="True")) == "reconcile"
-    assert habits.next_operation(a_shoot("Succeeded")) is None
+    assert [habits.next_request(settled) for _ in range(2)] == [
+        {OPERATION: "rollout-workers=*"},
+        {OPERATION: "reconcile"},
+    ]
+    assert habits.next_request(a_shoot("Succeeded", DNSServiceMigrationReady="True")) == {OPERATION: "reconcile"}
+    assert habits.next_request(a_shoot("Succeeded")) is None
+
+
+def test_w1_the_owner_of_a_prepared_cluster_requests_the_infrastructure_again_before_the_roll_out() -> None:
+    habits = Habits("auto", prepared=True)
+    settled = a_shoot("Succeeded", DualStackNodesMigrationReady="Progressing")
+    assert [habits.next_request(settled) for _ in range(3)] == [
+        {OPERATION: "reconcile", TASKS: "deployInfrastructure"},
+        {OPERATION: "rollout-workers=*"},
+        {OPERATION: "reconcile"},
+    ]
 
 
 def test_the_owner_gives_up_a_shoot_that_fails_again_and_again() -> None:
     habits = Habits("manual")
-    assert habits.next_operation(a_shoot("Succeeded", DualStackNodesMigrationReady="Progressing")) == "reconcile"
-    assert [habits.next_operation(a_shoot("Failed")) for _ in range(6)] == ["retry"] * 6
+    settled = a_shoot("Succeeded", DualStackNodesMigrationReady="Progressing")
+    assert habits.next_request(settled) == {OPERATION: "reconcile"}
+    assert [habits.next_request(a_shoot("Failed")) for _ in range(6)] == [{OPERATION: "retry"}] * 6
     assert habits.gave_up

@@ -13,7 +13,13 @@ from typing import Any
 
 from dualstack.cli.rehearsal.record import migration_constraints
 from dualstack.cli.rehearsal.result import Seen
-from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION, OPERATION
+from dualstack.gardener.model.names import (
+    DNS_MIGRATION,
+    NODES_MIGRATION,
+    OPERATION,
+    TASK_DEPLOY_INFRASTRUCTURE,
+    TASKS,
+)
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
@@ -27,9 +33,13 @@ ROLL_OUT = "rollout-workers=*"
 
 @dataclass(slots=True)
 class Owner:
-    """rollout: `auto` requests the roll-out by annotation; with `manual`, somebody else deletes the machines."""
+    """rollout: `auto` requests the roll-out by annotation; with `manual`, machines are deleted by hand.
+
+    prepared: the first run leaves the routes (docs/reference/gardener.md#prepared-first-run).
+    """
 
     rollout: str
+    prepared: bool = False
     rolled_out: bool = False
     retries: int = 0
     rests_since: float | None = None
@@ -46,8 +56,8 @@ class Owner:
         self.seen.append(entry)
         return entry
 
-    def due(self, shoot: Manifest, now: float) -> str | None:
-        """The operation to request now, once the Shoot has rested for `PAUSE`; `now` is in seconds."""
+    def due(self, shoot: Manifest, now: float) -> dict[str, str] | None:
+        """The annotations to set now, once the Shoot has rested for `PAUSE`; `now` is in seconds."""
         if not is_settled(shoot) and dig(shoot, "status", "lastOperation", "state") != "Failed":
             self.rests_since = None
             return None
@@ -56,14 +66,21 @@ class Owner:
         if now - self.rests_since < PAUSE:
             return None
         self.rests_since = None
-        operation = self.next_operation(shoot)
-        return None if self.gave_up else operation
+        request = self.next_request(shoot)
+        return None if self.gave_up else request
 
-    def next_operation(self, shoot: Manifest) -> str | None:
-        """The value of `gardener.cloud/operation` that a Shoot at rest needs now; None if it needs none.
+    def next_request(self, shoot: Manifest) -> dict[str, str] | None:
+        """The annotations that a Shoot at rest needs now; None if it needs none.
 
         Call it once for each rest, because it remembers what it has requested.
         """
+        operation = self._operation(shoot)
+        if operation != ROLL_OUT or not self.prepared:
+            return None if operation is None else {OPERATION: operation}
+        self.prepared = self.rolled_out = False
+        return {OPERATION: "reconcile", TASKS: TASK_DEPLOY_INFRASTRUCTURE}
+
+    def _operation(self, shoot: Manifest) -> str | None:
         if dig(shoot, "metadata", "annotations", OPERATION):
             return None
         state = dig(shoot, "status", "lastOperation", "state")

@@ -51,7 +51,7 @@ from dualstack.cli.rehearsal.result import (
 from dualstack.cli.rehearsal.summary import summarise
 from dualstack.cli.rehearsal.world import RequestRefused, World, open_world
 from dualstack.cli.shoot_file import read_text
-from dualstack.gardener.model.names import DECOYS, OPERATION
+from dualstack.gardener.model.names import DECOYS
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.kube.interface import Unavailable
 from dualstack.model.errors import DualstackError, InvalidInput
@@ -146,7 +146,7 @@ class Rehearsal:
         self._record = Record()
         self._commands: list[Outcome] = []
         self._history = History()
-        self._owner = Owner(options.rollout)
+        self._owner = Owner(options.rollout, options.landscape.prepared)
         self._operator: OperatorProcess | None = None
         self._origin = 0.0
         """When the first run started; the world accounts for traffic from then on."""
@@ -358,10 +358,11 @@ class Rehearsal:
         while self._options.landscape.gardener:
             await asyncio.sleep(0.25)
             with contextlib.suppress(Unavailable):
-                operation = self._owner.due(await world.read_shoot(), world.clock.now())
-                if operation is not None:
-                    self._display.say(f"The owner annotates the Shoot with {OPERATION}={operation}")
-                    await world.edit_shoot({"metadata": {"annotations": {OPERATION: operation}}})
+                request = self._owner.due(await world.read_shoot(), world.clock.now())
+                if request is not None:
+                    words = " ".join(f"{name}={value}" for name, value in request.items())
+                    self._display.say(f"The owner annotates the Shoot with {words}")
+                    await world.edit_shoot({"metadata": {"annotations": request}})
         await asyncio.Event().wait()
 
     async def _sample(self, world: World) -> None:
