@@ -9,7 +9,13 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from dualstack.cli.cloud_options import StrategyName, infrastructure_option, kubernetes_option, landscape_option, simulated_world
+from dualstack.cli.cloud_options import (
+    StrategyName,
+    infrastructure_option,
+    kubernetes_option,
+    landscape_option,
+    simulated_world,
+)
 from dualstack.cli.live.options import snapshot_option
 
 

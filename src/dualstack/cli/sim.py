@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from dualstack.cli.cloud_options import chosen, infrastructure_option, kubernetes_option, landscape_option, simulated_world
+from dualstack.cli.cloud_options import (
+    chosen,
+    infrastructure_option,
+    kubernetes_option,
+    landscape_option,
+    simulated_world,
+)
 from dualstack.cli.live.options import snapshot_option
 
 
