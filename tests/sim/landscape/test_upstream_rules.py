@@ -54,7 +54,7 @@ def nodes_of(
         (nodes_of(DUAL, 2, 1), ()),  # A
         (nodes_of(DUAL, 1, 2, 2), (NODES_MIGRATED,)),  # B
         (nodes_of(DUAL, 1, 2, 1), (NODES_NOT_MIGRATED,)),  # C
-        (nodes_of(DUAL, 1), (NODES_NOT_MIGRATED,)),  # C, W38
+        (nodes_of(DUAL, 1), (NODES_NOT_MIGRATED,)),  # C, without nodes
         (nodes_of(SINGLE, 2, 2), (NODES_MIGRATING_BACK,)),  # D
         (nodes_of(DUAL, 1, 2, constraint="Progressing"), ()),  # E
         (nodes_of(DUAL, None, 1), ()),
@@ -74,7 +74,7 @@ GONE = RemoveConstraint(NODES_MIGRATION)
         (nodes_of(DUAL, 1, 2, infrastructure=1, constraint="Progressing"), ()),  # G
         (nodes_of(DUAL, 1, 2, constraint="Progressing"), (NODES_MIGRATED,)),  # H
         (nodes_of(DUAL, 1, 1, constraint="Progressing"), (NODES_NOT_MIGRATED,)),  # H
-        (nodes_of(DUAL, 2, 1, constraint="True"), (GONE, DNS_MIGRATING)),  # I, W47
+        (nodes_of(DUAL, 2, 1, constraint="True"), (GONE, DNS_MIGRATING)),  # I
         (nodes_of(SINGLE, 1, 1, constraint="True"), (GONE,)),  # J
         (nodes_of(SINGLE, 1, 2, constraint="True"), ()),  # K
     ],
