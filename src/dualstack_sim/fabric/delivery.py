@@ -21,21 +21,24 @@ PROTOCOL_NUMBERS = {"tcp": "6", "udp": "17", "sctp": "132", "icmp": "1", "esp": 
 """Firewall rules name a protocol by its name or its number."""
 PROBE_PORT = 8080
 """The port that represents pod traffic. Pods use any port, so a rule for a few other ports does not count."""
+Service = tuple[str, int]
+"""A protocol and a port of the receiver."""
+PODS: Service = (PROBE_PROTOCOL, PROBE_PORT)
 
 
-def ingress_allowed(view: View, machine: Machine, source: Address) -> bool:
-    """Whether the firewall allows pod traffic from `source` to `machine`, from the view of that VM's host.
+def ingress_allowed(view: View, machine: Machine, source: Address, service: Service = PODS) -> bool:
+    """Whether the firewall allows traffic from `source` to `machine`, from the view of that VM's host.
 
     The lowest priority number wins, deny before allow at equal priority; without a matching rule the implied deny
     applies (docs/reference/compute-engine.md#firewall-priority). A rule for IPv4 ranges does not match IPv6.
     """
-    decided = decide(view.firewall_rules(), machine, source)
+    decided = decide(view.firewall_rules(), machine, source, *service)
     return decided if decided is not None else not enforced("forwarding.implied-deny")
 
 
-def egress_allowed(view: View, machine: Machine, destination: Address) -> bool:
-    """Whether the firewall allows pod traffic from `machine` to `destination`: it does unless a rule denies it."""
-    decided = decide(view.egress_rules(), machine, destination)
+def egress_allowed(view: View, machine: Machine, destination: Address, service: Service = PODS) -> bool:
+    """Whether the firewall allows traffic from `machine` to `destination`: it does unless a rule denies it."""
+    decided = decide(view.egress_rules(), machine, destination, *service)
     return decided is not False or not enforced("forwarding.firewall-egress")
 
 
@@ -140,15 +143,20 @@ class DataPath:
     def __init__(self, ledger_of: Mapping[str, Ledger], ledgers: Mapping[str, Ledger], knobs: FabricKnobs) -> None:
         self.ledger_of = ledger_of
         self._ledgers = ledgers
-        self._knobs = knobs
+        self.knobs = knobs
         self._cache: dict[tuple[str, Address, frozenset[str]], Verdict] = {}
 
     def invalidate(self) -> None:
         """Clear the cached verdicts of up-to-date hosts, because a change came into force."""
         self._cache.clear()
 
-    def send(self, source: str, source_address: Address, destination: Address) -> Verdict:
-        """The verdict for a packet from a pod on `source`, or from the VM itself, at this instant."""
+    def send(
+        self, source: str, source_address: Address, destination: Address, service: Service | None = PODS
+    ) -> Verdict:
+        """The verdict for a packet from a pod on `source`, or from the VM itself, at this instant.
+
+        service: None for a response, which firewalls let pass.
+        """
         ledger = self.ledger_of.get(source)
         if ledger is None:
             return Verdict(None, NOT_RUNNING, "the source VM is not running")
@@ -162,7 +170,7 @@ class DataPath:
         )
         if forged:
             return Verdict(None, "FOREIGN_IP_DISALLOWED", f"the source VM {source} has canIpForward false")
-        if sender is not None and not egress_allowed(view, sender, destination):
+        if service and sender is not None and not egress_allowed(view, sender, destination, service):
             return Verdict(None, "FIREWALL_RULE", f"the firewall of {source} denies egress to the destination")
         if is_affected(view, source, destination):
             return Verdict(
@@ -171,16 +179,16 @@ class DataPath:
                 f"the network of {source} is beyond the limits of hybrid subnets (docs/reference/cut-over.md#e14)",
             )
         verdict = self._forward(ledger, source, sender.tags if sender is not None else frozenset(), destination)
-        return verdict if verdict.delivered_to is None else self._receive(source, verdict, source_address)
+        return verdict if verdict.delivered_to is None else self._receive(source, verdict, source_address, service)
 
     def _forward(self, ledger: Ledger, source: str, tags: frozenset[str], destination: Address) -> Verdict:
         if not self._sees_all(ledger, source):
-            return forward(ledger.views[source], source, destination, self._knobs, self._peers(ledger, source))
+            return forward(ledger.views[source], source, destination, self.knobs, self._peers(ledger, source))
         key = (ledger.network, destination, tags)
         verdict = self._cache.get(key)
         if verdict is None:
             peers = self._peers(ledger, source)
-            verdict = self._cache[key] = forward(ledger.views[source], source, destination, self._knobs, peers)
+            verdict = self._cache[key] = forward(ledger.views[source], source, destination, self.knobs, peers)
         return verdict
 
     def _sees_all(self, ledger: Ledger, source: str) -> bool:
@@ -200,14 +208,14 @@ class DataPath:
                 found.append(Peer(ours.peer, view, custom, ours.ipv6 and theirs.ipv6))
         return found
 
-    def _receive(self, source: str, verdict: Verdict, source_address: Address) -> Verdict:
+    def _receive(self, source: str, verdict: Verdict, source_address: Address, service: Service | None) -> Verdict:
         receiver = verdict.delivered_to or ""
         where = self.ledger_of.get(receiver)
         if where is None or source not in where.views:
             return Verdict(None, NOT_RUNNING, f"{verdict.rule}; {receiver} is not running")
         view = where.views[receiver]
         machine = view.machine(receiver)
-        if machine is None or not ingress_allowed(view, machine, source_address):
+        if machine is None or (service and not ingress_allowed(view, machine, source_address, service)):
             return Verdict(
                 None, "FIREWALL_RULE", f"{verdict.rule}; the firewall of {receiver} denies ingress from the source"
             )

@@ -13,14 +13,14 @@ from itertools import count
 
 from dualstack.clock import Clock
 from dualstack_sim.chance import Chance
-from dualstack_sim.compute.project.commits import Commit
+from dualstack_sim.compute.project.commits import Commit, CommitListener
 from dualstack_sim.fabric.advertisements import Advertisements
 from dualstack_sim.fabric.blocks import Address, parse_address
-from dualstack_sim.fabric.delivery import DataPath, count_in_force, deliver_from_internet, find_overload
+from dualstack_sim.fabric.delivery import DataPath, Service, count_in_force, deliver_from_internet, find_overload
 from dualstack_sim.fabric.facts import OVERLOAD, Fact, Key, Machine, Peering, SubnetFlag
 from dualstack_sim.fabric.feed import Change, HostNames, address_manager, changes
 from dualstack_sim.fabric.forwarding import Verdict
-from dualstack_sim.fabric.ledger import Ledger
+from dualstack_sim.fabric.ledger import HostView, Ledger
 from dualstack_sim.fabric.profile import FabricKnobs, LagProfile, assumptions
 from dualstack_sim.fabric.traffic import Traffic
 from dualstack_sim.rules import enforced
@@ -54,6 +54,8 @@ class Fabric:
         self._overlap_used = False
         self._most_interfaces = 0
         self._data_path = DataPath(self._ledger_of, self._ledgers, self._knobs)
+        self._watchers: list[Action] = []
+        self._followers: list[CommitListener] = []
         self.advertisements = Advertisements()
         self.traffic = Traffic(self._data_path, self._schedule, self.settle, self._lag.longest)
 
@@ -65,6 +67,8 @@ class Fabric:
             self._schedule(commit.at, partial(self.traffic.set_address_manager, handles=handles))
         for change in changes(commit, self._names.of):
             self._schedule(commit.at, partial(self._commit, change=change))
+        for listener in self._followers:
+            listener(commit)
         self.settle(commit.at - REORDERING_WINDOW)
 
     def settle(self, at: float) -> None:
@@ -110,6 +114,36 @@ class Fabric:
             deliver_from_internet(self._ledgers.values(), source, destination), self.traffic.owner(destination)
         )
 
+    def follow(self, listener: CommitListener) -> None:
+        """Call `listener` with each commit, after its changes are known."""
+        self._followers.append(listener)
+
+    def watch(self, changed: Action) -> None:
+        """Call `changed` with the instant after each change in the view of a host."""
+        self._watchers.append(changed)
+
+    def schedule(self, at: float, action: Action) -> None:
+        """Run `action` at a simulated time, in order with all changes."""
+        self._schedule(at, action)
+
+    def send(self, host: str, source: Address, destination: Address, service: Service | None) -> Verdict:
+        """The verdict for a packet at the instant of the last event; service: None for a response."""
+        return self._data_path.send(host, source, destination, service)
+
+    def view(self, host: str) -> HostView | None:
+        """What a running VM sees of its network."""
+        ledger = self._ledger_of.get(host)
+        return ledger.views[host] if ledger is not None else None
+
+    def host_name(self, zone: str, name: str) -> str:
+        """The host name of a VM."""
+        return self._names.of(zone, name)
+
+    @property
+    def knobs(self) -> FabricKnobs:
+        """How it answers open questions."""
+        return self._knobs
+
     @property
     def hosts(self) -> list[str]:
         """Running VMs, as of the last processed event."""
@@ -146,11 +180,17 @@ class Fabric:
         if own is not None:
             self._update_host(at, ledger, own, change.fact)
         self._check_limits(at, ledger, change)
+        self._notify(at)
+
+    def _notify(self, at: float) -> None:
+        for changed in self._watchers:
+            changed(at)
 
     def _show(self, at: float, ledger: Ledger, host: str, key: Key, version: int, fact: Fact | None) -> None:
         seen = ledger.deliver(host, key, version, fact)  # also None for a VM that stopped or restarted meanwhile
         if seen is not None:
             self.traffic.view_changed(at, ledger, host, seen)
+            self._notify(at)
 
     def _update_host(self, at: float, ledger: Ledger, name: str, fact: Fact | None) -> None:
         """Open the view of a VM that starts; remove a VM that stops from views and endpoints."""

@@ -75,6 +75,17 @@ class FabricKnobs:
     """Whether hosts lose packets in a network beyond the advised limits of hybrid subnets
     (docs/reference/cut-over.md#beyond-hybrid-limits)."""
 
+    established_flows: Literal["move", "break"] = "move"
+    """Whether a connection survives that the path of its packets changes
+    (docs/reference/cut-over.md#established-flows)."""
+
+    address_manager_key: Literal["obeyed", "ignored"] = "obeyed"
+    """Whether the metadata key disable-address-manager stops the guest agent
+    (docs/reference/cut-over.md#address-manager-key)."""
+
+    ipv6_lease: Literal["at-once", "reboot"] = "at-once"
+    """When a VM whose interface becomes dual-stack has its IPv6 address (docs/reference/cut-over.md#ipv6-lease)."""
+
     def __post_init__(self) -> None:
         if self.subnet_order not in ("reordered", "fifo"):
             raise ValueError(f"subnet_order must be 'reordered' or 'fifo', not {self.subnet_order!r}")
@@ -89,9 +100,10 @@ def assumptions(lag: LagProfile, knobs: FabricKnobs, *, overlap_used: bool, most
         f"Every host applies a change at most {lag.longest:g} s after it took effect "
         "(docs/reference/compute-engine.md#propagation-figures; inferred, documented is 'eventually consistent')."
     )
+    moves = "move with new ones" if knobs.established_flows == "move" else "break when their path changes"
     flows = (
-        "While hosts apply a change, each packet follows either the old or the new state, and established flows move "
-        "with new ones (docs/reference/cut-over.md#forwarding; inferred)."
+        "While hosts apply a change, each packet follows either the old or the new state, and established flows "
+        f"{moves} (docs/reference/cut-over.md#established-flows; inferred)."
     )
     sentences = [propagation, flows]
     if not overlap_used:

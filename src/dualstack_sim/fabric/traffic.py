@@ -61,7 +61,7 @@ class Traffic:
         self._known_at: dict[str, float] = {}
         self._waiting: dict[str, Endpoint] = {}
         self._marked_at: float | None = None
-        self._agents = GuestAgents()
+        self._agents = GuestAgents(data_path.knobs)
         self._ended: Ended | None = None
 
     def join(self, at: float, host: str, cidrs: Sequence[str], *, steals_aliases: bool = False) -> None:

@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from dualstack_sim.faults import FaultPlan, load_faults, refuse_impossible
 from dualstack_sim.rules.profiles import Profile, choose
 from dualstack_sim.steppable_clock import SteppableClock
 from dualstack_sim.world.control import STATE, create_control
+from dualstack_sim.world.trial_vms import TrialVms
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,9 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
         on_commit=fabric.on_commit,
         faults=faults,
     )
+    guests = TrialVms(clock, chance, compute, fabric)
+    work = asyncio.create_task(guests.run(), name="trial-vms")
+    stack.push_async_callback(_cancel, work)
     refuse_impossible(rules, compute.methods)
     state = options.state
     left_out: list[str] = []
@@ -115,6 +119,12 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
         "clock": {"origin": clock.origin, "speed": clock.speed},
         **({"leftOut": left_out} if left_out else {}),
     }
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def _check(options: ComputeOptions) -> None:

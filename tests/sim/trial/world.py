@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan
 from dualstack_sim.faults.plan import FaultRule
 from dualstack_sim.rules.profiles import Profile, choose
+from dualstack_sim.world.trial_vms import TrialVms
 from tests.support.loopback import on_loopback
 from tests.support.virtual_time import VirtualClock
 
@@ -118,8 +120,10 @@ async def world(
         "subnetworks", f"regions/{REGION}", {"name": "prod-nodes", "network": link, "ipCidrRange": "10.95.0.0/24"}
     )
     fabric.rest(clock.now())
+    guests = asyncio.create_task(TrialVms(clock, chance, compute, fabric).run())
     async with on_loopback(create_app(compute)) as url:
         try:
             yield World(clock, compute, url)
         finally:
+            guests.cancel()
             await compute.close()

@@ -18,9 +18,9 @@ import time
 import tty
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 MARK = "dualstack-trial-agent 1"
 """Identifies this script, and the version of its protocol, in the metadata of a VM."""
@@ -116,6 +116,28 @@ def report_line(name: str, now: float, orders: Json, flows: Json, facts: Json, e
         "errors": errors,
     }
     return PREFIX + json.dumps(report, separators=(",", ":")) + "\n"
+
+
+class Source(Protocol):
+    """A flow, real or simulated."""
+
+    def taken(self, until: float) -> Json | None: ...
+
+
+def collect(now: float, flows: Mapping[str, Source], ended: list[tuple[float, str, Source]]) -> Json:
+    """The parts of a report at `now`. A flow that ended is reported to its end before one with the same id begins."""
+    parts: Json = {}
+    for each in list(ended):
+        at, identity, flow = each
+        if now - at > GRACE + WINDOW and identity not in parts:
+            ended.remove(each)
+            if (part := flow.taken(at + WINDOW)) is not None:
+                parts[identity] = part
+    waiting = {identity for _, identity, _ in ended}
+    for identity, flow in flows.items():
+        if identity not in parts and identity not in waiting and (part := flow.taken(now - GRACE)) is not None:
+            parts[identity] = part
+    return parts
 
 
 class Flow:
@@ -334,7 +356,7 @@ class Agent:
         self._began = self.now()
         self._orders: Json = read_orders("{}")
         self._flows: dict[str, Flow] = {}
-        self._ended: list[tuple[float, str, Flow]] = []
+        self._ended: list[tuple[float, str, Source]] = []
         self._echoes: dict[int, Echo] = {}
         self._addresses: set[str] = set()
         self._facts: Json = {}
@@ -384,24 +406,11 @@ class Agent:
             if now > (self._orders["until"] or self._began + ALONE):
                 await self._run(*self._power_off)
             self._serial.write(
-                report_line(self._name, now, self._orders, self._parts(now), self._facts, self.errors[-5:])
+                report_line(
+                    self._name, now, self._orders, collect(now, self._flows, self._ended), self._facts, self.errors[-5:]
+                )
             )
             await asyncio.sleep(REPORT)
-
-    def _parts(self, now: float) -> Json:
-        """What the flows measured. A flow that ended is reported to its end before one with the same id begins."""
-        parts: Json = {}
-        for ended in list(self._ended):
-            at, identity, flow = ended
-            if now - at > GRACE + WINDOW and identity not in parts:
-                self._ended.remove(ended)
-                part = flow.taken(at + WINDOW)
-                if part is not None:
-                    parts[identity] = part
-        for identity, flow in self._flows.items():
-            if identity not in parts and (part := flow.taken(now - GRACE)) is not None:
-                parts[identity] = part
-        return parts
 
     async def _read_facts(self) -> None:
         if self.now() - self._read_at < FACTS:

@@ -180,6 +180,20 @@ def compare_aliases(current: list[Json], requests: list[AliasRequest]) -> AliasD
     return AliasDifference(added, removed)
 
 
+def refuse_aliases_of_routes(project: Project, network: str, requests: list[AliasRequest]) -> None:
+    """400 for an alias range to which a static route leads, if the cloud refuses that.
+
+    Source: docs/reference/cut-over.md#alias-over-route.
+    """
+    if project.knobs.alias_over_route == "accept":
+        return
+    for request in requests:
+        route = route_inside(project, network, request.network) if request.network is not None else None
+        if route is not None:
+            why = f"The alias IP range conflicts with existing route '{route['name']}' ({route['destRange']})."
+            raise invalid(request.where, request.network, why)
+
+
 def merge_aliases(requests: list[AliasRequest], added: list[AliasRequest], allocated: list[Json]) -> list[Json]:
     """The new list in the order of the request; `allocated` are the entries for `added`, in their order."""
     entries = iter(allocated)

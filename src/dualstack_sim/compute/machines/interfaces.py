@@ -32,6 +32,7 @@ from dualstack_sim.compute.machines.aliases import (
     fail_repetition,
     merge_aliases,
     parse_alias_requests,
+    refuse_aliases_of_routes,
 )
 from dualstack_sim.compute.machines.allocation_transaction import (
     AllocationTransaction,
@@ -325,6 +326,9 @@ def _plan_update(
     )
     if stack_changes or difference.added:
         project.require_unlocked(key)
+    if stack_changes and status == "RUNNING" and project.knobs.interface_stack_type == "stopped":
+        raise bad_request("The stack type of an interface can be changed only while its instance is stopped.")
+    refuse_aliases_of_routes(project, current["network"], difference.added)
     holder = project.links.partial(instance)
     if stack_changes:
         wanted_type = body.get("ipv6AccessType") or subnetwork.get("ipv6AccessType")

@@ -18,6 +18,7 @@ class SerialPorts:
         self._project = project
 
     def get(self, call: Call) -> Json:
+        self._project.guests(call.now)
         key = Key("instances", call.scope, call.name)
         instance = self._project.inventory.get(key)
         port = _number(call, "port", 1)

@@ -55,3 +55,15 @@ class Knobs:
 
     Source: docs/reference/cut-over.md#subnetwork-patch.
     """
+
+    alias_over_route: Literal["accept", "refuse"] = "accept"
+    """Whether an interface may get an alias range to which a static route leads.
+
+    Source: docs/reference/cut-over.md#alias-over-route.
+    """
+
+    interface_stack_type: Literal["running", "stopped"] = "running"
+    """Whether the stack type of an interface can change while its VM runs.
+
+    Source: docs/reference/cut-over.md#interface-stack-type.
+    """

@@ -90,6 +90,8 @@ class Project:
     """Network link -> alias ranges that running operations will add; they count already."""
     serial: dict[tuple[str, int], SerialOutput] = field(default_factory=dict)
     """Id of a VM and number of a serial port -> what the guest wrote."""
+    guests: Callable[[float], None] = lambda _: None
+    """`guests(instant)` lets the guests of VMs work until then."""
 
     def zone_region(self, zone: str) -> str | None:
         return next((region for region, zones in self.regions.items() if zone in zones), None)
