@@ -9,10 +9,11 @@ NODE := tests/contract/node
 NODE_STAMP := $(NODE)/node_modules/.installed
 GO := tests/contract/go
 GO_CLIENT := $(GO)/build/contract
+HELM := tests/deploy/go/build/helm
 LAYOUT := src/dualstack_sim/kube/protobuf.json
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse rehearse-large test test-clients test-slow storm crash mutants lint bench protobuf clean
+.PHONY: help rehearse rehearse-large test test-clients test-slow storm crash mutants lint bench protobuf deploy clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +27,7 @@ rehearse-large: $(RUN_STAMP)  ## rehearse the migration of 40 nodes in three zon
 test: $(STAMP)  ## run the quick tests
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not clients"
 
-test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT)  ## run upstream clients, and open the report in a browser; needs kubectl, npm, go, chromium and pdftotext
+test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT) $(HELM)  ## run upstream clients, and open the report in a browser; needs kubectl, npm, go, chromium and pdftotext
 	$(BIN)/python -m pytest -q -m "clients and not slow"
 
 test-slow: $(STAMP)  ## run the slow tests: large clusters, whole rehearsals, restarts
@@ -55,8 +56,11 @@ bench: $(STAMP)  ## measure the simulated Compute Engine and the cut-over of lar
 protobuf: $(GO_CLIENT)  ## generate the protobuf layout of the Kubernetes types that the simulated API serves; needs go
 	$(GO)/build/protobuf > $(LAYOUT)
 
+deploy: $(STAMP) $(HELM)  ## generate the files of deploy/ from the code and the Helm chart; needs go
+	$(BIN)/python -m tests.deploy.generate --manifests
+
 clean:  ## remove the environment and all caches
-	rm -rf $(VENV) $(NODE)/node_modules $(GO)/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(NODE)/node_modules $(GO)/build tests/deploy/go/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json
 	npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund
@@ -64,6 +68,9 @@ $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json
 
 $(GO_CLIENT): $(GO)/go.mod $(GO)/go.sum $(wildcard $(GO)/*.go $(GO)/*/*.go)
 	cd $(GO) && go build -o build/contract . && go build -o build/ ./kubernetes ./protobuf
+
+$(HELM): tests/deploy/go/go.mod tests/deploy/go/go.sum
+	cd tests/deploy/go && go build -o build/helm helm.sh/helm/v3/cmd/helm
 
 # Each package is printed as it is installed. The pipe hides the exit status of pip, so a file stands for its success.
 define install

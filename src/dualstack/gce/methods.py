@@ -103,6 +103,17 @@ def _method(row: str) -> Method:
 
 METHODS = {method.id: method for method in map(_method, _TABLE.strip().splitlines())}
 
+CUT_OVER = (
+    "subnetworks.patch",
+    "routes.insert",
+    "routes.delete",
+    "instances.updateNetworkInterface",
+    "instances.insert",
+    "instances.delete",
+    *(f"{scope}Operations.{verb}" for scope in ("global", "region", "zone") for verb in ("get", "list")),
+)
+"""The methods by which a cut-over changes something, on any platform: those of `dualstack prepare` and `finish`."""
+
 _VERBS = {("GET", 1): "list", ("GET", 2): "get", ("POST", 1): "insert", ("PATCH", 2): "patch", ("DELETE", 2): "delete"}
 _PATHS = {"serialPort": "getSerialPortOutput"}
 """Methods whose path ends in another word than their name."""

@@ -56,13 +56,30 @@ _TRIAL = """
 
 """
 
+_ROLES = """
+## Custom roles
+
+Files for `gcloud iam roles create`, generated from the same table:
+
+| file | for |
+|---|---|
+| [read-only.yaml](../deploy/gcp/read-only.yaml) | `preflight`, `plan`, `status`, `verify`, `snapshot` |
+| [cut-over.yaml](../deploy/gcp/cut-over.yaml) | `prepare`, `finish`, `rollback` |
+| [operator.yaml](../deploy/gcp/operator.yaml) | `dualstack operator`, which also creates and deletes Infrastructures |
+| [trial.yaml](../deploy/gcp/trial.yaml) | `dualstack trial` |
+
+    gcloud iam roles create dualstack.operator --project PROJECT --file deploy/gcp/operator.yaml
+    gcloud projects add-iam-policy-binding PROJECT --role projects/PROJECT/roles/dualstack.operator \\
+      --member serviceAccount:NAME@PROJECT.iam.gserviceaccount.com
+"""
+
 
 def page() -> str:
     """The whole page."""
     read, everything = permissions(read_only=True), permissions()
     more = {name: methods for name, methods in everything.items() if name not in read}
     trial = permissions(of=methods_of(EXPERIMENTS))
-    return _HEAD + _READ + _rows(read) + _CHANGE + _rows(more) + _TRIAL + _names(trial)
+    return _HEAD + _READ + _rows(read) + _CHANGE + _rows(more) + _TRIAL + _names(trial) + _ROLES
 
 
 def _names(needed: Mapping[str, tuple[Method, ...]]) -> str:
