@@ -7,6 +7,7 @@ from typing import Any
 from dualstack.clock import Clock, rfc3339
 from dualstack_sim.kube.objects import lookup
 from dualstack_sim.kube.storage import Change, Storage
+from dualstack_sim.kube.structural import Structure
 from dualstack_sim.kube.types import PrinterColumn, Registry, ResourceType, ScalePaths, version_priority
 
 _KEY = ("apiextensions.k8s.io", "customresourcedefinitions")
@@ -62,7 +63,8 @@ def custom_type(definition: dict[str, Any]) -> ResourceType:
         custom=True,
         unconditional_update=False,
         printer_columns={name: _columns(version) for name, version in served.items()},
-        schemas={name: lookup(version, ("schema", "openAPIV3Schema"), {}) for name, version in served.items()},
+        schemas=(schemas := {name: lookup(each, ("schema", "openAPIV3Schema"), {}) for name, each in served.items()}),
+        structures={name: Structure(schema) for name, schema in schemas.items()},
     )
 
 

@@ -126,8 +126,15 @@ _DEFAULT = _object()
 
 
 def merge_schema(resource: ResourceType) -> MergeSchema:
-    """How objects of `resource` merge; custom resources have atomic lists except in their metadata."""
-    return _SCHEMAS.get(resource.key, _DEFAULT)
+    """How objects of `resource` merge; those of a custom type as its schema says."""
+    structure = resource.structures.get(resource.versions[0])
+    if structure is None:
+        return _SCHEMAS.get(resource.key, _DEFAULT)
+    return MergeSchema({**structure.merging.fields, **_DEFAULT.fields, **_own(structure.merging)})
+
+
+def _own(merging: MergeSchema) -> dict[str, MergeSchema]:
+    return {name: merging.child(name) for name in ("spec", "status") if name in merging.fields}
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

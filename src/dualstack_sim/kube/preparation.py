@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol
 
 from dualstack.model.kinds import Kind, Manifest
+from dualstack_sim.kube.decoding import known_type, read, read_metadata
 from dualstack_sim.kube.objects import copied
 from dualstack_sim.kube.status import StatusError, bad_request, forbidden_value, invalid
 from dualstack_sim.kube.types import ResourceType
@@ -50,19 +51,11 @@ _CLIENT_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 """The metadata fields that a client may change."""
 
 
-def without_nulls(tree: Any) -> Any:
-    """`tree` without null fields, as Go's decoder drops them; the same tree if it has none."""
-    if isinstance(tree, dict):
-        kept = {key: without_nulls(value) for key, value in tree.items() if value is not None}
-        return kept if len(kept) != len(tree) or any(kept[key] is not tree[key] for key in kept) else tree
-    if isinstance(tree, list):
-        items = [without_nulls(item) for item in tree]
-        return items if any(new is not old for new, old in zip(items, tree, strict=True)) else tree
-    return tree
+def decode_body(resource: ResourceType, version: str, body: Any, faults: list[str]) -> Tree:
+    """`body` as an object of `resource`, with apiVersion and kind filled in; 400 if it is not one.
 
-
-def decode_body(resource: ResourceType, version: str, body: Any) -> Tree:
-    """`body` as an object of `resource`, with apiVersion and kind filled in; 400 if it is not one."""
+    `faults` gets the unknown fields, which the result does not have. Raises WrongType.
+    """
     if not isinstance(body, dict):
         raise bad_request(f"the object provided is not a JSON object but a {type(body).__name__}")
     expected = resource.api_version(version)
@@ -72,16 +65,19 @@ def decode_body(resource: ResourceType, version: str, body: Any) -> Tree:
             raise bad_request(f"Object '{field[0].upper()}{field[1:]}' is missing in the request body")
         if given not in (None, value):
             raise bad_request(f"{field} in the data ({given}) does not match the expected {field} ({value})")
-    metadata = body.get("metadata")
-    if metadata is not None and not isinstance(metadata, dict):
-        raise bad_request(f"{resource.kind}.metadata must be an object")
-    for field in ("spec", "status"):
-        if not resource.custom and not isinstance(body.get(field), dict | None):
-            raise bad_request(_decode_message(resource, version, f"{field} must be an object"))
-    _check_metadata(resource, version, metadata or {})
-    tidy = body if resource.custom else without_nulls(body)
+    layout = None if resource.custom else known_type(expected, resource.kind)
+    tidy = _custom(resource, version, body, faults) if layout is None else read(layout, body, faults)
     rest = {key: value for key, value in tidy.items() if key not in ("apiVersion", "kind", "metadata")}
-    return {"apiVersion": expected, "kind": resource.kind, "metadata": without_nulls(metadata or {}), **rest}
+    return {"apiVersion": expected, "kind": resource.kind, "metadata": tidy.get("metadata") or {}, **rest}
+
+
+def _custom(resource: ResourceType, version: str, body: Tree, faults: list[str]) -> Tree:
+    metadata = body.get("metadata")
+    checked = read_metadata({} if metadata is None else metadata, faults)
+    structure = resource.structures.get(version)
+    if structure is not None:
+        body = structure.with_defaults(structure.pruned(body, faults))
+    return {**body, "metadata": checked}
 
 
 def _decode_message(resource: ResourceType, version: str, why: str) -> str:
@@ -91,22 +87,6 @@ def _decode_message(resource: ResourceType, version: str, why: str) -> str:
 def decode_error(resource: ResourceType, version: str, error: Exception) -> StatusError:
     """400: a field of the body has the wrong type, which raised `error`."""
     return bad_request(_decode_message(resource, version, str(error)))
-
-
-def _check_metadata(resource: ResourceType, version: str, metadata: Tree) -> None:
-    for field in ("labels", "annotations"):
-        values = metadata.get(field)
-        if values is not None and not (
-            isinstance(values, dict) and all(isinstance(value, str | None) for value in values.values())
-        ):
-            raise bad_request(_decode_message(resource, version, f"metadata.{field} must be a map of strings"))
-    for field, member in (("finalizers", str), ("ownerReferences", dict)):
-        values = metadata.get(field)
-        if values is not None and not (isinstance(values, list) and all(isinstance(value, member) for value in values)):
-            raise bad_request(_decode_message(resource, version, f"metadata.{field} must be a list"))
-    for field in ("name", "generateName", "namespace", "resourceVersion", "uid"):
-        if not isinstance(metadata.get(field), str | None):
-            raise bad_request(_decode_message(resource, version, f"metadata.{field} must be a string"))
 
 
 def _client_metadata(metadata: Tree) -> Tree:

@@ -28,7 +28,7 @@ _WIDTH = {_FIXED64: 8, _FIXED32: 4}
 Tree = dict[str, Any]
 
 
-class _Field(msgspec.Struct, frozen=True):
+class Field(msgspec.Struct, frozen=True):
     """A field of a message.
 
     name: in JSON; empty if the fields of its message stand in its place. form: a scalar, one of `_SPECIAL`, or the name
@@ -43,12 +43,12 @@ class _Field(msgspec.Struct, frozen=True):
     set: bool = False
 
 
-_Shape = Mapping[int, _Field]
+_Shape = Mapping[int, Field]
 
 
 class _Layout(msgspec.Struct, frozen=True):
     kinds: dict[str, str]
-    types: dict[str, dict[str, _Field]]
+    types: dict[str, dict[str, Field]]
 
 
 def layout_document() -> bytes:
@@ -61,26 +61,26 @@ def _layout() -> _Layout:
     return msgspec.json.decode(layout_document(), type=_Layout)
 
 
-_TEXT_KEY = _Field("string", "key", always=True)
-_ENVELOPE: _Shape = {1: _Field("type", "type"), 2: _Field("bytes", "raw")}
+_TEXT_KEY = Field("string", "key", always=True)
+_ENVELOPE: _Shape = {1: Field("type", "type"), 2: Field("bytes", "raw")}
 _SCHEMA = "apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps"
 
 _SHAPES: dict[str, _Shape] = {
-    "type": {1: _Field("string", "apiVersion"), 2: _Field("string", "kind")},
-    "event": {1: _Field("string", "type"), 2: _Field("raw", "object")},
-    "raw": {1: _Field("bytes", "raw")},
-    "time": {1: _Field("int", "seconds"), 2: _Field("int", "nanos")},
-    "quantity": {1: _Field("string", "text", always=True)},
-    "duration": {1: _Field("int", "nanos")},
-    "items": {1: _Field("string", "items", list=True)},
+    "type": {1: Field("string", "apiVersion"), 2: Field("string", "kind")},
+    "event": {1: Field("string", "type"), 2: Field("raw", "object")},
+    "raw": {1: Field("bytes", "raw")},
+    "time": {1: Field("int", "seconds"), 2: Field("int", "nanos")},
+    "quantity": {1: Field("string", "text", always=True)},
+    "duration": {1: Field("int", "nanos")},
+    "items": {1: Field("string", "items", list=True)},
     "either": {
-        1: _Field("int", "type", always=True),
-        2: _Field("int", "number", always=True),
-        3: _Field("string", "text", always=True),
+        1: Field("int", "type", always=True),
+        2: Field("int", "number", always=True),
+        3: Field("string", "text", always=True),
     },
-    "bool or schema": {1: _Field("bool", "allows", always=True), 2: _Field(_SCHEMA, "schema", set=True)},
-    "schema or schemas": {1: _Field(_SCHEMA, "schema", set=True), 2: _Field(_SCHEMA, "schemas", list=True)},
-    "schema or texts": {1: _Field(_SCHEMA, "schema", set=True), 2: _Field("string", "texts", list=True)},
+    "bool or schema": {1: Field("bool", "allows", always=True), 2: Field(_SCHEMA, "schema", set=True)},
+    "schema or schemas": {1: Field(_SCHEMA, "schema", set=True), 2: Field(_SCHEMA, "schemas", list=True)},
+    "schema or texts": {1: Field(_SCHEMA, "schema", set=True), 2: Field("string", "texts", list=True)},
 }
 """Messages that are not in the layout: the envelope's, and those of the forms in `_SPECIAL`."""
 
@@ -104,13 +104,13 @@ _SCALARS = frozenset({"string", "bytes", "int", "bool", "double"})
 
 
 @cache
-def _shape(name: str) -> _Shape:
+def shape(name: str) -> _Shape:
     if name in _SHAPES:
         return _SHAPES[name]
     return dict(sorted((int(number), field) for number, field in _layout().types[name].items()))
 
 
-def _type_of(document: Mapping[str, Any]) -> str | None:
+def kind_of(document: Mapping[str, Any]) -> str | None:
     return _layout().kinds.get(f"{document.get('apiVersion')}/{document.get('kind')}")
 
 
@@ -130,10 +130,10 @@ def _open_envelope(data: bytes) -> Tree:
         raise ValueError("it does not start with k8s")
     outer = _message(_ENVELOPE, data[len(_MAGIC) :])
     names = outer.get("type", {})
-    kind = _type_of(names)
+    kind = kind_of(names)
     if kind is None:
         raise unsupported_media_type(("application/json", "application/yaml"))
-    return {**names, **_message(_shape(kind), base64.b64decode(outer.get("raw", "")))}
+    return {**names, **_message(shape(kind), base64.b64decode(outer.get("raw", "")))}
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -176,7 +176,7 @@ def _message(shape: _Shape, data: bytes) -> Tree:
         if field is None:
             continue
         if field.map:
-            entry = _message({1: _TEXT_KEY, 2: _Field(field.form, "value", set=True)}, _raw(content))
+            entry = _message({1: _TEXT_KEY, 2: Field(field.form, "value", set=True)}, _raw(content))
             found.setdefault(field.name, {})[entry["key"]] = entry.get("value", _ZERO.get(field.form, {}))
         elif field.list:
             found.setdefault(field.name, []).extend(_elements(field.form, content))
@@ -225,7 +225,7 @@ def _value(form: str, content: int | bytes) -> Any:
     if form == "double":
         number = struct.unpack("<d", data)[0]
         return int(number) if number.is_integer() else number
-    return _from_special(form, data) if form in _SPECIAL else _message(_shape(form), data)
+    return _from_special(form, data) if form in _SPECIAL else _message(shape(form), data)
 
 
 def _number(content: int | bytes) -> int:
@@ -235,7 +235,7 @@ def _number(content: int | bytes) -> int:
 
 
 def _from_special(form: str, data: bytes) -> Any:
-    found = _message(_shape(_SPECIAL[form]), data)
+    found = _message(shape(_SPECIAL[form]), data)
     match form:
         case "Time" | "MicroTime":
             return _time_text(found, "microseconds" if form == "MicroTime" else "seconds")
@@ -279,10 +279,10 @@ def _time_text(found: Tree, precision: str) -> str | None:
 
 def encode_protobuf(document: Tree) -> bytes | None:
     """The object in a Kubernetes protobuf envelope; None for a type without a layout."""
-    kind = _type_of(document)
+    kind = kind_of(document)
     if kind is None:
         return None
-    raw = _bytes_of(_shape(kind), document)
+    raw = _bytes_of(shape(kind), document)
     names = {"apiVersion": document["apiVersion"], "kind": document["kind"]}
     return _MAGIC + _bytes_of(_ENVELOPE, {"type": names, "raw": base64.b64encode(raw)})
 
@@ -304,7 +304,7 @@ def _bytes_of(shape: _Shape, tree: Tree) -> bytes:
             continue
         if field.map:
             for key, each in value.items():
-                entry = {1: _TEXT_KEY, 2: _Field(field.form, "value", set=True)}
+                entry = {1: _TEXT_KEY, 2: Field(field.form, "value", set=True)}
                 _append(out, number, "entry", _bytes_of(entry, {"key": key, "value": each}))
         elif field.list:
             for each in value:
@@ -329,9 +329,9 @@ def _append(out: bytearray, number: int, form: str, value: Any) -> None:
         case "bytes":
             data = base64.b64decode(value)
         case _ if form in _SPECIAL:
-            data = _bytes_of(_shape(_SPECIAL[form]), _to_special(form, value))
+            data = _bytes_of(shape(_SPECIAL[form]), _to_special(form, value))
         case _:
-            data = _bytes_of(_shape(form), value)
+            data = _bytes_of(shape(form), value)
     out += _as_varint(number << 3 | _BYTES) + _as_varint(len(data)) + data
 
 

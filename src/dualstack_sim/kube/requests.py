@@ -9,6 +9,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
+from dualstack_sim.kube.decoding import VALIDATIONS, FieldCheck
 from dualstack_sim.kube.objects import decoded, encoded, in_version
 from dualstack_sim.kube.protobuf import PROTOBUF, decode_protobuf, encode_protobuf
 from dualstack_sim.kube.selectors import Predicate, both, field_predicate, label_predicate
@@ -184,8 +185,22 @@ def bool_parameter(query: Mapping[str, str], name: str) -> bool:
 
 
 def write_options(query: Mapping[str, str]) -> WriteOptions:
-    """`dryRun`, `fieldManager`, `force`; 400 for an unknown value of `dryRun`."""
+    """`dryRun`, `fieldManager`, `force`, `fieldValidation`; 400 for unknown values."""
     dry_run = query.get("dryRun", "")
     if dry_run not in ("", "All"):
         raise bad_request(f'dryRun: Unsupported value: "{dry_run}": supported values: "All"')
-    return WriteOptions(dry_run == "All", query.get("fieldManager", ""), bool_parameter(query, "force"))
+    text = query.get("fieldValidation") or "Warn"
+    validation = next((each for each in VALIDATIONS if each == text), None)
+    if validation is None:
+        supported = ", ".join(f'"{each}"' for each in VALIDATIONS)
+        raise bad_request(f'fieldValidation: Unsupported value: "{text}": supported values: {supported}')
+    return WriteOptions(
+        dry_run == "All", query.get("fieldManager", ""), bool_parameter(query, "force"), FieldCheck(validation)
+    )
+
+
+def with_warnings(response: web.Response, options: WriteOptions) -> web.Response:
+    """The response with a `Warning` header for each unknown field."""
+    for text in options.fields.warnings:
+        response.headers.add("Warning", '299 - "{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"')))
+    return response

@@ -23,6 +23,7 @@ from dualstack_sim.kube.requests import (
     parse_body,
     respond,
     selection,
+    with_warnings,
     write_options,
 )
 from dualstack_sim.kube.status import (
@@ -211,7 +212,8 @@ class Resources:
         body, options = await self._body(http), write_options(http.query)
         if target.resource.verbs == ("create",):
             return respond(review(target.resource, body), status=201)
-        return self._respond_object(http, target, self._store.writer.create(target, body, options), 201)
+        stored = self._store.writer.create(target, body, options)
+        return with_warnings(self._respond_object(http, target, stored, 201), options)
 
     async def _update(self, http: web.Request, target: Target) -> web.StreamResponse:
         if http.method == "PATCH":
@@ -219,7 +221,8 @@ class Resources:
         body, options = await self._body(http), write_options(http.query)
         match target.subresource:
             case None | "status":
-                return self._respond_object(http, target, self._store.writer.update(target, body, options))
+                stored = self._store.writer.update(target, body, options)
+                return with_warnings(self._respond_object(http, target, stored), options)
             case "scale":
                 return respond(self._scales.put(target, body, options))
             case "finalize":
@@ -239,7 +242,7 @@ class Resources:
         match target.subresource:
             case None | "status":
                 stored, created = self._store.writer.patch(target, patch, options)
-                return self._respond_object(http, target, stored, 201 if created else 200)
+                return with_warnings(self._respond_object(http, target, stored, 201 if created else 200), options)
             case "scale":
                 return respond(self._scales.patch(target, patch, options))
             case _:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dualstack.model.kinds import Kind
+
+if TYPE_CHECKING:
+    from dualstack_sim.kube.structural import Structure
 
 TypeKey = tuple[str, str]
 """Group and plural name, which identify a type in all its versions."""
@@ -76,6 +79,8 @@ class ResourceType:
     """Whether a completed deletion returns the object instead of a Status."""
     printer_columns: Mapping[str, tuple[PrinterColumn, ...]] = field(default_factory=dict)
     schemas: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    structures: Mapping[str, Structure] = field(default_factory=dict)
+    """By version, for custom types."""
     stored_as: TypeKey | None = None
     """The type that stores the objects, if two groups serve the same objects (events)."""
 

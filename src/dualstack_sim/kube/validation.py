@@ -258,5 +258,7 @@ def validate(resource: ResourceType, new: Tree, old: Tree | None) -> None:
     causes += _owner_causes(new)
     if check := _CHECKS.get(resource.key):
         causes += check(new, old)
+    if structure := resource.structures.get(resource.versions[0]):
+        causes += structure.causes(new, old)
     if causes:
         raise invalid(resource.group, resource.kind, name, causes)

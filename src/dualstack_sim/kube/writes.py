@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dualstack.clock import Clock, rfc3339
 from dualstack_sim.chance import Chance
+from dualstack_sim.kube.decoding import FieldCheck, WrongType, body_refusal, patch_refusal
 from dualstack_sim.kube.defaults import with_defaults
 from dualstack_sim.kube.deletion import Deletion
-from dualstack_sim.kube.objects import StoredObject, in_version
+from dualstack_sim.kube.objects import StoredObject, encoded, in_version
 from dualstack_sim.kube.patches import (
     APPLY_PATCH,
     JSON_PATCH,
@@ -75,11 +77,28 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """`dry_run`: skip the commit. `manager`, `force`: for apply patches."""
+    """`dry_run`: skip the commit. `manager`, `force`: for apply patches. `fields`: what becomes of unknown fields."""
 
     dry_run: bool = False
     manager: str = ""
     force: bool = False
+    fields: FieldCheck = field(default_factory=FieldCheck)
+
+
+APPLIED = WriteOptions(fields=FieldCheck("Strict"))
+"""An applied configuration must fit its type, whatever `fieldValidation` is."""
+
+Refusal = Callable[[str], StatusError]
+
+
+def _untyped(target: Target, why: str) -> StatusError:
+    """500: an applied configuration does not fit its type."""
+    faults = re.findall(r'unknown field "([^"]*)"', why)
+    found = [f".{path}: field not declared in schema" for path in faults] or [f".{why}"]
+    text = found[0] if len(found) == 1 else "errors:\n" + "\n".join(f"  {each}" for each in found)
+    name = f"{target.namespace}/{target.name}" if target.namespace else f"/{target.name}"
+    kind = f"{target.resource.group}/{target.version}, Kind={target.resource.kind}"
+    return StatusError(500, "", f"failed to create typed patch object ({name}; {kind}): {text}")
 
 
 class Writer:
@@ -106,7 +125,7 @@ class Writer:
     def create(self, target: Target, body: Any, options: WriteOptions = WriteOptions()) -> StoredObject:
         """Create an object; `target.name` is not used. 400, 403, 404, 409, 422."""
         resource = target.resource
-        checked = decode_body(resource, target.version, body)
+        checked = self._decoded(target, body, options, body_refusal(resource.kind, target.version))
         if checked["metadata"].get("resourceVersion"):
             raise internal("resourceVersion should not be set on objects to be created")
         namespace = self._namespace(target, checked)
@@ -131,12 +150,22 @@ class Writer:
         return self._storage.put(storage_type, manifest, None)
 
     def update(
-        self, target: Target, body: Any, options: WriteOptions = WriteOptions(), *, applied: bool = False
+        self,
+        target: Target,
+        body: Any,
+        options: WriteOptions = WriteOptions(),
+        *,
+        applied: bool = False,
+        refuse: Refusal | None = None,
     ) -> StoredObject:
-        """Replace the object, or its status, by `body`. An update that changes nothing keeps the resourceVersion."""
+        """Replace the object, or its status, by `body`. An update that changes nothing keeps the resourceVersion.
+
+        refuse: makes the error for a body that is no object of the type.
+        """
         resource = self._storage_type(target.resource)
         old = self._storage.existing(*target.location)
-        checked = decode_body(target.resource, target.version, body)
+        refuse = refuse or body_refusal(target.resource.kind, target.version)
+        checked = self._decoded(target, body, options, refuse)
         self._check_identity(target, old, checked)
         self._check_version(target, old, checked["metadata"].get("resourceVersion"))
         stored_form = in_version(checked, resource.api_version())
@@ -174,7 +203,17 @@ class Writer:
         body = self._decoding(target, lambda: self._patched(target.resource, current, patch))
         if not isinstance(body, dict):
             raise bad_request("the patch makes something of the object that is not an object")
-        return self.update(target, body, options), False
+        patched = encoded(body).decode()
+        return self.update(target, body, options, refuse=lambda why: patch_refusal(why, patched)), False
+
+    def _decoded(self, target: Target, body: Any, options: WriteOptions, refuse: Refusal) -> dict[str, Any]:
+        faults: list[str] = []
+        try:
+            checked = decode_body(target.resource, target.version, body, faults)
+        except WrongType as error:
+            raise refuse(str(error)) from None
+        options.fields.settle(faults, refuse)
+        return checked
 
     @staticmethod
     def _patched(resource: ResourceType, current: dict[str, Any], patch: Patch) -> Any:
@@ -190,7 +229,7 @@ class Writer:
         if not options.manager:
             cause = required_value("fieldManager", "is required for apply patch")
             raise invalid("meta.k8s.io", "PatchOptions", "", [cause])
-        checked = decode_body(target.resource, target.version, config)
+        checked = self._decoded(target, config, APPLIED, lambda why: _untyped(target, why))
         if checked["metadata"].get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         if checked["metadata"].get("name", target.name) != target.name:

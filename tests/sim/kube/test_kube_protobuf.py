@@ -44,7 +44,7 @@ ZERO = {"string": "", "bytes": "", "int": 0, "bool": False, "double": 0}
 def tree_of(name: str, chance: random.Random, depth: int) -> dict[str, Any]:
     """An object with every field of a type, as Go prints it; messages inside it down to `depth`."""
     tree: dict[str, Any] = {}
-    for field in protobuf._shape(name).values():
+    for field in protobuf.shape(name).values():
 
         def value(form: str = field.form) -> Any:
             return chance.choice(VALUES[form]) if form in VALUES else tree_of(form, chance, depth - 1)
@@ -68,7 +68,7 @@ def test_s1_every_field_of_every_type_survives_protobuf(seed: int) -> None:
     chance = random.Random(seed)
     for name in protobuf._layout().types:
         tree = tree_of(name, chance, 1)
-        shape = protobuf._shape(name)
+        shape = protobuf.shape(name)
         assert protobuf._message(shape, protobuf._bytes_of(shape, tree)) == tree, name
 
 

@@ -135,7 +135,9 @@ async def disturb(store: KubeStore, requests: list[tuple[Kind, str, str | None, 
 async def answered(http: aiohttp.ClientSession, method: str, path: str, **more: Any) -> None:
     async with http.request(method, path, **more) as response:
         document = await response.json(content_type=None)
-        assert response.status < 500, document
+        # The API server answers so to an applied configuration that does not fit the type.
+        untyped = str(document.get("message")).startswith("failed to create typed patch object")
+        assert response.status < 500 or untyped, document
         assert (response.status < 400) or document["kind"] == "Status"
 
 
@@ -153,5 +155,5 @@ async def test_a_status_of_the_wrong_shape_is_refused(store: KubeStore, http: ai
     made = store.create(POD, pod("p"))
     headers = {"Content-Type": "application/merge-patch+json"}
     async with http.patch(POD.item("p", "default", "status"), json=body, headers=headers) as response:
-        assert response.status == 400
+        assert response.status == 422
     assert store.get(POD, "p", "default") == made
