@@ -102,8 +102,9 @@ def simulated_world(*, speed: float) -> Callable[[Command], Command]:
             "--profile",
             default="documented",
             show_default=True,
-            help="How the simulated cloud behaves where no document states it: `documented`, `pessimistic` or "
-            "`optimistic`.",
+            metavar="NAME|FILE",
+            help="How the simulated cloud behaves where no document states it: `documented`, `pessimistic`, "
+            "`optimistic`, or as measured in a document of `dualstack trial`.",
         ),
         click.option(
             "--knob",

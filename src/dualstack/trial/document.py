@@ -115,6 +115,15 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return {name: value for fact in self.facts for name, value in fact.knobs.items()}
 
 
+SCHEMA = "dualstack.trial/v1"
+
+
+class _Any(msgspec.Struct):
+    """Any document."""
+
+    schema: str = ""
+
+
 def encode(trial: Trial) -> bytes:
     """As indented JSON with a line break."""
     return msgspec.json.format(msgspec.json.encode(trial), indent=1) + b"\n"
@@ -123,8 +132,15 @@ def encode(trial: Trial) -> bytes:
 def load(path: Path) -> Trial:
     """Read a document. InvalidInput if it is not one."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Trial)
+        content = path.read_bytes()
+        schema = msgspec.json.decode(content, type=_Any).schema
+        if schema != SCHEMA:
+            raise InvalidInput(
+                f"{path}: is a document {schema or 'without a schema'}; this version of dualstack reads {SCHEMA}, "
+                "as `dualstack trial` writes it"
+            )
+        return msgspec.json.decode(content, type=Trial)
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror}") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path}: is not a document of `dualstack trial`: {error}") from None

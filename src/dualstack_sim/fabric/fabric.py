@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 
@@ -39,8 +39,15 @@ class Fabric:
     """
 
     def __init__(
-        self, clock: Clock, chance: Chance, lag: LagProfile | None = None, knobs: FabricKnobs | None = None
+        self,
+        clock: Clock,
+        chance: Chance,
+        lag: LagProfile | None = None,
+        knobs: FabricKnobs | None = None,
+        measured: Mapping[str, str] | None = None,
     ) -> None:
+        """measured: when and where a trial has measured a knob, by its name."""
+        self.measured = measured or {}
         self._clock = clock
         self._chance = chance
         self._lag = lag or LagProfile()
@@ -156,7 +163,11 @@ class Fabric:
     def assumptions(self) -> list[str]:
         """The inferred facts that verdicts depended on so far, one sentence each with its source."""
         return assumptions(
-            self._lag, self._knobs, overlap_used=self._overlap_used, most_interfaces=self._most_interfaces
+            self._lag,
+            self._knobs,
+            overlap_used=self._overlap_used,
+            most_interfaces=self._most_interfaces,
+            measured=self.measured,
         )
 
     def _schedule(self, at: float, action: Action, *, is_propagation: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -91,35 +92,51 @@ class FabricKnobs:
             raise ValueError(f"subnet_order must be 'reordered' or 'fifo', not {self.subnet_order!r}")
 
 
-def assumptions(lag: LagProfile, knobs: FabricKnobs, *, overlap_used: bool, most_interfaces: int) -> list[str]:
-    """The inferred facts that a verdict of the fabric depends on, one sentence each with its source.
+def assumptions(
+    lag: LagProfile,
+    knobs: FabricKnobs,
+    *,
+    overlap_used: bool,
+    most_interfaces: int,
+    measured: Mapping[str, str] | None = None,
+) -> list[str]:
+    """The facts without a document that a verdict of the fabric depends on, one sentence each with its source.
 
     `most_interfaces`: the largest number of NICs in a network beyond the limits of hybrid subnets; 0 if none was.
+    `measured`: when and where a trial has measured a knob, by its name; without, a fact is inferred.
     """
+
+    def evidence(knob: str) -> str:
+        return (measured or {}).get(knob, "inferred")
+
+    documented = "" if "propagation" in (measured or {}) else ", documented is 'eventually consistent'"
     propagation = (
         f"Every host applies a change at most {lag.longest:g} s after it took effect "
-        "(docs/reference/compute-engine.md#propagation-figures; inferred, documented is 'eventually consistent')."
+        f"(docs/reference/compute-engine.md#propagation-figures; {evidence('propagation')}{documented})."
     )
     moves = "move with new ones" if knobs.established_flows == "move" else "break when their path changes"
     flows = (
         "While hosts apply a change, each packet follows either the old or the new state, and established flows "
-        f"{moves} (docs/reference/cut-over.md#established-flows; inferred)."
+        f"{moves} (docs/reference/cut-over.md#established-flows; {evidence('established-flows')})."
     )
     sentences = [propagation, flows]
     if not overlap_used:
         return sentences
+    to_instances = evidence("unmatched-to-instances")
     sentences.append(
         "In a hybrid subnet, packets to addresses without a resource follow untagged static routes to instances of "
-        "the same region (docs/reference/cut-over.md#r6; documented for hybrid subnets, inferred for instances)."
+        "the same region (docs/reference/cut-over.md#r6; documented for hybrid subnets, "
+        f"{to_instances}{' for instances' if to_instances == 'inferred' else ''})."
     )
     counts = "counts" if knobs.alias_matched else "does not count"
     sentences.append(
         f"An alias IP range {counts} as a matched resource of a hybrid subnet "
-        "(K3, docs/reference/cut-over.md#k3; inferred)."
+        f"(K3, docs/reference/cut-over.md#k3; {evidence('alias-matched')})."
     )
     if knobs.subnet_order == "fifo":
         sentences.append(
-            "A host sees the changes of one subnet in order (K4 'fifo', docs/reference/cut-over.md#k4; inferred)."
+            "A host sees the changes of one subnet in order "
+            f"(K4 'fifo', docs/reference/cut-over.md#k4; {evidence('subnet-order')})."
         )
     sentences.append(
         "Setting or clearing allowSubnetCidrRoutesOverlap does not affect packets to addresses with a resource "
@@ -132,6 +149,6 @@ def assumptions(lag: LagProfile, knobs: FabricKnobs, *, overlap_used: bool, most
         )
         sentences.append(
             f"A network with a hybrid subnet was beyond the advised limits, with up to {most_interfaces} NICs, and "
-            f"{outcome} (docs/reference/cut-over.md#e14; inferred)."
+            f"{outcome} (docs/reference/cut-over.md#e14; {evidence('beyond-hybrid-limits')})."
         )
     return sentences

@@ -6,13 +6,16 @@ Each knob has a name, some also a number; both are documented (docs/reference/cu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from dualstack.model.errors import InvalidInput
+from dualstack.trial.measurements import Measurements, read_measurements
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.compute.project.latency import OBSERVED_REQUESTS, LatencyProfile
 from dualstack_sim.fabric.profile import FabricKnobs, LagProfile
+from dualstack_sim.rules.registry import Rule
 from dualstack_sim.world.gardener.knobs import Garden
 
 LAGS: Mapping[str, LagProfile] = {
@@ -274,7 +277,10 @@ PROFILES: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One answer to every open question. `name` is the profile with the knobs that differ from it."""
+    """One answer to every open question. `name` is the profile with the knobs that differ from it.
+
+    measured: for each knob that a trial has measured, when and where.
+    """
 
     name: str
     answers: Mapping[str, str]
@@ -283,29 +289,64 @@ class Profile:
     lag: LagProfile
     latency: LatencyProfile
     garden: Garden
+    measured: Mapping[str, str] = field(default_factory=dict)
 
 
 def choose(profile: str = "documented", changes: tuple[str, ...] = ()) -> Profile:
-    """The profile with single knobs changed, each `NAME=VALUE`; raises InvalidInput for unknown names and values."""
-    if profile not in PROFILES:
-        raise InvalidInput(f"--profile {profile}: must be one of {', '.join(PROFILES)}")
-    answers = dict(PROFILES[profile])
+    """The profile with single knobs changed, each `NAME=VALUE`; raises InvalidInput for unknown names and values.
+
+    profile: a name, or the path of a document of `dualstack trial`, which answers what it has measured; the profile
+    `documented` answers the rest.
+    """
+    if profile in PROFILES:
+        name, base, trial = profile, PROFILES[profile], ""
+    else:
+        found = measurements(profile)
+        name = trial = found.describe()
+        base = {**_DOCUMENTED, **found.answers}
+    answers = dict(base)
     for change in changes:
         knob, value = _read(change)
         answers[knob.name] = value
+    measured = {name: trial for name in (found.answers if trial else ()) if answers[name] == base[name]}
     parts: dict[str, dict[str, Any]] = {"compute": {}, "fabric": {}, "lag": {}, "latency": {}, "garden": {}}
     for knob in KNOBS:
         parts[knob.part][knob.field] = knob.settings[answers[knob.name]]
-    differing = [f"{name}={value}" for name, value in answers.items() if PROFILES[profile][name] != value]
+    differing = [f"{knob}={value}" for knob, value in answers.items() if base[knob] != value]
     return Profile(
-        name=" with ".join([profile, *([", ".join(differing)] if differing else [])]),
+        name=" with ".join([name, *([", ".join(differing)] if differing else [])]),
         answers=answers,
         knobs=replace(Knobs(), **parts["compute"]),
         fabric=replace(FabricKnobs(), **parts["fabric"]),
         lag=parts["lag"]["lag"],
         latency=LatencyProfile(**parts["latency"]),
         garden=Garden(**parts["garden"]),
+        measured=measured,
     )
+
+
+def measurements(path: str) -> Measurements:
+    """What a trial has measured, with each knob and value known here. Raises InvalidInput."""
+    if not Path(path).is_file():
+        raise InvalidInput(
+            f"--profile {path}: must be one of {', '.join(PROFILES)}, or a file that `dualstack trial` has written"
+        )
+    found = read_measurements(Path(path))
+    for name, value in found.answers.items():
+        knob = next((each for each in KNOBS if each.name == name), None)
+        if knob is None:
+            raise InvalidInput(
+                f"{path}: {name}={value}: this version of dualstack has no such knob; rehearse with the version that "
+                f"wrote the document, {found.version}, or a newer one"
+            )
+        if value not in knob.settings:
+            raise InvalidInput(f"{path}: {name}={value}: must be one of {', '.join(knob.settings)} ({knob.source})")
+    return found
+
+
+def knob_of(rule: Rule) -> str:
+    """The name of the knob that decides whether a rule holds; "" for none."""
+    return next((knob.name for knob in KNOBS if knob.number and f"(knob {knob.number})" in rule.statement), "")
 
 
 def _read(change: str) -> tuple[Knob, str]:

@@ -80,7 +80,7 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
     faults = FaultPlan(rules, chance, clock)
     listeners = {"compute": listen(options.port), "control": listen()}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
-    fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric)
+    fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric, options.profile.measured)
     compute = Compute(
         clock,
         chance,

@@ -20,6 +20,7 @@ DELETE /faults               remove all rules; fired faults stay on record
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -31,6 +32,7 @@ from dualstack_sim.compute.api.paths import locate
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, parse_faults, refuse_impossible
 from dualstack_sim.rules import RULES
+from dualstack_sim.rules.profiles import knob_of
 from dualstack_sim.steppable_clock import SteppableClock
 from dualstack_sim.world.control_answers import answer, guarded, json_object, json_refusals
 from dualstack_sim.world.control_data_path import DataPathControl
@@ -68,7 +70,7 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
         return compute.look(address.method, address.scope, address.name, query=request.query, project=address.project)
 
     async def assumptions(_: web.Request) -> web.Response:
-        return answer([*fabric.assumptions(), *inferred_rules()])
+        return answer([*fabric.assumptions(), *inferred_rules(fabric.measured)])
 
     application = web.Application(client_max_size=LARGEST_STATE, middlewares=[json_refusals])
     application[STATE] = StateControl(clock, compute)
@@ -83,10 +85,13 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
     return application
 
 
-def inferred_rules() -> list[str]:
-    """The inferred rules of the Compute API that were applied; those of the fabric are in its own assumptions."""
+def inferred_rules(measured: Mapping[str, str]) -> list[str]:
+    """The inferred rules of the Compute API that were applied; those of the fabric are in its own assumptions.
+
+    measured: when and where a trial has measured a knob, by its name.
+    """
     return [
-        f"{rule.statement} (rule {rule.id}; {rule.source}; inferred)"
+        f"{rule.statement} (rule {rule.id}; {rule.source}; {measured.get(knob_of(rule), 'inferred')})"
         for rule in RULES.exercised()
         if rule.tag == "inferred" and rule.area != "forwarding"
     ]

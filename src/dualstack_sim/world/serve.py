@@ -122,7 +122,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
     listeners = {name: listen() for name in ("compute", "kubernetes", "control")}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
 
-    fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric)
+    fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric, options.profile.measured)
     compute = Compute(
         clock,
         chance,

@@ -109,4 +109,6 @@ def _disturbances(result: Result) -> Iterator[str]:
 def _rests(result: Result) -> list[str]:
     if not result.assumptions:
         return []
-    return [f"The verdict rests on {len(result.assumptions)} facts about Google Cloud that no document states."]
+    measured = sum("; measured on " in assumption for assumption in result.assumptions)
+    how = f", of which {measured} were measured by a trial" if measured else ""
+    return [f"The verdict rests on {len(result.assumptions)} facts about Google Cloud that no document states{how}."]

@@ -164,7 +164,9 @@ def _verdict(result: Result) -> Iterator[str]:
     yield f"  checks         {_count(result.checks)}"
     yield from _disturbances(result)
     if result.assumptions:
-        yield f"  rests on       {len(result.assumptions)} assumptions about Google Cloud, listed above"
+        measured = sum("; measured on " in assumption for assumption in result.assumptions)
+        how = f" ({measured} measured)" if measured else ""
+        yield f"  rests on       {len(result.assumptions)} assumptions about Google Cloud{how}, listed above"
     if result.next_steps:
         yield "What to do next on a live cluster"
         for step in result.next_steps:
