@@ -41,6 +41,7 @@ from dualstack_sim.compute.project.latency import OBSERVED_REQUESTS, LatencyProf
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.gardener.builder import World, build
 from tests.bench.bounds import bounds_of
 from tests.bench.example import EXAMPLE, join_pairs
@@ -125,7 +126,9 @@ async def migrate(
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = "http://{}:{}".format(*runner.addresses[0][:2])
     store = KubeStore(clock, chance)
-    world = build(store, compute, shoot, nodes=size, token_uri=f"{url}/token", clock=clock, chance=chance)
+    world = build(
+        ApiServers.one(store), compute, shoot, nodes=size, token_uri=f"{url}/token", clock=clock, chance=chance
+    )
     clients = ComputeClients(clock, endpoint=url, credentials_for=lambda _: Anonymous())
     events: list[AnyEvent] = []
     controller = InfrastructureController(

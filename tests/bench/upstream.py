@@ -45,6 +45,7 @@ from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.gardener.builder import World, build
 from tests.bench import cutover
 from tests.bench.bounds import Bound
@@ -149,7 +150,7 @@ async def measure(
     latency = LatencyProfile(requests=answers)
     compute = Compute(clock, chance, regions=regions, quotas=limits, latency=latency, on_commit=on_commit)
     store = KubeStore(clock, chance)
-    world = build(store, compute, shoot, nodes=size, token_uri="", clock=clock, chance=chance)
+    world = build(ApiServers.one(store), compute, shoot, nodes=size, token_uri="", clock=clock, chance=chance)
     outages.start({node.name: node.pod_cidr for node in world.nodes})
     if paired:
         join_pairs(fabric, world, clock.now())

@@ -30,6 +30,7 @@ from dualstack_sim.compute.project.latency import LatencyProfile
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.gardener.builder import build
 from tests.contract.recordings import worlds
 from tests.contract.recordings.recording import Json, Recorded
@@ -241,7 +242,15 @@ async def stage(
     regions = {"europe-west1": ["europe-west1-b"]}
     compute = Compute(clock, chance, regions=regions, latency=latency, on_commit=fabric.on_commit)
     store = KubeStore(clock, chance)
-    build(store, Compute(clock, chance, regions=regions), shoot, nodes=None, token_uri="", clock=clock, chance=chance)
+    build(
+        ApiServers.one(store),
+        Compute(clock, chance, regions=regions),
+        shoot,
+        nodes=None,
+        token_uri="",
+        clock=clock,
+        chance=chance,
+    )
     connector = aiohttp.TCPConnector(limit=0)
     async with (
         on_loopback(compute_app(compute)) as url,

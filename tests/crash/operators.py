@@ -69,6 +69,7 @@ class Operator:
         folder: Path,
         *,
         kubernetes: str,
+        garden: str | None = None,
         compute: str,
         strategy: str,
         rollout: str = "manual",
@@ -79,6 +80,7 @@ class Operator:
         self._arguments = [
             "operator",
             *("--kubeconfig", str(kubeconfig(folder, kubernetes))),
+            *(("--garden-kubeconfig", str(kubeconfig(folder, garden, "garden-kubeconfig"))) if garden else ()),
             *("--landscape", "standalone"),
             *("--compute-endpoint", compute),
             *("--strategy", strategy),

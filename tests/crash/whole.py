@@ -18,6 +18,7 @@ from dualstack.cli.rehearsal.record import FORWARD, Record, at_rest, migration_c
 from dualstack.cli.rehearsal.result import traffic_since
 from dualstack.cli.rehearsal.world import World, open_world
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.kube.connection import find_connection
 from tests.crash.operators import Operator, Spawner
 from tests.crash.proxy import open_proxy
 from tests.crash.trial import RunOptions, Verdict, judged
@@ -40,10 +41,19 @@ async def whole_trial(spawner: Spawner, point: Point | None, options: RunOptions
     async with AsyncExitStack() as stack:
         world = await stack.enter_async_context(_world(folder, options.speed, shoot))
         clock = world.clock
-        kubernetes = await open_proxy(world.address.kubernetes(), wire.install, stack)
+        seed = find_connection(world.address.seed_kubeconfig).cluster.server
+        kubernetes = await open_proxy(seed, wire.install, stack)
+        garden = await open_proxy(world.address.garden(), wire.install, stack)
         compute = await open_proxy(world.address.compute, wire.install, stack)
         operator = Operator(
-            spawner, clock, folder, kubernetes=kubernetes, compute=compute, strategy=options.strategy, rollout="auto"
+            spawner,
+            clock,
+            folder,
+            kubernetes=kubernetes,
+            garden=garden,
+            compute=compute,
+            strategy=options.strategy,
+            rollout="auto",
         )
         wire.kill = operator.kill
         await operator.start()

@@ -40,6 +40,7 @@ from dualstack_sim.fabric.blackout import BrokenPair
 from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.gardener.builder import World, build
 from dualstack_sim.world.nodes import WorldNode
 from tests.storm.shoots import Shoot, example
@@ -446,7 +447,7 @@ async def storm_world(
         faults=faults,
     )
     store = KubeStore(clock, chance)
-    world = build(store, compute, shoot, nodes=nodes, token_uri=TOKENS, clock=clock, chance=chance)
+    world = build(ApiServers.one(store), compute, shoot, nodes=nodes, token_uri=TOKENS, clock=clock, chance=chance)
     for node in world.nodes:
         fabric.traffic.join(clock.now(), node.name, [node.pod_cidr])
     fabric.rest(clock.now())

@@ -32,9 +32,9 @@ async def on_loopback(application: web.Application) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def kubeconfig(folder: Path, server: str) -> Path:
-    """Write a kubeconfig for `server` into `folder`."""
-    path = folder / "kubeconfig"
+def kubeconfig(folder: Path, server: str, name: str = "kubeconfig") -> Path:
+    """Write a kubeconfig for `server` into `folder`, as file `name`."""
+    path = folder / name
     path.write_text(_KUBECONFIG.format(server=server), encoding="utf-8")
     return path
 

@@ -18,6 +18,7 @@ from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.kube_api import KubeApi
 from dualstack_sim.world.serve import WorldOptions, start
+from tests.support.api_servers import OF_GARDEN, OF_SEED, server_of
 from tests.support.virtual_time import VirtualClock
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
@@ -40,6 +41,8 @@ class Owner:
     facts: dict[str, Any]
     clock: ScaledClock
     kube: KubeApi
+    """The garden."""
+    seed: KubeApi
     session: aiohttp.ClientSession
     name: str
     garden: str
@@ -79,7 +82,7 @@ class Owner:
             await self.clock.sleep(every)
 
     async def infrastructure(self) -> Manifest:
-        found = await self.kube.get(gardener_kinds.INFRASTRUCTURE, self.name, self.namespace)
+        found = await self.seed.get(gardener_kinds.INFRASTRUCTURE, self.name, self.namespace)
         assert found is not None
         return found
 
@@ -106,8 +109,9 @@ async def virtual_world(
         )
         facts = await start(options, stack)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        server = _read(facts["kubeconfig"])["clusters"][0]["cluster"]["server"]
-        kube = KubeApi(server, session, user_agent="owner")
+        kube, seed = (
+            KubeApi(server_of(facts, path), session, user_agent="owner") for path in (OF_GARDEN[0], OF_SEED[0])
+        )
         name, garden = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
         namespace = f"shoot--{garden.removeprefix('garden-')}--{name}"
-        yield Owner(facts, clock, kube, session, name, garden, namespace, begun=clock.now())
+        yield Owner(facts, clock, kube, seed, session, name, garden, namespace, begun=clock.now())

@@ -17,6 +17,7 @@ from dualstack_sim.actors.deployments import DeploymentController
 from dualstack_sim.actors.hosts import Guests
 from dualstack_sim.actors.kubelet import Kubelet
 from dualstack_sim.actors.pod_collector import PodCollector
+from dualstack_sim.actors.pod_runner import PodRunner
 from dualstack_sim.actors.prober import Prober
 from dualstack_sim.actors.recorder import Recorder
 from dualstack_sim.actors.replica_sets import ReplicaSetController
@@ -36,7 +37,7 @@ class ActorGroup:
     ) -> None:
         """workloads: the platform's own kinds whose replicas must be ready at rest."""
         self._context = context
-        self._workloads = (DEPLOYMENT, DAEMON_SET, *workloads)
+        self._workloads = workloads
         scheduler, kubelet = Recorder(context, "default-scheduler"), Recorder(context, "kubelet")
         self._actors: list[Actor] = [
             scheduler,
@@ -49,6 +50,7 @@ class ActorGroup:
             PodCollector(context),
             Prober(context),
             TrafficProber(context),
+            *(_of_seed(context.seed, guests) if context.seed is not context else ()),
             *platform_actors,
         ]
         self._task: asyncio.Task[None] | None = None
@@ -77,11 +79,25 @@ class ActorGroup:
             await clock.sleep(2.0)
 
 
+def _of_seed(seed: ActorContext, guests: Guests) -> list[Actor]:
+    """What runs the control plane in a seed with an API server of its own."""
+    recorder = Recorder(seed, "kubelet")
+    hosts = {host.name: host for host in guests.hosts}
+    return [
+        recorder,
+        DeploymentController(seed),
+        ReplicaSetController(seed),
+        PodRunner(seed, recorder, hosts, lambda _: None),
+    ]
+
+
 def _unready(context: ActorContext, kinds: Sequence[Kind]) -> list[str]:
     """The names of the Nodes, workloads and pods that are not ready."""
-    informers = context.informers
-    nodes, pods = informers.of(NODE).all(), informers.of(POD).all()
-    workloads = [each for kind in kinds for each in informers.of(kind).all()]
+    nodes = context.informers.of(NODE).all()
+    clusters = [context] if context.seed is context else [context, context.seed]
+    pods = [each for cluster in clusters for each in cluster.informers.of(POD).all()]
+    builtin = [cluster.informers.of(kind) for kind in (DEPLOYMENT, DAEMON_SET) for cluster in clusters]
+    workloads = [each for known in (*builtin, *map(context.seed.informers.of, kinds)) for each in known.all()]
     if not nodes or not pods or not workloads:
         return ["the first nodes, pods and workloads"]
     waiting = [f"Node {node['metadata']['name']}" for node in nodes if not _ready(node)]

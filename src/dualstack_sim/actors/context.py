@@ -1,10 +1,10 @@
-"""What every actor shares: the two APIs, the clock, chance, the caches, and the names of its world."""
+"""What every actor shares: the APIs, the clock, chance, the caches, and the names of its world."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from dualstack.clock import Clock
@@ -51,7 +51,11 @@ class Endpoints(Protocol):
 
 @dataclass(slots=True)
 class ActorContext:
-    """One world as its actors see it. `namespace` holds the control plane."""
+    """One world as its actors see it. `namespace` holds the control plane.
+
+    A world has one API server, or those of garden, seed and shoot. `kube` and the caches are those of the cluster with
+    the nodes; `seed` and `garden` are the same world with the API servers that have the control plane and the Shoots.
+    """
 
     kube: KubeApi
     compute: ComputeApi
@@ -64,12 +68,32 @@ class ActorContext:
     (docs/reference/gardener.md#guest-agent)."""
     control_plane_host: str | None = SEED_NODE
     """The host without a Node on which all pods of `namespace` run; None if they are scheduled as others."""
+    seed_kube: KubeApi | None = None
+    """The API server with the control plane; None: `kube`."""
+    garden_kube: KubeApi | None = None
+    """The API server with the Shoots; None: `kube`."""
     informers: Informers = field(init=False)
     timers: Timers = field(init=False)
+    seed: ActorContext = field(init=False)
+    garden: ActorContext = field(init=False)
 
     def __post_init__(self) -> None:
         self.informers = Informers(self.kube, self.clock)
         self.timers = Timers(self.clock)
+        self.seed, self.garden = self._on(self.seed_kube), self._on(self.garden_kube)
+
+    def _on(self, kube: KubeApi | None) -> ActorContext:
+        """The same world with another API server."""
+        if kube is None:
+            return self
+        other = replace(self, kube=kube, seed_kube=None, garden_kube=None)
+        other.timers = self.timers
+        return other
+
+    @property
+    def api_servers(self) -> list[ActorContext]:
+        """The world with each API server that it has."""
+        return [self, *(each for each in (self.seed, self.garden) if each is not self)]
 
     @property
     def project(self) -> str:
@@ -96,6 +120,7 @@ async def run_actors(context: ActorContext, actors: Iterable[Actor]) -> None:
     """Run the caches, the timers and `actors` until cancelled. An unexpected error in one of them ends all."""
     async with asyncio.TaskGroup() as group:
         group.create_task(context.timers.run())
-        group.create_task(context.informers.run())
+        for each in context.api_servers:
+            group.create_task(each.informers.run())
         for actor in actors:
             group.create_task(actor.run())

@@ -40,17 +40,17 @@ class ControllerManager:
     def __init__(self, context: ActorContext, component: str, begin: Callable[[ControllerFlags], Term]) -> None:
         """`begin` makes the term of a pod with these flags."""
         self._namespace = context.namespace
-        self._informers = context.informers
         self._component = component
         self._make = begin
-        self._pods = context.informers.of(POD)
+        self._pods = context.seed.informers.of(POD)
         self._nodes = context.informers.of(NODE)
         self._changed = asyncio.Event()
         self._leader: Manifest | None = None
         self._term: Term | None = None
 
     async def run(self) -> None:
-        await self._informers.synced(POD, NODE)
+        await self._pods.synced()
+        await self._nodes.synced()
         self._pods.subscribe(self._pod_changed)
         self._nodes.subscribe(self._node_changed)
         task: asyncio.Task[None] | None = None

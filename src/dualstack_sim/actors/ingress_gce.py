@@ -64,13 +64,15 @@ class IngressGce:
         self._context = context
         self._kube, self._compute = context.named(COMPONENT)
         self._services, self._nodes = context.informers.of(SERVICE), context.informers.of(NODE)
-        self._pods, self._config_maps = context.informers.of(POD), context.informers.of(CONFIG_MAP)
+        of_seed = context.seed.informers
+        self._pods, self._config_maps = of_seed.of(POD), of_seed.of(CONFIG_MAP)
         self._queue = context.queue("load balancers")
         self._recorder = Recorder(context, "l4netlb-controller")
         self._failures: dict[ObjectKey, str] = {}
 
     async def run(self) -> None:
-        await self._context.informers.synced(SERVICE, NODE, POD, CONFIG_MAP)
+        await self._context.informers.synced(SERVICE, NODE)
+        await self._context.seed.informers.synced(POD, CONFIG_MAP)
         self._services.subscribe(self._service_changed)
         self._nodes.subscribe(self._node_changed)
         self._pods.subscribe(self._pod_changed)

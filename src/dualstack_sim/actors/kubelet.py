@@ -55,7 +55,8 @@ class Kubelet:
         self._queue = context.queue("nodes")
         self._renewals = context.queue("node leases")
         self._renewed: dict[str, int] = {}
-        self._hosts: dict[str, Host] = {host.name: host for host in guests.hosts}
+        of_seed = context.seed is not context  # its pods are on another API server
+        self._hosts: dict[str, Host] = {} if of_seed else {host.name: host for host in guests.hosts}
         self._vms = VmWatch(context, guests, lambda name: self._queue.add(("", name)))
         self._runner = PodRunner(context, recorder, self._hosts, lambda name: self._queue.add(("", name)))
 

@@ -36,15 +36,15 @@ class MachineDeployments:
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
-        self._kube, _ = context.named("machine-controller-manager")
-        self._deployments = context.informers.of(MACHINE_DEPLOYMENT)
-        self._sets = context.informers.of(MACHINE_SET)
+        self._kube, _ = context.seed.named("machine-controller-manager")
+        self._deployments = context.seed.informers.of(MACHINE_DEPLOYMENT)
+        self._sets = context.seed.informers.of(MACHINE_SET)
         self._queue = context.queue("machine deployments")
 
     async def run(self) -> None:
         """Until cancelled."""
         self._sets.index(BY_OWNER, by_owner)
-        await self._context.informers.synced(MACHINE_DEPLOYMENT, MACHINE_SET)
+        await self._context.seed.informers.synced(MACHINE_DEPLOYMENT, MACHINE_SET)
         self._deployments.subscribe(on_change(self._queue))
         self._sets.subscribe(on_owned_change(self._queue, MACHINE_DEPLOYMENT))
         await self._queue.serve(self._reconcile, workers=4)

@@ -30,16 +30,16 @@ class MachineSets:
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
-        self._kube, _ = context.named("machine-controller-manager")
-        self._sets = context.informers.of(MACHINE_SET)
-        self._machines = context.informers.of(MACHINE)
+        self._kube, _ = context.seed.named("machine-controller-manager")
+        self._sets = context.seed.informers.of(MACHINE_SET)
+        self._machines = context.seed.informers.of(MACHINE)
         self._queue = context.queue("machine sets")
         self._ordinals: dict[str, int] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
         self._machines.index(BY_OWNER, by_owner)
-        await self._context.informers.synced(MACHINE_SET, MACHINE)
+        await self._context.seed.informers.synced(MACHINE_SET, MACHINE)
         self._sets.subscribe(on_change(self._queue))
         self._machines.subscribe(on_owned_change(self._queue, MACHINE_SET))
         await self._queue.serve(self._reconcile, workers=4)

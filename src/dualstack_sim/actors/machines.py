@@ -45,8 +45,9 @@ class MachineReconciler:
     def __init__(self, context: ActorContext) -> None:
         self._context = context
         self._clock = context.clock
-        self._kube, _ = context.named("machine-controller-manager")
-        self._machines = context.informers.of(MACHINE)
+        self._kube, _ = context.seed.named("machine-controller-manager")
+        self._shoot, _ = context.named("machine-controller-manager")
+        self._machines = context.seed.informers.of(MACHINE)
         self._nodes = context.informers.of(NODE)
         self._pods = context.informers.of(POD)
         self._queue = context.queue("machines")
@@ -59,7 +60,8 @@ class MachineReconciler:
     async def run(self) -> None:
         """Until cancelled."""
         self._pods.index(BY_NODE, by_node)
-        await self._context.informers.synced(MACHINE, NODE, POD)
+        await self._machines.synced()
+        await self._context.informers.synced(NODE, POD)
         self._machines.subscribe(self._machine_changed)
         self._nodes.subscribe(self._node_changed)
         self._pods.subscribe(self._pod_changed)
@@ -275,7 +277,7 @@ class MachineReconciler:
     async def _delete_node(self, node: Manifest) -> None:
         metadata = node["metadata"]
         try:
-            await self._kube.delete(NODE, metadata["name"], uid=metadata["uid"])
+            await self._shoot.delete(NODE, metadata["name"], uid=metadata["uid"])
         except Conflict:
             return  # another Node of the same name
         self._nodes.forget(node)

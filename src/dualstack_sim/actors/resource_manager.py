@@ -7,13 +7,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from dualstack.clock import rfc3339
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SECRET, SERVICE, Kind, Manifest
 from dualstack_sim.actors.context import ActorContext
-from dualstack_sim.actors.informer import ObjectKey, key_of
+from dualstack_sim.actors.informer import Informers, ObjectKey, key_of
+from dualstack_sim.actors.kube_api import KubeApi
 from dualstack_sim.actors.managed_conditions import Verdict, applied, assessed, ignored, not_applied, rendered
 from dualstack_sim.actors.manifest_merge import BadManifest, content, documents, kind_of, merged
 from dualstack_sim.actors.pods import is_terminating
@@ -36,6 +38,8 @@ class Reference:
     kind: Kind
     namespace: str
     name: str
+    seed: bool
+    """Whether it is in the seed, not in the shoot."""
 
     def document(self) -> dict[str, str]:
         where = {"namespace": self.namespace} if self.namespace else {}
@@ -47,13 +51,14 @@ class Ignored(Exception):
 
 
 class ResourceManager:
-    """One for all classes, because seed and shoot share one API server."""
+    """One for both classes: the ManagedResources of class `seed` are applied there, the others in the shoot."""
 
     def __init__(self, context: ActorContext) -> None:
         self._context = context
-        self._kube, _ = context.named("gardener-resource-manager")
-        self._managed = context.informers.of(MANAGED_RESOURCE)
-        self._secrets = context.informers.of(SECRET)
+        self._seed, _ = context.seed.named("gardener-resource-manager")
+        self._shoot, _ = context.named("gardener-resource-manager")
+        self._managed = context.seed.informers.of(MANAGED_RESOURCE)
+        self._secrets = context.seed.informers.of(SECRET)
         self._queue = context.queue("managed resources")
         self._health = context.queue("health of managed resources")
         self._owners: dict[Reference, ObjectKey] = {}
@@ -63,14 +68,23 @@ class ResourceManager:
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._context.informers.synced(MANAGED_RESOURCE, *_CACHED)
+        await self._managed.synced()
+        for server in (self._context, self._context.seed):
+            await server.informers.synced(*_CACHED)
         self._managed.subscribe(self._managed_changed)
         self._secrets.subscribe(self._secret_changed)
         for kind in _WORKLOADS:
-            self._context.informers.of(kind).subscribe(self._workload_changed)
+            for seed in (False, True):
+                self._informers(seed=seed).of(kind).subscribe(partial(self._workload_changed, seed))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._queue.serve(self._reconcile, workers=2))
             group.create_task(self._health.serve(self._assess))
+
+    def _informers(self, *, seed: bool) -> Informers:
+        return (self._context.seed if seed else self._context).informers
+
+    def _kube(self, reference: Reference) -> KubeApi:
+        return self._seed if reference.seed else self._shoot
 
     def _managed_changed(self, old: Manifest | None, new: Manifest | None) -> None:
         managed = new or old
@@ -86,13 +100,13 @@ class ResourceManager:
             if name in _secret_names(managed):
                 self._queue.add(key_of(managed))
 
-    def _workload_changed(self, old: Manifest | None, new: Manifest | None) -> None:
+    def _workload_changed(self, seed: bool, old: Manifest | None, new: Manifest | None) -> None:
         """Health follows a workload within seconds. Changes by other writers are reverted in the next sync."""
         if new is None or (old is not None and old.get("status") == new.get("status")):
             return
         namespace, name = key_of(new)
         kind = DEPLOYMENT if new.get("kind") == DEPLOYMENT.kind else DAEMON_SET
-        owner = self._owners.get(Reference(kind, namespace, name))
+        owner = self._owners.get(Reference(kind, namespace, name, seed))
         if owner is not None:
             self._health.add_soon(owner, 2.0)
 
@@ -141,7 +155,7 @@ class ResourceManager:
                 raise MissingSecret(f'Could not read secret {name!r}: secrets "{name}" not found')
             found.extend(self._documents(secret))
         found.sort(key=_rank)
-        return {_reference(each): each for each in found}
+        return {_reference(each, seed=_in_seed(managed)): each for each in found}
 
     def _documents(self, secret: Manifest) -> list[Manifest]:
         key, version = key_of(secret), secret["metadata"].get("resourceVersion")
@@ -162,7 +176,7 @@ class ResourceManager:
             await self._apply(reference, manifest)
         managed = self._managed.get(key[1], key[0])
         for entry in dig(managed, "status", "resources") or ():
-            reference = _reference({**entry, "metadata": entry})
+            reference = _reference({**entry, "metadata": entry}, seed=_in_seed(managed))
             if reference not in wanted:
                 await self._remove(reference)
 
@@ -172,27 +186,27 @@ class ResourceManager:
             body = {**desired, "metadata": {**desired["metadata"]}}
             if reference.namespace:
                 body["metadata"]["namespace"] = reference.namespace
-            self._note(reference, desired, await self._kube.create(reference.kind, body))
+            self._note(reference, desired, await self._kube(reference).create(reference.kind, body))
             return
         target = merged(live, desired)
         if content(target) == content(live) or self._written.get(reference) == (desired, content(live)):
             return
-        self._note(reference, desired, await self._kube.replace(reference.kind, target))
+        self._note(reference, desired, await self._kube(reference).replace(reference.kind, target))
 
     def _note(self, reference: Reference, desired: Manifest, answer: Manifest) -> None:
         self._written[reference] = (desired, content(answer))
         if reference.kind in _CACHED:
-            self._context.informers.of(reference.kind).observe(answer)
+            self._informers(seed=reference.seed).of(reference.kind).observe(answer)
 
     async def _live(self, reference: Reference) -> Manifest | None:
         if reference.kind in _CACHED:
-            return self._context.informers.of(reference.kind).get(reference.name, reference.namespace)
-        return await self._kube.get(reference.kind, reference.name, reference.namespace or None)
+            return self._informers(seed=reference.seed).of(reference.kind).get(reference.name, reference.namespace)
+        return await self._kube(reference).get(reference.kind, reference.name, reference.namespace or None)
 
     def _verdicts(self, references: Iterable[Reference]) -> list[Verdict]:
         """Health and progress of the applied objects."""
         found = (
-            self._context.informers.of(each.kind).get(each.name, each.namespace)
+            self._informers(seed=each.seed).of(each.kind).get(each.name, each.namespace)
             for each in references
             if each.kind in _WORKLOADS
         )
@@ -201,7 +215,7 @@ class ResourceManager:
     async def _remove(self, reference: Reference) -> None:
         self._written.pop(reference, None)
         self._owners.pop(reference, None)
-        await self._kube.delete(reference.kind, reference.name, reference.namespace or None)
+        await self._kube(reference).delete(reference.kind, reference.name, reference.namespace or None)
 
     async def _remove_all(self, key: ObjectKey) -> None:
         """Delete the objects of a deleted ManagedResource."""
@@ -224,7 +238,7 @@ class ResourceManager:
         if all(live.get(name) == value for name, value in status.items()):
             return
         try:
-            answer = await self._kube.patch(
+            answer = await self._seed.patch(
                 MANAGED_RESOURCE, metadata["name"], {"status": status}, metadata["namespace"], subresource="status"
             )
         except NotFound:
@@ -236,12 +250,16 @@ class MissingSecret(Exception):
     """A ManagedResource refers to a Secret that does not exist."""
 
 
-def _reference(manifest: Manifest) -> Reference:
+def _in_seed(managed: Manifest | None) -> bool:
+    return bool(dig(managed, "spec", "class") == "seed")
+
+
+def _reference(manifest: Manifest, *, seed: bool) -> Reference:
     kind = kind_of(manifest)
     metadata = manifest["metadata"]
     if not metadata.get("name"):
         raise BadManifest(f"a {kind.kind} has no name")
-    return Reference(kind, (metadata.get("namespace") or "default") if kind.namespaced else "", metadata["name"])
+    return Reference(kind, (metadata.get("namespace") or "default") if kind.namespaced else "", metadata["name"], seed)
 
 
 def _rank(manifest: Manifest) -> int:

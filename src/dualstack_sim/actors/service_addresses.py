@@ -59,9 +59,19 @@ class Faults:
 class ServiceAddresses:
     """Register with `store.admission.register("", "services", ServiceAddresses(store, namespace))`."""
 
-    def __init__(self, store: KubeStore, namespace: str, labels: str = "role=kube-apiserver") -> None:
-        """`namespace` and `labels` select the pods of kube-apiserver. Before they exist, its Deployment counts."""
+    def __init__(
+        self,
+        store: KubeStore,
+        namespace: str,
+        labels: str = "role=kube-apiserver",
+        control_plane: KubeStore | None = None,
+    ) -> None:
+        """`namespace` and `labels` select the pods of kube-apiserver. Before they exist, its Deployment counts.
+
+        control_plane: the API server with these; None: `store`.
+        """
         self._store = store
+        self._control_plane = control_plane or store
         self._namespace = namespace
         self._labels = labels
         self._known: tuple[Network, ...] = ()
@@ -97,14 +107,14 @@ class ServiceAddresses:
         """The current service ranges, primary first. During a rollout those of the old pods apply."""
         pods = [
             pod
-            for pod in self._store.list(POD, self._namespace, labels=self._labels)
+            for pod in self._control_plane.list(POD, self._namespace, labels=self._labels)
             if is_active(pod) and is_ready(pod)
         ]
         served = {ranges_of(pod["spec"]) for pod in pods} - {()}
         if len(served) == 1:
             self._known = served.pop()
         elif not self._known:
-            deployment = self._store.get(DEPLOYMENT, "kube-apiserver", self._namespace)
+            deployment = self._control_plane.get(DEPLOYMENT, "kube-apiserver", self._namespace)
             return ranges_of(deployment["spec"]["template"]["spec"]) if deployment is not None else ()
         return self._known
 

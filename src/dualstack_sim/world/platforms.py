@@ -12,8 +12,8 @@ from dualstack_sim.actors.hosts import Guests
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
-from dualstack_sim.kube.interface import ObjectStore
 from dualstack_sim.rules.profiles import Profile
+from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.gardener.platform import GardenerPlatform
 from dualstack_sim.world.kops.distribution import KOPS
@@ -28,6 +28,11 @@ class Platform(Protocol):
     @property
     def namespace(self) -> str:
         """Namespace of the control plane."""
+        ...
+
+    @property
+    def api_servers(self) -> Sequence[str]:
+        """The API servers of such a landscape: some of garden, seed and shoot, the last of which has the nodes."""
         ...
 
     @property
@@ -65,7 +70,7 @@ class Platform(Protocol):
         """The quotas that a project with such a cluster has."""
         ...
 
-    def build(self, store: ObjectStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> object:
+    def build(self, servers: ApiServers, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> object:
         """Create the objects and the resources of the cluster at rest, IPv4-only. InvalidInput if it cannot be."""
         ...
 

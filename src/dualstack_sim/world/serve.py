@@ -33,12 +33,12 @@ from dualstack_sim.compute.api.errors import ApiError
 from dualstack_sim.compute.api.server import create_app as create_compute_app
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults, refuse_impossible
-from dualstack_sim.kube.interface import ObjectStore
 from dualstack_sim.kube.server import create_app as create_kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile, choose
 from dualstack_sim.steppable_clock import SteppableClock
 from dualstack_sim.world.api_server.server import build_on
+from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.compute_serve import listen, on_signals, start_site
 from dualstack_sim.world.control import STATE, create_control
 from dualstack_sim.world.kubeconfig import kubeconfig
@@ -119,7 +119,9 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
     faults = FaultPlan(rules, chance, clock)
     garden = replace(options.profile.garden, infrastructure=options.infrastructure)
     platform = PLATFORMS[options.platform](options.cluster, options.nodes, replace(options.profile, garden=garden))
-    listeners = {name: listen() for name in ("compute", "kubernetes", "control")}
+    # A real API server has the objects of every cluster.
+    clusters = platform.api_servers if options.kubernetes is None else ("shoot",)
+    listeners = {name: listen() for name in ("compute", "control", *clusters)}
     urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
 
     fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric, options.profile.measured)
@@ -137,24 +139,33 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
     )
     refuse_impossible(rules, compute.methods)
     session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
-    kube = KubeApi(urls["kubernetes"], session)
+    kubes = {name: KubeApi(urls[name], session) for name in clusters}
 
-    def build(objects: ObjectStore) -> None:
+    def build(servers: ApiServers) -> None:
         try:
-            platform.build(objects, compute, token_uri=f"{urls['compute']}/token", clock=clock, chance=chance)
+            platform.build(servers, compute, token_uri=f"{urls['compute']}/token", clock=clock, chance=chance)
         except ApiError as refused:
             raise InvalidInput(f"the simulated cloud refuses the cluster: {refused.message}") from refused
-        for secret in platform.access(urls["kubernetes"]):
-            objects.create(SECRET, secret)
+        for secret in platform.access(urls["shoot"]):
+            servers.seed.create(SECRET, secret)
 
     applications: dict[str, web.Application] = {}
     if options.kubernetes is not None:
-        await build_on(options.kubernetes, clock, listeners["kubernetes"], kube, build, stack)
+        await build_on(
+            options.kubernetes,
+            clock,
+            listeners["shoot"],
+            kubes["shoot"],
+            lambda objects: build(ApiServers.one(objects)),
+            stack,
+        )
     else:
-        store = KubeStore(clock, chance)
-        build(store)
-        store.admission.register("", "services", ServiceAddresses(store, platform.namespace, platform.api_server))
-        applications["kubernetes"] = create_kube_app(store)
+        stores = {name: KubeStore(clock, chance) for name in clusters}
+        shoot, seed = stores["shoot"], stores.get("seed", stores["shoot"])
+        build(ApiServers(garden=stores.get("garden", shoot), seed=seed, shoot=shoot))
+        addresses = ServiceAddresses(shoot, platform.namespace, platform.api_server, control_plane=seed)
+        shoot.admission.register("", "services", addresses)
+        applications |= {name: create_kube_app(store) for name, store in stores.items()}
     faults.begin_with(compute.begin_with)
     control = create_control(clock, fabric, compute, faults)
     for part in platform.controls:
@@ -164,7 +175,9 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
         await start_site(application, listeners[name], stack)
 
     context = ActorContext(
-        kube=kube,
+        kube=kubes["shoot"],
+        seed_kube=kubes.get("seed"),
+        garden_kube=kubes.get("garden"),
         compute=ComputeApi(urls["compute"], session, options.project),
         clock=clock,
         chance=chance,
@@ -188,12 +201,14 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
         control[STATE].remember_start(compute.dump())
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualstack-sim-")))
-    file = folder / "kubeconfig"
     token = "simulated" if options.kubernetes is None else None  # the proxy adds credentials
-    file.write_text(kubeconfig(urls["kubernetes"], token), encoding="utf-8")
+    files = {name: folder / f"{name}-kubeconfig" for name in clusters}
+    for name, file in files.items():
+        file.write_text(kubeconfig(urls[name], token), encoding="utf-8")
     return {
         "computeEndpoint": urls["compute"],
-        "kubeconfig": str(file),
+        "kubeconfig": str(files["shoot"]),
+        **{f"{name}Kubeconfig": str(files.get(name, files["shoot"])) for name in platform.api_servers},
         "controlEndpoint": urls["control"],
         "clock": {
             "origin": clock.formula_origin if isinstance(clock, SteppableClock) else clock.origin,

@@ -17,6 +17,7 @@ from aiohttp import web
 from dualstack.cli.rehearsal.claims import Ledger
 from dualstack.cli.rehearsal.processes import running
 from dualstack.clock import Clock, ScaledClock, rfc3339
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.infrastructure import InfrastructureController
 from dualstack.gardener.controllers.infrastructure.halt import HALTED
 from dualstack.gardener.controllers.reporting import TaskFailed
@@ -42,6 +43,7 @@ from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults import FaultPlan, FaultRule
 from dualstack_sim.kube.server import create_app as kube_app
 from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.gardener.builder import World, build
 from dualstack_sim.world.gardener.credentials import shoot_access
 from tests.support.clusters import one_api_server
@@ -73,6 +75,9 @@ class Scene:
     kube: Kube
     clients: ComputeClients
     pods: ControllerPods
+    clusters: Clusters
+    garden: KubeStore
+    """`store`, unless the API servers are separate."""
     events: list[AnyEvent] = field(default_factory=list)
 
     @property
@@ -98,7 +103,9 @@ class Scene:
     def controller(self, **options: Any) -> InfrastructureController:
         """A controller of its own, as after a restart of the process."""
         emit = options.pop("emit", self.events.append)
-        return InfrastructureController(one_api_server(self.kube), self.clients, self.clock, emit, **options)
+        return InfrastructureController(
+            options.pop("clusters", self.clusters), self.clients, self.clock, emit, **options
+        )
 
     async def reconcile(self, **options: Any) -> float | None:
         """One reconcile by a controller of its own, with short barriers unless `options` say otherwise."""
@@ -137,7 +144,7 @@ class Scene:
     ) -> None:
         """What the shoot controller does before the Infrastructure's turn: Shoot, Cluster, annotations."""
         metadata = {"annotations": annotations or {}}
-        shoot = self.store.patch(
+        shoot = self.garden.patch(
             gardener_kinds.SHOOT,
             self.shoot,
             {"metadata": metadata, "spec": {"networking": {"ipFamilies": list(families)}}},
@@ -238,6 +245,11 @@ class Scene:
         ]
 
 
+def _separate(seed: KubeStore, garden: KubeStore, shoot: KubeStore) -> Clusters:
+    of_shoot = StoreKube(shoot)
+    return Clusters(garden=StoreKube(garden), seed=StoreKube(seed), shoot=lambda _: of_shoot)
+
+
 @asynccontextmanager
 async def scene(
     *rules: FaultRule,
@@ -251,11 +263,13 @@ async def scene(
     quotas: Limits | None = None,
     latency: LatencyProfile | None = None,
     dress: Callable[[web.Application], None] | None = None,
+    separate: bool = False,
 ) -> AsyncIterator[Scene]:
     """Both servers on loopback, with the cluster at rest; `empty`: a project in which nothing has been created yet.
 
     `dress` sees both applications before they serve; only with it, the product reaches Kubernetes over HTTP. speed: of
     a clock that other processes can follow; without it the time is virtual, and the test must run in a `VirtualLoop`.
+    separate: garden and shoot have API servers of their own, and `store` is that of the seed.
     """
     clock = VirtualClock() if speed is None else ScaledClock(time.time(), speed)
     chance = Chance(seed)
@@ -281,7 +295,16 @@ async def scene(
             for application in applications:
                 dress(application)
         compute_url, kubernetes_url = [await stack.enter_async_context(on_loopback(each)) for each in applications]
-        world = build(store, built, manifest, nodes=nodes, token_uri=f"{compute_url}/token", clock=clock, chance=chance)
+        others = (KubeStore(clock, chance), KubeStore(clock, chance)) if separate else (store, store)
+        world = build(
+            ApiServers(garden=others[0], seed=store, shoot=others[1]),
+            built,
+            manifest,
+            nodes=nodes,
+            token_uri=f"{compute_url}/token",
+            clock=clock,
+            chance=chance,
+        )
         store.create(SECRET, shoot_access(world.technical_id, kubernetes_url))
         for node in () if empty else world.nodes:
             fabric.traffic.join(clock.now(), node.name, [node.pod_cidr])
@@ -305,6 +328,8 @@ async def scene(
             kube,
             clients,
             pods=ControllerPods(store, clock, world.technical_id),
+            clusters=_separate(store, *others) if separate else one_api_server(kube),
+            garden=others[0],
         )
         await stack.enter_async_context(running(made.pods.run()))
         yield made

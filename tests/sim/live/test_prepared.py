@@ -11,15 +11,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.sim.live.commands import Running, eventually, mutations, of_world, run
 from tests.sim.rehearsal.command import EXAMPLE, Outcome, served
 from tests.sim.world.client import Client
+from tests.support.api_servers import server_of
 
 SPEED = "300"
 NAMESPACE = "shoot--foo--bar"
@@ -59,9 +58,8 @@ class Scene:
 
     def patch(self, path: str, body: Any) -> None:
         """A merge patch of a Kubernetes object."""
-        config = yaml.safe_load(Path(self.facts["kubeconfig"]).read_text(encoding="utf-8"))
         request = urllib.request.Request(  # noqa: S310 (loopback)
-            config["clusters"][0]["cluster"]["server"] + path,
+            server_of(self.facts, path) + path,
             data=json.dumps(body).encode(),
             method="PATCH",
             headers={"Content-Type": "application/merge-patch+json"},

@@ -21,7 +21,7 @@ IMAGE = "--prober-image=dualstack:any"
 
 def families(facts: dict[str, Any]) -> list[str]:
     async def read() -> list[str]:
-        kube = LightkubeKube.connect(find_connection(Path(facts["kubeconfig"])))
+        kube = LightkubeKube.connect(find_connection(Path(facts["gardenKubeconfig"])))
         try:
             shoot = await kube.get(SHOOT, "bar", "garden-foo")
             return list((shoot or {})["spec"]["networking"]["ipFamilies"])
@@ -33,7 +33,7 @@ def families(facts: dict[str, Any]) -> list[str]:
 
 def test_the_shoot_is_edited_when_the_cluster_is_prepared() -> None:
     with served(str(EXAMPLE), "--speed", "60", "--landscape", "gardener") as facts:
-        garden = f"--garden-kubeconfig={facts['kubeconfig']}"
+        garden = f"--garden-kubeconfig={facts['gardenKubeconfig']}"
         for refused, words in (
             (["--trigger"], "--trigger: it needs --garden-kubeconfig FILE"),
             (["--trigger", garden, "--shoot=garden-foo/other"], "the garden has no Shoot garden-foo/other"),

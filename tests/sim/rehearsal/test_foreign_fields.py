@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,11 @@ import yaml
 from dualstack.cli.rehearsal.processes import Child, operator_arguments, start_world
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.render import managed_resource
-from dualstack.kube.client import LightkubeKube
-from dualstack.kube.connection import find_connection
 from dualstack.model import kinds
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.operator.landscape import CONTROLLERS
 from tests.sim.rehearsal.command import EXAMPLE
+from tests.support.api_servers import LandscapeKube
 from tests.support.changed_paths import changed_paths, may_change
 
 NS = "shoot--foo--bar"
@@ -124,7 +124,7 @@ def _comparable(item: Manifest) -> Manifest:
 class Landscape:
     """The objects of the landscape, over HTTP."""
 
-    def __init__(self, kube: LightkubeKube) -> None:
+    def __init__(self, kube: LandscapeKube) -> None:
         self.kube = kube
 
     async def inject(self) -> None:
@@ -206,7 +206,9 @@ def _unexpected(before: dict[tuple[str, str], Manifest], after: dict[tuple[str, 
 async def test_p05_foreign_fields_survive_a_migration_and_the_way_back_over_http(tmp_path: Path) -> None:
     options = [str(EXAMPLE), "--nodes=3", "--speed=200", "--knob=ipv6-mask=may-leave"]
     world, address = await start_world(options, tmp_path / "world.log", nodes=3)
-    kube = LightkubeKube.connect(find_connection(Path(address.kubeconfig)))
+    stack = AsyncExitStack()
+    files = ("garden", address.garden_kubeconfig), ("seed", address.seed_kubeconfig), ("shoot", address.kubeconfig)
+    kube = LandscapeKube.open({f"{name}Kubeconfig": str(file) for name, file in files}, stack)
     operator: Child | None = None
     try:
         landscape = Landscape(kube)
@@ -232,7 +234,7 @@ async def test_p05_foreign_fields_survive_a_migration_and_the_way_back_over_http
     finally:
         if operator is not None:
             await operator.stop()
-        await kube.close()
+        await stack.aclose()
         await world.stop()
 
 

@@ -51,7 +51,7 @@ def test_describe_apply_patch_scale_and_drain(world: dict[str, Any], tmp_path: P
 def test_the_garden_refuses_what_gardener_refuses(world: dict[str, Any]) -> None:
     patch = '{"spec":{"networking":{"ipFamilies":["IPv6"]}}}'
     arguments = ["-n", "garden-foo", "patch", "shoot", "bar", "--type", "merge", "-p", patch]
-    done = run("--kubeconfig", world["kubeconfig"], *arguments)
+    done = run("--kubeconfig", world["gardenKubeconfig"], *arguments)
     assert done.returncode == 1
     assert "unsupported IP family update: oldIPFamilies=[IPv4], newIPFamilies=[IPv6]" in done.stderr
 

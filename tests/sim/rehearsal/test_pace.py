@@ -35,7 +35,7 @@ async def test_r4_the_clock_is_slowed_down_to_what_requests_allow(
     application = web.Application()
     application.router.add_route("*", "/clock", slow)
     async with on_loopback(application) as url:
-        address = WorldAddress("", url, Path(), ScaledClock(clock.origin, clock.speed))
+        address = WorldAddress("", url, Path(), Path(), Path(), ScaledClock(clock.origin, clock.speed))
         paced, pace = await choose_speed(address, requested)
     assert pace.speed == paced.clock.speed == clock.speed
     if slowed:

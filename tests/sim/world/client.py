@@ -7,10 +7,9 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
+from tests.support.api_servers import server_of
 
 SPEED = "200"
 PROBED = ("--prober-image", "example.org/dualstack:1")
@@ -25,13 +24,12 @@ class Client:
     """Both APIs and the control endpoint of one world."""
 
     def __init__(self, facts: dict[str, Any]) -> None:
-        config = yaml.safe_load(Path(facts["kubeconfig"]).read_text(encoding="utf-8"))
-        self._kube = config["clusters"][0]["cluster"]["server"]
+        self._facts = facts
         self._compute, self._control = facts["computeEndpoint"], facts["controlEndpoint"]
         self._project = f"/compute/v1/projects/{facts['project']}/"
 
     def kube(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        return _call(self._kube, path, method, body)
+        return _call(server_of(self._facts, path), path, method, body)
 
     def compute(self, path: str, method: str = "GET", body: Any = None) -> Any:
         return _call(self._compute, self._project + path, method, body)

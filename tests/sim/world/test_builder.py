@@ -27,6 +27,7 @@ from dualstack_sim.actors.machine_facts import HASH_LABEL
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.gardener.builder import World, build
 from tests.support.manifests import objects_of
 from tests.unit.model import golden
@@ -70,7 +71,7 @@ def _build(shoot: Manifest, nodes: int | None = None, seed: int = 7) -> _Scene:
     zones = sorted({zone for pool in view.pools for zone in pool.zones})
     compute = Compute(clock, chance, regions={view.region: zones})
     store = KubeStore(clock, chance)
-    world = build(store, compute, shoot, nodes=nodes, token_uri=_TOKENS, clock=clock, chance=chance)
+    world = build(ApiServers.one(store), compute, shoot, nodes=nodes, token_uri=_TOKENS, clock=clock, chance=chance)
     return _Scene(store, compute, world)
 
 

@@ -20,6 +20,7 @@ from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.kube.interface import ObjectStore
 from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.platforms import PLATFORMS, Platform
 from dualstack_sim.world.serve import WorldOptions, start
@@ -35,6 +36,7 @@ class PlainPlatform:
     def __init__(self, description: Manifest, nodes: int | None) -> None:
         self.namespace, self.api_server = "control-plane", "component=kube-apiserver"
         self.control_plane_host: str | None = None
+        self.api_servers: Sequence[str] = ("shoot",)
         self.guest_agent = False
         self.workloads: Sequence[Kind] = ()
         self.controls: Sequence[ControlPart] = ()
@@ -44,8 +46,8 @@ class PlainPlatform:
         self._names = [f"{description['name']}-{number}" for number in range(nodes or 1)]
         self.store: ObjectStore | None = None
 
-    def build(self, store: ObjectStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
-        self.store = store
+    def build(self, servers: ApiServers, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
+        self.store = store = servers.shoot
         network = compute.place("networks", "global", {"name": "vpc", "autoCreateSubnetworks": False})["selfLink"]
         subnet = {"name": "nodes", "network": network, "ipCidrRange": "10.250.0.0/16"}
         compute.place("subnetworks", "regions/europe-west1", subnet)

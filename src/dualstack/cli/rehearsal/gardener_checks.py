@@ -80,7 +80,7 @@ class GardenerChecks:
         """No ManagedResource has the annotations that keep cloud-controller-manager stopped."""
         ignored = [
             resource["metadata"]["name"]
-            for resource in await self._world.kube.list(MANAGED_RESOURCE, self._shoot.technical_id)
+            for resource in await self._world.seed.list(MANAGED_RESOURCE, self._shoot.technical_id)
             if (resource["metadata"].get("annotations") or {}).keys()
             & {gardener_names.IGNORE, gardener_names.REMOVE_IGNORE}
         ]
@@ -145,4 +145,5 @@ class GardenerChecks:
         return await self._get(DEPLOYMENT, name, self._shoot.technical_id)
 
     async def _get(self, kind: Kind, name: str, namespace: str) -> Manifest:
-        return await existing(self._world.kube, kind, name, namespace)
+        of_seed = namespace == self._shoot.technical_id
+        return await existing(self._world.seed if of_seed else self._world.kube, kind, name, namespace)

@@ -137,7 +137,8 @@ def operator_arguments(
 ) -> list[str]:
     """The operator's command line: two endpoints, the user's choices and the clock, nothing about the simulator."""
     options = {
-        "kubeconfig": address.kubeconfig,
+        "kubeconfig": address.seed_kubeconfig,
+        "garden-kubeconfig": address.garden_kubeconfig,
         "compute-endpoint": address.compute,
         "landscape": landscape,
         "controllers": ",".join(controllers),

@@ -191,7 +191,7 @@ class Rehearsal:
             if self._options.rollout == "manual":
                 self._display.say(
                     "Once the machine classes are dual-stack, delete the machines one by one: "
-                    f"kubectl --kubeconfig {world.address.kubeconfig} -n {self._shoot.technical_id} "
+                    f"kubectl --kubeconfig {world.address.seed_kubeconfig} -n {self._shoot.technical_id} "
                     "delete machine NAME"
                 )
             run, reason = await self._go(FORWARD, operator, server, world)

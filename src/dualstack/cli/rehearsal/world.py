@@ -32,11 +32,13 @@ class RequestRefused(DualstackError):
 
 @dataclass(frozen=True, slots=True)
 class WorldAddress:
-    """Where a simulated world listens, and how its time runs."""
+    """Where a simulated world listens, and how its time runs. `kubeconfig` is that of the cluster with the nodes."""
 
     compute: str
     control: str
     kubeconfig: Path
+    seed_kubeconfig: Path
+    garden_kubeconfig: Path
     clock: ScaledClock
 
     @classmethod
@@ -47,21 +49,28 @@ class WorldAddress:
             compute=facts["computeEndpoint"],
             control=facts["controlEndpoint"],
             kubeconfig=Path(facts["kubeconfig"]),
+            seed_kubeconfig=Path(facts.get("seedKubeconfig", facts["kubeconfig"])),
+            garden_kubeconfig=Path(facts.get("gardenKubeconfig", facts["kubeconfig"])),
             clock=ScaledClock(origin=facts["clock"]["origin"], speed=facts["clock"]["speed"]),
         )
 
-    def kubernetes(self) -> str:
-        """The URL of the Kubernetes API."""
-        return find_connection(self.kubeconfig).cluster.server.rstrip("/")
+    def garden(self) -> str:
+        """The URL of the API server with the Shoots."""
+        return find_connection(self.garden_kubeconfig).cluster.server.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A world with one Shoot. `sources` reads the state of the Shoot's cluster for the checks."""
+    """A world with one Shoot. `sources` reads the state of the Shoot's cluster for the checks.
+
+    kube: the Shoot's cluster; seed, garden: where its control plane and the Shoot itself are.
+    """
 
     address: WorldAddress
     shoot: ShootView
     kube: Kube
+    seed: Kube
+    garden: Kube
     sources: Sources
     session: aiohttp.ClientSession
 
@@ -71,15 +80,15 @@ class World:
 
     async def read_shoot(self) -> Manifest:
         """The Shoot as it is now."""
-        return await existing(self.kube, SHOOT, self.shoot.name, self.shoot.namespace)
+        return await existing(self.garden, SHOOT, self.shoot.name, self.shoot.namespace)
 
     async def edit_shoot(self, body: Manifest) -> Manifest:
         """Apply a JSON merge patch to the Shoot."""
-        return await self.kube.patch(SHOOT, self.shoot.name, body, self.shoot.namespace)
+        return await self.garden.patch(SHOOT, self.shoot.name, body, self.shoot.namespace)
 
     async def watch_shoot(self) -> AsyncIterator[Manifest]:
         """The Shoot as it is, and again after every change, until the server ends the watch."""
-        url = self.address.kubernetes() + SHOOT.collection(self.shoot.namespace)
+        url = self.address.garden() + SHOOT.collection(self.shoot.namespace)
         parameters = {"watch": "1", "fieldSelector": f"metadata.name={self.shoot.name}"}
         timeout = aiohttp.ClientTimeout(total=None)
         async with self.session.get(url, params=parameters, timeout=timeout) as response:
@@ -116,12 +125,15 @@ async def open_world(address: WorldAddress, shoot: ShootView) -> AsyncIterator[W
     """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        kube = LightkubeKube.connect(find_connection(address.kubeconfig))
-        stack.push_async_callback(kube.close)
+        files = (address.kubeconfig, address.seed_kubeconfig, address.garden_kubeconfig)
+        kube, seed, garden = (LightkubeKube.connect(find_connection(file)) for file in files)
+        for client in (kube, seed, garden):
+            stack.push_async_callback(client.close)
         clients = ComputeClients(address.clock, endpoint=address.control)
         stack.push_async_callback(clients.close)
         namespace = shoot.technical_id
-        compute = clients.of(await existing(kube, SECRET, CLOUD_PROVIDER_SECRET, namespace))
+        compute = clients.of(await existing(seed, SECRET, CLOUD_PROVIDER_SECRET, namespace))
         cluster = Desired.of(shoot, project=compute.project, region=shoot.region).cluster
         taints = frozenset(taint_of(taint) for pool in shoot.pools for taint in pool.taints)
-        yield World(address, shoot, kube, Sources(cluster, kube, compute, kube, namespace, taints), session)
+        sources = Sources(cluster, kube, compute, seed, namespace, taints)
+        yield World(address, shoot, kube, seed, garden, sources, session)

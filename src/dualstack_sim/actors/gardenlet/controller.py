@@ -32,14 +32,14 @@ class Gardenlet:
     def __init__(self, context: ActorContext) -> None:
         self._context = context
         self._clock = context.clock
-        self._kube, _ = context.named("gardenlet")
-        self._shoots = context.informers.of(SHOOT)
+        self._servers = [each.named("gardenlet")[0] for each in (context.garden, context.seed, context)]
+        self._shoots = context.garden.informers.of(SHOOT)
         self._queue = context.queue("gardenlet", backoff=FIRST_RETRY, longest=LONGEST_RETRY)
         self._started = context.clock.now()
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._context.informers.synced(SHOOT)
+        await self._shoots.synced()
         self._shoots.subscribe(self._changed)
         await self._queue.serve(self.reconcile)
 
@@ -52,7 +52,8 @@ class Gardenlet:
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """One reconcile if one is due. Returns the seconds until the next; raises the error of one that is retried."""
-        status = ShootStatus(self._kube, self._clock, key)
+        garden, seed, live = self._servers
+        status = ShootStatus(garden, seed, self._clock, key)
         shoot = await status.read()
         due_in = self._due_in(shoot)
         if due_in is None:
@@ -63,7 +64,7 @@ class Gardenlet:
         shoot = await status.begin(shoot, _rollouts(shoot))
         await status.write_cluster(shoot)
         try:
-            await Operation(self._kube, self._clock, status, shoot).run()
+            await Operation(seed, live, self._clock, status, shoot).run()
         except DualstackError as error:
             final = await self._failed(status, shoot, error)
             if final:

@@ -84,13 +84,15 @@ class RollOutTimeout(DualstackError):
 class Operation:
     """One reconcile. `shoot`: as it is after the start. The spec stays that of the start, the status follows."""
 
-    def __init__(self, kube: KubeApi, clock: Clock, status: ShootStatus, shoot: Manifest) -> None:
-        self._kube = kube
+    def __init__(self, seed: KubeApi, live: KubeApi, clock: Clock, status: ShootStatus, shoot: Manifest) -> None:
+        """live: the API server of the shoot."""
+        self._seed = seed
+        self._live = live
         self._clock = clock
         self._status = status
         self._shoot = shoot
         self._generation = shoot["metadata"]["generation"]
-        self._requests = Requests(kube, clock)
+        self._requests = Requests(seed, clock)
         self._networks = networks(self._view)
 
     async def run(self) -> None:
@@ -166,11 +168,11 @@ class Operation:
         stamps = {entry["name"]: entry["lastInitiationTime"] for entry in pending}
         if not stamps:
             return
-        for deployment in (await self._kube.list(MACHINE_DEPLOYMENT, view.technical_id)).items:
+        for deployment in (await self._seed.list(MACHINE_DEPLOYMENT, view.technical_id)).items:
             stamp = stamps.get(deployment["metadata"].get("labels", {}).get(POOL_LABEL))
             if stamp is not None:
                 change = {"spec": {"template": {"metadata": {"annotations": {ROLLOUT_WORKERS: stamp}}}}}
-                await self._kube.patch(MACHINE_DEPLOYMENT, deployment["metadata"]["name"], change, view.technical_id)
+                await self._seed.patch(MACHINE_DEPLOYMENT, deployment["metadata"]["name"], change, view.technical_id)
 
     # Infrastructure -------------------------------------------------------------------------------------------------
 
@@ -194,11 +196,11 @@ class Operation:
         """The addresses of kube-dns, whether they are served or not (docs/reference/weaknesses.md#w46)."""
         view = self._view
         dns = kubelet_dns(view, self._networks)
-        listed = (await self._kube.list(OPERATING_SYSTEM_CONFIG, view.technical_id)).items
+        listed = (await self._seed.list(OPERATING_SYSTEM_CONFIG, view.technical_id)).items
         for pool in view.pools:
             part = kubelet.operating_system_config(view, pool, dns)
             for config in kubelet.of_pool(listed, pool.name) or [part.new]:
-                await apply(self._kube, OPERATING_SYSTEM_CONFIG, Part(config, part.edit))
+                await apply(self._seed, OPERATING_SYSTEM_CONFIG, Part(config, part.edit))
 
     async def _deploy_api_server(self) -> None:
         await self._deploy(KUBE_API_SERVER, kube_apiserver.deployment(self._view, self._networks))
@@ -219,10 +221,10 @@ class Operation:
 
     async def _deploy(self, name: str, part: Part) -> None:
         namespace = self._view.technical_id
-        await apply(self._kube, DEPLOYMENT, part)
+        await apply(self._seed, DEPLOYMENT, part)
         deadline = self._clock.now() + ROLL_OUT_TIMEOUT
         while True:
-            found = await self._kube.get(DEPLOYMENT, name, namespace)
+            found = await self._seed.get(DEPLOYMENT, name, namespace)
             if found is None:
                 raise NotFound(404, "NotFound", f'deployments.apps "{name}" not found')
             if (missing := progressing(found)) is None:
@@ -243,7 +245,7 @@ class Operation:
         view = self._view
         if view.kube_proxy_enabled:
             objects = kube_proxy.objects(view, self._networks)
-            await apply_managed(self._kube, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
+            await apply_managed(self._seed, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
 
     async def _check_dns(self) -> None:
         await self._change((await self._dns()).changes())
@@ -251,16 +253,16 @@ class Operation:
     async def _deploy_dns(self) -> None:
         """In parallel with the check: whether it sees the change of that is open (docs/reference/weaknesses.md#w26)."""
         facts = await self._dns()
-        live = await self._kube.get(DEPLOYMENT, COREDNS, KUBE_SYSTEM)
+        live = await self._live.get(DEPLOYMENT, COREDNS, KUBE_SYSTEM)
         stamp = dig(live, "spec", "template", "metadata", "annotations", RESTARTED_AT)
         if facts.restart_due:
             stamp = rfc3339(self._clock.now())
         objects = coredns.objects(facts.shoot, self._networks, restarted_at=stamp)
-        await apply_managed(self._kube, MANAGED_RESOURCE_COREDNS, facts.shoot.technical_id, objects)
+        await apply_managed(self._seed, MANAGED_RESOURCE_COREDNS, facts.shoot.technical_id, objects)
 
     async def _dns(self) -> constraints.Dns:
-        service = await self._kube.get(SERVICE, KUBE_DNS, KUBE_SYSTEM)
-        pods = (await self._kube.list(POD, KUBE_SYSTEM, labels=KUBE_DNS_SELECTOR)).items
+        service = await self._live.get(SERVICE, KUBE_DNS, KUBE_SYSTEM)
+        pods = (await self._live.list(POD, KUBE_SYSTEM, labels=KUBE_DNS_SELECTOR)).items
         return constraints.Dns(self._view, service, pods)
 
     # Workers --------------------------------------------------------------------------------------------------------
@@ -273,9 +275,9 @@ class Operation:
 
     async def _nodes(self) -> constraints.Nodes:
         view = self._view
-        network = await self._kube.get(NETWORK, view.name, view.technical_id)
-        infrastructure = await self._kube.get(INFRASTRUCTURE, view.name, view.technical_id)
-        return constraints.Nodes(view, network, infrastructure, (await self._kube.list(NODE)).items)
+        network = await self._seed.get(NETWORK, view.name, view.technical_id)
+        infrastructure = await self._seed.get(INFRASTRUCTURE, view.name, view.technical_id)
+        return constraints.Nodes(view, network, infrastructure, (await self._live.list(NODE)).items)
 
     def _wait_for(self, kind: Kind) -> Callable[[], Awaitable[None]]:
         async def wait() -> None:

@@ -35,13 +35,13 @@ class TaskError:
 class ShootStatus:
     """One Shoot. Methods that write return the Shoot as stored. NotFound when it is gone."""
 
-    def __init__(self, kube: KubeApi, clock: Clock, key: ObjectKey) -> None:
-        self._kube = kube
+    def __init__(self, garden: KubeApi, seed: KubeApi, clock: Clock, key: ObjectKey) -> None:
+        self._garden, self._seed = garden, seed
         self._clock = clock
         self._namespace, self._name = key
 
     async def read(self) -> Manifest:
-        found = await self._kube.get(SHOOT, self._name, self._namespace)
+        found = await self._garden.get(SHOOT, self._name, self._namespace)
         if found is None:
             raise NotFound(404, "NotFound", f'shoots.core.gardener.cloud "{self._name}" not found')
         return found
@@ -110,11 +110,11 @@ class ShootStatus:
 
     async def write_cluster(self, shoot: Manifest) -> None:
         """Replace the copy of the Shoot that the extensions read (docs/reference/gardener.md#cluster-copy)."""
-        live = await self._kube.get(CLUSTER, technical_id(shoot))
+        live = await self._seed.get(CLUSTER, technical_id(shoot))
         if live is None:
-            await self._kube.create(CLUSTER, extensions.cluster(ShootView.of(shoot)))
+            await self._seed.create(CLUSTER, extensions.cluster(ShootView.of(shoot)))
         elif live["spec"].get("shoot") != shoot:
-            await self._kube.replace(CLUSTER, {**live, "spec": {**live["spec"], "shoot": shoot}})
+            await self._seed.replace(CLUSTER, {**live, "spec": {**live["spec"], "shoot": shoot}})
 
     def _operation(self, state: str, percent: int, description: str) -> Manifest:
         return {
@@ -126,11 +126,11 @@ class ShootStatus:
         }
 
     async def _status(self, change: dict[str, Any]) -> Manifest:
-        return await self._kube.patch(SHOOT, self._name, {"status": change}, self._namespace, subresource="status")
+        return await self._garden.patch(SHOOT, self._name, {"status": change}, self._namespace, subresource="status")
 
     async def _annotate(self, annotations: dict[str, str | None]) -> Manifest:
         change = {"metadata": {"annotations": annotations}}
-        return await self._kube.patch(SHOOT, self._name, change, self._namespace)
+        return await self._garden.patch(SHOOT, self._name, change, self._namespace)
 
 
 def _operation(shoot: Manifest) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dualstack.clock import Clock
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.guest_agent import CONFIG_PATH as GUEST_AGENT_CONFIG
-from dualstack.gardener.model.names import ENABLED
+from dualstack.gardener.model.names import ENABLED, MANAGED_RESOURCE_CONTROL_PLANE
 from dualstack.gardener.model.networks import Networks, kubelet_dns, networks
 from dualstack.gardener.model.shoot import ShootView, cloud_profile_of
 from dualstack.gardener.render import extensions, kube_apiserver, kube_controller_manager
@@ -26,6 +26,7 @@ from dualstack.model.manifests import manifest
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.kube.interface import ObjectStore
+from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.gardener import admission, machines, workloads
 from dualstack_sim.world.gardener.cloud import NetworkResources, create_network_resources, place_vm
 from dualstack_sim.world.gardener.cloud_profile import cloud_profile
@@ -46,6 +47,7 @@ from dualstack_sim.world.gardener.node_placements import (
     pool_zones,
     with_node_count,
 )
+from dualstack_sim.world.gardener.seed_nodes import seed_nodes
 from dualstack_sim.world.nodes import WorldNode
 from dualstack_sim.world.routes import check_routes_fit, place_route
 from dualstack_sim.world.workloads import at_rest, services, web
@@ -73,7 +75,7 @@ class World:
 
 
 def build(
-    store: ObjectStore,
+    servers: ApiServers,
     compute: Compute,
     shoot: Manifest,
     *,
@@ -83,16 +85,18 @@ def build(
     chance: Chance,
     garden: Garden | None = None,
 ) -> World:
-    """Build `shoot` in both servers, with `nodes` nodes in total if given, else the minimum of the pools.
+    """Build `shoot` in all servers, with `nodes` nodes in total if given, else the minimum of the pools.
 
     InvalidInput if the Shoot is not IPv4-only, or has more nodes than the VPC can have routes.
     """
-    return _Builder(store, compute, token_uri, clock.now() - _AGE, chance, garden).build(with_node_count(shoot, nodes))
+    return _Builder(servers, compute, token_uri, clock.now() - _AGE, chance, garden).build(
+        with_node_count(shoot, nodes)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Builder:
-    store: ObjectStore
+    servers: ApiServers
     compute: Compute
     token_uri: str
     now: float
@@ -121,47 +125,59 @@ class _Builder:
         return World(view.manifest, view.technical_id, self.project, resources.network, placed)
 
     def _prepare_apis(self, view: ShootView) -> None:
+        servers = self.servers
         for definition in definitions():
-            self.store.create(kinds.CRD, definition)
-        admission.register(self.store.admission, self.garden)
-        for name in dict.fromkeys(("garden", view.namespace, view.technical_id)):
-            if self.store.get(kinds.NAMESPACE, name) is None:
-                self.store.create(kinds.NAMESPACE, manifest(kinds.NAMESPACE, name))
+            self._server_of(definition["spec"]["group"]).create(kinds.CRD, definition)
+        admission.register(servers.garden.admission, self.garden)
+        for server, name in (
+            *((server, "garden") for server in (servers.garden, servers.seed)),
+            (servers.garden, view.namespace),
+            (servers.seed, view.technical_id),
+        ):
+            if server.get(kinds.NAMESPACE, name) is None:
+                server.create(kinds.NAMESPACE, manifest(kinds.NAMESPACE, name))
+
+    def _server_of(self, group: str) -> ObjectStore:
+        """The API server with the custom types of this group."""
+        if group == gardener_kinds.SHOOT.group:
+            return self.servers.garden
+        groups = (gardener_kinds.CLUSTER.group, gardener_kinds.MANAGED_RESOURCE.group, gardener_kinds.MACHINE.group)
+        return self.servers.seed if group in groups else self.servers.shoot
 
     def _place_shoot(self, wanted: Manifest, resources: NetworkResources) -> ShootView:
         metadata = {key: value for key, value in wanted["metadata"].items() if key in _KEPT_METADATA}
         metadata["finalizers"] = ["gardener"]
         metadata["annotations"] = {ENABLED: "true", **(metadata.get("annotations") or {})}  # the world is there for it
-        created = self.store.create(gardener_kinds.SHOOT, {**wanted, "metadata": metadata})
+        created = self.servers.garden.create(gardener_kinds.SHOOT, {**wanted, "metadata": metadata})
         known = {"technicalID": ShootView.of(wanted).technical_id}  # the API ignores the status on create
         view = ShootView.of({**created, "status": known})
         status = shoot_status(view, resources, self.now)
-        return ShootView.of(self.store.upsert(gardener_kinds.SHOOT, {**created, "status": status}))
+        return ShootView.of(self.servers.garden.upsert(gardener_kinds.SHOOT, {**created, "status": status}))
 
     def _place_seed(
         self, view: ShootView, current: Networks, resources: NetworkResources, zones: list[PoolZone]
     ) -> None:
-        self.store.create(kinds.SECRET, cloud_provider_secret(view.technical_id, self.project, self.token_uri))
+        seed = self.servers.seed
+        seed.create(kinds.SECRET, cloud_provider_secret(view.technical_id, self.project, self.token_uri))
         cluster = extensions.cluster(view)
         if cloud_profile_of(view.manifest):
-            profile = self.store.create(gardener_kinds.CLOUD_PROFILE, cloud_profile(view, self.compute.project))
+            profile = self.servers.garden.create(
+                gardener_kinds.CLOUD_PROFILE, cloud_profile(view, self.compute.project)
+            )
             cluster["spec"]["cloudProfile"] = profile
-        self._place([(gardener_kinds.CLUSTER, cluster)])
-        self._place(extension_objects(view, resources, zones, self.now))
+        _place(seed, [(gardener_kinds.CLUSTER, cluster)])
+        _place(seed, extension_objects(view, resources, zones, self.now))
         dns = kubelet_dns(view, current)
         for pool in view.pools:
             config = operating_system_config(view, pool, dns).new
             if self.garden is None or not self.garden.guest_agent:
                 config["spec"]["files"].append(_guest_agent_file())
-            self._place([(gardener_kinds.OPERATING_SYSTEM_CONFIG, config)])
-        self._place(
-            (kinds.DEPLOYMENT, at_rest(deployment.new))
-            for deployment in (
-                kube_apiserver.deployment(view, current),
-                kube_controller_manager.deployment(view, current),
-            )
-        )
-        self._place(machines.classes(view, resources.status, zones))
+            _place(seed, [(gardener_kinds.OPERATING_SYSTEM_CONFIG, config)])
+        deployments = (kube_apiserver.deployment(view, current), kube_controller_manager.deployment(view, current))
+        _place(seed, ((kinds.DEPLOYMENT, at_rest(deployment.new)) for deployment in deployments))
+        _place(seed, machines.classes(view, resources.status, zones))
+        if self.servers.separate:
+            _place(seed, ((kinds.NODE, node) for node in seed_nodes(view.kubernetes_version, self.now)))
 
     def _place_nodes(
         self,
@@ -172,10 +188,10 @@ class _Builder:
     ) -> tuple[WorldNode, ...]:
         sets: dict[str, Manifest] = {}
         for pool_zone in zones:
-            deployment = self.store.upsert(
+            deployment = self.servers.seed.upsert(
                 gardener_kinds.MACHINE_DEPLOYMENT, machines.deployment_of(view, pool_zone, self.now)
             )
-            machine_set = self.store.upsert(gardener_kinds.MACHINE_SET, machines.set_of(pool_zone, deployment))
+            machine_set = self.servers.seed.upsert(gardener_kinds.MACHINE_SET, machines.set_of(pool_zone, deployment))
             sets[pool_zone.deployment] = machine_set
         return tuple(self._place_node(view, resources, node, sets[node.pool_zone.deployment]) for node in placements)
 
@@ -183,10 +199,10 @@ class _Builder:
         self, view: ShootView, resources: NetworkResources, node: NodePlacement, owner: Manifest
     ) -> WorldNode:
         machine = machines.machine_of(node, owner, self.project, self.now)
-        self.store.upsert(gardener_kinds.MACHINE, machine)
+        self.servers.seed.upsert(gardener_kinds.MACHINE, machine)
         vm = place_vm(self.compute, view, resources.status, node)
         template = machine["spec"]["nodeTemplate"]
-        stored = self.store.upsert(kinds.NODE, node_of(view, node, vm, template, self.project, self.now))
+        stored = self.servers.shoot.upsert(kinds.NODE, node_of(view, node, vm, template, self.project, self.now))
         uid = stored["metadata"]["uid"]
         place_route(self.compute, view.technical_id, uid, vm, node.pod_cidr)
         address = vm["networkInterfaces"][0]["networkIP"]
@@ -194,15 +210,18 @@ class _Builder:
 
     def _place_workloads(self, view: ShootView, current: Networks, resources: NetworkResources, nodes: int) -> None:
         contents = managed_contents(view, current, resources, self.project)
-        for objects in contents.values():
-            self._place((_BY_KIND[item["kind"]], at_rest(item)) for item in objects)
-        self._place(managed_resource_objects(view.technical_id, contents, self.now))
-        self._place(services(current.api_server_ips[0], at_offset(view.services, _WEB_OFFSET)))
-        self._place([workloads.shoot_info(view), workloads.end_points(), *web(nodes, tolerations(view.pools))])
+        shoot = self.servers.shoot
+        for name, objects in contents.items():
+            server = self.servers.seed if name == MANAGED_RESOURCE_CONTROL_PLANE else shoot
+            _place(server, ((_BY_KIND[item["kind"]], at_rest(item)) for item in objects))
+        _place(self.servers.seed, managed_resource_objects(view.technical_id, contents, self.now))
+        _place(shoot, services(current.api_server_ips[0], at_offset(view.services, _WEB_OFFSET)))
+        _place(shoot, [workloads.shoot_info(view), workloads.end_points(), *web(nodes, tolerations(view.pools))])
 
-    def _place(self, objects: Iterable[tuple[Kind, Manifest]]) -> None:
-        for kind, item in objects:
-            self.store.upsert(kind, item)
+
+def _place(server: ObjectStore, objects: Iterable[tuple[Kind, Manifest]]) -> None:
+    for kind, item in objects:
+        server.upsert(kind, item)
 
 
 _KEPT_METADATA = ("name", "namespace", "labels", "annotations")

@@ -28,7 +28,7 @@ class ShootGuests:
 
     def __init__(self, context: ActorContext) -> None:
         self._namespace = context.namespace
-        self._machines = context.informers.of(MACHINE)
+        self._machines = context.seed.informers.of(MACHINE)
 
     @property
     def hosts(self) -> Collection[Host]:

@@ -1,4 +1,4 @@
-"""Gardener as a platform of simulated worlds: a Shoot, with its seed and garden on the same API server."""
+"""Gardener as a platform of simulated worlds: a Shoot, with its seed and garden."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dualstack_sim.actors.resource_manager import ResourceManager
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
-from dualstack_sim.kube.interface import ObjectStore
+from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.gardener.builder import World, build
 from dualstack_sim.world.gardener.credentials import shoot_access
@@ -39,6 +39,7 @@ class GardenerPlatform:
     control_plane_host = SEED_NODE
     api_server = "role=kube-apiserver"
     workloads = (MACHINE_DEPLOYMENT,)
+    api_servers = ("garden", "seed", "shoot")
     controls: Sequence[ControlPart] = ()
 
     def __init__(self, shoot: Manifest, nodes: int | None, garden: Garden) -> None:
@@ -52,10 +53,10 @@ class GardenerPlatform:
         needed = sum(pool.minimum + pool.max_surge for pool in pools) + _OTHER_ROUTES
         self.quotas = Limits(static_routes_per_network=max(Limits().static_routes_per_network, needed))
 
-    def build(self, store: ObjectStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> World:
-        store.admission.register("", "services", ServiceWebhook(store))
+    def build(self, servers: ApiServers, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> World:
+        servers.shoot.admission.register("", "services", ServiceWebhook(servers.shoot))
         return build(
-            store,
+            servers,
             compute,
             self._shoot,
             nodes=self._nodes,
@@ -74,9 +75,9 @@ class GardenerPlatform:
     def actors(self, context: ActorContext) -> list[Actor]:
         landscape: list[Actor] = []
         if self._garden.infrastructure is not None:
-            landscape = [Gardenlet(context), ControlPlanes(context), Networks(context), Workers(context)]
+            landscape = [Gardenlet(context), ControlPlanes(context.seed), Networks(context.seed), Workers(context.seed)]
         if self._garden.infrastructure == PROVIDER_GCP:
-            landscape.append(ProviderGcp(context))
+            landscape.append(ProviderGcp(context.seed))
         return [
             CloudControllerManager(context),
             NetworkProblemDetector(context),

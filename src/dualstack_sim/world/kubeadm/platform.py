@@ -19,6 +19,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.kube.interface import ObjectStore
+from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.definitions import cni_definitions
 from dualstack_sim.world.gardener.knobs import Garden
@@ -45,6 +46,7 @@ class VmPlatform:
     """Implements `dualstack_sim.world.platforms.Platform`: the nodes of the Shoot's pools and one control plane."""
 
     namespace = KUBE_SYSTEM
+    api_servers = ("shoot",)
     control_plane_host = None
     guest_agent = True
     workloads: Sequence[Kind] = ()
@@ -60,7 +62,8 @@ class VmPlatform:
         self.quotas = Limits(static_routes_per_network=max(Limits().static_routes_per_network, routes))
         self._static: StaticPods | None = None
 
-    def build(self, store: ObjectStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
+    def build(self, servers: ApiServers, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
+        store = servers.shoot
         cluster, now = self._cluster, clock.now() - _AGE
         check_routes_fit(compute, cluster.names.cluster, self.node_count)
         for definition in cni_definitions():

@@ -26,6 +26,7 @@ from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.project.quotas import LIMITS, Limits
 from dualstack_sim.compute.project.real_inventory import import_inventory
 from dualstack_sim.kube.interface import ObjectStore
+from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.control_answers import ControlPart
 from dualstack_sim.world.definitions import cni_definitions
 from dualstack_sim.world.gardener.knobs import Garden
@@ -56,6 +57,7 @@ class SnapshotPlatform:
     """Implements `dualstack_sim.world.platforms.Platform`."""
 
     namespace = KUBE_SYSTEM
+    api_servers = ("shoot",)
     control_plane_host = None
     api_server = "component=kube-apiserver"
     workloads: Sequence[Kind] = ()
@@ -73,7 +75,8 @@ class SnapshotPlatform:
         # Gardener configures the guest agent of its nodes (docs/reference/compute-engine.md#guest-agent-gardener).
         self.guest_agent = not any(each["metadata"]["name"] == "shoot-info" for each in self._config_maps())
 
-    def build(self, store: ObjectStore, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
+    def build(self, servers: ApiServers, compute: Compute, *, token_uri: str, clock: Clock, chance: Chance) -> None:
+        store = servers.shoot
         given, now = self._given, clock.now() - _AGE
         cluster = self._cluster
         imported = import_inventory(compute.project, _tagged(given))

@@ -1,0 +1,66 @@
+"""The Infrastructure migration with garden, seed and shoot on API servers of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from dualstack.gardener.clusters import Clusters
+from dualstack.kube.interface import Kube
+from dualstack.model.kinds import NODE
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.scene import QUICK, scene
+from tests.support.store_kube import StoreKube
+
+
+async def test_x1_the_nodes_are_those_of_the_shoot() -> None:
+    async with scene(separate=True) as made:
+        in_seed = {node["metadata"]["name"] for node in await made.clusters.seed.list(NODE)}
+        assert in_seed == {"seed-worker-0", "seed-worker-1"}
+        in_shoot = {node["metadata"]["name"] for node in await made.clusters.shoot(made.namespace).list(NODE)}
+        assert in_shoot == {node.name for node in made.world.nodes}
+        assert await made.clusters.garden.list(NODE) == []
+        made.trigger()
+        assert await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace) is None
+        await assert_end_state(made)
+        assert made.lost() == 0.0
+
+
+class _NoNodes(StoreKube):
+    """A shoot that shows no Node, as to a user who may not see them through a proxy that filters."""
+
+    def __init__(self) -> None:
+        self.writes = []
+
+    async def list(self, *_: object, **__: object) -> list[dict[str, object]]:
+        return []
+
+
+def _of_seed(clusters: Clusters) -> Kube:
+    return clusters.seed
+
+
+def _of_garden(clusters: Clusters) -> Kube:
+    return clusters.garden
+
+
+def _empty(_: Clusters) -> Kube:
+    return _NoNodes()
+
+
+@pytest.mark.parametrize("wrong", [_of_seed, _of_garden, _empty])
+async def test_x1_nodes_of_another_api_server_stop_it_before_the_first_change(
+    wrong: Callable[[Clusters], Kube],
+) -> None:
+    async with scene(separate=True) as made:
+        made.trigger()
+        before = made.mutations()
+        clusters = replace(made.clusters, shoot=lambda _: wrong(made.clusters))
+        refusal = await made.refusal(clusters=clusters)
+        for node in made.world.nodes:
+            assert f"VM {node.name}: runs, but the API server shows no Node of its name" in refusal
+        assert made.mutations() == before
+        assert not made.controller_manager_is_ignored()
+        assert made.creates_routes()
