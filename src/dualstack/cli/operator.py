@@ -62,6 +62,20 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
     "controller. `standalone`: where no gardenlet runs; the controllers take its place and that of the extensions.",
 )
 @click.option(
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    metavar="PATTERN",
+    help="Opt in the Shoots of these namespaces, of the garden or of the seed; `*` is any text. Repeatable. Others "
+    'need the annotation dualstack.dev/enabled: "true".',
+)
+@click.option(
+    "--selector",
+    default="",
+    metavar="LABELS",
+    help="Opt in the Shoots with these labels, in the namespaces of `--namespace` if it is given.",
+)
+@click.option(
     "--strategy",
     type=StrategyName(),
     default="overlap",
@@ -96,6 +110,15 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
     envvar="DUALSTACK_CLOCK_SPEED",
     default=1.0,
     help="Seconds of cluster time in one second of wall time.",
+)
+@click.option(
+    "--leader-elect/--no-leader-elect",
+    default=None,
+    show_default="in a pod",
+    help="Whether to work only while this process holds the Lease `dualstack-operator`, so that replicas stand by.",
+)
+@click.option(
+    "--lease-namespace", metavar="NAME", show_default="that of the kubeconfig or pod", help="Namespace of the Lease."
 )
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
 @click.option("--health-port", type=click.IntRange(1, 65535), help="Serve /healthz and /readyz on this port.")

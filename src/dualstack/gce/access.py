@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -22,7 +22,10 @@ CredentialsFor = Callable[[Mapping[str, Any]], Credentials]
 
 
 class ComputeClients:
-    """Keeps one client for each service account. InvalidInput for an endpoint that is not a URL."""
+    """Keeps one client for each service account. InvalidInput for an endpoint that is not a URL.
+
+    before_change: as `ComputeClient.before_change`, of every client.
+    """
 
     def __init__(
         self,
@@ -30,10 +33,12 @@ class ComputeClients:
         *,
         endpoint: str = DEFAULT_ENDPOINT,
         credentials_for: CredentialsFor = GoogleCredentials.service_account,
+        before_change: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._clock = clock
         self._endpoint = endpoint_root(endpoint)
         self._credentials_for = credentials_for
+        self._before_change = before_change
         self._clients: dict[str, ComputeClient] = {}
 
     def of(self, secret: Mapping[str, Any]) -> ComputeClient:
@@ -44,6 +49,7 @@ class ComputeClients:
             client = ComputeClient(
                 info["project_id"], self._clock, credentials=self._credentials_for(info), endpoint=self._endpoint
             )
+            client.before_change = self._before_change
             self._clients[digest] = client
         return client
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -37,6 +37,8 @@ Result = TypeVar("Result")
 
 Manifests = list[Manifest]
 
+BeforeChange = Callable[[], Awaitable[None]]
+
 PATCH_TYPES = {"merge": LightkubePatchType.MERGE, "json": LightkubePatchType.JSON}
 PAGE = 500
 """Objects for each page of a list, as in kubectl."""
@@ -46,17 +48,25 @@ SILENCE = 600.0
 """Wall seconds without a change after which a watch ends."""
 
 
+async def _nothing() -> None:
+    """A `BeforeChange` that allows everything."""
+
+
 class LightkubeKube:
     """Implements `dualstack.kube.interface.Kube`; keeps one connection pool until `close`."""
 
-    def __init__(self, client: AsyncClient) -> None:
+    def __init__(self, client: AsyncClient, before_change: BeforeChange | None = None) -> None:
         # lightkube's overloads do not cover classes made at run time.
         self._client: Any = client
+        self._before_change = before_change or _nothing
         self._resources: dict[tuple[Kind, str | None], type[Any]] = {}
 
     @classmethod
-    def connect(cls, connection: SingleConfig) -> LightkubeKube:
-        """A client for this connection; nothing is sent yet. InvalidInput for certificates that cannot be loaded."""
+    def connect(cls, connection: SingleConfig, *, before_change: BeforeChange | None = None) -> LightkubeKube:
+        """A client for this connection; nothing is sent yet. InvalidInput for certificates that cannot be loaded.
+
+        before_change: awaited right before a request that changes something; may raise a DualstackError instead.
+        """
         server = connection.cluster.server
         if not server.startswith(("http://", "https://")):
             raise InvalidInput(f"kubeconfig: context {connection.context_name!r}: server {server!r} is not a URL")
@@ -72,7 +82,7 @@ class LightkubeKube:
                 f"kubeconfig: context {connection.context_name!r}: certificates for {server} cannot be used: "
                 f"{_reason(error)}"
             ) from error
-        return cls(client)
+        return cls(client, before_change)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -126,6 +136,7 @@ class LightkubeKube:
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         body = self._resource(kind)(manifest)
+        await self._before_change()
         created = await _answer(self._client.create(body, namespace=_namespace_of(kind, manifest)))
         return _manifest(kind, created)
 
@@ -139,6 +150,7 @@ class LightkubeKube:
         patch_type: PatchType = "merge",
         subresource: str | None = None,
     ) -> Manifest:
+        await self._before_change()
         patched = await _answer(
             self._client.patch(
                 self._resource(kind, subresource),
@@ -151,6 +163,7 @@ class LightkubeKube:
         return _manifest(kind, patched)
 
     async def delete(self, kind: Kind, name: str, namespace: str | None = None) -> None:
+        await self._before_change()
         try:
             await _answer(self._client.delete(self._resource(kind), name, namespace=_scope(kind, namespace)))
         except NotFound:

@@ -39,7 +39,7 @@ def find_connection(
         return _choose([default], f"kubeconfig {default}", context)
     if context is not None:
         raise InvalidInput(f"--context {context}: there is no kubeconfig; pass --kubeconfig FILE")
-    if "KUBERNETES_SERVICE_HOST" in os.environ:
+    if is_in_pod():
         try:
             return _usable(KubeConfig.from_service_account(service_account))
         except (ConfigError, OSError, KeyError) as error:
@@ -81,6 +81,11 @@ def connection_from(kubeconfig: str, source: str, *, token: str | None = None) -
             f"{source}: {', '.join(found)} is not supported here; use a token, or data in the kubeconfig"
         )
     return SingleConfig(context_name=name, context=context, cluster=cluster, user=user)
+
+
+def is_in_pod() -> bool:
+    """Whether this process runs in a pod of Kubernetes."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ
 
 
 def _choose(files: list[Path], source: str, context: str | None) -> SingleConfig:

@@ -17,6 +17,7 @@ from dualstack.gardener.controllers.shoot import ShootController
 from dualstack.gardener.controllers.shoot.annotations import AnnotationController
 from dualstack.gardener.controllers.workers import WorkersController
 from dualstack.gce.access import ComputeClients
+from dualstack.kube.client import BeforeChange
 from dualstack.model.events import Listener
 from dualstack.operator.landscape import BESIDE_GARDENER, GARDENER
 
@@ -48,15 +49,21 @@ class OperatorOptions:
     controllers: tuple[str, ...] = BESIDE_GARDENER
     garden_kubeconfig: Path | None = None
     """The garden; None: the seed, which `kubeconfig` is."""
+    namespaces: tuple[str, ...] = ()
+    selector: str = ""
+    leader_elect: bool | None = None
+    """None: in a pod."""
+    lease_namespace: str | None = None
+    """None: that of the kubeconfig or of the pod."""
 
 
 @asynccontextmanager
 async def assemble(
-    clusters: Clusters, emit: Listener, options: OperatorOptions
+    clusters: Clusters, emit: Listener, options: OperatorOptions, before_change: BeforeChange | None = None
 ) -> AsyncIterator[Mapping[str, Controller]]:
     """The chosen controllers by name; closes their clients at the end."""
     clock = options.clock
-    computes = ComputeClients(clock, endpoint=options.compute_endpoint)
+    computes = ComputeClients(clock, endpoint=options.compute_endpoint, before_change=before_change)
     every: dict[str, Controller] = {
         "shoot": ShootController(clusters, clock, emit, rollout=options.rollout),
         "annotations": AnnotationController(clusters, clock, emit),

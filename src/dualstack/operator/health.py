@@ -9,11 +9,16 @@ import time
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from dualstack.kube.interface import Unauthenticated
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Kind
+from dualstack.operator.leadership import Leadership
 
 BEAT = 1.0
 """Wall seconds between two signs of life of the event loop."""
+
+REFUSED = 300.0
+"""Wall seconds for which the API server has refused the credentials, after which a restart reads all of them again."""
 
 STUCK = 30.0
 """Wall seconds without a sign of life after which the event loop counts as stuck."""
@@ -25,6 +30,9 @@ class Health:
     def __init__(self) -> None:
         self._problems: dict[Kind, str] | None = None
         self._beat = time.monotonic()
+        self._refused_since: float | None = None
+        self.leadership: Leadership | None = None
+        """None: this process does not wait for others."""
 
     def expect(self, kinds: Iterable[Kind]) -> None:
         """Not ready before each of these kinds is listed."""
@@ -38,22 +46,39 @@ class Health:
 
     def listed(self, kind: Kind) -> None:
         """The kind was listed, and its changes are followed."""
+        self._refused_since = None
         self._note(kind, "")
 
     def failed(self, kind: Kind, error: Exception) -> None:
         """The list or the watch of the kind failed."""
+        refused = isinstance(error, Unauthenticated)
+        self._refused_since = (self._refused_since or time.monotonic()) if refused else None
         self._note(kind, f"{kind.plural}: {error}")
 
     def unhealthy(self) -> str:
         """Why the process should be restarted."""
-        silence = time.monotonic() - self._beat
-        return f"the event loop has not run for {silence:.0f} s" if silence > STUCK else ""
+        now = time.monotonic()
+        if now - self._beat > STUCK:
+            return f"the event loop has not run for {now - self._beat:.0f} s"
+        if self._refused_since is not None and now - self._refused_since > REFUSED:
+            return f"the API server has not accepted the credentials for {now - self._refused_since:.0f} s"
+        return ""
 
     def unready(self) -> str:
-        """Why the process does not know the current state of what it reconciles."""
+        """Why the process does not know the current state of what it reconciles, or cannot take over."""
         if self._problems is None:
             return "the operator is starting"
-        return self.unhealthy() or "; ".join(filter(None, list(self._problems.values())))
+        stands_by = self.leadership is not None and not self.leadership.leads
+        problems = [] if stands_by else list(self._problems.values())
+        if self.leadership is not None:
+            problems.append(self.leadership.problem)
+        return self.unhealthy() or "; ".join(filter(None, problems))
+
+    def remark(self) -> str:
+        """What a good answer says."""
+        if self.leadership is None or self.leadership.leads:
+            return "ok"
+        return f"ok: stands by, {self.leadership.leader or 'no process'} leads"
 
     @property
     def synced(self) -> bool:
@@ -85,7 +110,7 @@ def serve_health(health: Health, port: int) -> Callable[[], None]:
         def do_GET(self) -> None:
             found = reasons.get(self.path.partition("?")[0])
             reason = found() if found else "not found"
-            body = (reason or "ok").encode()
+            body = (reason or health.remark()).encode()
             self.send_response(404 if found is None else 503 if reason else 200)
             self.send_header("Content-Type", "text/plain; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))

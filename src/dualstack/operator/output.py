@@ -24,6 +24,7 @@ from dualstack.model.events import (
     Waiting,
     encode,
 )
+from dualstack.operator.leadership import Leadership
 from dualstack.operator.queue import Key
 from dualstack.streams import BackgroundWriter
 
@@ -83,6 +84,12 @@ class Metrics:
             ["shoot"],
             registry=self.registry,
         )
+
+        self.leadership: Leadership | None = None
+        """None: this process does not wait for others."""
+        Gauge(
+            "dualstack_leader", "Whether this process leads; 0 while it stands by", registry=self.registry
+        ).set_function(lambda: self.leadership is None or self.leadership.leads)
 
     def serve(self, port: int) -> Callable[[], None]:
         """Serve /metrics on all interfaces; returns a function that stops it. InvalidInput if the port is taken."""

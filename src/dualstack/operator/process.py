@@ -6,10 +6,11 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import structlog
 from lightkube.config.kubeconfig import SingleConfig
@@ -18,7 +19,7 @@ from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.model.kinds import SHOOT
 from dualstack.gardener.shoot_access import ShootAccess
 from dualstack.kube.client import LightkubeKube, certificate_fault
-from dualstack.kube.connection import find_connection
+from dualstack.kube.connection import find_connection, is_in_pod
 from dualstack.kube.interface import Invalid, NotFound, Unauthenticated, Unavailable
 from dualstack.kube.watching import follow
 from dualstack.model.errors import InvalidInput
@@ -27,7 +28,8 @@ from dualstack.model.kinds import Kind
 from dualstack.operator.assembly import OperatorOptions, assemble
 from dualstack.operator.health import Health, serve_health
 from dualstack.operator.landscape import STANDALONE, refuse_beside_gardener
-from dualstack.operator.opt_in import OptIn
+from dualstack.operator.leadership import Leadership, own_identity
+from dualstack.operator.opt_in import OptIn, Selection
 from dualstack.operator.output import EventStream, Metrics, all_of, configure_logging, log_event
 from dualstack.operator.queue import Key, KeyedQueue
 from dualstack.operator.shoot_nodes import ShootNodes
@@ -81,22 +83,20 @@ async def _operate(options: OperatorOptions) -> None:
             stack.callback(metrics.serve(options.metrics_port))
         if options.health_port is not None:
             stack.callback(serve_health(health, options.health_port))
-        listeners: list[Listener] = [log_event, metrics.event]
-        if options.events is not None:
-            events = EventStream.open(options.events)
-            metrics.watch(events)
-            listeners.append(events.write)
-        emit = all_of(*listeners)
-        clients = [LightkubeKube.connect(connection) for connection in connections]
+        emit = _listener(options, metrics)
+        leadership = _leadership(connections[0], options, stack)
+        before_change = leadership.confirm if leadership is not None else None
+        connect = partial(LightkubeKube.connect, before_change=before_change)
+        clients = [connect(connection) for connection in connections]
         for client in clients:
             stack.push_async_callback(client.close)
         seed, garden = clients[0], clients[-1]
-        access = ShootAccess(seed)
+        access = ShootAccess(seed, connect)
         stack.push_async_callback(access.close)
         clusters = Clusters(garden=garden, seed=seed, shoot=access.of)
-        controllers = await stack.enter_async_context(assemble(clusters, emit, options))
-
-        opt_in = OptIn(clusters)
+        controllers = await stack.enter_async_context(assemble(clusters, emit, options, before_change))
+        selection = Selection.parse(options.selector, options.namespaces)
+        opt_in = OptIn(clusters, selection, stands_alone=options.landscape == STANDALONE)
 
         async def reconcile(key: Key) -> float | None:
             if not await opt_in.allows(key):
@@ -104,17 +104,21 @@ async def _operate(options: OperatorOptions) -> None:
             return await controllers[key.controller].reconcile(key.name, key.namespace)
 
         queue = KeyedQueue(reconcile, options.clock, metrics.outcome)
-        stack.push_async_callback(queue.close)
-        nodes = ShootNodes(access, queue.add)
-        stack.push_async_callback(nodes.close)
-        handlers = Watches(queue.add, options.controllers, nodes).handlers()
-        health.expect(handlers)
+        nodes = ShootNodes(access, queue.add, opt_in.includes)
+        handlers = Watches(queue.add, options.controllers, opt_in.includes, nodes).handlers()
         kube_of = {kind: garden if kind == SHOOT else seed for kind in handlers}
         for client, connection in zip(clients, connections, strict=True):
             kinds = [kind for kind in handlers if kube_of[kind] is client]
             await _reach(client, connection.cluster.server, kinds)
             if options.landscape == STANDALONE:
                 await refuse_beside_gardener(client, kinds, options.clock.now())
+        health.expect(handlers)
+        if leadership is not None:
+            health.leadership = metrics.leadership = leadership
+            await leadership.acquire()
+            stack.push_async_callback(leadership.release)
+        stack.push_async_callback(queue.close)
+        stack.push_async_callback(nodes.close)
         announced: list[OperatorReady] = []
 
         def listed(kind: Kind) -> None:
@@ -123,17 +127,49 @@ async def _operate(options: OperatorOptions) -> None:
                 announced.append(OperatorReady(at=options.clock.now(), shoot=""))
                 emit(announced[0])
 
-        async with asyncio.TaskGroup() as group:
-            for kind, handle in handlers.items():
-                group.create_task(
-                    follow(kube_of[kind], kind, handle, partial(listed, kind), partial(health.failed, kind))
-                )
+        work = [
+            follow(kube_of[kind], kind, handle, partial(listed, kind), partial(health.failed, kind))
+            for kind, handle in handlers.items()
+        ]
+        await _until_one_ends([*work, leadership.keep()] if leadership is not None else work)
 
 
 def _connections(options: OperatorOptions) -> list[SingleConfig]:
     """To the seed, and to the garden if it is another API server."""
     seed = find_connection(options.kubeconfig)
     return [seed] if options.garden_kubeconfig is None else [seed, find_connection(options.garden_kubeconfig)]
+
+
+def _listener(options: OperatorOptions, metrics: Metrics) -> Listener:
+    """What takes the events of the controllers. InvalidInput if they cannot be written."""
+    listeners: list[Listener] = [log_event, metrics.event]
+    if options.events is not None:
+        events = EventStream.open(options.events)
+        metrics.watch(events)
+        listeners.append(events.write)
+    return all_of(*listeners)
+
+
+def _leadership(connection: SingleConfig, options: OperatorOptions, stack: AsyncExitStack) -> Leadership | None:
+    """The Lease for which this process waits, if it waits for one."""
+    if not (is_in_pod() if options.leader_elect is None else options.leader_elect):
+        return None
+    kube = LightkubeKube.connect(connection)
+    stack.push_async_callback(kube.close)
+    return Leadership(kube, options.lease_namespace or connection.namespace, own_identity())
+
+
+async def _until_one_ends(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all until one raises, and raise its error."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _reach(kube: LightkubeKube, server: str, kinds: Iterable[Kind]) -> None:

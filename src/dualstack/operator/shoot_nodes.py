@@ -15,7 +15,6 @@ from dualstack.gardener.model.shoot import technical_id
 from dualstack.kube.watching import Watched, follow
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import NODE, Manifest
-from dualstack.operator.opt_in import is_opted_in
 from dualstack.operator.queue import Key
 
 
@@ -51,10 +50,11 @@ class NodeInterest:
 
 
 class ShootNodes:
-    """The watches of Nodes, by Shoot. add: queues a Shoot."""
+    """The watches of Nodes, by Shoot. add: queues a Shoot. includes: whether a Shoot has opted in."""
 
-    def __init__(self, access: Access, add: Callable[[Key], None]) -> None:
+    def __init__(self, access: Access, add: Callable[[Key], None], includes: Callable[[Manifest], bool]) -> None:
         self._access = access
+        self._includes = includes
         self._add = add
         self._watches: dict[Key, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -68,7 +68,7 @@ class ShootNodes:
     def see(self, shoot: Manifest) -> None:
         """Begin or end the watch, as the Shoot now is."""
         key = Key("shoot", shoot["metadata"].get("namespace", ""), shoot["metadata"]["name"])
-        if not (is_opted_in(shoot) and _migrates(shoot)):
+        if not (self._includes(shoot) and _migrates(shoot)):
             self._end(key)
         elif key not in self._watches:
             kube, handle = self._access.of(technical_id(shoot)), partial(self._node, key, NodeInterest())

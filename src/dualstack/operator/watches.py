@@ -13,7 +13,6 @@ from dualstack.gardener.model.shoot import technical_id
 from dualstack.gardener.render.cni import CNIS
 from dualstack.kube.watching import Handle
 from dualstack.model.kinds import Kind, Manifest
-from dualstack.operator.opt_in import is_opted_in
 from dualstack.operator.queue import Key
 from dualstack.operator.shoot_nodes import ShootNodes
 
@@ -21,6 +20,8 @@ EXTENSIONS = {INFRASTRUCTURE: "infrastructure", CONTROL_PLANE: "controlplane", N
 """The extension kinds and the controllers that reconcile them."""
 TYPES = {"Network": CNIS}
 GCP = ("gcp",)
+
+Includes = Callable[[Manifest], bool]
 
 
 def key_of(controller: str, found: Manifest) -> Key:
@@ -32,7 +33,8 @@ class ShootInterest:
     """A Shoot is reconciled when it is first seen, when it opts in, when its spec changes, and when its operation
     annotation is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, includes: Includes) -> None:
+        self._includes = includes
         self._seen: dict[Key, tuple[Any, ...]] = {}
         self._opted_in: set[Key] = set()
 
@@ -42,7 +44,7 @@ class ShootInterest:
         key = key_of("shoot", found)
         operation = (metadata.get("annotations") or {}).get(OPERATION)
         mark = (metadata.get("uid"), metadata.get("generation"), operation, metadata.get("deletionTimestamp"))
-        known, opted_in = self._seen.get(key), is_opted_in(found)
+        known, opted_in = self._seen.get(key), self._includes(found)
         joined = opted_in and key not in self._opted_in
         (self._opted_in.add if opted_in else self._opted_in.discard)(key)
         self._seen[key] = mark
@@ -111,14 +113,16 @@ class AnnotationInterest:
 class Watches:
     """The kinds that the controllers of these names watch, and the keys that their changes add.
 
-    nodes: the watches of the Nodes in the shoots.
+    includes: whether a Shoot has opted in. nodes: the watches of the Nodes in the shoots.
     """
 
-    def __init__(self, add: Callable[[Key], None], controllers: Collection[str], nodes: ShootNodes) -> None:
+    def __init__(
+        self, add: Callable[[Key], None], controllers: Collection[str], includes: Includes, nodes: ShootNodes
+    ) -> None:
         self._add = add
         self._controllers = controllers
         self._shoot_nodes = nodes
-        self._shoots = ShootInterest()
+        self._shoots = ShootInterest(includes)
         self._extensions = ExtensionInterest()
         self._annotations = AnnotationInterest()
 

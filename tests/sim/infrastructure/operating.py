@@ -82,8 +82,8 @@ class Operating:
 async def operating(made: Scene, **options: Any) -> AsyncIterator[Operating]:
     """The operator runs. `options` are those of the Infrastructure controller."""
     running = Operating(made, **options)
-    nodes = ShootNodes(OneShoot(made.kube_over_http), running.queue.add)
-    watches = Watches(running.queue.add, CONTROLLERS, nodes).handlers()
+    nodes = ShootNodes(OneShoot(made.kube_over_http), running.queue.add, lambda _: True)
+    watches = Watches(running.queue.add, CONTROLLERS, lambda _: True, nodes).handlers()
     listed = {kind: asyncio.Event() for kind in watches}
     tasks = [
         asyncio.create_task(follow(made.kube_over_http, kind, handle, listed[kind].set))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from dualstack.gardener.model.names import ENABLED
 from dualstack.kube.watching import Watched
 from dualstack.model.kinds import NODE, Kind, Manifest
 from dualstack.operator.queue import Key
@@ -30,6 +31,10 @@ def test_a_node_matters_when_its_pod_cidrs_change() -> None:
     assert not interest.wakes(node()), "a heartbeat"
     assert interest.wakes(node("100.96.0.0/24", "2600::/112"))
     assert not interest.wakes(node("100.96.0.0/24", "2600::/112"))
+
+
+def is_enabled(shoot: Manifest) -> bool:
+    return (shoot["metadata"].get("annotations") or {}).get(ENABLED) == "true"
 
 
 class Shoots:
@@ -69,7 +74,7 @@ async def turns() -> None:
 
 async def test_x1_a_node_queues_the_shoot_whose_api_server_shows_it() -> None:
     shoots, added = Shoots(), list[Key]()
-    nodes = ShootNodes(shoots, added.append)
+    nodes = ShootNodes(shoots, added.append, is_enabled)
     try:
         for name in ("bar", "baz"):
             nodes.see(shoot(name, "DualStackNodesMigrationReady"))

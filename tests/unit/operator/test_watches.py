@@ -7,6 +7,7 @@ from click import BadParameter
 
 from dualstack.cli.operator import ControllerNames
 from dualstack.gardener.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
+from dualstack.gardener.model.names import ENABLED
 from dualstack.kube.watching import Watched
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.operator.landscape import CONTROLLERS
@@ -14,6 +15,11 @@ from dualstack.operator.queue import Key
 from dualstack.operator.shoot_nodes import ShootNodes
 from dualstack.operator.watches import ExtensionInterest, ShootInterest, Watches
 from tests.support.manifests import opted_in
+
+
+def is_enabled(shoot: Manifest) -> bool:
+    return (shoot["metadata"].get("annotations") or {}).get(ENABLED) == "true"
+
 
 OPERATION = "gardener.cloud/operation"
 
@@ -35,7 +41,7 @@ def shoot(generation: int = 1, operation: str | None = None, uid: str = "u") -> 
 
 
 def test_a_shoot_is_reconciled_when_new_changed_or_requested() -> None:
-    interest = ShootInterest()
+    interest = ShootInterest(is_enabled)
     assert interest.wakes(shoot())
     assert not interest.wakes(shoot())
     assert interest.wakes(shoot(generation=2))
@@ -50,7 +56,7 @@ def test_a_shoot_is_reconciled_when_new_changed_or_requested() -> None:
 
 
 def test_x2_a_shoot_is_reconciled_when_it_opts_in() -> None:
-    interest = ShootInterest()
+    interest = ShootInterest(is_enabled)
     assert interest.wakes(shoot())
     assert interest.wakes(opted_in(shoot()))
     assert not interest.wakes(opted_in(shoot()))
@@ -110,8 +116,8 @@ def test_extensions_of_other_types_are_ignored() -> None:
 def test_r2_only_the_kinds_of_the_chosen_controllers_are_watched(
     controllers: tuple[str, ...], kinds: set[Kind]
 ) -> None:
-    nodes = ShootNodes(_NoShoots(), lambda _: None)
-    assert set(Watches(lambda _: None, controllers, nodes).handlers()) == kinds
+    nodes = ShootNodes(_NoShoots(), lambda _: None, is_enabled)
+    assert set(Watches(lambda _: None, controllers, is_enabled, nodes).handlers()) == kinds
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,12 @@ def shoot_faults(annotations: Mapping[str, str]) -> Iterator[str]:
 
 def infrastructure_faults(name: str, annotations: Mapping[str, str]) -> Iterator[str]:
     """What is wrong with the product's annotations of the Infrastructure `name`."""
-    for annotation in own(annotations):
+    for annotation, value in own(annotations).items():
         field = f"Infrastructure {name}: metadata.annotations[{annotation}]"
-        if annotation in _SHOOT:
+        if annotation == ENABLED:
+            if value not in _SHOOT[ENABLED]:
+                yield f'{field}: Unsupported value: "{value}": supported values: "true", "false"'
+        elif annotation in _SHOOT:
             yield f"{field}: Forbidden: it has no effect here; set it on the Shoot"
         elif annotation not in _INFRASTRUCTURE:
             yield f"{field}: Unsupported value: no such annotation; {_nearest(annotation)}"
