@@ -112,6 +112,13 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
     help="Seconds of cluster time in one second of wall time.",
 )
 @click.option(
+    "--concurrent-syncs",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="How many objects are reconciled at a time. Those that wait for a cloud or a cluster do not count.",
+)
+@click.option(
     "--leader-elect/--no-leader-elect",
     default=None,
     show_default="in a pod",

@@ -20,6 +20,7 @@ from dualstack.gce.access import ComputeClients
 from dualstack.kube.client import BeforeChange
 from dualstack.model.events import Listener
 from dualstack.operator.landscape import BESIDE_GARDENER, GARDENER
+from dualstack.operator.queue import SLOTS
 
 
 class Controller(Protocol):
@@ -49,6 +50,7 @@ class OperatorOptions:
     controllers: tuple[str, ...] = BESIDE_GARDENER
     garden_kubeconfig: Path | None = None
     """The garden; None: the seed, which `kubeconfig` is."""
+    concurrent_syncs: int = SLOTS
     namespaces: tuple[str, ...] = ()
     selector: str = ""
     leader_elect: bool | None = None

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import FrameType
@@ -39,6 +40,9 @@ from dualstack.stdin_watch import exit_when_stdin_closes
 _START_TIMEOUT = 30.0
 """Wall seconds for which the start waits for an API server that cannot be reached."""
 
+_THREADS = 64
+"""Name look-ups and token requests at a time."""
+
 _STOP_TIMEOUT = 20.0
 """Wall seconds after the first signal in which the process ends by itself; Kubernetes kills it after 30."""
 
@@ -52,7 +56,10 @@ def run(options: OperatorOptions) -> None:
 
 async def _run(options: OperatorOptions) -> None:
     """Operate until a signal cancels it. Interrupted reconciles resume from observed state in the next process."""
-    loop, work = asyncio.get_running_loop(), asyncio.ensure_future(_operate(options))
+    loop = asyncio.get_running_loop()
+    # By default as many as cores and four: name servers and token endpoints that do not answer would hold back others.
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="wait"))
+    work = asyncio.ensure_future(_operate(options))
     seen: list[int] = []
 
     def end(number: int, _: FrameType | None = None) -> None:
@@ -103,7 +110,7 @@ async def _operate(options: OperatorOptions) -> None:
                 return opt_in.recheck(key)
             return await controllers[key.controller].reconcile(key.name, key.namespace)
 
-        queue = KeyedQueue(reconcile, options.clock, metrics.outcome)
+        queue = KeyedQueue(reconcile, options.clock, metrics.outcome, options.concurrent_syncs)
         nodes = ShootNodes(access, queue.add, opt_in.includes)
         handlers = Watches(queue.add, options.controllers, opt_in.includes, nodes).handlers()
         kube_of = {kind: garden if kind == SHOOT else seed for kind in handlers}

@@ -8,7 +8,8 @@ when the key is added.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,6 +23,10 @@ from dualstack.model.errors import DualstackError, InvalidInput, Unsupported
 FIRST = 5.0
 LONGEST = 300.0
 _AT_ONCE = 1.0
+
+SLOTS = 50
+PATIENCE = 5.0
+"""Wall seconds after which a reconcile makes room for another one."""
 _NEEDS_USER = (InvalidInput, Unsupported)
 
 
@@ -70,15 +75,44 @@ class _Work:
     task: asyncio.Task[None] | None = None
 
 
-class KeyedQueue:
-    """Runs `reconcile` for keys. Failures are logged and retried; they never end the queue."""
+class _Slots:
+    """Bounds how many reconciles work at a time. One that takes longer than `PATIENCE` waits for a cloud or a cluster,
+    and makes room for the next; it goes on without a slot, so that a cloud that does not answer delays no other."""
 
-    def __init__(self, reconcile: Reconcile, clock: Clock, outcome: Outcome | None = None) -> None:
+    def __init__(self, number: int) -> None:
+        self._free = asyncio.Semaphore(number)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Wait for a slot, in order."""
+        await self._free.acquire()
+        held = [self._free]
+
+        def give() -> None:
+            if held:
+                held.pop().release()
+
+        timer = asyncio.get_running_loop().call_later(PATIENCE, give)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            give()
+
+
+class KeyedQueue:
+    """Runs `reconcile` for keys. Failures are logged and retried; they never end the queue.
+
+    slots: how many reconciles work at a time; those that wait for a cloud or a cluster do not count.
+    """
+
+    def __init__(self, reconcile: Reconcile, clock: Clock, outcome: Outcome | None = None, slots: int = SLOTS) -> None:
         self._reconcile = reconcile
         self._clock = clock
         self._outcome = outcome or (lambda key, result: None)
         self._work: dict[Key, _Work] = {}
         self._closed = False
+        self._slots = _Slots(slots)
         self._log = structlog.get_logger("dualstack.queue")
 
     def add(self, key: Key) -> None:
@@ -125,7 +159,8 @@ class KeyedQueue:
 
     async def _try(self, key: Key) -> tuple[float | None, BaseException | None]:
         """The result of one reconcile, or its exception; gather keeps a cancelled one until it has ended."""
-        (result,) = await asyncio.gather(self._reconcile(key), return_exceptions=True)
+        async with self._slots.one():
+            (result,) = await asyncio.gather(self._reconcile(key), return_exceptions=True)
         return (None, result) if isinstance(result, BaseException) else (result, None)
 
     async def _rest(self, seconds: float, wake: asyncio.Event) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from dualstack.kube.interface import Conflict, Unavailable
 from dualstack.model.errors import ComputeError, DualstackError, GateFailed, InvalidInput
+from dualstack.operator import queue as queue_module
 from dualstack.operator.queue import Key, KeyedQueue, delay_after, reason_of
 
 KEY, OTHER = Key("shoot", "garden-foo", "bar"), Key("shoot", "garden-foo", "baz")
@@ -193,3 +194,53 @@ def test_reasons_are_words() -> None:
     assert reason_of(Conflict("x")) == "Conflict"
     assert reason_of(KeyError("x")) == "Defect"
     assert reason_of(DualstackError("x")) == "DualstackError"
+
+
+async def until(check: Callable[[], bool]) -> None:
+    for _ in range(5000):
+        if check():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("not within 5 s")
+
+
+async def test_at_most_as_many_reconciles_as_slots_work_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "PATIENCE", 60.0)
+    working, most = 0, 0
+
+    async def reconcile(_: Key) -> None:
+        nonlocal working, most
+        working += 1
+        most = max(most, working)
+        await asyncio.sleep(0)
+        working -= 1
+
+    outcomes: list[str] = []
+    queue = KeyedQueue(reconcile, StoppedClock(), lambda _, result: outcomes.append(result), slots=3)
+    for number in range(20):
+        queue.add(Key("shoot", "garden-foo", str(number)))
+    await until(lambda: not len(queue))
+    assert (most, len(outcomes)) == (3, 20)
+
+
+async def test_a_cloud_that_does_not_answer_holds_back_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given as many reconciles that hang as there are slots, when another is due, then it is done; when they end, then
+    no more slots are free than before."""
+    monkeypatch.setattr(queue_module, "PATIENCE", 0.01)
+    gate = asyncio.Event()
+    done: list[str] = []
+
+    async def reconcile(key: Key) -> None:
+        if key.namespace == "slow":
+            await gate.wait()
+        done.append(key.name)
+
+    queue = KeyedQueue(reconcile, StoppedClock(), slots=2)
+    for number in range(8):
+        queue.add(Key("infrastructure", "slow", str(number)))
+    queue.add(Key("infrastructure", "quick", "one"))
+    await until(lambda: done == ["one"])
+    gate.set()
+    await until(lambda: not len(queue))
+    assert len(done) == 9
+    assert queue._slots._free._value == 2
