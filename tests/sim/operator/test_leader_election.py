@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.sim.live.commands import eventually, of_world
-from tests.sim.live.test_prepared import INFRASTRUCTURE, SHOOT, Scene
 from tests.sim.rehearsal.command import EXAMPLE, served
 from tests.sim.world.client import Client
 
@@ -25,12 +26,40 @@ pytestmark = pytest.mark.slow
 
 SPEED = "200"
 TAKE_OVER = 15.0
+SHOOT = "/apis/core.gardener.cloud/v1beta1/namespaces/garden-foo/shoots/bar"
+INFRASTRUCTURE = "/apis/extensions.gardener.cloud/v1alpha1/namespaces/shoot--foo--bar/infrastructures/bar"
+
+
+class World:
+    """A served world and its client."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
+        self.client = Client(facts)
+
+    def migrate(self) -> None:
+        config = yaml.safe_load(Path(self.facts["kubeconfig"]).read_text(encoding="utf-8"))
+        request = urllib.request.Request(  # noqa: S310 (loopback)
+            config["clusters"][0]["cluster"]["server"] + SHOOT,
+            data=json.dumps({"spec": {"networking": {"ipFamilies": ["IPv4", "IPv6"]}}}).encode(),
+            method="PATCH",
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+        urllib.request.urlopen(request).close()  # noqa: S310
+
+    def has_aliases(self) -> bool:
+        items = self.client.compute("aggregated/instances")["items"]
+        vms = [vm for scope in items.values() for vm in scope.get("instances", ())]
+        return any(vm["networkInterfaces"][0].get("aliasIpRanges") for vm in vms)
+
+    def lost(self) -> float:
+        return float(self.client.traffic()["blackoutSeconds"]["max"])
 
 
 class Replica:
     """An operator that waits for the Lease."""
 
-    def __init__(self, made: Scene, folder: Path, name: str) -> None:
+    def __init__(self, made: World, folder: Path, name: str) -> None:
         words = ("--landscape", "standalone", "--leader-elect", "--lease-namespace", "kube-system", "--events", "-")
         command = [sys.executable, "-m", "dualstack", "operator", *of_world(made.facts), *words]
         self.output, self.log = folder / f"{name}.events", folder / f"{name}.log"
@@ -49,10 +78,10 @@ class Replica:
 
 
 @contextmanager
-def replicas(folder: Path, count: int) -> Iterator[tuple[Scene, list[Replica]]]:
+def replicas(folder: Path, count: int) -> Iterator[tuple[World, list[Replica]]]:
     with served(str(EXAMPLE), "--speed", SPEED, "--nodes", "2") as facts, ExitStack() as stack:
-        made = Scene(facts, Client(facts))
-        made.world.control("/trigger", "POST")
+        made = World(facts)
+        made.client.control("/trigger", "POST")
         started = [Replica(made, folder, str(number)) for number in range(count)]
         for replica in started:
             stack.callback(replica.process.wait)
@@ -60,9 +89,9 @@ def replicas(folder: Path, count: int) -> Iterator[tuple[Scene, list[Replica]]]:
         yield made, started
 
 
-def changes(made: Scene) -> Counter[tuple[str, str]]:
+def changes(made: World) -> Counter[tuple[str, str]]:
     """The successful changes of the infrastructure that our programs have made: method and target, and how often."""
-    entries = made.world.control("/requests?caller=dualstack/")["requests"]
+    entries = made.client.control("/requests?caller=dualstack/")["requests"]
     return Counter(
         (entry["method"], re.sub(r"decoy-\w+", "decoy", entry["target"]))
         for entry in entries
@@ -70,14 +99,10 @@ def changes(made: Scene) -> Counter[tuple[str, str]]:
     )
 
 
-def migrate(made: Scene) -> None:
-    made.patch(SHOOT, {"spec": {"networking": {"ipFamilies": ["IPv4", "IPv6"]}}})
-
-
-def finished(made: Scene) -> bool:
+def finished(made: World) -> bool:
     """Whether the infrastructure is dual-stack, after which the operator changes nothing in Compute."""
-    last = made.world.kube(INFRASTRUCTURE)["status"]["lastOperation"]["state"]
-    return last == "Succeeded" and not made.world.routes()
+    last = made.client.kube(INFRASTRUCTURE)["status"]["lastOperation"]["state"]
+    return last == "Succeeded" and not made.client.routes()
 
 
 def until(found: Callable[[], Any], replica: Replica, within: float = 240.0) -> None:
@@ -92,7 +117,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Counter[tuple[str, str]]:
     """The changes of one operator that is not disturbed."""
     with replicas(tmp_path_factory.mktemp("alone"), 1) as (made, (only,)):
         until(only.leads, only)
-        migrate(made)
+        made.migrate()
         until(lambda: finished(made), only)
         assert made.lost() == 0.0
         return changes(made)
@@ -101,7 +126,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Counter[tuple[str, str]]:
 def test_x6_two_operators_started_at_once_do_each_step_once(tmp_path: Path, alone: Counter[tuple[str, str]]) -> None:
     with replicas(tmp_path, 2) as (made, both):
         eventually(lambda: sum(each.leads() for each in both) == 1 and sum(each.stands_by() for each in both) == 1)
-        migrate(made)
+        made.migrate()
         until(lambda: finished(made), both[0])
         assert changes(made) == alone
         assert made.lost() == 0.0
@@ -116,8 +141,8 @@ def test_x6_another_operator_takes_over_and_repeats_no_step(
     with replicas(tmp_path, 2) as (made, both):
         eventually(lambda: sum(each.leads() for each in both) == 1 and sum(each.stands_by() for each in both) == 1)
         leader, other = sorted(both, key=lambda each: not each.leads())
-        migrate(made)
-        until(lambda: any(made.aliases().values()), leader)
+        made.migrate()
+        until(made.has_aliases, leader)
         leader.process.send_signal(end)
         began = time.monotonic()
         eventually(other.leads)

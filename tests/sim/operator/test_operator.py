@@ -21,11 +21,12 @@ from dualstack.gardener.model.shoot import load_shoot
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.interface import Unavailable
 from dualstack.model.events import OperatorReady, decode
-from dualstack.model.kinds import NODE
+from dualstack.model.kinds import NODE, SECRET
 from dualstack.operator import process
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.types import ResourceType
+from dualstack_sim.world.gardener.credentials import shoot_access
 from tests.sim.rehearsal.command import dualstack
 from tests.support.loopback import connection, kubeconfig, on_loopback
 from tests.support.manifests import opted_in
@@ -64,6 +65,8 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
 
     world.store.listen(see)
     async with on_loopback(create_app(world.store)) as url:
+        world.store.create(SECRET, shoot_access(NS, url))
+        changes.clear()
         with log.open("wb") as stream:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "dualstack", "operator", "--kubeconfig", str(kubeconfig(tmp_path, url))),
@@ -168,6 +171,7 @@ async def test_it_finds_its_kubeconfig_in_the_environment_and_serves_its_health(
         port = free.getsockname()[1]
     world = ScriptedWorld(opted_in(load_shoot(EXAMPLE.read_text())))
     async with on_loopback(create_app(world.store)) as url, aiohttp.ClientSession() as session:
+        world.store.create(SECRET, shoot_access(NS, url))
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, url)))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "dualstack", "operator", "--events", "-", "--health-port", str(port)),

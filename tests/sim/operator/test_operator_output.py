@@ -17,7 +17,9 @@ import pytest
 
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.shoot import load_shoot
+from dualstack.model.kinds import SECRET
 from dualstack_sim.kube.server import create_app
+from dualstack_sim.world.gardener.credentials import shoot_access
 from tests.support.loopback import kubeconfig, on_loopback
 from tests.support.manifests import opted_in
 from tests.unit.gardener.controllers.scripted_world import NS, ScriptedWorld
@@ -87,6 +89,7 @@ async def test_p11_output_that_cannot_be_written_stops_nothing(kind: str, tmp_pa
     one SIGTERM ends the process with status 0."""
     world, port = ScriptedWorld(opted_in(load_shoot(EXAMPLE.read_text()))), free_port()
     async with on_loopback(create_app(world.store)) as url, aiohttp.ClientSession() as session:
+        world.store.create(SECRET, shoot_access(NS, url))
         command = [sys.executable, "-m", "dualstack", "operator", "--kubeconfig", str(kubeconfig(tmp_path, url))]
         command += [
             "--compute-endpoint",
@@ -167,6 +170,7 @@ async def test_p12_readiness_follows_the_lists_and_watches(tmp_path: Path) -> No
     world, port = ScriptedWorld(opted_in(load_shoot(EXAMPLE.read_text()))), free_port()
     async with aiohttp.ClientSession() as session:
         async with on_loopback(create_app(world.store)) as url:
+            world.store.create(SECRET, shoot_access(NS, url))
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "dualstack", "operator", "--kubeconfig", str(kubeconfig(tmp_path, url))),
                 *("--compute-endpoint", "http://127.0.0.1:9", "--health-port", str(port)),
