@@ -74,6 +74,11 @@ class Platform(Protocol):
         """Create the objects and the resources of the cluster at rest, IPv4-only. InvalidInput if it cannot be."""
         ...
 
+    @property
+    def left_out(self) -> Sequence[str]:
+        """What of the given cluster is not simulated, one sentence each; known once it is built."""
+        ...
+
     def access(self, server: str) -> Sequence[Manifest]:
         """The Secrets through which controllers find the API server with the nodes, which has this URL."""
         ...

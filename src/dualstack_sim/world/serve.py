@@ -215,6 +215,7 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
             "speed": clock.speed,
         },
         "project": options.project,
+        **({"leftOut": list(platform.left_out)} if platform.left_out else {}),
     }
 
 

@@ -70,6 +70,8 @@ class PlainPlatform:
         for name in ("calico-node", "echo"):
             store.create(DAEMON_SET, daemon_set(name))
 
+    left_out: Sequence[str] = ()
+
     def access(self, server: str) -> Sequence[Manifest]:
         return ()
 

@@ -54,7 +54,10 @@ class LiveOptions:
 
 
 class LiveResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The result. rests_on: the inferred facts that the run used. Times are simulated seconds."""
+    """The result. Times are simulated seconds.
+
+    rests_on: the inferred facts that the run used. left_out: what of the snapshot is not simulated.
+    """
 
     schema: str
     result: str
@@ -65,10 +68,12 @@ class LiveResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
     simulated_seconds: float = 0.0
     wall_seconds: float = 0.0
     rests_on: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """As text; the verdict comes last."""
         lines = ["What this rests on", *(f"  - {text}" for text in self.rests_on)] if self.rests_on else []
+        lines += ["Not simulated", *(f"  - {text}" for text in self.left_out)] if self.left_out else []
         ran = (outcome for outcome in (self.prepare, self.finish) if outcome is not None)
         lines += [f"{outcome.command}: {outcome.standing}; {outcome.figures()}" for outcome in ran]
         name = f"{self.prepare.cluster.name} ({self.prepare.cluster.platform})" if self.prepare else "snapshot"
@@ -137,6 +142,7 @@ async def _rehearse(address: WorldAddress, session: aiohttp.ClientSession, folde
         simulated_seconds=round(address.clock.now() - origin, 1),
         wall_seconds=round(time.monotonic() - started, 1),
         rests_on=tuple(await _control(session, address, "GET", "/assumptions")),
+        left_out=address.left_out,
     )
 
 

@@ -32,7 +32,10 @@ class RequestRefused(DualstackError):
 
 @dataclass(frozen=True, slots=True)
 class WorldAddress:
-    """Where a simulated world listens, and how its time runs. `kubeconfig` is that of the cluster with the nodes."""
+    """Where a simulated world listens, and how its time runs.
+
+    kubeconfig: of the cluster with the nodes. left_out: what of a given cluster is not simulated.
+    """
 
     compute: str
     control: str
@@ -40,6 +43,7 @@ class WorldAddress:
     seed_kubeconfig: Path
     garden_kubeconfig: Path
     clock: ScaledClock
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, line: bytes) -> WorldAddress:
@@ -52,6 +56,7 @@ class WorldAddress:
             seed_kubeconfig=Path(facts.get("seedKubeconfig", facts["kubeconfig"])),
             garden_kubeconfig=Path(facts.get("gardenKubeconfig", facts["kubeconfig"])),
             clock=ScaledClock(origin=facts["clock"]["origin"], speed=facts["clock"]["speed"]),
+            left_out=tuple(facts.get("leftOut", ())),
         )
 
     def garden(self) -> str:

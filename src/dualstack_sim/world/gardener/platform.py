@@ -40,6 +40,7 @@ class GardenerPlatform:
     api_server = "role=kube-apiserver"
     workloads = (MACHINE_DEPLOYMENT,)
     api_servers = ("garden", "seed", "shoot")
+    left_out: Sequence[str] = ()
     controls: Sequence[ControlPart] = ()
 
     def __init__(self, shoot: Manifest, nodes: int | None, garden: Garden) -> None:

@@ -50,6 +50,7 @@ class VmPlatform:
     control_plane_host = None
     guest_agent = True
     workloads: Sequence[Kind] = ()
+    left_out: Sequence[str] = ()
 
     def __init__(self, distribution: Distribution, shoot: Manifest, nodes: int | None, garden: Garden) -> None:
         view = ShootView.of(with_node_count(shoot, nodes))

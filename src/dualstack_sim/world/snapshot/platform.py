@@ -41,6 +41,8 @@ _AGE = 3600.0
 """The age in seconds of time stamps in statuses."""
 _TAG = "snapshot-node"
 """The network tag that the VMs of Nodes get in addition: a VM with it has a kubelet."""
+_CATALOGUES = ("regions", "zones", "machineTypes")
+"""What the simulated cloud has its own of."""
 _METADATA = ("name", "namespace", "labels", "annotations")
 _KEPT_MAPS = ("shoot-info", "kubeadm-config")
 
@@ -69,7 +71,7 @@ class SnapshotPlatform:
         self.regions = _regions(self._given)
         self.node_count = len(self._given.nodes)
         self.quotas = _limits(self._given)
-        self.left_out: list[str] = []
+        self.left_out: Sequence[str] = ()
         self._cluster = VmCluster(self._shoot, KUBEADM.names(self._shoot), self._given.nodes_range)
         self._static = static_pods(self._cluster, self._given.nodes[0]["metadata"]["name"], KUBEADM.component_label)
         # Gardener configures the guest agent of its nodes (docs/reference/compute-engine.md#guest-agent-gardener).
@@ -163,7 +165,7 @@ def _tagged(given: Description) -> dict[str, list[dict[str, Any]]]:
     vms = {
         (vm.zone, vm.name) for node in given.nodes if (vm := parse_provider_id(node["spec"].get("providerID") or ""))
     }
-    rows = {collection: list(found) for collection, found in given.resources.items()}
+    rows = {collection: list(found) for collection, found in given.resources.items() if collection not in _CATALOGUES}
     instances = []
     for instance in rows.get("instances", ()):
         zone = str(instance.get("zone") or instance["selfLink"].split("/zones/")[1].split("/")[0]).rpartition("/")[2]
