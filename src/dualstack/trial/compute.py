@@ -14,6 +14,7 @@ from dualstack.gce.errors import (
     AlreadyExists,
     ComputeRefusal,
     InUse,
+    NotFound,
     NotReady,
     PermissionDenied,
     PolicyViolated,
@@ -192,8 +193,10 @@ class TrialCompute(ComputeClient):
         """Delete a resource of the trial, if it exists."""
 
         async def delete() -> Resource:
-            await self.delete(path)
-            return {}
+            try:
+                return await self._mutate("DELETE", path, None, {})
+            except NotFound:
+                return {}
 
         return await self.attempt(delete)
 

@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dualstack.trial.document import Trial
 from dualstack.trial.experiments.registry import EXPERIMENTS
 from dualstack_sim.rules.profiles import KNOBS, PROFILES
+from tests.sim.trial.expected import API_ONLY, BY_REQUESTS, NEED_FLAG, QUICK, answers
 from tests.sim.trial.world import world
-
-API_ONLY = tuple(each.name for each in EXPERIMENTS if not each.traffic)
-QUICK = tuple(name for name in API_ONLY if name != "network-quota")
-NEED_FLAG = {"new-route-in-flagged-range", "clear-flag-over-routes"}
-BY_REQUESTS = {
-    "overlap-flag",
-    "route-conflict",
-    "network-quotas",
-    "repeated-alias",
-    "subnetwork-patch",
-    "request-latency",
-}
-
-
-def answers(trial: Trial) -> dict[str, str]:
-    return {fact.id: fact.answer for fact in trial.facts}
 
 
 def test_the_knobs_of_the_questions_are_knobs_of_the_simulated_cloud() -> None:

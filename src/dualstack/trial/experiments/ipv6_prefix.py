@@ -33,7 +33,7 @@ async def run(lab: Lab) -> Sequence[Answer]:
     times = Distribution(samples=tuple(sorted(samples)), window=EVERY)
     named = "prompt" if times.longest < PROMPT else "usual" if times.longest < USUAL else "slow"
     why = f"The prefix was there {times.describe()} after the end of the operation."
-    return [Answer(ID, named, why, "likely", repetitions=SUBNETS, seconds={"prefix": times})]
+    return [Answer(ID, named, why, "likely", knobs={ID: named}, repetitions=SUBNETS, seconds={"prefix": times})]
 
 
 async def _arrival(lab: Lab, subnet: str, ended: float) -> float | None:
@@ -50,7 +50,7 @@ async def _arrival(lab: Lab, subnet: str, ended: float) -> float | None:
 
 EXPERIMENT = Experiment(
     "ipv6-prefix",
-    (Question(ID, "How long after its operation does a subnet that becomes dual-stack have its IPv6 prefix?"),),
+    (Question(ID, "How long after its operation does a subnet that becomes dual-stack have its IPv6 prefix?", ID),),
     run,
     minutes=1.5,
     vms=False,

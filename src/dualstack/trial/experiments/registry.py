@@ -7,17 +7,23 @@ from collections.abc import Sequence
 from dualstack.model.errors import InvalidInput
 from dualstack.trial.experiment import Experiment
 from dualstack.trial.experiments import (
+    alias_precedence,
     clear_flag,
+    guest_agent,
     ipv6_prefix,
     network_quota,
+    nic_stack_type,
     overlap_flag,
     patch_grouping,
+    propagation,
     range_over_routes,
     repeated_alias,
     request_latency,
     route_in_range,
     route_under_flag,
     subnet_afterwards,
+    subnet_order,
+    transitions,
 )
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -30,6 +36,12 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     subnet_afterwards.EXPERIMENT,
     ipv6_prefix.EXPERIMENT,
     repeated_alias.EXPERIMENT,
+    propagation.EXPERIMENT,
+    guest_agent.EXPERIMENT,
+    alias_precedence.EXPERIMENT,
+    transitions.EXPERIMENT,
+    subnet_order.EXPERIMENT,
+    nic_stack_type.EXPERIMENT,
     network_quota.EXPERIMENT,
     request_latency.EXPERIMENT,
 )
