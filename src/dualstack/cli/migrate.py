@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dualstack.cli.cloud_options import StrategyName
-from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option
+from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option, profile_option
 from dualstack.cli.live.traffic import Measuring, traffic_options
 
 
@@ -41,6 +41,7 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
 @click.option("--accept", multiple=True, metavar="ID", help="Accept the finding ID of the preflight. Repeatable.")
 @click.option("--no-wait", is_flag=True, help="Fail instead of waiting until the route controller has stopped.")
 @plan_option
+@profile_option
 @traffic_options("a gate stops the migration when it sees loss")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, except for an outage.")
 @output_options()

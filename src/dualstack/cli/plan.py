@@ -7,15 +7,16 @@ from typing import Any
 
 import click
 
-from dualstack.cli.live.options import Target, cluster_options, output_options, snapshot_option
+from dualstack.cli.live.options import Target, cluster_options, output_options, profile_option, snapshot_option
 
 
 @click.command()
 @cluster_options
 @snapshot_option
+@profile_option
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan as JSON, for --plan.")
 @output_options()
-def plan(out: Path | None, **options: Any) -> None:
+def plan(out: Path | None, profile: Path | None, **options: Any) -> None:
     """Show everything that is going to happen, step by step: calls, duration, risk, outage, way back. Changes nothing.
 
     With `--plan FILE`, `dualstack prepare` and `dualstack finish` refuse to change a cluster that is not as it was when
@@ -23,4 +24,4 @@ def plan(out: Path | None, **options: Any) -> None:
     """
     from dualstack.cli.live.plan import run_plan
 
-    run_plan(Target.of(options), out=out, **options)
+    run_plan(Target.of(options), out=out, profile=profile, **options)

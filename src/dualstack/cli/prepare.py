@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option
+from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option, profile_option
 from dualstack.cli.live.traffic import Measuring, traffic_options
 
 
@@ -37,6 +37,7 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
     help="With --trigger: the Shoot, where it is not garden-PROJECT/NAME of the technical ID.",
 )
 @plan_option
+@profile_option
 @traffic_options("a gate stops the preparation when it sees loss")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output_options()
@@ -51,11 +52,18 @@ def prepare(undo: bool, watch: bool, plan: Path | None, **options: Any) -> None:
     from dualstack.cli.live.rollback import run_rollback
 
     target, measuring = Target.of(options), Measuring.of(options)
-    given = {"--watch": watch, "--plan": plan, "--traffic": measuring.traffic, "--trigger": options["trigger"]}
+    profile = options.pop("profile")
+    given = {
+        "--watch": watch,
+        "--plan": plan,
+        "--profile": profile,
+        "--traffic": measuring.traffic,
+        "--trigger": options["trigger"],
+    }
     others = [name for name, value in given.items() if value]
     if undo and others:
         raise click.UsageError(f"--undo and {others[0]} exclude each other.")
     if undo:
         run_rollback(target, yes=options["yes"], output=options["output"], quiet=options["quiet"], undo=True)
     else:
-        run_prepare(target, watch=watch, plan=plan, measuring=measuring, **options)
+        run_prepare(target, watch=watch, plan=plan, profile=profile, measuring=measuring, **options)

@@ -42,10 +42,13 @@ class Choice:
     reason: str
 
 
-def decide(facts: CutoverFacts, network: NetworkFacts, *, unsupported: str | None = None) -> Choice:
+def decide(
+    facts: CutoverFacts, network: NetworkFacts, *, unsupported: str | None = None, contradicted: str = ""
+) -> Choice:
     """The strategy for the current state, with the reason.
 
-    unsupported: what `overlap` depends on and this cloud was observed not to do.
+    unsupported: what `overlap` depends on and this cloud was observed not to do. contradicted: which assumption of
+    `overlap` a trial has contradicted.
 
     A cut-over in progress without loss stays so. One without live routes is finished by `overlap`, which then needs no
     barriers.
@@ -56,6 +59,8 @@ def decide(facts: CutoverFacts, network: NetworkFacts, *, unsupported: str | Non
         return Choice("overlap", "the range covers the routes already, so the remaining steps lose nothing")
     if unsupported:
         return Choice("compressed", f"{unsupported}, as observed before")
+    if contradicted:
+        return Choice("compressed", contradicted)
     if not facts.subnet.flag_visible:
         return Choice("compressed", f"the API does not show allowSubnetCidrRoutesOverlap of {facts.subnet.name}")
     if above := beyond(network):

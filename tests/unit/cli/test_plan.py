@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
+from dualstack.cli.live.measured_cloud import refuse_contradicted
 from dualstack.cli.live.plan import plan_of
 from dualstack.cli.live.plan_document import Plan, describe, read_plan, refuse_moved, save
 from dualstack.cli.live.result import ClusterName
@@ -18,6 +19,7 @@ from dualstack.model.errors import InvalidInput
 from dualstack.plan.facts import ControllerFacts, CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.prepare import PREPARE
+from dualstack.trial.measurements import Measurements
 from tests.support.cluster_facts import ZONE, at_rest, node, states
 
 KEPT = ControllerFacts(1, 1, ignored=False, kept=True)
@@ -135,3 +137,64 @@ def test_a_document_that_is_no_plan_is_refused(tmp_path: Path, content: str, mes
     path.write_text(content, encoding="utf-8")
     with pytest.raises(InvalidInput, match=message):
         read_plan(path)
+
+
+def measured(**answers: str) -> Measurements:
+    return Measurements({name.replace("_", "-"): value for name, value in answers.items()}, "2026-11-29", "r1", "0.1.0")
+
+
+def test_a_measured_cloud_that_contradicts_the_order_without_loss_leads_to_another_one() -> None:
+    found = plan(measured=measured(alias_matched="no"))
+    assert (found.strategy, found.obstacles) == ("compressed", ())
+    assert [(part.command, part.by) for part in found.parts] == [
+        ("", "You"),
+        ("dualstack migrate --strategy compressed", "dualstack"),
+    ]
+    assert found.parts[1].expected_outage_seconds
+    assert any("routes.delete" in step.calls for step in found.parts[1].steps)
+    text = describe(found)
+    assert all(len(line) <= 80 for line in text.splitlines())
+    words = " ".join(text.split())
+    assert (
+        "Strategy compressed: overlap assumes that an alias range counts as a matched resource of a hybrid subnet, but "
+        "alias-matched is no, measured on 2026-11-29 in r1." in words
+    )
+    assert "Expected outage: about " in words
+    assert "--configure-cloud-routes=false" in words
+
+
+def test_a_measured_cloud_that_agrees_changes_no_step() -> None:
+    plain, found = plan(), plan(measured=measured(alias_matched="yes", overlap_flag="shown"))
+    assert (found.parts, found.strategy) == (plain.parts, "overlap")
+    assert plain.reasons == ()
+    (reason,) = found.reasons
+    assert reason == (
+        "measured on 2026-11-29 in r1, the cloud contradicts no assumption of overlap; not measured: "
+        "unmatched-to-instances, alias-over-route"
+    )
+
+
+@pytest.mark.parametrize("answers", [{"repeated_alias": "request"}, {"unmatched_to_instances": "no"}])
+def test_a_gardener_shoot_is_not_prepared_in_a_cloud_that_contradicts_it(answers: dict[str, str]) -> None:
+    found = plan(platform="gardener", measured=measured(**answers))
+    (obstacle,) = found.obstacles
+    assert found.parts == ()
+    assert f"is {next(iter(answers.values()))}, measured on 2026-11-29 in r1. Do not prepare this Shoot" in obstacle
+    kubeadm = plan(measured=measured(**answers))
+    assert kubeadm.strategy == ("overlap" if "repeated_alias" in answers else "compressed")
+
+
+def test_a_prepared_cluster_keeps_its_way() -> None:
+    *_, (_, facts) = states(PREPARE, FACTS, Settings())
+    found = plan(replace(facts, passed={}), measured=measured(alias_matched="no"))
+    assert found.strategy == "overlap"
+
+
+def test_a_strategy_that_was_measured_not_to_work_is_refused() -> None:
+    refuse_contradicted(None, "overlap")
+    refuse_contradicted(measured(alias_matched="yes"), "overlap", gardener=True)
+    refuse_contradicted(measured(alias_matched="no"), "compressed")
+    with pytest.raises(
+        InvalidInput, match=r"--profile: overlap assumes .* alias-matched is no, measured on 2026-11-29"
+    ):
+        refuse_contradicted(measured(alias_matched="no"), "overlap")

@@ -15,6 +15,7 @@ from dualstack.cli.live.change import Change, confirm
 from dualstack.cli.live.connect import connected
 from dualstack.cli.live.finish import controller_of
 from dualstack.cli.live.measured import settings_of
+from dualstack.cli.live.measured_cloud import contradicted, measurements_of, refuse_contradicted
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.outcome import print_outcome
 from dualstack.cli.live.plan_document import refuse_moved
@@ -39,6 +40,7 @@ from dualstack.plan.strategies.overlap import OVERLAP
 from dualstack.plan.strategies.prepare import PREPARE
 from dualstack.plan.strategies.until import DUAL_STACK, until
 from dualstack.traffic.coordinator import TrafficSettings
+from dualstack.trial.measurements import Measurements
 
 STAGES: Mapping[str, Stage] = {"flag": Stage.FLAG, "range": Stage.RANGE, "aliases": Stage.ALIASES}
 """The values of `--until` in which every route stays."""
@@ -61,11 +63,13 @@ async def _migrate(
     accept: Sequence[str],
     wait: bool,
     plan: Path | None,
+    profile: Path | None,
     traffic: TrafficSettings | None,
     yes: bool,
     output: str,
     quiet: bool,
 ) -> None:
+    measured = measurements_of(profile)
     async with connected(target) as cluster:
         if cluster.identity.platform == "gardener":
             raise InvalidInput(hand_over(cluster.identity))
@@ -79,7 +83,7 @@ async def _migrate(
         chosen, stage = OVERLAP, STAGES.get(goal)
         proven = PROVEN in await change.record.notes()  # aliases are in place, so the preflight has passed
         if not facts.finished and not proven:
-            chosen = await _chosen(change, facts, strategy, accept)
+            chosen = await _chosen(change, facts, strategy, accept, measured)
             _refuse_stage(goal, chosen)
         if not facts.finished:
             announce(change, facts, chosen if stage is None else until(PREPARE, stage))
@@ -126,14 +130,22 @@ async def _carry_out(change: Change, controller: RouteController, strategy: Stra
         await change.run(finish)
 
 
-async def _chosen(change: Change, facts: CutoverFacts, requested: str, accept: Sequence[str]) -> Strategy:
+async def _chosen(
+    change: Change, facts: CutoverFacts, requested: str, accept: Sequence[str], measured: Measurements | None
+) -> Strategy:
     """The strategy, with nothing that stops it. PreflightFailed, or InvalidInput for an unknown finding."""
     rescue = facts.begun and bool(facts.unreachable)
     assumed = OVERLAP if requested == AUTO else choose(requested)
+    if requested != AUTO and not facts.begun:
+        refuse_contradicted(measured, requested)
     inventory = await check(change, facts, accept, assumed, rescue=rescue)
     if requested != AUTO:
         return assumed
-    choice: Choice = decide(facts, replace(inventory.usage, decoys=int(change.settings.decoys)))
+    choice: Choice = decide(
+        facts,
+        replace(inventory.usage, decoys=int(change.settings.decoys)),
+        contradicted=contradicted(measured, OVERLAP.name),
+    )
     cluster = change.cluster
     name = cluster.identity.cluster.name
     change.progress.event(

@@ -89,6 +89,15 @@ def snapshot_option(command: Command) -> Command:
     )(command)
 
 
+def profile_option(command: Command) -> Command:
+    """Add `--profile`."""
+    return click.option(
+        "--profile",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A document of `dualstack trial`: do not choose a strategy that contradicts what it has measured.",
+    )(command)
+
+
 def plan_option(command: Command) -> Command:
     """Add `--plan`."""
     return click.option(

@@ -8,9 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from dualstack.cli.live.change import Change, Progress
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.finish import controller_of
+from dualstack.cli.live.measured_cloud import contradicted, measurements_of
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.plan_document import SCHEMA, Part, Plan, describe, save
 from dualstack.cli.live.result import ClusterName, print_result
@@ -22,11 +25,16 @@ from dualstack.live.state import standing
 from dualstack.model.errors import DualstackError, KubeError
 from dualstack.model.kinds import CONFIG_MAP, DISRUPTION_BUDGET, Manifest
 from dualstack.model.names import KUBE_SYSTEM
+from dualstack.plan.assumptions import open_questions
+from dualstack.plan.costs import outage
 from dualstack.plan.facts import ControllerFacts, CutoverFacts
 from dualstack.plan.forecast import Forecast, forecast
 from dualstack.plan.settings import Settings
+from dualstack.plan.strategies.compressed import COMPRESSED
 from dualstack.plan.strategies.finish import FINISH
+from dualstack.plan.strategies.overlap import OVERLAP
 from dualstack.plan.strategies.prepare import PREPARE
+from dualstack.trial.measurements import Measurements
 
 STOPPED = ControllerFacts(replicas=0, pods=0, ignored=True)
 
@@ -35,9 +43,9 @@ class PlanIncomplete(DualstackError):
     """The plan does not reach its end; the message says why."""
 
 
-def run_plan(target: Target, *, out: Path | None, output: str, quiet: bool) -> None:
+def run_plan(target: Target, *, out: Path | None, profile: Path | None, output: str, quiet: bool) -> None:
     """Print the plan. PlanIncomplete when a step cannot be performed."""
-    plan = asyncio.run(_plan(target, quiet=quiet))
+    plan = asyncio.run(_plan(target, measurements_of(profile), quiet=quiet))
     if out is not None:
         save(plan, out)
     print_result(plan, describe(plan), output)
@@ -45,7 +53,7 @@ def run_plan(target: Target, *, out: Path | None, output: str, quiet: bool) -> N
         raise PlanIncomplete(f"the plan ends before its goal: {'; '.join(plan.obstacles)}")
 
 
-async def _plan(target: Target, *, quiet: bool) -> Plan:
+async def _plan(target: Target, measured: Measurements | None, *, quiet: bool) -> Plan:
     async with connected(target) as cluster:
         progress = Progress(cluster.clock.now(), quiet)
         progress.say(f"Reading {ClusterName.of(cluster).describe()} ...")
@@ -61,6 +69,7 @@ async def _plan(target: Target, *, quiet: bool) -> Plan:
             budgets=budgets,
             shoot_info=shoot_info,
             made_at=cluster.clock.now(),
+            measured=measured,
         )
 
 
@@ -80,8 +89,71 @@ def plan_of(
     budgets: Iterable[Manifest] | None,
     shoot_info: Manifest | None,
     made_at: float,
+    measured: Measurements | None = None,
 ) -> Plan:
-    """The plan for a cluster. routes_created: whether a route controller is at work."""
+    """The plan for a cluster. routes_created: whether a route controller is at work. measured: by a trial."""
+    gardener = identity.platform == "gardener"
+    plan = Plan(
+        schema=SCHEMA,
+        cluster=name,
+        made_at=datetime.fromtimestamp(made_at, UTC).isoformat(timespec="seconds"),
+        standing=standing(facts),
+        nodes=len(facts.pod_cidr_of),
+        routes=len(facts.routes),
+        parts=(),
+        unreachable_now=facts.unreachable,
+        disruption=disruption(identity, budgets, shoot_info),
+        facts=PlannedFacts.of(identity.cluster.project, facts),
+    )
+    reason = contradicted(measured, OVERLAP.name, gardener=gardener)
+    if reason and facts.live_routes and not facts.range_present:
+        return _otherwise(plan, identity, facts, reason, routes_created=routes_created)
+    parts, obstacles = _without_loss(identity, facts, routes_created=routes_created)
+    return msgspec.structs.replace(
+        plan, parts=parts, obstacles=obstacles, strategy=OVERLAP.name, reasons=_reasons(measured, gardener=gardener)
+    )
+
+
+def _reasons(measured: Measurements | None, *, gardener: bool) -> tuple[str, ...]:
+    """What the plan rests on, if a trial has measured anything."""
+    if measured is None:
+        return ()
+    unknown = open_questions(OVERLAP.name, measured.answers, gardener=gardener)
+    left = f"; not measured: {', '.join(unknown)}" if unknown else ""
+    return (f"{measured.describe()}, the cloud contradicts no assumption of {OVERLAP.name}{left}",)
+
+
+def _otherwise(plan: Plan, identity: Identity, facts: CutoverFacts, reason: str, *, routes_created: bool) -> Plan:
+    """The plan where the order without loss is excluded: the shortest outage, or nothing that this program can do."""
+    if identity.platform == "gardener":
+        way = (
+            f"{reason}. Do not prepare this Shoot: edit ipFamilies in a maintenance window and accept the outage of "
+            "Gardener's own order, or let `dualstack operator` reconcile its infrastructure with strategy "
+            f"{COMPRESSED.name}"
+        )
+        return msgspec.structs.replace(plan, obstacles=(way,), reasons=(reason,))
+    stop = STOP_ROUTES[identity.platform]
+    by_hand = Part(command="", by="You", actions=(f"{stop[0].upper()}{stop[1:]}.",), expected_outage_seconds=0.0)
+    others = (by_hand,) if routes_created else ()
+    found = forecast(COMPRESSED, replace(facts, controller=STOPPED), Settings())
+    expected = round(outage(COMPRESSED, facts, Settings()).seconds, 1)
+    part = _part(
+        f"dualstack migrate --strategy {COMPRESSED.name}",
+        found,
+        "",
+        "delete-routes; once it has ended, no command goes back to routes",
+    )
+    part = msgspec.structs.replace(part, expected_outage_seconds=expected)
+    parts = (*others, part)
+    return msgspec.structs.replace(
+        plan, parts=parts, obstacles=found.obstacles, strategy=COMPRESSED.name, reasons=(reason,)
+    )
+
+
+def _without_loss(
+    identity: Identity, facts: CutoverFacts, *, routes_created: bool
+) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """The parts of the order without loss, and why it ends before its goal, if it does."""
     settings = Settings(repeat_alias=identity.platform == "gardener")
     first = forecast(PREPARE, facts, settings)
     after = replace(first.after, controller=STOPPED)
@@ -101,19 +173,7 @@ def plan_of(
                 "delete-routes; once it has ended, no command goes back to routes" if deletes else "",
             )
         )
-    return Plan(
-        schema=SCHEMA,
-        cluster=name,
-        made_at=datetime.fromtimestamp(made_at, UTC).isoformat(timespec="seconds"),
-        standing=standing(facts),
-        nodes=len(facts.pod_cidr_of),
-        routes=len(facts.routes),
-        parts=tuple(parts),
-        unreachable_now=facts.unreachable,
-        obstacles=(*first.obstacles, *last.obstacles),
-        disruption=disruption(identity, budgets, shoot_info),
-        facts=PlannedFacts.of(identity.cluster.project, facts),
-    )
+    return tuple(parts), (*first.obstacles, *last.obstacles)
 
 
 def _part(command: str, found: Forecast, way_back: str, point_of_no_return: str = "") -> Part:

@@ -42,6 +42,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     """Everything that is going to happen, in order. made_at: RFC 3339. facts: what the plan was made from.
 
     unreachable_now: nodes without a path before the first step. obstacles: why the plan ends before its goal.
+    strategy: empty if the plan has none. reasons: what a trial has measured, and what follows for the strategy.
     """
 
     schema: str
@@ -55,6 +56,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     facts: PlannedFacts
     unreachable_now: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
+    strategy: str = ""
+    reasons: tuple[str, ...] = ()
 
 
 class WorldMoved(InvalidInput):
@@ -69,6 +72,9 @@ def describe(plan: Plan) -> str:
         f"{plan.nodes} nodes, {plan.routes} routes; the cut-over stands at: {plan.standing}.",
         f"Steps of this program: about {duration(own)}. Expected outage: {_outage(plan)}.",
     ]
+    for reason in plan.reasons:
+        chosen = f"Strategy {plan.strategy}: " if plan.strategy else ""
+        lines += _wrapped(f"{chosen}{reason}.", "", "  ")
     if not plan.parts and not plan.obstacles:
         lines.append("Nothing is left to be done for the routes.")
     for number, part in enumerate(plan.parts, 1):

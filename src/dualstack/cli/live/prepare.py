@@ -14,6 +14,7 @@ from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.findings import refuse_unknown
 from dualstack.cli.live.inspect import inspect
 from dualstack.cli.live.measured import settings_of
+from dualstack.cli.live.measured_cloud import measurements_of, refuse_contradicted
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.outcome import print_outcome
 from dualstack.cli.live.plan_document import refuse_moved
@@ -29,6 +30,7 @@ from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps import Barrier, StopController
 from dualstack.plan.strategies.base import Strategy
+from dualstack.plan.strategies.overlap import OVERLAP
 from dualstack.plan.strategies.prepare import JOINED, PREPARE, prepared
 from dualstack.preflight.finding import Finding, PreflightFailed
 from dualstack.preflight.inventory import Inventory
@@ -50,6 +52,7 @@ async def _prepare(
     accept: Sequence[str],
     watch: bool,
     plan: Path | None,
+    profile: Path | None,
     traffic: TrafficSettings | None,
     trigger: bool,
     garden_kubeconfig: Path | None,
@@ -58,6 +61,7 @@ async def _prepare(
     output: str,
     quiet: bool,
 ) -> None:
+    measured = measurements_of(profile)
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(connected(target))
         then: Trigger | None = None
@@ -71,6 +75,8 @@ async def _prepare(
         proven = PROVEN in await change.record.notes()
         if not (prepared(facts) and proven):
             refuse_late(facts)
+            if not facts.begun:
+                refuse_contradicted(measured, OVERLAP.name, gardener=cluster.identity.platform == "gardener")
             await check(change, facts, accept)
             announce(change, facts, PREPARE)
             edit = f", and then make Shoot {then.shoot} dual-stack" if then else ""
