@@ -130,6 +130,13 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
 @click.option("--health-port", type=click.IntRange(1, 65535), help="Serve /healthz and /readyz on this port.")
 @click.option("--end-with-stdin", is_flag=True, hidden=True, help="End when standard input, a pipe, is closed.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="`text`: key=value; `json`: one object a line.",
+)
 @click.option("--debug", is_flag=True, help="Log more.")
 def operator(
     clock_origin: float, clock_speed: float, landscape: str, controllers: tuple[str, ...] | None, **options: Any

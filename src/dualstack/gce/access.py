@@ -53,6 +53,10 @@ class ComputeClients:
             self._clients[digest] = client
         return client
 
+    def all(self) -> list[ComputeClient]:
+        """The clients that were made so far."""
+        return list(self._clients.values())
+
     async def close(self) -> None:
         """Close every client."""
         clients, self._clients = self._clients, {}

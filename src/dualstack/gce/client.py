@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ import msgspec
 
 from dualstack.clock import Clock
 from dualstack.gce.credentials import Anonymous, Credentials
-from dualstack.gce.errors import NotFound, NotReady, RateLimited, Transient, no_answer, refusal
+from dualstack.gce.errors import ComputeRefusal, NotFound, NotReady, RateLimited, Transient, no_answer, refusal
 from dualstack.gce.methods import method_of
 from dualstack.gce.operations import Operations, Resource
 from dualstack.gce.pacing import Pace, QuotaWindows, group_of
@@ -63,6 +64,8 @@ class ComputeClient:
         self._windows = QuotaWindows(clock)
         self._slots = asyncio.Semaphore(CONNECTIONS)
         self._operations = Operations(self, clock)
+        self.calls: Counter[tuple[str, str]] = Counter()
+        """Requests by method and result: `ok`, or the name of the error's class."""
         self.before_change: Callable[[], Awaitable[None]] | None = None
         """Awaited right before a request that changes something is sent; may raise a DualstackError instead."""
 
@@ -167,6 +170,10 @@ class ComputeClient:
         operation = await self._request(method, path, body, identified)
         return await self._operations.finished(operation, call=f"{method} {path}")
 
+    def quota_windows(self) -> Sequence[tuple[str, int, int | None]]:
+        """Each quota that was used: its group, the requests in its present window, and its limit if it is known."""
+        return self._windows.usage()
+
     # -- requests
 
     async def _request(
@@ -188,7 +195,7 @@ class ComputeClient:
                     # While this request waited for a slot, another one may have used up the window.
                     if not self._windows.take(group):
                         continue
-                    return await self._send(method, path, body, query or {})
+                    return await self._counted(method, path, body, query or {})
             except RateLimited as refused:
                 windows += 1
                 if windows >= WINDOWS:
@@ -199,6 +206,18 @@ class ComputeClient:
                 if attempts >= ATTEMPTS:
                     raise
                 await self._clock.sleep(next(delays))
+
+    async def _counted(
+        self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str | None]
+    ) -> Resource:
+        result = "ok"
+        try:
+            return await self._send(method, path, body, query)
+        except ComputeRefusal as refused:
+            result = type(refused).__name__
+            raise
+        finally:
+            self.calls[method_of(method, path).id, result] += 1
 
     async def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str | None]

@@ -79,6 +79,14 @@ class QuotaWindows:
         if known.full(int(now // WINDOW)):
             await self._clock.sleep((known.window + 1) * WINDOW - now)
 
+    def usage(self) -> list[tuple[str, int, int | None]]:
+        """Each group with the requests in its present window, and its limit if it is known."""
+        window = int(self._clock.now() // WINDOW)
+        return [
+            (name, known.count if known.window == window else 0, known.limit)
+            for name, known in list(self._groups.items())
+        ]
+
     def refused(self, group: str, stated: int | None = None) -> None:
         """Record a rateLimitExceeded of the group; `stated` is the limit that the refusal names."""
         known = self._groups.setdefault(group, _Group())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,7 @@ class OperatorOptions:
     garden_kubeconfig: Path | None = None
     """The garden; None: the seed, which `kubeconfig` is."""
     concurrent_syncs: int = SLOTS
+    log_format: str = "text"
     namespaces: tuple[str, ...] = ()
     selector: str = ""
     leader_elect: bool | None = None
@@ -61,11 +62,17 @@ class OperatorOptions:
 
 @asynccontextmanager
 async def assemble(
-    clusters: Clusters, emit: Listener, options: OperatorOptions, before_change: BeforeChange | None = None
+    clusters: Clusters,
+    emit: Listener,
+    options: OperatorOptions,
+    before_change: BeforeChange | None = None,
+    opened: Callable[[ComputeClients], None] | None = None,
 ) -> AsyncIterator[Mapping[str, Controller]]:
-    """The chosen controllers by name; closes their clients at the end."""
+    """The chosen controllers by name; closes their clients at the end. opened: takes the Compute clients."""
     clock = options.clock
     computes = ComputeClients(clock, endpoint=options.compute_endpoint, before_change=before_change)
+    if opened is not None:
+        opened(computes)
     every: dict[str, Controller] = {
         "shoot": ShootController(clusters, clock, emit, rollout=options.rollout),
         "annotations": AnnotationController(clusters, clock, emit),

@@ -23,15 +23,16 @@ from dualstack.kube.client import LightkubeKube, certificate_fault
 from dualstack.kube.connection import find_connection, is_in_pod
 from dualstack.kube.interface import Invalid, NotFound, Unauthenticated, Unavailable
 from dualstack.kube.watching import follow
-from dualstack.model.errors import InvalidInput
+from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import Listener, OperatorReady
 from dualstack.model.kinds import Kind
 from dualstack.operator.assembly import OperatorOptions, assemble
 from dualstack.operator.health import Health, serve_health
 from dualstack.operator.landscape import STANDALONE, refuse_beside_gardener
 from dualstack.operator.leadership import Leadership, own_identity
+from dualstack.operator.metrics import Metrics
 from dualstack.operator.opt_in import OptIn, Selection
-from dualstack.operator.output import EventStream, Metrics, all_of, configure_logging, log_event
+from dualstack.operator.output import EventStream, all_of, configure_logging, log_event
 from dualstack.operator.queue import Key, KeyedQueue
 from dualstack.operator.shoot_nodes import ShootNodes
 from dualstack.operator.watches import Watches
@@ -49,7 +50,7 @@ _STOP_TIMEOUT = 20.0
 
 def run(options: OperatorOptions) -> None:
     """Run until SIGTERM or SIGINT. InvalidInput for options that cannot be used, KubeError without an API server."""
-    configure_logging(debug=options.debug)
+    configure_logging(debug=options.debug, form=options.log_format)
     with suppress(asyncio.CancelledError):
         asyncio.run(_run(options))
 
@@ -83,7 +84,7 @@ async def _run(options: OperatorOptions) -> None:
 async def _operate(options: OperatorOptions) -> None:
     connections = _connections(options)
     async with AsyncExitStack() as stack:
-        health, metrics = Health(), Metrics()
+        health, metrics = Health(), Metrics(options.clock)
         beat = asyncio.create_task(health.beat())
         stack.callback(beat.cancel)
         if options.metrics_port is not None:
@@ -101,14 +102,20 @@ async def _operate(options: OperatorOptions) -> None:
         access = ShootAccess(seed, connect)
         stack.push_async_callback(access.close)
         clusters = Clusters(garden=garden, seed=seed, shoot=access.of)
-        controllers = await stack.enter_async_context(assemble(clusters, emit, options, before_change))
+        controllers = await stack.enter_async_context(
+            assemble(clusters, emit, options, before_change, metrics.count_calls)
+        )
         selection = Selection.parse(options.selector, options.namespaces)
         opt_in = OptIn(clusters, selection, stands_alone=options.landscape == STANDALONE)
 
         async def reconcile(key: Key) -> float | None:
             if not await opt_in.allows(key):
                 return opt_in.recheck(key)
-            return await controllers[key.controller].reconcile(key.name, key.namespace)
+            try:
+                return await controllers[key.controller].reconcile(key.name, key.namespace)
+            except DualstackError as error:
+                metrics.failed(key, error)
+                raise
 
         queue = KeyedQueue(reconcile, options.clock, metrics.outcome, options.concurrent_syncs)
         nodes = ShootNodes(access, queue.add, opt_in.includes)

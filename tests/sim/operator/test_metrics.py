@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 
 from dualstack.model.errors import InvalidInput
-from dualstack.operator.output import Metrics
+from dualstack.operator.metrics import Metrics
 
 
 def test_metrics_are_served_until_stopped(unused_tcp_port: int) -> None:

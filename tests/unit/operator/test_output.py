@@ -19,7 +19,8 @@ from dualstack.model.events import (
     StepStarted,
     decode,
 )
-from dualstack.operator.output import EventStream, Metrics, all_of
+from dualstack.operator.metrics import Metrics
+from dualstack.operator.output import EventStream, all_of
 from dualstack.operator.queue import Key
 
 EVENTS: list[AnyEvent] = [
@@ -71,7 +72,7 @@ def test_metrics_follow_the_events() -> None:
     assert 'dualstack_phase{phase="dns",shoot="s"} 1.0' in text
     assert 'dualstack_phase{phase="roll-out",shoot="s"} 0.0' in text
     assert 'dualstack_steps_total{result="failed",shoot="s",step="restart-coredns"} 1.0' in text
-    assert 'dualstack_nodes{shoot="s",stack="single"} 1.0' in text
+    assert 'dualstack_nodes{shoot="s",state="route"} 1.0' in text
     assert 'dualstack_routes_left{shoot="s"} 1.0' in text
     assert 'dualstack_reconciles_total{controller="shoot",result="Succeeded"} 1.0' in text
     metrics.event(PhaseFinished(at=6.0, shoot="s", phase="dns"))
