@@ -16,6 +16,8 @@ from dualstack_sim.compute.project.quotas import Limits
 from tests.storm.outcomes import faults
 from tests.storm.world import LONGEST, StormWorld, storm_world, virtually
 
+pytestmark = pytest.mark.slow
+
 FORBIDDEN = {"status": 403, "reason": "forbidden", "message": "Required 'compute.x' permission for 'x'"}
 EXHAUSTED = {
     "status": 403,
@@ -64,7 +66,7 @@ def test_p25_an_outage_begins_only_with_proved_headroom(rule: dict[str, Any]) ->
     virtually(main)
 
 
-@pytest.mark.parametrize(("nodes", "limit"), [(5, 4), pytest.param(120, 119, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("nodes", "limit"), [(5, 4), (120, 119)])
 def test_p25_the_quota_of_aliases_is_tried_for_all_nodes_on_a_few_vms(nodes: int, limit: int) -> None:
     async def main() -> None:
         quotas = Limits(aliases_per_network=limit)
@@ -95,12 +97,12 @@ def test_p25_a_kill_leaves_nothing_of_the_trial(step: str, after: float) -> None
     virtually(main)
 
 
-@pytest.mark.parametrize("k1", ["deny", pytest.param("allow", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("k1", ["deny", "allow"])
 @pytest.mark.parametrize(
     "rule",
     [
         NO_ALIAS | {"nth": 3},
-        pytest.param(NO_RANGE | {"nth": 4, "count": 1}, marks=pytest.mark.slow),
+        NO_RANGE | {"nth": 4, "count": 1},
         NO_RANGE | {"nth": 4},
         {"method": "subnetworks.patch", "nth": 4, "quota": FEWER_ALIASES},
     ],
@@ -128,8 +130,8 @@ def test_p30_every_node_is_served_again_within_a_minute(rule: dict[str, Any], k1
     [
         {"method": "instances.updateNetworkInterface", "count": 2, "errorBefore": {"status": 400, "reason": "invalid"}},
         {"method": "instances.updateNetworkInterface", "nth": 3, "errorBefore": {"status": 400, "reason": "invalid"}},
-        pytest.param({"method": "subnetworks.patch", "nth": 4, "quota": FEWER_ALIASES}, marks=pytest.mark.slow),
-        pytest.param(NO_RANGE | {"nth": 2, "count": 1}, marks=pytest.mark.slow),
+        {"method": "subnetworks.patch", "nth": 4, "quota": FEWER_ALIASES},
+        NO_RANGE | {"nth": 2, "count": 1},
         NO_RANGE | {"nth": 4, "count": 1},
         {"method": "routes.delete", "errorBefore": FORBIDDEN},
     ],

@@ -12,7 +12,7 @@ import pytest
 from tests.contract.schema import error_faults
 from tests.sim.compute.cloud import REGION, ZONE, Cloud, running
 
-pytestmark = pytest.mark.usefixtures("nothing_unforeseen")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_unforeseen")]
 
 PROJECT = "/compute/v1/projects/proj-1"
 TIMEOUT = 10.0

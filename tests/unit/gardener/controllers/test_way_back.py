@@ -19,6 +19,8 @@ from dualstack.model.kinds import Manifest
 from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.types import ResourceType
 
+pytestmark = pytest.mark.slow
+
 MIGRATING_BACK = (NODES, "True", "NodesMigrating", "Node pod CIDRs are currently migrated to target network stack.")
 GOLDEN_BACK = [MIGRATING_BACK, (NODES, None, None, None)]
 S4, P4, D4 = "100.64.0.0/13", "100.96.0.0/11", "100.64.0.10"
@@ -314,7 +316,6 @@ class Deadly(list[tuple[str, str, str]]):
             raise Killed
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_killed_before_any_write_of_the_way_back_it_finishes() -> None:
     migration = await _finished()
