@@ -18,6 +18,7 @@ from dualstack.gce.methods import CUT_OVER, METHODS, permissions
 from dualstack.operator.rights import GARDEN, HOME, LANDSCAPES, RIGHTS, SEED, SHOOT, rules
 from dualstack.trial.estimate import methods_of
 from dualstack.trial.experiments.registry import EXPERIMENTS
+from tests.deploy.crds import crds
 
 ROOT = Path(__file__).parents[2]
 HELM = ROOT / "tests/deploy/go/build/helm"
@@ -43,7 +44,7 @@ MANIFESTS: Mapping[str, tuple[str, ...]] = {
 
 def generated() -> dict[str, str]:
     """Path and content of each file that the code determines."""
-    return {**_rights(), **_roles()}
+    return {**_rights(), **_roles(), **_definitions()}
 
 
 def rendered(path: str) -> str:
@@ -97,6 +98,11 @@ def _roles() -> dict[str, str]:
         )
         for name, (title, description, needed) in roles.items()
     }
+
+
+def _definitions() -> dict[str, str]:
+    """A file for each CustomResourceDefinition."""
+    return {f"deploy/crds/{name}.yaml": HEAD + _dump(definition) for name, definition in crds().items()}
 
 
 def _dump(document: Any) -> str:

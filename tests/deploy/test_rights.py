@@ -12,12 +12,12 @@ import pytest
 
 from dualstack.cli.rehearsal.processes import running
 from dualstack.clock import ScaledClock
-from dualstack.gardener.model.kinds import SHOOT
+from dualstack.gardener.model.kinds import CUSTOM_KINDS, SHOOT
 from dualstack.gardener.model.names import DNS_MIGRATION, ENABLED, NODES_MIGRATION
 from dualstack.gardener.model.shoot import load_shoot
 from dualstack.kube.connection import find_connection
 from dualstack.model.json_path import dig
-from dualstack.model.kinds import SECRET, Manifest
+from dualstack.model.kinds import IP_POOL, SECRET, Manifest
 from dualstack.operator import process
 from dualstack.operator.assembly import OperatorOptions
 from dualstack.operator.landscape import CONTROLLERS, STANDALONE
@@ -27,6 +27,7 @@ from dualstack_sim.kube.server import create_app
 from dualstack_sim.world.gardener.credentials import shoot_access
 from dualstack_sim.world.serve import WorldOptions, start
 from tests.deploy.requests import Request, recorded
+from tests.deploy.schemas import refusals
 from tests.sim.infrastructure.scene import scene
 from tests.support.loopback import kubeconfig, on_loopback
 from tests.support.manifests import opted_in
@@ -122,6 +123,8 @@ async def test_x6_the_rights_of_a_standalone_landscape_are_what_a_migration_requ
             async with running(process._operate(options)):
                 await asyncio.sleep(5.0)
                 await migrate(user, shoot)
+        objects = [each for kind in CUSTOM_KINDS if kind != IP_POOL for each in (await user.list(kind)).items]
+    assert [fault for each in objects for fault in refusals(each)] == []
     judge(seen, "standalone", {user.url: ("garden", "seed", "shoot")})
 
 
