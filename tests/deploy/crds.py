@@ -115,7 +115,7 @@ status.resources[] apiVersion string,kind string,namespace string,name string
 }
 """By resource: path and type of each field, `[]` for lists; the fields of the entries of a list after commas."""
 
-TYPED = {
+TYPED: dict[tuple[str, str], type[msgspec.Struct]] = {
     ("shoots", "spec.provider.infrastructureConfig"): InfrastructureConfig,
     ("infrastructures", "spec.providerConfig"): InfrastructureConfig,
     ("infrastructures", "status.providerStatus"): InfrastructureStatus,

@@ -37,9 +37,11 @@ def test_x6_the_roles_of_the_manifests_equal_the_table_of_rights(landscape: str)
     roles = {each["metadata"]["name"]: each for each in objects(landscape) if each["kind"] == "ClusterRole"}
     expected = {f"dualstack-operator-{api}": rules(landscape, (api,)) for api in LANDSCAPES[landscape]}
     assert {name: role["rules"] for name, role in roles.items()} == expected
+    (home,) = (each for each in objects(landscape) if each["kind"] == "Role")
+    assert (home["metadata"]["namespace"], home["rules"]) == ("dualstack", rules(landscape, ("home",)))
     bound = {each["roleRef"]["name"]: each["subjects"] for each in objects(landscape) if "roleRef" in each}
     subject = {"kind": "ServiceAccount", "name": "dualstack-operator", "namespace": "dualstack"}
-    assert {name: bound[name] for name in roles} == {name: [subject] for name in roles}
+    assert bound == {name: [subject] for name in (*roles, "dualstack-operator")}
 
 
 def test_x6_the_role_in_a_shoot_equals_the_table_of_rights() -> None:
@@ -81,6 +83,7 @@ def test_x6_the_command_of_the_pod_is_one_that_the_operator_takes(landscape: str
     taken = operator.make_context("operator", list(container["args"])).params
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert taken["landscape"] == landscape
+    assert (taken["leader_elect"], taken["lease_namespace"]) == (True, "dualstack")
     assert (taken["health_port"], taken["metrics_port"]) == (ports["health"], ports["metrics"])
     for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
         assert container[probe]["httpGet"] == {"path": path, "port": "health"}

@@ -12,7 +12,7 @@ import pytest
 
 from dualstack.cli.rehearsal.processes import running
 from dualstack.clock import ScaledClock
-from dualstack.gardener.model.kinds import CUSTOM_KINDS, SHOOT
+from dualstack.gardener.model.kinds import CLOUD_PROFILE, CUSTOM_KINDS, SHOOT
 from dualstack.gardener.model.names import DNS_MIGRATION, ENABLED, NODES_MIGRATION
 from dualstack.gardener.model.shoot import load_shoot
 from dualstack.kube.connection import find_connection
@@ -34,6 +34,7 @@ from tests.support.manifests import opted_in
 from tests.support.virtual_time import EPOCH
 
 EXAMPLE = Path(__file__).parents[2] / "examples/shoot.yaml"
+GARDEN_KINDS = (SHOOT, CLOUD_PROFILE)
 ADVICE = "edit src/dualstack/operator/rights.py, then: python -m tests.deploy.generate"
 
 
@@ -74,6 +75,8 @@ async def test_x6_the_rights_beside_gardener_are_what_a_migration_requests(tmp_p
             strategy="compressed",
             rollout="manual",
             events=None,
+            leader_elect=True,
+            lease_namespace="default",
             clock=WorldClock(EPOCH),
         )
         with recorded() as seen:
@@ -82,7 +85,7 @@ async def test_x6_the_rights_beside_gardener_are_what_a_migration_requests(tmp_p
                 async with asyncio.timeout(7200.0):
                     while not migrated(made.infrastructure()):
                         await made.clock.sleep(10.0)
-    judge(seen, "gardener", {made.kubernetes_url: ("seed",), shoot: ("shoot",)})
+    judge(seen, "gardener", {made.kubernetes_url: ("seed", "home"), shoot: ("shoot",)})
 
 
 def migrated(infrastructure: Manifest) -> bool:
@@ -108,13 +111,19 @@ async def test_x6_the_rights_of_a_standalone_landscape_are_what_a_migration_requ
     async with AsyncExitStack() as stack:
         world = await start(WorldOptions(cluster=shoot, nodes=None, seed=1, faults=None, clock=clock), stack)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        user = KubeApi(find_connection(Path(world["kubeconfig"])).cluster.server, session)
+        files = {"garden": "gardenKubeconfig", "seed": "seedKubeconfig", "shoot": "kubeconfig"}
+        apis = {
+            name: KubeApi(find_connection(Path(world[file])).cluster.server, session) for name, file in files.items()
+        }
         options = OperatorOptions(
-            kubeconfig=Path(world["kubeconfig"]),
+            kubeconfig=Path(world["seedKubeconfig"]),
+            garden_kubeconfig=Path(world["gardenKubeconfig"]),
             compute_endpoint=world["computeEndpoint"],
             strategy="overlap",
             rollout="auto",
             events=None,
+            leader_elect=True,
+            lease_namespace="default",
             clock=clock,
             landscape=STANDALONE,
             controllers=CONTROLLERS,
@@ -122,10 +131,16 @@ async def test_x6_the_rights_of_a_standalone_landscape_are_what_a_migration_requ
         with recorded() as seen:
             async with running(process._operate(options)):
                 await asyncio.sleep(5.0)
-                await migrate(user, shoot)
-        objects = [each for kind in CUSTOM_KINDS if kind != IP_POOL for each in (await user.list(kind)).items]
+                await migrate(apis["garden"], shoot)
+        kinds = {
+            "garden": GARDEN_KINDS,
+            "seed": [kind for kind in CUSTOM_KINDS if kind not in (*GARDEN_KINDS, IP_POOL)],
+        }
+        objects = [
+            each for name, group in kinds.items() for kind in group for each in (await apis[name].list(kind)).items
+        ]
     assert [fault for each in objects for fault in refusals(each)] == []
-    judge(seen, "standalone", {user.url: ("garden", "seed", "shoot")})
+    judge(seen, "standalone", {api.url: (name, "home") if name == "seed" else (name,) for name, api in apis.items()})
 
 
 async def migrate(user: KubeApi, shoot: Manifest) -> None:

@@ -111,6 +111,9 @@ machinedeployments   | shoot          | list patch      | requests the replaceme
 machinedeployments   | worker         | get list ~create ~patch | one for each pool and zone; created for a new pool
 machineclasses       | shoot          | list            | whether new machines will be dual-stack
 machineclasses       | worker         | get list patch ~create | network interfaces; created for a new pool
+[home coordination.k8s.io]
+leases               | *              | ~create         | leader election; created by the first process of all
+leases =dualstack-operator | *        | get patch       | leader election
 [shoot]
 nodes                | shoot infrastructure | list      | pod CIDRs and conditions
 nodes                | shoot          | watch           | a migration continues when a Node changes
