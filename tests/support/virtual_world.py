@@ -50,6 +50,8 @@ class Owner:
     seen: list[tuple[float, str, str]] = field(default_factory=list)
     """lastOperation of the Shoot over time: seconds since the edit, state and description."""
     begun: float = 0.0
+    errors: list[str] = field(default_factory=list)
+    """The descriptions of all `lastErrors` so far."""
 
     async def shoot(self) -> Manifest:
         found = await self.kube.get(gardener_kinds.SHOOT, self.name, self.garden)
@@ -58,13 +60,13 @@ class Owner:
         entry = (last["state"], last["description"])
         if not self.seen or self.seen[-1][1:] != entry:
             self.seen.append((round(self.clock.now() - self.begun, 1), *entry))
+        for error in found["status"].get("lastErrors") or ():
+            if error["description"] not in self.errors:
+                self.errors.append(error["description"])
         return found
 
-    async def edit(self, *families: str, **annotations: str | None) -> None:
-        """Edit the families, or annotate the Shoot; `_` in a name stands for the prefix `dualstack.dev/`."""
-        change: Manifest = {"spec": {"networking": {"ipFamilies": list(families)}}} if families else {}
-        if annotations:
-            change["metadata"] = {"annotations": annotations}
+    async def edit(self, *families: str) -> None:
+        change: Manifest = {"spec": {"networking": {"ipFamilies": list(families)}}}
         await self.kube.patch(gardener_kinds.SHOOT, self.name, change, self.garden)
 
     async def annotate(self, name: str, value: str | None) -> None:

@@ -12,7 +12,7 @@ from dualstack.gardener.controllers.infrastructure.record import InfrastructureR
 from dualstack.gardener.model import infrastructure
 from dualstack.gardener.model.names import NOTE
 from dualstack.model import cidr
-from dualstack.plan.facts import ControllerFacts, SavedRoute
+from dualstack.plan.facts import KEPT, ControllerFacts, SavedRoute
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class GardenerPlatform:
     namespace: str
     record: InfrastructureRecord
     manager: CloudControllerManager
+    keeps_controller: bool = False
+    """Whether cloud-controller-manager goes on to create routes, as while a Shoot is prepared."""
 
     async def members(self) -> tuple[Member, ...]:
         """One for each Machine and each Node.
@@ -61,10 +63,13 @@ class GardenerPlatform:
         await self.record.annotate(NOTE + name, value)
 
     async def route_controller(self) -> ControllerFacts:
+        if self.keeps_controller and not await self.manager.is_stopped():
+            return KEPT
         return await self.manager.observe()
 
     async def stop_route_controller(self) -> None:
-        await self.manager.stop()
+        if not self.keeps_controller:
+            await self.manager.stop()
 
     async def restore_route_controller(self) -> None:
         await self.manager.restore()

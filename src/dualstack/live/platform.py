@@ -15,9 +15,7 @@ from dualstack.live.record import Record
 from dualstack.live.route_controller import RouteController
 from dualstack.model.errors import GateFailed
 from dualstack.model.kinds import NODE, Manifest
-from dualstack.plan.facts import ControllerFacts, SavedRoute
-
-KEPT = ControllerFacts(replicas=1, pods=1, ignored=False, kept=True)
+from dualstack.plan.facts import KEPT, ControllerFacts, SavedRoute
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from typing import Any
 
 from dualstack.gardener.controllers.extension import is_pending, operation_of
 from dualstack.gardener.model.annotations import own
-from dualstack.gardener.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
-from dualstack.gardener.model.names import OPERATION, RECONCILE
+from dualstack.gardener.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
+from dualstack.gardener.model.names import ENABLED, OPERATION, PREPARE, PREPARED, RECONCILE
 from dualstack.gardener.model.shoot import technical_id
 from dualstack.gardener.render.cni import CNIS
 from dualstack.kube.watching import Handle
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.operator.queue import Key
 from dualstack.operator.shoot_nodes import ShootNodes
@@ -78,7 +79,7 @@ class ExtensionInterest:
         known = self._seen.get(uid)
         self._seen[uid] = mark
         if known is None:
-            return is_pending(found)
+            return is_pending(found) or PREPARED in (found["metadata"].get("annotations") or {})
         # `migrate` and `restore` stay until they are done, so that status writes show them again.
         return operation == RECONCILE or (mark != known and mark != (None, False))
 
@@ -110,6 +111,26 @@ class AnnotationInterest:
         self._seen.pop(found["metadata"].get("uid", ""), None)
 
 
+class PreparationInterest:
+    """The Infrastructure of a Shoot is looked at when the Shoot asks to be prepared, or no longer does, and when it is
+    first seen with the note of a preparation."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[Any, ...]] = {}
+
+    def wakes(self, cluster: Manifest) -> bool:
+        """Whether the event of a Cluster is a reason."""
+        shoot = dig(cluster, "spec", "shoot") or {}
+        mark = (dig(shoot, "metadata", "annotations", PREPARE), dig(shoot, "metadata", "annotations", ENABLED))
+        known = self._seen.get(cluster["metadata"]["name"])
+        self._seen[cluster["metadata"]["name"]] = mark
+        return mark[0] is not None if known is None else known != mark
+
+    def forget(self, cluster: Manifest) -> None:
+        """Forget a deleted Cluster."""
+        self._seen.pop(cluster["metadata"]["name"], None)
+
+
 class Watches:
     """The kinds that the controllers of these names watch, and the keys that their changes add.
 
@@ -125,12 +146,20 @@ class Watches:
         self._shoots = ShootInterest(includes)
         self._extensions = ExtensionInterest()
         self._annotations = AnnotationInterest()
+        self._preparations = PreparationInterest()
 
     def handlers(self) -> Mapping[Kind, Handle]:
         """The watched kinds with their handlers: Shoots in the garden, all others in the seed."""
         of_shoot: dict[Kind, Handle] = {SHOOT: self._shoot} if "shoot" in self._controllers else {}
         extensions = [kind for kind, controller in EXTENSIONS.items() if controller in self._controllers]
-        return {**of_shoot, **dict.fromkeys(extensions, self._extension)}
+        of_cluster: dict[Kind, Handle] = {CLUSTER: self._cluster} if "infrastructure" in self._controllers else {}
+        return {**of_shoot, **of_cluster, **dict.fromkeys(extensions, self._extension)}
+
+    def _cluster(self, change: str | None, found: Manifest) -> None:
+        if change == "DELETED":
+            self._preparations.forget(found)
+        elif self._preparations.wakes(found):
+            self._add(Key("infrastructure", found["metadata"]["name"], found["spec"]["shoot"]["metadata"]["name"]))
 
     def _shoot(self, change: str | None, found: Manifest) -> None:
         if change == "DELETED":

@@ -107,6 +107,10 @@ class ControllerFacts:
         return self.replicas == 0 and self.pods == 0 and self.ignored
 
 
+KEPT = ControllerFacts(replicas=1, pods=1, ignored=False, kept=True)
+"""It creates routes, and is to go on with that."""
+
+
 @dataclass(frozen=True, slots=True)
 class DecoyFacts:
     """The state of the decoy check (`dualstack.plan.strategies.decoys`).

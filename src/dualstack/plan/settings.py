@@ -6,7 +6,7 @@ Why each wait has its length: docs/reference/cut-over.md#barriers.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,12 @@ class Settings:
     urgent_backoff: float = 5.0
     """Longest wait before a failed step is planned again while nodes are unreachable, or before all ways to serve them
     are tried again."""
+
+    def of_prepared(self) -> Settings:
+        """For a cluster whose aliases every host has known for long: without the soak, and with fewer batches of
+        deleted routes, so that the migration fits into the ten minutes for which gardenlet waits
+        (docs/reference/gardener.md#wait-times)."""
+        return replace(self, soak_aliases=0.0, delete_shares=(0.25, 1.0))
 
     def batch(self, nodes: int, done: int) -> int:
         """Number of VMs that are changed together next when `done` of `nodes` are."""

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from dualstack.live.platform import KEPT
 from dualstack.live.state import standing
 from dualstack.model.errors import Unsupported
 from dualstack.plan import gates
-from dualstack.plan.facts import NO_NETWORK, ControllerFacts, CutoverFacts
+from dualstack.plan.facts import KEPT, NO_NETWORK, ControllerFacts, CutoverFacts
 from dualstack.plan.forecast import forecast
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.finish import FINISH

@@ -153,6 +153,15 @@ class Scene:
         self.store.patch(gardener_kinds.CLUSTER, self.namespace, {"spec": {"shoot": shoot}})
         self.request()
 
+    def annotate(self, name: str, value: str | None) -> None:
+        """Annotate the Shoot, and write the Cluster, as gardenlet does in its next reconcile."""
+        namespace = self.world.shoot["metadata"]["namespace"]
+        change = {"metadata": {"annotations": {name: value}}}
+        shoot = self.store.patch(gardener_kinds.SHOOT, self.shoot, change, namespace)
+        cluster = self.store.get(gardener_kinds.CLUSTER, self.namespace)
+        assert cluster is not None
+        self.store.upsert(gardener_kinds.CLUSTER, {**cluster, "spec": {**cluster["spec"], "shoot": shoot}})
+
     def request(self) -> None:
         """Request a reconcile with Gardener's annotations."""
         annotations = {

@@ -20,12 +20,11 @@ from dualstack.cli.live.waiting import REMIND_EVERY
 from dualstack.cli.words import duration
 from dualstack.live.advice import next_steps
 from dualstack.live.lease import DURATION
-from dualstack.live.platform import KEPT
 from dualstack.live.state import NodeState, Standing, node_states, standing
 from dualstack.live.work_report import Working, working
 from dualstack.model.errors import ComputeError, GateFailed, KubeError
 from dualstack.plan.costs import estimate
-from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.facts import KEPT, CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.finish import FINISH
 from dualstack.plan.strategies.prepare import PREPARE

@@ -12,6 +12,7 @@ from dualstack.gardener.model.names import (
     ENABLED,
     INTERNAL_SUBNET,
     OVERLAP_UNSUPPORTED,
+    PREPARE,
     STRATEGY,
 )
 from dualstack.plan.strategies import AUTO, STRATEGIES, UPSTREAM_HINT
@@ -26,6 +27,7 @@ _SHOOT: dict[str, tuple[str, ...]] = {
     STRATEGY: (*STRATEGIES, AUTO),
     DRILL: ("true", "false"),
     DECOYS: ("true", "false"),
+    PREPARE: ("true", "false"),
     CUT_OVER: (BACK,),
     INTERNAL_SUBNET: (IPV4,),
 }

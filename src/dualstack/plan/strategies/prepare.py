@@ -7,6 +7,7 @@ or the route to the same VM. The controller that then deletes the routes loses n
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 from dualstack.plan import gates
@@ -57,6 +58,11 @@ def prepared(facts: CutoverFacts) -> bool:
     """Whether flag, range and all aliases are in place; what other hosts know of them does not show."""
     flag = facts.subnet.overlap_flag or not facts.routes
     return facts.range_present and flag and bool(facts.pod_cidr_of) and not facts.without_alias
+
+
+def mark(facts: CutoverFacts) -> str:
+    """The nodes and their pod CIDRs, as one word: whether the same nodes are there as when it was written."""
+    return hashlib.sha256(repr(sorted(facts.pod_cidr_of.items())).encode()).hexdigest()[:16]
 
 
 _RULES = (clean, decoys.remove_unneeded, _await_routes, *TO_RANGE, _repeat, aliases, _known)

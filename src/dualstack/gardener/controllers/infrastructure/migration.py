@@ -26,7 +26,7 @@ from dualstack.gardener.controllers.infrastructure.subnets import Subnets
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.model.annotations import BACK, no_way_to_routes
 from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE
-from dualstack.gardener.model.names import CUT_OVER, DECOYS, NOTE, OVERLAP_UNSUPPORTED
+from dualstack.gardener.model.names import CUT_OVER, DECOYS, NOTE, OVERLAP_UNSUPPORTED, PREPARED
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.platform import GardenerPlatform
 from dualstack.gce import ComputeClient
@@ -44,6 +44,7 @@ from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.strategies import AUTO, STRATEGIES, choose
 from dualstack.plan.strategies.back import irreversible, way_back
 from dualstack.plan.strategies.base import Strategy
+from dualstack.plan.strategies.prepare import mark, prepared
 from dualstack.preflight.finding import Finding, PreflightFailed
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.reading import Preflight
@@ -105,7 +106,7 @@ class Migration:
                 raise GateFailed(f"{error}; {onward}") from error
 
     async def _forward(self) -> None:
-        facts = await self._cut_over(self.emit).observe()
+        facts = await self.cut_over().observe()
         if facts.disproved:  # nodes may be unreachable, and nothing depends on what was shown not to work
             with self.reporter.phase("cut-over"):
                 await self._carry_out(choose("overlap"))
@@ -132,20 +133,33 @@ class Migration:
     async def _carry_out(self, strategy: Strategy) -> None:
         """Run the cut-over, and keep what its error means for the next attempt."""
         try:
-            await self._measured(lambda cut_over: cut_over.forward(strategy, self._requested_back))
+            soaked = await self._soaked()
+            await self._measured(lambda cut_over: cut_over.forward(strategy, self._requested_back), soaked=soaked)
         except DirectionChanged:
             raise
         except DualstackError as error:
             with suppress(DualstackError):
                 if isinstance(error, Unsupported):
                     await self.record.annotate(OVERLAP_UNSUPPORTED, error.because)
-                    await self._cut_over(self.emit).end_trial()
+                    await self.cut_over().end_trial()
                 elif needs_reason(error, strategy):
                     await self._halt.set(error)
             await self._announce("CutOverStopped", str(error), kind="Warning")
             raise
         await self.record.annotate(BEGUN_WITH, None)
+        await self.record.forget_preparation()
         await self._halt.clear()
+
+    async def _soaked(self) -> bool:
+        """Whether a preparation has proven the alias of every node that is there now, after the soak."""
+        known = await self.record.annotation(PREPARED)
+        facts = await self.cut_over().observe()
+        return known == mark(facts) and prepared(facts)
+
+    async def check(self, strategy: Strategy, facts: CutoverFacts) -> None:
+        """Raise PreflightFailed if anything stops the strategy; announce the risks."""
+        inventory = await self.preflight.read(facts)
+        await self._report(run_checks(replace(inventory, strategy=strategy)), facts)
 
     async def _report(self, findings: list[Finding], facts: CutoverFacts) -> None:
         """Raise PreflightFailed if anything blocks; announce the risks, once for each generation of the Shoot.
@@ -201,7 +215,7 @@ class Migration:
         )
 
     async def _return_to_routes(self, why: str, redirection: Redirection | None) -> None:
-        facts = await self._cut_over(self.emit).observe()
+        facts = await self.cut_over().observe()
         strategy = way_back()
         if strategy.next_transition(facts, self.settings) is None:
             return
@@ -221,13 +235,13 @@ class Migration:
 
     async def _requested_back(self) -> str | None:
         """The request for the way back in the current Shoot; None without one."""
-        annotations = (await self._shoot_now())["metadata"].get("annotations") or {}
+        annotations = (await self.shoot_now())["metadata"].get("annotations") or {}
         return f"annotation {CUT_OVER}: {BACK} requests the way back" if annotations.get(CUT_OVER) == BACK else None
 
     async def _back_annotation_removed(self) -> str | None:
         return None if await self._requested_back() else f"annotation {CUT_OVER}: {BACK} was removed"
 
-    async def _shoot_now(self) -> Manifest:
+    async def shoot_now(self) -> Manifest:
         cluster = await self.clusters.seed.get(CLUSTER, self.desired.ns)
         if cluster is None:
             raise NotFound(f"Cluster {self.desired.ns} is gone")
@@ -275,8 +289,8 @@ class Migration:
         cost = describe_outage(strategy, facts, self.settings)
         await self._announce("StrategyChosen", f"{choice.strategy}: {choice.reason}. {cost}")
 
-    async def _measured(self, run: Callable[[CutOver], Awaitable[None]]) -> None:
-        """Run one direction, then announce each outage that it measured."""
+    async def _measured(self, run: Callable[[CutOver], Awaitable[None]], *, soaked: bool = False) -> None:
+        """Run one direction, then announce each outage that it measured. soaked: every host knows the aliases."""
         measured: list[OutageMeasured] = []
 
         def emit(event: AnyEvent) -> None:
@@ -284,7 +298,8 @@ class Migration:
                 measured.append(event)
             self.emit(event)
 
-        await run(self._cut_over(emit))
+        cut_over = self.cut_over(emit)
+        await run(replace(cut_over, settings=self.settings.of_prepared()) if soaked else cut_over)
         for outage in measured:
             await self._announce("OutageMeasured", outage.detail)
 
@@ -301,14 +316,20 @@ class Migration:
     def _manager(self) -> CloudControllerManager:
         return CloudControllerManager(self.clusters.seed, self.clock, self.desired.ns)
 
-    def _cut_over(self, emit: Listener) -> CutOver:
+    def cut_over(self, emit: Listener | None = None, *, keeps_controller: bool = False) -> CutOver:
+        """The cut-over, with events to `emit` instead of the listener of this migration.
+
+        keeps_controller: cloud-controller-manager goes on to create routes.
+        """
         return CutOver(
             compute=self.compute,
             cluster=self.desired.cluster,
-            platform=GardenerPlatform(self.clusters, self.desired.ns, self.record, self._manager),
+            platform=GardenerPlatform(
+                self.clusters, self.desired.ns, self.record, self._manager, keeps_controller=keeps_controller
+            ),
             decoys=self.decoys,
             clock=self.clock,
-            emit=emit,
+            emit=emit or self.emit,
             settings=self.settings,
         )
 

@@ -10,7 +10,13 @@ from typing import Any
 from dualstack.clock import Clock
 from dualstack.cutover.decoys import Decoys
 from dualstack.gardener.clusters import Clusters
-from dualstack.gardener.controllers.extension import INFRASTRUCTURE_EXTENSION, ExtensionReconciler, Lifecycle
+from dualstack.gardener.controllers.extension import (
+    INFRASTRUCTURE_EXTENSION,
+    ExtensionReconciler,
+    Lifecycle,
+    is_failed,
+    is_pending,
+)
 from dualstack.gardener.controllers.infrastructure.deletion import (
     InfrastructureDeletion,
     delete_terraform_leftovers,
@@ -19,17 +25,19 @@ from dualstack.gardener.controllers.infrastructure.deletion import (
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.controllers.infrastructure.flow import InfrastructureFlow, check_config
 from dualstack.gardener.controllers.infrastructure.migration import Migration
+from dualstack.gardener.controllers.infrastructure.preparation import Preparation, is_requested
 from dualstack.gardener.controllers.infrastructure.progress import MigrationProgress
 from dualstack.gardener.controllers.infrastructure.record import Fields, InfrastructureRecord
 from dualstack.gardener.controllers.infrastructure.subnets import Subnets
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.model.guest_agent import evidence
-from dualstack.gardener.model.kinds import OPERATING_SYSTEM_CONFIG
-from dualstack.gardener.model.names import DECOYS, DRILL, STRATEGY
+from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE, OPERATING_SYSTEM_CONFIG
+from dualstack.gardener.model.names import DECOYS, DRILL, PREPARED, STRATEGY
 from dualstack.gardener.model.shoot import NetworkingStatus, ShootView
 from dualstack.gce import ComputeClient, ComputeClients
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import Listener
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import SECRET, Manifest
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies import AUTO, DEFAULT, STRATEGIES, validate
@@ -72,22 +80,26 @@ class InfrastructureController:
         )
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
-        """One reconcile, as `ExtensionReconciler.reconcile`."""
-        return await self._protocol.reconcile(name, namespace)
+        """One reconcile, as `ExtensionReconciler.reconcile`; then what the annotation `prepare` wants, if anything."""
+        again = await self._protocol.reconcile(name, namespace)
+        return again if again is not None else await self._prepare(name, namespace)
+
+    async def _prepare(self, name: str, namespace: str) -> float | None:
+        """Prepare the Shoot, or undo that, while no reconcile is requested."""
+        found = await self._kube.get(INFRASTRUCTURE, name, namespace)
+        shoot = dig(await self._kube.get(CLUSTER, namespace), "spec", "shoot")
+        if found is None or shoot is None or is_pending(found) or is_failed(shoot):
+            return None
+        noted = dig(found, "metadata", "annotations", PREPARED) is not None
+        if not noted and not is_requested(_as_published(ShootView.of(shoot), found)):
+            return None
+        return await Preparation(await self._migration(found, shoot, self._emit)).run()
 
     async def _act(self, infrastructure: Manifest, shoot: Manifest) -> Fields:
-        view = _as_published(ShootView.of(shoot), infrastructure)
-        compute = await self._compute(infrastructure)
-        strategy = view.annotations.get(STRATEGY, self._strategy)
-        if strategy not in (*STRATEGIES, AUTO):
-            strategy = self._strategy  # the finding of the annotation stops whatever has not begun
-        guest_agent = ""
-        with suppress(DualstackError):  # then the finding guest-agent says that nothing shows it
-            guest_agent = evidence(await self._kube.list(OPERATING_SYSTEM_CONFIG, view.technical_id))
         progress = MigrationProgress(self._emit, self._clock)
         async with progress.shown(partial(self._protocol.show, infrastructure)):
-            flow = self._flow(infrastructure, view, compute, strategy, guest_agent, progress.listen)
-            fields = await flow.run()
+            migration = await self._migration(infrastructure, shoot, progress.listen)
+            fields = await _flow(infrastructure, migration).run()
         await delete_terraform_leftovers(
             self._kube, infrastructure["metadata"]["name"], infrastructure["metadata"]["namespace"]
         )
@@ -110,15 +122,15 @@ class InfrastructureController:
         await delete_terraform_leftovers(self._kube, metadata["name"], metadata["namespace"])
         return {}
 
-    def _flow(
-        self,
-        infrastructure: Manifest,
-        view: ShootView,
-        compute: ComputeClient,
-        strategy: str,
-        guest_agent: str,
-        emit: Listener,
-    ) -> InfrastructureFlow:
+    async def _migration(self, infrastructure: Manifest, shoot: Manifest, emit: Listener) -> Migration:
+        view = _as_published(ShootView.of(shoot), infrastructure)
+        compute = await self._compute(infrastructure)
+        strategy = view.annotations.get(STRATEGY, self._strategy)
+        if strategy not in (*STRATEGIES, AUTO):
+            strategy = self._strategy  # the finding of the annotation stops whatever has not begun
+        guest_agent = ""
+        with suppress(DualstackError):  # then the finding guest-agent says that nothing shows it
+            guest_agent = evidence(await self._kube.list(OPERATING_SYSTEM_CONFIG, view.technical_id))
         metadata = infrastructure["metadata"]
         record = InfrastructureRecord(self._kube, metadata["name"], metadata["namespace"])
         reporter = Reporter(emit, self._clock, view.technical_id)
@@ -138,7 +150,7 @@ class InfrastructureController:
             wanted=settings.decoys,
             image=self._prober_image,
         )
-        migration = Migration(
+        return Migration(
             compute=compute,
             clusters=self._clusters,
             clock=self._clock,
@@ -160,16 +172,6 @@ class InfrastructureController:
             settings=settings,
             decoys=decoys,
         )
-        return InfrastructureFlow(
-            compute=compute,
-            desired=desired,
-            shoot=view,
-            record=record,
-            reporter=reporter,
-            migration=migration,
-            subnets=subnets,
-            migrating=desired.dual and not _is_dual_stack(infrastructure),
-        )
 
     async def _compute(self, infrastructure: Manifest) -> ComputeClient:
         reference = infrastructure["spec"]["secretRef"]
@@ -179,6 +181,19 @@ class InfrastructureController:
                 f"secret {reference['namespace']}/{reference['name']} with the cloud credentials is missing"
             )
         return self._computes.of(secret)
+
+
+def _flow(infrastructure: Manifest, migration: Migration) -> InfrastructureFlow:
+    return InfrastructureFlow(
+        compute=migration.compute,
+        desired=migration.desired,
+        shoot=migration.shoot,
+        record=migration.record,
+        reporter=migration.reporter,
+        migration=migration,
+        subnets=migration.subnets,
+        migrating=migration.desired.dual and not _is_dual_stack(infrastructure),
+    )
 
 
 def _desired(infrastructure: Manifest, view: ShootView, compute: ComputeClient) -> Desired:

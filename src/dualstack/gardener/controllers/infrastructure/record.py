@@ -29,15 +29,20 @@ from dualstack.gardener.model.infrastructure import (
     state_of,
 )
 from dualstack.gardener.model.kinds import INFRASTRUCTURE
+from dualstack.gardener.model.names import PREPARED
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.kube.interface import Conflict, Kube, NotFound
 from dualstack.model import cidr
+from dualstack.model.conditions import with_condition, without_condition
 from dualstack.model.errors import GateFailed, InvalidInput
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
 ATTEMPTS = 5
 """How often a write is attempted against the newest version."""
+
+PREPARED_CONDITION = "DualStackPrepared"
+"""A condition of the Infrastructure; its status is Progressing, True, or False after an error."""
 
 Fields = dict[str, Any]
 
@@ -137,6 +142,22 @@ class InfrastructureRecord:
         """Set an annotation, or remove it."""
         change = {"metadata": {"annotations": {name: value}}}
         await self._kube.patch(INFRASTRUCTURE, self._name, change, self._namespace)
+
+    async def report(self, condition: str, status: str, reason: str, message: str, *, now: float) -> bool:
+        """Set a condition of the status; whether that changed it."""
+        before = ((await self.read()).get("status") or {}).get("conditions") or []
+        after = with_condition(before, condition, status, reason, message, now=now)
+        await self.publish({"conditions": after})
+        return after != before
+
+    async def forget_preparation(self) -> None:
+        """Remove the note and the condition of a preparation, if there are any."""
+        found = await self.read()
+        if PREPARED in (found["metadata"].get("annotations") or {}):
+            await self.annotate(PREPARED, None)
+        conditions = (found.get("status") or {}).get("conditions") or []
+        if (left := without_condition(conditions, PREPARED_CONDITION)) != conditions:
+            await self.publish({"conditions": left or None})
 
     async def state(self) -> InfrastructureState:
         """`status.state`; empty when there is none."""

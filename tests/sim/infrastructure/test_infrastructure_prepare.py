@@ -1,0 +1,188 @@
+"""Annotation `dualstack.dev/prepare` of an IPv4 Shoot: aliases beside the routes, without a reconcile of gardenlet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dualstack.gardener.model.names import PREPARE, PREPARED
+from dualstack.model import kinds
+from dualstack.model.conditions import find_condition
+from dualstack.model.events import AnyEvent, StepStarted
+from dualstack_sim.compute.project.knobs import Knobs
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.scene import NS, ZONE, Scene, scene
+from tests.sim.infrastructure.way_back import ALLOW
+
+
+def condition(made: Scene) -> tuple[str, str, str] | None:
+    found = find_condition(made.infrastructure()["status"].get("conditions") or (), "DualStackPrepared")
+    return None if found is None else (found["status"], found["reason"], found["message"])
+
+
+def last_operation(made: Scene) -> dict[str, Any]:
+    found: dict[str, Any] = made.infrastructure()["status"]["lastOperation"]
+    return found
+
+
+async def aliases(made: Scene) -> list[str]:
+    listed = await made.compute.answer("instances.list", ZONE)
+    found = [vm["networkInterfaces"][0].get("aliasIpRanges", []) for vm in listed["items"]]
+    return sorted(alias["ipCidrRange"] for entry in found for alias in entry)
+
+
+async def assert_prepared(made: Scene, nodes: int = 3) -> None:
+    subnet = await made.subnet()
+    assert subnet["allowSubnetCidrRoutesOverlap"] is True
+    assert [entry["rangeName"] for entry in subnet["secondaryIpRanges"]] == ["ipv4-pod-cidr"]
+    assert subnet["stackType"] == "IPV4_ONLY"
+    assert len(await aliases(made)) == nodes
+    assert made.creates_routes()
+    assert not made.controller_manager_is_ignored()
+
+
+async def prepare(made: Scene) -> None:
+    made.annotate(PREPARE, "true")
+    assert await made.reconcile() == 30.0
+    await assert_prepared(made)
+
+
+async def test_a_prepared_shoot_shows_no_operation_and_rests_without_a_change() -> None:
+    async with scene() as made:
+        before = last_operation(made)
+        await prepare(made)
+        assert last_operation(made) == before
+        status, reason, message = condition(made) or ("", "", "")
+        assert (status, reason) == ("True", "Prepared")
+        assert message.startswith("3 nodes have their alias, and routes carry the traffic; set spec.networking")
+        assert len(await made.node_routes()) == 3
+        changes = made.mutations()
+        for _ in range(3):
+            await made.clock.sleep(60.0)
+            assert await made.reconcile() == 30.0
+        made.request()  # in the maintenance window
+        assert await made.reconcile() == 30.0
+        assert made.mutations() == changes
+        assert last_operation(made)["state"] == "Succeeded"
+        assert "lastError" not in made.infrastructure()["status"]
+        await assert_prepared(made)
+        assert made.lost() == 0.0
+
+
+async def test_a_prepared_shoot_is_migrated_within_ten_minutes_and_its_note_is_gone() -> None:
+    async with scene() as made:
+        made.annotate(PREPARE, "true")
+        await made.reconcile(settings=None)
+        begun = made.clock.now()
+        made.trigger(annotations={PREPARE: "true"})
+        assert await made.reconcile(settings=None) is None
+        assert made.clock.now() - begun < 600.0
+        await assert_end_state(made)
+        assert condition(made) is None
+        assert PREPARED not in made.infrastructure()["metadata"]["annotations"]
+        assert made.lost() == 0.0
+
+
+async def test_without_the_annotation_the_preparation_is_undone() -> None:
+    async with scene(knobs=ALLOW) as made:
+        await prepare(made)
+        made.annotate(PREPARE, None)
+        assert await made.reconcile() is None
+        subnet = await made.subnet()
+        assert not subnet.get("allowSubnetCidrRoutesOverlap")
+        assert not subnet.get("secondaryIpRanges")
+        assert await aliases(made) == []
+        assert len(await made.node_routes()) == 3
+        assert made.creates_routes()
+        assert condition(made) is None
+        assert PREPARED not in made.infrastructure()["metadata"]["annotations"]
+        assert made.lost() == 0.0
+        assert await made.reconcile() is None
+
+
+def act_at(made: Scene, step: str, act: Any) -> Any:
+    """A listener that calls `act` when `step` begins."""
+
+    def listen(event: AnyEvent) -> None:
+        made.events.append(event)
+        if isinstance(event, StepStarted) and event.step == step:
+            act()
+
+    return listen
+
+
+@pytest.mark.parametrize("step", ["barrier-flag", "barrier-aliases"])
+async def test_a_request_of_gardenlet_comes_first_and_the_preparation_goes_on_afterwards(step: str) -> None:
+    async with scene() as made:
+        made.annotate(PREPARE, "true")
+        assert await made.reconcile(emit=act_at(made, step, made.request)) == 0.0
+        begun = made.clock.now()
+        assert await made.reconcile() == 30.0
+        assert last_operation(made)["state"] == "Succeeded"
+        assert made.clock.now() - begun < 600.0
+        await assert_prepared(made)
+        assert made.lost() == 0.0
+
+
+async def test_the_annotation_can_be_removed_while_the_preparation_runs() -> None:
+    async with scene(knobs=ALLOW) as made:
+        made.annotate(PREPARE, "true")
+        remove = act_at(made, "add-aliases", lambda: made.annotate(PREPARE, None))
+        assert await made.reconcile(emit=remove) == 0.0
+        assert await made.reconcile() is None
+        assert await aliases(made) == []
+        assert condition(made) is None
+        assert made.lost() == 0.0
+
+
+async def test_a_refused_range_is_shown_in_the_condition_and_not_in_the_operation() -> None:
+    async with scene(knobs=Knobs(overlap_flag="hidden")) as made:
+        before = last_operation(made)
+        made.annotate(PREPARE, "true")
+        assert await made.reconcile() in (60.0, 3600.0)
+        assert last_operation(made) == before
+        status, _, message = condition(made) or ("", "", "")
+        assert status == "False"
+        assert message
+        assert await aliases(made) == []
+        assert made.creates_routes()
+        assert made.lost() == 0.0
+
+
+async def test_a_node_that_joins_a_prepared_cluster_gets_its_alias() -> None:
+    async with scene(knobs=ALLOW) as made:
+        await prepare(made)
+        name = f"{NS}-w1-z1-0fdf8-zzzzz"
+        await join(made, name, "100.96.77.0/24")
+        assert await made.reconcile() == 30.0
+        assert "100.96.77.0/24" in await aliases(made)
+        await assert_prepared(made, nodes=4)
+        assert (condition(made) or ("",))[0] == "True"
+
+
+async def join(made: Scene, name: str, pod_cidr: str) -> None:
+    """A VM with its Machine, its Node and its route."""
+    first = made.world.nodes[0]
+    old = await made.resource("instances.get", ZONE, first.name)
+    nic = {"subnetwork": old["networkInterfaces"][0]["subnetwork"]}
+    body = {"name": name, "machineType": old["machineType"], "canIpForward": True, "tags": old["tags"]}
+    vm = made.compute.place("instances", ZONE, {**body, "networkInterfaces": [nic]})
+    node = made.store.get(kinds.NODE, first.name)
+    assert node is not None
+    labels = dict(node["metadata"].get("labels") or {})
+    spec = {
+        "podCIDR": pod_cidr,
+        "podCIDRs": [pod_cidr],
+        "providerID": node["spec"]["providerID"].replace(first.name, name),
+    }
+    made.store.upsert(
+        kinds.NODE, {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": node["status"]}
+    )
+    route = {"name": f"{NS}-zzzzz", "network": vm["networkInterfaces"][0]["network"], "destRange": pod_cidr}
+    made.compute.place(
+        "routes",
+        "global",
+        {**route, "nextHopInstance": vm["selfLink"], "priority": 1000, "description": "k8s-node-route"},
+    )
+    made.fabric.traffic.join(made.clock.now(), name, [pod_cidr])
