@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
+from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.extension import is_pending
 from dualstack.gardener.controllers.infrastructure import InfrastructureController
 from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE
@@ -17,7 +18,6 @@ from dualstack.kube.interface import Kube
 from dualstack.model.errors import DualstackError
 from dualstack.model.events import AnyEvent
 from dualstack.operator.watches import PreparationInterest
-from tests.support.clusters import one_api_server
 from tests.support.virtual_world import Owner
 
 LOOK = 2.0
@@ -57,11 +57,16 @@ class Process:
 @asynccontextmanager
 async def our_infrastructure(owner: Owner) -> AsyncIterator[Process]:
     """Our Infrastructure controller, until the block is left."""
-    kube = LightkubeKube.connect(find_connection(Path(owner.facts["kubeconfig"])))
+    stack = AsyncExitStack()
+    kubes = {}
+    for name in ("garden", "seed", "shoot"):
+        kubes[name] = kube = LightkubeKube.connect(find_connection(Path(owner.facts[f"{name}Kubeconfig"])))
+        stack.push_async_callback(kube.close)
+    clusters = Clusters(garden=kubes["garden"], seed=kubes["seed"], shoot=lambda _: kubes["shoot"])
     clients = ComputeClients(owner.clock, endpoint=owner.facts["computeEndpoint"])
     events: list[AnyEvent] = []
-    controller = InfrastructureController(one_api_server(kube), clients, owner.clock, events.append)
-    process = Process(owner, kube, controller)
+    controller = InfrastructureController(clusters, clients, owner.clock, events.append)
+    process = Process(owner, kubes["seed"], controller)
     process.events = events
     task = asyncio.create_task(process.run())
     try:
@@ -73,4 +78,4 @@ async def our_infrastructure(owner: Owner) -> AsyncIterator[Process]:
         with suppress(asyncio.CancelledError):
             await task
         await clients.close()
-        await kube.close()
+        await stack.aclose()

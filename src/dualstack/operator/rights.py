@@ -68,6 +68,7 @@ managedseeds         | *@standalone | list          | whether Gardener runs here
 events               | shoot | create get ~patch    | Events about the Shoot; patched when one repeats
 [seed extensions.gardener.cloud]
 clusters             | *              | get             | the Shoot as the seed sees it
+clusters             | infrastructure | list watch      | whether a Shoot is to be prepared
 clusters             | shoot          | patch ~create   | the copy of the Shoot; created for a new Shoot
 infrastructures      | infrastructure | get list watch patch | reconciles them
 infrastructures/status | infrastructure | patch         | result and state

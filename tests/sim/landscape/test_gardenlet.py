@@ -7,29 +7,11 @@ from typing import Any
 import pytest
 
 from dualstack.cli.rehearsal.owner import Owner as Habits
-from dualstack.cli.rehearsal.owner import is_settled
-from dualstack.cli.rehearsal.record import GOLDEN_CONSTRAINTS, Record, migration_constraints
+from dualstack.cli.rehearsal.record import GOLDEN_CONSTRAINTS
 from dualstack.gardener.model.names import OPERATION, TASKS
 from dualstack.model.kinds import Manifest
+from tests.sim.landscape.driving import migrated
 from tests.support.virtual_world import Owner, virtual_world
-
-
-async def migrated(owner: Owner, hours: float = 4.0) -> Record:
-    """The Shoot's changes from the edit to the end, with an owner who requests what the Shoot needs."""
-    habits, record = Habits("auto"), Record(origin=owner.clock.now())
-    await owner.control("/trigger", "POST")
-    await owner.edit("IPv4", "IPv6")
-    deadline = owner.clock.now() + hours * 3600.0
-
-    while True:
-        shoot = await owner.shoot()
-        record.see_shoot(shoot, owner.clock.now())
-        if record.completed() and is_settled(shoot):
-            return record
-        assert owner.clock.now() < deadline, (owner.seen[-8:], migration_constraints(shoot))
-        for name, value in (habits.next_request(shoot) or {}).items():
-            await owner.annotate(name, value)
-        await owner.clock.sleep(5.0)
 
 
 def failed(owner: Owner) -> list[str]:

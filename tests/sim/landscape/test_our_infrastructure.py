@@ -9,7 +9,7 @@ import pytest
 from dualstack.gardener.model.names import OPERATION, PREPARE
 from dualstack.model.conditions import condition_status
 from dualstack.model.kinds import Manifest
-from tests.sim.landscape.test_gardenlet import migrated
+from tests.sim.landscape.driving import migrated
 from tests.support.infrastructure_process import our_infrastructure
 from tests.support.virtual_world import Owner, virtual_world
 

@@ -6,14 +6,14 @@ import pytest
 from click import BadParameter
 
 from dualstack.cli.operator import ControllerNames
-from dualstack.gardener.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
-from dualstack.gardener.model.names import ENABLED
+from dualstack.gardener.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
+from dualstack.gardener.model.names import ENABLED, PREPARE
 from dualstack.kube.watching import Watched
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.operator.landscape import CONTROLLERS
 from dualstack.operator.queue import Key
 from dualstack.operator.shoot_nodes import ShootNodes
-from dualstack.operator.watches import ExtensionInterest, ShootInterest, Watches
+from dualstack.operator.watches import ExtensionInterest, PreparationInterest, ShootInterest, Watches
 from tests.support.manifests import opted_in
 
 
@@ -108,8 +108,8 @@ def test_extensions_of_other_types_are_ignored() -> None:
 @pytest.mark.parametrize(
     ("controllers", "kinds"),
     [
-        (CONTROLLERS, {SHOOT, INFRASTRUCTURE, CONTROL_PLANE, NETWORK, WORKER}),
-        (("infrastructure",), {INFRASTRUCTURE}),
+        (CONTROLLERS, {SHOOT, CLUSTER, INFRASTRUCTURE, CONTROL_PLANE, NETWORK, WORKER}),
+        (("infrastructure",), {CLUSTER, INFRASTRUCTURE}),
         (("shoot", "controlplane", "network", "worker"), {SHOOT, CONTROL_PLANE, NETWORK, WORKER}),
     ],
 )
@@ -131,3 +131,17 @@ def test_r2_controllers_are_a_list_of_names(value: str, names: tuple[str, ...]) 
 def test_r2_an_unknown_controller_is_refused_with_the_known_ones(value: str) -> None:
     with pytest.raises(BadParameter, match="must be some of shoot, infrastructure, controlplane, network, worker"):
         ControllerNames().convert(value, None, None)
+
+
+def cluster(**annotations: str) -> Manifest:
+    return {"metadata": {"name": "shoot--foo--bar"}, "spec": {"shoot": {"metadata": {"annotations": annotations}}}}
+
+
+def test_an_infrastructure_is_looked_at_when_its_shoot_asks_to_be_prepared_or_no_longer_does() -> None:
+    interest = PreparationInterest()
+    prepare = cluster(**{PREPARE: "true"})
+    assert not interest.wakes(cluster())
+    assert interest.wakes(prepare)
+    assert not interest.wakes(prepare)
+    assert interest.wakes(cluster())
+    assert PreparationInterest().wakes(prepare), "as after a restart"
