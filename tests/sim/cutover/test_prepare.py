@@ -15,7 +15,7 @@ from dualstack.plan.facts import KEPT, NO_NETWORK, ControllerFacts, CutoverFacts
 from dualstack.plan.forecast import forecast
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.finish import FINISH
-from dualstack.plan.strategies.prepare import PREPARE, prepared
+from dualstack.plan.strategies.prepare import JOINED, PREPARE, prepared
 from dualstack_sim.compute.project.knobs import Knobs
 from tests.sim.cutover.memory_cluster import (
     POD_CIDRS,
@@ -109,6 +109,57 @@ async def test_finish_proves_the_aliases_when_another_program_has_deleted_the_ro
         await made.cut_over().forward(FINISH)
         assert steps(made)[before:] == ["barrier-aliases", "gate-aliases-alone", "clear-overlap-flag"]
         await assert_on_aliases(made)
+        assert made.blackout() == 0.0
+
+
+async def leave_for_good(made: MemoryCluster, name: str, *, route_left: bool) -> None:
+    """The VM and its Node are deleted; so is the route, unless its controller has not come to it yet."""
+    made.fabric.traffic.leave(made.clock.now(), name)
+    await made.client.delete(f"zones/europe-west1-b/instances/{name}")
+    del made.platform.nodes[name]
+    if not route_left:
+        await made.client.delete(f"global/routes/kubernetes-uid-{name}")
+
+
+@pytest.mark.parametrize("route_left", [True, False])
+@pytest.mark.parametrize("name", [NODES[0], NODES[2]])
+async def test_a_node_that_leaves_for_good_while_prepared_does_not_keep_the_others_from_the_end(
+    name: str, route_left: bool
+) -> None:
+    """NODES[0] was the canary."""
+    left = {each: cidr for each, cidr in POD_CIDRS.items() if each != name}
+    async with memory_cluster() as made:
+        made.platform = Kept()
+        await prepare(made)
+        await leave_for_good(made, name, route_left=route_left)
+        facts = await made.cut_over().observe()
+        assert (standing(facts), set(facts.pod_cidr_of)) == ("prepared", set(left))
+        await made.cut_over().forward(JOINED, at_rest=True)
+        nodes = made.platform.nodes
+        made.platform = MemoryPlatform(nodes=nodes, controller=ControllerFacts(0, 0, ignored=True))
+        await made.cut_over().forward(FINISH)
+        assert await made.routes() == {}
+        assert await made.aliases() == {each: [cidr] for each, cidr in left.items()}
+        assert (await made.cut_over().observe()).finished
+        assert made.blackout() == 0.0
+
+
+@pytest.mark.parametrize("route_left", [True, False])
+async def test_a_node_that_leaves_for_good_while_prepared_does_not_keep_the_others_from_going_back(
+    route_left: bool,
+) -> None:
+    async with memory_cluster() as made:
+        made.platform = Kept()
+        await prepare(made)
+        await leave_for_good(made, NODES[1], route_left=route_left)
+        await made.cut_over().back()
+        subnet, aliases = await made.subnet(), await made.aliases()
+        assert not subnet.get("allowSubnetCidrRoutesOverlap")
+        assert not subnet.get("secondaryIpRanges")
+        assert aliases == {NODES[0]: [], NODES[2]: []}
+        assert {name: cidr for name, cidr in (await made.routes()).items() if name != NODES[1]} == {
+            name: POD_CIDRS[name] for name in aliases
+        }
         assert made.blackout() == 0.0
 
 

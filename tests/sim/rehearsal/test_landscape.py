@@ -41,8 +41,10 @@ def test_r2_upstreams_outage_is_measured_reported_and_accepted() -> None:
 
 
 @pytest.mark.slow
-def test_r2_a_prepared_cluster_loses_nothing_with_upstreams_controller() -> None:
-    outcome = rehearse("--landscape", "gardener", "--prepared")
+@pytest.mark.parametrize("profile", ["documented", "optimistic"])
+def test_r2_a_prepared_cluster_loses_nothing_with_upstreams_controller(profile: str) -> None:
+    """In each named profile in which aliases are matched; the pessimistic one denies that."""
+    outcome = rehearse("--landscape", "gardener", "--prepared", "--profile", profile)
     succeeded(outcome)
     result = outcome.result
     assert (result["landscape"], result["prepared"], result["strategy"]) == ("gardener", True, None)
