@@ -21,6 +21,7 @@ from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
 from dualstack.gce import ComputeClient, ComputeClients
 from dualstack.gce.errors import no_answer, refusal
+from dualstack.gce.workload_identity import Reread
 from dualstack.model import kinds, names
 from dualstack.model.conditions import HEARTBEAT_TIME, with_condition
 from dualstack.model.errors import DualstackError
@@ -109,7 +110,7 @@ class _Clients(ComputeClients):
         super().__init__(clock)
         self._client = client
 
-    def of(self, secret: Mapping[str, Any]) -> ComputeClient:
+    def of(self, secret: Mapping[str, Any], reread: Reread | None = None) -> ComputeClient:
         return self._client
 
 

@@ -1,4 +1,4 @@
-"""One Compute client for each service account, read from the Secret `cloudprovider`."""
+"""One Compute client for each service account or workload identity, read from the Secret `cloudprovider`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import msgspec
 from dualstack.clock import Clock
 from dualstack.gce.client import DEFAULT_ENDPOINT, ComputeClient, endpoint_root
 from dualstack.gce.credentials import Credentials, GoogleCredentials
+from dualstack.gce.workload_identity import Reread, WorkloadIdentity, WorkloadIdentityCredentials
 from dualstack.model.errors import InvalidInput
 
 KEY = "serviceaccount.json"
@@ -40,9 +41,16 @@ class ComputeClients:
         self._credentials_for = credentials_for
         self._before_change = before_change
         self._clients: dict[str, ComputeClient] = {}
+        self._identities: dict[str, WorkloadIdentityCredentials] = {}
 
-    def of(self, secret: Mapping[str, Any]) -> ComputeClient:
-        """The client for the service account key in a Secret. InvalidInput or Unauthenticated without a usable key."""
+    def of(self, secret: Mapping[str, Any], reread: Reread | None = None) -> ComputeClient:
+        """The client for the service account key or the workload identity in a Secret.
+
+        reread: reads the Secret again, for a new token of the workload identity. InvalidInput or Unauthenticated
+        without usable credentials.
+        """
+        if (identity := WorkloadIdentity.of(secret)) is not None:
+            return self._of_identity(identity, reread)
         info, digest = service_account(secret)
         client = self._clients.get(digest)
         if client is None:
@@ -53,6 +61,17 @@ class ComputeClients:
             self._clients[digest] = client
         return client
 
+    def _of_identity(self, identity: WorkloadIdentity, reread: Reread | None) -> ComputeClient:
+        digest = hashlib.sha256(msgspec.json.encode((identity.project, identity.config), order="sorted")).hexdigest()
+        credentials = self._identities.get(digest)
+        if credentials is None:
+            credentials = self._identities[digest] = WorkloadIdentityCredentials(identity, reread)
+            client = ComputeClient(identity.project, self._clock, credentials=credentials, endpoint=self._endpoint)
+            client.before_change = self._before_change
+            self._clients[digest] = client
+        credentials.renew(identity)
+        return self._clients[digest]
+
     def all(self) -> list[ComputeClient]:
         """The clients that were made so far."""
         return list(self._clients.values())
@@ -60,8 +79,15 @@ class ComputeClients:
     async def close(self) -> None:
         """Close every client."""
         clients, self._clients = self._clients, {}
+        self._identities = {}
         for client in clients.values():
             await client.close()
+
+
+def project_of(secret: Mapping[str, Any]) -> str:
+    """The project of the credentials in a Secret. Raises InvalidInput."""
+    identity = WorkloadIdentity.of(secret)
+    return identity.project if identity is not None else str(service_account(secret)[0]["project_id"])
 
 
 def service_account(secret: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

@@ -80,6 +80,11 @@ class GoogleCredentials:
             credentials = module.Credentials(credentials, target_principal=impersonate, target_scopes=[SCOPE])
         return cls(credentials)
 
+    @property
+    def valid(self) -> bool:
+        """Whether the present token can still be used."""
+        return bool(self._credentials.valid)
+
     async def authorization(self) -> str | None:
         if not self._credentials.valid:
             async with self._lock:

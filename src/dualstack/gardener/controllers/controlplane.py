@@ -19,7 +19,7 @@ from dualstack.gardener.model.names import (
 )
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import control_plane
-from dualstack.gce.access import service_account
+from dualstack.gce.access import project_of as project_in
 from dualstack.kube.interface import Kube
 from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
@@ -77,9 +77,8 @@ async def generic_kubeconfig(kube: Kube, namespace: str) -> str:
 
 
 async def project_of(kube: Kube, namespace: str) -> str:
-    """The project in the service account key of Secret `cloudprovider`; raises InvalidInput without that Secret."""
+    """The project of the credentials in Secret `cloudprovider`; raises InvalidInput without that Secret."""
     secret = await kube.get(SECRET, CLOUD_PROVIDER_SECRET, namespace)
     if secret is None:
         raise InvalidInput(f"Secret {namespace}/{CLOUD_PROVIDER_SECRET}: Not found")
-    info, _ = service_account(secret)
-    return str(info["project_id"])
+    return project_in(secret)

@@ -175,12 +175,13 @@ class InfrastructureController:
 
     async def _compute(self, infrastructure: Manifest) -> ComputeClient:
         reference = infrastructure["spec"]["secretRef"]
-        secret = await self._kube.get(SECRET, reference["name"], reference["namespace"])
+        read = partial(self._kube.get, SECRET, reference["name"], reference["namespace"])
+        secret = await read()
         if secret is None:
             raise InvalidInput(
                 f"secret {reference['namespace']}/{reference['name']} with the cloud credentials is missing"
             )
-        return self._computes.of(secret)
+        return self._computes.of(secret, read)
 
 
 def _flow(infrastructure: Manifest, migration: Migration) -> InfrastructureFlow:
