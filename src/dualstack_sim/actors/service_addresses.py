@@ -63,7 +63,7 @@ class ServiceAddresses:
         self,
         store: KubeStore,
         namespace: str,
-        labels: str = "role=kube-apiserver",
+        labels: str = "role=apiserver",
         control_plane: KubeStore | None = None,
     ) -> None:
         """`namespace` and `labels` select the pods of kube-apiserver. Before they exist, its Deployment counts.

@@ -24,7 +24,7 @@ def apiserver_spec(ranges: str) -> Manifest:
 
 def pod(name: str, ranges: str) -> Manifest:
     return {
-        "metadata": {"name": name, "namespace": NS, "labels": {"role": "kube-apiserver"}},
+        "metadata": {"name": name, "namespace": NS, "labels": {"role": "apiserver"}},
         "spec": {**apiserver_spec(ranges), "nodeName": "seed-worker-0"},
     }
 
@@ -33,7 +33,7 @@ class Cluster:
     def __init__(self, ranges: str = S4) -> None:
         self.store = KubeStore(ScaledClock(), Chance(1))
         self.store.create(NAMESPACE, {"metadata": {"name": NS}})
-        labels = {"role": "kube-apiserver"}
+        labels = {"role": "apiserver"}
         template = {"metadata": {"labels": labels}, "spec": apiserver_spec(ranges)}
         self.store.create(
             DEPLOYMENT,

@@ -8,11 +8,15 @@ from dataclasses import replace
 import pytest
 
 from dualstack.gardener.clusters import Clusters
+from dualstack.gardener.model.kinds import MANAGED_RESOURCE
 from dualstack.kube.interface import Kube
-from dualstack.model.kinds import NODE
+from dualstack.model.kinds import DEPLOYMENT, NODE, SECRET
+from dualstack.model.names import CLOUD_CONTROLLER_MANAGER as CCM
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import QUICK, scene
 from tests.support.store_kube import StoreKube
+
+OF_GARDENER = (DEPLOYMENT, MANAGED_RESOURCE, SECRET)
 
 
 async def test_x1_the_nodes_are_those_of_the_shoot() -> None:
@@ -26,6 +30,28 @@ async def test_x1_the_nodes_are_those_of_the_shoot() -> None:
         assert await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace) is None
         await assert_end_state(made)
         assert made.lost() == 0.0
+        assert isinstance(made.clusters.garden, StoreKube)
+        assert made.clusters.garden.writes == [], "the Shoot is gardenlet's"
+
+
+async def test_x7_x8_beside_gardener_only_the_route_controller_of_the_control_plane_is_touched() -> None:
+    async with scene(separate=True) as made:
+        seed, shoot = made.clusters.seed, made.clusters.shoot(made.namespace)
+        before = {kind: {each["metadata"]["name"]: each for each in await seed.list(kind)} for kind in OF_GARDENER}
+        made.trigger()
+        await made.controller(settings=QUICK).reconcile(made.shoot, made.namespace)
+        assert isinstance(seed, StoreKube)
+        assert isinstance(shoot, StoreKube)
+        written = {(kind, name) for _, kind, name in seed.writes if kind not in ("Infrastructure", "Event")}
+        assert written == {("Deployment", CCM), ("ManagedResource", "extension-controlplane-seed")}
+        assert shoot.writes == []
+        for kind, objects in before.items():
+            after = {each["metadata"]["name"]: each for each in await seed.list(kind)}
+            assert after.keys() == objects.keys()
+            for name, found in after.items():
+                if name != CCM:
+                    assert found.get("spec") == objects[name].get("spec"), name
+                    assert found.get("data") == objects[name].get("data"), name
 
 
 class _NoNodes(StoreKube):

@@ -165,7 +165,7 @@ def test_r12_the_operator_migrates_a_served_world_as_the_readme_shows() -> None:
         clock = world["clock"]
         words = [
             world[f"{word.split('/')[-1].split('-')[0]}Kubeconfig"]
-            if word.endswith("-kubeconfig")
+            if word.startswith("/") and word.endswith("-kubeconfig")
             else world["computeEndpoint"]
             if word[0] == "$"
             else word

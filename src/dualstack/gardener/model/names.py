@@ -66,7 +66,6 @@ CLOUD_PROVIDER_SECRET = "cloudprovider"  # noqa: S105 (the name of a Secret, not
 SERVICE_ACCOUNT_KEY = "serviceaccount.json"
 CLOUD_PROVIDER_CONFIG = "cloud-provider-config"
 CLOUD_PROVIDER_CONFIG_INGRESS = "cloud-provider-config-ingress-gce"
-SEED_NODE = "seed-worker-0"
 
 GENERIC_KUBECONFIG = "generic-token-kubeconfig"
 GENERIC_KUBECONFIG_NAME = "generic-token-kubeconfig.secret.gardener.cloud/name"

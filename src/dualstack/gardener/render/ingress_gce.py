@@ -9,7 +9,6 @@ from dualstack.gardener.model.names import (
     CLOUD_PROVIDER_SECRET,
     INGRESS_GCE,
     INGRESS_GCE_ROLE,
-    SEED_NODE,
     SERVICE_ACCOUNT_KEY,
 )
 from dualstack.gardener.model.shoot import ShootView
@@ -70,7 +69,6 @@ def deployment(shoot: ShootView, kubeconfig: str) -> Manifest | None:
                     }
                 },
                 "spec": {
-                    "nodeName": SEED_NODE,
                     "automountServiceAccountToken": False,
                     "priorityClassName": "system-cluster-critical",
                     "terminationGracePeriodSeconds": 30,

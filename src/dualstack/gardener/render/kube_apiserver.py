@@ -42,4 +42,5 @@ def _single_stack(shoot: ShootView) -> Manifest:
         f"kube-apiserver:v{shoot.kubernetes_version}",
         command("/usr/local/bin/kube-apiserver", flags),
         replicas=2,
+        role="apiserver",
     )

@@ -60,4 +60,5 @@ def _single_stack(shoot: ShootView) -> Manifest:
         f"kube-controller-manager:v{shoot.kubernetes_version}",
         command("/usr/local/bin/kube-controller-manager", flags),
         replicas=1,
+        role="controller-manager",
     )

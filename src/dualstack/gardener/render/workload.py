@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dualstack.gardener.model.names import SEED_NODE
 from dualstack.gardener.model.pools import Pool
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.families import from_migration_on
@@ -41,9 +40,10 @@ def seed_deployment(
     words: list[str],
     *,
     replicas: int = 1,
+    role: str | None = None,
 ) -> Manifest:
-    """A Deployment of the control plane; its pods run on the node of the seed (docs/objects.md)."""
-    labels = {"app": "kubernetes", "role": name}
+    """A Deployment of the control plane, with Gardener's labels. role: the label; the name without it."""
+    labels = {"app": "kubernetes", "role": role or name}
     result = manifest(
         DEPLOYMENT,
         name,
@@ -56,7 +56,6 @@ def seed_deployment(
             "template": {
                 "metadata": {"labels": labels},
                 "spec": {
-                    "nodeName": SEED_NODE,
                     "terminationGracePeriodSeconds": 30,
                     "containers": [{"name": name, "image": image, "command": words}],
                 },

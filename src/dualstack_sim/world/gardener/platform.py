@@ -37,7 +37,7 @@ class GardenerPlatform:
     """Implements `dualstack_sim.world.platforms.Platform` for one Shoot."""
 
     control_plane_host = SEED_NODE
-    api_server = "role=kube-apiserver"
+    api_server = "role=apiserver"
     workloads = (MACHINE_DEPLOYMENT,)
     api_servers = ("garden", "seed", "shoot")
     left_out: Sequence[str] = ()

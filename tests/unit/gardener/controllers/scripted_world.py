@@ -43,9 +43,10 @@ from dualstack.model.cidr import services_range
 from dualstack.model.errors import DualstackError, GateFailed
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Kind, Manifest
-from dualstack.model.manifests import flags_of, manifest
+from dualstack.model.manifests import manifest
 from dualstack.model.names import KUBE_DNS, KUBE_SYSTEM
 from dualstack.model.parts import identity, rendered
+from dualstack.model.workloads import flag_values
 from dualstack_sim.actors.manifest_merge import merged
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
@@ -291,7 +292,8 @@ class ScriptedWorld:
         """Whether the API server has a range for each cluster IP that the Service wants."""
         server = self.store.get(kinds.DEPLOYMENT, "kube-apiserver", NS)
         assert server is not None
-        ranges = flags_of(server)["service-cluster-ip-range"].split(",")
+        known = "service-cluster-ip-range"
+        ranges = flag_values(server, "kube-apiserver", known)[known].split(",")
         return len(service["spec"]["clusterIPs"]) <= len(ranges)
 
     def _roll_workloads(self) -> None:
