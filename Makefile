@@ -69,8 +69,9 @@ $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json
 $(GO_CLIENT): $(GO)/go.mod $(GO)/go.sum $(wildcard $(GO)/*.go $(GO)/*/*.go)
 	cd $(GO) && go build -o build/contract . && go build -o build/ ./kubernetes ./protobuf
 
-$(HELM): tests/deploy/go/go.mod tests/deploy/go/go.sum
-	cd tests/deploy/go && go build -o build/helm helm.sh/helm/v3/cmd/helm
+$(HELM): tests/deploy/go/go.mod tests/deploy/go/go.sum tests/deploy/go/rules/main.go
+	cd tests/deploy/go && go build -o build/ helm.sh/helm/v3/cmd/helm ./rules
+	touch $@
 
 # Each package is printed as it is installed. The pipe hides the exit status of pip, so a file stands for its success.
 define install

@@ -6,6 +6,7 @@ python -m tests.deploy.generate --manifests  # also `helm template`; `make deplo
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,10 +20,12 @@ from dualstack.operator.rights import GARDEN, HOME, LANDSCAPES, RIGHTS, SEED, SH
 from dualstack.trial.estimate import methods_of
 from dualstack.trial.experiments.registry import EXPERIMENTS
 from tests.deploy.crds import crds
+from tests.deploy.dashboard import dashboard
 
 ROOT = Path(__file__).parents[2]
 HELM = ROOT / "tests/deploy/go/build/helm"
 CHART = "deploy/chart"
+ALERTS = "deploy/monitoring/alerts.yaml"
 KUBERNETES = "1.37.0"
 """Helm built as a Go module knows no version."""
 
@@ -44,7 +47,7 @@ MANIFESTS: Mapping[str, tuple[str, ...]] = {
 
 def generated() -> dict[str, str]:
     """Path and content of each file that the code determines."""
-    return {**_rights(), **_roles(), **_definitions()}
+    return {**_rights(), **_roles(), **_definitions(), **_monitoring()}
 
 
 def rendered(path: str) -> str:
@@ -103,6 +106,21 @@ def _roles() -> dict[str, str]:
 def _definitions() -> dict[str, str]:
     """A file for each CustomResourceDefinition."""
     return {f"deploy/crds/{name}.yaml": HEAD + _dump(definition) for name, definition in crds().items()}
+
+
+def _monitoring() -> dict[str, str]:
+    """The dashboard, and the alert rules as an object of the Prometheus operator."""
+    alerts = yaml.safe_load((ROOT / ALERTS).read_text(encoding="utf-8"))
+    rule = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "dualstack-operator", "labels": {"app.kubernetes.io/name": "dualstack-operator"}},
+        "spec": alerts,
+    }
+    return {
+        "deploy/monitoring/prometheus-rule.yaml": HEAD + _dump(rule),
+        "deploy/monitoring/dashboard.json": json.dumps(dashboard(), indent=2) + "\n",
+    }
 
 
 def _dump(document: Any) -> str:
