@@ -13,7 +13,7 @@ HELM := tests/deploy/go/build/helm
 LAYOUT := src/dualstack_sim/kube/protobuf.json
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse rehearse-large test test-clients test-slow storm crash mutants lint bench protobuf deploy clean
+.PHONY: help rehearse rehearse-large test test-clients test-slow test-kube storm crash mutants lint bench protobuf deploy clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,13 +25,17 @@ rehearse-large: $(RUN_STAMP)  ## rehearse the migration of 40 nodes in three zon
 	$(BIN)/python -m dualstack rehearse examples/shoot-large.yaml
 
 test: $(STAMP)  ## run the quick tests
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not clients"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not clients and not kube"
 
 test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT) $(HELM)  ## run upstream clients, and open the report in a browser; needs kubectl, npm, go, chromium and pdftotext
 	$(BIN)/python -m pytest -q -m "clients and not slow"
 
 test-slow: $(STAMP)  ## run the slow tests: large clusters, whole rehearsals, restarts
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m "slow and not kube"
+
+test-kube: $(STAMP)  ## run migrations and requests on a real kube-apiserver, which it builds once into the user's cache; needs go, or KUBEBUILDER_ASSETS
+	$(BIN)/python -m tests.kube.programs
+	$(BIN)/python -m pytest -q -m kube tests/kube
 
 crash: $(STAMP)  ## kill the product at every call of a migration; CRASH="--sample 40 --seed 1" for some, "--whole" from the Shoot to DNS, "--command prepare", "undo", "finish" or "migrate"
 	$(BIN)/python -m tests.crash $(CRASH)

@@ -187,6 +187,7 @@ class Cluster:
             "authorization-mode": "RBAC",
             "bind-address": "127.0.0.1",
             "cert-dir": self.folder,
+            "disable-admission-plugins": "TaintNodesByCondition",  # no node lifecycle controller removes the taint
             "endpoint-reconciler-type": "none",
             "etcd-servers": f"http://127.0.0.1:{etcd}",
             "secure-port": port,

@@ -139,7 +139,7 @@ def kubernetes_option(command: Command) -> Command:
 
 def connection_of(url: str | None, kubeconfig: Path | None) -> SingleConfig | None:
     """The API server of `kubernetes_option`; None without one. InvalidInput."""
-    from dataclasses import replace
+    import msgspec
 
     from dualstack.kube.connection import find_connection
 
@@ -148,7 +148,7 @@ def connection_of(url: str | None, kubeconfig: Path | None) -> SingleConfig | No
             raise click.UsageError("--kubernetes-kubeconfig: it needs --kubernetes URL")
         return None
     found = find_connection(kubeconfig)
-    return found._replace(cluster=replace(found.cluster, server=url.rstrip("/")))
+    return found._replace(cluster=msgspec.structs.replace(found.cluster, server=url.rstrip("/")))
 
 
 def chosen(*, speed: float, profile: str, knobs: tuple[str, ...], **others: Any) -> dict[str, Any]:

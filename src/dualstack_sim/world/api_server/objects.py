@@ -11,7 +11,7 @@ from dualstack.model.conditions import is_true
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import CRD, NODE, Kind, Manifest
 from dualstack_sim.actors.kube_api import KubeApi
-from dualstack_sim.actors.refusals import AlreadyExists, KubeRefusal, NotFound
+from dualstack_sim.actors.refusals import KubeRefusal, NotFound
 from dualstack_sim.kube.preparation import AdmissionRegistry
 
 Result = TypeVar("Result")
@@ -52,9 +52,11 @@ class RemoteObjects:
         return self._refused(kind, body, self._upsert(kind, body))
 
     async def _upsert(self, kind: Kind, body: Manifest) -> Manifest:
-        try:
+        # First read: the server allocates addresses of a Service before it notices that the name is taken.
+        metadata = body["metadata"]
+        if await self._kube.get(kind, metadata["name"], metadata.get("namespace")) is None:
             stored = await self._kube.create(kind, body)
-        except AlreadyExists:
+        else:
             stored = await self._kube.replace(kind, await self._at_present(kind, body))
         if body.get("status") is None:
             return stored

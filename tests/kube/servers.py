@@ -1,0 +1,81 @@
+"""The two API servers that a corpus runs against."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import aiohttp
+
+from dualstack.clock import ScaledClock
+from dualstack.model.kinds import DEPLOYMENT
+from dualstack_sim.actors.service_addresses import FLAG, ServiceAddresses
+from dualstack_sim.chance import Chance
+from dualstack_sim.kube.server import create_app
+from dualstack_sim.kube.store import KubeStore
+from tests.kube.cluster import Cluster
+from tests.kube.corpus import DEFINITION, Answer, Request, answer, encoded
+from tests.support.loopback import on_loopback
+
+_SEED = "seed"
+_NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "corpus"}}
+_CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_PREPARATION = (
+    Request("namespace", "POST", "/api/v1/namespaces", _NAMESPACE),
+    Request("definition", "POST", _CRDS, DEFINITION),
+)
+
+
+def answers_of_cluster(cluster: Cluster, requests: Iterable[Request]) -> dict[str, Answer]:
+    """The answers of the real API server, by the names of the requests."""
+    for request in _PREPARATION:
+        assert cluster.request(request.method, request.path, request.body)[0] == 201
+    path = f"{_CRDS}/{DEFINITION['metadata']['name']}"
+    while not any(
+        condition["type"] == "Established" and condition["status"] == "True"
+        for condition in (cluster.get(path) or {}).get("status", {}).get("conditions", ())
+    ):
+        pass
+    return {
+        request.name: answer(
+            *cluster.exchange(request.method, request.path, encoded(request), Content_Type=request.type)
+        )
+        for request in requests
+    }
+
+
+def answers_of_simulation(ranges: str, requests: Iterable[Request]) -> dict[str, Answer]:
+    """The answers of the simulated API server whose kube-apiserver has these service ranges."""
+    return asyncio.run(_simulated(ranges, requests))
+
+
+async def _simulated(ranges: str, requests: Iterable[Request]) -> dict[str, Answer]:
+    store = KubeStore(ScaledClock(), Chance(1))
+    store.create(DEPLOYMENT, _api_server(ranges), namespace="default")
+    store.admission.register("", "services", ServiceAddresses(store, "default"))
+    found = {}
+    async with on_loopback(create_app(store)) as url, aiohttp.ClientSession(url) as session:
+        for request in (*_PREPARATION, *requests):
+            found[request.name] = await _answer(session, request)
+    return {request.name: found[request.name] for request in requests}
+
+
+async def _answer(session: aiohttp.ClientSession, request: Request) -> Answer:
+    headers = {"Content-Type": request.type}
+    async with session.request(request.method, request.path, data=encoded(request), headers=headers) as response:
+        text = await response.read()
+        named = {name.lower(): response.headers.getall(name) for name in response.headers}
+    try:
+        body: Any = json.loads(text)
+    except ValueError:
+        body = text.decode(errors="replace")
+    return answer(response.status, named, body)
+
+
+def _api_server(ranges: str) -> dict[str, Any]:
+    container = {"name": "kube-apiserver", "image": "k", "command": ["kube-apiserver", f"{FLAG}{ranges}"]}
+    template = {"metadata": {"labels": {"role": "kube-apiserver"}}, "spec": {"containers": [container]}}
+    selector = {"matchLabels": {"role": "kube-apiserver"}}
+    return {"metadata": {"name": "kube-apiserver"}, "spec": {"selector": selector, "template": template}}
