@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,14 +107,14 @@ class Cluster:
         self.etcd.start()
         self.start_api(*ranges)
         self.manager.start()
-        _until(lambda: self.get("/api/v1/namespaces/default/serviceaccounts/default") is not None, self.manager)
+        until(lambda: self.get("/api/v1/namespaces/default/serviceaccounts/default") is not None, self.manager)
 
     def start_api(self, *ranges: str) -> None:
         """Start kube-apiserver; returns when it is ready."""
         self.ranges = ranges or self.ranges
         self.api.command = [*self._api_command, f"--service-cluster-ip-range={','.join(self.ranges)}"]
         self.api.start()
-        _until(self.is_ready, self.api)
+        until(self.is_ready, self.api)
 
     def stop(self) -> None:
         """Stop all, in the opposite order."""
@@ -235,7 +235,7 @@ def _free_ports(count: int) -> Sequence[int]:
     return ports
 
 
-def _until(reached: Any, program: Program) -> None:
+def until(reached: Callable[[], bool], program: Program) -> None:
     """Wait until it is; fails with the end of the log when the program ends before."""
     end = time.monotonic() + _READY_SECONDS
     while not reached():

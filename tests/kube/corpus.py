@@ -65,7 +65,9 @@ def normal(value: Any) -> Any:
     if isinstance(value, list):
         return [normal(each) for each in value]
     if isinstance(value, str):
-        return _UID.sub("UID", _TIME.sub("TIME", value))
+        text = _UID.sub("UID", _TIME.sub("TIME", value))
+        text = re.sub(r"(current: |100\.)[0-9.]+", r"\1N", text)  # versions and allocated addresses
+        return re.sub(r'(patch: )?Invalid value: "\{.*\}": ', r"\1Invalid value: OBJECT: ", text)
     return value
 
 

@@ -30,6 +30,4 @@ def rehearse(cluster: Cluster, *options: str, seconds: float = 900.0) -> dict[st
 
 def failures(result: dict[str, Any]) -> list[str]:
     """The checks that failed, with their evidence."""
-    return [
-        f"{check['id']}: {check['evidence']}" for check in result["forward"]["checks"] if check["status"] == "failed"
-    ]
+    return [f"{check['id']}: {check['evidence']}" for check in result["checks"] if check["status"] == "failed"]

@@ -15,7 +15,7 @@ from dualstack_sim.actors.service_addresses import FLAG, ServiceAddresses
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
-from tests.kube.cluster import Cluster
+from tests.kube.cluster import Cluster, until
 from tests.kube.corpus import DEFINITION, Answer, Request, answer, encoded
 from tests.support.loopback import on_loopback
 
@@ -32,18 +32,22 @@ def answers_of_cluster(cluster: Cluster, requests: Iterable[Request]) -> dict[st
     """The answers of the real API server, by the names of the requests."""
     for request in _PREPARATION:
         assert cluster.request(request.method, request.path, request.body)[0] == 201
-    path = f"{_CRDS}/{DEFINITION['metadata']['name']}"
-    while not any(
-        condition["type"] == "Established" and condition["status"] == "True"
-        for condition in (cluster.get(path) or {}).get("status", {}).get("conditions", ())
-    ):
-        pass
+    account = "/api/v1/namespaces/corpus/serviceaccounts/default"
+    until(lambda: cluster.get(account) is not None and _is_established(cluster), cluster.manager)
     return {
         request.name: answer(
             *cluster.exchange(request.method, request.path, encoded(request), Content_Type=request.type)
         )
         for request in requests
     }
+
+
+def _is_established(cluster: Cluster) -> bool:
+    found = cluster.get(f"{_CRDS}/{DEFINITION['metadata']['name']}") or {}
+    return any(
+        condition["type"] == "Established" and condition["status"] == "True"
+        for condition in found.get("status", {}).get("conditions") or ()
+    )
 
 
 def answers_of_simulation(ranges: str, requests: Iterable[Request]) -> dict[str, Answer]:

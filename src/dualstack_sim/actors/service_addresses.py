@@ -30,6 +30,7 @@ Spec = dict[str, Any]
 FLAG = "--service-cluster-ip-range="
 _DUAL = ("PreferDualStack", "RequireDualStack")
 _TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
+_NODE_PORTS = range(30000, 32768)
 _STATIC_BAND = 256
 """Dynamic addresses start above the range's static band (at most 256 addresses)."""
 
@@ -79,6 +80,7 @@ class ServiceAddresses:
     def __call__(self, operation: Operation, kind: Kind, old: Manifest | None, new: Manifest) -> Manifest:
         """Set families, policy and addresses of a Service. StatusError as from the API server."""
         spec = new.setdefault("spec", {})
+        self._check_node_ports(new, spec)
         ranges = self.ranges()
         if not ranges:
             return new
@@ -102,6 +104,29 @@ class ServiceAddresses:
         if not _is_headless(spec):
             self._allocate(new, spec, ranges, faults)
         return new
+
+    def _check_node_ports(self, new: Manifest, spec: Spec) -> None:
+        """Ports of nodes that are out of range, or those of another Service."""
+        wanted = [(at, port["nodePort"]) for at, port in enumerate(spec.get("ports") or ()) if port.get("nodePort")]
+        if not wanted:
+            return
+        mine = (new["metadata"].get("namespace"), new["metadata"].get("name"))
+        taken = {
+            port.get("nodePort")
+            for service in self._store.list(SERVICE)
+            if (service["metadata"].get("namespace"), service["metadata"].get("name")) != mine
+            for port in service["spec"].get("ports") or ()
+        }
+        causes = []
+        for at, number in wanted:
+            field = f"spec.ports[{at}].nodePort"
+            if number not in _NODE_PORTS:
+                detail = "provided port is not in the valid range. The range of valid ports is 30000-32767"
+                causes.append(invalid_value(field, str(number), detail))
+            elif number in taken:
+                causes.append(invalid_value(field, str(number), "provided port is already allocated"))
+        if causes:
+            raise Faults(new["metadata"].get("name", "")).refuse(*causes)
 
     def ranges(self) -> tuple[Network, ...]:
         """The current service ranges, primary first. During a rollout those of the old pods apply."""

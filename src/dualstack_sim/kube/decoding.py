@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, Literal
 
 from dualstack.clock import parse_rfc3339
+from dualstack_sim.kube.objects import encoded
 from dualstack_sim.kube.protobuf import Field, kind_of, shape
 from dualstack_sim.kube.status import StatusError, bad_request, invalid, invalid_value
 
@@ -266,7 +267,7 @@ _CHECKS: dict[str, Callable[[_Where, Any], Any]] = {
 
 def patch_refusal(why: str, patched: str) -> StatusError:
     """422: the result of a patch is no object of the type."""
-    return invalid("", "", "", [invalid_value("patch", f'"{patched}"', why)])
+    return invalid("", "", "", [invalid_value("patch", encoded(patched).decode(), why)])
 
 
 def body_refusal(kind: str, version: str) -> Callable[[str], StatusError]:

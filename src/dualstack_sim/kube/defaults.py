@@ -67,6 +67,7 @@ def _with_tolerations(spec: Tree) -> Tree:
 
 def _pod(pod: Tree) -> Tree:
     spec = _with_defaults(_pod_spec(pod.get("spec")), enableServiceLinks=True, serviceAccountName="default", priority=0)
+    spec = _with_defaults(spec, preemptionPolicy="PreemptLowerPriority", serviceAccount=spec["serviceAccountName"])
     return {**pod, "spec": _with_tolerations(spec), "status": _pod_addresses(pod.get("status") or {})}
 
 
@@ -150,6 +151,8 @@ def _service(service: Tree) -> Tree:
     spec = _with_defaults(service.get("spec"), type="ClusterIP", sessionAffinity="None")
     if spec["type"] != "ExternalName":
         spec = _with_defaults(spec, internalTrafficPolicy="Cluster")
+    if spec["type"] in ("NodePort", "LoadBalancer"):
+        spec = _with_defaults(spec, externalTrafficPolicy="Cluster")
     if spec.get("ports"):
         ports = [_service_port(port) for port in spec["ports"]]
         spec = {**spec, "ports": ports}

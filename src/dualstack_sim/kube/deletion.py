@@ -199,8 +199,11 @@ class Deletion:
 
     def _check_preconditions(self, resource: ResourceType, stored: StoredObject, options: DeleteOptions) -> None:
         if options.uid is not None and options.uid != stored.uid:
-            why = f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {stored.uid}"
-            raise conflict(resource.group, resource.plural, stored.name, why)
+            why = (
+                f"the UID in the precondition ({options.uid}) does not match the UID in record ({stored.uid}). "
+                "The object might have been deleted and then recreated"
+            )
+            raise conflict(resource.group, resource.kind, stored.name, why)
         if options.version is not None and options.version != str(stored.version):
             why = (
                 f"Precondition failed: ResourceVersion in precondition: {options.version}, "

@@ -13,7 +13,15 @@ from dualstack_sim.kube.decoding import VALIDATIONS, FieldCheck
 from dualstack_sim.kube.objects import decoded, encoded, in_version
 from dualstack_sim.kube.protobuf import PROTOBUF, decode_protobuf, encode_protobuf
 from dualstack_sim.kube.selectors import Predicate, both, field_predicate, label_predicate
-from dualstack_sim.kube.status import bad_request, not_acceptable, unknown_path, unsupported_media_type
+from dualstack_sim.kube.status import (
+    bad_request,
+    forbidden_value,
+    invalid,
+    not_acceptable,
+    unknown_path,
+    unsupported_media_type,
+    unsupported_value,
+)
 from dualstack_sim.kube.types import Registry
 from dualstack_sim.kube.writes import Target, WriteOptions
 
@@ -99,7 +107,7 @@ def parse_body(data: bytes, media_type: str) -> Any:
         return _yaml(data)
     if media_type == PROTOBUF:
         return decode_protobuf(data)
-    raise unsupported_media_type((JSON, YAML))
+    raise unsupported_media_type((JSON, YAML, PROTOBUF))
 
 
 def _json(data: bytes) -> Any:
@@ -175,7 +183,8 @@ def int_parameter(query: Mapping[str, str], name: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit()):
-        raise bad_request(f'{name}: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+        why = f'{name}: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise bad_request(f"invalid resource version: {why}" if name == "resourceVersion" else why)
     return int(text)
 
 
@@ -184,19 +193,43 @@ def bool_parameter(query: Mapping[str, str], name: str) -> bool:
     return query.get(name, "").lower() in ("1", "t", "true")
 
 
-def write_options(query: Mapping[str, str]) -> WriteOptions:
-    """`dryRun`, `fieldManager`, `force`, `fieldValidation`; 400 for unknown values."""
-    dry_run = query.get("dryRun", "")
-    if dry_run not in ("", "All"):
-        raise bad_request(f'dryRun: Unsupported value: "{dry_run}": supported values: "All"')
+def write_options(query: Mapping[str, str], kind: str) -> WriteOptions:
+    """`dryRun`, `fieldManager`, `force`, `fieldValidation`; 422 for unknown values. kind: of the options."""
+    causes = []
+    if query.get("dryRun", "") not in ("", "All"):
+        causes.append(unsupported_value("dryRun", f'["{query["dryRun"]}"]', ("All",)))
     text = query.get("fieldValidation") or "Warn"
     validation = next((each for each in VALIDATIONS if each == text), None)
     if validation is None:
-        supported = ", ".join(f'"{each}"' for each in VALIDATIONS)
-        raise bad_request(f'fieldValidation: Unsupported value: "{text}": supported values: {supported}')
+        causes.append(unsupported_value("fieldValidation", f'"{text}"', ("", *VALIDATIONS)))
+    if causes or validation is None:
+        raise invalid("meta.k8s.io", kind, "", causes)
     return WriteOptions(
-        dry_run == "All", query.get("fieldManager", ""), bool_parameter(query, "force"), FieldCheck(validation)
+        dry_run=query.get("dryRun") == "All",
+        manager=query.get("fieldManager", ""),
+        force=bool_parameter(query, "force"),
+        fields=FieldCheck(validation),
     )
+
+
+_MATCHES = ("Exact", "NotOlderThan", "")
+
+
+def check_match(query: Mapping[str, str]) -> None:
+    """422 for a `resourceVersionMatch` of a list that has no meaning."""
+    match, version, field = query.get("resourceVersionMatch"), query.get("resourceVersion"), "resourceVersionMatch"
+    if not match or query.get("continue"):
+        return
+    causes = []
+    if not version:
+        causes.append(forbidden_value(field, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+    elif match not in _MATCHES:
+        causes.append(unsupported_value(field, f'"{match}"', _MATCHES))
+    elif match == "Exact" and version == "0":
+        detail = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        causes.append(forbidden_value(field, detail))
+    if causes:
+        raise invalid("meta.k8s.io", "ListOptions", "", causes)
 
 
 def with_warnings(response: web.Response, options: WriteOptions) -> web.Response:

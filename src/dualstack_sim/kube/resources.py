@@ -18,6 +18,7 @@ from dualstack_sim.kube.requests import (
     accepted_form,
     accepts_json,
     bool_parameter,
+    check_match,
     int_parameter,
     media_type_of,
     parse_body,
@@ -34,7 +35,7 @@ from dualstack_sim.kube.status import (
     success,
     too_large_resource_version,
     unknown_path,
-    unsupported_media_type,
+    unsupported_patch,
 )
 from dualstack_sim.kube.storage import Page
 from dualstack_sim.kube.store import KubeStore
@@ -153,6 +154,7 @@ class Resources:
 
     def _check_version(self, query: Mapping[str, str]) -> None:
         """Lists show the current state, so only a future version or an exact past version is rejected."""
+        check_match(query)
         if query.get("continue"):
             return
         version, current = int_parameter(query, "resourceVersion"), self._store.storage.version
@@ -209,7 +211,7 @@ class Resources:
         return parse_body(await http.read(), media_type_of(http.headers))
 
     async def _create(self, http: web.Request, target: Target) -> web.StreamResponse:
-        body, options = await self._body(http), write_options(http.query)
+        body, options = await self._body(http), write_options(http.query, "CreateOptions")
         if target.resource.verbs == ("create",):
             return respond(review(target.resource, body), status=201)
         stored = self._store.writer.create(target, body, options)
@@ -218,7 +220,7 @@ class Resources:
     async def _update(self, http: web.Request, target: Target) -> web.StreamResponse:
         if http.method == "PATCH":
             raise method_not_allowed()
-        body, options = await self._body(http), write_options(http.query)
+        body, options = await self._body(http), write_options(http.query, "UpdateOptions")
         match target.subresource:
             case None | "status":
                 stored = self._store.writer.update(target, body, options)
@@ -235,9 +237,9 @@ class Resources:
         return self._store.deletion.remove_if_released(target.resource, self._store.storage.existing(*target.location))
 
     async def _patch(self, http: web.Request, target: Target) -> web.StreamResponse:
-        media_type, options = media_type_of(http.headers), write_options(http.query)
+        media_type, options = media_type_of(http.headers), write_options(http.query, "PatchOptions")
         if media_type not in patch_types(target.resource):
-            raise unsupported_media_type(patch_types(target.resource))
+            raise unsupported_patch(target.resource.custom, patch_types(target.resource))
         patch = Patch(media_type, parse_body(await http.read(), media_type))
         match target.subresource:
             case None | "status":
@@ -250,7 +252,7 @@ class Resources:
 
     async def _post_subresource(self, http: web.Request, target: Target) -> web.StreamResponse:
         body = await self._body(http)
-        document = self._subresources.post(target, body, write_options(http.query))
+        document = self._subresources.post(target, body, write_options(http.query, "CreateOptions"))
         if document is None:
             raise method_not_allowed()
         return respond(document, status=201)

@@ -79,7 +79,7 @@ class _Server:
             case [""]:
                 return respond({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi", "/readyz", "/version"]})
             case _:
-                raise unknown_path()
+                return web.Response(status=404, text="404 page not found\n")
 
     @staticmethod
     def _found(document: dict[str, Any] | None) -> web.Response:

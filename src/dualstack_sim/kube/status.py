@@ -24,6 +24,10 @@ class Cause:
         return f"{self.field}: {self.message}" if self.field else self.message
 
 
+def duplicate_value(field: str, value: str) -> Cause:
+    return Cause("FieldValueDuplicate", f"Duplicate value: {value}", field)
+
+
 def invalid_value(field: str, value: str, detail: str) -> Cause:
     """`value` appears verbatim: strings include their quotes."""
     return Cause("FieldValueInvalid", f"Invalid value: {value}: {detail}", field)
@@ -63,6 +67,8 @@ class StatusError(Exception):
             "reason": self.reason,
             "code": self.code,
         }
+        if not self.reason:
+            del body["reason"]
         if self.details is not None:
             body["details"] = self.details
         return body
@@ -79,10 +85,8 @@ def success(*, name: str, group: str, plural: str, uid: str | None = None) -> di
 
 
 def _details(name: str, group: str, plural: str, **more: Any) -> dict[str, Any]:
-    details: dict[str, Any] = {"name": name, "kind": plural}
-    if group:
-        details["group"] = group
-    return {**details, **more}
+    named = {"name": name, "group": group, "kind": plural}
+    return {**{key: value for key, value in named.items() if value}, **more}
 
 
 def _qualified(group: str, plural: str) -> str:
@@ -136,9 +140,16 @@ def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> Status
     return StatusError(422, "Invalid", f'{qualified} "{name}" is invalid: {text}', details)
 
 
-def unprocessable(message: str) -> StatusError:
+def unprocessable() -> StatusError:
     """422 without causes: a JSON patch that does not apply to the object."""
-    return StatusError(422, "Invalid", message)
+    return StatusError(422, "Invalid", "the server rejected our request due to an error in our request", {})
+
+
+def unsupported_patch(custom: bool, accepted: Sequence[str]) -> StatusError:
+    """415: the type has no such patch. Two servers answer: that of custom types, and that of the others."""
+    if custom:
+        return unsupported_media_type(accepted)
+    return StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
 
 
 def bad_request(message: str) -> StatusError:
@@ -169,7 +180,7 @@ def too_large_resource_version(asked: int, current: int) -> StatusError:
     return StatusError(
         504,
         "Timeout",
-        f"Too large resource version: {asked}, current: {current}",
+        f"Timeout: Too large resource version: {asked}, current: {current}",
         {"causes": [cause.document()], "retryAfterSeconds": 1},
     )
 

@@ -15,7 +15,7 @@ from dualstack_sim.kube.status import (
     invalid,
     invalid_value,
     unknown_path,
-    unsupported_media_type,
+    unsupported_patch,
 )
 from dualstack_sim.kube.storage import Storage
 from dualstack_sim.kube.store import KubeStore
@@ -77,7 +77,7 @@ class Scales:
     def patch(self, target: Target, patch: Patch, options: WriteOptions) -> dict[str, Any]:
         """Patch the Scale. It has no lists, so a strategic merge patch is the same as a merge patch."""
         if patch.media_type not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
-            raise unsupported_media_type((JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH))
+            raise unsupported_patch(target.resource.custom, (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH))
         change = json_patch if patch.media_type == JSON_PATCH else merge_patch
         return self.put(target, change(self.get(target), patch.body), options)
 

@@ -13,9 +13,17 @@ from typing import Any
 from dualstack_sim.kube.crds import custom_type
 from dualstack_sim.kube.disruption import is_ready
 from dualstack_sim.kube.kubectl import printer
-from dualstack_sim.kube.objects import lookup
+from dualstack_sim.kube.objects import encoded, lookup
 from dualstack_sim.kube.selectors import selects
-from dualstack_sim.kube.status import Cause, forbidden_value, invalid, invalid_value, required_value, unsupported_value
+from dualstack_sim.kube.status import (
+    Cause,
+    duplicate_value,
+    forbidden_value,
+    invalid,
+    invalid_value,
+    required_value,
+    unsupported_value,
+)
 from dualstack_sim.kube.types import ResourceType
 
 Tree = dict[str, Any]
@@ -64,8 +72,89 @@ def _name_causes(resource: ResourceType, name: str) -> list[Cause]:
     return causes
 
 
-def _owner_causes(manifest: Tree) -> list[Cause]:
+_NAME_RULE = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+    "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+_VALUE_RULE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+_QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+_STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+
+
+def _metadata_causes(new: Tree, old: Tree | None) -> list[Cause]:
+    """Syntax of labels, annotations and finalizers, as far as they changed, and one controller at most."""
+    metadata, before = new["metadata"], (old or {}).get("metadata") or {}
     causes = []
+    for field in ("labels", "annotations"):
+        given = metadata.get(field) or {}
+        if given == before.get(field):
+            continue
+        wrong = [name for name in given if not _is_qualified(name)]
+        causes += [invalid_value(f"metadata.{field}", f'"{name}"', _NAME_RULE) for name in wrong]
+        if field == "labels":
+            bad = [value for value in given.values() if value and not _QUALIFIED.fullmatch(value)]
+            causes += [invalid_value("metadata.labels", f'"{value}"', _VALUE_RULE) for value in bad]
+    return causes + _finalizer_causes(metadata, before)
+
+
+def _is_qualified(name: str) -> bool:
+    prefix, slash, last = name.rpartition("/")
+    return bool(_QUALIFIED.fullmatch(last)) and (not slash or bool(_SUBDOMAIN.fullmatch(prefix.lower())))
+
+
+def _finalizer_causes(metadata: Tree, before: Tree) -> list[Cause]:
+    causes = []
+    for at, name in enumerate(metadata.get("finalizers") or ()):
+        if name in (before.get("finalizers") or ()):
+            continue
+        if not _is_qualified(name):
+            causes.append(invalid_value("metadata.finalizers", f'"{name}"', _NAME_RULE))
+        if "/" not in name and name not in _STANDARD_FINALIZERS:
+            detail = "name is neither a standard finalizer name nor is it fully qualified"
+            causes.append(invalid_value(f"metadata.finalizers[{at}]", f'"{name}"', detail))
+    return causes
+
+
+def _controller_causes(owners: list[Tree]) -> list[Cause]:
+    controllers = [f"{owner.get('kind')}/{owner.get('name')}" for owner in owners if owner.get("controller")]
+    if len(controllers) < 2:
+        return []
+    detail = (
+        "Only one reference can have Controller set to true. "
+        f'Found "true" in references for {controllers[0]} and {controllers[1]}'
+    )
+    return [invalid_value("metadata.ownerReferences", encoded(owners).decode(), detail)]
+
+
+_IMMUTABLE = "field is immutable when `immutable` is set"
+
+
+def _immutable_causes(new: Tree, old: Tree | None) -> list[Cause]:
+    """A ConfigMap or Secret with `immutable: true` keeps its data."""
+    if old is None or not old.get("immutable"):
+        return []
+    causes = [] if new.get("immutable") else [forbidden_value("immutable", _IMMUTABLE)]
+    changed = [field for field in ("data", "binaryData") if (old.get(field) or {}) != (new.get(field) or {})]
+    return causes + [forbidden_value(field, _IMMUTABLE) for field in changed]
+
+
+def _secret_causes(new: Tree, old: Tree | None) -> list[Cause]:
+    causes = []
+    if old is not None and old.get("type") != new.get("type"):
+        causes.append(invalid_value("type", f'"{new.get("type")}"', "field is immutable"))
+    if new.get("type") == "kubernetes.io/tls":
+        needed = ("tls.crt", "tls.key")
+        causes += [required_value(f"data[{name}]") for name in needed if name not in (new.get("data") or {})]
+    return causes + _immutable_causes(new, old)
+
+
+def _owner_causes(manifest: Tree) -> list[Cause]:
+    causes = _controller_causes(manifest["metadata"].get("ownerReferences") or [])
     for at, owner in enumerate(manifest["metadata"].get("ownerReferences") or ()):
         causes += [
             required_value(f"metadata.ownerReferences[{at}].{field}", f"{field} must not be empty")
@@ -106,16 +195,6 @@ def _node_causes(new: Tree, old: Tree | None) -> list[Cause]:
     return causes
 
 
-def _go_selector(selector: Tree | None) -> str:
-    """A label selector as Go prints it in upstream's error texts."""
-    labels = (selector or {}).get("matchLabels") or {}
-    shown = ", ".join(f'"{key}":"{value}"' for key, value in sorted(labels.items()))
-    return (
-        f"v1.LabelSelector{{MatchLabels:map[string]string{{{shown}}}, "
-        "MatchExpressions:[]v1.LabelSelectorRequirement(nil)}"
-    )
-
-
 def _workload_causes(new: Tree, old: Tree | None) -> list[Cause]:
     selector = lookup(new, ("spec", "selector"))
     causes = []
@@ -124,7 +203,7 @@ def _workload_causes(new: Tree, old: Tree | None) -> list[Cause]:
     else:
         labels = lookup(new, ("spec", "template", "metadata", "labels"), {})
         if not selects(selector, labels):
-            shown = "map[string]string{" + ", ".join(f'"{key}":"{labels[key]}"' for key in sorted(labels)) + "}"
+            shown = encoded(labels).decode()
             detail = "`selector` does not match template `labels`"
             causes.append(invalid_value("spec.template.metadata.labels", shown, detail))
     if not lookup(new, ("spec", "template", "spec", "containers")):
@@ -133,7 +212,7 @@ def _workload_causes(new: Tree, old: Tree | None) -> list[Cause]:
     if not isinstance(replicas, int) or replicas < 0:
         causes.append(invalid_value("spec.replicas", str(replicas), "must be greater than or equal to 0"))
     if old is not None and lookup(old, ("spec", "selector")) != selector:
-        causes.append(invalid_value("spec.selector", _go_selector(selector), "field is immutable"))
+        causes.append(invalid_value("spec.selector", encoded(selector).decode(), "field is immutable"))
     return causes
 
 
@@ -162,6 +241,14 @@ def _service_causes(new: Tree, old: Tree | None) -> list[Cause]:
     causes = []
     if not spec.get("ports") and spec.get("clusterIP") != "None" and spec.get("type") != "ExternalName":
         causes.append(required_value("spec.ports"))
+    ports = spec.get("ports") or []
+    names = [port.get("name") for port in ports]
+    for at, name in enumerate(names if len(ports) > 1 else ()):
+        field = f"spec.ports[{at}].name"
+        if not name:
+            causes.append(required_value(field))
+        elif name in names[:at]:
+            causes.append(duplicate_value(field, f'"{name}"'))
     if old is None or spec.get("type") == "ExternalName":
         return causes
     before = lookup(old, ("spec", "clusterIPs"), [])
@@ -234,6 +321,8 @@ def _budget_causes(new: Tree, _: Tree | None) -> list[Cause]:
 
 _CHECKS: dict[tuple[str, str], Check] = {
     ("", "nodes"): _node_causes,
+    ("", "configmaps"): _immutable_causes,
+    ("", "secrets"): _secret_causes,
     ("", "pods"): _pod_causes,
     ("", "services"): _service_causes,
     ("apps", "deployments"): _workload_causes,
@@ -255,7 +344,7 @@ def validate(resource: ResourceType, new: Tree, old: Tree | None) -> None:
         columns_and_row[1](new, 0.0)
     name = new["metadata"].get("name") or ""
     causes = [] if old is not None else _name_causes(resource, name)
-    causes += _owner_causes(new)
+    causes += _owner_causes(new) + _metadata_causes(new, old)
     if check := _CHECKS.get(resource.key):
         causes += check(new, old)
     if structure := resource.structures.get(resource.versions[0]):

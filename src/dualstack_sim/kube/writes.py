@@ -40,12 +40,11 @@ from dualstack_sim.kube.status import (
     bad_request,
     conflict,
     forbidden,
-    internal,
     invalid,
     invalid_value,
     not_found,
     required_value,
-    unsupported_media_type,
+    unsupported_patch,
 )
 from dualstack_sim.kube.storage import Storage
 from dualstack_sim.kube.types import Registry, ResourceType
@@ -91,12 +90,12 @@ APPLIED = WriteOptions(fields=FieldCheck("Strict"))
 Refusal = Callable[[str], StatusError]
 
 
-def _untyped(target: Target, why: str) -> StatusError:
+def _untyped(target: Target, namespace: str, why: str) -> StatusError:
     """500: an applied configuration does not fit its type."""
     faults = re.findall(r'unknown field "([^"]*)"', why)
     found = [f".{path}: field not declared in schema" for path in faults] or [f".{why}"]
     text = found[0] if len(found) == 1 else "errors:\n" + "\n".join(f"  {each}" for each in found)
-    name = f"{target.namespace}/{target.name}" if target.namespace else f"/{target.name}"
+    name = f"{namespace}/{target.name}"
     kind = f"{target.resource.group}/{target.version}, Kind={target.resource.kind}"
     return StatusError(500, "", f"failed to create typed patch object ({name}; {kind}): {text}")
 
@@ -127,7 +126,7 @@ class Writer:
         resource = target.resource
         checked = self._decoded(target, body, options, body_refusal(resource.kind, target.version))
         if checked["metadata"].get("resourceVersion"):
-            raise internal("resourceVersion should not be set on objects to be created")
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         namespace = self._namespace(target, checked)
         name = self._name(resource, namespace, checked)
         if self._storage.get(resource, namespace, name) is not None:
@@ -195,7 +194,7 @@ class Writer:
     def patch(self, target: Target, patch: Patch, options: WriteOptions = WriteOptions()) -> tuple[StoredObject, bool]:
         """Patch the object or its status. Returns the object, and whether an apply patch created it."""
         if patch.media_type not in patch_types(target.resource):
-            raise unsupported_media_type(patch_types(target.resource))
+            raise unsupported_patch(target.resource.custom, patch_types(target.resource))
         if patch.media_type == APPLY_PATCH:
             return self._apply(target, patch.body, options)
         old = self._storage.existing(*target.location)
@@ -220,7 +219,9 @@ class Writer:
         if patch.media_type == JSON_PATCH:
             return json_patch(current, patch.body)
         if not isinstance(patch.body, dict):
-            raise bad_request("a merge patch must be a JSON object")
+            raise bad_request(
+                "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"
+            )
         if patch.media_type == MERGE_PATCH:
             return merge_patch(current, patch.body)
         return strategic_merge(current, patch.body, merge_schema(resource))
@@ -229,7 +230,9 @@ class Writer:
         if not options.manager:
             cause = required_value("fieldManager", "is required for apply patch")
             raise invalid("meta.k8s.io", "PatchOptions", "", [cause])
-        checked = self._decoded(target, config, APPLIED, lambda why: _untyped(target, why))
+        given = config.get("metadata") if isinstance(config, dict) else None
+        namespace = given.get("namespace") if isinstance(given, dict) else None
+        checked = self._decoded(target, config, APPLIED, lambda why: _untyped(target, namespace or "", why))
         if checked["metadata"].get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         if checked["metadata"].get("name", target.name) != target.name:
@@ -333,5 +336,5 @@ class Writer:
         if version:
             raise conflict(resource.group, resource.plural, target.name)
         if not resource.unconditional_update:
-            cause = invalid_value("metadata.resourceVersion", "0x0", "must be specified for an update")
-            raise invalid(resource.group, resource.kind, target.name, [cause])
+            cause = invalid_value("metadata.resourceVersion", "0", "must be specified for an update")
+            raise invalid(resource.group, resource.plural, target.name, [cause])

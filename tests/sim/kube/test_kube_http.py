@@ -102,11 +102,10 @@ async def test_verbs(http: aiohttp.ClientSession) -> None:
         ("GET", "/apis/apps/v1/namespaces/default", b"", {}, 404, "NotFound"),
         ("GET", "/api/v1/namespaces/default/nodes", b"", {}, 404, "NotFound"),
         ("GET", "/apis/nothing/v1", b"", {}, 404, "NotFound"),
-        ("GET", "/somewhere/else", b"", {}, 404, "NotFound"),
         ("POST", f"{PATH}/a", b"{}", {}, 405, "MethodNotAllowed"),
         ("DELETE", "/api/v1/configmaps", b"", {}, 405, "MethodNotAllowed"),
         ("OPTIONS", PATH, b"", {}, 405, "MethodNotAllowed"),
-        ("POST", f"{PATH}?dryRun=Some", b'{"metadata": {"name": "b"}}', {}, 400, "BadRequest"),
+        ("POST", f"{PATH}?dryRun=Some", b'{"metadata": {"name": "b"}}', {}, 422, "Invalid"),
     ],
 )
 async def test_every_refusal_is_a_status(
@@ -127,6 +126,12 @@ async def test_every_refusal_is_a_status(
     assert (document["kind"], document["status"]) == ("Status", "Failure")
     assert document["message"]
     assert store.snapshot() == before
+
+
+async def test_a_path_outside_of_the_api_is_404_in_plain_text(http: aiohttp.ClientSession) -> None:
+    async with http.get("/somewhere/else") as response:
+        assert (response.status, response.content_type) == (404, "text/plain")
+        assert await response.text() == "404 page not found\n"
 
 
 async def test_a_body_that_is_too_large(http: aiohttp.ClientSession) -> None:

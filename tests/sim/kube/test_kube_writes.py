@@ -113,7 +113,7 @@ def test_an_update_without_version_is_for_those_types_that_allow_it(store: KubeS
     store.create(LEASE, lease)
     with refused(422, "Invalid") as error:
         store.replace(LEASE, lease)
-    assert "metadata.resourceVersion: Invalid value: 0x0: must be specified for an update" in error.value.message
+    assert "metadata.resourceVersion: Invalid value: 0: must be specified for an update" in error.value.message
 
 
 def test_generation_counts_changes_of_the_spec(store: KubeStore, web_deployment: Manifest) -> None:

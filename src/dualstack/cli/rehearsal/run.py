@@ -62,6 +62,9 @@ from dualstack.verify.checks import Check
 from dualstack.verify.inventory import changes, inventory
 from dualstack_sim.rules.profiles import Profile, choose
 
+_WATCH_AGAIN = 0.2
+"""Seconds of wall time before a watch that has ended starts again."""
+
 SAMPLE_EVERY = 1.0
 """Seconds of wall time between two samples of what leads to each node."""
 
@@ -340,11 +343,14 @@ class Rehearsal:
 
     async def _watch_shoot(self, world: World) -> None:
         while True:
-            async for shoot in world.watch_shoot():
-                for change in self._record.see_shoot(shoot, world.clock.now()):
-                    self._display.constraint(change)
-                if self._options.landscape.gardener:
-                    self._see(shoot, world.clock.now())
+            # A real API server that restarts ends the watch; if the world has ended, its process says so.
+            with contextlib.suppress(aiohttp.ClientError):
+                async for shoot in world.watch_shoot():
+                    for change in self._record.see_shoot(shoot, world.clock.now()):
+                        self._display.constraint(change)
+                    if self._options.landscape.gardener:
+                        self._see(shoot, world.clock.now())
+            await asyncio.sleep(_WATCH_AGAIN)
 
     def _see(self, shoot: Manifest, now: float) -> None:
         """What the owner sees, and the phases, which no operator reports here."""

@@ -97,6 +97,8 @@ class World:
         parameters = {"watch": "1", "fieldSelector": f"metadata.name={self.shoot.name}"}
         timeout = aiohttp.ClientTimeout(total=None)
         async with self.session.get(url, params=parameters, timeout=timeout) as response:
+            if response.status >= 400:  # it does not answer now
+                return
             async for line in response.content:
                 event = msgspec.json.decode(line)
                 if event["type"] in {"ADDED", "MODIFIED"}:
