@@ -23,7 +23,7 @@ from dualstack.cli.cloud_options import Speed
 @click.option(
     "--max-minutes",
     type=click.FloatRange(min=5, max=600),
-    default=60.0,
+    default=90.0,
     show_default=True,
     help="End after this time, done or not. The VMs delete themselves ten minutes later.",
 )

@@ -18,6 +18,7 @@ from dualstack.gce.errors import (
     NotReady,
     PermissionDenied,
     PolicyViolated,
+    RateLimited,
     StaleFingerprint,
     Transient,
     Unauthenticated,
@@ -29,6 +30,8 @@ from dualstack.trial.ownership import Owner
 ATTEMPTS = 6
 """How often a change is tried while it fails for a passing reason."""
 PAUSE = 2.0
+SKEW = 5.0
+"""Seconds by which this machine's clock may differ from Compute's before that is taken into account."""
 _UNSENT = ("user", "metadata", "serviceAccounts")
 """Fields of answers that are not kept: the account, and scripts."""
 
@@ -87,6 +90,11 @@ class TrialCompute(ComputeClient):
         self._time = clock
         self._entries: list[_Entry] = []
         self.requests = self.changes = 0
+        self._skew = 0.0
+
+    def now(self) -> float:
+        """Unix seconds by Compute's clock, as its operations show it; the VMs follow the same clock."""
+        return self._time.now() + self._skew
 
     # -- the record
 
@@ -158,6 +166,9 @@ class TrialCompute(ComputeClient):
             return
         asked = {name: value for name, value in query.items() if value is not None}
         seconds = self._time.now() - began
+        if stamp := answer.get("insertTime"):
+            skew = parse_rfc3339(stamp) - (began + seconds / 2)
+            self._skew = skew if abs(skew) > SKEW else 0.0
         self._entries.append(_Entry(began, seconds, f"{method} {path}", asked, body, status, answer))
 
     def _end(self, operation: Resource) -> None:
@@ -175,6 +186,17 @@ class TrialCompute(ComputeClient):
         query = {"port": str(port), "start": str(start)}
         answer = await self._request("GET", f"{path}/serialPort", query=query)
         return str(answer.get("contents") or ""), int(answer.get("next") or 0)
+
+    async def rate_limited(self, path: str) -> RateLimited | None:
+        """Read once, without a place in the record and without regard to quotas; the refusal for a used-up quota."""
+        self.requests += 1
+        try:
+            await super()._send("GET", path, None, {})
+        except RateLimited as refused:
+            return refused
+        except Transient:
+            pass  # it says nothing about the quota
+        return None
 
     # -- changing
 
@@ -259,8 +281,8 @@ class TrialCompute(ComputeClient):
         for entry in reversed(self._entries):
             if name and isinstance(entry.answer, dict) and entry.answer.get("name") == name:
                 stamp = (entry.operation or entry.answer).get("endTime")
-                return parse_rfc3339(stamp) if stamp else self._time.now()
-        return self._time.now()
+                return parse_rfc3339(stamp) if stamp else self.now()
+        return self.now()
 
 
 class _Hidden:

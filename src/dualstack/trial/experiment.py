@@ -119,3 +119,5 @@ class Experiment:
     minutes: float
     vms: bool = True
     traffic: bool = False
+    by_name: bool = False
+    """Whether it runs only if it is named, because it disturbs others in the project."""

@@ -124,10 +124,10 @@ class Ladder:
         return name, step, self.state - 1
 
     async def _pass(self, name: str, step: Callable[[], Awaitable[list[Outcome]]], settle: float) -> Passage:
-        since = self._clock.now() - 1.0
+        since = self._compute.now() - 1.0
         outcomes = tuple(await step())
         await self._clock.sleep(settle)
-        until = self._clock.now()
+        until = self._compute.now()
         await self._measuring.until(until)
         flows = self._measuring.flows(mesh)
         all_packets = [self._measuring.packets(flow, since, until, name) for flow in flows]

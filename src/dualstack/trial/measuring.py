@@ -58,6 +58,11 @@ def all_orders(until: float) -> dict[str, str]:
     return {letter: orders_of(letter, numbers, until).text() for letter in VMS}
 
 
+def idle_orders(until: float) -> dict[str, str]:
+    """The orders of a VM that only has to be there."""
+    return {"a": Orders(sequence=1, until=until).text()}
+
+
 @dataclass(slots=True)
 class Series:
     """The packets of one flow by window number."""
@@ -154,9 +159,9 @@ class Measuring:
 
     async def until(self, at: float) -> bool:
         """Wait until every VM has reported its packets up to `at`; False if one is silent."""
-        patience = max(at, self._clock.now()) + SILENT
+        patience = max(at, self._compute.now()) + SILENT
         while not self.problem and any(source.last < at for source in self._sources):
-            if self._clock.now() > patience:
+            if self._compute.now() > patience:
                 silent = [source.vm.letter for source in self._sources if source.last < at]
                 self.problem = f"VM {', '.join(silent)} does not report any more"
                 break

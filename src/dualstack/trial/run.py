@@ -17,12 +17,14 @@ from dualstack.trial.document import Fact, Trial
 from dualstack.trial.estimate import needed
 from dualstack.trial.experiment import Answer, Experiment, Lab, undecided
 from dualstack.trial.ladder import Ladder
-from dualstack.trial.measuring import Measuring, all_orders
-from dualstack.trial.site import MACHINE_TYPE, Site
+from dualstack.trial.measuring import Measuring, all_orders, idle_orders
+from dualstack.trial.site import MACHINE_TYPE, VMS, Site
 
 RESERVE = 600.0
 """Seconds after the end of a trial in which its VMs still run, for the removal."""
 _ONE_VM = ("a",)
+_OF_PROJECT = ("create", "list")
+"""Permissions that a single resource does not have; what needs them comes first in any case."""
 
 
 class TrialFailed(DualstackError):
@@ -95,12 +97,8 @@ class Run:
                 return
             self.say("Creating the VMs.")
             traffic = any(each.traffic for each in self.experiments)
-            orders = all_orders(site.expires)
-            lifetime = site.expires - self.clock.now()
-            if traffic:
-                await site.build_vms(orders, lifetime)
-            else:
-                await site.build_vms(orders, lifetime, _ONE_VM)
+            orders, letters = (all_orders(site.expires), VMS) if traffic else (idle_orders(site.expires), _ONE_VM)
+            await site.build_vms(orders, site.expires - self.clock.now(), letters)
             await self._test_permissions(site.vms[0].path, "instances")
         except (PermissionDenied, PolicyViolated, Unauthenticated) as error:
             raise TrialFailed(f"the trial could not begin: {error}; docs/evidence.md lists what it needs") from error
@@ -114,7 +112,8 @@ class Run:
 
     async def _test_permissions(self, path: str, collection: str) -> None:
         """TrialFailed if one of the permissions that Compute can test on a resource is missing."""
-        wanted = [name for name in needed(self.experiments) if name.startswith(f"compute.{collection}.")]
+        of_resource = [name for name in needed(self.experiments) if name.startswith(f"compute.{collection}.")]
+        wanted = [name for name in of_resource if name.rpartition(".")[2] not in _OF_PROJECT]
         missing = sorted(set(wanted) - await self.compute.granted(path, wanted))
         if missing:
             raise TrialFailed(f"permissions are missing: {', '.join(missing)}; docs/evidence.md lists what it needs")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dualstack.trial.document import Trial
 from dualstack.trial.experiments.registry import EXPERIMENTS
 
-API_ONLY = tuple(each.name for each in EXPERIMENTS if not each.traffic)
+API_ONLY = tuple(each.name for each in EXPERIMENTS if not each.traffic and not each.by_name)
 QUICK = tuple(name for name in API_ONLY if name != "network-quota")
 """Without the one that takes hundreds of requests."""
 NEED_FLAG = {"new-route-in-flagged-range", "clear-flag-over-routes"}

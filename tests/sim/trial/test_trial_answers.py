@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dualstack.trial.experiments.registry import EXPERIMENTS
+from dualstack.trial.experiments.registry import EXPERIMENTS, chosen
+from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.rules.profiles import KNOBS, PROFILES
 from tests.sim.trial.expected import API_ONLY, BY_REQUESTS, NEED_FLAG, QUICK, answers
 from tests.sim.trial.world import world
@@ -54,3 +55,19 @@ async def test_a_single_knob_changes_the_answer(knob: str, fact: str, answer: st
     (name,) = [each.name for each in EXPERIMENTS if fact in {question.id for question in each.questions}]
     async with world(knobs=[knob]) as made:
         assert answers(await made.trial(name))[fact] == answer
+
+
+async def test_a_used_up_quota_of_requests_is_refilled_at_a_full_minute() -> None:
+    assert "request-quota" not in {each.name for each in chosen(())}
+    async with world(limits=Limits(requests_per_minute=120)) as made:
+        trial = await made.trial("request-quota")
+    assert answers(trial) == {"request-quota": "at a full minute"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limits", ["advice", "enforced"])
+async def test_a_larger_quota_of_routes_shows_whether_the_limits_of_hybrid_subnets_are_enforced(limits: str) -> None:
+    async with world(knobs=[f"hybrid-limits={limits}"], limits=Limits(static_routes_per_network=400)) as made:
+        trial = await made.trial("network-quota")
+    assert answers(trial) == {"network-quotas": "", "hybrid-limits": limits}
+    assert trial.knobs == {"hybrid-limits": limits}

@@ -18,6 +18,7 @@ from dualstack.trial.run import Run, zones_of
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.server import create_app
+from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan
 from dualstack_sim.faults.plan import FaultRule
@@ -100,7 +101,12 @@ class World:
 
 @asynccontextmanager
 async def world(
-    profile: str = "documented", knobs: Sequence[str] = (), faults: Sequence[FaultRule] = (), *, seed: int = 1
+    profile: str = "documented",
+    knobs: Sequence[str] = (),
+    faults: Sequence[FaultRule] = (),
+    *,
+    seed: int = 1,
+    limits: Limits | None = None,
 ) -> AsyncIterator[World]:
     """A project on a cloud with this profile."""
     clock, chance = VirtualClock(), Chance(seed)
@@ -111,6 +117,7 @@ async def world(
         chance,
         knobs=chosen_profile.knobs,
         latency=chosen_profile.latency,
+        quotas=limits or Limits(),
         on_commit=fabric.on_commit,
         faults=FaultPlan(faults, chance, clock),
     )

@@ -181,7 +181,8 @@ def summary(trial: Trial) -> list[str]:
 def _listing() -> list[str]:
     lines = []
     for experiment in EXPERIMENTS:
-        lines.append(f"{experiment.name} (about {experiment.minutes:g} min)")
+        only = ", only if named" if experiment.by_name else ""
+        lines.append(f"{experiment.name} (about {experiment.minutes:g} min{only})")
         lines.extend(f"  {question.id}: {question.text}" for question in experiment.questions)
     return lines
 

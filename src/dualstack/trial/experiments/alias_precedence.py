@@ -32,7 +32,7 @@ async def run(lab: Lab) -> Sequence[Answer]:
             if not outcome.accepted:
                 return [undecided(ID, f"The beginning could not be made: {outcome.describe()}.")]
         await lab.clock.sleep(lab.ladder.settle)
-        until = lab.clock.now()
+        until = lab.compute.now()
         if not await lab.measuring.until(until):
             return [undecided(ID, lab.measuring.problem)]
         flows = lab.measuring.flows(lambda flow: flow.endswith(">double/udp") and flow[0] != "b")
@@ -52,6 +52,6 @@ EXPERIMENT = Experiment(
     "alias-precedence",
     (Question(ID, "Which of both gets the packets: the VM with the alias, or the VM of a route to the same block?"),),
     run,
-    minutes=2.0,
+    minutes=3.0,
     traffic=True,
 )

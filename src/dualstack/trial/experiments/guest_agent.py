@@ -30,7 +30,7 @@ async def run(lab: Lab) -> Sequence[Answer]:
             if not outcome.accepted:
                 return [undecided(ID, f"The alias could not be added: {outcome.describe()}.")]
         await lab.clock.sleep(max(PATIENCE, lab.ladder.settle))
-        await lab.measuring.until(lab.clock.now())
+        await lab.measuring.until(lab.compute.now())
         return [_answer(lab)]
     finally:
         for letter in BLOCKS:
@@ -61,6 +61,6 @@ EXPERIMENT = Experiment(
         ),
     ),
     run,
-    minutes=2.5,
+    minutes=3.0,
     traffic=True,
 )

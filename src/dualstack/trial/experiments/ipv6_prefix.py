@@ -39,11 +39,11 @@ async def run(lab: Lab) -> Sequence[Answer]:
 async def _arrival(lab: Lab, subnet: str, ended: float) -> float | None:
     """The seconds until the prefix was there: between the last read without it and the first with it."""
     before = 0.0
-    while lab.clock.now() < ended + LONGEST:
+    while lab.compute.now() < ended + LONGEST:
         if ipv6_prefix(await lab.compute.get(subnet)):
-            now = max(0.0, lab.clock.now() - ended)
+            now = max(0.0, lab.compute.now() - ended)
             return round((before + now) / 2 if before else min(now, EVERY), 1)
-        before = max(0.0, lab.clock.now() - ended)
+        before = max(0.0, lab.compute.now() - ended)
         await lab.clock.sleep(EVERY)
     return None
 

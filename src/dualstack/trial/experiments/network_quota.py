@@ -63,5 +63,5 @@ EXPERIMENT = Experiment(
         Question(LIMITS, "Does the API enforce 300 routes in a network with a hybrid subnet?", LIMITS),
     ),
     run,
-    minutes=4.0,
+    minutes=5.0,
 )

@@ -19,6 +19,7 @@ from dualstack.trial.experiments import (
     range_over_routes,
     repeated_alias,
     request_latency,
+    request_quota,
     route_in_range,
     route_under_flag,
     subnet_afterwards,
@@ -44,13 +45,19 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     nic_stack_type.EXPERIMENT,
     network_quota.EXPERIMENT,
     request_latency.EXPERIMENT,
+    request_quota.EXPERIMENT,
 )
 
 
 def chosen(names: Sequence[str]) -> tuple[Experiment, ...]:
-    """The experiments of these names, in the order of the registry; all of them for no name. InvalidInput."""
+    """The experiments of these names, in the order of the registry; for no name all but those of `by_name`.
+
+    InvalidInput for a name that does not exist.
+    """
     known = {experiment.name: experiment for experiment in EXPERIMENTS}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InvalidInput(*(f"--experiment {name}: must be one of {', '.join(known)}" for name in unknown))
-    return tuple(experiment for experiment in EXPERIMENTS if not names or experiment.name in names)
+    return tuple(
+        experiment for experiment in EXPERIMENTS if (experiment.name in names if names else not experiment.by_name)
+    )

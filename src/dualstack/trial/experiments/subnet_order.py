@@ -43,6 +43,6 @@ EXPERIMENT = Experiment(
     "subnet-order",
     (Question(ID, "Does a host see the changes of one subnet in their order?", ID),),
     run,
-    minutes=8.0,
+    minutes=7.0,
     traffic=True,
 )

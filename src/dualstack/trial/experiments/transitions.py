@@ -157,6 +157,6 @@ EXPERIMENT = Experiment(
         Question("established-flows", "Do established TCP connections survive each transition?", "established-flows"),
     ),
     run,
-    minutes=9.0,
+    minutes=10.0,
     traffic=True,
 )
