@@ -20,6 +20,7 @@ def failed(owner: Owner) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_w1_upstream_migrates_after_the_owner_has_retried_a_failed_shoot() -> None:
     """The first run has no constraint in the Cluster, so that the range is refused while routes are there."""
     async with virtual_world("provider-gcp") as owner:

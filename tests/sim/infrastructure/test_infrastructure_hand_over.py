@@ -1,0 +1,121 @@
+"""Hand-over to provider-gcp at any stage, and take-back: state, status and Compute are what upstream understands.
+
+test_infrastructure_take_over.py has the points at which upstream itself is cut off.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dualstack.gardener.model.infrastructure import InfrastructureState
+from dualstack.gardener.model.names import PREPARE
+from tests.sim.infrastructure import upstream
+from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.scene import ZONE, Scene, scene
+
+STEPS = (
+    "create-services-subnet",
+    "stop-cloud-controller-manager",
+    "save-routes",
+    "set-overlap-flag",
+    "add-range-canary",
+    "add-secondary-range",
+    "add-alias-canary",
+    "add-aliases",
+    "delete-route-canary",
+    "delete-routes",
+    "clear-overlap-flag",
+    "clear-saved-routes",
+    "set-stack-type",
+    "create-firewall-rules",
+    "publish-status",
+)
+QUICKLY = ("add-aliases",)
+
+
+def each(*steps: str) -> list[Any]:
+    return [pytest.param(step, marks=() if step in QUICKLY else pytest.mark.slow) for step in steps]
+
+
+async def assert_taken_by_upstream(made: Scene) -> None:
+    """Upstream has come to its end; the overlap flag is nothing that it knows."""
+    status = made.infrastructure()["status"]
+    assert status["lastOperation"]["state"] == "Succeeded"
+    assert InfrastructureState.from_raw(status["state"]).routes == ()
+    assert [len(status["networking"][key]) for key in ("nodes", "pods", "services")] == [2, 2, 2]
+    assert await made.node_routes() == []
+    await made.clock.sleep(60.0)
+    for node in made.world.nodes:
+        instance = await made.resource("instances.get", ZONE, node.name)
+        found = [alias["ipCidrRange"] for alias in instance["networkInterfaces"][0]["aliasIpRanges"]]
+        assert found == [node.pod_cidr]
+    subnet = await made.subnet()
+    assert [entry["rangeName"] for entry in subnet["secondaryIpRanges"]] == ["ipv4-pod-cidr"]
+    assert made.fabric.traffic.report(made.clock.now()).current == 0
+
+
+async def take_back(made: Scene) -> None:
+    """Our controller brings it into its own end state, and then has nothing to do."""
+    made.trigger()
+    await made.reconcile()
+    await assert_end_state(made)
+    before = made.mutations()
+    made.request()
+    await made.reconcile()
+    assert made.mutations() == before
+    await made.clock.sleep(60.0)
+    assert made.fabric.traffic.report(made.clock.now()).current == 0
+
+
+@pytest.mark.parametrize("step", each(*STEPS))
+async def test_handed_over_at_any_step_upstream_finishes_and_it_is_taken_back(step: str) -> None:
+    async with scene() as made:
+        made.trigger()
+        await made.killed_at(step)
+        assert not await upstream.migrate(made)
+        await assert_taken_by_upstream(made)
+        await take_back(made)
+
+
+@pytest.mark.parametrize("changes", [pytest.param(count, marks=pytest.mark.slow) for count in (1, 3, 5, 8)])
+async def test_handed_over_cut_off_taken_back_and_cut_off_again(changes: int) -> None:
+    async with scene() as made:
+        made.trigger()
+        await made.killed_at("barrier-range")
+        await upstream.migrate(made, changes=changes)
+        made.trigger()
+        await made.killed_at("delete-route-canary") if changes < 3 else await made.reconcile()
+        await upstream.migrate(made)
+        await take_back(made)
+
+
+async def test_a_prepared_shoot_is_handed_over_and_loses_nothing() -> None:
+    async with scene() as made:
+        made.annotate(PREPARE, "true")
+        await made.reconcile()
+        assert not await upstream.migrate(made)
+        await assert_taken_by_upstream(made)
+        assert made.lost() == 0.0
+        await take_back(made)
+        assert made.lost() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("strategy", "step"),
+    [
+        ("compressed", "add-secondary-range"),
+        pytest.param("overlap", "remove-range-canary", marks=pytest.mark.slow),
+    ],
+)
+async def test_w11_two_stages_are_not_to_be_handed_over_but_can_be_taken_back(strategy: str, step: str) -> None:
+    """Upstream does not read the saved routes, and it deletes the routes before its range is refused, because that
+    contains the canary's (docs/hand-over.md#stages-to-wait-for)."""
+    async with scene() as made:
+        made.trigger(annotations={"dualstack.dev/strategy": strategy})
+        await made.killed_at(step)
+        await upstream.migrate(made)
+        await made.clock.sleep(60.0)
+        assert made.fabric.traffic.report(made.clock.now()).current > 0
+        await take_back(made)
