@@ -52,10 +52,11 @@ lint: $(STAMP)  ## check style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)  ## measure the simulated Compute Engine and the cut-over of large clusters: three JSON documents
+bench: $(STAMP)  ## measure the simulated Compute Engine and the cut-over of large clusters, and an operator with many Shoots: four JSON documents
 	@$(BIN)/python -m tests.bench.run
 	@$(BIN)/python -m tests.bench.cutover
 	@$(BIN)/python -m tests.bench.upstream
+	@$(BIN)/python -m tests.bench.many_shoots
 
 protobuf: $(GO_CLIENT)  ## generate the protobuf layout of the Kubernetes types that the simulated API serves; needs go
 	$(GO)/build/protobuf > $(LAYOUT)

@@ -1,0 +1,64 @@
+"""What /healthz and /readyz answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualstack.gardener.model.kinds import INFRASTRUCTURE
+from dualstack.kube.interface import Unauthenticated, Unavailable
+from dualstack.operator import health as health_module
+from dualstack.operator.health import Health
+from dualstack.operator.leadership import Leadership
+from dualstack_sim.chance import Chance
+from dualstack_sim.kube.store import KubeStore
+from tests.support.store_kube import StoreKube
+from tests.unit.operator.clocks import StillClock
+
+
+def leadership() -> Leadership:
+    return Leadership(StoreKube(KubeStore(StillClock(), Chance(1))), "default", "me", StillClock())
+
+
+def expecting(lease: Leadership | None = None) -> Health:
+    health = Health()
+    health.expect([INFRASTRUCTURE])
+    health.leadership = lease
+    return health
+
+
+def test_p12_it_is_not_ready_before_each_kind_is_listed() -> None:
+    assert Health().unready() == "the operator is starting"
+    health = expecting()
+    assert health.unready() == "infrastructures: not listed yet"
+    health.listed(INFRASTRUCTURE)
+    assert (health.unready(), health.unhealthy(), health.remark()) == ("", "", "ok")
+
+
+def test_p12_refused_credentials_are_not_ready_and_after_a_while_not_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restart reads a kubeconfig with a static token again."""
+    now = 1000.0
+    monkeypatch.setattr("dualstack.operator.health.time.monotonic", lambda: now)
+    health = expecting()
+    health.listed(INFRASTRUCTURE)
+    health.failed(INFRASTRUCTURE, Unauthenticated("Unauthorized"))
+    assert (health.unready(), health.unhealthy()) == ("infrastructures: Unauthorized", "")
+    now += health_module.REFUSED + 1
+    health._beat = now
+    health.failed(INFRASTRUCTURE, Unauthenticated("Unauthorized"))
+    assert health.unhealthy() == "the API server has not accepted the credentials for 301 s"
+    health.failed(INFRASTRUCTURE, Unavailable("down"))
+    assert (health.unready(), health.unhealthy()) == ("infrastructures: down", "")
+
+
+async def test_x6_a_process_that_stands_by_is_ready_and_says_so() -> None:
+    lease = leadership()
+    health = expecting(lease)
+    assert health.unready() == "the Lease has not been read yet"
+    lease.problem, lease.leader = "", "other"
+    assert (health.unready(), health.remark()) == ("", "ok: stands by, other leads")
+    await lease.acquire()
+    assert health.unready() == "infrastructures: not listed yet"
+    health.listed(INFRASTRUCTURE)
+    assert (health.unready(), health.remark()) == ("", "ok")
+    lease.problem = "Lease default/dualstack-operator: down"
+    assert health.unready() == lease.problem
