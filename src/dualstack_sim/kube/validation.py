@@ -86,7 +86,7 @@ _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 
 
-def _metadata_causes(new: Tree, old: Tree | None) -> list[Cause]:
+def _metadata_causes(resource: ResourceType, new: Tree, old: Tree | None) -> list[Cause]:
     """Syntax of labels, annotations and finalizers, as far as they changed, and one controller at most."""
     metadata, before = new["metadata"], (old or {}).get("metadata") or {}
     causes = []
@@ -99,7 +99,7 @@ def _metadata_causes(new: Tree, old: Tree | None) -> list[Cause]:
         if field == "labels":
             bad = [value for value in given.values() if value and not _QUALIFIED.fullmatch(value)]
             causes += [invalid_value("metadata.labels", f'"{value}"', _VALUE_RULE) for value in bad]
-    return causes + _finalizer_causes(metadata, before)
+    return causes + _finalizer_causes(metadata, before, standard=not resource.custom)
 
 
 def _is_qualified(name: str) -> bool:
@@ -107,14 +107,15 @@ def _is_qualified(name: str) -> bool:
     return bool(_QUALIFIED.fullmatch(last)) and (not slash or bool(_SUBDOMAIN.fullmatch(prefix.lower())))
 
 
-def _finalizer_causes(metadata: Tree, before: Tree) -> list[Cause]:
+def _finalizer_causes(metadata: Tree, before: Tree, *, standard: bool) -> list[Cause]:
+    """standard: a name without a domain must be one of Kubernetes' own, as in built-in types."""
     causes = []
     for at, name in enumerate(metadata.get("finalizers") or ()):
         if name in (before.get("finalizers") or ()):
             continue
         if not _is_qualified(name):
             causes.append(invalid_value("metadata.finalizers", f'"{name}"', _NAME_RULE))
-        if "/" not in name and name not in _STANDARD_FINALIZERS:
+        if standard and "/" not in name and name not in _STANDARD_FINALIZERS:
             detail = "name is neither a standard finalizer name nor is it fully qualified"
             causes.append(invalid_value(f"metadata.finalizers[{at}]", f'"{name}"', detail))
     return causes
@@ -344,7 +345,7 @@ def validate(resource: ResourceType, new: Tree, old: Tree | None) -> None:
         columns_and_row[1](new, 0.0)
     name = new["metadata"].get("name") or ""
     causes = [] if old is not None else _name_causes(resource, name)
-    causes += _owner_causes(new) + _metadata_causes(new, old)
+    causes += _owner_causes(new) + _metadata_causes(resource, new, old)
     if check := _CHECKS.get(resource.key):
         causes += check(new, old)
     if structure := resource.structures.get(resource.versions[0]):

@@ -217,3 +217,11 @@ async def test_x3_lists_of_type_map_are_applied_by_their_key(gadgets: KubeStore,
             assert answer.status in (200, 201), await answer.text()
     parts = (gadgets.get(GADGET, "one", "default") or {})["spec"]["parts"]
     assert [each["name"] for each in parts] == ["a", "b"]
+
+
+def test_a_custom_resource_may_have_a_finalizer_without_a_domain(gadgets: KubeStore) -> None:
+    body = gadget()
+    body["metadata"] = {**body["metadata"], "finalizers": ["gardener"]}
+    assert gadgets.create(GADGET, body)["metadata"]["finalizers"] == ["gardener"]
+    config: Manifest = {"metadata": {"name": "a", "namespace": "default", "finalizers": ["gardener"]}}
+    assert "neither a standard finalizer" in refusal_of(gadgets, CONFIG_MAP, config).message
