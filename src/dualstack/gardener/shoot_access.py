@@ -229,8 +229,14 @@ class ShootKube:
             raise ShootAccessInvalid(f"{self._name}: Secret {name}: data.{key} is not base64 of text") from error
 
     async def _require_running(self) -> None:
-        """Raise ShootNotRunning if the API server is not there or has no replica; says whether it is hibernated."""
-        deployment = await self._seed.get(DEPLOYMENT, KUBE_API_SERVER, self._namespace)
+        """Raise ShootNotRunning if the API server is not there or has no replica; says whether it is hibernated.
+
+        Without the right to see that, it counts as running.
+        """
+        try:
+            deployment = await self._seed.get(DEPLOYMENT, KUBE_API_SERVER, self._namespace)
+        except Forbidden:
+            return
         if deployment is not None and dig(deployment, "spec", "replicas") != 0:
             return
         shoot = dig(await self._seed.get(CLUSTER, self._namespace), "spec", "shoot")

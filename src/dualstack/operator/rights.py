@@ -102,6 +102,7 @@ deployments =cloud-controller-manager | infrastructure | get patch | runs withou
 deployments/scale =cloud-controller-manager | infrastructure | ~patch | where its flag cannot be set
 deployments          | *@standalone   | list            | whether gardenlet or an extension runs here
 deployments          | controlplane   | get             | cloud-controller-manager, ingress-gce
+deployments =kube-apiserver | infrastructure network | ~get | why the API server of a shoot does not answer
 deployments =kube-apiserver kube-controller-manager | shoot | get patch | ranges and families
 deployments          | shoot          | ~create         | the same two, for a new Shoot
 [seed coordination.k8s.io]

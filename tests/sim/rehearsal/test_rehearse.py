@@ -37,6 +37,8 @@ KEYS = {
     "landscape",
     "prepared",
     "commands",
+    "infrastructure",
+    "owner",
 }
 
 

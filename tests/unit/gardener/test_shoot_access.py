@@ -27,7 +27,7 @@ from dualstack.gardener.shoot_access import (
 )
 from dualstack.kube.interface import Forbidden, NotFound, Unauthenticated, Unavailable
 from dualstack.model.errors import KubeError
-from dualstack.model.kinds import CRD, DEPLOYMENT, NAMESPACE, NODE, SECRET, Manifest
+from dualstack.model.kinds import CRD, DEPLOYMENT, NAMESPACE, NODE, SECRET, Kind, Manifest
 from dualstack.model.manifests import manifest
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
@@ -261,6 +261,23 @@ async def test_x1_a_shoot_that_cannot_be_asked_is_a_state_with_a_name(
     landscape.store.upsert(MACHINE, manifest(MACHINE, "m", NS, spec={}))
     with pytest.raises(state):
         await landscape.clusters.machines_and_nodes(NS)
+
+
+class _NoDeployments(StoreKube):
+    """A seed whose user may not read Deployments."""
+
+    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest | None:
+        if kind == DEPLOYMENT:
+            raise Forbidden("deployments.apps is forbidden")
+        return await super().get(kind, name, namespace)
+
+
+async def test_x1_a_hibernated_shoot_is_unreachable_where_its_deployment_may_not_be_read(landscape: Landscape) -> None:
+    landscape.put(secret("gardener", {"kubeconfig": GOOD}))
+    _hibernated(landscape)
+    access = ShootAccess(_NoDeployments(landscape.store), landscape.server.connect)
+    with pytest.raises(ShootUnreachable):
+        await access.of(NS).list(NODE)
 
 
 @pytest.mark.parametrize("change", [_hibernated, _being_created])
