@@ -72,6 +72,11 @@ def test_an_alert_says_what_and_what_to_look_at() -> None:
         assert rule["annotations"].keys() == {"summary", "description"}
 
 
+def test_every_alert_is_documented() -> None:
+    page = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"`(Dualstack\w+)`", page)) == {rule["alert"] for rule in RULES}
+
+
 @pytest.mark.clients
 def test_prometheus_reads_the_alert_rules() -> None:
     checker = HELM.with_name("rules")
