@@ -120,6 +120,10 @@ class TrialCompute(ComputeClient):
             for entry in self._entries[since:]
         )
 
+    def hidden(self, text: str) -> str:
+        """A text of the document, without the project."""
+        return str(_Hidden(self.project).of(text))
+
     def seconds_of_reads(self) -> list[float]:
         """How long each successful read of one resource took."""
         return [

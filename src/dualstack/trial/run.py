@@ -68,7 +68,7 @@ class Run:
             image=site.image,
             ended=ended,
             facts=tuple(facts),
-            left=left,
+            left=tuple(self.compute.hidden(each) for each in left),
             requests=self.compute.requests,
             changes=self.compute.changes,
         )
@@ -153,7 +153,7 @@ class Run:
                 experiment=experiment.name,
                 answer=answer.answer,
                 confidence=answer.confidence,
-                explanation=answer.explanation,
+                explanation=self.compute.hidden(answer.explanation),
                 repetitions=answer.repetitions,
                 knobs=answer.knobs,
                 seconds=answer.seconds,

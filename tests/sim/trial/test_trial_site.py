@@ -32,10 +32,14 @@ async def test_a_trial_answers_and_leaves_nothing() -> None:
         assert patches[0].operation["status"] == "DONE"
 
 
-async def test_the_document_names_neither_the_project_nor_the_account() -> None:
-    async with world() as made:
+@pytest.mark.parametrize("refused", [False, True], ids=["accepted", "refused"])
+async def test_the_document_names_neither_the_project_nor_the_account(*, refused: bool) -> None:
+    error = {"code": "INVALID_FIELD_VALUE", "message": "The resource 'projects/proj-1/global/networks/x' is bad."}
+    rule = {"method": "instances.updateNetworkInterface", "count": 99, "operationError": error}
+    async with world(faults=parse_faults({"faults": [rule] if refused else []})) as made:
         trial = await made.trial(*API_ONLY)
     text = str(trial)
+    assert ("is bad" in trial.facts[1].explanation) == refused
     assert "projects/PROJECT/" in text
     assert "proj-1" not in text
     assert "'user'" not in text
