@@ -347,7 +347,15 @@ DUAL_STACK: Mapping[str, Rule] = {
 """After a migration."""
 
 RISKS = frozenset(
-    {"services.load-balancers", "services.addresses", "compute.exposure", "compute.quotas", "dns.families"}
+    {
+        "services.load-balancers",
+        "services.addresses",
+        "compute.exposure",
+        "compute.quotas",
+        "dns.families",
+        "compute.egress",
+        "policies.families",
+    }
 )
 """Checks of what a migration makes possible and another program does: they do not decide whether it succeeded."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from dualstack.verify import addresses
+from dualstack.verify import addresses, paths
 from dualstack.verify.checks import (
     DUAL,
     IPV4,
@@ -42,6 +42,8 @@ COMMON: Mapping[str, Rule] = {
     "agents.rolled-out": addresses.agents_rolled_out,
     "services.load-balancers": load_balancers,
     "compute.quotas": addresses.quotas,
+    "dns.endpoints": paths.dns_endpoints,
+    "pods.mtu": paths.pod_mtu,
 }
 
 _IPV4: Mapping[str, Rule] = {
@@ -51,6 +53,7 @@ _IPV4: Mapping[str, Rule] = {
     "services.addresses": addresses.service_addresses(*IPV4),
     "dns.service": dns("SingleStack", *IPV4),
     "agents.kube-proxy": addresses.proxy_ranges(*IPV4),
+    "compute.egress": paths.egress(*IPV4),
 }
 
 _FROM_ALIASES = controller_manager(
@@ -113,6 +116,8 @@ def dual_stack(*, gardener: bool) -> Mapping[str, Rule]:
         "services.addresses": addresses.service_addresses(*DUAL),
         "dns.service" if gardener else "dns.families": dns("PreferDualStack", *DUAL),
         "agents.kube-proxy": addresses.proxy_ranges(*DUAL),
+        "compute.egress": paths.egress(*DUAL),
+        "policies.families": paths.policy_families,
         **COMMON,
     }
 

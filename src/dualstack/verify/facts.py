@@ -16,7 +16,7 @@ from dualstack.model import names
 from dualstack.model.cluster import Cluster
 from dualstack.model.conditions import find_condition
 from dualstack.model.errors import DualstackError
-from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, NODE, POD, SERVICE, Kind, Manifest
+from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, NETWORK_POLICY, NODE, POD, SERVICE, Kind, Manifest
 from dualstack.model.manifests import flags_of, is_cloud_controller_manager
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ INTERVAL = 15.0
 """Seconds between two attempts."""
 
 _RULE_FIELDS = "items/*/forwardingRules(IPAddress),nextPageToken"
+_ROUTER_FIELDS = "items/*/routers(name,network,nats),nextPageToken"
 _INSTANCE_FIELDS = "items(name,networkInterfaces),nextPageToken"
 
 
@@ -55,6 +56,9 @@ class NotApplicable(DualstackError):
     """A fact that this kind of access, or this kind of cluster, does not have; the message says why."""
 
 
+UNREAD: Reading[Any] = Reading(NotApplicable("it was not read"))
+
+
 @dataclass(frozen=True, slots=True)
 class ControllerManager:
     """cloud-controller-manager as it runs. flags: of its Deployment, or of each of its pods."""
@@ -71,8 +75,9 @@ class Facts:
     dns_service: Service kube-dns. routes: static routes of cloud-controller-manager to this cluster's nodes.
     firewalls: the rules of the cluster's VPC network. interfaces: nic0 of each node's VM, by node name; a node without
     a VM is missing. forwarding_rules: those of the project. daemon_sets: those in kube-system. proxy_configurations:
-    the configuration files of kube-proxy. quotas: of the project and of the region, as Compute answers them. taints:
-    those that the cluster's owner gave to node pools.
+    the configuration files of kube-proxy. quotas: of the project and of the region, as Compute answers them.
+    default_routes: to every address, without tags. routers: of the project. cni_configurations: the ConfigMaps of
+    Calico and Cilium. taints: those that the cluster's owner gave to node pools.
     """
 
     cluster: Cluster
@@ -90,6 +95,11 @@ class Facts:
     daemon_sets: Reading[list[Manifest]]
     proxy_configurations: Reading[list[str]]
     quotas: Reading[list[Resource]]
+    default_routes: Reading[list[Resource]] = UNREAD
+    routers: Reading[list[Resource]] = UNREAD
+    network: Reading[Resource | None] = UNREAD
+    network_policies: Reading[list[Manifest]] = UNREAD
+    cni_configurations: Reading[list[Manifest]] = UNREAD
     taints: frozenset[Taint] = frozenset()
 
 
@@ -126,6 +136,11 @@ class Sources:
             "daemon_sets": self.kube.list(DAEMON_SET, names.KUBE_SYSTEM),
             "proxy_configurations": self._proxy_configurations(),
             "quotas": self._quotas(),
+            "default_routes": self._in_network("global/routes", _is_default),
+            "routers": compute.aggregated("routers", fields=_ROUTER_FIELDS),
+            "network": compute.find(f"global/networks/{cluster.network}", fields="name,mtu"),
+            "network_policies": self.kube.list(NETWORK_POLICY),
+            "cni_configurations": self._config_maps("calico-config", "cilium-config"),
         }
         readings = await asyncio.gather(*map(_read, requests.values()))
         return Facts(cluster, nodes, taints=self.taints, **dict(zip(requests, readings, strict=True)))
@@ -171,6 +186,10 @@ class Sources:
         texts = [text for each in maps for text in (each.get("data") or {}).values()]
         return [text for text in texts if "KubeProxyConfiguration" in text]
 
+    async def _config_maps(self, *wanted: str) -> list[Manifest]:
+        found = await gather_all(*(self.kube.get(CONFIG_MAP, name, names.KUBE_SYSTEM) for name in wanted))
+        return [each for each in found if each is not None]
+
     async def _quotas(self) -> list[Resource]:
         project, region = await gather_all(
             self.compute.get("", fields="quotas"),
@@ -200,6 +219,10 @@ class Sources:
     def _is_node_route(self, route: Resource) -> bool:
         named = route["name"].startswith(names.route_prefix(self.cluster.name))
         return named and route.get("description") == names.ROUTE_DESCRIPTION
+
+
+def _is_default(route: Resource) -> bool:
+    return route.get("destRange") in ("0.0.0.0/0", "::/0") and not route.get("tags")
 
 
 async def existing(kube: Kube, kind: Kind, name: str, namespace: str | None = None) -> Manifest:

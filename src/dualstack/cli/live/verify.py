@@ -70,7 +70,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             self.cluster.describe(),
             f"  {'expected state':<16}{self.expected} (the cut-over stands at: {self.standing})",
             *(_line(check) for check in self.checks),
-            f"{self.cluster.name}: {self.result}; {total}",
+            textwrap.fill(f"{self.cluster.name}: {self.result}; {total}", WIDTH, subsequent_indent="  "),
         ]
         return "\n".join(lines)
 
