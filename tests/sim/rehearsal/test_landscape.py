@@ -61,6 +61,18 @@ def test_r2_a_prepared_cluster_loses_nothing_with_upstreams_controller(profile: 
     assert [command["outageSeconds"] for command in (prepare, finish)] == [0.0, 0.0]
 
 
+@pytest.mark.slow
+def test_p23_our_infrastructure_controller_migrates_alone_among_gardenlet_and_upstreams_extensions() -> None:
+    outcome = rehearse("--landscape", "gardener", "--infrastructure", "dualstack", speed="120")
+    succeeded(outcome)
+    result = outcome.result
+    assert (result["landscape"], result["infrastructure"], result["strategy"]) == ("gardener", "dualstack", "overlap")
+    assert result["traffic"]["blackoutSeconds"]["total"] == 0.0
+    assert {check["status"] for check in result["checks"]} <= {"passed", "unknown"}
+    assert "Failed" not in {seen["state"] for seen in result["owner"]}
+    assert result["owner"][-1]["state"] == "Succeeded"
+
+
 @pytest.mark.parametrize(
     "option", [["--strategy", "overlap"], ["--decoys"], ["--kill-at", "add-aliases"], ["--and-back"]]
 )
