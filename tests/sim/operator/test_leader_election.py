@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.sim.live.commands import eventually, of_world
+from tests.sim.live.commands import eventually, of_world, read
 from tests.sim.rehearsal.command import EXAMPLE, served
 from tests.sim.world.client import Client
+from tests.support.api_servers import server_of
 
 pytestmark = pytest.mark.slow
 
@@ -38,14 +38,17 @@ class World:
         self.client = Client(facts)
 
     def migrate(self) -> None:
-        config = yaml.safe_load(Path(self.facts["kubeconfig"]).read_text(encoding="utf-8"))
         request = urllib.request.Request(  # noqa: S310 (loopback)
-            config["clusters"][0]["cluster"]["server"] + SHOOT,
+            server_of(self.facts, SHOOT) + SHOOT,
             data=json.dumps({"spec": {"networking": {"ipFamilies": ["IPv4", "IPv6"]}}}).encode(),
             method="PATCH",
             headers={"Content-Type": "application/merge-patch+json"},
         )
         urllib.request.urlopen(request).close()  # noqa: S310
+
+    def infrastructure(self) -> dict[str, Any]:
+        found: dict[str, Any] = read(server_of(self.facts, INFRASTRUCTURE) + INFRASTRUCTURE)
+        return found
 
     def has_aliases(self) -> bool:
         items = self.client.compute("aggregated/instances")["items"]
@@ -60,8 +63,25 @@ class Replica:
     """An operator that waits for the Lease."""
 
     def __init__(self, made: World, folder: Path, name: str) -> None:
-        words = ("--landscape", "standalone", "--leader-elect", "--lease-namespace", "kube-system", "--events", "-")
-        command = [sys.executable, "-m", "dualstack", "operator", *of_world(made.facts), *words]
+        garden = f"--garden-kubeconfig={made.facts['gardenKubeconfig']}"
+        words = (
+            garden,
+            "--landscape",
+            "standalone",
+            "--leader-elect",
+            "--lease-namespace",
+            "kube-system",
+            "--events",
+            "-",
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "dualstack",
+            "operator",
+            *of_world({**made.facts, "kubeconfig": made.facts["seedKubeconfig"]}),
+            *words,
+        ]
         self.output, self.log = folder / f"{name}.events", folder / f"{name}.log"
         with self.output.open("wb") as output, self.log.open("wb") as log:
             self.process = subprocess.Popen([*command, "--prober-image", "any"], stdout=output, stderr=log)
@@ -101,7 +121,7 @@ def changes(made: World) -> Counter[tuple[str, str]]:
 
 def finished(made: World) -> bool:
     """Whether the infrastructure is dual-stack, after which the operator changes nothing in Compute."""
-    last = made.client.kube(INFRASTRUCTURE)["status"]["lastOperation"]["state"]
+    last = made.infrastructure()["status"]["lastOperation"]["state"]
     return last == "Succeeded" and not made.client.routes()
 
 
