@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from dualstack_sim.actors.pods import is_active, is_ready
 from dualstack_sim.actors.service_addresses import ranges_of
 from tests.kube.cluster import Cluster
 
-_EVERY = 0.5
+_EVERY = 0.1
 
 
 class RangeFollower:
-    """Restarts the API server when all ready pods of kube-apiserver in `namespace` have the same other ranges."""
+    """Restarts the API server when the Deployment kube-apiserver in `namespace` gets other ranges.
+
+    It does not wait for the simulated pods: once they are ready, the operator must find a server with the new ranges.
+    """
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self._cluster = cluster
-        self._path = f"/api/v1/namespaces/{namespace}/pods?labelSelector=role%3Dkube-apiserver"
+        self._path = f"/apis/apps/v1/namespaces/{namespace}/deployments/kube-apiserver"
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.restarts: list[tuple[str, ...]] = []
@@ -37,14 +39,8 @@ class RangeFollower:
                 found = self._cluster.get(self._path)
             except OSError:  # it is down: a test has stopped it
                 continue
-            ranges = self._served(found)
+            ranges = tuple(str(each) for each in ranges_of(found["spec"]["template"]["spec"])) if found else ()
             if ranges and ranges != self._cluster.ranges:
-                self._cluster.api.stop()
+                self._cluster.api.kill()
                 self._cluster.start_api(*ranges)
                 self.restarts.append(ranges)
-
-    @staticmethod
-    def _served(found: Any) -> tuple[str, ...]:
-        pods = [pod for pod in (found or {}).get("items", ()) if is_active(pod) and is_ready(pod)]
-        served = {tuple(str(each) for each in ranges_of(pod["spec"])) for pod in pods}
-        return served.pop() if len(served) == 1 else ()

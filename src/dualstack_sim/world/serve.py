@@ -223,6 +223,11 @@ def _environment(facts: Mapping[str, Any]) -> str:
     """Shell commands that set what `dualstack` and kubectl read."""
     variables = {
         "KUBECONFIG": facts["kubeconfig"],
+        **{
+            f"{name.upper()}_KUBECONFIG": facts[f"{name}Kubeconfig"]
+            for name in ("garden", "seed")
+            if f"{name}Kubeconfig" in facts
+        },
         "DUALSTACK_COMPUTE_ENDPOINT": facts["computeEndpoint"],
         "DUALSTACK_CLOCK_ORIGIN": facts["clock"]["origin"],
         "DUALSTACK_CLOCK_SPEED": facts["clock"]["speed"],

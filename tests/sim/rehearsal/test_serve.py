@@ -29,9 +29,10 @@ ANONYMOUS: Any = AnonymousCredentials
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[dict[str, Any]]:
-    with served(str(EXAMPLE), "--speed", "100") as facts:
-        yield facts
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    file = tmp_path_factory.mktemp("served") / "world.env"
+    with served(str(EXAMPLE), "--speed", "100", "--env-file", str(file)) as facts:
+        yield {**facts, "environment": file.read_text(encoding="utf-8")}
 
 
 def ask(endpoint: str, path: str, method: str = "GET") -> tuple[int, Any]:
@@ -68,6 +69,13 @@ class TestKubernetes:
         assert cidrs == [["100.96.0.0/24"], ["100.96.1.0/24"], ["100.96.2.0/24"]]
         pods = listed(world, "/api/v1/pods")
         assert {pod["status"]["phase"] for pod in pods} == {"Running"}
+
+    def test_the_file_for_the_shell_names_each_api_server(self, world: dict[str, Any]) -> None:
+        set_here = dict(line.removeprefix("export ").split("=", 1) for line in world["environment"].splitlines())
+        assert set_here["KUBECONFIG"] == world["shootKubeconfig"]
+        assert set_here["GARDEN_KUBECONFIG"] == world["gardenKubeconfig"]
+        assert set_here["SEED_KUBECONFIG"] == world["seedKubeconfig"]
+        assert set_here["DUALSTACK_COMPUTE_ENDPOINT"] == world["computeEndpoint"]
 
 
 class TestCompute:
