@@ -190,7 +190,7 @@ async def test_patch(store: KubeStore, kubectl: Kubectl, web_deployment: Manifes
     assert stored is not None
     spec = stored["spec"]
     assert (spec["template"]["spec"]["containers"][0]["image"], spec["paused"], spec["replicas"]) == ("web:2", True, 4)
-    assert "testing value /spec/replicas failed" in await kubectl(
+    assert "the server rejected our request due to an error in our request" in await kubectl(
         "patch", "deployment", "web", "--type=json", "-p", operations, fails=True
     )
     status = '{"status":{"replicas":4}}'
