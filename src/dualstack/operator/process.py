@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
@@ -62,17 +63,29 @@ async def _run(options: OperatorOptions) -> None:
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="wait"))
     work = asyncio.ensure_future(_operate(options))
     seen: list[int] = []
+    ending = threading.Event()
+
+    def stop() -> None:
+        structlog.get_logger("dualstack").info("stopping", signal=signal.Signals(seen[0]).name)
+        work.cancel()
+
+    def end_late() -> None:
+        ending.wait()
+        time.sleep(_STOP_TIMEOUT)
+        os._exit(128 + seen[0])
 
     def end(number: int, _: FrameType | None = None) -> None:
-        """A second signal ends the process at once. Not a handler of the loop, which would not run if it is stuck."""
+        """A second signal ends the process at once. Not a handler of the loop, which would not run if it is stuck.
+
+        It interrupts the main thread anywhere, so it takes no lock that this thread may hold, such as that of the log.
+        """
         seen.append(number)
         if len(seen) > 1:
             os._exit(128 + number)
-        structlog.get_logger("dualstack").info("stopping", signal=signal.Signals(number).name)
-        loop.call_soon_threadsafe(work.cancel)
-        late = threading.Timer(_STOP_TIMEOUT, os._exit, (128 + number,))
-        late.daemon = True
-        late.start()
+        loop.call_soon_threadsafe(stop)
+        ending.set()
+
+    threading.Thread(target=end_late, daemon=True, name="late end").start()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)

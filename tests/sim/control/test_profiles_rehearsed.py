@@ -71,7 +71,7 @@ def test_p24_aliases_without_traffic_affect_the_canary_at_most(arguments: tuple[
 
     Under the pessimistic profile the check of the routes under the range fails before that.
     """
-    outcome = rehearse(*arguments, speed="120")
+    outcome = rehearse(*arguments, speed="40")
     assert outcome.status == 1
     traffic = outcome.result["traffic"]
     assert traffic["current"] == 0

@@ -165,6 +165,40 @@ async def test_p11_a_stuck_process_says_so_and_a_second_signal_ends_it_at_once()
             await process.wait()
 
 
+SIGNALLED_WHILE_LOGGING = """
+import os, signal
+from dualstack import streams
+from dualstack.cli.main import main
+
+class Stderr:
+    def write(self, text):
+        if "not reachable" in text and not done:
+            done.append(text)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return len(text)
+    def flush(self):
+        pass
+
+done = []
+streams.unfailing_text = lambda descriptor: Stderr()
+main()
+"""
+
+
+async def test_p11_a_signal_that_arrives_while_a_line_is_logged_ends_the_operator(tmp_path: Path) -> None:
+    """The handler must not wait for what the interrupted code holds, such as the lock of the log."""
+    unreachable = kubeconfig(tmp_path, f"http://127.0.0.1:{free_port()}")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SIGNALLED_WHILE_LOGGING, "operator", "--kubeconfig", str(unreachable)),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
 async def test_p12_readiness_follows_the_lists_and_watches(tmp_path: Path) -> None:
     """Given a ready operator, when the API server goes away, then it is alive but not ready, with the reason."""
     world, port = ScriptedWorld(opted_in(load_shoot(EXAMPLE.read_text()))), free_port()
