@@ -24,6 +24,8 @@ from tests.storm.outcomes import ALIASES_NOT_MATCHED, ROUTES_NOT_SERVED, assert_
 from tests.storm.world import LONGEST, storm_world, virtually
 from tests.support.cluster_facts import at_rest, on_routes, restarted, states
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = Settings(batch_size=2)
 INVALID = {"status": 400, "reason": "invalid", "message": "Invalid value for field"}
 
@@ -139,7 +141,7 @@ def test_p24_a_way_back_that_was_given_up_goes_on_with_the_next_reconcile() -> N
 
 @pytest.mark.parametrize("step", ["remove-aliases", "remove-secondary-range", "restore-routes", "clear-overlap-flag"])
 @pytest.mark.parametrize("k1", ["deny", "allow"])
-@pytest.mark.parametrize("after", [0.1, pytest.param(4.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("after", [0.1, 4.0])
 def test_p24_a_process_killed_on_the_way_back_goes_on_there(step: str, k1: str, after: float) -> None:
     async def main() -> None:
         cloud = Knobs(new_route_in_flagged_range="allow" if k1 == "allow" else "deny")

@@ -22,6 +22,8 @@ from dualstack_sim.kube.status import StatusError
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene, scene
 
+pytestmark = pytest.mark.slow
+
 
 async def migrate_with(made: Scene, step: str, act: Callable[[], Awaitable[None]]) -> None:
     """Migrate, and run `act` when `step` starts."""

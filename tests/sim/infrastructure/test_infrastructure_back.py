@@ -15,6 +15,8 @@ from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import NS, ZONE, Scene, scene
 from tests.sim.infrastructure.way_back import ALLOW, BACK, annotate, assert_on_routes
 
+pytestmark = pytest.mark.slow
+
 
 def back_at(made: Scene, step: str) -> Any:
     """A listener that requests the way back when `step` begins."""
@@ -27,7 +29,6 @@ def back_at(made: Scene, step: str) -> Any:
     return listen
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "step", ["set-overlap-flag", "barrier-range", "add-aliases", "delete-route-canary", "delete-routes"]
 )

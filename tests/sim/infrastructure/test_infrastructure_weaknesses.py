@@ -17,6 +17,8 @@ from tests.sim.infrastructure import upstream
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import SUBNET, ZONE, scene
 
+pytestmark = pytest.mark.slow
+
 POLICY = HttpFault(
     412, "conditionNotMet", "Constraint constraints/compute.disableVpcExternalIpv6 violated for projects/proj-1."
 )
