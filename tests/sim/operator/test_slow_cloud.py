@@ -92,4 +92,8 @@ async def test_one_project_that_hangs_holds_no_other_back(tmp_path: Path) -> Non
             assert process.returncode is None
         finally:
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 25) == 0, (tmp_path / "log").read_text()
+            try:
+                assert await asyncio.wait_for(process.wait(), 25) == 0, (tmp_path / "log").read_text()
+            finally:
+                if process.returncode is None:
+                    process.kill()
