@@ -100,7 +100,7 @@ async def test_a_world_is_built_in_another_api_server(other: OtherServer) -> Non
 
 
 async def test_a_server_with_nodes_is_refused_before_anything_is_written(other: OtherServer) -> None:
-    other.store.create(NODE, {"metadata": {"name": "of-somebody-else"}})
+    other.store.create(NODE, {"metadata": {"name": "of-another-cluster"}})
     before = other.store.storage.version
     options = WorldOptions(
         cluster=yaml.safe_load(SHOOT.read_text()),
@@ -111,7 +111,7 @@ async def test_a_server_with_nodes_is_refused_before_anything_is_written(other: 
         kubernetes=other.connection,
     )
     async with AsyncExitStack() as stack:
-        with pytest.raises(InvalidInput, match="has 1 Nodes, such as of-somebody-else"):
+        with pytest.raises(InvalidInput, match="has 1 Nodes, such as of-another-cluster"):
             await start(options, stack)
     assert other.store.storage.version == before
 

@@ -45,4 +45,4 @@ def test_another_trial_and_lookalikes_are_foreign() -> None:
     interfaces = [{"subnetwork": "regions/r/subnetworks/prod"}]
     with pytest.raises(ForeignResource, match="'prod'"):
         OWNER.refuse_foreign("POST", "zones/z/instances", {"name": OWNER.name("a"), "networkInterfaces": interfaces})
-    assert not OWNER.owns_network({"name": OWNER.network, "description": "of somebody else"})
+    assert not OWNER.owns_network({"name": OWNER.network, "description": "of another owner"})

@@ -18,6 +18,7 @@ import time
 import tty
 import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
@@ -140,7 +141,7 @@ def collect(now: float, flows: Mapping[str, Source], ended: list[tuple[float, st
     return parts
 
 
-class Flow:
+class Flow(ABC):
     """One flow by its order: a packet at each interval, counted in `windows`."""
 
     def __init__(self, order: Json, now: Callable[[], float]) -> None:
@@ -163,9 +164,9 @@ class Flow:
         windows = self.windows.take(until)
         return None if windows is None else windows | {"connections": self.connections}
 
+    @abstractmethod
     def transmit(self, number: int) -> None:
         """Send a packet."""
-        raise NotImplementedError
 
     async def _tick(self) -> None:
         """Send until cancelled. After a delay of more than a second, what was missed is not sent."""
