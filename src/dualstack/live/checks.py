@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from dualstack.live.state import standing
 from dualstack.plan.facts import CutoverFacts
-from dualstack.verify.checks import Check
 from dualstack.verify.expectations import Expected
+from dualstack.verify.judging import Check
 
 
 def expected_state(facts: CutoverFacts, ipv6_nodes: int) -> Expected:

@@ -11,8 +11,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 import yaml
 
 from dualstack.model.kinds import Manifest
-from dualstack.verify.checks import MOST, Rule, Verdict, has_families, listed
+from dualstack.verify.checks import MOST, has_families, listed
 from dualstack.verify.facts import Facts, NotApplicable, is_current
+from dualstack.verify.judging import Rule, Verdict
 
 NEARLY = 0.95
 """The part of a quota above which little can be created."""

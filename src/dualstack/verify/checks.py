@@ -1,25 +1,20 @@
 """The checks: pure functions over observed facts, grouped by the state that the cluster should be in.
 
-Each returns whether the state is right and the evidence in words. `judge` turns a group into results.
+Each returns whether the state is right and the evidence in words; `dualstack.verify.judging` makes results of a group.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from dualstack.gce import Resource
 from dualstack.gce.resources import alias_ranges, instance_reference, secondary_ranges
 from dualstack.model.conditions import find_condition
-from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import Manifest
-from dualstack.verify.facts import Facts, NotApplicable, Taint, vm_of
-
-Verdict = tuple[bool, str]
-Rule = Callable[[Facts], Verdict]
+from dualstack.verify.facts import Facts, Taint, vm_of
+from dualstack.verify.judging import Rule, Verdict
 
 IPV4, DUAL = ("IPv4",), ("IPv4", "IPv6")
 
@@ -31,49 +26,6 @@ HEALTH_CHECKS = frozenset(map(ip_network, ("2600:2d00:1:b029::/64", "2600:2d00:1
 
 MANAGER_FLAGS = ("cidr-allocator-type", "configure-cloud-routes", "cluster-cidr")
 """The flags of cloud-controller-manager that a migration changes."""
-
-CheckStatus = Literal["passed", "failed", "accepted", "risk", "unknown", "not-applicable"]
-"""`accepted`: the loss that the chosen strategy brings with it. `risk`, `unknown`: a check in `RISKS` failed, or its
-facts could not be read. `not-applicable`: the cluster, or this access to it, has nothing to check."""
-
-
-class Check(msgspec.Struct, frozen=True):
-    """The result of one check."""
-
-    id: str
-    status: CheckStatus
-    evidence: str
-
-
-UNREADABLE = (DualstackError, LookupError, TypeError, ValueError, AttributeError)
-"""What reading a missing or malformed object raises."""
-
-
-def judge(facts: Facts, rules: Mapping[str, Rule], unread: CheckStatus = "failed") -> list[Check]:
-    """Apply every rule. A check that needs a fact which could not be read gets the status `unread`."""
-    return [_judged(name, rule, facts, unread) for name, rule in rules.items()]
-
-
-def _judged(name: str, rule: Rule, facts: Facts, unread: CheckStatus) -> Check:
-    try:
-        check = result(name, rule(facts))
-        return msgspec.structs.replace(check, status="risk") if name in RISKS and check.status == "failed" else check
-    except NotApplicable as error:
-        return Check(name, "not-applicable", str(error))
-    except UNREADABLE as error:
-        return msgspec.structs.replace(unreadable(name, error), status="unknown" if name in RISKS else unread)
-
-
-def result(name: str, verdict: Verdict) -> Check:
-    """The verdict as a result."""
-    good, evidence = verdict
-    return Check(name, "passed" if good else "failed", evidence)
-
-
-def unreadable(name: str, error: Exception) -> Check:
-    """A failed check whose facts could not be read."""
-    return Check(name, "failed", f"could not be read: {type(error).__name__}: {error}")
-
 
 # Routes, subnet and NICs --------------------------------------------------------------------------------------------
 
@@ -345,19 +297,6 @@ DUAL_STACK: Mapping[str, Rule] = {
     "services.load-balancers": load_balancers,
 }
 """After a migration."""
-
-RISKS = frozenset(
-    {
-        "services.load-balancers",
-        "services.addresses",
-        "compute.exposure",
-        "compute.quotas",
-        "dns.families",
-        "compute.egress",
-        "policies.families",
-    }
-)
-"""Checks of what a migration makes possible and another program does: they do not decide whether it succeeded."""
 
 BACK_ON_IPV4: Mapping[str, Rule] = {
     "compute.routes": no_node_route,

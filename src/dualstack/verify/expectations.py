@@ -9,7 +9,6 @@ from dualstack.verify import addresses, paths
 from dualstack.verify.checks import (
     DUAL,
     IPV4,
-    Rule,
     allocates_from_cloud,
     controller_manager,
     creates_routes,
@@ -32,6 +31,7 @@ from dualstack.verify.checks import (
     subnet_with_pod_range,
     with_pod_range,
 )
+from dualstack.verify.judging import Rule
 
 Expected = Literal["routes", "prepared", "aliases", "dual-stack"]
 EXPECTED: tuple[Expected, ...] = get_args(Expected)

@@ -12,8 +12,9 @@ from typing import Any
 from dualstack.gce.resources import last_segment
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import Manifest
-from dualstack.verify.checks import MOST, Rule, Verdict
+from dualstack.verify.checks import MOST
 from dualstack.verify.facts import Facts, NotApplicable
+from dualstack.verify.judging import Rule, Verdict
 
 DEFAULT_MTU = 1460
 """Of a network that does not state one, in bytes (docs/reference/compute-engine.md#network-defaults)."""

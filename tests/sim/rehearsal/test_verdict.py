@@ -17,7 +17,8 @@ from dualstack.cli.shoot_file import read_shoot
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gce import ComputeClient
 from dualstack.model.events import OutageMeasured
-from dualstack.verify.checks import ON_ALIASES, ON_ROUTES, Check, CheckStatus
+from dualstack.verify.checks import ON_ALIASES, ON_ROUTES
+from dualstack.verify.judging import Check, CheckStatus
 from tests.sim.rehearsal.command import EXAMPLE, rehearse, served
 
 UNBROKEN: dict[str, Any] = {

@@ -15,9 +15,10 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gce.resources import DUAL_STACK as DUAL
 from dualstack.model.kinds import DEPLOYMENT, NODE, POD, SECRET, SERVICE, Kind, Manifest
 from dualstack.model.names import CLOUD_CONTROLLER_MANAGER, KUBE_DNS, KUBE_SYSTEM
-from dualstack.verify.checks import BACK_ON_IPV4, DUAL_STACK, ON_ALIASES, ON_ROUTES, RISKS, Check, Rule, judge
+from dualstack.verify.checks import BACK_ON_IPV4, DUAL_STACK, ON_ALIASES, ON_ROUTES
 from dualstack.verify.facts import Facts, Sources, vm_of
 from dualstack.verify.inventory import changes, inventory
+from dualstack.verify.judging import RISKS, Check, Rule, judge
 from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene, scene

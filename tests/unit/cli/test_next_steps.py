@@ -6,7 +6,8 @@ from typing import Any
 
 from dualstack.cli.rehearsal.next_steps import after_failure, after_success
 from dualstack.cli.rehearsal.record import BACK, FORWARD
-from dualstack.verify.checks import ON_ALIASES, ON_ROUTES, Check
+from dualstack.verify.checks import ON_ALIASES, ON_ROUTES
+from dualstack.verify.judging import Check
 
 
 def pod(name: str, owner: tuple[str, str], *addresses: str, host: bool = False) -> dict[str, Any]:

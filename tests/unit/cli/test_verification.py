@@ -10,7 +10,7 @@ import pytest
 
 from dualstack.cli.live.result import ClusterName
 from dualstack.cli.live.verify import EXIT_STATUS, Result, Verification, worst
-from dualstack.verify.checks import Check
+from dualstack.verify.judging import Check
 
 SCHEMA = Path(__file__).parents[3] / "docs/schemas/verify-v1.json"
 CLUSTER = ClusterName(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from dualstack.model.cluster import Cluster
-from dualstack.verify.checks import judge
 from dualstack.verify.expectations import EXPECTED, rules_for
 from dualstack.verify.facts import ControllerManager, Facts, Reading
+from dualstack.verify.judging import judge
 
 CLUSTER = Cluster(
     name="demo",

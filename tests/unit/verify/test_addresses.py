@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from dualstack.kube.interface import Unavailable
-from dualstack.verify.checks import RISKS
 from dualstack.verify.expectations import EXPECTED
 from dualstack.verify.facts import ControllerManager, Facts, NotApplicable, Reading
+from dualstack.verify.judging import RISKS
 from tests.unit.verify.right_cluster import (
     IPV6,
     PROXY,

@@ -10,7 +10,7 @@ from dualstack.cli.node_history import NodeHistory
 from dualstack.cli.words import duration
 from dualstack.live.state import NodeState
 from dualstack.plan.costs import REQUESTS_PER_MINUTE
-from dualstack.verify.checks import Check, CheckStatus
+from dualstack.verify.judging import Check, CheckStatus
 
 CHECK_TONES: Mapping[CheckStatus, Tone] = {
     "passed": "good",

@@ -8,7 +8,7 @@ from dualstack.cli.live.traffic import TOLERATED, Measuring
 from dualstack.model.errors import InvalidInput
 from dualstack.traffic.coordinator import Traffic, TrafficSettings
 from dualstack.traffic.summary import KindReport, TrafficReport
-from dualstack.verify.checks import Check
+from dualstack.verify.judging import Check
 
 
 @dataclass(slots=True)

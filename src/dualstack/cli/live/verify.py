@@ -25,9 +25,10 @@ from dualstack.live.state import NodeState, Standing, node_states, standing
 from dualstack.model.names import KUBE_SYSTEM
 from dualstack.streams import print_out
 from dualstack.traffic.coordinator import Traffic, TrafficSettings
-from dualstack.verify.checks import Check, CheckStatus, judge, taint_of
+from dualstack.verify.checks import taint_of
 from dualstack.verify.expectations import EXPECTED, Expected, rules_for
 from dualstack.verify.facts import Facts, Sources, Taint
+from dualstack.verify.judging import Check, CheckStatus, judge
 
 Result = Literal["passed", "failed", "unknown", "risk"]
 

@@ -12,22 +12,9 @@ from dualstack.cli.rehearsal.landscape import DUALSTACK, UPSTREAM, Landscape
 from dualstack.cli.rehearsal.record import FORWARD, Record
 from dualstack.cli.rehearsal.world import World
 from dualstack.plan.strategies import STRATEGIES
-from dualstack.verify.checks import (
-    BACK_ON_IPV4,
-    DUAL,
-    DUAL_STACK,
-    IPV4,
-    ON_ALIASES,
-    ON_ROUTES,
-    UNREADABLE,
-    Check,
-    Verdict,
-    judge,
-    node_fault,
-    result,
-    unreadable,
-)
+from dualstack.verify.checks import BACK_ON_IPV4, DUAL, DUAL_STACK, IPV4, ON_ALIASES, ON_ROUTES, node_fault
 from dualstack.verify.facts import read_until
+from dualstack.verify.judging import UNREADABLE, Check, Verdict, judge, result, unreadable
 
 LOSSY = (*(name for name, strategy in STRATEGIES.items() if not strategy.lossless), UPSTREAM)
 """The strategies whose loss is accepted: it was chosen by name, or announced with the reason before it began; and

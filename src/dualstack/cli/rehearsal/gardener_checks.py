@@ -17,9 +17,10 @@ from dualstack.gardener.render.cni import cni_of
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, Kind, Manifest
 from dualstack.model.manifests import flags_of
 from dualstack.model.names import KUBE_PROXY, KUBE_PROXY_CONFIG, KUBE_SYSTEM
-from dualstack.verify.checks import DUAL, Verdict, allocates_from_cloud, has_families
+from dualstack.verify.checks import DUAL, allocates_from_cloud, has_families
 from dualstack.verify.facts import existing, is_rolled_out
 from dualstack.verify.inventory import shown_flags
+from dualstack.verify.judging import Verdict
 
 _RECONCILE_ALL = {
     gardener_names.OPERATION: gardener_names.RECONCILE,

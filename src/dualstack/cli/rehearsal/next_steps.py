@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from dualstack.cli.rehearsal.record import BACK, Direction
 from dualstack.model.kinds import Manifest
-from dualstack.verify.checks import ON_ALIASES, ON_ROUTES, Check
+from dualstack.verify.checks import ON_ALIASES, ON_ROUTES
+from dualstack.verify.judging import Check
 
 MOST_NAMES = 4
 """Names in one sentence; the rest is a number."""

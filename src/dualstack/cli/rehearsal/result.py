@@ -8,8 +8,8 @@ import msgspec
 
 from dualstack.cli.live.outcome import Outcome
 from dualstack.cli.node_history import NodeHistory
-from dualstack.verify.checks import Check
 from dualstack.verify.inventory import Change
+from dualstack.verify.judging import Check
 
 SCHEMA = "dualstack.rehearsal/v1"
 

@@ -58,8 +58,8 @@ from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import AnyEvent, StepStarted
 from dualstack.model.kinds import POD, SERVICE, Manifest
 from dualstack.streams import OutputLost, print_out
-from dualstack.verify.checks import Check
 from dualstack.verify.inventory import changes, inventory
+from dualstack.verify.judging import Check
 from dualstack_sim.rules.profiles import Profile, choose
 
 _WATCH_AGAIN = 0.2

@@ -15,7 +15,7 @@ from dualstack.cli.rehearsal.display import describe
 from dualstack.cli.rehearsal.landscape import PROVIDER_GCP, Landscape
 from dualstack.cli.rehearsal.result import Phase, Result, Run
 from dualstack.cli.words import duration
-from dualstack.verify.checks import Check
+from dualstack.verify.judging import Check
 
 WIDTH = 80
 
