@@ -45,6 +45,9 @@ _POOL = (
     "name string,minimum integer,maximum integer,maxSurge int-or-string,maxUnavailable int-or-string,zones[] string,"
     "labels object,annotations object,volume object"
 )
+_MACHINES = (
+    f"{_POOL},machineType string,machineImage object,providerConfig object,nodeTemplate object,userDataSecretRef object"
+)
 
 FIELDS = {
     "shoots": f"""{_OPERATION}
@@ -93,7 +96,7 @@ status.ipFamilies[] string
 """,
     "workers": f"""{_EXTENSION}
 spec.infrastructureProviderStatus object
-spec.pools[] {_POOL},machineType string,machineImage object,providerConfig object,nodeTemplate object
+spec.pools[] {_MACHINES}
 status.machineDeployments[] name string,minimum integer,maximum integer
 """,
     "operatingsystemconfigs": f"{_EXTENSION}\nspec.purpose string\nspec.files[] path string,content object",

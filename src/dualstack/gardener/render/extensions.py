@@ -5,16 +5,20 @@ docs/reference/gardener.md#extension-contract
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
 from dualstack.gardener.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTURE, NETWORK, WORKER
 from dualstack.gardener.model.names import CLOUD_PROVIDER_SECRET
 from dualstack.gardener.model.pools import Pool
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render.kubelet import user_data_secret
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import manifest
 
 _TYPE = "gcp"
+_USER_DATA = "userDataSecretRef"
 
 
 def cluster(shoot: ShootView) -> Manifest:
@@ -79,7 +83,14 @@ def network(shoot: ShootView) -> Manifest:
     )
 
 
-def worker(shoot: ShootView, status: InfrastructureStatus) -> Manifest:
+def worker(
+    shoot: ShootView, status: InfrastructureStatus, configs: Iterable[Manifest] = (), live: Manifest | None = None
+) -> Manifest:
+    """The Worker. A pool of `live` keeps the Secret with its user data; one that has none gets that of its
+    OperatingSystemConfig among `configs`."""
+    configs = list(configs)
+    known = {pool["name"]: pool.get(_USER_DATA) for pool in dig(live, "spec", "pools") or ()}
+    user_data = {pool.name: known.get(pool.name) or user_data_secret(shoot, pool, configs) for pool in shoot.pools}
     return manifest(
         WORKER,
         shoot.name,
@@ -89,7 +100,7 @@ def worker(shoot: ShootView, status: InfrastructureStatus) -> Manifest:
             "region": shoot.region,
             "secretRef": _secret(shoot),
             "infrastructureProviderStatus": status.to_raw(),
-            "pools": [_pool(shoot, pool) for pool in shoot.pools],
+            "pools": [{**_pool(shoot, pool), _USER_DATA: user_data[pool.name]} for pool in shoot.pools],
         },
     )
 

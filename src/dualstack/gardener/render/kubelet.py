@@ -1,4 +1,5 @@
-"""The kubelet configuration in the OperatingSystemConfig of a pool (docs/reference/gardener.md#kubelet-cluster-dns)."""
+"""The OperatingSystemConfigs of a pool: the kubelet's configuration (docs/reference/gardener.md#kubelet-cluster-dns),
+and where the user data of new machines is."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ from dualstack.gardener.model.names import operating_system_config as name_of
 from dualstack.gardener.model.pools import Pool
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.families import from_migration_on, has_ipv6
+from dualstack.gardener.render.pool_hash import node_agent_secret_of
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import manifest
 from dualstack.model.parts import Part, UnknownShape
@@ -24,6 +27,9 @@ from dualstack.model.texts import read_mapping, with_yaml_value
 CONFIG_PATH = "/var/lib/kubelet/config/kubelet"
 _ADDRESSES = "clusterDNS"
 _BASE64 = ("b64", "base64")
+RECONCILE, _PROVISION = "reconcile", "provision"
+_SUFFIXES = {RECONCILE: "-original", _PROVISION: "-init"}
+_RESULT = ("status", "cloudConfig", "secretRef", "name")
 
 
 def operating_system_config(shoot: ShootView, pool: Pool, cluster_dns: Sequence[str]) -> Part:
@@ -42,17 +48,25 @@ def operating_system_config(shoot: ShootView, pool: Pool, cluster_dns: Sequence[
     return Part.of(_single_stack(shoot, pool, cluster_dns[:1]), from_migration_on(shoot, edit))
 
 
-def of_pool(configs: Iterable[Manifest], pool: str) -> list[Manifest]:
-    """The objects that configure the running nodes of a pool, as upstream labels or names them."""
-    pattern = re.compile(rf"{re.escape(name_of(pool))}(-[0-9a-f]{{5,16}}(-[a-z0-9.-]+)?-original)?")
+def user_data_secret(shoot: ShootView, pool: Pool, configs: Iterable[Manifest]) -> Manifest:
+    """The reference to the user data of the pool's new machines: the Secret in the status of the OperatingSystemConfig
+    that provisions them, else the one that its extension will create (docs/reference/gardener.md#user-data)."""
+    names = [dig(config, *_RESULT) for config in of_pool(configs, pool.name, _PROVISION)]
+    expected = f"osc-result-{node_agent_secret_of(shoot, pool)}{_SUFFIXES[_PROVISION]}"
+    return {"name": next(filter(None, names), expected), "key": "cloud_config"}
+
+
+def of_pool(configs: Iterable[Manifest], pool: str, purpose: str = RECONCILE) -> list[Manifest]:
+    """The objects of this purpose for a pool, as upstream labels or names them: `reconcile` configures running nodes,
+    `provision` new machines."""
+    suffix = _SUFFIXES[purpose]
+    pattern = re.compile(rf"{re.escape(name_of(pool))}(-[0-9a-f]{{5,16}}(-[a-z0-9.-]+)?{suffix})?")
 
     def belongs(config: Manifest) -> bool:
         label = (config["metadata"].get("labels") or {}).get(POOL_LABEL)
         return label == pool if label is not None else bool(pattern.fullmatch(config["metadata"]["name"]))
 
-    return [
-        config for config in configs if (config.get("spec") or {}).get("purpose") == "reconcile" and belongs(config)
-    ]
+    return [config for config in configs if dig(config, "spec", "purpose") == purpose and belongs(config)]
 
 
 def _edited(live: Manifest, file: dict[str, Any], cluster_dns: Sequence[str]) -> dict[str, Any]:
@@ -99,7 +113,7 @@ def _single_stack(shoot: ShootView, pool: Pool, cluster_dns: Sequence[str]) -> M
         shoot.technical_id,
         spec={
             "type": pool.image_name,
-            "purpose": "reconcile",
+            "purpose": RECONCILE,
             "files": [{"path": CONFIG_PATH, "permissions": 0o644, "content": {"inline": inline}}],
         },
     )

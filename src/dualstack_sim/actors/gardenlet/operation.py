@@ -268,7 +268,8 @@ class Operation:
     # Workers --------------------------------------------------------------------------------------------------------
 
     async def _request_worker(self) -> None:
-        await self._requests.request(WORKER, extensions.worker(self._view, self._infrastructure))
+        configs = (await self._seed.list(OPERATING_SYSTEM_CONFIG, self._view.technical_id)).items
+        await self._requests.request(WORKER, extensions.worker(self._view, self._infrastructure, configs))
 
     async def _check_pod_cidrs(self) -> None:
         await self._change(constraints.at_end(await self._nodes()))

@@ -13,6 +13,7 @@ from dualstack.gardener.model.networks import networks
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import extensions, kube_proxy
 from dualstack.gardener.render.machine_class import edited_interface, is_dual_stack, machine_class
+from dualstack.gardener.render.pool_hash import node_agent_secret_of
 from dualstack.gardener.validation.shoot import validate_shoot
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Manifest
@@ -105,6 +106,48 @@ def test_p05_what_the_shoot_leaves_out_of_a_pool_is_not_invented() -> None:
     del pool["volume"]
     (rendered,) = extensions.worker(ShootView.of(shoot), DUAL)["spec"]["pools"]
     assert not rendered.keys() & {"volume", "labels", "taints", "annotations", "providerConfig", "dataVolumes"}
+
+
+REQUIRED = {
+    "machineImage",
+    "machineType",
+    "maxSurge",
+    "maxUnavailable",
+    "maximum",
+    "minimum",
+    "name",
+    "userDataSecretRef",
+}
+"""What upstream's CustomResourceDefinition requires of each pool of a Worker."""
+INIT = "gardener-node-agent-w1-0123456789abcdef-init"
+
+
+def _provision(secret: str, labels: Manifest | None = None) -> Manifest:
+    status = {"cloudConfig": {"secretRef": {"name": secret, "namespace": "shoot--foo--bar"}}}
+    return {"metadata": {"name": INIT, "labels": labels}, "spec": {"purpose": "provision"}, "status": status}
+
+
+def test_x3_upstreams_definition_accepts_every_pool_of_a_worker() -> None:
+    view = ShootView.of(golden.shoot_in("P0"))
+    (pool,) = extensions.worker(view, DUAL)["spec"]["pools"]
+    assert pool.keys() >= REQUIRED
+    expected = f"osc-result-{node_agent_secret_of(view, view.pools[0])}-init"
+    assert pool["userDataSecretRef"] == {"name": expected, "key": "cloud_config"}
+
+
+def test_x3_a_pool_gets_the_user_data_of_its_operating_system_config() -> None:
+    view = ShootView.of(golden.shoot_in("P0"))
+    other = _provision("osc-result-other", {"worker.gardener.cloud/pool": "another"})
+    running = {**_provision("osc-result-running"), "spec": {"purpose": "reconcile"}}
+    (pool,) = extensions.worker(view, DUAL, [other, running, _provision("osc-result-new")])["spec"]["pools"]
+    assert pool["userDataSecretRef"] == {"name": "osc-result-new", "key": "cloud_config"}
+
+
+def test_x3_a_pool_that_exists_keeps_its_user_data() -> None:
+    reference = {"name": "a", "key": "b"}
+    live = {"spec": {"pools": [{"name": "other"}, {"name": "w1", "userDataSecretRef": reference}]}}
+    (pool,) = extensions.worker(ShootView.of(golden.shoot_in("P0")), DUAL, [_provision("new")], live)["spec"]["pools"]
+    assert pool["userDataSecretRef"] == reference
 
 
 def test_p05_a_gpu_pool_can_be_migrated() -> None:

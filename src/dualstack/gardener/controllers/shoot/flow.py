@@ -58,7 +58,7 @@ from dualstack.gardener.model.constraints import (
 )
 from dualstack.gardener.model.defaults import tasks_of
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
-from dualstack.gardener.model.kinds import INFRASTRUCTURE, SHOOT
+from dualstack.gardener.model.kinds import INFRASTRUCTURE, OPERATING_SYSTEM_CONFIG, SHOOT, WORKER
 from dualstack.gardener.model.names import (
     CUT_OVER,
     DNS_MIGRATION,
@@ -357,7 +357,12 @@ class Pass:
         view = self._view()
         outdated = classes and self._is_migrating() and not await machine_classes_match(self._seed, view)
         if outdated or await machines_below_minimum(self._seed, view):
-            await self._requests.request(WORKER_EXTENSION, render.worker(view, self._infrastructure))
+            await self._requests.request(WORKER_EXTENSION, await self._worker(view))
+
+    async def _worker(self, view: ShootView) -> Manifest:
+        live = await self._seed.get(WORKER, view.name, view.technical_id)
+        configs = await self._seed.list(OPERATING_SYSTEM_CONFIG, view.technical_id)
+        return render.worker(view, self._infrastructure, configs, live)
 
     async def _update_kube_proxy(self) -> None:
         await self._begin(KUBE_PROXY)
@@ -385,7 +390,7 @@ class Pass:
         await self._begin(WORKERS)
         view = self._view()
         await self._publish_dns(view)
-        wanted = render.worker(view, self._infrastructure)
+        wanted = await self._worker(view)
         requests = node_replacement.pending(self._shoot)
         if requests:
             if await self._deferred():
