@@ -127,4 +127,4 @@ def test_x6_a_role_of_google_cloud_has_the_fields_that_gcloud_reads(role: str) -
 def test_x6_the_read_only_role_changes_nothing() -> None:
     document = yaml.safe_load(Path(ROOT / "deploy/gcp/read-only.yaml").read_text(encoding="utf-8"))
     verbs = {name.rpartition(".")[2] for name in document["includedPermissions"]}
-    assert verbs <= {"get", "list", "listPeeringRoutes"}
+    assert verbs <= {"get", "list", "listPeeringRoutes", "getEffectiveFirewalls"}

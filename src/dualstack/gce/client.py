@@ -82,9 +82,9 @@ class ComputeClient:
 
     # -- reading
 
-    async def get(self, path: str, *, fields: str | None = None) -> Resource:
+    async def get(self, path: str, *, fields: str | None = None, **query: str) -> Resource:
         """The resource; NotFound if it does not exist. An empty path is the project itself."""
-        return await self._request("GET", path, query={"fields": fields})
+        return await self._request("GET", path, query={"fields": fields, **query})
 
     async def find(self, path: str, *, fields: str | None = None) -> Resource | None:
         """The resource, or None if it does not exist."""

@@ -74,6 +74,7 @@ instances.get               | instances.get                               | read
 instances.list              | instances.list                              | find the cluster's VMs
 instances.aggregatedList    | instances.list                              | count the VPC's interfaces
 instances.testIamPermissions |                                            | test permissions before the first change
+instances.getEffectiveFirewalls | instances.getEffectiveFirewalls         | read firewall policies (optional)
 instances.updateNetworkInterface | instances.updateNetworkInterface subnetworks.use ~instances.get | change aliases
 instances.insert | instances.create disks.create ~subnetworks.use ~images.useReadOnly ~instances.setMetadata \
 ~instances.setLabels | create the VM of the decoy check

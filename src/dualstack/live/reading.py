@@ -59,6 +59,7 @@ async def read_inventory(
     }
     requests |= {source: _lists(kube, wanted) for source, wanted in LISTS.items()}
     inventory, answers = await asyncio.gather(preflight.read(observed), gathered(requests))
+    answers |= await gathered({"effective firewalls": preflight.effective_firewalls(inventory)})
     return replace(inventory, strategy=strategy, platform=platform, now=now, answers={**inventory.answers, **answers})
 
 

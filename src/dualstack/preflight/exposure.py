@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv6Network
 
 from dualstack.gce import Resource
 from dualstack.gce.resources import last_segment
+from dualstack.model.errors import DualstackError
 from dualstack.preflight.check import Check, NotApplicable, Problem
+from dualstack.preflight.firewall_order import EVERYWHERE, Policy, Rule, deciding
 from dualstack.preflight.inventory import Inventory
 
-EVERYWHERE = "::/0"
 ICMP6 = ("58", "icmp6", "icmpv6", "ipv6-icmp")
 """ICMPv6 in a firewall rule (docs/reference/compute-engine.md#firewall-icmpv6)."""
 
@@ -17,44 +19,49 @@ ICMP6 = ("58", "icmp6", "icmpv6", "ipv6-icmp")
 @Check(
     "ipv6-exposure",
     "risk",
-    reads=("network", "firewalls"),
-    fine="no firewall rule admits IPv6 from everywhere",
+    reads=("network", "effective firewalls"),
+    fine="no firewall rule and no firewall policy admits IPv6 from everywhere",
     consequence="it holds for the nodes and pods as soon as they have their public IPv6 addresses, without NAT between",
     remedy="limit its source ranges or its targets before the nodes are replaced",
 )
 def ipv6_exposure(inventory: Inventory) -> Iterator[Problem]:
     """Every address of an external subnet is public (docs/reference/compute-engine.md#external-ipv6-public)."""
-    for rule in _rules(inventory, "INGRESS"):
-        if EVERYWHERE in (rule.get("sourceRanges") or ()) and rule.get("allowed"):
-            targets = [*(rule.get("targetTags") or ()), *(rule.get("targetServiceAccounts") or ())]
-            about = f"targets {', '.join(targets)}" if targets else "all VMs of the network"
-            fix = f"gcloud compute firewall-rules describe {rule['name']} --project {inventory.cluster.project}"
-            yield Problem(
-                f"firewall rule {rule['name']}", f"it allows {_ports(rule)} from {EVERYWHERE} to {about}", fix=fix
-            )
+    if isinstance(inventory.answers["effective firewalls"], DualstackError):  # the rules of the VPC are known at least
+        yield from _exposed_by_the_network(inventory)
+    for rule, reached in _decisions(inventory, EVERYWHERE, "allow"):
+        shown = f"{'inspects and allows' if rule.inspects else 'allows'} {_shown(rule)} from {EVERYWHERE} to {reached}"
+        yield _problem(inventory, rule, shown)
 
 
 @Check(
     "ipv6-firewall",
     "risk",
-    reads=("network", "firewalls"),
-    fine="firewall rules admit IPv6 between the nodes, with ICMPv6",
+    reads=("network", "firewalls", "effective firewalls", "subnetworks"),
+    fine="firewall rules admit IPv6 between the nodes, with ICMPv6, and no firewall policy denies it",
     consequence="over IPv6, nodes and pods do not reach each other, and packets that are too large are lost silently",
     remedy="once the subnet has its IPv6 range, allow all protocols, with ICMPv6 (protocol 58), from it",
 )
 def ipv6_firewall(inventory: Inventory) -> Iterator[Problem]:
     """Ingress is denied where no rule allows it (docs/reference/compute-engine.md#firewall-defaults)."""
-    rules = _rules(inventory, "INGRESS")
-    if inventory.platform == "gardener":
-        raise NotApplicable("Gardener creates the rules for IPv6")
-    allowing = [rule for rule in rules if rule.get("allowed") and _admits_ipv6(rule)]
-    if not any(_protocols(rule) & {*ICMP6, "all"} for rule in allowing):
-        evidence = "no firewall rule allows ICMPv6 from an IPv6 range"
-        fix = (
-            f"gcloud compute firewall-rules create {inventory.cluster.name}-ipv6 --project {inventory.cluster.project} "
-            f"--network {inventory.cluster.network} --direction INGRESS --allow all --source-ranges SUBNET_IPV6_PREFIX"
-        )
-        yield Problem(f"network {inventory.cluster.network}", evidence, fix=fix)
+    if inventory.platform != "gardener":
+        allowing = [rule for rule in _rules(inventory, "INGRESS") if rule.get("allowed") and _admits_ipv6(rule)]
+        if not any(_protocols(rule) & {*ICMP6, "all"} for rule in allowing):
+            evidence = "no firewall rule allows ICMPv6 from an IPv6 range"
+            fix = (
+                f"gcloud compute firewall-rules create {inventory.cluster.name}-ipv6 --project "
+                f"{inventory.cluster.project} --network {inventory.cluster.network} --direction INGRESS --allow all "
+                "--source-ranges SUBNET_IPV6_PREFIX"
+            )
+            yield Problem(f"network {inventory.cluster.network}", evidence, fix=fix)
+    prefix = (inventory.subnet(inventory.cluster.nodes_subnet) or {}).get("externalIpv6Prefix")
+    source = IPv6Network(prefix) if prefix else EVERYWHERE
+    denied = False
+    for rule, reached in _decisions(inventory, source, "deny", ahead=True):
+        denied = True
+        shown = f"denies {_shown(rule)} from {source} to {reached} before the firewall rules of the network count"
+        yield _problem(inventory, rule, shown)
+    if inventory.platform == "gardener" and not denied:
+        raise NotApplicable("Gardener creates the rules for IPv6, and no firewall policy comes before them")
 
 
 @Check(
@@ -111,6 +118,55 @@ def ipv6_egress(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(f"Cloud NAT {router}/{nat['name']}", "IPv4 connections leave with its addresses")
 
 
+def _exposed_by_the_network(inventory: Inventory) -> Iterator[Problem]:
+    """The firewall rules of the VPC that admit IPv6 from everywhere, whichever VMs they are for."""
+    for rule in _rules(inventory, "INGRESS"):
+        if str(EVERYWHERE) in (rule.get("sourceRanges") or ()) and rule.get("allowed"):
+            targets = [*(rule.get("targetTags") or ()), *(rule.get("targetServiceAccounts") or ())]
+            about = f"targets {', '.join(targets)}" if targets else "all VMs of the network"
+            (known,) = [each for each, _ in deciding({"firewalls": [rule]}, "", EVERYWHERE)]
+            yield _problem(inventory, known, f"allows {_shown(known)} from {EVERYWHERE} to {about}")
+
+
+def _decisions(
+    inventory: Inventory, source: IPv6Network, action: str, *, ahead: bool = False
+) -> Iterator[tuple[Rule, str]]:
+    """The rules that decide so about connections to the nodes, with the nodes. ahead: only those before the VPC's."""
+    order = str(inventory.network.get("networkFirewallPolicyEnforcementOrder") or "")
+    found: dict[Rule, list[str]] = {}
+    effective = inventory.of("effective firewalls")
+    for each in effective:
+        for rule, first in deciding(each, order, source):
+            if rule.action == action and (first or not ahead):
+                found.setdefault(rule, []).append(each["pool"])
+    for rule, pools in found.items():
+        every = len(pools) == len(effective)
+        yield rule, "the nodes" if every else f"pool{'s' * (len(pools) > 1)} {', '.join(sorted(pools))}"
+
+
+def _problem(inventory: Inventory, rule: Rule, shown: str) -> Problem:
+    """The problem that a rule is; `shown`: what it does."""
+    project = inventory.cluster.project
+    match rule.policy:
+        case None:
+            fix = f"gcloud compute firewall-rules describe {rule.name} --project {project}"
+            return Problem(f"firewall rule {rule.name}", f"it {shown}", fix=fix)
+        case Policy(name, "HIERARCHY"):
+            fix = f"gcloud compute firewall-policies rules describe {rule.number} --firewall-policy {name} "
+            fix, kind = f"{fix}--organization ORGANIZATION", "hierarchical firewall policy"
+        case Policy(name, type_):
+            place = "--global-firewall-policy"
+            if type_.endswith("REGIONAL"):
+                place = f"--firewall-policy-region {inventory.cluster.region}"
+            fix = f"gcloud compute network-firewall-policies rules describe {rule.number} --firewall-policy {name} "
+            fix, kind = f"{fix}{place} --project {project}", "firewall policy"
+    return Problem(f"{kind} {name}", f"its rule {rule.number} {shown}", fix=fix)
+
+
+def _shown(rule: Rule) -> str:
+    return "; ".join(map(str, rule.traffic))
+
+
 def _rules(inventory: Inventory, direction: str) -> list[Resource]:
     """The rules of the network that are in effect, by name."""
     found = [
@@ -143,7 +199,3 @@ def _admits_ipv6(rule: Resource) -> bool:
 
 def _protocols(rule: Resource) -> set[str]:
     return {str(entry.get("IPProtocol")).lower() for entry in rule.get("allowed") or ()}
-
-
-def _ports(rule: Resource) -> str:
-    return "; ".join(" ".join((str(entry["IPProtocol"]), *(entry.get("ports") or ()))) for entry in rule["allowed"])

@@ -34,6 +34,7 @@ Source = Literal[
     "machine types",
     "machine metadata",
     "permissions",
+    "effective firewalls",
     "kubernetes permissions",
     "nodes",
     "services",
@@ -51,9 +52,11 @@ Source = Literal[
 """`cluster state` is what a cut-over observes (`CutoverFacts`); the others are reads of Compute.
 
 `machine types`: those of the cluster's VMs. `machine metadata`: of one VM of each pool. `permissions`: for some
-resources `{"object", "missing"}`, with the permissions that the caller lacks. `kubernetes permissions`: likewise, for
-some kinds of objects. The sources after it are objects of a live cluster; `daemon sets`, `control plane pods` and
-`config maps` are those of kube-system, the latter only with the names that `dualstack.live.reading` has.
+resources `{"object", "missing"}`, with the permissions that the caller lacks. `effective firewalls`: the rules and
+policies that apply to one VM of each pool, with the name of the pool as `pool`; read for a live cluster only.
+`kubernetes permissions`: as `permissions`, for some kinds of objects. The sources after it are objects of a live
+cluster; `daemon sets`, `control plane pods` and `config maps` are those of kube-system, the latter only with the names
+that `dualstack.live.reading` has.
 """
 
 Answer = list[Resource] | DualstackError

@@ -10,18 +10,20 @@ from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.errors import NotFound
 from dualstack.gce.gather import gather_all
 from dualstack.gce.methods import METHODS
-from dualstack.gce.resources import last_segment, network_filter
+from dualstack.gce.resources import first_interface, last_segment, network_filter
 from dualstack.model.cluster import Cluster
 from dualstack.model.errors import DualstackError
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.preflight.inventory import Answer, Inventory, Source
 
-NETWORK_FIELDS = "selfLink,autoCreateSubnetworks,peerings(state),routingConfig(routingMode)"
+NETWORK_FIELDS = (
+    "selfLink,autoCreateSubnetworks,peerings(state),routingConfig(routingMode),networkFirewallPolicyEnforcementOrder"
+)
 PROJECT_FIELDS = "quotas,commonInstanceMetadata(items)"
 SUBNET_FIELDS = (
     "items/*/subnetworks(name,region,network,ipCidrRange,secondaryIpRanges,allowSubnetCidrRoutesOverlap,"
-    "ipv6AccessType,stackType,purpose,role,description),nextPageToken"
+    "ipv6AccessType,stackType,externalIpv6Prefix,purpose,role,description),nextPageToken"
 )
 ROUTE_FIELDS = "items(name,network,destRange,tags,nextHopNetwork,nextHopPeering),nextPageToken"
 FIREWALL_FIELDS = (
@@ -95,6 +97,20 @@ class Preflight:
             }
         )
         return replace(inventory, answers={**inventory.answers, **further})
+
+    async def effective_firewalls(self, inventory: Inventory) -> list[Resource]:
+        """The firewall rules and policies that apply to one VM of each pool, as source `effective firewalls`."""
+        first = {pool.name: machines[0] for pool in self.cluster.pools if (machines := inventory.machines(pool))}
+        found = await gather_all(
+            *(
+                self.compute.get(
+                    f"zones/{last_segment(each['zone'])}/instances/{each['name']}/getEffectiveFirewalls",
+                    networkInterface=first_interface(each)["name"],
+                )
+                for each in first.values()
+            )
+        )
+        return [{**effective, "pool": pool} for pool, effective in zip(first, found, strict=True)]
 
     async def _answers(self) -> dict[Source, Answer]:
         compute = self.compute

@@ -45,6 +45,8 @@ CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 _CHOSEN = ("labels", "annotations", "data", "matchLabels", "selector", "nodeSelector")
 """Objects whose keys people choose."""
 _TAGS = ("sourceTags", "targetTags")
+_POLICIES = {"firewallPolicys": ("name", "shortName", "displayName"), "rules": ("ruleName",), "firewalls": ("name",)}
+"""Lists of effective firewalls, with the fields that name an entry."""
 _PUBLIC = frozenset({"debian-cloud", "ubuntu-os-cloud", "cos-cloud", "gardener-project", "sap-se-gcp-gardenlinux"})
 """Projects of public images."""
 POOLS = ("worker.gardener.cloud/pool", "kops.k8s.io/instancegroup", "cloud.google.com/gke-nodepool")
@@ -95,6 +97,8 @@ def _inside(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         case list():
             if name in _TAGS:
                 yield from (("tag", str(each)) for each in value)
+            if name in _POLICIES:
+                yield from (("policy", str(each[key])) for each in value for key in _POLICIES[name] if each.get(key))
             for each in value:
                 if isinstance(each, Mapping) and name in _NAMED:
                     yield _NAMED[name], str(each.get("name") or each.get("rangeName") or "")

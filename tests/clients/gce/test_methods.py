@@ -34,7 +34,7 @@ async def test_the_client_refuses_a_call_that_is_not_in_the_table(server: Server
 
 def test_the_read_only_set_allows_no_change() -> None:
     for name in permissions(read_only=True):
-        assert name.rpartition(".")[2] in ("get", "list", "listPeeringRoutes")
+        assert name.rpartition(".")[2] in ("get", "list", "listPeeringRoutes", "getEffectiveFirewalls")
 
 
 def test_the_page_equals_the_table() -> None:

@@ -135,3 +135,32 @@ async def test_s10_a_missing_reference_is_named(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         with pytest.raises(InvalidInput, match="does not exist in networks"):
             await start(ComputeOptions(SteppableClock(time.time(), 0.0), inventory=path), stack)
+
+
+def test_effective_firewalls_show_the_policies_of_a_real_network() -> None:
+    """Given policies of the organization, of the network and of two regions, when a VM is asked about, then it has
+    those of its region and the rules that are for it."""
+    rule = {
+        "priority": 5,
+        "action": "deny",
+        "direction": "INGRESS",
+        "match": {"srcIpRanges": ["::/0"], "layer4Configs": [{"ipProtocol": "all"}]},
+    }
+    other = rule | {"priority": 6, "targetServiceAccounts": ["x@y"]}
+    given = {"g1": ("global", "NETWORK"), "h1": ("global", "HIERARCHY"), "r1": ("regions/us-east4", "NETWORK_REGIONAL")}
+    policies = [
+        resource(
+            "firewallPolicy", f"{ROOT}/{place}/firewallPolicies/{name}", network=NETWORK, type=kind, rules=[rule, other]
+        )
+        for name, (place, kind) in given.items()
+    ]
+    compute = make(Setting(by_hand=True))[0]
+    compute.load(import_inventory(compute.project, {**inventory(), "firewallPolicies": policies}).state)
+    query = {"networkInterface": "nic0"}
+    of_vm = compute.look("instances.getEffectiveFirewalls", "zones/us-east4-c", "vm0", query=query)
+    assert [(each["name"], each["type"]) for each in of_vm["firewallPolicys"]] == [
+        ("h1", "HIERARCHY"), ("g1", "NETWORK"), ("r1", "NETWORK_REGIONAL"),
+    ]  # fmt: skip
+    assert [each["rules"] for each in of_vm["firewallPolicys"]] == [[rule]] * 3
+    of_network = compute.look("networks.getEffectiveFirewalls", "global", "shoot--foo--bar", query={})
+    assert [(each["name"], len(each["rules"])) for each in of_network["firewallPolicys"]] == [("h1", 2), ("g1", 2)]

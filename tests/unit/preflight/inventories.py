@@ -105,6 +105,7 @@ ANSWERS: Mapping[Source, list[Resource]] = {
     "subnetworks": [subnet(NODES_SUBNET, "10.250.0.0/16", ipv6AccessType="EXTERNAL"), subnet("x", "10.1.0.0/16")],
     "routes": [route("default", "0.0.0.0/0"), *(route(f"route-{n}", f"10.96.{n}.0/24") for n in range(3))],
     "firewalls": [{"name": "a", "network": NETWORK}, ADMITS_IPV6],
+    "effective firewalls": [{"pool": "w", "firewalls": [ADMITS_IPV6]}],
     "addresses": [
         {"name": "psa", "address": "10.2.0.0", "prefixLength": 20, "purpose": "VPC_PEERING", "network": NETWORK}
     ],

@@ -12,8 +12,10 @@ from dualstack.preflight.inventory import Inventory
 from tests.support.cluster_facts import at_rest
 from tests.unit.preflight.inventories import (
     ADMITS_IPV6,
+    INVENTORY,
     NODES_SUBNET,
     answering,
+    denied,
     findings,
     item,
     metadata,
@@ -33,6 +35,24 @@ def tcp(*ports: str) -> Resource:
     return {"IPProtocol": "tcp", "ports": list(ports)}
 
 
+def effective(*policies: Resource, rules: tuple[Resource, ...] = (), order: str = "") -> Inventory:
+    """The firewalls of the nodes of one pool, and whether policies of the network come first."""
+    (network,) = INVENTORY.of("network")
+    inventory = with_answer("network", [{**network, "networkFirewallPolicyEnforcementOrder": order}])
+    answer: Resource = {"pool": "w", "firewalls": list(rules), "firewallPolicys": list(policies)}
+    return with_answer("effective firewalls", [answer], inventory)
+
+
+def policy(*rules: Resource, kind: str = "HIERARCHY", name: str = "base") -> Resource:
+    return {"name": "123", "shortName": name, "type": kind, "rules": list(rules)}
+
+
+def of_policy(action: str, priority: int, protocol: str = "all", *ports: str, **match: Any) -> Resource:
+    traffic = {"ipProtocol": protocol, **({"ports": list(ports)} if ports else {})}
+    conditions = {"srcIpRanges": ["::/0"], "layer4Configs": [traffic], **match}
+    return {"action": action, "priority": priority, "direction": "INGRESS", "match": conditions}
+
+
 @pytest.mark.parametrize(
     ("fields", "evidence"),
     [
@@ -45,9 +65,89 @@ def tcp(*ports: str) -> Resource:
         ({"network": "https://x/networks/other"}, None),
     ],
 )
-def test_rules_that_admit_the_internet_over_ipv6_are_named(fields: Resource, evidence: str | None) -> None:
-    lines = problems(answering("firewalls", rule(**fields)), "ipv6-exposure")
+def test_where_effective_firewalls_cannot_be_read_the_rules_of_the_network_are_named(
+    fields: Resource, evidence: str | None
+) -> None:
+    inventory = denied("effective firewalls", answering("firewalls", rule(**fields)))
+    lines = problems(inventory, "ipv6-exposure")
     assert lines == ([f"firewall rule open: {evidence}"] if evidence else [])
+    unknown = [each for each in findings(inventory, "ipv6-exposure") if each.status == "unknown"]
+    assert [each.cause for each in unknown] == ["permission"]
+
+
+SSH = "it allows tcp 22 from ::/0 to the nodes"
+
+
+@pytest.mark.parametrize(
+    ("inventory", "expected"),
+    [
+        (effective(rules=(rule(),)), [f"firewall rule open: {SSH}"]),
+        (effective(rules=(rule(), rule(name="no", allowed=None, denied=[tcp("20-30")], priority=9))), []),
+        (effective(rules=(rule(), rule(name="no", allowed=None, denied=[tcp("22")]))), []),
+        (effective(rules=(rule(), rule(name="no", allowed=None, denied=[tcp("22")], priority=1001))), [SSH]),
+        (effective(rules=(rule(), rule(name="no", allowed=None, denied=[{"IPProtocol": "udp"}], priority=1))), [SSH]),
+        (effective(policy(of_policy("deny", 5)), rules=(rule(),)), []),
+        (effective(policy(of_policy("deny", 5), kind="NETWORK"), rules=(rule(),)), [SSH]),
+        (effective(policy(of_policy("deny", 5), kind="NETWORK"), rules=(rule(),), order="BEFORE_CLASSIC_FIREWALL"), []),
+        (effective(policy(of_policy("goto_next", 1), of_policy("deny", 5)), rules=(rule(),)), [SSH]),
+        (effective(policy(of_policy("deny", 5, srcSecureTags=[{"name": "t"}])), rules=(rule(),)), [SSH]),
+        (
+            effective(policy(of_policy("allow", 7, "tcp", "443", "8000-9000"))),
+            ["hierarchical firewall policy base: its rule 7 allows tcp 443 8000-9000 from ::/0 to the nodes"],
+        ),
+        (effective(policy(of_policy("deny", 1, "tcp"), of_policy("allow", 7, "tcp", "443"))), []),
+        (
+            effective(policy(of_policy("apply_security_profile_group", 3, "tcp"), kind="NETWORK_REGIONAL")),
+            ["firewall policy base: its rule 3 inspects and allows tcp from ::/0 to the nodes"],
+        ),
+        (effective(policy(of_policy("allow", 7, srcIpRanges=[], srcNetworkType="INTERNET"))), ["its rule 7 allows"]),
+        (effective(policy(of_policy("allow", 7, srcIpRanges=["10.0.0.0/8", "2600::/16"]))), []),
+        (effective(policy({**of_policy("allow", 7), "direction": "EGRESS"})), []),
+        (effective(policy({**of_policy("allow", 7), "disabled": True})), []),
+        (effective(policy({**of_policy("allow", 7), "targetType": "INTERNAL_MANAGED_LB"})), []),
+        (effective(), []),
+    ],
+)  # fmt: skip
+def test_rules_and_policies_that_admit_the_internet_over_ipv6_are_named_in_their_order(
+    inventory: Inventory, expected: list[str]
+) -> None:
+    lines = problems(inventory, "ipv6-exposure")
+    assert len(lines) == len(expected)
+    assert all(part in line for part, line in zip(expected, lines, strict=True))
+
+
+def test_an_exposed_pool_is_named_where_others_are_not_and_each_policy_has_its_command() -> None:
+    open_, closed = policy(of_policy("allow", 7), kind="NETWORK_REGIONAL"), policy()
+    answers = [{"pool": pool, "firewallPolicys": [each]} for pool, each in (("a", open_), ("b", closed))]
+    (found,) = findings(with_answer("effective firewalls", answers), "ipv6-exposure")
+    assert found.evidence == "its rule 7 allows all from ::/0 to pool a"
+    assert found.fix == (
+        "gcloud compute network-firewall-policies rules describe 7 --firewall-policy base "
+        "--firewall-policy-region europe-west1 --project p"
+    )
+
+
+@pytest.mark.parametrize(
+    ("policies", "order", "denied_by"),
+    [
+        ([policy(of_policy("deny", 5))], "", "hierarchical firewall policy base"),
+        ([policy(of_policy("deny", 5, "58"))], "", "hierarchical firewall policy base"),
+        ([policy(of_policy("deny", 5), kind="NETWORK")], "BEFORE_CLASSIC_FIREWALL", "firewall policy base"),
+        ([policy(of_policy("deny", 5), kind="NETWORK")], "AFTER_CLASSIC_FIREWALL", None),
+        ([policy(of_policy("allow", 1, srcIpRanges=["2600:1900:1::/64"]), of_policy("deny", 5))], "", None),
+        ([policy(of_policy("allow", 1, srcIpRanges=["2600:1900:2::/64"]), of_policy("deny", 5))], "", "its rule 5"),
+        ([policy(of_policy("goto_next", 1)), policy(of_policy("goto_next", 1))], "", None),
+    ],
+)
+def test_a_policy_that_denies_ipv6_before_the_rules_of_the_network_is_a_risk_on_every_platform(
+    policies: list[Resource], order: str, denied_by: str | None
+) -> None:
+    nodes = subnet(NODES_SUBNET, "10.250.0.0/16", externalIpv6Prefix="2600:1900:1::/64")
+    inventory = with_answer("subnetworks", [nodes], effective(*policies, order=order))
+    for platform in ("gardener", "kubeadm"):
+        lines = problems(replace(inventory, platform=platform), "ipv6-firewall")
+        assert len(lines) == (denied_by is not None)
+        assert (denied_by or "") in "".join(lines)
 
 
 @pytest.mark.parametrize(

@@ -113,3 +113,14 @@ async def test_a_refusal_is_the_answer_for_each_source_that_depends_on_it(refuse
     assert {source for source, answer in inventory.answers.items() if answer is DENIED} == unknown
     if unknown == OF_THE_NETWORK:
         assert not {"GET global/routes", f"GET {PEERING}"} & set(compute.calls)
+
+
+async def test_the_effective_firewalls_of_one_vm_of_each_pool_are_read() -> None:
+    pools = tuple(NodePool(name, (ZONE,), vm_name_prefixes=(f"{name}-",)) for name in ("a", "b", "empty"))
+    compute = cloud()
+    for name in ("a-0", "a-1", "b-0"):
+        path = f"{AT}/instances/{name}"
+        compute.resources |= {path: machine(name), f"{path}/getEffectiveFirewalls": {"firewalls": [{"name": name}]}}
+    preflight = Preflight(compute.client, replace(CLUSTER, pools=pools), Settings())
+    found = await preflight.effective_firewalls(await preflight.read(at_rest(1)))
+    assert found == [{"pool": pool, "firewalls": [{"name": f"{pool}-0"}]} for pool in ("a", "b")]

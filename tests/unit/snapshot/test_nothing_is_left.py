@@ -105,6 +105,27 @@ def world(n: list[str]) -> Snapshot:
             f"global/routes/{peer}-vpn": foreign,
             f"zones/europe-west1-b/instances/{node}": instance,
         },
+        answers={
+            f"GET zones/europe-west1-b/instances/{node}/getEffectiveFirewalls": {
+                "firewalls": [firewall],
+                "firewallPolicys": [
+                    {
+                        "name": f"{host}-policy",
+                        "shortName": f"{image}-base",
+                        "type": "HIERARCHY",
+                        "rules": [
+                            {
+                                "ruleName": f"deny-{account}",
+                                "description": f"wanted by {tag}",
+                                "action": "deny",
+                                "match": {"srcIpRanges": ["10.200.0.0/16"], "srcFqdns": [f"{host}.{account}.com"]},
+                                "targetServiceAccounts": [f"{account}@{project}.iam.gserviceaccount.com"],
+                            }
+                        ],
+                    }
+                ],
+            }
+        },
         kubernetes=kubernetes,
         refusals={f"GET global/networks/{vpc}": Refusal(403, "forbidden", f"denied for {account}@{host}.com")},
     )

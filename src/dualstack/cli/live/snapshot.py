@@ -15,6 +15,7 @@ from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.inspect import inspect, observed
 from dualstack.cli.live.options import Target
 from dualstack.clock import rfc3339
+from dualstack.gce.resources import first_interface
 from dualstack.model.errors import KubeError
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, POD, SERVICE
 from dualstack.snapshot.anonymise import anonymised
@@ -74,6 +75,7 @@ async def _describe(path: Path) -> dict[str, Any]:
     for name, resource in taken.compute.items():
         if name:
             resources.setdefault(name.rpartition("/")[0].rpartition("/")[2], []).append(resource)
+    resources["firewallPolicies"] = _policies(taken)
     return {
         "name": cluster.name,
         "project": taken.project,
@@ -85,3 +87,26 @@ async def _describe(path: Path) -> dict[str, Any]:
         "objects": taken.kubernetes,
         "quotas": taken.compute.get("", {}).get("quotas") or [],
     }
+
+
+def _policies(taken: Snapshot) -> list[Resource]:
+    """The firewall policies that are in force for the VMs in the snapshot, as the simulated Compute Engine has them."""
+    root = f"https://www.googleapis.com/compute/v1/projects/{taken.project}"
+    found: dict[str, Resource] = {}
+    for call, answer in taken.answers.items():
+        path, _, method = call.removeprefix("GET ").rpartition("/")
+        if method != "getEffectiveFirewalls":
+            continue
+        for policy in answer.get("firewallPolicys") or ():
+            regional = policy.get("type") == "NETWORK_REGIONAL"
+            place = f"regions/{path.split('/')[1].rpartition('-')[0]}" if regional else "global"
+            link = f"{root}/{place}/firewallPolicies/{policy['name']}"
+            known = found.setdefault(
+                link, {**policy, "rules": [], "selfLink": link, "network": _network(taken.compute.get(path) or {})}
+            )
+            known["rules"] += [rule for rule in policy.get("rules") or () if rule not in known["rules"]]
+    return [each for each in found.values() if each.get("type") in ("HIERARCHY", "NETWORK", "NETWORK_REGIONAL")]
+
+
+def _network(instance: Resource) -> str:
+    return str(first_interface(instance).get("network") or "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dualstack_sim.compute.api.bodies import accept, accept_list, accept_strings, one_of, refuse_changes
@@ -137,26 +137,39 @@ def _check_families(rule: Json) -> None:
         raise invalid("resource.sourceRanges", "", "IPv4 and IPv6 ranges cannot be mixed in one firewall rule.")
 
 
-class EffectiveFirewalls:
-    """networks.getEffectiveFirewalls and instances.getEffectiveFirewalls, without policies.
+_TYPES = ("HIERARCHY", "NETWORK", "NETWORK_REGIONAL")
+"""The types of policies in the order in which they are evaluated."""
+_OF_POLICY = ("name", "type", "shortName", "rules")
 
-    Source: docs/reference/compute-engine.md#effective-firewalls.
+
+class EffectiveFirewalls:
+    """networks.getEffectiveFirewalls and instances.getEffectiveFirewalls.
+
+    Policies come with the state of the project; requests neither make nor change them. Source:
+    docs/reference/compute-engine.md#effective-firewalls.
     """
 
     def __init__(self, project: Project) -> None:
         self._project = project
 
     def of_network(self, call: Call) -> Json:
-        network = self._project.inventory.get(Key("networks", GLOBAL, call.name))
-        return _document(self._rules(network["selfLink"]))
+        """Without the policies of a region, which regionNetworkFirewallPolicies.getEffectiveFirewalls would show."""
+        network = self._project.inventory.get(Key("networks", GLOBAL, call.name))["selfLink"]
+        return _document(self._of("firewalls", network), self._of("firewallPolicies", network, GLOBAL))
 
     def of_instance(self, call: Call) -> Json:
         instance = self._project.inventory.get(Key("instances", call.scope, call.name))
-        rules = self._rules(interface_of(instance, call)["network"])
-        return _document(rule for rule in rules if _targets(rule, instance))
+        network = interface_of(instance, call)["network"]
+        region = f"regions/{call.scope.partition('/')[2].rpartition('-')[0]}"
+        policies = [
+            policy | {"rules": [rule for rule in policy.get("rules", ()) if _targets(rule, instance)]}
+            for policy in self._of("firewallPolicies", network, GLOBAL, region)
+        ]
+        return _document((rule for rule in self._of("firewalls", network) if _targets(rule, instance)), policies)
 
-    def _rules(self, network: str) -> Iterator[Json]:
-        yield from self._project.inventory.of_network("firewalls", network).values()
+    def _of(self, collection: str, network: str, *scopes: str) -> Iterator[Json]:
+        found = self._project.inventory.of_network(collection, network)
+        return (each for key, each in found.items() if not scopes or key.scope in scopes)
 
 
 def _targets(rule: Json, instance: Json) -> bool:
@@ -168,6 +181,8 @@ def _targets(rule: Json, instance: Json) -> bool:
     return bool(set(tags) & set(instance["tags"].get("items", ())) or own & set(accounts))
 
 
-def _document(rules: Iterator[Json]) -> Json:
-    chosen = sorted(rules, key=lambda rule: (rule["priority"], rule["name"]))
-    return {"firewalls": chosen} if chosen else {}
+def _document(rules: Iterable[Json], policies: Iterable[Json]) -> Json:
+    firewalls = sorted(rules, key=lambda rule: (rule["priority"], rule["name"]))
+    ordered = sorted(policies, key=lambda policy: (_TYPES.index(policy["type"]), policy["name"]))
+    shown = [{field: policy[field] for field in _OF_POLICY if field in policy} for policy in ordered]
+    return {**({"firewalls": firewalls} if firewalls else {}), **({"firewallPolicys": shown} if shown else {})}

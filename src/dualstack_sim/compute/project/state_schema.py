@@ -104,6 +104,35 @@ class Firewall(Resource):
     denied: list[Traffic] = []
 
 
+class PolicyTraffic(Shape):
+    ip_protocol: str
+    ports: list[str] = []
+
+
+class PolicyMatch(Shape):
+    layer4_configs: Annotated[list[PolicyTraffic], Meta(min_length=1)]
+    src_ip_ranges: list[Range] = []
+    dest_ip_ranges: list[Range] = []
+
+
+class PolicyRule(Shape):
+    priority: Count
+    action: Literal["allow", "deny", "goto_next", "apply_security_profile_group"]
+    direction: Literal["INGRESS", "EGRESS"]
+    match: PolicyMatch
+    disabled: bool = False
+    target_service_accounts: list[str] = []
+
+
+class FirewallPolicy(Resource):
+    """A policy that is in force for a network; which one it is for, and from where, is its `network` and `type`."""
+
+    network: str
+    type: Literal["HIERARCHY", "NETWORK", "NETWORK_REGIONAL"]
+    rules: list[PolicyRule] = []
+    short_name: str = ""
+
+
 class NatSubnetwork(Shape):
     name: str
 
@@ -355,6 +384,7 @@ SHAPES: Mapping[str, tuple[type[Shape], tuple[str, ...]]] = {
     "subnetworks": (Subnetwork, ("regions",)),
     "routes": (Route, (GLOBAL,)),
     "firewalls": (Firewall, (GLOBAL,)),
+    "firewallPolicies": (FirewallPolicy, (GLOBAL, "regions")),
     "routers": (Router, ("regions",)),
     "addresses": (Address, (GLOBAL, "regions")),
     "instances": (Instance, ("zones",)),

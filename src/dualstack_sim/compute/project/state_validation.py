@@ -16,6 +16,7 @@ from dualstack_sim.compute.project.state_schema import (
     Count,
     Digits,
     Firewall,
+    FirewallPolicy,
     Instance,
     Instant,
     Name,
@@ -120,7 +121,7 @@ def _check(links: Links, resources: Json, scopes: Sequence[str], collection: str
     for interface in read.network_interfaces if isinstance(read, Instance) else ():
         _require_reference(links, resources, "subnetworks", interface.subnetwork)
         _require_reference(links, resources, "networks", interface.network)
-    if isinstance(read, Subnetwork | Route | Firewall | Router):
+    if isinstance(read, Subnetwork | Route | Firewall | FirewallPolicy | Router):
         _require_reference(links, resources, "networks", read.network)
     if isinstance(read, Subnetwork):
         _check_stack(links, resources, read, row)
