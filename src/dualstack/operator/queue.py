@@ -19,6 +19,7 @@ from dualstack.clock import Clock
 from dualstack.gardener.error_codes import error_codes
 from dualstack.kube.interface import Conflict, NotFound, Unavailable
 from dualstack.model.errors import DualstackError, InvalidInput, Unsupported
+from dualstack.model.kinds import Manifest
 
 FIRST = 5.0
 LONGEST = 300.0
@@ -58,6 +59,11 @@ class Key(NamedTuple):
     controller: str
     namespace: str
     name: str
+
+
+def key_of(controller: str, found: Manifest) -> Key:
+    """The key under which the object is queued."""
+    return Key(controller, found["metadata"].get("namespace", ""), found["metadata"]["name"])
 
 
 Reconcile = Callable[[Key], Awaitable[float | None]]

@@ -1,6 +1,8 @@
-"""Follows the Nodes of the Shoots that migrate, each on its own API server; closes the clients of Shoots that are gone.
+"""Follows the Nodes of the Shoots that migrate or are prepared, each on its own API server; closes the clients of
+Shoots that are gone.
 
-A Shoot migrates while it has one of the migration constraints: at rest, no connection to it stays open.
+A Shoot migrates while it has one of the migration constraints, and is prepared while its Infrastructure has the note of
+a preparation: of any other Shoot at rest, no connection stays open.
 """
 
 from __future__ import annotations
@@ -10,12 +12,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION
+from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION, PREPARED
 from dualstack.gardener.model.shoot import technical_id
 from dualstack.kube.watching import Watched, follow
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import NODE, Manifest
-from dualstack.operator.queue import Key
+from dualstack.operator.queue import Key, key_of
 
 
 class Access(Protocol):
@@ -31,13 +33,13 @@ class Access(Protocol):
 
 
 class NodeInterest:
-    """A Node concerns the migration of its Shoot when it appears, disappears, or changes its pod CIDRs."""
+    """A Node concerns its Shoot's migration or preparation when it appears, disappears, or changes its pod CIDRs."""
 
     def __init__(self) -> None:
         self._cidrs: dict[str, tuple[str, ...]] = {}
 
     def wakes(self, found: Manifest) -> bool:
-        """Whether the event may move a migration on."""
+        """Whether the event may move it on."""
         name = found["metadata"]["name"]
         cidrs = tuple((found.get("spec") or {}).get("podCIDRs") or ())
         changed = self._cidrs.get(name) != cidrs
@@ -50,7 +52,7 @@ class NodeInterest:
 
 
 class ShootNodes:
-    """The watches of Nodes, by Shoot. add: queues a Shoot. includes: whether a Shoot has opted in."""
+    """The watches of Nodes, by the key that they add to the queue. includes: whether a Shoot has opted in."""
 
     def __init__(self, access: Access, add: Callable[[Key], None], includes: Callable[[Manifest], bool]) -> None:
         self._access = access
@@ -66,12 +68,20 @@ class ShootNodes:
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     def see(self, shoot: Manifest) -> None:
-        """Begin or end the watch, as the Shoot now is."""
-        key = Key("shoot", shoot["metadata"].get("namespace", ""), shoot["metadata"]["name"])
-        if not (self._includes(shoot) and _migrates(shoot)):
+        """Begin or end the watch that continues the migration of the Shoot, as it now is."""
+        wanted = self._includes(shoot) and _migrates(shoot)
+        self._keep(key_of("shoot", shoot), technical_id(shoot), wanted=wanted)
+
+    def see_infrastructure(self, found: Manifest) -> None:
+        """Begin or end the watch for nodes that join the prepared Shoot of the Infrastructure."""
+        wanted = PREPARED in (found["metadata"].get("annotations") or {})
+        self._keep(key_of("infrastructure", found), found["metadata"]["namespace"], wanted=wanted)
+
+    def _keep(self, key: Key, namespace: str, *, wanted: bool) -> None:
+        if not wanted:
             self._end(key)
         elif key not in self._watches:
-            kube, handle = self._access.of(technical_id(shoot)), partial(self._node, key, NodeInterest())
+            kube, handle = self._access.of(namespace), partial(self._node, key, NodeInterest())
             self._watches[key] = asyncio.create_task(follow(kube, NODE, handle, lambda: None))
 
     def gone(self, key: Key, namespace: str) -> None:

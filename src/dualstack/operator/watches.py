@@ -14,7 +14,7 @@ from dualstack.gardener.render.cni import CNIS
 from dualstack.kube.watching import Handle
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Kind, Manifest
-from dualstack.operator.queue import Key
+from dualstack.operator.queue import Key, key_of
 from dualstack.operator.shoot_nodes import ShootNodes
 
 EXTENSIONS = {INFRASTRUCTURE: "infrastructure", CONTROL_PLANE: "controlplane", NETWORK: "network", WORKER: "worker"}
@@ -23,11 +23,6 @@ TYPES = {"Network": CNIS}
 GCP = ("gcp",)
 
 Includes = Callable[[Manifest], bool]
-
-
-def key_of(controller: str, found: Manifest) -> Key:
-    """The key under which the object is queued."""
-    return Key(controller, found["metadata"].get("namespace", ""), found["metadata"]["name"])
 
 
 class ShootInterest:
@@ -178,8 +173,10 @@ class Watches:
             self._extensions.forget(found)
             self._annotations.forget(found)
             if found["kind"] == INFRASTRUCTURE.kind:
-                self._shoot_nodes.gone(key_of("shoot", found), found["metadata"]["namespace"])
+                self._shoot_nodes.gone(key_of("infrastructure", found), found["metadata"]["namespace"])
             return
+        if found["kind"] == INFRASTRUCTURE.kind:
+            self._shoot_nodes.see_infrastructure(found)
         if found["kind"] == INFRASTRUCTURE.kind and self._annotations.wakes(found):
             for key in self._shoots.known():  # none where the Shoot controller does not run
                 self._add(key._replace(controller="annotations"))

@@ -112,6 +112,13 @@ class Scene:
         controller = self.controller(**{"settings": QUICK, "prober_image": PROBER_IMAGE} | options)
         return await controller.reconcile(self.shoot, self.namespace)
 
+    async def until(self, look: Callable[[], bool], within: float) -> None:
+        """Return once `look` is true; it must be within so many seconds of the clock."""
+        deadline = self.clock.now() + within
+        while not look():
+            assert self.clock.now() < deadline, self.infrastructure()
+            await self.clock.sleep(5.0)
+
     async def refusal(self, **options: Any) -> str:
         """One reconcile that does not succeed; what it says."""
         with pytest.raises(TaskFailed) as stopped:

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from dualstack.gardener.controllers.infrastructure.preparation import RECHECK
 from dualstack.gardener.model.names import PREPARE, PREPARED
 from dualstack.model import kinds
 from dualstack.model.conditions import find_condition
 from dualstack.model.events import AnyEvent, StepStarted
 from dualstack_sim.compute.project.knobs import Knobs
 from tests.sim.infrastructure.end_state import assert_end_state
-from tests.sim.infrastructure.scene import NS, ZONE, Scene, scene
+from tests.sim.infrastructure.operating import operating
+from tests.sim.infrastructure.scene import NS, QUICK, ZONE, Scene, scene
 from tests.sim.infrastructure.way_back import ALLOW
 
 
@@ -44,7 +46,7 @@ async def assert_prepared(made: Scene, nodes: int = 3) -> None:
 
 async def prepare(made: Scene) -> None:
     made.annotate(PREPARE, "true")
-    assert await made.reconcile() == 30.0
+    assert await made.reconcile() == RECHECK
     await assert_prepared(made)
 
 
@@ -60,9 +62,9 @@ async def test_a_prepared_shoot_shows_no_operation_and_rests_without_a_change() 
         changes = made.mutations()
         for _ in range(3):
             await made.clock.sleep(60.0)
-            assert await made.reconcile() == 30.0
+            assert await made.reconcile() == RECHECK
         made.request()  # in the maintenance window
-        assert await made.reconcile() == 30.0
+        assert await made.reconcile() == RECHECK
         assert made.mutations() == changes
         assert last_operation(made)["state"] == "Succeeded"
         assert "lastError" not in made.infrastructure()["status"]
@@ -118,7 +120,7 @@ async def test_a_request_of_gardenlet_comes_first_and_the_preparation_goes_on_af
         made.annotate(PREPARE, "true")
         assert await made.reconcile(emit=act_at(made, step, made.request)) == 0.0
         begun = made.clock.now()
-        assert await made.reconcile() == 30.0
+        assert await made.reconcile() == RECHECK
         assert last_operation(made)["state"] == "Succeeded"
         assert made.clock.now() - begun < 600.0
         await assert_prepared(made)
@@ -155,10 +157,46 @@ async def test_a_node_that_joins_a_prepared_cluster_gets_its_alias() -> None:
         await prepare(made)
         name = f"{NS}-w1-z1-0fdf8-zzzzz"
         await join(made, name, "100.96.77.0/24")
-        assert await made.reconcile() == 30.0
+        assert await made.reconcile() == RECHECK
         assert "100.96.77.0/24" in await aliases(made)
         await assert_prepared(made, nodes=4)
         assert (condition(made) or ("",))[0] == "True"
+
+
+async def test_p17_a_prepared_shoot_rests_without_compute_calls_until_a_node_joins() -> None:
+    async with scene(knobs=ALLOW, dress=lambda _: None) as made, operating(made):
+        made.annotate(PREPARE, "true")
+        await made.until(lambda: (condition(made) or ("",))[0] == "True", 3600.0)
+        await made.clock.sleep(60.0)
+        calls = made.compute.statistics()["calls"]
+        await made.clock.sleep(RECHECK / 2)
+        assert made.compute.statistics()["calls"] == calls
+        await join(made, f"{NS}-w1-z1-0fdf8-zzzzz", "100.96.77.0/24")
+        await made.clock.sleep(QUICK.barrier_canary + 15.0)
+        assert "100.96.77.0/24" in await aliases(made)
+        await made.until(lambda: str((condition(made) or ("",) * 3)[2]).startswith("4 nodes"), 900.0)
+        assert made.lost() == 0.0
+
+
+async def test_p17_a_prepared_shoot_is_observed_again_after_an_hour_without_an_event() -> None:
+    """An alias that is removed by hand shows in no object of Kubernetes."""
+    async with scene(knobs=ALLOW, dress=lambda _: None) as made, operating(made):
+        made.annotate(PREPARE, "true")
+        await made.until(lambda: (condition(made) or ("",))[0] == "True", 3600.0)
+        name = made.world.nodes[0].name
+        vm = await made.resource("instances.get", ZONE, name)
+        nic = vm["networkInterfaces"][0]
+        await made.change(
+            "instances.updateNetworkInterface",
+            ZONE,
+            name,
+            query={"networkInterface": nic["name"]},
+            fingerprint=nic["fingerprint"],
+            aliasIpRanges=[],
+        )
+        assert len(await aliases(made)) == 2
+        await made.clock.sleep(RECHECK + 300.0)
+        assert len(await aliases(made)) == 3
 
 
 async def join(made: Scene, name: str, pod_cidr: str) -> None:

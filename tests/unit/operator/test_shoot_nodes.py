@@ -1,11 +1,11 @@
-"""The watches of Nodes, one for each Shoot that migrates."""
+"""The watches of Nodes, one for each Shoot that migrates or is prepared."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 
-from dualstack.gardener.model.names import ENABLED
+from dualstack.gardener.model.names import ENABLED, PREPARED
 from dualstack.kube.watching import Watched
 from dualstack.model.kinds import NODE, Kind, Manifest
 from dualstack.operator.queue import Key
@@ -96,3 +96,21 @@ async def test_x1_a_node_queues_the_shoot_whose_api_server_shows_it() -> None:
         await nodes.close()
     assert added == [SECOND, FIRST], "every watch has ended"
     assert shoots.forgotten == ["shoot--foo--baz"]
+
+
+async def test_p17_a_node_queues_the_infrastructure_of_a_prepared_shoot() -> None:
+    shoots, added = Shoots(), list[Key]()
+    nodes = ShootNodes(shoots, added.append, is_enabled)
+    metadata = {"name": "bar", "namespace": "shoot--foo--bar"}
+    try:
+        nodes.see_infrastructure({"metadata": metadata})
+        assert not shoots.changes
+        nodes.see_infrastructure({"metadata": {**metadata, "annotations": {PREPARED: "begun"}}})
+        shoots.changes["shoot--foo--bar"].put_nowait(node("100.96.0.0/24"))
+        await turns()
+        nodes.see_infrastructure({"metadata": metadata})
+        shoots.changes["shoot--foo--bar"].put_nowait(node("100.96.9.0/24"))
+        await turns()
+    finally:
+        await nodes.close()
+    assert added == [Key("infrastructure", "shoot--foo--bar", "bar")], "the watch ends with the preparation"

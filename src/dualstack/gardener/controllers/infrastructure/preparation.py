@@ -26,9 +26,10 @@ from dualstack.preflight.finding import PreflightFailed
 BEGUN = "begun"
 """The note of a preparation that has not come to its end."""
 
-RECHECK, RETRY, LONG_RETRY = 30.0, 60.0, 3600.0
-"""Seconds until the Nodes are looked at again, and until a failed preparation is tried again: at all, and after an
-error that only a person or another program can remove."""
+RECHECK, RETRY, LONG_RETRY = 3600.0, 60.0, 3600.0
+"""Seconds until a prepared cluster is observed again without a change of its Nodes, which the operator watches; and
+until a failed preparation is tried again: at all, and after an error that only a person or another program can
+remove."""
 
 
 def is_requested(shoot: ShootView) -> bool:
