@@ -36,6 +36,12 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
     default="",
     help="With --trigger: the Shoot, where it is not garden-PROJECT/NAME of the technical ID.",
 )
+@click.option(
+    "--now",
+    is_flag=True,
+    help="With --trigger: request a reconcile, also outside of the maintenance window of a Shoot that confines changes "
+    "to it.",
+)
 @plan_option
 @profile_option
 @traffic_options("a gate stops the preparation when it sees loss")
@@ -61,6 +67,8 @@ def prepare(undo: bool, watch: bool, plan: Path | None, **options: Any) -> None:
         "--trigger": options["trigger"],
     }
     others = [name for name, value in given.items() if value]
+    if options["now"] and not options["trigger"]:
+        raise click.UsageError("--now needs --trigger.")
     if undo and others:
         raise click.UsageError(f"--undo and {others[0]} exclude each other.")
     if undo:

@@ -149,7 +149,9 @@ class LightkubeKube:
         *,
         patch_type: PatchType = "merge",
         subresource: str | None = None,
+        dry_run: bool = False,
     ) -> Manifest:
+        """dry_run: the API server checks and admits the patch and does not store it."""
         await self._before_change()
         patched = await _answer(
             self._client.patch(
@@ -158,6 +160,7 @@ class LightkubeKube:
                 body,
                 namespace=_scope(kind, namespace),
                 patch_type=PATCH_TYPES[patch_type],
+                dry_run=dry_run,
             )
         )
         return _manifest(kind, patched)

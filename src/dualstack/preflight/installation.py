@@ -175,12 +175,12 @@ def maintenance_window(inventory: Inventory) -> Iterator[Problem]:
     for name, data in _config(inventory):
         begin, end = (str(data.get(f"maintenance{which}") or "") for which in ("Begin", "End"))
         if name == "shoot-info" and begin and end:
-            following = _next(begin, inventory.now)
+            following = next_window(begin, inventory.now)
             when = f"; the next one begins at {following:%Y-%m-%d %H:%M} UTC" if following is not None else ""
             yield Problem(f"cluster {inventory.cluster.name}", f"daily from {begin} to {end}{when}")
 
 
-def _next(begin: str, now: float) -> datetime | None:
+def next_window(begin: str, now: float) -> datetime | None:
     """The next time of day `HHMMSS+HHMM` after `now`; None for another form, or without a time."""
     found = re.fullmatch(r"(\d\d)(\d\d)(\d\d)([+-])(\d\d)(\d\d)", begin)
     if found is None or not now:

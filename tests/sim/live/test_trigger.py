@@ -44,7 +44,10 @@ def test_the_shoot_is_edited_when_the_cluster_is_prepared() -> None:
             assert words in outcome.err
         assert mutations(facts) == 0
         assert families(facts) == ["IPv4"]
-        for said in (": spec.networking.ipFamilies is now IPv4, IPv6; Gardener migrates", " already has IPv4, IPv6"):
+        for said in (
+            ": spec.networking.ipFamilies is now IPv4, IPv6; Gardener reconciles it now.",
+            " already has IPv4, IPv6",
+        ):
             outcome = run(facts, "prepare", "--yes", IMAGE, "--trigger", garden)
             assert outcome.status == 0, outcome.err
             assert f"Shoot garden-foo/bar{said}" in outcome.err

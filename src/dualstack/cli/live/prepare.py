@@ -57,6 +57,7 @@ async def _prepare(
     trigger: bool,
     garden_kubeconfig: Path | None,
     shoot: str,
+    now: bool,
     yes: bool,
     output: str,
     quiet: bool,
@@ -66,7 +67,9 @@ async def _prepare(
         cluster = await stack.enter_async_context(connected(target))
         then: Trigger | None = None
         if trigger:
-            then = await stack.enter_async_context(trigger_of(cluster.identity, garden_kubeconfig, shoot))
+            found = trigger_of(cluster.identity, garden_kubeconfig, shoot, now=now)
+            then = await stack.enter_async_context(found)
+            await then.rehearse()
         made = change_of(cluster, quiet=quiet, prober_image=prober_image, canary=canary)
         change = replace(made, traffic=traffic)
         facts = await change.cut_over().observe()
@@ -86,7 +89,7 @@ async def _prepare(
             async with change.measured():
                 await until_prepared(change, redirection)
             if then is not None:
-                change.progress.say(await then.pull())
+                change.progress.say(await then.pull(cluster.clock.now()))
             if watch:
                 await _watch(change, redirection)
 
