@@ -23,7 +23,7 @@ from dualstack.cli.status import status
 from dualstack.cli.trial import trial
 from dualstack.cli.verify import verify
 from dualstack.model.errors import DualstackError, Interrupted, InvalidInput
-from dualstack.streams import OutputLost, output_lost, print_out, protect
+from dualstack.streams import OutputLost, output_lost, protect
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -96,8 +96,12 @@ def main(name: str = "dualstack") -> None:
 
 
 def _print_ending(reason: str) -> None:
-    """As every end of a rehearsal with `--output json`, a command line that cannot be parsed is one JSON object."""
-    if sys.argv[1:2] == ["rehearse"] and "json" in " ".join(sys.argv).replace("--output=", "--output ").split():
-        from dualstack.cli.rehearsal.result import Ending, encode
+    """As every end of a rehearsal with `-o json` or `-o yaml`, a command line that cannot be parsed is one document."""
+    words = " ".join(sys.argv).replace("--output=", "--output ").split()
+    for output in ("json", "yaml"):
+        if sys.argv[1:2] == ["rehearse"] and {output, f"-o{output}"} & {*words}:
+            from dualstack.cli.live.result import print_result
+            from dualstack.cli.rehearsal.result import Ending
 
-        print_out(encode(Ending(result="refused", reason=reason, faults=(reason,))))
+            print_result(Ending(result="refused", reason=reason, faults=(reason,)), "", output)
+            return

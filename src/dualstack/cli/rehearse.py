@@ -16,7 +16,7 @@ from dualstack.cli.cloud_options import (
     landscape_option,
     simulated_world,
 )
-from dualstack.cli.live.options import snapshot_option
+from dualstack.cli.live.options import output_options, snapshot_option
 
 
 @click.command()
@@ -70,13 +70,7 @@ from dualstack.cli.live.options import snapshot_option
     is_flag=True,
     help="After a verified migration, go back to IPv4 and verify that too.",
 )
-@click.option(
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="`json` prints one object on standard output; progress goes to standard error.",
-)
+@output_options()
 @click.pass_context
 def rehearse(
     context: click.Context,
@@ -115,7 +109,7 @@ def rehearse(
     sys.exit(run(Options(**options, landscape=chosen, given=given)))
 
 
-_OF_SNAPSHOT = ("speed", "seed", "faults", "profile", "knobs", "output")
+_OF_SNAPSHOT = ("speed", "seed", "faults", "profile", "knobs", "output", "quiet")
 """The options that a snapshot takes."""
 
 

@@ -152,10 +152,12 @@ def test_r10_errors_go_to_standard_error_and_into_json_with_status_2(tmp_path: P
     assert time.monotonic() - started < 60
 
 
-def test_r10_a_command_line_that_cannot_be_parsed_is_json_too() -> None:
-    outcome = dualstack("rehearse", str(EXAMPLE), "--output", "json", "--speed", "fast")
-    assert (outcome.status, outcome.result["result"]) == (2, "refused")
-    assert "--speed" in outcome.result["reason"]
+@pytest.mark.parametrize("output", [["--output", "json"], ["-o", "yaml"], ["-ojson"]])
+def test_r10_a_command_line_that_cannot_be_parsed_is_a_document_too(output: list[str]) -> None:
+    outcome = dualstack("rehearse", str(EXAMPLE), *output, "--speed", "fast")
+    ending = yaml.safe_load(outcome.out)
+    assert (outcome.status, ending["result"]) == (2, "refused")
+    assert "--speed" in ending["reason"]
 
 
 def test_r10_too_little_space_for_the_logs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

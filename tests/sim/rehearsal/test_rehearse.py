@@ -188,8 +188,9 @@ def test_a_single_node_and_a_proxy_without_cluster_cidr(tmp_path: Path) -> None:
     shoot["spec"]["kubernetes"]["kubeProxy"]["mode"] = "IPVS"
     path = tmp_path / "shoot.yaml"
     path.write_text(yaml.safe_dump(shoot))
-    outcome = rehearse("--nodes", "1", shoot=path)
+    outcome = rehearse("--nodes", "1", "--quiet", shoot=path)
     succeeded(outcome)
+    assert outcome.err == ""
     assert outcome.result["traffic"]["pairs"] == 0
 
 

@@ -19,11 +19,11 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.events import AnyEvent, PhaseFinished, PhaseStarted, StepFailed, StepStarted
 
 
-def make_display(output: str) -> Display:
-    """A live panel if standard error is a terminal, else lines."""
-    if output == "text" and sys.stderr.isatty():
+def make_display(output: str, *, quiet: bool = False) -> Display:
+    """A live panel if standard error is a terminal, else lines; nothing if `quiet`."""
+    if output == "text" and sys.stderr.isatty() and not quiet:
         return LiveDisplay(Console(stderr=True))
-    return Display(Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty()))
+    return Display(Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty(), quiet=quiet))
 
 
 def describe(change: ConstraintChange) -> str:

@@ -19,6 +19,7 @@ import click
 import msgspec
 
 from dualstack.cli.live.outcome import Outcome
+from dualstack.cli.live.result import print_result
 from dualstack.cli.rehearsal.checks import LONGEST_WAIT
 from dualstack.cli.rehearsal.pace import choose_speed
 from dualstack.cli.rehearsal.processes import PROBER_IMAGE, ProcessEnded, run_command, start_world
@@ -34,7 +35,6 @@ from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import DAEMON_SET, Manifest
 from dualstack.model.names import CLOUD_CONTROLLER_MANAGER, KUBE_SYSTEM, ROUTE_DESCRIPTION
 from dualstack.model.workloads import with_flags
-from dualstack.streams import print_out
 
 ROUTES_OFF = {"configure-cloud-routes": "false", "allocate-node-cidrs": "true"}
 """The flags that stop the route controller and keep cloud-controller-manager working."""
@@ -51,6 +51,12 @@ class LiveOptions:
     profile: str
     knobs: tuple[str, ...]
     output: str
+    quiet: bool
+
+    def say(self, sentence: str) -> None:
+        """Show progress."""
+        if not self.quiet:
+            click.echo(sentence, err=True)
 
 
 class LiveResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -96,8 +102,7 @@ def run_live(options: LiveOptions) -> int:
             shutil.rmtree(folder, ignore_errors=True)
         else:
             click.echo(f"The logs are in {folder}", err=True)
-    as_json = msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
-    print_out(as_json if options.output == "json" else result.describe())
+    print_result(result, result.describe(), options.output)
     return 0 if result.result == "succeeded" else 1
 
 
@@ -106,26 +111,29 @@ async def _run(options: LiveOptions, folder: Path) -> LiveResult:
     arguments = [f"--snapshot={options.snapshot}", f"--speed={options.speed}", f"--seed={options.seed}"]
     arguments += [f"--profile={options.profile}", *(f"--knob={knob}" for knob in options.knobs)]
     arguments += [f"--faults={options.faults}"] if options.faults else []
-    click.echo("Building the cluster of the snapshot in the simulated cloud ...", err=True)
+    options.say("Building the cluster of the snapshot in the simulated cloud ...")
     server, address = await start_world(arguments, folder / "world.log")
     try:
         address, _ = await choose_speed(address, options.speed)
         async with aiohttp.ClientSession() as session:
-            return await _rehearse(address, session, folder, started)
+            return await _rehearse(options, address, session, folder, started)
     finally:
         await server.stop()
 
 
-async def _rehearse(address: WorldAddress, session: aiohttp.ClientSession, folder: Path, started: float) -> LiveResult:
+async def _rehearse(
+    options: LiveOptions, address: WorldAddress, session: aiohttp.ClientSession, folder: Path, started: float
+) -> LiveResult:
     origin = address.clock.now()
     await _control(session, address, "POST", "/trigger")
     outcomes: dict[str, Outcome] = {}
     reason = ""
     try:
         for name, arguments in (("prepare", [f"--prober-image={PROBER_IMAGE}"]), ("finish", [])):
-            click.echo(f"dualstack {name} ...", err=True)
+            options.say(f"dualstack {name} ...")
             outcomes[name] = await run_command(name, arguments, address, folder / f"{name}.log")
             if name == "prepare":
+                options.say("stopping the route controller, as its manager would ...")
                 await _stop_routes(address, outcomes[name])
     except (ProcessEnded, DualstackError) as error:
         reason = str(error)
@@ -158,7 +166,6 @@ def _loss(account: dict[str, Any]) -> str:
 
 async def _stop_routes(address: WorldAddress, prepared: Outcome) -> None:
     """What Gardener or a person does between the two commands."""
-    click.echo("stopping the route controller, as its manager would ...", err=True)
     kube = LightkubeKube.connect(find_connection(address.kubeconfig))
     compute = ComputeClient(prepared.cluster.project, address.clock, endpoint=address.compute)
     try:

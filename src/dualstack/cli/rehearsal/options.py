@@ -41,6 +41,7 @@ class Options:
     knobs: tuple[str, ...]
     kill_at: tuple[str, ...]
     output: str
+    quiet: bool = False
     and_back: bool = False
     landscape: Landscape = DUALSTACK
     given: frozenset[str] = frozenset()

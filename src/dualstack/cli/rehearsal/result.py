@@ -160,8 +160,3 @@ def traffic_since(traffic: dict[str, Any], origin: float) -> dict[str, Any]:
 
 def _since(origin: float, entry: dict[str, Any], key: str) -> dict[str, Any]:
     return {**entry, key: round(entry[key] - origin, 3)}
-
-
-def encode(result: Result | Ending) -> str:
-    """The result as indented JSON text."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()

@@ -16,6 +16,7 @@ import click
 import msgspec
 
 from dualstack.cli.live.outcome import Outcome
+from dualstack.cli.live.result import print_result
 from dualstack.cli.node_history import History
 from dualstack.cli.rehearsal.checks import LOSSY, FinishedRun, verify
 from dualstack.cli.rehearsal.display import Display, make_display, remaining, typical_duration
@@ -44,7 +45,6 @@ from dualstack.cli.rehearsal.result import (
     Run,
     ShootName,
     Time,
-    encode,
     faults_since,
     traffic_since,
 )
@@ -57,7 +57,7 @@ from dualstack.kube.interface import Unavailable
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import AnyEvent, StepStarted
 from dualstack.model.kinds import POD, SERVICE, Manifest
-from dualstack.streams import OutputLost, print_out
+from dualstack.streams import OutputLost
 from dualstack.verify.inventory import changes, inventory
 from dualstack.verify.judging import Check
 from dualstack_sim.rules.profiles import Profile, choose
@@ -85,13 +85,13 @@ def run(options: Options) -> int:
     """Rehearse and print the result. Returns 0 if every check passed, 1 if not, 130 after an interrupt.
 
     Raises InvalidInput if it cannot start, another DualstackError if a process ended, OutputLost if standard output
-    cannot be written. With `--output json`, the errors are printed as an `Ending` too.
+    cannot be written. With `--output` json or yaml, the errors are printed as an `Ending` too.
     """
 
     def end(ending: Ending) -> None:
-        if options.output == "json":
+        if options.output != "text":
             try:
-                print_out(encode(ending))
+                print_result(ending, "", options.output)
             except OutputLost as error:
                 click.echo(f"dualstack: {error}", err=True)
 
@@ -118,7 +118,7 @@ def _run(options: Options) -> int:
     profile = choose(options.profile, options.knobs)
     folder, given = new_folder(text)
     options = replace(options, path=given)
-    display = make_display(options.output)
+    display = make_display(options.output, quiet=options.quiet)
     logs = f"The logs of the operator and of the simulated world are in {folder}"
     keep = True
     try:
@@ -133,7 +133,7 @@ def _run(options: Options) -> int:
             click.echo(logs, err=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    print_out(encode(result) if options.output == "json" else summarise(result))
+    print_result(result, summarise(result), options.output)
     return 0 if result.result == "succeeded" else 1
 
 
