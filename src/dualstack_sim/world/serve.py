@@ -42,7 +42,7 @@ from dualstack_sim.world.api_servers import ApiServers
 from dualstack_sim.world.compute_serve import listen, on_signals, start_site
 from dualstack_sim.world.control import STATE, create_control
 from dualstack_sim.world.kubeconfig import kubeconfig
-from dualstack_sim.world.platforms import PLATFORMS
+from dualstack_sim.world.platforms import PLATFORMS, Platform
 
 _SETTLE_SECONDS = 1800.0
 """Simulated seconds within which the cluster must come to rest."""
@@ -114,109 +114,134 @@ class _EndOnce:
 
 async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
     """Start a world; it stops when `stack` closes. Returns the endpoints and other facts for clients."""
-    clock, chance = options.clock, Chance(options.seed)
-    rules = load_faults(options.faults) if options.faults else []
-    faults = FaultPlan(rules, chance, clock)
     garden = replace(options.profile.garden, infrastructure=options.infrastructure)
     platform = PLATFORMS[options.platform](options.cluster, options.nodes, replace(options.profile, garden=garden))
-    # A real API server has the objects of every cluster.
-    clusters = platform.api_servers if options.kubernetes is None else ("shoot",)
-    listeners = {name: listen() for name in ("compute", "control", *clusters)}
-    urls = {name: f"http://127.0.0.1:{listener.getsockname()[1]}" for name, listener in listeners.items()}
-
-    fabric = Fabric(clock, chance, options.profile.lag, options.profile.fabric, options.profile.measured)
-    compute = Compute(
-        clock,
-        chance,
-        project=options.project,
-        regions=platform.regions,
-        endpoint=f"{urls['compute']}/compute/v1",
-        knobs=options.profile.knobs,
-        latency=options.profile.latency,
-        quotas=platform.quotas,
-        on_commit=fabric.on_commit,
-        faults=faults,
-    )
-    refuse_impossible(rules, compute.methods)
     session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
-    kubes = {name: KubeApi(urls[name], session) for name in clusters}
+    world = _World(options, platform, session)
+    await world.serve(stack)
+    actors = await stack.enter_async_context(world.actors())
+    await world.settle(actors)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualstack-sim-")))
+    return world.facts(folder)
 
-    def build(servers: ApiServers) -> None:
-        try:
-            platform.build(servers, compute, token_uri=f"{urls['compute']}/token", clock=clock, chance=chance)
-        except ApiError as refused:
-            raise InvalidInput(f"the simulated cloud refuses the cluster: {refused.message}") from refused
-        for secret in platform.access(urls["shoot"]):
-            servers.seed.create(SECRET, secret)
 
-    applications: dict[str, web.Application] = {}
-    if options.kubernetes is not None:
-        await build_on(
-            options.kubernetes,
-            clock,
-            listeners["shoot"],
-            kubes["shoot"],
-            lambda objects: build(ApiServers.one(objects)),
-            stack,
+class _World:
+    """The cloud, the API servers and the control endpoint of one world, and the address of each."""
+
+    def __init__(self, options: WorldOptions, platform: Platform, session: aiohttp.ClientSession) -> None:
+        self._options, self._platform, self._session = options, platform, session
+        self._clock, self._chance, profile = options.clock, Chance(options.seed), options.profile
+        # A real API server has the objects of every cluster.
+        self._clusters = platform.api_servers if options.kubernetes is None else ("shoot",)
+        self._listeners = {name: listen() for name in ("compute", "control", *self._clusters)}
+        self._urls = {name: f"http://127.0.0.1:{it.getsockname()[1]}" for name, it in self._listeners.items()}
+        self._kubes = {name: KubeApi(self._urls[name], session) for name in self._clusters}
+        rules = load_faults(options.faults) if options.faults else []
+        self._faults = FaultPlan(rules, self._chance, self._clock)
+        self._fabric = Fabric(self._clock, self._chance, profile.lag, profile.fabric, profile.measured)
+        self._compute = Compute(
+            self._clock,
+            self._chance,
+            project=options.project,
+            regions=platform.regions,
+            endpoint=f"{self._urls['compute']}/compute/v1",
+            knobs=profile.knobs,
+            latency=profile.latency,
+            quotas=platform.quotas,
+            on_commit=self._fabric.on_commit,
+            faults=self._faults,
         )
-    else:
-        stores = {name: KubeStore(clock, chance) for name in clusters}
+        refuse_impossible(rules, self._compute.methods)
+        self._control = create_control(self._clock, self._fabric, self._compute, self._faults)
+        for part in platform.controls:
+            part.add_routes(self._control.router)
+
+    async def serve(self, stack: AsyncExitStack) -> None:
+        """Build the cluster, and answer requests to all endpoints until `stack` closes."""
+        applications = await self._kubernetes(stack)
+        self._faults.begin_with(self._compute.begin_with)
+        applications |= {"compute": create_compute_app(self._compute), "control": self._control}
+        for name, application in applications.items():
+            await start_site(application, self._listeners[name], stack)
+
+    async def _kubernetes(self, stack: AsyncExitStack) -> dict[str, web.Application]:
+        """The simulated API servers by name, with the objects of the cluster; none where a real one has them."""
+        if self._options.kubernetes is not None:
+            await build_on(
+                self._options.kubernetes,
+                self._clock,
+                self._listeners["shoot"],
+                self._kubes["shoot"],
+                lambda objects: self._build(ApiServers.one(objects)),
+                stack,
+            )
+            return {}
+        stores = {name: KubeStore(self._clock, self._chance) for name in self._clusters}
         shoot, seed = stores["shoot"], stores.get("seed", stores["shoot"])
-        build(ApiServers(garden=stores.get("garden", shoot), seed=seed, shoot=shoot))
+        self._build(ApiServers(garden=stores.get("garden", shoot), seed=seed, shoot=shoot))
+        platform = self._platform
         addresses = ServiceAddresses(shoot, platform.namespace, platform.api_server, control_plane=seed)
         shoot.admission.register("", "services", addresses)
-        applications |= {name: create_kube_app(store) for name, store in stores.items()}
-    faults.begin_with(compute.begin_with)
-    control = create_control(clock, fabric, compute, faults)
-    for part in platform.controls:
-        part.add_routes(control.router)
-    applications |= {"compute": create_compute_app(compute), "control": control}
-    for name, application in applications.items():
-        await start_site(application, listeners[name], stack)
+        return {name: create_kube_app(store) for name, store in stores.items()}
 
-    context = ActorContext(
-        kube=kubes["shoot"],
-        seed_kube=kubes.get("seed"),
-        garden_kube=kubes.get("garden"),
-        compute=ComputeApi(urls["compute"], session, options.project),
-        clock=clock,
-        chance=chance,
-        namespace=platform.namespace,
-        endpoints=fabric.traffic,
-        guest_agent_takes_aliases=platform.guest_agent,
-        control_plane_host=platform.control_plane_host,
-    )
-    actors = await stack.enter_async_context(
-        ActorGroup(context, platform.guests(context), platform.actors(context), platform.workloads)
-    )
-    speed = clock.speed
-    if isinstance(clock, SteppableClock) and speed > _BUILD_SPEED:
-        clock.set_speed(_BUILD_SPEED)
-    patience = clock.speed * (_SETTLE_WALL_SECONDS + _NODE_WALL_SECONDS * platform.node_count)
-    await actors.settled(max(_SETTLE_SECONDS, patience))
-    if isinstance(clock, SteppableClock):
-        clock.set_speed(speed)
-    fabric.rest(clock.now())
-    with contextlib.suppress(ApiError):  # a client already changes resources: /reset stays refused
-        control[STATE].remember_start(compute.dump())
+    def _build(self, servers: ApiServers) -> None:
+        token_uri = f"{self._urls['compute']}/token"
+        try:
+            self._platform.build(servers, self._compute, token_uri=token_uri, clock=self._clock, chance=self._chance)
+        except ApiError as refused:
+            raise InvalidInput(f"the simulated cloud refuses the cluster: {refused.message}") from refused
+        for secret in self._platform.access(self._urls["shoot"]):
+            servers.seed.create(SECRET, secret)
 
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualstack-sim-")))
-    token = "simulated" if options.kubernetes is None else None  # the proxy adds credentials
-    files = {name: folder / f"{name}-kubeconfig" for name in clusters}
-    for name, file in files.items():
-        file.write_text(kubeconfig(urls[name], token), encoding="utf-8")
-    return {
-        "computeEndpoint": urls["compute"],
-        "kubeconfig": str(files["shoot"]),
-        **{f"{name}Kubeconfig": str(files.get(name, files["shoot"])) for name in platform.api_servers},
-        "controlEndpoint": urls["control"],
-        "clock": {
-            "origin": clock.formula_origin if isinstance(clock, SteppableClock) else clock.origin,
-            "speed": clock.speed,
-        },
-        "project": options.project,
-        **({"leftOut": list(platform.left_out)} if platform.left_out else {}),
-    }
+    def actors(self) -> ActorGroup:
+        """Everything that acts on the cluster by itself: controllers, kubelets, the machines."""
+        platform = self._platform
+        context = ActorContext(
+            kube=self._kubes["shoot"],
+            seed_kube=self._kubes.get("seed"),
+            garden_kube=self._kubes.get("garden"),
+            compute=ComputeApi(self._urls["compute"], self._session, self._options.project),
+            clock=self._clock,
+            chance=self._chance,
+            namespace=platform.namespace,
+            endpoints=self._fabric.traffic,
+            guest_agent_takes_aliases=platform.guest_agent,
+            control_plane_host=platform.control_plane_host,
+        )
+        return ActorGroup(context, platform.guests(context), platform.actors(context), platform.workloads)
+
+    async def settle(self, actors: ActorGroup) -> None:
+        """Wait until the cluster is at rest, and remember it as the beginning."""
+        clock, speed = self._clock, self._clock.speed
+        if isinstance(clock, SteppableClock) and speed > _BUILD_SPEED:
+            clock.set_speed(_BUILD_SPEED)
+        patience = clock.speed * (_SETTLE_WALL_SECONDS + _NODE_WALL_SECONDS * self._platform.node_count)
+        await actors.settled(max(_SETTLE_SECONDS, patience))
+        if isinstance(clock, SteppableClock):
+            clock.set_speed(speed)
+        self._fabric.rest(clock.now())
+        with contextlib.suppress(ApiError):  # a client already changes resources: /reset stays refused
+            self._control[STATE].remember_start(self._compute.dump())
+
+    def facts(self, folder: Path) -> dict[str, Any]:
+        """The endpoints and other facts for clients; writes a kubeconfig for each API server into the folder."""
+        token = "simulated" if self._options.kubernetes is None else None  # the proxy adds credentials
+        files = {name: folder / f"{name}-kubeconfig" for name in self._clusters}
+        for name, file in files.items():
+            file.write_text(kubeconfig(self._urls[name], token), encoding="utf-8")
+        clock, left_out = self._clock, list(self._platform.left_out)
+        return {
+            "computeEndpoint": self._urls["compute"],
+            "kubeconfig": str(files["shoot"]),
+            **{f"{name}Kubeconfig": str(files.get(name, files["shoot"])) for name in self._platform.api_servers},
+            "controlEndpoint": self._urls["control"],
+            "clock": {
+                "origin": clock.formula_origin if isinstance(clock, SteppableClock) else clock.origin,
+                "speed": clock.speed,
+            },
+            "project": self._options.project,
+            **({"leftOut": left_out} if left_out else {}),
+        }
 
 
 def _environment(facts: Mapping[str, Any]) -> str:
