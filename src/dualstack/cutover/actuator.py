@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
@@ -98,6 +99,7 @@ class CloudActuator:
         redirection: Redirection | None = None,
         watch: Watch | None = None,
         seen: Callable[[CutoverFacts], None] | None = None,
+        stopping: Callable[[], bool] = bool,
     ) -> None:
         self._compute = compute
         self._cluster = cluster
@@ -105,6 +107,7 @@ class CloudActuator:
         self._observer = Observer(compute, platform, cluster, decoys)
         self._clock = clock
         self._redirection = redirection
+        self._stopping = stopping
         self._watch = watch
         self._seen = seen
         self._drill = Drill(compute, cluster)
@@ -163,9 +166,19 @@ class CloudActuator:
         return found
 
     async def perform(self, transition: Transition) -> None:
-        """Perform the transition; return when all its operations are done."""
+        """Perform the transition; return when all its operations are done.
+
+        If it is cancelled because the process is stopping, it is finished first.
+        """
         self._first_change = None
-        await self._perform(transition)
+        performing = asyncio.ensure_future(self._perform(transition))
+        try:
+            await asyncio.shield(performing)
+        except asyncio.CancelledError:
+            if not self._stopping():
+                performing.cancel()
+            await asyncio.gather(performing, return_exceptions=True)
+            raise
         self._note_change()
 
     def _note_change(self) -> None:

@@ -2,12 +2,14 @@
 
 Each direction is one run of `dualstack.cutover.run`. When a forward run fails, the cluster is left in a state in which
 it can live: unreachable nodes are served again by whichever way the cloud still accepts, and while every route is still
-there, the cluster returns to them and gets its route controller back.
+there, the cluster returns to them and gets its route controller back. A run that is cancelled because the process is
+stopping finishes its step, takes back what is on trial and serves unreachable nodes, so that another program can go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -37,7 +39,8 @@ from dualstack.plan.strategies.unmatched import to_routes
 class CutOver:
     """The cut-over of one cluster. Every method raises only a `DualstackError`.
 
-    watch: what measured traffic has lost, for each gate. seen: gets every observation.
+    watch: what measured traffic has lost, for each gate. seen: gets every observation. stopping: whether a run that is
+    cancelled comes to rest before it ends; otherwise it ends at once.
     """
 
     compute: ComputeClient
@@ -49,6 +52,7 @@ class CutOver:
     settings: Settings
     watch: Watch | None = None
     seen: Callable[[CutoverFacts], None] | None = None
+    stopping: Callable[[], bool] = bool
 
     async def observe(self) -> CutoverFacts:
         """The current state."""
@@ -73,7 +77,7 @@ class CutOver:
             self.emit(event)
 
         try:
-            await run_cutover(actuator, strategy, self.settings, self.clock, emit, self.cluster.name)
+            await self._stoppable(run_cutover(actuator, strategy, self.settings, self.clock, emit, self.cluster.name))
         except DirectionChanged:
             raise
         except DualstackError as error:
@@ -90,11 +94,12 @@ class CutOver:
         """Return to the stage `to`; to routes also where a trial has failed, with the route controller restored."""
         facts = await self.observe()
         way = way_back(to) if to is not Stage.ROUTES and not facts.disproved else to_routes(facts)
-        await self._run(self._actuator(redirection), way)
+        await self._stoppable(self._run(self._actuator(redirection), way))
         await self.end_trial()
 
     async def interrupted(self) -> None:
-        """Bring the cluster to rest after a run that was ended between two steps: take back what was on trial.
+        """Bring the cluster to rest after a run that was ended between two steps: take back what was on trial, and
+        serve unreachable nodes.
 
         A node on trial may be unreachable although no Node reports it yet.
         """
@@ -105,6 +110,17 @@ class CutOver:
             facts = await actuator.observe()
         if facts.disproved:
             await self.back()
+        elif facts.unreachable:
+            await self._serve(frozenset(), sacrifice=False)
+
+    async def _stoppable(self, run: Awaitable[None]) -> None:
+        try:
+            await run
+        except asyncio.CancelledError:
+            if self.stopping():
+                with suppress(DualstackError):  # the next process observes, and goes on from what is there
+                    await self.interrupted()
+            raise
 
     async def end_trial(self) -> None:
         """Forget what a trial has shown, unless the way back is incomplete. The platform has kept what it must."""
@@ -133,6 +149,7 @@ class CutOver:
             redirection=redirection,
             watch=self.watch,
             seen=self.seen,
+            stopping=self.stopping,
         )
 
     async def _come_to_rest(

@@ -67,8 +67,12 @@ async def assemble(
     options: OperatorOptions,
     before_change: BeforeChange | None = None,
     opened: Callable[[ComputeClients], None] | None = None,
+    stopping: Callable[[], bool] = bool,
 ) -> AsyncIterator[Mapping[str, Controller]]:
-    """The chosen controllers by name; closes their clients at the end. opened: takes the Compute clients."""
+    """The chosen controllers by name; closes their clients at the end.
+
+    opened: takes the Compute clients. stopping: whether the process is ending.
+    """
     clock = options.clock
     computes = ComputeClients(clock, endpoint=options.compute_endpoint, before_change=before_change)
     if opened is not None:
@@ -77,7 +81,13 @@ async def assemble(
         "shoot": ShootController(clusters, clock, emit, rollout=options.rollout),
         "annotations": AnnotationController(clusters, clock, emit),
         "infrastructure": InfrastructureController(
-            clusters, computes, clock, emit, strategy=options.strategy, prober_image=options.prober_image
+            clusters,
+            computes,
+            clock,
+            emit,
+            strategy=options.strategy,
+            prober_image=options.prober_image,
+            stopping=stopping,
         ),
         "controlplane": ControlPlaneController(clusters, clock),
         "network": NetworkController(clusters, clock),

@@ -7,12 +7,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import FrameType
-from typing import Any
 
 import structlog
 from lightkube.config.kubeconfig import SingleConfig
@@ -45,8 +44,9 @@ _START_TIMEOUT = 30.0
 _THREADS = 64
 """Name look-ups and token requests at a time."""
 
-_STOP_TIMEOUT = 20.0
-"""Wall seconds after the first signal in which the process ends by itself; Kubernetes kills it after 30."""
+_STOP_TIMEOUT = 150.0
+"""Wall seconds after the first signal in which the process ends by itself: a step is finished, and nodes are served
+(docs/hand-over.md#stop). The chart has Kubernetes kill it after 180."""
 
 
 def run(options: OperatorOptions) -> None:
@@ -104,7 +104,7 @@ async def _operate(options: OperatorOptions) -> None:
             stack.callback(metrics.serve(options.metrics_port))
         if options.health_port is not None:
             stack.callback(serve_health(health, options.health_port))
-        emit = _listener(options, metrics)
+        emit, stopping = _listener(options, metrics), asyncio.Event()
         leadership = _leadership(connections[0], options, stack)
         before_change = leadership.confirm if leadership is not None else None
         connect = partial(LightkubeKube.connect, before_change=before_change)
@@ -116,7 +116,7 @@ async def _operate(options: OperatorOptions) -> None:
         stack.push_async_callback(access.close)
         clusters = Clusters(garden=garden, seed=seed, shoot=access.of)
         controllers = await stack.enter_async_context(
-            assemble(clusters, emit, options, before_change, metrics.count_calls)
+            assemble(clusters, emit, options, before_change, metrics.count_calls, stopping.is_set)
         )
         selection = Selection.parse(options.selector, options.namespaces)
         opt_in = OptIn(clusters, selection, stands_alone=options.landscape == STANDALONE)
@@ -140,10 +140,10 @@ async def _operate(options: OperatorOptions) -> None:
             if options.landscape == STANDALONE:
                 await refuse_beside_gardener(client, kinds, options.clock.now())
         health.expect(handlers)
+        work: list[Awaitable[None]] = []
         if leadership is not None:
             health.leadership = metrics.leadership = leadership
-            await leadership.acquire()
-            stack.push_async_callback(leadership.release)
+            work.append(asyncio.shield(await _lead(leadership, stack)))
         stack.push_async_callback(queue.close)
         stack.push_async_callback(nodes.close)
         announced: list[OperatorReady] = []
@@ -154,11 +154,11 @@ async def _operate(options: OperatorOptions) -> None:
                 announced.append(OperatorReady(at=options.clock.now(), shoot=""))
                 emit(announced[0])
 
-        work = [
+        work += [
             follow(kube_of[kind], kind, handle, partial(listed, kind), partial(health.failed, kind))
             for kind, handle in handlers.items()
         ]
-        await _until_one_ends([*work, leadership.keep()] if leadership is not None else work)
+        await _until_one_ends(work, stopping)
 
 
 def _connections(options: OperatorOptions) -> list[SingleConfig]:
@@ -186,13 +186,31 @@ def _leadership(connection: SingleConfig, options: OperatorOptions, stack: Async
     return Leadership(kube, options.lease_namespace or connection.namespace, own_identity())
 
 
-async def _until_one_ends(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all until one raises, and raise its error."""
-    tasks = [asyncio.create_task(each) for each in work]
+async def _lead(leadership: Leadership, stack: AsyncExitStack) -> asyncio.Task[None]:
+    """Return with the Lease and the task that keeps it, until everything that enters the stack later has ended: its
+    work may change something until then."""
+    await leadership.acquire()
+    stack.push_async_callback(leadership.release)
+    keeping = asyncio.create_task(leadership.keep())
+
+    async def end() -> None:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+    stack.push_async_callback(end)
+    return keeping
+
+
+async def _until_one_ends(work: Iterable[Awaitable[None]], stopping: asyncio.Event) -> None:
+    """Run all until one raises, and raise its error. Sets `stopping` if it is cancelled, as a signal does."""
+    tasks = [asyncio.ensure_future(each) for each in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()
+    except asyncio.CancelledError:
+        stopping.set()
+        raise
     finally:
         for task in tasks:
             task.cancel()

@@ -125,7 +125,14 @@ class Scene:
             await self.reconcile(**options)
         return str(stopped.value)
 
-    async def killed_at(self, step: str, *, after: float = 0.0, **options: Any) -> None:
+    async def stopped_at(self, step: str, *, after: float = 0.01) -> None:
+        """Reconcile, and `after` seconds into `step` stop as the operator does after SIGTERM."""
+        stopping = asyncio.Event()
+        await self.killed_at(step, after=after, stop=stopping.set, stopping=stopping.is_set)
+
+    async def killed_at(
+        self, step: str, *, after: float = 0.0, stop: Callable[[], None] = lambda: None, **options: Any
+    ) -> None:
         """Reconcile, and `after` seconds into `step` end there as a killed process does."""
         reached = asyncio.Event()
 
@@ -142,6 +149,7 @@ class Scene:
         waiting.cancel()
         assert reached.is_set(), f"the reconcile ended before {step}"
         await self.clock.sleep(after)
+        stop()
         process.cancel()
         await asyncio.gather(process, return_exceptions=True)
         assert process.cancelled()

@@ -102,6 +102,43 @@ async def test_a_prepared_shoot_is_handed_over_and_loses_nothing() -> None:
         assert made.lost() == 0.0
 
 
+COMPRESSED = (
+    "stop-cloud-controller-manager",
+    "save-routes",
+    "set-stack-type",
+    "prove-headroom",
+    "gate-ready",
+    "delete-routes",
+    "add-secondary-range",
+    "add-aliases",
+    "clear-saved-routes",
+)
+ON_TRIAL = ("add-range-canary", "barrier-range-canary", "gate-range-canary", "remove-range-canary")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "step"),
+    [
+        pytest.param(strategy, step, marks=() if step in ("gate-range-canary", "delete-routes") else pytest.mark.slow)
+        for strategy, steps in (("overlap", (*STEPS[:-1], *ON_TRIAL)), ("compressed", COMPRESSED))
+        for step in steps
+    ],
+)
+async def test_p17_stopped_by_a_signal_at_any_step_it_is_handed_over_and_taken_back(strategy: str, step: str) -> None:
+    """The operator takes back what is on trial, and serves every node, before it ends."""
+    async with scene() as made:
+        made.trigger(annotations={"dualstack.dev/strategy": strategy})
+        await made.stopped_at(step)
+        await made.clock.sleep(60.0)
+        assert made.fabric.traffic.report(made.clock.now()).current == 0
+        assert "dualstack-canary" not in {
+            entry["rangeName"] for entry in (await made.subnet()).get("secondaryIpRanges", ())
+        }
+        assert not await upstream.migrate(made)
+        await assert_taken_by_upstream(made)
+        await take_back(made)
+
+
 @pytest.mark.parametrize(
     ("strategy", "step"),
     [
@@ -109,9 +146,11 @@ async def test_a_prepared_shoot_is_handed_over_and_loses_nothing() -> None:
         pytest.param("overlap", "remove-range-canary", marks=pytest.mark.slow),
     ],
 )
-async def test_w11_two_stages_are_not_to_be_handed_over_but_can_be_taken_back(strategy: str, step: str) -> None:
+async def test_w11_killed_in_two_stages_it_is_not_to_be_handed_over_but_can_be_taken_back(
+    strategy: str, step: str
+) -> None:
     """Upstream does not read the saved routes, and it deletes the routes before its range is refused, because that
-    contains the canary's (docs/hand-over.md#stages-to-wait-for)."""
+    contains the canary's (docs/hand-over.md#after-a-kill)."""
     async with scene() as made:
         made.trigger(annotations={"dualstack.dev/strategy": strategy})
         await made.killed_at(step)

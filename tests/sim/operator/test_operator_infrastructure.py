@@ -17,6 +17,7 @@ import pytest
 from dualstack.clock import rfc3339
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names as gardener_names
+from dualstack.model.names import ROUTE_DESCRIPTION
 from dualstack_sim.compute.api.fault_injection import Fault, HttpFault
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.configuration import configure
@@ -29,7 +30,7 @@ FINALIZER = "extensions.gardener.cloud/infrastructure"
 
 
 @asynccontextmanager
-async def operated(made: Scene, folder: Path) -> AsyncIterator[None]:
+async def operated(made: Scene, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """The operator runs, on the scene's clock."""
     client = kubeconfig(folder, made.kubernetes_url)
     arguments = ["operator", "--kubeconfig", str(client), "--compute-endpoint", made.compute_url]
@@ -39,17 +40,18 @@ async def operated(made: Scene, folder: Path) -> AsyncIterator[None]:
             *(sys.executable, "-m", "dualstack", *arguments), stdout=log, stderr=log
         )
     try:
-        yield
+        yield process
     finally:
-        process.kill()
+        if process.returncode is None:
+            process.kill()
         await process.wait()
 
 
-async def eventually(made: Scene, look: Callable[[], bool], within: float = 4 * 3600.0) -> None:
+async def eventually(made: Scene, look: Callable[[], bool], within: float = 4 * 3600.0, every: float = 20.0) -> None:
     deadline = made.clock.now() + within
     while not look():
         assert made.clock.now() < deadline, made.infrastructure()
-        await made.clock.sleep(20.0)
+        await made.clock.sleep(every)
 
 
 def ask(made: Scene, operation: str) -> str:
@@ -129,6 +131,27 @@ async def test_a_deletion_in_the_middle_of_a_cut_over_leaves_nothing_either(tmp_
             made.store.delete(gardener_kinds.INFRASTRUCTURE, made.shoot, made.namespace)
             await eventually(made, gone(made))
         assert {name for found in (await what_is_there(made)).values() for name in found} == set()
+
+
+@pytest.mark.slow
+async def test_p17_a_signal_in_the_outage_of_compressed_ends_the_operator_with_every_node_served(
+    tmp_path: Path,
+) -> None:
+    async with scene(speed=60.0) as made:
+        made.trigger(annotations={"dualstack.dev/strategy": "compressed"})
+        async with operated(made, tmp_path) as process:
+            await eventually(made, lambda: not _routes(made), every=0.5)
+            process.terminate()
+            assert await asyncio.wait_for(process.wait(), 60) == 0
+            assert made.infrastructure()["status"]["lastOperation"]["state"] == "Processing", "it was not finished"
+        await made.clock.sleep(60.0)
+        assert made.fabric.traffic.report(made.clock.now()).current == 0
+
+
+def _routes(made: Scene) -> list[Any]:
+    """The routes of the nodes that exist."""
+    found = made.compute.snapshot()["routes"].values()
+    return [route for route in found if route.get("description") == ROUTE_DESCRIPTION]
 
 
 async def test_a_control_plane_that_moves(tmp_path: Path) -> None:

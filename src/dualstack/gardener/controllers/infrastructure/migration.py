@@ -75,6 +75,8 @@ class Migration:
     subnets: Subnets
     settings: Settings
     decoys: Decoys
+    stopping: Callable[[], bool] = bool
+    """Whether the process is ending."""
 
     async def run(self) -> None:
         """Carry the cut-over to its end if anything of it remains, or back if the Shoot requests that.
@@ -331,6 +333,7 @@ class Migration:
             clock=self.clock,
             emit=emit or self.emit,
             settings=self.settings,
+            stopping=self.stopping,
         )
 
 

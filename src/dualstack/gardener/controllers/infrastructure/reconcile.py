@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -49,6 +50,7 @@ class InfrastructureController:
 
     strategy: how routes move unless the Shoot requests another way, or `auto`. InvalidInput for an unknown one.
     prober_image: image of the pods that the decoy check needs; without one the check is refused.
+    stopping: whether the process is ending, so that a cut-over that is cancelled comes to rest first.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class InfrastructureController:
         strategy: str = DEFAULT,
         settings: Settings | None = None,
         prober_image: str = "",
+        stopping: Callable[[], bool] = bool,
     ) -> None:
         validate(strategy)
         self._clusters, self._kube = clusters, clusters.seed
@@ -70,6 +73,7 @@ class InfrastructureController:
         self._strategy = strategy
         self._settings = settings or Settings()
         self._prober_image = prober_image
+        self._stopping = stopping
         self._protocol = ExtensionReconciler(
             clusters.seed,
             clock,
@@ -171,6 +175,7 @@ class InfrastructureController:
             subnets=subnets,
             settings=settings,
             decoys=decoys,
+            stopping=self._stopping,
         )
 
     async def _compute(self, infrastructure: Manifest) -> ComputeClient:
