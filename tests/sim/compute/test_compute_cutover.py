@@ -242,6 +242,34 @@ async def test_stack_type_of_a_running_interface_changes_both_ways(cloud: Cloud)
     assert cloud.compute.project.pool(Key("subnetworks", REGION, "nodes")).is_empty()
 
 
+async def test_t13_an_interface_becomes_dual_stack_with_its_ipv6_access_config(cloud: Cloud) -> None:
+    cloud.populate(nodes=1)
+    await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
+    await cloud.clock.sleep(20)
+    path = f"{ZONE}/instances/vm0/updateNetworkInterface"
+    config = {"name": "six", "type": "DIRECT_IPV6", "networkTier": "PREMIUM"}
+
+    async def refused(**fields: object) -> str:
+        body = {"fingerprint": (await cloud.interface("vm0"))["fingerprint"], **fields}
+        return str((await cloud.refused("PATCH", path, body, networkInterface="nic0"))["message"])
+
+    standard = config | {"networkTier": "STANDARD"}
+    assert "networkTier" in await refused(stackType="IPV4_IPV6", ipv6AccessConfigs=[standard])
+    assert "At most one" in await refused(stackType="IPV4_IPV6", ipv6AccessConfigs=[config, config])
+    assert "external IPv6" in await refused(stackType="IPV4_IPV6", ipv6Address="fd20::")
+    assert "ipv6AccessType" in await refused(stackType="IPV4_IPV6", ipv6AccessType="INTERNAL")
+    assert "not supported" in await refused(ipv6AccessConfigs=[config])
+    assert "not supported" in await refused(stackType="IPV4_ONLY", ipv6AccessConfigs=[config])
+
+    fingerprint = (await cloud.interface("vm0"))["fingerprint"]
+    body = {"fingerprint": fingerprint, "stackType": "IPV4_IPV6", "ipv6AccessConfigs": [config]}
+    await cloud.do("PATCH", path, body, networkInterface="nic0")
+    (shown,) = (await cloud.interface("vm0"))["ipv6AccessConfigs"]
+    assert shown.items() > config.items()
+    assert shown["externalIpv6PrefixLength"] == 96
+    assert "not supported" in await refused(ipv6AccessConfigs=[config | {"name": "other"}])
+
+
 @pytest.mark.parametrize("stack", ["IPV4_IPV6", "IPV4_ONLY"])
 async def test_an_empty_list_with_a_new_stack_type_clears_the_aliases(cloud: Cloud, stack: str) -> None:
     cloud.populate(nodes=1)

@@ -331,10 +331,7 @@ def _plan_update(
     refuse_aliases_of_routes(project, current["network"], difference.added)
     holder = project.links.partial(instance)
     if stack_changes:
-        wanted_type = body.get("ipv6AccessType") or subnetwork.get("ipv6AccessType")
-        if stack == "IPV4_IPV6" and wanted_type != subnetwork.get("ipv6AccessType"):
-            raise invalid("resource.ipv6AccessType", wanted_type, "The subnetwork has another IPv6 access type.")
-        change = _stack_change(project, key, subnetwork, stack, current, transaction)
+        change = _stack_change(project, key, subnetwork, stack, current, body, transaction)
         return change if requested else _with_aliases_cleared(change, project, key, current, holder)
     check_aliases(project, current["network"], len(difference.added))
     allocated = allocate_aliases(project, transaction, key, subnetwork, difference.added)
@@ -366,7 +363,13 @@ def _with_aliases_cleared(
 
 
 def _stack_change(
-    project: Project, key: Key, subnetwork: Json, wanted: str, current: Json, transaction: AllocationTransaction
+    project: Project,
+    key: Key,
+    subnetwork: Json,
+    wanted: str,
+    current: Json,
+    body: Json,
+    transaction: AllocationTransaction,
 ) -> InterfaceChange:
     one_of(wanted, STACKS, "resource.stackType")
     if wanted == "IPV4_ONLY":
@@ -375,7 +378,7 @@ def _stack_change(
             lambda: release_ipv6(project, key, current, transaction.holder),
         )
     _require_dual_stack(project, key, subnetwork, "resource.stackType")
-    fields = _ipv6_fields(project, key, subnetwork, transaction, {}, "resource")
+    fields = _ipv6_fields(project, key, subnetwork, transaction, body, "resource")
     return InterfaceChange(lambda interface: interface | fields | {"stackType": "IPV4_IPV6"}, lambda: None)
 
 
@@ -414,8 +417,14 @@ def _move(
 
 
 def _refuse_fixed(current: Json, body: Json, status: str) -> None:
-    """Refuse changes that this method does not support on a running VM, or at all."""
+    """Refuse changes that this method does not support on a running VM, or at all.
+
+    An interface that becomes dual-stack gets its IPv6 fields (docs/reference/compute-engine.md#live-ipv6-access).
+    """
+    becomes_dual = body.get("stackType") == "IPV4_IPV6" != current["stackType"]
     for field in ("accessConfigs", "ipv6AccessConfigs"):
+        if field == "ipv6AccessConfigs" and becomes_dual:
+            continue
         differs = field in body and not same(body[field], current.get(field))
         if differs and enforced("interfaces.access-configs-fixed"):
             raise _unsupported(field)
@@ -423,11 +432,10 @@ def _refuse_fixed(current: Json, body: Json, status: str) -> None:
         moves = bool(body.get(field)) and not current[field].endswith(body[field].rpartition("projects/")[2])
         if moves and status != "TERMINATED" and enforced("interfaces.address-fixed"):
             raise invalid(f"resource.{field}", body[field], "The instance must be stopped to change this field.")
-    becomes_dual = body.get("stackType") == "IPV4_IPV6" != current["stackType"]
     for field in _FIXED:
+        if field in _IPV6_FIELDS and becomes_dual:
+            continue
         if body.get(field) and not same(body[field], current.get(field)):
-            if field == "ipv6AccessType" and becomes_dual:  # `_stack_change` compares it with the subnetwork
-                continue
             raise _unsupported(field)
 
 
