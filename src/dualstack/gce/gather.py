@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
 
 from dualstack.model.errors import DualstackError
 
@@ -23,6 +23,17 @@ async def gather_all(*requests: Awaitable[Result]) -> list[Result]:
             raise answer
         results.append(answer)
     return results
+
+
+async def all_or_none(*parts: Coroutine[Any, Any, None]) -> None:
+    """Perform all parts at the same time; the first error ends the others, and is raised once they have ended."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def at_most(width: int, *requests: Awaitable[Result]) -> list[Result]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.compressed import COMPRESSED
 from dualstack.plan.strategies.overlap import OVERLAP
 
@@ -26,6 +27,20 @@ class Assumption:
         return f"{self.statement}, but {self.question} is {answer}" if answer not in (None, *self.answers) else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """A wait for every host to see a change. change: as a trial names it. setting: of `Settings`."""
+
+    change: str
+    setting: str
+
+    def contradiction(self, longest: Mapping[str, float]) -> str:
+        """As a clause; empty if no host was measured to take longer. longest: seconds by kind of change."""
+        limit, seconds = getattr(Settings(), self.setting), longest.get(self.change, 0.0)
+        within = f"a change of the kind '{self.change}' reaches every host within {limit:g} s"
+        return f"{within}, but one took {seconds:g} s" if seconds > limit else ""
+
+
 ASSUMPTIONS: Mapping[str, tuple[Assumption, ...]] = {
     OVERLAP.name: (
         Assumption("overlap-flag", ("shown",), "Compute v1 accepts and shows allowSubnetCidrRoutesOverlap"),
@@ -41,6 +56,16 @@ ASSUMPTIONS: Mapping[str, tuple[Assumption, ...]] = {
 }
 """By strategy."""
 
+BARRIERS: Mapping[str, tuple[Barrier, ...]] = {
+    OVERLAP.name: (
+        Barrier("range added", "barrier_range"),
+        Barrier("alias added", "soak_aliases"),
+        Barrier("route removed", "barrier_routes"),
+    ),
+    COMPRESSED.name: (),
+}
+"""The waits on which a strategy relies, by strategy (docs/reference/cut-over.md#barriers)."""
+
 UPSTREAM = Assumption(
     "repeated-alias",
     ("collapsed", "operation"),
@@ -49,10 +74,17 @@ UPSTREAM = Assumption(
 """What the migration of a prepared Gardener shoot assumes besides."""
 
 
-def contradictions(strategy: str, measured: Mapping[str, str], *, gardener: bool = False) -> tuple[str, ...]:
-    """Why a strategy must not be chosen in the cloud as it was measured, each as a clause."""
+def contradictions(
+    strategy: str, measured: Mapping[str, str], longest: Mapping[str, float], *, gardener: bool = False
+) -> tuple[str, ...]:
+    """Why a strategy must not be chosen in the cloud as it was measured, each as a clause.
+
+    measured: answers by question. longest: seconds until every host had seen a change, by kind of change.
+    """
     assumed = (*ASSUMPTIONS[strategy], *((UPSTREAM,) if gardener else ()))
-    return tuple(found for each in assumed if (found := each.contradiction(measured)))
+    found = [each.contradiction(measured) for each in assumed]
+    found += [barrier.contradiction(longest) for barrier in BARRIERS[strategy]]
+    return tuple(clause for clause in found if clause)
 
 
 def open_questions(strategy: str, measured: Mapping[str, str], *, gardener: bool = False) -> tuple[str, ...]:

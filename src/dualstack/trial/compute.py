@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,8 +62,13 @@ class Outcome:
         return f"it was refused in the {self.channel}: {self.refusal.message.rstrip('.')}"
 
 
+_EXPERIMENT: ContextVar[str] = ContextVar("experiment", default="")
+"""In whose tasks requests are sent."""
+
+
 @dataclass(slots=True)
 class _Entry:
+    experiment: str
     at: float
     seconds: float
     call: str
@@ -98,13 +104,12 @@ class TrialCompute(ComputeClient):
 
     # -- the record
 
-    @property
-    def mark(self) -> int:
-        """The present end of the record."""
-        return len(self._entries)
+    def record_as(self, experiment: str) -> None:
+        """Keep what the present task, and those that it starts from now on, send under the name of an experiment."""
+        _EXPERIMENT.set(experiment)
 
-    def exchanges(self, since: int = 0) -> tuple[Exchange, ...]:
-        """The record from a mark on, without the project and the account."""
+    def exchanges(self, experiment: str) -> tuple[Exchange, ...]:
+        """The record of an experiment, without the project and the account."""
         hidden = _Hidden(self.project)
         return tuple(
             Exchange(
@@ -117,7 +122,8 @@ class TrialCompute(ComputeClient):
                 answer=hidden.of(entry.answer),
                 operation=hidden.of(entry.operation),
             )
-            for entry in self._entries[since:]
+            for entry in self._entries
+            if entry.experiment == experiment
         )
 
     def hidden(self, text: str) -> str:
@@ -173,7 +179,8 @@ class TrialCompute(ComputeClient):
         if stamp := answer.get("insertTime"):
             skew = parse_rfc3339(stamp) - (began + seconds / 2)
             self._skew = skew if abs(skew) > SKEW else 0.0
-        self._entries.append(_Entry(began, seconds, f"{method} {path}", asked, body, status, answer))
+        call = f"{method} {path}"
+        self._entries.append(_Entry(_EXPERIMENT.get(), began, seconds, call, asked, body, status, answer))
 
     def _end(self, operation: Resource) -> None:
         if operation.get("status") != "DONE":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from dualstack.gce.methods import permissions
-from dualstack.trial.experiment import Experiment
+from dualstack.trial.experiment import BESIDE, Experiment, Place
 from dualstack.trial.site import DISK_GB, MACHINE_TYPE, VMS
 
-BUILD = 5.0
+BUILD = 3.0
 """Minutes to create the site, and to remove it again."""
 VM_HOUR = 0.02
 """US dollars of one VM with its disk for an hour, at most (docs/evidence.md#cost)."""
@@ -42,7 +43,8 @@ def needed(experiments: Sequence[Experiment]) -> tuple[str, ...]:
 
 def minutes(experiments: Sequence[Experiment]) -> float:
     """About how long it takes."""
-    return BUILD + sum(each.minutes for each in experiments)
+    times = {place: sum(each.minutes for each in experiments if each.place == place) for place in get_args(Place)}
+    return BUILD + max(times.pop(place) for place in BESIDE) + sum(times.values())
 
 
 def dollars(longest: float) -> float:
@@ -70,8 +72,9 @@ def announcement(
     ]
     if vms:
         lines.append(
-            f"It costs at most about {max(0.01, dollars(lifetime)):.2f} US dollars: each VM deletes itself after "
-            f"{lifetime:.0f} minutes, even if this program ends (docs/evidence.md#cost)."
+            f"It costs at most about {max(0.01, dollars(lifetime)):.2f} US dollars, if {VM_HOUR:g} US dollars for each "
+            "VM and hour with its disk is above the price in this region, which you should check "
+            f"(docs/evidence.md#cost). Each VM deletes itself after {lifetime:.0f} minutes, even if this program ends."
         )
     else:
         lines.append("It costs nothing: networks and subnets are free of charge.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from dualstack.clock import Clock
 from dualstack.gce import Resource
@@ -54,7 +55,6 @@ class Lab:
     site: Site
     measuring: Measuring
     ladder: Ladder
-    say: Callable[[str], None]
     known: dict[str, Answer] = field(default_factory=dict)
 
     async def read(self, path: str, shows: Callable[[Resource], bool]) -> Resource:
@@ -106,6 +106,13 @@ class Question:
     knob: str = ""
 
 
+Place = Literal["subnets", "vms", "network"]
+"""What an experiment changes: `subnets` and routes of its own, beside others; the `vms` and their subnet, one
+experiment after another; or so much of the `network` that it runs alone, after all others."""
+BESIDE: tuple[Place, ...] = ("vms", "subnets")
+"""The places in which experiments run at the same time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """One experiment. vms: whether it needs VMs; traffic: whether it measures packets; minutes: how long it takes.
@@ -117,6 +124,7 @@ class Experiment:
     questions: tuple[Question, ...]
     run: Callable[[Lab], Awaitable[Sequence[Answer]]]
     minutes: float
+    place: Place
     vms: bool = True
     traffic: bool = False
     by_name: bool = False

@@ -14,13 +14,15 @@ from dualstack.trial.document import Packets
 from dualstack.trial.site import VMS, Site, Vm
 
 PORT = 7946
-EVERY = 3.0
+EVERY = 2.0
 """Seconds between two reads of a serial port."""
 SILENT = 150.0
 """Seconds without a report after which a VM counts as silent."""
+GONE = 3
+"""Reads in a row that do not find a VM, after which it counts as gone: one may be old."""
 BOOT = 240.0
 """Seconds that the VMs get to start."""
-SPARES = {"lag": "10.96.32.7", "double": "10.96.48.7"}
+SPARES = {"lag": "10.96.32.7", "double": "10.96.48.7", "way": "10.96.64.7"}
 """Addresses of VM a outside of the pod CIDR: for propagation times, and for an alias beside a route elsewhere."""
 UNUSED = "10.96.15.7"
 """An address of VM b in the pod CIDR, to which no route and no alias leads."""
@@ -74,12 +76,13 @@ class Series:
 
 @dataclass(slots=True)
 class _Source:
-    """One VM's serial port. `last`: the end of the newest window that it has reported."""
+    """One VM's serial port. `last`: the end of the newest window that it has reported; missing: reads without it."""
 
     vm: Vm
     next: int = 0
     rest: str = ""
     last: float = 0.0
+    missing: int = 0
     report: Report | None = None
 
 
@@ -125,10 +128,13 @@ class Measuring:
         try:
             text, source.next = await self._compute.serial_output(source.vm.path, SERIAL_PORT, source.next)
         except NotFound:
-            self.problem = f"VM {source.vm.letter} is gone"
+            source.missing += 1
+            if source.missing == GONE:
+                self.problem = f"VM {source.vm.letter} is gone"
             return
         except ComputeRefusal:
             return  # the next read has it too
+        source.missing = 0
         parsed = parse_serial(source.rest + text)
         source.rest = parsed.rest
         for report in parsed.reports:
@@ -167,6 +173,11 @@ class Measuring:
                 break
             await self._clock.sleep(EVERY)
         return not self.problem
+
+    @property
+    def reported(self) -> float:
+        """The time up to which every VM has reported its packets."""
+        return min((source.last for source in self._sources), default=0.0)
 
     def flows(self, matches: Callable[[str], bool]) -> list[str]:
         """The ids of the flows that were reported and match."""

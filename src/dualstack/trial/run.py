@@ -9,13 +9,14 @@ from importlib.metadata import version
 
 from dualstack.clock import Clock, rfc3339
 from dualstack.gce.errors import ComputeRefusal, NotFound, PermissionDenied, PolicyViolated, Unauthenticated
+from dualstack.gce.gather import all_or_none
 from dualstack.gce.resources import last_segment
 from dualstack.model.errors import ComputeError, DualstackError, InvalidInput
 from dualstack.trial.cleanup import Cleanup
 from dualstack.trial.compute import TrialCompute
 from dualstack.trial.document import Fact, Trial
 from dualstack.trial.estimate import needed
-from dualstack.trial.experiment import Answer, Experiment, Lab, undecided
+from dualstack.trial.experiment import BESIDE, Answer, Experiment, Lab, Place, undecided
 from dualstack.trial.ladder import Ladder
 from dualstack.trial.measuring import Measuring, all_orders, idle_orders
 from dualstack.trial.site import MACHINE_TYPE, VMS, Site
@@ -79,14 +80,20 @@ class Run:
         try:
             await self._build(site, measuring)
             ladder = Ladder(self.compute, self.clock, site, measuring)
-            lab = Lab(self.compute, self.clock, site, measuring, ladder, self.say)
-            for experiment in self.experiments:
-                if self.clock.now() >= deadline:
-                    return "its time was over"
-                facts.extend(await self._one(experiment, lab, deadline))
+            lab = Lab(self.compute, self.clock, site, measuring, ladder)
+            await all_or_none(*(self._in_turn(place, lab, deadline, facts) for place in BESIDE))
+            await self._in_turn("network", lab, deadline, facts)
         finally:
             await measuring.stop()
-        return ""
+            order = [question.id for experiment in self.experiments for question in experiment.questions]
+            facts.sort(key=lambda fact: order.index(fact.id))
+        return "" if len(facts) == len(order) else "its time was over"
+
+    async def _in_turn(self, place: Place, lab: Lab, deadline: float, facts: list[Fact]) -> None:
+        """Perform the experiments of one place, one after another, while there is time."""
+        for experiment in self.experiments:
+            if experiment.place == place and self.clock.now() < deadline:
+                facts.extend(await self._one(experiment, lab, deadline))
 
     async def _build(self, site: Site, measuring: Measuring) -> None:
         self.say("Creating the VPC network.")
@@ -121,7 +128,7 @@ class Run:
     async def _one(self, experiment: Experiment, lab: Lab, deadline: float) -> list[Fact]:
         """Perform one experiment until the deadline; what it lacks an answer to is undecided."""
         self.say(f"{experiment.name}: {experiment.questions[0].text}")
-        mark = self.compute.mark
+        self.compute.record_as(experiment.name)
         task = asyncio.ensure_future(experiment.run(lab))
         alarm = asyncio.ensure_future(self.clock.sleep(deadline - self.clock.now()))
         why = ""
@@ -138,11 +145,11 @@ class Run:
             task.cancel()
             alarm.cancel()
             await asyncio.gather(task, alarm, return_exceptions=True)
-        return self._facts(experiment, lab, answers, why, mark)
+        return self._facts(experiment, lab, answers, why)
 
-    def _facts(self, experiment: Experiment, lab: Lab, answers: Sequence[Answer], why: str, mark: int) -> list[Fact]:
+    def _facts(self, experiment: Experiment, lab: Lab, answers: Sequence[Answer], why: str) -> list[Fact]:
         given = {answer.id: answer for answer in answers}
-        exchanges = self.compute.exchanges(mark)
+        exchanges = self.compute.exchanges(experiment.name)
         facts = []
         for question in experiment.questions:
             answer = given.get(question.id) or undecided(question.id, why or "the experiment came to no answer")

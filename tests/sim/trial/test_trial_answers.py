@@ -7,7 +7,7 @@ import pytest
 from dualstack.trial.experiments.registry import EXPERIMENTS, chosen
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.rules.profiles import KNOBS, PROFILES
-from tests.sim.trial.expected import API_ONLY, BY_REQUESTS, NEED_FLAG, QUICK, answers
+from tests.sim.trial.expected import BY_REQUESTS, QUICK, answers
 from tests.sim.trial.world import world
 
 
@@ -19,23 +19,13 @@ def test_the_knobs_of_the_questions_are_knobs_of_the_simulated_cloud() -> None:
     assert len(identities) == len(set(identities))
 
 
-@pytest.mark.parametrize(
-    ("profile", "names"),
-    [("pessimistic", QUICK), *(pytest.param(name, API_ONLY, marks=pytest.mark.slow) for name in PROFILES)],
-)
-async def test_requests_alone_find_the_answers_of_the_profile(profile: str, names: tuple[str, ...]) -> None:
-    async with world(profile) as made:
+async def test_requests_alone_find_the_answers_of_the_profile() -> None:
+    async with world("pessimistic") as made:
         before = made.resources()
-        trial = await made.trial(*names)
+        trial = await made.trial(*QUICK)
         assert made.resources() == before
-    shown = PROFILES[profile]["overlap-flag"] == "shown"
-    expected = BY_REQUESTS | (NEED_FLAG if shown else set())
-    if names == QUICK:
-        expected -= {"network-quotas"}
-    assert trial.knobs == {name: PROFILES[profile][name] for name in expected}
-    undecided = {fact.id for fact in trial.facts if not fact.answer}
-    limits = set() if names == QUICK else {"hybrid-limits"}
-    assert undecided == (limits if shown else {*limits, "T8", "T9", "T15"})
+    assert trial.knobs == {name: PROFILES["pessimistic"][name] for name in BY_REQUESTS - {"network-quotas"}}
+    assert {fact.id for fact in trial.facts if not fact.answer} == {"T8", "T9", "T15"}
     assert all(fact.explanation for fact in trial.facts)
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualstack.trial.document import Trial
-from dualstack.trial.experiments.registry import EXPERIMENTS
+from dualstack.clock import parse_rfc3339
+from dualstack.plan.assumptions import BARRIERS, contradictions
+from dualstack.trial.document import Trial, encode
+from dualstack.trial.estimate import VM_HOUR, announcement, dollars, minutes
+from dualstack.trial.experiments.registry import EXPERIMENTS, chosen
+from dualstack.trial.measurements import read_measurements
 from dualstack_sim.rules.profiles import KNOBS, PROFILES
-from tests.sim.trial.expected import BY_REQUESTS, NEED_FLAG, QUICK, SELDOM, answers, decidable
+from tests.sim.trial.expected import QUICK, SELDOM, answers, decidable
 from tests.sim.trial.world import world
 from tests.support.virtual_time import VirtualLoop
 
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.timeout(400)
 
-BY_TRAFFIC = tuple(each.name for each in EXPERIMENTS if each.traffic)
+LONGEST_MINUTES = 65
+"""On a cloud that takes a minute to show a change."""
 PART = (*QUICK, "propagation", "transitions")
 
 
@@ -33,13 +41,40 @@ async def knobs_of(profile: str, knobs: Sequence[str] = (), *names: str, seed: i
 
 @pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
-async def test_packets_find_the_answers_of_the_profile(profile: str) -> None:
-    """Those that requests alone decide are in test_trial_answers.py."""
-    trial = await knobs_of(profile, (), *BY_TRAFFIC)
+async def test_a_whole_trial_finds_the_answers_of_the_profile_in_the_announced_time(
+    profile: str, tmp_path: Path
+) -> None:
+    trial = await knobs_of(profile)
     answered = dict(PROFILES[profile])
     found = {name: value for name, value in trial.knobs.items() if name != SELDOM}
-    assert found == {name: answered[name] for name in decidable(answered) - BY_REQUESTS - NEED_FLAG}
+    assert found == {name: answered[name] for name in decidable(answered)}
     assert trial.knobs.get(SELDOM, answered[SELDOM]) == answered[SELDOM]
+    assert [fact.id for fact in trial.facts] == [each.id for one in chosen(()) for each in one.questions]
+    for fact in trial.facts:
+        assert fact.explanation
+    document = tmp_path / "trial.json"
+    document.write_bytes(encode(trial))
+    longest = read_measurements(document).longest
+    assert {each.change for each in BARRIERS["overlap"]} < longest.keys()
+    assert contradictions("overlap", {}, longest) == ()
+    took = (parse_rfc3339(trial.ended_at) - parse_rfc3339(trial.started_at)) / 60
+    if profile == "documented":
+        assert took == pytest.approx(minutes(chosen(())), rel=0.1)
+    assert took < LONGEST_MINUTES
+
+
+def test_the_documents_state_the_time_and_the_cost_that_a_trial_announces() -> None:
+    text = (ROOT / "docs" / "evidence.md").read_text()
+    ((usual, longest),) = re.findall(r"take about (\d+) minutes, and up\s+to about (\d+)", text)
+    assert int(usual) == round(minutes(chosen(())))
+    assert int(longest) == LONGEST_MINUTES
+    (bound,) = re.findall(r"At most about ([\d.]+) US dollars for each hour", text)
+    assert float(bound) == dollars(60)
+    announced = " ".join(announcement(chosen(()), project="p", region="r", network="n", longest=90, lifetime=100))
+    assert f"It takes about {usual} minutes, and ends after 90 minutes in any case." in announced
+    assert f"at most about {dollars(100):.2f} US dollars" in announced
+    assert f"{VM_HOUR:g} US dollars for each VM and hour with its disk" in announced
+    assert "(docs/evidence.md#cost)" in announced
 
 
 @pytest.mark.slow
@@ -70,22 +105,19 @@ def test_every_experiment_says_how_long_it_takes() -> None:
 
 @st.composite
 def clouds(draw: st.DrawFn) -> list[str]:
-    """An answer to each open question that a trial may decide."""
-    chosen = {knob.name: draw(st.sampled_from(sorted(knob.settings))) for knob in KNOBS}
-    chosen["propagation"] = draw(st.sampled_from(["prompt", "usual"]))  # slow ones take an hour each
-    return [f"{name}={value}" for name, value in chosen.items()]
+    """An answer to each open question."""
+    return [f"{knob.name}={draw(st.sampled_from(sorted(knob.settings)))}" for knob in KNOBS]
 
 
 @pytest.mark.slow
 @given(knobs=clouds(), seed=st.integers(1, 99))
 @settings(max_examples=2, deadline=None, derandomize=True)
-def test_a_trial_finds_any_combination_of_answers(knobs: list[str], seed: int) -> None:
+def test_a_whole_trial_finds_any_combination_of_answers(knobs: list[str], seed: int) -> None:
     loop = VirtualLoop()
     try:
-        trial = loop.run_until_complete(knobs_of("documented", knobs, *PART, seed=seed))
+        trial = loop.run_until_complete(knobs_of("documented", knobs, seed=seed))
     finally:
         loop.close()
     answered = dict(knob.split("=") for knob in knobs)
-    others = {"network-quotas", "address-manager-key", "interface-stack-type", "ipv6-lease"}
-    assert trial.knobs.keys() == decidable(answered) - others
+    assert trial.knobs.keys() - {SELDOM} == decidable(answered)
     assert trial.knobs.items() <= answered.items()

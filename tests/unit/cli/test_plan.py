@@ -184,6 +184,17 @@ def test_a_gardener_shoot_is_not_prepared_in_a_cloud_that_contradicts_it(answers
     assert kubeadm.strategy == ("overlap" if "repeated_alias" in answers else "compressed")
 
 
+def test_t7_a_cloud_that_shows_changes_later_than_a_barrier_gets_another_strategy() -> None:
+    slow = replace(measured(), longest={"range added": 140.0, "alias added": 140.0})
+    found = plan(measured=slow)
+    assert found.strategy == "compressed"
+    assert found.reasons[0] == (
+        "overlap assumes that a change of the kind 'range added' reaches every host within 120 s, but one took 140 s, "
+        "measured on 2026-11-29 in r1"
+    )
+    assert plan(measured=replace(slow, longest={"range added": 119.0})).strategy == "overlap"
+
+
 def test_a_prepared_cluster_keeps_its_way() -> None:
     *_, (_, facts) = states(PREPARE, FACTS, Settings())
     found = plan(replace(facts, passed={}), measured=measured(alias_matched="no"))

@@ -16,7 +16,9 @@ def measurements_of(profile: Path | None) -> Measurements | None:
 
 def contradicted(measured: Measurements | None, strategy: str, *, gardener: bool = False) -> str:
     """Why the strategy must not be chosen, as a clause; empty if nothing that was measured contradicts it."""
-    found = contradictions(strategy, measured.answers, gardener=gardener) if measured is not None else ()
+    found = (
+        contradictions(strategy, measured.answers, measured.longest, gardener=gardener) if measured is not None else ()
+    )
     return f"{strategy} assumes that {'; and that '.join(found)}, {measured.describe()}" if measured and found else ""
 
 

@@ -52,6 +52,7 @@ EXPERIMENT = Experiment(
     "alias-precedence",
     (Question(ID, "Which of both gets the packets: the VM with the alias, or the VM of a route to the same block?"),),
     run,
-    minutes=3.0,
+    minutes=1.5,
+    place="vms",
     traffic=True,
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dualstack.gce.gather import gather_all
+from dualstack.trial.compute import Outcome
 from dualstack.trial.experiment import Answer, Experiment, Lab, Question, undecided
 from dualstack.trial.site import WITH_GUEST_AGENT
 
@@ -24,18 +26,20 @@ async def run(lab: Lab) -> Sequence[Answer]:
     if not added.accepted:
         return [undecided(ID, f"The range could not be added: {added.describe()}.")]
     try:
-        for letter, block in BLOCKS.items():
-            alias = {"ipCidrRange": block, "subnetworkRangeName": NAME}
-            outcome = await lab.compute.patch_interface(lab.site.vm(letter).path, {"aliasIpRanges": [alias]})
+        for outcome in await gather_all(*(_alias(lab, letter, block) for letter, block in BLOCKS.items())):
             if not outcome.accepted:
                 return [undecided(ID, f"The alias could not be added: {outcome.describe()}.")]
         await lab.clock.sleep(max(PATIENCE, lab.ladder.settle))
         await lab.measuring.until(lab.compute.now())
         return [_answer(lab)]
     finally:
-        for letter in BLOCKS:
-            await lab.compute.patch_interface(lab.site.vm(letter).path, {"aliasIpRanges": []})
+        await gather_all(*(_alias(lab, letter) for letter in BLOCKS))
         await lab.compute.patch_subnet(lab.site.nodes, {"secondaryIpRanges": []})
+
+
+async def _alias(lab: Lab, letter: str, *blocks: str) -> Outcome:
+    aliases = [{"ipCidrRange": block, "subnetworkRangeName": NAME} for block in blocks]
+    return await lab.compute.patch_interface(lab.site.vm(letter).path, {"aliasIpRanges": aliases})
 
 
 def _answer(lab: Lab) -> Answer:
@@ -61,6 +65,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     run,
-    minutes=3.0,
+    minutes=2.0,
+    place="vms",
     traffic=True,
 )

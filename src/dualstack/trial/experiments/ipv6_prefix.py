@@ -52,6 +52,7 @@ EXPERIMENT = Experiment(
     "ipv6-prefix",
     (Question(ID, "How long after its operation does a subnet that becomes dual-stack have its IPv6 prefix?", ID),),
     run,
-    minutes=1.5,
+    minutes=1.3,
+    place="subnets",
     vms=False,
 )

@@ -13,7 +13,7 @@ from dualstack.trial.experiments.overlap_flag import FLAG
 QUOTA, LIMITS = "network-quotas", "hybrid-limits"
 HYBRID_ROUTES = 300
 MOST = HYBRID_ROUTES + 10
-WIDTH = 20
+WIDTH = 50
 
 
 async def run(lab: Lab) -> Sequence[Answer]:
@@ -63,5 +63,6 @@ EXPERIMENT = Experiment(
         Question(LIMITS, "Does the API enforce 300 routes in a network with a hybrid subnet?", LIMITS),
     ),
     run,
-    minutes=5.0,
+    minutes=1.7,
+    place="network",
 )

@@ -92,6 +92,7 @@ EXPERIMENT = Experiment(
         Question(LEASE, "Does the VM get its IPv6 address without a reboot?", "ipv6-lease"),
     ),
     run,
-    minutes=5.0,
+    minutes=2.5,
+    place="vms",
     traffic=True,
 )

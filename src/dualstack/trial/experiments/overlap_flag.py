@@ -34,6 +34,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     run,
-    minutes=0.5,
+    minutes=0.4,
+    place="subnets",
     vms=False,
 )

@@ -31,6 +31,7 @@ EXPERIMENT = Experiment(
     "patch-grouping",
     (Question(ID, "May one patch of a subnet change the overlap flag and the stack type?", knob=ID),),
     run,
-    minutes=0.7,
+    minutes=0.4,
+    place="subnets",
     vms=False,
 )

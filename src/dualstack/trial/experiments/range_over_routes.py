@@ -45,5 +45,6 @@ EXPERIMENT = Experiment(
         ),
     ),
     run,
-    minutes=1.5,
+    minutes=0.9,
+    place="subnets",
 )

@@ -37,5 +37,6 @@ EXPERIMENT = Experiment(
     "repeated-alias",
     (Question("T16", "What becomes of an alias range that one list names twice?", knob="repeated-alias"),),
     run,
-    minutes=1.5,
+    minutes=0.7,
+    place="vms",
 )

@@ -29,5 +29,6 @@ EXPERIMENT = Experiment(
     (Question(ID, "How long does the API take to answer a request?", knob=ID),),
     run,
     minutes=0.2,
+    place="network",
     vms=False,
 )

@@ -46,6 +46,7 @@ EXPERIMENT = Experiment(
     (Question(ID, "When is a used-up quota of requests refilled?"),),
     run,
     minutes=2.0,
+    place="network",
     vms=False,
     by_name=True,
 )

@@ -32,5 +32,6 @@ EXPERIMENT = Experiment(
     "route-under-flag",
     (Question("T8", "May a route be created inside a range of a subnet with the overlap flag?", knob=KNOB),),
     run,
-    minutes=1.0,
+    minutes=0.7,
+    place="subnets",
 )

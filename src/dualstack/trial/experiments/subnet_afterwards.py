@@ -44,5 +44,6 @@ EXPERIMENT = Experiment(
     (Question("T15", "Does a subnet in S5 equal, except for fingerprint and ids, one that never had the flag?"),),
     run,
     minutes=1.0,
+    place="subnets",
     vms=False,
 )

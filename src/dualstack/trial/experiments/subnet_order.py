@@ -43,6 +43,7 @@ EXPERIMENT = Experiment(
     "subnet-order",
     (Question(ID, "Does a host see the changes of one subnet in their order?", ID),),
     run,
-    minutes=7.0,
+    minutes=5.0,
+    place="vms",
     traffic=True,
 )

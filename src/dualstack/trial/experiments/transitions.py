@@ -157,6 +157,7 @@ EXPERIMENT = Experiment(
         Question("established-flows", "Do established TCP connections survive each transition?", "established-flows"),
     ),
     run,
-    minutes=10.0,
+    minutes=6.5,
+    place="vms",
     traffic=True,
 )
