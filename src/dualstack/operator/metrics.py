@@ -100,6 +100,21 @@ class Metrics:
         for code in error_codes(error) or (reason_of(error),):
             self._errors.labels(key.controller, code).inc()
 
+    def forget(self, shoot: str) -> None:
+        """Remove every series of a Shoot that is gone."""
+        self._ages.forget(shoot)
+        for metric in (
+            self._steps,
+            self._phase,
+            self._nodes,
+            self._routes,
+            self._expected,
+            self._at_most,
+            self._measured,
+            self._waiting,
+        ):
+            metric.remove_by_labels({"shoot": shoot})
+
     def event(self, event: AnyEvent) -> None:
         """Update the metrics for an event."""
         if event.shoot:
@@ -165,6 +180,11 @@ class _Ages(Collector):
                 self._steps.pop(shoot, None)
             case _:
                 pass
+
+    def forget(self, shoot: str) -> None:
+        self._seen.discard(shoot)
+        self._steps.pop(shoot, None)
+        self._stopped.pop(shoot, None)
 
     def collect(self) -> Iterator[Metric]:
         now = self._clock.now()

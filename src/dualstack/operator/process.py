@@ -131,7 +131,7 @@ async def _operate(options: OperatorOptions) -> None:
                 raise
 
         queue = KeyedQueue(reconcile, options.clock, metrics.outcome, options.concurrent_syncs)
-        nodes = ShootNodes(access, queue.add, opt_in.includes)
+        nodes = ShootNodes(access, queue.add, opt_in.includes, metrics.forget)
         handlers = Watches(queue.add, options.controllers, opt_in.includes, nodes).handlers()
         kube_of = {kind: garden if kind == SHOOT else seed for kind in handlers}
         for client, connection in zip(clients, connections, strict=True):

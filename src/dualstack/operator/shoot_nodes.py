@@ -52,10 +52,20 @@ class NodeInterest:
 
 
 class ShootNodes:
-    """The watches of Nodes, by the key that they add to the queue. includes: whether a Shoot has opted in."""
+    """The watches of Nodes, by the key that they add to the queue.
 
-    def __init__(self, access: Access, add: Callable[[Key], None], includes: Callable[[Manifest], bool]) -> None:
+    includes: whether a Shoot has opted in. forget: takes the technical ID of a Shoot that is gone.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        add: Callable[[Key], None],
+        includes: Callable[[Manifest], bool],
+        forget: Callable[[str], None] = lambda namespace: None,
+    ) -> None:
         self._access = access
+        self._forget = forget
         self._includes = includes
         self._add = add
         self._watches: dict[Key, asyncio.Task[None]] = {}
@@ -87,6 +97,7 @@ class ShootNodes:
     def gone(self, key: Key, namespace: str) -> None:
         """The Shoot with this technical ID does not exist any more."""
         self._end(key)
+        self._forget(namespace)
         self._await(asyncio.create_task(self._access.forget(namespace)))
 
     def _end(self, key: Key) -> None:

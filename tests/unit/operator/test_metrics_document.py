@@ -97,6 +97,19 @@ def test_a_finished_step_and_a_running_controller_have_no_age() -> None:
     assert found["dualstack_cloud_controller_manager_stopped_seconds", frozenset({("shoot", "s")})] == 0.0
 
 
+def test_x2_a_shoot_that_is_gone_leaves_no_series_and_the_others_keep_theirs() -> None:
+    metrics = filled()
+    before = samples(metrics)
+    metrics.event(Progress(at=60.0, shoot="t", nodes=1, nodes_dual_stack=0, routes_left=1, nodes_with_alias=0))
+    metrics.event(StepStarted(at=70.0, shoot="t", step=STOP))
+    metrics.event(StepFinished(at=71.0, shoot="t", step=STOP))
+    metrics.forget("t")
+    metrics.forget("never seen")
+    found = samples(metrics)
+    assert not [labels for _, labels in found if ("shoot", "t") in labels]
+    assert found.keys() >= {each for each in before if ("shoot", "s") in each[1]}
+
+
 @pytest.mark.parametrize(
     ("dual", "routes", "aliases", "expected"),
     [

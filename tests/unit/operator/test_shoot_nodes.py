@@ -73,8 +73,8 @@ async def turns() -> None:
 
 
 async def test_x1_a_node_queues_the_shoot_whose_api_server_shows_it() -> None:
-    shoots, added = Shoots(), list[Key]()
-    nodes = ShootNodes(shoots, added.append, is_enabled)
+    shoots, added, gone = Shoots(), list[Key](), list[str]()
+    nodes = ShootNodes(shoots, added.append, is_enabled, gone.append)
     try:
         for name in ("bar", "baz"):
             nodes.see(shoot(name, "DualStackNodesMigrationReady"))
@@ -95,7 +95,7 @@ async def test_x1_a_node_queues_the_shoot_whose_api_server_shows_it() -> None:
     finally:
         await nodes.close()
     assert added == [SECOND, FIRST], "every watch has ended"
-    assert shoots.forgotten == ["shoot--foo--baz"]
+    assert shoots.forgotten == gone == ["shoot--foo--baz"]
 
 
 async def test_p17_a_node_queues_the_infrastructure_of_a_prepared_shoot() -> None:
