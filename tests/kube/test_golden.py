@@ -11,7 +11,18 @@ pytestmark = [pytest.mark.kube, pytest.mark.timeout(1200)]
 
 
 def test_x7_the_example_migrates_on_a_real_api_server_without_loss(cluster: Cluster) -> None:
-    result = rehearse(cluster)
+    migrated(cluster)
+
+
+def test_x7_the_example_migrates_beside_gardener_on_a_real_api_server(cluster: Cluster) -> None:
+    """Given gardenlet and Gardener's extensions, when the Infrastructure controller runs alone among them, then the
+    migration succeeds; its checks include what the owner of the Shoot sees."""
+    migrated(cluster, "--landscape=gardener", "--infrastructure=dualstack")
+
+
+def migrated(cluster: Cluster, *options: str) -> None:
+    """Rehearse; fails unless every check passes and the API server was restarted with both service ranges."""
+    result = rehearse(cluster, *options)
     assert (result["result"], result["reason"]) == ("succeeded", None), failures(result)
     assert cluster.ranges[0] == "100.64.0.0/13"
     assert len(cluster.ranges) == 2
