@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from dualstack.clock import parse_rfc3339
 from dualstack.gardener.model.kinds import CONTROLLER_INSTALLATION, MANAGED_SEED, SEED
+from dualstack.gardener.model.names import EXTENSION_PREFIX
 from dualstack.kube.interface import Invalid, Kube, NotFound
 from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
@@ -21,8 +22,6 @@ BESIDE_GARDENER = ("infrastructure",)
 
 LEASE_TIMEOUT = 600.0
 """Seconds after which the Lease of a program that does not renew it is no sign that the program runs."""
-
-EXTENSION_PREFIX = "gardener-extension-"
 
 
 def controllers_of(landscape: str, names: Sequence[str] | None) -> tuple[str, ...]:

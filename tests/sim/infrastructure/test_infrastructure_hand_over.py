@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 
 from dualstack.gardener.model.infrastructure import InfrastructureState
+from dualstack.gardener.model.kinds import INFRASTRUCTURE
 from dualstack.gardener.model.names import PREPARE
+from dualstack.model.kinds import Kind, Manifest
 from tests.sim.infrastructure import upstream
 from tests.sim.infrastructure.end_state import assert_end_state
 from tests.sim.infrastructure.scene import ZONE, Scene, scene
+from tests.support.clusters import one_api_server
+from tests.support.store_kube import StoreKube
 
 STEPS = (
     "create-services-subnet",
@@ -77,6 +81,38 @@ async def test_handed_over_at_any_step_upstream_finishes_and_it_is_taken_back(st
         assert not await upstream.migrate(made)
         await assert_taken_by_upstream(made)
         await take_back(made)
+
+
+class WrittenBy(StoreKube):
+    """The seed, in which `manager` was the last to write `lastOperation` of the Infrastructure."""
+
+    def __init__(self, made: Scene, manager: str) -> None:
+        super().__init__(made.store)
+        self._manager = manager
+
+    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest | None:
+        found = await super().get(kind, name, namespace)
+        if found is not None and kind == INFRASTRUCTURE:
+            fields: Manifest = {"f:status": {"f:lastOperation": {"f:lastUpdateTime": {}}}}
+            found["metadata"]["managedFields"] = [{"manager": self._manager, "fieldsV1": fields}]
+        return found
+
+
+@pytest.mark.parametrize("manager", ["gardener-extension-provider-gcp", "gardenlet", "dualstack"])
+async def test_p23_a_cut_over_is_refused_while_provider_gcp_reconciles_the_same_object(manager: str) -> None:
+    async with scene() as made:
+        made.trigger()
+        clusters = one_api_server(WrittenBy(made, manager))
+        if not manager.startswith("gardener-extension-"):
+            assert await made.reconcile(clusters=clusters) is None
+            await assert_end_state(made)
+            return
+        before = made.mutations()
+        assert "TwoControllers: gardener-extension-provider-gcp" in await made.refusal(clusters=clusters)
+        assert len(await made.node_routes()) == 3
+        assert made.mutations() == before
+        assert made.creates_routes()
+        assert made.infrastructure()["status"]["lastError"]["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
 
 
 @pytest.mark.parametrize("changes", [pytest.param(count, marks=pytest.mark.slow) for count in (1, 3, 5, 8)])

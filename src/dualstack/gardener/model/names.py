@@ -4,6 +4,9 @@ from __future__ import annotations
 
 # Annotations and their values ---------------------------------------------------------------------------------------
 
+EXTENSION_PREFIX = "gardener-extension-"
+"""Start of the name of each of Gardener's extensions, as program and as field manager
+(docs/reference/gardener.md#traces)."""
 OPERATION = "gardener.cloud/operation"
 TIMESTAMP = "gardener.cloud/timestamp"
 TASKS = "shoot.gardener.cloud/tasks"

@@ -20,7 +20,7 @@ from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.controllers.infrastructure.halt import Halt
-from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
+from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord, other_controller
 from dualstack.gardener.controllers.infrastructure.shoot_findings import shoot_findings
 from dualstack.gardener.controllers.infrastructure.subnets import Subnets
 from dualstack.gardener.controllers.reporting import Reporter
@@ -119,7 +119,14 @@ class Migration:
         choice = await self._choice(facts, inventory)
         strategy = choose(choice.strategy)
         findings = run_checks(replace(inventory, strategy=strategy))
-        annotations = (await self.record.read())["metadata"].get("annotations") or {}
+        found = await self.record.read()
+        if (other := other_controller(found)) is not None and not _rescues(facts):
+            raise InvalidInput(
+                f"TwoControllers: {other} reconciles this Infrastructure too; nothing was changed; set its chart value "
+                "disableControllers: [infrastructure], wait until its pods are replaced, then annotate the Shoot with "
+                "gardener.cloud/operation: retry"
+            )
+        annotations = found["metadata"].get("annotations") or {}
         await self._report([*shoot_findings(self.shoot, annotations, facts), *findings], facts)
         if facts.finished:
             return

@@ -29,7 +29,7 @@ from dualstack.gardener.model.infrastructure import (
     state_of,
 )
 from dualstack.gardener.model.kinds import INFRASTRUCTURE
-from dualstack.gardener.model.names import PREPARED
+from dualstack.gardener.model.names import EXTENSION_PREFIX, PREPARED
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.kube.interface import Conflict, Kube, NotFound
 from dualstack.model import cidr
@@ -222,6 +222,18 @@ class InfrastructureRecord:
 def state_in(infrastructure: Manifest) -> InfrastructureState:
     """`status.state` of an Infrastructure."""
     return state_of(_raw_state(infrastructure))
+
+
+def other_controller(infrastructure: Manifest) -> str | None:
+    """The extension that was the last to write `status.lastOperation`, if any.
+
+    A reconcile begins by writing it, so during one this is a controller that reconciles the same object.
+    """
+    for entry in dig(infrastructure, "metadata", "managedFields") or ():
+        written = dig(entry, "fieldsV1", "f:status", "f:lastOperation", "f:lastUpdateTime")
+        if written is not None and str(entry.get("manager")).startswith(EXTENSION_PREFIX):
+            return str(entry["manager"])
+    return None
 
 
 def _raw_state(infrastructure: Manifest) -> Any:
