@@ -88,6 +88,9 @@ def main(name: str = "dualstack") -> None:
     except OutputLost as error:
         click.echo(f"dualstack: {error}", err=True)
         status = 3
+    except RecursionError:
+        click.echo("dualstack: an input is nested too deeply to be read", err=True)
+        status = 2
     except OSError as error:
         reason = output_lost(error) if error.filename is None else f"{error.filename}: {error.strerror}"
         click.echo(f"dualstack: {reason}", err=True)

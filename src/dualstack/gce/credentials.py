@@ -71,10 +71,11 @@ class GoogleCredentials:
                 credentials, _ = auth.load_credentials_from_file(str(file), scopes=[CLOUD_SCOPE], request=_send)
             else:
                 credentials, _ = auth.default(scopes=[CLOUD_SCOPE], request=_send)
-        except (failures.GoogleAuthError, OSError, ValueError) as error:
+        except (failures.GoogleAuthError, OSError, ValueError, TypeError, AttributeError) as error:
+            # The last two are what google-auth raises for JSON that is no object.
             where = f"--credentials {file}" if file else "Application Default Credentials"
             hint = "" if file else "; run `gcloud auth application-default login`, or pass --credentials FILE"
-            raise InvalidInput(f"{where}: {error}{hint}") from error
+            raise InvalidInput(f"{where}: {_words(error)}{hint}") from error
         if impersonate:
             module: Any = importlib.import_module("google.auth.impersonated_credentials")
             credentials = module.Credentials(credentials, target_principal=impersonate, target_scopes=[SCOPE])
@@ -99,6 +100,13 @@ class GoogleCredentials:
         except failures.GoogleAuthError as error:
             passing = isinstance(error, failures.TransportError) or error.retryable
             raise _no_token(error, passing=passing) from error
+
+
+def _words(error: Exception) -> str:
+    """One clause. The second argument of google-auth's errors is another error, with the content of the file."""
+    if isinstance(error, (TypeError, AttributeError)):
+        return "it is no JSON object"
+    return str(error if isinstance(error, OSError) or not error.args else error.args[0]).rstrip(".")
 
 
 def _no_token(error: Exception, *, passing: bool) -> ComputeRefusal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.clients.gce.conftest import Server
 from dualstack.clock import ScaledClock
 from dualstack.gardener.error_codes import error_codes
 from dualstack.gce import ComputeClients
+from dualstack.gce.credentials import GoogleCredentials
 from dualstack.gce.errors import Transient, Unauthenticated
 from dualstack.model.errors import InvalidInput
 
@@ -98,3 +100,25 @@ async def test_a_refused_token_differs_from_an_unreachable_token_endpoint(
 def test_an_invalid_endpoint_is_refused_before_the_first_request(endpoint: str, clock: ScaledClock) -> None:
     with pytest.raises(InvalidInput, match="must be an http or https URL"):
         ComputeClients(clock, endpoint=endpoint)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"null", "it is no JSON object"),
+        (b"[]", "it is no JSON object"),
+        (b'"x"', "it is no JSON object"),
+        (b"\xce\x00", "is not a valid json file"),
+        (b"", "is not a valid json file"),
+        (b"{}", "does not have a valid type"),
+    ],
+)
+def test_a_credentials_file_that_cannot_be_used_is_one_clause_without_its_content(
+    content: bytes, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials.json"
+    file.write_bytes(content)
+    with pytest.raises(InvalidInput, match="--credentials") as refused:
+        GoogleCredentials.found(file)
+    assert words in str(refused.value)
+    assert "Error(" not in str(refused.value)

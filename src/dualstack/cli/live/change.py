@@ -232,4 +232,15 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise InvalidInput("standard input is no terminal, so nothing can be confirmed; pass --yes")
-    click.confirm(question, err=True, abort=True)
+    with interruptible():
+        click.confirm(question, err=True, abort=True)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the question at once. The event loop's handler only cancels a task, which waits for the answer."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

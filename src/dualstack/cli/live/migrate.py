@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.live.change import Change, confirm
+from dualstack.cli.live.change import Change, confirm, interruptible
 from dualstack.cli.live.connect import connected
 from dualstack.cli.live.finish import controller_of
 from dualstack.cli.live.measured import settings_of
@@ -188,7 +188,8 @@ def _confirm_outage(change: Change, strategy: Strategy, facts: CutoverFacts, acc
                 f"strategy {strategy.name} has an expected outage of {expected} s, and standard input is no terminal "
                 f"to type it; pass --accept-outage {expected}"
             )
-        accepted = click.prompt(f"Type the outage in seconds ({expected}) to go on", type=float, err=True)
+        with interruptible():
+            accepted = click.prompt(f"Type the outage in seconds ({expected}) to go on", type=float, err=True)
     if accepted < expected:
         raise InvalidInput(
             f"an outage of {accepted:.0f} s was accepted, but {expected} s are expected; nothing was changed"

@@ -150,8 +150,11 @@ def _wrapped(text: str, first: str, further: str) -> list[str]:
 def save(plan: Plan, path: Path) -> None:
     """Write the plan as JSON; a file that exists is replaced only by a whole one."""
     new = path.with_name(f".{path.name}.new")
-    new.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
-    new.replace(path)
+    try:
+        new.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
+        new.replace(path)
+    except OSError as error:
+        raise InvalidInput(f"--out {path}: {error.strerror}") from error
 
 
 def read_plan(path: Path) -> Plan:
