@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from tests.sim.live.commands import Running, mutations, of_world, run
 from tests.sim.rehearsal.command import EXAMPLE, served
 from tests.sim.world.client import PROBED, SPEED, Client
+from tests.support.trial_document import written
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +104,27 @@ def test_migrate_ends_at_the_stage_of_until_and_refuses_one_that_is_past() -> No
         assert unwaited.status == 1
         assert "--configure-cloud-routes=true" in unwaited.err
         assert (len(world.routes()), world.traffic()["blackoutSeconds"]["max"]) == (4, 0.0)
+
+
+def test_a_measured_cloud_that_contradicts_overlap_makes_the_commands_choose_otherwise(tmp_path: Path) -> None:
+    with kubeadm() as (facts, world):
+        profile = ("--profile", written(tmp_path, {"alias-matched": "no"}))
+        because = "alias-matched is no, measured on 2026-11-29 in europe-west1"
+        planned = run(facts, "plan", "-o", "json", *profile)
+        assert planned.result["strategy"] == "compressed"
+        assert because in planned.result["reasons"][0]
+        for command in ("prepare", "migrate --strategy overlap"):
+            refused = run(facts, command, "--yes", *profile, *PROBED)
+            assert (refused.status, because in refused.err) == (2, True), refused.err
+            assert "nothing was changed" in refused.err
+        chosen = run(facts, "migrate --strategy auto", "--yes", *profile, *PROBED)
+        assert chosen.status == 2
+        assert "pass --accept-outage" in chosen.err
+        assert mutations(facts) == 0
+        agrees = ("--profile", written(tmp_path, {"alias-matched": "yes"}))
+        flag = run(facts, "migrate", "--until", "flag", "--yes", *agrees, *PROBED)
+        assert flag.status == 0, flag.err
+        assert world.compute(NODES)["allowSubnetCidrRoutesOverlap"] is True
 
 
 def test_a_strategy_with_an_outage_has_it_typed_although_yes_was_given() -> None:

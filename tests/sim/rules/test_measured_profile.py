@@ -6,46 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dualstack.model.errors import InvalidInput
-from dualstack.trial.document import Fact, Trial, encode
 from dualstack_sim.fabric.profile import assumptions
 from dualstack_sim.rules import RULES
 from dualstack_sim.rules.profiles import KNOBS, PROFILES, choose
 from dualstack_sim.world.control import inferred_rules
 from tests.sim.rehearsal.command import dualstack, rehearse
+from tests.support.trial_document import written
 
 MEASURED = "measured on 2026-11-29 in europe-west1"
 ANSWERS = st.fixed_dictionaries(
     {}, optional={knob.name: st.sampled_from(sorted(knob.settings)) for knob in KNOBS}
 ).filter(bool)
-
-
-def document(*facts: Mapping[str, str]) -> Trial:
-    return Trial(
-        id="0123abcd",
-        version="0.1.0",
-        started_at="2026-11-29T00:10:00Z",
-        ended_at="2026-11-29T00:40:00Z",
-        region="europe-west1",
-        zones=("europe-west1-b",),
-        machine_type="e2-micro",
-        facts=tuple(
-            Fact(id=f"T{number}", question="?", experiment="e", answer="a", knobs=dict(knobs))
-            for number, knobs in enumerate(facts, 1)
-        ),
-    )
-
-
-def written(folder: Path, *facts: Mapping[str, str], **changes: Any) -> str:
-    path = folder / "trial.json"
-    content = msgspec.json.decode(encode(document(*facts))) | changes
-    path.write_bytes(msgspec.json.encode(content))
-    return str(path)
 
 
 @given(answers=ANSWERS)

@@ -56,8 +56,12 @@ async def test_the_calls_of_a_trial_are_those_that_it_announces() -> None:
 @pytest.mark.parametrize("answered", [False, True], ids=["unsent", "answered"])
 @pytest.mark.parametrize(
     ("names", "every"),
-    [(("overlap-flag",), 4), pytest.param(API_ONLY, 1, marks=pytest.mark.slow)],
-    ids=["without VMs", "with a VM"],
+    [
+        (("overlap-flag",), 4),
+        pytest.param(API_ONLY, 1, marks=pytest.mark.slow),
+        pytest.param(("overlap-flag", "guest-agent"), 5, marks=pytest.mark.slow),
+    ],
+    ids=["without VMs", "with a VM", "with traffic"],
 )
 async def test_a_trial_killed_at_any_request_is_removed_by_cleanup(
     names: tuple[str, ...], every: int, *, answered: bool

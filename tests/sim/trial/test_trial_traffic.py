@@ -16,8 +16,8 @@ from dualstack.trial.document import Trial, encode
 from dualstack.trial.estimate import VM_HOUR, announcement, dollars, minutes
 from dualstack.trial.experiments.registry import EXPERIMENTS, chosen
 from dualstack.trial.measurements import read_measurements
-from dualstack_sim.rules.profiles import KNOBS, PROFILES
-from tests.sim.trial.expected import QUICK, SELDOM, answers, decidable
+from dualstack_sim.rules.profiles import KNOBS, PROFILES, choose
+from tests.sim.trial.expected import SELDOM, decidable
 from tests.sim.trial.world import world
 from tests.support.virtual_time import VirtualLoop
 
@@ -26,7 +26,6 @@ pytestmark = pytest.mark.timeout(400)
 
 LONGEST_MINUTES = 65
 """On a cloud that takes a minute to show a change."""
-PART = (*QUICK, "propagation", "transitions")
 
 
 async def knobs_of(profile: str, knobs: Sequence[str] = (), *names: str, seed: int = 1) -> Trial:
@@ -54,6 +53,8 @@ async def test_a_whole_trial_finds_the_answers_of_the_profile_in_the_announced_t
         assert fact.explanation
     document = tmp_path / "trial.json"
     document.write_bytes(encode(trial))
+    again = choose(str(document)).answers
+    assert {name: again[name] for name in trial.knobs} == trial.knobs
     longest = read_measurements(document).longest
     assert {each.change for each in BARRIERS["overlap"]} < longest.keys()
     assert contradictions("overlap", {}, longest) == ()
@@ -75,15 +76,6 @@ def test_the_documents_state_the_time_and_the_cost_that_a_trial_announces() -> N
     assert f"at most about {dollars(100):.2f} US dollars" in announced
     assert f"{VM_HOUR:g} US dollars for each VM and hour with its disk" in announced
     assert "(docs/evidence.md#cost)" in announced
-
-
-@pytest.mark.slow
-async def test_the_profile_that_a_trial_measures_gives_the_same_trial_again() -> None:
-    first = await knobs_of("optimistic", ["K3=no", "repeated-alias=operation"], *PART)
-    again = await knobs_of("documented", [f"{name}={value}" for name, value in first.knobs.items()], *PART)
-    assert len(first.knobs) >= 9
-    assert again.knobs == first.knobs
-    assert answers(again) == answers(first)
 
 
 @pytest.mark.slow
