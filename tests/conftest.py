@@ -53,6 +53,7 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_unconfigure() -> None:
+    _FOLDERS.clear()  # a process may run several sessions, one after the other
     _OPEN.close()
 
 

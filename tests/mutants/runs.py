@@ -86,10 +86,8 @@ def _fork(mutation: Mutation | None, tests: Sequence[str]) -> int:
             os.dup2(nothing, stream)
         if mutation is not None:
             sys.meta_path.insert(0, _Mutated(mutation))
-        for folder in tests:  # one after the other: most mutations fail in the first, and collection takes seconds
-            status = int(pytest.main([*ARGUMENTS, folder]))
-            if status:
-                break
+        # One after the other: most mutations fail in the first, and collection takes seconds.
+        status = next((status for folder in tests if (status := int(pytest.main([*ARGUMENTS, folder])))), 0)
     finally:
         os._exit(status)
 

@@ -190,6 +190,16 @@ def test_a_range_needs_the_flag_over_the_routes_of_the_decoys() -> None:
     assert AddDecoyRange().precondition(bare) == ["the overlap flag is off and routes lead to the decoys' blocks"]
 
 
+def test_only_the_route_beside_an_alias_is_dropped_and_only_once() -> None:
+    facts = after("gate-decoy-alias")
+    static, alias, both = decoy_blocks(facts.decoys.home)
+    assert steps(facts)[0] == "drop-decoy-route"
+    dropped = replace(facts, decoys=replace(facts.decoys, routes=frozenset((static, alias))))
+    assert "drop-decoy-route" not in steps(dropped)
+    kept = replace(facts, decoys=replace(facts.decoys, routes=frozenset((static, both))))
+    assert steps(kept)[0] == "drop-decoy-route"
+
+
 def test_an_interrupted_removal_of_decoys_is_finished_first() -> None:
     facts = after("gate-decoy-static")
     half = restarted(replace(facts, decoys=replace(facts.decoys, routes=frozenset(), prober=False)))

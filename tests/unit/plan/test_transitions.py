@@ -19,11 +19,13 @@ from dualstack.plan.steps import (
     Gate,
     RemoveAliases,
     RemoveSecondaryRange,
+    RestoreController,
     SaveRoutes,
     SetOverlapFlag,
     StopController,
 )
 from dualstack.plan.steps.headroom import ProveHeadroom
+from dualstack.plan.steps.subnet import RemoveRangeCanary
 from dualstack.plan.strategies import STRATEGIES, choose
 from tests.support.cluster_facts import PODS, RANGE, RUNNING, STOPPED, alias, at_rest, cidr, node, states
 
@@ -175,6 +177,20 @@ def test_stopping_ends_when_the_pods_are_gone() -> None:
     assert StopController().effect(at_rest(1)).controller == STOPPED
     left = replace(at_rest(1), controller=ControllerFacts(replicas=0, pods=1, ignored=True))
     assert not StopController().done(left)
+
+
+def test_a_restored_controller_creates_routes_unless_it_is_absent() -> None:
+    stopped = replace(at_rest(1), controller=STOPPED)
+    assert not RestoreController().effect(stopped).controller.ignored
+    absent = replace(stopped, controller=replace(STOPPED, absent=True))
+    assert RestoreController().effect(absent).controller.ignored
+
+
+def test_the_removed_range_canary_leaves_what_it_has_proved() -> None:
+    facts = replace(at_rest(1), range_canary=cidr(0))
+    assert not RemoveRangeCanary().effect(facts).range_proven
+    assert RemoveRangeCanary(proven=True).effect(facts).range_proven
+    assert RemoveRangeCanary().effect(replace(facts, range_proven=True)).range_proven
 
 
 def test_a_change_closes_barriers_and_gates_that_depend_on_it_alone() -> None:

@@ -270,6 +270,7 @@ PODS_RULE = {"apiGroups": [""], "resources": ["pods"], "operations": ["CREATE"]}
     [
         ({"rules": [PODS_RULE]}, "pods of kube-system"),
         ({"rules": [{"apiGroups": ["*"], "resources": ["*"]}]}, "Leases, Nodes, pods of kube-system"),
+        ({"rules": [{}]}, "Leases, Nodes, pods of kube-system"),
         ({"rules": [PODS_RULE], "failurePolicy": "Ignore"}, None),
         ({"rules": [PODS_RULE], "objectSelector": {"matchLabels": {"a": "b"}}}, None),
         ({"rules": [PODS_RULE], "namespaceSelector": {"matchLabels": {"a": "b"}}}, None),

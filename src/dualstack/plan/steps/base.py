@@ -46,14 +46,14 @@ class Transition(ABC):
         return ", ".join(self.targets) if count <= 3 else f"{', '.join(self.targets[:2])} and {count - 2} more"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Barrier(Transition):
     """Waits until `aspects` have not changed for `seconds`; by then every host has applied the last change
     (docs/reference/cut-over.md#barriers)."""
 
-    what: str = ""
-    aspects: tuple[Aspect, ...] = ()
-    seconds: float = 0.0
+    what: str
+    aspects: tuple[Aspect, ...]
+    seconds: float
 
     @property
     def id(self) -> str:

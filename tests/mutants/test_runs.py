@@ -1,0 +1,25 @@
+"""The runs of mutated tests: every folder counts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+from tests.mutants.__main__ import TESTS
+from tests.mutants.runs import passes, preload
+
+preload(TESTS)
+first, second = "tests/unit/plan/test_until.py", "tests/unit/plan/test_blocks.py"
+print(passes([first, second]) is not None, passes([first, "absent"]))
+"""
+
+
+@pytest.mark.slow
+def test_tests_pass_only_if_those_of_every_folder_pass() -> None:
+    unwatched = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ran = subprocess.run([sys.executable, "-c", PROGRAM], check=False, capture_output=True, text=True, env=unwatched)
+    assert ran.stdout.split() == ["True", "None"], ran.stderr
