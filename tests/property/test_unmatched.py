@@ -12,10 +12,10 @@ import pytest
 
 from dualstack.model.errors import InvariantBroken
 from dualstack.plan.facts import CutoverFacts
-from dualstack.plan.gates import cloud_limitation
+from dualstack.plan.gates import ROUTE_CANARY, ROUTES, cloud_limitation
 from dualstack.plan.invariants import ALIASES_CARRY_NOTHING, ROUTED_STAY_REACHABLE, check
 from dualstack.plan.settings import Settings
-from dualstack.plan.steps import RemoveAliases, Transition
+from dualstack.plan.steps import Barrier, Gate, RemoveAliases, Transition
 from dualstack.plan.strategies import choose
 from dualstack.plan.strategies.unmatched import UNMATCHED
 from tests.support.cluster_facts import RUNNING, at_goal, at_rest, last, on_routes, restarted, states
@@ -133,3 +133,14 @@ def test_p24_nothing_is_awaited_while_the_canary_is_unreachable() -> None:
         "restore-routes",
         "stop-cloud-controller-manager",
     ]
+
+
+@pytest.mark.parametrize(("nodes", "gone", "gate"), [(3, 1, ROUTE_CANARY), (6, 1, ROUTE_CANARY), (6, 3, ROUTES)])
+def test_p24_after_a_restart_a_node_that_lost_its_pods_is_checked_without_a_barrier(
+    nodes: int, gone: int, gate: Gate
+) -> None:
+    facts = reporting(nodes, gone)
+    assert facts.quiet_for("aliases") < SETTINGS.soak_aliases
+    assert OVERLAP.next_transition(facts, SETTINGS) == gate
+    quiet = replace(facts, with_network_problem=frozenset())
+    assert isinstance(OVERLAP.next_transition(quiet, SETTINGS), Barrier)

@@ -203,11 +203,15 @@ def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:
     live = facts.live_routes
     if not live:
         return None
+    total = max(len(live), _once_live(facts))
+    gone = total - len(live)
+    due = gates.ROUTE_CANARY if gone == 1 else gates.ROUTES
+    # No barrier first, which a restart begins anew: each second of it would be an outage.
+    if gone and facts.unmatched and (unpassed := due.if_unpassed(facts)) is not None:
+        return unpassed
     soaked = Barrier(what="aliases", aspects=("aliases",), seconds=settings.soak_aliases)
     if (waiting := soaked.if_closed(facts) or gates.ALIASES.if_unpassed(facts)) is not None:
         return waiting
-    total = max(len(live), _once_live(facts))
-    gone = total - len(live)
     if gone == 0:
         if settings.drill and (drill := rollback_drill(facts)) is not None:
             return drill
@@ -216,12 +220,11 @@ def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:
             live, key=lambda route: (not facts.node_of[route.instance].running, route.instance != settings.canary)
         )
         return DeleteRoutes((first_route.name,), canary=True)
-    first = gone == 1
     canary_known = Barrier(what="route-canary", aspects=("routes",), seconds=settings.barrier_route_canary)
     stage_known = Barrier(what="routes", aspects=("routes",), seconds=settings.barrier_routes)
-    waiting = None if facts.unmatched else (canary_known if first else stage_known).if_closed(facts)
-    waiting = waiting or (gates.ROUTE_CANARY if first else gates.ROUTES).if_unpassed(facts)
-    return waiting or DeleteRoutes(_names(live[: _stage_end(total, gone, settings) - gone]))
+    known = canary_known if gone == 1 else stage_known
+    waiting = None if facts.unmatched else known.if_closed(facts)
+    return waiting or due.if_unpassed(facts) or DeleteRoutes(_names(live[: _stage_end(total, gone, settings) - gone]))
 
 
 def _clear(facts: CutoverFacts, settings: Settings) -> Transition | None:
