@@ -145,9 +145,9 @@ class Cluster:
         context = ssl.create_default_context(cafile=str(self.certificates.authority))
         try:
             with urllib.request.urlopen(request, timeout=30, context=context) as answer:  # noqa: S310
-                return answer.status, _headers(answer.headers), _parsed(answer.read())
+                return answer.status, _headers(answer.headers), parsed(answer.read())
         except urllib.error.HTTPError as error:
-            return error.code, _headers(error.headers), _parsed(error.read())
+            return error.code, _headers(error.headers), parsed(error.read())
 
     def get(self, path: str) -> Any | None:
         """The object at the path; None if there is none."""
@@ -249,8 +249,13 @@ def _headers(message: Any) -> dict[str, list[str]]:
     return {name.lower(): message.get_all(name) for name in message}
 
 
-def _parsed(text: bytes) -> Any:
+def parsed(text: bytes) -> Any:
+    """The JSON of a body; a list of the events of a watch; else the text."""
     try:
         return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return [json.loads(line) for line in text.splitlines()]
     except ValueError:
         return text.decode(errors="replace")

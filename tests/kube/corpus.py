@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 JSON = "application/json"
@@ -40,6 +40,28 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class Seen:
+    """What earlier answers of one server had, for the placeholders of later requests."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+
+    def note(self, body: Any) -> None:
+        """Keep the version, the uid and the continue token of an answer."""
+        metadata = body.get("metadata") if isinstance(body, dict) else None
+        for name, field_name in (("version", "resourceVersion"), ("uid", "uid"), ("continue", "continue")):
+            if value := (metadata or {}).get(field_name):
+                self._values[name] = value
+
+    def completed(self, request: Request) -> Request:
+        """The request without placeholders; its body is encoded if it has one."""
+        path, body = request.path, encoded(request)
+        for name, value in self._values.items():
+            path = path.replace(f"{{{name}}}", value)
+            body = body and body.replace(f"{{{name}}}".encode(), value.encode())
+        return replace(request, path=path, body=body)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a client sees of one answer."""
@@ -49,7 +71,7 @@ class Answer:
     body: Any
 
 
-_VOLATILE = ("uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "managedFields", "selfLink")
+_VOLATILE = ("uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "managedFields", "continue")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -66,6 +88,8 @@ def normal(value: Any) -> Any:
         return [normal(each) for each in value]
     if isinstance(value, str):
         text = _UID.sub("UID", _TIME.sub("TIME", value))
+        text = re.sub(r"too old resource version: \d+ \(\d+\)", "too old resource version: N", text)
+        text = re.sub(r"in record \(\d+\)", "in record (N)", text)
         text = re.sub(r"(current: |100\.)[0-9.]+", r"\1N", text)  # versions and allocated addresses
         return re.sub(r'(patch: )?Invalid value: "\{.*\}": ', r"\1Invalid value: OBJECT: ", text)
     return value

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from dualstack.clock import ScaledClock
 from dualstack.model.kinds import DEPLOYMENT
@@ -15,8 +15,8 @@ from dualstack_sim.actors.service_addresses import FLAG, ServiceAddresses
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
-from tests.kube.cluster import Cluster, until
-from tests.kube.corpus import DEFINITION, Answer, Request, answer, encoded
+from tests.kube.cluster import Cluster, parsed, until
+from tests.kube.corpus import DEFINITION, Answer, Request, Seen, answer, encoded
 from tests.support.loopback import on_loopback
 
 _SEED = "seed"
@@ -34,12 +34,15 @@ def answers_of_cluster(cluster: Cluster, requests: Iterable[Request]) -> dict[st
         assert cluster.request(request.method, request.path, request.body)[0] == 201
     account = "/api/v1/namespaces/corpus/serviceaccounts/default"
     until(lambda: cluster.get(account) is not None and _is_established(cluster), cluster.manager)
-    return {
-        request.name: answer(
-            *cluster.exchange(request.method, request.path, encoded(request), Content_Type=request.type)
+    found, seen = {}, Seen()
+    for request in map(seen.completed, requests):
+        headers = {name.replace("-", "_"): value for name, value in request.headers.items()}
+        status, given, body = cluster.exchange(
+            request.method, request.path, encoded(request), Content_Type=request.type, **headers
         )
-        for request in requests
-    }
+        seen.note(body)
+        found[request.name] = answer(status, given, body)
+    return found
 
 
 def _is_established(cluster: Cluster) -> bool:
@@ -61,20 +64,20 @@ async def _simulated(ranges: str, requests: Iterable[Request]) -> dict[str, Answ
     store.admission.register("", "services", ServiceAddresses(store, "default"))
     found = {}
     async with on_loopback(create_app(store)) as url, aiohttp.ClientSession(url) as session:
-        for request in (*_PREPARATION, *requests):
-            found[request.name] = await _answer(session, request)
+        seen = Seen()
+        for request in map(seen.completed, (*_PREPARATION, *requests)):
+            found[request.name] = await _answer(session, request, seen)
     return {request.name: found[request.name] for request in requests}
 
 
-async def _answer(session: aiohttp.ClientSession, request: Request) -> Answer:
-    headers = {"Content-Type": request.type}
-    async with session.request(request.method, request.path, data=encoded(request), headers=headers) as response:
+async def _answer(session: aiohttp.ClientSession, request: Request, seen: Seen) -> Answer:
+    headers = {"Content-Type": request.type, **request.headers}
+    url = URL(request.path, encoded=True)
+    async with session.request(request.method, url, data=encoded(request), headers=headers) as response:
         text = await response.read()
         named = {name.lower(): response.headers.getall(name) for name in response.headers}
-    try:
-        body: Any = json.loads(text)
-    except ValueError:
-        body = text.decode(errors="replace")
+    body = parsed(text)
+    seen.note(body)
     return answer(response.status, named, body)
 
 

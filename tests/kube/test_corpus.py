@@ -7,14 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.kube import corpus
 from tests.kube.cluster import Cluster
 from tests.kube.conftest import SERVICES
-from tests.kube.corpus import REQUESTS
+from tests.kube.corpus_lifecycle import LIFECYCLE
+from tests.kube.corpus_reading import READING
 from tests.kube.servers import answers_of_cluster, answers_of_simulation
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(300)]
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulated-kubernetes.md"
+
+
+REQUESTS = (*corpus.REQUESTS, *READING, *LIFECYCLE)
 
 
 def listed() -> set[str]:

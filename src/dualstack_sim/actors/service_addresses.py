@@ -13,6 +13,7 @@ from typing import Any
 
 from dualstack.model.kinds import DEPLOYMENT, POD, SERVICE, Kind, Manifest
 from dualstack_sim.actors.pods import is_active, is_ready
+from dualstack_sim.kube.objects import encoded
 from dualstack_sim.kube.preparation import Operation
 from dualstack_sim.kube.status import (
     Cause,
@@ -91,6 +92,7 @@ class ServiceAddresses:
             return new
         _normalise(spec, faults, new=old is None)
         if before is not None:
+            _follow_address(before, spec)
             _carry_over(before, spec)
             _check_primary_family(before, spec, faults)
             if _same_request(before, spec):
@@ -201,6 +203,13 @@ def _normalise(spec: Spec, faults: Faults, *, new: bool) -> None:
             detail = "must be empty when `clusterIP` is not specified"
             raise faults.refuse(invalid_value("spec.clusterIPs", _strings(several), detail))
         spec["clusterIP"] = several[0]
+
+
+def _follow_address(old: Spec, new: Spec) -> None:
+    """A change of clusterIP alone is one of clusterIPs[0] too."""
+    single, several = new.get("clusterIP"), new.get("clusterIPs")
+    if single and several and single != old.get("clusterIP") and several == old.get("clusterIPs"):
+        new["clusterIPs"] = [single, *several[1:]]
 
 
 def _carry_over(old: Spec, new: Spec) -> None:
@@ -351,10 +360,7 @@ def _checked(asked: Sequence[str], position: int, network: Network, taken: set[s
     text = asked[position]
     address = _address(asked, position, faults)
     if address not in network:
-        why = (
-            f"failed to allocate IP {text}: the provided IP ({text}) is not in the valid range. "
-            f"The range of valid IPs is {network}"
-        )
+        why = f"failed to allocate IP {text}: the provided network does not match the current range"
     elif str(address) in taken:
         why = f"failed to allocate IP {text}: provided IP is already allocated"
     else:
@@ -373,5 +379,5 @@ def _lowest_free(network: Network, taken: set[str], faults: Faults) -> str:
 
 
 def _strings(values: Iterable[str]) -> str:
-    """A list as formatted by Go's %#v."""
-    return "[]string{" + ", ".join(f'"{value}"' for value in values) + "}"
+    """A list as an error shows it: JSON."""
+    return encoded(list(values)).decode()

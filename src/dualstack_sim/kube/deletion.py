@@ -8,7 +8,7 @@ from typing import Any
 
 from dualstack.clock import Clock, rfc3339
 from dualstack_sim.kube.objects import StoredObject, lookup, replaced
-from dualstack_sim.kube.status import bad_request, conflict, forbidden
+from dualstack_sim.kube.status import bad_request, conflict, forbidden, invalid, invalid_value, unsupported_value
 from dualstack_sim.kube.storage import Change, Storage
 from dualstack_sim.kube.types import Registry, ResourceType, TypeKey
 
@@ -144,7 +144,7 @@ class DeleteOptions:
 
 
 def delete_options(body: dict[str, Any], query: dict[str, str]) -> DeleteOptions:
-    """The options from body and query; 400 for invalid values."""
+    """The options from body and query; 400 and 422 for invalid values."""
     grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
     if grace is not None:
         try:
@@ -152,15 +152,26 @@ def delete_options(body: dict[str, Any], query: dict[str, str]) -> DeleteOptions
         except (TypeError, ValueError):
             raise bad_request(f"invalid gracePeriodSeconds: {grace}") from None
         if grace < 0:
-            raise bad_request(f"invalid gracePeriodSeconds: {grace}: must be greater than or equal to 0")
-    propagation = body.get("propagationPolicy") or query.get("propagationPolicy") or "Background"
-    if body.get("orphanDependents") or query.get("orphanDependents") == "true":
-        propagation = "Orphan"
-    if propagation not in ("Background", "Foreground", "Orphan"):
-        raise bad_request(f"invalid propagationPolicy: {propagation}")
+            grace = 1
+    propagation = _propagation(body, query)
     preconditions = body.get("preconditions") or {}
     dry_run = bool(body.get("dryRun")) or query.get("dryRun") == "All"
     return DeleteOptions(grace, propagation, preconditions.get("uid"), preconditions.get("resourceVersion"), dry_run)
+
+
+def _propagation(body: dict[str, Any], query: dict[str, str]) -> str:
+    """The propagation policy; 422 for an unknown one, and for one beside `orphanDependents`."""
+    policy, causes = body.get("propagationPolicy") or query.get("propagationPolicy"), []
+    orphan = body.get("orphanDependents", query.get("orphanDependents"))
+    if policy and orphan is not None:
+        detail = "orphanDependents and deletionPropagation cannot be both set"
+        causes.append(invalid_value("propagationPolicy", f'"{policy}"', detail))
+    elif policy not in (None, "", "Background", "Foreground", "Orphan"):
+        supported = ("Foreground", "Background", "Orphan", "nil")
+        causes.append(unsupported_value("propagationPolicy", f'"{policy}"', supported))
+    if causes:
+        raise invalid("meta.k8s.io", "DeleteOptions", "", causes)
+    return "Orphan" if orphan in (True, "true") else str(policy or "Background")
 
 
 class Deletion:
@@ -206,10 +217,10 @@ class Deletion:
             raise conflict(resource.group, resource.kind, stored.name, why)
         if options.version is not None and options.version != str(stored.version):
             why = (
-                f"Precondition failed: ResourceVersion in precondition: {options.version}, "
-                f"ResourceVersion in object meta: {stored.version}"
+                f"the ResourceVersion in the precondition ({options.version}) does not match the ResourceVersion in "
+                f"record ({stored.version}). The object might have been modified"
             )
-            raise conflict(resource.group, resource.plural, stored.name, why)
+            raise conflict(resource.group, resource.kind, stored.name, why)
 
     def _check_namespace(self, resource: ResourceType, name: str) -> None:
         if name in ("default", "kube-system", "kube-public"):
@@ -237,7 +248,8 @@ class Deletion:
         metadata = dict(stored.metadata)
         if not stored.being_deleted or grace < int(metadata.get("deletionGracePeriodSeconds", 0)):
             metadata["deletionTimestamp"] = rfc3339(self._clock.now() + grace)
-            metadata["deletionGracePeriodSeconds"] = grace
+            if resource.key != _NAMESPACES:
+                metadata["deletionGracePeriodSeconds"] = grace
             if not stored.being_deleted and "generation" in metadata:
                 metadata["generation"] += 1
         if finalizers:

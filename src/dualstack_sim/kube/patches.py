@@ -168,7 +168,8 @@ def json_patch(target: Any, patch: Any) -> Any:
 
 def _operations(patch: Any) -> list[dict[str, Any]]:
     if not isinstance(patch, list):
-        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        why = "json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
+        raise bad_request(f"error decoding patch: {why}")
     for operation in patch:
         if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
             raise bad_request("invalid JSON patch: each operation needs op and path")

@@ -14,6 +14,7 @@ from dualstack_sim.kube.objects import decoded, encoded, in_version
 from dualstack_sim.kube.protobuf import PROTOBUF, decode_protobuf, encode_protobuf
 from dualstack_sim.kube.selectors import Predicate, both, field_predicate, label_predicate
 from dualstack_sim.kube.status import (
+    Cause,
     bad_request,
     forbidden_value,
     invalid,
@@ -183,14 +184,19 @@ def int_parameter(query: Mapping[str, str], name: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit()):
-        why = f'{name}: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        raise bad_request(f"invalid resource version: {why}" if name == "resourceVersion" else why)
+        if name != "resourceVersion":
+            raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+        why = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise bad_request(f"invalid resource version: resourceVersion: {why}")
     return int(text)
 
 
 def bool_parameter(query: Mapping[str, str], name: str) -> bool:
     """A boolean query parameter, in Go's spellings of true."""
     return query.get(name, "").lower() in ("1", "t", "true")
+
+
+_LONGEST_MANAGER = 128
 
 
 def write_options(query: Mapping[str, str], kind: str) -> WriteOptions:
@@ -202,6 +208,9 @@ def write_options(query: Mapping[str, str], kind: str) -> WriteOptions:
     validation = next((each for each in VALIDATIONS if each == text), None)
     if validation is None:
         causes.append(unsupported_value("fieldValidation", f'"{text}"', ("", *VALIDATIONS)))
+    if len(query.get("fieldManager", "").encode()) > _LONGEST_MANAGER:
+        detail = f"Too long: may not be more than {_LONGEST_MANAGER} bytes"
+        causes.append(Cause("FieldValueTooLong", detail, "fieldManager"))
     if causes or validation is None:
         raise invalid("meta.k8s.io", kind, "", causes)
     return WriteOptions(
@@ -230,6 +239,21 @@ def check_match(query: Mapping[str, str]) -> None:
         causes.append(forbidden_value(field, detail))
     if causes:
         raise invalid("meta.k8s.io", "ListOptions", "", causes)
+
+
+def check_initial_events(query: Mapping[str, str], *, watch: bool) -> None:
+    """422 for a `sendInitialEvents` of a list or watch that has no meaning."""
+    field, detail = "resourceVersionMatch", ""
+    if not watch:
+        if "sendInitialEvents" in query:
+            field, detail = "sendInitialEvents", "sendInitialEvents is forbidden for list"
+    elif "sendInitialEvents" in query:
+        if query.get(field) != "NotOlderThan":
+            detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+    elif query.get(field):
+        detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+    if detail:
+        raise invalid("meta.k8s.io", "ListOptions", "", [forbidden_value(field, detail)])
 
 
 def with_warnings(response: web.Response, options: WriteOptions) -> web.Response:

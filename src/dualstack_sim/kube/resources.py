@@ -10,7 +10,7 @@ from aiohttp import web
 from dualstack_sim.kube.deletion import DeleteOptions, delete_options
 from dualstack_sim.kube.kubectl import table, table_form
 from dualstack_sim.kube.objects import StoredObject, encoded
-from dualstack_sim.kube.patches import Patch, patch_types
+from dualstack_sim.kube.patches import APPLY_PATCH, Patch, patch_types
 from dualstack_sim.kube.protobuf import PROTOBUF
 from dualstack_sim.kube.requests import (
     JSON,
@@ -18,6 +18,7 @@ from dualstack_sim.kube.requests import (
     accepted_form,
     accepts_json,
     bool_parameter,
+    check_initial_events,
     check_match,
     int_parameter,
     media_type_of,
@@ -30,6 +31,8 @@ from dualstack_sim.kube.requests import (
 from dualstack_sim.kube.status import (
     bad_request,
     expired,
+    forbidden_value,
+    invalid,
     method_not_allowed,
     not_acceptable,
     success,
@@ -142,6 +145,8 @@ class Resources:
             return await self._watch(http, target)
         form, media_type = accepted_form(http.headers.get("Accept"))
         selects = selection(target, query)
+        if query.get("continue") and query.get("resourceVersion", "0") not in ("", "0"):
+            raise bad_request("specifying resource version is not allowed when using continue")
         self._check_version(query)
         page = self._store.pager.page(
             target.resource,
@@ -154,6 +159,7 @@ class Resources:
 
     def _check_version(self, query: Mapping[str, str]) -> None:
         """Lists show the current state, so only a future version or an exact past version is rejected."""
+        check_initial_events(query, watch=False)
         check_match(query)
         if query.get("continue"):
             return
@@ -184,6 +190,7 @@ class Resources:
         query: Mapping[str, str] = http.query
         if only:
             query = {**query, "fieldSelector": only}
+        check_initial_events(query, watch=True)
         accept = http.headers.get("Accept")
         form, media_type = accepted_form(accept)
         protobuf = media_type == PROTOBUF and (form == "metadata" or not target.resource.custom)
@@ -240,6 +247,9 @@ class Resources:
         media_type, options = media_type_of(http.headers), write_options(http.query, "PatchOptions")
         if media_type not in patch_types(target.resource):
             raise unsupported_patch(target.resource.custom, patch_types(target.resource))
+        if "force" in http.query and media_type != APPLY_PATCH:
+            cause = forbidden_value("force", "may not be specified for non-apply patch")
+            raise invalid("meta.k8s.io", "PatchOptions", "", [cause])
         patch = Patch(media_type, parse_body(await http.read(), media_type))
         match target.subresource:
             case None | "status":

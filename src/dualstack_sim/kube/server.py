@@ -42,8 +42,10 @@ class _Server:
                 return in_protobuf(http, _error_response(error))
             return _error_response(error)
         except web.HTTPException as error:
-            reason = "RequestEntityTooLarge" if error.status == 413 else "BadRequest"
-            return _error_response(StatusError(error.status, reason, error.reason))
+            if error.status == 413:
+                text = f"Request entity too large: limit is {_MAXIMUM_BODY}"
+                return _error_response(StatusError(413, "RequestEntityTooLarge", text))
+            return _error_response(StatusError(error.status, "BadRequest", error.reason))
         except ConnectionError:
             raise
         except Exception:  # noqa: BLE001 - the client needs a response even after a defect

@@ -104,8 +104,10 @@ def unknown_path() -> StatusError:
     return StatusError(404, "NotFound", "the server could not find the requested resource", {})
 
 
-def already_exists(group: str, plural: str, name: str) -> StatusError:
+def already_exists(group: str, plural: str, name: str, *, being_deleted: bool = False) -> StatusError:
     message = f'{_qualified(group, plural)} "{name}" already exists'
+    if being_deleted:
+        message = f"object is being deleted: {message}"
     return StatusError(409, "AlreadyExists", message, _details(name, group, plural))
 
 

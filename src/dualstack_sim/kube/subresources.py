@@ -10,6 +10,7 @@ from dualstack_sim.kube.objects import StoredObject, lookup, replaced
 from dualstack_sim.kube.patches import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Patch, json_patch, merge_patch
 from dualstack_sim.kube.selectors import selector_text
 from dualstack_sim.kube.status import (
+    StatusError,
     bad_request,
     conflict,
     invalid,
@@ -60,6 +61,8 @@ class Scales:
         """Set the replicas from the Scale `body`; 409 if its resourceVersion is not current."""
         stored = self._storage.existing(*target.location)
         paths = _paths(target.resource)
+        if (given := lookup(body, ("metadata", "name"), target.name)) != target.name:
+            raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({target.name})")
         replicas = lookup(body, ("spec", "replicas"), 0)
         if not isinstance(replicas, int) or isinstance(replicas, bool):
             raise bad_request(f"Scale.spec.replicas must be an integer, not {replicas!r}")
@@ -105,7 +108,7 @@ class Subresources:
     def _evict(self, target: Target, pod: StoredObject, body: dict[str, Any], options: WriteOptions) -> dict[str, Any]:
         given = lookup(body, ("metadata", "name"), target.name)
         if given != target.name:
-            raise bad_request(f"name in URL does not match name in Eviction object: {target.name} != {given}")
+            raise bad_request("name in URL does not match name in Eviction object")
         deletion = delete_options(body.get("deleteOptions") or {}, {"dryRun": "All"} if options.dry_run else {})
         self._store.disruption.check_eviction(pod)
         self._store.deletion.delete(target.resource, target.namespace, target.name, deletion)
@@ -114,7 +117,7 @@ class Subresources:
     def _bind(self, target: Target, pod: StoredObject, body: dict[str, Any], options: WriteOptions) -> dict[str, Any]:
         node = lookup(body, ("target", "name"))
         if not isinstance(node, str) or not node:
-            raise bad_request("Binding.target.name: Required value")
+            raise StatusError(500, "", "target.name: Required value")
         spec = pod.manifest.get("spec") or {}
         if spec.get("nodeName"):
             why = f'pod {pod.name} is already assigned to node "{spec["nodeName"]}"'
@@ -166,5 +169,5 @@ def review(resource: ResourceType, body: Any) -> dict[str, Any]:
         "selfsubjectreviews": {"userInfo": _USER},
         "tokenreviews": {"authenticated": True, "user": _USER},
     }
-    status = statuses.get(resource.plural, {"allowed": True, "reason": "the simulated API server has no authorization"})
+    status = statuses.get(resource.plural, {"allowed": True})
     return {**body, "kind": resource.kind, "apiVersion": resource.api_version(), "status": status}

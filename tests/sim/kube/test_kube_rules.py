@@ -75,7 +75,7 @@ def test_a_service_keeps_its_primary_address(store: KubeStore) -> None:
     assert dual["spec"]["clusterIPs"] == ["10.0.0.1", "fd00::1"]
     body = {"spec": {"clusterIP": "10.0.0.2", "clusterIPs": ["10.0.0.2"]}}
     assert message_of(lambda: store.patch(SERVICE, "s", body, "default")) == (
-        'Service "s" is invalid: spec.clusterIPs[0]: Invalid value: []string{"10.0.0.2"}: may not change once set'
+        'Service "s" is invalid: spec.clusterIPs[0]: Invalid value: ["10.0.0.2"]: may not change once set'
     )
 
 
