@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from ipaddress import IPv6Network
 
 from dualstack.gce import Resource
+from dualstack.gce.nats import translates
 from dualstack.gce.resources import last_segment
+from dualstack.kube.masquerading import masquerades
 from dualstack.model.errors import DualstackError
 from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.firewall_order import EVERYWHERE, Policy, Rule, deciding
-from dualstack.preflight.inventory import Inventory
+from dualstack.preflight.inventory import Inventory, Source
 
 ICMP6 = ("58", "icmp6", "icmpv6", "ipv6-icmp")
 """ICMPv6 in a firewall rule (docs/reference/compute-engine.md#firewall-icmpv6)."""
@@ -89,18 +91,26 @@ def firewall_sources(inventory: Inventory) -> Iterator[Problem]:
     "nat-ranges",
     "risk",
     reads=("network", "routers"),
-    fine="every Cloud NAT of the region covers the secondary ranges of its subnets, or there is none",
-    consequence="packets that leave a node with the address of a pod in the new range are not translated",
-    remedy="set the ranges of the NAT to all ranges, or check that pods are masqueraded on their nodes",
+    fine="Cloud NAT translates the pod range as well as the nodes, or does not serve the nodes subnet",
+    consequence="packets that leave a node with the address of a pod in the new range are not translated, so they do "
+    "not reach the internet",
+    remedy="let the NAT translate all ranges of the subnet, or check that every node masquerades its pods",
 )
 def nat_ranges(inventory: Inventory) -> Iterator[Problem]:
-    """NAT may cover primary ranges only (docs/reference/compute-engine.md#nat-ranges)."""
-    for router, nat in _nats(inventory):
-        scope = nat.get("sourceSubnetworkIpRangesToNat") or ""
-        if scope == "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES" or (
-            scope == "LIST_OF_SUBNETWORKS" and _primary_only(nat, inventory.cluster.nodes_subnet)
-        ):
-            yield Problem(f"Cloud NAT {router}/{nat['name']}", "it covers the primary range of the nodes subnet only")
+    """NAT may cover primary ranges or named secondary ranges only (docs/reference/compute-engine.md#nat-ranges)."""
+    cluster = inventory.cluster
+    nats = list(_nats(inventory))
+    if masquerades(_optional(inventory, "daemon sets"), _optional(inventory, "config maps")):
+        raise NotApplicable("packets of pods leave with the address of their node, which masquerades them")
+    if any(translates(nat, cluster.nodes_subnet, cluster.pod_range_name) for _, nat in nats):
+        return
+    for router, nat in nats:
+        if translates(nat, cluster.nodes_subnet):
+            evidence = (
+                f"it translates the primary range of subnet {cluster.nodes_subnet}, and no Cloud NAT translates its "
+                f"secondary range {cluster.pod_range_name}"
+            )
+            yield Problem(f"Cloud NAT {router}/{nat['name']}", evidence)
 
 
 @Check(
@@ -185,12 +195,10 @@ def _nats(inventory: Inventory) -> Iterator[tuple[str, Resource]]:
                 yield str(router["name"]), nat
 
 
-def _primary_only(nat: Resource, subnet: str) -> bool:
-    """Whether the NAT covers the subnet without its secondary ranges."""
-    for entry in nat.get("subnetworks") or ():
-        if last_segment(entry["name"]) == subnet:
-            return set(entry.get("sourceIpRangesToNat") or ("ALL_IP_RANGES",)) == {"PRIMARY_IP_RANGE"}
-    return False
+def _optional(inventory: Inventory, source: Source) -> list[Resource]:
+    """What was read of a source that only makes a finding unnecessary; nothing where it was not read."""
+    answer = inventory.answers.get(source)
+    return answer if isinstance(answer, list) else []
 
 
 def _admits_ipv6(rule: Resource) -> bool:

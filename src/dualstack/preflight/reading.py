@@ -34,7 +34,7 @@ ADDRESS_FIELDS = "items(name,address,prefixLength,purpose,network),nextPageToken
 ROUTER_FIELDS = (
     "items/*/routers(name,region,network,bgp(advertiseMode,advertisedGroups),"
     "bgpPeers(name,advertiseMode,advertisedGroups),"
-    "nats(name,sourceSubnetworkIpRangesToNat,subnetworks)),nextPageToken"
+    "nats(name,type,sourceSubnetworkIpRangesToNat,subnetworks)),nextPageToken"
 )
 STATUS_FIELDS = "result(bestRoutes(destRange),bestRoutesForRouter(destRange))"
 INSTANCE_FIELDS = (

@@ -84,6 +84,7 @@ PREPARED: Mapping[str, Rule] = {
     "compute.routes": every_node_route,
     "compute.aliases": pod_alias_first,
     "compute.subnet": with_pod_range,
+    "compute.nat-ranges": paths.nat_ranges,
     "control-plane.cloud-controller-manager": creates_routes(),
     **_IPV4,
     **COMMON,
@@ -94,6 +95,7 @@ ALIASES: Mapping[str, Rule] = {
     "compute.routes": no_node_route,
     "compute.aliases": pod_alias_first,
     "compute.subnet": subnet_with_pod_range,
+    "compute.nat-ranges": paths.nat_ranges,
     "control-plane.cloud-controller-manager": _FROM_ALIASES,
     **_IPV4,
     **COMMON,
@@ -117,6 +119,7 @@ def dual_stack(*, gardener: bool) -> Mapping[str, Rule]:
         "dns.service" if gardener else "dns.families": dns("PreferDualStack", *DUAL),
         "agents.kube-proxy": addresses.proxy_ranges(*DUAL),
         "compute.egress": paths.egress(*DUAL),
+        "compute.nat-ranges": paths.nat_ranges,
         "policies.families": paths.policy_families,
         **COMMON,
     }

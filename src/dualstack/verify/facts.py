@@ -34,7 +34,7 @@ INTERVAL = 15.0
 """Seconds between two attempts."""
 
 _RULE_FIELDS = "items/*/forwardingRules(IPAddress),nextPageToken"
-_ROUTER_FIELDS = "items/*/routers(name,network,nats),nextPageToken"
+_ROUTER_FIELDS = "items/*/routers(name,network,region,nats),nextPageToken"
 _INSTANCE_FIELDS = "items(name,networkInterfaces),nextPageToken"
 
 

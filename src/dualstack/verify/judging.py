@@ -38,6 +38,7 @@ RISKS = frozenset(
         "compute.quotas",
         "dns.families",
         "compute.egress",
+        "compute.nat-ranges",
         "policies.families",
     }
 )

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
+from dualstack.gce.nats import translates
 from dualstack.gce.resources import last_segment
+from dualstack.kube.masquerading import masquerades
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import Manifest
 from dualstack.verify.checks import MOST
@@ -55,6 +57,24 @@ def egress(*families: str) -> Rule:
         return not wrong, "; ".join(wrong[:MOST]) or good
 
     return rule
+
+
+def nat_ranges(facts: Facts) -> Verdict:
+    """The Cloud NAT of the nodes also translates the secondary range that has the pods' addresses
+    (docs/reference/compute-engine.md#nat-ranges)."""
+    subnet, pods = facts.cluster.nodes_subnet, facts.cluster.pod_range_name
+    nats = _nats(facts)
+    if not any(translates(nat, subnet) for nat in nats):
+        raise NotApplicable("no Cloud NAT serves the nodes")
+    if masquerades(facts.daemon_sets.value, facts.cni_configurations.value):
+        raise NotApplicable("packets of pods leave with the address of their node, which masquerades them")
+    good = any(translates(nat, subnet, pods) for nat in nats)
+    return good, (
+        f"Cloud NAT translates secondary range {pods} of subnet {subnet}"
+        if good
+        else f"no Cloud NAT translates secondary range {pods} of subnet {subnet}: pods that no node masquerades do not "
+        "reach the internet over IPv4; let the NAT translate all ranges of the subnet"
+    )
 
 
 def policy_families(facts: Facts) -> Verdict:
@@ -105,17 +125,19 @@ def _leaves_by_gateway(facts: Facts) -> bool:
 
 
 def _has_nat(facts: Facts) -> bool:
-    """Whether a Cloud NAT of the region serves the nodes subnet."""
-    cluster = facts.cluster
-    for router in facts.routers.value:
-        if last_segment(router.get("network") or "") != cluster.network:
-            continue
-        for nat in router.get("nats") or ():
-            listed = {last_segment(each.get("name") or "") for each in nat.get("subnetworks") or ()}
-            whole = str(nat.get("sourceSubnetworkIpRangesToNat") or "").startswith("ALL_SUBNETWORKS")
-            if whole or cluster.nodes_subnet in listed:
-                return True
-    return False
+    """Whether a Cloud NAT of the region serves the nodes."""
+    return any(translates(nat, facts.cluster.nodes_subnet) for nat in _nats(facts))
+
+
+def _nats(facts: Facts) -> list[Mapping[str, Any]]:
+    """Each Cloud NAT of the network in the region."""
+    place = (facts.cluster.network, facts.cluster.region)
+    return [
+        nat
+        for router in facts.routers.value
+        if (last_segment(router.get("network") or ""), last_segment(router.get("region") or "")) == place
+        for nat in router.get("nats") or ()
+    ]
 
 
 def _blocks(policy: Manifest) -> Iterator[set[str]]:

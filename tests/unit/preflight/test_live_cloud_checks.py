@@ -188,6 +188,7 @@ def nat(scope: str, *ranges: str, name: str = NODES_SUBNET) -> Resource:
     [
         (nat("ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES"), True),
         (nat("LIST_OF_SUBNETWORKS", "PRIMARY_IP_RANGE"), True),
+        (nat("LIST_OF_SUBNETWORKS", "PRIMARY_IP_RANGE", "LIST_OF_SECONDARY_IP_RANGES"), True),
         (nat("LIST_OF_SUBNETWORKS", "ALL_IP_RANGES"), False),
         (nat("LIST_OF_SUBNETWORKS", "PRIMARY_IP_RANGE", name="other"), False),
         (nat("ALL_SUBNETWORKS_ALL_IP_RANGES"), False),
@@ -199,6 +200,29 @@ def test_a_nat_without_secondary_ranges_is_a_risk_and_any_nat_is_a_note(gateway:
     assert problems(inventory, "ipv6-egress") == ["Cloud NAT gw/n: IPv4 connections leave with its addresses"]
     elsewhere = answering("routers", router(name="gw", nats=[gateway], region="https://x/regions/us-east1"))
     assert not problems(elsewhere, "nat-ranges") + problems(elsewhere, "ipv6-egress")
+
+
+def test_a_second_nat_may_translate_the_range_of_the_pods() -> None:
+    primary, pods = nat("LIST_OF_SUBNETWORKS", "PRIMARY_IP_RANGE"), nat("LIST_OF_SUBNETWORKS", "ALL_IP_RANGES")
+    pods["subnetworks"][0] |= {
+        "sourceIpRangesToNat": ["LIST_OF_SECONDARY_IP_RANGES"],
+        "secondaryIpRangeNames": ["ipv4-pod-cidr"],
+    }
+    assert not problems(answering("routers", router(name="gw", nats=[primary, pods])), "nat-ranges")
+    private = primary | {"type": "PRIVATE"}
+    assert not problems(answering("routers", router(name="gw", nats=[private])), "nat-ranges")
+
+
+def test_the_ranges_of_a_nat_do_not_matter_where_nodes_masquerade_their_pods() -> None:
+    inventory = answering("routers", router(name="gw", nats=[nat("ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES")]))
+    cilium = {"metadata": {"name": "cilium-config"}, "data": {"enable-ipv4-masquerade": "true"}}
+    for source, answer in (
+        ("daemon sets", {"metadata": {"name": "ip-masq-agent"}}),
+        ("config maps", cilium),
+    ):
+        masquerading = replace(inventory, answers={**inventory.answers, source: [answer]})
+        (found,) = findings(masquerading, "nat-ranges")
+        assert found.status == "not-applicable"
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,7 @@ def router(**nat: Any) -> dict[str, Any]:
     return {
         "name": "r",
         "network": "x/vpc",
+        "region": "x/regions/europe-west1",
         "nats": [
             {
                 "sourceSubnetworkIpRangesToNat": "LIST_OF_SUBNETWORKS",

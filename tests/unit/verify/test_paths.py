@@ -34,15 +34,17 @@ def test_dns_pods_of_one_family_do_not_serve_a_service_of_both() -> None:
 @pytest.mark.parametrize("state", EVERY)
 def test_a_vm_without_address_or_nat_has_no_way_to_the_internet(state: str) -> None:
     no_nat = replace(facts(state), routers=Reading([router(subnetworks=[{"name": "x/subnetworks/other"}])]))
-    assert not_passed(no_nat, state) == {
+    no_range = {} if state == "routes" else {"compute.nat-ranges": ("not-applicable", "no Cloud NAT serves the nodes")}
+    assert not_passed(no_nat, state) == no_range | {
         "compute.egress": ("risk", "VM n1 has no external IPv4 address, and no Cloud NAT serves its subnet")
     }
-    elsewhere = replace(no_nat, routers=Reading([router() | {"network": "x/other"}]))
-    assert "compute.egress" in not_passed(elsewhere, state)
+    for place in ({"network": "x/other"}, {"region": "x/regions/us-east1"}):
+        elsewhere = replace(no_nat, routers=Reading([router() | place]))
+        assert "compute.egress" in not_passed(elsewhere, state)
     whole = router(sourceSubnetworkIpRangesToNat="ALL_SUBNETWORKS_ALL_IP_RANGES")
     assert not_passed(replace(no_nat, routers=Reading([whole])), state) == {}
     own = replace(no_nat, default_routes=routes("0.0.0.0/0", "::/0", nextHopIp="10.0.0.9"))
-    assert not_passed(own, state) == {}, "an appliance has addresses of its own"
+    assert not_passed(own, state) == no_range, "an appliance has addresses of its own"
 
 
 def test_a_missing_default_route_is_named_by_its_family() -> None:
@@ -75,3 +77,44 @@ def test_an_mtu_above_that_of_the_network_fails(state: str) -> None:
     derived = replace(large, cni_configurations=Reading([calico_config("0")]))
     assert not_passed(derived, state) == {}
     assert not_passed(replace(large, cni_configurations=Reading([])), state)["pods.mtu"][0] == "not-applicable"
+
+
+def nat_of(which: list[str], names: tuple[str, ...] = ()) -> dict[str, Any]:
+    entry = {"name": "x/subnetworks/nodes", "sourceIpRangesToNat": which, "secondaryIpRangeNames": list(names)}
+    return router(sourceSubnetworkIpRangesToNat="LIST_OF_SUBNETWORKS", subnetworks=[entry])
+
+
+@pytest.mark.parametrize("state", EVERY)
+@pytest.mark.parametrize(
+    "gateway",
+    [
+        nat_of(["PRIMARY_IP_RANGE"]),
+        nat_of(["PRIMARY_IP_RANGE", "LIST_OF_SECONDARY_IP_RANGES"], ("other",)),
+        router(sourceSubnetworkIpRangesToNat="ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES"),
+    ],
+)
+def test_a_nat_without_the_range_of_the_pods_is_a_risk_once_they_have_aliases(
+    state: str, gateway: dict[str, Any]
+) -> None:
+    found = not_passed(replace(facts(state), routers=Reading([gateway])), state)
+    if state == "routes":
+        assert found == {}, "no pod has an address in a secondary range"
+        return
+    assert list(found) == ["compute.nat-ranges"]
+    status, evidence = found["compute.nat-ranges"]
+    assert status == "risk"
+    assert "no Cloud NAT translates secondary range ipv4-pod-cidr of subnet nodes" in evidence
+    second = nat_of(["LIST_OF_SECONDARY_IP_RANGES"], ("ipv4-pod-cidr",))
+    assert not_passed(replace(facts(state), routers=Reading([gateway, second])), state) == {}
+
+
+def test_a_node_that_masquerades_its_pods_needs_no_nat_of_their_range() -> None:
+    primary = replace(facts("aliases"), routers=Reading([nat_of(["PRIMARY_IP_RANGE"])]))
+    agent = {"metadata": {"name": "ip-masq-agent"}, "status": primary.daemon_sets.value[0]["status"]}
+    sets = Reading([*primary.daemon_sets.value, agent])
+    assert not_passed(replace(primary, daemon_sets=sets), "aliases") == {
+        "compute.nat-ranges": (
+            "not-applicable",
+            "packets of pods leave with the address of their node, which masquerades them",
+        )
+    }
