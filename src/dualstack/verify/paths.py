@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
+from dualstack.gce import Resource
 from dualstack.gce.nats import translates
 from dualstack.gce.resources import last_segment
 from dualstack.kube.masquerading import masquerades
@@ -129,7 +130,7 @@ def _has_nat(facts: Facts) -> bool:
     return any(translates(nat, facts.cluster.nodes_subnet) for nat in _nats(facts))
 
 
-def _nats(facts: Facts) -> list[Mapping[str, Any]]:
+def _nats(facts: Facts) -> list[Resource]:
     """Each Cloud NAT of the network in the region."""
     place = (facts.cluster.network, facts.cluster.region)
     return [

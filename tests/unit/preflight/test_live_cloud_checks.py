@@ -216,11 +216,11 @@ def test_a_second_nat_may_translate_the_range_of_the_pods() -> None:
 def test_the_ranges_of_a_nat_do_not_matter_where_nodes_masquerade_their_pods() -> None:
     inventory = answering("routers", router(name="gw", nats=[nat("ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES")]))
     cilium = {"metadata": {"name": "cilium-config"}, "data": {"enable-ipv4-masquerade": "true"}}
-    for source, answer in (
-        ("daemon sets", {"metadata": {"name": "ip-masq-agent"}}),
-        ("config maps", cilium),
+    agent = {"metadata": {"name": "ip-masq-agent"}}
+    for masquerading in (
+        replace(inventory, answers={**inventory.answers, "daemon sets": [agent]}),
+        replace(inventory, answers={**inventory.answers, "config maps": [cilium]}),
     ):
-        masquerading = replace(inventory, answers={**inventory.answers, source: [answer]})
         (found,) = findings(masquerading, "nat-ranges")
         assert found.status == "not-applicable"
 
