@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterable
+
 from dualstack.model.events import (
     AnyEvent,
     Notice,
@@ -10,6 +13,22 @@ from dualstack.model.events import (
     PropagationMeasured,
     StrategyChosen,
 )
+
+WIDTH = 80
+"""Columns of text output."""
+
+
+def wrapped(text: str, first: str = "", further: str = "") -> list[str]:
+    """The text in lines of at most `WIDTH` columns where its words allow it, with the indents of the first and the
+    other lines."""
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def bullets(sentences: Iterable[str]) -> list[str]:
+    """The lines of a list below a result."""
+    return [line for each in sentences for line in wrapped(each, "  - ", "    ")]
 
 
 def duration(seconds: float) -> str:

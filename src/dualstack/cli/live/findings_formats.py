@@ -8,9 +8,9 @@ from itertools import groupby
 from xml.etree import ElementTree
 
 from dualstack.cli.live.findings import SEVERITIES, Difference, Report
+from dualstack.cli.words import wrapped
 from dualstack.preflight.finding import Finding, Severity
 
-WIDTH = 80
 MOST_OBJECTS = 10
 """How many objects with the same finding the text forms list; JSON and JUnit have all."""
 
@@ -41,7 +41,7 @@ def as_text(report: Report) -> str:
         lines += ["", title]
         for group in groups:
             lines += _group_lines(group)
-    return "\n".join([*lines, "", *textwrap.wrap(_closed(report), WIDTH)])
+    return "\n".join([*lines, "", *wrapped(_closed(report))])
 
 
 def as_markdown(report: Report) -> str:
@@ -118,12 +118,9 @@ def difference_text(found: Difference) -> str:
     for change in found.changes:
         finding = change.new or change.old
         if finding is not None:
-            lines += textwrap.wrap(
+            lines += wrapped(
                 f"{change.change:<8}{finding.severity:<8} {finding.id}: {finding.object}: {finding.evidence}",
-                WIDTH,
-                subsequent_indent=" " * 17,
-                break_long_words=False,
-                break_on_hyphens=False,
+                further=" " * 17,
             )
     count = found.unchanged
     return "\n".join([*lines, f"{len(found.changes)} changes; {count} open findings are as before."])
@@ -159,22 +156,11 @@ def _group_lines(group: Sequence[Finding]) -> Iterator[str]:
     first = group[0]
     yield f"  {first.id}{' (unknown)' if first.status == 'unknown' else ''}"
     for about in _objects(group):
-        yield from _wrapped(about, "    - ", "      ")
-    yield from _wrapped(f"{first.consequence}.", "    Consequence: ", " " * 6)
-    yield from _wrapped(f"{first.remedy}.", "    Remedy: ", " " * 6)
+        yield from wrapped(about, "    - ", "      ")
+    yield from wrapped(f"{first.consequence}.", "    Consequence: ", " " * 6)
+    yield from wrapped(f"{first.remedy}.", "    Remedy: ", " " * 6)
     for fix in _fixes(group):
         yield from textwrap.indent(fix, " " * 6).splitlines()
-
-
-def _wrapped(text: str, first: str, further: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=further,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def _closed(report: Report) -> str:

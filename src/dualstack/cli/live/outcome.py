@@ -7,7 +7,7 @@ import msgspec
 from dualstack.cli.live.change import Change, StepTime
 from dualstack.cli.live.result import ClusterName, print_result
 from dualstack.cli.node_history import NodeHistory
-from dualstack.cli.words import duration
+from dualstack.cli.words import bullets, duration
 from dualstack.clock import rfc3339
 from dualstack.live.advice import next_steps
 from dualstack.live.state import Standing, standing
@@ -50,7 +50,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
             f"  {self.command}: {self.standing}; {alias}, {self.routes} routes",
             f"  {self.figures()}",
         ]
-        return "\n".join([*lines, *(f"  - {step}" for step in self.next_steps)])
+        return "\n".join([*lines, *bullets(self.next_steps)])
 
 
 async def print_outcome(change: Change, command: str, output: str) -> None:

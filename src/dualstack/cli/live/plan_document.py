@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import msgspec
 
 from dualstack.cli.live.connect import Connected
 from dualstack.cli.live.result import ClusterName
-from dualstack.cli.words import duration
+from dualstack.cli.words import duration, wrapped
 from dualstack.live.disruption import Disruption
 from dualstack.live.moved import PlannedFacts, moved
 from dualstack.live.state import Standing
@@ -19,7 +18,6 @@ from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.forecast import PlannedStep
 
 SCHEMA = "dualstack.plan/v1"
-WIDTH = 80
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -74,7 +72,7 @@ def describe(plan: Plan) -> str:
     ]
     for reason in plan.reasons:
         chosen = f"Strategy {plan.strategy}: " if plan.strategy else ""
-        lines += _wrapped(f"{chosen}{reason}.", "", "  ")
+        lines += wrapped(f"{chosen}{reason}.", "", "  ")
     if not plan.parts and not plan.obstacles:
         lines.append("Nothing is left to be done for the routes.")
     for number, part in enumerate(plan.parts, 1):
@@ -82,7 +80,7 @@ def describe(plan: Plan) -> str:
     if plan.parts:
         lines += ["", *_disruption(plan.disruption)]
     for obstacle in plan.obstacles:
-        lines += ["", *_wrapped(obstacle, "STOPS HERE: ", "  ")]
+        lines += ["", *wrapped(obstacle, "STOPS HERE: ", "  ")]
     return "\n".join(lines)
 
 
@@ -106,21 +104,21 @@ def _part(number: int, part: Part) -> Iterator[str]:
         if step.risk:
             risks.setdefault(step.risk, []).append(step.id)
     for risk, steps in risks.items():
-        yield from _wrapped(f"{', '.join(dict.fromkeys(steps))}: {risk}.", "   Risk of ", "     ")
+        yield from wrapped(f"{', '.join(dict.fromkeys(steps))}: {risk}.", "   Risk of ", "     ")
     for action in part.actions:
-        yield from _wrapped(action, "   - ", "     ")
+        yield from wrapped(action, "   - ", "     ")
     if part.way_back:
-        yield from _wrapped(f"{part.way_back}.", "   Way back: ", "     ")
+        yield from wrapped(f"{part.way_back}.", "   Way back: ", "     ")
     if part.point_of_no_return:
-        yield from _wrapped(f"{part.point_of_no_return}.", "   Point of no return: ", "     ")
+        yield from wrapped(f"{part.point_of_no_return}.", "   Point of no return: ", "     ")
 
 
 def _disruption(found: Disruption) -> Iterator[str]:
     yield "What disturbs workloads: the replacement of the nodes"
-    yield from _wrapped(f"{found.by[0].upper()}{found.by[1:]}.", "   ", "   ")
+    yield from wrapped(f"{found.by[0].upper()}{found.by[1:]}.", "   ", "   ")
     for pool in found.pools:
         zones = ", ".join(pool.zones)
-        yield from _wrapped(
+        yield from wrapped(
             f"pool {pool.name}: {pool.nodes} nodes in {zones}; {pool.surge} at a time, about {duration(pool.seconds)}",
             "   - ",
             "     ",
@@ -130,7 +128,7 @@ def _disruption(found: Disruption) -> Iterator[str]:
     elif found.blocking_budgets:
         names = ", ".join(found.blocking_budgets[:3])
         more = f" and {len(found.blocking_budgets) - 3} more" if len(found.blocking_budgets) > 3 else ""
-        yield from _wrapped(
+        yield from wrapped(
             f"these PodDisruptionBudgets allow no eviction now, so drains wait for them: {names}{more}",
             "   - ",
             "     ",
@@ -139,12 +137,6 @@ def _disruption(found: Disruption) -> Iterator[str]:
         yield f"   - none of {found.budgets} PodDisruptionBudgets blocks evictions now"
     if found.window:
         yield f"   - maintenance window: {found.window}"
-
-
-def _wrapped(text: str, first: str, further: str) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
-    )
 
 
 def save(plan: Plan, path: Path) -> None:

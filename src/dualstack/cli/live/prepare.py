@@ -21,7 +21,7 @@ from dualstack.cli.live.plan_document import refuse_moved
 from dualstack.cli.live.result import ClusterName
 from dualstack.cli.live.traffic import Measuring
 from dualstack.cli.live.trigger import Trigger, trigger_of
-from dualstack.cli.words import duration
+from dualstack.cli.words import duration, wrapped
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.record import PROVEN
 from dualstack.model.errors import ComputeError, GateFailed, Interrupted, InvalidInput, KubeError
@@ -172,7 +172,7 @@ async def check(
         raise PreflightFailed(blockers, _describe)
     for finding in findings:
         if finding.status in ("problem", "unknown"):
-            change.progress.say(f"{finding.severity}: {_describe(finding)}")
+            change.progress.say("\n".join(wrapped(f"{finding.severity}: {_describe(finding)}", further="  ")))
     return inventory
 
 
@@ -187,4 +187,4 @@ def announce(change: Change, facts: CutoverFacts, strategy: Strategy) -> None:
     seconds = estimate(strategy, facts, change.settings)
     change.progress.say(ClusterName.of(change.cluster).describe())
     change.progress.say(f"{len(facts.pod_cidr_of)} nodes, {len(facts.routes)} routes; about {duration(seconds)}.")
-    change.progress.say(f"Steps: {', '.join(dict.fromkeys(steps)) or 'none'}.")
+    change.progress.say("\n".join(wrapped(f"Steps: {', '.join(dict.fromkeys(steps)) or 'none'}.", further="  ")))

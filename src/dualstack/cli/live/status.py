@@ -17,7 +17,7 @@ from dualstack.cli.live.finish import controller_of
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.result import ClusterName, print_result
 from dualstack.cli.live.waiting import REMIND_EVERY
-from dualstack.cli.words import duration
+from dualstack.cli.words import bullets, duration, wrapped
 from dualstack.live.advice import next_steps
 from dualstack.live.lease import DURATION
 from dualstack.live.state import NodeState, Standing, node_states, standing
@@ -91,16 +91,17 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
             *([("time left", f"about {duration(self.time_left)}")] if self.time_left else []),
             *([("UNREACHABLE", ", ".join(self.unreachable[:3]))] if self.unreachable else []),
         ]
-        lines = [self.cluster.describe(), *(f"  {name:<18}{text}" for name, text in rows)]
+        lines = [self.cluster.describe()]
+        lines += [line for name, text in rows for line in wrapped(text, f"  {name:<18}", " " * 20)]
         shown = [node for node in self.nodes if node.problem or node.waits_for]
-        lines += [_node_line(node) for node in shown[:MOST_NODES]]
+        lines += [line for node in shown[:MOST_NODES] for line in wrapped(_node_line(node), "  ", "    ")]
         lines += [f"  ... and {len(shown) - MOST_NODES} more nodes"] if len(shown) > MOST_NODES else []
-        return "\n".join([*lines, *(f"  - {step}" for step in self.next_steps)])
+        return "\n".join([*lines, *bullets(self.next_steps)])
 
 
 def _node_line(node: NodeState) -> str:
     waits = f"waits for {node.waits_for}" if node.waits_for else ""
-    return f"  node {node.name}: {'; '.join(filter(None, (node.path, node.problem, waits)))}"
+    return f"node {node.name}: {'; '.join(filter(None, (node.path, node.problem, waits)))}"
 
 
 def run_status(target: Target, *, watch: bool, wait: Waiting | None, output: str, quiet: bool) -> None:

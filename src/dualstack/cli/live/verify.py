@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import textwrap
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,6 +18,7 @@ from dualstack.cli.live.measured import settings_of, traffic_checks
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.result import ClusterName, print_result
 from dualstack.cli.live.traffic import Measuring
+from dualstack.cli.words import wrapped
 from dualstack.live.checks import cut_over_checks, expected_state
 from dualstack.live.lease import holder_of
 from dualstack.live.state import NodeState, Standing, node_states, standing
@@ -42,7 +42,6 @@ MARKS: dict[CheckStatus, str] = {
 }
 EXIT_STATUS: dict[Result, int] = {"passed": 0, "failed": 10, "unknown": 11, "risk": 12}
 """From `failed` on, from the worst to the least."""
-WIDTH = 80
 PROBLEM_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 """How the keys of the taints begin that Kubernetes sets on a Node that is not fit; others are the owner's."""
 
@@ -70,8 +69,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         lines = [
             self.cluster.describe(),
             f"  {'expected state':<16}{self.expected} (the cut-over stands at: {self.standing})",
-            *(_line(check) for check in self.checks),
-            textwrap.fill(f"{self.cluster.name}: {self.result}; {total}", WIDTH, subsequent_indent="  "),
+            *(line for check in self.checks for line in _lines(check)),
+            *wrapped(f"{self.cluster.name}: {self.result}; {total}", further="  "),
         ]
         return "\n".join(lines)
 
@@ -151,9 +150,8 @@ def owner_taints(facts: Facts) -> frozenset[Taint]:
     return frozenset(taint_of(taint) for taint in taints if not taint["key"].startswith(PROBLEM_TAINTS))
 
 
-def _line(check: Check) -> str:
-    text = f"  {MARKS[check.status]:<8}{check.id}: {check.evidence}"
-    return textwrap.fill(text, WIDTH, subsequent_indent=" " * 12, break_long_words=False, break_on_hyphens=False)
+def _lines(check: Check) -> list[str]:
+    return wrapped(f"{check.id}: {check.evidence}", f"  {MARKS[check.status]:<8}", " " * 12)
 
 
 def worst(checks: Iterable[Check]) -> Result:
