@@ -29,7 +29,7 @@ from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
 from dualstack.plan.steps.decoys import RemoveDecoys
-from dualstack.plan.strategies.back import clean, way_back
+from dualstack.plan.strategies.back import WITHOUT_GATES, clean, way_back
 from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.serve import refusal, serve
 from dualstack.plan.strategies.unmatched import to_routes
@@ -172,7 +172,7 @@ class CutOver:
         if for_good and nothing_deleted(facts) and way.next_transition(facts, self.settings) is not None:
             begun = facts.range_present or facts.subnet.overlap_flag or facts.left_over
             try:
-                await self._run(self._actuator(), way, announce=False)
+                await self._leave(way)
             except DualstackError as error:
                 await self.platform.restore_route_controller()
                 return f"the rollback failed and the cluster stays in its present state: {error}"
@@ -182,6 +182,15 @@ class CutOver:
         if facts.decoys.present:
             await actuator.perform(RemoveDecoys())
         return outcome
+
+    async def _leave(self, way: Strategy) -> None:
+        """Back to routes, all of which are there; at last without the gates, which may fail because of the range."""
+        try:
+            await self._run(self._actuator(), way, announce=False)
+        except GateFailed:
+            if not nothing_deleted(await self.observe()):
+                raise
+            await self._run(self._actuator(), WITHOUT_GATES, announce=False)
 
     async def _serve(self, refused: frozenset[str], *, sacrifice: bool) -> str:
         """Serve unreachable nodes by whichever way the cloud still accepts; the outcome as a clause."""

@@ -20,6 +20,7 @@ from dualstack.plan.strategies import choose
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from tests.support.cluster_facts import at_rest, cidr, node, route
+from tests.support.memory_compute import MemoryCompute
 from tests.support.memory_platform import CLUSTER, NODES, MemoryPlatform
 from tests.support.store_kube import StoreKube
 from tests.unit.cutover.clouds import SUBNET, ZONE, Parts, alias
@@ -115,6 +116,35 @@ async def test_p30_where_aliases_are_refused_every_route_stays_and_no_range_is_l
     assert not parts.compute.resources[SUBNET].get("secondaryIpRanges")
     assert routes(parts) == ROUTES
     assert refused.value.retry_after is None
+
+
+class TooLarge(MemoryPlatform):
+    """A node that reports a network problem as long as any VM has an alias, as above the limits of hybrid subnets."""
+
+    compute: MemoryCompute
+
+    async def members(self) -> tuple[Member, ...]:
+        vms = [vm for path, vm in self.compute.resources.items() if "/instances/" in path]
+        if any(vm["networkInterfaces"][0].get("aliasIpRanges") for vm in vms):
+            problem = {"type": "ClusterNetworkProblem", "status": "True", "reason": "FailedChecks"}
+            ready = {"type": "Ready", "status": "True"}
+            last = dict(self.nodes[NODES[-1]] or {}, status={"conditions": [ready, problem]})
+            return tuple(replace(it, node=last) if it.name == NODES[-1] else it for it in await super().members())
+        return await super().members()
+
+
+async def test_p31_a_network_problem_that_the_range_causes_does_not_keep_the_range() -> None:
+    """The gate of the way back cannot pass while the range is there, and every route is."""
+    platform = TooLarge()
+    parts = Parts(platform=platform)
+    platform.compute = parts.compute
+    with pytest.raises(GateFailed, match="rolled back to routes only"):
+        await cut_over(parts).forward(OVERLAP)
+    assert [parts.aliases(name) for name in NODES] == [[], [], []]
+    assert not parts.compute.resources[SUBNET].get("secondaryIpRanges")
+    assert parts.compute.resources[SUBNET]["allowSubnetCidrRoutesOverlap"] is False
+    assert routes(parts) == ROUTES
+    assert platform.calls == ["stop", "restore"]
 
 
 async def test_a_failure_before_the_first_deletion_is_retried_as_usual() -> None:
