@@ -22,6 +22,7 @@ from lightkube.types import PatchType as LightkubePatchType
 from dualstack.kube.interface import (
     AlreadyExists,
     Conflict,
+    Expired,
     Forbidden,
     Invalid,
     NotFound,
@@ -121,7 +122,7 @@ class LightkubeKube:
         """The changes since `version` in all namespaces: `ADDED`, `MODIFIED` or `DELETED`, and the object.
 
         Ends after `SILENCE` seconds without a change, because a connection that broke silently looks the same. Raises
-        KubeError; a version that is too old is one with code 410.
+        KubeError; Expired for a version that is too old.
         """
         scope = ALL_NS if kind.namespaced else None
         stream = self._client.watch(self._resource(kind), namespace=scope, resource_version=version)
@@ -261,6 +262,8 @@ def refusal_of_status(code: int, reason: str | None, message: str) -> KubeError:
         return Unauthenticated(message)
     if code == 404:
         return NotFound(message)
+    if code == 410:
+        return Expired(message)
     if code == 409:
         return AlreadyExists(message) if reason == "AlreadyExists" else Conflict(message)
     if code == 429 or code >= 500:

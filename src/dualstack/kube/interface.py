@@ -26,6 +26,10 @@ class NotFound(KubeError):
     """404: the object or its resource type does not exist."""
 
 
+class Expired(KubeError):
+    """410: the API server no longer has the changes since that resource version."""
+
+
 class Invalid(KubeError):
     """400, 403, 415 or 422: the API server refused the request."""
 

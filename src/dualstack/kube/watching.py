@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from dualstack.kube.interface import NotFound
+from dualstack.kube.interface import Expired, NotFound
 from dualstack.model.errors import KubeError
 from dualstack.model.kinds import Kind, Manifest
 
@@ -44,13 +44,12 @@ async def follow(
     """Call `handle` for each object and for each change until cancelled; an exception of `handle` is only logged.
 
     Calls `listed` after each complete list, and `failed` after each failed list or watch. A kind that the API does not
-    serve (a missing CRD) is an empty list and a failure until its CRD appears. After a failure, which is logged, the
-    next list yields what the watch missed, deletions included.
+    serve (a missing CRD) is an empty list and a failure until its CRD appears. After a failure, the next list yields
+    what the watch missed, deletions included. Logged are the first of several equal failures, and their end.
     """
     log = structlog.get_logger("dualstack.watch").bind(kind=kind.plural, group=kind.group)
-    time = asyncio.get_running_loop().time
+    failures = _Failures(log)
     known: dict[tuple[str, str], Manifest] | None = None
-    failures = 0
 
     def pass_on(change: str | None, found: Manifest) -> None:
         try:
@@ -59,7 +58,7 @@ async def follow(
             log.exception("defect in a watch handler", object=found["metadata"]["name"])
 
     while True:
-        began = time()
+        failures.begin("list")
         try:
             objects, version = await _snapshot(kube, kind)
             before, known = known, {_key(found): _stub(found) for found in objects}
@@ -75,17 +74,49 @@ async def follow(
                 await asyncio.sleep(MISSING)
                 continue
             listed()
-            async for change, found in kube.watch(kind, version):
+            failures.end()
+            failures.begin("watch")
+            async for change, found in _changes(kube, kind, version):
+                failures.end()
                 known.pop(_key(found), None)
                 if change != "DELETED":
                     known[_key(found)] = _stub(found)
                 pass_on(change, found)
+            failures.end()
         except KubeError as error:
-            failures = 1 if time() - began > LONGEST else failures + 1
-            wait = min(FIRST * 2.0 ** min(failures - 1, 10), LONGEST)
             failed(error)
-            log.warning("watch failed; the objects are listed again", error=str(error), retry_in=wait)
-            await asyncio.sleep(wait)
+            await asyncio.sleep(failures.add(error))
+
+
+class _Failures:
+    """The failures of one kind in a row: when to try again, and what is logged."""
+
+    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+        self._log = log
+        self._action, self._began, self._count = "list", 0.0, 0
+        self._last: tuple[str, str] | None = None
+        """The action that failed at last, and why, until it works again."""
+
+    def begin(self, action: str) -> None:
+        """A list or a watch begins; the time counts from the list."""
+        self._action = action
+        if action == "list":
+            self._began = asyncio.get_running_loop().time()
+
+    def end(self) -> None:
+        """It works."""
+        if self._last is not None and self._last[0] == self._action:
+            self._log.info(f"{self._action} works again")
+            self._last = None
+
+    def add(self, error: KubeError) -> float:
+        """It has failed; seconds until the next list."""
+        lasted = asyncio.get_running_loop().time() - self._began
+        self._count = 1 if lasted > LONGEST else self._count + 1
+        if self._last != (self._action, str(error)):
+            self._log.warning(f"{self._action} failed; retrying", error=str(error))
+        self._last = (self._action, str(error))
+        return min(FIRST * 2.0 ** min(self._count - 1, 10), LONGEST)
 
 
 async def _snapshot(kube: Watched, kind: Kind) -> tuple[list[Manifest], str | None]:
@@ -93,6 +124,15 @@ async def _snapshot(kube: Watched, kind: Kind) -> tuple[list[Manifest], str | No
         return await kube.snapshot(kind)
     except NotFound:
         return [], None
+
+
+async def _changes(kube: Watched, kind: Kind, version: str) -> AsyncIterator[tuple[str, Manifest]]:
+    """Ends also when the API server no longer has the next change, as is usual after a compaction."""
+    try:
+        async for change in kube.watch(kind, version):
+            yield change
+    except Expired:
+        await asyncio.sleep(FIRST)
 
 
 def _key(found: Manifest) -> tuple[str, str]:

@@ -30,7 +30,7 @@ class Health:
     def __init__(self) -> None:
         self._problems: dict[Kind, str] | None = None
         self._beat = time.monotonic()
-        self._refused_since: float | None = None
+        self._refused_since: dict[Kind, float] = {}
         self.leadership: Leadership | None = None
         """None: this process does not wait for others."""
 
@@ -46,13 +46,15 @@ class Health:
 
     def listed(self, kind: Kind) -> None:
         """The kind was listed, and its changes are followed."""
-        self._refused_since = None
+        self._refused_since.pop(kind, None)
         self._note(kind, "")
 
     def failed(self, kind: Kind, error: Exception) -> None:
         """The list or the watch of the kind failed."""
-        refused = isinstance(error, Unauthenticated)
-        self._refused_since = (self._refused_since or time.monotonic()) if refused else None
+        if isinstance(error, Unauthenticated):
+            self._refused_since.setdefault(kind, time.monotonic())
+        else:
+            self._refused_since.pop(kind, None)
         self._note(kind, f"{kind.plural}: {error}")
 
     def unhealthy(self) -> str:
@@ -60,8 +62,9 @@ class Health:
         now = time.monotonic()
         if now - self._beat > STUCK:
             return f"the event loop has not run for {now - self._beat:.0f} s"
-        if self._refused_since is not None and now - self._refused_since > REFUSED:
-            return f"the API server has not accepted the credentials for {now - self._refused_since:.0f} s"
+        refused = now - min(tuple(self._refused_since.values()), default=now)
+        if refused > REFUSED:
+            return f"the API server has not accepted the credentials for {refused:.0f} s"
         return ""
 
     def unready(self) -> str:

@@ -38,6 +38,8 @@ process can take the Lease."""
 ANSWER = 4.0
 """Seconds after which a request for the Lease counts as unanswered."""
 
+UNREAD = "the Lease has not been read yet"
+
 Result = TypeVar("Result")
 
 
@@ -81,7 +83,7 @@ class Leadership:
         """The process that leads, as far as this one knows."""
         self._confirmed: float | None = None
         """When the last renewal that the API confirmed was sent."""
-        self.problem = "the Lease has not been read yet"
+        self.problem = UNREAD
         """Why the Lease could not be read or written at the last time; empty if it could."""
         self._version = ""
         self._turn = asyncio.Lock()
@@ -99,7 +101,7 @@ class Leadership:
             asked = self._clock.now()
             try:
                 lease = await _soon(self._kube.get(LEASE, NAME, self._namespace))
-                self.problem = ""
+                self._note("")
                 spec = (lease or {}).get("spec") or {}
                 holder = str(spec.get("holderIdentity") or "")
                 # The holder's clock may differ, so only what this process has seen counts.
@@ -117,24 +119,23 @@ class Leadership:
             except (AlreadyExists, Conflict, NotFound):
                 pass  # another process was faster
             except KubeError as error:
-                self.problem = f"Lease {self._namespace}/{NAME}: {error}"
-                log.warning("cannot read or take the Lease", lease=f"{self._namespace}/{NAME}", error=str(error))
+                self._note(f"Lease {self._namespace}/{NAME}: {error}", "cannot read or take the Lease")
                 record = ""  # the holder may have renewed it meanwhile
             await self._clock.sleep(RETRY)
 
     async def keep(self) -> None:
         """Renew the Lease until cancelled. LeadershipLost once another process has it."""
-        log = structlog.get_logger("dualstack")
         while True:
             await self._clock.sleep(RENEWAL)
             try:
                 await self._renew(self._confirmed)
-                self.problem = ""
+                self._note("")
             except LeadershipLost:
                 raise
             except DualstackError as error:
-                self.problem = f"Lease {self._namespace}/{NAME}: {error}"
-                log.warning("cannot renew the Lease; nothing is changed meanwhile", error=str(error))
+                self._note(
+                    f"Lease {self._namespace}/{NAME}: {error}", "cannot renew the Lease; nothing is changed meanwhile"
+                )
 
     async def confirm(self) -> None:
         """Return if this process may change something now. Before every request that changes something.
@@ -195,6 +196,15 @@ class Leadership:
         body = {"metadata": {"resourceVersion": version}, "spec": spec}
         written = await _soon(self._kube.patch(LEASE, NAME, body, self._namespace))
         self._version = written["metadata"]["resourceVersion"]
+
+    def _note(self, problem: str, meaning: str = "") -> None:
+        """Log the first of several equal problems, and their end."""
+        log = structlog.get_logger("dualstack")
+        if problem and problem != self.problem:
+            log.warning(meaning, error=problem)
+        elif not problem and self.problem not in ("", UNREAD):
+            log.info("the Lease is answered again", lease=f"{self._namespace}/{NAME}")
+        self.problem = problem
 
     def _lost(self) -> str:
         taken = f"{self.leader or 'another process'} has taken Lease {self._namespace}/{NAME}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 from tests.support.loopback import connection, on_loopback
 
 from dualstack.kube import client, watching
@@ -168,6 +169,28 @@ async def test_a_refused_list_is_repeated(api: Api) -> None:
     api.start()
     assert await api.changes(1) == [(None, "a")]
     assert api.lists == 4
+
+
+async def test_p11_equal_failures_are_logged_once_and_so_is_their_end(api: Api) -> None:
+    api.forbidden = 5
+    api.put("a", "1")
+    with capture_logs() as lines:
+        api.start()
+        await api.changes(1)
+        await api.watch()
+    assert [line["event"] for line in lines] == ["list failed; retrying", "list works again"]
+    assert api.failures.qsize() == 5
+
+
+async def test_x4_a_compacted_history_is_no_failure(api: Api) -> None:
+    api.put("a", "1")
+    with capture_logs() as lines:
+        api.start()
+        (await api.watch()).put_nowait(GONE)
+        await api.watch()
+    assert api.lists == 2
+    assert api.failures.empty()
+    assert lines == []
 
 
 async def test_a_defect_in_the_handler_does_not_end_the_watch(api: Api) -> None:

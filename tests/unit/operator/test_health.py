@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dualstack.gardener.model.kinds import INFRASTRUCTURE
+from dualstack.gardener.model.kinds import INFRASTRUCTURE, SHOOT
 from dualstack.kube.interface import Unauthenticated, Unavailable
 from dualstack.operator import health as health_module
 from dualstack.operator.health import Health
@@ -48,6 +48,23 @@ def test_p12_refused_credentials_are_not_ready_and_after_a_while_not_alive(monke
     assert health.unhealthy() == "the API server has not accepted the credentials for 301 s"
     health.failed(INFRASTRUCTURE, Unavailable("down"))
     assert (health.unready(), health.unhealthy()) == ("infrastructures: down", "")
+
+
+def test_p12_the_credentials_of_one_api_server_are_refused_although_another_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("dualstack.operator.health.time.monotonic", lambda: now)
+    health = Health()
+    health.expect([INFRASTRUCTURE, SHOOT])
+    health.failed(INFRASTRUCTURE, Unauthenticated("Unauthorized"))
+    now += health_module.REFUSED + 1
+    health._beat = now
+    health.failed(SHOOT, Unavailable("down"))
+    health.listed(SHOOT)
+    assert health.unhealthy() == "the API server has not accepted the credentials for 301 s"
+    health.listed(INFRASTRUCTURE)
+    assert health.unhealthy() == ""
 
 
 async def test_x6_a_process_that_stands_by_is_ready_and_says_so() -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from dualstack.kube.interface import Unavailable
 from dualstack.model.kinds import LEASE, NAMESPACE, Kind, Manifest
@@ -137,15 +138,18 @@ def test_x6_while_the_api_is_down_nothing_changes_and_the_leader_stays(loop: Vir
         first = world.process("a")
         await first.acquire()
         keeping = asyncio.create_task(first.keep())
-        world.api.down = True
-        await world.clock.sleep(FENCE + RENEWAL)
-        with pytest.raises(Unavailable):
-            await first.confirm()
-        assert "down" in first.problem
-        world.api.down = False
-        await world.clock.sleep(RENEWAL + 0.1)
+        with capture_logs() as lines:
+            world.api.down = True
+            await world.clock.sleep(FENCE + RENEWAL)
+            with pytest.raises(Unavailable):
+                await first.confirm()
+            assert "down" in first.problem
+            world.api.down = False
+            await world.clock.sleep(RENEWAL + 0.1)
         await first.confirm()
         assert first.problem == ""
+        logged = [line["event"] for line in lines]
+        assert logged == ["cannot renew the Lease; nothing is changed meanwhile", "the Lease is answered again"]
         await _stop(keeping)
 
     loop.run_until_complete(story())
