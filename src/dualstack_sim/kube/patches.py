@@ -1,21 +1,19 @@
 """The patch types of the Kubernetes API, except server-side apply. No function changes the tree that it patches.
 
-Strategic merge patch merges lists by key, for built-in types only. Which lists merge and which are replaced as a whole
-follows the `patchStrategy` and `patchMergeKey` tags of the upstream API types. A field without an entry here merges as
-upstream merges it without tags: objects by field, lists as a whole (`taints`, `tolerations`, `clusterIPs`).
-Directives: `$patch: delete|replace|merge`, `$retainKeys`, `$deleteFromPrimitiveList/<field>` and
-`$setElementOrder/<field>`.
+Strategic merge patch merges lists by key (`dualstack_sim.kube.merging`), for built-in types only. Directives:
+`$patch: delete|replace|merge`, `$retainKeys`, `$deleteFromPrimitiveList/<field>` and `$setElementOrder/<field>`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jsonpatch
 from jsonpointer import JsonPointer, JsonPointerException
 
+from dualstack_sim.kube.merging import BUILT_IN, DEFAULT, MergeSchema
 from dualstack_sim.kube.objects import copied
 from dualstack_sim.kube.status import bad_request, unprocessable
 from dualstack_sim.kube.types import ResourceType
@@ -41,96 +39,12 @@ def patch_types(resource: ResourceType) -> tuple[str, ...]:
     return (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
 
-@dataclass(frozen=True, slots=True)
-class MergeSchema:
-    """How one field merges.
-
-    `key`: a list of objects that merges by this field. `values`: a list of scalars that merges as a set.
-    `replace`: an object that is replaced as a whole.
-    """
-
-    fields: Mapping[str, MergeSchema] = field(default_factory=dict)
-    key: str | None = None
-    values: bool = False
-    replace: bool = False
-
-    def child(self, name: str) -> MergeSchema:
-        return self.fields.get(name, PLAIN)
-
-
-PLAIN = MergeSchema()
-_SET = MergeSchema(values=True)
-
-
-def _by(key: str, **fields: MergeSchema) -> MergeSchema:
-    return MergeSchema(fields=fields, key=key)
-
-
-_METADATA = MergeSchema({"ownerReferences": _by("uid"), "finalizers": _SET})
-_CONDITIONS = _by("type")
-_CONTAINERS = _by(
-    "name",
-    env=_by("name"),
-    ports=_by("containerPort"),
-    volumeMounts=_by("mountPath"),
-    volumeDevices=_by("devicePath"),
-)
-_POD_SPEC = MergeSchema(
-    {
-        "containers": _CONTAINERS,
-        "initContainers": _CONTAINERS,
-        "ephemeralContainers": _CONTAINERS,
-        "volumes": _by("name"),
-        "imagePullSecrets": _by("name"),
-        "hostAliases": _by("ip"),
-        "topologySpreadConstraints": _by("topologyKey"),
-        "schedulingGates": _by("name"),
-        "resourceClaims": _by("name"),
-    }
-)
-_TEMPLATE = MergeSchema({"metadata": _METADATA, "spec": _POD_SPEC})
-_STATUS_WITH_CONDITIONS = MergeSchema({"conditions": _CONDITIONS})
-
-
-def _object(spec: MergeSchema = PLAIN, status: MergeSchema = PLAIN, **fields: MergeSchema) -> MergeSchema:
-    return MergeSchema({"metadata": _METADATA, "spec": spec, "status": status, **fields})
-
-
-_WORKLOAD = _object(MergeSchema({"template": _TEMPLATE}), _STATUS_WITH_CONDITIONS)
-
-_SCHEMAS: dict[tuple[str, str], MergeSchema] = {
-    ("", "nodes"): _object(
-        MergeSchema({"podCIDRs": _SET}), MergeSchema({"conditions": _CONDITIONS, "addresses": _by("type")})
-    ),
-    ("", "pods"): _object(
-        _POD_SPEC, MergeSchema({"conditions": _CONDITIONS, "podIPs": _by("ip"), "hostIPs": _by("ip")})
-    ),
-    ("", "services"): _object(MergeSchema({"ports": _by("port")}), _STATUS_WITH_CONDITIONS),
-    ("", "namespaces"): _object(status=_STATUS_WITH_CONDITIONS),
-    ("", "serviceaccounts"): _object(secrets=_by("name")),
-    ("", "persistentvolumeclaims"): _object(status=_STATUS_WITH_CONDITIONS),
-    ("", "replicationcontrollers"): _WORKLOAD,
-    ("apps", "deployments"): _WORKLOAD,
-    ("apps", "replicasets"): _WORKLOAD,
-    ("apps", "daemonsets"): _WORKLOAD,
-    ("apps", "statefulsets"): _WORKLOAD,
-    ("batch", "jobs"): _WORKLOAD,
-    ("batch", "cronjobs"): _object(MergeSchema({"jobTemplate": _object(MergeSchema({"template": _TEMPLATE}))})),
-    ("policy", "poddisruptionbudgets"): _object(
-        MergeSchema({"selector": MergeSchema(replace=True)}), _STATUS_WITH_CONDITIONS
-    ),
-    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): _object(webhooks=_by("name")),
-    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): _object(webhooks=_by("name")),
-}
-_DEFAULT = _object()
-
-
 def merge_schema(resource: ResourceType) -> MergeSchema:
     """How objects of `resource` merge; those of a custom type as its schema says."""
     structure = resource.structures.get(resource.versions[0])
     if structure is None:
-        return _SCHEMAS.get(resource.key, _DEFAULT)
-    return MergeSchema({**structure.merging.fields, **_DEFAULT.fields, **_own(structure.merging)})
+        return BUILT_IN.get(resource.key, DEFAULT)
+    return MergeSchema({**structure.merging.fields, **DEFAULT.fields, **_own(structure.merging)})
 
 
 def _own(merging: MergeSchema) -> dict[str, MergeSchema]:

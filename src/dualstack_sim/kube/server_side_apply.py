@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from dualstack_sim.kube.merging import MergeSchema
 from dualstack_sim.kube.objects import lookup
-from dualstack_sim.kube.patches import MergeSchema
 from dualstack_sim.kube.status import Cause, apply_conflict
 
 Path = tuple[str, ...]

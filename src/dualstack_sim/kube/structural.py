@@ -13,8 +13,8 @@ from typing import Any
 
 import jsonschema
 
+from dualstack_sim.kube.merging import PLAIN, MergeSchema
 from dualstack_sim.kube.objects import copied, encoded
-from dualstack_sim.kube.patches import PLAIN, MergeSchema
 from dualstack_sim.kube.status import Cause, invalid_value, required_value, unsupported_value
 
 Tree = dict[str, Any]

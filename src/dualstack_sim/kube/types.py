@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from dualstack.model.kinds import Kind
-
-if TYPE_CHECKING:
-    from dualstack_sim.kube.structural import Structure
+from dualstack_sim.kube.structural import Structure
 
 TypeKey = tuple[str, str]
 """Group and plural name, which identify a type in all its versions."""
