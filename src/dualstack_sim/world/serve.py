@@ -153,13 +153,13 @@ class _World:
         )
         refuse_impossible(rules, self._compute.methods)
         self._control = create_control(self._clock, self._fabric, self._compute, self._faults)
-        for part in platform.controls:
-            part.add_routes(self._control.router)
 
     async def serve(self, stack: AsyncExitStack) -> None:
         """Build the cluster, and answer requests to all endpoints until `stack` closes."""
         applications = await self._kubernetes(stack)
         self._faults.begin_with(self._compute.begin_with)
+        for part in self._platform.controls:  # known once it is built
+            part.add_routes(self._control.router)
         applications |= {"compute": create_compute_app(self._compute), "control": self._control}
         for name, application in applications.items():
             await start_site(application, self._listeners[name], stack)
