@@ -174,7 +174,8 @@ def test_a_mirror_pod_that_is_deleted_comes_back(world: Client) -> None:
     path = "/api/v1/namespaces/kube-system/pods/kube-scheduler-bar-control-plane"
     before = world.kube(path)["metadata"]["uid"]
     world.kube(path, "DELETE")
-    world.eventually(lambda: any(pod["metadata"]["uid"] != before for pod in world.pods_of("kube-scheduler")))
+    listed = "/api/v1/namespaces/kube-system/pods?labelSelector=component%3Dkube-scheduler"
+    world.eventually(lambda: any(pod["metadata"]["uid"] != before for pod in world.kube(listed)["items"]))
 
 
 @pytest.mark.slow
