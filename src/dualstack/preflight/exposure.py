@@ -162,14 +162,14 @@ def _problem(inventory: Inventory, rule: Rule, shown: str) -> Problem:
             fix = f"gcloud compute firewall-rules describe {rule.name} --project {project}"
             return Problem(f"firewall rule {rule.name}", f"it {shown}", fix=fix)
         case Policy(name, "HIERARCHY"):
-            fix = f"gcloud compute firewall-policies rules describe {rule.number} --firewall-policy {name} "
-            fix, kind = f"{fix}--organization ORGANIZATION", "hierarchical firewall policy"
-        case Policy(name, type_):
-            place = "--global-firewall-policy"
-            if type_.endswith("REGIONAL"):
-                place = f"--firewall-policy-region {inventory.cluster.region}"
-            fix = f"gcloud compute network-firewall-policies rules describe {rule.number} --firewall-policy {name} "
-            fix, kind = f"{fix}{place} --project {project}", "firewall policy"
+            kind, command, place = "hierarchical firewall policy", "firewall-policies", "--organization ORGANIZATION"
+        case Policy(name, "NETWORK_REGIONAL"):
+            kind, command = "firewall policy", "network-firewall-policies"
+            place = f"--firewall-policy-region {inventory.cluster.region} --project {project}"
+        case Policy(name, _):
+            kind, command = "firewall policy", "network-firewall-policies"
+            place = f"--global-firewall-policy --project {project}"
+    fix = f"gcloud compute {command} rules describe {rule.number} --firewall-policy {name} {place}"
     return Problem(f"{kind} {name}", f"its rule {rule.number} {shown}", fix=fix)
 
 
