@@ -11,6 +11,8 @@ GO := tests/contract/go
 GO_CLIENT := $(GO)/build/contract
 HELM := tests/deploy/go/build/helm
 LAYOUT := src/dualstack_sim/kube/protobuf.json
+# Processes share compiled modules, also where the environment forbids to write them.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help rehearse rehearse-large test test-clients test-slow test-kube storm crash mutants lint bench protobuf deploy clean
@@ -67,6 +69,7 @@ deploy: $(STAMP) $(HELM)  ## generate the files of deploy/ from the code and the
 
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) $(NODE)/node_modules $(GO)/build tests/deploy/go/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json
 	npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund

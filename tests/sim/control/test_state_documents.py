@@ -9,7 +9,19 @@ import pytest
 from dualstack_sim.compute.api.errors import ApiError
 from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.compute.project.snapshot import digest
-from tests.sim.compute.cloud import NODES, POD_RANGE, REGION, ZONE, Cloud, Json, Setting, instance, make, running
+from tests.sim.compute.cloud import (
+    NODES,
+    POD_RANGE,
+    REGION,
+    ZONE,
+    Cloud,
+    HandClock,
+    Json,
+    Setting,
+    instance,
+    make,
+    running,
+)
 
 NIC = f"{ZONE}/instances/vm0/updateNetworkInterface"
 
@@ -102,14 +114,12 @@ async def test_a_pending_prefix_is_still_assigned() -> None:
         await cloud.patch_nodes(stackType="IPV4_IPV6", ipv6AccessType="EXTERNAL")
         state = cloud.compute.dump()
         assert "externalIpv6Prefix" not in await cloud.get(NODES)
-    async with running() as again:
+    async with running(Setting(by_hand=True)) as again:
+        assert isinstance(again.clock, HandClock)
         again.compute.load(state)
         assert again.compute.dump() == state
-        for _ in range(100):
-            if "externalIpv6Prefix" in await again.get(NODES):
-                return
-            await again.clock.sleep(1.0)
-        pytest.fail("no prefix was assigned")
+        again.clock.advance(100.0)
+        assert "externalIpv6Prefix" in await again.get(NODES)
 
 
 def without(part: Json, *path: str) -> Json:
