@@ -1,13 +1,13 @@
-"""The golden migration on a real kube-apiserver, with kube-controller-manager's controllers, in both landscapes.
+"""The golden migration on a real kube-apiserver in both landscapes, with the roles of the manifests alone.
 
-Beside Gardener, the operator and its client of the shoot are ServiceAccounts with the roles of the manifests alone
-(docs/install.md#rights).
+The operator and, beside Gardener, its client of the shoot are ServiceAccounts (docs/install.md#rights).
 """
 
 from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,66 +16,98 @@ import pytest
 from dualstack.cli.rehearsal import run
 from dualstack.cli.rehearsal.processes import operator_arguments
 from dualstack.cli.rehearsal.world import WorldAddress
-from dualstack.cli.rehearse import rehearse as rehearse_command
+from dualstack.cli.rehearse import rehearse
 from dualstack.gardener.model.names import SHOOT_ACCESS
 from dualstack.kube.connection import find_connection
-from dualstack.operator.rights import HOME, SEED, SHOOT
+from dualstack.operator.rights import GARDEN, HOME, SEED, SHOOT
 from dualstack_sim.world.kubeconfig import kubeconfig
 from tests.kube.cluster import Cluster
 from tests.kube.conftest import SERVICES
 from tests.kube.ranges import RangeFollower
-from tests.kube.rehearsals import EXAMPLE, NAMESPACE, SPEED, failures, rehearse
+from tests.kube.rehearsals import EXAMPLE, NAMESPACE, SPEED, failures
 from tests.kube.roles import OPERATOR, SHOOT_USER, Account
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(1200)]
 
+Install = Callable[[str], Path]
+"""Installs the roles, once the world is built, for a server at this URL; returns the operator's kubeconfig."""
 
-def test_x7_the_example_migrates_on_a_real_api_server_without_loss(cluster: Cluster) -> None:
-    succeeded(cluster, rehearse(cluster))
+
+@pytest.fixture
+def migrate(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., None]:
+    """Rehearse the example with an operator that has its own kubeconfig.
+
+    Fails unless every check passes and the API server was restarted with both service ranges.
+    """
+
+    def migrated(install: Install, *options: str) -> None:
+        def arguments(address: WorldAddress, *given: Any) -> list[str]:
+            file = install(find_connection(address.seed_kubeconfig).cluster.server)
+            own = (f"--kubeconfig={file}", f"--garden-kubeconfig={file}")
+            taken = ("--kubeconfig=", "--garden-kubeconfig=")
+            return [each for each in operator_arguments(address, *given) if not each.startswith(taken)] + list(own)
+
+        monkeypatch.setattr(run, "operator_arguments", arguments)
+        server = [f"--kubernetes={cluster.url}", f"--kubernetes-kubeconfig={cluster.kubeconfig}"]
+        words = [str(EXAMPLE), "--output=json", f"--speed={SPEED}", *server, *options]
+        with RangeFollower(cluster, NAMESPACE), pytest.raises(SystemExit):
+            rehearse.main(words, standalone_mode=False)
+        result: dict[str, Any] = json.loads(capfd.readouterr().out)
+        assert (result["result"], result["reason"]) == ("succeeded", None), failures(result)
+        assert cluster.ranges[0] == SERVICES
+        assert len(cluster.ranges) == 2
+        service = cluster.get("/api/v1/namespaces/kube-system/services/kube-dns")
+        assert service is not None
+        assert service["spec"]["ipFamilies"] == ["IPv4", "IPv6"]
+
+    return migrated
 
 
 def test_x6_the_example_migrates_beside_gardener_with_the_roles_of_seed_and_shoot_alone(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+    cluster: Cluster, migrate: Callable[..., None], tmp_path: Path
 ) -> None:
     """Given one ServiceAccount in the seed and one in the shoot, when the Infrastructure controller migrates the
-    example beside gardenlet, then no verb is missing, and every rule that is not rare is used."""
+    example beside gardenlet, then nothing is refused, and every rule that is not rare is used."""
     accounts: list[Account] = []
 
-    def arguments(address: WorldAddress, *given: Any) -> list[str]:
-        """Of an operator with kubeconfigs of its own: the roles are installed once the world is built."""
-        url = find_connection(address.seed_kubeconfig).cluster.server
+    def install(url: str) -> Path:
         seed = Account.install(cluster, "gardener", OPERATOR)
         shoot = Account.install(cluster, "gardener-shoot", SHOOT_USER)
         accounts.extend((seed, shoot))
-        content = base64.b64encode(kubeconfig(url, shoot.token()).encode()).decode()
-        secret = {"metadata": {"name": SHOOT_ACCESS}, "data": {"kubeconfig": content}}
-        status, answer = cluster.request("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", secret)
-        assert status == 201, answer
-        file = tmp_path / "operator.kubeconfig"
-        file.write_text(kubeconfig(url, seed.token()))
-        files = ("kubeconfig", "garden-kubeconfig")
-        kept = [word for word in operator_arguments(address, *given) if word.partition("=")[0].strip("-") not in files]
-        return [*kept, *(f"--{name}={file}" for name in files)]
+        return with_access(cluster, tmp_path, url, seed, shoot)
 
-    monkeypatch.setattr(run, "operator_arguments", arguments)
-    words = [str(EXAMPLE), "--output=json", f"--speed={SPEED}", "--landscape=gardener", "--infrastructure=dualstack"]
-    server = [f"--kubernetes={cluster.url}", f"--kubernetes-kubeconfig={cluster.kubeconfig}"]
-    with RangeFollower(cluster, NAMESPACE), pytest.raises(SystemExit):
-        rehearse_command.main([*words, *server], standalone_mode=False)
-    succeeded(cluster, json.loads(capfd.readouterr().out))
+    migrate(install, "--landscape=gardener", "--infrastructure=dualstack")
     seed, shoot = accounts
     seed.judge("gardener", (SEED, HOME))
     shoot.judge("gardener", (SHOOT,))
 
 
-def succeeded(cluster: Cluster, result: dict[str, Any]) -> None:
-    """Fails unless every check has passed and the API server was restarted with both service ranges."""
-    assert (result["result"], result["reason"]) == ("succeeded", None), failures(result)
-    assert cluster.ranges[0] == SERVICES
-    assert len(cluster.ranges) == 2
-    service = cluster.get("/api/v1/namespaces/kube-system/services/kube-dns")
-    assert service is not None
-    assert service["spec"]["ipFamilies"] == ["IPv4", "IPv6"]
+def test_x6_x7_the_example_migrates_without_gardener_with_the_roles_of_the_manifest_alone(
+    cluster: Cluster, migrate: Callable[..., None], tmp_path: Path
+) -> None:
+    """Given one ServiceAccount with the roles of all three API servers, when all five controllers migrate the example,
+    then nothing is refused, and every rule that is not rare is used."""
+    accounts: list[Account] = []
+
+    def install(url: str) -> Path:
+        accounts.append(Account.install(cluster, "standalone", OPERATOR))
+        return with_access(cluster, tmp_path, url, accounts[0], accounts[0])
+
+    migrate(install)
+    accounts[0].judge("standalone", (GARDEN, SEED, SHOOT, HOME))
+
+
+def with_access(cluster: Cluster, folder: Path, url: str, seed: Account, shoot: Account) -> Path:
+    """Create the Secret with access to the shoot; returns the operator's kubeconfig."""
+    content = base64.b64encode(kubeconfig(url, shoot.token()).encode()).decode()
+    secret = {"metadata": {"name": SHOOT_ACCESS}, "data": {"kubeconfig": content}}
+    status, answer = cluster.request("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", secret)
+    assert status == 201, answer
+    file = folder / "operator.kubeconfig"
+    file.write_text(kubeconfig(url, seed.token()))
+    return file
 
 
 def test_x6_the_audit_log_shows_a_missing_verb_and_an_unused_one(cluster: Cluster) -> None:
