@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -75,7 +77,10 @@ class Program:
 
 
 class Cluster:
-    """The three programs. `start` and `stop` them; `restart_api` takes other service ranges."""
+    """The three programs. `start` and `stop` them; `restart_api` takes other service ranges.
+
+    turn: held while a program is down or paused, so that two threads do not restart one at a time.
+    """
 
     def __init__(self, programs: Path, folder: Path) -> None:
         self.folder = folder
@@ -83,6 +88,7 @@ class Cluster:
         etcd, peer, port = _free_ports(3)
         self.url = f"https://127.0.0.1:{port}"
         self.ranges: tuple[str, ...] = ()
+        self.turn = threading.RLock()
         self.audit_log = folder / "audit.jsonl"
         (folder / "tokens.csv").write_text(f'{ADMINISTRATOR},administrator,administrator,"system:masters"\n')
         (folder / "audit.yaml").write_text(
@@ -115,6 +121,39 @@ class Cluster:
         self.api.command = [*self._api_command, f"--service-cluster-ip-range={','.join(self.ranges)}"]
         self.api.start()
         until(self.is_ready, self.api)
+
+    def restart_api(self, *ranges: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Kill kube-apiserver with SIGKILL, do something, and start it, with other service ranges if they are given."""
+        with self.turn:
+            self.api.kill()
+            meanwhile()
+            self.start_api(*ranges)
+
+    def restart_etcd(self) -> None:
+        """Kill etcd with SIGKILL, and start it; returns when the API server is ready again."""
+        with self.turn:
+            self.etcd.kill()
+            self.etcd.start()
+            until(self.is_ready, self.api)
+
+    def pause(self, program: Program, seconds: float) -> None:
+        """Stop a program with SIGSTOP for so long: its connections stay open, and nothing answers."""
+        with self.turn:
+            program.send(signal.SIGSTOP)
+            time.sleep(seconds)
+            program.send(signal.SIGCONT)
+            until(self.is_ready, self.api)
+
+    def compact(self) -> None:
+        """Discard all old versions in etcd: a watch that continues from one is refused once no server caches it."""
+        start = base64.b64encode(b"/").decode()
+        revision = self._ask_etcd("range", {"key": start, "limit": 1})["header"]["revision"]
+        self._ask_etcd("compaction", {"revision": revision, "physical": True})
+
+    def _ask_etcd(self, method: str, body: Any) -> Any:
+        request = urllib.request.Request(f"{self.etcd_url}/v3/kv/{method}", json.dumps(body).encode())  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 (loopback)
+            return json.load(answer)
 
     def stop(self) -> None:
         """Stop all, in the opposite order."""

@@ -35,12 +35,15 @@ class RangeFollower:
 
     def _run(self) -> None:
         while not self._end.wait(_EVERY):
-            try:
-                found = self._cluster.get(self._path)
-            except OSError:  # it is down: a test has stopped it
-                continue
-            ranges = tuple(str(each) for each in ranges_of(found["spec"]["template"]["spec"])) if found else ()
-            if ranges and ranges != self._cluster.ranges:
-                self._cluster.api.kill()
-                self._cluster.start_api(*ranges)
-                self.restarts.append(ranges)
+            with self._cluster.turn:
+                self._follow()
+
+    def _follow(self) -> None:
+        try:
+            found = self._cluster.get(self._path)
+        except OSError:  # it does not answer: a test has stopped it
+            return
+        ranges = tuple(str(each) for each in ranges_of(found["spec"]["template"]["spec"])) if found else ()
+        if ranges and ranges != self._cluster.ranges:
+            self._cluster.restart_api(*ranges)
+            self.restarts.append(ranges)
