@@ -2,7 +2,7 @@
 
 A cut-over reads Compute itself. Everything that depends on how the cluster is managed goes through a `Platform`: which
 machines belong to it, where saved routes and notes are kept, and how its route controller is stopped and restored.
-`dualstack.gardener.platform` is Gardener's implementation.
+`dualstack.gardener.platform` implements it for Gardener, `dualstack.live.platform` for any running cluster.
 """
 
 from __future__ import annotations

@@ -70,7 +70,8 @@ class DeleteRoutes(Transition):
 
     - it is provably the cluster's: only such routes are in `facts.routes` (`dualstack.cutover.route_ownership`)
     - it is in the saved list, read back (below)
-    - with `alias_first`: its VM holds the alias, and cloud-controller-manager is stopped (below)
+    - with `alias_first`: its VM holds the alias, unless it leads to no VM of the cluster, and cloud-controller-manager
+      is stopped (below)
     - no invariant of the strategy breaks (`dualstack.plan.invariants`)
     - in `overlap`: the barrier and the gates before it are passed (`dualstack.plan.strategies.overlap`)
     - no change of direction is requested at the last moment (`dualstack.cutover.actuator`)
