@@ -133,7 +133,7 @@ def shown(part: Any, path: Path) -> Any:
     return part
 
 
-def furnish(compute: Compute) -> None:
+def create_resources(compute: Compute) -> None:
     """The world of the refusals, and what a load balancer refers to."""
     populate(compute)
     compute.place("instanceGroups", f"zones/{ZONE}", {"name": "kept"})
@@ -154,7 +154,7 @@ async def accepted(compute: Compute, collection: str, scope: str, body: Json) ->
 async def test_accepted_fields_are_kept(collection: str) -> None:
     schema, scope, needed = NEEDED[collection]
     compute, _, _ = make(SETTING)
-    furnish(compute)
+    create_resources(compute)
     before = compute.dump()
     dropped, kept = set(), 0
     for path, value in leaves({"$ref": schema}):
@@ -179,7 +179,7 @@ async def test_accepted_changes_take_effect(method: str) -> None:
     collection, _, verb = method.partition(".")
     schema, scope, needed = NEEDED[collection]
     compute, _, _ = make(SETTING)
-    furnish(compute)
+    create_resources(compute)
     old = compute.place(collection, scope, {"name": "new", **needed})
     before = compute.dump()
     ignored, changed = set(), 0

@@ -33,7 +33,7 @@ _VERSION = ContextVar("version", default="v1")
 """The version of the API of the current request."""
 
 
-class Sight(msgspec.Struct):
+class ObservedCall(msgspec.Struct):
     """One request and its answer or refusal."""
 
     method: str
@@ -45,7 +45,7 @@ class Sight(msgspec.Struct):
 
 
 class Watcher(Protocol):
-    def see(self, sight: Sight) -> None: ...
+    def see(self, call: ObservedCall) -> None: ...
 
 
 class Witness:
@@ -58,16 +58,16 @@ class Witness:
         self._known: set[int] = set()
         self._read: dict[Path, int] = {}
 
-    def see(self, sight: Sight) -> None:
-        what = f"{sight.version} {sight.method}"
-        if sight.refusal is not None:
+    def see(self, call: ObservedCall) -> None:
+        what = f"{call.version} {call.method}"
+        if call.refusal is not None:
             self.refusals += 1
-            self._note(f"{what}: refusal", error_faults(sight.refusal))
+            self._note(f"{what}: refusal", error_faults(call.refusal))
             return
         self.answers += 1
-        api = description(sight.version)
-        self._note(f"{what}: accepted request", api.request_faults(sight.method, sight.query, sight.body))
-        self._note(f"{what}: response", api.response_faults(sight.method, sight.answer or {}))
+        api = description(call.version)
+        self._note(f"{what}: accepted request", api.request_faults(call.method, call.query, call.body))
+        self._note(f"{what}: response", api.response_faults(call.method, call.answer or {}))
 
     def read(self, folder: Path) -> None:
         """Check what processes wrote to `folder` since the last call."""
@@ -91,7 +91,7 @@ class Witness:
         self.faults += [f"{what}: {fault}" for fault in faults[: _LONGEST - len(self.faults)]]
 
 
-_decode = msgspec.json.Decoder(Sight).decode
+_decode = msgspec.json.Decoder(ObservedCall).decode
 
 
 class _Recorder:
@@ -100,8 +100,8 @@ class _Recorder:
     def __init__(self, folder: str) -> None:
         self._file = os.open(Path(folder, f"{os.getpid()}.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-    def see(self, sight: Sight) -> None:
-        os.write(self._file, msgspec.json.encode(sight) + b"\n")
+    def see(self, call: ObservedCall) -> None:
+        os.write(self._file, msgspec.json.encode(call) + b"\n")
 
 
 def record() -> None:
@@ -145,16 +145,16 @@ def install(watcher: Watcher) -> None:
         body: Mapping[str, Any] | None = None,
         **rest: Any,
     ) -> Json:
-        sight = Sight(method, _VERSION.get(), dict(query or {}), dict(body or {}))
+        call = ObservedCall(method, _VERSION.get(), dict(query or {}), dict(body or {}))
         try:
-            sight.answer = await answer(self, method, scope, name, query=query, body=body, **rest)
+            call.answer = await answer(self, method, scope, name, query=query, body=body, **rest)
         except ApiError as refusal:
-            sight.refusal = refusal.body()
+            call.refusal = refusal.body()
             raise
         finally:
-            if RULES.all_hold() and (sight.refusal or sight.answer) is not None:
-                watcher.see(sight)
-        return sight.answer
+            if RULES.all_hold() and (call.refusal or call.answer) is not None:
+                watcher.see(call)
+        return call.answer
 
     setattr(server, "locate", located)  # noqa: B010 - the attribute is replaced deliberately, here and below
     setattr(Compute, "answer", seen)  # noqa: B010 - mypy refuses the assignment of a method

@@ -52,7 +52,7 @@ def prepare(undo: bool, watch: bool, plan: Path | None, **options: Any) -> None:
 
     No packet is lost, and nothing changes for pods. Afterwards, the controller that deletes the routes loses nothing
     either: edit the Shoot's spec.networking.ipFamilies, or set --configure-cloud-routes=false on
-    cloud-controller-manager; then run `dualstack finish`. A cluster may stay prepared for as long as you wish.
+    cloud-controller-manager; then run `dualstack finish`. A cluster may stay prepared indefinitely.
     """
     from dualstack.cli.live.prepare import run_prepare
     from dualstack.cli.live.rollback import run_rollback

@@ -118,7 +118,7 @@ class CutOver:
             await run
         except asyncio.CancelledError:
             if self.stopping():
-                with suppress(DualstackError):  # the next process observes, and goes on from what is there
+                with suppress(DualstackError):  # the next process resumes from the observed state
                     await self.interrupted()
             raise
 

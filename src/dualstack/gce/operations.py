@@ -19,7 +19,7 @@ Resource = dict[str, Any]
 FEW = 1
 """Up to this many operations are read by name; more are listed, so that each poll is one request."""
 
-CROWDED = 2.0
+MANY_DELAY = 2.0
 """Seconds before the first poll for many operations: they hardly ever all end sooner."""
 
 WIDTH = 10
@@ -110,8 +110,8 @@ class _Poller:
         try:
             while self._drop_abandoned():
                 delay = next(self._delays)
-                crowded = len(self._waiting) > FEW
-                await self._clock.sleep(max(delay, CROWDED) if crowded else min(delay, QUICK.alone))
+                many = len(self._waiting) > FEW
+                await self._clock.sleep(max(delay, MANY_DELAY) if many else min(delay, QUICK.alone))
                 try:
                     await self._check()
                 except ComputeRefusal as error:

@@ -120,7 +120,7 @@ def _choose(files: list[Path], source: str, context: str | None) -> SingleConfig
 
 
 _IGNORED = ("as", "as-uid", "as-groups", "as-user-extra", "proxy-url", "tls-server-name")
-"""Fields of users and clusters that lightkube ignores although they change who asks, or which server."""
+"""Fields of users and clusters that lightkube ignores although they change the user or the server."""
 
 
 def _read(file: Path) -> tuple[KubeConfig, dict[tuple[str, str], list[str]]]:

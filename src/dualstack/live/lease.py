@@ -33,8 +33,8 @@ PROGRESS = "dualstack.dev/progress"
 """The annotation with what the holder reports of its work (`dualstack.live.work_report`)."""
 
 
-class Held(DualstackError):
-    """Another process changes the cluster."""
+class LeaseNotHeld(DualstackError):
+    """This process may not change the cluster: another one does, or the Lease cannot be renewed."""
 
 
 @dataclass(slots=True)
@@ -53,7 +53,8 @@ class Holder:
     async def alone(self, work: Callable[[], Awaitable[Result]], say: Callable[[str], None]) -> Result:
         """Do `work` while holding the Lease, and release it. `say` gets one sentence when it has to be awaited.
 
-        Raises Held when another process renews the Lease, or has taken it during the work, which is then cancelled.
+        Raises LeaseNotHeld when another process renews the Lease, or has taken it during the work, which is cancelled
+        then.
         """
         await self._acquire(say)
         task, renewal = asyncio.ensure_future(work()), asyncio.create_task(self._renew())
@@ -71,7 +72,7 @@ class Holder:
                 await self._release()
 
     async def confirm(self) -> None:
-        """Return if this process may change something now; else Held. Before every request that changes something.
+        """Return if this process may change something now; else LeaseNotHeld. Called before every change.
 
         A process that was stopped for a while, with its machine or by a signal, does not know that another one has
         taken the Lease meanwhile: it asks the API unless it has done so a moment ago. Its clock goes on while it stops.
@@ -79,7 +80,7 @@ class Holder:
         if self._confirmed is not None and self.clock.now() - self._confirmed < CONFIRMED:
             return
         if self._confirmed is None:
-            raise Held(f"this process does not hold Lease {KUBE_SYSTEM}/{NAME}")
+            raise LeaseNotHeld(f"this process does not hold Lease {KUBE_SYSTEM}/{NAME}")
         await self._confirm(since=self._confirmed)
 
     async def _confirm(self, since: float | None) -> None:
@@ -89,7 +90,7 @@ class Holder:
                 asked = self.clock.now()
                 with suppress(AlreadyExists, Conflict, NotFound):  # read again who has changed it
                     if taken_by := await self._write_unless_taken():
-                        raise Held(f"{taken_by} has taken Lease {KUBE_SYSTEM}/{NAME}; nothing more is changed")
+                        raise LeaseNotHeld(f"{taken_by} has taken Lease {KUBE_SYSTEM}/{NAME}; nothing more is changed")
                     self._confirmed = asked
 
     async def _acquire(self, say: Callable[[str], None]) -> None:
@@ -108,7 +109,7 @@ class Holder:
                     break
             stamp = f"{holder} {_renewed(lease)}"
             if seen and stamp != seen:
-                raise Held(
+                raise LeaseNotHeld(
                     f"{holder} works on this cluster (Lease {KUBE_SYSTEM}/{NAME}, renewed {_renewed(lease)}); wait "
                     "until it has finished, or end it"
                 )
@@ -122,17 +123,17 @@ class Holder:
         self._confirmed = asked
 
     async def _renew(self) -> None:
-        """Until cancelled, or until the Lease is lost: then Held."""
+        """Until cancelled, or until the Lease is lost: then LeaseNotHeld."""
         renewed = self.clock.now()
         while True:
             await self.clock.sleep(RENEWAL)
             try:
                 await self._confirm(since=self._confirmed)
-            except Held:
+            except LeaseNotHeld:
                 raise
             except DualstackError as error:
                 if self.clock.now() > renewed + DURATION:
-                    raise Held(f"Lease {KUBE_SYSTEM}/{NAME} could not be renewed: {error}") from error
+                    raise LeaseNotHeld(f"Lease {KUBE_SYSTEM}/{NAME} could not be renewed: {error}") from error
             else:
                 renewed = self.clock.now()
 

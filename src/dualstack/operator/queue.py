@@ -26,7 +26,7 @@ LONGEST = 300.0
 _AT_ONCE = 1.0
 
 SLOTS = 50
-PATIENCE = 5.0
+SLOT_SECONDS = 5.0
 """Wall seconds after which a reconcile makes room for another one."""
 _NEEDS_USER = (InvalidInput, Unsupported)
 
@@ -82,8 +82,9 @@ class _Work:
 
 
 class _Slots:
-    """Bounds how many reconciles work at a time. One that takes longer than `PATIENCE` waits for a cloud or a cluster,
-    and makes room for the next; it goes on without a slot, so that a cloud that does not answer delays no other."""
+    """Bounds how many reconciles work at a time. One that takes longer than `SLOT_SECONDS` waits for a cloud or a
+    cluster, and makes room for the next; it goes on without a slot, so that a cloud that does not answer delays no
+    other."""
 
     def __init__(self, number: int) -> None:
         self._free = asyncio.Semaphore(number)
@@ -98,7 +99,7 @@ class _Slots:
             if held:
                 held.pop().release()
 
-        timer = asyncio.get_running_loop().call_later(PATIENCE, give)
+        timer = asyncio.get_running_loop().call_later(SLOT_SECONDS, give)
         try:
             yield
         finally:

@@ -36,9 +36,10 @@ class Barrier:
 
     def contradiction(self, longest: Mapping[str, float]) -> str:
         """As a clause; empty if no host was measured to take longer. longest: seconds by kind of change."""
-        limit, seconds = getattr(Settings(), self.setting), longest.get(self.change, 0.0)
-        within = f"a change of the kind '{self.change}' reaches every host within {limit:g} s"
-        return f"{within}, but one took {seconds:g} s" if seconds > limit else ""
+        limit, seconds = getattr(Settings(), self.setting), longest.get(self.change)
+        if seconds is None or seconds <= limit:
+            return ""
+        return f"a change of the kind '{self.change}' reaches every host within {limit:g} s, but one took {seconds:g} s"
 
 
 ASSUMPTIONS: Mapping[str, tuple[Assumption, ...]] = {

@@ -56,7 +56,7 @@ class TrafficBusy(DualstackError):
 class TrafficSettings:
     """What is measured. image: of this program. internet: ADDRESS:PORT or [ADDRESS]:PORT, for new TCP connections.
 
-    interval: seconds between two packets of a flow. patience: seconds without progress after which the start or the
+    interval: seconds between two packets of a flow. timeout: seconds without progress after which the start or the
     removal fails; a prober that does not report is waited for about half as long. holder: shown to another run.
     Raises InvalidInput for another spelling of a target on the internet.
     """
@@ -64,7 +64,7 @@ class TrafficSettings:
     image: str
     internet: tuple[str, ...] = ()
     interval: float = INTERVAL
-    patience: float = 600.0
+    timeout: float = 600.0
     holder: str = field(default_factory=lambda: f"{socket.gethostname()}_{os.getpid()}")
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class Traffic:
                 self._clock,
                 what="traffic probers",
                 interval=5.0,
-                timeout=self._settings.patience,
+                timeout=self._settings.timeout,
                 extend=True,
                 diagnose=self._diagnose,
                 tell=self._tell,
@@ -113,7 +113,7 @@ class Traffic:
                 self._clock,
                 what="traffic probers",
                 interval=2.0,
-                timeout=self._settings.patience,
+                timeout=self._settings.timeout,
                 extend=True,
                 tell=self._tell,
             )
@@ -167,7 +167,7 @@ class Traffic:
             self._clock,
             what="traffic",
             interval=2.0,
-            timeout=self._settings.patience / 2 + 2 * stale_after(len(self._plan.probers) if self._plan else 0),
+            timeout=self._settings.timeout / 2 + 2 * stale_after(len(self._plan.probers) if self._plan else 0),
             tell=self._tell,
         )
         return found[-1].interruption_since(begin)
@@ -178,7 +178,7 @@ class Traffic:
         """Make the namespace and take it over, then make what is in it."""
         found = await self._kube.get(NAMESPACE, HOME)
         if found is not None and found["metadata"].get("deletionTimestamp"):
-            await _gone(self._kube, self._clock, self._settings.patience, self._tell)
+            await _gone(self._kube, self._clock, self._settings.timeout, self._tell)
             found = None
         if found is None:
             with suppress(AlreadyExists):
@@ -195,7 +195,7 @@ class Traffic:
             (outcome,) = await asyncio.gather(self._upkeep, return_exceptions=True)
             if isinstance(outcome, TrafficBusy):
                 return  # it belongs to another run now
-        await remove(self._kube, self._clock, patience=self._settings.patience, tell=self._tell)
+        await remove(self._kube, self._clock, timeout=self._settings.timeout, tell=self._tell)
 
     async def _hold(self, *, first: bool = False) -> None:
         """Renew the Lease; at first, take it if no other run holds it."""
@@ -335,17 +335,7 @@ class Traffic:
         return interruption.target not in members or report.generation < self._moved.get(interruption.target, 0)
 
 
-async def measure(
-    kube: Kube, clock: Clock, settings: TrafficSettings, until: float, tell: Tell = ignore
-) -> TrafficReport:
-    """Measure until the instant `until` (seconds since the epoch), remove everything, and return the report."""
-    async with Traffic(kube, clock, settings, tell) as traffic:
-        await clock.sleep(until - clock.now())
-        await traffic.loss()
-        return await traffic.report()
-
-
-async def remove(kube: Kube, clock: Clock, *, patience: float = 600.0, tell: Tell = ignore) -> None:
+async def remove(kube: Kube, clock: Clock, *, timeout: float = 600.0, tell: Tell = ignore) -> None:
     """Delete what a measurement made, also one that was killed, and return when it is gone. WaitTimeout says why not.
 
     Raises InvalidInput if the namespace is not ours.
@@ -356,10 +346,10 @@ async def remove(kube: Kube, clock: Clock, *, patience: float = 600.0, tell: Tel
     _must_be_ours(found)
     with suppress(NotFound):
         await kube.delete(NAMESPACE, HOME)
-    await _gone(kube, clock, patience, tell)
+    await _gone(kube, clock, timeout, tell)
 
 
-async def _gone(kube: Kube, clock: Clock, patience: float, tell: Tell) -> None:
+async def _gone(kube: Kube, clock: Clock, timeout: float, tell: Tell) -> None:
     async def remains() -> str | None:
         found = await kube.get(NAMESPACE, HOME)
         if found is None:
@@ -368,7 +358,7 @@ async def _gone(kube: Kube, clock: Clock, patience: float, tell: Tell) -> None:
         messages = [each.get("message", "") for each in conditions if each.get("status") == "True"]
         return "; ".join(["it is being deleted", *messages])
 
-    await wait_until(remains, clock, what=f"removal of namespace {HOME}", interval=2.0, timeout=patience, tell=tell)
+    await wait_until(remains, clock, what=f"removal of namespace {HOME}", interval=2.0, timeout=timeout, tell=tell)
 
 
 _SINCE = "dualstack.dev/measured-since"

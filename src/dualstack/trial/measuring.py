@@ -159,15 +159,11 @@ class Measuring:
         """The newest report of a VM."""
         return next((source.report for source in self._sources if source.vm.letter == letter), None)
 
-    async def facts_after(self, at: float) -> None:
-        """Return once every VM has reported what it read after `at`."""
-        await self.until(at)
-
     async def until(self, at: float) -> bool:
         """Wait until every VM has reported its packets up to `at`; False if one is silent."""
-        patience = max(at, self._compute.now()) + SILENT
+        deadline = max(at, self._compute.now()) + SILENT
         while not self.problem and any(source.last < at for source in self._sources):
-            if self._compute.now() > patience:
+            if self._compute.now() > deadline:
                 silent = [source.vm.letter for source in self._sources if source.last < at]
                 self.problem = f"VM {', '.join(silent)} does not report any more"
                 break

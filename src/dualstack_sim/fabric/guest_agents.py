@@ -41,8 +41,8 @@ class GuestAgents:
     def run(self, host: str, view: HostView) -> bool:
         """One pass of the agent on `host`, which sees its VM in `view`. Returns whether it changed anything."""
         machine = view.machine(host)
-        told = machine.address_manager if machine is not None else None
-        handles = self.project_handles if told is None else told
+        address_manager = machine.address_manager if machine is not None else None
+        handles = self.project_handles if address_manager is None else address_manager
         if not handles and self._obeys and enforced("forwarding.address-manager"):
             return False
         before = host in self._local

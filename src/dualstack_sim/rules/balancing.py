@@ -46,7 +46,7 @@ RULES = (
          "Two forwarding rules cannot share address, protocol and a port; a VM and a rule cannot share an address.",
          ("docs/reference/compute-engine.md#forwarding-rule-conflicts",)),
     Rule("balancing.address-reserved", "documented",
-         "An external address that a forwarding rule asks for is reserved in the region.",
+         "An external address that a forwarding rule requests is reserved in the region.",
          ("docs/reference/compute-engine.md#forwarding-rule-addresses",)),
     Rule("balancing.same-tier", "documented",
          "The network tier of a forwarding rule is that of its reserved address.",

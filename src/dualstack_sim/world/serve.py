@@ -215,8 +215,8 @@ class _World:
         clock, speed = self._clock, self._clock.speed
         if isinstance(clock, SteppableClock) and speed > _BUILD_SPEED:
             clock.set_speed(_BUILD_SPEED)
-        patience = clock.speed * (_SETTLE_WALL_SECONDS + _NODE_WALL_SECONDS * self._platform.node_count)
-        await actors.settled(max(_SETTLE_SECONDS, patience))
+        settling = clock.speed * (_SETTLE_WALL_SECONDS + _NODE_WALL_SECONDS * self._platform.node_count)
+        await actors.settled(max(_SETTLE_SECONDS, settling))
         if isinstance(clock, SteppableClock):
             clock.set_speed(speed)
         self._fabric.rest(clock.now())

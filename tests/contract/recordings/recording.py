@@ -33,7 +33,7 @@ class Recorded:
 
     @property
     def changes(self) -> bool:
-        """Whether the request asks for a change; `operations.wait` is a POST that does not."""
+        """Whether the request changes something; `operations.wait` is a POST that does not."""
         return self.method != "GET" and not self.path.endswith("/wait")
 
     @property

@@ -98,16 +98,16 @@ def test_a_tagged_route_is_for_vms_with_that_tag() -> None:
 
 
 @pytest.mark.parametrize(
-    ("destination", "fate"),
+    ("destination", "delivered_to"),
     [("10.0.0.0/8", None), ("10.96.0.0/10", None), ("10.96.0.0/11", node(2)), ("10.96.2.0/25", node(2))],
 )
-def test_r6_routes_broader_than_the_hybrid_range_are_removed(destination: str, fate: str | None) -> None:
+def test_r6_routes_broader_than_the_hybrid_range_are_removed(destination: str, delivered_to: str | None) -> None:
     fabric, cloud = reach(2)
     cloud.drop_route(0.5, 2)
     cloud.route(0.6, 2, destRange=destination)
     verdict = probe(fabric, pod(2))
-    assert verdict.delivered_to == fate
-    assert fate is not None or verdict.reason == "HYBRID_SUBNET_NO_ROUTE"
+    assert verdict.delivered_to == delivered_to
+    assert delivered_to is not None or verdict.reason == "HYBRID_SUBNET_NO_ROUTE"
 
 
 def test_r7_a_next_hop_in_another_region_drops() -> None:

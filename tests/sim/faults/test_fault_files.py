@@ -326,9 +326,9 @@ def test_what_could_not_be_brought_about_is_on_record() -> None:
     faults = plan(FaultRule("routes.delete", Fault(vm=VmEnd("stopped", "x"))))
     faults.fault_for("routes.delete", "r")
     faults.not_applied("there is no running VM named 'x'")
-    told = faults.fired[0].as_json()
-    assert (told["kinds"], told["effect"]) == (["vm"], "VM x stopped")
-    assert told["inVain"] == "there is no running VM named 'x'"
+    shown = faults.fired[0].as_json()
+    assert (shown["kinds"], shown["effect"]) == (["vm"], "VM x stopped")
+    assert shown["inVain"] == "there is no running VM named 'x'"
 
 
 def test_every_quota_that_can_be_squeezed_is_one_of_the_error_texts() -> None:

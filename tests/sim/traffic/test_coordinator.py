@@ -15,11 +15,12 @@ from dualstack.kube.waiting import WaitTimeout
 from dualstack.model import kinds
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Kind
-from dualstack.traffic.coordinator import HOLD, Traffic, TrafficBusy, TrafficSettings, measure, remove
+from dualstack.traffic.coordinator import HOLD, Traffic, TrafficBusy, TrafficSettings, remove
 from dualstack.traffic.interruptions import Interruption
 from dualstack.traffic.manifests import LABELS
 from dualstack.traffic.node_report import COORDINATOR, NAME, NAMESPACE, FlowGroup, NodeReport, lease_of
 from dualstack.traffic.pairs import PLAN, ProbePlan, family, read_plan, shared_addresses, targets
+from dualstack.traffic.summary import TrafficReport
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from tests.support.store_kube import StoreKube
@@ -204,10 +205,18 @@ async def test_a_prober_with_new_addresses_is_not_judged_by_its_old_ones() -> No
         assert await traffic.loss() is not None
 
 
+async def measured(made: Cluster, settings: TrafficSettings) -> TrafficReport:
+    """The report of a measurement of a minute."""
+    async with Traffic(made.kube, made.clock, settings) as traffic:
+        await made.clock.sleep(60.0)
+        await traffic.loss()
+        return await traffic.report()
+
+
 async def test_a_pod_that_does_not_start_is_named_with_the_reason_and_all_is_removed() -> None:
     async with cluster(unready={"node-1": "no such image"}) as made:
         with pytest.raises(WaitTimeout) as caught:
-            await measure(made.kube, made.clock, replace(SETTINGS, patience=50.0), made.clock.now() + 60)
+            await measured(made, replace(SETTINGS, timeout=50.0))
         assert "1 of 3 pods are not ready" in str(caught.value)
         assert "node-1: ImagePullBackOff: no such image" in str(caught.value)
         assert made.left() == []
@@ -217,12 +226,12 @@ async def test_a_node_that_is_not_ready_is_left_out_and_reported() -> None:
     async with cluster() as made:
         made.unready["node-9"] = "the node does not answer"
         made.add_node("node-9", ready=False)
-        report = await measure(made.kube, made.clock, SETTINGS, made.clock.now() + 60)
+        report = await measured(made, SETTINGS)
         assert (report.nodes, report.unmeasured) == (3, ("node-9",))
 
 
 async def test_a_silent_prober_is_never_taken_for_no_loss() -> None:
-    async with cluster() as made, Traffic(made.kube, made.clock, replace(SETTINGS, patience=50.0)) as traffic:
+    async with cluster() as made, Traffic(made.kube, made.clock, replace(SETTINGS, timeout=50.0)) as traffic:
         made.silent.add("node-1")
         with pytest.raises(WaitTimeout, match="no recent report from node node-1"):
             await traffic.loss()
@@ -242,7 +251,7 @@ async def test_a_second_run_waits_for_the_first_and_takes_over_after_a_kill() ->
         await killed(made)
         other = TrafficSettings(SETTINGS.image, holder="laptop_2")
         with pytest.raises(TrafficBusy, match=f"laptop_1 measures traffic in namespace {NAMESPACE}"):
-            await measure(made.kube, made.clock, other, made.clock.now())
+            await measured(made, other)
         assert "namespace" in made.left()
         began = made.clock.now()
         await made.clock.sleep(HOLD + 5)
@@ -278,7 +287,7 @@ async def test_a_run_whose_place_was_taken_stops() -> None:
 async def test_a_namespace_of_another_owner_is_refused_and_stays() -> None:
     async with cluster() as made:
         made.store.create(kinds.NAMESPACE, {"metadata": {"name": NAMESPACE}})
-        for refused in (measure(made.kube, made.clock, SETTINGS, 0.0), remove(made.kube, made.clock)):
+        for refused in (measured(made, SETTINGS), remove(made.kube, made.clock)):
             with pytest.raises(InvalidInput, match="is not ours"):
                 await refused
         assert made.left() == ["namespace"]

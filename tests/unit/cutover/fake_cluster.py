@@ -43,14 +43,14 @@ class FakeClock:
 class FakeCluster:
     """An `Actuator`. `facts` is the current state; every perform applies the transition's effect.
 
-    underneath: a change by another party before each observation; errors: raised by the performs of that number
+    meanwhile: a change by another party before each observation; errors: raised by the performs of that number
     (from 0), after their effect if `late`; ignored: ids of steps without effect; problems: of gates, by id, consumed
     one by one; complaints: the Nodes that report a network problem; joining: the nodes that a look at the
     Nodes shows, if not those of `facts`; kill_after: number of the perform after which the process dies.
     """
 
     facts: CutoverFacts
-    underneath: Callable[[FakeCluster], CutoverFacts] | None = None
+    meanwhile: Callable[[FakeCluster], CutoverFacts] | None = None
     errors: dict[int, DualstackError] = field(default_factory=dict)
     late: bool = False
     read_errors: dict[int, DualstackError] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class FakeCluster:
         number, self.observed = self.observed, self.observed + 1
         if number in self.read_errors:
             raise self.read_errors[number]
-        if self.underneath is not None and (changed := self.underneath(self)) != self.facts:
+        if self.meanwhile is not None and (changed := self.meanwhile(self)) != self.facts:
             self._become(changed)
         complaining = self.complaints(self.facts)
         if complaining != self.facts.with_network_problem:
@@ -127,13 +127,13 @@ def once(
     """`change` happens the first time that `when` holds."""
     happened: list[bool] = []
 
-    def underneath(cluster: FakeCluster) -> CutoverFacts:
+    def meanwhile(cluster: FakeCluster) -> CutoverFacts:
         if happened or not when(cluster):
             return cluster.facts
         happened.append(True)
         return change(cluster.facts)
 
-    return underneath
+    return meanwhile
 
 
 def started(events: list[AnyEvent]) -> list[str]:

@@ -236,7 +236,7 @@ async def test_a_flag_that_the_api_ignores_stops_before_the_range() -> None:
 
 
 async def test_a_step_that_keeps_being_undone_fails() -> None:
-    cluster = FakeCluster(at_rest(2), underneath=lambda c: scaled_up(c.facts) if c.observed % 2 else c.facts)
+    cluster = FakeCluster(at_rest(2), meanwhile=lambda c: scaled_up(c.facts) if c.observed % 2 else c.facts)
     await failing(cluster, GateFailed, "stop-cloud-controller-manager was done 8 times and is needed again")
     lose_nothing(cluster)
 
@@ -284,7 +284,7 @@ async def test_a_barrier_starts_again_when_its_aspect_changes() -> None:
     plain, disturbed = FakeClock(), FakeClock()
     await run(FakeCluster(at_rest(1)), clock=plain)
     soaking = once(lambda c: disturbed.now() > 1000 + 120 + 120 + 60 + 200, appears)
-    cluster = FakeCluster(at_rest(1), underneath=soaking)
+    cluster = FakeCluster(at_rest(1), meanwhile=soaking)
     await run(cluster, clock=disturbed)
     delay = disturbed.now() - plain.now()
     assert 200 - SETTINGS.observe_every <= delay <= 300
@@ -301,13 +301,13 @@ async def test_a_barrier_whose_aspect_keeps_changing_fails() -> None:
         )
         return replace(cluster.facts, nodes=(first, young))
 
-    cluster = FakeCluster(at_rest(1), underneath=flips)
+    cluster = FakeCluster(at_rest(1), meanwhile=flips)
     await failing(cluster, GateFailed, "aliases keep changing; find and stop the program that changes them")
     lose_nothing(cluster)
 
 
 async def test_a_barrier_is_left_when_something_more_urgent_turns_up() -> None:
-    cluster = FakeCluster(at_rest(2), underneath=once(lambda c: c.observed == 5, scaled_up))
+    cluster = FakeCluster(at_rest(2), meanwhile=once(lambda c: c.observed == 5, scaled_up))
     events = await run(cluster)
     assert failed(events) == [("barrier-flag", False)]
     assert cluster.steps.count("stop-cloud-controller-manager") == 2
@@ -325,7 +325,7 @@ async def test_a_node_that_joins_during_a_barrier_is_served_within_seconds(after
         fresh = (node(9),) if clock.now() >= begun + after and node(9).name not in known else ()
         return replace(cluster.facts, nodes=(*cluster.facts.nodes, *fresh))
 
-    cluster = FakeCluster(at_rest(4), underneath=joined, joining=joined)
+    cluster = FakeCluster(at_rest(4), meanwhile=joined, joining=joined)
     events = await run(cluster, clock=clock)
     served = next(event.at for event in events if isinstance(event, StepStarted) and node(9).name in event.targets)
     assert served - (begun + after) <= SETTINGS.node_every
@@ -335,7 +335,7 @@ async def test_a_node_that_joins_during_a_barrier_is_served_within_seconds(after
 async def test_a_gate_is_left_when_something_more_urgent_turns_up() -> None:
     gate = "gate-alias-canary"
     cluster = FakeCluster(
-        at_rest(2), problems={gate: ["not Ready"]}, underneath=once(lambda c: c.checked[-1:] == [gate], scaled_up)
+        at_rest(2), problems={gate: ["not Ready"]}, meanwhile=once(lambda c: c.checked[-1:] == [gate], scaled_up)
     )
     events = await run(cluster)
     assert failed(events) == [(gate, False)]
@@ -346,7 +346,7 @@ async def test_a_vm_that_disappears_during_the_batch_is_skipped() -> None:
     def vanish(facts: CutoverFacts) -> CutoverFacts:
         return replace(facts, nodes=tuple(known for known in facts.nodes if known.name != "node-2"))
 
-    cluster = FakeCluster(at_rest(4), underneath=once(lambda c: c.steps[-1:] == ["add-aliases"], vanish))
+    cluster = FakeCluster(at_rest(4), meanwhile=once(lambda c: c.steps[-1:] == ["add-aliases"], vanish))
     await run(cluster)
     assert at_goal(cluster.facts)
     assert {known.name for known in cluster.facts.nodes} == {"node-0", "node-1", "node-3"}
@@ -356,7 +356,7 @@ async def test_a_route_that_comes_back_is_deleted_again() -> None:
     def back(facts: CutoverFacts) -> CutoverFacts:
         return replace(facts, routes=(*facts.routes, route(0)))
 
-    cluster = FakeCluster(at_rest(2), underneath=once(lambda c: "delete-routes" in c.steps, back))
+    cluster = FakeCluster(at_rest(2), meanwhile=once(lambda c: "delete-routes" in c.steps, back))
     await run(cluster)
     assert at_goal(cluster.facts)
     deleted = [target for step in cluster.performed if isinstance(step, DeleteRoutes) for target in step.targets]
@@ -369,7 +369,7 @@ async def test_a_partly_failed_batch_is_planned_again_for_the_failed_part() -> N
         nodes = tuple(replace(known, aliases=()) if known.name == "node-2" else known for known in facts.nodes)
         return replace(facts, nodes=nodes)
 
-    cluster = FakeCluster(at_rest(3), underneath=once(lambda c: c.steps[-1:] == ["add-aliases"], lose_one))
+    cluster = FakeCluster(at_rest(3), meanwhile=once(lambda c: c.steps[-1:] == ["add-aliases"], lose_one))
     events = await run(cluster)
     assert failed(events) == [("add-aliases", False)]
     added = [step.targets for step in cluster.performed if step.id == "add-aliases"]

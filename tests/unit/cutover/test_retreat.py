@@ -193,11 +193,11 @@ async def test_a_change_of_direction_ends_the_run_between_two_steps() -> None:
             raise DirectionChanged("the owner requests a rollback")
         return cluster.facts
 
-    cluster, events = FakeCluster(at_rest(3), underneath=turn), list[AnyEvent]()
+    cluster, events = FakeCluster(at_rest(3), meanwhile=turn), list[AnyEvent]()
     with pytest.raises(DirectionChanged, match="requests a rollback"):
         await run_cutover(cluster, OVERLAP, SETTINGS, FakeClock(), events.append, "shoot--foo--bar")
     assert failed(events) == [("add-aliases", False)]
-    cluster.underneath = None
+    cluster.meanwhile = None
     await run(cluster, way_back())
     assert on_routes(cluster.facts)
     lose_nothing(cluster)

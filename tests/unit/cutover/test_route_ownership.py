@@ -112,9 +112,9 @@ def test_the_route_of_a_machine_that_is_gone_is_ours_when_its_deployment_is() ->
 
 def test_a_route_that_was_saved_as_ours_stays_ours() -> None:
     gone = f"{NS}-old-z1-11111-zzzzz"
-    remembering = replace(OURS, saved=frozenset({(gone, "100.96.0.0/24")}))
-    assert len(split([route(instance=gone)], remembering)[0]) == 1
-    assert len(split([route(instance=gone, destRange="100.97.0.0/24")], remembering)[1]) == 1
+    with_saved = replace(OURS, saved=frozenset({(gone, "100.96.0.0/24")}))
+    assert len(split([route(instance=gone)], with_saved)[0]) == 1
+    assert len(split([route(instance=gone, destRange="100.97.0.0/24")], with_saved)[1]) == 1
 
 
 def test_names_of_clusters_count_to_their_twenty_sixth_character() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from dualstack.clock import rfc3339
 from dualstack.kube.interface import Kube
-from dualstack.live.lease import ABANDONED, CONFIRMED, DURATION, NAME, RENEWAL, Held, Holder, holder_of
+from dualstack.live.lease import ABANDONED, CONFIRMED, DURATION, NAME, RENEWAL, Holder, LeaseNotHeld, holder_of
 from dualstack.model.kinds import LEASE
 from dualstack.model.manifests import manifest
 from dualstack_sim.chance import Chance
@@ -79,7 +79,7 @@ async def test_nothing_is_done_before_the_lease_is_held(kube: Kube) -> None:
 
     working = asyncio.create_task(Holder(kube, first, "a").alone(long, print))
     await holding.wait()
-    with pytest.raises(Held, match=r"^a works on this cluster"):
+    with pytest.raises(LeaseNotHeld, match=r"^a works on this cluster"):
         await Holder(kube, second, "b").alone(begin, print)
     assert begun == []
     working.cancel()
@@ -135,7 +135,7 @@ async def test_a_stopped_holder_changes_nothing_after_another_process_took_the_l
     await other.wait()
     stopped.time += CONFIRMED + DURATION
     released.set()
-    with pytest.raises(Held, match=r"^b has taken"):
+    with pytest.raises(LeaseNotHeld, match=r"^b has taken"):
         await working
     assert outcome == ["changed while it held the Lease"]
     assert (await holder_of(kube)).startswith("b,")
@@ -157,7 +157,7 @@ async def test_many_changes_at_once_confirm_a_lease_once(kube: Kube) -> None:
 
 
 async def test_without_the_lease_nothing_may_be_changed(kube: Kube) -> None:
-    with pytest.raises(Held, match="does not hold Lease"):
+    with pytest.raises(LeaseNotHeld, match="does not hold Lease"):
         await Holder(kube, OwnClock(), "a").confirm()
 
 
@@ -171,5 +171,5 @@ async def test_a_lease_that_was_taken_and_released_meanwhile_is_lost(kube: Kube)
         await Holder(kube, OwnClock(2 * ABANDONED), "b").alone(done, print)
         await holder.confirm()
 
-    with pytest.raises(Held, match=r"^another process has taken"):
+    with pytest.raises(LeaseNotHeld, match=r"^another process has taken"):
         await holder.alone(work, print)

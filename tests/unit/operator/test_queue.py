@@ -205,7 +205,7 @@ async def until(check: Callable[[], bool]) -> None:
 
 
 async def test_at_most_as_many_reconciles_as_slots_work_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_module, "PATIENCE", 60.0)
+    monkeypatch.setattr(queue_module, "SLOT_SECONDS", 60.0)
     working, most = 0, 0
 
     async def reconcile(_: Key) -> None:
@@ -226,7 +226,7 @@ async def test_at_most_as_many_reconciles_as_slots_work_at_a_time(monkeypatch: p
 async def test_a_cloud_that_does_not_answer_holds_back_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Given as many reconciles that hang as there are slots, when another is due, then it is done; when they end, then
     no more slots are free than before."""
-    monkeypatch.setattr(queue_module, "PATIENCE", 0.01)
+    monkeypatch.setattr(queue_module, "SLOT_SECONDS", 0.01)
     gate = asyncio.Event()
     done: list[str] = []
 

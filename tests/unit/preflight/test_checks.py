@@ -630,8 +630,8 @@ def test_a_node_without_a_route_blocks_nothing() -> None:
 
 def test_an_alias_that_exists_needs_no_room() -> None:
     others = tuple(AliasFacts(f"172.20.0.{number}/32", "r") for number in range(ALIASES - 1))
-    crowded = replace(DONE.facts.nodes[0], aliases=(*others, *DONE.facts.nodes[0].aliases))
-    moved = replace(DONE.facts, nodes=(crowded, *DONE.facts.nodes[1:]))
+    with_others = replace(DONE.facts.nodes[0], aliases=(*others, *DONE.facts.nodes[0].aliases))
+    moved = replace(DONE.facts, nodes=(with_others, *DONE.facts.nodes[1:]))
     assert moved.without_alias == ("node-0",)
     assert problems(observing(moved), "alias-limit") == []
 
@@ -690,9 +690,9 @@ def test_no_check_repeats_what_another_reports() -> None:
     assert problems(observing(thorny), "plan-preconditions") == []
     for check in ("foreign-routes", "interface-subnet", "pod-range-taken"):
         assert len(problems(observing(thorny), check)) == 1
-    crowded = observing(replace(at_rest(3), pods_cidr="10.96.0.0/22"))
-    assert len(problems(crowded, "decoy-room")) == 1
-    assert problems(crowded, "plan-preconditions") == []
+    with_others = observing(replace(at_rest(3), pods_cidr="10.96.0.0/22"))
+    assert len(problems(with_others, "decoy-room")) == 1
+    assert problems(with_others, "plan-preconditions") == []
     resized = ranges((RANGE, "172.20.0.0/16"))
     assert len(problems(resized, "pod-range-taken")) == 1
     assert problems(resized, "plan-preconditions") == []

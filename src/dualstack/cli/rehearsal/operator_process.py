@@ -40,10 +40,6 @@ class OperatorProcess:
         """Each kill: `step`, and `at`, the seconds of the run, which is null for a step that never started."""
         return (*self._kills, *({"step": step, "at": None} for step in self._kills_left))
 
-    @property
-    def was_killed(self) -> bool:
-        return bool(self._kills)
-
     async def run(self) -> None:
         """Start it, and again after each kill. Raises DualstackError when it ends by itself.
 

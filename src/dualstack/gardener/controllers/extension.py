@@ -170,12 +170,12 @@ class ExtensionReconciler:
 
         A wait that ends at the second look is not worth a write.
         """
-        told, begun = "", self.clock.now()
+        shown, begun = "", self.clock.now()
 
         async def tell(text: str) -> None:
-            nonlocal told
-            if text != told and self.clock.now() > begun:
-                told = text
+            nonlocal shown
+            if text != shown and self.clock.now() > begun:
+                shown = text
                 await self.show(found, text, 1)
 
         return tell

@@ -64,11 +64,6 @@ def edited(resource: Manifest, secrets: Sequence[Manifest], parts: Iterable[Part
     return result
 
 
-def manifests_of(secret: Manifest) -> list[Manifest]:
-    """Every manifest in the Secret that can be read."""
-    return [item for _, _, item in _documents(secret)]
-
-
 def _why(secrets: Iterable[Manifest]) -> str:
     """What may hide a manifest."""
     hidden = [key for found in secrets for key in found.get("data") or {} if key.endswith(_COMPRESSED)]

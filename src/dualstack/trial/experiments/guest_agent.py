@@ -13,7 +13,7 @@ from dualstack.trial.site import WITH_GUEST_AGENT
 ID = "T12"
 RANGE, NAME = "10.94.0.0/20", "agent"
 BLOCKS = {"a": "10.94.1.0/24", WITH_GUEST_AGENT: "10.94.2.0/24"}
-PATIENCE = 60.0
+WAIT = 60.0
 """Seconds that the guest agent gets to see an alias, and the VMs to report."""
 
 
@@ -29,7 +29,7 @@ async def run(lab: Lab) -> Sequence[Answer]:
         for outcome in await gather_all(*(_alias(lab, letter, block) for letter, block in BLOCKS.items())):
             if not outcome.accepted:
                 return [undecided(ID, f"The alias could not be added: {outcome.describe()}.")]
-        await lab.clock.sleep(max(PATIENCE, lab.ladder.settle))
+        await lab.clock.sleep(max(WAIT, lab.ladder.settle))
         await lab.measuring.until(lab.compute.now())
         return [_answer(lab)]
     finally:

@@ -10,7 +10,7 @@ from dualstack.trial.experiment import Answer, Experiment, Lab, Question, undeci
 from dualstack.trial.measuring import EVERY, mesh
 
 RUNNING, ALIASES, LOSS, LEASE = "T13", "T13-aliases", "T13-loss", "T13-lease"
-PATIENCE = 120.0
+TIMEOUT = 120.0
 """Seconds until a VM must have its IPv6 address."""
 BODIES: tuple[dict[str, Any], ...] = (
     {
@@ -72,14 +72,14 @@ def _all_undecided(why: str) -> list[Answer]:
 
 async def _lease(lab: Lab, since: float) -> Answer:
     """Whether VM b gets a global IPv6 address without a reboot."""
-    while lab.compute.now() < since + PATIENCE:
+    while lab.compute.now() < since + TIMEOUT:
         await lab.clock.sleep(EVERY)
         report = lab.measuring.facts("b")
         if report is not None and report.time > since and report.facts.get("addresses6"):
             seconds = report.time - since
             why = f"VM b had a global IPv6 address after {seconds:.0f} s."
             return Answer(LEASE, "without a reboot", why, knobs={"ipv6-lease": "at-once"})
-    why = f"VM b had no global IPv6 address after {PATIENCE:.0f} s."
+    why = f"VM b had no global IPv6 address after {TIMEOUT:.0f} s."
     return Answer(LEASE, "not without a reboot", why, "likely", knobs={"ipv6-lease": "reboot"})
 
 

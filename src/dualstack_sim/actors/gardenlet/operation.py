@@ -73,9 +73,6 @@ WORKER_TASK = "Configuring shoot worker pools"
 WORKER_WAIT = "Waiting until shoot worker nodes have been reconciled"
 POD_CIDR_CHECK = "Checking if we have dual-stack pod CIDRs in nodes"
 
-Told = Callable[[str, int], Awaitable[None]]
-"""Takes what runs now, and the percentage of the tasks that have ended."""
-
 
 class RollOutTimeout(DualstackError):
     """A Deployment of the control plane was not rolled out in time."""

@@ -15,18 +15,18 @@ from dualstack_sim.actors.kube_api import KubeApi
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class WaitTimes:
     """Seconds between two looks at an object, and until gardenlet stops waiting for it."""
 
     interval: float
     timeout: float
 
 
-PATIENCE = {
-    INFRASTRUCTURE: Patience(10.0, 600.0),
-    CONTROL_PLANE: Patience(5.0, 180.0),
-    NETWORK: Patience(5.0, 180.0),
-    WORKER: Patience(5.0, 600.0),
+WAIT_TIMES = {
+    INFRASTRUCTURE: WaitTimes(10.0, 600.0),
+    CONTROL_PLANE: WaitTimes(5.0, 180.0),
+    NETWORK: WaitTimes(5.0, 180.0),
+    WORKER: WaitTimes(5.0, 600.0),
 }
 """docs/reference/gardener.md#wait-times"""
 
@@ -70,18 +70,18 @@ class Requests:
 
     async def wait(self, kind: Kind, name: str, namespace: str) -> Manifest:
         """The object once it has answered the request that it carries. NotReady when the time is over."""
-        patience, begun = PATIENCE[kind], self.clock.now()
+        times, begun = WAIT_TIMES[kind], self.clock.now()
         requested = dig(await self.kube.get(kind, name, namespace), "metadata", "annotations", TIMESTAMP)
         while True:
             found = await self.kube.get(kind, name, namespace)
             missing = missing_answer(found, requested)
             if missing is None and found is not None:
                 return found
-            if self.clock.now() - begun >= patience.timeout:
+            if self.clock.now() - begun >= times.timeout:
                 codes = tuple(dig(found, "status", "lastError", "codes") or ())
                 subject = f"error while waiting for {kind.kind} {namespace}/{name} to become ready"
                 raise NotReady(f"{subject}: {missing}", codes)
-            await self.clock.sleep(patience.interval)
+            await self.clock.sleep(times.interval)
 
 
 def missing_answer(found: Manifest | None, requested: str | None) -> str | None:

@@ -78,11 +78,11 @@ def _same_address(one: str, other: str) -> bool:
 
 def _version(reserved: Json | None, body: Json) -> str:
     text = reserved["address"] if reserved else body.get("IPAddress", "")
-    told = body.get("ipVersion", "UNSPECIFIED_VERSION")
+    requested = body.get("ipVersion", "UNSPECIFIED_VERSION")
     written = f"IPV{ip_interface(text).version}" if text and _is_address(text) else ""
     if text and not written:
         raise invalid("resource.IPAddress", text, "Must be an IP address or the URL of a reserved one.")
-    wanted = str(told) if told != "UNSPECIFIED_VERSION" else written or "IPV4"
+    wanted = str(requested) if requested != "UNSPECIFIED_VERSION" else written or "IPV4"
     if written and written != wanted:
         raise invalid("resource.IPAddress", text, f"The address is not of ipVersion {wanted}.")
     return wanted

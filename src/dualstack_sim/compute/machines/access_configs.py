@@ -58,7 +58,7 @@ def access_config(project: Project, instance: Key, interface: str, body: Json, w
 
 
 def ipv6_access_config(entries: list[Any], where: str) -> Json:
-    """The checked IPv6 access config of a new interface, with the address that it asks for; defaults without one."""
+    """The checked IPv6 access config of a new interface, with the address that it requests; defaults without one."""
     configs = accept_list(entries, SCHEMA, f"{where}.ipv6AccessConfigs")
     if len(configs) > 1 and enforced("access.one-config"):
         raise invalid(f"{where}.ipv6AccessConfigs", "", "At most one access config currently supported.")
