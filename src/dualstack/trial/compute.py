@@ -59,7 +59,9 @@ class Outcome:
         """As a clause."""
         if self.refusal is None:
             return "it was accepted"
-        return f"it was refused in the {self.channel}: {self.refusal.message.rstrip('.')}"
+        message = self.refusal.message
+        reason = message.partition(" failed: ")[2] if self.refusal.in_operation else message
+        return f"it was refused in the {self.channel}: {reason.rstrip('.')}"
 
 
 _EXPERIMENT: ContextVar[str] = ContextVar("experiment", default="")

@@ -84,10 +84,14 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     exchanges: tuple[Exchange, ...] = ()
     packets: tuple[Packets, ...] = ()
 
+    @property
+    def verdict(self) -> str:
+        """The answer and how sure it is."""
+        return f"{self.id}: {f'{self.answer} ({self.confidence})' if self.answer else 'undecided'}"
+
     def describe(self) -> str:
-        """One line."""
-        given = f"{self.answer} ({self.confidence})" if self.answer else "undecided"
-        return f"{self.id}: {given}. {self.explanation}".rstrip()
+        """The answer, and why."""
+        return f"{self.verdict}. {self.explanation}".rstrip()
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

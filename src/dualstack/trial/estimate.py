@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import groupby
 from typing import get_args
 
 from dualstack.gce.methods import permissions
@@ -48,35 +50,31 @@ def minutes(experiments: Sequence[Experiment]) -> float:
 
 
 def dollars(longest: float) -> float:
-    """What a trial costs at most when its VMs run for `longest` minutes."""
-    hours = longest / 60
-    return hours * (len(VMS) * VM_HOUR + TRAFFIC)
+    """What a trial costs at most when its VMs run for `longest` minutes: a whole number of cents."""
+    return math.ceil(longest / 60 * (len(VMS) * VM_HOUR + TRAFFIC) * 100) / 100
 
 
 def announcement(
     experiments: Sequence[Experiment], *, project: str, region: str, network: str, longest: float, lifetime: float
 ) -> list[str]:
-    """What is going to happen, in lines. longest, lifetime: minutes of the trial and of its VMs."""
+    """What is going to happen, a paragraph each. longest, lifetime: minutes of the trial and of its VMs."""
     vms = any(each.vms for each in experiments)
-    machines = (
-        f", {len(VMS)} VMs ({MACHINE_TYPE}, Debian 12, {DISK_GB} GB disk, no external address) in two zones, routes"
-        if vms
-        else ""
+    count = len(VMS) if any(each.traffic for each in experiments) else 1
+    machines = f", routes, {count} VMs ({MACHINE_TYPE}, Debian 12, {DISK_GB} GB disk, no external address)"
+    cost = (
+        f"It costs at most {dollars(lifetime):.2f} US dollars, by an assumed bound of {VM_HOUR:g} for each VM and hour "
+        f"(docs/evidence.md#cost). Each VM deletes itself after {lifetime:.0f} minutes, even if this program ends."
     )
-    lines = [
-        f"In project {project}, region {region}, a trial creates:",
-        f"  VPC network {network} with subnets, a firewall rule{machines}.",
+    site = f"VPC network {network} with subnets, a firewall rule{machines if vms else ''}"
+    return [
+        "Permissions that it needs, which roles/compute.admin has:",
+        *(
+            f"  {collection}: {', '.join(name.rpartition('.')[2] for name in names)}"
+            for collection, names in groupby(needed(experiments), lambda name: name.rpartition(".")[0])
+        ),
+        f"Experiments: {', '.join(each.name for each in experiments)}.",
+        f"In project {project}, region {region}, it creates {site}.",
         "Everything has this prefix in its name and is removed at the end; nothing else in the project is changed.",
-        f"{len(experiments)} experiments: {', '.join(each.name for each in experiments)}.",
         f"It takes about {minutes(experiments):.0f} minutes, and ends after {longest:.0f} minutes in any case.",
+        cost if vms else "It costs nothing: networks and subnets are free of charge.",
     ]
-    if vms:
-        lines.append(
-            f"It costs at most about {max(0.01, dollars(lifetime)):.2f} US dollars, if {VM_HOUR:g} US dollars for each "
-            "VM and hour with its disk is above the price in this region, which you should check "
-            f"(docs/evidence.md#cost). Each VM deletes itself after {lifetime:.0f} minutes, even if this program ends."
-        )
-    else:
-        lines.append("It costs nothing: networks and subnets are free of charge.")
-    lines.append(f"Permissions that it needs: {', '.join(needed(experiments))}.")
-    return lines

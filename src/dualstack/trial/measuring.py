@@ -98,7 +98,7 @@ class Measuring:
         self._task: asyncio.Task[None] | None = None
         self._window = 0.1
         self.problem = ""
-        """Why nothing can be measured; empty while it can."""
+        """Why nothing can be measured, as a sentence; empty while it can."""
 
     # -- collecting
 
@@ -109,7 +109,7 @@ class Measuring:
         deadline = self._clock.now() + BOOT
         while silent := [source.vm.letter for source in self._sources if not source.last]:
             if self._clock.now() >= deadline:
-                self.problem = f"no report from VM {', '.join(silent)} in {BOOT:.0f} s"
+                self.problem = f"No report came from VM {', '.join(silent)} within {BOOT:.0f} s."
                 return
             await self._clock.sleep(EVERY)
 
@@ -130,7 +130,7 @@ class Measuring:
         except NotFound:
             source.missing += 1
             if source.missing == GONE:
-                self.problem = f"VM {source.vm.letter} is gone"
+                self.problem = f"VM {source.vm.letter} is gone."
             return
         except ComputeRefusal:
             return  # the next read has it too
@@ -165,7 +165,7 @@ class Measuring:
         while not self.problem and any(source.last < at for source in self._sources):
             if self._compute.now() > deadline:
                 silent = [source.vm.letter for source in self._sources if source.last < at]
-                self.problem = f"VM {', '.join(silent)} does not report any more"
+                self.problem = f"VM {', '.join(silent)} does not report any more."
                 break
             await self._clock.sleep(EVERY)
         return not self.problem

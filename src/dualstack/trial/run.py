@@ -43,16 +43,23 @@ class Run:
     experiments: Sequence[Experiment]
     longest: float
     say: Callable[[str], None] = lambda _: None
+    _work: asyncio.Task[str] | None = None
+
+    def interrupt(self) -> None:
+        """End the experiments; everything is removed all the same."""
+        if self._work is not None:
+            self._work.cancel()
 
     async def perform(self) -> Trial:
-        """The document. Everything is removed first, however the experiments end, also when it is cancelled."""
+        """The document. Everything is removed first, however the experiments end."""
         began = self.clock.now()
         facts: list[Fact] = []
         site = Site(self.compute, self.region, self.zones, began + self.longest + RESERVE)
         ended = ""
         left: tuple[str, ...] = ()
         try:
-            ended = await self._experiments(site, began + self.longest, facts)
+            self._work = asyncio.create_task(self._experiments(site, began + self.longest, facts))
+            ended = await self._work
         except asyncio.CancelledError:
             ended = "it was interrupted"
         finally:
@@ -115,7 +122,7 @@ class Run:
             self.say("Waiting for the VMs to report.")
             await measuring.start()
             if measuring.problem:
-                self.say(f"Nothing can be measured: {measuring.problem}.")
+                self.say(f"Nothing can be measured. {measuring.problem}")
 
     async def _test_permissions(self, path: str, collection: str) -> None:
         """TrialFailed if one of the permissions that Compute can test on a resource is missing."""
@@ -168,7 +175,7 @@ class Run:
                 packets=answer.packets,
             )
             exchanges = ()  # they belong to the whole experiment
-            self.say(f"  {fact.describe()}")
+            self.say(f"  {fact.verdict}")
             facts.append(fact)
         return facts
 

@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,9 +92,7 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
         on_commit=fabric.on_commit,
         faults=faults,
     )
-    guests = TrialVms(clock, chance, compute, fabric)
-    work = asyncio.create_task(guests.run(), name="trial-vms")
-    stack.push_async_callback(_cancel, work)
+    stack.push_async_callback(TrialVms(clock, chance, compute, fabric).close)
     refuse_impossible(rules, compute.methods)
     state = options.state
     left_out: list[str] = []
@@ -119,12 +117,6 @@ async def start(options: ComputeOptions, stack: AsyncExitStack) -> tuple[Compute
         "clock": {"origin": clock.origin, "speed": clock.speed},
         **({"leftOut": left_out} if left_out else {}),
     }
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 def _check(options: ComputeOptions) -> None:

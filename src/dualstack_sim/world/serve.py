@@ -43,6 +43,7 @@ from dualstack_sim.world.compute_serve import listen, on_signals, start_site
 from dualstack_sim.world.control import STATE, create_control
 from dualstack_sim.world.kubeconfig import kubeconfig
 from dualstack_sim.world.platforms import PLATFORMS, Platform
+from dualstack_sim.world.trial_vms import TrialVms
 
 _SETTLE_SECONDS = 1800.0
 """Simulated seconds within which the cluster must come to rest."""
@@ -152,10 +153,12 @@ class _World:
             faults=self._faults,
         )
         refuse_impossible(rules, self._compute.methods)
+        self._trial_vms = TrialVms(self._clock, self._chance, self._compute, self._fabric)
         self._control = create_control(self._clock, self._fabric, self._compute, self._faults)
 
     async def serve(self, stack: AsyncExitStack) -> None:
         """Build the cluster, and answer requests to all endpoints until `stack` closes."""
+        stack.push_async_callback(self._trial_vms.close)
         applications = await self._kubernetes(stack)
         self._faults.begin_with(self._compute.begin_with)
         for part in self._platform.controls:  # known once it is built

@@ -5,7 +5,9 @@ The orders, the windows and the report are the agent's own code (docs/evidence.m
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -58,13 +60,14 @@ class _Vm:
 
 
 class TrialVms:
-    """Runs the agents of all VMs that have the script."""
+    """Runs the agents of all VMs that have the script, from the start of the first one until it is closed."""
 
     def __init__(self, clock: Clock, chance: Chance, compute: Compute, fabric: Fabric) -> None:
         self._clock, self._chance, self._compute, self._fabric = clock, chance, compute, fabric
         self._vms: dict[str, _Vm] = {}
         """By id of the instance."""
         self._agents = GuestAgents(fabric.knobs)
+        self._work: asyncio.Task[None] | None = None
         fabric.follow(self._on_commit)
         fabric.watch(self._look)
         compute.project.guests = self._work_until
@@ -96,8 +99,14 @@ class TrialVms:
                 due = max(commit.at + METADATA, known.ready_at)
                 self._fabric.schedule(due, partial(self._follow, vm=known, text=text))
 
-    async def run(self) -> None:
-        """Work until cancelled."""
+    async def close(self) -> None:
+        """Stop all agents."""
+        if self._work is not None:
+            self._work.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._work
+
+    async def _run(self) -> None:
         while True:
             self._compute.settle()
             self._work_until(self._clock.now())
@@ -121,6 +130,8 @@ class TrialVms:
         host = self._fabric.host_name(zone, resource["name"])
         vm = self._vms[resource["id"]] = _Vm(resource, host, zone, at + delay)
         self._fabric.schedule(vm.ready_at, partial(self._begin, vm=vm))
+        if self._work is None:
+            self._work = asyncio.create_task(self._run(), name="trial-vms")
         return vm
 
     def _begin(self, at: float, vm: _Vm) -> None:

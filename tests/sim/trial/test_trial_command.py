@@ -54,8 +54,14 @@ def test_a_trial_announces_itself_and_writes_its_document(tmp_path: Path) -> Non
         outcome = dualstack(*options, *SHORT, "--yes", "-o", str(path))
         assert outcome.status == 0, outcome.err
         assert networks(endpoint) == []
-    for said in ("costs nothing", "compute.subnetworks.update", "It takes about", "VPC network dualstack-trial-"):
-        assert said in outcome.err
+    for said in (
+        "costs nothing",
+        "compute.subnetworks: create, delete",
+        "It takes about",
+        "VPC network dualstack-trial-",
+    ):
+        assert said in " ".join(outcome.err.split())
+    assert max(map(len, (outcome.err + outcome.out).splitlines())) <= 80
     assert load(path).knobs == {"overlap-flag": "hidden", "subnetwork-patch": "single"}
     assert "overlap-flag=hidden, subnetwork-patch=single" in outcome.out
 

@@ -81,6 +81,25 @@ async def test_a_trial_killed_at_any_request_is_removed_by_cleanup(
             assert made.resources() == before, whole.sent[at - 1]
 
 
+@pytest.mark.parametrize(
+    ("at", "ended", "facts"),
+    [
+        ("Creating the VMs.", "it was interrupted", 0),
+        ("  T1:", "it was interrupted", 1),
+        ("Removing everything.", "", 2),
+    ],
+)
+async def test_an_interrupt_at_any_time_ends_the_experiments_and_never_the_removal(
+    at: str, ended: str, facts: int
+) -> None:
+    async with world() as made:
+        before = made.resources()
+        trial = await made.trial(*API_ONLY, interrupted_at=at)
+        assert made.resources() == before
+    assert (trial.ended, trial.left) == (ended, ())
+    assert len(trial.facts) >= facts
+
+
 async def test_cleanup_leaves_a_network_that_is_only_named_like_one_of_a_trial() -> None:
     async with world() as made:
         made.compute.place("networks", "global", {"name": OWNER.network, "autoCreateSubnetworks": False})

@@ -69,13 +69,12 @@ def test_the_documents_state_the_time_and_the_cost_that_a_trial_announces() -> N
     ((usual, longest),) = re.findall(r"take about (\d+) minutes, and up\s+to about (\d+)", text)
     assert int(usual) == round(minutes(chosen(())))
     assert int(longest) == LONGEST_MINUTES
-    (bound,) = re.findall(r"At most about ([\d.]+) US dollars for each hour", text)
+    (bound,) = re.findall(r"At most ([\d.]+) US dollars for each hour", text)
     assert float(bound) == dollars(60)
     announced = " ".join(announcement(chosen(()), project="p", region="r", network="n", longest=90, lifetime=100))
     assert f"It takes about {usual} minutes, and ends after 90 minutes in any case." in announced
-    assert f"at most about {dollars(100):.2f} US dollars" in announced
-    assert f"{VM_HOUR:g} US dollars for each VM and hour with its disk" in announced
-    assert "(docs/evidence.md#cost)" in announced
+    assert f"at most {dollars(100):.2f} US dollars" in announced
+    assert f"an assumed bound of {VM_HOUR:g} for each VM and hour (docs/evidence.md#cost)" in announced
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -68,13 +67,20 @@ class World:
         return MortalCompute("proj-1", self.clock, owner, endpoint=self.url)
 
     async def trial(
-        self, *names: str, compute: MortalCompute | None = None, longest: float = 6 * 3600.0, owner: Owner = OWNER
+        self,
+        *names: str,
+        compute: MortalCompute | None = None,
+        longest: float = 6 * 3600.0,
+        owner: Owner = OWNER,
+        interrupted_at: str = "\n",
     ) -> Trial:
-        """Perform a trial of these experiments."""
+        """Perform a trial of these experiments; interrupt it once it says what begins with `interrupted_at`."""
         client = compute or self.client(owner)
         try:
             zones = await zones_of(client, REGION)
-            return await Run(client, self.clock, REGION, zones, chosen(names), longest).perform()
+            run = Run(client, self.clock, REGION, zones, chosen(names), longest)
+            run.say = lambda text: run.interrupt() if text.startswith(interrupted_at) else None
+            return await run.perform()
         finally:
             await client.close()
 
@@ -127,10 +133,10 @@ async def world(
         "subnetworks", f"regions/{REGION}", {"name": "prod-nodes", "network": link, "ipCidrRange": "10.95.0.0/24"}
     )
     fabric.rest(clock.now())
-    guests = asyncio.create_task(TrialVms(clock, chance, compute, fabric).run())
+    guests = TrialVms(clock, chance, compute, fabric)
     async with on_loopback(create_app(compute)) as url:
         try:
             yield World(clock, compute, url)
         finally:
-            guests.cancel()
+            await guests.close()
             await compute.close()

@@ -189,8 +189,8 @@ def test_t7_a_cloud_that_shows_changes_later_than_a_barrier_gets_another_strateg
     found = plan(measured=slow)
     assert found.strategy == "compressed"
     assert found.reasons[0] == (
-        "overlap assumes that a change of the kind 'range added' reaches every host within 120 s, but one took 140 s, "
-        "measured on 2026-11-29 in r1"
+        "overlap assumes that every host sees the overlap flag within 120 s, but 'range added' took 140 s; and that "
+        "every host sees a range within 120 s, but 'range added' took 140 s, measured on 2026-11-29 in r1"
     )
     assert plan(measured=replace(slow, longest={"range added": 119.0})).strategy == "overlap"
 

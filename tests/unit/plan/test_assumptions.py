@@ -57,7 +57,7 @@ def test_t7_a_change_that_takes_longer_than_its_barrier_contradicts(longest: dic
     found = contradictions("overlap", {}, longest)
     assert len(found) == len(late)
     for clause, barrier in zip(found, late, strict=True):
-        assert clause.startswith(f"a change of the kind '{barrier.change}' reaches every host within ")
+        assert clause.startswith(f"every host sees {barrier.seen} within ")
     assert contradictions("compressed", {}, longest) == ()
 
 

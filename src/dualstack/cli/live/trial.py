@@ -15,6 +15,7 @@ import click
 from dualstack.cli.live.change import confirm
 from dualstack.cli.live.connect import credentials_of
 from dualstack.cli.live.options import Target
+from dualstack.cli.words import wrapped
 from dualstack.clock import Clock, ScaledClock
 from dualstack.model.errors import DualstackError, Interrupted, InvalidInput
 from dualstack.streams import print_out
@@ -47,7 +48,7 @@ class _Project:
 
     def say(self, text: str) -> None:
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(paragraph(text), err=True)
 
 
 def run_trial(
@@ -67,7 +68,7 @@ def run_trial(
     target = Target.of(options)
     experiments = chosen(names)
     if listed:
-        print_out("\n".join(_listing()))
+        print_out("\n".join(map(paragraph, _listing())))
         return
     if not target.project:
         raise InvalidInput("--project is required")
@@ -86,7 +87,7 @@ def run_trial(
         compute = project.compute(owner)
         try:
             zones = await zones_of(compute, region, zone)
-            for line in announcement(
+            for text in announcement(
                 experiments,
                 project=target.project,
                 region=region,
@@ -94,10 +95,10 @@ def run_trial(
                 longest=max_minutes,
                 lifetime=max_minutes + RESERVE / 60,
             ):
-                click.echo(line, err=True)
+                click.echo(paragraph(text), err=True)
             confirm("Begin?", yes=yes)
             run = Run(compute, clock, region, zones, experiments, max_minutes * 60, project.say)
-            return await _interruptible(run.perform, project.say)
+            return await _interruptible(run, project.say)
         finally:
             await compute.close()
 
@@ -105,7 +106,8 @@ def run_trial(
     document = encode(result)
     if output is not None:
         output.write_bytes(document)
-        print_out("\n".join(summary(result)))
+        lines = [*summary(result), f"`dualstack rehearse SHOOT --profile {output}` rehearses on such a cloud."]
+        print_out("\n".join(map(paragraph, lines if result.knobs else summary(result))))
     else:
         print_out(document.decode().rstrip())
     if result.left:
@@ -114,9 +116,8 @@ def run_trial(
         raise Interrupted("the trial was interrupted; everything is removed")
 
 
-async def _interruptible(perform: Callable[[], Any], say: Callable[[str], None]) -> Trial:
+async def _interruptible(run: Run, say: Callable[[str], None]) -> Trial:
     """Perform; the first Ctrl-C or SIGTERM ends the experiments and removes everything, the second ends at once."""
-    task: asyncio.Future[Trial] = asyncio.ensure_future(perform())
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
 
     def stop() -> None:
@@ -124,13 +125,13 @@ async def _interruptible(perform: Callable[[], Any], say: Callable[[str], None])
             os._exit(130)
         stopping.set()
         say("Interrupted. Ctrl-C again ends at once; `dualstack trial --cleanup` then removes what is left.")
-        task.cancel()
+        run.interrupt()
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     for number in numbers:
         loop.add_signal_handler(number, stop)
     try:
-        return await task
+        return await run.perform()
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
@@ -145,14 +146,15 @@ async def _clean_up(project: _Project, *, yes: bool) -> None:
         await finder.close()
     foreign = [trial.owner.network for trial in found if trial.foreign]
     for name in foreign:
-        click.echo(f"VPC network {name} was not made by a trial, although it is named like one: it stays.", err=True)
+        stays = f"VPC network {name} was not made by a trial, although it is named like one: it stays."
+        click.echo(paragraph(stays), err=True)
     ours = [trial for trial in found if not trial.foreign]
     if not ours:
         print_out("No trial has left anything.")
         return
     for trial in ours:
         click.echo(f"{trial.owner.network}, created {trial.created}", err=True)
-    confirm(f"Remove everything of {len(ours)} trials? None of them may be running.", yes=yes)
+    confirm("Remove everything of these trials? None of them may be running.", yes=yes)
     left: list[str] = []
     for trial in ours:
         compute = project.compute(trial.owner)
@@ -165,8 +167,14 @@ async def _clean_up(project: _Project, *, yes: bool) -> None:
     print_out(f"Removed {', '.join(trial.owner.network for trial in ours)}.")
 
 
+def paragraph(text: str) -> str:
+    """Wrapped, with the indent that it has."""
+    indent = " " * (len(text) - len(text.lstrip()))
+    return "\n".join(wrapped(text.strip(), indent, indent + "  "))
+
+
 def summary(trial: Trial) -> list[str]:
-    """The facts as lines."""
+    """The facts, a paragraph each."""
     decided = [fact for fact in trial.facts if fact.answer]
     lines = [fact.describe() for fact in trial.facts]
     knobs = ", ".join(f"{name}={value}" for name, value in trial.knobs.items())

@@ -15,7 +15,7 @@ async def run(lab: Lab) -> Sequence[Answer]:
     if lab.measuring.problem:
         return [undecided(ID, lab.measuring.problem)]
     if (known := lab.known.get("T4")) is not None and known.answer != "yes":
-        return [undecided(ID, "Without static routes that serve unmatched addresses (T4) the order has no effect.")]
+        return [undecided(ID, f"The order shows only where T4 is yes, and it is {known.answer or 'undecided'}.")]
     await lab.ground()
     lost, gaps, words = 0, [], []
     for _ in range(REPETITIONS):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dualstack.trial.document import Packets
-from dualstack.trial.experiment import Answer, Experiment, Lab, Question, undecided
+from dualstack.trial.experiment import Answer, Experiment, Lab, Question, is_flagged, no_flag, undecided
 from dualstack.trial.ladder import Passage
 
 MOSTLY, HARDLY = 0.99, 0.01
 """Answered shares above and below which a state counts as working and as dark."""
 SHOWN_ELSEWHERE = ("T3", "routes-off")
 """Their packets are those of T4 and T6."""
-WAY = (3, 1, 5)
-"""The states that are visited from S0: up to aliases beside routes, back to the flag alone, to the end."""
+WAY = (1, 3, 1, 5)
+"""The states that are visited from S0: the flag alone, up to aliases beside routes, back to the flag, to the end."""
 
 
 async def run(lab: Lab) -> Sequence[Answer]:
@@ -29,6 +29,8 @@ async def run(lab: Lab) -> Sequence[Answer]:
         if lab.ladder.state != state:
             refused = f"{made[-1].name} was tried; {made[-1].refusal}."
             break
+        if state == 1 and not is_flagged(await lab.read(lab.site.nodes, is_flagged)):
+            return [no_flag(question.id) for question in EXPERIMENT.questions]
     if lab.measuring.problem:
         refused = refused or lab.measuring.problem
     answers = _Evidence(passages, refused, lab).answers()
