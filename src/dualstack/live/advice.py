@@ -12,10 +12,17 @@ _FLAGS = (
 """The allocator of this type reads the pod CIDR of a new node from its alias range, and tells the scheduler that its
 network works (docs/reference/cut-over.md#cidr-allocator)."""
 
+_AGAIN = (
+    "annotate it with shoot.gardener.cloud/tasks=deployInfrastructure and gardener.cloud/operation=reconcile, before "
+    "nodes are replaced"
+)
+MIGRATING = f"Gardener deletes them when it next reconciles the Shoot's infrastructure; to request that, {_AGAIN}"
+"""What a prepared shoot waits for once its ipFamilies were edited, as a clause
+(docs/reference/gardener.md#prepared-first-run)."""
+
 STOP_ROUTES: dict[PlatformName, str] = {
     "gardener": "set spec.networking.ipFamilies of the Shoot to [IPv4, IPv6]; Gardener then stops the route controller "
-    "and deletes the routes; if routes are left once the Shoot has been reconciled, annotate it with "
-    "shoot.gardener.cloud/tasks=deployInfrastructure and gardener.cloud/operation=reconcile, before nodes are replaced",
+    f"and deletes the routes; if routes are left once the Shoot has been reconciled, {_AGAIN}",
     "kops": f"set {_FLAGS} on cloud-controller-manager with `kops edit cluster`, then run `kops update cluster --yes` "
     "and `kops rolling-update cluster --yes`",
     "kubeadm": f"set {_FLAGS} in the DaemonSet or Deployment of cloud-controller-manager, or in its static pod "
@@ -25,29 +32,58 @@ STOP_ROUTES: dict[PlatformName, str] = {
 """What stops the route controller, as a clause."""
 
 
-def next_steps(identity: Identity, now: Standing, *, stopped: bool = False) -> tuple[str, ...]:
-    """What to do next, one sentence each. stopped: the route controller of a prepared cluster has stopped."""
+def next_steps(
+    identity: Identity, now: Standing, *, stopped: bool = False, subnet_dual_stack: bool, nodes_dual_stack: bool
+) -> tuple[str, ...]:
+    """What to do next, one sentence each. stopped: the route controller of a prepared cluster has stopped.
+
+    subnet_dual_stack: of a shoot, whether Gardener has begun to migrate it. nodes_dual_stack: whether every Node has a
+    pod CIDR of each family.
+    """
+    gardener = identity.platform == "gardener"
     match now:
         case "prepared" if stopped:
             return ("The route controller has stopped. Run `dualstack finish`.",)
         case "routes":
-            return ("Run `dualstack prepare`.",)
+            return ("Run `dualstack preflight`, then `dualstack prepare`.",)
         case "preparing":
             return ("Run `dualstack prepare` to go on, or `dualstack prepare --undo` to go back to routes.",)
+        case "prepared" if gardener and subnet_dual_stack:
+            return (
+                f"Gardener migrates the Shoot. Routes are left: {MIGRATING}.",
+                "Run `dualstack finish`, which waits until the routes are gone.",
+            )
         case "prepared":
             stop = STOP_ROUTES[identity.platform]
             return (
                 *_reconcile(identity),
-                "Until then, `dualstack prepare --watch` gives nodes that join their alias.",
                 f"{stop[0].upper()}{stop[1:]}.",
+                "Until then, `dualstack prepare --watch` gives nodes that join their alias.",
                 "Then run `dualstack finish`. To go back to routes, run `dualstack prepare --undo`.",
             )
         case "cutting-over" | "finishing":
             return ("Run `dualstack finish`.",)
-        case "finished" if identity.platform == "gardener":
-            return ("Gardener updates the control plane, CNI and DNS; `dualstack verify` shows what is left.",)
+        case "finished" if nodes_dual_stack:
+            rest = "Gardener updates the control plane, CNI and DNS; `" if gardener else "Run `"
+            return (f"Every node is dual-stack. {rest}dualstack verify` shows what is left.",)
+        case "finished" if gardener:
+            return _roll_out(identity)
         case "finished":
-            return ("Run `dualstack verify`.",)
+            subnet = "the nodes subnet is dual-stack" if subnet_dual_stack else "`dualstack migrate` changes the subnet"
+            return (
+                f"The nodes are still IPv4: {subnet}; VMs, control plane and CNI are yours to change.",
+                "Run `dualstack verify`.",
+            )
+
+
+def _roll_out(identity: Identity) -> tuple[str, ...]:
+    """What follows for the nodes of a shoot (docs/reference/gardener.md#rollout-workers)."""
+    window = f" ({identity.window})" if identity.window else ""
+    now = "to replace them now, annotate the Shoot with gardener.cloud/operation=rollout-workers=*"
+    return (
+        f"The nodes are still IPv4. Gardener replaces them in the next maintenance window{window}; {now}.",
+        "Then Gardener updates the control plane, CNI and DNS; `dualstack verify` shows what is left.",
+    )
 
 
 def hand_over(identity: Identity) -> str:

@@ -18,6 +18,7 @@ from dualstack.model.cluster import Cluster, NodePool
 from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import CONFIG_MAP, NODE, POD, Manifest
+from dualstack.model.maintenance import time_of_day
 from dualstack.model.manifests import flags_of, is_cloud_controller_manager
 from dualstack.model.names import KUBE_SYSTEM, ROUTE_DESCRIPTION, InstanceName, parse_provider_id, route_prefix
 from dualstack.model.texts import read_mapping
@@ -266,6 +267,6 @@ def _controls(pod: Manifest) -> bool:
 
 
 def maintenance_window(shoot_info: Manifest | None) -> str:
-    """`<begin> to <end>` of a shoot, as the ConfigMap shows it; empty without one."""
+    """`22:00 +01:00 to 23:00 +01:00` of a shoot; empty without one."""
     begin, end = (str(dig(shoot_info or {}, "data", f"maintenance{name}") or "") for name in ("Begin", "End"))
-    return f"{begin} to {end}" if begin and end else ""
+    return f"{time_of_day(begin)} to {time_of_day(end)}" if begin and end else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -12,6 +13,16 @@ from dualstack.plan.strategies.prepare import prepared
 
 Standing = Literal["routes", "preparing", "prepared", "cutting-over", "finishing", "finished"]
 """routes: nothing was done. finishing: no route is left, but the flag is set."""
+
+MEANING: Mapping[Standing, str] = {
+    "routes": "not begun",
+    "preparing": "begun, and not every node has its alias",
+    "prepared": "every node has its alias, routes are left",
+    "cutting-over": "the routes are being deleted",
+    "finishing": "no route is left, the overlap flag is set",
+    "finished": "every node has its alias, no route is left",
+}
+"""What each means, as a clause."""
 
 NodePath = Literal["route", "route and alias", "alias", "none", "no pod CIDR"]
 

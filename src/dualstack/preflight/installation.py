@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
 
 from dualstack.gce import Resource
 from dualstack.model import cidr
 from dualstack.model.json_path import dig
+from dualstack.model.maintenance import next_window, time_of_day
 from dualstack.model.manifests import flags_of
 from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.inventory import Inventory
@@ -177,20 +177,9 @@ def maintenance_window(inventory: Inventory) -> Iterator[Problem]:
         if name == "shoot-info" and begin and end:
             following = next_window(begin, inventory.now)
             when = f"; the next one begins at {following:%Y-%m-%d %H:%M} UTC" if following is not None else ""
-            yield Problem(f"cluster {inventory.cluster.name}", f"daily from {begin} to {end}{when}")
-
-
-def next_window(begin: str, now: float) -> datetime | None:
-    """The next time of day `HHMMSS+HHMM` after `now`; None for another form, or without a time."""
-    found = re.fullmatch(r"(\d\d)(\d\d)(\d\d)([+-])(\d\d)(\d\d)", begin)
-    if found is None or not now:
-        return None
-    hours, minutes, seconds = (int(found[group]) for group in (1, 2, 3))
-    sign = 1 if found[4] == "+" else -1
-    zone = timezone(sign * timedelta(hours=int(found[5]), minutes=int(found[6])))
-    present = datetime.fromtimestamp(now, zone)
-    at = present.replace(hour=hours, minute=minutes, second=seconds, microsecond=0)
-    return (at if at > present else at + timedelta(days=1)).astimezone(UTC)
+            yield Problem(
+                f"cluster {inventory.cluster.name}", f"daily from {time_of_day(begin)} to {time_of_day(end)}{when}"
+            )
 
 
 def _by_version(inventory: Inventory) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def from_files(files: Sequence[Path]) -> Snapshot:
     """The snapshot of one project and one cluster. InvalidInput for a file of another form.
 
     Each file is a list of Compute resources, one resource (`gcloud compute project-info describe`), a Kubernetes List,
-    or one Kubernetes object. A file with an empty list needs a name that begins with its collection or kind.
+    or one Kubernetes object. An empty list is refused, because it does not show of what it is.
     """
     recorder, projects = Recorder(), set[str]()
     for file in files:
@@ -43,9 +43,11 @@ def _entries(file: Path) -> Iterator[dict[str, Any]]:
     except msgspec.DecodeError as error:
         raise InvalidInput(f"{file}: not JSON: {error}; write it with --format=json or -o json") from error
     if isinstance(content, dict) and isinstance(content.get("items"), list):
-        found: Iterable[Any] = content["items"]
+        found: list[Any] = content["items"]
     else:
         found = content if isinstance(content, list) else [content]
+    if not found:
+        raise InvalidInput(f"{file}: the list is empty and does not show of what; leave the file out")
     for entry in found:
         if not isinstance(entry, dict):
             raise InvalidInput(f"{file}: has a {type(entry).__name__} where a resource is expected")

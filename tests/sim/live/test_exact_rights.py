@@ -14,7 +14,7 @@ from tests.sim.live.rights import Credential, listed_permissions, listed_rights
 from tests.sim.rehearsal.command import EXAMPLE, Outcome, served
 from tests.sim.world.client import PROBED, Client
 
-CHECKED = frozenset(("preflight", "prepare", "migrate"))
+CHECKED = frozenset(("preflight", "plan", "prepare", "migrate"))
 CHANGES = frozenset(("prepare", "finish", "rollback", "migrate"))
 READ = ("--accept", "kubernetes-permissions", "--accept", "permissions-granted")
 

@@ -90,7 +90,7 @@ async def test_the_preflight_fits_the_terminal_and_states_what_counts(door: Door
     fine = await door.run("preflight", "--quiet", "--accept", "alias-matched")
     assert (fine.status, fine.err) == (0, "")
     assert all(len(line) <= 80 for line in fine.out.splitlines() if "kubectl" not in line)
-    assert "Ready: nothing at or above --fail-on blocker speaks against the migration." in fine.out
+    assert "Ready: no blocker is open." in fine.out
     assert "Risks (" in fine.out
     assert "    Consequence: where a guest agent runs with its defaults" in fine.out
     strict = await door.run("preflight", "--fail-on", "risk", "-o", "junit", "--accept", "alias-matched")

@@ -69,7 +69,7 @@ def test_the_text_groups_by_severity_and_shows_what_was_accepted() -> None:
         text
         == """\
 bar (kubeadm), project proj-1, europe-west1, pods 10.96.0.0/16
-Not ready: 1 blocker must be resolved or accepted first.
+Not ready: resolve 1 blocker, or accept it with --accept ID.
 
 Blockers (1)
   foreign-routes

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from dualstack.cli.live.measured_cloud import refuse_contradicted
@@ -18,9 +19,10 @@ from dualstack.model.cluster import Cluster, NodePool
 from dualstack.model.errors import InvalidInput
 from dualstack.plan.facts import ControllerFacts, CutoverFacts
 from dualstack.plan.settings import Settings
+from dualstack.plan.strategies.finish import FINISH
 from dualstack.plan.strategies.prepare import PREPARE
 from dualstack.trial.measurements import Measurements
-from tests.support.cluster_facts import ZONE, at_rest, node, states
+from tests.support.cluster_facts import STOPPED, ZONE, at_rest, last, node, states
 
 KEPT = ControllerFacts(1, 1, ignored=False, kept=True)
 FACTS = replace(at_rest(3), controller=KEPT)
@@ -48,7 +50,8 @@ def plan(facts: CutoverFacts = FACTS, platform: PlatformName = "kubeadm", **give
         name="bar", platform=platform, evidence="", context="", project="p", region="r", nodes_subnet="nodes", pods=""
     )
     values = {"routes_created": True, "budgets": [], "shoot_info": None, "made_at": 0.0, **given}
-    return plan_of(Identity(platform, "", CLUSTER), name, facts, **values)
+    settings = Settings(repeat_alias=platform == "gardener")
+    return plan_of(Identity(platform, "", CLUSTER), name, facts, settings, **values)
 
 
 def test_the_person_stops_the_route_controller_between_the_two_parts() -> None:
@@ -81,6 +84,8 @@ def test_a_prepared_cluster_has_only_what_follows() -> None:
     assert found.standing == "prepared"
     assert [part.by for part in found.parts][-2:] == ["You", "dualstack"]
     assert not any(step.calls for part in found.parts[:-2] for step in part.steps)
+    proven = plan(replace(facts, passed={}), proven=True)
+    assert [part.by for part in proven.parts] == ["You", "dualstack"]
 
 
 def test_what_cannot_be_performed_ends_the_plan() -> None:
@@ -100,9 +105,44 @@ def test_the_text_names_what_disturbs_workloads_and_fits_the_terminal() -> None:
         words = " ".join(text.split())
         assert "pool w: 3 nodes in europe-west1-b; 2 at a time, about 20 min 00 s" in words
         assert "allow no eviction now, so drains wait for them: default/db" in words
-        assert "maintenance window: 220000+0100 to 230000+0100" in words
+        assert "maintenance window: 22:00 +01:00 to 23:00 +01:00" in words
         assert "Expected outage: none." in text
     assert "PodDisruptionBudgets cannot be read" in describe(plan(budgets=None))
+
+
+@pytest.mark.parametrize("platform", ["gardener", "kubeadm"])
+def test_a_finished_cluster_has_nothing_left_to_be_planned(platform: PlatformName) -> None:
+    finished = last(FINISH, replace(last(PREPARE, FACTS, Settings()), controller=STOPPED), Settings())
+    found = plan(replace(finished, passed={}), platform, routes_created=False)
+    assert (found.standing, found.parts, found.obstacles) == ("finished", (), ())
+    assert "Nothing is left to be done for the routes" in describe(found)
+
+
+def test_the_plan_with_an_image_has_the_steps_of_the_decoy_check() -> None:
+    name = ClusterName(
+        name="bar", platform="kubeadm", evidence="", context="", project="p", region="r", nodes_subnet="n", pods=""
+    )
+    found = plan_of(
+        Identity("kubeadm", "", CLUSTER),
+        name,
+        FACTS,
+        Settings(decoys=True),
+        routes_created=True,
+        budgets=[],
+        shoot_info=None,
+        made_at=0.0,
+    )
+    assert "create-decoys" in [step.id for step in found.parts[0].steps]
+    assert "add-range-canary" not in [step.id for step in found.parts[0].steps]
+
+
+def test_blockers_of_the_preflight_are_named_once_with_the_command_that_explains_them() -> None:
+    text = describe(msgspec.structs.replace(plan(), blockers=("alias-matched", "network-watched")))
+    assert (
+        "Not ready: `dualstack prepare` refuses to begin because of alias-matched,\n"
+        "  network-watched; `dualstack preflight` shows why and what to do.\n"
+    ) in text
+    assert "Not ready" not in describe(plan())
 
 
 def connected(name: str = "bar") -> Any:

@@ -105,17 +105,17 @@ def test_each_node_says_what_it_waits_for() -> None:
     ],
 )
 def test_the_time_left_is_that_of_the_process(facts: object, reported: Working, left: float | None) -> None:
-    assert time_left(FACTS if facts is FACTS else PREPARED, "prepared", reported, 100.0) == left
+    assert time_left(FACTS if facts is FACTS else PREPARED, "prepared", reported, 100.0, Settings()) == left
 
 
 def test_without_a_process_the_time_is_that_of_the_next_command() -> None:
     half = next(facts for _, facts in states(PREPARE, FACTS, Settings()) if facts.range_present)
-    whole, rest = (time_left(each, "preparing", Working(), 0.0) for each in (FACTS, half))
+    whole, rest = (time_left(each, "preparing", Working(), 0.0, Settings()) for each in (FACTS, half))
     assert whole is not None
     assert rest is not None
     assert 60 < rest < whole
     finishing = replace(PREPARED, routes=(), controller=STOPPED)
-    assert (time_left(finishing, "finishing", Working(), 0.0) or 0.0) > 0
+    assert (time_left(finishing, "finishing", Working(), 0.0, Settings()) or 0.0) > 0
 
 
 @pytest.mark.parametrize("stuck", ["routes", "preparing", "cutting-over", "finishing"])

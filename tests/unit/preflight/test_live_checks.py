@@ -131,10 +131,10 @@ def test_a_mask_size_for_one_family_is_a_risk() -> None:
 @pytest.mark.parametrize(
     ("begin", "words"),
     [
-        ("220000+0100", "daily from 220000+0100 to 230000+0100; the next one begins at 2026-11-28 21:00 UTC"),
-        ("210000+0100", "daily from 210000+0100 to 230000+0100; the next one begins at 2026-11-29 20:00 UTC"),
-        ("193000-0200", "daily from 193000-0200 to 230000+0100; the next one begins at 2026-11-28 21:30 UTC"),
-        ("tonight", "daily from tonight to 230000+0100"),
+        ("220000+0100", "daily from 22:00 +01:00 to 23:00 +01:00; the next one begins at 2026-11-28 21:00 UTC"),
+        ("210000+0100", "daily from 21:00 +01:00 to 23:00 +01:00; the next one begins at 2026-11-29 20:00 UTC"),
+        ("193000-0200", "daily from 19:30 -02:00 to 23:00 +01:00; the next one begins at 2026-11-28 21:30 UTC"),
+        ("tonight", "daily from tonight to 23:00 +01:00"),
     ],
 )
 def test_the_next_maintenance_window_is_named(begin: str, words: str) -> None:

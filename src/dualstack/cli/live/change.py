@@ -16,15 +16,16 @@ import msgspec
 from dualstack.cli.live.connect import Connected
 from dualstack.cli.live.measured import GateWatch
 from dualstack.cli.node_history import History, NodeWay
-from dualstack.cli.words import announced, duration
+from dualstack.cli.words import announced, duration, wrapped
 from dualstack.clock import Clock
 from dualstack.cutover.cut_over import CutOver
 from dualstack.cutover.decoys import Decoys
 from dualstack.cutover.interface import DirectionChanged
+from dualstack.live.advice import next_steps
 from dualstack.live.platform import LivePlatform
 from dualstack.live.record import Record
 from dualstack.live.route_controller import RouteController
-from dualstack.live.state import NodePath, node_paths
+from dualstack.live.state import NodePath, node_paths, standing
 from dualstack.live.work_report import WorkReport
 from dualstack.model import events
 from dualstack.model.errors import Interrupted, InvalidInput
@@ -72,10 +73,16 @@ class Progress:
     report: WorkReport = field(default_factory=WorkReport)
     """What `dualstack status` shows of this process."""
 
-    def say(self, sentence: str) -> None:
-        """Print a sentence on standard error."""
-        if not self.quiet:
-            click.echo(sentence, err=True)
+    def say(self, sentence: str, before: str = "") -> None:
+        """Print a sentence on standard error, in lines that fit where that is a terminal. before: what it begins with,
+        which indents its further lines."""
+        if self.quiet:
+            return
+        if sys.stderr.isatty() and "\n" not in sentence:
+            sentence = "\n".join(wrapped(sentence, before, " " * len(before)))
+        else:
+            sentence = before + sentence
+        click.echo(sentence, err=True)
 
     def event(self, event: AnyEvent) -> None:
         """Take an event of the run."""
@@ -86,14 +93,14 @@ class Progress:
                 self.report = WorkReport(
                     step=step, since=event.at, end=self.report.end, awaits=detail if self.waiting else ""
                 )
-                self.say(f"{at}{step}{f': {detail}' if detail else ''}")
+                self.say(f"{step}{f': {detail}' if detail else ''}", at)
             case StepFailed(step=step, detail=detail):
-                self.say(f"{at}{step} FAILED: {detail}")
+                self.say(f"{step} FAILED: {detail}", at)
             case events.Progress(eta=float(left)):
                 self.report = msgspec.structs.replace(self.report, end=event.at + left)
             case _:
                 if (sentence := announced(event)) is not None:
-                    self.say(f"{at}{sentence}")
+                    self.say(sentence, at)
         if isinstance(event, StepFinished):
             begun, lasted = self._started - self.origin, event.at - self._started
             self.finished.append(StepTime(step=event.step, at=round(begun, 1), seconds=round(lasted, 1)))
@@ -161,6 +168,16 @@ class Change:
             settings=self.settings,
             watch=self._watch[0] if self._watch else None,
             seen=self.progress.seen,
+        )
+
+    def next_steps(self, facts: CutoverFacts, *, stopped: bool = False, triggered: bool = False) -> tuple[str, ...]:
+        """What to do next, from the last observation, one sentence each. triggered: the Shoot was just edited."""
+        return next_steps(
+            self.cluster.identity,
+            standing(facts),
+            stopped=stopped,
+            subnet_dual_stack=triggered or facts.subnet.stack_type == "IPV4_IPV6",
+            nodes_dual_stack=bool(facts.pod_cidr_of) and self.progress.dual_stack >= facts.pod_cidr_of.keys(),
         )
 
     @asynccontextmanager

@@ -30,8 +30,9 @@ def verdict(report: Report) -> str:
     if report.worst:
         count = sum(each.severity == report.worst for each in report.open)
         noun = report.worst if count == 1 else f"{report.worst}s"
-        return f"Not ready: {count} {noun} must be resolved or accepted first."
-    return f"Ready: nothing at or above --fail-on {report.fail_on} speaks against the migration."
+        return f"Not ready: resolve {count} {noun}, or accept {'it' if count == 1 else 'them'} with --accept ID."
+    others = " or worse" if report.fail_on != "blocker" else ""
+    return f"Ready: no {report.fail_on}{others} is open."
 
 
 def as_text(report: Report) -> str:
@@ -41,7 +42,8 @@ def as_text(report: Report) -> str:
         lines += ["", title]
         for group in groups:
             lines += _group_lines(group)
-    return "\n".join([*lines, "", *wrapped(_closed(report))])
+    following = [] if report.worst else ["Next: `dualstack plan` shows every step, `dualstack prepare` begins."]
+    return "\n".join([*lines, "", *wrapped(_closed(report)), *following])
 
 
 def as_markdown(report: Report) -> str:

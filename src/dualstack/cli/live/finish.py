@@ -15,7 +15,7 @@ from dualstack.cli.live.prepare import refuse_canary
 from dualstack.cli.live.traffic import Measuring
 from dualstack.cli.live.waiting import await_ready
 from dualstack.cutover.actuator import Redirection
-from dualstack.live.advice import STOP_ROUTES
+from dualstack.live.advice import MIGRATING, STOP_ROUTES
 from dualstack.live.record import PROVEN
 from dualstack.live.route_controller import CloudControllerManagerPods, GardenerRoutes, RouteController
 from dualstack.live.state import standing
@@ -64,7 +64,7 @@ async def _finish(
         refuse_moved(plan, cluster, facts)
         _refuse(facts)
         if standing(facts) != "finished":
-            confirm("Finish the cut-over of this cluster?", yes=yes)
+            confirm(f"Finish the cut-over of cluster {cluster.identity.cluster.name}?", yes=yes)
 
         async def work(redirection: Redirection) -> None:
             await await_ready(change, lambda: _not_ready(change, controller), wait=wait)
@@ -103,9 +103,10 @@ def _refuse(facts: CutoverFacts) -> None:
 async def _not_ready(change: Change, controller: RouteController) -> str:
     """Why the cut-over cannot be finished now, as a clause; empty when it can: nothing creates routes any more, and
     every node is healthy. Gardener replaces the nodes meanwhile."""
-    if running := await controller.running():
-        return f"{running[0]}; {controller.remedy}"
-    facts = await change.cut_over().observe()
+    running, facts = await controller.running(), await change.cut_over().observe()
+    if running:
+        begun = change.cluster.identity.platform == "gardener" and facts.subnet.stack_type == "IPV4_IPV6"
+        return f"{running[0]}; {MIGRATING if begun else controller.remedy}"
     missing = [f"the pod CIDR of VM {name} has no alias" for name in facts.without_alias if not facts.routed(name)]
     found = missing or problems(ALONE, facts)
     return f"{found[0]}{f' ({len(found) - 1} more)' if len(found) > 1 else ''}" if found else ""

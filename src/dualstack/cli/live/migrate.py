@@ -92,7 +92,7 @@ async def _migrate(
             name = cluster.identity.cluster.nodes_subnet
             change.progress.say(f"Last, subnet {name} becomes dual-stack; no command makes it IPv4-only again.")
         if whole or not facts.finished:
-            confirm("Migrate the infrastructure of this cluster?", yes=yes)
+            confirm(f"Migrate the infrastructure of cluster {cluster.identity.cluster.name}?", yes=yes)
         _confirm_outage(change, chosen, facts, accept_outage)
         await _carry_out(change, controller, chosen, goal, wait=wait)
         await print_outcome(change, "migrate", output)

@@ -9,7 +9,6 @@ from dualstack.cli.live.result import ClusterName, print_result
 from dualstack.cli.node_history import NodeHistory
 from dualstack.cli.words import bullets, duration
 from dualstack.clock import rfc3339
-from dualstack.live.advice import next_steps
 from dualstack.live.state import Standing, standing
 
 
@@ -53,8 +52,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
         return "\n".join([*lines, *bullets(self.next_steps)])
 
 
-async def print_outcome(change: Change, command: str, output: str) -> None:
-    """Observe the cluster once more, and print the result."""
+async def print_outcome(change: Change, command: str, output: str, *, triggered: bool = False) -> None:
+    """Observe the cluster once more, and print the result. triggered: the Shoot was just edited."""
     facts, cluster = await change.cut_over().observe(), change.cluster
     now = standing(facts)
     outcome = Outcome(
@@ -68,7 +67,7 @@ async def print_outcome(change: Change, command: str, output: str) -> None:
         steps=tuple(each.step for each in change.progress.finished),
         seconds=round(cluster.clock.now() - change.progress.origin, 1),
         outage_seconds=round(change.progress.outage, 1),
-        next_steps=next_steps(cluster.identity, now),
+        next_steps=change.next_steps(facts, triggered=triggered),
         began_at=rfc3339(change.progress.origin),
         course=tuple(change.progress.finished),
         node_history=change.progress.history.nodes(),

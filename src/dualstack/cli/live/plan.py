@@ -13,14 +13,17 @@ import msgspec
 from dualstack.cli.live.change import Change, Progress
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.finish import controller_of
+from dualstack.cli.live.inspect import inspect
 from dualstack.cli.live.measured_cloud import contradicted, measurements_of
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.plan_document import SCHEMA, Part, Plan, describe, save
+from dualstack.cli.live.prepare import settings_for
 from dualstack.cli.live.result import ClusterName, print_result
 from dualstack.live.advice import STOP_ROUTES
 from dualstack.live.disruption import disruption
 from dualstack.live.identify import SHOOT_INFO, Identity
 from dualstack.live.moved import PlannedFacts
+from dualstack.live.record import PROVEN
 from dualstack.live.state import standing
 from dualstack.model.errors import DualstackError, KubeError
 from dualstack.model.kinds import CONFIG_MAP, DISRUPTION_BUDGET, Manifest
@@ -33,9 +36,12 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.compressed import COMPRESSED
 from dualstack.plan.strategies.finish import FINISH
 from dualstack.plan.strategies.overlap import OVERLAP
-from dualstack.plan.strategies.prepare import PREPARE
+from dualstack.plan.strategies.prepare import PREPARE, prepared
+from dualstack.preflight.registry import ALL_CHECKS, run_checks
 from dualstack.trial.measurements import Measurements
 
+CHECKED = ("dualstack prepare", "dualstack migrate --strategy compressed")
+"""The commands of parts that begin with the preflight."""
 STOPPED = ControllerFacts(replicas=0, pods=0, ignored=True)
 
 
@@ -43,9 +49,11 @@ class PlanIncomplete(DualstackError):
     """The plan does not reach its end; the message says why."""
 
 
-def run_plan(target: Target, *, out: Path | None, profile: Path | None, output: str, quiet: bool) -> None:
+def run_plan(
+    target: Target, *, out: Path | None, profile: Path | None, prober_image: str, output: str, quiet: bool
+) -> None:
     """Print the plan. PlanIncomplete when a step cannot be performed."""
-    plan = asyncio.run(_plan(target, measurements_of(profile), quiet=quiet))
+    plan = asyncio.run(_plan(target, measurements_of(profile), prober_image, quiet=quiet))
     if out is not None:
         save(plan, out)
     print_result(plan, describe(plan), output)
@@ -53,7 +61,7 @@ def run_plan(target: Target, *, out: Path | None, profile: Path | None, output: 
         raise PlanIncomplete(f"the plan ends before its goal: {'; '.join(plan.obstacles)}")
 
 
-async def _plan(target: Target, measured: Measurements | None, *, quiet: bool) -> Plan:
+async def _plan(target: Target, measured: Measurements | None, prober_image: str, *, quiet: bool) -> Plan:
     async with connected(target) as cluster:
         progress = Progress(cluster.clock.now(), quiet)
         progress.say(f"Reading {ClusterName.of(cluster).describe()} ...")
@@ -61,16 +69,26 @@ async def _plan(target: Target, measured: Measurements | None, *, quiet: bool) -
         running, budgets, shoot_info = await asyncio.gather(
             controller_of(cluster).running(), _budgets(cluster), cluster.kube.get(CONFIG_MAP, SHOOT_INFO, KUBE_SYSTEM)
         )
-        return plan_of(
+        settings = settings_for(cluster, prober_image)
+        proven = PROVEN in await Change(cluster, progress).record.notes()
+        plan = plan_of(
             cluster.identity,
             ClusterName.of(cluster),
             facts,
+            settings,
             routes_created=bool(running),
+            proven=proven,
             budgets=budgets,
             shoot_info=shoot_info,
             made_at=cluster.clock.now(),
             measured=measured,
         )
+        if not any(part.command in CHECKED for part in plan.parts):
+            return plan
+        strategy = COMPRESSED if plan.strategy == COMPRESSED.name else PREPARE
+        inventory = await inspect(cluster, facts, strategy, settings, prober_image)
+        blockers = dict.fromkeys(finding.id for finding in run_checks(inventory, ALL_CHECKS) if finding.blocks)
+        return msgspec.structs.replace(plan, blockers=tuple(blockers))
 
 
 async def _budgets(cluster: Connected) -> list[Manifest] | None:
@@ -84,14 +102,17 @@ def plan_of(
     identity: Identity,
     name: ClusterName,
     facts: CutoverFacts,
+    settings: Settings,
     *,
     routes_created: bool,
+    proven: bool = False,
     budgets: Iterable[Manifest] | None,
     shoot_info: Manifest | None,
     made_at: float,
     measured: Measurements | None = None,
 ) -> Plan:
-    """The plan for a cluster. routes_created: whether a route controller is at work. measured: by a trial."""
+    """The plan for a cluster. settings: of the preparation. routes_created: whether a route controller is at work.
+    proven: whether an earlier `prepare` has proven every alias. measured: by a trial."""
     gardener = identity.platform == "gardener"
     plan = Plan(
         schema=SCHEMA,
@@ -108,7 +129,7 @@ def plan_of(
     reason = contradicted(measured, OVERLAP.name, gardener=gardener)
     if reason and facts.live_routes and not facts.range_present:
         return _otherwise(plan, identity, facts, reason, routes_created=routes_created)
-    parts, obstacles = _without_loss(identity, facts, routes_created=routes_created)
+    parts, obstacles = _without_loss(identity, facts, settings, routes_created=routes_created, proven=proven)
     return msgspec.structs.replace(
         plan, parts=parts, obstacles=obstacles, strategy=OVERLAP.name, reasons=_reasons(measured, gardener=gardener)
     )
@@ -151,11 +172,11 @@ def _otherwise(plan: Plan, identity: Identity, facts: CutoverFacts, reason: str,
 
 
 def _without_loss(
-    identity: Identity, facts: CutoverFacts, *, routes_created: bool
+    identity: Identity, facts: CutoverFacts, settings: Settings, *, routes_created: bool, proven: bool
 ) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """The parts of the order without loss, and why it ends before its goal, if it does."""
-    settings = Settings(repeat_alias=identity.platform == "gardener")
-    first = forecast(PREPARE, facts, settings)
+    done = (prepared(facts) and proven) or standing(facts) in ("cutting-over", "finishing", "finished")
+    first = Forecast(steps=(), after=facts) if done else forecast(PREPARE, facts, settings)
     after = replace(first.after, controller=STOPPED)
     if identity.platform == "gardener":
         after = replace(after, routes=(), with_network_problem=frozenset())

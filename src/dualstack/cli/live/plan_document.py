@@ -12,7 +12,7 @@ from dualstack.cli.live.result import ClusterName
 from dualstack.cli.words import duration, wrapped
 from dualstack.live.disruption import Disruption
 from dualstack.live.moved import PlannedFacts, moved
-from dualstack.live.state import Standing
+from dualstack.live.state import MEANING, Standing
 from dualstack.model.errors import InvalidInput
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.forecast import PlannedStep
@@ -40,7 +40,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     """Everything that is going to happen, in order. made_at: RFC 3339. facts: what the plan was made from.
 
     unreachable_now: nodes without a path before the first step. obstacles: why the plan ends before its goal.
-    strategy: empty if the plan has none. reasons: what a trial has measured, and what follows for the strategy.
+    blockers: ids of findings of the preflight that stop the first part. strategy: empty if the plan has none.
+    reasons: what a trial has measured, and what follows for the strategy.
     """
 
     schema: str
@@ -54,6 +55,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     facts: PlannedFacts
     unreachable_now: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
+    blockers: tuple[str, ...] = ()
     strategy: str = ""
     reasons: tuple[str, ...] = ()
 
@@ -67,14 +69,18 @@ def describe(plan: Plan) -> str:
     own = sum(part.seconds or 0.0 for part in plan.parts)
     lines = [
         plan.cluster.describe(),
-        f"{plan.nodes} nodes, {plan.routes} routes; the cut-over stands at: {plan.standing}.",
+        f"{plan.nodes} nodes, {plan.routes} routes.",
+        f"The cut-over stands at: {plan.standing} ({MEANING[plan.standing]}).",
         f"Steps of this program: about {duration(own)}. Expected outage: {_outage(plan)}.",
     ]
+    if plan.blockers:
+        stops = f"Not ready: `dualstack prepare` refuses to begin because of {', '.join(plan.blockers)}"
+        lines += wrapped(f"{stops}; `dualstack preflight` shows why and what to do.", "", "  ")
     for reason in plan.reasons:
         chosen = f"Strategy {plan.strategy}: " if plan.strategy else ""
         lines += wrapped(f"{chosen}{reason}.", "", "  ")
     if not plan.parts and not plan.obstacles:
-        lines.append("Nothing is left to be done for the routes.")
+        lines.append("Nothing is left to be done for the routes; `dualstack status` says what follows.")
     for number, part in enumerate(plan.parts, 1):
         lines += ["", *_part(number, part)]
     if plan.parts:
@@ -134,7 +140,7 @@ def _disruption(found: Disruption) -> Iterator[str]:
             "     ",
         )
     else:
-        yield f"   - none of {found.budgets} PodDisruptionBudgets blocks evictions now"
+        yield f"   - no PodDisruptionBudget blocks evictions now ({found.budgets} exist)"
     if found.window:
         yield f"   - maintenance window: {found.window}"
 

@@ -83,7 +83,7 @@ async def _prepare(
             await check(change, facts, accept)
             announce(change, facts, PREPARE)
             edit = f", and then make Shoot {then.shoot} dual-stack" if then else ""
-            confirm(f"Prepare this cluster{edit}?", yes=yes)
+            confirm(f"Prepare cluster {cluster.identity.cluster.name}{edit}?", yes=yes)
 
         async def work(redirection: Redirection) -> None:
             async with change.measured():
@@ -98,7 +98,7 @@ async def _prepare(
         except Interrupted:
             if not watch or not prepared(await change.cut_over().observe()):
                 raise
-        await print_outcome(change, "prepare", output)
+        await print_outcome(change, "prepare", output, triggered=trigger)
 
 
 async def until_prepared(change: Change, redirection: Redirection) -> None:
@@ -136,10 +136,14 @@ async def _watch(change: Change, redirection: Redirection) -> None:
 
 def change_of(cluster: Connected, *, quiet: bool, prober_image: str = "", canary: str = "") -> Change:
     """A change that keeps the route controller."""
-    gardener = cluster.identity.platform == "gardener"
-    settings = Settings(decoys=bool(prober_image), repeat_alias=gardener, canary=canary)
+    settings = replace(settings_for(cluster, prober_image), canary=canary)
     progress = Progress(origin=cluster.clock.now(), quiet=quiet, clock=cluster.clock)
     return Change(cluster, progress, prober_image=prober_image, settings=settings)
+
+
+def settings_for(cluster: Connected, prober_image: str = "") -> Settings:
+    """Those of a preparation: with decoys if they have an image, with the repeated alias if Gardener follows."""
+    return Settings(decoys=bool(prober_image), repeat_alias=cluster.identity.platform == "gardener")
 
 
 def refuse_late(facts: CutoverFacts) -> None:

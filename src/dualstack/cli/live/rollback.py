@@ -43,7 +43,7 @@ async def _rollback(target: Target, to: Stage, *, yes: bool, output: str, quiet:
         announce(change, facts, way_back(to))
         for sentence in irreversible(facts):
             change.progress.say(f"Note: {sentence}.")
-        confirm(f"Go back to {to.words}?", yes=yes)
+        confirm(f"Take cluster {cluster.identity.cluster.name} back to {to.words}?", yes=yes)
 
         async def work(redirection: Redirection) -> None:
             if to is not Stage.ALIASES:

@@ -15,12 +15,12 @@ from dualstack.cli.live.change import Change, Progress
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.finish import controller_of
 from dualstack.cli.live.options import Target
+from dualstack.cli.live.prepare import settings_for
 from dualstack.cli.live.result import ClusterName, print_result
 from dualstack.cli.live.waiting import REMIND_EVERY
 from dualstack.cli.words import bullets, duration, wrapped
-from dualstack.live.advice import next_steps
 from dualstack.live.lease import DURATION
-from dualstack.live.state import NodeState, Standing, node_states, standing
+from dualstack.live.state import MEANING, NodeState, Standing, node_states, standing
 from dualstack.live.work_report import Working, working
 from dualstack.model.errors import ComputeError, GateFailed, KubeError
 from dualstack.plan.costs import estimate
@@ -77,14 +77,16 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
         """As text, at most 80 columns where names allow it."""
         paths = Counter(node.path for node in self.nodes)
         by_path = ", ".join(f"{count} by {path}" for path, count in sorted(paths.items()))
+        dual_stack = sum(node.dual_stack for node in self.nodes)
+        controller = self.route_controller if self.standing in ("prepared", "cutting-over") else ()
         flag = "set" if self.overlap_flag else "not set"
         pod_range = "present" if self.pod_range else "absent"
         rows = [
-            ("cut-over", self.standing),
-            ("nodes", f"{len(self.nodes)}: {by_path}"),
+            ("cut-over", f"{self.standing} ({MEANING[self.standing]})"),
+            ("nodes", f"{len(self.nodes)}: {by_path}; {dual_stack} dual-stack"),
             ("subnet", f"{self.cluster.nodes_subnet}, {self.stack_type}; pod range {pod_range}, overlap flag {flag}"),
             ("routes", f"{self.routes} of the cluster, {len(self.foreign_routes)} of others in the pod range"),
-            *(("route controller", text) for text in self.route_controller),
+            *(("route controller", text) for text in controller),
             *([("works now", self.works)] if self.works else []),
             *([("step", self.step)] if self.step else []),
             *([("waits for", self.awaits)] if self.awaits else []),
@@ -179,7 +181,8 @@ class Witness:
 async def read_status(cluster: Connected) -> Status:
     """Read everything once."""
     controller = controller_of(cluster)
-    facts = await Change(cluster, Progress(cluster.clock.now()), controller).cut_over().observe()
+    change = Change(cluster, Progress(cluster.clock.now()), controller)
+    facts = await change.cut_over().observe()
     now, works = standing(facts), await working(cluster.kube)
     running = tuple(await controller.running())
     return Status(
@@ -196,19 +199,19 @@ async def read_status(cluster: Connected) -> Status:
         works=works.words,
         step=works.report.step,
         awaits=works.report.awaits,
-        time_left=time_left(facts, now, works, cluster.clock.now()),
-        nodes=node_states(facts),
-        next_steps=next_steps(cluster.identity, now, stopped=not running),
+        time_left=time_left(facts, now, works, cluster.clock.now(), settings_for(cluster)),
+        nodes=node_states(facts, change.progress.dual_stack),
+        next_steps=change.next_steps(facts, stopped=not running),
     )
 
 
-def time_left(facts: CutoverFacts, now: Standing, works: Working, at: float) -> float | None:
+def time_left(facts: CutoverFacts, now: Standing, works: Working, at: float, settings: Settings) -> float | None:
     """Expected seconds until the working process ends, else those of the next command; None when a person is next."""
     if works.report.end:
         return max(0.0, works.report.end - at)
     match now:
         case "routes" | "preparing":
-            return estimate(PREPARE, replace(facts, controller=KEPT), Settings())
+            return estimate(PREPARE, replace(facts, controller=KEPT), settings)
         case "cutting-over" | "finishing" if facts.controller.gone:
             return estimate(FINISH, facts, Settings())
         case _:

@@ -17,7 +17,7 @@ from dualstack.live.identify import Identity
 from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
-from dualstack.preflight.installation import next_window
+from dualstack.model.maintenance import next_window
 
 FAMILIES = ["IPv4", "IPv6"]
 RUNS = "Gardener needs five to seven reconciles for the whole migration"
