@@ -26,6 +26,7 @@ SHOOT = {
     "spec": "addons cloudProfileName dns extensions hibernation kubernetes networking maintenance monitoring provider "
     "purpose region secretBindingName seedName seedSelector resources tolerations exposureClassName systemComponents "
     "controlPlane schedulerName cloudProfile credentialsBindingName accessRestrictions",
+    "spec.controlPlane": "highAvailability zones",
     "spec.hibernation": "enabled schedules",
     "spec.kubernetes": "allowPrivilegedContainers clusterAutoscaler kubeAPIServer kubeControllerManager kubeScheduler "
     "kubeProxy kubelet version verticalPodAutoscaler enableStaticTokenKubeconfig etcd",

@@ -123,6 +123,8 @@ def _room_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
         if room < nodes + surge:
             yield invalid(f"{_NETWORKING}.pods", pods, f"has room for {room} nodes with a /{mask} each, but {wanted}")
     for field, text in infrastructure_ranges(shoot).items():
+        if cidr.family(text) != "IPv4":
+            yield invalid(field, text, "must be an IPv4 range, because it is the primary range of a subnet")
         if field.endswith("internal") or cidr.family(text) != "IPv4":
             continue
         room = max(0, cidr.parse_loosely(text).num_addresses - _RESERVED_ADDRESSES)

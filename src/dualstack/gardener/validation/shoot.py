@@ -25,6 +25,7 @@ from dualstack.gardener.validation.networking import (
 )
 from dualstack.gardener.validation.pools import validate_gcp_pools, validate_pools
 from dualstack.gardener.validation.shoot_shape import shape_faults
+from dualstack.gardener.validation.syntax import syntax_faults
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
@@ -80,6 +81,7 @@ def validate_spec(shoot: Manifest) -> tuple[Fault, ...]:
             *range_faults(complete),
             *_kubernetes_faults(complete),
             *validate_pools(complete),
+            *syntax_faults(complete),
             *_cni_faults(complete, complete["spec"]["networking"]["ipFamilies"]),
         ]
         if dig(complete, "spec", "provider", "type") == "gcp":

@@ -29,6 +29,9 @@ _NETWORK = "spec.networking.providerConfig"
 _STORAGE = "spec.provider.controlPlaneConfig.storage"
 _HYPER_DISKS = tuple(f"{_STORAGE}.hyperDisk{kind}" for kind in ("Balanced", "Throughput", "Extreme"))
 
+TIMEOUTS = ("Drain", "Health", "Creation", "InPlaceUpdate", "Preserve")
+"""The timeouts of `machineControllerManager` of a pool: `machineDrainTimeout` and so on."""
+
 _TYPES: dict[_Type, tuple[str, ...]] = {
     _MAPPING: (
         _STORAGE,
@@ -70,6 +73,16 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
         f"{_POOL}.kubernetes",
         f"{_POOL}.kubernetes.kubelet",
         f"{_POOL}.taints[]",
+        f"{_POOL}.clusterAutoscaler",
+        f"{_POOL}.machineControllerManager",
+        f"{_POOL}.sysctls",
+        f"{_POOL}.systemComponents",
+        *(f"spec.{key}" for key in ("accessRestrictions[]", "addons", "cloudProfile", "dns", "extensions[]")),
+        "spec.controlPlane.highAvailability.failureTolerance",
+        "spec.hibernation.schedules[]",
+        "spec.maintenance.timeWindow",
+        "spec.systemComponents.coreDNS.autoscaling",
+        "spec.tolerations[]",
         "status",
         "status.networking",
         "status.constraints[]",
@@ -79,6 +92,7 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
         f"{_WORKER}.dataVolumes",
         f"{_WORKER}.serviceAccount.scopes",
         f"{_NETWORK}.devices",
+        *(f"spec.{key}" for key in ("accessRestrictions", "extensions", "hibernation.schedules", "tolerations")),
         "spec.networking.ipFamilies",
         "spec.provider.workers",
         f"{_NAT}.natIPNames",
@@ -103,10 +117,24 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
         *(f"{_POOL}.taints[].{key}" for key in ("key", "value", "effect")),
         *(f"{_POOL}.{key}" for key in ("updateStrategy", "cri.name", "machine.architecture", "kubeletDataVolumeName")),
         *(f"{_NETWORK}.{key}" for key in ("devices[]", "directRoutingDevice", "encryption.mode")),
+        *(
+            f"{_NETWORK}.{key}"
+            for key in ("ipAutodetectionMethod", "ipv4.autoDetectionMethod", "ipv6.autoDetectionMethod")
+        ),
         "metadata.name",
         "metadata.namespace",
         "metadata.uid",
         "metadata.annotations.*",
+        *(f"spec.{key}" for key in ("accessRestrictions[].name", "cloudProfile.name", "dns.domain")),
+        *(f"spec.{key}" for key in ("cloudProfileName", "credentialsBindingName", "secretBindingName", "purpose")),
+        *(f"spec.{key}" for key in ("extensions[].type", "tolerations[].key", "tolerations[].value")),
+        *(f"spec.hibernation.schedules[].{key}" for key in ("start", "end", "location")),
+        *(f"spec.maintenance.timeWindow.{key}" for key in ("begin", "end")),
+        "spec.controlPlane.highAvailability.failureTolerance.type",
+        "spec.systemComponents.coreDNS.autoscaling.mode",
+        f"{_POOL}.kubernetes.version",
+        *(f"{_POOL}.machineControllerManager.machine{kind}Timeout" for kind in TIMEOUTS),
+        f"{_POOL}.sysctls.*",
         "spec.region",
         "spec.networking.type",
         "spec.networking.pods",
@@ -163,7 +191,11 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
         f"{_POOL}.maximum",
         f"{_POOL}.kubernetes.kubelet.maxPods",
     ),
-    _REAL: (f"{_NETWORKS}.flowLogs.flowSampling",),
+    _REAL: (
+        f"{_NETWORKS}.flowLogs.flowSampling",
+        f"{_POOL}.clusterAutoscaler.scaleDownUtilizationThreshold",
+        f"{_POOL}.clusterAutoscaler.scaleDownGpuUtilizationThreshold",
+    ),
     _BOOLEAN: (
         *(f"{disk}.enabled" for disk in _HYPER_DISKS),
         f"{_NETWORK}.ebpfDataplane.enabled",
@@ -196,7 +228,7 @@ def shape_faults(shoot: Manifest) -> tuple[Fault, ...]:
     faults: list[Fault] = []
     for (name, types), paths in (*_TYPES.items(), (_MAPPING, _STRUCTURES)):
         for path in paths:
-            for field, value in _values(shoot, path.split(".")):
+            for field, value in values(shoot, path.split(".")):
                 if value is None and _is_optional(path):
                     continue
                 if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
@@ -208,7 +240,7 @@ def _is_optional(path: str) -> bool:
     return path not in _NOT_NULL and not path.endswith(("[]", "*"))
 
 
-def _values(value: Any, path: list[str], field: str = "") -> Iterator[tuple[str, Any]]:
+def values(value: Any, path: list[str], field: str = "") -> Iterator[tuple[str, Any]]:
     """Every value at `path`, with its field path; nothing where a part of the path is missing."""
     if not path:
         yield field, value
@@ -220,7 +252,7 @@ def _values(value: Any, path: list[str], field: str = "") -> Iterator[tuple[str,
     for each in keys:
         below = f"{field}.{each}" if field else each
         if not path[0].endswith("[]"):
-            yield from _values(value[each], rest, below)
+            yield from values(value[each], rest, below)
         elif isinstance(value[each], list):
             for index, entry in enumerate(value[each]):
-                yield from _values(entry, rest, f"{below}[{index}]")
+                yield from values(entry, rest, f"{below}[{index}]")
