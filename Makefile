@@ -54,11 +54,12 @@ lint: $(STAMP)  ## check style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)  ## measure the simulated Compute Engine and the cut-over of large clusters, an operator with many Shoots, and the commands for a large cluster: five JSON documents
+bench: $(STAMP)  ## measure the simulated Compute Engine and the cut-over of large clusters, an operator with many Shoots, at rest and migrating, and the commands for a large cluster: six JSON documents
 	@$(BIN)/python -m tests.bench.run
 	@$(BIN)/python -m tests.bench.cutover
 	@$(BIN)/python -m tests.bench.upstream
 	@$(BIN)/python -m tests.bench.many_shoots
+	@$(BIN)/python -m tests.bench.many_migrations
 	@$(BIN)/python -m tests.bench.live_commands
 
 protobuf: $(GO_CLIENT)  ## generate the protobuf layout of the Kubernetes types that the simulated API serves; needs go

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dualstack.operator.landscape import GARDENER, STANDALONE
-from tests.bench.many_shoots import TARGETS, measure
+from tests.bench.many_shoots import OF_NODE, TARGETS, measure
 
 
 @pytest.mark.slow
@@ -15,3 +15,5 @@ async def test_an_operator_at_rest_sends_nothing_to_compute_and_reacts_to_a_requ
     assert figures["computeCalls"] == 0
     assert figures["reactionSeconds"] < 30.0, "the status has not changed"
     assert set(TARGETS) < set(figures)
+    assert figures.get(OF_NODE, 0.0) < 30.0, "the constraint has not changed"
+    assert (OF_NODE in figures) == (landscape == STANDALONE)

@@ -195,10 +195,11 @@ class ScriptedWorld:
                 wanted = machine_class.machine_deployment(view, pool, part, replicas=part.minimum)
                 self.store.create(gardener_kinds.MACHINE_DEPLOYMENT, wanted)
                 for index in range(part.minimum):
-                    self._add_node(f"{pool.name}-old-{index}", pool.name, [f"100.96.{index}.0/24"])
+                    self.add_node(f"{pool.name}-old-{index}", pool.name, [f"100.96.{index}.0/24"])
         self._report_machines()
 
-    def _add_node(self, name: str, pool: str, cidrs: list[str]) -> None:
+    def add_node(self, name: str, pool: str, cidrs: list[str]) -> None:
+        """A Node that is ready."""
         node = manifest(kinds.NODE, name, spec={"podCIDR": cidrs[0], "podCIDRs": cidrs})
         node["metadata"]["labels"] = {POOL_LABEL: pool}
         ready = [{"type": "Ready", "status": "True"}]
@@ -350,7 +351,7 @@ class ScriptedWorld:
             return
         for index in range(len(names), wanted):
             cidrs = [f"100.97.{index}.0/24", *([f"2600:1900:4010:1234:1:{index}::/112"] if dual else [])]
-            self._add_node(f"{pool}-{self._age() if dual else _AGES[0]}-{index}", pool, cidrs)
+            self.add_node(f"{pool}-{self._age() if dual else _AGES[0]}-{index}", pool, cidrs)
 
     def _class_of(self, deployment: Manifest) -> Manifest:
         name = deployment["spec"]["template"]["spec"]["class"]["name"]
@@ -381,7 +382,7 @@ class ScriptedWorld:
         if machine_class.is_dual_stack(found):
             cidrs.append(f"2600:1900:4010:1234:0:{index + 1}::/112")
         self.store.delete(kinds.NODE, old[0])
-        self._add_node(f"{pool}-{self._age()}-{index}", pool, cidrs)
+        self.add_node(f"{pool}-{self._age()}-{index}", pool, cidrs)
 
     def _names(self, pool: str) -> list[str]:
         return [node["metadata"]["name"] for node in self.store.list(kinds.NODE, labels=f"{POOL_LABEL}={pool}")]
