@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.kube.cluster import Cluster
+from tests.sim.live.commands import eventually
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(600)]
 
@@ -52,43 +55,63 @@ def test_x6_the_manifests_and_definitions_apply_cleanly(cluster: Cluster) -> Non
     assert again.stderr.count("AlreadyExists") == len(conditions)
 
 
-def test_x6_the_operator_becomes_ready_with_the_role_of_the_manifest_alone(cluster: Cluster, tmp_path: Path) -> None:
-    """Given the user of the manifest's ServiceAccount, when the operator starts, then it is ready: it holds its Lease,
-    and lists every kind and every trace of Gardener. It may not read what its role does not name."""
+@contextmanager
+def operating(cluster: Cluster, folder: Path, *options: str) -> Iterator[Callable[[], str]]:
+    """An operator with the user of the manifest's ServiceAccount; yields what `/readyz` answers, "" for good."""
     installed(cluster)
     token = kubectl(cluster, "create", "token", "dualstack-operator", "--namespace", "dualstack").stdout.strip()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path / "operator.log"
+    log = folder / "operator.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "dualstack", "operator", "--landscape", "standalone", "--leader-elect"),
+                *(sys.executable, "-m", "dualstack", "operator", "--landscape", "standalone", *options),
                 *("--kubeconfig", str(cluster.write_kubeconfig("operator", token)), "--lease-namespace", "dualstack"),
                 *("--health-port", str(port), "--compute-endpoint", "http://127.0.0.1:9"),
             ],
             stdout=stream,
             stderr=stream,
         )
+
+    def unready() -> str:
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
+                return "" if answer.status == 200 else str(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+        except OSError as error:
+            return str(error)
+
     try:
-        deadline = time.monotonic() + 120.0
-        while not _ready(port):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.5)
+        eventually(lambda: not unready(), 120.0)
+        yield unready
     finally:
         process.terminate()
         process.wait(30)
+
+
+def test_x6_the_operator_becomes_ready_with_the_role_of_the_manifest_alone(cluster: Cluster, tmp_path: Path) -> None:
+    """Given the user of the manifest's ServiceAccount, when the operator starts, then it is ready: it holds its Lease,
+    and lists every kind and every trace of Gardener. It may not read what its role does not name."""
+    with operating(cluster, tmp_path, "--leader-elect"):
+        pass
     holder = kubectl(cluster, "get", "lease", "dualstack-operator", "--namespace", "dualstack")
     assert holder.returncode == 0, holder.stderr
     for verb, resource in (("list", "secrets"), ("delete", "shoots"), ("create", "clusterroles"), ("patch", "nodes")):
         assert kubectl(cluster, "auth", "can-i", verb, resource, "--as", ACCOUNT, "--all-namespaces").returncode == 1
 
 
-def _ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.HTTPError):
-        return False
+def test_p12_a_kube_apiserver_that_hangs_makes_the_operator_not_ready(cluster: Cluster, tmp_path: Path) -> None:
+    """Given a ready operator without a Lease, when kube-apiserver is stopped, so that all watches stay open, then the
+    operator is not ready within a minute and names the server; once it continues, the operator is ready again."""
+    with operating(cluster, tmp_path) as unready:
+        cluster.api.send(signal.SIGSTOP)
+        try:
+            reason = eventually(unready, 60.0)
+        finally:
+            cluster.api.send(signal.SIGCONT)
+        assert reason == f"{cluster.url} has not answered within 10 s"
+        eventually(lambda: not unready(), 120.0)

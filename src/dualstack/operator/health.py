@@ -8,9 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
 
-from dualstack.kube.interface import Unauthenticated
-from dualstack.model.errors import InvalidInput
+import structlog
+
+from dualstack.kube.interface import Unauthenticated, Unavailable
+from dualstack.model.errors import InvalidInput, KubeError
 from dualstack.model.kinds import Kind
 from dualstack.operator.leadership import Leadership
 
@@ -23,6 +26,17 @@ REFUSED = 300.0
 STUCK = 30.0
 """Wall seconds without a sign of life after which the event loop counts as stuck."""
 
+ASK, ANSWER = 15.0, 10.0
+"""Wall seconds between two questions to an API server, and after which one counts as unanswered."""
+
+
+class Answering(Protocol):
+    """An API server that may hang."""
+
+    async def probe(self, kind: Kind) -> None:
+        """List at most one object of the kind. Raises KubeError."""
+        ...
+
 
 class Health:
     """What /healthz and /readyz answer: "" is good, anything else is the reason why not."""
@@ -31,6 +45,7 @@ class Health:
         self._problems: dict[Kind, str] | None = None
         self._beat = time.monotonic()
         self._refused_since: dict[Kind, float] = {}
+        self._unanswered: dict[str, str] = {}
         self.leadership: Leadership | None = None
         """None: this process does not wait for others."""
 
@@ -43,6 +58,31 @@ class Health:
         while True:
             self._beat = time.monotonic()
             await asyncio.sleep(BEAT)
+
+    async def ask(self, kube: Answering, server: str, kind: Kind) -> None:
+        """Note whether the API server answers, until cancelled.
+
+        The watches of one that hangs stay open, and look as those of one without changes.
+        """
+        log = structlog.get_logger("dualstack")
+        while True:
+            await asyncio.sleep(ASK)
+            try:
+                async with asyncio.timeout(ANSWER):
+                    await kube.probe(kind)
+            except TimeoutError:
+                problem = f"{server} has not answered within {ANSWER:.0f} s"
+            except Unavailable as error:
+                problem = f"{server}: {error}"
+            except KubeError:  # an answer, which the watch of the kind gets too
+                problem = ""
+            else:
+                problem = ""
+            before, self._unanswered[server] = self._unanswered.get(server, ""), problem
+            if problem and problem != before:
+                log.warning("the Kubernetes API does not answer", error=problem)
+            elif before and not problem:
+                log.info("the Kubernetes API answers again", server=server)
 
     def listed(self, kind: Kind) -> None:
         """The kind was listed, and its changes are followed."""
@@ -72,7 +112,7 @@ class Health:
         if self._problems is None:
             return "the operator is starting"
         stands_by = self.leadership is not None and not self.leadership.leads
-        problems = [] if stands_by else list(self._problems.values())
+        problems = [] if stands_by else [*self._unanswered.values(), *self._problems.values()]
         if self.leadership is not None:
             problems.append(self.leadership.problem)
         return self.unhealthy() or "; ".join(filter(None, problems))

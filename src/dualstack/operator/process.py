@@ -154,6 +154,12 @@ async def _operate(options: OperatorOptions) -> None:
                 announced.append(OperatorReady(at=options.clock.now(), shoot=""))
                 emit(announced[0])
 
+        asked = {kube_of[kind]: kind for kind in handlers}
+        work += [
+            health.ask(client, connection.cluster.server, asked[client])
+            for client, connection in zip(clients, connections, strict=True)
+            if client in asked
+        ]
         work += [
             follow(kube_of[kind], kind, handle, partial(listed, kind), partial(health.failed, kind))
             for kind, handle in handlers.items()

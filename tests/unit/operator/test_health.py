@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 
 from dualstack.gardener.model.kinds import INFRASTRUCTURE, SHOOT
-from dualstack.kube.interface import Unauthenticated, Unavailable
+from dualstack.kube.interface import NotFound, Unauthenticated, Unavailable
+from dualstack.model.errors import KubeError
+from dualstack.model.kinds import Kind
 from dualstack.operator import health as health_module
 from dualstack.operator.health import Health
 from dualstack.operator.leadership import Leadership
@@ -79,3 +84,46 @@ async def test_x6_a_process_that_stands_by_is_ready_and_says_so() -> None:
     assert (health.unready(), health.remark()) == ("", "ok")
     lease.problem = "Lease default/dualstack-operator: down"
     assert health.unready() == lease.problem
+
+
+class Server:
+    """An API server that hangs, answers with an error, or answers."""
+
+    def __init__(self) -> None:
+        self.hangs = False
+        self.error: KubeError | None = None
+
+    async def probe(self, kind: Kind) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.error is not None:
+            raise self.error
+
+
+async def until(found: Callable[[], bool]) -> None:
+    for _ in range(10_000):
+        if found():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("not within 10 s")
+
+
+async def test_p12_an_api_server_that_hangs_is_not_ready_although_its_watches_are_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Given a kind that is followed, when its API server hangs or fails, then the process is not ready until it answers
+    again; a refusal is an answer."""
+    assert health_module.ASK + health_module.ANSWER <= 30.0
+    monkeypatch.setattr(health_module, "ASK", 0.001)
+    monkeypatch.setattr(health_module, "ANSWER", 0.01)
+    health, server = expecting(), Server()
+    health.listed(INFRASTRUCTURE)
+    asking = asyncio.create_task(health.ask(server, "https://seed", INFRASTRUCTURE))
+    server.hangs = True
+    await until(lambda: health.unready() == "https://seed has not answered within 0 s")
+    server.hangs, server.error = False, Unavailable("etcd is down")
+    await until(lambda: health.unready() == "https://seed: etcd is down")
+    assert health.unhealthy() == ""
+    server.error = NotFound("no such kind")
+    await until(lambda: health.unready() == "")
+    asking.cancel()
