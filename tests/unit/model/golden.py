@@ -19,6 +19,11 @@ RAW_P6 = "2600:1900:4010:1234:0:0:0:0/64"
 API4, API6 = "100.64.0.1", "2600:1900:4010:5678::1"
 DNS4, DNS6 = "100.64.0.10", "2600:1900:4010:5678::a"
 
+ACCOUNT = {
+    "email": "nodes@proj-1.iam.gserviceaccount.com",
+    "scopes": ["https://www.googleapis.com/auth/cloud-platform"],
+}
+
 PHASES = ("P0", "P1", "P2", "P3", "P4", "P5")
 _CONSTRAINTS = {
     "P1": rules.NODES_NOT_MIGRATED,
@@ -53,3 +58,23 @@ def shoot_in(phase: str, *, cni: str = "calico") -> Manifest:
 
 def view_in(phase: str, *, cni: str = "calico") -> ShootView:
     return ShootView.of(shoot_in(phase, cni=cni))
+
+
+def gpu_shoot() -> Manifest:
+    """The Shoot with a pool of GPUs, which has a service account, volumes and a Kubernetes version of its own."""
+    shoot = shoot_in("P0")
+    (pool,) = shoot["spec"]["provider"]["workers"]
+    pool |= {
+        "machine": {"type": "n1-standard-8", "image": {"name": "suse-chost", "version": "15.6.20250801"}},
+        "volume": {"type": "pd-ssd", "size": "1024Gi"},
+        "dataVolumes": [{"name": "scratch", "type": "pd-ssd", "size": "200Gi"}],
+        "kubernetes": {"version": "1.32.6"},
+        "providerConfig": {
+            "apiVersion": "gcp.provider.extensions.gardener.cloud/v1alpha1",
+            "kind": "WorkerConfig",
+            "gpu": {"acceleratorType": "nvidia-tesla-t4", "count": 1},
+            "serviceAccount": ACCOUNT,
+            "minCpuPlatform": "Intel Skylake",
+        },
+    }
+    return shoot

@@ -7,6 +7,7 @@ from copy import deepcopy
 import pytest
 import yaml
 from tests.unit.model import golden
+from tests.unit.model.golden import ACCOUNT, gpu_shoot
 
 from dualstack.gardener.model.infrastructure import InfrastructureStatus, NetworkStatus, Subnet
 from dualstack.gardener.model.networks import networks
@@ -22,10 +23,6 @@ from dualstack.model.quantities import gibibytes, whole_number
 DUAL = InfrastructureStatus(
     networks=NetworkStatus(subnets=(Subnet(name="NS-nodes", purpose="nodes"),), ipfamilies=("IPv4", "IPv6"))
 )
-ACCOUNT = {
-    "email": "nodes@proj-1.iam.gserviceaccount.com",
-    "scopes": ["https://www.googleapis.com/auth/cloud-platform"],
-}
 AS_PROVIDER_GCP_WRITES_IT: Manifest = {
     "metadata": {"name": "shoot--foo--bar-gpu-z1-0f1e2"},
     "secretRef": {"name": "shoot--foo--bar-gpu-z1-0f1e2"},
@@ -45,25 +42,6 @@ AS_PROVIDER_GCP_WRITES_IT: Manifest = {
 }
 
 
-def _gpu_shoot() -> Manifest:
-    shoot = golden.shoot_in("P0")
-    (pool,) = shoot["spec"]["provider"]["workers"]
-    pool |= {
-        "machine": {"type": "n1-standard-8", "image": {"name": "suse-chost", "version": "15.6.20250801"}},
-        "volume": {"type": "pd-ssd", "size": "1024Gi"},
-        "dataVolumes": [{"name": "scratch", "type": "pd-ssd", "size": "200Gi"}],
-        "kubernetes": {"version": "1.32.6"},
-        "providerConfig": {
-            "apiVersion": "gcp.provider.extensions.gardener.cloud/v1alpha1",
-            "kind": "WorkerConfig",
-            "gpu": {"acceleratorType": "nvidia-tesla-t4", "count": 1},
-            "serviceAccount": ACCOUNT,
-            "minCpuPlatform": "Intel Skylake",
-        },
-    }
-    return shoot
-
-
 def test_p05_a_migration_changes_the_first_interface_of_a_class_and_nothing_else() -> None:
     before = deepcopy(AS_PROVIDER_GCP_WRITES_IT)
 
@@ -79,7 +57,7 @@ def test_p05_a_migration_changes_the_first_interface_of_a_class_and_nothing_else
 
 
 def test_p05_a_class_that_is_created_has_the_hardware_of_its_pool() -> None:
-    view = ShootView.of(_gpu_shoot())
+    view = ShootView.of(gpu_shoot())
     spec = machine_class(view, DUAL, view.pools[0], view.pools[0].parts[0]).new["providerSpec"]
 
     assert [(disk["boot"], disk["sizeGb"], disk["type"]) for disk in spec["disks"]] == [
@@ -94,7 +72,7 @@ def test_p05_a_class_that_is_created_has_the_hardware_of_its_pool() -> None:
 
 
 def test_p05_a_pool_keeps_its_own_kubernetes_version_and_its_volumes_in_the_worker() -> None:
-    (pool,) = extensions.worker(ShootView.of(_gpu_shoot()), DUAL)["spec"]["pools"]
+    (pool,) = extensions.worker(ShootView.of(gpu_shoot()), DUAL)["spec"]["pools"]
     assert pool["kubernetesVersion"] == "1.32.6"
     assert pool["dataVolumes"] == [{"name": "scratch", "type": "pd-ssd", "size": "200Gi"}]
     assert pool["volume"] == {"type": "pd-ssd", "size": "1024Gi"}
@@ -151,7 +129,7 @@ def test_x3_a_pool_that_exists_keeps_its_user_data() -> None:
 
 
 def test_p05_a_gpu_pool_can_be_migrated() -> None:
-    shoot = _gpu_shoot()
+    shoot = gpu_shoot()
     del shoot["status"]
     assert [str(fault) for fault in validate_shoot(shoot)] == []
 

@@ -1,0 +1,147 @@
+"""Every object that the product creates passes strict validation on a real API server with upstream-shaped types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dualstack.gardener.model.infrastructure import InfrastructureStatus, NetworkStatus, StatusVPC, Subnet
+from dualstack.gardener.model.kinds import CUSTOM_KINDS
+from dualstack.gardener.model.networks import networks
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.render import (
+    control_plane,
+    coredns,
+    extensions,
+    kube_apiserver,
+    kube_controller_manager,
+    kube_proxy,
+    kubelet,
+    machine_class,
+    managed_resource,
+)
+from dualstack.gardener.render.cni import CNIS, cni_of
+from dualstack.model import kinds
+from dualstack.model.kinds import Kind, Manifest
+from dualstack.model.manifests import config_map
+from dualstack.model.names import KUBE_SYSTEM
+from dualstack.model.parts import rendered
+from dualstack.prober.manifest import prober
+from dualstack.traffic import manifests as traffic
+from tests.kube.cluster import Cluster, until
+from tests.kube.conftest import SERVICES
+from tests.kube.upstream import definitions
+from tests.unit.model import golden
+
+pytestmark = [pytest.mark.kube, pytest.mark.timeout(300)]
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+KIND_OF = {
+    (kind.api_version, kind.kind): kind for kind in (*CUSTOM_KINDS, *vars(kinds).values()) if isinstance(kind, Kind)
+}
+STATUS = InfrastructureStatus(
+    networks=NetworkStatus(
+        vpc=StatusVPC(name="my-vpc"),
+        subnets=(Subnet(name="shoot--foo--bar-nodes", purpose="nodes"),),
+        ipfamilies=("IPv4", "IPv6"),
+    ),
+    service_account_email="nodes@proj-1.iam.gserviceaccount.com",
+)
+
+
+def created() -> Iterator[Manifest]:
+    """What the operator and the commands create, for Shoots in each phase, with each CNI, and with a GPU pool."""
+    for phase in golden.PHASES:
+        for cni in CNIS:
+            yield from of_shoot(golden.view_in(phase, cni=cni))
+    rich = golden.gpu_shoot()
+    taint = {"key": "dedicated", "value": "a", "effect": "NoSchedule"}
+    rich["spec"]["provider"]["workers"][0] |= {"taints": [taint], "labels": {"a": "1"}, "annotations": {"b": "2"}}
+    yield from of_shoot(ShootView.of(rich))
+    yield traffic.namespace()
+    for _, each in (*prober("dualstack:1", ["10.0.0.1"]), *traffic.contents("dualstack:1")):
+        yield each
+    yield config_map("dualstack", KUBE_SYSTEM, {"routes": "[]"})
+
+
+def of_shoot(view: ShootView) -> Iterator[Manifest]:
+    current, namespace = networks(view), view.technical_id
+    yield extensions.cluster(view)
+    yield extensions.infrastructure(view)
+    yield extensions.control_plane(view, STATUS)
+    yield extensions.network(view)
+    yield extensions.worker(view, STATUS)
+    yield kube_apiserver.deployment(view, current).new
+    yield kube_controller_manager.deployment(view, current).new
+    for pool in view.pools:
+        yield kubelet.operating_system_config(view, pool, current.dns_ips).new
+        for part in pool.parts:
+            yield machine_class.machine_class(view, STATUS, pool, part).new
+            yield machine_class.machine_deployment(view, pool, part, replicas=part.minimum)
+    for name, parts in (
+        ("seed", control_plane.objects(view, STATUS, "proj-1")),
+        ("shoot", control_plane.shoot_objects(view)),
+        ("network", cni_of(view.cni).objects(view, current)),
+        ("proxy", kube_proxy.objects(view, current)),
+        ("dns", coredns.objects(view, current)),
+    ):
+        objects = rendered(parts)
+        yield from objects
+        yield managed_resource.secret(name, namespace, objects)
+        yield managed_resource.managed_resource(name, namespace, seed=name == "seed")
+
+
+@pytest.fixture(scope="module")
+def dual_stack(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """An API server of both families that has upstream's types."""
+    cluster = Cluster(programs, tmp_path_factory.mktemp("cluster"))
+    try:
+        cluster.start(SERVICES, golden.S6)
+        for each in definitions():
+            status, answer = cluster.request("POST", CRDS, each)
+            assert status == 201, answer
+        names = [each["metadata"]["name"] for each in definitions()]
+        until(lambda: all(is_established(cluster.get(f"{CRDS}/{name}")) for name in names), cluster.api)
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def test_x3_every_object_that_is_created_passes_strict_validation(dual_stack: Cluster) -> None:
+    objects = {str(each): each for each in created()}.values()
+    assert {each["kind"] for each in objects} >= {"Worker", "MachineClass", "Network", "DaemonSet", "Service", "IPPool"}
+    homes = [each for each in objects if each["kind"] == "Namespace"]
+    refused = {refusal(dual_stack, each) for each in homes}
+    for namespace in {each["metadata"].get("namespace") for each in objects} - {None}:
+        dual_stack.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+    refused |= {refusal(dual_stack, each) for each in objects if each not in homes}
+    assert refused == {""}, "\n".join(sorted(refused))
+
+
+def test_x3_upstreams_types_refuse_a_field_that_they_do_not_know_and_one_that_lacks(dual_stack: Cluster) -> None:
+    worker = extensions.worker(golden.view_in("P0"), STATUS)
+    dual_stack.request("POST", "/api/v1/namespaces", {"metadata": {"name": worker["metadata"]["namespace"]}})
+    (pool,) = worker["spec"]["pools"]
+    pool["surge"] = 1
+    assert 'unknown field "spec.pools[0].surge"' in refusal(dual_stack, worker)
+    del pool["surge"], pool["userDataSecretRef"]
+    assert "spec.pools[0].userDataSecretRef: Required value" in refusal(dual_stack, worker)
+
+
+def refusal(cluster: Cluster, wanted: Manifest) -> str:
+    """Why the API server does not take the object as it is; empty if it does."""
+    kind = KIND_OF[wanted["apiVersion"], wanted["kind"]]
+    path = kind.collection(wanted["metadata"].get("namespace"))
+    status, headers, answer = cluster.exchange("POST", f"{path}?dryRun=All&fieldValidation=Strict", wanted)
+    warnings = headers.get("warning", [])
+    if status == 201 and not warnings:
+        return ""
+    return f"{wanted['kind']} {wanted['metadata']['name']}: {warnings or answer['message']}"
+
+
+def is_established(found: Any) -> bool:
+    conditions = (found or {}).get("status", {}).get("conditions") or ()
+    return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
