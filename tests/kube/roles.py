@@ -66,11 +66,18 @@ class Account:
         assert applied.returncode == 0, applied.stderr
         return cls(cluster, user, rules_of(roles))
 
-    def token(self) -> str:
-        """A new token, valid for an hour."""
+    def token(self, bound_to: str | None = None) -> str:
+        """A new token, valid for an hour, or until the Secret `bound_to` of its namespace is deleted."""
         namespace, name = self.user
+        spec: dict[str, Any] = {"expirationSeconds": 3600}
+        if bound_to is not None:
+            secret = {"metadata": {"name": bound_to}}
+            status, made = self.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", secret)
+            assert status == 201, made
+            uid = made["metadata"]["uid"]
+            spec["boundObjectRef"] = {"apiVersion": "v1", "kind": "Secret", "name": bound_to, "uid": uid}
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         status, answer = self.cluster.request("POST", path, body)
         assert status == 201, answer
         return str(answer["status"]["token"])

@@ -25,6 +25,7 @@ from tests.kube.cluster import Cluster
 from tests.kube.conftest import SERVICES
 from tests.kube.ranges import RangeFollower
 from tests.kube.rehearsals import EXAMPLE, NAMESPACE, SPEED, failures
+from tests.kube.replicas import with_kubeconfig
 from tests.kube.roles import OPERATOR, SHOOT_USER, Account
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(1200)]
@@ -45,9 +46,7 @@ def migrate(
     def migrated(install: Install, *options: str) -> None:
         def arguments(address: WorldAddress, *given: Any) -> list[str]:
             file = install(find_connection(address.seed_kubeconfig).cluster.server)
-            own = (f"--kubeconfig={file}", f"--garden-kubeconfig={file}")
-            taken = ("--kubeconfig=", "--garden-kubeconfig=")
-            return [each for each in operator_arguments(address, *given) if not each.startswith(taken)] + list(own)
+            return with_kubeconfig(operator_arguments(address, *given), file)
 
         monkeypatch.setattr(run, "operator_arguments", arguments)
         server = [f"--kubernetes={cluster.url}", f"--kubernetes-kubeconfig={cluster.kubeconfig}"]

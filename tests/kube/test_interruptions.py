@@ -1,19 +1,45 @@
 """Migrations on a real kube-apiserver during which programs are killed or stopped, and tokens are replaced.
 
-Judged by the simulated cloud's account of packets and of changes, and by the audit log.
+Judged by the simulated cloud's accounts of packets and of changes, and by the audit log.
 """
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import json
+import signal
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from dualstack.cli.rehearsal.gardener_checks import GardenerChecks
+from dualstack.cli.rehearsal.record import at_rest
+from dualstack.cli.rehearsal.world import WorldAddress, open_world
+from dualstack.gardener.model.names import SHOOT_ACCESS
+from dualstack.gardener.model.shoot import ShootView
+from dualstack.verify.inventory import inventory
+from dualstack_sim.world.kubeconfig import kubeconfig
 from tests.kube.cluster import Cluster
-from tests.kube.rehearsals import failures, rehearse
+from tests.kube.ranges import RangeFollower
+from tests.kube.rehearsals import EXAMPLE, NAMESPACE, SPEED, failures, rehearse
+from tests.kube.replicas import CREDENTIAL, Replica, claims
+from tests.kube.roles import OPERATOR, Account
+from tests.sim.live.commands import eventually
 from tests.sim.rehearsal.command import rehearse as rehearse_simulated
+from tests.sim.rehearsal.command import served
+from tests.sim.world.client import Client
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(1200)]
+
+SHOOT = "/apis/core.gardener.cloud/v1beta1/namespaces/garden-foo/shoots/bar"
+ONCE = ("deployments", "machineclasses", "machinedeployments", "operatingsystemconfigs")
+"""What a migration changes once, each object."""
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +69,141 @@ def test_x6_kills_and_pauses_of_operator_api_server_and_etcd_lose_no_packet(
     assert result["changes"] == undisturbed["changes"]
     assert all(kill["at"] is not None for kill in result["kills"])
     assert len(cluster.ranges) == 2
+
+
+def test_x5_x6_a_stopped_leader_and_new_tokens_of_the_shoot_repeat_no_step(
+    cluster: Cluster, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    """Given two operators, when the leader is stopped in the middle of a cut-over and continued later, and the token
+    in the Secret of the shoot is replaced twice, then each step is done once, and the cluster ends as without."""
+    server = [f"--kubernetes={cluster.url}", f"--kubernetes-kubeconfig={cluster.kubeconfig}"]
+    with ExitStack() as stack:
+        facts = stack.enter_context(served(str(EXAMPLE), f"--speed={SPEED}", *server))
+        address, client = WorldAddress.parse(json.dumps(facts).encode()), Client(facts)
+        stack.enter_context(RangeFollower(cluster, NAMESPACE))
+        account = Account.install(cluster, "standalone", OPERATOR)
+        access = ShootToken(account, address)
+        first = access.renew()
+        both = [Replica(address, tmp_path, name, account.token()) for name in ("one", "two")]
+        for each in both:
+            stack.callback(each.end)
+        until(lambda: sorted((each.leads(), each.stands_by()) for each in both) == [(False, True), (True, False)], both)
+        leader, other = sorted(both, key=lambda each: not each.leads())
+        client.control("/trigger", "POST")
+        edit = {"spec": {"networking": {"ipFamilies": ["IPv4", "IPv6"]}}}
+        status, answer = cluster.request("PATCH", SHOOT, edit, Content_Type="application/merge-patch+json")
+        assert status == 200, answer
+
+        until(lambda: leader.has_begun("add-secondary-range"), both)
+        second = access.renew()
+        until(lambda: leader.has_begun("add-aliases"), both)
+        leader.process.send_signal(signal.SIGSTOP)
+        until(other.leads, [other])
+        leader.process.send_signal(signal.SIGCONT)
+        assert leader.process.wait(60) == 1
+        assert "has taken Lease dualstack/dualstack-operator; this process changes" in leader.log.read_text()
+        leader.start()
+        until(lambda: other.has_begun("await-roll-out"), both)
+        third = access.renew()
+        until(lambda: is_migrated(cluster), both)
+
+        assert client.traffic()["blackoutSeconds"]["max"] == 0.0
+        made = client.control("/compute/statistics?caller=dualstack/")["byMethod"]
+        assert changing(made) == changing(undisturbed["compute"]["byMethod"])
+        expected = {change["what"]: change["after"] for change in undisturbed["changes"]}
+        assert asyncio.run(state(address)).items() >= expected.items()
+
+    writes = list(successful_writes(cluster, account))
+    once = Counter(write["objectRef"]["resource"] + write["objectRef"]["name"] for write in writes if is_single(write))
+    assert once
+    assert set(once.values()) == {1}
+    by = [write["user"]["extra"][CREDENTIAL][0] for write in writes if write["objectRef"]["resource"] != "leases"]
+    take_over = by.index(other.credential)
+    assert set(by[:take_over]) == {leader.credential}
+    assert set(by[take_over:]) == {other.credential}
+    assert used(cluster, account) >= {f"JTI={claims(token)['jti']}" for token in (first, second, third)}
+
+
+class ShootToken:
+    """The token in the Secret with access to the shoot; a new one ends the one before."""
+
+    def __init__(self, account: Account, address: WorldAddress) -> None:
+        self._account = account
+        self._server = address.garden()
+        self._made = 0
+
+    def renew(self) -> str:
+        """Write a new token to the Secret, delete the one before, and return the new one."""
+        cluster, home = self._account.cluster, f"/api/v1/namespaces/{self._account.user[0]}/secrets"
+        self._made += 1
+        token = self._account.token(bound_to=f"token-{self._made}")
+        data = {"kubeconfig": base64.b64encode(kubeconfig(self._server, token).encode()).decode()}
+        path = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+        if self._made == 1:
+            status, answer = cluster.request("POST", path, {"metadata": {"name": SHOOT_ACCESS}, "data": data})
+            assert status == 201, answer
+        else:
+            body, type_ = {"data": data}, "application/merge-patch+json"
+            status, answer = cluster.request("PATCH", f"{path}/{SHOOT_ACCESS}", body, Content_Type=type_)
+            assert status == 200, answer
+            assert cluster.request("DELETE", f"{home}/token-{self._made - 1}")[0] == 200
+        return token
+
+
+def until(found: Callable[[], Any], replicas: list[Replica]) -> None:
+    """Wait for it; fails with the ends of the logs."""
+    try:
+        eventually(found, 300.0)
+    except AssertionError:
+        raise AssertionError("\n".join(each.log.read_text()[-3000:] for each in replicas)) from None
+
+
+def is_migrated(cluster: Cluster) -> bool:
+    """Whether the Shoot is at rest again; not while the API server restarts."""
+    try:
+        shoot = cluster.get(SHOOT)
+    except OSError:
+        return False
+    return shoot is not None and at_rest(shoot)
+
+
+def changing(by_method: dict[str, int]) -> dict[str, int]:
+    """How often each method was called that changes something."""
+    reads = ("get", "list", "aggregatedList", "testIamPermissions")
+    return {method: count for method, count in by_method.items() if method.rpartition(".")[2] not in reads}
+
+
+async def state(address: WorldAddress) -> dict[str, str]:
+    """What a migration changes, as it is now."""
+    async with open_world(address, ShootView.of(yaml.safe_load(EXAMPLE.read_text()))) as world:
+        return {**inventory(await world.sources.read()), **await GardenerChecks(world).inventory()}
+
+
+def of(account: Account, event: dict[str, Any]) -> bool:
+    return bool(event["user"].get("username") == f"system:serviceaccount:{':'.join(account.user)}")
+
+
+def successful_writes(cluster: Cluster, account: Account) -> list[dict[str, Any]]:
+    """The events of changes that the ServiceAccount has made, in their order."""
+    found = [
+        event
+        for event in cluster.audit()
+        if of(account, event)
+        and event["verb"] not in ("get", "list", "watch")
+        and event["responseStatus"]["code"] < 300
+    ]
+    return sorted(found, key=lambda event: str(event["requestReceivedTimestamp"]))
+
+
+def is_single(write: dict[str, Any]) -> bool:
+    return write["objectRef"]["resource"] in ONCE and "subresource" not in write["objectRef"]
+
+
+def used(cluster: Cluster, account: Account) -> set[str]:
+    """The tokens of the ServiceAccount that the API server has accepted."""
+    return {
+        identity
+        for event in cluster.audit()
+        if of(account, event)
+        for identity in event["user"].get("extra", {}).get(CREDENTIAL, ())
+    }
