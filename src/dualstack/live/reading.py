@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from dualstack.gce import Resource
 from dualstack.gce.gather import gather_all
+from dualstack.kube import masquerading
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.live.rights import missing_rights
 from dualstack.model import kinds
@@ -19,7 +20,13 @@ from dualstack.plan.strategies.base import Strategy
 from dualstack.preflight.inventory import Inventory, Source
 from dualstack.preflight.reading import Preflight, gathered
 
-CONFIG_MAPS = ("calico-config", "cilium-config", "kube-flannel-cfg", "cluster-autoscaler-status", "shoot-info")
+CONFIG_MAPS = (
+    "calico-config",
+    "kube-flannel-cfg",
+    "cluster-autoscaler-status",
+    "shoot-info",
+    *masquerading.CONFIG_MAPS,
+)
 """Those of kube-system that checks look at."""
 
 LISTS: Mapping[Source, tuple[tuple[Kind, str | None], ...]] = {

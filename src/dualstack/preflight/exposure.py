@@ -8,11 +8,11 @@ from ipaddress import IPv6Network
 from dualstack.gce import Resource
 from dualstack.gce.nats import translates
 from dualstack.gce.resources import last_segment
-from dualstack.kube.masquerading import masquerades
+from dualstack.kube.masquerading import masquerader
 from dualstack.model.errors import DualstackError
 from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.firewall_order import EVERYWHERE, Policy, Rule, deciding
-from dualstack.preflight.inventory import Inventory, Source
+from dualstack.preflight.inventory import Inventory
 
 ICMP6 = ("58", "icmp6", "icmpv6", "ipv6-icmp")
 """ICMPv6 in a firewall rule (docs/reference/compute-engine.md#firewall-icmpv6)."""
@@ -97,20 +97,28 @@ def firewall_sources(inventory: Inventory) -> Iterator[Problem]:
     remedy="let the NAT translate all ranges of the subnet, or check that every node masquerades its pods",
 )
 def nat_ranges(inventory: Inventory) -> Iterator[Problem]:
-    """NAT may cover primary ranges or named secondary ranges only (docs/reference/compute-engine.md#nat-ranges)."""
+    """NAT may cover primary ranges or named secondary ranges only (docs/reference/compute-engine.md#nat-ranges).
+
+    Only then it matters whether nodes masquerade, which DaemonSets, ConfigMaps and IP pools show."""
     cluster = inventory.cluster
-    nats = list(_nats(inventory))
-    if masquerades(_optional(inventory, "daemon sets"), _optional(inventory, "config maps")):
-        raise NotApplicable("packets of pods leave with the address of their node, which masquerades them")
-    if any(translates(nat, cluster.nodes_subnet, cluster.pod_range_name) for _, nat in nats):
+    nats = [(router, nat) for router, nat in _nats(inventory) if translates(nat, cluster.nodes_subnet)]
+    covered = any(translates(nat, cluster.nodes_subnet, cluster.pod_range_name) for _, nat in _nats(inventory))
+    if covered or not nats:
         return
+    by = masquerader(
+        cluster.pods,
+        daemon_sets=lambda: inventory.of("daemon sets"),
+        config_maps=lambda: inventory.of("config maps"),
+        ip_pools=lambda: inventory.of("ip pools"),
+    )
+    if by:
+        raise NotApplicable(f"packets of pods leave with the address of their node: {by}")
     for router, nat in nats:
-        if translates(nat, cluster.nodes_subnet):
-            evidence = (
-                f"it translates the primary range of subnet {cluster.nodes_subnet}, and no Cloud NAT translates its "
-                f"secondary range {cluster.pod_range_name}"
-            )
-            yield Problem(f"Cloud NAT {router}/{nat['name']}", evidence)
+        evidence = (
+            f"it translates the primary range of subnet {cluster.nodes_subnet}, and no Cloud NAT translates its "
+            f"secondary range {cluster.pod_range_name}"
+        )
+        yield Problem(f"Cloud NAT {router}/{nat['name']}", evidence)
 
 
 @Check(
@@ -193,12 +201,6 @@ def _nats(inventory: Inventory) -> Iterator[tuple[str, Resource]]:
         if last_segment(router["region"]) == inventory.cluster.region:
             for nat in router.get("nats") or ():
                 yield str(router["name"]), nat
-
-
-def _optional(inventory: Inventory, source: Source) -> list[Resource]:
-    """What was read of a source that only makes a finding unnecessary; nothing where it was not read."""
-    answer = inventory.answers.get(source)
-    return answer if isinstance(answer, list) else []
 
 
 def _admits_ipv6(rule: Resource) -> bool:

@@ -11,12 +11,24 @@ from dualstack.clock import Clock
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.gather import gather_all
 from dualstack.gce.resources import first_interface, last_segment
+from dualstack.kube import masquerading
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.model import names
 from dualstack.model.cluster import Cluster
 from dualstack.model.conditions import find_condition
 from dualstack.model.errors import DualstackError
-from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, NETWORK_POLICY, NODE, POD, SERVICE, Kind, Manifest
+from dualstack.model.kinds import (
+    CONFIG_MAP,
+    DAEMON_SET,
+    DEPLOYMENT,
+    IP_POOL,
+    NETWORK_POLICY,
+    NODE,
+    POD,
+    SERVICE,
+    Kind,
+    Manifest,
+)
 from dualstack.model.manifests import flags_of, is_cloud_controller_manager
 
 T = TypeVar("T")
@@ -77,7 +89,8 @@ class Facts:
     a VM is missing. forwarding_rules: those of the project. daemon_sets: those in kube-system. proxy_configurations:
     the configuration files of kube-proxy. quotas: of the project and of the region, as Compute answers them.
     default_routes: to every address, without tags. routers: of the project. cni_configurations: the ConfigMaps of
-    Calico and Cilium. taints: those that the cluster's owner gave to node pools.
+    Calico, Cilium and ip-masq-agent. ip_pools: those of Calico. taints: those that the cluster's owner gave to
+    node pools.
     """
 
     cluster: Cluster
@@ -100,6 +113,7 @@ class Facts:
     network: Reading[Resource | None] = UNREAD
     network_policies: Reading[list[Manifest]] = UNREAD
     cni_configurations: Reading[list[Manifest]] = UNREAD
+    ip_pools: Reading[list[Manifest]] = UNREAD
     taints: frozenset[Taint] = frozenset()
 
 
@@ -140,7 +154,8 @@ class Sources:
             "routers": compute.aggregated("routers", fields=_ROUTER_FIELDS),
             "network": compute.find(f"global/networks/{cluster.network}", fields="name,mtu"),
             "network_policies": self.kube.list(NETWORK_POLICY),
-            "cni_configurations": self._config_maps("calico-config", "cilium-config"),
+            "cni_configurations": self._config_maps("calico-config", *masquerading.CONFIG_MAPS),
+            "ip_pools": self._ip_pools(),
         }
         readings = await asyncio.gather(*map(_read, requests.values()))
         return Facts(cluster, nodes, taints=self.taints, **dict(zip(requests, readings, strict=True)))
@@ -189,6 +204,12 @@ class Sources:
     async def _config_maps(self, *wanted: str) -> list[Manifest]:
         found = await gather_all(*(self.kube.get(CONFIG_MAP, name, names.KUBE_SYSTEM) for name in wanted))
         return [each for each in found if each is not None]
+
+    async def _ip_pools(self) -> list[Manifest]:
+        try:
+            return await self.kube.list(IP_POOL)
+        except NotFound:  # the cluster does not have the kind
+            return []
 
     async def _quotas(self) -> list[Resource]:
         project, region = await gather_all(

@@ -12,7 +12,7 @@ from typing import Any
 from dualstack.gce import Resource
 from dualstack.gce.nats import translates
 from dualstack.gce.resources import last_segment
-from dualstack.kube.masquerading import masquerades
+from dualstack.kube.masquerading import masquerader
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import Manifest
 from dualstack.verify.checks import MOST
@@ -67,13 +67,18 @@ def nat_ranges(facts: Facts) -> Verdict:
     nats = _nats(facts)
     if not any(translates(nat, subnet) for nat in nats):
         raise NotApplicable("no Cloud NAT serves the nodes")
-    if masquerades(facts.daemon_sets.value, facts.cni_configurations.value):
-        raise NotApplicable("packets of pods leave with the address of their node, which masquerades them")
-    good = any(translates(nat, subnet, pods) for nat in nats)
-    return good, (
-        f"Cloud NAT translates secondary range {pods} of subnet {subnet}"
-        if good
-        else f"no Cloud NAT translates secondary range {pods} of subnet {subnet}: pods that no node masquerades do not "
+    if any(translates(nat, subnet, pods) for nat in nats):
+        return True, f"Cloud NAT translates secondary range {pods} of subnet {subnet}"
+    by = masquerader(
+        facts.cluster.pods,
+        daemon_sets=lambda: facts.daemon_sets.value,
+        config_maps=lambda: facts.cni_configurations.value,
+        ip_pools=lambda: facts.ip_pools.value,
+    )
+    if by:
+        raise NotApplicable(f"packets of pods leave with the address of their node: {by}")
+    return False, (
+        f"no Cloud NAT translates secondary range {pods} of subnet {subnet}: pods that no node masquerades do not "
         "reach the internet over IPv4; let the NAT translate all ranges of the subnet"
     )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dualstack.gce import Resource
-from dualstack.preflight.inventory import Inventory
-from tests.support.cluster_facts import at_rest
+from dualstack.gce.errors import PermissionDenied
+from dualstack.preflight.inventory import Answer, Inventory, Source
+from tests.support.cluster_facts import PODS, at_rest
 from tests.unit.preflight.inventories import (
     ADMITS_IPV6,
     INVENTORY,
@@ -213,16 +215,69 @@ def test_a_second_nat_may_translate_the_range_of_the_pods() -> None:
     assert not problems(answering("routers", router(name="gw", nats=[private])), "nat-ranges")
 
 
-def test_the_ranges_of_a_nat_do_not_matter_where_nodes_masquerade_their_pods() -> None:
-    inventory = answering("routers", router(name="gw", nats=[nat("ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES")]))
-    cilium = {"metadata": {"name": "cilium-config"}, "data": {"enable-ipv4-masquerade": "true"}}
-    agent = {"metadata": {"name": "ip-masq-agent"}}
-    for masquerading in (
-        replace(inventory, answers={**inventory.answers, "daemon sets": [agent]}),
-        replace(inventory, answers={**inventory.answers, "config maps": [cilium]}),
-    ):
-        (found,) = findings(masquerading, "nat-ranges")
-        assert found.status == "not-applicable"
+DENIED = PermissionDenied("forbidden", "may not list")
+AGENT = {"metadata": {"name": "ip-masq-agent"}}
+PRIMARY_ONLY = answering("routers", router(name="gw", nats=[nat("ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES")]))
+
+
+def agent_config(*ranges: str) -> Resource:
+    return {"metadata": {"name": "ip-masq-agent"}, "data": {"config": json.dumps({"nonMasqueradeCIDRs": ranges})}}
+
+
+def ip_pool(cidr: str, *, outgoing: bool = True) -> Resource:
+    return {"metadata": {"name": f"pool-{cidr.split('.')[1]}"}, "spec": {"cidr": cidr, "natOutgoing": outgoing}}
+
+
+def cilium_config(native: str = "") -> Resource:
+    data = {"enable-ipv4-masquerade": "true", **({"ipv4-native-routing-cidr": native} if native else {})}
+    return {"metadata": {"name": "cilium-config"}, "data": data}
+
+
+@pytest.mark.parametrize(
+    ("answers", "evidence"),
+    [
+        ({"daemon sets": [AGENT]}, "DaemonSet kube-system/ip-masq-agent"),
+        ({"daemon sets": [AGENT], "config maps": [agent_config("10.0.0.0/8")]}, "DaemonSet kube-system/ip-masq-agent"),
+        ({"config maps": [cilium_config(PODS)]}, "ConfigMap kube-system/cilium-config has enable-ipv4-"),
+        ({"ip pools": [ip_pool(PODS)]}, "IPPool pool-96"),
+        ({"ip pools": [ip_pool("10.96.0.0/12"), ip_pool("10.112.0.0/12")]}, "IPPool pool-96"),
+        ({"ip pools": [ip_pool(PODS)], "daemon sets": DENIED}, "IPPool pool-96"),
+    ],
+)
+def test_the_ranges_of_a_nat_do_not_matter_where_nodes_masquerade_their_pods(
+    answers: dict[Source, Answer], evidence: str
+) -> None:
+    (found,) = findings(replace(PRIMARY_ONLY, answers={**PRIMARY_ONLY.answers, **answers}), "nat-ranges")
+    assert found.status == "not-applicable"
+    assert found.evidence.startswith(f"packets of pods leave with the address of their node: {evidence}")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"daemon sets": [AGENT], "config maps": [agent_config("0.0.0.0/1", "128.0.0.0/1", "fd00::/8")]},
+        {"config maps": [cilium_config("0.0.0.0/0")]},
+        {"ip pools": [ip_pool(PODS, outgoing=False)]},
+        {"ip pools": [ip_pool("10.96.0.0/12"), ip_pool("fd00::/48")]},
+    ],
+)
+def test_a_program_that_does_not_masquerade_every_pod_leaves_the_risk(answers: dict[Source, Answer]) -> None:
+    assert problems(replace(PRIMARY_ONLY, answers={**PRIMARY_ONLY.answers, **answers}), "nat-ranges")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"daemon sets": DENIED},
+        {"ip pools": DENIED},
+        {"daemon sets": [AGENT], "config maps": DENIED},
+        {"daemon sets": [AGENT], "config maps": [{**AGENT, "data": {"config": "- no mapping"}}]},
+    ],
+)
+def test_whether_nodes_masquerade_is_unknown_where_it_cannot_be_read(answers: dict[Source, Answer]) -> None:
+    (found,) = findings(replace(PRIMARY_ONLY, answers={**PRIMARY_ONLY.answers, **answers}), "nat-ranges")
+    assert found.status == "unknown"
+    assert findings(replace(INVENTORY, answers={**INVENTORY.answers, **answers}), "nat-ranges")[0].status == "ok"
 
 
 @pytest.mark.parametrize(

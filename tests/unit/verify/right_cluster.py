@@ -111,6 +111,7 @@ def facts(state: str) -> Facts:
         network=Reading({"name": "vpc", "mtu": 1500}),
         network_policies=Reading([policy("10.0.0.0/8", "fd00::/8")]),
         cni_configurations=Reading([calico_config("1500")]),
+        ip_pools=Reading([]),
     )
 
 

@@ -112,9 +112,7 @@ def test_a_node_that_masquerades_its_pods_needs_no_nat_of_their_range() -> None:
     primary = replace(facts("aliases"), routers=Reading([nat_of(["PRIMARY_IP_RANGE"])]))
     agent = {"metadata": {"name": "ip-masq-agent"}, "status": primary.daemon_sets.value[0]["status"]}
     sets = Reading([*primary.daemon_sets.value, agent])
+    by = "DaemonSet kube-system/ip-masq-agent, whose nonMasqueradeCIDRs are not the internet"
     assert not_passed(replace(primary, daemon_sets=sets), "aliases") == {
-        "compute.nat-ranges": (
-            "not-applicable",
-            "packets of pods leave with the address of their node, which masquerades them",
-        )
+        "compute.nat-ranges": ("not-applicable", f"packets of pods leave with the address of their node: {by}")
     }
