@@ -6,17 +6,21 @@ The planners, then the whole Infrastructure reconcile with a machine controller 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import replace
 
 import pytest
 
+from dualstack.plan import gates
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.gates import cloud_limitation
 from dualstack.plan.settings import Settings
-from dualstack.plan.steps import RemoveSecondaryRange, RestoreRoutes
+from dualstack.plan.steps import AddAliases, Barrier, RemoveSecondaryRange, RestoreRoutes
 from dualstack.plan.strategies import choose
 from dualstack.plan.strategies.base import Strategy
+from dualstack_sim.fabric.profile import FabricKnobs
 from tests.storm.machines import Loss, lose
-from tests.storm.outcomes import faults
+from tests.storm.outcomes import ALIASES_NOT_MATCHED, faults
 from tests.storm.world import LONGEST, StormWorld, storm_world, virtually
 from tests.support.cluster_facts import at_rest, node, restarted, states
 
@@ -50,13 +54,14 @@ def test_p24_an_outage_that_has_begun_is_not_delayed_by_a_trial() -> None:
     assert step.id == "delete-routes"
 
 
-def test_p24_a_second_node_ends_the_range_that_was_not_tried() -> None:
-    facts = next(after for step, after in states(OVERLAP, at_rest(1), SETTINGS) if step.id == "add-secondary-range")
-    assert OVERLAP.next_transition(joined(facts), SETTINGS) == RemoveSecondaryRange()
-    proven = replace(joined(facts), range_proven=True)
-    step = OVERLAP.next_transition(proven, SETTINGS)
-    assert step is not None
-    assert step.id == "add-aliases"
+@pytest.mark.parametrize("nodes", [1, 3])
+@pytest.mark.parametrize("proven", [False, True])
+def test_p24_a_node_that_joins_before_the_first_alias_gets_its_route(nodes: int, proven: bool) -> None:
+    """Seed 4722: its alias carried nothing, and it waited for 107 s."""
+    ranged = (after for step, after in states(OVERLAP, at_rest(nodes), SETTINGS) if step.id == "add-secondary-range")
+    facts = replace(joined(next(ranged)), range_proven=proven)
+    steps = list(itertools.islice(OVERLAP.transitions(facts, SETTINGS), 2))
+    assert steps == [RemoveSecondaryRange(), RestoreRoutes(("node-9",), optional=True)]
 
 
 def test_p24_a_report_does_not_count_while_a_node_joins() -> None:
@@ -67,6 +72,18 @@ def test_p24_a_report_does_not_count_while_a_node_joins() -> None:
     assert reporting.unmatched
     assert not reporting.with_runtime_state(since_joined=29.0).unmatched
     assert not replace(reporting, nodes=(*facts.nodes, node(9))).unmatched
+
+
+def test_p24_the_alias_of_a_node_that_joined_has_time_until_the_slowest_host_knows_it() -> None:
+    """Seed 9023 took the first report of such a node for the result of a trial, seed 9033 waited for the whole soak."""
+    facts = next(after for step, after in states(OVERLAP, at_rest(3), SETTINGS) if step.id == "barrier-aliases")
+    facts = AddAliases(("node-9",)).effect(joined(facts))
+    reporting = replace(facts, with_network_problem=frozenset({"node-9"}))
+    early, late = (reporting.with_runtime_state(since_joined=seconds) for seconds in (74.0, 76.0))
+    assert cloud_limitation(early) == ""
+    assert OVERLAP.next_transition(early, SETTINGS) == Barrier(what="aliases", aspects=("aliases",), seconds=300.0)
+    assert cloud_limitation(late) == "aliases-not-matched"
+    assert OVERLAP.next_transition(late, SETTINGS) == gates.ALIASES
 
 
 async def joins(world: StormWorld, step: str, number: int = 0) -> None:
@@ -92,6 +109,22 @@ def test_p24_a_replaced_vm_is_not_taken_for_the_result_of_a_trial(step: str, num
             annotations = world.infrastructure()["metadata"]["annotations"]
             assert "dualstack.dev/overlap-unsupported" not in annotations
             assert set(await world.aliases()) == {each.name for each in world.nodes}
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(("step", "limit"), [("barrier-range", LONGEST), ("barrier-aliases", LONGEST + 75.0)])
+def test_p24_a_node_that_joins_where_aliases_carry_nothing_gets_its_route(step: str, limit: float) -> None:
+    async def main() -> None:
+        async with storm_world(nodes=3, fabric_knobs=FabricKnobs(alias_matched=False)) as world:
+            await joins(world, step)
+            await world.operate(attempts=1)
+            await world.clock.sleep(60.0)
+            assert world.dark() == set()
+            assert world.longest() <= LONGEST
+            assert world.longest_wait() <= limit
+            assert await world.routes() == {each.name for each in world.nodes}
+            assert ALIASES_NOT_MATCHED in str(world.errors[0])
 
     virtually(main)
 

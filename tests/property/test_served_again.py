@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from dualstack.cli.rehearsal.claims import measured_differences
 from dualstack.gardener.controllers.infrastructure.halt import HALTED
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.compute.project.quotas import Limits
+from dualstack_sim.fabric.profile import FabricKnobs
 from tests.storm.outcomes import faults
 from tests.storm.world import LONGEST, StormWorld, storm_world, virtually
 
@@ -121,6 +123,28 @@ def test_p30_every_node_is_served_again_within_a_minute(rule: dict[str, Any], k1
             assert "every node is served again" in str(world.errors[0])
             await assert_on_routes(world)
             await assert_not_tried_again(world)
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("k1", ["deny", "allow"])
+@pytest.mark.parametrize("matched", [True, False])
+@pytest.mark.parametrize("served", [True, False])
+def test_p25_no_inferred_fact_decides_whether_nodes_are_served_again(k1: str, matched: bool, served: bool) -> None:
+    """Seed 4727: the way back relied on a route under the range, and one node was unreachable for 2,616 s."""
+    rule = {"method": "subnetworks.patch", "nth": 4, "quota": FEWER_ALIASES}
+    fabric = FabricKnobs(alias_matched=matched, unmatched_to_instances=served)
+
+    async def main() -> None:
+        knobs = Knobs(new_route_in_flagged_range="allow" if k1 == "allow" else "deny")
+        async with storm_world(
+            *faults(rule), nodes=5, knobs=knobs, fabric_knobs=fabric, strategy="compressed"
+        ) as world:
+            assert await world.reconcile() is not None
+            await world.clock.sleep(60.0)
+            assert 0.0 < world.longest() <= LONGEST
+            assert measured_differences(world.measured(), world.ledger()) == []
+            await assert_on_routes(world)
 
     virtually(main)
 

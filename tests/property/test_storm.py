@@ -12,8 +12,11 @@ from dualstack.plan.strategies import overlap
 from dualstack_sim.fabric.profile import FabricKnobs
 from tests.storm.scenario import Scenario
 
+FOUND = (4722, 4727, 4803, 9023, 9033)
+"""Seeds that broke a rule once, or did not end."""
 
-@pytest.mark.parametrize("seed", range(200, 203))
+
+@pytest.mark.parametrize("seed", range(200, 202))
 def test_p24_random_worlds_keep_the_rules(seed: int) -> None:
     scenario = Scenario.of(seed)
     line, broken = scenario.run()
@@ -21,7 +24,7 @@ def test_p24_random_worlds_keep_the_rules(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [*range(1, 61), *range(203, 208)])
+@pytest.mark.parametrize("seed", [*range(1, 61), *range(202, 208), *FOUND])
 def test_p24_more_random_worlds_keep_the_rules(seed: int) -> None:
     assert Scenario.of(seed).run()[1] == []
 

@@ -31,9 +31,11 @@ class Loss:
 async def lose(world: StormWorld, loss: Loss) -> None:
     """Let the VM end, as a preempted one does, remove its Machine and Node, and replace it."""
     await world.clock.sleep(loss.after)
-    if len(world.nodes) < 2:
+    left = sorted((node for node in world.nodes if node.name not in world.ending), key=lambda node: node.name)
+    if len(left) < 2:
         return
-    gone = sorted(world.nodes, key=lambda node: node.name)[loss.number % len(world.nodes)]
+    gone = left[loss.number % len(left)]
+    world.ending.add(gone.name)
     template = await _vm(world, gone)
     await _change(world, "instances.delete", gone)
     machine = world.store.get(gardener_kinds.MACHINE, gone.name, world.namespace)

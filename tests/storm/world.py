@@ -131,6 +131,8 @@ class StormWorld:
     nodes: list[WorldNode] = field(default_factory=list)
     used_cidrs: set[str] = field(default_factory=set)
     """The pod CIDRs that a node has or had."""
+    ending: set[str] = field(default_factory=set)
+    """The nodes whose VMs were ended."""
 
     migrated: bool = False
     """Whether a reconcile has succeeded, after which machine classes create VMs with an alias."""

@@ -24,6 +24,10 @@ SETTLED = 30.0
 """Seconds until every host and every report of a Node shows that a node that joined is reachable: propagation, one
 period of the network problem detector, and its report (docs/reference/cut-over.md#trial)."""
 
+REPORT_OF_NEW_NODE = 75.0
+"""Seconds until the report of a node that joined can only mean that its alias carries nothing: the slowest host, one
+period of the network problem detector, and its report (docs/reference/cut-over.md#new-node)."""
+
 Aspect = Literal["flag", "range", "range-canary", "aliases", "routes", "controller", "decoys"]
 ASPECTS: tuple[Aspect, ...] = ("flag", "range", "range-canary", "aliases", "routes", "controller", "decoys")
 
@@ -281,8 +285,14 @@ class CutoverFacts:
     @cached_property
     def lost(self) -> tuple[str, ...]:
         """The VMs that are not `reachable` although their route was saved. One that has just joined had none."""
-        saved = {(entry.instance_name, entry.destination_cidr) for entry in self.saved_routes}
-        return tuple(name for name in self.unreachable if (name, self.pod_cidr_of[name]) in saved)
+        return tuple(name for name in self.unreachable if name in self.once_routed)
+
+    @cached_property
+    def once_routed(self) -> frozenset[str]:
+        """The VMs with a saved route to their current pod CIDR."""
+        cidrs = self.pod_cidr_of
+        entries = ((entry.instance_name, entry.destination_cidr) for entry in self.saved_routes)
+        return frozenset(name for name, destination in entries if cidrs.get(name) == destination)
 
     # What remains.
 
@@ -349,9 +359,11 @@ class CutoverFacts:
         Empty unless the Node of each VM that has only its alias reports a network problem, which may not be due to a
         node that has just joined.
         """
-        if not (self.range_present and self.subnet.overlap_flag) or self.reports_are_ambiguous:
+        if not (self.range_present and self.subnet.overlap_flag) or self.unreachable:
             return ()
         bare = tuple(name for name in self.unrouted if name in self.pod_cidr_of and self.aliased(name))
+        if self.since_joined < (SETTLED if self.once_routed.issuperset(bare) else REPORT_OF_NEW_NODE):
+            return ()
         return bare if self.with_network_problem.issuperset(bare) else ()
 
     @property

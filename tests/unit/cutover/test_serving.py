@@ -9,8 +9,8 @@ import pytest
 
 from dualstack.cutover.run import run_cutover
 from dualstack.gce.errors import Invalid
-from dualstack.model.events import AnyEvent
-from dualstack.plan.facts import CutoverFacts, SubnetFacts
+from dualstack.model.events import AnyEvent, StepFinished
+from dualstack.plan.facts import CutoverFacts, SubnetFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps import Transition
 from dualstack.plan.strategies.serve import serve
@@ -75,27 +75,45 @@ async def test_one_attempt_is_one_round() -> None:
         await serve_all(cluster, sacrifice=False, settings=replace(SETTINGS, attempts=1))
 
 
-def under_the_range() -> CutoverFacts:
-    """Node 0 has neither route nor alias, node 1 only its alias, node 2 both."""
+def under_the_range(*, flag: bool = True, lost: bool = True) -> CutoverFacts:
+    """Node 0 has neither route nor alias, node 1 only its alias, node 2 both. lost: node 0 had a route."""
     facts = at_rest(3)
     nodes = (facts.nodes[0], *(replace(node, aliases=(alias(at),)) for at, node in enumerate(facts.nodes) if at))
     subnet = SubnetFacts(name="shoot--foo--bar-nodes", region="europe-west1", secondary_ranges=((RANGE, PODS),))
-    return replace(facts, subnet=replace(subnet, overlap_flag=True), nodes=nodes, routes=facts.routes[2:])
+    saved = tuple(map(as_saved, facts.routes[0 if lost else 1 :]))
+    facts = replace(facts, saved_routes=saved, routes=facts.routes[2:] if flag else ())
+    return replace(facts, subnet=replace(subnet, overlap_flag=flag), nodes=nodes)
 
 
-@pytest.mark.parametrize("sacrifice", [False, True])
-async def test_aliases_that_serve_nodes_are_removed_only_where_the_order_loses_them_anyway(sacrifice: bool) -> None:
-    cluster = Refusing(under_the_range(), refusals=1000)
+@pytest.mark.parametrize(
+    ("sacrifice", "lost", "ways"),
+    [
+        (False, True, ["add-aliases", "restore-routes"]),
+        (True, True, ["add-aliases", "remove-aliases"]),
+        (True, False, ["add-aliases"]),
+    ],
+)
+async def test_aliases_that_serve_nodes_are_removed_only_for_a_node_that_the_order_has_cut_off(
+    sacrifice: bool, lost: bool, ways: list[str]
+) -> None:
+    cluster = Refusing(under_the_range(lost=lost), refusals=1000)
     with pytest.raises(Invalid):
         await serve_all(cluster, sacrifice=sacrifice)
-    again = ["add-aliases", *(["remove-aliases"] if sacrifice else [])]
-    first = ["add-aliases", "restore-routes", *again[1:]]  # a route that the range forbids is not tried twice
-    assert cluster.refused == [*first, *again * (SETTINGS.attempts - 1)]
+    again = [way for way in ways if way != "restore-routes"]  # a route that the range forbids is not tried twice
+    assert cluster.refused == [*ways, *again * (SETTINGS.attempts - 1)]
 
 
-@pytest.mark.parametrize("sacrifice", [False, True])
-async def test_the_way_goes_on_to_routes_only_where_the_order_loses_them_anyway(sacrifice: bool) -> None:
-    cluster = Refusing(under_the_range(), refusals=1)
-    await serve_all(cluster, sacrifice=sacrifice)
+async def test_p25_an_order_with_an_outage_sets_no_flag_that_every_alias_would_depend_on() -> None:
+    cluster = Refusing(under_the_range(flag=False), refusals=1)
+    events = await serve_all(cluster, sacrifice=True)
+    steps = [event.step for event in events if isinstance(event, StepFinished)]
+    assert steps == ["remove-aliases", "remove-secondary-range", "restore-routes"]
     assert not cluster.facts.unreachable
-    assert cluster.facts.range_present is not sacrifice
+    assert not cluster.facts.range_present
+
+
+async def test_a_node_that_its_alias_serves_is_left_there() -> None:
+    cluster = Refusing(under_the_range(flag=False))
+    await serve_all(cluster, sacrifice=True)
+    assert not cluster.facts.without_alias
+    assert not cluster.facts.subnet.overlap_flag

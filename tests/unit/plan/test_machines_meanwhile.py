@@ -9,7 +9,7 @@ import pytest
 from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
-from dualstack.plan.steps import AddAliases, DeleteRoutes
+from dualstack.plan.steps import AddAliases, DeleteRoutes, RestoreRoutes
 from dualstack.plan.strategies import STRATEGIES, choose
 from tests.support.cluster_facts import RANGE, ZONE, at_goal, at_rest, cidr, last, states
 
@@ -35,10 +35,10 @@ def test_w36_a_vm_whose_node_is_given_a_pod_cidr_late_gets_its_alias_before_any_
     facts = reached(step)
     facts = replace(facts, nodes=(*facts.nodes, replace(YOUNG, pod_cidr=cidr(40)))).with_changed("aliases")
     plan = list(OVERLAP.transitions(facts, SETTINGS))
-    served = next(number for number, step in enumerate(plan) if "young" in step.targets)
+    served = [number for number, step in enumerate(plan) if "young" in step.targets]
     deleted = next(number for number, step in enumerate(plan) if isinstance(step, DeleteRoutes))
-    assert isinstance(plan[served], AddAliases)
-    assert served < deleted
+    assert any(isinstance(plan[number], AddAliases) for number in served if number < deleted)
+    assert isinstance(plan[served[0]], RestoreRoutes if step == "add-secondary-range" else AddAliases)
     assert at_goal(last(OVERLAP, facts, SETTINGS))
 
 

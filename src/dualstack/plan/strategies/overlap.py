@@ -15,7 +15,7 @@ the facts alone and yields the next step of its stage, or None when its stage is
     prove        if requested, prove on decoys what every node is about to depend on
     _try_range   make the block of one node a range of its own: its route must still serve it; remove that range again
     _range       add the range; from here on an alias takes precedence over the route
-    _unproven    a second node joined a cluster of one: remove the range again, and try it on one of them first
+    _joined      a node joined before the first alias: remove the range again, which keeps it from getting a route
     _rescue      add aliases of unreachable VMs (an unfinished migration) at once
     _served      check that the range made no node unreachable
     aliases      add aliases: canary, then a tenth, half, all
@@ -160,11 +160,13 @@ def _range(facts: CutoverFacts, settings: Settings) -> Transition | None:
     return (_flag_known(facts, settings) if facts.routes else None) or AddSecondaryRange()
 
 
-def _unproven(facts: CutoverFacts, _: Settings) -> Transition | None:
-    """A cluster of one node gets its range without a trial. If another joins then, the trial comes first after all."""
+def _joined(facts: CutoverFacts, _: Settings) -> Transition | None:
+    """Its alias might carry nothing (docs/reference/cut-over.md#k3), which the report of a node that has just joined
+    shows late. Its route is certain, and no alias keeps the range yet. It also makes a cluster of one node, which got
+    its range without a trial, try it after all."""
     joined = facts.unreachable and not facts.lost
-    unproven = facts.range_present and not facts.range_proven and not facts.all_holders and facts.subnet.overlap_flag
-    return RemoveSecondaryRange() if joined and unproven and len(facts.live_routes) == 1 else None
+    on_routes = facts.range_present and facts.subnet.overlap_flag and facts.live_routes and not facts.all_holders
+    return RemoveSecondaryRange() if joined and on_routes else None
 
 
 def _rescue(facts: CutoverFacts, _: Settings) -> Transition | None:
@@ -193,7 +195,7 @@ def aliases(facts: CutoverFacts, settings: Settings) -> Transition | None:
             first = min(missing, key=lambda name: name != settings.canary)
             return range_known.if_closed(facts) or AddAliases((first,), canary=True)
         canary_known = Barrier(what="alias-canary", aspects=("aliases",), seconds=settings.barrier_canary)
-        return canary_known.if_closed(facts) or gates.ALIAS_CANARY
+        return (None if facts.unmatched else canary_known.if_closed(facts)) or gates.ALIAS_CANARY
     total = len(facts.pod_cidr_of)
     return AddAliases(missing[: settings.batch(total, total - len(missing))])
 
@@ -203,11 +205,11 @@ def _routes(facts: CutoverFacts, settings: Settings) -> Transition | None:
     live = facts.live_routes
     if not live:
         return None
-    total = max(len(live), _once_live(facts))
+    total = max(len(live), len(facts.once_routed))
     gone = total - len(live)
-    due = gates.ROUTE_CANARY if gone == 1 else gates.ROUTES
+    due = gates.ALIASES if gone == 0 else gates.ROUTE_CANARY if gone == 1 else gates.ROUTES
     # No barrier first, which a restart begins anew: each second of it would be an outage.
-    if gone and facts.unmatched and (unpassed := due.if_unpassed(facts)) is not None:
+    if facts.unmatched and (unpassed := due.if_unpassed(facts)) is not None:
         return unpassed
     soaked = Barrier(what="aliases", aspects=("aliases",), seconds=settings.soak_aliases)
     if (waiting := soaked.if_closed(facts) or gates.ALIASES.if_unpassed(facts)) is not None:
@@ -239,17 +241,6 @@ def _forget(facts: CutoverFacts, _: Settings) -> Transition | None:
     return ClearSavedRoutes() if facts.saved_routes else None
 
 
-def _once_live(facts: CutoverFacts) -> int:
-    """Number of existing VMs with a saved route to their current pod CIDR."""
-    return len(
-        {
-            entry.instance_name
-            for entry in facts.saved_routes
-            if facts.pod_cidr_of.get(entry.instance_name) == entry.destination_cidr
-        }
-    )
-
-
 def _stage_end(total: int, gone: int, settings: Settings) -> int:
     """Number of deleted routes at the end of the batch that `gone` of `total` belong to."""
     return next(end for share in settings.delete_shares if (end := math.ceil(share * total)) > gone)
@@ -264,7 +255,7 @@ TO_RANGE: tuple[Planner, ...] = (
     decoys.prove,
     _try_range,
     _range,
-    _unproven,
+    _joined,
     _rescue,
     _served,
 )

@@ -10,13 +10,17 @@ the next step:
     aliases   add the missing ones
     flag      under a range: set the flag, so that routes inside it serve; then create them, if the cloud accepts that
               (docs/reference/cut-over.md#k1)
-    range     remove it, and before it the aliases that keep it; then create every route. Nodes that an alias serves
-              lose it for that time: only in an order that has made every node unreachable anyway (`sacrifice`)
+    range     remove it, and before it the aliases that keep it; then create every route
+
+An order with an outage (`sacrifice`) has tried none of the facts on which the flag depends, and under the flag every
+node with an alias alone would depend on one of them at once (docs/reference/cut-over.md#rests-on-alias). It removes the
+range instead, for which nodes that an alias serves lose it once more, as long as a node is unreachable that had a
+route. An order without loss has tried the facts and keeps the aliases.
 
 Where aliases carry nothing, their removal costs nothing, so `range` comes first and `aliases` never. Where routes carry
 nothing under the range, `range` is the only way. In both cases no barrier and no gate comes before it: none could pass.
 
-When every node is served, the cluster returns to routes without loss (`dualstack.plan.strategies.back`), if `onward`.
+When every node is served after a trial, the cluster returns to routes without loss (`dualstack.plan.strategies.back`).
 """
 
 from __future__ import annotations
@@ -42,17 +46,24 @@ from dualstack.plan.strategies.base import Strategy
 UNDER_THE_RANGE = " under the range"
 
 
-def next_transition(
-    facts: CutoverFacts, settings: Settings, *, sacrifice: bool = False, onward: bool = True
-) -> Transition | None:
-    """The next step from `facts`; None when nothing is left that has not been refused."""
+def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | None:
+    """After a trial: the next step down to routes; None when nothing is left that has not been refused."""
     must_leave = facts.disproved and facts.range_present and facts.subnet.overlap_flag
-    if not facts.unreachable and not must_leave:
-        return back.next_transition(facts, settings) if onward else None
-    ways = _ways_under_the_range(facts, sacrifice=sacrifice) if facts.range_present else _ways_without_range(facts)
+    if facts.unreachable:
+        return _next_way(facts, settings, sacrifice=False)
+    return _ways(facts, sacrifice=False)[0] if must_leave else back.next_transition(facts, settings)
+
+
+def _next_way(facts: CutoverFacts, _: Settings, *, sacrifice: bool) -> Transition | None:
+    """The next step while nodes are unreachable; None when they are served, or every way was refused."""
     if not facts.unreachable:
-        return ways[0]
+        return None
+    ways = _ways(facts, sacrifice=sacrifice)
     return next((step for step in ways if refusal(step.id, facts) not in facts.refused), None)
+
+
+def _ways(facts: CutoverFacts, *, sacrifice: bool) -> list[Transition]:
+    return _ways_under_the_range(facts, sacrifice=sacrifice) if facts.range_present else _ways_without_range(facts)
 
 
 def refusal(step: str, facts: CutoverFacts) -> str:
@@ -91,11 +102,11 @@ def _ways_under_the_range(facts: CutoverFacts, *, sacrifice: bool) -> list[Trans
         return [*leave, *route]
     if facts.disproved == "routes-not-served":
         return leave
-    if not facts.subnet.flag_visible or not facts.all_holders:
+    if sacrifice or not facts.subnet.flag_visible or not facts.all_holders:
         route = []
     elif not facts.subnet.overlap_flag:
         route = [SetOverlapFlag()]
-    return [*alias, *route, *(leave if sacrifice or not facts.all_holders else ())]
+    return [*alias, *route, *(leave if (sacrifice and facts.lost) or not facts.all_holders else ())]
 
 
 def _without_route(facts: CutoverFacts) -> tuple[str, ...]:
@@ -103,6 +114,6 @@ def _without_route(facts: CutoverFacts) -> tuple[str, ...]:
 
 
 def serve(*, sacrifice: bool) -> Strategy:
-    """After a step of a forward order failed for good."""
-    planner = partial(next_transition, sacrifice=sacrifice, onward=sacrifice)
+    """After a step of a forward order failed for good. It ends as soon as every node is served."""
+    planner = partial(_next_way, sacrifice=sacrifice)
     return Strategy("serve", planner, (SAVED_UNTIL_DELIVERED,), rescues=True)
