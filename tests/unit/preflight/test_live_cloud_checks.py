@@ -225,7 +225,7 @@ def agent_config(*ranges: str) -> Resource:
 
 
 def ip_pool(cidr: str, *, outgoing: bool = True) -> Resource:
-    return {"metadata": {"name": f"pool-{cidr.split('.')[1]}"}, "spec": {"cidr": cidr, "natOutgoing": outgoing}}
+    return {"metadata": {"name": f"pool-{cidr}"}, "spec": {"cidr": cidr, "natOutgoing": outgoing}}
 
 
 def cilium_config(native: str = "") -> Resource:
@@ -239,9 +239,9 @@ def cilium_config(native: str = "") -> Resource:
         ({"daemon sets": [AGENT]}, "DaemonSet kube-system/ip-masq-agent"),
         ({"daemon sets": [AGENT], "config maps": [agent_config("10.0.0.0/8")]}, "DaemonSet kube-system/ip-masq-agent"),
         ({"config maps": [cilium_config(PODS)]}, "ConfigMap kube-system/cilium-config has enable-ipv4-"),
-        ({"ip pools": [ip_pool(PODS)]}, "IPPool pool-96"),
-        ({"ip pools": [ip_pool("10.96.0.0/12"), ip_pool("10.112.0.0/12")]}, "IPPool pool-96"),
-        ({"ip pools": [ip_pool(PODS)], "daemon sets": DENIED}, "IPPool pool-96"),
+        ({"ip pools": [ip_pool(PODS)]}, "IPPool pool-10."),
+        ({"ip pools": [ip_pool("10.96.0.0/12"), ip_pool("10.112.0.0/12")]}, "IPPool pool-10."),
+        ({"ip pools": [ip_pool(PODS)], "daemon sets": DENIED}, "IPPool pool-10."),
     ],
 )
 def test_the_ranges_of_a_nat_do_not_matter_where_nodes_masquerade_their_pods(
