@@ -15,6 +15,9 @@ from dualstack.preflight.inventory import Inventory
 ADDRESS_MANAGER_KEY = "disable-address-manager"
 """Stops the handling of addresses by both guest agents (docs/reference/compute-engine.md#guest-agent-metadata)."""
 
+_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
+"""What the guest agent reads as a boolean, and nothing else (docs/reference/compute-engine.md#guest-agent-booleans)."""
+
 
 @Check(
     "nodes-known",
@@ -128,8 +131,8 @@ def guest_agent(inventory: Inventory) -> Iterator[Problem]:
     (project,) = inventory.of("project")
     severity: Severity | None = None if inventory.facts.network_watched else "blocker"
     for machine in inventory.of("machine metadata"):
-        values = {**_metadata(project.get("commonInstanceMetadata")), **_metadata(machine.get("metadata"))}
-        if not inventory.guest_agent and values.get(ADDRESS_MANAGER_KEY, "").lower() != "true":
+        values = {**_stops(project.get("commonInstanceMetadata")), **_stops(machine.get("metadata"))}
+        if not inventory.guest_agent and not values.get(ADDRESS_MANAGER_KEY):
             evidence = f"neither its metadata nor that of the project has {ADDRESS_MANAGER_KEY}: true"
             yield Problem(f"VM {machine['name']}", evidence, severity=severity)
 
@@ -154,8 +157,10 @@ def alias_matched(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(f"cluster {inventory.cluster.name}", "nothing has shown that aliases alone carry traffic here")
 
 
-def _metadata(found: Resource | None) -> dict[str, str]:
-    return {item["key"]: item.get("value") or "" for item in (found or {}).get("items") or ()}
+def _stops(metadata: Resource | None) -> dict[str, bool]:
+    """The items that the guest agent reads as a boolean; it ignores others, which then do not hide the project's."""
+    items = {item["key"]: item.get("value") or "" for item in (metadata or {}).get("items") or ()}
+    return {key: value in _TRUE for key, value in items.items() if value in (*_TRUE, *_FALSE)}
 
 
 def _without_other_findings(facts: CutoverFacts) -> CutoverFacts:

@@ -164,14 +164,20 @@ def _machine(resource: Resource, host: str) -> Machine:
     )
 
 
+_HANDLES = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), False),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), True),
+}
+"""By the value of the key (docs/reference/compute-engine.md#guest-agent-booleans)."""
+
+
 def address_manager(metadata: Resource | None) -> bool | None:
-    """Whether metadata lets the guest agent handle alias ranges; None without the key that stops it.
+    """Whether metadata lets the guest agent handle alias ranges; None unless the key that stops it is a boolean.
 
     Source: docs/reference/compute-engine.md#guest-agent-metadata.
     """
     values = {item["key"]: str(item.get("value", "")) for item in (metadata or {}).get("items", ())}
-    stops = values.get("disable-address-manager")
-    return None if stops is None else stops.lower() != "true"
+    return _HANDLES.get(values.get("disable-address-manager", ""))
 
 
 def _interface(instance: str, name: str, body: Resource) -> Interface:

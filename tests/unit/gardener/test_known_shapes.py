@@ -74,6 +74,17 @@ def _first_class(migration: Migration) -> None:
     migration.world.store.replace(gardener_kinds.MACHINE_CLASS, found)
 
 
+def _paused(migration: Migration) -> None:
+    (found,) = migration.world.store.list(gardener_kinds.MACHINE_DEPLOYMENT, NS)
+    change = {"spec": {"paused": True}}
+    migration.world.store.patch(gardener_kinds.MACHINE_DEPLOYMENT, found["metadata"]["name"], change, NS)
+
+
+def _virtual_node(migration: Migration, **spec: Any) -> None:
+    labels = {"type": "virtual-kubelet"}
+    migration.world.store.create(kinds.NODE, {"metadata": {"name": "virtual", "labels": labels}, "spec": spec})
+
+
 def _compressed(migration: Migration) -> None:
     migration.world.store.patch(
         kinds.SECRET,
@@ -132,12 +143,26 @@ CASES: dict[str, tuple[Break, str]] = {
         f"ManagedResource {NS}/extension-controlplane-seed: it has no Deployment {NS}/cloud-controller-manager",
     ),
     "a machine class without an interface": (_first_class, "providerSpec.networkInterfaces has no entry"),
+    "a paused machine deployment": (
+        _paused,
+        f"MachineDeployment {NS}/{NS}-w1-z1: spec.paused is true",
+    ),
+    "a virtual node": (
+        _virtual_node,
+        "Node virtual belongs to no worker pool, so that no roll-out replaces it; remove it",
+    ),
+    "a virtual node with a pod CIDR": (
+        lambda migration: _virtual_node(migration, podCIDR="100.96.200.0/24", podCIDRs=["100.96.200.0/24"]),
+        "Node virtual belongs to no worker pool",
+    ),
     "compressed manifests": (_compressed, "the compressed manifests in data.yaml.br are not read"),
 }
 
 
 @pytest.mark.parametrize(("break_it", "words"), CASES.values(), ids=CASES)
-async def test_p05_an_unknown_shape_is_refused_by_name_before_anything_changes(break_it: Break, words: str) -> None:
+async def test_p04_p05_what_cannot_be_changed_or_replaced_is_refused_by_name_before_anything_changes(
+    break_it: Break, words: str
+) -> None:
     migration = Migration()
     break_it(migration)
     migration.trigger()

@@ -452,6 +452,10 @@ def test_p18_a_pool_without_vms_counts_its_instances_and_the_largest_type_of_a_p
         ({"disable_address_manager": "TRUE"}, {}, "", False),
         ({"disable_address_manager": "true"}, {"disable_address_manager": "false"}, "", True),
         ({}, {"disable_address_manager": "true"}, "", False),
+        ({}, {"disable_address_manager": "1"}, "", False),
+        ({}, {"disable_address_manager": "tRUE"}, "", True),
+        ({"disable_address_manager": "t"}, {"disable_address_manager": "yes"}, "", False),
+        ({"disable_address_manager": "true"}, {"disable_address_manager": "0"}, "", True),
         ({}, {}, "OperatingSystemConfig x", False),
     ],
 )

@@ -37,8 +37,8 @@ _INFRASTRUCTURE = (OVERLAP_UNSUPPORTED,)
 
 
 def own(annotations: Mapping[str, str]) -> dict[str, str]:
-    """Those of the annotations that are the product's, known or not."""
-    return {name: value for name, value in annotations.items() if name.startswith(PREFIX)}
+    """Those of the annotations that are the product's, known or not, whatever the case of the prefix."""
+    return {name: value for name, value in annotations.items() if name.lower().startswith(PREFIX)}
 
 
 def shoot_faults(annotations: Mapping[str, str]) -> Iterator[str]:
@@ -70,7 +70,7 @@ def infrastructure_faults(name: str, annotations: Mapping[str, str]) -> Iterator
 
 def _nearest(name: str) -> str:
     known = {each.removeprefix(PREFIX): each for each in (*_SHOOT, *_INFRASTRUCTURE)}
-    close = get_close_matches(name.removeprefix(PREFIX), known, n=1)
+    close = get_close_matches(name[len(PREFIX) :].lower(), known, n=1)
     return f"did you mean {known[close[0]]}?" if close else f"supported annotations: {', '.join(_SHOOT)}"
 
 

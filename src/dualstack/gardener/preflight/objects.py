@@ -5,7 +5,7 @@ Each edit is tried on the live object, for the Shoot as it will be at the end. N
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from dualstack.gardener.controllers.rollout import secrets_of
@@ -47,12 +47,13 @@ _UNKNOWN_RANGE = "2001:db8::/64"
 """Stands for a range that the cloud has yet to assign (RFC 3849)."""
 
 
-async def require_known_shapes(kube: Kube, shoot: ShootView) -> None:
+async def require_known_shapes(kube: Kube, shoot: ShootView, further: Iterable[str] = ()) -> None:
     """Raise InvalidInput with a line for each object that a migration of the Shoot cannot change, or may not read.
 
-    An API server that does not answer is an error of its own, so that the check is repeated.
+    further: lines about other obstacles, to be reported together. An API server that does not answer is an error of its
+    own, so that the check is repeated.
     """
-    faults: list[str] = []
+    faults = list(further)
     for attempt in _attempts(kube, _at_the_end(shoot)):
         try:
             await attempt
@@ -128,7 +129,11 @@ async def _try_machine_classes(kube: Kube, shoot: ShootView) -> None:
     found = await kube.get(INFRASTRUCTURE, shoot.name, shoot.technical_id)
     status = InfrastructureStatus.from_raw(dig(found, "status", "providerStatus"))
     edit = machine_class.edited_interface(shoot, status.with_families(shoot.families))
-    used = {machine_class.class_of(each) for each in await kube.list(MACHINE_DEPLOYMENT, shoot.technical_id)}
+    deployments = await kube.list(MACHINE_DEPLOYMENT, shoot.technical_id)
+    for each in deployments:
+        if dig(each, "spec", "paused"):
+            raise UnknownShape(each, "spec.paused is true, so that no roll-out replaces its machines; set it to false")
+    used = set(map(machine_class.class_of, deployments))
     for live in await kube.list(MACHINE_CLASS, shoot.technical_id):
         if live["metadata"]["name"] in used:
             edit(live)

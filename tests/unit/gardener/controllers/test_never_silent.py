@@ -514,6 +514,8 @@ async def test_p15_the_task_of_an_edit_during_a_pass_is_left_to_the_next_pass(mo
         ({"dualstack.dev/stratgy": "compressed"}, ["no such annotation; did you mean dualstack.dev/strategy?"]),
         ({"dualstack.dev/cutover": "back"}, ["did you mean dualstack.dev/cut-over?"]),
         ({"dualstack.dev/frobnicate": "x"}, ["no such annotation; supported annotations: dualstack.dev/"]),
+        ({"Dualstack.dev/Strategy": "compressed"}, ["did you mean dualstack.dev/strategy?"]),
+        ({"dualstack.dev/cut-over": "Back "}, ['"Back ": supported values: "back"']),
         ({"dualstack.dev/overlap-unsupported": "x"}, ["it belongs to the Infrastructure"]),
         (
             {"dualstack.dev/drill": "yes", "dualstack.dev/strategy": "fast", "dualstack.dev/cut-over": "forward"},

@@ -239,7 +239,8 @@ class Pass:
         _, nodes = await self._clusters.machines_and_nodes(view.technical_id)
         changes = nodes_constraint_at_start(await nodes_facts(self._seed, view, nodes))
         if NODES_NOT_MIGRATED in changes:
-            await require_known_shapes(self._seed, view)
+            left = node_replacement.never_replaced(view, node_replacement.outside_pools(nodes))
+            await require_known_shapes(self._seed, view, left)
         await self._announce(view, changes)
         await self._change(changes)
         if view.returning and await self._deferred():

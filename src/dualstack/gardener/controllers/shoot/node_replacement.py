@@ -110,13 +110,16 @@ def pools_to_request(
 
 
 def never_replaced(shoot: ShootView, nodes: Sequence[Manifest]) -> list[str]:
-    """One clause for each node that must be replaced and that no roll-out replaces, with what to do."""
+    """One clause for each node that must be replaced and that no roll-out replaces, with what to do.
+
+    A node of a pool gets its pod CIDRs soon after it has joined; one of no pool, such as a virtual node, may never.
+    """
     pools = {pool.name: pool for pool in shoot.pools}
     found = []
     for node in nodes:
-        if not _is_left_behind(node, shoot):
-            continue
         name, pool = node["metadata"]["name"], dig(node, "metadata", "labels", POOL_LABEL)
+        if not (_is_left_behind(node, shoot) or (pool is None and not dig(node, "spec", "podCIDRs"))):
+            continue
         if pool not in pools:
             found.append(f"Node {name} belongs to no worker pool, so that no roll-out replaces it; remove it")
         elif _in_place(pools[pool].manifest):
@@ -127,6 +130,11 @@ def never_replaced(shoot: ShootView, nodes: Sequence[Manifest]) -> list[str]:
                 f"{ROLLING}, then remove the pool"
             )
     return found
+
+
+def outside_pools(nodes: Sequence[Manifest]) -> list[Manifest]:
+    """The nodes that no worker pool has made. Those of a pool that has left the Shoot are about to be removed."""
+    return [node for node in nodes if dig(node, "metadata", "labels", POOL_LABEL) is None]
 
 
 def nodes_to_replace(shoot: ShootView, nodes: Sequence[Manifest], pools: Sequence[str]) -> str:
