@@ -15,7 +15,7 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
 @click.option("--canary", metavar="NODE", default="", help="The node that loses its route first. Default: any.")
 @click.option("--no-wait", is_flag=True, help="Fail instead of waiting until the route controller has stopped.")
 @plan_option
-@traffic_options("a gate stops when it sees loss")
+@traffic_options("the next gate stops the command if traffic was lost")
 @click.option("--prober-image", metavar="IMAGE", default="", help="Image with this program for --traffic.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output_options()

@@ -34,7 +34,7 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
     "--accept-outage",
     type=click.FloatRange(min=0.0),
     metavar="SECONDS",
-    help="For a strategy with an outage: go on without typing it, if it is not expected to be longer.",
+    help="For a strategy with an outage: continue without a prompt if the expected outage is not longer than this.",
 )
 @click.option("--prober-image", metavar="IMAGE", default="", help="As that of `prepare`: proves aliases first.")
 @click.option("--canary", metavar="NODE", default="", help="The node that goes first in every stage. Default: any.")
@@ -42,8 +42,8 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
 @click.option("--no-wait", is_flag=True, help="Fail instead of waiting until the route controller has stopped.")
 @plan_option
 @profile_option
-@traffic_options("a gate stops the migration when it sees loss")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask, except for an outage.")
+@traffic_options("the next gate stops the migration if traffic was lost")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation, except of an outage.")
 @output_options()
 def migrate(no_wait: bool, **options: Any) -> None:
     """Migrate the infrastructure of a cluster without Gardener: flag, range, aliases, routes away, flag off, subnet.

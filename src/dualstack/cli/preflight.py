@@ -1,4 +1,4 @@
-"""`dualstack preflight`: what speaks against the migration of a live cluster."""
+"""`dualstack preflight`: what stands in the way of the migration of a live cluster."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FAIL_ON = click.option(
 @output_options("junit", "markdown", "html")
 @click.pass_context
 def preflight(context: click.Context, /, **options: Any) -> None:
-    """Show everything that speaks against the migration of a running cluster. Changes nothing.
+    """Show everything that stands in the way of the migration of a running cluster. Changes nothing.
 
     First the rights of both credentials, then quotas, ranges, routes, nodes and the objects of the cluster
     (docs/preflight.md). Exit status: 0 ready, 10 a blocker, 11 a risk, 12 a note that counts (--fail-on); 1 the cluster

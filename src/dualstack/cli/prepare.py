@@ -23,7 +23,7 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
 @click.option("--canary", metavar="NODE", default="", help="The node that goes first in every stage. Default: any.")
 @click.option("--accept", multiple=True, metavar="ID", help="Accept the finding ID of the preflight. Repeatable.")
 @click.option("--undo", is_flag=True, help="Go back to routes: remove aliases, range and flag.")
-@click.option("--watch", is_flag=True, help="Stay, and give nodes that join their alias, until interrupted.")
+@click.option("--watch", is_flag=True, help="Keep running, and give nodes that join their alias, until interrupted.")
 @click.option("--trigger", is_flag=True, help="Make the Shoot dual-stack when the cluster is prepared.")
 @click.option(
     "--garden-kubeconfig",
@@ -44,7 +44,7 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
 )
 @plan_option
 @profile_option
-@traffic_options("a gate stops the preparation when it sees loss")
+@traffic_options("the next gate stops the preparation if traffic was lost")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output_options()
 def prepare(undo: bool, watch: bool, plan: Path | None, **options: Any) -> None:

@@ -16,7 +16,8 @@ from dualstack.cli.live.options import Target, cluster_options, output_options
     type=click.Choice(["routes", "flag", "range", "aliases"]),
     default="routes",
     show_default=True,
-    help="How far: `aliases` has routes and aliases, `range` routes and the range, `flag` routes and the flag.",
+    help="Stage to return to: `aliases` has routes and aliases, `range` routes and the range, `flag` routes and the "
+    "flag.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output_options()

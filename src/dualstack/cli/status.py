@@ -12,8 +12,8 @@ from dualstack.cli.live.options import Target, cluster_options, output_options, 
 @click.command()
 @cluster_options
 @snapshot_option
-@click.option("--watch", is_flag=True, help="Show it again whenever it changes, until interrupted.")
-@click.option("--wait", is_flag=True, help="Wait until the cut-over stands at --until, and show it then.")
+@click.option("--watch", is_flag=True, help="Show the status whenever it changes, until interrupted.")
+@click.option("--wait", is_flag=True, help="Wait until the cut-over has reached --until, then show the status.")
 @click.option(
     "--until",
     type=click.Choice(["prepared", "finished"]),
@@ -27,7 +27,7 @@ from dualstack.cli.live.options import Target, cluster_options, output_options, 
     default=86400.0,
     show_default=True,
     metavar="SECONDS",
-    help="After so long, --wait fails.",
+    help="Time after which --wait fails.",
 )
 @output_options()
 def status(watch: bool, wait: bool, until: Any, timeout: float, **options: Any) -> None:

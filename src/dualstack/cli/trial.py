@@ -19,13 +19,13 @@ from dualstack.cli.cloud_options import Speed
 )
 @click.option("--experiment", "names", metavar="NAME", multiple=True, help="Only this experiment. Repeatable.")
 @click.option("--list", "listed", is_flag=True, help="Show the experiments and their questions; create nothing.")
-@click.option("--cleanup", is_flag=True, help="Only remove what trials that were killed have left in the project.")
+@click.option("--cleanup", is_flag=True, help="Only remove the resources that killed trials have left in the project.")
 @click.option(
     "--max-minutes",
     type=click.FloatRange(min=5, max=600),
     default=90.0,
     show_default=True,
-    help="End after this time, done or not. The VMs delete themselves ten minutes later.",
+    help="Time limit of the trial. The VMs delete themselves ten minutes later.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, only questions, errors and the result.")

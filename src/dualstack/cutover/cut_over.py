@@ -197,7 +197,8 @@ class CutOver:
         with suppress(DualstackError):  # its step has failed; what counts is which nodes are served
             await self._run(self._actuator(), serve(sacrifice=sacrifice), announce=False, refused=refused)
         if left := (await self.observe()).unreachable:
-            return f"the pods of {len(left)} nodes, among them {left[0]}, stay unreachable: every way was refused"
+            pods = f"the pods of {len(left)} nodes, among them {left[0]}"
+            return f"{pods}, stay unreachable: the cloud refused every way to restore them"
         return "every node is served again by its route or alias"
 
 

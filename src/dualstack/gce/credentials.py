@@ -105,7 +105,7 @@ class GoogleCredentials:
 def _words(error: Exception) -> str:
     """One clause. The second argument of google-auth's errors is another error, with the content of the file."""
     if isinstance(error, (TypeError, AttributeError)):
-        return "it is no JSON object"
+        return "it is not a JSON object"
     return str(error if isinstance(error, OSError) or not error.args else error.args[0]).rstrip(".")
 
 

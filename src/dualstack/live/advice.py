@@ -47,7 +47,7 @@ def next_steps(
         case "routes":
             return ("Run `dualstack preflight`, then `dualstack prepare`.",)
         case "preparing":
-            return ("Run `dualstack prepare` to go on, or `dualstack prepare --undo` to go back to routes.",)
+            return ("Run `dualstack prepare` to continue, or `dualstack prepare --undo` to return to routes.",)
         case "prepared" if gardener and subnet_dual_stack:
             return (
                 f"Gardener migrates the Shoot. Routes are left: {MIGRATING}.",
@@ -59,7 +59,7 @@ def next_steps(
                 *_reconcile(identity),
                 f"{stop[0].upper()}{stop[1:]}.",
                 "Until then, `dualstack prepare --watch` gives nodes that join their alias.",
-                "Then run `dualstack finish`. To go back to routes, run `dualstack prepare --undo`.",
+                "Then run `dualstack finish`. To return to routes, run `dualstack prepare --undo`.",
             )
         case "cutting-over" | "finishing":
             return ("Run `dualstack finish`.",)

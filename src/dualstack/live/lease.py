@@ -90,7 +90,9 @@ class Holder:
                 asked = self.clock.now()
                 with suppress(AlreadyExists, Conflict, NotFound):  # read again who has changed it
                     if taken_by := await self._write_unless_taken():
-                        raise LeaseNotHeld(f"{taken_by} has taken Lease {KUBE_SYSTEM}/{NAME}; nothing more is changed")
+                        raise LeaseNotHeld(
+                            f"{taken_by} has taken Lease {KUBE_SYSTEM}/{NAME}; this process makes no further changes"
+                        )
                     self._confirmed = asked
 
     async def _acquire(self, say: Callable[[str], None]) -> None:

@@ -203,12 +203,12 @@ class Leadership:
         if problem and problem != self.problem:
             log.warning(meaning, error=problem)
         elif not problem and self.problem not in ("", UNREAD):
-            log.info("the Lease is answered again", lease=f"{self._namespace}/{NAME}")
+            log.info("the Lease can be renewed again", lease=f"{self._namespace}/{NAME}")
         self.problem = problem
 
     def _lost(self) -> str:
         taken = f"{self.leader or 'another process'} has taken Lease {self._namespace}/{NAME}"
-        return f"{taken}; this process changes nothing any more"
+        return f"{taken}; this process makes no further changes"
 
     @staticmethod
     def _stamp() -> str:

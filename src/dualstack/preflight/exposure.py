@@ -23,7 +23,7 @@ ICMP6 = ("58", "icmp6", "icmpv6", "ipv6-icmp")
     "risk",
     reads=("network", "effective firewalls"),
     fine="no firewall rule and no firewall policy admits IPv6 from everywhere",
-    consequence="it holds for the nodes and pods as soon as they have their public IPv6 addresses, without NAT between",
+    consequence="it applies to nodes and pods as soon as they have public IPv6 addresses, which no NAT protects",
     remedy="limit its source ranges or its targets before the nodes are replaced",
 )
 def ipv6_exposure(inventory: Inventory) -> Iterator[Problem]:

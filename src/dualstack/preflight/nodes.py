@@ -110,7 +110,7 @@ def network_watched(inventory: Inventory) -> Iterator[Problem]:
     if not inventory.strategy.lossless:
         raise NotApplicable(f"strategy {inventory.strategy.name} tries nothing on one node first")
     if len(facts.pod_cidr_of) < 2:
-        raise NotApplicable("a single node has no other to lose packets from")
+        raise NotApplicable("a single node exchanges no packets with others")
     if not (facts.network_watched or inventory.settings.decoys):
         evidence = "no Node has the condition ClusterNetworkProblem or HostNetworkProblem"
         yield Problem(f"cluster {inventory.cluster.name}", evidence)

@@ -212,7 +212,7 @@ class Traffic:
             try:
                 await self._kube.create(LEASE, {"apiVersion": LEASE.api_version, "kind": LEASE.kind, **lease})
             except AlreadyExists:
-                raise TrafficBusy(f"another run has just begun to measure traffic in namespace {HOME}") from None
+                raise TrafficBusy(f"another run has just started to measure traffic in namespace {HOME}") from None
             return
         holder, renewed = found["spec"].get("holderIdentity") or "", _instant(found["spec"].get("renewTime"))
         if holder != ours and (not first or now - renewed < HOLD):

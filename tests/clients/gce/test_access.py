@@ -105,9 +105,9 @@ def test_an_invalid_endpoint_is_refused_before_the_first_request(endpoint: str, 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"null", "it is no JSON object"),
-        (b"[]", "it is no JSON object"),
-        (b'"x"', "it is no JSON object"),
+        (b"null", "it is not a JSON object"),
+        (b"[]", "it is not a JSON object"),
+        (b'"x"', "it is not a JSON object"),
         (b"\xce\x00", "is not a valid json file"),
         (b"", "is not a valid json file"),
         (b"{}", "does not have a valid type"),

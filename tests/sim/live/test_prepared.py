@@ -213,7 +213,7 @@ def test_ctrl_c_stops_at_rest_and_the_same_command_goes_on(step: str) -> None:
             first.until(rf"  {step}")
             first.process.send_signal(signal.SIGINT)
             assert first.ended() == 130
-            assert "the cluster is at rest; run the same command again to go on" in first.lines[-1]
+            assert "the cluster is at rest; run the same command again to resume" in first.lines[-1]
         assert not [name for name in made.aliases() if "decoy" in name]
         assert made.done("prepare", *IMAGE)["standing"] == "prepared"
         assert made.done("prepare", "--undo")["standing"] == "routes"

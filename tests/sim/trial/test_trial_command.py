@@ -98,7 +98,7 @@ def test_cleanup_removes_what_a_killed_trial_has_left() -> None:
         assert outcome.status == 0, outcome.err
         assert outcome.out.startswith("Removed dualstack-trial-")
         assert networks(endpoint) == []
-        assert dualstack(*options, "--cleanup", "--yes").out == "No trial has left anything.\n"
+        assert dualstack(*options, "--cleanup", "--yes").out == "No resources of a trial are left.\n"
 
 
 def test_input_that_cannot_be_used_is_refused_before_anything_is_created(tmp_path: Path) -> None:

@@ -166,10 +166,10 @@ def test_a_saved_plan_is_refused_when_the_world_has_moved_and_says_where(tmp_pat
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "it is no plan"),
+        ("{", "it is not a plan"),
         ("[]", "its schema is None"),
         ('{"schema": "dualstack.plan/v2"}', "its schema is 'dualstack.plan/v2'"),
-        ('{"schema": "dualstack.plan/v1"}', "it is no plan"),
+        ('{"schema": "dualstack.plan/v1"}', "it is not a plan"),
     ],
 )
 def test_a_document_that_is_no_plan_is_refused(tmp_path: Path, content: str, message: str) -> None:

@@ -119,7 +119,7 @@ def test_a_page_can_be_read_aloud(name: str) -> None:
             "verify",
             ["Verification of shoot--foo--bar", "passed: ", "compute.interfaces", "an alias range, and"],
         ),
-        ("preflight", ["Ready: nothing that counts speaks against it", "guest-agent", "Risks"]),
+        ("preflight", ["Ready: no open finding at or above", "guest-agent", "Risks"]),
         ("plan", ["expected outage 0 s", "set-overlap-flag", "instances.updateNetworkInterface", "Way back: "]),
         ("change", ["dualstack prepare on shoot--foo--bar", "prepared; longest time without a path", "add-aliases"]),
         ("rehearsal", ["succeeded; no pod pair lost connectivity", "Rests on", "routes.delete", "overlap from 12 min"]),
@@ -189,10 +189,10 @@ def test_several_documents_make_one_page() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("no json", "file: it is no JSON document"),
+        ("no json", "file: it is not a JSON document"),
         ("[]", "file: its schema is None; this version reads dualstack.change/v1"),
         ('{"schema": "dualstack.verify/v9"}', "its schema is 'dualstack.verify/v9'"),
-        ('{"schema": "dualstack.verify/v1"}', "it is no document of schema dualstack.verify/v1"),
+        ('{"schema": "dualstack.verify/v1"}', "it is not a document of schema dualstack.verify/v1"),
         ('{"schema": ["x"]}', "its schema is"),
     ],
 )

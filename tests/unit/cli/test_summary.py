@@ -106,4 +106,4 @@ def test_r6_the_phases_add_up_to_the_total_and_times_are_labelled() -> None:
 def test_r5_each_declared_fault_is_reported_with_what_became_of_it() -> None:
     text = " ".join(summarise(OUTCOMES["faults and kills"]).split())
     assert "rule 1: errorBefore on routes.delete: injected 3 times, 9 requests matched" in text
-    assert "rule 2: latency on disks.resize: NEVER HAPPENED, no such request was made" in text
+    assert "rule 2: latency on disks.resize: NOT INJECTED, no request matched" in text

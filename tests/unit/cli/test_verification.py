@@ -65,7 +65,7 @@ def test_text_fits_80_columns() -> None:
         text
         == """\
 demo (kubeadm), project proj-1, europe-west1, pods 10.96.0.0/16
-  expected state  aliases (the cut-over stands at: finished)
+  expected state  aliases (stage of the cut-over: finished)
   ok      compute.routes: no k8s-node-route is left
   FAILED  nodes.ready: node <1> is not Ready
   UNKNOWN compute.quotas: could not be read: Forbidden: compute.projects.get

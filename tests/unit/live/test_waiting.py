@@ -123,7 +123,7 @@ def test_a_process_that_ended_without_success_ends_the_wait(stuck: str) -> None:
     witness = Witness()
     assert witness.end(status(standing=stuck), 0.0) == ""
     assert witness.end(status(standing=stuck, works="me, Lease renewed 1"), 5.0) == ""
-    assert witness.end(status(standing=stuck), 10.0) == f"me has ended, and the cut-over stands at: {stuck}"
+    assert witness.end(status(standing=stuck), 10.0) == f"me has ended; stage of the cut-over: {stuck}"
 
 
 def test_a_process_that_ended_with_success_does_not() -> None:

@@ -32,14 +32,14 @@ def article_of(document: bytes, name: str) -> Article:
     try:
         found = msgspec.json.decode(document)
     except msgspec.DecodeError as error:
-        raise InvalidInput(f"{name}: it is no JSON document: {error}") from error
+        raise InvalidInput(f"{name}: it is not a JSON document: {error}") from error
     schema = found.get("schema") if isinstance(found, dict) else None
     if not isinstance(schema, str) or schema not in _ARTICLES:
         raise InvalidInput(f"{name}: its schema is {schema!r}; this version reads {', '.join(sorted(_ARTICLES))}")
     try:
         return _ARTICLES[schema](found)
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"{name}: it is no document of schema {schema}: {error}") from error
+        raise InvalidInput(f"{name}: it is not a document of schema {schema}: {error}") from error
 
 
 def _rehearsal(found: dict[str, Any]) -> Article:
@@ -60,7 +60,7 @@ def _verification(found: dict[str, Any]) -> Article:
         [
             *cluster_facts(result.cluster),
             ("Expected state", result.expected),
-            ("Cut-over stands at", result.standing),
+            ("Stage of the cut-over", result.standing),
         ],
         [strip_section(result.nodes), checks_section(result.checks)],
     )
@@ -94,7 +94,9 @@ def _preflight(found: dict[str, Any]) -> Article:
     sections.append(
         Section("Nothing found", [Table("Checks", ("Finding", "Object", "Evidence"), fine)] if fine else [])
     )
-    verdict = f"Not ready: a {report.worst} counts" if report.worst else "Ready: nothing that counts speaks against it"
+    verdict = f"Not ready: the worst open finding is a {report.worst}"
+    if not report.worst:
+        verdict = f"Ready: no open finding at or above {report.fail_on}"
     tone: Tone = tones.get(report.worst, "good")
     facts = [*cluster_facts(report.cluster), ("Counts", f"{report.fail_on} and worse")]
     return Article(f"Preflight of {report.cluster.name}", verdict, tone, facts, sections)
@@ -127,7 +129,7 @@ def _plan(found: dict[str, Any]) -> Article:
     pools = [(pool.name, str(pool.nodes), str(pool.surge), duration(pool.seconds)) for pool in plan.disruption.pools]
     sections.append(
         Section(
-            "What disturbs workloads",
+            "Disruption of workloads",
             [Table(f"Replacement by {plan.disruption.by}", ("Pool", "Nodes", "At once", "Duration"), pools)],
             items=[f"PodDisruptionBudget {name} allows no eviction now" for name in plan.disruption.blocking_budgets],
         )

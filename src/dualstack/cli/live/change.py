@@ -214,7 +214,7 @@ class Change:
                     step = self.progress.step or "the start"
                     await self.cut_over().interrupted()
                     raise Interrupted(
-                        f"interrupted at {step}; the cluster is at rest; run the same command again to go on"
+                        f"interrupted at {step}; the cluster is at rest; run the same command again to resume"
                     ) from error
 
         self.cluster.holder.report = lambda: msgspec.json.encode(self.progress.report).decode()
@@ -248,7 +248,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InvalidInput("standard input is no terminal, so nothing can be confirmed; pass --yes")
+        raise InvalidInput("standard input is not a terminal, so the change cannot be confirmed; pass --yes")
     with interruptible():
         click.confirm(question, err=True, abort=True)
 

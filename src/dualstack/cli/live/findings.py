@@ -123,7 +123,7 @@ def parse(document: bytes, name: str) -> Report:
             )
         return msgspec.convert(found, Report)
     except msgspec.MsgspecError as error:
-        raise InvalidInput(f"{name}: it is no report of `dualstack preflight -o json`: {error}") from error
+        raise InvalidInput(f"{name}: it is not a report of `dualstack preflight -o json`: {error}") from error
 
 
 def difference(old: Report, new: Report, fail_on: Severity) -> Difference:

@@ -90,7 +90,7 @@ async def _migrate(
         whole = goal == "dual-stack" and facts.subnet.stack_type != "IPV4_IPV6"
         if whole:
             name = cluster.identity.cluster.nodes_subnet
-            change.progress.say(f"Last, subnet {name} becomes dual-stack; no command makes it IPv4-only again.")
+            change.progress.say(f"The last step makes subnet {name} dual-stack, which no command can undo.")
         if whole or not facts.finished:
             confirm(f"Migrate the infrastructure of cluster {cluster.identity.cluster.name}?", yes=yes)
         _confirm_outage(change, chosen, facts, accept_outage)
@@ -185,11 +185,11 @@ def _confirm_outage(change: Change, strategy: Strategy, facts: CutoverFacts, acc
     if accepted is None:
         if not sys.stdin.isatty():
             raise InvalidInput(
-                f"strategy {strategy.name} has an expected outage of {expected} s, and standard input is no terminal "
-                f"to type it; pass --accept-outage {expected}"
+                f"strategy {strategy.name} has an expected outage of {expected} s, and standard input is not a "
+                f"terminal to type it; pass --accept-outage {expected}"
             )
         with interruptible():
-            accepted = click.prompt(f"Type the outage in seconds ({expected}) to go on", type=float, err=True)
+            accepted = click.prompt(f"Type the outage in seconds ({expected}) to continue", type=float, err=True)
     if accepted < expected:
         raise InvalidInput(
             f"an outage of {accepted:.0f} s was accepted, but {expected} s are expected; nothing was changed"

@@ -70,7 +70,7 @@ def describe(plan: Plan) -> str:
     lines = [
         plan.cluster.describe(),
         f"{plan.nodes} nodes, {plan.routes} routes.",
-        f"The cut-over stands at: {plan.standing} ({MEANING[plan.standing]}).",
+        f"Stage of the cut-over: {plan.standing} ({MEANING[plan.standing]}).",
         f"Steps of this program: about {duration(own)}. Expected outage: {_outage(plan)}.",
     ]
     if plan.blockers:
@@ -120,7 +120,7 @@ def _part(number: int, part: Part) -> Iterator[str]:
 
 
 def _disruption(found: Disruption) -> Iterator[str]:
-    yield "What disturbs workloads: the replacement of the nodes"
+    yield "Disruption of workloads: node replacement"
     yield from wrapped(f"{found.by[0].upper()}{found.by[1:]}.", "   ", "   ")
     for pool in found.pools:
         zones = ", ".join(pool.zones)
@@ -167,7 +167,7 @@ def read_plan(path: Path) -> Plan:
         return msgspec.convert(found, Plan)
     except msgspec.MsgspecError as error:
         raise InvalidInput(
-            f"--plan {path}: it is no plan: {error}; make one with `dualstack plan --out FILE`"
+            f"--plan {path}: it is not a plan: {error}; make one with `dualstack plan --out FILE`"
         ) from error
 
 

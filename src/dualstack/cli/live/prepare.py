@@ -131,7 +131,7 @@ async def _watch(change: Change, redirection: Redirection) -> None:
         except (GateFailed, ComputeError, KubeError) as error:
             if str(error) != said:
                 said = str(error)
-                change.progress.say(f"Trying again: {said}")
+                change.progress.say(f"Retrying: {said}")
 
 
 def change_of(cluster: Connected, *, quiet: bool, prober_image: str = "", canary: str = "") -> Change:

@@ -69,7 +69,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
         nodes = [node for node in self.nodes if node.waits_for or node.problem]
         of_node = [f"{nodes[0].name} waits for {nodes[0].waits_for or nodes[0].problem}"] if nodes else []
         controller = self.route_controller if self.standing in ("prepared", "cutting-over") else ()
-        step = f"step {self.step}" if self.step else "a process begins to work" if self.works else ""
+        step = f"step {self.step}" if self.step else "a program that starts to work" if self.works else ""
         reasons = list(filter(None, (step, self.awaits, *controller[:1], *of_node))) or list(self.next_steps[-1:])
         return f"{self.standing}: {'; '.join(reasons)}"
 
@@ -172,7 +172,7 @@ class Witness:
             self.since = now
         stuck = found.standing in ("routes", "preparing", "cutting-over", "finishing")
         if before and not found.works and stuck:
-            return f"{before.partition(',')[0]} has ended, and the cut-over stands at: {found.standing}"
+            return f"{before.partition(',')[0]} has ended; stage of the cut-over: {found.standing}"
         if found.works and now > self.since + 2 * DURATION:
             return f"{found.works}: it has not renewed its Lease for {now - self.since:.0f} s, so it has probably ended"
         return ""

@@ -146,11 +146,13 @@ async def _clean_up(project: _Project, *, yes: bool) -> None:
         await finder.close()
     foreign = [trial.owner.network for trial in found if trial.foreign]
     for name in foreign:
-        stays = f"VPC network {name} was not made by a trial, although it is named like one: it stays."
+        stays = (
+            f"VPC network {name} has the name of a trial's network but was not created by a trial; it is not removed."
+        )
         click.echo(paragraph(stays), err=True)
     ours = [trial for trial in found if not trial.foreign]
     if not ours:
-        print_out("No trial has left anything.")
+        print_out("No resources of a trial are left.")
         return
     for trial in ours:
         click.echo(f"{trial.owner.network}, created {trial.created}", err=True)
@@ -182,7 +184,7 @@ def summary(trial: Trial) -> list[str]:
     if knobs:
         lines.append(f"As knobs of the simulated cloud: {knobs}.")
     if trial.ended:
-        lines.append(f"The trial did not run to its end: {trial.ended}.")
+        lines.append(f"The trial ended early: {trial.ended}.")
     return lines
 
 

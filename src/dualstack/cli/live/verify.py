@@ -68,7 +68,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         total = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         lines = [
             self.cluster.describe(),
-            f"  {'expected state':<16}{self.expected} (the cut-over stands at: {self.standing})",
+            f"  {'expected state':<16}{self.expected} (stage of the cut-over: {self.standing})",
             *(line for check in self.checks for line in _lines(check)),
             *wrapped(f"{self.cluster.name}: {self.result}; {total}", further="  "),
         ]

@@ -120,7 +120,7 @@ def panel(record: Record, traffic: Mapping[str, Any], now: float, eta: float | N
     )
     quiet = record.progress_limit.quiet(now)
     ahead = f", about {duration(eta)} to go" if eta else ""
-    table.add_row("simulated time", duration(now) + (f"; nothing new for {duration(quiet)}" if quiet else ahead))
+    table.add_row("simulated time", duration(now) + (f"; no progress for {duration(quiet)}" if quiet else ahead))
     return Group(phases, table)
 
 

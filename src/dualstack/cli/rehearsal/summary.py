@@ -182,7 +182,7 @@ def _disturbances(result: Result) -> Iterator[str]:
     for rule in result.faults.get("rules", ()):
         what = f"rule {rule['rule']}: {', '.join(rule['kinds'])} on {rule['method']}"
         if not rule["matched"]:
-            yield f"  fault          {what}: NEVER HAPPENED, no such request was made"
+            yield f"  fault          {what}: NOT INJECTED, no request matched"
         else:
             yield f"  fault          {what}: injected {rule['fired']} times, {rule['matched']} requests matched"
 

@@ -89,7 +89,7 @@ class _Evidence:
     def _loss(self, identity: str, names: list[str], works: bool | None, unless: str) -> Answer:
         made = self._named(*names)
         if not works or len({passage.name for passage in made}) < len(names):
-            return undecided(identity, self._refused or f"It cannot be told: {unless}.")
+            return undecided(identity, self._refused or f"Not decided: {unless}.")
         lost = sum(passage.lost for passage in made)
         why = "; ".join(passage.describe() for passage in made) + "."
         answer = f"lost {lost} packets" if lost else "no loss"
