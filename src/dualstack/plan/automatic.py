@@ -87,7 +87,7 @@ def _exceeded(network: NetworkFacts) -> list[str]:
         exceeded.append(f"{network.custom_routes} static routes, limit {MOST_CUSTOM_ROUTES}")
     if network.hybrid_subnets >= MOST_HYBRID_SUBNETS:
         exceeded.append(f"{network.hybrid_subnets} other hybrid subnets, limit {MOST_HYBRID_SUBNETS} with this one")
-    if (network.forwarding_rules or 0) > MOST_FORWARDING_RULES:
+    if network.forwarding_rules is not None and network.forwarding_rules > MOST_FORWARDING_RULES:
         exceeded.append(f"{network.forwarding_rules} internal forwarding rules, limit {MOST_FORWARDING_RULES}")
     return exceeded
 

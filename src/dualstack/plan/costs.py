@@ -6,23 +6,8 @@ from dataclasses import dataclass, replace
 
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.steps import (
-    AddAliases,
-    AddRangeCanary,
-    AddSecondaryRange,
-    Barrier,
-    ClearOverlapFlag,
-    DeleteRoutes,
-    RemoveAliases,
-    RemoveRangeCanary,
-    RemoveSecondaryRange,
-    RestoreRoutes,
-    SetOverlapFlag,
-    SetStackType,
-    StopController,
-    Transition,
-)
-from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.steps import AddAliases, Barrier, StopController, Transition
+from dualstack.plan.steps.decoys import CreateDecoys, RemoveDecoys
 from dualstack.plan.steps.headroom import ProveHeadroom
 from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.unmatched import UNMATCHED
@@ -43,6 +28,14 @@ times as long, and that varies (docs/reference/compute-engine.md#operation-laten
 
 CHANGE_OF_SUBNET = 8.0
 """Seconds of a change of a subnet at the median."""
+
+MEDIANS = {
+    "subnetworks.patch": CHANGE_OF_SUBNET,
+    "instances.updateNetworkInterface": 5.0,
+    "routes.insert": 4.0,
+    "routes.delete": 4.0,
+}
+"""Seconds of an operation by method (docs/reference/compute-engine.md#operation-latency)."""
 
 DETECTION = 12.0
 """Seconds until the unreachable node on trial is noticed: the network problem detector looks every 10 s, and its report
@@ -147,28 +140,13 @@ def duration(transition: Transition, facts: CutoverFacts) -> float:
             return max(0.0, transition.remaining(facts))
         case StopController():
             return 60.0 if facts.controller.pods else 1.0  # start of a new pod, grace period of the old one
-        case (
-            SetOverlapFlag()
-            | AddSecondaryRange()
-            | AddDecoyRange()
-            | RemoveSecondaryRange()
-            | AddRangeCanary()
-            | RemoveRangeCanary()
-            | ClearOverlapFlag()
-            | SetStackType()
-        ):
-            seconds = CHANGE_OF_SUBNET
         case ProveHeadroom():
             return 45.0  # the operations of a route, of the range and of a few VMs, there and back
         case CreateDecoys() | RemoveDecoys():
             return 60.0  # a VM and a pod on each node start or end
-        case AddAliases() | RemoveAliases() | AliasDecoys():
-            seconds = 5.0
-        case DeleteRoutes() | RestoreRoutes() | DropDecoyRoute():
-            seconds = 4.0
-        case _:
+        case Transition(method=""):
             return 1.0
-    count = len(transition.targets)
+    seconds, count = MEDIANS[transition.method], len(transition.targets)
     if count > 1:
         seconds *= 1.5 + 6.0 * min(1.0, count / 100)
     return seconds + (60.0 * ((count - 1) // REQUESTS_PER_MINUTE) if count else 0.0)

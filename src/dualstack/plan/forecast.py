@@ -17,26 +17,10 @@ from dualstack.plan.steps import (
     ClearOverlapFlag,
     DeleteRoutes,
     Gate,
-    RemoveAliases,
-    RemoveRangeCanary,
-    RemoveSecondaryRange,
-    RestoreRoutes,
     SetOverlapFlag,
-    SetStackType,
     Transition,
 )
-from dualstack.plan.steps.repetition import RepeatAlias
 from dualstack.plan.strategies.base import Strategy
-
-_SUBNET_STEPS = (
-    SetOverlapFlag,
-    ClearOverlapFlag,
-    AddRangeCanary,
-    RemoveRangeCanary,
-    AddSecondaryRange,
-    RemoveSecondaryRange,
-    SetStackType,
-)
 
 RISKS: Mapping[type[Transition], str] = {
     SetOverlapFlag: "an organization policy may refuse it; nothing has changed then",
@@ -90,17 +74,7 @@ def forecast(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> For
 
 def calls(transition: Transition) -> dict[str, int]:
     """The changing Compute calls of the step by method, when none has to be repeated."""
-    match transition:
-        case AddAliases() | RemoveAliases() | RepeatAlias():
-            return {"instances.updateNetworkInterface": len(transition.targets)}
-        case DeleteRoutes():
-            return {"routes.delete": len(transition.targets)}
-        case RestoreRoutes():
-            return {"routes.insert": len(transition.targets)}
-        case _ if isinstance(transition, _SUBNET_STEPS):
-            return {"subnetworks.patch": 1}
-        case _:
-            return {}
+    return {transition.method: max(1, len(transition.targets))} if transition.method else {}
 
 
 def _planned(transition: Transition, facts: CutoverFacts, after: CutoverFacts) -> PlannedStep:

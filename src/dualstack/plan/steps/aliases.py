@@ -15,6 +15,7 @@ class AddAliases(Transition):
 
     canary: bool = False
     changes = ("aliases",)
+    method = "instances.updateNetworkInterface"
 
     @property
     def id(self) -> str:
@@ -47,6 +48,7 @@ class RemoveAliases(Transition):
     canary: bool = False
     without_traffic: bool = False
     changes = ("aliases",)
+    method = "instances.updateNetworkInterface"
 
     @property
     def id(self) -> str:

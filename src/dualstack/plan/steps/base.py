@@ -19,6 +19,8 @@ class Transition(ABC):
     targets: tuple[str, ...] = ()
     changes: ClassVar[tuple[Aspect, ...]] = ()
     """The aspects that the step changes."""
+    method: ClassVar[str] = ""
+    """The Compute method that it calls for each target, or once for the subnet; empty for steps of several methods."""
     no_effect_hint: ClassVar[str] = ""
     """Appended to the error when the cloud reports success but the effect is never visible."""
 

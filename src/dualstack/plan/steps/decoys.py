@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from dualstack.plan.blocks import parts
 from dualstack.plan.facts import CutoverFacts, DecoyFacts
 from dualstack.plan.steps.base import Transition
+from dualstack.plan.steps.subnet import SubnetChange
 
 PARTS = 4
 """Number of node-sized blocks that the decoys need, a power of two; the last one is not used."""
@@ -42,7 +43,7 @@ class CreateDecoys(Transition):
 
 
 @dataclass(frozen=True)
-class AddDecoyRange(Transition):
+class AddDecoyRange(SubnetChange):
     """Add the decoys' blocks as a secondary range of the nodes subnet; it contains no node's block."""
 
     changes = ("decoys",)
@@ -61,6 +62,7 @@ class AliasDecoys(Transition):
 
     changes = ("decoys",)
     id = "alias-decoys"
+    method = "instances.updateNetworkInterface"
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         aliases = facts.decoys.aliases | frozenset(decoy_blocks(facts.decoys.home)[1:])
@@ -73,6 +75,7 @@ class DropDecoyRoute(Transition):
 
     changes = ("decoys",)
     id = "drop-decoy-route"
+    method = "routes.delete"
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         routes = facts.decoys.routes - {decoy_blocks(facts.decoys.home)[2]}

@@ -24,3 +24,4 @@ class RepeatAlias(Proof):
 
     aspects: tuple[Aspect, ...] = ("controller",)
     id = "repeat-alias"
+    method = "instances.updateNetworkInterface"

@@ -80,6 +80,7 @@ class DeleteRoutes(Transition):
     canary: bool = False
     alias_first: bool = True
     changes = ("routes",)
+    method = "routes.delete"
 
     @property
     def id(self) -> str:
@@ -117,6 +118,7 @@ class RestoreRoutes(Transition):
     optional: bool = False
     changes = ("routes",)
     id = "restore-routes"
+    method = "routes.insert"
 
     def precondition(self, facts: CutoverFacts) -> list[str]:
         if facts.range_present and not facts.subnet.overlap_flag:

@@ -13,7 +13,14 @@ RANGE_CANARY = "dualstack-canary"
 
 
 @dataclass(frozen=True)
-class SetOverlapFlag(Transition):
+class SubnetChange(Transition):
+    """A step that is one change of the nodes subnet."""
+
+    method = "subnetworks.patch"
+
+
+@dataclass(frozen=True)
+class SetOverlapFlag(SubnetChange):
     """Set `allowSubnetCidrRoutesOverlap`. An API that does not know the field ignores it
     (docs/reference/cut-over.md#r1, docs/reference/cut-over.md#e12)."""
 
@@ -37,7 +44,7 @@ class SetOverlapFlag(Transition):
 
 
 @dataclass(frozen=True)
-class ClearOverlapFlag(Transition):
+class ClearOverlapFlag(SubnetChange):
     """Clear `allowSubnetCidrRoutesOverlap`: normal routing again (docs/reference/cut-over.md#r4)."""
 
     changes = ("flag",)
@@ -58,7 +65,7 @@ class ClearOverlapFlag(Transition):
 
 
 @dataclass(frozen=True)
-class AddRangeCanary(Transition):
+class AddRangeCanary(SubnetChange):
     """Add the block of one VM as a secondary range of its own (docs/reference/cut-over.md#range-canary).
 
     It shows at one node whether routes serve addresses inside a range, before the pod CIDR becomes one.
@@ -82,7 +89,7 @@ class AddRangeCanary(Transition):
 
 
 @dataclass(frozen=True)
-class RemoveRangeCanary(Transition):
+class RemoveRangeCanary(SubnetChange):
     """Remove the range canary. No VM holds an alias in it.
 
     proven: it has shown that routes serve addresses inside a range, which is remembered first.
@@ -98,7 +105,7 @@ class RemoveRangeCanary(Transition):
 
 
 @dataclass(frozen=True)
-class AddSecondaryRange(Transition):
+class AddSecondaryRange(SubnetChange):
     """Add the pod CIDR as one secondary range; other ranges stay (docs/reference/cut-over.md#r11)."""
 
     changes = ("range",)
@@ -125,7 +132,7 @@ class AddSecondaryRange(Transition):
 
 
 @dataclass(frozen=True)
-class RemoveSecondaryRange(Transition):
+class RemoveSecondaryRange(SubnetChange):
     """Remove the pod range. The API refuses that while a VM holds an alias in it (docs/reference/cut-over.md#r11)."""
 
     changes = ("range",)
@@ -141,7 +148,7 @@ class RemoveSecondaryRange(Transition):
 
 
 @dataclass(frozen=True)
-class SetStackType(Transition):
+class SetStackType(SubnetChange):
     """Make the nodes subnet dual-stack (docs/reference/compute-engine.md#stack-type-with-access-type)."""
 
     id = "set-stack-type"
