@@ -58,8 +58,8 @@ def test_every_command_has_a_section() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_section_names_the_options_and_formats_of_its_command(name: str) -> None:
     section = SECTIONS[name]
-    (documented,) = re.findall(r"^- options: (.*)$", section, re.MULTILINE)
-    named = set(re.findall(r"`(--[a-z-]+)`", documented))
+    documented = "\n".join(re.findall(r"^(?:- options:|\|) (.*)$", section, re.MULTILINE))  # in a line or a table
+    named = set(re.findall(r"`(--[a-z-]+)", documented))
     options = {max(option.opts, key=len) for option in visible(COMMANDS[name])}
     shared = options & SHARED if "cluster options" in documented else set()
     assert named | shared == options
